@@ -1,0 +1,67 @@
+# `make app` and `make test` do all their own set-up: they need Python 3.11 or newer, git and make.
+#   make app ARGS="--server.port 8600 --server.headless true"     make test TESTS=tests/models
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help app test check soak bench facts clean
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+# Two: a core each on a small machine, and torch is imported (and held in memory) only twice.
+JOBS ?= 2
+TESTS ?=
+PORT ?=
+ARGS ?=
+
+# The interpreter to build $(VENV) from: $(PYTHON) if given, else the first that is new enough and has venv.
+define FIND_PYTHON
+for p in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do \
+  if "$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+  then found=$$p; break; fi; \
+done; \
+if [ -z "$$found" ]; then \
+  echo "cnnviz needs Python 3.11 or newer with its venv module, and none was found on PATH." >&2; \
+  echo "Install one (Debian, Ubuntu: apt-get install python3 python3-venv) or name it: make app PYTHON=/path/to/python3" >&2; \
+  exit 1; \
+fi
+endef
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+
+app: $(VENV)/.installed ## start the app (PORT=8600, ARGS="…" for streamlit's own options)
+	@$(PY) -m streamlit run app.py $(if $(PORT),--server.port $(PORT)) $(ARGS)
+
+test: $(VENV)/.installed-dev ## all tests but the slow ones (TESTS=path to choose)
+	@$(PY) -m pytest -n $(JOBS) -m "not slow" $(TESTS) $(ARGS)
+
+soak: $(VENV)/.installed-dev ## every test, the slow ones too, with many more random examples
+	@$(PY) -m pytest -n $(JOBS) --hypothesis-profile=soak $(TESTS) $(ARGS)
+
+check: $(VENV)/.installed-dev ## style, types and layers
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
+
+bench: $(VENV)/.installed-dev ## every benchmark, one after another
+	@for b in benchmarks/[a-z]*.py; do $(PY) -m "benchmarks.$$(basename "$$b" .py)" || exit 1; done
+
+facts: $(VENV)/.installed ## recompute the shipped facts of every registered model
+	@$(PY) -m cnnviz.analysis.facts
+
+clean: ## remove what was built, $(VENV) too; nothing of the user's
+	rm -rf $(VENV) build dist test-artifacts .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The stamps are what make a second start immediate: they are remade only when a requirements file changes.
+$(VENV)/.installed: requirements.txt
+	@$(PY) -m pip --version >/dev/null 2>&1 || { $(FIND_PYTHON); \
+	  echo "Making $(VENV) with $$("$$found" --version) …"; "$$found" -m venv $(VENV); }
+	@echo "Installing what requirements.txt lists; the first time that is some gigabytes and minutes …"
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@$(PIP) install -r requirements.txt -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,3 @@
+"""See inside convolutional networks: anatomy, training, feature maps, comparison, diagnosis."""
+
+__version__ = "0.1.0"

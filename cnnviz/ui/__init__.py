@@ -1,0 +1,1 @@
+"""The Streamlit parts of cnnviz: what pages share."""

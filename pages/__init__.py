@@ -1,0 +1,1 @@
+"""The pages: one thin file each. They read choices, call cnnviz and lay out."""
