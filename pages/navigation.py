@@ -1,0 +1,25 @@
+"""The script that runs at every click: finds the pages, draws what they share, runs the one asked for.
+
+It lies beside the pages and not beside app.py, because Streamlit takes every file of a folder `pages` next
+to the script it runs for a page, until the script has said otherwise: a newcomer's first moment would
+show a sidebar of file names. Here there is no such folder, and a page's path is just its file's name.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+from cnnviz.ui.chrome import dress
+from cnnviz.ui.pages import find_pages
+
+folder = Path(__file__).parent
+pages = find_pages(folder)
+routes = {
+    name: st.Page(
+        folder / f"{name}.py", title=page.title, help=page.blurb, url_path=name, default=position == 0
+    )
+    for position, (name, page) in enumerate(pages.items())
+}
+chosen = st.navigation(list(routes.values()), position="hidden")
+dress(pages, next(name for name, route in routes.items() if route is chosen))
+chosen.run()
