@@ -34,7 +34,7 @@ class Page:
 
 
 def find_pages(folder: Path) -> dict[str, Page]:
-    """Return the pages in `folder` by name (the file's stem, which is also the URL's path), in the bar's order.
+    """Return the pages in `folder`, in the bar's order, by name: the file's stem and the URL's path.
 
     Raises:
         ValueError: a file has no header or one that cannot be read, or two pages claim the same place.

@@ -1,0 +1,1 @@
+"""The tests: they mirror cnnviz/; pages/ runs every page, browser/ drives a real Chromium."""

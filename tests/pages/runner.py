@@ -1,0 +1,33 @@
+"""Runs a page as the app does, through the navigation script, and insists that it shows something."""
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+PAGES = Path(__file__).parents[2] / "pages"
+CHROME = 2
+"""How many blocks of a page are not its own: the bar and the heading."""
+
+
+def open_page(name: str, **query: str) -> AppTest:
+    """Run the page of that name with these query parameters.
+
+    AppTest says nothing about a script that draws nothing, so emptiness is looked for here; likewise an
+    exception, which would only be one more element.
+
+    Raises:
+        AssertionError: the page raised, or drew nothing of its own.
+    """
+    app = AppTest.from_file(str(PAGES / "navigation.py"), default_timeout=60)
+    app.run()
+    app.query_params.update(query)
+    app.switch_page(f"{name}.py").run()
+    assert_sound(app)
+    return app
+
+
+def assert_sound(app: AppTest) -> None:
+    """Fail if the last run of `app` raised or drew nothing of the page's own."""
+    assert not app.exception, "\n".join(f"{error.message}\n{error.stack_trace}" for error in app.exception)
+    own = list(app.main.children.values())[CHROME:]
+    assert own, "the page is empty"
