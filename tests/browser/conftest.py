@@ -1,0 +1,110 @@
+"""The fixtures of browser tests: one app and one Chromium a session, a fresh context a test."""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.chromium import DESKTOP, LOOKS, MISSING, Look, Witness, find_chromium, launch
+from tests.browser.server import ROOT, Server, serve
+from tests.browser.waiting import COUNT_RUNS, TIMEOUT_MS, settle
+
+ARTIFACTS = ROOT / "test-artifacts"
+FAILED = pytest.StashKey[bool]()
+Visit = Callable[..., Page]
+"""`visit(path="", look=DESKTOP, ready=True) -> Page`: open a path of the app in a window of its own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies here, and keep it on one xdist worker: one app and one Chromium serve all."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know, when they end, whether the test failed."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A Chromium; where there is none the test is skipped, except in CI, which must have one."""
+    executable = find_chromium()
+    if executable is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(MISSING)
+    with sync_playwright() as playwright:
+        browser = launch(playwright, executable)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The running app; started only when there is a browser to look at it."""
+    with serve(tmp_path_factory.mktemp("app")) as running:
+        yield running
+
+
+@pytest.fixture(params=LOOKS, ids=str)
+def look(request: pytest.FixtureRequest) -> Look:
+    """Run the test four times: desktop and phone, light and dark."""
+    value: Look = request.param
+    return value
+
+
+@pytest.fixture
+def witness() -> Witness:
+    """What the pages of this test did that they may not; a test that provokes an error clears it."""
+    return Witness()
+
+
+@pytest.fixture
+def visit(
+    request: pytest.FixtureRequest, chromium: Browser, server: Server, witness: Witness
+) -> Iterator[Visit]:
+    """Open pages of the app; the test fails on any request that leaves the machine, error or trace."""
+    pages: list[Page] = []
+    logged = len(server.printed())
+
+    def open_path(path: str = "", look: Look = DESKTOP, *, ready: bool = True) -> Page:
+        context = chromium.new_context(
+            viewport={"width": look.width, "height": look.height}, color_scheme=look.scheme
+        )
+        context.set_default_timeout(TIMEOUT_MS)
+        context.add_init_script(COUNT_RUNS)
+        witness.watch(context)
+        pages.append(context.new_page())
+        pages[-1].goto(f"{server.url}/{path}")
+        if ready:
+            settle(pages[-1])
+        return pages[-1]
+
+    yield open_path
+    traces = [text for page in pages for text in page.get_by_test_id("stException").all_inner_texts()]
+    output = server.printed()[logged:]
+    if request.node.stash.get(FAILED, False) or traces or witness.errors or "Traceback" in output:
+        _keep(request.node.name, pages, output)
+    for page in pages:
+        page.context.close()
+    assert not witness.external, "requests left this machine"
+    assert not witness.errors, "the browser's console has errors"
+    assert not traces, "a page shows an exception"
+    assert "Traceback" not in output, output
+
+
+def _keep(name: str, pages: list[Page], output: str) -> None:
+    """Keep, in test-artifacts/, what a failed test saw and what the app printed meanwhile."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    stem = "".join(character if character.isalnum() or character in "-_" else "-" for character in name)
+    for number, page in enumerate(pages):
+        page.screenshot(path=ARTIFACTS / f"{stem}-{number}.png", full_page=True)
+    (ARTIFACTS / f"{stem}.log").write_text(output, encoding="utf-8")

@@ -1,0 +1,33 @@
+"""The harness notices what a page must not do."""
+
+import pytest
+from playwright.sync_api import Error
+
+from tests.browser.chromium import MISSING, Witness, find_chromium
+from tests.browser.conftest import Visit
+
+
+def test_a_request_that_leaves_the_machine_is_stopped_and_noted(visit: Visit, witness: Witness) -> None:
+    page = visit()
+    with pytest.raises(Error, match="Failed to fetch"):
+        page.evaluate("fetch('http://elsewhere.invalid/picture.png')")
+    assert witness.external == ["http://elsewhere.invalid/picture.png"]
+    assert any("ERR_NAME_NOT_RESOLVED" in error for error in witness.errors)
+    witness.external.clear()
+    witness.errors.clear()
+
+
+def test_errors_of_scripts_are_noted(visit: Visit, witness: Witness) -> None:
+    page = visit()
+    with page.expect_console_message():
+        page.evaluate("console.error('said')")
+    with page.context.expect_event("weberror"):
+        page.evaluate("setTimeout(() => { throw new Error('thrown') })")
+    assert [text for text in ("said", "thrown") if not any(text in error for error in witness.errors)] == []
+    witness.errors.clear()
+
+
+def test_chromium_is_looked_for_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNVIZ_CHROMIUM", "no-such-browser")
+    assert find_chromium() is None
+    assert "apt-get install chromium" in MISSING

@@ -1,0 +1,46 @@
+"""Waits for the app on conditions: Streamlit's script has run and the page stands still."""
+
+import contextlib
+from collections.abc import Iterator
+
+from playwright.sync_api import Page
+
+TIMEOUT_MS = 60_000
+RUNS = "window.__cnnvizRuns || 0"
+
+COUNT_RUNS = """
+new MutationObserver(changes => {
+  for (const { target, oldValue } of changes) {
+    if (target.dataset.testScriptState === "notRunning" && oldValue !== "notRunning")
+      window.__cnnvizRuns = (window.__cnnvizRuns || 0) + 1;
+  }
+}).observe(document, {
+  subtree: true, attributes: true, attributeFilter: ["data-test-script-state"], attributeOldValue: true,
+});
+"""
+"""Runs before a page's own scripts: counts how often Streamlit has finished running the Python script."""
+
+SETTLED = """() => {
+  const app = document.querySelector(
+    '.stApp[data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]');
+  const unfinished = '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stAppSkeleton"]';
+  return app !== null && app.querySelector('h1') !== null && app.querySelector(unfinished) === null
+    && document.fonts.status === "loaded";
+}"""
+
+
+def settle(page: Page) -> None:
+    """Wait until the script has run, what it sent is drawn, and nothing is a placeholder any more."""
+    page.wait_for_function(SETTLED, timeout=TIMEOUT_MS)
+
+
+@contextlib.contextmanager
+def rerun(page: Page) -> Iterator[None]:
+    """Do something that makes the script run again (a click, a choice) and wait until that run is drawn.
+
+    Without it a wait right after the click would be over before the run has begun.
+    """
+    before = page.evaluate(RUNS)
+    yield
+    page.wait_for_function(f"before => ({RUNS}) > before", arg=before, timeout=TIMEOUT_MS)
+    settle(page)
