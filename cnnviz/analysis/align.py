@@ -1,0 +1,158 @@
+"""The alignment under a difference: which row of one architecture stands for which of the other.
+
+Of all pairings that keep both orders and pair only rows of one kind, the one with the greatest score is
+taken: equal rows score most, rows that carry weights more than others, and neighbours that stay neighbours
+a little extra, so that an activation stays with its convolution. It is the dynamic programme of Needleman
+and Wunsch (1970) with free gaps, one numpy row at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnviz.analysis.types import Kind, Row
+
+CONSEQUENCES = frozenset({"in", "features", "channels", "normalized_shape"})
+"""Settings that an earlier layer decides."""
+OWN = ("kernel", "out", "stride", "padding", "groups")
+"""Settings that are compared one by one; the rest count together."""
+IMPORTANCE = {
+    "type": 3,
+    "kernel": 3,
+    "out": 2,
+    "stride": 2,
+    "padding": 1,
+    "groups": 1,
+    "rest": 1,
+    "params": 1,
+}
+"""How much each part of a row weighs in how alike two rows are, in the order of `mark`."""
+WEIGHTS: dict[Kind, int] = {
+    "conv": 4, "fc": 4, "attention": 4, "pool": 3, "norm": 2, "activation": 1, "other": 1,
+}  # fmt: skip
+EQUAL, BASE, ALIKE = 100, 40, 50
+"""Score, times the kind's weight, of an equal pair, and of a changed one: `BASE` + its part of `ALIKE`."""
+TOGETHER, NAMED = 10, 1
+"""What two pairs in a row add, and two equal names: less than an equal pair has over a changed one."""
+FORBIDDEN = -(2**24)
+
+Mark = tuple[Hashable, ...]
+Scores = NDArray[np.int32]
+
+
+def mark(row: Row) -> Mark:
+    """What makes two rows the same layer: type, own settings, parameters; not names nor shapes."""
+    settings = {key: repr(value) for key, value in row.settings.items() if key not in CONSEQUENCES}
+    own = [settings.pop(key, "") for key in OWN]
+    return (f"{row.kind} {row.type}", *own, tuple(sorted(settings.items())), row.params)
+
+
+def align(a: Sequence[Row], b: Sequence[Row]) -> list[tuple[int, int]]:
+    """Indices of the paired rows, rising on both sides; swapping the sides gives the same pairs, swapped."""
+    marks_a, marks_b = [mark(row) for row in a], [mark(row) for row in b]
+    # Where two pairings score the same, which is found depends on the order of the sides: fix it.
+    if (len(marks_a), repr(marks_a)) > (len(marks_b), repr(marks_b)):
+        return [(i, j) for j, i in _with_ends(b, a, marks_b, marks_a)]
+    return _with_ends(a, b, marks_a, marks_b)
+
+
+def _with_ends(
+    a: Sequence[Row], b: Sequence[Row], marks_a: list[Mark], marks_b: list[Mark]
+) -> list[tuple[int, int]]:
+    """Pair what both begin and end with at once, and the middle by score."""
+    shorter = min(len(a), len(b))
+    head = _common(marks_a, marks_b, shorter)
+    tail = _common(marks_a[::-1], marks_b[::-1], shorter - head)
+    middle = _best(a[head : len(a) - tail], b[head : len(b) - tail])
+    return [
+        *((i, i) for i in range(head)),
+        *((head + i, head + j) for i, j in middle),
+        *((len(a) - n, len(b) - n) for n in range(tail, 0, -1)),
+    ]
+
+
+def _common(a: list[Mark], b: list[Mark], limit: int) -> int:
+    return next((i for i in range(limit) if a[i] != b[i]), limit)
+
+
+def _best(a: Sequence[Row], b: Sequence[Row]) -> list[tuple[int, int]]:
+    """The pairs of greatest score.
+
+    `last` is the best score that ends in a pair at a cell, `best` the best up to it; only where each came
+    from is kept, a byte a cell.
+    """
+    if not a or not b:
+        return []
+    table = _Table(a, b)
+    last = np.full(len(b) + 1, FORBIDDEN, np.int32)
+    best = np.zeros(len(b) + 1, np.int32)
+    came = np.zeros((len(a), len(b)), np.uint8)
+    for i in range(len(a)):
+        follows = last[:-1] + TOGETHER >= best[:-1]
+        paired = table.row(i) + np.where(follows, last[:-1] + TOGETHER, best[:-1])
+        reached = np.maximum.accumulate(np.maximum(paired, best[1:]))
+        came[i] = (paired == reached) + 2 * (best[1:] == reached) + 4 * follows
+        last[1:], best[1:] = np.maximum(paired, FORBIDDEN), reached
+    return _trace(came)
+
+
+def _trace(came: NDArray[np.uint8]) -> list[tuple[int, int]]:
+    pairs: list[tuple[int, int]] = []
+    i, j = came.shape[0] - 1, came.shape[1] - 1
+    follows = False
+    while i >= 0 and j >= 0:
+        code = int(came[i, j])
+        if follows or code & 1:
+            pairs.append((i, j))
+            follows = bool(code & 4)
+            i, j = i - 1, j - 1
+        elif code & 2:
+            i -= 1
+        else:
+            j -= 1
+    return pairs[::-1]
+
+
+class _Table:
+    """The score of pairing a row of one side with each of the other, made a line at a time."""
+
+    def __init__(self, a: Sequence[Row], b: Sequence[Row]) -> None:
+        codes: list[dict[Hashable, int]] = [{} for _ in IMPORTANCE]
+
+        def coded(rows: Sequence[Row]) -> Scores:
+            parts = [zip(mark(row), codes, strict=True) for row in rows]
+            return np.array(
+                [[code.setdefault(part, len(code)) for part, code in row] for row in parts], np.int32
+            )
+
+        self.a, self.b = coded(a), coded(b)
+        self.names_a, self.names_b = [row.name for row in a], np.array([row.name for row in b])
+        self.partners_a, self.partners_b = (
+            [_partner(row) for row in a],
+            np.array([_partner(row) for row in b]),
+        )
+        self.weights = [WEIGHTS[row.kind] for row in a]
+        self.importance = np.array(list(IMPORTANCE.values()), np.int32)
+        self.known: dict[bytes, Scores] = {}
+
+    def row(self, i: int) -> Scores:
+        """Scores of row `i` with every row of the other side, `FORBIDDEN` where they cannot be a pair."""
+        key = self.a[i].tobytes()
+        if key not in self.known:
+            self.known[key] = self._made(i)
+        scores: Scores = self.known[key] + NAMED * (self.names_b == self.names_a[i]).astype(np.int32)
+        return scores
+
+    def _made(self, i: int) -> Scores:
+        equal = self.b == self.a[i]
+        alike = (equal @ self.importance) * ALIKE // int(self.importance.sum())
+        score = self.weights[i] * np.where(equal.all(axis=1), EQUAL, BASE + alike)
+        return np.where(self.partners_b == self.partners_a[i], score, FORBIDDEN).astype(np.int32)
+
+
+def _partner(row: Row) -> str:
+    """What rows that may stand for each other share. A dropout is no flatten, though both are "other"."""
+    return row.type if row.kind == "other" else row.kind
