@@ -1,0 +1,1 @@
+"""Figures, tested as data."""
