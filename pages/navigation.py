@@ -11,6 +11,7 @@ import streamlit as st
 
 from cnnviz.ui.chrome import dress
 from cnnviz.ui.pages import find_pages
+from cnnviz.ui.preload import page_drawn
 
 folder = Path(__file__).parent
 pages = find_pages(folder)
@@ -22,4 +23,7 @@ routes = {
 }
 chosen = st.navigation(list(routes.values()), position="hidden")
 dress(pages, next(name for name, route in routes.items() if route is chosen))
-chosen.run()
+try:
+    chosen.run()
+finally:  # a page that stops or reruns has drawn too
+    page_drawn()
