@@ -23,6 +23,8 @@ OWN = ("view", "columns", "models", "pair", "from")
 OPTION = "option."
 """What the name of a parameter for a model's option begins with."""
 
+ROOT = "(model)"
+"""How the URL names the row of the model itself, whose qualified name is empty."""
 DEFAULT_MODEL = "alexnet-cifar10"
 DEFAULT_BATCH = 1
 MAX_CLASSES = 100_000
@@ -51,7 +53,7 @@ class Selection:
             "classes": None if self.classes is None else str(self.classes),
             "size": None if self.size is None else size_text(self.size),
             "batch": None if self.batch == DEFAULT_BATCH else str(self.batch),
-            "layer": self.layer,
+            "layer": layer_text(self.layer),
         }
         options = {f"{OPTION}{name}": option_text(value) for name, value in self.options.items()}
         return {name: value for name, value in named.items() if value is not None} | options
@@ -61,6 +63,11 @@ def size_text(size: tuple[int, int]) -> str:
     """An input size as it is written and read: `32`, or `224x192` (height, width)."""
     height, width = size
     return f"{height}" if height == width else f"{height}x{width}"
+
+
+def layer_text(name: str | None) -> str | None:
+    """A row's qualified name as it stands in the URL."""
+    return ROOT if name == "" else name
 
 
 def option_text(value: Any) -> str:
@@ -87,7 +94,7 @@ def read(parameters: Mapping[str, str], repeated: Sequence[str] = ()) -> Selecti
         classes=_whole(parameters, "classes", MAX_CLASSES, spec.classes, said),
         size=_size(parameters.get("size"), spec, said),
         batch=_whole(parameters, "batch", MAX_BATCH, DEFAULT_BATCH, said) or DEFAULT_BATCH,
-        layer=parameters.get("layer") or None,
+        layer="" if parameters.get("layer") == ROOT else parameters.get("layer") or None,
         options=_options(parameters, spec, said),
         problems=tuple(said),
     )

@@ -1,0 +1,97 @@
+"""The slim bar on top: which model, with how many classes, on which input, in which batch; share, download."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from cnnviz.analysis.export import to_csv, to_json, to_markdown
+from cnnviz.analysis.types import Analysis
+from cnnviz.ui import notice, url_state
+from cnnviz.ui.data import Shown, shown
+from cnnviz.ui.model_options import options_popover
+from cnnviz.ui.model_picker import model_picker
+
+CSS = Path(__file__).with_name("model_bar.css")
+BAR_HEIGHT = 54
+"""Pixels, kept free while a model is analysed."""
+
+
+def _csv(analysis: Analysis, _batch: int) -> str:
+    return to_csv(analysis)
+
+
+def _markdown(analysis: Analysis, _batch: int) -> str:
+    return to_markdown(analysis)
+
+
+EXPORTS = (
+    ("CSV", "csv", "text/csv", _csv),
+    ("Markdown", "md", "text/markdown", _markdown),
+    ("JSON", "json", "application/json", to_json),
+)
+
+
+def model_bar() -> Shown:
+    """Draw the bar for the page's URL, and a notice of what is wrong in it; return what is to be shown."""
+    st.html(CSS)
+    with st.skeleton(height=BAR_HEIGHT):
+        current = shown(url_state.current())
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
+        _what(current)
+    notice.say(current.selection.problems)
+    return current
+
+
+def _what(current: Shown) -> None:
+    selection, analysis = current.selection, current.analysis
+    model_picker(
+        "Model", selection.spec.name, key="what-name", on_change=partial(_write, "model", "what-name")
+    )
+    _field("classes", str(analysis.classes), "How many classes the network tells apart.")
+    _field(
+        "size",
+        url_state.size_text((analysis.input_shape[1], analysis.input_shape[2])),
+        "Pixels of the input: one number for a square, or height x width such as 224x192.",
+        label="input",
+    )
+    _field("batch", str(selection.batch), "Images at a time. Memory for activations grows with it.")
+    options_popover(selection)
+    _share()
+    _download(current)
+
+
+def _field(name: str, value: str, explanation: str, label: str | None = None) -> None:
+    """One number of the bar, as text: whatever is typed goes to the URL, where it is validated."""
+    key = f"what-{name}"
+    st.session_state[key] = value
+    st.text_input(label or name, key=key, help=explanation, on_change=_write, args=(name, key), width=110)
+
+
+def _write(name: str, key: str) -> None:
+    url_state.change(**{name: str(st.session_state[key]).strip() or None})
+
+
+def _share() -> None:
+    with st.popover("Share", icon=":material/link:", type="tertiary"):
+        st.caption("This address opens what you see now.")
+        st.code(url_state.address(), language=None, wrap_lines=True)
+
+
+def _download(current: Shown) -> None:
+    analysis, batch = current.analysis, current.batch
+    stem = current.selection.spec.name.replace("/", "-")
+    with st.popover("Download", icon=":material/download:", type="tertiary"):
+        st.caption("The table of layers, with every figure.")
+        for label, suffix, mime, write in EXPORTS:
+            st.download_button(
+                label,
+                partial(write, analysis, batch),
+                f"{stem}.{suffix}",
+                mime,
+                key=f"download-{suffix}",
+                on_click="ignore",
+                type="tertiary",
+            )
