@@ -1,0 +1,37 @@
+"""Architectures: a registry of specs, builders, and layer lists. Importing this imports no torch."""
+
+from cnnviz.models.registry import (
+    UnknownModelError,
+    add,
+    build,
+    get,
+    layer_list,
+    names,
+    problems,
+    register,
+    remove,
+    resolve,
+    sequential,
+    specs,
+)
+from cnnviz.models.spec import ModelSpec, NoOptions, Options, Published, Shape
+
+__all__ = [
+    "ModelSpec",
+    "NoOptions",
+    "Options",
+    "Published",
+    "Shape",
+    "UnknownModelError",
+    "add",
+    "build",
+    "get",
+    "layer_list",
+    "names",
+    "problems",
+    "register",
+    "remove",
+    "resolve",
+    "sequential",
+    "specs",
+]

@@ -1,0 +1,187 @@
+"""GoogLeNet (2014): as an article writes it, and with the paper's auxiliary classifiers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from cnnviz.models.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Flatten,
+    Inception,
+    Layer,
+    LayerList,
+    Linear,
+    Pool,
+)
+from cnnviz.models.parts import initial
+from cnnviz.models.registry import register, sequential
+from cnnviz.models.spec import Options, Published, Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PAPER = "Going Deeper with Convolutions (Szegedy et al., 2014)"
+ARTICLE = "an article on GoogLeNet for CIFAR-10"
+
+BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+"""Maps of each block: 1×1; 3×3's reduction and 3×3; 5×5's reduction and 5×5; after the pooling (table 1)."""
+AUXILIARY = ("inception_4a", "inception_4d")
+"""The blocks that an auxiliary classifier follows."""
+AUXILIARY_WEIGHT = 0.3
+"""What an auxiliary loss counts in training (section 5)."""
+
+
+class GoogLeNetOptions(Options):
+    """What the article leaves out and a reader may want to add."""
+
+    normalisation: Literal["none", "batch"] = Field(
+        "none",
+        description="Batch normalisation before every ReLU (Ioffe and Szegedy, 2015), or none as published.",
+    )
+    stem_activation: Literal["none", "relu"] = Field(
+        "none",
+        description=(
+            "What follows the first two convolutions: nothing as in the article, or ReLU as in the paper."
+        ),
+    )
+    dropout: float = Field(
+        0.4, ge=0, le=0.9, description="Chance that one of the last maps is zeroed in training."
+    )
+    init: Literal["default", "he"] = Field(
+        "default", description="How weights start: PyTorch's rule, or He's for ReLU."
+    )
+
+
+@sequential(
+    "googlenet",
+    title="GoogLeNet",
+    family="GoogLeNet",
+    year=2014,
+    summary="Nine inception blocks in a row: deeper than AlexNet, with a tenth of its parameters.",
+    input_shape=(3, 224, 224),
+    classes=10,
+    options=GoogLeNetOptions,
+    paper=PAPER,
+    published=(
+        Published("params", 5_979_642, source=ARTICLE),
+        Published("accuracy", 0.7199, "CIFAR-10", f"{ARTICLE}: learning rate 0.0002, batch 100, 100 epochs"),
+    ),
+    notes=(
+        "The article does not say at which size it feeds the images: 224×224 is inferred, since at 32×32 "
+        "the last pooling fails. It does not state the optimiser either.",
+        "The article's stem has no ReLU and goes from 64 maps to 192 directly; the paper has a 1×1 "
+        "convolution between, and local response normalisation.",
+        "The 5×5 branch is 5×5 here; torchvision's googlenet has 3×3 there.",
+        "On 480 maps of 14×14, 48 maps of 5×5 cost 112.9 million multiply-adds directly and 5.3 million "
+        "through a 1×1 to 16 maps. The article calls these parameters; the parameters are 576,048 and "
+        "26,944.",
+        "Global average pooling has no weights where a fully connected layer from 7·7·1024 to 1024 has "
+        "51.4 million.",
+        "The article says that VGG's fully connected layers are 85 % of its computation: in VGG-16 they "
+        "are 89 % of the parameters and 0.8 % of the multiply-adds.",
+    ),
+)  # fmt: skip
+def googlenet(classes: int, input_shape: Shape, options: GoogLeNetOptions) -> LayerList:
+    """The article's network: 5,979,642 parameters with ten classes."""
+    layers = [*stem(options), *blocks(options), Pool(name="pool5", mode="average", kernel=7)]
+    return LayerList(name="googlenet", input=input_shape, classes=classes, layers=(*layers, *head(options)))
+
+
+@register(
+    "googlenet-aux",
+    title="GoogLeNet with auxiliary classifiers",
+    family="GoogLeNet",
+    year=2014,
+    summary=(
+        "GoogLeNet with two small classifiers half-way, whose losses reach the early layers while it "
+        "trains."
+    ),
+    input_shape=(3, 224, 224),
+    classes=10,
+    options=GoogLeNetOptions,
+    paper=PAPER,
+    notes=(
+        "The heads are the paper's: average pooling 5×5 by 3, 128 maps of 1×1, 1024 units, dropout 0.7; "
+        f"after 4a and 4d. Each adds {AUXILIARY_WEIGHT} times its loss in training, and is left out of "
+        "the answer.",
+    ),
+)  # fmt: skip
+def googlenet_aux(classes: int, input_shape: Shape, options: GoogLeNetOptions) -> nn.Module:
+    """`googlenet` with heads after 4a and 4d: 10,329,870 parameters with ten classes.
+
+    In evaluation forward gives logits; in training `(logits, aux1, aux2)`. Raises `ValueError` for a size
+    that is too small.
+    """
+    from cnnviz.models.build import module_from
+    from cnnviz.models.modules.googlenet import Auxiliary, GoogLeNetAux
+
+    layers = googlenet(classes, input_shape, options)
+    trunk = module_from(layers)
+    shapes = {step.name: step.output_shape for step in layers.steps()}
+    heads = {name: Auxiliary(shapes[name] or (), classes) for name in AUXILIARY}
+    return GoogLeNetAux(trunk, heads)
+
+
+def stem(options: GoogLeNetOptions) -> list[Layer]:
+    """The two convolutions before the first block, which leave an eighth of the size."""
+    return [
+        *stem_layer(1, 64, 7, 2, options), Pool(name="pool1", kernel=3, stride=2, padding=1),
+        *stem_layer(2, 192, 3, 1, options), Pool(name="pool2", kernel=3, stride=2, padding=1),
+    ]  # fmt: skip
+
+
+def stem_layer(number: int, out: int, kernel: int, stride: int, options: GoogLeNetOptions) -> list[Layer]:
+    """A convolution with the normalisation and the activation that the options ask for."""
+    batch = options.normalisation == "batch"
+    layers: list[Layer] = [
+        Conv(name=f"conv{number}", out=out, kernel=kernel, stride=stride, padding=kernel // 2, bias=not batch,
+             init=initial(options.init))
+    ]  # fmt: skip
+    if batch:
+        layers.append(BatchNorm(name=f"norm{number}"))
+    if options.stem_activation == "relu":
+        layers.append(Activation(name=f"relu{number}"))
+    return layers
+
+
+def blocks(options: GoogLeNetOptions) -> list[Layer]:
+    """The nine inception blocks, with the pooling after 3b and 4e."""
+    layers: list[Layer] = []
+    for name, (one, three_reduce, three, five_reduce, five, pool) in BLOCKS.items():
+        block = Inception(
+            name=f"inception_{name}", one=one, three_reduce=three_reduce, three=three,
+            five_reduce=five_reduce, five=five, pool=pool, norm=options.normalisation,
+            init=initial(options.init),
+        )  # fmt: skip
+        layers += [block, *pool_after(name)]
+    return layers
+
+
+def pool_after(block: str) -> list[Layer]:
+    """The pooling that ends the third and the fourth stage."""
+    number = {"3b": 3, "4e": 4}.get(block)
+    return [Pool(name=f"pool{number}", kernel=3, stride=2, padding=1)] if number else []
+
+
+def head(options: GoogLeNetOptions) -> list[Layer]:
+    """Dropout of whole maps and one fully connected layer."""
+    return [
+        Dropout(name="dropout", p=options.dropout, maps=True),
+        Flatten(name="flatten"),
+        Linear(name="fc", out="classes", init=initial(options.init)),
+    ]

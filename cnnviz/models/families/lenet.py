@@ -1,0 +1,140 @@
+"""LeNet-5: as it is usually written today, and as it was in 1998."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from cnnviz.models.layers import Conv, Flatten, LayerList, Linear, Pool
+from cnnviz.models.lenet1998 import C3_CONNECTIONS, digit_bitmap
+from cnnviz.models.parts import activation, initial
+from cnnviz.models.registry import register, sequential
+from cnnviz.models.spec import Options, Published, Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PAPER = "Gradient-Based Learning Applied to Document Recognition (LeCun et al., 1998)"
+
+
+class LeNetOptions(Options):
+    """What the modern form changed, each of which can be changed back."""
+
+    activation: Literal["relu", "tanh"] = Field(
+        "relu", description="What follows each layer: ReLU as today, or tanh, close to what 1998 used."
+    )
+    pooling: Literal["max", "average"] = Field(
+        "max", description="What a 2×2 window leaves: its largest value as today, or its mean as in 1998."
+    )
+    init: Literal["default", "he"] = Field(
+        "default", description="How weights start: PyTorch's rule, or He's, which is made for ReLU."
+    )
+
+
+@sequential(
+    "lenet5",
+    title="LeNet-5",
+    family="LeNet",
+    year=1998,
+    summary=(
+        "The network that read handwritten digits, as it is usually written today: ReLU, max pooling, "
+        "dense C3."
+    ),
+    input_shape=(1, 28, 28),
+    classes=10,
+    options=LeNetOptions,
+    paper=PAPER,
+    published=(
+        Published("params", 61_706, source="an article on LeNet-5 for MNIST"),
+        Published("accuracy", 0.9825, "MNIST", "an article on LeNet-5 for MNIST: 20 epochs of SGD"),
+    ),
+    notes=(
+        "The modern form: ReLU for the scaled tanh, max pooling for trainable subsampling, a C3 that sees "
+        "all six maps, and a linear output; `lenet5-1998` is the original.",
+    ),
+)  # fmt: skip
+def lenet5(classes: int, input_shape: Shape, options: LeNetOptions) -> LayerList:
+    """Two convolutions and three fully connected layers; padding makes 28×28 images do for 32×32."""
+    start = initial(options.init)
+    pool1, pool2 = (Pool(name=f"pool{i}", mode=options.pooling, kernel=2) for i in (1, 2))
+    relu = [activation(options.activation, number) for number in range(1, 5)]
+    return LayerList(
+        name="lenet5",
+        input=input_shape,
+        classes=classes,
+        layers=(
+            Conv(name="conv1", out=6, kernel=5, padding=2, init=start), relu[0], pool1,
+            Conv(name="conv2", out=16, kernel=5, init=start), relu[1], pool2,
+            Flatten(name="flatten"),
+            Linear(name="fc1", out=120, init=start), relu[2],
+            Linear(name="fc2", out=84, init=start), relu[3],
+            Linear(name="fc3", out="classes", init=start),
+        ),
+    )  # fmt: skip
+
+
+class LeNet1998Options(Options):
+    """How the original starts; all else of it is fixed."""
+
+    init: Literal["paper", "default"] = Field(
+        "paper", description="How weights start: uniform in ±2.4/inputs as in the paper, or PyTorch's rule."
+    )
+
+
+@register(
+    "lenet5-1998",
+    title="LeNet-5 (1998)",
+    family="LeNet",
+    year=1998,
+    summary=(
+        "The original: C3 sees only some maps, subsampling is trained, and classes are pictures to "
+        "come close to."
+    ),
+    input_shape=(1, 32, 32),
+    classes=10,
+    options=LeNet1998Options,
+    paper=PAPER,
+    published=(
+        Published("params", 60_000, source="LeCun et al., 1998, section II.B"),
+        Published("accuracy", 0.9905, "MNIST", "LeCun et al., 1998: 0.95 % error without distorted images"),
+    ),
+    notes=(
+        "C3's 16 maps see 3, 4 or 6 of S2's six maps by the paper's table: six see 3 neighbours, six see "
+        "4 neighbours, three see 4 that are not, one sees all; 1,516 parameters where a full convolution "
+        "has 2,416.",
+        "The output compares F6's 84 values with a 7×12 picture of each digit; a logit is minus the squared "
+        "distance, so the network has pictures for ten classes only.",
+        "The paper does not print the pictures' values; ours are drawn in the manner of its figure 3.",
+        "It is trained here with cross-entropy over the logits; the paper adds a penalty of its own to "
+        "the squared distance (equation 9).",
+    ),
+)  # fmt: skip
+def lenet5_1998(classes: int, input_shape: Shape, options: LeNet1998Options) -> nn.Module:
+    """Layers by the paper's names; raises `ValueError` for other than ten classes or 32×32."""
+    if classes != 10:
+        raise ValueError(
+            f"lenet5-1998 aims at fixed pictures of the ten digits, so it has 10 classes, not {classes}; "
+            "lenet5 takes any number."
+        )
+    if input_shape[1:] != (32, 32):
+        size = "×".join(map(str, input_shape[1:]))
+        raise ValueError(f"lenet5-1998 takes 32×32 images, not {size}: C5 sees all of S4's 5×5.")
+    from torch import nn
+
+    from cnnviz.models.modules import lenet
+
+    parts: OrderedDict[str, nn.Module] = OrderedDict(
+        c1=nn.Conv2d(1, 6, 5), tanh1=lenet.ScaledTanh(),
+        s2=lenet.Subsampling(6), tanh2=lenet.ScaledTanh(),
+        c3=lenet.PartialConv2d(C3_CONNECTIONS, 5), tanh3=lenet.ScaledTanh(),
+        s4=lenet.Subsampling(16), tanh4=lenet.ScaledTanh(),
+        c5=nn.Conv2d(16, 120, 5), tanh5=lenet.ScaledTanh(), flatten=nn.Flatten(),
+        f6=nn.Linear(120, 84), tanh6=lenet.ScaledTanh(),
+        output=lenet.RadialBasis([sum(digit_bitmap(digit), ()) for digit in range(10)]),
+    )  # fmt: skip
+    network = nn.Sequential(parts)
+    if options.init == "paper":
+        lenet.start_as_in_1998(network)
+    return network

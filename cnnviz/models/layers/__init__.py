@@ -1,0 +1,40 @@
+"""Layer lists: networks described as data. Importing this imports no torch."""
+
+from cnnviz.models.layers.base import AnyShape, Init, Layer, MisfitError
+from cnnviz.models.layers.basic import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Linear,
+    LocalResponseNorm,
+    Pool,
+    Resize,
+)
+from cnnviz.models.layers.blocks import Inception, NaiveInception, Residual
+from cnnviz.models.layers.document import KINDS, LayerList, Step
+
+__all__ = [
+    "KINDS",
+    "Activation",
+    "AnyShape",
+    "BatchNorm",
+    "Conv",
+    "Dropout",
+    "Flatten",
+    "GlobalPool",
+    "Inception",
+    "Init",
+    "Layer",
+    "LayerList",
+    "Linear",
+    "LocalResponseNorm",
+    "MisfitError",
+    "NaiveInception",
+    "Pool",
+    "Residual",
+    "Resize",
+    "Step",
+]

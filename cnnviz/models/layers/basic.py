@@ -1,0 +1,282 @@
+"""Kinds that compute one thing: convolution, linear, pooling, normalisation, activation, reshaping."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from cnnviz.models.layers.base import (
+    AnyShape,
+    Extent,
+    Init,
+    Layer,
+    MisfitError,
+    Padding,
+    Width,
+    Window,
+    as_maps,
+    pair,
+    slide,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Conv(Layer):
+    """Convolution: every output map sums a window over all (or its group's) input maps."""
+
+    title: ClassVar[str] = "Convolution"
+    group: ClassVar[str] = "convolution"
+    kind: Literal["conv"] = "conv"
+    out: Width = Field(32, description="How many maps it makes.")
+    kernel: Window = 3
+    stride: Window = 1
+    padding: Padding = 0
+    dilation: Window = 1
+    groups: Extent = 1
+    bias: bool = True
+    init: Init = Init()
+
+    def output(self, shape: AnyShape) -> AnyShape:
+        """`(C, H, W)` to `(out, H′, W′)`, by `slide`; the groups must divide both numbers of maps."""
+        channels, _, _ = as_maps(shape, self.title)
+        if channels % self.groups or self.out % self.groups:
+            fits = [g for g in range(1, self.groups + 1) if math.gcd(channels, self.out) % g == 0]
+            raise MisfitError(
+                f"{self.groups} groups must divide both the {channels} maps that come in and the "
+                f"{self.out} that go out; {', '.join(map(str, fits[-4:]))} would."
+            )
+        return (self.out, *slide(shape, self.title, self.kernel, self.stride, self.padding, self.dilation))
+
+    def params(self, shape: AnyShape, classes: int) -> int:
+        """Weights of one group of inputs for every output map, and the biases."""
+        height, width = pair(self.kernel)
+        return self.out * (shape[0] // self.groups * height * width + self.bias)
+
+    def module(self, shape: AnyShape, classes: int) -> nn.Module:
+        """`Conv2d`, initialised."""
+        from torch import nn
+
+        conv = nn.Conv2d(
+            shape[0],
+            self.out,
+            pair(self.kernel),
+            pair(self.stride),
+            pair(self.padding),
+            pair(self.dilation),
+            self.groups,
+            self.bias,
+        )
+        return self.init.apply(conv)
+
+
+class Linear(Layer):
+    """Fully connected layer: every output sums all inputs."""
+
+    title: ClassVar[str] = "Fully connected"
+    group: ClassVar[str] = "fully connected"
+    kind: Literal["linear"] = "linear"
+    out: Width | Literal["classes"] = Field("classes", description="Units, or 'classes' for the last layer.")
+    bias: bool = True
+    init: Init = Init()
+
+    def output(self, shape: AnyShape) -> AnyShape:
+        """`(F,)` to `(out,)`; −1 stands for the number of classes."""
+        if len(shape) != 1:
+            raise MisfitError(
+                f"{self.title} needs a vector, but maps of {'×'.join(map(str, shape))} come in; "
+                "put a flatten or a global pooling layer before it."
+            )
+        return (-1,) if self.out == "classes" else (self.out,)
+
+    def params(self, shape: AnyShape, classes: int) -> int:
+        """A weight for every pair of input and output, and the biases."""
+        return (classes if self.out == "classes" else self.out) * (shape[0] + self.bias)
+
+    def module(self, shape: AnyShape, classes: int) -> nn.Module:
+        """`Linear`, initialised."""
+        from torch import nn
+
+        return self.init.apply(nn.Linear(shape[0], classes if self.out == "classes" else self.out, self.bias))
+
+
+class Pool(Layer):
+    """Pooling: the largest value or the mean of each window. It has no weights."""
+
+    title: ClassVar[str] = "Pooling"
+    group: ClassVar[str] = "pooling"
+    kind: Literal["pool"] = "pool"
+    mode: Literal["max", "average"] = "max"
+    kernel: Window = 2
+    stride: Window | None = Field(None, description="The kernel's size where empty: windows do not overlap.")
+    padding: Padding = 0
+    ceil: bool = Field(False, description="Keep a last window that is only partly filled.")
+
+    def output(self, shape: AnyShape) -> AnyShape:
+        """`(C, H, W)` to `(C, H′, W′)`, by `slide`; the padding is at most half the kernel."""
+        if any(2 * p > k for p, k in zip(pair(self.padding), pair(self.kernel), strict=True)):
+            raise MisfitError(f"Pooling pads by at most half its kernel: {min(pair(self.kernel)) // 2} here.")
+        stride = self.stride or self.kernel
+        sides = slide(shape, self.title, self.kernel, stride, self.padding, ceil=self.ceil)
+        return (shape[0], *sides)
+
+    def module(self, shape: AnyShape, classes: int) -> nn.Module:
+        """`MaxPool2d` or `AvgPool2d`."""
+        from torch import nn
+
+        kind = nn.MaxPool2d if self.mode == "max" else nn.AvgPool2d
+        stride = pair(self.stride or self.kernel)
+        return kind(pair(self.kernel), stride, pair(self.padding), ceil_mode=self.ceil)
+
+
+class GlobalPool(Layer):
+    """Global average pooling: one number a map, whatever the size (Lin et al., 2013)."""
+
+    title: ClassVar[str] = "Global average pooling"
+    group: ClassVar[str] = "pooling"
+    kind: Literal["global_pool"] = "global_pool"
+
+    def output(self, shape: AnyShape) -> AnyShape:
+        """`(C, H, W)` to `(C, 1, 1)`."""
+        return (as_maps(shape, self.title)[0], 1, 1)
+
+    def module(self, shape: AnyShape, classes: int) -> nn.Module:
+        """`AdaptiveAvgPool2d`."""
+        from torch import nn
+
+        return nn.AdaptiveAvgPool2d(1)
+
+
+class BatchNorm(Layer):
+    """Batch normalisation (Ioffe and Szegedy, 2015): a gain and a shift a channel."""
+
+    title: ClassVar[str] = "Batch normalisation"
+    group: ClassVar[str] = "normalisation"
+    kind: Literal["batch_norm"] = "batch_norm"
+    eps: float = Field(1e-5, gt=0, le=0.1)
+    momentum: float = Field(
+        0.1, ge=0, le=1, description="Weight of the newest batch in the running statistics."
+    )
+
+    def output(self, shape: AnyShape) -> AnyShape:
+        """The same shape, maps or a vector."""
+        return shape
+
+    def params(self, shape: AnyShape, classes: int) -> int:
+        """A gain and a shift a channel."""
+        return 2 * shape[0]
+
+    def module(self, shape: AnyShape, classes: int) -> nn.Module:
+        """`BatchNorm2d`, or `BatchNorm1d` for a vector."""
+        from torch import nn
+
+        kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
+        return kind(shape[0], self.eps, self.momentum)
+
+
+class LocalResponseNorm(Layer):
+    """Local response normalisation (Krizhevsky et al., 2012, section 3.3). It has no weights.
+
+    In torch's convention, which divides alpha by the window: the paper's 1e-4 over 5 maps is 5e-4 here.
+    """
+
+    title: ClassVar[str] = "Local response normalisation"
+    group: ClassVar[str] = "normalisation"
+    kind: Literal["lrn"] = "lrn"
+    size: Extent = 5
+    alpha: float = Field(5e-4, ge=0, le=10)
+    beta: float = Field(0.75, ge=0, le=10)
+    k: float = Field(2.0, gt=0, le=100)
+
+    def output(self, shape: AnyShape) -> AnyShape:
+        """`(C, H, W)` to the same."""
+        return as_maps(shape, self.title)
+
+    def module(self, shape: AnyShape, classes: int) -> nn.Module:
+        """`LocalResponseNorm`."""
+        from torch import nn
+
+        return nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
+
+
+class Activation(Layer):
+    """A non-linearity applied to every value by itself. It has no weights."""
+
+    title: ClassVar[str] = "Activation"
+    group: ClassVar[str] = "activation"
+    kind: Literal["activation"] = "activation"
+    function: Literal["relu", "tanh", "sigmoid", "leaky_relu", "gelu", "silu"] = "relu"
+
+    def output(self, shape: AnyShape) -> AnyShape:
+        """The same shape, maps or a vector."""
+        return shape
+
+    def module(self, shape: AnyShape, classes: int) -> nn.Module:
+        """`ReLU`, `Tanh` and so on."""
+        from torch import nn
+
+        kinds: dict[str, type[nn.Module]] = {
+            "relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
+            "leaky_relu": nn.LeakyReLU, "gelu": nn.GELU, "silu": nn.SiLU,
+        }  # fmt: skip
+        return kinds[self.function]()
+
+
+class Dropout(Layer):
+    """Dropout (Srivastava et al., 2014): zeroes values, or whole maps, at random while training."""
+
+    title: ClassVar[str] = "Dropout"
+    group: ClassVar[str] = "other"
+    kind: Literal["dropout"] = "dropout"
+    p: float = Field(0.5, ge=0, lt=1)
+    maps: bool = Field(False, description="Drop whole maps instead of single values.")
+
+    def output(self, shape: AnyShape) -> AnyShape:
+        """The same shape; with `maps` it must be `(C, H, W)`."""
+        return as_maps(shape, "Dropout of maps") if self.maps else shape
+
+    def module(self, shape: AnyShape, classes: int) -> nn.Module:
+        """`Dropout`, or `Dropout2d` for whole maps."""
+        from torch import nn
+
+        return nn.Dropout2d(self.p) if self.maps else nn.Dropout(self.p)
+
+
+class Flatten(Layer):
+    """Lays maps out as one vector."""
+
+    title: ClassVar[str] = "Flatten"
+    group: ClassVar[str] = "other"
+    kind: Literal["flatten"] = "flatten"
+
+    def output(self, shape: AnyShape) -> AnyShape:
+        """`(C, H, W)` to `(C·H·W,)`."""
+        return (math.prod(shape),)
+
+    def module(self, shape: AnyShape, classes: int) -> nn.Module:
+        """`Flatten`."""
+        from torch import nn
+
+        return nn.Flatten()
+
+
+class Resize(Layer):
+    """Enlarges or shrinks the maps bilinearly, inside the model."""
+
+    title: ClassVar[str] = "Resize"
+    group: ClassVar[str] = "other"
+    kind: Literal["resize"] = "resize"
+    size: Window = 227
+
+    def output(self, shape: AnyShape) -> AnyShape:
+        """`(C, H, W)` to `(C, *size)`."""
+        return (as_maps(shape, self.title)[0], *pair(self.size))
+
+    def module(self, shape: AnyShape, classes: int) -> nn.Module:
+        """`Upsample`, bilinear, corners not aligned."""
+        from torch import nn
+
+        return nn.Upsample(pair(self.size), mode="bilinear", align_corners=False)

@@ -1,0 +1,54 @@
+"""What is wrong with a document, in one sentence, from what pydantic says about it."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Collection
+from typing import Any
+
+from pydantic import ValidationError
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 40
+
+
+def reading_problem(error: ValidationError, kinds: Collection[str]) -> str:
+    """The first thing wrong with a layer list, and where; never longer than a few lines."""
+    errors = error.errors(include_url=False, include_context=False)
+    first = errors[0]
+    if first["type"] == "json_invalid":
+        detail = first["msg"].removeprefix("Invalid JSON: ")
+        return f"This is not JSON ({detail}); a layer list is a JSON document with 'input' and 'layers'."
+    place, field = _place(first["loc"])
+    # A value that may be a number or a pair fails as both; the deepest complaint is about what was meant.
+    worst = max((e for e in errors if _place(e["loc"]) == (place, field)), key=lambda e: len(e["loc"]))
+    where = " of ".join(part for part in (field and f"'{field}'", place) if part)
+    return f"The layer list cannot be read{where and f' at {where}'}: {_detail(worst, kinds)}."
+
+
+def _place(loc: tuple[int | str, ...]) -> tuple[str, str]:
+    """The layer and the field that a location names, either of which may be empty."""
+    if loc[:1] == ("layers",) and len(loc) > 1:
+        field = _clip(str(loc[3])) if len(loc) > 3 else ""
+        return f"layer {int(loc[1]) + 1}", field
+    return "", _clip(str(loc[0])) if loc else ""
+
+
+def _detail(error: Any, kinds: Collection[str]) -> str:
+    given = error["input"]
+    if error["type"] == "extra_forbidden":
+        return "there is no such setting"
+    if error["type"] == "missing":
+        return "it is missing"
+    if error["type"] == "union_tag_not_found":
+        return f"'kind' is missing; the kinds are {', '.join(kinds)}"
+    if error["type"] == "union_tag_invalid":
+        return f"there is no kind {_SHORT.repr(given.get('kind'))}; the kinds are {', '.join(kinds)}"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return _clip(message, 160)
+    return _clip(f"{message[0].lower()}{message[1:]}, not {_SHORT.repr(given)}", 240)
+
+
+def _clip(text: str, length: int = 40) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

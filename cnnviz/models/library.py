@@ -1,0 +1,111 @@
+"""The user's own architectures: layer lists kept as JSON files under `CNNVIZ_HOME/models`."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from cnnviz.models.layers import LayerList
+from cnnviz.models.spec import ModelSpec, Shape
+
+PREFIX = "mine/"
+
+
+def home() -> Path:
+    """Where all that the user makes is kept: `CNNVIZ_HOME`, or the platform's data folder."""
+    return Path(os.environ.get("CNNVIZ_HOME") or platformdirs.user_data_path("cnnviz"))
+
+
+def folder() -> Path:
+    """The folder of saved layer lists; it need not exist."""
+    return home() / "models"
+
+
+def slug(name: str) -> str:
+    """A name as it stands in the registry and on disk: lower case, hyphens for the rest."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "untitled"
+
+
+def save(layers: LayerList, replace: bool = False) -> str:
+    """Keep a layer list and return its registry name, `mine/NAME`.
+
+    Raises `ValueError` where the list cannot be built, `FileExistsError` where the name is taken and
+    `replace` is not given.
+    """
+    problem = layers.problem()
+    if problem:
+        raise ValueError(problem)
+    path = folder() / f"{slug(layers.name)}.json"
+    if path.exists() and not replace:
+        raise FileExistsError(
+            f"You have a model called '{path.stem}' already; choose another name or replace it."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(layers.write(), encoding="utf-8")
+    temporary.replace(path)
+    return PREFIX + path.stem
+
+
+def delete(name: str) -> None:
+    """Delete the saved list `mine/NAME`; raises `ValueError` where there is none."""
+    path = folder() / f"{name.removeprefix(PREFIX)}.json"
+    if slug(path.stem) != path.stem or not path.exists():
+        raise ValueError(f"You have no model called '{name}'.")
+    path.unlink()
+
+
+def saved_specs() -> dict[str, ModelSpec]:
+    """A spec for every saved list that can be read; `problems` tells of the others."""
+    return {spec.name: spec for spec in _read_all() if isinstance(spec, ModelSpec)}
+
+
+def problems() -> list[str]:
+    """A sentence for every file in the folder that is not a layer list."""
+    return [sentence for sentence in _read_all() if isinstance(sentence, str)]
+
+
+def _read_all() -> list[ModelSpec | str]:
+    found: list[ModelSpec | str] = []
+    for path in sorted(folder().glob("*.json")):
+        try:
+            found.append(_read(path, path.stat().st_mtime_ns))
+        except (OSError, ValueError) as error:
+            found.append(f"Your saved model '{path.name}' is left out: {error}")
+    return found
+
+
+@functools.lru_cache(maxsize=1000)
+def _read(path: Path, modified: int) -> ModelSpec:
+    """The specs are asked for at every turn of a page; a file is read again only when it has changed."""
+    return spec_of(LayerList.read(path.read_bytes()), PREFIX + path.stem)
+
+
+def spec_of(layers: LayerList, name: str) -> ModelSpec:
+    """A layer list as a spec, so that it stands wherever models are chosen."""
+
+    def resized(classes: int, input_shape: Shape, _: Any) -> LayerList:
+        return layers.model_copy(update={"classes": classes, "input": input_shape})
+
+    def builder(classes: int, input_shape: Shape, options: Any) -> Any:
+        from cnnviz.models.build import module_from
+
+        return module_from(resized(classes, input_shape, options))
+
+    return ModelSpec(
+        name=name,
+        title=layers.name,
+        family="Yours",
+        year=0,
+        summary=layers.description or "A layer list of your own.",
+        input_shape=layers.input,
+        classes=layers.classes,
+        builder=builder,
+        layers=resized,
+        source="yours",
+    )

@@ -1,0 +1,87 @@
+"""Inception blocks (Szegedy et al., 2014): four branches from one input, joined by channel."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Norm = Literal["none", "batch"]
+
+
+class Inception(nn.Module):
+    """The block with 1×1 reductions (figure 2b); it gives `one + three + five + pool` maps.
+
+    `three_reduce` and `five_reduce` are the maps left before the 3×3 and the 5×5. A ReLU follows every
+    convolution; with `norm="batch"` a batch normalisation stands between the two and the convolution has no
+    bias.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        one: int,
+        three_reduce: int,
+        three: int,
+        five_reduce: int,
+        five: int,
+        pool: int,
+        norm: Norm = "none",
+    ) -> None:
+        super().__init__()
+        self.branch1 = _branch(_convolution("conv", in_channels, one, 1, norm))
+        self.branch3 = _branch(
+            _convolution("reduce", in_channels, three_reduce, 1, norm),
+            _convolution("conv", three_reduce, three, 3, norm),
+        )
+        self.branch5 = _branch(
+            _convolution("reduce", in_channels, five_reduce, 1, norm),
+            _convolution("conv", five_reduce, five, 5, norm),
+        )
+        self.branch_pool = _branch(_pooling(), _convolution("conv", in_channels, pool, 1, norm))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(N, in_channels, H, W)` to `(N, one + three + five + pool, H, W)`."""
+        return torch.cat([self.branch1(x), self.branch3(x), self.branch5(x), self.branch_pool(x)], dim=1)
+
+
+class NaiveInception(nn.Module):
+    """The block without reductions (figure 2a): the pooling branch keeps every channel.
+
+    So it gives `one + three + five + in_channels` maps.
+    """
+
+    def __init__(self, in_channels: int, one: int, three: int, five: int) -> None:
+        super().__init__()
+        self.branch1 = _branch(_convolution("conv", in_channels, one, 1))
+        self.branch3 = _branch(_convolution("conv", in_channels, three, 3))
+        self.branch5 = _branch(_convolution("conv", in_channels, five, 5))
+        self.branch_pool = _branch(_pooling())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(N, in_channels, H, W)` to `(N, one + three + five + in_channels, H, W)`."""
+        return torch.cat([self.branch1(x), self.branch3(x), self.branch5(x), self.branch_pool(x)], dim=1)
+
+
+def _branch(*parts: dict[str, nn.Module]) -> nn.Sequential:
+    return nn.Sequential(OrderedDict((name, module) for part in parts for name, module in part.items()))
+
+
+def _convolution(
+    name: str, in_channels: int, out: int, kernel: int, norm: Norm = "none"
+) -> dict[str, nn.Module]:
+    """A convolution that keeps height and width, and what follows it; `conv` leaves plain names behind it."""
+    after = "" if name == "conv" else f"{name}_"
+    parts: dict[str, nn.Module] = {
+        name: nn.Conv2d(in_channels, out, kernel, padding=kernel // 2, bias=norm == "none")
+    }
+    if norm == "batch":
+        parts[f"{after}norm"] = nn.BatchNorm2d(out)
+    parts[f"{after}relu"] = nn.ReLU()
+    return parts
+
+
+def _pooling() -> dict[str, nn.Module]:
+    return {"pool": nn.MaxPool2d(3, stride=1, padding=1)}

@@ -1,0 +1,187 @@
+"""The registry: every model the product knows, by name.
+
+A family file registers its models with `@register(…)` or `@sequential(…)` when it is imported; which files
+there are is found by looking, so that adding a model is one function in one file.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from rapidfuzz import process
+
+from cnnviz.models import families
+from cnnviz.models.spec import MAX_CLASSES, MAX_SIDE, ModelSpec, Options, Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cnnviz.models.layers import LayerList
+    from cnnviz.models.spec import Builder, LayerListBuilder
+
+_SPECS: dict[str, ModelSpec] = {}
+ENTRY_POINT_GROUP = "cnnviz.models"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/\-]{0,79}")
+
+
+class UnknownModelError(ValueError):
+    """No model has this name; the message suggests the nearest."""
+
+
+def register(name: str, **facts: Any) -> Callable[[Builder], Builder]:
+    """Register a function `(classes, (C, H, W), options) -> nn.Module`; `facts` are `ModelSpec` fields."""
+
+    def wrap(builder: Builder) -> Builder:
+        add(ModelSpec(name=name, builder=builder, **_sourced(facts, builder)))
+        return builder
+
+    return wrap
+
+
+def sequential(name: str, **facts: Any) -> Callable[[LayerListBuilder], LayerListBuilder]:
+    """Register a function `(classes, (C, H, W), options) -> LayerList`; the module is built from the list."""
+
+    def wrap(layers: LayerListBuilder) -> LayerListBuilder:
+        def builder(classes: int, input_shape: Shape, options: Any) -> nn.Module:
+            from cnnviz.models.build import module_from
+
+            return module_from(layers(classes, input_shape, options))
+
+        add(ModelSpec(name=name, builder=builder, layers=layers, **_sourced(facts, layers)))
+        return layers
+
+    return wrap
+
+
+def _sourced(facts: dict[str, Any], function: Any) -> dict[str, Any]:
+    ours = function.__module__.startswith(f"{families.__name__}.")
+    return {"source": "cnnviz" if ours else "yours", **facts}
+
+
+def add(spec: ModelSpec) -> None:
+    """Add a spec; one of the user's own replaces an earlier one of the same name.
+
+    Raises `ValueError` where the name is taken by a model of ours or torchvision's, or cannot be a name.
+    """
+    if not _NAME.fullmatch(spec.name):
+        raise ValueError(
+            f"'{spec.name}' cannot be a model's name; letters, digits and . _ - / can, from 1 to 80 of them."
+        )
+    if spec.source == "yours":
+        _load_families()
+    known = _SPECS.get(spec.name)
+    if known is not None and known.source != "yours":
+        raise ValueError(f"The name '{spec.name}' is taken by a model of {known.source}; choose another.")
+    _SPECS[spec.name] = spec
+
+
+def remove(name: str) -> None:
+    """Forget a registered model; unknown names are ignored."""
+    _SPECS.pop(name, None)
+
+
+@functools.cache
+def _load_families() -> None:
+    for module in pkgutil.iter_modules(families.__path__):
+        importlib.import_module(f"{families.__name__}.{module.name}")
+
+
+@functools.cache
+def _load_entry_points() -> tuple[str, ...]:
+    """Import what other packages offer, and return what went wrong: their fault must not stop the app."""
+    problems = []
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            entry.load()
+        except Exception as error:
+            problems.append(
+                f"The models of entry point '{entry.name}' ({entry.value}) could not be loaded: "
+                f"{type(error).__name__}: {error}"
+            )
+    return tuple(problems)
+
+
+def problems() -> list[str]:
+    """Sentences on models that are missing: entry points that failed, saved lists that cannot be read."""
+    from cnnviz.models import library
+
+    return [*_load_entry_points(), *library.problems()]
+
+
+def specs() -> dict[str, ModelSpec]:
+    """Every known spec by name: ours by year, torchvision's, then the user's own layer lists."""
+    from cnnviz.models.library import saved_specs
+
+    _load_families()
+    _load_entry_points()
+    order = {"cnnviz": 0, "torchvision": 1}
+    known = sorted(
+        _SPECS.values(), key=lambda s: (order.get(s.source, 2), s.year if s.source == "cnnviz" else 0)
+    )
+    return {spec.name: spec for spec in known} | saved_specs()
+
+
+def names() -> list[str]:
+    """The names of every known model."""
+    return list(specs())
+
+
+def get(name: str) -> ModelSpec:
+    """The spec called `name`; raises `UnknownModelError` that suggests the nearest names."""
+    known = specs()
+    if name in known:
+        return known[name]
+    near = [match for match, _, _ in process.extract(name, known.keys(), limit=3, score_cutoff=60)]
+    hint = f"did you mean {' or '.join(near)}?" if near else "`python -m cnnviz models` lists them all."
+    raise UnknownModelError(f"There is no model '{name}'; {hint}")
+
+
+def resolve(
+    spec: ModelSpec,
+    classes: int | None = None,
+    input_size: int | tuple[int, int] | None = None,
+    options: Mapping[str, Any] | Options | None = None,
+) -> tuple[int, Shape, Options]:
+    """Fill in the spec's defaults and validate; raises `ValueError` for what cannot be."""
+    classes = spec.classes if classes is None else classes
+    if not 1 <= classes <= MAX_CLASSES:
+        raise ValueError(f"A model has from 1 to {MAX_CLASSES:,} classes, not {classes:,}.")
+    channels, height, width = spec.input_shape
+    if input_size is not None:
+        height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
+    if not 1 <= min(height, width) <= max(height, width) <= MAX_SIDE:
+        raise ValueError(f"An input is from 1×1 to {MAX_SIDE}×{MAX_SIDE} pixels, not {height}×{width}.")
+    chosen = options if isinstance(options, Options) else spec.options.parse(options or {})
+    return classes, (channels, height, width), chosen
+
+
+def build(
+    model: str | ModelSpec,
+    classes: int | None = None,
+    input_size: int | tuple[int, int] | None = None,
+    options: Mapping[str, Any] | Options | None = None,
+) -> nn.Module:
+    """Build a model; its forward takes `(N, C, H, W)` and gives `(N, classes)`.
+
+    Raises `UnknownModelError` for an unknown name and `ValueError` for options, classes or an input size
+    with which the architecture cannot work (the message says which would).
+    """
+    spec = get(model) if isinstance(model, str) else model
+    return spec.builder(*resolve(spec, classes, input_size, options))
+
+
+def layer_list(
+    model: str | ModelSpec,
+    classes: int | None = None,
+    input_size: int | tuple[int, int] | None = None,
+    options: Mapping[str, Any] | Options | None = None,
+) -> LayerList | None:
+    """The model as a layer list, or None where it is not a plain sequence. Imports no torch."""
+    spec = get(model) if isinstance(model, str) else model
+    return None if spec.layers is None else spec.layers(*resolve(spec, classes, input_size, options))

@@ -1,0 +1,35 @@
+"""Which input sizes a layer list can work with. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cnnviz.models.layers import LayerList
+from cnnviz.models.spec import MAX_SIDE
+
+
+def working_sizes(layers: LayerList) -> str:
+    """A sentence that says which square inputs work; empty where none does, so that size is not at fault.
+
+    Halving finds both ends: windows that fit an input fit a larger one, and a larger one only costs more.
+    """
+    smallest = _first(lambda side: not _square(layers, side).problem(bounded=False))
+    if smallest > MAX_SIDE or _square(layers, smallest).problem():
+        return ""
+    if min(layers.input[1:]) < smallest:
+        return f"The smallest input that works is {smallest}×{smallest}."
+    largest = _first(lambda side: side > smallest and bool(_square(layers, side).problem())) - 1
+    return f"Inputs from {smallest}×{smallest} to {largest}×{largest} work."
+
+
+def _first(holds: Callable[[int], bool]) -> int:
+    """The first side from which `holds` stays true, or one past the largest."""
+    low, high = 1, MAX_SIDE + 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+def _square(layers: LayerList, side: int) -> LayerList:
+    return layers.model_copy(update={"input": (layers.input[0], side, side)})
