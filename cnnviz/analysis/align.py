@@ -9,13 +9,14 @@ and Wunsch (1970) with free gaps, one numpy row at a time.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnviz.analysis.types import Kind, Row
 
-CONSEQUENCES = frozenset({"in", "features", "channels", "normalized_shape"})
+CONSEQUENCES = frozenset({"in", "features", "weights"})
 """Settings that an earlier layer decides."""
 OWN = ("kernel", "out", "stride", "padding", "groups")
 """Settings that are compared one by one; the rest count together."""
@@ -45,9 +46,16 @@ Scores = NDArray[np.int32]
 
 def mark(row: Row) -> Mark:
     """What makes two rows the same layer: type, own settings, parameters; not names nor shapes."""
-    settings = {key: repr(value) for key, value in row.settings.items() if key not in CONSEQUENCES}
+    settings = {key: repr(plain(value)) for key, value in row.settings.items() if key not in CONSEQUENCES}
     own = [settings.pop(key, "") for key in OWN]
     return (f"{row.kind} {row.type}", *own, tuple(sorted(settings.items())), row.params)
+
+
+def plain(value: Any) -> Any:
+    """A setting without its spelling: `[3, 3]` is 3."""
+    if isinstance(value, list | tuple):
+        return value[0] if value and all(side == value[0] for side in value) else tuple(value)
+    return value
 
 
 def align(a: Sequence[Row], b: Sequence[Row]) -> list[tuple[int, int]]:
@@ -129,7 +137,10 @@ class _Table:
             )
 
         self.a, self.b = coded(a), coded(b)
-        self.names_a, self.names_b = [row.name for row in a], np.array([row.name for row in b])
+        names: dict[str, int] = {}
+        self.names_a, self.names_b = (
+            np.array([names.setdefault(row.name, len(names)) for row in rows]) for rows in (a, b)
+        )
         self.partners_a, self.partners_b = (
             [_partner(row) for row in a],
             np.array([_partner(row) for row in b]),

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from cnnviz.analysis.align import CONSEQUENCES, OWN, align, mark
+from cnnviz.analysis.align import CONSEQUENCES, OWN, align, mark, plain
 from cnnviz.analysis.types import Analysis, Row
 
 Status = Literal["same", "changed", "added", "removed"]
+UNTOLD = {"padding": 0, "stride": 1, "dilation": 1, "groups": 1, "ceil": False}
+"""What a setting is where a row leaves it out."""
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 
@@ -80,10 +82,13 @@ def _compared(a: Row, b: Row) -> Change:
 def _details(a: Row, b: Row) -> Iterator[str]:
     if a.type != b.type:
         yield f"{a.type} → {b.type}"
-    shared = (a.settings.keys() & b.settings.keys()) - CONSEQUENCES
-    for key in sorted(shared, key=lambda key: (OWN.index(key) if key in OWN else len(OWN), key)):
-        if a.settings[key] != b.settings[key]:
-            yield f"{_called(key, b)} {_words(a.settings[key])} → {_words(b.settings[key])}"
+    # Two types have settings of their own, which are not each other's.
+    join = set.union if a.type == b.type else set.intersection
+    keys = join(set(a.settings), set(b.settings)) - CONSEQUENCES
+    for key in sorted(keys, key=lambda key: (OWN.index(key) if key in OWN else len(OWN), key)):
+        before, after = (plain(row.settings.get(key, UNTOLD.get(key))) for row in (a, b))
+        if before != after:
+            yield f"{_called(key, b)} {_words(before)} → {_words(after)}"
     if a.params != b.params and a.input_shape[:1] != b.input_shape[:1]:
         unit = "maps" if len(b.input_shape) == 3 else "values"
         yield f"takes {a.input_shape[0]:,} → {b.input_shape[0]:,} {unit}"
@@ -96,9 +101,10 @@ def _called(key: str, row: Row) -> str:
 
 
 def _words(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        sides = [str(side) for side in value]
-        return sides[0] if len(set(sides)) == 1 else "×".join(sides)
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return "×".join(map(str, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

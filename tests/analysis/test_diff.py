@@ -111,6 +111,7 @@ def test_settings_are_told_in_words() -> None:
         (row("Linear", out=4096), row("Linear", out=10), ("units 4,096 → 10",)),
         (row("Conv2d", kernel=(1, 7)), row("Conv2d", kernel=(7, 1)), ("kernel 1×7 → 7×1",)),
         (row("Conv2d", bias=True), row("Conv2d", bias=False), ("bias yes → no",)),
+        (row("MaxPool2d"), row("MaxPool2d", padding=[1, 1]), ("padding 0 → 1",)),
         (row("Dropout", p=0.5), row("Dropout", p=0.25), ("p 0.5 → 0.25",)),
         (conv(32, takes=96), conv(32, takes=64), ("takes 96 → 64 maps",)),
         (row("BatchNorm2d", params=4), row("BatchNorm2d", params=0), ("parameters 4 → 0",)),
@@ -118,6 +119,10 @@ def test_settings_are_told_in_words() -> None:
 )
 def test_each_kind_of_change(before: Row, after: Row, details: tuple[str, ...]) -> None:
     assert diff_rows([before], [after]).changes == (Change("changed", before, after, details),)
+
+
+def test_a_window_given_as_one_number_is_the_same_as_given_as_two() -> None:
+    assert statuses(diff_rows([row("MaxPool2d", kernel=3)], [row("MaxPool2d", kernel=[3, 3])])) == "="
 
 
 def test_larger_maps_are_a_consequence() -> None:
