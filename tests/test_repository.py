@@ -31,9 +31,10 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     assert not found
 
 
-@pytest.mark.parametrize("line", ["cd /home/me/src", 'open("/tmp/x")', "PATH=/work/main"])
-def test_the_pattern_notices(line: str) -> None:
-    assert MACHINE_PATH.search(line)
+@pytest.mark.parametrize("folder", ["home", "tmp", "root", "work"])
+def test_the_pattern_notices(folder: str) -> None:
+    assert MACHINE_PATH.search(f"cd /{folder}/somewhere")
+    assert not MACHINE_PATH.search(f"see docs/{folder}/page and https://example.org/{folder}/page")
 
 
 def test_python_files_stay_readable() -> None:

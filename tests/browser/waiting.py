@@ -24,7 +24,8 @@ SETTLED = """() => {
   const app = document.querySelector(
     '.stApp[data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]');
   const unfinished = '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stAppSkeleton"]';
-  return app !== null && app.querySelector('h1') !== null && app.querySelector(unfinished) === null
+  const drawn = 'h1, [data-testid="stException"]'; // what is wrong is for the test to say, and at once
+  return app !== null && app.querySelector(drawn) !== null && app.querySelector(unfinished) === null
     && document.fonts.status === "loaded";
 }"""
 
