@@ -1,0 +1,77 @@
+"""An analysis as compact JSON and back: rows and nodes as lists, in the order of their fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnviz.analysis.types import WHOLE, Analysis, Block, Graph, Node, ReceptiveField, Row
+
+FORMAT = 1
+
+
+def encode(analysis: Analysis) -> dict[str, Any]:
+    """The analysis as plain JSON values."""
+    graph = analysis.graph
+    return {
+        "format": FORMAT,
+        "model": analysis.model,
+        "title": analysis.title,
+        "input_shape": analysis.input_shape,
+        "classes": analysis.classes,
+        "options": analysis.options,
+        "rows": [_row(row) for row in analysis.rows],
+        "nodes": [
+            [n.id, n.row, n.label, n.kind, n.container, n.output_shape, int(n.training_only)]
+            for n in graph.nodes
+        ],
+        "edges": graph.edges,
+        "blocks": [[b.name, b.type, b.repeats, b.repeat_of] for b in graph.blocks],
+        "notes": analysis.notes,
+    }
+
+
+def decode(data: dict[str, Any]) -> Analysis:
+    """The inverse of `encode`; raises `ValueError` for another format."""
+    if data["format"] != FORMAT:
+        raise ValueError(f"These facts have format {data['format']}; this version reads format {FORMAT}.")
+    return Analysis(
+        model=data["model"],
+        title=data["title"],
+        input_shape=tuple(data["input_shape"]),
+        classes=data["classes"],
+        options=data["options"],
+        rows=tuple(map(_unrow, data["rows"])),
+        graph=Graph(
+            nodes=tuple(Node(i, r, lb, k, c, tuple(s), bool(t)) for i, r, lb, k, c, s, t in data["nodes"]),
+            edges=tuple((a, b) for a, b in data["edges"]),
+            blocks=tuple(Block(*block) for block in data["blocks"]),
+        ),
+        notes=tuple(data["notes"]),
+    )
+
+
+def _row(row: Row) -> list[Any]:
+    return [
+        *(row.name, row.type, row.kind, row.input_shape, row.output_shape, row.settings),
+        *(row.trainable, row.frozen, row.buffers, row.macs, row.elementwise, row.outputs),
+        *(_field(row.receptive_field), row.calls, int(row.training_only), row.shared_with),
+    ]
+
+
+def _unrow(values: list[Any]) -> Row:
+    *plain, field, calls, late, shared = values
+    plain[3], plain[4] = tuple(plain[3]), tuple(plain[4])
+    return Row(
+        *plain, receptive_field=_unfield(field), calls=calls, training_only=bool(late), shared_with=shared
+    )
+
+
+def _field(field: ReceptiveField) -> Any:
+    return 0 if field.whole else [field.size, field.jump, field.start]
+
+
+def _unfield(value: Any) -> ReceptiveField:
+    if value == 0:
+        return WHOLE
+    size, jump, start = map(tuple, value)
+    return ReceptiveField(size, jump, start)

@@ -1,0 +1,118 @@
+"""The layer table as JSON, CSV and Markdown: the same for a page's download and the command line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from cnnviz.analysis.types import MIB, Analysis, ReceptiveField, Row
+
+COLUMNS = ("layer", "type", "input", "output", "parameters", "multiply-adds", "element-wise", "MiB",
+           "receptive field", "formula")  # fmt: skip
+
+
+def to_json(analysis: Analysis, batch: int = 1) -> dict[str, Any]:
+    """The analysis as JSON values; shapes are without the batch, which only scales the memory."""
+    channels, height, width = analysis.input_shape
+    return {
+        "model": analysis.model,
+        "input_size": [height, width],
+        "input_channels": channels,
+        "classes": analysis.classes,
+        "options": analysis.options,
+        "batch": batch,
+        "total_params": analysis.total_params,
+        "trainable_params": analysis.trainable_params,
+        "conv_params": analysis.conv_params,
+        "fc_params": analysis.fc_params,
+        "norm_params": analysis.norm_params,
+        "other_params": analysis.other_params,
+        "macs": analysis.macs,
+        "elementwise": analysis.elementwise,
+        "parameter_mib": round(analysis.parameter_bytes / MIB, 2),
+        "forward_mib": round(analysis.forward_bytes(batch) / MIB, 2),
+        "forward_backward_mib": round(analysis.training_bytes(batch) / MIB, 2),
+        "layers": [_layer(row, batch) for row in analysis.rows],
+        "notes": list(analysis.notes),
+    }
+
+
+def _layer(row: Row, batch: int) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "type": row.type,
+        "kind": row.kind,
+        "input_shape": list(row.input_shape),
+        "output_shape": list(row.output_shape),
+        "settings": row.settings,
+        "params": row.params,
+        "trainable": row.trainable,
+        "frozen": row.frozen,
+        "buffers": row.buffers,
+        "macs": row.macs,
+        "elementwise": row.elementwise,
+        "activation_bytes": row.activation_bytes(batch),
+        "backward_bytes": row.backward_bytes(batch),
+        "receptive_field": _field(row.receptive_field),
+        "formula": row.formula,
+        "calls": row.calls,
+        "training_only": row.training_only,
+        "shared_with": row.shared_with,
+    }
+
+
+def _field(field: ReceptiveField) -> Any:
+    if field.whole:
+        return "whole input"
+    return {"size": list(field.size), "jump": list(field.jump), "start": list(field.start)}
+
+
+def by_size(shape: tuple[int, ...]) -> str:
+    """A shape as `96×29×29`."""
+    return "×".join(map(str, shape))
+
+
+def to_table(analysis: Analysis, batch: int = 1) -> list[list[Any]]:
+    """The rows under `COLUMNS`, then a row of totals."""
+    lines = [_line(row, batch) for row in analysis.rows]
+    memory = round(analysis.forward_bytes(batch) / MIB, 3)
+    total = [
+        "total",
+        "",
+        by_size(analysis.input_shape),
+        "",
+        analysis.total_params,
+        analysis.macs,
+        analysis.elementwise,
+    ]
+    return [*lines, [*total, memory, "", ""]]
+
+
+def _line(row: Row, batch: int) -> list[Any]:
+    shapes = (by_size(row.input_shape), by_size(row.output_shape))
+    memory = round(row.activation_bytes(batch) / MIB, 3)
+    counts = (row.params, row.macs, row.elementwise, memory)
+    return [row.name or "(model)", row.type, *shapes, *counts, str(row.receptive_field), row.formula]
+
+
+def to_csv(analysis: Analysis, batch: int = 1) -> str:
+    """The table as CSV, numbers without separators."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(to_table(analysis, batch))
+    return out.getvalue()
+
+
+def to_markdown(analysis: Analysis, batch: int = 1) -> str:
+    """The table as Markdown, numbers with thousands separated."""
+    numeric = {"parameters", "multiply-adds", "element-wise", "MiB"}
+    head = f"| {' | '.join(COLUMNS)} |"
+    rule = f"| {' | '.join('---:' if name in numeric else '---' for name in COLUMNS)} |"
+    lines = [f"| {' | '.join(_cell(value) for value in line)} |" for line in to_table(analysis, batch)]
+    return "\n".join([head, rule, *lines]) + "\n"
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value).replace("|", "\\|")

@@ -1,0 +1,86 @@
+"""How a receptive field grows through a network: one function an operation that moves or mixes pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cnnviz.analysis.types import WHOLE, ReceptiveField
+
+Pair = tuple[float, float]
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """A number or a (vertical, horizontal) sequence as a pair."""
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])
+
+
+def slide(field: ReceptiveField, kernel: Any, stride: Any, padding: Any, dilation: Any = 1) -> ReceptiveField:
+    """Behind a window: size + d(k − 1)·jump, jump·s, start − p·jump."""
+    if field.whole:
+        return field
+    kernel, stride, padding, dilation = map(pair, (kernel, stride, padding, dilation))
+    axes = [
+        (size + d * (k - 1) * jump, jump * s, start - p * jump)
+        for size, jump, start, k, s, p, d in zip(
+            field.size, field.jump, field.start, kernel, stride, padding, dilation, strict=True
+        )
+    ]
+    return _from_axes(axes)
+
+
+def adaptive(field: ReceptiveField, inside: Pair, outside: Pair) -> ReceptiveField:
+    """Behind adaptive pooling from `inside` to `outside` cells.
+
+    Windows are ⌈in/out⌉ wide, and one more where they do not line up.
+    """
+    if tuple(outside) == (1, 1) and tuple(inside) != (1, 1):
+        return WHOLE
+    if field.whole or tuple(inside) == tuple(outside):
+        return field
+    axes = []
+    for size, jump, start, n, m in zip(field.size, field.jump, field.start, inside, outside, strict=True):
+        kernel = math.ceil(n / m) + (1 if n % m else 0)
+        axes.append((size + (kernel - 1) * jump, jump * n / m, start))
+    return _from_axes(axes)
+
+
+def resample(field: ReceptiveField, inside: Pair, outside: Pair, taps: int) -> ReceptiveField:
+    """Behind a resize that reads `taps` neighbours (1 nearest, 2 bilinear, 4 bicubic)."""
+    if field.whole:
+        return field
+    axes = []
+    for size, jump, start, n, m in zip(field.size, field.jump, field.start, inside, outside, strict=True):
+        first = (0.5 * n / m - 0.5) - (taps / 2 - 1) if taps > 1 else 0.0
+        axes.append((size + (taps - 1) * jump, jump * n / m, start + math.floor(first) * jump))
+    return _from_axes(axes)
+
+
+def shifted(field: ReceptiveField, padding: Sequence[int]) -> ReceptiveField:
+    """Behind zero padding `(left, right, top, bottom)`."""
+    if field.whole:
+        return field
+    left, top = padding[0], (padding[2] if len(padding) > 2 else 0)
+    start = (field.start[0] - top * field.jump[0], field.start[1] - left * field.jump[1])
+    return replace(field, start=start)
+
+
+def union(fields: Iterable[ReceptiveField]) -> ReceptiveField:
+    """Behind a join: from the first start to the last end; unequal jumps leave no regular grid."""
+    fields = list(fields)
+    first = fields[0]
+    if any(f.whole for f in fields) or any(f.jump != first.jump for f in fields):
+        return first if all(f == first for f in fields) else WHOLE
+    axes = []
+    for axis in (0, 1):
+        low = min(f.start[axis] for f in fields)
+        high = max(f.start[axis] + f.size[axis] for f in fields)
+        axes.append((high - low, first.jump[axis], low))
+    return _from_axes(axes)
+
+
+def _from_axes(axes: Sequence[tuple[float, float, float]]) -> ReceptiveField:
+    (h_size, h_jump, h_start), (w_size, w_jump, w_start) = axes
+    return ReceptiveField((h_size, w_size), (h_jump, w_jump), (h_start, w_start))

@@ -1,0 +1,144 @@
+"""A row's figures worked out as a student would on paper."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from cnnviz.analysis.types import Row
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """A setting given as one number or as two, as (vertical, horizontal)."""
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])
+
+
+def parameters(row: Row) -> str:
+    """The parameter count, as `96·(3·4·4 + 1) = 4,704`; empty where the row holds none."""
+    if not row.params:
+        return ""
+    return f"{_parameter_terms(row)} = {row.params:,}"
+
+
+def _parameter_terms(row: Row) -> str:
+    made = row.settings
+    one = " + 1" if made.get("bias") else ""
+    if row.kind == "conv" and {"in", "out", "kernel", "groups"} <= made.keys():
+        inputs = _group_inputs(made)
+        window = "·".join(str(side) for side in made["kernel"])
+        return f"{made['out']:,}·({inputs}·{window}{one})" if one else f"{made['out']:,}·{inputs}·{window}"
+    if row.kind == "fc" and {"in", "out"} <= made.keys():
+        return f"{made['out']:,}·({made['in']:,}{one})" if one else f"{made['out']:,}·{made['in']:,}"
+    shapes = [shape for shape in made.get("weights", []) if shape]
+    if row.kind == "norm" and len(shapes) == 2 and shapes[0] == shapes[1]:
+        return f"2·{math.prod(shapes[0]):,}"
+    return " + ".join("·".join(f"{side:,}" for side in shape) for shape in shapes) or f"{row.params:,}"
+
+
+def multiply_adds(row: Row) -> str:
+    """The multiply-adds, as `96·29·29·(3·4·4) = 3,875,328`; empty where there are none."""
+    made = row.settings
+    if not row.macs:
+        return ""
+    terms, count = "", 0
+    if row.kind == "conv" and {"in", "out", "kernel", "groups"} <= made.keys() and len(row.output_shape) == 3:
+        cells = "·".join(f"{side:,}" for side in row.output_shape)
+        terms = f"{cells}·({_group_inputs(made)}·{'·'.join(str(side) for side in made['kernel'])})"
+        count = math.prod(row.output_shape) * made["in"] // made["groups"] * math.prod(made["kernel"])
+    elif row.kind == "fc" and {"in", "out"} <= made.keys():
+        terms = "·".join(f"{side:,}" for side in (*row.output_shape, made["in"]))
+        count = math.prod(row.output_shape) * made["in"]
+    if not terms:
+        return f"{row.macs:,}"
+    if row.calls > 1 and count * row.calls == row.macs:
+        return f"{row.calls}·{terms} = {row.macs:,}"
+    return f"{terms} = {row.macs:,}" if count == row.macs else f"{row.macs:,}"
+
+
+def output_size(row: Row) -> str:
+    """The output's height and width, as `(32 + 2·0 − 4)/1 + 1 = 29`; empty where no window slides.
+
+    ⌊(n + 2p − d(k − 1) − 1)/s⌋ + 1, as in Dumoulin and Visin, "A guide to convolution arithmetic", 2016.
+    """
+    made = row.settings
+    maps = len(row.input_shape) == 3 and len(row.output_shape) == 3
+    if not maps or "kernel" not in made or row.kind not in ("conv", "pool"):
+        return ""
+    if isinstance(made.get("padding"), str):
+        return ""
+    axes = []
+    for axis in (0, 1):
+        kernel, stride, padding, dilation = (pair(made.get(k, quiet))[axis] for k, quiet in _WINDOW.items())
+        sides = row.input_shape[axis + 1], row.output_shape[axis + 1]
+        span = dilation * (kernel - 1) + 1
+        axes.append(_side(*sides, span, stride, padding, bool(made.get("ceil"))))
+    return axes[0] if axes[0] == axes[1] else f"height {axes[0]}; width {axes[1]}"
+
+
+_WINDOW = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1}
+
+
+def _side(n: int, out: int, span: int, stride: int, padding: int, ceil: bool) -> str:
+    left, right = ("⌈", "⌉") if ceil else ("⌊", "⌋")
+    exact = (n + 2 * padding - span) % stride == 0
+    inner = f"{n} + 2·{padding} − {span}"
+    return f"({inner})/{stride} + 1 = {out}" if exact else f"{left}({inner})/{stride}{right} + 1 = {out}"
+
+
+def in_words(row: Row) -> str:
+    """The row's settings as a sentence a student understands."""
+    made = row.settings
+    if row.kind == "conv" and {"in", "out", "kernel"} <= made.keys():
+        return _convolution_in_words(row)
+    if row.kind == "fc" and {"in", "out"} <= made.keys():
+        return f"Each of {made['out']:,} units sums all {made['in']:,} inputs, each with its own weight."
+    if row.kind == "pool" and "kernel" in made:
+        height, width = pair(made["kernel"])
+        stride = pair(made.get("stride", 1))
+        overlap = ", so windows overlap" if stride[0] < height else ""
+        what = "largest value" if "Max" in row.type else "mean"
+        move = f"moving by {stride[0]}{overlap}"
+        return f"Keeps the {what} of each {height}×{width} window, {move}. It has no weights."
+    return _by_kind(row)
+
+
+def _convolution_in_words(row: Row) -> str:
+    made = row.settings
+    height, width = pair(made["kernel"])
+    groups = made.get("groups", 1)
+    seen = f"all {made['in']:,} input maps"
+    if groups == made["in"] and groups > 1:
+        seen = "one input map each (a depthwise convolution)"
+    elif groups > 1:
+        seen = f"{made['in'] // groups:,} of {made['in']:,} input maps, in {groups} groups"
+    step = pair(made.get("stride", 1))[0]
+    margin = made.get("padding", 0)
+    edge = f"with {pair(margin)[0]} zeros around the edge" if margin not in (0, [0, 0]) else "without padding"
+    move = f"moving by {step} pixel{'s' if step > 1 else ''}"
+    return f"Each of {made['out']:,} maps looks through a {height}×{width} window at {seen}, {move}, {edge}."
+
+
+def _by_kind(row: Row) -> str:
+    if row.type == "BatchNorm2d":
+        return "Shifts and scales each map by its running mean and spread, then by a trained gain and shift."
+    if row.type == "LocalResponseNorm":
+        maps = row.settings.get("size")
+        return f"Divides each value by a sum over {maps} neighbouring maps. It has no weights."
+    if row.kind == "norm":
+        return "Brings values to a common mean and spread, then applies a trained gain and shift."
+    if row.kind == "attention":
+        return "Every position reads all others, weighted by how well they match."
+    if row.kind == "activation":
+        return f"Applies {row.type} to every value by itself. It has no weights." if not row.params else (
+            f"Applies {row.type} to every value, with trained parameters."
+        )  # fmt: skip
+    if row.type.startswith("Dropout"):
+        share = f"{row.settings.get('p', 0):.0%}"
+        return f"While training, zeroes {share} of its inputs at random; at prediction it passes them on."
+    if row.type == "Flatten":
+        return "Lays the maps out as one long vector."
+    return "Joins or rearranges what its parts have made."
+
+
+def _group_inputs(made: dict[str, Any]) -> str:
+    return f"{made['in'] // made['groups']:,}"

@@ -1,0 +1,250 @@
+"""What torch functions cost and what their results see: one rule a function, found by its name.
+
+Counting follows DESIGN.md, rule 2. Element-wise operations: one a value for an activation, a sum, a product
+or a bias; two for batch normalisation (gain and shift, folded as at prediction time); five for layer
+normalisation (mean, difference, square, gain, shift); window size for pooling; window + 3 for local
+response normalisation; three for a softmax.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from cnnviz.analysis import fields
+from cnnviz.analysis.calls import Call, Effect
+from cnnviz.analysis.types import WHOLE, Kind
+
+Rule = Callable[[Call], Effect]
+RULES: dict[str, Rule] = {}
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register a rule for the functions called `names`."""
+
+    def wrap(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return wrap
+
+
+@rule("conv1d", "conv2d", "conv3d")
+def convolution(call: Call) -> Effect:
+    """Every output is a sum over a window of the input maps of its group."""
+    weight = call.shape(1, "weight")
+    outputs = call.values
+    bias = outputs if call.arg(2, "bias") is not None else 0
+    field, axes = WHOLE, None
+    if len(weight) == 4:
+        stride, padding = call.arg(3, "stride", 1), call.arg(4, "padding", 0)
+        dilation = call.arg(5, "dilation", 1)
+        padding = _named_padding(padding, weight[2:], dilation)
+        field, axes = fields.slide(call.first.field, weight[2:], stride, padding, dilation), call.first.axes
+    return Effect("convolution", "conv", outputs * math.prod(weight[1:]), bias, field, axes)
+
+
+@rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def transposed_convolution(call: Call) -> Effect:
+    """Every input is spread over a window of the output maps of its group."""
+    inputs = math.prod(call.shape(0, "input"))
+    bias = call.values if call.arg(2, "bias") is not None else 0
+    return Effect("transposed convolution", "conv", inputs * math.prod(call.shape(1, "weight")[1:]), bias)
+
+
+@rule("linear")
+def linear(call: Call) -> Effect:
+    """Every output is a sum over the last axis."""
+    outputs = call.values
+    bias = outputs if call.arg(2, "bias") is not None else 0
+    axes = call.grid
+    kept = axes is not None and call.out.dim() - 1 not in axes
+    macs = outputs * call.shape(1, "weight")[-1]
+    return Effect("linear", "fc", macs, bias, call.first.field if kept else WHOLE, axes if kept else None)
+
+
+@rule("matmul", "mm", "bmm", "__matmul__", "__rmatmul__")
+def matrix_product(call: Call) -> Effect:
+    """Products of activations: attention scores, weighted sums."""
+    return Effect("matrix product", "attention", call.values * call.shape(0, "input")[-1])
+
+
+@rule("einsum")
+def einsum(call: Call) -> Effect:
+    """A sum of products over the labels that the result no longer has."""
+    equation = call.args[0].replace(" ", "")
+    operands, _, kept = equation.partition("->")
+    sizes: dict[str, int] = {}
+    tensors = call.args[1] if isinstance(call.args[1], (list, tuple)) else call.args[1:]
+    for labels, tensor in zip(operands.split(","), tensors, strict=True):
+        left, _, right = labels.partition("...")
+        sizes |= dict(zip(left, tensor.shape, strict=False))
+        sizes |= dict(zip(reversed(right), reversed(tensor.shape), strict=False))
+    summed = math.prod(size for label, size in sizes.items() if label not in kept)
+    return Effect("matrix product", "attention", call.values * summed)
+
+
+@rule("scaled_dot_product_attention")
+def attention(call: Call) -> Effect:
+    """softmax(QKᵀ/√d)·V (Vaswani et al., 2017): Q is (…, L, E), K is (…, S, E), V is (…, S, D)."""
+    query, key, value = (call.shape(i, n) for i, n in enumerate(("query", "key", "value")))
+    pairs = math.prod(query[:-1]) * key[-2]
+    return Effect("attention", "attention", pairs * (query[-1] + value[-1]), 3 * pairs)
+
+
+@rule("multi_head_attention_forward")
+def multi_head_attention(call: Call) -> Effect:
+    """Projections of query, key and value, attention in each head, and the output's projection."""
+    (length, count, width), sources = call.shape(0, "query"), call.shape(1, "key")[0]
+    heads = call.arg(4, "num_heads")
+    projections = 2 * length * width * width + 2 * sources * width * width
+    products = 2 * length * sources * width
+    elementwise = 3 * heads * length * sources + width * (2 * length + 2 * sources)
+    projections, products, elementwise = (count * n for n in (projections, products, elementwise))
+    return Effect("attention", "attention", projections + products, elementwise)
+
+
+@rule("max_pool2d", "avg_pool2d", "max_pool2d_with_indices")
+def pooling(call: Call) -> Effect:
+    """The largest value, or the mean, of each window."""
+    kernel = fields.pair(call.arg(1, "kernel_size"))
+    stride = call.arg(2, "stride") or kernel
+    field = fields.slide(call.first.field, kernel, stride, call.arg(3, "padding", 0), _pool_dilation(call))
+    label = "max pooling" if "max" in call.name else "average pooling"
+    return Effect(label, "pool", 0, call.values * math.prod(kernel), field, call.first.axes)
+
+
+@rule("adaptive_avg_pool2d", "adaptive_max_pool2d")
+def adaptive_pooling(call: Call) -> Effect:
+    """Pooling to a given number of cells."""
+    inside = call.shape(0, "input")
+    field = fields.adaptive(call.first.field, _sides(inside), _sides(call.out.shape))
+    return Effect("adaptive pooling", "pool", 0, math.prod(inside), field, call.first.axes)
+
+
+@rule("mean", "sum", "amax", "amin", "max", "std", "var")
+def reduction(call: Call) -> Effect:
+    """One number for several: over the grid it is global pooling."""
+    dims = call.dims(1, "dim")
+    grid = call.first.axes
+    keeps = grid is not None and not set(grid) & set(dims)
+    axes = call.grid if keeps and call.tracked[0][0].dim() == call.out.dim() else None
+    inputs = call.tracked[0][0].numel() if call.tracked else 0
+    kind: Kind = "other" if grid is None or keeps else "pool"
+    return Effect(call.name, kind, 0, inputs, call.first.field if axes else WHOLE, axes)
+
+
+@rule("layer_norm", "rms_norm", "normalize", "instance_norm", "group_norm")
+def row_normalisation(call: Call) -> Effect:
+    """Normalises over given axes, or over whole maps."""
+    axes = call.grid
+    if call.name in ("layer_norm", "rms_norm"):
+        first = call.out.dim() - len(call.arg(1, "normalized_shape"))
+        over = set(range(first, call.out.dim()))
+    elif call.name == "normalize":
+        over = {call.arg(2, "dim", 1) % call.out.dim()}
+    else:
+        over = set(axes or ())
+    kept = axes is not None and not over & set(axes)
+    field = call.first.field if kept else WHOLE
+    return Effect("normalisation", "norm", 0, 5 * call.values, field, axes if kept else None)
+
+
+@rule("local_response_norm")
+def local_response_normalisation(call: Call) -> Effect:
+    """Divides by a sum over neighbouring maps (Krizhevsky et al., 2012, section 3.3)."""
+    elementwise = (call.arg(1, "size") + 3) * call.values
+    return Effect("local response norm", "norm", 0, elementwise, call.first.field, call.first.axes)
+
+
+@rule("softmax", "log_softmax")
+def softmax(call: Call) -> Effect:
+    """exp(x)/Σexp(x) along an axis."""
+    axes = call.grid
+    kept = axes is not None and call.arg(1, "dim", -1) % call.out.dim() not in axes
+    elementwise = 3 * call.values
+    field = call.first.field if kept else WHOLE
+    return Effect("softmax", "activation", 0, elementwise, field, axes if kept else None)
+
+
+@rule("interpolate", "upsample")
+def resize(call: Call) -> Effect:
+    """Reads the nearest cells for each new one."""
+    taps = {"bilinear": 2, "bicubic": 4}.get(call.arg(3, "mode", "nearest"), 1)
+    field = fields.resample(call.first.field, _sides(call.shape(0, "input")), _sides(call.out.shape), taps)
+    elementwise = 0 if taps == 1 else 2 * taps * call.values
+    return Effect("resize", "other", 0, elementwise, field, call.first.axes)
+
+
+@rule("pad")
+def padding(call: Call) -> Effect:
+    """Adds a margin."""
+    widths = list(call.arg(1, "pad"))
+    trailing = call.first.axes == (call.out.dim() - 2, call.out.dim() - 1)
+    field = fields.shifted(call.first.field, widths) if trailing else WHOLE
+    return Effect("pad", "other", 0, 0, field, call.first.axes if trailing else None)
+
+
+@rule("roll", "flip")
+def rearranged(call: Call) -> Effect:
+    """Cells in other places."""
+    return Effect(call.name, "other")
+
+
+def pointwise(label: str, kind: Kind, cost: int = 1) -> Rule:
+    """A rule for what treats every cell by itself and joins several tensors cell by cell."""
+
+    def effect(call: Call) -> Effect:
+        axes = call.grid
+        seen = [track.field for _, track in call.tracked]
+        field = fields.union(seen) if axes and seen else WHOLE
+        return Effect(label, kind, 0, cost * call.values, field, None if field.whole else axes)
+
+    return effect
+
+
+def _pointwise(kind: Kind, cost: int, names: Iterable[str], label: str = "") -> None:
+    RULES.update({name: pointwise(label or name.replace("_", " "), kind, cost) for name in names})
+
+
+_pointwise(
+    "activation",
+    1,
+    (
+        *("relu", "relu6", "tanh", "sigmoid", "hardswish", "hardsigmoid", "hardtanh", "silu", "gelu", "elu"),
+        *("selu", "celu", "leaky_relu", "prelu", "mish", "softplus", "softsign", "logsigmoid", "threshold"),
+        *("hardshrink",),
+    ),
+)
+_pointwise("norm", 2, ["batch_norm"], "batch norm")
+_pointwise("other", 1, ["add", "__iadd__", "__radd__"], "add")
+_pointwise("other", 1, ["mul", "multiply", "__imul__", "__rmul__"], "multiply")
+_pointwise("other", 1, ["sub", "rsub", "__rsub__", "__isub__"], "subtract")
+_pointwise("other", 1, ["div", "true_divide", "divide", "__rdiv__", "__itruediv__"], "divide")
+_pointwise(
+    "other",
+    1,
+    (
+        *("pow", "square", "sqrt", "rsqrt", "exp", "log", "abs", "neg", "clamp", "clip", "masked_fill"),
+        *("where", "maximum", "minimum", "reciprocal", "sign"),
+    ),
+)
+_pointwise("other", 0, ["cat", "concat", "concatenate"], "concat")
+_pointwise("other", 0, ["dropout", "dropout2d", "alpha_dropout", "feature_dropout"], "dropout")
+
+
+def _sides(shape: Sequence[int]) -> tuple[int, int]:
+    return shape[-2], shape[-1]
+
+
+def _named_padding(padding: Any, kernel: Any, dilation: Any) -> Any:
+    if padding == "valid":
+        return 0
+    if padding == "same":
+        return tuple(d * (k - 1) // 2 for k, d in zip(kernel, fields.pair(dilation), strict=True))
+    return padding
+
+
+def _pool_dilation(call: Call) -> Any:
+    return call.arg(4, "dilation", 1) if "max" in call.name else 1

@@ -1,0 +1,133 @@
+"""From a trace to the table: every module's own work as one row, in the order in which it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from cnnviz.analysis.settings import kind_of, own_buffers, own_parameters, settings
+from cnnviz.analysis.trace import Operation, Trace, Visit
+from cnnviz.analysis.types import WHOLE, Kind, ReceptiveField, Row, Shape
+
+_DECIDES: tuple[Kind, ...] = ("conv", "attention", "fc", "norm", "pool", "activation", "other")
+"""Where a row does several things, the first of these that it does is its kind."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one module did itself."""
+
+    clock: float
+    visits: list[Visit] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+
+    @property
+    def kind(self) -> Kind | None:
+        kinds = {operation.effect.kind for operation in self.operations}
+        return next((kind for kind in _DECIDES if kind in kinds), None)
+
+    @property
+    def shapes(self) -> tuple[Shape, Shape]:
+        if self.visits:
+            return self.visits[0].input_shape, self.visits[0].output_shape
+        return self.operations[0].input_shape, self.operations[-1].output_shape
+
+    @property
+    def field(self) -> ReceptiveField:
+        if self.visits and self.visits[0].leaf:
+            return self.visits[0].field
+        return self.operations[-1].effect.field if self.operations else WHOLE
+
+    @property
+    def outputs(self) -> int:
+        if not (self.visits and self.visits[0].leaf):
+            return sum(operation.outputs for operation in self.operations if not operation.effect.view)
+        writing = {id(operation.visit) for operation in self.operations if not operation.effect.view}
+        return sum(visit.outputs for visit in self.visits if id(visit) in writing)
+
+
+def rows(model: nn.Module, trace: Trace, extra: Trace | None = None, batch: int = 1) -> tuple[Row, ...]:
+    """The rows of `model`.
+
+    `extra` is a pass in training mode over `batch` images: what took part in it alone is training-only.
+    """
+    modules = dict(model.named_modules())
+    work = _work(trace)
+    only_training = _only_in(_work(extra) if extra else {}, work)
+    order = _order(modules, work, only_training)
+    seen: dict[int, str] = {}
+    built = []
+    for name in order:
+        late = name in only_training
+        done = only_training.get(name) or work.get(name)
+        built.append(_row(name, modules[name], done, seen, batch if late else 1, late))
+    return tuple(built)
+
+
+def _work(trace: Trace) -> dict[str, _Work]:
+    found: dict[str, _Work] = {}
+    visits: dict[str, list[Visit]] = {}
+    for visit in trace.visits:
+        visits.setdefault(visit.module, []).append(visit)
+    for operation in trace.operations:
+        fresh = _Work(operation.clock, visits.get(operation.owner, []))
+        found.setdefault(operation.owner, fresh).operations.append(operation)
+    return found
+
+
+def _only_in(extra: dict[str, _Work], work: dict[str, _Work]) -> dict[str, _Work]:
+    return {name: done for name, done in extra.items() if name not in work}
+
+
+def _order(modules: dict[str, nn.Module], work: dict[str, _Work], late: dict[str, _Work]) -> list[str]:
+    """By time; what never ran but holds parameters follows the module defined before it."""
+    place: dict[str, tuple[float, int]] = {}
+    last = -1.0
+    for number, (name, module) in enumerate(modules.items()):
+        done = work.get(name) or late.get(name)
+        if done:
+            last = done.clock if name in work else last
+            place[name] = (last, number)
+        elif any(True for _ in own_parameters(module)) and not _inside_unit(name, work):
+            place[name] = (last, number)
+    return sorted(place, key=place.__getitem__)
+
+
+def _inside_unit(name: str, work: dict[str, _Work]) -> bool:
+    around = name.rpartition(".")[0]
+    return bool(around in work and work[around].visits and work[around].visits[0].leaf)
+
+
+def _row(
+    name: str, module: nn.Module, done: _Work | None, seen: dict[int, str], batch: int, late: bool
+) -> Row:
+    counts = {True: 0, False: 0}
+    shared = ""
+    for _, parameter in own_parameters(module):
+        if id(parameter) in seen:
+            shared = seen[id(parameter)]
+            continue
+        seen[id(parameter)] = name
+        counts[parameter.requires_grad] += parameter.numel()
+    inside, outside = done.shapes if done else ((), ())
+    operations: Iterable[Operation] = done.operations if done else ()
+    return Row(
+        name=name,
+        type=type(module).__name__,
+        kind=(done.kind if done else None) or kind_of(module),
+        input_shape=inside,
+        output_shape=outside,
+        settings=settings(module),
+        trainable=counts[True],
+        frozen=counts[False],
+        buffers=own_buffers(module),
+        macs=sum(operation.effect.macs for operation in operations) // batch,
+        elementwise=sum(operation.effect.elementwise for operation in operations) // batch,
+        outputs=done.outputs // batch if done else 0,
+        receptive_field=done.field if done else WHOLE,
+        calls=len(done.visits) if done else 0,
+        training_only=late,
+        shared_with=shared,
+    )

@@ -1,0 +1,230 @@
+"""One pass of a model over a meta tensor: which module called what, on what, and what came of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnnviz.analysis import views as _views  # noqa: F401  (registers its rules)
+from cnnviz.analysis.calls import Call, Effect, Track
+from cnnviz.analysis.ops import RULES
+from cnnviz.analysis.settings import is_unit
+from cnnviz.analysis.shortcuts import shortcut
+from cnnviz.analysis.types import WHOLE, ReceptiveField, Shape
+
+_NAMES: dict[Any, str] = {
+    functional.max_pool2d: "max_pool2d",
+    functional.adaptive_max_pool2d: "adaptive_max_pool2d",
+    torch.Tensor.__getitem__: "__getitem__",
+}
+# Ask about a tensor, or make one that holds nothing of it.
+_ASKS = frozenset(
+    (
+        *(
+            "__get__",
+            "__set__",
+            "__len__",
+            "__bool__",
+            "__setitem__",
+            "_assert",
+            "size",
+            "dim",
+            "numel",
+            "stride",
+        ),
+        *("shape", "is_contiguous", "is_floating_point", "is_complex", "has_names", "tolist", "item"),
+        *("requires_grad_", "new_zeros", "new_ones", "new_empty", "new_full", "zeros_like", "ones_like"),
+        *("empty_like", "full_like", "empty", "zeros", "ones", "arange", "tensor"),
+    )
+)
+
+
+@dataclass(slots=True)
+class Visit:
+    """One call of a module."""
+
+    clock: int
+    """Place in the order of all visits and operations."""
+    module: str
+    number: int
+    """How often this module had been called before."""
+    leaf: bool
+    input_shape: Shape = ()
+    output_shape: Shape = ()
+    outputs: int = 0
+    field: ReceptiveField = WHOLE
+
+
+@dataclass(slots=True)
+class Operation:
+    """One call of a function, in the visit that made it. `owner` holds its weights, or made the call."""
+
+    id: int
+    clock: int
+    visit: Visit
+    owner: str
+    effect: Effect
+    inputs: tuple[int, ...]
+    input_shape: Shape
+    output_shape: Shape
+    outputs: int
+
+
+@dataclass(slots=True)
+class Trace:
+    """A whole pass, in order."""
+
+    visits: list[Visit] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    result: tuple[int, ...] = ()
+    unknown: Counter[str] = field(default_factory=Counter)
+
+
+def trace(model: nn.Module, input_shape: Shape, batch: int = 1) -> Trace:
+    """Follow `model` over an input of `(batch, *input_shape)` without values.
+
+    Raises whatever the model raises where the input does not fit it.
+    """
+    with _Follower(model) as follower, torch.no_grad():
+        image = torch.empty((batch, *input_shape), device="meta")
+        follower.follow(image, Track((0,), ReceptiveField(), (2, 3)))
+        with follower.watching():
+            out = model(image)
+        follower.trace.result = tuple(n for t in _tensors(out) for n in follower.nodes_of(t))
+        return follower.trace
+
+
+class _Follower(TorchFunctionMode):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.trace = Trace()
+        self._model = model
+        self._owners = {
+            id(p): name for name, module in model.named_modules() for p in module._parameters.values()
+        }
+        self._tracks: dict[int, Track] = {}
+        self._alive: list[torch.Tensor] = []
+        self._stack: list[Visit] = []
+        self._calls: Counter[str] = Counter()
+        self._clock = itertools.count()
+
+    def __enter__(self) -> _Follower:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._alive.clear()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        handles: list[Any] = []
+        for name, module in self._model.named_modules():
+            leaf = is_unit(module)
+            handles.append(module.register_forward_pre_hook(self._entering(name, leaf)))
+            handles.append(module.register_forward_hook(self._leaving))
+        super().__enter__()  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            super().__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            for handle in handles:
+                handle.remove()
+
+    def follow(self, tensor: torch.Tensor, track: Track) -> None:
+        self._tracks[id(tensor)] = track
+        self._alive.append(tensor)
+
+    def nodes_of(self, tensor: torch.Tensor) -> tuple[int, ...]:
+        track = self._tracks.get(id(tensor))
+        return track.nodes if track else ()
+
+    def _entering(self, name: str, leaf: bool) -> Any:
+        def enter(module: nn.Module, args: Any) -> None:
+            visit = Visit(next(self._clock), name, self._calls[name], leaf)
+            self._calls[name] += 1
+            first = next(_tensors(args), None)
+            visit.input_shape = () if first is None else tuple(first.shape)[1:]
+            self.trace.visits.append(visit)
+            self._stack.append(visit)
+
+        return enter
+
+    def _leaving(self, module: nn.Module, args: Any, out: Any) -> None:
+        visit = self._stack.pop()
+        first = next(_tensors(out), None)
+        if first is not None:
+            visit.output_shape, visit.outputs = tuple(first.shape)[1:], first.numel()
+            track = self._tracks.get(id(first))
+            visit.field = track.field if track else WHOLE
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = _NAMES.get(func) or str(getattr(func, "__name__", ""))
+        if name in _ASKS or not self._stack:
+            return func(*args, **kwargs)
+        out = shortcut(name, args, kwargs)
+        counted = 0
+        if out is None and name.rstrip("_") not in RULES and name not in RULES:
+            with FlopCounterMode(display=False) as counter:
+                out = func(*args, **kwargs)
+            counted = counter.get_total_flops() // 2
+        elif out is None:
+            out = func(*args, **kwargs)
+        self._record(name, args, kwargs, out, counted)
+        return out
+
+    def _record(self, name: str, args: Any, kwargs: Any, out: Any, counted: int) -> None:
+        results = list(_tensors(out))
+        if not results:
+            return
+        given = [*_tensors(args), *_tensors(kwargs.values())]
+        tracked = tuple((t, self._tracks[id(t)]) for t in given if id(t) in self._tracks)
+        call = Call(name, args, kwargs, results[0], tracked)
+        known = RULES.get(name) or RULES.get(name.rstrip("_"))
+        if not tracked and (known is None or known(call).macs == 0) and not counted:
+            return
+        effect = known(call) if known else self._guess(call, counted)
+        nodes = tuple(dict.fromkeys(n for _, track in tracked for n in track.nodes))
+        if not effect.view or self._stack[-1].leaf:
+            nodes = (self._operation(effect, given, nodes, results[0]),)
+        if tracked:
+            for tensor in results:
+                self.follow(tensor, Track(nodes, effect.field, effect.axes))
+
+    def _operation(self, effect: Effect, given: list[Any], inputs: tuple[int, ...], out: torch.Tensor) -> int:
+        visit = self._stack[-1]
+        owner = next((self._owners[id(t)] for t in given if id(t) in self._owners), visit.module)
+        if visit.leaf or not owner.startswith(visit.module):
+            owner = visit.module
+        number = len(self.trace.operations) + 1
+        shapes = tuple(given[0].shape)[1:] if given else (), tuple(out.shape)[1:]
+        clock = next(self._clock)
+        operation = Operation(number, clock, visit, owner, effect, inputs, *shapes, out.numel())
+        self.trace.operations.append(operation)
+        return number
+
+    def _guess(self, call: Call, macs: int) -> Effect:
+        self.trace.unknown[call.name] += 1
+        return Effect(
+            call.name.strip("_"), "attention" if macs else "other", macs, 0 if macs else call.out[0].numel()
+        )
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, (list, tuple)) or type(value).__name__ == "dict_values":
+        for item in value:
+            yield from _tensors(item)
