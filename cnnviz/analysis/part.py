@@ -51,7 +51,7 @@ def analyze_fitting(document: LayerList) -> Analysis:
         return nn.Sequential(parts)
 
     module = on_meta(build)
-    if not len(module):
+    if next(module.children(), None) is None:
         return _nothing(document)
     name = document.name
     return compute(module, document.input, name, name, document.classes, {})
