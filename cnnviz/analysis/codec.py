@@ -60,10 +60,9 @@ def _row(row: Row) -> list[Any]:
 
 def _unrow(values: list[Any]) -> Row:
     *plain, field, calls, late, shared = values
-    plain[3], plain[4] = tuple(plain[3]), tuple(plain[4])
-    return Row(
-        *plain, receptive_field=_unfield(field), calls=calls, training_only=bool(late), shared_with=shared
-    )
+    plain[3:5] = map(tuple, plain[3:5])
+    row = (*plain, _unfield(field), calls, bool(late), shared)
+    return Row(*row)
 
 
 def _field(field: ReceptiveField) -> Any:

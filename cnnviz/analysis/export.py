@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cnnviz.analysis.types import MIB, Analysis, ReceptiveField, Row
 
 COLUMNS = ("layer", "type", "input", "output", "parameters", "multiply-adds", "element-wise", "MiB",
            "receptive field", "formula")  # fmt: skip
+
+NUMERIC = frozenset(("parameters", "multiply-adds", "element-wise", "MiB"))
 
 
 def to_json(analysis: Analysis, batch: int = 1) -> dict[str, Any]:
@@ -98,20 +101,28 @@ def _line(row: Row, batch: int) -> list[Any]:
 
 def to_csv(analysis: Analysis, batch: int = 1) -> str:
     """The table as CSV, numbers without separators."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(to_table(analysis, batch))
-    return out.getvalue()
+    return csv_text(COLUMNS, to_table(analysis, batch))
 
 
 def to_markdown(analysis: Analysis, batch: int = 1) -> str:
     """The table as Markdown, numbers with thousands separated."""
-    numeric = {"parameters", "multiply-adds", "element-wise", "MiB"}
-    head = f"| {' | '.join(COLUMNS)} |"
-    rule = f"| {' | '.join('---:' if name in numeric else '---' for name in COLUMNS)} |"
-    lines = [f"| {' | '.join(_cell(value) for value in line)} |" for line in to_table(analysis, batch)]
-    return "\n".join([head, rule, *lines]) + "\n"
+    return markdown_text(COLUMNS, to_table(analysis, batch), NUMERIC)
+
+
+def csv_text(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    """Lines under a head as CSV."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(lines)
+    return out.getvalue()
+
+
+def markdown_text(head: Sequence[str], lines: Iterable[Sequence[Any]], numeric: frozenset[str]) -> str:
+    """Lines under a head as a Markdown table, the `numeric` columns to the right."""
+    rule = f"| {' | '.join('---:' if name in numeric else '---' for name in head)} |"
+    body = [f"| {' | '.join(_cell(value) for value in line)} |" for line in lines]
+    return "\n".join([f"| {' | '.join(map(_cell, head))} |", rule, *body]) + "\n"
 
 
 def _cell(value: Any) -> str:

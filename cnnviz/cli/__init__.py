@@ -1,0 +1,1 @@
+"""The command line: `python -m cnnviz COMMAND`. One file a command, found by itself."""

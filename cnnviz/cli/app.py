@@ -1,0 +1,67 @@
+"""The application: gathers the commands and turns every error into one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from cnnviz import __version__
+from cnnviz.cli import commands
+
+WRONG_USE = 2
+# Typer keeps its copy of click to itself; this is the common base of every wrong use of a command line.
+_UsageError: Any = typer.BadParameter.__base__
+
+
+def build() -> typer.Typer:
+    """The application with every command in `cnnviz.cli.commands`."""
+    app = typer.Typer(
+        name="cnnviz",
+        help="See a convolutional network: its layers, its parameters, what they cost.",
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+
+    @app.callback(invoke_without_command=True)
+    def version(show: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+        if show:
+            typer.echo(__version__)
+            raise typer.Exit
+
+    for module in pkgutil.iter_modules(commands.__path__):
+        importlib.import_module(f"{commands.__name__}.{module.name}").register(app)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (the process's own where none is given) and return its exit code."""
+    command = typer.main.get_command(build())
+    try:
+        code = command.main(
+            args=None if arguments is None else list(arguments), prog_name="cnnviz", standalone_mode=False
+        )
+    except _UsageError as error:
+        return _fail(str(error.format_message()))
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("Stopped.")
+    except BrokenPipeError:
+        # The reader, as `head`, has seen enough; the interpreter must not complain while it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ValueError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename or 'The system'}: {error.strerror or error}.")
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str) -> int:
+    print(f"cnnviz: {' '.join(message.split())}", file=sys.stderr)
+    return WRONG_USE

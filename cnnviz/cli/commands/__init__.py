@@ -1,0 +1,1 @@
+"""One file a command; each defines `register(app)`, and each file here is found by itself."""

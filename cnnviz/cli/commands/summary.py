@@ -1,0 +1,141 @@
+"""`cnnviz summary`: the layer table of a model, or the difference of two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from cnnviz import models
+from cnnviz.analysis import Analysis, analyze, diff, export
+from cnnviz.analysis.types import MIB
+from cnnviz.cli.text import short, table
+from cnnviz.models.layers import LayerList
+
+_RIGHT = frozenset(("parameters", "multiply-adds", "element-wise", "MiB"))
+_MODEL_HELP = "A name (see `cnnviz models`), a layer list (FILE.json), or FILE.py:CLASS_OR_FUNCTION."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("summary", help="The layer table of a model; with two models, their difference.")(summary)
+
+
+def summary(
+    model: Annotated[list[str] | None, typer.Argument(metavar="MODEL [OTHER]", help=_MODEL_HELP)] = None,
+    named: Annotated[list[str] | None, typer.Option("--model", help="The same as MODEL.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
+    input_size: Annotated[str | None, typer.Option(metavar="H[xW]", help="Input size in pixels.")] = None,
+    batch: Annotated[int, typer.Option(help="Images at once, for the memory.")] = 1,
+    option: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the model.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
+) -> None:
+    """Print the table or the difference."""
+    chosen = [*(model or []), *(named or [])]
+    if not 1 <= len(chosen) <= 2:
+        raise ValueError("Give one model, or two for their difference; `cnnviz models` lists them.")
+    if as_json + as_csv + as_markdown > 1:
+        raise ValueError("Choose one of --json, --csv and --markdown.")
+    if batch < 1:
+        raise ValueError(f"A batch holds at least one image, not {batch}.")
+    size, options = _size(input_size), _options(option or [])
+    found = [analyze(_resolve(name), size, classes, options) for name in chosen]
+    form = "json" if as_json else "csv" if as_csv else "markdown" if as_markdown else "text"
+    typer.echo(_one(found[0], batch, form) if len(found) == 1 else _two(found[0], found[1], form), nl=False)
+
+
+def _resolve(name: str) -> str | models.ModelSpec | LayerList:
+    if name.endswith(".json"):
+        return LayerList.read(Path(name).read_bytes())
+    if ".py:" in name:
+        from cnnviz.models.files import from_file
+
+        return from_file(name)
+    return name
+
+
+def _size(text: str | None) -> int | tuple[int, int] | None:
+    if text is None:
+        return None
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise ValueError(f"An input size is a side or HxW in pixels, as 32 or 224x320, not {text!r}.")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
+
+
+def _options(pairs: list[str]) -> dict[str, str]:
+    wrong = next((pair for pair in pairs if "=" not in pair), None)
+    if wrong is not None:
+        raise ValueError(f"An option is given as K=V, as activation=tanh, not {wrong!r}.")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _one(analysis: Analysis, batch: int, form: str) -> str:
+    if form == "json":
+        return orjson.dumps(export.to_json(analysis, batch), option=orjson.OPT_INDENT_2).decode() + "\n"
+    if form == "csv":
+        return export.to_csv(analysis, batch)
+    if form == "markdown":
+        return export.to_markdown(analysis, batch)
+    lines = export.to_table(analysis, batch)
+    return f"{table(export.COLUMNS, lines, _RIGHT)}\n\n{_headline(analysis, batch)}\n"
+
+
+def _headline(analysis: Analysis, batch: int) -> str:
+    total = max(analysis.total_params, 1)
+    kinds = {
+        "convolutional": analysis.conv_params,
+        "fully connected": analysis.fc_params,
+        "normalisation": analysis.norm_params,
+        "other": analysis.other_params,
+    }
+    parameters = f"{analysis.total_params:,} parameters ({analysis.trainable_params:,} trainable)"
+    stored, written = analysis.parameter_bytes / MIB, analysis.training_bytes(batch) / MIB
+    lines = [
+        f"{analysis.title}: {parameters}, {short(analysis.macs, 'MAC')}",
+        f"parameters: {', '.join(f'{count / total:.1%} {kind}' for kind, count in kinds.items())}",
+        f"memory at batch {batch}: parameters {stored:.2f} MiB, forward/backward {written:.2f} MiB",
+        *analysis.notes,
+    ]
+    return "\n".join(lines)
+
+
+def _two(first: Analysis, second: Analysis, form: str) -> str:
+    changes = diff(first, second).changes
+    if form == "json":
+        listed: list[dict[str, Any]] = [
+            {"status": c.status, "a": c.a and c.a.name, "b": c.b and c.b.name, "details": list(c.details)}
+            for c in changes
+        ]
+        totals = {a.model: {"total_params": a.total_params, "macs": a.macs} for a in (first, second)}
+        return orjson.dumps({"models": totals, "changes": listed}, option=orjson.OPT_INDENT_2).decode() + "\n"
+    head = ("change", first.title, second.title, "what", "parameters", "multiply-adds")
+    lines: list[tuple[str, ...]] = [
+        (
+            c.status,
+            f"{c.a.name} {export.by_size(c.a.output_shape)}" if c.a else "",
+            f"{c.b.name} {export.by_size(c.b.output_shape)}" if c.b else "",
+            "; ".join(c.details),
+            _change(c.a.params if c.a else 0, c.b.params if c.b else 0),
+            _change(c.a.macs if c.a else 0, c.b.macs if c.b else 0),
+        )
+        for c in changes
+    ]
+    totals_line = (
+        "total", first.title, second.title, "",
+        _change(first.total_params, second.total_params), _change(first.macs, second.macs),
+    )  # fmt: skip
+    lines.append(totals_line)
+    if form == "csv":
+        return export.csv_text(head, lines)
+    if form == "markdown":
+        return export.markdown_text(head, lines, _RIGHT)
+    return table(head, lines, _RIGHT) + "\n"
+
+
+def _change(before: int, after: int) -> str:
+    return f"{after - before:+,}" if after != before else "0"

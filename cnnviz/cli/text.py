@@ -1,0 +1,34 @@
+"""Plain text for terminals: aligned columns and numbers people can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozenset[str] = frozenset()) -> str:
+    """Columns under `head`, aligned by width; those named in `right` stand to the right."""
+    cells = [list(head), *([_cell(value) for value in line] for line in lines)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    text = [
+        "  ".join(
+            value.rjust(width) if name in right else value.ljust(width)
+            for value, width, name in zip(line, widths, head, strict=True)
+        ).rstrip()
+        for line in cells
+    ]
+    text.insert(1, "  ".join("─" * width for width in widths))
+    return "\n".join(text)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def short(count: float, unit: str = "") -> str:
+    """Three significant digits with a prefix: `58.3 M`, `1.18 G`."""
+    for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(count) >= size * 0.9995:
+            return f"{count / size:#.3g} {prefix}{unit}".replace(". ", " ")
+    return f"{count:g} {unit}".rstrip()
