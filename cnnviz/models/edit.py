@@ -28,6 +28,21 @@ def new_layer(kind: str, **fields: Any) -> Layer:
         raise ValueError(_sentence(KINDS[kind], error)) from None
 
 
+def suggest(document: LayerList, place: int, kind: str) -> Layer:
+    """A layer of that kind to put before the one at `place`, set so that it keeps widths and sizes."""
+    shapes = [document.input, *(step.output_shape for step in document.steps())]
+    shape = shapes[place] if 0 <= place < len(shapes) else None
+    maps = shape if shape is not None and len(shape) == 3 else (32, 32, 32)
+    last = place == len(document.layers)
+    fields: dict[str, dict[str, Any]] = {
+        "conv": {"out": max(16, maps[0]), "kernel": 3, "padding": 1},
+        "linear": {"out": "classes" if last else 128},
+        "residual": {"out": max(16, maps[0])},
+        "resize": {"size": maps[1:]},
+    }
+    return new_layer(kind, **fields.get(kind, {}))
+
+
 def set_field(document: LayerList, place: int, field: str, value: Any) -> LayerList:
     """Give one field of the layer at `place` another value."""
     layer = _at(document, place)

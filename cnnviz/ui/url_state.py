@@ -18,7 +18,7 @@ from cnnviz import models
 
 CARRIED = ("model", "classes", "size", "batch", "layer")
 """Parameters that a link to another page takes along, besides every `option.*`."""
-OWN = ("view", "columns", "models", "pair", "from")
+OWN = ("view", "columns", "models", "pair", "from", "list")
 """Parameters that belong to one page and are left behind when going to another."""
 OPTION = "option."
 """What the name of a parameter for a model's option begins with."""

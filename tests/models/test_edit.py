@@ -60,6 +60,18 @@ def test_compact_json_is_the_same_document(document: LayerList) -> None:
     assert LayerList.read(edit.compact(document)) == document
 
 
+@pytest.mark.parametrize("kind", set(KINDS) - {"linear", "global_pool", "flatten", "pool"})
+def test_a_suggested_layer_keeps_the_list_whole(kind: str) -> None:
+    for place in range(3):
+        longer = edit.add(LIST, place, edit.suggest(LIST, place, kind))
+        assert longer.problem() == ""
+
+
+def test_a_suggested_last_layer_has_a_unit_a_class() -> None:
+    assert edit.suggest(LIST, 5, "linear") == Linear()
+    assert edit.suggest(LIST, 4, "linear") == Linear(out=128)
+
+
 def test_setting_a_field_changes_that_layer_alone() -> None:
     wider = edit.set_field(LIST, 0, "out", 32)
     assert wider.layers[0] == Conv(name="first", out=32, kernel=5)
