@@ -1,7 +1,8 @@
-"""The slim bar on top: which model, with how many classes, on which input, in which batch; share, download."""
+"""The slim bar on top: which model, how many classes, what input, what batch; share and download."""
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -19,18 +20,14 @@ BAR_HEIGHT = 54
 """Pixels, kept free while a model is analysed."""
 
 
-def _csv(analysis: Analysis, _batch: int) -> str:
-    return to_csv(analysis)
-
-
-def _markdown(analysis: Analysis, _batch: int) -> str:
-    return to_markdown(analysis)
+def _json(analysis: Analysis, batch: int) -> str:
+    return json.dumps(to_json(analysis, batch), indent=2)
 
 
 EXPORTS = (
-    ("CSV", "csv", "text/csv", _csv),
-    ("Markdown", "md", "text/markdown", _markdown),
-    ("JSON", "json", "application/json", to_json),
+    ("CSV", "csv", "text/csv", to_csv),
+    ("Markdown", "md", "text/markdown", to_markdown),
+    ("JSON", "json", "application/json", _json),
 )
 
 
@@ -47,27 +44,27 @@ def model_bar() -> Shown:
 
 def _what(current: Shown) -> None:
     selection, analysis = current.selection, current.analysis
-    model_picker(
-        "Model", selection.spec.name, key="what-name", on_change=partial(_write, "model", "what-name")
-    )
-    _field("classes", str(analysis.classes), "How many classes the network tells apart.")
+    write = partial(_write, "model", "what-name")
+    model_picker("Model", selection.spec.name, key="what-name", on_change=write, width=380)
+    _field("classes", str(analysis.classes), "How many classes the network tells apart.", 142)
     _field(
         "size",
         url_state.size_text((analysis.input_shape[1], analysis.input_shape[2])),
         "Pixels of the input: one number for a square, or height x width such as 224x192.",
+        142,
         label="input",
     )
-    _field("batch", str(selection.batch), "Images at a time. Memory for activations grows with it.")
+    _field("batch", str(selection.batch), "Images at a time. Memory for activations grows with it.", 128)
     options_popover(selection)
     _share()
     _download(current)
 
 
-def _field(name: str, value: str, explanation: str, label: str | None = None) -> None:
+def _field(name: str, value: str, explanation: str, width: int, label: str | None = None) -> None:
     """One number of the bar, as text: whatever is typed goes to the URL, where it is validated."""
     key = f"what-{name}"
     st.session_state[key] = value
-    st.text_input(label or name, key=key, help=explanation, on_change=_write, args=(name, key), width=110)
+    st.text_input(label or name, key=key, help=explanation, on_change=_write, args=(name, key), width=width)
 
 
 def _write(name: str, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import streamlit as st
 
@@ -14,7 +15,12 @@ YOURS = "Yours"
 
 
 def model_picker(
-    label: str, chosen: str, *, key: str, on_change: Callable[[], None], width: int | str = "stretch"
+    label: str,
+    chosen: str,
+    *,
+    key: str,
+    on_change: Callable[[], None],
+    width: int | Literal["stretch"] = "stretch",
 ) -> None:
     """Draw the list with `chosen` chosen; `on_change` finds the new name in `st.session_state[key]`."""
     specs = by_family()
@@ -28,7 +34,7 @@ def model_picker(
         required=True,
         label_visibility="collapsed",
         placeholder="Type to find a model",
-        width=width,  # type: ignore[arg-type]
+        width=width,
     )
 
 

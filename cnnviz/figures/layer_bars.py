@@ -1,0 +1,135 @@
+"""Three rows of bars on one axis of layers: parameters, arithmetic, memory. Plain data; the page draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cnnviz.analysis.types import KIND_TITLES, Analysis, Group, Kind, Row, grouped
+from cnnviz.figures import numbers
+
+MOST_COLUMNS = 150
+"""More layers than this are drawn as groups of neighbours, unless all are asked for."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One row of bars: how it is called, its total as text, and how one value is told."""
+
+    title: str
+    unit: str
+    total: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """One layer, or neighbours: what a click selects, how it is labelled, and its share of each maximum."""
+
+    select: str
+    label: str
+    kind: Kind
+    note: str
+    """What it is, in a few words: its type and shapes, or how many layers it stands for."""
+    heights: tuple[float, float, float]
+    texts: tuple[str, str, str]
+    """The exact figures with their shares of the totals."""
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Bars:
+    """The whole figure."""
+
+    measures: tuple[Measure, ...]
+    columns: tuple[Column, ...]
+    layers: int
+    alt: str
+
+    @property
+    def grouped(self) -> bool:
+        """Whether some columns stand for several layers."""
+        return len(self.columns) < self.layers
+
+    def data(self) -> dict[str, Any]:
+        """The figure as JSON-like data."""
+        return asdict(self)
+
+
+def layer_bars(analysis: Analysis, batch: int, selected: str | None, everything: bool = False) -> Bars:
+    """The bars of an architecture; `everything` draws one column a layer however many there are."""
+    rows = [row for row in analysis.rows if row.params or row.macs or row.outputs]
+    columns = grouped(rows, len(rows) if everything else MOST_COLUMNS)
+    values = [_values(group, batch) for group in columns]
+    totals = tuple(sum(column) for column in zip(*values, strict=True)) or (0, 0, 0)
+    tops = tuple(max(column) or 1 for column in zip(*values, strict=True)) or (1, 1, 1)
+    drawn = tuple(
+        _column(group, value, totals, tops, selected) for group, value in zip(columns, values, strict=True)
+    )
+    return Bars(_measures(analysis, batch), drawn, len(rows), _in_words(analysis, drawn))
+
+
+def _values(group: Group, batch: int) -> tuple[int, int, int]:
+    """Parameters, multiply-adds and bytes of activations."""
+    return group.params, group.macs, sum(row.activation_bytes(batch) for row in group.rows)
+
+
+def _measures(analysis: Analysis, batch: int) -> tuple[Measure, ...]:
+    images = "1 image" if batch == 1 else f"{batch:,} images"
+    return (
+        Measure("Parameters", "what is learnt", numbers.short(analysis.total_params)),
+        Measure("Arithmetic", "multiply-adds", numbers.macs(analysis.macs)),
+        Measure("Memory", f"activations, {images}", numbers.mib(analysis.forward_bytes(batch))),
+    )
+
+
+def _column(
+    group: Group,
+    value: tuple[int, int, int],
+    totals: tuple[int, ...],
+    tops: tuple[int, ...],
+    selected: str | None,
+) -> Column:
+    heights = tuple(v / top for v, top in zip(value, tops, strict=True))
+    texts = tuple(
+        f"{told} · {numbers.percent(v / total, 1)}" if v else told
+        for told, v, total in zip(_told(value), value, totals, strict=True)
+    )
+    alone = len(group.rows) == 1
+    row = group.rows[0] if alone else max(group.rows, key=lambda row: (row.macs, row.params, row.outputs))
+    return Column(
+        select=row.name,
+        label=(row.name if alone else group.name) or "(model)",
+        kind=group.kind,
+        note=_note(row) if alone else f"{len(group.rows)} layers, mostly {KIND_TITLES[group.kind]}",
+        heights=(heights[0], heights[1], heights[2]),
+        texts=(texts[0], texts[1], texts[2]),
+        chosen=any(member.name == selected for member in group.rows),
+    )
+
+
+def _told(value: tuple[int, int, int]) -> tuple[str, str, str]:
+    params, macs, size = value
+    return (
+        f"{numbers.exact(params)} parameters",
+        f"{numbers.exact(macs)} multiply-adds",
+        numbers.mib(size),
+    )
+
+
+def _note(row: Row) -> str:
+    return f"{row.type} · {numbers.shape(row.input_shape)} → {numbers.shape(row.output_shape)}"
+
+
+def _in_words(analysis: Analysis, columns: tuple[Column, ...]) -> str:
+    """What the eye sees, for who cannot: where each of the three is largest."""
+    named: list[Callable[[Column], float]] = [
+        lambda column: column.heights[0],
+        lambda column: column.heights[1],
+        lambda column: column.heights[2],
+    ]
+    most, hardest, widest = (max(columns, key=by).label if columns else "none" for by in named)
+    return (
+        f"Bars by layer of {analysis.title}, from input to output. Most parameters: {most}; "
+        f"most multiply-adds: {hardest}; most memory: {widest}."
+    )

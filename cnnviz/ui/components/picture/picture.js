@@ -1,0 +1,7 @@
+export default function ({ data, parentElement }) {
+  const host = parentElement.querySelector(".host");
+  const drawn = new DOMParser().parseFromString(data.svg, "image/svg+xml").documentElement;
+  host.querySelector(":scope > svg")?.remove();
+  host.prepend(drawn);
+  saveButton(host, "Download this picture (SVG)", () => savePicture(drawn, data.name));
+}

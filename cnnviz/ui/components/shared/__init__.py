@@ -1,0 +1,18 @@
+"""What drawn components have in common: reading their files, and the little JavaScript they all need."""
+
+from pathlib import Path
+
+from cnnviz.figures.palette import kind_variables
+
+HERE = Path(__file__).parent
+
+
+def read(folder: Path, *names: str) -> str:
+    """The files called `names` in `folder`, joined; those that are not there are the shared ones."""
+    paths = [folder / name if (folder / name).exists() else HERE / name for name in names]
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+def styles(folder: Path, name: str) -> str:
+    """A component's CSS behind the shared one and the colours of the kinds."""
+    return f":host {{ {kind_variables()} }}\n{read(folder, 'parts.css', name)}"

@@ -1,0 +1,27 @@
+"""Architecture: the anatomy of one model, read without running it."""
+
+import streamlit as st
+
+from cnnviz.ui.architecture.claims import claims
+from cnnviz.ui.architecture.headline import headline
+from cnnviz.ui.architecture.inspector import inspector
+from cnnviz.ui.architecture.views import bars, views
+from cnnviz.ui.model_bar import model_bar
+from cnnviz.ui.pages import Page
+
+PAGE = Page(
+    title="Architecture",
+    icon=":material/schema:",
+    order=1,
+    blurb="What each layer of a network computes, what it costs, and how far it sees.",
+)
+
+shown = model_bar()
+headline(shown)
+picture, detail = st.columns([0.7, 0.3], gap="medium")
+with picture:
+    bars(shown)
+    views(shown)
+with detail:
+    inspector(shown)
+claims(shown)
