@@ -1,0 +1,1 @@
+"""Streamlit components of our own: Python beside the JavaScript and CSS that it mounts."""

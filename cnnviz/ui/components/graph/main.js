@@ -1,0 +1,128 @@
+// The component: what Streamlit calls at every rerun with new data, and what a visitor does with it.
+
+const mounted = new WeakMap();
+
+export default function render(component) {
+  const { data, parentElement } = component;
+  let graphView = mounted.get(parentElement);
+  if (!graphView) mounted.set(parentElement, (graphView = new GraphView(parentElement)));
+  graphView.update(data, component.setTriggerValue);
+}
+
+class GraphView extends Scene {
+  constructor(root) {
+    super(root);
+    this.wasDragged = listenToPointers(this.svg, () => this.memory.view, (view) => this.setView(view));
+    this.svg.addEventListener("click", (event) => this.onClick(event));
+    this.svg.addEventListener("keydown", (event) => this.onKey(event));
+    this.svg.addEventListener("focusin", () => this.svg.classList.add("entered"));
+    this.svg.addEventListener("focusout", (event) => {
+      if (!this.svg.contains(event.relatedTarget)) this.svg.classList.remove("entered");
+    });
+    root.querySelector(".tools").addEventListener("click", (event) => this.onTool(event.target.closest("button")));
+    new ResizeObserver(() => this.onResize()).observe(this.svg);
+  }
+
+  update(data, send) {
+    this.send = send;
+    this.root.querySelector(".all").style.height = `${data.height}px`;
+    const fresh = data.id !== this.data?.id;
+    const moved = fresh || data.selected !== this.data.selected;
+    this.data = data;
+    if (fresh) {
+      this.graph = readGraph(data);
+      this.memory = memory.get(`${data.place} ${data.id}`);
+      this.svg.setAttribute("aria-label", data.title);
+      this.root.querySelector(".legend").replaceChildren(...drawLegend(this.graph, data.titles));
+      this.cursor = undefined;
+    }
+    if (this.size().width) this.show(moved);
+  }
+
+  onResize() {
+    if (this.data && this.size().width && (!this.picture || !this.memory)) this.show(true);
+    else if (this.memory?.untouched) this.setView(this.startView(), true);
+  }
+
+  onClick(event) {
+    const drawn = event.target.closest("[data-item]");
+    if (this.wasDragged()) return;
+    this.svg.classList.add("entered");
+    if (drawn) this.act(drawn.dataset.item, Boolean(event.target.closest("[data-unfold]")));
+  }
+
+  act(id, unfold = false) {
+    this.cursor = id;
+    if (isContainer(id)) this.toggle(numberOf(id), unfold);
+    else {
+      this.markCursor(true);
+      const { row } = this.graph.nodes[numberOf(id)];
+      if (row !== null) this.send("picked", row);
+    }
+  }
+
+  // Opening and closing keeps the box under the pointer where it is.
+  toggle(container, unfold) {
+    const { state } = this.memory;
+    const open = new Set(state.open);
+    const unfolded = new Set(state.unfolded);
+    if (unfold) unfolded.add(container);
+    else if (!open.delete(container)) open.add(container);
+    this.memory.state = { open, unfolded };
+    this.say(unfold ? "each block shown" : open.has(container) ? "opened" : "closed");
+    this.keepInPlace(`c${container}`);
+  }
+
+  onKey(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const { key } = event;
+    if (key.startsWith("Arrow")) this.moveTo(stepFrom(this.picture, this.cursor, key));
+    else if (key === "Enter" || key === " ") this.act(this.cursor);
+    else if (key === "*" && isContainer(this.cursor)) this.toggle(numberOf(this.cursor), true);
+    else if (key === "+" || key === "=") this.zoom(ZOOM.step);
+    else if (key === "-") this.zoom(1 / ZOOM.step);
+    else if (key === "0") this.fit();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  moveTo(id) {
+    this.cursor = id;
+    const { width, height } = this.size();
+    const item = this.picture.items.find((other) => other.id === id);
+    this.setView(showItem(this.memory.view, item, width, height));
+    this.markCursor(true);
+  }
+
+  onTool(button) {
+    const tools = {
+      in: () => this.zoom(ZOOM.step),
+      out: () => this.zoom(1 / ZOOM.step),
+      fit: () => this.fit(),
+      reset: () => this.reset(),
+      save: () => this.save(),
+    };
+    tools[button?.dataset.tool]?.();
+  }
+
+  zoom(factor) {
+    const { width, height } = this.size();
+    this.setView(zoomAt(this.memory.view, factor, width / 2, height / 2));
+  }
+
+  fit() {
+    const { width, height } = this.size();
+    this.setView(fitView(this.picture, width, height));
+  }
+
+  reset() {
+    this.begin();
+    this.redraw();
+    this.say("as at the start");
+  }
+
+  save() {
+    offerFile(svgFile(this.svg, this.picture, this.root.querySelector("style").textContent), `${this.data.file}.svg`);
+  }
+}
