@@ -48,7 +48,10 @@ def adaptive(field: ReceptiveField, inside: Pair, outside: Pair) -> ReceptiveFie
 
 
 def resample(field: ReceptiveField, inside: Pair, outside: Pair, taps: int) -> ReceptiveField:
-    """Behind a resize that reads `taps` neighbours (1 nearest, 2 bilinear, 4 bicubic)."""
+    """Behind a resize that reads `taps` neighbours (1 nearest, 2 bilinear, 4 bicubic).
+
+    The cells that are read do not lie on a regular grid: a result is off by at most one of their jumps.
+    """
     if field.whole:
         return field
     axes = []

@@ -25,6 +25,8 @@ class _Draft:
         place: dict[int, int] = {INPUT: INPUT}
         counts: dict[int, int] = {}
         for operation in trace.operations:
+            if not operation.inputs:  # Works on constants alone, as on a table of positions.
+                continue
             key = self._key(operation, counts)
             fresh = key not in self._keys
             if fresh:

@@ -73,15 +73,16 @@ def kind_of(layer: Layer) -> Kind:
     return KINDS_OF_LAYERS.get(layer.kind, "other")
 
 
-def outline(document: LayerList) -> tuple[Row, ...]:
+def outline(document: LayerList, costed: bool = True) -> tuple[Row, ...]:
     """The list as one row a layer, without building it: for a difference of two lists.
 
-    Parameters are those of the layers that fit; behind the first misfit they count as none.
+    Behind the first misfit parameters count as none, and everywhere if not `costed`: then only settings
+    make a difference.
     """
     rows = []
     for step in document.steps():
         taken: Shape = step.input_shape or ()
-        fits = step.input_shape is not None and step.output_shape is not None
+        fits = costed and step.input_shape is not None and step.output_shape is not None
         settings = step.layer.model_dump(exclude={"name", "kind"})
         params = step.layer.params(taken, document.classes) if fits else 0
         title = type(step.layer).title

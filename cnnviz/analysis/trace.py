@@ -96,7 +96,8 @@ def trace(model: nn.Module, input_shape: Shape, batch: int = 1) -> Trace:
     Raises whatever the model raises where the input does not fit it.
     """
     with _Follower(model) as follower, torch.no_grad():
-        image = torch.empty((batch, *input_shape), device="meta")
+        precisions = (p.dtype for p in model.parameters() if p.is_floating_point())
+        image = torch.empty((batch, *input_shape), device="meta", dtype=next(precisions, torch.float32))
         follower.follow(image, Track((0,), ReceptiveField(), (2, 3)))
         with follower.watching():
             out = model(image)

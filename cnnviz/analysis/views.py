@@ -42,7 +42,7 @@ def regroup(call: Call) -> Effect:
     return _view(call, (call.out.dim() - 2, call.out.dim() - 1) if kept else None)
 
 
-@rule("contiguous", "clone", "detach", "to", "type_as", "float", "half", "identity", "alias")
+@rule("contiguous", "clone", "detach", "to", "type_as", "float", "half", "identity", "alias", "as_tensor")
 def unchanged(call: Call) -> Effect:
     """The same values."""
     return _view(call, call.first.axes)

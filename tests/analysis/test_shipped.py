@@ -1,0 +1,124 @@
+"""What ships is what would be computed, and agrees with what others publish and count."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnnviz import models
+from cnnviz.analysis import Analysis, analyze, facts, overview
+from cnnviz.analysis.codec import decode, encode
+from cnnviz.analysis.core import of_spec
+from cnnviz.analysis.meta import on_meta
+
+SPECS = {name: spec for name, spec in models.specs().items() if spec.source in facts.SOURCES}
+OURS = [name for name, spec in SPECS.items() if spec.source == "cnnviz"]
+THEIRS = [name for name, spec in SPECS.items() if spec.source == "torchvision"]
+
+
+def computed(name: str) -> Analysis:
+    spec = SPECS[name]
+    return of_spec(spec, spec.classes, spec.input_shape, spec.options())
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_shipped_facts_are_what_is_computed(name: str) -> None:
+    shipped = facts.load(name)
+    assert shipped is not None, "run `make facts`"
+    fresh = computed(name)
+    assert json.loads(json.dumps(encode(fresh))) == json.loads(json.dumps(encode(shipped))), (
+        "run `make facts`"
+    )
+    assert facts.summarise(fresh, SPECS[name]) == next(line for line in overview() if line.name == name)
+
+
+def test_overview_lists_every_default_once() -> None:
+    assert [line.name for line in overview()] == list(SPECS)
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_torchvision_publishes_the_same(name: str) -> None:
+    found, spec = analyze(name), SPECS[name]
+    macs = spec.published_value("macs")
+    assert found.total_params == spec.published_value("params")
+    assert macs is not None
+    assert abs(found.macs - macs) <= max(0.01 * macs, 0.0005e9)
+
+
+def test_there_are_eighty_of_torchvision() -> None:
+    assert len(THEIRS) == 80
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_torch_counts_the_same_multiply_adds(name: str) -> None:
+    spec = SPECS[name]
+    model = on_meta(lambda: spec.builder(spec.classes, spec.input_shape, spec.options()))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.empty((1, *spec.input_shape), device="meta"))
+    assert analyze(name).macs == counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_parts_add_up(name: str) -> None:
+    found = analyze(name)
+    model = on_meta(
+        lambda: SPECS[name].builder(found.classes, SPECS[name].input_shape, SPECS[name].options())
+    )
+    kinds = (found.conv_params, found.fc_params, found.norm_params, found.other_params)
+    assert sum(kinds) == found.total_params == sum(p.numel() for p in model.parameters())
+    assert min(kinds) >= 0
+    assert sum(row.buffers for row in found.rows) == sum(b.numel() for b in model.buffers())
+    assert found.macs == sum(row.macs for row in found.rows if not row.training_only)
+    names = [row.name for row in found.rows]
+    assert len(set(names)) == len(names)
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("name", [*OURS, "torchvision/swin_v2_t", "torchvision/vit_b_16"])
+def test_an_analysis_survives_its_codec(name: str) -> None:
+    found = analyze(name)
+    assert decode(json.loads(json.dumps(encode(found)))) == found
+
+
+def test_facts_of_another_format_are_refused() -> None:
+    with pytest.raises(ValueError, match="format 0"):
+        decode(encode(analyze("lenet5")) | {"format": 0})
+
+
+def test_facts_outside_the_folder_are_not_read() -> None:
+    assert facts.load("../../../etc/passwd") is None
+    assert facts.load("nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        ("lenet5", 5),
+        ("alexnet", 8),
+        ("torchvision/vgg16", 16),
+        ("torchvision/resnet50", 50),
+        ("googlenet-aux", 21),
+    ],
+)
+def test_depth_counts_weight_layers_on_the_longest_path(name: str, depth: int) -> None:
+    assert facts.depth(analyze(name)) == depth
+
+
+def test_depth_leaves_out_what_only_trains() -> None:
+    found = analyze("googlenet-aux")
+    late = replace(found.graph, nodes=tuple(replace(n, training_only=False) for n in found.graph.nodes))
+    assert facts.depth(found) == facts.depth(analyze("googlenet"))
+    assert facts.depth(replace(found, graph=late)) >= facts.depth(found)
+
+
+def test_a_registered_default_needs_no_torch() -> None:
+    code = (
+        "import sys; from cnnviz.analysis import analyze, overview;"
+        "analyze('torchvision/resnet50'); overview();"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'torchvision', 'pandas')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
