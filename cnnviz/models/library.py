@@ -93,7 +93,7 @@ def spec_of(layers: LayerList, name: str) -> ModelSpec:
         return layers.model_copy(update={"classes": classes, "input": input_shape})
 
     def builder(classes: int, input_shape: Shape, options: Any) -> Any:
-        from cnnviz.models.build import module_from
+        from cnnviz.models.assemble import module_from
 
         return module_from(resized(classes, input_shape, options))
 

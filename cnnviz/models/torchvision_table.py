@@ -41,14 +41,19 @@ def rows() -> list[dict[str, Any]]:
 
 
 def row(name: str) -> dict[str, Any]:
-    """What is recorded of one model; accuracies are fractions, `gmacs` is for one image of `size`."""
+    """What is recorded of one model: `stated` and the smallest input that works."""
+    facts = stated(name)
+    return {**facts, "min_size": smallest(name, facts["size"])}
+
+
+def stated(name: str) -> dict[str, Any]:
+    """What torchvision states; accuracies are fractions, `gmacs` is for one image of `size`."""
     from torchvision.models import get_model_weights
 
     family, title = family_of(name)
     weights = get_model_weights(name).DEFAULT
     meta = weights.meta
     accuracy = meta["_metrics"]["ImageNet-1K"]
-    size = _crop(weights)
     return {
         "name": name,
         "title": title,
@@ -57,8 +62,7 @@ def row(name: str) -> dict[str, Any]:
         "paper": family.paper,
         "summary": family.summary,
         "weights": weights.name,
-        "size": size,
-        "min_size": smallest(name, size),
+        "size": _crop(weights),
         "params": meta["num_params"],
         "gmacs": meta["_ops"],
         "top1": round(accuracy["acc@1"] / 100, 5),

@@ -127,7 +127,7 @@ def googlenet_aux(classes: int, input_shape: Shape, options: GoogLeNetOptions) -
     In evaluation forward gives logits; in training `(logits, aux1, aux2)`. Raises `ValueError` for a size
     that is too small.
     """
-    from cnnviz.models.build import module_from
+    from cnnviz.models.assemble import module_from
     from cnnviz.models.modules.googlenet import Auxiliary, GoogLeNetAux
 
     layers = googlenet(classes, input_shape, options)

@@ -120,19 +120,19 @@ def slide(
     Raises `MisfitError` where no window fits.
     """
     _, height, width = as_maps(shape, what)
-    sides = []
+    sides, fitting, needed = [], [], []
     for n, k, s, p, d in zip(
         (height, width), pair(kernel), pair(stride), pair(padding), pair(dilation), strict=True
     ):
         room = n + 2 * p - d * (k - 1) - 1
         out = (-(-room // s) if ceil else room // s) + 1
-        if ceil and (out - 1) * s >= n + p:
-            out -= 1
-        if out < 1:
-            padded = f", padded by {p}," if p else ""
-            raise MisfitError(
-                f"{what}: a {times(kernel)} window does not fit maps of {height}×{width}{padded}; a kernel "
-                f"of at most {(n + 2 * p - 1) // d + 1} or a padding of at least {p - room // 2} would."
-            )
-        sides.append(out)
+        sides.append(out - 1 if ceil and (out - 1) * s >= n + p else out)
+        fitting.append((n + 2 * p - 1) // d + 1)
+        needed.append(p - room // 2)
+    if min(sides) < 1:
+        padded = f", padded by {times(padding)}," if any(pair(padding)) else ""
+        raise MisfitError(
+            f"{what}: a {times(kernel)} window does not fit maps of {height}×{width}{padded}; a kernel of at "
+            f"most {min(fitting)} or a padding of at least {max(needed)} would."
+        )
     return sides[0], sides[1]

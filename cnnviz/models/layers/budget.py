@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cnnviz.models.layers.base import AnyShape, MisfitError
 
+MAX_LAYERS = 500
 MAX_PARAMS = 2_000_000_000
 MAX_VALUES = 1_000_000_000
 """That leave all layers together for one image: 4 GB, which backward needs at hand."""

@@ -23,7 +23,7 @@ from cnnviz.models.layers.basic import (
     Resize,
 )
 from cnnviz.models.layers.blocks import Inception, NaiveInception, Residual
-from cnnviz.models.layers.budget import Budget
+from cnnviz.models.layers.budget import MAX_LAYERS, Budget
 from cnnviz.models.layers.sentences import reading_problem
 from cnnviz.models.layers.taken import TAKEN_NAMES
 from cnnviz.models.spec import MAX_CLASSES, MAX_SIDE
@@ -84,7 +84,7 @@ class LayerList(BaseModel):
         Annotated[int, Field(ge=1, le=MAX_SIDE)],
     ]
     classes: int = Field(10, ge=1, le=MAX_CLASSES)
-    layers: tuple[AnyLayer, ...] = Field((), max_length=500)
+    layers: tuple[AnyLayer, ...] = Field((), max_length=MAX_LAYERS)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> LayerList:
