@@ -56,7 +56,7 @@ def _what(current: Shown) -> None:
     )
     _field("batch", str(selection.batch), "Images at a time. Memory for activations grows with it.", 128)
     options_popover(selection)
-    _share()
+    share()
     _download(current)
 
 
@@ -71,7 +71,8 @@ def _write(name: str, key: str) -> None:
     url_state.change(**{name: str(st.session_state[key]).strip() or None})
 
 
-def _share() -> None:
+def share() -> None:
+    """Draw the button that shows the page's address."""
     with st.popover("Share", icon=":material/link:", type="tertiary"):
         st.caption("This address opens what you see now.")
         st.code(url_state.address(), language=None, wrap_lines=True)

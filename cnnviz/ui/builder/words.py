@@ -22,7 +22,7 @@ def words(layer: Layer, classes: int) -> str:
     """What the layer is set to: `96 maps · 4×4 · stride 2`. What is usual is left out."""
     teller = TELLERS.get(layer.kind)
     told = teller(layer, classes) if teller else []
-    return " · ".join(part for part in told if part) or type(layer).title.lower()
+    return " · ".join(part for part in told if part)
 
 
 def _unless(value: Any, usual: Any, text: str) -> str:
@@ -67,5 +67,7 @@ TELLERS: dict[str, Callable[[Any, int], list[str]]] = {
     "naive_inception": lambda layer, _: [f"{layer.one} + {layer.three} + {layer.five} maps + its input"],
     "residual": lambda layer, _: [f"{layer.out:,} maps", _unless(layer.stride, 1, "stride")],
     "resize": lambda layer, _: [f"to {times(layer.size)}"],
+    "batch_norm": lambda *_: ["batch normalisation"],
+    "flatten": lambda *_: ["maps to a vector"],
     "global_pool": lambda *_: ["mean of each map"],
 }

@@ -1,0 +1,153 @@
+"""One field of a layer as a widget that shows what the design says and writes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from cnnviz.models import edit
+from cnnviz.models.layers import Init, Layer
+from cnnviz.ui.builder import state
+from cnnviz.ui.builder.forms import Field
+from cnnviz.ui.builder.state import Design
+from cnnviz.ui.builder.words import FUNCTIONS
+
+STARTS = {
+    "default": "PyTorch's default",
+    "he": "He: N(0, 2/inputs)",
+    "glorot": "Glorot uniform",
+    "normal": "Normal, std below",
+}
+STEPS = {"p": 0.05, "momentum": 0.05, "beta": 0.05, "k": 0.5}
+
+
+def draw_field(design: Design, layer: Layer, field: Field) -> None:
+    """Draw the widget of one field; a change becomes a step of the design."""
+    value = getattr(layer, field.name)
+
+    def write(value: Any) -> None:
+        state.attempt(lambda: edit.set_field(design.document, design.place, field.name, value))
+
+    DRAWERS[field.widget](field, value, write)
+
+
+def _key(field: Field, part: str = "") -> str:
+    return f"field-{field.name}{part}"
+
+
+def _keyed(key: str, value: Any, write: Callable[[Any], None]) -> dict[str, Any]:
+    """The arguments by which a widget shows `value` and hands on what it becomes."""
+    st.session_state[key] = value
+    return {"key": key, "on_change": lambda: write(st.session_state[key])}
+
+
+def _whole(field: Field, value: Any, write: Callable[[Any], None]) -> None:
+    keyed = _keyed(_key(field), value, lambda new: write(value if new is None else new))
+    st.number_input(field.label, int(field.low or 0), int(field.high or 1), step=1, help=field.help, **keyed)
+
+
+def _window(field: Field, value: Any, write: Callable[[Any], None]) -> None:
+    if isinstance(value, tuple):
+        _oblong(field, value, write)
+        return
+    keyed = _keyed(_key(field), value, lambda new: write(new if field.optional or new is not None else value))
+    st.number_input(
+        field.label,
+        int(field.low or 0),
+        int(field.high or 1),
+        step=1,
+        help=field.help,
+        placeholder="the kernel's size" if field.optional else None,
+        **keyed,
+    )
+
+
+def _oblong(field: Field, value: tuple[int, int], write: Callable[[Any], None]) -> None:
+    """Height and width apart; equal ones become one number again."""
+
+    def side(place: int, new: int | None) -> None:
+        sides = list(value)
+        sides[place] = value[place] if new is None else new
+        write(sides[0] if sides[0] == sides[1] else tuple(sides))
+
+    for place, (column, name) in enumerate(zip(st.columns(2), ("height", "width"), strict=True)):
+        keyed = _keyed(_key(field, name), value[place], partial(side, place))
+        column.number_input(
+            f"{field.label}, {name}", int(field.low or 0), int(field.high or 1), step=1, **keyed
+        )
+
+
+def _units(field: Field, value: Any, write: Callable[[Any], None]) -> None:
+    last = value == "classes"
+    keyed = _keyed(_key(field, "-classes"), last, lambda on: write("classes" if on else 128))
+    st.toggle(
+        "One unit a class", help="For the last layer: its width follows the number of classes.", **keyed
+    )
+    if not last:
+        _whole(field, value, write)
+
+
+def _number(field: Field, value: float, write: Callable[[Any], None]) -> None:
+    step = STEPS.get(field.name, 10 ** _power(value))
+    keyed = _keyed(_key(field), float(value), lambda new: write(value if new is None else new))
+    shape = "%.2f" if step >= 0.01 else "%.1e"
+    st.number_input(
+        field.label, field.low, field.high, step=float(step), format=shape, help=field.help, **keyed
+    )
+
+
+def _power(value: float) -> int:
+    """The power of ten just below a number: steps of its own size."""
+    return int(f"{value or 1e-5:e}".split("e")[1])
+
+
+def _flag(field: Field, value: bool, write: Callable[[Any], None]) -> None:
+    st.toggle(field.label, help=field.help, **_keyed(_key(field), value, write))
+
+
+def _choice(field: Field, value: str, write: Callable[[Any], None]) -> None:
+    keyed = _keyed(_key(field), value, lambda new: write(new or value))
+    told = FUNCTIONS.get
+    if len(field.choices) <= 3:
+        st.segmented_control(field.label, field.choices, help=field.help, **keyed)
+    else:
+        st.selectbox(
+            field.label,
+            field.choices,
+            format_func=lambda c: told(c, c),
+            help=field.help,
+            required=True,
+            **keyed,
+        )
+
+
+def _init(field: Field, value: Init, write: Callable[[Any], None]) -> None:
+    keyed = _keyed(_key(field), value.weights, lambda new: write(value.model_copy(update={"weights": new})))
+    st.selectbox(field.label, list(STARTS), format_func=lambda c: STARTS[c], help=field.help, **keyed)
+    if value.weights == "normal":
+        keyed = _keyed(
+            _key(field, "-std"),
+            value.std,
+            lambda new: write(value.model_copy(update={"std": new or value.std})),
+        )
+        st.number_input("Standard deviation", 0.0001, 10.0, step=0.005, format="%.4f", **keyed)
+    keyed = _keyed(
+        _key(field, "-bias"), value.bias, lambda new: write(value.model_copy(update={"bias": new}))
+    )
+    st.number_input(
+        "Biases start at", step=0.1, placeholder="PyTorch's default", help="A constant, or nothing.", **keyed
+    )
+
+
+DRAWERS: dict[str, Callable[[Field, Any, Callable[[Any], None]], None]] = {
+    "whole": _whole,
+    "window": _window,
+    "units": _units,
+    "number": _number,
+    "flag": _flag,
+    "choice": _choice,
+    "init": _init,
+}

@@ -1,0 +1,157 @@
+"""Opening and keeping designs: files, the user's own models, an empty list."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cnnviz.models import edit, library, link
+from cnnviz.models.layers import LayerList
+from cnnviz.ui import chrome, notice
+from cnnviz.ui.builder import state
+from cnnviz.ui.builder.state import Design
+
+UPLOAD, ROUND = "builder-upload", "builder-upload-round"
+NAME, TAKEN, SAVED, DELETED = "builder-name", "builder-taken", "builder-saved", "builder-deleted"
+
+
+def open_popover() -> None:
+    """Draw the button behind which a design is opened: a file, one of the user's own, or nothing at all."""
+    with st.popover("Open", icon=":material/folder_open:", type="tertiary"):
+        key = f"{UPLOAD}-{st.session_state.get(ROUND, 0)}"
+        st.file_uploader(
+            "A layer list (JSON)",
+            type="json",
+            key=key,
+            on_change=_uploaded,
+            args=(key,),
+            help="A file that was downloaded here. It is read as data; nothing in it is run.",
+        )
+        st.button("Start from an empty list", key="builder-empty", on_click=_empty, width="stretch")
+        _own_models()
+
+
+def _uploaded(key: str) -> None:
+    """Open an uploaded file, or say what is wrong with it. The uploader is emptied for the next one."""
+    file = st.session_state.get(key)
+    if file is not None:
+        state.attempt(lambda: link.read_upload(file.getvalue()), place=0)
+        st.session_state[ROUND] = st.session_state.get(ROUND, 0) + 1
+
+
+def _empty() -> None:
+    document = state.read().document
+    state.put(LayerList(input=document.input, classes=document.classes))
+
+
+def _own_models() -> None:
+    specs = library.saved_specs()
+    if not specs:
+        st.caption("What you save stands here, and wherever models are chosen.")
+        return
+    st.caption("Your models")
+    for name, spec in specs.items():
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+            st.button(
+                spec.title, key=f"open-{name}", on_click=state.start_from, args=(name,), type="tertiary",
+                width="stretch",
+            )  # fmt: skip
+            st.button(
+                ":material/delete:", key=f"delete-{name}", on_click=_delete, args=(name,), type="tertiary",
+                help=f"Delete {spec.title}",
+            )  # fmt: skip
+
+
+def _delete(name: str) -> None:
+    """Delete a saved model. A design that started from it becomes one in its own right."""
+    try:
+        spec = library.saved_specs()[name]
+        design = state.read()
+        library.delete(name)
+    except (KeyError, ValueError):
+        state.say(f"{name} is deleted already.")
+        return
+    if design.selection.spec.name == name:
+        state.start_from(state.DEFAULT)
+        state.put(design.document, design.place)
+    layers = spec.layers
+    assert layers is not None
+    st.session_state[DELETED] = (name, layers(spec.classes, spec.input_shape, None))
+
+
+def save_popover(design: Design) -> None:
+    """Draw the button behind which a design is saved or downloaded."""
+    document = design.document
+    with st.popover("Save", icon=":material/save:", type="tertiary"):
+        problem = document.problem()
+        if problem:
+            st.caption(f"{notice.plain(problem)} It can be downloaded, but saved only when it can be built.")
+        # A key for each name: what was typed for another design is not this one's.
+        key = f"{NAME}-{document.name}"
+        st.session_state.setdefault(key, document.name)
+        st.text_input("Name", key=key, max_chars=60, help="Letters, digits, spaces and . - _")
+        st.button(
+            "Save", key="builder-save", type="primary", disabled=bool(problem), on_click=_save,
+            args=(key,), help="Keep it among your models, on this machine.",
+        )  # fmt: skip
+        st.download_button(
+            "Download the layer list", document.write(), f"{library.slug(document.name)}.json",
+            "application/json", key="builder-download", on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+
+
+def _save(key: str, replace: bool = False) -> None:
+    design = state.read()
+    for key in (TAKEN, SAVED, DELETED):
+        st.session_state.pop(key, None)
+    try:
+        named = edit.describe(design.document, name=str(st.session_state.get(key, "")).strip())
+        st.session_state[SAVED] = library.save(named, replace=replace)
+    except FileExistsError as error:
+        st.session_state[TAKEN] = (str(error), key)
+    except (ValueError, OSError) as error:
+        state.say(str(error))
+    else:
+        state.put(named)
+
+
+def aftermath() -> None:
+    """Say what came of saving or deleting, with the next step; drawn below the bar."""
+    if taken := st.session_state.get(TAKEN):
+        sentence, key = taken
+        with _told(sentence, "warning"):
+            st.button("Replace it", key="builder-replace", on_click=_save, args=(key, True))
+            st.button("Keep it", key="builder-keep", on_click=_dismiss, args=(TAKEN,), type="tertiary")
+    elif saved := st.session_state.get(SAVED):
+        with _told(f"Saved as {saved}; it now stands wherever models are chosen.", "check_circle"):
+            chrome.link("architecture", "See its architecture", model=saved, **NOTHING_ELSE)
+            st.button("Close", key="builder-close", on_click=_dismiss, args=(SAVED,), type="tertiary")
+    elif deleted := st.session_state.get(DELETED):
+        with _told(f"Deleted {deleted[0]}.", "delete"):
+            st.button("Undo", key="builder-restore", on_click=_restore)
+            st.button("Close", key="builder-close", on_click=_dismiss, args=(DELETED,), type="tertiary")
+
+
+NOTHING_ELSE = {"classes": None, "size": None, "layer": None}
+"""What a link to another model leaves behind."""
+
+
+def _told(sentence: str, icon: str) -> st.delta_generator.DeltaGenerator:
+    row = st.container(
+        horizontal=True, vertical_alignment="center", gap="small", border=True, key="aftermath"
+    )
+    row.markdown(f":material/{icon}: {notice.plain(sentence)}", width="content")
+    return row
+
+
+def _dismiss(key: str) -> None:
+    st.session_state.pop(key, None)
+
+
+def _restore() -> None:
+    name, document = st.session_state.pop(DELETED)
+    try:
+        library.save(document)
+    except (FileExistsError, OSError) as error:
+        state.say(str(error))
+    else:
+        st.session_state[SAVED] = name

@@ -1,0 +1,38 @@
+"""A layer list that can be walked, reordered by hand or by keyboard, and mended where it does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import streamlit as st
+
+from cnnviz.ui.components.shared import read, styles
+
+HERE = Path(__file__).parent
+Deed = Literal["select", "move", "remove", "duplicate", "fix", "undo", "redo"]
+
+
+def layer_list(data: dict[str, Any], *, key: str, on_deed: Callable[[Deed, int, int], None]) -> None:
+    """Draw the list; `on_deed(what, place, to)` is called before the page runs again.
+
+    `to` is the new place of a moved layer and the number of a chosen fix; otherwise it is 0.
+    """
+
+    def acted() -> None:
+        act = st.session_state[key].get("act") or {}
+        if act.get("do") in get_args(Deed):
+            on_deed(act["do"], int(act.get("place", 0)), int(act.get("to", 0)))
+
+    _component()(key=key, data=data, on_act_change=acted)
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component(
+        "cnnviz.layer_list",
+        html='<div class="host"></div>',
+        css=styles(HERE, "list.css"),
+        js=read(HERE, "rows.js", "drag.js", "list.js"),
+    )

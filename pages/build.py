@@ -1,0 +1,33 @@
+"""Build: a network changed layer by layer, with its cost beside it."""
+
+import streamlit as st
+
+from cnnviz.ui.builder.bar import builder_bar
+from cnnviz.ui.builder.compare import comparison
+from cnnviz.ui.builder.cost import costed
+from cnnviz.ui.builder.editor import editor
+from cnnviz.ui.builder.inspector import inspector
+from cnnviz.ui.builder.shelf import aftermath
+from cnnviz.ui.builder.state import read
+from cnnviz.ui.builder.summary import bars, summary
+from cnnviz.ui.pages import Page
+
+PAGE = Page(
+    title="Build",
+    icon=":material/construction:",
+    order=2,
+    blurb="Change a network layer by layer and see at once what it costs.",
+)
+
+design = read()
+builder_bar(design)
+aftermath()
+cost = costed(design)
+summary(cost)
+layers, detail = st.columns([0.7, 0.3], gap="medium")
+with layers:
+    editor(cost)
+    bars(cost)
+with detail:
+    inspector(cost)
+comparison(cost)
