@@ -91,9 +91,7 @@ def diff_table(diff: Diff, sides: Sides, *, key: str, file: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.toggle("Only differences", key=f"{key}-only", on_change=_toggled, args=(f"{key}-only",))
         for label, suffix, mime, text in (
-            ("CSV", "csv", CHANGED = Colour("#0b6472", "#1a7886")
-"""The app's accent: it stands for no kind and for no model."""
-CSV_MIME, partial(to_csv, frame)),
+            ("CSV", "csv", CSV_MIME, partial(to_csv, frame)),
             ("Markdown", "md", MARKDOWN_MIME, partial(to_markdown, frame, sides)),
         ):
             st.download_button(
