@@ -11,6 +11,7 @@ from typing import Any
 import platformdirs
 
 from cnnviz.models.layers import LayerList
+from cnnviz.models.layers.document import MAX_BYTES
 from cnnviz.models.spec import ModelSpec, Shape
 
 PREFIX = "mine/"
@@ -74,15 +75,25 @@ def _read_all() -> list[ModelSpec | str]:
     found: list[ModelSpec | str] = []
     for path in sorted(folder().glob("*.json")):
         try:
-            found.append(_read(path, path.stat().st_mtime_ns))
+            found.append(_read(path, _version(path)))
         except (OSError, ValueError) as error:
             found.append(f"Your saved model '{path.name}' is left out: {error}")
     return found
 
 
+def _version(path: Path) -> tuple[int, ...]:
+    """Changes with the file; its time alone does not where two changes come within a clock tick."""
+    state = path.stat()
+    return state.st_mtime_ns, state.st_size, state.st_ino
+
+
 @functools.lru_cache(maxsize=1000)
-def _read(path: Path, modified: int) -> ModelSpec:
+def _read(path: Path, version: tuple[int, ...]) -> ModelSpec:
     """The specs are asked for at every turn of a page; a file is read again only when it has changed."""
+    if slug(path.stem) != path.stem:
+        raise ValueError(f"a model's file is named like '{slug(path.stem)}.json'; rename it.")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"a layer list is at most {MAX_BYTES // 1000:,} kB long.")
     return spec_of(LayerList.read(path.read_bytes()), PREFIX + path.stem)
 
 
