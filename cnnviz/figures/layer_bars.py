@@ -28,6 +28,8 @@ class Column:
 
     select: str
     label: str
+    short: str
+    """The label where there is little room: its last parts."""
     kind: Kind
     note: str
     """What it is, in a few words: its type and shapes, or how many layers it stands for."""
@@ -97,15 +99,28 @@ def _column(
     )
     alone = len(group.rows) == 1
     row = group.rows[0] if alone else max(group.rows, key=lambda row: (row.macs, row.params, row.outputs))
+    label = (row.name if alone else group.name) or "(model)"
     return Column(
         select=row.name,
-        label=(row.name if alone else group.name) or "(model)",
+        label=label,
+        short=shortened(label),
         kind=group.kind,
         note=_note(row) if alone else f"{len(group.rows)} layers, mostly {KIND_TITLES[group.kind]}",
         heights=(heights[0], heights[1], heights[2]),
         texts=(texts[0], texts[1], texts[2]),
         chosen=any(member.name == selected for member in group.rows),
     )
+
+
+def shortened(name: str, most: int = 16) -> str:
+    """The last parts of a qualified name, as many as fit and at least one: `…self_attention`."""
+    parts = name.split(".")
+    kept = parts[-1]
+    for part in reversed(parts[:-1]):
+        if len(part) + 1 + len(kept) > most:
+            return f"…{kept}"
+        kept = f"{part}.{kept}"
+    return kept
 
 
 def _told(value: tuple[int, int, int]) -> tuple[str, str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cnnviz.analysis.types import Analysis, Kind, Row
@@ -52,31 +52,31 @@ def treemap_alt(analysis: Analysis) -> str:
 
 
 def _area(name: str, label: str, rows: list[Row], depth: int, total: int) -> Area:
-    value = sum(row.params for row in rows)
-    if len(rows) == 1 and rows[0].name.count(".") < depth + 1:
-        return _leaf(rows[0], label, total)
-    parts = tuple(
-        _area(part, part.rpartition(".")[2] or "(own)", members, depth + 1, total)
-        if any(row.name != name for row in members)
-        else _leaf(members[0], "(own)", total)
-        for part, members in _by_prefix(rows, name, depth + 1).items()
-    )
+    """The block called `name` around the rows below it; a block around a single part is that part."""
+    parts = tuple(_part(name, prefix, members, depth, total) for prefix, members in _below(rows, name, depth))
+    if len(parts) == 1 and depth:
+        return replace(parts[0], label=f"{label}.{parts[0].label}")
+    value = sum(part.value for part in parts)
     kind = max(parts, key=lambda part: part.value).kind if parts else "other"
     return Area(name, label, value, kind, _text(value, total), parts)
 
 
-def _leaf(row: Row, label: str, total: int) -> Area:
-    return Area(row.name, label, row.params, row.kind, _text(row.params, total))
+def _part(name: str, prefix: str, members: list[Row], depth: int, total: int) -> Area:
+    label = prefix.rpartition(".")[2] if prefix != name else "(own)"
+    if members[0].name == prefix and len(members) == 1:
+        row = members[0]
+        return Area(row.name, label, row.params, row.kind, _text(row.params, total))
+    return _area(prefix, label, members, depth + 1, total)
 
 
 def _text(value: int, total: int) -> str:
     return f"{numbers.exact(value)} parameters · {numbers.percent(value / (total or 1), 1)}"
 
 
-def _by_prefix(rows: Iterable[Row], name: str, depth: int) -> dict[str, list[Row]]:
-    """The rows below `name`, by the first `depth` parts of their names."""
+def _below(rows: Iterable[Row], name: str, depth: int) -> list[tuple[str, list[Row]]]:
+    """The rows in the block `name`, by the part that holds them: the first `depth + 1` parts of names."""
     found: dict[str, list[Row]] = {}
     for row in rows:
-        prefix = name if row.name == name else ".".join(row.name.split(".")[:depth])
+        prefix = name if row.name == name else ".".join(row.name.split(".")[: depth + 1])
         found.setdefault(prefix, []).append(row)
-    return found
+    return list(found.items())

@@ -77,9 +77,9 @@ def _ever_plainer(selection: Selection) -> Iterator[Selection]:
 def _instead(shown: Selection, analysis: Analysis) -> str:
     """What a fallback shows, in a sentence."""
     _, height, width = analysis.input_shape
-    return f"Shown instead: an input of {size_text((height, width))}, {analysis.classes} classes" + (
-        ", with the options chosen." if shown.options else "."
-    )
+    classes = f"{analysis.classes:,} class{'' if analysis.classes == 1 else 'es'}"
+    options = ", with the options chosen" if shown.options else ""
+    return f"Shown instead: {classes} on an input of {size_text((height, width))}{options}."
 
 
 def _with_known_layer(selection: Selection, analysis: Analysis, said: list[str]) -> Selection:

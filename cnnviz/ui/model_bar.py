@@ -56,8 +56,9 @@ def _what(current: Shown) -> None:
     )
     _field("batch", str(selection.batch), "Images at a time. Memory for activations grows with it.", 128)
     options_popover(selection)
-    share()
-    _download(current)
+    with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
+        share()
+        _download(current)
 
 
 def _field(name: str, value: str, explanation: str, width: int, label: str | None = None) -> None:

@@ -20,19 +20,26 @@ COUNTED: dict[str, tuple[str, Callable[[Analysis], float]]] = {
     "fc_macs_share": ("fully connected share of the computation", lambda a: a.macs_of("fc") / a.macs),
 }
 """Published figures that we can count: in words, and how."""
+MEASURED = {
+    "accuracy": "test accuracy",
+    "accuracy_top5": "top-5 test accuracy",
+    "error_top5": "top-5 error",
+    "train_accuracy": "training accuracy",
+    "loss": "test loss",
+}
+"""Published figures that only training gives."""
 
 
 def claims(current: Shown) -> None:
     """Draw the comparison and the notes, or nothing where there is neither."""
     spec, analysis = current.selection.spec, current.analysis
-    lines = [line for published in spec.published if (line := compare(published, analysis))]
+    lines = [compare(published, analysis) for published in spec.published]
     notes = [*spec.notes, *analysis.notes]
     if not lines and not notes:
         return
     st.subheader("What is claimed, and what is true", anchor=False)
     rows = "".join(
-        f"<tr><td>{escape(what)}</td><td>{escape(said)}</td><td><b>{escape(counted)}</b></td>"
-        f"<td>{escape(source)}</td></tr>"
+        f"<tr><td>{escape(what)}</td><td>{escape(said)}</td><td>{escape(counted)}</td><td>{escape(source)}</td></tr>"
         for what, said, counted, source in lines
     )
     table = (
@@ -45,11 +52,24 @@ def claims(current: Shown) -> None:
     st.html(f'<div class="claims">{table}<ul>{listed}</ul></div>')
 
 
-def compare(published: models.Published, analysis: Analysis) -> tuple[str, str, str, str] | None:
-    """A published figure beside ours as (what, published, counted, source); None where we cannot count it."""
-    if published.what not in COUNTED:
-        return None
-    what, count = COUNTED[published.what]
-    share = published.what.endswith("share")
-    tell = (lambda value: numbers.percent(value, 1)) if share else (lambda value: f"{value:,.0f}")
-    return what, tell(published.value), tell(count(analysis)), published.source
+def compare(published: models.Published, analysis: Analysis) -> tuple[str, str, str, str]:
+    """A published figure beside ours as (what, published, counted, source).
+
+    Where it cannot be counted without training, that is what stands beside it.
+    """
+    if published.what in COUNTED:
+        what, count = COUNTED[published.what]
+        tell = _as_share if published.what.endswith("share") else _as_count
+        return what, tell(published.value), tell(count(analysis)), published.source
+    what = MEASURED.get(published.what, published.what.replace("_", " "))
+    on = f" on {published.on}" if published.on else ""
+    told = f"{published.value:g}" if published.what == "loss" else _as_share(published.value)
+    return f"{what}{on}", told, "takes training", published.source
+
+
+def _as_share(value: float) -> str:
+    return numbers.percent(value, 1)
+
+
+def _as_count(value: float) -> str:
+    return f"{value:,.0f}"

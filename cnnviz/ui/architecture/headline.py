@@ -22,6 +22,9 @@ def headline(current: Shown) -> None:
     """Draw the headline numbers, and the split of parameters and arithmetic by kind."""
     st.html(f"<style>:root {{ {kind_variables()} }}</style>")
     st.html(CSS)
+    spec = current.selection.spec
+    origin = " · ".join(escape(part) for part in (str(spec.year or ""), spec.paper) if part)
+    st.html(f'<p class="about" title="{origin}">{escape(spec.summary)}</p>')
     figures = "".join(_figure(*figure) for figure in headline_figures(current.analysis, current.batch))
     st.html(f'<div class="headline"><div class="figures">{figures}</div>{_splits(current.analysis)}</div>')
 

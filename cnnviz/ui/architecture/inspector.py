@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 import streamlit as st
@@ -57,7 +58,7 @@ def inspector_html(analysis: Analysis, row: Row, batch: int) -> str:
     """What the inspector says of a layer."""
     return (
         f'<div class="layer" style="--kind: var(--kind-{row.kind})">'
-        f"<h3>{escape(row.name or '(model)')}</h3>"
+        f"<h3>{breakable(row.name or '(model)')}</h3>"
         f'<p class="what"><span class="kind">{KIND_TITLES[row.kind]}</span> {escape(row.type)}'
         f"{_remarks(row)}</p>"
         f'<p class="shapes">{numbers.shape(row.input_shape)} <span>→</span> '
@@ -65,6 +66,11 @@ def inspector_html(analysis: Analysis, row: Row, batch: int) -> str:
         f'<p class="words">{escape(formulas.in_words(row))}</p>'
         f"{_sums(analysis, row, batch)}</div>"
     )
+
+
+def breakable(name: str) -> str:
+    """A qualified name as HTML that may break after its dots and underscores."""
+    return re.sub(r"([._])", r"\1<wbr>", escape(name))
 
 
 def _sums(analysis: Analysis, row: Row, batch: int) -> str:

@@ -65,7 +65,7 @@ def views(current: Shown) -> None:
 
 
 def _views(current: Shown) -> dict[str, Callable[[Shown], None]]:
-    known = {"graph": _graph, "treemap": _treemap, "table": layer_table}
+    known: dict[str, Callable[[Shown], None]] = {"graph": _graph, "treemap": _treemap, "table": layer_table}
     return known | {"connections": _connections} if current.selection.spec.name == CONNECTED else known
 
 

@@ -1,6 +1,6 @@
 // Three rows of bars over one axis of layers. The chosen layer changes under the pointer at once; Python
 // hears of it by the trigger `selected`.
-const ROW = 84, HEAD = 22, FOOT = 30, NARROWEST = 3;
+const ROW = 84, HEAD = 22, FOOT = 30, NARROWEST = 2;
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
@@ -45,12 +45,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
       "aria-orientation": "horizontal" });
     parts = data.columns.map((column, i) => drawColumn(column, i, step, height));
     svg.append(...parts);
-    data.measures.forEach((measure, i) => svg.append(...heading(measure, i, drawnWidth)));
+    const headings = make("g", { class: "headings" });
+    headings.append(...data.measures.map(heading));
+    svg.append(...data.measures.map((_, i) => axis(i, drawnWidth)), headings);
     svg.addEventListener("keydown", onKey);
     svg.addEventListener("pointerleave", tip.hide);
     const scroll = document.createElement("div");
     scroll.className = "scroll";
     scroll.append(svg);
+    scroll.onscroll = () => headings.setAttribute("transform", `translate(${scroll.scrollLeft} 0)`);
     const focused = host.querySelector("svg:focus") !== null;
     host.querySelector(".scroll")?.remove();
     host.prepend(scroll);
@@ -63,13 +66,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (place > width) scroll.scrollLeft = place - width / 2;
   };
 
-  const heading = (measure, i, width) => {
-    const base = (i + 1) * (ROW + HEAD);
-    const line = make("line", { class: "axis", x1: 0, x2: width, y1: base + 0.5, y2: base + 0.5 });
-    const text = make("text", { x: 0, y: base - ROW - 8 });
+  const base = (i) => (i + 1) * (ROW + HEAD);
+  const axis = (i, width) => make("line", { class: "axis", x1: 0, x2: width, y1: base(i) + 0.5, y2: base(i) + 0.5 });
+  const heading = (measure, i) => {
+    const text = make("text", { x: 0, y: base(i) - ROW - 8 });
     text.append(make("tspan", { class: "title" }, measure.title));
     text.append(make("tspan", { class: "unit", dx: 8 }, `${measure.unit}, ${measure.total} in all`));
-    return [line, text];
+    return text;
   };
 
   const drawColumn = (column, i, step, height) => {
@@ -81,7 +84,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     column.heights.forEach((share, row) => {
       if (!share) return;
       const tall = Math.max(1, share * ROW);
-      part.append(make("rect", { x: gap, y: (row + 1) * (ROW + HEAD) - tall, width: step - 2 * gap, height: tall,
+      part.append(make("rect", { x: gap, y: base(row) - tall, width: step - 2 * gap, height: tall,
         rx: Math.min(2, tall / 2), style: `fill: var(--kind-${column.kind})` }));
     });
     part.addEventListener("click", () => { choose(i); host.querySelector("svg").focus({ preventScroll: true }); });
@@ -95,18 +98,18 @@ export default function ({ data, parentElement, setTriggerValue }) {
     svg.querySelectorAll(".label").forEach((old) => old.remove());
     const wide = (text) => text.length * 6.4 + 10;
     const place = (i) => {
-      const half = wide(data.columns[i].label) / 2;
+      const half = wide(data.columns[i].short) / 2;
       return Math.max(half, Math.min(width - half, (i + 0.5) * step));
     };
     const taken = [];
     const order = [...data.columns.keys()].sort((a, b) => weight(b) - weight(a));
     for (const i of order) {
-      const half = wide(data.columns[i].label) / 2, at = place(i);
+      const half = wide(data.columns[i].short) / 2, at = place(i);
       if (taken.some(([from, to]) => at + half > from && at - half < to)) continue;
       if (i !== chosen && Math.abs(at - (i + 0.5) * step) > step / 2) continue;
       taken.push([at - half, at + half]);
       parts[i].append(make("text", { class: "label", x: at - i * step, y: height - 10, "text-anchor": "middle" },
-        data.columns[i].label));
+        data.columns[i].short));
     }
   };
   const weight = (i) => (i === chosen ? 10 : Math.max(data.columns[i].heights[0], data.columns[i].heights[1]) || data.columns[i].heights[2] / 10);

@@ -50,7 +50,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (depth) {
       const roomy = width > 40 && height > STRIP + 16;
       svg.append(make("rect", { class: "block", x: x + 0.5, y: y + 0.5, width: Math.max(0, width - 1), height: Math.max(0, height - 1), rx: 3 }));
-      if (roomy) svg.append(make("text", { class: "block-name", x: x + 6, y: y + 13 }, cut(`${area.label}  ${area.text.split(" · ")[1] || ""}`, width - 10)));
+      if (roomy) svg.append(make("text", { class: "block-name", x: x + 6, y: y + 13 }, heading(area, width - 10)));
       const edge = Math.min(FRAME, width / 10, height / 10), top = roomy ? STRIP : edge;
       x += edge; y += top; width -= 2 * edge; height -= top + edge;
     }
@@ -59,13 +59,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
       .forEach(([part, ...box]) => place(svg, part, ...box, depth + 1, inner));
   };
 
+  const heading = (area, room) => {
+    const full = `${area.label}  ${share(area)}`;
+    return cut(full, room) === full ? full : cut(area.label, room);
+  };
+  const share = (area) => area.text.split(" · ")[1] || "";
+
   const drawLeaf = (area, x, y, width, height, path) => {
     const part = make("g", { class: `leaf ${area.kind}`, role: "option", "aria-label": `${[...path, area.label].join(", ")}: ${area.text}` });
     part.dataset.layer = area.name;
     const gap = Math.min(1, width / 6, height / 6);
     part.append(make("rect", { x: x + gap, y: y + gap, width: width - 2 * gap, height: height - 2 * gap, rx: Math.min(2, width / 4), style: `fill: var(--kind-${area.kind})` }));
     if (width > 34 && height > 18) part.append(make("text", { x: x + 7, y: y + 17 }, cut(area.label, width - 12)));
-    if (width > 60 && height > 36) part.append(make("text", { class: "share", x: x + 7, y: y + 33 }, cut(area.text.split(" · ")[1] || "", width - 12)));
+    if (width > 60 && height > 36) part.append(make("text", { class: "share", x: x + 7, y: y + 33 }, cut(share(area), width - 12)));
     part.addEventListener("click", () => { choose(area.name); setTriggerValue("selected", area.name); svgFocus(); });
     part.addEventListener("pointermove", (event) => tip.show(event.clientX - host.getBoundingClientRect().left, [area.name || area.label, area.text]));
     leaves.push(part);
