@@ -18,7 +18,7 @@ from cnnviz import models
 
 CARRIED = ("model", "classes", "size", "batch", "layer")
 """Parameters that a link to another page takes along, besides every `option.*`."""
-OWN = ("view", "columns", "models", "pair", "from", "list")
+OWN = ("view", "columns", "models", "pair", "from", "list", "scale")
 """Parameters that belong to one page and are left behind when going to another."""
 OPTION = "option."
 """What the name of a parameter for a model's option begins with."""
@@ -110,9 +110,12 @@ def choice(name: str, values: Sequence[str], default: str) -> tuple[str, str | N
 
 def carried() -> dict[str, str]:
     """Return the parameters of the current URL that a link to another page takes along."""
-    return {
-        name: value for name, value in st.query_params.items() if name in CARRIED or name.startswith(OPTION)
-    }
+    return {name: value for name, value in st.query_params.items() if is_carried(name)}
+
+
+def is_carried(name: str) -> bool:
+    """Whether a parameter crosses pages."""
+    return name in CARRIED or name.startswith(OPTION)
 
 
 def change(**changes: str | None) -> None:

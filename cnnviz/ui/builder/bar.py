@@ -57,7 +57,7 @@ def builder_bar(design: Design) -> None:
         open_popover()
         save_popover(design)
         share()
-    notice.say([*design.problems, *state.said_once()])
+    notice.say([*design.problems, *notice.kept()])
 
 
 def _field(
@@ -81,7 +81,7 @@ def _start() -> None:
 def _set_input(document: LayerList, text: str) -> None:
     sides = [int(side) for side in re.findall(r"[0-9]{1,6}", text)]
     if not re.fullmatch(r"[\s0-9x×X*]+", text) or not 1 <= len(sides) <= 3:
-        state.say(
+        notice.later(
             f"An input cannot be {url_state.quoted(text)}; write 3x32x32 (channels, height, width) or 32."
         )
         return
@@ -92,7 +92,7 @@ def _set_input(document: LayerList, text: str) -> None:
 
 def _set_classes(document: LayerList, text: str) -> None:
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        state.say(f"The number of classes cannot be {url_state.quoted(text)}; it is a whole number.")
+        notice.later(f"The number of classes cannot be {url_state.quoted(text)}; it is a whole number.")
         return
     state.attempt(lambda: edit.describe(document, classes=int(text)))
 

@@ -68,7 +68,7 @@ def _delete(name: str) -> None:
         design = state.read()
         library.delete(name)
     except (KeyError, ValueError):
-        state.say(f"{name} is deleted already.")
+        notice.later(f"{name} is deleted already.")
         return
     if design.selection.spec.name == name:
         state.start_from(state.DEFAULT)
@@ -109,7 +109,7 @@ def _save(key: str, replace: bool = False) -> None:
     except FileExistsError as error:
         st.session_state[TAKEN] = (str(error), key)
     except (ValueError, OSError) as error:
-        state.say(str(error))
+        notice.later(str(error))
     else:
         state.put(named)
 
@@ -152,6 +152,6 @@ def _restore() -> None:
     try:
         library.save(document)
     except (FileExistsError, OSError) as error:
-        state.say(str(error))
+        notice.later(str(error))
     else:
         st.session_state[SAVED] = name

@@ -15,7 +15,7 @@ from cnnviz import models
 from cnnviz.models import link
 from cnnviz.models.layers import LayerList, Step
 from cnnviz.models.nearest import nearest_sequential
-from cnnviz.ui import url_state
+from cnnviz.ui import notice, url_state
 from cnnviz.ui.url_state import Selection, quoted
 
 DEFAULT = url_state.DEFAULT_MODEL
@@ -23,7 +23,7 @@ NOT_DESIGN = frozenset({"layer", "batch", "view"})
 """Parameters that change what is looked at, not what is built."""
 DEPTH = 200
 """Steps that can be undone."""
-PAST, FUTURE, TIP, SAID = "builder-past", "builder-future", "builder-tip", "builder-said"
+PAST, FUTURE, TIP = "builder-past", "builder-future", "builder-tip"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def put(document: LayerList, place: int | None = None) -> None:
     try:
         text = None if document == design.original else link.encode(document)
     except ValueError as error:
-        say(str(error))
+        notice.later(str(error))
         return
     names = document.names()
     wanted = min(design.place if place is None else place, len(names) - 1)
@@ -146,20 +146,9 @@ def attempt(change: Callable[[], LayerList], place: int | None = None) -> None:
     try:
         document = change()
     except ValueError as error:
-        say(str(error))
+        notice.later(str(error))
     else:
         put(document, place)
-
-
-def say(sentence: str) -> None:
-    """Show a sentence at the next run, once."""
-    st.session_state[SAID] = [*st.session_state.get(SAID, []), sentence]
-
-
-def said_once() -> list[str]:
-    """The sentences to be shown in this run."""
-    found: list[str] = st.session_state.pop(SAID, [])
-    return found
 
 
 def can_undo() -> bool:
