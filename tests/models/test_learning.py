@@ -6,9 +6,16 @@ from torch import nn
 
 from cnnviz.models import build, get
 
-LIGHT = (
-    "lenet5 lenet5-1998 small-alexnet googlenet googlenet-aux googlenet-32 vgg16-bn-32 resnet18-32".split()
-)
+LIGHT = [
+    "lenet5",
+    "lenet5-1998",
+    "small-alexnet",
+    "googlenet",
+    "googlenet-aux",
+    "googlenet-32",
+    "vgg16-bn-32",
+    "resnet18-32",
+]
 
 
 @pytest.mark.parametrize("name", LIGHT)
