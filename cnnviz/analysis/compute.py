@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -22,10 +23,10 @@ def compute(
 
     Raises whatever the module raises where the input does not fit.
     """
-    module.eval()
-    seen = trace(module, shape)
-    extra = _training_pass(module, shape, seen)
-    table = rows(module, seen, extra, _TRAINING_BATCH)
+    modules = dict(module.named_modules())
+    seen = trace(modules, shape)
+    extra = _training_pass(modules, shape, seen)
+    table = rows(modules, seen, extra, _TRAINING_BATCH)
     last = seen.visits[0].output_shape
     return Analysis(
         model=name,
@@ -34,32 +35,29 @@ def compute(
         classes=classes or (last[0] if len(last) == 1 else 0),
         options=options,
         rows=table,
-        graph=graph(module, table, seen, extra, (tuple(shape), last)),
+        graph=graph(modules, table, seen, extra, (tuple(shape), last)),
         notes=_notes(seen, table),
     )
 
 
-def _training_pass(module: nn.Module, shape: Shape, seen: Trace) -> Trace | None:
+def _training_pass(modules: Mapping[str, nn.Module], shape: Shape, seen: Trace) -> Trace | None:
     """A second pass where some layers take part in training only, as auxiliary classifiers do."""
     reached = {operation.owner for operation in seen.operations} | {visit.module for visit in seen.visits}
+    units = {visit.module for visit in seen.visits if visit.leaf}
     idle = [
         name
-        for name, part in module.named_modules()
-        if name not in reached and part._parameters and not _inside(name, reached_units(seen))
+        for name, part in modules.items()
+        if part._parameters and name not in reached and not _inside(name, units)
     ]
     if not idle:
         return None
     try:
-        return trace(module.train(), shape, _TRAINING_BATCH)
+        modules[""].train()
+        return trace(modules, shape, _TRAINING_BATCH)
     except (RuntimeError, AssertionError, ValueError):
         return None
     finally:
-        module.eval()
-
-
-def reached_units(seen: Trace) -> set[str]:
-    """Names of modules that are one row with all that they hold."""
-    return {visit.module for visit in seen.visits if visit.leaf}
+        modules[""].eval()
 
 
 def _inside(name: str, units: set[str]) -> bool:

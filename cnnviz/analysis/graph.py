@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from torch import nn
 
@@ -56,7 +56,11 @@ class _Draft:
 
 
 def graph(
-    model: nn.Module, rows: tuple[Row, ...], trace: Trace, extra: Trace | None, shapes: tuple[Shape, Shape]
+    modules: Mapping[str, nn.Module],
+    rows: tuple[Row, ...],
+    trace: Trace,
+    extra: Trace | None,
+    shapes: tuple[Shape, Shape],
 ) -> Graph:
     """The graph of a pass, with what training adds to it; `shapes`: the input's and the output's."""
     draft = _Draft(rows)
@@ -68,12 +72,12 @@ def graph(
         place = draft.add(extra, late=True)
         late = {node.id for node in draft.nodes if node.training_only}
         draft.edges.update({(place[i], OUTPUT): None for i in extra.result if place[i] in late})
-    return Graph(tuple(draft.nodes), tuple(draft.edges), blocks(model, rows))
+    return Graph(tuple(draft.nodes), tuple(draft.edges), blocks(modules, rows))
 
 
-def blocks(model: nn.Module, rows: Iterable[Row]) -> tuple[Block, ...]:
+def blocks(modules: Mapping[str, nn.Module], rows: Iterable[Row]) -> tuple[Block, ...]:
     """Every container that holds rows, in order, with equal siblings that stand side by side recognised."""
-    types = {name: type(module).__name__ for name, module in model.named_modules()}
+    types = {name: type(module).__name__ for name, module in modules.items()}
     members: dict[str, list[Row]] = {}
     for row in rows:
         name = row.name

@@ -12,12 +12,8 @@ from torch.overrides import TorchFunctionMode
 
 _FACTORIES = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
 _FILLS = {
-    torch.Tensor.zero_,
-    torch.Tensor.fill_,
-    torch.Tensor.normal_,
-    torch.Tensor.uniform_,
-    nn.init.trunc_normal_,
-    nn.init.orthogonal_,
+    *(torch.Tensor.zero_, torch.Tensor.fill_, torch.Tensor.normal_, torch.Tensor.uniform_),
+    *(nn.init.uniform_, nn.init.normal_, nn.init.constant_, nn.init.kaiming_uniform_),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -48,12 +48,13 @@ class _Work:
         return sum(visit.outputs for visit in self.visits if id(visit) in writing)
 
 
-def rows(model: nn.Module, trace: Trace, extra: Trace | None = None, batch: int = 1) -> tuple[Row, ...]:
-    """The rows of `model`.
+def rows(
+    modules: Mapping[str, nn.Module], trace: Trace, extra: Trace | None = None, batch: int = 1
+) -> tuple[Row, ...]:
+    """The rows of a model, given as its modules by name.
 
     `extra` is a pass in training mode over `batch` images: what took part in it alone is training-only.
     """
-    modules = dict(model.named_modules())
     work = _work(trace)
     only_training = _only_in(_work(extra) if extra else {}, work)
     order = _order(modules, work, only_training)
@@ -81,7 +82,7 @@ def _only_in(extra: dict[str, _Work], work: dict[str, _Work]) -> dict[str, _Work
     return {name: done for name, done in extra.items() if name not in work}
 
 
-def _order(modules: dict[str, nn.Module], work: dict[str, _Work], late: dict[str, _Work]) -> list[str]:
+def _order(modules: Mapping[str, nn.Module], work: dict[str, _Work], late: dict[str, _Work]) -> list[str]:
     """By time; what never ran but holds parameters follows the module defined before it."""
     place: dict[str, tuple[float, int]] = {}
     last = -1.0
@@ -105,7 +106,7 @@ def _row(
 ) -> Row:
     counts = {True: 0, False: 0}
     shared = ""
-    for _, parameter in own_parameters(module):
+    for parameter in own_parameters(module):
         if id(parameter) in seen:
             shared = seen[id(parameter)]
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
@@ -36,6 +36,7 @@ _ATTRIBUTES = {
     "beta": "beta",
     "k": "k",
 }
+_ORDER = tuple(dict.fromkeys((*_ATTRIBUTES.values(), "bias", "weights")))
 _QUIET = {"dilation": 1, "groups": 1, "padding": 0, "ceil": False, "stride": 1}
 """Settings not worth a word at these values, unless the module convolves."""
 
@@ -44,34 +45,38 @@ def settings(module: nn.Module) -> dict[str, Any]:
     """What the module was made with, under the field's names."""
     convolves = isinstance(module, nn.modules.conv._ConvNd)
     found: dict[str, Any] = {}
-    for attribute, name in _ATTRIBUTES.items():
-        value = module.__dict__.get(attribute)
-        if not isinstance(value, int | float | str | tuple | list):
+    for attribute in _ATTRIBUTES.keys() & module.__dict__.keys():
+        name, value = _ATTRIBUTES[attribute], module.__dict__[attribute]
+        if not isinstance(value, (int, float, str, tuple, list)):
             continue
-        value = list(value) if isinstance(value, tuple | list) else value
+        value = list(value) if isinstance(value, (tuple, list)) else value
         if convolves or value not in (_QUIET.get(name, object()), [_QUIET.get(name)] * 2):
             found[name] = value
     if isinstance(module, nn.Linear) or convolves:
         found["bias"] = module.bias is not None
-    shapes = [list(parameter.shape) for _, parameter in own_parameters(module)]
-    if shapes and not isinstance(module, nn.Linear) and not convolves:
+    shapes = [list(parameter.shape) for parameter in own_parameters(module)]
+    if shapes and "bias" not in found:
         found["weights"] = shapes
-    return found
+    return {name: found[name] for name in _ORDER if name in found}
 
 
 def is_unit(module: nn.Module) -> bool:
     """Whether the module is one row with all that it holds: it has no children, or calls none of them."""
-    return isinstance(module, nn.MultiheadAttention) or not any(True for _ in module.children())
+    return not module._modules or isinstance(module, nn.MultiheadAttention)
 
 
-def own_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+def own_parameters(module: nn.Module) -> Iterable[nn.Parameter]:
     """The parameters that count at this module's row."""
-    yield from module.named_parameters(recurse=is_unit(module), remove_duplicate=False)
+    if isinstance(module, nn.MultiheadAttention):
+        return module.parameters()
+    return [parameter for parameter in module._parameters.values() if parameter is not None]
 
 
 def own_buffers(module: nn.Module) -> int:
     """How many values it stores without training them."""
-    return sum(buffer.numel() for buffer in module.buffers(recurse=is_unit(module)))
+    if isinstance(module, nn.MultiheadAttention):
+        return sum(buffer.numel() for buffer in module.buffers())
+    return sum(buffer.numel() for buffer in module._buffers.values() if buffer is not None)
 
 
 def kind_of(module: nn.Module) -> Kind:

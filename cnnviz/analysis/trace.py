@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,12 +90,13 @@ class Trace:
     unknown: Counter[str] = field(default_factory=Counter)
 
 
-def trace(model: nn.Module, input_shape: Shape, batch: int = 1) -> Trace:
-    """Follow `model` over an input of `(batch, *input_shape)` without values.
+def trace(modules: Mapping[str, nn.Module], input_shape: Shape, batch: int = 1) -> Trace:
+    """Follow a model, given as its modules by name, over an input of `(batch, *input_shape)` without values.
 
     Raises whatever the model raises where the input does not fit it.
     """
-    with _Follower(model) as follower, torch.no_grad():
+    model = modules[""]
+    with _Follower(modules) as follower, torch.no_grad():
         precisions = (p.dtype for p in model.parameters() if p.is_floating_point())
         image = torch.empty((batch, *input_shape), device="meta", dtype=next(precisions, torch.float32))
         follower.follow(image, Track((0,), ReceptiveField(), (2, 3)))
@@ -106,13 +107,11 @@ def trace(model: nn.Module, input_shape: Shape, batch: int = 1) -> Trace:
 
 
 class _Follower(TorchFunctionMode):
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.trace = Trace()
-        self._model = model
-        self._owners = {
-            id(p): name for name, module in model.named_modules() for p in module._parameters.values()
-        }
+        self._modules = modules
+        self._owners = {id(p): name for name, module in modules.items() for p in module._parameters.values()}
         self._tracks: dict[int, Track] = {}
         self._alive: list[torch.Tensor] = []
         self._stack: list[Visit] = []
@@ -128,7 +127,7 @@ class _Follower(TorchFunctionMode):
     @contextmanager
     def watching(self) -> Iterator[None]:
         handles: list[Any] = []
-        for name, module in self._model.named_modules():
+        for name, module in self._modules.items():
             leaf = is_unit(module)
             handles.append(module.register_forward_pre_hook(self._entering(name, leaf)))
             handles.append(module.register_forward_hook(self._leaving))
