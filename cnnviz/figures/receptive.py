@@ -13,21 +13,26 @@ FINEST_GRID = 64
 """Inputs up to so many pixels a side show every pixel."""
 
 
-def centre_cell(row: Row) -> tuple[int, int]:
-    """The cell in the middle of a layer's output (row, column)."""
-    if len(row.output_shape) != 3:
-        return 0, 0
-    return (row.output_shape[1] - 1) // 2, (row.output_shape[2] - 1) // 2
+def centre_cell(field: ReceptiveField, input_size: tuple[int, int]) -> tuple[int, int]:
+    """The cell (row, column) whose field lies nearest to the middle of the input.
+
+    It follows from the field alone: where the axes of maps lie differs between layers.
+    """
+    vertical, horizontal = (
+        max(0, round((side / 2 - size / 2 - start) / jump)) if jump else 0
+        for side, size, start, jump in zip(input_size, field.size, field.start, field.jump, strict=True)
+    )
+    return vertical, horizontal
 
 
 def seen(row: Row, input_size: tuple[int, int]) -> tuple[float, float, float, float]:
     """What the centre cell sees, `(top, left, bottom, right)` in input pixels; it may reach into padding."""
-    field: ReceptiveField = row.receptive_field
+    field = row.receptive_field
     if field.whole:
         return 0.0, 0.0, float(input_size[0]), float(input_size[1])
     top, left = (
         start + cell * jump
-        for start, cell, jump in zip(field.start, centre_cell(row), field.jump, strict=True)
+        for start, cell, jump in zip(field.start, centre_cell(field, input_size), field.jump, strict=True)
     )
     return top, left, top + field.size[0], left + field.size[1]
 

@@ -11,7 +11,7 @@ from cnnviz.analysis import formulas
 from cnnviz.analysis.types import BYTES, KIND_TITLES, Analysis, Row
 from cnnviz.figures import numbers
 from cnnviz.figures.receptive import receptive_svg, receptive_words
-from cnnviz.ui import url_state
+from cnnviz.ui import chrome, url_state
 from cnnviz.ui.components.picture import picture
 from cnnviz.ui.data import Shown
 
@@ -24,6 +24,15 @@ def inspector(current: Shown) -> None:
         _steps(analysis, row)
         st.html(inspector_html(analysis, row, current.batch))
         _receptive_field(analysis, row)
+        _next_steps(current)
+
+
+def _next_steps(current: Shown) -> None:
+    """Links to where the selection can be taken."""
+    with st.container(horizontal=True, gap="xsmall", key="next-steps"):
+        chrome.link("compare", "Compare with another", icon=":material/compare:")
+        if current.selection.spec.layers is not None:
+            chrome.link("build", "Change it in Build", icon=":material/construction:")
 
 
 def _steps(analysis: Analysis, row: Row) -> None:
