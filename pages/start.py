@@ -1,8 +1,13 @@
-"""Start: what this is and what can be done here."""
+"""Start: where these networks come from, what they cost, and what can be done here."""
+
+from pathlib import Path
 
 import streamlit as st
 
-from cnnviz.ui.pages import Page
+from cnnviz.ui.pages import Page, find_pages
+from cnnviz.ui.start.doors import doors, questions
+from cnnviz.ui.start.landscape import all_models
+from cnnviz.ui.start.lineage import lineage
 
 PAGE = Page(
     title="Start",
@@ -12,6 +17,18 @@ PAGE = Page(
 )
 
 st.markdown(
-    "Pick an architecture and read its anatomy: what each layer computes, what it costs, and how far it "
-    "sees. Everything here runs on this machine."
+    "Five networks, seventeen years, drawn to one scale. Open one to read its anatomy, layer by layer."
 )
+lineage()
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("What can be done here", anchor=False)
+    doors(find_pages(Path(__file__).parent))
+with right:
+    st.subheader("Questions to begin with", anchor=False)
+    questions()
+st.subheader("All models: parameters against arithmetic", anchor=False)
+st.markdown(
+    "Each point is a model; open it. Along a dotted line, every weight works equally often for one picture."
+)
+all_models()

@@ -1,0 +1,6 @@
+export default function ({ data, parentElement }) {
+  const host = parentElement.querySelector(".host");
+  if (host.shown === data) return;
+  host.shown = data;
+  host.innerHTML = data;
+}

@@ -1,0 +1,112 @@
+"""The lineage: one row an architecture, all of it a link to its anatomy."""
+
+from __future__ import annotations
+
+from functools import cache
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from cnnviz.analysis import analyze
+from cnnviz.analysis.types import Kind
+from cnnviz.figures import numbers
+from cnnviz.figures.lineage import LINEAGE, Ancestor, ancestor, columns, square_svg
+from cnnviz.figures.lineage_sheet import lineage_sheet
+from cnnviz.figures.palette import kind_variables
+from cnnviz.figures.volumes import strip_svg
+from cnnviz.ui.chrome import link
+from cnnviz.ui.components.miniature import miniature
+from cnnviz.ui.data import overview
+
+HERE = Path(__file__).parent
+ACCURACY_OF = {"alexnet": "torchvision/alexnet"}
+"""Where an architecture has no published figure of its own: a close relative that has one."""
+LEGEND: tuple[tuple[Kind, str], ...] = (
+    ("conv", "convolution"),
+    ("pool", "pooling"),
+    ("fc", "fully connected"),
+)
+
+
+def lineage() -> None:
+    """Draw the rows, what the drawings mean, and the download."""
+    st.html(f"<style>:root {{ {kind_variables()} }}\n{_css()}</style>")
+    drawn = ancestors()
+    largest = max(sum(one.params.values()) for one in drawn), max(sum(one.macs.values()) for one in drawn)
+    room = columns(drawn)
+    with st.container(key="lineage", gap=None):
+        for position, one in enumerate(drawn):
+            _row(position, one, room, largest)
+    with st.container(horizontal=True, key="lineage-foot", vertical_alignment="center"):
+        st.html(_legend())
+        theme = "dark" if st.context.theme.type == "dark" else "light"
+        st.download_button(
+            "Picture (SVG)",
+            lambda: lineage_sheet(ancestors(), "dark" if theme == "dark" else "light"),
+            file_name="lineage.svg",
+            mime="image/svg+xml",
+            on_click="ignore",
+            icon=":material/download:",
+            type="tertiary",
+        )
+
+
+@cache
+def ancestors() -> tuple[Ancestor, ...]:
+    """The lineage from the shipped facts."""
+    return tuple(_ancestor(name) for name in LINEAGE)
+
+
+def _ancestor(name: str) -> Ancestor:
+    facts = overview()[name]
+    published = facts if facts.accuracy is not None else overview()[ACCURACY_OF.get(name, name)]
+    variant = "" if published is facts else ", torchvision’s variant"
+    return ancestor(
+        analyze(name),
+        year=facts.year,
+        depth=facts.depth,
+        accuracy=published.accuracy,
+        accuracy_on=published.accuracy_on + variant,
+    )
+
+
+def _row(position: int, one: Ancestor, room: int, largest: tuple[int, int]) -> None:
+    with st.container(key=f"row-{position}", horizontal=True, gap="small", vertical_alignment="center"):
+        with st.container(key=f"who-{position}", gap=None):
+            st.html(f'<p class="year">{one.year}</p>')
+            link("architecture", one.title, icon="", model=one.name, layer=None)
+            st.html(f'<p class="news">{escape(one.news)}</p>')
+        drawing = strip_svg(one.volumes, room, escape(one.facts))
+        miniature(f'<div class="anatomy">{drawing}{_facts(one, largest)}</div>', key=f"anatomy-{position}")
+
+
+def _facts(one: Ancestor, largest: tuple[int, int]) -> str:
+    total, arithmetic = sum(one.params.values()), sum(one.macs.values())
+    cells = [
+        ("", str(one.depth), "layers deep"),
+        (square_svg(one.params, largest[0], "parameters"), numbers.short(total), "parameters"),
+        (square_svg(one.macs, largest[1], "multiply-adds"), numbers.short(arithmetic), "multiply-adds"),
+    ]
+    if one.accuracy is not None:
+        cells.append(("", numbers.percent(one.accuracy, 1), f"on {one.accuracy_on}"))
+    inner = "".join(
+        f'<div><div class="figure">{figure}</div>'
+        f"<p><b>{escape(value)}</b> <span>{escape(noun)}</span></p></div>"
+        for figure, value, noun in cells
+    )
+    return f'<div class="facts">{inner}</div>'
+
+
+def _legend() -> str:
+    kinds = "".join(f'<span><i class="{kind}"></i>{title}</span>' for kind, title in LEGEND)
+    return (
+        f'<p class="key">{kinds} One box a layer, in the order of depth. Taller: larger feature maps; '
+        "thicker: more channels (both as square roots). A box cut into pieces: branches side by side. "
+        "The areas of the squares are to scale.</p>"
+    )
+
+
+@cache
+def _css() -> str:
+    return (HERE / "start.css").read_text(encoding="utf-8")
