@@ -74,7 +74,9 @@ def measure(spec: models.ModelSpec, repeat: int) -> Line:
         on_meta: float | None = timed(meta, repeat)
     except (NotImplementedError, RuntimeError):  # The RegNets read values while they are built.
         on_meta = None
-    return Line(spec.name, timed(ours, repeat), timed(real, repeat), on_meta, timed(shipped, repeat), peak.bytes)
+    return Line(
+        spec.name, timed(ours, repeat), timed(real, repeat), on_meta, timed(shipped, repeat), peak.bytes
+    )
 
 
 def _torchinfo(model: torch.nn.Module, spec: models.ModelSpec, device: str) -> object:
@@ -82,7 +84,7 @@ def _torchinfo(model: torch.nn.Module, spec: models.ModelSpec, device: str) -> o
 
 
 def report(lines: Sequence[Line]) -> str:
-    head = f"{'model':40} {'ours':>8} {'torchinfo':>10} {'on meta':>8} {'ratio':>7} {'shipped':>8} {'MiB':>6}"
+    head = f"{'model':40} {'ours':>8} {'torchinfo':>10} {'on meta':>8} {'ratio':>7} {'shipped':>8}    MiB"
     body = [
         f"{line.name:40} {line.ours * 1e3:8.1f} {line.real * 1e3:10.1f} "
         f"{'fails' if line.meta is None else f'{line.meta * 1e3:.1f}':>8} {line.real / line.ours:7.1f} "

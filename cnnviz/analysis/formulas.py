@@ -112,10 +112,21 @@ def _convolution_in_words(row: Row) -> str:
     elif groups > 1:
         seen = f"{made['in'] // groups:,} of {made['in']:,} input maps, in {groups} groups"
     step = pair(made.get("stride", 1))[0]
-    margin = made.get("padding", 0)
-    edge = f"with {pair(margin)[0]} zeros around the edge" if margin not in (0, [0, 0]) else "without padding"
-    move = f"moving by {step} pixel{'s' if step > 1 else ''}"
+    edge = _edge_in_words(made.get("padding", 0))
+    move = f"moving by {_pixels(step)}"
     return f"Each of {made['out']:,} maps looks through a {height}×{width} window at {seen}, {move}, {edge}."
+
+
+def _edge_in_words(padding: Any) -> str:
+    if padding in (0, [0, 0], "valid"):
+        return "without padding"
+    if padding == "same":
+        return "with as many zeros around the edge as keep the size"
+    return f"with zeros {_pixels(pair(padding)[0])} deep around the edge"
+
+
+def _pixels(count: int) -> str:
+    return f"{count} pixel{'s' if count > 1 else ''}"
 
 
 def _by_kind(row: Row) -> str:

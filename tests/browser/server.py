@@ -38,8 +38,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(folder: Path) -> Iterator[Server]:
-    """Run the app with everything it writes under `folder`, from its first healthy answer on.
+def serve(folder: Path, script: str = "app.py") -> Iterator[Server]:
+    """Run the app, or another script, with all that it writes under `folder`, from its first healthy answer on.
 
     Raises:
         RuntimeError: it ended, or did not answer within START_SECONDS; with what it printed.
@@ -48,7 +48,7 @@ def serve(folder: Path) -> Iterator[Server]:
     home = folder / "cnnviz-home"
     home.mkdir(parents=True, exist_ok=True)
     server = Server(f"http://localhost:{port}", home, folder / "server.log")
-    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
+    command = [sys.executable, "-m", "streamlit", "run", script]
     command += ["--server.headless=true", f"--server.port={port}"]
     with server.log.open("wb") as log:
         process = subprocess.Popen(
