@@ -14,7 +14,7 @@ import streamlit as st
 
 from cnnviz import models
 from cnnviz.analysis.types import Analysis
-from cnnviz.ui.url_state import Selection, quoted, size_text
+from cnnviz.ui.url_state import Selection, quoted, read, size_text
 
 if TYPE_CHECKING:
     from cnnviz.analysis import Overview
@@ -62,7 +62,16 @@ def shown(selection: Selection) -> Shown:
             continue
         said = [f"{error} {_instead(candidate, analysis)}"] if error else []
         return Shown(_with_known_layer(candidate, analysis, said), analysis)
-    raise RuntimeError(f"{selection.spec.name} cannot be analysed even as it is registered: {error}")
+    return _default_instead(selection, error)
+
+
+def _default_instead(selection: Selection, error: str) -> Shown:
+    """The default model, for one that cannot be analysed even as it is registered."""
+    default = read({})
+    if selection.spec == default.spec:
+        raise RuntimeError(f"The default model cannot be analysed: {error}")
+    said = f"{selection.spec.title} cannot be analysed: {error} {default.spec.title} is shown instead."
+    return shown(replace(default, batch=selection.batch, problems=(*selection.problems, said)))
 
 
 def _ever_plainer(selection: Selection) -> Iterator[Selection]:

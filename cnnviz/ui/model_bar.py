@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,8 @@ from cnnviz.ui.model_options import options_popover
 from cnnviz.ui.model_picker import model_picker
 
 CSS = Path(__file__).with_name("model_bar.css")
-BAR_HEIGHT = 54
-"""Pixels, kept free while a model is analysed."""
+PAGE_HEIGHT = 1000
+"""Pixels, kept free while the first model is analysed; later ones replace what is there."""
 
 
 def _json(analysis: Analysis, batch: int) -> str:
@@ -34,12 +35,20 @@ EXPORTS = (
 def model_bar() -> Shown:
     """Draw the bar for the page's URL, and a notice of what is wrong in it; return what is to be shown."""
     st.html(CSS)
-    with st.skeleton(height=BAR_HEIGHT):
+    with _kept_free():
         current = shown(url_state.current())
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
         _what(current)
     notice.say(current.selection.problems)
     return current
+
+
+def _kept_free() -> contextlib.AbstractContextManager[object]:
+    """Room for the page on a first visit, which may have to wait for torch; nothing that jumps later."""
+    if "what-drawn" in st.session_state:
+        return contextlib.nullcontext()
+    st.session_state["what-drawn"] = True
+    return st.skeleton(height=PAGE_HEIGHT)
 
 
 def _what(current: Shown) -> None:

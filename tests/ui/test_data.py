@@ -62,3 +62,18 @@ def test_a_model_saved_anew_under_its_name_is_analysed_anew() -> None:
 
 def test_the_overview_knows_every_registered_default() -> None:
     assert set(overview()) == {name for name, spec in models.specs().items() if spec.source != "yours"}
+
+
+def test_a_model_that_cannot_be_analysed_at_all_is_said() -> None:
+    layers = models.layer_list("lenet5")
+    assert layers is not None
+    name = library.save(layers.model_copy(update={"name": "Broken"}))
+    path = library.folder() / f"{name.removeprefix(library.PREFIX)}.json"
+    path.write_text(
+        layers.model_copy(update={"name": "Broken", "input": (1, 4, 4)}).write(), encoding="utf-8"
+    )
+    current = shown(url_state.read({"model": name, "batch": "3"}))
+    assert current.selection.spec.name == url_state.DEFAULT_MODEL
+    assert current.batch == 3
+    (said,) = current.selection.problems
+    assert "Broken cannot be analysed" in said

@@ -29,10 +29,14 @@ def inspector(current: Shown) -> None:
 
 def _next_steps(current: Shown) -> None:
     """Links to where the selection can be taken."""
+    spec = current.selection.spec
     with st.container(horizontal=True, gap="xsmall", key="next-steps"):
-        chrome.link("compare", "Compare with another", icon=":material/compare:")
-        if current.selection.spec.layers is not None:
-            chrome.link("build", "Change it in Build", icon=":material/construction:")
+        chrome.link("compare", "Compare with another", icon=":material/compare:", model=spec.name)
+        if spec.layers is not None:
+            layer = url_state.layer_text(current.selection.layer)
+            chrome.link(
+                "build", "Change it in Build", icon=":material/construction:", model=spec.name, layer=layer
+            )
 
 
 def _steps(analysis: Analysis, row: Row) -> None:
