@@ -12,14 +12,14 @@ from cnnviz.figures.lineage import SQUARE, Ancestor, columns, square_side
 from cnnviz.figures.palette import KIND_COLOURS, Theme
 from cnnviz.figures.volumes import HEIGHT, MARGIN, PITCH, box_svg
 
-LEFT, ROW, HEAD, PAD = 150.0, 104.0, 34.0, 16.0
+LEFT, ROW, HEAD, PAD, ACCURACY = 150.0, 104.0, 34.0, 16.0, 230.0
 PAPER = {"light": ("#ffffff", "#1c2529"), "dark": ("#12171a", "#e4e9eb")}
 
 
 def lineage_sheet(drawn: Sequence[Ancestor], theme: Theme) -> str:
     """All rows under one heading, `theme` being "light" or "dark"."""
     strip = 2 * MARGIN + columns(drawn) * PITCH
-    width = LEFT + strip + 3 * (SQUARE + 66)
+    width = LEFT + strip + 2 * (SQUARE + 66) + ACCURACY
     height = HEAD + ROW * len(drawn) + PAD
     ground, ink = PAPER[theme]
     largest = max(sum(one.params.values()) for one in drawn), max(sum(one.macs.values()) for one in drawn)

@@ -1,0 +1,64 @@
+"""The Start page without a browser: rows, doors and questions, each with its link."""
+
+import ast
+import subprocess
+import sys
+from urllib.parse import parse_qs
+
+from streamlit.testing.v1 import AppTest
+
+from cnnviz import models
+from cnnviz.analysis import analyze
+from cnnviz.figures.lineage import LINEAGE
+from cnnviz.ui.pages import find_pages
+from cnnviz.ui.start.doors import QUESTIONS
+from tests.pages.runner import PAGES, open_page
+
+
+def links(app: AppTest) -> list[tuple[str, str, dict[str, list[str]]]]:
+    found = app.get("page_link")
+    return [(link.proto.label, link.proto.page, parse_qs(link.proto.query_string)) for link in found]
+
+
+def test_every_ancestor_opens_its_architecture() -> None:
+    opened = [
+        query["model"][0]
+        for _, page, query in links(open_page("start"))
+        if "model" in query and page == "architecture"
+    ]
+    assert opened[: len(LINEAGE)] == list(LINEAGE)
+
+
+def test_the_selection_of_another_model_is_not_taken_to_an_ancestor() -> None:
+    app = open_page("start", model="lenet5", layer="conv1")
+    for _, page, query in links(app):
+        if page == "architecture" and query.get("model") == ["alexnet"]:
+            assert "layer" not in query
+
+
+def test_every_other_page_has_a_door_and_a_line() -> None:
+    app = open_page("start")
+    said = [text.value for text in app.markdown]
+    for name, page in list(find_pages(PAGES).items())[1:]:
+        assert page.blurb in said
+        assert any(label == page.title and target == name for label, target, _ in links(app))
+
+
+def test_questions_lead_to_layers_that_there_are() -> None:
+    for _, model, layer in QUESTIONS:
+        assert model in models.names()
+        assert analyze(model).row(layer).name == layer
+
+
+def test_it_is_drawn_without_torch_and_pandas() -> None:
+    code = (
+        "import sys\n"
+        "import cnnviz.ui.start.doors, cnnviz.ui.start.landscape\n"
+        "from cnnviz.ui.start.lineage import ancestors\n"
+        "from cnnviz.figures.landscape import landscape\n"
+        "from cnnviz.analysis import overview\n"
+        "ancestors(), landscape(overview())\n"
+        "print(sorted({'torch', 'torchvision', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stdout.strip().splitlines()[-1]) == []
