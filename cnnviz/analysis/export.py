@@ -36,12 +36,12 @@ def to_json(analysis: Analysis, batch: int = 1) -> dict[str, Any]:
         "parameter_mib": round(analysis.parameter_bytes / MIB, 2),
         "forward_mib": round(analysis.forward_bytes(batch) / MIB, 2),
         "forward_backward_mib": round(analysis.training_bytes(batch) / MIB, 2),
-        "layers": [_layer(row, batch) for row in analysis.rows],
+        "layers": [_layer(analysis, row, batch) for row in analysis.rows],
         "notes": list(analysis.notes),
     }
 
 
-def _layer(row: Row, batch: int) -> dict[str, Any]:
+def _layer(analysis: Analysis, row: Row, batch: int) -> dict[str, Any]:
     return {
         "name": row.name,
         "type": row.type,
@@ -54,6 +54,8 @@ def _layer(row: Row, batch: int) -> dict[str, Any]:
         "frozen": row.frozen,
         "buffers": row.buffers,
         "macs": row.macs,
+        "params_share": round(analysis.share_of_params(row), 6),
+        "macs_share": round(analysis.share_of_macs(row), 6),
         "elementwise": row.elementwise,
         "activation_bytes": row.activation_bytes(batch),
         "backward_bytes": row.backward_bytes(batch),

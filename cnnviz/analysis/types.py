@@ -231,6 +231,14 @@ class Analysis:
         """Memory of the parameters."""
         return self.total_params * BYTES
 
+    def share_of_params(self, row: Row) -> float:
+        """A row's part of all parameters, from 0 to 1."""
+        return row.params / max(self.total_params, 1)
+
+    def share_of_macs(self, row: Row) -> float:
+        """A row's multiply-adds against those of one prediction; 0 for a row that takes no part in it."""
+        return 0.0 if row.training_only else row.macs / max(self.macs, 1)
+
     def row(self, name: str) -> Row:
         """The row called `name`; raises `KeyError`."""
         for row in self.rows:

@@ -37,6 +37,8 @@ def test_json_has_what_is_promised() -> None:
     assert promised <= layer.keys()
     assert (layer["input_shape"], layer["output_shape"]) == ([1, 28, 28], [6, 28, 28])
     assert layer["receptive_field"] == {"size": [5, 5], "jump": [1, 1], "start": [-2, -2]}
+    assert sum(layer["params_share"] for layer in found["layers"]) == pytest.approx(1, abs=1e-4)
+    assert sum(layer["macs_share"] for layer in found["layers"]) == pytest.approx(1, abs=1e-4)
     assert layer["activation_bytes"] == 4 * 6 * 28 * 28 * 4
     assert found["layers"][-1]["receptive_field"] == "whole input"
 

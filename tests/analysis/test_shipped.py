@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torchinfo
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz import models
@@ -60,6 +61,22 @@ def test_torch_counts_the_same_multiply_adds(name: str) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.empty((1, *spec.input_shape), device="meta"))
     assert analyze(name).macs == counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_torchinfo_sees_the_same_layers(name: str) -> None:
+    """What torchinfo is good at: parameters and output shapes of plain layers."""
+    spec = SPECS[name]
+    model = on_meta(lambda: spec.builder(spec.classes, spec.input_shape, spec.options()))
+    seen = torchinfo.summary(model, (1, *spec.input_shape), depth=9, verbose=0, device="meta")
+    theirs = {info.var_name: info for info in seen.summary_list if info.depth == 1 and info.is_leaf_layer}
+    found = analyze(name)
+    ours = [row for row in found.rows if row.name in theirs and not row.training_only]
+    assert seen.total_params == found.total_params
+    assert ours
+    for row in ours:
+        assert tuple(theirs[row.name].output_size[1:]) == row.output_shape
+        assert theirs[row.name].num_params == row.params
 
 
 @pytest.mark.parametrize("name", SPECS)
