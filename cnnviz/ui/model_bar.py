@@ -46,6 +46,7 @@ def model_bar() -> Shown:
 def _kept_free() -> contextlib.AbstractContextManager[object]:
     """Room for the page on a first visit, which may have to wait for torch; nothing that jumps later."""
     if "what-drawn" in st.session_state:
+        st.empty()  # holds the skeleton's place, without which all that follows would be drawn anew
         return contextlib.nullcontext()
     st.session_state["what-drawn"] = True
     return st.skeleton(height=PAGE_HEIGHT)
