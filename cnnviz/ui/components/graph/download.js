@@ -11,7 +11,7 @@ function svgFile(svg, picture, style) {
   copy.classList.remove("entered");
   const names = new Set(style.match(/var\((--[\w-]+)/g).map((use) => use.slice(4)));
   const values = [...names].map((name) => `${name}: ${written(svg, name, computed)};`);
-  const css = element("style", {}, [`svg { ${values.join(" ")} }\n${style}`]);
+  const css = element("style", {}, [`svg { ${values.join(" ")} }\n${style.replace(/--[\w-]+:[^;]+;/g, "")}`]);
   const ground = element("rect", { x: -margin, y: -margin, ...size, fill: "var(--ground)" });
   copy.prepend(css, ground);
   return new XMLSerializer().serializeToString(copy);

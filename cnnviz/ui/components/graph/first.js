@@ -25,11 +25,12 @@ function firstSight(graph, budget, width, height) {
 }
 
 function withExamples(graph, sight, judge) {
-  const seen = new Set([...sight.state.open].map((id) => graph.containers[id].type));
+  const { open } = sight.state;
+  const seen = new Set([...open].map((id) => graph.containers[id].type));
   for (const { id, type, parent } of graph.containers) {
     const { state } = sight;
-    const shown = parent < 0 || state.open.has(parent);
-    if (state.open.has(id) || !shown || seen.has(type) || isCopy(graph, id, state)) continue;
+    const shown = parent < 0 || open.has(parent);
+    if (open.has(id) || !shown || seen.has(type) || isCopy(graph, id, state)) continue;
     seen.add(type);
     const all = graph.containers.filter(({ path }) => path.includes(id)).map((other) => other.id);
     for (const opened of [all, [id]]) {

@@ -15,7 +15,10 @@ class GraphView extends Scene {
     this.wasDragged = listenToPointers(this.svg, () => this.memory.view, (view) => this.setView(view));
     this.svg.addEventListener("click", (event) => this.onClick(event));
     this.svg.addEventListener("keydown", (event) => this.onKey(event));
-    this.svg.addEventListener("focusin", () => this.svg.classList.add("entered"));
+    this.svg.addEventListener("focusin", (event) => {
+      this.svg.classList.add("entered");
+      this.cursor = event.target.closest("[data-item]")?.dataset.item ?? this.cursor;
+    });
     this.svg.addEventListener("focusout", (event) => {
       if (!this.svg.contains(event.relatedTarget)) this.svg.classList.remove("entered");
     });
@@ -36,7 +39,8 @@ class GraphView extends Scene {
       this.root.querySelector(".legend").replaceChildren(...drawLegend(this.graph, data.titles));
       this.cursor = undefined;
     }
-    if (this.size().width) this.show(moved);
+    if (this.size().width) this.show(moved && !(this.own === data.selected && !fresh));
+    this.own = undefined;
   }
 
   onResize() {
@@ -57,7 +61,9 @@ class GraphView extends Scene {
     else {
       this.markCursor(true);
       const { row } = this.graph.nodes[numberOf(id)];
-      if (row !== null) this.send("picked", row);
+      if (row === null) return;
+      this.own = row;
+      this.send("picked", row);
     }
   }
 
