@@ -106,7 +106,7 @@ def _convolution_in_words(row: Row) -> str:
     made = row.settings
     height, width = pair(made["kernel"])
     groups = made.get("groups", 1)
-    seen = f"all {made['in']:,} input maps"
+    seen = f"all {made['in']:,} input maps" if made["in"] > 1 else "the one input map"
     if groups == made["in"] and groups > 1:
         seen = "one input map each (a depthwise convolution)"
     elif groups > 1:

@@ -139,6 +139,7 @@ def alexnet_cifar10(classes: int, input_shape: Shape, options: AlexNetOptions) -
     paper=PAPER,
     published=(
         Published("params", 12_417_098, source="an article on AlexNet for CIFAR-10"),
+        Published("conv_share", 0.15, source="an article on AlexNet for CIFAR-10"),
         Published("accuracy", 0.8316, "CIFAR-10", ON_CIFAR.format("about 31")),
     ),
     notes=(
