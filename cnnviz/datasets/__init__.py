@@ -1,0 +1,29 @@
+"""Images to learn from: a registry of specs, and one door, `load`. Importing this imports no torch."""
+
+from cnnviz.datasets.adapting import adapt, how
+from cnnviz.datasets.loading import load, prepared
+from cnnviz.datasets.parts import Dataset, Part, Split
+from cnnviz.datasets.registry import UnknownDatasetError, get, names, problems, register, remove, specs
+from cnnviz.datasets.spec import Arrays, DataError, DatasetSpec, Progress, Step
+
+__all__ = [
+    "Arrays",
+    "DataError",
+    "Dataset",
+    "DatasetSpec",
+    "Part",
+    "Progress",
+    "Split",
+    "Step",
+    "UnknownDatasetError",
+    "adapt",
+    "get",
+    "how",
+    "load",
+    "names",
+    "prepared",
+    "problems",
+    "register",
+    "remove",
+    "specs",
+]

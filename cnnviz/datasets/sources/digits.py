@@ -1,0 +1,52 @@
+"""The handwritten digits that come with scikit-learn: real data without a network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnnviz.datasets.registry import register
+from cnnviz.datasets.spec import Arrays, Pixels, Progress, Step
+from cnnviz.datasets.splits import hold_out
+from cnnviz.models import NoOptions
+
+SIDE = 24
+"""Three pixels for one; the border makes it 28, MNIST's."""
+BORDER = 2
+
+
+@register(
+    "digits",
+    title="Digits",
+    summary="1,797 handwritten digits of 43 people, 8×8 pixels each, enlarged to MNIST's 28×28.",
+    shape=(1, 28, 28),
+    classes=tuple("0123456789"),
+    train=1_438,
+    test=359,
+    origin="The test set of the UCI digits (E. Alpaydin, C. Kaynak, 1998), which is part of scikit-learn.",
+    licence="CC BY 4.0",
+    citation="E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI, 1998",
+    offline=True,
+    split="A fixed stratified split (seed 0): 1,438 to train, 359 to test.",
+)
+def digits(options: NoOptions, progress: Progress) -> Arrays:
+    """Read, enlarge and split them."""
+    from sklearn.datasets import load_digits
+
+    progress(Step("enlarging", 0, None))
+    found = load_digits()
+    images = _enlarged(found.images)
+    labels = found.target.astype(np.int64)
+    train, test = hold_out(labels, 0.2, seed=0)
+    return Arrays(images[train], labels[train], images[test], labels[test])
+
+
+def _enlarged(small: Pixels) -> Pixels:
+    """8×8 with values 0–16 as uint8 `(N, 1, 28, 28)`, bicubic, with a black border as MNIST's."""
+    from PIL import Image
+
+    whole = np.zeros((len(small), 1, SIDE + 2 * BORDER, SIDE + 2 * BORDER), dtype=np.uint8)
+    for target, values in zip(whole, small, strict=True):
+        picture = Image.fromarray((values * (255 / 16)).round().astype(np.uint8))
+        larger = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        target[0, BORDER:-BORDER, BORDER:-BORDER] = np.asarray(larger)
+    return whole

@@ -1,0 +1,89 @@
+"""The generator: the same seed draws the same bytes, and what it draws can be learnt but not read off."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cnnviz import datasets
+from cnnviz.datasets import drawing
+
+SIZES = st.integers(8, 40)
+SEEDS = st.integers(0, 2**31 - 1)
+
+
+@settings(max_examples=10)
+@given(count=st.integers(1, 30), size=SIZES, seed=SEEDS)
+def test_any_size_and_count_is_drawn_and_the_same_again(count: int, size: int, seed: int) -> None:
+    images, labels = drawing.draw(count, size, seed)
+    assert images.shape == (count, 3, size, size)
+    assert images.dtype == np.uint8
+    assert labels.shape == (count,)
+    again, same = drawing.draw(count, size, seed)
+    assert images.tobytes() == again.tobytes()
+    assert labels.tolist() == same.tolist()
+
+
+@settings(max_examples=5)
+@given(seed=SEEDS)
+def test_a_larger_set_begins_like_a_smaller(seed: int) -> None:
+    few, many = drawing.draw(20, 8, seed), drawing.draw(drawing.CHUNK + 20, 8, seed)
+    assert few[0].tobytes() == many[0][:20].tobytes()
+    assert few[1].tolist() == many[1][:20].tolist()
+
+
+def test_training_and_test_share_no_image() -> None:
+    ready = datasets.load("shapes", {"train": 300, "test": 300, "size": 12})
+    seen = {hashlib.sha256(image.tobytes()).digest() for image in ready.train.images}
+    assert len(seen) == 300
+    assert not seen & {hashlib.sha256(image.tobytes()).digest() for image in ready.test.images}
+
+
+def test_the_bytes_are_those_of_the_first_release() -> None:
+    """What a run records as its data must be drawn again years later; raise the spec's revision if not."""
+    assert datasets.load("shapes", {"train": 250, "test": 10}).fingerprint == (
+        "2e605617b958d6d511cb891b8f70ea52095c0ffa745d1e68c73b8c05434d018d"
+    )
+
+
+def test_every_class_is_as_frequent() -> None:
+    _, labels = drawing.draw(2 * drawing.CHUNK, 8, seed=5)
+    assert np.bincount(labels).tolist() == [50] * 10
+
+
+def _area(name: str, radius: float = 1.0) -> float:
+    axis = np.linspace(-1.4, 1.4, 801)
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    return float((drawing.SHAPES[name](x, y) < 0).mean() * 2.8**2)
+
+
+@pytest.mark.parametrize(
+    ("name", "area"),
+    [
+        ("disc", np.pi * 0.9**2),
+        ("ring", np.pi * (0.92**2 - 0.52**2)),
+        ("triangle", 3 / 4 * np.sqrt(3) * 1.15**2),
+        ("square", 2 * 1.1**2),
+        ("pentagon", 5 / 2 * np.sin(2 * np.pi / 5) * 1.05**2),
+        ("star", 5 * 1.1 * 0.45 * np.sin(np.pi / 5)),
+        ("cross", 4 * 0.64 - 0.64**2),
+        ("heart", 1.2**2 + np.pi * 0.6**2),
+    ],
+)
+def test_shapes_have_the_area_of_their_formula(name: str, area: float) -> None:
+    assert _area(name) == pytest.approx(area, rel=0.01)
+
+
+@pytest.mark.parametrize("read", ["mean colour", "pixels"])
+def test_colours_and_brightness_do_not_give_the_class_away(read: str) -> None:
+    """The nearest mean, of colours or of pixels, sees all but the shape: barely better than guessing."""
+    train, labels = drawing.draw(2000, 16, seed=1)
+    test, truth = drawing.draw(1000, 16, seed=1, stream=1)
+    known, asked = ((part / 255).reshape(len(part), 3, -1) for part in (train, test))
+    if read == "mean colour":
+        known, asked = (part.mean(axis=2, keepdims=True) for part in (known, asked))
+    means = np.stack([known[labels == label].mean(axis=0) for label in range(10)])
+    distance = ((asked[:, None] - means) ** 2).sum(axis=(2, 3))
+    assert (distance.argmin(axis=1) == truth).mean() < 0.25
