@@ -91,12 +91,11 @@ def _units(field: Field, value: Any, write: Callable[[Any], None]) -> None:
 
 
 def _number(field: Field, value: float, write: Callable[[Any], None]) -> None:
-    step = STEPS.get(field.name, 10 ** _power(value))
+    step = STEPS.get(field.name, 10.0 ** _power(value))
     keyed = _keyed(_key(field), float(value), lambda new: write(value if new is None else new))
+    low, high = (None if bound is None else float(bound) for bound in (field.low, field.high))
     shape = "%.2f" if step >= 0.01 else "%.1e"
-    st.number_input(
-        field.label, field.low, field.high, step=float(step), format=shape, help=field.help, **keyed
-    )
+    st.number_input(field.label, low, high, step=step, format=shape, help=field.help, **keyed)
 
 
 def _power(value: float) -> int:

@@ -56,7 +56,7 @@ def _own_models() -> None:
                 width="stretch",
             )  # fmt: skip
             st.button(
-                ":material/delete:", key=f"delete-{name}", on_click=_delete, args=(name,), type="tertiary",
+                "Delete", icon=":material/delete:", key=f"delete-{name}", on_click=_delete, args=(name,), type="tertiary",
                 help=f"Delete {spec.title}",
             )  # fmt: skip
 
@@ -101,8 +101,8 @@ def save_popover(design: Design) -> None:
 
 def _save(key: str, replace: bool = False) -> None:
     design = state.read()
-    for key in (TAKEN, SAVED, DELETED):
-        st.session_state.pop(key, None)
+    for old in (TAKEN, SAVED, DELETED):
+        _dismiss(old)
     try:
         named = edit.describe(design.document, name=str(st.session_state.get(key, "")).strip())
         st.session_state[SAVED] = library.save(named, replace=replace)
@@ -127,8 +127,11 @@ def aftermath() -> None:
             st.button("Close", key="builder-close", on_click=_dismiss, args=(SAVED,), type="tertiary")
     elif deleted := st.session_state.get(DELETED):
         with _told(f"Deleted {deleted[0]}.", "delete"):
-            st.button("Undo", key="builder-restore", on_click=_restore)
+            st.button("Bring it back", key="builder-restore", on_click=_restore)
             st.button("Close", key="builder-close", on_click=_dismiss, args=(DELETED,), type="tertiary")
+    elif draft := state.draft():
+        with _told("A design of this model that you made before is still here.", "edit_note"):
+            st.button("Go on with it", key="builder-draft", on_click=state.go_on, args=(draft,))
 
 
 NOTHING_ELSE = {"classes": None, "size": None, "layer": None}

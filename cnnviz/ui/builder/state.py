@@ -23,7 +23,7 @@ NOT_DESIGN = frozenset({"layer", "batch", "view"})
 """Parameters that change what is looked at, not what is built."""
 DEPTH = 200
 """Steps that can be undone."""
-PAST, FUTURE, TIP = "builder-past", "builder-future", "builder-tip"
+PAST, FUTURE, TIP, DRAFTS = "builder-past", "builder-future", "builder-tip", "builder-drafts"
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,22 @@ def put(document: LayerList, place: int | None = None) -> None:
     except ValueError as error:
         notice.later(str(error))
         return
+    st.session_state[DRAFTS] = {**st.session_state.get(DRAFTS, {}), design.base.name: text}
     names = document.names()
     wanted = min(design.place if place is None else place, len(names) - 1)
     _change(list=text, layer=names[wanted] if names else None)
+
+
+def draft() -> str | None:
+    """The design last made of the model that is shown as it is: leaving the page must not lose it."""
+    design = read()
+    text: str | None = st.session_state.get(DRAFTS, {}).get(design.base.name)
+    return None if "list" in st.query_params else text
+
+
+def go_on(text: str) -> None:
+    """Take up a draft again."""
+    _change(list=text, layer=None)
 
 
 def start_from(name: str) -> None:
