@@ -52,13 +52,13 @@ def lay_out(page: Page, model: str, how: str = "first", window: tuple[int, int] 
 def apart(a: dict[str, Any], b: dict[str, Any]) -> bool:
     """Whether two boxes have no point in common."""
     beside = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
-    return beside or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
+    return bool(beside or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"])
 
 
 def inside(inner: dict[str, Any], outer: dict[str, Any]) -> bool:
     """Whether one box lies in another."""
     across = outer["x"] <= inner["x"] and inner["x"] + inner["w"] <= outer["x"] + outer["w"]
-    return across and outer["y"] <= inner["y"] and inner["y"] + inner["h"] <= outer["y"] + outer["h"]
+    return bool(across and outer["y"] <= inner["y"] and inner["y"] + inner["h"] <= outer["y"] + outer["h"])
 
 
 @pytest.mark.parametrize("how", ["first", "all"])

@@ -1,11 +1,16 @@
 """The first page, and the bar that all pages share."""
 
 import re
+from urllib.parse import quote
 
+import pytest
 from playwright.sync_api import expect
 
+from cnnviz.analysis import overview
+from cnnviz.figures.lineage import LINEAGE
 from cnnviz.ui.pages import find_pages
-from tests.browser.chromium import DESKTOP, Look
+from cnnviz.ui.start.doors import QUESTIONS
+from tests.browser.chromium import DESKTOP, DESKTOP_DARK, PHONE, Look
 from tests.browser.conftest import Visit
 from tests.browser.waiting import rerun
 from tests.pages.runner import PAGES
@@ -32,3 +37,104 @@ def test_bar_leads_to_every_page_with_the_selection(visit: Visit) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text(FOUND[name].title)
         path = "" if name == "start" else name
         expect(page).to_have_url(re.compile(rf"/{path}\?model=lenet5&option\.activation=tanh"))
+
+
+def test_the_lineage_is_drawn_in_every_look(visit: Visit, look: Look) -> None:
+    page = visit("", look)
+    drawings = page.locator(".strip")
+    expect(drawings).to_have_count(len(LINEAGE))
+    expect(drawings.nth(2)).to_have_attribute("aria-label", re.compile("^VGG-16, 2014: 16 weight layers"))
+    for drawing in drawings.all():
+        expect(drawing).to_be_visible()
+    face = drawings.nth(1).locator(".k-conv .face").first
+    blue = "rgb(0, 114, 178)" if look.scheme == "light" else "rgb(47, 143, 214)"
+    expect(face).to_have_css("fill", blue)
+
+
+def test_deeper_networks_are_drawn_longer_to_one_scale(visit: Visit) -> None:
+    page = visit("")
+    expect(page.locator(".strip")).to_have_count(len(LINEAGE))
+    ends = page.locator(".strip").evaluate_all(
+        """strips => strips.map(strip => {
+          const faces = [...strip.querySelectorAll('.k-conv .face, .k-fc .face')];
+          const left = Math.min(...faces.map(face => face.getBoundingClientRect().left));
+          return Math.max(...faces.map(face => face.getBoundingClientRect().left)) - left;
+        })"""
+    )
+    depths = [{entry.name: entry.depth for entry in overview()}[name] for name in LINEAGE]
+    pitch = ends[-1] / (depths[-1] - 1)
+    assert ends == pytest.approx([pitch * (depth - 1) for depth in depths], abs=1)
+
+
+def test_a_row_of_the_lineage_opens_the_architecture(visit: Visit) -> None:
+    page = visit("?layer=conv1")
+    with rerun(page):
+        page.locator(".strip").nth(3).click(position={"x": 5, "y": 5}, force=True)
+    expect(page).to_have_url(re.compile(r"/architecture\?model=torchvision%2Fgooglenet$"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Architecture")
+
+
+def test_the_lineage_opens_by_keyboard(visit: Visit) -> None:
+    page = visit("")
+    page.get_by_role("link", name="ResNet-50", exact=True).focus()
+    with rerun(page):
+        page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("model=torchvision%2Fresnet50"))
+
+
+def test_the_lineage_can_be_saved(visit: Visit) -> None:
+    page = visit("", DESKTOP_DARK)
+    with page.expect_download() as download:
+        page.get_by_test_id("stDownloadButton").get_by_role("button").click()
+    text = download.value.path().read_text(encoding="utf-8")
+    assert "ResNet-50" in text
+    assert "#2f8fd6" in text
+
+
+def test_every_model_is_a_point_that_opens(visit: Visit) -> None:
+    page = visit("")
+    points = page.locator(".point")
+    expect(points).to_have_count(len(overview()))
+    point = page.locator('.point[data-name="torchvision/vit_h_14"]')
+    expect(point).to_have_attribute("aria-label", re.compile("^ViT-H/14: 633,470,440 parameters"))
+    point.scroll_into_view_if_needed()
+    point.hover(force=True)
+    expect(page.locator(".tip")).to_contain_text("633,470,440 parameters")
+    with rerun(page):
+        point.click(force=True)
+    expect(page).to_have_url(re.compile("model=torchvision%2Fvit_h_14"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Architecture")
+
+
+def test_points_are_walked_with_the_arrow_keys(visit: Visit) -> None:
+    page = visit("")
+    start = page.locator('.point[tabindex="0"]')
+    expect(start).to_have_count(1)
+    start.focus()
+    first = start.get_attribute("data-name")
+    page.keyboard.press("ArrowRight")
+    now = page.locator(".point:focus")
+    expect(now).not_to_have_attribute("data-name", str(first))
+    expect(page.locator(".tip")).to_be_visible()
+    name = str(now.get_attribute("data-name"))
+    with rerun(page):
+        page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(re.escape(quote(name, safe=""))))
+
+
+def test_a_kind_of_models_can_be_singled_out(visit: Visit) -> None:
+    page = visit("", PHONE)
+    button = page.get_by_role("button", name="attention")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(page.locator('.point[data-name="torchvision/vgg16"]')).to_have_css("opacity", "0.14")
+    expect(page.locator('.point[data-name="torchvision/swin_t"]')).to_have_css("opacity", "1")
+    button.click()
+    expect(page.locator('.point[data-name="torchvision/vgg16"]')).to_have_css("opacity", "1")
+
+
+def test_a_question_leads_to_the_layer_that_answers_it(visit: Visit) -> None:
+    page = visit("")
+    with rerun(page):
+        page.get_by_role("link", name=QUESTIONS[0][0]).click()
+    expect(page).to_have_url(re.compile(re.escape(f"model={QUESTIONS[0][1]}&layer={QUESTIONS[0][2]}")))

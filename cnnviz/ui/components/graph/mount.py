@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import streamlit as st
 from cnnviz.analysis.types import Graph
 from cnnviz.figures.palette import kind_variables
 from cnnviz.ui.components.graph.payload import payload
+from cnnviz.ui.components.shared import read
 
 HERE = Path(__file__).parent
 SCRIPTS = (
@@ -75,25 +76,23 @@ def module_graph(
     return row
 
 
-@st.cache_resource(max_entries=48, show_spinner=False, hash_funcs={Graph: id})
+@lru_cache(maxsize=48)
 def _drawn(graph: Graph) -> dict[str, Any]:
     return payload(graph)
 
 
-@cache
+@st.cache_resource(show_spinner=False)
 def _component() -> Any:
-    return st.components.v2.component("cnnviz_graph", html=_read("graph.html"), css=styles(), js=script())
+    return st.components.v2.component(
+        "cnnviz.graph", html=read(HERE, "graph.html"), css=styles(), js=script()
+    )
 
 
 def script() -> str:
     """The JavaScript of the component, as one module."""
-    return "\n".join(_read(f"{part}.js") for part in SCRIPTS)
+    return read(HERE, *(f"{part}.js" for part in SCRIPTS))
 
 
 def styles() -> str:
     """The style sheet, with the colours of the kinds."""
-    return f"svg {{ {kind_variables()} }}\n{_read('graph.css')}"
-
-
-def _read(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
+    return f"svg {{ {kind_variables()} }}\n{read(HERE, 'graph.css')}"
