@@ -1,0 +1,107 @@
+"""A checkpoint: one safetensors file with all that a run needs to go on, complete or absent.
+
+Nothing random is stored: what is random in a step follows from the recipe's seed and the step (see
+`material.mixed`), so the step is enough.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from cnnviz.training.schedule import Plateau
+
+FORMAT = "cnnviz-checkpoint/1"
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands, beside its weights."""
+
+    step: int
+    """Steps done."""
+    recipe: str
+    """The recipe's JSON."""
+    plateau: Plateau
+    tally: tuple[float, ...]
+    """Loss, correct answers and images, summed over this epoch so far, then over the steps not yet told."""
+    threads: int
+    fingerprint: str
+    score: float | None = None
+    """Validation accuracy, where one was measured."""
+
+
+def write(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, position: Position) -> None:
+    """Write everything to a temporary name, flush it to the disk, and rename it into place.
+
+    Raises `OSError` where that fails; a checkpoint that was there before is then still whole.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(model, optimiser)}
+    details = {"format": FORMAT, "position": json.dumps(asdict(position))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(save(tensors, metadata=details))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def position_of(path: Path) -> Position:
+    """Where a checkpoint stands; raises `ValueError` for a file that is none."""
+    try:
+        with safe_open(path, "pt") as file:
+            details = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path.name} is no checkpoint: {error}.") from None
+    if details.get("format") != FORMAT:
+        raise ValueError(f"{path.name} is no checkpoint of this version ({FORMAT}).")
+    values: dict[str, Any] = json.loads(details["position"])
+    plateau = Plateau(**values.pop("plateau"))
+    return Position(**(values | {"plateau": plateau, "tally": tuple(values["tally"])}))
+
+
+def restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> Position:
+    """Load weights (and the optimiser's state) in place; raises `ValueError` where they do not fit."""
+    position = position_of(path)
+    with safe_open(path, "pt") as file:
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    weights = {name.removeprefix("model."): t for name, t in stored.items() if name.startswith("model.")}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{path.name} does not fit this model: {' '.join(str(error).split())}") from None
+    if optimiser is not None:
+        _restore_optimiser(optimiser, stored)
+    return position
+
+
+def _tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in model.state_dict().items():
+        yield f"model.{name}", tensor
+    for number, state in optimiser.state_dict()["state"].items():
+        for key, value in state.items():
+            if value is not None:
+                yield f"optimiser.{number}.{key}", torch.as_tensor(value)
+
+
+def _restore_optimiser(optimiser: torch.optim.Optimizer, stored: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in stored.items():
+        if name.startswith("optimiser."):
+            _, number, key = name.split(".", 2)
+            state.setdefault(int(number), {})[key] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

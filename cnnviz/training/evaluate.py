@@ -1,0 +1,73 @@
+"""How good a model is on images that it does not learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from cnnviz.training.material import Labelled
+from cnnviz.training.prepare import Preparation
+
+
+@dataclass(frozen=True)
+class Score:
+    """Figures over one set of images; accuracies are fractions in [0, 1].
+
+    `confusion` is int64 `(classes, classes)`: row the truth, column the answer.
+    """
+
+    loss: float
+    accuracy: float
+    top5: float
+    confusion: Tensor
+    logit_spread: float
+    """The logits' standard deviation over images, mean over classes; near 0 where all are answered alike."""
+
+    @property
+    def by_class(self) -> list[float]:
+        """Accuracy of each class; 0 for a class without images."""
+        hits, counts = self.confusion.diagonal(), self.confusion.sum(1)
+        return [float(value) for value in (hits / counts.clamp(min=1)).tolist()]
+
+    @property
+    def predicted(self) -> list[int]:
+        """How many images were given each class."""
+        return [int(value) for value in self.confusion.sum(0).tolist()]
+
+
+def evaluate(model: nn.Module, images: Labelled, preparation: Preparation, batch: int = 1000) -> Score:
+    """Judge `model` in evaluation mode on all of `images`, and leave it in the mode it was in.
+
+    The loss is plain cross-entropy, whatever the training smooths or adds. With ten crops, class
+    probabilities are averaged, as in Krizhevsky et al., 2012.
+    """
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        parts = [_logits(model, part, preparation) for part in torch.split(images.images, batch)]
+    model.train(training)
+    logits = torch.cat(parts)
+    labels = images.labels
+    count = logits.shape[1]
+    best = logits.topk(min(5, count)).indices
+    confusion = multiclass_confusion_matrix(best[:, 0], labels, num_classes=count, validate_args=False)
+    return Score(
+        loss=float(functional.cross_entropy(logits, labels)),
+        accuracy=float((best[:, 0] == labels).double().mean()),
+        top5=float((best == labels[:, None]).any(1).double().mean()),
+        confusion=confusion.cpu(),
+        logit_spread=float(logits.std(0, correction=0).mean()),
+    )
+
+
+def _logits(model: nn.Module, images: Tensor, preparation: Preparation) -> Tensor:
+    x = preparation.test(images)
+    logits: Tensor = model(x).float()
+    if len(x) == len(images):
+        return logits
+    crops = logits.softmax(1).reshape(-1, len(images), logits.shape[1])
+    return crops.mean(0).log()

@@ -1,0 +1,78 @@
+"""The images of a run on its device: training, validation and test parts, and the order of every epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cnnviz.datasets import Dataset, adapt
+from cnnviz.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images uint8 `(N, C, H, W)` and labels int64 `(N,)` on one device."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a run reads."""
+
+    train: Labelled
+    validation: Labelled
+    test: Labelled
+    classes: tuple[str, ...]
+    fingerprint: str
+
+    @classmethod
+    def of(cls, dataset: Dataset, recipe: Recipe, channels: int, device: torch.device) -> Material:
+        """Split `dataset` as the recipe says, in the model's number of channels, copied to `device`.
+
+        Raises `DataError` for a split that leaves nothing, or channels that cannot be made.
+        """
+        split = dataset.split(recipe.validation, recipe.seed, recipe.limit)
+        shape = (channels, *dataset.shape[1:])
+
+        def labelled(images: Tensor, labels: Tensor) -> Labelled:
+            return Labelled(adapt(images.to(device), shape), labels.to(device))
+
+        return cls(
+            train=labelled(*dataset.train.take(split.train).tensors()),
+            validation=labelled(*dataset.train.take(split.validation).tensors()),
+            test=labelled(*dataset.test.tensors()),
+            classes=dataset.classes,
+            fingerprint=dataset.fingerprint,
+        )
+
+
+def order(count: int, seed: int, epoch: int) -> Tensor:
+    """The order of `count` images in an epoch, int64 `(count,)`; it follows from seed and epoch alone."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(mixed(seed, epoch, 0)))
+
+
+def mixed(seed: int, number: int, purpose: int) -> int:
+    """A seed for one purpose of one step or epoch: SplitMix64 (Steele et al., 2014) over all three."""
+    state = seed
+    for part in (number, purpose):
+        state = (state + 0x9E3779B97F4A7C15 * (part + 1)) % 2**64
+        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
+        state ^= state >> 31
+    return state % 2**63
+
+
+def steps_per_epoch(count: int, batch: int) -> int:
+    """Steps of an epoch: the last, smaller batch counts, unless it is a single image.
+
+    Batch normalisation cannot learn from one value a channel.
+    """
+    full, rest = divmod(count, batch)
+    return max(1, full + (rest > 1))

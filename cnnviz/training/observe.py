@@ -1,0 +1,105 @@
+"""A look at every layer during one training step: activations, gradients, and how far weights move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_SLOTS = ("mean", "spread", "zeros", "dead")
+
+
+@dataclass(frozen=True)
+class LayerLook:
+    """What one layer did in a step. Fractions are in [0, 1]; None where a layer has no such thing."""
+
+    name: str
+    mean: float | None
+    spread: float | None
+    zeros: float | None
+    """Part of its outputs that are exactly 0."""
+    dead: float | None
+    """Part of its channels (or units) that are 0 for every image of the batch."""
+    gradient: float | None
+    """L2 norm of its weights' gradient."""
+    update: float | None
+    """L2 norm of the step, by that of the weights; about 1e-3 is usual."""
+
+
+class Observer:
+    """Watches one step: `with observer.watching(): forward, backward, optimiser step`."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._layers = {
+            name: part
+            for name, part in model.named_modules()
+            if name and not any(True for _ in part.children())
+        }
+        self._outputs: dict[str, Tensor] = {}
+        self._weights: dict[str, list[Tensor]] = {}
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch the step that is made inside; hooks are there no longer than that."""
+        self._outputs.clear()
+        handles = [part.register_forward_hook(self._saw(name)) for name, part in self._layers.items()]
+        self._weights = {
+            name: [p.detach().clone() for p in part.parameters(recurse=False)]
+            for name, part in self._layers.items()
+        }
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def looks(self) -> list[LayerLook]:
+        """What was seen, layer by layer: one transfer from the device for all of it."""
+        names = list(self._layers)
+        rows = [self._row(name) for name in names]
+        values = torch.stack(rows).cpu().tolist() if rows else []
+        return [
+            LayerLook(name, *(None if value != value else value for value in line))
+            for name, line in zip(names, values, strict=True)
+        ]
+
+    def _saw(self, name: str) -> Any:
+        def hook(module: nn.Module, args: Any, out: Any) -> None:
+            # An activation in place that comes next would change what is seen, so it is reduced at once.
+            if isinstance(out, Tensor) and out.is_floating_point():
+                self._outputs[name] = _reduced(out.detach())
+
+        return hook
+
+    def _row(self, name: str) -> Tensor:
+        parameters = list(self._layers[name].parameters(recurse=False))
+        device = parameters[0].device if parameters else None
+        seen = self._outputs.get(name)
+        if seen is None:
+            seen = torch.full((len(_SLOTS),), torch.nan, device=device)
+        return torch.cat([seen, _moved(parameters, self._weights[name], seen.device)])
+
+
+def _reduced(out: Tensor) -> Tensor:
+    """Mean, spread, fraction of zeros and of dead channels of `(N, C, …)` or `(N, F)`."""
+    values = out.float()
+    nothing = values == 0
+    around = [axis for axis in range(values.dim()) if axis != 1]
+    dead = nothing.all(dim=0).float().mean() if values.dim() == 2 else nothing.amin(dim=around).float().mean()
+    return torch.stack([values.mean(), values.std(correction=0), nothing.float().mean(), dead])
+
+
+def _moved(parameters: list[nn.Parameter], before: list[Tensor], device: torch.device) -> Tensor:
+    """Gradient norm and update-to-weight ratio of a layer's own parameters, NaN where it has none."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if not gradients:
+        return torch.full((2,), torch.nan, device=device)
+    with torch.no_grad():
+        gradient = torch.stack([g.float().norm() for g in gradients]).norm()
+        moved = torch.stack([(p - b).float().norm() for p, b in zip(parameters, before, strict=True)]).norm()
+        weights = torch.stack([b.float().norm() for b in before]).norm()
+        return torch.stack([gradient, moved / weights.clamp(min=1e-12)])

@@ -1,0 +1,125 @@
+"""From stored images to what the model reads: sizes, augmentation, and the scale of the pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cnnviz.training import augment
+from cnnviz.training.recipe import Recipe, Scale
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a scale needs to know of the training images, in pixels from 0 to 255.
+
+    `mean` and `spread` are `(C,)`, `mean_image` is `(C, H, W)`, `colours` the `(C, C)` matrix of principal
+    components times the roots of their eigenvalues.
+    """
+
+    mean: Tensor
+    spread: Tensor
+    mean_image: Tensor
+    colours: Tensor
+
+    @classmethod
+    def of(cls, images: Tensor, chunk: int = 4096) -> Statistics:
+        """The statistics of uint8 images `(N, C, H, W)`, summed in double precision, `chunk` at a time."""
+        count, channels, height, width = images.shape
+        total = torch.zeros(channels, height, width, dtype=torch.float64, device=images.device)
+        products = torch.zeros(channels, channels, dtype=torch.float64, device=images.device)
+        for part in torch.split(images, chunk):
+            values = part.double()
+            total += values.sum(0)
+            flat = values.transpose(0, 1).reshape(channels, -1)
+            products += flat @ flat.T
+        mean = total.mean((1, 2)) / count
+        covariance = products / (count * height * width) - mean[:, None] * mean[None]
+        roots, vectors = torch.linalg.eigh(covariance)
+        colours = vectors * roots.clamp(min=0).sqrt()
+        spread = covariance.diagonal().clamp(min=0).sqrt()
+        return cls(mean.float(), spread.float(), (total / count).float(), colours.float())
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Turns uint8 images `(N, C, H, W)` into the model's float input `(N, C, *side)`."""
+
+    recipe: Recipe
+    statistics: Statistics
+    side: tuple[int, int]
+
+    def train(self, images: Tensor, number: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+        """A training batch, augmented; `number` `(N,)` says which images they are."""
+        recipe = self.recipe
+        x = self._crop(self._enlarged(images), generator)
+        x = self._mirrored(x, number, epoch, generator)
+        if recipe.colour_jitter:
+            x = augment.colour_jitter(x, recipe.colour_jitter, generator)
+        if recipe.pca_jitter and x.shape[1] == 3:
+            x = augment.pca_jitter(x, self.statistics.colours, recipe.pca_jitter, generator)
+        x = self.scaled(x)
+        return augment.cutout(x, recipe.cutout, generator) if recipe.cutout else x
+
+    def test(self, images: Tensor) -> Tensor:
+        """A batch as it is judged: the centre, or all ten crops one after the other."""
+        x = self._enlarged(images)
+        if self.recipe.ten_crop:
+            return self.scaled(augment.ten_crops(self._with_margin(x), self.side))
+        height, width = x.shape[-2] - self.side[0], x.shape[-1] - self.side[1]
+        top, left = height // 2, width // 2
+        return self.scaled(x[..., top : top + self.side[0], left : left + self.side[1]])
+
+    def scaled(self, pixels: Tensor) -> Tensor:
+        """Pixels from 0 to 255 on the recipe's scale."""
+        return scale(pixels, self.recipe.scale, self.statistics)
+
+    def _enlarged(self, images: Tensor) -> Tensor:
+        x, target = images.float(), (self.recipe.crop_from,) * 2 if self.recipe.crop_from else self.side
+        if tuple(x.shape[-2:]) == tuple(target):
+            return x
+        return functional.interpolate(x, target, mode="bilinear", align_corners=False)
+
+    def _crop(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        if self.recipe.pad_crop:
+            return augment.pad_crop(x, self.recipe.pad_crop, generator)
+        return augment.crop(x, self.side, generator) if self.recipe.crop_from else x
+
+    def _with_margin(self, x: Tensor) -> Tensor:
+        """Ten crops of an image of the model's own size are taken from a margin of an eighth around it."""
+        if tuple(x.shape[-2:]) != self.side:
+            return x
+        margin = max(1, self.side[0] // 8)
+        return functional.pad(x, (margin,) * 4, mode="reflect")
+
+    def _mirrored(self, x: Tensor, number: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+        if self.recipe.flip == "none":
+            return x
+        if self.recipe.flip == "random":
+            return augment.mirror(x, augment.coin(len(x), x, generator))
+        return augment.mirror(x, (_hashed(number, self.recipe.seed) + epoch) % 2 == 0)
+
+
+def scale(pixels: Tensor, how: Scale, statistics: Statistics) -> Tensor:
+    """Pixels `(N, C, H, W)` from 0 to 255 as `unit` [0, 1], `standardised`, `raw`, or `raw-minus-mean`.
+
+    The mean that is taken off raw pixels is the mean image where sizes agree, as in the AlexNet paper, else
+    the mean colour.
+    """
+    if how == "unit":
+        return pixels / 255
+    if how == "raw":
+        return pixels
+    mean = statistics.mean[:, None, None]
+    if how == "standardised":
+        return (pixels - mean) / statistics.spread.clamp(min=1e-3)[:, None, None]
+    same = statistics.mean_image.shape[-2:] == pixels.shape[-2:]
+    return pixels - (statistics.mean_image if same else mean)
+
+
+def _hashed(number: Tensor, seed: int) -> Tensor:
+    """A fixed pseudo-random bit of each image, after Knuth's multiplicative hashing."""
+    return ((number + seed % 1_000_003) * 2_654_435_761 >> 16) & 1

@@ -1,0 +1,153 @@
+"""A recipe: all that decides how a run goes, validated, as a file one can share, edit, compare and run again.
+
+Importing this imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cnnviz.models.layers import LayerList
+
+Scale = Literal["unit", "standardised", "raw", "raw-minus-mean"]
+Optimiser = Literal["sgd", "nesterov", "adam", "adamw"]
+Schedule = Literal["constant", "step", "plateau", "cosine", "one-cycle"]
+
+
+class Recipe(BaseModel):
+    """One run's settings. Every field's description is what a page shows beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["cnnviz-recipe/1"] = "cnnviz-recipe/1"
+    name: str = Field("untitled", max_length=80, description="What it is called.")
+    description: str = Field("", max_length=2_000, description="What it is for.")
+
+    model: str = Field("lenet5", description="A registered model.")
+    options: dict[str, str | int | float | bool] = Field({}, description="The model's options.")
+    layers: LayerList | None = Field(None, description="A layer list, in place of a registered model.")
+
+    dataset: str = Field(
+        "digits", description="A registered data set, or a folder, zip or Parquet of one's own."
+    )
+    limit: int | None = Field(None, ge=1, description="How many training images are used; all where empty.")
+    validation: float = Field(0.1, ge=0, le=0.5, description="Part of the training images kept for choices.")
+
+    epochs: int = Field(10, ge=1, le=100_000, description="How often every training image is seen.")
+    batch_size: int = Field(128, ge=1, le=65_536, description="Images in one step.")
+    optimiser: Optimiser = Field("nesterov", description="The rule that turns gradients into steps.")
+    lr: float = Field(0.05, gt=0, le=1_000, description="Learning rate: the largest, where it changes.")
+    momentum: float = Field(
+        0.9, ge=0, lt=1, description="Part of the last step that is taken again; Adam's β₁."
+    )
+    beta2: float = Field(0.999, ge=0, lt=1, description="Adam's memory of squared gradients.")
+    weight_decay: float = Field(0.0, ge=0, le=10, description="How strongly weights are pulled to zero.")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Part of the truth shared among all classes.")
+    aux_weight: float = Field(0.3, ge=0, le=10, description="Weight of each auxiliary classifier's loss.")
+
+    schedule: Schedule = Field("constant", description="How the learning rate changes.")
+    warmup_epochs: float = Field(0.0, ge=0, description="Epochs in which it grows from nothing.")
+    step_epochs: int = Field(30, ge=1, description="Epochs between the steps of a step schedule.")
+    step_factor: float = Field(0.1, gt=0, le=1, description="What a step or a plateau multiplies it by.")
+    patience: int = Field(5, ge=1, description="Epochs without a lower validation loss that make a plateau.")
+
+    scale: Scale = Field("standardised", description="How pixels become numbers.")
+    size: int | None = Field(
+        None, ge=1, le=1_024, description="Side of the model's input; its own where empty."
+    )
+    crop_from: int | None = Field(
+        None, ge=1, le=2_048, description="Side to enlarge to before a random crop."
+    )
+    pad_crop: int = Field(0, ge=0, le=64, description="Zeros around the image before a random crop.")
+    flip: Literal["none", "random", "alternating"] = Field("none", description="Mirroring left to right.")
+    cutout: int = Field(0, ge=0, le=512, description="Side of a square that is blanked.")
+    colour_jitter: float = Field(0.0, ge=0, le=1, description="Spread of random brightness and contrast.")
+    pca_jitter: float = Field(
+        0.0, ge=0, le=10, description="Spread of the AlexNet paper's colour shift; 0.1 there."
+    )
+    ten_crop: bool = Field(False, description="Average ten crops of every image at test time.")
+
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="Numbers that arithmetic is done in.")
+    compile: bool = Field(False, description="Let torch compile the model first: minutes of warm-up.")
+    seed: int = Field(0, ge=0, lt=2**63, description="What every random choice follows from.")
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Where it runs.")
+
+    assumed: dict[str, str] = Field(
+        {}, description="Fields that the source does not give, and why they are so."
+    )
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> Recipe:
+        unknown = sorted(set(self.assumed) - set(type(self).model_fields))
+        if unknown:
+            raise ValueError(f"'assumed' names {unknown[0]!r}, which is no field of a recipe")
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warm-up takes {self.warmup_epochs:g} epochs, but the run has {self.epochs}")
+        if self.schedule == "plateau" and self.validation == 0:
+            raise ValueError("a plateau is seen on validation images: 'validation' must be above 0")
+        if self.crop_from is not None and self.pad_crop:
+            raise ValueError("'crop_from' and 'pad_crop' are two ways to crop: give one of them")
+        return self
+
+    @classmethod
+    def read(cls, text: str | bytes) -> Recipe:
+        """Read a JSON document; raises `ValueError` with one sentence that says where and what is wrong."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ValueError(_sentence(error)) from None
+
+    def write(self) -> str:
+        """The recipe as indented JSON, defaults left out."""
+        kept = self.model_dump(mode="json", exclude_defaults=True)
+        if self.layers is not None:
+            kept["layers"] = json.loads(self.layers.write())
+        return json.dumps({"format": self.format, **kept}, indent=2, ensure_ascii=False) + "\n"
+
+    def changed(self, values: Mapping[str, Any]) -> Recipe:
+        """The recipe with other values, which may be text; raises `ValueError` with one sentence.
+
+        What is no longer as the source left it is no longer assumed.
+        """
+        assumed = {field: why for field, why in self.assumed.items() if field not in values}
+        merged = self.model_dump() | {"assumed": assumed} | {k: _native(k, v) for k, v in values.items()}
+        try:
+            return type(self).model_validate(merged)
+        except ValidationError as error:
+            raise ValueError(_sentence(error)) from None
+
+    def difference(self, other: Recipe) -> dict[str, tuple[Any, Any]]:
+        """Fields that differ, as (ours, theirs); names, descriptions and assumptions aside."""
+        ours, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
+        words = {"name", "description", "assumed", "format"}
+        return {k: (v, theirs[k]) for k, v in ours.items() if k not in words and v != theirs[k]}
+
+
+def _native(field: str, value: Any) -> Any:
+    """A value given as text on a command line: `none` empties a field, `{…}` is JSON."""
+    if not isinstance(value, str):
+        return value
+    info = Recipe.model_fields.get(field)
+    if info is not None and value.lower() == "none" and type(None) in get_args(info.annotation):
+        return None
+    if value.startswith("{"):
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"'{field}' is not JSON: {error.msg}.") from None
+    return value
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    detail = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        return f"A recipe has no field '{place}'; its fields are {', '.join(Recipe.model_fields)}."
+    if first["type"] == "json_invalid":
+        return f"This is not JSON ({detail}); a recipe is a JSON document."
+    return f"The recipe cannot be read{f' at {place}' if place else ''}: {detail}."

@@ -1,0 +1,64 @@
+"""Recipe to everything a run needs: the device, the model with fresh weights, the images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from cnnviz import models
+from cnnviz.models.library import spec_of
+from cnnviz.training.material import Material, mixed
+from cnnviz.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cnnviz.datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A run before its first step."""
+
+    recipe: Recipe
+    model: nn.Module
+    material: Material
+    side: tuple[int, int]
+
+
+def device_of(recipe: Recipe) -> torch.device:
+    """The device that the recipe names; `auto` is the first GPU, else the CPU.
+
+    Raises `ValueError` for a device that this machine does not have.
+    """
+    if recipe.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(recipe.device)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"There is no device '{recipe.device}' here; 'cpu' and 'auto' always work.")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("There is no device 'mps' here; 'cpu' and 'auto' always work.")
+    return device
+
+
+def spec_for(recipe: Recipe) -> models.ModelSpec:
+    """The registered model or the recipe's own layer list; raises `UnknownModelError`."""
+    return spec_of(recipe.layers, recipe.layers.name) if recipe.layers else models.get(recipe.model)
+
+
+def make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
+    """Build the model for the data's classes and put everything on the recipe's device.
+
+    Raises `ValueError` for a model, options, size or device that cannot be, `DataError` for the data.
+    """
+    device, spec = device_of(recipe), spec_for(recipe)
+    channels, height, width = spec.input_shape
+    side = (recipe.size, recipe.size) if recipe.size else (height, width)
+    torch.manual_seed(mixed(recipe.seed, 0, 3))
+    model = models.build(spec, len(dataset.classes), side, None if recipe.layers else recipe.options)
+    model = model.to(device)
+    if device.type == "cuda":  # Tensor cores want channels last.
+        model = model.to(memory_format=torch.channels_last)
+    return Ready(recipe, model, Material.of(dataset, recipe, channels, device), side)

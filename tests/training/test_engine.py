@@ -1,0 +1,237 @@
+"""The loop: it learns, it can be stopped anywhere, and what it says is true."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from cnnviz.datasets import Dataset, Part
+from cnnviz.training import Recipe, checkpoint
+from cnnviz.training.engine import BEST, LAST, NonFiniteLossError, Trainer
+from cnnviz.training.evaluate import evaluate
+from cnnviz.training.log import Memory
+from cnnviz.training.material import Labelled, mixed, order, steps_per_epoch
+from cnnviz.training.observe import Observer
+from cnnviz.training.optimise import optimiser
+from cnnviz.training.prepare import Preparation, Statistics
+from cnnviz.training.setup import device_of, make_ready
+
+TIMINGS = ("images_per_second",)
+SMALL = Recipe(
+    model="lenet5", epochs=3, batch_size=32, lr=0.05, pad_crop=2, flip="random", schedule="one-cycle", seed=7
+)
+
+
+def stripes(count: int = 160, seed: int = 0) -> Part:
+    """Grey 28×28 images of three classes: a bright band at the top, in the middle, at the bottom."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    images = random.integers(0, 90, (count, 1, 28, 28)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[:, 9 * label : 9 * label + 9] += 120
+    return Part(images, labels.astype(np.int64))
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return Dataset(
+        "stripes", "Stripes", ("top", "middle", "bottom"), stripes(), stripes(60, 1), "f" * 64, (), Path()
+    )
+
+
+def trainer(recipe: Recipe, dataset: Dataset, folder: Path | None = None) -> tuple[Trainer, Memory]:
+    ready, log = make_ready(recipe, dataset), Memory()
+    return Trainer(recipe, ready.model, ready.material, ready.side, log, folder), log
+
+
+def told(log: Memory) -> list[tuple[int, float, str, float]]:
+    return [row for row in log.rows if row[2] not in TIMINGS]
+
+
+def test_it_learns(dataset: Dataset) -> None:
+    run, log = trainer(SMALL, dataset)
+    assert run.run()
+    assert log.last("test/accuracy") > 0.9
+    assert log.last("epoch/loss") < log.series("epoch/loss")[0][1]
+    assert {name for _, _, name, _ in log.rows} >= {"train/loss", "lr", "val/top5", "test/logit_spread"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimiser": "adam", "lr": 1e-3},
+        {"schedule": "plateau", "patience": 1},
+        {"label_smoothing": 0.1, "cutout": 5},
+    ],
+)
+@pytest.mark.parametrize("stops", [(1,), (5, 6), (3, 8, 11)])
+def test_stopped_and_gone_on_it_is_the_same_run(
+    dataset: Dataset, tmp_path: Path, changes: dict[str, object], stops: tuple[int, ...]
+) -> None:
+    """Weights to the last bit, and every figure but the timings."""
+    recipe = SMALL.changed(changes)
+    whole, log = trainer(recipe, dataset)
+    whole.run()
+    rows: list[tuple[int, float, str, float]] = []
+    weights: dict[str, torch.Tensor] = {}
+    for stop in (*stops, whole.total_steps):
+        part, partial = trainer(recipe, dataset, tmp_path)
+        if (tmp_path / LAST).exists():
+            part.restore(tmp_path / LAST)
+        part.run(functools.partial(_before, part, stop))
+        rows, weights = rows + told(partial), part.model.state_dict()
+    assert rows == told(log)
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, weights[name]), name
+
+
+def _before(run: Trainer, stop: int) -> bool:
+    return run.step < stop
+
+
+def test_a_failed_write_leaves_the_checkpoint_before_it(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = trainer(SMALL, dataset, tmp_path)
+    run.run(lambda: run.step < 2)
+    before = (tmp_path / LAST).read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cnnviz.training.checkpoint.os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        run.run(lambda: run.step < 4)
+    assert (tmp_path / LAST).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [LAST]
+
+
+def test_best_is_kept_beside_last(dataset: Dataset, tmp_path: Path) -> None:
+    run, log = trainer(SMALL, dataset, tmp_path)
+    run.run()
+    best, last = checkpoint.position_of(tmp_path / BEST), checkpoint.position_of(tmp_path / LAST)
+    assert best.score == max(value for _, value in log.series("val/accuracy"))
+    assert last.step == run.total_steps
+    assert Recipe.read(last.recipe) == SMALL
+
+
+def test_other_images_and_other_files_are_refused(dataset: Dataset, tmp_path: Path) -> None:
+    run, _ = trainer(SMALL, dataset, tmp_path)
+    run.run(lambda: run.step < 1)
+    other = Dataset(**(vars(dataset) | {"fingerprint": "0" * 64}))
+    with pytest.raises(ValueError, match="other images"):
+        trainer(SMALL, other)[0].restore(tmp_path / LAST)
+    with pytest.raises(ValueError, match="does not fit this model"):
+        trainer(SMALL.changed({"model": "lenet5-1998", "limit": 8}), _ten(dataset))[0].restore(
+            tmp_path / LAST
+        )
+    (tmp_path / "junk").write_bytes(b"junk")
+    with pytest.raises(ValueError, match="junk is no checkpoint"):
+        checkpoint.position_of(tmp_path / "junk")
+
+
+def _ten(dataset: Dataset) -> Dataset:
+    part = Part(dataset.train.images[:100], np.arange(100) % 10)
+    return Dataset("ten", "Ten", tuple("0123456789"), part, part, "f" * 64, (), Path())
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_its_step(dataset: Dataset) -> None:
+    run, _ = trainer(
+        SMALL.changed({"lr": 1000, "optimiser": "sgd", "momentum": 0.9, "epochs": 9, "schedule": "constant"}),
+        dataset,
+    )
+    with pytest.raises(NonFiniteLossError) as caught:
+        run.run()
+    assert 1 < caught.value.step <= 20
+    assert f"step {caught.value.step}" in str(caught.value)
+
+
+def test_auxiliary_losses_count_in_training_only(dataset: Dataset) -> None:
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.main, self.aux = nn.Linear(784, 3), nn.Linear(784, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+            main, aux = self.main(x.flatten(1)), self.aux(x.flatten(1))
+            return (main, aux) if self.training else main
+
+    ready, log = make_ready(SMALL, dataset), Memory()
+    run = Trainer(SMALL, Heads(), ready.material, ready.side, log)
+    run.model.train()
+    images, labels = torch.rand(4, 1, 28, 28), torch.tensor([0, 1, 2, 0])
+    main, loss = run._loss(images, labels)
+    outputs = run.model(images)
+    expected = functional.cross_entropy(outputs[0], labels) + 0.3 * functional.cross_entropy(
+        outputs[1], labels
+    )
+    assert torch.allclose(loss, expected)
+    assert torch.equal(main, outputs[0])
+    score = evaluate(run.model, ready.material.test, run.preparation)
+    assert score.confusion.sum() == 60
+    assert run.model.training
+
+
+def test_evaluation_against_one_image_at_a_time(dataset: Dataset) -> None:
+    ready = make_ready(SMALL, dataset)
+    preparation = Preparation(SMALL, Statistics.of(ready.material.train.images), ready.side)
+    score = evaluate(ready.model, ready.material.test, preparation, batch=7)
+    ready.model.eval()
+    with torch.no_grad():
+        logits = torch.cat(
+            [ready.model(preparation.test(image[None])) for image in ready.material.test.images]
+        )
+    labels = ready.material.test.labels
+    assert score.loss == pytest.approx(float(functional.cross_entropy(logits, labels)), rel=1e-5)
+    assert score.accuracy == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
+    assert score.top5 == 1
+    assert score.predicted == [int(n) for n in logits.argmax(1).bincount(minlength=3)]
+    truth = [int(((logits.argmax(1) == labels) & (labels == c)).sum()) / 20 for c in range(3)]
+    assert score.by_class == pytest.approx(truth)
+
+
+def test_an_observer_sees_a_layers_own_output_and_leaves_no_hook() -> None:
+    conv, last = nn.Conv2d(1, 4, 3), nn.Linear(4 * 36, 2)
+    model = nn.Sequential(conv, nn.ReLU(inplace=True), nn.Flatten(), last)
+    assert conv.bias is not None
+    with torch.no_grad():
+        conv.bias.copy_(torch.tensor([-100.0, 100.0, 0.0, 0.0]))
+    recipe = Recipe(optimiser="sgd", lr=0.1, momentum=0)
+    steps, observer = optimiser(recipe, model.parameters()), Observer(model)
+    before = last.weight.detach().clone(), last.bias.detach().clone()
+    with observer.watching():
+        loss = functional.cross_entropy(model(torch.rand(8, 1, 8, 8)), torch.arange(8) % 2)
+        loss.backward()  # type: ignore[no-untyped-call]
+        steps.step()
+    looks = {look.name: look for look in observer.looks()}
+    assert looks["0"].zeros == 0
+    assert looks["1"].dead == 0.25
+    assert looks["1"].gradient is None
+    assert last.weight.grad is not None
+    assert last.bias.grad is not None
+    gradient = torch.cat([last.weight.grad.flatten(), last.bias.grad]).norm()
+    weights = torch.cat([part.flatten() for part in before]).norm()
+    assert looks["3"].gradient == pytest.approx(float(gradient), rel=1e-5)
+    assert looks["3"].update == pytest.approx(float(0.1 * gradient / weights), rel=1e-3)
+    assert not any(part._forward_hooks for part in model.modules())
+
+
+def test_orders_and_seeds() -> None:
+    first, again, second = order(50, 3, 0), order(50, 3, 0), order(50, 3, 1)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+    assert torch.equal(first.sort().values, torch.arange(50))
+    assert len({mixed(s, n, p) for s in range(20) for n in range(20) for p in range(3)}) == 1200
+    assert [steps_per_epoch(n, 10) for n in (1, 5, 10, 11, 12, 20)] == [1, 1, 1, 1, 2, 2]
+
+
+def test_a_device_that_is_not_there_is_said() -> None:
+    with pytest.raises(ValueError, match="no device 'cuda:99'"):
+        device_of(Recipe(device="cuda:99"))
+    assert device_of(Recipe(device="cpu")).type == "cpu"
+    assert len(Labelled(torch.zeros(3, 1, 2, 2), torch.zeros(3))) == 3
