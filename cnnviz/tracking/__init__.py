@@ -1,0 +1,134 @@
+"""Runs in a SQL database: all that training and viewing share.
+
+    database = tracking.connect()
+    run = tracking.create_run(database, recipe, model="lenet5", dataset="mnist", seed=0)
+
+A supervisor takes what waits and starts a worker for it:
+
+    lease = tracking.claim(database, "cpu")                 # None: nothing waits, or the device is taken
+    tracking.attach(database, lease, pid, process_started)
+    tracking.end(database, lease, Status.INTERRUPTED, "Killed by SIGKILL.", last_lines)
+
+A worker loads its checkpoint, trains from there, and leaves:
+
+    tracking.begin(database, lease, from_step=checkpoint_step, facts=RunFacts(params=61_706))
+    with MetricWriter(database, lease) as writer:
+        writer.log("train/loss", loss, step, epoch)         # microseconds
+        writer.record("confusion", {"matrix": matrix}, step, epoch)
+        writer.flush()                                      # committed: now rename the checkpoint
+        tracking.add_checkpoint(database, lease, "last", name, step, epoch, size)
+        if writer.command is Command.STOP: ...
+    tracking.end(database, lease, Status.FINISHED)
+
+A page watches, and asks:
+
+    curves = Curves(database, run.id)
+    curves.refresh()                                        # costs what is new
+    tracking.request(database, run.id, Command.PAUSE)
+
+Every function is a transaction of its own, returns plain values, and may be called from any thread. Errors
+are `TrackingError`s: `ValueError`s with a sentence for people.
+"""
+
+from cnnviz.tracking.curves import Curves
+from cnnviz.tracking.database import Database
+from cnnviz.tracking.errors import (
+    DatabaseBusyError,
+    DatabaseFullError,
+    DatabaseUnavailableError,
+    NoSuchRunError,
+    StaleAttemptError,
+    TrackingError,
+    WrongStateError,
+)
+from cnnviz.tracking.export import report, to_csv, to_json
+from cnnviz.tracking.files import add_checkpoint, checkpoints, disk_bytes, run_folder
+from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, begin, claim, end, pending, request
+from cnnviz.tracking.metrics import latest_record, read_metrics, read_records, void_after
+from cnnviz.tracking.migrate import connect
+from cnnviz.tracking.records import (
+    Checkpoint,
+    Lease,
+    Metric,
+    MetricPage,
+    MetricSummary,
+    Record,
+    Restart,
+    Run,
+    RunFacts,
+    RunSummary,
+    StatusChange,
+    lower_is_better,
+)
+from cnnviz.tracking.runs import (
+    create_run,
+    delete_run,
+    get_run,
+    history,
+    list_runs,
+    purge_runs,
+    restore_run,
+    update_run,
+)
+from cnnviz.tracking.sampling import Curve, sample_metric
+from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Status
+from cnnviz.tracking.writer import MetricWriter
+
+__all__ = [
+    "ACTIVE",
+    "ALLOWED",
+    "FROM_SCRATCH",
+    "RESUMABLE",
+    "Checkpoint",
+    "Command",
+    "Curve",
+    "Curves",
+    "Database",
+    "DatabaseBusyError",
+    "DatabaseFullError",
+    "DatabaseUnavailableError",
+    "Lease",
+    "Metric",
+    "MetricPage",
+    "MetricSummary",
+    "MetricWriter",
+    "NoSuchRunError",
+    "Record",
+    "Restart",
+    "Run",
+    "RunFacts",
+    "RunSummary",
+    "StaleAttemptError",
+    "Status",
+    "StatusChange",
+    "TrackingError",
+    "WrongStateError",
+    "add_checkpoint",
+    "attach",
+    "begin",
+    "checkpoints",
+    "claim",
+    "connect",
+    "create_run",
+    "delete_run",
+    "disk_bytes",
+    "end",
+    "get_run",
+    "history",
+    "latest_record",
+    "list_runs",
+    "lower_is_better",
+    "pending",
+    "purge_runs",
+    "read_metrics",
+    "read_records",
+    "report",
+    "request",
+    "restore_run",
+    "run_folder",
+    "sample_metric",
+    "to_csv",
+    "to_json",
+    "update_run",
+    "void_after",
+]

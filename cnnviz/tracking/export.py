@@ -1,0 +1,130 @@
+"""A run on its way out: in short, as one JSON document, as CSV. Written piece by piece, however long."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from cnnviz.tracking.database import Database
+from cnnviz.tracking.files import checkpoints, disk_bytes, run_folder
+from cnnviz.tracking.metrics import read_metrics
+from cnnviz.tracking.records import Metric
+from cnnviz.tracking.runs import get_run, history
+from cnnviz.tracking.tables import RecordRow
+
+COLUMNS = ("name", "step", "epoch", "value", "attempt", "time")
+_PAGE = 10_000
+_RECORDS = 20
+
+
+def report(database: Database, run_id: int) -> dict[str, Any]:
+    """What `train --json` and `runs show --json` print; raises `NoSuchRunError`.
+
+    `metrics` is `{name: {last, best, step, best_step}}`, `step` that of the last value; `checkpoint` is the
+    path of the last one, if there is any.
+    """
+    run = get_run(database, run_id)
+    kept = checkpoints(database, run_id)
+    folder = run_folder(run.id, run.key)
+    paths = {kind: str(folder / checkpoint.path) for kind, checkpoint in kept.items()}
+    return {
+        "id": run.id,
+        "name": run.name,
+        "status": run.status.value,
+        "model": run.model,
+        "dataset": run.dataset,
+        "seed": run.seed,
+        "recipe": run.recipe,
+        "attempt": run.attempt,
+        "step": run.step,
+        "epoch": run.epoch,
+        "metrics": {
+            name: {"last": m.last, "best": m.best, "step": m.last_step, "best_step": m.best_step}
+            for name, m in run.metrics.items()
+        },
+        "checkpoint": paths.get("last"),
+        "checkpoints": {kind: {**kept[kind]._asdict(), "path": paths[kind]} for kind in kept},
+        "disk_bytes": disk_bytes(run.id, run.key),
+        "seconds": run.seconds,
+        "params": run.params,
+        "device": run.device,
+        "hardware": run.hardware,
+        "host": run.host,
+        "versions": run.versions,
+        "fingerprint": run.fingerprint,
+        "created": run.created,
+        "began": run.began,
+        "ended": run.ended,
+        "error": run.error,
+        "notes": run.notes,
+        "tags": run.tags,
+    }
+
+
+def to_json(database: Database, run_id: int) -> Iterator[str]:
+    """Pieces of one JSON document: the report, the history, every metric row and every record.
+
+    Raises `NoSuchRunError`. NaN and infinities are null: JSON has no word for them; CSV has.
+    """
+    head = {
+        **report(database, run_id),
+        "history": [change._asdict() for change in history(database, run_id)],
+        "metric_columns": COLUMNS,
+    }
+    yield orjson.dumps(head).decode()[:-1]
+    yield ',"metric_rows":['
+    for start, rows in _pages(database, run_id):
+        yield ("," if start else "") + orjson.dumps([_cells(row) for row in rows]).decode()[1:-1]
+    yield '],"records":['
+    for start, body in _records(database, run_id):
+        yield ("," if start else "") + body
+    yield "]}\n"
+
+
+def to_csv(database: Database, run_id: int) -> Iterator[str]:
+    """Pieces of a CSV file with one line a metric row under `COLUMNS`; raises `NoSuchRunError`."""
+    yield _csv([COLUMNS])
+    for _, rows in _pages(database, run_id):
+        yield _csv([_cells(row) for row in rows])
+
+
+def _pages(database: Database, run_id: int) -> Iterator[tuple[int, list[Metric]]]:
+    cursor, more = 0, True
+    while more:
+        start = cursor
+        page = read_metrics(database, run_id, cursor, _PAGE)
+        cursor, more = page.cursor, page.more
+        if page.rows:
+            yield start, page.rows
+
+
+def _records(database: Database, run_id: int) -> Iterator[tuple[int, str]]:
+    after = 0
+    while True:
+        query = select(RecordRow).where(RecordRow.run_id == run_id, RecordRow.id > after)
+        with database.read() as session:
+            rows = session.scalars(query.order_by(RecordRow.id).limit(_RECORDS)).all()
+        for row in rows:
+            entry = {
+                "kind": row.kind, "step": row.step, "epoch": row.epoch, "attempt": row.attempt,
+                "time": row.time, "body": orjson.Fragment(row.body),
+            }  # fmt: skip
+            yield after, orjson.dumps(entry).decode()
+            after = row.id
+        if len(rows) < _RECORDS:
+            return
+
+
+def _cells(row: Metric) -> tuple[object, ...]:
+    return row.name, row.step, row.epoch, row.value, row.attempt, row.time
+
+
+def _csv(lines: list[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()

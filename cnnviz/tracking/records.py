@@ -1,0 +1,192 @@
+"""What the package hands out: plain immutable values, never a row that is tied to a connection."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from cnnviz.tracking.states import ACTIVE, Status
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to work on a run, given to one worker. The next claim of the run makes it worthless."""
+
+    run_id: int
+    attempt: int
+
+
+class MetricSummary(NamedTuple):
+    """One metric of a run in a line. `low` and `high` are None where every value was NaN."""
+
+    name: str
+    rows: int
+    last: float | None
+    last_step: int
+    low: float | None
+    low_step: int | None
+    high: float | None
+    high_step: int | None
+
+    @property
+    def best(self) -> float | None:
+        """The smallest value of what should be small (`lower_is_better`), else the largest."""
+        return self.low if lower_is_better(self.name) else self.high
+
+    @property
+    def best_step(self) -> int | None:
+        """The first step that reached `best`."""
+        return self.low_step if lower_is_better(self.name) else self.high_step
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a metric is one that training makes small: a loss, an error, seconds or bytes."""
+    last = metric.rpartition("/")[2]
+    return last.endswith(("loss", "error", "seconds", "bytes"))
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What only the worker finds out. None leaves what is known."""
+
+    params: int | None = None
+    versions: dict[str, Any] | None = None
+    hardware: str | None = None
+    fingerprint: str | None = None
+    total_steps: int | None = None
+    total_epochs: float | None = None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run as a list shows it. Times are seconds since 1970.
+
+    `key` names the run's folder and is unique in every database; `device` is what it asked for, `host` the
+    machine that holds its files; `attempt` counts claims; `began` and `ended` belong to the last attempt.
+    """
+
+    id: int
+    key: str
+    name: str
+    status: Status
+    model: str
+    dataset: str
+    seed: int
+    device: str
+    host: str | None
+    parent_id: int | None
+    params: int | None
+    attempt: int
+    worker_pid: int | None
+    worker_started: float | None
+    heartbeat: float | None
+    step: int
+    epoch: float
+    total_steps: int | None
+    total_epochs: float | None
+    created: float
+    queued: float
+    began: float | None
+    ended: float | None
+    earlier_seconds: float
+    error: str | None
+    notes: str
+    tags: list[str]
+    deleted_at: float | None
+    metrics: dict[str, MetricSummary] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def active(self) -> bool:
+        """Whether a worker belongs to it."""
+        return self.status in ACTIVE
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in training by all attempts, up to the last sign of life."""
+        if self.active and self.began is not None:
+            return self.earlier_seconds + max(0.0, (self.heartbeat or self.began) - self.began)
+        return self.earlier_seconds
+
+    @property
+    def lease(self) -> Lease:
+        """The right of the present attempt's worker, for whoever watches over it."""
+        return Lease(self.id, self.attempt)
+
+
+@dataclass(frozen=True)
+class Run(RunSummary):
+    """A run with all that is known of it."""
+
+    recipe: dict[str, Any]
+    versions: dict[str, Any] | None
+    hardware: str | None
+    fingerprint: str | None
+    last_lines: str | None
+
+
+class StatusChange(NamedTuple):
+    """One change of state; `old` is None for the first."""
+
+    attempt: int
+    old: Status | None
+    new: Status
+    time: float
+    reason: str | None
+
+
+class Restart(NamedTuple):
+    """The beginning of an attempt: what was logged after `from_step` by earlier ones is void."""
+
+    attempt: int
+    from_step: int
+
+
+class Metric(NamedTuple):
+    """One value of one metric; NaN where it was not a number."""
+
+    id: int
+    attempt: int
+    step: int
+    epoch: float
+    name: str
+    value: float
+    time: float
+
+
+class MetricPage(NamedTuple):
+    """Rows after a cursor, the cursor after them, every restart so far, and whether there is more."""
+
+    rows: list[Metric]
+    cursor: int
+    restarts: tuple[Restart, ...]
+    more: bool
+
+
+class Record(NamedTuple):
+    """One structured record; `body` is what was logged, read back from JSON."""
+
+    id: int
+    kind: str
+    attempt: int
+    step: int
+    epoch: float
+    body: Any
+    time: float
+
+
+class Checkpoint(NamedTuple):
+    """A complete checkpoint; `path` is relative to the run's folder."""
+
+    kind: str
+    path: str
+    attempt: int
+    step: int
+    epoch: float
+    bytes: int
+    time: float
+
+
+def number(value: float | None) -> float:
+    """A stored value: NULL stands for NaN."""
+    return math.nan if value is None else value

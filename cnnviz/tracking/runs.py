@@ -1,0 +1,220 @@
+"""Runs as rows: made, listed, described, deleted with undo. How they change state is in `lifecycle`."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Select, delete, or_, select
+from sqlalchemy.orm import Session
+
+from cnnviz.tracking import files
+from cnnviz.tracking.database import Database
+from cnnviz.tracking.errors import NoSuchRunError, WrongStateError
+from cnnviz.tracking.lifecycle import locked
+from cnnviz.tracking.metrics import summaries
+from cnnviz.tracking.records import Run, RunSummary, StatusChange
+from cnnviz.tracking.states import ACTIVE, Status
+from cnnviz.tracking.tables import MetricRow, RunRow, StatusRow
+
+MOST_RUNS = 10_000
+_CHUNK = 20_000
+
+
+def create_run(
+    database: Database,
+    recipe: Mapping[str, Any],
+    *,
+    model: str,
+    dataset: str,
+    seed: int,
+    name: str = "",
+    device: str = "cpu",
+    parent_id: int | None = None,
+    total_epochs: float | None = None,
+) -> Run:
+    """Put a run into the queue.
+
+    Args:
+        database: The run database.
+        recipe: What to train, as JSON; kept as it is.
+        model: For the list of runs, like the next three.
+        dataset: The data.
+        seed: The random seed.
+        name: What people call it; `MODEL on DATASET` by default.
+        device: Which device it waits for, `cpu` or `cuda:0`: runs of one device run one after another.
+        parent_id: The run that this one is a changed copy of.
+        total_epochs: How long it will be, if known.
+    """
+    now = time.time()
+    row = RunRow(
+        key=secrets.token_hex(6), name=name or f"{model} on {dataset}", status=Status.QUEUED.value,
+        recipe=dict(recipe), model=model, dataset=dataset, seed=seed, device=device, parent_id=parent_id,
+        total_epochs=total_epochs, created=now, queued=now,
+    )  # fmt: skip
+    with database.write() as session:
+        session.add(row)
+        session.flush()
+        session.add(StatusRow(run_id=row.id, attempt=0, old=None, new=row.status, time=now))
+        return _run(session, row.id)
+
+
+def get_run(database: Database, run_id: int) -> Run:
+    """A run with all that is known of it, deleted or not; raises `NoSuchRunError`."""
+    with database.read() as session:
+        return _run(session, run_id)
+
+
+def list_runs(
+    database: Database,
+    *,
+    ids: Collection[int] | None = None,
+    statuses: Collection[Status] | None = None,
+    deleted: bool = False,
+    metrics: Sequence[str] | None = None,
+    limit: int = MOST_RUNS,
+    offset: int = 0,
+) -> list[RunSummary]:
+    """Runs, newest first, each with the last and best value of its metrics: two queries however many.
+
+    Args:
+        database: The run database.
+        ids: Only these.
+        statuses: Only those in one of these states.
+        deleted: The deleted ones instead of the others.
+        metrics: Names wanted; all by default.
+        limit: At most so many.
+        offset: Leave out the newest.
+    """
+    asked = _asked(ids, statuses, deleted).order_by(RunRow.id.desc()).limit(limit).offset(offset)
+    with database.read() as session:
+        rows = session.execute(asked.with_only_columns(*_columns(RunSummary))).all()
+        if not rows:
+            return []
+        # The numbers of 10,000 runs are more parameters than a query may have; the query itself is none.
+        chosen = asked.with_only_columns(RunRow.id).subquery()
+        known = summaries(session, select(chosen.c.id), metrics)
+    return [RunSummary(row[0], *_typed(row[1:]), metrics=known.get(row[0], {})) for row in rows]
+
+
+def update_run(
+    database: Database,
+    run_id: int,
+    *,
+    name: str | None = None,
+    notes: str | None = None,
+    tags: Sequence[str] | None = None,
+) -> Run:
+    """Rename a run or change its notes and tags; None leaves what is there. Raises `NoSuchRunError`."""
+    if name is not None and not name.strip():
+        raise ValueError("A run has a name.")
+    with database.write() as session:
+        row = locked(session, run_id)
+        row.name = row.name if name is None else name.strip()[:200]
+        row.notes = row.notes if notes is None else notes
+        row.tags = row.tags if tags is None else sorted({tag.strip() for tag in tags} - {""})
+        session.flush()
+        return _run(session, run_id)
+
+
+def history(database: Database, run_id: int) -> list[StatusChange]:
+    """Every change of state of a run, oldest first."""
+    query = select(StatusRow.attempt, StatusRow.old, StatusRow.new, StatusRow.time, StatusRow.reason)
+    with database.read() as session:
+        found = session.execute(query.where(StatusRow.run_id == run_id).order_by(StatusRow.id)).all()
+    return [
+        StatusChange(attempt, None if old is None else Status(old), Status(new), when, reason)
+        for attempt, old, new, when, reason in found
+    ]
+
+
+def delete_run(database: Database, run_id: int) -> None:
+    """Hide a run; `restore_run` undoes it, `purge_runs` makes it final.
+
+    Raises `NoSuchRunError`, and `WrongStateError` while a worker has it.
+    """
+    with database.write() as session:
+        row = locked(session, run_id)
+        if row.status in ACTIVE:
+            raise WrongStateError(f"Run {run_id} is {row.status}; stop it before you delete it.")
+        row.deleted_at = row.deleted_at or time.time()
+
+
+def restore_run(database: Database, run_id: int) -> None:
+    """Undo `delete_run`; raises `NoSuchRunError`."""
+    with database.write() as session:
+        locked(session, run_id).deleted_at = None
+
+
+def purge_runs(
+    database: Database, older_than: float = 0.0, ids: Collection[int] | None = None
+) -> tuple[int, int]:
+    """Remove deleted runs with their files, for good; return how many, and how many bytes of files.
+
+    Runs whose files lie on another machine stay, for that machine to purge. Interrupted, it goes on when
+    called again.
+
+    Args:
+        database: The run database.
+        older_than: Only those deleted at least so many seconds ago.
+        ids: Only these; all deleted ones by default.
+    """
+    here = or_(RunRow.host.is_(None), RunRow.host == socket.gethostname())
+    query = select(RunRow.id, RunRow.key).where(RunRow.deleted_at <= time.time() - older_than, here)
+    if ids is not None:
+        query = query.where(RunRow.id.in_(ids))
+    with database.read() as session:
+        gone = session.execute(query.order_by(RunRow.id)).all()
+    freed = 0
+    for run_id, key in gone:
+        freed += files.remove(run_id, key)
+        _purge_rows(database, run_id)
+    return len(gone), freed
+
+
+def _purge_rows(database: Database, run_id: int) -> None:
+    """A million rows in one transaction would hold up a run that trains; a chunk at a time does not."""
+    chunk = select(MetricRow.id).where(MetricRow.run_id == run_id).order_by(MetricRow.id).limit(_CHUNK)
+    while True:
+        with database.write() as session:
+            row = session.get(RunRow, run_id, with_for_update=True)
+            if row is None or row.deleted_at is None:
+                return
+            ids = session.scalars(chunk).all()
+            if not ids:
+                session.execute(delete(RunRow).where(RunRow.id == run_id))
+                return
+            session.execute(delete(MetricRow).where(MetricRow.run_id == run_id, MetricRow.id <= ids[-1]))
+
+
+def _asked(ids: Collection[int] | None, statuses: Collection[Status] | None, deleted: bool) -> Select[RunRow]:
+    query = select(RunRow).where(RunRow.deleted_at.is_not(None) if deleted else RunRow.deleted_at.is_(None))
+    if ids is not None:
+        query = query.where(RunRow.id.in_(ids))
+    if statuses is not None:
+        query = query.where(RunRow.status.in_(sorted(statuses)))
+    return query
+
+
+def _columns(kind: type[RunSummary]) -> list[Any]:
+    return [getattr(RunRow, field.name) for field in fields(kind) if field.name != "metrics"]
+
+
+_STATUS = [column.key for column in _columns(RunSummary)].index("status") - 1
+
+
+def _typed(values: Any) -> list[Any]:
+    found = list(values)
+    found[_STATUS] = Status(found[_STATUS])
+    return found
+
+
+def _run(session: Session, run_id: int) -> Run:
+    row = session.execute(select(*_columns(Run)).where(RunRow.id == run_id)).one_or_none()
+    if row is None:
+        raise NoSuchRunError(f"There is no run {run_id}.")
+    return Run(row[0], *_typed(row[1:]), metrics=summaries(session, [run_id]).get(run_id, {}))

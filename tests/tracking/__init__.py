@@ -1,0 +1,1 @@
+"""Tests of the run database, on SQLite and PostgreSQL."""
