@@ -120,7 +120,7 @@ def _chunk(random: np.random.Generator, labels: Labels, size: int) -> Pixels:
     paint = _paint(random, ground.mean(axis=(2, 3)))
     shade = 1 + random.uniform(-0.25, 0.25, (count, 1, 1)) * x
     picture = ground + inside[:, None] * (paint[:, :, None, None] * shade[:, None] - ground)
-    grain = random.uniform(0.0, 0.16, (count, 1, 1, 1))
+    grain = random.uniform(0.0, 0.12, (count, 1, 1, 1))
     # The sum of two uniforms: triangular noise, cheaper than a normal one and without its tails.
     noise = random.random(picture.shape) + random.random(picture.shape) - 1
     return np.asarray(np.clip((picture + grain * noise) * 255, 0, 255).round().astype(np.uint8))
@@ -129,7 +129,7 @@ def _chunk(random: np.random.Generator, labels: Labels, size: int) -> Pixels:
 def _coverage(random: np.random.Generator, labels: Labels, x: Field, y: Field) -> Field:
     """How much of each pixel the shape covers, `(N, H, W)` in [0, 1]."""
     count = (len(labels), 1, 1)
-    radius = random.uniform(0.28, 0.62, count)
+    radius = random.uniform(0.38, 0.72, count)
     room = np.clip(0.92 - radius, 0, None)
     turn = random.uniform(0, 2 * np.pi, count)
     stretch = random.uniform(0.85, 1.18, count)
@@ -161,7 +161,7 @@ def _paint(random: np.random.Generator, ground: Field) -> Field:
     paint = random.uniform(0, 1, ground.shape)
     rows = np.arange(len(paint))
     channel = random.integers(0, 3, len(paint))
-    step = random.uniform(0.3, 0.5, len(paint))
+    step = random.uniform(0.35, 0.5, len(paint))
     there = ground[rows, channel]
     paint[rows, channel] = np.where(there < 0.5, there + step, there - step)
     return np.asarray(paint)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cnnviz.datasets import cache, registered, registry
 from cnnviz.datasets.cache import Maker, Wanted
+from cnnviz.datasets.layouts import choosing
 from cnnviz.datasets.parts import Dataset
 from cnnviz.datasets.spec import Progress, silent
 
@@ -36,4 +38,6 @@ def prepared(name: str | os.PathLike[str], options: Mapping[str, Any] | None = N
 
 
 def _wanted(name: str, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
+    if name not in registry.specs() and Path(name).exists():
+        return choosing.wanted(name, Path(name), options)
     return registered.wanted(registry.get(name), options)

@@ -1,0 +1,1 @@
+"""How the user's own data can lie: one file a layout, each giving a `Source`."""

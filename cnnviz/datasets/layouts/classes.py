@@ -1,0 +1,68 @@
+"""From a list of files to classes and parts: the rules that folders and zips share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from cnnviz.datasets.spec import DataError
+
+TRAIN = frozenset(("train", "training"))
+TEST = frozenset(("test", "testing"))
+VALIDATION = frozenset(("val", "valid", "validation"))
+LITTER = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
+EXPECTED = (
+    "one folder of pictures a class, as cats/1.jpg and dogs/1.jpg, with train/ and test/ above or without"
+)
+
+
+class Layout(NamedTuple):
+    """Classes by name, and for each part its files with their labels, in order."""
+
+    classes: tuple[str, ...]
+    parts: dict[str, list[tuple[str, int]]]
+    notes: tuple[str, ...]
+
+
+def arranged(where: str, files: Iterable[str]) -> Layout:
+    """Sort `files` (paths with slashes, relative) into parts and classes; both in the order of their names.
+
+    Files above the class folders (a README) are no pictures and are left out. `where` is for messages. Raises
+    `DataError` where there are no class folders.
+    """
+    names = [name for name in sorted(files) if not LITTER & set(name.lower().split("/"))]
+    tops = {name.split("/")[0].lower() for name in names if "/" in name}
+    below: dict[str, list[str]] = {}
+    if tops & TRAIN:
+        notes = _parts(names, tops, below)
+    else:
+        below["train"], notes = [name for name in names if "/" in name], ()
+    labelled = {part: _labelled(files, depth=1 if tops & TRAIN else 0) for part, files in below.items()}
+    classes = tuple(sorted({label for files in labelled.values() for _, label in files}))
+    if not classes:
+        raise DataError(f"'{where}' holds no class folders with pictures; what is expected is {EXPECTED}.")
+    number = {label: index for index, label in enumerate(classes)}
+    parts = {
+        part: sorted(((name, number[label]) for name, label in files), key=lambda file: (file[1], file[0]))
+        for part, files in labelled.items()
+    }
+    return Layout(classes, parts, notes)
+
+
+def _labelled(files: list[str], depth: int) -> list[tuple[str, str]]:
+    return [(name, name.split("/")[depth]) for name in files if name.count("/") > depth]
+
+
+def _parts(names: list[str], tops: set[str], below: dict[str, list[str]]) -> tuple[str, ...]:
+    """Fill `below` by the uppermost folder; what lies beside train/ and test/ is told of."""
+    test = TEST if tops & TEST else VALIDATION
+    below["train"] = [name for name in names if name.lower().split("/")[0] in TRAIN]
+    if tops & test:
+        below["test"] = [name for name in names if name.lower().split("/")[0] in test]
+    notes = []
+    if tops & VALIDATION and not tops & TEST:
+        notes.append("There is no test/: the validation folder serves as the test part.")
+    unused = sorted(tops - TRAIN - (test & tops))
+    if unused:
+        notes.append(f"Not used, as it lies beside train/: {', '.join(f'{name}/' for name in unused[:5])}.")
+    return tuple(notes)

@@ -1,0 +1,135 @@
+"""Tables of pictures in the Hugging Face layout: Parquet files, or what the `datasets` library has fetched.
+
+A column of pictures (`bytes` and `path`, or bytes alone) and a column of whole-number labels; which they are,
+and the names of the classes, is said by the features in the schema's metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from cnnviz.datasets.packing import Encoded
+from cnnviz.datasets.pictures import MAX_BYTES
+from cnnviz.datasets.spec import DataError
+from cnnviz.models.spec import MAX_CLASSES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+AT_ONCE = 256
+"""Rows in memory at a time."""
+USUAL_LABELS = ("label", "labels", "fine_label", "class", "target", "y")
+
+
+class Columns(NamedTuple):
+    """Which columns are used, and what the labels are called (empty where nobody says)."""
+
+    picture: str
+    label: str
+    classes: tuple[str, ...]
+
+
+def columns(schema: pa.Schema, where: str) -> Columns:
+    """Find the columns of pictures and labels; raises `DataError` where none or several could be."""
+    features = _features(schema)
+    picture = _only(
+        where,
+        "picture",
+        [name for name, feature in features.items() if feature.get("_type") == "Image"]
+        or [field.name for field in schema if _holds_bytes(field.type)],
+        (),
+    )
+    label = _only(
+        where,
+        "label",
+        [name for name, feature in features.items() if feature.get("_type") == "ClassLabel"]
+        or [field.name for field in schema if _is_integer(field.type)],
+        USUAL_LABELS,
+    )
+    return Columns(picture, label, _class_names(features.get(label, {})))
+
+
+def _features(schema: pa.Schema) -> Mapping[str, dict[str, Any]]:
+    try:
+        found = orjson.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, TypeError, orjson.JSONDecodeError):
+        return {}
+    usable = isinstance(found, dict)
+    return {k: v for k, v in found.items() if isinstance(v, dict) and k in schema.names} if usable else {}
+
+
+def _class_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
+    names = feature.get("names")
+    if isinstance(names, list):
+        return tuple(str(name) for name in names)
+    # An older way of writing the same: {"names": {"0": "cat", "1": "dog"}}.
+    return tuple(str(names[key]) for key in sorted(names, key=int)) if isinstance(names, dict) else ()
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        index = kind.get_field_index("bytes")
+        return index >= 0 and _holds_bytes(kind.field(index).type)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _is_integer(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind))
+
+
+def _only(where: str, what: str, found: list[str], usual: tuple[str, ...]) -> str:
+    chosen = [name for name in usual if name in found] or found
+    if len(chosen) == 1 or (chosen and chosen[0] in usual):
+        return chosen[0]
+    seen = f"these could be: {', '.join(found)}" if found else "none is one"
+    kind = "a column of pictures (bytes)" if what == "picture" else "a column of whole-number labels"
+    raise DataError(f"'{where}' should have {kind}, and {seen}; keep one, or name it '{what}'.")
+
+
+def rows(
+    batches: Iterable[pa.RecordBatch], chosen: Columns, where: str, files: Path | None = None
+) -> Iterator[Encoded]:
+    """Each row as an encoded picture, in order, batch by batch.
+
+    `files` is the one folder from which a picture that is given by path alone may be read; None forbids it.
+    """
+    number = 0
+    for batch in batches:
+        pictures = batch.column(batch.schema.get_field_index(chosen.picture)).to_pylist()
+        labels = batch.column(batch.schema.get_field_index(chosen.label)).to_pylist()
+        for picture, label in zip(pictures, labels, strict=True):
+            name = f"row {number:,} of '{where}'"
+            yield Encoded(name, _bytes(picture, name, files), -1 if label is None else label)
+            number += 1
+
+
+def _bytes(picture: Any, name: str, files: Path | None) -> bytes:
+    data = picture.get("bytes") if isinstance(picture, dict) else picture
+    if isinstance(data, bytes) and data:
+        return data
+    path = Path(str(picture.get("path"))) if isinstance(picture, dict) and files else None
+    if path and files and path.resolve().is_relative_to(files.resolve()) and path.is_file():
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    raise DataError(
+        f"{name} holds no picture; write the pictures' bytes into the table, or take the row out."
+    )
+
+
+def counted(batches: Callable[[], Iterable[pa.RecordBatch]], label: str) -> int:
+    """How many classes there must be for labels without names: the highest label and one."""
+    import pyarrow.compute as pc
+
+    highest = 0
+    for batch in batches():
+        found = pc.max(batch.column(batch.schema.get_field_index(label))).as_py()
+        highest = max(highest, -1 if found is None else found)
+    return int(min(highest, MAX_CLASSES)) + 1

@@ -1,0 +1,101 @@
+"""A zip of class folders, read where it lies: nothing is unpacked, so no name in it leads elsewhere."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from cnnviz.datasets.layouts.classes import LITTER, TRAIN, arranged
+from cnnviz.datasets.packing import MAX_PICTURES, Encoded, Source
+from cnnviz.datasets.pictures import MAX_BYTES
+from cnnviz.datasets.spec import DataError
+
+MAX_UNPACKED = 64 << 30
+MAX_RATIO = 200
+"""Of all that is in it to the file; pictures are compressed already."""
+METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+
+
+def source(path: Path) -> Source:
+    """The pictures in the zip, class by class.
+
+    Raises `DataError` for what is no zip, or encrypted, or holds links, names that lead out of it, or far
+    more than such a file can honestly hold, and where the pictures do not lie in class folders.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise DataError(f"'{path}' is not a zip that can be read ({error}); pack it again.") from error
+    members = {_name(path, info): info for info in archive.infolist() if not info.is_dir()}
+    _check_size(path, archive)
+    shown = [name for name in members if not _hidden(name)]
+    cut = _wrapper(shown)
+    prefix = next((name[:cut] for name in shown if "/" in name), "")
+    layout = arranged(str(path), [name[cut:] for name in shown if name.startswith(prefix)])
+
+    def pictures(part: str) -> Iterator[Encoded]:
+        for name, label in layout.parts[part]:
+            yield Encoded(f"{path}/{prefix}{name}", _read(path, archive, members[prefix + name]), label)
+
+    return Source(
+        title=path.stem,
+        classes=layout.classes,
+        parts={part: pictures(part) for part in layout.parts},
+        count=sum(len(files) for files in layout.parts.values()),
+        notes=layout.notes,
+    )
+
+
+def _name(path: Path, info: zipfile.ZipInfo) -> str:
+    """The member's name, if it is one that a zip of pictures has."""
+    name = info.filename
+    if name.startswith("/") or "\\" in name or ".." in name.split("/") or ":" in name.split("/")[0]:
+        raise DataError(f"'{path}' has a member that leads out of it ({name[:80]!r}); pack it again without.")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise DataError(f"'{path}' has a link in it ({name[:80]!r}); pack the file itself.")
+    if info.flag_bits & 1:
+        raise DataError(f"'{path}' is encrypted; pack it again without a password.")
+    if info.compress_type not in METHODS:
+        raise DataError(f"'{path}' is compressed in a way that is not read; pack it again with 'deflate'.")
+    return name
+
+
+def _check_size(path: Path, archive: zipfile.ZipFile) -> None:
+    entries = archive.infolist()
+    unpacked = sum(info.file_size for info in entries)
+    if len(entries) > MAX_PICTURES or unpacked > min(
+        MAX_UNPACKED, max(MAX_BYTES, MAX_RATIO * path.stat().st_size)
+    ):
+        size = f"{unpacked / 1e6:,.0f} MB in {len(entries):,} files"
+        raise DataError(
+            f"'{path}' would unpack to {size}, too much for a zip of {path.stat().st_size / 1e6:,.1f} MB; "
+            "give the folder instead."
+        )
+
+
+def _hidden(name: str) -> bool:
+    parts = name.lower().split("/")
+    return any(part.startswith(".") or part in LITTER for part in parts)
+
+
+def _wrapper(names: list[str]) -> int:
+    """Length of the one folder around everything, which most programs add when they pack."""
+    tops = {name.split("/")[0] for name in names if "/" in name}
+    inside = {name.split("/")[1].lower() for name in names if name.count("/") >= 2}
+    return len(next(iter(tops))) + 1 if len(tops) == 1 and (len(inside) > 1 or inside & TRAIN) else 0
+
+
+def _read(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    if info.file_size > MAX_BYTES:
+        raise DataError(
+            f"'{path}/{info.filename}' has {info.file_size / 1e6:,.0f} MB; a picture has at most "
+            f"{MAX_BYTES >> 20} MiB."
+        )
+    try:
+        with archive.open(info) as member:
+            return member.read(MAX_BYTES + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise DataError(f"'{path}/{info.filename}' is damaged ({error}); pack it again.") from error

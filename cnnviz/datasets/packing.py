@@ -1,0 +1,130 @@
+"""Encoded pictures of a source, one after another in a file: read once, checked, hashed, ready for any order.
+
+Folders, zips and tables differ only up to here.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cnnviz.datasets.cache import require_space
+from cnnviz.datasets.fingerprint import digest
+from cnnviz.datasets.pictures import Header, header
+from cnnviz.datasets.spec import DataError, Labels, Progress, Step
+from cnnviz.models.spec import MAX_CLASSES
+
+MAX_PICTURES = 5_000_000
+CHECK_EVERY = 64 << 20
+"""Bytes between two looks at the free space."""
+
+
+class Encoded(NamedTuple):
+    """One picture as the source holds it."""
+
+    name: str
+    """For messages: a path, or a table's row."""
+    data: bytes
+    label: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a folder, a zip or a table comes to: class names, and for each part its pictures in order."""
+
+    title: str
+    classes: tuple[str, ...]
+    parts: Mapping[str, Iterable[Encoded]]
+    """`train` and perhaps `test`."""
+    count: int | None
+    """Pictures in all, for the progress; None where that is not known before."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Packed:
+    """All pictures of a source, in its order."""
+
+    path: Path
+    spans: Labels
+    """Where each picture begins and ends, in bytes, int64 `(N, 2)`."""
+    labels: Labels
+    names: list[str]
+    digests: list[bytes]
+    headers: Labels
+    """Distinct `(height, width, colour)` with their counts, int64 `(kinds, 4)`."""
+    parts: dict[str, slice]
+
+
+class Blob:
+    """Random access to the file of packed pictures, from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def read(self, begin: int, end: int) -> bytes:
+        """The bytes of one picture."""
+        return self._map[begin:end]
+
+
+def pack(source: Source, path: Path, progress: Progress) -> Packed:
+    """Write every picture of `source` to `path`, one after another.
+
+    Raises `DataError`, naming the picture, for one that cannot be read or whose label is no class, for parts
+    without pictures, for fewer than two classes, and where space runs out.
+    """
+    if not 2 <= len(source.classes) <= MAX_CLASSES:
+        raise DataError(
+            f"'{source.title}' has {len(source.classes):,} class{'' if len(source.classes) == 1 else 'es'}; "
+            f"telling apart takes from 2 to {MAX_CLASSES:,}: one folder of pictures a class."
+        )
+    ends, labels = [0], list[int]()
+    names, digests = list[str](), list[bytes]()
+    kinds: dict[Header, int] = {}
+    parts: dict[str, slice] = {}
+    checked = 0
+    with path.open("wb") as file:
+        for part, pictures in source.parts.items():
+            first = len(labels)
+            for name, data, label in pictures:
+                _check_label(name, label, source.classes)
+                kind = header(data, name)
+                kinds[kind] = kinds.get(kind, 0) + 1
+                if ends[-1] + len(data) > checked:
+                    require_space(path, CHECK_EVERY)
+                    checked += CHECK_EVERY
+                file.write(data)
+                ends.append(ends[-1] + len(data))
+                labels.append(label)
+                names.append(name)
+                digests.append(digest(data))
+                if len(labels) > MAX_PICTURES:
+                    raise DataError(f"'{source.title}' has more than {MAX_PICTURES:,} pictures; take a part.")
+                if len(labels) % 256 == 0:
+                    progress(Step("reading", len(labels), source.count))
+            parts[part] = slice(first, len(labels))
+            if first == len(labels):
+                raise DataError(f"The {part} part of '{source.title}' has no pictures; put some there.")
+    progress(Step("reading", len(labels), len(labels)))
+    bounds = np.array(ends, dtype=np.int64)
+    return Packed(
+        path=path,
+        spans=np.stack([bounds[:-1], bounds[1:]], axis=1),
+        labels=np.array(labels, dtype=np.int64),
+        names=names,
+        digests=digests,
+        headers=np.array([(*kind, count) for kind, count in kinds.items()], dtype=np.int64),
+        parts=parts,
+    )
+
+
+def _check_label(name: str, label: int, classes: tuple[str, ...]) -> None:
+    if not 0 <= label < len(classes):
+        hint = "a part without labels cannot be used; leave it out" if label == -1 else "correct it"
+        raise DataError(f"{name} has label {label}, but labels go from 0 to {len(classes) - 1}; {hint}.")

@@ -1,0 +1,236 @@
+"""The user's own folders and zips: what they come to, and what is refused, by name, in one sentence."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision.datasets import ImageFolder
+
+from cnnviz import datasets
+from cnnviz.datasets import DataError, pictures
+from cnnviz.datasets.layouts import folders, zips
+from tests.datasets.making import Files, classes, encoded, pixels, write
+
+
+def _zip(path: Path, files: Files) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def _both(tmp_path: Path, files: Files) -> list[Path]:
+    return [write(tmp_path / "folder", files), _zip(tmp_path / "packed.zip", files)]
+
+
+TWO_PARTS = {**classes(4, prefix="train/"), **classes(2, prefix="test/", start=50)}
+
+
+def test_folder_and_zip_hold_the_same(tmp_path: Path) -> None:
+    folder, packed = (datasets.load(path) for path in _both(tmp_path, TWO_PARTS))
+    assert folder.fingerprint == packed.fingerprint
+    assert folder.classes == packed.classes == ("cat", "dog")
+    assert folder.shape == (3, 6, 6)
+    assert folder.notes == ("The source's own split.",)
+    assert (folder.title, packed.title) == ("folder", "packed")
+    assert (folder.train.images == packed.train.images).all()
+
+
+def test_images_and_labels_are_those_of_torchvisions_image_folder(tmp_path: Path) -> None:
+    root = write(tmp_path / "data", TWO_PARTS)
+    ready = datasets.load(root)
+    for part in (ready.train, ready.test):
+        theirs = ImageFolder(root / ("train" if part is ready.train else "test"))
+        assert tuple(theirs.classes) == ready.classes
+        assert part.labels.tolist() == [label for _, label in theirs.samples]
+        for ours, (picture, _) in zip(part.images, theirs, strict=True):
+            assert (ours.transpose(1, 2, 0) == np.asarray(picture)).all()
+
+
+def test_without_a_test_part_a_stratified_one_is_taken_and_said(tmp_path: Path) -> None:
+    root = write(tmp_path / "data", classes(10))
+    ready = datasets.load(root, {"seed": 3})
+    assert (len(ready.train), len(ready.test)) == (16, 4)
+    assert np.bincount(ready.test.labels).tolist() == [2, 2]
+    assert ready.notes[0] == (
+        "No test part of its own: a stratified 0.2 of the images was taken for it (seed 3)."
+    )
+    assert datasets.load(root, {"seed": 4}).fingerprint != ready.fingerprint
+    assert len(datasets.load(root, {"test": "0.5"}).test) == 10
+
+
+def test_a_validation_folder_serves_as_test_where_there_is_none(tmp_path: Path) -> None:
+    files = {**classes(4, prefix="Train/"), **classes(2, prefix="val/"), **classes(1, prefix="extra/")}
+    ready = datasets.load(write(tmp_path / "data", files))
+    assert len(ready.test) == 4
+    assert ready.notes[1:] == (
+        "There is no test/: the validation folder serves as the test part.",
+        "Not used, as it lies beside train/: extra/.",
+    )
+
+
+def test_a_folder_around_everything_in_a_zip_does_not_matter(tmp_path: Path) -> None:
+    plain = _zip(tmp_path / "plain.zip", TWO_PARTS)
+    wrapped = {f"animals/{name}": data for name, data in TWO_PARTS.items()}
+    litter = {"animals/README.md": b"hello", "__MACOSX/animals/._1.png": b"x", "animals/cat/.DS_Store": b"x"}
+    packed = _zip(tmp_path / "wrapped.zip", {**wrapped, **litter})
+    assert datasets.load(plain).fingerprint == datasets.load(packed).fingerprint
+
+
+def test_what_changes_in_the_folder_is_noticed(tmp_path: Path) -> None:
+    root = write(tmp_path / "data", classes(5))
+    first = datasets.load(root)
+    assert datasets.prepared(root) is not None
+    write(root, {"cat/9.png": encoded(pixels(999))})
+    assert datasets.prepared(root) is None
+    again = datasets.load(root)
+    assert len(again.train) + len(again.test) == 11
+    assert again.folder == first.folder
+
+
+def test_sizes_are_made_alike_and_it_is_said(tmp_path: Path) -> None:
+    files = {f"{c}/{n}.png": encoded(pixels(n, (10 + n, 20))) for c in "ab" for n in range(5)}
+    root = write(tmp_path / "data", files)
+    ready = datasets.load(root)
+    assert ready.shape == (3, 12, 12)
+    assert "Pictures of 5 sizes: the middle of each was resized to 12×12 pixels (bilinear)." in ready.notes
+    assert datasets.load(root, {"size": 8}).shape == (3, 8, 8)
+
+
+def test_one_oblong_size_is_kept(tmp_path: Path) -> None:
+    files = {f"{c}/{n}.png": encoded(pixels(n, (4, 9), 1)) for c in "ab" for n in range(5)}
+    assert datasets.load(write(tmp_path / "data", files)).shape == (1, 4, 9)
+
+
+def test_grey_among_colour_becomes_colour(tmp_path: Path) -> None:
+    files = dict(classes(5))
+    files["cat/grey.png"] = encoded(pixels(1, channels=1))
+    ready = datasets.load(write(tmp_path / "data", files))
+    assert ready.shape[0] == 3
+    assert "Grey pictures among coloured ones became coloured." in ready.notes
+
+
+PNG = encoded(pixels(0, (20, 20)))
+HUGE = encoded(Image.new("1", (8_000, 8_000)))
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({}, "holds no class folders with pictures; what is expected is one folder of pictures a class"),
+        ({"1.png": PNG, "2.png": PNG}, "holds no class folders"),
+        ({"cat/1.png": PNG, "cat/2.png": PNG}, "has 1 class; telling apart takes from 2"),
+        (
+            {**classes(), "cat/notes.txt": b"hello"},
+            "cat/notes.txt' is not a picture that can be read (PNG, JPEG",
+        ),
+        ({**classes(), "dog/x.png": b""}, "dog/x.png' is not a picture"),
+        ({**classes(), "dog/x.png": PNG[:200]}, "dog/x.png' is damaged ("),
+        (
+            {**classes(), "dog/x.tif": encoded(pixels(0), "TIFF")},
+            "dog/x.tif' is not a picture that can be read",
+        ),
+        ({**classes(), "dog/x.png": HUGE}, "dog/x.png' has more than 50 million pixels; make it smaller"),
+        ({**classes(prefix="train/"), "test/README": b""}, "The test part of '"),
+        (
+            {**classes(prefix="train/"), **classes(prefix="test/", names=("cat", "cow"))},
+            "1 of the test part's classes (first: number 1) have no training picture",
+        ),
+    ],
+)
+def test_bad_data_is_refused_by_name(tmp_path: Path, files: Files, sentence: str) -> None:
+    for path in _both(tmp_path, files):
+        path.mkdir(exist_ok=True) if path.suffix == "" else None
+        with pytest.raises(DataError) as refused:
+            datasets.load(path)
+        message = str(refused.value)
+        assert sentence in message
+        assert "\n" not in message
+        assert datasets.prepared(path) is None
+
+
+def test_a_picture_of_too_many_bytes_is_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, packed = _both(tmp_path, classes())
+    for module in (pictures, folders, zips):
+        monkeypatch.setattr(module, "MAX_BYTES", 20)
+    for path in (root, packed):
+        with pytest.raises(DataError, match=r"cat/0\.png' has 0 MB; a picture has at most 0 MiB"):
+            datasets.load(path)
+
+
+def test_links_in_a_folder_are_refused(tmp_path: Path) -> None:
+    root = write(tmp_path / "data", classes())
+    (root / "cat" / "loop").symlink_to(root)
+    with pytest.raises(DataError, match="cat/loop' is a link; put the file or folder itself in its place"):
+        datasets.load(root)
+
+
+def test_folders_too_deep_are_refused(tmp_path: Path) -> None:
+    root = write(tmp_path / "data", {"cat/" + "x/" * 20 + "1.png": PNG})
+    with pytest.raises(DataError, match="more than 8 folders deep"):
+        datasets.load(root)
+
+
+@pytest.mark.parametrize(
+    "name", ["../up/1.png", "/abs/1.png", "cat/../../1.png", "cat\\..\\1.png", "C:/1.png"]
+)
+def test_names_that_lead_out_of_a_zip_are_refused(tmp_path: Path, name: str) -> None:
+    path = _zip(tmp_path / "z.zip", {**classes(), "placeholder": PNG})
+    path.write_bytes(path.read_bytes().replace(b"placeholder", name.encode().ljust(11, b"x")[:11]))
+    if len(name) != 11:
+        path = _zip(tmp_path / "y.zip", {**classes(), name: PNG})
+    with pytest.raises(DataError, match="has a member that leads out of it"):
+        datasets.load(path)
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("cat/link.png")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr(link, "../../secret")
+    with pytest.raises(DataError, match="has a link in it"):
+        datasets.load(tmp_path / "z.zip")
+
+
+def test_a_zip_that_unpacks_to_far_more_than_it_is_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(8):
+            archive.writestr(f"cat/{number}.png", bytes(16 << 20))
+    with pytest.raises(DataError, match=r"would unpack to 134 MB in 8 files, too much for a zip of 0\.1 MB"):
+        datasets.load(tmp_path / "bomb.zip")
+
+
+def test_a_damaged_zip_names_the_member(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "z.zip", classes())
+    data = bytearray(path.read_bytes())
+    data[data.index(b"\x89PNG") + 40] ^= 255
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"z\.zip/cat/0\.png' is damaged .*; pack it again"):
+        datasets.load(path)
+
+
+def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "z.zip", classes())
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="is encrypted; pack it again without a password"):
+        datasets.load(path)
+
+
+def test_a_file_that_is_something_else_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"data.pkl": b"\x80\x04K\x01."})
+    with pytest.raises(DataError, match="neither a folder of class folders, nor a zip of them, nor Parquet"):
+        datasets.load(tmp_path / "data.pkl")
+
+
+def test_options_of_ones_own_data_are_checked(tmp_path: Path) -> None:
+    root = write(tmp_path / "data", classes())
+    with pytest.raises(
+        ValueError, match="There is no option 'train' here; the options are: size, test, seed"
+    ):
+        datasets.load(root, {"train": 3})
