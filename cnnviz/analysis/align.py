@@ -2,7 +2,8 @@
 
 Of all pairings that keep both orders and pair only rows of one kind, the one with the greatest score is
 taken: equal rows score most, rows that carry weights more than others, and neighbours that stay neighbours
-a little extra, so that an activation stays with its convolution. It is the dynamic programme of Needleman
+a little extra, so that an activation stays with its convolution; among changed ones, those alike in size and
+at about the same depth. It is the dynamic programme of Needleman
 and Wunsch (1970) with free gaps, one numpy row at a time.
 """
 
@@ -21,21 +22,19 @@ CONSEQUENCES = frozenset({"in", "features", "weights"})
 OWN = ("kernel", "out", "stride", "padding", "groups")
 """Settings that are compared one by one; the rest count together."""
 IMPORTANCE = {
-    "type": 3,
-    "kernel": 3,
-    "out": 2,
-    "stride": 2,
-    "padding": 1,
-    "groups": 1,
-    "rest": 1,
-    "params": 1,
-}
-"""How much each part of a row weighs in how alike two rows are, in the order of `mark`."""
+    "type": 3, "kernel": 4, "out": 2, "stride": 2, "padding": 0, "groups": 1, "rest": 1, "params": 1,
+}  # fmt: skip
+"""How much each part of a row weighs in how alike two rows are, in the order of `mark`.
+
+Padding says nothing: it mostly follows from the kernel.
+"""
+GRADED = ("kernel", "out")
+"""Parts that are the more alike the nearer their sizes are; the others are equal or not."""
 WEIGHTS: dict[Kind, int] = {
     "conv": 4, "fc": 4, "attention": 4, "pool": 3, "norm": 2, "activation": 1, "other": 1,
 }  # fmt: skip
-EQUAL, BASE, ALIKE = 100, 40, 50
-"""Score, times the kind's weight, of an equal pair, and of a changed one: `BASE` + its part of `ALIKE`."""
+EQUAL, BASE, ALIKE, DEPTH = 100, 20, 45, 20
+"""Score, times the kind's weight, of an equal pair; and of a changed one, `BASE` with parts of the others."""
 TOGETHER, NAMED = 10, 1
 """What two pairs in a row add, and two equal names: less than an equal pair has over a changed one."""
 FORBIDDEN = -(2**24)
@@ -146,22 +145,37 @@ class _Table:
             np.array([_partner(row) for row in b]),
         )
         self.weights = [WEIGHTS[row.kind] for row in a]
-        self.importance = np.array(list(IMPORTANCE.values()), np.int32)
-        self.known: dict[bytes, Scores] = {}
+        self.known: dict[bytes, tuple[NDArray[np.bool_], Scores]] = {}
+        self.sizes_a, self.sizes_b = (np.array([_sizes(row) for row in rows]) for rows in (a, b))
+        parts = IMPORTANCE | dict.fromkeys(GRADED, 0)
+        self.exact = np.array(list(parts.values()), np.float64)
+        self.graded = np.array([IMPORTANCE[part] for part in GRADED], np.float64)
+        self.depth_a, self.depth_b = ((np.arange(len(rows)) + 0.5) / len(rows) for rows in (a, b))
 
     def row(self, i: int) -> Scores:
         """Scores of row `i` with every row of the other side, `FORBIDDEN` where they cannot be a pair."""
         key = self.a[i].tobytes()
         if key not in self.known:
             self.known[key] = self._made(i)
-        scores: Scores = self.known[key] + NAMED * (self.names_b == self.names_a[i]).astype(np.int32)
-        return scores
+        equal, alike = self.known[key]
+        near = (DEPTH * (1 - np.abs(self.depth_b - self.depth_a[i]))).astype(np.int32)
+        scores = np.where(equal, EQUAL, BASE + alike + near) * self.weights[i]
+        scores += NAMED * (self.names_b == self.names_a[i])
+        return np.where(self.partners_b == self.partners_a[i], scores, FORBIDDEN).astype(np.int32)
 
-    def _made(self, i: int) -> Scores:
-        equal = self.b == self.a[i]
-        alike = (equal @ self.importance) * ALIKE // int(self.importance.sum())
-        score = self.weights[i] * np.where(equal.all(axis=1), EQUAL, BASE + alike)
-        return np.where(self.partners_b == self.partners_a[i], score, FORBIDDEN).astype(np.int32)
+    def _made(self, i: int) -> tuple[NDArray[np.bool_], Scores]:
+        """Which rows equal row `i`, and how alike each is, up to `ALIKE`."""
+        same = self.b == self.a[i]
+        smaller, larger = np.minimum(self.sizes_b, self.sizes_a[i]), np.maximum(self.sizes_b, self.sizes_a[i])
+        alike = same @ self.exact + (smaller / larger) @ self.graded
+        return same.all(axis=1), (alike * ALIKE / sum(IMPORTANCE.values())).astype(np.int32)
+
+
+def _sizes(row: Row) -> tuple[float, float]:
+    """The mean side of the kernel and the width, 1 where a row has none."""
+    kernel, out = row.settings.get("kernel", 1), row.settings.get("out", 1)
+    sides = kernel if isinstance(kernel, list | tuple) else [kernel]
+    return float(sum(sides) / max(1, len(sides))) or 1.0, float(out) if isinstance(out, int) else 1.0
 
 
 def _partner(row: Row) -> str:

@@ -86,7 +86,8 @@ def _cells(n: int, kernel: int, stride: int, padding: int, dilation: int) -> int
 def _normalises(name: str, shape: Any, args: Any, kwargs: Any) -> bool:
     if name == "batch_norm":
         mean = args[1] if len(args) > 1 else kwargs.get("running_mean")
-        return not kwargs.get("training") and mean is not None and mean.shape[0] == shape[1]
+        learnable = not kwargs.get("training") or shape.numel() > shape[1]
+        return learnable and mean is not None and mean.shape[0] == shape[1]
     if name == "layer_norm":
         normalised = tuple(args[1])
         return tuple(shape[-len(normalised) :]) == normalised
