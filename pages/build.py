@@ -21,13 +21,13 @@ PAGE = Page(
 
 design = read()
 builder_bar(design)
-aftermath()
+aftermath(design)
 cost = costed(design)
 summary(cost)
 layers, detail = st.columns([0.7, 0.3], gap="medium")
 with layers:
     editor(cost)
-    bars(cost)
 with detail:
     inspector(cost)
+bars(cost)
 comparison(cost)

@@ -131,7 +131,7 @@ def _columns(sides: Sides) -> dict[str, Any]:
         columns |= {
             f"layer {side}": text(title[:1].upper() + title[1:]),
             f"settings {side}": text("Set to", width="medium"),
-            f"output {side}": text("Output"),
+            f"output {side}": text("Output", width="small"),
             f"parameters {side}": number("Parameters", format="localized"),
         }
     return columns

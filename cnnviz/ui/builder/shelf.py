@@ -56,8 +56,8 @@ def _own_models() -> None:
                 width="stretch",
             )  # fmt: skip
             st.button(
-                "Delete", icon=":material/delete:", key=f"delete-{name}", on_click=_delete, args=(name,), type="tertiary",
-                help=f"Delete {spec.title}",
+                "Delete", icon=":material/delete:", key=f"delete-{name}", on_click=_delete, args=(name,),
+                type="tertiary", help=f"Delete {spec.title}",
             )  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def _save(key: str, replace: bool = False) -> None:
         state.put(named)
 
 
-def aftermath() -> None:
+def aftermath(design: Design) -> None:
     """Say what came of saving or deleting, with the next step; drawn below the bar."""
     if taken := st.session_state.get(TAKEN):
         sentence, key = taken
@@ -124,6 +124,9 @@ def aftermath() -> None:
     elif saved := st.session_state.get(SAVED):
         with _told(f"Saved as {saved}; it now stands wherever models are chosen.", "check_circle"):
             chrome.link("architecture", "See its architecture", model=saved, **NOTHING_ELSE)
+            beside = f"{saved},{design.base.name}"
+            if design.base.name != saved:
+                chrome.link("compare", "Compare with the original", models=beside, model=None, **NOTHING_ELSE)
             st.button("Close", key="builder-close", on_click=_dismiss, args=(SAVED,), type="tertiary")
     elif deleted := st.session_state.get(DELETED):
         with _told(f"Deleted {deleted[0]}.", "delete"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from cnnviz.figures.layer_bars import layer_bars
@@ -15,7 +17,10 @@ from cnnviz.ui.data import Shown
 def summary(costed: Costed) -> None:
     """Draw the headline numbers of the layers that fit."""
     design = costed.design
-    headline(Shown(design.selection, costed.analysis))
+    # What is said of the model is not true of the design.
+    told = f"A change of {design.base.title}." if design.edited else design.base.summary
+    spec = replace(design.base, summary=design.document.description or told)
+    headline(Shown(replace(design.selection, spec=spec), costed.analysis))
     if costed.misfit is not None and costed.analysis.rows:
         last = costed.analysis.rows[-1].name.split(".")[0]
         st.caption(f"These are the figures of the part that fits, up to {last}.")

@@ -47,7 +47,7 @@ def _card(entries: list[Selection], place: int, one: Shown) -> None:
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
         _settings(entries, place, one)
         parameters: dict[str, str | None] = dict.fromkeys(url_state.carried())
-        chrome.link("architecture", "Architecture", **(parameters | entry.parameters()))
+        chrome.link("architecture", "Architecture", **(parameters | entry.parameters() | {"layer": None}))
         if len(entries) > FEWEST:
             st.button(
                 ":material/close:", key=f"remove-{place}", on_click=_remove, args=(entries, place),

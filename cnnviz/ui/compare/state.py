@@ -106,7 +106,8 @@ def _shortened(sentence: str, name: str) -> str:
 def _enough(entries: list[Selection], said: list[str]) -> list[Selection]:
     """At least two: with less, others come to stand beside, and it is said."""
     known = {entry.spec.name for entry in entries}
-    others = _registered(tuple(name for name in DEFAULT if name not in known))[: max(0, FEWEST - len(entries))]
+    missing = max(0, FEWEST - len(entries))
+    others = _registered(tuple(name for name in DEFAULT if name not in known)[:missing])
     if others:
         added = " and ".join(other.spec.title for other in others)
         said.append(f"Side by side takes {FEWEST} to {MOST} models; {added} is added.")
