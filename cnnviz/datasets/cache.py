@@ -29,6 +29,7 @@ VERSION = 1
 """Of the layout below; entries of another version are not looked at."""
 ABOUT = "about.json"
 PARTS = ("train", "test")
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def disk_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             raise DataError(
                 f"The disk that holds '{place.parent}' is full; make room, or set CNNVIZ_HOME to another."
             ) from error
