@@ -103,11 +103,6 @@ def describe(document: LayerList, **facts: Any) -> LayerList:
     return changed.model_copy(update={"layers": document.layers})
 
 
-def same_design(a: LayerList, b: LayerList) -> bool:
-    """Whether both build the same network: their names and descriptions may differ."""
-    return (a.input, a.classes, a.layers) == (b.input, b.classes, b.layers)
-
-
 def compact(document: LayerList) -> str:
     """The document as JSON without spaces."""
     return json.dumps(json.loads(document.write()), ensure_ascii=False, separators=(",", ":"))

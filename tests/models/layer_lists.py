@@ -34,8 +34,3 @@ documents = st.builds(
     st.integers(1, 20),
     st.lists(layers, max_size=8),
 )
-
-
-def sizes(document: LayerList) -> list[object]:
-    """What leaves each layer, None where nothing does."""
-    return [step.output_shape for step in document.steps()]

@@ -105,6 +105,16 @@ def test_undo_and_redo_walk_through_the_steps() -> None:
     assert app.number_input(key="field-out").value == 7
 
 
+def test_windows_need_not_be_square() -> None:
+    app = open_page("build", model="lenet5", layer="conv1")
+    app.toggle(key="field-apart").set_value(True).run()
+    app.number_input(key="field-kernelwidth").set_value(7).run()
+    assert_sound(app)
+    assert link.decode(app.query_params["list"]).layers[0].kernel == (5, 7)  # type: ignore[union-attr]
+    app.number_input(key="field-kernelheight").set_value(7).run()
+    assert link.decode(app.query_params["list"]).layers[0].kernel == 7  # type: ignore[union-attr]
+
+
 def test_saving_under_a_name_that_cannot_be_is_said() -> None:
     app = open_page("build", model="lenet5")
     app.text_input(key="builder-name-lenet5").set_value("../x").run()

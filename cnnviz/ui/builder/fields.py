@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,11 +10,13 @@ import streamlit as st
 
 from cnnviz.models import edit
 from cnnviz.models.layers import Init, Layer
+from cnnviz.models.layers.base import pair
 from cnnviz.ui.builder import state
 from cnnviz.ui.builder.forms import Field
 from cnnviz.ui.builder.state import Design
 from cnnviz.ui.builder.words import FUNCTIONS
 
+APART = "field-apart"
 STARTS = {
     "default": "PyTorch's default",
     "he": "He: N(0, 2/inputs)",
@@ -34,6 +36,12 @@ def draw_field(design: Design, layer: Layer, field: Field) -> None:
     DRAWERS[field.widget](field, value, write)
 
 
+def draw_apart(fields: Sequence[Field]) -> None:
+    """Draw the choice to set height and width of windows apart, where there are any."""
+    if any(field.widget == "window" for field in fields):
+        st.toggle("Height and width apart", key=APART, help="For windows that are not square, as 1×7.")
+
+
 def _key(field: Field, part: str = "") -> str:
     return f"field-{field.name}{part}"
 
@@ -50,8 +58,8 @@ def _whole(field: Field, value: Any, write: Callable[[Any], None]) -> None:
 
 
 def _window(field: Field, value: Any, write: Callable[[Any], None]) -> None:
-    if isinstance(value, tuple):
-        _oblong(field, value, write)
+    if isinstance(value, tuple) or (value is not None and st.session_state.get(APART)):
+        _oblong(field, pair(value), write)
         return
     keyed = _keyed(_key(field), value, lambda new: write(new if field.optional or new is not None else value))
     st.number_input(

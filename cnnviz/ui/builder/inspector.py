@@ -17,7 +17,7 @@ from cnnviz.models.mend import fixes
 from cnnviz.ui import notice
 from cnnviz.ui.builder import state
 from cnnviz.ui.builder.cost import Costed
-from cnnviz.ui.builder.fields import draw_field
+from cnnviz.ui.builder.fields import draw_apart, draw_field
 from cnnviz.ui.builder.forms import fields_of
 from cnnviz.ui.builder.state import Design
 
@@ -89,6 +89,7 @@ def _fields(design: Design, layer: Layer) -> None:
                 draw_field(design, layer, field)
     with st.expander("More settings", key="more-settings"):
         _name(design, layer)
+        draw_apart(fields)
         for field in fields:
             if field.secondary:
                 draw_field(design, layer, field)
