@@ -87,7 +87,8 @@ def _choose(page: Page, name: str) -> float:
     box = page.get_by_role("combobox", name="Model")
     box.click()
     box.fill(title)
-    option = page.get_by_role("option", name=re.compile(rf"(^|› ){re.escape(title)} ·")).first
+    plain = re.escape(title).replace("/", r"\/")  # the expression is put between slashes
+    option = page.get_by_role("option", name=re.compile(rf"(^|› ){plain} ·")).first
     option.wait_for()
     start = time.perf_counter()
     with rerun(page):

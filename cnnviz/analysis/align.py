@@ -3,24 +3,20 @@
 Of all pairings that keep both orders and pair only rows of one kind, the one with the greatest score is
 taken: equal rows score most, rows that carry weights more than others, and neighbours that stay neighbours
 a little extra, so that an activation stays with its convolution; among changed ones, those alike in size and
-at about the same depth. It is the dynamic programme of Needleman
-and Wunsch (1970) with free gaps, one numpy row at a time.
+at about the same depth. It is the dynamic programme of Needleman and Wunsch (1970) with free gaps, one numpy
+row at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnviz.analysis.marks import Mark, mark
 from cnnviz.analysis.types import Kind, Row
 
-CONSEQUENCES = frozenset({"in", "features", "weights"})
-"""Settings that an earlier layer decides."""
-OWN = ("kernel", "out", "stride", "padding", "groups")
-"""Settings that are compared one by one; the rest count together."""
 IMPORTANCE = {
     "type": 3, "kernel": 4, "out": 2, "stride": 2, "padding": 0, "groups": 1, "rest": 1, "params": 1,
 }  # fmt: skip
@@ -39,22 +35,7 @@ TOGETHER, NAMED = 10, 1
 """What two pairs in a row add, and two equal names: less than an equal pair has over a changed one."""
 FORBIDDEN = -(2**24)
 
-Mark = tuple[Hashable, ...]
 Scores = NDArray[np.int32]
-
-
-def mark(row: Row) -> Mark:
-    """What makes two rows the same layer: type, own settings, parameters; not names nor shapes."""
-    settings = {key: repr(plain(value)) for key, value in row.settings.items() if key not in CONSEQUENCES}
-    own = [settings.pop(key, "") for key in OWN]
-    return (f"{row.kind} {row.type}", *own, tuple(sorted(settings.items())), row.params)
-
-
-def plain(value: Any) -> Any:
-    """A setting without its spelling: `[3, 3]` is 3."""
-    if isinstance(value, list | tuple):
-        return value[0] if value and all(side == value[0] for side in value) else tuple(value)
-    return value
 
 
 def align(a: Sequence[Row], b: Sequence[Row]) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from cnnviz.analysis.align import CONSEQUENCES, OWN, align, mark, plain
+from cnnviz.analysis.marks import CONSEQUENCES, OWN, mark, plain
 from cnnviz.analysis.types import Analysis, Row
 
 Status = Literal["same", "changed", "added", "removed"]
@@ -62,6 +62,8 @@ def diff(a: Analysis, b: Analysis) -> Diff:
 
 def diff_rows(a: Sequence[Row], b: Sequence[Row]) -> Diff:
     """The same for rows alone, as of a part of an architecture."""
+    from cnnviz.analysis.align import align
+
     changes: list[Change] = []
     i = j = 0
     for next_i, next_j in [*align(a, b), (len(a), len(b))]:

@@ -4,9 +4,7 @@ import importlib
 import logging
 import threading
 
-FIRST = ("pandas", "plotly.graph_objects")
-"""What the first page needs too."""
-LATER = ("torch", "torchvision")
+MODULES = ("pandas", "torch", "torchvision")
 """Seconds of work, most of it holding the interpreter's lock: begun once a first page is drawn."""
 PATIENCE_SECONDS = 10.0
 """How long to wait for a first visitor before going on without one."""
@@ -27,10 +25,8 @@ def page_drawn() -> None:
 
 
 def _preload() -> None:
-    for module in FIRST:
-        _import(module)
     _drawn.wait(PATIENCE_SECONDS)
-    for module in LATER:
+    for module in MODULES:
         _import(module)
 
 

@@ -10,7 +10,7 @@ from cnnviz.models import edit
 from cnnviz.models.layers import KINDS
 from cnnviz.models.mend import fixes
 from cnnviz.ui import notice
-from cnnviz.ui.builder import state
+from cnnviz.ui.builder import history, state
 from cnnviz.ui.builder.cost import Costed
 from cnnviz.ui.builder.payload import payload
 from cnnviz.ui.builder.state import Design
@@ -55,7 +55,7 @@ def do(deed: Deed, place: int, to: int) -> None:
         if 0 <= to < len(offered):
             state.put(offered[to].document, place)
     else:
-        {"undo": state.undo, "redo": state.redo}[deed]()
+        {"undo": history.undo, "redo": history.redo}[deed]()
 
 
 def _tools(design: Design) -> None:
@@ -75,8 +75,8 @@ def _tools(design: Design) -> None:
         _tool("Up", "arrow_upward", place > 0, lambda: do("move", place, place - 1))
         _tool("Down", "arrow_downward", place < count - 1, lambda: do("move", place, place + 1))
         _tool("Remove", "delete", count > 0, lambda: do("remove", place, 0))
-        _tool("Undo", "undo", state.can_undo(), state.undo)
-        _tool("Redo", "redo", state.can_redo(), state.redo)
+        _tool("Undo", "undo", history.can_undo(), history.undo)
+        _tool("Redo", "redo", history.can_redo(), history.redo)
 
 
 def _tool(label: str, icon: str, usable: bool, act: Callable[[], None]) -> None:

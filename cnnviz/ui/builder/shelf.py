@@ -21,6 +21,7 @@ def open_popover() -> None:
         st.file_uploader(
             "A layer list (JSON)",
             type="json",
+            max_upload_size=1,
             key=key,
             on_change=_uploaded,
             args=(key,),

@@ -6,7 +6,7 @@ kept in the session.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -16,14 +16,11 @@ from cnnviz.models import link
 from cnnviz.models.layers import LayerList, Step
 from cnnviz.models.nearest import nearest_sequential
 from cnnviz.ui import notice, url_state
+from cnnviz.ui.builder import history
 from cnnviz.ui.url_state import Selection, quoted
 
 DEFAULT = url_state.DEFAULT_MODEL
-NOT_DESIGN = frozenset({"layer", "batch", "view"})
-"""Parameters that change what is looked at, not what is built."""
-DEPTH = 200
-"""Steps that can be undone."""
-PAST, FUTURE, TIP, DRAFTS = "builder-past", "builder-future", "builder-tip", "builder-drafts"
+DRAFTS = "builder-drafts"
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def read() -> Design:
     base, original = _start(selection, said)
     document = _document(st.query_params.get("list"), original, base, said)
     place = _place(document, selection, base, said)
-    _forget_another_past()
+    history.forget_another_past()
     return Design(selection, base, original, document, place, tuple(said))
 
 
@@ -127,7 +124,7 @@ def put(document: LayerList, place: int | None = None) -> None:
     st.session_state[DRAFTS] = {**st.session_state.get(DRAFTS, {}), design.base.name: text}
     names = document.names()
     wanted = min(design.place if place is None else place, len(names) - 1)
-    _change(list=text, layer=names[wanted] if names else None)
+    history.change(list=text, layer=names[wanted] if names else None)
 
 
 def draft() -> str | None:
@@ -139,12 +136,12 @@ def draft() -> str | None:
 
 def go_on(text: str) -> None:
     """Take up a draft again."""
-    _change(list=text, layer=None)
+    history.change(list=text, layer=None)
 
 
 def start_from(name: str) -> None:
     """Begin again with another model's list; a step that can be undone."""
-    _change(model=name, list=None, layer=None)
+    history.change(model=name, list=None, layer=None)
 
 
 def select(place: int) -> None:
@@ -162,52 +159,3 @@ def attempt(change: Callable[[], LayerList], place: int | None = None) -> None:
         notice.later(str(error))
     else:
         put(document, place)
-
-
-def can_undo() -> bool:
-    """Whether there is a step to go back."""
-    return bool(st.session_state.get(PAST))
-
-
-def can_redo() -> bool:
-    """Whether a step back can be taken forward again."""
-    return bool(st.session_state.get(FUTURE))
-
-
-def undo() -> None:
-    """Go one step back."""
-    _travel(PAST, FUTURE)
-
-
-def redo() -> None:
-    """Take back a step back."""
-    _travel(FUTURE, PAST)
-
-
-def _travel(source: str, target: str) -> None:
-    if st.session_state.get(source):
-        st.session_state[target] = [*st.session_state.get(target, []), st.query_params.to_dict()]
-        st.query_params.from_dict(st.session_state[source].pop())
-        st.session_state[TIP] = _identity(st.query_params.to_dict())
-
-
-def _change(**changes: str | None) -> None:
-    before = st.query_params.to_dict()
-    url_state.change(**changes)
-    after = st.query_params.to_dict()
-    if _identity(after) != _identity(before):
-        st.session_state[PAST] = [*st.session_state.get(PAST, []), before][-DEPTH:]
-        st.session_state[FUTURE] = []
-        st.session_state[TIP] = _identity(after)
-
-
-def _forget_another_past() -> None:
-    """Drop the steps of another design, after a link or the browser's own buttons led away from it."""
-    here = _identity(st.query_params.to_dict())
-    if st.session_state.get(TIP) not in (None, here):
-        st.session_state[PAST], st.session_state[FUTURE] = [], []
-    st.session_state[TIP] = here
-
-
-def _identity(parameters: Mapping[str, str]) -> str:
-    return repr(sorted(item for item in parameters.items() if item[0] not in NOT_DESIGN))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnviz.analysis.align import plain
+from cnnviz.analysis.marks import plain
 from cnnviz.analysis.types import Row
 
 USUAL = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
