@@ -104,9 +104,10 @@ class Curves:
             return False
         keep = min(restart.from_step for restart in later)
         self.attempt = max(restart.attempt for restart in later)
+        before = sum(map(len, self._rows.values()))
         for name, rows in self._rows.items():
             self._rows[name] = [row for row in rows if row[0] <= keep]
-        return True
+        return sum(map(len, self._rows.values())) < before
 
     def _shorten(self) -> None:
         for name, rows in self._rows.items():

@@ -7,7 +7,7 @@ import sqlite3
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from sqlalchemy import Engine, create_engine, event, text
@@ -120,8 +120,14 @@ class Database:
                 connection.exec_driver_sql(f"PRAGMA journal_mode = {journal_mode()}")
 
     def close(self) -> None:
-        """Close every connection; the next call opens one again."""
+        """Close every connection; the next call opens one again. The end of a `with` block does it too."""
         self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:

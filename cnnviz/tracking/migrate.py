@@ -33,10 +33,10 @@ def upgrade(database: Database, to: str | None = None) -> None:
     """
     wanted = to or revisions()[-1]
     with database.read() as session:
-        if _current(session.connection()) == wanted:
+        if current(session.connection()) == wanted:
             return
     with database.migrating() as connection:
-        _check_known(_current(connection), database.where)
+        _check_known(current(connection), database.where)
         from alembic import command
 
         command.upgrade(config(connection), wanted)
@@ -54,8 +54,12 @@ def connect(url: str | None = None) -> Database:
     database = Database(found)
     if database.is_sqlite:
         Path(str(found.database)).parent.mkdir(parents=True, exist_ok=True)
-    database.choose_journal()
-    upgrade(database)
+    try:
+        database.choose_journal()
+        upgrade(database)
+    except BaseException:
+        database.close()
+        raise
     return database
 
 
@@ -69,7 +73,8 @@ def config(connection: Any) -> Config:
     return settings
 
 
-def _current(connection: Any) -> str | None:
+def current(connection: Any) -> str | None:
+    """The revision that a database has; None for one without tables."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -52,7 +53,7 @@ def server(programs: Path) -> Iterator[str]:
         _wait([programs / "pg_isready", "-h", folder, "-q"], process, folder / "log")
         yield f"postgresql://cnnviz@/postgres?host={folder}"
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGQUIT)  # At once: a polite one waits for every client.
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 

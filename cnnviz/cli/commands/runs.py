@@ -1,0 +1,223 @@
+"""`cnnviz runs`: what was trained, from the run database."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+
+from cnnviz.cli.text import short, table
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import RunSummary, Status
+
+_RIGHT = frozenset(("id", "epoch", "loss", "accuracy", "time", "last", "best", "step", "parameters"))
+_Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+_Id = Annotated[int, typer.Argument(metavar="RUN", help="The run's number (see `cnnviz runs list`).")]
+_Ids = Annotated[list[int], typer.Argument(metavar="RUN…", help="Numbers of runs.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    runs = typer.Typer(
+        no_args_is_help=True, rich_markup_mode=None, help="List, show, delete and export runs."
+    )
+    runs.command("list", help="Every run, newest first, with its last and best values.")(list_runs)
+    runs.command("show", help="One run: its state, metrics, recipe and checkpoint.")(show)
+    runs.command("delete", help="Delete runs; --undo brings them back, --for-good frees the disk.")(delete)
+    runs.command("export", help="All rows of a run, as JSON or CSV.")(export)
+    app.add_typer(runs, name="runs")
+
+
+def list_runs(
+    status: Annotated[
+        list[str] | None, typer.Option(help="Only runs in this state; may be repeated.")
+    ] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="The deleted ones.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10_000,
+    as_json: _Json = False,
+) -> None:
+    """Print the list."""
+    from cnnviz import tracking
+
+    statuses = [_status(name) for name in status] if status else None
+    with tracking.connect() as database:
+        found = tracking.list_runs(database, statuses=statuses, deleted=deleted, limit=limit)
+    if as_json:
+        _print_json([_entry(run) for run in found])
+    elif not found:
+        typer.echo("There are no runs here.")
+    else:
+        head = ("id", "name", "status", "model", "dataset", "epoch", "loss", "accuracy", "time", "begun")
+        typer.echo(table(head, [_line(run) for run in found], _RIGHT))
+
+
+def show(run: _Id, as_json: _Json = False) -> None:
+    """Print one run."""
+    from cnnviz import tracking
+
+    with tracking.connect() as database:
+        found = tracking.report(database, run)
+    if as_json:
+        _print_json(found)
+        return
+    metrics = found["metrics"]
+    lines = [
+        (name, _digits(m["last"]), m["step"], _digits(m["best"]), m["best_step"])
+        for name, m in metrics.items()
+    ]
+    recipe = orjson.dumps(found["recipe"], option=orjson.OPT_INDENT_2).decode()
+    typer.echo(f"{found['name']}: run {found['id']}, {found['status']}, attempt {found['attempt']}")
+    for label, value in _facts(found):
+        typer.echo(f"{label}: {value}")
+    if lines:
+        typer.echo("\n" + table(("metric", "last", "step", "best", "at step"), lines, _RIGHT | {"at step"}))
+    typer.echo(f"\nrecipe: {recipe}")
+
+
+def delete(
+    runs: _Ids,
+    undo: Annotated[bool, typer.Option("--undo", help="Bring deleted runs back.")] = False,
+    for_good: Annotated[bool, typer.Option("--for-good", help="Remove rows and files; no undo.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Delete runs, or undo it. All numbers are looked up before anything is done."""
+    from cnnviz import tracking
+
+    if undo and for_good:
+        raise ValueError("Choose one of --undo and --for-good.")
+    action = tracking.restore_run if undo else tracking.delete_run
+    with tracking.connect() as database:
+        for run in runs:
+            tracking.get_run(database, run)
+        for run in runs:
+            action(database, run)
+        purged, freed = tracking.purge_runs(database, ids=runs) if for_good else (0, 0)
+    if as_json:
+        _print_json({"runs": runs, "restored": undo, "purged": purged, "bytes": freed})
+        return
+    named = ", ".join(map(str, runs))
+    if for_good:
+        typer.echo(f"Removed {purged} of {len(runs)} for good; {short(freed, 'B')} freed.")
+    elif undo:
+        typer.echo(f"Brought back run {named}.")
+    else:
+        typer.echo(f"Deleted run {named}. `cnnviz runs delete {' '.join(map(str, runs))} --undo` undoes it.")
+
+
+def export(
+    run: _Id,
+    as_csv: Annotated[bool, typer.Option("--csv", help="The metric rows, as CSV.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Everything, as JSON; this is the default.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="A file instead of the terminal.")] = None,
+) -> None:
+    """Write a run out."""
+    from cnnviz import tracking
+
+    if as_csv and as_json:
+        raise ValueError("Choose one of --json and --csv.")
+    with tracking.connect() as database:
+        tracking.get_run(database, run)
+        pieces = (tracking.to_csv if as_csv else tracking.to_json)(database, run)
+        if output is None:
+            sys.stdout.writelines(pieces)
+            return
+        with output.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(pieces)
+
+
+def _status(name: str) -> Status:
+    from cnnviz.tracking import Status
+
+    if name not in set(Status):
+        raise ValueError(f"A run is {', '.join(Status)}, not {name!r}.")
+    return Status(name)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def _entry(run: RunSummary) -> dict[str, Any]:
+    """One run of the list; `metrics` as `runs show` has them."""
+    plain = (
+        "id",
+        "name",
+        "model",
+        "dataset",
+        "seed",
+        "device",
+        "host",
+        "params",
+        "step",
+        "epoch",
+        "total_epochs",
+    )
+    return {
+        **{name: getattr(run, name) for name in plain},
+        "status": run.status.value,
+        "metrics": {
+            name: {"last": m.last, "best": m.best, "step": m.last_step, "best_step": m.best_step}
+            for name, m in run.metrics.items()
+        },
+        "seconds": run.seconds,
+        "created": run.created,
+        "error": run.error,
+        "notes": run.notes,
+        "tags": run.tags,
+    }
+
+
+def _line(run: RunSummary) -> tuple[str, ...]:
+    epochs = f"{run.epoch:.3g}" + (f"/{run.total_epochs:g}" if run.total_epochs else "")
+    return (
+        str(run.id), run.name, run.status.value, run.model, run.dataset, epochs, _last(run, "loss"),
+        _last(run, "accuracy"), _duration(run.seconds), _moment(run.began),
+    )  # fmt: skip
+
+
+def _last(run: RunSummary, what: str) -> str:
+    """The last value on the data that says most: the test set's, else validation's, else training's."""
+    for part in ("test", "val", "train"):
+        metric = run.metrics.get(f"{part}/{what}")
+        if metric is not None:
+            return _digits(metric.last)
+    return ""
+
+
+def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = [
+        ("model", report["model"]),
+        ("data", report["dataset"]),
+        ("seed", str(report["seed"])),
+        ("device", " on ".join(filter(None, (report["device"], report["hardware"] or report["host"])))),
+        ("parameters", "" if report["params"] is None else f"{report['params']:,}"),
+        ("progress", f"step {report['step']:,}, epoch {report['epoch']:.3g}"),
+        ("time", _duration(report["seconds"])),
+        ("checkpoint", report["checkpoint"] or "none"),
+        ("disk", short(report["disk_bytes"], "B")),
+        ("tags", ", ".join(report["tags"])),
+        ("notes", report["notes"]),
+        ("error", report["error"] or ""),
+    ]
+    return [(label, value) for label, value in facts if value]
+
+
+def _digits(value: float | None) -> str:
+    return "NaN" if value is None else f"{value:.4g}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _moment(when: float | None) -> str:
+    return "" if when is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
