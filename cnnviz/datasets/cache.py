@@ -6,12 +6,11 @@ so that it is whole or absent; a lock beside it keeps two processes from making 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,15 +20,18 @@ import numpy as np
 import orjson
 from filelock import FileLock, Timeout
 
+from cnnviz.datasets.disk import disk_errors
+from cnnviz.datasets.packing import Packed
 from cnnviz.datasets.parts import Dataset, Part
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step
+from cnnviz.datasets.streaming import NAMES_ENCODING, Stream
+from cnnviz.models import Shape
 from cnnviz.models.library import home
 
 VERSION = 1
 """Of the layout below; entries of another version are not looked at."""
 ABOUT = "about.json"
 PARTS = ("train", "test")
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,13 @@ class About:
     title: str
     classes: tuple[str, ...]
     fingerprint: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    shape: Shape
+    """Of one image, `(C, H, W)`."""
 
 
 Maker = Callable[[Path, Progress], About]
-"""Fills a folder with `images_path` and `labels_path` of each part."""
+"""Fills a folder with the labels of each part, and with its images or, for both, a stream."""
 
 
 def folder() -> Path:
@@ -77,9 +81,18 @@ def images_path(entry: Path, part: str) -> Path:
     return entry / f"{part}-images.npy"
 
 
-def labels_path(entry: Path, part: str) -> Path:
-    """The labels of a part, int64 `(N,)`."""
-    return entry / f"{part}-labels.npy"
+def pack_path(entry: Path) -> Path:
+    """Encoded pictures, one after another, of a set that streams."""
+    return entry / "pictures.bin"
+
+
+def _names_path(entry: Path) -> Path:
+    return entry / "names.txt"
+
+
+def _rows_path(entry: Path, part: str) -> Path:
+    """Of a part that streams: number, begin and end of each picture, int64 `(N, 3)`."""
+    return entry / f"{part}-rows.npy"
 
 
 def opened(wanted: Wanted) -> Dataset | None:
@@ -89,7 +102,7 @@ def opened(wanted: Wanted) -> Dataset | None:
         about = orjson.loads((entry / ABOUT).read_bytes())
         if about["state"] != wanted.state:
             return None
-        train, test = (_part(entry, part) for part in PARTS)
+        train, test = (_part(entry, part, tuple(about["shape"])) for part in PARTS)
     except (OSError, ValueError, KeyError, EOFError):
         # Absent, or damaged by what is not ours: it is made again.
         return None
@@ -105,9 +118,13 @@ def opened(wanted: Wanted) -> Dataset | None:
     )
 
 
-def _part(entry: Path, part: str) -> Part:
-    images = np.load(images_path(entry, part), mmap_mode="c", allow_pickle=False)
-    return Part(images, np.load(labels_path(entry, part), allow_pickle=False))
+def _part(entry: Path, part: str, shape: Shape) -> Part:
+    labels = np.load(entry / f"{part}-labels.npy", allow_pickle=False)
+    if not pack_path(entry).exists():
+        return Part(np.load(images_path(entry, part), mmap_mode="c", allow_pickle=False), labels)
+    rows = np.load(_rows_path(entry, part), allow_pickle=False)
+    stream = Stream(pack_path(entry), _names_path(entry), rows[:, 0], rows[:, 1:], shape)
+    return Part(stream, labels)
 
 
 def made(wanted: Wanted, make: Maker, progress: Progress) -> Dataset:
@@ -150,36 +167,18 @@ def _locked(wanted: Wanted, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
-@contextmanager
-def disk_errors(place: Path) -> Iterator[None]:
-    """Turn a full or forbidden disk into a `DataError` that names the place."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            raise DataError(
-                f"The disk that holds '{place.parent}' is full; make room, or set CNNVIZ_HOME to another."
-            ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) and str(place) in str(error.filename):
-            raise DataError(
-                f"'{place.parent}' cannot be written to; set CNNVIZ_HOME to a folder that can."
-            ) from error
-        raise
-
-
-def require_space(place: Path, needed: int) -> None:
-    """Raise `DataError` unless the disk of `place` has `needed` bytes free, and a little more."""
-    free = shutil.disk_usage(place).free
-    if free < needed + (32 << 20):
-        raise DataError(
-            f"{needed / 1e6:,.0f} MB are needed in '{place.parent}' and {free / 1e6:,.0f} MB are free; "
-            "make room, or set CNNVIZ_HOME to a folder on another disk."
-        )
-
-
 def write_labels(entry: Path, part: str, labels: Labels) -> None:
     """Write the labels of a part."""
-    np.save(labels_path(entry, part), labels.astype(np.int64), allow_pickle=False)
+    np.save(entry / f"{part}-labels.npy", labels.astype(np.int64), allow_pickle=False)
+
+
+def write_stream(entry: Path, packed: Packed, parts: Mapping[str, Labels]) -> None:
+    """Write where each picture of each part lies in the pack, and what it is called."""
+    for part, rows in parts.items():
+        table = np.concatenate([rows[:, None], packed.spans[rows]], axis=1)
+        np.save(_rows_path(entry, part), table, allow_pickle=False)
+    with _names_path(entry).open("w", encoding=NAMES_ENCODING, errors="replace") as file:
+        file.writelines(" ".join(name.split()) + "\n" for name in packed.names)
 
 
 def _describe(fresh: Path, wanted: Wanted, about: About) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ def workers() -> int:
 
 def in_order(
     work: Callable[[Job], Result], jobs: Iterable[Job], threads: int | None = None
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield `work(job)` for each job, in order, with at most two jobs a thread finished or under way ahead.
 
     What is not asked for is not begun: memory stays bounded however slow the reader is. An error of `work` is

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnviz.datasets.cache import DISK_FULL, disk_errors, require_space
+from cnnviz.datasets.disk import DISK_FULL, disk_errors, require_space
 from cnnviz.datasets.spec import DataError, Progress, Step
 
 CHUNK = 1 << 18

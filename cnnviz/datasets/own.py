@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +13,7 @@ from pydantic import Field
 from cnnviz.datasets import cache, splits
 from cnnviz.datasets.cache import About
 from cnnviz.datasets.decoding import in_order
+from cnnviz.datasets.disk import require_space
 from cnnviz.datasets.fingerprint import fingerprint
 from cnnviz.datasets.packing import Blob, Packed, Source, pack
 from cnnviz.datasets.pictures import decode
@@ -20,7 +23,8 @@ from cnnviz.models.spec import MAX_SIDE
 
 USUAL_SIDE = 224
 BATCH = 128
-PACK = "pictures.bin"
+MAX_DECODED = 4 << 30
+"""Bytes; what would take more when decoded is decoded as it streams."""
 
 
 class OwnOptions(Options):
@@ -44,22 +48,25 @@ class Form(NamedTuple):
 
 def make(source: Source, options: OwnOptions, folder: Path, progress: Progress) -> About:
     """Fill a cache folder from `source`; raises `DataError` for what cannot be used."""
-    path = folder / PACK
-    packed = pack(source, path, progress)
+    packed = pack(source, cache.pack_path(folder), progress)
     form = choose_form(packed.headers, options.size)
     parts, split_note = divide(packed, options)
-    values = (3 if form.colour else 1) * form.size[0] * form.size[1]
-    cache.require_space(folder, values * len(packed.labels))
-    done = 0
+    shape = (3 if form.colour else 1, *form.size)
+    decoded = math.prod(shape) * len(packed.labels)
+    notes = [split_note, *form.notes, *source.notes]
     for part, rows in parts.items():
-        _decode(packed, rows, form, cache.images_path(folder, part), progress, done)
         cache.write_labels(folder, part, packed.labels[rows])
-        done += len(rows)
-    path.unlink()
+    if decoded > MAX_DECODED:
+        notes.append(f"Decoded it would take {decoded / 1e9:,.1f} GB: it is decoded as it streams.")
+        cache.write_stream(folder, packed, parts)
+    else:
+        require_space(folder, decoded)
+        _decode_all(packed, parts, form, folder, progress)
+        packed.path.unlink()
     mark = fingerprint(
         [(part, [packed.digests[i] for i in rows], packed.labels[rows]) for part, rows in parts.items()]
     )
-    return About(source.title, source.classes, mark, (split_note, *form.notes, *source.notes))
+    return About(source.title, source.classes, mark, tuple(notes), shape)
 
 
 def choose_form(headers: Labels, side: int) -> Form:
@@ -108,8 +115,18 @@ def _check(train: Labels, test: Labels) -> None:
         )
 
 
-def _decode(packed: Packed, rows: Labels, form: Form, path: Path, progress: Progress, done: int) -> None:
-    """Write the pictures of `rows` as an array; the workers fill its pages, this thread only counts."""
+def _decode_all(
+    packed: Packed, parts: Mapping[str, Labels], form: Form, folder: Path, progress: Progress
+) -> None:
+    done = 0
+    for part, rows in parts.items():
+        for count in _decode(packed, rows, form, cache.images_path(folder, part)):
+            done += count
+            progress(Step("decoding", done, len(packed.labels)))
+
+
+def _decode(packed: Packed, rows: Labels, form: Form, path: Path) -> Iterator[int]:
+    """Write the pictures of `rows` as an array; threads fill its pages, and how many are done is yielded."""
     shape = (len(rows), 3 if form.colour else 1, *form.size)
     images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     blob = Blob(packed.path)
@@ -117,12 +134,9 @@ def _decode(packed: Packed, rows: Labels, form: Form, path: Path, progress: Prog
     def fill(start: int) -> int:
         chosen = rows[start : start + BATCH]
         for offset, row in enumerate(chosen):
-            begin, end = packed.spans[row]
-            data = blob.read(begin, end)
+            data = blob.read(*packed.spans[row])
             images[start + offset] = decode(data, packed.names[row], form.size, form.colour)
         return len(chosen)
 
-    for count in in_order(fill, range(0, len(rows), BATCH)):
-        done += count
-        progress(Step("decoding", done, len(packed.labels)))
+    yield from in_order(fill, range(0, len(rows), BATCH))
     images.flush()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnnviz.datasets.cache import require_space
+from cnnviz.datasets.disk import require_space
 from cnnviz.datasets.fingerprint import digest
 from cnnviz.datasets.pictures import Header, header
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step

@@ -45,12 +45,12 @@ def header(data: bytes, name: str) -> Header:
     return Header(height, width, not grey)
 
 
-def decode(data: bytes, name: str, size: tuple[int, int], colour: bool) -> Pixels:
+def decode(data: bytes, name: object, size: tuple[int, int], colour: bool) -> Pixels:
     """An encoded picture as uint8 `(C, H, W)` of `size` (H, W); C is 3 for `colour` and else 1.
 
     It stands upright as Exif says; what is transparent is white; of several frames, the first. Of another
     size, the middle with the wanted proportions is resized, bilinear with antialiasing. Raises
-    `DataError` for damage.
+    `DataError` for damage; `name` is turned into text only then.
     """
     from PIL import Image, ImageOps
 
@@ -73,7 +73,7 @@ def decode(data: bytes, name: str, size: tuple[int, int], colour: bool) -> Pixel
     return pixels.transpose(2, 0, 1) if colour else pixels[None]
 
 
-def _opened(data: bytes, name: str) -> Pillow.Image:
+def _opened(data: bytes, name: object) -> Pillow.Image:
     from PIL import Image
 
     if len(data) > MAX_BYTES:
@@ -93,7 +93,7 @@ def _opened(data: bytes, name: str) -> Pillow.Image:
     return picture
 
 
-def _too_large(name: str) -> str:
+def _too_large(name: object) -> str:
     return f"'{name}' has more than {MAX_PIXELS // 1_000_000} million pixels; make it smaller or take it out."
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnviz.datasets import cache
 from cnnviz.datasets.cache import About, Maker, Wanted
+from cnnviz.datasets.disk import require_space
 from cnnviz.datasets.fingerprint import digests, fingerprint
 from cnnviz.datasets.spec import DataError, DatasetSpec, Labels, Pixels, Progress, Step
 from cnnviz.models import Options
@@ -32,14 +33,14 @@ def _make(spec: DatasetSpec, options: Options, folder: Path, progress: Progress)
         ("train", arrays.train_images, arrays.train_labels),
         ("test", arrays.test_images, arrays.test_labels),
     )
-    cache.require_space(folder, sum(images.nbytes for _, images, _ in parts))
+    require_space(folder, sum(images.nbytes for _, images, _ in parts))
     for part, images, labels in parts:
         _check(spec.name, part, images, labels, len(classes))
         np.save(cache.images_path(folder, part), images, allow_pickle=False)
         cache.write_labels(folder, part, labels)
     progress(Step("fingerprint", 0, None))
     mark = fingerprint([(part, digests(images), labels) for part, images, labels in parts])
-    return About(spec.title, classes, mark, (spec.split, *arrays.notes))
+    return About(spec.title, classes, mark, (spec.split, *arrays.notes), arrays.train_images.shape[1:])
 
 
 def _check(name: str, part: str, images: Pixels, labels: Labels, classes: int) -> None:

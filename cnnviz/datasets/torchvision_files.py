@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.datasets.cache import disk_errors
+from cnnviz.datasets.disk import disk_errors
 from cnnviz.datasets.download import Remote, fetch
 from cnnviz.datasets.spec import Arrays, DataError, Labels, Loader, Pixels, Progress, Step
 from cnnviz.models import NoOptions

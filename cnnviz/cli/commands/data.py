@@ -12,7 +12,8 @@ from cnnviz import datasets
 from cnnviz.cli.options import pairs
 from cnnviz.cli.progress import Bar
 from cnnviz.cli.text import table
-from cnnviz.datasets import Dataset, DatasetSpec, facts
+from cnnviz.datasets import Dataset, DatasetSpec, facts, splits
+from cnnviz.datasets.spec import Pixels
 
 _NAME_HELP = "A name (see `cnnviz data list`) or the path of your own."
 _Name = Annotated[str, typer.Argument(metavar="NAME_OR_PATH", help=_NAME_HELP)]
@@ -65,7 +66,7 @@ def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None
         _print_waiting(spec, as_json)
         return
     ready = _load(name, option)
-    statistics = facts.channels(ready.train.images)
+    statistics = facts.channels(_seen(ready))
     counts = {part: facts.class_counts(getattr(ready, part).labels, len(ready.classes)) for part in _PARTS}
     if as_json:
         _print_json(
@@ -88,6 +89,14 @@ def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None
 
 
 _PARTS = ("train", "test")
+_SAMPLE = 5_000
+"""Images that stand for all where these are too many to have decoded."""
+
+
+def _seen(ready: Dataset) -> Pixels:
+    if not ready.streams:
+        return ready.train.images
+    return ready.train.pixels(splits.limit(ready.train.labels, _SAMPLE, seed=0))
 
 
 def _load(name: str, option: list[str] | None) -> Dataset:
