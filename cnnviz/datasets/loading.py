@@ -9,7 +9,7 @@ from typing import Any
 
 from cnnviz.datasets import cache, registered, registry
 from cnnviz.datasets.cache import Maker, Wanted
-from cnnviz.datasets.layouts import choosing
+from cnnviz.datasets.layouts import choosing, hub
 from cnnviz.datasets.parts import Dataset
 from cnnviz.datasets.spec import Progress, silent
 
@@ -20,7 +20,7 @@ def load(
     """Open a data set, preparing it (download, decode, cache) where that has not been done.
 
     Args:
-        name: A registered name, or the path of the user's own.
+        name: A registered name, the path of the user's own, or a name at Hugging Face (`owner/name`).
         options: What the source lets one choose, as `{"size": 64}`; text is read as the option declares.
         progress: Called with a `Step` now and then, from this thread.
 
@@ -40,4 +40,6 @@ def prepared(name: str | os.PathLike[str], options: Mapping[str, Any] | None = N
 def _wanted(name: str, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
     if name not in registry.specs() and Path(name).exists():
         return choosing.wanted(name, Path(name), options)
+    if name not in registry.specs() and hub.named(name):
+        return hub.wanted(name, options)
     return registered.wanted(registry.get(name), options)

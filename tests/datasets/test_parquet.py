@@ -48,7 +48,7 @@ def test_shards_follow_one_another_and_validation_serves_as_test(tmp_path: Path)
     ready = datasets.load(tmp_path)
     assert ready.train.labels.tolist() == LABELS
     assert ready.classes == ("0", "1")
-    assert "There is no test.parquet: the validation file serves as the test part." in ready.notes
+    assert "It has no test part: its validation part serves as one." in ready.notes
 
 
 def test_one_file_is_split(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_training_file_is_refused(tmp_path: Path) -> None:
     table(tmp_path / "test.parquet", PICTURES, LABELS)
-    with pytest.raises(DataError, match=r"has no train\.parquet \(only test\.parquet\)"):
+    with pytest.raises(DataError, match=r"has no part called train \(only test\); name one so"):
         datasets.load(tmp_path)
 
 

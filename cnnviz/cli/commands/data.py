@@ -15,7 +15,7 @@ from cnnviz.cli.text import table
 from cnnviz.datasets import Dataset, DatasetSpec, facts, splits
 from cnnviz.datasets.spec import Pixels
 
-_NAME_HELP = "A name (see `cnnviz data list`) or the path of your own."
+_NAME_HELP = "A name (see `cnnviz data list`), the path of your own, or OWNER/NAME at Hugging Face."
 _Name = Annotated[str, typer.Argument(metavar="NAME_OR_PATH", help=_NAME_HELP)]
 _Choices = Annotated[
     list[str] | None, typer.Option("--option", metavar="K=V", help="A choice the source offers, as size=64.")

@@ -27,14 +27,14 @@ def files(root: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in sorted(path for pattern in PATTERNS for path in root.glob(pattern)):
         match = _PART.match(path.name.lower())
-        part = match.group(1) if match else "train" if path.stem.isdigit() else ""
+        part = match.group(1) if match else path.stem
         found.setdefault({"valid": "validation", "val": "validation"}.get(part, part), []).append(path)
     return found
 
 
 def source(root: Path) -> Source:
     """The pictures of a Parquet file, or of a folder of them; raises `DataError` for what cannot be used."""
-    parts, notes = _parts(root, files(root))
+    parts, notes = tables.own_parts(str(root), files(root))
     opened = {part: [_open(path) for path in paths] for part, paths in parts.items()}
     schemas = [
         (file.schema_arrow, path) for p in parts for file, path in zip(opened[p], parts[p], strict=True)
@@ -55,20 +55,6 @@ def source(root: Path) -> Source:
 
 def _named(entry: tuple[Any, Path]) -> tuple[Any, str]:
     return entry[0], str(entry[1])
-
-
-def _parts(root: Path, found: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
-    if "train" not in found:
-        names = ", ".join(path.name for paths in found.values() for path in paths[:3])
-        raise DataError(f"'{root}' has no train.parquet (only {names}); name the training file so.")
-    if "test" in found:
-        unused = sorted(part or "others" for part in found.keys() - {"train", "test"})
-        notes = (f"Not used: the Parquet files of {', '.join(unused)}.",) if unused else ()
-        return {part: found[part] for part in ("train", "test")}, notes
-    if "validation" in found:
-        note = "There is no test.parquet: the validation file serves as the test part."
-        return {"train": found["train"], "test": found["validation"]}, (note,)
-    return {"train": found["train"]}, ()
 
 
 def _open(path: Path) -> ParquetFile:

@@ -6,9 +6,9 @@ and the names of the classes, is said by the features in the schema's metadata.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -20,6 +20,7 @@ from cnnviz.models.spec import MAX_CLASSES
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Kept = TypeVar("Kept")
 AT_ONCE = 256
 """Rows in memory at a time."""
 USUAL_LABELS = ("label", "labels", "fine_label", "class", "target", "y")
@@ -31,6 +32,23 @@ class Columns(NamedTuple):
     picture: str
     label: str
     classes: tuple[str, ...]
+
+
+def own_parts(where: str, found: Mapping[str, Kept]) -> tuple[dict[str, Kept], tuple[str, ...]]:
+    """Of parts by name, `train` and what is tested on, if anything is; and sentences on the others.
+
+    Raises `DataError` where nothing is called train.
+    """
+    if "train" not in found:
+        raise DataError(f"'{where}' has no part called train (only {', '.join(found)}); name one so.")
+    test = "test" if "test" in found else "validation"
+    notes = []
+    if test == "validation" and test in found:
+        notes.append("It has no test part: its validation part serves as one.")
+    unused = sorted(found.keys() - {"train", test})
+    if unused:
+        notes.append(f"Not used: its {' and '.join(unused)}.")
+    return {"train": found["train"]} | ({"test": found[test]} if test in found else {}), tuple(notes)
 
 
 def columns(schema: pa.Schema, where: str) -> Columns:
@@ -95,11 +113,11 @@ def _only(where: str, what: str, found: list[str], usual: tuple[str, ...]) -> st
 
 
 def rows(
-    batches: Iterable[pa.RecordBatch], chosen: Columns, where: str, files: Path | None = None
+    batches: Iterable[pa.RecordBatch], chosen: Columns, where: str, files: Sequence[Path] = ()
 ) -> Iterator[Encoded]:
     """Each row as an encoded picture, in order, batch by batch.
 
-    `files` is the one folder from which a picture that is given by path alone may be read; None forbids it.
+    `files` are the folders from which a picture that is given by path alone may be read.
     """
     number = 0
     for batch in batches:
@@ -111,12 +129,12 @@ def rows(
             number += 1
 
 
-def _bytes(picture: Any, name: str, files: Path | None) -> bytes:
+def _bytes(picture: Any, name: str, files: Sequence[Path]) -> bytes:
     data = picture.get("bytes") if isinstance(picture, dict) else picture
     if isinstance(data, bytes) and data:
         return data
-    path = Path(str(picture.get("path"))) if isinstance(picture, dict) and files else None
-    if path and files and path.resolve().is_relative_to(files.resolve()) and path.is_file():
+    path = Path(str(picture.get("path"))).resolve() if isinstance(picture, dict) and files else None
+    if path and path.is_file() and any(path.is_relative_to(folder.resolve()) for folder in files):
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     raise DataError(

@@ -1,0 +1,140 @@
+"""Data sets at Hugging Face, by name, through the `datasets` library."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cnnviz.datasets import cache, own
+from cnnviz.datasets.cache import About, Maker, Wanted
+from cnnviz.datasets.disk import require_space
+from cnnviz.datasets.layouts import tables
+from cnnviz.datasets.layouts.tables import Columns
+from cnnviz.datasets.own import OwnOptions
+from cnnviz.datasets.packing import Source
+from cnnviz.datasets.spec import DataError, Progress, Step
+
+BUILDERS = frozenset(("parquet", "arrow", "imagefolder"))
+"""Formats that are taken. The library reads others too, pickled tables among them."""
+_WORD = r"[\w.-]+"
+NAME = re.compile(rf"(?:hf:)?(?P<repository>{_WORD}/{_WORD}|(?<=hf:){_WORD})(?::(?P<configuration>{_WORD}))?")
+
+
+def named(name: str) -> bool:
+    """Whether `name` could be one of theirs: `owner/name`, `owner/name:configuration`, `hf:name`."""
+    return NAME.fullmatch(name) is not None and ".." not in name
+
+
+def wanted(name: str, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
+    """What to look for in the cache for the data set `name`, and how to fetch it."""
+    chosen = OwnOptions.model_validate(OwnOptions.parse(options))
+    plain = name.removeprefix("hf:")
+    entry = Wanted(
+        key=cache.key_of(plain.split("/")[-1], "hf", plain, chosen.changed()),
+        name=name,
+        state=cache.state_of(plain, chosen.model_dump()),
+    )
+    return entry, functools.partial(_make, name, chosen)
+
+
+def _make(name: str, options: OwnOptions, folder: Path, progress: Progress) -> About:
+    place = folder / "fetched"
+    try:
+        return own.make(source(name, place, progress), options, folder, progress)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def source(name: str, place: Path, progress: Progress) -> Source:
+    """Fetch `name` into the folder `place` and return its pictures.
+
+    Raises `DataError` where it cannot be reached, is of a format that is not taken, or holds no pictures.
+    """
+    match = NAME.fullmatch(name)
+    assert match is not None
+    progress(Step(f"asking Hugging Face for {name}", 0, None))
+    _require_network(name)
+    builder = _prepared(name, match["repository"], match["configuration"], place, progress)
+    parts, notes = tables.own_parts(name, {str(part): part for part in builder.info.splits})
+    fetched = {part: builder.as_dataset(split=split) for part, split in parts.items()}
+    chosen = tables.columns(fetched["train"].features.arrow_schema, name)
+    # Pictures that are files of their own lie where the library put them; a table's paths are not followed.
+    files = _library_folders(place) if builder.name == "imagefolder" else ()
+    classes = chosen.classes or _numbered(fetched, chosen)
+    return Source(
+        title=name.removeprefix("hf:").split("/")[-1],
+        classes=classes,
+        parts={
+            part: tables.rows(_batches(found), chosen, f"{part} of {name}", files)
+            for part, found in fetched.items()
+        },
+        count=sum(len(found) for found in fetched.values()),
+        notes=(f"From Hugging Face: {name.removeprefix('hf:')}.", *notes),
+    )
+
+
+def _prepared(name: str, repository: str, configuration: str | None, place: Path, progress: Progress) -> Any:
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        builder = datasets.load_dataset_builder(repository, configuration, cache_dir=str(place))
+        if builder.name not in BUILDERS:
+            raise DataError(
+                f"'{name}' is stored as {builder.name}; what is taken is {', '.join(sorted(BUILDERS))}."
+            )
+        place.mkdir(parents=True, exist_ok=True)
+        require_space(place, 2 * (builder.info.download_size or 0))
+        progress(Step(f"downloading {name}", 0, None))
+        builder.download_and_prepare()
+    except DataError:
+        raise
+    except Exception as error:
+        # The library passes on whatever its own libraries raise.
+        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise DataError(
+            f"There is no file or folder '{name}', and Hugging Face's data set of that name cannot be used: "
+            f"{reason}; check the name and the connection."
+        ) from error
+    return builder
+
+
+def _require_network(name: str) -> None:
+    """Fail at once where nothing can be reached: the library would try for half a minute."""
+    from huggingface_hub import constants
+
+    host = urllib.parse.urlsplit(constants.ENDPOINT).hostname
+    if urllib.request.getproxies() or host is None:
+        return
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError as error:
+        raise DataError(
+            f"There is no file or folder '{name}', and Hugging Face cannot be reached to ask for it "
+            f"({error.strerror}); check the name or the connection ('digits' and 'shapes' need no network)."
+        ) from error
+
+
+def _library_folders(place: Path) -> tuple[Path, ...]:
+    from huggingface_hub import constants
+
+    return place, Path(constants.HF_HUB_CACHE)
+
+
+def _batches(found: Any) -> Iterator[Any]:
+    yield from found.with_format("arrow").iter(batch_size=tables.AT_ONCE)
+
+
+def _numbered(fetched: Mapping[str, Any], chosen: Columns) -> tuple[str, ...]:
+    def labels() -> Iterator[Any]:
+        for found in fetched.values():
+            yield from found.select_columns(chosen.label).with_format("arrow").iter(batch_size=10_000)
+
+    return tuple(str(number) for number in range(tables.counted(labels, chosen.label)))
