@@ -24,7 +24,9 @@ FROM_SCRATCH = -1
 LAST_LINES = 20_000
 
 
-def claim(database: Database, device: str, host: str | None = None) -> Lease | None:
+def claim(
+    database: Database, device: str, host: str | None = None, only: int | None = None
+) -> Lease | None:
     """Take the run that has waited longest for `device`; None where none waits or the device is taken.
 
     However many processes ask at once, one of them gets the run, and a device of a machine gets one run. The
@@ -34,6 +36,7 @@ def claim(database: Database, device: str, host: str | None = None) -> Lease | N
         database: The run database.
         device: As runs name it: `cpu`, `cuda:0`.
         host: This machine. A run that has files on another one waits for that one.
+        only: Take this run and no other, though others may have waited longer.
     """
     here = host or socket.gethostname()
     with database.write() as session:
@@ -49,6 +52,8 @@ def claim(database: Database, device: str, host: str | None = None) -> Lease | N
             RunRow.deleted_at.is_(None),
             or_(RunRow.host.is_(None), RunRow.host == here),
         )
+        if only is not None:
+            waiting = waiting.where(RunRow.id == only)
         run = session.scalar(waiting.order_by(RunRow.queued, RunRow.id).limit(1).with_for_update())
         if run is None:
             return None

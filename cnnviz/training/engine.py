@@ -28,6 +28,7 @@ from cnnviz.training.recipe import Recipe
 
 LOG_EVERY = 20
 LOOK_EVERY = 200
+SAVE_SECONDS = 180.0
 LAST, BEST = "last.safetensors", "best.safetensors"
 
 
@@ -80,6 +81,7 @@ class Trainer:
         self._order = torch.empty(0, dtype=torch.int64)
         self._best: float | None = None
         self._clock = time.perf_counter()
+        self._saved = time.monotonic()
 
     def run(self, keep_on: Callable[[], bool] = lambda: True) -> bool:
         """Train to the end, or until `keep_on` says no, which is asked between steps.
@@ -98,6 +100,8 @@ class Trainer:
                 self._report()
             if self.step % self.steps_per_epoch == 0:
                 self._end_epoch()
+            elif time.monotonic() - self._saved > SAVE_SECONDS:
+                self.save()
         return True
 
     def save(self, name: str = LAST, score: float | None = None) -> None:
@@ -116,6 +120,8 @@ class Trainer:
             score=score if score is not None else self._best,
         )
         checkpoint.write(self.folder / name, self.model, self.optimiser, position)
+        self.log.saved(self.step, self.step / self.steps_per_epoch, self.folder / name)
+        self._saved = time.monotonic()
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint; raises `ValueError` where it belongs to other images or another model."""
@@ -202,8 +208,10 @@ class Trainer:
     def _end_epoch(self) -> None:
         epoch = self.step // self.steps_per_epoch
         loss, right, count = self._epoch_sums.tolist()
-        self.log.scalars(self.step, epoch, {"epoch/loss": loss / count, "epoch/accuracy": right / count})
-        self.log.record(self.step, "layers", [asdict(look) for look in self._observer.looks()])
+        self.log.scalars(
+            self.step, epoch, {"train/epoch_loss": loss / count, "train/epoch_accuracy": right / count}
+        )
+        self.log.record(self.step, epoch, "layers", [asdict(look) for look in self._observer.looks()])
         seen = self._judge("validation", "val", self.material.validation)
         if seen is not None:
             self.plateau.see(seen.loss)
@@ -223,5 +231,5 @@ class Trainer:
         epoch = self.step // self.steps_per_epoch
         named = {f"{prefix}/{name}": value for name, value in values.items()}
         self.log.scalars(self.step, epoch, named | {f"{prefix}/logit_spread": score.logit_spread})
-        self.log.record(self.step, f"{part}/confusion", score.confusion.tolist())
+        self.log.record(self.step, epoch, f"{part}/confusion", score.confusion.tolist())
         return score

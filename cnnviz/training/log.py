@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -12,11 +13,14 @@ class Log(Protocol):
     def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         """Figures of a step; `epoch` is how many epochs are done, in parts."""
 
-    def record(self, step: int, kind: str, value: Any) -> None:
+    def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
         """Something larger, as JSON values: `layers`, `confusion`, `predicted`."""
 
     def flush(self) -> None:
         """Return when all of it is where nothing can lose it."""
+
+    def saved(self, step: int, epoch: float, path: Path) -> None:
+        """A checkpoint lies complete at `path`."""
 
 
 class Memory:
@@ -30,12 +34,15 @@ class Memory:
         """Keep the figures."""
         self.rows.extend((step, epoch, name, value) for name, value in values.items())
 
-    def record(self, step: int, kind: str, value: Any) -> None:
+    def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
         """Keep the record."""
         self.records.append((step, kind, value))
 
     def flush(self) -> None:
         """Nothing to wait for."""
+
+    def saved(self, step: int, epoch: float, path: Path) -> None:
+        """Nothing to keep: the file tells."""
 
     def series(self, name: str) -> list[tuple[int, float]]:
         """One figure's (step, value) pairs."""

@@ -56,7 +56,7 @@ def test_it_learns(dataset: Dataset) -> None:
     run, log = trainer(SMALL, dataset)
     assert run.run()
     assert log.last("test/accuracy") > 0.9
-    assert log.last("epoch/loss") < log.series("epoch/loss")[0][1]
+    assert log.last("train/epoch_loss") < log.series("train/epoch_loss")[0][1]
     assert {name for _, _, name, _ in log.rows} >= {"train/loss", "lr", "val/top5", "test/logit_spread"}
 
 

@@ -1,0 +1,133 @@
+"""`cnnviz train`: follow a recipe in the foreground, as a worker does."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+
+from cnnviz.cli.options import pairs
+from cnnviz.cli.progress import Bar
+from cnnviz.training import Recipe, get
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import Database, Run, Status
+
+FAILED, STOPPED = 1, 130
+"""Exit codes: 0 for a finished run, these for one that failed and one that was stopped or paused."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("train", help="Follow a recipe in the foreground. Ctrl-C stops it cleanly.")(train)
+
+
+def train(
+    recipe: Annotated[
+        str | None, typer.Argument(help="A named recipe, or a file; none for the plain one.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A data set's name, or a path.")] = None,
+    epochs: Annotated[str | None, typer.Option(help="Number of epochs.")] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Images a step.")] = None,
+    lr: Annotated[str | None, typer.Option(help="Learning rate.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Random seed.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, …")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="Any field.")] = None,
+    resume: Annotated[int | None, typer.Option(metavar="RUN", help="Go on with a run instead.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train, and print what came of it."""
+    from cnnviz import tracking
+
+    named = {"model": model, "dataset": dataset, "epochs": epochs, "batch_size": batch_size, "lr": lr}
+    given = {k: v for k, v in (named | {"seed": seed, "device": device}).items() if v is not None}
+    given |= pairs(settings or [], "epochs=5")
+    with tracking.connect() as database:
+        if resume is not None:
+            if recipe or given:
+                raise ValueError("A run goes on with its own recipe; give --resume alone.")
+            run = _again(database, resume)
+        else:
+            run = _queue(database, _recipe(recipe).changed(given))
+        status = _work(database, run)
+        found = tracking.report(database, run.id)
+    typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() if as_json else _result(found))
+    if status is tracking.Status.FAILED:
+        raise typer.Exit(FAILED)
+    if status is not tracking.Status.FINISHED:
+        raise typer.Exit(STOPPED)
+
+
+def _recipe(name: str | None) -> Recipe:
+    if name is None:
+        return Recipe(name="untitled")
+    return Recipe.read(Path(name).read_bytes()) if name.endswith(".json") else get(name)
+
+
+def _queue(database: Database, recipe: Recipe) -> Run:
+    from cnnviz import datasets, tracking
+    from cnnviz.training.setup import device_of, spec_for
+
+    spec = spec_for(recipe)
+    datasets.get(recipe.dataset)
+    return tracking.create_run(
+        database,
+        recipe.model_dump(mode="json"),
+        model=spec.name,
+        dataset=recipe.dataset,
+        seed=recipe.seed,
+        name="" if recipe.name == "untitled" else recipe.name,
+        device=str(device_of(recipe)),
+        total_epochs=float(recipe.epochs),
+    )
+
+
+def _again(database: Database, run_id: int) -> Run:
+    from cnnviz import tracking
+
+    tracking.request(database, run_id, tracking.Command.RESUME)
+    return tracking.get_run(database, run_id)
+
+
+def _work(database: Database, run: Run) -> Status:
+    from cnnviz import tracking
+    from cnnviz.training.worker import work
+
+    lease = tracking.claim(database, run.device, only=run.id)
+    if lease is None:
+        tracking.request(database, run.id, tracking.Command.STOP)
+        raise ValueError(
+            f"{run.device} is busy with another run; run {run.id} is kept: `cnnviz train --resume {run.id}`."
+        )
+    with _interruptible() as interrupted, Bar() as bar:
+        return work(database, lease, bar, interrupted)
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a wish that is heard between steps; a second one is a Ctrl-C as usual."""
+    heard: list[int] = []
+
+    def hear(number: int, frame: Any) -> None:
+        heard.append(number)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield lambda: bool(heard)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _result(found: dict[str, Any]) -> str:
+    figures = found["metrics"]
+    named = ("train/epoch_accuracy", "val/accuracy", "test/accuracy", "test/loss")
+    shown = ", ".join(f"{name} {figures[name]['last']:.4g}" for name in named if name in figures)
+    line = f"Run {found['id']} {found['status']} after {found['seconds']:.1f} s"
+    return f"{line}: {shown or found['error'] or 'nothing was measured yet'}."

@@ -1,0 +1,67 @@
+"""Training and recipes on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cnnviz.cli.app import main
+from cnnviz.training import Recipe, all_recipes
+
+Run = pytest.CaptureFixture[str]
+SHORT = ("--dataset", "digits", "--epochs", "1", "--set", "limit=120", "--batch-size", "60")
+
+
+def test_training_prints_what_came_of_it(capsys: Run) -> None:
+    assert main(["train", *SHORT, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["status"] == "finished"
+    assert found["recipe"]["limit"] == 120
+    assert set(found["metrics"]["test/accuracy"]) >= {"last", "best", "step"}
+    assert Path(found["checkpoint"]).exists()
+    assert main(["runs", "show", str(found["id"]), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["seconds"] == found["seconds"]
+
+
+def test_a_recipe_file_is_followed(capsys: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(Recipe(name="mine", dataset="digits", limit=60, epochs=1).write(), encoding="utf-8")
+    assert main(["train", str(file), "--seed", "5"]) == 0
+    assert capsys.readouterr().out.startswith("Run 1 finished")
+
+
+def test_a_failed_run_has_exit_code_1(capsys: Run) -> None:
+    wild = ("--lr", "1000", "--set", "optimiser=sgd", "--set", "schedule=constant")
+    assert main(["train", *SHORT, "--epochs", "30", *wild]) == 1
+    assert "failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "article-lenet"], "no recipe 'article-lenet'"),
+        (["train", "--epochs", "0"], "at epochs"),
+        (["train", "--set", "epoch=3"], "no field 'epoch'"),
+        (["train", "--set", "epochs"], "K=V"),
+        (["train", "--model", "lenet6"], "no model 'lenet6'"),
+        (["train", "--dataset", "digitz"], "digits"),
+        (["train", "--device", "cuda:77"], "no device 'cuda:77'"),
+        (["train", "--resume", "99"], "no run 99"),
+        (["train", "--resume", "1", "--epochs", "3"], "give --resume alone"),
+        (["train", "missing.json"], "missing.json"),
+        (["recipes", "show", "nothing"], "no recipe 'nothing'"),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_2(capsys: Run, arguments: list[str], sentence: str) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert sentence in captured.err
+
+
+def test_recipes_are_listed_and_shown(capsys: Run) -> None:
+    assert main(["recipes", "list", "--json"]) == 0
+    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)] == list(all_recipes())
+    assert main(["recipes", "show", "article-lenet5-mnist"]) == 0
+    shown = Recipe.read(capsys.readouterr().out)
+    assert shown == all_recipes()["article-lenet5-mnist"]
