@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,3 +88,39 @@ def test_colours_and_brightness_do_not_give_the_class_away(read: str) -> None:
     means = np.stack([known[labels == label].mean(axis=0) for label in range(10)])
     distance = ((asked[:, None] - means) ** 2).sum(axis=(2, 3))
     assert (distance.argmin(axis=1) == truth).mean() < 0.25
+
+
+@pytest.mark.slow
+def test_a_small_network_learns_them() -> None:
+    """Three convolutions and six epochs: far above guessing, with something left to learn."""
+    torch.manual_seed(0)
+    ready = datasets.load("shapes")
+    images, labels = ready.train.tensors()
+    network = _network()
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, total_steps=6 * 100)
+    for _ in range(6):
+        for rows in torch.randperm(len(images)).view(-1, 100):
+            optimiser.zero_grad()
+            loss = torch.nn.functional.cross_entropy(network(_scaled(images[rows])), labels[rows])
+            torch.autograd.backward(loss)
+            optimiser.step()
+            schedule.step()
+    images, labels = ready.test.tensors()
+    with torch.no_grad():
+        accuracy = float((network.eval()(_scaled(images)).argmax(1) == labels).double().mean())
+    assert 0.8 < accuracy < 0.99
+
+
+def _network() -> torch.nn.Module:
+    layers: list[torch.nn.Module] = []
+    for before, after in ((3, 16), (16, 32), (32, 64)):
+        convolution = torch.nn.Conv2d(before, after, 3, padding=1)
+        layers += [convolution, torch.nn.BatchNorm2d(after), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+    return torch.nn.Sequential(
+        *layers, torch.nn.AdaptiveMaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(256, 10)
+    )
+
+
+def _scaled(images: torch.Tensor) -> torch.Tensor:
+    return (images.float() / 255 - 0.5) * 4
