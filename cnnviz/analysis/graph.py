@@ -47,12 +47,18 @@ class _Draft:
         row, visit = self._rows[operation.owner], operation.visit
         number = len(self.nodes)
         between = operation.owner == visit.module and not visit.leaf
-        label = operation.effect.label if between else row.name.rpartition(".")[2]
+        label = operation.effect.label if between else _label(row)
         kind = operation.effect.kind if between else row.kind
         container = visit.module if between else row.container
         shape = visit.output_shape if visit.leaf else operation.output_shape
         self.nodes.append(Node(number, row.name, label, kind, container, shape, late))
         return number
+
+
+def _label(row: Row) -> str:
+    """A layer's own name, with its type where the name is only a place in a list."""
+    name = row.name.rpartition(".")[2]
+    return f"{name} · {row.type}" if name.isdigit() else name
 
 
 def graph(
