@@ -30,6 +30,7 @@ Every function is a transaction of its own, returns plain values, and may be cal
 are `TrackingError`s: `ValueError`s with a sentence for people.
 """
 
+from cnnviz.tracking.commands import pending, request
 from cnnviz.tracking.curves import Curves
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import (
@@ -43,8 +44,8 @@ from cnnviz.tracking.errors import (
 )
 from cnnviz.tracking.export import report, to_csv, to_json
 from cnnviz.tracking.files import add_checkpoint, checkpoints, disk_bytes, run_folder
-from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, begin, claim, end, pending, request
-from cnnviz.tracking.metrics import latest_record, read_metrics, read_records, void_after
+from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, begin, claim, end
+from cnnviz.tracking.metrics import read_metrics, void_after
 from cnnviz.tracking.migrate import connect
 from cnnviz.tracking.records import (
     Checkpoint,
@@ -60,18 +61,17 @@ from cnnviz.tracking.records import (
     StatusChange,
     lower_is_better,
 )
+from cnnviz.tracking.removal import delete_run, purge_runs, restore_run
 from cnnviz.tracking.runs import (
     create_run,
-    delete_run,
     get_run,
     history,
     list_runs,
-    purge_runs,
-    restore_run,
     update_run,
 )
 from cnnviz.tracking.sampling import Curve, sample_metric
 from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Status
+from cnnviz.tracking.structures import latest_record, read_records
 from cnnviz.tracking.writer import MetricWriter
 
 __all__ = [

@@ -10,8 +10,8 @@ from pathlib import Path
 from sqlalchemy import select
 
 from cnnviz.models.library import home
+from cnnviz.tracking.change import held
 from cnnviz.tracking.database import Database
-from cnnviz.tracking.lifecycle import held
 from cnnviz.tracking.records import Checkpoint, Lease
 from cnnviz.tracking.tables import CheckpointRow
 

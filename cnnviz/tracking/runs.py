@@ -1,28 +1,25 @@
-"""Runs as rows: made, listed, described, deleted with undo. How they change state is in `lifecycle`."""
+"""Runs as rows: made, listed, described. How they change state is in `lifecycle` and `commands`."""
 
 from __future__ import annotations
 
 import secrets
-import socket
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Select, delete, or_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from cnnviz.tracking import files
+from cnnviz.tracking.change import locked
 from cnnviz.tracking.database import Database
-from cnnviz.tracking.errors import NoSuchRunError, WrongStateError
-from cnnviz.tracking.lifecycle import locked
+from cnnviz.tracking.errors import NoSuchRunError
 from cnnviz.tracking.metrics import summaries
 from cnnviz.tracking.records import Run, RunSummary, StatusChange
-from cnnviz.tracking.states import ACTIVE, Status
-from cnnviz.tracking.tables import MetricRow, RunRow, StatusRow
+from cnnviz.tracking.states import Status
+from cnnviz.tracking.tables import RunRow, StatusRow
 
 MOST_RUNS = 10_000
-_CHUNK = 20_000
 
 
 def create_run(
@@ -92,7 +89,7 @@ def list_runs(
     """
     asked = _asked(ids, statuses, deleted).order_by(RunRow.id.desc()).limit(limit).offset(offset)
     with database.read() as session:
-        rows = session.execute(asked.with_only_columns(*_columns(RunSummary))).all()
+        rows = session.connection().execute(asked.with_only_columns(*_columns(RunSummary))).all()
         if not rows:
             return []
         # The numbers of 10,000 runs are more parameters than a query may have; the query itself is none.
@@ -130,65 +127,6 @@ def history(database: Database, run_id: int) -> list[StatusChange]:
         StatusChange(attempt, None if old is None else Status(old), Status(new), when, reason)
         for attempt, old, new, when, reason in found
     ]
-
-
-def delete_run(database: Database, run_id: int) -> None:
-    """Hide a run; `restore_run` undoes it, `purge_runs` makes it final.
-
-    Raises `NoSuchRunError`, and `WrongStateError` while a worker has it.
-    """
-    with database.write() as session:
-        row = locked(session, run_id)
-        if row.status in ACTIVE:
-            raise WrongStateError(f"Run {run_id} is {row.status}; stop it before you delete it.")
-        row.deleted_at = row.deleted_at or time.time()
-
-
-def restore_run(database: Database, run_id: int) -> None:
-    """Undo `delete_run`; raises `NoSuchRunError`."""
-    with database.write() as session:
-        locked(session, run_id).deleted_at = None
-
-
-def purge_runs(
-    database: Database, older_than: float = 0.0, ids: Collection[int] | None = None
-) -> tuple[int, int]:
-    """Remove deleted runs with their files, for good; return how many, and how many bytes of files.
-
-    Runs whose files lie on another machine stay, for that machine to purge. Interrupted, it goes on when
-    called again.
-
-    Args:
-        database: The run database.
-        older_than: Only those deleted at least so many seconds ago.
-        ids: Only these; all deleted ones by default.
-    """
-    here = or_(RunRow.host.is_(None), RunRow.host == socket.gethostname())
-    query = select(RunRow.id, RunRow.key).where(RunRow.deleted_at <= time.time() - older_than, here)
-    if ids is not None:
-        query = query.where(RunRow.id.in_(ids))
-    with database.read() as session:
-        gone = session.execute(query.order_by(RunRow.id)).all()
-    freed = 0
-    for run_id, key in gone:
-        freed += files.remove(run_id, key)
-        _purge_rows(database, run_id)
-    return len(gone), freed
-
-
-def _purge_rows(database: Database, run_id: int) -> None:
-    """A million rows in one transaction would hold up a run that trains; a chunk at a time does not."""
-    chunk = select(MetricRow.id).where(MetricRow.run_id == run_id).order_by(MetricRow.id).limit(_CHUNK)
-    while True:
-        with database.write() as session:
-            row = session.get(RunRow, run_id, with_for_update=True)
-            if row is None or row.deleted_at is None:
-                return
-            ids = session.scalars(chunk).all()
-            if not ids:
-                session.execute(delete(RunRow).where(RunRow.id == run_id))
-                return
-            session.execute(delete(MetricRow).where(MetricRow.run_id == run_id, MetricRow.id <= ids[-1]))
 
 
 def _asked(ids: Collection[int] | None, statuses: Collection[Status] | None, deleted: bool) -> Select[RunRow]:

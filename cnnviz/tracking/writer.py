@@ -11,9 +11,10 @@ from typing import Any, Self
 
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import DatabaseBusyError, TrackingError
-from cnnviz.tracking.metrics import Structure, Value, append, encode
+from cnnviz.tracking.metrics import Value, append
 from cnnviz.tracking.records import Lease
 from cnnviz.tracking.states import Command
+from cnnviz.tracking.structures import Structure, encode
 
 MOST_WAITING = 1_000_000
 _BATCH = 5_000

@@ -1,0 +1,88 @@
+"""What a page asks of a run: written by the page, taken by the run's worker."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session
+
+from cnnviz.tracking.change import become, locked
+from cnnviz.tracking.database import Database
+from cnnviz.tracking.errors import WrongStateError
+from cnnviz.tracking.states import ACTIVE, RESUMABLE, Command, Status
+from cnnviz.tracking.tables import CommandRow, RunRow
+
+
+def request(database: Database, run_id: int, command: Command) -> Status:
+    """Ask a run to pause, stop or go on, and return the state it is in after that.
+
+    Where no worker has the run the state changes at once. A worker finds the command in
+    `MetricWriter.command`; asked to stop, its run is `stopping` at once. Asking twice is asking once;
+    resuming a run that has not heard yet of its pause withdraws the pause.
+
+    Raises `NoSuchRunError`, and `WrongStateError` where the run cannot do that.
+    """
+    with database.write() as session:
+        run = locked(session, run_id)
+        if run.deleted_at is not None:
+            raise WrongStateError(f"Run {run_id} is deleted; restore it first.")
+        status = Status(run.status)
+        if command is Command.RESUME:
+            _resume(session, run, status)
+        elif status in ACTIVE:
+            _tell(session, run, command)
+        elif status in (Status.QUEUED, Status.PAUSED):
+            wanted = Status.PAUSED if command is Command.PAUSE else Status.STOPPED
+            if wanted is not status:
+                become(session, run, wanted)
+        else:
+            raise WrongStateError(f"Run {run_id} is {status}; there is nothing to {command}.")
+        return Status(run.status)
+
+
+def pending(database: Database, run_id: int) -> Command | None:
+    """The command that a worker has not taken yet, if there is one."""
+    with database.read() as session:
+        found = session.scalars(_pending(run_id)).all()
+    return _strongest([Command(row.kind) for row in found])
+
+
+def take_command(session: Session, run_id: int) -> Command | None:
+    """Take what a page has asked for, inside a worker's transaction. Stopping overrides pausing."""
+    rows = session.scalars(_pending(run_id)).all()
+    for row in rows:
+        row.taken = time.time()
+    return _strongest([Command(row.kind) for row in rows])
+
+
+def withdraw(session: Session, run_id: int) -> None:
+    """Void what was asked for and not taken."""
+    waiting = update(CommandRow).where(CommandRow.run_id == run_id, CommandRow.taken.is_(None))
+    session.execute(waiting.values(taken=time.time()))
+
+
+def _resume(session: Session, run: RunRow, status: Status) -> None:
+    if status in (Status.STARTING, Status.RUNNING):
+        withdraw(session, run.id)
+        return
+    if status not in RESUMABLE:
+        raise WrongStateError(f"Run {run.id} is {status}; there is nothing to resume.")
+    run.queued = time.time()
+    run.error = run.last_lines = None
+    become(session, run, Status.QUEUED)
+
+
+def _tell(session: Session, run: RunRow, command: Command) -> None:
+    if all(row.kind != command for row in session.scalars(_pending(run.id))):
+        session.add(CommandRow(run_id=run.id, kind=command.value, created=time.time()))
+    if command is Command.STOP and run.status == Status.RUNNING:
+        become(session, run, Status.STOPPING)
+
+
+def _pending(run_id: int) -> Select[CommandRow]:
+    return select(CommandRow).where(CommandRow.run_id == run_id, CommandRow.taken.is_(None))
+
+
+def _strongest(commands: list[Command]) -> Command | None:
+    return Command.STOP if Command.STOP in commands else next(iter(commands), None)

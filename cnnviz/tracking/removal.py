@@ -1,0 +1,77 @@
+"""Runs that go: hidden first, which can be undone, then for good."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Collection
+
+from sqlalchemy import delete, or_, select
+
+from cnnviz.tracking import files
+from cnnviz.tracking.change import locked
+from cnnviz.tracking.database import Database
+from cnnviz.tracking.errors import WrongStateError
+from cnnviz.tracking.states import ACTIVE
+from cnnviz.tracking.tables import MetricRow, RunRow
+
+_CHUNK = 20_000
+
+
+def delete_run(database: Database, run_id: int) -> None:
+    """Hide a run; `restore_run` undoes it, `purge_runs` makes it final.
+
+    Raises `NoSuchRunError`, and `WrongStateError` while a worker has it.
+    """
+    with database.write() as session:
+        row = locked(session, run_id)
+        if row.status in ACTIVE:
+            raise WrongStateError(f"Run {run_id} is {row.status}; stop it before you delete it.")
+        row.deleted_at = row.deleted_at or time.time()
+
+
+def restore_run(database: Database, run_id: int) -> None:
+    """Undo `delete_run`; raises `NoSuchRunError`."""
+    with database.write() as session:
+        locked(session, run_id).deleted_at = None
+
+
+def purge_runs(
+    database: Database, older_than: float = 0.0, ids: Collection[int] | None = None
+) -> tuple[int, int]:
+    """Remove deleted runs with their files, for good; return how many, and how many bytes of files.
+
+    Runs whose files lie on another machine stay, for that machine to purge. Interrupted, it goes on when
+    called again.
+
+    Args:
+        database: The run database.
+        older_than: Only those deleted at least so many seconds ago.
+        ids: Only these; all deleted ones by default.
+    """
+    here = or_(RunRow.host.is_(None), RunRow.host == socket.gethostname())
+    query = select(RunRow.id, RunRow.key).where(RunRow.deleted_at <= time.time() - older_than, here)
+    if ids is not None:
+        query = query.where(RunRow.id.in_(ids))
+    with database.read() as session:
+        gone = session.execute(query.order_by(RunRow.id)).all()
+    freed = 0
+    for run_id, key in gone:
+        freed += files.remove(run_id, key)
+        _purge_rows(database, run_id)
+    return len(gone), freed
+
+
+def _purge_rows(database: Database, run_id: int) -> None:
+    """A million rows in one transaction would hold up a run that trains; a chunk at a time does not."""
+    chunk = select(MetricRow.id).where(MetricRow.run_id == run_id).order_by(MetricRow.id).limit(_CHUNK)
+    while True:
+        with database.write() as session:
+            row = session.get(RunRow, run_id, with_for_update=True)
+            if row is None or row.deleted_at is None:
+                return
+            ids = session.scalars(chunk).all()
+            if not ids:
+                session.execute(delete(RunRow).where(RunRow.id == run_id))
+                return
+            session.execute(delete(MetricRow).where(MetricRow.run_id == run_id, MetricRow.id <= ids[-1]))
