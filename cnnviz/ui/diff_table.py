@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROW_HEIGHT, TALLEST = 35, 560
+CHANGED_WIDTH, SETTINGS_WIDTH = 310, 175
+"""Pixels: what changed is what the table is read for, so it gives way last."""
 Side = Literal["a", "b"]
 VIEWS = ("differences", "all")
 CHANGED = Colour("#0b6472", "#1a7886")
@@ -125,12 +127,12 @@ def _columns(sides: Sides) -> dict[str, Any]:
         "status": st.column_config.MultiselectColumn(
             "", options=list(STATUSES), color=[colour.of(theme) for colour in colours], width="small"
         ),
-        "changed": text("What changed", width="medium"),
+        "changed": text("What changed", width=CHANGED_WIDTH),
     }
     for side, title in (("a", sides.a), ("b", sides.b)):
         columns |= {
             f"layer {side}": text(title[:1].upper() + title[1:]),
-            f"settings {side}": text("Set to", width="medium"),
+            f"settings {side}": text("Set to", width=SETTINGS_WIDTH),
             f"output {side}": text("Output", width="small"),
             f"parameters {side}": number("Parameters", format="localized"),
         }

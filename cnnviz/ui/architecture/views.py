@@ -95,7 +95,7 @@ def _connections(_current: Shown) -> None:
     inputs = 1 + max(max(sources) for sources in C3_CONNECTIONS)
     words = connections_words(C3_CONNECTIONS, inputs)
     svg = connections_svg(C3_CONNECTIONS, inputs, words)
-    picture(svg, name="lenet5-1998-connections", key="connections", height=320)
+    picture(svg, name="lenet5-1998-connections", key="connections", height=260)
     st.caption(
         f"{words} A filled cell means that the map of C3 (column) sees the map of S2 (row): fewer weights, "
         "and maps that must differ because they see different things."
