@@ -73,8 +73,7 @@ function closedBox(graph, id, state) {
 function textOf(graph, id, state) {
   if (!isContainer(id)) {
     const { label, shape, kind, training, row } = graph.nodes[numberOf(id)];
-    const said = /^\d+$/.test(label) ? `${label} · ${SHORT[kind]}` : label;
-    return { label: said, note: shape, kinds: [kind], training, row, repeats: 1, name: row };
+    return { label, note: shape, kinds: [kind], training, row, repeats: 1, name: row };
   }
   const container = graph.containers[numberOf(id)];
   const run = foldedRun(graph, container.id, state);
@@ -89,8 +88,6 @@ function textOf(graph, id, state) {
     row: container.name,
   };
 }
-
-const SHORT = { conv: "conv", fc: "linear", norm: "norm", pool: "pool", activation: "activation", attention: "attention", other: "other" };
 
 function outputShape(graph, container) {
   const { output, inside } = graph.containers[container];
