@@ -132,7 +132,7 @@ def made(wanted: Wanted, make: Maker, progress: Progress) -> Dataset:
 
     Raises `DataError` where the disk is full, and whatever `make` raises; neither leaves anything behind.
     """
-    with _locked(wanted, progress):
+    with disk_errors(), _locked(wanted, progress):
         ready = opened(wanted)
         if ready is not None:
             return ready
@@ -140,10 +140,9 @@ def made(wanted: Wanted, make: Maker, progress: Progress) -> Dataset:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
         try:
-            with disk_errors(fresh):
-                about = make(fresh, progress)
-                _describe(fresh, wanted, about)
-                _put(fresh, folder() / wanted.key)
+            about = make(fresh, progress)
+            _describe(fresh, wanted, about)
+            _put(fresh, folder() / wanted.key)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     ready = opened(wanted)

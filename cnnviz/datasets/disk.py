@@ -9,23 +9,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cnnviz.datasets.spec import DataError
+from cnnviz.models.library import home
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 @contextmanager
-def disk_errors(place: Path) -> Iterator[None]:
-    """Turn a full or forbidden disk into a `DataError` that names the place."""
+def disk_errors() -> Iterator[None]:
+    """Turn a full disk, or a home that forbids writing, into a `DataError` that says what to do."""
     try:
         yield
     except OSError as error:
         if error.errno in DISK_FULL:
             raise DataError(
-                f"The disk that holds '{place.parent}' is full; make room, or set CNNVIZ_HOME to another."
+                f"The disk that holds '{home()}' is full; make room, or set CNNVIZ_HOME to one on another."
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) and str(place) in str(error.filename):
+        if error.errno in FORBIDDEN and str(error.filename).startswith(str(home())):
             raise DataError(
-                f"'{place.parent}' cannot be written to; set CNNVIZ_HOME to a folder that can."
+                f"'{error.filename}' cannot be written ({error.strerror}); set CNNVIZ_HOME to a folder "
+                "that can."
             ) from error
         raise
 

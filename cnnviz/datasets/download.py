@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cnnviz.datasets.disk import DISK_FULL, disk_errors, require_space
+from cnnviz.datasets.disk import DISK_FULL, require_space
 from cnnviz.datasets.spec import DataError, Progress, Step
 
 CHUNK = 1 << 18
@@ -41,7 +41,7 @@ def fetch(remote: Remote, folder: Path, progress: Progress) -> Path:
     """Return the file below `folder`, downloading what of it is missing.
 
     What arrives lies beside it as NAME.part, and stays for the next try when the connection breaks. Raises
-    `DataError` where no address works, the checksum is another, or the disk is full.
+    `DataError` where no address works, the checksum is another, or there is not enough space.
     """
     target = folder / remote.name
     if target.exists():
@@ -49,16 +49,15 @@ def fetch(remote: Remote, folder: Path, progress: Progress) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{remote.name}.part"
     reasons = []
-    with disk_errors(target):
-        for url in remote.urls:
-            try:
-                _get(url, part, progress)
-                _check(part, remote.md5)
-            except _AddressError as failure:
-                reasons.append(f"{urllib.parse.urlsplit(url).hostname}: {failure}")
-                continue
-            part.rename(target)
-            return target
+    for url in remote.urls:
+        try:
+            _get(url, part, progress)
+            _check(part, remote.md5)
+        except _AddressError as failure:
+            reasons.append(f"{urllib.parse.urlsplit(url).hostname}: {failure}")
+            continue
+        part.rename(target)
+        return target
     raise DataError(
         f"{remote.name} could not be downloaded ({'; '.join(reasons)}); check the connection and try again, "
         f"which goes on where this stopped ({OTHERWISE})."

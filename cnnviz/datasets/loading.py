@@ -38,7 +38,7 @@ def prepared(name: str | os.PathLike[str], options: Mapping[str, Any] | None = N
 
 
 def _wanted(name: str, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
-    if name not in registry.specs() and Path(name).exists():
+    if name not in registry.specs() and os.path.exists(name):
         return choosing.wanted(name, Path(name), options)
     if name not in registry.specs() and hub.named(name):
         return hub.wanted(name, options)

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.datasets.disk import disk_errors
 from cnnviz.datasets.download import Remote, fetch
 from cnnviz.datasets.spec import Arrays, DataError, Labels, Loader, Pixels, Progress, Step
 from cnnviz.models import NoOptions
@@ -98,10 +97,9 @@ def _unpacked(kind: Kind, dataset: Any, paths: list[Path], root: Path) -> Iterat
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir()
     try:
-        with disk_errors(root):
-            for path in paths:
-                kind.place(dataset, path, root)
-            yield root
+        for path in paths:
+            kind.place(dataset, path, root)
+        yield root
     except (EOFError, gzip.BadGzipFile, tarfile.TarError, zlib.error, RuntimeError) as error:
         for path in paths:
             path.unlink(missing_ok=True)

@@ -97,7 +97,16 @@ def test_a_folder_that_forbids_writing_is_named(monkeypatch: pytest.MonkeyPatch,
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(cache, "_put", forbid)
-    with pytest.raises(DataError, match="cannot be written to; set CNNVIZ_HOME to a folder that can"):
+    with pytest.raises(
+        DataError, match=r"cannot be written \(Permission denied\); set CNNVIZ_HOME to a folder that can"
+    ):
+        datasets.load("shapes", SMALL)
+
+
+def test_a_home_that_is_a_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CNNVIZ_HOME", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"file/cache.* cannot be written \(Not a directory\)"):
         datasets.load("shapes", SMALL)
 
 

@@ -60,6 +60,12 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         datasets.get("qqqqqq")
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", ""])
+def test_what_cannot_be_a_path_is_an_error_in_words(name: str) -> None:
+    with pytest.raises(DataError):
+        datasets.load(name)
+
+
 @pytest.fixture
 def mine() -> Iterator[str]:
     yield "mine-for-a-test"
