@@ -89,7 +89,7 @@ def read_metrics(database: Database, run_id: int, after_id: int = 0, limit: int 
     fresh = select(*columns).where(MetricRow.run_id == run_id, MetricRow.id > after_id)
     with database.read() as session:
         restarts = read_restarts(session, run_id)
-        # Past the Session, which would look at every row as at an object of its own: half the time.
+        # Past the Session, which would look at every row once more.
         found = session.connection().execute(fresh.order_by(MetricRow.id).limit(wanted)).all()
         names = _names(session, run_id) if found else {}
     rows = [
