@@ -49,7 +49,7 @@ bench: $(VENV)/.installed-dev ## every benchmark, one after another
 	@for b in benchmarks/[a-z]*.py; do $(PY) -m "benchmarks.$$(basename "$$b" .py)" || exit 1; done
 
 facts: $(VENV)/.installed ## recompute the shipped facts of every registered model
-	@$(PY) -m cnnviz.analysis.facts
+	@$(PY) -m cnnviz.analysis.shipping
 
 clean: ## remove what was built, $(VENV) too; nothing of the user's
 	rm -rf $(VENV) build dist test-artifacts .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,18 +1,18 @@
 """The analysis of every registered default, made once and shipped, so that the first page needs no torch.
 
-`python -m cnnviz.analysis.facts` writes the files anew; a test recomputes each and compares.
+`python -m cnnviz.analysis.shipping` writes the files; a test recomputes each and compares.
 """
 
 from __future__ import annotations
 
 import functools
 import gzip
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
-from cnnviz.analysis.codec import decode, encode
+from cnnviz.analysis.codec import decode
 from cnnviz.analysis.types import Analysis
 
 SOURCES = frozenset(("cnnviz", "torchvision"))
@@ -66,67 +66,3 @@ def overview() -> tuple[Overview, ...]:
         return ()
     entries = orjson.loads(OVERVIEW.read_bytes())
     return tuple(Overview(**(entry | {"input_shape": tuple(entry["input_shape"])})) for entry in entries)
-
-
-def depth(analysis: Analysis) -> int:
-    """Weight layers on the longest path from input to output, those of training alone left out."""
-    weighted = {row.name for row in analysis.rows if row.params and row.kind in ("conv", "fc", "attention")}
-    late = {node.id for node in analysis.graph.nodes if node.training_only}
-    following: dict[int, list[int]] = {}
-    for start, end in analysis.graph.edges:
-        if end not in late:
-            following.setdefault(start, []).append(end)
-    longest: dict[int, int] = {}
-    # Boxes are numbered in the order of their making, so an edge leads on, or to the output (1).
-    for node in sorted(analysis.graph.nodes, key=lambda node: (node.id != 1, -node.id)):
-        beyond = max((longest[n] for n in following.get(node.id, ())), default=0)
-        longest[node.id] = beyond + (node.id > 1 and node.row in weighted)
-    return longest[0]
-
-
-def write_all() -> None:
-    """Analyse every registered default and write the files."""
-    from cnnviz import models
-    from cnnviz.analysis.core import of_spec
-
-    lines = []
-    for spec in models.specs().values():
-        if spec.source not in SOURCES:
-            continue
-        analysis = of_spec(spec, spec.classes, spec.input_shape, spec.options())
-        path = path_of(spec.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.compress(orjson.dumps(encode(analysis)), mtime=0))
-        lines.append(asdict(summarise(analysis, spec)))
-    OVERVIEW.write_bytes(orjson.dumps(lines, option=orjson.OPT_INDENT_2) + b"\n")
-
-
-def summarise(analysis: Analysis, spec: object) -> Overview:
-    """The line of one model."""
-    from cnnviz.models import ModelSpec
-
-    assert isinstance(spec, ModelSpec)
-    accuracy = next((p for p in spec.published if p.what == "accuracy"), None)
-    return Overview(
-        name=spec.name,
-        title=spec.title,
-        family=spec.family,
-        year=spec.year,
-        source=spec.source,
-        params=analysis.total_params,
-        macs=analysis.macs,
-        conv_params=analysis.conv_params,
-        fc_params=analysis.fc_params,
-        norm_params=analysis.norm_params,
-        other_params=analysis.other_params,
-        depth=depth(analysis),
-        layers=len(analysis.rows),
-        accuracy=accuracy.value if accuracy else None,
-        accuracy_on=accuracy.on if accuracy else "",
-        input_shape=spec.input_shape,
-        classes=spec.classes,
-    )
-
-
-if __name__ == "__main__":
-    write_all()

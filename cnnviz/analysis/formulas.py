@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cnnviz.analysis.types import Row
+if TYPE_CHECKING:
+    from cnnviz.analysis.types import Row
 
 
 def pair(value: Any) -> tuple[int, int]:

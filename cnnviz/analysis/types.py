@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cnnviz.analysis import formulas
+
 Kind = Literal["conv", "fc", "norm", "pool", "activation", "attention", "other"]
 KINDS: tuple[Kind, ...] = ("conv", "fc", "norm", "pool", "activation", "attention", "other")
 KIND_TITLES: dict[Kind, str] = {
@@ -111,9 +113,7 @@ class Row:
     @property
     def formula(self) -> str:
         """The parameter count worked out, as `96·(3·4·4 + 1) = 4,704`; empty where there are none."""
-        from cnnviz.analysis.formulas import parameters
-
-        return parameters(self)
+        return formulas.parameters(self)
 
 
 @dataclass(frozen=True, slots=True)

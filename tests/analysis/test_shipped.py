@@ -11,9 +11,10 @@ import torchinfo
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz import models
-from cnnviz.analysis import Analysis, analyze, facts, overview
+from cnnviz.analysis import Analysis, analyze, facts, overview, shipping
 from cnnviz.analysis.codec import decode, encode
 from cnnviz.analysis.core import of_spec
+from cnnviz.analysis.depth import depth
 from cnnviz.analysis.meta import on_meta
 
 SPECS = {name: spec for name, spec in models.specs().items() if spec.source in facts.SOURCES}
@@ -34,7 +35,7 @@ def test_shipped_facts_are_what_is_computed(name: str) -> None:
     assert json.loads(json.dumps(encode(fresh))) == json.loads(json.dumps(encode(shipped))), (
         "run `make facts`"
     )
-    assert facts.summarise(fresh, SPECS[name]) == next(line for line in overview() if line.name == name)
+    assert shipping.summarise(fresh, SPECS[name]) == next(line for line in overview() if line.name == name)
 
 
 def test_overview_lists_every_default_once() -> None:
@@ -112,7 +113,7 @@ def test_facts_outside_the_folder_are_not_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "depth"),
+    ("name", "layers"),
     [
         ("lenet5", 5),
         ("alexnet", 8),
@@ -121,15 +122,15 @@ def test_facts_outside_the_folder_are_not_read() -> None:
         ("googlenet-aux", 21),
     ],
 )
-def test_depth_counts_weight_layers_on_the_longest_path(name: str, depth: int) -> None:
-    assert facts.depth(analyze(name)) == depth
+def test_depth_counts_weight_layers_on_the_longest_path(name: str, layers: int) -> None:
+    assert depth(analyze(name)) == layers
 
 
 def test_depth_leaves_out_what_only_trains() -> None:
     found = analyze("googlenet-aux")
     late = replace(found.graph, nodes=tuple(replace(n, training_only=False) for n in found.graph.nodes))
-    assert facts.depth(found) == facts.depth(analyze("googlenet"))
-    assert facts.depth(replace(found, graph=late)) >= facts.depth(found)
+    assert depth(found) == depth(analyze("googlenet"))
+    assert depth(replace(found, graph=late)) >= depth(found)
 
 
 def test_a_registered_default_needs_no_torch() -> None:

@@ -11,6 +11,7 @@ import typer
 from cnnviz import models
 from cnnviz.analysis import Analysis, analyze, diff, export
 from cnnviz.analysis.types import MIB
+from cnnviz.cli.options import pairs
 from cnnviz.cli.text import short, table
 from cnnviz.models.layers import LayerList
 
@@ -42,7 +43,7 @@ def summary(
         raise ValueError("Choose one of --json, --csv and --markdown.")
     if batch < 1:
         raise ValueError(f"A batch holds at least one image, not {batch}.")
-    size, options = _size(input_size), _options(option or [])
+    size, options = _size(input_size), pairs(option or [], "activation=tanh")
     found = [analyze(_resolve(name), size, classes, options) for name in chosen]
     form = "json" if as_json else "csv" if as_csv else "markdown" if as_markdown else "text"
     typer.echo(_one(found[0], batch, form) if len(found) == 1 else _two(found[0], found[1], form), nl=False)
@@ -65,13 +66,6 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
     if len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
         raise ValueError(f"An input size is a side or HxW in pixels, as 32 or 224x320, not {text!r}.")
     return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
-
-
-def _options(pairs: list[str]) -> dict[str, str]:
-    wrong = next((pair for pair in pairs if "=" not in pair), None)
-    if wrong is not None:
-        raise ValueError(f"An option is given as K=V, as activation=tanh, not {wrong!r}.")
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _one(analysis: Analysis, batch: int, form: str) -> str:

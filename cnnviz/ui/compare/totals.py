@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from cnnviz.analysis.facts import depth
+from cnnviz.analysis.depth import depth
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
 from cnnviz.figures.palette import COMPARED
