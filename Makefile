@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app test check soak bench facts clean
+.PHONY: help app test check soak bench facts pictures clean
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -50,6 +50,9 @@ bench: $(VENV)/.installed-dev ## every benchmark, one after another
 
 facts: $(VENV)/.installed ## recompute the shipped facts of every registered model
 	@$(PY) -m cnnviz.analysis.shipping
+
+pictures: $(VENV)/.installed-dev ## take the pictures of README and guide anew
+	@$(PY) -m tests.browser.pictures
 
 clean: ## remove what was built, $(VENV) too; nothing of the user's
 	rm -rf $(VENV) build dist test-artifacts .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

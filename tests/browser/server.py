@@ -39,7 +39,7 @@ class Server:
 
 @contextlib.contextmanager
 def serve(folder: Path, script: str = "app.py") -> Iterator[Server]:
-    """Run the app, or another script, with all that it writes under `folder`, from its first healthy answer on.
+    """Run the app, or another script, with all it writes under `folder`, from its first healthy answer on.
 
     Raises:
         RuntimeError: it ended, or did not answer within START_SECONDS; with what it printed.

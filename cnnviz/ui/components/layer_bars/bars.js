@@ -93,23 +93,24 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return part;
   };
 
-  // Names where they fit; the chosen one always, and it keeps its neighbours' names away.
+  // Names where they fit, in short; the chosen one always and in full, and it keeps its neighbours' names away.
+  const nameOf = (i) => (i === chosen ? data.columns[i].label : data.columns[i].short);
   const labelColumns = (svg, step, width, height) => {
     svg.querySelectorAll(".label").forEach((old) => old.remove());
     const wide = (text) => text.length * 6.4 + 10;
     const place = (i) => {
-      const half = wide(data.columns[i].short) / 2;
+      const half = wide(nameOf(i)) / 2;
       return Math.max(half, Math.min(width - half, (i + 0.5) * step));
     };
     const taken = [];
     const order = [...data.columns.keys()].sort((a, b) => weight(b) - weight(a));
     for (const i of order) {
-      const half = wide(data.columns[i].short) / 2, at = place(i);
+      const half = wide(nameOf(i)) / 2, at = place(i);
       if (taken.some(([from, to]) => at + half > from && at - half < to)) continue;
       if (i !== chosen && Math.abs(at - (i + 0.5) * step) > step / 2) continue;
       taken.push([at - half, at + half]);
       parts[i].append(make("text", { class: "label", x: at - i * step, y: height - 10, "text-anchor": "middle" },
-        data.columns[i].short));
+        nameOf(i)));
     }
   };
   const weight = (i) => (i === chosen ? 10 : Math.max(data.columns[i].heights[0], data.columns[i].heights[1]) || data.columns[i].heights[2] / 10);
