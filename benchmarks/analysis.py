@@ -96,11 +96,12 @@ def report(lines: Sequence[Line]) -> str:
 
 def _summary(lines: Sequence[Line]) -> list[str]:
     ours = sorted(line.ours * 1e3 for line in lines)
+    most = max(line.memory for line in lines) / MIB
     ratios = [line.real / line.ours for line in lines]
     meta = [line.meta / line.ours for line in lines if line.meta is not None]
     return [
         f"ours: median {statistics.median(ours):.0f} ms, 95th percentile {_percentile(ours, 95):.0f} ms, "
-        f"most {ours[-1]:.0f} ms; peak extra memory at most {max(line.memory for line in lines) / MIB:.0f} MiB",
+        f"most {ours[-1]:.0f} ms; peak extra memory at most {most:.0f} MiB",
         f"torchinfo on real tensors takes {statistics.median(ratios):.1f}× ours in the median "
         f"(least {min(ratios):.1f}×, most {max(ratios):.1f}×)",
         f"torchinfo on meta takes {statistics.median(meta):.1f}× ours in the median; it fails on "

@@ -163,9 +163,7 @@ def main() -> None:
     print(line("another model, the largest, naive page", naive))
     begin = statistics.median(theirs for _, theirs in starts) / statistics.median(contents)
     change = statistics.median(naive) / statistics.median(large)
-    print(
-        f"\nThe naive page takes {begin:.1f}× as long to its content, {change:.1f}× as long for a large model."
-    )
+    print(f"\nThe naive page takes {begin:.1f}× as long to start, {change:.1f}× as long for a large model.")
 
 
 if __name__ == "__main__":

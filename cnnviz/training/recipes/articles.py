@@ -55,7 +55,7 @@ RECIPES = (
     _ALEXNET.model_copy(
         update={
             "name": "article-small-alexnet-cifar10",
-            "description": "SmallAlexNet on CIFAR-10: 50 epochs, about 31 minutes, 83.16 % on the test images.",
+            "description": "SmallAlexNet on CIFAR-10: 50 epochs, about 31 minutes, 83.16 % on test images.",
             "model": "small-alexnet",
         }
     ),

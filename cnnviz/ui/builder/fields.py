@@ -68,7 +68,7 @@ def _window(field: Field, value: Any, write: Callable[[Any], None]) -> None:
         int(field.high or 1),
         step=1,
         help=field.help,
-        placeholder="the kernel's size" if field.optional else None,
+        placeholder="as kernel" if field.optional else None,
         **keyed,
     )
 
