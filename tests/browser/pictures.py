@@ -1,0 +1,149 @@
+"""The pictures that README and guide show; `make pictures` writes them anew.
+
+Each is the real app in a real window, pixel by pixel.
+"""
+
+import argparse
+import io
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from cnnviz import models
+from cnnviz.models import edit, link
+from cnnviz.models.layers import LayerList
+from tests.browser.chromium import DESKTOP, DESKTOP_DARK, MISSING, PHONE, Look, find_chromium, launch
+from tests.browser.server import ROOT, serve
+from tests.browser.waiting import TIMEOUT_MS, settle
+
+FOLDER = ROOT / "docs" / "pictures"
+BAR = 64
+"""Pixels at the top that the bar of links covers."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: the page's path, the window, and what has to be drawn before it is taken."""
+
+    name: str
+    path: str
+    drawn: str
+    """A selector; also where nothing else is waited for, a component's drawing comes after Streamlit's."""
+    look: Look = DESKTOP
+    scroll_to: str = ""
+    """A selector; the page is scrolled so that what it finds stands right below the bar of links."""
+    height: int = 0
+    """The window's height in pixels where it is not the look's own."""
+
+
+def design(name: str, change: Callable[[LayerList], LayerList]) -> str:
+    """The path of the page Build with a changed list of the model of that name."""
+    document = models.layer_list(name)
+    assert document is not None
+    return f"build?model={name}&list={link.encode(change(document))}"
+
+
+def strided(document: LayerList) -> LayerList:
+    """The list with stride 2 in conv2."""
+    return edit.set_field(document, document.names().index("conv2"), "stride", 2)
+
+
+def tiny(document: LayerList) -> LayerList:
+    """The list for pictures of 32×32."""
+    return edit.describe(document, input=(3, 32, 32))
+
+
+BARS, TABLE = "[role=listbox] .chosen", "[data-testid=stDataFrame] canvas"
+PICTURES = (
+    Picture("start", "", "svg"),
+    Picture("landscape", "", "text=ViT-H/14", scroll_to="h3:has-text('All models')"),
+    Picture("architecture", "architecture?model=alexnet-cifar10&layer=fc1", BARS),
+    Picture(
+        "googlenet",
+        "architecture?model=googlenet&layer=inception_3a.branch3.conv",
+        "text=branch_pool",
+        height=1275,
+    ),
+    Picture(
+        "table", "architecture?model=small-alexnet&view=table&layer=conv2", TABLE, scroll_to=".st-key-view"
+    ),
+    Picture(
+        "connections", "architecture?model=lenet5-1998&view=connections&layer=c3", ".connections", height=960
+    ),
+    Picture("build", f"{design('small-alexnet', strided)}&layer=conv2", ".chosen"),
+    Picture("misfit", f"{design('googlenet', tiny)}&layer=pool5", ".chosen", height=960),
+    Picture("compare", "compare", "text=1.56 GMAC"),
+    Picture(
+        "difference",
+        "compare?models=alexnet-cifar10,small-alexnet",
+        TABLE,
+        scroll_to="h3:has-text('Layer by layer')",
+    ),
+    Picture("dark", "architecture?model=torchvision/resnet50&layer=layer4.0.conv2", BARS, DESKTOP_DARK),
+    Picture("phone", "architecture?model=small-alexnet&layer=conv3", BARS, PHONE),
+)
+
+
+def take(page: Page, url: str, picture: Picture) -> bytes:
+    """The picture as a PNG."""
+    page.set_viewport_size({"width": picture.look.width, "height": picture.height or picture.look.height})
+    page.goto(f"{url}/{picture.path}")
+    settle(page)
+    page.locator(picture.drawn).first.wait_for()
+    if picture.scroll_to:
+        page.locator(picture.scroll_to).evaluate(
+            "(there, bar) => document.querySelector('[data-testid=stMain]').scrollBy("
+            "0, there.getBoundingClientRect().top - bar)",
+            BAR,
+        )
+        settle(page)
+    return smaller(page.screenshot(animations="disabled"))
+
+
+def smaller(png: bytes) -> bytes:
+    """The same picture in fewer bytes: no transparency, and as tightly packed as PNG allows."""
+    written = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(written, "PNG", optimize=True)
+    return written.getvalue()
+
+
+def take_all(url: str, names: list[str]) -> None:
+    """Write the pictures of these names, or all of them, of the app at `url`.
+
+    Raises:
+        SystemExit: there is no Chromium.
+    """
+    executable = find_chromium()
+    if executable is None:
+        raise SystemExit(MISSING)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = launch(playwright, executable)
+        for picture in (picture for picture in PICTURES if not names or picture.name in names):
+            page = browser.new_page(color_scheme=picture.look.scheme)
+            page.set_default_timeout(TIMEOUT_MS)
+            target = FOLDER / f"{picture.name}.png"
+            target.write_bytes(take(page, url, picture))
+            print(f"{target.relative_to(ROOT)}  {target.stat().st_size / 1000:.0f} kB")
+            page.close()
+        browser.close()
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="which; without one, all")
+    parser.add_argument("--url", help="an app that runs already; without it one is started")
+    given = parser.parse_args()
+    if given.url:
+        return take_all(given.url, given.names)
+    with tempfile.TemporaryDirectory() as home, serve(Path(home)) as server:
+        return take_all(server.url, given.names)
+
+
+if __name__ == "__main__":
+    main()
