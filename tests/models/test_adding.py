@@ -1,4 +1,4 @@
-"""The guide to adding a model is right: its examples are registered and built as they stand there."""
+"""The examples of adding a model, in the guide and the README, are registered and built as they stand there."""
 
 import re
 from collections.abc import Iterator
@@ -10,17 +10,18 @@ import pytest
 import cnnviz.models
 from tests.models.weightless import output, weightless
 
-GUIDE = Path(__file__).parents[2] / "docs" / "adding-a-model.md"
-NAMES = ("tiny-cnn", "tiny-mlp")
+ROOT = Path(__file__).parents[2]
+GUIDES = (ROOT / "docs" / "adding-a-model.md", ROOT / "README.md")
+NAMES = ("tiny-cnn", "tiny-mlp", "one-conv")
 
 
 @pytest.fixture
 def _registered() -> Iterator[None]:
-    for number, block in enumerate(
-        re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.S)
-    ):
-        namespace: dict[str, Any] = {"__name__": f"guide_{number}"}
-        exec(compile(block, str(GUIDE), "exec"), namespace)
+    for guide in GUIDES:
+        blocks = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.S)
+        for number, block in enumerate(blocks):
+            namespace: dict[str, Any] = {"__name__": f"guide_{number}"}
+            exec(compile(block, str(guide), "exec"), namespace)
     yield
     for name in NAMES:
         cnnviz.models.remove(name)
