@@ -1,4 +1,4 @@
-"""The examples of adding a model, in the guide and the README, are registered and built as they stand there."""
+"""The examples of adding a model, in guide and README, are registered and built as they stand there."""
 
 import re
 from collections.abc import Iterator
