@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -113,12 +114,16 @@ def _column(
 
 
 def shortened(name: str, most: int = 16) -> str:
-    """The last parts of a qualified name, as many as fit and at least one: `…self_attention`."""
+    """The last parts of a qualified name, as many as fit and at least one: `…self_attention`.
+
+    Where the first part is numbered its number stays, since blocks repeat the rest: `3a…branch3.conv`.
+    """
     parts = name.split(".")
     kept = parts[-1]
     for part in reversed(parts[:-1]):
         if len(part) + 1 + len(kept) > most:
-            return f"…{kept}"
+            number = re.search(r"\d\w*$", parts[0])
+            return f"{number.group() if number else ''}…{kept}"
         kept = f"{part}.{kept}"
     return kept
 

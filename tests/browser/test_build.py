@@ -79,14 +79,14 @@ def test_a_misfit_is_shown_at_its_layer_and_what_would_fit_mends_it(visit: Visit
     set_number(page, "Padding", "0")
     set_number(page, "Kernel", "17")
     trouble = page.locator(".trouble")
-    expect(trouble).to_contain_text("a 17×17 window does not fit maps of 14×14")
+    expect(trouble).to_contain_text("A 17×17 window does not fit maps of 14×14")
     expect(line(page, "relu5").locator(".output")).to_have_text("—")
     expect(page.get_by_text("the part that fits, up to relu4")).to_be_visible()
     expect(line(page, "conv4").locator(".number").first).to_have_text("1,327,488")
     with rerun(page):
         trouble.get_by_role("button", name="Padding 2").click()
     expect(line(page, "conv5").locator(".output")).to_have_text("256×2×2")
-    expect(trouble).to_contain_text("a 3×3 window does not fit maps of 2×2")
+    expect(trouble).to_contain_text("A 3×3 window does not fit maps of 2×2")
     with rerun(page):
         trouble.get_by_role("button", name="Kernel 2").click()
     expect(trouble).to_have_count(0)

@@ -77,6 +77,7 @@ def test_every_model_has_bars_and_every_column_selects_a_layer(name: str) -> Non
         ("encoder.layers.encoder_layer_0.self_attention", "…self_attention"),
         ("features.7.0.mlp.0", "…7.0.mlp.0"),
         ("(model)", "(model)"),
+        ("inception_3a.branch3.conv", "3a…branch3.conv"),
     ],
 )
 def test_long_names_keep_their_last_parts(name: str, short: str) -> None:

@@ -237,7 +237,7 @@ def test_layers_without_a_name_get_one_that_is_free() -> None:
         ),
         (
             (Conv(kernel=9),),
-            "Layer 'conv1': Convolution: a 9×9 window does not fit maps of 8×8; a kernel of at "
+            "Layer 'conv1': A 9×9 window does not fit maps of 8×8; a kernel of at "
             "most 8 or a padding of at least 1 would.",
         ),
     ],

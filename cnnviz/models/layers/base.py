@@ -132,7 +132,7 @@ def slide(
     if min(sides) < 1:
         padded = f", padded by {times(padding)}," if any(pair(padding)) else ""
         raise MisfitError(
-            f"{what}: a {times(kernel)} window does not fit maps of {height}×{width}{padded}; a kernel of at "
+            f"A {times(kernel)} window does not fit maps of {height}×{width}{padded}; a kernel of at "
             f"most {min(fitting)} or a padding of at least {max(needed)} would."
         )
     return sides[0], sides[1]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from cnnviz.analysis.depth import depth
 from cnnviz.analysis.types import KIND_TITLES, Analysis, Kind
 from cnnviz.figures import numbers
 from cnnviz.figures.palette import kind_variables
@@ -54,7 +55,12 @@ def headline_figures(analysis: Analysis, batch: int) -> list[tuple[str, str, str
             f"forward/backward, {images}",
             "Every value written going forward, and a gradient for each going back, at 4 bytes",
         ),
-        (f"{weights}", "layers with weights", f"{len(analysis.rows)} rows in the table of layers"),
+        (
+            numbers.exact(depth(analysis)),
+            "layers deep",
+            "Convolutions, fully connected layers and attention on the longest path; "
+            f"{weights} of {len(analysis.rows)} rows in the table hold weights",
+        ),
     ]
 
 

@@ -20,7 +20,7 @@ def test_headline_of_alexnet_is_the_article_s() -> None:
         ("1.18 GMAC", "for one image"),
         ("222 MiB", "of parameters"),
         ("8.26 MiB", "forward/backward, 1 image"),
-        ("8", "layers with weights"),
+        ("8", "layers deep"),
     ]
 
 
