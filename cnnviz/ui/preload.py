@@ -4,7 +4,9 @@ import importlib
 import logging
 import threading
 
-MODULES = ("pandas", "torch", "torchvision")
+FIRST = ("cnnviz.ui.chrome", "cnnviz.ui.start.lineage", "cnnviz.ui.start.landscape")
+"""What the first page needs: imported while the visitor's browser still reads Streamlit's own scripts."""
+LATER = ("pandas", "torch", "torchvision")
 """Seconds of work, most of it holding the interpreter's lock: begun once a first page is drawn."""
 PATIENCE_SECONDS = 10.0
 """How long to wait for a first visitor before going on without one."""
@@ -25,8 +27,10 @@ def page_drawn() -> None:
 
 
 def _preload() -> None:
+    for module in FIRST:
+        _import(module)
     _drawn.wait(PATIENCE_SECONDS)
-    for module in MODULES:
+    for module in LATER:
         _import(module)
 
 

@@ -22,14 +22,15 @@ def test_heavy_imports_wait_for_a_drawn_page(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("cnnviz.ui.preload.importlib.import_module", imported.append)
     preload.page_drawn()
     preload.start().join()
-    assert imported_before_drawing == []
-    assert imported == list(preload.MODULES)
+    assert imported_before_drawing == list(preload.FIRST)
+    assert imported == [*preload.FIRST, *preload.LATER]
 
 
 def test_what_cannot_be_imported_is_logged_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(preload, "MODULES", ("no_such_module_one", "no_such_module_two"))
+    monkeypatch.setattr(preload, "FIRST", ("no_such_module_one",))
+    monkeypatch.setattr(preload, "LATER", ("no_such_module_two",))
     preload.page_drawn()
     with caplog.at_level(logging.WARNING):
         preload.start().join()
