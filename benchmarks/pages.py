@@ -1,7 +1,8 @@
 """How long a person waits for a page, in Chromium, against the page one writes first (`naive_page.py`).
 
-Start: from `streamlit run` to the frame (Streamlit's empty page stands), to the bar of pages, and to the Start
-page with its content, each time in a new process. Choice: from choosing another model to the painted page, warm, every model once before.
+Start: from `streamlit run` to the frame (Streamlit's empty page stands), to the bar of pages, and to the
+Start page with its content, each time in a new process. Choice: from choosing another model to the painted
+page, warm, every model once before.
 
     python -m benchmarks.pages [--starts N] [--rounds N]
 """
