@@ -1,4 +1,7 @@
-"""One call of a torch function, as the rules of `cnnviz.analysis.ops` see it."""
+"""One call of a torch function, as the rules of `cnnviz.analysis.ops` see it.
+
+A thousand of each are made for a large model, and a frozen dataclass takes three times as long to make.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import torch
 from cnnviz.analysis.types import WHOLE, Kind, ReceptiveField
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Track:
     """What is known of a tensor that depends on the input: who made it, what its cells see."""
 
@@ -20,7 +23,7 @@ class Track:
     """Where its vertical and horizontal axes stand; None where it has no grid of cells."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Effect:
     """What a call does: its arithmetic, and what the cells of its result see."""
 
@@ -34,7 +37,7 @@ class Effect:
     """Writes nothing: the result is its input, looked at differently."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A function by name, its arguments, its first result, and the tracked tensors among the arguments."""
 

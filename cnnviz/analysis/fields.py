@@ -74,6 +74,8 @@ def union(fields: Iterable[ReceptiveField]) -> ReceptiveField:
     """Behind a join: from the first start to the last end; unequal jumps leave no regular grid."""
     fields = list(fields)
     first = fields[0]
+    if len(fields) == 1:
+        return first
     if any(f.whole for f in fields) or any(f.jump != first.jump for f in fields):
         return first if all(f == first for f in fields) else WHOLE
     axes = []

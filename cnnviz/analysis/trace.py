@@ -151,8 +151,8 @@ class _Follower(TorchFunctionMode):
         def enter(module: nn.Module, args: Any) -> None:
             visit = Visit(next(self._clock), name, self._calls[name], leaf)
             self._calls[name] += 1
-            first = next(_tensors(args), None)
-            visit.input_shape = () if first is None else tuple(first.shape)[1:]
+            given = _tensors(args)
+            visit.input_shape = tuple(given[0].shape)[1:] if given else ()
             self.trace.visits.append(visit)
             self._stack.append(visit)
 
@@ -160,8 +160,9 @@ class _Follower(TorchFunctionMode):
 
     def _leaving(self, module: nn.Module, args: Any, out: Any) -> None:
         visit = self._stack.pop()
-        first = next(_tensors(out), None)
-        if first is not None:
+        results = _tensors(out)
+        if results:
+            first = results[0]
             visit.output_shape, visit.outputs = tuple(first.shape)[1:], first.numel()
             track = self._tracks.get(id(first))
             visit.field = track.field if track else WHOLE
@@ -183,10 +184,10 @@ class _Follower(TorchFunctionMode):
         return out
 
     def _record(self, name: str, args: Any, kwargs: Any, out: Any, counted: int) -> None:
-        results = list(_tensors(out))
+        results = _tensors(out)
         if not results:
             return
-        given = [*_tensors(args), *_tensors(kwargs.values())]
+        given = _tensors(args) + _tensors(kwargs)
         tracked = tuple((t, self._tracks[id(t)]) for t in given if id(t) in self._tracks)
         call = Call(name, args, kwargs, results[0], tracked)
         known = RULES.get(name) or RULES.get(name.rstrip("_"))
@@ -219,12 +220,18 @@ class _Follower(TorchFunctionMode):
         )
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def _tensors(value: Any) -> list[torch.Tensor]:
+    """The tensors in an argument or a result, however deep in lists, tuples and dictionaries."""
     if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, (list, tuple)) or type(value).__name__ == "dict_values":
-        for item in value:
-            yield from _tensors(item)
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return []
+    found = []
+    for item in value:
+        if isinstance(item, torch.Tensor):
+            found.append(item)
+        elif isinstance(item, (list, tuple, dict)):
+            found += _tensors(item)
+    return found
