@@ -43,8 +43,8 @@ def pick(page: Page, typed: str) -> None:
 
 def type_into(page: Page, field: str, text: str) -> None:
     box = page.get_by_label(field, exact=True)
-    box.fill(text)
-    with rerun(page):
+    with rerun(page):  # Streamlit may send it off before Enter is pressed
+        box.fill(text)
         box.press("Enter")
 
 

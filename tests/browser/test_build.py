@@ -36,8 +36,8 @@ def begins(page: Page, *names: str) -> None:
 
 def set_number(page: Page, label: str, value: str) -> None:
     field = page.get_by_label(label, exact=True)
-    field.fill(value)
-    with rerun(page):
+    with rerun(page):  # Streamlit may send a number off before Enter is pressed
+        field.fill(value)
         field.press("Enter")
 
 
@@ -151,8 +151,8 @@ def save_as(page: Page, name: str) -> None:
     unfold(page, "Save")
     field = page.get_by_role("textbox", name="Name").first
     if field.input_value() != name:
-        field.fill(name)
         with rerun(page):
+            field.fill(name)
             field.press("Enter")
     with rerun(page):
         page.get_by_test_id("stPopoverBody").get_by_role("button", name="Save").click()
