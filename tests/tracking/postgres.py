@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 START_SECONDS = 60
+POLL_SECONDS = 0.05
 
 
 def binaries() -> Path | None:
@@ -59,8 +61,8 @@ def server(programs: Path) -> Iterator[str]:
 
 
 def _wait(ready: list[Path | str], process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
+    until, pause = time.monotonic() + START_SECONDS, threading.Event()
     while subprocess.run(ready, check=False).returncode != 0:
         if process.poll() is not None or time.monotonic() > until:
             raise RuntimeError(f"The tests' PostgreSQL did not start:\n{log.read_text()}")
-        time.sleep(0.05)
+        pause.wait(POLL_SECONDS)
