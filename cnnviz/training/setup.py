@@ -31,13 +31,17 @@ class Ready:
 def device_of(recipe: Recipe) -> torch.device:
     """The device that the recipe names; `auto` is the first GPU, else the CPU.
 
+    A GPU comes with its number, so that two names of one device do not make two queues.
+
     Raises `ValueError` for a device that this machine does not have.
     """
     if recipe.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     device = torch.device(recipe.device)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"There is no device '{recipe.device}' here; 'cpu' and 'auto' always work.")
+    if device.type == "cuda":
+        device = torch.device("cuda", device.index or 0)
+        if device.index >= torch.cuda.device_count():
+            raise ValueError(f"There is no device '{recipe.device}' here; 'cpu' and 'auto' always work.")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError("There is no device 'mps' here; 'cpu' and 'auto' always work.")
     return device

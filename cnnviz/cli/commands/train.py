@@ -44,6 +44,7 @@ def train(
 ) -> None:
     """Train, and print what came of it."""
     from cnnviz import tracking
+    from cnnviz.training.queue import enqueue
 
     named = {"model": model, "dataset": dataset, "epochs": epochs, "batch_size": batch_size, "lr": lr}
     given = {k: v for k, v in (named | {"seed": seed, "device": device}).items() if v is not None}
@@ -54,7 +55,7 @@ def train(
                 raise ValueError("A run goes on with its own recipe; give --resume alone.")
             run = _again(database, resume)
         else:
-            run = _queue(database, _recipe(recipe).changed(given))
+            run = enqueue(database, _recipe(recipe).changed(given))
         status = _work(database, run)
         found = tracking.report(database, run.id)
     typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() if as_json else _result(found))
@@ -68,24 +69,6 @@ def _recipe(name: str | None) -> Recipe:
     if name is None:
         return Recipe(name="untitled")
     return Recipe.read(Path(name).read_bytes()) if name.endswith(".json") else get(name)
-
-
-def _queue(database: Database, recipe: Recipe) -> Run:
-    from cnnviz import datasets, tracking
-    from cnnviz.training.setup import device_of, spec_for
-
-    spec = spec_for(recipe)
-    datasets.get(recipe.dataset)
-    return tracking.create_run(
-        database,
-        recipe.model_dump(mode="json"),
-        model=spec.name,
-        dataset=recipe.dataset,
-        seed=recipe.seed,
-        name="" if recipe.name == "untitled" else recipe.name,
-        device=str(device_of(recipe)),
-        total_epochs=float(recipe.epochs),
-    )
 
 
 def _again(database: Database, run_id: int) -> Run:

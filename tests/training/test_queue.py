@@ -1,0 +1,53 @@
+"""What is put into the queue can be trained; what cannot is refused before there is a row."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from cnnviz import tracking
+from cnnviz.tracking import Database, Status
+from cnnviz.training import Recipe
+from cnnviz.training.queue import enqueue
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    with tracking.connect() as opened:
+        yield opened
+
+
+def test_a_recipe_becomes_a_waiting_run(database: Database) -> None:
+    recipe = Recipe(name="first try", dataset="digits", epochs=3, seed=4, device="cpu")
+    run = enqueue(database, recipe)
+    assert (run.status, run.name, run.model, run.dataset) == (Status.QUEUED, "first try", "lenet5", "digits")
+    assert (run.device, run.seed, run.total_epochs, run.parent_id) == ("cpu", 4, 3.0, None)
+    assert Recipe.model_validate(run.recipe) == recipe
+
+
+def test_a_changed_copy_knows_its_parent_and_the_unnamed_have_a_name(database: Database) -> None:
+    parent = enqueue(database, Recipe(name="untitled", dataset="digits"))
+    assert parent.name == "lenet5 on digits"
+    assert enqueue(database, Recipe(dataset="digits", seed=1), parent.id).parent_id == parent.id
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"model": "lenet6"}, "no model 'lenet6'"),
+        ({"dataset": "digitz"}, "digits"),
+        ({"device": "cuda:77"}, "no device 'cuda:77'"),
+    ],
+)
+def test_what_cannot_be_is_refused(database: Database, change: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        enqueue(database, Recipe(dataset="digits").changed(change))
+    assert tracking.list_runs(database) == []
+
+
+def test_importing_the_queue_imports_no_torch() -> None:
+    code = "import sys, cnnviz.training.queue; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
