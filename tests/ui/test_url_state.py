@@ -10,7 +10,8 @@ from cnnviz.ui import url_state
 SOME = ("alexnet-cifar10", "lenet5", "alexnet", "googlenet")
 JUNK = st.text(max_size=60)
 VALUES = JUNK | st.sampled_from(SOME) | st.integers().map(str)
-NAMES = st.sampled_from([*url_state.CARRIED, *url_state.OWN, "option.activation", "option.nothing"]) | JUNK
+OPTIONS = ("option.activation", "option.nothing")
+NAMES = st.sampled_from([*url_state.CARRIED, *url_state.PASSED, *url_state.OWN, *OPTIONS]) | JUNK
 
 
 def test_nothing_is_the_default_model_without_a_word() -> None:
@@ -91,7 +92,8 @@ def test_any_junk_gives_a_selection_and_reading_it_again_gives_the_same(paramete
 @given(st.dictionaries(NAMES, VALUES, max_size=8))
 def test_what_is_not_taken_over_is_said(parameters: dict[str, str]) -> None:
     selection = url_state.read(parameters)
-    strangers = [n for n in parameters if n not in url_state.CARRIED + url_state.OWN and "option." not in n]
+    known = url_state.CARRIED + url_state.PASSED + url_state.OWN
+    strangers = [n for n in parameters if n not in known and "option." not in n]
     for name in strangers:
         assert any(url_state.quoted(name) in said for said in selection.problems)
     asked = parameters.get("model")
