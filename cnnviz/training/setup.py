@@ -63,6 +63,6 @@ def make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
     torch.manual_seed(mixed(recipe.seed, 0, 3))
     model = models.build(spec, len(dataset.classes), side, None if recipe.layers else recipe.options)
     model = model.to(device)
-    if device.type == "cuda":  # Tensor cores want channels last.
+    if device.type == "cuda" or recipe.precision == "bf16":  # What multiplies matrices wants channels last.
         model = model.to(memory_format=torch.channels_last)
     return Ready(recipe, model, Material.of(dataset, recipe, channels, device), side)

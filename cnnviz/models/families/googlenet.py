@@ -159,10 +159,11 @@ def stem_layer(number: int, out: int, kernel: int, stride: int, options: GoogLeN
     return layers
 
 
-def blocks(options: GoogLeNetOptions) -> list[Layer]:
-    """The nine inception blocks, with the pooling after 3b and 4e."""
+def blocks(options: GoogLeNetOptions, thinner: int = 1) -> list[Layer]:
+    """The nine inception blocks, with the pooling after 3b and 4e; `thinner` divides every number of maps."""
     layers: list[Layer] = []
-    for name, (one, three_reduce, three, five_reduce, five, pool) in BLOCKS.items():
+    for name, maps in BLOCKS.items():
+        one, three_reduce, three, five_reduce, five, pool = (count // thinner for count in maps)
         block = Inception(
             name=f"inception_{name}", one=one, three_reduce=three_reduce, three=three,
             five_reduce=five_reduce, five=five, pool=pool, norm=options.normalisation,
