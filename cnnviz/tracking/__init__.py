@@ -45,6 +45,7 @@ from cnnviz.tracking.errors import (
 from cnnviz.tracking.export import report, to_csv, to_json
 from cnnviz.tracking.files import add_checkpoint, checkpoints, disk_bytes, run_folder
 from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, begin, claim, end
+from cnnviz.tracking.lists import checkpoint_bytes, metric_names, recipes
 from cnnviz.tracking.metrics import read_metrics, void_after
 from cnnviz.tracking.migrate import connect
 from cnnviz.tracking.records import (
@@ -61,7 +62,7 @@ from cnnviz.tracking.records import (
     StatusChange,
     lower_is_better,
 )
-from cnnviz.tracking.removal import delete_run, purge_runs, restore_run
+from cnnviz.tracking.removal import delete_run, purge_runs, remove_checkpoint, restore_run
 from cnnviz.tracking.runs import (
     create_run,
     get_run,
@@ -106,6 +107,7 @@ __all__ = [
     "add_checkpoint",
     "attach",
     "begin",
+    "checkpoint_bytes",
     "checkpoints",
     "claim",
     "connect",
@@ -118,10 +120,13 @@ __all__ = [
     "latest_record",
     "list_runs",
     "lower_is_better",
+    "metric_names",
     "pending",
     "purge_runs",
     "read_metrics",
     "read_records",
+    "recipes",
+    "remove_checkpoint",
     "report",
     "request",
     "restore_run",

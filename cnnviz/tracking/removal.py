@@ -13,7 +13,7 @@ from cnnviz.tracking.change import locked
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import WrongStateError
 from cnnviz.tracking.states import ACTIVE
-from cnnviz.tracking.tables import MetricRow, RunRow
+from cnnviz.tracking.tables import CheckpointRow, MetricRow, RunRow
 
 _CHUNK = 20_000
 
@@ -34,6 +34,30 @@ def restore_run(database: Database, run_id: int) -> None:
     """Undo `delete_run`; raises `NoSuchRunError`."""
     with database.write() as session:
         locked(session, run_id).deleted_at = None
+
+
+def remove_checkpoint(database: Database, run_id: int, kind: str) -> int:
+    """Delete one checkpoint of a run, file and row, for good; return how many bytes that freed.
+
+    Without its `last` one a run begins anew when it is resumed. Raises `NoSuchRunError`, and
+    `WrongStateError` while a worker has the run, where it has no such checkpoint, or where its files lie on
+    another machine.
+    """
+    with database.write() as session:
+        run = locked(session, run_id)
+        if run.status in ACTIVE:
+            raise WrongStateError(f"Run {run_id} is {run.status}; stop it before you delete its checkpoints.")
+        if run.host not in (None, socket.gethostname()):
+            raise WrongStateError(f"The files of run {run_id} lie on {run.host}; delete them there.")
+        row = session.get(CheckpointRow, (run_id, kind))
+        if row is None:
+            raise WrongStateError(f"Run {run_id} has no checkpoint '{kind}'.")
+        path = files.run_folder(run_id, run.key) / row.path
+        session.delete(row)
+    # The row first: a row without its file would be offered, a file without its row only takes room.
+    freed = path.stat().st_size if path.exists() else 0
+    path.unlink(missing_ok=True)
+    return freed
 
 
 def purge_runs(
