@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from cnnviz.training.interface import Interface
 from cnnviz.training.schedule import Plateau
 
 FORMAT = "cnnviz-checkpoint/1"
+_MODEL, _OPTIMISER = "model.", "optimiser."
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,34 @@ class Position:
     """Validation accuracy, where one was measured."""
 
 
-def write(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, position: Position) -> None:
+@dataclass(frozen=True)
+class Stored:
+    """What a checkpoint holds, the optimiser's state left out."""
+
+    position: Position
+    weights: dict[str, Tensor]
+    """The model's state dict."""
+    interface: Interface | None
+    """None in checkpoints that were written before it was stored."""
+
+
+def write(
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    position: Position,
+    interface: Interface | None = None,
+) -> None:
     """Write everything to a temporary name, flush it to the disk, and rename it into place.
 
     Raises `OSError` where that fails; a checkpoint that was there before is then still whole.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(model, optimiser)}
     details = {"format": FORMAT, "position": json.dumps(asdict(position))}
+    named = dict(_tensors(model, optimiser))
+    if interface is not None:
+        details["interface"] = interface.details()
+        named |= interface.tensors()
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -62,26 +86,31 @@ def write(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, positi
 
 def position_of(path: Path) -> Position:
     """Where a checkpoint stands; raises `ValueError` for a file that is none."""
-    try:
-        with safe_open(path, "pt") as file:
-            details = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path.name} is no checkpoint: {error}.") from None
-    if details.get("format") != FORMAT:
-        raise ValueError(f"{path.name} is no checkpoint of this version ({FORMAT}).")
-    values: dict[str, Any] = json.loads(details["position"])
-    plateau = Plateau(**values.pop("plateau"))
-    return Position(**(values | {"plateau": plateau, "tally": tuple(values["tally"])}))
+    with _opened(path) as file:
+        return _position(file.metadata())
+
+
+def read(path: Path) -> Stored:
+    """Everything but the optimiser, from one look at the file, which a run may replace meanwhile.
+
+    Raises `ValueError` for a file that is no checkpoint.
+    """
+    with _opened(path) as file:
+        details = file.metadata()
+        names = [name for name in file.keys() if not name.startswith(_OPTIMISER)]  # noqa: SIM118 (no mapping)
+        stored = {name: file.get_tensor(name) for name in names}
+    known = details.get("interface")
+    interface = None if known is None else Interface.read(known, stored)
+    return Stored(_position(details), _weights(stored), interface)
 
 
 def restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> Position:
     """Load weights (and the optimiser's state) in place; raises `ValueError` where they do not fit."""
-    position = position_of(path)
-    with safe_open(path, "pt") as file:
+    with _opened(path) as file:
+        position = _position(file.metadata())
         stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    weights = {name.removeprefix("model."): t for name, t in stored.items() if name.startswith("model.")}
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(_weights(stored))
     except RuntimeError as error:
         raise ValueError(f"{path.name} does not fit this model: {' '.join(str(error).split())}") from None
     if optimiser is not None:
@@ -89,19 +118,40 @@ def restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | Non
     return position
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, "pt") as file:
+            if (file.metadata() or {}).get("format") != FORMAT:
+                raise ValueError(f"{path.name} is no checkpoint of this version ({FORMAT}).")
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path.name} is no checkpoint: {error}.") from None
+
+
+def _position(details: dict[str, str]) -> Position:
+    values: dict[str, Any] = json.loads(details["position"])
+    plateau = Plateau(**values.pop("plateau"))
+    return Position(**(values | {"plateau": plateau, "tally": tuple(values["tally"])}))
+
+
+def _weights(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(_MODEL): value for name, value in stored.items() if name.startswith(_MODEL)}
+
+
 def _tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
     for name, tensor in model.state_dict().items():
-        yield f"model.{name}", tensor
+        yield _MODEL + name, tensor
     for number, state in optimiser.state_dict()["state"].items():
         for key, value in state.items():
             if value is not None:
-                yield f"optimiser.{number}.{key}", torch.as_tensor(value)
+                yield f"{_OPTIMISER}{number}.{key}", torch.as_tensor(value)
 
 
 def _restore_optimiser(optimiser: torch.optim.Optimizer, stored: dict[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in stored.items():
-        if name.startswith("optimiser."):
+        if name.startswith(_OPTIMISER):
             _, number, key = name.split(".", 2)
             state.setdefault(int(number), {})[key] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from cnnviz.training import checkpoint, schedule
 from cnnviz.training.evaluate import Score, evaluate
+from cnnviz.training.interface import Interface
 from cnnviz.training.log import Log
 from cnnviz.training.material import Labelled, Material, mixed, order, steps_per_epoch
 from cnnviz.training.observe import Observer
@@ -74,6 +75,7 @@ class Trainer:
             torch.compile(model) if recipe.compile else model
         )
         self._observer = Observer(model)
+        self._interface = Interface(material.classes, side, self.preparation.statistics)
         self._generator = torch.Generator(self.device)
         self._epoch_sums = torch.zeros(3, device=self.device, dtype=torch.float64)
         self._recent = torch.zeros(3, device=self.device, dtype=torch.float64)
@@ -119,7 +121,7 @@ class Trainer:
             fingerprint=self.material.fingerprint,
             score=score if score is not None else self._best,
         )
-        checkpoint.write(self.folder / name, self.model, self.optimiser, position)
+        checkpoint.write(self.folder / name, self.model, self.optimiser, position, self._interface)
         self.log.saved(self.step, self.step / self.steps_per_epoch, self.folder / name)
         self._saved = time.monotonic()
 

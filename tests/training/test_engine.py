@@ -120,6 +120,19 @@ def test_best_is_kept_beside_last(dataset: Dataset, tmp_path: Path) -> None:
     assert Recipe.read(last.recipe) == SMALL
 
 
+def test_a_checkpoint_says_what_goes_in_and_what_comes_out(dataset: Dataset, tmp_path: Path) -> None:
+    run, _ = trainer(SMALL, dataset, tmp_path)
+    run.run()
+    stored = checkpoint.read(tmp_path / LAST)
+    assert stored.interface is not None
+    assert (stored.interface.classes, stored.interface.side) == (dataset.classes, (28, 28))
+    ours, theirs = vars(run.preparation.statistics), vars(stored.interface.statistics)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    weights = run.model.state_dict()
+    assert weights.keys() == stored.weights.keys()
+    assert all(torch.equal(weights[name], stored.weights[name]) for name in weights)
+
+
 def test_other_images_and_other_files_are_refused(dataset: Dataset, tmp_path: Path) -> None:
     run, _ = trainer(SMALL, dataset, tmp_path)
     run.run(lambda: run.step < 1)
