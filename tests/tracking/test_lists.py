@@ -18,7 +18,8 @@ def test_names_of_metrics_and_recipes(database: Database) -> None:
 
 
 def test_a_checkpoint_is_given_up_with_its_file(sqlite: Database) -> None:
-    lease = tracking.claim(sqlite, "cpu") if create(sqlite) else None
+    create(sqlite)
+    lease = tracking.claim(sqlite, "cpu")
     assert lease is not None
     tracking.begin(sqlite, lease)
     run = tracking.get_run(sqlite, lease.run_id)
