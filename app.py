@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import streamlit as st
 
-from cnnviz.ui import preload
+from cnnviz.ui import plotly_script, preload
 
 
 @contextlib.asynccontextmanager
@@ -15,4 +15,4 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
     yield
 
 
-app = st.App("pages/navigation.py", lifespan=lifespan)
+app = st.App("pages/navigation.py", lifespan=lifespan, routes=[plotly_script.ROUTE])

@@ -1,0 +1,101 @@
+// One figure. Streamlit calls this at every run of the script and with every change of theme; what is drawn lives on
+// the host, so that a call with the same figure costs a comparison of two strings.
+export default async function ({ data, parentElement, setStateValue }) {
+  const host = parentElement.querySelector(".cnnviz-plot");
+  const state = (host.state ??= begin(host));
+  state.data = data;
+  state.pick = (picked) => { if (state.data.picks) setStateValue("picked", picked); };
+  state.room.style.height = `${data.height}px`;
+  state.room.setAttribute("aria-label", data.alt);
+  try {
+    state.plotly = await loadPlotly(data.plotly);
+  } catch (error) {
+    state.room.textContent = "The figure cannot be drawn: its script did not come from the server. Load the page again.";
+    return () => {};
+  }
+  await draw(state);
+  return () => setTimeout(() => { if (!host.isConnected) end(state); });
+}
+
+function begin(host) {
+  const controls = controlsOf(host);
+  const room = document.createElement("div");
+  room.className = "room";
+  room.setAttribute("role", "img");
+  host.append(room);
+  const state = { host, room, controls, drawn: null, look: null, busy: Promise.resolve() };
+  state.watcher = new ResizeObserver(() => draw(state));
+  state.watcher.observe(room);
+  // The transition of a colour that hangs on the theme ends whenever the theme has changed.
+  host.addEventListener("transitionend", (event) => { if (event.target === host) draw(state); });
+  controls.whole.onclick = () => showAll(state);
+  controls.svg.onclick = () => save(state, "svg");
+  controls.png.onclick = () => save(state, "png");
+  controls.csv.onclick = () => hand(new Blob([toCsv(JSON.parse(state.data.figure).data)], { type: "text/csv" }), `${state.data.name}.csv`);
+  return state;
+}
+
+function end(state) {
+  state.watcher.disconnect();
+  state.plotly?.purge(state.room);
+}
+
+// One drawing at a time: Plotly answers with promises, and a second call would overtake the first.
+function draw(state) {
+  state.busy = state.busy.then(() => drawNow(state));
+  return state.busy;
+}
+
+async function drawNow(state) {
+  const { plotly, room, data, host } = state;
+  if (!plotly || !room.clientWidth) return;
+  const style = getComputedStyle(host);
+  const look = [style.getPropertyValue("--st-background-color"), style.colorScheme, room.clientWidth, data.height].join(" ");
+  if (state.drawn === data.figure && state.look === look) return;
+  const palette = paletteOf(host);
+  const figure = resolved(JSON.parse(data.figure), palette.read);
+  const template = templateOf(palette.read, style.getPropertyValue("--st-font"));
+  palette.done();
+  const layout = { uirevision: data.key, ...figure.layout, template, width: room.clientWidth, height: data.height };
+  await plotly.react(room, figure.data, layout, { displayModeBar: false, doubleClick: "reset+autosize", showTips: false });
+  const first = state.look === null;
+  [state.drawn, state.look] = [data.figure, look];
+  if (first) listen(state);
+  showZoom(state);
+  host.dataset.drawn = Number(host.dataset.drawn ?? 0) + 1;
+}
+
+function listen(state) {
+  state.room.on("plotly_click", ({ points: [point] }) => state.pick({
+    curve: point.curveNumber, point: point.pointNumber, x: point.x ?? null, y: point.y ?? null, z: point.z ?? null,
+    customdata: point.customdata ?? null,
+  }));
+  state.room.on("plotly_relayout", () => showZoom(state));
+}
+
+const axesOf = (room) => Object.keys(room.layout).filter((name) => /^[xy]axis\d*$/.test(name));
+
+// Zoomed is what differs from the axes as the figure gave them.
+function showZoom(state) {
+  const given = JSON.parse(state.data.figure).layout ?? {};
+  state.controls.whole.hidden = !axesOf(state.room).some((name) => {
+    const range = state.room.layout[name].range, own = given[name]?.range;
+    return own ? String(own) !== String(range) : state.room.layout[name].autorange === false;
+  });
+}
+
+function showAll(state) {
+  const given = JSON.parse(state.data.figure).layout ?? {};
+  const changes = axesOf(state.room).map((name) => {
+    const own = given[name]?.range;
+    return own ? [`${name}.range`, [...own]] : [`${name}.autorange`, given[name]?.autorange ?? true];
+  });
+  state.plotly.relayout(state.room, Object.fromEntries(changes));
+}
+
+function save(state, format) {
+  const palette = paletteOf(state.host);
+  const paper = palette.read("var(--st-background-color)");
+  palette.done();
+  return saveFigure(state.plotly, state.room, format, state.data.name, paper);
+}

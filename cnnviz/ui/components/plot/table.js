@@ -1,0 +1,20 @@
+// A figure's data as CSV: a line a point, or a line a cell.
+function cells(trace) {
+  const at = (list, i) => (list && typeof list !== "string" ? list[i] : undefined);
+  const named = trace.name ?? trace.type ?? "";
+  if (Array.isArray(trace.z)) {
+    return trace.z.flatMap((row, i) => Array.from(row, (z, j) => [named, at(trace.x, j) ?? j, at(trace.y, i) ?? i, z]));
+  }
+  const long = Math.max(trace.x?.length ?? 0, trace.y?.length ?? 0);
+  return Array.from({ length: long }, (_, i) => [named, at(trace.x, i) ?? i, at(trace.y, i) ?? i]);
+}
+
+function toCsv(traces) {
+  const rows = traces.filter((trace) => trace.hoverinfo !== "skip").flatMap(cells);
+  const head = rows.some((row) => row.length > 3) ? ["name", "x", "y", "value"] : ["name", "x", "y"];
+  const quote = (value) => {
+    const text = value === null || value === undefined ? "" : String(value);
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [head, ...rows].map((row) => row.map(quote).join(",")).join("\r\n") + "\r\n";
+}
