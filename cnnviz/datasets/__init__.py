@@ -1,7 +1,8 @@
 """Images to learn from: a registry of specs, and one door, `load`. Importing this imports no torch."""
 
 from cnnviz.datasets.adapting import adapt, how
-from cnnviz.datasets.loading import load, prepared
+from cnnviz.datasets.library import forget, keep
+from cnnviz.datasets.loading import check, is_path, load, prepared
 from cnnviz.datasets.parts import Dataset, Part, Split
 from cnnviz.datasets.registry import UnknownDatasetError, get, names, problems, register, remove, specs
 from cnnviz.datasets.spec import Arrays, DataError, DatasetSpec, Progress, Step
@@ -17,8 +18,12 @@ __all__ = [
     "Step",
     "UnknownDatasetError",
     "adapt",
+    "check",
+    "forget",
     "get",
     "how",
+    "is_path",
+    "keep",
     "load",
     "names",
     "prepared",

@@ -84,16 +84,20 @@ def _load_entry_points() -> tuple[str, ...]:
 
 
 def problems() -> list[str]:
-    """Sentences on data sets that are missing: entry points that failed."""
-    return list(_load_entry_points())
+    """Sentences on data sets that are missing: entry points that failed, files of the user's own."""
+    from cnnviz.datasets import library
+
+    return [*_load_entry_points(), *library.problems()]
 
 
 def specs() -> dict[str, DatasetSpec]:
     """Every known spec by name: what needs no network first, then downloads, then the user's own."""
+    from cnnviz.datasets import library
+
     _load_sources()
     _load_entry_points()
     known = sorted(_SPECS.values(), key=lambda s: (s.source == "yours", not s.offline, s.download_bytes))
-    return {spec.name: spec for spec in known}
+    return {spec.name: spec for spec in (*known, *(own.spec for own in library.kept().values()))}
 
 
 def names() -> list[str]:

@@ -23,7 +23,7 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
     from cnnviz.training.setup import device_of, spec_for
 
     spec = spec_for(recipe)
-    datasets.get(recipe.dataset)
+    recipe = recipe.model_copy(update={"dataset": datasets.check(recipe.dataset)})
     return tracking.create_run(
         database,
         recipe.model_dump(mode="json"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ from cnnviz import datasets
 from cnnviz.cli.app import main
 from cnnviz.cli.progress import Bar, line
 from cnnviz.datasets import Step
+from tests.datasets.making import classes, write
 
 SMALL = ["--option", "train=20", "--option", "test=10", "--option", "size=8"]
 
@@ -82,3 +84,21 @@ def test_in_a_terminal_one_line_is_written_over() -> None:
     text = stream.getvalue()
     assert text.count("\n") == 1
     assert text.endswith("100%  100 images\n")
+
+
+def test_ones_own_gets_a_name_and_can_be_taken_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write(tmp_path / "pets", classes(5))
+    assert main(["data", "prepare", str(root)]) == 0
+    assert "known as mine/pets" in capsys.readouterr().out
+    assert main(["data", "prepare", str(root), "--name", "cats", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "mine/cats"
+    assert main(["data", "list"]) == 0
+    assert "mine/cats" in capsys.readouterr().out
+    assert main(["data", "info", "mine/cats"]) == 0
+    assert "8 to train, 2 to test" in capsys.readouterr().out
+    assert main(["data", "remove", "mine/cats"]) == 0
+    assert list(datasets.library.kept()) == ["mine/pets"]
+    assert main(["data", "prepare", "digits", "--name", "x"]) == 2
+    assert "Only your own folder, zip or Parquet file can be given a name" in capsys.readouterr().err

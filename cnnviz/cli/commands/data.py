@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -13,6 +14,7 @@ from cnnviz.cli.options import pairs
 from cnnviz.cli.progress import Bar
 from cnnviz.cli.text import table
 from cnnviz.datasets import Dataset, DatasetSpec, facts, splits
+from cnnviz.datasets.library import PREFIX
 from cnnviz.datasets.spec import Pixels
 
 _NAME_HELP = "A name (see `cnnviz data list`), the path of your own, or OWNER/NAME at Hugging Face."
@@ -29,7 +31,8 @@ def register(app: typer.Typer) -> None:
     data.command("list", help="List every data set that has a name.")(list_datasets)
     data.command("prepare", help="Download, decode and cache a data set.")(prepare)
     data.command("info", help="What is in a data set.")(info)
-    app.add_typer(data, name="data", help="Data sets: list, prepare, info.")
+    data.command("remove", help="Take a data set of your own out of the list, with its cached copy.")(remove)
+    app.add_typer(data, name="data", help="Data sets: list, prepare, info, remove.")
 
 
 def list_datasets(as_json: _AsJson = False) -> None:
@@ -46,15 +49,36 @@ def list_datasets(as_json: _AsJson = False) -> None:
     typer.echo(table(head, lines, right=frozenset(("classes", "train", "test"))))
 
 
-def prepare(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None:
-    """Prepare, and say what came of it."""
+def prepare(
+    name: _Name,
+    option: _Choices = None,
+    called: Annotated[
+        str | None, typer.Option("--name", help="What your own is called from now on, as mine/NAME.")
+    ] = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Prepare, and say what came of it; a path gets a name, by which pages know it too."""
     began = time.perf_counter()
-    ready = _load(name, option)
+    if datasets.is_path(name):
+        with Bar() as bar:
+            ready = datasets.keep(Path(name), called, pairs(option or [], "size=64"), bar)
+    elif called is not None:
+        raise ValueError(f"Only your own folder, zip or Parquet file can be given a name, not '{name}'.")
+    else:
+        ready = _load(name, option)
     seconds = time.perf_counter() - began
     if as_json:
         _print_json({**_known(ready), "folder": str(ready.folder), "seconds": round(seconds, 3)})
         return
     typer.echo(f"{_headline(ready)}\nready after {seconds:.2f} s in {ready.folder}")
+    if ready.name.startswith(PREFIX):
+        typer.echo(f"known as {ready.name}, on every page too")
+
+
+def remove(name: Annotated[str, typer.Argument(metavar="mine/NAME", help="One of your own.")]) -> None:
+    """Forget a data set of the user's own; the files it was made from stay."""
+    datasets.forget(name)
+    typer.echo(f"{name} is taken out; the files it was made from are as they were.")
 
 
 def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None:

@@ -1,0 +1,233 @@
+"""The user's own data by name: a path that was prepared once stands as `mine/NAME` wherever data is chosen.
+
+Each has a small JSON file under `CNNVIZ_HOME/datasets`; what a page was handed lies beside it. A name means
+what was there when it was prepared: the path is not looked at again as long as the cached copy serves.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from cnnviz.datasets import cache
+from cnnviz.datasets.cache import Maker, Wanted
+from cnnviz.datasets.disk import disk_errors
+from cnnviz.datasets.layouts import choosing
+from cnnviz.datasets.own import OwnOptions
+from cnnviz.datasets.parts import Dataset
+from cnnviz.datasets.spec import Arrays, DataError, DatasetSpec, Progress, silent
+from cnnviz.models.library import home, slug
+
+PREFIX = "mine/"
+VERSION = 1
+"""Of the JSON files; those of another version are left out."""
+LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One of the user's own data sets."""
+
+    name: str
+    """`mine/NAME`."""
+    path: str
+    """Where it comes from: a folder, a zip, Parquet; absolute."""
+    options: Mapping[str, Any]
+    key: str
+    state: str
+    """Key and state of the entry in the cache."""
+    spec: DatasetSpec
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether the source lies in the user's home, since a page was handed it."""
+        return Path(self.path).is_relative_to(uploads())
+
+
+def folder() -> Path:
+    """Where the JSON files are; it need not exist."""
+    return home() / "datasets"
+
+
+def uploads() -> Path:
+    """Where what pages are handed is kept; it need not exist."""
+    return folder() / "uploads"
+
+
+def free_name(wished: str) -> str:
+    """`mine/NAME` for a wished name, with a number behind it where that is taken."""
+    stem = slug(wished)[:LONGEST_NAME].strip("-")
+    taken = {name.removeprefix(PREFIX) for name in kept()}
+    numbered = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))
+    return PREFIX + next(name for name in numbered if name not in taken)
+
+
+def keep(
+    path: Path, name: str | None = None, options: Mapping[str, Any] | None = None, progress: Progress = silent
+) -> Dataset:
+    """Prepare the data at `path` and keep it as `mine/NAME`; a name of before is the same again, or renewed.
+
+    Without a name it is the one that the path already has, else one made from the path's last part. Raises
+    `DataError` for what cannot be used, and for a name that belongs to another path.
+    """
+    place = Path(os.path.abspath(path))
+    if not place.exists():
+        raise DataError(f"There is no folder or file '{path}'; give the path of your pictures.")
+    wished = _name_for(place, name)
+    chosen = _changed(options or {})
+    wanted, make = choosing.wanted(wished, place, chosen)
+    ready = cache.opened(wanted) or cache.made(wanted, make, progress)
+    _write(wished, place, chosen, wanted, ready)
+    return ready
+
+
+def _name_for(place: Path, name: str | None) -> str:
+    known = kept()
+    if name is None:
+        same = (own.name for own in known.values() if own.path == str(place))
+        return next(same, None) or free_name(place.stem)
+    wished = PREFIX + slug(name.removeprefix(PREFIX))[:LONGEST_NAME].strip("-")
+    if wished in known and known[wished].path != str(place):
+        raise DataError(f"'{wished}' is the name of '{known[wished].path}' already; choose another name.")
+    return wished
+
+
+def _write(name: str, place: Path, options: dict[str, Any], wanted: Wanted, ready: Dataset) -> None:
+    document = {
+        "version": VERSION,
+        "path": str(place),
+        "options": options,
+        "key": wanted.key,
+        "state": wanted.state,
+        "title": ready.title,
+        "shape": list(ready.shape),
+        "classes": list(ready.classes),
+        "train": len(ready.train),
+        "test": len(ready.test),
+        "split": ready.notes[0],
+    }
+    path = _file(name)
+    with disk_errors():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        temporary.replace(path)
+
+
+def forget(name: str) -> None:
+    """Take a name out, with its cached copy and with what a page was handed; the user's own files stay.
+
+    Raises `DataError` where there is no such name.
+    """
+    own = kept().get(name)
+    if own is None:
+        raise DataError(f"You have no data set called '{name}'; `python -m cnnviz data list` lists them.")
+    _file(name).unlink(missing_ok=True)
+    if all(other.key != own.key for other in kept().values()):
+        shutil.rmtree(cache.folder() / own.key, ignore_errors=True)
+    if own.uploaded:
+        Path(own.path).unlink(missing_ok=True)
+
+
+def opened(name: str, options: Mapping[str, Any]) -> Dataset | None:
+    """The data set `mine/NAME` if its copy is there to be opened; None where there is no such name or copy.
+
+    Its source is not looked at, unless other options are asked for than it was kept with.
+    """
+    own = kept().get(name)
+    if own is None:
+        return None
+    if not options or _changed(options) == own.options:
+        return cache.opened(Wanted(own.key, name, own.state))
+    return cache.opened(source(own, options)[0]) if Path(own.path).exists() else None
+
+
+def source(own: Kept, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
+    """What to look for in the cache for its path as it is now, and how to make it.
+
+    Raises `DataError` where the path is gone.
+    """
+    if not Path(own.path).exists():
+        raise DataError(
+            f"'{own.name}' was made from '{own.path}', which is gone, and so is the cached copy; put it "
+            f"back, or take the name out: `python -m cnnviz data remove {own.name}`."
+        )
+    return choosing.wanted(own.name, Path(own.path), options or own.options)
+
+
+def _changed(options: Mapping[str, Any]) -> dict[str, Any]:
+    return OwnOptions.parse(options).changed()
+
+
+def kept() -> dict[str, Kept]:
+    """Every data set of the user's own by name; `problems` tells of files that cannot be read."""
+    return {found.name: found for found in _read_all() if isinstance(found, Kept)}
+
+
+def problems() -> list[str]:
+    """A sentence for every file in the folder that says nothing of a data set."""
+    return [found for found in _read_all() if isinstance(found, str)]
+
+
+def _file(name: str) -> Path:
+    return folder() / f"{name.removeprefix(PREFIX)}.json"
+
+
+def _read_all() -> list[Kept | str]:
+    found: list[Kept | str] = []
+    for path in sorted(folder().glob("*.json")):
+        try:
+            state = path.stat()
+            found.append(_read(path, state.st_mtime_ns, state.st_size, state.st_ino))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            found.append(f"Your data set '{path.name}' is left out: its file cannot be read ({error!r}).")
+    return found
+
+
+@functools.lru_cache(maxsize=1000)
+def _read(path: Path, *version: int) -> Kept:
+    """Asked for at every turn of a page; a file is read again only when it has changed."""
+    document = orjson.loads(path.read_bytes())
+    if slug(path.stem) != path.stem or document["version"] != VERSION:
+        raise ValueError("it is of another version")
+    name = PREFIX + path.stem
+    return Kept(
+        name=name,
+        path=document["path"],
+        options=document["options"],
+        key=document["key"],
+        state=document["state"],
+        spec=_spec(name, document),
+    )
+
+
+def _spec(name: str, document: Mapping[str, Any]) -> DatasetSpec:
+    channels, height, width = document["shape"]
+    place = Path(document["path"])
+
+    def loader(options: Any, progress: Progress) -> Arrays:
+        ready = keep(place, name, document["options"], progress)
+        return Arrays(ready.train.images, ready.train.labels, ready.test.images, ready.test.labels)
+
+    return DatasetSpec(
+        name=name,
+        title=document["title"],
+        summary=f"Your own, from “{place.name}”.",
+        shape=(channels, height, width),
+        classes=tuple(document["classes"]),
+        train=document["train"],
+        test=document["test"],
+        loader=loader,
+        origin="Your own.",
+        licence="Yours to know.",
+        offline=True,
+        split=document["split"],
+        source="yours",
+    )
