@@ -44,8 +44,8 @@ from cnnviz.tracking.errors import (
 )
 from cnnviz.tracking.export import report, to_csv, to_json
 from cnnviz.tracking.files import add_checkpoint, checkpoints, disk_bytes, run_folder
-from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, begin, claim, end
-from cnnviz.tracking.lists import checkpoint_bytes, metric_names, recipes
+from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, begin, claim, end, waiting_devices
+from cnnviz.tracking.lists import checkpoint_bytes, metric_names, recipes, stamp
 from cnnviz.tracking.metrics import read_metrics, void_after
 from cnnviz.tracking.migrate import connect
 from cnnviz.tracking.records import (
@@ -132,8 +132,10 @@ __all__ = [
     "restore_run",
     "run_folder",
     "sample_metric",
+    "stamp",
     "to_csv",
     "to_json",
     "update_run",
     "void_after",
+    "waiting_devices",
 ]

@@ -8,7 +8,19 @@ from typing import Any
 from sqlalchemy import func, select
 
 from cnnviz.tracking.database import Database
-from cnnviz.tracking.tables import CheckpointRow, RunRow, SeriesRow
+from cnnviz.tracking.tables import CheckpointRow, MetricRow, RunRow, SeriesRow, StatusRow
+
+
+def stamp(database: Database) -> tuple[Any, ...]:
+    """What changes when a run is made, goes on, changes its state, is deleted or brought back.
+
+    It costs milliseconds, so that a list is read again only when it would be another. New notes, tags and
+    names do not change it.
+    """
+    runs = select(func.count(RunRow.id), func.count(RunRow.deleted_at), func.max(RunRow.deleted_at))
+    with database.read() as session:
+        newest = (session.scalar(select(func.max(table.id))) for table in (StatusRow, MetricRow))
+        return (*session.execute(runs).one(), *newest)
 
 
 def metric_names(database: Database) -> list[str]:

@@ -49,3 +49,21 @@ def test_files_of_another_machine_are_left(sqlite: Database) -> None:
     tracking.end(sqlite, lease, Status.FINISHED)
     with pytest.raises(WrongStateError, match="lie on here"):
         tracking.remove_checkpoint(sqlite, lease.run_id, "last")
+
+
+def test_a_stamp_tells_whether_a_list_would_be_another(database: Database) -> None:
+    seen = [tracking.stamp(database)]
+
+    def changed() -> bool:
+        seen.append(tracking.stamp(database))
+        return seen[-1] not in seen[:-1]
+
+    lease = begin(database)
+    assert changed()
+    log(database, lease, "lr", [(1, 0.1)])
+    assert changed()
+    assert not changed()
+    tracking.end(database, lease, Status.STOPPED)
+    assert changed()
+    tracking.delete_run(database, lease.run_id)
+    assert changed()
