@@ -7,6 +7,7 @@ import time
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
+from cnnviz.tracking import bell
 from cnnviz.tracking.change import become, locked
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import WrongStateError
@@ -38,7 +39,9 @@ def request(database: Database, run_id: int, command: Command) -> Status:
                 become(session, run, wanted)
         else:
             raise WrongStateError(f"Run {run_id} is {status}; there is nothing to {command}.")
-        return Status(run.status)
+        status = Status(run.status)
+    bell.ring()
+    return status
 
 
 def pending(database: Database, run_id: int) -> Command | None:

@@ -64,6 +64,23 @@ def claim(database: Database, device: str, host: str | None = None, only: int | 
         return Lease(run.id, run.attempt)
 
 
+def waiting_devices(database: Database, host: str | None = None) -> frozenset[str]:
+    """The devices that runs wait for which this machine may claim: one query of an index.
+
+    Args:
+        database: The run database.
+        host: This machine.
+    """
+    here = host or socket.gethostname()
+    query = select(RunRow.device).where(
+        RunRow.status == Status.QUEUED,
+        RunRow.deleted_at.is_(None),
+        or_(RunRow.host.is_(None), RunRow.host == here),
+    )
+    with database.read() as session:
+        return frozenset(session.scalars(query.distinct()))
+
+
 def attach(database: Database, lease: Lease, pid: int, process_started: float) -> None:
     """Note which process works on the run: its number and, since numbers are reused, its time of start.
 

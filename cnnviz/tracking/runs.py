@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from cnnviz.tracking import bell
 from cnnviz.tracking.change import locked
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import NoSuchRunError
@@ -57,7 +58,9 @@ def create_run(
         session.add(row)
         session.flush()
         session.add(StatusRow(run_id=row.id, attempt=0, old=None, new=row.status, time=now))
-        return _run(session, row.id)
+        made = _run(session, row.id)
+    bell.ring()
+    return made
 
 
 def get_run(database: Database, run_id: int) -> Run:

@@ -1,0 +1,48 @@
+"""What a supervisor asks: which devices runs wait for, and whether anything was asked in this process."""
+
+from __future__ import annotations
+
+import threading
+
+from cnnviz import tracking
+from cnnviz.tracking import Command, Database, Status, bell
+from tests.tracking.making import HOST, bring_to, create
+
+LONG = 60.0
+
+
+def test_devices_that_runs_wait_for(database: Database) -> None:
+    assert tracking.waiting_devices(database, HOST) == frozenset()
+    bring_to(database, Status.FINISHED, "cuda:1")
+    create(database, "cpu")
+    create(database, "cpu")
+    create(database, "cuda:0")
+    assert tracking.waiting_devices(database, HOST) == {"cpu", "cuda:0"}
+
+
+def test_a_run_with_files_elsewhere_waits_for_that_machine(database: Database) -> None:
+    run = bring_to(database, Status.PAUSED)
+    tracking.request(database, run, Command.RESUME)
+    assert tracking.waiting_devices(database, HOST) == {"cpu"}
+    assert tracking.waiting_devices(database, "another machine") == frozenset()
+
+
+def test_a_deleted_run_waits_for_nothing(database: Database) -> None:
+    tracking.delete_run(database, create(database).id)
+    assert tracking.waiting_devices(database, HOST) == frozenset()
+
+
+def test_the_bell_wakes_who_waits(sqlite: Database) -> None:
+    heard, woken = bell.rings(), threading.Event()
+
+    def wait() -> None:
+        bell.wait(heard, LONG)
+        woken.set()
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    run = create(sqlite)
+    assert woken.wait(LONG)
+    heard = bell.rings()
+    tracking.request(sqlite, run.id, Command.STOP)
+    assert bell.rings() > heard
