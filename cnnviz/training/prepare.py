@@ -38,10 +38,15 @@ class Statistics:
             products += flat @ flat.T
         mean = total.mean((1, 2)) / count
         covariance = products / (count * height * width) - mean[:, None] * mean[None]
+        return cls.from_moments(total / count, covariance)
+
+    @classmethod
+    def from_moments(cls, mean_image: Tensor, covariance: Tensor) -> Statistics:
+        """The statistics from a mean image `(C, H, W)` and the `(C, C)` covariance of all pixels, float64."""
         roots, vectors = torch.linalg.eigh(covariance)
         colours = vectors * roots.clamp(min=0).sqrt()
         spread = covariance.diagonal().clamp(min=0).sqrt()
-        return cls(mean.float(), spread.float(), (total / count).float(), colours.float())
+        return cls(mean_image.mean((1, 2)).float(), spread.float(), mean_image.float(), colours.float())
 
 
 @dataclass(frozen=True)
@@ -113,11 +118,29 @@ def scale(pixels: Tensor, how: Scale, statistics: Statistics) -> Tensor:
         return pixels / 255
     if how == "raw":
         return pixels
-    mean = statistics.mean[:, None, None]
     if how == "standardised":
-        return (pixels - mean) / statistics.spread.clamp(min=1e-3)[:, None, None]
+        return (pixels - statistics.mean[:, None, None]) / _spread(statistics)
+    return pixels - _taken_off(pixels, statistics)
+
+
+def unscale(values: Tensor, how: Scale, statistics: Statistics) -> Tensor:
+    """What `scale` did, undone: pixels from 0 to 255 again, to be looked at."""
+    if how == "unit":
+        return values * 255
+    if how == "raw":
+        return values
+    if how == "standardised":
+        return values * _spread(statistics) + statistics.mean[:, None, None]
+    return values + _taken_off(values, statistics)
+
+
+def _spread(statistics: Statistics) -> Tensor:
+    return statistics.spread.clamp(min=1e-3)[:, None, None]
+
+
+def _taken_off(pixels: Tensor, statistics: Statistics) -> Tensor:
     same = statistics.mean_image.shape[-2:] == pixels.shape[-2:]
-    return pixels - (statistics.mean_image if same else mean)
+    return statistics.mean_image if same else statistics.mean[:, None, None]
 
 
 def _hashed(number: Tensor, seed: int) -> Tensor:
