@@ -27,8 +27,7 @@ _NAMES: dict[Any, str] = {
     functional.adaptive_max_pool2d: "adaptive_max_pool2d",
     torch.Tensor.__getitem__: "__getitem__",
 }
-# Ask about a tensor, or make one that holds nothing of it.
-_ASKS = frozenset(
+ASKS = frozenset(
     (
         *(
             "__get__",
@@ -47,6 +46,12 @@ _ASKS = frozenset(
         *("empty_like", "full_like", "empty", "zeros", "ones", "arange", "tensor"),
     )
 )
+"""Functions that ask about a tensor, or make one that holds nothing of it."""
+
+
+def name_of(function: Any) -> str:
+    """The name by which `cnnviz.analysis.ops` knows a function."""
+    return _NAMES.get(function) or str(getattr(function, "__name__", ""))
 
 
 @dataclass(slots=True)
@@ -102,7 +107,7 @@ def trace(modules: Mapping[str, nn.Module], input_shape: Shape, batch: int = 1) 
         follower.follow(image, Track((0,), ReceptiveField(), (2, 3)))
         with follower.watching():
             out = model(image)
-        follower.trace.result = tuple(n for t in _tensors(out) for n in follower.nodes_of(t))
+        follower.trace.result = tuple(n for t in tensors(out) for n in follower.nodes_of(t))
         return follower.trace
 
 
@@ -151,7 +156,7 @@ class _Follower(TorchFunctionMode):
         def enter(module: nn.Module, args: Any) -> None:
             visit = Visit(next(self._clock), name, self._calls[name], leaf)
             self._calls[name] += 1
-            given = _tensors(args)
+            given = tensors(args)
             visit.input_shape = tuple(given[0].shape)[1:] if given else ()
             self.trace.visits.append(visit)
             self._stack.append(visit)
@@ -160,7 +165,7 @@ class _Follower(TorchFunctionMode):
 
     def _leaving(self, module: nn.Module, args: Any, out: Any) -> None:
         visit = self._stack.pop()
-        results = _tensors(out)
+        results = tensors(out)
         if results:
             first = results[0]
             visit.output_shape, visit.outputs = tuple(first.shape)[1:], first.numel()
@@ -169,8 +174,8 @@ class _Follower(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        name = _NAMES.get(func) or str(getattr(func, "__name__", ""))
-        if name in _ASKS or not self._stack:
+        name = name_of(func)
+        if name in ASKS or not self._stack:
             return func(*args, **kwargs)
         out = shortcut(name, args, kwargs)
         counted = 0
@@ -184,10 +189,10 @@ class _Follower(TorchFunctionMode):
         return out
 
     def _record(self, name: str, args: Any, kwargs: Any, out: Any, counted: int) -> None:
-        results = _tensors(out)
+        results = tensors(out)
         if not results:
             return
-        given = _tensors(args) + _tensors(kwargs)
+        given = tensors(args) + tensors(kwargs)
         tracked = tuple((t, self._tracks[id(t)]) for t in given if id(t) in self._tracks)
         call = Call(name, args, kwargs, results[0], tracked)
         known = RULES.get(name) or RULES.get(name.rstrip("_"))
@@ -220,7 +225,7 @@ class _Follower(TorchFunctionMode):
         )
 
 
-def _tensors(value: Any) -> list[torch.Tensor]:
+def tensors(value: Any) -> list[torch.Tensor]:
     """The tensors in an argument or a result, however deep in lists, tuples and dictionaries."""
     if isinstance(value, torch.Tensor):
         return [value]
@@ -233,5 +238,5 @@ def _tensors(value: Any) -> list[torch.Tensor]:
         if isinstance(item, torch.Tensor):
             found.append(item)
         elif isinstance(item, (list, tuple, dict)):
-            found += _tensors(item)
+            found += tensors(item)
     return found

@@ -1,0 +1,205 @@
+"""One pass over a twin, and what chosen layers took and gave in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+from cnnviz.analysis.calls import Call
+from cnnviz.analysis.ops import RULES
+from cnnviz.analysis.settings import is_unit
+from cnnviz.analysis.trace import ASKS, name_of, tensors
+from cnnviz.interpret.names import numbered, slug, unknown
+from cnnviz.interpret.twin import twin
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One call of a layer: copies of what it took, made before it could change them, and of what it gave."""
+
+    layer: str
+    module: nn.Module | None
+    """None for an operation between a container's children."""
+    operation: str
+    """The function's name; empty for a module."""
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    arguments: tuple[Any, ...] = ()
+    """An operation's arguments as they were given, tensors among them."""
+    keywords: dict[str, Any] = field(default_factory=dict)
+
+
+def seen(model: nn.Module, images: Tensor, layers: Collection[str]) -> dict[str, Seen]:
+    """Inputs and outputs of `layers` (see `cnnviz.interpret.names`) for images `(N, C, H, W)`.
+
+    Raises `UnknownLayerError` for a layer that is not there or that a prediction does not reach, and
+    `ValueError` for a model in training mode.
+    """
+    watch = Watch(twin(model), layers)
+    return watch.run(images)
+
+
+class Watch:
+    """A twin being watched. Subclasses may keep something other than copies, to bound memory."""
+
+    def __init__(self, model: nn.Module, layers: Collection[str]) -> None:
+        self.model = model
+        self.modules = dict(model.named_modules())
+        self._wanted = set(layers)
+        self._found: dict[str, Any] = {}
+        self._calls: Counter[str] = Counter()
+        self._inputs: dict[str, tuple[Tensor, ...]] = {}
+        for name in {layer.partition("@")[0] for layer in layers}:
+            base = name.partition(":")[0]
+            if base not in self.modules:
+                raise unknown(name, self.modules)
+
+    def keep(self, found: Seen) -> Any:
+        """What is kept of a call; tensors in it are overwritten by what comes later unless copied."""
+        return found
+
+    def takes_inputs(self) -> bool:
+        """Whether inputs are copied."""
+        return True
+
+    def run(self, images: Tensor) -> dict[str, Any]:
+        """Let images pass, and return what was kept of each layer, in the order asked for."""
+        with torch.no_grad():
+            handles = self._hooks()
+            try:
+                if any(":" in layer for layer in self._wanted):
+                    self._run_with_operations(images)
+                else:
+                    self.model(images)
+            finally:
+                for handle in handles:
+                    handle.remove()
+            if self._wanted - self._found.keys():
+                self._run_with_operations(images)
+        return self._result()
+
+    def _result(self) -> dict[str, Any]:
+        for layer in self._wanted - self._found.keys():
+            raise unknown(layer, self._found or self.modules)
+        return self._found
+
+    def _hooks(self) -> list[Any]:
+        handles = []
+        for name in {layer.partition("@")[0] for layer in self._wanted if ":" not in layer}:
+            module = self.modules[name]
+            if self.takes_inputs():
+                handles.append(module.register_forward_pre_hook(self._entering(name)))
+            handles.append(module.register_forward_hook(self._leaving(name)))
+        return handles
+
+    def _entering(self, name: str) -> Any:
+        def enter(module: nn.Module, args: Any) -> None:
+            self._inputs[name] = tuple(t.clone() for t in tensors(args))
+
+        return enter
+
+    def _leaving(self, name: str) -> Any:
+        def leave(module: nn.Module, args: Any, out: Any) -> None:
+            self._calls[name] += 1
+            layer = numbered(name, self._calls[name])
+            results = tensors(out)
+            if layer in self._wanted and results:
+                given = self._inputs.pop(name, ())
+                self._found[layer] = self.keep(Seen(layer, module, "", given, results[0].clone()))
+
+        return leave
+
+    def _run_with_operations(self, images: Tensor) -> None:
+        with _Operations(self) as mode:
+            mode.follow(images)
+            self.model(images)
+
+    def meet(
+        self, layer: str, operation: str, given: list[Tensor], args: Any, kwargs: Any, out: Tensor
+    ) -> None:
+        """An operation has run; keep it if it was asked for."""
+        if layer in self._wanted and layer not in self._found:
+            found = Seen(layer, None, operation, tuple(given), out.clone(), args, kwargs)
+            self._found[layer] = self.keep(found)
+
+    def interested(self, module: str) -> bool:
+        """Whether an operation of this module, or a layer that only lends its weights, is wanted."""
+        return any(layer.partition(":")[0].partition("@")[0] == module for layer in self._wanted)
+
+
+class _Operations(TorchFunctionMode):
+    """Sees functions called between modules, named as `cnnviz.analysis.trace` names them."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+        self._owners = {id(p): name for name, m in watch.modules.items() for p in m._parameters.values()}
+        self._tracked: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._stack: list[tuple[str, bool]] = []
+        self._counts: Counter[str] = Counter()
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> _Operations:
+        for name, module in self._watch.modules.items():
+            leaf = is_unit(module)
+            self._handles.append(module.register_forward_pre_hook(self._entering(name, leaf)))
+            self._handles.append(module.register_forward_hook(self._leaving))
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        super().__exit__(*exc)  # type: ignore[no-untyped-call]
+        for handle in self._handles:
+            handle.remove()
+
+    def follow(self, tensor: Tensor) -> None:
+        self._tracked[tensor] = True
+
+    def _entering(self, name: str, leaf: bool) -> Any:
+        def enter(module: nn.Module, args: Any) -> None:
+            self._stack.append((name, leaf))
+
+        return enter
+
+    def _leaving(self, module: nn.Module, args: Any, out: Any) -> None:
+        self._stack.pop()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = name_of(func)
+        if name in ASKS or not self._stack:
+            return func(*args, **kwargs)
+        given = tensors(args) + tensors(kwargs)
+        depends = any(t in self._tracked for t in given)
+        module, leaf = self._stack[-1]
+        owner = next((self._owners[id(t)] for t in given if id(t) in self._owners), module)
+        if leaf or not owner.startswith(module):
+            owner = module
+        kept = [t.clone() for t in given] if not leaf and self._watch.interested(owner) else []
+        out = func(*args, **kwargs)
+        results = tensors(out) if depends else []
+        for tensor in results:
+            self._tracked[tensor] = True
+        if results and not leaf:
+            self._met(name, owner, module, (kept, args, kwargs, results[0]))
+        return out
+
+    def _met(self, name: str, owner: str, module: str, call: tuple[list[Tensor], Any, Any, Tensor]) -> None:
+        kept, args, kwargs, out = call
+        rule = RULES.get(name) or RULES.get(name.rstrip("_"))
+        label = name.strip("_")
+        if rule is not None:
+            effect = rule(Call(name, args, kwargs, out, ()))
+            if effect.view:
+                return
+            label = effect.label
+        base = owner if owner != module else f"{owner}:{slug(label)}"
+        self._counts[base] += 1
+        self._watch.meet(numbered(base, self._counts[base]), name, kept, args, kwargs, out)
