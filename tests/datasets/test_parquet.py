@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, facts
+from cnnviz.datasets import DataError
+from cnnviz.datasets.summary import summary
 from tests.datasets.making import classes, encoded, named, pixels, table, write
 
 PICTURES = [encoded(pixels(number)) for number in range(10)]
@@ -119,8 +120,8 @@ def test_real_data(name: str, shape: tuple[int, int, int], mean: list[float], st
     ready = datasets.load(source)
     assert ready.shape == shape
     assert len(ready.train) + len(ready.test) == 10_000
-    assert facts.channels(ready.train.images).mean == pytest.approx(mean, abs=0.01)
-    assert facts.channels(ready.train.images).std == pytest.approx(std, abs=0.01)
+    assert summary(ready).channels.mean == pytest.approx(mean, abs=0.01)
+    assert summary(ready).channels.std == pytest.approx(std, abs=0.01)
     stored = pq.read_table(source).to_pylist()
     column = next(key for key in stored[0] if key != "label")
     known = {hashlib.sha256(np.asarray(image).tobytes()).digest() for image in ready.test.images[:50]}

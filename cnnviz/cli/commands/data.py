@@ -13,9 +13,9 @@ from cnnviz import datasets
 from cnnviz.cli.options import pairs
 from cnnviz.cli.progress import Bar
 from cnnviz.cli.text import table
-from cnnviz.datasets import Dataset, DatasetSpec, facts, splits
+from cnnviz.datasets import Dataset, DatasetSpec
 from cnnviz.datasets.library import PREFIX
-from cnnviz.datasets.spec import Pixels
+from cnnviz.datasets.summary import summary
 
 _NAME_HELP = "A name (see `cnnviz data list`), the path of your own, or OWNER/NAME at Hugging Face."
 _Name = Annotated[str, typer.Argument(metavar="NAME_OR_PATH", help=_NAME_HELP)]
@@ -90,8 +90,10 @@ def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None
         _print_waiting(spec, as_json)
         return
     ready = _load(name, option)
-    statistics = facts.channels(_seen(ready))
-    counts = {part: facts.class_counts(getattr(ready, part).labels, len(ready.classes)) for part in _PARTS}
+    with Bar() as bar:
+        found = summary(ready, bar)
+    statistics = found.channels
+    counts = {"train": found.train_counts, "test": found.test_counts}
     if as_json:
         _print_json(
             {
@@ -99,7 +101,7 @@ def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None
                 **_known(ready),
                 "folder": str(ready.folder),
                 "prepared": True,
-                "class_counts": {part: found.tolist() for part, found in counts.items()},
+                "class_counts": {part: each.tolist() for part, each in counts.items()},
                 "mean": statistics.mean.round(6).tolist(),
                 "std": statistics.std.round(6).tolist(),
             }
@@ -113,14 +115,6 @@ def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None
 
 
 _PARTS = ("train", "test")
-_SAMPLE = 5_000
-"""Images that stand for all where these are too many to have decoded."""
-
-
-def _seen(ready: Dataset) -> Pixels:
-    if not ready.streams:
-        return ready.train.images
-    return ready.train.pixels(splits.limit(ready.train.labels, _SAMPLE, seed=0))
 
 
 def _load(name: str, option: list[str] | None) -> Dataset:

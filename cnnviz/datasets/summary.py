@@ -1,0 +1,163 @@
+"""What one looks at before training, computed once and kept beside the cached images: `summary(dataset)`.
+
+All statistics are of the training part, whatever is held out of it later, and exact: sums of whole numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnviz.datasets import splits
+from cnnviz.datasets.parts import Dataset
+from cnnviz.datasets.spec import Labels, Pixels, Progress, Step, silent
+
+SAMPLE = 5_000
+"""Images, stratified, that stand for all where these are too many to have decoded."""
+MOST_VALUES = 1 << 24
+"""Of the class means together: 128 MiB of sums. Beyond, there are none."""
+AT_ONCE = 1 << 22
+"""Pixel values handled at once."""
+FILE = "summary-1.npz"
+"""The number is that of the layout below."""
+
+
+class Channels(NamedTuple):
+    """Mean and standard deviation of each channel over all pixels, in [0, 1], float64 `(C,)`."""
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Statistics of a training part, of which `seen` images were looked at."""
+
+    seen: int
+    train_counts: Labels
+    """Images of each class, int64 `(K,)`."""
+    test_counts: Labels
+    mean_image: NDArray[np.float64]
+    """In [0, 1], `(C, H, W)`."""
+    class_means: NDArray[np.float32]
+    """In [0, 1], `(K, C, H, W)`; `(0, C, H, W)` where that would be too large."""
+    histogram: Labels
+    """How often each of the 256 values is taken, a row a channel, int64 `(C, 256)`."""
+    covariance: NDArray[np.float64]
+    """Of the channels over all pixels, values in [0, 1], population's, `(C, C)`."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the statistics are those of a sample."""
+        return self.seen < int(self.train_counts.sum())
+
+    @property
+    def channels(self) -> Channels:
+        """Mean and standard deviation of each channel; the spread is the population's."""
+        values = np.arange(256) / 255
+        weights = self.histogram / self.histogram.sum(axis=1, keepdims=True)
+        mean = weights @ values
+        return Channels(mean, np.sqrt((weights * (values - mean[:, None]) ** 2).sum(axis=1)))
+
+
+def summary(dataset: Dataset, progress: Progress = silent) -> Summary:
+    """The summary of `dataset`, read where it was computed before, else computed and kept.
+
+    Where images are too many to have decoded it is that of a stratified sample of `SAMPLE`. Raises
+    `DataError` for pictures that turn out to be damaged.
+    """
+    path = dataset.folder / FILE
+    found = _read(path)
+    if found is None:
+        found = computed(dataset, progress)
+        _write(path, found)
+    return found
+
+
+def computed(dataset: Dataset, progress: Progress = silent) -> Summary:
+    """The summary, computed."""
+    part, classes = dataset.train, len(dataset.classes)
+    rows = splits.limit(part.labels, SAMPLE, seed=0) if part.streams else None
+    sums = _Sums(dataset.shape, classes)
+    total = len(part) if rows is None else len(rows)
+    step = max(1, AT_ONCE // max(1, int(np.prod(dataset.shape))))
+    for images, labels in part.iter_batches(step, rows):
+        sums.add(images, labels)
+        progress(Step("computing statistics", sums.seen, total))
+    return Summary(
+        seen=sums.seen,
+        train_counts=class_counts(part.labels, classes),
+        test_counts=class_counts(dataset.test.labels, classes),
+        mean_image=sums.total / (255 * sums.seen),
+        class_means=sums.class_means(),
+        histogram=sums.histogram,
+        covariance=sums.covariance(),
+    )
+
+
+def class_counts(labels: Labels, classes: int) -> Labels:
+    """Images of each class, int64 `(classes,)`."""
+    return np.bincount(labels, minlength=classes).astype(np.int64)
+
+
+class _Sums:
+    """Sums over images as they come."""
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        self.seen = 0
+        self.total = np.zeros(shape, dtype=np.int64)
+        self.histogram = np.zeros((shape[0], 256), dtype=np.int64)
+        few = classes * int(np.prod(shape)) <= MOST_VALUES
+        self._by_class = np.zeros((classes if few else 0, *shape), dtype=np.int64)
+        self._of_class = np.zeros(classes, dtype=np.int64)
+        # Whole numbers below 2**53 are exact in float64, in which a product of matrices is quick.
+        self._products = np.zeros((shape[0], shape[0]))
+
+    def add(self, images: Pixels, labels: Labels) -> None:
+        """Take images uint8 `(B, C, H, W)` in."""
+        self.seen += len(images)
+        self._of_class += class_counts(labels, len(self._of_class))
+        self.total += images.sum(axis=0, dtype=np.int64)
+        for label in np.unique(labels) if len(self._by_class) else ():
+            self._by_class[label] += images[labels == label].sum(axis=0, dtype=np.int64)
+        for channel, counts in enumerate(self.histogram):
+            counts += np.bincount(images[:, channel].ravel(), minlength=256)
+        flat = images.transpose(1, 0, 2, 3).reshape(images.shape[1], -1).astype(np.float64)
+        self._products += flat @ flat.T
+
+    def class_means(self) -> NDArray[np.float32]:
+        counts = self._of_class[: len(self._by_class), None, None, None]
+        return np.asarray(self._by_class / (255 * np.maximum(counts, 1)), dtype=np.float32)
+
+    def covariance(self) -> NDArray[np.float64]:
+        pixels = self.seen * self.total[0].size
+        mean = self.total.sum(axis=(1, 2)) / pixels
+        return np.asarray((self._products / pixels - np.outer(mean, mean)) / 255**2)
+
+
+def _read(path: Path) -> Summary | None:
+    try:
+        # NumPy leaves a file open that it finds to be damaged.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            values = {field.name: stored[field.name] for field in fields(Summary)}
+        return Summary(**values | {"seen": int(values["seen"])})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        # Absent, or damaged by what is not ours: it is computed again.
+        return None
+
+
+def _write(path: Path, found: Summary) -> None:
+    """Under another name first; a disk that is full or forbids writing only means computing it again."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, **{field.name: getattr(found, field.name) for field in fields(Summary)})
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
