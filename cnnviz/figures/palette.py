@@ -48,8 +48,25 @@ COMPARED: tuple[Colour, ...] = (
 )
 """Models side by side, in this order: none of these stands for a kind."""
 
-TRAIN_DASH, TEST_DASH = "solid", "dash"
-"""Lines of the training and of the test set, as Plotly names them."""
+TRAIN_DASH, VALIDATION_DASH, TEST_DASH = "solid", "dot", "dash"
+"""Lines of the training, validation and test set, as Plotly names them."""
+
+PAPER = "var(--st-background-color)"
+"""The page behind a figure, which stands for zero in every scale."""
+
+
+def ramp(colour: Colour) -> list[list[float | str]]:
+    """A colour scale of Plotly's from the page to `colour`, fast at first: small shares are to be seen."""
+    stops = ((0.0, 0), (0.01, 8), (0.05, 22), (0.2, 45), (0.5, 72), (1.0, 100))
+    return [[at, f"color-mix(in oklab, {colour.css} {much}%, {PAPER})"] for at, much in stops]
+
+
+def diverging(low: Colour, high: Colour) -> list[list[float | str]]:
+    """A colour scale of Plotly's from `low` over the page, at the middle, to `high`."""
+    return [
+        *([0.5 - 0.5 * at, paint] for at, paint in reversed(ramp(low)) if isinstance(at, float)),
+        *([0.5 + 0.5 * at, paint] for at, paint in ramp(high) if isinstance(at, float) and at > 0),
+    ]
 
 
 def kind_variables() -> str:

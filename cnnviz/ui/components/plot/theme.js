@@ -26,7 +26,8 @@ function paletteOf(host) {
 function resolved(value, read) {
   if (typeof value === "string") return CSS_COLOUR.test(value) ? read(value) : value;
   if (Array.isArray(value)) {
-    return typeof value[0] === "number" ? value : value.map((part) => resolved(part, read));
+    const numbers = typeof value[0] === "number" && typeof value.at(-1) === "number"; // and not a stop of a scale
+    return numbers ? value : value.map((part) => resolved(part, read));
   }
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, resolved(part, read)]));

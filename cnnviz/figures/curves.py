@@ -1,0 +1,166 @@
+"""Curves of runs as Plotly figures: panels above one another over one axis, raw lines under smoothed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from cnnviz.figures.palette import COMPARED, TEST_DASH, TRAIN_DASH, VALIDATION_DASH, Colour
+from cnnviz.figures.smoothing import Floats, smooth
+
+Part = Literal["train", "validation", "test"]
+Figure = dict[str, Any]
+"""Plotly's JSON, `{"data": [...], "layout": {...}}`, with colours as CSS knows them and numpy arrays."""
+
+DASHES: dict[Part, str] = {"train": TRAIN_DASH, "validation": VALIDATION_DASH, "test": TEST_DASH}
+FEW = 60
+"""Up to so many points, each is marked."""
+FAINT = 0.3
+GAP = 0.12
+"""Between panels, as a share of the height."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: its points, `x` rising, NaN a gap, and whose it is."""
+
+    label: str
+    x: Floats
+    y: Floats
+    part: Part = "train"
+    colour: Colour = COMPARED[0]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A level to compare with, such as a published accuracy; `note` says what it is and what differs."""
+
+    label: str
+    value: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves on one vertical axis."""
+
+    title: str
+    lines: Sequence[Line]
+    log: bool = False
+    percent: bool = False
+    references: Sequence[Reference] = ()
+
+
+def curves(
+    panels: Sequence[Panel], *, x_title: str, smoothing: float = 0.0, revision: str = "", log_x: bool = False
+) -> Figure:
+    """The panels, the first on top, with one horizontal axis: a zoom into one is a zoom into all.
+
+    Args:
+        panels: At least one.
+        x_title: What runs to the right.
+        smoothing: Share of the width that is averaged to either side (see `smooth`). With it, a curve of
+            training is drawn twice: as it is, faintly, and smoothed.
+        revision: Another value forgets the user's zoom; the axes' meaning is in it already.
+        log_x: Whether the horizontal axis is logarithmic.
+    """
+    data: list[dict[str, Any]] = []
+    axis = {"title": {"text": x_title}, "anchor": _axis("y", len(panels) - 1)}
+    layout: dict[str, Any] = {
+        "hovermode": "x unified",
+        "xaxis": axis | ({"type": "log"} if log_x else {}),
+        "shapes": [],
+        "annotations": [],
+    }
+    named: set[str] = set()
+    for place, panel in enumerate(panels):
+        layout[_axis("yaxis", place)] = _vertical(panel, place, len(panels))
+        for line in panel.lines:
+            data += _traces(line, place, panel, smoothing, line.label not in named)
+            named.add(line.label)
+        for reference in panel.references:
+            layout["shapes"].append(_level(reference, place))
+            layout["annotations"].append(_name(reference, place, panel))
+    scales = "".join("l" if panel.log else "-" for panel in panels)
+    layout["uirevision"] = f"{x_title}|{log_x}|{scales}|{revision}"
+    return {"data": data, "layout": layout}
+
+
+def curves_alt(panels: Sequence[Panel], x_title: str) -> str:
+    """The figure in words: what each curve is at now."""
+    said = []
+    for panel in panels:
+        last = [f"{line.label} {_value(panel, line.y[-1])}" for line in panel.lines if len(line.y)]
+        said.append(f"{panel.title}: {', '.join(last) or 'nothing yet'}")
+    return f"Curves over {x_title}. Last values: {'; '.join(said)}."
+
+
+def _value(panel: Panel, value: float) -> str:
+    return f"{100 * value:.2f} %" if panel.percent else f"{value:.4g}"
+
+
+def _axis(name: str, place: int) -> str:
+    return name if place == 0 else f"{name}{place + 1}"
+
+
+def _vertical(panel: Panel, place: int, count: int) -> dict[str, Any]:
+    height = (1 - GAP * (count - 1)) / count
+    top = 1 - place * (height + GAP)
+    axis: dict[str, Any] = {"title": {"text": panel.title}, "domain": [max(0.0, top - height), top]}
+    if panel.percent:
+        axis["tickformat"] = ".3~p" if panel.log else ".0%"
+    elif not panel.log:
+        axis["tickformat"] = "~s"
+    return axis | ({"type": "log", "dtick": "D1" if panel.percent else None} if panel.log else {})
+
+
+def _traces(line: Line, place: int, panel: Panel, smoothing: float, first: bool) -> list[dict[str, Any]]:
+    """A curve, and where it is smoothed the smooth one above it. Hovering tells the values as they were."""
+    doubled = smoothing > 0 and line.part == "train" and len(line.y) > FEW
+    stroke = {"color": line.colour.css, "dash": DASHES[line.part], "width": 1.2 if doubled else 1.8}
+    raw = {
+        "type": "scatter",
+        "name": line.label,
+        "x": line.x,
+        "y": line.y.astype(np.float32),
+        "xaxis": "x",
+        "yaxis": _axis("y", place),
+        "mode": "lines+markers" if len(line.y) <= FEW else "lines",
+        "marker": {"size": 5, "color": line.colour.css},
+        "line": stroke,
+        "legendgroup": line.label,
+        "showlegend": first and not doubled,
+        "hovertemplate": "%{y:.2%}" if panel.percent else "%{y:.4g}",
+    }
+    if not doubled:
+        return [raw]
+    through = raw | {
+        "y": smooth(line.x, line.y, smoothing).astype(np.float32),
+        "line": stroke | {"width": 2.2},
+        "hoverinfo": "skip",
+        "showlegend": first,
+    }
+    del through["hovertemplate"]
+    return [raw | {"opacity": FAINT}, through]
+
+
+def _level(reference: Reference, place: int) -> dict[str, Any]:
+    y = _axis("y", place)
+    return {
+        "type": "line", "xref": "x domain", "yref": y, "x0": 0, "x1": 1, "y0": reference.value,
+        "y1": reference.value, "line": {"color": "var(--st-text-color)", "width": 1, "dash": "dot"},
+        "opacity": 0.6,
+    }  # fmt: skip
+
+
+def _name(reference: Reference, place: int, panel: Panel) -> dict[str, Any]:
+    # An annotation on a logarithmic axis is placed by the logarithm, a shape by the value.
+    height = float(np.log10(reference.value)) if panel.log else reference.value
+    return {
+        "xref": "x domain", "yref": _axis("y", place), "x": 1, "y": height, "xanchor": "right",
+        "yanchor": "bottom", "showarrow": False, "text": reference.label, "hovertext": reference.note,
+        "font": {"size": 11},
+    }  # fmt: skip

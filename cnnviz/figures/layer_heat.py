@@ -1,0 +1,109 @@
+"""Layer statistics over time as a Plotly heatmap: layers downwards as in the network, time to the right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnviz.figures.curves import Figure
+
+Statistic = Literal["zeros", "dead", "gradient", "update", "spread"]
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a statistic is called, what to look for, and whether its magnitude is what matters."""
+
+    title: str
+    meaning: str
+    log: bool
+
+
+LOOKS: dict[Statistic, Look] = {
+    "zeros": Look(
+        "zeros", "Part of a layer's outputs that are exactly 0. After a ReLU about half is usual.", False
+    ),
+    "dead": Look(
+        "dead units", "Part of the channels that are 0 for a whole batch: they learn nothing.", False
+    ),
+    "gradient": Look(
+        "gradient", "Norm of the weights' gradient. Ever smaller towards the input: it vanishes.", True
+    ),
+    "update": Look(
+        "update / weight", "How far a step moves the weights. About 0.001 is usual; 0.1 is wild.", True
+    ),
+    "spread": Look(
+        "spread", "Standard deviation of a layer's outputs. It should neither die out nor explode.", True
+    ),
+}
+
+
+def layer_heat(
+    looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic, x_title: str
+) -> Figure:
+    """The heatmap of one statistic.
+
+    Args:
+        looks: (where on the axis, the layers as `asdict(LayerLook)`), in order of time.
+        statistic: Which; layers that never have it are left out.
+        x_title: What runs to the right.
+    """
+    names, values = _table(looks, statistic)
+    log = LOOKS[statistic].log
+    with np.errstate(divide="ignore"):
+        shown = np.log10(values) if log else values
+    shown = np.where(np.isfinite(shown), shown, np.nan)
+    bar: dict[str, Any] = {"outlinewidth": 0, "thickness": 10, "tickformat": ".0%"}
+    if log:
+        ticks = _powers(shown)
+        bar |= {"tickformat": "", "tickvals": ticks, "ticktext": [f"{10.0**tick:g}" for tick in ticks]}
+    trace = {
+        "type": "heatmap", "name": LOOKS[statistic].title, "x": [at for at, _ in looks], "y": names,
+        "z": shown.astype(np.float32), "customdata": values.astype(np.float32), "colorscale": "Viridis",
+        "colorbar": bar, "hoverongaps": False,
+        "hovertemplate": f"%{{y}}, {x_title} %{{x:.4~g}}: %{{customdata:.3~g}}<extra></extra>",
+        **({} if log else {"zmin": 0, "zmax": 1}),
+    }  # fmt: skip
+    layout = {
+        "xaxis": {"title": {"text": x_title}, "showgrid": False},
+        "yaxis": {"autorange": "reversed", "type": "category", "showgrid": False},
+        "uirevision": f"{x_title}|{statistic}",
+    }
+    return {"data": [trace], "layout": layout}
+
+
+def layer_heat_alt(looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic) -> str:
+    """The newest column in words: the layer with the most and the one with the least."""
+    names, values = _table(looks, statistic)
+    last = values[:, -1] if values.size else np.array([])
+    if not np.isfinite(last).any():
+        return f"No {LOOKS[statistic].title} of layers yet."
+    high, low = int(np.nanargmax(last)), int(np.nanargmin(last))
+    return (
+        f"{LOOKS[statistic].title.capitalize()} of {len(names)} layers over time. Now highest in "
+        f"{names[high]} ({last[high]:.3g}), lowest in {names[low]} ({last[low]:.3g})."
+    )
+
+
+def _table(
+    looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic
+) -> tuple[list[str], NDArray[np.float64]]:
+    """Names and `(layers, looks)` values, NaN where there is none."""
+    by_name = [{layer["name"]: layer.get(statistic) for layer in layers} for _, layers in looks]
+    names = (
+        [name for name in by_name[-1] if any(one.get(name) is not None for one in by_name)] if by_name else []
+    )
+    rows = [[np.nan if (value := one.get(name)) is None else value for one in by_name] for name in names]
+    return names, np.array(rows, np.float64).reshape(len(names), len(by_name))
+
+
+def _powers(logarithms: NDArray[np.float64]) -> list[int]:
+    if not np.isfinite(logarithms).any():
+        return []
+    low, high = int(np.floor(np.nanmin(logarithms))), int(np.ceil(np.nanmax(logarithms)))
+    return list(range(low, high + 1, max(1, (high - low) // 5)))
