@@ -1,0 +1,38 @@
+"""Runs as a table that sorts, pages and ticks; each row opens. What is shown is decided in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from cnnviz.ui.components.shared import read, styles
+
+HERE = Path(__file__).parent
+
+
+def run_table(data: dict[str, Any], *, key: str, on_act: Callable[[dict[str, Any]], None]) -> None:
+    """Draw what `cnnviz.ui.runs.rows.payload` made; `on_act` is called before the page runs again.
+
+    It is given `{"do": "choose", "runs": [3, 7]}`, `{"do": "open", "run": 3}`, `{"do": "sort", "column":
+    "best"}` or `{"do": "page", "page": 2}`; like all that a browser sends it has to be checked.
+    """
+
+    def acted() -> None:
+        act = st.session_state[key].get("act")
+        if isinstance(act, dict):
+            on_act(act)
+
+    _component()(key=key, data=data, on_act_change=acted)
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component(
+        "cnnviz.run_table",
+        html='<div class="host"></div>',
+        css=styles(HERE, "table.css"),
+        js=read(HERE, "row.js", "table.js"),
+    )
