@@ -41,6 +41,8 @@ class Position:
     fingerprint: str
     score: float | None = None
     """Validation accuracy, where one was measured."""
+    predicted: tuple[int, ...] = ()
+    """How many training images were given each class in this epoch so far; older files have none."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def _opened(path: Path) -> Iterator[Any]:
 def _position(details: dict[str, str]) -> Position:
     values: dict[str, Any] = json.loads(details["position"])
     plateau = Plateau(**values.pop("plateau"))
-    return Position(**(values | {"plateau": plateau, "tally": tuple(values["tally"])}))
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return Position(**(values | lists | {"plateau": plateau}))
 
 
 def _weights(stored: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -155,3 +158,8 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, stored: dict[str, Tenso
             _, number, key = name.split(".", 2)
             state.setdefault(int(number), {})[key] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    for parameter, values in optimiser.state.items():
+        for key, value in values.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                # Fused kernels walk through memory, and take it for granted that all of it is laid out alike.
+                values[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

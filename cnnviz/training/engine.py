@@ -1,24 +1,23 @@
 """The training loop, from top to bottom.
 
 Images lie on the device as uint8; a batch is cut, augmented and scaled there. Nothing in a step waits for
-the device: sums stay on it and are read every `LOG_EVERY` steps. What is random in a step follows from the
-seed and the step alone, so a run that is stopped anywhere and goes on from its checkpoint is the same run.
+the device: losses and answers stay on it and are read every `LOG_EVERY` steps. What is random in a step
+follows from the seed and the step alone, so a run that is stopped anywhere and goes on from its checkpoint is
+the same run.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from cnnviz.training import checkpoint, schedule
+from cnnviz.training import checkpoint, graphs, schedule
 from cnnviz.training.evaluate import Score, evaluate
+from cnnviz.training.fixed import FixedImages
 from cnnviz.training.interface import Interface
 from cnnviz.training.log import Log
 from cnnviz.training.material import Labelled, Material, mixed, order, steps_per_epoch
@@ -26,19 +25,17 @@ from cnnviz.training.observe import Observer
 from cnnviz.training.optimise import optimiser, set_rate
 from cnnviz.training.prepare import Preparation, Statistics
 from cnnviz.training.recipe import Recipe
+from cnnviz.training.speed import peak
+from cnnviz.training.tally import NonFiniteLossError, Tally
+from cnnviz.training.telling import Pace, Telling
+from cnnviz.training.update import Step, Update
 
-LOG_EVERY = 20
-LOOK_EVERY = 200
+LOG_EARLY, LOG_EVERY = (1, 5, 10), 20
+LOOK_EARLY, LOOK_EVERY = (1, 2, 5, 10, 20, 50, 100), 200
 SAVE_SECONDS = 180.0
 LAST, BEST = "last.safetensors", "best.safetensors"
 
-
-class NonFiniteLossError(ArithmeticError):
-    """The loss became infinite or not a number; `step` says when (counted from 1)."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(f"The loss was no longer a finite number at step {step:,}.")
-        self.step = step
+__all__ = ["BEST", "LAST", "NonFiniteLossError", "Trainer"]
 
 
 class Trainer:
@@ -52,6 +49,7 @@ class Trainer:
         side: Height and width of the model's input.
         log: Who is told.
         folder: Where checkpoints go; without one none are written.
+        macs: Multiply-adds of one image, 0 where unknown.
     """
 
     def __init__(
@@ -62,6 +60,7 @@ class Trainer:
         side: tuple[int, int],
         log: Log,
         folder: Path | None = None,
+        macs: int = 0,
     ) -> None:
         self.recipe, self.model, self.material, self.log, self.folder = recipe, model, material, log, folder
         self.device = material.train.images.device
@@ -71,18 +70,17 @@ class Trainer:
         self.preparation = Preparation(recipe, Statistics.of(material.train.images), side)
         self.optimiser = optimiser(recipe, model.parameters())
         self.plateau = schedule.Plateau(recipe.patience, recipe.step_factor)
-        self._forward: Callable[[Tensor], Tensor | tuple[Tensor, ...]] = (
-            torch.compile(model) if recipe.compile else model
-        )
+        self.pace = Pace(self.device, macs, peak(self.device, recipe.precision, torch.get_num_threads()))
+        self._plain = Update(recipe, model, self.optimiser)
+        self._fast = self._fast_step()
         self._observer = Observer(model)
         self._interface = Interface(material.classes, side, self.preparation.statistics)
+        self._fixed = FixedImages.of(material.test)
+        self._telling = Telling(log, self.steps_per_epoch, self.pace)
+        self._tally = Tally(len(material.classes))
         self._generator = torch.Generator(self.device)
-        self._epoch_sums = torch.zeros(3, device=self.device, dtype=torch.float64)
-        self._recent = torch.zeros(3, device=self.device, dtype=torch.float64)
-        self._first_bad = torch.full((), -1, device=self.device, dtype=torch.int64)
         self._order = torch.empty(0, dtype=torch.int64)
         self._best: float | None = None
-        self._clock = time.perf_counter()
         self._saved = time.monotonic()
 
     def run(self, keep_on: Callable[[], bool] = lambda: True) -> bool:
@@ -92,14 +90,21 @@ class Trainer:
         cannot be written; the last good one is then still there.
         """
         self.model.train()
-        self._clock = time.perf_counter()
+        if self.step == 0:
+            self._telling.begin(self.material, self._fixed.pictures())
+        self._telling.start_clock()
         while self.step < self.total_steps:
             if not keep_on():
                 self.save()
                 return False
-            self._train_step()
-            if self.step % LOG_EVERY == 0 or self.step % self.steps_per_epoch == 0:
-                self._report()
+            rate, looking = self.rate(), self._is_looking()
+            self._train_step(rate, looking)
+            if looking or self._is_reporting():
+                self._tally.drain()
+            if self._is_reporting():
+                self._telling.report(self.step, rate, self._tally)
+            if looking:
+                self._tell_look()
             if self.step % self.steps_per_epoch == 0:
                 self._end_epoch()
             elif time.monotonic() - self._saved > SAVE_SECONDS:
@@ -107,16 +112,21 @@ class Trainer:
         return True
 
     def save(self, name: str = LAST, score: float | None = None) -> None:
-        """Write a checkpoint, after everything that was told is safe."""
+        """Write a checkpoint, after everything that was told is safe.
+
+        Raises `NonFiniteLossError` for weights that are no longer numbers: the last good checkpoint stays.
+        """
+        self._tally.drain()
+        self._check_weights()
         if self.folder is None:
             return
         self.log.flush()
-        sums = torch.cat([self._epoch_sums, self._recent])
         position = checkpoint.Position(
             step=self.step,
             recipe=self.recipe.write(),
             plateau=self.plateau,
-            tally=tuple(sums.tolist()),
+            tally=(*self._tally.epoch.values, *self._tally.recent.values),
+            predicted=tuple(self._tally.predicted),
             threads=torch.get_num_threads(),
             fingerprint=self.material.fingerprint,
             score=score if score is not None else self._best,
@@ -131,107 +141,90 @@ class Trainer:
         if position.fingerprint != self.material.fingerprint:
             raise ValueError(f"{path.name} was trained on other images than these; go on with the same data.")
         self.step, self.plateau, self._best = position.step, position.plateau, position.score
-        sums = torch.tensor(position.tally, dtype=torch.float64)
-        self._epoch_sums.copy_(sums[:3])
-        self._recent.copy_(sums[3:])
+        self._tally.restore(position.tally, position.predicted)
 
-    def _train_step(self) -> None:
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        drops = self.plateau.scale if self.recipe.schedule == "plateau" else 1.0
+        return schedule.rate(self.recipe, self.step, self.steps_per_epoch) * drops
+
+    def _train_step(self, rate: float, looking: bool) -> None:
+        images, labels = self._batch()
+        set_rate(self.optimiser, rate)
+        seed_layers(self.device, mixed(self.recipe.seed, self.step, 1))
+        if looking:
+            with self._observer.watching():
+                loss, answers = self._plain(images, labels)
+        else:
+            loss, answers = self._fast(images, labels)
+        self.step += 1
+        self._tally.add(self.step, loss, answers, labels)
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
         epoch, place = divmod(self.step, self.steps_per_epoch)
         if place == 0 or not len(self._order):
             self._order = order(len(self.material.train), self.recipe.seed, epoch).to(self.device)
         rows = self._order[place * self.recipe.batch_size : (place + 1) * self.recipe.batch_size]
-        torch.manual_seed(mixed(self.recipe.seed, self.step, 1))  # dropout's
         self._generator.manual_seed(mixed(self.recipe.seed, self.step, 2))
         images = self.preparation.train(self.material.train.images[rows], rows, epoch, self._generator)
-        labels = self.material.train.labels[rows]
-        set_rate(self.optimiser, self.rate())
-        with self._look():
-            logits, loss = self._loss(images, labels)
-            self.optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimiser.step()
-        self._count(logits.detach(), loss.detach(), labels)
-        self.step += 1
+        return images, self.material.train.labels[rows]
 
-    def rate(self) -> float:
-        """The learning rate of the next step."""
-        return schedule.rate(self.recipe, self.step, self.steps_per_epoch) * self._drops()
+    def _fast_step(self) -> Step:
+        """The step as it is made where nobody looks: layers can be watched in the plain one only."""
+        if self.recipe.compile:
+            return Update(self.recipe, torch.compile(self.model), self.optimiser)
+        if graphs.worth_it(self.device, self.pace.macs, self.recipe.batch_size):
+            return graphs.Replayed(self._plain, self.recipe.batch_size, self._note)
+        return self._plain
 
-    def _drops(self) -> float:
-        return self.plateau.scale if self.recipe.schedule == "plateau" else 1.0
-
-    def _look(self) -> AbstractContextManager[None]:
-        return self._observer.watching() if self._is_looking() else nullcontext()
+    def _note(self, sentence: str) -> None:
+        self._telling.note(self.step, sentence)
 
     def _is_looking(self) -> bool:
-        return self.step % LOOK_EVERY == 0 or (self.step + 1) % self.steps_per_epoch == 0
+        """Whether the next step is looked at: often at first, when most happens, and at each epoch's end."""
+        step = self.step + 1
+        return step in LOOK_EARLY or step % LOOK_EVERY == 0 or step % self.steps_per_epoch == 0
 
-    def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
-        with half:
-            out = self._forward(images)
-        outputs: tuple[Tensor, ...] = out if isinstance(out, tuple) else (out,)
-        main, *extra = outputs
-        loss = self._entropy(main, labels)
-        for logits in extra:
-            loss = loss + self.recipe.aux_weight * self._entropy(logits, labels)
-        return main, loss
+    def _is_reporting(self) -> bool:
+        """Whether the step that was just made ends a report."""
+        step = self.step
+        return step in LOG_EARLY or step % LOG_EVERY == 0 or step % self.steps_per_epoch == 0
 
-    def _entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
-
-    def _count(self, logits: Tensor, loss: Tensor, labels: Tensor) -> None:
-        bad = (self._first_bad < 0) & ~torch.isfinite(loss)
-        self._first_bad = torch.where(bad, self.step + 1, self._first_bad)
-        count = len(labels)
-        right = (logits.argmax(1) == labels).sum()
-        sums = torch.stack([loss.double() * count, right.double(), right.new_full((), count).double()])
-        self._epoch_sums += sums
-        self._recent += sums
-
-    def _report(self) -> None:
-        """The one place inside an epoch that waits for the device."""
-        loss, right, count = self._recent.tolist()
-        if int(self._first_bad) >= 0:
-            raise NonFiniteLossError(int(self._first_bad))
-        now = time.perf_counter()
-        values = {
-            "train/loss": loss / count,
-            "train/accuracy": right / count,
-            "lr": self.optimiser.param_groups[0]["lr"],
-            "images_per_second": count / max(now - self._clock, 1e-9),
-        }
-        if self.device.type == "cuda":
-            values["memory_bytes"] = float(torch.cuda.max_memory_allocated(self.device))
-        self.log.scalars(self.step, self.step / self.steps_per_epoch, values)
-        self._recent.zero_()
-        self._clock = now
+    def _tell_look(self) -> None:
+        predictions = self._fixed.predictions(self.model, self.preparation)
+        self._telling.look(self.step, self._observer.looks(), predictions)
 
     def _end_epoch(self) -> None:
-        epoch = self.step // self.steps_per_epoch
-        loss, right, count = self._epoch_sums.tolist()
-        self.log.scalars(
-            self.step, epoch, {"train/epoch_loss": loss / count, "train/epoch_accuracy": right / count}
-        )
-        self.log.record(self.step, epoch, "layers", [asdict(look) for look in self._observer.looks()])
-        seen = self._judge("validation", "val", self.material.validation)
+        self._telling.epoch(self.step, self._tally)
+        self._tally.begin_epoch()
+        seen = self._judge("validation", self.material.validation)
         if seen is not None:
             self.plateau.see(seen.loss)
-        self._judge("test", "test", self.material.test)
-        self._epoch_sums.zero_()
+        self._judge("test", self.material.test)
         if seen is not None and (self._best is None or seen.accuracy > self._best):
             self._best = seen.accuracy
             self.save(BEST, seen.accuracy)
         self.save()
-        self._clock = time.perf_counter()
+        self._telling.start_clock()
 
-    def _judge(self, part: str, prefix: str, images: Labelled) -> Score | None:
+    def _judge(self, part: str, images: Labelled) -> Score | None:
         if not len(images):
             return None
         score = evaluate(self.model, images, self.preparation)
-        values = {"loss": score.loss, "accuracy": score.accuracy, "top5": score.top5}
-        epoch = self.step // self.steps_per_epoch
-        named = {f"{prefix}/{name}": value for name, value in values.items()}
-        self.log.scalars(self.step, epoch, named | {f"{prefix}/logit_spread": score.logit_spread})
-        self.log.record(self.step, epoch, f"{part}/confusion", score.confusion.tolist())
+        self._telling.score(self.step, part, score)
         return score
+
+    def _check_weights(self) -> None:
+        values = [tensor for tensor in self.model.state_dict().values() if tensor.is_floating_point()]
+        if values and not bool(torch.stack([tensor.isfinite().all() for tensor in values]).all()):
+            raise NonFiniteLossError(self.step, "A weight was")
+
+
+def seed_layers(device: torch.device, seed: int) -> None:
+    """Seed what dropout draws from on `device`; a good deal cheaper than `torch.manual_seed` for all."""
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)

@@ -12,6 +12,10 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from cnnviz.training.material import Labelled
 from cnnviz.training.prepare import Preparation
 
+_MOST_IMAGES = 1000
+_MOST_PIXELS = 6_000_000
+"""At once: some 120 images of 224×224, which need no more memory than a training step of a small batch."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -39,18 +43,14 @@ class Score:
         return [int(value) for value in self.confusion.sum(0).tolist()]
 
 
-def evaluate(model: nn.Module, images: Labelled, preparation: Preparation, batch: int = 1000) -> Score:
+def evaluate(model: nn.Module, images: Labelled, preparation: Preparation, batch: int | None = None) -> Score:
     """Judge `model` in evaluation mode on all of `images`, and leave it in the mode it was in.
 
-    The loss is plain cross-entropy, whatever the training smooths or adds. With ten crops, class
-    probabilities are averaged, as in Krizhevsky et al., 2012.
+    Arithmetic is in the recipe's precision. The loss is plain cross-entropy, whatever the training smooths
+    or adds. With ten crops, class probabilities are averaged, as in Krizhevsky et al., 2012. `batch` images
+    go through at once; by default as many as their size suggests.
     """
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        parts = [_logits(model, part, preparation) for part in torch.split(images.images, batch)]
-    model.train(training)
-    logits = torch.cat(parts)
+    logits = _all_logits(model, images.images, preparation, batch or _batch(preparation))
     labels = images.labels
     count = logits.shape[1]
     best = logits.topk(min(5, count)).indices
@@ -64,9 +64,33 @@ def evaluate(model: nn.Module, images: Labelled, preparation: Preparation, batch
     )
 
 
+def probabilities(model: nn.Module, images: Tensor, preparation: Preparation) -> Tensor:
+    """The probability of each class for uint8 images `(N, C, H, W)`: float32 `(N, classes)`."""
+    return _all_logits(model, images, preparation, _batch(preparation)).softmax(1)
+
+
+def _all_logits(model: nn.Module, images: Tensor, preparation: Preparation, batch: int) -> Tensor:
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            return torch.cat([_logits(model, part, preparation) for part in torch.split(images, batch)])
+    finally:
+        model.train(training)
+
+
+def _batch(preparation: Preparation) -> int:
+    height, width = preparation.side
+    crops = 10 if preparation.recipe.ten_crop else 1
+    return max(1, min(_MOST_IMAGES, _MOST_PIXELS // (height * width * crops)))
+
+
 def _logits(model: nn.Module, images: Tensor, preparation: Preparation) -> Tensor:
     x = preparation.test(images)
-    logits: Tensor = model(x).float()
+    half = preparation.recipe.precision == "bf16"
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+        logits: Tensor = model(x)
+    logits = logits.float()
     if len(x) == len(images):
         return logits
     crops = logits.softmax(1).reshape(-1, len(images), logits.shape[1])

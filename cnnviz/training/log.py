@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+MEASURED = ("images_per_second", "mfu", "memory_bytes")
+"""Figures of the machine and not of the run: the only ones that a resumed run gives anew."""
+
 
 class Log(Protocol):
     """Receives what a run measures, under fixed names: losses in nats, accuracies in [0, 1]."""
@@ -14,7 +17,7 @@ class Log(Protocol):
         """Figures of a step; `epoch` is how many epochs are done, in parts."""
 
     def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
-        """Something larger, as JSON values: `layers`, `confusion`, `predicted`."""
+        """Something larger, as JSON values; `engine` lists the kinds."""
 
     def flush(self) -> None:
         """Return when all of it is where nothing can lose it."""

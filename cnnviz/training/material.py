@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cnnviz.datasets import Dataset, adapt
+from cnnviz.datasets import Dataset, adapt, how
 from cnnviz.training.recipe import Recipe
 
 
@@ -31,6 +31,8 @@ class Material:
     test: Labelled
     classes: tuple[str, ...]
     fingerprint: str
+    notes: tuple[str, ...] = ()
+    """Sentences on what was done to the images before they came here."""
 
     @classmethod
     def of(cls, dataset: Dataset, recipe: Recipe, channels: int, device: torch.device) -> Material:
@@ -50,6 +52,7 @@ class Material:
             test=labelled(*dataset.test.tensors()),
             classes=dataset.classes,
             fingerprint=dataset.fingerprint,
+            notes=(*dataset.notes, *filter(None, [how(dataset.shape, shape)])),
         )
 
 

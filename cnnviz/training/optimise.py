@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cnnviz.training.recipe import Recipe
 
 
 def optimiser(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The recipe's optimiser, in its fused form: one kernel for all parameters where the device has it."""
+    """The recipe's optimiser, in its fused form: one kernel for all parameters where the device has it.
+
+    On a GPU the learning rate is a tensor there, so that a recorded step reads the rate of the moment.
+    """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    decay = recipe.weight_decay
+    decay, on_gpu = recipe.weight_decay, bool(trained) and trained[0].is_cuda
+    lr: float | Tensor = torch.tensor(recipe.lr, device=trained[0].device) if on_gpu else recipe.lr
     if recipe.optimiser in ("adam", "adamw"):
         kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
-        return kind(trained, recipe.lr, betas=(recipe.momentum, recipe.beta2), weight_decay=decay, fused=True)
+        betas = (recipe.momentum, recipe.beta2)
+        return kind(trained, lr, betas, weight_decay=decay, fused=True, capturable=on_gpu)
     nesterov = recipe.optimiser == "nesterov" and recipe.momentum > 0
-    return torch.optim.SGD(
-        trained, recipe.lr, recipe.momentum, weight_decay=decay, nesterov=nesterov, fused=True
-    )
+    return torch.optim.SGD(trained, lr, recipe.momentum, weight_decay=decay, nesterov=nesterov, fused=True)
 
 
 def set_rate(chosen: torch.optim.Optimizer, rate: float) -> None:
     """Use a learning rate from the next step on."""
     for group in chosen.param_groups:
-        group["lr"] = rate
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate

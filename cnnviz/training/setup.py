@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from cnnviz import models
+from cnnviz.analysis import analyze
 from cnnviz.models.library import spec_of
 from cnnviz.training.material import Material, mixed
 from cnnviz.training.recipe import Recipe
@@ -26,6 +27,8 @@ class Ready:
     model: nn.Module
     material: Material
     side: tuple[int, int]
+    macs: int
+    """Multiply-adds of one image."""
 
 
 def device_of(recipe: Recipe) -> torch.device:
@@ -61,8 +64,10 @@ def make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
     channels, height, width = spec.input_shape
     side = (recipe.size, recipe.size) if recipe.size else (height, width)
     torch.manual_seed(mixed(recipe.seed, 0, 3))
-    model = models.build(spec, len(dataset.classes), side, None if recipe.layers else recipe.options)
+    options = None if recipe.layers else recipe.options
+    model = models.build(spec, len(dataset.classes), side, options)
+    macs = analyze(spec, side, len(dataset.classes), options).macs
     model = model.to(device)
     if device.type == "cuda" or recipe.precision == "bf16":  # What multiplies matrices wants channels last.
         model = model.to(memory_format=torch.channels_last)
-    return Ready(recipe, model, Material.of(dataset, recipe, channels, device), side)
+    return Ready(recipe, model, Material.of(dataset, recipe, channels, device), side, macs)

@@ -18,6 +18,7 @@ from cnnviz.tracking import Command, Database, Lease, MetricWriter, RunFacts, St
 from cnnviz.training.engine import LAST, NonFiniteLossError, Trainer
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.setup import make_ready
+from cnnviz.training.speed import device_name
 
 _VERSIONS = ("torch", "torchvision", "numpy")
 
@@ -53,7 +54,7 @@ def _train(database: Database, lease: Lease, progress: Progress, interrupted: Ca
     ready = make_ready(recipe, datasets.load(recipe.dataset, progress=progress))
     folder = tracking.run_folder(run.id, run.key)
     log = _DatabaseLog(database, lease)
-    trainer = Trainer(recipe, ready.model, ready.material, ready.side, log, folder)
+    trainer = Trainer(recipe, ready.model, ready.material, ready.side, log, folder, ready.macs)
     if (folder / LAST).exists():
         trainer.restore(folder / LAST)
     from_step = trainer.step or tracking.FROM_SCRATCH
@@ -96,12 +97,12 @@ class _DatabaseLog:
 
 
 def _facts(trainer: Trainer) -> RunFacts:
-    device = trainer.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
+    peak = trainer.pace.peak
+    most = f"; peak {peak.flops / 1e12:.3g} TFLOP/s ({peak.basis})"
     return RunFacts(
         params=sum(parameter.numel() for parameter in trainer.model.parameters()),
         versions={"python": platform.python_version()} | {package: version(package) for package in _VERSIONS},
-        hardware=f"{name or platform.machine()}, {torch.get_num_threads()} threads",
+        hardware=f"{device_name(trainer.device)}, {torch.get_num_threads()} threads{most}",
         fingerprint=trainer.material.fingerprint,
         total_steps=trainer.total_steps,
         total_epochs=float(trainer.recipe.epochs),

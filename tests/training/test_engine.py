@@ -13,43 +13,32 @@ from cnnviz.datasets import Dataset, Part
 from cnnviz.training import Recipe, checkpoint
 from cnnviz.training.engine import BEST, LAST, NonFiniteLossError, Trainer
 from cnnviz.training.evaluate import evaluate
-from cnnviz.training.log import Memory
+from cnnviz.training.log import MEASURED, Memory
 from cnnviz.training.material import Labelled, mixed, order, steps_per_epoch
 from cnnviz.training.observe import Observer
 from cnnviz.training.optimise import optimiser
 from cnnviz.training.prepare import Preparation, Statistics
 from cnnviz.training.setup import device_of, make_ready
+from cnnviz.training.update import Update
+from tests.training.stripes import striped
 
-TIMINGS = ("images_per_second",)
 SMALL = Recipe(
     model="lenet5", epochs=3, batch_size=32, lr=0.05, pad_crop=2, flip="random", schedule="one-cycle", seed=7
 )
 
 
-def stripes(count: int = 160, seed: int = 0) -> Part:
-    """Grey 28×28 images of three classes: a bright band at the top, in the middle, at the bottom."""
-    random = np.random.default_rng(seed)
-    labels = np.arange(count) % 3
-    images = random.integers(0, 90, (count, 1, 28, 28)).astype(np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        image[:, 9 * label : 9 * label + 9] += 120
-    return Part(images, labels.astype(np.int64))
-
-
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return Dataset(
-        "stripes", "Stripes", ("top", "middle", "bottom"), stripes(), stripes(60, 1), "f" * 64, (), Path()
-    )
+    return striped()
 
 
 def trainer(recipe: Recipe, dataset: Dataset, folder: Path | None = None) -> tuple[Trainer, Memory]:
     ready, log = make_ready(recipe, dataset), Memory()
-    return Trainer(recipe, ready.model, ready.material, ready.side, log, folder), log
+    return Trainer(recipe, ready.model, ready.material, ready.side, log, folder, ready.macs), log
 
 
 def told(log: Memory) -> list[tuple[int, float, str, float]]:
-    return [row for row in log.rows if row[2] not in TIMINGS]
+    return [row for row in log.rows if row[2] not in MEASURED]
 
 
 def test_it_learns(dataset: Dataset) -> None:
@@ -67,31 +56,51 @@ def test_it_learns(dataset: Dataset) -> None:
         {"optimiser": "adam", "lr": 1e-3},
         {"schedule": "plateau", "patience": 1},
         {"label_smoothing": 0.1, "cutout": 5},
+        {"precision": "bf16"},
     ],
 )
 @pytest.mark.parametrize("stops", [(1,), (5, 6), (3, 8, 11)])
 def test_stopped_and_gone_on_it_is_the_same_run(
     dataset: Dataset, tmp_path: Path, changes: dict[str, object], stops: tuple[int, ...]
 ) -> None:
-    """Weights to the last bit, and every figure but the timings."""
+    """Weights to the last bit, every figure but the timings, and every record."""
     recipe = SMALL.changed(changes)
     whole, log = trainer(recipe, dataset)
     whole.run()
     rows: list[tuple[int, float, str, float]] = []
+    records: list[tuple[int, str, object]] = []
     weights: dict[str, torch.Tensor] = {}
     for stop in (*stops, whole.total_steps):
         part, partial = trainer(recipe, dataset, tmp_path)
         if (tmp_path / LAST).exists():
             part.restore(tmp_path / LAST)
         part.run(functools.partial(_before, part, stop))
-        rows, weights = rows + told(partial), part.model.state_dict()
+        rows, records = rows + told(partial), records + partial.records
+        weights = part.model.state_dict()
     assert rows == told(log)
+    assert records == log.records
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, weights[name]), name
 
 
 def _before(run: Trainer, stop: int) -> bool:
     return run.step < stop
+
+
+def test_weights_that_are_laid_out_otherwise_go_on_alike(dataset: Dataset, tmp_path: Path) -> None:
+    """Channels last: the optimiser's memory of a step must lie in memory as the weights do."""
+    recipe = SMALL.changed({"model": "small-googlenet-32", "precision": "bf16", "epochs": 1, "limit": 64})
+    whole, _ = trainer(recipe, dataset)
+    whole.run()
+    part, _ = trainer(recipe, dataset, tmp_path)
+    part.run(lambda: part.step < 1)
+    part, _ = trainer(recipe, dataset, tmp_path)
+    part.restore(tmp_path / LAST)
+    weight = part.optimiser.param_groups[0]["params"][0]
+    assert part.optimiser.state[weight]["momentum_buffer"].stride() == weight.stride()
+    part.run()
+    weights = part.model.state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in whole.model.state_dict().items())
 
 
 def test_a_failed_write_leaves_the_checkpoint_before_it(
@@ -164,6 +173,21 @@ def test_a_loss_that_is_no_number_ends_the_run_with_its_step(dataset: Dataset) -
     assert f"step {caught.value.step}" in str(caught.value)
 
 
+def test_what_is_no_number_is_not_saved(dataset: Dataset, tmp_path: Path) -> None:
+    """Neither a loss that nobody has read yet nor a weight that the last step spoilt."""
+    run, _ = trainer(SMALL, dataset, tmp_path)
+    run.run(lambda: run.step < 2)
+    good = (tmp_path / LAST).read_bytes()
+    weight = next(run.model.parameters())
+    with torch.no_grad():
+        weight[0] = torch.inf
+    with pytest.raises(NonFiniteLossError, match="A weight was no longer a finite number at step 2"):
+        run.save()
+    with pytest.raises(NonFiniteLossError, match="The loss was no longer a finite number at step 3"):
+        run.run(lambda: run.step < 3)
+    assert (tmp_path / LAST).read_bytes() == good
+
+
 def test_auxiliary_losses_count_in_training_only(dataset: Dataset) -> None:
     class Heads(nn.Module):
         def __init__(self) -> None:
@@ -178,7 +202,7 @@ def test_auxiliary_losses_count_in_training_only(dataset: Dataset) -> None:
     run = Trainer(SMALL, Heads(), ready.material, ready.side, log)
     run.model.train()
     images, labels = torch.rand(4, 1, 28, 28), torch.tensor([0, 1, 2, 0])
-    main, loss = run._loss(images, labels)
+    main, loss = Update(SMALL, run.model, run.optimiser).loss(images, labels)
     outputs = run.model(images)
     expected = functional.cross_entropy(outputs[0], labels) + 0.3 * functional.cross_entropy(
         outputs[1], labels

@@ -8,6 +8,7 @@ from cnnviz import datasets, tracking
 from cnnviz.datasets import Step
 from cnnviz.tracking import Command, Database, Status
 from cnnviz.training import Recipe
+from cnnviz.training.log import MEASURED
 from cnnviz.training.worker import work
 
 SHORT = Recipe(dataset="digits", limit=200, epochs=2, batch_size=50, schedule="cosine")
@@ -44,7 +45,7 @@ def follow(
 
 def rows(database: Database, run: int) -> list[tuple[str, int, float]]:
     page = tracking.read_metrics(database, run, 0, 10_000)
-    return [(row.name, row.step, row.value) for row in page.rows if row.name != "images_per_second"]
+    return [(row.name, row.step, row.value) for row in page.rows if row.name not in MEASURED]
 
 
 def test_a_run_finishes_with_its_facts(database: Database) -> None:

@@ -1,0 +1,115 @@
+"""What a run tells, in which words: every figure and record is named here and nowhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from cnnviz.training.evaluate import Score
+from cnnviz.training.log import Log
+from cnnviz.training.material import Labelled, Material
+from cnnviz.training.observe import LayerLook
+from cnnviz.training.speed import Peak, memory_in_use
+from cnnviz.training.tally import Tally
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What speed is judged by; without the multiply-adds of one image (0) there is no `mfu`."""
+
+    device: torch.device
+    macs: int
+    peak: Peak
+
+
+class Telling:
+    """Tells a log about a run of `steps_per_epoch` steps an epoch.
+
+    Figures: `train/loss`, `train/accuracy` since the last report, `lr`, and those of `log.MEASURED`;
+    at an epoch's end `train/epoch_loss`, `train/epoch_accuracy`, and `loss`, `accuracy`, `top5` and
+    `logit_spread` of `val/` and `test/`. Records: `data` and `fixed_images` once; `layers` and
+    `fixed_predictions` at a look; `train/predicted`, `test/predicted`, `validation/confusion` and
+    `test/confusion` at an epoch's end; `engine` where the engine has something to say.
+    """
+
+    def __init__(self, log: Log, steps_per_epoch: int, pace: Pace) -> None:
+        self._log, self._steps, self._pace = log, steps_per_epoch, pace
+        self._clock = time.perf_counter()
+
+    def start_clock(self) -> None:
+        """Speed is measured from here: what came before was no training."""
+        self._clock = time.perf_counter()
+
+    def begin(self, material: Material, pictures: Sequence[dict[str, Any]]) -> None:
+        """Tell what the run reads, before its first step."""
+        self._log.record(0, 0, "data", _facts(material))
+        self._log.record(0, 0, "fixed_images", list(pictures))
+
+    def report(self, step: int, rate: float, tally: Tally) -> None:
+        """Tell of the steps since the last report, which `tally` has fetched."""
+        loss, right, count = tally.recent.values
+        now = time.perf_counter()
+        speed = count / max(now - self._clock, 1e-9)
+        values = {
+            "train/loss": loss / count,
+            "train/accuracy": right / count,
+            "lr": rate,
+            "images_per_second": speed,
+            "memory_bytes": float(memory_in_use(self._pace.device)),
+        }
+        if self._pace.macs:
+            values["mfu"] = self._pace.peak.used(self._pace.macs, speed)
+        self._scalars(step, values)
+        tally.begin_report()
+        self._clock = now
+
+    def look(self, step: int, layers: Sequence[LayerLook], predictions: Sequence[dict[str, Any]]) -> None:
+        """Tell what was seen in a step that was looked at."""
+        self._record(step, "layers", [asdict(layer) for layer in layers])
+        self._record(step, "fixed_predictions", list(predictions))
+
+    def epoch(self, step: int, tally: Tally) -> None:
+        """Tell of the epoch that ends with `step`."""
+        loss, right, count = tally.epoch.values
+        self._scalars(step, {"train/epoch_loss": loss / count, "train/epoch_accuracy": right / count})
+        self._record(step, "train/predicted", tally.predicted)
+
+    def score(self, step: int, part: str, score: Score) -> None:
+        """Tell how good the model is on `validation` or `test` images."""
+        prefix = "val" if part == "validation" else part
+        names = ("loss", "accuracy", "top5", "logit_spread")
+        self._scalars(step, {f"{prefix}/{name}": getattr(score, name) for name in names})
+        self._record(step, f"{part}/confusion", score.confusion.tolist())
+        if part == "test":
+            self._record(step, "test/predicted", score.predicted)
+
+    def note(self, step: int, sentence: str) -> None:
+        """Tell what the engine found out about itself."""
+        self._record(step, "engine", {"note": sentence})
+
+    def _scalars(self, step: int, values: dict[str, float]) -> None:
+        self._log.scalars(step, step / self._steps, values)
+
+    def _record(self, step: int, kind: str, value: Any) -> None:
+        self._log.record(step, step / self._steps, kind, value)
+
+
+def _facts(material: Material) -> dict[str, Any]:
+    counts = material.train.labels.bincount(minlength=len(material.classes))
+    return {
+        "classes": list(material.classes),
+        "train": len(material.train),
+        "validation": len(material.validation),
+        "test": len(material.test),
+        "shape": list(_shape(material.train)),
+        "counts": counts.tolist(),
+        "notes": list(material.notes),
+    }
+
+
+def _shape(part: Labelled) -> torch.Size:
+    return part.images.shape[1:]
