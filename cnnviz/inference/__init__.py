@@ -1,0 +1,1 @@
+"""From files to answers: pictures and weights in, probabilities out. Importing this imports no torch."""
