@@ -18,16 +18,19 @@ from cnnviz import models
 
 CARRIED = ("model", "classes", "size", "batch", "layer")
 """Parameters that a link to another page takes along, besides every `option.*`."""
-PASSED = ("run",)
+PASSED = ("run", "dataset", "recipe")
 """Parameters that a link takes along too; the page that uses one looks it up, and says where it is wrong."""
 OWN = (
     *("view", "columns", "models", "pair", "from", "list", "scale"),
     *("runs", "find", "status", "of", "on", "tag", "metric", "sort", "page", "deleted"),
     *("x", "against", "cell"),
+    *("class", "part", "seed", "image"),
 )
 """Parameters that belong to one page and are left behind when going to another."""
 OPTION = "option."
 """What the name of a parameter for a model's option begins with."""
+SET = "set."
+"""What the name of a parameter for a field that differs from the named recipe begins with."""
 
 ROOT = "(model)"
 """How the URL names the row of the model itself, whose qualified name is empty."""
@@ -92,7 +95,7 @@ def read(parameters: Mapping[str, str], repeated: Sequence[str] = ()) -> Selecti
     said += [
         f"There is no parameter {quoted(name)}; it is ignored."
         for name in parameters
-        if name not in CARRIED + PASSED + OWN and not name.startswith(OPTION)
+        if name not in CARRIED + PASSED + OWN and not name.startswith((OPTION, SET))
     ]
     spec = _model(parameters.get("model"), said)
     return Selection(
@@ -121,7 +124,7 @@ def carried() -> dict[str, str]:
 
 def is_carried(name: str) -> bool:
     """Whether a parameter crosses pages."""
-    return name in CARRIED + PASSED or name.startswith(OPTION)
+    return name in CARRIED + PASSED or name.startswith((OPTION, SET))
 
 
 def change(**changes: str | None) -> None:
@@ -131,7 +134,9 @@ def change(**changes: str | None) -> None:
     else: another's classes, size, options and layer would mostly not fit.
     """
     selection = current()
-    kept = {name: value for name, value in st.query_params.items() if name in PASSED + OWN}
+    kept = {
+        name: value for name, value in st.query_params.items() if name in PASSED + OWN or name.startswith(SET)
+    }
     chosen = selection.parameters()
     if changes.get("model") not in (None, selection.spec.name):
         chosen = {name: value for name, value in chosen.items() if name == "batch"}

@@ -10,7 +10,7 @@ from cnnviz.ui import url_state
 SOME = ("alexnet-cifar10", "lenet5", "alexnet", "googlenet")
 JUNK = st.text(max_size=60)
 VALUES = JUNK | st.sampled_from(SOME) | st.integers().map(str)
-OPTIONS = ("option.activation", "option.nothing")
+OPTIONS = ("option.activation", "option.nothing", "set.flip")
 NAMES = st.sampled_from([*url_state.CARRIED, *url_state.PASSED, *url_state.OWN, *OPTIONS]) | JUNK
 
 
@@ -93,7 +93,7 @@ def test_any_junk_gives_a_selection_and_reading_it_again_gives_the_same(paramete
 def test_what_is_not_taken_over_is_said(parameters: dict[str, str]) -> None:
     selection = url_state.read(parameters)
     known = url_state.CARRIED + url_state.PASSED + url_state.OWN
-    strangers = [n for n in parameters if n not in known and "option." not in n]
+    strangers = [n for n in parameters if n not in known and not n.startswith(("option.", "set."))]
     for name in strangers:
         assert any(url_state.quoted(name) in said for said in selection.problems)
     asked = parameters.get("model")
