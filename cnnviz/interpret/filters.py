@@ -1,0 +1,233 @@
+"""What layers have learned: their weights as pictures and as a histogram."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from cnnviz.interpret.colours import GAP, Bytes, Theme
+from cnnviz.interpret.errors import InterpretError
+from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Mosaic, mosaic
+from cnnviz.interpret.names import unknown
+from cnnviz.models.modules.lenet import PartialConv2d
+
+SHOWN = 2**26
+"""Weights of a layer that are spread out at most, missing connections among them."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A layer's weights by output and input channel; what is not connected is 0 and not `present`."""
+
+    layer: str
+    values: Floats
+    """`(out, in, kernel height, kernel width)`."""
+    present: NDArray[np.bool_]
+    """`(out, in)`: which output map sees which input map."""
+    bias: Floats | None
+
+    @property
+    def magnitude(self) -> float:
+        """The largest absolute value: the end of a colour scale that is symmetric around zero."""
+        finite = self.values[np.isfinite(self.values)]
+        return float(np.abs(finite).max(initial=0))
+
+
+def layers_with_filters(model: nn.Module) -> tuple[str, ...]:
+    """The layers whose weights can be shown, in order: convolutions and fully connected layers."""
+    found: list[str] = []
+    for name, module in model.named_modules():
+        inside = any(name.startswith(f"{other}.") for other in found)
+        if isinstance(module, nn.Conv2d | nn.Linear | PartialConv2d) and not inside:
+            found.append(name)
+    return tuple(found)
+
+
+def weights_of(model: nn.Module, layer: str, maps: tuple[int, int, int] | None = None) -> Weights:
+    """The weights of a convolution or a fully connected layer.
+
+    Groups and the partial C3 of LeNet-5 (1998) are spread out: what is left out shows as not present. A fully
+    connected layer has kernels of one cell, or, where it reads flattened `maps` `(C, H, W)`, of `(H, W)`.
+
+    Raises `UnknownLayerError` for a layer that is not there and `InterpretError` for one without such
+    weights, for maps that do not fit, or for more weights than a picture can hold.
+    """
+    modules = dict(model.named_modules())
+    if layer not in modules:
+        raise unknown(layer, layers_with_filters(model))
+    module = modules[layer]
+    if isinstance(module, PartialConv2d):
+        return _partial(layer, module)
+    if isinstance(module, nn.Conv2d):
+        return _convolution(layer, module)
+    if isinstance(module, nn.Linear):
+        return _linear(layer, module, maps)
+    names = ", ".join(layers_with_filters(model)[:5])
+    raise InterpretError(
+        f"'{layer}' is a {type(module).__name__}, which has no filters; these have: {names}."
+    )
+
+
+def _array(tensor: torch.Tensor) -> Floats:
+    return tensor.detach().cpu().float().numpy()
+
+
+def _bias(module: nn.Module) -> Floats | None:
+    bias = module._parameters.get("bias")
+    return None if bias is None else _array(bias)
+
+
+def _convolution(layer: str, module: nn.Conv2d) -> Weights:
+    kernel = _array(module.weight)
+    out, inputs = module.out_channels, module.in_channels
+    height, width = kernel.shape[2:]
+    bias = _bias(module)
+    if module.groups == 1:
+        return Weights(layer, kernel, np.ones((out, inputs), bool), bias)
+    _check_size(layer, out * inputs * height * width)
+    values = np.zeros((out, inputs, height, width), np.float32)
+    present = np.zeros((out, inputs), bool)
+    seen, made = inputs // module.groups, out // module.groups
+    for group in range(module.groups):
+        rows, columns = slice(group * made, (group + 1) * made), slice(group * seen, (group + 1) * seen)
+        values[rows, columns], present[rows, columns] = kernel[rows], True
+    return Weights(layer, values, present, bias)
+
+
+def _partial(layer: str, module: PartialConv2d) -> Weights:
+    """Each map's kernels lie one after another in the grouped convolution that holds them."""
+    convs = [cast(nn.Conv2d, conv) for conv in module.convs.values()]
+    kernels = [kernel for conv in convs for kernel in _array(conv.weight)]
+    inputs = 1 + max(max(seen) for seen in module.connections)
+    values = np.zeros((len(kernels), inputs, *kernels[0].shape[1:]), np.float32)
+    present = np.zeros(values.shape[:2], bool)
+    for out, (seen, kernel) in enumerate(zip(module.connections, kernels, strict=True)):
+        values[out, list(seen)], present[out, list(seen)] = kernel, True
+    bias = np.concatenate([_array(cast(torch.Tensor, conv.bias)) for conv in convs])
+    return Weights(layer, values, present, bias)
+
+
+def _linear(layer: str, module: nn.Linear, maps: tuple[int, int, int] | None) -> Weights:
+    channels, height, width = maps or (module.in_features, 1, 1)
+    if channels * height * width != module.in_features:
+        raise InterpretError(
+            f"'{layer}' reads {module.in_features:,} values, not maps of {channels}×{height}×{width}."
+        )
+    values = _array(module.weight).reshape(module.out_features, channels, height, width)
+    return Weights(layer, values, np.ones(values.shape[:2], bool), _bias(module))
+
+
+def _check_size(layer: str, count: int) -> None:
+    if count > SHOWN:
+        raise InterpretError(f"The weights of '{layer}', spread out, are too many to show ({count:,}).")
+
+
+def as_colours(weights: Weights, zoom: int = 1, theme: Theme = "light") -> Mosaic:
+    """A first layer's kernels as small pictures: in colour for three input channels, else diverging.
+
+    In colour grey is zero, and the layer's largest magnitude reaches full colour, so that kernels compare.
+    Raises `InterpretError` for a layer that reads neither one nor three channels.
+    """
+    inputs = weights.values.shape[1]
+    if inputs == 1:
+        return by_input(weights, 0, zoom, theme)
+    if inputs != 3:
+        raise InterpretError(f"'{weights.layer}' reads {inputs} channels; only three make a colour picture.")
+    plain = mosaic(weights.values[:, 0], scale="diverging", theme=theme, zoom=zoom)
+    pixels = plain.pixels.copy()
+    scaled = weights.values / (2 * (weights.magnitude or 1)) + 0.5
+    coloured = np.clip(np.nan_to_num(scaled) * 255, 0, 255).round().astype(np.uint8).transpose(0, 2, 3, 1)
+    for channel in plain.channels:
+        top, left, bottom, right = plain.box(channel)
+        pixels[top:bottom, left:right] = coloured[channel].repeat(zoom, 0).repeat(zoom, 1)
+    return _with(plain, pixels, weights.magnitude)
+
+
+def by_input(
+    weights: Weights,
+    channel: int,
+    zoom: int = 1,
+    theme: Theme = "light",
+    magnitude: float | None = None,
+) -> Mosaic:
+    """For one input channel, how each output channel weighs it. Connections left out are drawn as gaps.
+
+    `magnitude` is the end of the colours, for comparing two runs; the layer's own where None. Raises
+    `InterpretError` for a channel that is not there.
+    """
+    _check_channel(channel, weights.values.shape[1], "input")
+    return _diverging(
+        weights, weights.values[:, channel], weights.present[:, channel], (zoom, theme, magnitude)
+    )
+
+
+def by_output(
+    weights: Weights,
+    channel: int,
+    zoom: int = 1,
+    theme: Theme = "light",
+    magnitude: float | None = None,
+) -> Mosaic:
+    """For one output channel, its kernel over each input channel; otherwise as `by_input`."""
+    _check_channel(channel, weights.values.shape[0], "output")
+    return _diverging(weights, weights.values[channel], weights.present[channel], (zoom, theme, magnitude))
+
+
+def _check_channel(channel: int, count: int, what: str) -> None:
+    if not 0 <= channel < count:
+        raise InterpretError(f"The layer has {what} channels 0 to {count - 1}, not {channel}.")
+
+
+def _diverging(
+    weights: Weights,
+    kernels: Floats,
+    present: NDArray[np.bool_],
+    look: tuple[int, Theme, float | None],
+) -> Mosaic:
+    zoom, theme, magnitude = look
+    end = weights.magnitude if magnitude is None else magnitude
+    shown = mosaic(
+        kernels, colour_range="network", network=(-end, end), scale="diverging", theme=theme, zoom=zoom
+    )
+    pixels = shown.pixels.copy()
+    for channel in np.flatnonzero(~present).tolist():
+        top, left, bottom, right = shown.box(channel)
+        pixels[top:bottom, left:right] = GAP[theme]
+    return _with(shown, pixels, end)
+
+
+def _with(shown: Mosaic, pixels: Bytes, end: float) -> Mosaic:
+    ends = np.full(len(shown.low), end, np.float32)
+    return replace(shown, pixels=pixels, low=-ends, high=ends)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many weights lie in each bin; `edges` has one value more than `counts`."""
+
+    counts: NDArray[np.int64]
+    edges: NDArray[np.float64]
+    mean: float
+    spread: float
+    zeros: int
+    """Weights that are exactly 0 though their connection is there."""
+
+
+def histogram(weights: Weights, bins: int = 51, magnitude: float | None = None) -> Histogram:
+    """The distribution of a layer's weights, in `bins` from −magnitude to +magnitude.
+
+    Missing connections do not count; what lies outside, where a smaller `magnitude` is given, falls into the
+    outermost bins. An odd number of bins has one in the middle for zero.
+    """
+    values = weights.values[weights.present].ravel()
+    finite = values[np.isfinite(values)].astype(np.float64)
+    end = (weights.magnitude if magnitude is None else magnitude) or 1.0
+    counts, edges = np.histogram(np.clip(finite, -end, end), bins, (-end, end))
+    mean, spread = (float(finite.mean()), float(finite.std())) if finite.size else (0.0, 0.0)
+    return Histogram(counts.astype(np.int64), edges, mean, spread, int((finite == 0).sum()))

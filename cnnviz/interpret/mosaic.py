@@ -1,0 +1,168 @@
+"""Every channel of a layer as one crisp picture, and where in it each channel and cell lies."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnviz.interpret.colours import DIVERGING, GAP, SEQUENTIAL, Bytes, Theme, paint
+from cnnviz.interpret.errors import InterpretError
+from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.ordering import Order, ordered
+
+Range = Literal["map", "layer", "network"]
+RANGES: tuple[Range, ...] = get_args(Range)
+Scale = Literal["auto", "sequential", "diverging"]
+SHAPE = 1.6
+"""Width by height that a mosaic comes near to."""
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """A picture of maps, `columns` a line, `gap` pixels apart, each cell `zoom`×`zoom` pixels.
+
+    `step` > 1 says that only every `step`th cell of large maps is shown.
+    """
+
+    pixels: Bytes
+    """uint8 `(H, W, 3)`."""
+    channels: tuple[int, ...]
+    """Which channel stands at each place, line by line."""
+    columns: int
+    shape: tuple[int, int, int]
+    """Of the maps: `(C, H, W)`."""
+    tile: tuple[int, int]
+    """Height and width of one map in pixels, without the gap."""
+    gap: int
+    zoom: int
+    step: int
+    low: Floats
+    """The value at the low end of the colours, of each channel by its own number, `(C,)`."""
+    high: Floats
+    diverging: bool
+    """Whether colours diverge from zero."""
+
+    @property
+    def rows(self) -> int:
+        """Lines of maps."""
+        return -(-len(self.channels) // self.columns)
+
+    def locate(self, row: int, column: int) -> tuple[int, int, int] | None:
+        """The `(channel, y, x)` under pixel `(row, column)`; None on a gap or outside."""
+        place = []
+        for pixel, side, count in ((row, self.tile[0], self.rows), (column, self.tile[1], self.columns)):
+            index, rest = divmod(pixel, side + self.gap)
+            if rest >= side or not 0 <= index < count:
+                return None
+            place.append((index, rest // self.zoom * self.step))
+        (line, y), (position, x) = place
+        number = line * self.columns + position
+        return (self.channels[number], y, x) if number < len(self.channels) else None
+
+    def box(self, channel: int) -> tuple[int, int, int, int]:
+        """The pixels of a channel's map as `(top, left, bottom, right)`, ends excluded."""
+        line, position = divmod(self.channels.index(channel), self.columns)
+        top, left = line * (self.tile[0] + self.gap), position * (self.tile[1] + self.gap)
+        return top, left, top + self.tile[0], left + self.tile[1]
+
+    def png(self) -> bytes:
+        """The picture as a PNG file."""
+        from PIL import Image
+
+        file = io.BytesIO()
+        Image.fromarray(self.pixels).save(file, "PNG", compress_level=1)
+        return file.getvalue()
+
+
+def mosaic(
+    maps: Floats,
+    order: Order | NDArray[np.int64] = "index",
+    colour_range: Range = "layer",
+    network: tuple[float, float] | None = None,
+    scale: Scale = "auto",
+    theme: Theme = "light",
+    columns: int | None = None,
+    gap: int = 1,
+    zoom: int = 1,
+    side: int = 256,
+) -> Mosaic:
+    """Draw maps `(C, H, W)`.
+
+    Args:
+        maps: float32; values that are not numbers are drawn in a colour of their own.
+        order: A name (see `ordering.ordered`), or the channels to show, in that order.
+        colour_range: What the colours span: each map's values, all of the layer's, or those in `network`.
+        network: Smallest and largest value of the whole network, for the range `network`.
+        scale: `diverging` from zero, the range made symmetric, or `sequential`; `auto` diverges where there
+            are negative values.
+        theme: Decides the middle of the diverging scale (white or black) and the gaps.
+        columns: Maps a line; chosen for a picture 1.6 times as wide as high where None.
+        gap: Pixels between maps.
+        zoom: Pixels a cell's side.
+        side: Cells of a map's longer side that are drawn at most; of larger maps every second, third … is.
+
+    Raises:
+        InterpretError: for no maps, an unknown order, or the range `network` without one.
+    """
+    if maps.ndim != 3 or not maps.size:
+        raise InterpretError(f"A mosaic takes maps (C, H, W), not {'×'.join(map(str, maps.shape))}.")
+    channels = ordered(maps, order) if isinstance(order, str) else order
+    step = max(1, math.ceil(max(maps.shape[1:]) / side))
+    shown = maps[channels, ::step, ::step]
+    low, high = limits(maps, colour_range, network)
+    diverging = scale == "diverging" or (scale == "auto" and bool(low.min() < 0))
+    if diverging:
+        high = np.maximum(np.abs(low), np.abs(high))
+        low = -high
+    table = DIVERGING[theme] if diverging else SEQUENTIAL
+    painted = paint(shown, low[channels, None, None], high[channels, None, None], table)
+    columns = columns or _columns(len(channels), shown.shape[1] * zoom + gap, shown.shape[2] * zoom + gap)
+    pixels = _laid_out(painted, columns, gap, zoom, GAP[theme])
+    shape = (maps.shape[0], maps.shape[1], maps.shape[2])
+    tile = (shown.shape[1] * zoom, shown.shape[2] * zoom)
+    return Mosaic(
+        pixels, tuple(channels.tolist()), columns, shape, tile, gap, zoom, step, low, high, diverging
+    )
+
+
+def limits(
+    maps: Floats, colour_range: Range, network: tuple[float, float] | None = None
+) -> tuple[Floats, Floats]:
+    """Smallest and largest value for each channel's colours, float32 `(C,)` each."""
+    if colour_range == "network":
+        if network is None:
+            raise InterpretError("The range 'network' needs the network's smallest and largest value.")
+        return np.full(len(maps), network[0], np.float32), np.full(len(maps), network[1], np.float32)
+    if colour_range not in RANGES:
+        names = f"{', '.join(RANGES[:-1])} or {RANGES[-1]}"
+        raise InterpretError(f"Colours span the {names}, not {colour_range!r}.")
+    finite = np.isfinite(maps)
+    low = np.where(finite, maps, np.inf).min(axis=(1, 2))
+    high = np.where(finite, maps, -np.inf).max(axis=(1, 2))
+    known = low <= high
+    low, high = np.where(known, low, 0), np.where(known, high, 0)
+    if colour_range == "layer" and known.any():
+        low, high = np.full_like(low, low[known].min()), np.full_like(high, high[known].max())
+    return low.astype(np.float32), high.astype(np.float32)
+
+
+def _columns(count: int, height: int, width: int) -> int:
+    return min(count, max(1, round(math.sqrt(count * height / width * SHAPE))))
+
+
+def _laid_out(painted: Bytes, columns: int, gap: int, zoom: int, between: tuple[int, int, int]) -> Bytes:
+    if zoom > 1:
+        painted = painted.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    count, height, width, _ = painted.shape
+    rows = -(-count // columns)
+    grid = np.empty((rows * columns, height + gap, width + gap, 3), np.uint8)
+    grid[:] = between
+    grid[:count, :height, :width] = painted
+    grid = grid.reshape(rows, columns, height + gap, width + gap, 3).swapaxes(1, 2)
+    picture = grid.reshape(rows * (height + gap), columns * (width + gap), 3)
+    return np.ascontiguousarray(picture[: picture.shape[0] - gap, : picture.shape[1] - gap])
