@@ -51,11 +51,23 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Preparation:
-    """Turns uint8 images `(N, C, H, W)` into the model's float input `(N, C, *side)`."""
+    """Turns uint8 images `(N, C, H, W)` into the model's float input `(N, C, *side)`.
+
+    Raises `ValueError` for crops that are larger than what the recipe enlarges to.
+    """
 
     recipe: Recipe
     statistics: Statistics
     side: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        """Refuse crops that cannot be taken."""
+        size, (height, width) = self.recipe.crop_from, self.side
+        if size is not None and size < max(self.side):
+            raise ValueError(
+                f"Crops of {height}×{width} pixels cannot be taken from {size}×{size}: 'crop_from' must be at "
+                f"least {max(self.side)} for this model."
+            )
 
     def train(self, images: Tensor, number: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
         """A training batch, augmented; `number` `(N,)` says which images they are."""
