@@ -91,7 +91,7 @@ class Published:
     """One figure that somebody published, and where, so that ours can stand beside it."""
 
     what: str
-    """`params`, `macs`, `accuracy`, `error_top5`, …"""
+    """`params`, `macs`, `accuracy`, `error_top5`, `seconds` of training, …"""
     value: float
     """A count, or a fraction in [0, 1] for accuracies and errors."""
     on: str = ""

@@ -113,6 +113,7 @@ SPLIT = (2, 4, 5)
     published=(
         Published("params", 58_292_074, source="an article on AlexNet for CIFAR-10"),
         Published("accuracy", 0.8503, "CIFAR-10", ON_CIFAR.format("about 76")),
+        Published("seconds", 76 * 60, "CIFAR-10", ON_CIFAR.format("about 76")),
     ),
     notes=(
         "The article says it over-fits past about 80 %; it does not state optimiser, learning rate, batch or "
@@ -141,6 +142,7 @@ def alexnet_cifar10(classes: int, input_shape: Shape, options: AlexNetOptions) -
         Published("params", 12_417_098, source="an article on AlexNet for CIFAR-10"),
         Published("conv_share", 0.15, source="an article on AlexNet for CIFAR-10"),
         Published("accuracy", 0.8316, "CIFAR-10", ON_CIFAR.format("about 31")),
+        Published("seconds", 31 * 60, "CIFAR-10", ON_CIFAR.format("about 31")),
     ),
     notes=(
         "The article says that about 15 % of the parameters are convolutional; its own table gives "

@@ -49,6 +49,7 @@ class LeNetOptions(Options):
     published=(
         Published("params", 61_706, source="an article on LeNet-5 for MNIST"),
         Published("accuracy", 0.9825, "MNIST", "an article on LeNet-5 for MNIST: 20 epochs of SGD"),
+        Published("seconds", 60, "MNIST", "an article on LeNet-5 for MNIST: about a minute"),
     ),
     notes=(
         "The modern form: ReLU for the scaled tanh, max pooling for trainable subsampling, a C3 that sees "

@@ -1,0 +1,199 @@
+"""Accuracy against cost: every run a point, the Pareto front a line, published results beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cnnviz.figures import measures, numbers
+from cnnviz.figures.curves import Figure
+from cnnviz.figures.landscape import INK
+from cnnviz.figures.palette import COMPARED, Colour
+
+Cost = Literal["parameters", "time", "macs"]
+TITLES: dict[Cost, str] = {
+    "parameters": "parameters",
+    "time": "training time",
+    "macs": "multiply-adds for one image",
+}
+MOST_POINTS = 1_500
+"""More than these are drawn one for each of many small cells of the picture."""
+CELLS = (80, 45)
+NAMED = 9
+"""Up to so many published results are named in the picture; the others on pointing."""
+CLOCK = (1, 10, 60, 600, 3_600, 36_000, 86_400, 864_000)
+"""Seconds at which an axis of time has marks."""
+SPREAD = 1.6
+"""An axis reaches so many times beyond its outermost points."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One result: `cost` above 0, `value` to be as large as possible, and what pointing at it tells."""
+
+    key: str
+    """What a click on it gives back: the run's number; empty for what cannot be clicked."""
+    label: str
+    cost: float
+    value: float
+    note: str = ""
+    place: int | None = None
+    """Among the compared, from 0: it has their hue."""
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """The Pareto front of (cost, value) pairs: places of those that no other betters, by rising cost.
+
+    One point betters another where it costs no more, is worth no less, and is better in one of the two.
+    (V. Pareto, Manuale di economia politica, 1906.)
+    """
+    order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
+    kept: list[int] = []
+    best = -math.inf
+    for place in order:
+        cost, value = points[place]
+        equal = bool(kept) and points[kept[-1]] == (cost, value)
+        if value > best or equal:
+            kept.append(place)
+            best = value
+    return kept
+
+
+def pareto(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, value: str) -> Figure:
+    """The picture: cost to the right on a logarithmic axis, value upwards.
+
+    Args:
+        runs: Measured here; their front is drawn, and the published one's where there are none.
+        published: Results of others, drawn hollow and said to be published.
+        cost: What is to the right.
+        value: The title of the upward axis, such as `test accuracy`.
+    """
+    traces = [_front(runs or published), _published(published), *_runs(runs, cost)]
+    shown = [*runs, *published]
+    return {
+        "data": [trace for trace in traces if trace["x"]],
+        "layout": {
+            "xaxis": {"type": "log", "title": {"text": f"{TITLES[cost]} →"}, **_span(shown, cost)},
+            "yaxis": {"title": {"text": f"{value} ↑"}, "tickformat": ".0%"},
+            "hovermode": "closest",
+            "uirevision": f"{cost}|{value}",
+        },
+    }
+
+
+def pareto_alt(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, value: str) -> str:
+    """The picture in words: what lies on the front."""
+    shown = runs or published
+    best = [shown[i] for i in front([(point.cost, point.value) for point in shown])]
+    told = "; ".join(f"{p.label}: {cost_text(cost, p.cost)}, {numbers.percent(p.value, 1)}" for p in best[:8])
+    counted = f"{len(runs)} runs and {len(published)} published results"
+    return (
+        f"{value.capitalize()} against {TITLES[cost]} of {counted}. On the Pareto front: {told or 'nothing'}."
+    )
+
+
+def cost_text(cost: Cost, amount: float) -> str:
+    """A cost as it is read: `61.7 k parameters`, `1 h 16 min`, `417 kMAC`."""
+    texts: dict[Cost, Callable[[float], str]] = {
+        "parameters": lambda count: f"{numbers.short(count)} parameters",
+        "time": measures.duration,
+        "macs": numbers.macs,
+    }
+    return texts[cost](amount)
+
+
+def _runs(points: Sequence[Point], cost: Cost) -> list[dict[str, Any]]:
+    """The runs that are not compared in ink, then each of the compared in its own hue, on top."""
+    compared = sorted((p for p in points if p.place is not None), key=lambda p: p.place or 0)
+    on_front = {points[i].key for i in front([(point.cost, point.value) for point in points])}
+    others = thinned([p for p in points if p.place is None], {key for key in on_front if key})
+    traces = [_marks("runs", others, cost, INK, 7, 0.55 if len(others) > 60 else 0.8)]
+    for point in compared:
+        hue = COMPARED[(point.place or 0) % len(COMPARED)]
+        traces.append(_marks(point.label, [point], cost, hue, 12, 1.0))
+    return traces
+
+
+def thinned(points: Sequence[Point], keep: set[str]) -> list[Point]:
+    """At most about `MOST_POINTS` of the points: of those that would lie on one another, the first.
+
+    `keep` are the keys of those that stay whatever lies near.
+    """
+    if len(points) <= MOST_POINTS:
+        return list(points)
+    across = [math.log(point.cost) for point in points]
+    up = [point.value for point in points]
+    spans = (min(across), max(across)), (min(up), max(up))
+    taken: dict[tuple[int, int] | str, Point] = {}
+    for x, point in zip(across, points, strict=True):
+        cell = _cell(x, spans[0], CELLS[0]), _cell(point.value, spans[1], CELLS[1])
+        taken.setdefault(point.key if point.key in keep else cell, point)
+    return list(taken.values())
+
+
+def _cell(value: float, span: tuple[float, float], cells: int) -> int:
+    low, high = span
+    return 0 if high == low else min(cells - 1, int((value - low) / (high - low) * cells))
+
+
+def _marks(
+    name: str, points: Sequence[Point], cost: Cost, colour: Colour, size: int, opacity: float
+) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [point.cost for point in points],
+        "y": [point.value for point in points],
+        "customdata": [[p.key, p.label, cost_text(cost, p.cost), p.note] for p in points],
+        "hovertemplate": "%{customdata[1]}<br>%{y:.2%}, %{customdata[2]}<br>%{customdata[3]}<extra></extra>",
+        "marker": {"size": size, "color": colour.css, "opacity": opacity},
+        "showlegend": False,
+    }
+
+
+def _published(points: Sequence[Point]) -> dict[str, Any]:
+    named = len(points) <= NAMED
+    return {
+        "type": "scatter",
+        "mode": "markers+text" if named else "markers",
+        "name": "published",
+        "x": [point.cost for point in points],
+        "y": [point.value for point in points],
+        "text": [point.label if named else "" for point in points],
+        "textposition": "top center",
+        "textfont": {"size": 11},
+        "cliponaxis": False,
+        "customdata": [[point.key, point.label, "", point.note] for point in points],
+        "hovertemplate": "%{customdata[1]}: %{y:.2%}<br>published: %{customdata[3]}<extra></extra>",
+        "marker": {"size": 10, "symbol": "diamond-open", "color": INK.css, "line": {"width": 1.6}},
+    }
+
+
+def _front(points: Sequence[Point]) -> dict[str, Any]:
+    """A staircase: up to the next cost nothing better is to be had."""
+    best = [points[i] for i in front([(point.cost, point.value) for point in points])]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "Pareto front: nothing is both cheaper and better",
+        "x": [point.cost for point in best],
+        "y": [point.value for point in best],
+        "line": {"shape": "hv", "dash": "dot", "width": 1.5, "color": "var(--st-text-color)"},
+        "hoverinfo": "skip",
+        "opacity": 0.6,
+    }
+
+
+def _span(points: Sequence[Point], cost: Cost) -> dict[str, Any]:
+    """The axis with room at its ends; one of time has marks at seconds, minutes, hours and days."""
+    if not points:
+        return {}
+    low, high = min(p.cost for p in points) / SPREAD, max(p.cost for p in points) * SPREAD
+    span: dict[str, Any] = {"range": [math.log10(low), math.log10(high)]}
+    if cost == "time":
+        marks = [second for second in CLOCK if low <= second <= high]
+        return span | {"tickvals": marks, "ticktext": [measures.duration(second) for second in marks]}
+    return span | {"tickformat": "~s", "dtick": 1 if high / low > 30 else None}
