@@ -26,10 +26,15 @@ def page_drawn() -> None:
     _drawn.set()
 
 
+def await_page(seconds: float) -> None:
+    """Wait for the first page to be drawn, and not longer than this."""
+    _drawn.wait(seconds)
+
+
 def _preload() -> None:
     for module in FIRST:
         _import(module)
-    _drawn.wait(PATIENCE_SECONDS)
+    await_page(PATIENCE_SECONDS)
     for module in LATER:
         _import(module)
 

@@ -1,0 +1,212 @@
+"""Workers on this machine: a process each, with a keeper for its parent, in a session of their own.
+
+Ctrl-C in the app's terminal goes to the app's session and does not reach them. One waits for work with its
+imports done, as long as the app lives: its keeper's input ends when the app does, however the app ends.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cnnviz
+from cnnviz import tracking
+from cnnviz.tracking import RunSummary
+from cnnviz.training.supervisor import identity, keeper
+from cnnviz.training.supervisor.launcher import Ending, Order
+
+PROCESS = (sys.executable, "-m", "cnnviz.training.supervisor.process")
+START_SECONDS = 30.0
+"""How long a keeper may take to tell its worker's number."""
+REPLACE_SECONDS = 10.0
+"""A new spare worker is started so long after the last got its run, whose first steps it would slow down."""
+LONGEST_PAUSE = 300.0
+"""Seconds between attempts to have a spare worker where workers do not live."""
+STOP_SECONDS = 5.0
+
+_released: list[LocalWorker] = []  # Kept, since to drop a process that still runs is an error in Python.
+
+log = logging.getLogger(__name__)
+
+
+class LocalWorker:
+    """A process on this machine that waits for work. Raises `OSError` where none can be started."""
+
+    def __init__(self, command: Sequence[str] = PROCESS) -> None:
+        self.devices: frozenset[str] = frozenset()
+        self.failure: str | None = None
+        self.device: str | None = None
+        """Where its run trains, once it has one."""
+        self.pid = 0
+        self._known = threading.Event()
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-I", "-S", keeper.__file__, *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=_environment(),
+        )
+        threading.Thread(target=self._listen, name="worker", daemon=True).start()
+        self._known.wait(START_SECONDS)
+        if not self.pid:
+            self.dismiss()
+            self.wait(0.0)
+            raise OSError("No worker process could be started.")
+        try:
+            self.started = identity.started(self.pid)
+        except ProcessLookupError:
+            self.started = 0.0  # It is dead already, which `ended` will tell.
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone, and its keeper too."""
+        return self._keeper.poll() is not None
+
+    def hand_over(self, order: Order, device: str) -> None:
+        """Give it the run: from now on it lives without us."""
+        self.device = device
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.write(order.write())
+        self._keeper.stdin.close()
+
+    def dismiss(self) -> None:
+        """End it, unless it has work."""
+        if self._keeper.stdin is not None and not self._keeper.stdin.closed:
+            self._keeper.stdin.close()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end."""
+        try:
+            self._keeper.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._keeper.kill()
+            self._keeper.wait()
+
+    def _listen(self) -> None:
+        assert self._keeper.stdout is not None
+        with self._keeper.stdout as lines:
+            for line in lines:
+                self._hear(line)
+        self._known.set()
+
+    def _hear(self, line: bytes) -> None:
+        try:
+            told = json.loads(line)
+        except ValueError:
+            return  # Something that a library printed.
+        if "pid" in told:
+            self.pid = told["pid"]
+            self._known.set()
+        elif "devices" in told:
+            self.devices = frozenset(told["devices"])
+        elif "died" in told:
+            self.failure = Ending(told["died"], told["last_lines"]).sentence
+
+
+class LocalLauncher:
+    """Workers on this machine.
+
+    Args:
+        command: What a worker process runs.
+        may_warm: Whether a worker may make itself ready now though no run waits, which takes processor time.
+        replace_seconds: How long after a run was given away the next worker makes itself ready.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str] = PROCESS,
+        may_warm: Callable[[], bool] = lambda: True,
+        replace_seconds: float = REPLACE_SECONDS,
+    ) -> None:
+        self._command, self._may_warm, self._replace_seconds = command, may_warm, replace_seconds
+        self._spare: LocalWorker | None = None
+        self._busy: list[LocalWorker] = []
+        self._devices = frozenset(("cpu",))
+        self._not_before = 0.0
+        self._pause = 1.0
+
+    def devices(self) -> frozenset[str]:
+        """Devices that a worker has found here, without those that one of ours has not left yet."""
+        self._settle()
+        return self._devices - {worker.device for worker in self._busy if worker.device}
+
+    def worker(self) -> LocalWorker:
+        """The spare worker, or a new one. Raises `OSError` where none can be started."""
+        self._settle()
+        if self._spare is None:
+            self._spare = LocalWorker(self._command)
+        return self._spare
+
+    def lives(self, run: RunSummary) -> bool:
+        """Whether there is a process of that number and that time of start."""
+        if run.worker_pid is None or run.worker_started is None:
+            return False
+        return identity.lives(run.worker_pid, run.worker_started)
+
+    def ending(self, run: RunSummary) -> Ending | None:
+        """What the keeper wrote of this attempt."""
+        try:
+            told = json.loads(_exit_file(run).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return Ending(told["code"], told["last_lines"]) if told["attempt"] == run.attempt else None
+
+    def forget(self, run: RunSummary) -> None:
+        """Remove what the keeper wrote."""
+        _exit_file(run).unlink(missing_ok=True)
+
+    def kill(self, run: RunSummary) -> None:
+        """Kill the process of that number and that time of start."""
+        if run.worker_pid is not None and run.worker_started is not None:
+            identity.kill(run.worker_pid, run.worker_started)
+
+    def tend(self, waiting: bool) -> None:
+        """Reap what has ended, learn which devices there are, and have a spare worker."""
+        self._settle()
+        if self._spare is not None:
+            self._devices |= self._spare.devices
+        elif time.monotonic() >= self._not_before and (waiting or self._may_warm()):
+            self._spare = LocalWorker(self._command)
+
+    def close(self) -> None:
+        """End the spare worker; those with a run go on, and their keepers with them."""
+        self._settle()
+        if self._spare is not None:
+            self._spare.dismiss()
+            self._spare.wait(STOP_SECONDS)
+        _released.extend(self._busy)
+        self._spare, self._busy = None, []
+
+    def _settle(self) -> None:
+        """Note what became of the spare worker and of those with a run."""
+        self._busy = [worker for worker in self._busy if not worker.ended]
+        spare, now = self._spare, time.monotonic()
+        if spare is None:
+            return
+        if spare.device is not None:
+            self._busy.append(spare)
+            self._spare, self._not_before, self._pause = None, now + self._replace_seconds, 1.0
+        elif spare.ended:
+            log.warning("A worker ended before it had a run. %s", spare.failure or "")
+            spare.dismiss()
+            self._spare, self._not_before = None, now + self._pause
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+def _exit_file(run: RunSummary) -> Path:
+    return tracking.run_folder(run.id, run.key) / keeper.EXIT_FILE
+
+
+def _environment() -> dict[str, str]:
+    """Ours, and this copy of cnnviz wherever the worker looks for it."""
+    root = str(Path(cnnviz.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path}
