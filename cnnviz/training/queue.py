@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnnviz import datasets, tracking
 from cnnviz.tracking import Database, Run
 from cnnviz.training.recipe import Recipe
+from cnnviz.training.target import spec_for
 
 UNNAMED = "untitled"
 """A recipe of this name is called by its model and data in the list of runs."""
@@ -20,7 +21,7 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
 
     Raises `ValueError` for a model, a data set or a device that there is not, before anything is written.
     """
-    from cnnviz.training.setup import device_of, spec_for
+    from cnnviz.training.setup import device_of
 
     spec = spec_for(recipe)
     recipe = recipe.model_copy(update={"dataset": datasets.check(recipe.dataset)})

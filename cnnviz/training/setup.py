@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from cnnviz import models
-from cnnviz.analysis import analyze
-from cnnviz.models.library import spec_of
 from cnnviz.training.material import Material, mixed
 from cnnviz.training.recipe import Recipe
+from cnnviz.training.target import analysis_for, side_for, spec_for
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,24 +49,18 @@ def device_of(recipe: Recipe) -> torch.device:
     return device
 
 
-def spec_for(recipe: Recipe) -> models.ModelSpec:
-    """The registered model or the recipe's own layer list; raises `UnknownModelError`."""
-    return spec_of(recipe.layers, recipe.layers.name) if recipe.layers else models.get(recipe.model)
-
-
 def make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
     """Build the model for the data's classes and put everything on the recipe's device.
 
     Raises `ValueError` for a model, options, size or device that cannot be, `DataError` for the data.
     """
     device, spec = device_of(recipe), spec_for(recipe)
-    channels, height, width = spec.input_shape
-    side = (recipe.size, recipe.size) if recipe.size else (height, width)
+    side = side_for(recipe)
     torch.manual_seed(mixed(recipe.seed, 0, 3))
     options = None if recipe.layers else recipe.options
     model = models.build(spec, len(dataset.classes), side, options)
-    macs = analyze(spec, side, len(dataset.classes), options).macs
+    macs = analysis_for(recipe, len(dataset.classes)).macs
     model = model.to(device)
     if device.type == "cuda" or recipe.precision == "bf16":  # What multiplies matrices wants channels last.
         model = model.to(memory_format=torch.channels_last)
-    return Ready(recipe, model, Material.of(dataset, recipe, channels, device), side, macs)
+    return Ready(recipe, model, Material.of(dataset, recipe, spec.input_shape[0], device), side, macs)

@@ -1,0 +1,176 @@
+"""What a run will take, before it starts: arithmetic on its network, and the speed of earlier runs.
+
+Importing this imports no torch, and asking needs it only for a network whose facts are not shipped.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from cnnviz import datasets, tracking
+from cnnviz.models import Shape
+from cnnviz.tracking import Database, RunSummary
+from cnnviz.training.recipe import Recipe
+from cnnviz.training.target import analysis_for, side_for, spec_for
+
+SPEED = "images_per_second"
+CPU_MACS, GPU_MACS = 15e9, 5e12
+"""Multiply-adds a second and CPU core, or GPU, that training gets done: a rough prior until a run was here.
+
+Two cores of a 2023 server processor did 15 to 40 thousand million each over our networks; a GPU's number is
+about a tenth of what the data sheets of its last generations promise for bf16."""
+LEAST_STEP = {"cpu": 1e-3, "cuda": 3e-4}
+"""Seconds that a step takes however small the network, where another network's speed is carried over."""
+_BASE = 600 * 2**20
+_PASSES = 3
+_NEWEST = 40
+_VALUE = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What to expect of a run."""
+
+    seconds: float | None
+    """Of training and judging; None where nobody knows how many images there are."""
+    memory_bytes: int
+    """On the device; on the CPU with the process itself."""
+    disk_bytes: int
+    """Checkpoints, and the decoded data where they are not there yet."""
+    basis: str
+    """One sentence: from what the time was worked out."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Sizes that decide everything: multiply-adds and values of one image, parameters, images."""
+
+    macs: int
+    values: int
+    params: int
+    train: int
+    judged: int
+    pixels: int
+    """Values of the decoded images."""
+    cached: bool
+
+
+def estimate(database: Database, recipe: Recipe) -> Estimate:
+    """Expect time, memory and disk of `recipe` on its device.
+
+    Time is multiply-adds (three passes an image trained, one an image judged) at the speed that the
+    nearest network by multiply-adds had on the same device, newest runs first; without any, a rough prior.
+
+    Raises `UnknownModelError`, and `ValueError` for a network that cannot be.
+    """
+    device, work = device_name(recipe), _work(recipe)
+    if work.train == 0:
+        return Estimate(None, *_sizes(recipe, work, device), "How many images there are is not known yet.")
+    seconds, basis = _seconds(database, recipe, work, device)
+    return Estimate(seconds, *_sizes(recipe, work, device), basis)
+
+
+def device_name(recipe: Recipe) -> str:
+    """The device as runs name it, `cpu` or `cuda:0`; torch is asked only where there is a GPU's driver."""
+    if recipe.device not in ("auto", "cuda"):
+        return recipe.device
+    if recipe.device == "auto" and os.name == "posix" and not Path("/dev/nvidia0").exists():
+        return "cpu"
+    from cnnviz.training.setup import device_of
+
+    return str(device_of(recipe))
+
+
+def _work(recipe: Recipe) -> _Work:
+    classes, train, test, shape, cached = _data(recipe.dataset)
+    held_out = round(recipe.validation * train)
+    left = train - held_out
+    macs, values, params = _network(_identity(recipe), classes)
+    channels = spec_for(recipe).input_shape[0]
+    return _Work(
+        macs=macs,
+        values=values + channels * math.prod(side_for(recipe)),
+        params=params,
+        train=left if recipe.limit is None else min(recipe.limit, left),
+        judged=(held_out + test) * (10 if recipe.ten_crop else 1),
+        pixels=(train + test) * math.prod(shape),
+        cached=cached,
+    )
+
+
+def _data(name: str) -> tuple[int, int, int, Shape, bool]:
+    """Classes, training and test images, the shape of one, and whether it lies decoded."""
+    known = datasets.specs().get(name)
+    ready = datasets.prepared(name) if known or datasets.is_path(name) else None
+    if ready is not None:
+        return len(ready.classes), len(ready.train), len(ready.test), ready.shape, True
+    if known is not None:
+        return len(known.classes), known.train, known.test, known.shape, False
+    return 10, 0, 0, (3, 32, 32), False
+
+
+def _identity(recipe: Recipe) -> str:
+    """What decides a network, as text."""
+    fields = {"model", "options", "layers", "size"}
+    return recipe.model_dump_json(include=fields)
+
+
+@functools.lru_cache(maxsize=512)
+def _network(identity: str, classes: int) -> tuple[int, int, int]:
+    facts = analysis_for(Recipe.model_validate_json(identity), classes)
+    return facts.macs, facts.forward_bytes() // _VALUE, facts.total_params
+
+
+def _seconds(database: Database, recipe: Recipe, work: _Work, device: str) -> tuple[float, str]:
+    passes = recipe.epochs * work.macs * (_PASSES * work.train + work.judged)
+    steps = recipe.epochs * math.ceil(work.train / recipe.batch_size)
+    least = steps * LEAST_STEP.get(device.partition(":")[0], 0.0)
+    known = min(
+        _measured(database, device),
+        key=lambda run: (abs(math.log(max(run[1], 1) / max(work.macs, 1))), run[3] != recipe.precision),
+        default=None,
+    )
+    if known is None:
+        rate = GPU_MACS if device.startswith("cuda") else CPU_MACS * (os.cpu_count() or 1)
+        return max(passes / rate, least), f"A rough guess: no run on {device} has been timed yet."
+    run, macs, speed, _ = known
+    seconds = passes / (_PASSES * macs * speed)
+    if macs == work.macs:
+        return seconds, f"From the {speed:,.0f} images a second of run {run.id} ({run.model}) on {device}."
+    basis = f"From the speed of run {run.id} ({run.model}) on {device}, by multiply-adds."
+    return max(seconds, least), basis
+
+
+def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int, float, str]]:
+    """Runs of the device with multiply-adds of their network, images a second, and precision."""
+    newest = tracking.list_runs(database, metrics=[SPEED], limit=4 * _NEWEST)
+    timed = [run for run in newest if run.device == device and SPEED in run.metrics][:_NEWEST]
+    recipes = tracking.recipes(database, [run.id for run in timed])
+    for run in timed:
+        speed = run.metrics[SPEED].last
+        try:
+            recipe = Recipe.model_validate(recipes[run.id])
+            macs, _, _ = _network(_identity(recipe), _data(recipe.dataset)[0])
+        except (ValidationError, ValueError, KeyError):
+            # A run of another version, or of a network or data that have gone.
+            continue
+        if speed and macs:
+            yield run, macs, speed, recipe.precision
+
+
+def _sizes(recipe: Recipe, work: _Work, device: str) -> tuple[int, int]:
+    kept = 2 if recipe.optimiser in ("adam", "adamw") else int(recipe.momentum > 0)
+    weights = work.params * _VALUE
+    width = 2 if recipe.precision == "bf16" else _VALUE
+    memory = weights * (2 + kept) + 2 * work.values * width * recipe.batch_size + work.pixels
+    if not device.startswith("cuda"):
+        memory += _BASE
+    files = 2 if recipe.validation > 0 else 1
+    return memory, files * weights * (1 + kept) + (0 if work.cached else work.pixels)

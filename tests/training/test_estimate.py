@@ -1,0 +1,101 @@
+"""What is promised before a run starts, against arithmetic by hand and against what was measured."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from cnnviz import datasets, tracking
+from cnnviz.tracking import Database, MetricWriter, Status
+from cnnviz.training import Recipe
+from cnnviz.training.estimate import CPU_MACS, estimate
+
+LENET = Recipe(
+    model="lenet5", dataset="mnist", epochs=2, validation=0, momentum=0, device="cpu", batch_size=100
+)
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    with tracking.connect() as opened:
+        yield opened
+
+
+def timed(database: Database, recipe: Recipe, speed: float, device: str = "cpu") -> int:
+    run = tracking.create_run(
+        database,
+        recipe.model_dump(mode="json"),
+        model=recipe.model,
+        dataset=recipe.dataset,
+        seed=0,
+        device=device,
+    )
+    lease = tracking.claim(database, device)
+    assert lease is not None
+    tracking.begin(database, lease)
+    with MetricWriter(database, lease) as writer:
+        writer.log("images_per_second", speed, 20)
+    tracking.end(database, lease, Status.FINISHED)
+    return run.id
+
+
+def test_without_a_run_it_is_a_guess(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    found = estimate(database, LENET)
+    work = 2 * 416_520 * (3 * 60_000 + 10_000)
+    assert found.seconds == pytest.approx(max(work / (2 * CPU_MACS), 1200 * 1e-3))
+    assert "no run on cpu" in found.basis
+
+
+def test_the_same_network_takes_what_it_took(database: Database) -> None:
+    number = timed(database, LENET, 20_000)
+    found = estimate(database, LENET.changed({"epochs": 10}))
+    assert found.seconds == pytest.approx(10 * (60_000 + 10_000 / 3) / 20_000)
+    assert f"run {number}" in found.basis
+
+
+def test_another_network_is_carried_over_from_the_nearest_on_this_device(database: Database) -> None:
+    colour = Recipe(model="small-alexnet", dataset="cifar10", epochs=1, validation=0, device="cpu")
+    timed(database, LENET, 20_000)
+    near = timed(database, colour, 100)
+    timed(database, colour, 50_000, device="cuda:0")
+    from cnnviz import analysis
+
+    ratio = analysis.analyze("alexnet-cifar10").macs / analysis.analyze("small-alexnet").macs
+    found = estimate(database, colour.changed({"model": "alexnet-cifar10"}))
+    assert found.seconds == pytest.approx(ratio * (50_000 + 10_000 / 3) / 100)
+    assert f"run {near} (small-alexnet)" in found.basis
+
+
+def test_sizes(database: Database) -> None:
+    weights, pixels = 61_706 * 4, 70_000 * 784
+    plain = estimate(database, LENET)
+    assert plain.disk_bytes == weights + pixels
+    adam = estimate(database, LENET.changed({"optimiser": "adam", "validation": 0.1}))
+    assert adam.disk_bytes == 2 * 3 * weights + pixels
+    small, large = (estimate(database, LENET.changed({"batch_size": n})) for n in (1, 101))
+    values = (large.memory_bytes - small.memory_bytes) / 100 / 8
+    assert values == 784 + 2 * (4704 + 1600) + (1176 + 400) + 2 * (120 + 84) + 10
+
+
+def test_what_is_there_takes_no_more_disk_and_what_is_unknown_no_time(database: Database) -> None:
+    recipe = Recipe(dataset="digits", device="cpu", limit=100)
+    before = estimate(database, recipe)
+    images = len(datasets.load("digits").train) + len(datasets.load("digits").test)
+    assert before.disk_bytes - estimate(database, recipe).disk_bytes == images * 784
+    assert estimate(database, recipe.changed({"dataset": "someone/something"})).seconds is None
+
+
+def test_a_run_that_nobody_can_read_any_more_is_passed_over(database: Database) -> None:
+    timed(database, LENET.model_copy(update={"model": "gone"}), 1)
+    assert "no run on cpu" in estimate(database, LENET).basis
+
+
+def test_a_registered_network_needs_no_torch() -> None:
+    code = (
+        "import sys; from cnnviz import tracking; from cnnviz.training import Recipe\n"
+        "from cnnviz.training.estimate import estimate\n"
+        "estimate(tracking.connect(), Recipe(device='cpu')); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
