@@ -65,8 +65,8 @@ class Preparation:
         size, (height, width) = self.recipe.crop_from, self.side
         if size is not None and size < max(self.side):
             raise ValueError(
-                f"Crops of {height}×{width} pixels cannot be taken from {size}×{size}: 'crop_from' must be at "
-                f"least {max(self.side)} for this model."
+                f"Crops of {height}×{width} pixels cannot be taken from {size}×{size}: 'crop_from' must be "
+                f"at least {max(self.side)} for this model."
             )
 
     def train(self, images: Tensor, number: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
