@@ -25,6 +25,7 @@ OWN = (
     *("runs", "find", "status", "of", "on", "tag", "metric", "sort", "page", "deleted"),
     *("x", "against", "cell"),
     *("class", "part", "seed", "image"),
+    *("parent", "smooth", "layers"),
 )
 """Parameters that belong to one page and are left behind when going to another."""
 OPTION = "option."
