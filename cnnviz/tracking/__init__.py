@@ -30,6 +30,7 @@ Every function is a transaction of its own, returns plain values, and may be cal
 are `TrackingError`s: `ValueError`s with a sentence for people.
 """
 
+from cnnviz.tracking.clock import elapsed
 from cnnviz.tracking.commands import pending, request
 from cnnviz.tracking.curves import Curves
 from cnnviz.tracking.database import Database
@@ -114,6 +115,7 @@ __all__ = [
     "create_run",
     "delete_run",
     "disk_bytes",
+    "elapsed",
     "end",
     "get_run",
     "history",

@@ -9,7 +9,7 @@ import streamlit as st
 
 from cnnviz import models
 from cnnviz.analysis.types import Analysis
-from cnnviz.figures import numbers
+from cnnviz.figures import measures, numbers
 from cnnviz.ui.data import Shown
 
 COUNTED: dict[str, tuple[str, Callable[[Analysis], float]]] = {
@@ -26,6 +26,7 @@ MEASURED = {
     "error_top5": "top-5 error",
     "train_accuracy": "training accuracy",
     "loss": "test loss",
+    "seconds": "training time",
 }
 """Published figures that only training gives."""
 
@@ -63,8 +64,8 @@ def compare(published: models.Published, analysis: Analysis) -> tuple[str, str, 
         return what, tell(published.value), tell(count(analysis)), published.source
     what = MEASURED.get(published.what, published.what.replace("_", " "))
     on = f" on {published.on}" if published.on else ""
-    told = f"{published.value:g}" if published.what == "loss" else _as_share(published.value)
-    return f"{what}{on}", told, "takes training", published.source
+    tell = MEASURES.get(published.what, _as_share)
+    return f"{what}{on}", tell(published.value), "takes training", published.source
 
 
 def _as_share(value: float) -> str:
@@ -73,3 +74,7 @@ def _as_share(value: float) -> str:
 
 def _as_count(value: float) -> str:
     return f"{value:,.0f}"
+
+
+MEASURES: dict[str, Callable[[float], str]] = {"loss": "{:g}".format, "seconds": measures.duration}
+"""How a measured figure is written that is no share."""
