@@ -31,7 +31,7 @@ are `TrackingError`s: `ValueError`s with a sentence for people.
 """
 
 from cnnviz.tracking.clock import elapsed
-from cnnviz.tracking.commands import pending, request
+from cnnviz.tracking.commands import first_in_queue, pending, request
 from cnnviz.tracking.curves import Curves
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import (
@@ -117,6 +117,7 @@ __all__ = [
     "disk_bytes",
     "elapsed",
     "end",
+    "first_in_queue",
     "get_run",
     "history",
     "latest_record",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from cnnviz.tracking import bell
@@ -42,6 +42,20 @@ def request(database: Database, run_id: int, command: Command) -> Status:
         status = Status(run.status)
     bell.ring()
     return status
+
+
+def first_in_queue(database: Database, run_id: int) -> None:
+    """Let a run that waits be the next of its device; raises `NoSuchRunError` and `WrongStateError`."""
+    with database.write() as session:
+        run = locked(session, run_id)
+        if run.status != Status.QUEUED:
+            raise WrongStateError(f"Run {run_id} is {run.status}; it does not wait.")
+        ahead = select(func.min(RunRow.queued)).where(
+            RunRow.status == Status.QUEUED, RunRow.device == run.device, RunRow.id != run_id
+        )
+        earliest = session.scalar(ahead)
+        if earliest is not None and earliest <= run.queued:
+            run.queued = earliest - 1.0
 
 
 def pending(database: Database, run_id: int) -> Command | None:

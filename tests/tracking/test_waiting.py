@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from cnnviz import tracking
-from cnnviz.tracking import Command, Database, Status, bell
-from tests.tracking.making import HOST, bring_to, create
+from cnnviz.tracking import Command, Database, Status, WrongStateError, bell
+from tests.tracking.making import HOST, bring_to, claim, create
 
 LONG = 60.0
 
@@ -46,3 +48,17 @@ def test_the_bell_wakes_who_waits(sqlite: Database) -> None:
     heard = bell.rings()
     tracking.request(sqlite, run.id, Command.STOP)
     assert bell.rings() > heard
+
+
+def test_a_run_that_waits_can_be_the_next(database: Database) -> None:
+    first, second, third = (create(database).id for _ in range(3))
+    tracking.first_in_queue(database, third)
+    tracking.first_in_queue(database, third)
+    order = []
+    for _ in range(3):
+        lease = claim(database)
+        order.append(lease.run_id)
+        tracking.end(database, lease, Status.STOPPED)
+    assert order == [third, first, second]
+    with pytest.raises(WrongStateError, match="does not wait"):
+        tracking.first_in_queue(database, first)
