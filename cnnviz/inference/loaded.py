@@ -15,7 +15,7 @@ from cnnviz.inference.preprocessing import Preprocessing, Size
 from cnnviz.models import ModelSpec, Options
 from cnnviz.training.interface import Interface
 from cnnviz.training.recipe import Recipe
-from cnnviz.training.setup import spec_for
+from cnnviz.training.target import spec_for
 
 SEED = 0
 """Fresh weights are the same every time."""
