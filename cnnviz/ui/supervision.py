@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cnnviz.training.supervisor import Supervisor
 
 PATIENCE_SECONDS = 3.0
-"""How long a first visitor may keep the supervisor waiting: runs of an earlier app may have ended meanwhile."""
+"""How long a first visitor may keep it waiting: runs of an earlier app may have ended meanwhile."""
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
+from cnnviz.cli import asking
 from cnnviz.cli.text import short, table
 
 if TYPE_CHECKING:
@@ -23,11 +24,10 @@ _Ids = Annotated[list[int], typer.Argument(metavar="RUN…", help="Numbers of ru
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    runs = typer.Typer(
-        no_args_is_help=True, rich_markup_mode=None, help="List, show, delete and export runs."
-    )
+    runs = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What was trained, and what trains.")
     runs.command("list", help="Every run, newest first, with its last and best values.")(list_runs)
     runs.command("show", help="One run: its state, metrics, recipe and checkpoint.")(show)
+    asking.register(runs)
     runs.command("delete", help="Delete runs; --undo brings them back, --for-good frees the disk.")(delete)
     runs.command("export", help="All rows of a run, as JSON or CSV.")(export)
     app.add_typer(runs, name="runs")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 FAILED, STOPPED = 1, 130
 """Exit codes: 0 for a finished run, these for one that failed and one that was stopped or paused."""
+WATCH_SECONDS = 0.25
+"""How often a run is looked at that another process trains."""
 
 
 def register(app: typer.Typer) -> None:
@@ -79,17 +83,37 @@ def _again(database: Database, run_id: int) -> Run:
 
 
 def _work(database: Database, run: Run) -> Status:
+    """Train here; where a supervisor was quicker, watch its worker."""
     from cnnviz import tracking
+    from cnnviz.training.supervisor import identity
     from cnnviz.training.worker import work
 
     lease = tracking.claim(database, run.device, only=run.id)
-    if lease is None:
+    if lease is None and tracking.get_run(database, run.id).status is tracking.Status.QUEUED:
         tracking.request(database, run.id, tracking.Command.STOP)
         raise ValueError(
             f"{run.device} is busy with another run; run {run.id} is kept: `cnnviz train --resume {run.id}`."
         )
     with _interruptible() as interrupted, Bar() as bar:
+        if lease is None:
+            return _watch(database, run.id, bar, interrupted)
+        tracking.attach(database, lease, os.getpid(), identity.started(os.getpid()))
         return work(database, lease, bar, interrupted)
+
+
+def _watch(database: Database, run_id: int, bar: Bar, interrupted: Callable[[], bool]) -> Status:
+    """Show what another process trains, until it ends; Ctrl-C stops it."""
+    from cnnviz import tracking
+    from cnnviz.datasets import Step
+
+    asked = False
+    while (run := tracking.get_run(database, run_id)).active:
+        bar(Step("Training", run.step, run.total_steps, "steps"))
+        if interrupted() and not asked:
+            tracking.request(database, run_id, tracking.Command.STOP)
+            asked = True
+        time.sleep(WATCH_SECONDS)
+    return run.status
 
 
 @contextmanager
