@@ -64,8 +64,8 @@ def compare(published: models.Published, analysis: Analysis) -> tuple[str, str, 
         return what, tell(published.value), tell(count(analysis)), published.source
     what = MEASURED.get(published.what, published.what.replace("_", " "))
     on = f" on {published.on}" if published.on else ""
-    tell = MEASURES.get(published.what, _as_share)
-    return f"{what}{on}", tell(published.value), "takes training", published.source
+    write = MEASURES.get(published.what, _as_share)
+    return f"{what}{on}", write(published.value), "takes training", published.source
 
 
 def _as_share(value: float) -> str:
