@@ -1,0 +1,33 @@
+// How large tiles are: whole pixels a cell, as many as let all channels stand in the width and a screen's height.
+const GAP = 2, TALLEST = 560, LARGEST = 12;
+
+function layoutOf(count, height, width, room) {
+  const at = (zoom) => {
+    const tile = { width: width * zoom, height: height * zoom };
+    const columns = Math.max(1, Math.min(count, Math.floor((room + GAP) / (tile.width + GAP))));
+    const rows = Math.ceil(count / columns);
+    return { zoom, tile, columns, rows, width: columns * (tile.width + GAP) - GAP, height: rows * (tile.height + GAP) - GAP };
+  };
+  for (let zoom = LARGEST; zoom > 1; zoom--) {
+    const found = at(zoom);
+    if (found.height <= TALLEST && found.width <= room) return found;
+  }
+  const whole = at(1);
+  return whole.width <= room ? whole : at(room / width); // a map wider than the screen
+}
+
+const cornerOf = (layout, place) => ({
+  left: (place % layout.columns) * (layout.tile.width + GAP),
+  top: Math.floor(place / layout.columns) * (layout.tile.height + GAP),
+});
+
+// Which place and cell lies under a point; null on a gap.
+function under(layout, x, y, count) {
+  const column = Math.floor(x / (layout.tile.width + GAP)), row = Math.floor(y / (layout.tile.height + GAP));
+  const place = row * layout.columns + column;
+  const corner = cornerOf(layout, place);
+  const cell = { x: Math.floor((x - corner.left) / layout.zoom), y: Math.floor((y - corner.top) / layout.zoom) };
+  const inside = column >= 0 && column < layout.columns && row >= 0 && place < count
+    && x - corner.left < layout.tile.width && y - corner.top < layout.tile.height;
+  return inside ? { place, ...cell } : null;
+}

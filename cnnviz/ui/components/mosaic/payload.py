@@ -1,0 +1,80 @@
+"""What the mosaic is drawn of, as one piece of bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnviz.analysis.types import ReceptiveField
+from cnnviz.interpret.colours import DIVERGING, SEQUENTIAL
+from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.marks import Marks, buffer
+from cnnviz.ui.components.shared.packet import packet
+
+MOST_BYTES = 3_000_000
+"""Of values; larger layers are sent in 16 bits, and beyond that every second cell."""
+
+
+@dataclass(frozen=True, eq=False)
+class MosaicView:
+    """A layer's output for one picture, and how to show it."""
+
+    layer: str
+    maps: Floats
+    """`(C, H, W)`."""
+    channels: NDArray[np.int64]
+    """All of 0 … C − 1, in the order to show them."""
+    low: Floats
+    """Value at the low end of each channel's colours, `(C,)`, by the channel's own number."""
+    high: Floats
+    diverging: bool
+    marks: Marks
+    picture: NDArray[np.uint8]
+    """The model's input before normalisation, `(H, W, C)`, C 1 or 3."""
+    field: ReceptiveField
+    name: str
+    """What a download is called."""
+
+    @property
+    def alt(self) -> str:
+        """What is to be seen, in words."""
+        count, height, width = self.maps.shape
+        dead = f", {len(self.marks.dead)} of them dead" if self.marks.dead else ""
+        what = f"{count:,} maps of {height}×{width}" if height * width > 1 else f"{count:,} values"
+        return f"Output of {self.layer or 'the model'}: {what}{dead}."
+
+
+def mosaic_packet(view: MosaicView) -> bytes:
+    """The view as `mosaic.js` reads it."""
+    shown = buffer(view.maps, MOST_BYTES)
+    values = np.frombuffer(shown.data, "<f2" if shown.kind == "float16" else "<f4").reshape(shown.shape)
+    field = view.field
+    facts = {
+        "layer": view.layer or "the model",
+        "shape": view.maps.shape,
+        "step": shown.step,
+        "rounded": shown.kind == "float16",
+        "marks": {
+            "dead": view.marks.dead,
+            "never": view.marks.never_positive,
+            "saturated": view.marks.saturated,
+            "broken": view.marks.broken,
+        },
+        "field": {"size": field.size, "jump": field.jump, "start": field.start, "whole": field.whole},
+        "name": view.name,
+        "alt": view.alt,
+    }
+    return packet(
+        facts,
+        {
+            "values": values,
+            "order": view.channels.astype(np.int32),
+            "low": view.low,
+            "high": view.high,
+            "picture": np.broadcast_to(view.picture, (*view.picture.shape[:2], 3)),
+            "light": DIVERGING["light"] if view.diverging else SEQUENTIAL,
+            "dark": DIVERGING["dark"] if view.diverging else SEQUENTIAL,
+        },
+    )
