@@ -194,7 +194,7 @@ def test_one_broken_file_does_not_keep_the_others(decoder: Decoder) -> None:
     def forbidden() -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    uploads = [
+    uploads: list[Upload | Refusal] = [
         *(Upload("a", good), Upload("b", b"?"), Refusal("c", "No."), Upload("d", gone)),
         *(Upload("e", forbidden), Upload("f", good, size=MOST_BYTES + 1), Upload("g", lambda: good)),
     ]

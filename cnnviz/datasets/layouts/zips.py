@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from cnnviz.datasets.layouts.classes import LITTER, TRAIN, arranged
 from cnnviz.datasets.packing import MAX_PICTURES, Encoded, Source
@@ -19,26 +21,91 @@ MAX_RATIO = 200
 METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
 
 
+class Archive:
+    """A zip's members by name, the folder around everything left out; read one by one.
+
+    Args:
+        where: What the zip is called in messages.
+        file: Its path, or the file itself, opened in binary mode.
+
+    Raises `DataError` for what is no zip, or encrypted, or holds links, names that lead out of it, or far
+    more than such a file can honestly hold.
+    """
+
+    def __init__(self, where: str, file: Path | IO[bytes]) -> None:
+        self.where = where
+        try:
+            self._archive = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise DataError(f"'{where}' is not a zip that can be read ({error}); pack it again.") from error
+        members = {self._name(info): info for info in self._archive.infolist() if not info.is_dir()}
+        self._check_size(_size(file))
+        shown = [name for name in members if not _hidden(name)]
+        cut = _wrapper(shown)
+        self.prefix = next((name[:cut] for name in shown if "/" in name), "")
+        self._members = {name[cut:]: members[name] for name in shown if name.startswith(self.prefix)}
+
+    @property
+    def names(self) -> list[str]:
+        """Every file that is not hidden, as it is packed."""
+        return list(self._members)
+
+    def size(self, name: str) -> int:
+        """Bytes of a member, as the zip states them."""
+        return self._members[name].file_size
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a member; raises `DataError` for damage and for more than a picture may have."""
+        info, shown = self._members[name], f"{self.where}/{self._members[name].filename}"
+        if info.file_size > MAX_BYTES:
+            raise DataError(
+                f"'{shown}' has {info.file_size / 1e6:,.0f} MB; a picture has at most {MAX_BYTES >> 20} MiB."
+            )
+        try:
+            with self._archive.open(info) as member:
+                return member.read(MAX_BYTES + 1)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            raise DataError(f"'{shown}' is damaged ({error}); pack it again.") from error
+
+    def _name(self, info: zipfile.ZipInfo) -> str:
+        """The member's name, if it is one that a zip of pictures has."""
+        name = info.filename
+        if name.startswith("/") or "\\" in name or ".." in name.split("/") or ":" in name.split("/")[0]:
+            raise DataError(
+                f"'{self.where}' has a member that leads out of it ({name[:80]!r}); pack it again without."
+            )
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise DataError(f"'{self.where}' has a link in it ({name[:80]!r}); pack the file itself.")
+        if info.flag_bits & 1:
+            raise DataError(f"'{self.where}' is encrypted; pack it again without a password.")
+        if info.compress_type not in METHODS:
+            raise DataError(
+                f"'{self.where}' is compressed in a way that is not read; pack it again with 'deflate'."
+            )
+        return name
+
+    def _check_size(self, packed: int) -> None:
+        entries = self._archive.infolist()
+        unpacked = sum(info.file_size for info in entries)
+        if len(entries) > MAX_PICTURES or unpacked > min(MAX_UNPACKED, max(MAX_BYTES, MAX_RATIO * packed)):
+            size = f"{unpacked / 1e6:,.0f} MB in {len(entries):,} files"
+            raise DataError(
+                f"'{self.where}' would unpack to {size}, too much for a zip of {packed / 1e6:,.1f} MB; "
+                "give the folder instead."
+            )
+
+
 def source(path: Path) -> Source:
     """The pictures in the zip, class by class.
 
-    Raises `DataError` for what is no zip, or encrypted, or holds links, names that lead out of it, or far
-    more than such a file can honestly hold, and where the pictures do not lie in class folders.
+    Raises `DataError` as `Archive` does, and where the pictures do not lie in class folders.
     """
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise DataError(f"'{path}' is not a zip that can be read ({error}); pack it again.") from error
-    members = {_name(path, info): info for info in archive.infolist() if not info.is_dir()}
-    _check_size(path, archive)
-    shown = [name for name in members if not _hidden(name)]
-    cut = _wrapper(shown)
-    prefix = next((name[:cut] for name in shown if "/" in name), "")
-    layout = arranged(str(path), [name[cut:] for name in shown if name.startswith(prefix)])
+    archive = Archive(str(path), path)
+    layout = arranged(str(path), archive.names)
 
     def pictures(part: str) -> Iterator[Encoded]:
         for name, label in layout.parts[part]:
-            yield Encoded(f"{path}/{prefix}{name}", _read(path, archive, members[prefix + name]), label)
+            yield Encoded(f"{path}/{archive.prefix}{name}", archive.read(name), label)
 
     return Source(
         title=path.stem,
@@ -49,31 +116,10 @@ def source(path: Path) -> Source:
     )
 
 
-def _name(path: Path, info: zipfile.ZipInfo) -> str:
-    """The member's name, if it is one that a zip of pictures has."""
-    name = info.filename
-    if name.startswith("/") or "\\" in name or ".." in name.split("/") or ":" in name.split("/")[0]:
-        raise DataError(f"'{path}' has a member that leads out of it ({name[:80]!r}); pack it again without.")
-    if stat.S_ISLNK(info.external_attr >> 16):
-        raise DataError(f"'{path}' has a link in it ({name[:80]!r}); pack the file itself.")
-    if info.flag_bits & 1:
-        raise DataError(f"'{path}' is encrypted; pack it again without a password.")
-    if info.compress_type not in METHODS:
-        raise DataError(f"'{path}' is compressed in a way that is not read; pack it again with 'deflate'.")
-    return name
-
-
-def _check_size(path: Path, archive: zipfile.ZipFile) -> None:
-    entries = archive.infolist()
-    unpacked = sum(info.file_size for info in entries)
-    if len(entries) > MAX_PICTURES or unpacked > min(
-        MAX_UNPACKED, max(MAX_BYTES, MAX_RATIO * path.stat().st_size)
-    ):
-        size = f"{unpacked / 1e6:,.0f} MB in {len(entries):,} files"
-        raise DataError(
-            f"'{path}' would unpack to {size}, too much for a zip of {path.stat().st_size / 1e6:,.1f} MB; "
-            "give the folder instead."
-        )
+def _size(file: Path | IO[bytes]) -> int:
+    if isinstance(file, Path):
+        return file.stat().st_size
+    return file.seek(0, os.SEEK_END)
 
 
 def _hidden(name: str) -> bool:
@@ -86,16 +132,3 @@ def _wrapper(names: list[str]) -> int:
     tops = {name.split("/")[0] for name in names if "/" in name}
     inside = {name.split("/")[1].lower() for name in names if name.count("/") >= 2}
     return len(next(iter(tops))) + 1 if len(tops) == 1 and (len(inside) > 1 or inside & TRAIN) else 0
-
-
-def _read(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    if info.file_size > MAX_BYTES:
-        raise DataError(
-            f"'{path}/{info.filename}' has {info.file_size / 1e6:,.0f} MB; a picture has at most "
-            f"{MAX_BYTES >> 20} MiB."
-        )
-    try:
-        with archive.open(info) as member:
-            return member.read(MAX_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise DataError(f"'{path}/{info.filename}' is damaged ({error}); pack it again.") from error
