@@ -86,6 +86,12 @@ def write(
         raise
 
 
+def clear(folder: Path) -> None:
+    """Remove what a worker left that was killed while it wrote a checkpoint into the folder."""
+    for leftover in folder.glob(".*.safetensors.*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
 def position_of(path: Path) -> Position:
     """Where a checkpoint stands; raises `ValueError` for a file that is none."""
     with _opened(path) as file:

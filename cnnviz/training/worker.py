@@ -15,6 +15,7 @@ import torch
 from cnnviz import datasets, tracking
 from cnnviz.datasets import Progress, Step
 from cnnviz.tracking import Command, Database, Lease, MetricWriter, RunFacts, Status
+from cnnviz.training import checkpoint
 from cnnviz.training.engine import LAST, NonFiniteLossError, Trainer
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.setup import make_ready
@@ -51,8 +52,11 @@ def work(database: Database, lease: Lease, progress: Progress, interrupted: Call
 def _train(database: Database, lease: Lease, progress: Progress, interrupted: Callable[[], bool]) -> Status:
     run = tracking.get_run(database, lease.run_id)
     recipe = Recipe.model_validate(run.recipe)
-    ready = make_ready(recipe, datasets.load(recipe.dataset, progress=progress))
     folder = tracking.run_folder(run.id, run.key)
+    checkpoint.clear(folder)
+    if (folder / LAST).exists():  # The last bits of a sum depend on how many threads share it.
+        torch.set_num_threads(checkpoint.position_of(folder / LAST).threads)
+    ready = make_ready(recipe, datasets.load(recipe.dataset, progress=progress))
     log = _DatabaseLog(database, lease)
     trainer = Trainer(recipe, ready.model, ready.material, ready.side, log, folder, ready.macs)
     if (folder / LAST).exists():

@@ -4,6 +4,8 @@ import importlib
 import logging
 import threading
 
+from cnnviz import threads
+
 FIRST = ("cnnviz.ui.chrome", "cnnviz.ui.start.lineage", "cnnviz.ui.start.landscape")
 """What the first page needs: imported while the visitor's browser still reads Streamlit's own scripts."""
 LATER = ("pandas", "torch", "torchvision")
@@ -32,6 +34,7 @@ def await_page(seconds: float) -> None:
 
 
 def _preload() -> None:
+    threads.share()
     for module in FIRST:
         _import(module)
     await_page(PATIENCE_SECONDS)

@@ -47,8 +47,10 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train, and print what came of it."""
-    from cnnviz import tracking
+    from cnnviz import threads, tracking
     from cnnviz.training.queue import enqueue
+
+    threads.share()
 
     named = {"model": model, "dataset": dataset, "epochs": epochs, "batch_size": batch_size, "lr": lr}
     given = {k: v for k, v in (named | {"seed": seed, "device": device}).items() if v is not None}

@@ -9,8 +9,8 @@ from typing import Protocol, Self
 
 from cnnviz.tracking import Lease, RunSummary, Status
 
-NO_DATABASE = 75
-"""A worker's exit code where the run database could not be used: the run itself is not at fault."""
+NO_ROOM, NO_DATABASE = 74, 75
+"""A worker's exit codes where the run database was full, or could not be used: the run is not at fault."""
 _SENT = frozenset((signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
 _MEMORY = " The system does that when memory runs out."
 
@@ -50,6 +50,8 @@ class Ending:
     @property
     def status(self) -> Status:
         """What became of the run: somebody ended it, or it failed by itself."""
+        if self.code == NO_ROOM:
+            return Status.PAUSED
         sent = self.code < 0 and -self.code in _SENT
         return Status.INTERRUPTED if sent or self.code == NO_DATABASE else Status.FAILED
 
@@ -60,7 +62,7 @@ class Ending:
             hint = _MEMORY if -self.code == signal.SIGKILL else ""
             return f"Its worker was ended by {_name(-self.code)}.{hint}"
         last = next((line.strip() for line in reversed(self.last_lines.splitlines()) if line.strip()), "")
-        if self.code == NO_DATABASE and last:
+        if self.code in (NO_ROOM, NO_DATABASE) and last:
             return last
         return f"Its worker ended with exit code {self.code}" + (f": {last}" if last else ".")
 

@@ -14,6 +14,8 @@ import os
 import sys
 import traceback
 
+from cnnviz import threads
+
 NICENESS = 5
 """Pages go first: between two processes that both want a core, this one gets a quarter of it."""
 
@@ -38,8 +40,7 @@ def main() -> int:
 
 def _step_back() -> None:
     """Leave the cores to others where they want them; has to come before torch is imported."""
-    # By default a thread of OpenMP that waits for another spins, and does so on a core that the other needs.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    threads.share()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
 
@@ -47,7 +48,7 @@ def _step_back() -> None:
 def _follow(line: bytes) -> int:
     from cnnviz import tracking
     from cnnviz.datasets.spec import silent
-    from cnnviz.training.supervisor.launcher import NO_DATABASE, Order
+    from cnnviz.training.supervisor.launcher import NO_DATABASE, NO_ROOM, Order
     from cnnviz.training.worker import work
 
     order = Order.read(line)
@@ -58,7 +59,7 @@ def _follow(line: bytes) -> int:
         print(error, file=sys.stderr)
     except tracking.TrackingError as error:
         print(error, file=sys.stderr)
-        return NO_DATABASE
+        return NO_ROOM if isinstance(error, tracking.DatabaseFullError) else NO_DATABASE
     return 0
 
 
