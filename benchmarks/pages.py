@@ -80,11 +80,11 @@ def choices(browser: Browser, names: Sequence[str], rounds: int) -> list[float]:
         page.goto(f"{server.url}/architecture?model=lenet5-1998")
         settle(page)
         for name in names:
-            _choose(page, name)
-        return [_choose(page, name) for _ in range(rounds) for name in names]
+            choose(page, name)
+        return [choose(page, name) for _ in range(rounds) for name in names]
 
 
-def _choose(page: Page, name: str) -> float:
+def choose(page: Page, name: str) -> float:
     """Choose a model as a person does, by typing; the clock starts with the key that chooses."""
     title = models.get(name).title
     box = page.get_by_role("combobox", name="Model")
