@@ -14,6 +14,8 @@ from cnnviz.figures.palette import COMPARED, Colour, diverging, ramp
 Counts = NDArray[np.int64]
 WRITTEN = 12
 """Up to so many classes, each cell has its number in it."""
+LEAST = 0.0005
+"""A difference of shares smaller than this is written as nothing."""
 
 
 def confusion(matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str]) -> Figure:
@@ -58,8 +60,8 @@ def difference(
         "colorscale": diverging(*colours),
         "zmin": -widest,
         "zmax": widest,
-        "text": 100 * more,
-        "texttemplate": "%{text:+.1f}" if len(classes) <= WRITTEN else "",
+        "text": [[f"{100 * v:+.1f}" if abs(v) >= LEAST else "" for v in row] for row in more.tolist()],
+        "texttemplate": "%{text}" if len(classes) <= WRITTEN else "",
         "hovertemplate": "%{y} taken for %{x}: %{customdata[0]} → %{customdata[1]}<extra></extra>",
     }
     return {"data": [trace], "layout": _layout()}

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from cnnviz.ui import notice
 from cnnviz.ui.runs import actions, rows, state, store
 from cnnviz.ui.runs.bar import CSS, bar
+from cnnviz.ui.runs.beside import finals_beside, recipes_beside
+from cnnviz.ui.runs.matrices import matrices
+from cnnviz.ui.runs.overlay import overlay
 from cnnviz.ui.runs.state import Asked
 from cnnviz.ui.runs.store import Listing
 from cnnviz.ui.runs.table import table
+from cnnviz.ui.runs.trade import published_trade, trade
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import RunSummary
 
 
 def runs_page() -> None:
@@ -30,8 +39,37 @@ def _list(asked: Asked, listing: Listing) -> None:
     found = rows.ordered(rows.chosen_runs(listing, asked.filters), asked, listing.disk)
     if found:
         table(found, asked, listing.disk, len(listing.runs))
+    chosen = _chosen(asked, listing)
+    actions.chosen_line(asked, chosen, listing.disk)
+    if asked.deleted:
+        return
+    compared = chosen[: state.COMPARED_AT_ONCE]
+    if compared:
+        _compare(compared, asked)
+    if listing.runs:
+        trade(found, asked)
+    else:
+        published_trade(asked)
+
+
+def _chosen(asked: Asked, listing: Listing) -> list[RunSummary]:
+    """The runs that are ticked; one that is not there is said."""
     by_id = {run.id: run for run in listing.runs}
-    actions.chosen_line(asked, [by_id[i] for i in asked.chosen if i in by_id], listing.disk)
+    missing = [run_id for run_id in asked.chosen if run_id not in by_id]
+    if missing:
+        where = "not deleted" if asked.deleted else "not there, or deleted"
+        notice.say([f"{actions.named(missing).capitalize()}: {where}."])
+    return [by_id[run_id] for run_id in asked.chosen if run_id in by_id]
+
+
+def _compare(runs: list[RunSummary], asked: Asked) -> None:
+    overlay(runs, asked)
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        recipes_beside(runs)
+    with right:
+        finals_beside(runs)
+    matrices(runs, asked)
 
 
 def _unusable(error: Exception) -> None:

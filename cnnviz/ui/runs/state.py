@@ -6,7 +6,7 @@ Lists stand with commas: `runs=3,7,9`, `status=finished,failed`. Nothing wrong i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -118,7 +118,7 @@ def change(**changes: str | None) -> None:
     url_state.change(**changes)
 
 
-def listed(values: tuple[str, ...] | list[str] | tuple[int, ...]) -> str | None:
+def listed(values: Sequence[str] | Sequence[int]) -> str | None:
     """Values as they stand in the URL; None for none."""
     return ",".join(map(str, values)) or None
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from cnnviz.tracking import Database, RunSummary
 
 KEPT = 6
-SPEED = "images_per_second"
+SPEED, ACCURACY = "images_per_second", "test/accuracy"
+"""Shown whatever metric is chosen."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _listing(_opened: Database, where: str, metric: str, deleted: bool, state: A
     from cnnviz import tracking
 
     return Listing(
-        tuple(tracking.list_runs(_opened, deleted=deleted, metrics=(metric, SPEED))),
+        tuple(tracking.list_runs(_opened, deleted=deleted, metrics=(metric, SPEED, ACCURACY))),
         tracking.checkpoint_bytes(_opened),
         tuple(tracking.metric_names(_opened)),
     )
