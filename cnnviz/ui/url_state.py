@@ -24,7 +24,7 @@ OWN = (
     *("view", "columns", "models", "pair", "from", "list", "scale"),
     *("runs", "find", "status", "of", "on", "tag", "metric", "sort", "page", "deleted"),
     *("x", "against", "cell"),
-    *("class", "part", "seed", "image"),
+    *("class", "part", "seed", "image", "draw"),
     *("parent", "smooth", "layers"),
 )
 """Parameters that belong to one page and are left behind when going to another."""
