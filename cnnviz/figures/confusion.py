@@ -34,7 +34,7 @@ def confusion(matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str]) 
         "colorscale": ramp(COMPARED[0]),
         "zmin": 0,
         "zmax": 1,
-        "text": counts,
+        "text": [[count or "" for count in row] for row in counts.tolist()],
         "texttemplate": "%{text}" if len(classes) <= WRITTEN else "",
         "hovertemplate": "%{customdata} of %{y} (%{z:.1%}) were taken for %{x}<extra></extra>",
     }

@@ -24,6 +24,8 @@ SETTLED = """() => {
   const app = document.querySelector(
     '.stApp[data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]');
   const unfinished = '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stAppSkeleton"]';
+  const plots = [...document.querySelectorAll(".cnnviz-plot:not([data-drawn])")];
+  if (plots.some((plot) => plot.offsetParent !== null)) return false; // one in a closed fold is not drawn
   const drawn = 'h1, [data-testid="stException"]'; // what is wrong is for the test to say, and at once
   return app !== null && app.querySelector(drawn) !== null && app.querySelector(unfinished) === null
     && document.fonts.status === "loaded";

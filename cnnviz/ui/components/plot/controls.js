@@ -12,8 +12,10 @@ function controlsOf(host) {
     bar.append(made);
     return made;
   };
+  const whole = button("show all", "Show all of the figure again; a double click does that too");
+  whole.hidden = true;
   return {
-    whole: button("show all", "Show all of the figure again; a double click does that too"),
+    whole,
     svg: button("SVG ↓", "Download the figure as a picture (SVG)"),
     png: button("PNG ↓", "Download the figure as a picture (PNG)"),
     csv: button("CSV ↓", "Download the figure's data (CSV)"),

@@ -1,0 +1,38 @@
+"""What a run will take, in one line before it starts."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from cnnviz.figures import measures
+from cnnviz.tracking import Database
+from cnnviz.training.estimate import Estimate, estimate
+from cnnviz.ui import notice
+from cnnviz.ui.train.plan import Plan
+
+
+def expected(plan: Plan, database: Database) -> None:
+    """Draw time, memory and disk; where the network cannot be, why."""
+    if plan.recipe is None:
+        return
+    try:
+        found = estimate(database, plan.recipe)
+    except ValueError as error:
+        st.warning(notice.plain(str(error)), icon=":material/info:")
+        return
+    figures = "".join(
+        f"<div><b>{escape(value)}</b> <span>{escape(label)}</span></div>" for value, label in _words(found)
+    )
+    st.html(f'<div class="expected">{figures}</div>')
+    st.caption(notice.plain(found.basis))
+
+
+def _words(found: Estimate) -> list[tuple[str, str]]:
+    time = "?" if found.seconds is None else f"~ {measures.duration(found.seconds)}"
+    return [
+        (time, "to train"),
+        (f"~ {measures.size(found.memory_bytes)}", "of memory"),
+        (f"~ {measures.size(found.disk_bytes)}", "on disk"),
+    ]

@@ -1,0 +1,60 @@
+"""A run as it goes on: the one part of the page that ticks, and only while there is something to wait for."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cnnviz import tracking
+from cnnviz.tracking import ACTIVE, Run, Status
+from cnnviz.training import Recipe
+from cnnviz.ui import notice
+from cnnviz.ui.runs import store
+from cnnviz.ui.train import published
+from cnnviz.ui.train.answers import answers
+from cnnviz.ui.train.charts import charts
+from cnnviz.ui.train.follow import followed
+from cnnviz.ui.train.history import history
+from cnnviz.ui.train.states import headline
+from cnnviz.ui.train.story import Story
+
+TICK_SECONDS = 0.5
+"""A worker writes what it measured every quarter of a second: together that stays below one."""
+
+
+def watch(run_id: int) -> None:
+    """Draw the run, again and again as long as it trains or waits; raises `TrackingError`."""
+    run = tracking.get_run(store.database(), run_id)
+    alive = moving(run)
+
+    @st.fragment(run_every=TICK_SECONDS if alive else None)
+    def live() -> None:
+        try:
+            now, story = followed(store.database(), run_id).look()
+        except (ValueError, OSError) as error:
+            st.error(
+                f"The run cannot be read just now. {notice.plain(str(error))}", icon=":material/database_off:"
+            )
+            return
+        if moving(now) != alive:
+            st.rerun()  # the whole page, so that the ticking ends or begins
+        draw(now, story)
+
+    live()
+
+
+def moving(run: Run) -> bool:
+    """Whether anything is to be expected without anybody doing something."""
+    return run.deleted_at is None and (run.status in ACTIVE or run.status is Status.QUEUED)
+
+
+def draw(run: Run, story: Story) -> None:
+    """Draw the run's line, its curves, and what its model answers."""
+    recipe = Recipe.model_validate(run.recipe)
+    headline(run, story, recipe)
+    name = f"run-{run.id}"
+    left, right = st.columns([0.64, 0.36], gap="large")
+    with left:
+        charts(story, published.claim(recipe), name)
+    with right:
+        answers(story, name)
+    history(run, story)
