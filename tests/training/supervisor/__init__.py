@@ -1,0 +1,1 @@
+"""The supervisor, its workers, and runs that are killed."""
