@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, MutableMapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,8 @@ class Seen:
     arguments: tuple[Any, ...] = ()
     """An operation's arguments as they were given, tensors among them."""
     keywords: dict[str, Any] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    """Of an operation's inputs: the outermost module that gave each; empty where none did."""
 
 
 def seen(model: nn.Module, images: Tensor, layers: Collection[str]) -> dict[str, Seen]:
@@ -44,6 +46,11 @@ def seen(model: nn.Module, images: Tensor, layers: Collection[str]) -> dict[str,
     """
     watch = Watch(twin(model), layers)
     return watch.run(images)
+
+
+def last_operations(model: nn.Module, images: Tensor, containers: Collection[str]) -> dict[str, Seen]:
+    """The last operation that each container makes between its children; none for one that makes none."""
+    return _LastOperation(twin(model), containers).run(images)
 
 
 class Watch:
@@ -121,13 +128,10 @@ class Watch:
             mode.follow(images)
             self.model(images)
 
-    def meet(
-        self, layer: str, operation: str, given: list[Tensor], args: Any, kwargs: Any, out: Tensor
-    ) -> None:
-        """An operation has run; keep it if it was asked for."""
-        if layer in self._wanted and layer not in self._found:
-            found = Seen(layer, None, operation, tuple(given), out.clone(), args, kwargs)
-            self._found[layer] = self.keep(found)
+    def meet(self, found: Seen) -> None:
+        """An operation has run (its output not copied yet); keep it if it was asked for."""
+        if found.layer in self._wanted and found.layer not in self._found:
+            self._found[found.layer] = self.keep(replace(found, output=found.output.clone()))
 
     def interested(self, module: str) -> bool:
         """Whether an operation of this module, or a layer that only lends its weights, is wanted."""
@@ -141,7 +145,8 @@ class _Operations(TorchFunctionMode):
         super().__init__()
         self._watch = watch
         self._owners = {id(p): name for name, m in watch.modules.items() for p in m._parameters.values()}
-        self._tracked: WeakIdKeyDictionary = WeakIdKeyDictionary()
+        self._tracked: MutableMapping[Tensor, bool] = WeakIdKeyDictionary()
+        self._givers: MutableMapping[Tensor, str] = WeakIdKeyDictionary()
         self._stack: list[tuple[str, bool]] = []
         self._counts: Counter[str] = Counter()
         self._handles: list[Any] = []
@@ -150,7 +155,7 @@ class _Operations(TorchFunctionMode):
         for name, module in self._watch.modules.items():
             leaf = is_unit(module)
             self._handles.append(module.register_forward_pre_hook(self._entering(name, leaf)))
-            self._handles.append(module.register_forward_hook(self._leaving))
+            self._handles.append(module.register_forward_hook(self._leaving(name)))
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
@@ -168,8 +173,13 @@ class _Operations(TorchFunctionMode):
 
         return enter
 
-    def _leaving(self, module: nn.Module, args: Any, out: Any) -> None:
-        self._stack.pop()
+    def _leaving(self, name: str) -> Any:
+        def leave(module: nn.Module, args: Any, out: Any) -> None:
+            self._stack.pop()
+            if isinstance(out, Tensor):
+                self._givers[out] = name
+
+        return leave
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -182,24 +192,39 @@ class _Operations(TorchFunctionMode):
         owner = next((self._owners[id(t)] for t in given if id(t) in self._owners), module)
         if leaf or not owner.startswith(module):
             owner = module
-        kept = [t.clone() for t in given] if not leaf and self._watch.interested(owner) else []
+        kept = not leaf and self._watch.interested(owner)
+        inputs = tuple(t.clone() for t in given) if kept else ()
+        sources = tuple(self._givers.get(t, "") for t in given) if kept else ()
         out = func(*args, **kwargs)
         results = tensors(out) if depends else []
         for tensor in results:
             self._tracked[tensor] = True
         if results and not leaf:
-            self._met(name, owner, module, (kept, args, kwargs, results[0]))
+            self._met(owner, module, Seen("", None, name, inputs, results[0], args, kwargs, sources))
         return out
 
-    def _met(self, name: str, owner: str, module: str, call: tuple[list[Tensor], Any, Any, Tensor]) -> None:
-        kept, args, kwargs, out = call
+    def _met(self, owner: str, module: str, found: Seen) -> None:
+        name = found.operation
         rule = RULES.get(name) or RULES.get(name.rstrip("_"))
         label = name.strip("_")
         if rule is not None:
-            effect = rule(Call(name, args, kwargs, out, ()))
+            effect = rule(Call(name, found.arguments, found.keywords, found.output, ()))
             if effect.view:
                 return
             label = effect.label
         base = owner if owner != module else f"{owner}:{slug(label)}"
         self._counts[base] += 1
-        self._watch.meet(numbered(base, self._counts[base]), name, kept, args, kwargs, out)
+        self._watch.meet(replace(found, layer=numbered(base, self._counts[base])))
+
+
+class _LastOperation(Watch):
+    """Keeps, under the name of a container, the last operation that it made itself."""
+
+    def run(self, images: Tensor) -> dict[str, Any]:
+        with torch.no_grad():
+            self._run_with_operations(images)
+        return self._found
+
+    def meet(self, found: Seen) -> None:
+        if found.layer.partition(":")[0] in self._wanted and ":" in found.layer:
+            self._found[found.layer.partition(":")[0]] = replace(found, output=found.output.clone())

@@ -63,7 +63,7 @@ def weights_of(model: nn.Module, layer: str, maps: tuple[int, int, int] | None =
         raise unknown(layer, layers_with_filters(model))
     module = modules[layer]
     if isinstance(module, PartialConv2d):
-        return _partial(layer, module)
+        return partial_weights(layer, module)
     if isinstance(module, nn.Conv2d):
         return _convolution(layer, module)
     if isinstance(module, nn.Linear):
@@ -100,8 +100,8 @@ def _convolution(layer: str, module: nn.Conv2d) -> Weights:
     return Weights(layer, values, present, bias)
 
 
-def _partial(layer: str, module: PartialConv2d) -> Weights:
-    """Each map's kernels lie one after another in the grouped convolution that holds them."""
+def partial_weights(layer: str, module: PartialConv2d) -> Weights:
+    """LeNet-5's C3: each map's kernels lie one after another in the grouped convolution that holds them."""
     convs = [cast(nn.Conv2d, conv) for conv in module.convs.values()]
     kernels = [kernel for conv in convs for kernel in _array(conv.weight)]
     inputs = 1 + max(max(seen) for seen in module.connections)

@@ -34,9 +34,8 @@ class Marks:
 def marks(maps: Floats, layer_type: str = "") -> Marks:
     """The channels of `(C, H, W)` to mark; `layer_type`, the row's type, says what bounds the values."""
     flat = maps.reshape(len(maps), -1)
-    dead: NDArray[np.bool_] = (flat == 0).all(axis=1)
-    never: NDArray[np.bool_] = np.logical_and((flat <= 0).all(axis=1), ~dead)
-    broken: NDArray[np.bool_] = ~np.isfinite(flat).all(axis=1)
+    dead, broken = _every(flat == 0), ~_every(np.isfinite(flat))
+    never = _every(flat <= 0) & ~dead
     low, high = BOUNDS.get(layer_type, (-np.inf, np.inf))
     reach = high - low
     saturated = np.zeros(len(maps), dtype=bool)
@@ -48,6 +47,11 @@ def marks(maps: Floats, layer_type: str = "") -> Marks:
             beyond &= flat > middle
         saturated = beyond.mean(1) >= OF_CELLS
     return Marks(_numbers(dead), _numbers(never), _numbers(saturated), _numbers(broken))
+
+
+def _every(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = cells.all(axis=1)
+    return found
 
 
 def _numbers(chosen: NDArray[np.bool_]) -> tuple[int, ...]:

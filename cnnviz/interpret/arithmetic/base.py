@@ -1,0 +1,157 @@
+"""What every kind of layer offers here, and the register by which a layer finds its kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cnnviz.interpret.arithmetic.working import Cell, Window, Working
+from cnnviz.interpret.capture import Seen
+from cnnviz.interpret.errors import NotCoveredError
+from cnnviz.interpret.maps import Floats
+
+Doubles = NDArray[np.float64]
+
+
+class Arithmetic(ABC):
+    """One call of a layer, ready to tell how any cell of its output came about."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, seen: Seen) -> None:
+        self.seen = seen
+
+    @abstractmethod
+    def working(self, cell: Cell) -> Working:
+        """How the cell's value is computed."""
+
+    def settings(self) -> dict[str, Any]:
+        """What a reader needs besides the arrays to work cells out by itself; JSON can hold it."""
+        return {}
+
+    def arrays(self, channel: int | None) -> dict[str, Floats]:
+        """Inputs and weights by name: for all cells, or for those of one channel where that takes less."""
+        return {"input": self.maps}
+
+    @property
+    def maps(self) -> Floats:
+        """The first input as `(C, H, W)`."""
+        return as_grid(self.seen.inputs[0], self.seen.layer)
+
+
+A = TypeVar("A", bound=type[Arithmetic])
+MODULES: dict[type[nn.Module], type[Arithmetic]] = {}
+OPERATIONS: dict[str, type[Arithmetic]] = {}
+
+
+def works_out(*what: type[nn.Module] | str) -> Callable[[A], A]:
+    """Register a class for modules of these types (not their subclasses), or for functions by name."""
+
+    def wrap(arithmetic: A) -> A:
+        for one in what:
+            if isinstance(one, str):
+                OPERATIONS[one] = arithmetic
+            else:
+                MODULES[one] = arithmetic
+        return arithmetic
+
+    return wrap
+
+
+def arithmetic_of(seen: Seen) -> Arithmetic:
+    """The arithmetic of a call; raises `NotCoveredError` for a kind that is not worked out here."""
+    if seen.module is not None:
+        found = MODULES.get(type(seen.module))
+        name = type(seen.module).__name__
+    else:
+        name = seen.operation.strip("_")
+        name = name[1:] if name in ("iadd", "imul", "isub") else name
+        found = OPERATIONS.get(name)
+    if found is None:
+        raise NotCoveredError(
+            f"The arithmetic of '{seen.layer}' ({name}) is not worked out here; its maps can be looked at."
+        )
+    return found(seen)
+
+
+def covered(module: nn.Module) -> bool:
+    """Whether modules of this type are worked out here."""
+    return type(module) in MODULES
+
+
+def as_grid(tensor: Tensor, layer: str) -> Floats:
+    """A batch of one as `(C, H, W)`; a vector as `(F, 1, 1)`. Raises `NotCoveredError` for other shapes."""
+    array: Floats = tensor[0].detach().cpu().float().numpy()
+    if array.ndim == 1:
+        return array.reshape(-1, 1, 1)
+    if array.ndim != 3:
+        shape = "×".join(map(str, array.shape))
+        raise NotCoveredError(f"'{layer}' works on {shape}, which are neither maps nor a vector.")
+    return array
+
+
+def array_of(tensor: Any) -> Floats:
+    """A parameter or buffer as float32."""
+    array: Floats = tensor.detach().cpu().float().numpy()
+    return array
+
+
+def one_value(maps: Floats, cell: Cell, weight: float | None = None, source: str = "") -> Window:
+    """A window of the single value at `cell`."""
+    value = float(maps[cell])
+    weights = None if weight is None else ((weight,),)
+    product = value if weight is None else value * weight
+    products = None if weight is None else ((product,),)
+    inside = ((True,),)
+    return Window(
+        cell.channel, cell.y, cell.x, (1, 1), ((value,),), inside, product, weights, products, source
+    )
+
+
+def window(
+    maps: Floats,
+    channel: int,
+    corner: tuple[int, int],
+    kernel: Doubles,
+    step: tuple[int, int] = (1, 1),
+    weighted: bool = True,
+) -> Window:
+    """The part of a map under `kernel` whose first value lies at `corner`, `step` apart; 0 outside."""
+    (found,) = windows(maps, [channel], corner, kernel[None], step)
+    return found if weighted else replace(found, weights=None, products=None)
+
+
+def windows(
+    maps: Floats,
+    channels: Sequence[int],
+    corner: tuple[int, int],
+    kernels: Doubles,
+    step: tuple[int, int] = (1, 1),
+) -> tuple[Window, ...]:
+    """The same place on several maps, each under a kernel of its own, `(maps, height, width)`."""
+    ys = corner[0] + step[0] * np.arange(kernels.shape[1])
+    xs = corner[1] + step[1] * np.arange(kernels.shape[2])
+    height, width = maps.shape[1:]
+    inside = ((ys >= 0) & (ys < height))[:, None] & ((xs >= 0) & (xs < width))[None]
+    patches = maps[np.ix_(np.array(channels), ys.clip(0, height - 1), xs.clip(0, width - 1))].astype(
+        np.float64
+    )
+    patches = np.where(inside, patches, 0.0)
+    products = patches * kernels
+    columns = (patches.tolist(), products.sum((1, 2)).tolist(), kernels.tolist(), products.tolist())
+    where = inside.tolist()
+    return tuple(
+        Window(channel, *corner, step, values, where, total, weights, product)
+        for channel, values, total, weights, product in zip(channels, *columns, strict=True)
+    )
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """A setting given as one number or as (vertical, horizontal)."""
+    return (value, value) if isinstance(value, int) else (value[0], value[1])

@@ -1,0 +1,124 @@
+"""Convolutions, grouped, dilated and partial ones among them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from torch import nn
+
+from cnnviz.interpret.arithmetic.base import Arithmetic, array_of, pair, windows, works_out
+from cnnviz.interpret.arithmetic.working import Cell, Step, Working
+from cnnviz.interpret.capture import Seen
+from cnnviz.interpret.errors import NotCoveredError
+from cnnviz.interpret.filters import partial_weights
+from cnnviz.interpret.maps import Floats
+from cnnviz.models.modules.lenet import PartialConv2d
+
+
+@works_out(nn.Conv2d)
+class Convolution(Arithmetic):
+    """Every output sums a window of each input map of its group, weighted, and adds a bias."""
+
+    kind = "convolution"
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(seen)
+        self.layer = cast(nn.Conv2d, seen.module)
+        if self.layer.padding_mode != "zeros":
+            raise NotCoveredError(
+                f"'{seen.layer}' pads otherwise than with zeros, which is not worked out here."
+            )
+        left, _, top, _ = self.layer._reversed_padding_repeated_twice
+        self.padding = (top, left)
+
+    def inputs_of(self, channel: int) -> range:
+        """The input maps that an output map sees."""
+        seen, made = (n // self.layer.groups for n in (self.layer.in_channels, self.layer.out_channels))
+        first = channel // made * seen
+        return range(first, first + seen)
+
+    def working(self, cell: Cell) -> Working:
+        kernels = array_of(self.layer.weight)[cell.channel].astype(np.float64)
+        bias = 0.0 if self.layer.bias is None else float(self.layer.bias[cell.channel])
+        stride, dilation = pair(self.layer.stride), pair(self.layer.dilation)
+        corner = (cell.y * stride[0] - self.padding[0], cell.x * stride[1] - self.padding[1])
+        seen = self.inputs_of(cell.channel)
+        found = windows(self.maps, seen, corner, kernels, dilation)
+        return Working(
+            self.kind,
+            cell,
+            "Σ input · weight + bias",
+            sum_and_bias(sum(w.total for w in found), bias),
+            found,
+            inputs=kernels.size,
+            left_out=tuple(c for c in range(self.layer.in_channels) if c not in seen),
+        )
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "stride": list(pair(self.layer.stride)),
+            "padding": list(self.padding),
+            "dilation": list(pair(self.layer.dilation)),
+            "groups": self.layer.groups,
+            "kernel": list(pair(self.layer.kernel_size)),
+        }
+
+    def arrays(self, channel: int | None) -> dict[str, Floats]:
+        weight, bias = array_of(self.layer.weight), self.layer.bias
+        biases = np.zeros(len(weight), np.float32) if bias is None else array_of(bias)
+        if channel is None:
+            return {"input": self.maps, "weight": weight, "bias": biases}
+        one, seen = slice(channel, channel + 1), self.inputs_of(channel)
+        return {"input": self.maps[seen.start : seen.stop], "weight": weight[one], "bias": biases[one]}
+
+
+@works_out(PartialConv2d)
+class PartialConvolution(Arithmetic):
+    """LeNet-5's C3: every output map sees its own choice of input maps."""
+
+    kind = "convolution"
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(seen)
+        self.layer = cast(PartialConv2d, seen.module)
+        self.weights = partial_weights(seen.layer, self.layer)
+
+    def working(self, cell: Cell) -> Working:
+        sees = sorted(self.layer.connections[cell.channel])
+        kernels = self.weights.values[cell.channel].astype(np.float64)
+        found = windows(self.maps, sees, (cell.y, cell.x), kernels[sees])
+        assert self.weights.bias is not None
+        return Working(
+            self.kind,
+            cell,
+            "Σ input · weight + bias",
+            sum_and_bias(sum(w.total for w in found), float(self.weights.bias[cell.channel])),
+            found,
+            inputs=len(sees) * kernels[0].size,
+            left_out=tuple(c for c in range(len(self.maps)) if c not in sees),
+        )
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "stride": [1, 1],
+            "padding": [0, 0],
+            "dilation": [1, 1],
+            "groups": 1,
+            "kernel": list(self.weights.values.shape[2:]),
+            "connections": [sorted(seen) for seen in self.layer.connections],
+        }
+
+    def arrays(self, channel: int | None) -> dict[str, Floats]:
+        assert self.weights.bias is not None
+        chosen = slice(None) if channel is None else slice(channel, channel + 1)
+        return {
+            "input": self.maps,
+            "weight": self.weights.values[chosen],
+            "bias": self.weights.bias[chosen],
+        }
+
+
+def sum_and_bias(total: float, bias: float) -> tuple[Step, ...]:
+    """The last lines of a weighted sum."""
+    return Step("sum of the products", total), Step("bias", bias), Step("result", total + bias)

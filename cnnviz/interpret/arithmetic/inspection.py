@@ -1,0 +1,142 @@
+"""One layer at work on one picture: ask it about any cell, or take all that answers every cell at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from cnnviz.interpret.arithmetic.base import Arithmetic, arithmetic_of, as_grid, covered
+from cnnviz.interpret.arithmetic.linear import Unit
+from cnnviz.interpret.arithmetic.working import Cell, Working
+from cnnviz.interpret.capture import Seen, last_operations, seen
+from cnnviz.interpret.errors import InterpretError, NotCoveredError
+from cnnviz.interpret.maps import Floats
+
+SOFTMAX = "softmax"
+"""The layer that every network has behind its last one, though it is no module: probabilities."""
+LIMIT = 16_000_000
+"""Bytes that a payload takes at most, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What a reader needs to work out cells by itself, with arrays in float32, C order, little-endian.
+
+    `scope` says of which: every cell of the `layer`; those of one `channel`, where the whole is too large; or
+    none (`cell`), where that too is: then each is to be asked for. `output` is always there, of the layer
+    or of the channel.
+    """
+
+    layer: str
+    kind: str
+    scope: Literal["layer", "channel", "cell"]
+    channel: int | None
+    """The channel whose arrays these are; None for all."""
+    output_shape: tuple[int, int, int]
+    settings: dict[str, Any]
+    arrays: dict[str, tuple[tuple[int, ...], bytes]]
+    """Shape and bytes by name."""
+    note: str
+    """What the scope means, in a sentence; empty for the whole layer."""
+
+
+class Inspection:
+    """A layer's call; `at` may be asked any number of times without running the model again."""
+
+    def __init__(self, arithmetic: Arithmetic) -> None:
+        self._arithmetic = arithmetic
+        self.layer = arithmetic.seen.layer
+        self.kind = arithmetic.kind
+        self.output: Floats = as_grid(arithmetic.seen.output, self.layer)
+        """`(C, H, W)`; a vector as `(F, 1, 1)`."""
+
+    def at(self, channel: int, y: int = 0, x: int = 0) -> Working:
+        """How the cell's value came about; raises `InterpretError` for a cell that is not there."""
+        shape = self.output.shape
+        if not all(0 <= place < side for place, side in zip((channel, y, x), shape, strict=True)):
+            sides = "×".join(map(str, shape))
+            raise InterpretError(f"'{self.layer}' gives {sides}; there is no cell ({channel}, {y}, {x}).")
+        cell = Cell(channel, y, x)
+        found = self._arithmetic.working(cell)
+        return replace(found, layer=self.layer, actual=float(self.output[cell]))
+
+    def payload(self, channel: int = 0, limit: int = LIMIT) -> Payload:
+        """All that is needed to follow a pointer without asking again, in at most `limit` bytes.
+
+        Where the whole layer is larger, what the cells of `channel` need; where that is larger too, the
+        channel's output only.
+        """
+        own = self.output[channel : channel + 1]
+        whole = self._arithmetic.arrays(None) | {"output": self.output}
+        if _bytes(whole) <= limit:
+            return self._payload("layer", None, whole, "")
+        some = self._arithmetic.arrays(channel) | {"output": own}
+        if _bytes(some) <= limit:
+            note = f"The layer is too large to hand over; these are the cells of channel {channel}."
+            return self._payload("channel", channel, some, note)
+        note = "The layer is too large to hand over; every cell has to be asked for."
+        return self._payload("cell", channel, {"output": own}, note)
+
+    def _payload(
+        self,
+        scope: Literal["layer", "channel", "cell"],
+        channel: int | None,
+        arrays: dict[str, Floats],
+        note: str,
+    ) -> Payload:
+        packed = {name: (a.shape, a.astype("<f4", order="C").tobytes()) for name, a in arrays.items()}
+        height, width = self.output.shape[1:]
+        shape = (len(self.output), height, width)
+        settings = self._arithmetic.settings()
+        return Payload(self.layer, self.kind, scope, channel, shape, settings, packed, note)
+
+
+def _bytes(arrays: dict[str, Floats]) -> int:
+    return sum(array.size * 4 for array in arrays.values())
+
+
+def inspect(model: nn.Module, image: Tensor, layer: str) -> Inspection:
+    """Run the model on one image `(C, H, W)` or `(1, C, H, W)` and look at a layer's arithmetic.
+
+    A container's is that of the last operation it makes between its children, as an inception block's
+    concatenation; `SOFTMAX` is what follows the model. Raises `UnknownLayerError` for a layer that is not
+    there and `NotCoveredError` for a kind that is not worked out.
+    """
+    batch = image[None] if image.dim() == 3 else image
+    if len(batch) != 1:
+        raise InterpretError(f"Arithmetic is that of one picture, not of {len(batch)}.")
+    modules = dict(model.named_modules())
+    if layer == SOFTMAX and SOFTMAX not in modules:
+        return Inspection(arithmetic_of(_probabilities(model, batch)))
+    module = modules.get(layer)
+    if module is not None and module._modules and not covered(module):
+        operation = last_operations(model, batch, [layer]).get(layer)
+        if operation is None:
+            raise NotCoveredError(f"'{layer}' computes nothing itself; look at the layers in it.")
+        return Inspection(arithmetic_of(operation))
+    arithmetic = arithmetic_of(seen(model, batch, [layer])[layer])
+    if isinstance(arithmetic, Unit):
+        arithmetic.maps_shape = _flattened(model, batch, arithmetic.vector)
+    return Inspection(arithmetic)
+
+
+def _probabilities(model: nn.Module, batch: Tensor) -> Seen:
+    logits = seen(model, batch, [""])[""].output
+    softmax = nn.Softmax(dim=1).eval()
+    return Seen(SOFTMAX, softmax, "", (logits,), softmax(logits))
+
+
+def _flattened(model: nn.Module, batch: Tensor, vector: Floats) -> tuple[int, int, int] | None:
+    """The shape of the maps whose flattening gave just this vector."""
+    names = [name for name, part in model.named_modules() if type(part) is nn.Flatten]
+    if not names:
+        return None
+    flat = torch.from_numpy(vector)
+    for one in seen(model, batch, names).values():
+        if one.inputs[0].dim() == 4 and torch.equal(one.output[0].cpu().float(), flat):
+            channels, height, width = one.inputs[0].shape[1:]
+            return channels, height, width
+    return None

@@ -1,0 +1,104 @@
+"""Fully connected layers, and the radial-basis units of LeNet-5 (1998): a unit reads every input."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from torch import nn
+
+from cnnviz.interpret.arithmetic.base import Arithmetic, Doubles, array_of, works_out
+from cnnviz.interpret.arithmetic.working import Cell, Contribution, Step, Working
+from cnnviz.interpret.capture import Seen
+from cnnviz.interpret.errors import NotCoveredError
+from cnnviz.interpret.maps import Floats
+from cnnviz.models.modules.lenet import RadialBasis
+
+LARGEST = 24
+"""How many contributions are told one by one."""
+
+
+class Unit(Arithmetic):
+    """Sums something over all inputs of a vector."""
+
+    maps_shape: tuple[int, int, int] | None = None
+    """The maps that were flattened into the input, where there were any."""
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(seen)
+        if seen.inputs[0].dim() != 2:
+            raise NotCoveredError(f"'{seen.layer}' reads more than one vector, which is not worked out here.")
+        self.vector: Floats = array_of(seen.inputs[0][0])
+
+    def largest(self, weights: Doubles, products: Doubles) -> tuple[Contribution, ...]:
+        """The contributions of most weight, falling by magnitude."""
+        order = np.argsort(-np.abs(products), kind="stable")[:LARGEST]
+        return tuple(
+            Contribution(i, float(self.vector[i]), float(weights[i]), float(products[i]), self.place(i))
+            for i in order.tolist()
+        )
+
+    def place(self, index: int) -> Cell | None:
+        """Where an input lay in the maps."""
+        if self.maps_shape is None:
+            return None
+        _, height, width = self.maps_shape
+        return Cell(index // (height * width), index // width % height, index % width)
+
+    def settings(self) -> dict[str, Any]:
+        return {"maps": list(self.maps_shape) if self.maps_shape else None}
+
+
+@works_out(nn.Linear)
+class Linear(Unit):
+    """Every output sums all inputs, weighted, and adds a bias."""
+
+    kind = "linear"
+
+    def working(self, cell: Cell) -> Working:
+        layer = cast(nn.Linear, self.seen.module)
+        weights = array_of(layer.weight[cell.channel]).astype(np.float64)
+        bias = layer._parameters.get("bias")
+        shift = 0.0 if bias is None else float(bias[cell.channel])
+        products = weights * self.vector
+        shown = self.largest(weights, products)
+        total, told = float(products.sum()), sum(one.product for one in shown)
+        steps = [Step("sum of the products", total), Step("bias", shift), Step("result", total + shift)]
+        if len(products) > len(shown):
+            rest = f"the other {len(products) - len(shown):,} products"
+            steps[:0] = [Step(f"the {len(shown)} largest products", told), Step(rest, total - told)]
+        formula = "Σ input · weight + bias"
+        return Working(self.kind, cell, formula, tuple(steps), contributions=shown, inputs=len(products))
+
+    def arrays(self, channel: int | None) -> dict[str, Floats]:
+        layer = cast(nn.Linear, self.seen.module)
+        bias = layer._parameters.get("bias")
+        biases = np.zeros(layer.out_features, np.float32) if bias is None else array_of(bias)
+        chosen = slice(None) if channel is None else slice(channel, channel + 1)
+        return {"input": self.vector, "weight": array_of(layer.weight)[chosen], "bias": biases[chosen]}
+
+
+@works_out(RadialBasis)
+class Radial(Unit):
+    """Minus the squared distance to a class's fixed picture."""
+
+    kind = "radial basis"
+
+    def working(self, cell: Cell) -> Working:
+        code = array_of(cast(RadialBasis, self.seen.module).codes[cell.channel]).astype(np.float64)
+        squares = np.square(self.vector - code)
+        total = float(squares.sum())
+        return Working(
+            self.kind,
+            cell,
+            "−Σ (input − code)²",
+            (Step("sum of the squared differences", total), Step("result", -total)),
+            contributions=self.largest(code, squares),
+            inputs=len(squares),
+            note="A weight here is a pixel of the class's picture: ink +1, paper −1.",
+        )
+
+    def arrays(self, channel: int | None) -> dict[str, Floats]:
+        codes = array_of(cast(RadialBasis, self.seen.module).codes)
+        chosen = slice(None) if channel is None else slice(channel, channel + 1)
+        return {"input": self.vector, "weight": codes[chosen]}
