@@ -18,7 +18,7 @@ import orjson
 
 from cnnviz.datasets import cache
 from cnnviz.datasets.cache import Maker, Wanted
-from cnnviz.datasets.disk import disk_errors
+from cnnviz.datasets.disk import disk_errors, require_space
 from cnnviz.datasets.layouts import choosing
 from cnnviz.datasets.own import OwnOptions
 from cnnviz.datasets.parts import Dataset
@@ -29,6 +29,8 @@ PREFIX = "mine/"
 VERSION = 1
 """Of the JSON files; those of another version are left out."""
 LONGEST_NAME = 60
+_UPLOADS = {b"PK\x03\x04": ".zip", b"PK\x05\x06": ".zip", b"PAR1": ".parquet"}
+"""How what a page is handed may begin, and what it is then."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,30 @@ def keep(
     ready = cache.opened(wanted) or cache.made(wanted, make, progress)
     _write(wished, place, chosen, wanted, ready)
     return ready
+
+
+def keep_upload(filename: str, content: bytes, progress: Progress = silent) -> Dataset:
+    """Keep what a page was handed, a zip or Parquet by its content, and prepare it under a name of its own.
+
+    Raises `DataError` for anything else, and as `keep` does; nothing is left of what cannot be used.
+    """
+    suffix = next((suffix for start, suffix in _UPLOADS.items() if content.startswith(start)), None)
+    if suffix is None:
+        raise DataError(f"'{filename}' is neither a zip nor a Parquet file; hand in one of these.")
+    name = free_name(Path(filename).stem)
+    place = uploads() / f"{name.removeprefix(PREFIX)}{suffix}"
+    with disk_errors():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        require_space(place.parent, len(content))
+        place.write_bytes(content)
+    try:
+        return keep(place, name, progress=progress)
+    except DataError as error:
+        place.unlink()
+        raise DataError(str(error).replace(str(place), filename)) from error
+    except BaseException:
+        place.unlink()
+        raise
 
 
 def _name_for(place: Path, name: str | None) -> str:
@@ -226,7 +252,7 @@ def _spec(name: str, document: Mapping[str, Any]) -> DatasetSpec:
         test=document["test"],
         loader=loader,
         origin="Your own.",
-        licence="Yours to know.",
+        licence="",
         offline=True,
         split=document["split"],
         source="yours",

@@ -1,0 +1,96 @@
+"""Small pictures in lines that wrap: one image for all, a cell for each to be pointed at and chosen."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from cnnviz.figures.sprite import GAP, Sprite
+from cnnviz.ui.components.shared import read, styles
+
+HERE = Path(__file__).parent
+CAPTION = 20
+"""Pixels below a cell for its caption."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture: what it is called, and what choosing it says."""
+
+    title: str
+    value: str = ""
+    """Empty for what cannot be chosen."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Pictures that belong together; `label` stands before them."""
+
+    label: str
+    cells: Sequence[Cell]
+
+
+def pictures(
+    sprite: Sprite,
+    lines: Sequence[Line],
+    *,
+    key: str,
+    alt: str,
+    name: str,
+    cell: int,
+    chosen: str = "",
+    captions: bool = False,
+    on_choose: Callable[[str], None] | None = None,
+) -> None:
+    """Show the cells of `sprite` in the order of `lines`.
+
+    Args:
+        sprite: The pictures.
+        lines: As many cells together as the sprite has.
+        key: Unique on the page.
+        alt: What is to be seen, in words.
+        name: What the downloaded PNG is called; empty for none.
+        cell: Width of a cell in pixels of the page.
+        chosen: The value of the cell that is chosen.
+        captions: Whether titles stand below the cells; otherwise the pointer tells them.
+        on_choose: Called, before the page runs again, with the value of a cell that was clicked.
+    """
+    _component()(
+        key=key,
+        data={
+            "png": base64.b64encode(sprite.png).decode(),
+            "columns": sprite.columns,
+            "rows": sprite.lines,
+            "size": [sprite.height, sprite.width],
+            "gap": GAP,
+            "lines": [asdict(line) for line in lines],
+            "alt": alt,
+            "name": name,
+            "cell": cell,
+            "chosen": chosen,
+            "captions": captions,
+        },
+        on_chosen_change=partial(_chosen, key, on_choose),
+    )
+
+
+def _chosen(key: str, on_choose: Callable[[str], None] | None) -> None:
+    value = st.session_state[key].get("chosen")
+    if on_choose is not None and isinstance(value, str):
+        on_choose(value)
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component(
+        "cnnviz.pictures",
+        html='<div class="host"></div>',
+        css=styles(HERE, "pictures.css"),
+        js=read(HERE, "tip.js", "pictures.js"),
+    )
