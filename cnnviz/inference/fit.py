@@ -20,22 +20,32 @@ NAMED = 3
 def fit(model: nn.Module, weights: Mapping[str, Tensor], title: str) -> tuple[str, ...]:
     """Copy `weights` into `model`, and return sentences on what was done to their names.
 
-    `title` is what the model is called in messages. Raises `InferenceError` that says which tensors are
-    missing, unexpected or of another shape; the model is then unchanged.
+    `title` is what the model is called in messages. Raises `InferenceError` as `matched` does; the model is
+    then unchanged.
     """
-    expected = model.state_dict()
-    named, notes = without_prefix(weights, expected)
-    problem = difference(expected, named)
-    if problem:
-        raise InferenceError(f"These weights do not fit {title}: {problem}.")
+    named, notes = matched(model.state_dict(), weights, title)
     try:
         model.load_state_dict(named, strict=False)
     except RuntimeError as error:
         raise InferenceError(f"These weights do not fit {title}: {_line(error)}") from None
+    return notes
+
+
+def matched(
+    expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], title: str
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The weights under the model's own names, and sentences on what was done to get there.
+
+    Raises `InferenceError` that says which tensors are missing, unexpected or of another shape.
+    """
+    named, notes = without_prefix(weights, expected)
+    problem = difference(expected, named)
+    if problem:
+        raise InferenceError(f"These weights do not fit {title}: {problem}.")
     wild = [name for name, value in named.items() if not torch.isfinite(value).all()]
     if wild:
         notes += (f"Not all weights are finite numbers: {listed(wild)}; what comes out is worth nothing.",)
-    return notes
+    return named, notes
 
 
 def without_prefix(

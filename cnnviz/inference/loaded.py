@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz import models
-from cnnviz.inference.fit import fit
+from cnnviz.analysis.meta import on_meta
+from cnnviz.inference.fit import fit, matched
 from cnnviz.inference.preprocessing import Preprocessing, Size
 from cnnviz.models import ModelSpec, Options
 from cnnviz.training.interface import Interface
@@ -70,6 +71,25 @@ def built(
         return models.build(spec, classes, side, options).eval()
 
 
+def filled(
+    spec: ModelSpec,
+    classes: int,
+    side: Size,
+    options: Mapping[str, Any] | Options | None,
+    weights: Mapping[str, Tensor],
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """The model in evaluation mode with `weights`, and sentences on what was done to fit them.
+
+    Names and shapes are compared with a model without memory first: what does not fit is never built.
+    Raises `InferenceError` that says what differs, `ValueError` for a model that cannot be built so.
+    """
+    expected = on_meta(lambda: models.build(spec, classes, side, options)).state_dict()
+    named, notes = matched(expected, weights, spec.title)
+    model = built(spec, classes, side, options)
+    fit(model, named, spec.title)
+    return model, notes
+
+
 def trained(
     name: str,
     recipe: Recipe,
@@ -98,8 +118,8 @@ def of_recipe(
     """As `trained`, with the preprocessing among `facts`."""
     spec = spec_for(recipe)
     options = None if recipe.layers else spec.options.parse(recipe.options)
-    model = built(spec, len(classes), side, options)
-    notes = fit(model, weights, spec.title) + tuple(facts.pop("notes", ()))
+    model, done = filled(spec, len(classes), side, options, weights)
+    notes = done + tuple(facts.pop("notes", ()))
     return Loaded(
         name, model, spec, classes, side, recipe=recipe, options=options,
         dataset=recipe.dataset, notes=notes, **facts,

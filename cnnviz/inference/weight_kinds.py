@@ -1,0 +1,69 @@
+"""What a weights file is, by its content: which are read, and why the others are not."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+from cnnviz.inference.card import MAX_HEADER
+from cnnviz.inference.errors import InferenceError
+from cnnviz.inference.kinds import START, kind
+
+Readable = Literal["safetensors", "state dict"]
+ACCEPTED = "safetensors, or a PyTorch state dict (`torch.save(model.state_dict(), …)`)"
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How PyTorch's files began before 1.6: the pickled magic number 0x1950a86a20f9469cfc6c."""
+ONNX_FIELDS = frozenset(b"\x12\x1a\x22\x28\x32\x3a\x42")
+"""Tags that follow the version of the format in an ONNX file's protocol buffer."""
+PICKLES = frozenset(bytes((0x80, version)) for version in range(2, 6))
+
+
+def weights_kind(path: Path, name: str) -> Readable:
+    """Which of the readable kinds a file is; raises `InferenceError` that says what else it is."""
+    with path.open("rb") as file:
+        start = file.read(START)
+    if _is_safetensors(start, path.stat().st_size):
+        return "safetensors"
+    if start.startswith(LEGACY):
+        return "state dict"
+    reason = _zip_reason(path) if start.startswith(b"PK") else _reason(start)
+    if reason:
+        raise InferenceError(f"'{name}' is {reason}; what is read is {ACCEPTED}.")
+    return "state dict"
+
+
+def _is_safetensors(start: bytes, size: int) -> bool:
+    if len(start) < 10 or start[8:9] != b"{":
+        return False
+    (length,) = struct.unpack("<Q", start[:8])
+    return 2 <= int(length) <= min(MAX_HEADER, size - 8)
+
+
+def _reason(start: bytes) -> str:
+    if start[:2] in PICKLES:
+        return "a Python pickle, which can run code when it is opened"
+    if start[:1] == b"\x08" and 1 <= start[1] <= 31 and start[2] in ONNX_FIELDS:
+        return "an ONNX graph, which holds a program of its own beside weights"
+    return kind(start) or "of no kind that is known here"
+
+
+def _zip_reason(path: Path) -> str:
+    """Empty for what `torch.save` writes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.partition("/")[2] or name for name in archive.namelist()]
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return "a damaged zip archive"
+    if "archive_format" in names or "serialized_exported_program.json" in names:
+        return "an exported program (.pt2), which holds code beside weights"
+    if "data.pkl" in names and ("constants.pkl" in names or any(n.startswith("code/") for n in names)):
+        return "TorchScript, which holds code beside weights"
+    if "data.pkl" in names:
+        return ""
+    if any(name.endswith(".weights.h5") for name in names):
+        return "a Keras model"
+    if names and all(name.endswith(".npy") for name in names):
+        return "a file of NumPy arrays"
+    return "a zip archive without a state dict"

@@ -1,0 +1,234 @@
+"""Weights files: what is read, what is refused and why, and what does not fit."""
+
+import io
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from cnnviz import models
+from cnnviz.inference import state_dict_reader
+from cnnviz.inference.errors import InferenceError
+from cnnviz.inference.files import from_file
+from cnnviz.inference.fit import fit
+from cnnviz.inference.weight_kinds import weights_kind
+from cnnviz.inference.weights import read_weights
+from cnnviz.models import ModelSpec
+
+
+def lenet(classes: int = 10) -> nn.Module:
+    torch.manual_seed(5)
+    return models.build("lenet5", classes)
+
+
+def same(model: nn.Module, other: nn.Module) -> bool:
+    ours, theirs = model.state_dict(), other.state_dict()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def zipped(path: Path, *names: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"")
+
+
+def scripted(path: Path) -> None:
+    zipped(path, "m/data.pkl", "m/constants.pkl", "m/code/__torch__.py", "m/version")
+
+
+REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "pickle": (lambda p: p.write_bytes(pickle.dumps({"a": 1})), "a Python pickle, which can run code"),
+    "script": (scripted, "TorchScript, which holds code"),
+    "pt2": (lambda p: zipped(p, "m/archive_format", "m/models/model.json"), "an exported program"),
+    "keras": (lambda p: zipped(p, "config.json", "model.weights.h5"), "a Keras model"),
+    "npz": (lambda p: zipped(p, "a.npy", "b.npy"), "a file of NumPy arrays"),
+    "zip": (lambda p: zipped(p, "readme.txt"), "a zip archive without a state dict"),
+    "cut": (lambda p: p.write_bytes(b"PK\x03\x04 cut off"), "a damaged zip archive"),
+    "hdf5": (lambda p: p.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(90)), "an HDF5 file, as Keras writes"),
+    "onnx": (lambda p: p.write_bytes(b"\x08\x07\x12\x07pytorch" + bytes(90)), "an ONNX graph"),
+    "empty": (lambda p: p.write_bytes(b""), "an empty file"),
+    "text": (lambda p: p.write_bytes(b"weights"), "a text file"),
+    "noise": (lambda p: p.write_bytes(bytes(range(128, 228))), "of no kind that is known here"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_weights_is_refused_by_its_content(tmp_path: Path, case: str) -> None:
+    write, reason = REFUSED[case]
+    path = tmp_path / "model.pt"
+    write(path)
+    with pytest.raises(InferenceError) as refused:
+        read_weights(path)
+    message = str(refused.value)
+    assert message.startswith(f"'model.pt' is {reason}")
+    assert message.endswith("what is read is safetensors, or a PyTorch state dict "
+                            "(`torch.save(model.state_dict(), …)`).")  # fmt: skip
+
+
+def test_a_state_dict_is_read_in_a_process_of_its_own(tmp_path: Path) -> None:
+    model, path = lenet(), tmp_path / "weights.bin"
+    torch.save({"state_dict": model.state_dict(), "epoch": 3}, path)
+    loaded = from_file(path, "lenet5")
+    assert same(loaded.model, model)
+    assert (loaded.source, len(loaded.classes)) == ("weights.bin", 10)
+    assert loaded.notes[0] == "The weights lay under 'state_dict' in the file."
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "before 1.6"])
+@pytest.mark.parametrize("wrapper", ["", "model"])
+def test_every_form_of_a_state_dict_is_read(tmp_path: Path, old: bool, wrapper: str) -> None:
+    model, path, plain = lenet(), tmp_path / "weights.bin", tmp_path / "plain"
+    state: Any = model.state_dict()
+    torch.save({wrapper: state} if wrapper else state, path, _use_new_zipfile_serialization=not old)
+    assert weights_kind(path, "x") == "state dict"
+    assert state_dict_reader.answer(str(path), str(plain)) == {"key": wrapper, "count": 10}
+    found = read_weights(plain).tensors
+    assert all(torch.equal(found[name], value) for name, value in state.items())
+
+
+class Hostile:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return eval, ("1 + 1",)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"a": Hostile()}, "It holds more than tensors: it asks for "),
+        ([1, 2], "It holds a list, not a state dict"),
+        ({"epoch": 4}, "It holds no tensors"),
+    ],
+    ids=["code", "list", "no tensors"],
+)
+def test_what_a_torch_file_holds_beside_tensors_is_refused(
+    tmp_path: Path, content: object, reason: str
+) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(content, path)
+    told = state_dict_reader.answer(str(path), str(tmp_path / "plain"))
+    assert told["refused"].startswith(reason)
+    assert not (tmp_path / "plain").exists()
+
+
+def test_a_whole_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "whole.pt"
+    torch.save(lenet(), path)
+    with pytest.raises(InferenceError, match="cannot be read: It holds more than tensors: it asks for "):
+        read_weights(path)
+
+
+def test_a_file_that_unpacks_to_far_more_is_stopped(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.pt"
+    torch.save({"a": torch.zeros(1).expand(1 << 29)}, bomb)
+    with pytest.raises(InferenceError, match="more memory than a file of its size should"):
+        read_weights(bomb)
+
+
+def test_what_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "slow.pt"
+    torch.save({"a": torch.zeros(3)}, path)
+    with pytest.raises(InferenceError, match="took more than 0 s"):
+        read_weights(path, seconds=0.001)
+
+
+def test_damaged_safetensors_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.zeros(30)}, path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InferenceError, match=r"'a\.safetensors' is damaged safetensors"):
+        read_weights(path)
+
+
+def test_safetensors_of_anybody_need_a_model(tmp_path: Path) -> None:
+    model, path = lenet(7), tmp_path / "a.safetensors"
+    save_file({f"module._orig_mod.{name}": value.half() for name, value in model.state_dict().items()}, path)
+    with pytest.raises(InferenceError, match="name the model"):
+        from_file(path)
+    loaded = from_file(path, "lenet5")
+    assert loaded.classes == tuple("0123456")
+    assert same(loaded.model, model.half().float())
+    assert loaded.notes[0] == "The prefix 'module._orig_mod.' was taken off every name."
+    assert "pixels go in from 0 to 1" in loaded.notes[-1]
+    named = from_file(path, "lenet5", classes=("a", "b", "c", "d", "e", "f", "g"))
+    assert named.classes == tuple("abcdefg")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda s: s.pop("conv2.bias"), "LeNet-5: conv2.bias is missing."),
+        (lambda s: s.update({"conv3.weight": torch.zeros(1)}), "LeNet-5: the model has no conv3.weight."),
+        (
+            lambda s: s.update({"conv1.weight": torch.zeros(6, 3, 5, 5)}),
+            "LeNet-5: conv1.weight is 6×3×5×5 where the model has 6×1×5×5.",
+        ),
+        (lambda s: s.clear(), "LeNet-5: conv1.weight, conv1.bias, conv2.weight and 7 more are missing."),
+    ],
+    ids=["missing", "unexpected", "shape", "all"],
+)
+def test_what_does_not_fit_says_which_layers_differ(change: Callable[[Any], Any], sentence: str) -> None:
+    model = lenet()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = dict(before)
+    change(state)
+    with pytest.raises(InferenceError) as refused:
+        fit(model, state, "LeNet-5")
+    assert str(refused.value) == f"These weights do not fit {sentence}"
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_weights_that_are_no_numbers_are_told_of() -> None:
+    model = lenet()
+    state = dict(model.state_dict()) | {"fc3.bias": torch.full((10,), float("nan"))}
+    assert "fc3.bias" in fit(model, state, "LeNet-5")[0]
+
+
+def test_an_old_batch_norm_without_its_counter_fits() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(3))
+    state = {name: value for name, value in model.state_dict().items() if "num_batches" not in name}
+    assert fit(model, state, "x") == ()
+
+
+def test_what_a_hostile_file_says_of_itself_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    for form, details in (
+        ("cnnviz-checkpoint/1", {}),
+        ("cnnviz-checkpoint/1", {"position": "{}"}),
+        ("cnnviz-checkpoint/1", {"position": "[]", "interface": "3"}),
+        ("cnnviz-weights/1", {}),
+        ("cnnviz-weights/1", {"card": "{}"}),
+    ):
+        save_file({"a": torch.zeros(1)}, path, {"format": form, **details})
+        with pytest.raises(InferenceError) as refused:
+            from_file(path)
+        assert "\n" not in str(refused.value)
+
+
+def test_a_huge_model_that_a_file_asks_for_is_never_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cnnviz.inference import loaded
+
+    path = tmp_path / "a.safetensors"
+    save_file({"conv1.weight": torch.zeros(1)}, path)
+
+    def never(spec: ModelSpec, *_: object) -> nn.Module:
+        raise AssertionError(f"{spec.name} was built")
+
+    monkeypatch.setattr(loaded, "built", never)
+    with pytest.raises(InferenceError, match="do not fit VGG-16"):
+        from_file(path, "torchvision/vgg16")
+
+
+def test_a_file_may_be_called_otherwise_than_on_disk(tmp_path: Path) -> None:
+    (tmp_path / "tmp123").write_bytes(io.BytesIO(b"hello").getvalue())
+    with pytest.raises(InferenceError, match=r"^'mine\.pt' is a text file"):
+        read_weights(tmp_path / "tmp123", "mine.pt")
