@@ -58,8 +58,7 @@ def _plan(database: Database | None) -> None:
         st.caption(notice.plain(plan.base.description))
     if plan.parent is not None:
         st.caption(f"Changes the recipe of run {plan.parent}, which stays as it is.")
-    if database is not None:
-        expected(plan, database)
+    room = st.container(key="train-expected")
     fields(plan)
     data = plan.shown.dataset
     chrome.link("data", "Look at the data", icon=":material/photo_library:", dataset=data, run=None)
@@ -68,6 +67,8 @@ def _plan(database: Database | None) -> None:
         return
     _queue(database)
     _below(database)
+    with room:  # last, since a network whose facts are not shipped has to wait for torch
+        expected(plan, database)
 
 
 def _queue(database: Database) -> None:

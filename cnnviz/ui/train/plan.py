@@ -100,7 +100,9 @@ def set_field(field: str, text: str) -> None:
         same = getattr(base.changed({field: text}), field) == getattr(base, field)
     except ValueError:
         same = False
-    put(**{f"{SET}{field}": None if same else text})
+    # What another page said of the options must not come back once they were chosen here.
+    said = {name: None for name in st.query_params if name.startswith(OPTION) and field == "options"}
+    put(**said, **{f"{SET}{field}": None if same else text})
 
 
 def reset() -> None:

@@ -39,7 +39,8 @@ def watch(run_id: int) -> None:
             st.rerun()  # the whole page, so that the ticking ends or begins
         draw(now, story)
 
-    live()
+    with st.container(key="train-live"):
+        live()
 
 
 def moving(run: Run) -> bool:

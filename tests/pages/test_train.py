@@ -1,0 +1,328 @@
+"""The page Train, run without a browser: every state of a run, and a plan that loses nothing."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from cnnviz import tracking
+from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
+from cnnviz.training import Recipe, all_recipes
+from cnnviz.ui.train.fields import folds
+from tests.pages.runner import assert_sound, open_page
+from tests.tracking.making import HOST, bring_to, claim, create
+
+FIXED = "article-lenet5-mnist"
+
+
+@pytest.fixture
+def runs() -> Iterator[Database]:
+    """The run database that the page reads."""
+    with tracking.connect() as database:
+        yield database
+
+
+@pytest.fixture
+def ticking(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds after which a part of the page that was drawn is drawn again by itself."""
+    found: list[float] = []
+    real = st.fragment
+
+    def noted(*args: Any, **settings: Any) -> Any:
+        found.extend([settings["run_every"]] if settings.get("run_every") is not None else [])
+        return real(*args, **settings)
+
+    monkeypatch.setattr(st, "fragment", noted)
+    return found
+
+
+def html(app: AppTest) -> str:
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def said(app: AppTest) -> str:
+    elements = [*app.warning, *app.caption, *app.error, *app.markdown, *app.subheader]
+    return " ".join(element.value.replace("\\", "") for element in elements)
+
+
+def figures(app: AppTest) -> dict[str, Any]:
+    """The figures drawn, by what is in their alt text first."""
+    found = {}
+    for element in app.get("bidi_component"):
+        data = json.loads(element.proto.json)
+        if "figure" in data:
+            found[data["key"]] = json.loads(data["figure"]) | {"alt": data["alt"]}
+    return found
+
+
+def trained(database: Database, status: Status = Status.RUNNING, error: str | None = None) -> int:
+    """A run with everything that a worker tells, in one of the states behind the start."""
+    create(database)
+    lease = claim(database)
+    tracking.begin(database, lease, facts=RunFacts(total_steps=100, total_epochs=2, hardware="a processor"))
+    with MetricWriter(database, lease) as writer:
+        for step in range(1, 51):
+            values = {"train/loss": 2 / step, "train/accuracy": 1 - 1 / step, "images_per_second": 812.0}
+            writer.log_all(values, step, step / 50)
+        writer.log_all({"test/loss": 0.2, "test/accuracy": 0.875, "val/accuracy": 0.9}, 50, 1.0)
+        writer.record("test/confusion", [[7, 1], [2, 6]], 50, 1.0)
+        layers = [{"name": "conv1", "zeros": 0.5, "dead": None, "gradient": 0.1, "update": 1e-3, "spread": 1}]
+        writer.record("layers", layers, 50, 1.0)
+        facts = {
+            "classes": ["cat", "dog"],
+            "train": 9,
+            "validation": 1,
+            "test": 16,
+            "notes": ["Cut by seed."],
+        }
+        writer.record("data", facts, 0, 0.0)
+        writer.record("fixed_images", [{"index": 3, "label": 0, "png": "AAAA"}], 0, 0.0)
+        writer.record("fixed_predictions", [{"index": 3, "top": [[1, 0.75], [0, 0.25]]}], 50, 1.0)
+    if status is not Status.RUNNING:
+        tracking.end(database, lease, status, error, "line one\nline two" if error else None)
+    return lease.run_id
+
+
+def test_before_anything_ran_a_recorded_run_is_shown_and_called_so(ticking: list[float]) -> None:
+    app = open_page("train")
+    assert "How it will look: a recorded run" in [one.value for one in app.subheader]
+    assert "nothing of it happens now" in said(app)
+    drawn = figures(app)
+    assert {"train-curves", "train-confusion", "train-heat"} <= set(drawn)
+    assert "accuracy: train" in drawn["train-curves"]["alt"]
+    assert not ticking, "nothing runs, so nothing ticks"
+    assert not app.warning
+
+
+def test_later_the_last_run_is_shown_instead(runs: Database, ticking: list[float]) -> None:
+    run = trained(runs, Status.FINISHED)
+    app = open_page("train")
+    assert f"Last run: {run} · lenet5 on digits" in [one.value for one in app.subheader]
+    assert not ticking
+    app.button(key="train-last").click().run()
+    assert app.query_params["run"] == str(run)
+
+
+def test_a_run_that_goes_on_shows_everything_it_told(runs: Database, ticking: list[float]) -> None:
+    run = trained(runs)
+    app = open_page("train", run=str(run))
+    assert ticking == [0.5, 0.5][: len(ticking)]
+    assert ticking
+    for part in (">running<", "50 of 100", "87.50 %", "812"):
+        assert part in html(app)
+    drawn = figures(app)
+    curve = drawn["train-curves"]["data"][0]
+    assert len(curve["x"]) == 50
+    assert [trace["name"] for trace in drawn["train-curves"]["data"]][:3] == ["train", "validation", "test"]
+    assert drawn["train-confusion"]["data"][0]["customdata"] == [[7, 1], [2, 6]]
+    assert drawn["train-heat"]["data"][0]["z"] == [[0.5]]
+    assert "class='wrong' title=\"cat, taken for: dog 75 %, cat 25 %\"" in html(app)
+    assert "published: 98.25 % on MNIST" in drawn["train-curves"]["layout"]["annotations"][0]["text"]
+    assert "other data (MNIST there, digits here)" in said(app)
+    assert "Images: 9 for train, 1 for validation, 16 for test. Cut by seed." in said(app)
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_every_state_has_its_buttons_and_only_what_can_change_ticks(
+    runs: Database, ticking: list[float], status: Status
+) -> None:
+    run = bring_to(runs, status)
+    app = open_page("train", run=str(run))
+    assert f">{status}<" in html(app)
+    keys = {button.key for button in app.button}
+    assert ("run-pause" in keys) == (status in (Status.QUEUED, Status.STARTING, Status.RUNNING))
+    assert ("run-resume" in keys) == (status in tracking.RESUMABLE)
+    assert {"run-fork", "run-new"} <= keys
+    assert bool(ticking) == (status in tracking.ACTIVE or status is Status.QUEUED)
+
+
+def test_a_failed_run_says_why_and_shows_the_last_lines(runs: Database) -> None:
+    run = trained(runs, Status.FAILED, "The loss was no longer a finite number at step 51.")
+    app = open_page("train", run=str(run))
+    assert [one.value.replace("\\", "") for one in app.error] == [
+        "The loss was no longer a finite number at step 51."
+    ]
+    assert "line one\nline two" in [block.value for block in app.code]
+    assert "was no longer a finite number" in html(app), "the history gives the reason too"
+    assert "test accuracy" in html(app), "what it learnt before is still there"
+
+
+def test_a_run_behind_others_says_behind_which(runs: Database) -> None:
+    first, second = bring_to(runs, Status.RUNNING), create(runs).id
+    assert f"behind run {first}" in html(open_page("train", run=str(second)))
+
+
+def test_pause_and_resume_go_through_the_database(runs: Database) -> None:
+    run = trained(runs)
+    app = open_page("train", run=str(run))
+    app.button(key="run-pause").click().run()
+    assert_sound(app)
+    assert tracking.pending(runs, run) is Command.PAUSE
+    assert "asked to pause" in said(app)
+    tracking.end(runs, tracking.get_run(runs, run).lease, Status.PAUSED)
+    app.run()
+    app.button(key="run-resume").click().run()
+    assert tracking.get_run(runs, run).status is Status.QUEUED
+    app.button(key="run-stop").click().run()
+    assert tracking.get_run(runs, run).status is Status.STOPPED
+
+
+def test_start_puts_the_plan_into_the_queue_and_goes_to_its_run(runs: Database) -> None:
+    app = open_page("train", **{"set.epochs": "3", "set.device": "cpu"})
+    app.button(key="train-start").click().run()
+    assert_sound(app)
+    (run,) = tracking.list_runs(runs)
+    assert app.query_params["run"] == str(run.id)
+    assert tracking.get_run(runs, run.id).recipe["epochs"] == 3
+    assert (run.status, run.model, run.dataset) == (Status.QUEUED, "lenet5", "digits")
+
+
+def test_a_fork_opens_the_recipe_of_its_parent_and_records_it(runs: Database) -> None:
+    parent = trained(runs, Status.FINISHED)
+    app = open_page("train", run=str(parent))
+    app.button(key="run-fork").click().run()
+    assert_sound(app)
+    assert app.query_params["parent"] == str(parent)
+    assert app.text_input(key="train-set-epochs").value == "2"
+    app.text_input(key="train-set-epochs").set_value("7").run()
+    assert "(1 change)" in app.selectbox(key="train-recipe").options[0]
+    app.button(key="train-start").click().run()
+    child = tracking.list_runs(runs)[0]
+    assert (child.parent_id, tracking.get_run(runs, child.id).recipe["epochs"]) == (parent, 7)
+
+
+def test_what_differs_from_the_recipe_is_marked_and_can_be_taken_back() -> None:
+    app = open_page("train", recipe=FIXED, model="lenet5")
+    assert app.text_input(key="train-set-epochs").value == "20"
+    assert "assumed" in [one.value for one in app.caption]
+    app.text_input(key="train-set-epochs").set_value("5").run()
+    assert app.query_params["set.epochs"] == "5"
+    assert "recipe: 20" in [one.value for one in app.caption]
+    app.text_input(key="train-set-epochs").set_value("20").run()
+    assert "set.epochs" not in app.query_params
+    app.text_input(key="train-set-lr").set_value("0.5").run()
+    app.button(key="train-reset").click().run()
+    assert_sound(app)
+    assert "set.lr" not in app.query_params
+    assert app.text_input(key="train-set-lr").value == "0.1"
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "sentence"),
+    [
+        ("epochs", "many", "valid integer"),
+        ("lr", "-1", "greater than 0"),
+        ("warmup_epochs", "99", "warm-up takes"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_gets_a_sentence_and_loses_nothing(field: str, typed: str, sentence: str) -> None:
+    app = open_page("train", **{"set.batch_size": "64"})
+    app.text_input(key=f"train-set-{field}").set_value(typed).run()
+    assert_sound(app)
+    assert sentence in said(app)
+    assert app.text_input(key=f"train-set-{field}").value == typed
+    assert app.text_input(key="train-set-batch_size").value == "64"
+    assert app.button(key="train-start").disabled
+
+
+def test_a_combination_that_cannot_be_gets_a_sentence() -> None:
+    app = open_page("train", **{"set.schedule": "plateau", "set.validation": "0"})
+    assert "a plateau is seen on validation images" in said(app)
+    assert app.selectbox(key="train-set-schedule").value == "plateau"
+
+
+def test_every_setting_is_there_and_explained() -> None:
+    app = open_page("train")
+    widgets = {one.key: one for one in [*app.text_input, *app.selectbox]}
+    named = {name for names in folds().values() for name in names}
+    assert "More" not in folds(), "a new setting belongs into one of the folds"
+    for name in named:
+        assert widgets[f"train-set-{name}"].help.rstrip().endswith("."), name
+
+
+@pytest.mark.parametrize("name", all_recipes())
+def test_every_named_recipe_opens(name: str) -> None:
+    recipe = all_recipes()[name]
+    app = open_page("train", recipe=name, model=recipe.model)
+    assert f"recipe: {name}" in app.selectbox(key="train-recipe").options
+    assert app.selectbox(key="train-data").value == recipe.dataset
+    assert not app.button(key="train-start").disabled
+    assert not app.warning
+
+
+def test_choosing_another_recipe_takes_its_model_and_data_along() -> None:
+    app = open_page("train", **{"set.epochs": "3"})
+    app.selectbox(key="train-recipe").set_value(FIXED).run()
+    assert_sound(app)
+    assert app.query_params == {"recipe": FIXED, "model": "lenet5"}
+    assert app.selectbox(key="train-data").value == "mnist"
+
+
+def test_a_model_comes_with_its_own_recipe_and_its_options() -> None:
+    app = open_page("train", model="alexnet", **{"option.towers": "2"})
+    assert app.selectbox(key="train-model").value == "alexnet"
+    assert app.selectbox(key="train-option-towers").value == "2"
+    app.selectbox(key="train-option-towers").set_value("1").run()
+    assert_sound(app)
+    assert not [name for name in app.query_params if "option" in name], "one tower is what the recipe has"
+
+
+def test_the_queue_can_be_reordered_and_cleared(runs: Database) -> None:
+    first, second, third = bring_to(runs, Status.RUNNING), create(runs).id, create(runs).id
+    app = open_page("train")
+    assert "Queue" in [one.value for one in app.subheader]
+    app.button(key=f"train-first-{third}").click().run()
+    app.button(key=f"train-remove-{second}").click().run()
+    assert_sound(app)
+    assert tracking.get_run(runs, second).status is Status.STOPPED
+    tracking.end(runs, tracking.get_run(runs, first).lease, Status.STOPPED)
+    lease = tracking.claim(runs, "cpu", HOST)
+    assert lease is not None
+    assert lease.run_id == third
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"), [("99", "There is no run “99”"), ("x", "is the number of a run")]
+)
+def test_a_run_that_is_not_there_is_said(asked: str, sentence: str) -> None:
+    app = open_page("train", run=asked)
+    assert sentence in said(app)
+    assert not app.button(key="train-start").disabled
+
+
+def test_without_a_database_the_plan_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNVIZ_DATABASE_URL", "postgresql+psycopg://nobody@localhost:1/none")
+    app = open_page("train", **{"set.epochs": "3"}, run="1")
+    assert "Runs cannot be used now" in said(app)
+    assert app.text_input(key="train-set-epochs").value == "3"
+    app.button(key="train-start").click().run()
+    assert_sound(app)
+    assert app.query_params["set.epochs"] == "3"
+
+
+def test_wrong_choices_in_the_url_are_said() -> None:
+    app = open_page("train", recipe="artcle-lenet5-mnist", x="years", **{"set.colour": "blue"})
+    assert "did you mean article-lenet5-mnist" in said(app)
+    assert "A recipe has no setting “colour”" in said(app)
+    assert "“x” cannot be “years”" in said(app)
+
+
+def test_a_recipe_file_is_taken_up_as_changes() -> None:
+    from cnnviz.ui.train import plan as plans
+
+    wanted = Recipe(name="mine", dataset="shapes", model="lenet5", epochs=4, flip="random", limit=100)
+    app = open_page("train")
+    script = (
+        "from cnnviz.ui.train import plan; import streamlit as st; plan.open_recipe(st.session_state.file)"
+    )
+    assert plans.text_of(None) == "none"
+    opened = AppTest.from_string(script + "; st.text(plan.read().recipe.write())")
+    opened.session_state["file"] = wanted.write().encode()
+    opened.run()
+    assert not opened.exception
+    found = Recipe.read(opened.text[0].value)
+    assert not found.difference(wanted)
+    assert app.title
