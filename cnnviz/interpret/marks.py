@@ -50,7 +50,7 @@ def marks(maps: Floats, layer_type: str = "") -> Marks:
 
 
 def _every(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = cells.all(axis=1)
+    found: NDArray[np.bool_] = np.logical_and.reduce(cells, axis=1)
     return found
 
 

@@ -1,0 +1,205 @@
+"""The branches of inception blocks: what each gives, what it costs, and what the answer is without it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cnnviz.analysis.types import Analysis
+from cnnviz.datasets.spec import Progress, silent
+from cnnviz.interpret.activations import reduced
+from cnnviz.interpret.capture import seen
+from cnnviz.interpret.errors import InterpretError, UnknownLayerError
+from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.names import unknown
+from cnnviz.interpret.streaming import Batches, Stop, never, stepped
+from cnnviz.interpret.twin import twin
+from cnnviz.models.modules.inception import Inception, NaiveInception
+
+BRANCHES: dict[str, tuple[str, ...]] = {
+    "cnnviz": ("branch1", "branch3", "branch5", "branch_pool"),
+    "torchvision": ("branch1", "branch2", "branch3", "branch4"),
+}
+TITLES = ("1×1", "3×3", "5×5", "pool")
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One way through a block."""
+
+    name: str
+    """Its module: a layer's name."""
+    title: str
+    """`1×1`, `3×3`, `5×5` or `pool`, by its place in the paper's figure."""
+    kernel: int
+    """Of its last convolution: torchvision has 3 where the paper has 5; 0 where it only pools."""
+    first: int
+    """The first channel of the block's output that is this branch's."""
+    channels: int
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An inception block and its four branches, in the order of their channels."""
+
+    name: str
+    channels: int
+    branches: tuple[Branch, ...]
+
+    def branch_of(self, channel: int) -> Branch:
+        """The branch that a channel of the block's output comes from."""
+        return next(b for b in self.branches if b.first <= channel < b.first + b.channels)
+
+
+def blocks(model: nn.Module, analysis: Analysis) -> tuple[Block, ...]:
+    """The inception blocks of a model of ours or of torchvision's GoogLeNet, in order; none for others.
+
+    `analysis` is the model's own, for the input it is used with.
+    """
+    return tuple(_block(name, module, analysis) for name, module in _found(model))
+
+
+def _found(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    from torchvision.models.googlenet import Inception as Theirs
+
+    for name, module in model.named_modules():
+        if isinstance(module, Inception | NaiveInception | Theirs):
+            yield name, module
+
+
+def _parts(module: nn.Module) -> tuple[str, ...]:
+    ours = isinstance(module, Inception | NaiveInception)
+    return BRANCHES["cnnviz" if ours else "torchvision"]
+
+
+def _block(name: str, module: nn.Module, analysis: Analysis) -> Block:
+    first, found = 0, []
+    for part, title in zip(_parts(module), TITLES, strict=True):
+        path = f"{name}.{part}"
+        rows = [row for row in analysis.rows if row.name == path or row.name.startswith(f"{path}.")]
+        # A branch that computes something itself has a row of its own, the last one, as its output is.
+        channels = rows[-1].output_shape[0]
+        params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
+        kernel = _last_kernel(module.get_submodule(part))
+        found.append(Branch(path, title, kernel, first, channels, params, macs))
+        first += channels
+    return Block(name, first, tuple(found))
+
+
+def _last_kernel(branch: nn.Module) -> int:
+    kernels = [part.kernel_size[0] for part in branch.modules() if isinstance(part, nn.Conv2d)]
+    return kernels[-1] if kernels else 0
+
+
+@dataclass(frozen=True)
+class BranchLook:
+    """What a branch gave for a picture."""
+
+    branch: Branch
+    maps: Floats
+    """`(C, H, W)`: just what the concatenation keeps of it."""
+    activity: float
+    """Mean magnitude of its values."""
+    share: float
+    """Its part of the magnitude of the whole block's output, from 0 to 1."""
+    zeros: float
+    """Part of its values that are exactly 0."""
+
+
+@dataclass(frozen=True)
+class BlockLook:
+    """A block at work on a picture."""
+
+    block: Block
+    input: Floats
+    """`(C, H, W)`: what all branches see."""
+    output: Floats
+    """`(C, H, W)`: the branches' maps, one after another."""
+    branches: tuple[BranchLook, ...]
+
+
+def look(model: nn.Module, image: Tensor, block: Block) -> BlockLook:
+    """What goes into a block, through each branch, and out of it, for one image `(1, C, H, W)`."""
+    found = seen(model, image, [block.name, *(branch.name for branch in block.branches)])
+    whole: Floats = found[block.name].output[0].cpu().numpy()
+    magnitude = float(np.abs(whole).sum()) or 1.0
+    looks = []
+    for branch in block.branches:
+        maps: Floats = found[branch.name].output[0].cpu().numpy()
+        sizes = np.abs(maps)
+        looks.append(
+            BranchLook(
+                branch, maps, float(sizes.mean()), float(sizes.sum()) / magnitude, float((maps == 0).mean())
+            )
+        )
+    return BlockLook(block, found[block.name].inputs[0][0].cpu().numpy(), whole, tuple(looks))
+
+
+def without(model: nn.Module, images: Tensor, branches: Collection[str]) -> Tensor:
+    """Probabilities `(N, classes)` where the outputs of these modules are zeroed; none for the plain answer.
+
+    Raises `UnknownLayerError` for a module that is not there.
+    """
+    silenced = twin(model)
+    modules = dict(silenced.named_modules())
+    for name in branches:
+        if name not in modules:
+            raise unknown(name, modules)
+        modules[name].register_forward_hook(_zeroed)
+    with torch.no_grad():
+        return torch.softmax(silenced(images), dim=1)
+
+
+def _zeroed(module: nn.Module, args: Any, out: Tensor) -> Tensor:
+    return torch.zeros_like(out)
+
+
+def activity_by_class(
+    model: nn.Module,
+    found: tuple[Block, ...],
+    batches: Batches,
+    classes: int,
+    total: int | None = None,
+    progress: Progress = silent,
+    stop: Stop = never,
+) -> NDArray[np.float64]:
+    """Mean magnitude of each branch's output by class, `(blocks, 4, classes)`; NaN where it has no images.
+
+    Goes through `batches` once. Raises `StoppedError` when stopped, and `InterpretError` for no blocks, no
+    images or labels beyond `classes`.
+    """
+    names = [branch.name for block in found for branch in block.branches]
+    if not names:
+        raise InterpretError("The model has no inception blocks.")
+    sums = torch.zeros(len(names), classes, dtype=torch.float64)
+    counts = torch.zeros(classes, dtype=torch.float64)
+    for images, labels in stepped(batches, total, "activity", progress, stop):
+        if len(labels) and int(labels.max()) >= classes:
+            raise InterpretError(f"A label is {int(labels.max())}, but there are {classes} classes.")
+        means = reduced(
+            model, images, names, lambda _, values: values.abs().flatten(1).mean(1).double().cpu()
+        )
+        for row, name in enumerate(names):
+            sums[row].index_add_(0, labels.cpu(), means[name])
+        counts += torch.bincount(labels.cpu(), minlength=classes)
+    with np.errstate(invalid="ignore"):
+        mean: NDArray[np.float64] = sums.numpy() / counts.numpy()
+    return mean.reshape(len(found), -1, classes)
+
+
+def block_named(found: tuple[Block, ...], name: str) -> Block:
+    """The block called `name`; raises `UnknownLayerError`."""
+    for block in found:
+        if block.name == name:
+            return block
+    if not found:
+        raise UnknownLayerError("The model has no inception blocks.")
+    raise unknown(name, [block.name for block in found])
