@@ -12,6 +12,7 @@ from cnnviz.interpret.colours import SEQUENTIAL
 from tests.browser.chromium import PHONE
 from tests.browser.inside.opening import window
 from tests.browser.server import Server, serve
+from tests.browser.waiting import TIMEOUT_MS
 
 GAP = 2
 
@@ -25,7 +26,7 @@ def inside(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def page(chromium: Browser, inside: Server) -> Iterator[Page]:
     with window(chromium, inside.url) as opened:
-        expect(opened.locator("[data-drawn]")).to_be_visible()
+        expect(opened.locator("[data-drawn]")).to_be_visible(timeout=TIMEOUT_MS)
         yield opened
 
 
@@ -124,7 +125,7 @@ def test_the_download_holds_the_colours_of_the_values(page: Page) -> None:
 
 def test_a_phone_shows_it_within_its_width(chromium: Browser, inside: Server) -> None:
     with window(chromium, inside.url, PHONE) as page:
-        expect(page.locator("[data-drawn]")).to_be_visible()
+        expect(page.locator("[data-drawn]")).to_be_visible(timeout=TIMEOUT_MS)
         sheet = page.locator("canvas.mosaic").bounding_box()
         assert sheet is not None
         assert sheet["x"] + sheet["width"] <= 390

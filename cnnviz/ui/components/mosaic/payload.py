@@ -47,7 +47,7 @@ class MosaicView:
 
 
 def mosaic_packet(view: MosaicView) -> bytes:
-    """The view as `mosaic.js` reads it."""
+    """The view as `main.js` reads it."""
     shown = buffer(view.maps, MOST_BYTES)
     values = np.frombuffer(shown.data, "<f2" if shown.kind == "float16" else "<f4").reshape(shown.shape)
     field = view.field

@@ -36,4 +36,4 @@ def _kind(array: np.ndarray[Any, Any]) -> str:
     name = array.dtype.name
     if name not in ("uint8", "int32", "float16", "float32"):
         raise TypeError(f"a packet holds uint8, int32, float16 or float32, not {name}")
-    return name
+    return str(name)
