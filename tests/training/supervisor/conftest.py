@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import psutil
 import pytest
 
 from cnnviz import tracking
 from cnnviz.tracking import ACTIVE, Database
+from cnnviz.training.supervisor import identity
 
 
 @pytest.fixture
@@ -17,5 +17,5 @@ def database() -> Iterator[Database]:
     with tracking.connect() as opened:
         yield opened
         for run in tracking.list_runs(opened, statuses=ACTIVE):
-            if run.worker_pid is not None and psutil.pid_exists(run.worker_pid):
-                psutil.Process(run.worker_pid).kill()
+            if run.worker_pid is not None and run.worker_started is not None:
+                identity.kill(run.worker_pid, run.worker_started)
