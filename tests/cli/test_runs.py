@@ -47,7 +47,8 @@ def test_an_empty_database_has_an_empty_list(capsys: Run) -> None:
 
 def test_list(capsys: Run, trained: int) -> None:
     line = run(capsys, "list").splitlines()[2]
-    assert line.split()[:9] == ["1", "first", "finished", "lenet5", "mnist", "2/2", "0.25", "0.8", "0:00"]
+    assert line.split()[:9] == ["1", "first", "finished", "lenet5", "mnist", "2/2", "0.25", "0.8", "0.8"]
+    assert line.split()[10:13] == ["61,706", "8", "B"]
     (entry,) = json.loads(run(capsys, "list", "--json", "--status", "finished"))
     assert entry["id"] == trained
     assert entry["metrics"]["test/loss"] == {"last": 0.25, "best": 0.25, "step": 4, "best_step": 4}
@@ -83,8 +84,11 @@ def test_delete_for_good(capsys: Run, trained: int) -> None:
 
 
 def test_export(capsys: Run, trained: int, tmp_path: Path) -> None:
-    rows = list(csv.DictReader(io.StringIO(run(capsys, "export", str(trained), "--csv"))))
+    rows = list(csv.DictReader(io.StringIO(run(capsys, "export", str(trained), "--format", "csv"))))
     assert [row["value"] for row in rows if row["name"] == "test/accuracy"] == ["0.2", "0.4", "0.6", "0.8"]
+    report = run(capsys, "export", str(trained), "--format", "html")
+    assert report.startswith("<!doctype html>")
+    assert "80.00 %" in report
     file = tmp_path / "run.json"
     assert run(capsys, "export", str(trained), "--output", str(file)) == ""
     assert json.loads(file.read_text()) == json.loads(run(capsys, "export", str(trained), "--json"))
@@ -98,7 +102,9 @@ def test_export(capsys: Run, trained: int, tmp_path: Path) -> None:
         (["delete", "1", "7"], "There is no run 7"),
         (["delete", "1", "--undo", "--for-good"], "Choose one"),
         (["export", "7"], "There is no run 7"),
-        (["export", "1", "--csv", "--json"], "Choose one"),
+        (["export", "1", "--format", "csv", "--json"], "Choose one"),
+        (["export", "1", "--format", "pdf"], "weights"),
+        (["export", "1", "--format", "weights"], "not on this machine"),
         (["list", "--status", "asleep"], "A run is queued, starting, running"),
     ],
 )

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
-from cnnviz.cli import asking
+from cnnviz.cli import asking, exporting
 from cnnviz.cli.text import short, table
 
 if TYPE_CHECKING:
-    from cnnviz.tracking import RunSummary, Status
+    from cnnviz.tracking import MetricSummary, RunSummary, Status
 
-_RIGHT = frozenset(("id", "epoch", "loss", "accuracy", "time", "last", "best", "step", "parameters"))
+SPEED = "images_per_second"
+SHOWN = (*(f"{part}/{what}" for part in ("test", "val", "train") for what in ("loss", "accuracy")), SPEED)
+"""Metrics that the list shows."""
+_HEAD = (
+    *("id", "name", "status", "model", "dataset", "epoch", "loss", "accuracy", "best", "time"),
+    *("images/s", "parameters", "disk", "begun"),
+)
+_RIGHT = frozenset((*_HEAD[5:-1], "id", "last", "step"))
 _Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _Id = Annotated[int, typer.Argument(metavar="RUN", help="The run's number (see `cnnviz runs list`).")]
 _Ids = Annotated[list[int], typer.Argument(metavar="RUN…", help="Numbers of runs.")]
@@ -29,7 +34,7 @@ def register(app: typer.Typer) -> None:
     runs.command("show", help="One run: its state, metrics, recipe and checkpoint.")(show)
     asking.register(runs)
     runs.command("delete", help="Delete runs; --undo brings them back, --for-good frees the disk.")(delete)
-    runs.command("export", help="All rows of a run, as JSON or CSV.")(export)
+    exporting.register(runs)
     app.add_typer(runs, name="runs")
 
 
@@ -46,14 +51,15 @@ def list_runs(
 
     statuses = [_status(name) for name in status] if status else None
     with tracking.connect() as database:
-        found = tracking.list_runs(database, statuses=statuses, deleted=deleted, limit=limit)
+        shown = None if as_json else SHOWN
+        found = tracking.list_runs(database, statuses=statuses, deleted=deleted, limit=limit, metrics=shown)
+        disk = tracking.checkpoint_bytes(database)
     if as_json:
-        _print_json([_entry(run) for run in found])
+        _print_json([_entry(run) | {"checkpoint_bytes": disk.get(run.id, 0)} for run in found])
     elif not found:
         typer.echo("There are no runs here.")
     else:
-        head = ("id", "name", "status", "model", "dataset", "epoch", "loss", "accuracy", "time", "begun")
-        typer.echo(table(head, [_line(run) for run in found], _RIGHT))
+        typer.echo(table(_HEAD, [_line(run, disk.get(run.id)) for run in found], _RIGHT))
 
 
 def show(run: _Id, as_json: _Json = False) -> None:
@@ -109,29 +115,6 @@ def delete(
         typer.echo(f"Deleted run {named}. `cnnviz runs delete {' '.join(map(str, runs))} --undo` undoes it.")
 
 
-def export(
-    run: _Id,
-    as_csv: Annotated[bool, typer.Option("--csv", help="The metric rows, as CSV.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Everything, as JSON; this is the default.")
-    ] = False,
-    output: Annotated[Path | None, typer.Option(help="A file instead of the terminal.")] = None,
-) -> None:
-    """Write a run out."""
-    from cnnviz import tracking
-
-    if as_csv and as_json:
-        raise ValueError("Choose one of --json and --csv.")
-    with tracking.connect() as database:
-        tracking.get_run(database, run)
-        pieces = (tracking.to_csv if as_csv else tracking.to_json)(database, run)
-        if output is None:
-            sys.stdout.writelines(pieces)
-            return
-        with output.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
-
-
 def _status(name: str) -> Status:
     from cnnviz.tracking import Status
 
@@ -174,21 +157,21 @@ def _entry(run: RunSummary) -> dict[str, Any]:
     }
 
 
-def _line(run: RunSummary) -> tuple[str, ...]:
+def _line(run: RunSummary, disk: int | None) -> tuple[str, ...]:
     epochs = f"{run.epoch:.3g}" + (f"/{run.total_epochs:g}" if run.total_epochs else "")
+    loss, accuracy, speed = _measured(run, "loss"), _measured(run, "accuracy"), run.metrics.get(SPEED)
     return (
-        str(run.id), run.name, run.status.value, run.model, run.dataset, epochs, _last(run, "loss"),
-        _last(run, "accuracy"), _duration(run.seconds), _moment(run.began),
+        str(run.id), run.name, run.status.value, run.model, run.dataset, epochs,
+        "" if loss is None else _digits(loss.last), "" if accuracy is None else _digits(accuracy.last),
+        "" if accuracy is None else _digits(accuracy.best), _duration(run.seconds),
+        "" if speed is None else _digits(speed.last), "" if run.params is None else f"{run.params:,}",
+        short(disk, "B") if disk else "", _moment(run.began),
     )  # fmt: skip
 
 
-def _last(run: RunSummary, what: str) -> str:
-    """The last value on the data that says most: the test set's, else validation's, else training's."""
-    for part in ("test", "val", "train"):
-        metric = run.metrics.get(f"{part}/{what}")
-        if metric is not None:
-            return _digits(metric.last)
-    return ""
+def _measured(run: RunSummary, what: str) -> MetricSummary | None:
+    """A metric on the data that says most: the test set's, else validation's, else training's."""
+    return next((m for part in ("test", "val", "train") if (m := run.metrics.get(f"{part}/{what}"))), None)
 
 
 def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
