@@ -1,0 +1,74 @@
+"""Answers held against the true classes that came with the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnviz.inference.predict import Prediction, Result
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """How good a model was on pictures whose classes are known."""
+
+    classes: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    """`(classes, classes)`: row the truth, column the answer."""
+    right: int
+    counted: int
+    """Pictures with a true class that the model has."""
+    mistakes: tuple[Prediction, ...]
+    """Wrong answers, the surest of them first."""
+    unknown: tuple[str, ...]
+    """True classes that the model does not have; their pictures are not counted."""
+
+    @property
+    def accuracy(self) -> float | None:
+        """The part that was right, in [0, 1]; None where nothing was counted."""
+        return self.right / self.counted if self.counted else None
+
+    @property
+    def by_class(self) -> NDArray[np.float64]:
+        """Accuracy of each class, `(classes,)`; NaN for a class without pictures."""
+        counts = self.confusion.sum(1)
+        with np.errstate(invalid="ignore"):
+            return np.where(counts > 0, self.confusion.diagonal() / np.maximum(counts, 1), np.nan)
+
+
+def evaluate(results: Iterable[Result], classes: tuple[str, ...]) -> Evaluation:
+    """Judge the answers of one model with these classes; refusals and files without a class are left out.
+
+    A true class is found by its name, capitals and `_`, `-` and spaces aside, or else by its number.
+    """
+    number = _numbers(classes)
+    confusion = np.zeros((len(classes), len(classes)), np.int64)
+    mistakes: list[Prediction] = []
+    unknown: set[str] = set()
+    for result in results:
+        if not isinstance(result, Prediction) or result.truth is None:
+            continue
+        truth, said = number.get(_plain(result.truth)), int(result.probabilities.argmax())
+        if truth is None:
+            unknown.add(result.truth)
+            continue
+        confusion[truth, said] += 1
+        if said != truth:
+            mistakes.append(result)
+    mistakes.sort(key=lambda wrong: -float(wrong.probabilities.max()))
+    return Evaluation(
+        classes, confusion, int(confusion.trace()), int(confusion.sum()), tuple(mistakes),
+        tuple(sorted(unknown)),
+    )  # fmt: skip
+
+
+def _numbers(classes: tuple[str, ...]) -> dict[str, int]:
+    by_number = {str(index): index for index in range(len(classes))}
+    return by_number | {_plain(name): index for index, name in enumerate(classes)}
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())

@@ -1,0 +1,133 @@
+"""Many pictures through one model: batches that fit in memory, answers in the order of the files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cnnviz.datasets import Progress, Step
+from cnnviz.datasets.decoding import in_order
+from cnnviz.datasets.spec import silent
+from cnnviz.inference.ask import probabilities
+from cnnviz.inference.loaded import Loaded
+from cnnviz.inference.peak import peak_bytes
+from cnnviz.inference.picture import Picture, Pixels, Refusal
+from cnnviz.inference.steps import stored
+from cnnviz.inference.uploads import Upload, read
+
+TOP = 5
+WORKING = 256 << 20
+"""Bytes that the tensors of one batch may take at once."""
+LARGEST = 64
+"""Images in a batch at most: more gain nothing on a CPU, and progress would stutter."""
+TOLERANCE = 1e-5
+"""How far a probability may move with what else is in its batch: arithmetic in another order, 32 bits."""
+
+
+class Answer(NamedTuple):
+    """One class and its probability."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says to one picture."""
+
+    name: str
+    """The picture's."""
+    top: tuple[Answer, ...]
+    """The likeliest classes, likeliest first."""
+    probabilities: NDArray[np.float32] = field(repr=False)
+    """Of all classes, `(classes,)`; they add up to 1."""
+    truth: str | None = None
+    """The true class as the files named it."""
+
+
+Result = Prediction | Refusal
+Item = Picture | Upload | Refusal
+"""A picture, a file that is read when its turn comes, or what was refused already."""
+
+
+class _Ready(NamedTuple):
+    """All that is kept of a picture until its batch is full."""
+
+    name: str
+    truth: str | None
+    image: Pixels
+
+
+class Predictor:
+    """Asks one model; it may be shared, since nothing in it changes."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.batch = batch_size(loaded)
+
+    def predict(
+        self,
+        pictures: Iterable[Item],
+        top: int = TOP,
+        progress: Progress = silent,
+        cancelled: Callable[[], bool] = lambda: False,
+        total: int | None = None,
+    ) -> list[Result]:
+        """The answers to `pictures`, one each and in their order.
+
+        Args:
+            pictures: Pictures, files, refusals; taken a batch at a time, so that any number may come.
+            top: How many classes an answer names.
+            progress: Told after each batch.
+            cancelled: Asked before each batch; then what is done so far is returned.
+            total: How many there will be, for the progress, where that is not plain from `pictures`.
+        """
+        if total is None and isinstance(pictures, list | tuple):
+            total = len(pictures)
+        found: list[Result] = []
+        # The next pictures are decoded and resized while the model is at work.
+        with closing(in_order(self._prepared, pictures, threads=1)) as waiting:
+            while not cancelled() and (part := list(islice(waiting, self.batch))):
+                found += self._part(part, top)
+                progress(Step("predicting", len(found), total, "pictures"))
+        return found
+
+    def _part(self, part: list[_Ready | Refusal], top: int) -> Iterator[Result]:
+        shares = iter(self._shares([item.image for item in part if isinstance(item, _Ready)]))
+        for item in part:
+            yield item if isinstance(item, Refusal) else self._answer(item, next(shares), top)
+
+    def _prepared(self, item: Item) -> _Ready | Refusal:
+        picture = read(item) if isinstance(item, Upload) else item
+        if isinstance(picture, Refusal):
+            return picture
+        return _Ready(picture.name, picture.truth, stored(picture, self.loaded.preprocessing))
+
+    def _shares(self, images: list[Pixels]) -> NDArray[np.float32]:
+        if not images:
+            return np.empty((0, len(self.loaded.classes)), np.float32)
+        pixels = torch.from_numpy(np.stack(images))
+        return probabilities(self.loaded.model, self.loaded.preprocessing, pixels).numpy()
+
+    def _answer(self, item: _Ready, shares: NDArray[np.float32], top: int) -> Result:
+        if not np.isfinite(shares).all():
+            reason = f"{self.loaded.name} answers '{item.name}' with no finite numbers; train it anew."
+            return Refusal(item.name, reason, item.truth)
+        order = np.argsort(-shares, kind="stable")[:top]
+        answers = tuple(Answer(self.loaded.classes[i], float(shares[i])) for i in order)
+        return Prediction(item.name, answers, shares, item.truth)
+
+
+def batch_size(loaded: Loaded, working: int = WORKING) -> int:
+    """How many images a forward takes at once, so that its tensors stay within `working` bytes."""
+    how = loaded.preprocessing
+    views = 10 if how.ten_crop else 1
+    one = torch.zeros(1, *loaded.input_shape)
+    return int(np.clip(working // (views * max(1, peak_bytes(loaded.model, one))), 1, LARGEST))
