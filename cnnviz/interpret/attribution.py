@@ -1,0 +1,156 @@
+"""Which part of a picture speaks for a class, through captum.
+
+Everything happens on a twin whose weights ask for no gradient: only the picture, or a layer's output, does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from cnnviz.analysis.types import Analysis
+from cnnviz.interpret.errors import InterpretError
+from cnnviz.interpret.gradcam import default_layer, enlarged, grad_cam
+from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.twin import twin
+
+Method = Literal["gradcam", "saliency", "integrated-gradients", "occlusion"]
+METHODS: tuple[Method, ...] = get_args(Method)
+TITLES: dict[Method, str] = {
+    "gradcam": "Grad-CAM",
+    "saliency": "Saliency",
+    "integrated-gradients": "Integrated gradients",
+    "occlusion": "Occlusion",
+}
+MEANINGS: dict[Method, str] = {
+    "gradcam": "Where the maps of a layer speak for the class, each weighted by its mean gradient.",
+    "saliency": "How much the score would change with each pixel; the largest of its channels.",
+    "integrated-gradients": "What each pixel adds to the score on the way from a grey picture to this one.",
+    "occlusion": "How much the score falls when a patch is covered in grey.",
+}
+STEPS = 32
+"""Points on the way of integrated gradients."""
+PATCHES = 6
+"""Patches of occlusion along a side; each moves by half of itself."""
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """How much each pixel speaks for a class."""
+
+    method: Method
+    target: int
+    """The class."""
+    values: Floats
+    """`(H, W)`, the size of the model's input."""
+    signed: bool
+    """Whether values below 0 speak against the class."""
+    score: float
+    """The class's logit."""
+    probability: float
+    layer: str = ""
+    """Grad-CAM's layer."""
+    cells: Floats | None = None
+    """Grad-CAM before it was enlarged, `(h, w)`."""
+
+
+def attribute(
+    model: nn.Module,
+    image: Tensor,
+    method: Method = "gradcam",
+    target: int | None = None,
+    layer: str | None = None,
+    analysis: Analysis | None = None,
+) -> Attribution:
+    """Attribute a class's score to the pixels of one image `(1, C, H, W)`.
+
+    Args:
+        model: In evaluation mode; it is left as it is.
+        image: As the model takes it; 0 is the grey that covers and that paths begin at.
+        method: One of `METHODS`.
+        target: The class; the most probable one where None.
+        layer: Grad-CAM's, by name; the last convolutional block's output where None.
+        analysis: The model's, which finds that block; needed for Grad-CAM without a `layer` only.
+
+    Raises:
+        InterpretError: for a method, class or layer that is not there, or more than one image.
+    """
+    if method not in METHODS:
+        raise InterpretError(f"Methods are {', '.join(METHODS)}, not {method!r}.")
+    if image.dim() != 4 or len(image) != 1:
+        raise InterpretError(f"An attribution is that of one image (1, C, H, W), not {tuple(image.shape)}.")
+    chosen, score, probability = aimed(model, image, target)
+    if method == "gradcam":
+        if layer is None:
+            layer = default_layer(analysis)
+        cells = grad_cam(model, image, chosen, layer)
+        values = enlarged(cells, (image.shape[2], image.shape[3]))
+        return Attribution(method, chosen, values, False, score, probability, layer, cells)
+    values = _METHODS[method](twin(model), image, chosen)
+    return Attribution(method, chosen, values, method != "saliency", score, probability)
+
+
+def aimed(model: nn.Module, image: Tensor, target: int | None) -> tuple[int, float, float]:
+    """The class that is meant, its logit and its probability.
+
+    Raises `InterpretError` for a class that there is not.
+    """
+    with torch.no_grad():
+        logits = twin(model)(image)[0]
+    chosen = int(logits.argmax()) if target is None else target
+    if not 0 <= chosen < len(logits):
+        raise InterpretError(f"The model has classes 0 to {len(logits) - 1}, not {chosen}.")
+    return chosen, float(logits[chosen]), float(torch.softmax(logits, 0)[chosen])
+
+
+def _saliency(model: nn.Module, image: Tensor, target: int) -> Floats:
+    """The largest |∂score/∂pixel| of a pixel's channels (Simonyan et al., 2013)."""
+    from captum.attr import Saliency
+
+    found = Saliency(model).attribute(image.clone().requires_grad_(), target)
+    return _array(found[0].amax(0))
+
+
+def _integrated(model: nn.Module, image: Tensor, target: int) -> Floats:
+    """The path integral of gradients from 0, summed over channels (Sundararajan et al., 2017)."""
+    from captum.attr import IntegratedGradients
+
+    found = IntegratedGradients(model).attribute(
+        image.clone().requires_grad_(),
+        torch.zeros_like(image),
+        target,
+        n_steps=STEPS,
+        internal_batch_size=STEPS,
+    )
+    assert isinstance(found, Tensor)
+    return _array(found[0].sum(0))
+
+
+def _occlusion(model: nn.Module, image: Tensor, target: int) -> Floats:
+    """The fall of the score when a patch is 0, averaged where patches overlap (Zeiler and Fergus, 2013)."""
+    from captum.attr import Occlusion
+
+    channels, height, width = image.shape[1:]
+    patch = [max(1, -(-side // PATCHES)) for side in (height, width)]
+    steps = [max(1, side // 2) for side in patch]
+    with torch.no_grad():
+        found = Occlusion(model).attribute(
+            image, (channels, *patch), (channels, *steps), 0, target, perturbations_per_eval=16
+        )
+    return _array(found[0, 0])
+
+
+def _array(values: Tensor) -> Floats:
+    array: Floats = values.detach().cpu().float().numpy()
+    return array
+
+
+_METHODS: dict[Method, Callable[[nn.Module, Tensor, int], Floats]] = {
+    "saliency": _saliency,
+    "integrated-gradients": _integrated,
+    "occlusion": _occlusion,
+}
