@@ -13,6 +13,7 @@ from cnnviz.figures.confusion import confusion, confusion_alt, difference
 from cnnviz.figures.palette import COMPARED, ramp
 from cnnviz.ui.components.plot import Pick, plot
 from cnnviz.ui.runs import reading, state
+from cnnviz.ui.runs.cell_images import cell_images
 from cnnviz.ui.runs.picks import once
 from cnnviz.ui.runs.reading import Matrix
 from cnnviz.ui.runs.state import Asked, Cell
@@ -28,15 +29,15 @@ Found = list[tuple["RunSummary", int, Matrix]]
 """Each compared run that has a matrix, with its place among the compared."""
 
 
-def matrices(runs: Sequence[RunSummary], asked: Asked) -> Cell | None:
-    """Draw all of it; return the cell whose images are wanted, if any is."""
+def matrices(runs: Sequence[RunSummary], asked: Asked) -> None:
+    """Draw all of it, and the images of the cell that is asked for."""
     found = [
         (run, place, matrix) for place, run in enumerate(runs) if (matrix := reading.matrix(run)) is not None
     ]
     st.subheader("Which class is taken for which", anchor=False)
     if not found:
         st.caption("These runs have no confusion matrix yet: one is recorded at the end of each epoch.")
-        return None
+        return
     st.caption(
         "A row is a true class, a column what the network said; on the diagonal it is right. "
         "Click a cell to see its images."
@@ -46,13 +47,27 @@ def matrices(runs: Sequence[RunSummary], asked: Asked) -> Cell | None:
     for column, (run, place, matrix) in zip(columns, found, strict=True):
         with column:
             cell = _matrix(run, place, matrix, len(found)) or cell
+    if cell is not None:
+        cell_images(runs, cell)
     alike = [one for one in found if one[2].classes == found[0][2].classes]
     if len(alike) < len(found):
         st.caption("Classes differ between these runs: only those like the first's are compared further.")
     _class_by_class(alike)
     if len(alike) > 1:
         _difference(alike, asked)
-    return cell
+
+
+def one_matrix(run: RunSummary, asked: Asked) -> None:
+    """Draw the matrix of one run, its classes, and the images of the cell that is asked for."""
+    matrix = reading.matrix(run)
+    if matrix is None:
+        return
+    st.subheader("Which class is taken for which", anchor=False)
+    st.caption("A row is a true class, a column what the network said. Click a cell to see its images.")
+    cell = _matrix(run, 0, matrix, 1) or asked.cell
+    if cell is not None and cell.run == run.id:
+        cell_images([run], cell)
+    _class_by_class([(run, 0, matrix)])
 
 
 def _matrix(run: RunSummary, place: int, matrix: Matrix, count: int) -> Cell | None:

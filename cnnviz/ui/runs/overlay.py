@@ -38,16 +38,17 @@ def overlay(runs: Sequence[RunSummary], asked: Asked) -> None:
     title = measures.metric_title(asked.metric)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="overlay-bar"):
         st.subheader(title.capitalize(), anchor=False, width="content")
-        _choices(asked.x, scale)
+        choose_x(asked.x)
+        _choose_scale(scale)
     timed = [reading.curve(run, asked.metric) for run in runs]
     missing = [run for run, found in zip(runs, timed, strict=True) if not len(found.curve)]
     if len(missing) == len(runs):
         st.caption(f"None of these runs has measured {title}. Choose another measure above.")
         return
-    x_title, unit = _x_axis(asked.x, timed)
+    x_title, unit = x_axis(asked.x, timed)
     part = PARTS.get(asked.metric.partition("/")[0], "train")
     lines = [
-        Line(short_name(run), _x(found, asked.x) / unit, found.curve.values, part, hue)
+        Line(short_name(run), x_values(found, asked.x) / unit, found.curve.values, part, hue)
         for run, found, hue in zip(runs, timed, COMPARED, strict=False)
         if len(found.curve)
     ]
@@ -64,12 +65,16 @@ def overlay(runs: Sequence[RunSummary], asked: Asked) -> None:
         st.caption(f"{', '.join(short_name(run) for run in missing)}: no {title} was measured.")
 
 
-def _choices(x: XAxis, scale: str) -> None:
+def choose_x(x: XAxis) -> None:
+    """Draw the choice of what runs to the right."""
     st.session_state["runs-x"] = x
     st.segmented_control(
         "To the right", X_AXES, key="runs-x", format_func=lambda axis: X_WORDS[axis], required=True,
         label_visibility="collapsed", on_change=_chosen_x,
     )  # fmt: skip
+
+
+def _choose_scale(scale: str) -> None:
     st.session_state["runs-scale"] = scale
     st.segmented_control(
         "Scale", SCALES, key="runs-scale", format_func=str.capitalize, required=True,
@@ -87,14 +92,15 @@ def _chosen_scale() -> None:
     state.change(scale=None if chosen == SCALES[0] else chosen)
 
 
-def _x(found: reading.Timed, axis: XAxis) -> NDArray[np.float64]:
+def x_values(found: reading.Timed, axis: XAxis) -> NDArray[np.float64]:
+    """A curve's places on that axis; time in seconds."""
     if axis == "time":
         return found.seconds
     values = found.curve.epochs if axis == "epoch" else found.curve.steps
     return np.asarray(values, np.float64)
 
 
-def _x_axis(axis: XAxis, timed: Sequence[reading.Timed]) -> tuple[str, float]:
+def x_axis(axis: XAxis, timed: Sequence[reading.Timed]) -> tuple[str, float]:
     """The axis' title and what its values are divided by."""
     if axis != "time":
         return axis, 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -10,6 +11,7 @@ from cnnviz.ui import notice
 from cnnviz.ui.runs import actions, rows, state, store
 from cnnviz.ui.runs.bar import CSS, bar
 from cnnviz.ui.runs.beside import finals_beside, recipes_beside
+from cnnviz.ui.runs.details import details
 from cnnviz.ui.runs.matrices import matrices
 from cnnviz.ui.runs.overlay import overlay
 from cnnviz.ui.runs.state import Asked
@@ -18,7 +20,7 @@ from cnnviz.ui.runs.table import table
 from cnnviz.ui.runs.trade import published_trade, trade
 
 if TYPE_CHECKING:
-    from cnnviz.tracking import RunSummary
+    from cnnviz.tracking import Run, RunSummary
 
 
 def runs_page() -> None:
@@ -27,9 +29,29 @@ def runs_page() -> None:
     asked = state.current()
     try:
         listing = store.listing(asked.metric, asked.deleted)
-        _list(asked, listing)
+        run, problem = _one(asked)
+        if run is not None:
+            details(run, asked, _tags(listing))
+        else:
+            _list(replace(asked, problems=(*asked.problems, *problem)), listing)
     except (OSError, ValueError) as error:
         _unusable(error)
+
+
+def _one(asked: Asked) -> tuple[Run | None, tuple[str, ...]]:
+    """The run whose details are asked for, or why there are none."""
+    from cnnviz import tracking
+
+    if asked.run is None:
+        return None, ()
+    try:
+        return tracking.get_run(store.database(), asked.run), ()
+    except tracking.NoSuchRunError as error:
+        return None, (f"{error} All runs are shown instead.",)
+
+
+def _tags(listing: Listing) -> list[str]:
+    return sorted({tag for run in listing.runs for tag in run.tags})
 
 
 def _list(asked: Asked, listing: Listing) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from cnnviz.figures.report.gather import class_names
 from cnnviz.ui.runs import store
 
 if TYPE_CHECKING:
@@ -81,19 +82,7 @@ def _matrix(_opened: Database, where: str, run_id: int, kind: str, dataset: str,
         return None
     about = tracking.latest_record(_opened, run_id, "data")
     told = about.body.get("classes") if about is not None else None
-    return Matrix(counts, _classes(told, dataset, len(counts)), record.step, record.epoch)
-
-
-def _classes(told: Any, dataset: str, count: int) -> tuple[str, ...]:
-    """Names of the classes: as the run recorded them, as the data set is registered, or just numbers."""
-    from cnnviz import datasets
-
-    if isinstance(told, list) and len(told) == count:
-        return tuple(map(str, told))
-    spec = datasets.specs().get(dataset)
-    if spec is not None and len(spec.classes) == count:
-        return spec.classes
-    return tuple(map(str, range(count)))
+    return Matrix(counts, class_names(told, dataset, len(counts)), record.step, record.epoch)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
