@@ -110,7 +110,8 @@ def _cells(values: NDArray[np.float64], classes: Sequence[str]) -> dict[str, Any
     names = list(classes)
     return {
         "type": "heatmap", "name": "share of the true class", "z": values.astype(np.float32), "x": names,
-        "y": names, "xgap": 1, "ygap": 1, "showscale": False, "textfont": {"size": 11},
+        "y": names, "xgap": 1, "ygap": 1, "showscale": False,
+        "textfont": {"size": 11, "color": "var(--st-text-color)"},
     }  # fmt: skip
 
 

@@ -55,10 +55,13 @@ PAPER = "var(--st-background-color)"
 """The page behind a figure, which stands for zero in every scale."""
 
 
+RAMP = ((0.0, 0), (0.01, 6), (0.05, 14), (0.2, 28), (0.5, 44), (1.0, 60))
+"""Where a colour scale has how many percent of its colour; never so many that text cannot be read on it."""
+
+
 def ramp(colour: Colour) -> list[list[float | str]]:
     """A colour scale of Plotly's from the page to `colour`, fast at first: small shares are to be seen."""
-    stops = ((0.0, 0), (0.01, 8), (0.05, 22), (0.2, 45), (0.5, 72), (1.0, 100))
-    return [[at, f"color-mix(in oklab, {colour.css} {much}%, {PAPER})"] for at, much in stops]
+    return [[at, f"color-mix(in oklab, {colour.css} {much}%, {PAPER})"] for at, much in RAMP]
 
 
 def diverging(low: Colour, high: Colour) -> list[list[float | str]]:

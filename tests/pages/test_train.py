@@ -150,6 +150,16 @@ def test_a_failed_run_says_why_and_shows_the_last_lines(runs: Database) -> None:
     assert "test accuracy" in html(app), "what it learnt before is still there"
 
 
+def test_a_model_whose_outputs_are_no_numbers_is_shown(runs: Database) -> None:
+    run = trained(runs)
+    lease = tracking.get_run(runs, run).lease
+    with MetricWriter(runs, lease) as writer:
+        writer.log("train/loss", float("nan"), 51, 1.1)
+        writer.record("fixed_predictions", [{"index": 3, "top": [[0, None], [1, None]]}], 51, 1.1)
+    app = open_page("train", run=str(run))
+    assert "cat, taken for: cat NaN, dog NaN" in html(app)
+
+
 def test_a_run_behind_others_says_behind_which(runs: Database) -> None:
     first, second = bring_to(runs, Status.RUNNING), create(runs).id
     assert f"behind run {first}" in html(open_page("train", run=str(second)))

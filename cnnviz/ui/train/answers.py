@@ -40,15 +40,15 @@ def _cards(story: Story) -> list[str]:
     ]
 
 
-def _card(classes: list[str], label: int, png: str, top: list[tuple[float, float]]) -> str:
+def _card(classes: list[str], label: int, png: str, top: list[tuple[float, float | None]]) -> str:
     true = _class(classes, label)
     if not top:
         return _figure(png, true, f"<b>{escape(true)}</b>", "")
     first, sure = int(top[0][0]), top[0][1]
-    right = first == label
-    others = ", ".join(f"{_class(classes, int(c))} {numbers.percent(p)}" for c, p in top)
+    right = first == label and sure is not None
+    others = ", ".join(f"{_class(classes, int(c))} {_sure(p)}" for c, p in top)
     mark = "" if right else '<i aria-label="wrong">✗</i> '
-    text = f"<b>{mark}{escape(_class(classes, first))}</b><span>{numbers.percent(sure)}</span>"
+    text = f"<b>{mark}{escape(_class(classes, first))}</b><span>{_sure(sure)}</span>"
     alt = f"{true}, taken for: {others}"
     return _figure(png, alt, text, "" if right else " class='wrong'")
 
@@ -56,6 +56,11 @@ def _card(classes: list[str], label: int, png: str, top: list[tuple[float, float
 def _figure(png: str, alt: str, text: str, state: str) -> str:
     picture = f'<img src="data:image/png;base64,{escape(png)}" alt="{escape(alt)}">'
     return f'<figure{state} title="{escape(alt)}">{picture}<figcaption>{text}</figcaption></figure>'
+
+
+def _sure(probability: float | None) -> str:
+    """A probability; None where the model's outputs were no numbers."""
+    return "NaN" if probability is None else numbers.percent(probability)
 
 
 def _class(classes: list[str], number: int) -> str:

@@ -48,7 +48,7 @@ def _differs(figure: Published, recipe: Recipe) -> str:
         ]
         said += settings[:MOST_NAMED]
         if len(settings) > MOST_NAMED:
-            said.append(f"{len(settings) - MOST_NAMED} more settings")
+            said.append(f"{len(settings) - MOST_NAMED} more")
     return f"What differs: {'; '.join(said)}." if said else ""
 
 

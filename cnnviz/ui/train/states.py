@@ -11,6 +11,7 @@ from cnnviz import tracking
 from cnnviz.figures import measures, numbers
 from cnnviz.tracking import ACTIVE, RESUMABLE, Command, Run, Status
 from cnnviz.training import Recipe
+from cnnviz.training.queue import UNNAMED
 from cnnviz.ui import chrome, notice
 from cnnviz.ui.runs import store
 from cnnviz.ui.train import plan as plans
@@ -29,7 +30,7 @@ MEANINGS = {
 def headline(run: Run, story: Story, recipe: Recipe) -> None:
     """Draw the line, the bar of progress and the buttons."""
     with st.container(key="run-line", gap="small"):
-        about = f"{run.model} on {run.dataset}, recipe {recipe.name}, seed {run.seed}, {run.device}"
+        about = f"{run.model} on {run.dataset}, {_named(recipe)}, seed {run.seed}, {run.device}"
         more = f", from run {run.parent_id}" if run.parent_id else ""
         st.html(f'<p class="run-about"><b>Run {run.id} · {escape(run.name)}</b> — {escape(about + more)}</p>')
         st.html(f'<div class="run-figures">{"".join(_figures(run, story))}</div>')
@@ -50,7 +51,7 @@ def _figures(run: Run, story: Story) -> list[str]:
     left = seconds_left(story, run.step, run.total_steps) if run.status is Status.RUNNING else None
     if left is not None:
         found.append(_figure(measures.duration(left), "left"))
-    found.append(_figure(measures.duration(_seconds(run)), "in training"))
+    found.append(_figure(measures.duration(run.seconds), "in training"))
     for name, label in (
         ("test/accuracy", "test accuracy"),
         ("images_per_second", "images / s"),
@@ -63,8 +64,8 @@ def _figures(run: Run, story: Story) -> list[str]:
     return found
 
 
-def _seconds(run: Run) -> float:
-    return run.seconds
+def _named(recipe: Recipe) -> str:
+    return "a recipe of its own" if recipe.name == UNNAMED else f"recipe {recipe.name}"
 
 
 def _since(run: Run) -> str:
