@@ -21,8 +21,9 @@ from cnnviz.training.fixed import FixedImages
 from cnnviz.training.interface import Interface
 from cnnviz.training.log import Log
 from cnnviz.training.material import Labelled, Material, mixed, order, steps_per_epoch
+from cnnviz.training.memory import CudaGauge, TooLittleMemoryError, sentence
 from cnnviz.training.observe import Observer
-from cnnviz.training.optimise import optimiser, set_rate
+from cnnviz.training.optimise import optimiser, set_rate, state_bytes
 from cnnviz.training.prepare import Preparation, Statistics
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.speed import peak
@@ -86,9 +87,17 @@ class Trainer:
     def run(self, keep_on: Callable[[], bool] = lambda: True) -> bool:
         """Train to the end, or until `keep_on` says no, which is asked between steps.
 
-        Returns whether the end was reached. Raises `NonFiniteLossError`, and `OSError` where a checkpoint
-        cannot be written; the last good one is then still there.
+        Returns whether the end was reached. Raises `NonFiniteLossError`, `TooLittleMemoryError`, and
+        `OSError` where a checkpoint cannot be written; the last good one is then still there.
         """
+        try:
+            return self._run(keep_on)
+        except torch.OutOfMemoryError:
+            # What the step held is freed with its frames, which is after this block.
+            pass
+        raise TooLittleMemoryError(self._what_fits())
+
+    def _run(self, keep_on: Callable[[], bool]) -> bool:
         self.model.train()
         if self.step == 0:
             self._telling.begin(self.material, self._fixed.pictures())
@@ -213,6 +222,19 @@ class Trainer:
         score = evaluate(self.model, images, self.preparation)
         self._telling.score(self.step, part, score)
         return score
+
+    def _what_fits(self) -> str:
+        self.optimiser.zero_grad()
+        train = self.material.train
+
+        def probe(count: int) -> None:
+            rows = torch.arange(count, device=self.device) % len(train)
+            images = self.preparation.train(train.images[rows], rows, 0, self._generator)
+            self._plain.loss(images, train.labels[rows])[1].backward()  # type: ignore[no-untyped-call]
+            self.optimiser.zero_grad()
+
+        to_come = 0 if self.optimiser.state else state_bytes(self.recipe, self.model.parameters())
+        return sentence(CudaGauge(self.device), probe, self.recipe.batch_size, to_come)
 
     def _check_weights(self) -> None:
         values = [tensor for tensor in self.model.state_dict().values() if tensor.is_floating_point()]

@@ -33,3 +33,9 @@ def set_rate(chosen: torch.optim.Optimizer, rate: float) -> None:
             group["lr"].fill_(rate)
         else:
             group["lr"] = rate
+
+
+def state_bytes(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> int:
+    """Memory of what the optimiser keeps beside the weights, once it has made a step."""
+    kept = 2 if recipe.optimiser in ("adam", "adamw") else int(recipe.momentum > 0)
+    return kept * sum(p.numel() * p.element_size() for p in parameters if p.requires_grad)

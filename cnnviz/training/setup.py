@@ -9,6 +9,7 @@ import torch
 
 from cnnviz import models
 from cnnviz.training.material import Material, mixed
+from cnnviz.training.memory import TooLittleMemoryError
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.target import analysis_for, side_for, spec_for
 
@@ -52,8 +53,20 @@ def device_of(recipe: Recipe) -> torch.device:
 def make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
     """Build the model for the data's classes and put everything on the recipe's device.
 
-    Raises `ValueError` for a model, options, size or device that cannot be, `DataError` for the data.
+    Raises `ValueError` for a model, options, size or device that cannot be, `DataError` for the data,
+    `TooLittleMemoryError` where they do not fit into the device's memory.
     """
+    try:
+        return _make_ready(recipe, dataset)
+    except torch.OutOfMemoryError as error:
+        images = len(dataset.train) + len(dataset.test)
+        raise TooLittleMemoryError(
+            f"The model and {images:,} images do not fit into the memory of {device_of(recipe)}; "
+            "take fewer with 'limit', or the CPU."
+        ) from error
+
+
+def _make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
     device, spec = device_of(recipe), spec_for(recipe)
     side = side_for(recipe)
     torch.manual_seed(mixed(recipe.seed, 0, 3))
