@@ -1,0 +1,77 @@
+"""`cnnviz predict`: what a model says to pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+
+from cnnviz.cli.model_choice import CheckpointName, ModelName, RunNumber, WeightsFile, load_model
+from cnnviz.cli.progress import Bar
+from cnnviz.cli.text import table
+
+if TYPE_CHECKING:
+    from cnnviz.inference.loaded import Loaded
+    from cnnviz.inference.predict import Result
+
+REFUSED = 1
+"""Exit code where some files could not be read; 0 where all could."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("predict", help="Ask a model what pictures show: files, folders, zips.")(predict)
+
+
+def predict(
+    pictures: Annotated[list[Path], typer.Argument(metavar="FILE|FOLDER...", help="What to look at.")],
+    run: RunNumber = None,
+    checkpoint: CheckpointName = None,
+    model: ModelName = None,
+    weights: WeightsFile = None,
+    top: Annotated[int, typer.Option(min=1, help="How many classes are named.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Print the likeliest classes of every picture."""
+    loaded = load_model(run, checkpoint, model, weights)
+    from cnnviz.inference.gather import from_paths
+    from cnnviz.inference.picture import Refusal
+    from cnnviz.inference.predict import Predictor
+
+    with Bar() as bar:
+        results = Predictor(loaded).predict([*from_paths(pictures)], top, bar)
+    typer.echo(_json(results) if as_json else _text(loaded, results))
+    if any(isinstance(result, Refusal) for result in results):
+        raise typer.Exit(REFUSED)
+
+
+def _json(results: list[Result]) -> str:
+    return orjson.dumps([_entry(result) for result in results], option=orjson.OPT_INDENT_2).decode()
+
+
+def _entry(result: Result) -> dict[str, Any]:
+    from cnnviz.inference.picture import Refusal
+
+    if isinstance(result, Refusal):
+        return {"file": result.name, "error": result.reason}
+    found = [{"class": answer.name, "probability": answer.probability} for answer in result.top]
+    return {"file": result.name, "predictions": found}
+
+
+def _text(loaded: Loaded, results: list[Result]) -> str:
+    from cnnviz.inference.judge import evaluate
+    from cnnviz.inference.picture import Refusal
+
+    lines = [
+        (result.name, result.reason)
+        if isinstance(result, Refusal)
+        else (result.name, ", ".join(f"{name} {share:.1%}" for name, share in result.top))
+        for result in results
+    ]
+    said = [f"{loaded.name}, from {loaded.source}", *loaded.notes, "", table(("file", "answer"), lines)]
+    judged = evaluate(results, loaded.classes)
+    if judged.accuracy is not None:
+        said.append(f"\n{judged.right} of {judged.counted} are right ({judged.accuracy:.1%}).")
+    return "\n".join(said)
