@@ -77,7 +77,7 @@ class Watch:
         return True
 
     def run(self, images: Tensor) -> dict[str, Any]:
-        """Let images pass, and return what was kept of each layer, in the order asked for."""
+        """Let images pass, and return what was kept of each layer, in the order of the pass."""
         with torch.no_grad():
             handles = self._hooks()
             try:

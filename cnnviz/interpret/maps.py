@@ -35,6 +35,22 @@ def as_maps(values: Tensor, input_size: tuple[int, int]) -> Floats:
     raise InterpretError(f"What has the shape {'×'.join(map(str, array.shape))} cannot be shown as maps.")
 
 
+def as_map_batch(values: Tensor, input_size: tuple[int, int]) -> Tensor:
+    """A batch's output as maps `(N, C, H, W)`; tokens `(N, L, E)` as E maps of one row.
+
+    Raises `InterpretError` for other shapes.
+    """
+    if values.dim() == 2:
+        return values[:, :, None, None]
+    if values.dim() == 3:
+        return values.transpose(1, 2)[:, :, None, :]
+    if values.dim() != 4:
+        raise InterpretError(
+            f"What has the shape {'×'.join(map(str, values.shape))} cannot be shown as maps."
+        )
+    return values.permute(0, 3, 1, 2) if _last(values.shape[1:], input_size) else values
+
+
 def _last(shape: tuple[int, ...], input_size: tuple[int, int]) -> bool:
     first, second, third = shape
     height, width = input_size

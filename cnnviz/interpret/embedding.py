@@ -1,0 +1,115 @@
+"""A data set as a map in two dimensions, by what a layer makes of each image."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cnnviz.datasets.spec import Progress, silent
+from cnnviz.interpret.activations import reduced
+from cnnviz.interpret.errors import InterpretError
+from cnnviz.interpret.maps import Floats, as_map_batch
+from cnnviz.interpret.streaming import Batches, Stop, never, stepped
+
+WIDEST = 2048
+"""Features of an image that maps are pooled down to, where they hold more."""
+BEFORE_TSNE = 50
+"""Principal components that t-SNE is given."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Points in two dimensions, in the order of the images."""
+
+    method: Literal["pca", "tsne"]
+    points: Floats
+    """`(N, 2)`."""
+    explained: tuple[float, float] | None = None
+    """PCA: each axis's part of the variance, from 0 to 1."""
+
+
+def features(
+    model: nn.Module,
+    batches: Batches,
+    layer: str,
+    total: int | None = None,
+    progress: Progress = silent,
+    stop: Stop = never,
+) -> Floats:
+    """What `layer` makes of each image, float32 `(N, D)`.
+
+    Maps that hold more than `WIDEST` values are averaged over as many equal parts of their cells as fit,
+    over all of them at worst. Raises as `exciting.exciting` does.
+    """
+    rows = []
+    for images, _ in stepped(batches, total, "features", progress, stop):
+        keep = functools.partial(_pooled, (images.shape[-2], images.shape[-1]))
+        rows.append(reduced(model, images, [layer], keep)[layer])
+    return np.concatenate(rows)
+
+
+def _pooled(size: tuple[int, int], layer: str, out: Tensor) -> Floats:
+    maps = as_map_batch(out, size)
+    channels, height, width = maps.shape[1:]
+    side = max(1, int((WIDEST / channels) ** 0.5))
+    if channels * height * width > WIDEST and height * width > 1:
+        maps = functional.adaptive_avg_pool2d(maps, (min(side, height), min(side, width)))
+    array: Floats = maps.flatten(1).float().cpu().numpy()
+    return array
+
+
+def pca(values: Floats, seed: int = 0) -> Embedding:
+    """The two directions of most variance, of features `(N, D)`; the same seed gives the same points.
+
+    Raises `InterpretError` for fewer than three images, or features that are not numbers.
+    """
+    scores, explained = _components(values, 2, seed)
+    return Embedding("pca", scores, (float(explained[0]), float(explained[1])))
+
+
+def tsne(values: Floats, seed: int = 0, perplexity: float = 30.0) -> Embedding:
+    """t-SNE (van der Maaten and Hinton, 2008), begun at the principal components; raises as `pca` does.
+
+    Takes a minute for some thousands of images. `perplexity`, about how many neighbours count, is lowered
+    to a third of the images.
+    """
+    from sklearn.manifold import TSNE
+
+    before, _ = _components(values, BEFORE_TSNE, seed)
+    fits = min(perplexity, (len(before) - 1) / 3)
+    # Begins at the first two components, scaled as scikit-learn advises.
+    start = before[:, :2] / (before[:, 0].std() or 1.0) * 1e-4
+    points = TSNE(perplexity=fits, init=start, random_state=seed).fit_transform(before)
+    return Embedding("tsne", points.astype(np.float32))
+
+
+def _components(values: Floats, count: int, seed: int) -> tuple[Floats, Floats]:
+    from sklearn.decomposition import PCA
+
+    if len(values) < 3:
+        raise InterpretError(f"A map needs at least three images, not {len(values)}.")
+    if not np.isfinite(values).all():
+        raise InterpretError("The layer gives values that are not numbers; a diverged network has no map.")
+    fits = min(count, *values.shape)
+    solver = "randomized" if min(values.shape) > 500 else "full"
+    found = PCA(fits, svd_solver=solver, random_state=seed)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scores = found.fit_transform(values.astype(np.float64))
+    missing = max(2 - fits, 0)
+    scores = np.pad(scores, ((0, 0), (0, missing))).astype(np.float32)
+    explained = np.pad(np.nan_to_num(found.explained_variance_ratio_), (0, missing)).astype(np.float32)
+    return scores, explained
+
+
+def centres(points: Floats, labels: Tensor, classes: int) -> Floats:
+    """The mean point of each class, `(classes, 2)`, where its name may stand; NaN for one without images."""
+    sums = torch.zeros(classes, 2).index_add_(0, labels, torch.from_numpy(points))
+    counts = torch.bincount(labels, minlength=classes)
+    array: Floats = (sums / counts[:, None]).numpy()
+    return array

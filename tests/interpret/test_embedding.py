@@ -1,0 +1,82 @@
+"""Maps of a data set keep apart what is apart, and are the same every time."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cnnviz import models
+from cnnviz.interpret import embedding
+from cnnviz.interpret.activations import activations, summaries
+from cnnviz.interpret.errors import InterpretError
+from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.streaming import in_batches
+from cnnviz.interpret.strip import network_range, strip
+
+
+def clusters(
+    count: int = 40, width: int = 60
+) -> tuple[Floats, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), count)
+    middle = random.normal(size=(3, width)) * 8
+    return (middle[labels] + random.normal(size=(3 * count, width))).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("method", [embedding.pca, embedding.tsne])
+def test_clusters_stay_apart_and_the_same(method: object) -> None:
+    values, labels = clusters()
+    found = method(values, seed=1)  # type: ignore[operator]
+    assert found.points.shape == (120, 2)
+    assert (method(values, seed=1).points == found.points).all()  # type: ignore[operator]
+    middle = embedding.centres(found.points, torch.from_numpy(labels), 4)
+    assert np.isnan(middle[3]).all()
+    nearest = np.linalg.norm(found.points[:, None] - middle[None, :3], axis=2).argmin(1)
+    assert (nearest == labels).all()
+
+
+def test_principal_components_are_those_of_the_covariance() -> None:
+    values, _ = clusters()
+    found = embedding.pca(values)
+    variances = np.linalg.eigvalsh(np.cov(values.T.astype(np.float64)))[::-1]
+    assert found.points.var(axis=0, ddof=1) == pytest.approx(variances[:2], rel=1e-4)
+    assert found.explained == pytest.approx(variances[:2] / variances.sum(), rel=1e-4)
+
+
+def test_features_are_the_layers_values_pooled_where_there_are_too_many() -> None:
+    torch.manual_seed(0)
+    model, images = models.build("lenet5").eval(), torch.randn(7, 1, 28, 28)
+    batches = in_batches(images, torch.zeros(7, dtype=torch.int64), 3)
+    plain = activations(model, images, ["fc2", "conv1"])
+    assert embedding.features(model, batches, "fc2") == pytest.approx(plain["fc2"].numpy(), abs=1e-6)
+    pooled = embedding.features(model, batches, "conv1")
+    expected = nn.functional.adaptive_avg_pool2d(plain["conv1"], 18).flatten(1).numpy()
+    assert pooled == pytest.approx(expected, abs=1e-6)
+    assert pooled.shape[1] <= embedding.WIDEST
+
+
+def test_what_has_no_map_is_refused() -> None:
+    with pytest.raises(InterpretError, match="three images"):
+        embedding.pca(np.zeros((2, 5), np.float32))
+    with pytest.raises(InterpretError, match="not numbers"):
+        embedding.tsne(np.full((5, 5), np.nan, np.float32))
+
+
+def test_maps_of_what_does_not_vary_are_one_point() -> None:
+    assert (embedding.pca(np.ones((9, 4), np.float32)).points == 0).all()
+    assert embedding.pca(np.arange(9, dtype=np.float32)[:, None]).points.shape == (9, 2)
+
+
+def test_the_strip_shows_the_most_active_maps_of_each_layer() -> None:
+    torch.manual_seed(0)
+    model, image = models.build("lenet5").eval(), torch.randn(1, 1, 28, 28)
+    layers = ["conv1", "relu1", "conv2", "fc1"]
+    found, figures = strip(model, image, layers, channels=4, side=14), summaries(model, image, layers)
+    assert list(found) == layers
+    assert found["conv1"].mosaic.step == 2
+    assert found["conv2"].mosaic.columns == 1
+    assert len(found["conv2"].mosaic.channels) == 4
+    assert found["relu1"].mosaic.channels[0] == int(figures["relu1"].mean.argmax())
+    low, high = network_range([one.summary for one in found.values()])
+    assert low == min(float(one.low.min()) for one in figures.values())
+    assert high == max(float(one.high.max()) for one in figures.values())
