@@ -127,7 +127,7 @@ def test_torchvisions_weights_that_cannot_be_had_are_a_sentence(monkeypatch: pyt
 def test_listing_imports_no_torch() -> None:
     code = (
         "import sys\n"
-        "from cnnviz.inference import gather, preprocessing, sources, steps, uploads\n"
+        "from cnnviz.inference import gather, preprocessing, samples, sources, steps, uploads\n"
         "sources.choices()\n"
         "sys.exit('torch' in sys.modules)"
     )
