@@ -1,0 +1,181 @@
+"""`cnnviz features`: what a layer makes of a picture, or which part of it speaks for a class, as files."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from cnnviz.cli.model_choice import CheckpointName, ModelName, RunNumber, WeightsFile, load_model
+
+if TYPE_CHECKING:
+    from cnnviz.inference.loaded import Loaded
+    from cnnviz.inference.steps import Step
+    from cnnviz.interpret.attribution import Attribution
+    from cnnviz.interpret.colours import Bytes
+    from cnnviz.interpret.maps import Floats
+
+REFUSED = 1
+"""Exit code where the picture could not be read."""
+WIDE = 800
+"""Pixels that a written picture comes near to, by whole-numbered enlargement."""
+
+
+class Attributing(StrEnum):
+    """The ways to attribute a class to pixels, as `cnnviz.interpret.attribution.METHODS`."""
+
+    GRADCAM = "gradcam"
+    SALIENCY = "saliency"
+    INTEGRATED = "integrated-gradients"
+    OCCLUSION = "occlusion"
+
+
+class Ordering(StrEnum):
+    """Orders of channels, as `cnnviz.interpret.ordering.ORDERS`."""
+
+    INDEX = "index"
+    ACTIVITY = "activity"
+    SPREAD = "spread"
+    SIMILARITY = "similarity"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("features", help="Look inside: a layer's maps of a picture, or what speaks for a class.")(
+        features
+    )
+
+
+def features(
+    picture: Annotated[Path, typer.Argument(metavar="IMAGE", help="What to look at.")],
+    layer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A layer's name, as `cnnviz summary` lists them.")
+    ] = None,
+    run: RunNumber = None,
+    checkpoint: CheckpointName = None,
+    model: ModelName = None,
+    weights: WeightsFile = None,
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a picture of it.")] = None,
+    npz: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the values: `activations` (C, H, W), float32.")
+    ] = None,
+    order: Annotated[Ordering, typer.Option(help="How the picture orders channels.")] = Ordering.INDEX,
+    attribution: Annotated[
+        Attributing | None, typer.Option(help="Instead: which pixels speak for a class.")
+    ] = None,
+    target: Annotated[
+        int | None, typer.Option("--class", metavar="N", help="That class, from 0; the likeliest by default.")
+    ] = None,
+) -> None:
+    """Write what a layer gives for one picture, or an attribution of it."""
+    if attribution is None and layer is None:
+        raise ValueError("Name a layer: --layer NAME; `cnnviz summary MODEL` lists them.")
+    if attribution is None and target is not None:
+        raise ValueError("--class belongs to --attribution; a layer's maps are the same for every class.")
+    loaded = _loaded(run, checkpoint, model, weights)
+    shown = _read(picture, loaded)
+    typer.echo("\n".join((f"{loaded.name}, from {loaded.source}", *loaded.notes)))
+    if attribution is not None:
+        _attribute(loaded, shown, (attribution, target, layer), png, npz)
+    else:
+        _activate(loaded, shown, layer or "", order, png, npz)
+
+
+def _loaded(run: int | None, checkpoint: str | None, model: str | None, weights: Path | None) -> Loaded:
+    if model is not None and (run, checkpoint, weights) == (None, None, None):
+        from cnnviz.inference.files import fresh
+
+        return fresh(model)
+    return load_model(run, checkpoint, model, weights)
+
+
+def _read(path: Path, loaded: Loaded) -> Step:
+    """The picture as the model reads it."""
+    from cnnviz.inference.gather import from_paths
+    from cnnviz.inference.picture import Picture, Refusal
+    from cnnviz.inference.steps import steps
+    from cnnviz.inference.uploads import Upload, read
+
+    found = list(from_paths([path]))
+    if len(found) > 1:
+        raise ValueError(f"'{path}' holds {len(found)} files; one picture is looked at.")
+    one = read(found[0]) if isinstance(found[0], Upload) else found[0]
+    if isinstance(one, Refusal):
+        typer.echo(f"cnnviz: {one.reason}", err=True)
+        raise typer.Exit(REFUSED)
+    assert isinstance(one, Picture)
+    return steps(one, loaded.preprocessing)[-1]
+
+
+def _activate(
+    loaded: Loaded, shown: Step, layer: str, order: Ordering, png: Path | None, npz: Path | None
+) -> None:
+    from cnnviz.interpret.activations import maps_of
+    from cnnviz.interpret.mosaic import mosaic
+
+    assert shown.tensor is not None
+    maps = maps_of(loaded.model, shown.tensor, layer)
+    typer.echo(_about_maps(layer, maps))
+    if png is not None:
+        plain = mosaic(maps, order.value)
+        zoom = max(1, WIDE // plain.pixels.shape[1])
+        png.write_bytes(mosaic(maps, order.value, zoom=zoom, columns=plain.columns).png())
+    if npz is not None:
+        _save(npz, activations=maps, input=shown.tensor[0].numpy())
+
+
+def _about_maps(layer: str, maps: Floats) -> str:
+    count, height, width = maps.shape
+    dead = int((maps == 0).all(axis=(1, 2)).sum())
+    what = f"{layer or 'The model'}: {count:,} maps of {height}×{width}"
+    return f"{what}, from {maps.min():.4g} to {maps.max():.4g}, {dead:,} of them 0 everywhere"
+
+
+def _attribute(
+    loaded: Loaded,
+    shown: Step,
+    wanted: tuple[Attributing, int | None, str | None],
+    png: Path | None,
+    npz: Path | None,
+) -> None:
+    from cnnviz.analysis import analyze
+    from cnnviz.interpret.attribution import attribute
+
+    assert shown.tensor is not None
+    method, target, layer = wanted
+    analysis = analyze(loaded.model, loaded.input_shape) if layer is None else None
+    found = attribute(loaded.model, shown.tensor, method.value, target, layer, analysis)
+    name = loaded.classes[found.target]
+    at = f" at {found.layer}" if found.layer else ""
+    typer.echo(f"{method.value}{at} for class {found.target} ({name}), which has {found.probability:.1%}")
+    if png is not None:
+        png.write_bytes(_drawn(shown.picture, found))
+    if npz is not None:
+        _save(npz, attribution=found.values, input=shown.tensor[0].numpy())
+
+
+def _drawn(picture: Bytes, found: Attribution) -> bytes:
+    """The attribution over the picture, enlarged, as a PNG file."""
+    import io
+
+    from PIL import Image
+
+    from cnnviz.interpret.regions import overlay
+
+    height, width = found.values.shape
+    zoom = max(1, WIDE // width)
+    colour = np.broadcast_to(picture, (*picture.shape[:2], 3))
+    large = np.asarray(
+        Image.fromarray(colour).resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
+    )
+    file = io.BytesIO()
+    Image.fromarray(overlay(large, found.values, signed=found.signed)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _save(path: Path, **arrays: Any) -> None:
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
