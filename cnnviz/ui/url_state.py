@@ -18,7 +18,7 @@ from cnnviz import models
 
 CARRIED = ("model", "classes", "size", "batch", "layer")
 """Parameters that a link to another page takes along, besides every `option.*`."""
-PASSED = ("run", "dataset", "recipe")
+PASSED = ("run", "dataset", "recipe", "weights", "picture", "prep")
 """Parameters that a link takes along too; the page that uses one looks it up, and says where it is wrong."""
 OWN = (
     *("view", "columns", "models", "pair", "from", "list", "scale"),
@@ -26,6 +26,7 @@ OWN = (
     *("x", "against", "cell"),
     *("class", "part", "seed", "image", "draw"),
     *("parent", "smooth", "layers"),
+    *("order", "range", "channel"),
 )
 """Parameters that belong to one page and are left behind when going to another."""
 OPTION = "option."

@@ -25,7 +25,7 @@ def view() -> MosaicView:
     picture = np.random.default_rng(0).integers(0, 255, (12, 16, 1)).astype(np.uint8)
     low, high = limits(maps, "layer")
     order = np.array([7, 0, 1, 2, 3, 4, 5, 6, 8, 9])
-    return MosaicView("conv1", maps, order, low, high, False, marks(maps), picture, FIELD, "net-conv1")
+    return MosaicView("conv1", maps, order, low, high, False, marks(maps), "net-conv1", picture, FIELD)
 
 
 st.set_page_config(layout="wide")

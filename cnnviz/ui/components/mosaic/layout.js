@@ -1,5 +1,5 @@
 // How large tiles are: whole pixels a cell, as many as let all channels stand in the width and a screen's height.
-const GAP = 2, TALLEST = 560, LARGEST = 12;
+const GAP = 2, TALLEST = 460, LARGEST = 12;
 
 function layoutOf(count, height, width, room) {
   const at = (zoom) => {

@@ -21,7 +21,7 @@ function begin(host) {
   all.append(scroll, legend.marks);
   const state = { host, all, canvas, scroll, hovered, chosen, legend, channel: 0, cell: null, ...besideOf(beside) };
   state.watcher = new ResizeObserver(() => {
-    const room = `${all.clientWidth} ${state.input.part.clientWidth}`;
+    const room = `${all.clientWidth} ${state.one.part.clientWidth}`;
     if (state.view && room !== state.room) { state.room = room; draw(state); }
   });
   state.watcher.observe(host);
@@ -31,12 +31,13 @@ function begin(host) {
 }
 
 function show(state, view) {
-  const layer = state.view?.facts.layer;
+  const { order, picture } = view.arrays, { layer, chosen } = view.facts;
+  const another = state.view?.facts.layer !== layer || !order.values.includes(state.channel);
   state.view = view;
-  const [count] = view.arrays.values.shape;
-  if (layer !== view.facts.layer || state.channel >= count) state.channel = view.arrays.order.values[0];
+  if (another) state.channel = order.values.includes(chosen) ? chosen : order.values[0];
   state.cell = null;
-  state.picture = asPicture(view.arrays.picture);
+  state.input.part.hidden = !picture;
+  state.picture = picture && asPicture(picture);
   state.canvas.setAttribute("aria-label", `${view.facts.alt} The arrow keys go from map to map.`);
   draw(state);
 }
@@ -44,13 +45,13 @@ function show(state, view) {
 function draw(state) {
   const { view, all } = state;
   if (!all.clientWidth) return;
-  const [count, height, width] = view.arrays.values.shape;
+  const [, height, width] = view.arrays.values.shape, count = view.arrays.order.values.length;
   state.table = view.arrays[isDark(state.host) ? "dark" : "light"].values;
   state.tileOf = tilesOf(view, state.table);
   state.layout = layoutOf(count, height, width, all.clientWidth);
   drawTiles(state.canvas, state.layout, view.arrays.order.values, state.tileOf, view.facts.marks);
-  state.side = Math.min(300, state.input.part.clientWidth);
-  drawn(state.input, state.picture, state.side);
+  state.side = Math.min(300, state.one.part.clientWidth);
+  if (state.picture) drawn(state.input, state.picture, state.side);
   state.input.caption.textContent = view.facts.field.whole ? "Input: every value sees all of it" : "Input";
   state.legend.save.onclick = () => savePng(state.canvas, view.facts.name);
   showMarks(state.legend, view.facts.marks, count);
@@ -58,6 +59,7 @@ function draw(state) {
   state.host.dataset.drawn = Number(state.host.dataset.drawn ?? 0) + 1;
 }
 
+const capital = (word) => word.slice(0, 1).toUpperCase() + word.slice(1);
 const placeOf = (state, channel) => state.view.arrays.order.values.indexOf(channel);
 
 function lay(mark, layout, place) {
@@ -71,7 +73,7 @@ function choose(state, channel) {
   state.channel = channel;
   enlarge(state, channel);
   lay(state.chosen, state.layout, placeOf(state, channel));
-  state.one.sheet.setAttribute("aria-label", `Map ${channel}, enlarged. The arrow keys go from cell to cell.`);
+  state.one.sheet.setAttribute("aria-label", `${capital(state.view.facts.noun)} ${channel}, enlarged. The arrow keys go from cell to cell.`);
   point(state, null);
 }
 
@@ -83,22 +85,24 @@ function enlarge(state, channel) {
 // Show what is known of a cell, or of the chosen map where none is pointed at.
 function point(state, cell) {
   const { view, legend } = state;
-  const [, height, width] = view.arrays.values.shape, { step, field, rounded } = view.facts;
+  const [, height, width] = view.arrays.values.shape, { step, field, rounded, noun } = view.facts;
   const [low, high] = [view.arrays.low.values, view.arrays.high.values];
   const channel = cell?.channel ?? state.channel;
   state.cell = cell;
   if (state.one.shows !== channel) enlarge(state, channel);
   const where = cell ? { top: cell.y, left: cell.x, bottom: cell.y + 1, right: cell.x + 1 } : null;
   outline(state.one, where, [height, width]);
-  const size = view.arrays.picture.shape.slice(0, 2);
-  outline(state.input, cell ? fieldOf(field, cell.y * step, cell.x * step, size) : null, size);
+  if (state.picture) {
+    const size = view.arrays.picture.shape.slice(0, 2);
+    outline(state.input, cell ? fieldOf(field, cell.y * step, cell.x * step, size) : null, size);
+  }
   state.hovered.classList.toggle("seen", cell !== null);
   if (cell) lay(state.hovered, state.layout, placeOf(state, channel));
   showScale(legend, low[channel], high[channel], state.table);
   const value = cell ? view.arrays.values.values[(channel * height + cell.y) * width + cell.x] : NaN;
   showTick(legend, value, low[channel], high[channel]);
-  state.one.caption.textContent = `Map ${channel}${step > 1 ? `, every ${step}. cell` : ""}`;
+  state.one.caption.textContent = `${capital(noun)} ${channel}${step > 1 ? `, of every ${step} cells one` : ""}`;
   legend.readout.textContent = cell
-    ? `map ${channel} · y ${cell.y * step}, x ${cell.x * step} · ${rounded ? "≈ " : ""}${plainly(value)}`
-    : `map ${channel} · point at a cell to read it off`;
+    ? `${noun} ${channel} · y ${cell.y * step}, x ${cell.x * step} · ${rounded ? "≈ " : ""}${plainly(value)}`
+    : `${noun} ${channel} · point at a cell to read it off`;
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.analysis.types import ReceptiveField
+from cnnviz.analysis.types import WHOLE, ReceptiveField
 from cnnviz.interpret.colours import DIVERGING, SEQUENTIAL
 from cnnviz.interpret.maps import Floats
 from cnnviz.interpret.marks import Marks, buffer
@@ -25,25 +25,29 @@ class MosaicView:
     maps: Floats
     """`(C, H, W)`."""
     channels: NDArray[np.int64]
-    """All of 0 … C − 1, in the order to show them."""
+    """Which maps to show, in that order."""
     low: Floats
     """Value at the low end of each channel's colours, `(C,)`, by the channel's own number."""
     high: Floats
     diverging: bool
     marks: Marks
-    picture: NDArray[np.uint8]
-    """The model's input before normalisation, `(H, W, C)`, C 1 or 3."""
-    field: ReceptiveField
     name: str
     """What a download is called."""
+    picture: NDArray[np.uint8] | None = None
+    """The model's input before normalisation, `(H, W, C)`, C 1 or 3; None where maps are of no picture."""
+    field: ReceptiveField = WHOLE
+    """What a cell sees of the picture."""
+    noun: str = "map"
+    """What one of them is called."""
+    chosen: int | None = None
+    """Which is enlarged at first; the first one where None."""
 
     @property
     def alt(self) -> str:
         """What is to be seen, in words."""
-        count, height, width = self.maps.shape
+        _, height, width = self.maps.shape
         dead = f", {len(self.marks.dead)} of them dead" if self.marks.dead else ""
-        what = f"{count:,} maps of {height}×{width}" if height * width > 1 else f"{count:,} values"
-        return f"Output of {self.layer or 'the model'}: {what}{dead}."
+        return f"{self.layer or 'The model'}: {len(self.channels):,} times {height}×{width}{dead}."
 
 
 def mosaic_packet(view: MosaicView) -> bytes:
@@ -64,17 +68,18 @@ def mosaic_packet(view: MosaicView) -> bytes:
         },
         "field": {"size": field.size, "jump": field.jump, "start": field.start, "whole": field.whole},
         "name": view.name,
+        "noun": view.noun,
+        "chosen": view.chosen,
         "alt": view.alt,
     }
-    return packet(
-        facts,
-        {
-            "values": values,
-            "order": view.channels.astype(np.int32),
-            "low": view.low,
-            "high": view.high,
-            "picture": np.broadcast_to(view.picture, (*view.picture.shape[:2], 3)),
-            "light": DIVERGING["light"] if view.diverging else SEQUENTIAL,
-            "dark": DIVERGING["dark"] if view.diverging else SEQUENTIAL,
-        },
-    )
+    arrays = {
+        "values": values,
+        "order": view.channels.astype(np.int32),
+        "low": view.low,
+        "high": view.high,
+        "light": DIVERGING["light"] if view.diverging else SEQUENTIAL,
+        "dark": DIVERGING["dark"] if view.diverging else SEQUENTIAL,
+    }
+    if view.picture is not None:
+        arrays["picture"] = np.broadcast_to(view.picture, (*view.picture.shape[:2], 3))
+    return packet(facts, arrays)

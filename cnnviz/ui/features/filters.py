@@ -1,0 +1,140 @@
+"""What the layer has learned: its weights as small pictures, and their histogram."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.figures.sprite import Sprite, sprite
+from cnnviz.figures.weights import weight_histogram
+from cnnviz.interpret.marks import Marks
+from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
+from cnnviz.ui.components.pictures import Cell, Line, pictures
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.features.state import Asked, choose_layer, put
+from cnnviz.ui.inside.weights import Network, choices, other
+
+if TYPE_CHECKING:
+    from cnnviz.interpret.filters import Weights
+
+NOTHING = Marks((), (), (), ())
+AGAINST, FILTER = "features-against", "features-filter"
+ENLARGED, CELL = 12, 64
+
+
+def filters(network: Network, asked: Asked) -> None:
+    """Draw them; a layer without weights is told, with the one before it that has some."""
+    from cnnviz.interpret.filters import layers_with_filters
+
+    having = layers_with_filters(network.loaded.model)
+    if asked.layer.name not in having:
+        _elsewhere(network, asked, having)
+        return
+    weights = _weights(network.stamp, asked.layer.name, network)
+    rows, inputs, height, width = weights.values.shape
+    channel = min(asked.channel or 0, rows - 1)
+    if inputs == 3 and height * width > 1:
+        _colours(network, weights, channel)
+    _kernels(network, asked, weights, channel)
+    _histogram(network, asked, weights)
+
+
+def _elsewhere(network: Network, asked: Asked, having: tuple[str, ...]) -> None:
+    st.info("This layer has no weights of its own that make pictures.", icon=":material/info:")
+    order = [row.name for row in network.analysis.rows]
+    place = order.index(asked.layer.row) if asked.layer.row in order else len(order)
+    before = [name for name in order[:place] if name in having][-1:]
+    for name in before or having[:1]:
+        st.button(f"Filters of {name}", on_click=choose_layer, args=(name,), key="features-filters-of")
+
+
+def _colours(network: Network, weights: Weights, channel: int) -> None:
+    cells = [Cell(f"filter {number}", str(number)) for number in range(len(weights.values))]
+    st.caption("Every filter as a colour picture: grey is zero, full colour the layer's largest weight.")
+    pictures(
+        _colour_sheet(network.stamp, weights.layer, weights), [Line("", cells)], key="features-colours",
+        alt=f"The {len(cells)} filters of {weights.layer} in colour", name=f"{weights.layer}-filters",
+        cell=CELL, chosen=str(channel), on_choose=lambda number: put(channel=number),
+    )  # fmt: skip
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _colour_sheet(stamp: str, layer: str, _weights: Weights) -> Sprite:
+    scaled = _weights.values / (2 * (_weights.magnitude or 1)) + 0.5
+    colours = np.clip(np.nan_to_num(scaled) * 255, 0, 255).round().astype(np.uint8)
+    return sprite(colours.repeat(ENLARGED, 2).repeat(ENLARGED, 3))
+
+
+def _kernels(network: Network, asked: Asked, weights: Weights, channel: int) -> None:
+    """One filter over each map that it reads; where there is one only, every filter."""
+    if weights.values.shape[1] == 1:
+        st.caption("Every filter: orange adds, blue takes away, on one scale for the layer.")
+        packet = _packet(network.stamp, weights.layer, None, weights)
+        feature_mosaic(packet, key="features-kernels", on_select=lambda number: put(channel=str(number)))
+        return
+    left_out = np.flatnonzero(~weights.present[channel])
+    words = f" It does not see the maps {', '.join(map(str, left_out))}." if 0 < len(left_out) <= 32 else ""
+    st.session_state[FILTER] = channel
+    st.number_input(
+        "Filter", 0, len(weights.values) - 1, key=FILTER, width=150,
+        on_change=lambda: put(channel=str(st.session_state[FILTER])),
+    )  # fmt: skip
+    count = numbers.exact(int(weights.present[channel].sum()))
+    st.caption(
+        f"Filter {channel}, a kernel for each of the {count} maps that it reads: orange adds, blue takes "
+        f"away.{words}"
+    )
+    feature_mosaic(_packet(network.stamp, weights.layer, channel, weights), key="features-kernels")
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _packet(stamp: str, layer: str, channel: int | None, _weights: Weights) -> bytes:
+    kernels = _weights.values[:, 0] if channel is None else _weights.values[channel]
+    shown = np.arange(len(kernels)) if channel is None else np.flatnonzero(_weights.present[channel])
+    ends = np.full(len(kernels), _weights.magnitude, np.float32)
+    noun, name = ("filter", layer) if channel is None else ("input", f"{layer} filter {channel}")
+    view = MosaicView(name, kernels, shown, -ends, ends, True, NOTHING, name.replace(" ", "-"), noun=noun)
+    return mosaic_packet(view)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _weights(stamp: str, layer: str, _network: Network) -> Weights:
+    from cnnviz.interpret.filters import weights_of
+
+    return weights_of(_network.loaded.model, layer)
+
+
+def _histogram(network: Network, asked: Asked, weights: Weights) -> None:
+    """How the weights are spread, beside those of another network of the same model."""
+    from cnnviz.interpret.filters import histogram
+
+    model = network.loaded.spec.name
+    others = {
+        c.reference: c.title for c in choices() if c.model == model and c.reference != network.reference
+    }
+    against = None
+    if others:
+        against = st.selectbox(
+            "Beside", [None, *others, f"fresh:{model}"], key=AGAINST, width=320,
+            format_func=lambda name: others.get(name or "", "fresh weights" if name else "nothing else"),
+        )  # fmt: skip
+    elif network.reference != f"fresh:{model}":
+        against = f"fresh:{model}"
+    drawn: list[tuple[str, Any]] = [(network.loaded.name, weights)]
+    found = other(against) if against else None
+    if found is not None:
+        drawn.append((found.loaded.name, _weights(found.stamp, asked.layer.name, found)))
+    end = max(one.magnitude for _, one in drawn)
+    counted = [(name, histogram(one, magnitude=end)) for name, one in drawn]
+    told = "; ".join(
+        f"{name}: mean {numbers.significant(one.mean)}, standard deviation {numbers.significant(one.spread)}"
+        for name, one in counted
+    )
+    plot(
+        weight_histogram(counted), key="features-histogram", height=260, name=f"{weights.layer}-weights",
+        picks=False, alt=f"Histogram of the weights of {weights.layer}. {told}",
+    )  # fmt: skip
+    st.caption(told)

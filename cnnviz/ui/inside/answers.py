@@ -1,0 +1,76 @@
+"""What the network says to the picture: its likeliest classes, always in sight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.interpret.maps import Floats
+from cnnviz.ui import notice
+from cnnviz.ui.inside.weights import Network
+from cnnviz.ui.pictures.prepared import Prepared
+
+CSS = Path(__file__).with_name("answers.css")
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A class and its probability."""
+
+    name: str
+    share: float
+
+
+def shares(network: Network, ready: Prepared) -> Floats:
+    """The probability of every class, float32 `(classes,)`."""
+    return _shares(network.stamp, ready.digest, network, ready)
+
+
+def top(network: Network, found: Floats) -> list[Answer]:
+    """The likeliest classes, the likeliest first."""
+    order = np.argsort(-found, kind="stable")[:TOP]
+    return [Answer(network.loaded.classes[place], float(found[place])) for place in order]
+
+
+def answers(network: Network, ready: Prepared) -> None:
+    """Draw the likeliest classes as bars, and what there is to say of the network."""
+    st.html(CSS)
+    found = top(network, shares(network, ready))
+    rows = "".join(_row(answer, ready.truth) for answer in found)
+    truth = f"<p>True class: <b>{escape(ready.truth)}</b></p>" if ready.truth is not None else ""
+    words = ", ".join(f"{answer.name} {numbers.percent(answer.share, 1)}" for answer in found)
+    st.html(
+        f'<div class="answers" role="img" aria-label="The network says: {escape(words)}">{rows}</div>{truth}'
+    )
+    if not network.loaded.trained:
+        st.caption(":material/warning: Fresh weights: nothing was learned, so its answers mean nothing.")
+    elif network.loaded.accuracy is not None:
+        right = numbers.percent(network.loaded.accuracy, 1)
+        st.caption(f"{notice.plain(network.loaded.name)}: {right} of its test images right.")
+
+
+def _row(answer: Answer, truth: str | None) -> str:
+    true = ' class="true"' if answer.name == truth else ""
+    name = escape(answer.name)
+    return (
+        f'<div{true}><span title="{name}">{name}</span>'
+        f'<i><b style="width:{100 * answer.share:.1f}%"></b></i>'
+        f"<em>{numbers.percent(answer.share, 1)}</em></div>"
+    )
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _shares(stamp: str, digest: str, _network: Network, _ready: Prepared) -> Floats:
+    import torch
+
+    from cnnviz.inference.ask import probabilities
+
+    pixels = torch.from_numpy(_ready.stored)[None]
+    found: Floats = probabilities(_network.loaded.model, _ready.how, pixels)[0].numpy()
+    return found

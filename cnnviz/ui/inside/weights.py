@@ -1,0 +1,122 @@
+"""The chosen network, loaded once for all visitors: immutable, without hooks, its facts beside it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cnnviz.analysis.types import Analysis
+from cnnviz.ui.inside import handed, references
+from cnnviz.ui.runs import store
+
+if TYPE_CHECKING:
+    from cnnviz.inference.loaded import Loaded
+    from cnnviz.inference.sources import Choice
+    from cnnviz.tracking import Database
+
+KEPT = 4
+"""Networks held in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network that can be asked, and what is known of it."""
+
+    reference: str
+    stamp: str
+    """Differs whenever the weights do: the key under which what was computed with them may be kept."""
+    loaded: Loaded
+    analysis: Analysis
+    problems: tuple[str, ...] = ()
+    """What was wrong with what was asked for, and what is shown instead, in sentences."""
+
+
+def choices() -> list[Choice]:
+    """What ships and the runs that have a checkpoint here; runs are left out where there is no database."""
+    database = _database()
+    return list(_choices(database, _state(database)))
+
+
+def network() -> Network:
+    """The network that the URL asks for, or what ships instead, and why."""
+    known = choices()
+    asked = references.reference(st.query_params.to_dict(), known)
+    said: list[str] = []
+    shipped = next((choice.reference for choice in known if choice.status == "shipped"), references.FALLBACK)
+    for candidate in (asked, shipped, references.FALLBACK):
+        with _said(said):
+            stamp, loaded = _load(candidate)
+            title = "" if candidate == asked else f"{loaded.name} is shown instead."
+            problems = (f"{said[0]} {title}",) if title else ()
+            return Network(candidate, stamp, loaded, _analysis(stamp, loaded), problems)
+    raise RuntimeError(f"No network can be shown: {' '.join(said)}")
+
+
+def other(reference: str) -> Network | None:
+    """Another network, for comparing; None where it cannot be had."""
+    with _said([]):
+        stamp, loaded = _load(reference)
+        return Network(reference, stamp, loaded, _analysis(stamp, loaded))
+    return None
+
+
+def _load(reference: str) -> tuple[str, Loaded]:
+    if reference.startswith(references.HANDED):
+        return reference, handed.loaded(reference)
+    from cnnviz.inference import sources
+
+    database = _database()
+    stamp = sources.stamp(reference, database)
+    return stamp, _loaded(stamp, reference, database)
+
+
+@contextlib.contextmanager
+def _said(said: list[str]) -> Iterator[None]:
+    """What goes wrong becomes a sentence."""
+    try:
+        yield
+    except OSError as error:
+        said.append(f"{error.filename or 'The weights'} cannot be read: {error.strerror or error}.")
+    except ValueError as error:
+        said.append(str(error))
+
+
+def _database() -> Database | None:
+    try:
+        return store.database()
+    except (ValueError, OSError):
+        return None  # the page of runs says what is wrong with it
+
+
+def _state(database: Database | None) -> str:
+    from cnnviz import tracking
+    from cnnviz.inference import shipped
+
+    runs = None if database is None else (database.where, tracking.stamp(database))
+    return f"{shipped.names()} {runs}"
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _choices(_database: Database | None, state: str) -> tuple[Choice, ...]:
+    from cnnviz.inference import sources
+
+    return tuple(sources.choices(_database))
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _loaded(stamp: str, reference: str, _database: Database | None) -> Loaded:
+    from cnnviz.inference import sources
+
+    return sources.load(reference, _database)
+
+
+@st.cache_resource(max_entries=4 * KEPT, show_spinner=False)
+def _analysis(stamp: str, _loaded: Loaded) -> Analysis:
+    from cnnviz.analysis import analyze
+
+    options = None if _loaded.options is None else _loaded.options.changed()
+    return analyze(_loaded.spec, _loaded.side, len(_loaded.classes), options)

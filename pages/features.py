@@ -1,0 +1,13 @@
+"""Feature maps: a picture goes in, and every layer shows what it makes of it."""
+
+from cnnviz.ui.features.page import features
+from cnnviz.ui.pages import Page
+
+PAGE = Page(
+    title="Feature maps",
+    icon=":material/visibility:",
+    order=7,
+    blurb="A picture goes in, and every layer shows what it makes of it, down to the single product.",
+)
+
+features()
