@@ -11,6 +11,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input
 # Two: a core each on a small machine, and torch is imported (and held in memory) only twice.
 JOBS ?= 2
 TESTS ?=
+BENCHES ?= analysis pages tracking train beside_training
 PORT ?=
 ARGS ?=
 
@@ -45,8 +46,8 @@ check: $(VENV)/.installed-dev ## style, types and layers
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 
-bench: $(VENV)/.installed-dev ## every benchmark, one after another
-	@for b in benchmarks/[a-z]*.py; do $(PY) -m "benchmarks.$$(basename "$$b" .py)" || exit 1; done
+bench: $(VENV)/.installed-dev ## every benchmark that needs no GPU, one after another
+	@for b in $(BENCHES); do $(PY) -m "benchmarks.$$b" || exit 1; done
 
 facts: $(VENV)/.installed ## recompute the shipped facts of every registered model
 	@$(PY) -m cnnviz.analysis.shipping
