@@ -2,8 +2,8 @@
 
 Steps that are looked at (statistics of every layer, update ratios, the fixed images' predictions) and plain
 ones take turns in one run; the cost is the difference of medians, spread over the steps between two looks, or
-over an epoch with its own look at the end. On a GPU, plain steps are also made with torch's check that nothing
-waits.
+over an epoch with its own look at the end. On a GPU, plain steps are made once more with torch checking that
+nothing waits.
 
     python -m benchmarks.training_parts [--repeat N] [--batch-size N]
 """
