@@ -14,7 +14,7 @@ from cnnviz import tracking
 from cnnviz.tracking import Database, Run, Status
 from cnnviz.training.supervisor import LocalLauncher, Supervisor
 
-SOON = 60.0
+SOON = 180.0
 LIGHT = (sys.executable, "-m", "tests.training.supervisor.light_worker")
 
 

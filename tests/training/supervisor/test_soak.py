@@ -15,11 +15,13 @@ from safetensors import safe_open
 from sqlalchemy import select
 
 from cnnviz import tracking
+from cnnviz.datasets.spec import silent
 from cnnviz.models.library import home
 from cnnviz.tracking import Command, Database, Status
 from cnnviz.tracking.tables import RecordRow
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
+from cnnviz.training.worker import work
 from tests.training.supervisor.making import become, process_of, supervising, until
 from tests.training.supervisor.mortal_worker import FATE, HALF, RENAMED, ROWS, WHOLE
 
@@ -53,6 +55,15 @@ def killed_at(place: str) -> Interruption:
         return Status.INTERRUPTED
 
     return interrupt
+
+
+def at_one_go(database: Database, recipe: Recipe) -> int:
+    """Train a run in this process, with as many threads as the workers have."""
+    run = enqueue(database, recipe).id
+    lease = tracking.claim(database, "cpu", only=run)
+    assert lease is not None
+    assert work(database, lease, silent, lambda: False) is Status.FINISHED
+    return run
 
 
 def follow(database: Database, recipe: Recipe, interruptions: list[Interruption]) -> int:
@@ -94,8 +105,8 @@ def checkpoints(database: Database, run: int) -> dict[str, tuple[dict[str, str],
 
 
 def check(database: Database, recipe: Recipe, interruptions: list[Interruption]) -> None:
+    whole = at_one_go(database, recipe)
     with supervising(database, MORTAL):
-        whole = follow(database, recipe, [])
         run = follow(database, recipe, interruptions)
     assert rows(database, run) == rows(database, whole)
     assert records(database, run) == records(database, whole)

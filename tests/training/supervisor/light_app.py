@@ -1,0 +1,22 @@
+"""What the app does about runs, as a process of its own: supervises with light workers until it is ended."""
+
+from __future__ import annotations
+
+import threading
+
+from cnnviz.training.supervisor import LocalLauncher, Supervisor
+from tests.training.supervisor.making import LIGHT
+
+
+def main() -> None:
+    """Supervise until Ctrl-C."""
+    supervisor = Supervisor(launcher=LocalLauncher(LIGHT, replace_seconds=0.0))
+    supervisor.start()
+    try:
+        threading.Event().wait()
+    finally:
+        supervisor.stop()
+
+
+if __name__ == "__main__":
+    main()
