@@ -70,6 +70,7 @@ def write(folder: Path, weights: Mapping[str, Tensor], card: Card) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{shipped.WEIGHTS}"
     save_file(dict(weights), temporary, {"format": FORMAT, KEY: card.model_dump_json()})
+    temporary.chmod(0o644)
     temporary.replace(folder / shipped.WEIGHTS)
     (folder / shipped.CARD).write_text(text(card), encoding="utf-8")
 
@@ -82,7 +83,7 @@ def _card(
     material = Material.of(datasets.load(loaded.dataset), loaded.recipe, channels, torch.device("cpu"))
     if material.fingerprint != run.fingerprint:
         raise InferenceError(f"'{loaded.dataset}' holds other images now than run {run.id} was trained on.")
-    test = (loaded.preprocessing, material.test.images, material.test.labels)
+    test = (loaded.preprocessing, material.test.images[:], material.test.labels)
     before = accuracy(loaded.model, *test)
     small = copy.deepcopy(loaded.model)
     fit(small, weights, loaded.spec.title)

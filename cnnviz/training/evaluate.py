@@ -11,6 +11,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from cnnviz.training.material import Labelled
 from cnnviz.training.prepare import Preparation
+from cnnviz.training.streamed import StreamedImages, split
 
 _MOST_IMAGES = 1000
 _MOST_PIXELS = 6_000_000
@@ -69,12 +70,14 @@ def probabilities(model: nn.Module, images: Tensor, preparation: Preparation) ->
     return _all_logits(model, images, preparation, _batch(preparation)).softmax(1)
 
 
-def _all_logits(model: nn.Module, images: Tensor, preparation: Preparation, batch: int) -> Tensor:
+def _all_logits(
+    model: nn.Module, images: Tensor | StreamedImages, preparation: Preparation, batch: int
+) -> Tensor:
     training = model.training
     model.eval()
     try:
         with torch.no_grad():
-            return torch.cat([_logits(model, part, preparation) for part in torch.split(images, batch)])
+            return torch.cat([_logits(model, part, preparation) for part in split(images, batch)])
     finally:
         model.train(training)
 

@@ -40,7 +40,7 @@ class FixedImages:
 
     def pictures(self) -> list[dict[str, Any]]:
         """The record `fixed_images`: place, label, and a PNG in base64 of at most 128 pixels a side."""
-        images, labels = self.chosen.images.cpu(), self.chosen.labels.tolist()
+        images, labels = self.chosen.images[:].cpu(), self.chosen.labels.tolist()
         return [
             {"index": number, "label": label, "png": _png(image)}
             for number, label, image in zip(self.numbers, labels, images, strict=True)
@@ -50,7 +50,7 @@ class FixedImages:
         """The record `fixed_predictions`: of each image the three likeliest classes, with probabilities."""
         if not self.numbers:
             return []
-        likely = probabilities(model, self.chosen.images, preparation)
+        likely = probabilities(model, self.chosen.images[:], preparation)
         values, classes = likely.topk(min(_TOP, likely.shape[1]))
         pairs = torch.stack([classes.double(), values.double()], dim=2).tolist()
         return [

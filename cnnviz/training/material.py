@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cnnviz.datasets import Dataset, adapt, how
+from cnnviz.datasets import Dataset, Part, adapt, how
 from cnnviz.training.recipe import Recipe
+from cnnviz.training.streamed import StreamedImages
 
 
 @dataclass(frozen=True)
 class Labelled:
     """Images uint8 `(N, C, H, W)` and labels int64 `(N,)` on one device."""
 
-    images: Tensor
+    images: Tensor | StreamedImages
     labels: Tensor
 
     def __len__(self) -> int:
@@ -36,20 +37,25 @@ class Material:
 
     @classmethod
     def of(cls, dataset: Dataset, recipe: Recipe, channels: int, device: torch.device) -> Material:
-        """Split `dataset` as the recipe says, in the model's number of channels, copied to `device`.
+        """Split `dataset` as the recipe says, in the model's number of channels, on `device`.
 
+        Images are copied there, unless they are so many that they are decoded as they are needed.
         Raises `DataError` for a split that leaves nothing, or channels that cannot be made.
         """
         split = dataset.split(recipe.validation, recipe.seed, recipe.limit)
-        shape = (channels, *dataset.shape[1:])
+        _, height, width = dataset.shape
+        shape = (channels, height, width)
 
-        def labelled(images: Tensor, labels: Tensor) -> Labelled:
-            return Labelled(adapt(images.to(device), shape), labels.to(device))
+        def labelled(part: Part) -> Labelled:
+            labels = torch.from_numpy(part.labels).to(device)
+            if part.streams:
+                return Labelled(StreamedImages(part, shape, device), labels)
+            return Labelled(adapt(part.tensors()[0].to(device), shape), labels)
 
         return cls(
-            train=labelled(*dataset.train.take(split.train).tensors()),
-            validation=labelled(*dataset.train.take(split.validation).tensors()),
-            test=labelled(*dataset.test.tensors()),
+            train=labelled(dataset.train.take(split.train)),
+            validation=labelled(dataset.train.take(split.validation)),
+            test=labelled(dataset.test),
             classes=dataset.classes,
             fingerprint=dataset.fingerprint,
             notes=(*dataset.notes, *filter(None, [how(dataset.shape, shape)])),

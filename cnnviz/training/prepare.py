@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from cnnviz.training import augment
 from cnnviz.training.recipe import Recipe, Scale
+from cnnviz.training.streamed import StreamedImages
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,13 @@ class Statistics:
     colours: Tensor
 
     @classmethod
-    def of(cls, images: Tensor, chunk: int = 4096) -> Statistics:
-        """The statistics of uint8 images `(N, C, H, W)`, summed in double precision, `chunk` at a time."""
+    def of(cls, images: Tensor | StreamedImages, chunk: int = 4096) -> Statistics:
+        """The statistics of uint8 images `(N, C, H, W)`, summed in double precision, `chunk` at a time.
+
+        Of images that stream, a sample stands for all.
+        """
+        if isinstance(images, StreamedImages):
+            images = images.sample()
         count, channels, height, width = images.shape
         total = torch.zeros(channels, height, width, dtype=torch.float64, device=images.device)
         products = torch.zeros(channels, channels, dtype=torch.float64, device=images.device)

@@ -1,0 +1,57 @@
+"""A run over images that stream is the same run."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnnviz import datasets
+from cnnviz.datasets import Dataset, own
+from cnnviz.training.evaluate import evaluate
+from cnnviz.training.material import Material
+from cnnviz.training.prepare import Preparation, Statistics
+from cnnviz.training.recipe import Recipe
+from cnnviz.training.streamed import StreamedImages, split
+from tests.datasets.making import encoded, pixels, write
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(validation=0.25, scale="standardised")
+
+
+@pytest.fixture
+def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Dataset, Dataset]:
+    """The same pictures decoded, and streaming."""
+    files = {
+        f"{c}/{n}.png": encoded(pixels(n + 50 * k, (28, 28), 1))
+        for k, c in enumerate("ab")
+        for n in range(20)
+    }
+    root = write(tmp_path / "data", files)
+    decoded = datasets.load(root)
+    monkeypatch.setattr(own, "MAX_DECODED", 100)
+    streams = datasets.load(root, {"size": 28})
+    assert streams.streams
+    assert not decoded.streams
+    return decoded, streams
+
+
+def test_what_is_asked_for_is_the_same(both: tuple[Dataset, Dataset]) -> None:
+    decoded, streams = (Material.of(each, RECIPE, 3, CPU) for each in both)
+    assert isinstance(streams.train.images, StreamedImages)
+    assert streams.train.images.shape == decoded.train.images.shape
+    rows = torch.tensor([7, 0, 3, 3])
+    for part in ("train", "validation", "test"):
+        ours, theirs = getattr(streams, part), getattr(decoded, part)
+        assert (ours.labels == theirs.labels).all()
+        assert torch.equal(ours.images[rows], theirs.images[rows])
+        assert torch.equal(torch.cat(list(split(ours.images, 3))), theirs.images)
+
+
+def test_statistics_and_judgement_are_the_same(both: tuple[Dataset, Dataset]) -> None:
+    decoded, streams = (Material.of(each, RECIPE, 1, CPU) for each in both)
+    ours, theirs = (Statistics.of(each.train.images) for each in (streams, decoded))
+    assert torch.equal(ours.mean_image, theirs.mean_image)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 2))
+    preparation = Preparation(RECIPE, theirs, (28, 28))
+    judged = [evaluate(model, each.test, preparation, batch=3).loss for each in (streams, decoded)]
+    assert judged[0] == judged[1]
