@@ -320,6 +320,12 @@ def test_wrong_choices_in_the_url_are_said() -> None:
     assert "“x” cannot be “years”" in said(app)
 
 
+def test_architecture_leads_here_with_its_model() -> None:
+    app = open_page("architecture", model="small-alexnet", run="3", recipe=FIXED)
+    (link,) = [one.proto for one in app.get("page_link") if one.proto.label == "Train it"]
+    assert link.query_string == "model=small-alexnet"
+
+
 def test_a_recipe_file_is_taken_up_as_changes() -> None:
     from cnnviz.ui.train import plan as plans
 

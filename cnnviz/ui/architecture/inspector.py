@@ -37,6 +37,10 @@ def _next_steps(current: Shown) -> None:
             chrome.link(
                 "build", "Change it in Build", icon=":material/construction:", model=spec.name, layer=layer
             )
+        # Its own recipe, and not the one of whatever was trained before.
+        chrome.link(
+            "train", "Train it", icon=":material/model_training:", model=spec.name, recipe=None, run=None
+        )
 
 
 def _steps(analysis: Analysis, row: Row) -> None:

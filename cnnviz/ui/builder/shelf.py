@@ -125,6 +125,7 @@ def aftermath(design: Design) -> None:
     elif saved := st.session_state.get(SAVED):
         with _told(f"Saved as {saved}; it now stands wherever models are chosen.", "check_circle"):
             chrome.link("architecture", "See its architecture", model=saved, **NOTHING_ELSE)
+            chrome.link("train", "Train it", model=saved, recipe=None, run=None, **NOTHING_ELSE)
             beside = f"{saved},{design.base.name}"
             if design.base.name != saved:
                 chrome.link("compare", "Compare with the original", models=beside, model=None, **NOTHING_ELSE)
