@@ -13,6 +13,7 @@ from cnnviz.training.prepare import Preparation, Statistics
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.streamed import StreamedImages, split
 from tests.datasets.making import encoded, pixels, write
+from tests.training.test_engine import trainer
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(validation=0.25, scale="standardised")
@@ -55,3 +56,13 @@ def test_statistics_and_judgement_are_the_same(both: tuple[Dataset, Dataset]) ->
     preparation = Preparation(RECIPE, theirs, (28, 28))
     judged = [evaluate(model, each.test, preparation, batch=3).loss for each in (streams, decoded)]
     assert judged[0] == judged[1]
+
+
+def test_a_run_over_streaming_images_ends_with_the_same_bits(both: tuple[Dataset, Dataset]) -> None:
+    recipe = RECIPE.changed({"epochs": 2, "batch_size": 8, "flip": "random"})
+    ended = []
+    for each in both:
+        run, _ = trainer(recipe, each)
+        assert run.run(lambda: True)
+        ended.append(torch.cat([value.flatten() for value in run.model.state_dict().values()]))
+    assert torch.equal(*ended)
