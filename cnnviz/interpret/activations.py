@@ -81,10 +81,10 @@ def summary(layer: str, maps: Floats) -> Summary:
 class _Reducing(Watch):
     def __init__(self, model: nn.Module, layers: Collection[str], keep: Callable[[str, Tensor], Any]) -> None:
         super().__init__(model, layers)
-        self._keep = keep
+        self._reduce = keep
 
     def keep(self, found: Seen) -> Any:
-        return self._keep(found.layer, found.output)
+        return self._reduce(found.layer, found.output)
 
     def takes_inputs(self) -> bool:
         return False

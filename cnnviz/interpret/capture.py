@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -53,6 +54,10 @@ def last_operations(model: nn.Module, images: Tensor, containers: Collection[str
     return _LastOperation(twin(model), containers).run(images)
 
 
+class _AllSeenError(Exception):
+    """Nothing that comes later in the pass is wanted."""
+
+
 class Watch:
     """A twin being watched. Subclasses may keep something other than copies, to bound memory."""
 
@@ -84,7 +89,8 @@ class Watch:
                 if any(":" in layer for layer in self._wanted):
                     self._run_with_operations(images)
                 else:
-                    self.model(images)
+                    with suppress(_AllSeenError):
+                        self.model(images)
             finally:
                 for handle in handles:
                     handle.remove()
@@ -119,19 +125,24 @@ class Watch:
             results = tensors(out)
             if layer in self._wanted and results:
                 given = self._inputs.pop(name, ())
-                self._found[layer] = self.keep(Seen(layer, module, "", given, results[0].clone()))
+                self._keep(Seen(layer, module, "", given, results[0]))
 
         return leave
 
     def _run_with_operations(self, images: Tensor) -> None:
-        with _Operations(self) as mode:
+        with suppress(_AllSeenError), _Operations(self) as mode:
             mode.follow(images)
             self.model(images)
 
     def meet(self, found: Seen) -> None:
         """An operation has run (its output not copied yet); keep it if it was asked for."""
         if found.layer in self._wanted and found.layer not in self._found:
-            self._found[found.layer] = self.keep(replace(found, output=found.output.clone()))
+            self._keep(found)
+
+    def _keep(self, found: Seen) -> None:
+        self._found[found.layer] = self.keep(replace(found, output=found.output.clone()))
+        if not self._wanted - self._found.keys():
+            raise _AllSeenError
 
     def interested(self, module: str) -> bool:
         """Whether an operation of this module, or a layer that only lends its weights, is wanted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,27 +48,30 @@ class Exciting:
 def exciting(
     model: nn.Module,
     batches: Batches,
-    layer: str,
+    layers: Collection[str],
     top: int = TOP,
     total: int | None = None,
     progress: Progress = silent,
     stop: Stop = never,
-) -> Exciting:
-    """Go through a data set once and keep the `top` images of every channel of `layer`.
+) -> dict[str, Exciting]:
+    """Go through a data set once and keep the `top` images of every channel of each layer.
 
-    Of equal values the image that came first wins; of fewer than `top` images all are kept. Raises
-    `UnknownLayerError`, `StoppedError` when stopped, and `InterpretError` where there are no images.
+    Several layers cost hardly more than the last of them. Of equal values the image that came first wins; of
+    fewer than `top` images all are kept. Raises `UnknownLayerError`, `StoppedError` when stopped, and
+    `InterpretError` where there are no images.
     """
-    best: _Best | None = None
+    best: dict[str, _Best] = {}
     done = 0
     for images, _ in stepped(batches, total, "exciting images", progress, stop):
         keep = functools.partial(_kept, (images.shape[-2], images.shape[-1]))
-        found = reduced(model, images, [layer], keep)
-        values, rows, columns = found[layer]
-        numbers = torch.arange(done, done + len(images))[:, None].expand(values.shape)
-        best = _merged(best, (values, numbers, rows, columns), top)
+        for layer, (values, rows, columns) in reduced(model, images, layers, keep).items():
+            numbers = torch.arange(done, done + len(images))[:, None].expand(values.shape)
+            best[layer] = _merged(best.get(layer), (values, numbers, rows, columns), top)
         done += len(images)
-    assert best is not None
+    return {layer: _told(found) for layer, found in best.items()}
+
+
+def _told(best: _Best) -> Exciting:
     values, numbers, rows, columns = (part.T.contiguous() for part in best)
     return Exciting(numbers.numpy(), values.numpy(), torch.stack([rows, columns], dim=2).numpy())
 

@@ -137,6 +137,17 @@ def test_what_is_not_there_is_refused_with_the_nearest_name() -> None:
         activations(model, images, ["conv1:relu"])
 
 
+def test_a_pass_ends_where_nothing_more_is_wanted() -> None:
+    model, images = model_and_image("lenet5", None)
+    broken = copy.deepcopy(model)
+    broken.get_submodule("fc1").weight = nn.Parameter(torch.zeros(3, 3))
+    assert torch.equal(
+        activations(broken, images, ["pool2"])["pool2"], activations(model, images, ["pool2"])["pool2"]
+    )
+    with pytest.raises(RuntimeError):
+        activations(broken, images, ["pool2", "fc1"])
+
+
 def test_a_model_in_training_mode_is_refused() -> None:
     with pytest.raises(ValueError, match=r"eval\(\)"):
         activations(models.build("lenet5"), torch.zeros(1, 1, 28, 28), ["conv1"])

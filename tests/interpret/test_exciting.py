@@ -27,7 +27,7 @@ LABELS = torch.zeros(20, dtype=torch.int64)
 @pytest.mark.parametrize(("size", "top"), [(3, 1), (7, 9), (20, 5), (8, 25)])
 def test_streaming_finds_what_a_full_table_shows(size: int, top: int, layer: str) -> None:
     model, images = lenet(), torch.randn(20, 1, 28, 28, generator=torch.Generator().manual_seed(1))
-    found = exciting(model, in_batches(images, LABELS, size), layer, top)
+    found = exciting(model, in_batches(images, LABELS, size), [layer], top)[layer]
     side = 10 if layer == "conv2" else 1
     whole = activations(model, images, [layer])[layer].reshape(20, -1, side, side)
     peaks = whole.flatten(2).amax(2).numpy()
@@ -40,9 +40,20 @@ def test_streaming_finds_what_a_full_table_shows(size: int, top: int, layer: str
             )
 
 
+def test_several_layers_at_once_are_the_layers_one_by_one() -> None:
+    model, images = lenet(), torch.randn(20, 1, 28, 28)
+    batches = in_batches(images, LABELS, 8)
+    together = exciting(model, batches, ["conv1", "fc2"], 3)
+    for layer, found in together.items():
+        alone = exciting(model, batches, [layer], 3)[layer]
+        assert (found.images == alone.images).all()
+        assert (found.values == alone.values).all()
+    assert together.keys() == {"conv1", "fc2"}
+
+
 def test_the_patch_is_what_the_cell_sees() -> None:
     model, images = lenet(), torch.randn(20, 1, 28, 28)
-    found = exciting(model, in_batches(images, LABELS), "conv1", 1)
+    found = exciting(model, in_batches(images, LABELS), ["conv1"], 1)["conv1"]
     field = analyze("lenet5").row("conv1").receptive_field
     top, left, bottom, right = found.patch(2, 0, field, (28, 28))
     y, x = found.cells[2, 0].tolist()
@@ -56,20 +67,20 @@ def test_the_patch_is_what_the_cell_sees() -> None:
 def test_progress_stop_and_refusals() -> None:
     model, images = lenet(), torch.randn(20, 1, 28, 28)
     steps: list[Step] = []
-    exciting(model, in_batches(images, LABELS, 8), "conv1", total=20, progress=steps.append)
+    exciting(model, in_batches(images, LABELS, 8), ["conv1"], total=20, progress=steps.append)
     assert [step.done for step in steps] == [0, 8, 16, 20]
     answers = iter([False, True])
     with pytest.raises(StoppedError, match="after 8 images"):
-        exciting(model, in_batches(images, LABELS, 8), "conv1", stop=lambda: next(answers))
+        exciting(model, in_batches(images, LABELS, 8), ["conv1"], stop=lambda: next(answers))
     with pytest.raises(InterpretError, match="no images"):
-        exciting(model, [], "conv1")
+        exciting(model, [], ["conv1"])
     with pytest.raises(UnknownLayerError):
-        exciting(model, in_batches(images, LABELS), "conv9")
+        exciting(model, in_batches(images, LABELS), ["conv9"])
 
 
 def test_results_are_kept_on_disk() -> None:
     model = lenet()
-    found = exciting(model, in_batches(torch.randn(20, 1, 28, 28), LABELS), "conv1")
+    found = exciting(model, in_batches(torch.randn(20, 1, 28, 28), LABELS), ["conv1"])["conv1"]
     key = storage.key_of(storage.fingerprint(model), "conv1", "data", {"mean": [0.5]})
     assert remembered(key) is None
     remember(key, found)
