@@ -50,6 +50,15 @@ def device_of(recipe: Recipe) -> torch.device:
     return device
 
 
+def check_precision(recipe: Recipe, device: torch.device) -> None:
+    """Raise `ValueError` for a GPU that would have to imitate the recipe's numbers."""
+    if recipe.precision != "bf16" or device.type != "cuda":
+        return
+    with torch.cuda.device(device):
+        if not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise ValueError(f"{torch.cuda.get_device_name(device)} has no bf16; set 'precision' to fp32.")
+
+
 def make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
     """Build the model for the data's classes and put everything on the recipe's device.
 
@@ -68,6 +77,8 @@ def make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
 
 def _make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
     device, spec = device_of(recipe), spec_for(recipe)
+    check_precision(recipe, device)
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # Sizes repeat: trying algorithms pays.
     side = side_for(recipe)
     torch.manual_seed(mixed(recipe.seed, 0, 3))
     options = None if recipe.layers else recipe.options

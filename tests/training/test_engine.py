@@ -1,5 +1,6 @@
 """The loop: it learns, it can be stopped anywhere, and what it says is true."""
 
+import contextlib
 import functools
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from cnnviz.training.material import Labelled, mixed, order, steps_per_epoch
 from cnnviz.training.observe import Observer
 from cnnviz.training.optimise import optimiser
 from cnnviz.training.prepare import Preparation, Statistics
-from cnnviz.training.setup import device_of, make_ready
+from cnnviz.training.setup import check_precision, device_of, make_ready
 from cnnviz.training.update import Update
 from tests.training.stripes import striped
 
@@ -272,3 +273,16 @@ def test_a_device_that_is_not_there_is_said() -> None:
         device_of(Recipe(device="cuda:99"))
     assert device_of(Recipe(device="cpu")).type == "cpu"
     assert len(Labelled(torch.zeros(3, 1, 2, 2), torch.zeros(3))) == 3
+
+
+def test_a_gpu_without_bf16_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu, half = torch.device("cuda", 0), Recipe(precision="bf16")
+    monkeypatch.setattr("torch.cuda.device", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "Tesla T4")
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: False)
+    with pytest.raises(ValueError, match="Tesla T4 has no bf16; set 'precision' to fp32"):
+        check_precision(half, gpu)
+    check_precision(Recipe(), gpu)
+    check_precision(half, torch.device("cpu"))
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: True)
+    check_precision(half, gpu)
