@@ -1,12 +1,18 @@
 """Training and recipes on the command line."""
 
 import json
+import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
 
+from cnnviz import tracking
 from cnnviz.cli.app import main
+from cnnviz.tracking import Database, Lease, MetricWriter, Status
 from cnnviz.training import Recipe, all_recipes
+from tests.training.supervisor.making import until
 
 Run = pytest.CaptureFixture[str]
 SHORT = ("--dataset", "digits", "--epochs", "1", "--set", "limit=120", "--batch-size", "60")
@@ -65,3 +71,27 @@ def test_recipes_are_listed_and_shown(capsys: Run) -> None:
     assert main(["recipes", "show", "article-lenet5-mnist"]) == 0
     shown = Recipe.read(capsys.readouterr().out)
     assert shown == all_recipes()["article-lenet5-mnist"]
+
+
+@pytest.mark.parametrize(("stopped", "code", "said"), [(False, 0, "finished"), (True, 130, "stopped")])
+def test_where_a_supervisor_is_quicker_its_worker_is_watched(
+    capsys: Run, monkeypatch: pytest.MonkeyPatch, stopped: bool, code: int, said: str
+) -> None:
+    claim = tracking.claim
+
+    def train(database: Database, lease: Lease) -> None:
+        tracking.begin(database, lease)
+        with MetricWriter(database, lease, beat=0.01, every=0.01) as writer:
+            if stopped:
+                os.kill(os.getpid(), signal.SIGINT)
+                until(lambda: writer.command is not None, "it is asked to stop")
+        tracking.end(database, lease, Status.STOPPED if stopped else Status.FINISHED)
+
+    def lose(database: Database, device: str, only: int) -> None:
+        lease = claim(database, device, only=only)
+        assert lease is not None
+        threading.Timer(0.2, train, (database, lease)).start()
+
+    monkeypatch.setattr(tracking, "claim", lose)
+    assert main(["train", *SHORT, "--device", "cpu"]) == code
+    assert capsys.readouterr().out.startswith(f"Run 1 {said}")
