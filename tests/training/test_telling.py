@@ -55,7 +55,8 @@ def test_fixed_images_are_the_test_images_they_name(told: tuple[Trainer, Memory]
     assert {image["label"] for image in images[:3]} == {0, 1, 2}
     for image in images:
         pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(image["png"]))))
-        assert np.array_equal(pixels, run.material.test.images[image["index"], 0].numpy())
+        (truth,) = run.material.test.images[torch.tensor([image["index"]])]
+        assert np.array_equal(pixels, truth[0].numpy())
         assert image["label"] == int(run.material.test.labels[image["index"]])
 
 
