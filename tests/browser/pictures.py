@@ -83,6 +83,7 @@ PICTURES = (
         TABLE,
         scroll_to="h3:has-text('Layer by layer')",
     ),
+    Picture("data", "data", ".st-key-augmentation-drawn .shown", height=1280),
     Picture("dark", "architecture?model=torchvision/resnet50&layer=layer4.0.conv2", BARS, DESKTOP_DARK),
     Picture("phone", "architecture?model=small-alexnet&layer=conv3", BARS, PHONE),
 )
