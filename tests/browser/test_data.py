@@ -27,9 +27,8 @@ def gallery(page: Page) -> list[str]:
 
 
 def strip(page: Page) -> str:
-    return page.locator(".st-key-augmentation-drawn .shown").first.evaluate(
-        "part => part.style.backgroundImage"
-    )
+    first = page.locator(".st-key-augmentation-drawn .shown").first
+    return str(first.evaluate("part => part.style.backgroundImage"))
 
 
 def test_page_opens_on_pictures_and_fits_the_window(visit: Visit, look: Look) -> None:
