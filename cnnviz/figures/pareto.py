@@ -23,6 +23,8 @@ MOST_POINTS = 1_500
 CELLS = (80, 45)
 NAMED = 9
 """Up to so many published results are named in the picture; the others on pointing."""
+NEAR = 0.15
+"""Points closer than this share of the picture would have their names on one another."""
 CLOCK = (1, 10, 60, 600, 3_600, 36_000, 86_400, 864_000)
 """Seconds at which an axis of time has marks."""
 SPREAD = 1.6
@@ -163,13 +165,26 @@ def _published(points: Sequence[Point]) -> dict[str, Any]:
         "x": [point.cost for point in points],
         "y": [point.value for point in points],
         "text": [point.label if named else "" for point in points],
-        "textposition": "top center",
+        "textposition": [_beside(point, points) for point in points],
         "textfont": {"size": 11},
         "cliponaxis": False,
         "customdata": [[point.key, point.label, "", point.note] for point in points],
         "hovertemplate": "%{customdata[1]}: %{y:.2%}<br>published: %{customdata[3]}<extra></extra>",
         "marker": {"size": 10, "symbol": "diamond-open", "color": INK.css, "line": {"width": 1.6}},
     }
+
+
+def _beside(point: Point, points: Sequence[Point]) -> str:
+    """Where a point's name stands: below it where the name above would lie on another point."""
+    logs, values = [math.log(p.cost) for p in points], [p.value for p in points]
+    near_x = NEAR * (max(logs) - min(logs)) or 1.0
+    near_y = NEAR * (max(values) - min(values)) or 1.0
+    crowded = any(
+        0 <= other.value - point.value < near_y and abs(math.log(other.cost / point.cost)) < near_x
+        for other in points
+        if other is not point
+    )
+    return "bottom center" if crowded else "top center"
 
 
 def _front(points: Sequence[Point]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import streamlit as st
 from cnnviz.figures import measures
 from cnnviz.ui.model_bar import share
 from cnnviz.ui.runs import rows, state
+from cnnviz.ui.runs.fields import holds
 from cnnviz.ui.runs.state import DEFAULT_METRIC, Asked
 from cnnviz.ui.runs.store import Listing
 
@@ -26,7 +27,8 @@ def bar(asked: Asked, listing: Listing) -> None:
     """Draw the bar."""
     filters = asked.filters
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="runs-bar"):
-        _find(filters.find)
+        if listing.runs or filters.any:
+            _find(filters.find)
         chosen: dict[str, tuple[str, ...]] = {
             "status": tuple(status.value for status in filters.statuses),
             "of": filters.models,
@@ -35,9 +37,12 @@ def bar(asked: Asked, listing: Listing) -> None:
         }
         for name, label, values, tell in _parts(listing.runs):
             _several(name, label, values, chosen[name], tell)
-        _metric(asked.metric, listing.metrics)
-        with st.container(horizontal=True, gap="xsmall", width="content", key="runs-actions"):
-            st.session_state["runs-deleted"] = asked.deleted
+        if listing.runs:
+            _metric(asked.metric, listing.metrics)
+        with st.container(
+            horizontal=True, gap="small", width="content", vertical_alignment="center", key="runs-actions"
+        ):
+            holds("runs-deleted", asked.deleted)
             st.toggle(
                 "Deleted", key="runs-deleted", on_change=_deleted, help="Show the deleted runs instead."
             )
@@ -45,7 +50,7 @@ def bar(asked: Asked, listing: Listing) -> None:
 
 
 def _find(text: str) -> None:
-    st.session_state["runs-find"] = text
+    holds("runs-find", text)
     st.text_input(
         "Find", key="runs-find", placeholder="Find in names, notes, tags …", width=230,
         label_visibility="collapsed", icon=":material/search:",
@@ -79,7 +84,7 @@ def _several(
     known = [*values, *(value for value in chosen if value not in values)]
     if not known:
         return
-    st.session_state[key] = list(chosen)
+    holds(key, list(chosen))
     st.multiselect(
         label.capitalize(), known, key=key, format_func=tell, placeholder=f"Any {label}", width=150,
         label_visibility="collapsed", on_change=partial(_write, name, key),
@@ -93,7 +98,7 @@ def _write(name: str, key: str) -> None:
 
 def _metric(metric: str, known: tuple[str, ...]) -> None:
     options = list(known) if metric in known else [metric, *known]
-    st.session_state["runs-metric"] = metric
+    holds("runs-metric", metric)
     st.selectbox(
         "Measure", options, key="runs-metric", format_func=measures.metric_title, width=210,
         label_visibility="collapsed", help="What the table, the curves and the figures measure.",

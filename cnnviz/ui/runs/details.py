@@ -57,7 +57,9 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
             on_click=lambda: state.change(run=None, cell=None),
         )  # fmt: skip
         st.markdown(f"**Run {run.id}** · {notice.plain(run.name)} · {rows.state_words(run)}", width="stretch")
-        with st.container(horizontal=True, gap="xsmall", width="content", key="run-actions"):
+        with st.container(
+            horizontal=True, gap="xsmall", width="content", vertical_alignment="center", key="run-actions"
+        ):
             number, model = str(run.id), run.model
             live = "Train" if run.status.value in ENDED else "Watch live"
             chrome.link("train", live, icon=":material/monitoring:", run=number, model=model)

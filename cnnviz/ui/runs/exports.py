@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def exports(run: Run, kinds: Collection[str]) -> None:
     """Draw the menu; `kinds` are the checkpoints there are."""
     stem = f"run-{run.id}"
-    with st.popover("Export", icon=":material/download:", key="run-export"):
+    with st.popover("Export", icon=":material/download:", key="run-export", type="tertiary"):
         _button("Report (HTML)", "One file: curves, matrix, recipe, hardware. Opens without a network.",
                 partial(_report, run.id), f"{stem}.html", "text/html")  # fmt: skip
         _button("Metrics (CSV)", "Every value that was logged, a line each.",

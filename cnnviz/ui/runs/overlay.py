@@ -14,6 +14,7 @@ from cnnviz.figures.palette import COMPARED
 from cnnviz.ui import notice, url_state
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.runs import reading, state
+from cnnviz.ui.runs.fields import holds
 from cnnviz.ui.runs.published import published_of
 from cnnviz.ui.runs.state import X_AXES, Asked, XAxis
 from cnnviz.ui.runs.tables import short_name
@@ -67,7 +68,7 @@ def overlay(runs: Sequence[RunSummary], asked: Asked) -> None:
 
 def choose_x(x: XAxis) -> None:
     """Draw the choice of what runs to the right."""
-    st.session_state["runs-x"] = x
+    holds("runs-x", x)
     st.segmented_control(
         "To the right", X_AXES, key="runs-x", format_func=lambda axis: X_WORDS[axis], required=True,
         label_visibility="collapsed", on_change=_chosen_x,
@@ -75,7 +76,7 @@ def choose_x(x: XAxis) -> None:
 
 
 def _choose_scale(scale: str) -> None:
-    st.session_state["runs-scale"] = scale
+    holds("runs-scale", scale)
     st.segmented_control(
         "Scale", SCALES, key="runs-scale", format_func=str.capitalize, required=True,
         label_visibility="collapsed", on_change=_chosen_scale,

@@ -12,12 +12,14 @@ from cnnviz.ui.runs import actions, rows, state, store
 from cnnviz.ui.runs.bar import CSS, bar
 from cnnviz.ui.runs.beside import finals_beside, recipes_beside
 from cnnviz.ui.runs.details import details
+from cnnviz.ui.runs.empty import no_match, no_runs, none_deleted
+from cnnviz.ui.runs.live import follow
 from cnnviz.ui.runs.matrices import matrices
 from cnnviz.ui.runs.overlay import overlay
 from cnnviz.ui.runs.state import Asked
 from cnnviz.ui.runs.store import Listing
 from cnnviz.ui.runs.table import table
-from cnnviz.ui.runs.trade import published_trade, trade
+from cnnviz.ui.runs.trade import trade
 
 if TYPE_CHECKING:
     from cnnviz.tracking import Run, RunSummary
@@ -32,6 +34,7 @@ def runs_page() -> None:
         run, problem = _one(asked)
         if run is not None:
             details(run, asked, _tags(listing))
+            follow([run])
         else:
             _list(replace(asked, problems=(*asked.problems, *problem)), listing)
     except (OSError, ValueError) as error:
@@ -61,17 +64,21 @@ def _list(asked: Asked, listing: Listing) -> None:
     found = rows.ordered(rows.chosen_runs(listing, asked.filters), asked, listing.disk)
     if found:
         table(found, asked, listing.disk, len(listing.runs))
+    elif listing.runs:
+        no_match(len(listing.runs))
+    elif asked.deleted:
+        none_deleted()
+    else:
+        no_runs(asked)
+        return
     chosen = _chosen(asked, listing)
     actions.chosen_line(asked, chosen, listing.disk)
-    if asked.deleted:
-        return
-    compared = chosen[: state.COMPARED_AT_ONCE]
-    if compared:
-        _compare(compared, asked)
-    if listing.runs:
+    if not asked.deleted:
+        compared = chosen[: state.COMPARED_AT_ONCE]
+        if compared:
+            _compare(compared, asked)
         trade(found, asked)
-    else:
-        published_trade(asked)
+        follow(listing.runs)
 
 
 def _chosen(asked: Asked, listing: Listing) -> list[RunSummary]:
@@ -86,7 +93,7 @@ def _chosen(asked: Asked, listing: Listing) -> list[RunSummary]:
 
 def _compare(runs: list[RunSummary], asked: Asked) -> None:
     overlay(runs, asked)
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns(2, gap="medium")
     with left:
         recipes_beside(runs)
     with right:

@@ -13,6 +13,7 @@ from cnnviz.figures import measures
 from cnnviz.figures.pareto import Point, pareto, pareto_alt
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.runs import costs, state
+from cnnviz.ui.runs.fields import holds
 from cnnviz.ui.runs.picks import once
 from cnnviz.ui.runs.published import Result, published_data, published_on, results
 from cnnviz.ui.runs.rows import short_data
@@ -52,7 +53,7 @@ def published_trade(asked: Asked) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.subheader("Published accuracy against", anchor=False, width="content")
         _choose(asked.against)
-        st.session_state["runs-published"] = data
+        holds("runs-published", data)
         st.segmented_control(
             "on", known, key="runs-published", required=True, label_visibility="collapsed",
             on_change=lambda: state.change(on=str(st.session_state["runs-published"])),
@@ -66,7 +67,7 @@ def published_trade(asked: Asked) -> None:
 
 
 def _choose(against: Against) -> None:
-    st.session_state["runs-against"] = against
+    holds("runs-against", against)
     st.segmented_control(
         "Against", AGAINST, key="runs-against", format_func=lambda cost: WORDS[cost], required=True,
         label_visibility="collapsed", on_change=_chosen,
