@@ -1,6 +1,7 @@
 """A run from its row to its end: finished, stopped, failed, paused by a full disk, gone on with."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,19 @@ def test_what_goes_wrong_is_the_runs_state(database: Database) -> None:
     assert misfit.status is Status.FAILED
     assert misfit.error is not None
     assert "\n" not in misfit.error
+
+
+def test_broken_data_fails_the_run_with_a_sentence(database: Database, tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for number in range(4):
+            (tmp_path / label / f"{number}.png").write_bytes(b"no picture at all")
+    run = follow(database, SHORT.changed({"dataset": str(tmp_path)}))
+    assert run.status is Status.FAILED
+    assert run.error is not None
+    assert "0.png" in run.error
+    assert "\n" not in run.error
+    assert run.last_lines is None
 
 
 def test_a_full_disk_pauses_the_run(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

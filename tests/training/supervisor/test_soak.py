@@ -1,7 +1,8 @@
 """A run that is killed again and again, and one that was left alone, are the same run to the last bit.
 
 Killed by SIGKILL in training, in the middle of writing a checkpoint, and between the commit of metric rows
-and the checkpoint's getting its name; each time a new worker process goes on. The same for pausing.
+and the checkpoint's getting its name; each time a new worker process goes on. The same for pausing,
+and for a disk that is full.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.training.worker import work
 from tests.training.supervisor.making import become, process_of, supervising, until
-from tests.training.supervisor.mortal_worker import FATE, HALF, RENAMED, ROWS, WHOLE
+from tests.training.supervisor.mortal_worker import FATE, FULL, HALF, RENAMED, ROWS, WHOLE
 
 MORTAL = (sys.executable, "-m", "tests.training.supervisor.mortal_worker")
 TIMINGS = frozenset(("images_per_second", "mfu", "memory_bytes"))
@@ -64,6 +65,16 @@ def at_one_go(database: Database, recipe: Recipe) -> int:
     assert lease is not None
     assert work(database, lease, silent, lambda: False) is Status.FINISHED
     return run
+
+
+def fill(database: Database, run: int) -> Status:
+    """Have the disk be full at its next checkpoint: it pauses, says so, and leaves nothing half written."""
+    (home() / FATE).write_text(FULL)
+    paused = become(database, run, Status.PAUSED)
+    assert paused.error is not None
+    assert paused.error.startswith("The disk is full")
+    assert not list(tracking.run_folder(run, paused.key).glob(".*"))
+    return paused.status
 
 
 def follow(database: Database, recipe: Recipe, interruptions: list[Interruption]) -> int:
@@ -127,4 +138,4 @@ def test_twenty_kills(database: Database) -> None:
 
 @pytest.mark.slow
 def test_twenty_pauses(database: Database) -> None:
-    check(database, LONG, [pause] * 20)
+    check(database, LONG, [*[pause] * 9, fill, fill, *[pause] * 9])
