@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.inference.preprocessing import Preprocessing
+from cnnviz.training.material import Labelled
+from cnnviz.training.streamed import split
 
 BATCH = 256
 
@@ -21,8 +23,7 @@ def probabilities(model: nn.Module, how: Preprocessing, images: Tensor) -> Tenso
     return shares.reshape(-1, len(images), shares.shape[1]).mean(0)
 
 
-def accuracy(model: nn.Module, how: Preprocessing, images: Tensor, labels: Tensor) -> float:
-    """The part of uint8 images `(N, C, H, W)` whose likeliest class is their label `(N,)`."""
-    parts = zip(torch.split(images, BATCH), torch.split(labels, BATCH), strict=True)
-    right = sum(int((probabilities(model, how, x).argmax(1) == y).sum()) for x, y in parts)
-    return right / len(labels)
+def accuracy(model: nn.Module, how: Preprocessing, part: Labelled) -> float:
+    """The share of `part`, whose images are as `steps.stored` gives them, that is answered rightly."""
+    answers = [probabilities(model, how, images).argmax(1) for images in split(part.images, BATCH)]
+    return float((torch.cat(answers) == part.labels).double().mean())

@@ -83,8 +83,6 @@ def _card(
     material = Material.of(datasets.load(loaded.dataset), loaded.recipe, channels, torch.device("cpu"))
     if material.fingerprint != run.fingerprint:
         raise InferenceError(f"'{loaded.dataset}' holds other images now than run {run.id} was trained on.")
-    test = (loaded.preprocessing, material.test.images[:], material.test.labels)
-    before = accuracy(loaded.model, *test)
     small = copy.deepcopy(loaded.model)
     fit(small, weights, loaded.spec.title)
     return Card(
@@ -92,8 +90,8 @@ def _card(
         recipe=loaded.recipe.changed({"dataset": data_name or Path(loaded.dataset).name}),
         classes=loaded.classes,
         preprocessing=loaded.preprocessing,
-        accuracy=accuracy(small, *test),
-        before_rounding=before,
+        accuracy=accuracy(small, loaded.preprocessing, material.test),
+        before_rounding=accuracy(loaded.model, loaded.preprocessing, material.test),
         test_images=len(material.test),
         half=half,
         params=sum(parameter.numel() for parameter in small.parameters()),

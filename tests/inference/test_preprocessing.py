@@ -50,11 +50,13 @@ def test_an_image_of_the_data_goes_in_as_in_training(
     recipe = Recipe(model="lenet5").changed({"scale": scale, **changes})
     dataset = data(channels, size)
     ready, preparation, how = both(recipe, dataset)
+    known = ready.material.test.images
+    assert isinstance(known, torch.Tensor)
     how = Preprocessing.model_validate_json(how.model_dump_json())
     pictures = [Picture.of_data(str(number), image) for number, image in enumerate(dataset.test.images)]
     images = torch.from_numpy(np.stack([stored(picture, how) for picture in pictures]))
-    assert torch.equal(images, ready.material.test.images)
-    assert torch.equal(how.inputs(images), preparation.test(ready.material.test.images))
+    assert torch.equal(images, known)
+    assert torch.equal(how.inputs(images), preparation.test(known))
     single = Preparation(recipe.changed({"ten_crop": False}), preparation.statistics, ready.side)
     for picture, image in zip(pictures[:3], images, strict=False):
         tensor = steps(picture, how)[-1].tensor

@@ -12,6 +12,7 @@ from cnnviz.inference.card import read_card
 from cnnviz.inference.errors import InferenceError
 from cnnviz.inference.runs import from_run
 from cnnviz.tracking import Database
+from cnnviz.training.material import Labelled
 
 
 @pytest.fixture
@@ -28,8 +29,8 @@ def test_what_is_loaded_is_as_good_as_the_card_says(database: Database, folder: 
     assert card.before_rounding == measured
     loaded = shipped.load("lenet5-digits")
     assert (loaded.accuracy, loaded.source) == (card.accuracy, "checkpoint:lenet5-digits")
-    images, labels = datasets.load("digits").test.tensors()
-    assert accuracy(loaded.model, loaded.preprocessing, images, labels) == card.accuracy
+    test = Labelled(*datasets.load("digits").test.tensors())
+    assert accuracy(loaded.model, loaded.preprocessing, test) == card.accuracy
     original = from_run(database, 1)
     for name, value in original.model.state_dict().items():
         assert torch.equal(loaded.model.state_dict()[name], value.half().float() if half else value)
