@@ -78,15 +78,16 @@ def _kernels(network: Network, asked: Asked, weights: Weights, channel: int) -> 
     left_out = np.flatnonzero(~weights.present[channel])
     words = f" It does not see the maps {', '.join(map(str, left_out))}." if 0 < len(left_out) <= 32 else ""
     st.session_state[FILTER] = channel
-    st.number_input(
-        "Filter", 0, len(weights.values) - 1, key=FILTER, width=150,
-        on_change=lambda: put(channel=str(st.session_state[FILTER])),
-    )  # fmt: skip
     count = numbers.exact(int(weights.present[channel].sum()))
-    st.caption(
-        f"Filter {channel}, a kernel for each of the {count} maps that it reads: orange adds, blue takes "
-        f"away.{words}"
-    )
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.caption("Filter", width="content")
+        st.number_input(
+            "Filter", 0, len(weights.values) - 1, key=FILTER, width=130, label_visibility="collapsed",
+            on_change=lambda: put(channel=str(st.session_state[FILTER])),
+        )  # fmt: skip
+        st.caption(
+            f"has a kernel for each of the {count} maps that it reads: orange adds, blue takes away.{words}"
+        )
     feature_mosaic(_packet(network.stamp, weights.layer, channel, weights), key="features-kernels")
 
 

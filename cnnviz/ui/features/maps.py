@@ -82,11 +82,11 @@ def network_range(network: Network, ready: Prepared) -> tuple[float, float]:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _network_range(stamp: str, digest: str, _network: Network, _ready: Prepared) -> tuple[float, float]:
+    from cnnviz.interpret import strip
     from cnnviz.interpret.activations import summaries
 
-    found = summaries(_network.loaded.model, _ready.tensor, row_names(_network.analysis)).values()
-    low = min((float(np.nanmin(one.low)) for one in found), default=0.0)
-    high = max((float(np.nanmax(one.high)) for one in found), default=1.0)
+    found = summaries(_network.loaded.model, _ready.tensor, row_names(_network.analysis))
+    low, high = strip.network_range(found.values())
     return (low, high) if np.isfinite([low, high]).all() else (-1.0, 1.0)
 
 

@@ -14,7 +14,7 @@ from cnnviz.ui.features.bar import features_bar
 from cnnviz.ui.features.inspector import inspector
 from cnnviz.ui.features.strip import strip
 from cnnviz.ui.features.views import views
-from cnnviz.ui.inside.answers import answers
+from cnnviz.ui.inside.answers import answers, doubts
 from cnnviz.ui.inside.weights import network
 from cnnviz.ui.pictures import overrides
 from cnnviz.ui.pictures.chooser import picture_chooser
@@ -46,6 +46,7 @@ def features() -> None:
         picture_chooser(current, which)
     with right:
         answers(current, ready)
+        doubts(current, picture, ready)
     strip(current, ready, asked)
     views(current, ready, asked, own)
     inspector(current, asked)

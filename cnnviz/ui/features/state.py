@@ -22,9 +22,9 @@ VIEWS = {
     "maps": ":material/apps: Maps",
     "arithmetic": ":material/calculate: Arithmetic",
     "filters": ":material/filter_center_focus: Filters",
-    "input": ":material/input: Into the network",
     "excites": ":material/bolt: What excites it",
-    "space": ":material/scatter_plot: Map of the test images",
+    "space": ":material/scatter_plot: Test images as a map",
+    "input": ":material/input: Into the network",
 }
 
 

@@ -14,7 +14,9 @@ from cnnviz.ui import notice
 from cnnviz.ui.components.mosaic import feature_mosaic
 from cnnviz.ui.features import maps
 from cnnviz.ui.features.arithmetic import arithmetic
+from cnnviz.ui.features.excites import excites
 from cnnviz.ui.features.filters import filters
+from cnnviz.ui.features.space import space
 from cnnviz.ui.features.state import VIEWS, Asked, put
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
@@ -37,6 +39,8 @@ def views(network: Network, ready: Prepared, asked: Asked, own: Preprocessing) -
         "maps": partial(_maps, network, ready, asked),
         "arithmetic": partial(arithmetic, network, ready, asked),
         "filters": partial(filters, network, asked),
+        "excites": partial(excites, network, asked),
+        "space": partial(space, network, asked),
         "input": partial(preprocessing_steps, ready, own),
     }
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="features-look"):
@@ -77,7 +81,7 @@ def _choice(name: str, label: str, values: tuple[str, ...], words: dict[str, str
         format_func=words.__getitem__,
         key=key,
         on_change=lambda: put(**{name: _unless(st.session_state[key], DEFAULTS[name])}),
-        width=240,
+        width=212,
     )
 
 

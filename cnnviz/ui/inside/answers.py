@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.figures import numbers
+from cnnviz.inference.picture import Picture
 from cnnviz.interpret.maps import Floats
 from cnnviz.ui import notice
 from cnnviz.ui.inside.weights import Network
@@ -53,6 +54,19 @@ def answers(network: Network, ready: Prepared) -> None:
     elif network.loaded.accuracy is not None:
         right = numbers.percent(network.loaded.accuracy, 1)
         st.caption(f"{notice.plain(network.loaded.name)}: {right} of its test images right.")
+
+
+def doubts(network: Network, picture: Picture, ready: Prepared) -> None:
+    """Draw what looks wrong about the picture for this network, where something does."""
+    for hint in _hints(network.stamp, ready.digest, picture, ready) if network.loaded.trained else ():
+        st.caption(f":material/help: {notice.plain(hint)}")
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _hints(stamp: str, digest: str, _picture: Picture, _ready: Prepared) -> tuple[str, ...]:
+    from cnnviz.inference.hints import hints
+
+    return hints(_picture, _ready.how)
 
 
 def _row(answer: Answer, truth: str | None) -> str:

@@ -20,7 +20,7 @@ def reference(parameters: Mapping[str, str], known: Sequence[Choice]) -> str:
     """The weights that query parameters ask for.
 
     A run that was chosen on another page comes first, then `weights`, unless another model was chosen on
-    another page meanwhile; then the best that there is of that model; then what ships.
+    another page meanwhile; then what there is of that model; then what ships, or the newest run.
     """
     run, given, model = (parameters.get(name) for name in ("run", "weights", "model"))
     model = model if model in models.specs() else None
@@ -29,7 +29,7 @@ def reference(parameters: Mapping[str, str], known: Sequence[Choice]) -> str:
     if given and (model is None or model_of(given, known) in (None, model)):
         return given
     if model is None:
-        return known[0].reference if known and known[0].status == "shipped" else FALLBACK
+        return known[0].reference if known else FALLBACK
     return next((choice.reference for choice in known if choice.model == model), f"fresh:{model}")
 
 

@@ -1,5 +1,5 @@
 // How large tiles are: whole pixels a cell, as many as let all channels stand in the width and a screen's height.
-const GAP = 2, TALLEST = 460, LARGEST = 12;
+const GAP = 2, TALLEST = 430, LARGEST = 200, COARSEST = 32;
 
 function layoutOf(count, height, width, room) {
   const at = (zoom) => {
@@ -8,7 +8,8 @@ function layoutOf(count, height, width, room) {
     const rows = Math.ceil(count / columns);
     return { zoom, tile, columns, rows, width: columns * (tile.width + GAP) - GAP, height: rows * (tile.height + GAP) - GAP };
   };
-  for (let zoom = LARGEST; zoom > 1; zoom--) {
+  const most = Math.max(1, Math.min(COARSEST, Math.floor(LARGEST / Math.max(height, width))));
+  for (let zoom = most; zoom > 1; zoom--) {
     const found = at(zoom);
     if (found.height <= TALLEST && found.width <= room) return found;
   }

@@ -50,7 +50,7 @@ function draw(state) {
   state.tileOf = tilesOf(view, state.table);
   state.layout = layoutOf(count, height, width, all.clientWidth);
   drawTiles(state.canvas, state.layout, view.arrays.order.values, state.tileOf, view.facts.marks);
-  state.side = Math.min(300, state.one.part.clientWidth);
+  state.side = Math.min(230, state.one.part.clientWidth);
   if (state.picture) drawn(state.input, state.picture, state.side);
   state.input.caption.textContent = view.facts.field.whole ? "Input: every value sees all of it" : "Input";
   state.legend.save.onclick = () => savePng(state.canvas, view.facts.name);

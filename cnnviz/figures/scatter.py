@@ -1,0 +1,55 @@
+"""Images as points in two dimensions, coloured by class, each class named where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+GOLDEN = 137.508
+"""Degrees between the hues of neighbouring classes, so that any few of them lie apart."""
+
+
+def class_colour(number: int) -> str:
+    """A colour for a class: hues a golden angle apart, in three lightnesses, for both themes."""
+    light, dark = (0.48, 0.62, 0.55)[number % 3], (0.72, 0.84, 0.78)[number % 3]
+    hue = (25 + GOLDEN * number) % 360
+    return f"light-dark(oklch({light} 0.14 {hue:.0f}), oklch({dark} 0.13 {hue:.0f}))"
+
+
+def scatter(
+    points: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str], rows: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Plotly's JSON of points `(N, 2)`; a point's `customdata` is its row."""
+    traces, notes = [], []
+    for label in np.unique(labels).tolist():
+        own = labels == label
+        traces.append(
+            {
+                "type": "scatter",
+                "name": classes[label],
+                "x": points[own, 0].tolist(),
+                "y": points[own, 1].tolist(),
+                "customdata": rows[own].tolist(),
+                "mode": "markers",
+                "marker": {"size": 6, "color": class_colour(label), "opacity": 0.8},
+                "hovertemplate": f"{classes[label]}, test image %{{customdata:,}}<extra></extra>",
+            }
+        )
+        middle = np.median(points[own], axis=0).tolist()
+        notes.append(
+            {
+                "x": middle[0],
+                "y": middle[1],
+                "text": f"<b>{classes[label]}</b>",
+                "showarrow": False,
+                "bgcolor": "color-mix(in srgb, var(--st-background-color) 70%, transparent)",
+            }
+        )
+    hidden = {"showticklabels": False, "ticks": ""}
+    return {
+        "data": traces,
+        "layout": {"xaxis": hidden, "yaxis": hidden, "annotations": notes, "hovermode": "closest"},
+    }
