@@ -90,7 +90,6 @@ def _offered(spec: DatasetSpec) -> Dataset | None:
         ready = prepare(spec)
         if ready is not None:
             st.rerun()
-        st.caption("What has arrived is kept: the next try goes on from there.")
         return None
 
 
