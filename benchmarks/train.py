@@ -7,10 +7,10 @@ the article's batch and optimiser in fp32, as the others are, and as its `fast-`
 at layers and fixed images are in its time, evaluation at an epoch's end is in nobody's.
 
 Then time to accuracy of `fast-lenet5-mnist`, several seeds: the clock starts when the data are decoded and on
-the device, and includes evaluation; accuracy is the mean at the last epoch. `--epochs 2` is enough for the
-article's accuracy.
+the device, and includes evaluation; accuracy is the mean at the last epoch. For the article's 98.25 % a
+single epoch of smaller batches is enough.
 
-    python -m benchmarks.train [--data FOLDER] [--repeat N] [--steps N] [--seeds N] [--epochs N]
+    python -m benchmarks.train [--data FOLDER] [--repeat N] [--steps N] [--seeds N]
                                [--set K=V …] [--part speed|accuracy]
 
 FOLDER holds `mnist` and `cifar10-jpeg` (or `cifar10`); without it images are made up, and so are accuracies.
@@ -40,6 +40,12 @@ from cnnviz.training.setup import device_of, make_ready
 
 TASKS = (("lenet5", "mnist", (1, 28, 28), 1.0), ("small-alexnet", "cifar10", (3, 32, 32), 0.1))
 """Model, data, shape, and what part of the steps is enough."""
+
+GOALS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("98.25 %", {"epochs": "1", "batch_size": "64", "lr": "0.06"}),
+    ("99.0 %", {}),
+)
+"""An accuracy, and what is changed in the recipe that is made for 99 %; tuned as the recipe was."""
 
 
 def data(folder: Path | None, name: str, shape: tuple[int, int, int]) -> Dataset:
@@ -110,22 +116,26 @@ def task(recipe: Recipe, images: Dataset) -> Task:
 
 
 def accuracy(folder: Path | None, seeds: int, changes: dict[str, str]) -> None:
-    base = get("fast-lenet5-mnist").changed(changes)
     images = data(folder, "mnist", (1, 28, 28))
-    seconds, reached = [], []
-    for seed in range(seeds):
-        ready = make_ready(recipe := base.changed({"seed": seed}), images)
-        log = Memory()
-        start = time.perf_counter()
-        run = Trainer(recipe, ready.model, ready.material, ready.side, log, macs=ready.macs)
-        run.run()
-        seconds.append(time.perf_counter() - start)
-        reached.append(log.last("test/accuracy"))
-    print(f"\n{base.name} on {images.title}, {base.epochs} epochs, {base.precision}, ", end="")
-    print(f"n = {seeds} seeds, last epoch")
-    print(f"  accuracy  mean {statistics.mean(reached):.2%} ({min(reached):.2%}–{max(reached):.2%})")
-    print(f"  seconds   mean {statistics.mean(seconds):.2f} ({min(seconds):.2f}–{max(seconds):.2f})")
-    print("  no compilation; what libraries do in the first step is in the seconds")
+    for goal, own in GOALS:
+        base = get("fast-lenet5-mnist").changed(own | changes)
+        found = [_trained(base.changed({"seed": seed}), images) for seed in range(seeds)]
+        seconds, reached = zip(*found, strict=True)
+        print(f"\n{base.name} on {images.title} for {goal}: {base.epochs} epochs of batches of ", end="")
+        print(f"{base.batch_size}, {base.precision}, n = {seeds} seeds, last epoch")
+        print(f"  accuracy  mean {statistics.mean(reached):.2%} ({min(reached):.2%}–{max(reached):.2%})")
+        print(f"  seconds   mean {statistics.mean(seconds):.2f} ({min(seconds):.2f}–{max(seconds):.2f})")
+    print("\nNothing is compiled; what libraries do in a first step is in the seconds.")
+
+
+def _trained(recipe: Recipe, images: Dataset) -> tuple[float, float]:
+    """Seconds and accuracy on the test images after the last epoch."""
+    ready, log = make_ready(recipe, images), Memory()
+    wait(ready.material.train.labels.device)
+    start = time.perf_counter()
+    run = Trainer(recipe, ready.model, ready.material, ready.side, log, macs=ready.macs)
+    run.run()
+    return time.perf_counter() - start, log.last("test/accuracy")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -134,7 +144,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--steps", type=int, default=40, help="of LeNet; the larger network makes a tenth")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, help="of the run to an accuracy, in place of the recipe's")
     parser.add_argument("--set", action="append", default=[], metavar="K=V", help="change a fast recipe")
     parser.add_argument("--part", choices=("speed", "accuracy"))
     asked = parser.parse_args(arguments)
@@ -148,8 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if asked.part != "accuracy":
         speed(asked.data, asked.repeat, asked.steps, changes)
     if asked.part != "speed":
-        epochs = {} if asked.epochs is None else {"epochs": str(asked.epochs)}
-        accuracy(asked.data, asked.seeds, changes | epochs)
+        accuracy(asked.data, asked.seeds, changes)
 
 
 if __name__ == "__main__":
