@@ -23,9 +23,8 @@ def database() -> Iterator[Database]:
 
 def texts(app: AppTest) -> str:
     """All that can be read, notices without their escapes."""
-    parts = [
-        element.value for element in [*app.markdown, *app.caption, *app.subheader, *app.warning, *app.error]
-    ]
+    kinds = (app.markdown, app.caption, app.subheader, app.warning, app.error)
+    parts = [element.value for elements in kinds for element in elements]
     return "\n".join(parts).replace("\\", "") + "\n".join(element.proto.body for element in app.get("html"))
 
 
@@ -117,9 +116,10 @@ def test_a_running_run_is_not_deleted(database: Database) -> None:
     assert tracking.get_run(database, run).deleted_at is None
 
 
-@pytest.mark.parametrize(
-    "status", [Status.QUEUED, Status.RUNNING, Status.FINISHED, Status.FAILED, Status.PAUSED]
-)
+STATES = (Status.QUEUED, Status.RUNNING, Status.FINISHED, Status.FAILED, Status.PAUSED)
+
+
+@pytest.mark.parametrize("status", STATES)
 def test_one_run_in_every_state(database: Database, status: Status) -> None:
     run = trained(database, 0.9, status=status, lr=0.0123)
     app = open_page("runs", run=str(run))

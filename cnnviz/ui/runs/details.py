@@ -63,7 +63,10 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
             number, model = str(run.id), run.model
             live = "Train" if run.status.value in ENDED else "Watch live"
             chrome.link("train", live, icon=":material/monitoring:", run=number, model=model)
-            chrome.link("train", "Fork", icon=":material/call_split:", run=None, parent=number, model=model)
+            chrome.link(
+                "train", "Change and run again", icon=":material/call_split:", run=None, parent=number,
+                model=model,
+            )  # fmt: skip
             exports(run, kinds)
             if run.deleted_at is None and not run.active:
                 st.button(

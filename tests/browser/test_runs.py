@@ -1,0 +1,166 @@
+"""Runs in a browser: found, compared, looked into, deleted and brought back, taken along."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from cnnviz import tracking
+from cnnviz.tracking import Status
+from cnnviz.training import Recipe
+from cnnviz.training.queue import enqueue
+from cnnviz.training.worker import work
+from tests.browser.chromium import PHONE, Look
+from tests.browser.conftest import Visit
+from tests.browser.server import Server, serve
+from tests.browser.waiting import rerun
+from tests.ui.runs.making import trained
+
+DRAWN = '[class*="st-key-{}"] [data-drawn]'
+
+
+@pytest.fixture(scope="module")
+def server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An app of its own, with one run that was really trained and some that were not."""
+    folder = tmp_path_factory.mktemp("runs-app")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNVIZ_HOME", str(folder / "cnnviz-home"))
+        with tracking.connect() as database:
+            run = enqueue(
+                database, Recipe(dataset="digits", limit=400, epochs=2, batch_size=50, device="cpu")
+            )
+            lease = tracking.claim(database, "cpu", only=run.id)
+            assert lease is not None
+            assert work(database, lease, lambda _: None, lambda: False) is Status.FINISHED
+            trained(database, 0.8, name="slower", lr=0.01)
+            trained(database, 0.9, name="wider", batch_size=256)
+            trained(database, 0.4, name="oddity", model="lenet5-1998", status=Status.FAILED)
+        with serve(folder) as running:
+            yield running
+
+
+def test_the_page_fits_the_window(visit: Visit, look: Look) -> None:
+    page = visit("runs?runs=3,2", look)
+    expect(page.get_by_role("table", name=re.compile("Runs: 4 runs"))).to_be_visible()
+    expect(page.locator(DRAWN.format("overlay"))).to_be_visible()
+    overflow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
+    assert overflow <= 0
+
+
+def test_runs_are_found_ticked_and_laid_over_one_another(visit: Visit) -> None:
+    page = visit("runs")
+    field = page.get_by_role("textbox", name="Find")
+    field.fill("er")
+    with rerun(page):
+        field.press("Enter")
+    expect(page).to_have_url(re.compile("find=er"))
+    expect(page.get_by_text("2 runs of 4")).to_be_visible()
+    with rerun(page):
+        page.get_by_role("checkbox", name="Choose run 3, wider").check()
+    with rerun(page):
+        page.get_by_role("checkbox", name="Choose run 2, slower").check()
+    expect(page).to_have_url(re.compile("runs=3%2C2"))
+    expect(
+        page.get_by_role("img", name=re.compile("Curves over step.*3 · wider 90.00 %.*2 · slower 80.00 %"))
+    ).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("lr 0.05 0.01"))).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("batch size 256 128"))).to_be_visible()
+
+
+def test_a_heading_sorts_and_the_arrows_walk(visit: Visit) -> None:
+    page = visit("runs")
+    with rerun(page):
+        page.get_by_role("button", name=re.compile("Test accuracy")).click()
+    expect(page).to_have_url(re.compile("sort=-last"))
+    values = page.locator(".st-key-run-table tbody td:nth-child(7)").all_inner_texts()
+    numbers = [float(value.removesuffix(" %")) for value in values]
+    assert numbers == sorted(numbers, reverse=True)
+    page.get_by_role("checkbox").first.focus()
+    page.keyboard.press("ArrowDown")
+    with rerun(page):
+        page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"run=\d"))
+    expect(page.get_by_role("button", name="All runs")).to_be_visible()
+
+
+def test_a_cell_of_a_matrix_shows_its_images(visit: Visit) -> None:
+    page = visit("runs?runs=1")
+    matrix = page.locator(".st-key-matrix-1")
+    expect(matrix.locator("[data-drawn]")).to_be_visible()
+    place = matrix.locator(".plot .heatmaplayer, .heatmaplayer").first.bounding_box()
+    assert place is not None
+    with rerun(page):  # the cell of the first class told right
+        page.mouse.click(place["x"] + place["width"] / 20, place["y"] + place["height"] / 20)
+    expect(page).to_have_url(re.compile("cell=1%2C0%2C0"))
+    with rerun(page):
+        page.get_by_role("button", name="Ask the checkpoint about every test image").click()
+    expect(page.get_by_text(re.compile(r"\d+ of \d+ test images of 0"))).to_be_visible()
+    expect(page.locator(".st-key-cell-pictures")).to_be_visible()
+
+
+def test_deleting_is_undone(visit: Visit) -> None:
+    page = visit("runs?runs=4")
+    with rerun(page):
+        page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("checkbox", name=re.compile("oddity"))).to_have_count(0)
+    expect(page.get_by_text("Run 4 deleted")).to_be_visible()
+    with rerun(page):
+        page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("checkbox", name=re.compile("oddity"))).to_be_checked()
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "opening"),
+    [
+        ("Report (HTML)", "run-1.html", b"<!doctype html>"),
+        ("Metrics (CSV)", "run-1.csv", b"name,step,epoch,value"),
+        ("Everything (JSON)", "run-1.json", b'{"id":1'),
+        ("Weights, last (safetensors)", "run-1-lenet5.safetensors", b""),
+    ],
+)
+def test_a_run_is_taken_along(visit: Visit, label: str, name: str, opening: bytes) -> None:
+    page = visit("runs?run=1")
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name=label).click()
+    assert download.value.suggested_filename == name
+    assert Path(download.value.path()).read_bytes().startswith(opening)
+
+
+def test_the_report_opens_without_a_network(visit: Visit, tmp_path: Path) -> None:
+    page = visit("runs?run=1")
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report (HTML)").click()
+    report = tmp_path / "report.html"
+    download.value.save_as(report)
+    page.goto(report.as_uri())
+    expect(page.get_by_role("img", name=re.compile("^Accuracy; last values"))).to_be_visible()
+    expect(page.get_by_role("heading", name="Recipe")).to_be_visible()
+
+
+def test_a_recipe_is_taken_along_and_can_be_read(visit: Visit) -> None:
+    page = visit("runs?run=2")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Recipe (JSON)").click()
+    document = Path(download.value.path()).read_bytes()
+    assert Recipe.read(document).lr == 0.01
+    assert json.loads(document)["format"] == "cnnviz-recipe/1"
+
+
+def test_on_a_phone_a_run_is_opened_and_noted(visit: Visit) -> None:
+    page = visit("runs", PHONE)
+    with rerun(page):
+        page.get_by_role("button", name="slower").click()
+    notes = page.get_by_role("textbox", name="Notes")
+    notes.fill("Half the rate.")
+    with rerun(page):
+        notes.blur()
+    page.reload()
+    expect(page.get_by_role("textbox", name="Notes")).to_have_value("Half the rate.")
+    with rerun(page):
+        page.get_by_role("button", name="All runs").click()
+    expect(page.get_by_role("checkbox", name="Choose run 2, slower")).to_be_visible()
