@@ -39,6 +39,8 @@ def recipes_beside(runs: Sequence[RunSummary]) -> None:
         st.caption("Nothing: same recipe, same data, same hardware, same versions.")
         return
     run_columns(lines, runs, "What differs between the runs")
+    if any(line.title == FACTS[0][0] for line in lines):
+        st.caption("These runs did not see the same data: their accuracies are not on one scale.")
 
 
 def finals_beside(runs: Sequence[RunSummary]) -> None:

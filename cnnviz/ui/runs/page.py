@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -16,6 +17,7 @@ from cnnviz.ui.runs.empty import no_match, no_runs, none_deleted
 from cnnviz.ui.runs.live import follow
 from cnnviz.ui.runs.matrices import matrices
 from cnnviz.ui.runs.overlay import overlay
+from cnnviz.ui.runs.sheet import to_csv
 from cnnviz.ui.runs.state import Asked
 from cnnviz.ui.runs.store import Listing
 from cnnviz.ui.runs.table import table
@@ -64,6 +66,11 @@ def _list(asked: Asked, listing: Listing) -> None:
     found = rows.ordered(rows.chosen_runs(listing, asked.filters), asked, listing.disk)
     if found:
         table(found, asked, listing.disk, len(listing.runs))
+        st.download_button(
+            "Table (CSV)", partial(to_csv, found, asked.metric, listing.disk), "runs.csv", "text/csv",
+            key="runs-csv", on_click="ignore", type="tertiary", icon=":material/download:",
+            help="Every run that is listed, on all pages, with exact figures.",
+        )  # fmt: skip
     elif listing.runs:
         no_match(len(listing.runs))
     elif asked.deleted:

@@ -1,5 +1,7 @@
 """Which runs are listed, in what order, and what the table says of them."""
 
+import csv
+import io
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnnviz.tracking import MetricSummary, Status
-from cnnviz.ui.runs import rows, state
+from cnnviz.ui.runs import rows, sheet, state
 from cnnviz.ui.runs.state import COLUMNS, Asked, Filters
 from tests.ui.runs.making import listing, summary
 
@@ -90,6 +92,14 @@ def test_pages_show_every_run_once(count: int, page: int) -> None:
     beyond = rows.payload(runs, asked(page=str(page)), {}, count)
     assert 1 <= beyond["page"] <= beyond["pages"]
     assert beyond["rows"]
+
+
+def test_the_list_as_a_file_has_exact_figures() -> None:
+    text = sheet.to_csv(RUNS.runs, "test/accuracy", RUNS.disk)
+    lines = {line["run"]: line for line in csv.DictReader(io.StringIO(text))}
+    assert (lines["1"]["last"], lines["1"]["best"], lines["1"]["checkpoint bytes"]) == ("0.9", "0.91", "2048")
+    assert (lines["3"]["last"], lines["3"]["begun (UTC)"], lines["3"]["parameters"]) == ("", "", "")
+    assert lines["1"]["begun (UTC)"] == "1970-01-01T00:00:01+00:00"
 
 
 def test_no_filter_is_none() -> None:
