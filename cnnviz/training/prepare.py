@@ -49,8 +49,9 @@ class Statistics:
     @classmethod
     def from_moments(cls, mean_image: Tensor, covariance: Tensor) -> Statistics:
         """The statistics from a mean image `(C, H, W)` and the `(C, C)` covariance of all pixels, float64."""
-        roots, vectors = torch.linalg.eigh(covariance)
-        colours = vectors * roots.clamp(min=0).sqrt()
+        # On the CPU: a GPU's solver takes longer to be loaded than this takes.
+        roots, vectors = torch.linalg.eigh(covariance.cpu())
+        colours = (vectors * roots.clamp(min=0).sqrt()).to(covariance.device)
         spread = covariance.diagonal().clamp(min=0).sqrt()
         return cls(mean_image.mean((1, 2)).float(), spread.float(), mean_image.float(), colours.float())
 
