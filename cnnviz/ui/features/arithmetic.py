@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cnnviz.ui.components.arithmetic import ArithmeticView, arithmetic_packet, layer_arithmetic
-from cnnviz.ui.features.state import SOFTMAX, Asked, put
+from cnnviz.ui.features.state import SOFTMAX, Asked
+from cnnviz.ui.inside.address import put
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
 

@@ -12,7 +12,8 @@ from cnnviz.datasets import Progress
 from cnnviz.figures.sprite import Pixels, sprite
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.features import through
-from cnnviz.ui.features.state import SOFTMAX, Asked, field_of, put
+from cnnviz.ui.features.state import SOFTMAX, Asked, field_of
+from cnnviz.ui.inside.address import put
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures import state
 

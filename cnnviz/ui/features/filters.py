@@ -14,7 +14,8 @@ from cnnviz.interpret.marks import Marks
 from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.components.plot import plot
-from cnnviz.ui.features.state import Asked, choose_layer, put
+from cnnviz.ui.features.state import Asked, choose_layer
+from cnnviz.ui.inside.address import put
 from cnnviz.ui.inside.weights import Network, choices, other
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from cnnviz.interpret.mosaic import RANGES, Range
 from cnnviz.interpret.names import Layer, inner_layers, layers
 from cnnviz.interpret.ordering import ORDERS, Order
 from cnnviz.ui import url_state
+from cnnviz.ui.inside.address import put
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.url_state import quoted
 
@@ -91,11 +92,6 @@ def _channel(text: str | None, layer: Layer, said: list[str]) -> int | None:
         return None if text is None else int(text)
     said.append(f"“channel” cannot be {quoted(text)}, only a whole number from 0 on.")
     return None
-
-
-def put(**changes: str | None) -> None:
-    """Write to the URL, for use in callbacks."""
-    url_state.change(**changes)
 
 
 def choose_layer(name: str) -> None:

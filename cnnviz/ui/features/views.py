@@ -17,7 +17,8 @@ from cnnviz.ui.features.arithmetic import arithmetic
 from cnnviz.ui.features.excites import excites
 from cnnviz.ui.features.filters import filters
 from cnnviz.ui.features.space import space
-from cnnviz.ui.features.state import VIEWS, Asked, put
+from cnnviz.ui.features.state import VIEWS, Asked
+from cnnviz.ui.inside.address import put
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
 from cnnviz.ui.pictures.steps import preprocessing_steps

@@ -36,12 +36,9 @@ def weights_chooser(network: Network) -> None:
 
 def choose(reference: str) -> None:
     """Make these weights the chosen ones, for use in callbacks."""
-    model = url_state.current().spec.name
     changes = references.parameters(reference, choices())
-    if changes["model"] != model:
+    if changes["model"] != url_state.current().spec.name:
         changes |= {"layer": None, "channel": None, "prep": None}
-    if reference.startswith(references.HANDED):
-        changes["model"] = None
     url_state.change(**changes)
 
 

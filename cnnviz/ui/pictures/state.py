@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cnnviz.ui import url_state
+from cnnviz.ui.inside.address import put
 
 Kind = Literal["sample", "test", "handed", "drawn", "camera"]
 WITH_DETAIL = {"sample": r"[\w.-]{1,80}", "test": r"[0-9]{1,9}", "handed": r"[0-9]{1,6}"}
@@ -45,4 +46,4 @@ def read(text: str | None) -> tuple[Asked | None, str | None]:
 
 def choose(text: str) -> None:
     """Make a picture the chosen one, for use in callbacks."""
-    url_state.change(picture=text)
+    put(picture=text)

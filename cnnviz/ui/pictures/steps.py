@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from cnnviz.inference.preprocessing import Preprocessing
-from cnnviz.ui import url_state
+from cnnviz.ui.inside.address import put
 from cnnviz.ui.pictures import overrides
 from cnnviz.ui.pictures.prepared import Prepared, Shot
 
@@ -38,7 +38,7 @@ def preprocessing_steps(ready: Prepared, own: Preprocessing) -> None:
         for name in overrides.CHOICES:
             _choice(name, how, own)
         if how != own:
-            st.button("As trained", key="prep-reset", on_click=partial(url_state.change, prep=None))
+            st.button("As trained", key="prep-reset", on_click=partial(put, prep=None))
 
 
 def _step(shot: Shot) -> str:
@@ -75,4 +75,4 @@ def _choice(name: str, how: Preprocessing, own: Preprocessing) -> None:
 def _changed(name: str, key: str, how: Preprocessing, own: Preprocessing) -> None:
     changes = overrides.changed(how, own) | {name: st.session_state[key]}
     kept = {field: value for field, value in changes.items() if value != getattr(own, field)}
-    url_state.change(prep=overrides.write(kept))
+    put(prep=overrides.write(kept))

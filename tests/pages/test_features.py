@@ -1,0 +1,159 @@
+"""The page Feature maps, run without a browser."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cnnviz.inference import shipped
+from cnnviz.ui.features.state import VIEWS
+from tests.pages.runner import assert_sound, open_page
+from tests.pages.trained import train_in
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a trained run."""
+    folder = tmp_path_factory.mktemp("trained")
+    train_in(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _nothing_ships(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """So that what is shown does not hang on what ships today."""
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+
+
+def html(app: AppTest) -> str:
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def said(app: AppTest) -> str:
+    return " ".join(element.value.replace("\\", "") for element in [*app.warning, *app.info, *app.caption])
+
+
+def components(app: AppTest) -> list[str]:
+    """The drawn components of ours, by name."""
+    return [element.proto.component_name for element in app.get("bidi_component")]
+
+
+def test_without_anything_trained_it_opens_on_fresh_weights_and_says_so() -> None:
+    app = open_page("features")
+    assert "nothing was learned" in said(app)
+    assert "cnnviz.mosaic" in components(app)
+    assert html(app).count("<em>") == 5
+    assert not app.warning
+
+
+def test_it_opens_on_a_run_that_is_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNVIZ_HOME", str(home))
+    app = open_page("features")
+    assert "of its test images right" in said(app)
+    assert app.selectbox(key="weights-name").value == "run:1"
+
+
+@pytest.mark.parametrize("view", list(VIEWS))
+def test_every_view_of_a_trained_network(view: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNVIZ_HOME", str(home))
+    app = open_page("features", view=view, layer="conv2", picture="test:5")
+    assert not app.warning, said(app)
+    assert not app.info, said(app)
+    wanted = {
+        "maps": "mosaic",
+        "arithmetic": "arithmetic",
+        "filters": "plot",
+        "excites": "pictures",
+        "space": "plot",
+    }
+    assert f"cnnviz.{wanted.get(view, 'pictures')}" in components(app)
+
+
+@pytest.mark.parametrize("model", ["lenet5-1998", "small-googlenet-32", "alexnet-cifar10"])
+@pytest.mark.parametrize("view", ["maps", "arithmetic", "filters"])
+def test_views_of_very_different_networks(model: str, view: str) -> None:
+    app = open_page("features", model=model, view=view)
+    assert not app.warning, said(app)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"weights": "run:99"}, "LeNet-5 is shown instead"),
+        ({"weights": "nonsense"}, "names no model"),
+        ({"weights": "file:ab"}, "known only to who did"),
+        ({"layer": "conv99"}, "nothing called “conv99”"),
+        ({"picture": "handed:4"}, "handed in by somebody else"),
+        ({"picture": "moon"}, "“picture” cannot be “moon”"),
+        ({"picture": "test:5"}, "A bundled picture is shown instead"),
+        ({"picture": "drawn"}, "Nothing has been drawn yet"),
+        ({"prep": "fit:round"}, "cannot be at fit"),
+        ({"order": "size"}, "“order” cannot be “size”"),
+        ({"channel": "x"}, "“channel” cannot be “x”"),
+        ({"view": "pie"}, "“view” cannot be “pie”"),
+    ],
+)
+def test_what_is_wrong_is_said_and_the_page_is_there(query: dict[str, str], words: str) -> None:
+    app = open_page("features", **query)
+    assert words in said(app)
+    assert "cnnviz.mosaic" in components(app)
+
+
+def test_softmax_and_what_has_no_arithmetic() -> None:
+    app = open_page("features", layer="softmax", view="arithmetic", weights="fresh:lenet5")
+    assert "cnnviz.arithmetic" in components(app)
+    app = open_page("features", model="torchvision/vit_b_16", view="arithmetic")
+    assert "is not worked out here" in said(app) or "cnnviz.arithmetic" in components(app)
+
+
+def test_a_layer_is_chosen_and_stepped_through() -> None:
+    app = open_page("features", weights="fresh:lenet5")
+    app.selectbox(key="features-layer").set_value("pool1").run()
+    assert_sound(app)
+    assert app.query_params["layer"] == "pool1"
+    app.button(key="features-layer-after").click().run()
+    assert_sound(app)
+    assert app.query_params["layer"] == "conv2"
+
+
+def test_a_layer_without_filters_leads_to_one_that_has_some() -> None:
+    app = open_page("features", weights="fresh:lenet5", layer="pool2", view="filters")
+    assert "no weights of its own" in said(app)
+    app.button(key="features-filters-of").click().run()
+    assert_sound(app)
+    assert app.query_params["layer"] == "conv2"
+
+
+def test_changing_a_step_goes_to_the_address_and_changes_what_is_read() -> None:
+    app = open_page("features", weights="fresh:lenet5", view="input")
+    assert "inverted" not in html(app)
+    app.toggle(key="prep-invert").set_value(True).run()
+    assert_sound(app)
+    assert app.query_params["prep"] == "invert:true"
+    assert "inverted" in html(app)
+    app.button(key="prep-reset").click().run()
+    assert "prep" not in app.query_params
+
+
+def test_another_network_leaves_what_would_not_fit() -> None:
+    app = open_page("features", weights="fresh:lenet5", layer="conv2", channel="3", prep="invert:true")
+    app.selectbox(key="weights-name").set_value("fresh:small-alexnet").run()
+    assert_sound(app)
+    assert app.query_params == {"weights": "fresh:small-alexnet", "model": "small-alexnet"}
+
+
+def test_the_images_it_gets_wrong(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNVIZ_HOME", str(home))
+    app = open_page("features", picture="test:0")
+    app.selectbox(key="picture-class").set_value("the ones it gets wrong").run()
+    assert_sound(app)
+    app.button(key="picture-ask").click().run()
+    assert_sound(app)
+    assert "images, page 1 of" in said(app)
+
+
+def test_uploads_are_read_and_what_is_broken_is_said(tmp_path: Path) -> None:
+    app = open_page("features", weights="fresh:lenet5")
+    app.segmented_control(key="picture-from").set_value("handed").run()
+    assert_sound(app)
+    assert app.get("file_uploader"), "there is a field for files"
