@@ -3,7 +3,7 @@
     python -m benchmarks.predict [COUNT]
 
 Both read the same PNG files and give the same answers. The loop is a notebook's: Pillow, torchvision's
-`ToTensor`, a forward of one. Ours decodes in a bounded child process, and prepares the next pictures while the
+`ToTensor`, a forward of one. Ours decodes in a bounded child process and prepares the next pictures while the
 model is at work.
 """
 
