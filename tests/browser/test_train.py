@@ -153,4 +153,4 @@ def test_a_plan_is_made_by_keyboard_and_shared_by_its_address(visit: Visit) -> N
     expect(page.get_by_text("recipe: 0.1", exact=True)).to_be_visible()
     again = visit(page.url.split("/", 3)[3])
     expect(again.get_by_role("textbox", name="Learning rate")).to_have_value("0.2")
-    expect(again.get_by_text("(1 change)")).to_be_visible()
+    expect(again.get_by_text("1 change", exact=True)).to_be_visible()

@@ -198,7 +198,7 @@ def test_a_fork_opens_the_recipe_of_its_parent_and_records_it(runs: Database) ->
     assert app.query_params["parent"] == str(parent)
     assert app.text_input(key="train-set-epochs").value == "2"
     app.text_input(key="train-set-epochs").set_value("7").run()
-    assert "(1 change)" in app.selectbox(key="train-recipe").options[0]
+    assert "1 change" in [one.value for one in app.caption]
     app.button(key="train-start").click().run()
     child = tracking.list_runs(runs)[0]
     assert (child.parent_id, tracking.get_run(runs, child.id).recipe["epochs"]) == (parent, 7)

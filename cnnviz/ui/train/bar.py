@@ -63,7 +63,7 @@ def start() -> None:
 
 def _model(name: str) -> None:
     if name in models.names():
-        model_picker("Model", name, key=MODEL, on_change=_on(MODEL, plans.choose_model), width=300)
+        model_picker("Model", name, key=MODEL, on_change=_on(MODEL, name, plans.choose_model), width=300)
     else:
         st.markdown(f"**{notice.plain(name)}**, a layer list", width="content")
 
@@ -76,7 +76,7 @@ def _data(name: str) -> None:
         list(known) if name in known else [name, *known],
         format_func=lambda one: _data_label(one, known.get(one)),
         key=DATA,
-        on_change=_on(DATA, lambda chosen: plans.put(dataset=chosen)),
+        on_change=_on(DATA, name, lambda chosen: plans.put(dataset=chosen)),
         accept_new_options=True,
         label_visibility="collapsed",
         placeholder="A data set, or a path",
@@ -94,23 +94,24 @@ def _recipe(plan: Plan) -> None:
     origin = plan.origin
     names = [PLAIN, *training.all_recipes()]
     st.session_state[RECIPE] = origin
-    changed = len(plan.changes)
     st.selectbox(
         "Recipe",
         names if origin in names else [origin, *names],
-        format_func=lambda name: _recipe_label(name, changed if name == origin else 0),
+        format_func=_recipe_label,
         key=RECIPE,
-        on_change=_on(RECIPE, plans.choose_recipe),
+        on_change=_on(RECIPE, origin, plans.choose_recipe),
         label_visibility="collapsed",
         required=True,
         width=340,
     )
+    changed = len(plan.changes)
+    if changed:
+        st.caption(f"{changed} change{'' if changed == 1 else 's'}", width="content")
 
 
-def _recipe_label(name: str, changed: int) -> str:
-    more = f" ({changed} change{'' if changed == 1 else 's'})" if changed else ""
-    title = "plain: the default settings" if name == PLAIN else name
-    return f"recipe: {title}{more}"
+def _recipe_label(name: str) -> str:
+    """A recipe in the list. Not of the plan: a browser sends labels back, and would send one of before."""
+    return f"recipe: {'plain, the default settings' if name == PLAIN else name}"
 
 
 def _file(plan: Plan) -> None:
@@ -143,10 +144,12 @@ def _opened(turn: int) -> None:
         notice.later(str(error))
 
 
-def _on(key: str, write: Callable[[str], None]) -> Callable[[], None]:
+def _on(key: str, now: str, write: Callable[[str], None]) -> Callable[[], None]:
+    """What a list calls. Streamlit also calls it, with what was chosen already, once the list is gone."""
+
     def changed() -> None:
-        value = st.session_state.get(key)
-        if value:
-            write(str(value).strip())
+        value = str(st.session_state.get(key) or "").strip()
+        if value and value != now and "run" not in st.query_params:
+            write(value)
 
     return changed

@@ -151,6 +151,8 @@ def _spoken(text: str) -> str:
 
 
 def _write(name: str, key: str) -> None:
+    if "run" in st.query_params:  # the field is gone: Streamlit calls once more, though nobody changed it
+        return
     text = str(st.session_state[key]).strip()
     optional = type(None) in getattr(Recipe.model_fields[name].annotation, "__args__", ())
     plans.set_field(name, text or ("none" if optional else ""))

@@ -55,11 +55,16 @@ def _option(name: str, info: FieldInfo, value: Any, own: Any) -> None:
 
 def _write(name: str, key: str) -> None:
     """Write all options anew, in the form in which the model reads them; what it refuses is said."""
-    recipe = plans.read().shown
+    if "run" in st.query_params:  # the field is gone: Streamlit calls once more, though nobody changed it
+        return
+    plan = plans.read()
+    recipe, base = plan.shown, plan.base
+    kind = models.get(recipe.model).options
     try:
-        spec = models.get(recipe.model)
-        options = spec.options.parse({**recipe.options, name: st.session_state[key]})
+        options = kind.parse({**recipe.options, name: st.session_state[key]})
     except ValueError as error:
         notice.later(str(error))
         return
-    plans.set_field("options", json.dumps(options.changed()))
+    # A recipe may spell out what is the default anyway.
+    same = base.model == recipe.model and options == kind.parse(base.options)
+    plans.set_field("options", json.dumps(base.options if same else options.changed()))

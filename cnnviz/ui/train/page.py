@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import streamlit as st
 
 from cnnviz import tracking
@@ -42,13 +44,14 @@ def train_page() -> None:
 
 def _run(database: Database, asked: str) -> int | None:
     """The run that the URL asks for; a sentence where there is none."""
+    if re.fullmatch(r"[0-9]{1,9}", asked) is None:
+        notice.later(f"“run” is the number of a run, not {quoted(asked)}.")
+        return None
     try:
         return tracking.get_run(database, int(asked)).id
-    except (NoSuchRunError, OverflowError):
+    except NoSuchRunError:
         notice.later(f"There is no run {quoted(asked)}.")
-    except ValueError:
-        notice.later(f"“run” is the number of a run, not {quoted(asked)}.")
-    return None
+        return None
 
 
 def _plan(database: Database | None) -> None:

@@ -151,8 +151,8 @@ def _base(selection: Selection, said: list[str]) -> tuple[Recipe, str, int | Non
         try:
             run = tracking.get_run(store.database(), int(parent))
             return Recipe.model_validate(run.recipe), f"run {run.id}", run.id
-        except (ValueError, OSError):
-            said.append(f"There is no run {quoted(parent)} to start from.")
+        except (ValueError, OverflowError, OSError):
+            said.append(f"The recipe of run {quoted(parent)} cannot be had; here is another.")
     name = st.query_params.get("recipe")
     if name not in (None, PLAIN):
         try:
