@@ -13,10 +13,10 @@ from cnnviz.tracking import Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.training.worker import work
-from tests.browser.chromium import PHONE, Look
+from tests.browser.chromium import PHONE, Look, Witness
 from tests.browser.conftest import Visit
 from tests.browser.server import Server, serve
-from tests.browser.waiting import rerun
+from tests.browser.waiting import rerun, settle
 from tests.ui.runs.making import trained
 
 DRAWN = '[class*="st-key-{}"] [data-drawn]'
@@ -90,10 +90,11 @@ def test_a_cell_of_a_matrix_shows_its_images(visit: Visit) -> None:
     page = visit("runs?runs=1")
     matrix = page.locator(".st-key-matrix-1")
     expect(matrix.locator("[data-drawn]")).to_be_visible()
-    place = matrix.locator(".plot .heatmaplayer, .heatmaplayer").first.bounding_box()
+    cells = matrix.locator(".nsewdrag").first
+    place = cells.bounding_box()
     assert place is not None
     with rerun(page):  # the cell of the first class told right
-        page.mouse.click(place["x"] + place["width"] / 20, place["y"] + place["height"] / 20)
+        cells.click(position={"x": place["width"] / 20, "y": place["height"] / 20})
     expect(page).to_have_url(re.compile("cell=1%2C0%2C0"))
     with rerun(page):
         page.get_by_role("button", name="Ask the checkpoint about every test image").click()
@@ -130,7 +131,7 @@ def test_a_run_is_taken_along(visit: Visit, label: str, name: str, opening: byte
     assert Path(download.value.path()).read_bytes().startswith(opening)
 
 
-def test_the_report_opens_without_a_network(visit: Visit, tmp_path: Path) -> None:
+def test_the_report_opens_without_a_network(visit: Visit, witness: Witness, tmp_path: Path) -> None:
     page = visit("runs?run=1")
     page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
@@ -140,6 +141,8 @@ def test_the_report_opens_without_a_network(visit: Visit, tmp_path: Path) -> Non
     page.goto(report.as_uri())
     expect(page.get_by_role("img", name=re.compile("^Accuracy; last values"))).to_be_visible()
     expect(page.get_by_role("heading", name="Recipe")).to_be_visible()
+    assert witness.external == [report.as_uri()]
+    witness.external.clear()
 
 
 def test_a_recipe_is_taken_along_and_can_be_read(visit: Visit) -> None:
@@ -160,6 +163,7 @@ def test_on_a_phone_a_run_is_opened_and_noted(visit: Visit) -> None:
     with rerun(page):
         notes.blur()
     page.reload()
+    settle(page)
     expect(page.get_by_role("textbox", name="Notes")).to_have_value("Half the rate.")
     with rerun(page):
         page.get_by_role("button", name="All runs").click()
