@@ -69,9 +69,9 @@ def colour_jitter(images: Tensor, spread: float, generator: Generator) -> Tensor
 def pca_jitter(images: Tensor, components: Tensor, spread: float, generator: Generator) -> Tensor:
     """The AlexNet paper's colour shift (Krizhevsky et al., 2012, section 4.1); pixels from 0 to 255.
 
-    `components` is `(3, 3)`: a column an eigenvector of the RGB covariance times its eigenvalue's root.
-    The paper multiplies eigenvalues themselves, which has a meaning on its own scale of pixels only; with
-    the root, the shift keeps its size beside the colours' spread on every scale.
+    `components` is `(3, 3)`: a column an eigenvector of the RGB covariance times its eigenvalue. The paper
+    does not say on which scale; eigenvalues are squares of colours, and only with pixels in [0, 1] does a
+    spread of 0.1 make small shifts, so that is the scale of `Statistics`.
     """
     alpha = spread * torch.randn((len(images), 3), device=images.device, generator=generator)
     return images + (alpha @ components.T)[:, :, None, None]

@@ -18,7 +18,7 @@ class Statistics:
     """What a scale needs to know of the training images, in pixels from 0 to 255.
 
     `mean` and `spread` are `(C,)`, `mean_image` is `(C, H, W)`, `colours` the `(C, C)` matrix of principal
-    components times the roots of their eigenvalues.
+    components times their eigenvalues, these of pixels in [0, 1].
     """
 
     mean: Tensor
@@ -50,8 +50,8 @@ class Statistics:
     def from_moments(cls, mean_image: Tensor, covariance: Tensor) -> Statistics:
         """The statistics from a mean image `(C, H, W)` and the `(C, C)` covariance of all pixels, float64."""
         # On the CPU: a GPU's solver takes longer to be loaded than this takes.
-        roots, vectors = torch.linalg.eigh(covariance.cpu())
-        colours = (vectors * roots.clamp(min=0).sqrt()).to(covariance.device)
+        eigenvalues, vectors = torch.linalg.eigh(covariance.cpu() / 255**2)
+        colours = (255 * vectors * eigenvalues.clamp(min=0)).to(covariance.device)
         spread = covariance.diagonal().clamp(min=0).sqrt()
         return cls(mean_image.mean((1, 2)).float(), spread.float(), mean_image.float(), colours.float())
 

@@ -80,7 +80,9 @@ def test_pca_jitter_moves_each_image_along_the_colours_it_has() -> None:
     assert torch.allclose(flat, flat[:, :, :1].expand_as(flat), atol=1e-3)
     assert torch.allclose(flat[:, 0], flat[:, 1], atol=0.05)
     spread = flat[:, 0, 0].std()
-    assert spread == pytest.approx(float(0.1 * statistics.spread[0]), rel=0.15)
+    # The one eigenvalue is 3σ² with pixels in [0, 1], its eigenvector (1, 1, 1)/√3.
+    wanted = 0.1 * 3 * (statistics.spread[0].item() / 255) ** 2 / 3**0.5 * 255
+    assert spread == pytest.approx(wanted, rel=0.15)
 
 
 def test_ten_crops_are_corners_centre_and_mirrors() -> None:
@@ -99,9 +101,9 @@ def test_statistics_are_those_of_all_pixels() -> None:
     assert torch.allclose(found.mean.double(), values.mean((0, 2, 3)), atol=1e-4)
     assert torch.allclose(found.spread.double(), values.std((0, 2, 3), correction=0), atol=1e-4)
     assert torch.allclose(found.mean_image.double(), values.mean(0), atol=1e-4)
-    covariance = found.colours @ found.colours.T
-    expected = torch.cov(values.transpose(0, 1).flatten(1), correction=0).float()
-    assert torch.allclose(covariance, expected, rtol=1e-3, atol=1e-2)
+    covariance = torch.cov(values.transpose(0, 1).flatten(1), correction=0).float()
+    # Eigenvectors times eigenvalues, times themselves: the covariance's square, of pixels in [0, 1].
+    assert torch.allclose(found.colours @ found.colours.T, covariance @ covariance / 255**2, rtol=1e-3, atol=1)
 
 
 def test_scales() -> None:

@@ -91,7 +91,7 @@ RECIPES = (
         description="AlexNet of the paper on STL-10, away from the 10 % at which the article's run stuck."
         + _UNTUNED,
         model="alexnet",
-        options={"init": "he", "normalisation": "lrn-paper"},
+        options={"init": "he", "normalisation": "lrn-article"},
         dataset="stl10",
         validation=0,
         epochs=30,
