@@ -8,8 +8,6 @@ from functools import partial
 import streamlit as st
 
 from cnnviz.inference.preprocessing import Preprocessing
-from cnnviz.interpret.mosaic import RANGES
-from cnnviz.interpret.ordering import ORDERS
 from cnnviz.ui import notice
 from cnnviz.ui.components.mosaic import feature_mosaic
 from cnnviz.ui.features import maps
@@ -47,8 +45,8 @@ def views(network: Network, ready: Prepared, asked: Asked, own: Preprocessing) -
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="features-look"):
         _choose_view(asked, list(known))
         if asked.view == "maps":
-            _choice("order", "Order", ORDERS, ORDER_WORDS, asked.order)
-            _choice("range", "Colours span", RANGES, RANGE_WORDS, asked.range)
+            _choice("order", "Order", ORDER_WORDS, asked.order, 212)
+            _choice("range", "Colours span", RANGE_WORDS, asked.range, 262)
     try:
         known[asked.view]()
     except ValueError as error:
@@ -73,16 +71,16 @@ def _maps(network: Network, ready: Prepared, asked: Asked) -> None:
     feature_mosaic(packet, key="features-mosaic", on_select=lambda channel: put(channel=str(channel)))
 
 
-def _choice(name: str, label: str, values: tuple[str, ...], words: dict[str, str], chosen: str) -> None:
+def _choice(name: str, label: str, words: dict[str, str], chosen: str, width: int) -> None:
     key = f"features-{name}"
     st.session_state[key] = chosen
     st.selectbox(
         label,
-        values,
+        list(words),
         format_func=words.__getitem__,
         key=key,
         on_change=lambda: put(**{name: _unless(st.session_state[key], DEFAULTS[name])}),
-        width=212,
+        width=width,
     )
 
 

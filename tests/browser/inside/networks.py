@@ -1,4 +1,4 @@
-"""Networks with fresh weights and a picture for them: the same in the app and in the test that looks at it."""
+"""Networks with fresh weights and a picture for them: the same for the app and for the test of it."""
 
 import torch
 from torch import Tensor, nn

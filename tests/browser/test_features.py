@@ -1,0 +1,166 @@
+"""Feature maps in a browser: mosaics, the arithmetic under the pointer, drawing, uploads, a phone."""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, FilePayload, Page, expect
+
+from tests.browser.chromium import DESKTOP, PHONE, Look
+from tests.browser.inside.opening import window
+from tests.browser.server import Server, serve
+from tests.browser.waiting import COUNT_RUNS, TIMEOUT_MS, rerun, settle
+from tests.pages.trained import train_in
+
+FRESH = "features?weights=fresh:lenet5"
+
+
+@pytest.fixture(scope="module")
+def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app in a home with a trained run."""
+    folder = tmp_path_factory.mktemp("features")
+    train_in(folder / "cnnviz-home")
+    with serve(folder) as running:
+        with window(chromium, f"{running.url}/{FRESH}") as page:  # imports torch, which takes its time
+            expect(mosaic(page)).to_be_visible(timeout=4 * TIMEOUT_MS)
+        yield running
+
+
+@pytest.fixture
+def look_inside(chromium: Browser, app: Server) -> Iterator[Callable[..., Page]]:
+    """Open the page; errors of its scripts fail the test."""
+    windows: list[Any] = []
+
+    def open_page(path: str = "features", look: Look = DESKTOP) -> Page:
+        windows.append(window(chromium, f"{app.url}/{path}", look, COUNT_RUNS))
+        page: Page = windows[-1].__enter__()
+        settle(page)
+        expect(mosaic(page).or_(page.locator(".host[data-worked]"))).to_be_visible(timeout=TIMEOUT_MS)
+        return page
+
+    yield open_page
+    for one in windows:
+        one.__exit__(None, None, None)
+
+
+def mosaic(page: Page) -> Any:
+    return page.locator(".st-key-features-mosaic canvas.mosaic")
+
+
+def picture(colour: int, name: str, size: tuple[int, int] = (40, 30)) -> FilePayload:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((*size, 3), colour, np.uint8)).save(buffer, "PNG")
+    return {"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
+def upload(page: Page, files: list[FilePayload]) -> None:
+    with rerun(page):
+        page.get_by_role("radio", name="Yours").click()
+    with rerun(page):
+        page.locator("[data-testid=stFileUploaderDropzoneInput]").first.set_input_files(files)
+
+
+def test_choosing_a_layer_paints_its_mosaic(look_inside: Callable[..., Page]) -> None:
+    page = look_inside()
+    expect(mosaic(page)).to_have_attribute("aria-label", re.compile("^conv1: 6 times 28×28"))
+    with rerun(page):
+        page.locator(".st-key-features-strip").get_by_role("option", name="conv2").click()
+    expect(mosaic(page)).to_have_attribute("aria-label", re.compile("^conv2: 16 times 10×10"))
+    expect(page).to_have_url(re.compile("layer=conv2"))
+    mosaic(page).hover(position={"x": 20, "y": 20})
+    expect(page.locator(".st-key-features-mosaic .readout")).to_contain_text("map 0 · y")
+    expect(page.locator(".input .mark")).to_be_visible()
+
+
+def test_a_chosen_map_is_in_the_address_and_a_reload_shows_it(look_inside: Callable[..., Page]) -> None:
+    page = look_inside("features?layer=conv2&order=activity")
+    with rerun(page):
+        mosaic(page).click(position={"x": 20, "y": 20})
+    expect(page).to_have_url(re.compile("channel="))
+    assert "model=" not in page.url, "the weights say which model"
+
+
+def test_the_pointer_moves_over_the_arithmetic(look_inside: Callable[..., Page]) -> None:
+    page = look_inside("features?layer=conv2&view=arithmetic")
+    seen = set()
+    for x in (15, 100, 200):
+        page.locator(".st-key-features-arithmetic .map canvas").hover(position={"x": x, "y": 60})
+        seen.add(page.locator(".paper").get_attribute("aria-label"))
+    assert len(seen) == 3
+
+
+def test_a_drawing_is_answered_while_one_draws(look_inside: Callable[..., Page]) -> None:
+    page = look_inside()
+    with rerun(page):
+        page.get_by_role("radio", name="Draw").click()
+    before = page.locator(".answers").get_attribute("aria-label")
+    box = page.locator(".st-key-picture-pad canvas").bounding_box()
+    assert box is not None
+    with rerun(page):
+        page.mouse.move(box["x"] + 140, box["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 140, box["y"] + 230, steps=6)
+        page.mouse.up()
+    expect(page).to_have_url(re.compile("picture=drawn"))
+    expect(page.locator(".answers")).not_to_have_attribute("aria-label", before or "")
+
+
+def test_good_and_broken_files_together(look_inside: Callable[..., Page]) -> None:
+    page = look_inside()
+    broken: FilePayload = {
+        "name": "broken.png",
+        "mimeType": "image/png",
+        "buffer": b"\x89PNG\r\n\x1a\nnothing",
+    }
+    text: FilePayload = {"name": "note.txt", "mimeType": "text/plain", "buffer": b"just words"}
+    upload(page, [broken, picture(200, "light.png"), text])
+    warning = page.get_by_test_id("stAlert")
+    expect(warning).to_contain_text("'broken.png' is a damaged PNG")
+    expect(warning).to_contain_text("'note.txt' is")
+    expect(page).to_have_url(re.compile("picture=handed"))
+    expect(page.locator(".st-key-picture-own").get_by_role("option")).to_have_count(1)
+
+
+def test_many_at_once_in_a_zip_and_one_too_large(look_inside: Callable[..., Page]) -> None:
+    page = look_inside()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number in range(12):
+            archive.writestr(f"{number}.png", picture(20 * number, "")["buffer"])
+        bomb = io.BytesIO()
+        Image.new("1", (9000, 9000)).save(bomb, "PNG")
+        archive.writestr("bomb.png", bomb.getvalue())
+    upload(page, [{"name": "all.zip", "mimeType": "application/zip", "buffer": buffer.getvalue()}])
+    expect(page.locator(".st-key-picture-own").get_by_role("option")).to_have_count(12, timeout=TIMEOUT_MS)
+    expect(page.get_by_test_id("stAlert")).to_contain_text("is too large; a picture has at most 40 million")
+
+
+def test_an_uploaded_picture_is_what_pillow_reads(look_inside: Callable[..., Page], tmp_path: Path) -> None:
+    page = look_inside(FRESH)
+    upload(page, [picture(255, "white.png", (28, 28))])
+    one = page.locator(".st-key-features-mosaic .input canvas")
+    middle = one.evaluate("c => [...c.getContext('2d').getImageData(c.width >> 1, c.height >> 1, 1, 1).data]")
+    assert middle == [255, 255, 255, 255]
+
+
+def test_a_phone_reads_it_without_scrolling_sideways(look_inside: Callable[..., Page]) -> None:
+    page = look_inside("features?layer=relu2", PHONE)
+    wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    assert wide <= 390
+    mosaic(page).scroll_into_view_if_needed()
+    mosaic(page).click(position={"x": 10, "y": 10})
+    expect(page.locator(".st-key-features-mosaic .readout")).to_contain_text("map ")
+
+
+def test_two_pages_look_into_one_network_at_once(look_inside: Callable[..., Page]) -> None:
+    first, second = look_inside("features?layer=conv2"), look_inside("features?layer=pool1")
+    with rerun(first):
+        first.locator(".st-key-picture-samples").get_by_role("option").nth(1).click()
+    expect(mosaic(first)).to_have_attribute("aria-label", re.compile("^conv2"))
+    expect(mosaic(second)).to_have_attribute("aria-label", re.compile("^pool1"))
