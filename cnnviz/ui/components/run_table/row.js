@@ -29,7 +29,8 @@ const nameOf = (row) => {
 
 const stateOf = (row) => {
   const cell = el("td", "state");
-  const words = el("span", `dot ${row.status}`, row.state);
+  const words = el("span", `dot ${row.status}`, row.status);
+  words.append(el("span", "more", row.state.slice(row.status.length)));
   if (row.error) words.title = row.error;
   cell.append(words);
   return cell;
