@@ -192,7 +192,7 @@ def test_start_puts_the_plan_into_the_queue_and_goes_to_its_run(runs: Database) 
 
 def test_a_fork_opens_the_recipe_of_its_parent_and_records_it(runs: Database) -> None:
     parent = trained(runs, Status.FINISHED)
-    app = open_page("train", run=str(parent))
+    app = open_page("train", run=str(parent), **{"set.epochs": "99", "option.activation": "tanh"})
     app.button(key="run-fork").click().run()
     assert_sound(app)
     assert app.query_params["parent"] == str(parent)

@@ -93,6 +93,12 @@ def choose_model(name: str) -> None:
     put(model=name, size=None, list=None, **{f"{SET}options": None, f"{SET}size": None})
 
 
+def fork(run: int) -> None:
+    """Begin from a run's recipe, with nothing changed yet."""
+    elsewhere = dict.fromkeys(("run", "model", "recipe", "dataset", "size", "list"))
+    put(**_nothing_changed(), **elsewhere, parent=str(run))
+
+
 def set_field(field: str, text: str) -> None:
     """Change one setting, for use in a callback. What is as in the base goes out of the URL."""
     base = read().base

@@ -129,7 +129,7 @@ def _buttons(run: Run) -> None:
                 _button(run, "Stop", "stop", Command.STOP, disabled=asked is Command.STOP)
         if st.button("Change and run again", icon=":material/fork_right:", key="run-fork", type="tertiary",
                      help="A new run from this recipe, changed as you like."):  # fmt: skip
-            plans.put(run=None, parent=str(run.id), model=None, recipe=None, dataset=None)
+            plans.fork(run.id)
             st.rerun()
         if st.button("New run", icon=":material/add:", key="run-new", type="tertiary"):
             plans.put(run=None)
