@@ -27,6 +27,8 @@ OWN = (
     *("class", "part", "seed", "image", "draw"),
     *("parent", "smooth", "layers"),
     *("order", "range", "channel"),
+    *("drop", "reduce"),
+    *("method", "opacity"),
 )
 """Parameters that belong to one page and are left behind when going to another."""
 OPTION = "option."

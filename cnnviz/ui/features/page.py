@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import streamlit as st
@@ -15,6 +14,7 @@ from cnnviz.ui.features.inspector import inspector
 from cnnviz.ui.features.strip import strip
 from cnnviz.ui.features.views import views
 from cnnviz.ui.inside.answers import answers, doubts
+from cnnviz.ui.inside.room import kept_free
 from cnnviz.ui.inside.weights import network
 from cnnviz.ui.pictures import overrides
 from cnnviz.ui.pictures.chooser import picture_chooser
@@ -31,7 +31,7 @@ DRAWN = "features-drawn"
 def features() -> None:
     """Draw it for the page's URL."""
     st.html(CSS)
-    with _kept_free():
+    with kept_free(DRAWN, PAGE_HEIGHT):
         current = network()
     asked = state.current(current)
     features_bar(current, asked)
@@ -55,12 +55,3 @@ def features() -> None:
 def fitting(own: Preprocessing, which: Asked) -> Preprocessing:
     """The network's own preprocessing; a digit that was drawn is centred as the digits it learned from."""
     return own.changed(centre=True) if which.kind == "drawn" and own.channels == 1 else own
-
-
-def _kept_free() -> contextlib.AbstractContextManager[object]:
-    """Room for the page on a first visit, which may have to wait for torch; nothing that jumps later."""
-    if DRAWN in st.session_state:
-        st.empty()  # holds the skeleton's place, without which all that follows would be drawn anew
-        return contextlib.nullcontext()
-    st.session_state[DRAWN] = True
-    return st.skeleton(height=PAGE_HEIGHT)

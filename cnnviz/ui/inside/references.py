@@ -16,11 +16,12 @@ HANDED = "file:"
 """What the reference of a weights file that this visitor handed in begins with."""
 
 
-def reference(parameters: Mapping[str, str], known: Sequence[Choice]) -> str:
+def reference(parameters: Mapping[str, str], known: Sequence[Choice], preferred: Sequence[str] = ()) -> str:
     """The weights that query parameters ask for.
 
     A run that was chosen on another page comes first, then `weights`, unless another model was chosen on
     another page meanwhile; then what there is of that model; then what ships, or the newest run.
+    Of nothing asked for, what there is of the `preferred` models comes first, be it fresh weights.
     """
     run, given, model = (parameters.get(name) for name in ("run", "weights", "model"))
     model = model if model in models.specs() else None
@@ -28,6 +29,9 @@ def reference(parameters: Mapping[str, str], known: Sequence[Choice]) -> str:
         return f"run:{run}"
     if given and (model is None or model_of(given, known) in (None, model)):
         return given
+    if model is None and preferred:
+        fitting = (choice.reference for choice in known if choice.model in preferred)
+        return next(fitting, f"fresh:{preferred[0]}")
     if model is None:
         return known[0].reference if known else FALLBACK
     return next((choice.reference for choice in known if choice.model == model), f"fresh:{model}")

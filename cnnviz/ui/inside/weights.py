@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,10 +41,13 @@ def choices() -> list[Choice]:
     return list(_choices(database, _state(database)))
 
 
-def network() -> Network:
-    """The network that the URL asks for, or what ships instead, and why."""
+def network(preferred: Sequence[str] = ()) -> Network:
+    """The network that the URL asks for, or what ships instead, and why.
+
+    Where it asks for none, one of the `preferred` models.
+    """
     known = choices()
-    asked = references.reference(st.query_params.to_dict(), known)
+    asked = references.reference(st.query_params.to_dict(), known, preferred)
     said: list[str] = []
     shipped = next((choice.reference for choice in known if choice.status == "shipped"), references.FALLBACK)
     for candidate in (asked, shipped, references.FALLBACK):

@@ -31,11 +31,12 @@ function begin(host) {
 }
 
 function show(state, view) {
-  const { order, picture } = view.arrays, { layer, chosen } = view.facts;
+  const { order, picture } = view.arrays, { layer, chosen, alone } = view.facts;
   const another = state.view?.facts.layer !== layer || !order.values.includes(state.channel);
   state.view = view;
   if (another) state.channel = order.values.includes(chosen) ? chosen : order.values[0];
   state.cell = null;
+  state.host.classList.toggle("alone", alone);
   state.input.part.hidden = !picture;
   state.picture = picture && asPicture(picture);
   state.canvas.setAttribute("aria-label", `${view.facts.alt} The arrow keys go from map to map.`);

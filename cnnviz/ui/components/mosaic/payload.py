@@ -41,6 +41,8 @@ class MosaicView:
     """What one of them is called."""
     chosen: int | None = None
     """Which is enlarged at first; the first one where None."""
+    alone: bool = False
+    """Whether the maps stand alone, without the picture and one of them enlarged beside them."""
 
     @property
     def alt(self) -> str:
@@ -70,6 +72,7 @@ def mosaic_packet(view: MosaicView) -> bytes:
         "name": view.name,
         "noun": view.noun,
         "chosen": view.chosen,
+        "alone": view.alone,
         "alt": view.alt,
     }
     arrays = {
