@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.analysis.types import Analysis
+from cnnviz.datasets.spec import Progress, Step, silent
 from cnnviz.interpret.errors import InterpretError
 from cnnviz.interpret.gradcam import default_layer, enlarged, grad_cam
 from cnnviz.interpret.maps import Floats
@@ -65,6 +66,7 @@ def attribute(
     target: int | None = None,
     layer: str | None = None,
     analysis: Analysis | None = None,
+    progress: Progress = silent,
 ) -> Attribution:
     """Attribute a class's score to the pixels of one image `(1, C, H, W)`.
 
@@ -75,6 +77,7 @@ def attribute(
         target: The class; the most probable one where None.
         layer: Grad-CAM's, by name; the last convolutional block's output where None.
         analysis: The model's, which finds that block; needed for Grad-CAM without a `layer` only.
+        progress: Told before each batch of covered pictures, for occlusion alone; it may raise to stop it.
 
     Raises:
         InterpretError: for a method, class or layer that is not there, or more than one image.
@@ -90,7 +93,10 @@ def attribute(
         cells = grad_cam(model, image, chosen, layer)
         values = enlarged(cells, (image.shape[2], image.shape[3]))
         return Attribution(method, chosen, values, False, score, probability, layer, cells)
-    values = _METHODS[method](twin(model), image, chosen)
+    other = twin(model)
+    if method == "occlusion":
+        _watch(other, _places(image), progress)
+    values = _METHODS[method](other, image, chosen)
     return Attribution(method, chosen, values, method != "saliency", score, probability)
 
 
@@ -134,14 +140,40 @@ def _occlusion(model: nn.Module, image: Tensor, target: int) -> Floats:
     """The fall of the score when a patch is 0, averaged where patches overlap (Zeiler and Fergus, 2013)."""
     from captum.attr import Occlusion
 
-    channels, height, width = image.shape[1:]
-    patch = [max(1, -(-side // PATCHES)) for side in (height, width)]
-    steps = [max(1, side // 2) for side in patch]
+    channels = image.shape[1]
+    patch, steps = _patches(image)
     with torch.no_grad():
         found = Occlusion(model).attribute(
             image, (channels, *patch), (channels, *steps), 0, target, perturbations_per_eval=16
         )
     return _array(found[0, 0])
+
+
+def _patches(image: Tensor) -> tuple[list[int], list[int]]:
+    """Height and width of a patch, and how far it moves down and along."""
+    patch = [max(1, -(-side // PATCHES)) for side in image.shape[2:]]
+    return patch, [max(1, side // 2) for side in patch]
+
+
+def _places(image: Tensor) -> int:
+    """Where patches lie: each step until the far edge is covered."""
+    patch, steps = _patches(image)
+    down, along = (
+        1 - (side - size) // step for side, size, step in zip(image.shape[2:], patch, steps, strict=True)
+    )
+    return down * along
+
+
+def _watch(model: nn.Module, total: int, progress: Progress) -> None:
+    """Tell how many covered pictures have gone into `model`, a twin that nobody else uses."""
+    done = 0
+
+    def count(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        nonlocal done
+        progress(Step("covering", min(done, total), total, "patches"))
+        done += len(args[0])
+
+    model.register_forward_pre_hook(count)
 
 
 def _array(values: Tensor) -> Floats:

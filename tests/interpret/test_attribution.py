@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from cnnviz import models
 from cnnviz.analysis import analyze
+from cnnviz.datasets import Step
 from cnnviz.interpret.attribution import METHODS, attribute
 from cnnviz.interpret.errors import InterpretError, UnknownLayerError
 from cnnviz.interpret.gradcam import default_layer, enlarged, grad_cam, grad_cams, layers_with_cells
@@ -165,3 +166,16 @@ def test_overlays_mix_picture_and_map() -> None:
     assert enlarged(values, (4, 4)).shape == (4, 4)
     with pytest.raises(InterpretError, match="Opacity"):
         overlay(picture, values, 2)
+
+
+def test_occlusion_tells_how_far_it_is() -> None:
+    model, image = model_and_image("lenet5")
+    told: list[Step] = []
+    attribute(model, image, "occlusion", progress=told.append)
+    done = [step.done for step in told]
+    assert done[0] == 0
+    assert done == sorted(done)
+    covered = told[-1].total
+    assert covered is not None
+    assert covered - 16 <= done[-1] <= covered
+    assert not model._forward_pre_hooks

@@ -38,7 +38,7 @@ def choose(reference: str) -> None:
     """Make these weights the chosen ones, for use in callbacks."""
     changes = references.parameters(reference, choices())
     if changes["model"] != url_state.current().spec.name:
-        changes |= {"layer": None, "channel": None, "prep": None}
+        changes |= {"layer": None, "channel": None, "class": None, "prep": None}
     url_state.change(**changes)
 
 

@@ -1,0 +1,127 @@
+"""Attributions and their checks, worked out once for each network, picture, method, class and layer."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.interpret.maps import Floats
+from cnnviz.ui.dataset.waiting import Progress
+from cnnviz.ui.inside.weights import Network
+from cnnviz.ui.pictures.prepared import Prepared
+from cnnviz.ui.why.state import Asked
+
+if TYPE_CHECKING:
+    from cnnviz.interpret.attribution import Attribution
+    from cnnviz.interpret.regions import Check
+
+KEPT = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One network's attribution of the picture, and the check on it."""
+
+    network: Network
+    ready: Prepared
+    attribution: Attribution
+    check: Check
+
+    @property
+    def target(self) -> str:
+        """The class's name."""
+        return self.network.loaded.classes[self.attribution.target]
+
+
+class _Kept:
+    """What was found last, for all visitors; what is drawn while it is worked out stays with who waits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: OrderedDict[tuple[object, ...], Found] = OrderedDict()
+
+    def get(self, key: tuple[object, ...]) -> Found | None:
+        """What is kept under a key."""
+        with self._lock:
+            return self._found.get(key)
+
+    def put(self, key: tuple[object, ...], found: Found) -> None:
+        """Keep it; the oldest go."""
+        with self._lock:
+            self._found[key] = found
+            while len(self._found) > KEPT:
+                self._found.popitem(last=False)
+
+
+def found(network: Network, ready: Prepared, asked: Asked, first: bool = True) -> Found:
+    """The attribution that is asked for; `first` says whether class and layer are of this very network.
+
+    In the network beside, the class is the one of the same name and the layer the one of the same name; where
+    there is none, its own answer and its own last block. Raises `ValueError` with one sentence for what
+    cannot be attributed.
+    """
+    target = asked.target if first else alike(network, asked.target_name)
+    layer = asked.layer if first or asked.layer in cells(network) else None
+    if asked.method != "gradcam":
+        layer = None
+    key = (network.stamp, ready.digest, asked.method, target, layer)
+    known = _kept().get(key)
+    if known is None:
+        known = _worked_out(network, ready, asked, target, layer)
+        _kept().put(key, known)
+    return known
+
+
+def alike(network: Network, name: str | None) -> int | None:
+    """The network's class of that name, capitals aside; None where it has none."""
+    folded = [one.casefold() for one in network.loaded.classes]
+    return folded.index(name.casefold()) if name is not None and name.casefold() in folded else None
+
+
+def cells(network: Network) -> tuple[str, ...]:
+    """The layers that Grad-CAM can look at."""
+    from cnnviz.interpret.gradcam import layers_with_cells
+
+    return layers_with_cells(network.analysis)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def strip_cells(
+    stamp: str, digest: str, target: int, layers: tuple[str, ...], _network: Network, _ready: Prepared
+) -> dict[str, Floats]:
+    """Grad-CAM at many layers, each `(h, w)`."""
+    from cnnviz.interpret.gradcam import grad_cams
+
+    return grad_cams(_network.loaded.model, _ready.tensor, target, layers)
+
+
+def where(values: Floats) -> str:
+    """Where a map is strongest, in words: `upper left`, `middle`."""
+    if not np.any(values > 0):
+        return "nowhere"
+    row, column = np.unravel_index(int(values.argmax()), values.shape)
+    down = ("upper", "", "lower")[min(2, 3 * int(row) // values.shape[0])]
+    along = ("left", "", "right")[min(2, 3 * int(column) // values.shape[1])]
+    return f"in the {' '.join(filter(None, (down, along))) or 'middle'}"
+
+
+def _worked_out(
+    network: Network, ready: Prepared, asked: Asked, target: int | None, layer: str | None
+) -> Found:
+    from cnnviz.interpret.attribution import attribute
+    from cnnviz.interpret.regions import check
+
+    model, progress = network.loaded.model, Progress()
+    attribution = attribute(model, ready.tensor, asked.method, target, layer, network.analysis, progress)
+    progress.clear()
+    return Found(network, ready, attribution, check(model, ready.tensor, attribution))
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> _Kept:
+    return _Kept()

@@ -1,0 +1,13 @@
+"""Why: which part of a picture speaks for a class, and whether taking it away proves it."""
+
+from cnnviz.ui.pages import Page
+from cnnviz.ui.why.page import why
+
+PAGE = Page(
+    title="Why",
+    icon=":material/center_focus_strong:",
+    order=9,
+    blurb="Which part of a picture speaks for a class, and what is answered when that part is covered.",
+)
+
+why()
