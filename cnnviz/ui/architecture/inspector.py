@@ -31,6 +31,7 @@ def _next_steps(current: Shown) -> None:
     """Links to where the selection can be taken."""
     spec = current.selection.spec
     with st.container(horizontal=True, gap="xsmall", key="next-steps"):
+        chrome.link("features", "See its feature maps", icon=":material/visibility:", model=spec.name)
         chrome.link("compare", "Compare with another", icon=":material/compare:", model=spec.name)
         if spec.layers is not None:
             layer = url_state.layer_text(current.selection.layer)
