@@ -37,7 +37,7 @@ CLICK = """([strip, value]) => new Promise((done) => {
     return null;
   };
   const cells = [...inside(strip, '.sheet').querySelectorAll('.cell')];
-  const cell = cells.find((one) => one.ariaLabel.startsWith(value));
+  const cell = cells.find((one) => value.endsWith(one.ariaLabel.replace('…', '')));
   const host = inside('.st-key-features-mosaic', '.host');
   const before = host.dataset.drawn, began = performance.now();
   const look = () => {

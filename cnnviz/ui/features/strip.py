@@ -17,12 +17,13 @@ from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.features.state import Asked, choose_layer, every_layer
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
+from cnnviz.ui.url_state import ROOT
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MOST = 26
-SIDE, CELL = 48, 58
+SIDE, CELL, LETTERS = 48, 58, 9
 
 
 def strip(network: Network, ready: Prepared, asked: Asked) -> None:
@@ -31,15 +32,20 @@ def strip(network: Network, ready: Prepared, asked: Asked) -> None:
     shown = strip_layers(network.analysis, known, asked.layer)
     theme: Theme = "dark" if st.context.theme.type == "dark" else "light"
     sheet = _sheet(network.stamp, ready.digest, tuple(shown), theme, network, ready)
-    cells = [Cell(name or "(model)", name or "(model)") for name in shown]
+    cells = [Cell(short(name or ROOT), name or ROOT) for name in shown]
     pictures(
         sheet, [Line("", cells)], key="features-strip", name="", cell=CELL, captions=True,
-        alt=f"One map of each of {len(shown)} layers", chosen=asked.layer.name or "(model)",
-        on_choose=lambda name: choose_layer("" if name == "(model)" else name),
+        alt=f"One map of each of {len(shown)} layers", chosen=asked.layer.name or ROOT,
+        on_choose=lambda name: choose_layer("" if name == ROOT else name),
     )  # fmt: skip
     rows = sum(1 for row in network.analysis.predicting if row.outputs)
     if len(shown) < rows:
         st.caption(f"{len(shown)} of {numbers.exact(rows)} layers; the list above has them all.")
+
+
+def short(name: str) -> str:
+    """A layer's name as it fits under a cell: of a long one the end, which tells it from the others."""
+    return name if len(name) <= LETTERS else f"…{name[1 - LETTERS :]}"
 
 
 def strip_layers(analysis: Analysis, known: dict[str, Layer], chosen: Layer) -> list[str]:

@@ -22,14 +22,18 @@ from cnnviz.ui.pictures.prepared import Prepared
 from cnnviz.ui.pictures.steps import preprocessing_steps
 
 ORDER_WORDS = {
-    "index": "by number",
-    "activity": "by activity",
-    "spread": "by spread",
-    "similarity": "alike together",
+    "index": "Order: by number",
+    "activity": "Order: by activity",
+    "spread": "Order: by spread",
+    "similarity": "Order: alike together",
 }
 VIEW = "features-view"
 DEFAULTS = {"order": "index", "range": "layer"}
-RANGE_WORDS = {"map": "each map", "layer": "the layer", "network": "the network"}
+RANGE_WORDS = {
+    "map": "Colours: of each map",
+    "layer": "Colours: of the layer",
+    "network": "Colours: of the network",
+}
 
 
 def views(network: Network, ready: Prepared, asked: Asked, own: Preprocessing) -> None:
@@ -45,8 +49,8 @@ def views(network: Network, ready: Prepared, asked: Asked, own: Preprocessing) -
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="features-look"):
         _choose_view(asked, list(known))
         if asked.view == "maps":
-            _choice("order", "Order", ORDER_WORDS, asked.order, 212)
-            _choice("range", "Colours span", RANGE_WORDS, asked.range, 262)
+            _choice("order", "Order", ORDER_WORDS, asked.order)
+            _choice("range", "What the colours span", RANGE_WORDS, asked.range)
     try:
         known[asked.view]()
     except ValueError as error:
@@ -71,7 +75,7 @@ def _maps(network: Network, ready: Prepared, asked: Asked) -> None:
     feature_mosaic(packet, key="features-mosaic", on_select=lambda channel: put(channel=str(channel)))
 
 
-def _choice(name: str, label: str, words: dict[str, str], chosen: str, width: int) -> None:
+def _choice(name: str, label: str, words: dict[str, str], chosen: str) -> None:
     key = f"features-{name}"
     st.session_state[key] = chosen
     st.selectbox(
@@ -80,7 +84,8 @@ def _choice(name: str, label: str, words: dict[str, str], chosen: str, width: in
         format_func=words.__getitem__,
         key=key,
         on_change=lambda: put(**{name: _unless(st.session_state[key], DEFAULTS[name])}),
-        width=width,
+        label_visibility="collapsed",
+        width=230,
     )
 
 

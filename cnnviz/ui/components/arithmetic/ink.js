@@ -7,13 +7,14 @@ function inkOf(context, host, table) {
     faint: style.getPropertyValue("--st-border-color").trim(), accent: style.getPropertyValue("--st-primary-color").trim() };
 }
 
-function brief(value) {
+function brief(value, tight = false) {
   const size = Math.abs(value), sign = value < 0 ? "−" : "";
   if (value === 0) return "0";
   if (!Number.isFinite(value)) return plainly(value);
   if (size >= 1000) return `${sign}${size >= 1e5 ? size.toExponential(0).replace("e+", "e") : Math.round(size)}`;
   if (size >= 100) return sign + size.toFixed(0);
   if (size >= 10) return sign + size.toFixed(1);
+  if (size < 0.005 && tight) return `${sign}0.0`;
   if (size < 0.005) return size < 1e-4 ? `${sign}0.0` : sign + size.toFixed(4).replace(/^0/, "").slice(0, 5);
   return sign + size.toFixed(2);
 }
@@ -45,7 +46,7 @@ function matrix(ink, { values, inside }, left, top, cell, limit, mark = null) {
     context.fillRect(x, y, cell - 1, cell - 1);
     if (outside) hatch(ink, x, y, cell - 1);
     if (cell >= LEGIBLE && !outside) {
-      write(ink, brief(value), x + (cell - 1) / 2, y + cell / 2, { size: cell < 30 ? 9.5 : 11, align: "center", fill: onColour(colour) });
+      write(ink, brief(value, cell < 28), x + (cell - 1) / 2, y + cell / 2, { size: cell < 30 ? 9.5 : 11, align: "center", fill: onColour(colour) });
     }
   }));
   context.strokeStyle = ink.faint;

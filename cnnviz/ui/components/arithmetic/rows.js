@@ -56,8 +56,8 @@ function drawRow(ink, view, row, plan, top, limits, mark) {
     if (view.kind !== "softmax") {
       write(ink, times, x + SIGN / 2, middle, { align: "center" });
       matrix(ink, { values: row.weights, inside: null }, x + SIGN, gridTop, cell, limits.weights);
+      x += SIGN + wide;
     }
-    x += SIGN + wide;
     write(ink, equals, x + SIGN / 2, middle, { align: "center" });
     matrix(ink, { values: row.products, inside: row.inside }, x + SIGN, gridTop, cell, limits.products);
     x += SIGN + wide;

@@ -9,10 +9,12 @@ function layoutOf(count, height, width, room) {
     return { zoom, tile, columns, rows, width: columns * (tile.width + GAP) - GAP, height: rows * (tile.height + GAP) - GAP };
   };
   const most = Math.max(1, Math.min(COARSEST, Math.floor(LARGEST / Math.max(height, width))));
+  let best = null, score = 0;
   for (let zoom = most; zoom > 1; zoom--) {
-    const found = at(zoom);
-    if (found.height <= TALLEST && found.width <= room) return found;
+    const found = at(zoom), worth = (zoom * zoom * count) / (found.rows * found.columns); // large, and few places empty
+    if (found.height <= TALLEST && found.width <= room && worth > score) [best, score] = [found, worth];
   }
+  if (best) return best;
   const whole = at(1);
   return whole.width <= room ? whole : at(room / width); // a map wider than the screen
 }
