@@ -50,7 +50,7 @@ def branch_classes(table: Table, titles: Sequence[str], classes: Sequence[str]) 
         "hovermode": "x unified",
         "xaxis": {"type": "category"},
         "yaxis": {"tickformat": "+.0%", "title": {"text": "against the branch's average"}},
-        "legend": {"orientation": "h", "y": 1.1, "x": 0},
+        "legend": {"orientation": "h", "y": 1.01, "x": 0, "yanchor": "bottom"},
     }
     return {"data": data, "layout": layout}
 

@@ -30,12 +30,12 @@ def growth(naive: Sequence[Stage], reduced: Sequence[Stage]) -> Figure:
     layout = {
         "hovermode": "x unified",
         "xaxis": {"type": "category", "anchor": "y2", "title": {"text": "inception block"}},
-        "yaxis": {"title": {"text": "maps"}, "domain": [0.56, 1], "rangemode": "tozero"},
+        "yaxis": {"title": {"text": "maps"}, "domain": [0.56, 1], "rangemode": "tozero", "tickformat": ","},
         "yaxis2": {
             "title": {"text": "multiply-adds"}, "domain": [0, 0.44], "rangemode": "tozero",
             "tickformat": "~s",
         },
-        "legend": {"orientation": "h", "y": 1.1, "x": 0},
+        "legend": {"orientation": "h", "y": 1.01, "x": 0, "yanchor": "bottom"},
     }  # fmt: skip
     return {"data": data, "layout": layout}
 

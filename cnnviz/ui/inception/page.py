@@ -1,0 +1,121 @@
+"""The page in its parts, top to bottom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cnnviz import models
+from cnnviz.ui import chrome, notice, url_state
+from cnnviz.ui.features.page import fitting
+from cnnviz.ui.inception import state
+from cnnviz.ui.inception.auxiliary import auxiliary
+from cnnviz.ui.inception.bar import inception_bar
+from cnnviz.ui.inception.branches import branches
+from cnnviz.ui.inception.classes import classes
+from cnnviz.ui.inception.reduction import reduction
+from cnnviz.ui.inside.address import put
+from cnnviz.ui.inside.answers import answers, doubts
+from cnnviz.ui.inside.room import kept_free
+from cnnviz.ui.inside.weights import Network, network
+from cnnviz.ui.pictures import overrides
+from cnnviz.ui.pictures.chooser import picture_chooser
+from cnnviz.ui.pictures.chosen import chosen
+from cnnviz.ui.pictures.prepared import Prepared, prepared
+
+if TYPE_CHECKING:
+    from cnnviz.interpret.branches import Block
+
+CSS = Path(__file__).with_name("inception.css")
+PAGE_HEIGHT = 900
+"""Pixels, kept free while the first network is loaded."""
+DRAWN, VIEW = "inception-drawn", "inception-view"
+
+
+def inception() -> None:
+    """Draw it for the page's URL."""
+    st.html(CSS)
+    with kept_free(DRAWN, PAGE_HEIGHT):
+        current = network(state.PREFERRED)
+        found = state.blocks_of(current)
+    asked = state.current(current, found)
+    inception_bar(current, found, asked)
+    said = [*url_state.current().problems, *current.problems, *asked.problems]
+    if asked.block is None:
+        notice.say(said)
+        _no_blocks(current)
+        reduction(current, asked.reduction, None)
+        return
+    ready = _picture(current, said)
+    _choose_view(asked.view)
+    _view(current, ready, found, asked.block, asked)
+    _next(current, asked.block)
+
+
+def _picture(current: Network, said: list[str]) -> Prepared:
+    """Draw the choice of a picture and what the network says to it."""
+    which, picture, wrong = chosen(current)
+    how, mismatch = overrides.read(st.query_params.get("prep"), fitting(current.loaded.preprocessing, which))
+    notice.say([*said, *wrong, *notice.kept(), *([mismatch] if mismatch else [])])
+    ready = prepared(picture, how)
+    left, right = st.columns([0.68, 0.32], gap="large")
+    with left:
+        picture_chooser(current, which)
+    with right:
+        with st.spinner(f"{current.loaded.name} looks at the picture …"):
+            answers(current, ready)
+        doubts(current, picture, ready)
+    return ready
+
+
+def _choose_view(view: str) -> None:
+    st.session_state[VIEW] = view
+    st.segmented_control(
+        "View",
+        list(state.VIEWS),
+        format_func=state.VIEWS.__getitem__,
+        key=VIEW,
+        on_change=lambda: put(view=None if st.session_state[VIEW] == "branches" else st.session_state[VIEW]),
+        required=True,
+        label_visibility="collapsed",
+    )
+
+
+def _view(
+    current: Network, ready: Prepared, found: tuple[Block, ...], block: Block, asked: state.Asked
+) -> None:
+    if asked.view == "branches":
+        branches(current, ready, block, asked)
+    elif asked.view == "classes":
+        classes(current, found, block)
+    elif asked.view == "reduction":
+        reduction(current, asked.reduction, block)
+    else:
+        auxiliary(current, ready)
+
+
+def _no_blocks(current: Network) -> None:
+    first = models.get(state.PREFERRED[0])
+    st.info(
+        f"{notice.plain(current.loaded.name)} has no inception blocks; what they are made of is shown below.",
+        icon=":material/info:",
+    )
+    chrome.link(
+        "inception", f"Look into {first.title}, which has nine", icon=":material/call_split:",
+        model=first.name, weights=None, run=None, layer=None,
+    )  # fmt: skip
+
+
+def _next(current: Network, block: Block) -> None:
+    spec = current.loaded.spec
+    if spec.name not in models.specs():
+        return
+    with st.container(horizontal=True, gap="xsmall", key="next-steps"):
+        chrome.link("features", "The block's feature maps", icon=":material/visibility:", layer=block.name)
+        chrome.link(
+            "architecture", "What this block costs", icon=":material/schema:", model=spec.name,
+            layer=block.name,
+        )  # fmt: skip
+        chrome.link("train", "Train this network", icon=":material/play_arrow:", model=spec.name)

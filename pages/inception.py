@@ -1,0 +1,13 @@
+"""Inception: four branches from one input, what each gives, costs and carries."""
+
+from cnnviz.ui.inception.page import inception
+from cnnviz.ui.pages import Page
+
+PAGE = Page(
+    title="Inception",
+    icon=":material/call_split:",
+    order=8,
+    blurb="Four branches read the same maps: what each gives, what it costs, and what is lost without it.",
+)
+
+inception()
