@@ -99,8 +99,10 @@ def _offer(name: str) -> None:
     if spec is None:
         st.caption(notice.plain(f"Its data ({name}) are not on this machine."))
         return
-    st.caption(f"{notice.plain(spec.title)}, which it was trained on, is not prepared on this machine yet.")
-    if st.button("Prepare it", key="picture-prepare") and waiting.prepare(spec) is not None:
+    title = notice.plain(spec.title)
+    st.caption(f"{title}, which it was trained on, is not prepared on this machine yet.")
+    label = "Prepare it" if spec.offline else f"Download {waiting.download_text(spec)}"
+    if st.button(label, key="picture-prepare") and waiting.prepare(spec) is not None:
         st.rerun()
 
 

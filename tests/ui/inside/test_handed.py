@@ -1,0 +1,48 @@
+"""Weights files that a visitor hands in: read as any untrusted file, kept for this visitor alone."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from safetensors.torch import save_file
+
+from cnnviz import models
+from cnnviz.ui.inside import handed
+
+
+def weights(folder: Path, model: str) -> bytes:
+    path = folder / "weights.safetensors"
+    save_file({name: value.contiguous() for name, value in models.build(model).state_dict().items()}, path)
+    return path.read_bytes()
+
+
+@pytest.fixture(autouse=True)
+def _new_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st, "session_state", {})
+
+
+def test_a_file_is_read_and_known_by_its_reference(tmp_path: Path) -> None:
+    data = weights(tmp_path, "lenet5")
+    reference = handed.take("mine.safetensors", data, "lenet5")
+    assert reference == handed.take("mine.safetensors", data, "lenet5")
+    found = handed.loaded(reference)
+    assert found.spec.name == "lenet5"
+    assert handed.names() == {reference: "mine.safetensors · handed in"}
+    st.session_state.clear()
+    with pytest.raises(ValueError, match="known only to who did"):
+        handed.loaded(reference)
+
+
+def test_the_oldest_goes_where_there_are_many(tmp_path: Path) -> None:
+    data = weights(tmp_path, "lenet5")
+    references = [handed.take("first", data, "lenet5")]
+    references += [handed.take("x", weights(tmp_path, "lenet5"), "lenet5") for _ in range(handed.MOST)]
+    assert len(handed.names()) == handed.MOST
+    assert references[0] not in handed.names()
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense", pickle.dumps({"layer": 1})])
+def test_what_is_no_weights_file_is_refused_in_a_sentence(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"'bad.pt'"):
+        handed.take("bad.pt", data, "lenet5")
