@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +24,16 @@ def handed_in(name: str, data: bytes) -> list[Found]:
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return [Upload(name, data)]
     return _or_refused(name, functools.partial(from_zip, name, io.BytesIO(data)))
+
+
+def from_named(files: Mapping[str, bytes]) -> list[Found]:
+    """A folder as a page hands it in, each file by its path in it: pictures, and classes by their folders."""
+    top = {name.partition("/")[0] for name in files}
+    start = len(f"{min(top)}/") if len(top) == 1 else 0
+    names = {name[start:] or name: name for name in files}
+    return [
+        Upload(names[name], files[names[name]], truth) for name, truth in _with_truth("the folder", names)
+    ]
 
 
 def from_paths(paths: Iterable[Path]) -> Iterator[Found]:

@@ -51,7 +51,7 @@ def evaluate(results: Iterable[Result], classes: tuple[str, ...]) -> Evaluation:
     for result in results:
         if not isinstance(result, Prediction) or result.truth is None:
             continue
-        truth, said = number.get(_plain(result.truth)), int(result.probabilities.argmax())
+        truth, said = number.get(plain(result.truth)), int(result.probabilities.argmax())
         if truth is None:
             unknown.add(result.truth)
             continue
@@ -65,10 +65,22 @@ def evaluate(results: Iterable[Result], classes: tuple[str, ...]) -> Evaluation:
     )  # fmt: skip
 
 
+def marks(results: Iterable[Result], classes: tuple[str, ...]) -> list[bool | None]:
+    """Whether each answer is right; None where nobody knows, as `evaluate` counts."""
+    number = _numbers(classes)
+    found: list[bool | None] = []
+    for result in results:
+        truth = number.get(plain(result.truth)) if result.truth is not None else None
+        known = truth is not None and isinstance(result, Prediction)
+        found.append(int(result.probabilities.argmax()) == truth if known else None)  # type: ignore[union-attr]
+    return found
+
+
 def _numbers(classes: tuple[str, ...]) -> dict[str, int]:
     by_number = {str(index): index for index in range(len(classes))}
-    return by_number | {_plain(name): index for index, name in enumerate(classes)}
+    return by_number | {plain(name): index for index, name in enumerate(classes)}
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """A class's name for comparing: capitals and `_`, `-` and spaces aside."""
     return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())

@@ -1,7 +1,6 @@
 """The page Why, run without a browser."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +29,9 @@ def _nothing_ships(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def trained(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def trained(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run to look into."""
     monkeypatch.setenv("CNNVIZ_HOME", str(home))
-    return
 
 
 def html(app: AppTest) -> str:

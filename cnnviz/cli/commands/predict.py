@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
 from cnnviz.cli.model_choice import CheckpointName, ModelName, RunNumber, WeightsFile, load_model
@@ -36,28 +35,16 @@ def predict(
 ) -> None:
     """Print the likeliest classes of every picture."""
     loaded = load_model(run, checkpoint, model, weights)
+    from cnnviz.inference import writing
     from cnnviz.inference.gather import from_paths
     from cnnviz.inference.picture import Refusal
     from cnnviz.inference.predict import Predictor
 
     with Bar() as bar:
         results = Predictor(loaded).predict([*from_paths(pictures)], top, bar)
-    typer.echo(_json(results) if as_json else _text(loaded, results))
+    typer.echo(writing.as_json(results).decode() if as_json else _text(loaded, results))
     if any(isinstance(result, Refusal) for result in results):
         raise typer.Exit(REFUSED)
-
-
-def _json(results: list[Result]) -> str:
-    return orjson.dumps([_entry(result) for result in results], option=orjson.OPT_INDENT_2).decode()
-
-
-def _entry(result: Result) -> dict[str, Any]:
-    from cnnviz.inference.picture import Refusal
-
-    if isinstance(result, Refusal):
-        return {"file": result.name, "error": result.reason}
-    found = [{"class": answer.name, "probability": answer.probability} for answer in result.top]
-    return {"file": result.name, "predictions": found}
 
 
 def _text(loaded: Loaded, results: list[Result]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -12,6 +13,9 @@ from cnnviz.ui import notice
 from cnnviz.ui.why.drawing import covered, enlarged, figure, legend, painted
 from cnnviz.ui.why.found import Found, where
 from cnnviz.ui.why.state import Asked
+
+if TYPE_CHECKING:
+    from cnnviz.interpret.attribution import Method
 
 TELLING = 0.005
 """Differences of probability below this say nothing."""
@@ -26,23 +30,24 @@ def panel(found: Found, asked: Asked, named: bool) -> None:
     st.markdown(f"{whose}**{notice.plain(found.target)}**, {share}{at}")
     if named and asked.target_name is not None and found.target.casefold() != asked.target_name.casefold():
         st.caption(f"It has no class {notice.plain(asked.target_name)}; this is for its own answer.")
-    parts = (_pictures(found, asked), _without(found))
+    parts = (pictures_of(found, asked.method, asked.opacity), _without(found))
     st.html(f'<div class="why">{"".join(f"<div>{part}</div>" for part in parts)}</div>')
     if not (attribution.values > 0).any():
         st.caption("Nothing at this layer speaks for the class, so the map is empty. Try another layer.")
     st.caption(_verdict(found))
 
 
-def _pictures(found: Found, asked: Asked) -> str:
+def pictures_of(found: Found, method: Method, opacity: int) -> str:
+    """What the network sees, the map over it and the map alone, as HTML."""
     from cnnviz.interpret.attribution import TITLES
 
-    title = TITLES[asked.method]
+    title = TITLES[method]
     strongest = where(found.attribution.values)
     over = f"{title} for {found.target} over the picture, strongest {strongest}"
     alone = f"{title} for {found.target} alone, strongest {strongest}"
     return (
         figure(enlarged(found.ready.seen), "The picture as the network sees it", "what it sees")
-        + figure(painted(found, asked.opacity), over, f"{title}, strongest {strongest}")
+        + figure(painted(found, opacity), over, f"{title}, strongest {strongest}")
         + figure(painted(found, 100), alone, legend(found.attribution.signed))
     )
 
@@ -64,7 +69,7 @@ def _answered(found: Found, word: str, now: Floats) -> str:
     said = int(now.argmax())
     other = "" if said == target else f"; it says <b>{escape(found.network.loaded.classes[said])}</b>"
     shares = f"{before[target]:.1%} → {now[target]:.1%}".replace("%", " %")
-    return f"without what helps {word}: {escape(found.target)} {shares}{other}"
+    return f"without what helps {word}: <b>{escape(found.target)}</b> {shares}{other}"
 
 
 def _verdict(found: Found) -> str:

@@ -1,0 +1,55 @@
+"""Answers as files: the JSON that `cnnviz predict --json` writes, and a table as CSV. Imports no torch."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from cnnviz.inference.picture import Refusal
+
+if TYPE_CHECKING:
+    from cnnviz.inference.predict import Result
+
+
+def entry(result: Result) -> dict[str, Any]:
+    """One picture: `{file, predictions: [{class, probability}]}`, or `{file, error}`."""
+    if isinstance(result, Refusal):
+        return {"file": result.name, "error": result.reason}
+    found = [{"class": answer.name, "probability": answer.probability} for answer in result.top]
+    return {"file": result.name, "predictions": found}
+
+
+def as_json(results: Sequence[Result]) -> bytes:
+    """One model's answers, a list of what `entry` gives."""
+    return orjson.dumps([entry(result) for result in results], option=orjson.OPT_INDENT_2)
+
+
+def many_as_json(results: Mapping[str, Sequence[Result]]) -> bytes:
+    """Answers of several models by name: `{name: [entry, …]}`."""
+    named = {name: [entry(result) for result in found] for name, found in results.items()}
+    return orjson.dumps(named, option=orjson.OPT_INDENT_2)
+
+
+def as_csv(results: Mapping[str, Sequence[Result]]) -> str:
+    """A line for each picture, model and answer: file, true class, model, rank, class, probability, error.
+
+    What could not be read has one line a model, with the reason.
+    """
+    file = io.StringIO()
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(("file", "true class", "model", "rank", "class", "probability", "error"))
+    for name, found in results.items():
+        for result in found:
+            facts = (result.name, result.truth or "", name)
+            if isinstance(result, Refusal):
+                table.writerow((*facts, "", "", "", result.reason))
+                continue
+            table.writerows(
+                (*facts, rank, answer.name, repr(answer.probability), "")
+                for rank, answer in enumerate(result.top, start=1)
+            )
+    return file.getvalue()

@@ -1,0 +1,155 @@
+"""One visitor's pictures going through one to four networks, in a thread of its own that draws nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnnviz.inference.picture import Picture, Pixels, Refusal
+from cnnviz.ui.inside.weights import Network
+
+if TYPE_CHECKING:
+    from cnnviz.inference.cost import Cost
+    from cnnviz.inference.predict import Predictor, Result
+    from cnnviz.inference.uploads import Upload
+
+CHUNK, CHUNK_BYTES = 64, 96 << 20
+"""Decoded pictures held at a time."""
+THUMB = 64
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture as it was handed in, and a small copy, uint8 `(THUMB, THUMB, 3)`; None if it was refused."""
+
+    file: Upload | Refusal
+    thumb: Pixels | None
+
+
+class Job:
+    """Begins when it is made. What is done so far can be read at any time, from any thread."""
+
+    def __init__(self, files: Sequence[Upload | Refusal], networks: Sequence[Network]) -> None:
+        self.files = files
+        self.networks = tuple(networks)
+        self.results: dict[str, list[Result]] = {one.reference: [] for one in networks}
+        """By the network's reference, in the order of the files."""
+        self.seconds = dict.fromkeys(self.results, 0.0)
+        """Spent on each network so far."""
+        self.costs: dict[str, Cost] = {}
+        self.seen: list[Seen] = []
+        self.began = time.monotonic()
+        self.failed = ""
+        """Why it ended early, in a sentence, where nobody cancelled it."""
+        self._cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="predict", daemon=True)
+        self._thread.start()
+
+    @property
+    def total(self) -> int:
+        """Files there are."""
+        return len(self.files)
+
+    @property
+    def done(self) -> int:
+        """Files that every network has answered."""
+        return min(len(found) for found in self.results.values())
+
+    @property
+    def running(self) -> bool:
+        """Whether it is at work still."""
+        return self._thread.is_alive()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody stopped it."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Stop it after what it is at; what is done is kept."""
+        self._cancelled.set()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until it is over, or not longer than this."""
+        self._thread.join(seconds)
+
+    def is_for(self, files: object, networks: Sequence[Network]) -> bool:
+        """Whether it asks these networks about these very files."""
+        mine = [one.stamp for one in self.networks]
+        return self.files is files and mine == [one.stamp for one in networks]
+
+    def _work(self) -> None:
+        try:
+            self._ask()
+            self._measure()
+        except Exception as error:  # the thread's end is all that anybody would see of it
+            self.failed = str(error) or type(error).__name__
+
+    def _ask(self) -> None:
+        from cnnviz.inference.predict import Predictor
+
+        predictors = {one.reference: Predictor(one.loaded) for one in self.networks}
+        for part in _chunks(self._read()):
+            if self.cancelled:
+                return
+            found = {name: self._answers(name, one, part) for name, one in predictors.items()}
+            self.seen += [seen for seen, _ in part]
+            for name, results in found.items():
+                self.results[name] += results
+
+    def _answers(self, name: str, predictor: Predictor, part: list[_Read]) -> list[Result]:
+        start = time.perf_counter()
+        results = predictor.predict([picture for _, picture in part])
+        self.seconds[name] += time.perf_counter() - start
+        return results
+
+    def _measure(self) -> None:
+        from cnnviz.inference.cost import measure
+
+        for one in self.networks:
+            if not self.cancelled:
+                self.costs[one.reference] = measure(one.loaded)
+
+    def _read(self) -> Iterator[_Read]:
+        from cnnviz.datasets.decoding import in_order
+
+        return in_order(_read_one, self.files, threads=1)
+
+
+_Read = tuple[Seen, "Picture | Refusal"]
+
+
+def _read_one(file: Upload | Refusal) -> _Read:
+    from cnnviz.inference.uploads import read
+
+    found = file if isinstance(file, Refusal) else read(file)
+    thumb = None if isinstance(found, Refusal) else _thumb(found.pixels)
+    return Seen(file, thumb), found
+
+
+def _chunks(read: Iterable[_Read]) -> Iterator[list[_Read]]:
+    """Parts of at most `CHUNK` pictures and about `CHUNK_BYTES` of pixels."""
+    waiting = iter(read)
+    while first := list(islice(waiting, 1)):
+        part, size = first, _size(first[0])
+        while len(part) < CHUNK and size < CHUNK_BYTES and (more := list(islice(waiting, 1))):
+            part += more
+            size += _size(more[0])
+        yield part
+
+
+def _size(one: _Read) -> int:
+    return one[1].pixels.nbytes if isinstance(one[1], Picture) else 0
+
+
+def _thumb(pixels: Pixels) -> Pixels:
+    from PIL import Image, ImageOps
+
+    image = Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
+    return np.asarray(ImageOps.pad(image, (THUMB, THUMB)))

@@ -1,0 +1,66 @@
+"""What the page is asked to show, from its URL: the networks beside the first, the order, the page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import streamlit as st
+
+from cnnviz.ui import url_state
+from cnnviz.ui.inside import weights
+from cnnviz.ui.inside.weights import Network
+from cnnviz.ui.url_state import quoted
+
+MOST = 4
+"""Networks side by side."""
+ORDERS = {
+    "file": "as they came",
+    "mistakes": "worst mistakes first",
+    "disagreement": "disagreements first",
+    "unsure": "least sure first",
+}
+SEPARATOR = ","
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to show."""
+
+    networks: tuple[Network, ...]
+    """One to four, the page's own first."""
+    order: str
+    page: int
+    problems: tuple[str, ...]
+
+
+def current(first: Network) -> Asked:
+    """What the page's URL asks for; what is wrong in it is said."""
+    said: list[str] = []
+    others = _others(st.query_params.get("against", ""), first, said)
+    order, wrong = url_state.choice("order", tuple(ORDERS), "file")
+    said += [wrong] if wrong else []
+    page = st.query_params.get("page", "1")
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", page):
+        said.append(f"“page” cannot be {quoted(page)}, only a whole number from 1 on.")
+        page = "1"
+    return Asked((first, *others), order, int(page), tuple(said))
+
+
+def written(references: list[str]) -> str | None:
+    """Networks beside the first as the URL holds them; None for none."""
+    return SEPARATOR.join(references) or None
+
+
+def _others(text: str, first: Network, said: list[str]) -> list[Network]:
+    references = [part for part in dict.fromkeys(text.split(SEPARATOR)) if part and part != first.reference]
+    if len(references) >= MOST:
+        said.append(f"At most {MOST} networks stand side by side; the first of them are shown.")
+    found = []
+    for reference in references[: MOST - 1]:
+        one = weights.other(reference)
+        if one is None:
+            said.append(f"There are no weights {quoted(reference)} to put beside.")
+        else:
+            found.append(one)
+    return found

@@ -1,0 +1,13 @@
+"""Predict: many pictures, up to four networks, their answers side by side."""
+
+from cnnviz.ui.pages import Page
+from cnnviz.ui.predict.page import predict
+
+PAGE = Page(
+    title="Predict",
+    icon=":material/checklist:",
+    order=10,
+    blurb="Many pictures at once, one to four networks: what they say, where they differ, what it costs.",
+)
+
+predict()

@@ -1,0 +1,198 @@
+"""The page Predict, run without a browser."""
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cnnviz import datasets
+from cnnviz.cli.app import main
+from cnnviz.inference import shipped, writing
+from cnnviz.ui.predict import files
+from cnnviz.ui.predict.job import Job
+from cnnviz.ui.predict.judged import Judged
+from cnnviz.ui.predict.watch import KEY
+from tests.datasets.making import encoded
+from tests.pages.runner import assert_sound, open_page
+from tests.pages.trained import train_in
+
+PATIENCE = 60.0
+PICTURES = 30
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a trained run."""
+    folder = tmp_path_factory.mktemp("trained")
+    train_in(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _one_run(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A run, and nothing that ships: what is shown does not hang on what ships today."""
+    monkeypatch.setenv("CNNVIZ_HOME", str(home))
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def zipped(home: Path) -> bytes:
+    """Test images in class folders, one file that is no picture, and a class that no network has."""
+    data = datasets.load("digits")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for row in range(PICTURES):
+            image = np.asarray(data.test.pixels(np.array([row])))[0]
+            colour = np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0)
+            label = data.classes[int(data.test.labels[row])]
+            archive.writestr(f"{label}/{row}.png", encoded(np.ascontiguousarray(colour)))
+        archive.writestr("3/broken.png", b"\x89PNG\r\n\x1a\nnothing")
+        archive.writestr("owl/1.png", encoded(np.zeros((20, 20, 3), np.uint8)))
+    return buffer.getvalue()
+
+
+def opened(**query: str) -> AppTest:
+    """The page once every answer is there."""
+    return over(open_page("predict", **query))
+
+
+def over(app: AppTest) -> AppTest:
+    app.session_state[KEY].wait(PATIENCE)
+    app.run()
+    assert_sound(app)
+    return app
+
+
+def html(app: AppTest) -> str:
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def said(app: AppTest) -> str:
+    shown = [*app.warning, *app.info, *app.caption, *app.error]
+    return " ".join(element.value.replace("\\", "") for element in shown)
+
+
+def test_it_opens_on_bundled_pictures_and_says_so() -> None:
+    app = opened()
+    assert "These are the bundled pictures" in said(app)
+    assert html(app).count('class="shown"') == 10
+    assert "pictures/s" in html(app)
+    assert ">right<" not in html(app), "nobody knows the true classes of these"
+
+
+def test_two_networks_are_compared_and_their_agreement_is_marked() -> None:
+    app = opened(against="fresh:lenet5-1998", order="disagreement")
+    assert html(app).count("<tr>") == 3
+    assert "they differ" in html(app)
+    assert "They agree on" in said(app)
+    assert "nothing was learned" in said(app)
+
+
+def test_a_zip_of_class_folders_is_judged(zipped: bytes) -> None:
+    app = open_page("predict", weights="run:1")
+    app.session_state[files.KEY] = files.gathered([("digits.zip", zipped)], folder=False)[0]
+    app.query_params["order"] = "mistakes"
+    app.run()
+    over(app)
+    assert ">right<" in html(app)
+    assert f"of {PICTURES:,}</small>" in html(app)
+    assert "One file was refused" in said(app)
+    assert "no class called owl" in said(app)
+    plots = [element for element in app.get("bidi_component") if "plot" in element.proto.component_name]
+    assert len(plots) == 1
+    judged = Judged(app.session_state[KEY])
+    order = judged.ordered("mistakes")
+    wrong = [row for row in order if judged.right[0][row] is False]
+    assert order[: len(wrong)] == wrong
+    surest = [judged.results(0)[row].top[0].probability for row in wrong]  # type: ignore[union-attr]
+    assert surest == sorted(surest, reverse=True)
+
+
+def test_why_is_answered_on_a_click() -> None:
+    app = opened()
+    app.button(key="predict-why-0").click().run()
+    assert_sound(app)
+    assert html(app).count("<figure>") == 3
+
+
+def test_pages_and_orders_go_to_the_address() -> None:
+    app = opened()
+    app.button(key="predict-after").click().run()
+    assert_sound(app)
+    assert app.query_params["page"] == "2"
+    app.selectbox(key="predict-order").set_value("unsure").run()
+    assert app.query_params["order"] == "unsure"
+    assert "page" not in app.query_params
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"against": "run:77"}, "no weights “run:77”"),
+        ({"page": "0"}, "“page” cannot be “0”"),
+        ({"order": "size"}, "“order” cannot be “size”"),
+        ({"weights": "run:99"}, "is shown instead"),
+    ],
+)
+def test_what_is_wrong_is_said_and_the_answers_are_there(query: dict[str, str], words: str) -> None:
+    app = opened(**query)
+    assert words in said(app)
+    assert 'class="shown"' in html(app)
+
+
+def test_a_job_that_is_stopped_keeps_what_it_has(zipped: bytes) -> None:
+    from cnnviz.ui.inside import weights
+
+    network = weights.other("run:1")
+    assert network is not None
+    some = files.gathered([("digits.zip", zipped)], folder=False)[0]
+    job = Job(some * 40, [network])
+    job.cancel()
+    job.wait(PATIENCE)
+    assert job.cancelled
+    assert not job.failed
+    assert job.done < job.total
+    assert Judged(job).count == len(job.seen) == job.done
+
+
+def test_numbers_and_files_are_those_of_the_cli(
+    zipped: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cnnviz.ui.inside import weights
+
+    path = tmp_path / "digits.zip"
+    path.write_bytes(zipped)
+    assert main(["predict", str(path), "--run", "1", "--json"]) == 1, "one of the files was refused"
+    theirs = json.loads(capsys.readouterr().out)
+    network = weights.other("run:1")
+    assert network is not None
+    job = Job(files.gathered([("digits.zip", zipped)], folder=False)[0], [network])
+    job.wait(PATIENCE)
+    results = Judged(job).results(0)
+    ours = json.loads(writing.as_json(results))
+    assert [entry["file"] for entry in ours] == [
+        entry["file"].removeprefix(f"{tmp_path}/") for entry in theirs
+    ]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.get("predictions") == other.get("predictions")
+        assert ("error" in one) == ("error" in other)
+    lines = list(csv.DictReader(io.StringIO(writing.as_csv({"run:1": results}))))
+    assert len(lines) == 5 * (PICTURES + 1) + 1
+    assert float(lines[0]["probability"]) == ours[0]["predictions"][0]["probability"]
+    both = json.loads(writing.many_as_json({"a": results, "b": results}))
+    assert both == {"a": ours, "b": ours}
+
+
+def test_a_folder_as_the_browser_hands_it_in() -> None:
+    picture = encoded(np.zeros((8, 8, 3), np.uint8))
+    given = [("mine/cat/1.png", picture), ("mine/dog/1.png", picture), ("mine/readme.txt", b"words")]
+    found, count = files.gathered(given, folder=True)
+    assert count == 2
+    assert {(one.name, one.truth) for one in found} == {("mine/cat/1.png", "cat"), ("mine/dog/1.png", "dog")}
+    loose, _ = files.gathered([("mine/1.png", picture)], folder=True)
+    assert [(one.name, one.truth) for one in loose] == [("mine/1.png", None)]
