@@ -31,7 +31,7 @@ def test_four_branches_and_the_answer_without_one(visit: Visit) -> None:
         page.get_by_role("button", name="Put all back").click()
     expect(page.locator(".inception-bars.pairs")).to_have_count(0)
     with rerun(page):
-        page.locator(".st-key-inception-block-after button").click()
+        page.locator(".st-key-inception-block-after button").first.click()
     expect(mosaic(page, 0)).to_have_attribute("aria-label", re.compile("^inception_3b"), timeout=TIMEOUT_MS)
     assert "model=" not in page.url, "the weights say which model"
 

@@ -53,8 +53,13 @@ def _input_words(block: Block, found: BlockLook) -> None:
     st.caption(
         f"All four branches read the same {numbers.exact(maps)} maps of {height}×{width}; their outputs are "
         f"laid one after another, {block.channels} channels in all. Look for branches that cost much and "
-        "answer little to this picture."
+        f"answer little to this picture.{_stands_in(block)}"
     )
+
+
+def _stands_in(block: Block) -> str:
+    three = block.branches[2].kernel == 3
+    return " torchvision's 5×5 branch has a 3×3 where the paper has a 5×5." if three else ""
 
 
 def _overview(block: Block, found: BlockLook) -> None:
@@ -105,11 +110,9 @@ def _dropped(place: int, before: tuple[int, ...]) -> None:
 
 def _head(one: BranchLook, way: str, place: int) -> str:
     title = f"{one.branch.title} branch"
-    stands_in = one.branch.title == "5×5" and one.branch.kernel == 3
-    note = " (torchvision has 3×3 where the paper has 5×5)" if stands_in else ""
     return (
         f'<div class="inception-head"><b><i style="background:{COMPARED[place].css}"></i>{title}</b>'
-        f"<span>{escape(way)}{note}</span></div>"
+        f"<span>{escape(way)}</span></div>"
     )
 
 
@@ -124,7 +127,7 @@ def _facts(found: BlockLook, one: BranchLook) -> str:
             _of(branch.params, sum(b.params for b in block.branches)),
         ),
         ("Multiply-adds", numbers.exact(branch.macs), _of(branch.macs, sum(b.macs for b in block.branches))),
-        ("Mean magnitude", numbers.significant(one.activity), numbers.percent(one.share)),
+        ("Mean magnitude", f"{one.activity:.3g}", numbers.percent(one.share)),
         ("Exactly zero", "of its values", numbers.percent(one.zeros)),
     ]
     told = "".join(
@@ -135,7 +138,7 @@ def _facts(found: BlockLook, one: BranchLook) -> str:
 
 
 def _mean(found: BlockLook) -> str:
-    return numbers.significant(float(np.abs(found.output).mean()))
+    return f"{float(np.abs(found.output).mean()):.3g}"
 
 
 def _of(part: int, whole: int) -> str:

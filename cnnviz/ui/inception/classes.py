@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block
 
 KIND = "branches"
+Result = tuple[Table, int, bool]
+"""Activity `(blocks, 4, classes)`, over how many images, and whether it was worked out in this very run."""
 
 
 def classes(network: Network, found: tuple[Block, ...], block: Block) -> None:
@@ -35,7 +37,9 @@ def classes(network: Network, found: tuple[Block, ...], block: Block) -> None:
         lambda data, count, progress: _work_out(network, data, found, count, progress),
     )
     if result is not None:
-        data, (table, count) = result
+        data, (table, count, just_now) = result
+        if just_now:
+            st.rerun()  # without the question that was answered
         _draw(network, data, table[[one.name for one in found].index(block.name)], count, block)
 
 
@@ -43,10 +47,11 @@ def _draw(network: Network, data: Dataset, table: Table, count: int, block: Bloc
     titles = [branch.title for branch in block.branches]
     st.caption(
         f"How much louder each branch of block {short(block.name)} is for a class than on its own average, "
-        f"over {count:,} test images. A tall bar alone is a branch that a class leans on."
+        f"over {count:,} test images. Bars that rise together are a class that is loud "
+        "everywhere; one that rises alone is a branch that carries the class."
     )
     words = "; ".join(
-        f"{title} is loudest for {data.classes[place]} (+{numbers.percent(much, 1)})"
+        f"{title} is loudest for “{data.classes[place]}” (+{numbers.percent(much, 1)})"
         for title, (place, much) in zip(titles, favourites(table), strict=True)
     )
     plot(
@@ -61,16 +66,16 @@ def _key(network: Network, data: Dataset, count: int) -> str:
     return key_of(network, data, "", count, KIND)
 
 
-def _known(network: Network, data: Dataset, count: int) -> tuple[Table, int] | None:
+def _known(network: Network, data: Dataset, count: int) -> Result | None:
     from cnnviz.interpret import storage
 
     kept = storage.load(KIND, _key(network, data, count))
-    return None if kept is None else (kept["table"], len(through.some_rows(data, count)))
+    return None if kept is None else (kept["table"], len(through.some_rows(data, count)), False)
 
 
 def _work_out(
     network: Network, data: Dataset, found: tuple[Block, ...], count: int, progress: Progress
-) -> tuple[Table, int]:
+) -> Result:
     from cnnviz.interpret import storage
     from cnnviz.interpret.branches import activity_by_class
 
@@ -78,4 +83,4 @@ def _work_out(
     batches = through.images_of(network, data, rows)
     table = activity_by_class(network.loaded.model, found, batches, len(data.classes), len(rows), progress)
     storage.save(KIND, _key(network, data, count), {"table": np.asarray(table)})
-    return table, len(rows)
+    return table, len(rows), True
