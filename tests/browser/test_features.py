@@ -84,6 +84,15 @@ def test_a_chosen_map_is_in_the_address_and_a_reload_shows_it(look_inside: Calla
         mosaic(page).click(position={"x": 20, "y": 20})
     expect(page).to_have_url(re.compile("channel="))
     assert "model=" not in page.url, "the weights say which model"
+    shown = page.locator(".one figcaption").inner_text()
+    with rerun(page):
+        mosaic(page).click(position={"x": 300, "y": 20})
+    enlarged = page.locator(".one figcaption")
+    expect(enlarged).not_to_have_text(shown)
+    shown = enlarged.inner_text()
+    page.reload()
+    settle(page)
+    expect(enlarged).to_have_text(shown, timeout=TIMEOUT_MS)
 
 
 def test_the_pointer_moves_over_the_arithmetic(look_inside: Callable[..., Page]) -> None:

@@ -35,9 +35,11 @@ def _maps(stamp: str, digest: str, layer: str, _network: Network, _ready: Prepar
     return maps_of(_network.loaded.model, _ready.tensor, layer)
 
 
-def view_packet(network: Network, ready: Prepared, layer: Layer, order: Order, reach: Range) -> bytes:
-    """The mosaic of a layer; raises `ValueError` for what cannot be shown as maps."""
-    return _packet(network.stamp, ready.digest, layer.name, order, reach, network, ready, layer)
+def view_packet(
+    network: Network, ready: Prepared, layer: Layer, order: Order, reach: Range, chosen: int | None
+) -> bytes:
+    """The mosaic of a layer, `chosen` enlarged; raises `ValueError` for what cannot be shown as maps."""
+    return _packet(network.stamp, ready.digest, layer.name, order, reach, chosen, network, ready, layer)
 
 
 @st.cache_data(max_entries=2 * KEPT, show_spinner=False)
@@ -47,6 +49,7 @@ def _packet(
     name: str,
     order: Order,
     reach: Range,
+    chosen: int | None,
     _network: Network,
     _ready: Prepared,
     _layer: Layer,
@@ -71,6 +74,7 @@ def _packet(
             "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in stem),
             _ready.seen,
             field_of(analysis, _layer),
+            chosen=chosen,
         )
     )
 

@@ -27,7 +27,7 @@ ORDER_WORDS = {
     "spread": "Order: by spread",
     "similarity": "Order: alike together",
 }
-VIEW = "features-view"
+VIEW, PICKED = "features-view", "features-picked"
 DEFAULTS = {"order": "index", "range": "layer"}
 RANGE_WORDS = {
     "map": "Colours: of each map",
@@ -71,8 +71,15 @@ def _choose_view(asked: Asked, known: list[str]) -> None:
 
 
 def _maps(network: Network, ready: Prepared, asked: Asked) -> None:
-    packet = maps.view_packet(network, ready, asked.layer, asked.order, asked.range)
-    feature_mosaic(packet, key="features-mosaic", on_select=lambda channel: put(channel=str(channel)))
+    # What was picked in the mosaic is enlarged there already: it need not be sent anew to say so.
+    chosen = None if asked.channel == st.session_state.get(PICKED) else asked.channel
+    packet = maps.view_packet(network, ready, asked.layer, asked.order, asked.range, chosen)
+    feature_mosaic(packet, key="features-mosaic", on_select=_picked)
+
+
+def _picked(channel: int) -> None:
+    st.session_state[PICKED] = channel
+    put(channel=str(channel))
 
 
 def _choice(name: str, label: str, words: dict[str, str], chosen: str) -> None:
