@@ -11,7 +11,7 @@ from cnnviz.tracking import Database, Lease, MetricWriter, RunFacts, Status
 from tests.browser.chromium import PHONE, Look
 from tests.browser.conftest import Visit
 from tests.browser.server import Server
-from tests.browser.waiting import rerun
+from tests.browser.waiting import rerun, settle
 from tests.tracking.making import RECIPE
 
 ROOM = "document.querySelector('.st-key-train-curves .room')"
@@ -56,6 +56,7 @@ def state(page: Page, status: str) -> None:
 
 
 def press(page: Page, label: str) -> None:
+    settle(page)  # a button is drawn anew when a run's state changes: a click between the two would be lost
     page.get_by_role("button", name=label, exact=True).click()
 
 

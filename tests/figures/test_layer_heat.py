@@ -1,12 +1,14 @@
 """Layer statistics over time."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from cnnviz.figures.layer_heat import STATISTICS, Statistic, layer_heat, layer_heat_alt
 
-POOL = {"name": "pool1", "gradient": None}
-LOOKS = [
+POOL: dict[str, Any] = {"name": "pool1", "gradient": None}
+LOOKS: list[tuple[float, list[dict[str, Any]]]] = [
     (1.0, [{"name": "conv1", "zeros": 0.25, "gradient": 0.01}, POOL | {"zeros": 0.5}]),
     (2.0, [{"name": "conv1", "zeros": 0.5, "gradient": 0.0}, POOL | {"zeros": 1.0}]),
 ]

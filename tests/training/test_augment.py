@@ -103,7 +103,9 @@ def test_statistics_are_those_of_all_pixels() -> None:
     assert torch.allclose(found.mean_image.double(), values.mean(0), atol=1e-4)
     covariance = torch.cov(values.transpose(0, 1).flatten(1), correction=0).float()
     # Eigenvectors times eigenvalues, times themselves: the covariance's square, of pixels in [0, 1].
-    assert torch.allclose(found.colours @ found.colours.T, covariance @ covariance / 255**2, rtol=1e-3, atol=1)
+    assert torch.allclose(
+        found.colours @ found.colours.T, covariance @ covariance / 255**2, rtol=1e-3, atol=1
+    )
 
 
 def test_scales() -> None:

@@ -32,8 +32,11 @@ def network(name: str) -> tuple[nn.Module, Tensor]:
             shape = (3, 11, 13)
             batch_norm = model.get_submodule("bn")
             assert isinstance(batch_norm, nn.BatchNorm2d)
-            nn.init.uniform_(batch_norm.running_mean)
-            nn.init.uniform_(batch_norm.running_var, 0.5, 2)
+            mean, variance = batch_norm.running_mean, batch_norm.running_var
+            assert mean is not None
+            assert variance is not None
+            nn.init.uniform_(mean)
+            nn.init.uniform_(variance, 0.5, 2)
         else:
             model, shape = models.build(name), models.get(name).input_shape
         return model.eval(), torch.randn(1, *shape)
