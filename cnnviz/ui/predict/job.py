@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+import weakref
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -32,6 +35,11 @@ class Seen:
     thumb: Pixels | None
 
 
+_AT_WORK: weakref.WeakSet[Job] = weakref.WeakSet()
+AT_EXIT = 10.0
+"""Seconds that the process waits at its end for jobs to stop: one inside torch would crash it."""
+
+
 class Job:
     """Begins when it is made. What is done so far can be read at any time, from any thread."""
 
@@ -49,6 +57,7 @@ class Job:
         """Why it ended early, in a sentence, where nobody cancelled it."""
         self._cancelled = threading.Event()
         self._thread = threading.Thread(target=self._work, name="predict", daemon=True)
+        _AT_WORK.add(self)
         self._thread.start()
 
     @property
@@ -95,17 +104,18 @@ class Job:
         from cnnviz.inference.predict import Predictor
 
         predictors = {one.reference: Predictor(one.loaded) for one in self.networks}
-        for part in _chunks(self._read()):
-            if self.cancelled:
-                return
-            found = {name: self._answers(name, one, part) for name, one in predictors.items()}
-            self.seen += [seen for seen, _ in part]
-            for name, results in found.items():
-                self.results[name] += results
+        with closing(self._read()) as read:
+            for part in _chunks(read):
+                found = {name: self._answers(name, one, part) for name, one in predictors.items()}
+                if self.cancelled:  # some of the part may have no answer
+                    return
+                self.seen += [seen for seen, _ in part]
+                for name, results in found.items():
+                    self.results[name] += results
 
     def _answers(self, name: str, predictor: Predictor, part: list[_Read]) -> list[Result]:
         start = time.perf_counter()
-        results = predictor.predict([picture for _, picture in part])
+        results = predictor.predict([picture for _, picture in part], cancelled=self._cancelled.is_set)
         self.seconds[name] += time.perf_counter() - start
         return results
 
@@ -116,10 +126,19 @@ class Job:
             if not self.cancelled:
                 self.costs[one.reference] = measure(one.loaded)
 
-    def _read(self) -> Iterator[_Read]:
+    def _read(self) -> Generator[_Read, None, None]:
         from cnnviz.datasets.decoding import in_order
 
         return in_order(_read_one, self.files, threads=1)
+
+
+@atexit.register
+def _stop_all() -> None:
+    jobs = list(_AT_WORK)
+    for job in jobs:
+        job.cancel()
+    for job in jobs:
+        job.wait(AT_EXIT)
 
 
 _Read = tuple[Seen, "Picture | Refusal"]

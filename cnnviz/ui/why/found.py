@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from cnnviz.interpret.regions import Check
 
 KEPT = 200
+PLACES = (
+    ("at the upper left", "at the top", "at the upper right"),
+    ("at the left", "in the middle", "at the right"),
+    ("at the lower left", "at the bottom", "at the lower right"),
+)
+"""Thirds of a picture, down and along."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +107,11 @@ def strip_cells(
 
 
 def where(values: Floats) -> str:
-    """Where a map is strongest, in words: `upper left`, `middle`."""
+    """Where a map is strongest, in words: `at the upper left`, `in the middle`."""
     if not np.any(values > 0):
         return "nowhere"
     row, column = np.unravel_index(int(values.argmax()), values.shape)
-    down = ("upper", "", "lower")[min(2, 3 * int(row) // values.shape[0])]
-    along = ("left", "", "right")[min(2, 3 * int(column) // values.shape[1])]
-    return f"in the {' '.join(filter(None, (down, along))) or 'middle'}"
+    return PLACES[3 * int(row) // values.shape[0]][3 * int(column) // values.shape[1]]
 
 
 def _worked_out(
