@@ -12,24 +12,17 @@ from pathlib import Path
 
 import psutil
 
+from cnnviz.training.speed import processor
+
 
 def describe(*packages: str) -> str:
     """Processor, cores, memory, Python and the versions of `packages`, in two lines."""
     memory = psutil.virtual_memory().total / 2**30
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return (
-        f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, load {os.getloadavg()[0]:.1f}\n"
+        f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, load {os.getloadavg()[0]:.1f}\n"
         f"Python {platform.python_version()}, {versions}"
     )
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 @dataclass

@@ -101,12 +101,11 @@ class _DatabaseLog:
 
 
 def _facts(trainer: Trainer) -> RunFacts:
-    peak = trainer.pace.peak
-    most = f"; peak {peak.flops / 1e12:.3g} TFLOP/s ({peak.basis})"
+    threads = torch.get_num_threads()
     return RunFacts(
         params=sum(parameter.numel() for parameter in trainer.model.parameters()),
         versions={"python": platform.python_version()} | {package: version(package) for package in _VERSIONS},
-        hardware=f"{device_name(trainer.device)}, {torch.get_num_threads()} threads{most}",
+        hardware=f"{device_name(trainer.device)}, {threads} thread{'s' if threads > 1 else ''}",
         fingerprint=trainer.material.fingerprint,
         total_steps=trainer.total_steps,
         total_epochs=float(trainer.recipe.epochs),
