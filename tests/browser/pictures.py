@@ -5,6 +5,9 @@ Each is the real app in a real window, pixel by pixel.
 
 import argparse
 import io
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,6 +60,8 @@ def tiny(document: LayerList) -> LayerList:
     return edit.describe(document, input=(3, 32, 32))
 
 
+RUNS = (("lenet5",), ("lenet5", "--set", 'options={"activation": "tanh"}'))
+"""What is trained first, for the pictures that show runs."""
 BARS, TABLE = "[role=listbox] .chosen", "[data-testid=stDataFrame] canvas"
 PICTURES = (
     Picture("start", "", "svg"),
@@ -84,6 +89,9 @@ PICTURES = (
         scroll_to="h3:has-text('Layer by layer')",
     ),
     Picture("data", "data", ".st-key-augmentation-drawn .shown", height=1280),
+    Picture("train", "train?run=1", "text=Layers over time", height=1280),
+    Picture("runs", "runs?runs=1,2", ".js-plotly-plot", height=1280),
+    Picture("features", "features?layer=conv2", "canvas", height=1100),
     Picture("dark", "architecture?model=torchvision/resnet50&layer=layer4.0.conv2", BARS, DESKTOP_DARK),
     Picture("phone", "architecture?model=small-alexnet&layer=conv3", BARS, PHONE),
 )
@@ -143,7 +151,17 @@ def main() -> None:
     if given.url:
         return take_all(given.url, given.names)
     with tempfile.TemporaryDirectory() as home, serve(Path(home)) as server:
+        train(server.home)
         return take_all(server.url, given.names)
+
+
+def train(home: Path) -> None:
+    """Make the runs of `RUNS` in the folder that an app shows."""
+    for model, *changes in RUNS:
+        command = [sys.executable, "-m", "cnnviz", "train", "--model", model, "--dataset", "digits", *changes]
+        subprocess.run(
+            [*command, "--epochs", "12"], cwd=ROOT, env=os.environ | {"CNNVIZ_HOME": str(home)}, check=True
+        )
 
 
 if __name__ == "__main__":
