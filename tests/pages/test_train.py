@@ -303,6 +303,11 @@ def test_a_run_that_is_not_there_is_said(asked: str, sentence: str) -> None:
     assert not app.button(key="train-start").disabled
 
 
+def test_data_that_have_to_be_fetched_are_said_before_the_start() -> None:
+    assert "MNIST is not here yet" in said(open_page("train", recipe=FIXED))
+    assert "not here yet" not in said(open_page("train"))
+
+
 def test_without_a_database_the_plan_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNVIZ_DATABASE_URL", "postgresql+psycopg://nobody@localhost:1/none")
     app = open_page("train", **{"set.epochs": "3"}, run="1")

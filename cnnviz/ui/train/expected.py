@@ -6,8 +6,10 @@ from html import escape
 
 import streamlit as st
 
+from cnnviz import datasets
 from cnnviz.figures import measures
 from cnnviz.tracking import Database
+from cnnviz.training import Recipe
 from cnnviz.training.estimate import Estimate, estimate
 from cnnviz.ui import notice
 from cnnviz.ui.train.plan import Plan
@@ -26,7 +28,18 @@ def expected(plan: Plan, database: Database) -> None:
         f"<div><b>{escape(value)}</b> <span>{escape(label)}</span></div>" for value, label in _words(found)
     )
     st.html(f'<div class="expected">{figures}</div>')
-    st.caption(notice.plain(found.basis))
+    st.caption(notice.plain(f"{found.basis} {_fetched_first(plan.recipe)}"))
+
+
+def _fetched_first(recipe: Recipe) -> str:
+    """What has to come over the network before the first step, where that is known."""
+    spec = datasets.specs().get(recipe.dataset)
+    if spec is None or not spec.download_bytes or datasets.prepared(spec.name) is not None:
+        return ""
+    return (
+        f"{spec.title} is not here yet: about {measures.size(spec.download_bytes)} are downloaded first. "
+        "Without a network, choose Digits or Shapes."
+    )
 
 
 def _words(found: Estimate) -> list[tuple[str, str]]:
