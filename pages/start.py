@@ -6,6 +6,7 @@ import streamlit as st
 
 from cnnviz.ui.pages import Page, find_pages
 from cnnviz.ui.start.doors import doors, questions
+from cnnviz.ui.start.inside import inside
 from cnnviz.ui.start.landscape import all_models
 from cnnviz.ui.start.lineage import lineage
 
@@ -16,6 +17,11 @@ PAGE = Page(
     blurb="Understand a convolutional network by seeing it.",
 )
 
+st.markdown(
+    "A picture goes in, and nine inception blocks later a word comes out: edges first, then parts, at last a "
+    "few bright cells that mean ship."
+)
+inside()
 st.markdown(
     "Five networks, seventeen years, drawn to one scale. Open one to read its anatomy, layer by layer."
 )

@@ -1,17 +1,26 @@
 """The Start page without a browser: rows, doors and questions, each with its link."""
 
 import ast
+import base64
+import io
 import subprocess
 import sys
 from urllib.parse import parse_qs
 
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.figures.lineage import LINEAGE
+from cnnviz.inference import shipped
 from cnnviz.ui.pages import find_pages
 from cnnviz.ui.start.doors import QUESTIONS
+from cnnviz.ui.start.inside import SAMPLE, WEIGHTS, recorded
+from cnnviz.ui.start.inside.record import taken
 from tests.pages.runner import PAGES, open_page
 
 
@@ -44,6 +53,28 @@ def test_every_other_page_has_a_door_and_a_line() -> None:
         assert any(label == page.title and target == name for label, target, _ in links(app))
 
 
+def test_the_inside_of_a_picture_is_what_the_network_gives_now() -> None:
+    now, shown = taken(), recorded()
+    assert [name for name, _ in now["answers"]] == [name for name, _ in shown["answers"]]
+    assert [share for _, share in now["answers"]] == pytest.approx([s for _, s in shown["answers"]], abs=0.01)
+    for ours, theirs in zip([now, *now["layers"]], [shown, *shown["layers"]], strict=True):
+        key = "input" if "input" in ours else "png"
+        assert np.abs(pixels(ours[key]) - pixels(theirs[key])).mean() < 2
+
+
+def test_the_picture_leads_to_its_feature_maps() -> None:
+    targets = [query for _, page, query in links(open_page("start", model="lenet5")) if page == "features"]
+    whole = [query for query in targets if "picture" in query]
+    assert whole == [
+        {"weights": [f"checkpoint:{WEIGHTS}"], "picture": [f"sample:{SAMPLE}"], "layer": ["inception_3a"]}
+    ]
+    assert WEIGHTS in shipped.names()
+
+
+def pixels(png: str) -> NDArray[np.float64]:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), dtype=np.float64)
+
+
 def test_questions_lead_to_layers_that_there_are() -> None:
     for _, model, layer in QUESTIONS:
         assert model in models.names()
@@ -53,7 +84,7 @@ def test_questions_lead_to_layers_that_there_are() -> None:
 def test_it_is_drawn_without_torch_and_pandas() -> None:
     code = (
         "import sys\n"
-        "import cnnviz.ui.start.doors, cnnviz.ui.start.landscape\n"
+        "import cnnviz.ui.start.doors, cnnviz.ui.start.inside, cnnviz.ui.start.landscape\n"
         "from cnnviz.ui.start.lineage import ancestors\n"
         "from cnnviz.figures.landscape import landscape\n"
         "from cnnviz.analysis import overview\n"
