@@ -27,7 +27,7 @@ _GROUP = Path("/proc/self/autogroup")
 def main() -> int:
     """Do all of it; returns the exit code."""
     faulthandler.enable()
-    _step_back()
+    threads.share()  # has to come before torch is imported
     from cnnviz.training.supervisor import warm
 
     try:
@@ -38,15 +38,15 @@ def main() -> int:
     line = sys.stdin.buffer.readline()
     if not line.endswith(b"\n"):
         return 0
+    _step_back()
     os.dup2(2, 1)  # What is printed from here on belongs to the run.
     return _follow(line)
 
 
 def _step_back() -> None:
-    """Leave the cores to others where they want them; has to come before torch is imported."""
-    threads.share()
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
+    """Leave the cores to pages where they want them; not while somebody may wait for it to be ready."""
+    if hasattr(os, "setpriority"):  # of the group: `nice` would leave out the threads that torch has begun
+        os.setpriority(os.PRIO_PGRP, 0, NICENESS)
     with suppress(OSError):  # other systems, and kernels without it
         _GROUP.write_text(str(NICENESS))
 
