@@ -2,7 +2,8 @@
 
 One app, its own supervisor and worker: choosing another model is timed as `benchmarks.pages` does, first with
 nothing running, then while SmallAlexNet trains on generated shapes. The same app then starts a LeNet on the
-Train page: from the click on Start to the first point in the run database.
+Train page: from the click on Start to the first point in the run database, after a rest in which the next
+worker has become ready, and once right after another run, when it has not.
 
     python -m benchmarks.beside_training [--rounds N] [--starts N]
 """
@@ -32,6 +33,8 @@ LONG = Recipe(name="long", model="small-alexnet", dataset="shapes", epochs=1_000
 QUICK = "train?model=lenet5&dataset=digits"
 PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.005
+REST_SECONDS = 20.0
+"""What a person takes at least to look at one run before starting the next."""
 
 
 def opened(page: Page, server: Server) -> Page:
@@ -111,14 +114,19 @@ def main() -> None:
         with tracking.connect(f"sqlite:///{server.home}/runs.sqlite") as database:
             idle = rounds(page, given.rounds)
             busy = beside(database, page, given.rounds)
-            points = [first_point(database, page, server) for _ in range(given.starts)]
+            points = []
+            for _ in range(given.starts):
+                time.sleep(REST_SECONDS)
+                points.append(first_point(database, page, server))
+            at_once = [first_point(database, page, server)]
         chromium = browser.version
         browser.close()
     print(describe("streamlit", "torch"), f"\nChromium {chromium}\n")
     print(f"{'seconds':48} {'median':>7} {'least':>7} {'most':>7} {'n':>4}")
     print(line("another model, nothing trains", idle), f" 95 %: {worst(idle):.2f}")
     print(line("another model, a run trains", busy), f" 95 %: {worst(busy):.2f}")
-    print(line("click on Start → first point in the database", points))
+    print(line("click on Start → first point, a worker ready", points))
+    print(line("click on Start → first point, at once after a run", at_once))
     print(f"\nBeside a run a choice takes {statistics.median(busy) / statistics.median(idle):.1f}× as long.")
 
 
