@@ -90,6 +90,7 @@ def test_a_click_on_a_bar_selects_everywhere_and_the_way_back_works(visit: Visit
     with rerun(page):
         page.locator('.leaf[data-layer="conv4"]').click()
     expect(inspected(page)).to_have_text("conv4")
+    expect(page).to_have_url(re.compile(r"layer=conv4"))
     expect(column(page, "conv4")).to_have_class(re.compile("chosen"))
     with rerun(page):
         page.go_back()

@@ -41,8 +41,10 @@ def settle(page: Page) -> None:
 def rerun(page: Page) -> Iterator[None]:
     """Do something that makes the script run again (a click, a choice) and wait until that run is drawn.
 
-    Without it a wait right after the click would be over before the run has begun.
+    Without it a wait right after the click would be over before the run has begun. What an earlier step has
+    set off is waited for first, lest its end be taken for this one's.
     """
+    settle(page)
     before = page.evaluate(RUNS)
     yield
     page.wait_for_function(f"before => ({RUNS}) > before", arg=before, timeout=TIMEOUT_MS)
