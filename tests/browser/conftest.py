@@ -17,17 +17,17 @@ Visit = Callable[..., Page]
 """`visit(path="", look=DESKTOP, ready=True) -> Page`: open a path of the app in a window of its own."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark what lies here, keep it on one xdist worker, and let what fails be tried once more.
 
     One app and one Chromium serve all. On a machine that is busy a step can fall between two runs of the
-    script; what is broken fails twice.
+    script; what is broken fails twice. Marked as it is collected, because xdist reads the groups before any
+    `pytest_collection_modifyitems` of a conftest has run.
     """
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
-            item.add_marker(pytest.mark.flaky(reruns=1))
+    if Path(__file__).parent in item.path.parents:
+        item.add_marker(pytest.mark.browser)
+        item.add_marker(pytest.mark.xdist_group("browser"))
+        item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.hookimpl(wrapper=True)

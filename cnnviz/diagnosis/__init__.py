@@ -1,0 +1,37 @@
+"""Why a run does not learn: evidence → findings → a recipe that mends it. Importing this imports no torch.
+
+    evidence = gather(database, run_id)        # what the run recorded, as plain values
+    diagnosis = diagnose(evidence)             # every rule asked; findings in order of effect
+    diagnosis.findings[0].changes[0].recipe(evidence.recipe)
+
+A rule is one function in `cnnviz.diagnosis.rules`, a probe one in `cnnviz.diagnosis.probes`; both are found
+by looking.
+"""
+
+from cnnviz.diagnosis.evidence import Evidence, Look, Points
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Images, Lines, Series
+from cnnviz.diagnosis.gather import gather
+from cnnviz.diagnosis.judge import Checked, Diagnosis, diagnose
+from cnnviz.diagnosis.registry import Clear, Rule, Untold, rule, rules
+
+__all__ = [
+    "Bars",
+    "Change",
+    "Checked",
+    "Clear",
+    "Diagnosis",
+    "Evidence",
+    "Fact",
+    "Finding",
+    "Images",
+    "Lines",
+    "Look",
+    "Points",
+    "Rule",
+    "Series",
+    "Untold",
+    "diagnose",
+    "gather",
+    "rule",
+    "rules",
+]

@@ -1,0 +1,193 @@
+"""What a run recorded, as plain values: all that a rule may look at, and a file that can be kept."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cnnviz.training.recipe import Recipe
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class Points(_Plain):
+    """A curve: values at steps that rise."""
+
+    steps: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def first(self) -> float | None:
+        """The first value, None where there is none."""
+        return self.values[0] if self.values else None
+
+    @property
+    def last(self) -> float | None:
+        """The newest value, None where there is none."""
+        return self.values[-1] if self.values else None
+
+    def finite(self) -> Points:
+        """Without the values that are not numbers."""
+        kept = [(s, v) for s, v in zip(self.steps, self.values, strict=True) if math.isfinite(v)]
+        return Points(steps=tuple(s for s, _ in kept), values=tuple(v for _, v in kept))
+
+
+class LayerFact(_Plain):
+    """One layer of the network, from its analysis; `kind` is one of `cnnviz.analysis.KINDS`."""
+
+    name: str
+    type: str
+    """Its module's class, as `Conv2d`, `ReLU`, `Dropout`."""
+    kind: str
+    params: int
+    out: tuple[int, ...]
+    """Its output's shape, without the batch."""
+
+
+class LayerAt(_Plain):
+    """What a layer did in one step; the fields are those of `cnnviz.training.observe.LayerLook`."""
+
+    name: str
+    mean: float | None = None
+    spread: float | None = None
+    zeros: float | None = None
+    dead: float | None = None
+    gradient: float | None = None
+    update: float | None = None
+
+
+class Look(_Plain):
+    """Every layer at one step, in the order of the network."""
+
+    step: int
+    layers: tuple[LayerAt, ...]
+
+    def of(self, name: str) -> LayerAt | None:
+        """The layer of this name."""
+        return next((layer for layer in self.layers if layer.name == name), None)
+
+
+class Histogram(_Plain):
+    """How many images were given each class, at a step."""
+
+    step: int
+    counts: tuple[int, ...]
+
+    @property
+    def largest_share(self) -> float:
+        """The part of all images that the commonest answer got, in [0, 1]."""
+        return max(self.counts, default=0) / max(sum(self.counts), 1)
+
+
+class Data(_Plain):
+    """What the run read: the record `data`."""
+
+    classes: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    """Training images of each class."""
+    train: int = 0
+    validation: int = 0
+    test: int = 0
+    shape: tuple[int, ...] = ()
+    """Of a stored image as the model is handed it, `(C, H, W)` before it is resized."""
+    notes: tuple[str, ...] = ()
+
+
+class Input(_Plain):
+    """The first batch as the model read it: the record `input`."""
+
+    mean: float
+    spread: float
+    low: float
+    high: float
+
+
+class NonFinite(_Plain):
+    """Where numbers first stopped being numbers: the record `nonfinite`."""
+
+    step: int
+    layer: str | None
+    what: str
+    """`output`, `gradient`, `weights` or `loss`."""
+
+
+class Evidence(_Plain):
+    """What there is to judge a run by. Curves are named as `cnnviz.training.telling` names them."""
+
+    run: int | None = None
+    """Its number in the database; None for what ships."""
+    title: str = ""
+    status: str = "finished"
+    error: str | None = None
+    recipe: Recipe
+    step: int = 0
+    total_steps: int = 0
+    params: int = 0
+    side: tuple[int, int] = (0, 0)
+    """The model's input."""
+    layers: tuple[LayerFact, ...] = ()
+    data: Data = Data()
+    input: Input | None = None
+    curves: dict[str, Points] = {}
+    looks: tuple[Look, ...] = ()
+    predicted: dict[str, tuple[Histogram, ...]] = {}
+    """Of `train` and `test`, one an epoch."""
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """The newest of the test images: row the truth, column the answer."""
+    nonfinite: NonFinite | None = None
+    probes: dict[str, dict[str, Any]] = Field({}, description="What each probe found, by its name.")
+
+    @property
+    def classes(self) -> int:
+        """How many there are to choose from."""
+        return len(self.data.classes)
+
+    @property
+    def chance_loss(self) -> float:
+        """Cross-entropy of an even guess: ln(classes)."""
+        return math.log(max(self.classes, 1))
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of the best constant answer: the commonest class's share of the training images."""
+        return max(self.data.counts, default=0) / max(sum(self.data.counts), 1) or 1 / max(self.classes, 1)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """At least 1."""
+        return max(1, round(self.total_steps / self.recipe.epochs))
+
+    def curve(self, name: str) -> Points:
+        """A curve, empty where there is none; finite values only."""
+        return self.curves.get(name, Points()).finite()
+
+    def held_out(self, measure: str) -> Points:
+        """`loss` or `accuracy` on images not learned from: validation where there is any, else test."""
+        return (
+            self.curve(f"val/{measure}")
+            if self.curve(f"val/{measure}").steps
+            else self.curve(f"test/{measure}")
+        )
+
+    def weighted(self, kinds: Sequence[str] = ("conv", "fc")) -> tuple[LayerFact, ...]:
+        """The layers of these kinds that have weights, in order."""
+        return tuple(layer for layer in self.layers if layer.kind in kinds and layer.params)
+
+    def write(self, path: Path) -> None:
+        """Keep it as gzipped JSON."""
+        path.write_bytes(gzip.compress(self.model_dump_json(exclude_defaults=True).encode(), mtime=0))
+
+    @classmethod
+    def read(cls, path: Path) -> Evidence:
+        """What `write` kept."""
+        return cls.model_validate_json(gzip.decompress(path.read_bytes()))

@@ -1,0 +1,102 @@
+"""All rules asked, and what they say put in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Finding
+from cnnviz.diagnosis.registry import Clear, Rule, rules
+
+SURE = 0.5
+"""Below this confidence a finding is not told: it is more likely wrong than right."""
+CERTAIN_ENOUGH_TO_INTERRUPT = 0.8
+"""From here on a hint may turn up beside a run that is going: a false one costs trust."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a rule looked for and what came of it."""
+
+    cause: str
+    title: str
+    outcome: Literal["found", "clear", "not checked"]
+    because: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Findings in order of effect, what follows from another after it; and all that was looked for."""
+
+    run: int | None
+    verdict: str
+    findings: tuple[Finding, ...]
+    checked: tuple[Checked, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """What `python -m cnnviz diagnose --json` prints: `run, verdict, findings, checked`."""
+        findings = [_named(finding) for finding in self.findings]
+        return {
+            "run": self.run,
+            "verdict": self.verdict,
+            "findings": findings,
+            "checked": [asdict(one) for one in self.checked],
+        }
+
+
+def diagnose(evidence: Evidence) -> Diagnosis:
+    """Ask every rule."""
+    findings, checked = _asked(evidence, list(rules().values()))
+    ordered = in_order(findings)
+    return Diagnosis(evidence.run, _verdict(ordered, checked), tuple(ordered), tuple(checked))
+
+
+def hint(evidence: Evidence) -> Finding | None:
+    """The one thing to say beside a run that is going on, where a rule is sure enough."""
+    findings, _ = _asked(evidence, [rule for rule in rules().values() if rule.live])
+    sure = [finding for finding in findings if finding.confidence >= CERTAIN_ENOUGH_TO_INTERRUPT]
+    return next(iter(in_order(sure)), None)
+
+
+def in_order(findings: Sequence[Finding]) -> list[Finding]:
+    """Largest expected effect first; what another one explains comes after all that nothing explains."""
+    explained = {cause for finding in findings for cause in finding.explains}
+    return sorted(findings, key=lambda one: (one.cause in explained, -one.confidence * one.effect, one.cause))
+
+
+def _asked(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], list[Checked]]:
+    findings, checked = [], []
+    for rule in asked:
+        outcome = rule.judge(evidence)
+        if isinstance(outcome, Finding):
+            if outcome.confidence >= SURE:
+                findings.append(outcome)
+                checked.append(Checked(rule.cause, rule.title, "found", outcome.verdict))
+            else:
+                doubt = f"There are signs, but too few to say so ({outcome.confidence:.0%} sure)."
+                checked.append(Checked(rule.cause, rule.title, "not checked", doubt))
+        elif isinstance(outcome, Clear):
+            checked.append(Checked(rule.cause, rule.title, "clear", outcome.by))
+        else:
+            checked.append(Checked(rule.cause, rule.title, "not checked", outcome.why))
+    return findings, checked
+
+
+def _verdict(findings: Sequence[Finding], checked: Sequence[Checked]) -> str:
+    if findings:
+        return findings[0].verdict
+    clear = sum(one.outcome == "clear" for one in checked)
+    rest = len(checked) - clear
+    missing = f"; {rest} could not be checked with what the run recorded" if rest else ""
+    return f"Nothing found: {clear} known causes were looked for and ruled out{missing}."
+
+
+def _named(finding: Finding) -> dict[str, Any]:
+    """The finding as JSON; `evidence` is its numbers and pictures."""
+    pictures = [{"kind": type(picture).__name__.lower(), **asdict(picture)} for picture in finding.pictures]
+    plain = asdict(finding)
+    facts = plain.pop("facts")
+    del plain["pictures"]
+    return plain | {"evidence": {"facts": facts, "pictures": pictures}}

@@ -1,0 +1,50 @@
+"""Findings come in order, what follows from another after it; evidence survives its file."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+
+from cnnviz.diagnosis import Evidence, Fact, Finding, diagnose, rules
+from cnnviz.diagnosis.evidence import Histogram
+from cnnviz.diagnosis.judge import in_order
+from tests.diagnosis.evidence import healthy
+
+PLAIN = Finding(
+    cause="a", confidence=0.9, effect=0.5, verdict="V.", explanation="E.", facts=(Fact("n", 1.0, "1"),)
+)
+
+
+def test_the_larger_expected_effect_comes_first() -> None:
+    small, large = PLAIN, replace(PLAIN, cause="b", effect=0.8)
+    assert in_order([small, large]) == [large, small]
+
+
+def test_what_follows_from_another_finding_comes_after_it_however_large() -> None:
+    root = replace(PLAIN, cause="root", effect=0.2, explains=("symptom",))
+    symptom = replace(PLAIN, cause="symptom", effect=1.0)
+    assert [one.cause for one in in_order([symptom, root])] == ["root", "symptom"]
+
+
+def test_every_rule_is_accounted_for() -> None:
+    found = diagnose(healthy())
+    assert [one.cause for one in found.checked] == list(rules())
+    assert not found.findings
+    assert "ruled out" in found.verdict
+
+
+def test_a_finding_gives_the_verdict_and_becomes_json() -> None:
+    collapsed = (Histogram(step=200, counts=(0, 0, 200, *(0,) * 7)),)
+    found = diagnose(healthy(predicted={"test": collapsed}))
+    assert "one-class" in [one.cause for one in found.findings]
+    plain = orjson.loads(orjson.dumps(found.as_json()))
+    assert plain["verdict"] == plain["findings"][0]["verdict"]
+    assert {"cause", "confidence", "evidence", "layers", "steps", "explanation", "changes"} <= set(
+        plain["findings"][0]
+    )
+
+
+def test_evidence_survives_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.json.gz"
+    healthy().write(path)
+    assert Evidence.read(path) == healthy()
