@@ -1,6 +1,7 @@
 """Why a run does not learn: evidence → findings → a recipe that mends it. Importing this imports no torch.
 
     evidence = gather(database, run_id)        # what the run recorded, as plain values
+    evidence = probe(database, run_id)         # or that and seconds of arithmetic on its checkpoint
     diagnosis = diagnose(evidence)             # every rule asked; findings in order of effect
     diagnosis.findings[0].changes[0].recipe(evidence.recipe)
 
@@ -12,6 +13,7 @@ from cnnviz.diagnosis.evidence import Evidence, Look, Points
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Images, Lines, Series
 from cnnviz.diagnosis.gather import gather
 from cnnviz.diagnosis.judge import Checked, Diagnosis, diagnose
+from cnnviz.diagnosis.probing import Probe, probe, probes
 from cnnviz.diagnosis.registry import Clear, Rule, Untold, rule, rules
 
 __all__ = [
@@ -27,11 +29,14 @@ __all__ = [
     "Lines",
     "Look",
     "Points",
+    "Probe",
     "Rule",
     "Series",
     "Untold",
     "diagnose",
     "gather",
+    "probe",
+    "probes",
     "rule",
     "rules",
 ]

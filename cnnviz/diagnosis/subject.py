@@ -1,0 +1,114 @@
+"""What a probe works on: the run's images, its network with fresh weights, and as its checkpoint left it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from cnnviz import tracking
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.training import Recipe, checkpoint
+from cnnviz.training.engine import LAST
+from cnnviz.training.material import Labelled, Material, mixed
+from cnnviz.training.prepare import Preparation, Statistics
+from cnnviz.training.setup import make_ready
+
+if TYPE_CHECKING:
+    from cnnviz.datasets import Dataset
+    from cnnviz.tracking import Database
+
+MOST_IMAGES = 2_000
+"""A share of 2,000 images is known to ± 2.2 points (95 %) at worst: no threshold here asks for more."""
+MULTIPLY_ADDS = 2e11
+"""For one pass of a probe: five seconds or so on two cores."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run to be probed, on this machine's first device, in single precision, one crop an image."""
+
+    evidence: Evidence
+    recipe: Recipe
+    material: Material
+    preparation: Preparation
+    device: torch.device
+    trained: nn.Module | None
+    """As the newest checkpoint left it; None where there is none, and `why_untrained` says why."""
+    why_untrained: str
+    step: int
+    """That the checkpoint was written after; 0 without one."""
+    macs: int
+    """Multiply-adds of one image."""
+    _fresh: nn.Module
+
+    @classmethod
+    def of(cls, database: Database, evidence: Evidence, dataset: Dataset) -> Subject:
+        """Build the network and read the checkpoint; raises `ValueError` as `make_ready` does."""
+        plain = {"precision": "fp32", "compile": False, "device": "auto", "ten_crop": False}
+        recipe = evidence.recipe.model_copy(update=plain)
+        ready = make_ready(recipe, dataset)
+        trained, why, step = _trained(database, evidence.run, ready.model)
+        return cls(
+            evidence=evidence,
+            recipe=recipe,
+            material=ready.material,
+            preparation=Preparation(recipe, Statistics.of(ready.material.train.images), ready.side),
+            device=next(iter(ready.model.parameters())).device,
+            trained=trained,
+            why_untrained=why,
+            step=step,
+            macs=ready.macs,
+            _fresh=ready.model,
+        )
+
+    def fresh(self) -> nn.Module:
+        """A network with the run's own first weights, to do with as one likes."""
+        return copy.deepcopy(self._fresh)
+
+    def copy(self) -> nn.Module:
+        """The trained network, to do with as one likes; only for probes that need a checkpoint."""
+        return copy.deepcopy(self.trained or self._fresh)
+
+    def affordable(self, passes: float = 1.0, most: int = MOST_IMAGES) -> int:
+        """How many images may go through the network `passes` times; at least 2."""
+        return int(max(2, min(most, MULTIPLY_ADDS / max(self.macs * passes, 1.0))))
+
+    def some(self, part: Labelled, most: int, purpose: int = 0) -> tuple[Tensor, Tensor]:
+        """At most so many images of a part, uint8 `(N, C, H, W)`, and their labels; always the same."""
+        rows = self.rows(part, most, purpose)
+        return part.images[rows], part.labels[rows]
+
+    def rows(self, part: Labelled, most: int, purpose: int = 0) -> Tensor:
+        """The rows that `some` takes, int64, in random order."""
+        seed = torch.Generator().manual_seed(mixed(self.recipe.seed, purpose, 4))
+        return torch.randperm(len(part), generator=seed)[:most].to(self.device)
+
+
+def main_logits(out: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """The logits `(N, classes)` of a network that may have auxiliary classifiers."""
+    return out[0] if isinstance(out, tuple) else out
+
+
+def finite(value: float) -> float | None:
+    """The value for JSON: None where it is no number."""
+    return value if math.isfinite(value) else None
+
+
+def _trained(database: Database, run_id: int | None, like: nn.Module) -> tuple[nn.Module | None, str, int]:
+    if run_id is None:
+        return None, "What ships has no checkpoint to probe.", 0
+    run = tracking.get_run(database, run_id)
+    known = tracking.checkpoints(database, run_id).get("last")
+    if known is None:
+        return None, f"Run {run_id} ({run.status}) has no checkpoint: the first is written after an epoch.", 0
+    path = tracking.run_folder(run.id, run.key) / LAST
+    if not path.exists():
+        return None, f"The checkpoint of run {run_id} is not on this machine.", 0
+    model = copy.deepcopy(like)
+    position = checkpoint.restore(path, model)
+    return model.eval(), "", position.step
