@@ -18,6 +18,8 @@ WORDS = {
     "logit_spread": "spread of logits",
     "epoch_loss": "loss over the epoch",
     "epoch_accuracy": "accuracy over the epoch",
+    "aux1_loss": "loss of auxiliary classifier 1",
+    "aux2_loss": "loss of auxiliary classifier 2",
 }
 MISSING = "—"
 BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")

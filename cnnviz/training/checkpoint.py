@@ -43,6 +43,8 @@ class Position:
     """Validation accuracy, where one was measured."""
     predicted: tuple[int, ...] = ()
     """How many training images were given each class in this epoch so far; older files have none."""
+    auxiliary: tuple[float, ...] = ()
+    """Loss of each auxiliary classifier, summed over the steps not yet told; older files have none."""
 
 
 @dataclass(frozen=True)

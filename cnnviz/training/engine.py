@@ -136,6 +136,7 @@ class Trainer:
             plateau=self.plateau,
             tally=(*self._tally.epoch.values, *self._tally.recent.values),
             predicted=tuple(self._tally.predicted),
+            auxiliary=tuple(self._tally.auxiliary),
             threads=torch.get_num_threads(),
             fingerprint=self.material.fingerprint,
             score=score if score is not None else self._best,
@@ -150,7 +151,7 @@ class Trainer:
         if position.fingerprint != self.material.fingerprint:
             raise ValueError(f"{path.name} was trained on other images than these; go on with the same data.")
         self.step, self.plateau, self._best = position.step, position.plateau, position.score
-        self._tally.restore(position.tally, position.predicted)
+        self._tally.restore(position.tally, position.predicted, position.auxiliary)
 
     def rate(self) -> float:
         """The learning rate of the next step."""
@@ -163,11 +164,11 @@ class Trainer:
         seed_layers(self.device, mixed(self.recipe.seed, self.step, 1))
         if looking:
             with self._observer.watching():
-                loss, answers = self._plain(images, labels)
+                losses, answers = self._plain(images, labels)
         else:
-            loss, answers = self._fast(images, labels)
+            losses, answers = self._fast(images, labels)
         self.step += 1
-        self._tally.add(self.step, loss, answers, labels)
+        self._tally.add(self.step, losses, answers, labels)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         epoch, place = divmod(self.step, self.steps_per_epoch)
@@ -230,7 +231,8 @@ class Trainer:
         def probe(count: int) -> None:
             rows = torch.arange(count, device=self.device) % len(train)
             images = self.preparation.train(train.images[rows], rows, 0, self._generator)
-            self._plain.loss(images, train.labels[rows])[1].backward()  # type: ignore[no-untyped-call]
+            _, loss, _ = self._plain.loss(images, train.labels[rows])
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.zero_grad()
 
         to_come = 0 if self.optimiser.state else state_bytes(self.recipe, self.model.parameters())

@@ -53,9 +53,9 @@ class Replayed:
             return self._eager(images, labels)
         self._images.copy_(images)
         self._labels.copy_(labels)
-        loss, answers = self._replay()
+        losses, answers = self._replay()
         # The next replay writes to the same memory.
-        return loss.clone(), answers.clone()
+        return losses.clone(), answers.clone()
 
     def _record(self, images: Tensor, labels: Tensor) -> None:
         self._images, self._labels = images.clone(), labels.clone()
@@ -75,13 +75,13 @@ class Replayed:
         current = torch.cuda.current_stream(images.device)
         self._side.wait_stream(current)
         with torch.cuda.stream(self._side):
-            loss, answers = self._eager(images, labels)
+            losses, answers = self._eager(images, labels)
         current.wait_stream(self._side)
         for read_there in (images, labels):
             read_there.record_stream(self._side)
-        for read_here in (loss, answers):
+        for read_here in (losses, answers):
             read_here.record_stream(current)
-        return loss, answers
+        return losses, answers
 
 
 def worth_it(device: torch.device, macs: int, batch: int) -> bool:
@@ -93,10 +93,10 @@ def on_cuda(step: Step, images: Tensor, labels: Tensor) -> Callable[[], tuple[Te
     """Record `step` on the images' device; raises `RuntimeError` for what a graph cannot hold."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.device(images.device), torch.cuda.graph(graph):
-        loss, answers = step(images, labels)
+        losses, answers = step(images, labels)
 
     def replay() -> tuple[Tensor, Tensor]:
         graph.replay()
-        return loss, answers
+        return losses, answers
 
     return replay

@@ -1,4 +1,4 @@
-"""Loss and answers, summed over an epoch and since the last report, without waiting for the device."""
+"""Losses and answers, summed over an epoch and since the last report, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -45,27 +45,37 @@ class Tally:
         self.epoch, self.recent = Sums(), Sums()
         self.predicted = [0] * classes
         """How many training images were given each class in this epoch."""
+        self.auxiliary: list[float] = []
+        """Of each auxiliary classifier the sum of its losses since the last report.
+
+        Empty where there is none, and until the next report where a checkpoint did not keep them.
+        """
         self._waiting: list[tuple[int, Tensor, Tensor, Tensor]] = []
 
-    def add(self, step: int, loss: Tensor, answers: Tensor, labels: Tensor) -> None:
-        """Note step `step` (from 1): the mean loss, and answers and labels `(N,)`."""
-        self._waiting.append((step, loss, answers, labels))
+    def add(self, step: int, losses: Tensor, answers: Tensor, labels: Tensor) -> None:
+        """Note step `step` (from 1): mean losses as `update.Step` gives them, answers and labels `(N,)`."""
+        self._waiting.append((step, losses, answers, labels))
 
     def drain(self) -> None:
         """Fetch what waits; raises `NonFiniteLossError` for the first step whose loss was not finite."""
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        losses = torch.stack([loss for _, loss, _, _ in waiting]).tolist()
+        losses = torch.stack([losses for _, losses, _, _ in waiting]).tolist()
         answers = torch.cat([answers for _, _, answers, _ in waiting])
         right = int((answers == torch.cat([labels for _, _, _, labels in waiting])).sum())
         counts = answers.bincount(minlength=len(self.predicted)).tolist()
-        for (step, _, _, labels), loss in zip(waiting, losses, strict=True):
+        if not self.recent.images:
+            self.auxiliary = [0.0] * (len(losses[0]) - 1)
+        for (step, _, _, labels), (loss, *extra) in zip(waiting, losses, strict=True):
             if not math.isfinite(loss):
                 raise NonFiniteLossError(step)
             for sums in (self.epoch, self.recent):
                 sums.loss += loss * len(labels)
                 sums.images += len(labels)
+            self.auxiliary = [
+                old + one * len(labels) for old, one in zip(self.auxiliary, extra, strict=False)
+            ]
         for sums in (self.epoch, self.recent):
             sums.right += right
         self.predicted = [old + new for old, new in zip(self.predicted, counts, strict=True)]
@@ -76,9 +86,12 @@ class Tally:
 
     def begin_report(self) -> None:
         """Forget what was reported."""
-        self.recent = Sums()
+        self.recent, self.auxiliary = Sums(), []
 
-    def restore(self, sums: tuple[float, ...], predicted: tuple[int, ...]) -> None:
-        """Go on from what a checkpoint kept: the epoch's three sums, the report's, and the answers."""
+    def restore(
+        self, sums: tuple[float, ...], predicted: tuple[int, ...], auxiliary: tuple[float, ...]
+    ) -> None:
+        """Go on from what a checkpoint kept: the epoch's three sums, the report's, and the rest."""
         self.epoch, self.recent = Sums(*sums[:3]), Sums(*sums[3:])
         self.predicted = list(predicted) or [0] * len(self.predicted)
+        self.auxiliary = list(auxiliary)

@@ -29,11 +29,12 @@ class Pace:
 class Telling:
     """Tells a log about a run of `steps_per_epoch` steps an epoch.
 
-    Figures: `train/loss`, `train/accuracy` since the last report, `lr`, and those of `log.MEASURED`;
-    at an epoch's end `train/epoch_loss`, `train/epoch_accuracy`, and `loss`, `accuracy`, `top5` and
-    `logit_spread` of `val/` and `test/`. Records: `data` and `fixed_images` once; `layers` and
-    `fixed_predictions` at a look; `train/predicted`, `test/predicted`, `validation/confusion` and
-    `test/confusion` at an epoch's end; `engine` where the engine has something to say.
+    Figures: `train/loss`, `train/accuracy` and, of auxiliary classifiers, `train/aux1_loss` and so on since
+    the last report, `lr`, and those of `log.MEASURED`; at an epoch's end `train/epoch_loss`,
+    `train/epoch_accuracy`, and `loss`, `accuracy`, `top5` and `logit_spread` of `val/` and `test/`.
+    Records: `data` and `fixed_images` once; `layers` and `fixed_predictions` at a look; `train/predicted`,
+    `test/predicted`, `validation/confusion` and `test/confusion` at an epoch's end; `engine` where the
+    engine has something to say.
     """
 
     def __init__(self, log: Log, steps_per_epoch: int, pace: Pace) -> None:
@@ -61,6 +62,7 @@ class Telling:
             "images_per_second": speed,
             "memory_bytes": float(memory_in_use(self._pace.device)),
         }
+        values |= {f"train/aux{head}_loss": sum_ / count for head, sum_ in enumerate(tally.auxiliary, 1)}
         if self._pace.macs:
             values["mfu"] = self._pace.peak.used(self._pace.macs, speed)
         self._scalars(step, values)

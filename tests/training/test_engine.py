@@ -20,7 +20,6 @@ from cnnviz.training.observe import Observer
 from cnnviz.training.optimise import optimiser
 from cnnviz.training.prepare import Preparation, Statistics
 from cnnviz.training.setup import check_precision, device_of, make_ready
-from cnnviz.training.update import Update
 from tests.training.stripes import striped
 
 SMALL = Recipe(
@@ -187,32 +186,6 @@ def test_what_is_no_number_is_not_saved(dataset: Dataset, tmp_path: Path) -> Non
     with pytest.raises(NonFiniteLossError, match="The loss was no longer a finite number at step 3"):
         run.run(lambda: run.step < 3)
     assert (tmp_path / LAST).read_bytes() == good
-
-
-def test_auxiliary_losses_count_in_training_only(dataset: Dataset) -> None:
-    class Heads(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.main, self.aux = nn.Linear(784, 3), nn.Linear(784, 3)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-            main, aux = self.main(x.flatten(1)), self.aux(x.flatten(1))
-            return (main, aux) if self.training else main
-
-    ready, log = make_ready(SMALL, dataset), Memory()
-    run = Trainer(SMALL, Heads(), ready.material, ready.side, log)
-    run.model.train()
-    images, labels = torch.rand(4, 1, 28, 28), torch.tensor([0, 1, 2, 0])
-    main, loss = Update(SMALL, run.model, run.optimiser).loss(images, labels)
-    outputs = run.model(images)
-    expected = functional.cross_entropy(outputs[0], labels) + 0.3 * functional.cross_entropy(
-        outputs[1], labels
-    )
-    assert torch.allclose(loss, expected)
-    assert torch.equal(main, outputs[0])
-    score = evaluate(run.model, ready.material.test, run.preparation)
-    assert score.confusion.sum() == 60
-    assert run.model.training
 
 
 def test_evaluation_against_one_image_at_a_time(dataset: Dataset) -> None:

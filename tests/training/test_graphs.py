@@ -33,14 +33,14 @@ class Recorder:
 
     def __call__(self, step: Step, images: Tensor, labels: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:
         self.recorded += 1
-        loss, answers = torch.zeros(()), torch.zeros_like(labels)
+        losses, answers = torch.zeros(1), torch.zeros_like(labels)
 
         def replay() -> tuple[Tensor, Tensor]:
             self.replayed += 1
             fresh = step(images, labels)
-            loss.copy_(fresh[0])
+            losses.copy_(fresh[0])
             answers.copy_(fresh[1])
-            return loss, answers
+            return losses, answers
 
         return replay
 
