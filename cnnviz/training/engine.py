@@ -22,6 +22,7 @@ from cnnviz.training.interface import Interface
 from cnnviz.training.log import Log
 from cnnviz.training.material import Labelled, Material, mixed, order, steps_per_epoch
 from cnnviz.training.memory import CudaGauge, TooLittleMemoryError, sentence
+from cnnviz.training.nonfinite import broken
 from cnnviz.training.observe import Observer
 from cnnviz.training.optimise import optimiser, set_rate, state_bytes
 from cnnviz.training.prepare import Preparation, Statistics
@@ -92,6 +93,8 @@ class Trainer:
         """
         try:
             return self._run(keep_on)
+        except NonFiniteLossError as error:
+            raise self._located(error) from None
         except torch.OutOfMemoryError:
             # What the step held is freed with its frames, which is after this block.
             pass
@@ -160,6 +163,8 @@ class Trainer:
 
     def _train_step(self, rate: float, looking: bool) -> None:
         images, labels = self._batch()
+        if self.step == 0:
+            self._telling.read(images)
         set_rate(self.optimiser, rate)
         seed_layers(self.device, mixed(self.recipe.seed, self.step, 1))
         if looking:
@@ -237,6 +242,16 @@ class Trainer:
 
         to_come = 0 if self.optimiser.state else state_bytes(self.recipe, self.model.parameters())
         return sentence(CudaGauge(self.device), probe, self.recipe.batch_size, to_come)
+
+    def _located(self, error: NonFiniteLossError) -> NonFiniteLossError:
+        """The error with the layer where it began, which is told too; the weights are still the step's."""
+        self.step = error.step - 1
+        images, labels = self._batch()
+        seed_layers(self.device, mixed(self.recipe.seed, self.step, 1))
+        place = broken(self.model, lambda: self._plain.loss(images, labels))
+        self._telling.broken(error.step, place)
+        self.log.flush()
+        return NonFiniteLossError(error.step, error.what, place.sentence)
 
     def _check_weights(self) -> None:
         values = [tensor for tensor in self.model.state_dict().values() if tensor.is_floating_point()]

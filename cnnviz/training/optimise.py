@@ -14,8 +14,25 @@ def optimiser(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim
     """The recipe's optimiser, in its fused form: one kernel for all parameters where the device has it.
 
     On a GPU the learning rate is a tensor there, so that a recorded step reads the rate of the moment.
+    `hold` can stop it.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
+    chosen = _chosen(recipe, trained)
+    # What gradient scalers use: a fused step does nothing where this is 1.
+    chosen.found_inf = torch.zeros((), device=trained[0].device)  # type: ignore[attr-defined]
+    return chosen
+
+
+def hold(chosen: torch.optim.Optimizer, loss: Tensor) -> None:
+    """From the first loss that is not finite on, let weights stay as they are; nobody waits.
+
+    So that, when the loss is read some steps later, the place where it broke can still be found.
+    """
+    held: Tensor = chosen.found_inf  # type: ignore[attr-defined]
+    torch.maximum(held, (~loss.isfinite()).to(held.dtype), out=held)
+
+
+def _chosen(recipe: Recipe, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
     decay, on_gpu = recipe.weight_decay, bool(trained) and trained[0].is_cuda
     lr: float | Tensor = torch.tensor(recipe.lr, device=trained[0].device) if on_gpu else recipe.lr
     if recipe.optimiser in ("adam", "adamw"):

@@ -10,11 +10,14 @@ from torch import Tensor
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss (or a weight) became infinite or not a number; `step` says when (counted from 1)."""
+    """The loss (or a weight) became infinite or not a number; `step` says when (counted from 1).
 
-    def __init__(self, step: int, what: str = "The loss was") -> None:
-        super().__init__(f"{what} no longer a finite number at step {step:,}.")
-        self.step = step
+    `where` is a sentence that follows, with the layer in which it began.
+    """
+
+    def __init__(self, step: int, what: str = "The loss was", where: str = "") -> None:
+        super().__init__(f"{what} no longer a finite number at step {step:,}.{where}")
+        self.step, self.what = step, what
 
 
 @dataclass

@@ -8,13 +8,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cnnviz.training.evaluate import Score
 from cnnviz.training.log import Log
 from cnnviz.training.material import Labelled, Material
+from cnnviz.training.nonfinite import Broken
 from cnnviz.training.observe import LayerLook
 from cnnviz.training.speed import Peak, memory_in_use
 from cnnviz.training.tally import Tally
+
+_INPUT = ("mean", "spread", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,9 @@ class Telling:
     Figures: `train/loss`, `train/accuracy` and, of auxiliary classifiers, `train/aux1_loss` and so on since
     the last report, `lr`, and those of `log.MEASURED`; at an epoch's end `train/epoch_loss`,
     `train/epoch_accuracy`, and `loss`, `accuracy`, `top5` and `logit_spread` of `val/` and `test/`.
-    Records: `data` and `fixed_images` once; `layers` and `fixed_predictions` at a look; `train/predicted`,
-    `test/predicted`, `validation/confusion` and `test/confusion` at an epoch's end; `engine` where the
-    engine has something to say.
+    Records: `data`, `fixed_images` and `input` once; `layers` and `fixed_predictions` at a look;
+    `train/predicted`, `test/predicted`, `validation/confusion` and `test/confusion` at an epoch's end;
+    `nonfinite` where a run fails of it; `engine` where the engine has something to say.
     """
 
     def __init__(self, log: Log, steps_per_epoch: int, pace: Pace) -> None:
@@ -49,6 +53,12 @@ class Telling:
         """Tell what the run reads, before its first step."""
         self._log.record(0, 0, "data", _facts(material))
         self._log.record(0, 0, "fixed_images", list(pictures))
+
+    def read(self, images: Tensor) -> None:
+        """Tell of the first batch as the model reads it, `(N, C, H, W)`: figures over all of its values."""
+        values = images.float()
+        figures = torch.stack([values.mean(), values.std(correction=0), values.amin(), values.amax()])
+        self._record(0, "input", dict(zip(_INPUT, figures.tolist(), strict=True)))
 
     def report(self, step: int, rate: float, tally: Tally) -> None:
         """Tell of the steps since the last report, which `tally` has fetched."""
@@ -88,6 +98,10 @@ class Telling:
         self._record(step, f"{part}/confusion", score.confusion.tolist())
         if part == "test":
             self._record(step, "test/predicted", score.predicted)
+
+    def broken(self, step: int, place: Broken) -> None:
+        """Tell where numbers stopped being numbers, in the step whose loss was none."""
+        self._record(step, "nonfinite", {"step": step, "layer": place.layer, "what": place.what})
 
     def note(self, step: int, sentence: str) -> None:
         """Tell what the engine found out about itself."""

@@ -1,0 +1,112 @@
+"""A run that fails of numbers that are none says where they came from, with the weights it failed with."""
+
+from collections import OrderedDict
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from cnnviz.datasets import Dataset
+from cnnviz.training import Recipe
+from cnnviz.training.engine import NonFiniteLossError, Trainer
+from cnnviz.training.log import Memory
+from cnnviz.training.nonfinite import Broken, broken
+from cnnviz.training.optimise import hold, optimiser
+from cnnviz.training.setup import make_ready
+from tests.training.stripes import striped
+
+HOPELESS = Recipe(model="lenet5", epochs=9, batch_size=32, optimiser="sgd", lr=1000, momentum=0.9)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return striped()
+
+
+def trainer(recipe: Recipe, dataset: Dataset) -> tuple[Trainer, Memory]:
+    ready, log = make_ready(recipe, dataset), Memory()
+    return Trainer(recipe, ready.model, ready.material, ready.side, log), log
+
+
+def records(log: Memory, kind: str) -> list[Any]:
+    return [body for _, found, body in log.records if found == kind]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_the_place_is_told_and_the_weights_are_those_before_the_step(
+    dataset: Dataset, momentum: float
+) -> None:
+    """The loss is read some steps late; what was learned from a loss that is none would hide the place."""
+    recipe = HOPELESS.changed({"momentum": momentum})
+    failed, log = trainer(recipe, dataset)
+    with pytest.raises(NonFiniteLossError) as caught:
+        failed.run()
+    (told,) = records(log, "nonfinite")
+    assert told["step"] == caught.value.step
+    assert f"the {told['what']} of '{told['layer']}'" in str(caught.value)
+    before, _ = trainer(recipe, dataset)
+    before.run(lambda: before.step < caught.value.step - 1)
+    weights = before.model.state_dict()
+    assert all(torch.equal(weights[name], held) for name, held in failed.model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "adamw"])
+def test_no_optimiser_learns_from_a_loss_that_is_no_number_or_after_it(name: str) -> None:
+    weight = nn.Parameter(torch.ones(3))
+    chosen = optimiser(Recipe(optimiser=name, lr=0.1), [weight])
+    weight.grad = torch.ones(3)
+    hold(chosen, torch.tensor(1.0))
+    chosen.step()
+    moved = weight.detach().clone()
+    assert not torch.equal(moved, torch.ones(3))
+    for loss in (torch.nan, 1.0):
+        hold(chosen, torch.tensor(loss))
+        chosen.step()
+        assert torch.equal(weight.detach(), moved)
+
+
+def two_layers() -> nn.Sequential:
+    return nn.Sequential(OrderedDict(first=nn.Linear(4, 4), second=nn.Linear(4, 2)))
+
+
+def test_the_first_output_that_overflows_is_named() -> None:
+    model, images = two_layers(), torch.ones(3, 4)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.fill_(1e38 if name.endswith("weight") else 0)
+    assert broken(model, lambda: model(images)) == Broken("first", "output")
+    assert broken(model, lambda: model(images / 100)) == Broken("second", "output")
+    assert not any(part._forward_hooks for part in model.modules())
+
+
+def test_of_broken_weights_the_layer_nearest_the_output_began() -> None:
+    model = two_layers()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter[0] = torch.nan
+    assert broken(model, lambda: model(torch.ones(1, 4))) == Broken("second", "weights")
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+        parameter.grad[0] = torch.inf if parameter is next(model.parameters()) else 0
+    assert broken(model, lambda: model(torch.ones(1, 4))) == Broken("first", "gradient")
+
+
+def test_where_every_layer_is_sound_it_is_the_loss() -> None:
+    model = two_layers()
+    place = broken(model, lambda: model(torch.ones(1, 4)))
+    assert place == Broken(None, "loss")
+    assert place.sentence == ""
+
+
+@pytest.mark.parametrize("scale", ["unit", "standardised", "raw"])
+def test_the_first_batch_is_described_as_the_model_reads_it(dataset: Dataset, scale: str) -> None:
+    recipe = Recipe(model="lenet5", epochs=1, batch_size=32, scale=scale, pad_crop=2, limit=64)
+    run, log = trainer(recipe, dataset)
+    images, _ = run._batch()
+    run.run()
+    (told,) = records(log, "input")
+    values = images.double()
+    expected = {"mean": values.mean(), "spread": values.var(correction=0).sqrt()}
+    expected |= {"low": values.min(), "high": values.max()}
+    assert told == {name: pytest.approx(float(value), rel=1e-4, abs=1e-6) for name, value in expected.items()}
