@@ -6,7 +6,7 @@ from cnnviz.ui.pages import Page
 PAGE = Page(
     title="Feature maps",
     icon=":material/visibility:",
-    order=7,
+    order=9,
     blurb="A picture goes in, and every layer shows what it makes of it, down to the single product.",
 )
 

@@ -6,7 +6,7 @@ from cnnviz.ui.pages import Page
 PAGE = Page(
     title="Inception",
     icon=":material/call_split:",
-    order=8,
+    order=10,
     blurb="Four branches read the same maps: what each gives, what it costs, and what is lost without it.",
 )
 

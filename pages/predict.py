@@ -6,7 +6,7 @@ from cnnviz.ui.predict.page import predict
 PAGE = Page(
     title="Predict",
     icon=":material/checklist:",
-    order=10,
+    order=12,
     blurb="Many pictures at once, one to four networks: what they say, where they differ, what it costs.",
 )
 

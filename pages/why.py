@@ -6,7 +6,7 @@ from cnnviz.ui.why.page import why
 PAGE = Page(
     title="Why",
     icon=":material/center_focus_strong:",
-    order=9,
+    order=11,
     blurb="Which part of a picture speaks for a class, and what is answered when that part is covered.",
 )
 

@@ -40,6 +40,8 @@ class Lines:
     logarithmic: bool = False
     reference: tuple[str, float] | None = None
     alt: str = ""
+    percent: bool = field(default=False, kw_only=True)
+    """Whether values are shares in [0, 1], to be written as percentages."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Bars:
     marked: tuple[str, ...] = ()
     """Of `names`, those that the finding is about."""
     alt: str = ""
+    percent: bool = field(default=False, kw_only=True)
+    """Whether values are shares in [0, 1], to be written as percentages."""
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,8 @@ def curves(
             data += _traces(line, place, panel, smoothing, line.label not in named)
             named.add(line.label)
         for reference in panel.references:
-            layout["shapes"].append(_level(reference, place))
-            layout["annotations"].append(_name(reference, place, panel))
+            layout["shapes"].append(level(reference, _axis("y", place)))
+            layout["annotations"].append(level_name(reference, _axis("y", place), log=panel.log))
     scales = "".join("l" if panel.log else "-" for panel in panels)
     layout["uirevision"] = f"{x_title}|{log_x}|{scales}|{revision}"
     return {"data": data, "layout": layout}
@@ -147,20 +147,21 @@ def _traces(line: Line, place: int, panel: Panel, smoothing: float, first: bool)
     return [raw | {"opacity": FAINT}, through]
 
 
-def _level(reference: Reference, place: int) -> dict[str, Any]:
-    y = _axis("y", place)
+def level(reference: Reference, axis: str = "y") -> dict[str, Any]:
+    """The reference's line, as one of Plotly's shapes."""
     return {
-        "type": "line", "xref": "x domain", "yref": y, "x0": 0, "x1": 1, "y0": reference.value,
+        "type": "line", "xref": "x domain", "yref": axis, "x0": 0, "x1": 1, "y0": reference.value,
         "y1": reference.value, "line": {"color": "var(--st-text-color)", "width": 1, "dash": "dot"},
         "opacity": 0.6,
     }  # fmt: skip
 
 
-def _name(reference: Reference, place: int, panel: Panel) -> dict[str, Any]:
+def level_name(reference: Reference, axis: str = "y", *, log: bool) -> dict[str, Any]:
+    """The reference's name at its line, as one of Plotly's annotations."""
     # An annotation on a logarithmic axis is placed by the logarithm, a shape by the value.
-    height = float(np.log10(reference.value)) if panel.log else reference.value
+    height = float(np.log10(reference.value)) if log else reference.value
     return {
-        "xref": "x domain", "yref": _axis("y", place), "x": 1, "y": height, "xanchor": "right",
+        "xref": "x domain", "yref": axis, "x": 1, "y": height, "xanchor": "right",
         "yanchor": "bottom", "showarrow": False, "text": reference.label, "hovertext": reference.note,
         "font": {"size": 11},
     }  # fmt: skip

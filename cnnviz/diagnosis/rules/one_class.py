@@ -67,6 +67,7 @@ def _picture(evidence: Evidence, seen: Histogram, name: str) -> Bars:
             "training images": tuple(count / known for count in evidence.data.counts),
         },
         y_label="share of the images",
+        percent=True,
         marked=(name,),
         alt=f"{max(seen.counts) / total:.0%} of the answers are {name}.",
     )

@@ -1,0 +1,42 @@
+"""Curves of a finding."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnnviz.diagnosis import Lines, Series
+from cnnviz.figures.curves import Figure, Line, Panel, Reference, curves
+from cnnviz.figures.evidence.hues import hues
+from cnnviz.figures.palette import Colour
+from cnnviz.figures.smoothing import Floats
+
+
+def lines(picture: Lines) -> Figure:
+    """Plotly's JSON: series by hue, dashed as they are; what cannot stand on its axis is a gap."""
+    colours = hues([series.dashed for series in picture.series])
+    panel = Panel(
+        picture.y_label,
+        [_line(one, hue, picture.logarithmic) for one, hue in zip(picture.series, colours, strict=True)],
+        log=picture.logarithmic,
+        percent=picture.percent,
+        references=[Reference(*picture.reference)] if picture.reference else [],
+    )
+    figure = curves([panel], x_title=picture.x_label, revision=picture.title)
+    if not picture.percent:
+        figure["layout"]["yaxis"]["tickformat"] = "~g"
+    figure["layout"]["showlegend"] = len(picture.series) > 1
+    return figure
+
+
+def _line(series: Series, colour: Colour, logarithmic: bool) -> Line:
+    values = np.array([np.nan if value is None else value for value in series.y], np.float64)
+    return Line(
+        series.name, np.array(series.x, np.float64), shown(values, logarithmic),
+        "test" if series.dashed else "train", colour,
+    )  # fmt: skip
+
+
+def shown(values: Floats, logarithmic: bool) -> Floats:
+    """What can be drawn; NaN for the rest."""
+    drawn = np.isfinite(values) & (values > 0 if logarithmic else True)
+    return np.where(drawn, values, np.nan)

@@ -1,0 +1,96 @@
+"""Pictures of a finding become Plotly's JSON, whatever a run has recorded; each can be told in words."""
+
+import math
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from cnnviz.diagnosis import Bars, Images, Lines, Series
+from cnnviz.figures.evidence import alt, bars, lines, strip
+from cnnviz.figures.evidence.bars import MOST_LABELS
+from cnnviz.figures.palette import COMPARED
+
+STEPS = (1.0, 2.0, 3.0)
+LOSS = Lines(
+    "Loss",
+    (Series("training", STEPS, (2.3, None, math.inf)), Series("test", STEPS, (2.3, 2.0, 0.0), dashed=True)),
+    y_label="loss",
+    reference=("ln 10", math.log(10)),
+)
+ANSWERS = Bars("Answers", ("cat", "dog"), {"answers": (0.75, 0.25)}, percent=True, marked=("cat",))
+
+
+def test_training_and_test_of_one_thing_have_one_hue_and_are_told_apart_by_dashes() -> None:
+    first, second = lines(LOSS)["data"]
+    assert first["line"]["color"] == second["line"]["color"] == COMPARED[0].css
+    assert (first["line"]["dash"], second["line"]["dash"]) == ("solid", "dash")
+
+
+def test_what_is_no_number_or_has_no_place_on_the_axis_is_a_gap() -> None:
+    assert np.isnan(lines(LOSS)["data"][0]["y"]).tolist() == [False, True, True]
+    logarithmic = Lines("L", LOSS.series, logarithmic=True)
+    assert np.isnan(lines(logarithmic)["data"][1]["y"]).tolist() == [False, False, True]
+
+
+def test_many_lines_have_as_many_colours() -> None:
+    many = Lines("Layers", tuple(Series(f"layer {i}", STEPS, (1.0, 2.0, 3.0)) for i in range(9)))
+    colours = [trace["line"]["color"] for trace in lines(many)["data"]]
+    assert len(set(colours)) == 9
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_a_level_stands_at_its_value(logarithmic: bool) -> None:
+    picture = Bars(
+        "B", ("a", "b"), {"s": (0.1, 10.0)}, logarithmic=logarithmic, reference=("one hundred", 100.0)
+    )
+    layout = bars(picture)["layout"]
+    assert layout["shapes"][0]["y0"] == 100.0
+    assert layout["annotations"][0]["y"] == (2.0 if logarithmic else 100.0)
+    assert layout["annotations"][0]["text"] == "one hundred"
+
+
+def test_what_a_finding_is_about_stands_out() -> None:
+    figure = bars(ANSWERS)
+    strong, faint = figure["data"][0]["marker"]["opacity"]
+    assert strong == 1 > faint
+    assert figure["layout"]["xaxis"]["ticktext"] == ["<b>cat</b>", "dog"]
+
+
+def test_a_bar_needs_a_zero_so_a_logarithmic_axis_has_points() -> None:
+    picture = Bars("Spread", ("conv1", "fc1"), {"spread": (1.0, 0.0)}, logarithmic=True, marked=("fc1",))
+    trace = bars(picture)["data"][0]
+    assert (trace["type"], trace["mode"]) == ("scatter", "lines+markers")
+    assert math.isnan(trace["y"][1])
+    assert bars(ANSWERS)["data"][0]["type"] == "bar"
+
+
+def test_of_very_many_names_some_are_written_and_all_can_be_pointed_at() -> None:
+    names = tuple(f"layer{i}" for i in range(150))
+    figure = bars(Bars("Many", names, {"zeros": (0.5,) * 150}))
+    assert len(figure["layout"]["xaxis"]["ticktext"]) <= MOST_LABELS
+    assert figure["data"][0]["customdata"] == list(names)
+
+
+@pytest.mark.parametrize("figure", [lines(LOSS), bars(ANSWERS)], ids=["lines", "bars"])
+def test_plotly_knows_every_word_of_it(figure: dict[str, object]) -> None:
+    plain = go.Figure()
+    plain.update_layout(figure["layout"])
+    for trace in figure["data"]:  # type: ignore[attr-defined]
+        colourless = {key: value for key, value in trace.items() if key not in ("line", "marker")}
+        plain.add_trace(colourless)
+    assert len(plain.data) > 0
+
+
+def test_images_are_escaped() -> None:
+    html = strip(Images("Twins", (("AAAA", "<b>cat</b> & dog"),)))
+    assert "&lt;b&gt;cat&lt;/b&gt; &amp; dog" in html
+    assert "base64,AAAA" in html
+
+
+def test_words_are_the_rules_own_or_made_of_the_numbers() -> None:
+    assert alt(LOSS) == "Loss. Curves over step; last values: training 2.3, test 0."
+    assert alt(ANSWERS) == "Answers. answers is highest at cat (75.0 %)."
+    assert alt(Images("Twins", (("AAAA", "in both"),))) == "Twins. Images: in both."
+    assert alt(Bars("B", ("a",), {"s": (None,)}, alt="As told.")) == "As told."
+    assert alt(Bars("B", ("a",), {"s": (None,)})) == "B. Nothing was measured."
