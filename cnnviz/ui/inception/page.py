@@ -9,7 +9,6 @@ import streamlit as st
 
 from cnnviz import models
 from cnnviz.ui import chrome, notice, url_state
-from cnnviz.ui.features.page import fitting
 from cnnviz.ui.inception import state
 from cnnviz.ui.inception.auxiliary import auxiliary
 from cnnviz.ui.inception.bar import inception_bar
@@ -17,13 +16,10 @@ from cnnviz.ui.inception.branches import branches
 from cnnviz.ui.inception.classes import classes
 from cnnviz.ui.inception.reduction import reduction
 from cnnviz.ui.inside.address import put
-from cnnviz.ui.inside.answers import answers, doubts
+from cnnviz.ui.inside.question import question
 from cnnviz.ui.inside.room import kept_free
 from cnnviz.ui.inside.weights import Network, network
-from cnnviz.ui.pictures import overrides
-from cnnviz.ui.pictures.chooser import picture_chooser
-from cnnviz.ui.pictures.chosen import chosen
-from cnnviz.ui.pictures.prepared import Prepared, prepared
+from cnnviz.ui.pictures.prepared import Prepared
 
 if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block
@@ -42,32 +38,15 @@ def inception() -> None:
         found = state.blocks_of(current)
     asked = state.current(current, found)
     inception_bar(current, found, asked)
-    said = [*url_state.current().problems, *current.problems, *asked.problems]
     if asked.block is None:
-        notice.say(said)
+        notice.say([*url_state.current().problems, *current.problems, *asked.problems])
         _no_blocks(current)
         reduction(current, asked.reduction, None)
         return
-    ready = _picture(current, said)
+    ready = question(current, asked.problems).ready
     _choose_view(asked.view)
     _view(current, ready, found, asked.block, asked)
     _next(current, asked.block)
-
-
-def _picture(current: Network, said: list[str]) -> Prepared:
-    """Draw the choice of a picture and what the network says to it."""
-    which, picture, wrong = chosen(current)
-    how, mismatch = overrides.read(st.query_params.get("prep"), fitting(current.loaded.preprocessing, which))
-    notice.say([*said, *wrong, *notice.kept(), *([mismatch] if mismatch else [])])
-    ready = prepared(picture, how)
-    left, right = st.columns([0.68, 0.32], gap="large")
-    with left:
-        picture_chooser(current, which)
-    with right:
-        with st.spinner(f"{current.loaded.name} looks at the picture …"):
-            answers(current, ready)
-        doubts(current, picture, ready)
-    return ready
 
 
 def _choose_view(view: str) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from cnnviz.ui import model_bar
 from cnnviz.ui.inside import references
 from cnnviz.ui.inside.address import put
-from cnnviz.ui.inside.chooser import weights_chooser
+from cnnviz.ui.inside.bar import inside_bar
 from cnnviz.ui.inside.weights import choices
 from cnnviz.ui.predict.state import MOST, Asked, written
 
@@ -16,12 +15,8 @@ BESIDE = "predict-beside"
 
 def predict_bar(asked: Asked) -> None:
     """Draw it."""
-    st.html(model_bar.CSS)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
-        weights_chooser(asked.networks[0])
+    with inside_bar(asked.networks[0]):
         _beside(asked)
-        with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
-            model_bar.share()
 
 
 def _beside(asked: Asked) -> None:

@@ -9,10 +9,9 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from cnnviz.ui import model_bar
 from cnnviz.ui.inside import references
 from cnnviz.ui.inside.address import put
-from cnnviz.ui.inside.chooser import weights_chooser
+from cnnviz.ui.inside.bar import inside_bar
 from cnnviz.ui.inside.weights import Network, choices
 from cnnviz.ui.why.drawing import painted, png
 from cnnviz.ui.why.found import Found
@@ -24,12 +23,8 @@ NONE = ""
 
 def why_bar(network: Network, asked: Asked) -> None:
     """Draw it."""
-    st.html(model_bar.CSS)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
-        weights_chooser(network)
+    with inside_bar(network):
         _beside(network, asked)
-        with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
-            model_bar.share()
 
 
 def _beside(network: Network, asked: Asked) -> None:

@@ -6,14 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from cnnviz.ui import chrome, notice, url_state
-from cnnviz.ui.features.page import fitting
-from cnnviz.ui.inside.answers import answers, doubts, shares
+from cnnviz.ui import chrome, notice
+from cnnviz.ui.inside.answers import shares
+from cnnviz.ui.inside.question import question
 from cnnviz.ui.inside.weights import Network, network
-from cnnviz.ui.pictures import overrides
-from cnnviz.ui.pictures.chooser import picture_chooser
-from cnnviz.ui.pictures.chosen import chosen
-from cnnviz.ui.pictures.prepared import Prepared, prepared
+from cnnviz.ui.pictures.prepared import Prepared
 from cnnviz.ui.why import state
 from cnnviz.ui.why.bar import downloads, why_bar
 from cnnviz.ui.why.controls import method_choice, settings
@@ -31,23 +28,12 @@ def why() -> None:
     current = network()
     asked = state.current(current)
     why_bar(current, asked)
-    which, picture, wrong = chosen(current)
-    own = fitting(current.loaded.preprocessing, which)
-    how, mismatch = overrides.read(st.query_params.get("prep"), own)
-    said = [*url_state.current().problems, *current.problems, *asked.problems, *wrong, *notice.kept()]
-    notice.say([*said, mismatch] if mismatch else said)
-    ready = prepared(picture, how)
-    left, right = st.columns([0.68, 0.32], gap="large")
-    with left:
-        picture_chooser(current, which)
-    with right:
-        answers(current, ready)
-        doubts(current, picture, ready)
+    about = question(current, asked.problems)
     method_choice(asked)
-    settings(current, asked, current.loaded.classes[int(shares(current, ready).argmax())])
-    asking = [(current, ready)]
+    settings(current, asked, current.loaded.classes[int(shares(current, about.ready).argmax())])
+    asking = [(current, about.ready)]
     if asked.other is not None:
-        asking.append((asked.other, prepared(picture, fitting(asked.other.loaded.preprocessing, which))))
+        asking.append((asked.other, about.to(asked.other)))
     _panels(asking, asked)
     _onwards(current)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from cnnviz.ui.components.shared import read, styles
+from cnnviz.ui.components.shared import read, says, styles
 
 HERE = Path(__file__).parent
 MOST = 400
@@ -41,14 +40,8 @@ def class_bars(
         key=key,
         data={"rows": rows, "parts": list(parts), "chosen": chosen or "", "height": height - 28},
         height=height,
-        on_chosen_change=partial(_chosen, key, on_choose),
+        on_chosen_change=says(key, "chosen", on_choose),
     )
-
-
-def _chosen(key: str, on_choose: Callable[[str], None]) -> None:
-    name = st.session_state[key].get("chosen")
-    if isinstance(name, str):
-        on_choose(name)
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,14 +1,13 @@
 """Bars by layer that can be clicked, pointed at and walked with the arrow keys."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from cnnviz.figures.layer_bars import Bars
-from cnnviz.ui.components.shared import read, styles
+from cnnviz.ui.components.shared import read, says, styles
 
 HERE = Path(__file__).parent
 HEIGHT = 352
@@ -24,14 +23,8 @@ def layer_bars_chart(bars: Bars, *, name: str, key: str, on_select: Callable[[st
         key=key,
         data=bars.data() | {"name": name},
         height=HEIGHT,
-        on_selected_change=partial(_selected, key, on_select),
+        on_selected_change=says(key, "selected", on_select),
     )
-
-
-def _selected(key: str, on_select: Callable[[str], None]) -> None:
-    layer = st.session_state[key].get("selected")
-    if isinstance(layer, str):
-        on_select(layer)
 
 
 @st.cache_resource(show_spinner=False)

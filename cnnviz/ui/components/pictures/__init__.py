@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from cnnviz.figures.sprite import GAP, Sprite
-from cnnviz.ui.components.shared import read, styles
+from cnnviz.ui.components.shared import read, says, styles
 
 HERE = Path(__file__).parent
 CAPTION = 20
@@ -76,14 +75,8 @@ def pictures(
             "chosen": chosen,
             "captions": captions,
         },
-        on_chosen_change=partial(_chosen, key, on_choose),
+        on_chosen_change=says(key, "chosen", on_choose),
     )
-
-
-def _chosen(key: str, on_choose: Callable[[str], None] | None) -> None:
-    value = st.session_state[key].get("chosen")
-    if on_choose is not None and isinstance(value, str):
-        on_choose(value)
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,6 +1,9 @@
 """What drawn components have in common: reading their files, and the little JavaScript they all need."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import streamlit as st
 
 from cnnviz.figures.palette import kind_variables
 
@@ -16,3 +19,14 @@ def read(folder: Path, *names: str) -> str:
 def styles(folder: Path, name: str) -> str:
     """A component's CSS behind the shared one and the colours of the kinds."""
     return f":host {{ {kind_variables()} }}\n{read(folder, 'parts.css', name)}"
+
+
+def says(key: str, what: str, tell: Callable[[str], None] | None) -> Callable[[], None]:
+    """A callback for the component under `key`: `tell` is called with the text that it has set `what` to."""
+
+    def changed() -> None:
+        text = st.session_state[key].get(what)
+        if tell is not None and isinstance(text, str):
+            tell(text)
+
+    return changed

@@ -1,14 +1,13 @@
 """Areas that can be clicked, pointed at and walked with the arrow keys."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from cnnviz.figures.treemap import Area
-from cnnviz.ui.components.shared import read, styles
+from cnnviz.ui.components.shared import read, says, styles
 
 HERE = Path(__file__).parent
 HEIGHT = 460
@@ -33,14 +32,8 @@ def treemap_chart(
             "height": HEIGHT - 12,
         },
         height=HEIGHT,
-        on_selected_change=partial(_selected, key, on_select),
+        on_selected_change=says(key, "selected", on_select),
     )
-
-
-def _selected(key: str, on_select: Callable[[str], None]) -> None:
-    layer = st.session_state[key].get("selected")
-    if isinstance(layer, str):
-        on_select(layer)
 
 
 @st.cache_resource(show_spinner=False)
