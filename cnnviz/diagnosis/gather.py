@@ -29,14 +29,17 @@ LOOKS = 60
 
 
 def gather(database: Database, run_id: int) -> Evidence:
-    """What run `run_id` recorded, bounded however long it was; raises `NoSuchRunError`.
+    """What run `run_id` recorded, bounded however long it was.
 
-    A run that is still going can be asked too. What a run of an earlier version did not record is missing.
+    A run that is still going can be asked too. What a run of an earlier version did not record is missing,
+    and so are the layers of a model that is not here any more.
+
+    Raises `NoSuchRunError`, and `ValueError` with one sentence for a recipe that this version cannot read.
     """
     from cnnviz import tracking
 
     run = tracking.get_run(database, run_id)
-    recipe = Recipe.model_validate(run.recipe)
+    recipe = Recipe().changed(run.recipe)
 
     def newest(kind: str) -> Any:
         record = tracking.latest_record(database, run_id, kind)
@@ -52,7 +55,7 @@ def gather(database: Database, run_id: int) -> Evidence:
         step=run.step,
         total_steps=run.total_steps or 0,
         params=run.params or 0,
-        side=side_for(recipe),
+        side=_side(recipe),
         layers=_layers(recipe, len(data.classes)),
         data=data,
         input=_or_none(Input, newest("input")),
@@ -76,10 +79,21 @@ def _or_none(kind: Any, body: Mapping[str, Any] | None) -> Any:
 def _layers(recipe: Recipe, classes: int) -> tuple[LayerFact, ...]:
     if not classes:
         return ()
+    try:
+        rows = analysis_for(recipe, classes).rows
+    except ValueError:
+        return ()
     return tuple(
         LayerFact(name=row.name, type=row.type, kind=row.kind, params=row.params, out=tuple(row.output_shape))
-        for row in analysis_for(recipe, classes).rows
+        for row in rows
     )
+
+
+def _side(recipe: Recipe) -> tuple[int, int]:
+    try:
+        return side_for(recipe)
+    except ValueError:
+        return 0, 0
 
 
 def _points(curve: Any) -> Points:

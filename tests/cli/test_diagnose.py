@@ -1,0 +1,85 @@
+"""`cnnviz diagnose` as a user meets it."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from cnnviz import tracking
+from cnnviz.cli.app import main
+from cnnviz.diagnosis import recorded, rules
+from cnnviz.tracking import Database
+from tests.diagnosis.runs import bare, told
+
+Printed = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def runs() -> Iterator[Database]:
+    with tracking.connect() as database:
+        yield database
+
+
+def said(capsys: Printed, code: int, *arguments: str) -> str:
+    """What was printed where it belongs, with that exit code."""
+    assert main(["diagnose", *arguments]) == code
+    printed = capsys.readouterr()
+    assert (printed.err == "") == (code != 2)
+    return printed.err if code == 2 else printed.out
+
+
+def test_a_collapsed_run_is_told_with_its_evidence_and_exit_code_1(capsys: Printed, runs: Database) -> None:
+    run = told(runs, collapsed=True)
+    text = said(capsys, 1, str(run))
+    assert text.startswith(f"Run {run}, lenet5 on digits: finished after 200 steps\n")
+    assert "One class for everything (one-class), almost certain" in text
+    assert "commonest answer: 100.0% '3'" in text
+
+
+def test_json_has_the_agreed_parts(capsys: Printed, runs: Database) -> None:
+    run = told(runs, collapsed=True)
+    found = json.loads(said(capsys, 1, str(run), "--json"))
+    assert list(found) == ["run", "verdict", "findings", "checked"]
+    assert found["run"] == run
+    wanted = {"cause", "confidence", "evidence", "layers", "steps", "explanation", "changes"}
+    assert all(wanted <= set(finding) for finding in found["findings"])
+    assert "one-class" in [finding["cause"] for finding in found["findings"]]
+    assert {one["cause"] for one in found["checked"]} == set(rules())
+
+
+def test_a_healthy_run_gets_a_clean_bill_and_exit_code_0(capsys: Printed, runs: Database) -> None:
+    text = said(capsys, 0, str(told(runs, collapsed=False)))
+    assert "Nothing found" in text
+    assert "The commonest answer takes 10% of the images" in text
+
+
+def test_causes_are_listed(capsys: Printed) -> None:
+    assert "one-class" in said(capsys, 0, "--causes")
+    assert [one["cause"] for one in json.loads(said(capsys, 0, "--causes", "--json"))] == list(rules())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "Name one run"),
+        (("3", "--causes"), "Name one run"),
+        (("77",), "There is no run 77"),
+        (("nobody",), "There is no recorded run 'nobody'"),
+        (("nobody", "--probe"), "no checkpoint here that could be probed"),
+    ],
+)
+def test_wrong_use_is_one_sentence(capsys: Printed, arguments: tuple[str, ...], sentence: str) -> None:
+    text = said(capsys, 2, *arguments)
+    assert sentence in text
+    assert text.count("\n") == 1
+
+
+def test_a_run_without_records_cannot_be_judged(capsys: Printed, runs: Database) -> None:
+    text = said(capsys, 2, str(bare(runs)))
+    assert "has recorded nothing that it could be judged by. It ended with: It ended early." in text
+
+
+@pytest.mark.parametrize("name", recorded.names())
+def test_recorded_runs_are_diagnosed_by_name(capsys: Printed, name: str) -> None:
+    found = json.loads(said(capsys, int(name.endswith(recorded.FAILED)), name, "--json"))
+    assert bool(found["findings"]) == name.endswith(recorded.FAILED)

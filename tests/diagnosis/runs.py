@@ -1,0 +1,74 @@
+"""Runs in a database as a worker would have told them, sound and collapsed ones; nothing is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnviz import tracking
+from cnnviz.tracking import Database, MetricWriter, RunFacts, Status
+from cnnviz.training import Recipe
+
+EPOCHS, STEPS = 10, 200
+CLASSES = [str(digit) for digit in range(10)]
+
+
+def told(
+    database: Database,
+    *,
+    collapsed: bool,
+    status: Status = Status.FINISHED,
+    error: str | None = None,
+    parent_id: int | None = None,
+    **recipe: Any,
+) -> int:
+    """A run with ten epochs of curves, answers and looks; `collapsed` says 3 to every image."""
+    whole = Recipe(epochs=EPOCHS, **recipe)
+    run = tracking.create_run(
+        database, whole.model_dump(mode="json"), model=whole.model, dataset=whole.dataset, seed=whole.seed,
+        parent_id=parent_id, total_epochs=EPOCHS,
+    )  # fmt: skip
+    if status is Status.QUEUED:
+        return run.id
+    lease = tracking.claim(database, "cpu", only=run.id)
+    assert lease is not None
+    tracking.begin(database, lease, facts=RunFacts(params=61_706, total_steps=STEPS, total_epochs=EPOCHS))
+    with MetricWriter(database, lease) as log:
+        facts = {
+            "classes": CLASSES, "counts": [100] * 10, "train": 1000, "validation": 100, "test": 200,
+            "shape": [1, 28, 28], "notes": [],
+        }  # fmt: skip
+        log.record("data", facts, 0, 0.0)
+        for epoch in range(1, EPOCHS + 1):
+            _epoch(log, epoch, collapsed)
+        log.flush()
+    if status is not Status.RUNNING:
+        tracking.end(database, lease, status, error)
+    return run.id
+
+
+def _epoch(log: MetricWriter, epoch: int, collapsed: bool) -> None:
+    step = epoch * STEPS // EPOCHS
+    loss, accuracy = (2.303, 0.1) if collapsed else (2.3 - 0.22 * epoch, 0.1 + 0.088 * epoch)
+    values = {"lr": 0.05}
+    for part in ("train", "val", "test"):
+        values |= {f"{part}/loss": loss, f"{part}/accuracy": accuracy}
+    values |= {"train/epoch_loss": loss, "train/epoch_accuracy": accuracy, "test/logit_spread": 1 - collapsed}
+    log.log_all(values, step, float(epoch))
+    counts = [0, 0, 0, 200, *([0] * 6)] if collapsed else [20] * 10
+    log.record("test/predicted", counts, step, float(epoch))
+
+
+def bare(database: Database, status: Status = Status.FAILED, error: str | None = "It ended early.") -> int:
+    """A run that told nothing."""
+    whole = Recipe()
+    run = tracking.create_run(
+        database, whole.model_dump(mode="json"), model=whole.model, dataset=whole.dataset, seed=0
+    )
+    if status is Status.QUEUED:
+        return run.id
+    lease = tracking.claim(database, "cpu", only=run.id)
+    assert lease is not None
+    tracking.begin(database, lease)
+    if status is not Status.RUNNING:
+        tracking.end(database, lease, status, error)
+    return run.id
