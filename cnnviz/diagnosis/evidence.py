@@ -62,6 +62,7 @@ class LayerAt(_Plain):
     spread: float | None = None
     zeros: float | None = None
     dead: float | None = None
+    signal: float | None = None
     gradient: float | None = None
     update: float | None = None
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_SLOTS = ("mean", "spread", "zeros", "dead")
+_SLOTS = ("mean", "spread", "zeros", "dead", "signal")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class LayerLook:
     """Part of its outputs that are exactly 0."""
     dead: float | None
     """Part of its channels (or units) that are 0 for every image of the batch."""
+    signal: float | None
+    """The part of `spread` that tells images apart: of each of its outputs the standard deviation over the
+    batch, root mean square over outputs. Biases alone make a spread, but no signal."""
     gradient: float | None
     """L2 norm of its weights' gradient."""
     update: float | None
@@ -85,12 +88,13 @@ class Observer:
 
 
 def _reduced(out: Tensor) -> Tensor:
-    """Mean, spread, fraction of zeros and of dead channels of `(N, C, …)` or `(N, F)`."""
+    """Mean, spread, fraction of zeros and of dead channels, and signal of `(N, C, …)` or `(N, F)`."""
     values = out.float()
     nothing = values == 0
     around = [axis for axis in range(values.dim()) if axis != 1]
     dead = nothing.all(dim=0).float().mean() if values.dim() == 2 else nothing.amin(dim=around).float().mean()
-    return torch.stack([values.mean(), values.std(correction=0), nothing.float().mean(), dead])
+    spread, signal = values.std(correction=0), values.var(dim=0, correction=0).mean().sqrt()
+    return torch.stack([values.mean(), spread, nothing.float().mean(), dead, signal])
 
 
 def _moved(parameters: list[nn.Parameter], before: list[Tensor], device: torch.device) -> Tensor:

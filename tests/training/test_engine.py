@@ -207,6 +207,7 @@ def test_evaluation_against_one_image_at_a_time(dataset: Dataset) -> None:
 
 
 def test_an_observer_sees_a_layers_own_output_and_leaves_no_hook() -> None:
+    torch.manual_seed(0)
     conv, last = nn.Conv2d(1, 4, 3), nn.Linear(4 * 36, 2)
     model = nn.Sequential(conv, nn.ReLU(inplace=True), nn.Flatten(), last)
     assert conv.bias is not None
@@ -230,6 +231,24 @@ def test_an_observer_sees_a_layers_own_output_and_leaves_no_hook() -> None:
     assert looks["3"].gradient == pytest.approx(float(gradient), rel=1e-5)
     assert looks["3"].update == pytest.approx(float(0.1 * gradient / weights), rel=1e-3)
     assert not any(part._forward_hooks for part in model.modules())
+
+
+def test_signal_is_what_differs_from_image_to_image() -> None:
+    """Biases spread the outputs of every image alike, which is no signal."""
+    torch.manual_seed(0)
+    layer = nn.Linear(6, 5)
+    with torch.no_grad():
+        layer.bias.copy_(torch.arange(5) * 100)
+    model, images = nn.Sequential(layer), torch.rand(7, 6)
+    observer = Observer(model)
+    with observer.watching():
+        outputs = model(images).detach().double().numpy()
+    (look,) = observer.looks()
+    within = np.mean([np.var(outputs[:, unit]) for unit in range(5)]) ** 0.5
+    assert look.signal == pytest.approx(within, rel=1e-4)
+    assert look.spread == pytest.approx(np.std(outputs), rel=1e-4)
+    assert look.spread is not None
+    assert look.spread > 100 * within
 
 
 def test_orders_and_seeds() -> None:
