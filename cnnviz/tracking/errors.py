@@ -20,6 +20,10 @@ class NoSuchRunError(TrackingError):
     """There is no run of this number."""
 
 
+class NoSuchExperimentError(TrackingError):
+    """There is no experiment of this number."""
+
+
 class WrongStateError(TrackingError):
     """A run in its present state cannot do this."""
 

@@ -202,3 +202,29 @@ class CheckpointRow(Base):
     epoch: Mapped[float]
     bytes: Mapped[int] = mapped_column(BigInteger)
     time: Mapped[float]
+
+
+class ExperimentRow(Base):
+    """A question put to several runs; `body` is the whole experiment as JSON."""
+
+    __tablename__ = "experiments"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(60))
+    body: Mapped[str] = mapped_column(Text)
+    created: Mapped[float]
+
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 SQLAlchemy's form
+
+
+class ExperimentRunRow(Base):
+    """Which run stands for an arm with a seed; none where it was not queued, or is deleted for good."""
+
+    __tablename__ = "experiment_runs"
+
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id", ondelete="CASCADE"), primary_key=True
+    )
+    arm: Mapped[str] = mapped_column(String(60), primary_key=True)
+    seed: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    run_id: Mapped[int | None] = mapped_column(ForeignKey(_RUNS, ondelete="SET NULL"), index=True)

@@ -1,0 +1,30 @@
+"""Experiments: recipes that differ in one thing, run with the same seeds, and what the runs can tell.
+
+    experiment = from_change(recipe, {"scale": "standardised"}, "Does normalising the input help?")
+    number = start(database, experiment)        # queued like any other runs
+    result(database, number).verdict            # "with the change: +11.2 ± 1.9 points at 5 epochs, n = 5."
+
+Importing this imports no torch.
+"""
+
+from cnnviz.experiments.answer import ArmResult, Result, result
+from cnnviz.experiments.experiment import METRIC, Arm, Cell, Experiment, from_change
+from cnnviz.experiments.running import Stored, every, extend, get, queue, start, stop
+
+__all__ = [
+    "METRIC",
+    "Arm",
+    "ArmResult",
+    "Cell",
+    "Experiment",
+    "Result",
+    "Stored",
+    "every",
+    "extend",
+    "from_change",
+    "get",
+    "queue",
+    "result",
+    "start",
+    "stop",
+]

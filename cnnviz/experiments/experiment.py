@@ -1,0 +1,162 @@
+"""An experiment: a question, a recipe, changes of it to compare, and the seeds that each is run with.
+
+Every arm runs with the same seeds. One seed means the same initial weights where the networks are the same,
+the same order of images and the same validation images, so that each seed gives one *pair* of runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cnnviz.training.recipe import Recipe
+
+METRIC = "test/accuracy"
+"""What is compared: the test accuracy after the last epoch, never the best of all epochs."""
+MOST_ARMS, MOST_SEEDS = 12, 50
+BASE = "as it is"
+NOT_CHANGED = frozenset(("seed", "name", "description", "assumed", "format"))
+"""Fields that no arm may change: the seeds are the experiment's, the others are words."""
+
+
+class Arm(BaseModel):
+    """One thing to try: its name, as the verdict says it, and what it changes of the base recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=60)
+    changes: dict[str, Any] = Field(min_length=1)
+    """Recipe fields and their values; `options` is merged into the base recipe's."""
+
+
+class Cell(NamedTuple):
+    """One run of an experiment: an arm with a seed."""
+
+    arm: str
+    seed: int
+
+
+class Experiment(BaseModel):
+    """All that decides what is run. A JSON document, like a recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["cnnviz-experiment/1"] = "cnnviz-experiment/1"
+    name: str = Field("experiment", min_length=1, max_length=60)
+    question: str = Field(min_length=1, max_length=300)
+    base: Recipe
+    base_name: str = Field(BASE, min_length=1, max_length=60)
+    arms: tuple[Arm, ...] = Field(min_length=1, max_length=MOST_ARMS)
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, max_length=MOST_SEEDS)
+
+    @model_validator(mode="after")
+    def _arms_can_be_run(self) -> Experiment:
+        if len(set(self.names)) < len(self.names):
+            raise ValueError("two arms have the same name")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a seed is given twice")
+        if not all(0 <= seed < 2**63 for seed in self.seeds):
+            raise ValueError("a seed is a whole number from 0 on")
+        for arm in self.arms:
+            wrong = sorted(NOT_CHANGED & set(arm.changes))
+            if wrong:
+                raise ValueError(f"arm '{arm.name}' changes '{wrong[0]}', which is not for an arm to change")
+            if not self.base.difference(changed(self.base, arm.changes)):
+                raise ValueError(f"arm '{arm.name}' is no other recipe than the base")
+        return self
+
+    @classmethod
+    def of(cls, **fields: Any) -> Experiment:
+        """An experiment of these fields; raises `ValueError` with one sentence where it cannot be."""
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            raise ValueError(_sentence(error)) from None
+
+    @classmethod
+    def read(cls, text: str | bytes) -> Experiment:
+        """Read a JSON document; raises `ValueError` with one sentence that says what is wrong."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ValueError(_sentence(error)) from None
+
+    def write(self) -> str:
+        """The experiment as compact JSON, what is a default left out; what `read` takes."""
+        kept = self.model_dump(mode="json", exclude_defaults=True, exclude={"base"})
+        return json.dumps(
+            {"format": self.format, **kept, "base": json.loads(self.base.write())},
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all arms, the base first."""
+        return (self.base_name, *(arm.name for arm in self.arms))
+
+    def cells(self) -> Iterator[Cell]:
+        """Every run, seed by seed, so that whole pairs are there early."""
+        for seed in self.seeds:
+            for name in self.names:
+                yield Cell(name, seed)
+
+    def recipe(self, name: str, seed: int | None = None) -> Recipe:
+        """The recipe of an arm, or of the base by its name, with that seed (the base's own for None)."""
+        found = self.base
+        if name != self.base_name:
+            found = changed(self.base, next(arm.changes for arm in self.arms if arm.name == name))
+        words = {"name": f"{self.name}: {name}"[:80]}
+        return found.changed(words if seed is None else words | {"seed": seed})
+
+    def with_seeds(self, count: int) -> Experiment:
+        """The experiment with the seeds 0 … count - 1 instead; raises `ValueError` for fewer than one."""
+        return self.of(**{**dict(self), "seeds": tuple(range(count))})
+
+
+def changed(base: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """`base` with other values, `options` merged into its own; raises `ValueError` with one sentence."""
+    values = dict(changes)
+    if isinstance(values.get("options"), Mapping):
+        values["options"] = {**base.options, **values["options"]}
+    return base.changed(values)
+
+
+def from_change(
+    recipe: Recipe,
+    change_values: Mapping[str, Any],
+    question: str,
+    *,
+    arm: str = "with the change",
+    seeds: int = 3,
+) -> Experiment:
+    """The recipe as it is against the recipe with a change, each with the same seeds.
+
+    Args:
+        recipe: The base.
+        change_values: Recipe fields and their new values; `options` is merged into what is there.
+        question: What is asked, in at most 300 characters.
+        arm: What the changed recipe is called.
+        seeds: How many runs each gets.
+
+    Raises `ValueError` with one sentence where the change cannot be, or changes nothing.
+    """
+    return Experiment.of(
+        name="test",
+        question=question,
+        base=recipe,
+        arms=({"name": arm, "changes": dict(change_values)},),
+        seeds=tuple(range(seeds)),
+    )
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    detail = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        return f"This is not JSON ({detail}); an experiment is a JSON document."
+    return f"The experiment cannot be read{f' at {place}' if place else ''}: {detail.rstrip('.')}."

@@ -1,0 +1,139 @@
+"""Experiments in the run database: queued like any other runs, extended, and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from cnnviz import datasets, tracking
+from cnnviz.experiments.experiment import Cell, Experiment
+from cnnviz.tracking import Command, Database, RunSummary, Status
+from cnnviz.training.queue import enqueue
+from cnnviz.training.target import spec_for
+
+
+class Stored(NamedTuple):
+    """An experiment of the run database."""
+
+    id: int
+    experiment: Experiment
+    created: float
+    runs: dict[Cell, RunSummary | None]
+    """The run of every arm and seed; None where there is none, or it is deleted."""
+
+    def waiting(self) -> list[Cell]:
+        """Arms and seeds whose run has yet to end, seed by seed."""
+        return [cell for cell in self.experiment.cells() if _goes_on(self.runs[cell])]
+
+    def broken(self) -> list[Cell]:
+        """Arms and seeds without a run, or with one that ended early, seed by seed."""
+        return [cell for cell in self.experiment.cells() if _broken(self.runs[cell])]
+
+
+def start(database: Database, experiment: Experiment) -> int:
+    """Keep the experiment and queue its runs, seed by seed; return its number.
+
+    Raises `ValueError` for a model, data set or device that there is not, before anything is written.
+    """
+    number = keep(database, experiment)
+    queue(database, number)
+    return number
+
+
+def keep(database: Database, experiment: Experiment) -> int:
+    """Keep the experiment and queue nothing; return its number. Raises as `start` does."""
+    _check(experiment)
+    return tracking.create_experiment(database, experiment.name, experiment.write(), experiment.cells())
+
+
+def queue(database: Database, experiment_id: int) -> list[int]:
+    """Queue what has no run and resume what ended early; return the numbers of those runs.
+
+    Raises `NoSuchExperimentError`.
+    """
+    stored = get(database, experiment_id)
+    return [cell_run(database, stored, cell) for cell in stored.broken()]
+
+
+def cell_run(database: Database, stored: Stored, cell: Cell) -> int:
+    """Put one arm with a seed into the queue, again or for the first time; return the run's number."""
+    run = stored.runs[cell]
+    if run is not None:
+        tracking.request(database, run.id, Command.RESUME)
+        return run.id
+    made = enqueue(database, stored.experiment.recipe(*cell))
+    tracking.update_run(database, made.id, tags=[tag(stored.id)])
+    tracking.place_run(database, stored.id, *cell, made.id)
+    return made.id
+
+
+def extend(database: Database, experiment_id: int, seeds: int) -> list[int]:
+    """Run every arm with so many more seeds; return the numbers of the new runs.
+
+    Raises `NoSuchExperimentError`, and `ValueError` where there would be too many seeds.
+    """
+    old = get(database, experiment_id).experiment
+    free = (seed for seed in range(len(old.seeds) + seeds) if seed not in old.seeds)
+    added = [seed for seed, _ in zip(free, range(seeds), strict=False)]
+    wider = Experiment.of(**{**dict(old), "seeds": (*old.seeds, *added)})
+    cells = [Cell(name, seed) for seed in added for name in wider.names]
+    tracking.extend_experiment(database, experiment_id, wider.write(), cells)
+    return queue(database, experiment_id)
+
+
+def stop(database: Database, experiment_id: int) -> None:
+    """Stop the runs of an experiment that train or wait; what they have learnt is kept, `queue` goes on."""
+    stored = get(database, experiment_id)
+    # Those that wait first, so that none of them begins when the one that trains has stopped.
+    going = sorted(
+        (run for cell in stored.waiting() if (run := stored.runs[cell])), key=lambda run: run.active
+    )
+    for run in going:
+        with suppress(tracking.WrongStateError):  # It has ended meanwhile.
+            tracking.request(database, run.id, Command.STOP)
+
+
+def get(database: Database, experiment_id: int) -> Stored:
+    """An experiment with its runs; raises `NoSuchExperimentError`."""
+    return _with_runs(database, [tracking.get_experiment(database, experiment_id)])[0]
+
+
+def every(database: Database) -> list[Stored]:
+    """All experiments with their runs, newest first."""
+    return _with_runs(database, tracking.list_experiments(database))
+
+
+def tag(experiment_id: int) -> str:
+    """The tag that an experiment's runs bear in the list of runs."""
+    return f"experiment {experiment_id}"
+
+
+def _with_runs(database: Database, kept: Sequence[tracking.StoredExperiment]) -> list[Stored]:
+    found = []
+    for entry in kept:
+        experiment = Experiment.read(entry.body)
+        places = {Cell(slot.arm, slot.seed): slot.run_id for slot in tracking.slots(database, entry.id)}
+        ids = [run_id for run_id in places.values() if run_id is not None]
+        runs = {run.id: run for run in tracking.list_runs(database, ids=ids)} if ids else {}
+        cells = {cell: runs.get(places.get(cell) or 0) for cell in experiment.cells()}
+        found.append(Stored(entry.id, experiment, entry.created, cells))
+    return found
+
+
+def _check(experiment: Experiment) -> None:
+    from cnnviz.training.setup import device_of
+
+    for name in experiment.names:
+        recipe = experiment.recipe(name)
+        spec_for(recipe)
+        datasets.check(recipe.dataset)
+        device_of(recipe)
+
+
+def _goes_on(run: RunSummary | None) -> bool:
+    return run is not None and (run.active or run.status is Status.QUEUED)
+
+
+def _broken(run: RunSummary | None) -> bool:
+    return run is None or not (run.active or run.status in (Status.QUEUED, Status.FINISHED))

@@ -1,0 +1,76 @@
+"""What paired runs can tell: a mean difference and how far chance alone could move it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+CONFIDENCE = 0.95
+"""Chance that an interval made this way holds the true difference; for several arms, that all of them do."""
+
+
+class Interval(NamedTuple):
+    """A mean difference with the half width of its interval; None where there is nothing to judge it by."""
+
+    mean: float
+    half: float | None
+    n: int
+
+    @property
+    def low(self) -> float | None:
+        """Its lower end."""
+        return None if self.half is None else self.mean - self.half
+
+    @property
+    def high(self) -> float | None:
+        """Its upper end."""
+        return None if self.half is None else self.mean + self.half
+
+    @property
+    def apart(self) -> bool:
+        """Whether zero lies outside: chance alone would rarely make such a difference."""
+        return self.half is not None and abs(self.mean) > self.half
+
+
+def paired(differences: Sequence[float], comparisons: int = 1) -> Interval:
+    """The mean of paired differences with its t interval.
+
+    Of n differences with mean m and standard deviation s (n - 1 in the denominator), the interval is
+    m ± t·s/√n, t being the 1 - α/2 quantile of Student's distribution with n - 1 degrees of freedom
+    (Student, "The probable error of a mean", Biometrika 6, 1908). Of k comparisons with one base each has
+    α = 0.05/k, so that all of them hold with at least 95 % chance (Dunn, "Multiple comparisons among
+    means", JASA 56, 1961, after Bonferroni). It takes differences to be spread normally, which few seeds
+    can neither show nor deny.
+
+    One difference gives no interval, nor do differences without any spread: accuracy comes in whole
+    images, so that equal differences say that the data are coarse and not that chance has no part.
+
+    Args:
+        differences: One for each pair of runs; finite numbers, at least one.
+        comparisons: How many arms are compared with the base.
+
+    Raises `ValueError` for no differences and for fewer than one comparison.
+    """
+    n = len(differences)
+    if n == 0 or comparisons < 1:
+        raise ValueError("An interval needs at least one difference and one comparison.")
+    mean = math.fsum(differences) / n
+    if n == 1:
+        return Interval(mean, None, n)
+    spread = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1))
+    if spread <= 1e-12 * max(abs(d) for d in differences):
+        return Interval(mean, None, n)
+    return Interval(mean, quantile(n - 1, comparisons) * spread / math.sqrt(n), n)
+
+
+def quantile(freedom: int, comparisons: int = 1) -> float:
+    """Student's t that |t| exceeds with a chance of 0.05/`comparisons`, with `freedom` ≥ 1 degrees."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / (2 * comparisons)))
+
+
+def sampling_error(accuracy: float, images: int) -> float:
+    """Standard error of an accuracy on so many independent test images: √(p(1 - p)/n), of the binomial."""
+    return math.sqrt(accuracy * (1 - accuracy) / images)

@@ -1,0 +1,108 @@
+"""An experiment's answer in plain sentences, never surer than the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from cnnviz.experiments.statistics import Interval, sampling_error
+
+if TYPE_CHECKING:
+    from cnnviz.experiments.answer import Outcome
+
+GOES_ON = frozenset(("queued", "starting", "running", "stopping"))
+
+
+def sentence(name: str, difference: Interval | None, epochs: str) -> str:
+    """What one arm shows, such as `normalising: +11.2 ± 1.9 points at 5 epochs, n = 5`."""
+    if difference is None:
+        return f"{name}: nothing to compare yet."
+    n, half = difference.n, difference.half
+    if half is None and n == 1:
+        return (
+            f"{name}: {points(difference.mean)} points {epochs}, n = 1; one pair of runs gives no interval, "
+            "so this may be chance."
+        )
+    if half is None:
+        return (
+            f"{name}: {points(difference.mean)} points {epochs} in each of {n} pairs; without any spread "
+            "there is no interval."
+        )
+    digits = decimals(half)
+    measured = f"{points(difference.mean, digits)} ± {100 * half:.{digits}f} points {epochs}, n = {n}"
+    if difference.apart:
+        return f"{name}: {measured}."
+    low, high = (points(end, digits) for end in (difference.mean - half, difference.mean + half))
+    return f"{name}: no difference seen: {measured}; anything from {low} to {high} fits these runs."
+
+
+def verdict(sentences: Sequence[str], outcomes: Mapping[str, Sequence[Outcome]]) -> str:
+    """All arms in one text, which says how much of the experiment it rests on."""
+    every = [outcome for arm in outcomes.values() for outcome in arm]
+    there = sum(outcome.accuracy is not None for outcome in every)
+    if there == len(every):
+        return " ".join(sentences)
+    goes_on = any(outcome.status in GOES_ON for outcome in every)
+    so_far = "So far" if goes_on else "Incomplete"
+    return f"{so_far}, {there} of {len(every)} runs: {' '.join(sentences)}"
+
+
+def notes(
+    outcomes: Mapping[str, Sequence[Outcome]],
+    differences: Sequence[Interval | None],
+    base: float | None,
+    images: int | None,
+) -> tuple[str, ...]:
+    """What else a reader has to know: what is left out, how intervals were made, what they do not cover."""
+    said = [_left_out(name, arm) for name, arm in outcomes.items()]
+    if len(differences) > 1:
+        said.append(
+            f"{len(differences)} arms are compared with one base: each interval is widened (Bonferroni) so "
+            "that all of them hold together with 95 % chance."
+        )
+    if any(found is not None and found.n == 2 for found in differences):
+        said.append("Two pairs say little of how much chance does: hence the wide interval.")
+    if base is not None and images:
+        error = 100 * sampling_error(base, images)
+        said.append(
+            f"The intervals are over seeds, on the same {images:,} test images. On other images as many, the "
+            f"base's accuracy itself would vary by about {error:.1f} points (standard error)."
+        )
+    return tuple(filter(None, said))
+
+
+def epochs_text(epochs: Sequence[int]) -> str:
+    """`at 5 epochs` where all arms have as many."""
+    if len(set(epochs)) > 1:
+        return "at the end"
+    return f"at {epochs[0]:,} epoch{'s' if epochs[0] > 1 else ''}"
+
+
+def points(fraction: float, digits: int = 1) -> str:
+    """A difference of accuracies in percentage points, with its sign: `+11.2`, `-0.3`, `0.0`."""
+    text = f"{100 * fraction:+.{digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def decimals(half: float) -> int:
+    """Digits after the point that let a half width not look like nothing."""
+    return 1 if half >= 0.001 else 2
+
+
+def _left_out(name: str, outcomes: Sequence[Outcome]) -> str:
+    """What of an arm does not count, and why."""
+    without = [outcome for outcome in outcomes if outcome.accuracy is None]
+    if not without:
+        return ""
+    told = "; ".join(_reason(outcome) for outcome in without)
+    return f"Left out of “{name}”, {len(without)} of {len(outcomes)}: {told}."
+
+
+def _reason(outcome: Outcome) -> str:
+    who = f"seed {outcome.seed}" + ("" if outcome.run is None else f" (run {outcome.run})")
+    if outcome.status == "finished":
+        return f"{who} finished without a test accuracy"
+    if outcome.status == "missing":
+        return f"{who} has no run: it was never queued, or deleted"
+    why = f" ({outcome.why.rstrip('.')})" if outcome.why else ""
+    return f"{who} is {outcome.status}{why}" if outcome.status != "failed" else f"{who} failed{why}"

@@ -1,0 +1,88 @@
+"""Paired intervals against printed tables, a second library, and what must hold of any numbers."""
+
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as some
+
+from cnnviz.experiments.statistics import paired, quantile, sampling_error
+
+DIFFERENCES = some.lists(some.floats(-1, 1), min_size=2, max_size=20)
+
+
+@pytest.mark.parametrize(
+    ("freedom", "printed"), [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (30, 2.042)]
+)
+def test_quantiles_are_those_of_the_printed_table(freedom: int, printed: float) -> None:
+    assert quantile(freedom) == pytest.approx(printed, abs=5e-4)
+
+
+def test_bonferroni_with_five_comparisons_is_the_99_percent_column() -> None:
+    assert quantile(4, 5) == pytest.approx(4.604, abs=5e-4)
+
+
+def test_students_own_data_give_his_interval() -> None:
+    """Additional hours of sleep by two drugs (Student, 1908): mean 1.58, 95 % from 0.70 to 2.46."""
+    found = paired([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+    assert found.mean == pytest.approx(1.58)
+    assert found.low == pytest.approx(0.70, abs=5e-3)
+    assert found.high == pytest.approx(2.46, abs=5e-3)
+    assert found.apart
+
+
+def test_one_pair_and_pairs_without_spread_give_no_interval() -> None:
+    for differences in ([0.03], [0.25, 0.25, 0.25], [0.0, 0.0]):
+        found = paired(differences)
+        assert (found.half, found.low, found.high, found.apart) == (None, None, None, False)
+        assert found.mean == pytest.approx(differences[0])
+
+
+@pytest.mark.parametrize(("differences", "comparisons"), [([], 1), ([0.1, 0.2], 0)])
+def test_nothing_cannot_be_judged(differences: list[float], comparisons: int) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        paired(differences, comparisons)
+
+
+@given(DIFFERENCES, some.integers(1, 12))
+def test_the_interval_is_scipys(differences: list[float], comparisons: int) -> None:
+    from scipy import stats
+
+    found = paired(differences, comparisons)
+    assume(found.half is not None)
+    level = 1 - 0.05 / comparisons
+    expected = stats.t.interval(level, len(differences) - 1, loc=found.mean, scale=stats.sem(differences))
+    assert found.low == pytest.approx(expected[0])
+    assert found.high == pytest.approx(expected[1])
+
+
+@given(DIFFERENCES, some.floats(-0.5, 0.5), some.randoms())
+def test_order_does_not_matter_and_a_shift_moves_only_the_mean(
+    differences: list[float], shift: float, random: some.DrawFn
+) -> None:
+    mixed = sorted(differences, key=lambda _: random.random())  # type: ignore[attr-defined]
+    moved = paired([value + shift for value in mixed])
+    found = paired(differences)
+    assume(found.half is not None and found.half > 1e-6)
+    assert moved.mean == pytest.approx(found.mean + shift, abs=1e-12)
+    assert moved.half == pytest.approx(found.half)
+
+
+@given(DIFFERENCES)
+def test_more_comparisons_never_make_an_interval_narrower(differences: list[float]) -> None:
+    alone, among = paired(differences), paired(differences, 4)
+    assert (alone.half is None) == (among.half is None)
+    assert alone.half is None or among.half is None or among.half >= alone.half
+
+
+@given(DIFFERENCES)
+def test_the_other_arm_as_base_turns_the_sign_and_nothing_else(differences: list[float]) -> None:
+    found, turned = paired(differences), paired([-value for value in differences])
+    assert turned.mean == -found.mean
+    assert turned.half == found.half
+    assert turned.apart == found.apart
+
+
+def test_sampling_error_is_the_binomials() -> None:
+    assert sampling_error(0.5, 100) == pytest.approx(0.05)
+    assert math.isclose(sampling_error(0.9, 900), 0.01)
