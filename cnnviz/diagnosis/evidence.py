@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from cnnviz.training.recipe import Recipe
 
@@ -113,6 +114,48 @@ class Input(_Plain):
     high: float
 
 
+class Repeats(_Plain):
+    """Images that occur twice, pixel by pixel; as `cnnviz.training.census.repeats` counts them."""
+
+    test: int
+    validation: int
+    train: int
+    conflicting: int
+    pairs: tuple[dict[str, Any], ...] = ()
+
+
+class Neighbours(_Plain):
+    """How often neighbours share a label; as `cnnviz.training.census.neighbours` counts it."""
+
+    share: float
+    chance: float
+    images: int
+    each: int
+
+    @property
+    def excess(self) -> float:
+        """How much oftener than chance, 1 where neighbours always share their label."""
+        return (self.share - self.chance) / max(1 - self.chance, 1e-9)
+
+
+class Detail(_Plain):
+    """The part of the pixels' variance that reducing the images would cost; `cnnviz.training.census`."""
+
+    halved: float
+    quartered: float
+
+
+class Census(_Plain):
+    """What the images say of themselves: the record `census`. None for what was not looked at."""
+
+    test_counts: tuple[int, ...] = ()
+    repeats: Repeats | None = None
+    neighbours: Neighbours | None = None
+    neighbours_in_colour: Neighbours | None = None
+    """Only where colour was turned to grey."""
+    detail: Detail | None = None
+
+
 class NonFinite(_Plain):
     """Where numbers first stopped being numbers: the record `nonfinite`."""
 
@@ -138,7 +181,10 @@ class Evidence(_Plain):
     """The model's input."""
     layers: tuple[LayerFact, ...] = ()
     data: Data = Data()
+    census: Census = Census()
     input: Input | None = None
+    in_training_mode: tuple[str, ...] | None = None
+    """Layers that were in training mode while the test images were judged; None where it was not recorded."""
     curves: dict[str, Points] = {}
     looks: tuple[Look, ...] = ()
     predicted: dict[str, tuple[Histogram, ...]] = {}
@@ -183,6 +229,11 @@ class Evidence(_Plain):
     def weighted(self, kinds: Sequence[str] = ("conv", "fc")) -> tuple[LayerFact, ...]:
         """The layers of these kinds that have weights, in order."""
         return tuple(layer for layer in self.layers if layer.kind in kinds and layer.params)
+
+    @field_serializer("recipe", when_used="json")
+    def _as_file(self, recipe: Recipe) -> Any:
+        # A layer list without defaults loses its layers' kinds; a recipe knows how to write itself.
+        return json.loads(recipe.write())
 
     def write(self, path: Path) -> None:
         """Keep it as gzipped JSON."""

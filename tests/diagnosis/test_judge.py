@@ -4,10 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import orjson
+import pytest
 
 from cnnviz.diagnosis import Evidence, Fact, Finding, diagnose, rules
 from cnnviz.diagnosis.evidence import Histogram
 from cnnviz.diagnosis.judge import in_order
+from cnnviz.models import layer_list
+from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 
 PLAIN = Finding(
@@ -44,7 +47,8 @@ def test_a_finding_gives_the_verdict_and_becomes_json() -> None:
     )
 
 
-def test_evidence_survives_its_file(tmp_path: Path) -> None:
-    path = tmp_path / "run.json.gz"
-    healthy().write(path)
-    assert Evidence.read(path) == healthy()
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(layers=layer_list("lenet5"))])
+def test_evidence_survives_its_file(tmp_path: Path, recipe: Recipe) -> None:
+    path, kept = tmp_path / "run.json.gz", healthy(recipe=recipe)
+    kept.write(path)
+    assert Evidence.read(path) == kept
