@@ -31,3 +31,19 @@ def assert_sound(app: AppTest) -> None:
     assert not app.exception, "\n".join(f"{error.message}\n{error.stack_trace}" for error in app.exception)
     own = list(app.main.children.values())[CHROME:]
     assert own, "the page is empty"
+
+
+def html(app: AppTest) -> str:
+    """All HTML of the page."""
+    return " ".join(element.proto.body for element in app.get("html"))
+
+
+def said(app: AppTest) -> str:
+    """All sentences of the page, as they are read."""
+    elements = [*app.warning, *app.info, *app.error, *app.caption, *app.markdown]
+    return " ".join(element.value.replace("\\", "") for element in elements)
+
+
+def components(app: AppTest) -> list[str]:
+    """The drawn components of ours, by name."""
+    return [element.proto.component_name for element in app.get("bidi_component")]

@@ -1,41 +1,11 @@
 """The page Feature maps, run without a browser."""
 
-from pathlib import Path
-
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from cnnviz.inference import shipped
 from cnnviz.ui.features.state import VIEWS
-from tests.pages.runner import assert_sound, open_page
-from tests.pages.trained import train_in
+from tests.pages.runner import assert_sound, components, html, open_page, said
 
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a trained run."""
-    folder = tmp_path_factory.mktemp("trained")
-    train_in(folder)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _nothing_ships(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """So that what is shown does not hang on what ships today."""
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
-
-
-def html(app: AppTest) -> str:
-    return " ".join(element.proto.body for element in app.get("html"))
-
-
-def said(app: AppTest) -> str:
-    return " ".join(element.value.replace("\\", "") for element in [*app.warning, *app.info, *app.caption])
-
-
-def components(app: AppTest) -> list[str]:
-    """The drawn components of ours, by name."""
-    return [element.proto.component_name for element in app.get("bidi_component")]
+pytestmark = pytest.mark.usefixtures("nothing_ships")
 
 
 def test_without_anything_trained_it_opens_on_fresh_weights_and_says_so() -> None:
@@ -46,16 +16,16 @@ def test_without_anything_trained_it_opens_on_fresh_weights_and_says_so() -> Non
     assert not app.warning
 
 
-def test_it_opens_on_a_run_that_is_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CNNVIZ_HOME", str(home))
+@pytest.mark.usefixtures("trained")
+def test_it_opens_on_a_run_that_is_there() -> None:
     app = open_page("features")
     assert "of its test images right" in said(app)
     assert app.selectbox(key="weights-name").value == "run:1"
 
 
+@pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize("view", list(VIEWS))
-def test_every_view_of_a_trained_network(view: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CNNVIZ_HOME", str(home))
+def test_every_view_of_a_trained_network(view: str) -> None:
     app = open_page("features", view=view, layer="conv2", picture="test:5")
     assert not app.warning, said(app)
     assert not app.info, said(app)
@@ -142,8 +112,8 @@ def test_another_network_leaves_what_would_not_fit() -> None:
     assert app.query_params == {"weights": "fresh:small-alexnet", "model": "small-alexnet"}
 
 
-def test_the_images_it_gets_wrong(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CNNVIZ_HOME", str(home))
+@pytest.mark.usefixtures("trained")
+def test_the_images_it_gets_wrong() -> None:
     app = open_page("features", picture="test:0")
     app.selectbox(key="picture-class").set_value("the ones it gets wrong").run()
     assert_sound(app)
@@ -152,7 +122,7 @@ def test_the_images_it_gets_wrong(home: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "images, page 1 of" in said(app)
 
 
-def test_uploads_are_read_and_what_is_broken_is_said(tmp_path: Path) -> None:
+def test_uploads_are_read_and_what_is_broken_is_said() -> None:
     app = open_page("features", weights="fresh:lenet5")
     app.segmented_control(key="picture-from").set_value("handed").run()
     assert_sound(app)

@@ -1,16 +1,20 @@
 """The page Inception, run without a browser."""
 
+import json
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cnnviz.inference import shipped
+from cnnviz import tracking
+from cnnviz.tracking import MetricWriter, RunFacts
 from cnnviz.training import Recipe
 from cnnviz.ui.inception.state import VIEWS
-from tests.pages.runner import assert_sound, open_page
+from tests.pages.runner import assert_sound, components, html, open_page, said
 from tests.pages.trained import train_in
+from tests.tracking.making import claim, create
 
+pytestmark = pytest.mark.usefixtures("nothing_ships")
 RECIPE = Recipe(model="small-googlenet-32", dataset="digits", limit=30, epochs=1, batch_size=15, device="cpu")
 
 
@@ -20,26 +24,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("blocks")
     train_in(folder, RECIPE)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _nothing_ships(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """So that what is shown does not hang on what ships today."""
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
-
-
-def html(app: AppTest) -> str:
-    return " ".join(element.proto.body for element in app.get("html"))
-
-
-def said(app: AppTest) -> str:
-    spoken = [*app.warning, *app.info, *app.caption, *app.markdown]
-    return " ".join(element.value.replace("\\", "") for element in spoken)
-
-
-def components(app: AppTest) -> list[str]:
-    """The drawn components of ours, by name."""
-    return [element.proto.component_name for element in app.get("bidi_component")]
 
 
 def test_without_anything_trained_it_opens_on_fresh_weights_of_a_network_with_blocks() -> None:
@@ -116,13 +100,36 @@ def test_without_auxiliary_classifiers_there_is_a_way_to_them() -> None:
     assert "no auxiliary classifiers" in said(app)
 
 
-def test_auxiliary_classifiers_and_that_runs_record_no_curves_of_theirs() -> None:
+def test_auxiliary_classifiers_of_weights_that_are_of_no_run() -> None:
     app = open_page("inception", view="auxiliary", model="googlenet-aux")
     words = said(app)
     assert "After block 4a" in words
     assert "After block 4d" in words
-    assert "no loss curves" in words
+    assert "these weights are of no run" in words
     assert html(app).count('class="inception-bars"') == 3
+
+
+def test_how_the_auxiliary_classifiers_of_a_run_learned() -> None:
+    with tracking.connect() as database:
+        create(database)
+        lease = claim(database)
+        tracking.begin(database, lease, facts=RunFacts(total_steps=2, total_epochs=2))
+        with MetricWriter(database, lease) as log:
+            for step in (1, 2):
+                losses = {"train/loss": 3.0, "train/aux1_loss": 2.5, "train/aux2_loss": 2.25 / step}
+                log.log_all(losses, step, float(step))
+    app = AppTest.from_function(_learning).run()
+    assert not app.exception
+    (figure,) = app.get("bidi_component")
+    assert "trained 3, auxiliary 1 2.5, auxiliary 2 1.125" in json.loads(figure.proto.json)["alt"]
+
+
+def _learning() -> None:
+    from types import SimpleNamespace
+
+    from cnnviz.ui.inception.learning import learning
+
+    learning(SimpleNamespace(reference="run:1"))  # type: ignore[arg-type]
 
 
 def test_without_data_it_says_how_to_get_them() -> None:

@@ -12,36 +12,21 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz import datasets
 from cnnviz.cli.app import main
-from cnnviz.inference import shipped, writing
+from cnnviz.inference import writing
 from cnnviz.ui.predict import files
 from cnnviz.ui.predict.job import Job
 from cnnviz.ui.predict.judged import Judged
 from cnnviz.ui.predict.watch import KEY
 from tests.datasets.making import encoded
-from tests.pages.runner import assert_sound, open_page
-from tests.pages.trained import train_in
+from tests.pages.runner import assert_sound, html, open_page, said
 
+pytestmark = pytest.mark.usefixtures("nothing_ships", "trained")
 PATIENCE = 60.0
 PICTURES = 30
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a trained run."""
-    folder = tmp_path_factory.mktemp("trained")
-    train_in(folder)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _one_run(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A run, and nothing that ships: what is shown does not hang on what ships today."""
-    monkeypatch.setenv("CNNVIZ_HOME", str(home))
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
-
-
-@pytest.fixture(scope="module")
-def zipped(home: Path) -> bytes:
+def zipped(trained_home: Path) -> bytes:
     """Test images in class folders, one file that is no picture, and a class that no network has."""
     data = datasets.load("digits")
     buffer = io.BytesIO()
@@ -66,15 +51,6 @@ def over(app: AppTest) -> AppTest:
     app.run()
     assert_sound(app)
     return app
-
-
-def html(app: AppTest) -> str:
-    return " ".join(element.proto.body for element in app.get("html"))
-
-
-def said(app: AppTest) -> str:
-    shown = [*app.warning, *app.info, *app.caption, *app.error]
-    return " ".join(element.value.replace("\\", "") for element in shown)
 
 
 def test_it_opens_on_bundled_pictures_and_says_so() -> None:

@@ -66,6 +66,7 @@ def trained(database: Database, status: Status = Status.RUNNING, error: str | No
     with MetricWriter(database, lease) as writer:
         for step in range(1, 51):
             values = {"train/loss": 2 / step, "train/accuracy": 1 - 1 / step, "images_per_second": 812.0}
+            values["train/aux1_loss"] = 3 / step
             writer.log_all(values, step, step / 50)
         writer.log_all({"test/loss": 0.2, "test/accuracy": 0.875, "val/accuracy": 0.9}, 50, 1.0)
         writer.record("test/confusion", [[7, 1], [2, 6]], 50, 1.0)
@@ -117,6 +118,7 @@ def test_a_run_that_goes_on_shows_everything_it_told(runs: Database, ticking: li
     curve = drawn["train-curves"]["data"][0]
     assert len(curve["x"]) == 50
     assert [trace["name"] for trace in drawn["train-curves"]["data"]][:3] == ["train", "validation", "test"]
+    assert "auxiliary 1 0.06" in drawn["train-curves"]["alt"]
     assert drawn["train-confusion"]["data"][0]["customdata"] == [[7, 1], [2, 6]]
     assert drawn["train-heat"]["data"][0]["z"] == [[0.5]]
     assert "class='wrong' title=\"cat, taken for: dog 75 %, cat 25 %\"" in html(app)

@@ -5,41 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from cnnviz.cli.app import main
-from cnnviz.inference import shipped
 from cnnviz.inference.samples import get
-from tests.pages.runner import assert_sound, open_page
-from tests.pages.trained import train_in
+from tests.pages.runner import assert_sound, html, open_page, said
 
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a trained run."""
-    folder = tmp_path_factory.mktemp("trained")
-    train_in(folder)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def _nothing_ships(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """So that what is shown does not hang on what ships today."""
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
-
-
-@pytest.fixture
-def trained(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run to look into."""
-    monkeypatch.setenv("CNNVIZ_HOME", str(home))
-
-
-def html(app: AppTest) -> str:
-    return " ".join(element.proto.body for element in app.get("html"))
-
-
-def said(app: AppTest) -> str:
-    return " ".join(element.value.replace("\\", "") for element in [*app.warning, *app.info, *app.caption])
+pytestmark = pytest.mark.usefixtures("nothing_ships")
 
 
 @pytest.mark.usefixtures("trained")
@@ -102,7 +73,7 @@ def test_two_networks_beside_each_other_on_one_picture() -> None:
 
 
 @pytest.mark.usefixtures("trained")
-def test_the_map_is_that_of_the_cli(home: Path, tmp_path: Path) -> None:
+def test_the_map_is_that_of_the_cli(tmp_path: Path) -> None:
     from cnnviz.ui.inside import weights
     from cnnviz.ui.pictures.prepared import prepared
     from cnnviz.ui.pictures.samples import picture

@@ -82,18 +82,19 @@ def test_a_network_without_any_tells_none(dataset: Dataset) -> None:
 def test_stopped_within_a_report_it_is_the_same_run(dataset: Dataset, tmp_path: Path) -> None:
     whole, log = trainer(dataset)
     whole.run()
-    rows = []
+    rows, weights = [], {}
     for stop in (7, 15, whole.total_steps):
         part, partial = trainer(dataset, tmp_path)
         if (tmp_path / LAST).exists():
             part.restore(tmp_path / LAST)
         part.run(lambda part=part, stop=stop: part.step < stop)  # type: ignore[misc]
         rows += [row for row in partial.rows if row[2] not in MEASURED]
+        weights = part.model.state_dict()
         kept = checkpoint.position_of(tmp_path / LAST).auxiliary
         assert (sum(kept) > 0) == (stop != whole.total_steps)
     assert rows == [row for row in log.rows if row[2] not in MEASURED]
     for name, tensor in whole.model.state_dict().items():
-        assert torch.equal(tensor, part.model.state_dict()[name]), name
+        assert torch.equal(tensor, weights[name]), name
 
 
 def test_what_an_older_checkpoint_did_not_keep_is_told_from_the_next_report_on() -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.figures.palette import COMPARED, Colour
 from cnnviz.ui import chrome
+from cnnviz.ui.inception.learning import learning
 from cnnviz.ui.inception.shares import Bar, bars
 from cnnviz.ui.inception.state import short
 from cnnviz.ui.inside.answers import top
@@ -40,10 +41,7 @@ def auxiliary(network: Network, ready: Prepared) -> None:
     for column, answer, hue in zip(st.columns(len(told), gap="large"), told, COMPARED, strict=False):
         with column:
             _answer(network, ready, answer, FINAL if not answer.name else hue)
-    st.caption(
-        "Runs record one training loss, into which the auxiliary losses are weighed, and none of each "
-        "classifier alone; so there are no loss curves of theirs to show."
-    )
+    learning(network)
 
 
 def _answer(network: Network, ready: Prepared, answer: Answer, hue: Colour) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cnnviz.figures.curves import Line, Panel, Part, curves, curves_alt
+from cnnviz.figures.heads import HEADS, head_lines
 from cnnviz.figures.palette import COMPARED
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.runs import overlay, reading
@@ -27,26 +28,23 @@ PARTS: tuple[tuple[str, Part, str], ...] = (
 
 def own_curves(run: Run, asked: Asked) -> None:
     """Draw them, or say that there are none yet."""
-    found = {
-        name: timed
-        for what, _ in PANELS
-        for part, _, _ in PARTS
-        if len((timed := reading.curve(run, name := f"{part}/{what}")).curve)
-    }
+    timed = {name: reading.curve(run, name) for name in (*_names(), *HEADS)}
+    found = {name: one for name, one in timed.items() if len(one.curve)}
     if not found:
         st.caption("Nothing was measured yet.")
         return
     overlay.choose_x(asked.x)
     title, unit = overlay.x_axis(asked.x, list(found.values()))
-    across = {name: overlay.x_values(timed, asked.x) / unit for name, timed in found.items()}
+    points = {name: (overlay.x_values(one, asked.x) / unit, one.curve.values) for name, one in found.items()}
     panels = [
         Panel(
             what,
             [
-                Line(words, across[name], found[name].curve.values, dashed, COMPARED[0])
+                Line(words, *points[name], dashed, COMPARED[0])
                 for part, dashed, words in PARTS
-                if (name := f"{part}/{what}") in found
-            ],
+                if (name := f"{part}/{what}") in points
+            ]
+            + (head_lines(points.get) if what == "loss" else []),
             percent=percent,
         )
         for what, percent in PANELS
@@ -55,3 +53,7 @@ def own_curves(run: Run, asked: Asked) -> None:
         curves(panels, x_title=title, smoothing=SMOOTHING, revision=str(run.id)), key=f"own-{run.id}",
         height=HEIGHT, alt=curves_alt(panels, title), name=f"run-{run.id}", picks=False,
     )  # fmt: skip
+
+
+def _names() -> list[str]:
+    return [f"{part}/{what}" for what, _ in PANELS for part, _, _ in PARTS]

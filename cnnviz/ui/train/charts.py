@@ -9,8 +9,10 @@ import streamlit as st
 
 from cnnviz.figures.curves import Line, Panel, Reference, curves, curves_alt
 from cnnviz.figures.curves import Part as Drawn
+from cnnviz.figures.heads import head_lines
 from cnnviz.figures.layer_heat import LOOKS, STATISTICS, Statistic, layer_heat, layer_heat_alt
 from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.smoothing import Floats
 from cnnviz.ui import notice, url_state
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.train import plan as plans
@@ -30,7 +32,7 @@ def charts(story: Story, claim: Claim | None, name: str) -> None:
     x, scale, smoothing = _axes()
     panels = [
         _accuracy(story, x, scale, claim),
-        Panel("loss", _lines(story, x, "loss"), log=scale == "log"),
+        Panel("loss", [*_lines(story, x, "loss"), *_heads(story, x)], log=scale == "log"),
     ]
     figure = curves(panels, x_title=X_TITLES[x], smoothing=SMOOTHING[smoothing])
     alt = curves_alt(panels, X_TITLES[x])
@@ -79,6 +81,16 @@ def _lines(story: Story, x: XAxis, what: str, *, error: bool = False) -> list[Li
             values = np.where(values > 0, values, np.nan) if error else values
             found.append(Line(part, story.at(curve, x), values, part))
     return found
+
+
+def _heads(story: Story, x: XAxis) -> list[Line]:
+    """Auxiliary classifiers, where the run has some."""
+
+    def points(metric: str) -> tuple[Floats, Floats] | None:
+        curve = story.curves.get(metric)
+        return None if curve is None else (story.at(curve, x), curve.values)
+
+    return head_lines(points)
 
 
 def _accuracy(story: Story, x: XAxis, scale: Scale, claim: Claim | None) -> Panel:
