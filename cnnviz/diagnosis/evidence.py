@@ -53,6 +53,8 @@ class LayerFact(_Plain):
     params: int
     out: tuple[int, ...]
     """Its output's shape, without the batch."""
+    fan_in: int = 0
+    """Of a layer with weights: products that make one value of its output; 0 where it is not known."""
 
 
 class LayerAt(_Plain):

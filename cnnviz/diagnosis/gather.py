@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnnviz.diagnosis.evidence import (
+    Census,
     Data,
     Evidence,
     Histogram,
@@ -58,7 +60,9 @@ def gather(database: Database, run_id: int) -> Evidence:
         side=_side(recipe),
         layers=_layers(recipe, len(data.classes)),
         data=data,
+        census=Census.model_validate(newest("census") or {}),
         input=_or_none(Input, newest("input")),
+        in_training_mode=newest("in_training_mode"),
         curves={
             name: _points(tracking.sample_metric(database, run_id, name, POINTS)) for name in run.metrics
         },
@@ -84,7 +88,14 @@ def _layers(recipe: Recipe, classes: int) -> tuple[LayerFact, ...]:
     except ValueError:
         return ()
     return tuple(
-        LayerFact(name=row.name, type=row.type, kind=row.kind, params=row.params, out=tuple(row.output_shape))
+        LayerFact(
+            name=row.name,
+            type=row.type,
+            kind=row.kind,
+            params=row.params,
+            out=tuple(row.output_shape),
+            fan_in=row.macs // max(math.prod(row.output_shape), 1),
+        )
         for row in rows
     )
 
