@@ -1,15 +1,22 @@
 """Pictures of a finding become Plotly's JSON, whatever a run has recorded; each can be told in words."""
 
 import math
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from cnnviz.diagnosis import Bars, Images, Lines, Series
+from cnnviz.diagnosis import Bars, Images, Lines, Series, diagnose
+from cnnviz.diagnosis.evidence import Histogram
 from cnnviz.figures.evidence import alt, bars, lines, strip
 from cnnviz.figures.evidence.bars import MOST_LABELS
+from cnnviz.figures.evidence.report import html_report
+from cnnviz.figures.evidence.svg import bars_svg, lines_svg
 from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.report.chart import WIDTH
+from tests.diagnosis.evidence import healthy
 
 STEPS = (1.0, 2.0, 3.0)
 LOSS = Lines(
@@ -94,3 +101,44 @@ def test_words_are_the_rules_own_or_made_of_the_numbers() -> None:
     assert alt(Images("Twins", (("AAAA", "in both"),))) == "Twins. Images: in both."
     assert alt(Bars("B", ("a",), {"s": (None,)}, alt="As told.")) == "As told."
     assert alt(Bars("B", ("a",), {"s": (None,)})) == "B. Nothing was measured."
+
+
+def numbers_of(svg: str) -> list[float]:
+    return [float(found) for found in re.findall(r"(?<=[\"ML ])-?\d+\.\d(?=[\"ML H])", svg)]
+
+
+PICTURES = [
+    LOSS,
+    ANSWERS,
+    Lines("L", LOSS.series, logarithmic=True),
+    Bars("Spread", ("conv1", "fc1"), {"a": (1.0, 0.0), "b": (1e-8, 3.0)}, logarithmic=True),
+    Bars("Below", ("a", "b"), {"change": (-1.0, 2.0)}, reference=("aim", 4.0)),
+    Bars("Level", ("a",), {"s": (1.0,)}),
+]
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda one: one.title)
+def test_as_svg_everything_lies_inside_the_frame(picture: Lines | Bars) -> None:
+    drawn = lines_svg(picture) if isinstance(picture, Lines) else bars_svg(picture)
+    ElementTree.fromstring(drawn)
+    assert "nan" not in drawn
+    assert "None" not in drawn
+    found = numbers_of(drawn)
+    assert found
+    assert min(found) >= 0
+    assert max(found) <= WIDTH
+
+
+def test_as_svg_what_was_never_measured_is_nothing() -> None:
+    assert bars_svg(Bars("B", ("a",), {"s": (None,)})) == ""
+    assert lines_svg(Lines("L", (Series("s", (1.0,), (math.nan,)),))) == ""
+
+
+def test_a_report_holds_all_of_a_diagnosis_and_asks_nobody_for_anything() -> None:
+    answers = (Histogram(step=200, counts=(0, 0, 200, *(0,) * 7)),)
+    evidence = healthy(predicted={"test": answers}, title="<i>mine</i>", error="It ended.")
+    report = html_report(evidence, diagnose(evidence))
+    for words in ("&lt;i&gt;mine&lt;/i&gt;", "100% of the images", "It ended.", "<svg", "ln 10 = 2.303"):
+        assert words in report
+    assert "<i>mine" not in report
+    assert not re.search(r"(src|href)=\"(?!data:)", report)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
+from cnnviz.cli.progress import Bar
 from cnnviz.cli.text import table
 
 if TYPE_CHECKING:
@@ -60,15 +61,20 @@ def diagnose(
 
 
 def _evidence(run: str, probed: bool) -> Evidence:
-    from cnnviz import diagnosis, tracking
-    from cnnviz.diagnosis import recorded
+    from cnnviz import tracking
+    from cnnviz.diagnosis import gather, recorded
 
     if not run.isdigit():
         if probed:
             raise ValueError("A recorded run has no checkpoint here that could be probed.")
-        return recorded.read(run)
+        return recorded.recorded(run)
     with tracking.connect() as database:
-        return diagnosis.gather(database, int(run))
+        if not probed:
+            return gather(database, int(run))
+        from cnnviz.diagnosis.probing import probe
+
+        with Bar() as bar:
+            return probe(database, int(run), progress=bar)
 
 
 def _causes(as_json: bool) -> None:

@@ -28,10 +28,10 @@ def expected(plan: Plan, database: Database) -> None:
         f"<div><b>{escape(value)}</b> <span>{escape(label)}</span></div>" for value, label in _words(found)
     )
     st.html(f'<div class="expected">{figures}</div>')
-    st.caption(notice.plain(f"{found.basis} {_fetched_first(plan.recipe)}"))
+    st.caption(notice.plain(f"{found.basis} {fetched_first(plan.recipe)}"))
 
 
-def _fetched_first(recipe: Recipe) -> str:
+def fetched_first(recipe: Recipe) -> str:
     """What has to come over the network before the first step, where that is known."""
     spec = datasets.specs().get(recipe.dataset)
     if spec is None or not spec.download_bytes or datasets.prepared(spec.name) is not None:

@@ -1,0 +1,88 @@
+"""What would mend a run: the settings that change, and the button that runs it so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cnnviz.training.differing import value_text
+from cnnviz.training.queue import UNNAMED, enqueue
+from cnnviz.training.recipe import Recipe
+from cnnviz.ui import chrome, notice
+from cnnviz.ui.runs import reading, store
+from cnnviz.ui.train.expected import fetched_first
+from cnnviz.ui.train.fields import title_of
+
+if TYPE_CHECKING:
+    from cnnviz.diagnosis import Change, Finding
+    from cnnviz.tracking import RunSummary
+    from cnnviz.ui.diagnose.case import Case
+
+
+def changes(case: Case, finding: Finding, children: Sequence[RunSummary], primary: bool) -> None:
+    """Draw each with its reason; `primary` gives the first the page's one coloured button."""
+    if not finding.changes:
+        return
+    st.markdown("**What would mend it**")
+    for place, change in enumerate(finding.changes):
+        key = f"{case.key}-{finding.cause}-{place}"
+        with st.container(border=True, gap="small", key=f"diagnose-change-{key}"):
+            st.markdown(notice.plain(change.why))
+            _one(case, change, children, key, primary=primary and place == 0)
+
+
+def _one(case: Case, change: Change, children: Sequence[RunSummary], key: str, *, primary: bool) -> None:
+    old = case.evidence.recipe
+    try:
+        new = change.recipe(old)
+    except ValueError as error:
+        st.caption(f"It cannot be done as it stands: {notice.plain(str(error))}")
+        return
+    st.html(_settings(old, new))
+    fetched = fetched_first(new)
+    if fetched:
+        st.caption(notice.plain(fetched))
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"apply-row-{key}"):
+        if st.button(
+            "Apply and run", icon=":material/play_arrow:", key=f"apply-{key}",
+            type="primary" if primary else "secondary",
+            help="A new run with this change; this one stays as it is.",
+        ):  # fmt: skip
+            _apply(case, new)
+        _done(new, children)
+
+
+def _settings(old: Recipe, new: Recipe) -> str:
+    """Each setting that changes: what it is and what it becomes."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(title_of(field))}</th><td>{escape(value_text(ours))}</td>'
+        f"<td>→</td><td><b>{escape(value_text(theirs))}</b></td></tr>"
+        for field, (ours, theirs) in old.difference(new).items()
+    )
+    return f'<table class="change"><tbody>{rows}</tbody></table>'
+
+
+def _apply(case: Case, new: Recipe) -> None:
+    """Queue it and go to where it is watched; what stands in the way is said."""
+    recipe = new.model_copy(update={"name": UNNAMED, "description": ""})
+    try:
+        run = enqueue(store.database(), recipe, None if case.run is None else case.run.id)
+    except (ValueError, OSError) as error:
+        st.error(notice.plain(str(error)), icon=":material/error:")
+        return
+    st.switch_page("train.py", query_params={"run": str(run.id)})
+
+
+def _done(new: Recipe, children: Sequence[RunSummary]) -> None:
+    """The newest run that was made so already."""
+    for child in children:
+        try:
+            same = not new.difference(Recipe().changed(reading.recipe(child.id)))
+        except ValueError:
+            same = False
+        if same:
+            chrome.link("train", f"Run {child.id} does this", icon=":material/monitoring:", run=str(child.id))
+            return

@@ -1,0 +1,91 @@
+"""What probes found, kept for all visitors as long as the app runs and the run has not gone on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from cnnviz.ui import notice
+from cnnviz.ui.dataset.waiting import told
+from cnnviz.ui.diagnose.job import Job
+from cnnviz.ui.runs import store
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import Run
+
+TICK = 0.5
+HELP = (
+    "Seconds of arithmetic with its images, its first weights and its checkpoint: whether it can learn one "
+    "batch by heart, the loss before the first step, how far gradients reach, images that are in both parts."
+)
+
+
+def of(where: str, run_id: int) -> Mapping[str, Any]:
+    """By the probe's name; empty where nobody has probed the run."""
+    job = _jobs().get((where, run_id))
+    return {} if job is None or job.running else job.found
+
+
+def stamp(run: Run) -> tuple[int, ...]:
+    """Which probes count for the run as it is now; empty for none. They are of a step, and grow old."""
+    job = _jobs().get((store.database().where, run.id))
+    fits = job is not None and not job.running and job.found and job.stamp == _state(run)
+    return _state(run) if fits else ()
+
+
+def button(run: Run) -> None:
+    """Draw what begins the probes."""
+    job = _job(run)
+    busy = job is not None and job.running
+    st.button(
+        "Probe again" if stamp(run) else "Probe", key="diagnose-probe", icon=":material/biotech:", help=HELP,
+        on_click=_begin, args=(run,), disabled=busy,
+    )  # fmt: skip
+
+
+def progress(run: Run) -> None:
+    """Draw how far they are; when they end, the page is drawn anew. What went wrong is said."""
+    job = _job(run)
+    if job is None:
+        return
+    if job.running:
+        _watch(job)
+    elif job.failed:
+        st.warning(notice.plain(f"The probes ended early. {job.failed}"), icon=":material/info:")
+    elif job.found and not stamp(run):
+        st.caption("The run has gone on since it was probed, so that the probes do not count any more.")
+
+
+def _watch(job: Job) -> None:
+    @st.fragment(run_every=TICK)
+    def look() -> None:
+        if not job.running:
+            st.rerun()
+        step = job.step
+        share = min(1.0, step.done / step.total) if step.total else 0.0
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.progress(share, text=notice.plain(told(step, time.monotonic() - job.began)))
+            st.button("Stop", icon=":material/stop:", key="diagnose-probe-stop", on_click=job.stop)
+
+    look()
+
+
+def _begin(run: Run) -> None:
+    opened = store.database()
+    _jobs()[opened.where, run.id] = Job(opened, run.id, _state(run))
+
+
+def _job(run: Run) -> Job | None:
+    return _jobs().get((store.database().where, run.id))
+
+
+def _state(run: Run) -> tuple[int, ...]:
+    return run.attempt, run.step
+
+
+@st.cache_resource(show_spinner=False)
+def _jobs() -> dict[tuple[str, int], Job]:
+    return {}

@@ -1,0 +1,13 @@
+"""Diagnose: why a run does not learn, with evidence, and a recipe that mends it."""
+
+from cnnviz.ui.diagnose.page import diagnose_page
+from cnnviz.ui.pages import Page
+
+PAGE = Page(
+    title="Diagnose",
+    icon=":material/stethoscope:",
+    order=7,
+    blurb="Why a run does not learn: what speaks for it, what was ruled out, and what would mend it.",
+)
+
+diagnose_page()

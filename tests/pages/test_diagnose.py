@@ -1,0 +1,223 @@
+"""The page Diagnose, run without a browser: every kind of run, and what can be done about it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cnnviz import tracking
+from cnnviz.diagnosis import (
+    Bars,
+    Change,
+    Clear,
+    Evidence,
+    Fact,
+    Finding,
+    Images,
+    Lines,
+    Series,
+    registry,
+)
+from cnnviz.models.library import home
+from cnnviz.tracking import Database, Status
+from tests.diagnosis.runs import bare, told
+from tests.pages.runner import assert_sound, open_page
+
+
+@pytest.fixture
+def runs() -> Iterator[Database]:
+    """The run database that the page reads."""
+    with tracking.connect() as database:
+        yield database
+
+
+SPREADS = Bars("Spread by layer", ("conv1", "fc1"), {"spread": (1.0, 1e-6)}, logarithmic=True)
+LOSS = Lines("Loss", (Series("training", (1.0, 2.0), (2.3, 2.3)),))
+TWIN = Images("Twins", (("AAAA", "in both parts"),))
+SLOWER = Change({"lr": 0.01}, "A smaller step does not jump over the valley.")
+WIDE = Finding(
+    cause="rate-too-high", confidence=0.97, effect=0.9, verdict="Steps are far too long.",
+    explanation="First paragraph: 0.5 · 10 = 5.\n\nSecond *paragraph*.", facts=(Fact("rate", 0.5, "0.5"),),
+    pictures=(SPREADS, LOSS, TWIN), layers=("conv1", "fc1"), steps=(1, 40),
+    ruled_out=("Not the data: they are balanced.",), changes=(SLOWER,), explains=("one-class",),
+)  # fmt: skip
+
+
+@pytest.fixture
+def two_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules of this test's own beside the real one: two of few, so that texts can be told exactly."""
+
+    def high(evidence: Evidence) -> registry.Outcome:
+        return WIDE if evidence.recipe.lr > 0.1 else Clear("The steps are short enough.")
+
+    own = registry.Rule("rate-too-high", "Steps too long", "The rate is too high.", high, live=True)
+    real = registry.rules()["one-class"]
+    monkeypatch.setattr(registry, "rules", lambda: {"one-class": real, "rate-too-high": own})
+    for module in ("cnnviz.diagnosis.judge", "cnnviz.ui.diagnose.findings"):
+        monkeypatch.setattr(f"{module}.rules", registry.rules)
+
+
+def said(app: AppTest) -> str:
+    """All that can be read, without Markdown's escapes."""
+    elements = [*app.markdown, *app.caption, *app.warning, *app.error, *app.subheader]
+    text = " ".join(element.value.replace("\\", "") for element in elements)
+    labels = [element.proto.label for element in app.get("expander")]
+    return " ".join([text, *labels, *(element.proto.body for element in app.get("html"))])
+
+
+def figures(app: AppTest) -> dict[str, Any]:
+    """The figures drawn, by their keys."""
+    found = {}
+    for element in app.get("bidi_component"):
+        data = json.loads(element.proto.json)
+        if "figure" in data:
+            found[data["key"]] = json.loads(data["figure"]) | {"alt": data["alt"]}
+    return found
+
+
+def verdict(app: AppTest) -> str:
+    return str(next(one.proto.body for one in app.get("html") if 'class="verdict' in one.proto.body))
+
+
+@pytest.mark.usefixtures("two_rules")
+def test_a_failed_run_is_told_cause_first_with_pictures_and_what_follows_folded(runs: Database) -> None:
+    run = told(runs, collapsed=True, status=Status.FAILED, error="It *broke*.", lr=0.5)
+    app = open_page("diagnose", run=str(run))
+    assert "Steps are far too long." in verdict(app)
+    assert "failed, step 200" in verdict(app)
+    for words in (
+        "It ended with: It *broke*.", "1 · Steps too long", "almost certain · conv1, fc1 · steps 1 to 40",
+        "First paragraph: 0.5 · 10 = 5.", "Second *paragraph*.", "- Not the data: they are balanced.",
+        "2 · One class for everything, follows from: Steps too long", "<b>0.5</b><span>rate</span>",
+        "A smaller step does not jump over the valley.", "<td>0.5</td><td>→</td><td><b>0.01</b></td>",
+        "What was looked for: 0 ruled out", "in both parts",
+    ):  # fmt: skip
+        assert words in said(app), words
+    drawn = figures(app)
+    assert {f"evidence-run-{run}-rate-too-high-{place}" for place in (0, 1)} <= set(drawn)
+    assert "accuracy: Run" in drawn[f"diagnose-curves-{run}"]["alt"]
+
+
+@pytest.mark.usefixtures("two_rules")
+def test_a_healthy_run_gets_a_clean_bill(runs: Database) -> None:
+    app = open_page("diagnose", run=str(told(runs, collapsed=False)))
+    assert "Nothing found: 2 known causes" in verdict(app)
+    assert "What was looked for: 2 ruled out" in said(app)
+    assert "The steps are short enough." in said(app)
+    assert app.get("expander")[-1].proto.expanded
+
+
+@pytest.mark.usefixtures("two_rules")
+def test_a_change_is_queued_as_a_copy_of_the_run_and_watched_on_train(runs: Database) -> None:
+    run = told(runs, collapsed=True, lr=0.5, batch_size=32, name="mine")
+    app = open_page("diagnose", run=str(run))
+    app.button(key=f"apply-run-{run}-rate-too-high-0").click().run()
+    assert_sound(app)
+    made = tracking.get_run(runs, tracking.list_runs(runs)[0].id)
+    assert (made.parent_id, made.status, made.recipe["lr"], made.recipe["batch_size"]) == (
+        run,
+        Status.QUEUED,
+        0.01,
+        32,
+    )
+    assert made.name == "lenet5 on digits"
+    assert app.title[0].value == "Train"
+    assert app.query_params["run"] == str(made.id)
+    app = open_page("diagnose", run=str(run))
+    assert f"Run {made.id} does this" in [link.proto.label for link in app.get("page_link")]
+
+
+@pytest.mark.usefixtures("two_rules")
+def test_a_change_that_cannot_be_queued_is_said(runs: Database) -> None:
+    run = told(runs, collapsed=True, lr=0.5, dataset="no-such-data")
+    app = open_page("diagnose", run=str(run))
+    app.button(key=f"apply-run-{run}-rate-too-high-0").click().run()
+    assert_sound(app)
+    assert "no-such-data" in app.error[0].value.replace("\\", "")
+    assert len(tracking.list_runs(runs)) == 1
+
+
+def test_the_mended_run_stands_beside_the_failed_one(runs: Database) -> None:
+    failed = told(runs, collapsed=True, lr=0.5)
+    mended = told(runs, collapsed=False, lr=0.01, parent_id=failed)
+    app = open_page("diagnose", run=str(failed))
+    better = f"Run {mended} reaches 98.00 %, Run {failed} 10.00 %. What differs: learning rate 0.5 → 0.01."
+    assert better in said(app)
+    names = {trace["name"] for trace in figures(app)[f"diagnose-curves-{failed}"]["data"]}
+    assert names == {f"Run {failed}", f"Run {mended}"}
+    backwards = open_page("diagnose", run=str(mended))
+    assert f"<b>Run {failed}</b>: learning rate 0.01 → 0.5" in said(backwards)
+    assert " reaches " not in said(backwards)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (Status.QUEUED, "There is nothing to judge it by yet."),
+        (Status.RUNNING, "There is nothing to judge it by yet."),
+        (Status.FAILED, "has recorded nothing that it could be judged by."),
+    ],
+)
+def test_a_run_without_records_says_so(runs: Database, status: Status, words: str) -> None:
+    app = open_page("diagnose", run=str(bare(runs, status)))
+    assert words in verdict(app)
+    assert ("It ended with: It ended early." in said(app)) == (status is Status.FAILED)
+    assert ("It is still going" in said(app)) == (status is not Status.FAILED)
+
+
+def test_a_run_that_goes_on_is_judged_as_far_as_it_is(runs: Database) -> None:
+    app = open_page("diagnose", run=str(told(runs, collapsed=True, status=Status.RUNNING)))
+    assert "100% of the images are called" in verdict(app)
+    assert "It is still going" in said(app)
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"run": "77"}, "There is no run 77. Another is shown instead."),
+        ({"run": "x"}, "“run” is the number of a run, not “x”."),
+        ({"recorded": "nobody"}, "No run called “nobody” ships with cnnviz."),
+    ],
+)
+def test_what_is_wrong_in_the_address_is_said_and_another_is_shown(
+    runs: Database, query: dict[str, str], sentence: str
+) -> None:
+    told(runs, collapsed=True)
+    app = open_page("diagnose", **query)
+    assert sentence in said(app)
+    assert verdict(app)
+
+
+def test_a_recipe_of_another_version_is_said(runs: Database) -> None:
+    run = tracking.create_run(runs, {"lr": 0.1, "warp": 9}, model="lenet5", dataset="digits", seed=0)
+    told(runs, collapsed=False)
+    app = open_page("diagnose", run=str(run.id))
+    assert "A recipe has no field 'warp'" in said(app)
+
+
+def test_a_database_that_cannot_be_used_is_said_in_a_sentence() -> None:
+    path = home() / "runs.sqlite"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"this is no database" * 100)
+    app = open_page("diagnose")
+    assert "Runs cannot be used now." in said(app)
+    assert Path(path.name).name in said(app)
+
+
+def test_runs_that_failed_or_hardly_learned_are_marked(runs: Database) -> None:
+    failed, weak, good = bare(runs), told(runs, collapsed=True), told(runs, collapsed=False)
+    options = open_page("diagnose", run=str(good)).selectbox(key="diagnose-run").options
+    marked = {run: any(one.startswith(f"▲ Run {run} ") for one in options) for run in (failed, weak, good)}
+    assert marked == {failed: True, weak: True, good: False}
+
+
+def test_another_run_is_chosen_from_the_list(runs: Database) -> None:
+    first, second = told(runs, collapsed=True), told(runs, collapsed=False)
+    app = open_page("diagnose", run=str(first))
+    app.selectbox(key="diagnose-run").set_value(str(second)).run()
+    assert_sound(app)
+    assert app.query_params["run"] == str(second)
+    assert f"Run {second}" in verdict(app)
