@@ -26,7 +26,7 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def read(name: str) -> Evidence:
+def recorded(name: str) -> Evidence:
     """The recorded run of that name; raises `UnknownRecordingError` with one sentence."""
     if name not in names():
         there = ", ".join(names()) or "none"
