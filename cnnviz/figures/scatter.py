@@ -20,9 +20,17 @@ def class_colour(number: int) -> str:
 
 
 def scatter(
-    points: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str], rows: NDArray[np.int64]
+    points: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    rows: NDArray[np.int64],
+    chosen: int | None = None,
 ) -> dict[str, Any]:
-    """Plotly's JSON of points `(N, 2)`; a point's `customdata` is its row."""
+    """Plotly's JSON of points `(N, 2)`; a point's `customdata` is its row and its place among the points.
+
+    The one whose row is `chosen` has a ring around it.
+    """
+    places = np.arange(len(rows))
     traces, notes = [], []
     for label in np.unique(labels).tolist():
         own = labels == label
@@ -32,10 +40,10 @@ def scatter(
                 "name": classes[label],
                 "x": points[own, 0].tolist(),
                 "y": points[own, 1].tolist(),
-                "customdata": rows[own].tolist(),
+                "customdata": np.stack([rows, places], axis=1)[own].tolist(),
                 "mode": "markers",
                 "marker": {"size": 6, "color": class_colour(label), "opacity": 0.8},
-                "hovertemplate": f"{classes[label]}, test image %{{customdata:,}}<extra></extra>",
+                "hovertemplate": f"{classes[label]}, test image %{{customdata[0]:,}}<extra></extra>",
             }
         )
         middle = np.median(points[own], axis=0).tolist()
@@ -48,8 +56,26 @@ def scatter(
                 "bgcolor": "color-mix(in srgb, var(--st-background-color) 70%, transparent)",
             }
         )
+    traces += [_ring(points[place]) for place in np.flatnonzero(rows == chosen)]
     hidden = {"showticklabels": False, "ticks": ""}
     return {
         "data": traces,
         "layout": {"xaxis": hidden, "yaxis": hidden, "annotations": notes, "hovermode": "closest"},
+    }
+
+
+def _ring(point: NDArray[np.float32]) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "name": "the chosen picture",
+        "x": [float(point[0])],
+        "y": [float(point[1])],
+        "mode": "markers",
+        "marker": {
+            "size": 16,
+            "symbol": "circle-open",
+            "color": "var(--st-text-color)",
+            "line": {"width": 2},
+        },
+        "hoverinfo": "skip",
     }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 LARGEST = 112
-"""Pixels of a cell's longer side; larger pictures are reduced."""
+"""Pixels of a cell's longer side; larger pictures are reduced unless asked otherwise."""
 GAP = 1
 """Clear pixels between cells, so that a browser that resizes mixes none."""
 
@@ -32,9 +32,12 @@ class Sprite:
         return math.ceil(self.count / self.columns)
 
 
-def sprite(images: Pixels, columns: int | None = None) -> Sprite:
-    """Images uint8 `(N, C, H, W)`, N ≥ 1, C 1 or 3, as one picture; about square without `columns`."""
-    cells = _reduced(images).transpose(0, 2, 3, 1)
+def sprite(images: Pixels, columns: int | None = None, largest: int = LARGEST) -> Sprite:
+    """Images uint8 `(N, C, H, W)`, N ≥ 1, C 1 or 3, as one picture; about square without `columns`.
+
+    Those with a side of more than `largest` pixels are reduced.
+    """
+    cells = _reduced(images, largest).transpose(0, 2, 3, 1)
     count, height, width, channels = cells.shape
     across = min(columns or math.ceil(math.sqrt(count)), count)
     lines = math.ceil(count / across)
@@ -47,14 +50,14 @@ def sprite(images: Pixels, columns: int | None = None) -> Sprite:
     return Sprite(_png(sheet[..., [0, 3]] if grey else sheet), count, across, height, width)
 
 
-def _reduced(images: Pixels) -> Pixels:
-    """Each image with a longer side of at most `LARGEST`, bilinear with antialiasing."""
+def _reduced(images: Pixels, largest: int) -> Pixels:
+    """Each image with a longer side of at most `largest`, bilinear with antialiasing."""
     longer = max(images.shape[2:])
-    if longer <= LARGEST:
+    if longer <= largest:
         return images
     from PIL import Image
 
-    size = tuple(max(1, round(side * LARGEST / longer)) for side in (images.shape[3], images.shape[2]))
+    size = tuple(max(1, round(side * largest / longer)) for side in (images.shape[3], images.shape[2]))
     kind = "L" if images.shape[1] == 1 else "RGB"
     small = []
     for image in images:

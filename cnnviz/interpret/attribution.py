@@ -35,6 +35,8 @@ MEANINGS: dict[Method, str] = {
 }
 STEPS = 32
 """Points on the way of integrated gradients."""
+AT_ONCE = 8
+"""Of these, in one pass: progress is told between passes."""
 PATCHES = 6
 """Patches of occlusion along a side; each moves by half of itself."""
 
@@ -77,7 +79,7 @@ def attribute(
         target: The class; the most probable one where None.
         layer: Grad-CAM's, by name; the last convolutional block's output where None.
         analysis: The model's, which finds that block; needed for Grad-CAM without a `layer` only.
-        progress: Told before each batch of covered pictures, for occlusion alone; it may raise to stop it.
+        progress: Told before each batch of pictures, for occlusion and integrated gradients; it may raise.
 
     Raises:
         InterpretError: for a method, class or layer that is not there, or more than one image.
@@ -95,7 +97,9 @@ def attribute(
         return Attribution(method, chosen, values, False, score, probability, layer, cells)
     other = twin(model)
     if method == "occlusion":
-        _watch(other, _places(image), progress)
+        _watch(other, Step("covering", 0, _places(image), "patches"), progress)
+    if method == "integrated-gradients":
+        _watch(other, Step("following the way", 0, STEPS, "points"), progress)
     values = _METHODS[method](other, image, chosen)
     return Attribution(method, chosen, values, method != "saliency", score, probability)
 
@@ -130,7 +134,7 @@ def _integrated(model: nn.Module, image: Tensor, target: int) -> Floats:
         torch.zeros_like(image),
         target,
         n_steps=STEPS,
-        internal_batch_size=STEPS,
+        internal_batch_size=AT_ONCE,
     )
     assert isinstance(found, Tensor)
     return _array(found[0].sum(0))
@@ -164,13 +168,13 @@ def _places(image: Tensor) -> int:
     return down * along
 
 
-def _watch(model: nn.Module, total: int, progress: Progress) -> None:
-    """Tell how many covered pictures have gone into `model`, a twin that nobody else uses."""
+def _watch(model: nn.Module, step: Step, progress: Progress) -> None:
+    """Tell how many pictures have gone into `model`, a twin that nobody else uses."""
     done = 0
 
     def count(module: nn.Module, args: tuple[Tensor, ...]) -> None:
         nonlocal done
-        progress(Step("covering", min(done, total), total, "patches"))
+        progress(step._replace(done=min(done, step.total or 0)))
         done += len(args[0])
 
     model.register_forward_pre_hook(count)

@@ -9,9 +9,12 @@ from cnnviz.interpret.filters import Weights, histogram
 
 def test_every_point_knows_its_row_and_every_class_its_middle() -> None:
     points = np.array([[0, 0], [1, 0], [2, 0], [9, 9]], np.float32)
-    figure = scatter(points, np.array([1, 1, 1, 0]), ("cat", "dog"), np.array([5, 6, 7, 8]))
-    assert [trace["name"] for trace in figure["data"]] == ["cat", "dog"]
-    assert [trace["customdata"] for trace in figure["data"]] == [[8], [5, 6, 7]]
+    figure = scatter(points, np.array([1, 1, 1, 0]), ("cat", "dog"), np.array([5, 6, 7, 8]), chosen=6)
+    assert [trace["name"] for trace in figure["data"]] == ["cat", "dog", "the chosen picture"]
+    cat, dog, ring = figure["data"]
+    assert cat["customdata"] == [[8, 3]]
+    assert dog["customdata"] == [[5, 0], [6, 1], [7, 2]]
+    assert (ring["x"], ring["y"]) == ([1], [0])
     notes = {note["text"]: (note["x"], note["y"]) for note in figure["layout"]["annotations"]}
     assert notes == {"<b>cat</b>": (9, 9), "<b>dog</b>": (1, 0)}
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.datasets import Step
-from cnnviz.interpret.attribution import METHODS, attribute
+from cnnviz.interpret.attribution import AT_ONCE, METHODS, Method, attribute
 from cnnviz.interpret.errors import InterpretError, UnknownLayerError
 from cnnviz.interpret.gradcam import default_layer, enlarged, grad_cam, grad_cams, layers_with_cells
 from cnnviz.interpret.regions import check, overlay
@@ -168,14 +168,15 @@ def test_overlays_mix_picture_and_map() -> None:
         overlay(picture, values, 2)
 
 
-def test_occlusion_tells_how_far_it_is() -> None:
+@pytest.mark.parametrize(("method", "at_once"), [("occlusion", 16), ("integrated-gradients", AT_ONCE)])
+def test_slow_methods_tell_how_far_they_are(method: Method, at_once: int) -> None:
     model, image = model_and_image("lenet5")
     told: list[Step] = []
-    attribute(model, image, "occlusion", progress=told.append)
+    attribute(model, image, method, progress=told.append)
     done = [step.done for step in told]
     assert done[0] == 0
     assert done == sorted(done)
-    covered = told[-1].total
-    assert covered is not None
-    assert covered - 16 <= done[-1] <= covered
+    total = told[-1].total
+    assert total is not None
+    assert total - at_once <= done[-1] <= total
     assert not model._forward_pre_hooks

@@ -10,6 +10,7 @@ import streamlit as st
 from cnnviz.datasets import Progress
 from cnnviz.figures.numbers import percent
 from cnnviz.figures.scatter import scatter
+from cnnviz.figures.sprite import Sprite, sprite
 from cnnviz.interpret.maps import Floats
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.features import through
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 METHOD, OPENED = "features-method", "features-space-opened"
 METHODS = {"pca": "PCA", "tsne": "t-SNE"}
+THUMB = 32
+"""Pixels of an image at the pointer."""
 POINTS = 1_000
-"""Points that are drawn; t-SNE takes a second for each hundred or so."""
+"""Points that are drawn; t-SNE takes some seconds for them."""
 
 
 def space(network: Network, asked: Asked) -> None:
@@ -53,7 +56,9 @@ def space(network: Network, asked: Asked) -> None:
 def _draw(network: Network, asked: Asked, data: Dataset, found: Embedding) -> None:
     rows = through.some_rows(data, POINTS)
     labels = data.test.labels[rows]
-    figure = scatter(found.points, labels, data.classes, rows)
+    which, _ = state.read(st.query_params.get("picture"))
+    chosen = int(which.detail) if which is not None and which.kind == "test" else None
+    figure = scatter(found.points, labels, data.classes, rows, chosen)
     name = asked.layer.name or "the network"
     explained = (
         f" The axes hold {percent(found.explained[0])} and {percent(found.explained[1])} of the variance."
@@ -62,16 +67,23 @@ def _draw(network: Network, asked: Asked, data: Dataset, found: Embedding) -> No
     )
     st.caption(
         f"{len(rows):,} test images, near each other where {name} makes the same of them. "
-        f"Where classes lie apart, this layer tells them apart.{explained} A click opens an image."
+        f"Where classes lie apart, this layer tells them apart.{explained} "
+        "Pointing at one shows the image, a click opens it."
     )
     picked = plot(
         figure, key=f"features-space-{found.method}", height=520, name=f"{asked.layer.name}-{found.method}",
         alt=f"{len(rows)} test images by what {asked.layer.name} makes of them, coloured by class",
+        images=_images(data.fingerprint, POINTS, data),
     )  # fmt: skip
     if picked is not None and picked["customdata"] != st.session_state.get(OPENED):
         st.session_state[OPENED] = picked["customdata"]
-        state.choose(f"test:{int(picked['customdata'])}")
+        state.choose(f"test:{int(picked['customdata'][0])}")
         st.rerun()
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _images(fingerprint: str, count: int, _data: Dataset) -> Sprite:
+    return sprite(np.asarray(_data.test.pixels(through.some_rows(_data, count))), largest=THUMB)
 
 
 def _known(network: Network, data: Dataset, layer: str, method: str) -> Embedding | None:
@@ -89,7 +101,7 @@ def _work_out(network: Network, data: Dataset, layer: str, method: str, progress
     from cnnviz.interpret import embedding, storage
 
     values = _features(network, data, layer, progress)
-    found = embedding.pca(values) if method == "pca" else embedding.tsne(values)
+    found = embedding.pca(values) if method == "pca" else embedding.tsne(values, progress=progress)
     kept = {"points": found.points, "explained": np.array(found.explained or (), np.float32)}
     storage.save("embedding", key_of(network, data, layer, POINTS, method), kept)
     return found

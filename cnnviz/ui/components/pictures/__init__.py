@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from cnnviz.figures.sprite import GAP, Sprite
-from cnnviz.ui.components.shared import read, says, styles
+from cnnviz.figures.sprite import Sprite
+from cnnviz.ui.components.shared import read, says, sheet, styles
 
 HERE = Path(__file__).parent
 CAPTION = 20
@@ -62,12 +61,8 @@ def pictures(
     """
     _component()(
         key=key,
-        data={
-            "png": base64.b64encode(sprite.png).decode(),
-            "columns": sprite.columns,
-            "rows": sprite.lines,
-            "size": [sprite.height, sprite.width],
-            "gap": GAP,
+        data=sheet(sprite)
+        | {
             "lines": [asdict(line) for line in lines],
             "alt": alt,
             "name": name,

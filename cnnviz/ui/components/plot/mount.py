@@ -9,7 +9,8 @@ from typing import Any, TypedDict
 import orjson
 import streamlit as st
 
-from cnnviz.ui.components.shared import read
+from cnnviz.figures.sprite import Sprite
+from cnnviz.ui.components.shared import read, sheet
 from cnnviz.ui.plotly_script import script_url
 
 HERE = Path(__file__).parent
@@ -29,7 +30,14 @@ class Pick(TypedDict):
 
 
 def plot(
-    figure: Mapping[str, Any], *, key: str, height: int, alt: str, name: str = "figure", picks: bool = True
+    figure: Mapping[str, Any],
+    *,
+    key: str,
+    height: int,
+    alt: str,
+    name: str = "figure",
+    picks: bool = True,
+    images: Sprite | None = None,
 ) -> Pick | None:
     """Draw a figure, or bring the one drawn under this key up to date without losing the zoom.
 
@@ -43,6 +51,7 @@ def plot(
         alt: What is to be seen, in words.
         name: What downloads are called.
         picks: Whether a click on a point runs the script again.
+        images: Pictures of points, shown at the pointer: a point's is the cell numbered `customdata[1]`.
 
     Returns:
         The point clicked last, None before the first click and where `picks` is false. It stays until another
@@ -58,6 +67,7 @@ def plot(
             "alt": alt,
             "name": name,
             "picks": picks,
+            "images": None if images is None else sheet(images),
         },
         height=height,
         on_picked_change=lambda: None,
@@ -72,7 +82,7 @@ def _component() -> Any:
         "cnnviz.plot",
         html='<div class="cnnviz-plot"></div>',
         css=read(HERE, "plot.css"),
-        js=read(HERE, "load.js", "theme.js", "table.js", "controls.js", "plot.js"),
+        js=read(HERE, "load.js", "theme.js", "table.js", "controls.js", "hover.js", "plot.js"),
         # Plotly puts its styles into the page's head, where a shadow root would not see them.
         isolate_styles=False,
     )

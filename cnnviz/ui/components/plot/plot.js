@@ -71,6 +71,11 @@ function listen(state) {
     customdata: point.customdata ?? null,
   }));
   state.room.on("plotly_relayout", () => showZoom(state));
+  state.room.on("plotly_hover", ({ points: [point], event }) => {
+    const place = state.data.images && point.customdata?.[1];
+    if (Number.isInteger(place)) showPicture(state.host, state.data.images, place, event);
+  });
+  state.room.on("plotly_unhover", () => { pictureOf(state.host).hidden = true; });
 }
 
 const axesOf = (room) => Object.keys(room.layout).filter((name) => /^[xy]axis\d*$/.test(name));

@@ -1,11 +1,14 @@
 """What drawn components have in common: reading their files, and the little JavaScript they all need."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from cnnviz.figures.palette import kind_variables
+from cnnviz.figures.sprite import GAP, Sprite
 
 HERE = Path(__file__).parent
 
@@ -19,6 +22,17 @@ def read(folder: Path, *names: str) -> str:
 def styles(folder: Path, name: str) -> str:
     """A component's CSS behind the shared one and the colours of the kinds."""
     return f":host {{ {kind_variables()} }}\n{read(folder, 'parts.css', name)}"
+
+
+def sheet(sprite: Sprite) -> dict[str, Any]:
+    """Many small pictures as a component's script takes them."""
+    return {
+        "png": base64.b64encode(sprite.png).decode(),
+        "columns": sprite.columns,
+        "rows": sprite.lines,
+        "size": [sprite.height, sprite.width],
+        "gap": GAP,
+    }
 
 
 def says(key: str, what: str, tell: Callable[[str], None] | None) -> Callable[[], None]:
