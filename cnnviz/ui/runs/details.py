@@ -67,6 +67,8 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
                 "train", "Change and run again", icon=":material/call_split:", run=None, parent=number,
                 model=model,
             )  # fmt: skip
+            asked = "Why did it fail?" if run.status.value == "failed" else "Diagnose"
+            chrome.link("diagnose", asked, icon=":material/stethoscope:", run=number, model=model)
             exports(run, kinds)
             if run.deleted_at is None and not run.active:
                 st.button(

@@ -15,6 +15,7 @@ from cnnviz.training.queue import UNNAMED
 from cnnviz.ui import chrome, notice
 from cnnviz.ui.runs import store
 from cnnviz.ui.train import plan as plans
+from cnnviz.ui.train.hint import hint_line
 from cnnviz.ui.train.story import Story, seconds_left
 
 MEANINGS = {
@@ -37,6 +38,8 @@ def headline(run: Run, story: Story, recipe: Recipe) -> None:
         _progress(run)
         _reason(run)
         _buttons(run)
+        with st.container(key=f"train-hint-room-{'live' if run.active else 'still'}"):
+            hint_line(run)
 
 
 def _figures(run: Run, story: Story) -> list[str]:
@@ -135,6 +138,10 @@ def _buttons(run: Run) -> None:
             plans.put(run=None)
             st.rerun()
         chrome.link("runs", "Compare runs", icon=":material/table_chart:", runs=str(run.id), run=None)
+        chrome.link("diagnose", "Diagnose", icon=":material/stethoscope:", run=str(run.id))
+        if run.parent_id is not None:
+            beside = f"Beside run {run.parent_id}"
+            chrome.link("diagnose", beside, icon=":material/vertical_split:", run=str(run.parent_id))
         if asked is not None:
             st.caption(f"asked to {asked}: it finishes its step")
 
