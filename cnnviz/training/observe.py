@@ -12,6 +12,10 @@ from torch import Tensor, nn
 
 _SLOTS = ("mean", "spread", "zeros", "dead", "signal")
 
+_MAPS_OF = 32
+"""Images of a batch whose maps are looked at: thousands of values each say what all would, and a look at
+every map of a GoogLeNet takes as long as several steps."""
+
 
 @dataclass(frozen=True)
 class LayerLook:
@@ -23,7 +27,7 @@ class LayerLook:
     zeros: float | None
     """Part of its outputs that are exactly 0."""
     dead: float | None
-    """Part of its channels (or units) that are 0 for every image of the batch."""
+    """Part of its channels that are 0 for every image looked at, or of its units for the whole batch."""
     signal: float | None
     """The part of `spread` that tells images apart: of each of its outputs the standard deviation over the
     batch, root mean square over outputs. Biases alone make a spread, but no signal."""
@@ -89,7 +93,7 @@ class Observer:
 
 def _reduced(out: Tensor) -> Tensor:
     """Mean, spread, fraction of zeros and of dead channels, and signal of `(N, C, …)` or `(N, F)`."""
-    values = out.float()
+    values = (out if out.dim() == 2 else out[:_MAPS_OF]).float()
     nothing = values == 0
     around = [axis for axis in range(values.dim()) if axis != 1]
     dead = nothing.all(dim=0).float().mean() if values.dim() == 2 else nothing.amin(dim=around).float().mean()
