@@ -1,6 +1,6 @@
 """How long a person waits on the page of feature maps, in Chromium, warm.
 
-From choosing another layer to its mosaic painted, and to the end of the page's script, which is later; and from
+From choosing another layer to its mosaic painted, and to the end of the page's script, which is later; from
 choosing another picture to every panel painted. For LeNet-5 and the GoogLeNet for 32×32 pixels, whose layers
 have up to 1,024 channels.
 
