@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # Before torch is imported: the tests run in as many processes as there are cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,3 +20,20 @@ settings.load_profile("default")
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test an empty CNNVIZ_HOME of its own."""
     monkeypatch.setenv("CNNVIZ_HOME", str(tmp_path / "cnnviz-home"))
+
+
+class _FilesOfTheBrowserWhole(LoadScopeScheduling):
+    """Tests in a browser go to a worker a file at a time, all others one by one.
+
+    They wait more than they work, so that two workers with an app and a Chromium each are done in little
+    more than half the time; a file kept whole keeps what its tests share. (xdist's own groups, `loadgroup`,
+    are lost on pytest 9.2, which no longer reads the `_nodeid` that xdist 3.8 writes them into.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0] if nodeid.startswith("tests/browser/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Take the place of `--dist`: what stays together is decided here."""
+    return _FilesOfTheBrowserWhole(config, log)

@@ -18,15 +18,12 @@ Visit = Callable[..., Page]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what lies here, keep it on one xdist worker, and let what fails be tried once more.
+    """Mark what lies here, and let what fails be tried once more.
 
-    One app and one Chromium serve all. On a machine that is busy a step can fall between two runs of the
-    script; what is broken fails twice. Marked as it is collected, because xdist reads the groups before any
-    `pytest_collection_modifyitems` of a conftest has run.
+    On a machine that is busy a step can fall between two runs of the script; what is broken fails twice.
     """
     if Path(__file__).parent in item.path.parents:
         item.add_marker(pytest.mark.browser)
-        item.add_marker(pytest.mark.xdist_group("browser"))
         item.add_marker(pytest.mark.flaky(reruns=1))
 
 
