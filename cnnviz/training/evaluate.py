@@ -31,6 +31,8 @@ class Score:
     confusion: Tensor
     logit_spread: float
     """The logits' standard deviation over images, mean over classes; near 0 where all are answered alike."""
+    in_training_mode: tuple[str, ...] = ()
+    """Layers that were in training mode while they were judged: none, unless a model hinders `eval()`."""
 
     @property
     def by_class(self) -> list[float]:
@@ -51,7 +53,7 @@ def evaluate(model: nn.Module, images: Labelled, preparation: Preparation, batch
     or adds. With ten crops, class probabilities are averaged, as in Krizhevsky et al., 2012. `batch` images
     go through at once; by default as many as their size suggests.
     """
-    logits = _all_logits(model, images.images, preparation, batch or _batch(preparation))
+    logits, wrong = _all_logits(model, images.images, preparation, batch or _batch(preparation))
     labels = images.labels
     count = logits.shape[1]
     best = logits.topk(min(5, count)).indices
@@ -62,22 +64,25 @@ def evaluate(model: nn.Module, images: Labelled, preparation: Preparation, batch
         top5=float((best == labels[:, None]).any(1).double().mean()),
         confusion=confusion.cpu(),
         logit_spread=float(logits.std(0, correction=0).mean()),
+        in_training_mode=wrong,
     )
 
 
 def probabilities(model: nn.Module, images: Tensor, preparation: Preparation) -> Tensor:
     """The probability of each class for uint8 images `(N, C, H, W)`: float32 `(N, classes)`."""
-    return _all_logits(model, images, preparation, _batch(preparation)).softmax(1)
+    return _all_logits(model, images, preparation, _batch(preparation))[0].softmax(1)
 
 
 def _all_logits(
     model: nn.Module, images: Tensor | StreamedImages, preparation: Preparation, batch: int
-) -> Tensor:
+) -> tuple[Tensor, tuple[str, ...]]:
+    """The logits, and which layers were in training mode all the same."""
     training = model.training
     model.eval()
+    wrong = tuple(name for name, part in model.named_modules() if part.training and not any(part.children()))
     try:
         with torch.no_grad():
-            return torch.cat([_logits(model, part, preparation) for part in split(images, batch)])
+            return torch.cat([_logits(model, part, preparation) for part in split(images, batch)]), wrong
     finally:
         model.train(training)
 

@@ -42,7 +42,7 @@ class FixedImages:
         """The record `fixed_images`: place, label, and a PNG in base64 of at most 128 pixels a side."""
         images, labels = self.chosen.images[:].cpu(), self.chosen.labels.tolist()
         return [
-            {"index": number, "label": label, "png": _png(image)}
+            {"index": number, "label": label, "png": png(image)}
             for number, label, image in zip(self.numbers, labels, images, strict=True)
         ]
 
@@ -59,7 +59,8 @@ class FixedImages:
         ]
 
 
-def _png(image: Tensor) -> str:
+def png(image: Tensor) -> str:
+    """An image uint8 `(C, H, W)` as a PNG in base64, of at most 128 pixels a side."""
     from PIL import Image
 
     pixels = image.permute(1, 2, 0).contiguous().numpy()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cnnviz.datasets import Dataset, Part, adapt, how
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.streamed import StreamedImages
+
+COLOURED = 2000
+"""Images that are kept in colour too, enough to see whether colour tells."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Material:
     fingerprint: str
     notes: tuple[str, ...] = ()
     """Sentences on what was done to the images before they came here."""
+    coloured: Labelled | None = None
+    """Where colour was turned to grey, some training images as they were."""
 
     @classmethod
     def of(cls, dataset: Dataset, recipe: Recipe, channels: int, device: torch.device) -> Material:
@@ -52,14 +58,24 @@ class Material:
                 return Labelled(StreamedImages(part, shape, device), labels)
             return Labelled(adapt(part.tensors()[0].to(device), shape), labels)
 
+        train = dataset.train.take(split.train)
         return cls(
-            train=labelled(dataset.train.take(split.train)),
+            train=labelled(train),
             validation=labelled(dataset.train.take(split.validation)),
             test=labelled(dataset.test),
             classes=dataset.classes,
             fingerprint=dataset.fingerprint,
             notes=(*dataset.notes, *filter(None, [how(dataset.shape, shape)])),
+            coloured=_coloured(train, device) if (dataset.shape[0], channels) == (3, 1) else None,
         )
+
+
+def _coloured(train: Part, device: torch.device) -> Labelled | None:
+    if train.streams:
+        return None
+    rows = np.linspace(0, len(train) - 1, min(len(train), COLOURED)).astype(np.int64)
+    images, labels = train.take(rows).tensors()
+    return Labelled(images.to(device), labels.to(device))
 
 
 def order(count: int, seed: int, epoch: int) -> Tensor:

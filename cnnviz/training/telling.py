@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cnnviz.training.census import census
 from cnnviz.training.evaluate import Score
 from cnnviz.training.log import Log
 from cnnviz.training.material import Labelled, Material
@@ -36,8 +37,9 @@ class Telling:
     Figures: `train/loss`, `train/accuracy` and, of auxiliary classifiers, `train/aux1_loss` and so on since
     the last report, `lr`, and those of `log.MEASURED`; at an epoch's end `train/epoch_loss`,
     `train/epoch_accuracy`, and `loss`, `accuracy`, `top5` and `logit_spread` of `val/` and `test/`.
-    Records: `data`, `fixed_images` and `input` once; `layers` and `fixed_predictions` at a look;
-    `train/predicted`, `test/predicted`, `validation/confusion` and `test/confusion` at an epoch's end;
+    Records: `data`, `census`, `fixed_images` and `input` once; `layers` and `fixed_predictions` at a look;
+    `train/predicted`, `test/predicted`, `validation/confusion` and `test/confusion` at an epoch's end, with
+    `in_training_mode`, the layers that were while the test images were judged (there should be none);
     `nonfinite` where a run fails of it; `engine` where the engine has something to say.
     """
 
@@ -52,6 +54,7 @@ class Telling:
     def begin(self, material: Material, pictures: Sequence[dict[str, Any]]) -> None:
         """Tell what the run reads, before its first step."""
         self._log.record(0, 0, "data", _facts(material))
+        self._log.record(0, 0, "census", census(material))
         self._log.record(0, 0, "fixed_images", list(pictures))
 
     def read(self, images: Tensor) -> None:
@@ -98,6 +101,7 @@ class Telling:
         self._record(step, f"{part}/confusion", score.confusion.tolist())
         if part == "test":
             self._record(step, "test/predicted", score.predicted)
+            self._record(step, "in_training_mode", list(score.in_training_mode))
 
     def broken(self, step: int, place: Broken) -> None:
         """Tell where numbers stopped being numbers, in the step whose loss was none."""

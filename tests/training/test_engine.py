@@ -204,6 +204,17 @@ def test_evaluation_against_one_image_at_a_time(dataset: Dataset) -> None:
     assert score.predicted == [int(n) for n in logits.argmax(1).bincount(minlength=3)]
     truth = [int(((logits.argmax(1) == labels) & (labels == c)).sum()) / 20 for c in range(3)]
     assert score.by_class == pytest.approx(truth)
+    assert not score.in_training_mode
+
+
+def test_layers_that_stay_in_training_mode_while_they_are_judged_are_told(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, log = trainer(SMALL.changed({"epochs": 1}), dataset)
+    names = [name for name, part in run.model.named_modules() if not any(part.children())]
+    monkeypatch.setattr(run.model, "eval", lambda: run.model)
+    run.run()
+    assert [value for _, kind, value in log.records if kind == "in_training_mode"] == [names]
 
 
 def test_an_observer_sees_a_layers_own_output_and_leaves_no_hook() -> None:
