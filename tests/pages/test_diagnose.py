@@ -131,6 +131,18 @@ def test_a_change_is_queued_as_a_copy_of_the_run_and_watched_on_train(runs: Data
 
 
 @pytest.mark.usefixtures("two_rules")
+def test_a_run_that_still_goes_is_stopped_for_its_mended_copy(runs: Database) -> None:
+    run = told(runs, collapsed=True, lr=0.5, status=Status.RUNNING)
+    app = open_page("diagnose", run=str(run))
+    button = app.button(key=f"apply-run-{run}-rate-too-high-0")
+    assert button.label == "Stop it, apply and run"
+    button.click().run()
+    assert_sound(app)
+    assert tracking.get_run(runs, run).status is Status.STOPPING
+    assert tracking.list_runs(runs)[0].parent_id == run
+
+
+@pytest.mark.usefixtures("two_rules")
 def test_a_change_that_cannot_be_queued_is_said(runs: Database) -> None:
     run = told(runs, collapsed=True, lr=0.5, dataset="no-such-data")
     app = open_page("diagnose", run=str(run))

@@ -63,8 +63,12 @@ def others(case: Case, runs: Sequence[RunSummary]) -> list[Side]:
     if case.run is None:
         return []
     parent = [run for run in runs if run.id == case.run.parent_id]
-    children = [run for run in runs if run.parent_id == case.run.id]
-    return [_of_run(run) for run in [*parent, *children][:MOST]]
+    return [_of_run(run) for run in [*parent, *made_from(case.run, runs)][:MOST]]
+
+
+def made_from(run: RunSummary, runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """The copies of a run, newest first."""
+    return [other for other in runs if other.parent_id == run.id]
 
 
 def itself(case: Case) -> Side:

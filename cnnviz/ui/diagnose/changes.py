@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cnnviz import tracking
 from cnnviz.training.differing import value_text
 from cnnviz.training.queue import UNNAMED, enqueue
 from cnnviz.training.recipe import Recipe
@@ -15,6 +16,7 @@ from cnnviz.ui import chrome, notice
 from cnnviz.ui.runs import reading, store
 from cnnviz.ui.train.expected import fetched_first
 from cnnviz.ui.train.fields import title_of
+from cnnviz.ui.train.watch import moving
 
 if TYPE_CHECKING:
     from cnnviz.diagnosis import Change, Finding
@@ -46,11 +48,14 @@ def _one(case: Case, change: Change, children: Sequence[RunSummary], key: str, *
     if fetched:
         st.caption(notice.plain(fetched))
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"apply-row-{key}"):
+        going = case.run is not None and moving(case.run)
         if st.button(
-            "Apply and run", icon=":material/play_arrow:", key=f"apply-{key}",
+            "Stop it, apply and run" if going else "Apply and run",
+            icon=":material/play_arrow:",
+            key=f"apply-{key}",
             type="primary" if primary else "secondary",
-            help="A new run with this change; this one stays as it is.",
-        ):  # fmt: skip
+            help="A new run with this change; this one stays as it is, with its checkpoint.",
+        ):
             _apply(case, new)
         _done(new, children)
 
@@ -68,8 +73,11 @@ def _settings(old: Recipe, new: Recipe) -> str:
 def _apply(case: Case, new: Recipe) -> None:
     """Queue it and go to where it is watched; what stands in the way is said."""
     recipe = new.model_copy(update={"name": UNNAMED, "description": ""})
+    database = store.database()
     try:
-        run = enqueue(store.database(), recipe, None if case.run is None else case.run.id)
+        run = enqueue(database, recipe, None if case.run is None else case.run.id)
+        if case.run is not None and moving(case.run):
+            tracking.request(database, case.run.id, tracking.Command.STOP)
     except (ValueError, OSError) as error:
         st.error(notice.plain(str(error)), icon=":material/error:")
         return

@@ -13,7 +13,7 @@ from cnnviz.ui import chrome, notice
 from cnnviz.ui.diagnose import case as cases
 from cnnviz.ui.diagnose import probed, state
 from cnnviz.ui.diagnose.bar import ACCURACY, bar
-from cnnviz.ui.diagnose.beside import beside, better, itself, others
+from cnnviz.ui.diagnose.beside import beside, better, itself, made_from, others
 from cnnviz.ui.diagnose.case import Case
 from cnnviz.ui.diagnose.checked import checked
 from cnnviz.ui.diagnose.findings import findings
@@ -48,7 +48,7 @@ def diagnose_page() -> None:
         _draw(case, runs)
     else:
         probed.progress(case.run)
-        _follow(case.run.id, moving(case.run))
+        _follow(case.run.id, _anything_going(case.run, runs))
 
 
 def _case(asked: Asked, runs: Sequence[RunSummary], said: list[str]) -> Case | None:
@@ -70,8 +70,13 @@ def _case(asked: Asked, runs: Sequence[RunSummary], said: list[str]) -> Case | N
     return None
 
 
+def _anything_going(run: RunSummary, runs: Sequence[RunSummary]) -> bool:
+    """Whether the run, or one that was made from it and is drawn beside it, can still change."""
+    return moving(run) or any(moving(other) for other in made_from(run, runs))
+
+
 def _follow(run_id: int, alive: bool) -> None:
-    """Draw the run, again and again as long as it goes on."""
+    """Draw the run, again and again as long as there is something to wait for."""
 
     @st.fragment(run_every=TICK_SECONDS if alive else None)
     def live() -> None:
@@ -81,24 +86,23 @@ def _follow(run_id: int, alive: bool) -> None:
         except (ValueError, OSError) as error:
             st.error(f"The run cannot be read just now. {notice.plain(str(error))}")
             return
-        if case.run is not None and moving(case.run) != alive:
+        if case.run is not None and _anything_going(case.run, runs) != alive:
             st.rerun()  # the whole page, so that the ticking ends or begins
-        _draw(case, runs, alive)
+        _draw(case, runs)
 
     with st.container(key="diagnose-live"):
         live()
 
 
-def _draw(case: Case, runs: Sequence[RunSummary], going: bool = False) -> None:
+def _draw(case: Case, runs: Sequence[RunSummary]) -> None:
     mine, sides = itself(case), others(case, runs)
-    verdict(case, going)
+    verdict(case, going=case.run is not None and moving(case.run))
     mended = better(mine, sides)
     if mended:
         st.markdown(f":material/trending_up: {notice.plain(mended)}")
     left, right = st.columns([0.62, 0.38], gap="large")
     with left:
-        children = [] if case.run is None else [run for run in runs if run.parent_id == case.run.id]
-        findings(case, children)
+        findings(case, [] if case.run is None else made_from(case.run, runs))
         checked(case.diagnosis, case.key)
     with right:
         beside(mine, sides)

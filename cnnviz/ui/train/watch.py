@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from cnnviz import tracking
-from cnnviz.tracking import ACTIVE, Run, Status
+from cnnviz.tracking import ACTIVE, Run, RunSummary, Status
 from cnnviz.training import Recipe
 from cnnviz.ui import notice
 from cnnviz.ui.runs import store
@@ -43,7 +43,7 @@ def watch(run_id: int) -> None:
         live()
 
 
-def moving(run: Run) -> bool:
+def moving(run: RunSummary) -> bool:
     """Whether anything is to be expected without anybody doing something."""
     return run.deleted_at is None and (run.status in ACTIVE or run.status is Status.QUEUED)
 
