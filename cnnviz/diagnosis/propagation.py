@@ -103,13 +103,18 @@ def _passed(layers: LayerList, now: Signal) -> Iterator[Passed]:
         elif isinstance(layer, Activation) and layer.function == "relu":
             now = rectified(now, bias)
         elif isinstance(layer, LocalResponseNorm):
-            by = float((layer.k + layer.alpha * now.square) ** -layer.beta)
+            by = damping(layer, now.square)
             now = Signal(now.square * by**2, now.signal * by)
         elif not isinstance(layer, Pool | Dropout | Flatten):
             raise UnknownArithmeticError(
                 "The arithmetic knows convolutions, fully connected layers, ReLU, LRN, pooling and dropout, "
                 f"but '{step.name}' is none of them."
             )
+
+
+def damping(layer: LocalResponseNorm, square: float) -> float:
+    """What LRN multiplies values of that mean square by: (k + α·x²)^-β, α in torch's convention."""
+    return float((layer.k + layer.alpha * square) ** -layer.beta)
 
 
 def _summed(name: str, layer: Conv | Linear, shape: AnyShape, out: AnyShape, now: Signal) -> Passed:
@@ -133,17 +138,12 @@ def _inside(side: int, out: int, kernel: int, stride: int, padding: int) -> floa
 
 
 def _fan_out(layer: Conv | Linear, out: AnyShape) -> int:
-    return out[0] if isinstance(layer, Linear) else out[0] // layer.groups * math.prod(pair(layer.kernel))
+    return out[0] if isinstance(layer, Linear) else out[0] * math.prod(pair(layer.kernel))
 
 
 def _start(init: Init, fan: int, out: int) -> tuple[float, float, float]:
     """Standard deviation of the weights; mean and standard deviation of the biases."""
-    std = {
-        "normal": init.std,
-        "he": math.sqrt(2 / fan),
-        "glorot": math.sqrt(2 / (fan + out)),
-        "default": 1 / math.sqrt(3 * fan),
-    }[init.weights]
+    std = init.deviation(fan, out)
     return (std, init.bias, 0.0) if init.bias is not None else (std, 0.0, 1 / math.sqrt(3 * fan))
 
 

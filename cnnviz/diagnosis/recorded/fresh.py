@@ -1,0 +1,149 @@
+"""What fresh AlexNets of full size do to a signal, as measured: `article-d-fresh.json`.
+
+    python -m cnnviz.diagnosis.recorded.fresh FOLDER
+
+FOLDER holds CIFAR-10. Dropout is off: its noise differs from image to image too, and would hide what little
+does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from cnnviz import models
+from cnnviz.diagnosis.propagation import Signal
+from cnnviz.diagnosis.recorded import FOLDER
+from cnnviz.experiments.article_d import FULL
+from cnnviz.training.recipe import Scale
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FILE = FOLDER / "article-d-fresh.json"
+IMAGES, SEEDS, CLASSES = 32, 3, 10
+STARTS: dict[str, tuple[str, str, Scale]] = {
+    "article": ("article", "lrn-article", "unit"),
+    "paper": ("paper", "lrn-paper", "raw-minus-mean"),
+    "mended": ("he", "lrn-article", "standardised"),
+}
+"""Initialisation, normalisation and scale of the pixels."""
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Layer(_Plain):
+    """A layer with weights, averaged over seeds."""
+
+    name: str
+    spread: float
+    """Standard deviation of its outputs over everything."""
+    signal: float
+    """Of each output over the images, root mean square over outputs."""
+    gradient: float
+    """L2 norm of the gradient of its weights and biases."""
+
+
+class Fresh(_Plain):
+    """All that was measured, and on what."""
+
+    data: str
+    images: int
+    seeds: int
+    hardware: str
+    versions: dict[str, str]
+    inputs: dict[str, tuple[float, float]]
+    """By scale: mean square of what the network reads, and its standard deviation from image to image."""
+    layers: dict[str, tuple[Layer, ...]]
+    """By the names of `STARTS`."""
+
+    def entering(self, scale: str) -> Signal:
+        """The images on that scale, for the arithmetic."""
+        return Signal(*self.inputs[scale])
+
+
+@cache
+def fresh() -> Fresh:
+    """What ships."""
+    return Fresh.model_validate_json(FILE.read_bytes())
+
+
+def measure(images: Tensor, labels: Tensor, start: str, seed: int) -> list[Layer]:
+    """One fresh network, one batch: `(N, 3, 227, 227)` on the scale of `start`, labels `(N,)`."""
+    import torch
+
+    from cnnviz.training.observe import Observer
+
+    init, normalisation, _ = STARTS[start]
+    torch.manual_seed(seed)
+    options = {"init": init, "normalisation": normalisation}
+    model = models.build(models.get("alexnet"), CLASSES, FULL[1:], options).eval()
+    observer = Observer(model)
+    with observer.watching():
+        torch.nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
+    return [
+        Layer(name=look.name, spread=look.spread, signal=look.signal, gradient=look.gradient)
+        for look in observer.looks()
+        if look.gradient is not None and look.spread is not None and look.signal is not None
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and write the file."""
+    import torch
+
+    from cnnviz import datasets
+    from cnnviz.training.prepare import Statistics, scale
+    from cnnviz.training.speed import processor
+
+    parser = argparse.ArgumentParser(prog="python -m cnnviz.diagnosis.recorded.fresh")
+    parser.add_argument("folder", type=Path)
+    pixels, labels = datasets.load(parser.parse_args(arguments).folder).train.tensors()
+    statistics = Statistics.of(pixels)
+    large = torch.nn.functional.interpolate(pixels[:IMAGES].float(), FULL[1:], mode="bilinear")
+    scaled = {how: scale(large, how, statistics) for _, _, how in STARTS.values()}
+    told = Fresh(
+        data=f"{IMAGES} images of CIFAR-10 (JPEG) enlarged to 227×227",
+        images=IMAGES,
+        seeds=SEEDS,
+        hardware=processor(),
+        versions={"python": platform.python_version(), "torch": version("torch")},
+        inputs={how: (float(x.square().mean()), _signal(x)) for how, x in scaled.items()},
+        layers={
+            start: _average([measure(scaled[how], labels[:IMAGES], start, seed) for seed in range(SEEDS)])
+            for start, (_, _, how) in STARTS.items()
+        },
+    )
+    FILE.write_text(told.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _signal(x: Tensor) -> float:
+    return float(x.var(0, correction=0).mean().sqrt())
+
+
+def _average(runs: Sequence[Sequence[Layer]]) -> tuple[Layer, ...]:
+    """The geometric mean of each figure over the runs: they differ by factors."""
+    from statistics import geometric_mean
+
+    return tuple(
+        Layer(
+            name=same[0].name,
+            spread=geometric_mean([layer.spread for layer in same]),
+            signal=geometric_mean([layer.signal for layer in same]),
+            gradient=geometric_mean([layer.gradient for layer in same]),
+        )
+        for same in zip(*runs, strict=True)
+    )
+
+
+if __name__ == "__main__":
+    main()
