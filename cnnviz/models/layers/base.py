@@ -6,6 +6,7 @@ alone imports torch. So a network can be designed, checked and costed without bu
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -68,6 +69,15 @@ class Init(BaseModel):
     bias: float | None = Field(
         None, ge=-100, le=100, description="Constant for the biases; PyTorch's default where empty."
     )
+
+    def deviation(self, fan_in: int, fan_out: int) -> float:
+        """Standard deviation of the weights of a layer that sums `fan_in` values and feeds `fan_out`."""
+        return {
+            "default": 1 / math.sqrt(3 * fan_in),
+            "he": math.sqrt(2 / fan_in),
+            "glorot": math.sqrt(2 / (fan_in + fan_out)),
+            "normal": self.std,
+        }[self.weights]
 
     def apply(self, module: nn.Module) -> nn.Module:
         """Initialise every convolution and linear layer inside `module` in place, and return it."""

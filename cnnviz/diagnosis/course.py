@@ -1,0 +1,100 @@
+"""How the loss of a run went, measured against what somebody reaches who never looks at an image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from cnnviz.diagnosis.evidence import Evidence, Points
+
+STUCK = 0.1
+"""Of the way from guessing to perfect: no more than luck and the commonest class explain."""
+POOR = 0.5
+"""Half the way: a run that came farther learns, however much better it could be."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What came of the training loss; losses in nats."""
+
+    guess: float
+    """Of one who knows only how common the classes are: their entropy, ln(classes) where all are alike."""
+    loss: Points
+    """The training loss as it was reported."""
+    end: float
+    """The newest tenth of it, on average."""
+    learned: float
+    """How far it came from guessing (0) to perfect (1): the best of loss and accuracy, trained on or not."""
+
+    @property
+    def start(self) -> float:
+        """The first loss that was reported; of fresh weights where that was the first step's."""
+        return self.loss.values[0]
+
+    @property
+    def worst(self) -> float:
+        """The largest."""
+        return max(self.loss.values)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it is where it would be without learning, or worse."""
+        return self.learned < STUCK
+
+    @property
+    def falling(self) -> bool:
+        """Whether the last quarter lies below the one before it.
+
+        By a hundredth of what guessing costs, and by more than twice the standard error of the difference.
+        """
+        values = self.loss.values
+        quarter = len(values) // 4
+        if quarter < 1:
+            return False
+        last, before = values[-quarter:], values[-2 * quarter : -quarter]
+        error = math.sqrt((_variance(last) + _variance(before)) / quarter)
+        return fmean(before) - fmean(last) > max(2 * error, self.guess / 100)
+
+
+def course(evidence: Evidence) -> Course | None:
+    """The course of a run; None before the first report and where there is nothing to choose from."""
+    loss, guess = evidence.curve("train/loss"), guessing(evidence)
+    if not loss.steps:
+        loss = evidence.curve("train/epoch_loss")
+    if not loss.steps or guess <= 0:
+        return None
+    end = fmean(loss.values[-max(1, len(loss) // 10) :])
+    return Course(guess, loss, end, _learned(evidence, end, guess))
+
+
+def guessing(evidence: Evidence) -> float:
+    """The loss of guessing by how common classes are; auxiliary classifiers guess too."""
+    counts = [count for count in evidence.data.counts if count]
+    total = sum(counts)
+    entropy = -sum(count / total * math.log(count / total) for count in counts) if total else 0.0
+    heads = sum(name.startswith("train/aux") for name in evidence.curves)
+    return (entropy or evidence.chance_loss) * (1 + heads * evidence.recipe.aux_weight)
+
+
+def _learned(evidence: Evidence, end: float, guess: float) -> float:
+    seen = evidence.held_out("loss").last
+    ways = [1 - end / guess]
+    if seen is not None:
+        ways.append(1 - seen / guess)
+    for right in (evidence.held_out("accuracy").last, _newest_accuracy(evidence)):
+        if right is not None:
+            ways.append((right - evidence.chance) / max(1 - evidence.chance, 1e-9))
+    return max(ways)
+
+
+def _newest_accuracy(evidence: Evidence) -> float | None:
+    whole = evidence.curve("train/epoch_accuracy").last
+    part = evidence.curve("train/accuracy").values
+    return whole if whole is not None else fmean(part[-max(1, len(part) // 10) :]) if part else None
+
+
+def _variance(values: Sequence[float]) -> float:
+    mean = fmean(values)
+    return fmean((value - mean) ** 2 for value in values)

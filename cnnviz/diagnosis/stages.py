@@ -1,0 +1,104 @@
+"""The layers with weights, one after the other, as one step saw them; and how their weights began."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from cnnviz import models
+from cnnviz.diagnosis.evidence import Evidence, LayerAt, LayerFact, Look
+from cnnviz.models.layers import Conv, Linear
+from cnnviz.models.layers.base import pair
+from cnnviz.models.layers.document import Step
+from cnnviz.models.narrower import fan_in
+from cnnviz.training.target import side_for, spec_for
+
+USUAL_UPDATE = 1e-3
+"""Part of its own size that a layer's weights move in a step: a rule of thumb (Karpathy, CS231n notes)."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One layer with weights at one step."""
+
+    fact: LayerFact
+    at: LayerAt
+
+    @property
+    def name(self) -> str:
+        """The layer's."""
+        return self.fact.name
+
+    @property
+    def signal(self) -> float | None:
+        """Spread from image to image; all of the spread where no more was recorded."""
+        return self.at.spread if self.at.signal is None else self.at.signal
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How a layer's weights are drawn: standard deviation, and the constant of its biases where it is one."""
+
+    std: float
+    bias: float | None
+    fan_in: int
+
+    @property
+    def he(self) -> float:
+        """√(2/fan_in), with which a ReLU network keeps its signal (He et al., 2015)."""
+        return math.sqrt(2 / max(self.fan_in, 1))
+
+
+def stages(evidence: Evidence, look: Look | None) -> tuple[Stage, ...]:
+    """What a look saw of the layers with weights, in the order of the network."""
+    if look is None:
+        return ()
+    seen = {layer.name: layer for layer in look.layers}
+    return tuple(Stage(fact, seen[fact.name]) for fact in evidence.weighted() if fact.name in seen)
+
+
+def fresh(evidence: Evidence) -> Look | None:
+    """The look at the first step: outputs and gradients of weights that have learned nothing."""
+    return evidence.looks[0] if evidence.looks and evidence.looks[0].step == 1 else None
+
+
+def typical_update(evidence: Evidence, first: int = 1, last: int | None = None) -> float | None:
+    """Median, over layers and looks from `first` to `last`, of the part of itself that weights moved."""
+    moved = [
+        stage.at.update
+        for look in evidence.looks
+        if first <= look.step and (last is None or look.step <= last)
+        for stage in stages(evidence, look)
+        if stage.at.update is not None
+    ]
+    return median(moved) if moved else None
+
+
+def starts(evidence: Evidence) -> dict[str, Weights]:
+    """How the weights of each layer began, by its name; empty for what is no plain sequence of layers."""
+    recipe = evidence.recipe
+    try:
+        options = None if recipe.layers else recipe.options
+        layers = models.layer_list(spec_for(recipe), evidence.classes or None, side_for(recipe), options)
+    except ValueError:
+        return {}
+    if layers is None or layers.problem():
+        return {}
+    return {step.name: _drawn(step) for step in layers.steps() if isinstance(step.layer, Conv | Linear)}
+
+
+def _drawn(step: Step) -> Weights:
+    layer, entering, leaving = step.layer, step.input_shape, step.output_shape
+    if not isinstance(layer, Conv | Linear) or entering is None or leaving is None:
+        raise ValueError(f"'{step.name}' does not fit.")
+    fan = fan_in(layer, entering)
+    window = math.prod(pair(layer.kernel)) if isinstance(layer, Conv) else 1
+    return Weights(layer.init.deviation(fan, leaving[0] * window), layer.init.bias, fan)
+
+
+def falls(values: Sequence[float | None]) -> float | None:
+    """The last of the values by the first, where both are above 0."""
+    found = [value for value in values if value]
+    return found[-1] / found[0] if len(found) > 1 else None
