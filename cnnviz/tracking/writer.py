@@ -40,7 +40,7 @@ class MetricWriter:
     """
 
     def __init__(
-        self, database: Database, lease: Lease, every: float = 0.25, beat: float = 1.0, patience: float = 60.0
+        self, database: Database, lease: Lease, every: float = 0.15, beat: float = 1.0, patience: float = 60.0
     ) -> None:
         self.lease = lease
         self._database = database
