@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,8 @@ WORKING = 256 << 20
 """Bytes that the tensors of one batch may take at once."""
 LARGEST = 64
 """Images in a batch at most: more gain nothing on a CPU, and progress would stutter."""
+STRETCHES = (8, 16, 32)
+"""Pictures that are answered before anything is told: few at first, so that one soon sees some."""
 TOLERANCE = 1e-4
 """How far a probability may move with what else is in its batch: sums of 32 bits in another order.
 
@@ -82,6 +84,7 @@ class Predictor:
         progress: Progress = silent,
         cancelled: Callable[[], bool] = lambda: False,
         total: int | None = None,
+        sizes: Iterator[int] | None = None,
     ) -> list[Result]:
         """The answers to `pictures`, one each and in their order.
 
@@ -91,16 +94,26 @@ class Predictor:
             progress: Told after each batch.
             cancelled: Asked before each batch; then what is done so far is returned.
             total: How many there will be, for the progress, where that is not plain from `pictures`.
+            sizes: How many go together, one batch after another; `sizes()` by default.
         """
         if total is None and isinstance(pictures, list | tuple):
             total = len(pictures)
+        sizes = sizes or self.sizes()
         found: list[Result] = []
         # The next pictures are decoded and resized while the model is at work.
         with closing(in_order(self._prepared, pictures, threads=1)) as waiting:
-            while not cancelled() and (part := list(islice(waiting, self.batch))):
+            while not cancelled() and (part := list(islice(waiting, next(sizes)))):
                 found += self._part(part, top)
                 progress(Step("predicting", len(found), total, "pictures"))
         return found
+
+    def sizes(self) -> Iterator[int]:
+        """Of the batches: each of the stretches, cut where the model takes fewer at once."""
+        for stretch in stretches():
+            full, rest = divmod(stretch, self.batch)
+            yield from repeat(self.batch, full)
+            if rest:
+                yield rest
 
     def _part(self, part: list[_Ready | Refusal], top: int) -> Iterator[Result]:
         shares = iter(self._shares([item.image for item in part if isinstance(item, _Ready)]))
@@ -126,6 +139,11 @@ class Predictor:
         order = np.argsort(-shares, kind="stable")[:top]
         answers = tuple(Answer(self.loaded.classes[i], float(shares[i])) for i in order)
         return Prediction(item.name, answers, shares, item.truth)
+
+
+def stretches() -> Iterator[int]:
+    """How many pictures are answered together before the next are begun, without end."""
+    return chain(STRETCHES, repeat(LARGEST))
 
 
 def batch_size(loaded: Loaded, working: int = WORKING) -> int:

@@ -12,7 +12,16 @@ from cnnviz.inference.judge import evaluate
 from cnnviz.inference.loaded import Loaded
 from cnnviz.inference.peak import peak_bytes
 from cnnviz.inference.picture import Picture, Refusal
-from cnnviz.inference.predict import TOLERANCE, Answer, Item, Prediction, Predictor, Result, batch_size
+from cnnviz.inference.predict import (
+    STRETCHES,
+    TOLERANCE,
+    Answer,
+    Item,
+    Prediction,
+    Predictor,
+    Result,
+    batch_size,
+)
 from cnnviz.inference.runs import from_run
 from cnnviz.inference.sources import load
 from cnnviz.inference.uploads import Upload
@@ -88,8 +97,15 @@ def test_progress_is_told_and_cancelling_keeps_what_is_done(loaded: Loaded) -> N
     predictor, steps = Predictor(loaded), list[Step]()
     pictures = digits(2 * predictor.batch + 1)
     found = predictor.predict(pictures, progress=steps.append, cancelled=lambda: bool(steps))
-    assert len(found) == predictor.batch
-    assert steps == [Step("predicting", predictor.batch, len(pictures), "pictures")]
+    assert len(found) == STRETCHES[0]
+    assert steps == [Step("predicting", STRETCHES[0], len(pictures), "pictures")]
+
+
+def test_batches_grow_and_are_cut_where_a_model_takes_fewer(loaded: Loaded) -> None:
+    predictor = Predictor(loaded)
+    assert list(islice(predictor.sizes(), 5)) == [8, 16, 32, 64, 64]
+    predictor.batch = 20
+    assert list(islice(predictor.sizes(), 8)) == [8, 16, 20, 12, 20, 20, 20, 4]
 
 
 def test_ten_crops_are_averaged(loaded: Loaded) -> None:

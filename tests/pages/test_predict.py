@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import threading
+import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import datasets
 from cnnviz.cli.app import main
 from cnnviz.inference import writing
-from cnnviz.ui.predict import files
+from cnnviz.inference.predict import STRETCHES, Predictor
+from cnnviz.ui.predict import files, watch
 from cnnviz.ui.predict.job import Job
 from cnnviz.ui.predict.judged import Judged
 from cnnviz.ui.predict.watch import KEY
@@ -23,6 +27,7 @@ from tests.pages.runner import assert_sound, html, open_page, said
 pytestmark = pytest.mark.usefixtures("nothing_ships", "trained")
 PATIENCE = 60.0
 PICTURES = 30
+FIRST = STRETCHES[0]
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +92,33 @@ def test_a_zip_of_class_folders_is_judged(zipped: bytes) -> None:
     assert order[: len(wrong)] == wrong
     surest = [judged.results(0)[row].top[0].probability for row in wrong]  # type: ignore[union-attr]
     assert surest == sorted(surest, reverse=True)
+
+
+def test_answers_are_there_while_others_are_to_come(zipped: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, go_on = Predictor.predict, threading.Event()
+
+    def held_up(self: Predictor, pictures: Any, **settings: Any) -> Any:
+        assert len(pictures) <= FIRST or go_on.wait(PATIENCE)
+        return real(self, pictures, **settings)
+
+    monkeypatch.setattr(Predictor, "predict", held_up)
+    monkeypatch.setattr(watch, "PATIENCE", 0.0)
+    app = open_page("predict", weights="run:1")
+    app.session_state[files.KEY] = files.gathered([("digits.zip", zipped)], folder=False)[0]
+    app.run()
+    job = app.session_state[KEY]
+    deadline = time.monotonic() + PATIENCE
+    while job.done < FIRST and time.monotonic() < deadline:
+        threading.Event().wait(0.02)
+    app.run()
+    assert_sound(app)
+    assert html(app).count('class="shown"') == FIRST
+    assert f"{FIRST} pictures, page 1 of 1" in said(app)
+    assert ">right<" not in html(app), "that is told when all is answered"
+    assert not app.button(key="predict-stop").disabled
+    go_on.set()
+    over(app)
+    assert f"of {PICTURES:,}</small>" in html(app)
 
 
 def test_why_is_answered_on_a_click() -> None:

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cnnviz.inference.predict import Predictor, Result
     from cnnviz.inference.uploads import Upload
 
-CHUNK, CHUNK_BYTES = 64, 96 << 20
-"""Decoded pictures held at a time."""
+CHUNK_BYTES = 96 << 20
+"""Of decoded pictures held at a time."""
 THUMB = 64
 
 
@@ -115,7 +115,9 @@ class Job:
 
     def _answers(self, name: str, predictor: Predictor, part: list[_Read]) -> list[Result]:
         start = time.perf_counter()
-        results = predictor.predict([picture for _, picture in part], cancelled=self._cancelled.is_set)
+        pictures = [picture for _, picture in part]
+        batches = repeat(predictor.batch)
+        results = predictor.predict(pictures, cancelled=self._cancelled.is_set, sizes=batches)
         self.seconds[name] += time.perf_counter() - start
         return results
 
@@ -153,11 +155,13 @@ def _read_one(file: Upload | Refusal) -> _Read:
 
 
 def _chunks(read: Iterable[_Read]) -> Iterator[list[_Read]]:
-    """Parts of at most `CHUNK` pictures and about `CHUNK_BYTES` of pixels."""
-    waiting = iter(read)
-    while first := list(islice(waiting, 1)):
-        part, size = first, _size(first[0])
-        while len(part) < CHUNK and size < CHUNK_BYTES and (more := list(islice(waiting, 1))):
+    """Parts as long as the predictor's stretches, and of about `CHUNK_BYTES` of pixels."""
+    from cnnviz.inference.predict import stretches
+
+    waiting, lengths = iter(read), stretches()
+    while part := list(islice(waiting, 1)):
+        most, size = next(lengths), _size(part[0])
+        while len(part) < most and size < CHUNK_BYTES and (more := list(islice(waiting, 1))):
             part += more
             size += _size(more[0])
         yield part

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a job that is over has found, as far as it came."""
+    """What a job has found, as far as it came when this was asked first."""
 
     job: Job
 

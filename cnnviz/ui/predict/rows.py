@@ -30,13 +30,19 @@ def rows(judged: Judged, asked: Asked) -> None:
     ]
     order = asked.order if asked.order in known else "file"
     ordered = judged.ordered(order)
-    pages = max(1, -(-len(ordered) // AT_ONCE))
-    page = min(asked.page, pages)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _choose_order(known, order)
-        _paging(page, pages, len(ordered))
-    for row in ordered[(page - 1) * AT_ONCE : page * AT_ONCE]:
-        _draw(judged, row)
+        shown = _paging(asked.page, ordered)
+    for row in shown:
+        _draw(judged, row, over=True)
+
+
+def rows_so_far(judged: Judged, page: int) -> None:
+    """Draw one page of what a job at work has answered, as it came."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        shown = _paging(page, judged.ordered("file"))
+    for row in shown:
+        _draw(judged, row, over=False)
 
 
 def _choose_order(known: list[str], order: str) -> None:
@@ -47,22 +53,27 @@ def _choose_order(known: list[str], order: str) -> None:
     )  # fmt: skip
 
 
-def _paging(page: int, pages: int, count: int) -> None:
+def _paging(asked: int, ordered: list[int]) -> list[int]:
+    """Draw the steps to other pages; the rows of this one."""
+    pages = max(1, -(-len(ordered) // AT_ONCE))
+    page = min(asked, pages)
     for label, icon, to in (("before", "left", page - 1), ("after", "right", page + 1)):
         st.button(
             f":material/chevron_{icon}:", key=f"predict-{label}", type="tertiary", help=f"Pictures {label}",
             disabled=not 1 <= to <= pages, on_click=put, kwargs={"page": _unless(str(to), "1")},
         )  # fmt: skip
-    st.caption(f"{count:,} pictures, page {page:,} of {pages:,}", width="content")
+    st.caption(f"{len(ordered):,} pictures, page {page:,} of {pages:,}", width="content")
+    return ordered[(page - 1) * AT_ONCE : page * AT_ONCE]
 
 
-def _draw(judged: Judged, row: int) -> None:
+def _draw(judged: Judged, row: int, *, over: bool) -> None:
+    """One picture; before the job is `over` the page is drawn anew too often for a dialogue to stay open."""
     with st.container(key=f"predict-row-{row}"):
         left, right = st.columns([0.27, 0.73], gap="medium")
         refused = isinstance(judged.results(0)[row], Refusal)
         with left:
             st.html(_picture(judged, row))
-            if not refused and st.button(
+            if over and not refused and st.button(
                 "Where they look" if len(judged.job.networks) > 1 else "Where it looks",
                 key=f"predict-why-{row}", type="tertiary", icon=":material/center_focus_strong:",
             ):  # fmt: skip

@@ -40,11 +40,15 @@ def current(first: Network) -> Asked:
     others = _others(st.query_params.get("against", ""), first, said)
     order, wrong = url_state.choice("order", tuple(ORDERS), "file")
     said += [wrong] if wrong else []
-    page = st.query_params.get("page", "1")
-    if not re.fullmatch(r"[1-9][0-9]{0,4}", page):
-        said.append(f"“page” cannot be {quoted(page)}, only a whole number from 1 on.")
-        page = "1"
-    return Asked((first, *others), order, int(page), tuple(said))
+    if page() is None:
+        said.append(f"“page” cannot be {quoted(st.query_params['page'])}, only a whole number from 1 on.")
+    return Asked((first, *others), order, page() or 1, tuple(said))
+
+
+def page() -> int | None:
+    """The page of the list; None where the URL asks for what is none."""
+    text = st.query_params.get("page", "1")
+    return int(text) if re.fullmatch(r"[1-9][0-9]{0,4}", text) else None
 
 
 def written(references: list[str]) -> str | None:

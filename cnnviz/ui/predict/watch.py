@@ -13,6 +13,9 @@ from cnnviz.ui import notice
 from cnnviz.ui.dataset.waiting import told
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.predict.job import Job
+from cnnviz.ui.predict.judged import Judged
+from cnnviz.ui.predict.rows import rows_so_far
+from cnnviz.ui.predict.state import page
 
 if TYPE_CHECKING:
     from cnnviz.ui.predict.files import Files
@@ -35,7 +38,7 @@ def job_of(files: Files, networks: Sequence[Network]) -> Job:
 
 
 def watch(job: Job) -> None:
-    """Draw it until it is over; then the page is drawn anew."""
+    """Draw it, and the answers as they come, until it is over; then the page is drawn anew."""
 
     @st.fragment(run_every=TICK)
     def look() -> None:
@@ -46,5 +49,7 @@ def watch(job: Job) -> None:
         text = "Measuring speed …" if job.done == job.total else told(step, time.monotonic() - job.began)
         st.progress(share, text=notice.plain(text))
         st.button("Stop", icon=":material/stop:", key="predict-stop", on_click=job.cancel)
+        if job.done:
+            rows_so_far(Judged(job), page() or 1)
 
     look()
