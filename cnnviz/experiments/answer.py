@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict
 
 from cnnviz import tracking
 from cnnviz.experiments import running, verdict
+from cnnviz.experiments.changes import changes_text
 from cnnviz.experiments.experiment import METRIC, Cell, Experiment
 from cnnviz.experiments.running import Stored
 from cnnviz.experiments.statistics import Interval, paired
 from cnnviz.tracking import Database, RunSummary, Status
-from cnnviz.training.differing import differing, value_text
 
 TRAINING = "train/epoch_accuracy"
 """Accuracy over the last epoch while it trained, with dropout and augmentation at work."""
@@ -190,15 +190,6 @@ def outcome(run: RunSummary | None, seed: int) -> Outcome:
         training=last.get(TRAINING),
         seconds=run.seconds,
         why=run.error or "",
-    )
-
-
-def changes_text(experiment: Experiment, name: str) -> str:
-    """What an arm changes: `scale unit → standardised`."""
-    pair = [experiment.recipe(arm).model_dump(mode="json") for arm in (experiment.base_name, name)]
-    return "; ".join(
-        f"{field.replace('_', ' ')} {' → '.join(value_text(value) for value in values)}"
-        for field, _, values in differing(pair)
     )
 
 

@@ -28,11 +28,11 @@ def run(capsys: Run, *arguments: str) -> str:
 
 def test_models_lists_every_model(capsys: Run) -> None:
     listed = json.loads(run(capsys, "models", "--json"))
-    assert len(listed) == 93
+    assert len(listed) == 94
     by_name = {entry["name"]: entry for entry in listed}
     assert by_name["alexnet-cifar10"]["params"] == 58_292_074
     assert "activation" in by_name["alexnet"]["options"]
-    assert len(run(capsys, "models").splitlines()) == 2 + 93
+    assert len(run(capsys, "models").splitlines()) == 2 + 94
 
 
 def test_summary_as_text(capsys: Run) -> None:

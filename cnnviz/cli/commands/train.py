@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
+from cnnviz.cli.foreground import interruptible, work_on
 from cnnviz.cli.options import pairs
 from cnnviz.cli.progress import Bar
 from cnnviz.training import Recipe, get
 
 if TYPE_CHECKING:
-    from cnnviz.tracking import Database, Run, Status
+    from cnnviz.tracking import Database, Run
 
 FAILED, STOPPED = 1, 130
 """Exit codes: 0 for a finished run, these for one that failed and one that was stopped or paused."""
-WATCH_SECONDS = 0.25
-"""How often a run is looked at that another process trains."""
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +56,8 @@ def train(
             run = _again(database, resume)
         else:
             run = enqueue(database, _recipe(recipe).changed(given))
-        status = _work(database, run)
+        with interruptible() as interrupted, Bar() as bar:
+            status = work_on(database, run, bar, interrupted)
         found = tracking.report(database, run.id)
     typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() if as_json else _result(found))
     if status is tracking.Status.FAILED:
@@ -82,56 +77,6 @@ def _again(database: Database, run_id: int) -> Run:
 
     tracking.request(database, run_id, tracking.Command.RESUME)
     return tracking.get_run(database, run_id)
-
-
-def _work(database: Database, run: Run) -> Status:
-    """Train here; where a supervisor was quicker, watch its worker."""
-    from cnnviz import tracking
-    from cnnviz.training.supervisor import identity
-    from cnnviz.training.worker import work
-
-    lease = tracking.claim(database, run.device, only=run.id)
-    if lease is None and tracking.get_run(database, run.id).status is tracking.Status.QUEUED:
-        tracking.request(database, run.id, tracking.Command.STOP)
-        raise ValueError(
-            f"{run.device} is busy with another run; run {run.id} is kept: `cnnviz train --resume {run.id}`."
-        )
-    with _interruptible() as interrupted, Bar() as bar:
-        if lease is None:
-            return _watch(database, run.id, bar, interrupted)
-        tracking.attach(database, lease, os.getpid(), identity.started(os.getpid()))
-        return work(database, lease, bar, interrupted)
-
-
-def _watch(database: Database, run_id: int, bar: Bar, interrupted: Callable[[], bool]) -> Status:
-    """Show what another process trains, until it ends; Ctrl-C stops it."""
-    from cnnviz import tracking
-    from cnnviz.datasets import Step
-
-    asked = False
-    while (run := tracking.get_run(database, run_id)).active:
-        bar(Step("Training", run.step, run.total_steps, "steps"))
-        if interrupted() and not asked:
-            tracking.request(database, run_id, tracking.Command.STOP)
-            asked = True
-        time.sleep(WATCH_SECONDS)
-    return run.status
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a wish that is heard between steps; a second one is a Ctrl-C as usual."""
-    heard: list[int] = []
-
-    def hear(number: int, frame: Any) -> None:
-        heard.append(number)
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, hear)
-    try:
-        yield lambda: bool(heard)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _result(found: dict[str, Any]) -> str:

@@ -122,7 +122,7 @@ SPLIT = (2, 4, 5)
 )  # fmt: skip
 def alexnet_cifar10(classes: int, input_shape: Shape, options: AlexNetOptions) -> LayerList:
     """The article's table, row by row: 58,292,074 parameters with ten classes."""
-    return _alexnet("alexnet-cifar10", CIFAR, classes, input_shape, options)
+    return lay_out("alexnet-cifar10", CIFAR, classes, input_shape, options)
 
 
 @sequential(
@@ -153,7 +153,7 @@ def alexnet_cifar10(classes: int, input_shape: Shape, options: AlexNetOptions) -
 )  # fmt: skip
 def small_alexnet(classes: int, input_shape: Shape, options: AlexNetOptions) -> LayerList:
     """The article's second table, row by row: 12,417,098 parameters with ten classes."""
-    return _alexnet("small-alexnet", SMALL, classes, input_shape, options)
+    return lay_out("small-alexnet", SMALL, classes, input_shape, options)
 
 
 @sequential(
@@ -190,12 +190,13 @@ def small_alexnet(classes: int, input_shape: Shape, options: AlexNetOptions) -> 
 )  # fmt: skip
 def alexnet(classes: int, input_shape: Shape, options: PaperOptions) -> LayerList:
     """The paper's layout: 62,378,344 parameters as one tower with a thousand classes."""
-    return _alexnet("alexnet", FULL, classes, input_shape, options, options.towers)
+    return lay_out("alexnet", FULL, classes, input_shape, options, options.towers)
 
 
-def _alexnet(
+def lay_out(
     name: str, plan: Plan, classes: int, input_shape: Shape, options: AlexNetOptions, towers: int = 1
 ) -> LayerList:
+    """The layers of an AlexNet by its plan, for images of that shape."""
     layers: list[Layer] = []
     for number, (out, kernel, stride, padding) in enumerate(plan.convs, 1):
         split = number in SPLIT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -18,9 +19,10 @@ from cnnviz.models.layers import (
     Linear,
     Pool,
 )
+from cnnviz.models.layers.base import AnyShape
 from cnnviz.models.parts import initial
 from cnnviz.models.registry import register, sequential
-from cnnviz.models.spec import Options, Published, Shape
+from cnnviz.models.spec import MAX_SIDE, Options, Published, Shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,6 +44,8 @@ BLOCKS: dict[str, tuple[int, int, int, int, int, int]] = {
 """Maps of each block: 1×1; 3×3's reduction and 3×3; 5×5's reduction and 5×5; after the pooling (table 1)."""
 AUXILIARY = ("inception_4a", "inception_4d")
 """The blocks that an auxiliary classifier follows."""
+POOLED = 5
+"""Side of the window that an auxiliary classifier averages over."""
 AUXILIARY_WEIGHT = 0.3
 """What an auxiliary loss counts in training (section 5)."""
 
@@ -127,14 +131,36 @@ def googlenet_aux(classes: int, input_shape: Shape, options: GoogLeNetOptions) -
     In evaluation forward gives logits; in training `(logits, aux1, aux2)`. Raises `ValueError` for a size
     that is too small.
     """
+    return with_heads(googlenet(classes, input_shape, options), classes)
+
+
+def with_heads(layers: LayerList, classes: int) -> nn.Module:
+    """The network of `layers` with the paper's auxiliary classifiers after 4a and 4d.
+
+    Raises `ValueError` where the maps there are smaller than the 5×5 that they average over.
+    """
     from cnnviz.models.assemble import module_from
     from cnnviz.models.modules.googlenet import Auxiliary, GoogLeNetAux
 
-    layers = googlenet(classes, input_shape, options)
     trunk = module_from(layers)
+    shapes = _head_shapes(layers)
+    if not _heads_fit(shapes):
+        sides = (layers.model_copy(update={"input": (3, side, side)}) for side in range(1, MAX_SIDE))
+        smallest = next(wider.input[1] for wider in sides if _heads_fit(_head_shapes(wider)))
+        raise ValueError(
+            f"The auxiliary classifiers take maps of at least {POOLED}×{POOLED}. "
+            f"The smallest input that works is {smallest}×{smallest}."
+        )
+    return GoogLeNetAux(trunk, {name: Auxiliary(shape, classes) for name, shape in shapes.items()})
+
+
+def _head_shapes(layers: LayerList) -> dict[str, AnyShape]:
     shapes = {step.name: step.output_shape for step in layers.steps()}
-    heads = {name: Auxiliary(shapes[name] or (), classes) for name in AUXILIARY}
-    return GoogLeNetAux(trunk, heads)
+    return {name: shapes[name] or () for name in AUXILIARY}
+
+
+def _heads_fit(shapes: Mapping[str, AnyShape]) -> bool:
+    return all(len(shape) == 3 and min(shape[1:]) >= POOLED for shape in shapes.values())
 
 
 def stem(options: GoogLeNetOptions) -> list[Layer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -15,11 +15,15 @@ from cnnviz.models.families.googlenet import (
     pool_after,
     stem,
     stem_layer,
+    with_heads,
 )
 from cnnviz.models.layers import GlobalPool, Layer, LayerList, NaiveInception, Pool
 from cnnviz.models.parts import initial
-from cnnviz.models.registry import sequential
+from cnnviz.models.registry import register, sequential
 from cnnviz.models.spec import Options, Shape
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class NaiveOptions(Options):
@@ -132,3 +136,27 @@ def small_googlenet_32(classes: int, input_shape: Shape, options: SmallOptions) 
     return LayerList(
         name="small-googlenet-32", input=input_shape, classes=classes, layers=(*layers, *head(options))
     )
+
+
+@register(
+    "small-googlenet-32-aux",
+    title="SmallGoogLeNet for 32×32 with auxiliary classifiers",
+    family="GoogLeNet",
+    year=2014,
+    summary="The half-width GoogLeNet with the two small classifiers half-way that the paper trains with.",
+    input_shape=(3, 32, 32),
+    classes=10,
+    options=SmallOptions,
+    paper=PAPER,
+    notes=(
+        "A design of ours after the paper: its heads after 4a and 4d, on 8×8 maps. It lets a laptop ask "
+        "what auxiliary losses do.",
+    ),
+)  # fmt: skip
+def small_googlenet_32_aux(classes: int, input_shape: Shape, options: SmallOptions) -> nn.Module:
+    """`small-googlenet-32` with heads after 4a and 4d.
+
+    In evaluation forward gives logits; in training `(logits, aux1, aux2)`. Raises `ValueError` for a size
+    that is too small.
+    """
+    return with_heads(small_googlenet_32(classes, input_shape, options), classes)

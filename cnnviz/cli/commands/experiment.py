@@ -1,0 +1,158 @@
+"""`cnnviz experiment`: questions put to several runs, and their answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+import typer
+
+from cnnviz.cli.asking import NO_SUPERVISOR
+from cnnviz.cli.experimenting import go_through
+from cnnviz.cli.text import table
+
+if TYPE_CHECKING:
+    from cnnviz.experiments import Experiment, Result
+    from cnnviz.experiments.catalogue import Form
+    from cnnviz.tracking import Database
+
+STOPPED, INCOMPLETE = 130, 1
+"""Exit codes: 0 where every run finished, these where it was stopped and where a run failed."""
+_Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+_Large = Annotated[bool, typer.Option("--large", help="The form for a GPU, with the articles' data.")]
+_RIGHT = frozenset(("n", "test accuracy", "in training", "difference", "parameters", "seconds a run", "runs"))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Questions put to several runs.")
+    group.command("list", help="The ready-made experiments, and those that were started.")(list_them)
+    group.command("run", help="Run one in the foreground. Ctrl-C stops it; its number goes on with it.")(run)
+    group.command("show", help="What one asks, or what came of it.")(show)
+    app.add_typer(group, name="experiment")
+
+
+def list_them(as_json: _Json = False) -> None:
+    """Print the list."""
+    from cnnviz import tracking
+    from cnnviz.experiments import every
+    from cnnviz.experiments.catalogue import catalogue
+    from cnnviz.experiments.progress import progress
+
+    ready = list(catalogue().values())
+    with tracking.connect() as database:
+        own = [(stored, progress(database, stored)) for stored in every(database)]
+    if as_json:
+        found = {
+            "ready": [
+                {"name": r.name, "question": r.small.question, "arms": r.small.names, "asked_by": r.asked_by}
+                for r in ready
+            ],
+            "started": [
+                {"id": s.id, "name": s.experiment.name, "question": s.experiment.question,
+                 "done": p.done, "waiting": p.waiting, "broken": p.broken, "total": p.total}
+                for s, p in own
+            ],
+        }  # fmt: skip
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        return
+    lines = [(r.name, len(list(r.small.cells())), r.small.question) for r in ready]
+    typer.echo(table(("ready-made", "runs", "question"), lines, _RIGHT))
+    if own:
+        started = [(s.id, s.experiment.name, f"{p.done} of {p.total}", s.experiment.question) for s, p in own]
+        typer.echo("\n" + table(("id", "started", "runs", "question"), started, frozenset(("id",))))
+
+
+def run(
+    what: Annotated[
+        str, typer.Argument(help="A ready-made one's name, a JSON file, or the number of one to go on with.")
+    ],
+    large: _Large = False,
+    seeds: Annotated[int | None, typer.Option(min=1, max=50, help="How many seeds each arm gets.")] = None,
+    queue: Annotated[bool, typer.Option("--queue", help="Only queue the runs, for a supervisor.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Run an experiment, and print what came of it."""
+    from cnnviz import experiments, threads, tracking
+    from cnnviz.experiments.running import keep
+
+    threads.share()
+    with tracking.connect() as database:
+        if what.isdigit():
+            if large or seeds:
+                raise ValueError("An experiment goes on as it was begun; give its number alone.")
+            number = experiments.get(database, int(what)).id
+        else:
+            number = keep(database, _chosen(what, large, seeds))
+        if queue:
+            runs = experiments.queue(database, number)
+            _say_queued(database, number, runs, as_json)
+            return
+        stopped = go_through(database, number)
+        found = experiments.result(database, number)
+    typer.echo(found.write() if as_json else as_text(found))
+    if stopped:
+        typer.echo(f"Stopped: `cnnviz experiment run {number}` goes on.", err=True)
+        raise typer.Exit(STOPPED)
+    if not found.complete:
+        raise typer.Exit(INCOMPLETE)
+
+
+def show(
+    what: Annotated[str, typer.Argument(help="A ready-made one's name, or the number of a started one.")],
+    large: _Large = False,
+    as_json: _Json = False,
+) -> None:
+    """Print what an experiment asks, and its answer where it was started."""
+    from cnnviz import experiments, tracking
+
+    if not what.isdigit():
+        experiment = _chosen(what, large, None)
+        typer.echo(experiment.write() if as_json else _asked(what, experiment))
+        return
+    with tracking.connect() as database:
+        found = experiments.result(database, int(what))
+    typer.echo(found.write() if as_json else as_text(found))
+
+
+def as_text(result: Result) -> str:
+    """A result as lines: the question, a table of the arms, the verdict, and what else there is to know."""
+    from cnnviz.experiments.table import cells
+
+    head, lines = cells(result)
+    notes = (f"· {note}" for note in result.notes)
+    return "\n".join([result.question, "", table(head, lines, _RIGHT), "", result.verdict, *notes])
+
+
+def _chosen(what: str, large: bool, seeds: int | None) -> Experiment:
+    from cnnviz.experiments import Experiment
+    from cnnviz.experiments.catalogue import find
+
+    form: Form = "large" if large else "small"
+    found = Experiment.read(Path(what).read_bytes()) if what.endswith(".json") else find(what).form(form)
+    return found if seeds is None else found.with_seeds(seeds)
+
+
+def _asked(name: str, experiment: Experiment) -> str:
+    from cnnviz.experiments.catalogue import catalogue
+    from cnnviz.experiments.changes import changes_text
+
+    ready = catalogue().get(name)
+    lines = [(arm, changes_text(experiment, arm)) for arm in experiment.names[1:]]
+    told = [experiment.question, *([ready.about, f"Asked by {ready.asked_by}."] if ready else []), ""]
+    arms = table(("arm", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines])
+    seeds = f"Seeds {', '.join(map(str, experiment.seeds))}; {len(list(experiment.cells()))} runs."
+    return "\n".join([*told, arms, "", seeds, *([f"Limits: {ready.limits}"] if ready else [])])
+
+
+def _say_queued(database: Database, number: int, runs: list[int], as_json: bool) -> None:
+    from cnnviz.training.supervisor import supervised
+
+    at_work = supervised(database)
+    if as_json:
+        typer.echo(orjson.dumps({"id": number, "queued": runs, "supervised": at_work}).decode())
+        return
+    typer.echo(f"Experiment {number}: {len(runs)} runs queued; `cnnviz experiment show {number}` tells more.")
+    if not at_work:
+        typer.echo(NO_SUPERVISOR)

@@ -1,0 +1,110 @@
+"""Narrow networks for the small forms of experiments: the articles' layouts at a fraction of their width.
+
+They are handed over as layer lists, as JSON, which is how an arm's changes hold them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from cnnviz.models.families.alexnet import CIFAR, FULL, SMALL, AlexNetOptions, PaperOptions, Plan, lay_out
+from cnnviz.models.layers import (
+    Activation,
+    Conv,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Inception,
+    Init,
+    Layer,
+    LayerList,
+    Linear,
+    NaiveInception,
+    Pool,
+    Resize,
+)
+from cnnviz.models.spec import Shape
+
+THINNER = 8
+"""Every width of AlexNet for CIFAR-10 is divided by this."""
+IMAGE: Shape = (3, 32, 32)
+CLASSES = 10
+Document = dict[str, Any]
+
+
+def thin_alexnet(resized: Sequence[int] = (), **options: Any) -> Document:
+    """AlexNet for CIFAR-10 at an eighth of its width, 0.92 M parameters, on 32×32 images in ten classes.
+
+    Args:
+        resized: Sides to which the image is resized, one after the other, before the first convolution.
+        options: `AlexNetOptions`; He's initialisation and no dropout by default.
+    """
+    return _alexnet("thin-alexnet", CIFAR, resized, options)
+
+
+def thin_small_alexnet(**options: Any) -> Document:
+    """SmallAlexNet at an eighth of its width; as `thin_alexnet`."""
+    return _alexnet("thin-small-alexnet", SMALL, (), options)
+
+
+def alexnet_resizing(resized: Sequence[int], **options: Any) -> Document:
+    """AlexNet as in the paper for 227×227 images in ten classes, which resizes them first."""
+    chosen = PaperOptions.model_validate(options)
+    layers = lay_out("alexnet", FULL, CLASSES, (3, 227, 227), chosen)
+    return _document(layers, [*_resizing(resized), *layers.layers])
+
+
+def inception_trio(naive: bool) -> Document:
+    """A stem, inception blocks 3a, 3b and 4a at a quarter of their width, and global pooling, on 32×32.
+
+    The naive form leaves out every 1×1 reduction; its pooling branch keeps all the maps it is given.
+    """
+    he = Init(weights="he", bias=0.0)
+    widths = {"3a": (16, 24, 32, 4, 8, 8), "3b": (32, 32, 48, 8, 24, 16), "4a": (48, 24, 52, 4, 12, 16)}
+    layers: list[Layer] = [
+        Conv(name="conv1", out=32, kernel=3, padding=1, init=he),
+        Activation(name="relu1"),
+        Pool(name="pool1", kernel=3, stride=2, padding=1),
+    ]
+    for name, (one, three_reduce, three, five_reduce, five, pool) in widths.items():
+        if name == "4a":
+            layers.append(Pool(name="pool3", kernel=3, stride=2, padding=1))
+        layers.append(
+            NaiveInception(name=f"inception_{name}", one=one, three=three, five=five, init=he)
+            if naive
+            else Inception(
+                name=f"inception_{name}", one=one, three_reduce=three_reduce, three=three,
+                five_reduce=five_reduce, five=five, pool=pool, init=he,
+            )
+        )  # fmt: skip
+    layers += [GlobalPool(name="pool5"), Dropout(name="dropout", p=0.0, maps=True), Flatten(name="flatten")]
+    layers.append(Linear(name="fc", out="classes", init=he))
+    name = "three-naive-inceptions" if naive else "three-inceptions"
+    return _json(LayerList(name=name, input=IMAGE, classes=CLASSES, layers=tuple(layers)))
+
+
+def _alexnet(name: str, plan: Plan, resized: Sequence[int], options: dict[str, Any]) -> Document:
+    narrow = replace(
+        plan,
+        convs=tuple((out // THINNER, k, stride, padding) for out, k, stride, padding in plan.convs),
+        hidden=plan.hidden // THINNER,
+    )
+    chosen = AlexNetOptions.model_validate({"init": "he", "dropout": 0.0, **options})
+    layers = lay_out(name, narrow, CLASSES, IMAGE, chosen)
+    return _document(layers, [*_resizing(resized), *layers.layers])
+
+
+def _resizing(sides: Sequence[int]) -> list[Layer]:
+    return [Resize(name=f"resize{number}", size=side) for number, side in enumerate(sides, 1)]
+
+
+def _document(layers: LayerList, replaced: Sequence[Layer]) -> Document:
+    return _json(layers.model_copy(update={"layers": tuple(replaced)}))
+
+
+def _json(layers: LayerList) -> Document:
+    found: Document = json.loads(layers.write())
+    return found

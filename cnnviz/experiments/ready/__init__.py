@@ -1,0 +1,1 @@
+"""Ready-made experiments, a file each; every one holds `READY`."""

@@ -1,0 +1,57 @@
+"""Why did article D's AlexNet not learn?"""
+
+from cnnviz.experiments.article_d import ARMS, AS_WRITTEN, base, changes
+from cnnviz.experiments.catalogue import Ready
+from cnnviz.experiments.experiment import Arm, Experiment
+from cnnviz.training import get
+
+_TOLD = (
+    "He initialisation",
+    "learning rate 0.01",
+    "He initialisation, rate 0.01",
+    "standardised input",
+    "pixels up to ±255",
+    "as the paper",
+    "biases 0",
+)
+_ASKED = {
+    "name": "article-d",
+    "question": "Why does AlexNet give one answer to every image, and what mends it?",
+    "base_name": AS_WRITTEN,
+}
+
+
+def _options(
+    init: str | None = None, normalisation: str | None = None, **fields: object
+) -> dict[str, object]:
+    """An arm's changes where the network is the registered one."""
+    chosen = {"init": init, "normalisation": normalisation}
+    options = {name: value for name, value in chosen.items() if value is not None}
+    return {**({"options": options} if options else {}), **fields}
+
+
+READY = Ready(
+    title="Article D: why one answer for all?",
+    about=(
+        "The run that failed, and one change at a time. Weights of N(0, 0.01²) make each layer hand on less "
+        "of what tells images apart, until nothing of it is left; some of the changes give it back. Look at "
+        "the accuracy, and at how many answers go to one class."
+    ),
+    asked_by="an article on AlexNet for STL-10, whose author never found out",
+    limits=(
+        "AlexNet a quarter as wide, for images of 67×67, on a thousand drawn shapes; its weights are "
+        "widened so that each layer hands on what it does in the full one. The recorded table on Diagnose "
+        "is on CIFAR-10."
+    ),
+    order=12,
+    small=Experiment(
+        base=base().changed({"dataset": "shapes", "limit": 1_000, "epochs": 20}),
+        arms=tuple(Arm(name=name, changes=changes(**ARMS[name])) for name in _TOLD),
+        **_ASKED,
+    ),
+    large=Experiment(
+        base=get("article-alexnet-stl10"),
+        arms=tuple(Arm(name=name, changes=_options(**ARMS[name])) for name in _TOLD if name != "biases 0"),
+        **_ASKED,
+    ),
+)

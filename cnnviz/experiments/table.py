@@ -1,0 +1,60 @@
+"""A result as a table, for terminals, pages and files."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from cnnviz.experiments.answer import ArmResult, Result
+from cnnviz.experiments.verdict import decimals, points
+
+HEAD = ("arm", "n", "test accuracy", "difference", "in training", "parameters", "seconds a run")
+MISSING = "—"
+
+
+def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The head and a line for each arm, as text; `in training` is the training accuracy of the last epoch."""
+    return HEAD, [_line(arm) for arm in result.arms]
+
+
+def difference_text(arm: ArmResult) -> str:
+    """The paired difference to the base in percentage points: `+11.0 ± 2.5`, `+3.1, no interval`."""
+    found = arm.difference
+    if found is None:
+        return MISSING
+    if found.half is None:
+        return f"{points(found.mean)}, no interval"
+    digits = decimals(found.half)
+    return f"{points(found.mean, digits)} ± {100 * found.half:.{digits}f}"
+
+
+def to_csv(result: Result) -> str:
+    """A line for each run: arm, seed, run, status, accuracies in [0, 1], seconds."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("arm", "seed", "run", "status", "test_accuracy", "training_accuracy", "seconds"))
+    for arm in result.arms:
+        for o in arm.outcomes:
+            writer.writerow((_plain(arm.name), o.seed, o.run, o.status, o.accuracy, o.training, o.seconds))
+    return text.getvalue()
+
+
+def _line(arm: ArmResult) -> tuple[str, ...]:
+    return (
+        arm.name,
+        f"{arm.n} of {len(arm.outcomes)}" if arm.n < len(arm.outcomes) else str(arm.n),
+        _percent(arm.mean),
+        difference_text(arm),
+        _percent(arm.training),
+        MISSING if arm.params is None else f"{arm.params:,}",
+        MISSING if arm.seconds is None else f"{arm.seconds:.1f}",
+    )
+
+
+def _percent(fraction: float | None) -> str:
+    return MISSING if fraction is None else f"{100 * fraction:.2f} %"
+
+
+def _plain(text: str) -> str:
+    """A name that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

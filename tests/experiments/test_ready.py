@@ -1,0 +1,65 @@
+"""Every ready-made experiment: its recipes can be built, and the small forms need nothing from outside."""
+
+import subprocess
+import sys
+
+import pytest
+
+from cnnviz import datasets
+from cnnviz.analysis import analyze
+from cnnviz.experiments.catalogue import FORMS, Form, catalogue, find
+from cnnviz.experiments.changes import changes_text
+from cnnviz.experiments.networks import alexnet_resizing, inception_trio, thin_alexnet, thin_small_alexnet
+from cnnviz.models.layers import LayerList
+from cnnviz.training.target import analysis_for
+
+NAMES = list(catalogue())
+
+
+def params(document: dict[str, object]) -> int:
+    return analyze(LayerList.model_validate(document)).total_params
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_can_be_built_and_every_arm_says_what_it_changes(name: str, form: Form) -> None:
+    experiment = find(name).form(form)
+    assert experiment.name == name
+    for arm in experiment.names:
+        assert analysis_for(experiment.recipe(arm), 10).total_params > 0
+    assert all(changes_text(experiment, arm) for arm in experiment.names[1:])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_small_forms_need_no_network_and_have_several_seeds(name: str) -> None:
+    small = find(name).small
+    for arm in small.names:
+        recipe = small.recipe(arm)
+        assert datasets.get(recipe.dataset).offline
+        assert recipe.validation == 0
+    assert len(small.seeds) >= 3
+
+
+def test_both_forms_ask_the_same_question() -> None:
+    for ready in catalogue().values():
+        assert ready.small.question == ready.large.question
+
+
+def test_thin_networks_have_the_articles_proportions() -> None:
+    """By hand: 12·(3·16+1) + 32·(12·25+1) + 48·(32·9+1) + 48·(48·9+1) + 32·(48·9+1) + the linear layers."""
+    convs = 12 * 49 + 32 * 301 + 48 * 289 + 48 * 433 + 32 * 433
+    assert params(thin_alexnet()) == convs + 512 * (32 * 36 + 1) + 512 * 513 + 10 * 513
+    assert 4 < params(thin_alexnet()) / params(thin_small_alexnet()) < 5
+    assert params(alexnet_resizing((32, 227))) == 58_322_314
+    assert params(inception_trio(naive=True)) > 4 * params(inception_trio(naive=False))
+
+
+def test_looking_them_up_imports_no_torch() -> None:
+    looking = "from cnnviz.experiments.catalogue import catalogue; catalogue()"
+    code = f"import sys; {looking}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_nearest_name_is_suggested() -> None:
+    with pytest.raises(ValueError, match="did you mean dropout"):
+        find("dropuot")
