@@ -1,5 +1,7 @@
 """Predictions: those of training's evaluation, in order, whatever else is in the batch."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
