@@ -1,0 +1,75 @@
+"""A half of the bench, trained, diagnosed and mended."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.diagnosis_runs import halves
+from benchmarks.diagnosis_runs.halves import Planned
+from benchmarks.diagnosis_runs.scoring import Named, hurts
+from benchmarks.diagnosis_runs.training import Trained, Trainer, set_up
+from cnnviz.diagnosis import Diagnosis, Evidence, diagnose
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A spoiled run beside its healthy twin."""
+
+    planned: Planned
+    spoiled: Trained
+    twin: Trained
+
+    @property
+    def fails(self) -> bool:
+        """Whether what was planted really hurts; a figure that flatters is held against the validation."""
+        if self.planned.plant.flatters:
+            return hurts(self.spoiled.honest, self.spoiled.accuracy)
+        return hurts(self.spoiled.accuracy, self.twin.accuracy)
+
+
+def failing(trainer: Trainer, chosen: Iterable[Planned], data: Path | None, say: Say) -> Iterator[Failing]:
+    """Train what is planted and the twins."""
+    for one in chosen:
+        twin = set_up(trainer, one.twin_name, one.twin, one.seed, data)
+        run = Failing(one, set_up(trainer, one.name, one.spoiled, one.seed, data), twin)
+        say(
+            f"  {one.name:58s} {run.spoiled.accuracy:6.1%} (validation {run.spoiled.honest:6.1%}, "
+            f"training {run.spoiled.fitted:6.1%}), twin {twin.accuracy:6.1%}"
+            f"{'' if run.fails else '  no plant: it does no harm'}"
+        )
+        yield run
+
+
+def healthy(trainer: Trainer, half: str, data: Path | None, say: Say) -> Iterator[tuple[str, Trained]]:
+    """Train what has nothing wrong."""
+    for name, setup, seed in halves.healthy(half):
+        run = set_up(trainer, name, setup, seed, data)
+        say(f"  {name:58s} {run.accuracy:6.1%} (training {run.fitted:6.1%})")
+        yield name, run
+
+
+def named(run: Failing, evidence: Evidence) -> Named:
+    """What the diagnosis of this evidence says of a failing run."""
+    causes = tuple(finding.cause for finding in diagnose(evidence).findings)
+    return Named(run.planned.plant.causes, run.planned.plant.also, causes)
+
+
+def mend(trainer: Trainer, name: str, evidence: Evidence, found: Diagnosis) -> Trained | None:
+    """Train again with the first change of the first finding; None where it has none."""
+    if not found.findings or not found.findings[0].changes:
+        return None
+    recipe = found.findings[0].changes[0].recipe(evidence.recipe)
+    return trainer.train(f"mended-{zlib.crc32(recipe.write().encode()):08x}-{name}", recipe)
+
+
+def milliseconds(evidence: Evidence) -> float:
+    """What one diagnosis takes."""
+    start = time.perf_counter()
+    diagnose(evidence)
+    return 1000 * (time.perf_counter() - start)

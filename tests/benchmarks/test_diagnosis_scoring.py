@@ -1,0 +1,38 @@
+"""Figures from what was planted and what was named."""
+
+from benchmarks.diagnosis_runs.scoring import Named, Score, by_cause, hurts, mended, share
+
+RIGHT = Named(("a",), (), ("a", "b"))
+BESIDE = Named(("a",), (), ("b", "a"))
+NOTHING = Named(("b",), (), ())
+TWO = Named(("a", "b"), (), ("b",))
+OTHER_NAME = Named(("a",), ("c",), ("c",))
+
+
+def test_the_first_named_must_be_planted_or_another_name_of_it() -> None:
+    assert [one.first for one in (RIGHT, BESIDE, NOTHING, TWO, OTHER_NAME)] == [
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_cause_counts_where_it_was_planted_and_is_false_only_elsewhere() -> None:
+    scores = by_cause([RIGHT, BESIDE, NOTHING, TWO, OTHER_NAME])
+    assert scores == [
+        Score("a", planted=4, first=3, at_all=2, falsely=0, others=1),
+        Score("b", planted=2, first=1, at_all=1, falsely=1, others=3),
+        Score("c", planted=0, first=0, at_all=0, falsely=0, others=4),
+    ]
+
+
+def test_nine_tenths_of_the_healthy_run_part_failing_from_mended() -> None:
+    assert (hurts(0.44, 0.5), hurts(0.46, 0.5)) == (True, False)
+    assert (mended(0.46, 0.5), mended(0.44, 0.5)) == (True, False)
+
+
+def test_a_share_is_told_with_its_count() -> None:
+    assert share([True, True, False, True]) == "3 of 4 (75%)"
+    assert share([]) == "0 of 0"
