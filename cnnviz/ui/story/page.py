@@ -56,7 +56,7 @@ def story() -> None:
         response()
         _mended(failed, mended)
         _proof()
-        again()
+        again(failed, mended)
         _cards()
 
 
