@@ -16,7 +16,6 @@ from cnnviz.training.fixed import png
 from cnnviz.training.material import Labelled, Material
 from cnnviz.training.streamed import StreamedImages
 
-CHUNK = 4096
 PAIRS = 4
 """Repeated images that are kept to be looked at."""
 NEIGHBOURS = 5
@@ -53,7 +52,7 @@ def repeats(material: Material) -> dict[str, Any] | None:
     parts = (material.train, material.validation, material.test)
     if any(isinstance(part.images, StreamedImages) for part in parts):
         return None
-    known: dict[tuple[float, ...], int] = {}
+    known: dict[int, int] = {}
     for row, mark in enumerate(marks(material.train)):
         known.setdefault(mark, row)
     found = [(row, known[mark]) for row, mark in enumerate(marks(material.test)) if mark in known]
@@ -75,21 +74,12 @@ def repeats(material: Material) -> dict[str, Any] | None:
     }
 
 
-def marks(part: Labelled) -> list[tuple[float, ...]]:
-    """Two numbers of each image that agree where all pixels do, and else with a chance of about 2⁻⁵⁰.
+def marks(part: Labelled) -> list[int]:
+    """A number of each image, the same where all pixels are and else with a chance of about 2⁻⁶⁴.
 
-    They are sums of pixels times random whole numbers, small enough for sums in double precision to be exact,
-    so that they do not depend on the order in which a device adds.
+    Python's hash of its bytes (SipHash), on the CPU: for 60,000 images that takes a twentieth of a second.
     """
-    if not len(part):
-        return []
-    pixels = part.images[:1].numel()
-    largest = 2**53 // (255 * pixels)
-    seeded = torch.Generator().manual_seed(0)
-    weights = torch.randint(largest, (pixels, 2), generator=seeded).double().to(part.labels.device)
-    images = part.images[:]
-    sums = torch.cat([chunk.flatten(1).double() @ weights for chunk in torch.split(images, CHUNK)])
-    return [tuple(line) for line in sums.cpu().tolist()]
+    return [hash(image.tobytes()) for image in part.images[:].cpu().flatten(1).numpy()]
 
 
 def neighbours(train: Labelled, classes: int) -> dict[str, Any] | None:
