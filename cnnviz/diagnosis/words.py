@@ -14,9 +14,10 @@ def sureness(confidence: float) -> str:
     return next(words for least, words in SURENESS if confidence >= least)
 
 
-def nothing_to_judge(diagnosis: Diagnosis) -> bool:
-    """Whether no rule could say anything, neither for nor against."""
-    return all(one.outcome == "not checked" for one in diagnosis.checked)
+def nothing_to_judge(evidence: Evidence, diagnosis: Diagnosis) -> bool:
+    """Whether a run told too little for its recipe's being sound to mean anything, and nothing was found."""
+    told = evidence.looks or any(len(points) for points in evidence.curves.values())
+    return not told and not diagnosis.findings
 
 
 def where(finding: Finding) -> str:

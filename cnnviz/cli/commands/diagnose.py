@@ -52,7 +52,7 @@ def diagnose(
 
     evidence = _evidence(run, probe)
     found = diagnosis.diagnose(evidence)
-    if nothing_to_judge(found):
+    if nothing_to_judge(evidence, found):
         error = f" It ended with: {evidence.error}" if evidence.error else ""
         raise ValueError(f"{_name(evidence)} has recorded nothing that it could be judged by.{error}")
     typer.echo(_json(found.as_json()) if as_json else _text(evidence, found))

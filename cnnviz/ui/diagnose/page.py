@@ -20,6 +20,7 @@ from cnnviz.ui.diagnose.findings import findings
 from cnnviz.ui.diagnose.state import Asked
 from cnnviz.ui.diagnose.verdict import verdict
 from cnnviz.ui.runs import store
+from cnnviz.ui.story import FAILED, MENDED, story
 from cnnviz.ui.train.watch import moving
 
 if TYPE_CHECKING:
@@ -100,12 +101,17 @@ def _draw(case: Case, runs: Sequence[RunSummary]) -> None:
     mended = better(mine, sides)
     if mended:
         st.markdown(f":material/trending_up: {notice.plain(mended)}")
+    told = case.recorded in (FAILED, MENDED)
+    if told:
+        st.markdown(":material/menu_book: [The whole story, from the article to the proof](#story)")
     left, right = st.columns([0.62, 0.38], gap="large")
     with left:
         findings(case, [] if case.run is None else made_from(case.run, runs))
         checked(case.diagnosis, case.key)
     with right:
         beside(mine, sides)
+    if told:
+        story()
 
 
 def _nothing() -> None:

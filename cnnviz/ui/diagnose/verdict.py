@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def verdict(case: Case, going: bool) -> None:
     """Draw it; `going` is whether the run can still change."""
     evidence, found = case.evidence, case.diagnosis
-    blank = nothing_to_judge(found)
+    blank = nothing_to_judge(evidence, found)
     sentence = _blank(case) if blank else found.verdict
     kind = "unknown" if blank else "found" if found.findings else "clear"
     st.html(

@@ -1,0 +1,68 @@
+"""Diagnose in a browser: a run goes wrong, the hint, the reason, the change, the mended run beside it."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from cnnviz import tracking
+from cnnviz.tracking import Database, Status
+from tests.browser.chromium import Look
+from tests.browser.conftest import Visit
+from tests.browser.server import Server
+from tests.browser.waiting import settle
+from tests.diagnosis.runs import told
+
+PATIENCE_MS = 120_000
+"""A worker imports torch first, on a machine that may be busy with other tests."""
+CURVES = "[class*='st-key-diagnose-curves'] .room"
+DRAWN = f'new Set(((document.querySelector("{CURVES}") || {{}}).data || []).map((trace) => trace.name)).size'
+
+
+@pytest.fixture
+def runs(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The run database of the app that is looked at."""
+    monkeypatch.setenv("CNNVIZ_HOME", str(server.home))
+    with tracking.connect() as database:
+        yield database
+
+
+def number(page: Page) -> int:
+    return int(re.findall(r"run=(\d+)", page.url)[0])
+
+
+def test_a_failing_run_is_hinted_at_explained_mended_and_set_beside_its_copy(
+    visit: Visit, runs: Database
+) -> None:
+    page = visit(
+        "train?model=lenet5&dataset=digits&set.lr=0.5&set.epochs=600&set.batch_size=64&set.device=cpu"
+    )
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("link", name="See why").click(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="Diagnose")).to_be_visible()
+    failing = number(page)
+    expect(page.locator(".verdict.found")).to_be_visible()
+    apply = page.get_by_role("button", name="Stop it, apply and run").first
+    settle(page)
+    apply.click()
+    page.wait_for_url(re.compile(rf"/train\?.*run=(?!{failing}\b)\d+"), timeout=PATIENCE_MS)
+    copy = tracking.get_run(runs, number(page))
+    assert copy.parent_id == failing
+    expect(page.get_by_role("status")).to_have_text(re.compile("running|finished"), timeout=PATIENCE_MS)
+    assert tracking.get_run(runs, failing).status is Status.STOPPED
+    settle(page)
+    page.get_by_role("link", name=f"Beside run {failing}").click()
+    page.wait_for_function(f"{DRAWN} === 2", timeout=PATIENCE_MS)
+    expect(page.locator(".beside")).to_contain_text(f"Run {copy.id}")
+    if tracking.get_run(runs, copy.id).active:
+        tracking.request(runs, copy.id, tracking.Command.STOP)
+
+
+def test_it_fits_every_window(visit: Visit, runs: Database, look: Look) -> None:
+    failed = told(runs, collapsed=True)
+    told(runs, collapsed=False, parent_id=failed, lr=0.01)
+    page = visit(f"diagnose?run={failed}", look)
+    page.wait_for_function(f"{DRAWN} === 2")
+    overflow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
+    assert overflow <= 0
