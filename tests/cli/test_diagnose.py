@@ -7,7 +7,8 @@ import pytest
 
 from cnnviz import tracking
 from cnnviz.cli.app import main
-from cnnviz.diagnosis import recorded, rules
+from cnnviz.datasets import Progress, Step
+from cnnviz.diagnosis import Evidence, gather, probing, recorded, rules
 from cnnviz.tracking import Database
 from tests.diagnosis.runs import bare, told
 
@@ -79,7 +80,24 @@ def test_a_run_without_records_cannot_be_judged(capsys: Printed, runs: Database)
     assert "has recorded nothing that it could be judged by. It ended with: It ended early." in text
 
 
-@pytest.mark.parametrize("name", recorded.names())
-def test_recorded_runs_are_diagnosed_by_name(capsys: Printed, name: str) -> None:
-    found = json.loads(said(capsys, int(name.endswith(recorded.FAILED)), name, "--json"))
-    assert bool(found["findings"]) == name.endswith(recorded.FAILED)
+def test_probes_are_made_before_it_is_judged(
+    capsys: Printed, runs: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def probe(database: Database, run_id: int, progress: Progress) -> Evidence:
+        progress(Step("asking", 0, 1, "probes"))
+        asked.append(run_id)
+        return gather(database, run_id)
+
+    monkeypatch.setattr(probing, "probe", probe)
+    run = told(runs, collapsed=False)
+    assert main(["diagnose", str(run), "--probe"]) == 0
+    assert "asking" in capsys.readouterr().err
+    assert asked == [run]
+
+
+def test_recorded_runs_are_diagnosed_by_name(capsys: Printed) -> None:
+    for name in recorded.names():
+        failed = name.endswith(recorded.FAILED)
+        assert bool(json.loads(said(capsys, int(failed), name, "--json"))["findings"]) == failed

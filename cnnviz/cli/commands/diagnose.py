@@ -71,10 +71,12 @@ def _evidence(run: str, probed: bool) -> Evidence:
     with tracking.connect() as database:
         if not probed:
             return gather(database, int(run))
-        from cnnviz.diagnosis.probing import probe
+        from cnnviz import threads
+        from cnnviz.diagnosis import probing
 
+        threads.share()
         with Bar() as bar:
-            return probe(database, int(run), progress=bar)
+            return probing.probe(database, int(run), progress=bar)
 
 
 def _causes(as_json: bool) -> None:
