@@ -85,6 +85,15 @@ def test_ready_made_ones_are_listed_and_explained(capsys: Run) -> None:
     assert Experiment.read(capsys.readouterr().out) == catalogue()["dropout"].small
 
 
+def test_a_demonstration_runs_at_once(capsys: Run) -> None:
+    assert main(["experiment", "run", "inplace-dropout"]) == 0
+    shown = capsys.readouterr().out
+    assert "torch says: one of the variables needed for gradient computation has been modified" in shown
+    assert "Mended: " in shown
+    assert main(["experiment", "show", "weightless", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "weightless"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

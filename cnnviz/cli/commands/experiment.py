@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from cnnviz.cli.text import table
 if TYPE_CHECKING:
     from cnnviz.experiments import Experiment, Result
     from cnnviz.experiments.catalogue import Form
+    from cnnviz.experiments.demonstrating import Demonstration
     from cnnviz.tracking import Database
 
 STOPPED, INCOMPLETE = 130, 1
@@ -38,9 +40,10 @@ def list_them(as_json: _Json = False) -> None:
     from cnnviz import tracking
     from cnnviz.experiments import every
     from cnnviz.experiments.catalogue import catalogue
+    from cnnviz.experiments.demonstrating import every_demonstration
     from cnnviz.experiments.progress import progress
 
-    ready = list(catalogue().values())
+    ready, shown = list(catalogue().values()), list(every_demonstration().values())
     with tracking.connect() as database:
         own = [(stored, progress(database, stored)) for stored in every(database)]
     if as_json:
@@ -49,6 +52,7 @@ def list_them(as_json: _Json = False) -> None:
                 {"name": r.name, "question": r.small.question, "arms": r.small.names, "asked_by": r.asked_by}
                 for r in ready
             ],
+            "demonstrations": [{"name": d.name, "question": d.question} for d in shown],
             "started": [
                 {"id": s.id, "name": s.experiment.name, "question": s.experiment.question,
                  "done": p.done, "waiting": p.waiting, "broken": p.broken, "total": p.total}
@@ -59,6 +63,7 @@ def list_them(as_json: _Json = False) -> None:
         return
     lines = [(r.name, len(list(r.small.cells())), r.small.question) for r in ready]
     typer.echo(table(("ready-made", "runs", "question"), lines, _RIGHT))
+    typer.echo("\n" + table(("demonstration", "question"), [(d.name, d.question) for d in shown]))
     if own:
         started = [(s.id, s.experiment.name, f"{p.done} of {p.total}", s.experiment.question) for s, p in own]
         typer.echo("\n" + table(("id", "started", "runs", "question"), started, frozenset(("id",))))
@@ -75,8 +80,12 @@ def run(
 ) -> None:
     """Run an experiment, and print what came of it."""
     from cnnviz import experiments, threads, tracking
+    from cnnviz.experiments.demonstrating import every_demonstration
     from cnnviz.experiments.running import keep
 
+    if what in every_demonstration():
+        _demonstrate(every_demonstration()[what], as_json)
+        return
     threads.share()
     with tracking.connect() as database:
         if what.isdigit():
@@ -106,6 +115,11 @@ def show(
 ) -> None:
     """Print what an experiment asks, and its answer where it was started."""
     from cnnviz import experiments, tracking
+    from cnnviz.experiments.demonstrating import every_demonstration
+
+    if what in every_demonstration():
+        _demonstrate(every_demonstration()[what], as_json)
+        return
 
     if not what.isdigit():
         experiment = _chosen(what, large, None)
@@ -144,6 +158,19 @@ def _asked(name: str, experiment: Experiment) -> str:
     arms = table(("arm", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines])
     seeds = f"Seeds {', '.join(map(str, experiment.seeds))}; {len(list(experiment.cells()))} runs."
     return "\n".join([*told, arms, "", seeds, *([f"Limits: {ready.limits}"] if ready else [])])
+
+
+def _demonstrate(demonstration: Demonstration, as_json: bool) -> None:
+    """Run a demonstration and print what it did."""
+    shown = demonstration.run()
+    if as_json:
+        told = {"name": demonstration.name, "question": demonstration.question, **asdict(shown)}
+        typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        return
+    code = [demonstration.code, *([f"torch says: {shown.message}"] if shown.message else [])]
+    mended = [f"Mended: {demonstration.mended}"] if demonstration.mended else []
+    parts = [[demonstration.question], code, [table(shown.head, shown.lines)], [shown.conclusion], mended]
+    typer.echo("\n\n".join("\n".join(part) for part in [*parts, [demonstration.explanation]] if part))
 
 
 def _say_queued(database: Database, number: int, runs: list[int], as_json: bool) -> None:

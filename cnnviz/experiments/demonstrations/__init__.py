@@ -1,0 +1,1 @@
+"""Demonstrations, a file each; every one holds `DEMONSTRATION`."""
