@@ -15,12 +15,11 @@ from cnnviz.figures import measures
 from cnnviz.figures.curves import Line, Panel, Part, curves, curves_alt
 from cnnviz.figures.palette import COMPARED
 from cnnviz.figures.smoothing import Floats
-from cnnviz.training.differing import value_text
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui import chrome
 from cnnviz.ui.components.plot import plot
+from cnnviz.ui.diagnose.settings import in_words
 from cnnviz.ui.runs import reading
-from cnnviz.ui.train.fields import title_of
 
 if TYPE_CHECKING:
     from cnnviz.tracking import RunSummary
@@ -97,9 +96,7 @@ def difference(mine: Side, other: Side) -> str:
     """The settings in which two recipes differ, as `learning rate 0.5 → 0.05`."""
     if mine.recipe is None or other.recipe is None:
         return "its recipe is of another version"
-    found = mine.recipe.difference(other.recipe).items()
-    said = [f"{title_of(field).lower()} {value_text(a)} → {value_text(b)}" for field, (a, b) in found]
-    return ", ".join(said) or "nothing in the recipe"
+    return in_words(mine.recipe, other.recipe) or "nothing in the recipe"
 
 
 def beside(mine: Side, sides: Sequence[Side]) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from cnnviz import tracking
-from cnnviz.training.differing import value_text
 from cnnviz.training.queue import UNNAMED, enqueue
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui import chrome, notice
+from cnnviz.ui.diagnose.settings import in_rows
 from cnnviz.ui.runs import reading, store
 from cnnviz.ui.train.expected import fetched_first
-from cnnviz.ui.train.fields import title_of
 from cnnviz.ui.train.watch import moving
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ def _one(case: Case, change: Change, children: Sequence[RunSummary], key: str, *
     except ValueError as error:
         st.caption(f"It cannot be done as it stands: {notice.plain(str(error))}")
         return
-    st.html(_settings(old, new))
+    st.html(in_rows(old, new))
     fetched = fetched_first(new)
     if fetched:
         st.caption(notice.plain(fetched))
@@ -58,16 +56,6 @@ def _one(case: Case, change: Change, children: Sequence[RunSummary], key: str, *
         ):
             _apply(case, new)
         _done(new, children)
-
-
-def _settings(old: Recipe, new: Recipe) -> str:
-    """Each setting that changes: what it is and what it becomes."""
-    rows = "".join(
-        f'<tr><th scope="row">{escape(title_of(field))}</th><td>{escape(value_text(ours))}</td>'
-        f"<td>→</td><td><b>{escape(value_text(theirs))}</b></td></tr>"
-        for field, (ours, theirs) in old.difference(new).items()
-    )
-    return f'<table class="change"><tbody>{rows}</tbody></table>'
 
 
 def _apply(case: Case, new: Recipe) -> None:
