@@ -61,6 +61,11 @@ class Selection:
     problems: tuple[str, ...] = ()
     """What was wrong in the URL and what is shown instead, in sentences."""
 
+    @property
+    def own_form(self) -> bool:
+        """Whether classes, size and options are the model's own."""
+        return self.classes is None and self.size is None and not self.options
+
     def parameters(self) -> dict[str, str]:
         """The selection as query parameters, without what is a default and without what was wrong."""
         named = {

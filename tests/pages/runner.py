@@ -1,6 +1,7 @@
 """Runs a page as the app does, through the navigation script, and insists that it shows something."""
 
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from streamlit.testing.v1 import AppTest
 
@@ -47,3 +48,8 @@ def said(app: AppTest) -> str:
 def components(app: AppTest) -> list[str]:
     """The drawn components of ours, by name."""
     return [element.proto.component_name for element in app.get("bidi_component")]
+
+
+def links(app: AppTest) -> dict[str, dict[str, str]]:
+    """The page's own links: what each says, and the parameters behind it."""
+    return {link.proto.label: dict(parse_qsl(link.proto.query_string)) for link in app.get("page_link")}

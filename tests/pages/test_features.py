@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz.ui.features.state import VIEWS
-from tests.pages.runner import assert_sound, components, html, open_page, said
+from tests.pages.runner import assert_sound, components, html, links, open_page, said
 
 pytestmark = pytest.mark.usefixtures("nothing_ships")
 
@@ -110,6 +110,31 @@ def test_another_network_leaves_what_would_not_fit() -> None:
     app.selectbox(key="weights-name").set_value("fresh:small-alexnet").run()
     assert_sound(app)
     assert app.query_params == {"weights": "fresh:small-alexnet", "model": "small-alexnet"}
+
+
+@pytest.mark.usefixtures("trained")
+def test_next_steps_take_network_picture_and_layer_along() -> None:
+    app = open_page("features", layer="conv2", picture="test:5")
+    asked = {"weights": "run:1", "picture": "test:5", "layer": "conv2"}
+    assert links(app)["Why it says so"] == asked
+    assert "Its inception blocks" not in links(app), "it has none"
+    app = open_page("why", layer="conv1", picture="test:5")
+    assert links(app)["What every layer makes of it"] == asked | {"layer": "conv1"}
+    assert links(app)["How the picture goes in"] == asked | {"layer": "conv1", "view": "input"}
+
+
+@pytest.mark.usefixtures("trained")
+def test_classes_size_and_options_carried_here_are_those_of_fresh_weights() -> None:
+    form = {"model": "lenet5", "classes": "7", "size": "40", "option.activation": "tanh"}
+    app = open_page("features", layer="conv1", **form)
+    assert app.selectbox(key="weights-name").value == "fresh:lenet5", "and not the run, of another form"
+    assert "Fresh weights (7 classes, input 40×40, activation tanh): nothing was learned" in said(app)
+    assert "tanh1 · activation · 6×40×40" in app.selectbox(key="features-layer").options
+    costs = links(app)["What this layer costs"]
+    assert costs == form | {"layer": "conv1"}
+    app.selectbox(key="weights-name").set_value("run:1").run()
+    assert_sound(app)
+    assert app.query_params == {"model": "lenet5", "weights": "run:1", "run": "1", "layer": "conv1"}
 
 
 @pytest.mark.usefixtures("trained")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from cnnviz import models
 from cnnviz.analysis import formulas
 from cnnviz.figures import numbers
 from cnnviz.figures.receptive import receptive_words
-from cnnviz.ui import chrome, notice, url_state
+from cnnviz.ui import notice
 from cnnviz.ui.features.state import Asked
+from cnnviz.ui.inside.onwards import onwards
 from cnnviz.ui.inside.weights import Network
 
 
@@ -23,12 +23,4 @@ def inspector(network: Network, asked: Asked) -> None:
         shapes = f"{numbers.shape(row.input_shape)} → {numbers.shape(row.output_shape)}"
         name = notice.plain(asked.layer.name or "(model)")
         st.markdown(f"**{name}** · {shapes} · {notice.plain(words)}")
-    spec = network.loaded.spec
-    if spec.name not in models.specs():
-        return
-    layer = url_state.layer_text(row.name) if row is not None else None
-    with st.container(horizontal=True, gap="xsmall", key="next-steps"):
-        chrome.link(
-            "architecture", "What this layer costs", icon=":material/schema:", model=spec.name, layer=layer
-        )
-        chrome.link("train", "Train this network", icon=":material/play_arrow:", model=spec.name, layer=layer)
+    onwards(network, "features", row.name if row is not None else None)

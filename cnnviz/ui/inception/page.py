@@ -16,6 +16,8 @@ from cnnviz.ui.inception.branches import branches
 from cnnviz.ui.inception.classes import classes
 from cnnviz.ui.inception.reduction import reduction
 from cnnviz.ui.inside.address import put
+from cnnviz.ui.inside.blocks import blocks_of
+from cnnviz.ui.inside.onwards import onwards
 from cnnviz.ui.inside.question import question
 from cnnviz.ui.inside.room import kept_free
 from cnnviz.ui.inside.weights import Network, network
@@ -35,7 +37,7 @@ def inception() -> None:
     st.html(CSS)
     with kept_free(DRAWN, PAGE_HEIGHT):
         current = network(state.PREFERRED)
-        found = state.blocks_of(current)
+        found = blocks_of(current)
     asked = state.current(current, found)
     inception_bar(current, found, asked)
     if asked.block is None:
@@ -46,7 +48,7 @@ def inception() -> None:
     ready = question(current, asked.problems).ready
     _choose_view(asked.view)
     _view(current, ready, found, asked.block, asked)
-    _next(current, asked.block)
+    onwards(current, "inception", asked.block.name)
 
 
 def _choose_view(view: str) -> None:
@@ -85,16 +87,3 @@ def _no_blocks(current: Network) -> None:
         "inception", f"Look into {first.title}, which has nine", icon=":material/call_split:",
         model=first.name, weights=None, run=None, layer=None,
     )  # fmt: skip
-
-
-def _next(current: Network, block: Block) -> None:
-    spec = current.loaded.spec
-    if spec.name not in models.specs():
-        return
-    with st.container(horizontal=True, gap="xsmall", key="next-steps"):
-        chrome.link("features", "The block's feature maps", icon=":material/visibility:", layer=block.name)
-        chrome.link(
-            "architecture", "What this block costs", icon=":material/schema:", model=spec.name,
-            layer=block.name,
-        )  # fmt: skip
-        chrome.link("train", "Train this network", icon=":material/play_arrow:", model=spec.name)

@@ -45,18 +45,6 @@ class Asked:
     problems: tuple[str, ...]
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _blocks(stamp: str, _network: Network) -> tuple[Block, ...]:
-    from cnnviz.interpret.branches import blocks
-
-    return blocks(_network.loaded.model, _network.analysis)
-
-
-def blocks_of(network: Network) -> tuple[Block, ...]:
-    """The network's inception blocks."""
-    return _blocks(network.stamp, network)
-
-
 def current(network: Network, found: tuple[Block, ...]) -> Asked:
     """What the page's URL asks for; what is wrong in it is said."""
     said: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -12,9 +13,12 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.inference.picture import Picture
 from cnnviz.interpret.maps import Floats
-from cnnviz.ui import notice
+from cnnviz.ui import notice, url_state
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
+
+if TYPE_CHECKING:
+    from cnnviz.inference.loaded import Loaded
 
 CSS = Path(__file__).with_name("answers.css")
 TOP = 5
@@ -50,10 +54,20 @@ def answers(network: Network, ready: Prepared) -> None:
         f'<div class="answers" role="img" aria-label="The network says: {escape(words)}">{rows}</div>{truth}'
     )
     if not network.loaded.trained:
-        st.caption(":material/warning: Fresh weights: nothing was learned, so its answers mean nothing.")
+        of = notice.plain(f"Fresh weights{_form(network.loaded)}")
+        st.caption(f":material/warning: {of}: nothing was learned, so its answers mean nothing.")
     elif network.loaded.accuracy is not None:
         right = numbers.percent(network.loaded.accuracy, 1)
         st.caption(f"{notice.plain(network.loaded.name)}: {right} of its test images right.")
+
+
+def _form(loaded: Loaded) -> str:
+    """Where the network has another form than its model's own, what differs."""
+    spec, options = loaded.spec, {} if loaded.options is None else loaded.options.changed()
+    differs = [f"{len(loaded.classes):,} classes"] if len(loaded.classes) != spec.classes else []
+    differs += [f"input {numbers.shape(loaded.side)}"] if loaded.side != spec.input_shape[1:] else []
+    differs += [f"{name.replace('_', ' ')} {url_state.option_text(value)}" for name, value in options.items()]
+    return f" ({', '.join(differs)})" if differs else ""
 
 
 def doubts(network: Network, picture: Picture, ready: Prepared) -> None:

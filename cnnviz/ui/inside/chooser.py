@@ -37,6 +37,9 @@ def weights_chooser(network: Network) -> None:
 def choose(reference: str) -> None:
     """Make these weights the chosen ones, for use in callbacks."""
     changes = references.parameters(reference, choices())
+    # Another form of the model was asked for before; weights that were trained have one of their own.
+    options = (name for name in st.query_params if name.startswith(url_state.OPTION))
+    changes |= dict.fromkeys(("classes", "size", *options))
     if changes["model"] != url_state.current().spec.name:
         changes |= {"layer": None, "channel": None, "class": None, "prep": None}
     url_state.change(**changes)

@@ -16,12 +16,20 @@ HANDED = "file:"
 """What the reference of a weights file that this visitor handed in begins with."""
 
 
-def reference(parameters: Mapping[str, str], known: Sequence[Choice], preferred: Sequence[str] = ()) -> str:
+def reference(
+    parameters: Mapping[str, str],
+    known: Sequence[Choice],
+    preferred: Sequence[str] = (),
+    *,
+    own_form: bool = True,
+) -> str:
     """The weights that query parameters ask for.
 
     A run that was chosen on another page comes first, then `weights`, unless another model was chosen on
     another page meanwhile; then what there is of that model; then what ships, or the newest run.
-    Of nothing asked for, what there is of the `preferred` models comes first, be it fresh weights.
+    Where the model is asked for with other classes, options or size than its own (`own_form` false), there
+    are fresh weights only. Of nothing asked for, what there is of the `preferred` models comes first, be it
+    fresh weights.
     """
     run, given, model = (parameters.get(name) for name in ("run", "weights", "model"))
     model = model if model in models.specs() else None
@@ -34,7 +42,8 @@ def reference(parameters: Mapping[str, str], known: Sequence[Choice], preferred:
         return next(fitting, f"fresh:{preferred[0]}")
     if model is None:
         return known[0].reference if known else FALLBACK
-    return next((choice.reference for choice in known if choice.model == model), f"fresh:{model}")
+    fitting = (choice.reference for choice in known if choice.model == model and own_form)
+    return next(fitting, f"fresh:{model}")
 
 
 def model_of(given: str, known: Sequence[Choice]) -> str | None:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cnnviz.analysis.types import Analysis
+from cnnviz.ui import url_state
 from cnnviz.ui.inside import handed, references
 from cnnviz.ui.runs import store
+from cnnviz.ui.url_state import Selection
 
 if TYPE_CHECKING:
     from cnnviz.inference.loaded import Loaded
@@ -47,7 +49,9 @@ def network(preferred: Sequence[str] = ()) -> Network:
     Where it asks for none, one of the `preferred` models.
     """
     known = choices()
-    asked = references.reference(st.query_params.to_dict(), known, preferred)
+    asked = references.reference(
+        st.query_params.to_dict(), known, preferred, own_form=url_state.current().own_form
+    )
     said: list[str] = []
     shipped = next((choice.reference for choice in known if choice.status == "shipped"), references.FALLBACK)
     for candidate in (asked, shipped, references.FALLBACK):
@@ -70,6 +74,10 @@ def other(reference: str) -> Network | None:
 def _load(reference: str) -> tuple[str, Loaded]:
     if reference.startswith(references.HANDED):
         return reference, handed.loaded(reference)
+    form = url_state.current()
+    if "model" in st.query_params and reference == f"fresh:{form.spec.name}" and not form.own_form:
+        stamp = f"{reference} {form.parameters() | {'layer': ''}}"
+        return stamp, _fresh(stamp, form)
     from cnnviz.inference import sources
 
     database = _database()
@@ -115,6 +123,13 @@ def _loaded(stamp: str, reference: str, _database: Database | None) -> Loaded:
     from cnnviz.inference import sources
 
     return sources.load(reference, _database)
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _fresh(stamp: str, _form: Selection) -> Loaded:
+    from cnnviz.inference.files import fresh
+
+    return fresh(_form.spec.name, _form.classes, _form.size, _form.options)
 
 
 @st.cache_resource(max_entries=4 * KEPT, show_spinner=False)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from cnnviz.ui import chrome, notice
+from cnnviz.ui import notice
 from cnnviz.ui.inside.answers import shares
+from cnnviz.ui.inside.onwards import onwards
 from cnnviz.ui.inside.question import question
 from cnnviz.ui.inside.weights import Network, network
 from cnnviz.ui.pictures.prepared import Prepared
@@ -35,7 +36,7 @@ def why() -> None:
     if asked.other is not None:
         asking.append((asked.other, about.to(asked.other)))
     _panels(asking, asked)
-    _onwards(current)
+    onwards(current, "why", asked.layer)
 
 
 def _panels(asking: list[tuple[Network, Prepared]], asked: Asked) -> None:
@@ -60,8 +61,3 @@ def _reasons(one: Network, ready: Prepared, asked: Asked, first: bool) -> Found 
     except ValueError as error:
         st.info(notice.plain(str(error)), icon=":material/info:")
         return None
-
-
-def _onwards(current: Network) -> None:
-    with st.container(horizontal=True, gap="xsmall", key="next-steps"):
-        chrome.link("features", "What every layer makes of it", icon=":material/visibility:")

@@ -34,6 +34,11 @@ def test_an_address_means(asked: dict[str, str], meant: str) -> None:
     assert references.reference(asked, KNOWN) == meant
 
 
+def test_a_model_in_another_form_has_fresh_weights_only() -> None:
+    assert references.reference({"model": "lenet5"}, KNOWN, own_form=False) == "fresh:lenet5"
+    assert references.reference({"model": "lenet5", "run": "7"}, KNOWN, own_form=False) == "run:7"
+
+
 def test_without_anything_trained_a_fresh_network_is_shown() -> None:
     assert references.reference({}, []) == "fresh:lenet5"
 
