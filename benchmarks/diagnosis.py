@@ -7,7 +7,7 @@ the half called `tune`; the figures are of `test`, which shares neither networks
 what is planted.
 
     python -m benchmarks.diagnosis --data FOLDER [--half test|tune] [--keep FOLDER] [--only TEXT]
-                                   [--no-probes] [--no-mending] [--quick]
+                                   [--no-probes] [--no-mending] [--quick] [--repeat N]
 
 FOLDER holds `mnist` and `cifar10-jpeg` (or `cifar10`). What is kept is not trained again.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.diagnosis_runs import halves, judging, scoring
+from benchmarks.diagnosis_runs import halves, hinting, judging, scoring
 from benchmarks.diagnosis_runs.judging import Failing
 from benchmarks.diagnosis_runs.scoring import Named, share
 from benchmarks.diagnosis_runs.training import Trained, Trainer
@@ -112,10 +112,16 @@ def mending(half: Half) -> None:
     print(f"  {share(reached)}; {rest} more are wrong data or code, which no recipe mends, and do not count")
 
 
-def speed(half: Half) -> None:
-    """What a diagnosis takes."""
+def speed(half: Half, repeat: int) -> None:
+    """What a diagnosis takes, and what hints take from a run."""
     taken = [judging.milliseconds(evidence) for _, evidence in half.evidence(False)]
     print(f"\nA diagnosis takes {statistics.median(taken):.1f} ms (most {max(taken):.1f}, n = {len(taken)})")
+    alone, beside = hinting.speeds(half.trainer.database, repeat)
+    ratio = statistics.median(beside) / statistics.median(alone)
+    print(f"Steps a second with a hint every {hinting.SECONDS:.0f} s, against none: ratio {ratio:.3f}")
+    for title, found in (("none", alone), ("hints", beside)):
+        span = f"({min(found):.0f}–{max(found):.0f})"
+        print(f"  {title:6s} median {statistics.median(found):.0f} {span}, n = {repeat}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -125,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--keep", type=Path, help="where runs and evidence are kept; nowhere without it")
     parser.add_argument("--only", default="", help="only failing runs whose names have this text")
     parser.add_argument("--quick", action="store_true", help="each plant in one network only")
+    parser.add_argument("--repeat", type=int, default=3, help="pairs of runs with and without hints")
     parser.add_argument("--no-probes", action="store_true")
     parser.add_argument("--no-mending", action="store_true")
     asked = parser.parse_args(arguments)
@@ -139,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 names(half, probed)
             if not asked.no_mending:
                 mending(half)
-            speed(half)
+            speed(half, asked.repeat)
 
 
 if __name__ == "__main__":

@@ -73,8 +73,8 @@ def failing(half: str) -> Iterator[Planned]:
     """Every spoiled run of a half."""
     number = HALVES[half]
     every = [*plants.of_signal(number), *plants.of_generalisation(number), *plants.of_two(number)]
-    for plant in every:
-        for seed, base in enumerate(BASES[number]):
+    for seed, base in enumerate(BASES[number]):
+        for plant in every:
             if (base.name, plant.name) not in _LEFT_OUT:
                 yield Planned(plant, base.name, plant.spoil(base), plant.twin(base), seed)
 

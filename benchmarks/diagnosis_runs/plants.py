@@ -12,6 +12,7 @@ from cnnviz.models.layers import Init
 
 TUNING, TEST = 0, 1
 HE = Init(weights="he", bias=0.0)
+GLOROT = Init(weights="glorot", bias=0.0)
 
 
 def of_signal(half: int) -> list[Plant]:
@@ -30,7 +31,7 @@ def of_signal(half: int) -> list[Plant]:
     return [
         Plant(("initialisation",), deep(init=small), deep()),
         Plant(("initialisation", "exploding-gradients"), deep(init=large), deep(), word="large"),
-        Plant(("exploding-gradients",), deep("tanh", large), deep("tanh", Init()), also=("initialisation",)),
+        Plant(("exploding-gradients",), deep("tanh", large), deep("tanh", GLOROT), also=("initialisation",)),
         Plant(("vanishing-gradients",), deep("sigmoid", Init()), deep()),
         Plant(("input-scale",), lambda s: s.but(scale="raw")),
         Plant(

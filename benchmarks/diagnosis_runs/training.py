@@ -55,7 +55,9 @@ class Trainer:
         about = self.folder / f"{name}.run.json"
         if not about.exists():
             with _judged_in_training(training_mode):
-                about.write_text(json.dumps(asdict(self._trained(recipe))))
+                run = self._trained(recipe)
+            self.evidence(name, run.run)
+            about.write_text(json.dumps(asdict(run)))
         return Trained(**json.loads(about.read_text()))
 
     def evidence(self, name: str, run: int, probed: bool = False) -> Evidence:

@@ -1,0 +1,72 @@
+"""What hints cost a run that goes on: the same run with another process asking for them, and without."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.synchronize import Event
+
+from cnnviz import tracking
+from cnnviz.datasets.spec import silent
+from cnnviz.diagnosis import gather
+from cnnviz.diagnosis.judge import hint
+from cnnviz.tracking import Database
+from cnnviz.training import Recipe
+from cnnviz.training.queue import enqueue
+from cnnviz.training.worker import work
+
+SECONDS = 3.0
+"""Between hints, as on the page Train."""
+RECIPE = Recipe(model="lenet5", dataset="digits", epochs=60, batch_size=64, lr=0.02, device="cpu")
+
+
+def speeds(database: Database, repeat: int) -> tuple[list[float], list[float]]:
+    """Steps a second with nobody asking, and with hints asked for; interleaved, after a first run."""
+    _steps_a_second(database, asked=False)
+    pairs = [
+        (_steps_a_second(database, asked=False), _steps_a_second(database, asked=True)) for _ in range(repeat)
+    ]
+    alone, beside = zip(*pairs, strict=True)
+    return list(alone), list(beside)
+
+
+def _steps_a_second(database: Database, asked: bool) -> float:
+    run = enqueue(database, RECIPE)
+    lease = tracking.claim(database, run.device, only=run.id)
+    if lease is None:
+        raise RuntimeError(f"Run {run.id} could not be claimed; is another process at this database?")
+    with _asking(run.id, asked):
+        start = time.perf_counter()
+        work(database, lease, silent, lambda: False)
+        taken = time.perf_counter() - start
+    return tracking.get_run(database, run.id).step / taken
+
+
+@contextmanager
+def _asking(run_id: int, asked: bool) -> Iterator[None]:
+    if not asked:
+        yield
+        return
+    context = multiprocessing.get_context("spawn")
+    ready, enough = context.Event(), context.Event()
+    process = context.Process(target=_ask, args=(os.environ["CNNVIZ_HOME"], run_id, ready, enough))
+    process.start()
+    ready.wait(60)
+    try:
+        yield
+    finally:
+        enough.set()
+        process.join()
+
+
+def _ask(home: str, run_id: int, ready: Event, enough: Event) -> None:
+    """What the app does beside a run."""
+    os.environ["CNNVIZ_HOME"] = home
+    with tracking.connect() as database:
+        hint(gather(database, run_id))
+        ready.set()
+        while not enough.wait(SECONDS):
+            hint(gather(database, run_id))
