@@ -79,14 +79,14 @@ class Change:
     """A change of the recipe that should mend it."""
 
     values: Mapping[str, Any]
-    """Recipe fields and their new values; `options` is merged into what is there."""
+    """Recipe fields and their new values; `options` is merged into what is there, unless `model` changes."""
     why: str
     """One sentence, to stand beside a button."""
 
     def recipe(self, old: Recipe) -> Recipe:
         """`old` with the change; raises `ValueError` with one sentence where it cannot be."""
         values = dict(self.values)
-        if "options" in values:
+        if "options" in values and "model" not in values:
             values["options"] = {**old.options, **values["options"]}
         return old.changed(values)
 

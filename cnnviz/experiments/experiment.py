@@ -118,9 +118,12 @@ class Experiment(BaseModel):
 
 
 def changed(base: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """`base` with other values, `options` merged into its own; raises `ValueError` with one sentence."""
+    """`base` with other values, `options` merged into its own unless the model is another.
+
+    Raises `ValueError` with one sentence.
+    """
     values = dict(changes)
-    if isinstance(values.get("options"), Mapping):
+    if isinstance(values.get("options"), Mapping) and "model" not in values:
         values["options"] = {**base.options, **values["options"]}
     return base.changed(values)
 

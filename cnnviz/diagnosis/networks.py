@@ -1,0 +1,123 @@
+"""Other networks for the same task, as recipe values: what a finding can propose. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from cnnviz import models
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.models.layers import Activation, Conv, Dropout, Flatten, Layer, LayerList, Linear, Pool
+from cnnviz.training import Recipe
+
+SMALLER = {
+    "alexnet-cifar10": "small-alexnet",
+    "alexnet-bn-227": "small-googlenet-32",
+    "alexnet": "small-googlenet-32",
+    "small-alexnet": "small-googlenet-32",
+    "vgg16-bn-32": "small-googlenet-32",
+    "resnet18-32": "small-googlenet-32",
+    "googlenet-32": "small-googlenet-32",
+    "googlenet": "googlenet-32",
+    "googlenet-aux": "googlenet-32",
+    "inception-naive": "googlenet-32",
+}
+"""Of registered models the next smaller one for the same images."""
+LARGER = {"lenet5": "small-googlenet-32", "lenet5-1998": "lenet5", "small-googlenet-32": "googlenet-32"}
+"""Of registered models the next larger one."""
+IN_COLOUR = "small-googlenet-32"
+"""The smallest registered model that reads colour."""
+SMALL_SIDES = {
+    "googlenet": "googlenet-32",
+    "googlenet-aux": "googlenet-32",
+    "inception-naive": "googlenet-32",
+    "alexnet": "alexnet-cifar10",
+}
+"""Of models for large images the ones for small images."""
+
+
+def registered(name: str) -> dict[str, Any]:
+    """Recipe values for a registered model at its own size and with its own options."""
+    return {"model": name, "layers": None, "options": {}, "size": None}
+
+
+def dropout_rates(evidence: Evidence) -> dict[str, float]:
+    """What each dropout layer drops, by its name; registered models drop alike everywhere."""
+    recipe = evidence.recipe
+    if recipe.layers is not None:
+        named = zip(recipe.layers.names(), recipe.layers.layers, strict=True)
+        return {name: layer.p for name, layer in named if isinstance(layer, Dropout) and layer.p}
+    rate = _option(recipe, "dropout")
+    names = [layer.name for layer in evidence.layers if layer.type.startswith("Dropout")]
+    return dict.fromkeys(names or ["dropout"], rate) if rate else {}
+
+
+def with_dropout(recipe: Recipe, most: float) -> dict[str, Any] | None:
+    """Recipe values with at most this dropout; None for a model that does not let one choose."""
+    if recipe.layers is not None:
+        return _changed(recipe.layers, lambda layer: _mild(layer, most))
+    return None if _option(recipe, "dropout") is None else {"options": {"dropout": most}}
+
+
+def wider(layers: LayerList, times: int) -> dict[str, Any]:
+    """Recipe values with so many times the maps of every convolution and the units of every hidden layer."""
+
+    def widened(layer: Layer) -> Layer:
+        if isinstance(layer, Conv | Linear) and isinstance(layer.out, int):
+            return layer.model_copy(update={"out": min(layer.out * times, 512)})
+        return layer
+
+    return _changed(layers, widened)
+
+
+def reading(layers: LayerList, channels: int) -> dict[str, Any]:
+    """Recipe values with a first layer that reads so many channels."""
+    _, height, width = layers.input
+    return _document(layers.model_copy(update={"input": (channels, height, width)}))
+
+
+def small_network(shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
+    """Recipe values for two convolutions and one fully connected layer: few weights, and shared ones."""
+    parts: list[Layer] = []
+    for number, maps in enumerate((16, 32), 1):
+        parts += [
+            Conv(name=f"conv{number}", out=maps, kernel=5, padding=2),
+            Activation.model_validate({"name": f"relu{number}", "function": "relu"}),
+            Pool(name=f"pool{number}", kernel=2),
+        ]
+    last = [Flatten(name="flatten"), Linear(name="fc", out="classes")]
+    return _document(
+        LayerList.model_validate(
+            {"name": "small convolutions", "input": shape, "classes": classes, "layers": [*parts, *last]}
+        )
+    )
+
+
+def spec_options(recipe: Recipe) -> dict[str, Any]:
+    """The options that a registered model would be built with; empty for what is not there any more."""
+    if recipe.layers is not None:
+        return {}
+    try:
+        return models.get(recipe.model).options.parse(recipe.options).model_dump()
+    except ValueError:
+        return {}
+
+
+def _option(recipe: Recipe, name: str) -> float | None:
+    value = spec_options(recipe).get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _mild(layer: Layer, most: float) -> Layer:
+    if isinstance(layer, Dropout) and layer.p > most:
+        return layer.model_copy(update={"p": most})
+    return layer
+
+
+def _changed(layers: LayerList, change: Callable[[Layer], Layer]) -> dict[str, Any]:
+    return _document(layers.model_copy(update={"layers": tuple(map(change, layers.layers))}))
+
+
+def _document(layers: LayerList) -> dict[str, Any]:
+    return {"layers": json.loads(layers.write())}

@@ -1,0 +1,185 @@
+"""Classes of which there are too few training images, or none."""
+
+from __future__ import annotations
+
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+
+UNEQUAL = 10.0
+"""Times as many images of the commonest class as of the rarest. Real data with less is commonly left as it
+is; from here on rare classes are usually seen to suffer (Buda et al., "A systematic study of the class
+imbalance problem", 2018)."""
+SUFFERS = 0.2
+"""By how much less of the rare classes is recognised than of the common ones."""
+
+
+@rule(
+    "classes-missing",
+    title="Classes without training images",
+    summary="Of some classes there is nothing to learn from, but they are asked for.",
+)
+def missing(evidence: Evidence) -> Outcome:
+    """Found where a class has no training image."""
+    counts, classes = evidence.data.counts, evidence.data.classes
+    if not counts:
+        return Untold("The run did not record how many images there are of each class.")
+    absent = tuple(number for number, count in enumerate(counts) if not count)
+    if not absent:
+        fewest = min(range(len(counts)), key=counts.__getitem__)
+        return Clear(
+            f"Every class has training images, the fewest '{classes[fewest]}' with {counts[fewest]:,}."
+        )
+    names = tuple(classes[number] for number in absent)
+    asked, total = [_tested(evidence)[number] for number in absent], max(sum(_tested(evidence)), 1)
+    share = sum(asked) / total
+    listed = ", ".join(f"'{name}'" for name in names[:5]) + (f" and {len(names) - 5} more" * (len(names) > 5))
+    kept = evidence.recipe.limit is not None and evidence.recipe.limit < len(classes)
+    return Finding(
+        cause="classes-missing",
+        confidence=0.99 if share else 0.7,
+        effect=max(0.15, min(1.0, 2 * share)),
+        verdict=(
+            f"There are no training images of {listed}"
+            + (f", but {share:.0%} of the test images show them." if share else ".")
+        ),
+        explanation=(
+            "A class that never occurs in training is never the right answer there: in every step its "
+            "output is "
+            "pushed down, for every image. So it is never given later.\n\n"
+            f"Of {total:,} test images {sum(asked):,} show such a class: at most 1 − {sum(asked):,} / "
+            f"{total:,} = "
+            f"{1 - share:.1%} can be right, whatever the network and however long it learns. "
+            + (
+                f"'limit' leaves {evidence.recipe.limit} images for {len(classes)} classes."
+                if kept
+                else "Only the data can mend it: look for folders that are empty or misspelt, or a split "
+                "that was "
+                "not made class by class."
+            )
+        ),
+        facts=(
+            Fact("classes without training images", len(absent), f"{len(absent)} of {len(classes)}"),
+            Fact("test images that show them", share, f"{share:.1%}"),
+        ),
+        pictures=(_counts(evidence, names),),
+        changes=(Change({"limit": None}, "Take all training images."),) if kept else (),
+        explains=("classes-unbalanced",),
+    )
+
+
+@rule(
+    "classes-unbalanced",
+    title="Classes unbalanced",
+    summary="Rare classes are given up for common ones.",
+)
+def unbalanced(evidence: Evidence) -> Outcome:
+    """Found where some classes have ten times the images of others, and these are recognised far worse."""
+    counts = evidence.data.counts
+    known = [number for number, count in enumerate(counts) if count]
+    if len(known) < 2:
+        return Untold("Fewer than two classes have training images.")
+    most, fewest = max(counts), min(counts[number] for number in known)
+    ratio = most / fewest
+    if ratio < UNEQUAL:
+        return Clear(f"The commonest class has {ratio:.1f} times as many images as the rarest.")
+    # What has a fifth of the commonest class's images or less is rare, what has half of them common.
+    rare = [number for number in known if counts[number] <= most / 5]
+    common = [number for number in known if counts[number] >= most / 2]
+    recalls = _recalls(evidence)
+    seen = [recalls.get(number) for number in (*rare, *common)]
+    if not recalls or None in seen:
+        return Untold(
+            f"The commonest class has {ratio:.0f} times the images of the rarest; no test image was judged."
+        )
+    of_rare, of_common = (sum(recalls[number] for number in group) / len(group) for group in (rare, common))
+    if of_common - of_rare < SUFFERS:
+        return Clear(
+            f"The commonest class has {ratio:.0f} times the images of the rarest, but rare classes are "
+            "recognised "
+            f"as well ({of_rare:.0%}, common ones {of_common:.0%})."
+        )
+    return _finding(evidence, ratio, (rare, common), (of_rare, of_common))
+
+
+def _finding(
+    evidence: Evidence, ratio: float, groups: tuple[list[int], list[int]], recalls: tuple[float, float]
+) -> Finding:
+    counts, (rare, common), (of_rare, of_common) = evidence.data.counts, groups, recalls
+    share = sum(counts[number] for number in common) / sum(counts)
+    return Finding(
+        cause="classes-unbalanced",
+        confidence=0.95,
+        effect=min(1.0, max(0.2, of_common - of_rare)),
+        verdict=(
+            f"Classes are unbalanced, {ratio:,.0f} to 1: of common ones {of_common:.0%} are recognised, of "
+            "rare "
+            f"ones {of_rare:.0%}."
+        ),
+        explanation=(
+            f"{len(common)} of {evidence.classes} classes have {share:.0%} of the training images. The loss "
+            "is a "
+            "mean over images, so a class counts as much as it is common: who gives only those "
+            f"{len(common)} as answers is right {share:.0%} of the time in training without knowing any "
+            "other. "
+            f"A batch of {evidence.recipe.batch_size} has "
+            f"{evidence.recipe.batch_size * min(counts[n] for n in rare) / sum(counts):.2f} "
+            "images of the rarest class on average.\n\n"
+            "No setting of the recipe weighs classes: mend the data. Collect more of the rare classes, or "
+            "repeat "
+            f"their images until there are as many ({ratio:,.0f} times), or take fewer of the common ones. "
+            "And "
+            "look at what is recognised of each class: accuracy over all images hides it where the test "
+            "images "
+            "are as unbalanced."
+        ),
+        facts=(
+            Fact("commonest to rarest class", ratio, f"{ratio:,.1f} to 1"),
+            Fact("recognised of common classes", of_common, f"{of_common:.1%}"),
+            Fact("recognised of rare classes", of_rare, f"{of_rare:.1%}"),
+        ),
+        pictures=(
+            _counts(evidence, tuple(evidence.data.classes[number] for number in rare)),
+            _by_class(evidence, rare),
+        ),
+        explains=("one-class", "over-fitting-data", "over-fitting-augmentation", "over-fitting-model"),
+    )
+
+
+def _tested(evidence: Evidence) -> list[int]:
+    """Test images of each class."""
+    counted = list(evidence.census.test_counts) or [sum(row) for row in evidence.confusion]
+    return counted or [0] * evidence.classes
+
+
+def _recalls(evidence: Evidence) -> dict[int, float]:
+    """What is recognised of each class of which there are test images."""
+    return {number: row[number] / sum(row) for number, row in enumerate(evidence.confusion) if sum(row)}
+
+
+def _counts(evidence: Evidence, marked: tuple[str, ...]) -> Bars:
+    return Bars(
+        title="Images of each class",
+        names=evidence.data.classes,
+        values={
+            "training": tuple(map(float, evidence.data.counts)),
+            "test": tuple(map(float, _tested(evidence))),
+        },
+        y_label="images",
+        marked=marked,
+        alt=f"From {min(evidence.data.counts):,} to {max(evidence.data.counts):,} training images.",
+    )
+
+
+def _by_class(evidence: Evidence, rare: list[int]) -> Bars:
+    recalls = _recalls(evidence)
+    return Bars(
+        title="Recognised of each class",
+        names=evidence.data.classes,
+        values={"recognised": tuple(recalls.get(number) for number in range(evidence.classes))},
+        y_label="part of its test images",
+        marked=tuple(evidence.data.classes[number] for number in rare),
+        alt="; ".join(f"{evidence.data.classes[n]} {recalls.get(n, 0):.0%}" for n in range(evidence.classes))
+        + ".",
+        percent=True,
+    )

@@ -1,0 +1,105 @@
+"""So much dropped that too little is left to learn from."""
+
+from __future__ import annotations
+
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.networks import dropout_rates, with_dropout
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.standing import Standing, accuracies, standing
+
+STRONG, EXTREME = 0.75, 0.85
+"""Error is flat while 40 to 80 % of the units are kept and rises steeply below a quarter (Srivastava et al.,
+"Dropout", 2014, section 7.3)."""
+MILD = 0.3
+
+
+@rule("dropout", title="Dropout too strong", summary="So many units are dropped that too few learn.")
+def dropout(evidence: Evidence) -> Outcome:
+    """Found where three quarters or more of a layer's inputs are dropped and the images are not known."""
+    rates, now = dropout_rates(evidence), standing(evidence)
+    if not rates:
+        return Clear("No layer drops anything.")
+    name, most = max(rates.items(), key=lambda pair: pair[1])
+    if most < STRONG:
+        return Clear(f"At most {most:.0%} is dropped, less than {STRONG:.0%}, from where on it harms.")
+    if now is None:
+        return Untold("No epoch has ended yet, so nobody knows how well the training images are learnt.")
+    if now.learnt_well or now.well:
+        return Clear(f"{most:.0%} is dropped, but the images are known all the same ({now.held:.0%}).")
+    return _finding(evidence, rates, now, name)
+
+
+def _finding(evidence: Evidence, rates: dict[str, float], now: Standing, name: str) -> Finding:
+    most, proven = rates[name], _proven(evidence)
+    width = next((layer.out for layer in evidence.layers if layer.name == name), ())
+    units = 1
+    for side in width:
+        units *= side
+    arithmetic = f" Of the {units:,} values that enter '{name}' {units * (1 - most):,.0f} are left." * (
+        units > 1
+    )
+    change = with_dropout(evidence.recipe, MILD)
+    return Finding(
+        cause="dropout",
+        confidence=0.98 if proven else 0.93 if most >= EXTREME else 0.75,
+        effect=max(0.5, now.lost),
+        verdict=f"Dropout of {most:.0%} leaves too little to learn from.",
+        explanation=(
+            f"In every training step each value is set to zero with a chance of {most:g}, and what is left "
+            "is "
+            f"multiplied by 1/(1 − {most:g}) = {1 / (1 - most):.3g}, so that the sum is right on average."
+            f"{arithmetic} But an average over few values is noisy: the variance that dropout adds is "
+            f"p/(1 − p) = {most / (1 - most):.3g} times the mean square of what comes in, "
+            "where p = 0.5 adds once. From one step to the next the network after it sees something else, "
+            "and the gradients point somewhere else.\n\n"
+            f"Dropout is a means against over-fitting, but here the training images are known to "
+            f"{now.learnt:.0%} only, and others to {now.held:.0%}: there is nothing to be held back."
+        ),
+        facts=(
+            Fact("dropped", most, f"{most:.0%} at '{name}'"),
+            Fact("kept along the way", _kept(rates), f"{_kept(rates):.2%} through all dropout layers"),
+            *now.facts,
+            *proven,
+        ),
+        pictures=(
+            Bars(
+                title="What each dropout layer drops",
+                names=tuple(rates),
+                values={"dropped": tuple(rates.values())},
+                reference=("half, the usual most", 0.5),
+                marked=tuple(layer for layer, rate in rates.items() if rate >= STRONG),
+                alt=f"'{name}' drops {most:.0%}.",
+                percent=True,
+            ),
+            accuracies(evidence, "Accuracy with dropout (training) and without"),
+        ),
+        layers=tuple(layer for layer, rate in rates.items() if rate >= STRONG),
+        ruled_out=(f"Over-fitting: the training images are not known either ({now.learnt:.0%}).",),
+        changes=(Change(change, f"Drop {MILD:.0%} at most."),) if change else (),
+        explains=(
+            "one-class",
+            "under-fitting",
+            "vanishing-gradients",
+            "rate-too-low",
+            "rate-too-high",
+            "too-few-steps",
+            "dead-relu",
+        ),
+    )
+
+
+def _kept(rates: dict[str, float]) -> float:
+    kept = 1.0
+    for rate in rates.values():
+        kept *= 1 - rate
+    return kept
+
+
+def _proven(evidence: Evidence) -> tuple[Fact, ...]:
+    """What the probe says, where a batch is learnt without dropout and is not with it."""
+    arms = evidence.probes.get("overfit-batch", {}).get("arms", {})
+    own, without = arms.get("own", {}).get("loss"), arms.get("no-dropout", {}).get("loss")
+    if own is None or without is None or without > own / 2:
+        return ()
+    return (Fact("loss of one batch without dropout", without, f"{without:.3g}, and {own:.3g} with it"),)

@@ -1,0 +1,336 @@
+"""Labels that have nothing to do with the images, or that are wrong in part."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from cnnviz.diagnosis.evidence import Evidence, Neighbours
+from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.standing import Standing, accuracies, error, losses, standing
+
+ERRORS = 3
+"""Standard errors beyond which a difference is no accident: one in 370 would be."""
+MEMORISED = 0.2
+"""Above chance in training, on the way to all right: labels that no image explains are learnt by heart."""
+TOO_GOOD = 0.1
+"""By which test images may be known better than validation images. Both come from the same source, and
+differ by a point or two where both are labelled alike."""
+CONFIDENT = 0.9
+"""The part of its surest fifth of answers that a network gets right on sound labels: nearly all, since a mean
+accuracy above a half puts the surest fifth above 95 %. Northcutt et al., "Confident learning" (2021), find
+wrong labels by where sure answers disagree."""
+
+
+@rule(
+    "labels-shuffled",
+    title="Labels shuffled",
+    summary="Labels have nothing to do with the images, as where images and labels were sorted apart.",
+)
+def shuffled(evidence: Evidence) -> Outcome:
+    """Found where held-out images are guessed though nothing else hinders, and neighbours share no labels."""
+    now, near = standing(evidence), evidence.census.neighbours
+    tells = _telling(evidence)
+    if now is None:
+        return Untold("No epoch has ended yet.") if not tells else Clear(tells)
+    if not now.guesses:
+        return Clear(
+            f"{now.held:.0%} of the {now.part} images are known, {now.chance:.0%} by a constant answer."
+        )
+    if tells:
+        return Clear(tells)
+    learnt = now.above(now.learnt) > MEMORISED
+    if near is None and not learnt and not evidence.probes.get("label-agreement"):
+        return Untold("Nothing was learnt, and nobody looked at the images; run the probe label-agreement.")
+    certain = 0.5 + (0.25 if near is not None else 0.0) + (0.22 if learnt else 0.0)
+    if "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]:
+        certain = max(certain, 0.9)
+    return _shuffled(evidence, now, near, certain)
+
+
+@rule(
+    "labels-noisy",
+    title="Labels wrong in part",
+    summary="A part of the labels is wrong: it cannot be learnt, only learnt by heart.",
+)
+def noisy(evidence: Evidence) -> Outcome:
+    """Found where test images are known better than validation images, or sure answers meet other labels."""
+    now = standing(evidence)
+    if now is None:
+        return Untold("No epoch has ended yet, so no answers can be compared with labels.")
+    if now.guesses:
+        return Untold(f"The {now.part} images are only guessed, so answers say nothing of labels.")
+    found = _better_on_test(evidence) or _sure_but_wrong(evidence)
+    if found is not None:
+        return found
+    agreed = _confident(evidence)
+    if agreed is not None:
+        share, images, part = agreed
+        return Clear(f"Of its surest answers on {images:,} {part} images {share:.0%} agree with the labels.")
+    if now.above(now.held) > 0.9:
+        return Clear(f"{now.held:.0%} of the {now.part} labels are those that the network found by itself.")
+    val, test = evidence.curve("val/accuracy").last, evidence.curve("test/accuracy").last
+    if val is not None and test is not None and evidence.data.validation >= 50:
+        return Clear(
+            f"Validation and test images are known alike ({val:.0%} and {test:.0%}), as where both are "
+            "labelled "
+            "alike; the probe label-agreement looks for errors that both share."
+        )
+    return Untold("Whether sure answers meet other labels is seen by the probe label-agreement.")
+
+
+def _telling(evidence: Evidence) -> str:
+    """A sentence that clears the labels, from what images say by themselves; empty where they do not."""
+    coloured, near = evidence.census.neighbours_in_colour, evidence.census.neighbours
+    for one, words in ((coloured, " in colour"), (near, "")):
+        if one is not None and _share_labels(one):
+            return (
+                f"Neighbours{words} share their label {one.share:.0%} of the time, {one.chance:.0%} by "
+                "chance: "
+                "the labels belong to the images."
+            )
+    learned = evidence.probes.get("label-agreement", {}).get("patches")
+    if learned and learned["share"] > learned["chance"] + ERRORS * error(
+        learned["chance"], learned["images"]
+    ):
+        return (
+            f"A linear classifier of patches finds {learned['share']:.0%} of the labels of images it has not "
+            f"seen, {learned['chance']:.0%} by chance: the labels belong to the images."
+        )
+    return ""
+
+
+def _share_labels(near: Neighbours) -> bool:
+    # A pair of neighbours is often counted from both of its sides, so only half the pairs are independent.
+    return near.share > near.chance + ERRORS * error(near.chance, near.images * near.each // 2)
+
+
+def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certain: float) -> Finding:
+    by_heart = now.above(now.learnt) > MEMORISED
+    told = (
+        f"In training it knows {now.learnt:.0%} of the images, but only by heart: with random labels a large "
+        "network can do that too (Zhang et al., “Understanding deep learning requires rethinking "
+        "generalization”, 2017)."
+        if by_heart
+        else f"In training, too, it knows no more than {now.learnt:.0%}."
+    )
+    seen = (
+        f"\n\nThe images say so themselves. Of the {near.each} images most like an image, among "
+        f"{near.images:,}, {near.share:.1%} have its label; if labels were dealt out at random it would be "
+        f"Σ p² = {near.chance:.1%}."
+        if near
+        else ""
+    )
+    return Finding(
+        cause="labels-shuffled",
+        confidence=certain,
+        effect=1.0,
+        verdict=(
+            f"Labels have nothing to do with the images: {now.held:.0%} of the {now.part} images are known, "
+            "a "
+            f"constant answer gets {now.chance:.0%}."
+        ),
+        explanation=(
+            f"Of {now.images:,} {now.part} images the network knows {now.held:.1%}. Always giving the "
+            "commonest "
+            f"class is right {now.chance:.1%} of the time, give or take √({now.chance:.2f} · "
+            f"{1 - now.chance:.2f} / {now.images:,}) = {100 * error(now.chance, now.images):.1f} points: it "
+            f"guesses. {told}{seen}\n\nNo recipe mends that. Look at the file that pairs images with labels: "
+            "usually one of the two was sorted or shuffled without the other, or a row was left out in one."
+        ),
+        facts=(*now.facts, *_facts(near)),
+        pictures=(*_agreements(evidence, near), accuracies(evidence, "Learnt by heart, and guessed")),
+        ruled_out=_not_the_network(evidence, by_heart, now),
+        explains=(
+            "one-class",
+            "over-fitting-data",
+            "over-fitting-augmentation",
+            "over-fitting-model",
+            "under-fitting",
+            "labels-noisy",
+            "too-few-steps",
+            "rate-too-low",
+            "rate-too-high",
+            "schedule-ended",
+            "batch-too-large",
+            "batch-too-small",
+            "data-enlarged",
+        ),
+    )
+
+
+def _not_the_network(evidence: Evidence, by_heart: bool, now: Standing) -> tuple[str, ...]:
+    if not by_heart:
+        return ()
+    start, last = evidence.curve("train/epoch_loss").first, evidence.curve("train/epoch_loss").last
+    return (
+        f"A network that cannot learn: its training loss fell from {start:.2f} to {last:.2f}, and it knows "
+        f"{now.learnt:.0%} of the training images.",
+    )
+
+
+def _facts(near: Neighbours | None) -> tuple[Fact, ...]:
+    if near is None:
+        return ()
+    return (
+        Fact("neighbours that share a label", near.share, f"{near.share:.1%} of {near.images * near.each:,}"),
+        Fact("by chance", near.chance, f"{near.chance:.1%}"),
+    )
+
+
+def _agreements(evidence: Evidence, near: Neighbours | None) -> tuple[Picture, ...]:
+    """How well labels follow from images by other means than the network, against chance."""
+    learned = evidence.probes.get("label-agreement", {}).get("patches")
+    found = [("nearest neighbours", near.share, near.chance)] if near else []
+    if learned:
+        found.append(("a linear classifier of patches", learned["share"], learned["chance"]))
+    if not found:
+        return ()
+    return (
+        Bars(
+            title="How often images tell their label",
+            names=tuple(name for name, _, _ in found),
+            values={
+                "found": tuple(share for _, share, _ in found),
+                "by chance": tuple(chance for _, _, chance in found),
+            },
+            y_label="part of the labels",
+            alt="; ".join(f"{name}: {share:.0%}, by chance {chance:.0%}" for name, share, chance in found)
+            + ".",
+            percent=True,
+        ),
+    )
+
+
+def _better_on_test(evidence: Evidence) -> Finding | None:
+    """Noise in the part that training and validation images are taken from, and not in the test part."""
+    val, test = evidence.curve("val/accuracy").last, evidence.curve("test/accuracy").last
+    repeated = evidence.census.repeats
+    if val is None or test is None or evidence.data.validation < 30 or (repeated and repeated.test):
+        return None
+    doubt = math.hypot(error(val, evidence.data.validation), error(test, evidence.data.test))
+    better = test - val
+    if better < max(TOO_GOOD, ERRORS * doubt):
+        return None
+    wrong = 1 - val / test
+    return _noisy(
+        evidence,
+        0.95,
+        wrong,
+        f"About {wrong:.0%} of the training labels are wrong: {test:.0%} of the test images are known, but "
+        "only "
+        f"{val:.0%} of the validation images, which are labelled as the training images are.",
+        "Validation images are training images that were set aside, so they are labelled by the same hand. "
+        "Of "
+        f"them the network knows {val:.1%}, of the test images {test:.1%}: {100 * better:.1f} points more, "
+        f"{better / max(doubt, 1e-9):.0f} standard errors. It cannot be better on one than on the other, "
+        "unless "
+        "its answers are right and the labels are not.\n\n"
+        f"If a part q of the labels is wrong, a right answer is counted as right only 1 − q of the time: "
+        f"{test:.3f} · (1 − q) = {val:.3f} gives q = 1 − {val:.3f} / {test:.3f} = {wrong:.2f}.",
+        (
+            Fact("test accuracy", test, f"{test:.1%} of {evidence.data.test:,}"),
+            Fact("validation accuracy", val, f"{val:.1%} of {evidence.data.validation:,}"),
+        ),
+    )
+
+
+def _confident(evidence: Evidence) -> tuple[float, int, str] | None:
+    """Of the probe: share of agreement among the surest fifth, on how many images of which part."""
+    sure: dict[str, Any] = evidence.probes.get("label-agreement", {}).get("confident", {})
+    for part in ("validation", "test"):
+        if part in sure and sure[part]["accuracy"] > 0.5 / (1 + 0.5):
+            return float(sure[part]["share"]), int(sure[part]["images"]), part
+    return None
+
+
+def _sure_but_wrong(evidence: Evidence) -> Finding | None:
+    """Noise in all parts: answers that the network is surest of meet other labels."""
+    agreed = _confident(evidence)
+    if agreed is None or agreed[0] > CONFIDENT - ERRORS * error(CONFIDENT, agreed[1]):
+        return None
+    share, images, part = agreed
+    return _noisy(
+        evidence,
+        0.8,
+        1 - share,
+        f"About {1 - share:.0%} of the labels are wrong: so many of the network's surest answers meet "
+        "another.",
+        f"Of {part} images, which it did not learn from, the fifth that the network is surest of are "
+        f"{images:,}. "
+        f"On sound labels nearly all of these are right; here {share:.1%} are. Where an answer that is as "
+        "sure "
+        "as that meets another label, the label is the likelier to be wrong.",
+        (Fact("agreement of the surest fifth", share, f"{share:.1%} of {images:,} {part} images"),),
+    )
+
+
+def _noisy(
+    evidence: Evidence, certain: float, wrong: float, verdict: str, reason: str, facts: tuple[Fact, ...]
+) -> Finding:
+    learnt = evidence.curve("train/epoch_accuracy").last or 0.0
+    return Finding(
+        cause="labels-noisy",
+        confidence=certain,
+        effect=min(1.0, max(0.3, wrong)),
+        verdict=verdict,
+        explanation=(
+            f"{reason}\n\nWrong labels cannot be learnt from what images show, only image by image; what is "
+            "learnt "
+            "so is of no use for others, and gradients of wrong and right labels pull against each other. No "
+            "setting of the recipe makes labels right: mend them in the data. A good place to begin is where "
+            "the network is sure of another class; fewer epochs lose less until then, because what images "
+            "share "
+            "is learnt first (Arpit et al., “A closer look at memorization in deep networks”, 2017)."
+        ),
+        facts=(*facts, Fact("accuracy in training", learnt, f"{learnt:.1%}")),
+        pictures=(*_doubted(evidence), *_both(evidence), losses(evidence, "Loss, and that of an even guess")),
+        ruled_out=_labels_belong(evidence),
+        explains=(
+            "over-fitting-data",
+            "over-fitting-augmentation",
+            "over-fitting-model",
+            "under-fitting",
+            "too-few-steps",
+            "rate-too-low",
+            "data-enlarged",
+        ),
+    )
+
+
+def _labels_belong(evidence: Evidence) -> tuple[str, ...]:
+    near = evidence.census.neighbours
+    if near is None or not _share_labels(near):
+        return ()
+    return (f"Labels shuffled altogether: neighbours share one {near.share:.0%} of the time.",)
+
+
+def _both(evidence: Evidence) -> tuple[Picture, ...]:
+    val, test = evidence.curve("val/accuracy").last, evidence.curve("test/accuracy").last
+    if val is None or test is None:
+        return ()
+    return (
+        Bars(
+            title="Labelled by the same hand, and by another",
+            names=("validation images", "test images"),
+            values={"accuracy": (val, test)},
+            y_label="accuracy",
+            alt=f"Validation {val:.0%}, test {test:.0%}.",
+            percent=True,
+        ),
+    )
+
+
+def _doubted(evidence: Evidence) -> tuple[Picture, ...]:
+    doubted = evidence.probes.get("label-agreement", {}).get("doubted", ())
+    if not doubted:
+        return ()
+    classes = evidence.data.classes
+    shown = tuple(
+        (one["png"], f"labelled '{classes[one['label']]}', {one['sure']:.0%} '{classes[one['answer']]}'")
+        for one in doubted
+    )
+    return (
+        Images("Where the network is sure of another class", shown, f"{len(shown)} images and their labels."),
+    )

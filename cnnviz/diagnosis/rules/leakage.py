@@ -1,0 +1,141 @@
+"""Test images that were learnt from."""
+
+from __future__ import annotations
+
+import math
+
+from cnnviz.diagnosis.evidence import Evidence, Repeats
+from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+
+SOME = 0.01
+"""Of the test images, found pixel by pixel among the training images. CIFAR-10 has none such, and 3.3 % that
+are nearly alike (Barz and Denzler, "Do we train on test data?", 2020), which changed no ranking there."""
+NEARLY = 0.1
+"""Of the test images nearly alike, as the probe measures: three times as many as CIFAR-10 has."""
+
+
+@rule(
+    "leakage",
+    title="Test images among the training images",
+    summary="Images that judge the network were learnt from, so the figure flatters.",
+)
+def leakage(evidence: Evidence) -> Outcome:
+    """Found where a hundredth of the test images or more lie among the training images."""
+    repeats = evidence.census.repeats or _probed(evidence)
+    if repeats is None or not evidence.data.test:
+        return Untold("Nobody compared the test images with the training images; the probe duplicates does.")
+    share = repeats.test / evidence.data.test
+    near = evidence.probes.get("duplicates", {}).get("near", {})
+    if share >= SOME:
+        return _finding(evidence, repeats, share)
+    if near and near["share"] >= NEARLY:
+        return _nearly(evidence, near["share"], near)
+    also = f", and {near['share']:.1%} nearly so" if near else ""
+    return Clear(
+        f"{repeats.test:,} of {evidence.data.test:,} test images lie among the training images{also}."
+    )
+
+
+def _probed(evidence: Evidence) -> Repeats | None:
+    exact = evidence.probes.get("duplicates", {}).get("exact")
+    return Repeats.model_validate(exact) if exact else None
+
+
+def _finding(evidence: Evidence, repeats: Repeats, share: float) -> Finding:
+    test, val = evidence.curve("test/accuracy").last, evidence.curve("val/accuracy").last
+    images, count = evidence.data.test, repeats.test
+    return Finding(
+        cause="leakage",
+        confidence=0.99,
+        effect=min(1.0, 0.6 + share),
+        verdict=f"{share:.0%} of the test images were learnt from, so the test accuracy flatters.",
+        explanation=(
+            f"{count:,} of {images:,} test images are, pixel by pixel, among the {evidence.data.train:,} "
+            "training "
+            f"images. What was learnt by heart is known there too. {_honest(evidence, share)}\n\n"
+            "No setting of the recipe mends that. Take the repeated images out of one part (out of "
+            "training, where "
+            "others are to be compared with), split before images are augmented or cut, and keep all "
+            "pictures of one thing in one part."
+            + (f" {repeats.conflicting:,} have another label there." if repeats.conflicting else "")
+        ),
+        facts=(
+            Fact("test images learnt from", count, f"{count:,} of {images:,}"),
+            *((Fact("test accuracy", test, f"{test:.1%}"),) if test is not None else ()),
+            *((Fact("validation accuracy", val, f"{val:.1%}"),) if val is not None else ()),
+        ),
+        pictures=(*_pairs(evidence, repeats), *_accuracies(evidence)),
+    )
+
+
+def _honest(evidence: Evidence, share: float) -> str:
+    """What the accuracy is on images that were not learnt from, where validation images tell."""
+    test, val = evidence.curve("test/accuracy").last, evidence.curve("val/accuracy").last
+    learnt = evidence.curve("train/epoch_accuracy").last
+    if test is None or val is None or learnt is None:
+        return "How much that makes of the test accuracy nobody can say without images that are new."
+    made = share * learnt + (1 - share) * val
+    return (
+        f"Validation images, which were set aside, are known to {val:.1%}, test images to {test:.1%}. That "
+        "is about "
+        f"what follows: {share:.2f} · {learnt:.3f} + {1 - share:.2f} · {val:.3f} = {made:.3f}. The honest "
+        "figure is "
+        "the validation images'."
+    )
+
+
+def _nearly(evidence: Evidence, share: float, near: dict[str, float]) -> Finding:
+    count = math.ceil(share * near["images"])
+    return Finding(
+        cause="leakage",
+        confidence=0.7,
+        effect=min(0.8, 0.3 + share),
+        verdict=f"{share:.0%} of the test images look nearly like a training image, so the test accuracy "
+        "may flatter.",
+        explanation=(
+            f"Of {near['images']:,} test images that were compared, {count:,} differ from a training image "
+            "by less than "
+            f"{near['threshold']:.1f} of 255 shades (root mean square, reduced to 16×16 pixels). So alike "
+            "are "
+            "usually pictures of one scene, moments apart, or one picture cut twice. A network that "
+            "learnt one by heart knows the other.\n\nTake such pairs out of one part, and split by scene "
+            "or source "
+            "rather than by picture."
+        ),
+        facts=(Fact("nearly alike", share, f"{share:.1%} of {near['images']:,}"),),
+        pictures=_accuracies(evidence),
+    )
+
+
+def _pairs(evidence: Evidence, repeats: Repeats) -> tuple[Picture, ...]:
+    classes = evidence.data.classes
+    shown = tuple(
+        (
+            pair["png"],
+            f"test image {pair['test']:,} ('{classes[pair['labels'][0]]}') is training image "
+            f"{pair['train']:,} "
+            f"('{classes[pair['labels'][1]]}')",
+        )
+        for pair in repeats.pairs
+    )
+    return (Images("In both parts", shown, f"{len(shown)} images that are in both parts."),) if shown else ()
+
+
+def _accuracies(evidence: Evidence) -> tuple[Picture, ...]:
+    curves = {
+        "training": evidence.curve("train/epoch_accuracy").last,
+        "test": evidence.curve("test/accuracy").last,
+        "validation": evidence.curve("val/accuracy").last,
+    }
+    return (
+        Bars(
+            title="Accuracy where images were learnt from, and where not",
+            names=tuple(curves),
+            values={"accuracy": tuple(curves.values())},
+            y_label="accuracy",
+            marked=("test",),
+            alt="; ".join(f"{name} {value:.0%}" for name, value in curves.items() if value is not None) + ".",
+            percent=True,
+        ),
+    )

@@ -1,0 +1,301 @@
+"""Learnt by heart: which of the three usual reasons it has."""
+
+from __future__ import annotations
+
+import math
+
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.networks import SMALLER, registered, small_network
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.standing import Standing, accuracies, losses, standing
+
+GAP, GAP_BY_HEART = 0.15, 0.1
+"""Between training and held-out accuracy: at any time, and where the training images are known by heart.
+Digits and CIFAR-10 trained with care end with 1 to 8 points, and half-way through a run 10 are nothing
+unusual."""
+FEW = 30
+"""Images of a class: what a class looks like in general cannot be told apart from what these few look like.
+The question has a name of its own below that, few-shot learning."""
+MANY_WEIGHTS = 2_000
+"""For each image. The AlexNet of 2012 had 60 million for 1.2 million images, 50 for each, and needed dropout
+and augmentation; CIFAR-10's usual networks have some 200."""
+
+
+@rule(
+    "over-fitting-data",
+    title="Over-fitting: too few images",
+    summary="The few training images are learnt by heart, others are not recognised.",
+)
+def too_few_images(evidence: Evidence) -> Outcome:
+    """Found with a gap, and few images of each class; or fewer than there are, with no other reason."""
+    now = standing(evidence)
+    early = _no_gap(now)
+    if early is not None or now is None:
+        return early or _too_early()
+    each = evidence.data.train / evidence.classes
+    limited, whole = evidence.recipe.limit is not None, _available(evidence)
+    if each <= FEW:
+        certain = 0.92
+    elif limited and whole > 2 * evidence.data.train:
+        certain = 0.6 if _augments(evidence) and not _heavy(evidence) else 0.55
+    else:
+        return Clear(f"There are {each:,.0f} images of each class, more than {FEW}.")
+    more = (
+        f"There are {whole:,}, of which 'limit' takes {evidence.data.train:,}."
+        if limited
+        else "All that there are were used: only more images, or augmentation, can mend it."
+    )
+    return Finding(
+        cause="over-fitting-data",
+        confidence=certain,
+        effect=_effect(now),
+        verdict=(
+            f"{evidence.data.train:,} training images are too few: {now.learnt:.0%} of them are known, but "
+            f"only {now.held:.0%} of the {now.part} images."
+        ),
+        explanation=(
+            f"{_by_heart(evidence, now)}\n\nWith {evidence.data.train:,} images of {evidence.classes} "
+            "classes "
+            f"there are {each:,.0f} to learn a class from. A stroke or a shade that happens to be common "
+            f"to those {each:,.0f} serves as well as what makes the class, and is easier to find. {more}"
+        ),
+        facts=(
+            Fact("training images of a class", each, f"{each:,.0f}"),
+            Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
+            *now.facts,
+        ),
+        pictures=(accuracies(evidence, "Known, and known by heart"), losses(evidence, "Loss, and the gap")),
+        ruled_out=_ruled_out(evidence, now),
+        changes=(*_all_images(evidence), *_augmentation(evidence)),
+    )
+
+
+@rule(
+    "over-fitting-augmentation",
+    title="Over-fitting: no augmentation",
+    summary="Every image is seen unchanged in every epoch, so it can be learnt by heart.",
+)
+def no_augmentation(evidence: Evidence) -> Outcome:
+    """Found with a gap, where images are many enough and none is ever shown changed."""
+    now = standing(evidence)
+    early = _no_gap(now)
+    if early is not None or now is None:
+        return early or _too_early()
+    if _augments(evidence):
+        return Clear("Images are shown changed, another way in each epoch.")
+    seen = evidence.recipe.epochs
+    certain = 0.55 if evidence.data.train / evidence.classes <= FEW or _heavy(evidence) else 0.85
+    return Finding(
+        cause="over-fitting-augmentation",
+        confidence=certain,
+        effect=_effect(now),
+        verdict=(
+            f"Without augmentation the same {evidence.data.train:,} images came {seen} times: "
+            f"{now.learnt:.0%} of them are known, but only {now.held:.0%} of the {now.part} images."
+        ),
+        explanation=(
+            f"{_by_heart(evidence, now)}\n\nThe network saw every image {seen} times, always the same pixel "
+            f"by pixel. {_how_many(evidence)} What a class is does not change when the picture moves by some "
+            "pixels; a network that is shown such changes has to learn what stays."
+        ),
+        facts=(
+            Fact("times each image was seen", seen, f"{seen}, unchanged"),
+            Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
+            *now.facts,
+        ),
+        pictures=(accuracies(evidence, "Known, and known by heart"), losses(evidence, "Loss, and the gap")),
+        ruled_out=_ruled_out(evidence, now),
+        changes=_augmentation(evidence),
+    )
+
+
+@rule(
+    "over-fitting-model",
+    title="Over-fitting: too large a network",
+    summary="The network has so many weights that it keeps each image instead of what images share.",
+)
+def too_large(evidence: Evidence) -> Outcome:
+    """Found with a gap, and thousands of weights for each image."""
+    now = standing(evidence)
+    early = _no_gap(now)
+    if early is not None or now is None:
+        return early or _too_early()
+    each = evidence.params / max(evidence.data.train, 1)
+    if not _heavy(evidence):
+        return Clear(f"There are {each:,.0f} weights for each training image, less than {MANY_WEIGHTS:,}.")
+    few = evidence.data.train / evidence.classes <= FEW
+    largest = max(evidence.weighted(), key=lambda layer: layer.params, default=None)
+    share = largest.params / max(evidence.params, 1) if largest else 0.0
+    where = (
+        f" '{largest.name}' alone has {largest.params:,}, {share:.0%} of them: a fully connected layer "
+        "learns each pixel's place anew, where a convolution shares its weights among all places."
+        if largest and largest.kind == "fc"
+        else ""
+    )
+    return Finding(
+        cause="over-fitting-model",
+        confidence=0.55 if few else 0.88,
+        effect=_effect(now),
+        verdict=(
+            f"{evidence.params:,} weights for {evidence.data.train:,} images are too many: {now.learnt:.0%} "
+            f"of the training images are known, but only {now.held:.0%} of the {now.part} images."
+        ),
+        explanation=(
+            f"{_by_heart(evidence, now)}\n\n{evidence.params:,} weights / {evidence.data.train:,} images = "
+            f"{each:,.0f} for each image, which itself has {math.prod(evidence.data.shape):,} values: there "
+            f"is room to keep every one of them.{where}"
+        ),
+        facts=(
+            Fact("weights for each image", each, f"{each:,.0f}"),
+            Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
+            *now.facts,
+        ),
+        pictures=(_weights(evidence), accuracies(evidence, "Known, and known by heart")),
+        layers=(largest.name,) if largest and share > 0.5 else (),
+        ruled_out=_ruled_out(evidence, now),
+        changes=(*_smaller(evidence), *_augmentation(evidence)),
+    )
+
+
+def _no_gap(now: Standing | None) -> Outcome | None:
+    """Clear or Untold where there is nothing to explain."""
+    if now is None:
+        return _too_early()
+    least = GAP_BY_HEART if now.learnt_well else GAP
+    if now.gap < max(least, 3 * now.error):
+        return Clear(
+            f"{now.learnt:.0%} in training and {now.held:.0%} on {now.part} images: a gap of "
+            f"{100 * now.gap:.0f} points costs little."
+        )
+    if now.guesses:
+        return Untold(f"The {now.part} images are only guessed, which over-fitting does not explain.")
+    return None
+
+
+def _too_early() -> Untold:
+    return Untold("No epoch has ended yet, so training and held-out images cannot be compared.")
+
+
+def _effect(now: Standing) -> float:
+    """The gap: that much more might be known of the others."""
+    return min(1.0, max(0.1, now.gap))
+
+
+def _by_heart(evidence: Evidence, now: Standing) -> str:
+    held = evidence.curve(f"{'val' if now.part == 'validation' else 'test'}/loss")
+    rises = ""
+    if len(held) > 2 and held.values[-1] > 1.1 * min(held.values):
+        best = held.values.index(min(held.values))
+        rises = (
+            f" Since step {held.steps[best]:,} the loss on {now.part} images has risen from "
+            f"{held.values[best]:.3f} to {held.values[-1]:.3f}, while the training loss went on falling."
+        )
+    return (
+        f"Of the images it learns from the network knows {now.learnt:.1%}, of others {now.held:.1%}: the "
+        "gap is "
+        f"{100 * now.gap:.1f} points, {now.gap / max(now.error, 1e-9):.0f} standard errors of "
+        f"√({now.held:.2f} · {1 - now.held:.2f} / {now.images:,}) = {100 * now.error:.1f} points.{rises}"
+    )
+
+
+def _ruled_out(evidence: Evidence, now: Standing) -> tuple[str, ...]:
+    told = [f"Under-fitting: the training images are known to {now.learnt:.0%}."]
+    near = evidence.census.neighbours
+    if near is not None:
+        told.append(
+            f"Shuffled labels: neighbours share one {near.share:.0%} of the time, {near.chance:.0%} by "
+            "chance."
+        )
+    if evidence.recipe.weight_decay:
+        told.append(f"No weight decay: it is {evidence.recipe.weight_decay:g}.")
+    return tuple(told)
+
+
+def _heavy(evidence: Evidence) -> bool:
+    return evidence.params >= MANY_WEIGHTS * max(evidence.data.train, 1)
+
+
+def _augments(evidence: Evidence) -> bool:
+    recipe = evidence.recipe
+    moved = recipe.pad_crop or recipe.crop_from or recipe.cutout or recipe.flip != "none"
+    return bool(moved or recipe.colour_jitter or recipe.pca_jitter)
+
+
+def mirrors(evidence: Evidence) -> bool:
+    """Whether a mirror image is of the same class: not with digits and letters, and who knows in grey."""
+    return evidence.data.shape[:1] == (3,) and not all(len(name) == 1 for name in evidence.data.classes)
+
+
+def _margin(evidence: Evidence) -> int:
+    """An eighth of the side, 4 of CIFAR-10's 32 pixels, as is usual there."""
+    return max(1, min(evidence.side or (8, 8)) // 8)
+
+
+def _how_many(evidence: Evidence) -> str:
+    margin = _margin(evidence)
+    places = (2 * margin + 1) ** 2
+    twice = 2 if mirrors(evidence) else 1
+    mirrored = " and its mirror image" if twice == 2 else ""
+    return (
+        f"Padded by {margin} pixels and cut again at random it has (2·{margin} + 1)² = {places} places"
+        f"{mirrored}: {twice * places:,} forms in place of 1."
+    )
+
+
+def _available(evidence: Evidence) -> int:
+    """Training images that there are: the validation part is a known share of them all."""
+    share = evidence.recipe.validation
+    if not share or not evidence.data.validation:
+        return evidence.data.train
+    return round(evidence.data.validation / share * (1 - share))
+
+
+def _all_images(evidence: Evidence) -> tuple[Change, ...]:
+    recipe, whole = evidence.recipe, _available(evidence)
+    if recipe.limit is None:
+        return ()
+    # About as many steps as before, but three epochs at least.
+    epochs = max(3, math.ceil(evidence.total_steps * recipe.batch_size / max(whole, evidence.data.train)))
+    changed: dict[str, object] = {"limit": None}
+    if recipe.validation and epochs < recipe.epochs and epochs >= recipe.warmup_epochs:
+        changed["epochs"] = epochs
+    return (Change(changed, "Learn from all training images, with about as many steps."),)
+
+
+def _augmentation(evidence: Evidence) -> tuple[Change, ...]:
+    if _augments(evidence):
+        return ()
+    values: dict[str, object] = {"pad_crop": _margin(evidence)}
+    words = "Move every image a little"
+    if mirrors(evidence):
+        values["flip"], words = "random", f"{words} and mirror half of them"
+    return (Change(values, f"{words}, another way each time it is seen."),)
+
+
+def _smaller(evidence: Evidence) -> tuple[Change, ...]:
+    recipe, shape = evidence.recipe, evidence.data.shape
+    if recipe.layers is None:
+        name = SMALLER.get(recipe.model)
+        return (
+            (Change(registered(name), f"{name}, the next smaller network for such images."),) if name else ()
+        )
+    if len(shape) != 3 or min(shape[1:]) < 8:
+        return ()
+    channels, height, width = shape
+    network = small_network((channels, height, width), evidence.classes)
+    return (Change(network, "Two convolutions and one fully connected layer: few weights, and shared ones."),)
+
+
+def _weights(evidence: Evidence) -> Bars:
+    layers = evidence.weighted()
+    largest = max(layers, key=lambda layer: layer.params, default=None)
+    return Bars(
+        title="Weights of each layer",
+        names=tuple(layer.name for layer in layers),
+        values={"weights": tuple(float(layer.params) for layer in layers)},
+        y_label="weights",
+        reference=("training images", float(evidence.data.train)),
+        marked=(largest.name,) if largest else (),
+        alt=f"'{largest.name}' has {largest.params:,} weights." if largest else "",
+    )

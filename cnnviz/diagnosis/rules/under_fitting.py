@@ -1,0 +1,130 @@
+"""A network too small for its task."""
+
+from __future__ import annotations
+
+import math
+
+from cnnviz.diagnosis.evidence import Evidence, Points
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.networks import LARGER, registered, wider
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.standing import Standing, accuracies, standing
+
+ENOUGH_WEIGHTS = 1.0
+"""Times the weights of one fully connected layer from pixels to classes, the smallest network there is that
+looks at everything. LeNet-5 has eight times as many; fewer can do where many maps share few weights."""
+NARROW = 2.0
+"""Values for each class that have to come through every layer: with fewer, classes share them."""
+FLAT = 0.03
+"""Of the loss, gained over the last third of the run: less, and more epochs will not mend it."""
+
+
+@rule(
+    "under-fitting",
+    title="Under-fitting: too small a network",
+    summary="The network has too few weights to tell the classes apart, however long it learns.",
+)
+def under_fitting(evidence: Evidence) -> Outcome:
+    """Found where training images are not known, nor others worse, and the network is tiny."""
+    now = standing(evidence)
+    if now is None or not evidence.params or len(evidence.data.shape) != 3:
+        return Untold("No epoch has ended yet, so nobody knows how well the training images are learnt.")
+    if now.learnt_well or now.well:
+        return Clear(f"The network knows {max(now.learnt, now.held):.0%} of the images.")
+    if now.gap > max(0.1, 3 * now.error):
+        return Clear(f"Training images are known {100 * now.gap:.0f} points better than others.")
+    linear = (math.prod(evidence.data.shape) + 1) * evidence.classes
+    times, narrow = evidence.params / linear, _narrowest(evidence)
+    thin = narrow is not None and narrow[1] < NARROW * evidence.classes
+    if times >= ENOUGH_WEIGHTS and not thin:
+        return Clear(
+            f"It has {evidence.params:,} weights, {times:,.1f} times as many as one fully connected layer "
+            f"from pixels to classes ({linear:,}): room enough."
+        )
+    return _finding(evidence, now, linear, narrow if thin else None)
+
+
+def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, int] | None) -> Finding:
+    gained, few = _gained(evidence.curve("train/epoch_loss")), evidence.params < linear * ENOUGH_WEIGHTS
+    certain = 0.6 + 0.15 * few + 0.1 * (narrow is not None) + 0.08 * (gained is not None and gained < FLAT)
+    flat = (
+        f" Over the last third of the run its loss fell by {gained:.1%} only." if gained is not None else ""
+    )
+    thin = (
+        f" At its narrowest, '{narrow[0]}', only {narrow[1]} values carry all that is known of "
+        f"{evidence.classes} classes."
+        if narrow
+        else ""
+    )
+    return Finding(
+        cause="under-fitting",
+        confidence=certain,
+        effect=0.8 * max(0.3, now.lost),
+        verdict=(
+            f"With {evidence.params:,} weights the network is too small: it knows {now.learnt:.0%} of its "
+            "own "
+            "training images."
+        ),
+        explanation=(
+            f"The network knows {now.learnt:.1%} of the images it learns from and {now.held:.1%} of others: "
+            "it "
+            "learns nothing by heart, because it has nowhere to keep it.\n\n"
+            f"An image has {' × '.join(map(str, evidence.data.shape))} = {math.prod(evidence.data.shape):,} "
+            f"values. One fully connected layer from there to {evidence.classes} classes would have "
+            f"({math.prod(evidence.data.shape):,} + 1) · {evidence.classes} = {linear:,} weights, this "
+            "network "
+            f"has {evidence.params:,}.{thin}{flat}"
+        ),
+        facts=(
+            Fact("weights", evidence.params, f"{evidence.params:,}"),
+            Fact("of one layer from pixels to classes", linear, f"{linear:,}"),
+            *now.facts,
+        ),
+        pictures=(
+            _widths(evidence, narrow),
+            accuracies(evidence, "Neither learnt nor held-out images are known"),
+        ),
+        layers=(narrow[0],) if narrow else (),
+        ruled_out=(f"Over-fitting: the gap is {100 * now.gap:.1f} points.",),
+        changes=_larger(evidence),
+        explains=("too-few-steps", "rate-too-low"),
+    )
+
+
+def _gained(loss: Points) -> float | None:
+    """The part of the loss that the last third of the epochs took off; None with fewer than three."""
+    if len(loss) < 3:
+        return None
+    before, last = loss.values[-1 - len(loss) // 3], loss.values[-1]
+    return (before - last) / max(before, 1e-9)
+
+
+def _narrowest(evidence: Evidence) -> tuple[str, int] | None:
+    """The layer before the last that hands on the fewest values, and how many."""
+    weighted = evidence.weighted()
+    last = evidence.layers.index(weighted[-1]) if weighted else 0
+    sizes = ((layer.name, math.prod(layer.out)) for layer in evidence.layers[:last])
+    return min(sizes, key=lambda pair: pair[1], default=None)
+
+
+def _larger(evidence: Evidence) -> tuple[Change, ...]:
+    recipe = evidence.recipe
+    if recipe.layers is None:
+        name = LARGER.get(recipe.model)
+        return (Change(registered(name), f"{name}, a larger network for such images."),) if name else ()
+    # Sixteen maps, as most small networks begin with, in the narrowest layer.
+    times = max(2, math.ceil(16 / min((layer.out[0] for layer in evidence.weighted()[:-1]), default=8)))
+    return (Change(wider(recipe.layers, times), f"{times} times as many maps and units in every layer."),)
+
+
+def _widths(evidence: Evidence, narrow: tuple[str, int] | None) -> Bars:
+    layers = evidence.weighted()
+    return Bars(
+        title="Maps or units of each layer",
+        names=tuple(layer.name for layer in layers),
+        values={"maps or units": tuple(float(layer.out[0]) for layer in layers)},
+        y_label="maps or units",
+        reference=("classes", float(evidence.classes)),
+        marked=(narrow[0],) if narrow else (),
+        alt="; ".join(f"{layer.name} {layer.out[0]}" for layer in layers[:12]) + ".",
+    )

@@ -1,0 +1,124 @@
+"""How well a run did on what it learnt from and on what it did not: what most rules about data begin with."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Fact, Lines, Series
+
+ENOUGH = 100
+"""Validation images, below which the test images say more: a share of 100 is known to ± 10 points."""
+WELL = 0.9
+"""Of the way from guessing to all right: from here on a run counts as one that works."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """After the last epoch: accuracies in [0, 1]."""
+
+    learnt: float
+    """On the training images while they were learnt from, with dropout and augmentation."""
+    held: float
+    """On images that were not."""
+    part: str
+    """`validation` or `test`: which those are."""
+    images: int
+    """How many they are."""
+    chance: float
+    """Of the best constant answer."""
+
+    @property
+    def gap(self) -> float:
+        """By how much better what was learnt is known."""
+        return self.learnt - self.held
+
+    @property
+    def error(self) -> float:
+        """Standard error of `held`."""
+        return error(self.held, self.images)
+
+    @property
+    def learnt_well(self) -> bool:
+        """Whether the training images are known."""
+        return self.above(self.learnt) >= WELL
+
+    @property
+    def well(self) -> bool:
+        """Whether the held-out images are known."""
+        return self.above(self.held) >= WELL
+
+    @property
+    def lost(self) -> float:
+        """How much of the way from guessing to all right is missing on the held-out images, in [0, 1]."""
+        return min(1.0, max(0.0, 1 - self.above(self.held)))
+
+    @property
+    def guesses(self) -> bool:
+        """Whether the held-out images are known no better than by a constant answer, within three errors."""
+        return self.held < self.chance + 3 * max(self.error, error(self.chance, self.images))
+
+    def above(self, accuracy: float) -> float:
+        """How far an accuracy is on the way from guessing (0) to all right (1)."""
+        return (accuracy - self.chance) / max(1 - self.chance, 1e-9)
+
+    @property
+    def facts(self) -> tuple[Fact, Fact]:
+        """Both accuracies."""
+        return (
+            Fact("accuracy in training", self.learnt, f"{self.learnt:.1%}"),
+            Fact(f"accuracy on {self.part} images", self.held, f"{self.held:.1%} of {self.images:,}"),
+        )
+
+
+def error(share: float, count: int) -> float:
+    """Standard error of a share of `count` images: √(p(1 − p)/n)."""
+    return math.sqrt(max(share * (1 - share), 0.0) / max(count, 1))
+
+
+def standing(evidence: Evidence) -> Standing | None:
+    """Where the run stands; None before the end of its first epoch, and with fewer than two classes."""
+    learnt, part = evidence.curve("train/epoch_accuracy").last, part_for(evidence)
+    held = evidence.curve(f"{_PREFIX[part]}/accuracy").last
+    if learnt is None or held is None or evidence.classes < 2:
+        return None
+    images = evidence.data.validation if part == "validation" else evidence.data.test
+    return Standing(learnt, held, part, images, evidence.chance)
+
+
+def part_for(evidence: Evidence) -> str:
+    """The held-out part to go by: `validation` where it is large enough, else `test`."""
+    seen = evidence.curve("val/accuracy").steps
+    return "validation" if seen and evidence.data.validation >= ENOUGH else "test"
+
+
+def accuracies(evidence: Evidence, title: str) -> Lines:
+    """Accuracy over steps in training and on held-out images, against a constant answer."""
+    return _curves(evidence, title, "accuracy", ("a constant answer", evidence.chance), percent=True)
+
+
+def losses(evidence: Evidence, title: str) -> Lines:
+    """Loss over steps in training and on held-out images, against that of an even guess."""
+    reference = (f"ln {evidence.classes}", evidence.chance_loss)
+    return _curves(evidence, title, "loss", reference, percent=False)
+
+
+_PREFIX = {"validation": "val", "test": "test"}
+
+
+def _curves(
+    evidence: Evidence, title: str, measure: str, reference: tuple[str, float], *, percent: bool
+) -> Lines:
+    part = part_for(evidence)
+    wanted = (("in training", f"train/epoch_{measure}"), (f"on {part} images", f"{_PREFIX[part]}/{measure}"))
+    curves = [(name, evidence.curve(curve)) for name, curve in wanted]
+    ends = "; ".join(f"{measure} {name} ends at {points.last:.3g}" for name, points in curves if points.steps)
+    return Lines(
+        title=title,
+        series=tuple(Series(name, tuple(map(float, points.steps)), points.values) for name, points in curves),
+        y_label=measure,
+        reference=reference,
+        alt=f"{ends[:1].upper()}{ends[1:]}.",
+        percent=percent,
+    )
