@@ -94,6 +94,19 @@ def test_a_layer_without_filters_leads_to_one_that_has_some() -> None:
     assert app.query_params["layer"] == "conv2"
 
 
+@pytest.mark.usefixtures("trained")
+def test_filters_of_two_networks_stand_one_above_the_other() -> None:
+    app = open_page("features", view="filters", layer="conv1")
+    assert components(app).count("cnnviz.mosaic") == 1
+    app.selectbox(key="features-against").set_value("fresh:lenet5").run()
+    assert_sound(app)
+    assert app.query_params["against"] == "fresh:lenet5"
+    assert components(app).count("cnnviz.mosaic") == 2
+    assert "LeNet-5: mean" in said(app), "its weights are in the histogram too"
+    app = open_page("features", view="filters", layer="conv1", against="run:88")
+    assert "no weights “run:88” of this model" in said(app)
+
+
 def test_changing_a_step_goes_to_the_address_and_changes_what_is_read() -> None:
     app = open_page("features", weights="fresh:lenet5", view="input")
     assert "inverted" not in html(app)

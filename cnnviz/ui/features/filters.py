@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -11,10 +12,12 @@ from cnnviz.figures import numbers
 from cnnviz.figures.sprite import Sprite, sprite
 from cnnviz.figures.weights import weight_histogram
 from cnnviz.interpret.marks import Marks
+from cnnviz.ui import notice, url_state
 from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.features.state import Asked, choose_layer
+from cnnviz.ui.inside import references
 from cnnviz.ui.inside.address import put
 from cnnviz.ui.inside.weights import Network, choices, other
 
@@ -34,13 +37,42 @@ def filters(network: Network, asked: Asked) -> None:
     if asked.layer.name not in having:
         _elsewhere(network, asked, having)
         return
-    weights = _weights(network.stamp, asked.layer.name, network)
-    rows, inputs, height, width = weights.values.shape
-    channel = min(asked.channel or 0, rows - 1)
+    shown = [(network, _weights(network.stamp, asked.layer.name, network))]
+    beside = _beside(network)
+    if beside is not None and asked.layer.name in layers_with_filters(beside.loaded.model):
+        shown.append((beside, _weights(beside.stamp, asked.layer.name, beside)))
+    channel = min(asked.channel or 0, len(shown[0][1].values) - 1)
+    for place, (one, weights) in enumerate(shown):
+        if len(shown) > 1:
+            st.markdown(f"**{notice.plain(one.loaded.name)}**")
+        _pictures(one, weights, min(channel, len(weights.values) - 1), place)
+    _histogram([(one.loaded.name, weights) for one, weights in shown])
+
+
+def _beside(network: Network) -> Network | None:
+    """Draw the choice of another network of the same model, and give it."""
+    model, known = network.loaded.spec.name, choices()
+    called = references.labels(known)
+    named = {"": "nothing beside it"}
+    named |= {one.reference: called[one.reference] for one in known if one.model == model}
+    named |= {f"fresh:{model}": "fresh weights"}
+    named.pop(network.reference, None)
+    chosen = st.query_params.get("against", "")
+    if chosen not in named:
+        notice.say([f"There are no weights {url_state.quoted(chosen)} of this model to put beside."])
+    st.session_state[AGAINST] = chosen if chosen in named else ""
+    st.selectbox(
+        "Beside it", list(named), format_func=lambda name: named.get(name, name), key=AGAINST, width=320,
+        label_visibility="collapsed", on_change=lambda: put(against=st.session_state[AGAINST] or None),
+    )  # fmt: skip
+    return other(st.session_state[AGAINST]) if st.session_state[AGAINST] else None
+
+
+def _pictures(network: Network, weights: Weights, channel: int, place: int) -> None:
+    _, inputs, height, width = weights.values.shape
     if inputs == 3 and height * width > 1:
-        _colours(network, weights, channel)
-    _kernels(network, asked, weights, channel)
-    _histogram(network, asked, weights)
+        _colours(network, weights, channel, place)
+    _kernels(network, weights, channel, place)
 
 
 def _elsewhere(network: Network, asked: Asked, having: tuple[str, ...]) -> None:
@@ -52,11 +84,12 @@ def _elsewhere(network: Network, asked: Asked, having: tuple[str, ...]) -> None:
         st.button(f"Filters of {name}", on_click=choose_layer, args=(name,), key="features-filters-of")
 
 
-def _colours(network: Network, weights: Weights, channel: int) -> None:
+def _colours(network: Network, weights: Weights, channel: int, place: int) -> None:
     cells = [Cell(f"filter {number}", str(number)) for number in range(len(weights.values))]
     st.caption("Every filter as a colour picture: grey is zero, full colour the layer's largest weight.")
     pictures(
-        _colour_sheet(network.stamp, weights.layer, weights), [Line("", cells)], key="features-colours",
+        _colour_sheet(network.stamp, weights.layer, weights), [Line("", cells)],
+        key=f"features-colours-{place}",
         alt=f"The {len(cells)} filters of {weights.layer} in colour", name=f"{weights.layer}-filters",
         cell=CELL, chosen=str(channel), on_choose=lambda number: put(channel=number),
     )  # fmt: skip
@@ -69,13 +102,21 @@ def _colour_sheet(stamp: str, layer: str, _weights: Weights) -> Sprite:
     return sprite(colours.repeat(ENLARGED, 2).repeat(ENLARGED, 3))
 
 
-def _kernels(network: Network, asked: Asked, weights: Weights, channel: int) -> None:
+def _kernels(network: Network, weights: Weights, channel: int, place: int) -> None:
     """One filter over each map that it reads; where there is one only, every filter."""
     if weights.values.shape[1] == 1:
         st.caption("Every filter: orange adds, blue takes away, on one scale for the layer.")
         packet = _packet(network.stamp, weights.layer, None, weights)
-        feature_mosaic(packet, key="features-kernels", on_select=lambda number: put(channel=str(number)))
+        feature_mosaic(
+            packet, key=f"features-kernels-{place}", on_select=lambda number: put(channel=str(number))
+        )
         return
+    if place == 0:
+        _choose(weights, channel)
+    feature_mosaic(_packet(network.stamp, weights.layer, channel, weights), key=f"features-kernels-{place}")
+
+
+def _choose(weights: Weights, channel: int) -> None:
     left_out = np.flatnonzero(~weights.present[channel])
     words = f" It does not see the maps {', '.join(map(str, left_out))}." if 0 < len(left_out) <= 32 else ""
     st.session_state[FILTER] = channel
@@ -89,7 +130,6 @@ def _kernels(network: Network, asked: Asked, weights: Weights, channel: int) -> 
         st.caption(
             f"has a kernel for each of the {count} maps that it reads: orange adds, blue takes away.{words}"
         )
-    feature_mosaic(_packet(network.stamp, weights.layer, channel, weights), key="features-kernels")
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -109,34 +149,18 @@ def _weights(stamp: str, layer: str, _network: Network) -> Weights:
     return weights_of(_network.loaded.model, layer)
 
 
-def _histogram(network: Network, asked: Asked, weights: Weights) -> None:
-    """How the weights are spread, beside those of another network of the same model."""
+def _histogram(drawn: Sequence[tuple[str, Weights]]) -> None:
+    """How the weights are spread, each network's by its name."""
     from cnnviz.interpret.filters import histogram
 
-    model = network.loaded.spec.name
-    others = {
-        c.reference: c.title for c in choices() if c.model == model and c.reference != network.reference
-    }
-    against = None
-    if others:
-        against = st.selectbox(
-            "Beside", [None, *others, f"fresh:{model}"], key=AGAINST, width=320,
-            format_func=lambda name: others.get(name or "", "fresh weights" if name else "nothing else"),
-        )  # fmt: skip
-    elif network.reference != f"fresh:{model}":
-        against = f"fresh:{model}"
-    drawn: list[tuple[str, Any]] = [(network.loaded.name, weights)]
-    found = other(against) if against else None
-    if found is not None:
-        drawn.append((found.loaded.name, _weights(found.stamp, asked.layer.name, found)))
-    end = max(one.magnitude for _, one in drawn)
+    layer, end = drawn[0][1].layer, max(one.magnitude for _, one in drawn)
     counted = [(name, histogram(one, magnitude=end)) for name, one in drawn]
     told = "; ".join(
         f"{name}: mean {numbers.significant(one.mean)}, standard deviation {numbers.significant(one.spread)}"
         for name, one in counted
     )
     plot(
-        weight_histogram(counted), key="features-histogram", height=260, name=f"{weights.layer}-weights",
-        picks=False, alt=f"Histogram of the weights of {weights.layer}. {told}",
+        weight_histogram(counted), key="features-histogram", height=260, name=f"{layer}-weights", picks=False,
+        alt=f"Histogram of the weights of {layer}. {told}",
     )  # fmt: skip
-    st.caption(told)
+    st.caption(notice.plain(told))

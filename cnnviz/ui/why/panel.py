@@ -68,7 +68,7 @@ def _answered(found: Found, word: str, now: Floats) -> str:
     target, before = found.check.target, found.check.before
     said = int(now.argmax())
     other = "" if said == target else f"; it says <b>{escape(found.network.loaded.classes[said])}</b>"
-    shares = f"{before[target]:.1%} → {now[target]:.1%}".replace("%", " %")
+    shares = f"{before[target]:.1%} → {now[target]:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
     return f"without what helps {word}: <b>{escape(found.target)}</b> {shares}{other}"
 
 
