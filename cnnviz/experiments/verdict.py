@@ -32,8 +32,9 @@ def sentence(name: str, difference: Interval | None, epochs: str) -> str:
     measured = f"{points(difference.mean, digits)} ± {100 * half:.{digits}f} points {epochs}, n = {n}"
     if difference.apart:
         return f"{name}: {measured}."
-    low, high = (points(end, digits) for end in (difference.mean - half, difference.mean + half))
-    return f"{name}: no difference seen: {measured}; anything from {low} to {high} fits these runs."
+    low, high = max(-1.0, difference.mean - half), min(1.0, difference.mean + half)
+    fits = f"anything from {points(low, digits)} to {points(high, digits)} fits these runs"
+    return f"{name}: no difference seen: {measured}; {fits}."
 
 
 def verdict(sentences: Sequence[str], outcomes: Mapping[str, Sequence[Outcome]]) -> str:

@@ -24,6 +24,6 @@ READY = Ready(
     asked_by="an article on AlexNet for STL-10; an article on AlexNet in Keras feeds raw pixels",
     limits="One learning rate for all arms: each scale might do better with a rate of its own.",
     order=1,
-    small=Experiment(base=lenet_on_digits(scale="unit", lr=0.01, epochs=5), seeds=tuple(range(5)), **_ASKED),
+    small=Experiment(base=lenet_on_digits(scale="unit", lr=0.01, epochs=10), seeds=tuple(range(5)), **_ASKED),
     large=Experiment(base=small_alexnet_on_cifar(scale="unit"), **_ASKED),
 )

@@ -1,0 +1,48 @@
+"""Writes recorded results from finished experiments: `python -m cnnviz.experiments.recorded.record ID…`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import orjson
+
+from cnnviz import tracking
+from cnnviz.experiments import get, result
+from cnnviz.experiments.answer import Result
+from cnnviz.experiments.recorded import HERE
+from cnnviz.experiments.verdict import notes
+from cnnviz.tracking import Database, Status
+
+
+def document(database: Database, experiment_id: int) -> dict[str, Any]:
+    """What ships of an experiment; raises `ValueError` where not every run has finished or failed."""
+    stored = get(database, experiment_id)
+    for run in stored.runs.values():
+        if run is None or run.status not in (Status.FINISHED, Status.FAILED):
+            raise ValueError(f"Experiment {experiment_id} has not been run to its end.")
+    found = result(database, experiment_id).model_dump(mode="json")
+    found["id"] = None
+    for arm in found["arms"]:
+        for outcome in arm["outcomes"]:
+            outcome["run"] = None
+            outcome["seconds"] = outcome["seconds"] and round(outcome["seconds"], 2)
+    bare = Result.model_validate(found)
+    outcomes = {arm.name: arm.outcomes for arm in bare.arms}
+    differences = [arm.difference for arm in bare.arms[1:]]
+    found["notes"] = notes(outcomes, differences, bare.arms[0].mean, bare.test_images)
+    runs = [run.id for run in stored.runs.values() if run is not None]
+    versions = {(tracking.get_run(database, run).versions or {}).get("torch", "") for run in runs} - {""}
+    return {
+        "experiment": orjson.loads(stored.experiment.write()),
+        "result": found,
+        "torch": ", ".join(sorted(versions)),
+    }
+
+
+if __name__ == "__main__":
+    with tracking.connect() as opened:
+        for number in map(int, sys.argv[1:]):
+            made = document(opened, number)
+            path = HERE / f"{made['experiment']['name']}.json"
+            path.write_bytes(orjson.dumps(made, option=orjson.OPT_INDENT_2) + b"\n")

@@ -1,0 +1,13 @@
+"""Experiments: questions put to several runs, answered with intervals."""
+
+from cnnviz.ui.experiments.page import experiments_page
+from cnnviz.ui.pages import Page
+
+PAGE = Page(
+    title="Experiments",
+    icon=":material/science:",
+    order=8,
+    blurb="Does it really help? Runs that differ in one thing, with the same seeds, and what they can tell.",
+)
+
+experiments_page()

@@ -1,0 +1,114 @@
+"""The Experiments page: something to see at once, a link to start from, answers, and demonstrations."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cnnviz import tracking
+from cnnviz.experiments import Arm, Experiment, every, from_change, start
+from cnnviz.experiments.catalogue import catalogue
+from cnnviz.ui.experiments.address import test_parameters as parameters
+from tests.experiments.making import BASE, NORMALISING, end_all
+from tests.pages.runner import assert_sound, open_page
+
+
+def text(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.subheader, *app.get("html"), *app.warning, *app.error]
+    found = "\n".join(str(getattr(part, "value", None) or getattr(part.proto, "body", "")) for part in parts)
+    return found.replace("\\", "")
+
+
+def test_a_first_visit_shows_a_recorded_answer_and_every_question() -> None:
+    app = open_page("experiments")
+    said = text(app)
+    assert "Recorded on" in said
+    assert "Does normalising the input raise accuracy?" in said
+    labels = [link.proto.label for link in app.get("page_link")]
+    assert {ready.title for ready in catalogue().values()} <= set(labels)
+
+
+def test_a_link_opens_an_experiment_and_starts_nothing_by_itself() -> None:
+    experiment = from_change(BASE, {"lr": 0.01}, "Does a lower rate mend run 12?")
+    app = open_page("experiments", **parameters(experiment))
+    assert "Does a lower rate mend run 12?" in text(app)
+    assert "lr 0.05 → 0.01" in text(app)
+    with tracking.connect() as database:
+        assert tracking.list_runs(database) == []
+        app.button(key="experiments-start").click().run()
+        assert_sound(app)
+        assert [stored.experiment for stored in every(database)] == [experiment]
+        assert len(tracking.list_runs(database)) == 6
+    assert app.query_params["experiment"] == "1"
+    assert "So far, 0 of 6 runs" in text(app)
+
+
+def test_fewer_seeds_are_asked_for_by_url_and_one_is_warned_of() -> None:
+    app = open_page("experiments", **parameters(NORMALISING), seeds="1")
+    assert "2 runs: 2 arms with the same 1 seed" in text(app)
+    assert "One seed gives no interval" in text(app)
+
+
+def test_a_finished_one_shows_verdict_table_and_its_runs() -> None:
+    base, arm = NORMALISING.names
+    with tracking.connect() as database:
+        number = start(database, NORMALISING)
+        end_all(database, number, {base: [0.80, 0.84, 0.82], arm: [0.90, 0.95, 0.94]})
+    app = open_page("experiments", experiment=str(number))
+    said = text(app)
+    assert "normalising the input: +11.0 ± 2.5 points at 5 epochs, n = 3." in said
+    assert "93.00 %" in said
+    link = next(link for link in app.get("page_link") if link.proto.label == "Its runs side by side")
+    assert "runs=1%2C2" in link.proto.query_string
+    app.button(key="experiments-2 more seeds-1").click().run()
+    assert_sound(app)
+    with tracking.connect() as database:
+        assert len(tracking.list_runs(database)) == 10
+
+
+def test_a_stopped_one_can_be_gone_on_with() -> None:
+    with tracking.connect() as database:
+        number = start(database, NORMALISING)
+    app = open_page("experiments", experiment=str(number))
+    app.button(key="experiments-Stop-1").click().run()
+    assert_sound(app)
+    assert "Incomplete, 0 of 6 runs" in text(app)
+    app.button(key="experiments-Go on-1").click().run()
+    assert_sound(app)
+    assert "So far, 0 of 6 runs" in text(app)
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"experiment": "99"}, "no experiment 99"),
+        ({"experiment": "nothing"}, "no experiment"),
+        ({"test": "damaged"}, "in the link"),
+        ({"form": "huge"}, "form"),
+        ({"seeds": "0"}, "from 1 to 50"),
+    ],
+)
+def test_what_is_wrong_in_the_url_is_said(query: dict[str, str], sentence: str) -> None:
+    app = open_page("experiments", **query)
+    assert any(sentence in warning.value for warning in app.warning)
+
+
+def test_what_cannot_be_started_is_said() -> None:
+    wrong = Experiment.of(
+        question="?", base=BASE, arms=(Arm(name="elsewhere", changes={"dataset": "digitz"}),)
+    )
+    app = open_page("experiments", **parameters(wrong))
+    app.button(key="experiments-start").click().run()
+    assert not app.exception
+    assert any("digits" in error.value for error in app.error)
+
+
+def test_a_large_form_says_what_it_fetches() -> None:
+    app = open_page("experiments", experiment="dropout", form="large")
+    assert "CIFAR-10 is not here yet" in text(app)
+
+
+def test_the_inplace_error_is_shown_as_torch_says_it() -> None:
+    app = open_page("experiments", experiment="inplace-dropout")
+    assert any("is at version 1; expected version 0" in code.value for code in app.code)
+    assert "5 of 12 raise" in text(app)
