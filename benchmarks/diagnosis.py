@@ -61,9 +61,8 @@ def trained(asked: argparse.Namespace, trainer: Trainer) -> Half:
         chosen = [one for one in chosen if one.seed == 0]
     print(f"\nAccuracy on the test images, half '{asked.half}':")
     runs = list(judging.failing(trainer, chosen, asked.data, say))
-    return Half(
-        trainer, runs, [] if asked.only else list(judging.healthy(trainer, asked.half, asked.data, say))
-    )
+    healthy = [one for one in halves.healthy(asked.half) if asked.only in one[0]]
+    return Half(trainer, runs, list(judging.healthy(trainer, healthy, asked.data, say)))
 
 
 def names(half: Half, probed: bool) -> None:
@@ -129,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="a folder with mnist and cifar10-jpeg")
     parser.add_argument("--half", choices=tuple(halves.HALVES), default="test")
     parser.add_argument("--keep", type=Path, help="where runs and evidence are kept; nowhere without it")
-    parser.add_argument("--only", default="", help="only failing runs whose names have this text")
+    parser.add_argument("--only", default="", help="only runs whose names have this text")
     parser.add_argument("--quick", action="store_true", help="each plant in one network only")
     parser.add_argument("--repeat", type=int, default=3, help="pairs of runs with and without hints")
     parser.add_argument("--no-probes", action="store_true")

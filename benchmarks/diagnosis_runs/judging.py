@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.diagnosis_runs import halves
 from benchmarks.diagnosis_runs.halves import Planned
 from benchmarks.diagnosis_runs.scoring import Named, hurts
+from benchmarks.diagnosis_runs.setups import Setup
 from benchmarks.diagnosis_runs.training import Trained, Trainer, set_up
 from cnnviz.diagnosis import Diagnosis, Evidence, diagnose
 
 Say = Callable[[str], None]
+Healthy = tuple[str, Setup, int]
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,11 @@ def failing(trainer: Trainer, chosen: Iterable[Planned], data: Path | None, say:
         yield run
 
 
-def healthy(trainer: Trainer, half: str, data: Path | None, say: Say) -> Iterator[tuple[str, Trained]]:
+def healthy(
+    trainer: Trainer, chosen: Iterable[Healthy], data: Path | None, say: Say
+) -> Iterator[tuple[str, Trained]]:
     """Train what has nothing wrong."""
-    for name, setup, seed in halves.healthy(half):
+    for name, setup, seed in chosen:
         run = set_up(trainer, name, setup, seed, data)
         say(f"  {name:58s} {run.accuracy:6.1%} (training {run.fitted:6.1%})")
         yield name, run
