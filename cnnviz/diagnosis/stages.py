@@ -32,9 +32,12 @@ class Stage:
         return self.fact.name
 
     @property
-    def signal(self) -> float | None:
-        """Spread from image to image; all of the spread where no more was recorded."""
-        return self.at.spread if self.at.signal is None else self.at.signal
+    def told_apart(self) -> float | None:
+        """Signal by the size of the outputs, in [0, 1]: near 0 all images look alike to the next layer."""
+        at = self.at
+        if at.signal is None or at.spread is None or at.mean is None:
+            return None
+        return at.signal / max(math.hypot(at.mean, at.spread), 1e-30)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,16 @@ def stages(evidence: Evidence, look: Look | None) -> tuple[Stage, ...]:
         return ()
     seen = {layer.name: layer for layer in look.layers}
     return tuple(Stage(fact, seen[fact.name]) for fact in evidence.weighted() if fact.name in seen)
+
+
+def undisturbed(evidence: Evidence, seen: Sequence[Stage]) -> tuple[Stage, ...]:
+    """Those before the first dropout, whose noise differs from image to image as a signal does."""
+    names = [fact.name for fact in evidence.layers]
+    noisy = (fact.name for fact in evidence.layers if fact.type.startswith(("Dropout", "StochasticDepth")))
+    first = next(noisy, None)
+    if first is None:
+        return tuple(seen)
+    return tuple(stage for stage in seen if names.index(stage.name) < names.index(first))
 
 
 def fresh(evidence: Evidence) -> Look | None:
@@ -96,9 +109,3 @@ def _drawn(step: Step) -> Weights:
     fan = fan_in(layer, entering)
     window = math.prod(pair(layer.kernel)) if isinstance(layer, Conv) else 1
     return Weights(layer.init.deviation(fan, leaving[0] * window), layer.init.bias, fan)
-
-
-def falls(values: Sequence[float | None]) -> float | None:
-    """The last of the values by the first, where both are above 0."""
-    found = [value for value in values if value]
-    return found[-1] / found[0] if len(found) > 1 else None

@@ -1,0 +1,127 @@
+"""ReLUs that are 0 for every image: nothing gets through, forwards or backwards."""
+
+from __future__ import annotations
+
+from cnnviz.diagnosis import mending
+from cnnviz.diagnosis.course import POOR, course
+from cnnviz.diagnosis.evidence import Evidence, LayerAt, Look
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.pictures import loss_curve, short
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.stages import stages, starts
+
+DEAD = 0.9
+"""Of a layer's channels: what a tenth of them lets through is too little for a network that was planned with
+all. Of healthy layers up to a half is 0 for a whole batch, in wide layers behind little signal."""
+
+
+@rule(
+    "dead-relu",
+    title="Dead ReLUs",
+    summary="Nearly all channels of a ReLU are 0 for every image, so no gradient comes back through it.",
+    live=True,
+)
+def dead_relu(evidence: Evidence) -> Outcome:
+    """Found where nine tenths of a ReLU layer's channels were 0 for a whole batch and stayed so."""
+    relus = {fact.name for fact in evidence.layers if fact.type == "ReLU"}
+    looks = [look for look in evidence.looks if any(layer.name in relus for layer in look.layers)]
+    if not looks:
+        return Untold("No ReLU was looked at.")
+    last = _dead(looks[-1], relus)
+    if not last:
+        worst = max((layer.dead or 0.0 for layer in looks[-1].layers if layer.name in relus), default=0.0)
+        return Clear(f"At most {worst:.0%} of a ReLU's channels are 0 for a whole batch.")
+    went = course(evidence)
+    if went is None or went.learned >= POOR:
+        return Clear(f"'{last[0].name}' lets little through, but the network learns around it.")
+    return _found(evidence, looks, last[0].name)
+
+
+def _found(evidence: Evidence, looks: list[Look], name: str) -> Finding:
+    died = next(look for look in looks if _is_dead(look, name))
+    born, went = died.step == looks[0].step, course(evidence)
+    when = "from the first step on" if born else f"since step {died.step:,} at the latest"
+    share = (looks[-1].of(name) or LayerAt(name=name)).dead or 0.0
+    return Finding(
+        cause="dead-relu",
+        confidence=0.97 if born else 0.85,
+        effect=1.0 if born else 0.9,
+        verdict=f"{share:.0%} of '{name}' is 0 for every image, {when}.",
+        explanation="\n\n".join((
+            "A ReLU gives max(0, x). Where x is below 0 for every image its output is 0 and so is its "
+            "slope: no "
+            "gradient comes back, so the weights before it never move again, and what follows sees only "
+            "zeros.",
+            _why(evidence, looks, name, born),
+        )),
+        facts=(
+            Fact("dead channels", share, f"{share:.0%} of {name}"),
+            Fact("dead since step", float(died.step), f"{died.step:,}"),
+        ),
+        pictures=(
+            _picture(evidence, looks[-1], name),
+            *((loss_curve(went, evidence.classes),) if went else ()),
+        ),
+        layers=tuple(layer.name for layer in _dead(looks[-1], {fact.name for fact in evidence.layers})),
+        steps=(died.step, evidence.step),
+        ruled_out=("Not the learning rate: it was so before any weight had moved.",) if born else (),
+        changes=_changes(evidence, born),
+        explains=("one-class", "vanishing-gradients", "rate-too-low", "under-fitting")
+        + (("initialisation", "rate-too-high", "too-few-steps") if born else ()),
+    )  # fmt: skip
+
+
+def _changes(evidence: Evidence, born: bool) -> tuple[Change, ...]:
+    recipe = evidence.recipe
+    slower = mending.rate(
+        recipe, recipe.lr / 10, "A tenth of the rate: no step is large enough to kill a unit."
+    )
+    ways = (mending.started(recipe), mending.normalised(recipe))
+    return mending.kept(ways if born else (slower, *ways), recipe)
+
+
+def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
+    before = _layer_before(evidence, looks[0], name)
+    if not born or before is None:
+        return (
+            "It did not begin so: steps that were too large pushed the sums below 0 for all images, and "
+            "with no "
+            "gradient nothing brings them back."
+        )
+    at = looks[0].of(before)
+    mean, spread = (at.mean or 0.0, at.spread or 0.0) if at else (0.0, 0.0)
+    bias = starts(evidence)[before].bias if before in starts(evidence) else None
+    said = f" Its biases begin at {bias:g}." if bias else ""
+    below = f": {short(-mean / spread)} standard deviations below 0" if spread and mean < 0 else ""
+    return f"It begins so: '{before}' gives values of mean {short(mean)} and spread "
+    f"{short(spread)}{below}.{said}"
+
+
+def _layer_before(evidence: Evidence, look: Look, name: str) -> str | None:
+    names = [layer.name for layer in look.layers]
+    place = names.index(name)
+    return next(
+        (stage.name for stage in reversed(stages(evidence, look)) if names.index(stage.name) < place), None
+    )
+
+
+def _dead(look: Look, names: set[str]) -> list[LayerAt]:
+    return [layer for layer in look.layers if layer.name in names and (layer.dead or 0.0) >= DEAD]
+
+
+def _is_dead(look: Look, name: str) -> bool:
+    return bool(_dead(look, {name}))
+
+
+def _picture(evidence: Evidence, look: Look, name: str) -> Bars:
+    relus = {fact.name for fact in evidence.layers if fact.type == "ReLU"}
+    seen = [layer for layer in look.layers if layer.name in relus]
+    return Bars(
+        title=f"Channels that are 0 for every image of a batch, at step {look.step:,}",
+        names=tuple(layer.name for layer in seen),
+        values={"dead channels": tuple(layer.dead for layer in seen)},
+        y_label="share of the channels",
+        marked=(name,),
+        percent=True,
+        alt=f"{name} is dead: {next(layer.dead or 0 for layer in seen if layer.name == name):.0%}.",
+    )

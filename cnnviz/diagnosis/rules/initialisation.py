@@ -1,0 +1,189 @@
+"""Initial weights and biases that do not fit: signal that shrinks, drowns or grows layer by layer."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+
+from cnnviz.diagnosis import arithmetic, mending
+from cnnviz.diagnosis.arithmetic import ALIKE, SHRUNK, Passage
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Change, Fact, Finding
+from cnnviz.diagnosis.pictures import layer_bars, loss_curve, short, signal_bars
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.stages import Stage, fresh, stages, starts
+
+FOLLOWS = (
+    "one-class", "input-scale", "vanishing-gradients", "exploding-gradients", "dead-relu", "non-finite",
+    "rate-too-low", "rate-too-high", "too-few-steps", "schedule-ended", "batch-too-large", "under-fitting",
+)  # fmt: skip
+GROWN = 30.0
+"""Times the input's spread: logits that differ by 30 make a softmax certain before it has seen anything."""
+SURPRISED = 3.0
+"""Times the loss of guessing at the first step. He's rule begins at up to 1.5 times, with logits of spread 1
+to 2; at 3 times most first answers are both certain and wrong."""
+STEEP = 4.0
+"""Times the spread that enters: what a layer with flat-ended activations makes of it. Glorot's rule keeps it;
+tanh of values four times as wide as that is ±1 nearly everywhere, where its slope is 0."""
+
+
+@rule(
+    "initialisation",
+    title="Initial weights that do not fit",
+    summary="Weights and biases begin so that images' differences shrink, drown or explode layer by layer.",
+    live=True,
+)
+def initialisation(evidence: Evidence) -> Outcome:
+    """Found where fresh weights pass on far too little or too much, and the run did not recover from it."""
+    seen = arithmetic.passage(evidence)
+    if seen is None:
+        return Untold("The first step was not looked at, or not far enough to compare layers.")
+    if _grows(evidence, seen):
+        return _growing(evidence, seen)
+    if seen.little:
+        return _shrinking(evidence, seen)
+    return Clear(
+        f"Fresh weights hand {seen.share:.2g} of the input's spread on to '{seen.last.name}', and at least "
+        f"{seen.alike:.1%} of any layer's outputs tells images apart."
+    )
+
+
+def _grows(evidence: Evidence, seen: Passage) -> bool:
+    surprised = seen.went.loss.steps[0] == 1 and seen.went.start > SURPRISED * seen.went.guess
+    return (seen.share > GROWN and surprised) or (_flat_ended(evidence) and steepest(seen.stages) > STEEP)
+
+
+def steepest(seen: tuple[Stage, ...]) -> float:
+    """The geometric mean, over layers after the first, of the spread that activations of at most 1 become."""
+    later = [stage.at.spread for stage in seen[1:] if stage.at.spread]
+    return math.exp(sum(map(math.log, later)) / len(later)) if later else 0.0
+
+
+def _growing(evidence: Evidence, seen: Passage) -> Outcome:
+    if seen.went.learned > 0.9:
+        return Clear(f"Signal grows {short(seen.share)}-fold, but the run got over it.")
+    flat = _flat_ended(evidence) and seen.share <= GROWN
+    verdict = (
+        f"Fresh weights are so large that '{seen.last.name}' gets values of spread "
+        f"{short(seen.last.at.spread or 0)}, "
+        "where its activations are flat."
+        if flat
+        else f"Signal grows {short(seen.share)}-fold from the input to '{seen.last.name}', before "
+        "anything is learned."
+    )
+    return Finding(
+        cause="initialisation",
+        confidence=0.95 if seen.went.learned < 0.5 else 0.75,
+        effect=1.0 - max(seen.went.learned, 0.0) / 2,
+        verdict=verdict,
+        explanation="\n\n".join(
+            (arithmetic.law(), *arithmetic.worked(evidence, seen), arithmetic.surprise(seen.went))
+        ),
+        facts=_facts(seen),
+        pictures=(
+            signal_bars(evidence, seen.stages, [seen.last.name]),
+            loss_curve(seen.went, evidence.classes),
+        ),
+        layers=tuple(stage.name for stage in seen.stages),
+        steps=(1, 1),
+        ruled_out=_ruled_out(seen),
+        changes=_changes(evidence),
+        explains=FOLLOWS,
+    )
+
+
+def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
+    if not seen.went.stuck and seen.went.learned > 0.3:
+        return Clear(
+            f"Little signal reaches '{seen.last.name}' at first ({seen.share:.1g} of the input's), "
+            f"but the loss fell to {seen.went.end:.2f} all the same."
+        )
+    if _sigmoid(evidence) and not _weak(evidence):
+        return Clear(
+            "Signal shrinks, but the weights are as large as they should be: it is the sigmoid that "
+            "flattens it."
+        )
+    drowned = seen.alike < ALIKE and seen.share >= SHRUNK
+    last = seen.last
+    verdict = (
+        f"Only {short(seen.alike)} of the outputs of a layer tells images apart: the rest is the same for "
+        "all of them."
+        if drowned
+        else f"Of the images' spread only {short(seen.share)} is left at '{last.name}', before anything "
+        "is learned."
+    )
+    return Finding(
+        cause="initialisation",
+        confidence=_sureness(evidence, seen),
+        effect=1.0,
+        verdict=verdict,
+        explanation="\n\n".join(
+            (
+                arithmetic.law(),
+                *arithmetic.worked(evidence, seen),
+                *arithmetic.constant(evidence, seen),
+                arithmetic.backwards(evidence),
+            )
+        ),
+        facts=_facts(seen),
+        pictures=(
+            signal_bars(evidence, seen.stages, [last.name]),
+            layer_bars(
+                "Gradient of each layer's weights at the first step",
+                stages(evidence, fresh(evidence)),
+                lambda stage: stage.at.gradient,
+                "L2 norm",
+            ),
+            loss_curve(seen.went, evidence.classes),
+        ),
+        layers=tuple(stage.name for stage in seen.stages),
+        steps=(1, evidence.step),
+        ruled_out=_ruled_out(seen),
+        changes=_changes(evidence),
+        explains=FOLLOWS,
+    )
+
+
+def _sureness(evidence: Evidence, seen: Passage) -> float:
+    """A stuck run with so little signal has hardly another reason, unless it is young."""
+    young = evidence.step < 100 or not seen.went.stuck
+    least = min(seen.share / SHRUNK, seen.alike / ALIKE)
+    return 0.65 if young else 0.97 if least < 0.1 else 0.9
+
+
+def _changes(evidence: Evidence) -> tuple[Change, ...]:
+    recipe = evidence.recipe
+    return mending.kept((mending.started(recipe), mending.normalised(recipe)), recipe)
+
+
+def _facts(seen: Passage) -> tuple[Fact, ...]:
+    return (
+        Fact("spread of the input", seen.entering, short(seen.entering)),
+        Fact(f"signal at {seen.last.name}", seen.last.at.signal or 0.0, short(seen.last.at.signal or 0.0)),
+        Fact("signal handed on", seen.share, short(seen.share)),
+        Fact("told apart, least", seen.alike, f"{seen.alike:.2g} of a layer's outputs"),
+        Fact("loss at the end", seen.went.end, f"{seen.went.end:.3f} (guessing: {seen.went.guess:.3f})"),
+    )
+
+
+def _ruled_out(seen: Passage) -> tuple[str, ...]:
+    return (
+        "Not the learning rate: all of this was measured at the first step, before any weight had moved.",
+        f"Not the input alone: its spread is {short(seen.entering)}, the rest happens between the layers.",
+    )
+
+
+def _flat_ended(evidence: Evidence) -> bool:
+    return any(fact.type in mending.SATURATING for fact in evidence.layers) and not any(
+        "BatchNorm" in fact.type for fact in evidence.layers
+    )
+
+
+def _sigmoid(evidence: Evidence) -> bool:
+    return any(fact.type == "Sigmoid" for fact in evidence.layers)
+
+
+def _weak(evidence: Evidence) -> bool:
+    """Whether weights are smaller than PyTorch's rule draws them, whose σ·√n is 0.58."""
+    gains = [weights.std * math.sqrt(weights.fan_in) for weights in starts(evidence).values()]
+    return bool(gains) and median(gains) < 0.4

@@ -1,0 +1,124 @@
+"""Pixels that are neither centred nor of unit scale when they reach the first layer."""
+
+from __future__ import annotations
+
+from cnnviz.diagnosis import arithmetic, mending
+from cnnviz.diagnosis.course import Course, course
+from cnnviz.diagnosis.evidence import Evidence, Input
+from cnnviz.diagnosis.finding import Bars, Fact, Finding
+from cnnviz.diagnosis.pictures import loss_curve, short
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.stages import Stage, fresh, stages
+
+WIDE = 5.0
+"""Standard deviations: rules for initial weights are made for a spread of 1 (LeCun et al., "Efficient
+BackProp", 1998); five times as much makes first gradients some 25 times too large, more than rates can be
+off."""
+NARROW = 0.5
+"""Pixels in [0, 1] have a spread of 0.2 to 0.35 and a mean off 0. A network that begins well learns from
+them; one that lets signal shrink gets a quarter of it to begin with."""
+
+
+@rule(
+    "input-scale",
+    title="Input that is not normalised",
+    summary="The pixels that the model reads are far from mean 0 and spread 1.",
+    live=True,
+)
+def input_scale(evidence: Evidence) -> Outcome:
+    """Found where pixels are far too large, or too small for a signal that shrinks anyway."""
+    read, went = evidence.input, course(evidence)
+    if read is None or went is None:
+        return Untold("What the model reads was not recorded.")
+    figures = f"mean {short(read.mean)}, spread {short(read.spread)}"
+    if evidence.recipe.scale == "standardised" or NARROW <= read.spread <= WIDE:
+        return Clear(f"The model reads values of {figures}.")
+    if read.spread > WIDE:
+        if went.learned > 0.9 or (_normalised_at_once(evidence) and not went.stuck):
+            return Clear(
+                f"The model reads values of {figures}, but it learned from them: loss {went.end:.2f}."
+            )
+        return _finding(
+            evidence, read, went, _wide(evidence, read), 0.95 if went.learned < 0.5 else 0.7, 0.95
+        )
+    seen = arithmetic.passage(evidence)
+    if not went.stuck or seen is None or not seen.little:
+        return Clear(f"The model reads values of {figures}, and its first layers hand their signal on.")
+    return _finding(evidence, read, went, _narrow(seen, read), 0.6, 0.4)
+
+
+def _finding(
+    evidence: Evidence, read: Input, went: Course, reason: str, confidence: float, effect: float
+) -> Finding:
+    return Finding(
+        cause="input-scale",
+        confidence=confidence,
+        effect=effect,
+        verdict=f"The model reads pixels of mean {short(read.mean)} and spread {short(read.spread)}, "
+        "not of mean 0 and spread 1.",
+        explanation="\n\n".join((
+            "Rules for initial weights are made for inputs of mean 0 and spread 1 (LeCun et al., 1998). A "
+            "first layer "
+            "that reads values k times as large gives outputs k times as large, and so does each layer "
+            "after it; its "
+            "weights' gradients grow by k once more, as they are products with the input.",
+            reason,
+        )),
+        facts=(
+            Fact("mean of the input", read.mean, short(read.mean)),
+            Fact("spread of the input", read.spread, short(read.spread)),
+            Fact("smallest and largest", read.high - read.low, f"{short(read.low)} to {short(read.high)}"),
+            Fact("loss at the end", went.end, f"{went.end:.3f} (guessing: {went.guess:.3f})"),
+        ),
+        pictures=(_picture(read, stages(evidence, fresh(evidence))), loss_curve(went, evidence.classes)),
+        layers=tuple(stage.name for stage in stages(evidence, fresh(evidence))[:1]),
+        steps=(1, evidence.step),
+        changes=mending.kept((mending.scaled(), mending.normalised(evidence.recipe)), evidence.recipe),
+        explains=(
+            "one-class", "exploding-gradients", "non-finite", "rate-too-high", "dead-relu", "under-fitting",
+        ) if read.spread > WIDE else (),
+    )  # fmt: skip
+
+
+def _wide(evidence: Evidence, read: Input) -> str:
+    seen, went = stages(evidence, fresh(evidence)), course(evidence)
+    first = f"'{seen[0].name}' gives values of spread {short(seen[0].at.spread or 0)}. " if seen else ""
+    start = f"the first loss is {short(went.start)} where guessing has {went.guess:.3f}. " if went else ""
+    return (
+        f"Here k is {short(read.spread)}: pixels go from {short(read.low)} to {short(read.high)}. "
+        f"{first}So {start}"
+        f"Gradients of the first layer are up to {short(read.spread)}² = {short(read.spread**2)} times "
+        "what they would "
+        "be, while its weights are of the usual size: a rate that suits standardised pixels overshoots."
+    )
+
+
+def _narrow(seen: arithmetic.Passage, read: Input) -> str:
+    return (
+        f"Here k is {short(read.spread)}, and the mean of {short(read.mean)} is larger than the spread, "
+        "so most of what "
+        f"the first layer sums is the same for all images. It is not the main reason: '{seen.last.name}' "
+        "would get "
+        f"{short(1 / max(read.spread, 1e-9))} times the signal from standardised pixels, "
+        f"{short((seen.last.at.signal or 0) / max(read.spread, 1e-9))} in place of "
+        f"{short(seen.last.at.signal or 0)}."
+    )
+
+
+def _normalised_at_once(evidence: Evidence) -> bool:
+    """Whether normalisation comes before the second layer with weights."""
+    kinds = [fact for fact in evidence.layers if fact.kind in ("conv", "fc", "norm")]
+    return any("BatchNorm" in fact.type for fact in kinds[:2])
+
+
+def _picture(read: Input, seen: tuple[Stage, ...]) -> Bars:
+    return Bars(
+        title="Spread of the input and of each layer's outputs, before anything is learned",
+        names=("input", *(stage.name for stage in seen)),
+        values={"spread": (read.spread or None, *(stage.at.spread or None for stage in seen))},
+        y_label="standard deviation",
+        logarithmic=True,
+        reference=("1: what rules for initial weights expect", 1.0),
+        marked=("input",),
+        alt=f"The input has a spread of {short(read.spread)}; 1 is expected.",
+    )

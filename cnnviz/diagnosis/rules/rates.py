@@ -1,0 +1,175 @@
+"""A learning rate too high or too low: how far steps move the weights, and what the loss makes of it."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from cnnviz.diagnosis import mending
+from cnnviz.diagnosis.course import POOR, Course, course
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Fact, Finding
+from cnnviz.diagnosis.pictures import loss_curve, short, update_lines
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.stages import USUAL_UPDATE, stages, typical_update
+
+EARLY = 20
+"""Steps: what happens in them is the rate's doing, and not yet what became of the weights."""
+FAR = 0.03
+"""Of the weights, moved by one step: thirty times what is usual, so that thirty steps replace a layer."""
+NEAR = 1e-4
+"""Of the weights, moved by one step: a tenth of what is usual; 10,000 steps to replace a layer."""
+AIM = 5e-3
+"""Of the weights, what a first step should move: it falls to the usual 10⁻³ as gradients fall."""
+BLOWN = 1.5
+"""Times the loss of guessing: a model that is so much worse than one that never looks was thrown there."""
+FOLLOWS_HIGH = (
+    "non-finite",
+    "one-class",
+    "dead-relu",
+    "under-fitting",
+    "exploding-gradients",
+    "too-few-steps",
+)
+FOLLOWS_LOW = ("too-few-steps", "under-fitting", "one-class")
+
+
+@rule(
+    "rate-too-high",
+    title="Learning rate too high",
+    summary="Steps are so large that they overshoot: the loss jumps up, or stays where guessing is.",
+    live=True,
+)
+def rate_too_high(evidence: Evidence) -> Outcome:
+    """Found where early steps move weights far, and the loss blew up, overflowed, or is stuck."""
+    went, moved = course(evidence), early_update(evidence)
+    if went is None or moved is None:
+        return Untold("How far the first steps moved the weights was not recorded.")
+    if moved < FAR:
+        return Clear(
+            f"An early step moves the median layer by {short(moved)} of its weights, less than {FAR:g}."
+        )
+    worst = max(went.loss.values[1:], default=went.start)
+    blown = evidence.status == "failed" or worst > BLOWN * max(went.guess, went.start)
+    if went.learned >= POOR or not (blown or went.stuck):
+        return Clear(
+            f"Early steps are large ({short(moved)} of the weights), but the loss fell to {went.end:.2f}."
+        )
+    wanted = evidence.recipe.lr * AIM / moved
+    way = mending.rate(
+        evidence.recipe,
+        min(wanted, evidence.recipe.lr / 3),
+        f"So small that an early step moves weights by about {AIM:g} of their size.",
+    )
+    return Finding(
+        cause="rate-too-high",
+        confidence=0.95 if blown else 0.75,
+        effect=1.0,
+        verdict=f"Early steps move a layer by {short(moved)} of its own size, "
+        f"{short(moved / USUAL_UPDATE)} times "
+        "what is usual.",
+        explanation="\n\n".join((
+            "A step along the gradient helps as far as the loss is nearly straight. One that is too long "
+            "lands on the "
+            "other side, higher than before; the gradient there is larger, and so is the next step.",
+            _moved(evidence, moved),
+            f"The loss began at {short(went.start)}, rose to {short(worst)} and ended at "
+            f"{short(went.end)}; guessing "
+            f"has {went.guess:.3f}. A rate of {way.values['lr']:g} moves a layer by {way.values['lr']:g}/"
+            f"{evidence.recipe.lr:g} · {short(moved)} = "
+            f"{short(moved * way.values['lr'] / evidence.recipe.lr)}.",
+        )),
+        facts=_facts(evidence, moved, went),
+        pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
+        steps=(1, evidence.step),
+        changes=mending.kept((way,), evidence.recipe),
+        explains=FOLLOWS_HIGH,
+    )  # fmt: skip
+
+
+@rule(
+    "rate-too-low",
+    title="Learning rate too low",
+    summary="Steps are so small that the weights hardly move before the run ends.",
+    live=True,
+)
+def rate_too_low(evidence: Evidence) -> Outcome:
+    """Found where the median layer moves by less than a ten-thousandth in a step, and little was learned."""
+    went, moved = course(evidence), typical_update(evidence, last=_before_the_schedule(evidence))
+    if went is None or moved is None:
+        return Untold("How far steps move the weights was not recorded.")
+    if moved >= NEAR:
+        return Clear(f"A step moves the median layer by {short(moved)} of its weights, more than {NEAR:g}.")
+    if went.learned >= POOR:
+        return Clear(f"Steps are small ({short(moved)} of the weights), but the loss fell to {went.end:.2f}.")
+    recipe, early = evidence.recipe, early_update(evidence) or moved
+    wanted = min(recipe.lr * AIM / max(early, 1e-12), _largest(evidence))
+    way = mending.rate(
+        recipe,
+        max(wanted, recipe.lr * 3),
+        f"So large that an early step moves weights by about {AIM:g} of their size.",
+    )
+    total = moved * max(evidence.step, 1)
+    return Finding(
+        cause="rate-too-low",
+        confidence=0.6 if evidence.step < 100 else 0.95 if moved < NEAR / 3 else 0.8,
+        effect=0.9,
+        verdict=f"A step moves a layer by {short(moved)} of its own size, a "
+        f"{short(USUAL_UPDATE / moved)}th of what is "
+        "usual.",
+        explanation="\n\n".join((
+            "Weights begin at random and have to move by about their own size before they see anything.",
+            _moved(evidence, moved),
+            f"{evidence.step:,} steps of {short(moved)} make at most {short(total)} of the weights' size, "
+            "even if all "
+            f"of them went the same way. The loss went from {went.start:.3f} to {went.end:.3f}; guessing has "
+            f"{went.guess:.3f}.",
+        )),
+        facts=_facts(evidence, moved, went),
+        pictures=(update_lines(evidence), loss_curve(went, evidence.classes)),
+        steps=(1, evidence.step),
+        changes=mending.kept((way,), recipe),
+        explains=FOLLOWS_LOW,
+    )  # fmt: skip
+
+
+def early_update(evidence: Evidence) -> float | None:
+    """Of the looks at the first steps the largest median, over layers, of the part that weights moved."""
+    found = []
+    for look in evidence.looks:
+        moved = [stage.at.update for stage in stages(evidence, look) if stage.at.update is not None]
+        if look.step <= EARLY and moved:
+            found.append(median(moved))
+    return max(found, default=None)
+
+
+def _before_the_schedule(evidence: Evidence) -> int:
+    """The last step at a tenth of the largest rate or more: what comes later is small on purpose."""
+    rates = evidence.curve("lr")
+    if not rates.steps:
+        return evidence.step
+    top = max(rates.values)
+    return max(step for step, value in zip(rates.steps, rates.values, strict=True) if value >= top / 10)
+
+
+def _largest(evidence: Evidence) -> float:
+    """What is rarely exceeded: 2·10⁻³ for Adam (its paper has 10⁻³), half of 1 - momentum for SGD."""
+    recipe = evidence.recipe
+    return 2e-3 if recipe.optimiser in ("adam", "adamw") else 0.5 * (1 - recipe.momentum)
+
+
+def _moved(evidence: Evidence, moved: float) -> str:
+    return (
+        f"How far is too far is told by the weights' own size: about {USUAL_UPDATE:g} of it a step is "
+        "usual. Here the "
+        f"rate is {evidence.recipe.lr:g}, and a step moved the median layer by {short(moved)}: "
+        f"{short(moved)} / {USUAL_UPDATE:g} = {short(moved / USUAL_UPDATE)} times that."
+    )
+
+
+def _facts(evidence: Evidence, moved: float, went: Course) -> tuple[Fact, ...]:
+    return (
+        Fact("step by weights, median layer", moved, short(moved)),
+        Fact("learning rate", evidence.recipe.lr, f"{evidence.recipe.lr:g}"),
+        Fact("first loss", went.start, short(went.start)),
+        Fact("loss at the end", went.end, f"{short(went.end)} (guessing: {went.guess:.3f})"),
+    )

@@ -1,0 +1,101 @@
+"""A batch too small for the learning rate: each step follows the noise of a few images."""
+
+from __future__ import annotations
+
+import math
+
+from cnnviz.diagnosis import mending
+from cnnviz.diagnosis.course import POOR, Course, course
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Change, Fact, Finding
+from cnnviz.diagnosis.pictures import loss_curve, short, update_lines
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+
+SMALL = 8
+"""Images: the error of a batch's gradient is 1/√8 = 0.35 of that of a single image, or more."""
+USUAL = 0.1 / 256 / (1 - 0.9)
+"""Rate by images a batch, momentum counted: 0.1 for 256 with momentum 0.9 (Goyal et al., "Accurate, large
+minibatch SGD", 2017)."""
+USUAL_ADAM = 1e-3 / math.sqrt(32)
+"""The same for Adam, whose noise goes with the root of the batch (Malladi et al., 2022)."""
+FAR = 8.0
+"""Times the usual: small networks bear four times what was found for ResNet-50; at eight they do not."""
+ENOUGH = 1_000
+"""Steps that a mended run should have."""
+
+
+@rule(
+    "batch-too-small",
+    title="Batch too small for the rate",
+    summary="A few images a step, at a rate for many: steps follow noise.",
+    live=True,
+)
+def batch_too_small(evidence: Evidence) -> Outcome:
+    """Found where a batch of eight or fewer goes with a rate for many more, and the run is poor."""
+    went, recipe = course(evidence), evidence.recipe
+    if went is None:
+        return Untold("No loss was recorded.")
+    if recipe.batch_size > SMALL:
+        return Clear(f"A batch has {recipe.batch_size:,} images.")
+    times = _times(evidence)
+    if times < FAR or went.learned >= POOR:
+        return Clear(
+            f"Batches of {recipe.batch_size} go with a rate of {recipe.lr:g}: the loss is {went.end:.2f}."
+        )
+    return _finding(evidence, went, times)
+
+
+def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
+    recipe, images = evidence.recipe, evidence.data.train
+    batch, rule_of = 32, "1/√n of that of a single image"
+    epochs = max(recipe.epochs, -(-ENOUGH * batch // max(images, 1)))
+    slower = recipe.lr / times
+    return Finding(
+        cause="batch-too-small",
+        confidence=0.9,
+        effect=1.0,
+        verdict=f"Batches of {recipe.batch_size} at a rate of {recipe.lr:g}: each step follows single "
+        "images, "
+        f"{short(times)} times too far.",
+        explanation="\n\n".join((
+            f"A batch's gradient is that of all images and an error, {rule_of}. With n = "
+            f"{recipe.batch_size} the error "
+            f"is 1/√{recipe.batch_size} = {1 / math.sqrt(recipe.batch_size):.2f}, with n = {batch} "
+            f"{1 / math.sqrt(batch):.2f}. Many small steps average it out, large ones do not.",
+            f"So the rate goes with the batch: {recipe.lr:g} for {recipe.batch_size} is as much as "
+            f"{recipe.lr * batch / recipe.batch_size:g} for {batch}, {short(times)} times the usual.",
+            f"The loss went from {short(went.start)} to {short(went.end)} and was {short(went.worst)} at "
+            "its worst; "
+            f"guessing has {went.guess:.3f}.",
+        )),
+        facts=(
+            Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size}"),
+            Fact("learning rate", recipe.lr, f"{recipe.lr:g}"),
+            Fact("rate for the batch, by the usual", times, short(times)),
+            Fact("loss at the end", went.end, f"{short(went.end)} (guessing: {went.guess:.3f})"),
+        ),
+        pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
+        steps=(1, evidence.step),
+        changes=mending.kept(
+            (
+                Change(
+                    {"batch_size": batch, "epochs": epochs},
+                    f"The error of {batch} images' gradient is {1 / math.sqrt(batch):.2f} of that of one; "
+                    f"{epochs:,} epochs make about a thousand steps.",
+                ),
+                mending.rate(recipe, slower, "The rate that goes with so small a batch."),
+            ),
+            recipe,
+        ),
+        explains=(
+            "rate-too-high", "non-finite", "dead-relu", "one-class", "under-fitting", "exploding-gradients",
+        ),
+    )  # fmt: skip
+
+
+def _times(evidence: Evidence) -> float:
+    """How many times the usual the rate is, for the batch."""
+    recipe = evidence.recipe
+    if recipe.optimiser in ("adam", "adamw"):
+        return recipe.lr / math.sqrt(recipe.batch_size) / USUAL_ADAM
+    return recipe.lr / (1 - recipe.momentum) / recipe.batch_size / USUAL

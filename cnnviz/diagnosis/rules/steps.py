@@ -1,0 +1,220 @@
+"""Too few steps: the run is short, the batch is large, or the schedule ended learning early."""
+
+from __future__ import annotations
+
+from cnnviz.diagnosis import mending
+from cnnviz.diagnosis.course import POOR, Course, course
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
+from cnnviz.diagnosis.pictures import loss_curve, short
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.rates import NEAR
+from cnnviz.diagnosis.stages import typical_update
+
+FEW = 100
+"""Steps: LeNet-5 reaches 90 % on the digits in some 100 of 32 images; larger networks take more."""
+SOME = 1_000
+"""Steps up to which a loss that is still falling may be said to have been cut off."""
+ENOUGH = 1_000
+"""Steps that a mended run should have: a small network comes most of its way in so many."""
+LARGE = 256
+"""Images a batch: up to here more images make steps about as much better as they cost (McCandlish et al., "An
+empirical model of large-batch training", 2018, for data of this size)."""
+STEPS_AN_EPOCH = 20
+"""With fewer, the batch is a good part of all images, and its gradient hardly differs from theirs."""
+QUIET = 0.05
+"""Of the largest rate: what is learned below it is fine tuning."""
+
+
+@rule(
+    "too-few-steps",
+    title="Too few steps",
+    summary="The run ended while it was still learning, or before it had begun to.",
+)
+def too_few_steps(evidence: Evidence) -> Outcome:
+    """Found where a run ended early in its course, at a rate that does move the weights."""
+    went, moved = course(evidence), typical_update(evidence)
+    if went is None or evidence.status == "failed":
+        return Untold("The run did not come to its end.")
+    if went.learned >= POOR:
+        return Clear(f"{evidence.step:,} steps brought the loss from {went.guess:.2f} to {went.end:.2f}.")
+    if evidence.step > FEW and not (went.falling and evidence.step <= SOME and went.stuck):
+        return Clear(f"The run had {evidence.step:,} steps, and its loss was not falling any more.")
+    if moved is not None and moved < NEAR:
+        return Clear(
+            f"The run had {evidence.step:,} steps, but each moved weights by {short(moved)} of their size."
+        )
+    few = evidence.step <= FEW
+    return Finding(
+        cause="too-few-steps",
+        confidence=0.85 if few else 0.65,
+        effect=0.8 if few else 0.6,
+        verdict=f"The run ended after {evidence.step:,} steps"
+        + (", while its loss was still falling." if went.falling else ", before it had begun to learn."),
+        explanation="\n\n".join((
+            "A step changes the weights a little, by what one batch says. How much is learned depends on "
+            "the number of "
+            "steps, not of epochs.",
+            _count(evidence),
+            f"The loss went from {went.start:.3f} to {went.end:.3f}; guessing has {went.guess:.3f}.",
+        )),
+        facts=(
+            Fact("steps", float(evidence.step), f"{evidence.step:,}"),
+            Fact("steps an epoch", float(evidence.steps_per_epoch), f"{evidence.steps_per_epoch:,}"),
+            Fact("loss at the end", went.end, f"{went.end:.3f} (guessing: {went.guess:.3f})"),
+        ),
+        pictures=(loss_curve(went, evidence.classes),),
+        steps=(1, evidence.step),
+        ruled_out=(f"Not the rate: a step moves weights by {short(moved)} of their size.",) if moved else (),
+        changes=mending.kept(_longer(evidence), evidence.recipe),
+        explains=("under-fitting", "one-class"),
+    )  # fmt: skip
+
+
+def _count(evidence: Evidence) -> str:
+    images, batch = evidence.data.train, evidence.recipe.batch_size
+    return (
+        f"Here {images:,} images in batches of {batch:,} make {evidence.steps_per_epoch:,} steps an "
+        "epoch, and "
+        f"{evidence.recipe.epochs:,} epochs make {evidence.total_steps:,}. A small network needs some "
+        "hundred before "
+        "it is better than guessing, and a thousand or more for most of its way."
+    )
+
+
+def _longer(evidence: Evidence) -> list[Change]:
+    recipe = evidence.recipe
+    epochs = max(recipe.epochs * 2, -(-ENOUGH // evidence.steps_per_epoch))
+    longer = Change({"epochs": epochs}, f"{epochs:,} epochs are {epochs * evidence.steps_per_epoch:,} steps.")
+    if recipe.limit is None:
+        return [longer]
+    every = Change(
+        {"limit": None, "epochs": max(recipe.epochs, 10)},
+        "All images, ten times: more steps, and no image so often that it is learned by heart.",
+    )
+    return [every, longer]
+
+
+@rule(
+    "batch-too-large",
+    title="Batch too large",
+    summary="A batch holds so many of the images that an epoch is a few steps only.",
+)
+def batch_too_large(evidence: Evidence) -> Outcome:
+    """Found where large batches leave an epoch fewer than twenty steps, and the run too few in all."""
+    went, recipe = course(evidence), evidence.recipe
+    if went is None:
+        return Untold("No loss was recorded.")
+    each = evidence.steps_per_epoch
+    if recipe.batch_size <= LARGE or each >= STEPS_AN_EPOCH:
+        return Clear(f"Batches of {recipe.batch_size:,} make {each:,} steps an epoch.")
+    if went.learned >= POOR or evidence.step > SOME:
+        return Clear(f"Batches are large, but {evidence.step:,} steps brought the loss to {went.end:.2f}.")
+    batch = max(16, min(64, evidence.data.train // 40 or 64))
+    then = max(1, evidence.data.train // batch) * recipe.epochs
+    return Finding(
+        cause="batch-too-large",
+        confidence=0.9,
+        effect=0.9,
+        verdict=f"A batch of {recipe.batch_size:,} of {evidence.data.train:,} images leaves {each} "
+        f"step{'s' if each > 1 else ''} an epoch, {evidence.total_steps:,} in all.",
+        explanation="\n\n".join((
+            "A gradient from more images is more exact: its error falls with the square root of their "
+            "number. Four "
+            "times the images halve it, and cost four times as much; beyond some hundred a step gets no "
+            "better.",
+            f"Here an epoch is {evidence.data.train:,} / {recipe.batch_size:,} = {each} "
+            f"step{'s' if each > 1 else ''}, and {recipe.epochs:,} epochs are {evidence.total_steps:,}. "
+            "With batches of "
+            f"{batch} the same images, seen as often, would make {then:,} steps.",
+            f"The loss went from {went.start:.3f} to {went.end:.3f}; guessing has {went.guess:.3f}. A "
+            "rate as many times "
+            "larger would make up for it up to a point (Goyal et al., 2017), and then overshoot.",
+        )),
+        facts=(
+            Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size:,}"),
+            Fact("steps an epoch", float(each), f"{each:,}"),
+            Fact("loss at the end", went.end, f"{went.end:.3f} (guessing: {went.guess:.3f})"),
+        ),
+        pictures=(loss_curve(went, evidence.classes),),
+        steps=(1, evidence.step),
+        changes=mending.kept([Change({"batch_size": batch}, f"{then:,} steps of the same images.")], recipe),
+        explains=("too-few-steps", "under-fitting", "one-class", "rate-too-low"),
+    )  # fmt: skip
+
+
+@rule(
+    "schedule-ended",
+    title="Schedule ended learning early",
+    summary="The learning rate fell to almost nothing long before the end.",
+)
+def schedule_ended(evidence: Evidence) -> Outcome:
+    """Found where for half of the run the rate was a twentieth of its largest, with much left to learn."""
+    went, rates = course(evidence), evidence.curve("lr")
+    if went is None or len(rates) < 4:
+        return Untold("The learning rate was not recorded.")
+    ended = _ended(rates.steps, rates.values)
+    share = 1 - ended / max(evidence.step, 1)
+    if share < 0.5:
+        return Clear(f"The rate was more than {QUIET:.0%} of its largest for {1 - share:.0%} of the run.")
+    at, before = _loss_at(went, ended), went.start - _loss_at(went, ended)
+    if went.learned >= 0.9 or before <= 0.05 * went.guess:
+        return Clear(f"The rate fell early, at step {ended:,}, but the loss did not depend on it.")
+    after, top, last = at - went.end, max(rates.values), rates.values[-1]
+    return Finding(
+        cause="schedule-ended",
+        confidence=0.9,
+        effect=0.7,
+        verdict=f"From step {ended:,} of {evidence.step:,} on the rate was below {QUIET:.0%} of its "
+        "largest: learning "
+        "ended there.",
+        explanation="\n\n".join((
+            "A falling rate lets weights settle, once they are near a good place. If it falls earlier, "
+            "they settle where "
+            "they happen to be.",
+            f"This run's schedule is '{evidence.recipe.schedule}': the rate went from {short(top)} to "
+            f"{short(last)}, "
+            f"{short(last / top)} of it. In the first {ended:,} steps the loss fell by {before:.3f}; in "
+            "the other "
+            f"{evidence.step - ended:,} steps by {after:.3f}.",
+            f"It ended at {went.end:.3f}, where guessing has {went.guess:.3f}.",
+        )),
+        facts=(
+            Fact("last step at a rate that matters", float(ended), f"{ended:,} of {evidence.step:,}"),
+            Fact("last rate by the largest", last / top, short(last / top)),
+            Fact("fall of the loss before", before, f"{before:.3f}"),
+            Fact("fall of the loss after", after, f"{after:.3f}"),
+        ),
+        pictures=(
+            Lines(
+                title="Learning rate",
+                series=(Series("learning rate", tuple(rates.steps), rates.values),),
+                logarithmic=True,
+                reference=(f"{QUIET:.0%} of the largest", QUIET * top),
+                alt=f"The rate falls from {short(top)} to {short(last)}.",
+            ),
+            loss_curve(went, evidence.classes),
+        ),
+        steps=(ended, evidence.step),
+        changes=mending.kept(_schedules(evidence), evidence.recipe),
+        explains=("rate-too-low", "too-few-steps", "under-fitting"),
+    )  # fmt: skip
+
+
+def _ended(steps: tuple[int, ...], values: tuple[float, ...]) -> int:
+    """The last step at which the rate was more than a twentieth of its largest."""
+    return max(step for step, value in zip(steps, values, strict=True) if value > QUIET * max(values))
+
+
+def _loss_at(went: Course, step: int) -> float:
+    return next((v for s, v in zip(went.loss.steps, went.loss.values, strict=True) if s >= step), went.end)
+
+
+def _schedules(evidence: Evidence) -> tuple[Change, ...]:
+    return (
+        Change(
+            {"schedule": "cosine"},
+            "Half a cosine: the rate is large for most of the run and falls at its end.",
+        ),
+        Change({"schedule": "constant"}, "The rate stays as it is to the end."),
+    )
