@@ -7,7 +7,7 @@ from typing import Literal
 import streamlit as st
 
 from cnnviz import models
-from cnnviz.diagnosis.propagation import Passed, propagated
+from cnnviz.diagnosis.propagation import Passed, Signal, propagated, rectified
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh
 from cnnviz.experiments.article_d import FULL
 from cnnviz.figures.article_d import Trail, by_layer, by_layer_alt
@@ -76,7 +76,8 @@ def lost() -> None:
 def response() -> None:
     """Draw the section on LRN."""
     st.subheader("Is it the weaker normalisation?", anchor=False)
-    square = reckoned("article", "unit")[1].entering.square
+    first = reckoned("article", "unit")[0]
+    square = rectified(Signal(first.spread**2, first.signal), first.bias).square
     weak, strong = (_first_response(network("article", how)) for how in ("lrn-article", "lrn-paper"))
     st.markdown(notice.plain(words.response(weak, strong, square)))
 

@@ -80,7 +80,7 @@ def _backwards() -> None:
             (("article", "as the article"), ("mended", "mended")), COMPARED, strict=False
         )
     ]
-    title = "gradient of the weights in the first step"
+    title = "gradient in the first step"
     plot(by_layer(trails, title), key="story-gradient", height=HEIGHT, alt=by_layer_alt(trails, title),
          name="article-d-gradients", picks=False)  # fmt: skip
 

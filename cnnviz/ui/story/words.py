@@ -15,6 +15,9 @@ from cnnviz.figures.measures import duration
 from cnnviz.figures.numbers import percent, significant
 from cnnviz.models.layers import LocalResponseNorm
 
+SMALL = 0.1
+"""A difference below this part of the bias is called drowned."""
+
 
 def saw(run: Evidence) -> str:
     """What the article saw, and saw again."""
@@ -33,8 +36,8 @@ def first_layer(layer: Passed, reads: str) -> str:
     """The arithmetic of the first layer, in numbers."""
     return (
         f"Each output of {layer.name} adds up {layer.inputs:.0f} pixels, each times a random weight of about "
-        f"±{significant(layer.std, 2)}. Random terms partly cancel, so a sum of n of them grows only with "
-        f"√n: the layer multiplies a signal by {significant(layer.std, 2)} · √{layer.inputs:.0f} = "
+        f"±{layer.std:.3g}. Random terms partly cancel, so a sum of n of them grows only with "
+        f"√n: the layer multiplies a signal by {layer.std:.3g} · √{layer.inputs:.0f} = "
         f"{significant(layer.gain, 2)}. {reads} differ from picture to picture by "
         f"{significant(layer.entering.signal, 2)}, so what {layer.name} says differs by "
         f"{significant(layer.gain, 2)} · {significant(layer.entering.signal, 2)} = "
@@ -61,11 +64,16 @@ def biases(layers: Sequence[Passed]) -> str:
         return ""
     first = drowned[0]
     names = ", ".join(layer.name for layer in drowned)
+    comes = (
+        "With a signal this small, all that later layers see is the bias."
+        if first.signal < SMALL * first.bias
+        else "This signal is strong enough to be seen beside it."
+    )
     return (
         f"Biases of {first.bias:g} stand in {names}. In {first.name} that is {first.bias:g} for every "
         f"picture beside a difference of {significant(first.signal, 2)} between pictures: "
         f"{_times(first.bias / first.signal)} as much. A bias does not shrink the difference, and it keeps "
-        "the ReLU open; but with a signal this small all that later layers see is the bias."
+        f"the ReLU open. {comes}"
     )
 
 
@@ -73,8 +81,8 @@ def backwards(failed: Sequence[Layer], mended: Sequence[Layer]) -> str:
     """The first step's gradients."""
     weak = min(zip(failed, mended, strict=True), key=lambda pair: pair[0].gradient / pair[1].gradient)
     return (
-        "The way back has the same factors. The gradient of a layer's weights is what comes back from the "
-        f"loss times what went in; both are small here. In the first step {weak[0].name}'s gradient is "
+        "The way back has the same factors. A layer's gradient is what comes back from the loss times what "
+        f"went in, and here both are small. In the first step {weak[0].name}'s gradient is "
         f"{_power(weak[0].gradient)}, {_times(weak[1].gradient / weak[0].gradient)} smaller than in the "
         "mended network, so it is moved by that much less."
     )
