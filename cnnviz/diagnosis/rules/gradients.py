@@ -18,7 +18,7 @@ the start of networks that learn it is 0.02 to 10 (LeNet-5, AlexNet, VGG, GoogLe
 EXPLODED = 10.0
 """Gradient by weights, in the median layer: a rate of 0.1 would throw weights away in one step. At the start
 of networks that learn it is 0.002 to 3."""
-FOLLOWS = ("one-class", "initialisation", "rate-too-low", "too-few-steps", "under-fitting", "input-scale")
+FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fitting", "input-scale")
 BEHIND = ("non-finite", "rate-too-high", "one-class", "dead-relu")
 
 

@@ -11,6 +11,7 @@ from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.pictures import layer_bars, loss_curve, short, signal_bars
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.dead_relu import DEAD
 from cnnviz.diagnosis.stages import Stage, fresh, stages, starts
 
 FOLLOWS = (
@@ -88,7 +89,7 @@ def _growing(evidence: Evidence, seen: Passage) -> Outcome:
         steps=(1, 1),
         ruled_out=_ruled_out(seen),
         changes=_changes(evidence),
-        explains=FOLLOWS,
+        explains=_follows(evidence),
     )
 
 
@@ -140,8 +141,15 @@ def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
         steps=(1, evidence.step),
         ruled_out=_ruled_out(seen),
         changes=_changes(evidence),
-        explains=FOLLOWS,
+        explains=_follows(evidence),
     )
+
+
+def _follows(evidence: Evidence) -> tuple[str, ...]:
+    """What comes of it; a ReLU that is dead from the start is the nearer reason."""
+    first = fresh(evidence)
+    born_dead = first is not None and any((layer.dead or 0.0) >= DEAD for layer in first.layers)
+    return tuple(cause for cause in FOLLOWS if cause != "dead-relu" or not born_dead)
 
 
 def _sureness(evidence: Evidence, seen: Passage) -> float:

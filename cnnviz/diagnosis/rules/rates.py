@@ -22,14 +22,7 @@ AIM = 5e-3
 """Of the weights, what a first step should move: it falls to the usual 10⁻³ as gradients fall."""
 BLOWN = 1.5
 """Times the loss of guessing: a model that is so much worse than one that never looks was thrown there."""
-FOLLOWS_HIGH = (
-    "non-finite",
-    "one-class",
-    "dead-relu",
-    "under-fitting",
-    "exploding-gradients",
-    "too-few-steps",
-)
+FOLLOWS_HIGH = ("non-finite", "one-class", "dead-relu", "under-fitting", "too-few-steps")
 FOLLOWS_LOW = ("too-few-steps", "under-fitting", "one-class")
 
 

@@ -1,0 +1,224 @@
+"""Rules that judge by layers, gradients and steps, on evidence made by hand."""
+
+from typing import Any
+
+import pytest
+
+from cnnviz.diagnosis import Clear, Evidence, Finding, Points, diagnose, rules
+from cnnviz.diagnosis.evidence import NonFinite
+from cnnviz.diagnosis.judge import hint
+from cnnviz.models.layers import Init
+from tests.diagnosis.networks import FLAT, run
+
+STUCK: dict[str, Any] = {"losses": FLAT, "accuracy": 0.1}
+SMALL = Init(weights="normal", std=0.01, bias=1.0)
+BLOWN = (2.4, 40.0, 9.0, 5.0, 2.4, 2.31, 2.303, 2.303, 2.303, 2.303, 2.303, 2.303)
+SLOW = (2.3, 2.3, 2.3, 2.299, 2.299, 2.298, 2.298, 2.297, 2.297, 2.296, 2.296, 2.295)
+
+SPOILT: dict[str, Evidence] = {
+    "initialisation": run(
+        **STUCK, signals=(3e-2, 3e-3, 3e-4, 3e-5), spreads=(0.1,) * 4, means=(1.0,) * 4, init=SMALL
+    ),
+    "vanishing-gradients": run(
+        **STUCK, signals=(0.5, 0.02, 1e-3, 4e-5), spreads=(0.5,) * 4, gradients=(1e-6, 1e-4, 1e-2, 1.0),
+        kind="Sigmoid", init=Init(),
+    ),
+    "exploding-gradients": run(losses=(4.0, 3.0, *FLAT[2:]), accuracy=0.1, updates=(2.0, 0.02, 1e-3)),
+    "input-scale": run(**STUCK, spread=70.0, signals=(60, 40, 20, 10), recipe={"scale": "raw"}),
+    "dead-relu": run(**STUCK, dead=(1.0, 1.0, 1.0), means=(0, -15, 0, 0)),
+    "rate-too-high": run(losses=BLOWN, accuracy=0.1, updates=(0.1, 0.8, 0.01), recipe={"lr": 2.0}),
+    "rate-too-low": run(losses=SLOW, accuracy=0.1, updates=(3e-6, 3e-6, 3e-6), recipe={"lr": 5e-5}),
+    "too-few-steps": run(losses=(2.3, 2.25, 2.2), accuracy=0.2, step=9, recipe={"epochs": 1}),
+    "non-finite": run(**STUCK, status="failed", nonfinite=NonFinite(step=7, layer="conv2", what="output")),
+    "schedule-ended": run(
+        losses=(2.4, 1.9, 1.7, *(1.69,) * 9), accuracy=0.4,
+        recipe={"schedule": "step", "step_epochs": 1, "step_factor": 0.02},
+    ),
+    "batch-too-large": run(losses=(2.3, 2.28, 2.25), accuracy=0.2, step=10, recipe={"batch_size": 4096}),
+    "batch-too-small": run(**STUCK, recipe={"batch_size": 1, "momentum": 0.9}),
+}  # fmt: skip
+
+
+def _with_rates(evidence: Evidence, *values: float) -> Evidence:
+    steps = evidence.curves["train/loss"].steps[: len(values)]
+    return evidence.model_copy(
+        update={"curves": {**evidence.curves, "lr": Points(steps=steps, values=values)}}
+    )
+
+
+SPOILT["schedule-ended"] = _with_rates(SPOILT["schedule-ended"], 0.05, 0.05, 1e-3, 1e-3, 2e-5, 2e-5)
+
+
+@pytest.mark.parametrize("cause", SPOILT)
+def test_a_planted_cause_is_named_first_and_told_in_full(cause: str) -> None:
+    evidence = SPOILT[cause]
+    found = diagnose(evidence).findings
+    assert found[0].cause == cause
+    first = found[0]
+    assert first.confidence >= 0.8
+    assert first.pictures
+    assert first.facts
+    assert first.steps is not None
+    assert first.explanation.count("\n\n") >= 1
+    assert first.changes
+    for change in first.changes:
+        assert change.recipe(evidence.recipe).difference(evidence.recipe)
+
+
+def test_a_sound_run_is_clear_of_all_of_them() -> None:
+    found = diagnose(run())
+    assert not found.findings
+    outcomes = {one.cause: one.outcome for one in found.checked}
+    assert {outcomes[cause] for cause in SPOILT} == {"clear"}
+
+
+@pytest.mark.parametrize("cause", [cause for cause in SPOILT if rules()[cause].live])
+def test_what_is_said_while_a_run_goes_on_is_the_same(cause: str) -> None:
+    found = hint(SPOILT[cause])
+    assert found is not None
+    assert found.cause == cause
+
+
+def _found(cause: str, evidence: Evidence) -> Finding:
+    outcome = rules()[cause].judge(evidence)
+    assert isinstance(outcome, Finding), outcome
+    return outcome
+
+
+def _clear(cause: str, evidence: Evidence) -> bool:
+    return isinstance(rules()[cause].judge(evidence), Clear)
+
+
+def test_shrinking_signal_is_worked_out_with_the_runs_numbers() -> None:
+    found = _found("initialisation", SPOILT["initialisation"])
+    assert "0.01·√144 = 0.12" in found.explanation
+    assert "√(2/144) = 0.118" in found.explanation
+    assert "'fc' is 3.0·10⁻⁵" in found.explanation
+    assert "3.0·10⁻⁵ of their size" in found.explanation
+    assert {fact.label: fact.value for fact in found.facts}["signal handed on"] == pytest.approx(3e-5)
+
+
+def test_biases_that_drown_a_signal_are_enough() -> None:
+    """Signal shrinks to a fiftieth only, but what stands on top of it is 200 times as large."""
+    drowned = run(**STUCK, signals=(0.3, 0.1, 0.05, 0.02), means=(4.0,) * 4, init=SMALL)
+    assert "tells images apart" in _found("initialisation", drowned).verdict
+    assert _clear("initialisation", run(**STUCK, signals=(0.3, 0.1, 0.05, 0.02), means=(0.1,) * 4))
+
+
+def test_little_signal_that_was_learned_from_all_the_same_is_no_finding() -> None:
+    assert _clear("initialisation", run(signals=(3e-2, 3e-3, 3e-4, 3e-5), init=SMALL))
+
+
+def test_dropouts_noise_is_no_signal() -> None:
+    """Behind dropout outputs differ from image to image, whatever the images are."""
+    evidence = SPOILT["initialisation"]
+    last = evidence.layers[-2].model_copy(update={"type": "Dropout"})
+    looks = tuple(
+        look.model_copy(
+            update={
+                "layers": tuple(
+                    at.model_copy(update={"signal": 0.5, "spread": 0.5}) if at.name == "fc" else at
+                    for at in look.layers
+                )
+            }
+        )
+        for look in evidence.looks
+    )
+    noisy = evidence.model_copy(
+        update={"layers": (*evidence.layers[:-2], last, evidence.layers[-1]), "looks": looks}
+    )
+    assert "'conv3'" in _found("initialisation", noisy).verdict
+
+
+def test_signal_that_grows_is_found_unless_the_run_got_over_it() -> None:
+    grown: dict[str, Any] = {"signals": (8, 50, 400, 3000), "init": Init(weights="normal", std=0.4, bias=0.0)}
+    assert "grows" in _found("initialisation", run(losses=(900.0, *FLAT[1:]), accuracy=0.1, **grown)).verdict
+    assert _clear("initialisation", run(losses=(900.0, 1.0, *(0.05,) * 10), **grown))
+
+
+def test_flat_ends_of_tanh_count_as_growth() -> None:
+    wide: dict[str, Any] = {"signals": (8, 6, 6, 6), "kind": "Tanh", "init": Init(weights="normal", std=0.4)}
+    assert "flat" in _found("initialisation", run(**STUCK, **wide)).verdict
+    assert _clear("initialisation", run(**STUCK, **(wide | {"kind": "ReLU"})))
+
+
+@pytest.mark.parametrize(("first", "expected"), [(0.5e-3, Finding), (2e-3, Clear)])
+def test_gradients_vanish_at_a_thousandth(first: float, expected: type) -> None:
+    evidence = run(**STUCK, gradients=(first, 0.1, 0.5, 1.0), kind="Sigmoid", init=Init())
+    assert isinstance(rules()["vanishing-gradients"].judge(evidence), expected)
+
+
+def test_the_slope_of_a_sigmoid_is_worked_out() -> None:
+    explanation = _found("vanishing-gradients", SPOILT["vanishing-gradients"]).explanation
+    assert "(1/4)^3 = 0.0156" in explanation
+    assert "0.01 for each layer" in explanation
+
+
+@pytest.mark.parametrize(
+    ("updates", "expected"), [((0.02, 0.02, 0.02), Clear), ((0.02, 0.05, 0.02), Finding)]
+)
+def test_a_rate_is_too_high_where_early_steps_move_far(updates: tuple[float, ...], expected: type) -> None:
+    evidence = run(losses=BLOWN, accuracy=0.1, updates=updates, recipe={"lr": 2.0})
+    assert isinstance(rules()["rate-too-high"].judge(evidence), expected)
+
+
+def test_the_rate_that_is_proposed_moves_weights_as_is_usual() -> None:
+    found = _found("rate-too-high", SPOILT["rate-too-high"])
+    assert found.changes[0].values == {"lr": 0.01}  # 2 · 0.005 / 0.8 = 0.0125
+    low = _found("rate-too-low", SPOILT["rate-too-low"])
+    assert low.changes[0].values == {"lr": 0.05}  # 5e-5 · 0.005 / 3e-6 = 0.083, more than 0.5 · (1 - 0.9)
+
+
+def test_large_steps_that_were_learned_with_are_no_finding() -> None:
+    assert _clear("rate-too-high", run(updates=(0.5, 0.5, 0.1)))
+
+
+def test_small_steps_at_the_end_of_a_schedule_are_meant() -> None:
+    """A cosine ends at 0: what moves little there says nothing of the rate."""
+    evidence = _with_rates(run(**STUCK, updates=(5e-3, 2e-3, 1e-9)), 0.05, 0.05, 0.04, 1e-9)
+    assert _clear("rate-too-low", evidence)
+
+
+@pytest.mark.parametrize(("step", "expected"), [(9, Finding), (100, Finding), (400, Clear)])
+def test_steps_are_too_few_up_to_a_hundred(step: int, expected: type) -> None:
+    evidence = run(losses=(2.3, 2.28, 2.25), accuracy=0.12, step=step)
+    assert isinstance(rules()["too-few-steps"].judge(evidence), expected)
+
+
+def test_few_steps_of_a_few_images_are_mended_by_all_of_them() -> None:
+    found = _found("too-few-steps", SPOILT["too-few-steps"].model_copy(update={
+        "recipe": SPOILT["too-few-steps"].recipe.changed({"limit": 320})}))  # fmt: skip
+    assert found.changes[0].values == {"limit": None, "epochs": 10}
+
+
+@pytest.mark.parametrize(("batch", "expected"), [(256, Clear), (512, Finding)])
+def test_a_batch_is_too_large_with_few_steps_an_epoch(batch: int, expected: type) -> None:
+    evidence = run(losses=(2.3, 2.28, 2.25), accuracy=0.2, step=50, recipe={"batch_size": batch})
+    assert isinstance(rules()["batch-too-large"].judge(evidence), expected)
+
+
+@pytest.mark.parametrize(
+    ("batch", "lr", "expected"), [(1, 0.05, Finding), (1, 1e-4, Clear), (16, 0.05, Clear)]
+)
+def test_a_batch_is_too_small_for_a_rate(batch: int, lr: float, expected: type) -> None:
+    evidence = run(**STUCK, recipe={"batch_size": batch, "lr": lr, "momentum": 0.9})
+    assert isinstance(rules()["batch-too-small"].judge(evidence), expected)
+
+
+def test_the_place_where_numbers_ended_is_told() -> None:
+    found = _found("non-finite", SPOILT["non-finite"])
+    assert found.layers == ("conv2",)
+    assert found.steps == (7, 7)
+    assert "the output of 'conv2'" in found.verdict
+    older = run(**STUCK, status="failed", error="The loss was no longer a finite number at step 400.")
+    assert "not recorded" in _found("non-finite", older).verdict
+
+
+def test_dead_from_birth_and_dead_later_are_told_apart() -> None:
+    born = _found("dead-relu", SPOILT["dead-relu"])
+    assert "from the first step on" in born.verdict
+    assert "rate-too-high" in born.explains
+    later = _found("dead-relu", run(**STUCK, dead=(0.1, 0.5, 1.0)))
+    assert "since step 400" in later.verdict
+    assert later.changes[0].values == {"lr": 0.005}
+    assert _clear("dead-relu", run(**STUCK, dead=(0.8, 0.8, 0.8)))
