@@ -26,6 +26,8 @@ def runs(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     monkeypatch.setenv("CNNVIZ_HOME", str(server.home))
     with tracking.connect() as database:
         yield database
+        for run in tracking.list_runs(database, statuses=[*tracking.ACTIVE, Status.QUEUED], metrics=[]):
+            tracking.request(database, run.id, tracking.Command.STOP)
 
 
 def number(page: Page) -> int:
@@ -55,8 +57,6 @@ def test_a_failing_run_is_hinted_at_explained_mended_and_set_beside_its_copy(
     page.get_by_role("link", name=f"Beside run {failing}").click()
     page.wait_for_function(f"{DRAWN} === 2", timeout=PATIENCE_MS)
     expect(page.locator(".beside")).to_contain_text(f"Run {copy.id}")
-    if tracking.get_run(runs, copy.id).active:
-        tracking.request(runs, copy.id, tracking.Command.STOP)
 
 
 def test_it_fits_every_window(visit: Visit, runs: Database, look: Look) -> None:

@@ -8,7 +8,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import tracking
-from cnnviz.diagnosis import Finding
 from cnnviz.tracking import Database, Status
 from cnnviz.ui.diagnose import hints
 from tests.diagnosis.runs import bare, told
@@ -86,21 +85,21 @@ def test_a_run_is_looked_at_again_only_when_it_has_gone_on_and_time_has_passed(
 ) -> None:
     looked: list[int] = []
 
-    def found(database: Database, run_id: int) -> Finding | None:
+    def found(database: Database, run_id: int) -> hints.Looked:
         looked.append(run_id)
-        return None
+        return hints.Looked(None, 0.0)
 
     monkeypatch.setattr(hints, "_found", found)
     monkeypatch.setattr(hints, "PATIENCE", DEADLINE)
     run = tracking.get_run(runs, told(runs, collapsed=True, status=Status.RUNNING))
     states = [run, run, replace(run, step=run.step + 1)]
     monkeypatch.setattr(hints, "LEAST_SECONDS", 3600.0)
+    monkeypatch.setattr(hints, "MOST_SECONDS", 3600.0)
     patient = hints.Hints()
     for state in states:
         patient.of(runs, state)
     assert len(looked) == 1
     monkeypatch.setattr(hints, "LEAST_SECONDS", 0.0)
-    monkeypatch.setattr(hints, "SHARE", 1e9)
     eager = hints.Hints()
     for state in states:
         eager.of(runs, state)
@@ -108,7 +107,7 @@ def test_a_run_is_looked_at_again_only_when_it_has_gone_on_and_time_has_passed(
 
 
 def test_a_look_that_fails_is_no_hint(runs: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(database: Database, run_id: int) -> Finding | None:
+    def broken(database: Database, run_id: int) -> hints.Looked:
         raise RuntimeError("no")
 
     monkeypatch.setattr(hints, "_found", broken)

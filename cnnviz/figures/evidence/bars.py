@@ -9,7 +9,7 @@ import numpy as np
 from cnnviz.diagnosis import Bars
 from cnnviz.figures.curves import Figure, Reference, level, level_name
 from cnnviz.figures.evidence.hues import hues
-from cnnviz.figures.evidence.lines import shown
+from cnnviz.figures.evidence.lines import NAME_PAPER, shown
 from cnnviz.figures.layer_bars import shortened
 from cnnviz.figures.palette import Colour
 from cnnviz.figures.smoothing import Floats
@@ -49,7 +49,7 @@ def bars(picture: Bars) -> Figure:
     if picture.reference:
         reference = Reference(*picture.reference)
         layout["shapes"] = [level(reference)]
-        layout["annotations"] = [level_name(reference, log=picture.logarithmic)]
+        layout["annotations"] = [level_name(reference, log=picture.logarithmic) | {"bgcolor": NAME_PAPER}]
     return {"data": data, "layout": layout}
 
 

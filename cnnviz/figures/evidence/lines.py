@@ -7,8 +7,13 @@ import numpy as np
 from cnnviz.diagnosis import Lines, Series
 from cnnviz.figures.curves import Figure, Line, Panel, Reference, curves
 from cnnviz.figures.evidence.hues import hues
-from cnnviz.figures.palette import Colour
+from cnnviz.figures.palette import PAPER, Colour
 from cnnviz.figures.smoothing import Floats
+
+FEW = 12
+"""Up to so many points, each is marked; of more, marks would hide how a line is dashed."""
+NAME_PAPER = f"color-mix(in srgb, {PAPER} 80%, transparent)"
+"""Behind a level's name: a run that does not learn lies on its level."""
 
 
 def lines(picture: Lines) -> Figure:
@@ -24,6 +29,10 @@ def lines(picture: Lines) -> Figure:
     figure = curves([panel], x_title=picture.x_label, revision=picture.title)
     if not picture.percent:
         figure["layout"]["yaxis"]["tickformat"] = "~g"
+    for trace in figure["data"]:
+        trace["mode"] = "lines+markers" if len(trace["x"]) <= FEW else "lines"
+    for name in figure["layout"]["annotations"]:
+        name["bgcolor"] = NAME_PAPER
     figure["layout"]["showlegend"] = len(picture.series) > 1
     return figure
 

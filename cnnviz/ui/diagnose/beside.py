@@ -18,6 +18,7 @@ from cnnviz.figures.smoothing import Floats
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui import chrome
 from cnnviz.ui.components.plot import plot
+from cnnviz.ui.diagnose import state
 from cnnviz.ui.diagnose.settings import in_words
 from cnnviz.ui.runs import reading
 
@@ -136,11 +137,17 @@ def _links(mine: Side, sides: Sequence[Side]) -> None:
         chrome.link("train", f"Watch run {mine.run}", icon=":material/monitoring:", run=str(mine.run))
         for one in sides:
             if one.run is not None:
-                chrome.link(
-                    "diagnose", f"Diagnose run {one.run}", icon=":material/stethoscope:", run=str(one.run)
-                )
+                _other(one.run)
         chosen = ",".join(str(one.run) for one in (mine, *sides))
         chrome.link("runs", "Compare on Runs", icon=":material/table_rows:", runs=chosen, run=None)
+
+
+def _other(run: int) -> None:
+    """The way to another run; no link, which on its own page would look chosen."""
+    icon, key = ":material/stethoscope:", f"diagnose-other-{run}"
+    if st.button(f"Diagnose run {run}", icon=icon, key=key, type="tertiary"):
+        state.choose(run=run)
+        st.rerun()
 
 
 def _lines(sides: Sequence[Side], what: str) -> list[Line]:

@@ -31,11 +31,14 @@ def findings(case: Case, children: Sequence[RunSummary]) -> None:
         head = f"{number} · {title(finding)}"
         if root is None:
             with st.container(gap="small", key=f"finding-{case.key}-{finding.cause}"):
-                st.subheader(head, anchor=False)
+                with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+                    st.subheader(head, anchor=False, width="content")
+                    _about(finding)
                 _finding(case, finding, children, first=number == 1)
         else:
             follows = f"{head}, follows from: {title(root)}"
             with st.expander(follows, key=f"finding-{case.key}-{finding.cause}"):
+                _about(finding)
                 _finding(case, finding, children, first=False)
 
 
@@ -45,8 +48,6 @@ def title(finding: Finding) -> str:
 
 
 def _finding(case: Case, finding: Finding, children: Sequence[RunSummary], first: bool) -> None:
-    place = where(finding)
-    st.caption(notice.plain(" · ".join([sureness(finding.confidence), *([place] if place else [])])))
     if not first:
         st.markdown(f"**{notice.plain(finding.verdict)}**")
     if finding.facts:
@@ -59,6 +60,13 @@ def _finding(case: Case, finding: Finding, children: Sequence[RunSummary], first
             for out in finding.ruled_out:
                 st.markdown(f"- {notice.plain(out)}")
     changes(case, finding, children, primary=first)
+
+
+def _about(finding: Finding) -> None:
+    """How sure it is, and which layers and steps it is about."""
+    place = where(finding)
+    said = " · ".join([sureness(finding.confidence), *([place] if place else [])])
+    st.caption(notice.plain(said), width="content")
 
 
 def _facts(facts: Sequence[Fact]) -> str:

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
 
@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.03
 """Seconds that a page waits for a look that has just begun; most take less."""
-LEAST_SECONDS = 3.0
+LEAST_SECONDS, MOST_SECONDS = 3.0, 15.0
 SHARE = 0.02
-"""Of one core, at most: after a look that took long the next one waits the longer."""
+"""Of one core: after a look that cost much the next one waits the longer, up to `MOST_SECONDS`."""
 KEPT = 64
 """Runs."""
+
+
+class Looked(NamedTuple):
+    """What a look found, and the seconds of processor time it took."""
+
+    finding: Finding | None
+    seconds: float
 
 
 @dataclass
@@ -31,8 +38,7 @@ class _Known:
     """The run's when it was looked at last."""
     finding: Finding | None = None
     next_look: float = 0.0
-    began: float = 0.0
-    looking: Future[Finding | None] | None = None
+    looking: Future[Looked] | None = None
 
 
 class Hints:
@@ -56,34 +62,37 @@ class Hints:
                 self._take(known, looking)
         return known.finding
 
-    def _look(self, known: _Known, database: Database, run: Run) -> Future[Finding | None] | None:
+    def _look(self, known: _Known, database: Database, run: Run) -> Future[Looked] | None:
         """What is under way for the run; a new look where it has gone on and enough time has passed."""
         state = (run.attempt, run.step, run.status)
         now = time.monotonic()
         if known.looking is None and known.state != state and now >= known.next_look:
             if known.state is not None and known.state[0] != run.attempt:
                 known.finding = None
-            known.state, known.began = state, now
+            known.state = state
             known.looking = self._pool.submit(_found, database, run.id)
         return known.looking
 
-    def _take(self, known: _Known, looking: Future[Finding | None]) -> None:
+    def _take(self, known: _Known, looking: Future[Looked]) -> None:
         if known.looking is not looking:
             return
         known.looking = None
-        known.next_look = time.monotonic() + max(LEAST_SECONDS, (time.monotonic() - known.began) / SHARE)
         try:
-            known.finding = looking.result()
+            found = looking.result()
         except Exception:  # a hint that cannot be had is none; Diagnose says why
             logging.getLogger(__name__).debug("No hint", exc_info=True)
-            known.finding = None
+            found = Looked(None, MOST_SECONDS)
+        known.finding = found.finding
+        known.next_look = time.monotonic() + min(MOST_SECONDS, max(LEAST_SECONDS, found.seconds / SHARE))
 
 
-def _found(database: Database, run_id: int) -> Finding | None:
+def _found(database: Database, run_id: int) -> Looked:
     from cnnviz.diagnosis import gather
     from cnnviz.diagnosis.judge import hint
 
-    return hint(gather(database, run_id))
+    began = time.thread_time()
+    finding = hint(gather(database, run_id))
+    return Looked(finding, time.thread_time() - began)
 
 
 @st.cache_resource(show_spinner=False)
