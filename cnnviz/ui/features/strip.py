@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,6 @@ from cnnviz.figures import numbers
 from cnnviz.figures.sprite import Pixels, Sprite, sprite
 from cnnviz.interpret.colours import DIVERGING, SEQUENTIAL, Theme, paint
 from cnnviz.interpret.maps import Floats
-from cnnviz.interpret.names import Layer
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.features.state import Asked, choose_layer, every_layer
 from cnnviz.ui.inside.weights import Network
@@ -29,7 +29,7 @@ SIDE, CELL, LETTERS = 48, 58, 9
 def strip(network: Network, ready: Prepared, asked: Asked) -> None:
     """Draw one map a layer: the one that varies most."""
     known = every_layer(network.analysis)
-    shown = strip_layers(network.analysis, known, asked.layer)
+    shown = strip_layers(network.analysis, known, asked.layer.row)
     theme: Theme = "dark" if st.context.theme.type == "dark" else "light"
     sheet = _sheet(network.stamp, ready.digest, tuple(shown), theme, network, ready)
     cells = [Cell(short(name or ROOT), name or ROOT) for name in shown]
@@ -43,13 +43,13 @@ def strip(network: Network, ready: Prepared, asked: Asked) -> None:
         st.caption(f"{len(shown)} of {numbers.exact(rows)} layers; the list above has them all.")
 
 
-def short(name: str) -> str:
+def short(name: str, letters: int = LETTERS) -> str:
     """A layer's name as it fits under a cell: of a long one the end, which tells it from the others."""
-    return name if len(name) <= LETTERS else f"…{name[1 - LETTERS :]}"
+    return name if len(name) <= letters else f"…{name[1 - letters :]}"
 
 
-def strip_layers(analysis: Analysis, known: dict[str, Layer], chosen: Layer) -> list[str]:
-    """The layers to show: all rows where they are few, else the outermost blocks, and the chosen one."""
+def strip_layers(analysis: Analysis, known: Collection[str], chosen: str) -> list[str]:
+    """The rows to show: all known ones where they are few, else the outermost blocks; and the chosen one."""
     rows = [row.name for row in analysis.predicting if row.name in known and row.outputs]
     for depth in range(8, 0, -1):
         some = [name for name in rows if name.count(".") < depth]
@@ -57,7 +57,7 @@ def strip_layers(analysis: Analysis, known: dict[str, Layer], chosen: Layer) -> 
             break
     else:
         some = [some[int(place)] for place in np.linspace(0, len(some) - 1, MOST)]
-    wanted = {*some, chosen.row}
+    wanted = {*some, chosen}
     return [name for name in rows if name in wanted]
 
 

@@ -43,6 +43,11 @@ def choices() -> list[Choice]:
     return list(_choices(database, _state(database)))
 
 
+def shipped(model: str) -> bool:
+    """Whether weights of the model ship with the product."""
+    return any(choice.model == model and choice.status == "shipped" for choice in choices())
+
+
 def network(preferred: Sequence[str] = ()) -> Network:
     """The network that the URL asks for, or what ships instead, and why.
 
@@ -53,8 +58,8 @@ def network(preferred: Sequence[str] = ()) -> Network:
         st.query_params.to_dict(), known, preferred, own_form=url_state.current().own_form
     )
     said: list[str] = []
-    shipped = next((choice.reference for choice in known if choice.status == "shipped"), references.FALLBACK)
-    for candidate in (asked, shipped, references.FALLBACK):
+    ships = next((choice.reference for choice in known if choice.status == "shipped"), references.FALLBACK)
+    for candidate in (asked, ships, references.FALLBACK):
         with _said(said):
             stamp, loaded = _load(candidate)
             title = "" if candidate == asked else f"{loaded.name} is shown instead."

@@ -10,7 +10,7 @@ from cnnviz.ui import notice
 from cnnviz.ui.inside.answers import shares
 from cnnviz.ui.inside.onwards import onwards
 from cnnviz.ui.inside.question import question
-from cnnviz.ui.inside.weights import Network, network
+from cnnviz.ui.inside.weights import Network, network, shipped
 from cnnviz.ui.pictures.prepared import Prepared
 from cnnviz.ui.why import state
 from cnnviz.ui.why.bar import downloads, why_bar
@@ -26,7 +26,7 @@ CSS = Path(__file__).with_name("why.css")
 def why() -> None:
     """Draw it for the page's URL."""
     st.html(CSS)
-    current = network()
+    current = network([state.PREFERRED] if shipped(state.PREFERRED) else ())
     asked = state.current(current)
     why_bar(current, asked)
     about = question(current, asked.problems)

@@ -17,6 +17,8 @@ from cnnviz.ui.url_state import quoted
 if TYPE_CHECKING:
     from cnnviz.interpret.attribution import Method
 
+PREFERRED = "small-googlenet-32"
+"""Of the models that ship trained, the one that reads photographs: answers hang on a part of a picture."""
 DEFAULT_OPACITY = 55
 """Per cent of the map over the picture."""
 

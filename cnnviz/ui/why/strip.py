@@ -1,33 +1,43 @@
-"""Grad-CAM at every convolution, as a strip of small pictures; a click looks at that layer."""
+"""Grad-CAM at layer after layer, as a strip of small pictures; a click looks at that layer."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
 
+from cnnviz.analysis.types import Analysis
 from cnnviz.figures.sprite import Sprite, sprite
 from cnnviz.ui.components.pictures import Cell, Line, pictures
+from cnnviz.ui.features.strip import MOST, short, strip_layers
 from cnnviz.ui.why.found import Found, cells, strip_cells
 from cnnviz.ui.why.state import choose_layer
 
-SIDE, CELL = 96, 76
+SIDE, CELL, LETTERS = 96, 76, 13
 
 
 def strip(found: Found, key: str, choosable: bool) -> None:
     """Draw it for the class that `found` is about."""
     network = found.network
-    rows = {row.name: row for row in network.analysis.predicting}
-    known = [name for name in cells(network) if rows[name].kind == "conv" or name == found.attribution.layer]
+    known = _layers(network.analysis, cells(network), found.attribution.layer)
     if not known:
         return
-    cells_ = [Cell(name, name if choosable else "") for name in known]
-    st.caption("Grad-CAM at every convolution, first to last: detail turns into meaning." + _click(choosable))
+    cells_ = [Cell(short(name, LETTERS), name if choosable else "") for name in known]
+    st.caption("Grad-CAM from the first layers to the last: detail turns into meaning." + _click(choosable))
     pictures(
         _sheet(network.stamp, found.ready.digest, found.attribution.target, tuple(known), found),
         [Line("", cells_)], key=key, cell=CELL, captions=True, chosen=found.attribution.layer,
         alt=f"Grad-CAM for {found.target} at each of {len(known)} layers", on_choose=choose_layer,
         name=f"{network.loaded.spec.name.replace('/', '-')}-grad-cam-by-layer",
     )  # fmt: skip
+
+
+def _layers(analysis: Analysis, known: Sequence[str], chosen: str) -> list[str]:
+    """Every convolution; where these are many, every block."""
+    kinds = {row.name: row.kind for row in analysis.predicting}
+    found = [name for name in known if kinds[name] == "conv" or name == chosen]
+    return found if len(found) <= MOST else strip_layers(analysis, known, chosen)
 
 
 def _click(choosable: bool) -> str:
