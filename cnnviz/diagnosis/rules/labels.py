@@ -161,9 +161,9 @@ def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certai
 
 
 def _not_the_network(evidence: Evidence, by_heart: bool, now: Standing) -> tuple[str, ...]:
-    if not by_heart:
-        return ()
     start, last = evidence.curve("train/epoch_loss").first, evidence.curve("train/epoch_loss").last
+    if not by_heart or start is None or last is None:
+        return ()
     return (
         f"A network that cannot learn: its training loss fell from {start:.2f} to {last:.2f}, and it knows "
         f"{now.learnt:.0%} of the training images.",

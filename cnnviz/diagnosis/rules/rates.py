@@ -92,6 +92,8 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         return Untold("How far steps move the weights was not recorded.")
     if moved >= NEAR:
         return Clear(f"A step moves the median layer by {short(moved)} of its weights, more than {NEAR:g}.")
+    if moved < 1e-9:
+        return Clear("The median layer's gradient is 0: no rate would move it.")
     if went.learned >= POOR:
         return Clear(f"Steps are small ({short(moved)} of the weights), but the loss fell to {went.end:.2f}.")
     recipe, early = evidence.recipe, early_update(evidence) or moved
