@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -21,6 +22,7 @@ from cnnviz.diagnosis import (
     Series,
     registry,
 )
+from cnnviz.experiments.link import unpack
 from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status
 from tests.diagnosis.runs import bare, told
@@ -140,6 +142,17 @@ def test_a_run_that_still_goes_is_stopped_for_its_mended_copy(runs: Database) ->
     assert_sound(app)
     assert tracking.get_run(runs, run).status is Status.STOPPING
     assert tracking.list_runs(runs)[0].parent_id == run
+
+
+@pytest.mark.usefixtures("two_rules")
+def test_a_change_is_tested_by_an_experiment_behind_a_link(runs: Database) -> None:
+    run = told(runs, collapsed=True, lr=0.5)
+    app = open_page("diagnose", run=str(run))
+    link = next(one.proto for one in app.get("page_link") if one.proto.label == "Test this")
+    experiment = unpack(parse_qs(link.query_string)["test"][0])
+    assert experiment.question == f"Is Run {run} mended by: learning rate 0.5 → 0.01?"
+    assert experiment.base.lr == 0.5
+    assert "run" not in parse_qs(link.query_string)
 
 
 @pytest.mark.usefixtures("two_rules")

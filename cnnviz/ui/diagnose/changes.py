@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cnnviz import tracking
+from cnnviz.experiments import from_change
 from cnnviz.training.queue import UNNAMED, enqueue
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui import chrome, notice
-from cnnviz.ui.diagnose.settings import in_rows
+from cnnviz.ui.diagnose.settings import in_rows, in_words
+from cnnviz.ui.experiments.address import test_parameters
 from cnnviz.ui.runs import reading, store
 from cnnviz.ui.train.expected import fetched_first
 from cnnviz.ui.train.watch import moving
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from cnnviz.diagnosis import Change, Finding
     from cnnviz.tracking import RunSummary
     from cnnviz.ui.diagnose.case import Case
+
+LONGEST = 300
+"""Characters of an experiment's question."""
 
 
 def changes(case: Case, finding: Finding, children: Sequence[RunSummary], primary: bool) -> None:
@@ -55,6 +60,7 @@ def _one(case: Case, change: Change, children: Sequence[RunSummary], key: str, *
             help="A new run with this change; this one stays as it is, with its checkpoint.",
         ):
             _apply(case, new)
+        _test(case, change, new)
         _done(new, children)
 
 
@@ -70,6 +76,19 @@ def _apply(case: Case, new: Recipe) -> None:
         st.error(notice.plain(str(error)), icon=":material/error:")
         return
     st.switch_page("train.py", query_params={"run": str(run.id)})
+
+
+def _test(case: Case, change: Change, new: Recipe) -> None:
+    """The way to a paired experiment: the same seeds with and without the change."""
+    settings = in_words(case.evidence.recipe, new)
+    question = f"Is {case.name} mended by: {settings}?"
+    try:
+        experiment = from_change(case.evidence.recipe, change.values, question[:LONGEST])
+        parameters = test_parameters(experiment)
+    except ValueError:
+        return  # a change that alters nothing, or a layer list too long for a link
+    elsewhere = {"run": None, "model": None}
+    chrome.link("experiments", "Test this", icon=":material/science:", **elsewhere, **parameters)
 
 
 def _done(new: Recipe, children: Sequence[RunSummary]) -> None:
