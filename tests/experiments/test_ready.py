@@ -46,9 +46,9 @@ def test_both_forms_ask_the_same_question() -> None:
 
 
 def test_thin_networks_have_the_articles_proportions() -> None:
-    """By hand: 12·(3·16+1) + 32·(12·25+1) + 48·(32·9+1) + 48·(48·9+1) + 32·(48·9+1) + the linear layers."""
-    convs = 12 * 49 + 32 * 301 + 48 * 289 + 48 * 433 + 32 * 433
-    assert params(thin_alexnet()) == convs + 512 * (32 * 36 + 1) + 512 * 513 + 10 * 513
+    """By hand: widths 6, 16, 24, 24, 16 and 256, kernels 4, 5, 3, 3, 3, and 16 maps of 6×6 at the end."""
+    convs = 6 * 49 + 16 * 151 + 24 * 145 + 24 * 217 + 16 * 217
+    assert params(thin_alexnet()) == convs + 256 * (16 * 36 + 1) + 256 * 257 + 10 * 257
     assert 4 < params(thin_alexnet()) / params(thin_small_alexnet()) < 5
     assert params(alexnet_resizing((32, 227))) == 58_322_314
     assert params(inception_trio(naive=True)) > 4 * params(inception_trio(naive=False))

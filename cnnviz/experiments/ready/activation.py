@@ -1,6 +1,6 @@
 """ReLU or tanh?"""
 
-from cnnviz.experiments.bases import THIN, small_alexnet_on_cifar, thin_on_shapes
+from cnnviz.experiments.bases import THIN, small_alexnet_on_cifar, thin_on_digits
 from cnnviz.experiments.catalogue import Ready
 from cnnviz.experiments.experiment import Arm, Experiment
 from cnnviz.experiments.networks import thin_alexnet
@@ -18,7 +18,8 @@ READY = Ready(
     limits=f"{THIN}. He's initialisation suits ReLU; tanh is often started with half its variance.",
     order=7,
     small=Experiment(
-        base=thin_on_shapes(layers=thin_alexnet(activation="tanh")),
+        base=thin_on_digits(layers=thin_alexnet(activation="tanh")),
+        seeds=tuple(range(5)),
         arms=(Arm(name="ReLU", changes={"layers": thin_alexnet()}),),
         **_ASKED,
     ),

@@ -26,8 +26,8 @@ READY = Ready(
     order=11,
     small=Experiment(
         base=Recipe(
-            model="small-googlenet-32-aux", dataset="digits", limit=400, validation=0, epochs=6,
-            batch_size=50, optimiser="sgd", lr=0.02, momentum=0.9, aux_weight=0,
+            model="small-googlenet-32-aux", dataset="digits", limit=300, validation=0, epochs=4,
+            batch_size=20, optimiser="sgd", lr=0.02, momentum=0.9, aux_weight=0,
         ),
         **_ASKED,
     ),

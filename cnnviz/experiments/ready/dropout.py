@@ -1,6 +1,6 @@
 """Does dropout help?"""
 
-from cnnviz.experiments.bases import THIN, small_alexnet_on_cifar, thin_on_shapes
+from cnnviz.experiments.bases import THIN, small_alexnet_on_cifar, thin_on_digits
 from cnnviz.experiments.catalogue import Ready
 from cnnviz.experiments.experiment import Arm, Experiment
 from cnnviz.experiments.networks import thin_alexnet
@@ -18,7 +18,8 @@ READY = Ready(
     limits=f"{THIN}, for few epochs, which is to dropout's disadvantage.",
     order=6,
     small=Experiment(
-        base=thin_on_shapes(limit=500, epochs=20),
+        base=thin_on_digits(limit=200, epochs=30),
+        seeds=tuple(range(5)),
         arms=(Arm(name="dropout 0.5", changes={"layers": thin_alexnet(dropout=0.5)}),),
         **_ASKED,
     ),

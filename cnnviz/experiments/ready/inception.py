@@ -1,6 +1,6 @@
 """Naive or reduced inception?"""
 
-from cnnviz.experiments.bases import thin_on_shapes
+from cnnviz.experiments.bases import thin_on_digits
 from cnnviz.experiments.catalogue import Ready
 from cnnviz.experiments.experiment import Arm, Experiment
 from cnnviz.experiments.networks import inception_trio
@@ -23,7 +23,7 @@ READY = Ready(
     limits="Three narrow blocks in place of nine: in the whole network the naive form is 15 times as large.",
     order=10,
     small=Experiment(
-        base=thin_on_shapes(layers=inception_trio(naive=True), epochs=6, limit=600),
+        base=thin_on_digits(layers=inception_trio(naive=True)),
         arms=(Arm(name="reduced blocks", changes={"layers": inception_trio(naive=False)}),),
         **_ASKED,
     ),

@@ -1,6 +1,6 @@
 """Does local response normalisation help?"""
 
-from cnnviz.experiments.bases import THIN, small_alexnet_on_cifar, thin_on_shapes
+from cnnviz.experiments.bases import THIN, small_alexnet_on_cifar, thin_on_digits
 from cnnviz.experiments.catalogue import Ready
 from cnnviz.experiments.experiment import Arm, Experiment
 from cnnviz.experiments.networks import thin_alexnet
@@ -19,7 +19,7 @@ READY = Ready(
     limits=f"{THIN}: an effect of a point is far below what three seeds can show.",
     order=8,
     small=Experiment(
-        base=thin_on_shapes(),
+        base=thin_on_digits(),
         arms=tuple(
             Arm(name=name, changes={"layers": thin_alexnet(normalisation=how)}) for name, how in _ARMS.items()
         ),

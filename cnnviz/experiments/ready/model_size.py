@@ -1,6 +1,6 @@
 """Is so large a model needed?"""
 
-from cnnviz.experiments.bases import THIN, alexnet_on_cifar, thin_on_shapes
+from cnnviz.experiments.bases import THIN, alexnet_on_cifar, thin_on_digits
 from cnnviz.experiments.catalogue import Ready
 from cnnviz.experiments.experiment import Arm, Experiment
 from cnnviz.experiments.networks import thin_small_alexnet
@@ -18,7 +18,8 @@ READY = Ready(
     limits=f"{THIN}, and SmallAlexNet likewise: the ratio of the sizes is kept, the sizes are not.",
     order=4,
     small=Experiment(
-        base=thin_on_shapes(),
+        base=thin_on_digits(),
+        seeds=tuple(range(5)),
         base_name="AlexNet, thin",
         arms=(Arm(name="SmallAlexNet, thin", changes={"layers": thin_small_alexnet()}),),
         **_ASKED,
