@@ -6,10 +6,11 @@ All are diagnosed from what they recorded, and again with probes of their checkp
 the half called `tune`; the figures are of `test`, which shares neither networks nor data nor the strengths of
 what is planted.
 
-    python -m benchmarks.diagnosis --data FOLDER [--half test|tune] [--keep FOLDER] [--only TEXT]
+    python -m benchmarks.diagnosis [--data FOLDER] [--half test|tune] [--keep FOLDER] [--only TEXT]
                                    [--no-probes] [--no-mending] [--quick] [--repeat N]
 
-FOLDER holds `mnist` and `cifar10-jpeg` (or `cifar10`). What is kept is not trained again.
+FOLDER holds `mnist` and `cifar10-jpeg` (or `cifar10`); without it their runs are left out. What is kept is not
+trained again.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.diagnosis_runs import halves, hinting, judging, scoring
+from benchmarks.diagnosis_runs import data, halves, hinting, judging, scoring
 from benchmarks.diagnosis_runs.judging import Failing
 from benchmarks.diagnosis_runs.scoring import Named, share
+from benchmarks.diagnosis_runs.setups import Setup
 from benchmarks.diagnosis_runs.training import Trained, Trainer
 from benchmarks.machine import describe
 from cnnviz import tracking
@@ -56,12 +58,15 @@ def trained(asked: argparse.Namespace, trainer: Trainer) -> Half:
     def say(line: str) -> None:
         print(line, flush=True)
 
-    chosen = [one for one in halves.failing(asked.half) if asked.only in one.name]
+    def wanted(name: str, setup: Setup) -> bool:
+        return asked.only in name and (asked.data is not None or data.offline(setup.source))
+
+    chosen = [one for one in halves.failing(asked.half) if wanted(one.name, one.spoiled)]
     if asked.quick:
         chosen = [one for one in chosen if one.seed == 0]
     print(f"\nAccuracy on the test images, half '{asked.half}':")
     runs = list(judging.failing(trainer, chosen, asked.data, say))
-    healthy = [one for one in halves.healthy(asked.half) if asked.only in one[0]]
+    healthy = [one for one in halves.healthy(asked.half) if wanted(one[0], one[1])]
     return Half(trainer, runs, list(judging.healthy(trainer, healthy, asked.data, say)))
 
 
@@ -125,7 +130,7 @@ def speed(half: Half, repeat: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a folder with mnist and cifar10-jpeg")
+    parser.add_argument("--data", type=Path, help="a folder with mnist and cifar10-jpeg")
     parser.add_argument("--half", choices=tuple(halves.HALVES), default="test")
     parser.add_argument("--keep", type=Path, help="where runs and evidence are kept; nowhere without it")
     parser.add_argument("--only", default="", help="only runs whose names have this text")

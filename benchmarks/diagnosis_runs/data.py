@@ -32,8 +32,8 @@ def cifar(folder: Path | None) -> Arrays:
 
 
 def mnist(folder: Path | None) -> Arrays:
-    """2,000 and 500 images of MNIST, the middle 20×20, in which its digits lie."""
-    whole = _some(_found(folder, "mnist"), 2_000, 500, (1, 28, 28))
+    """1,500 and 400 images of MNIST, the middle 20×20, in which its digits lie."""
+    whole = _some(_found(folder, "mnist"), 1_500, 400, (1, 28, 28))
     return _with_images(whole, lambda images: images[:, :, 4:24, 4:24])
 
 
@@ -43,13 +43,18 @@ def shapes(folder: Path | None) -> Arrays:
 
 
 def gratings(folder: Path | None) -> Arrays:
-    """2,000 and 500 coloured gratings of 16×16 in noise; the class is which way they run."""
-    return Arrays(*_gratings(2_000, seed=0), *_gratings(500, seed=1))
+    """2,000 and 400 coloured gratings of 16×16 in noise; the class is which way they run."""
+    return Arrays(*_gratings(2_000, seed=0), *_gratings(400, seed=1))
 
 
 SOURCES: dict[str, Callable[[Path | None], Arrays]] = {
     "digits": digits, "cifar": cifar, "mnist": mnist, "shapes": shapes, "gratings": gratings,
 }  # fmt: skip
+
+
+def offline(name: str) -> bool:
+    """Whether the source needs no folder."""
+    return name not in ("cifar", "mnist")
 
 
 @functools.cache

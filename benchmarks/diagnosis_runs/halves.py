@@ -16,7 +16,7 @@ from benchmarks.diagnosis_runs.setups import Plant, Setup, with_norm
 HALVES = {"tune": TUNING, "test": TEST}
 
 _SGD = {"optimiser": "nesterov", "lr": 0.02, "batch_size": 32, "epochs": 10}
-_ADAM = {"optimiser": "adam", "lr": 2e-3, "batch_size": 50, "epochs": 7}
+_ADAM = {"optimiser": "adam", "lr": 3e-3, "batch_size": 50, "epochs": 7}
 BASES: dict[int, tuple[Setup, ...]] = {
     TUNING: (
         Setup("lenet-digits", "digits", LENET, _SGD),
