@@ -1,0 +1,74 @@
+"""The picture of an experiment: a dot a seed, pairs joined, intervals where there are any."""
+
+from __future__ import annotations
+
+import pytest
+
+from cnnviz.experiments import ArmResult, Result
+from cnnviz.experiments.answer import Outcome, difference
+from cnnviz.figures.experiment import experiment, experiment_alt
+
+BASE, BETTER = (0.80, 0.84, None), (0.90, 0.95, 0.94)
+
+
+def arm(name: str, accuracies: tuple[float | None, ...], base: tuple[float | None, ...] = ()) -> ArmResult:
+    outcomes, against = (
+        tuple(
+            Outcome(seed=seed, run=seed + 1, status="finished" if value else "failed", accuracy=value)
+            for seed, value in enumerate(values)
+        )
+        for values in (accuracies, base)
+    )
+    found = difference(against, outcomes, 1) if base else None
+    return ArmResult(name=name, changes="", params=None, outcomes=outcomes, difference=found, sentence="")
+
+
+RESULT = Result(
+    id=1, name="test", question="Does it help?", epochs="at 5 epochs", test_images=None, hardware="",
+    verdict="", arms=(arm("as it is", BASE), arm("with a change of a long name", BETTER, BASE)), notes=(),
+)  # fmt: skip
+
+
+def traces(axis: str | None) -> list[dict[str, object]]:
+    return [trace for trace in experiment(RESULT)["data"] if trace.get("yaxis") == axis]
+
+
+def test_each_finished_run_is_a_dot_and_a_missing_one_a_gap() -> None:
+    pairs, first, second, *_ = traces(None)
+    assert (first["y"], second["y"]) == ([0.80, 0.84], [0.90, 0.95, 0.94])
+    assert pairs["y"] == [0.80, 0.90, None, 0.84, 0.95, None, None, 0.94, None]
+    assert second["customdata"] == [["1", "seed 0"], ["2", "seed 1"], ["3", "seed 2"]]
+
+
+def test_means_and_the_paired_difference_with_its_interval() -> None:
+    (lower,) = traces("y2")
+    assert lower["y"] == [pytest.approx(10.5)]
+    # Differences of 10 and 11 points: s = 0.707, t(1) = 12.706, 12.706·0.707/√2 = 6.353.
+    error = lower["error_y"]
+    assert isinstance(error, dict)
+    assert error["array"] == [pytest.approx(6.353, abs=1e-3)]
+    low, high = experiment(RESULT)["layout"]["yaxis2"]["range"]
+    assert low < 0
+    assert high > 10.5 + 6.353
+    means = [trace["y"] for trace in traces(None)[3:]]
+    assert means == [[pytest.approx(0.82)] * 2, [pytest.approx(0.93)] * 2]
+
+
+def test_one_pair_has_no_interval_to_draw() -> None:
+    single = RESULT.model_copy(update={"arms": (arm("a", (0.8,)), arm("b", (0.9,), (0.8,)))})
+    (lower,) = (trace for trace in experiment(single)["data"] if trace.get("yaxis") == "y2")
+    assert "error_y" not in lower
+
+
+def test_nothing_yet_is_drawn_and_told() -> None:
+    empty = RESULT.model_copy(update={"arms": (arm("a", (None,)), arm("b", (None,), (None,)))})
+    assert experiment(empty)["layout"]["yaxis2"]["range"] == [-1.0, 1.0]
+    assert "No run has finished yet" in experiment_alt(empty)
+
+
+def test_long_names_are_wrapped_and_the_alt_text_tells_the_numbers() -> None:
+    assert experiment(RESULT)["layout"]["xaxis"]["ticktext"][1] == "with a change of<br>a long name"
+    assert experiment_alt(RESULT) == (
+        "Test accuracy by arm, a dot a seed. as it is: mean 82.0 % of 2 runs; "
+        "with a change of a long name: mean 93.0 % of 3 runs, +10.5 ± 6.4 points to as it is."
+    )
