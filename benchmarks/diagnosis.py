@@ -9,8 +9,8 @@ what is planted.
     python -m benchmarks.diagnosis [--data FOLDER] [--half test|tune] [--keep FOLDER] [--only TEXT]
                                    [--no-probes] [--no-mending] [--quick] [--repeat N]
 
-FOLDER holds `mnist` and `cifar10-jpeg` (or `cifar10`); without it their runs are left out. What is kept is not
-trained again.
+FOLDER holds `mnist` and `cifar10-jpeg` (or `cifar10`); without it their runs are left out. What is kept
+is not trained again.
 """
 
 from __future__ import annotations
