@@ -29,7 +29,7 @@ OWN = (
     *("order", "range", "channel"),
     *("drop", "reduce"),
     *("method", "opacity"),
-    "recorded",
+    *("recorded", "start", "pixels"),
     *("experiment", "test", "form", "seeds"),
 )
 """Parameters that belong to one page and are left behind when going to another."""

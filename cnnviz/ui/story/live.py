@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, TypeVar
 
 import streamlit as st
 
@@ -15,10 +16,11 @@ from cnnviz.figures.numbers import significant
 from cnnviz.figures.palette import COMPARED
 from cnnviz.models.layers import LayerList, LocalResponseNorm
 from cnnviz.training.recipe import Scale
-from cnnviz.ui import notice
+from cnnviz.ui import notice, url_state
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.story import words
 
+Value = TypeVar("Value", bound=str)
 HEIGHT = 400
 Start = Literal["article", "paper", "he"]
 STARTING: dict[Start, str] = {
@@ -63,14 +65,21 @@ def lost() -> None:
     )
     start, scale = _choices()
     layers = reckoned(start, scale)
+    left, right = st.columns([0.42, 0.58], gap="large")
+    with left:
+        for said in (words.first_layer(layers[0], READS[scale]), words.further(layers), words.biases(layers)):
+            if said:
+                st.markdown(notice.plain(said))
+    with right:
+        _picture(layers)
+    _layer_by_layer(layers)
+
+
+def _picture(layers: tuple[Passed, ...]) -> None:
     trails = [*_measured(), _trail(layers)]
     title = "difference between pictures"
     plot(by_layer(trails, title), key="story-signal", height=HEIGHT, alt=by_layer_alt(trails, title),
          name="article-d-signal", picks=False)  # fmt: skip
-    for said in (words.first_layer(layers[0], READS[scale]), words.further(layers), words.biases(layers)):
-        if said:
-            st.markdown(notice.plain(said))
-    _layer_by_layer(layers)
 
 
 def response() -> None:
@@ -83,16 +92,28 @@ def response() -> None:
 
 
 def _choices() -> tuple[Start, Scale]:
+    """What the URL says of both, article D's where it says nothing."""
     with st.container(horizontal=True, gap="medium", key="story-choice"):
-        start = st.segmented_control(
-            "Weights start by", list(STARTING), key="story-start", default="article", required=True,
-            format_func=lambda value: STARTING[value],
-        )  # fmt: skip
-        scale = st.segmented_control(
-            "The network reads", list(SCALES), key="story-scale", default="unit", required=True,
-            format_func=lambda value: SCALES[value],
-        )  # fmt: skip
+        start = _choice("start", "Weights start by", STARTING)
+        scale = _choice("pixels", "The network reads", SCALES)
     return start, scale
+
+
+def _choice(name: str, label: str, titles: Mapping[Value, str]) -> Value:
+    values = list(titles)
+    key = f"story-{name}"
+    chosen, wrong = url_state.choice(name, values, values[0])
+    notice.say([wrong] if wrong else [])
+    st.session_state[key] = chosen
+
+    def write() -> None:
+        value = st.session_state[key]
+        url_state.change(**{name: None if value == values[0] else value})
+
+    st.segmented_control(
+        label, values, key=key, on_change=write, required=True, format_func=lambda value: titles[value]
+    )
+    return next(value for value in values if value == chosen)
 
 
 def _measured() -> list[Trail]:

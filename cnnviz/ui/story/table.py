@@ -8,21 +8,26 @@ import streamlit as st
 
 from cnnviz.diagnosis.recorded.table import Arm
 from cnnviz.experiments.verdict import points
-from cnnviz.figures.numbers import percent
 
 
 def told(arms: Sequence[Arm]) -> None:
     """Draw a row for each arm, the failing recipe first."""
+    share = st.column_config.NumberColumn(format="percent")
     st.dataframe(
         {
             "changed": [arm.name for arm in arms],
             "runs": [arm.n for arm in arms],
             "steps": [arm.steps for arm in arms],
-            "training loss": [f"{arm.loss:.3f}" for arm in arms],
-            "test accuracy": [percent(arm.accuracy, 1) for arm in arms],
+            "training loss": [arm.loss for arm in arms],
+            "test accuracy": [arm.accuracy for arm in arms],
             "gain, in points": [gained(arm) for arm in arms],
-            "commonest answer": [percent(arm.largest_share) for arm in arms],
-            "one answer for nearly all": [f"{arm.collapsed} of {arm.n}" for arm in arms],
+            "commonest answer": [arm.largest_share for arm in arms],
+            "one answer for nearly all": [f"{arm.collapsed} of {arm.n} runs" for arm in arms],
+        },
+        column_config={
+            "training loss": st.column_config.NumberColumn(format="%.3f"),
+            "test accuracy": share,
+            "commonest answer": share,
         },
         hide_index=True,
         height="content",

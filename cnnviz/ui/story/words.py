@@ -159,9 +159,8 @@ def _gain(arm: Arm) -> str:
 
 
 def _fold(left: float) -> str:
-    return (
-        f"{significant(left, 2)} of what went in" if left > 0.1 else f"1 part in {significant(1 / left, 2)}"
-    )
+    part = significant(left, 2) if left > 0.1 else f"1 part in {significant(1 / left, 2)}"
+    return f"{part} of what went in"
 
 
 def _times(ratio: float) -> str:
