@@ -7,6 +7,7 @@ import pytest
 from cnnviz.diagnosis import Clear, Evidence, Finding, Points, diagnose, rules
 from cnnviz.diagnosis.evidence import NonFinite
 from cnnviz.diagnosis.judge import hint
+from cnnviz.diagnosis.rules.rates import sensible
 from cnnviz.models.layers import Init
 from tests.diagnosis.networks import FLAT, run
 
@@ -162,15 +163,26 @@ def test_a_rate_is_too_high_where_early_steps_move_far(updates: tuple[float, ...
     assert isinstance(rules()["rate-too-high"].judge(evidence), expected)
 
 
-def test_the_rate_that_is_proposed_moves_weights_as_is_usual() -> None:
-    found = _found("rate-too-high", SPOILT["rate-too-high"])
-    assert found.changes[0].values == {"lr": 0.01}  # 2 · 0.005 / 0.8 = 0.0125
-    low = _found("rate-too-low", SPOILT["rate-too-low"])
-    assert low.changes[0].values == {"lr": 0.05}  # 5e-5 · 0.005 / 3e-6 = 0.083, more than 0.5 · (1 - 0.9)
+@pytest.mark.parametrize(
+    ("lr", "optimiser", "first", "expected"),
+    [(2.0, "sgd", 0.1, 0.05), (0.4, "sgd", 0.08, 0.01), (5e-5, "sgd", 3e-6, 0.05), (0.2, "adam", 2.0, 1e-3)],
+)
+def test_the_rate_that_is_proposed_moves_weights_as_is_usual(
+    lr: float, optimiser: str, first: float, expected: float
+) -> None:
+    """2 · 0.002/0.1 = 0.04; 0.4 · 0.002/0.08 = 0.01; 0.033, rounded; Adam 0.2 · 0.01/2 = 0.001."""
+    change = sensible(run(updates=(first, first, first), recipe={"lr": lr, "optimiser": optimiser}))
+    assert change is not None
+    assert change.values == {"lr": expected}
 
 
 def test_large_steps_that_were_learned_with_are_no_finding() -> None:
     assert _clear("rate-too-high", run(updates=(0.5, 0.5, 0.1)))
+
+
+def test_steps_that_became_small_are_no_matter_of_rate() -> None:
+    """Of a network that was killed by its first steps gradients are 0 later."""
+    assert _clear("rate-too-low", run(**STUCK, updates=(2e-6, 2.0, 3e-6)))
 
 
 def test_small_steps_at_the_end_of_a_schedule_are_meant() -> None:
@@ -220,5 +232,5 @@ def test_dead_from_birth_and_dead_later_are_told_apart() -> None:
     assert "rate-too-high" in born.explains
     later = _found("dead-relu", run(**STUCK, dead=(0.1, 0.5, 1.0)))
     assert "since step 400" in later.verdict
-    assert later.changes[0].values == {"lr": 0.005}
+    assert later.changes[0].values == {"lr": 0.02}
     assert _clear("dead-relu", run(**STUCK, dead=(0.8, 0.8, 0.8)))

@@ -8,6 +8,7 @@ from cnnviz.diagnosis.evidence import Evidence, LayerAt, Look
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.pictures import loss_curve, short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.rates import sensible
 from cnnviz.diagnosis.stages import stages, starts
 
 DEAD = 0.9
@@ -73,11 +74,8 @@ def _found(evidence: Evidence, looks: list[Look], name: str) -> Finding:
 
 def _changes(evidence: Evidence, born: bool) -> tuple[Change, ...]:
     recipe = evidence.recipe
-    slower = mending.rate(
-        recipe, recipe.lr / 10, "A tenth of the rate: no step is large enough to kill a unit."
-    )
     ways = (mending.started(recipe), mending.normalised(recipe))
-    return mending.kept(ways if born else (slower, *ways), recipe)
+    return mending.kept(ways if born else (sensible(evidence), *ways), recipe)
 
 
 def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:

@@ -8,6 +8,7 @@ from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series
 from cnnviz.diagnosis.pictures import loss_curve, short, update_lines
 from cnnviz.diagnosis.registry import Clear, Outcome, rule
+from cnnviz.diagnosis.rules.rates import sensible
 
 LARGEST = 3.4e38
 """Of a 32-bit floating-point number (IEEE 754); bfloat16 reaches as far."""
@@ -61,7 +62,8 @@ def non_finite(evidence: Evidence) -> Outcome:
         steps=(step, step),
         changes=mending.kept(
             (
-                mending.rate(recipe, recipe.lr / 10, "A tenth of the rate: steps that do not overshoot."),
+                sensible(evidence)
+                or mending.rate(recipe, recipe.lr / 10, "A tenth of the rate: steps that do not overshoot."),
                 mending.normalised(recipe),
             ),
             recipe,

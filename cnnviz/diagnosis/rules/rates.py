@@ -7,10 +7,10 @@ from statistics import median
 from cnnviz.diagnosis import mending
 from cnnviz.diagnosis.course import POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.finding import Fact, Finding
+from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.pictures import loss_curve, short, update_lines
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.stages import USUAL_UPDATE, stages, typical_update
+from cnnviz.diagnosis.stages import USUAL_UPDATE, fresh, stages, typical_update
 
 EARLY = 20
 """Steps: what happens in them is the rate's doing, and not yet what became of the weights."""
@@ -18,8 +18,10 @@ FAR = 0.03
 """Of the weights, moved by one step: thirty times what is usual, so that thirty steps replace a layer."""
 NEAR = 1e-4
 """Of the weights, moved by one step: a tenth of what is usual; 10,000 steps to replace a layer."""
-AIM = 5e-3
-"""Of the weights, what a first step should move: it falls to the usual 10⁻³ as gradients fall."""
+AIM, AIM_ADAM = 2e-3, 1e-2
+"""Of the weights, what the first step should move: runs that learned well began with 0.001 to 0.03 (LeNet
+and small networks, by PyTorch's rule and He's). Adam's first steps are as long as its rate, whatever the
+gradient."""
 BLOWN = 1.5
 """Times the loss of guessing: a model that is so much worse than one that never looks was thrown there."""
 FOLLOWS_HIGH = ("non-finite", "one-class", "dead-relu", "under-fitting", "too-few-steps")
@@ -47,15 +49,9 @@ def rate_too_high(evidence: Evidence) -> Outcome:
         return Clear(
             f"Early steps are large ({short(moved)} of the weights), but the loss fell to {went.end:.2f}."
         )
-    wanted = evidence.recipe.lr * AIM / moved
-    way = mending.rate(
-        evidence.recipe,
-        min(wanted, evidence.recipe.lr / 3),
-        f"So small that an early step moves weights by about {AIM:g} of their size.",
-    )
     return Finding(
         cause="rate-too-high",
-        confidence=0.95 if blown else 0.75,
+        confidence=0.95 if blown else 0.85 if moved >= 2 * FAR else 0.75,
         effect=1.0,
         verdict=f"Early steps move a layer by {short(moved)} of its own size, "
         f"{short(moved / USUAL_UPDATE)} times "
@@ -66,15 +62,12 @@ def rate_too_high(evidence: Evidence) -> Outcome:
             "other side, higher than before; the gradient there is larger, and so is the next step.",
             _moved(evidence, moved),
             f"The loss began at {short(went.start)}, rose to {short(worst)} and ended at "
-            f"{short(went.end)}; guessing "
-            f"has {went.guess:.3f}. A rate of {way.values['lr']:g} moves a layer by {way.values['lr']:g}/"
-            f"{evidence.recipe.lr:g} · {short(moved)} = "
-            f"{short(moved * way.values['lr'] / evidence.recipe.lr)}.",
+            f"{short(went.end)}; guessing has {went.guess:.3f}.",
         )),
         facts=_facts(evidence, moved, went),
         pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
-        changes=mending.kept((way,), evidence.recipe),
+        changes=mending.kept((sensible(evidence),), evidence.recipe),
         explains=FOLLOWS_HIGH,
     )  # fmt: skip
 
@@ -96,13 +89,11 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         return Clear("The median layer's gradient is 0: no rate would move it.")
     if went.learned >= POOR:
         return Clear(f"Steps are small ({short(moved)} of the weights), but the loss fell to {went.end:.2f}.")
-    recipe, early = evidence.recipe, early_update(evidence) or moved
-    wanted = min(recipe.lr * AIM / max(early, 1e-12), _largest(evidence))
-    way = mending.rate(
-        recipe,
-        max(wanted, recipe.lr * 3),
-        f"So large that an early step moves weights by about {AIM:g} of their size.",
-    )
+    if (early_update(evidence) or 0.0) >= USUAL_UPDATE:
+        return Clear(
+            "Early steps moved the weights as far as is usual; that later ones do not is no matter of rate."
+        )
+    recipe = evidence.recipe
     total = moved * max(evidence.step, 1)
     return Finding(
         cause="rate-too-low",
@@ -122,7 +113,7 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         facts=_facts(evidence, moved, went),
         pictures=(update_lines(evidence), loss_curve(went, evidence.classes)),
         steps=(1, evidence.step),
-        changes=mending.kept((way,), recipe),
+        changes=mending.kept((sensible(evidence),), recipe),
         explains=FOLLOWS_LOW,
     )  # fmt: skip
 
@@ -135,6 +126,23 @@ def early_update(evidence: Evidence) -> float | None:
         if look.step <= EARLY and moved:
             found.append(median(moved))
     return max(found, default=None)
+
+
+def sensible(evidence: Evidence) -> Change | None:
+    """The rate with which the first step would move the median layer as far as in runs that learn well."""
+    seen = [stage.at.update for stage in stages(evidence, fresh(evidence)) if stage.at.update is not None]
+    first = median(seen) if seen else 0.0
+    if first <= 0:
+        return None
+    recipe = evidence.recipe
+    aim = AIM_ADAM if recipe.optimiser in ("adam", "adamw") else AIM
+    wanted = min(recipe.lr * aim / first, _largest(evidence))
+    why = (
+        f"The first step moved the median layer by {short(first)} of its weights; with this rate it is "
+        f"about {aim:g}, "
+        "as in runs that learn well."
+    )
+    return mending.rate(recipe, wanted, why)
 
 
 def _before_the_schedule(evidence: Evidence) -> int:
