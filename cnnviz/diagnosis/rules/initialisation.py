@@ -161,7 +161,13 @@ def _sureness(evidence: Evidence, seen: Passage) -> float:
 
 def _changes(evidence: Evidence) -> tuple[Change, ...]:
     recipe = evidence.recipe
-    return mending.kept((mending.started(recipe), mending.normalised(recipe)), recipe)
+    begun, ways = mending.started(recipe), [mending.normalised(recipe)]
+    if begun is not None:
+        ways = [begun, *ways]
+    if begun is not None and recipe.scale != "standardised":
+        both = f"{begun.why[:-1]}; it expects pixels of mean 0 and spread 1."
+        ways = [Change({**begun.values, "scale": "standardised"}, both), *ways]
+    return mending.kept(ways, recipe)
 
 
 def _facts(seen: Passage) -> tuple[Fact, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cnnviz.diagnosis.evidence import Evidence, Histogram
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
+from cnnviz.diagnosis.pictures import short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 
 ALMOST_ALL = 0.9
@@ -27,7 +28,7 @@ def one_class(evidence: Evidence) -> Outcome:
     share, floor = seen.largest_share, max(ALMOST_ALL, min(0.99, NOT_THE_DATA * evidence.chance))
     if share < floor:
         return Clear(f"The commonest answer takes {share:.0%} of the images, less than {floor:.0%}.")
-    number = seen.counts.index(max(seen.counts))
+    number, spread = seen.counts.index(max(seen.counts)), evidence.curve("test/logit_spread").last
     name = evidence.data.classes[number]
     return Finding(
         cause="one-class",
@@ -39,14 +40,27 @@ def one_class(evidence: Evidence) -> Outcome:
             f"ln {evidence.classes} = {evidence.chance_loss:.3f} where all classes are equally common. "
             "A network whose last layer gives nearly the same numbers for every image cannot do better: "
             "whichever class's number is a hair larger wins for all of them. The reason lies further back, "
-            "where the images' differences got lost."
+            "where the images' differences got lost." + _logits(evidence)
         ),
         facts=(
             Fact("commonest answer", share, f"{share:.1%} '{name}'"),
             Fact("commonest class in training", evidence.chance, f"{evidence.chance:.1%}"),
+            *((Fact("spread of a logit over images", spread, short(spread)),) if spread is not None else ()),
         ),
+        ruled_out=(f"Not the data: the commonest class has {evidence.chance:.0%} of the training images.",),
         pictures=(_picture(evidence, seen, name),),
         steps=(seen.step, seen.step),
+    )
+
+
+def _logits(evidence: Evidence) -> str:
+    spread = evidence.curve("test/logit_spread").last
+    if spread is None:
+        return ""
+    return (
+        f"\n\nMeasured on the test images: a logit differs by {short(spread)} from image to image. Its class's "
+        "probability p changes with it by p·(1 - p), which is at most 1/4, so probabilities differ by no more "
+        f"than about {short(spread)}/4 = {short(spread / 4)}."
     )
 
 
