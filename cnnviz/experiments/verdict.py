@@ -91,19 +91,23 @@ def decimals(half: float) -> int:
 
 
 def _left_out(name: str, outcomes: Sequence[Outcome]) -> str:
-    """What of an arm does not count, and why."""
-    without = [outcome for outcome in outcomes if outcome.accuracy is None]
-    if not without:
+    """What of an arm does not count, and why; seeds with the same reason together."""
+    reasons: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.accuracy is None:
+            who = f"{outcome.seed}" if outcome.run is None else f"{outcome.seed} (run {outcome.run})"
+            reasons.setdefault(_reason(outcome), []).append(who)
+    if not reasons:
         return ""
-    told = "; ".join(_reason(outcome) for outcome in without)
-    return f"Left out of “{name}”, {len(without)} of {len(outcomes)}: {told}."
+    told = "; ".join(
+        f"seed{'s' if len(who) > 1 else ''} {', '.join(who)}: {reason}" for reason, who in reasons.items()
+    )
+    return f"Left out of “{name}”, {sum(map(len, reasons.values()))} of {len(outcomes)}: {told}."
 
 
 def _reason(outcome: Outcome) -> str:
-    who = f"seed {outcome.seed}" + ("" if outcome.run is None else f" (run {outcome.run})")
     if outcome.status == "finished":
-        return f"{who} finished without a test accuracy"
+        return "finished without a test accuracy"
     if outcome.status == "missing":
-        return f"{who} has no run: it was never queued, or deleted"
-    why = f" ({outcome.why.rstrip('.')})" if outcome.why else ""
-    return f"{who} is {outcome.status}{why}" if outcome.status != "failed" else f"{who} failed{why}"
+        return "no run, never queued or deleted"
+    return outcome.status + (f" ({outcome.why.rstrip('.')})" if outcome.why else "")

@@ -58,8 +58,8 @@ def test_failed_and_missing_runs_are_told_and_their_pairs_left_out(database: Dat
     assert found.verdict.startswith(
         "So far, 3 of 6 runs: normalising the input: +10.0 points at 5 epochs, n = 1;"
     )
-    assert any("seed 1 (run 4) failed (The loss is no longer" in note for note in found.notes)
-    assert any("seed 2 has no run" in note for note in found.notes)
+    assert any("seed 1 (run 4): failed (The loss is no longer" in note for note in found.notes)
+    assert any("seed 2: no run" in note for note in found.notes)
     assert not found.complete
     assert get(database, number).broken() == [Cell(ARM, 1), Cell(BASE, 2)]
     assert sorted(queue(database, number)) == [ids[Cell(ARM, 1)], 7]

@@ -37,10 +37,16 @@ HELP = dict(
 
 def verdict(result: Result) -> None:
     """Draw the question and its answer."""
-    st.html(
-        f'<div class="experiment-verdict"><span>{escape(result.question)}</span>'
-        f"<p>{escape(result.verdict)}</p></div>"
-    )
+    lines = verdict_lines(result)
+    told = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    st.html(f'<div class="experiment-verdict"><span>{escape(result.question)}</span>{told}</div>')
+
+
+def verdict_lines(result: Result) -> list[str]:
+    """The verdict, an arm a line, after how much of the experiment it rests on."""
+    sentences = [arm.sentence for arm in result.arms[1:]]
+    so_far = result.verdict.removesuffix(" ".join(sentences)).strip()
+    return [*([so_far] if so_far else []), *sentences]
 
 
 def evidence(chosen: Chosen, result: Result) -> None:

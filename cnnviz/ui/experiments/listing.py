@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import streamlit as st
 
 from cnnviz.experiments import Stored
-from cnnviz.experiments.catalogue import catalogue
+from cnnviz.experiments.catalogue import Ready, catalogue
 from cnnviz.experiments.demonstrating import every_demonstration
+from cnnviz.experiments.recorded import names, recording
 from cnnviz.tracking import Status
 from cnnviz.ui import chrome, notice
 
@@ -16,8 +17,8 @@ from cnnviz.ui import chrome, notice
 def listing(own: Sequence[Stored]) -> None:
     """Draw them, a link and a line each."""
     if own:
-        _group("Started here", ((str(s.id), s.experiment.name, _state(s)) for s in own))
-    _group("Ready-made", ((r.name, r.title, f"Asked by {r.asked_by}.") for r in catalogue().values()))
+        _group("Started here", ((str(s.id), f"{s.id} · {s.experiment.name}", _state(s)) for s in own))
+    _group("Ready-made", ((r.name, r.title, _answer(r)) for r in catalogue().values()))
     _group(
         "Seen at once", ((d.name, d.title, f"Asked by {d.asked_by}.") for d in every_demonstration().values())
     )
@@ -30,6 +31,13 @@ def _group(title: str, entries: Iterable[tuple[str, str, str]]) -> None:
             with st.container(horizontal=True, gap="small", vertical_alignment="center"):
                 chrome.link("experiments", name, experiment=key)
                 st.caption(notice.plain(about), width="content")
+
+
+def _answer(ready: Ready) -> str:
+    """The verdict that ships, else where the question comes from."""
+    if ready.name in names():
+        return recording(ready.name).result.verdict
+    return f"Asked by {ready.asked_by}."
 
 
 def _state(stored: Stored) -> str:
