@@ -151,7 +151,7 @@ def too_large(evidence: Evidence) -> Outcome:
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
-        pictures=(_weights(evidence), accuracies(evidence, "Known, and known by heart")),
+        pictures=(*_weights(evidence), accuracies(evidence, "Known, and known by heart")),
         layers=(largest.name,) if largest and share > 0.5 else (),
         ruled_out=_ruled_out(evidence, now),
         changes=(*_smaller(evidence), *_augmentation(evidence)),
@@ -287,15 +287,19 @@ def _smaller(evidence: Evidence) -> tuple[Change, ...]:
     return (Change(network, "Two convolutions and one fully connected layer: few weights, and shared ones."),)
 
 
-def _weights(evidence: Evidence) -> Bars:
+def _weights(evidence: Evidence) -> tuple[Bars, ...]:
     layers = evidence.weighted()
-    largest = max(layers, key=lambda layer: layer.params, default=None)
-    return Bars(
-        title="Weights of each layer",
-        names=tuple(layer.name for layer in layers),
-        values={"weights": tuple(float(layer.params) for layer in layers)},
-        y_label="weights",
-        reference=("training images", float(evidence.data.train)),
-        marked=(largest.name,) if largest else (),
-        alt=f"'{largest.name}' has {largest.params:,} weights." if largest else "",
+    if not layers:
+        return ()
+    largest = max(layers, key=lambda layer: layer.params)
+    return (
+        Bars(
+            title="Weights of each layer",
+            names=tuple(layer.name for layer in layers),
+            values={"weights": tuple(float(layer.params) for layer in layers)},
+            y_label="weights",
+            reference=("training images", float(evidence.data.train)),
+            marked=(largest.name,),
+            alt=f"'{largest.name}' has {largest.params:,} weights.",
+        ),
     )

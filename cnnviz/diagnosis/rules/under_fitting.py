@@ -6,7 +6,7 @@ import math
 
 from cnnviz.diagnosis.evidence import Evidence, Points
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.networks import LARGER, registered, wider
+from cnnviz.diagnosis.networks import LARGER, registered, small_network, wider
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, accuracies, standing
 
@@ -114,7 +114,12 @@ def _larger(evidence: Evidence) -> tuple[Change, ...]:
         return (Change(registered(name), f"{name}, a larger network for such images."),) if name else ()
     # Sixteen maps, as most small networks begin with, in the narrowest layer.
     times = max(2, math.ceil(16 / min((layer.out[0] for layer in evidence.weighted()[:-1]), default=8)))
-    return (Change(wider(recipe.layers, times), f"{times} times as many maps and units in every layer."),)
+    larger = wider(recipe.layers, times)
+    if recipe.changed(larger) != recipe:
+        return (Change(larger, f"{times} times as many maps and units in every layer."),)
+    channels, height, width = recipe.layers.input
+    network = small_network((channels, height, width), evidence.classes)
+    return (Change(network, "Two convolutions before the fully connected layer."),) if height >= 8 else ()
 
 
 def _widths(evidence: Evidence, narrow: tuple[str, int] | None) -> Bars:

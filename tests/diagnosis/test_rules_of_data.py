@@ -1,0 +1,360 @@
+"""Rules of generalisation and data, on evidence made by hand: found where it is planted, clear beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cnnviz.diagnosis import Clear, Evidence, Finding, Points, Untold, diagnose, rules
+from cnnviz.diagnosis.evidence import Census, Data, Detail, LayerFact, Neighbours, Repeats
+from cnnviz.diagnosis.networks import small_network
+from cnnviz.models.layers import Dropout, Flatten, LayerList, Linear
+from cnnviz.training import Recipe
+from cnnviz.training.target import analysis_for
+from tests.diagnosis.evidence import CLASSES, healthy
+
+EACH = 400
+"""Training images of a class in what is made here."""
+SOUND = Neighbours(share=0.9, chance=0.1, images=2000, each=5)
+RANDOM = Neighbours(share=0.102, chance=0.1, images=2000, each=5)
+NAMES = ("ship", "cat", "frog", "deer", "horse", "dog", "bird", "plane", "car", "truck")
+
+
+def data(**changes: Any) -> Data:
+    base: dict[str, Any] = {
+        "classes": CLASSES,
+        "counts": (EACH,) * 10,
+        "train": 10 * EACH,
+        "validation": 444,
+        "test": 1000,
+        "shape": (1, 28, 28),
+    }
+    return Data(**(base | changes))
+
+
+def run(learnt: float, val: float, test: float | None = None, **changes: Any) -> Evidence:
+    """A run that ends with these accuracies, of images with sound labels."""
+    ends = {
+        "train/epoch_accuracy": learnt,
+        "val/accuracy": val,
+        "test/accuracy": val if test is None else test,
+    }
+    steps, curves = tuple(range(20, 201, 20)), dict(healthy().curves)
+    for name, end in ends.items():
+        curves[name] = Points(steps=steps, values=tuple(0.1 + (end - 0.1) * i / 10 for i in range(1, 11)))
+    base: dict[str, Any] = {
+        "curves": curves,
+        "data": data(),
+        "census": Census(neighbours=SOUND, test_counts=(100,) * 10),
+        "params": 61_706,
+        "side": (28, 28),
+        "predicted": {},
+    }
+    return healthy(**(base | changes))
+
+
+def confusion(recalls: list[float]) -> tuple[tuple[int, ...], ...]:
+    """Of a hundred test images of each class so many right, the others called the next class."""
+    rows = [[0] * 10 for _ in range(10)]
+    for number, recall in enumerate(recalls):
+        rows[number][number] = round(100 * recall)
+        rows[number][(number + 1) % 10] += 100 - round(100 * recall)
+    return tuple(map(tuple, rows))
+
+
+def chain(rate: float) -> LayerList:
+    return LayerList(
+        name="chain",
+        input=(1, 28, 28),
+        layers=(Flatten(), Dropout(name="dropout1", p=rate), Linear(name="fc1", out="classes")),
+    )
+
+
+def layer(name: str, kind: str, params: int, out: tuple[int, ...], type_: str = "Conv2d") -> LayerFact:
+    return LayerFact(name=name, type=type_, kind=kind, params=params, out=out)
+
+
+TINY = (layer("conv1", "conv", 10, (1, 14, 14)), layer("fc1", "fc", 190, (10,), "Linear"))
+DROPS = (*TINY, layer("drop1", "other", 0, (10,), "Dropout"))
+PAIR = {"test": 3, "train": 7, "labels": [1, 1], "png": "iVBORw0KGgo="}
+AGREED = {
+    "neighbours": SOUND.model_dump(),
+    "patches": {"share": 0.5, "chance": 0.1, "images": 1000},
+    "confident": {"validation": {"accuracy": 0.6, "share": 0.98, "images": 80}},
+    "doubted": [],
+}
+DOUBTED = AGREED | {
+    "confident": {"validation": {"accuracy": 0.6, "share": 0.68, "images": 80}},
+    "doubted": [{"row": 4, "label": 2, "answer": 7, "sure": 0.99, "png": "iVBORw0KGgo="}],
+}
+OTHER = {"model": "small-alexnet", "dataset": "cifar10", "epochs": 10}
+COLOURED = data(shape=(3, 32, 32), classes=NAMES)
+GREY = data(notes=("Colour turned to grey (BT.601).",), classes=NAMES)
+
+PLANTED: dict[str, Callable[[], tuple[str, Evidence]]] = {
+    "decay": lambda: ("weight-decay", run(0.2, 0.2, recipe=Recipe(weight_decay=0.3))),
+    "decay of Adam": lambda: (
+        "weight-decay",
+        run(0.2, 0.2, recipe=Recipe(optimiser="adam", lr=1e-3, weight_decay=0.1)),
+    ),
+    "dropout": lambda: ("dropout", run(0.3, 0.5, recipe=Recipe(layers=chain(0.9)))),
+    "dropout of a registered model": lambda: (
+        "dropout",
+        run(0.3, 0.5, recipe=Recipe(**OTHER, options={"dropout": 0.9})),
+    ),
+    "few images": lambda: (
+        "over-fitting-data",
+        run(
+            1.0,
+            0.6,
+            recipe=Recipe(limit=100, epochs=40),
+            data=data(train=100, counts=(10,) * 10),
+        ),
+    ),
+    "no augmentation": lambda: (
+        "over-fitting-augmentation",
+        run(0.99, 0.7, recipe=Recipe(**OTHER), data=COLOURED, params=500_000),
+    ),
+    "large network": lambda: (
+        "over-fitting-model",
+        run(0.99, 0.7, recipe=Recipe(**OTHER), data=COLOURED, params=12_000_000),
+    ),
+    "large chain": lambda: (
+        "over-fitting-model",
+        run(0.99, 0.7, recipe=Recipe(layers=chain(0)), params=12_000_000),
+    ),
+    "tiny network": lambda: (
+        "under-fitting",
+        run(0.5, 0.5, recipe=Recipe(layers=chain(0)), params=200, layers=TINY),
+    ),
+    "shuffled, by heart": lambda: ("labels-shuffled", run(0.95, 0.1, census=Census(neighbours=RANDOM))),
+    "shuffled, not learnt": lambda: ("labels-shuffled", run(0.12, 0.1, census=Census(neighbours=RANDOM))),
+    "wrong in training": lambda: ("labels-noisy", run(0.6, 0.5, 0.9)),
+    "wrong everywhere": lambda: ("labels-noisy", run(0.6, 0.58, probes={"label-agreement": DOUBTED})),
+    "unbalanced": lambda: (
+        "classes-unbalanced",
+        run(
+            0.9, 0.9, 0.3, data=data(counts=(1800, 1800, *(50,) * 8)), confusion=confusion([1, 1, *[0.2] * 8])
+        ),
+    ),
+    "missing": lambda: ("classes-missing", run(0.95, 0.95, 0.6, data=data(counts=(0, 0, 0, *(571,) * 7)))),
+    "colour lost": lambda: (
+        "data-channels",
+        run(0.12, 0.1, data=GREY, census=Census(neighbours=RANDOM, neighbours_in_colour=SOUND)),
+    ),
+    "enlarged before": lambda: (
+        "data-enlarged",
+        run(0.6, 0.55, census=Census(neighbours=SOUND, detail=Detail(halved=0.004, quartered=0.035))),
+    ),
+    "enlarged by the recipe": lambda: (
+        "data-enlarged",
+        run(0.6, 0.55, recipe=Recipe(model="googlenet"), side=(224, 224)),
+    ),
+    "training mode": lambda: (
+        "evaluation-mode",
+        run(0.9, 0.7, layers=DROPS, in_training_mode=("conv1", "drop1", "fc1")),
+    ),
+    "training mode, probed": lambda: (
+        "evaluation-mode",
+        run(
+            0.9,
+            0.7,
+            layers=DROPS,
+            probes={
+                "evaluation-mode": {"recorded": 0.7, "training": 0.69, "evaluation": 0.95, "images": 1000}
+            },
+        ),
+    ),
+    "leaked": lambda: (
+        "leakage",
+        run(
+            0.99,
+            0.85,
+            0.99,
+            census=Census(
+                neighbours=SOUND,
+                repeats=Repeats(test=900, validation=0, train=0, conflicting=0, pairs=(PAIR,)),
+            ),
+        ),
+    ),
+    "nearly leaked": lambda: (
+        "leakage",
+        run(
+            0.99,
+            0.95,
+            probes={
+                "duplicates": {
+                    "exact": {"test": 0, "validation": 0, "train": 0, "conflicting": 0},
+                    "near": {"share": 0.4, "threshold": 4.0, "images": 500, "known": 4000},
+                }
+            },
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_what_is_planted_is_named_first(name: str) -> None:
+    cause, evidence = PLANTED[name]()
+    found = diagnose(evidence).findings
+    assert found[0].cause == cause, [one.cause for one in found]
+    assert found[0].verdict.endswith(".")
+    assert found[0].facts
+    assert found[0].pictures
+    assert all(picture.alt for picture in found[0].pictures)
+    json.dumps(diagnose(evidence).as_json())
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_every_change_is_a_recipe_with_a_network_that_can_be_built(name: str) -> None:
+    _, evidence = PLANTED[name]()
+    changes = [change for one in diagnose(evidence).findings for change in one.changes]
+    for change in changes:
+        after = change.recipe(evidence.recipe)
+        assert after.difference(evidence.recipe)
+        assert analysis_for(after, 10).rows
+    json.dumps([change.values for change in changes])
+
+
+MENDABLE = ("decay", "dropout", "few images", "no augmentation", "large", "tiny", "colour lost")
+
+
+@pytest.mark.parametrize("name", [name for name in PLANTED if name.startswith(MENDABLE)])
+def test_what_a_recipe_can_mend_has_a_change(name: str) -> None:
+    _, evidence = PLANTED[name]()
+    assert diagnose(evidence).findings[0].changes
+
+
+BESIDE: dict[str, Callable[[], tuple[str, Evidence]]] = {
+    "usual decay": lambda: ("weight-decay", run(0.2, 0.2, recipe=Recipe(weight_decay=5e-4))),
+    "strong decay that does no harm": lambda: (
+        "weight-decay",
+        run(0.98, 0.97, recipe=Recipe(weight_decay=0.3)),
+    ),
+    "usual dropout": lambda: ("dropout", run(0.3, 0.5, recipe=Recipe(layers=chain(0.5)))),
+    "strong dropout that does no harm": lambda: ("dropout", run(0.9, 0.95, recipe=Recipe(layers=chain(0.9)))),
+    "a small gap": lambda: ("over-fitting-augmentation", run(1.0, 0.92, recipe=Recipe(**OTHER))),
+    "augmented": lambda: (
+        "over-fitting-augmentation",
+        run(0.99, 0.7, recipe=Recipe(**OTHER, pad_crop=4), data=COLOURED),
+    ),
+    "images enough": lambda: ("over-fitting-data", run(0.99, 0.7)),
+    "few weights": lambda: ("over-fitting-model", run(0.99, 0.7)),
+    "weights enough": lambda: ("under-fitting", run(0.5, 0.5)),
+    "tiny, but it does": lambda: ("under-fitting", run(0.95, 0.95, params=200, layers=TINY)),
+    "guessing with sound labels": lambda: ("labels-shuffled", run(0.1, 0.1)),
+    "better than guessing": lambda: ("labels-shuffled", run(0.5, 0.3, census=Census(neighbours=RANDOM))),
+    "labels that colour explains": lambda: (
+        "labels-shuffled",
+        run(0.1, 0.1, census=Census(neighbours=RANDOM, neighbours_in_colour=SOUND)),
+    ),
+    "labels that patches explain": lambda: (
+        "labels-shuffled",
+        run(0.1, 0.1, census=Census(neighbours=RANDOM), probes={"label-agreement": AGREED}),
+    ),
+    "known alike": lambda: ("labels-noisy", run(0.6, 0.55, 0.57)),
+    "better on what leaked": lambda: (
+        "labels-noisy",
+        run(0.6, 0.5, 0.9, census=Census(repeats=Repeats(test=900, validation=0, train=0, conflicting=0))),
+    ),
+    "sure and right": lambda: ("labels-noisy", run(0.6, 0.58, probes={"label-agreement": AGREED})),
+    "unequal, but all are known": lambda: (
+        "classes-unbalanced",
+        run(0.9, 0.9, data=data(counts=(1800, *(90,) * 9)), confusion=confusion([0.9] * 10)),
+    ),
+    "a little unequal": lambda: (
+        "classes-unbalanced",
+        run(0.9, 0.9, data=data(counts=(800, *(100,) * 9)), confusion=confusion([1, *[0.1] * 9])),
+    ),
+    "all there": lambda: ("classes-missing", run(0.9, 0.9)),
+    "grey is enough": lambda: (
+        "data-channels",
+        run(0.95, 0.94, data=GREY, census=Census(neighbours=RANDOM, neighbours_in_colour=SOUND)),
+    ),
+    "colour tells little": lambda: (
+        "data-channels",
+        run(
+            0.5,
+            0.5,
+            data=GREY,
+            census=Census(
+                neighbours=Neighbours(share=0.22, chance=0.1, images=2000, each=5),
+                neighbours_in_colour=Neighbours(share=0.26, chance=0.1, images=2000, each=5),
+            ),
+        ),
+    ),
+    "sharp": lambda: (
+        "data-enlarged",
+        run(0.5, 0.5, census=Census(detail=Detail(halved=0.08, quartered=0.22))),
+    ),
+    "a large photograph": lambda: (
+        "data-enlarged",
+        run(0.5, 0.5, census=Census(detail=Detail(halved=0.015, quartered=0.04))),
+    ),
+    "enlarged, but known": lambda: (
+        "data-enlarged",
+        run(0.99, 0.98, census=Census(detail=Detail(halved=0.004, quartered=0.035))),
+    ),
+    "evaluation mode": lambda: ("evaluation-mode", run(0.9, 0.7, layers=DROPS, in_training_mode=())),
+    "no layer that acts differently": lambda: ("evaluation-mode", run(0.9, 0.7, layers=TINY)),
+    "nothing twice": lambda: (
+        "leakage",
+        run(0.99, 0.9, census=Census(repeats=Repeats(test=3, validation=0, train=2, conflicting=0))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_only_looks_like_it_is_clear(name: str) -> None:
+    cause, evidence = BESIDE[name]()
+    assert isinstance(rules()[cause].judge(evidence), Clear)
+
+
+@pytest.mark.parametrize(
+    ("cause", "named"), [("evaluation-mode", "probe evaluation-mode"), ("leakage", "probe duplicates")]
+)
+def test_what_only_a_probe_can_tell_says_which(cause: str, named: str) -> None:
+    outcome = rules()[cause].judge(run(0.9, 0.7, layers=DROPS, census=Census()))
+    assert isinstance(outcome, Untold)
+    assert named.split()[1] in outcome.why
+
+
+def test_a_probe_makes_weight_decay_certain() -> None:
+    arms = {"own": {"loss": 2.3, "accuracy": 0.1}, "no-decay": {"loss": 0.01, "accuracy": 1.0}}
+    alone = run(0.2, 0.2, recipe=Recipe(weight_decay=0.3))
+    probed = alone.model_copy(update={"probes": {"overfit-batch": {"arms": arms}}})
+    before, after = (rules()["weight-decay"].judge(one) for one in (alone, probed))
+    assert isinstance(before, Finding)
+    assert isinstance(after, Finding)
+    assert after.confidence > before.confidence
+
+
+def test_the_kinds_of_over_fitting_are_told_apart_and_the_first_is_the_likeliest() -> None:
+    few = diagnose(PLANTED["few images"]()[1]).findings
+    assert [one.cause for one in few][:2] == ["over-fitting-data", "over-fitting-augmentation"]
+    all_images = few[0].changes[0].recipe(Recipe(limit=100, epochs=40))
+    assert all_images.limit is None
+
+
+def test_digits_are_not_mirrored() -> None:
+    digit = rules()["over-fitting-augmentation"].judge(run(0.99, 0.7))
+    photo = rules()["over-fitting-augmentation"].judge(PLANTED["no augmentation"]()[1])
+    assert isinstance(digit, Finding)
+    assert isinstance(photo, Finding)
+    assert "flip" not in digit.changes[0].values
+    assert photo.changes[0].values["flip"] == "random"
+
+
+def test_doubted_images_are_shown_with_both_classes() -> None:
+    found = diagnose(PLANTED["wrong everywhere"]()[1]).findings[0]
+    shown = next(picture for picture in found.pictures if hasattr(picture, "images"))
+    assert "labelled '2'" in shown.images[0][1]
+    assert "'7'" in shown.images[0][1]
+
+
+def test_the_small_network_has_few_weights() -> None:
+    values = small_network((3, 32, 32), 10)
+    assert sum(row.params for row in analysis_for(Recipe().changed(values), 10).rows) < 50_000
