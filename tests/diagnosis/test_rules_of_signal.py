@@ -165,12 +165,12 @@ def test_a_rate_is_too_high_where_early_steps_move_far(updates: tuple[float, ...
 
 @pytest.mark.parametrize(
     ("lr", "optimiser", "first", "expected"),
-    [(2.0, "sgd", 0.1, 0.05), (0.4, "sgd", 0.08, 0.01), (5e-5, "sgd", 3e-6, 0.05), (0.2, "adam", 2.0, 1e-3)],
+    [(2.0, "sgd", 0.1, 0.02), (0.4, "sgd", 0.08, 0.01), (5e-5, "sgd", 5e-5, 0.01), (0.2, "adam", 2.0, 1e-3)],
 )
 def test_the_rate_that_is_proposed_moves_weights_as_is_usual(
     lr: float, optimiser: str, first: float, expected: float
 ) -> None:
-    """2 · 0.002/0.1 = 0.04; 0.4 · 0.002/0.08 = 0.01; 0.033, rounded; Adam 0.2 · 0.01/2 = 0.001."""
+    """2 · 0.002/0.1 = 0.04, capped; 0.4 · 0.002/0.08 = 0.01; 5e-5 · 0.01/5e-5; Adam 0.2 · 0.01/2 = 0.001."""
     change = sensible(run(updates=(first, first, first), recipe={"lr": lr, "optimiser": optimiser}))
     assert change is not None
     assert change.values == {"lr": expected}
@@ -178,6 +178,14 @@ def test_the_rate_that_is_proposed_moves_weights_as_is_usual(
 
 def test_large_steps_that_were_learned_with_are_no_finding() -> None:
     assert _clear("rate-too-high", run(updates=(0.5, 0.5, 0.1)))
+
+
+def test_slow_learning_that_still_goes_on_is_a_rate_too_low() -> None:
+    """Half of the images are right, for their logits differ by a little already; the loss has far to go."""
+    slow = tuple(2.4 - 0.06 * i for i in range(12))
+    found = _found("rate-too-low", run(losses=slow, accuracy=0.6, updates=(3e-5, 5e-5, 7e-5)))
+    assert found.confidence >= 0.5
+    assert _clear("rate-too-low", run(losses=(2.4, *(1.7,) * 11), accuracy=0.6, updates=(3e-5, 5e-5, 7e-5)))
 
 
 def test_steps_that_became_small_are_no_matter_of_rate() -> None:

@@ -58,9 +58,9 @@ def _logits(evidence: Evidence) -> str:
     if spread is None:
         return ""
     return (
-        f"\n\nMeasured on the test images: a logit differs by {short(spread)} from image to image. Its class's "
-        "probability p changes with it by p·(1 - p), which is at most 1/4, so probabilities differ by no more "
-        f"than about {short(spread)}/4 = {short(spread / 4)}."
+        f"\n\nMeasured on test images: a logit differs by {short(spread)} from image to image. Its "
+        "class's probability p changes by p·(1 - p) of it, which is at most 1/4, so probabilities differ by "
+        f"no more than about {short(spread)}/4 = {short(spread / 4)}."
     )
 
 

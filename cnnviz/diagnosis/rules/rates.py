@@ -18,10 +18,10 @@ FAR = 0.03
 """Of the weights, moved by one step: thirty times what is usual, so that thirty steps replace a layer."""
 NEAR = 1e-4
 """Of the weights, moved by one step: a tenth of what is usual; 10,000 steps to replace a layer."""
-AIM, AIM_ADAM = 2e-3, 1e-2
-"""Of the weights, what the first step should move: runs that learned well began with 0.001 to 0.03 (LeNet
-and small networks, by PyTorch's rule and He's). Adam's first steps are as long as its rate, whatever the
-gradient."""
+AIM, AIM_BOLD = 2e-3, 1e-2
+"""Of the weights, what the first step should move: runs that learned well began with 0.001 to 0.03 (small
+networks, by PyTorch's rule and He's). The upper one is for steps that were too small, and for Adam, whose
+first steps are as long as its rate, whatever the gradient."""
 BLOWN = 1.5
 """Times the loss of guessing: a model that is so much worse than one that never looks was thrown there."""
 FOLLOWS_HIGH = ("non-finite", "one-class", "dead-relu", "under-fitting", "too-few-steps")
@@ -87,7 +87,8 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         return Clear(f"A step moves the median layer by {short(moved)} of its weights, more than {NEAR:g}.")
     if moved < 1e-9:
         return Clear("The median layer's gradient is 0: no rate would move it.")
-    if went.learned >= POOR:
+    slow = went.falling and went.end > POOR * went.guess
+    if went.learned >= POOR and not slow:
         return Clear(f"Steps are small ({short(moved)} of the weights), but the loss fell to {went.end:.2f}.")
     if (early_update(evidence) or 0.0) >= USUAL_UPDATE:
         return Clear(
@@ -135,7 +136,7 @@ def sensible(evidence: Evidence) -> Change | None:
     if first <= 0:
         return None
     recipe = evidence.recipe
-    aim = AIM_ADAM if recipe.optimiser in ("adam", "adamw") else AIM
+    aim = AIM_BOLD if first < NEAR or recipe.optimiser in ("adam", "adamw") else AIM
     wanted = min(recipe.lr * aim / first, _largest(evidence))
     why = (
         f"The first step moved the median layer by {short(first)} of its weights; with this rate it is "
@@ -155,9 +156,12 @@ def _before_the_schedule(evidence: Evidence) -> int:
 
 
 def _largest(evidence: Evidence) -> float:
-    """What is rarely exceeded: 2·10⁻³ for Adam (its paper has 10⁻³), half of 1 - momentum for SGD."""
+    """What networks without normalisation bear.
+
+    2·10⁻³ of Adam (its paper has 10⁻³); 0.2 of SGD, divided by how many steps momentum adds up.
+    """
     recipe = evidence.recipe
-    return 2e-3 if recipe.optimiser in ("adam", "adamw") else 0.5 * (1 - recipe.momentum)
+    return 2e-3 if recipe.optimiser in ("adam", "adamw") else 0.2 * (1 - recipe.momentum)
 
 
 def _moved(evidence: Evidence, moved: float) -> str:
