@@ -37,9 +37,7 @@ def number(page: Page) -> int:
 def test_a_failing_run_is_hinted_at_explained_mended_and_set_beside_its_copy(
     visit: Visit, runs: Database
 ) -> None:
-    page = visit(
-        "train?model=lenet5&dataset=digits&set.lr=0.5&set.epochs=600&set.batch_size=64&set.device=cpu"
-    )
+    page = visit("train?set.lr=0.5&set.epochs=600&set.batch_size=64&set.device=cpu")
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_role("link", name="See why").click(timeout=PATIENCE_MS)
     expect(page.get_by_role("heading", name="Diagnose")).to_be_visible()

@@ -54,9 +54,9 @@ def _choose(case: Case | None, runs: Sequence[RunSummary]) -> None:
 
 
 def label(run: RunSummary) -> str:
-    """A run in the list, marked where it failed or hardly learned."""
+    """A run in the list, marked where it failed or hardly learned. What still changes is left out."""
     measured = run.metrics.get(ACCURACY)
-    value = None if measured is None else measured.last
+    value = None if measured is None or run.active else measured.last
     parts = [f"Run {run.id}", run.name, *([] if value is None else [numbers.percent(value, 1)])]
     if run.status.value != "finished":
         parts.append(run.status.value)

@@ -82,15 +82,13 @@ def itself(case: Case) -> Side:
 def better(mine: Side, beside: Sequence[Side]) -> str:
     """What the best of the others reaches with what it changed; empty where none is better."""
     known = [(one.accuracy, one) for one in beside if one.accuracy is not None]
-    if mine.accuracy is None or not known:
+    if not known:
         return ""
     reached, best = max(known, key=lambda pair: pair[0])
-    if reached <= mine.accuracy:
+    if mine.accuracy is not None and reached <= mine.accuracy:
         return ""
-    return (
-        f"{best.name} reaches {_percent(reached)}, {mine.name} {_percent(mine.accuracy)}. "
-        f"What differs: {difference(mine, best)}."
-    )
+    here = "" if mine.accuracy is None else f", {mine.name} {_percent(mine.accuracy)}"
+    return f"{best.name} reaches {_percent(reached)}{here}. What differs: {difference(mine, best)}."
 
 
 def difference(mine: Side, other: Side) -> str:

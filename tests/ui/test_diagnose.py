@@ -1,0 +1,50 @@
+"""What the page Diagnose says of recipes and of runs beside one another."""
+
+import numpy as np
+import pytest
+
+from cnnviz.training import Recipe
+from cnnviz.ui.diagnose.beside import Side, better
+from cnnviz.ui.diagnose.settings import in_rows, in_words
+from cnnviz.ui.diagnose.state import Asked, read
+
+
+def side(name: str, accuracy: float | None, **recipe: float) -> Side:
+    curve = np.array([] if accuracy is None else [0.1, accuracy], np.float64)
+    return Side(name, "finished", {"test/accuracy": (np.arange(float(len(curve))), curve)}, Recipe(**recipe))
+
+
+def test_settings_that_differ_are_told_with_both_values() -> None:
+    old, new = Recipe(lr=0.5), Recipe(lr=0.05, scale="unit")
+    assert in_words(old, new) == "learning rate 0.5 → 0.05, scale standardised → unit"
+    assert in_rows(old, new).count("<tr>") == 2
+    assert in_words(old, old) == ""
+
+
+def test_of_options_only_those_that_differ_are_told() -> None:
+    old = Recipe(options={"activation": "relu", "init": "article"})
+    new = Recipe(options={"activation": "relu", "init": "he"})
+    assert in_words(old, new) == "options init article → init he"
+
+
+def test_the_best_of_the_others_is_named_with_what_it_changed() -> None:
+    mine = side("Run 1", 0.1, lr=0.5)
+    others = [side("Run 2", 0.3, lr=0.2), side("Run 3", 0.9, lr=0.05), side("Run 4", None)]
+    assert better(mine, others) == (
+        "Run 3 reaches 90.00 %, Run 1 10.00 %. What differs: learning rate 0.5 → 0.05."
+    )
+
+
+@pytest.mark.parametrize(("mine", "other"), [(0.9, 0.5), (0.5, 0.5), (0.5, None)])
+def test_nothing_is_said_where_none_is_better(mine: float, other: float | None) -> None:
+    assert better(side("Run 1", mine), [side("Run 2", other)]) == ""
+
+
+def test_a_run_that_never_got_to_an_accuracy_has_none_beside_the_other() -> None:
+    assert better(side("Run 1", None), [side("Run 2", 0.5)]).startswith("Run 2 reaches 50.00 %. ")
+
+
+def test_a_run_of_the_database_is_asked_for_by_its_number() -> None:
+    assert read({"run": "7"}, []) == Asked(run=7)
+    assert read({}, []) == Asked()
+    assert read({"run": "-1"}, []).problems == ("“run” is the number of a run, not “-1”.",)
