@@ -199,6 +199,20 @@ def test_small_steps_at_the_end_of_a_schedule_are_meant() -> None:
     assert _clear("rate-too-low", evidence)
 
 
+@pytest.mark.parametrize("learned", [(2.4, 2.39, *(2.385,) * 10), (2.4, 0.3, *(0.02,) * 10)])
+def test_a_schedule_that_ended_nothing_is_no_finding(learned: tuple[float, ...]) -> None:
+    """The loss was not falling before, or had fallen nearly all the way."""
+    accuracy = 0.1 if learned[-1] > 2 else 0.99
+    spoilt = SPOILT["schedule-ended"]
+    rates = spoilt.curves["lr"].values
+    assert _clear("schedule-ended", _with_rates(run(losses=learned, accuracy=accuracy), *rates))
+
+
+def test_a_schedule_that_leaves_half_of_the_run_is_no_finding() -> None:
+    evidence = _with_rates(SPOILT["schedule-ended"], *(0.05,) * 7, *(1e-3,) * 5)
+    assert _clear("schedule-ended", evidence)
+
+
 @pytest.mark.parametrize(("step", "expected"), [(9, Finding), (100, Finding), (400, Clear)])
 def test_steps_are_too_few_up_to_a_hundred(step: int, expected: type) -> None:
     evidence = run(losses=(2.3, 2.28, 2.25), accuracy=0.12, step=step)

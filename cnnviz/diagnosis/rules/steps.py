@@ -158,12 +158,14 @@ def schedule_ended(evidence: Evidence) -> Outcome:
     if share < 0.5:
         return Clear(f"The rate was more than {QUIET:.0%} of its largest for {1 - share:.0%} of the run.")
     at, before = _loss_at(went, ended), went.start - _loss_at(went, ended)
-    if went.learned >= 0.9 or before <= 0.05 * went.guess:
+    if evidence.recipe.schedule == "plateau":
+        return Clear("A plateau lowers the rate only after the loss has stopped falling.")
+    if went.learned >= 0.9 or before <= 0.01 * went.guess:
         return Clear(f"The rate fell early, at step {ended:,}, but the loss did not depend on it.")
     after, top, last = at - went.end, max(rates.values), rates.values[-1]
     return Finding(
         cause="schedule-ended",
-        confidence=0.9,
+        confidence=0.9 if before > 0.05 * went.guess else 0.8,
         effect=0.7,
         verdict=f"From step {ended:,} of {evidence.step:,} on the rate was below {QUIET:.0%} of its "
         "largest: learning "
@@ -196,7 +198,7 @@ def schedule_ended(evidence: Evidence) -> Outcome:
             loss_curve(went, evidence.classes),
         ),
         steps=(ended, evidence.step),
-        changes=mending.kept(_schedules(evidence), evidence.recipe),
+        changes=mending.kept(_schedules(), evidence.recipe),
         explains=("rate-too-low", "too-few-steps", "under-fitting"),
     )  # fmt: skip
 
@@ -210,11 +212,11 @@ def _loss_at(went: Course, step: int) -> float:
     return next((v for s, v in zip(went.loss.steps, went.loss.values, strict=True) if s >= step), went.end)
 
 
-def _schedules(evidence: Evidence) -> tuple[Change, ...]:
+def _schedules() -> tuple[Change, ...]:
     return (
+        Change({"schedule": "constant"}, "The rate stays as it is to the end."),
         Change(
             {"schedule": "cosine"},
             "Half a cosine: the rate is large for most of the run and falls at its end.",
         ),
-        Change({"schedule": "constant"}, "The rate stays as it is to the end."),
     )
