@@ -237,6 +237,10 @@ BESIDE: dict[str, Callable[[], tuple[str, Evidence]]] = {
     "usual dropout": lambda: ("dropout", run(0.3, 0.5, recipe=Recipe(layers=chain(0.5)))),
     "strong dropout that does no harm": lambda: ("dropout", run(0.9, 0.95, recipe=Recipe(layers=chain(0.9)))),
     "a small gap": lambda: ("over-fitting-augmentation", run(1.0, 0.92, recipe=Recipe(**OTHER))),
+    "a gap on the way, while both get better": lambda: (
+        "over-fitting-augmentation",
+        run(0.63, 0.47, recipe=Recipe(**OTHER)),
+    ),
     "augmented": lambda: (
         "over-fitting-augmentation",
         run(0.99, 0.7, recipe=Recipe(**OTHER, pad_crop=4), data=COLOURED),

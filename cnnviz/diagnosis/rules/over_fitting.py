@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 
-from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence, Points
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import SMALLER, registered, small_network
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, accuracies, losses, standing
 
-GAP, GAP_BY_HEART = 0.15, 0.1
-"""Between training and held-out accuracy: at any time, and where the training images are known by heart.
-Digits and CIFAR-10 trained with care end with 1 to 8 points, and half-way through a run 10 are nothing
-unusual."""
+GAP_BY_HEART, GAP, LARGE_GAP = 0.1, 0.15, 0.3
+"""Between training and held-out accuracy: where the training images are known by heart, where the held-out
+loss has begun to rise, and where neither is so. Digits and CIFAR-10 trained with care end with 1 to 8
+points, and half-way through a run, while both still get better, 15 are nothing unusual."""
+RISEN = 1.1
+"""Times its least value: the held-out loss has turned, which is where one would stop early (Prechelt, "Early
+stopping, but when?", 1998)."""
 FEW = 30
 """Images of a class: what a class looks like in general cannot be told apart from what these few look like.
 The question has a name of its own below that, few-shot learning."""
@@ -30,7 +33,7 @@ and augmentation; CIFAR-10's usual networks have some 200."""
 def too_few_images(evidence: Evidence) -> Outcome:
     """Found with a gap, and few images of each class; or fewer than there are, with no other reason."""
     now = standing(evidence)
-    early = _no_gap(now)
+    early = _no_gap(evidence, now)
     if early is not None or now is None:
         return early or _too_early()
     each = evidence.data.train / evidence.classes
@@ -79,7 +82,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
 def no_augmentation(evidence: Evidence) -> Outcome:
     """Found with a gap, where images are many enough and none is ever shown changed."""
     now = standing(evidence)
-    early = _no_gap(now)
+    early = _no_gap(evidence, now)
     if early is not None or now is None:
         return early or _too_early()
     if _augments(evidence):
@@ -118,7 +121,7 @@ def no_augmentation(evidence: Evidence) -> Outcome:
 def too_large(evidence: Evidence) -> Outcome:
     """Found with a gap, and thousands of weights for each image."""
     now = standing(evidence)
-    early = _no_gap(now)
+    early = _no_gap(evidence, now)
     if early is not None or now is None:
         return early or _too_early()
     each = evidence.params / max(evidence.data.train, 1)
@@ -158,15 +161,19 @@ def too_large(evidence: Evidence) -> Outcome:
     )
 
 
-def _no_gap(now: Standing | None) -> Outcome | None:
+def _no_gap(evidence: Evidence, now: Standing | None) -> Outcome | None:
     """Clear or Untold where there is nothing to explain."""
     if now is None:
         return _too_early()
-    least = GAP_BY_HEART if now.learnt_well else GAP
+    held = _held_loss(evidence, now).values
+    risen = bool(held) and held[-1] > RISEN * min(held)
+    least = GAP_BY_HEART if now.learnt_well else GAP if risen else LARGE_GAP
     if now.gap < max(least, 3 * now.error):
+        turned = "has risen" if risen else "does not rise"
         return Clear(
-            f"{now.learnt:.0%} in training and {now.held:.0%} on {now.part} images: a gap of "
-            f"{100 * now.gap:.0f} points costs little."
+            f"{now.learnt:.0%} in training and {now.held:.0%} on {now.part} images, whose loss {turned}: a "
+            "gap "
+            f"of {100 * now.gap:.0f} points costs little."
         )
     if now.guesses:
         return Untold(f"The {now.part} images are only guessed, which over-fitting does not explain.")
@@ -183,9 +190,8 @@ def _effect(now: Standing) -> float:
 
 
 def _by_heart(evidence: Evidence, now: Standing) -> str:
-    held = evidence.curve(f"{'val' if now.part == 'validation' else 'test'}/loss")
-    rises = ""
-    if len(held) > 2 and held.values[-1] > 1.1 * min(held.values):
+    held, rises = _held_loss(evidence, now), ""
+    if len(held) > 2 and held.values[-1] > RISEN * min(held.values):
         best = held.values.index(min(held.values))
         rises = (
             f" Since step {held.steps[best]:,} the loss on {now.part} images has risen from "
@@ -197,6 +203,10 @@ def _by_heart(evidence: Evidence, now: Standing) -> str:
         f"{100 * now.gap:.1f} points, {now.gap / max(now.error, 1e-9):.0f} standard errors of "
         f"√({now.held:.2f} · {1 - now.held:.2f} / {now.images:,}) = {100 * now.error:.1f} points.{rises}"
     )
+
+
+def _held_loss(evidence: Evidence, now: Standing) -> Points:
+    return evidence.curve(f"{'val' if now.part == 'validation' else 'test'}/loss")
 
 
 def _ruled_out(evidence: Evidence, now: Standing) -> tuple[str, ...]:
