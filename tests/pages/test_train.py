@@ -1,7 +1,9 @@
 """The page Train, run without a browser: every state of a run, and a plan that loses nothing."""
 
 import json
+import sys
 from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,6 +98,14 @@ def test_before_anything_ran_a_recorded_run_is_shown_and_called_so(ticking: list
     assert "accuracy: train" in drawn["train-curves"]["alt"]
     assert not ticking, "nothing runs, so nothing ticks"
     assert not app.warning
+
+
+def test_a_torch_that_another_thread_still_imports_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = ModuleType("torch")
+    half.__spec__ = SimpleNamespace(_initializing=True)  # type: ignore[assignment]
+    monkeypatch.setitem(sys.modules, "torch", half)
+    app = open_page("train")
+    assert app.selectbox(key="train-set-device").options == ["auto", "cpu"]
 
 
 def test_later_the_last_run_is_shown_instead(runs: Database, ticking: list[float]) -> None:

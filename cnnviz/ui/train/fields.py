@@ -143,7 +143,9 @@ def _accepted(name: str, info: FieldInfo) -> tuple[Any, ...]:
 def _gpus() -> tuple[str, ...]:
     """The GPUs, once something has imported torch: only for this list it would take seconds."""
     torch = sys.modules.get("torch")
-    return tuple(f"cuda:{i}" for i in range(torch.cuda.device_count())) if torch is not None else ()
+    if torch is None or getattr(torch.__spec__, "_initializing", False):  # another thread is at it
+        return ()
+    return tuple(f"cuda:{i}" for i in range(torch.cuda.device_count()))
 
 
 def _spoken(text: str) -> str:
