@@ -49,10 +49,10 @@ class Passage:
 
 
 def passage(evidence: Evidence) -> Passage | None:
-    """What the first step saw; None where it was not looked at, or too few layers lie before dropout."""
+    """What the first step saw; None where it saw one image only, or too few layers lie before dropout."""
     went, found = course(evidence), undisturbed(evidence, stages(evidence, fresh(evidence)))
     found = tuple(stage for stage in found if stage.at.signal is not None)
-    if went is None or evidence.input is None or len(found) < 2:
+    if went is None or evidence.input is None or len(found) < 2 or evidence.recipe.batch_size < 2:
         return None
     return Passage(found, evidence.input.spread, went)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Evidence, Finding, Points, diagnose, rules
+from cnnviz.diagnosis import Clear, Evidence, Finding, Points, Untold, diagnose, rules
 from cnnviz.diagnosis.evidence import NonFinite
 from cnnviz.diagnosis.judge import hint
 from cnnviz.diagnosis.rules.rates import sensible
@@ -25,7 +25,9 @@ SPOILT: dict[str, Evidence] = {
         kind="Sigmoid", init=Init(),
     ),
     "exploding-gradients": run(losses=(4.0, 3.0, *FLAT[2:]), accuracy=0.1, updates=(2.0, 0.02, 1e-3)),
-    "input-scale": run(**STUCK, spread=70.0, signals=(60, 40, 20, 10), recipe={"scale": "raw"}),
+    "input-scale": run(
+        **STUCK, spread=70.0, signals=(60, 40, 20, 10), updates=(0.3, 1.0, 1e-3), recipe={"scale": "raw"}
+    ),
     "dead-relu": run(**STUCK, dead=(1.0, 1.0, 1.0), means=(0, -15, 0, 0)),
     "rate-too-high": run(losses=BLOWN, accuracy=0.1, updates=(0.1, 0.8, 0.01), recipe={"lr": 2.0}),
     "rate-too-low": run(losses=SLOW, accuracy=0.1, updates=(3e-6, 3e-6, 3e-6), recipe={"lr": 5e-5}),
@@ -104,6 +106,11 @@ def test_biases_that_drown_a_signal_are_enough() -> None:
     drowned = run(**STUCK, signals=(0.3, 0.1, 0.05, 0.02), means=(4.0,) * 4, init=SMALL)
     assert "tells images apart" in _found("initialisation", drowned).verdict
     assert _clear("initialisation", run(**STUCK, signals=(0.3, 0.1, 0.05, 0.02), means=(0.1,) * 4))
+
+
+def test_a_batch_of_one_image_has_no_signal_to_judge() -> None:
+    alone = run(**STUCK, signals=(0.0,) * 4, recipe={"batch_size": 1})
+    assert isinstance(rules()["initialisation"].judge(alone), Untold)
 
 
 def test_little_signal_that_was_learned_from_all_the_same_is_no_finding() -> None:
@@ -197,6 +204,25 @@ def test_small_steps_at_the_end_of_a_schedule_are_meant() -> None:
     """A cosine ends at 0: what moves little there says nothing of the rate."""
     evidence = _with_rates(run(**STUCK, updates=(5e-3, 2e-3, 1e-9)), 0.05, 0.05, 0.04, 1e-9)
     assert _clear("rate-too-low", evidence)
+
+
+def test_large_pixels_that_small_weights_take_are_no_finding() -> None:
+    """AlexNet's paper feeds pixels up to 255 to weights of N(0, 0.01²)."""
+    raw: dict[str, Any] = {"spread": 70.0, "recipe": {"scale": "raw"}}
+    assert _clear("input-scale", run(losses=(2.3, 2.2, 2.1, *(2.0,) * 9), accuracy=0.3, **raw))
+    assert _clear("input-scale", run(losses=(3.0, *(9.0,) * 2, *(0.1,) * 9), **raw))
+
+
+def test_pixels_from_0_to_1_are_no_finding_of_their_own() -> None:
+    unit: dict[str, Any] = {"spread": 0.25, "recipe": {"scale": "unit"}}
+    assert _clear("input-scale", run(**STUCK, signals=(0.2, 0.2, 0.1, 0.1), **unit))
+    shrinking = run(**STUCK, signals=(3e-2, 3e-3, 3e-4, 3e-5), init=SMALL, **unit)
+    found = diagnose(shrinking).findings
+    assert [one.cause for one in found if one.cause in ("initialisation", "input-scale")] == [
+        "initialisation",
+        "input-scale",
+    ]
+    assert found[0].changes[0].values["scale"] == "standardised"
 
 
 @pytest.mark.parametrize("learned", [(2.4, 2.39, *(2.385,) * 10), (2.4, 0.3, *(0.02,) * 10)])

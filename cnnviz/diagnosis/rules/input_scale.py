@@ -8,6 +8,9 @@ from cnnviz.diagnosis.evidence import Evidence, Input
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
 from cnnviz.diagnosis.pictures import loss_curve, short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.initialisation import SURPRISED
+from cnnviz.diagnosis.rules.rates import BLOWN, FAR, early_update
+from cnnviz.diagnosis.rules.steps import FEW
 from cnnviz.diagnosis.stages import Stage, fresh, stages
 
 WIDE = 5.0
@@ -34,13 +37,10 @@ def input_scale(evidence: Evidence) -> Outcome:
     if evidence.recipe.scale == "standardised" or NARROW <= read.spread <= WIDE:
         return Clear(f"The model reads values of {figures}.")
     if read.spread > WIDE:
-        if went.learned > 0.9 or (_normalised_at_once(evidence) and not went.stuck):
-            return Clear(
-                f"The model reads values of {figures}, but it learned from them: loss {went.end:.2f}."
-            )
-        return _finding(
-            evidence, read, went, _wide(evidence, read), 0.95 if went.learned < 0.5 else 0.7, 0.95
-        )
+        if went.learned > 0.9 or not _harmed(evidence, went):
+            return Clear(f"The model reads values of {figures}, and no step was too large for it.")
+        confidence = 0.95 if went.learned < 0.5 else 0.7
+        return _finding(evidence, read, went, _wide(evidence, read), confidence, 0.95)
     seen = arithmetic.passage(evidence)
     if not went.stuck or seen is None or not seen.little:
         return Clear(f"The model reads values of {figures}, and its first layers hand their signal on.")
@@ -103,6 +103,16 @@ def _narrow(seen: arithmetic.Passage, read: Input) -> str:
         f"{short((seen.last.at.signal or 0) / max(read.spread, 1e-9))} in place of "
         f"{short(seen.last.at.signal or 0)}."
     )
+
+
+def _harmed(evidence: Evidence, went: Course) -> bool:
+    """Whether large values did harm: weights may be as small as pixels are large, as in AlexNet's paper."""
+    if _normalised_at_once(evidence):
+        return evidence.step >= FEW and went.stuck
+    sgd = evidence.recipe.optimiser in ("sgd", "nesterov")
+    thrown = sgd and (early_update(evidence) or 0.0) >= FAR / 3
+    blown = max(went.loss.values) > BLOWN * max(went.guess, went.start)
+    return thrown or blown or went.start > SURPRISED * went.guess or evidence.status == "failed"
 
 
 def _normalised_at_once(evidence: Evidence) -> bool:
