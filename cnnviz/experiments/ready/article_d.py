@@ -8,7 +8,7 @@ from cnnviz.training import get
 _TOLD = (
     "He initialisation",
     "learning rate 0.01",
-    "He initialisation, rate 0.01",
+    "He, standardised, rate 0.01",
     "standardised input",
     "pixels up to ±255",
     "as the paper",

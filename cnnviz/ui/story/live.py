@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 import streamlit as st
 
 from cnnviz import models
+from cnnviz.diagnosis import Evidence
 from cnnviz.diagnosis.propagation import Passed, Signal, propagated, rectified
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh
 from cnnviz.experiments.article_d import FULL
@@ -54,7 +55,7 @@ def reckoned(start: Start, scale: Scale) -> tuple[Passed, ...]:
     return propagated(network(start, normalisation), fresh().entering(scale))
 
 
-def lost() -> None:
+def lost(failed: Evidence) -> None:
     """Draw the section: the choice, the picture, and the arithmetic in words and layer by layer."""
     st.subheader("Where the pictures get lost", anchor=False)
     st.markdown(
@@ -73,6 +74,7 @@ def lost() -> None:
     with right:
         _picture(layers)
     _layer_by_layer(layers)
+    st.markdown(notice.plain(words.noise(failed)))
 
 
 def _picture(layers: tuple[Passed, ...]) -> None:

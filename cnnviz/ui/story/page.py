@@ -51,7 +51,7 @@ def story() -> None:
             "again, its inside is measured, and one thing at a time is changed until it learns."
         )
         _saw(failed)
-        lost()
+        lost(failed)
         _backwards()
         response()
         _mended(failed, mended)

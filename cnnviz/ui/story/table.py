@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cnnviz.diagnosis.recorded.table import Arm
-from cnnviz.experiments.verdict import points
+from cnnviz.ui.story.words import gained
 
 
 def told(arms: Sequence[Arm]) -> None:
@@ -32,11 +32,3 @@ def told(arms: Sequence[Arm]) -> None:
         hide_index=True,
         height="content",
     )
-
-
-def gained(arm: Arm) -> str:
-    """`+11.2 ± 1.9`, without an interval where there is nothing to judge it by; empty for the base."""
-    if arm.gain is None:
-        return ""
-    half = "" if arm.gain.half is None else f" ± {100 * arm.gain.half:.1f}"
-    return f"{points(arm.gain.mean)}{half}"

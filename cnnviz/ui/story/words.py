@@ -77,6 +77,20 @@ def biases(layers: Sequence[Passed]) -> str:
     )
 
 
+def noise(run: Evidence) -> str:
+    """What dropout makes of so small a signal in the first step."""
+    look = run.looks[0]
+    names = [layer.name for layer in look.layers]
+    drop = next(names.index(layer.name) for layer in run.layers if layer.type == "Dropout")
+    before, after = look.layers[drop - 1].signal or 0.0, look.layers[drop].signal or 0.0
+    return (
+        f"Training makes it worse. In the recorded run's first step pictures differ by {_power(before)} "
+        f"before {names[drop]}, and by {significant(after, 2)} behind it, {_times(after / before)} as much: "
+        "dropout zeroes other values for every picture, and beside so faint a signal that noise is all that "
+        "the last layers hear."
+    )
+
+
 def backwards(failed: Sequence[Layer], mended: Sequence[Layer]) -> str:
     """The first step's gradients."""
     weak = min(zip(failed, mended, strict=True), key=lambda pair: pair[0].gradient / pair[1].gradient)
@@ -99,18 +113,26 @@ def response(weak: LocalResponseNorm, strong: LocalResponseNorm, square: float) 
 
 
 def proof(arms: Sequence[Arm]) -> str:
-    """What paired runs say, arm by arm, in groups: what mends, what does not."""
+    """What paired runs say in groups: what frees the network from its one answer, and what does not."""
     base, others = arms[0], arms[1:]
-    better = [arm for arm in others if arm.gain is not None and arm.gain.apart and arm.gain.mean > 0]
+    freed = [arm for arm in others if arm.collapsed == 0]
     stuck = [arm for arm in others if arm.collapsed == arm.n]
+    mixed = [arm for arm in others if 0 < arm.collapsed < arm.n]
+    certain = [arm.name for arm in freed if arm.gain is not None and arm.gain.apart]
     said = [
-        f"The failing recipe reaches {percent(base.accuracy, 1)}, with {base.collapsed} of {base.n} runs "
-        "giving one answer to nearly everything."
+        f"The failing recipe gives one answer to nearly every picture in {base.collapsed} of {base.n} runs "
+        f"and reaches {percent(base.accuracy, 1)}."
     ]
-    if better:
-        said.append(f"Above what chance can do: {'; '.join(map(_gain, better))}.")
+    if freed:
+        said.append(f"In no run any more with: {'; '.join(_gain(arm) for arm in freed)}.")
+    said += [f"In {arm.collapsed} of {arm.n} runs with {arm.name}." for arm in mixed]
     if stuck:
-        said.append(f"Still one answer in every run: {', '.join(arm.name for arm in stuck)}.")
+        said.append(f"Still in every run with: {'; '.join(arm.name for arm in stuck)}.")
+    told = ", ".join(certain) if certain else "none"
+    said.append(
+        f"Gains are over the failing recipe with the same seed; the intervals hold for all {len(others)} "
+        f"arms together with 95 % chance, which makes them wide with few seeds. Beyond them: {told}."
+    )
     return " ".join(said)
 
 
@@ -153,9 +175,15 @@ def measured(told: Fresh) -> str:
 
 
 def _gain(arm: Arm) -> str:
-    assert arm.gain is not None
-    assert arm.gain.half is not None
-    return f"{arm.name} {points(arm.gain.mean)} ± {100 * arm.gain.half:.1f} points (n = {arm.n})"
+    return f"{arm.name}, {gained(arm)} points"
+
+
+def gained(arm: Arm) -> str:
+    """`+11.2 ± 1.9`, without an interval where there is nothing to judge it by; empty for the base."""
+    if arm.gain is None:
+        return ""
+    half = "" if arm.gain.half is None else f" ± {100 * arm.gain.half:.1f}"
+    return f"{points(arm.gain.mean)}{half}"
 
 
 def _fold(left: float) -> str:
