@@ -152,7 +152,8 @@ def _before_the_schedule(evidence: Evidence) -> int:
     if not rates.steps:
         return evidence.step
     top = max(rates.values)
-    return max(step for step, value in zip(rates.steps, rates.values, strict=True) if value >= top / 10)
+    found = (step for step, value in zip(rates.steps, rates.values, strict=True) if value >= top / 10)
+    return max(found, default=evidence.step)
 
 
 def _largest(evidence: Evidence) -> float:

@@ -205,7 +205,8 @@ def schedule_ended(evidence: Evidence) -> Outcome:
 
 def _ended(steps: tuple[int, ...], values: tuple[float, ...]) -> int:
     """The last step at which the rate was more than a twentieth of its largest."""
-    return max(step for step, value in zip(steps, values, strict=True) if value > QUIET * max(values))
+    loud = (step for step, value in zip(steps, values, strict=True) if value > QUIET * max(values))
+    return max(loud, default=steps[-1])
 
 
 def _loss_at(went: Course, step: int) -> float:
