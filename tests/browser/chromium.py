@@ -16,6 +16,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # A camera that shows a moving test picture, and leave to use it.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
     # Nothing but this machine has a name: a request that gets as far as the network fails there too.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 )

@@ -6,18 +6,22 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
+from cnnviz import models
 from tests.browser.chromium import DESKTOP, PHONE, Look
 from tests.browser.inside.opening import window
 from tests.browser.server import Server, serve
 from tests.browser.waiting import COUNT_RUNS, TIMEOUT_MS, rerun, settle
 from tests.pages.trained import train_in
 
+DRAWN = ".st-key-features-mosaic canvas.mosaic, .host[data-worked]"
 FRESH = "features?weights=fresh:lenet5"
 
 
@@ -37,11 +41,11 @@ def look_inside(chromium: Browser, app: Server) -> Iterator[Callable[..., Page]]
     """Open the page; errors of its scripts fail the test."""
     windows: list[Any] = []
 
-    def open_page(path: str = "features", look: Look = DESKTOP) -> Page:
+    def open_page(path: str = "features", look: Look = DESKTOP, drawn: str = DRAWN) -> Page:
         windows.append(window(chromium, f"{app.url}/{path}", look, COUNT_RUNS))
         page: Page = windows[-1].__enter__()
         settle(page)
-        expect(mosaic(page).or_(page.locator(".host[data-worked]"))).to_be_visible(timeout=TIMEOUT_MS)
+        expect(page.locator(drawn).first).to_be_visible(timeout=TIMEOUT_MS)
         return page
 
     yield open_page
@@ -64,6 +68,37 @@ def upload(page: Page, files: list[FilePayload]) -> None:
         page.get_by_role("radio", name="Yours").click()
     with rerun(page):
         page.locator("[data-testid=stFileUploaderDropzoneInput]").first.set_input_files(files)
+
+
+def middle(page: Page) -> list[int]:
+    """The colour in the middle of what the network sees, 0 to 255 each."""
+    one = page.locator(".st-key-features-mosaic .input canvas")
+    colour: list[int] = one.evaluate(
+        "c => [...c.getContext('2d').getImageData(c.width >> 1, c.height >> 1, 1, 1).data]"
+    )
+    return colour
+
+
+def hand_in_weights(page: Page) -> None:
+    """A state dict as PyTorch saves it: refused while nobody says of which model, then taken."""
+    buffer = io.BytesIO()
+    torch.save(models.build("lenet5").state_dict(), buffer)
+    page.get_by_role("button", name="File", exact=True).click()
+    with rerun(page):
+        page.locator(".st-key-weights-upload-0 input[type=file]").set_input_files(
+            {"name": "mine.pt", "mimeType": "application/octet-stream", "buffer": buffer.getvalue()}
+        )
+    with rerun(page):
+        page.get_by_role("button", name="Load it").click()
+    said = page.get_by_test_id("stAlert")
+    expect(said).to_contain_text("'mine.pt' does not say which model", timeout=TIMEOUT_MS)
+    page.get_by_role("combobox", name="Which model its weights are for").fill("LeNet-5")
+    with rerun(page):
+        page.get_by_role("option", name="LeNet-5", exact=True).click()
+    with rerun(page):
+        page.get_by_role("button", name="Load it").click()
+    expect(page).to_have_url(re.compile("weights=file"), timeout=TIMEOUT_MS)
+    expect(page.get_by_role("combobox", name="Network")).to_have_value("mine.pt · handed in")
 
 
 def test_choosing_a_layer_paints_its_mosaic(look_inside: Callable[..., Page]) -> None:
@@ -153,9 +188,7 @@ def test_many_at_once_in_a_zip_and_one_too_large(look_inside: Callable[..., Page
 def test_an_uploaded_picture_is_what_pillow_reads(look_inside: Callable[..., Page], tmp_path: Path) -> None:
     page = look_inside(FRESH)
     upload(page, [picture(255, "white.png", (28, 28))])
-    one = page.locator(".st-key-features-mosaic .input canvas")
-    middle = one.evaluate("c => [...c.getContext('2d').getImageData(c.width >> 1, c.height >> 1, 1, 1).data]")
-    assert middle == [255, 255, 255, 255]
+    assert middle(page) == [255, 255, 255, 255]
 
 
 def test_a_phone_reads_it_without_scrolling_sideways(look_inside: Callable[..., Page]) -> None:
@@ -167,9 +200,44 @@ def test_a_phone_reads_it_without_scrolling_sideways(look_inside: Callable[..., 
     expect(page.locator(".st-key-features-mosaic .readout")).to_contain_text("map ")
 
 
-def test_two_pages_look_into_one_network_at_once(look_inside: Callable[..., Page]) -> None:
+def test_two_visitors_of_one_network_see_their_own_pictures_and_weights(
+    look_inside: Callable[..., Page],
+) -> None:
     first, second = look_inside("features?layer=conv2"), look_inside("features?layer=pool1")
-    with rerun(first):
-        first.locator(".st-key-picture-samples").get_by_role("option").nth(1).click()
-    expect(mosaic(first)).to_have_attribute("aria-label", re.compile("^conv2"))
-    expect(mosaic(second)).to_have_attribute("aria-label", re.compile("^pool1"))
+    upload(first, [picture(255, "white.png", (28, 28))])
+    upload(second, [picture(0, "black.png", (28, 28))])
+    for page, shown, layer in ((first, 255, "conv2"), (second, 0, "pool1")):
+        expect(page).to_have_url(re.compile("picture=handed(:|%3A)1"), timeout=TIMEOUT_MS)
+        own = page.locator(".st-key-picture-own").get_by_role("option")
+        expect(own).to_have_count(1, timeout=TIMEOUT_MS)
+        settle(page)
+        expect(mosaic(page)).to_have_attribute("aria-label", re.compile(f"^{layer}"))
+        assert middle(page) == [shown, shown, shown, 255]
+    hand_in_weights(first)
+    stranger = look_inside(f"features?{urlsplit(first.url).query}")
+    said = stranger.get_by_test_id("stAlert")
+    expect(said).to_contain_text("known only to who did", timeout=TIMEOUT_MS)
+    expect(said).to_contain_text("handed in by somebody else")
+
+
+def test_a_picture_from_the_camera(look_inside: Callable[..., Page]) -> None:
+    page = look_inside(FRESH)
+    before = page.locator(".answers").get_attribute("aria-label")
+    with rerun(page):
+        page.get_by_role("radio", name="Camera").click()
+    page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")
+    with rerun(page):
+        page.get_by_role("button", name="Take Photo").click()
+    expect(page).to_have_url(re.compile("picture=camera"), timeout=TIMEOUT_MS)
+    expect(page.locator(".answers")).not_to_have_attribute("aria-label", before or "", timeout=TIMEOUT_MS)
+
+
+def test_a_point_of_the_map_shows_its_image_and_opens_it(look_inside: Callable[..., Page]) -> None:
+    page = look_inside("features?weights=run:1&layer=fc2&view=space", drawn=".cnnviz-plot[data-drawn]")
+    point = page.locator(".st-key-features-space-pca .point").first
+    point.hover(force=True)
+    expect(page.locator(".cnnviz-plot .hovered")).to_be_visible()
+    with rerun(page):
+        point.click(force=True)
+    expect(page).to_have_url(re.compile("picture=test"), timeout=TIMEOUT_MS)
+    expect(page.get_by_text("True class: 0")).to_be_visible(timeout=TIMEOUT_MS)
