@@ -92,6 +92,15 @@ def _clear(cause: str, evidence: Evidence) -> bool:
     return isinstance(rules()[cause].judge(evidence), Clear)
 
 
+@pytest.mark.parametrize(
+    "cause", ["rate-too-high", "rate-too-low", "batch-too-small", "vanishing-gradients", "initialisation"]
+)
+def test_a_run_of_twenty_steps_is_not_interrupted_for_what_may_pass(cause: str) -> None:
+    evidence = SPOILT[cause].model_copy(update={"status": "running", "step": 20, "predicted": {}})
+    calm = evidence.curves | {"train/loss": Points(steps=(1, 20), values=(2.4, 2.35))}
+    assert hint(evidence.model_copy(update={"curves": calm})) is None
+
+
 def test_shrinking_signal_is_worked_out_with_the_runs_numbers() -> None:
     found = _found("initialisation", SPOILT["initialisation"])
     assert "0.01·√144 = 0.12" in found.explanation

@@ -10,6 +10,7 @@ from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
 from cnnviz.diagnosis.pictures import layer_bars, loss_curve, short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.rates import YOUNG
 from cnnviz.diagnosis.stages import Stage, fresh, stages
 
 VANISHED = 1e-3
@@ -53,7 +54,7 @@ def _vanishing(evidence: Evidence, seen: tuple[Stage, ...], went: Course, ratio:
     changes = (mending.rectified(recipe), mending.normalised(recipe), mending.started(recipe))
     return Finding(
         cause="vanishing-gradients",
-        confidence=0.7 if evidence.step < 100 else 0.95,
+        confidence=0.7 if evidence.step < YOUNG else 0.95,
         effect=1.0,
         verdict=f"The gradient of '{seen[0].name}' is {short(ratio)} of that of '{seen[-1].name}': "
         "the first layers do not learn.",

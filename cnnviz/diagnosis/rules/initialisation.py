@@ -12,6 +12,7 @@ from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.pictures import layer_bars, loss_curve, short, signal_bars
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.dead_relu import DEAD
+from cnnviz.diagnosis.rules.rates import YOUNG
 from cnnviz.diagnosis.stages import Stage, fresh, stages, starts
 
 FOLLOWS = (
@@ -153,10 +154,14 @@ def _follows(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _sureness(evidence: Evidence, seen: Passage) -> float:
-    """A stuck run with so little signal has hardly another reason, unless it is young."""
-    young = evidence.step < 100 or not seen.went.stuck
+    """A stuck run with so little signal has hardly another reason, unless it is young.
+
+    AlexNet by PyTorch's rule is near the limits: it needs some hundred steps, and then learns.
+    """
+    if evidence.step < YOUNG or not seen.went.stuck:
+        return 0.65
     least = min(seen.share / SHRUNK, seen.alike / ALIKE)
-    return 0.65 if young else 0.97 if least < 0.1 else 0.9
+    return 0.97 if least < 0.1 else 0.85 if least < 0.3 else 0.75
 
 
 def _changes(evidence: Evidence) -> tuple[Change, ...]:

@@ -22,6 +22,8 @@ AIM, AIM_BOLD = 2e-3, 1e-2
 """Of the weights, what the first step should move: runs that learned well began with 0.001 to 0.03 (small
 networks, by PyTorch's rule and He's). The upper one is for steps that were too small, and for Adam, whose
 first steps are as long as its rate, whatever the gradient."""
+YOUNG = 100
+"""Steps in which a run that learns well may be where it began."""
 BLOWN = 1.5
 """Times the loss of guessing: a model that is so much worse than one that never looks was thrown there."""
 FOLLOWS_HIGH = ("non-finite", "one-class", "dead-relu", "under-fitting", "too-few-steps")
@@ -51,7 +53,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
         )
     return Finding(
         cause="rate-too-high",
-        confidence=0.95 if blown else 0.85 if moved >= 2 * FAR else 0.75,
+        confidence=_sureness(evidence, went, worst, moved),
         effect=1.0,
         verdict=f"Early steps move a layer by {short(moved)} of its own size, "
         f"{short(moved / USUAL_UPDATE)} times "
@@ -98,7 +100,7 @@ def rate_too_low(evidence: Evidence) -> Outcome:
     total = moved * max(evidence.step, 1)
     return Finding(
         cause="rate-too-low",
-        confidence=0.6 if evidence.step < 100 else 0.95 if moved < NEAR / 3 else 0.8,
+        confidence=0.6 if evidence.step < YOUNG else 0.95 if moved < NEAR / 3 else 0.75,
         effect=0.9,
         verdict=f"A step moves a layer by {short(moved)} of its own size, a "
         f"{short(USUAL_UPDATE / moved)}th of what is "
@@ -117,6 +119,15 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         changes=mending.kept((sensible(evidence),), recipe),
         explains=FOLLOWS_LOW,
     )  # fmt: skip
+
+
+def _sureness(evidence: Evidence, went: Course, worst: float, moved: float) -> float:
+    """Early on a loss may jump and come down again, and is where guessing is in any case."""
+    if evidence.status == "failed" or worst > 10 * max(went.guess, went.start):
+        return 0.95
+    if evidence.status == "running" and evidence.step < YOUNG:
+        return 0.6
+    return 0.95 if worst > BLOWN * max(went.guess, went.start) else 0.85 if moved >= 2 * FAR else 0.75
 
 
 def early_update(evidence: Evidence) -> float | None:

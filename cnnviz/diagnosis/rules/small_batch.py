@@ -10,6 +10,7 @@ from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.pictures import loss_curve, short, update_lines
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.rates import YOUNG
 
 SMALL = 8
 """Images: the error of a batch's gradient is 1/√8 = 0.35 of that of a single image, or more."""
@@ -52,7 +53,7 @@ def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
     slower = recipe.lr / times
     return Finding(
         cause="batch-too-small",
-        confidence=0.9,
+        confidence=0.9 if evidence.step >= YOUNG else 0.7,
         effect=1.0,
         verdict=f"Batches of {recipe.batch_size} at a rate of {recipe.lr:g}: each step follows single "
         "images, "
