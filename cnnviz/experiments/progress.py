@@ -50,14 +50,15 @@ def progress(database: Database, stored: Stored) -> Progress:
     )
 
 
-def expected_seconds(database: Database, experiment: Experiment) -> float | None:
-    """About how long the whole experiment takes on its device; None where nobody can know.
+def expected(database: Database, experiment: Experiment) -> tuple[float | None, str]:
+    """About how many seconds the whole experiment takes on its device, and a sentence on how that is known.
 
-    Raises `ValueError` for a network that cannot be.
+    None where nobody can know. Raises `ValueError` for a network that cannot be.
     """
-    each = [estimate(database, experiment.recipe(name)).seconds for name in experiment.names]
-    known = [seconds for seconds in each if seconds is not None]
-    return sum(known) * len(experiment.seeds) if len(known) == len(each) else None
+    each = [estimate(database, experiment.recipe(name)) for name in experiment.names]
+    known = [found.seconds for found in each if found.seconds is not None]
+    total = sum(known) * len(experiment.seeds) if len(known) == len(each) else None
+    return total, each[0].basis
 
 
 def seconds_of(database: Database, stored: Stored, cell: Cell) -> float | None:

@@ -5,7 +5,7 @@ import pytest
 from cnnviz.experiments.answer import judged
 from cnnviz.experiments.catalogue import catalogue, find
 from cnnviz.experiments.recorded import names, recording
-from cnnviz.experiments.verdict import verdict
+from cnnviz.experiments.verdict import notes, verdict
 
 
 def test_the_first_experiment_of_the_list_has_one() -> None:
@@ -28,4 +28,6 @@ def test_it_is_of_todays_experiment_and_follows_from_its_runs(name: str) -> None
             assert again.difference.half == pytest.approx(recorded.difference.half)
     assert found.result.verdict == verdict([arm.sentence for arm in arms[1:]], outcomes)
     assert found.result.hardware
+    differences = [arm.difference for arm in arms[1:]]
+    assert found.result.notes == notes(outcomes, differences, arms[0].mean, found.result.test_images)
     assert found.torch

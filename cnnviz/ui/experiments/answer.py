@@ -39,7 +39,8 @@ def verdict(result: Result) -> None:
     """Draw the question and its answer."""
     lines = verdict_lines(result)
     told = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    st.html(f'<div class="experiment-verdict"><span>{escape(result.question)}</span>{told}</div>')
+    asked = f"{result.question} Against “{result.arms[0].name}”:"
+    st.html(f'<div class="experiment-verdict"><span>{escape(asked)}</span>{told}</div>')
 
 
 def verdict_lines(result: Result) -> list[str]:

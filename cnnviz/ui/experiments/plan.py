@@ -9,13 +9,12 @@ import streamlit as st
 from cnnviz.experiments import Experiment, start
 from cnnviz.experiments.changes import changes_text
 from cnnviz.experiments.experiment import MOST_SEEDS
-from cnnviz.experiments.progress import expected_seconds
+from cnnviz.experiments.progress import expected
 from cnnviz.figures import measures
 from cnnviz.figures.experiment import hue
 from cnnviz.tracking import Database
 from cnnviz.ui import notice, url_state
 from cnnviz.ui.experiments.chosen import Chosen
-from cnnviz.ui.runs.fields import holds
 from cnnviz.ui.train.expected import fetched_first
 
 SEEDS = "experiments-seeds"
@@ -54,19 +53,19 @@ def _expected(experiment: Experiment, database: Database) -> None:
     arms, seeds = len(experiment.names), len(experiment.seeds)
     told = f"{arms * seeds} runs: {arms} arms with the same {seeds} seed{'s' if seeds > 1 else ''}"
     try:
-        seconds = expected_seconds(database, experiment)
+        seconds, basis = expected(database, experiment)
     except ValueError as error:
         st.warning(notice.plain(str(error)), icon=":material/info:")
         return
     about = "" if seconds is None else f", about {measures.duration(seconds)} on this machine"
     fetched = fetched_first(experiment.base)
-    st.caption(notice.plain(f"{told}{about}. {fetched}"))
+    st.caption(notice.plain(f"{told}{about}. {basis} {fetched}"))
     if seeds == 1:
         st.caption("One seed gives no interval: chance cannot be told from effect.")
 
 
 def _seeds(count: int) -> None:
-    holds(SEEDS, count)
+    st.session_state[SEEDS] = count
     st.number_input(
         "Seeds", 1, MOST_SEEDS, key=SEEDS, width=120, on_change=_seeded,
         help="Runs of each arm. More of them make the interval narrower: four times as many halve it.",
