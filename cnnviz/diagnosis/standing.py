@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.finding import Fact, Lines, Series
 
 ENOUGH = 100
 """Validation images, below which the test images say more: a share of 100 is known to ± 10 points."""
 WELL = 0.9
 """Of the way from guessing to all right: from here on a run counts as one that works."""
+
+ERRORS = 3
+"""Standard errors beyond which a difference is no accident: one in 370 would be."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,12 @@ class Standing:
 def error(share: float, count: int) -> float:
     """Standard error of a share of `count` images: √(p(1 − p)/n)."""
     return math.sqrt(max(share * (1 - share), 0.0) / max(count, 1))
+
+
+def share_labels(near: Neighbours) -> bool:
+    """Whether neighbours share labels oftener than accident lets them."""
+    # A pair of neighbours is often counted from both of its sides, so only half the pairs are independent.
+    return near.share > near.chance + ERRORS * error(near.chance, near.images * near.each // 2)
 
 
 def standing(evidence: Evidence) -> Standing | None:

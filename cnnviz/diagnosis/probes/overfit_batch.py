@@ -17,9 +17,11 @@ from cnnviz.training.engine import seed_layers
 from cnnviz.training.material import mixed
 from cnnviz.training.optimise import optimiser
 
-IMAGES, STEPS = 16, 60
+IMAGES, STEPS, FEWEST = 16, 60, 20
 """A batch that a network of any use learns by heart in so many steps of Adam."""
 REFERENCE = {"optimiser": "adam", "lr": 1e-3, "momentum": 0.9, "weight_decay": 0, "label_smoothing": 0}
+WEIGHTS = 6e8
+"""Moved in all steps of an arm: Adam takes a second or two for so many, however few images there are."""
 TOLD = 20
 """Losses of each arm, evenly over the steps."""
 
@@ -44,12 +46,15 @@ def overfit_batch(subject: Subject) -> Found:
     loss stops being finite ends with None.
     """
     # A forward and a backward pass are three times the multiply-adds; there are up to four arms.
-    images, labels = _batch(subject, subject.affordable(3 * 4 * STEPS, IMAGES))
+    count = int(WEIGHTS / sum(p.numel() for p in subject.fresh().parameters()))
+    count = min(STEPS, max(FEWEST, count))
+    images, labels = _batch(subject, subject.affordable(3 * 4 * count, IMAGES))
     x = subject.preparation.test(images)
+    arms = _arms(subject).items()
     return {
-        "arms": {name: _learn(subject, arm, x, labels) for name, arm in _arms(subject).items()},
+        "arms": {name: _learn(subject, arm, count, (x, labels)) for name, arm in arms},
         "images": len(labels),
-        "steps": STEPS,
+        "steps": count,
     }
 
 
@@ -76,12 +81,12 @@ def _batch(subject: Subject, count: int) -> tuple[Tensor, Tensor]:
     return subject.material.train.images[chosen], subject.material.train.labels[chosen]
 
 
-def _learn(subject: Subject, arm: _Arm, x: Tensor, labels: Tensor) -> dict[str, Any]:
-    model, losses = subject.fresh().train(), []
+def _learn(subject: Subject, arm: _Arm, count: int, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
+    model, losses, (x, labels) = subject.fresh().train(), [], batch
     if not arm.drops:
         _stop_dropping(model)
     steps = optimiser(arm.recipe, model.parameters())
-    for step in range(STEPS):
+    for step in range(count):
         seed_layers(subject.device, mixed(subject.recipe.seed, step, 5))
         loss = functional.cross_entropy(
             main_logits(model(x)), labels, label_smoothing=arm.recipe.label_smoothing
@@ -92,7 +97,7 @@ def _learn(subject: Subject, arm: _Arm, x: Tensor, labels: Tensor) -> dict[str, 
         steps.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         steps.step()
-    told = losses[:: max(1, STEPS // TOLD)]
+    told = losses[:: max(1, count // TOLD)]
     if losses[-1] is None:
         return {"losses": told, "loss": None, "accuracy": None}
     # Batch normalisation goes on looking at the batch: what it has collected in so few steps is not it.

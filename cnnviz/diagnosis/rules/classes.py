@@ -18,6 +18,7 @@ SUFFERS = 0.2
     "classes-missing",
     title="Classes without training images",
     summary="Of some classes there is nothing to learn from, but they are asked for.",
+    live=True,
 )
 def missing(evidence: Evidence) -> Outcome:
     """Found where a class has no training image."""

@@ -17,6 +17,7 @@ ACTING = ("Dropout", "BatchNorm", "AlphaDropout", "SyncBatchNorm")
     "evaluation-mode",
     title="Judged in training mode",
     summary="Test images went through a network that was still in training mode.",
+    live=True,
 )
 def evaluation_mode(evidence: Evidence) -> Outcome:
     """Found where layers were seen in training mode, or accuracy is that mode's and not the other's."""

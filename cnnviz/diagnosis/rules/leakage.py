@@ -19,6 +19,7 @@ NEARLY = 0.1
     "leakage",
     title="Test images among the training images",
     summary="Images that judge the network were learnt from, so the figure flatters.",
+    live=True,
 )
 def leakage(evidence: Evidence) -> Outcome:
     """Found where a hundredth of the test images or more lie among the training images."""

@@ -9,10 +9,10 @@ from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, losses, standing
 
-SHORT, HARMFUL = 30, 150
+SHORT, HARMFUL = 50, 150
 """Steps in which decay alone halves a weight. Usual settings (5e-4 at a rate of 0.05 with momentum 0.9) take
 2,770; a batch-normalised network on a fast schedule bears a few hundred (Kosson et al., "Rotational
-equilibrium", 2023). What a weight learns in 30 steps, its half-life, is all that it ever holds."""
+equilibrium", 2023). What a weight learns in 50 steps, its half-life, is all that it ever holds."""
 ADAM_HARMFUL = 0.02
 """Adam adds decay to the gradient (L2) and then divides by its size, so that only their ratio counts
 (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019). Gradients of a weight are of the order

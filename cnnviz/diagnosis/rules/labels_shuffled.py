@@ -1,0 +1,155 @@
+"""Labels that have nothing to do with the images."""
+
+from __future__ import annotations
+
+from cnnviz.diagnosis.evidence import Evidence, Neighbours
+from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.standing import ERRORS, Standing, accuracies, error, share_labels, standing
+
+MEMORISED = 0.2
+"""Above chance in training, on the way to all right: labels that no image explains are learnt by heart."""
+
+
+@rule(
+    "labels-shuffled",
+    title="Labels shuffled",
+    summary="Labels have nothing to do with the images, as where images and labels were sorted apart.",
+)
+def shuffled(evidence: Evidence) -> Outcome:
+    """Found where held-out images are guessed though nothing else hinders, and neighbours share no labels."""
+    now, near = standing(evidence), evidence.census.neighbours
+    tells = _telling(evidence)
+    if now is None:
+        return Untold("No epoch has ended yet.") if not tells else Clear(tells)
+    if not now.guesses:
+        return Clear(
+            f"{now.held:.0%} of the {now.part} images are known, {now.chance:.0%} by a constant answer."
+        )
+    if tells:
+        return Clear(tells)
+    learnt = now.above(now.learnt) > MEMORISED
+    if near is None and not learnt and not evidence.probes.get("label-agreement"):
+        return Untold("Nothing was learnt, and nobody looked at the images; run the probe label-agreement.")
+    certain = 0.5 + (0.25 if near is not None else 0.0) + (0.22 if learnt else 0.0)
+    if "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]:
+        certain = max(certain, 0.9)
+    return _shuffled(evidence, now, near, certain)
+
+
+def _telling(evidence: Evidence) -> str:
+    """A sentence that clears the labels, from what images say by themselves; empty where they do not."""
+    coloured, near = evidence.census.neighbours_in_colour, evidence.census.neighbours
+    for one, words in ((coloured, " in colour"), (near, "")):
+        if one is not None and share_labels(one):
+            return (
+                f"Neighbours{words} share their label {one.share:.0%} of the time, {one.chance:.0%} by "
+                "chance: "
+                "the labels belong to the images."
+            )
+    learned = evidence.probes.get("label-agreement", {}).get("patches")
+    if learned and learned["share"] > learned["chance"] + ERRORS * error(
+        learned["chance"], learned["images"]
+    ):
+        return (
+            f"A linear classifier of patches finds {learned['share']:.0%} of the labels of images it has not "
+            f"seen, {learned['chance']:.0%} by chance: the labels belong to the images."
+        )
+    return ""
+
+
+def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certain: float) -> Finding:
+    by_heart = now.above(now.learnt) > MEMORISED
+    told = (
+        f"In training it knows {now.learnt:.0%} of the images, but only by heart: with random labels a large "
+        "network can do that too (Zhang et al., “Understanding deep learning requires rethinking "
+        "generalization”, 2017)."
+        if by_heart
+        else f"In training, too, it knows no more than {now.learnt:.0%}."
+    )
+    seen = (
+        f"\n\nThe images say so themselves. Of the {near.each} images most like an image, among "
+        f"{near.images:,}, {near.share:.1%} have its label; if labels were dealt out at random it would be "
+        f"Σ p² = {near.chance:.1%}."
+        if near
+        else ""
+    )
+    return Finding(
+        cause="labels-shuffled",
+        confidence=certain,
+        effect=1.0,
+        verdict=(
+            f"Labels have nothing to do with the images: {now.held:.0%} of the {now.part} images are known, "
+            "a "
+            f"constant answer gets {now.chance:.0%}."
+        ),
+        explanation=(
+            f"Of {now.images:,} {now.part} images the network knows {now.held:.1%}. Always giving the "
+            "commonest "
+            f"class is right {now.chance:.1%} of the time, give or take √({now.chance:.2f} · "
+            f"{1 - now.chance:.2f} / {now.images:,}) = {100 * error(now.chance, now.images):.1f} points: it "
+            f"guesses. {told}{seen}\n\nNo recipe mends that. Look at the file that pairs images with labels: "
+            "usually one of the two was sorted or shuffled without the other, or a row was left out in one."
+        ),
+        facts=(*now.facts, *_facts(near)),
+        pictures=(*_agreements(evidence, near), accuracies(evidence, "Learnt by heart, and guessed")),
+        ruled_out=_not_the_network(evidence, by_heart, now),
+        explains=(
+            "one-class",
+            "over-fitting-data",
+            "over-fitting-augmentation",
+            "over-fitting-model",
+            "under-fitting",
+            "labels-noisy",
+            "too-few-steps",
+            "rate-too-low",
+            "rate-too-high",
+            "schedule-ended",
+            "batch-too-large",
+            "batch-too-small",
+            "data-enlarged",
+        ),
+    )
+
+
+def _not_the_network(evidence: Evidence, by_heart: bool, now: Standing) -> tuple[str, ...]:
+    start, last = evidence.curve("train/epoch_loss").first, evidence.curve("train/epoch_loss").last
+    if not by_heart or start is None or last is None:
+        return ()
+    return (
+        f"A network that cannot learn: its training loss fell from {start:.2f} to {last:.2f}, and it knows "
+        f"{now.learnt:.0%} of the training images.",
+    )
+
+
+def _facts(near: Neighbours | None) -> tuple[Fact, ...]:
+    if near is None:
+        return ()
+    return (
+        Fact("neighbours that share a label", near.share, f"{near.share:.1%} of {near.images * near.each:,}"),
+        Fact("by chance", near.chance, f"{near.chance:.1%}"),
+    )
+
+
+def _agreements(evidence: Evidence, near: Neighbours | None) -> tuple[Picture, ...]:
+    """How well labels follow from images by other means than the network, against chance."""
+    learned = evidence.probes.get("label-agreement", {}).get("patches")
+    found = [("nearest neighbours", near.share, near.chance)] if near else []
+    if learned:
+        found.append(("a linear classifier of patches", learned["share"], learned["chance"]))
+    if not found:
+        return ()
+    return (
+        Bars(
+            title="How often images tell their label",
+            names=tuple(name for name, _, _ in found),
+            values={
+                "found": tuple(share for _, share, _ in found),
+                "by chance": tuple(chance for _, _, chance in found),
+            },
+            y_label="part of the labels",
+            alt="; ".join(f"{name}: {share:.0%}, by chance {chance:.0%}" for name, share, chance in found)
+            + ".",
+            percent=True,
+        ),
+    )
