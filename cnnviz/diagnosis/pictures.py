@@ -58,8 +58,7 @@ def signal_bars(evidence: Evidence, seen: Sequence[Stage], marked: Sequence[str]
 
 
 def layer_bars(
-    title: str, seen: Sequence[Stage], of: Callable[[Stage], float | None], y_label: str,
-    reference: tuple[str, float] | None = None, marked: Sequence[str] = (),
+    title: str, seen: Sequence[Stage], of: Callable[[Stage], float | None], y_label: str
 ) -> Bars:  # fmt: skip
     """One figure of each layer with weights, on a logarithmic axis."""
     values = [of(stage) for stage in seen]
@@ -70,10 +69,14 @@ def layer_bars(
         values={y_label: _above_zero(values)},
         y_label=y_label,
         logarithmic=True,
-        reference=reference,
-        marked=tuple(marked),
         alt=f"From {short(told[0])} at the first layer to {short(told[-1])} at the last." if told else title,
     )
+
+
+def gradient_bars(seen: Sequence[Stage]) -> Bars:
+    """The gradient's norm of each layer's weights, at the step that `seen` is of: the first."""
+    title = "Gradient of each layer's weights at the first step"
+    return layer_bars(title, seen, lambda stage: stage.at.gradient, "L2 norm")
 
 
 def update_lines(evidence: Evidence) -> Lines:

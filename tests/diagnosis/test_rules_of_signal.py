@@ -165,6 +165,13 @@ def test_gradients_vanish_at_a_thousandth(first: float, expected: type) -> None:
     assert isinstance(rules()["vanishing-gradients"].judge(evidence), expected)
 
 
+@pytest.mark.parametrize(("first", "expected"), [(20.0, Clear), (40.0, Finding)])
+def test_gradients_that_grow_thirtyfold_on_their_way_back_explode(first: float, expected: type) -> None:
+    """Whatever the optimiser: Adam's steps do not tell how large gradients are."""
+    evidence = run(**STUCK, gradients=(first, 5.0, 2.0, 1.0), recipe={"optimiser": "adam"})
+    assert isinstance(rules()["exploding-gradients"].judge(evidence), expected)
+
+
 def test_the_slope_of_a_sigmoid_is_worked_out() -> None:
     explanation = _found("vanishing-gradients", SPOILT["vanishing-gradients"]).explanation
     assert "(1/4)^3 = 0.0156" in explanation

@@ -9,7 +9,7 @@ from cnnviz.diagnosis import arithmetic, mending
 from cnnviz.diagnosis.arithmetic import ALIKE, SHRUNK, Passage
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
-from cnnviz.diagnosis.pictures import layer_bars, loss_curve, short, signal_bars
+from cnnviz.diagnosis.pictures import gradient_bars, loss_curve, short, signal_bars
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.dead_relu import DEAD
 from cnnviz.diagnosis.rules.rates import YOUNG
@@ -130,12 +130,7 @@ def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
         facts=_facts(seen),
         pictures=(
             signal_bars(evidence, seen.stages, [last.name]),
-            layer_bars(
-                "Gradient of each layer's weights at the first step",
-                stages(evidence, fresh(evidence)),
-                lambda stage: stage.at.gradient,
-                "L2 norm",
-            ),
+            gradient_bars(stages(evidence, fresh(evidence))),
             loss_curve(seen.went, evidence.classes),
         ),
         layers=tuple(stage.name for stage in seen.stages),

@@ -1,14 +1,12 @@
-"""Gradients that vanish or explode on their way back through the layers, before anything is learned."""
+"""Gradients that vanish on their way back through the layers, before anything is learned."""
 
 from __future__ import annotations
-
-from statistics import median
 
 from cnnviz.diagnosis import arithmetic, mending
 from cnnviz.diagnosis.course import Course, course
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.finding import Bars, Fact, Finding
-from cnnviz.diagnosis.pictures import layer_bars, loss_curve, short
+from cnnviz.diagnosis.finding import Fact, Finding
+from cnnviz.diagnosis.pictures import gradient_bars, loss_curve, short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import YOUNG
 from cnnviz.diagnosis.stages import Stage, fresh, stages
@@ -16,11 +14,7 @@ from cnnviz.diagnosis.stages import Stage, fresh, stages
 VANISHED = 1e-3
 """The first layer's gradient by the last one's: the first then needs a thousand steps for one of the last. At
 the start of networks that learn it is 0.02 to 10 (LeNet-5, AlexNet, VGG, GoogLeNet, ResNet)."""
-EXPLODED = 10.0
-"""Gradient by weights, in the median layer: a rate of 0.1 would throw weights away in one step. At the start
-of networks that learn it is 0.002 to 3."""
 FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fitting", "input-scale")
-BEHIND = ("non-finite", "rate-too-high", "one-class", "dead-relu")
 
 
 @rule(
@@ -75,7 +69,7 @@ def _vanishing(evidence: Evidence, seen: tuple[Stage, ...], went: Course, ratio:
             Fact("handed on by a layer", each, short(each)),
             Fact("loss at the end", went.end, f"{went.end:.3f} (guessing: {went.guess:.3f})"),
         ),
-        pictures=(_gradients(seen), loss_curve(went, evidence.classes)),
+        pictures=(gradient_bars(seen), loss_curve(went, evidence.classes)),
         layers=tuple(stage.name for stage in seen if (stage.at.gradient or 0) < 0.03 * last),
         steps=(1, evidence.step),
         ruled_out=("Not the learning rate: gradients were measured before any weight had moved.",),
@@ -94,74 +88,5 @@ def _flat_reason(evidence: Evidence, flat: list[str], each: float) -> str:
         )
     return (
         f"The slope of tanh is 1 at 0 and falls to 0.07 at ±2. Where its {count} activations get large "
-        "values, "
-        "each hands back a small part only. A ReLU's slope is 1 where it is on."
-    )
-
-
-@rule(
-    "exploding-gradients",
-    title="Exploding gradients",
-    summary="Gradients at the start are far larger than the weights, so that the first steps throw these "
-    "about.",
-    live=True,
-)
-def exploding_gradients(evidence: Evidence) -> Outcome:
-    """Found where the median layer's first gradient is ten times its weights, and the run suffered."""
-    seen, went = stages(evidence, fresh(evidence)), course(evidence)
-    sizes = _by_weights(evidence, seen)
-    if went is None or not sizes:
-        return Untold("How large gradients are by the weights is not recorded for this run's first step.")
-    typical = median(sizes.values())
-    if typical < EXPLODED:
-        return Clear(f"At the first step the median layer's gradient is {short(typical)} times its weights.")
-    if went.learned > 0.9:
-        return Clear(
-            f"Gradients began {short(typical)} times as large as the weights, but the run got over it."
-        )
-    recipe = evidence.recipe
-    largest = max(sizes, key=lambda name: sizes[name])
-    return Finding(
-        cause="exploding-gradients",
-        confidence=0.9 if went.learned < 0.5 else 0.6,
-        effect=0.8,
-        verdict=f"At the first step gradients are {short(typical)} times as large as the weights they "
-        "change.",
-        explanation="\n\n".join((
-            "A step of plain gradient descent moves a layer by rate × gradient. About a thousandth of the "
-            "weights' "
-            "own size is usual.",
-            f"Here the median layer's gradient is {short(typical)} times its weights: with this run's "
-            "rate of "
-            f"{recipe.lr:g} a step moves it by {recipe.lr:g} · {short(typical)} = "
-            f"{short(recipe.lr * typical)} of its "
-            f"size. '{largest}' has {short(sizes[largest])}.",
-            arithmetic.surprise(went),
-        )),
-        facts=(
-            Fact("gradient by weights, median layer", typical, short(typical)),
-            Fact("first loss", went.start, f"{short(went.start)} (guessing: {went.guess:.3f})"),
-        ),
-        pictures=(_gradients(seen), loss_curve(went, evidence.classes)),
-        layers=tuple(name for name, size in sizes.items() if size >= EXPLODED),
-        steps=(1, 1),
-        ruled_out=("Not the learning rate alone: gradients were measured before any weight had moved.",),
-        changes=mending.kept((mending.started(recipe), mending.normalised(recipe), mending.scaled()), recipe),
-        explains=BEHIND,
-    )  # fmt: skip
-
-
-def _by_weights(evidence: Evidence, seen: tuple[Stage, ...]) -> dict[str, float]:
-    """Gradient by weights of each layer at the first step: of SGD, whose step is rate × gradient there."""
-    rates, recipe = evidence.curve("lr"), evidence.recipe
-    if recipe.optimiser not in ("sgd", "nesterov") or not rates.steps or rates.steps[0] != 1:
-        return {}
-    ahead = 1 + recipe.momentum if recipe.optimiser == "nesterov" else 1.0
-    times = rates.values[0] * ahead
-    return {stage.name: stage.at.update / times for stage in seen if stage.at.update and times > 0}
-
-
-def _gradients(seen: tuple[Stage, ...]) -> Bars:
-    return layer_bars(
-        "Gradient of each layer's weights at the first step", seen, lambda one: one.at.gradient, "L2 norm"
+        "values, each hands back a small part only. A ReLU's slope is 1 where it is on."
     )
