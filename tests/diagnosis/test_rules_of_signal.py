@@ -62,6 +62,7 @@ def test_a_planted_cause_is_named_first_and_told_in_full(cause: str) -> None:
     assert first.pictures
     assert first.facts
     assert first.steps is not None
+    assert first.verdict.endswith(".")
     assert first.explanation.count("\n\n") >= 1
     assert first.changes
     for change in first.changes:
@@ -169,7 +170,10 @@ def test_gradients_vanish_at_a_thousandth(first: float, expected: type) -> None:
 def test_gradients_that_grow_thirtyfold_on_their_way_back_explode(first: float, expected: type) -> None:
     """Whatever the optimiser: Adam's steps do not tell how large gradients are."""
     evidence = run(**STUCK, gradients=(first, 5.0, 2.0, 1.0), recipe={"optimiser": "adam"})
-    assert isinstance(rules()["exploding-gradients"].judge(evidence), expected)
+    outcome = rules()["exploding-gradients"].judge(evidence)
+    assert isinstance(outcome, expected)
+    if isinstance(outcome, Finding):
+        assert outcome.verdict == "Gradients grow 40-fold on their way back from 'fc' to 'conv1'."
 
 
 def test_the_slope_of_a_sigmoid_is_worked_out() -> None:

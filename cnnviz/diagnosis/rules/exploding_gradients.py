@@ -62,8 +62,8 @@ def exploding_gradients(evidence: Evidence) -> Outcome:
 def _verdict(seen: tuple[Stage, ...], typical: float, backwards: float) -> str:
     if typical >= EXPLODED:
         return f"At the first step gradients are {short(typical)} times as large as the weights they change."
-    return f"Gradients grow {short(backwards)}-fold on their way back from '{seen[-1].name}' to "
-    f"'{seen[0].name}'."
+    first, last = seen[0].name, seen[-1].name
+    return f"Gradients grow {short(backwards)}-fold on their way back from '{last}' to '{first}'."
 
 
 def _worked(
