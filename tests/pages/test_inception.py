@@ -2,20 +2,21 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import tracking
-from cnnviz.tracking import MetricWriter, RunFacts
 from cnnviz.training import Recipe
 from cnnviz.ui.inception.state import VIEWS
 from tests.pages.runner import assert_sound, components, html, open_page, said
 from tests.pages.trained import train_in
-from tests.tracking.making import claim, create
 
 pytestmark = pytest.mark.usefixtures("nothing_ships")
-RECIPE = Recipe(model="small-googlenet-32", dataset="digits", limit=30, epochs=1, batch_size=15, device="cpu")
+RECIPE = Recipe(
+    model="small-googlenet-32-aux", dataset="digits", limit=30, epochs=1, batch_size=15, device="cpu"
+)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_without_auxiliary_classifiers_there_is_a_way_to_them() -> None:
 
 
 def test_auxiliary_classifiers_of_weights_that_are_of_no_run() -> None:
-    app = open_page("inception", view="auxiliary", model="googlenet-aux")
+    app = open_page("inception", view="auxiliary", model="small-googlenet-32-aux")
     words = said(app)
     assert "After block 4a" in words
     assert "After block 4d" in words
@@ -109,27 +110,19 @@ def test_auxiliary_classifiers_of_weights_that_are_of_no_run() -> None:
     assert html(app).count('class="inception-bars"') == 3
 
 
-def test_how_the_auxiliary_classifiers_of_a_run_learned() -> None:
+def test_how_the_auxiliary_classifiers_of_a_run_learned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNVIZ_HOME", str(home))
+    app = open_page("inception", view="auxiliary")
+    (alt,) = (found["alt"] for found in data(app) if "Curves over epoch" in found.get("alt", ""))
     with tracking.connect() as database:
-        create(database)
-        lease = claim(database)
-        tracking.begin(database, lease, facts=RunFacts(total_steps=2, total_epochs=2))
-        with MetricWriter(database, lease) as log:
-            for step in (1, 2):
-                losses = {"train/loss": 3.0, "train/aux1_loss": 2.5, "train/aux2_loss": 2.25 / step}
-                log.log_all(losses, step, float(step))
-    app = AppTest.from_function(_learning).run()
-    assert not app.exception
-    (figure,) = app.get("bidi_component")
-    assert "trained 3, auxiliary 1 2.5, auxiliary 2 1.125" in json.loads(figure.proto.json)["alt"]
+        metrics = tracking.get_run(database, 1).metrics
+    assert f"auxiliary 1 {metrics['train/aux1_loss'].last:.4g}, auxiliary 2 " in alt
+    assert f"the loss that is trained {metrics['train/loss'].last:.4g}" in alt
 
 
-def _learning() -> None:
-    from types import SimpleNamespace
-
-    from cnnviz.ui.inception.learning import learning
-
-    learning(SimpleNamespace(reference="run:1"))  # type: ignore[arg-type]
+def data(app: AppTest) -> list[dict[str, Any]]:
+    """What the drawn components are given, where that is JSON."""
+    return [json.loads(one.proto.json) for one in app.get("bidi_component") if one.proto.json]
 
 
 def test_without_data_it_says_how_to_get_them() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from cnnviz.cli.model_choice import CheckpointName, ModelName, RunNumber, WeightsFile, load_model
+from cnnviz.cli.progress import Bar
 
 if TYPE_CHECKING:
     from cnnviz.inference.loaded import Loaded
@@ -147,7 +148,8 @@ def _attribute(
     assert shown.tensor is not None
     method, target, layer = wanted
     analysis = analyze(loaded.model, loaded.input_shape) if layer is None else None
-    found = attribute(loaded.model, shown.tensor, method.value, target, layer, analysis)
+    with Bar() as bar:
+        found = attribute(loaded.model, shown.tensor, method.value, target, layer, analysis, bar)
     name = loaded.classes[found.target]
     at = f" at {found.layer}" if found.layer else ""
     typer.echo(f"{method.value}{at} for class {found.target} ({name}), which has {found.probability:.1%}")

@@ -19,7 +19,7 @@ from cnnviz.ui.pictures.prepared import Prepared
 if TYPE_CHECKING:
     from cnnviz.interpret.auxiliary import Answer
 
-WITH_HEADS = "googlenet-aux"
+WITH_HEADS = "small-googlenet-32-aux"
 FINAL = COMPARED[3]
 
 
@@ -30,7 +30,7 @@ def auxiliary(network: Network, ready: Prepared) -> None:
     if len(told) == 1:
         st.info("This network has no auxiliary classifiers.", icon=":material/info:")
         chrome.link(
-            "inception", "GoogLeNet with auxiliary classifiers", icon=":material/alt_route:",
+            "inception", "SmallGoogLeNet with auxiliary classifiers", icon=":material/alt_route:",
             model=WITH_HEADS, weights=None, run=None, layer=None, view="auxiliary",
         )  # fmt: skip
         return

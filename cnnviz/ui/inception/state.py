@@ -17,7 +17,13 @@ from cnnviz.ui.url_state import quoted
 if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block
 
-PREFERRED = ("small-googlenet-32", "googlenet-32", "googlenet", "googlenet-aux")
+PREFERRED = (
+    "small-googlenet-32",
+    "googlenet-32",
+    "small-googlenet-32-aux",
+    "googlenet",
+    "googlenet-aux",
+)
 """Models with blocks, for who asks for none; the one whose fresh weights stand in comes first."""
 BRANCHES = ("1x1", "3x3", "5x5", "pool")
 """How the URL names a block's branches."""
