@@ -42,6 +42,12 @@ def registered(name: str) -> dict[str, Any]:
     return {"model": name, "layers": None, "options": {}, "size": None}
 
 
+def augments(recipe: Recipe) -> bool:
+    """Whether images are shown changed."""
+    moved = recipe.pad_crop or recipe.crop_from or recipe.cutout or recipe.flip != "none"
+    return bool(moved or recipe.colour_jitter or recipe.pca_jitter)
+
+
 def dropout_rates(evidence: Evidence) -> dict[str, float]:
     """What each dropout layer drops, by its name; registered models drop alike everywhere."""
     recipe = evidence.recipe

@@ -133,6 +133,10 @@ PLANTED: dict[str, Callable[[], tuple[str, Evidence]]] = {
     "shuffled, by heart": lambda: ("labels-shuffled", run(0.95, 0.1, census=Census(neighbours=RANDOM))),
     "shuffled, not learnt": lambda: ("labels-shuffled", run(0.12, 0.1, census=Census(neighbours=RANDOM))),
     "wrong in training": lambda: ("labels-noisy", run(0.6, 0.5, 0.9)),
+    "wrong in training, without validation": lambda: (
+        "labels-noisy",
+        run(0.5, 0.9, recipe=Recipe(validation=0, epochs=10), data=data(validation=0)),
+    ),
     "wrong everywhere": lambda: ("labels-noisy", run(0.6, 0.58, probes={"label-agreement": DOUBTED})),
     "unbalanced": lambda: (
         "classes-unbalanced",
@@ -357,6 +361,11 @@ def test_doubted_images_are_shown_with_both_classes() -> None:
     shown = next(picture for picture in found.pictures if hasattr(picture, "images"))
     assert "labelled '2'" in shown.images[0][1]
     assert "'7'" in shown.images[0][1]
+
+
+def test_with_dropout_training_accuracy_says_nothing_of_labels() -> None:
+    dropped = run(0.5, 0.9, recipe=Recipe(layers=chain(0.5)), data=data(validation=0))
+    assert isinstance(rules()["labels-noisy"].judge(dropped), Untold)
 
 
 def test_the_small_network_has_few_weights() -> None:

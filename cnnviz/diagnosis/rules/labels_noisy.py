@@ -7,12 +7,15 @@ from typing import Any
 
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
+from cnnviz.diagnosis.networks import augments, dropout_rates
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import ERRORS, error, losses, share_labels, standing
 
 TOO_GOOD = 0.1
 """By which test images may be known better than validation images. Both come from the same source, and
 differ by a point or two where both are labelled alike."""
+LITTLE = 0.2
+"""Dropout that lowers the accuracy in training by less than that."""
 CONFIDENT = 0.9
 """The part of its surest fifth of answers that a network gets right on sound labels: nearly all, since a mean
 accuracy above a half puts the surest fifth above 95 %. Northcutt et al., "Confident learning" (2021), find
@@ -31,7 +34,7 @@ def noisy(evidence: Evidence) -> Outcome:
         return Untold("No epoch has ended yet, so no answers can be compared with labels.")
     if now.guesses:
         return Untold(f"The {now.part} images are only guessed, so answers say nothing of labels.")
-    found = _better_on_test(evidence) or _sure_but_wrong(evidence)
+    found = _better_on_test(evidence) or _better_than_learnt(evidence) or _sure_but_wrong(evidence)
     if found is not None:
         return found
     agreed = _confident(evidence)
@@ -80,6 +83,35 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
             Fact("test accuracy", test, f"{test:.1%} of {evidence.data.test:,}"),
             Fact("validation accuracy", val, f"{val:.1%} of {evidence.data.validation:,}"),
         ),
+    )
+
+
+def _better_than_learnt(evidence: Evidence) -> Finding | None:
+    """Noise in training only, without validation images: what was learnt is known worse than the rest."""
+    learnt, test = evidence.curve("train/epoch_accuracy"), evidence.curve("test/accuracy").last
+    repeated = evidence.census.repeats
+    hindered = augments(evidence.recipe) or any(rate > LITTLE for rate in dropout_rates(evidence).values())
+    if test is None or len(learnt) < 3 or hindered or (repeated and repeated.test):
+        return None
+    # The figure of an epoch is the mean over it: while it still rises, the test images come out better.
+    last, rising = learnt.values[-1], learnt.values[-1] - learnt.values[-2]
+    better = test - last - max(rising, 0.0)
+    if better < max(TOO_GOOD, ERRORS * error(test, evidence.data.test)):
+        return None
+    wrong = 1 - last / test
+    return _noisy(
+        evidence,
+        0.85,
+        wrong,
+        f"About {wrong:.0%} of the training labels are wrong: {test:.0%} of the test images are known, but "
+        "only "
+        f"{last:.0%} of the training images themselves.",
+        "Without dropout and augmentation a network knows what it learns from at least as well as other "
+        "images. "
+        f"Here it knows {last:.1%} of the training images and {test:.1%} of the test images. Its answers "
+        "are right "
+        f"more often than the training labels are: {test:.3f} · (1 − q) = {last:.3f} gives q = {wrong:.2f}.",
+        (Fact("test accuracy", test, f"{test:.1%} of {evidence.data.test:,}"),),
     )
 
 

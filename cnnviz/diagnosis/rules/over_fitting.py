@@ -6,7 +6,7 @@ import math
 
 from cnnviz.diagnosis.evidence import Evidence, Points
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.networks import SMALLER, registered, small_network
+from cnnviz.diagnosis.networks import SMALLER, augments, registered, small_network
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, accuracies, losses, standing
 
@@ -41,7 +41,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
     if each <= FEW:
         certain = 0.92
     elif limited and whole > 2 * evidence.data.train:
-        certain = 0.6 if _augments(evidence) and not _heavy(evidence) else 0.55
+        certain = 0.6 if augments(evidence.recipe) and not _heavy(evidence) else 0.55
     else:
         return Clear(f"There are {each:,.0f} images of each class, more than {FEW}.")
     more = (
@@ -85,7 +85,7 @@ def no_augmentation(evidence: Evidence) -> Outcome:
     early = _no_gap(evidence, now)
     if early is not None or now is None:
         return early or _too_early()
-    if _augments(evidence):
+    if augments(evidence.recipe):
         return Clear("Images are shown changed, another way in each epoch.")
     seen = evidence.recipe.epochs
     certain = 0.55 if evidence.data.train / evidence.classes <= FEW or _heavy(evidence) else 0.85
@@ -226,12 +226,6 @@ def _heavy(evidence: Evidence) -> bool:
     return evidence.params >= MANY_WEIGHTS * max(evidence.data.train, 1)
 
 
-def _augments(evidence: Evidence) -> bool:
-    recipe = evidence.recipe
-    moved = recipe.pad_crop or recipe.crop_from or recipe.cutout or recipe.flip != "none"
-    return bool(moved or recipe.colour_jitter or recipe.pca_jitter)
-
-
 def mirrors(evidence: Evidence) -> bool:
     """Whether a mirror image is of the same class: not with digits and letters, and who knows in grey."""
     return evidence.data.shape[:1] == (3,) and not all(len(name) == 1 for name in evidence.data.classes)
@@ -274,7 +268,7 @@ def _all_images(evidence: Evidence) -> tuple[Change, ...]:
 
 
 def _augmentation(evidence: Evidence) -> tuple[Change, ...]:
-    if _augments(evidence):
+    if augments(evidence.recipe):
         return ()
     values: dict[str, object] = {"pad_crop": _margin(evidence)}
     words = "Move every image a little"
