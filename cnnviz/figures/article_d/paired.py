@@ -9,6 +9,9 @@ from cnnviz.diagnosis.recorded.table import Arm
 from cnnviz.figures.curves import Figure
 from cnnviz.figures.palette import COMPARED
 
+ROOM = 1.25
+"""To the right of the best run; an interval that goes beyond is cut off, and told in the table."""
+
 
 def paired_runs(arms: Sequence[Arm], chance: float) -> Figure:
     """Accuracies in [0, 1] with the 95 % interval of each arm around its mean; the base first, on top.
@@ -39,7 +42,11 @@ def paired_runs(arms: Sequence[Arm], chance: float) -> Figure:
         "hovertemplate": "%{y}: %{x:.1%}<extra></extra>",
     }
     layout = {
-        "xaxis": {"title": {"text": "accuracy on test images"}, "tickformat": ".0%", "rangemode": "tozero"},
+        "xaxis": {
+            "title": {"text": "accuracy on test images"},
+            "tickformat": ".0%",
+            "range": [0, min(1.0, ROOM * max(max(arm.accuracies) for arm in arms))],
+        },
         "yaxis": {"categoryarray": names, "autorange": "reversed", "automargin": True, "showgrid": True},
         "shapes": [
             {

@@ -25,9 +25,9 @@ Value = TypeVar("Value", bound=str)
 HEIGHT = 400
 Start = Literal["article", "paper", "he"]
 STARTING: dict[Start, str] = {
-    "article": "σ = 0.01, some biases 1",
-    "paper": "σ = 0.01, most biases 1",
-    "he": "He's rule",
+    "article": "the article",
+    "paper": "the paper",
+    "he": "He",
 }
 SCALES: dict[Scale, str] = {
     "unit": "pixels 0 to 1",
@@ -96,7 +96,7 @@ def response() -> None:
 def _choices() -> tuple[Start, Scale]:
     """What the URL says of both, article D's where it says nothing."""
     with st.container(horizontal=True, gap="medium", key="story-choice"):
-        start = _choice("start", "Weights start by", STARTING)
+        start = _choice("start", "Weights start as in", STARTING)
         scale = _choice("pixels", "The network reads", SCALES)
     return start, scale
 

@@ -100,6 +100,7 @@ def _mended(failed: Evidence, mended: Evidence) -> None:
 def _proof() -> None:
     found = arms(table())
     st.subheader("The proof: one change at a time", anchor=False)
+    st.markdown(notice.plain(words.ANSWER))
     st.markdown(notice.plain(words.proof(found)))
     figure = paired_runs(found, 1 / recorded(FAILED).classes)
     plot(figure, key="story-arms", height=HEAD + ROOM * len(found), alt=paired_runs_alt(found),

@@ -112,6 +112,14 @@ def response(weak: LocalResponseNorm, strong: LocalResponseNorm, square: float) 
     )
 
 
+ANSWER = (
+    "The paper's first weights were made for the paper's pixels. With pixels up to ±255 the article's "
+    "network learns as it stands, and with pixels between 0 and 1 it learns as soon as its weights fit "
+    "them, as He's rule makes them. A larger learning rate, more steps, standardised pixels, no biases or a "
+    "stronger LRN, each by itself, leave it where it was."
+)
+
+
 def proof(arms: Sequence[Arm]) -> str:
     """What paired runs say in groups: what frees the network from its one answer, and what does not."""
     base, others = arms[0], arms[1:]
@@ -128,10 +136,11 @@ def proof(arms: Sequence[Arm]) -> str:
     said += [f"In {arm.collapsed} of {arm.n} runs with {arm.name}." for arm in mixed]
     if stuck:
         said.append(f"Still in every run with: {'; '.join(arm.name for arm in stuck)}.")
-    told = ", ".join(certain) if certain else "none"
+    told = ", ".join(certain) if certain else "none yet"
     said.append(
-        f"Gains are over the failing recipe with the same seed; the intervals hold for all {len(others)} "
-        f"arms together with 95 % chance, which makes them wide with few seeds. Beyond them: {told}."
+        f"Gains are over the failing recipe with the same seed. Their intervals hold for all {len(others)} "
+        "arms together with 95 % chance, which makes them wide where seeds are few; zero lies outside them "
+        f"for: {told}."
     )
     return " ".join(said)
 
