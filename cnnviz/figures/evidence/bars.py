@@ -9,7 +9,7 @@ import numpy as np
 from cnnviz.diagnosis import Bars
 from cnnviz.figures.curves import Figure, Reference, level, level_name
 from cnnviz.figures.evidence.hues import hues
-from cnnviz.figures.evidence.lines import NAME_PAPER, shown
+from cnnviz.figures.evidence.lines import NAME_PAPER, decades, shown
 from cnnviz.figures.layer_bars import shortened
 from cnnviz.figures.palette import Colour
 from cnnviz.figures.smoothing import Floats
@@ -31,7 +31,7 @@ def bars(picture: Bars) -> Figure:
     if picture.percent:
         vertical["tickformat"] = ".0%"
     if picture.logarithmic:
-        vertical |= {"type": "log", "exponentformat": "power", "tickformat": ""}
+        vertical |= decades(np.concatenate([trace["y"] for trace in data]))
     layout: dict[str, Any] = {
         "barmode": "group",
         "bargap": 0.25,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 
 from cnnviz.diagnosis import Lines, Series
@@ -12,6 +15,8 @@ from cnnviz.figures.smoothing import Floats
 
 FEW = 12
 """Up to so many points, each is marked; of more, marks would hide how a line is dashed."""
+MOST_DECADES = 6
+"""Marks on a logarithmic axis."""
 NAME_PAPER = f"color-mix(in srgb, {PAPER} 80%, transparent)"
 """Behind a level's name: a run that does not learn lies on its level."""
 
@@ -27,7 +32,11 @@ def lines(picture: Lines) -> Figure:
         references=[Reference(*picture.reference)] if picture.reference else [],
     )
     figure = curves([panel], x_title=picture.x_label, revision=picture.title)
-    if not picture.percent:
+    if picture.logarithmic:
+        figure["layout"]["yaxis"] |= decades(
+            np.concatenate([line.y for line in panel.lines] or [np.array([])])
+        )
+    elif not picture.percent:
         figure["layout"]["yaxis"]["tickformat"] = "~g"
     for trace in figure["data"]:
         trace["mode"] = "lines+markers" if len(trace["x"]) <= FEW else "lines"
@@ -43,6 +52,14 @@ def _line(series: Series, colour: Colour, logarithmic: bool) -> Line:
         series.name, np.array(series.x, np.float64), shown(values, logarithmic),
         "test" if series.dashed else "train", colour,
     )  # fmt: skip
+
+
+def decades(values: Floats) -> dict[str, Any]:
+    """Marks of a logarithmic axis: powers of ten alone, where there are two or more of them."""
+    known = values[np.isfinite(values)]
+    span = float(np.log10(known.max() / known.min())) if len(known) else 0.0
+    marks = {"dtick": math.ceil(span / MOST_DECADES)} if span >= 2 else {}
+    return {"type": "log", "exponentformat": "power", "tickformat": ""} | marks
 
 
 def shown(values: Floats, logarithmic: bool) -> Floats:

@@ -37,6 +37,9 @@ def changes(case: Case, finding: Finding, children: Sequence[RunSummary], primar
         with st.container(border=True, gap="small", key=f"diagnose-change-{key}"):
             st.markdown(notice.plain(change.why))
             _one(case, change, children, key, primary=primary and place == 0)
+            fetched = fetched_first(case.evidence.recipe) if place == 0 else ""
+            if fetched:
+                st.caption(notice.plain(fetched))
 
 
 def _one(case: Case, change: Change, children: Sequence[RunSummary], key: str, *, primary: bool) -> None:
@@ -47,9 +50,6 @@ def _one(case: Case, change: Change, children: Sequence[RunSummary], key: str, *
         st.caption(f"It cannot be done as it stands: {notice.plain(str(error))}")
         return
     st.html(in_rows(old, new))
-    fetched = fetched_first(new)
-    if fetched:
-        st.caption(notice.plain(fetched))
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"apply-row-{key}"):
         going = case.run is not None and moving(case.run)
         if st.button(

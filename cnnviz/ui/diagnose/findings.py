@@ -80,7 +80,8 @@ def _pictures(case: Case, finding: Finding) -> None:
     """Two beside one another where there are several."""
     for at in range(0, len(finding.pictures), 2):
         row = finding.pictures[at : at + 2]
-        for place, (column, picture) in enumerate(zip(st.columns(len(row), gap="medium"), row, strict=True)):
+        columns = st.columns(len(row), gap="medium", vertical_alignment="bottom")
+        for place, (column, picture) in enumerate(zip(columns, row, strict=True)):
             with column:
                 _picture(picture, f"{case.key}-{finding.cause}-{at + place}")
 
