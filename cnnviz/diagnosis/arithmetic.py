@@ -62,10 +62,9 @@ def law() -> str:
     return (
         "Each output of a layer is a sum of n products of inputs and weights. If the weights are drawn with "
         "standard deviation σ, inputs of size 1 become outputs of spread σ·√n. He's rule chooses σ = "
-        "√(2/n), so "
-        "that σ·√n = √2, and a ReLU, which keeps half of it, hands on as much as came in (He et al., "
-        "2015). A "
-        "smaller σ shrinks the signal in every layer, a larger one blows it up, and the factors multiply."
+        "√(2/n), so that σ·√n = √2, and a ReLU, which keeps half of it, hands on as much as came in (He et "
+        "al., 2015). A smaller σ shrinks the signal in every layer, a larger one blows it up, and the "
+        "factors multiply."
     )
 
 
@@ -84,8 +83,8 @@ def _line(stage: Stage, weights: Weights) -> str:
     gain, n = weights.std * math.sqrt(weights.fan_in), weights.fan_in
     return (
         f"In '{stage.name}' n is {n:,} and σ is {short(weights.std)}: {short(weights.std)}·√{n:,} = "
-        f"{short(gain)} "
-        f"where He's rule has √(2/{n:,}) = {short(weights.he)}, that is {short(weights.he)}·√{n:,} = 1.41."
+        f"{short(gain)} where He's rule has √(2/{n:,}) = {short(weights.he)}, that is "
+        f"{short(weights.he)}·√{n:,} = 1.41."
     )
 
 
@@ -108,10 +107,8 @@ def constant(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
     stage = min(biased, key=lambda one: one.told_apart or 1.0)
     return (
         f"Its biases drown what is left: '{stage.name}' begins with {begun[stage.name].bias:g} in every "
-        "bias, the "
-        f"same for all images, so its outputs have a mean of {short(stage.at.mean or 0)}, while images "
-        "differ by "
-        f"{short(stage.at.signal or 0)}: {short(stage.told_apart or 0)} of their size.",
+        f"bias, the same for all images, so its outputs have a mean of {short(stage.at.mean or 0)}, while "
+        f"images differ by {short(stage.at.signal or 0)}: {short(stage.told_apart or 0)} of their size.",
     )
 
 
@@ -125,10 +122,8 @@ def backwards(evidence: Evidence) -> str:
     return (
         "Gradients pass the same weights on their way back and shrink alike: their norm is "
         f"{short(last.at.gradient or 0)} at '{last.name}' and {short(first.at.gradient or 0)} at "
-        f"'{first.name}', "
-        f"{short(ratio)} of it. So the last layer learns how common each class is, which leads to the "
-        "loss of "
-        "guessing, and the layers that should see images stay as they were drawn."
+        f"'{first.name}', {short(ratio)} of it. So the last layer learns how common each class is, which "
+        "leads to the loss of guessing, and the layers that should see images stay as they were drawn."
     )
 
 
@@ -136,8 +131,6 @@ def surprise(went: Course) -> str:
     """Why logits that are too far apart begin with a large loss."""
     return (
         "Logits that are far apart make a certain answer, and before learning most certain answers are "
-        "wrong: the "
-        f"first loss is {short(went.start)}, where guessing has {went.guess:.3f}. Gradients are as much "
-        "too large, so "
-        "that the first steps throw the weights about."
+        f"wrong: the first loss is {short(went.start)}, where guessing has {went.guess:.3f}. Gradients are "
+        "as much too large, so that the first steps throw the weights about."
     )

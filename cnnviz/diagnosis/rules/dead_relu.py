@@ -50,9 +50,8 @@ def _found(evidence: Evidence, looks: list[Look], name: str) -> Finding:
         verdict=f"{share:.0%} of '{name}' is 0 for every image, {when}.",
         explanation="\n\n".join((
             "A ReLU gives max(0, x). Where x is below 0 for every image its output is 0 and so is its "
-            "slope: no "
-            "gradient comes back, so the weights before it never move again, and what follows sees only "
-            "zeros.",
+            "slope: no gradient comes back, so the weights before it never move again, and what follows "
+            "sees only zeros.",
             _why(evidence, looks, name, born),
         )),
         facts=(
@@ -83,8 +82,7 @@ def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
     if not born or before is None:
         return (
             "It did not begin so: steps that were too large pushed the sums below 0 for all images, and "
-            "with no "
-            "gradient nothing brings them back."
+            "with no gradient nothing brings them back."
         )
     at = looks[0].of(before)
     mean, spread = (at.mean or 0.0, at.spread or 0.0) if at else (0.0, 0.0)

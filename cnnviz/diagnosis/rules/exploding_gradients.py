@@ -73,14 +73,11 @@ def _worked(
     each = backwards ** (1 / (len(seen) - 1))
     told = [
         "A layer's gradient is the next one's, multiplied by that one's weights and by the slope of the "
-        "activation "
-        "between them. Factors above 1 multiply to a great deal over many layers (Bengio, Simard and "
-        "Frasconi, "
-        "1994).",
+        "activation between them. Factors above 1 multiply to a great deal over many layers (Bengio, "
+        "Simard and Frasconi, 1994).",
         f"Measured at the first step: the norm is {short(last.at.gradient or 0)} at '{last.name}' and "
         f"{short(first.at.gradient or 0)} at '{first.name}', {len(seen) - 1} layers further back: "
-        f"{short(each)} for "
-        "each layer.",
+        f"{short(each)} for each layer.",
     ]
     if sizes:
         name = max(sizes, key=lambda one: sizes[one])

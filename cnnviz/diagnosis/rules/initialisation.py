@@ -67,8 +67,7 @@ def _growing(evidence: Evidence, seen: Passage) -> Outcome:
     flat = _flat_ended(evidence) and seen.share <= GROWN
     verdict = (
         f"Fresh weights are so large that '{seen.last.name}' gets values of spread "
-        f"{short(seen.last.at.spread or 0)}, "
-        "where its activations are flat."
+        f"{short(seen.last.at.spread or 0)}, where its activations are flat."
         if flat
         else f"Signal grows {short(seen.share)}-fold from the input to '{seen.last.name}', before "
         "anything is learned."
@@ -97,8 +96,8 @@ def _growing(evidence: Evidence, seen: Passage) -> Outcome:
 def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
     if not seen.went.stuck and seen.went.learned > 0.3:
         return Clear(
-            f"Little signal reaches '{seen.last.name}' at first ({seen.share:.1g} of the input's), "
-            f"but the loss fell to {seen.went.end:.2f} all the same."
+            f"Little signal reaches '{seen.last.name}' at first ({seen.share:.1g} of the input's), but the "
+            f"loss fell to {seen.went.end:.2f} all the same."
         )
     if _sigmoid(evidence) and not _weak(evidence):
         return Clear(

@@ -54,14 +54,13 @@ def _finding(
         cause="input-scale",
         confidence=confidence,
         effect=effect,
-        verdict=f"The model reads pixels of mean {short(read.mean)} and spread {short(read.spread)}, "
-        "not of mean 0 and spread 1.",
+        verdict=f"The model reads pixels of mean {short(read.mean)} and spread {short(read.spread)}, not "
+        "of mean 0 and spread 1.",
         explanation="\n\n".join((
             "Rules for initial weights are made for inputs of mean 0 and spread 1 (LeCun et al., 1998). A "
-            "first layer "
-            "that reads values k times as large gives outputs k times as large, and so does each layer "
-            "after it; its "
-            "weights' gradients grow by k once more, as they are products with the input.",
+            "first layer that reads values k times as large gives outputs k times as large, and so does "
+            "each layer after it; its weights' gradients grow by k once more, as they are products with "
+            "the input.",
             reason,
         )),
         facts=(
@@ -86,21 +85,18 @@ def _wide(evidence: Evidence, read: Input) -> str:
     start = f"the first loss is {short(went.start)} where guessing has {went.guess:.3f}. " if went else ""
     return (
         f"Here k is {short(read.spread)}: pixels go from {short(read.low)} to {short(read.high)}. "
-        f"{first}So {start}"
-        f"Gradients of the first layer are up to {short(read.spread)}² = {short(read.spread**2)} times "
-        "what they would "
-        "be, while its weights are of the usual size: a rate that suits standardised pixels overshoots."
+        f"{first}So {start}Gradients of the first layer are up to {short(read.spread)}² = "
+        f"{short(read.spread**2)} times what they would be, while its weights are of the usual size: a "
+        "rate that suits standardised pixels overshoots."
     )
 
 
 def _narrow(seen: arithmetic.Passage, read: Input) -> str:
     return (
-        f"Here k is {short(read.spread)}, and the mean of {short(read.mean)} is larger than the spread, "
-        "so most of what "
-        f"the first layer sums is the same for all images. It is not the main reason: '{seen.last.name}' "
-        "would get "
-        f"{short(1 / max(read.spread, 1e-9))} times the signal from standardised pixels, "
-        f"{short((seen.last.at.signal or 0) / max(read.spread, 1e-9))} in place of "
+        f"Here k is {short(read.spread)}, and the mean of {short(read.mean)} is larger than the spread, so "
+        "most of what the first layer sums is the same for all images. It is not the main reason: "
+        f"'{seen.last.name}' would get {short(1 / max(read.spread, 1e-9))} times the signal from "
+        f"standardised pixels, {short((seen.last.at.signal or 0) / max(read.spread, 1e-9))} in place of "
         f"{short(seen.last.at.signal or 0)}."
     )
 

@@ -42,15 +42,12 @@ def non_finite(evidence: Evidence) -> Outcome:
         effect=1.0,
         verdict=f"At step {step:,} the loss was no longer a finite number: {place}.",
         explanation="\n\n".join((
-            f"A 32-bit number ends at {short(LARGEST)}. What is larger becomes infinite, and infinity "
-            "less infinity "
-            "is undefined (NaN); sums and products with it are undefined too, so one such value spoils "
-            "all weights "
-            "in a single step.",
+            f"A 32-bit number ends at {short(LARGEST)}. What is larger becomes infinite, and infinity less "
+            "infinity is undefined (NaN); sums and products with it are undefined too, so one such value "
+            "spoils all weights in a single step.",
             _growth(evidence),
             "Values grow that large where each step overshoots: larger weights give larger outputs, these "
-            "larger "
-            "gradients, and these a still larger step.",
+            "larger gradients, and these a still larger step.",
         )),
         facts=(
             Fact("step", float(step), f"{step:,}"),
@@ -83,8 +80,7 @@ def _growth(evidence: Evidence) -> str:
     (first, before), (last, after) = spreads[0], spreads[-1]
     return (
         f"In this run the last layer's outputs had a spread of {short(before)} at step {first:,} and of "
-        f"{short(after)} "
-        f"at step {last:,}."
+        f"{short(after)} at step {last:,}."
     )
 
 

@@ -56,12 +56,11 @@ def rate_too_high(evidence: Evidence) -> Outcome:
         confidence=_sureness(evidence, went, worst, moved),
         effect=1.0,
         verdict=f"Early steps move a layer by {short(moved)} of its own size, "
-        f"{short(moved / USUAL_UPDATE)} times "
-        "what is usual.",
+        f"{short(moved / USUAL_UPDATE)} times what is usual.",
         explanation="\n\n".join((
             "A step along the gradient helps as far as the loss is nearly straight. One that is too long "
-            "lands on the "
-            "other side, higher than before; the gradient there is larger, and so is the next step.",
+            "lands on the other side, higher than before; the gradient there is larger, and so is the next "
+            "step.",
             _moved(evidence, moved),
             f"The loss began at {short(went.start)}, rose to {short(worst)} and ended at "
             f"{short(went.end)}; guessing has {went.guess:.3f}.",
@@ -103,15 +102,13 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         confidence=0.6 if evidence.step < YOUNG else 0.95 if moved < NEAR / 3 else 0.75,
         effect=0.9,
         verdict=f"A step moves a layer by {short(moved)} of its own size, a "
-        f"{short(USUAL_UPDATE / moved)}th of what is "
-        "usual.",
+        f"{short(USUAL_UPDATE / moved)}th of what is usual.",
         explanation="\n\n".join((
             "Weights begin at random and have to move by about their own size before they see anything.",
             _moved(evidence, moved),
             f"{evidence.step:,} steps of {short(moved)} make at most {short(total)} of the weights' size, "
-            "even if all "
-            f"of them went the same way. The loss went from {went.start:.3f} to {went.end:.3f}; guessing has "
-            f"{went.guess:.3f}.",
+            f"even if all of them went the same way. The loss went from {went.start:.3f} to "
+            f"{went.end:.3f}; guessing has {went.guess:.3f}.",
         )),
         facts=_facts(evidence, moved, went),
         pictures=(update_lines(evidence), loss_curve(went, evidence.classes)),
@@ -151,8 +148,7 @@ def sensible(evidence: Evidence) -> Change | None:
     wanted = min(recipe.lr * aim / first, _largest(evidence))
     why = (
         f"The first step moved the median layer by {short(first)} of its weights; with this rate it is "
-        f"about {aim:g}, "
-        "as in runs that learn well."
+        f"about {aim:g}, as in runs that learn well."
     )
     return mending.rate(recipe, wanted, why)
 
@@ -179,9 +175,8 @@ def _largest(evidence: Evidence) -> float:
 def _moved(evidence: Evidence, moved: float) -> str:
     return (
         f"How far is too far is told by the weights' own size: about {USUAL_UPDATE:g} of it a step is "
-        "usual. Here the "
-        f"rate is {evidence.recipe.lr:g}, and a step moved the median layer by {short(moved)}: "
-        f"{short(moved)} / {USUAL_UPDATE:g} = {short(moved / USUAL_UPDATE)} times that."
+        f"usual. Here the rate is {evidence.recipe.lr:g}, and a step moved the median layer by "
+        f"{short(moved)}: {short(moved)} / {USUAL_UPDATE:g} = {short(moved / USUAL_UPDATE)} times that."
     )
 
 

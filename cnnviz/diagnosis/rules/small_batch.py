@@ -56,18 +56,16 @@ def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
         confidence=0.9 if evidence.step >= YOUNG else 0.7,
         effect=1.0,
         verdict=f"Batches of {recipe.batch_size} at a rate of {recipe.lr:g}: each step follows single "
-        "images, "
-        f"{short(times)} times too far.",
+        f"images, {short(times)} times too far.",
         explanation="\n\n".join((
             f"A batch's gradient is that of all images and an error, {rule_of}. With n = "
-            f"{recipe.batch_size} the error "
-            f"is 1/√{recipe.batch_size} = {1 / math.sqrt(recipe.batch_size):.2f}, with n = {batch} "
-            f"{1 / math.sqrt(batch):.2f}. Many small steps average it out, large ones do not.",
+            f"{recipe.batch_size} the error is 1/√{recipe.batch_size} = "
+            f"{1 / math.sqrt(recipe.batch_size):.2f}, with n = {batch} {1 / math.sqrt(batch):.2f}. Many "
+            "small steps average it out, large ones do not.",
             f"So the rate goes with the batch: {recipe.lr:g} for {recipe.batch_size} is as much as "
             f"{recipe.lr * batch / recipe.batch_size:g} for {batch}, {short(times)} times the usual.",
             f"The loss went from {short(went.start)} to {short(went.end)} and was {short(went.worst)} at "
-            "its worst; "
-            f"guessing has {went.guess:.3f}.",
+            f"its worst; guessing has {went.guess:.3f}.",
         )),
         facts=(
             Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size}"),

@@ -53,8 +53,7 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         + (", while its loss was still falling." if went.falling else ", before it had begun to learn."),
         explanation="\n\n".join((
             "A step changes the weights a little, by what one batch says. How much is learned depends on "
-            "the number of "
-            "steps, not of epochs.",
+            "the number of steps, not of epochs.",
             _count(evidence),
             f"The loss went from {went.start:.3f} to {went.end:.3f}; guessing has {went.guess:.3f}.",
         )),
@@ -74,11 +73,9 @@ def too_few_steps(evidence: Evidence) -> Outcome:
 def _count(evidence: Evidence) -> str:
     images, batch = evidence.data.train, evidence.recipe.batch_size
     return (
-        f"Here {images:,} images in batches of {batch:,} make {evidence.steps_per_epoch:,} steps an "
-        "epoch, and "
-        f"{evidence.recipe.epochs:,} epochs make {evidence.total_steps:,}. A small network needs some "
-        "hundred before "
-        "it is better than guessing, and a thousand or more for most of its way."
+        f"Here {images:,} images in batches of {batch:,} make {evidence.steps_per_epoch:,} steps an epoch, "
+        f"and {evidence.recipe.epochs:,} epochs make {evidence.total_steps:,}. A small network needs some "
+        "hundred before it is better than guessing, and a thousand or more for most of its way."
     )
 
 
@@ -120,16 +117,14 @@ def batch_too_large(evidence: Evidence) -> Outcome:
         f"step{'s' if each > 1 else ''} an epoch, {evidence.total_steps:,} in all.",
         explanation="\n\n".join((
             "A gradient from more images is more exact: its error falls with the square root of their "
-            "number. Four "
-            "times the images halve it, and cost four times as much; beyond some hundred a step gets no "
-            "better.",
+            "number. Four times the images halve it, and cost four times as much; beyond some hundred a "
+            "step gets no better.",
             f"Here an epoch is {evidence.data.train:,} / {recipe.batch_size:,} = {each} "
             f"step{'s' if each > 1 else ''}, and {recipe.epochs:,} epochs are {evidence.total_steps:,}. "
-            "With batches of "
-            f"{batch} the same images, seen as often, would make {then:,} steps.",
-            f"The loss went from {went.start:.3f} to {went.end:.3f}; guessing has {went.guess:.3f}. A "
-            "rate as many times "
-            "larger would make up for it up to a point (Goyal et al., 2017), and then overshoot.",
+            f"With batches of {batch} the same images, seen as often, would make {then:,} steps.",
+            f"The loss went from {went.start:.3f} to {went.end:.3f}; guessing has {went.guess:.3f}. A rate "
+            "as many times larger would make up for it up to a point (Goyal et al., 2017), and then "
+            "overshoot.",
         )),
         facts=(
             Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size:,}"),
@@ -168,17 +163,13 @@ def schedule_ended(evidence: Evidence) -> Outcome:
         confidence=0.9 if before > 0.05 * went.guess else 0.8,
         effect=0.7,
         verdict=f"From step {ended:,} of {evidence.step:,} on the rate was below {QUIET:.0%} of its "
-        "largest: learning "
-        "ended there.",
+        "largest: learning ended there.",
         explanation="\n\n".join((
             "A falling rate lets weights settle, once they are near a good place. If it falls earlier, "
-            "they settle where "
-            "they happen to be.",
+            "they settle where they happen to be.",
             f"This run's schedule is '{evidence.recipe.schedule}': the rate went from {short(top)} to "
-            f"{short(last)}, "
-            f"{short(last / top)} of it. In the first {ended:,} steps the loss fell by {before:.3f}; in "
-            "the other "
-            f"{evidence.step - ended:,} steps by {after:.3f}.",
+            f"{short(last)}, {short(last / top)} of it. In the first {ended:,} steps the loss fell by "
+            f"{before:.3f}; in the other {evidence.step - ended:,} steps by {after:.3f}.",
             f"It ended at {went.end:.3f}, where guessing has {went.guess:.3f}.",
         )),
         facts=(

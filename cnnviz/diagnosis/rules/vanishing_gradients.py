@@ -50,18 +50,17 @@ def _vanishing(evidence: Evidence, seen: tuple[Stage, ...], went: Course, ratio:
         cause="vanishing-gradients",
         confidence=0.7 if evidence.step < YOUNG else 0.95,
         effect=1.0,
-        verdict=f"The gradient of '{seen[0].name}' is {short(ratio)} of that of '{seen[-1].name}': "
-        "the first layers do not learn.",
+        verdict=f"The gradient of '{seen[0].name}' is {short(ratio)} of that of '{seen[-1].name}': the "
+        "first layers do not learn.",
         explanation="\n\n".join((
             "A layer's gradient is the next one's, multiplied by that one's weights and by the slope of the "
             "activation between them. Factors below 1 multiply to nothing over many layers (Hochreiter, "
             "1991).",
             reason,
             f"Measured at the first step: '{seen[-1].name}' has a gradient of norm "
-            f"{short(seen[-1].at.gradient or 0)}, "
-            f"'{seen[0].name}' one of {short(seen[0].at.gradient or 0)}, {len(seen) - 1} layers further "
-            "back: "
-            f"{short(each)} for each layer. The loss ends at {went.end:.3f}, guessing has {went.guess:.3f}.",
+            f"{short(seen[-1].at.gradient or 0)}, '{seen[0].name}' one of "
+            f"{short(seen[0].at.gradient or 0)}, {len(seen) - 1} layers further back: {short(each)} for "
+            f"each layer. The loss ends at {went.end:.3f}, guessing has {went.guess:.3f}.",
         )),
         facts=(
             Fact("first layer's gradient", seen[0].at.gradient or 0.0, short(seen[0].at.gradient or 0.0)),
@@ -83,8 +82,8 @@ def _flat_reason(evidence: Evidence, flat: list[str], each: float) -> str:
     if flat == ["Sigmoid"]:
         return (
             f"The slope of a sigmoid is at most 1/4. {count} of them make at most (1/4)^{count} = "
-            f"{short(0.25**count)} of a gradient, and weights below 1 take more. A ReLU's slope is 1 "
-            "where it is on."
+            f"{short(0.25**count)} of a gradient, and weights below 1 take more. A ReLU's slope is 1 where "
+            "it is on."
         )
     return (
         f"The slope of tanh is 1 at 0 and falls to 0.07 at ±2. Where its {count} activations get large "
