@@ -11,7 +11,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input
 # Two: a core each on a small machine, and torch is imported (and held in memory) only twice.
 JOBS ?= 2
 TESTS ?=
-BENCHES ?= analysis pages tracking train training_parts beside_training live interpret predict
+BENCHES ?= analysis pages tracking train training_parts beside_training live interpret predict diagnosis
 PORT ?=
 ARGS ?=
 

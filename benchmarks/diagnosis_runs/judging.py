@@ -50,11 +50,15 @@ def failing(trainer: Trainer, chosen: Iterable[Planned], data: Path | None, say:
 def healthy(
     trainer: Trainer, chosen: Iterable[Healthy], data: Path | None, say: Say
 ) -> Iterator[tuple[str, Trained]]:
-    """Train what has nothing wrong."""
+    """Train what has nothing wrong; a run far below the first one on its data is not healthy, and left out."""
+    usual: dict[str, float] = {}
     for name, setup, seed in chosen:
         run = set_up(trainer, name, setup, seed, data)
-        say(f"  {name:58s} {run.accuracy:6.1%} (training {run.fitted:6.1%})")
-        yield name, run
+        ill = hurts(run.accuracy, usual.setdefault(setup.source, run.accuracy))
+        told = f"  {name:58s} {run.accuracy:6.1%} (training {run.fitted:6.1%})"
+        say(f"{told}{'  not healthy' if ill else ''}")
+        if not ill:
+            yield name, run
 
 
 def named(run: Failing, evidence: Evidence) -> Named:
