@@ -1,0 +1,41 @@
+"""Small runs of the bench's tuning half, recorded: what was planted is named first, healthy ones are clear."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.diagnosis_runs.halves import failing
+from cnnviz.diagnosis import Evidence, diagnose
+
+FILES = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
+PLANTS = {planned.name: planned.plant for planned in failing("tune")}
+MISSED: dict[str, str] = {}
+"""Runs whose cause is not named first, and why."""
+
+
+def name_of(path: Path) -> str:
+    return path.name.removesuffix(".json.gz")
+
+
+def first_named(path: Path) -> str | None:
+    found = diagnose(Evidence.read(path)).findings
+    return found[0].cause if found else None
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path) in PLANTS], ids=name_of)
+def test_what_was_planted_is_named_first(path: Path, request: pytest.FixtureRequest) -> None:
+    if name_of(path) in MISSED:
+        request.applymarker(pytest.mark.xfail(reason=MISSED[name_of(path)], strict=True))
+    plant = PLANTS[name_of(path)]
+    assert first_named(path) in (*plant.causes, *plant.also)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path) not in PLANTS], ids=name_of)
+def test_nothing_is_found_in_a_healthy_run(path: Path) -> None:
+    assert first_named(path) is None
+
+
+def test_many_causes_are_recorded_and_every_miss_is_there() -> None:
+    names = {name_of(path) for path in FILES}
+    assert len({cause for name in names & PLANTS.keys() for cause in PLANTS[name].causes}) >= 15
+    assert names >= MISSED.keys()

@@ -1,0 +1,104 @@
+"""The story's sentences are reckoned from what ships: each figure in them is found by another way here."""
+
+import math
+import re
+
+import pytest
+
+from cnnviz.diagnosis.recorded import recorded
+from cnnviz.diagnosis.recorded.card import card
+from cnnviz.diagnosis.recorded.fresh import fresh
+from cnnviz.diagnosis.recorded.table import arms, table
+from cnnviz.models.layers import LocalResponseNorm
+from cnnviz.training import Recipe, get
+from cnnviz.ui.story import words
+from cnnviz.ui.story.again import parameters
+from cnnviz.ui.story.live import reckoned
+from cnnviz.ui.story.table import gained
+
+FAILED, MENDED = "article-d-failed", "article-d-mended"
+
+
+def test_what_the_article_saw() -> None:
+    run = recorded(FAILED)
+    counts = run.predicted["test"][-1].counts
+    said = words.saw(run)
+    assert f"After {run.step} steps" in said
+    assert f"ln 10 = {math.log(10):.3f}" in said
+    assert f"{run.curve('train/epoch_loss').values[-1]:.3f}" in said
+    assert f"{round(100 * max(counts) / sum(counts))} %" in said
+    assert f"“{run.data.classes[counts.index(max(counts))]}”" in said
+
+
+def test_the_first_layer_by_hand() -> None:
+    """σ·√(3·11·11) times what pictures differ by."""
+    layers = reckoned("article", "unit")
+    differ = fresh().entering("unit").signal
+    said = words.first_layer(layers[0], "Pixels")
+    assert "adds up 363 pixels" in said
+    assert "0.01 · √363 = 0.19" in said
+    assert f"= {0.01 * math.sqrt(363) * differ:.2g}." in said
+
+
+def test_less_than_a_thousandth_is_left_in_the_article_and_much_more_when_mended() -> None:
+    article, mended = reckoned("article", "unit"), reckoned("he", "standardised")
+    assert article[-1].signal / article[0].entering.signal < 1e-3
+    assert mended[-1].signal / mended[0].entering.signal > 0.05
+    part = re.search(r"1 part in ([\d,]+)", words.further(article))
+    assert part is not None
+    left = article[0].entering.signal / article[-1].signal
+    assert int(part[1].replace(",", "")) == pytest.approx(left, rel=0.05)
+    assert "of what went in" in words.further(mended)
+
+
+def test_only_biases_that_are_not_zero_are_spoken_of() -> None:
+    assert "conv2, conv4, conv5" in words.biases(reckoned("article", "unit"))
+    assert "fc1, fc2" in words.biases(reckoned("paper", "raw-minus-mean"))
+    assert words.biases(reckoned("he", "unit")) == ""
+
+
+def test_gradients_are_compared_where_they_differ_most() -> None:
+    layers = fresh().layers
+    ratios = {
+        a.name: b.gradient / a.gradient for a, b in zip(layers["article"], layers["mended"], strict=True)
+    }
+    name = max(ratios, key=lambda layer: ratios[layer])
+    assert f"{name}'s gradient" in words.backwards(layers["article"], layers["mended"])
+    assert ratios[name] > 100
+
+
+def test_lrn_by_hand() -> None:
+    said = words.response(LocalResponseNorm(alpha=1e-4), LocalResponseNorm(alpha=5e-4), 0.005)
+    assert f"{(2 + 1e-4 * 0.005) ** -0.75:.5f} with the one" in said
+    assert f"{(2 + 5e-4 * 0.005) ** -0.75:.5f} with the other" in said
+
+
+def test_the_proof_names_the_arms_that_differ_and_those_that_stay() -> None:
+    found = arms(table())
+    said = words.proof(found)
+    for arm in found[1:]:
+        assert arm.gain is not None
+        better = arm.gain.apart and arm.gain.mean > 0
+        assert (f"{arm.name} {gained(arm)} points" in said) == better, arm.name
+    assert f"{len(table().rows)} on the article's AlexNet" in words.paired(table())
+    assert gained(found[0]) == ""
+
+
+def test_both_runs_are_compared_at_their_ends() -> None:
+    failed, mended = recorded(FAILED), recorded(MENDED)
+    said = words.compared(failed, mended)
+    for run in (failed, mended):
+        assert f"{100 * run.curve('test/accuracy').values[-1]:.1f} %" in said
+    assert f"{card(MENDED).steps:,} steps" in words.made(card(MENDED))
+    assert fresh().data in words.measured(fresh())
+
+
+def test_links_open_the_recipes_on_train() -> None:
+    for name in (FAILED, MENDED):
+        recipe, told = recorded(name).recipe, parameters(recorded(name).recipe)
+        changed = {
+            k.removeprefix("set."): v for k, v in told.items() if k.startswith("set.") and v is not None
+        }
+        assert told["recipe"] == "article-alexnet-stl10"
+        opened: Recipe = get(str(told["recipe"])).changed({**changed, "dataset": told["dataset"]})
+        assert opened.difference(recipe) == {}
