@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from cnnviz.models import layer_list
 from cnnviz.models.families.alexnet import CIFAR, FULL, SMALL, AlexNetOptions, PaperOptions, Plan, lay_out
 from cnnviz.models.layers import (
     Activation,
@@ -48,6 +49,19 @@ def thin_alexnet(resized: Sequence[int] = (), **options: Any) -> Document:
 def thin_small_alexnet(**options: Any) -> Document:
     """SmallAlexNet at a sixteenth of its width; as `thin_alexnet`."""
     return _alexnet("thin-small-alexnet", SMALL, (), options)
+
+
+def lenet_dropping(chance: float) -> Document:
+    """LeNet-5 for 28×28 grey images with dropout before each hidden fully connected layer."""
+    layers = layer_list("lenet5", options={"init": "he"})
+    assert layers is not None
+    places = {"fc1": "dropout1", "fc2": "dropout2"}
+    found: list[Layer] = []
+    for layer in layers.layers:
+        if layer.name in places:
+            found.append(Dropout(name=places[layer.name], p=chance))
+        found.append(layer)
+    return _document(layers.model_copy(update={"name": "lenet5-with-dropout"}), found)
 
 
 def alexnet_resizing(resized: Sequence[int], **options: Any) -> Document:

@@ -13,8 +13,13 @@ MISSING = "—"
 
 
 def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The head and a line for each arm, as text; `in training` is the training accuracy of the last epoch."""
-    return HEAD, [_line(arm) for arm in result.arms]
+    """The head and a line for each arm, as text; what is known of no arm has no column.
+
+    `in training` is the training accuracy over the last epoch.
+    """
+    lines = [_line(arm) for arm in result.arms]
+    known = [place for place in range(len(HEAD)) if any(line[place] != MISSING for line in lines)]
+    return tuple(HEAD[place] for place in known), [tuple(line[place] for place in known) for line in lines]
 
 
 def difference_text(arm: ArmResult) -> str:

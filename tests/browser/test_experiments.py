@@ -37,7 +37,7 @@ def test_a_change_is_tested_from_its_link_to_its_answer(visit: Visit, runs: Data
     expect(page.get_by_text("Does a lower rate help?").first).to_be_visible()
     page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_url(re.compile(r"experiment=\d+"), timeout=PATIENCE_MS)
-    answer = page.locator(".experiment-verdict p")
+    answer = page.locator(".experiment-verdict")
     expect(answer).to_contain_text("n = 1; one pair of runs gives no interval", timeout=PATIENCE_MS)
     page.wait_for_function(f"{DRAWN} > 3", timeout=PATIENCE_MS)
     assert [run.status for run in tracking.list_runs(runs)] == [Status.FINISHED] * 2

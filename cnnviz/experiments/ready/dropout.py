@@ -1,9 +1,9 @@
 """Does dropout help?"""
 
-from cnnviz.experiments.bases import THIN, small_alexnet_on_cifar, thin_on_digits
+from cnnviz.experiments.bases import lenet_on_digits, small_alexnet_on_cifar
 from cnnviz.experiments.catalogue import Ready
 from cnnviz.experiments.experiment import Arm, Experiment
-from cnnviz.experiments.networks import thin_alexnet
+from cnnviz.experiments.networks import lenet_dropping
 
 _ASKED = {"name": "dropout", "question": "Does dropout help?", "base_name": "no dropout"}
 
@@ -15,12 +15,12 @@ READY = Ready(
         "test: which of the two wins depends on how long one trains."
     ),
     asked_by="articles on AlexNet; the paper says that it doubles the epochs needed",
-    limits=f"{THIN}, for few epochs, which is to dropout's disadvantage.",
+    limits="LeNet-5 on 200 digits, for few epochs, which is to dropout's disadvantage.",
     order=6,
     small=Experiment(
-        base=thin_on_digits(limit=200, epochs=30),
+        base=lenet_on_digits(layers=lenet_dropping(0.0), limit=200, epochs=40, batch_size=20, lr=0.01),
         seeds=tuple(range(5)),
-        arms=(Arm(name="dropout 0.5", changes={"layers": thin_alexnet(dropout=0.5)}),),
+        arms=(Arm(name="dropout 0.5", changes={"layers": lenet_dropping(0.5)}),),
         **_ASKED,
     ),
     large=Experiment(
