@@ -127,6 +127,18 @@ def backwards(evidence: Evidence) -> str:
     )
 
 
+def flat(widest: Stage) -> str:
+    """What an activation with flat ends makes of values far from 0."""
+    spread = widest.at.spread or 0.0
+    slope = 1 - math.tanh(min(spread, 15.0)) ** 2
+    return (
+        f"'{widest.name}' gives values of spread {short(spread)}. Tanh is flat there: its slope at "
+        f"{short(spread)} is 1 - tanh²({short(spread)}) = {short(slope)}, so most units answer ±1 whatever "
+        "the image, and few of them can learn. Weights by Glorot's rule, σ = √(2/(n in + n out)), keep "
+        "values near 0, where the slope is 1."
+    )
+
+
 def surprise(went: Course) -> str:
     """Why logits that are too far apart begin with a large loss."""
     return (

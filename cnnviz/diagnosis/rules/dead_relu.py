@@ -89,8 +89,8 @@ def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
     bias = starts(evidence)[before].bias if before in starts(evidence) else None
     said = f" Its biases begin at {bias:g}." if bias else ""
     below = f": {short(-mean / spread)} standard deviations below 0" if spread and mean < 0 else ""
-    return f"It begins so: '{before}' gives values of mean {short(mean)} and spread "
-    f"{short(spread)}{below}.{said}"
+    values = f"values of mean {short(mean)} and spread {short(spread)}{below}"
+    return f"It begins so: '{before}' gives {values}.{said}"
 
 
 def _layer_before(evidence: Evidence, look: Look, name: str) -> str | None:

@@ -65,20 +65,23 @@ def _growing(evidence: Evidence, seen: Passage) -> Outcome:
     if seen.went.learned > 0.9:
         return Clear(f"Signal grows {short(seen.share)}-fold, but the run got over it.")
     flat = _flat_ended(evidence) and seen.share <= GROWN
+    widest = max(seen.stages, key=lambda stage: stage.at.spread or 0.0)
+    wide = widest.at.spread or 0.0
     verdict = (
-        f"Fresh weights are so large that '{seen.last.name}' gets values of spread "
-        f"{short(seen.last.at.spread or 0)}, where its activations are flat."
+        f"Fresh weights are so large that '{widest.name}' gives values of spread {short(wide)}, where "
+        "activations are flat."
         if flat
-        else f"Signal grows {short(seen.share)}-fold from the input to '{seen.last.name}', before "
-        "anything is learned."
+        else f"Signal grows {short(seen.share)}-fold from the input to '{seen.last.name}', before any "
+        "learning."
     )
+    slope = (arithmetic.flat(widest),) if flat else ()
     return Finding(
         cause="initialisation",
         confidence=0.95 if seen.went.learned < 0.5 else 0.75,
         effect=1.0 - max(seen.went.learned, 0.0) / 2,
         verdict=verdict,
         explanation="\n\n".join(
-            (arithmetic.law(), *arithmetic.worked(evidence, seen), arithmetic.surprise(seen.went))
+            (arithmetic.law(), *arithmetic.worked(evidence, seen), *slope, arithmetic.surprise(seen.went))
         ),
         facts=_facts(seen),
         pictures=(

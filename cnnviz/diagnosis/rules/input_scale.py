@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnviz.diagnosis import arithmetic, mending
+from cnnviz.diagnosis import arithmetic, excluded, mending
 from cnnviz.diagnosis.course import Course, course
 from cnnviz.diagnosis.evidence import Evidence, Input
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
@@ -72,6 +72,7 @@ def _finding(
         pictures=(_picture(read, stages(evidence, fresh(evidence))), loss_curve(went, evidence.classes)),
         layers=tuple(stage.name for stage in stages(evidence, fresh(evidence))[:1]),
         steps=(1, evidence.step),
+        ruled_out=excluded.start(evidence),
         changes=mending.kept((mending.scaled(), mending.normalised(evidence.recipe)), evidence.recipe),
         explains=(
             "one-class", "exploding-gradients", "non-finite", "rate-too-high", "dead-relu", "under-fitting",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from cnnviz.diagnosis import mending
+from cnnviz.diagnosis import excluded, mending
 from cnnviz.diagnosis.course import POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
@@ -62,12 +62,12 @@ def rate_too_high(evidence: Evidence) -> Outcome:
             "lands on the other side, higher than before; the gradient there is larger, and so is the next "
             "step.",
             _moved(evidence, moved),
-            f"The loss began at {short(went.start)}, rose to {short(worst)} and ended at "
-            f"{short(went.end)}; guessing has {went.guess:.3f}.",
+            _outcome(evidence, went, worst),
         )),
         facts=_facts(evidence, moved, went),
         pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
+        ruled_out=excluded.start(evidence),
         changes=mending.kept((sensible(evidence),), evidence.recipe),
         explains=FOLLOWS_HIGH,
     )  # fmt: skip
@@ -101,8 +101,8 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         cause="rate-too-low",
         confidence=0.6 if evidence.step < YOUNG else 0.95 if moved < NEAR / 3 else 0.75,
         effect=0.9,
-        verdict=f"A step moves a layer by {short(moved)} of its own size, a "
-        f"{short(USUAL_UPDATE / moved)}th of what is usual.",
+        verdict=f"A step moves a layer by {short(moved)} of its own size, 1/{short(USUAL_UPDATE / moved)} "
+        "of what is usual.",
         explanation="\n\n".join((
             "Weights begin at random and have to move by about their own size before they see anything.",
             _moved(evidence, moved),
@@ -113,9 +113,24 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         facts=_facts(evidence, moved, went),
         pictures=(update_lines(evidence), loss_curve(went, evidence.classes)),
         steps=(1, evidence.step),
+        ruled_out=excluded.start(evidence),
         changes=mending.kept((sensible(evidence),), recipe),
         explains=FOLLOWS_LOW,
     )  # fmt: skip
+
+
+def _outcome(evidence: Evidence, went: Course, worst: float) -> str:
+    if evidence.status == "failed":
+        end = (
+            f"and was no number any more at step {evidence.nonfinite.step}"
+            if evidence.nonfinite
+            else "and failed"
+        )
+        return f"The loss began at {short(went.start)} {end}; guessing has {went.guess:.3f}."
+    return (
+        f"The loss began at {short(went.start)}, rose to {short(worst)} and ended at {short(went.end)}; "
+        f"guessing has {went.guess:.3f}."
+    )
 
 
 def _sureness(evidence: Evidence, went: Course, worst: float, moved: float) -> float:
@@ -140,17 +155,19 @@ def early_update(evidence: Evidence) -> float | None:
 def sensible(evidence: Evidence) -> Change | None:
     """The rate with which the first step would move the median layer as far as in runs that learn well."""
     seen = [stage.at.update for stage in stages(evidence, fresh(evidence)) if stage.at.update is not None]
-    first = median(seen) if seen else 0.0
+    recipe, rate = evidence.recipe, evidence.curve("lr").first or evidence.recipe.lr
+    # A warm-up begins with less than the recipe's rate.
+    first = median(seen) * recipe.lr / rate if seen else 0.0
     if first <= 0:
         return None
-    recipe = evidence.recipe
     aim = AIM_BOLD if first < NEAR or recipe.optimiser in ("adam", "adamw") else AIM
-    wanted = min(recipe.lr * aim / first, _largest(evidence))
+    change = mending.rate(recipe, min(recipe.lr * aim / first, _largest(evidence)), "")
+    then = first * change.values["lr"] / recipe.lr
     why = (
-        f"The first step moved the median layer by {short(first)} of its weights; with this rate it is "
-        f"about {aim:g}, as in runs that learn well."
+        f"The first step at {recipe.lr:g} moves the median layer by {short(first)} of its weights; at this "
+        f"rate by {short(then)}, as in runs that learn well."
     )
-    return mending.rate(recipe, wanted, why)
+    return Change(change.values, why)
 
 
 def _before_the_schedule(evidence: Evidence) -> int:
@@ -174,9 +191,9 @@ def _largest(evidence: Evidence) -> float:
 
 def _moved(evidence: Evidence, moved: float) -> str:
     return (
-        f"How far is too far is told by the weights' own size: about {USUAL_UPDATE:g} of it a step is "
-        f"usual. Here the rate is {evidence.recipe.lr:g}, and a step moved the median layer by "
-        f"{short(moved)}: {short(moved)} / {USUAL_UPDATE:g} = {short(moved / USUAL_UPDATE)} times that."
+        f"How far is right is told by the weights' own size: about {USUAL_UPDATE:g} of it a step is usual. "
+        f"Here the rate is {evidence.recipe.lr:g}, and a step moved the median layer by {short(moved)}: "
+        f"{short(moved)} / {USUAL_UPDATE:g} = {short(moved / USUAL_UPDATE)} times that."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from cnnviz.diagnosis import mending
+from cnnviz.diagnosis import excluded, mending
 from cnnviz.diagnosis.course import POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
@@ -75,6 +75,10 @@ def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
         ),
         pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
+        ruled_out=(
+            f"Not the length of the run: it had {evidence.step:,} steps.",
+            *excluded.start(evidence),
+        ),
         changes=mending.kept(
             (
                 Change(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnviz.diagnosis import mending
+from cnnviz.diagnosis import excluded, mending
 from cnnviz.diagnosis.course import POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
@@ -64,7 +64,7 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         ),
         pictures=(loss_curve(went, evidence.classes),),
         steps=(1, evidence.step),
-        ruled_out=(f"Not the rate: a step moves weights by {short(moved)} of their size.",) if moved else (),
+        ruled_out=excluded.rate(evidence) + excluded.start(evidence),
         changes=mending.kept(_longer(evidence), evidence.recipe),
         explains=("under-fitting", "one-class"),
     )  # fmt: skip
@@ -74,8 +74,8 @@ def _count(evidence: Evidence) -> str:
     images, batch = evidence.data.train, evidence.recipe.batch_size
     return (
         f"Here {images:,} images in batches of {batch:,} make {evidence.steps_per_epoch:,} steps an epoch, "
-        f"and {evidence.recipe.epochs:,} epochs make {evidence.total_steps:,}. A small network needs some "
-        "hundred before it is better than guessing, and a thousand or more for most of its way."
+        f"{evidence.total_steps:,} in all. A small network needs some hundred before it is better than "
+        "guessing, and a thousand or more for most of its way."
     )
 
 
@@ -120,8 +120,8 @@ def batch_too_large(evidence: Evidence) -> Outcome:
             "number. Four times the images halve it, and cost four times as much; beyond some hundred a "
             "step gets no better.",
             f"Here an epoch is {evidence.data.train:,} / {recipe.batch_size:,} = {each} "
-            f"step{'s' if each > 1 else ''}, and {recipe.epochs:,} epochs are {evidence.total_steps:,}. "
-            f"With batches of {batch} the same images, seen as often, would make {then:,} steps.",
+            f"step{'s' if each > 1 else ''}, {evidence.total_steps:,} in all. With batches of {batch} the "
+            f"same images, seen as often, would make {then:,} steps.",
             f"The loss went from {went.start:.3f} to {went.end:.3f}; guessing has {went.guess:.3f}. A rate "
             "as many times larger would make up for it up to a point (Goyal et al., 2017), and then "
             "overshoot.",
@@ -133,6 +133,7 @@ def batch_too_large(evidence: Evidence) -> Outcome:
         ),
         pictures=(loss_curve(went, evidence.classes),),
         steps=(1, evidence.step),
+        ruled_out=excluded.rate(evidence) + excluded.start(evidence),
         changes=mending.kept([Change({"batch_size": batch}, f"{then:,} steps of the same images.")], recipe),
         explains=("too-few-steps", "under-fitting", "one-class", "rate-too-low"),
     )  # fmt: skip
@@ -169,7 +170,8 @@ def schedule_ended(evidence: Evidence) -> Outcome:
             "they settle where they happen to be.",
             f"This run's schedule is '{evidence.recipe.schedule}': the rate went from {short(top)} to "
             f"{short(last)}, {short(last / top)} of it. In the first {ended:,} steps the loss fell by "
-            f"{before:.3f}; in the other {evidence.step - ended:,} steps by {after:.3f}.",
+            f"{before:.3f}, in the other {evidence.step - ended:,} it "
+            + (f"fell by {after:.3f}." if after > 0 else "did not fall."),
             f"It ended at {went.end:.3f}, where guessing has {went.guess:.3f}.",
         )),
         facts=(
@@ -189,6 +191,7 @@ def schedule_ended(evidence: Evidence) -> Outcome:
             loss_curve(went, evidence.classes),
         ),
         steps=(ended, evidence.step),
+        ruled_out=excluded.rate(evidence, last=ended) + excluded.start(evidence),
         changes=mending.kept(_schedules(), evidence.recipe),
         explains=("rate-too-low", "too-few-steps", "under-fitting"),
     )  # fmt: skip

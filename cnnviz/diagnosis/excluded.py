@@ -1,0 +1,27 @@
+"""What a finding can rule out beside itself: sentences with the numbers that do it."""
+
+from __future__ import annotations
+
+from cnnviz.diagnosis import arithmetic
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.pictures import short
+from cnnviz.diagnosis.stages import typical_update
+
+
+def start(evidence: Evidence) -> tuple[str, ...]:
+    """That the initial weights are sound; nothing where they are not, or nobody looked."""
+    seen = arithmetic.passage(evidence)
+    if seen is None or seen.little or seen.entering <= 0:
+        return ()
+    return (
+        f"Not the initial weights: they hand {short(seen.share)} of the input's spread on to "
+        f"'{seen.last.name}', and {seen.alike:.0%} or more of every layer's outputs tells images apart.",
+    )
+
+
+def rate(evidence: Evidence, last: int | None = None) -> tuple[str, ...]:
+    """That steps are as long as is usual, up to step `last`; nothing where they are not."""
+    moved = typical_update(evidence, last=last)
+    if moved is None or not 1e-4 <= moved <= 3e-2:
+        return ()
+    return (f"Not the learning rate: a step moves the median layer by {short(moved)} of its weights.",)
