@@ -62,7 +62,9 @@ def _well_told(finding: Finding, cause: str, evidence: Evidence) -> None:
     assert cause not in finding.explains
     assert 0 <= finding.confidence <= 1
     assert 0 <= finding.effect <= 1
-    assert finding.verdict.endswith(".")
+    told = [finding.verdict, *finding.explanation.split("\n\n"), *finding.ruled_out]
+    assert [text for text in told if not text.endswith(".")] == []
+    assert all(change.why.endswith(".") for change in finding.changes)
     assert finding.pictures
     assert finding.facts
     for change in finding.changes:
