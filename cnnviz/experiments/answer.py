@@ -207,8 +207,10 @@ def _test_images(database: Database, runs: Sequence[RunSummary]) -> int | None:
 
 
 def _other_data(stored: Stored, prints: dict[int, str | None]) -> tuple[str, ...]:
-    """A warning for each arm whose runs did not all read the same images."""
+    """A warning where arms are of different data, and for each arm whose runs did not all read the same."""
     said = []
+    if len({stored.experiment.recipe(name).dataset for name in stored.experiment.names}) > 1:
+        said.append("Arms are judged on different test images: the difference is one of the data too.")
     for name in stored.experiment.names:
         runs = (stored.runs[Cell(name, seed)] for seed in stored.experiment.seeds)
         if len({prints[run.id] for run in runs if run is not None and run.id in prints} - {None}) > 1:

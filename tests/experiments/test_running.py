@@ -98,6 +98,14 @@ def test_several_arms_share_the_chance_of_error(database: Database) -> None:
     assert any("Bonferroni" in note for note in found.notes)
 
 
+def test_arms_of_different_data_are_warned_of(database: Database) -> None:
+    arms = (Arm(name="shapes", changes={"dataset": "shapes"}),)
+    number = start(database, Experiment.of(**{**dict(NORMALISING), "arms": arms}))
+    assert any("different test images" in note for note in result(database, number).notes)
+    plain = start(database, NORMALISING)
+    assert not any("different test images" in note for note in result(database, plain).notes)
+
+
 def test_an_unknown_number_is_told(database: Database) -> None:
     with pytest.raises(NoSuchExperimentError, match="no experiment 7"):
         result(database, 7)
