@@ -104,8 +104,8 @@ def test_without_auxiliary_classifiers_there_is_a_way_to_them() -> None:
 def test_auxiliary_classifiers_of_weights_that_are_of_no_run() -> None:
     app = open_page("inception", view="auxiliary", model="small-googlenet-32-aux")
     words = said(app)
-    assert "After block 4a" in words
-    assert "After block 4d" in words
+    assert "Auxiliary 1, after block 4a" in words
+    assert "Auxiliary 2, after block 4d" in words
     assert "these weights are of no run" in words
     assert html(app).count('class="inception-bars"') == 3
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cnnviz.interpret.auxiliary import Answer
 
 WITH_HEADS = "small-googlenet-32-aux"
-FINAL = COMPARED[3]
+FINAL, *HUES = COMPARED
 
 
 def auxiliary(network: Network, ready: Prepared) -> None:
@@ -38,14 +38,15 @@ def auxiliary(network: Network, ready: Prepared) -> None:
         "Each reads the maps of a block half-way and is trained to give the whole answer, so that early "
         "layers hear of the error at first hand; a prediction leaves them out. Look how sure each is already."
     )
-    for column, answer, hue in zip(st.columns(len(told), gap="large"), told, COMPARED, strict=False):
+    for column, answer, hue in zip(st.columns(len(told), gap="large"), told, HUES, strict=False):
         with column:
             _answer(network, ready, answer, FINAL if not answer.name else hue)
     learning(network)
 
 
 def _answer(network: Network, ready: Prepared, answer: Answer, hue: Colour) -> None:
-    title = f"After block {short(answer.after)}" if answer.name else "The network itself"
+    number = answer.name.removeprefix("aux")
+    title = f"Auxiliary {number}, after block {short(answer.after)}" if answer.name else "The network itself"
     st.markdown(f"**{title}**")
     found = top(network, answer.probabilities[0])
     rows = [Bar(one.name, one.share, numbers.percent(one.share, 1), hue) for one in found]

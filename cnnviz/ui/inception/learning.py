@@ -34,8 +34,8 @@ def learning(network: Network) -> None:
     panel = Panel("loss", [*whole, *heads])
     st.subheader("How they learned", anchor=False)
     st.caption(
-        "The loss that is trained is the network's own and a share of each classifier's. Look which falls "
-        "first: the classifier in front has fewer layers to learn with, and less to learn them."
+        "The loss that is trained is the network's own and a share of each classifier's. Look whether "
+        "the first classifier, which has fewer layers to work with, stays behind the second."
     )
     plot(
         curves([panel], x_title="epoch", smoothing=SMOOTHING), key="inception-learning", height=HEIGHT,
