@@ -17,8 +17,10 @@ from cnnviz.training.engine import seed_layers
 from cnnviz.training.material import mixed
 from cnnviz.training.optimise import optimiser
 
-IMAGES, STEPS, FEWEST = 16, 60, 20
+IMAGES, STEPS = 16, 60
 """A batch that a network of any use learns by heart in so many steps of Adam."""
+FEW_IMAGES, FEW_STEPS = 4, 20
+"""However costly a step is."""
 REFERENCE = {"optimiser": "adam", "lr": 1e-3, "momentum": 0.9, "weight_decay": 0, "label_smoothing": 0}
 WEIGHTS = 6e8
 """Moved in all steps of an arm: Adam takes a second or two for so many, however few images there are."""
@@ -47,8 +49,8 @@ def overfit_batch(subject: Subject) -> Found:
     """
     # A forward and a backward pass are three times the multiply-adds; there are up to four arms.
     count = int(WEIGHTS / sum(p.numel() for p in subject.fresh().parameters()))
-    count = min(STEPS, max(FEWEST, count))
-    images, labels = _batch(subject, subject.affordable(3 * 4 * count, IMAGES))
+    count = min(STEPS, max(FEW_STEPS, count))
+    images, labels = _batch(subject, max(FEW_IMAGES, subject.affordable(3 * 4 * count, IMAGES)))
     x = subject.preparation.test(images)
     arms = _arms(subject).items()
     return {
