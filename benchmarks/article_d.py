@@ -94,9 +94,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
             print(_line(row), flush=True)
     if chosen.keep is not None:
-        told = {"machine": describe("torch", "torchvision", "numpy"), "test_images": TEST_IMAGES}
-        told |= {"rows": _rows(chosen.rows)}
-        chosen.keep.write_bytes(orjson.dumps(told))
+        told = {"machine": _machine(), "test_images": TEST_IMAGES, "rows": _in_order(_rows(chosen.rows))}
+        chosen.keep.write_bytes(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _machine() -> str:
+    return ", ".join(describe("torch", "torchvision", "numpy").splitlines())
+
+
+def _in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    order = list(article_d.ARMS)
+    return sorted(rows, key=lambda row: (order.index(row["arm"]), row["seed"]))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
