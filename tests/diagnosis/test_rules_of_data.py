@@ -126,6 +126,10 @@ PLANTED: dict[str, Callable[[], tuple[str, Evidence]]] = {
         "over-fitting-model",
         run(0.99, 0.7, recipe=Recipe(layers=chain(0)), params=12_000_000),
     ),
+    "large without convolutions": lambda: (
+        "over-fitting-model",
+        run(0.99, 0.7, recipe=Recipe(layers=chain(0)), params=800_000, layers=TINY[1:]),
+    ),
     "tiny network": lambda: (
         "under-fitting",
         run(0.5, 0.5, recipe=Recipe(layers=chain(0)), params=200, layers=TINY),

@@ -23,6 +23,9 @@ The question has a name of its own below that, few-shot learning."""
 MANY_WEIGHTS = 2_000
 """For each image. The AlexNet of 2012 had 60 million for 1.2 million images, 50 for each, and needed dropout
 and augmentation; CIFAR-10's usual networks have some 200."""
+MANY_UNSHARED = 100
+"""The same without any convolution: no weight is shared between places, so that what is learnt in one place
+has to be learnt again in every other, from images that show it there (LeCun et al., 1989)."""
 
 
 @rule(
@@ -126,7 +129,7 @@ def too_large(evidence: Evidence) -> Outcome:
         return early or _too_early()
     each = evidence.params / max(evidence.data.train, 1)
     if not _heavy(evidence):
-        return Clear(f"There are {each:,.0f} weights for each training image, less than {MANY_WEIGHTS:,}.")
+        return Clear(f"There are {each:,.0f} weights for each training image, less than {_many(evidence):,}.")
     few = evidence.data.train / evidence.classes <= FEW
     largest = max(evidence.weighted(), key=lambda layer: layer.params, default=None)
     share = largest.params / max(evidence.params, 1) if largest else 0.0
@@ -223,7 +226,13 @@ def _ruled_out(evidence: Evidence, now: Standing) -> tuple[str, ...]:
 
 
 def _heavy(evidence: Evidence) -> bool:
-    return evidence.params >= MANY_WEIGHTS * max(evidence.data.train, 1)
+    return evidence.params >= _many(evidence) * max(evidence.data.train, 1)
+
+
+def _many(evidence: Evidence) -> int:
+    """Weights for each image from which on a network counts as too large."""
+    shared = not evidence.layers or any(layer.kind == "conv" for layer in evidence.layers)
+    return MANY_WEIGHTS if shared else MANY_UNSHARED
 
 
 def mirrors(evidence: Evidence) -> bool:
