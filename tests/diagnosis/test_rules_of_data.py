@@ -148,7 +148,16 @@ PLANTED: dict[str, Callable[[], tuple[str, Evidence]]] = {
             0.9, 0.9, 0.3, data=data(counts=(1800, 1800, *(50,) * 8)), confusion=confusion([1, 1, *[0.2] * 8])
         ),
     ),
-    "missing": lambda: ("classes-missing", run(0.95, 0.95, 0.6, data=data(counts=(0, 0, 0, *(571,) * 7)))),
+    "missing": lambda: (
+        "classes-missing",
+        run(
+            0.95,
+            0.95,
+            0.6,
+            data=data(counts=(0, 0, 0, *(571,) * 7)),
+            confusion=confusion([0, 0, 0, *[0.9] * 7]),
+        ),
+    ),
     "colour lost": lambda: (
         "data-channels",
         run(0.12, 0.1, data=GREY, census=Census(neighbours=RANDOM, neighbours_in_colour=SOUND)),
@@ -212,6 +221,7 @@ def test_what_is_planted_is_named_first(name: str) -> None:
     assert found[0].verdict.endswith(".")
     assert found[0].facts
     assert found[0].pictures
+    assert found[0].ruled_out
     assert all(picture.alt for picture in found[0].pictures)
     json.dumps(diagnose(evidence).as_json())
 

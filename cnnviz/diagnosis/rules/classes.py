@@ -65,6 +65,7 @@ def missing(evidence: Evidence) -> Outcome:
         ),
         pictures=(_counts(evidence, names),),
         changes=(Change({"limit": None}, "Take all training images."),) if kept else (),
+        ruled_out=_others(evidence, absent),
         explains=("classes-unbalanced",),
     )
 
@@ -143,8 +144,17 @@ def _finding(
             _counts(evidence, tuple(evidence.data.classes[number] for number in rare)),
             _by_class(evidence, rare),
         ),
+        ruled_out=(f"A network that does not learn: of common classes it recognises {of_common:.0%}.",),
         explains=("one-class", "over-fitting-data", "over-fitting-augmentation", "over-fitting-model"),
     )
+
+
+def _others(evidence: Evidence, absent: tuple[int, ...]) -> tuple[str, ...]:
+    recalls = [share for number, share in _recalls(evidence).items() if number not in absent]
+    if not recalls:
+        return ()
+    mean = sum(recalls) / len(recalls)
+    return (f"A network that does not learn: of the other classes it recognises {mean:.0%}.",)
 
 
 def _tested(evidence: Evidence) -> list[int]:

@@ -98,6 +98,7 @@ def _without_detail(evidence: Evidence, now: Standing, detail: Detail) -> Findin
             ),
             accuracies(evidence, "Accuracy"),
         ),
+        ruled_out=_labels(evidence),
         explains=(
             "over-fitting-data",
             "over-fitting-augmentation",
@@ -140,7 +141,17 @@ def _by_recipe(evidence: Evidence, now: Standing, times: float) -> Finding:
                 alt=f"{height * width:,} pixels become {to_height * to_width:,}.",
             ),
         ),
+        ruled_out=_labels(evidence),
         changes=_smaller(evidence),
+    )
+
+
+def _labels(evidence: Evidence) -> tuple[str, ...]:
+    near = evidence.census.neighbours
+    if near is None:
+        return ()
+    return (
+        f"Shuffled labels: neighbours share one {near.share:.0%} of the time, {near.chance:.0%} by chance.",
     )
 
 

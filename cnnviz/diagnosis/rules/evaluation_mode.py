@@ -91,6 +91,11 @@ def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Fin
         ),
         pictures=_pictures(evidence, probed),
         layers=layers,
+        ruled_out=(
+            "Chance: the mode was read off the layers while test images went through them."
+            if evidence.in_training_mode
+            else "Over-fitting: in evaluation mode the same weights do better on the same images.",
+        ),
         explains=(
             "dropout",
             "batch-too-small",

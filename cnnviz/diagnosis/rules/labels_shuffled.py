@@ -113,13 +113,17 @@ def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certai
 
 
 def _not_the_network(evidence: Evidence, by_heart: bool, now: Standing) -> tuple[str, ...]:
+    near, told = evidence.census.neighbours, []
     start, last = evidence.curve("train/epoch_loss").first, evidence.curve("train/epoch_loss").last
-    if not by_heart or start is None or last is None:
-        return ()
-    return (
-        f"A network that cannot learn: its training loss fell from {start:.2f} to {last:.2f}, and it knows "
-        f"{now.learnt:.0%} of the training images.",
-    )
+    if by_heart and start is not None and last is not None:
+        told.append(
+            f"A network that cannot learn: its training loss fell from {start:.2f} to {last:.2f}, and it "
+            "knows "
+            f"{now.learnt:.0%} of the training images."
+        )
+    if near is not None:
+        told.append("The network and its settings: neighbours are found without either, and share no labels.")
+    return tuple(told)
 
 
 def _facts(near: Neighbours | None) -> tuple[Fact, ...]:

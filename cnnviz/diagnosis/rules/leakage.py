@@ -67,6 +67,9 @@ def _finding(evidence: Evidence, repeats: Repeats, share: float) -> Finding:
             *((Fact("validation accuracy", val, f"{val:.1%}"),) if val is not None else ()),
         ),
         pictures=(*_pairs(evidence, repeats), *_accuracies(evidence)),
+        ruled_out=(
+            f"Accident: the {math.prod(evidence.data.shape):,} values of an image do not agree by chance.",
+        ),
     )
 
 
@@ -106,6 +109,7 @@ def _nearly(evidence: Evidence, share: float, near: dict[str, float]) -> Finding
         ),
         facts=(Fact("nearly alike", share, f"{share:.1%} of {near['images']:,}"),),
         pictures=_accuracies(evidence),
+        ruled_out=("The same file in both parts: hardly an image is repeated pixel by pixel.",),
     )
 
 

@@ -47,9 +47,10 @@ def under_fitting(evidence: Evidence) -> Outcome:
 def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, int] | None) -> Finding:
     gained, few = _gained(evidence.curve("train/epoch_loss")), evidence.params < linear * ENOUGH_WEIGHTS
     certain = 0.6 + 0.15 * few + 0.1 * (narrow is not None) + 0.08 * (gained is not None and gained < FLAT)
-    flat = (
-        f" Over the last third of the run its loss fell by {gained:.1%} only." if gained is not None else ""
-    )
+    flat = ""
+    if gained is not None and gained < FLAT:
+        flat = f" Over the last third of the run its loss fell by {gained:.1%} only: more epochs will not "
+        "mend it."
     thin = (
         f" At its narrowest, '{narrow[0]}', only {narrow[1]} values carry all that is known of "
         f"{evidence.classes} classes."
