@@ -46,17 +46,14 @@ def missing(evidence: Evidence) -> Outcome:
         ),
         explanation=(
             "A class that never occurs in training is never the right answer there: in every step its "
-            "output is "
-            "pushed down, for every image. So it is never given later.\n\n"
-            f"Of {total:,} test images {sum(asked):,} show such a class: at most 1 − {sum(asked):,} / "
-            f"{total:,} = "
+            f"output is pushed down, for every image. So it is never given later.\n\nOf {total:,} test "
+            f"images {sum(asked):,} show such a class: at most 1 − {sum(asked):,} / {total:,} = "
             f"{1 - share:.1%} can be right, whatever the network and however long it learns. "
             + (
                 f"'limit' leaves {evidence.recipe.limit} images for {len(classes)} classes."
                 if kept
                 else "Only the data can mend it: look for folders that are empty or misspelt, or a split "
-                "that was "
-                "not made class by class."
+                "that was not made class by class."
             )
         ),
         facts=(
@@ -98,8 +95,7 @@ def unbalanced(evidence: Evidence) -> Outcome:
     if of_common - of_rare < SUFFERS:
         return Clear(
             f"The commonest class has {ratio:.0f} times the images of the rarest, but rare classes are "
-            "recognised "
-            f"as well ({of_rare:.0%}, common ones {of_common:.0%})."
+            f"recognised as well ({of_rare:.0%}, common ones {of_common:.0%})."
         )
     return _finding(evidence, ratio, (rare, common), (of_rare, of_common))
 
@@ -115,25 +111,18 @@ def _finding(
         effect=min(1.0, max(0.2, of_common - of_rare)),
         verdict=(
             f"Classes are unbalanced, {ratio:,.0f} to 1: of common ones {of_common:.0%} are recognised, of "
-            "rare "
-            f"ones {of_rare:.0%}."
+            f"rare ones {of_rare:.0%}."
         ),
         explanation=(
             f"{len(common)} of {evidence.classes} classes have {share:.0%} of the training images. The loss "
-            "is a "
-            "mean over images, so a class counts as much as it is common: who gives only those "
+            "is a mean over images, so a class counts as much as it is common: who gives only those "
             f"{len(common)} as answers is right {share:.0%} of the time in training without knowing any "
-            "other. "
-            f"A batch of {evidence.recipe.batch_size} has "
-            f"{evidence.recipe.batch_size * min(counts[n] for n in rare) / sum(counts):.2f} "
-            "images of the rarest class on average.\n\n"
-            "No setting of the recipe weighs classes: mend the data. Collect more of the rare classes, or "
-            "repeat "
-            f"their images until there are as many ({ratio:,.0f} times), or take fewer of the common ones. "
-            "And "
-            "look at what is recognised of each class: accuracy over all images hides it where the test "
-            "images "
-            "are as unbalanced."
+            f"other. A batch of {evidence.recipe.batch_size} has "
+            f"{evidence.recipe.batch_size * min(counts[n] for n in rare) / sum(counts):.2f} images of the "
+            "rarest class on average.\n\nNo setting of the recipe weighs classes: mend the data. Collect "
+            f"more of the rare classes, or repeat their images until there are as many ({ratio:,.0f} "
+            "times), or take fewer of the common ones. And look at what is recognised of each class: "
+            "accuracy over all images hides it where the test images are as unbalanced."
         ),
         facts=(
             Fact("commonest to rarest class", ratio, f"{ratio:,.1f} to 1"),

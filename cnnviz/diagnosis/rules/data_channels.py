@@ -47,8 +47,7 @@ def data_channels(evidence: Evidence) -> Outcome:
     if colour.excess - grey.excess < TELLS:
         return Clear(
             f"Colour is turned to grey, but tells little: neighbours share a label {colour.share:.0%} of "
-            "the time "
-            f"in colour and {grey.share:.0%} in grey."
+            f"the time in colour and {grey.share:.0%} in grey."
         )
     return _finding(evidence, now, colour, grey)
 
@@ -64,15 +63,11 @@ def _finding(evidence: Evidence, now: Standing, colour: Neighbours, grey: Neighb
         ),
         explanation=(
             "The images have three channels, red, green and blue, and the network's first layer reads one. "
-            "So "
-            "they were turned to grey, 0.299 · red + 0.587 · green + 0.114 · blue: colours of the same "
-            "brightness become the same grey, (100, 0, 0) and (0, 51, 0) both 30.\n\n"
-            f"Of the {colour.each} images most like an image {colour.share:.1%} have its label as long as "
-            "there "
-            f"is colour, and {grey.share:.1%} in grey, where chance alone gives {grey.chance:.1%}. What is "
-            "lost "
-            f"before the first layer no layer can find again: the network knows {now.learnt:.0%} of its "
-            "training "
+            "So they were turned to grey, 0.299 · red + 0.587 · green + 0.114 · blue: colours of the same "
+            f"brightness become the same grey, (100, 0, 0) and (0, 51, 0) both 30.\n\nOf the {colour.each} "
+            f"images most like an image {colour.share:.1%} have its label as long as there is colour, and "
+            f"{grey.share:.1%} in grey, where chance alone gives {grey.chance:.1%}. What is lost before the "
+            f"first layer no layer can find again: the network knows {now.learnt:.0%} of its training "
             f"images and {now.held:.0%} of others."
         ),
         facts=(

@@ -57,26 +57,19 @@ def _without_detail(evidence: Evidence, now: Standing, detail: Detail) -> Findin
         effect=max(0.2, 0.7 * now.lost),
         verdict=(
             f"The images of {height}×{width} pixels were enlarged from smaller ones: half as many pixels a "
-            "side would "
-            f"show {1 - detail.halved:.1%} of what they show."
+            f"side would show {1 - detail.halved:.1%} of what they show."
         ),
         explanation=(
             f"Reduced to {height // 2}×{width // 2} pixels and enlarged again, the images differ from what "
-            "they were "
-            f"by {detail.halved:.2%} of their variance; by way of {height // 4}×{width // 4} by "
+            f"they were by {detail.halved:.2%} of their variance; by way of {height // 4}×{width // 4} by "
             f"{detail.quartered:.1%}. Pictures that are as sharp as they are large lose about 8 to 15 % in "
-            "the first "
-            "step (CIFAR-10, MNIST), and a third or more of what the second loses: there is detail at every "
-            f"size. Here the first loses {detail.halved / max(detail.quartered, 1e-9):.0%} of the second.\n\n"
-            "Enlarging computes the pixels in between from their neighbours, so it adds numbers but no "
-            "knowledge. "
-            "What tells classes apart and was lost when the images were made small is not in them any "
-            "more, so "
-            f"{now.held:.0%} may be near what can be reached; and convolutions are spent on smooth ground: "
-            "four "
-            "times the multiply-adds for each doubling. Take the images at their first size, from before "
-            "they "
-            "were reduced."
+            "the first step (CIFAR-10, MNIST), and a third or more of what the second loses: there is "
+            f"detail at every size. Here the first loses {detail.halved / max(detail.quartered, 1e-9):.0%} "
+            "of the second.\n\nEnlarging computes the pixels in between from their neighbours, so it adds "
+            "numbers but no knowledge. What tells classes apart and was lost when the images were made "
+            f"small is not in them any more, so {now.held:.0%} may be near what can be reached; and "
+            "convolutions are spent on smooth ground: four times the multiply-adds for each doubling. Take "
+            "the images at their first size, from before they were reduced."
         ),
         facts=(
             Fact("lost by halving", detail.halved, f"{detail.halved:.2%} of the variance"),
@@ -117,18 +110,15 @@ def _by_recipe(evidence: Evidence, now: Standing, times: float) -> Finding:
         effect=max(0.2, 0.4 * now.lost),
         verdict=(
             f"Images of {height}×{width} pixels are enlarged to {to_height}×{to_width}: {times**2:.0f} "
-            "times the work for "
-            "nothing more to see."
+            "times the work for nothing more to see."
         ),
         explanation=(
             f"Each pixel becomes {times:.1f} × {times:.1f} = {times**2:.0f}, computed from its neighbours. "
-            "A kernel of "
-            f"3×3 then sees {3 / times:.1f} × {3 / times:.1f} of the pixels that there were: smooth ground. "
-            "Edges and "
-            "corners, which first layers are there for, are as wide as the kernel or wider.\n\n"
-            f"Each convolution does {times**2:.0f} times the multiply-adds, so in the same time the run "
-            "makes "
-            "fewer steps. A network for small images, or the same at the images' own size, sees as much."
+            f"A kernel of 3×3 then sees {3 / times:.1f} × {3 / times:.1f} of the pixels that there were: "
+            "smooth ground. Edges and corners, which first layers are there for, are as wide as the kernel "
+            f"or wider.\n\nEach convolution does {times**2:.0f} times the multiply-adds, so in the same "
+            "time the run makes fewer steps. A network for small images, or the same at the images' own "
+            "size, sees as much."
         ),
         facts=(Fact("enlarged", times, f"{times:.1f} times a side"), *now.facts),
         pictures=(

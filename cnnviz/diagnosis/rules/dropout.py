@@ -47,14 +47,13 @@ def _finding(evidence: Evidence, rates: dict[str, float], now: Standing, name: s
         verdict=f"Dropout of {most:.0%} leaves too little to learn from.",
         explanation=(
             f"In every training step each value is set to zero with a chance of {most:g}, and what is left "
-            "is "
-            f"multiplied by 1/(1 − {most:g}) = {1 / (1 - most):.3g}, so that the sum is right on average."
-            f"{arithmetic} But an average over few values is noisy: the variance that dropout adds is "
-            f"p/(1 − p) = {most / (1 - most):.3g} times the mean square of what comes in, "
-            "where p = 0.5 adds once. From one step to the next the network after it sees something else, "
-            "and the gradients point somewhere else.\n\n"
-            f"Dropout is a means against over-fitting, but here the training images are known to "
-            f"{now.learnt:.0%} only, and others to {now.held:.0%}: there is nothing to be held back."
+            f"is multiplied by 1/(1 − {most:g}) = {1 / (1 - most):.3g}, so that the sum is right on "
+            f"average.{arithmetic} But an average over few values is noisy: the variance that dropout adds "
+            f"is p/(1 − p) = {most / (1 - most):.3g} times the mean square of what comes in, where p = 0.5 "
+            "adds once. From one step to the next the network after it sees something else, and the "
+            "gradients point somewhere else.\n\nDropout is a means against over-fitting, but here the "
+            f"training images are known to {now.learnt:.0%} only, and others to {now.held:.0%}: there is "
+            "nothing to be held back."
         ),
         facts=(
             Fact("dropped", most, f"{most:.0%} at '{name}'"),

@@ -71,18 +71,13 @@ def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Fin
         f"do.{gain}",
         explanation=(
             f"Some layers act differently while they learn, here {named}. Dropout sets values to zero at "
-            "random: in "
-            "a test it takes away at random what the answer is made of. Batch normalisation uses mean and "
-            "spread of "
-            "the batch in training, and those that it has collected in evaluation: in training mode an "
-            "image's answer depends on which others happen to be in its batch, and every test changes what "
-            "was "
-            "collected.\n\n"
-            f"The accuracy that was recorded, {recorded:.1%}, is that of a disturbed network.{gain} No "
-            "setting of "
-            "the recipe is at fault: call model.eval() before test images are judged and model.train() "
-            "after it, and "
-            "see that a model of your own does not override them."
+            "random: in a test it takes away at random what the answer is made of. Batch normalisation "
+            "uses mean and spread of the batch in training, and those that it has collected in evaluation: "
+            "in training mode an image's answer depends on which others happen to be in its batch, and "
+            f"every test changes what was collected.\n\nThe accuracy that was recorded, {recorded:.1%}, is "
+            f"that of a disturbed network.{gain} No setting of the recipe is at fault: call model.eval() "
+            "before test images are judged and model.train() after it, and see that a model of your own "
+            "does not override them."
         ),
         facts=(
             Fact("recorded accuracy", recorded, f"{recorded:.1%}"),

@@ -11,9 +11,11 @@ from cnnviz.diagnosis.networks import augments, dropout_rates
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import ERRORS, error, losses, share_labels, standing
 
-TOO_GOOD = 0.1
+TOO_GOOD = 0.05
 """By which test images may be known better than validation images. Both come from the same source, and
 differ by a point or two where both are labelled alike."""
+LEAST = 0.1
+"""Of the labels: fewer wrong ones are not told from a test part that happens to be easier."""
 LITTLE = 0.2
 """Dropout that lowers the accuracy in training by less than that."""
 CONFIDENT = 0.9
@@ -47,8 +49,7 @@ def noisy(evidence: Evidence) -> Outcome:
     if val is not None and test is not None and evidence.data.validation >= 50:
         return Clear(
             f"Validation and test images are known alike ({val:.0%} and {test:.0%}), as where both are "
-            "labelled "
-            "alike; the probe label-agreement looks for errors that both share."
+            "labelled alike; the probe label-agreement looks for errors that both share."
         )
     return Untold("Whether sure answers meet other labels is seen by the probe label-agreement.")
 
@@ -61,9 +62,9 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
         return None
     doubt = math.hypot(error(val, evidence.data.validation), error(test, evidence.data.test))
     better = test - val
-    if better < max(TOO_GOOD, ERRORS * doubt):
+    wrong = _wrong(test, val, evidence.classes)
+    if better < max(TOO_GOOD, ERRORS * doubt) or wrong < LEAST:
         return None
-    wrong = 1 - val / test
     return _noisy(
         evidence,
         0.95,
@@ -76,13 +77,28 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
         f"them the network knows {val:.1%}, of the test images {test:.1%}: {100 * better:.1f} points more, "
         f"{better / max(doubt, 1e-9):.0f} standard errors. It cannot be better on one than on the other, "
         "unless "
-        "its answers are right and the labels are not.\n\n"
-        f"If a part q of the labels is wrong, a right answer is counted as right only 1 − q of the time: "
-        f"{test:.3f} · (1 − q) = {val:.3f} gives q = 1 − {val:.3f} / {test:.3f} = {wrong:.2f}.",
+        f"its answers are right and the labels are not.\n\n{_arithmetic(test, val, evidence.classes)}",
         (
             Fact("test accuracy", test, f"{test:.1%} of {evidence.data.test:,}"),
             Fact("validation accuracy", val, f"{val:.1%} of {evidence.data.validation:,}"),
         ),
+    )
+
+
+def _wrong(right: float, counted: float, classes: int) -> float:
+    """The part of wrong labels with which answers, right so often, are counted as right only so often."""
+    by_accident = (1 - right) / max(classes - 1, 1)
+    return (right - counted) / max(right - by_accident, 1e-9)
+
+
+def _arithmetic(right: float, counted: float, classes: int) -> str:
+    by_accident = (1 - right) / max(classes - 1, 1)
+    return (
+        "If a part q of the labels is wrong, a right answer is counted as right only 1 − q of the time, "
+        "and a "
+        f"wrong one meets the same wrong label now and then: {right:.3f} · (1 − q) + {1 - right:.3f} · q / "
+        f"{classes - 1} = {counted:.3f} gives q = ({right:.3f} − {counted:.3f}) / ({right:.3f} − "
+        f"{by_accident:.3f}) = {_wrong(right, counted, classes):.2f}."
     )
 
 
@@ -96,9 +112,9 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
     # The figure of an epoch is the mean over it: while it still rises, the test images come out better.
     last, rising = learnt.values[-1], learnt.values[-1] - learnt.values[-2]
     better = test - last - max(rising, 0.0)
-    if better < max(TOO_GOOD, ERRORS * error(test, evidence.data.test)):
+    wrong = _wrong(test, last, evidence.classes)
+    if better < max(TOO_GOOD, ERRORS * error(test, evidence.data.test)) or wrong < LEAST:
         return None
-    wrong = 1 - last / test
     return _noisy(
         evidence,
         0.85,
@@ -108,9 +124,9 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
         f"{last:.0%} of the training images themselves.",
         "Without dropout and augmentation a network knows what it learns from at least as well as other "
         "images. "
-        f"Here it knows {last:.1%} of the training images and {test:.1%} of the test images. Its answers "
+        f"Here it knows {last:.1%} of the training images and {test:.1%} of the test images: its answers "
         "are right "
-        f"more often than the training labels are: {test:.3f} · (1 − q) = {last:.3f} gives q = {wrong:.2f}.",
+        f"more often than the training labels are.\n\n{_arithmetic(test, last, evidence.classes)}",
         (Fact("test accuracy", test, f"{test:.1%} of {evidence.data.test:,}"),),
     )
 
@@ -137,10 +153,8 @@ def _sure_but_wrong(evidence: Evidence) -> Finding | None:
         f"About {1 - share:.0%} of the labels are wrong: so many of the network's surest answers meet "
         "another.",
         f"Of {part} images, which it did not learn from, the fifth that the network is surest of are "
-        f"{images:,}. "
-        f"On sound labels nearly all of these are right; here {share:.1%} are. Where an answer that is as "
-        "sure "
-        "as that meets another label, the label is the likelier to be wrong.",
+        f"{images:,}. On sound labels nearly all of these are right; here {share:.1%} are. Where an answer "
+        "that is as sure as that meets another label, the label is the likelier to be wrong.",
         (Fact("agreement of the surest fifth", share, f"{share:.1%} of {images:,} {part} images"),),
     )
 
@@ -156,12 +170,11 @@ def _noisy(
         verdict=verdict,
         explanation=(
             f"{reason}\n\nWrong labels cannot be learnt from what images show, only image by image; what is "
-            "learnt "
-            "so is of no use for others, and gradients of wrong and right labels pull against each other. No "
-            "setting of the recipe makes labels right: mend them in the data. A good place to begin is where "
-            "the network is sure of another class; fewer epochs lose less until then, because what images "
-            "share "
-            "is learnt first (Arpit et al., “A closer look at memorization in deep networks”, 2017)."
+            "learnt so is of no use for others, and gradients of wrong and right labels pull against each "
+            "other. No setting of the recipe makes labels right: mend them in the data. A good place to "
+            "begin is where the network is sure of another class; fewer epochs lose less until then, "
+            "because what images share is learnt first (Arpit et al., “A closer look at memorization in "
+            "deep networks”, 2017)."
         ),
         facts=(*facts, Fact("accuracy in training", learnt, f"{learnt:.1%}")),
         pictures=(*_doubted(evidence), *_both(evidence), losses(evidence, "Loss, and that of an even guess")),

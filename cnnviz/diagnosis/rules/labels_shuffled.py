@@ -44,8 +44,7 @@ def _telling(evidence: Evidence) -> str:
         if one is not None and share_labels(one):
             return (
                 f"Neighbours{words} share their label {one.share:.0%} of the time, {one.chance:.0%} by "
-                "chance: "
-                "the labels belong to the images."
+                "chance: the labels belong to the images."
             )
     learned = evidence.probes.get("label-agreement", {}).get("patches")
     if learned and learned["share"] > learned["chance"] + ERRORS * error(
@@ -80,16 +79,15 @@ def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certai
         effect=1.0,
         verdict=(
             f"Labels have nothing to do with the images: {now.held:.0%} of the {now.part} images are known, "
-            "a "
-            f"constant answer gets {now.chance:.0%}."
+            f"a constant answer gets {now.chance:.0%}."
         ),
         explanation=(
             f"Of {now.images:,} {now.part} images the network knows {now.held:.1%}. Always giving the "
-            "commonest "
-            f"class is right {now.chance:.1%} of the time, give or take √({now.chance:.2f} · "
+            f"commonest class is right {now.chance:.1%} of the time, give or take √({now.chance:.2f} · "
             f"{1 - now.chance:.2f} / {now.images:,}) = {100 * error(now.chance, now.images):.1f} points: it "
-            f"guesses. {told}{seen}\n\nNo recipe mends that. Look at the file that pairs images with labels: "
-            "usually one of the two was sorted or shuffled without the other, or a row was left out in one."
+            f"guesses. {told}{seen}\n\nNo recipe mends that. Look at the file that pairs images with "
+            "labels: usually one of the two was sorted or shuffled without the other, or a row was left "
+            "out in one."
         ),
         facts=(*now.facts, *_facts(near)),
         pictures=(*_agreements(evidence, near), accuracies(evidence, "Learnt by heart, and guessed")),
@@ -118,8 +116,7 @@ def _not_the_network(evidence: Evidence, by_heart: bool, now: Standing) -> tuple
     if by_heart and start is not None and last is not None:
         told.append(
             f"A network that cannot learn: its training loss fell from {start:.2f} to {last:.2f}, and it "
-            "knows "
-            f"{now.learnt:.0%} of the training images."
+            f"knows {now.learnt:.0%} of the training images."
         )
     if near is not None:
         told.append("The network and its settings: neighbours are found without either, and share no labels.")

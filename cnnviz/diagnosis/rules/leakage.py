@@ -53,12 +53,10 @@ def _finding(evidence: Evidence, repeats: Repeats, share: float) -> Finding:
         verdict=f"{share:.0%} of the test images were learnt from, so the test accuracy flatters.",
         explanation=(
             f"{count:,} of {images:,} test images are, pixel by pixel, among the {evidence.data.train:,} "
-            "training "
-            f"images. What was learnt by heart is known there too. {_honest(evidence, share)}\n\n"
-            "No setting of the recipe mends that. Take the repeated images out of one part (out of "
-            "training, where "
-            "others are to be compared with), split before images are augmented or cut, and keep all "
-            "pictures of one thing in one part."
+            "training images. What was learnt by heart is known there too. "
+            f"{_honest(evidence, share)}\n\nNo setting of the recipe mends that. Take the repeated images "
+            "out of one part (out of training, where others are to be compared with), split before images "
+            "are augmented or cut, and keep all pictures of one thing in one part."
             + (f" {repeats.conflicting:,} have another label there." if repeats.conflicting else "")
         ),
         facts=(
@@ -82,10 +80,8 @@ def _honest(evidence: Evidence, share: float) -> str:
     made = share * learnt + (1 - share) * val
     return (
         f"Validation images, which were set aside, are known to {val:.1%}, test images to {test:.1%}. That "
-        "is about "
-        f"what follows: {share:.2f} · {learnt:.3f} + {1 - share:.2f} · {val:.3f} = {made:.3f}. The honest "
-        "figure is "
-        "the validation images'."
+        f"is about what follows: {share:.2f} · {learnt:.3f} + {1 - share:.2f} · {val:.3f} = {made:.3f}. The "
+        "honest figure is the validation images'."
     )
 
 
@@ -99,13 +95,10 @@ def _nearly(evidence: Evidence, share: float, near: dict[str, float]) -> Finding
         "may flatter.",
         explanation=(
             f"Of {near['images']:,} test images that were compared, {count:,} differ from a training image "
-            "by less than "
-            f"{near['threshold']:.1f} of 255 shades (root mean square, reduced to 16×16 pixels). So alike "
-            "are "
-            "usually pictures of one scene, moments apart, or one picture cut twice. A network that "
-            "learnt one by heart knows the other.\n\nTake such pairs out of one part, and split by scene "
-            "or source "
-            "rather than by picture."
+            f"by less than {near['threshold']:.1f} of 255 shades (root mean square, reduced to 16×16 "
+            "pixels). So alike are usually pictures of one scene, moments apart, or one picture cut twice. "
+            "A network that learnt one by heart knows the other.\n\nTake such pairs out of one part, and "
+            "split by scene or source rather than by picture."
         ),
         facts=(Fact("nearly alike", share, f"{share:.1%} of {near['images']:,}"),),
         pictures=_accuracies(evidence),
@@ -119,8 +112,7 @@ def _pairs(evidence: Evidence, repeats: Repeats) -> tuple[Picture, ...]:
         (
             pair["png"],
             f"test image {pair['test']:,} ('{classes[pair['labels'][0]]}') is training image "
-            f"{pair['train']:,} "
-            f"('{classes[pair['labels'][1]]}')",
+            f"{pair['train']:,} ('{classes[pair['labels'][1]]}')",
         )
         for pair in repeats.pairs
     )

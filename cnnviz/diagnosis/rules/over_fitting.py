@@ -62,9 +62,9 @@ def too_few_images(evidence: Evidence) -> Outcome:
         ),
         explanation=(
             f"{_by_heart(evidence, now)}\n\nWith {evidence.data.train:,} images of {evidence.classes} "
-            "classes "
-            f"there are {each:,.0f} to learn a class from. A stroke or a shade that happens to be common "
-            f"to those {each:,.0f} serves as well as what makes the class, and is easier to find. {more}"
+            f"classes there are {each:,.0f} to learn a class from. A stroke or a shade that happens to be "
+            f"common to those {each:,.0f} serves as well as what makes the class, and is easier to find. "
+            f"{more}"
         ),
         facts=(
             Fact("training images of a class", each, f"{each:,.0f}"),
@@ -175,8 +175,7 @@ def _no_gap(evidence: Evidence, now: Standing | None) -> Outcome | None:
         turned = "has risen" if risen else "does not rise"
         return Clear(
             f"{now.learnt:.0%} in training and {now.held:.0%} on {now.part} images, whose loss {turned}: a "
-            "gap "
-            f"of {100 * now.gap:.0f} points costs little."
+            f"gap of {100 * now.gap:.0f} points costs little."
         )
     if now.guesses:
         return Untold(f"The {now.part} images are only guessed, which over-fitting does not explain.")
@@ -202,8 +201,7 @@ def _by_heart(evidence: Evidence, now: Standing) -> str:
         )
     return (
         f"Of the images it learns from the network knows {now.learnt:.1%}, of others {now.held:.1%}: the "
-        "gap is "
-        f"{100 * now.gap:.1f} points, {now.gap / max(now.error, 1e-9):.0f} standard errors of "
+        f"gap is {100 * now.gap:.1f} points, {now.gap / max(now.error, 1e-9):.0f} standard errors of "
         f"√({now.held:.2f} · {1 - now.held:.2f} / {now.images:,}) = {100 * now.error:.1f} points.{rises}"
     )
 

@@ -63,18 +63,15 @@ def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, 
         effect=0.8 * max(0.3, now.lost),
         verdict=(
             f"With {evidence.params:,} weights the network is too small: it knows {now.learnt:.0%} of its "
-            "own "
-            "training images."
+            "own training images."
         ),
         explanation=(
             f"The network knows {now.learnt:.1%} of the images it learns from and {now.held:.1%} of others: "
-            "it "
-            "learns nothing by heart, because it has nowhere to keep it.\n\n"
-            f"An image has {' × '.join(map(str, evidence.data.shape))} = {math.prod(evidence.data.shape):,} "
-            f"values. One fully connected layer from there to {evidence.classes} classes would have "
+            "it learns nothing by heart, because it has nowhere to keep it.\n\nAn image has "
+            f"{' × '.join(map(str, evidence.data.shape))} = {math.prod(evidence.data.shape):,} values. One "
+            f"fully connected layer from there to {evidence.classes} classes would have "
             f"({math.prod(evidence.data.shape):,} + 1) · {evidence.classes} = {linear:,} weights, this "
-            "network "
-            f"has {evidence.params:,}.{thin}{flat}"
+            f"network has {evidence.params:,}.{thin}{flat}"
         ),
         facts=(
             Fact("weights", evidence.params, f"{evidence.params:,}"),
