@@ -203,6 +203,19 @@ def test_the_rate_that_is_proposed_moves_weights_as_is_usual(
     assert change.values == {"lr": expected}
 
 
+@pytest.mark.parametrize(("optimiser", "expected"), [("sgd", Finding), ("adam", Clear)])
+def test_adams_first_steps_are_long_in_any_case(optimiser: str, expected: type) -> None:
+    evidence = run(losses=BLOWN, accuracy=0.1, updates=(0.1, 0.1, 0.01), recipe={"optimiser": optimiser})
+    assert isinstance(rules()["rate-too-high"].judge(evidence), expected)
+
+
+def test_a_few_steps_that_led_nowhere_do_not_show_a_rate_too_high() -> None:
+    few = run(losses=(2.3, 2.29, 2.28), accuracy=0.1, step=12, updates=(0.1, 0.1, 0.1))
+    causes = [one.cause for one in diagnose(few).findings]
+    assert causes[0] == "too-few-steps"
+    assert "rate-too-high" not in causes
+
+
 def test_large_steps_that_were_learned_with_are_no_finding() -> None:
     assert _clear("rate-too-high", run(updates=(0.5, 0.5, 0.1)))
 

@@ -16,6 +16,9 @@ EARLY = 20
 """Steps: what happens in them is the rate's doing, and not yet what became of the weights."""
 FAR = 0.03
 """Of the weights, moved by one step: thirty times what is usual, so that thirty steps replace a layer."""
+FAR_ADAM = 0.3
+"""The same for Adam, whose first steps are as long as its rate, whatever the gradient: runs that learned well
+began with 0.01 to 0.1, and with more in wide layers, whose weights are small."""
 NEAR = 1e-4
 """Of the weights, moved by one step: a tenth of what is usual; 10,000 steps to replace a layer."""
 AIM, AIM_BOLD = 2e-3, 1e-2
@@ -41,9 +44,10 @@ def rate_too_high(evidence: Evidence) -> Outcome:
     went, moved = course(evidence), early_update(evidence)
     if went is None or moved is None:
         return Untold("How far the first steps moved the weights was not recorded.")
-    if moved < FAR:
+    far = FAR_ADAM if evidence.recipe.optimiser in ("adam", "adamw") else FAR
+    if moved < far:
         return Clear(
-            f"An early step moves the median layer by {short(moved)} of its weights, less than {FAR:g}."
+            f"An early step moves the median layer by {short(moved)} of its weights, less than {far:g}."
         )
     worst = max(went.loss.values[1:], default=went.start)
     blown = evidence.status == "failed" or worst > BLOWN * max(went.guess, went.start)
@@ -137,9 +141,10 @@ def _sureness(evidence: Evidence, went: Course, worst: float, moved: float) -> f
     """Early on a loss may jump and come down again, and is where guessing is in any case."""
     if evidence.status == "failed" or worst > 10 * max(went.guess, went.start):
         return 0.95
-    if evidence.status == "running" and evidence.step < YOUNG:
-        return 0.6
-    return 0.95 if worst > BLOWN * max(went.guess, went.start) else 0.85 if moved >= 2 * FAR else 0.75
+    blown = worst > BLOWN * max(went.guess, went.start)
+    if evidence.step < YOUNG:
+        return 0.6 if blown else 0.4
+    return 0.95 if blown else 0.85 if moved >= 2 * FAR else 0.75
 
 
 def early_update(evidence: Evidence) -> float | None:

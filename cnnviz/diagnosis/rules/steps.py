@@ -25,6 +25,9 @@ STEPS_AN_EPOCH = 20
 QUIET = 0.05
 """Of the largest rate: what is learned below it is fine tuning."""
 
+ROOM = 0.05
+"""Of the loss of guessing: what is left of it could have been learned with the rest of the run."""
+
 
 @rule(
     "too-few-steps",
@@ -156,7 +159,7 @@ def schedule_ended(evidence: Evidence) -> Outcome:
     at, before = _loss_at(went, ended), went.start - _loss_at(went, ended)
     if evidence.recipe.schedule == "plateau":
         return Clear("A plateau lowers the rate only after the loss has stopped falling.")
-    if went.learned >= 0.9 or before <= 0.01 * went.guess:
+    if went.end < ROOM * went.guess or before <= 0.01 * went.guess:
         return Clear(f"The rate fell early, at step {ended:,}, but the loss did not depend on it.")
     after, top, last = at - went.end, max(rates.values), rates.values[-1]
     return Finding(
