@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 # Before torch is imported: the tests run in as many processes as there are cores.
@@ -34,6 +35,6 @@ class _FilesOfTheBrowserWhole(LoadScopeScheduling):
         return nodeid.partition("::")[0] if nodeid.startswith("tests/browser/") else nodeid
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Take the place of `--dist`: what stays together is decided here."""
     return _FilesOfTheBrowserWhole(config, log)
