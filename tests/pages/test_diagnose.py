@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -20,11 +21,13 @@ from cnnviz.diagnosis import (
     Images,
     Lines,
     Series,
+    recorded,
     registry,
 )
 from cnnviz.experiments.link import unpack
 from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status
+from cnnviz.ui.story import FAILED, MENDED
 from tests.diagnosis.runs import bare, told
 from tests.pages.runner import assert_sound, open_page
 
@@ -101,6 +104,34 @@ def test_a_failed_run_is_told_cause_first_with_pictures_and_what_follows_folded(
     drawn = figures(app)
     assert {f"evidence-run-{run}-rate-too-high-{place}" for place in (0, 1)} <= set(drawn)
     assert "accuracy: Run" in drawn[f"diagnose-curves-{run}"]["alt"]
+
+
+def test_without_runs_the_shipped_failed_run_stands_there_with_its_mended_one() -> None:
+    app = open_page("diagnose")
+    failed, mended = (recorded.recorded(name) for name in (FAILED, MENDED))
+    assert 'class="verdict found"' in verdict(app)
+    assert escape(failed.title) in verdict(app)
+    names = {trace["name"] for trace in figures(app)[f"diagnose-curves-{FAILED}"]["data"]}
+    assert names == {failed.title, mended.title}
+    assert f"{mended.title} reaches " in said(app)
+    assert "The whole story" in said(app)
+    assert not [button for button in app.button if button.key == "diagnose-probe"]
+
+
+def test_a_shipped_run_is_chosen_by_its_name_and_its_change_is_queued_without_a_parent(
+    runs: Database,
+) -> None:
+    app = open_page("diagnose")
+    app.selectbox(key="diagnose-run").set_value(MENDED).run()
+    assert_sound(app)
+    assert app.query_params["recorded"] == MENDED
+    assert 'class="verdict clear"' in verdict(app)
+    app = open_page("diagnose", recorded=FAILED)
+    apply = next(button for button in app.button if button.label == "Apply and run")
+    apply.click().run()
+    assert_sound(app)
+    assert app.title[0].value == "Train"
+    assert tracking.list_runs(runs)[0].parent_id is None
 
 
 @pytest.mark.usefixtures("two_rules")
