@@ -29,7 +29,7 @@ def test_another_start_is_reckoned_at_once() -> None:
     app.segmented_control(key="story-start").set_value("he").run()
     app.segmented_control(key="story-pixels").set_value("standardised").run()
     assert_sound(app)
-    assert (app.query_params["start"], app.query_params["pixels"]) == (["he"], ["standardised"])
+    assert (app.query_params["start"], app.query_params["pixels"]) == ("he", "standardised")
     after = _said(app)
     assert "Standardised pixels differ" in after
     assert "Biases of 1 stand in conv2" in before

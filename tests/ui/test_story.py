@@ -14,7 +14,6 @@ from cnnviz.training import Recipe, get
 from cnnviz.ui.story import words
 from cnnviz.ui.story.again import parameters
 from cnnviz.ui.story.live import reckoned
-from cnnviz.ui.story.table import gained
 
 FAILED, MENDED = "article-d-failed", "article-d-mended"
 
@@ -57,6 +56,14 @@ def test_only_biases_that_are_not_zero_are_spoken_of() -> None:
     assert words.biases(reckoned("he", "unit")) == ""
 
 
+def test_dropouts_noise_drowns_the_signal() -> None:
+    layers = {layer.name: layer.signal or 0 for layer in recorded(FAILED).looks[0].layers}
+    assert layers["dropout1"] > 1000 * layers["relu6"]
+    said = words.noise(recorded(FAILED))
+    assert "before dropout1" in said
+    assert f"{layers['dropout1']:.2g} behind it" in said
+
+
 def test_gradients_are_compared_where_they_differ_most() -> None:
     layers = fresh().layers
     ratios = {
@@ -73,15 +80,16 @@ def test_lrn_by_hand() -> None:
     assert f"{(2 + 5e-4 * 0.005) ** -0.75:.5f} with the other" in said
 
 
-def test_the_proof_names_the_arms_that_differ_and_those_that_stay() -> None:
+def test_the_proof_names_the_arms_that_are_freed_and_those_that_are_not() -> None:
     found = arms(table())
     said = words.proof(found)
+    assert f"in {found[0].n} of {found[0].n} runs" in said
+    freed, stuck = said.split("Still in every run with: ")
     for arm in found[1:]:
-        assert arm.gain is not None
-        better = arm.gain.apart and arm.gain.mean > 0
-        assert (f"{arm.name} {gained(arm)} points" in said) == better, arm.name
+        assert (f"{arm.name}, {words.gained(arm)} points" in freed) == (arm.collapsed == 0), arm.name
+        assert (arm.name in stuck.split(". ")[0].split("; ")) == (arm.collapsed == arm.n), arm.name
     assert f"{len(table().rows)} on the article's AlexNet" in words.paired(table())
-    assert gained(found[0]) == ""
+    assert words.gained(found[0]) == ""
 
 
 def test_both_runs_are_compared_at_their_ends() -> None:
