@@ -87,9 +87,10 @@ AGREED = {
     "doubted": [],
 }
 DOUBTED = AGREED | {
-    "confident": {"validation": {"accuracy": 0.6, "share": 0.68, "images": 80}},
+    "confident": {"validation": {"accuracy": 0.6, "share": 0.61, "images": 80}},
     "doubted": [{"row": 4, "label": 2, "answer": 7, "sure": 0.99, "png": "iVBORw0KGgo="}],
 }
+HARD = AGREED | {"confident": {"test": {"accuracy": 0.45, "share": 0.7, "images": 200}}}
 OTHER = {"model": "small-alexnet", "dataset": "cifar10", "epochs": 10}
 COLOURED = data(shape=(3, 32, 32), classes=NAMES)
 GREY = data(notes=("Colour turned to grey (BT.601).",), classes=NAMES)
@@ -287,6 +288,10 @@ BESIDE: dict[str, Callable[[], tuple[str, Evidence]]] = {
         "classes-unbalanced",
         run(0.9, 0.9, data=data(counts=(1800, *(90,) * 9)), confusion=confusion([0.9] * 10)),
     ),
+    "hard, and sure where it is right": lambda: (
+        "labels-noisy",
+        run(0.6, 0.45, probes={"label-agreement": HARD}),
+    ),
     "a little unequal": lambda: (
         "classes-unbalanced",
         run(0.9, 0.9, data=data(counts=(800, *(100,) * 9)), confusion=confusion([1, *[0.1] * 9])),
@@ -375,6 +380,18 @@ def test_doubted_images_are_shown_with_both_classes() -> None:
     shown = next(picture for picture in found.pictures if hasattr(picture, "images"))
     assert "labelled '2'" in shown.images[0][1]
     assert "'7'" in shown.images[0][1]
+
+
+def test_unbalanced_classes_are_told_with_less_confidence_where_nothing_is_learnt() -> None:
+    counts = data(counts=(1800, 1800, *(50,) * 8))
+    seen, unseen = (
+        rules()["classes-unbalanced"].judge(run(0.9, 0.9, 0.3, data=counts, confusion=confusion(recalls)))
+        for recalls in ([1, 1, *[0.2] * 8], [0.1] * 10)
+    )
+    assert isinstance(seen, Finding)
+    assert isinstance(unseen, Finding)
+    assert seen.confidence > 0.9
+    assert unseen.confidence < 0.7
 
 
 def test_with_dropout_training_accuracy_says_nothing_of_labels() -> None:

@@ -12,6 +12,9 @@ is; from here on rare classes are usually seen to suffer (Buda et al., "A system
 imbalance problem", 2018)."""
 SUFFERS = 0.2
 """By how much less of the rare classes is recognised than of the common ones."""
+LEARNT = 0.3
+"""Of the common classes: below that the run failed of something else, and nobody sees what is rare suffer;
+that classes are unbalanced is told all the same, with less confidence."""
 
 
 @rule(
@@ -92,7 +95,7 @@ def unbalanced(evidence: Evidence) -> Outcome:
             f"The commonest class has {ratio:.0f} times the images of the rarest; no test image was judged."
         )
     of_rare, of_common = (sum(recalls[number] for number in group) / len(group) for group in (rare, common))
-    if of_common - of_rare < SUFFERS:
+    if of_common - of_rare < SUFFERS and of_common >= LEARNT:
         return Clear(
             f"The commonest class has {ratio:.0f} times the images of the rarest, but rare classes are "
             f"recognised as well ({of_rare:.0%}, common ones {of_common:.0%})."
@@ -107,7 +110,7 @@ def _finding(
     share = sum(counts[number] for number in common) / sum(counts)
     return Finding(
         cause="classes-unbalanced",
-        confidence=0.95,
+        confidence=0.95 if of_common - of_rare >= SUFFERS else 0.6,
         effect=min(1.0, max(0.2, of_common - of_rare)),
         verdict=(
             f"Classes are unbalanced, {ratio:,.0f} to 1: of common ones {of_common:.0%} are recognised, of "
@@ -133,7 +136,9 @@ def _finding(
             _counts(evidence, tuple(evidence.data.classes[number] for number in rare)),
             _by_class(evidence, rare),
         ),
-        ruled_out=(f"A network that does not learn: of common classes it recognises {of_common:.0%}.",),
+        ruled_out=(f"A network that does not learn: of common classes it recognises {of_common:.0%}.",)
+        if of_common >= LEARNT
+        else (),
         explains=("one-class", "over-fitting-data", "over-fitting-augmentation", "over-fitting-model"),
     )
 

@@ -32,7 +32,7 @@ def data_channels(evidence: Evidence) -> Outcome:
         return Clear(
             "Grey was copied into three channels, which loses nothing."
             if copied
-            else f"The network reads the {evidence.data.shape[0]} channels that the images have."
+            else f"The network reads all channels that the images have ({evidence.data.shape[0]})."
         )
     now = standing(evidence)
     if now is None:
