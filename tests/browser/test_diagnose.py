@@ -16,6 +16,8 @@ from tests.diagnosis.runs import told
 
 PATIENCE_MS = 200_000
 """A worker imports torch first, on a machine that may be busy with other tests."""
+NOBODYS = "cuda:9"
+"""A device that no supervisor here has."""
 CURVES = "[class*='st-key-diagnose-curves'] .room"
 DRAWN = f'new Set(((document.querySelector("{CURVES}") || {{}}).data || []).map((trace) => trace.name)).size'
 
@@ -57,8 +59,8 @@ def test_a_failing_run_is_hinted_at_explained_mended_and_set_beside_its_copy(
 
 
 def test_it_fits_every_window(visit: Visit, runs: Database, look: Look) -> None:
-    failed = told(runs, collapsed=True)
-    told(runs, collapsed=False, parent_id=failed, lr=0.01)
+    failed = told(runs, collapsed=True, device=NOBODYS)
+    told(runs, collapsed=False, parent_id=failed, lr=0.01, device=NOBODYS)
     page = visit(f"diagnose?run={failed}", look)
     page.wait_for_function(f"{DRAWN} === 2", timeout=PATIENCE_MS)
     overflow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")

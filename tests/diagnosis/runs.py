@@ -19,17 +19,18 @@ def told(
     status: Status = Status.FINISHED,
     error: str | None = None,
     parent_id: int | None = None,
+    device: str = "cpu",
     **recipe: Any,
 ) -> int:
-    """A run with ten epochs of curves, answers and looks; `collapsed` says 3 to every image."""
+    """A run with ten epochs of curves and answers; `collapsed` says 3 to every image."""
     whole = Recipe(epochs=EPOCHS, **recipe)
     run = tracking.create_run(
         database, whole.model_dump(mode="json"), model=whole.model, dataset=whole.dataset, seed=whole.seed,
-        parent_id=parent_id, total_epochs=EPOCHS,
+        parent_id=parent_id, total_epochs=EPOCHS, device=device,
     )  # fmt: skip
     if status is Status.QUEUED:
         return run.id
-    lease = tracking.claim(database, "cpu", only=run.id)
+    lease = tracking.claim(database, device, only=run.id)
     assert lease is not None
     tracking.begin(database, lease, facts=RunFacts(params=61_706, total_steps=STEPS, total_epochs=EPOCHS))
     with MetricWriter(database, lease) as log:
