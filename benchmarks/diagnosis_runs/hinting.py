@@ -20,7 +20,7 @@ from cnnviz.training.worker import work
 
 SECONDS = 3.0
 """Between hints, as on the page Train."""
-RECIPE = Recipe(model="lenet5", dataset="digits", epochs=60, batch_size=64, lr=0.02, device="cpu")
+RECIPE = Recipe(model="lenet5", dataset="digits", epochs=30, batch_size=64, lr=0.02, device="cpu")
 
 
 def speeds(database: Database, repeat: int) -> tuple[list[float], list[float]]:

@@ -50,7 +50,7 @@ def failing(trainer: Trainer, chosen: Iterable[Planned], data: Path | None, say:
 def healthy(
     trainer: Trainer, chosen: Iterable[Healthy], data: Path | None, say: Say
 ) -> Iterator[tuple[str, Trained]]:
-    """Train what has nothing wrong; a run far below the first one on its data is not healthy, and left out."""
+    """Train what has nothing wrong; a run far below the first on its data is not healthy, and left out."""
     usual: dict[str, float] = {}
     for name, setup, seed in chosen:
         run = set_up(trainer, name, setup, seed, data)

@@ -1,4 +1,4 @@
-"""Small runs of the bench's tuning half, recorded: what was planted is named first, healthy ones are clear."""
+"""Small runs of the tuning half, recorded: what was planted is named first, healthy ones are clear."""
 
 from pathlib import Path
 
