@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from cnnviz.diagnosis.evidence import Evidence, Points
-from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.networks import SMALLER, augments, registered, small_network
+from cnnviz.diagnosis.finding import Bars, Fact, Finding
+from cnnviz.diagnosis.generalising import all_images, augmentation, available, forms, smaller
+from cnnviz.diagnosis.networks import augments
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, accuracies, losses, standing
 
@@ -40,7 +41,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
     if early is not None or now is None:
         return early or _too_early()
     each = evidence.data.train / evidence.classes
-    limited, whole = evidence.recipe.limit is not None, _available(evidence)
+    limited, whole = evidence.recipe.limit is not None, available(evidence)
     if each <= FEW:
         certain = 0.92
     elif limited and whole > 2 * evidence.data.train:
@@ -73,7 +74,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
         ),
         pictures=(accuracies(evidence, "Known, and known by heart"), losses(evidence, "Loss, and the gap")),
         ruled_out=_ruled_out(evidence, now),
-        changes=(*_all_images(evidence), *_augmentation(evidence)),
+        changes=(*all_images(evidence), *augmentation(evidence)),
     )
 
 
@@ -102,7 +103,7 @@ def no_augmentation(evidence: Evidence) -> Outcome:
         ),
         explanation=(
             f"{_by_heart(evidence, now)}\n\nThe network saw every image {seen} times, always the same pixel "
-            f"by pixel. {_how_many(evidence)} What a class is does not change when the picture moves by some "
+            f"by pixel. {forms(evidence)} What a class is does not change when the picture moves by some "
             "pixels; a network that is shown such changes has to learn what stays."
         ),
         facts=(
@@ -112,7 +113,7 @@ def no_augmentation(evidence: Evidence) -> Outcome:
         ),
         pictures=(accuracies(evidence, "Known, and known by heart"), losses(evidence, "Loss, and the gap")),
         ruled_out=_ruled_out(evidence, now),
-        changes=_augmentation(evidence),
+        changes=augmentation(evidence),
     )
 
 
@@ -160,7 +161,7 @@ def too_large(evidence: Evidence) -> Outcome:
         pictures=(*_weights(evidence), accuracies(evidence, "Known, and known by heart")),
         layers=(largest.name,) if largest and share > 0.5 else (),
         ruled_out=_ruled_out(evidence, now),
-        changes=(*_smaller(evidence), *_augmentation(evidence)),
+        changes=(*smaller(evidence), *augmentation(evidence)),
     )
 
 
@@ -231,71 +232,6 @@ def _many(evidence: Evidence) -> int:
     """Weights for each image from which on a network counts as too large."""
     shared = not evidence.layers or any(layer.kind == "conv" for layer in evidence.layers)
     return MANY_WEIGHTS if shared else MANY_UNSHARED
-
-
-def mirrors(evidence: Evidence) -> bool:
-    """Whether a mirror image is of the same class: not with digits and letters, and who knows in grey."""
-    return evidence.data.shape[:1] == (3,) and not all(len(name) == 1 for name in evidence.data.classes)
-
-
-def _margin(evidence: Evidence) -> int:
-    """An eighth of the side, 4 of CIFAR-10's 32 pixels, as is usual there."""
-    return max(1, min(evidence.side or (8, 8)) // 8)
-
-
-def _how_many(evidence: Evidence) -> str:
-    margin = _margin(evidence)
-    places = (2 * margin + 1) ** 2
-    twice = 2 if mirrors(evidence) else 1
-    mirrored = " and its mirror image" if twice == 2 else ""
-    return (
-        f"Padded by {margin} pixels and cut again at random it has (2·{margin} + 1)² = {places} places"
-        f"{mirrored}: {twice * places:,} forms in place of 1."
-    )
-
-
-def _available(evidence: Evidence) -> int:
-    """Training images that there are: the validation part is a known share of them all."""
-    share = evidence.recipe.validation
-    if not share or not evidence.data.validation:
-        return evidence.data.train
-    return round(evidence.data.validation / share * (1 - share))
-
-
-def _all_images(evidence: Evidence) -> tuple[Change, ...]:
-    recipe, whole = evidence.recipe, _available(evidence)
-    if recipe.limit is None:
-        return ()
-    # About as many steps as before, but three epochs at least.
-    epochs = max(3, math.ceil(evidence.total_steps * recipe.batch_size / max(whole, evidence.data.train)))
-    changed: dict[str, object] = {"limit": None}
-    if recipe.validation and epochs < recipe.epochs and epochs >= recipe.warmup_epochs:
-        changed["epochs"] = epochs
-    return (Change(changed, "Learn from all training images, with about as many steps."),)
-
-
-def _augmentation(evidence: Evidence) -> tuple[Change, ...]:
-    if augments(evidence.recipe):
-        return ()
-    values: dict[str, object] = {"pad_crop": _margin(evidence)}
-    words = "Move every image a little"
-    if mirrors(evidence):
-        values["flip"], words = "random", f"{words} and mirror half of them"
-    return (Change(values, f"{words}, another way each time it is seen."),)
-
-
-def _smaller(evidence: Evidence) -> tuple[Change, ...]:
-    recipe, shape = evidence.recipe, evidence.data.shape
-    if recipe.layers is None:
-        name = SMALLER.get(recipe.model)
-        return (
-            (Change(registered(name), f"{name}, the next smaller network for such images."),) if name else ()
-        )
-    if len(shape) != 3 or min(shape[1:]) < 8:
-        return ()
-    channels, height, width = shape
-    network = small_network((channels, height, width), evidence.classes)
-    return (Change(network, "Two convolutions and one fully connected layer: few weights, and shared ones."),)
 
 
 def _weights(evidence: Evidence) -> tuple[Bars, ...]:
