@@ -77,12 +77,12 @@ def fresh(evidence: Evidence) -> Look | None:
     return evidence.looks[0] if evidence.looks and evidence.looks[0].step == 1 else None
 
 
-def typical_update(evidence: Evidence, first: int = 1, last: int | None = None) -> float | None:
-    """Median, over layers and looks from `first` to `last`, of the part of itself that weights moved."""
+def typical_update(evidence: Evidence, last: int | None = None) -> float | None:
+    """Median, over layers and looks up to step `last`, of the part of itself that weights moved."""
     moved = [
         stage.at.update
         for look in evidence.looks
-        if first <= look.step and (last is None or look.step <= last)
+        if last is None or look.step <= last
         for stage in stages(evidence, look)
         if stage.at.update is not None
     ]
