@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Evidence, Finding, Points, Untold, diagnose, rules
+from cnnviz.diagnosis import Clear, Evidence, Points, Untold, diagnose, rules
 from cnnviz.diagnosis.evidence import Census, Data, Detail, LayerFact, Neighbours, Repeats
-from cnnviz.diagnosis.networks import small_network
 from cnnviz.models.layers import Dropout, Flatten, LayerList, Linear
 from cnnviz.training import Recipe
 from cnnviz.training.target import analysis_for
@@ -347,58 +346,3 @@ def test_what_only_a_probe_can_tell_says_which(cause: str, named: str) -> None:
     outcome = rules()[cause].judge(run(0.9, 0.7, layers=DROPS, census=Census()))
     assert isinstance(outcome, Untold)
     assert named.split()[1] in outcome.why
-
-
-def test_a_probe_makes_weight_decay_certain() -> None:
-    arms = {"own": {"loss": 2.3, "accuracy": 0.1}, "no-decay": {"loss": 0.01, "accuracy": 1.0}}
-    alone = run(0.2, 0.2, recipe=Recipe(weight_decay=0.3))
-    probed = alone.model_copy(update={"probes": {"overfit-batch": {"arms": arms}}})
-    before, after = (rules()["weight-decay"].judge(one) for one in (alone, probed))
-    assert isinstance(before, Finding)
-    assert isinstance(after, Finding)
-    assert after.confidence > before.confidence
-
-
-def test_the_kinds_of_over_fitting_are_told_apart_and_the_first_is_the_likeliest() -> None:
-    few = diagnose(PLANTED["few images"]()[1]).findings
-    assert [one.cause for one in few][:2] == ["over-fitting-data", "over-fitting-augmentation"]
-    all_images = few[0].changes[0].recipe(Recipe(limit=100, epochs=40))
-    assert all_images.limit is None
-
-
-def test_digits_are_not_mirrored() -> None:
-    digit = rules()["over-fitting-augmentation"].judge(run(0.99, 0.7))
-    photo = rules()["over-fitting-augmentation"].judge(PLANTED["no augmentation"]()[1])
-    assert isinstance(digit, Finding)
-    assert isinstance(photo, Finding)
-    assert "flip" not in digit.changes[0].values
-    assert photo.changes[0].values["flip"] == "random"
-
-
-def test_doubted_images_are_shown_with_both_classes() -> None:
-    found = diagnose(PLANTED["wrong everywhere"]()[1]).findings[0]
-    shown = next(picture for picture in found.pictures if hasattr(picture, "images"))
-    assert "labelled '2'" in shown.images[0][1]
-    assert "'7'" in shown.images[0][1]
-
-
-def test_unbalanced_classes_are_told_with_less_confidence_where_nothing_is_learnt() -> None:
-    counts = data(counts=(1800, 1800, *(50,) * 8))
-    seen, unseen = (
-        rules()["classes-unbalanced"].judge(run(0.9, 0.9, 0.3, data=counts, confusion=confusion(recalls)))
-        for recalls in ([1, 1, *[0.2] * 8], [0.1] * 10)
-    )
-    assert isinstance(seen, Finding)
-    assert isinstance(unseen, Finding)
-    assert seen.confidence > 0.9
-    assert unseen.confidence < 0.7
-
-
-def test_with_dropout_training_accuracy_says_nothing_of_labels() -> None:
-    dropped = run(0.5, 0.9, recipe=Recipe(layers=chain(0.5)), data=data(validation=0))
-    assert isinstance(rules()["labels-noisy"].judge(dropped), Untold)
-
-
-def test_the_small_network_has_few_weights() -> None:
-    values = small_network((3, 32, 32), 10)
-    assert sum(row.params for row in analysis_for(Recipe().changed(values), 10).rows) < 50_000
