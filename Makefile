@@ -8,8 +8,8 @@ SHELL := /bin/sh
 VENV ?= .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
-# Two: a core each on a small machine, and torch is imported (and held in memory) only twice.
-JOBS ?= 2
+# Three, on two cores: tests in a browser wait more than they work. torch is held in memory once for each.
+JOBS ?= 3
 TESTS ?=
 BENCHES ?= analysis pages tracking train training_parts beside_training live interpret predict diagnosis
 PORT ?=
