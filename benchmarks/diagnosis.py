@@ -146,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.environ["CNNVIZ_HOME"] = str(keep / "home")
         with tracking.connect() as database:
             half = trained(asked, Trainer(database, keep / asked.half))
+            if not half.evidence(False):
+                parser.exit(1, "None of these runs fails: there is nothing to score.\n")
             for probed in (False,) if asked.no_probes else (False, True):
                 names(half, probed)
             if not asked.no_mending:
