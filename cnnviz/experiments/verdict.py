@@ -80,9 +80,9 @@ def epochs_text(epochs: Sequence[int]) -> str:
 
 
 def points(fraction: float, digits: int = 1) -> str:
-    """A difference of accuracies in percentage points, with its sign: `+11.2`, `-0.3`, `0.0`."""
+    """A difference of accuracies in percentage points, with its sign: `+11.2`, `−0.3`, `0.0`."""
     text = f"{100 * fraction:+.{digits}f}"
-    return text.lstrip("+-") if float(text) == 0 else text
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
 
 
 def decimals(half: float) -> int:

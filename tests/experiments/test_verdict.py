@@ -12,11 +12,11 @@ AT = "at 5 epochs"
 def test_a_difference_and_none() -> None:
     assert (
         sentence("dropout", Interval(-0.021, 0.004, 5), AT)
-        == "dropout: -2.1 ± 0.4 points at 5 epochs, n = 5."
+        == "dropout: −2.1 ± 0.4 points at 5 epochs, n = 5."
     )
     assert sentence("Adam", Interval(-0.002, 0.009, 5), AT) == (
-        "Adam: no difference seen: -0.2 ± 0.9 points at 5 epochs, n = 5; "
-        "anything from -1.1 to +0.7 fits these runs."
+        "Adam: no difference seen: −0.2 ± 0.9 points at 5 epochs, n = 5; "
+        "anything from −1.1 to +0.7 fits these runs."
     )
 
 
@@ -42,7 +42,7 @@ def test_a_difference_is_claimed_only_where_the_interval_leaves_zero_out(
 
 
 def test_signs_and_epochs() -> None:
-    assert [points(value) for value in (0.112, -0.003, 0.0, -0.0001)] == ["+11.2", "-0.3", "0.0", "0.0"]
+    assert [points(value) for value in (0.112, -0.003, 0.0, -0.0001)] == ["+11.2", "−0.3", "0.0", "0.0"]
     assert [epochs_text(epochs) for epochs in ([5, 5], [1, 1], [5, 6])] == [
         "at 5 epochs",
         "at 1 epoch",
