@@ -5,12 +5,13 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.chromium import DESKTOP, LOOKS, MISSING, Look, Witness, find_chromium, launch
 from tests.browser.server import ROOT, Server, serve
 from tests.browser.waiting import COUNT_RUNS, TIMEOUT_MS, settle
 
+expect.set_options(timeout=TIMEOUT_MS)
 ARTIFACTS = ROOT / "test-artifacts"
 FAILED = pytest.StashKey[bool]()
 Visit = Callable[..., Page]

@@ -77,10 +77,12 @@ def test_a_step_without_memory_ends_the_run_in_a_sentence(monkeypatch: pytest.Mo
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError
 
-    def loss(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def loss(
+        images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
         gpu.count = len(images)
         probed.append(len(labels))
-        return images, next(run.model.parameters()).sum()
+        return images, next(run.model.parameters()).sum(), []
 
     monkeypatch.setattr(run, "_plain", type("Step", (), {"__call__": full, "loss": staticmethod(loss)})())
     with pytest.raises(TooLittleMemoryError, match=r"A step of 64 images needs about 1\.6 GiB.*batch of 32"):
