@@ -54,6 +54,20 @@ def test_unbalanced_classes_are_told_with_less_confidence_where_nothing_is_learn
     assert unseen.confidence < 0.7
 
 
+def test_unbalanced_classes_do_not_explain_steps_that_are_too_few_with_any() -> None:
+    few = data(counts=(180, 180, *(90,) * 7, 15))
+    judged = rules()["classes-unbalanced"].judge(
+        run(0.2, 0.2, 0.1, step=5, data=few, confusion=confusion([0.9, *[0] * 9]))
+    )
+    assert isinstance(judged, Finding)
+    assert "too-few-steps" not in judged.explains
+
+
+def test_one_answer_for_all_says_nothing_of_labels_however_common_it_is_in_each_part() -> None:
+    common = data(counts=(180, 180, *(4,) * 8))
+    assert isinstance(rules()["labels-noisy"].judge(run(0.4, 0.01, 0.12, data=common)), Untold)
+
+
 def test_with_dropout_training_accuracy_says_nothing_of_labels() -> None:
     dropped = run(0.5, 0.9, recipe=Recipe(layers=chain(0.5)), data=data(validation=0))
     assert isinstance(rules()["labels-noisy"].judge(dropped), Untold)

@@ -141,11 +141,26 @@ PLANTED: dict[str, Callable[[], tuple[str, Evidence]]] = {
         "labels-noisy",
         run(0.5, 0.9, recipe=Recipe(validation=0, epochs=10), data=data(validation=0)),
     ),
+    "wrong in training, so that validation looks like guessing": lambda: (
+        "labels-noisy",
+        run(0.2, 0.13, 0.4, step=300),
+    ),
     "wrong everywhere": lambda: ("labels-noisy", run(0.6, 0.58, probes={"label-agreement": DOUBTED})),
     "unbalanced": lambda: (
         "classes-unbalanced",
         run(
             0.9, 0.9, 0.3, data=data(counts=(1800, 1800, *(50,) * 8)), confusion=confusion([1, 1, *[0.2] * 8])
+        ),
+    ),
+    "unbalanced, and so few steps": lambda: (
+        "classes-unbalanced",
+        run(
+            0.5,
+            0.5,
+            0.1,
+            step=60,
+            data=data(counts=(180, 180, *(4,) * 8)),
+            confusion=confusion([1, *[0] * 9]),
         ),
     ),
     "missing": lambda: (
@@ -165,6 +180,10 @@ PLANTED: dict[str, Callable[[], tuple[str, Evidence]]] = {
     "enlarged before": lambda: (
         "data-enlarged",
         run(0.6, 0.55, census=Census(neighbours=SOUND, detail=Detail(halved=0.004, quartered=0.035))),
+    ),
+    "enlarged before, all fine detail": lambda: (
+        "data-enlarged",
+        run(0.3, 0.2, census=Census(neighbours=SOUND, detail=Detail(halved=0.05, quartered=0.4))),
     ),
     "enlarged by the recipe": lambda: (
         "data-enlarged",
@@ -319,6 +338,10 @@ BESIDE: dict[str, Callable[[], tuple[str, Evidence]]] = {
     "a large photograph": lambda: (
         "data-enlarged",
         run(0.5, 0.5, census=Census(detail=Detail(halved=0.015, quartered=0.04))),
+    ),
+    "enlarged a little and known in part": lambda: (
+        "data-enlarged",
+        run(0.8, 0.7, census=Census(detail=Detail(halved=0.05, quartered=0.4))),
     ),
     "enlarged, but known": lambda: (
         "data-enlarged",

@@ -258,13 +258,41 @@ def test_pixels_from_0_to_1_are_no_finding_of_their_own() -> None:
     assert found[0].changes[0].values["scale"] == "standardised"
 
 
-@pytest.mark.parametrize("learned", [(2.4, 2.39, *(2.385,) * 10), (2.4, 0.3, *(0.02,) * 10)])
-def test_a_schedule_that_ended_nothing_is_no_finding(learned: tuple[float, ...]) -> None:
-    """The loss was not falling before, or had fallen nearly all the way."""
-    accuracy = 0.1 if learned[-1] > 2 else 0.99
-    spoilt = SPOILT["schedule-ended"]
-    rates = spoilt.curves["lr"].values
-    assert _clear("schedule-ended", _with_rates(run(losses=learned, accuracy=accuracy), *rates))
+EARLY_END = SPOILT["schedule-ended"].curves["lr"].values
+NOT_BEGUN = (2.4, 2.39, *(2.385,) * 10)
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        run(losses=(2.4, 0.3, *(0.02,) * 10), accuracy=0.99),
+        run(losses=NOT_BEGUN, accuracy=0.1, updates=(3e-6, 3e-6, 3e-6)),
+        run(losses=NOT_BEGUN, accuracy=0.8),
+    ],
+    ids=["learned before", "steps too small before", "learned after"],
+)
+def test_a_schedule_that_ended_nothing_is_no_finding(sound: Evidence) -> None:
+    assert _clear("schedule-ended", _with_rates(sound, *EARLY_END))
+
+
+def test_a_schedule_that_ended_before_learning_began_is_told_with_less_confidence() -> None:
+    """A network may need some dozen steps before its loss falls; it answers one class until then."""
+    evidence = _with_rates(run(losses=NOT_BEGUN, accuracy=0.1), *EARLY_END)
+    found = diagnose(evidence).findings
+    assert [one.cause for one in found] == ["schedule-ended", "one-class"]
+    assert found[0].confidence < _found("schedule-ended", SPOILT["schedule-ended"]).confidence
+    assert "fell by" in found[0].explanation
+
+
+def test_a_schedule_is_not_blamed_for_weights_that_cannot_learn() -> None:
+    small: dict[str, Any] = {
+        "signals": (3e-2, 3e-3, 3e-4, 3e-5),
+        "spreads": (0.1,) * 4,
+        "means": (1.0,) * 4,
+        "init": SMALL,
+    }
+    evidence = _with_rates(run(losses=NOT_BEGUN, accuracy=0.1, **small), *EARLY_END)
+    assert diagnose(evidence).findings[0].cause == "initialisation"
 
 
 def test_a_schedule_that_leaves_half_of_the_run_is_no_finding() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.steps import FEW
 
 UNEQUAL = 10.0
 """Times as many images of the commonest class as of the rarest. Real data with less is commonly left as it
@@ -139,8 +140,20 @@ def _finding(
         ruled_out=(f"A network that does not learn: of common classes it recognises {of_common:.0%}.",)
         if of_common >= LEARNT
         else (),
-        explains=("one-class", "over-fitting-data", "over-fitting-augmentation", "over-fitting-model"),
+        explains=(
+            "one-class",
+            "over-fitting-data",
+            "over-fitting-augmentation",
+            "over-fitting-model",
+            *(("too-few-steps",) if _fewer_steps(evidence) else ()),
+        ),
     )
+
+
+def _fewer_steps(evidence: Evidence) -> bool:
+    """Whether as many epochs would be steps enough, if every class had as many images as the commonest."""
+    counts = [count for count in evidence.data.counts if count]
+    return evidence.step * max(counts) * len(counts) / sum(counts) > FEW
 
 
 def _others(evidence: Evidence, absent: tuple[int, ...]) -> tuple[str, ...]:

@@ -35,7 +35,8 @@ def noisy(evidence: Evidence) -> Outcome:
     now = standing(evidence)
     if now is None:
         return Untold("No epoch has ended yet, so no answers can be compared with labels.")
-    if now.guesses:
+    # Validation images with wrong labels look as if they were guessed; test images may tell otherwise.
+    if now.guesses and not _knows_test(evidence):
         return Untold(f"The {now.part} images are only guessed, so answers say nothing of labels.")
     found = _better_on_test(evidence) or _better_than_learnt(evidence) or _sure_but_wrong(evidence)
     if found is not None:
@@ -56,6 +57,11 @@ def noisy(evidence: Evidence) -> Outcome:
             "labelled alike; the probe label-agreement looks for errors that both share."
         )
     return Untold("Whether sure answers meet other labels is seen by the probe label-agreement.")
+
+
+def _knows_test(evidence: Evidence) -> bool:
+    test, images, chance = evidence.curve("test/accuracy").last, evidence.data.test, evidence.chance
+    return test is not None and test > chance + ERRORS * max(error(test, images), error(chance, images))
 
 
 def _better_on_test(evidence: Evidence) -> Finding | None:

@@ -159,12 +159,12 @@ def schedule_ended(evidence: Evidence) -> Outcome:
     at, before = _loss_at(went, ended), went.start - _loss_at(went, ended)
     if evidence.recipe.schedule == "plateau":
         return Clear("A plateau lowers the rate only after the loss has stopped falling.")
-    if went.end < ROOM * went.guess or before <= 0.01 * went.guess:
+    if went.end < ROOM * went.guess or not (before > 0.01 * went.guess or _not_begun(evidence, went, ended)):
         return Clear(f"The rate fell early, at step {ended:,}, but the loss did not depend on it.")
     after, top, last = at - went.end, max(rates.values), rates.values[-1]
     return Finding(
         cause="schedule-ended",
-        confidence=0.9 if before > 0.05 * went.guess else 0.8,
+        confidence=0.9 if before > 0.05 * went.guess else 0.8 if before > 0.01 * went.guess else 0.6,
         effect=0.7,
         verdict=f"From step {ended:,} of {evidence.step:,} on the rate was below {QUIET:.0%} of its "
         "largest: learning ended there.",
@@ -172,9 +172,8 @@ def schedule_ended(evidence: Evidence) -> Outcome:
             "A falling rate lets weights settle, once they are near a good place. If it falls earlier, "
             "they settle where they happen to be.",
             f"This run's schedule is '{evidence.recipe.schedule}': the rate went from {short(top)} to "
-            f"{short(last)}, {short(last / top)} of it. In the first {ended:,} steps the loss fell by "
-            f"{before:.3f}, in the other {evidence.step - ended:,} it "
-            + (f"fell by {after:.3f}." if after > 0 else "did not fall."),
+            f"{short(last)}, {short(last / top)} of it. In the first {ended:,} steps the loss "
+            f"{_fell(before)}, in the other {evidence.step - ended:,} it {_fell(after)}.",
             f"It ended at {went.end:.3f}, where guessing has {went.guess:.3f}.",
         )),
         facts=(
@@ -196,8 +195,22 @@ def schedule_ended(evidence: Evidence) -> Outcome:
         steps=(ended, evidence.step),
         ruled_out=excluded.rate(evidence, last=ended) + excluded.start(evidence),
         changes=mending.kept(_schedules(), evidence.recipe),
-        explains=("rate-too-low", "too-few-steps", "under-fitting"),
+        explains=("rate-too-low", "too-few-steps", "under-fitting", "one-class"),
     )  # fmt: skip
+
+
+def _not_begun(evidence: Evidence, went: Course, ended: int) -> bool:
+    """Whether the rate fell while the loss was still where it starts, though steps were long enough by then.
+
+    Small networks stay there for some dozen steps before their loss falls; a rate that is gone by then ends
+    learning before it begins.
+    """
+    moved = typical_update(evidence, last=ended)
+    return went.learned < POOR and moved is not None and moved >= NEAR
+
+
+def _fell(by: float) -> str:
+    return f"fell by {by:.3f}" if by > 0 else "did not fall"
 
 
 def _ended(steps: tuple[int, ...], values: tuple[float, ...]) -> int:
