@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.chromium import DESKTOP, LOOKS, MISSING, Look, Witness, find_chromium, launch
+from tests.browser.chromium import DESKTOP, LOOKS, MISSING, PHONE_DARK, Look, Witness, find_chromium, launch
 from tests.browser.server import ROOT, Server, serve
 from tests.browser.waiting import COUNT_RUNS, TIMEOUT_MS, settle
 
 expect.set_options(timeout=TIMEOUT_MS)
 ARTIFACTS = ROOT / "test-artifacts"
+OFTEN = (DESKTOP, PHONE_DARK)
 FAILED = pytest.StashKey[bool]()
 Visit = Callable[..., Page]
 """`visit(path="", look=DESKTOP, ready=True) -> Page`: open a path of the app in a window of its own."""
@@ -57,9 +58,13 @@ def server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield running
 
 
-@pytest.fixture(params=LOOKS, ids=str)
+# Each width and each scheme in `make test`, all four pairs of them in `make soak`.
+EVERY_LOOK = [look if look in OFTEN else pytest.param(look, marks=pytest.mark.slow) for look in LOOKS]
+
+
+@pytest.fixture(params=EVERY_LOOK, ids=str)
 def look(request: pytest.FixtureRequest) -> Look:
-    """Run the test four times: desktop and phone, light and dark."""
+    """Run the test on a desktop and a phone, light and dark."""
     value: Look = request.param
     return value
 
