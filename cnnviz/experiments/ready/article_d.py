@@ -40,8 +40,9 @@ READY = Ready(
     asked_by="an article on AlexNet for STL-10, whose author never found out",
     limits=(
         "AlexNet a quarter as wide, for images of 67×67, on a thousand drawn shapes; its weights are "
-        "widened so that each layer hands on what it does in the full one. The recorded table on Diagnose "
-        "is on CIFAR-10."
+        "widened so that each layer hands on what it does in the full one. It has not been measured whether "
+        "drawn shapes show the article's collapse: the arms in the story on Diagnose are on CIFAR-10, and "
+        "recorded."
     ),
     order=12,
     small=Experiment(

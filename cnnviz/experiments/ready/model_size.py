@@ -15,7 +15,10 @@ READY = Ready(
         "and what it costs."
     ),
     asked_by="an article on AlexNet for CIFAR-10",
-    limits=f"{THIN}, and SmallAlexNet likewise: the ratio of the sizes is kept, the sizes are not.",
+    limits=(
+        f"{THIN}, and SmallAlexNet likewise: the ratio of the sizes is kept, the sizes are not. So narrow a "
+        "network may not begin to learn with some seeds; that says nothing of the full one."
+    ),
     order=4,
     small=Experiment(
         base=thin_on_digits(),
