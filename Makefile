@@ -8,8 +8,8 @@ SHELL := /bin/sh
 VENV ?= .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
-# Three, on two cores: tests in a browser wait more than they work. torch is held in memory once for each.
-JOBS ?= 3
+# Two: a core each on a small machine, with torch in memory (and an app and a Chromium running) twice.
+JOBS ?= 2
 TESTS ?=
 BENCHES ?= analysis pages tracking train training_parts beside_training live interpret predict diagnosis
 PORT ?=
