@@ -14,6 +14,7 @@ from cnnviz.ui.experiments.address import test_parameters as parameters
 from tests.browser.chromium import Look
 from tests.browser.conftest import Visit
 from tests.browser.server import Server
+from tests.browser.waiting import settle
 
 PATIENCE_MS = 120_000
 """A worker imports torch first, on a machine that may be busy with other tests."""
@@ -31,7 +32,8 @@ def runs(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
             tracking.request(database, run.id, tracking.Command.STOP)
 
 
-def test_a_change_is_tested_from_its_link_to_its_answer(visit: Visit, runs: Database) -> None:
+@pytest.mark.usefixtures("runs")
+def test_a_change_is_tested_from_its_link_to_its_answer(visit: Visit) -> None:
     experiment = from_change(TINY, {"lr": 0.01}, "Does a lower rate help?", seeds=1)
     page = visit(f"experiments?test={parameters(experiment)['test']}")
     expect(page.get_by_text("Does a lower rate help?").first).to_be_visible()
@@ -40,7 +42,8 @@ def test_a_change_is_tested_from_its_link_to_its_answer(visit: Visit, runs: Data
     answer = page.locator(".experiment-verdict")
     expect(answer).to_contain_text("n = 1; one pair of runs gives no interval", timeout=PATIENCE_MS)
     page.wait_for_function(f"{DRAWN} > 3", timeout=PATIENCE_MS)
-    assert [run.status for run in tracking.list_runs(runs, limit=2)] == [Status.FINISHED] * 2
+    expect(page.get_by_role("button", name="2 more seeds")).to_be_visible()
+    settle(page)
     page.get_by_role("link", name="Its runs side by side").click()
     expect(page.get_by_role("heading", name="What differs")).to_be_visible(timeout=PATIENCE_MS)
 
