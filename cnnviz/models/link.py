@@ -1,49 +1,24 @@
-"""A layer list as a short text that fits into a link, and back.
-
-The text is the document's JSON, deflated (RFC 1950), in the URL-safe alphabet of RFC 4648 without padding.
-"""
+"""A layer list as a short text that fits into a link, and back; and one from a file that was handed in."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import zlib
-
+from cnnviz.models import packing
 from cnnviz.models.edit import compact
 from cnnviz.models.layers import LayerList
-
-MAX_TEXT = 48_000
-"""The most characters of a link's text: browsers and servers take addresses up to 64 kB."""
-MAX_BYTES = 1_000_000
-"""The most bytes of a document, unpacked or uploaded."""
+from cnnviz.models.packing import MAX_BYTES
 
 
 def encode(document: LayerList) -> str:
     """The list as text for a link; raises `ValueError` where it is too long for one."""
-    packed = zlib.compress(compact(document).encode(), 9)
-    text = base64.urlsafe_b64encode(packed).decode().rstrip("=")
-    if len(text) > MAX_TEXT:
+    text = packing.packed(compact(document))
+    if text is None:
         raise ValueError("This list is too long for a link; give its layers shorter names or fewer of them.")
     return text
 
 
 def decode(text: str) -> LayerList:
     """The list that a link holds; raises `ValueError` with one sentence where it holds none."""
-    if len(text) > MAX_TEXT:
-        raise ValueError(
-            f"A layer list in a link has at most {MAX_TEXT:,} characters; this has {len(text):,}."
-        )
-    try:
-        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        unpacker = zlib.decompressobj()
-        document = unpacker.decompress(packed, MAX_BYTES)
-    except (binascii.Error, zlib.error, ValueError):
-        raise ValueError(
-            "The layer list in the link is damaged, perhaps cut short when it was copied."
-        ) from None
-    if not unpacker.eof:
-        raise ValueError("The layer list in the link is cut short or too large.")
-    return LayerList.read(document)
+    return LayerList.read(packing.unpacked(text, "A", "layer list"))
 
 
 def read_upload(content: bytes) -> LayerList:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnviz.models import link
+from cnnviz.models import link, packing
 from cnnviz.models.layers import Flatten, LayerList, Linear
 from tests.models.layer_lists import documents
 
@@ -43,8 +43,8 @@ def packed(document: bytes) -> str:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (packed(b"x" * (link.MAX_BYTES + 1)), "too large"),
-        ("A" * (link.MAX_TEXT + 1), "at most 48,000 characters"),
+        (packed(b"x" * (packing.MAX_BYTES + 1)), "too large"),
+        ("A" * (packing.MAX_TEXT + 1), "at most 48,000 characters"),
         (packed(b"[1"), "not JSON"),
         (packed(b'{"input": [1, 8, 8], "layers": [{"kind": "lstm"}]}'), "no kind 'lstm'"),
         (packed(b"\xff\xfe"), "not JSON"),
@@ -64,7 +64,7 @@ def test_a_list_too_long_for_a_link_is_said() -> None:
         for _ in range(500)
     )
     document = LayerList(input=(1, 8, 8), layers=layers)
-    if len(packed(document.write().encode())) <= link.MAX_TEXT:
+    if len(packed(document.write().encode())) <= packing.MAX_TEXT:
         assert link.decode(link.encode(document)) == document
     else:
         with pytest.raises(ValueError, match="too long"):
@@ -74,6 +74,6 @@ def test_a_list_too_long_for_a_link_is_said() -> None:
 def test_an_upload_is_bounded_and_read() -> None:
     assert link.read_upload(LIST.write().encode()) == LIST
     with pytest.raises(ValueError, match="at most 1,000,000 bytes"):
-        link.read_upload(b" " * (link.MAX_BYTES + 1))
+        link.read_upload(b" " * (packing.MAX_BYTES + 1))
     with pytest.raises(ValueError, match="not JSON"):
         link.read_upload(b"\x89PNG")
