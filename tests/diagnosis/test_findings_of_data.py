@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from cnnviz.diagnosis import Finding, Untold, diagnose, rules
+from cnnviz.diagnosis import Finding, Points, Untold, diagnose, rules
 from cnnviz.diagnosis.networks import small_network
 from cnnviz.training import Recipe
 from cnnviz.training.target import analysis_for
 from tests.diagnosis.test_rules_of_data import PLANTED, chain, confusion, data, run
+from tests.diagnosis.told import well_told
 
 
 def test_a_probe_makes_weight_decay_certain() -> None:
@@ -71,6 +72,16 @@ def test_one_answer_for_all_says_nothing_of_labels_however_common_it_is_in_each_
 def test_with_dropout_training_accuracy_says_nothing_of_labels() -> None:
     dropped = run(0.5, 0.9, recipe=Recipe(layers=chain(0.5)), data=data(validation=0))
     assert isinstance(rules()["labels-noisy"].judge(dropped), Untold)
+
+
+def test_a_tiny_network_whose_loss_stays_says_so_in_a_whole_sentence() -> None:
+    tiny = PLANTED["tiny network"]()[1]
+    for losses, words in (((2.3, 2.0, 1.99), "fell by 0.5% only"), ((2.3, 2.0, 2.0), "did not fall")):
+        flat = tiny.curves | {"train/epoch_loss": Points(steps=(1, 2, 3), values=losses)}
+        found = rules()["under-fitting"].judge(tiny.model_copy(update={"curves": flat}))
+        assert isinstance(found, Finding)
+        assert found.explanation.endswith(f"its loss {words}: more epochs will not mend it.")
+        well_told(found, tiny)
 
 
 def test_the_small_network_has_few_weights() -> None:

@@ -14,6 +14,7 @@ from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.networks import run
 from tests.diagnosis.test_rules_of_signal import SPOILT
+from tests.diagnosis.told import well_told
 
 EMPTY = Evidence(recipe=Recipe())
 ODD: dict[str, dict[str, Any]] = {
@@ -49,26 +50,13 @@ def _judged(evidence: Evidence) -> None:
     for cause, rule in rules().items():
         outcome = rule.judge(evidence)
         if isinstance(outcome, Finding):
-            _well_told(outcome, cause, evidence)
+            assert outcome.cause == cause
+            well_told(outcome, evidence)
         else:
             assert (outcome.by if isinstance(outcome, Clear) else outcome.why).endswith(".")
     diagnosis = diagnose(evidence)
     orjson.dumps(diagnosis.as_json())
     assert len(diagnosis.checked) == len(rules())
-
-
-def _well_told(finding: Finding, cause: str, evidence: Evidence) -> None:
-    assert finding.cause == cause
-    assert cause not in finding.explains
-    assert 0 <= finding.confidence <= 1
-    assert 0 <= finding.effect <= 1
-    told = [finding.verdict, *finding.explanation.split("\n\n"), *finding.ruled_out]
-    assert [text for text in told if not text.endswith(".")] == []
-    assert all(change.why.endswith(".") for change in finding.changes)
-    assert finding.pictures
-    assert finding.facts
-    for change in finding.changes:
-        assert change.recipe(evidence.recipe).difference(evidence.recipe)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.diagnosis_runs.halves import failing
 from cnnviz.diagnosis import Evidence, diagnose
+from tests.diagnosis.told import well_told
 
 FILES = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
 PLANTS = {planned.name: planned.plant for planned in failing("tune")}
@@ -24,6 +25,13 @@ def first_named(path: Path) -> str | None:
 def test_what_was_planted_is_named_first(path: Path) -> None:
     plant = PLANTS[name_of(path)]
     assert first_named(path) in (*plant.causes, *plant.also)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path) in PLANTS], ids=name_of)
+def test_what_is_found_is_told_in_whole_sentences(path: Path) -> None:
+    evidence = Evidence.read(path)
+    for finding in diagnose(evidence).findings:
+        well_told(finding, evidence)
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if name_of(path) not in PLANTS], ids=name_of)

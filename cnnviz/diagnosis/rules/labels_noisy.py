@@ -80,14 +80,12 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
         0.95,
         wrong,
         f"About {wrong:.0%} of the training labels are wrong: {test:.0%} of the test images are known, but "
-        "only "
-        f"{val:.0%} of the validation images, which are labelled as the training images are.",
+        f"only {val:.0%} of the validation images, which are labelled as the training images are.",
         "Validation images are training images that were set aside, so they are labelled by the same hand. "
-        "Of "
-        f"them the network knows {val:.1%}, of the test images {test:.1%}: {100 * better:.1f} points more, "
-        f"{better / max(doubt, 1e-9):.0f} standard errors. It cannot be better on one than on the other, "
-        "unless "
-        f"its answers are right and the labels are not.\n\n{_arithmetic(test, val, evidence.classes)}",
+        f"Of them the network knows {val:.1%}, of the test images {test:.1%}: {100 * better:.1f} points "
+        f"more, {better / max(doubt, 1e-9):.0f} standard errors. It cannot be better on one than on the "
+        "other, unless its answers are right and the labels are not."
+        f"\n\n{_arithmetic(test, val, evidence.classes)}",
         (
             Fact("test accuracy", test, f"{test:.1%} of {evidence.data.test:,}"),
             Fact("validation accuracy", val, f"{val:.1%} of {evidence.data.validation:,}"),
@@ -105,10 +103,10 @@ def _arithmetic(right: float, counted: float, classes: int) -> str:
     by_accident = (1 - right) / max(classes - 1, 1)
     return (
         "If a part q of the labels is wrong, a right answer is counted as right only 1 − q of the time, "
-        "and a "
-        f"wrong one meets the same wrong label now and then: {right:.3f} · (1 − q) + {1 - right:.3f} · q / "
-        f"{classes - 1} = {counted:.3f} gives q = ({right:.3f} − {counted:.3f}) / ({right:.3f} − "
-        f"{by_accident:.3f}) = {_wrong(right, counted, classes):.2f}."
+        "and a wrong one meets the same wrong label now and then: "
+        f"{right:.3f} · (1 − q) + {1 - right:.3f} · q / {classes - 1} = {counted:.3f} gives "
+        f"q = ({right:.3f} − {counted:.3f}) / ({right:.3f} − {by_accident:.3f}) = "
+        f"{_wrong(right, counted, classes):.2f}."
     )
 
 
@@ -130,13 +128,11 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
         0.85,
         wrong,
         f"About {wrong:.0%} of the training labels are wrong: {test:.0%} of the test images are known, but "
-        "only "
-        f"{last:.0%} of the training images themselves.",
+        f"only {last:.0%} of the training images themselves.",
         "Without dropout and augmentation a network knows what it learns from at least as well as other "
-        "images. "
-        f"Here it knows {last:.1%} of the training images and {test:.1%} of the test images: its answers "
-        "are right "
-        f"more often than the training labels are.\n\n{_arithmetic(test, last, evidence.classes)}",
+        f"images. Here it knows {last:.1%} of the training images and {test:.1%} of the test images: its "
+        "answers are right more often than the training labels are."
+        f"\n\n{_arithmetic(test, last, evidence.classes)}",
         (Fact("test accuracy", test, f"{test:.1%} of {evidence.data.test:,}"),),
     )
 
@@ -166,12 +162,9 @@ def _sure_but_wrong(evidence: Evidence) -> Finding | None:
         f"About {1 - share:.0%} of the labels are wrong: so many of the network's surest answers meet "
         "another.",
         f"Of {part} images, which it did not learn from, the fifth that the network is surest of are "
-        f"{images:,}. "
-        f"Of these {share:.1%} are right, and {accuracy:.1%} of all. Where images are hard the surest "
-        "answers are "
-        "much better than the others, because some images are harder; where labels are wrong, sure and "
-        "unsure "
-        "answers meet a wrong label alike.",
+        f"{images:,}. Of these {share:.1%} are right, and {accuracy:.1%} of all. Where images are hard the "
+        "surest answers are much better than the others, because some images are harder; where labels are "
+        "wrong, sure and unsure answers meet a wrong label alike.",
         (
             Fact("right of the surest fifth", share, f"{share:.1%} of {images:,} {part} images"),
             Fact("right of all", accuracy, f"{accuracy:.1%}"),

@@ -47,10 +47,11 @@ def under_fitting(evidence: Evidence) -> Outcome:
 def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, int] | None) -> Finding:
     gained, few = _gained(evidence.curve("train/epoch_loss")), evidence.params < linear * ENOUGH_WEIGHTS
     certain = 0.6 + 0.15 * few + 0.1 * (narrow is not None) + 0.08 * (gained is not None and gained < FLAT)
-    flat = ""
-    if gained is not None and gained < FLAT:
-        flat = f" Over the last third of the run its loss fell by {gained:.1%} only: more epochs will not "
-        "mend it."
+    flat = (
+        f" Over the last third of the run its loss {_fell(gained)}: more epochs will not mend it."
+        if gained is not None and gained < FLAT
+        else ""
+    )
     thin = (
         f" At its narrowest, '{narrow[0]}', only {narrow[1]} values carry all that is known of "
         f"{evidence.classes} classes."
@@ -95,6 +96,10 @@ def _gained(loss: Points) -> float | None:
         return None
     before, last = loss.values[-1 - len(loss) // 3], loss.values[-1]
     return (before - last) / max(before, 1e-9)
+
+
+def _fell(part: float) -> str:
+    return f"fell by {part:.1%} only" if part >= 0.0005 else "did not fall"
 
 
 def _narrowest(evidence: Evidence) -> tuple[str, int] | None:
