@@ -82,11 +82,17 @@ def _write(name: str, key: str) -> None:
     url_state.change(**{name: str(st.session_state[key]).strip() or None})
 
 
-def share() -> None:
-    """Draw the button that shows the page's address."""
+def share(elsewhere: str | None = None) -> None:
+    """Draw the button that shows the page's address.
+
+    `elsewhere` is an address for people with another app, where this one's numbers mean nothing.
+    """
     with st.popover("Share", icon=":material/link:", type="tertiary"):
         st.caption("This address opens what you see now.")
         st.code(url_state.address(), language=None, wrap_lines=True)
+        if elsewhere is not None:
+            st.caption("This one opens it in anybody's cnnviz, ready to be started; it holds no runs.")
+            st.code(elsewhere, language=None)
 
 
 def _download(current: Shown) -> None:

@@ -58,6 +58,7 @@ def test_a_finished_one_shows_verdict_table_and_its_runs() -> None:
     said = text(app)
     assert "normalising the input: +11.0 ± 2.5 points at 5 epochs, n = 3." in said
     assert "93.00 %" in said
+    assert parameters(NORMALISING)["test"] in app.code[1].value
     link = next(link for link in app.get("page_link") if link.proto.label == "Its runs side by side")
     assert "runs=1%2C2" in link.proto.query_string
     app.button(key="experiments-2 more seeds-1").click().run()

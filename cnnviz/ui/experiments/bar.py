@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -11,6 +12,7 @@ from cnnviz.experiments.catalogue import FORMS, catalogue
 from cnnviz.experiments.demonstrating import Demonstration, every_demonstration
 from cnnviz.ui import url_state
 from cnnviz.ui.experiments import state
+from cnnviz.ui.experiments.address import test_parameters as parameters
 from cnnviz.ui.experiments.chosen import Chosen
 from cnnviz.ui.experiments.exports import exports
 from cnnviz.ui.model_bar import share
@@ -29,7 +31,17 @@ def bar(now: Chosen | Demonstration, own: Sequence[Stored]) -> None:
         with st.container(horizontal=True, gap="xsmall", width="content", key="experiments-actions"):
             if isinstance(now, Chosen):
                 exports(now)
-            share()
+            share(_elsewhere(now))
+
+
+def _elsewhere(now: Chosen | Demonstration) -> str | None:
+    """An address that holds a started experiment itself; None for others, and where it is too long."""
+    if not isinstance(now, Chosen) or now.stored is None:
+        return None
+    try:
+        return f"{st.context.url}?{urlencode(parameters(now.experiment))}"
+    except ValueError:
+        return None
 
 
 def _which(now: Chosen | Demonstration, own: Sequence[Stored]) -> None:

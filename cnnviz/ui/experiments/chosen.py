@@ -44,7 +44,10 @@ def chosen(asked: Asked, own: Sequence[Stored], database: Database | None, said:
         found = next((stored for stored in own if stored.id == asked.number), None)
         if found is not None and database is not None:
             return of_stored(database, found)
-        said.append(f"There is no experiment {asked.number}; another is shown instead.")
+        said.append(
+            f"There is no experiment {asked.number} here; another is shown instead. Each app numbers its "
+            "own: under Share, whoever started it finds a link for other apps."
+        )
     if asked.name is None and own and database is not None:
         return of_stored(database, own[0])
     return of_ready(catalogue()[asked.name or next(iter(catalogue()))], asked)
