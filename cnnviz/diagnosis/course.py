@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from cnnviz.diagnosis.evidence import Evidence, Points
+from cnnviz.diagnosis.standing import error
 
 STUCK = 0.1
 """Of the way from guessing to perfect: no more than luck and the commonest class explain."""
+LUCK = 2.0
+"""Standard errors above chance: one guess in 44 is so good."""
 POOR = 0.5
 """Half the way: a run that came farther learns, however much better it could be."""
 
@@ -79,14 +82,21 @@ def guessing(evidence: Evidence) -> float:
 
 
 def _learned(evidence: Evidence, end: float, guess: float) -> float:
-    seen = evidence.held_out("loss").last
-    ways = [1 - end / guess]
-    if seen is not None:
-        ways.append(1 - seen / guess)
-    for right in (evidence.held_out("accuracy").last, _newest_accuracy(evidence)):
-        if right is not None:
-            ways.append((right - evidence.chance) / max(1 - evidence.chance, 1e-9))
-    return max(ways)
+    """Of both held-out parts: where labels are wrong in training, validation images tell of it as little."""
+    data, newest = evidence.data, _newest_accuracy(evidence)
+    losses = [end, *(evidence.curve(f"{part}/loss").last for part in ("val", "test"))]
+    ways = [1 - loss / guess for loss in losses if loss is not None]
+    for part, images in (("val", data.validation), ("test", data.test)):
+        ways += _beyond(evidence, evidence.curve(f"{part}/accuracy").last, images)
+    return max(ways + _beyond(evidence, newest, data.train))
+
+
+def _beyond(evidence: Evidence, right: float | None, images: int) -> list[float]:
+    """How far an accuracy is from chance to perfect, where it is not one of those that luck brings about."""
+    chance = evidence.chance
+    if right is None or right - chance < LUCK * error(chance, images):
+        return []
+    return [(right - chance) / max(1 - chance, 1e-9)]
 
 
 def _newest_accuracy(evidence: Evidence) -> float | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import Finding, Points, Untold, diagnose, rules
+from cnnviz.diagnosis.course import course
+from cnnviz.diagnosis.evidence import Histogram
 from cnnviz.diagnosis.networks import small_network
 from cnnviz.training import Recipe
 from cnnviz.training.target import analysis_for
@@ -87,3 +89,43 @@ def test_a_tiny_network_whose_loss_stays_says_so_in_a_whole_sentence() -> None:
 def test_the_small_network_has_few_weights() -> None:
     values = small_network((3, 32, 32), 10)
     assert sum(row.params for row in analysis_for(Recipe().changed(values), 10).rows) < 50_000
+
+
+def test_a_tiny_network_that_gives_one_class_is_named_before_that() -> None:
+    stuck = PLANTED["tiny network"]()[1].model_copy(
+        update={"predicted": {"test": (Histogram(step=200, counts=(200, *(0,) * 9)),)}}
+    )
+    assert [one.cause for one in diagnose(stuck).findings] == ["under-fitting", "one-class"]
+
+
+def test_few_weights_count_once_the_loss_has_stopped_falling() -> None:
+    shared = run(0.5, 0.5, params=3_000)
+    flat = shared.curves | {"train/epoch_loss": Points(steps=(1, 2, 3), values=(2.3, 1.4, 1.39))}
+    found = rules()["under-fitting"].judge(shared.model_copy(update={"curves": flat}))
+    assert isinstance(found, Finding)
+    assert found.confidence < 0.7
+
+
+def test_what_wrong_labels_hide_from_validation_images_test_images_show() -> None:
+    """60 % wrong labels: steps are long, and by validation images nothing is learnt."""
+    wrong = PLANTED["wrong in training, so that validation looks like guessing"]()[1]
+    went = course(wrong)
+    assert went is not None
+    assert went.learned > 0.3
+    assert "rate-too-high" in diagnose(wrong).findings[0].explains
+
+
+def test_luck_is_not_learning() -> None:
+    """13 of 100 are right by guessing often enough; 13 % of 10,000 are not."""
+    few, many = (
+        course(run(0.1, 0.13, 0.1, data=data(validation=images), curves=_flat_loss(0.13)))
+        for images in (100, 10_000)
+    )
+    assert few is not None
+    assert many is not None
+    assert few.learned < 0.01 < 0.03 < many.learned
+
+
+def _flat_loss(held: float) -> dict[str, Points]:
+    ends = {"train/loss": 2.303, "val/loss": 2.303, "val/accuracy": held}
+    return {name: Points(steps=(1, 200), values=(value, value)) for name, value in ends.items()}

@@ -209,6 +209,17 @@ def test_adams_first_steps_are_long_in_any_case(optimiser: str, expected: type) 
     assert isinstance(rules()["rate-too-high"].judge(evidence), expected)
 
 
+@pytest.mark.parametrize(
+    ("ends", "expected"), [((2.1, 2.15, 2.1, 2.15), Finding), ((2.1, 2.0, 1.9, 1.8), Clear)]
+)
+def test_long_steps_that_hardly_learn_are_too_long_unless_the_loss_goes_on_falling(
+    ends: tuple[float, ...], expected: type
+) -> None:
+    losses = (2.4, 2.8, 2.2, 2.15, 2.1, 2.15, *(end for end in ends for _ in range(2)))
+    evidence = run(losses=losses, accuracy=0.2, updates=(0.1, 0.1, 0.01))
+    assert isinstance(rules()["rate-too-high"].judge(evidence), expected)
+
+
 def test_a_few_steps_that_led_nowhere_do_not_show_a_rate_too_high() -> None:
     few = run(losses=(2.3, 2.29, 2.28), accuracy=0.1, step=12, updates=(0.1, 0.1, 0.1))
     causes = [one.cause for one in diagnose(few).findings]

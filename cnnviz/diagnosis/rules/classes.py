@@ -67,7 +67,7 @@ def missing(evidence: Evidence) -> Outcome:
         pictures=(_counts(evidence, names),),
         changes=(Change({"limit": None}, "Take all training images."),) if kept else (),
         ruled_out=_others(evidence, absent),
-        explains=("classes-unbalanced",),
+        explains=("classes-unbalanced", "one-class"),
     )
 
 

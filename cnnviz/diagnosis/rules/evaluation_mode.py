@@ -92,6 +92,7 @@ def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Fin
             else "Over-fitting: in evaluation mode the same weights do better on the same images.",
         ),
         explains=(
+            "one-class",
             "dropout",
             "batch-too-small",
             "under-fitting",

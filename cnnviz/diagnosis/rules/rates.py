@@ -29,6 +29,9 @@ YOUNG = 100
 """Steps in which a run that learns well may be where it began."""
 BLOWN = 1.5
 """Times the loss of guessing: a model that is so much worse than one that never looks was thrown there."""
+HARDLY = 0.25
+"""Of the way from guessing to perfect: a run that came no farther and whose loss falls no more is thrown
+about, if its steps were so long. One that is slow, because its images are hard, goes on falling."""
 FOLLOWS_HIGH = ("non-finite", "one-class", "dead-relu", "under-fitting", "too-few-steps")
 FOLLOWS_LOW = ("too-few-steps", "under-fitting", "one-class")
 
@@ -51,7 +54,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
         )
     worst = max(went.loss.values[1:], default=went.start)
     blown = evidence.status == "failed" or worst > BLOWN * max(went.guess, went.start)
-    if went.learned >= POOR or not (blown or went.stuck):
+    if went.learned >= POOR or not (blown or went.stuck or (went.learned < HARDLY and not went.falling)):
         return Clear(
             f"Early steps are large ({short(moved)} of the weights), but the loss fell to {went.end:.2f}."
         )

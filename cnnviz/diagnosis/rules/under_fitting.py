@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 
-from cnnviz.diagnosis.evidence import Evidence, Points
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import LARGER, registered, small_network, wider
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, accuracies, standing
 
-ENOUGH_WEIGHTS = 1.0
+ENOUGH_WEIGHTS, FEW_WEIGHTS = 1.0, 0.1
 """Times the weights of one fully connected layer from pixels to classes, the smallest network there is that
-looks at everything. LeNet-5 has eight times as many; fewer can do where many maps share few weights."""
-NARROW = 2.0
+looks at everything. LeNet-5 has eight times as many. Convolutions and a mean over each map (Lin et al.,
+"Network in network", 2014) share theirs and do with fewer, so up to once they count only where the loss has
+stopped falling; below a tenth layers have a handful of maps."""
+NARROW = 1.0
 """Values for each class that have to come through every layer: with fewer, classes share them."""
 FLAT = 0.03
 """Of the loss, gained over the last third of the run: less, and more epochs will not mend it."""
@@ -36,22 +38,22 @@ def under_fitting(evidence: Evidence) -> Outcome:
     linear = (math.prod(evidence.data.shape) + 1) * evidence.classes
     times, narrow = evidence.params / linear, _narrowest(evidence)
     thin = narrow is not None and narrow[1] < NARROW * evidence.classes
-    if times >= ENOUGH_WEIGHTS and not thin:
+    small = times < (ENOUGH_WEIGHTS if _flat(_gained(evidence)) else FEW_WEIGHTS)
+    if not small and not thin:
         return Clear(
             f"It has {evidence.params:,} weights, {times:,.1f} times as many as one fully connected layer "
-            f"from pixels to classes ({linear:,}): room enough."
+            f"from pixels to classes ({linear:,})"
+            + (": room enough." if times >= ENOUGH_WEIGHTS else ", and its loss has not stopped falling.")
         )
     return _finding(evidence, now, linear, narrow if thin else None)
 
 
 def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, int] | None) -> Finding:
-    gained, few = _gained(evidence.curve("train/epoch_loss")), evidence.params < linear * ENOUGH_WEIGHTS
-    certain = 0.6 + 0.15 * few + 0.1 * (narrow is not None) + 0.08 * (gained is not None and gained < FLAT)
-    flat = (
-        f" Over the last third of the run its loss {_fell(gained)}: more epochs will not mend it."
-        if gained is not None and gained < FLAT
-        else ""
-    )
+    gained, few = _gained(evidence), evidence.params < linear * FEW_WEIGHTS
+    certain = 0.6 + 0.15 * few + 0.1 * (narrow is not None) + 0.08 * _flat(gained)
+    flat = ""
+    if _flat(gained):
+        flat = f" Over the last third of the run its loss {_fell(gained)}: more epochs will not mend it."
     thin = (
         f" At its narrowest, '{narrow[0]}', only {narrow[1]} values carry all that is known of "
         f"{evidence.classes} classes."
@@ -86,20 +88,26 @@ def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, 
         layers=(narrow[0],) if narrow else (),
         ruled_out=(f"Over-fitting: the gap is {100 * now.gap:.1f} points.",),
         changes=_larger(evidence),
-        explains=("too-few-steps", "rate-too-low"),
+        explains=("one-class", "too-few-steps", "rate-too-low"),
     )
 
 
-def _gained(loss: Points) -> float | None:
+def _flat(gained: float | None) -> bool:
+    """Whether the loss has stopped falling."""
+    return gained is not None and gained < FLAT
+
+
+def _gained(evidence: Evidence) -> float | None:
     """The part of the loss that the last third of the epochs took off; None with fewer than three."""
+    loss = evidence.curve("train/epoch_loss")
     if len(loss) < 3:
         return None
     before, last = loss.values[-1 - len(loss) // 3], loss.values[-1]
     return (before - last) / max(before, 1e-9)
 
 
-def _fell(part: float) -> str:
-    return f"fell by {part:.1%} only" if part >= 0.0005 else "did not fall"
+def _fell(part: float | None) -> str:
+    return f"fell by {part:.1%} only" if part and part >= 0.0005 else "did not fall"
 
 
 def _narrowest(evidence: Evidence) -> tuple[str, int] | None:
