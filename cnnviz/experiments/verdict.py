@@ -37,6 +37,17 @@ def sentence(name: str, difference: Interval | None, epochs: str) -> str:
     return f"{name}: no difference seen: {measured}; {fits}."
 
 
+def brief(name: str, difference: Interval | None) -> str:
+    """One arm in a list: `normalising: +11.2 ± 1.9 points`, `dropout: no difference seen (−1.7 ± 2.6)`."""
+    if difference is None:
+        return f"{name}: nothing yet"
+    if difference.half is None:
+        return f"{name}: {points(difference.mean)} points, no interval"
+    digits = decimals(difference.half)
+    measured = f"{points(difference.mean, digits)} ± {100 * difference.half:.{digits}f}"
+    return f"{name}: {measured} points" if difference.apart else f"{name}: no difference seen ({measured})"
+
+
 def verdict(sentences: Sequence[str], outcomes: Mapping[str, Sequence[Outcome]]) -> str:
     """All arms in one text, which says how much of the experiment it rests on."""
     every = [outcome for arm in outcomes.values() for outcome in arm]

@@ -17,6 +17,8 @@ LABEL_WIDTH = 16
 """Characters of a line of an arm's name under the picture."""
 SPREAD = 0.16
 """Dots of one arm are spread over twice this to the sides, by seed."""
+ROOM, LEAST = 0.12, 0.02
+"""Above and below the runs: a part of what they span, and at least so much of accuracy."""
 UPPER, LOWER = (0.44, 1.0), (0.0, 0.32)
 """Parts of the height."""
 
@@ -42,6 +44,7 @@ def experiment(result: Result) -> Figure:
                 "title": {"text": "test accuracy"},
                 "domain": list(UPPER),
                 "tickformat": _ticks(result),
+                **_reach(result),
             },
             "yaxis2": {"title": {"text": "difference, points"}, "domain": list(LOWER), **_span(result)},
             "shapes": [_zero()],
@@ -161,7 +164,7 @@ def _zero() -> dict[str, Any]:
 def _span(result: Result) -> dict[str, Any]:
     """The range of the lower panel: zero, and every interval whole."""
     ends = [0.0, *(end for arm in result.arms for end in _ends(arm))]
-    room = 0.12 * (max(ends) - min(ends)) or 1.0
+    room = ROOM * (max(ends) - min(ends)) or 1.0
     return {"range": [min(ends) - room, max(ends) + room]}
 
 
@@ -171,6 +174,15 @@ def _ends(arm: ArmResult) -> Sequence[float]:
         return ()
     half = found.half or 0.0
     return (100 * (found.mean - half), 100 * (found.mean + half))
+
+
+def _reach(result: Result) -> dict[str, Any]:
+    """The range of the upper panel: every run with room around, and hardly beyond 0 and 1."""
+    values = [value for arm in result.arms for value in arm.values]
+    if not values:
+        return {"range": [0, 1]}
+    room = max(ROOM * (max(values) - min(values)), LEAST)
+    return {"range": [max(min(values) - room, -LEAST), min(max(values) + room, 1 + LEAST)]}
 
 
 def _ticks(result: Result) -> str:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from cnnviz.experiments.statistics import Interval, paired
-from cnnviz.experiments.verdict import epochs_text, points, sentence
+from cnnviz.experiments.verdict import brief, epochs_text, points, sentence
 
 AT = "at 5 epochs"
 
@@ -39,6 +39,15 @@ def test_a_difference_is_claimed_only_where_the_interval_leaves_zero_out(
     said = sentence("arm", found, AT)
     claimed = " ± " in said and "no difference seen" not in said
     assert claimed == (found.half is not None and abs(found.mean) > found.half)
+    short = brief("arm", found)
+    assert (" ± " in short and "no difference seen" not in short) == claimed
+
+
+def test_answers_in_a_list_are_short() -> None:
+    assert brief("dropout", Interval(-0.021, 0.004, 5)) == "dropout: −2.1 ± 0.4 points"
+    assert brief("Adam", Interval(-0.002, 0.009, 5)) == "Adam: no difference seen (−0.2 ± 0.9)"
+    assert brief("LRN", paired([0.031])) == "LRN: +3.1 points, no interval"
+    assert brief("LRN", None) == "LRN: nothing yet"
 
 
 def test_signs_and_epochs() -> None:

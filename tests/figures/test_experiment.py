@@ -54,6 +54,16 @@ def test_means_and_the_paired_difference_with_its_interval() -> None:
     assert means == [[pytest.approx(0.82)] * 2, [pytest.approx(0.93)] * 2]
 
 
+def test_runs_fill_their_panel_whether_they_are_one_or_many() -> None:
+    low, high = experiment(RESULT)["layout"]["yaxis"]["range"]
+    assert 0.75 < low < 0.80 < 0.95 < high <= 1
+    lone = RESULT.model_copy(update={"arms": (arm("a", (0.8,)), arm("b", (None,)))})
+    low, high = experiment(lone)["layout"]["yaxis"]["range"]
+    assert 0.75 < low < 0.8 < high < 0.85
+    none = RESULT.model_copy(update={"arms": (arm("a", (None,)), arm("b", (None,)))})
+    assert experiment(none)["layout"]["yaxis"]["range"] == [0, 1]
+
+
 def test_one_pair_has_no_interval_to_draw() -> None:
     single = RESULT.model_copy(update={"arms": (arm("a", (0.8,)), arm("b", (0.9,), (0.8,)))})
     (lower,) = (trace for trace in experiment(single)["data"] if trace.get("yaxis") == "y2")

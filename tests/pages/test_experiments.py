@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import tracking
 from cnnviz.experiments import Arm, Experiment, every, from_change, start
 from cnnviz.experiments.catalogue import catalogue
+from cnnviz.experiments.recorded import recording
 from cnnviz.ui.experiments.address import test_parameters as parameters
 from tests.experiments.making import BASE, NORMALISING, end_all
 from tests.pages.runner import assert_sound, open_page
@@ -107,6 +108,8 @@ def test_what_cannot_be_started_is_said() -> None:
 def test_a_large_form_says_what_it_fetches() -> None:
     app = open_page("experiments", experiment="dropout", form="large")
     assert "CIFAR-10 is not here yet" in text(app)
+    assert "Meanwhile, what the small form says" in text(app)
+    assert recording("dropout").result.verdict in text(app)
 
 
 def test_the_inplace_error_is_shown_as_torch_says_it() -> None:

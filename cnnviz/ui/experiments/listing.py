@@ -10,6 +10,7 @@ from cnnviz.experiments import Stored
 from cnnviz.experiments.catalogue import Ready, catalogue
 from cnnviz.experiments.demonstrating import every_demonstration
 from cnnviz.experiments.recorded import names, recording
+from cnnviz.experiments.verdict import brief
 from cnnviz.tracking import Status
 from cnnviz.ui import chrome, notice
 
@@ -28,16 +29,18 @@ def _group(title: str, entries: Iterable[tuple[str, str, str]]) -> None:
     st.subheader(title, anchor=False)
     with st.container(key=f"experiments-list-{title.split()[0].lower()}"):
         for key, name, about in entries:
-            with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            with st.container(horizontal=True, gap="small"):
                 chrome.link("experiments", name, experiment=key)
-                st.caption(notice.plain(about), width="content")
+                st.caption(notice.plain(about))
 
 
 def _answer(ready: Ready) -> str:
-    """The verdict that ships, else where the question comes from."""
-    if ready.name in names():
-        return recording(ready.name).result.verdict
-    return f"Asked by {ready.asked_by}."
+    """The answer that ships, else where the question comes from."""
+    if ready.name not in names():
+        return f"Asked by {ready.asked_by}."
+    result = recording(ready.name).result
+    told = "; ".join(brief(arm.name, arm.difference) for arm in result.arms[1:])
+    return f"{told}. n = {result.arms[0].n}."
 
 
 def _state(stored: Stored) -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from cnnviz import experiments
 from cnnviz.experiments import Stored
+from cnnviz.experiments.catalogue import Ready
 from cnnviz.experiments.demonstrating import every_demonstration
 from cnnviz.tracking import Database
 from cnnviz.ui import notice
@@ -18,6 +19,7 @@ from cnnviz.ui.experiments.chosen import Chosen, chosen, of_stored
 from cnnviz.ui.experiments.demonstration import demonstration
 from cnnviz.ui.experiments.going import going
 from cnnviz.ui.experiments.listing import listing
+from cnnviz.ui.experiments.meanwhile import meanwhile
 from cnnviz.ui.experiments.plan import plan
 from cnnviz.ui.runs import store
 
@@ -88,14 +90,21 @@ def _not_started(now: Chosen, database: Database | None) -> None:
     else:
         st.subheader(now.experiment.question, anchor=False)
     left, right = st.columns([0.64, 0.36], gap="large")
+    with left:
+        if now.result is not None:
+            answer.evidence(now, now.result)
+        elif now.ready is not None:
+            _asked(now.ready)
+            meanwhile(now.ready)
     with right:
-        if now.ready is not None:
-            st.markdown(now.ready.about)
-            st.caption(f"Asked by {now.ready.asked_by}.")
+        if now.ready is not None and now.result is not None:
+            _asked(now.ready)
         if database is not None:
             plan(now, database)
         if now.ready is not None and now.form == "small":
             st.caption(f"What the small form cannot tell: {now.ready.limits}")
-    with left:
-        if now.result is not None:
-            answer.evidence(now, now.result)
+
+
+def _asked(ready: Ready) -> None:
+    st.markdown(ready.about)
+    st.caption(f"Asked by {ready.asked_by}.")

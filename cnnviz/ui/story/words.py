@@ -108,15 +108,15 @@ def response(weak: LocalResponseNorm, strong: LocalResponseNorm, square: float) 
         f"LRN divides by (k + α·x²)^β. torch's α = {weak.alpha:g}, as the article has it, is a fifth of the "
         f"paper's. After conv1 of the article's network x² is {significant(square, 2)}, so LRN multiplies by "
         f"{damping(weak, square):.5f} with the one and by {damping(strong, square):.5f} with the other. It "
-        f"is k = {weak.k:g} that does it, {weak.k:g}^-{weak.beta:g}, and k is the same in both."
+        f"is k = {weak.k:g} that does it, {weak.k:g}^−{weak.beta:g}, and k is the same in both."
     )
 
 
 ANSWER = (
     "The paper's first weights were made for the paper's pixels. With pixels up to ±255 the article's "
     "network learns as it stands, and with pixels between 0 and 1 it learns as soon as its weights fit "
-    "them, as He's rule makes them. A larger learning rate, more steps, standardised pixels, no biases or a "
-    "stronger LRN, each by itself, leave it where it was."
+    "them, as He's rule makes them. A learning rate ten times as large, three times the steps, standardised "
+    "pixels, no biases or a stronger LRN, each by itself, leave it where it was."
 )
 
 
@@ -132,10 +132,10 @@ def proof(arms: Sequence[Arm]) -> str:
         f"and reaches {percent(base.accuracy, 1)}."
     ]
     if freed:
-        said.append(f"In no run any more with: {'; '.join(_gain(arm) for arm in freed)}.")
-    said += [f"In {arm.collapsed} of {arm.n} runs with {arm.name}." for arm in mixed]
+        said.append(f"No run does so any more with: {'; '.join(_gain(arm) for arm in freed)}.")
+    said += [f"{arm.collapsed} of {arm.n} runs still do with {arm.name}." for arm in mixed]
     if stuck:
-        said.append(f"Still in every run with: {'; '.join(arm.name for arm in stuck)}.")
+        said.append(f"Every run still does with: {'; '.join(_named(arm, base.n) for arm in stuck)}.")
     told = ", ".join(certain) if certain else "none yet"
     said.append(
         f"Gains are over the failing recipe with the same seed. Their intervals hold for all {len(others)} "
@@ -181,6 +181,11 @@ def measured(told: Fresh) -> str:
         f"The fresh networks: AlexNet of full size, {told.seeds} seeds of each start, {told.data}, on "
         f"{told.hardware}, torch {told.versions['torch']}; dropout off."
     )
+
+
+def _named(arm: Arm, most: int) -> str:
+    """Its name, and how many runs it rests on where they are fewer than others have."""
+    return arm.name if arm.n == most else f"{arm.name} ({arm.n} run{'s' if arm.n > 1 else ''} only)"
 
 
 def _gain(arm: Arm) -> str:

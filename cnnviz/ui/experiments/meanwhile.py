@@ -1,0 +1,26 @@
+"""What the small form of an experiment says, for those who look at the large one, which ships no answer."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cnnviz.experiments.catalogue import Ready
+from cnnviz.experiments.recorded import names, recording
+from cnnviz.figures.experiment import experiment as picture
+from cnnviz.figures.experiment import experiment_alt
+from cnnviz.ui import notice
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.experiments.answer import HEIGHT, verdict_lines
+
+
+def meanwhile(ready: Ready) -> None:
+    """Draw it; nothing where none ships."""
+    if ready.name not in names():
+        return
+    result = recording(ready.name).result
+    st.subheader("Meanwhile, what the small form says", anchor=False)
+    plot(picture(result), key=f"experiment-{ready.name}-small", height=HEIGHT, alt=experiment_alt(result),
+         name=f"experiment-{ready.name}", picks=False)  # fmt: skip
+    for line in verdict_lines(result):
+        st.markdown(notice.plain(line))
+    st.caption(f"What it cannot tell: {ready.limits}")
