@@ -279,8 +279,16 @@ NOT_BEGUN = (2.4, 2.39, *(2.385,) * 10)
         run(losses=(2.4, 0.3, *(0.02,) * 10), accuracy=0.99),
         run(losses=NOT_BEGUN, accuracy=0.1, updates=(3e-6, 3e-6, 3e-6)),
         run(losses=NOT_BEGUN, accuracy=0.8),
+        run(losses=(2.4, 1.9, 1.7, 1.4, *(0.5,) * 8), accuracy=0.8),
+        run(losses=(2.4, 1.4, 1.2, *(0.9,) * 9), accuracy=0.96),
     ],
-    ids=["learned before", "steps too small before", "learned after"],
+    ids=[
+        "learned before",
+        "steps too small before",
+        "learned after",
+        "learned on",
+        "loss of smoothed labels",
+    ],
 )
 def test_a_schedule_that_ended_nothing_is_no_finding(sound: Evidence) -> None:
     assert _clear("schedule-ended", _with_rates(sound, *EARLY_END))
@@ -315,6 +323,18 @@ def test_a_schedule_that_leaves_half_of_the_run_is_no_finding() -> None:
 def test_steps_are_too_few_up_to_a_hundred(step: int, expected: type) -> None:
     evidence = run(losses=(2.3, 2.28, 2.25), accuracy=0.12, step=step)
     assert isinstance(rules()["too-few-steps"].judge(evidence), expected)
+
+
+@pytest.mark.parametrize(("accuracy", "expected"), [(0.7, Finding), (0.95, Clear)])
+@pytest.mark.parametrize(("cause", "batch"), [("too-few-steps", 32), ("batch-too-large", 512)])
+def test_a_short_run_that_learns_well_and_goes_on_is_too_short_until_it_is_nearly_there(
+    cause: str, batch: int, accuracy: float, expected: type
+) -> None:
+    evidence = run(losses=(2.3, 2.0, 1.6, 1.2), accuracy=accuracy, step=12, recipe={"batch_size": batch})
+    outcome = rules()[cause].judge(evidence)
+    assert isinstance(outcome, expected)
+    if isinstance(outcome, Finding):
+        assert outcome.effect < 0.5
 
 
 def test_few_steps_of_a_few_images_are_mended_by_all_of_them() -> None:

@@ -10,6 +10,7 @@ from cnnviz.diagnosis.pictures import loss_curve, short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import NEAR
 from cnnviz.diagnosis.stages import typical_update
+from cnnviz.diagnosis.standing import WELL
 
 FEW = 100
 """Steps: LeNet-5 reaches 90 % on the digits in some 100 of 32 images; larger networks take more."""
@@ -17,6 +18,8 @@ SOME = 1_000
 """Steps up to which a loss that is still falling may be said to have been cut off."""
 ENOUGH = 1_000
 """Steps that a mended run should have: a small network comes most of its way in so many."""
+NEARLY_THERE = 0.8
+"""Of the way from guessing to perfect: what is missing there is more than fine tuning brings."""
 LARGE = 256
 """Images a batch: up to here more images make steps about as much better as they cost (McCandlish et al., "An
 empirical model of large-batch training", 2018, for data of this size)."""
@@ -25,6 +28,8 @@ STEPS_AN_EPOCH = 20
 QUIET = 0.05
 """Of the largest rate: what is learned below it is fine tuning."""
 
+MOST = 0.5
+"""Of the loss that was left when the rate fell: a run that took off more than that learned on."""
 ROOM = 0.05
 """Of the loss of guessing: what is left of it could have been learned with the rest of the run."""
 
@@ -39,7 +44,7 @@ def too_few_steps(evidence: Evidence) -> Outcome:
     went, moved = course(evidence), typical_update(evidence)
     if went is None or evidence.status == "failed":
         return Untold("The run did not come to its end.")
-    if went.learned >= POOR:
+    if went.learned >= _far(evidence, went):
         return Clear(f"{evidence.step:,} steps brought the loss from {went.guess:.2f} to {went.end:.2f}.")
     if evidence.step > FEW and not (went.falling and evidence.step <= SOME and went.stuck):
         return Clear(f"The run had {evidence.step:,} steps, and its loss was not falling any more.")
@@ -50,8 +55,8 @@ def too_few_steps(evidence: Evidence) -> Outcome:
     few = evidence.step <= FEW
     return Finding(
         cause="too-few-steps",
-        confidence=0.85 if few else 0.65,
-        effect=0.8 if few else 0.6,
+        confidence=0.85 if few and went.learned < POOR else 0.65,
+        effect=min(0.8 if few else 0.6, 1 - went.learned),
         verdict=f"The run ended after {evidence.step:,} steps"
         + (", while its loss was still falling." if went.falling else ", before it had begun to learn."),
         explanation="\n\n".join((
@@ -71,6 +76,11 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         changes=mending.kept(_longer(evidence), evidence.recipe),
         explains=("under-fitting", "one-class"),
     )  # fmt: skip
+
+
+def _far(evidence: Evidence, went: Course) -> float:
+    """How far a run must have come for its length to be enough: farther where it is short and goes on."""
+    return NEARLY_THERE if evidence.step <= FEW and went.falling else POOR
 
 
 def _count(evidence: Evidence) -> str:
@@ -108,14 +118,14 @@ def batch_too_large(evidence: Evidence) -> Outcome:
     each = evidence.steps_per_epoch
     if recipe.batch_size <= LARGE or each >= STEPS_AN_EPOCH:
         return Clear(f"Batches of {recipe.batch_size:,} make {each:,} steps an epoch.")
-    if went.learned >= POOR or evidence.step > SOME:
+    if went.learned >= _far(evidence, went) or evidence.step > SOME:
         return Clear(f"Batches are large, but {evidence.step:,} steps brought the loss to {went.end:.2f}.")
     batch = max(16, min(64, evidence.data.train // 40 or 64))
     then = max(1, evidence.data.train // batch) * recipe.epochs
     return Finding(
         cause="batch-too-large",
         confidence=0.9,
-        effect=0.9,
+        effect=min(0.9, 1 - went.learned),
         verdict=f"A batch of {recipe.batch_size:,} of {evidence.data.train:,} images leaves {each} "
         f"step{'s' if each > 1 else ''} an epoch, {evidence.total_steps:,} in all.",
         explanation="\n\n".join((
@@ -159,9 +169,11 @@ def schedule_ended(evidence: Evidence) -> Outcome:
     at, before = _loss_at(went, ended), went.start - _loss_at(went, ended)
     if evidence.recipe.schedule == "plateau":
         return Clear("A plateau lowers the rate only after the loss has stopped falling.")
+    after, top, last = at - went.end, max(rates.values), rates.values[-1]
+    if went.learned > WELL or after > MOST * at:
+        return Clear(f"The rate fell early, at step {ended:,}, and the loss to {went.end:.2f} all the same.")
     if went.end < ROOM * went.guess or not (before > 0.01 * went.guess or _not_begun(evidence, went, ended)):
         return Clear(f"The rate fell early, at step {ended:,}, but the loss did not depend on it.")
-    after, top, last = at - went.end, max(rates.values), rates.values[-1]
     return Finding(
         cause="schedule-ended",
         confidence=0.9 if before > 0.05 * went.guess else 0.8 if before > 0.01 * went.guess else 0.6,
