@@ -2,15 +2,18 @@
 
 Small runs are trained in which one known cause is planted, or two, each beside a healthy twin that lacks
 only that; a plant that does no harm (the run reaches 90 % of its twin) does not count. Then healthy runs.
-All are diagnosed from what they recorded, and again with probes of their checkpoints. Rules may be tuned on
-the half called `tune`; the figures are of `test`, which shares neither networks nor data nor the strengths of
-what is planted.
+All are diagnosed from what they recorded, and again with probes of their checkpoints. Rules were tuned on the
+parts `tune` and `test`; the figures are of `blind` and `blind-2`, which share neither networks nor data nor
+the strengths of what is planted with those or each other, and whose runs were trained, with `--train-only`,
+before the rules were final and diagnosed after.
 
-    python -m benchmarks.diagnosis [--data FOLDER] [--half test|tune] [--keep FOLDER] [--only TEXT]
-                                   [--no-probes] [--no-mending] [--quick] [--repeat N]
+    python -m benchmarks.diagnosis [--data FOLDER] [--part NAME] [--keep FOLDER] [--only TEXT] [--quick]
+                                   [--no-probes] [--no-mending | --mend N] [--repeat N]
+                                   [--train-only | --timing-only | --hints-only]
 
-FOLDER holds `mnist` and `cifar10-jpeg` (or `cifar10`); without it their runs are left out. What is kept
-is not trained again.
+FOLDER holds `mnist`, `cifar10-jpeg` (or `cifar10`) and `fashion` (Fashion-MNIST as four IDX files, as in
+Debian's package dataset-fashion-mnist); runs are left out where theirs is missing. What is kept is not
+trained again.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.diagnosis_runs import data, halves, hinting, judging, scoring
+from benchmarks.diagnosis_runs import hinting, judging, parts, scoring, sources
 from benchmarks.diagnosis_runs.judging import Failing
 from benchmarks.diagnosis_runs.scoring import Named, share
 from benchmarks.diagnosis_runs.setups import Setup
@@ -33,11 +36,12 @@ from benchmarks.diagnosis_runs.training import Trained, Trainer
 from benchmarks.machine import describe
 from cnnviz import tracking
 from cnnviz.diagnosis import Evidence, diagnose
+from cnnviz.tracking import Database
 
 
 @dataclass(frozen=True)
-class Half:
-    """A half that is trained."""
+class Kept:
+    """A part that is trained."""
 
     trainer: Trainer
     runs: list[Failing]
@@ -52,27 +56,36 @@ class Half:
         ]
 
 
-def trained(asked: argparse.Namespace, trainer: Trainer) -> Half:
-    """Train all of a half."""
+def trained(asked: argparse.Namespace, trainer: Trainer) -> Kept:
+    """Train all of a part."""
 
     def say(line: str) -> None:
         print(line, flush=True)
 
     def wanted(name: str, setup: Setup) -> bool:
-        return asked.only in name and (asked.data is not None or data.offline(setup.source))
+        return asked.only in name and sources.there(setup.source, asked.data)
 
-    chosen = [one for one in halves.failing(asked.half) if wanted(one.name, one.spoiled)]
+    chosen = [one for one in parts.failing(asked.part) if wanted(one.name, one.spoiled)]
     if asked.quick:
-        chosen = [one for one in chosen if one.seed == 0]
-    print(f"\nAccuracy on the test images, half '{asked.half}':")
+        first = parts.PARTS[asked.part].seed
+        chosen = [one for one in chosen if one.seed == first]
+    print(f"\nAccuracy on the test images, part '{asked.part}':")
     runs = list(judging.failing(trainer, chosen, asked.data, say))
-    healthy = [one for one in halves.healthy(asked.half) if wanted(one[0], one[1])]
-    return Half(trainer, runs, list(judging.healthy(trainer, healthy, asked.data, say)))
+    healthy = [one for one in parts.healthy(asked.part) if wanted(one[0], one[1])]
+    return Kept(trainer, runs, list(judging.healthy(trainer, healthy, asked.data, say)))
 
 
-def names(half: Half, probed: bool) -> None:
+def counted(kept: Kept) -> None:
+    """How many runs there are to diagnose."""
+    fails = [run for run in kept.runs if run.fails]
+    causes = {cause for run in fails for cause in run.planned.plant.causes}
+    print(f"\n{len(fails)} of {len(kept.runs)} planted runs fail, of {len(causes)} causes; ", end="")
+    print(f"{len(kept.healthy)} healthy runs")
+
+
+def names(kept: Kept, probed: bool) -> None:
     """What is named, cause by cause."""
-    judged = [(run, judging.named(run, evidence)) for run, evidence in half.evidence(probed)]
+    judged = [(run, judging.named(run, evidence)) for run, evidence in kept.evidence(probed)]
     every = [one for _, one in judged]
     print(f"\nNamed {'with' if probed else 'without'} probes, n = {len(every)} failing runs")
     print(f"  {'cause':28s} {'runs':>4s} {'first':>6s} {'at all':>7s} {'first, but not planted':>23s}")
@@ -82,17 +95,18 @@ def names(half: Half, probed: bool) -> None:
             f"{score.falsely:11d} of {score.others}"
         )
     print(f"  named first: {share(one.first for one in every)}")
+    print(f"  every planted cause named: {share(one.complete for one in every)}")
     for run, one in judged:
         if not one.first:
             print(f"    missed: {run.planned.name}: {', '.join(one.named) or 'nothing'}")
-    alarms(half, probed)
+    alarms(kept, probed)
 
 
-def alarms(half: Half, probed: bool) -> None:
+def alarms(kept: Kept, probed: bool) -> None:
     """What is said of healthy runs."""
     said: list[tuple[str, Named]] = []
-    for name, run in half.healthy:
-        found = diagnose(half.trainer.evidence(name, run.run, probed)).findings
+    for name, run in kept.healthy:
+        found = diagnose(kept.trainer.evidence(name, run.run, probed)).findings
         said.append((name, Named((), (), tuple(finding.cause for finding in found))))
     if said:
         print(f"  false alarms on healthy runs: {share(bool(one.named) for _, one in said)}")
@@ -101,58 +115,89 @@ def alarms(half: Half, probed: bool) -> None:
             print(f"    {name}: {', '.join(one.named)}")
 
 
-def mending(half: Half) -> None:
-    """How often the first change of the first finding is enough."""
-    curable = [pair for pair in half.evidence(False) if pair[0].planned.plant.mendable]
+def mending(kept: Kept, most: int | None) -> None:
+    """How often the first change of the first finding is enough, on at most so many runs, evenly chosen."""
+    curable = [pair for pair in kept.evidence(False) if pair[0].planned.plant.mendable]
+    rest = sum(run.fails for run in kept.runs) - len(curable)
     reached = []
     print("\nMended by the first change of the first finding")
-    for run, evidence in curable:
-        after = judging.mend(half.trainer, run.planned.name, evidence, diagnose(evidence))
+    for run, evidence in scoring.spread(curable, most):
+        after = judging.mend(kept.trainer, run.planned.name, evidence, diagnose(evidence))
         reached.append(after is not None and scoring.mended(after.accuracy, run.twin.accuracy))
         if not reached[-1]:
             what = "no change is proposed" if after is None else f"{after.accuracy:.1%}"
             print(f"    not: {run.planned.name}: {what} (twin {run.twin.accuracy:.1%})", flush=True)
-    rest = sum(run.fails for run in half.runs) - len(curable)
     print(f"  {share(reached)}; {rest} more are wrong data or code, which no recipe mends, and do not count")
 
 
-def speed(half: Half, repeat: int) -> None:
-    """What a diagnosis takes, and what hints take from a run."""
-    taken = [judging.milliseconds(evidence) for _, evidence in half.evidence(False)]
-    print(f"\nA diagnosis takes {statistics.median(taken):.1f} ms (most {max(taken):.1f}, n = {len(taken)})")
-    alone, beside = hinting.speeds(half.trainer.database, repeat)
-    ratio = statistics.median(beside) / statistics.median(alone)
-    print(f"Steps a second with a hint every {hinting.SECONDS:.0f} s, against none: ratio {ratio:.3f}")
+def timing(kept: Kept) -> None:
+    """What a diagnosis takes."""
+    taken = [judging.milliseconds(evidence) for _, evidence in kept.evidence(False)]
+    print(f"\nA diagnosis takes {statistics.median(taken):.1f} ms by the wall clock", end=" ")
+    print(f"(most {max(taken):.1f}, n = {len(taken)} runs)")
+
+
+def hints(database: Database, repeat: int) -> None:
+    """What hints take from a run."""
+    alone, beside = hinting.speeds(database, repeat)
+    lost = hinting.lost(alone, beside)
+    interval = "no interval" if lost.half is None else f"± {lost.half:.1%}, 95 %"
+    print(f"\nA hint every {hinting.SECONDS:.0f} s takes {lost.mean:.1%} of the steps a second ", end="")
+    print(f"({interval}, n = {lost.n} pairs)")
     for title, found in (("none", alone), ("hints", beside)):
         span = f"({min(found):.0f}–{max(found):.0f})"
-        print(f"  {title:6s} median {statistics.median(found):.0f} {span}, n = {repeat}")
+        print(f"  {title:6s} median {statistics.median(found):.0f} {span}")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, help="a folder with mnist and cifar10-jpeg")
-    parser.add_argument("--half", choices=tuple(halves.HALVES), default="test")
+    parser.add_argument("--data", type=Path, help="a folder with mnist, cifar10-jpeg and fashion")
+    parser.add_argument("--part", choices=tuple(parts.PARTS), default="blind")
     parser.add_argument("--keep", type=Path, help="where runs and evidence are kept; nowhere without it")
     parser.add_argument("--only", default="", help="only runs whose names have this text")
     parser.add_argument("--quick", action="store_true", help="each plant in one network only")
-    parser.add_argument("--repeat", type=int, default=3, help="pairs of runs with and without hints")
+    parser.add_argument("--repeat", type=int, default=5, help="pairs of runs with and without hints")
     parser.add_argument("--no-probes", action="store_true")
     parser.add_argument("--no-mending", action="store_true")
+    parser.add_argument("--mend", type=int, help="mend only so many runs, evenly chosen")
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument("--train-only", action="store_true", help="train and diagnose nothing")
+    alone.add_argument("--timing-only", action="store_true", help="only how long a diagnosis takes")
+    alone.add_argument("--hints-only", action="store_true", help="only what hints take from a run")
     asked = parser.parse_args(arguments)
+    if asked.repeat < 2:
+        parser.error("--repeat is at least 2: an interval needs two pairs.")
+    return asked
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    asked = parsed(arguments)
     torch.set_num_threads(1)
     print(describe("torch", "numpy"))
     with tempfile.TemporaryDirectory() as folder:
         keep = (asked.keep or Path(folder)).resolve()
         os.environ["CNNVIZ_HOME"] = str(keep / "home")
         with tracking.connect() as database:
-            half = trained(asked, Trainer(database, keep / asked.half))
-            if not half.evidence(False):
-                parser.exit(1, "None of these runs fails: there is nothing to score.\n")
-            for probed in (False,) if asked.no_probes else (False, True):
-                names(half, probed)
-            if not asked.no_mending:
-                mending(half)
-            speed(half, asked.repeat)
+            if not asked.hints_only:
+                judge(asked, trained(asked, Trainer(database, keep / asked.part)))
+            if not (asked.train_only or asked.timing_only):
+                hints(database, asked.repeat)
+
+
+def judge(asked: argparse.Namespace, kept: Kept) -> None:
+    """All that is asked of a trained part."""
+    counted(kept)
+    if asked.train_only:
+        return
+    if not kept.evidence(False):
+        raise SystemExit("None of these runs fails: there is nothing to score.")
+    if not asked.timing_only:
+        for probed in (False,) if asked.no_probes else (False, True):
+            names(kept, probed)
+        if not asked.no_mending:
+            mending(kept, asked.mend)
+    timing(kept)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from cnnviz.models import Shape
 from cnnviz.models.layers import (
@@ -20,6 +21,8 @@ from cnnviz.models.layers import (
 )
 
 PYTORCH = Init()
+HE = Init(weights="he", bias=0.0)
+GLOROT = Init(weights="glorot", bias=0.0)
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,9 @@ class Plan:
     """Convolutions, each perhaps pooled by 2, then fully connected layers."""
 
     name: str
-    convs: tuple[tuple[int, int, bool], ...]
-    """Maps, kernel (odd, padded to keep the size), and whether pooling follows."""
+    convs: tuple[tuple[int, int, bool | Literal["average"]], ...]
+    """Maps, kernel (odd, padded to keep the size),
+    and whether pooling follows: the largest or the mean of 2×2."""
     dense: tuple[int, ...] = ()
     norm: bool = False
     function: str = "relu"
@@ -46,7 +50,8 @@ class Plan:
             made.append(Conv(name=name, out=maps, kernel=kernel, padding=kernel // 2, init=self._start(name)))
             made += self._active(number)
             if pooled:
-                made.append(Pool(name=f"pool{number}"))
+                mode = "average" if pooled == "average" else "max"
+                made.append(Pool.model_validate({"name": f"pool{number}", "mode": mode}))
         made.append(Flatten(name="flatten"))
         for number, width in enumerate((*self.dense, 0), 1):
             if self.dropout:
@@ -70,13 +75,20 @@ class Plan:
 
 
 FIVES = Plan("fives", ((16, 5, True), (32, 5, True)), (64,))
-"""Of the tuning half."""
-THREES = Plan("threes", ((24, 3, True), (32, 3, False), (32, 3, True), (48, 3, True)))
-"""Of the test half: deeper, without hidden fully connected layers."""
 LENET = Plan("lenet", ((6, 5, True), (16, 5, True)), (120, 84))
-"""LeNet-5's widths as a plan, of the tuning half."""
+"""LeNet-5's widths."""
+THREES = Plan("threes", ((24, 3, True), (32, 3, False), (32, 3, True), (48, 3, True)))
+"""Deeper, without hidden fully connected layers."""
 TALL = Plan("tall", ((16, 7, True), (32, 3, True), (48, 3, False)), (96, 48))
-"""Of the test half."""
+MEAN = Plan("mean", ((10, 5, "average"), (24, 5, "average")), (80,), function="tanh", init=GLOROT)
+"""With what was usual in 1998: means and tanh."""
+VGG = Plan("vgg", ((10, 3, False), (12, 3, True), (20, 3, False), (24, 3, True)), norm=True)
+"""Pairs of small convolutions, normalised."""
+BROAD = Plan("broad", ((8, 5, True), (20, 5, True)), (256, 128), init=HE)
+"""Most weights are fully connected."""
+LEAKY = Plan("leaky", ((16, 3, True), (24, 3, True), (24, 3, False)), (48,), function="leaky_relu", init=HE)
+SMOOTH = Plan("smooth", ((12, 5, True), (20, 3, True)), (64,), function="gelu")
+LONG = Plan("long", ((10, 3, False), (14, 3, "average"), (20, 3, "average"), (20, 3, False)), (40,), init=HE)
 
 
 def normed(plan: Plan) -> Plan:

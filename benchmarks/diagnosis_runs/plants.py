@@ -1,4 +1,4 @@
-"""What is planted. Strengths come in pairs: one for the tuning half, one for the test half."""
+"""What is planted, by functions from the strengths of a part."""
 
 from __future__ import annotations
 
@@ -6,132 +6,160 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.diagnosis_runs import data
-from benchmarks.diagnosis_runs.networks import Plan
+from benchmarks.diagnosis_runs.networks import GLOROT, HE
 from benchmarks.diagnosis_runs.setups import Plant, Setup, with_norm
+from benchmarks.diagnosis_runs.strengths import Strengths
 from cnnviz.models.layers import Init
 
-TUNING, TEST = 0, 1
-HE = Init(weights="he", bias=0.0)
-GLOROT = Init(weights="glorot", bias=0.0)
 
-
-def of_signal(half: int) -> list[Plant]:
-    """Weights, input, activations, and the steps that are made."""
-
-    def pick(tuning: float, test: float) -> float:
-        return (tuning, test)[half]
+def of_start(how: Strengths) -> list[Plant]:
+    """Weights and activations, layer by layer."""
 
     def deep(function: str = "relu", init: Init = HE) -> Callable[[Setup], Setup]:
-        extra = int(pick(4, 3))
-        return lambda s: s.but(replace(s.net.deeper(extra), function=function, init=init), lr=_rate(s, 0.4))
+        return lambda s: s.but(
+            replace(s.net.deeper(how.deeper), function=function, init=init), lr=_rate(s, 0.4)
+        )
 
-    small = Init(weights="normal", std=pick(0.01, 0.005), bias=pick(1.0, 0.5))
-    large = Init(weights="normal", std=pick(0.4, 0.5), bias=0.0)
-    drowned = Init(weights="he", bias=pick(-15, -20))
+    def drowned(s: Setup) -> Setup:
+        layer, bias = how.drowned
+        return s.but(replace(_he(s).net, special={layer: Init(weights="he", bias=bias)}))
+
     return [
-        Plant(("initialisation",), deep(init=small), deep()),
-        Plant(("initialisation", "exploding-gradients"), deep(init=large), deep(), word="large"),
-        Plant(("exploding-gradients",), deep("tanh", large), deep("tanh", GLOROT), also=("initialisation",)),
+        Plant(("initialisation",), deep(init=how.small), deep()),
+        Plant(("initialisation", "exploding-gradients"), deep(init=how.large), deep(), word="large"),
+        Plant(
+            ("exploding-gradients",), deep("tanh", how.large), deep("tanh", GLOROT), also=("initialisation",)
+        ),
         Plant(("vanishing-gradients",), deep("sigmoid", Init()), deep()),
-        Plant(("input-scale",), lambda s: s.but(scale="raw")),
-        Plant(
-            ("dead-relu",),
-            lambda s: s.but(replace(s.net, init=HE, special={"conv2": drowned})),
-            lambda s: s.but(replace(s.net, init=HE)),
-            also=("initialisation",),
-        ),
-        Plant(("rate-too-high",), lambda s: s.but(lr=_rate(s, pick(20, 30)))),
-        Plant(("rate-too-high",), lambda s: s.but(optimiser="adam", lr=pick(0.2, 0.3)), word="adam"),
-        Plant(("rate-too-high", "non-finite"), lambda s: s.but(optimiser="sgd", lr=pick(300, 500))),
-        Plant(("rate-too-low",), lambda s: s.but(lr=_rate(s, pick(1 / 1000, 1 / 2000)))),
-        Plant(("rate-too-low",), lambda s: with_norm(s).but(lr=_rate(s, 1 / 1000)), with_norm, word="norm"),
-        Plant(("too-few-steps",), lambda s: s.but(epochs=1, limit=int(pick(320, 400)))),
-        Plant(
-            ("schedule-ended",),
-            lambda s: s.but(
-                schedule="step", step_epochs=1, step_factor=pick(0.02, 0.01), lr=s.values["lr"] / 4
-            ),
-            lambda s: s.but(lr=s.values["lr"] / 4),
-        ),
-        Plant(("batch-too-large",), lambda s: s.but(batch_size=int(pick(4096, 2048)))),
-        Plant(("batch-too-small",), lambda s: s.but(batch_size=int(pick(1, 2)), epochs=2)),
+        Plant(("dead-relu",), drowned, _he, also=("initialisation",)),
     ]
 
 
-def of_generalisation(half: int) -> list[Plant]:
-    """What is held back or learned by heart, and what is wrong with the data."""
-
-    def pick(tuning: float, test: float) -> float:
-        return (tuning, test)[half]
-
-    flat = Plan("wide", (), (1024,))
-    tiny = Plan("tiny", ((1, 3, True), (1, 3, True), (2, 3, True)))
-    few = int(pick(600, 500))
+def of_steps(how: Strengths) -> list[Plant]:
+    """Input and steps: what any recipe can be given."""
+    factor, share = how.ended
     return [
-        Plant(("weight-decay",), lambda s: s.but(weight_decay=pick(0.3, 0.5))),
-        Plant(("dropout",), lambda s: s.but(replace(s.net, dropout=pick(0.9, 0.95)))),
+        Plant(("input-scale",), lambda s: s.but(scale=how.scale)),
+        Plant(("rate-too-high",), lambda s: s.but(lr=_rate(s, how.high))),
+        Plant(("rate-too-high",), lambda s: s.but(optimiser="adam", lr=how.high_adam), word="adam"),
+        Plant(("rate-too-high", "non-finite"), lambda s: s.but(optimiser="sgd", lr=how.infinite)),
+        Plant(("rate-too-low",), lambda s: s.but(lr=_rate(s, how.low))),
+        Plant(("too-few-steps",), lambda s: s.but(epochs=1, limit=how.begun)),
         Plant(
-            ("over-fitting-data",), lambda s: s.but(limit=int(pick(60, 80)), epochs=_many(s, 60)), also=_KINDS
+            ("schedule-ended",),
+            lambda s: s.but(schedule="step", step_epochs=1, step_factor=factor, lr=_rate(s, share)),
+            lambda s: s.but(lr=_rate(s, share)),
         ),
+        Plant(("batch-too-large",), lambda s: s.but(batch_size=how.large_batch)),
+        Plant(("batch-too-small",), lambda s: s.but(batch_size=how.small_batch, epochs=2)),
+        Plant(("weight-decay",), lambda s: _decayed(s, how)),
+    ]
+
+
+def of_data(how: Strengths) -> list[Plant]:
+    """What is wrong with the images and their labels, whatever reads them."""
+    images, part = how.leaked
+    return [
         Plant(
-            ("over-fitting-augmentation",),
-            lambda s: s.but(limit=few, epochs=_many(s, few)),
-            lambda s: s.but(limit=few, epochs=_many(s, few), flip=_flip(s), pad_crop=2),
+            ("over-fitting-data",),
+            lambda s: s.but(limit=how.by_heart, epochs=_many(s, how.by_heart)),
             also=_KINDS,
         ),
-        Plant(
-            ("over-fitting-model",),
-            lambda s: s.but(flat, epochs=8),
-            lambda s: s.but(epochs=8),
-            also=_KINDS,
-        ),
-        Plant(("under-fitting",), lambda s: s.but(tiny)),
         Plant(("labels-shuffled",), lambda s: s.flawed("a", data.shuffled), mendable=False),
-        Plant(("labels-noisy",), lambda s: _noisy(s, pick(0.5, 0.6)), mendable=False),
-        Plant(("classes-unbalanced",), lambda s: s.flawed("c", data.unbalanced(50)), mendable=False),
-        Plant(("classes-missing",), lambda s: s.flawed("d", data.missing(3, 6, 8)), mendable=False),
+        Plant(("labels-noisy",), lambda s: _noisy(s, how), mendable=False),
+        Plant(("classes-unbalanced",), lambda s: _unbalanced(s, how), mendable=False),
+        Plant(("classes-missing",), lambda s: _missing(s, how), mendable=False),
         Plant(
-            ("data-channels",),
-            lambda s: replace(s.flawed("e", data.tinted), grey=True),
-            lambda s: s.flawed("e", data.tinted),
-        ),
-        Plant(("data-enlarged",), lambda s: _enlarged(s, int(pick(4, 5))), mendable=False),
-        Plant(
-            ("evaluation-mode",),
-            lambda s: replace(_dropped(s), training_mode=True),
-            lambda s: _dropped(s),
+            ("data-enlarged",),
+            lambda s: s.flawed(f"f{how.enlarged}", data.enlarged(how.enlarged)),
             mendable=False,
         ),
         Plant(
             ("leakage",),
-            lambda s: _leaked(s, pick(1.0, 0.8)),
-            lambda s: _little(s),
+            lambda s: _little(s, images).flawed(f"h{part}", data.leaked(part)),
+            lambda s: _little(s, images),
             mendable=False,
             flatters=True,
         ),
     ]
 
 
-def of_two(half: int) -> list[Plant]:
-    """Two causes at once, neither of which brings about the other."""
+def of_network(how: Strengths) -> list[Plant]:
+    """What needs another network, or one that fits."""
+    few = how.unchanged
+
+    def unchanged(s: Setup) -> Setup:
+        return s.flawed("m2", data.moved(2)).but(limit=few, epochs=_many(s, few))
+
     return [
+        Plant(("rate-too-low",), lambda s: with_norm(s).but(lr=_rate(s, 1 / 1000)), with_norm, word="norm"),
+        Plant(("dropout",), lambda s: _dropout(s, how.dropout)),
         Plant(
-            ("dropout", "classes-missing"),
-            lambda s: s.but(replace(s.net, dropout=0.9)).flawed("d", data.missing(3, 6, 8)),
-            mendable=False,
+            ("over-fitting-augmentation",),
+            unchanged,
+            lambda s: unchanged(s).but(flip=_flip(s), pad_crop=3),
+            also=_KINDS,
         ),
         Plant(
-            ("rate-too-low", "classes-unbalanced"),
-            lambda s: s.but(lr=_rate(s, 1 / 1000)).flawed("c", data.unbalanced(50)),
-            mendable=False,
+            ("over-fitting-model",),
+            lambda s: s.flawed("m3", data.moved(3)).but(how.wide, epochs=8),
+            lambda s: s.flawed("m3", data.moved(3)).but(epochs=8),
+            also=_KINDS,
+        ),
+        Plant(("under-fitting",), lambda s: s.but(how.narrow)),
+        Plant(
+            ("data-channels",),
+            lambda s: replace(s.flawed("e", data.tinted), grey=True),
+            lambda s: s.flawed("e", data.tinted),
         ),
         Plant(
-            ("labels-noisy", "weight-decay"),
-            lambda s: _noisy(s.but(weight_decay=0.1), 0.5),
+            ("evaluation-mode",),
+            lambda s: replace(with_norm(_dropout(s, how.judged_dropout)), training_mode=True),
+            lambda s: with_norm(_dropout(s, how.judged_dropout)),
             mendable=False,
         ),
     ]
 
+
+def of_two(how: Strengths) -> list[Plant]:
+    """Two causes at once, neither of which brings about the other."""
+    every = [
+        Plant(("dropout", "classes-missing"), lambda s: _missing(_dropout(s, 0.9), how), mendable=False),
+        Plant(
+            ("rate-too-low", "classes-unbalanced"),
+            lambda s: _unbalanced(s.but(lr=_rate(s, 1 / 1000)), how),
+            mendable=False,
+        ),
+        Plant(
+            ("labels-noisy", "weight-decay"),
+            lambda s: s.but(weight_decay=0.1).flawed("b0.5", data.noisy(0.5)),
+            mendable=False,
+        ),
+        Plant(
+            ("rate-too-low", "classes-missing"),
+            lambda s: _missing(s.but(lr=_rate(s, how.low)), how),
+            mendable=False,
+        ),
+        Plant(("labels-noisy", "dropout"), lambda s: _noisy(_dropout(s, how.dropout), how), mendable=False),
+        Plant(
+            ("input-scale", "classes-unbalanced"),
+            lambda s: _unbalanced(s.but(scale=how.scale), how),
+            mendable=False,
+        ),
+    ]
+    return [plant for plant in every if plant.name in how.pairs]
+
+
+OPTIONS: dict[str, list[Plant]] = {
+    "small-alexnet": [
+        Plant(("initialisation",), lambda s: _option(s, init="article"), word="article"),
+        Plant(("dropout",), lambda s: _option(s, dropout=0.9)),
+    ],
+    "small-googlenet-32": [Plant(("dropout",), lambda s: _option(s, dropout=0.9))],
+    "lenet5-1998": [],
+    "resnet18-32": [],
+}
+"""What can be planted in registered models by their own options."""
 
 _KINDS = ("over-fitting-data", "over-fitting-augmentation", "over-fitting-model")
 
@@ -147,24 +175,37 @@ def _many(setup: Setup, images: int) -> int:
 
 def _flip(setup: Setup) -> str:
     """Whether its images keep their class in a mirror."""
-    return "random" if setup.source in ("cifar", "shapes") else "none"
+    return "random" if setup.source in ("cifar", "photos", "fashion") else "none"
 
 
-def _dropped(setup: Setup) -> Setup:
-    return with_norm(setup.but(replace(setup.net, dropout=0.75)))
+def _he(setup: Setup) -> Setup:
+    return setup.but(replace(setup.net, function="relu", init=HE))
 
 
-def _little(setup: Setup) -> Setup:
-    return setup.but(epochs=20).flawed("g", data.first(300))
+def _dropout(setup: Setup, part: float) -> Setup:
+    return setup.but(replace(setup.net, dropout=part))
 
 
-def _noisy(setup: Setup, part: float) -> Setup:
-    return setup.flawed(f"b{part}", data.noisy(part))
+def _decayed(setup: Setup, how: Strengths) -> Setup:
+    return setup.but(weight_decay=how.decay_adamw if setup.values["optimiser"] == "adamw" else how.decay)
 
 
-def _enlarged(setup: Setup, side: int) -> Setup:
-    return setup.flawed(f"f{side}", data.enlarged(side))
+def _little(setup: Setup, images: int) -> Setup:
+    return setup.but(epochs=_many(setup, images)).flawed(f"g{images}", data.first(images))
 
 
-def _leaked(setup: Setup, part: float) -> Setup:
-    return _little(setup).flawed(f"h{part}", data.leaked(part))
+def _noisy(setup: Setup, how: Strengths) -> Setup:
+    return setup.flawed(f"b{how.noisy}", data.noisy(how.noisy))
+
+
+def _unbalanced(setup: Setup, how: Strengths) -> Setup:
+    ratio, common = how.unbalanced
+    return setup.flawed("c", data.unbalanced(ratio, common))
+
+
+def _missing(setup: Setup, how: Strengths) -> Setup:
+    return setup.flawed("d", data.missing(*how.missing))
+
+
+def _option(setup: Setup, **values: str | float) -> Setup:
+    return setup.but(options={**setup.values["options"], **values})

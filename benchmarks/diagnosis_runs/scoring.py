@@ -5,7 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+T = TypeVar("T")
 ENOUGH = 0.9
 """Of the healthy run's accuracy: what a mended run must reach, and what a plant must not."""
 
@@ -22,6 +24,11 @@ class Named:
     def first(self) -> bool:
         """Whether the first named is what was planted."""
         return bool(self.named) and self.named[0] in {*self.planted, *self.also}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planted cause is named at some place, be it by another name that is right."""
+        return {*self.planted} <= {*self.named} or bool({*self.also} & {*self.named})
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,13 @@ def hurts(accuracy: float, healthy: float) -> bool:
 def mended(accuracy: float, healthy: float) -> bool:
     """Whether a changed run comes near enough to the healthy one."""
     return accuracy >= ENOUGH * healthy
+
+
+def spread(every: Sequence[T], most: int | None) -> list[T]:
+    """At most so many of them, evenly chosen; all where `most` is None."""
+    if most is None or most >= len(every):
+        return list(every)
+    return [every[number * len(every) // most] for number in range(most)]
 
 
 def share(hits: Iterable[bool]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.diagnosis_runs import data
+from benchmarks.diagnosis_runs import data, sources
 from benchmarks.diagnosis_runs.networks import Plan, normed
 from cnnviz.datasets.spec import Arrays
 from cnnviz.training import Recipe
@@ -20,7 +20,7 @@ class Setup:
 
     name: str
     source: str
-    """One of `data.SOURCES`."""
+    """One of `sources.SOURCES`."""
     plan: Plan | None
     """None for a registered model, which `values` then name."""
     values: Mapping[str, Any]
@@ -49,7 +49,7 @@ class Setup:
 
     def arrays(self, folder: Path | None) -> Arrays:
         """Its data, flaws and all."""
-        made = data.source(self.source, folder)
+        made = sources.source(self.source, folder)
         for _, flaw in self.flaws:
             made = flaw(made)
         return made

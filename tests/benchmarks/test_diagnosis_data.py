@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.diagnosis_runs import data
+from benchmarks.diagnosis_runs import data, sources
 from cnnviz.datasets import how
 from cnnviz.datasets.adapting import LUMA
 from cnnviz.datasets.spec import Arrays, Pixels
@@ -81,7 +81,23 @@ def test_the_first_images_are_all_that_is_left(arrays: Arrays) -> None:
     assert np.array_equal(spoiled.train_images, arrays.train_images[:25])
 
 
+@pytest.mark.parametrize("by", [1, 3])
+def test_moved_images_are_the_same_ones_somewhere_else(arrays: Arrays, by: int) -> None:
+    spoiled = data.moved(by)(arrays)
+    assert same(spoiled, arrays, "train_labels", "test_labels")
+    assert spoiled.train_images.shape == arrays.train_images.shape
+    inner = slice(by, 8 - by)
+    for one, before in zip(spoiled.train_images[:40], arrays.train_images[:40], strict=True):
+        windows = [
+            before[:, y : y + 8 - 2 * by, x : x + 8 - 2 * by]
+            for y in range(2 * by + 1)
+            for x in range(2 * by + 1)
+        ]
+        assert any(np.array_equal(one[:, inner, inner], window) for window in windows)
+    assert not np.array_equal(spoiled.train_images, arrays.train_images)
+
+
 def test_gratings_are_the_same_each_time_and_differ_between_parts() -> None:
-    made, again = data.gratings(None), data.gratings(None)
+    made, again = sources.gratings(None), sources.gratings(None)
     assert same(made, again, "train_images", "train_labels", "test_images", "test_labels")
     assert not np.array_equal(made.train_images[:800], made.test_images)

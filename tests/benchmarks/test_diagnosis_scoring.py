@@ -1,6 +1,11 @@
 """Figures from what was planted and what was named."""
 
-from benchmarks.diagnosis_runs.scoring import Named, Score, by_cause, hurts, mended, share
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.diagnosis_runs.hinting import lost
+from benchmarks.diagnosis_runs.scoring import Named, Score, by_cause, hurts, mended, share, spread
 
 RIGHT = Named(("a",), (), ("a", "b"))
 BESIDE = Named(("a",), (), ("b", "a"))
@@ -36,3 +41,24 @@ def test_nine_tenths_of_the_healthy_run_part_failing_from_mended() -> None:
 def test_a_share_is_told_with_its_count() -> None:
     assert share([True, True, False, True]) == "3 of 4 (75%)"
     assert share([]) == "0 of 0"
+
+
+def test_all_that_was_planted_is_named_or_the_same_by_another_name() -> None:
+    runs = (RIGHT, BESIDE, NOTHING, TWO, OTHER_NAME)
+    assert [one.complete for one in runs] == [True, True, False, False, True]
+
+
+@given(st.lists(st.integers(), unique=True), st.integers(0, 50))
+def test_a_spread_is_in_order_and_from_the_whole(every: list[int], most: int) -> None:
+    chosen = spread(every, most)
+    assert len(chosen) == min(most, len(every))
+    assert [every.index(one) for one in chosen] == sorted({every.index(one) for one in chosen})
+    assert spread(every, None) == every
+    assert not chosen or chosen[0] == every[0]
+
+
+def test_what_hints_take_is_told_pair_by_pair() -> None:
+    interval = lost([100, 200, 400], [99, 196, 396])
+    assert interval.mean == pytest.approx((0.01 + 0.02 + 0.01) / 3)
+    assert interval.low is not None
+    assert interval.low < interval.mean

@@ -1,10 +1,10 @@
-"""Small runs of the tuning half, recorded: what was planted is named first, healthy ones are clear."""
+"""Small runs of the part for tuning, recorded: what was planted is named first, healthy ones are clear."""
 
 from pathlib import Path
 
 import pytest
 
-from benchmarks.diagnosis_runs.halves import failing
+from benchmarks.diagnosis_runs.parts import failing
 from cnnviz.diagnosis import Evidence, diagnose
 from tests.diagnosis.told import well_told
 

@@ -1,0 +1,101 @@
+"""How strongly each cause is planted in each part of the bench."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.diagnosis_runs.networks import Plan
+from cnnviz.models.layers import Init
+from cnnviz.training.recipe import Scale
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """Of one part. Rates are multiples of the healthy setup's, except where they say that they are not."""
+
+    deeper: int
+    """Convolutions more, where a network must be deep for its start to matter."""
+    small: Init
+    large: Init
+    drowned: tuple[str, float]
+    """A layer, and the bias that leaves its ReLU no chance."""
+    scale: Scale
+    high: float
+    high_adam: float
+    """Adam's rate itself."""
+    infinite: float
+    """The rate itself of plain SGD."""
+    low: float
+    begun: int
+    """Training images of a run of one epoch that has too few steps."""
+    ended: tuple[float, float]
+    """What each epoch multiplies the rate by, and the first rate."""
+    large_batch: int
+    small_batch: int
+    decay: float
+    decay_adamw: float
+    """AdamW's: it is multiplied by the rate alone and not by a gradient's size."""
+    dropout: float
+    judged_dropout: float
+    """Of a network that is judged in training mode."""
+    by_heart: int
+    """Training images that are too few."""
+    unchanged: int
+    """Training images that are too few unless they are changed in every epoch."""
+    leaked: tuple[int, float]
+    """Training images, and the part of the test images that they take the place of."""
+    wide: Plan
+    narrow: Plan
+    noisy: float
+    unbalanced: tuple[int, int]
+    """One image in so many is left of each class but the first so many."""
+    missing: tuple[int, ...]
+    enlarged: int
+    """The side that images are reduced to before they are enlarged again."""
+    pairs: tuple[str, ...]
+    """Which plants of two causes."""
+
+
+_FIRST_PAIRS = ("dropout+classes-missing", "rate-too-low+classes-unbalanced", "labels-noisy+weight-decay")
+_OTHER_PAIRS = ("rate-too-low+classes-missing", "labels-noisy+dropout", "input-scale+classes-unbalanced")
+
+TUNE = Strengths(
+    deeper=4, small=Init(weights="normal", std=0.01, bias=1.0),
+    large=Init(weights="normal", std=0.4, bias=0.0),
+    drowned=("conv2", -15), scale="raw",
+    high=20, high_adam=0.2, infinite=300, low=1 / 1000, begun=320, ended=(0.02, 1 / 4),
+    large_batch=4096, small_batch=1, decay=0.3, decay_adamw=10, dropout=0.9, judged_dropout=0.75,
+    by_heart=60, unchanged=200, leaked=(120, 1.0),
+    wide=Plan("wide", (), (1024,)), narrow=Plan("tiny", ((1, 3, True), (1, 3, True), (2, 3, True))),
+    noisy=0.5, unbalanced=(50, 2), missing=(3, 6, 8), enlarged=4, pairs=_FIRST_PAIRS,
+)  # fmt: skip
+TEST = Strengths(
+    deeper=3, small=Init(weights="normal", std=0.005, bias=0.5),
+    large=Init(weights="normal", std=0.5, bias=0.0),
+    drowned=("conv2", -20), scale="raw",
+    high=30, high_adam=0.3, infinite=500, low=1 / 2000, begun=400, ended=(0.01, 1 / 4),
+    large_batch=2048, small_batch=2, decay=0.5, decay_adamw=10, dropout=0.95, judged_dropout=0.75,
+    by_heart=80, unchanged=150, leaked=(150, 0.8),
+    wide=Plan("wide", (), (1024,)), narrow=Plan("tiny", ((1, 3, True), (1, 3, True), (2, 3, True))),
+    noisy=0.6, unbalanced=(50, 2), missing=(3, 6, 8), enlarged=5, pairs=_FIRST_PAIRS,
+)  # fmt: skip
+BLIND = Strengths(
+    deeper=5, small=Init(weights="normal", std=0.003, bias=0.2),
+    large=Init(weights="normal", std=0.35, bias=0.0),
+    drowned=("conv1", -10), scale="raw-minus-mean",
+    high=25, high_adam=0.1, infinite=400, low=1 / 1500, begun=240, ended=(0.005, 1 / 3),
+    large_batch=1024, small_batch=3, decay=0.2, decay_adamw=9, dropout=0.93, judged_dropout=0.8,
+    by_heart=70, unchanged=120, leaked=(90, 0.9),
+    wide=Plan("flat", (), (768,)), narrow=Plan("thin", ((1, 5, True), (2, 3, True)), (3,)),
+    noisy=0.55, unbalanced=(40, 3), missing=(1, 4, 7, 9), enlarged=3, pairs=_OTHER_PAIRS,
+)  # fmt: skip
+BLIND_2 = Strengths(
+    deeper=4, small=Init(weights="normal", std=0.008, bias=-0.3),
+    large=Init(weights="normal", std=0.6, bias=0.0),
+    drowned=("conv2", -12), scale="raw",
+    high=40, high_adam=0.5, infinite=800, low=1 / 700, begun=280, ended=(0.03, 1 / 5),
+    large_batch=1500, small_batch=2, decay=0.8, decay_adamw=8, dropout=0.96, judged_dropout=0.85,
+    by_heart=50, unchanged=100, leaked=(110, 0.95),
+    wide=Plan("flat", (), (512, 512)), narrow=Plan("thin", ((2, 3, True), (1, 3, True)), (4,)),
+    noisy=0.65, unbalanced=(60, 4), missing=(0, 5), enlarged=4, pairs=_OTHER_PAIRS,
+)  # fmt: skip

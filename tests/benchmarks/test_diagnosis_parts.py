@@ -1,0 +1,90 @@
+"""The parts are apart, every run of them can be told by its name, and every network can be built."""
+
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from benchmarks.diagnosis_runs import parts, sources
+from benchmarks.diagnosis_runs.parts import PARTS, failing, healthy
+from benchmarks.diagnosis_runs.setups import Setup
+from cnnviz.models import registry
+
+SHAPES = {
+    "digits": (1, 28, 28),
+    "small-digits": (1, 12, 12),
+    "cifar": (3, 16, 16),
+    "photos": (3, 12, 12),
+    "mnist": (1, 20, 20),
+    "signs": (3, 14, 14),
+    "fashion": (1, 14, 14),
+    "gratings": (3, 16, 16),
+    "glyphs": (1, 12, 12),
+    "clocks": (1, 12, 12),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(PARTS, 2)))
+def test_parts_share_neither_networks_nor_data_nor_strengths(one: str, other: str) -> None:
+    left, right = PARTS[one], PARTS[other]
+    planted = [[*part.bases, *part.planted] for part in (left, right)]
+    assert not {base.source for base in planted[0]} & {base.source for base in planted[1]}
+    assert not {base.net.name for base in left.bases} & {base.net.name for base in right.bases}
+    assert left.strengths != right.strengths
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_names_are_unique_and_plants_change_something(name: str) -> None:
+    planned = list(failing(name))
+    names = Counter([one.name for one in planned] + [name for name, _, _ in healthy(name)])
+    assert set(names.values()) == {1}
+    assert all(parts.marked(one.spoiled) != parts.marked(one.twin) for one in planned)
+
+
+def test_the_blind_parts_are_as_large_as_was_promised() -> None:
+    for name, runs, causes in (("blind", 80, 20), ("blind-2", 40, 20)):
+        planned = list(failing(name))
+        assert len(planned) >= runs
+        assert len({cause for one in planned for cause in one.plant.causes}) >= causes
+    assert len(list(healthy("blind"))) >= 40
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_network_can_be_built(name: str) -> None:
+    def problem(setup: Setup) -> str:
+        return "" if setup.plan is None else setup.plan.layers(SHAPES[setup.source]).problem()
+
+    setups = [setup for one in failing(name) for setup in (one.spoiled, one.twin)]
+    everything = [*setups, *(setup for _, setup, _ in healthy(name))]
+    assert {problem(setup) for setup in everything} == {""}
+    assert {setup.values["model"] for setup in everything if setup.plan is None} <= set(registry.specs())
+
+
+def test_where_no_network_starts_badly_nothing_of_the_start_is_planted() -> None:
+    planted = {one.plant.name for one in failing("blind") if one.base == "vgg-signs"}
+    assert "rate-too-high" in planted
+    assert not planted & {"initialisation", "vanishing-gradients", "input-scale"}
+
+
+def test_registered_models_get_only_what_a_recipe_can_hold() -> None:
+    registered = [one for one in failing("blind") if one.spoiled.plan is None]
+    assert {one.base.split("-")[0] for one in registered} == {"lenet5", "small", "resnet18"}
+    assert all(one.twin.plan is None for one in registered)
+
+
+@pytest.mark.parametrize("name", sorted({*sources.SOURCES} & {"digits", "small-digits", "glyphs", "clocks"}))
+def test_sources_without_a_folder_are_made_in_the_shape_that_is_told(name: str) -> None:
+    assert sources.there(name, None)
+    made = sources.source(name, None)
+    assert made.train_images.shape[1:] == made.test_images.shape[1:] == SHAPES[name]
+    assert set(made.train_labels) == set(range(10))
+
+
+def test_sources_that_need_a_folder_are_missing_without_it(tmp_path: Path) -> None:
+    assert not sources.there("fashion", tmp_path)
+    (tmp_path / "fashion").mkdir()
+    assert sources.there("fashion", tmp_path)
+    assert not sources.there("signs", None)
+    with pytest.raises(FileNotFoundError, match="mnist"):
+        sources.source("signs", tmp_path)
