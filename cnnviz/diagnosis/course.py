@@ -12,6 +12,10 @@ from cnnviz.diagnosis.standing import error
 
 STUCK = 0.1
 """Of the way from guessing to perfect: no more than luck and the commonest class explain."""
+NEARLY_THERE = 0.8
+"""Of the way from guessing to perfect: what is missing there is more than fine tuning brings."""
+BLOWN = 1.5
+"""Times the loss of guessing: a model that is so much worse than one that never looks was thrown there."""
 LUCK = 2.0
 """Standard errors above chance: one guess in 44 is so good."""
 POOR = 0.5
@@ -40,6 +44,11 @@ class Course:
     def worst(self) -> float:
         """The largest."""
         return max(self.loss.values)
+
+    @property
+    def blown(self) -> bool:
+        """Whether it was once far worse than it began, and than one who never looks."""
+        return max(self.loss.values[1:], default=0.0) > BLOWN * max(self.guess, self.start)
 
     @property
     def stuck(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnviz.diagnosis import Finding, Points, Untold, diagnose, rules
+from cnnviz.diagnosis import Clear, Finding, Points, Untold, diagnose, rules
 from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Histogram
 from cnnviz.diagnosis.networks import small_network
@@ -84,6 +84,20 @@ def test_a_tiny_network_whose_loss_stays_says_so_in_a_whole_sentence() -> None:
         assert isinstance(found, Finding)
         assert found.explanation.endswith(f"its loss {words}: more epochs will not mend it.")
         well_told(found, tiny)
+
+
+def test_labels_are_not_blamed_for_a_loss_that_blew_up() -> None:
+    shuffled = PLANTED["shuffled, not learnt"]()[1]
+    for losses, explained in (((2.3, 2.4, 2.3), True), ((2.3, 90.0, 2.3), False)):
+        curves = shuffled.curves | {"train/loss": Points(steps=(1, 20, 200), values=losses)}
+        found = rules()["labels-shuffled"].judge(shuffled.model_copy(update={"curves": curves}))
+        assert isinstance(found, Finding)
+        assert ("rate-too-high" in found.explains) is explained
+
+
+def test_a_network_of_some_size_that_learned_nothing_is_not_called_too_small() -> None:
+    flat = run(0.12, 0.1, params=3_000)
+    assert isinstance(rules()["under-fitting"].judge(flat), Clear)
 
 
 def test_the_small_network_has_few_weights() -> None:

@@ -231,6 +231,26 @@ def test_large_steps_that_were_learned_with_are_no_finding() -> None:
     assert _clear("rate-too-high", run(updates=(0.5, 0.5, 0.1)))
 
 
+@pytest.mark.parametrize(
+    ("end", "expected"), [((0.5,) * 6, Finding), ((0.8, 0.7, 0.6, 0.5, 0.4, 0.3), Clear)]
+)
+def test_a_run_that_was_thrown_far_and_stays_where_it_landed_has_a_rate_too_high(
+    end: tuple[float, ...], expected: type
+) -> None:
+    evidence = run(losses=(2.4, 40.0, 9.0, 5.0, 2.4, 0.9, *end), accuracy=0.75, updates=(0.1, 0.8, 0.01))
+    outcome = rules()["rate-too-high"].judge(evidence)
+    assert isinstance(outcome, expected)
+    if isinstance(outcome, Finding):
+        assert outcome.effect < 0.6
+
+
+def test_steps_that_make_no_way_in_the_whole_run_are_too_short() -> None:
+    """400 steps of 2·10⁻⁴ of the weights' size are 0.08 of it at most; of 5·10⁻⁴, 0.2."""
+    assert _found("rate-too-low", run(**STUCK, updates=(2e-4, 2e-4, 2e-4))).confidence >= 0.7
+    assert _clear("rate-too-low", run(**STUCK, updates=(5e-4, 5e-4, 5e-4)))
+    assert _clear("rate-too-low", run(losses=FLAT[:3], accuracy=0.1, step=20, updates=(2e-4, 2e-4, 2e-4)))
+
+
 def test_slow_learning_that_still_goes_on_is_a_rate_too_low() -> None:
     """Half of the images are right, for their logits differ by a little already; the loss has far to go."""
     slow = tuple(2.4 - 0.06 * i for i in range(12))

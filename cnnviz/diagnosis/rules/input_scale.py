@@ -9,7 +9,7 @@ from cnnviz.diagnosis.finding import Bars, Fact, Finding
 from cnnviz.diagnosis.pictures import loss_curve, short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.initialisation import SURPRISED
-from cnnviz.diagnosis.rules.rates import BLOWN, FAR, early_update
+from cnnviz.diagnosis.rules.rates import FAR, early_update
 from cnnviz.diagnosis.rules.steps import FEW
 from cnnviz.diagnosis.stages import Stage, fresh, stages
 
@@ -108,8 +108,7 @@ def _harmed(evidence: Evidence, went: Course) -> bool:
         return evidence.step >= FEW and went.stuck
     sgd = evidence.recipe.optimiser in ("sgd", "nesterov")
     thrown = sgd and (early_update(evidence) or 0.0) >= FAR / 3
-    blown = max(went.loss.values) > BLOWN * max(went.guess, went.start)
-    return thrown or blown or went.start > SURPRISED * went.guess or evidence.status == "failed"
+    return thrown or went.blown or went.start > SURPRISED * went.guess or evidence.status == "failed"
 
 
 def _normalised_at_once(evidence: Evidence) -> bool:

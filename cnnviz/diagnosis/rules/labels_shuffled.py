@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
@@ -101,13 +102,19 @@ def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certai
             "labels-noisy",
             "too-few-steps",
             "rate-too-low",
-            "rate-too-high",
+            *(() if _blown(evidence) else ("rate-too-high",)),
             "schedule-ended",
             "batch-too-large",
             "batch-too-small",
             "data-enlarged",
         ),
     )
+
+
+def _blown(evidence: Evidence) -> bool:
+    """Whether the loss jumped far above that of guessing, which labels have no part in."""
+    went = course(evidence)
+    return went is not None and went.blown
 
 
 def _not_the_network(evidence: Evidence, by_heart: bool, now: Standing) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from cnnviz.diagnosis import excluded, mending
-from cnnviz.diagnosis.course import POOR, Course, course
+from cnnviz.diagnosis.course import NEARLY_THERE, POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.pictures import loss_curve, short, update_lines
@@ -27,8 +27,8 @@ networks, by PyTorch's rule and He's). The upper one is for steps that were too 
 first steps are as long as its rate, whatever the gradient."""
 YOUNG = 100
 """Steps in which a run that learns well may be where it began."""
-BLOWN = 1.5
-"""Times the loss of guessing: a model that is so much worse than one that never looks was thrown there."""
+SLIGHT = 0.1
+"""Of their own size, what weights would have moved in a whole run if all its steps went the same way."""
 HARDLY = 0.25
 """Of the way from guessing to perfect: a run that came no farther and whose loss falls no more is thrown
 about, if its steps were so long. One that is slow, because its images are hard, goes on falling."""
@@ -53,15 +53,14 @@ def rate_too_high(evidence: Evidence) -> Outcome:
             f"An early step moves the median layer by {short(moved)} of its weights, less than {far:g}."
         )
     worst = max(went.loss.values[1:], default=went.start)
-    blown = evidence.status == "failed" or worst > BLOWN * max(went.guess, went.start)
-    if went.learned >= POOR or not (blown or went.stuck or (went.learned < HARDLY and not went.falling)):
+    if not _harmed(evidence, went):
         return Clear(
             f"Early steps are large ({short(moved)} of the weights), but the loss fell to {went.end:.2f}."
         )
     return Finding(
         cause="rate-too-high",
         confidence=_sureness(evidence, went, worst, moved),
-        effect=1.0,
+        effect=min(1.0, 1.2 - went.learned),
         verdict=f"Early steps move a layer by {short(moved)} of its own size, "
         f"{short(moved / USUAL_UPDATE)} times what is usual.",
         explanation="\n\n".join((
@@ -91,7 +90,8 @@ def rate_too_low(evidence: Evidence) -> Outcome:
     went, moved = course(evidence), typical_update(evidence, last=_before_the_schedule(evidence))
     if went is None or moved is None:
         return Untold("How far steps move the weights was not recorded.")
-    if moved >= NEAR:
+    slight = evidence.step > YOUNG and moved * evidence.step < SLIGHT
+    if moved >= NEAR and not slight:
         return Clear(f"A step moves the median layer by {short(moved)} of its weights, more than {NEAR:g}.")
     if moved < 1e-9:
         return Clear("The median layer's gradient is 0: no rate would move it.")
@@ -126,6 +126,13 @@ def rate_too_low(evidence: Evidence) -> Outcome:
     )  # fmt: skip
 
 
+def _harmed(evidence: Evidence, went: Course) -> bool:
+    """Whether long steps kept the run from learning; one that was thrown far may stay short of the rest."""
+    if evidence.status == "failed" or went.blown:
+        return went.learned < (POOR if went.falling else NEARLY_THERE)
+    return went.stuck or (went.learned < HARDLY and not went.falling)
+
+
 def _outcome(evidence: Evidence, went: Course, worst: float) -> str:
     if evidence.status == "failed":
         end = (
@@ -144,10 +151,9 @@ def _sureness(evidence: Evidence, went: Course, worst: float, moved: float) -> f
     """Early on a loss may jump and come down again, and is where guessing is in any case."""
     if evidence.status == "failed" or worst > 10 * max(went.guess, went.start):
         return 0.95
-    blown = worst > BLOWN * max(went.guess, went.start)
     if evidence.step < YOUNG:
-        return 0.6 if blown else 0.4
-    return 0.95 if blown else 0.85 if moved >= 2 * FAR else 0.75
+        return 0.6 if went.blown else 0.4
+    return 0.95 if went.blown else 0.85 if moved >= 2 * FAR else 0.75
 
 
 def early_update(evidence: Evidence) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import excluded, mending
-from cnnviz.diagnosis.course import POOR, Course, course
+from cnnviz.diagnosis.course import NEARLY_THERE, POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.pictures import loss_curve, short
@@ -18,8 +18,6 @@ SOME = 1_000
 """Steps up to which a loss that is still falling may be said to have been cut off."""
 ENOUGH = 1_000
 """Steps that a mended run should have: a small network comes most of its way in so many."""
-NEARLY_THERE = 0.8
-"""Of the way from guessing to perfect: what is missing there is more than fine tuning brings."""
 LARGE = 256
 """Images a batch: up to here more images make steps about as much better as they cost (McCandlish et al., "An
 empirical model of large-batch training", 2018, for data of this size)."""

@@ -17,6 +17,9 @@ looks at everything. LeNet-5 has eight times as many. Convolutions and a mean ov
 stopped falling; below a tenth layers have a handful of maps."""
 NARROW = 1.0
 """Values for each class that have to come through every layer: with fewer, classes share them."""
+SOMETHING = 0.2
+"""Of the way from guessing to all right, known of the training images: a network of some size that knows less
+was kept from learning by something else."""
 FLAT = 0.03
 """Of the loss, gained over the last third of the run: less, and more epochs will not mend it."""
 
@@ -38,7 +41,8 @@ def under_fitting(evidence: Evidence) -> Outcome:
     linear = (math.prod(evidence.data.shape) + 1) * evidence.classes
     times, narrow = evidence.params / linear, _narrowest(evidence)
     thin = narrow is not None and narrow[1] < NARROW * evidence.classes
-    small = times < (ENOUGH_WEIGHTS if _flat(_gained(evidence)) else FEW_WEIGHTS)
+    came_to_rest = _flat(_gained(evidence)) and now.above(now.learnt) > SOMETHING
+    small = times < (ENOUGH_WEIGHTS if came_to_rest else FEW_WEIGHTS)
     if not small and not thin:
         return Clear(
             f"It has {evidence.params:,} weights, {times:,.1f} times as many as one fully connected layer "
