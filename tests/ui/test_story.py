@@ -82,7 +82,7 @@ def test_lrn_by_hand() -> None:
 
 def test_the_proof_names_the_arms_that_are_freed_and_those_that_are_not() -> None:
     found = arms(table())
-    said = words.proof(found)
+    said = " ".join(words.proof(found))
     assert f"in {found[0].n} of {found[0].n} runs" in said
     freed, stuck = said.split("Every run still does with: ")
     for arm in found[1:]:

@@ -12,7 +12,6 @@ _TOLD = (
     "standardised input",
     "pixels up to ±255",
     "as the paper",
-    "biases 0",
 )
 _ASKED = {
     "name": "article-d",
@@ -34,25 +33,25 @@ READY = Ready(
     title="Article D: why one answer for all?",
     about=(
         "The run that failed, and one change at a time. Weights of N(0, 0.01²) make each layer hand on less "
-        "of what tells images apart, until nothing of it is left; some of the changes give it back. Look at "
-        "the accuracy, and at how many answers go to one class."
+        "of what tells images apart, until nothing of it is left; some of the changes give it back. One "
+        "answer for every image is right one time in ten: whoever stays there has learned nothing."
     ),
     asked_by="an article on AlexNet for STL-10, whose author never found out",
     limits=(
-        "AlexNet a quarter as wide, for images of 67×67, on a thousand drawn shapes; its weights are "
-        "widened so that each layer hands on what it does in the full one. It has not been measured whether "
-        "drawn shapes show the article's collapse: the arms in the story on Diagnose are on CIFAR-10, and "
-        "recorded."
+        "AlexNet a quarter as wide, for images of 67×67, on a thousand handwritten digits enlarged to that, "
+        "for half of the article's steps and without its mirroring (a mirrored digit is none); its weights "
+        "are widened so that each layer hands on what it does in the full one. Digits are easy: what is "
+        "mended gets further than on photographs. The story on Diagnose has the same arms on CIFAR-10."
     ),
     order=12,
     small=Experiment(
-        base=base().changed({"dataset": "shapes", "limit": 1_000, "epochs": 20}),
+        base=base().changed({"dataset": "digits", "limit": 1_000, "epochs": 12, "flip": "none"}),
         arms=tuple(Arm(name=name, changes=changes(**ARMS[name])) for name in _TOLD),
         **_ASKED,
     ),
     large=Experiment(
         base=get("article-alexnet-stl10"),
-        arms=tuple(Arm(name=name, changes=_options(**ARMS[name])) for name in _TOLD if name != "biases 0"),
+        arms=tuple(Arm(name=name, changes=_options(**ARMS[name])) for name in _TOLD),
         **_ASKED,
     ),
 )

@@ -19,7 +19,7 @@ def again(failed: Evidence, mended: Evidence) -> None:
     st.subheader("Try it yourself", anchor=False)
     st.markdown(
         "Both runs are recipes. Open one on Train, change what you like, and see whether you can do better; "
-        "the experiment repeats the proof on drawn shapes, which needs no download."
+        "the experiment repeats the proof on handwritten digits, which needs no download."
     )
     with st.container(horizontal=True, gap="medium", key="story-links"):
         chrome.link(

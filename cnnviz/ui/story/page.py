@@ -101,7 +101,8 @@ def _proof() -> None:
     found = arms(table())
     st.subheader("The proof: one change at a time", anchor=False)
     st.markdown(notice.plain(words.ANSWER))
-    st.markdown(notice.plain(words.proof(found)))
+    for said in words.proof(found):
+        st.markdown(notice.plain(said))
     figure = paired_runs(found, 1 / recorded(FAILED).classes)
     plot(figure, key="story-arms", height=HEAD + ROOM * len(found), alt=paired_runs_alt(found),
          name="article-d-arms", picks=False)  # fmt: skip

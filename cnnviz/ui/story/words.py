@@ -120,8 +120,8 @@ ANSWER = (
 )
 
 
-def proof(arms: Sequence[Arm]) -> str:
-    """What paired runs say in groups: what frees the network from its one answer, and what does not."""
+def proof(arms: Sequence[Arm]) -> list[str]:
+    """What paired runs say, in paragraphs: what frees the network from its one answer, and what does not."""
     base, others = arms[0], arms[1:]
     freed = [arm for arm in others if arm.collapsed == 0]
     stuck = [arm for arm in others if arm.collapsed == arm.n]
@@ -142,7 +142,7 @@ def proof(arms: Sequence[Arm]) -> str:
         "arms together with 95 % chance, which makes them wide where seeds are few; zero lies outside them "
         f"for: {told}."
     )
-    return " ".join(said)
+    return said
 
 
 def compared(failed: Evidence, mended: Evidence) -> str:
@@ -170,8 +170,8 @@ def paired(runs: Table) -> str:
     return (
         f"The paired runs: {len(rows)} on the article's AlexNet, a quarter as wide and for images of 67×67, "
         f"each learning from 5,000 images of CIFAR-10 and judged by {runs.test_images:,} others; "
-        f"{duration(sum(row.seconds for row in rows))} in all on {runs.machine}. Runs of the same seed begin "
-        "with the same weights where their networks begin alike, and see the same images in the same order."
+        f"{runs.machine}. Runs of the same seed begin with the same weights where their networks begin "
+        "alike, and see the same images in the same order."
     )
 
 
