@@ -87,7 +87,7 @@ BLIND = Strengths(
     large_batch=1024, small_batch=3, decay=0.2, decay_adamw=9, dropout=0.93, judged_dropout=0.8,
     by_heart=70, unchanged=120, leaked=(90, 0.9),
     wide=Plan("flat", (), (768,)), narrow=Plan("thin", ((1, 5, True), (2, 3, True)), (3,)),
-    noisy=0.55, unbalanced=(40, 3), missing=(1, 4, 7, 9), enlarged=3, pairs=_OTHER_PAIRS,
+    noisy=0.55, unbalanced=(40, 3), missing=(1, 4, 7, 9), enlarged=2, pairs=_OTHER_PAIRS,
 )  # fmt: skip
 BLIND_2 = Strengths(
     deeper=4, small=Init(weights="normal", std=0.008, bias=-0.3),
@@ -95,7 +95,7 @@ BLIND_2 = Strengths(
     drowned=("conv2", -12), scale="raw",
     high=40, high_adam=0.5, infinite=800, low=1 / 700, begun=280, ended=(0.03, 1 / 5),
     large_batch=1500, small_batch=2, decay=0.8, decay_adamw=8, dropout=0.96, judged_dropout=0.85,
-    by_heart=50, unchanged=100, leaked=(110, 0.95),
+    by_heart=30, unchanged=100, leaked=(50, 0.95),
     wide=Plan("flat", (), (512, 512)), narrow=Plan("thin", ((2, 3, True), (1, 3, True)), (4,)),
-    noisy=0.65, unbalanced=(60, 4), missing=(0, 5), enlarged=4, pairs=_OTHER_PAIRS,
+    noisy=0.65, unbalanced=(60, 4), missing=(0, 5), enlarged=3, pairs=_OTHER_PAIRS,
 )  # fmt: skip

@@ -1,0 +1,113 @@
+"""Each plant changes what it says, and nothing else, whatever network and data it is put into."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.diagnosis_runs import plants
+from benchmarks.diagnosis_runs.parts import PARTS, Planned, failing, marked
+from benchmarks.diagnosis_runs.setups import Setup
+from benchmarks.diagnosis_runs.strengths import Strengths
+
+CHANGES = {
+    "initialisation": {"net.init"},
+    "initialisation+exploding-gradients-large": {"net.init"},
+    "exploding-gradients": {"net.init"},
+    "vanishing-gradients": {"net.init", "net.function"},
+    "dead-relu": {"net.special"},
+    "input-scale": {"scale"},
+    "rate-too-high": {"lr"},
+    "rate-too-high-adam": {"lr", "optimiser"},
+    "rate-too-high+non-finite": {"lr", "optimiser"},
+    "rate-too-low": {"lr"},
+    "rate-too-low-norm": {"lr"},
+    "too-few-steps": {"epochs", "limit"},
+    "schedule-ended": {"schedule", "step_epochs", "step_factor"},
+    "batch-too-large": {"batch_size"},
+    "batch-too-small": {"batch_size", "epochs"},
+    "weight-decay": {"weight_decay"},
+    "over-fitting-data": {"epochs", "limit"},
+    "over-fitting-augmentation": {"flip", "pad_crop"},
+    "over-fitting-model": {"net.name", "net.convs", "net.dense"},
+    "under-fitting": {"net.name", "net.convs", "net.dense"},
+    "dropout": {"net.dropout"},
+    "labels-shuffled": {"data"},
+    "labels-noisy": {"data"},
+    "classes-unbalanced": {"data"},
+    "classes-missing": {"data"},
+    "data-enlarged": {"data"},
+    "data-channels": {"grey"},
+    "evaluation-mode": {"training_mode"},
+    "leakage": {"data"},
+    "dropout+classes-missing": {"net.dropout", "data"},
+    "rate-too-low+classes-unbalanced": {"lr", "data"},
+    "rate-too-low+classes-missing": {"lr", "data"},
+    "labels-noisy+weight-decay": {"weight_decay", "data"},
+    "labels-noisy+dropout": {"net.dropout", "data"},
+    "input-scale+classes-unbalanced": {"scale", "data"},
+}
+WHOLE_NETS = {"over-fitting-model", "under-fitting"}
+"""Put another network in place, whose norm, function and start are those of its plan too."""
+EVERY = [one for name in PARTS for one in failing(name)]
+
+
+def changed(one: Planned) -> set[str]:
+    """Recipe fields, parts of the network, and the rest of the setup that differ from the twin's."""
+    spoiled, twin = one.spoiled, one.twin
+    fields = {*spoiled.values, *twin.values}
+    found = {field for field in fields if spoiled.values.get(field) != twin.values.get(field)}
+    if spoiled.plan is not None:
+        own, other = (dataclasses.asdict(setup.net) for setup in (spoiled, twin))
+        found |= {f"net.{field}" for field in own if own[field] != other[field]}
+    if spoiled.flaws != twin.flaws and spoiled.dataset != twin.dataset:
+        found.add("data")
+    return found | {
+        name for name in ("grey", "training_mode") if getattr(spoiled, name) != getattr(twin, name)
+    }
+
+
+def test_of_plain_and_registered_networks_each_plant_changes_what_it_says() -> None:
+    for one in EVERY:
+        if one.spoiled.plan is None and one.plant in plants.OPTIONS.get(one.spoiled.name, []):
+            assert changed(one) == {"options"}, one.name
+            continue
+        allowed = {"net.norm", "net.function", "net.init"} if one.plant.name in WHOLE_NETS else set()
+        found = changed(one)
+        assert found - allowed <= CHANGES[one.plant.name], one.name
+        needed = CHANGES[one.plant.name] - {"flip", "optimiser", "net.dense", "net.convs"}
+        assert needed <= found, one.name
+
+
+def test_a_model_s_own_option_is_all_that_its_plants_change() -> None:
+    chosen = [one for one in failing("blind") if one.base.startswith("small-alexnet")]
+    told = {
+        one.plant.name: {**one.spoiled.values["options"]}
+        for one in chosen
+        if one.spoiled.values["options"] != one.twin.values["options"]
+    }
+    assert told == {"initialisation-article": {"init": "article"}, "dropout": {"init": "he", "dropout": 0.9}}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_what_no_recipe_mends_is_wrong_data_or_code(name: str) -> None:
+    for one in failing(name):
+        if not one.plant.mendable:
+            assert one.spoiled.flaws != one.twin.flaws or one.spoiled.training_mode, one.name
+
+
+@given(st.floats(1e-4, 1.0), st.integers(1, 256), st.sampled_from([PARTS[name].strengths for name in PARTS]))
+def test_rates_are_multiples_of_the_healthy_one_and_runs_of_few_images_have_enough_steps(
+    lr: float, batch: int, how: Strengths
+) -> None:
+    base = PARTS["test"].bases[0].but(lr=lr, batch_size=batch)
+    spoiled = {plant.name: plant.spoil(base) for plant in [*plants.of_steps(how), *plants.of_data(how)]}
+    assert spoiled["rate-too-high"].values["lr"] == pytest.approx(lr * how.high)
+    assert spoiled["rate-too-low"].values["lr"] == pytest.approx(lr * how.low)
+    assert 100 <= steps(spoiled["over-fitting-data"], how.by_heart) <= 800
+    assert marked(spoiled["labels-noisy"]) != marked(base)
+
+
+def steps(setup: Setup, images: int) -> int:
+    return int(setup.values["epochs"]) * -(-images // int(setup.values["batch_size"]))
