@@ -74,7 +74,9 @@ def worked(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
     named = [(stage, begun[stage.name]) for stage in seen.stages if stage.name in begun]
     if not named:
         return (_whole(seen),)
-    worst = sorted(named, key=lambda one: -abs(math.log(one[1].std / one[1].he)))[:2]
+    # Layers that were drawn alike are worked out once.
+    unlike = {(weights.std, weights.fan_in): (stage, weights) for stage, weights in reversed(named)}
+    worst = sorted(unlike.values(), key=lambda one: -abs(math.log(one[1].std / one[1].he)))[:2]
     lines = [_line(stage, weights) for stage, weights in sorted(worst, key=lambda one: named.index(one))]
     return (" ".join(lines), _whole(seen))
 

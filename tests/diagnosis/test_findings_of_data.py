@@ -100,6 +100,36 @@ def test_a_network_of_some_size_that_learned_nothing_is_not_called_too_small() -
     assert isinstance(rules()["under-fitting"].judge(flat), Clear)
 
 
+def test_dropout_that_ended_a_run_before_its_first_epoch_is_found() -> None:
+    failed = run(0.1, 0.1, recipe=Recipe(layers=chain(0.95)), status="failed", curves={})
+    found = rules()["dropout"].judge(failed)
+    assert isinstance(found, Finding)
+    assert "exploding-gradients" in found.explains
+    well_told(found, failed)
+    assert isinstance(rules()["dropout"].judge(failed.model_copy(update={"status": "running"})), Untold)
+
+
+def test_images_that_are_there_already_are_what_one_takes_first() -> None:
+    left_out = data(train=600, counts=(60,) * 10)
+    found = diagnose(run(0.99, 0.6, recipe=Recipe(limit=666, epochs=20), data=left_out)).findings
+    assert [one.cause for one in found][:2] == ["over-fitting-data", "over-fitting-augmentation"]
+    assert found[0].changes[0].values["limit"] is None
+
+
+def test_a_gap_of_eleven_points_costs_little_while_training_images_are_not_known_by_heart() -> None:
+    part_way, by_heart = (
+        rules()["over-fitting-augmentation"].judge(run(learnt, learnt - 0.11, data=data(validation=2_000)))
+        for learnt in (0.92, 0.99)
+    )
+    assert isinstance(part_way, Clear)
+    assert isinstance(by_heart, Finding)
+
+
+def test_one_class_alone_has_no_labels_to_shuffle() -> None:
+    alone = run(1.0, 1.0, 0.5, data=data(counts=(400, *(0,) * 9)))
+    assert isinstance(rules()["labels-shuffled"].judge(alone), Untold)
+
+
 def test_the_small_network_has_few_weights() -> None:
     values = small_network((3, 32, 32), 10)
     assert sum(row.params for row in analysis_for(Recipe().changed(values), 10).rows) < 50_000

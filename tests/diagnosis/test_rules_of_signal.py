@@ -118,6 +118,18 @@ def test_biases_that_drown_a_signal_are_enough() -> None:
     assert _clear("initialisation", run(**STUCK, signals=(0.3, 0.1, 0.05, 0.02), means=(0.1,) * 4))
 
 
+def test_layers_that_are_drawn_alike_are_worked_out_once() -> None:
+    explanation = _found("initialisation", SPOILT["initialisation"]).explanation
+    assert explanation.count("0.01·√144") == 1
+    assert "0.01·√9 = 0.03" in explanation
+
+
+def test_a_batch_of_all_images_is_said_to_be_one_step_an_epoch() -> None:
+    found = _found("batch-too-large", SPOILT["batch-too-large"])
+    assert found.verdict == "A batch of 4,096 holds all 1,280 images, so an epoch is one step, 10 in all."
+    assert found.changes[0].values == {"batch_size": 32}
+
+
 def test_a_batch_of_one_image_has_no_signal_to_judge() -> None:
     alone = run(**STUCK, signals=(0.0,) * 4, recipe={"batch_size": 1})
     assert isinstance(rules()["initialisation"].judge(alone), Untold)

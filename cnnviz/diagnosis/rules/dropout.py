@@ -23,14 +23,14 @@ def dropout(evidence: Evidence) -> Outcome:
     name, most = max(rates.items(), key=lambda pair: pair[1])
     if most < STRONG:
         return Clear(f"At most {most:.0%} is dropped, less than {STRONG:.0%}, from where on it harms.")
-    if now is None:
+    if now is None and (most < EXTREME or evidence.status != "failed"):
         return Untold("No epoch has ended yet, so nobody knows how well the training images are learnt.")
-    if now.learnt_well or now.well:
+    if now is not None and (now.learnt_well or now.well):
         return Clear(f"{most:.0%} is dropped, but the images are known all the same ({now.held:.0%}).")
     return _finding(evidence, rates, now, name)
 
 
-def _finding(evidence: Evidence, rates: dict[str, float], now: Standing, name: str) -> Finding:
+def _finding(evidence: Evidence, rates: dict[str, float], now: Standing | None, name: str) -> Finding:
     most, proven = rates[name], _proven(evidence)
     width = next((layer.out for layer in evidence.layers if layer.name == name), ())
     units = 1
@@ -43,7 +43,7 @@ def _finding(evidence: Evidence, rates: dict[str, float], now: Standing, name: s
     return Finding(
         cause="dropout",
         confidence=0.98 if proven else 0.93 if most >= EXTREME else 0.75,
-        effect=max(0.5, now.lost),
+        effect=max(0.5, now.lost) if now else 1.0,
         verdict=f"Dropout of {most:.0%} leaves too little to learn from.",
         explanation=(
             f"In every training step each value is set to zero with a chance of {most:g}, and what is left "
@@ -51,14 +51,12 @@ def _finding(evidence: Evidence, rates: dict[str, float], now: Standing, name: s
             f"average.{arithmetic} But an average over few values is noisy: the variance that dropout adds "
             f"is p/(1 − p) = {most / (1 - most):.3g} times the mean square of what comes in, where p = 0.5 "
             "adds once. From one step to the next the network after it sees something else, and the "
-            "gradients point somewhere else.\n\nDropout is a means against over-fitting, but here the "
-            f"training images are known to {now.learnt:.0%} only, and others to {now.held:.0%}: there is "
-            "nothing to be held back."
+            f"gradients point somewhere else.\n\n{_nothing_held_back(now)}"
         ),
         facts=(
             Fact("dropped", most, f"{most:.0%} at '{name}'"),
             Fact("kept along the way", _kept(rates), f"{_kept(rates):.2%} through all dropout layers"),
-            *now.facts,
+            *(now.facts if now else ()),
             *proven,
         ),
         pictures=(
@@ -71,10 +69,12 @@ def _finding(evidence: Evidence, rates: dict[str, float], now: Standing, name: s
                 alt=f"'{name}' drops {most:.0%}.",
                 percent=True,
             ),
-            accuracies(evidence, "Accuracy with dropout (training) and without"),
+            *((accuracies(evidence, "Accuracy with dropout (training) and without"),) if now else ()),
         ),
         layers=tuple(layer for layer, rate in rates.items() if rate >= STRONG),
-        ruled_out=(f"Over-fitting: the training images are not known either ({now.learnt:.0%}).",),
+        ruled_out=(f"Over-fitting: the training images are not known either ({now.learnt:.0%}).",)
+        if now
+        else (),
         changes=(Change(change, f"Drop {MILD:.0%} at most."),) if change else (),
         explains=(
             "one-class",
@@ -84,7 +84,19 @@ def _finding(evidence: Evidence, rates: dict[str, float], now: Standing, name: s
             "rate-too-high",
             "too-few-steps",
             "dead-relu",
+            "exploding-gradients",
+            "non-finite",
         ),
+    )
+
+
+def _nothing_held_back(now: Standing | None) -> str:
+    means = "Dropout is a means against over-fitting, but here"
+    if now is None:
+        return f"{means} the run did not come so far: the loss was no number before an epoch had ended."
+    return (
+        f"{means} the training images are known to {now.learnt:.0%} only, and others to {now.held:.0%}: "
+        "there is nothing to be held back."
     )
 
 

@@ -45,8 +45,8 @@ def initialisation(evidence: Evidence) -> Outcome:
     if seen.little:
         return _shrinking(evidence, seen)
     return Clear(
-        f"Fresh weights hand {seen.share:.2g} of the input's spread on to '{seen.last.name}', and at least "
-        f"{seen.alike:.1%} of any layer's outputs tells images apart."
+        f"Fresh weights hand {short(seen.share)} of the input's spread on to '{seen.last.name}', and "
+        f"{seen.alike:.1%} or more of every layer's outputs tells images apart."
     )
 
 
@@ -177,7 +177,7 @@ def _facts(seen: Passage) -> tuple[Fact, ...]:
         Fact("spread of the input", seen.entering, short(seen.entering)),
         Fact(f"signal at {seen.last.name}", seen.last.at.signal or 0.0, short(seen.last.at.signal or 0.0)),
         Fact("signal handed on", seen.share, short(seen.share)),
-        Fact("told apart, least", seen.alike, f"{seen.alike:.2g} of a layer's outputs"),
+        Fact("told apart, least", seen.alike, f"{short(seen.alike)} of a layer's outputs"),
         Fact("loss at the end", seen.went.end, f"{seen.went.end:.3f} (guessing: {seen.went.guess:.3f})"),
     )
 

@@ -21,6 +21,8 @@ def shuffled(evidence: Evidence) -> Outcome:
     """Found where held-out images are guessed though nothing else hinders, and neighbours share no labels."""
     now, near = standing(evidence), evidence.census.neighbours
     tells = _telling(evidence)
+    if sum(count > 0 for count in evidence.data.counts) < 2:
+        return Untold("Fewer than two classes have training images, so that there is nothing to shuffle.")
     if now is None:
         return Untold("No epoch has ended yet.") if not tells else Clear(tells)
     if not now.guesses:

@@ -11,6 +11,8 @@ from cnnviz.diagnosis.networks import augments
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, accuracies, losses, standing
 
+BY_HEART = 0.97
+"""Of the way from guessing to all right, known of the training images: hardly one is left to be learnt."""
 GAP_BY_HEART, GAP, LARGE_GAP = 0.1, 0.15, 0.3
 """Between training and held-out accuracy: where the training images are known by heart, where the held-out
 loss has begun to rise, and where neither is so. Digits and CIFAR-10 trained with care end with 1 to 8
@@ -45,7 +47,8 @@ def too_few_images(evidence: Evidence) -> Outcome:
     if each <= FEW:
         certain = 0.92
     elif limited and whole > 2 * evidence.data.train:
-        certain = 0.6 if augments(evidence.recipe) and not _heavy(evidence) else 0.55
+        # There are more images to be had for nothing, which helps whatever else is amiss.
+        certain = 0.87 if not _heavy(evidence) else 0.55
     else:
         return Clear(f"There are {each:,.0f} images of each class, more than {FEW}.")
     more = (
@@ -171,7 +174,7 @@ def _no_gap(evidence: Evidence, now: Standing | None) -> Outcome | None:
         return _too_early()
     held = _held_loss(evidence, now).values
     risen = bool(held) and held[-1] > RISEN * min(held)
-    least = GAP_BY_HEART if now.learnt_well else GAP if risen else LARGE_GAP
+    least = GAP_BY_HEART if now.above(now.learnt) >= BY_HEART else GAP if risen else LARGE_GAP
     if now.gap < max(least, 3 * now.error):
         turned = "has risen" if risen else "does not rise"
         return Clear(

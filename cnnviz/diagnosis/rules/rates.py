@@ -61,8 +61,8 @@ def rate_too_high(evidence: Evidence) -> Outcome:
         cause="rate-too-high",
         confidence=_sureness(evidence, went, worst, moved),
         effect=min(1.0, 1.2 - went.learned),
-        verdict=f"Early steps move a layer by {short(moved)} of its own size, "
-        f"{short(moved / USUAL_UPDATE)} times what is usual.",
+        verdict=f"Early steps move a layer by {short(moved)} {'times' if moved >= 1 else 'of'} its own "
+        f"size, {short(moved / USUAL_UPDATE)} times what is usual.",
         explanation="\n\n".join((
             "A step along the gradient helps as far as the loss is nearly straight. One that is too long "
             "lands on the other side, higher than before; the gradient there is larger, and so is the next "
@@ -178,8 +178,8 @@ def sensible(evidence: Evidence) -> Change | None:
     change = mending.rate(recipe, min(recipe.lr * aim / first, _largest(evidence)), "")
     then = first * change.values["lr"] / recipe.lr
     why = (
-        f"The first step at {recipe.lr:g} moves the median layer by {short(first)} of its weights; at this "
-        f"rate by {short(then)}, as in runs that learn well."
+        f"The first step at {short(recipe.lr)} moves the median layer by {short(first)} of its weights; at "
+        f"this rate by {short(then)}, as in runs that learn well."
     )
     return Change(change.values, why)
 
@@ -206,7 +206,7 @@ def _largest(evidence: Evidence) -> float:
 def _moved(evidence: Evidence, moved: float) -> str:
     return (
         f"How far is right is told by the weights' own size: about {USUAL_UPDATE:g} of it a step is usual. "
-        f"Here the rate is {evidence.recipe.lr:g}, and a step moved the median layer by {short(moved)}: "
+        f"Here the rate is {short(evidence.recipe.lr)}, and a step moved the median layer by {short(moved)}: "
         f"{short(moved)} / {USUAL_UPDATE:g} = {short(moved / USUAL_UPDATE)} times that."
     )
 
@@ -214,7 +214,7 @@ def _moved(evidence: Evidence, moved: float) -> str:
 def _facts(evidence: Evidence, moved: float, went: Course) -> tuple[Fact, ...]:
     return (
         Fact("step by weights, median layer", moved, short(moved)),
-        Fact("learning rate", evidence.recipe.lr, f"{evidence.recipe.lr:g}"),
+        Fact("learning rate", evidence.recipe.lr, short(evidence.recipe.lr)),
         Fact("first loss", went.start, short(went.start)),
         Fact("loss at the end", went.end, f"{short(went.end)} (guessing: {went.guess:.3f})"),
     )

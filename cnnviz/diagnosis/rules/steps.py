@@ -118,21 +118,24 @@ def batch_too_large(evidence: Evidence) -> Outcome:
         return Clear(f"Batches of {recipe.batch_size:,} make {each:,} steps an epoch.")
     if went.learned >= _far(evidence, went) or evidence.step > SOME:
         return Clear(f"Batches are large, but {evidence.step:,} steps brought the loss to {went.end:.2f}.")
-    batch = max(16, min(64, evidence.data.train // 40 or 64))
-    then = max(1, evidence.data.train // batch) * recipe.epochs
+    images, steps = evidence.data.train, "steps" if each > 1 else "step"
+    batch = next((size for size in (64, 32) if images >= 40 * size), 16)
+    then = max(1, images // batch) * recipe.epochs
+    size = f"A batch of {recipe.batch_size:,} of {images:,} images leaves {each} {steps} an epoch"
+    if recipe.batch_size >= images:
+        size = f"A batch of {recipe.batch_size:,} holds all {images:,} images, so an epoch is one step"
     return Finding(
         cause="batch-too-large",
         confidence=0.9,
         effect=min(0.9, 1 - went.learned),
-        verdict=f"A batch of {recipe.batch_size:,} of {evidence.data.train:,} images leaves {each} "
-        f"step{'s' if each > 1 else ''} an epoch, {evidence.total_steps:,} in all.",
+        verdict=f"{size}, {evidence.total_steps:,} in all.",
         explanation="\n\n".join((
             "A gradient from more images is more exact: its error falls with the square root of their "
             "number. Four times the images halve it, and cost four times as much; beyond some hundred a "
             "step gets no better.",
-            f"Here an epoch is {evidence.data.train:,} / {recipe.batch_size:,} = {each} "
-            f"step{'s' if each > 1 else ''}, {evidence.total_steps:,} in all. With batches of {batch} the "
-            f"same images, seen as often, would make {then:,} steps.",
+            f"Here {images:,} / {recipe.batch_size:,} makes {each} {steps} an epoch, "
+            f"{evidence.total_steps:,} in {recipe.epochs} epochs. With batches of {batch} the same images, "
+            f"seen as often, would make {then:,} steps.",
             f"The loss went from {went.start:.3f} to {went.end:.3f}; guessing has {went.guess:.3f}. A rate "
             "as many times larger would make up for it up to a point (Goyal et al., 2017), and then "
             "overshoot.",

@@ -19,6 +19,8 @@ ADAM_HARMFUL = 0.02
 of 1e-3 and weights of 5e-2: from here on decay is as large as what is learnt."""
 USUAL = {"sgd": 5e-4, "nesterov": 5e-4, "adam": 1e-4, "adamw": 1e-2}
 
+OPTIMISERS = {"sgd": "SGD", "nesterov": "SGD with Nesterov's momentum", "adam": "Adam", "adamw": "AdamW"}
+
 
 @rule(
     "weight-decay",
@@ -92,7 +94,7 @@ def _finding(evidence: Evidence, now: Standing, half: float) -> Finding:
         pictures=(_left(evidence, half, usual), losses(evidence, "Loss, and that of an even guess")),
         ruled_out=(f"Over-fitting: the training images are not known either ({now.learnt:.0%}).",),
         changes=(
-            Change({"weight_decay": usual}, f"The usual strength for {recipe.optimiser}."),
+            Change({"weight_decay": usual}, f"The usual strength for {OPTIMISERS[recipe.optimiser]}."),
             Change({"weight_decay": 0.0}, "None at all, to see what the network can do without."),
         ),
         explains=(
