@@ -96,6 +96,12 @@ def standing(evidence: Evidence) -> Standing | None:
     return Standing(learnt, held, part, images, evidence.chance)
 
 
+def knows_test(evidence: Evidence) -> bool:
+    """Whether the test images are known better than by a constant answer, beyond accident."""
+    test, images, chance = evidence.curve("test/accuracy").last, evidence.data.test, evidence.chance
+    return test is not None and test > chance + ERRORS * max(error(test, images), error(chance, images))
+
+
 def part_for(evidence: Evidence) -> str:
     """The held-out part to go by: `validation` where it is large enough, else `test`."""
     seen = evidence.curve("val/accuracy").steps

@@ -9,7 +9,7 @@ from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.networks import augments, dropout_rates
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.standing import ERRORS, error, losses, share_labels, standing
+from cnnviz.diagnosis.standing import ERRORS, error, knows_test, losses, share_labels, standing
 
 TOO_GOOD = 0.05
 """By which test images may be known better than validation images. Both come from the same source, and
@@ -36,7 +36,7 @@ def noisy(evidence: Evidence) -> Outcome:
     if now is None:
         return Untold("No epoch has ended yet, so no answers can be compared with labels.")
     # Validation images with wrong labels look as if they were guessed; test images may tell otherwise.
-    if now.guesses and not _knows_test(evidence):
+    if now.guesses and not knows_test(evidence):
         return Untold(f"The {now.part} images are only guessed, so answers say nothing of labels.")
     found = _better_on_test(evidence) or _better_than_learnt(evidence) or _sure_but_wrong(evidence)
     if found is not None:
@@ -57,11 +57,6 @@ def noisy(evidence: Evidence) -> Outcome:
             "labelled alike; the probe label-agreement looks for errors that both share."
         )
     return Untold("Whether sure answers meet other labels is seen by the probe label-agreement.")
-
-
-def _knows_test(evidence: Evidence) -> bool:
-    test, images, chance = evidence.curve("test/accuracy").last, evidence.data.test, evidence.chance
-    return test is not None and test > chance + ERRORS * max(error(test, images), error(chance, images))
 
 
 def _better_on_test(evidence: Evidence) -> Finding | None:

@@ -6,7 +6,7 @@ from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.standing import ERRORS, Standing, accuracies, error, share_labels, standing
+from cnnviz.diagnosis.standing import ERRORS, Standing, accuracies, error, knows_test, share_labels, standing
 
 MEMORISED = 0.2
 """Above chance in training, on the way to all right: labels that no image explains are learnt by heart."""
@@ -31,6 +31,9 @@ def shuffled(evidence: Evidence) -> Outcome:
         )
     if tells:
         return Clear(tells)
+    if knows_test(evidence):
+        test = evidence.curve("test/accuracy").last
+        return Clear(f"{test:.0%} of the test images are known, which no shuffled labels teach.")
     learnt = now.above(now.learnt) > MEMORISED
     if near is None and not learnt and not evidence.probes.get("label-agreement"):
         return Untold("Nothing was learnt, and nobody looked at the images; run the probe label-agreement.")
