@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import dropout_rates, with_dropout
+from cnnviz.diagnosis.proven import learnt_without
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, accuracies, standing
 
@@ -31,7 +32,7 @@ def dropout(evidence: Evidence) -> Outcome:
 
 
 def _finding(evidence: Evidence, rates: dict[str, float], now: Standing | None, name: str) -> Finding:
-    most, proven = rates[name], _proven(evidence)
+    most, proven = rates[name], learnt_without(evidence, "dropout")
     width = next((layer.out for layer in evidence.layers if layer.name == name), ())
     units = 1
     for side in width:
@@ -105,12 +106,3 @@ def _kept(rates: dict[str, float]) -> float:
     for rate in rates.values():
         kept *= 1 - rate
     return kept
-
-
-def _proven(evidence: Evidence) -> tuple[Fact, ...]:
-    """What the probe says, where a batch is learnt without dropout and is not with it."""
-    arms = evidence.probes.get("overfit-batch", {}).get("arms", {})
-    own, without = arms.get("own", {}).get("loss"), arms.get("no-dropout", {}).get("loss")
-    if own is None or without is None or without > own / 2:
-        return ()
-    return (Fact("loss of one batch without dropout", without, f"{without:.3g}, and {own:.3g} with it"),)

@@ -38,10 +38,9 @@ has to be learnt again in every other, from images that show it there (LeCun et 
 )
 def too_few_images(evidence: Evidence) -> Outcome:
     """Found with a gap, and few images of each class; or fewer than there are, with no other reason."""
-    now = standing(evidence)
-    early = _no_gap(evidence, now)
-    if early is not None or now is None:
-        return early or _too_early()
+    now = _gap(evidence)
+    if not isinstance(now, Standing):
+        return now
     each = evidence.data.train / evidence.classes
     limited, whole = evidence.recipe.limit is not None, available(evidence)
     if each <= FEW:
@@ -88,10 +87,9 @@ def too_few_images(evidence: Evidence) -> Outcome:
 )
 def no_augmentation(evidence: Evidence) -> Outcome:
     """Found with a gap, where images are many enough and none is ever shown changed."""
-    now = standing(evidence)
-    early = _no_gap(evidence, now)
-    if early is not None or now is None:
-        return early or _too_early()
+    now = _gap(evidence)
+    if not isinstance(now, Standing):
+        return now
     if augments(evidence.recipe):
         return Clear("Images are shown changed, another way in each epoch.")
     seen = evidence.recipe.epochs
@@ -127,10 +125,9 @@ def no_augmentation(evidence: Evidence) -> Outcome:
 )
 def too_large(evidence: Evidence) -> Outcome:
     """Found with a gap, and thousands of weights for each image."""
-    now = standing(evidence)
-    early = _no_gap(evidence, now)
-    if early is not None or now is None:
-        return early or _too_early()
+    now = _gap(evidence)
+    if not isinstance(now, Standing):
+        return now
     each = evidence.params / max(evidence.data.train, 1)
     if not _heavy(evidence):
         return Clear(f"There are {each:,.0f} weights for each training image, less than {_many(evidence):,}.")
@@ -168,10 +165,11 @@ def too_large(evidence: Evidence) -> Outcome:
     )
 
 
-def _no_gap(evidence: Evidence, now: Standing | None) -> Outcome | None:
-    """Clear or Untold where there is nothing to explain."""
+def _gap(evidence: Evidence) -> Standing | Outcome:
+    """Where the run stands, if there is a gap to explain; Clear or Untold otherwise."""
+    now = standing(evidence)
     if now is None:
-        return _too_early()
+        return Untold("No epoch has ended yet, so training and held-out images cannot be compared.")
     held = _held_loss(evidence, now).values
     risen = bool(held) and held[-1] > RISEN * min(held)
     least = GAP_BY_HEART if now.above(now.learnt) >= BY_HEART else GAP if risen else LARGE_GAP
@@ -183,11 +181,7 @@ def _no_gap(evidence: Evidence, now: Standing | None) -> Outcome | None:
         )
     if now.guesses:
         return Untold(f"The {now.part} images are only guessed, which over-fitting does not explain.")
-    return None
-
-
-def _too_early() -> Untold:
-    return Untold("No epoch has ended yet, so training and held-out images cannot be compared.")
+    return now
 
 
 def _effect(now: Standing) -> float:

@@ -6,6 +6,7 @@ import math
 
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
+from cnnviz.diagnosis.proven import learnt_without
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, losses, standing
 
@@ -54,8 +55,7 @@ def _half_life(evidence: Evidence) -> float:
 
 def _finding(evidence: Evidence, now: Standing, half: float) -> Finding:
     recipe, usual = evidence.recipe, USUAL[evidence.recipe.optimiser]
-    arms = evidence.probes.get("overfit-batch", {}).get("arms", {})
-    proven = _proven(arms)
+    proven = learnt_without(evidence, "decay")
     certain = 0.9 if half < SHORT or recipe.optimiser == "adam" else 0.65
     rate = f"{recipe.lr:g}"
     steps = (
@@ -107,14 +107,6 @@ def _finding(evidence: Evidence, now: Standing, half: float) -> Finding:
             "dead-relu",
         ),
     )
-
-
-def _proven(arms: dict[str, dict[str, float]]) -> tuple[Fact, ...]:
-    """What the probe says, where a batch is learnt without decay and is not with it."""
-    own, without = arms.get("own", {}).get("loss"), arms.get("no-decay", {}).get("loss")
-    if own is None or without is None or without > own / 2:
-        return ()
-    return (Fact("loss of one batch without decay", without, f"{without:.3g}, and {own:.3g} with it"),)
 
 
 def _left(evidence: Evidence, half: float, usual: float) -> Lines:
