@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from torch import get_num_threads
 
 from benchmarks.machine import describe
 from cnnviz import datasets
@@ -99,7 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _machine() -> str:
-    return ", ".join(describe("torch", "torchvision", "numpy").splitlines())
+    """Without the load, which was another for each run."""
+    hardware, versions = describe("torch", "torchvision", "numpy").splitlines()
+    threads = get_num_threads()
+    many = "one thread" if threads == 1 else f"{threads} threads"
+    return f"{hardware.rsplit(', load', 1)[0]}, {many} a run, {versions}"
 
 
 def _in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
