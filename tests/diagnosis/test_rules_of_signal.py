@@ -215,6 +215,16 @@ def test_the_rate_that_is_proposed_moves_weights_as_is_usual(
     assert change.values == {"lr": expected}
 
 
+@pytest.mark.parametrize(("first", "expected"), [(0.05, Clear), (0.005, Finding)])
+def test_a_rate_that_warms_up_is_judged_by_what_it_rises_to(first: float, expected: type) -> None:
+    """0.004 of the weights at a tenth of the rate is 0.04 at the whole of it."""
+    evidence = run(losses=BLOWN, accuracy=0.1, updates=(0.004, 0.004, 0.004))
+    outcome = rules()["rate-too-high"].judge(_with_rates(evidence, first, 0.05, 0.05))
+    assert isinstance(outcome, expected)
+    if isinstance(outcome, Finding):
+        assert "whose rate still rose" in outcome.explanation
+
+
 @pytest.mark.parametrize(("optimiser", "expected"), [("sgd", Finding), ("adam", Clear)])
 def test_adams_first_steps_are_long_in_any_case(optimiser: str, expected: type) -> None:
     evidence = run(losses=BLOWN, accuracy=0.1, updates=(0.1, 0.1, 0.01), recipe={"optimiser": optimiser})

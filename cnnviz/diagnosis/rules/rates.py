@@ -67,7 +67,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
             "A step along the gradient helps as far as the loss is nearly straight. One that is too long "
             "lands on the other side, higher than before; the gradient there is larger, and so is the next "
             "step.",
-            _moved(evidence, moved),
+            _moved(evidence, moved, _rising(evidence)),
             _outcome(evidence, went, worst),
         )),
         facts=_facts(evidence, moved, went),
@@ -157,12 +157,18 @@ def _sureness(evidence: Evidence, went: Course, worst: float, moved: float) -> f
 
 
 def early_update(evidence: Evidence) -> float | None:
-    """Of the looks at the first steps the largest median, over layers, of the part that weights moved."""
-    found = []
+    """Of the looks at the first steps the largest median, over layers, of the part that weights moved.
+
+    Where the rate still rises, as in a warm-up, it is what the largest rate would have moved: a step is as
+    long as its rate.
+    """
+    rates, found = evidence.curve("lr"), []
+    known, top = dict(zip(rates.steps, rates.values, strict=True)), max(rates.values, default=0.0)
     for look in evidence.looks:
         moved = [stage.at.update for stage in stages(evidence, look) if stage.at.update is not None]
         if look.step <= EARLY and moved:
-            found.append(median(moved))
+            rate = known.get(look.step, top)
+            found.append(median(moved) * (top / rate if rate > 0 else 1.0))
     return max(found, default=None)
 
 
@@ -203,11 +209,19 @@ def _largest(evidence: Evidence) -> float:
     return 2e-3 if recipe.optimiser in ("adam", "adamw") else 0.2 * (1 - recipe.momentum)
 
 
-def _moved(evidence: Evidence, moved: float) -> str:
+def _rising(evidence: Evidence) -> str:
+    """Words on how early steps of a warm-up were judged."""
+    rates = evidence.curve("lr").values
+    if not rates or rates[0] == max(rates):
+        return ""
+    return " (worked out for that rate from the first steps, whose rate still rose)"
+
+
+def _moved(evidence: Evidence, moved: float, how: str = "") -> str:
     return (
         f"How far is right is told by the weights' own size: about {USUAL_UPDATE:g} of it a step is usual. "
-        f"Here the rate is {short(evidence.recipe.lr)}, and a step moved the median layer by {short(moved)}: "
-        f"{short(moved)} / {USUAL_UPDATE:g} = {short(moved / USUAL_UPDATE)} times that."
+        f"Here the rate is {short(evidence.recipe.lr)}, and a step moved the median layer by "
+        f"{short(moved)}{how}: {short(moved)} / {USUAL_UPDATE:g} = {short(moved / USUAL_UPDATE)} times that."
     )
 
 
