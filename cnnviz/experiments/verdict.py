@@ -56,7 +56,8 @@ def verdict(sentences: Sequence[str], outcomes: Mapping[str, Sequence[Outcome]])
         return " ".join(sentences)
     goes_on = any(outcome.status in GOES_ON for outcome in every)
     so_far = "So far" if goes_on else "Incomplete"
-    return f"{so_far}, {there} of {len(every)} runs: {' '.join(sentences)}"
+    told = " ".join(sentences) if _comparable(outcomes) else "nothing to compare yet."
+    return f"{so_far}, {there} of {len(every)} runs: {told}"
 
 
 def notes(
@@ -99,6 +100,16 @@ def points(fraction: float, digits: int = 1) -> str:
 def decimals(half: float) -> int:
     """Digits after the point that let a half width not look like nothing."""
     return 1 if half >= 0.001 else 2
+
+
+def _comparable(outcomes: Mapping[str, Sequence[Outcome]]) -> bool:
+    """Whether any seed has finished both in the base, which comes first, and in another arm."""
+    base, *arms = outcomes.values()
+    return any(
+        a.accuracy is not None and b.accuracy is not None
+        for arm in arms
+        for a, b in zip(base, arm, strict=True)
+    )
 
 
 def _left_out(name: str, outcomes: Sequence[Outcome]) -> str:

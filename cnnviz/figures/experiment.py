@@ -48,6 +48,7 @@ def experiment(result: Result) -> Figure:
             },
             "yaxis2": {"title": {"text": "difference, points"}, "domain": list(LOWER), **_span(result)},
             "shapes": [_zero()],
+            "annotations": [] if any(arm.n for arm in result.arms) else [_awaited()],
             "hovermode": "closest",
             "showlegend": False,
             "uirevision": f"{result.name}|{len(result.arms)}",
@@ -158,6 +159,13 @@ def _zero() -> dict[str, Any]:
     return {
         "type": "line", "xref": "x domain", "yref": "y2", "x0": 0, "x1": 1, "y0": 0, "y1": 0,
         "line": {"color": "var(--st-text-color)", "width": 1, "dash": "dot"}, "opacity": 0.7,
+    }  # fmt: skip
+
+
+def _awaited() -> dict[str, Any]:
+    return {
+        "text": "a dot for every run that ends will stand here", "xref": "paper", "yref": "paper", "x": 0.5,
+        "y": sum(UPPER) / 2, "showarrow": False, "opacity": 0.7,
     }  # fmt: skip
 
 
