@@ -127,7 +127,10 @@ PARTS = {
             ),
         ),
         registered=(_model("lenet5", "clocks", options={"activation": "tanh"}, size=28, epochs=8),),
-        left_out={("long-small-digits", "data-enlarged")},
+        left_out={
+            ("long-small-digits", "data-enlarged"),
+            ("long-small-digits", "data-channels"),  # So bright that tints are cut off, which grey shows.
+        },
         seed=60,
     ),
 }
