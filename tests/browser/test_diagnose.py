@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from cnnviz import tracking
 from cnnviz.tracking import Database, Status
@@ -32,8 +33,28 @@ def runs(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
             tracking.request(database, run.id, tracking.Command.STOP)
 
 
+LISTEN = """() => {
+  const send = WebSocket.prototype.send;
+  window.__sent = [];
+  WebSocket.prototype.send = function (data) { window.__sent.push([...data]); send.call(this, data); };
+}"""
+
+
 def number(page: Page) -> int:
     return int(re.findall(r"run=(\d+)", page.url)[0])
+
+
+def assert_left_by_itself(page: Page) -> None:
+    """The browser asked for the next page itself, and then no more for a tick of the one it left.
+
+    Such a tick is run under the old page's name, and the client throws away what it has drawn of the new one.
+    """
+    messages = [BackMsg.FromString(bytes(sent)).rerun_script for sent in page.evaluate("window.__sent")]
+    asked = [message for message in messages if message.page_script_hash]
+    left = asked[0].page_script_hash
+    place = next(n for n, message in enumerate(asked) if message.page_script_hash != left)
+    assert not asked[place].fragment_id
+    assert left not in {message.page_script_hash for message in asked[place:]}
 
 
 def test_a_failing_run_is_hinted_at_explained_mended_and_set_beside_its_copy(
@@ -46,8 +67,10 @@ def test_a_failing_run_is_hinted_at_explained_mended_and_set_beside_its_copy(
     failing = number(page)
     apply = page.get_by_role("button", name="Stop it, apply and run").first
     settle(page)
+    page.evaluate(LISTEN)
     apply.click()
     page.wait_for_url(re.compile(rf"/train\?.*run=(?!{failing}\b)\d+"), timeout=PATIENCE_MS)
+    assert_left_by_itself(page)
     copy = tracking.get_run(runs, number(page))
     assert copy.parent_id == failing
     expect(page.get_by_role("status")).to_have_text(re.compile("running|finished"), timeout=PATIENCE_MS)

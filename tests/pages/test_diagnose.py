@@ -29,7 +29,7 @@ from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status
 from cnnviz.ui.story import FAILED, MENDED
 from tests.diagnosis.runs import bare, told
-from tests.pages.runner import assert_sound, open_page
+from tests.pages.runner import assert_sound, components, links, open_page
 
 
 @pytest.fixture
@@ -87,6 +87,12 @@ def verdict(app: AppTest) -> str:
     return str(next(one.proto.body for one in app.get("html") if 'class="verdict' in one.proto.body))
 
 
+def assert_followed(app: AppTest, run: int) -> None:
+    """The browser is led on to where the run is watched."""
+    assert "cnnviz.follow" in components(app)
+    assert links(app)[f"Watch run {run}"]["run"] == str(run)
+
+
 @pytest.mark.usefixtures("two_rules")
 def test_a_failed_run_is_told_cause_first_with_pictures_and_what_follows_folded(runs: Database) -> None:
     run = told(runs, collapsed=True, status=Status.FAILED, error="It *broke*.", lr=0.5)
@@ -130,8 +136,9 @@ def test_a_shipped_run_is_chosen_by_its_name_and_its_change_is_queued_without_a_
     apply = next(button for button in app.button if button.label == "Apply and run")
     apply.click().run()
     assert_sound(app)
-    assert app.title[0].value == "Train"
-    assert tracking.list_runs(runs)[0].parent_id is None
+    made = tracking.list_runs(runs)[0]
+    assert made.parent_id is None
+    assert_followed(app, made.id)
 
 
 @pytest.mark.usefixtures("two_rules")
@@ -157,8 +164,7 @@ def test_a_change_is_queued_as_a_copy_of_the_run_and_watched_on_train(runs: Data
         32,
     )
     assert made.name == "lenet5 on digits"
-    assert app.title[0].value == "Train"
-    assert app.query_params["run"] == str(made.id)
+    assert_followed(app, made.id)
     app = open_page("diagnose", run=str(run))
     assert f"Run {made.id} does this" in [link.proto.label for link in app.get("page_link")]
 

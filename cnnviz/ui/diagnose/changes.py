@@ -12,6 +12,7 @@ from cnnviz.experiments import from_change
 from cnnviz.training.queue import UNNAMED, enqueue
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui import chrome, notice
+from cnnviz.ui.components.follow import follow
 from cnnviz.ui.diagnose.settings import in_rows, in_words
 from cnnviz.ui.experiments.address import test_parameters
 from cnnviz.ui.runs import reading, store
@@ -75,7 +76,7 @@ def _apply(case: Case, new: Recipe) -> None:
     except (ValueError, OSError) as error:
         st.error(notice.plain(str(error)), icon=":material/error:")
         return
-    st.switch_page("train.py", query_params={"run": str(run.id)})
+    follow("train", f"Watch run {run.id}", run=str(run.id))
 
 
 def _test(case: Case, change: Change, new: Recipe) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from cnnviz.diagnosis import recorded
 from cnnviz.ui import chrome, notice
+from cnnviz.ui.components.follow import following
 from cnnviz.ui.diagnose import case as cases
 from cnnviz.ui.diagnose import probed, state
 from cnnviz.ui.diagnose.bar import ACCURACY, bar
@@ -33,6 +34,7 @@ TICK_SECONDS = 3.0
 
 def diagnose_page() -> None:
     """Draw the page; a database that cannot be used is said, and what ships is shown all the same."""
+    following()
     st.html(CSS)
     asked, said = state.current(), []
     runs: Sequence[RunSummary] = ()

@@ -13,6 +13,7 @@ from cnnviz.experiments.catalogue import Ready
 from cnnviz.experiments.demonstrating import every_demonstration
 from cnnviz.tracking import Database
 from cnnviz.ui import notice
+from cnnviz.ui.components.follow import following
 from cnnviz.ui.experiments import answer, state
 from cnnviz.ui.experiments.bar import bar
 from cnnviz.ui.experiments.chosen import Chosen, chosen, of_stored
@@ -30,6 +31,7 @@ TICK_SECONDS = 2.0
 
 def experiments_page() -> None:
     """Draw the page; a database that cannot be used is said, and what ships is shown all the same."""
+    following()
     st.html(CSS)
     asked, said = state.current(), []
     database: Database | None = None
