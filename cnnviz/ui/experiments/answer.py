@@ -11,6 +11,7 @@ from cnnviz.experiments.table import HEAD, cells
 from cnnviz.figures.experiment import experiment as picture
 from cnnviz.figures.experiment import experiment_alt, hue
 from cnnviz.ui import chrome, notice
+from cnnviz.ui.components.follow import follow
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.experiments.chosen import Chosen
 from cnnviz.ui.runs.picks import once
@@ -58,7 +59,8 @@ def evidence(chosen: Chosen, result: Result) -> None:
     )  # fmt: skip
     told = once("experiment", picked)
     if told is not None and told["customdata"] and told["customdata"][0]:
-        st.switch_page("runs.py", query_params={"run": str(told["customdata"][0])})
+        run = str(told["customdata"][0])
+        follow("runs", f"See run {run}", run=run)
     table(result)
     for note in result.notes:
         st.caption(notice.plain(note))
