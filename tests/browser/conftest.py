@@ -14,7 +14,7 @@ from tests.browser.waiting import COUNT_RUNS, TIMEOUT_MS, settle
 expect.set_options(timeout=TIMEOUT_MS)
 ARTIFACTS = ROOT / "test-artifacts"
 OFTEN = (DESKTOP, PHONE_DARK)
-FAILED = pytest.StashKey[bool]()
+FAILED = pytest.StashKey[str]()
 Visit = Callable[..., Page]
 """`visit(path="", look=DESKTOP, ready=True) -> Page`: open a path of the app in a window of its own."""
 
@@ -33,9 +33,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let fixtures know, when they end, whether the test failed."""
+    """Let fixtures know, when they end, how the test failed."""
     report = yield
-    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    if report.when == "setup":
+        item.stash[FAILED] = ""
+    if report.failed:
+        item.stash[FAILED] += report.longreprtext
     return report
 
 
@@ -99,8 +102,9 @@ def visit(
     yield open_path
     traces = [text for page in pages for text in page.get_by_test_id("stException").all_inner_texts()]
     output = server.printed()[logged:]
-    if request.node.stash.get(FAILED, False) or traces or witness.errors or "Traceback" in output:
-        _keep(request.node.name, pages, output)
+    failed = request.node.stash.get(FAILED, "")
+    if failed or traces or witness.external or witness.errors or "Traceback" in output:
+        _keep(request.node.name, pages, "\n".join([failed, *witness.external, *witness.errors, output]))
     for page in pages:
         page.context.close()
     assert not witness.external, "requests left this machine"
@@ -109,10 +113,10 @@ def visit(
     assert "Traceback" not in output, output
 
 
-def _keep(name: str, pages: list[Page], output: str) -> None:
-    """Keep, in test-artifacts/, what a failed test saw and what the app printed meanwhile."""
+def _keep(name: str, pages: list[Page], told: str) -> None:
+    """Keep, in test-artifacts/, what a failed test saw, why it failed, and what the app printed meanwhile."""
     ARTIFACTS.mkdir(exist_ok=True)
     stem = "".join(character if character.isalnum() or character in "-_" else "-" for character in name)
     for number, page in enumerate(pages):
         page.screenshot(path=ARTIFACTS / f"{stem}-{number}.png", full_page=True)
-    (ARTIFACTS / f"{stem}.log").write_text(output, encoding="utf-8")
+    (ARTIFACTS / f"{stem}.log").write_text(told, encoding="utf-8")

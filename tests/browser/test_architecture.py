@@ -187,7 +187,7 @@ def test_a_size_that_cannot_work_is_said_and_the_page_stays_usable(visit: Visit)
     expect(notice(page)).to_have_count(0)
     expect(page).to_have_url(re.compile(r"size=64"))
     total = analyze("alexnet-cifar10", input_size=64).total_params
-    assert page.locator(f'.figure[title^="{total:,} parameters"]').count() == 1
+    expect(page.locator(f'.figure[title^="{total:,} parameters"]')).to_have_count(1)
 
 
 def test_options_change_the_network(visit: Visit) -> None:
@@ -198,7 +198,7 @@ def test_options_change_the_network(visit: Visit) -> None:
     expect(page).to_have_url(re.compile(r"option\.towers=2"))
     expect(page.get_by_role("button", name="Options (1 changed)")).to_be_visible()
     total = analyze("alexnet", num_classes=10, options={"towers": 2}).total_params
-    assert page.locator(f'.figure[title^="{total:,} parameters"]').count() == 1
+    expect(page.locator(f'.figure[title^="{total:,} parameters"]')).to_have_count(1)
 
 
 def test_a_shared_address_opens_the_same(visit: Visit) -> None:
@@ -242,7 +242,7 @@ def test_lenets_connection_table_is_a_picture(visit: Visit) -> None:
     page = visit(f"{PATH}?model=lenet5-1998&view=connections")
     picture = page.locator(".st-key-connections").get_by_role("img")
     expect(picture).to_have_attribute("aria-label", re.compile("6 see 3, 9 see 4, 1 see 6"))
-    assert page.locator(".connections .seen").count() == 60
+    expect(page.locator(".connections .seen")).to_have_count(60)
 
 
 def test_ways_on_take_the_selection_along(visit: Visit) -> None:

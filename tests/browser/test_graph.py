@@ -63,7 +63,7 @@ def test_a_block_opens_and_shows_its_four_branches_and_their_concatenation(visit
     before = graph(page).locator("[data-item]").count()
     block.click()
     expect(block).to_have_attribute("aria-expanded", "true")
-    assert graph(page).locator("[data-item]").count() == before + 5
+    expect(graph(page).locator("[data-item]")).to_have_count(before + 5)
     expect(page).to_have_url(re.compile("model=googlenet"))
     block.click()
     expect(block).to_have_attribute("aria-expanded", "false")

@@ -128,7 +128,7 @@ def test_zoom_and_what_is_unfolded_stay_while_points_arrive(
     with rerun(page):
         page.get_by_role("radio", name="epoch").click()
     page.wait_for_function(f"({RANGE})[1] <= 4")
-    assert "x=epoch" in page.url
+    expect(page).to_have_url(re.compile("x=epoch"))
 
 
 def test_it_fits_every_window(visit: Visit, runs: Database, lease: Lease, look: Look) -> None:
