@@ -14,7 +14,7 @@ def start(evidence: Evidence) -> tuple[str, ...]:
     if seen is None or seen.little or seen.entering <= 0:
         return ()
     return (
-        f"Not the initial weights: they hand {short(seen.share)} of the input's spread on to "
+        f"The initial weights: they hand {short(seen.share)} of the input's spread on to "
         f"'{seen.last.name}', and {seen.alike:.0%} or more of every layer's outputs tells images apart.",
     )
 
@@ -24,4 +24,4 @@ def rate(evidence: Evidence, last: int | None = None) -> tuple[str, ...]:
     moved = typical_update(evidence, last=last)
     if moved is None or not 1e-4 <= moved <= 3e-2:
         return ()
-    return (f"Not the learning rate: a step moves the median layer by {short(moved)} of its weights.",)
+    return (f"The learning rate: a step moves the median layer by {short(moved)} of its weights.",)

@@ -35,10 +35,10 @@ def dead_relu(evidence: Evidence) -> Outcome:
     went = course(evidence)
     if went is None or went.learned >= POOR:
         return Clear(f"'{last[0].name}' lets little through, but the network learns around it.")
-    return _found(evidence, looks, last[0].name)
+    return _found(evidence, looks, relus, last[0].name)
 
 
-def _found(evidence: Evidence, looks: list[Look], name: str) -> Finding:
+def _found(evidence: Evidence, looks: list[Look], relus: set[str], name: str) -> Finding:
     died = next(look for look in looks if _is_dead(look, name))
     born, went = died.step == looks[0].step, course(evidence)
     when = "from the first step on" if born else f"since step {died.step:,} at the latest"
@@ -62,9 +62,9 @@ def _found(evidence: Evidence, looks: list[Look], name: str) -> Finding:
             _picture(evidence, looks[-1], name),
             *((loss_curve(went, evidence.classes),) if went else ()),
         ),
-        layers=tuple(layer.name for layer in _dead(looks[-1], {fact.name for fact in evidence.layers})),
+        layers=tuple(layer.name for layer in _dead(looks[-1], relus)),
         steps=(died.step, evidence.step),
-        ruled_out=("Not the learning rate: it was so before any weight had moved.",) if born else (),
+        ruled_out=("The learning rate: it was so before any weight had moved.",) if born else (),
         changes=_changes(evidence, born),
         explains=("one-class", "vanishing-gradients", "rate-too-low", "under-fitting")
         + (("initialisation", "rate-too-high", "too-few-steps") if born else ()),

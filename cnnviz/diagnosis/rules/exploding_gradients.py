@@ -53,7 +53,7 @@ def exploding_gradients(evidence: Evidence) -> Outcome:
         pictures=(gradient_bars(seen), loss_curve(went, evidence.classes)),
         layers=tuple(stage.name for stage in seen if _large(stage, sizes, seen)),
         steps=(1, 1),
-        ruled_out=("Not the learning rate alone: gradients were measured before any weight had moved.",),
+        ruled_out=("The learning rate alone: gradients were measured before any weight had moved.",),
         changes=mending.kept((mending.started(recipe), mending.normalised(recipe), mending.scaled()), recipe),
         explains=FOLLOWS,
     )

@@ -184,8 +184,8 @@ def _facts(seen: Passage) -> tuple[Fact, ...]:
 
 def _ruled_out(seen: Passage) -> tuple[str, ...]:
     return (
-        "Not the learning rate: all of this was measured at the first step, before any weight had moved.",
-        f"Not the input alone: its spread is {short(seen.entering)}, the rest happens between the layers.",
+        "The learning rate: all of this was measured at the first step, before any weight had moved.",
+        f"The input alone: its spread is {short(seen.entering)}, the rest happens between the layers.",
     )
 
 

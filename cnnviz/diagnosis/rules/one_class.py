@@ -51,7 +51,7 @@ def one_class(evidence: Evidence) -> Outcome:
             Fact("commonest class in training", evidence.chance, f"{evidence.chance:.1%}"),
             *((Fact("spread of a logit over images", spread, short(spread)),) if spread is not None else ()),
         ),
-        ruled_out=(f"Not the data: the commonest class has {evidence.chance:.0%} of the training images.",),
+        ruled_out=(f"The data: the commonest class has {evidence.chance:.0%} of the training images.",),
         pictures=(_picture(evidence, seen, name),),
         steps=(seen.step, seen.step),
     )
@@ -61,6 +61,8 @@ def _logits(evidence: Evidence) -> str:
     spread = evidence.curve("test/logit_spread").last
     if spread is None:
         return ""
+    if not spread:
+        return "\n\nMeasured on test images: every logit is the same for all of them."
     return (
         f"\n\nMeasured on test images: a logit differs by {short(spread)} from image to image. Its "
         "class's probability p changes by p·(1 - p) of it, which is at most 1/4, so probabilities differ by "

@@ -177,7 +177,7 @@ def _gap(evidence: Evidence) -> Standing | Outcome:
         turned = "has risen" if risen else "does not rise"
         return Clear(
             f"{now.learnt:.0%} in training and {now.held:.0%} on {now.part} images, whose loss {turned}: a "
-            f"gap of {100 * now.gap:.0f} points costs little."
+            f"gap of {max(0.0, 100 * now.gap):.0f} points costs little."
         )
     if now.guesses:
         return Untold(f"The {now.part} images are only guessed, which over-fitting does not explain.")

@@ -67,7 +67,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
             "A step along the gradient helps as far as the loss is nearly straight. One that is too long "
             "lands on the other side, higher than before; the gradient there is larger, and so is the next "
             "step.",
-            _moved(evidence, moved, _rising(evidence)),
+            _moved(evidence, moved, "an early step", _rising(evidence)),
             _outcome(evidence, went, worst),
         )),
         facts=_facts(evidence, moved, went),
@@ -217,10 +217,10 @@ def _rising(evidence: Evidence) -> str:
     return " (worked out for that rate from the first steps, whose rate still rose)"
 
 
-def _moved(evidence: Evidence, moved: float, how: str = "") -> str:
+def _moved(evidence: Evidence, moved: float, step: str = "a step", how: str = "") -> str:
     return (
         f"How far is right is told by the weights' own size: about {USUAL_UPDATE:g} of it a step is usual. "
-        f"Here the rate is {short(evidence.recipe.lr)}, and a step moved the median layer by "
+        f"Here the rate is {short(evidence.recipe.lr)}, and {step} moved the median layer by "
         f"{short(moved)}{how}: {short(moved)} / {USUAL_UPDATE:g} = {short(moved / USUAL_UPDATE)} times that."
     )
 

@@ -76,7 +76,7 @@ def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
         pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
         ruled_out=(
-            f"Not the length of the run: it had {evidence.step:,} steps.",
+            f"The length of the run: it had {evidence.step:,} steps.",
             *excluded.start(evidence),
         ),
         changes=mending.kept(

@@ -90,7 +90,9 @@ def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, 
             accuracies(evidence, "Neither learnt nor held-out images are known"),
         ),
         layers=(narrow[0],) if narrow else (),
-        ruled_out=(f"Over-fitting: the gap is {100 * now.gap:.1f} points.",),
+        ruled_out=(
+            f"Over-fitting: others are known to {now.held:.0%}, nearly as well as the training images.",
+        ),
         changes=_larger(evidence),
         explains=("one-class", "too-few-steps", "rate-too-low"),
     )

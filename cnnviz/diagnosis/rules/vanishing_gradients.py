@@ -71,7 +71,7 @@ def _vanishing(evidence: Evidence, seen: tuple[Stage, ...], went: Course, ratio:
         pictures=(gradient_bars(seen), loss_curve(went, evidence.classes)),
         layers=tuple(stage.name for stage in seen if (stage.at.gradient or 0) < 0.03 * last),
         steps=(1, evidence.step),
-        ruled_out=("Not the learning rate: gradients were measured before any weight had moved.",),
+        ruled_out=("The learning rate: gradients were measured before any weight had moved.",),
         changes=mending.kept(changes, recipe),
         explains=FOLLOWS if flat else (),
     )  # fmt: skip
