@@ -49,7 +49,17 @@ def _layers(old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]) 
 def _fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     if old["kind"] != new["kind"]:
         return f"{old['kind'].replace('_', ' ')} → {new['kind'].replace('_', ' ')}"
-    return ", ".join(f"{key} {_value(old[key])} → {_value(new[key])}" for key in new if new[key] != old[key])
+    return ", ".join(_differing(key, old[key], new[key]) for key in new if new[key] != old[key])
+
+
+def _differing(key: str, old: Any, new: Any) -> str:
+    """A field's change; of one that has fields itself, those that changed: `init weights normal → he`."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        # The standard deviation is the normal rule's alone; elsewhere it stands there and does nothing.
+        idle = {"std"} if new.get("weights", "normal") != "normal" else set()
+        inner = [name for name in new if old.get(name) != new[name] and name not in idle]
+        return f"{key} {', '.join(f'{name} {_value(old.get(name))} → {_value(new[name])}' for name in inner)}"
+    return f"{key} {_value(old)} → {_value(new)}"
 
 
 def _value(value: Any) -> str:

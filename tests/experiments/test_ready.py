@@ -40,6 +40,14 @@ def test_small_forms_need_no_network_and_have_several_seeds(name: str) -> None:
     assert len(small.seeds) >= 3
 
 
+def test_another_start_is_told_in_a_line() -> None:
+    told = changes_text(find("article-d").small, "He initialisation")
+    assert told == (
+        "layers conv1, conv3, fc1 and 2 more: init weights normal → he; "
+        "conv2, conv4, conv5: init weights normal → he, bias 1 → 0"
+    )
+
+
 def test_both_forms_ask_the_same_question() -> None:
     for ready in catalogue().values():
         assert ready.small.question == ready.large.question

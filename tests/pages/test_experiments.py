@@ -41,7 +41,8 @@ def test_a_link_opens_an_experiment_and_starts_nothing_by_itself() -> None:
         assert [stored.experiment for stored in every(database)] == [experiment]
         assert len(tracking.list_runs(database)) == 6
     assert app.query_params["experiment"] == "1"
-    assert "So far, 0 of 6 runs" in text(app)
+    assert "So far, 0 of 6 runs: nothing to compare yet." in text(app)
+    assert text(app).count("nothing to compare yet") == 1
 
 
 def test_fewer_seeds_are_asked_for_by_url_and_one_is_warned_of() -> None:

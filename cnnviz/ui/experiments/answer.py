@@ -48,6 +48,8 @@ def verdict_lines(result: Result) -> list[str]:
     """The verdict, an arm a line, after how much of the experiment it rests on."""
     sentences = [arm.sentence for arm in result.arms[1:]]
     so_far = result.verdict.removesuffix(" ".join(sentences)).strip()
+    if so_far == result.verdict:  # nothing can be compared yet, which need not be said of every arm
+        return [so_far]
     return [*([so_far] if so_far else []), *sentences]
 
 
