@@ -156,8 +156,6 @@ OPTIONS: dict[str, list[Plant]] = {
         Plant(("dropout",), lambda s: _option(s, dropout=0.9)),
     ],
     "small-googlenet-32": [Plant(("dropout",), lambda s: _option(s, dropout=0.9))],
-    "lenet5-1998": [],
-    "resnet18-32": [],
 }
 """What can be planted in registered models by their own options."""
 
