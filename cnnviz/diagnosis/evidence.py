@@ -135,6 +135,11 @@ class Neighbours(_Plain):
     each: int
 
     @property
+    def pairs(self) -> int:
+        """How many say something of their own: a pair is often counted from both of its sides."""
+        return self.images * self.each // 2
+
+    @property
     def excess(self) -> float:
         """How much oftener than chance, 1 where neighbours always share their label."""
         return (self.share - self.chance) / max(1 - self.chance, 1e-9)

@@ -82,8 +82,7 @@ def error(share: float, count: int) -> float:
 
 def share_labels(near: Neighbours) -> bool:
     """Whether neighbours share labels oftener than accident lets them."""
-    # A pair of neighbours is often counted from both of its sides, so only half the pairs are independent.
-    return near.share > near.chance + ERRORS * error(near.chance, near.images * near.each // 2)
+    return near.share > near.chance + ERRORS * error(near.chance, near.pairs)
 
 
 def standing(evidence: Evidence) -> Standing | None:

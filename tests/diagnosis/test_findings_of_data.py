@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cnnviz.diagnosis import Clear, Finding, Points, Untold, diagnose, rules
 from cnnviz.diagnosis.course import course
-from cnnviz.diagnosis.evidence import Histogram
+from cnnviz.diagnosis.evidence import Census, Histogram
 from cnnviz.diagnosis.networks import small_network
 from cnnviz.training import Recipe
 from cnnviz.training.target import analysis_for
-from tests.diagnosis.test_rules_of_data import PLANTED, chain, confusion, data, run
+from tests.diagnosis.test_rules_of_data import PLANTED, RANDOM, chain, confusion, data, run
+from tests.diagnosis.test_rules_of_signal import SPOILT
 from tests.diagnosis.told import well_told
 
 
@@ -93,6 +96,32 @@ def test_labels_are_not_blamed_for_a_loss_that_blew_up() -> None:
         found = rules()["labels-shuffled"].judge(shuffled.model_copy(update={"curves": curves}))
         assert isinstance(found, Finding)
         assert ("rate-too-high" in found.explains) is explained
+
+
+def test_few_images_compared_say_less_of_labels() -> None:
+    """Three errors of 300 · 5 / 2 pairs are 3 points; drawn shapes share labels 2 points oftener."""
+    few, many = (
+        rules()["labels-shuffled"].judge(
+            run(0.12, 0.1, census=Census(neighbours=RANDOM.model_copy(update={"images": images})))
+        )
+        for images in (300, 2_000)
+    )
+    assert isinstance(few, Finding)
+    assert isinstance(many, Finding)
+    assert few.confidence < 0.6 < many.confidence
+
+
+@pytest.mark.parametrize("cause", ["rate-too-low", "too-few-steps", "batch-too-large", "batch-too-small"])
+def test_labels_that_neighbours_do_not_share_come_after_what_is_seen_in_the_steps(cause: str) -> None:
+    """Of textures no pixel tells the class; a run on them that fails of something else has sound labels."""
+    stuck = SPOILT[cause].model_copy(update={"census": Census(neighbours=RANDOM)})
+    guessed = {
+        f"{part}/{measure}": Points(steps=(stuck.step,), values=(0.1,))
+        for part, measure in (("test", "accuracy"), ("train", "epoch_accuracy"))
+    }
+    found = diagnose(stuck.model_copy(update={"curves": stuck.curves | guessed})).findings
+    assert found[0].cause == cause
+    assert "labels-shuffled" in [one.cause for one in found]
 
 
 def test_a_network_of_some_size_that_learned_nothing_is_not_called_too_small() -> None:
