@@ -98,6 +98,13 @@ def test_labels_are_not_blamed_for_a_loss_that_blew_up() -> None:
         assert ("rate-too-high" in found.explains) is explained
 
 
+def test_forty_images_learnt_by_heart_are_too_few_and_not_wrongly_labelled() -> None:
+    few = data(train=40, counts=(4,) * 10)
+    near = RANDOM.model_copy(update={"images": 40})
+    found = diagnose(run(1.0, 0.12, data=few, census=Census(neighbours=near), step=300)).findings
+    assert found[0].cause == "over-fitting-data"
+
+
 def test_few_images_compared_say_less_of_labels() -> None:
     """Three errors of 300 · 5 / 2 pairs are 3 points; drawn shapes share labels 2 points oftener."""
     few, many = (

@@ -6,12 +6,14 @@ from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.over_fitting import FEW as FEW_IMAGES
 from cnnviz.diagnosis.rules.steps import FEW
 from cnnviz.diagnosis.standing import ERRORS, Standing, accuracies, error, knows_test, share_labels, standing
 
 LITTLE = 0.02
 """Of the way from chance to always: so much oftener do neighbours share labels where pixels say least of
 them, as among drawn shapes that lie anywhere (0.02 to 0.03; CIFAR-10 has 0.17, MNIST 0.85)."""
+OVER_FITTING = ("over-fitting-data", "over-fitting-augmentation", "over-fitting-model")
 MEMORISED = 0.2
 """Above chance in training, on the way to all right: labels that no image explains are learnt by heart."""
 
@@ -38,7 +40,7 @@ def shuffled(evidence: Evidence) -> Outcome:
     if knows_test(evidence):
         test = evidence.curve("test/accuracy").last
         return Clear(f"{test:.0%} of the test images are known, which no shuffled labels teach.")
-    learnt = now.above(now.learnt) > MEMORISED
+    learnt = now.above(now.learnt) > MEMORISED and not _few(evidence)
     if near is None and not learnt and not evidence.probes.get("label-agreement"):
         return Untold("Nothing was learnt, and nobody looked at the images; run the probe label-agreement.")
     certain = 0.5 + (0.25 if near is not None and _conclusive(near) else 0.0) + (0.22 if learnt else 0.0)
@@ -105,9 +107,7 @@ def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certai
         ruled_out=_not_the_network(evidence, by_heart, now),
         explains=(
             "one-class",
-            "over-fitting-data",
-            "over-fitting-augmentation",
-            "over-fitting-model",
+            *(() if _few(evidence) else OVER_FITTING),
             "under-fitting",
             "labels-noisy",
             "data-enlarged",
@@ -115,6 +115,11 @@ def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certai
             *(("too-few-steps",) if evidence.step > FEW else ()),
         ),
     )
+
+
+def _few(evidence: Evidence) -> bool:
+    """Whether there are so few images that they are learnt by heart, however sound their labels are."""
+    return evidence.data.train <= FEW_IMAGES * evidence.classes
 
 
 def _conclusive(near: Neighbours) -> bool:

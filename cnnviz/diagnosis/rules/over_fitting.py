@@ -9,7 +9,7 @@ from cnnviz.diagnosis.finding import Bars, Fact, Finding
 from cnnviz.diagnosis.generalising import all_images, augmentation, available, forms, smaller
 from cnnviz.diagnosis.networks import augments
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.standing import Standing, accuracies, losses, standing
+from cnnviz.diagnosis.standing import Standing, accuracies, knows_test, losses, share_labels, standing
 
 BY_HEART = 0.97
 """Of the way from guessing to all right, known of the training images: hardly one is left to be learnt."""
@@ -179,9 +179,16 @@ def _gap(evidence: Evidence) -> Standing | Outcome:
             f"{now.learnt:.0%} in training and {now.held:.0%} on {now.part} images, whose loss {turned}: a "
             f"gap of {max(0.0, 100 * now.gap):.0f} points costs little."
         )
-    if now.guesses:
+    if now.guesses and not _labels_belong(evidence):
         return Untold(f"The {now.part} images are only guessed, which over-fitting does not explain.")
     return now
+
+
+def _labels_belong(evidence: Evidence) -> bool:
+    """Whether labels are no reason for guessing: images tell them, or are too few to tell others' by."""
+    near = evidence.census.neighbours
+    told = knows_test(evidence) or (near is not None and share_labels(near))
+    return told or evidence.data.train <= FEW * evidence.classes
 
 
 def _effect(now: Standing) -> float:
