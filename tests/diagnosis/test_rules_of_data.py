@@ -285,6 +285,10 @@ BESIDE: dict[str, Callable[[], tuple[str, Evidence]]] = {
     "images enough": lambda: ("over-fitting-data", run(0.99, 0.7)),
     "few weights": lambda: ("over-fitting-model", run(0.99, 0.7)),
     "weights enough": lambda: ("under-fitting", run(0.5, 0.5)),
+    "strong dropout, nearly known all the same": lambda: (
+        "dropout",
+        run(0.6, 0.85, recipe=Recipe(layers=chain(0.8))),
+    ),
     "few weights, shared, and still learning": lambda: ("under-fitting", run(0.5, 0.5, params=3_000)),
     "tiny, but it does": lambda: ("under-fitting", run(0.95, 0.95, params=200, layers=TINY)),
     "guessing with sound labels": lambda: ("labels-shuffled", run(0.1, 0.1)),

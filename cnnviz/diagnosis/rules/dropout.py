@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from cnnviz.diagnosis.course import NEARLY_THERE
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import dropout_rates, with_dropout
 from cnnviz.diagnosis.proven import learnt_without
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.standing import Standing, accuracies, standing
+from cnnviz.diagnosis.standing import WELL, Standing, accuracies, standing
 
 STRONG, EXTREME = 0.75, 0.85
 """Error is flat while 40 to 80 % of the units are kept and rises steeply below a quarter (Srivastava et al.,
@@ -26,7 +27,8 @@ def dropout(evidence: Evidence) -> Outcome:
         return Clear(f"At most {most:.0%} is dropped, less than {STRONG:.0%}, from where on it harms.")
     if now is None and (most < EXTREME or evidence.status != "failed"):
         return Untold("No epoch has ended yet, so nobody knows how well the training images are learnt.")
-    if now is not None and (now.learnt_well or now.well):
+    enough = WELL if most >= EXTREME else NEARLY_THERE
+    if now is not None and (now.learnt_well or now.above(now.held) >= enough):
         return Clear(f"{most:.0%} is dropped, but the images are known all the same ({now.held:.0%}).")
     return _finding(evidence, rates, now, name)
 
