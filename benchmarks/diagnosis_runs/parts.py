@@ -117,7 +117,7 @@ PARTS = {
         ),
         planted=(
             _model("lenet5", "fashion", options={"pooling": "average"}, size=28, epochs=6),
-            _model("small-alexnet", "signs", options={"init": "he"}, size=12, epochs=4),
+            _model("small-alexnet", "signs", options={"init": "he"}, size=16, epochs=4),
             _model("small-googlenet-32", "glyphs", size=16, limit=1000, epochs=4),
             _model("resnet18-32", "fashion", size=8, limit=1000, epochs=3),
         ),
@@ -212,7 +212,7 @@ def _ways(base: Setup) -> Iterator[tuple[str, Setup]]:
     net = base.net
     ways = {
         "plain": base,
-        "norm": with_norm(base),
+        "norm": base if net.norm else with_norm(base),
         "tanh": base.but(replace(net, function="tanh")),
         "dropout": base.but(replace(net, dropout=0.2)),
         "decay": base.but(weight_decay=5e-4),
