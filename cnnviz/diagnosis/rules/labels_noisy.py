@@ -9,7 +9,7 @@ from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.networks import augments, dropout_rates
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.standing import ERRORS, error, knows_test, losses, share_labels, standing
+from cnnviz.diagnosis.standing import ENOUGH, ERRORS, error, knows_test, losses, share_labels, standing
 
 TOO_GOOD = 0.05
 """By which test images may be known better than validation images. Both come from the same source, and
@@ -106,11 +106,14 @@ def _arithmetic(right: float, counted: float, classes: int) -> str:
 
 
 def _better_than_learnt(evidence: Evidence) -> Finding | None:
-    """Noise in training only, without validation images: what was learnt is known worse than the rest."""
+    """What was learnt is known worse than test images, and validation images, where there are any, too."""
     learnt, test = evidence.curve("train/epoch_accuracy"), evidence.curve("test/accuracy").last
     repeated = evidence.census.repeats
     hindered = augments(evidence.recipe) or any(rate > LITTLE for rate in dropout_rates(evidence).values())
     if test is None or len(learnt) < 3 or hindered or (repeated and repeated.test):
+        return None
+    val = evidence.curve("val/accuracy").last
+    if val is not None and evidence.data.validation >= ENOUGH and test - val < TOO_GOOD:
         return None
     # The figure of an epoch is the mean over it: while it still rises, the test images come out better.
     last, rising = learnt.values[-1], learnt.values[-1] - learnt.values[-2]
