@@ -157,7 +157,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, help="where runs and evidence are kept; nowhere without it")
     parser.add_argument("--only", default="", help="only runs whose names have this text")
     parser.add_argument("--quick", action="store_true", help="each plant in one network only")
-    parser.add_argument("--repeat", type=int, default=5, help="pairs of runs with and without hints")
+    parser.add_argument("--repeat", type=int, default=5, help="pairs of runs with and without hints; 0: none")
     parser.add_argument("--no-probes", action="store_true")
     parser.add_argument("--no-mending", action="store_true")
     parser.add_argument("--mend", type=int, help="mend only so many runs, evenly chosen")
@@ -166,7 +166,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     alone.add_argument("--timing-only", action="store_true", help="only how long a diagnosis takes")
     alone.add_argument("--hints-only", action="store_true", help="only what hints take from a run")
     asked = parser.parse_args(arguments)
-    if asked.repeat < 2:
+    if asked.repeat == 1 or asked.repeat < 0 or (asked.hints_only and not asked.repeat):
         parser.error("--repeat is at least 2: an interval needs two pairs.")
     return asked
 
@@ -181,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with tracking.connect() as database:
             if not asked.hints_only:
                 judge(asked, trained(asked, Trainer(database, keep / asked.part)))
-            if not (asked.train_only or asked.timing_only):
+            if asked.repeat and not (asked.train_only or asked.timing_only):
                 hints(database, asked.repeat)
 
 
