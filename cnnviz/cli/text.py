@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 
@@ -18,6 +19,15 @@ def table(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozens
     ]
     text.insert(1, "  ".join("─" * width for width in widths))
     return "\n".join(text)
+
+
+def notes(rows: Sequence[tuple[str, str]], width: int) -> str:
+    """A name a line, with its sentence beside it, wrapped to `width` characters in all."""
+    indent = max(len(name) for name, _ in rows) + 2
+    return "\n".join(
+        textwrap.fill(words, width, initial_indent=name.ljust(indent), subsequent_indent=" " * indent)
+        for name, words in rows
+    )
 
 
 def _cell(value: object) -> str:

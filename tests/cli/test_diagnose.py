@@ -37,6 +37,13 @@ def test_a_collapsed_run_is_told_with_its_evidence_and_exit_code_1(capsys: Print
     assert "commonest answer: 100.0% '3'" in text
 
 
+def test_the_text_fits_the_terminal(capsys: Printed, runs: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = told(runs, collapsed=True)
+    for columns, widest in ((80, 80), (300, 100)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert 60 < max(map(len, said(capsys, 1, str(run)).splitlines())) <= widest
+
+
 def test_json_has_the_agreed_parts(capsys: Printed, runs: Database) -> None:
     run = told(runs, collapsed=True)
     found = json.loads(said(capsys, 1, str(run), "--json"))

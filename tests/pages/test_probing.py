@@ -17,6 +17,7 @@ from tests.diagnosis.runs import told
 from tests.pages.runner import assert_sound, open_page
 
 DEADLINE = 20.0
+FRESH = {"loss": 7.5, "chance_loss": 2.302585}
 
 
 @pytest.fixture
@@ -34,7 +35,9 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         progress(Step("the batch by heart", 1, 4, "probes"))
         assert opened.wait(DEADLINE)
         progress(Step("probes", 4, 4, "probes"))
-        return gather(database, run_id).model_copy(update={"probes": {"by-heart": {"loss": 0.5}}})
+        return gather(database, run_id).model_copy(
+            update={"probes": {"by-heart": {"loss": 0.5}, "initial-loss": FRESH}}
+        )
 
     def judge(evidence: Evidence) -> registry.Outcome:
         if "by-heart" in evidence.probes:
@@ -77,6 +80,7 @@ def test_probes_run_in_the_background_and_what_they_find_is_judged(
     ended(runs, run)
     app.run()
     assert "One batch was learned by heart." in said(app)
+    assert "It is 7.5; guessing has 2.303" in said(app)
     assert app.button(key="diagnose-probe").label == "Probe again"
 
 

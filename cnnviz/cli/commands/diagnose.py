@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,14 +11,15 @@ import orjson
 import typer
 
 from cnnviz.cli.progress import Bar
-from cnnviz.cli.text import table
+from cnnviz.cli.text import notes, table
 
 if TYPE_CHECKING:
     from cnnviz.diagnosis import Diagnosis, Evidence, Finding
 
 FOUND = 1
 """Exit code where something was found; 0 for a healthy run."""
-WIDTH = 100
+WIDEST = 100
+"""Characters of a line, in a terminal that has as many."""
 
 
 def register(app: typer.Typer) -> None:
@@ -108,9 +110,14 @@ def _text(evidence: Evidence, found: Diagnosis) -> str:
     name = evidence.title if evidence.run is None else f"Run {evidence.run}, {evidence.title}"
     parts = [f"{name}: {state(evidence)}", _wrapped(found.verdict)]
     parts += [_finding(number, one, evidence) for number, one in enumerate(found.findings, 1)]
-    rest = [(one.cause, one.outcome, one.because) for one in found.checked if one.outcome != "found"]
-    if rest:
-        parts.append(table(("looked for", "outcome", "because"), rest))
+    if evidence.probes:
+        from cnnviz.diagnosis.told import told
+
+        parts.append(f"Probes\n{notes(told(evidence.probes), _width())}")
+    for outcome, title in (("clear", "Ruled out"), ("not checked", "Could not be checked")):
+        rest = [(one.cause, one.because) for one in found.checked if one.outcome == outcome]
+        if rest:
+            parts.append(f"{title}\n{notes(rest, _width())}")
     return "\n\n".join(parts)
 
 
@@ -119,7 +126,7 @@ def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
     from cnnviz.diagnosis.words import sureness, where
 
     head = f"{number}. {rules()[finding.cause].title} ({finding.cause}), {sureness(finding.confidence)}"
-    lines = [head, _wrapped(finding.verdict, "   ")]
+    lines = [head, *([_wrapped(finding.verdict, "   ")] if number > 1 else [])]
     lines += [f"   {fact.label}: {fact.text}" for fact in finding.facts]
     if where(finding):
         lines.append(f"   where: {where(finding)}")
@@ -141,4 +148,8 @@ def _typed(value: Any) -> str:
 
 
 def _wrapped(text: str, indent: str = "") -> str:
-    return textwrap.fill(" ".join(text.split()), WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.fill(" ".join(text.split()), _width(), initial_indent=indent, subsequent_indent=indent)
+
+
+def _width() -> int:
+    return min(WIDEST, shutil.get_terminal_size().columns)

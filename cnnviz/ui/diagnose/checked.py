@@ -1,15 +1,28 @@
-"""Everything that was looked for, and what ruled it out: the clean bill of a healthy run."""
+"""What probes found, and what was looked for with what ruled it out: the clean bill of a healthy run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import streamlit as st
 
-from cnnviz.diagnosis import Checked, Diagnosis
+from cnnviz.diagnosis import Diagnosis
 
 OUTCOMES = (("clear", "Ruled out"), ("not checked", "Could not be checked"))
+
+
+def what_probes_found(found: Mapping[str, Any], key: str) -> None:
+    """Draw a line a probe; nothing where the run was not probed."""
+    if not found:
+        return
+    from cnnviz.diagnosis.told import told
+
+    rows = told(found)
+    if rows:
+        with st.expander(f"What {len(rows)} probes found", key=f"probed-{key}", expanded=True):
+            st.html(_table(rows))
 
 
 def checked(diagnosis: Diagnosis, key: str) -> None:
@@ -23,13 +36,14 @@ def checked(diagnosis: Diagnosis, key: str) -> None:
         f"What was looked for: {', '.join(said)}", key=f"checked-{key}", expanded=not diagnosis.findings
     ):
         for what, title in OUTCOMES:
-            rows = [one for one in diagnosis.checked if one.outcome == what]
+            rows = [(one.title, one.because) for one in diagnosis.checked if one.outcome == what]
             if rows:
-                st.html(_table(title, rows))
+                st.html(_table(rows, title))
 
 
-def _table(title: str, rows: Sequence[Checked]) -> str:
+def _table(rows: Sequence[tuple[str, str]], title: str = "") -> str:
     lines = "".join(
-        f'<tr><th scope="row">{escape(one.title)}</th><td>{escape(one.because)}</td></tr>' for one in rows
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(words)}</td></tr>' for name, words in rows
     )
-    return f'<table class="checked"><caption>{escape(title)}</caption><tbody>{lines}</tbody></table>'
+    caption = f"<caption>{escape(title)}</caption>" if title else ""
+    return f'<table class="checked">{caption}<tbody>{lines}</tbody></table>'

@@ -16,7 +16,7 @@ from cnnviz.ui.diagnose import probed, state
 from cnnviz.ui.diagnose.bar import ACCURACY, bar
 from cnnviz.ui.diagnose.beside import beside, better, itself, made_from, others
 from cnnviz.ui.diagnose.case import Case
-from cnnviz.ui.diagnose.checked import checked
+from cnnviz.ui.diagnose.checked import checked, what_probes_found
 from cnnviz.ui.diagnose.findings import findings
 from cnnviz.ui.diagnose.state import Asked
 from cnnviz.ui.diagnose.verdict import verdict
@@ -109,6 +109,7 @@ def _draw(case: Case, runs: Sequence[RunSummary]) -> None:
     left, right = st.columns([0.62, 0.38], gap="large")
     with left:
         findings(case, [] if case.run is None else made_from(case.run, runs))
+        what_probes_found(case.evidence.probes, case.key)
         checked(case.diagnosis, case.key)
     with right:
         beside(mine, sides)
