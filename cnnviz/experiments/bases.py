@@ -29,11 +29,6 @@ def thin_on_digits(**changes: Any) -> Recipe:
     return plain.changed(changes)
 
 
-def thin_on_shapes(**changes: Any) -> Recipe:
-    """A narrow AlexNet on drawn shapes, whose 32×32 pixels are all their own: about half a minute a run."""
-    return thin_on_digits(**{"dataset": "shapes", "limit": 2_000, "epochs": 8, **changes})
-
-
 def alexnet_on_cifar(**changes: Any) -> Recipe:
     """The article's AlexNet for CIFAR-10 with its recipe, as long as the article trains it."""
     return get("article-alexnet-cifar10").changed(changes)
