@@ -117,7 +117,9 @@ PARTS = {
         ),
         planted=(
             _model("lenet5", "fashion", options={"pooling": "average"}, size=28, epochs=6),
-            _model("small-alexnet", "signs", options={"init": "he"}, size=16, epochs=4),
+            _model(
+                "small-alexnet", "signs", options={"init": "he", "normalisation": "batch"}, size=16, epochs=6
+            ),
             _model("small-googlenet-32", "glyphs", size=16, limit=1000, epochs=4),
             _model("resnet18-32", "fashion", size=8, limit=1000, epochs=3),
         ),
