@@ -14,6 +14,9 @@ ARMS = {
     "reference": "with Adam at 0.001",
 }
 
+SMALL = 1e-3
+"""A loss of which nothing is left to learn."""
+
 
 def told(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Title and sentence of each probe in `Evidence.probes`; of one that could not be made, why not."""
@@ -93,7 +96,8 @@ def _overfit_batch(found: Mapping[str, Any]) -> str:
 def _learnt(arm: Mapping[str, Any]) -> str:
     if arm["accuracy"] is None:
         return "none, for its loss is no number any more,"
-    return f"{arm['accuracy']:.0%} (loss {_number(arm['loss'])})"
+    loss = arm["loss"]
+    return f"{arm['accuracy']:.0%} (loss {_number(loss) if loss is None or loss > SMALL else 'near 0'})"
 
 
 def _shuffled_inputs(found: Mapping[str, Any]) -> str:

@@ -25,16 +25,14 @@ def what_probes_found(found: Mapping[str, Any], key: str) -> None:
             st.html(_table(rows))
 
 
-def checked(diagnosis: Diagnosis, key: str) -> None:
-    """Draw it, folded where something was found."""
+def checked(diagnosis: Diagnosis, key: str, *, folded: bool) -> None:
+    """Draw it; `folded` where it is not what the page is about."""
     counts = {what: sum(one.outcome == what for one in diagnosis.checked) for what, _ in OUTCOMES}
     said = [
         f"{counts['clear']} ruled out",
         *([f"{n} could not be checked"] if (n := counts["not checked"]) else []),
     ]
-    with st.expander(
-        f"What was looked for: {', '.join(said)}", key=f"checked-{key}", expanded=not diagnosis.findings
-    ):
+    with st.expander(f"What was looked for: {', '.join(said)}", key=f"checked-{key}", expanded=not folded):
         for what, title in OUTCOMES:
             rows = [(one.title, one.because) for one in diagnosis.checked if one.outcome == what]
             if rows:

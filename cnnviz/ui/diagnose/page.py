@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cnnviz.diagnosis import recorded
+from cnnviz.diagnosis.words import nothing_to_judge
 from cnnviz.ui import chrome, notice
 from cnnviz.ui.components.follow import following
 from cnnviz.ui.diagnose import case as cases
@@ -110,7 +111,8 @@ def _draw(case: Case, runs: Sequence[RunSummary]) -> None:
     with left:
         findings(case, [] if case.run is None else made_from(case.run, runs))
         what_probes_found(case.evidence.probes, case.key)
-        checked(case.diagnosis, case.key)
+        blank = nothing_to_judge(case.evidence, case.diagnosis)
+        checked(case.diagnosis, case.key, folded=blank or bool(case.diagnosis.findings))
     with right:
         beside(mine, sides)
     if told:
