@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    Request,
+    WebError,
+    WebSocket,
+)
 
 FLAGS = (
     "--headless",
@@ -77,15 +86,30 @@ class Witness:
 
     def watch(self, context: BrowserContext) -> None:
         """Begin to listen."""
-        context.on("request", lambda request: self._note_address(request.url))
+        context.on("request", self._note_address)
         context.on("console", self._note_message)
-        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        context.on("weberror", self._note_error)
         context.on("page", self._note_sockets)
+        for page in context.pages:
+            self._note_sockets(page)
+
+    def forget(self, context: BrowserContext) -> None:
+        """Listen no more."""
+        context.remove_listener("request", self._note_address)
+        context.remove_listener("console", self._note_message)
+        context.remove_listener("weberror", self._note_error)
+        context.remove_listener("page", self._note_sockets)
+        for page in context.pages:
+            page.remove_listener("websocket", self._note_address)
 
     def _note_sockets(self, page: Page) -> None:
-        page.on("websocket", lambda socket: self._note_address(socket.url))
+        page.on("websocket", self._note_address)
 
-    def _note_address(self, url: str) -> None:
+    def _note_error(self, error: WebError) -> None:
+        self.errors.append(str(error.error))
+
+    def _note_address(self, asked: Request | WebSocket) -> None:
+        url = asked.url
         parts = urlsplit(url)
         if parts.scheme not in {"data", "blob", "about"} and parts.hostname not in LOCAL:
             self.external.append(url)

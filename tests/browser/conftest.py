@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.chromium import DESKTOP, LOOKS, MISSING, PHONE_DARK, Look, Witness, find_chromium, launch
 from tests.browser.server import ROOT, Server, serve
-from tests.browser.waiting import COUNT_RUNS, TIMEOUT_MS, settle
+from tests.browser.waiting import TIMEOUT_MS, settle
+from tests.browser.windows import Windows
 
 expect.set_options(timeout=TIMEOUT_MS)
 ARTIFACTS = ROOT / "test-artifacts"
@@ -78,23 +79,24 @@ def witness() -> Witness:
     return Witness()
 
 
+@pytest.fixture(scope="session")
+def windows(chromium: Browser) -> Windows:
+    """The windows in which pages are looked at."""
+    return Windows(chromium)
+
+
 @pytest.fixture
 def visit(
-    request: pytest.FixtureRequest, chromium: Browser, server: Server, witness: Witness
+    request: pytest.FixtureRequest, windows: Windows, server: Server, witness: Witness
 ) -> Iterator[Visit]:
     """Open pages of the app; the test fails on any request that leaves the machine, error or trace."""
     pages: list[Page] = []
+    looks: list[Look] = []
     logged = len(server.printed())
 
     def open_path(path: str = "", look: Look = DESKTOP, *, ready: bool = True) -> Page:
-        context = chromium.new_context(
-            viewport={"width": look.width, "height": look.height}, color_scheme=look.scheme
-        )
-        context.set_default_timeout(TIMEOUT_MS)
-        context.add_init_script(COUNT_RUNS)
-        witness.watch(context)
-        pages.append(context.new_page())
-        pages[-1].goto(f"{server.url}/{path}")
+        pages.append(windows.open(f"{server.url}/{path}", witness, look))
+        looks.append(look)
         if ready:
             settle(pages[-1])
         return pages[-1]
@@ -105,8 +107,8 @@ def visit(
     failed = request.node.stash.get(FAILED, "")
     if failed or traces or witness.external or witness.errors or "Traceback" in output:
         _keep(request.node.name, pages, "\n".join([failed, *witness.external, *witness.errors, output]))
-    for page in pages:
-        page.context.close()
+    for page, look in zip(pages, looks, strict=True):
+        windows.leave(page, witness, look, keep=not failed)
     assert not witness.external, "requests left this machine"
     assert not witness.errors, "the browser's console has errors"
     assert not traces, "a page shows an exception"

@@ -13,6 +13,7 @@ from tests.browser.inside.networks import network
 from tests.browser.inside.opening import window
 from tests.browser.server import Server, serve
 from tests.browser.waiting import TIMEOUT_MS
+from tests.browser.windows import Windows
 
 WORKED = "() => JSON.parse(document.querySelector('.st-key-arithmetic [data-testid=stBidiComponentIsolated]')\
 .shadowRoot.querySelector('.host').dataset.worked)"
@@ -31,8 +32,8 @@ def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def page(chromium: Browser, app: Server) -> Iterator[Page]:
-    with window(chromium, app.url) as opened:
+def page(windows: Windows, app: Server) -> Iterator[Page]:
+    with window(windows, app.url) as opened:
         yield opened
 
 
@@ -125,8 +126,8 @@ def test_what_c3_of_1998_leaves_out_is_said(page: Page, app: Server) -> None:
     assert "Left out by the table of connections: maps 0, 4, 5." in alt
 
 
-def test_a_phone_shows_it_within_its_width(chromium: Browser, app: Server) -> None:
-    with window(chromium, f"{app.url}/?model=lenet5&layer=conv1", PHONE) as page:
+def test_a_phone_shows_it_within_its_width(windows: Windows, app: Server) -> None:
+    with window(windows, f"{app.url}/?model=lenet5&layer=conv1", PHONE) as page:
         expect(page.locator(".host[data-worked]")).to_be_visible(timeout=TIMEOUT_MS)
         box = page.locator(".paper").bounding_box()
         assert box is not None

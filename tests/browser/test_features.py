@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from cnnviz import models
 from tests.browser.chromium import DESKTOP, PHONE, Look
 from tests.browser.inside.opening import window
 from tests.browser.server import Server, serve
-from tests.browser.waiting import COUNT_RUNS, TIMEOUT_MS, rerun, settle
+from tests.browser.waiting import TIMEOUT_MS, rerun, settle
+from tests.browser.windows import Windows
 from tests.pages.trained import train_in
 
 DRAWN = ".st-key-features-mosaic canvas.mosaic, .host[data-worked]"
@@ -26,30 +27,30 @@ FRESH = "features?weights=fresh:lenet5"
 
 
 @pytest.fixture(scope="module")
-def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def app(windows: Windows, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The app in a home with a trained run."""
     folder = tmp_path_factory.mktemp("features")
     train_in(folder / "cnnviz-home")
     with serve(folder) as running:
-        with window(chromium, f"{running.url}/{FRESH}") as page:  # imports torch, which takes its time
+        with window(windows, f"{running.url}/{FRESH}") as page:  # imports torch, which takes its time
             expect(mosaic(page)).to_be_visible(timeout=4 * TIMEOUT_MS)
         yield running
 
 
 @pytest.fixture
-def look_inside(chromium: Browser, app: Server) -> Iterator[Callable[..., Page]]:
+def look_inside(windows: Windows, app: Server) -> Iterator[Callable[..., Page]]:
     """Open the page; errors of its scripts fail the test."""
-    windows: list[Any] = []
+    opened: list[Any] = []
 
     def open_page(path: str = "features", look: Look = DESKTOP, drawn: str = DRAWN) -> Page:
-        windows.append(window(chromium, f"{app.url}/{path}", look, COUNT_RUNS))
-        page: Page = windows[-1].__enter__()
+        opened.append(window(windows, f"{app.url}/{path}", look))
+        page: Page = opened[-1].__enter__()
         settle(page)
         expect(page.locator(drawn).first).to_be_visible(timeout=TIMEOUT_MS)
         return page
 
     yield open_page
-    for one in windows:
+    for one in opened:
         one.__exit__(None, None, None)
 
 
@@ -225,7 +226,7 @@ def test_a_picture_from_the_camera(look_inside: Callable[..., Page]) -> None:
     before = page.locator(".answers").get_attribute("aria-label")
     with rerun(page):
         page.get_by_role("radio", name="Camera").click()
-    page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")
+    page.wait_for_function("() => document.querySelector('video')?.currentTime > 0")
     with rerun(page):
         page.get_by_role("button", name="Take Photo").click()
     expect(page).to_have_url(re.compile("picture=camera"), timeout=TIMEOUT_MS)

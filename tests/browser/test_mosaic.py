@@ -13,6 +13,7 @@ from tests.browser.chromium import PHONE
 from tests.browser.inside.opening import window
 from tests.browser.server import Server, serve
 from tests.browser.waiting import TIMEOUT_MS
+from tests.browser.windows import Windows
 
 GAP = 2
 
@@ -24,8 +25,8 @@ def inside(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def page(chromium: Browser, inside: Server) -> Iterator[Page]:
-    with window(chromium, inside.url) as opened:
+def page(windows: Windows, inside: Server) -> Iterator[Page]:
+    with window(windows, inside.url) as opened:
         expect(opened.locator("[data-drawn]")).to_be_visible(timeout=TIMEOUT_MS)
         yield opened
 
@@ -123,8 +124,8 @@ def test_the_download_holds_the_colours_of_the_values(page: Page) -> None:
         assert (np.abs(cell.astype(int) - wanted) <= 1).all(), "crisp: one colour a cell"
 
 
-def test_a_phone_shows_it_within_its_width(chromium: Browser, inside: Server) -> None:
-    with window(chromium, inside.url, PHONE) as page:
+def test_a_phone_shows_it_within_its_width(windows: Windows, inside: Server) -> None:
+    with window(windows, inside.url, PHONE) as page:
         expect(page.locator("[data-drawn]")).to_be_visible(timeout=TIMEOUT_MS)
         sheet = page.locator("canvas.mosaic").bounding_box()
         assert sheet is not None

@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, FilePayload, Page, expect
 from tests.browser.chromium import DESKTOP, PHONE, Look
 from tests.browser.inside.opening import window
 from tests.browser.server import Server, serve
-from tests.browser.waiting import COUNT_RUNS, TIMEOUT_MS, rerun, settle
+from tests.browser.waiting import TIMEOUT_MS, rerun, settle
+from tests.browser.windows import Windows
 from tests.pages.trained import train_in
 
 
@@ -29,18 +30,18 @@ def app(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-def opened(chromium: Browser, app: Server) -> Iterator[Callable[..., Page]]:
+def opened(windows: Windows, app: Server) -> Iterator[Callable[..., Page]]:
     """Open a page; errors of its scripts fail the test."""
-    windows: list[Any] = []
+    opened: list[Any] = []
 
     def open_page(path: str, look: Look = DESKTOP) -> Page:
-        windows.append(window(chromium, f"{app.url}/{path}", look, COUNT_RUNS))
-        page: Page = windows[-1].__enter__()
+        opened.append(window(windows, f"{app.url}/{path}", look))
+        page: Page = opened[-1].__enter__()
         settle(page)
         return page
 
     yield open_page
-    for one in windows:
+    for one in opened:
         one.__exit__(None, None, None)
 
 

@@ -1,32 +1,25 @@
-"""Opens one of the pages in this folder in a window of its own, and lets no error of its scripts pass."""
+"""Opens one of the pages in this folder, and lets no error of its scripts pass."""
 
 import contextlib
 from collections.abc import Iterator
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.browser.chromium import DESKTOP, Look, Witness
-from tests.browser.waiting import TIMEOUT_MS
+from tests.browser.windows import Windows
 
 
 @contextlib.contextmanager
-def window(chromium: Browser, url: str, look: Look = DESKTOP, script: str = "") -> Iterator[Page]:
-    """A page at `url`, `script` run before its own.
+def window(windows: Windows, url: str, look: Look = DESKTOP) -> Iterator[Page]:
+    """A page at `url`.
 
     On its way out, errors of its scripts, requests to other machines and traces fail the test.
     """
     witness = Witness()
-    context = chromium.new_context(
-        viewport={"width": look.width, "height": look.height}, color_scheme=look.scheme, accept_downloads=True
-    )
-    context.set_default_timeout(TIMEOUT_MS)
-    context.add_init_script(script)
-    witness.watch(context)
-    page = context.new_page()
-    page.goto(url)
+    page = windows.open(url, witness, look)
     yield page
     traces = page.get_by_test_id("stException").all_inner_texts()
-    context.close()
+    windows.leave(page, witness, look)
     assert not traces, "the page shows an exception"
     assert not witness.external
     assert not witness.errors
