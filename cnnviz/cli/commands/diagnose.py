@@ -11,7 +11,7 @@ import orjson
 import typer
 
 from cnnviz.cli.progress import Bar
-from cnnviz.cli.text import notes, table
+from cnnviz.cli.text import notes
 
 if TYPE_CHECKING:
     from cnnviz.diagnosis import Diagnosis, Evidence, Finding
@@ -91,7 +91,7 @@ def _causes(as_json: bool) -> None:
         ]
         typer.echo(_json(plain))
         return
-    typer.echo(table(("cause", "what goes wrong"), [(one.cause, one.summary) for one in found]))
+    typer.echo(notes([(one.cause, one.summary) for one in found], _width()))
     if recorded.names():
         typer.echo(f"\nRecorded runs: {', '.join(recorded.names())}")
 
