@@ -138,6 +138,11 @@ def is_carried(name: str) -> bool:
     return name in CARRIED + PASSED or name.startswith((OPTION, SET))
 
 
+def unless(value: str, default: str) -> str | None:
+    """What `change` takes so that a URL says only what is not so by itself."""
+    return None if value == default else value
+
+
 def change(**changes: str | None) -> None:
     """Write to the URL, for use in a widget's callback; None leaves a parameter out.
 

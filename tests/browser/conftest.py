@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from cnnviz import tracking
+from cnnviz.tracking import Database, Status
 from tests.browser.chromium import DESKTOP, LOOKS, MISSING, PHONE_DARK, Look, Witness, find_chromium, launch
 from tests.browser.server import ROOT, Server, serve
 from tests.browser.waiting import TIMEOUT_MS, settle
@@ -60,6 +62,16 @@ def server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """The running app; started only when there is a browser to look at it."""
     with serve(tmp_path_factory.mktemp("app")) as running:
         yield running
+
+
+@pytest.fixture
+def runs(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The run database of the app that is looked at; what still goes at the end is stopped."""
+    monkeypatch.setenv("CNNVIZ_HOME", str(server.home))
+    with tracking.connect() as database:
+        yield database
+        for run in tracking.list_runs(database, statuses=[*tracking.ACTIVE, Status.QUEUED], metrics=[]):
+            tracking.request(database, run.id, tracking.Command.STOP)
 
 
 # Each width and each scheme in `make test`, all four pairs of them in `make soak`.

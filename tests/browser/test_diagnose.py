@@ -1,9 +1,7 @@
 """Diagnose in a browser: a run goes wrong, the hint, the reason, the change, the mended run beside it."""
 
 import re
-from collections.abc import Iterator
 
-import pytest
 from playwright.sync_api import Page, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
@@ -11,7 +9,6 @@ from cnnviz import tracking
 from cnnviz.tracking import Database, Status
 from tests.browser.chromium import Look
 from tests.browser.conftest import Visit
-from tests.browser.server import Server
 from tests.browser.waiting import settle
 from tests.diagnosis.runs import told
 
@@ -21,16 +18,6 @@ NOBODYS = "cuda:9"
 """A device that no supervisor here has."""
 CURVES = "[class*='st-key-diagnose-curves'] .room"
 DRAWN = f'new Set(((document.querySelector("{CURVES}") || {{}}).data || []).map((trace) => trace.name)).size'
-
-
-@pytest.fixture
-def runs(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """The run database of the app that is looked at."""
-    monkeypatch.setenv("CNNVIZ_HOME", str(server.home))
-    with tracking.connect() as database:
-        yield database
-        for run in tracking.list_runs(database, statuses=[*tracking.ACTIVE, Status.QUEUED], metrics=[]):
-            tracking.request(database, run.id, tracking.Command.STOP)
 
 
 LISTEN = """() => {

@@ -1,35 +1,21 @@
 """Experiments in a browser: a link, Start, progress, and the answer with its picture."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
 
-from cnnviz import tracking
 from cnnviz.experiments import from_change
-from cnnviz.tracking import Database, Status
 from cnnviz.training import Recipe
 from cnnviz.ui.experiments.address import test_parameters as parameters
 from tests.browser.chromium import Look
 from tests.browser.conftest import Visit
-from tests.browser.server import Server
 from tests.browser.waiting import settle
 
 PATIENCE_MS = 120_000
 """A worker imports torch first, on a machine that may be busy with other tests."""
 TINY = Recipe(dataset="digits", limit=60, validation=0, epochs=1, batch_size=30, device="cpu")
 DRAWN = "((document.querySelector('[class*=st-key-experiment-] .room') || {}).data || []).length"
-
-
-@pytest.fixture
-def runs(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """The run database of the app that is looked at."""
-    monkeypatch.setenv("CNNVIZ_HOME", str(server.home))
-    with tracking.connect() as database:
-        yield database
-        for run in tracking.list_runs(database, statuses=[*tracking.ACTIVE, Status.QUEUED], metrics=[]):
-            tracking.request(database, run.id, tracking.Command.STOP)
 
 
 @pytest.mark.usefixtures("runs")

@@ -10,7 +10,6 @@ from cnnviz import tracking
 from cnnviz.tracking import Database, Lease, MetricWriter, RunFacts, Status
 from tests.browser.chromium import PHONE, Look
 from tests.browser.conftest import Visit
-from tests.browser.server import Server
 from tests.browser.waiting import rerun, settle
 from tests.tracking.making import RECIPE
 
@@ -19,14 +18,6 @@ POINTS = f"(({ROOM} || {{}}).data || []).reduce((most, trace) => Math.max(most, 
 RANGE = f"{ROOM}._fullLayout.xaxis.range.map(Math.round)"
 PATIENCE_MS = 120_000
 """A worker imports torch first, on a machine that may be busy with other tests."""
-
-
-@pytest.fixture
-def runs(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """The run database of the app that is looked at."""
-    monkeypatch.setenv("CNNVIZ_HOME", str(server.home))
-    with tracking.connect() as database:
-        yield database
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Runs a page as the app does, through the navigation script, and insists that it shows something."""
 
+import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 from streamlit.testing.v1 import AppTest
@@ -53,3 +55,13 @@ def components(app: AppTest) -> list[str]:
 def links(app: AppTest) -> dict[str, dict[str, str]]:
     """The page's own links: what each says, and the parameters behind it."""
     return {link.proto.label: dict(parse_qsl(link.proto.query_string)) for link in app.get("page_link")}
+
+
+def figures(app: AppTest) -> dict[str, Any]:
+    """The figures drawn, by their keys, each with its text for those who do not see it under `alt`."""
+    found = {}
+    for element in app.get("bidi_component"):
+        data = json.loads(element.proto.json)
+        if "figure" in data:
+            found[data["key"]] = json.loads(data["figure"]) | {"alt": data["alt"]}
+    return found

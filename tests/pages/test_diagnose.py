@@ -1,10 +1,8 @@
 """The page Diagnose, run without a browser: every kind of run, and what can be done about it."""
 
-import json
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -29,7 +27,7 @@ from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status
 from cnnviz.ui.story import FAILED, MENDED
 from tests.diagnosis.runs import bare, told
-from tests.pages.runner import assert_sound, components, links, open_page
+from tests.pages.runner import assert_sound, components, figures, links, open_page
 
 
 @pytest.fixture
@@ -71,16 +69,6 @@ def said(app: AppTest) -> str:
     text = " ".join(element.value.replace("\\", "") for element in elements)
     labels = [element.proto.label for element in app.get("expander")]
     return " ".join([text, *labels, *(element.proto.body for element in app.get("html"))])
-
-
-def figures(app: AppTest) -> dict[str, Any]:
-    """The figures drawn, by their keys."""
-    found = {}
-    for element in app.get("bidi_component"):
-        data = json.loads(element.proto.json)
-        if "figure" in data:
-            found[data["key"]] = json.loads(data["figure"]) | {"alt": data["alt"]}
-    return found
 
 
 def verdict(app: AppTest) -> str:

@@ -1,6 +1,5 @@
 """The page Train, run without a browser: every state of a run, and a plan that loses nothing."""
 
-import json
 import sys
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
@@ -15,7 +14,7 @@ from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
 from cnnviz.training import Recipe, all_recipes
 from cnnviz.ui.train.fields import folds
 from cnnviz.ui.train.watch import TICK_SECONDS
-from tests.pages.runner import assert_sound, open_page
+from tests.pages.runner import assert_sound, figures, open_page
 from tests.tracking.making import HOST, bring_to, claim, create
 
 FIXED = "article-lenet5-mnist"
@@ -49,16 +48,6 @@ def html(app: AppTest) -> str:
 def said(app: AppTest) -> str:
     elements = [*app.warning, *app.caption, *app.error, *app.markdown, *app.subheader]
     return " ".join(element.value.replace("\\", "") for element in elements)
-
-
-def figures(app: AppTest) -> dict[str, Any]:
-    """The figures drawn, by what is in their alt text first."""
-    found = {}
-    for element in app.get("bidi_component"):
-        data = json.loads(element.proto.json)
-        if "figure" in data:
-            found[data["key"]] = json.loads(data["figure"]) | {"alt": data["alt"]}
-    return found
 
 
 def trained(database: Database, status: Status = Status.RUNNING, error: str | None = None) -> int:

@@ -16,6 +16,7 @@ from cnnviz.ui import notice
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.dataset import state
 from cnnviz.ui.dataset.state import PARTS, Asked
+from cnnviz.ui.url_state import unless
 
 CLASSES = 10
 """Lines at a time, where all classes are shown."""
@@ -125,7 +126,7 @@ def _controls(asked: Asked, page: Shown) -> None:
             list(PARTS),
             format_func=PARTS.__getitem__,
             key=PART,
-            on_change=lambda: state.put(part=_unless(st.session_state[PART], "train"), page=None, image=None),
+            on_change=lambda: state.put(part=unless(st.session_state[PART], "train"), page=None, image=None),
             required=True,
             label_visibility="collapsed",
         )
@@ -159,10 +160,6 @@ def _step(icon: str, label: str, page: int, pages: int) -> None:
         key=f"gallery-{label}",
         help=label,
         disabled=not 0 <= page < pages,
-        on_click=partial(state.put, page=_unless(str(page), "0"), image=None),
+        on_click=partial(state.put, page=unless(str(page), "0"), image=None),
         type="tertiary",
     )
-
-
-def _unless(value: str, default: str) -> str | None:
-    return None if value == default else value

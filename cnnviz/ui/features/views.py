@@ -20,6 +20,7 @@ from cnnviz.ui.inside.address import put
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
 from cnnviz.ui.pictures.steps import preprocessing_steps
+from cnnviz.ui.url_state import unless
 
 ORDER_WORDS = {
     "index": "Order: by number",
@@ -64,7 +65,7 @@ def _choose_view(asked: Asked, known: list[str]) -> None:
         known,
         format_func=VIEWS.__getitem__,
         key=VIEW,
-        on_change=lambda: put(view=_unless(st.session_state[VIEW], "maps")),
+        on_change=lambda: put(view=unless(st.session_state[VIEW], "maps")),
         required=True,
         label_visibility="collapsed",
     )
@@ -90,11 +91,7 @@ def _choice(name: str, label: str, words: dict[str, str], chosen: str) -> None:
         list(words),
         format_func=words.__getitem__,
         key=key,
-        on_change=lambda: put(**{name: _unless(st.session_state[key], DEFAULTS[name])}),
+        on_change=lambda: put(**{name: unless(st.session_state[key], DEFAULTS[name])}),
         label_visibility="collapsed",
         width=230,
     )
-
-
-def _unless(value: str, default: str) -> str | None:
-    return None if value == default else value

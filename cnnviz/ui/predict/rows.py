@@ -14,6 +14,7 @@ from cnnviz.ui.inside.address import put
 from cnnviz.ui.predict.judged import Judged
 from cnnviz.ui.predict.reasons import reasons
 from cnnviz.ui.predict.state import ORDERS, Asked
+from cnnviz.ui.url_state import unless
 from cnnviz.ui.why.drawing import png
 
 ORDER = "predict-order"
@@ -49,7 +50,7 @@ def _choose_order(known: list[str], order: str) -> None:
     st.session_state[ORDER] = order
     st.selectbox(
         "Order", known, format_func=ORDERS.__getitem__, key=ORDER, width=230, label_visibility="collapsed",
-        on_change=lambda: put(order=_unless(st.session_state[ORDER], "file"), page=None),
+        on_change=lambda: put(order=unless(st.session_state[ORDER], "file"), page=None),
     )  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def _paging(asked: int, ordered: list[int]) -> list[int]:
     for label, icon, to in (("before", "left", page - 1), ("after", "right", page + 1)):
         st.button(
             f":material/chevron_{icon}:", key=f"predict-{label}", type="tertiary", help=f"Pictures {label}",
-            disabled=not 1 <= to <= pages, on_click=put, kwargs={"page": _unless(str(to), "1")},
+            disabled=not 1 <= to <= pages, on_click=put, kwargs={"page": unless(str(to), "1")},
         )  # fmt: skip
     st.caption(f"{len(ordered):,} pictures, page {page:,} of {pages:,}", width="content")
     return ordered[(page - 1) * AT_ONCE : page * AT_ONCE]
@@ -112,7 +113,3 @@ def _answers(judged: Judged, place: int, row: int) -> str:
     words = ", ".join(f"{answer.name} {numbers.percent(answer.probability, 1)}" for answer in result.top)
     label = escape(f"{network.loaded.name} says {words}")
     return f'<div>{named}<div class="bars" role="img" aria-label="{label}">{bars}</div></div>'
-
-
-def _unless(value: str, default: str) -> str | None:
-    return None if value == default else value

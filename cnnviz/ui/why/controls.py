@@ -7,6 +7,7 @@ import streamlit as st
 from cnnviz.ui import notice
 from cnnviz.ui.inside.address import put
 from cnnviz.ui.inside.weights import Network
+from cnnviz.ui.url_state import unless
 from cnnviz.ui.why.found import cells
 from cnnviz.ui.why.state import DEFAULT_OPACITY, Asked
 
@@ -31,7 +32,7 @@ def method_choice(asked: Asked) -> None:
         METHODS,
         format_func=TITLES.__getitem__,
         key=METHOD,
-        on_change=lambda: put(method=_unless(st.session_state[METHOD], "gradcam")),
+        on_change=lambda: put(method=unless(st.session_state[METHOD], "gradcam")),
         required=True,
         label_visibility="collapsed",
     )
@@ -47,7 +48,7 @@ def settings(network: Network, asked: Asked, said: str) -> None:
         st.session_state[OPACITY] = asked.opacity
         st.slider(
             "Opacity of the map, %", 0, 100, key=OPACITY, step=5, width=220,
-            on_change=lambda: put(opacity=_unless(str(st.session_state[OPACITY]), str(DEFAULT_OPACITY))),
+            on_change=lambda: put(opacity=unless(str(st.session_state[OPACITY]), str(DEFAULT_OPACITY))),
         )  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def _class(network: Network, asked: Asked, said: str) -> None:
         [OWN, *range(len(names))],
         format_func=lambda place: f"its answer: {said}" if place == OWN else names[place],
         key=CLASS,
-        on_change=lambda: put(**{"class": _unless(str(st.session_state[CLASS]), str(OWN))}),
+        on_change=lambda: put(**{"class": unless(str(st.session_state[CLASS]), str(OWN))}),
         width=230,
     )
 
@@ -80,13 +81,9 @@ def _layer(network: Network, asked: Asked) -> None:
         known,
         format_func=lambda name: f"{name} (last block)" if name == own else name,
         key=LAYER,
-        on_change=lambda: put(layer=_unless(st.session_state[LAYER], own)),
+        on_change=lambda: put(layer=unless(st.session_state[LAYER], own)),
         width=260,
         help=notice.plain(
             "Grad-CAM weighs the maps of this layer. Early layers see detail, late ones things."
         ),
     )
-
-
-def _unless(value: str, default: str) -> str | None:
-    return None if value == default else value
