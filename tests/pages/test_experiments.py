@@ -27,6 +27,7 @@ def test_a_first_visit_shows_a_recorded_answer_and_every_question() -> None:
     assert "Does normalising the input raise accuracy?" in said
     labels = [link.proto.label for link in app.get("page_link")]
     assert {ready.title for ready in catalogue().values()} <= set(labels)
+    assert "n = 4 to 5." in said, "of the rates of SGD one run has no accuracy"
 
 
 def test_a_link_opens_an_experiment_and_starts_nothing_by_itself() -> None:

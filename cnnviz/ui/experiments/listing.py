@@ -40,7 +40,8 @@ def _answer(ready: Ready) -> str:
         return f"Asked by {ready.asked_by}."
     result = recording(ready.name).result
     told = "; ".join(brief(arm.name, arm.difference) for arm in result.arms[1:])
-    return f"{told}. n = {result.arms[0].n}."
+    pairs = [arm.difference.n for arm in result.arms[1:] if arm.difference is not None]
+    return f"{told}. n = {' to '.join(map(str, dict.fromkeys((min(pairs), max(pairs)))))}."
 
 
 def _state(stored: Stored) -> str:
