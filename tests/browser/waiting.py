@@ -7,6 +7,13 @@ from playwright.sync_api import Page
 
 TIMEOUT_MS = 60_000
 RUNS = "window.__cnnvizRuns || 0"
+TOLD = "window.__cnnvizTold || 0"
+RUN_SINCE = f"""([runs, told]) => ({RUNS}) > runs
+  || ({TOLD}) > told && performance.now() - window.__cnnvizLast > 2000"""
+"""Whether a run has ended since; or the server has said something and then nothing more for two seconds.
+
+A busy browser can draw the beginning and the end of a short run at once, so that no run is to be seen.
+"""
 
 COUNT_RUNS = """
 new MutationObserver(changes => {
@@ -17,8 +24,17 @@ new MutationObserver(changes => {
 }).observe(document, {
   subtree: true, attributes: true, attributeFilter: ["data-test-script-state"], attributeOldValue: true,
 });
+window.WebSocket = class extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    this.addEventListener("message", () => {
+      window.__cnnvizTold = (window.__cnnvizTold || 0) + 1;
+      window.__cnnvizLast = performance.now();
+    });
+  }
+};
 """
-"""Runs before a page's own scripts: counts how often Streamlit has finished running the Python script."""
+"""Runs before a page's own scripts: counts the ends of runs as they are shown, and the server's messages."""
 
 SETTLED = """() => {
   const app = document.querySelector(
@@ -45,7 +61,7 @@ def rerun(page: Page) -> Iterator[None]:
     set off is waited for first, lest its end be taken for this one's.
     """
     settle(page)
-    before = page.evaluate(RUNS)
+    before = page.evaluate(f"[{RUNS}, {TOLD}]")
     yield
-    page.wait_for_function(f"before => ({RUNS}) > before", arg=before, timeout=TIMEOUT_MS)
+    page.wait_for_function(RUN_SINCE, arg=before, timeout=TIMEOUT_MS)
     settle(page)
