@@ -362,42 +362,10 @@ def test_a_schedule_that_leaves_half_of_the_run_is_no_finding() -> None:
     assert _clear("schedule-ended", evidence)
 
 
-@pytest.mark.parametrize(("step", "expected"), [(9, Finding), (100, Finding), (400, Clear)])
-def test_steps_are_too_few_up_to_a_hundred(step: int, expected: type) -> None:
-    evidence = run(losses=(2.3, 2.28, 2.25), accuracy=0.12, step=step)
-    assert isinstance(rules()["too-few-steps"].judge(evidence), expected)
-
-
-@pytest.mark.parametrize(("accuracy", "expected"), [(0.7, Finding), (0.95, Clear)])
-@pytest.mark.parametrize(("cause", "batch"), [("too-few-steps", 32), ("batch-too-large", 512)])
-def test_a_short_run_that_learns_well_and_goes_on_is_too_short_until_it_is_nearly_there(
-    cause: str, batch: int, accuracy: float, expected: type
-) -> None:
-    evidence = run(losses=(2.3, 2.0, 1.6, 1.2), accuracy=accuracy, step=12, recipe={"batch_size": batch})
-    outcome = rules()[cause].judge(evidence)
-    assert isinstance(outcome, expected)
-    if isinstance(outcome, Finding):
-        assert outcome.effect < 0.5
-
-
 def test_few_steps_of_a_few_images_are_mended_by_all_of_them() -> None:
     found = _found("too-few-steps", SPOILT["too-few-steps"].model_copy(update={
         "recipe": SPOILT["too-few-steps"].recipe.changed({"limit": 320})}))  # fmt: skip
     assert found.changes[0].values == {"limit": None, "epochs": 10}
-
-
-@pytest.mark.parametrize(("batch", "expected"), [(256, Clear), (512, Finding)])
-def test_a_batch_is_too_large_with_few_steps_an_epoch(batch: int, expected: type) -> None:
-    evidence = run(losses=(2.3, 2.28, 2.25), accuracy=0.2, step=50, recipe={"batch_size": batch})
-    assert isinstance(rules()["batch-too-large"].judge(evidence), expected)
-
-
-@pytest.mark.parametrize(
-    ("batch", "lr", "expected"), [(1, 0.05, Finding), (1, 1e-4, Clear), (16, 0.05, Clear)]
-)
-def test_a_batch_is_too_small_for_a_rate(batch: int, lr: float, expected: type) -> None:
-    evidence = run(**STUCK, recipe={"batch_size": batch, "lr": lr, "momentum": 0.9})
-    assert isinstance(rules()["batch-too-small"].judge(evidence), expected)
 
 
 def test_the_place_where_numbers_ended_is_told() -> None:
