@@ -18,6 +18,8 @@ BLOWN = 1.5
 """Times the loss of guessing: a model that is so much worse than one that never looks was thrown there."""
 LUCK = 2.0
 """Standard errors above chance: one guess in 44 is so good."""
+HUGE = 1e100
+"""A loss whose square is still a number."""
 POOR = 0.5
 """Half the way: a run that came farther learns, however much better it could be."""
 
@@ -61,7 +63,7 @@ class Course:
 
         By a hundredth of what guessing costs, and by more than twice the standard error of the difference.
         """
-        values = self.loss.values
+        values = [min(value, HUGE) for value in self.loss.values]
         quarter = len(values) // 4
         if quarter < 1:
             return False

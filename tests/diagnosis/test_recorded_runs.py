@@ -1,4 +1,4 @@
-"""Small runs of the part for tuning, recorded: what was planted is named first, healthy ones are clear."""
+"""Small runs that rules were tuned on, recorded: what was planted is named first, healthy ones are clear."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from cnnviz.diagnosis import Evidence, diagnose
 from tests.diagnosis.told import well_told
 
 FILES = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
-PLANTS = {planned.name: planned.plant for planned in failing("tune")}
+PLANTS = {planned.name: planned.plant for part in ("tune", "blind") for planned in failing(part)}
 
 
 def name_of(path: Path) -> str:

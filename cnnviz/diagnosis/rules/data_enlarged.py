@@ -46,7 +46,7 @@ def data_enlarged(evidence: Evidence) -> Outcome:
         return Untold("No epoch has ended yet, so nobody knows whether there is content enough.")
     if now.well:
         return Clear(f"{now.held:.0%} of the {now.part} images are known: there is content enough.")
-    blurred = detail is not None and _blurred(detail)
+    blurred = detail is not None and is_blurred(detail)
     if detail is not None and (blurred or (now.lost > MISSED and _steep(detail))):
         return _without_detail(evidence, now, detail, plain=blurred)
     if times >= TIMES:
@@ -59,7 +59,8 @@ def data_enlarged(evidence: Evidence) -> Outcome:
     )
 
 
-def _blurred(detail: Detail) -> bool:
+def is_blurred(detail: Detail) -> bool:
+    """Whether halving such images loses next to nothing."""
     return detail.halved < NOTHING_LOST and detail.halved < FALLING * detail.quartered
 
 

@@ -15,9 +15,10 @@ from cnnviz.diagnosis.stages import Stage, fresh, stages
 EXPLODED = 10.0
 """Gradient by weights, in the median layer: a rate of 0.1 would throw weights away in one step. At the start
 of networks that learn it is 0.002 to 3."""
-BACKWARDS = 30.0
-"""The first layer's gradient by the last one's: a rate that suits the last layer is 30 times too large for
-the first. At the start of networks that learn it is at most 8 (LeNet-5, AlexNet, VGG, GoogLeNet, ResNet)."""
+BACKWARDS = 16.0
+"""The first layer's gradient by the last one's: a rate that suits the last layer is 16 times too large for
+the first. At the start of networks that learn it is at most half as much (LeNet-5, AlexNet, VGG, GoogLeNet,
+ResNet)."""
 FOLLOWS = ("non-finite", "rate-too-high", "one-class", "dead-relu")
 
 

@@ -12,6 +12,7 @@ from cnnviz.diagnosis.rules.initialisation import SURPRISED
 from cnnviz.diagnosis.rules.rates import FAR, early_update
 from cnnviz.diagnosis.rules.steps import FEW
 from cnnviz.diagnosis.stages import Stage, fresh, stages
+from cnnviz.diagnosis.standing import WELL, standing
 
 WIDE = 5.0
 """Standard deviations: rules for initial weights are made for a spread of 1 (LeCun et al., "Efficient
@@ -37,7 +38,7 @@ def input_scale(evidence: Evidence) -> Outcome:
     if evidence.recipe.scale == "standardised" or NARROW <= read.spread <= WIDE:
         return Clear(f"The model reads values of {figures}.")
     if read.spread > WIDE:
-        if went.learned > 0.9 or not _harmed(evidence, went):
+        if _works(evidence, went) or not _harmed(evidence, went):
             return Clear(f"The model reads values of {figures}, and no step was too large for it.")
         confidence = 0.95 if went.learned < 0.5 else 0.7
         return _finding(evidence, read, went, _wide(evidence, read), confidence, 0.95)
@@ -109,6 +110,12 @@ def _harmed(evidence: Evidence, went: Course) -> bool:
     sgd = evidence.recipe.optimiser in ("sgd", "nesterov")
     thrown = sgd and (early_update(evidence) or 0.0) >= FAR / 3
     return thrown or went.blown or went.start > SURPRISED * went.guess or evidence.status == "failed"
+
+
+def _works(evidence: Evidence, went: Course) -> bool:
+    """Whether the run got over it: known by heart is not enough where others are not known as well."""
+    now = standing(evidence)
+    return went.learned > WELL and (now is None or now.well)
 
 
 def _normalised_at_once(evidence: Evidence) -> bool:

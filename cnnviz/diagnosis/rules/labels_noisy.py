@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.networks import augments, dropout_rates
@@ -147,8 +148,9 @@ def _confident(evidence: Evidence) -> tuple[float, float, int, str] | None:
 
 def _sure_but_wrong(evidence: Evidence) -> Finding | None:
     """Noise in all parts: answers that the network is surest of meet other labels as often as any."""
-    agreed = _confident(evidence)
-    if agreed is None:
+    agreed, went = _confident(evidence), course(evidence)
+    # With a loss above guessing the network is sure of what it does not know.
+    if agreed is None or (went is not None and went.end > went.guess):
         return None
     accuracy, share, images, part = agreed
     if share + error(share, images) > accuracy + LIFT * (1 - accuracy):

@@ -7,6 +7,7 @@ import math
 from cnnviz.diagnosis.evidence import Evidence, Repeats
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.data_enlarged import is_blurred
 
 SOME = 0.01
 """Of the test images, found pixel by pixel among the training images. CIFAR-10 has none such, and 3.3 % that
@@ -31,6 +32,11 @@ def leakage(evidence: Evidence) -> Outcome:
     if share >= SOME:
         return _finding(evidence, repeats, share)
     if near and near["share"] >= NEARLY:
+        if evidence.census.detail is not None and is_blurred(evidence.census.detail):
+            return Untold(
+                f"{near['share']:.0%} of the test images look nearly like a training image, but images with "
+                "so little detail do so in any case; hardly one is the same pixel by pixel."
+            )
         return _nearly(evidence, near["share"], near)
     also = f", and {near['share']:.1%} nearly so" if near else ""
     return Clear(

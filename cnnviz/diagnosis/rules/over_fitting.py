@@ -9,7 +9,15 @@ from cnnviz.diagnosis.finding import Bars, Fact, Finding
 from cnnviz.diagnosis.generalising import all_images, augmentation, available, forms, smaller
 from cnnviz.diagnosis.networks import augments
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.standing import Standing, accuracies, knows_test, losses, share_labels, standing
+from cnnviz.diagnosis.standing import (
+    Standing,
+    accuracies,
+    held_out,
+    knows_test,
+    losses,
+    share_labels,
+    standing,
+)
 
 BY_HEART = 0.97
 """Of the way from guessing to all right, known of the training images: hardly one is left to be learnt."""
@@ -20,6 +28,8 @@ points, and half-way through a run, while both still get better, 15 are nothing 
 RISEN = 1.1
 """Times its least value: the held-out loss has turned, which is where one would stop early (Prechelt, "Early
 stopping, but when?", 1998)."""
+SETTLED = 30
+"""Steps after which running statistics, a tenth new at each, are 1 - 0.9³⁰ = 96 % of the data's own."""
 FEW = 30
 """Images of a class: what a class looks like in general cannot be told apart from what these few look like.
 The question has a name of its own below that, few-shot learning."""
@@ -170,14 +180,20 @@ def _gap(evidence: Evidence) -> Standing | Outcome:
     now = standing(evidence)
     if now is None:
         return Untold("No epoch has ended yet, so training and held-out images cannot be compared.")
+    if evidence.step < SETTLED and any("BatchNorm" in layer.type for layer in evidence.layers):
+        return Untold(
+            f"After {evidence.step} steps batch normalisation still judges held-out images by the statistics "
+            "it began with."
+        )
     held = _held_loss(evidence, now).values
     risen = bool(held) and held[-1] > RISEN * min(held)
     least = GAP_BY_HEART if now.above(now.learnt) >= BY_HEART else GAP if risen else LARGE_GAP
-    if now.gap < max(least, 3 * now.error):
+    others = held_out(evidence, now)
+    if now.gap < max(least, 3 * now.error) or now.learnt - others < least:
         turned = "has risen" if risen else "does not rise"
         return Clear(
-            f"{now.learnt:.0%} in training and {now.held:.0%} on {now.part} images, whose loss {turned}: a "
-            f"gap of {max(0.0, 100 * now.gap):.0f} points costs little."
+            f"{now.learnt:.0%} in training and {others:.0%} on other images, whose loss {turned}: a gap of "
+            f"{max(0.0, 100 * (now.learnt - others)):.0f} points costs little."
         )
     if now.guesses and not _labels_belong(evidence):
         return Untold(f"The {now.part} images are only guessed, which over-fitting does not explain.")

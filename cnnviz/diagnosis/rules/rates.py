@@ -25,6 +25,9 @@ AIM, AIM_BOLD = 2e-3, 1e-2
 """Of the weights, what the first step should move: runs that learned well began with 0.001 to 0.03 (small
 networks, by PyTorch's rule and He's). The upper one is for steps that were too small, and for Adam, whose
 first steps are as long as its rate, whatever the gradient."""
+WILD = 3.0
+"""Times as far as is too far: a tenth of a layer's weights in one step, or with Adam all of them. Whoever
+wanders so stays at some loss or other without having come near the least."""
 YOUNG = 100
 """Steps in which a run that learns well may be where it began."""
 SLIGHT = 0.05
@@ -54,7 +57,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
             f"An early step moves the median layer by {short(moved)} of its weights, less than {far:g}."
         )
     worst = max(went.loss.values[1:], default=went.start)
-    if not _harmed(evidence, went):
+    if not _harmed(evidence, went, moved >= WILD * far):
         return Clear(
             f"Early steps are large ({short(moved)} of the weights), but the loss fell to {went.end:.2f}."
         )
@@ -127,11 +130,11 @@ def rate_too_low(evidence: Evidence) -> Outcome:
     )  # fmt: skip
 
 
-def _harmed(evidence: Evidence, went: Course) -> bool:
+def _harmed(evidence: Evidence, went: Course, wild: bool) -> bool:
     """Whether long steps kept the run from learning; one that was thrown far may stay short of the rest."""
     if evidence.status == "failed" or went.blown:
         return went.learned < (POOR if went.falling else NEARLY_THERE)
-    return went.stuck or (went.learned < HARDLY and not went.falling)
+    return went.stuck or (went.learned < (POOR if wild else HARDLY) and not went.falling)
 
 
 def _outcome(evidence: Evidence, went: Course, worst: float) -> str:

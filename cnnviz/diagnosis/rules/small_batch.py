@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from cnnviz.diagnosis import excluded, mending
-from cnnviz.diagnosis.course import POOR, Course, course
+from cnnviz.diagnosis.course import NEARLY_THERE, POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.pictures import loss_curve, short, update_lines
@@ -20,7 +20,8 @@ minibatch SGD", 2017)."""
 USUAL_ADAM = 1e-3 / math.sqrt(32)
 """The same for Adam, whose noise goes with the root of the batch (Malladi et al., 2022)."""
 FAR = 8.0
-"""Times the usual: small networks bear four times what was found for ResNet-50; at eight they do not."""
+"""Times the usual: small networks bear four times what was found for ResNet-50; at eight they do not. At
+twice that a run that learned half of its way is kept from the other half."""
 ENOUGH = 1_000
 """Steps that a mended run should have."""
 
@@ -39,7 +40,7 @@ def batch_too_small(evidence: Evidence) -> Outcome:
     if recipe.batch_size > SMALL:
         return Clear(f"A batch has {recipe.batch_size:,} images.")
     times = _times(evidence)
-    if times < FAR or went.learned >= POOR:
+    if times < FAR or went.learned >= (NEARLY_THERE if times >= 2 * FAR else POOR):
         return Clear(
             f"Batches of {recipe.batch_size} go with a rate of {recipe.lr:g}: the loss is {went.end:.2f}."
         )
@@ -53,7 +54,7 @@ def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
     slower = recipe.lr / times
     return Finding(
         cause="batch-too-small",
-        confidence=0.9 if evidence.step >= YOUNG else 0.7,
+        confidence=0.9 if evidence.step >= YOUNG and went.learned < POOR else 0.7,
         effect=1.0,
         verdict=f"Batches of {recipe.batch_size} at a rate of {recipe.lr:g}: each step follows single "
         f"images, {short(times)} times too far.",

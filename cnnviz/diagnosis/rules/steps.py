@@ -16,6 +16,11 @@ FEW = 100
 """Steps: LeNet-5 reaches 90 % on the digits in some 100 of 32 images; larger networks take more."""
 SOME = 1_000
 """Steps up to which a loss that is still falling may be said to have been cut off."""
+REPORTS = 8
+"""Of the loss: with fewer nobody can tell whether it still falls."""
+LITTLE = 0.1
+"""Of the accuracy at the end: learning goes with the logarithm of the steps at best, so that twice the steps
+bring no more than the last doubling did."""
 ENOUGH = 1_000
 """Steps that a mended run should have: a small network comes most of its way in so many."""
 LARGE = 256
@@ -78,7 +83,14 @@ def too_few_steps(evidence: Evidence) -> Outcome:
 
 def _far(evidence: Evidence, went: Course) -> float:
     """How far a run must have come for its length to be enough: farther where it is short and goes on."""
-    return NEARLY_THERE if evidence.step <= FEW and went.falling else POOR
+    goes_on = (went.falling or len(went.loss) < REPORTS) and not _slowed(evidence)
+    return NEARLY_THERE if evidence.step <= FEW and goes_on else POOR
+
+
+def _slowed(evidence: Evidence) -> bool:
+    """Whether the second half of the epochs brought little: as many again would hardly bring more."""
+    known = evidence.curve("train/epoch_accuracy").values
+    return len(known) >= 4 and known[-1] - known[len(known) // 2 - 1] < LITTLE * known[-1]
 
 
 def _count(evidence: Evidence) -> str:
