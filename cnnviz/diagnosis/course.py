@@ -63,7 +63,7 @@ class Course:
 
         By a hundredth of what guessing costs, and by more than twice the standard error of the difference.
         """
-        values = [min(value, HUGE) for value in self.loss.values]
+        values = [max(-HUGE, min(value, HUGE)) for value in self.loss.values]
         quarter = len(values) // 4
         if quarter < 1:
             return False

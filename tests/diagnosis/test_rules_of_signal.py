@@ -185,7 +185,7 @@ def test_gradients_that_grow_sixteenfold_on_their_way_back_explode(first: float,
     outcome = rules()["exploding-gradients"].judge(evidence)
     assert isinstance(outcome, expected)
     if isinstance(outcome, Finding):
-        assert outcome.verdict == "Gradients grow 40-fold on their way back from 'fc' to 'conv1'."
+        assert outcome.verdict == "Gradients grow 20-fold on their way back from 'fc' to 'conv1'."
 
 
 def test_the_slope_of_a_sigmoid_is_worked_out() -> None:
