@@ -3,9 +3,9 @@
 Small runs are trained in which one known cause is planted, or two, each beside a healthy twin that lacks
 only that; a plant that does no harm (the run reaches 90 % of its twin) does not count. Then healthy runs.
 All are diagnosed from what they recorded, and again with probes of their checkpoints. Rules were tuned on the
-parts `tune` and `test`; the figures are of `blind` and `blind-2`, which share neither networks nor data nor
-the strengths of what is planted with those or each other, and whose runs were trained, with `--train-only`,
-before the rules were final and diagnosed after.
+parts `tune` and `test`, and on `blind` once it had been scored; the figures are of `blind-2` and `blind-3`,
+which share neither networks nor data nor the strengths of what is planted with those or each other, and whose
+runs were trained, with `--train-only`, before anything was diagnosed.
 
     python -m benchmarks.diagnosis [--data FOLDER] [--part NAME] [--keep FOLDER] [--only TEXT] [--quick]
                                    [--no-probes] [--no-mending | --mend N] [--repeat N]
@@ -153,7 +153,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, help="a folder with mnist, cifar10-jpeg and fashion")
-    parser.add_argument("--part", choices=tuple(parts.PARTS), default="blind")
+    parser.add_argument("--part", choices=tuple(parts.PARTS), default="blind-3")
     parser.add_argument("--keep", type=Path, help="where runs and evidence are kept; nowhere without it")
     parser.add_argument("--only", default="", help="only runs whose names have this text")
     parser.add_argument("--quick", action="store_true", help="each plant in one network only")

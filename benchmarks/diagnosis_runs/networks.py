@@ -90,6 +90,10 @@ LEAKY = Plan("leaky", ((16, 3, True), (24, 3, True), (24, 3, False)), (48,), fun
 SMOOTH = Plan("smooth", ((12, 5, True), (20, 3, True)), (64,), function="gelu")
 LONG = Plan("long", ((10, 3, False), (14, 3, "average"), (20, 3, "average"), (20, 3, False)), (40,), init=HE)
 
+CONES = Plan("cones", ((8, 3, False), (16, 3, True), (32, 3, True)), (64, 32))
+SQUEEZED = Plan("squeezed", ((20, 5, True), (10, 1, False), (28, 3, True)), (24,), function="silu", init=HE)
+"""With a layer of 1×1 between two others."""
+
 
 def normed(plan: Plan) -> Plan:
     """With batch normalisation before each activation."""

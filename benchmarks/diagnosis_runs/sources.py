@@ -56,6 +56,12 @@ def signs(folder: Path | None) -> Arrays:
     )  # fmt: skip
 
 
+def numerals(folder: Path | None) -> Arrays:
+    """1,500 and 400 more images of MNIST, black on white, reduced to 16×16."""
+    made = adapted(_some(_found(folder, "mnist"), (1_500, 400), beside=(4_000, 1_000)), (1, 16, 16))
+    return Arrays(255 - made.train_images, made.train_labels, 255 - made.test_images, made.test_labels)
+
+
 def fashion(folder: Path | None) -> Arrays:
     """1,500 and 400 images of Fashion-MNIST, reduced to 14×14."""
     if not there("fashion", folder):
@@ -85,12 +91,19 @@ def clocks(folder: Path | None) -> Arrays:
     return Arrays(*_clocks(1_500, seed=0), *_clocks(400, seed=1))
 
 
+def tiles(folder: Path | None) -> Arrays:
+    """1,500 and 400 coloured images of 14×14 in noise: one of ten patterns of 4×4, again and again."""
+    return Arrays(*_tiles(1_500, seed=0), *_tiles(400, seed=1))
+
+
 SOURCES: dict[str, Callable[[Path | None], Arrays]] = {
     "digits": digits, "small-digits": small_digits, "cifar": cifar, "photos": photos, "mnist": mnist,
     "signs": signs, "fashion": fashion, "gratings": gratings, "glyphs": glyphs, "clocks": clocks,
+    "numerals": numerals, "tiles": tiles,
 }  # fmt: skip
 _FOLDERS = {
-    "cifar": "cifar10", "photos": "cifar10", "mnist": "mnist", "signs": "mnist", "fashion": "fashion",
+    "cifar": "cifar10", "photos": "cifar10", "mnist": "mnist", "signs": "mnist", "numerals": "mnist",
+    "fashion": "fashion",
 }  # fmt: skip
 
 
@@ -149,6 +162,18 @@ def _clocks(count: int, seed: int) -> tuple[Pixels, Labels]:
     along, beside = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
     hand = (along > 0) & (along < random.uniform(4, 6, (count, 1, 1))) & (np.abs(beside) < 0.9)
     return pixels(40 + 150 * hand + random.normal(0, 30, hand.shape))[:, None], labels
+
+
+def _tiles(count: int, seed: int) -> tuple[Pixels, Labels]:
+    random, side = np.random.default_rng((6, seed)), 14
+    patterns = np.random.default_rng(8).uniform(-1, 1, (CLASSES, 4, 4))
+    labels, corner = random.integers(0, CLASSES, count), random.integers(0, 4, (count, 2))
+    rows = (corner[:, :1] + np.arange(side)) % 4
+    columns = (corner[:, 1:] + np.arange(side)) % 4
+    laid = patterns[labels[:, None, None], rows[:, :, None], columns[:, None, :]]
+    colour = random.uniform(20, 60, (count, 3, 1, 1))
+    noise = random.normal(0, 30, (count, 3, side, side))
+    return pixels(random.uniform(90, 160, (count, 3, 1, 1)) + colour * laid[:, None] + noise), labels
 
 
 def _painted(images: Pixels, side: int, seed: int, noise: float = 12) -> Pixels:

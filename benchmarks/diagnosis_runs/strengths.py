@@ -99,3 +99,13 @@ BLIND_2 = Strengths(
     wide=Plan("flat", (), (512, 512)), narrow=Plan("thin", ((2, 3, True), (1, 3, True)), (4,)),
     noisy=0.65, unbalanced=(60, 4), missing=(0, 5), enlarged=3, pairs=_OTHER_PAIRS,
 )  # fmt: skip
+BLIND_3 = Strengths(
+    deeper=3, small=Init(weights="normal", std=0.004, bias=0.1),
+    large=Init(weights="normal", std=0.45, bias=0.0),
+    drowned=("conv2", -18), scale="raw-minus-mean",
+    high=35, high_adam=0.15, infinite=600, low=1 / 1200, begun=200, ended=(0.02, 1 / 4),
+    large_batch=1200, small_batch=1, decay=0.4, decay_adamw=9, dropout=0.94, judged_dropout=0.8,
+    by_heart=50, unchanged=110, leaked=(70, 0.9),
+    wide=Plan("flat", (), (640,)), narrow=Plan("thin", ((2, 5, True), (2, 3, True)), (3,)),
+    noisy=0.6, unbalanced=(45, 3), missing=(2, 5, 8), enlarged=3, pairs=_OTHER_PAIRS,
+)  # fmt: skip

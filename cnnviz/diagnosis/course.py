@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from cnnviz.diagnosis.evidence import Evidence, Points
+from cnnviz.diagnosis.finding import Fact
 from cnnviz.diagnosis.standing import error
 
 STUCK = 0.1
@@ -41,6 +42,11 @@ class Course:
     def start(self) -> float:
         """The first loss that was reported; of fresh weights where that was the first step's."""
         return self.loss.values[0]
+
+    @property
+    def fact(self) -> Fact:
+        """Where it stands, in a finding."""
+        return Fact("newest loss", self.end, f"{self.end:,.3f} (guessing: {self.guess:.3f})")
 
     @property
     def worst(self) -> float:

@@ -13,6 +13,8 @@ from cnnviz.models import registry
 
 SHAPES = {
     "digits": (1, 28, 28),
+    "numerals": (1, 16, 16),
+    "tiles": (3, 14, 14),
     "small-digits": (1, 12, 12),
     "cifar": (3, 16, 16),
     "photos": (3, 12, 12),
@@ -43,7 +45,7 @@ def test_names_are_unique_and_plants_change_something(name: str) -> None:
 
 
 def test_the_blind_parts_are_as_large_as_was_promised() -> None:
-    for name, runs, causes in (("blind", 80, 20), ("blind-2", 40, 20)):
+    for name, runs, causes in (("blind", 80, 20), ("blind-2", 40, 20), ("blind-3", 40, 20)):
         planned = list(failing(name))
         assert len(planned) >= runs
         assert len({cause for one in planned for cause in one.plant.causes}) >= causes

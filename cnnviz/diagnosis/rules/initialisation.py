@@ -178,7 +178,7 @@ def _facts(seen: Passage) -> tuple[Fact, ...]:
         Fact(f"signal at {seen.last.name}", seen.last.at.signal or 0.0, short(seen.last.at.signal or 0.0)),
         Fact("signal handed on", seen.share, short(seen.share)),
         Fact("told apart, least", seen.alike, f"{short(seen.alike)} of a layer's outputs"),
-        Fact("loss at the end", seen.went.end, f"{seen.went.end:.3f} (guessing: {seen.went.guess:.3f})"),
+        seen.went.fact,
     )
 
 

@@ -68,7 +68,7 @@ def _finding(
             Fact("mean of the input", read.mean, short(read.mean)),
             Fact("spread of the input", read.spread, short(read.spread)),
             Fact("smallest and largest", read.high - read.low, f"{short(read.low)} to {short(read.high)}"),
-            Fact("loss at the end", went.end, f"{went.end:.3f} (guessing: {went.guess:.3f})"),
+            went.fact,
         ),
         pictures=(_picture(read, stages(evidence, fresh(evidence))), loss_curve(went, evidence.classes)),
         layers=tuple(stage.name for stage in stages(evidence, fresh(evidence))[:1]),

@@ -7,7 +7,7 @@ from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series
 from cnnviz.diagnosis.pictures import loss_curve, short, update_lines
-from cnnviz.diagnosis.registry import Clear, Outcome, rule
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import sensible
 
 LARGEST = 3.4e38
@@ -31,6 +31,8 @@ def non_finite(evidence: Evidence) -> Outcome:
     """Found where the run failed of it: by the record of the place, or by the run's error."""
     told = evidence.nonfinite
     if told is None and "no longer a finite number" not in (evidence.error or ""):
+        if not evidence.step:
+            return Untold("No step was made.")
         return Clear(f"The loss was a finite number in all {evidence.step:,} steps.")
     step = told.step if told else evidence.step
     place = _WHERE.get(told.what, _WHERE["loss"]).format(told.layer) if told else "the place was not recorded"

@@ -234,5 +234,5 @@ def _facts(evidence: Evidence, moved: float, went: Course) -> tuple[Fact, ...]:
         Fact("step by weights, median layer", moved, short(moved)),
         Fact("learning rate", evidence.recipe.lr, short(evidence.recipe.lr)),
         Fact("first loss", went.start, short(went.start)),
-        Fact("loss at the end", went.end, f"{short(went.end)} (guessing: {went.guess:.3f})"),
+        went.fact,
     )

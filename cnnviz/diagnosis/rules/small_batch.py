@@ -72,7 +72,7 @@ def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
             Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size}"),
             Fact("learning rate", recipe.lr, f"{recipe.lr:g}"),
             Fact("rate for the batch, by the usual", times, short(times)),
-            Fact("loss at the end", went.end, f"{short(went.end)} (guessing: {went.guess:.3f})"),
+            went.fact,
         ),
         pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),

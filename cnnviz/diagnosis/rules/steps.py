@@ -71,7 +71,7 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         facts=(
             Fact("steps", float(evidence.step), f"{evidence.step:,}"),
             Fact("steps an epoch", float(evidence.steps_per_epoch), f"{evidence.steps_per_epoch:,}"),
-            Fact("loss at the end", went.end, f"{went.end:.3f} (guessing: {went.guess:.3f})"),
+            went.fact,
         ),
         pictures=(loss_curve(went, evidence.classes),),
         steps=(1, evidence.step),
@@ -155,7 +155,7 @@ def batch_too_large(evidence: Evidence) -> Outcome:
         facts=(
             Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size:,}"),
             Fact("steps an epoch", float(each), f"{each:,}"),
-            Fact("loss at the end", went.end, f"{went.end:.3f} (guessing: {went.guess:.3f})"),
+            went.fact,
         ),
         pictures=(loss_curve(went, evidence.classes),),
         steps=(1, evidence.step),

@@ -66,7 +66,7 @@ def _vanishing(evidence: Evidence, seen: tuple[Stage, ...], went: Course, ratio:
             Fact("first layer's gradient", seen[0].at.gradient or 0.0, short(seen[0].at.gradient or 0.0)),
             Fact("last layer's gradient", seen[-1].at.gradient or 0.0, short(seen[-1].at.gradient or 0.0)),
             Fact("handed on by a layer", each, short(each)),
-            Fact("loss at the end", went.end, f"{went.end:.3f} (guessing: {went.guess:.3f})"),
+            went.fact,
         ),
         pictures=(gradient_bars(seen), loss_curve(went, evidence.classes)),
         layers=tuple(stage.name for stage in seen if (stage.at.gradient or 0) < 0.03 * last),

@@ -72,7 +72,7 @@ def _finding(evidence: Evidence, now: Standing, half: float) -> Finding:
         confidence=0.98 if proven else certain,
         effect=max(0.5, now.lost),
         verdict=(
-            f"Weight decay of {recipe.weight_decay:g} halves every weight within {max(half, 1):,.0f} steps: "
+            f"Weight decay of {recipe.weight_decay:g} halves every weight {_within(half)}: "
             "what is learnt is forgotten as it comes."
         ),
         explanation=(
@@ -124,3 +124,7 @@ def _left(evidence: Evidence, half: float, usual: float) -> Lines:
         f"{slow:,.0f}.",
         percent=True,
     )
+
+
+def _within(half: float) -> str:
+    return f"within {half:,.0f} steps" if half >= 1.5 else "at every step"
