@@ -24,6 +24,7 @@ import statistics
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -119,15 +120,19 @@ def mending(kept: Kept, most: int | None) -> None:
     """How often the first change of the first finding is enough, on at most so many runs, evenly chosen."""
     curable = [pair for pair in kept.evidence(False) if pair[0].planned.plant.mendable]
     rest = sum(run.fails for run in kept.runs) - len(curable)
-    reached = []
+    reached: dict[str, list[bool]] = {}
     print("\nMended by the first change of the first finding")
     for run, evidence in scoring.spread(curable, most):
         after = judging.mend(kept.trainer, run.planned.name, evidence, diagnose(evidence))
-        reached.append(after is not None and scoring.mended(after.accuracy, run.twin.accuracy))
-        if not reached[-1]:
+        enough = after is not None and scoring.mended(after.accuracy, run.twin.accuracy)
+        reached.setdefault("+".join(run.planned.plant.causes), []).append(enough)
+        if not enough:
             what = "no change is proposed" if after is None else f"{after.accuracy:.1%}"
             print(f"    not: {run.planned.name}: {what} (twin {run.twin.accuracy:.1%})", flush=True)
-    print(f"  {share(reached)}; {rest} more are wrong data or code, which no recipe mends, and do not count")
+    for causes, those in sorted(reached.items()):
+        print(f"  {causes:40s} {share(those)}")
+    print(f"  {share(chain.from_iterable(reached.values()))}", end="; ")
+    print(f"{rest} more are wrong data or code, which no recipe mends, and do not count")
 
 
 def timing(kept: Kept) -> None:
