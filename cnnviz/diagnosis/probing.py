@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Found = dict[str, Any]
 Ask = Callable[["Subject"], Found]
+Tell = Callable[[Mapping[str, Any]], str]
 MISSING = "missing"
 """The only key of a probe that could not be made; its value is a sentence that says why."""
 
@@ -42,6 +43,8 @@ class Probe:
     summary: str
     """One sentence: what it measures."""
     ask: Ask
+    told: Tell
+    """What it found, in a sentence or two."""
     trained: bool
     """Whether it needs a checkpoint."""
 
@@ -49,13 +52,15 @@ class Probe:
 _PROBES: dict[str, Probe] = {}
 
 
-def register(name: str, *, title: str, summary: str, trained: bool = False) -> Callable[[Ask], Ask]:
+def register(
+    name: str, *, title: str, summary: str, told: Tell, trained: bool = False
+) -> Callable[[Ask], Ask]:
     """Register the function that makes the probe `name`; it returns what JSON can hold."""
 
     def wrap(ask: Ask) -> Ask:
         if name in _PROBES and _PROBES[name].ask.__qualname__ != ask.__qualname__:
             raise ValueError(f"Two probes are called '{name}'.")
-        _PROBES[name] = Probe(name, title, summary, ask, trained)
+        _PROBES[name] = Probe(name, title, summary, ask, told, trained)
         return ask
 
     return wrap

@@ -102,6 +102,11 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def written(value: float | None) -> str:
+    """What `finite` let through, as people read it."""
+    return "no number" if value is None else f"{value:.3g}"
+
+
 def _on(statistics: Statistics, device: torch.device) -> Statistics:
     return Statistics(**{one.name: getattr(statistics, one.name).to(device) for one in fields(Statistics)})
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz.diagnosis.probing import MISSING, probes
-from cnnviz.diagnosis.told import SENTENCES, told
+from cnnviz.diagnosis.told import told
 
 LAYER = {"weight": 1.0, "gradient": 0.5, "ratio": 0.5}
 FOUND = {
@@ -36,7 +36,8 @@ FOUND = {
 
 
 def test_every_probe_has_a_sentence() -> None:
-    assert set(SENTENCES) == set(probes())
+    assert set(FOUND) == set(probes())
+    assert all(sentence.endswith(".") for _, sentence in told(FOUND))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,10 +21,27 @@ CONTRAST = 12.0
 """Shades: images flatter than this are all nearly alike, and tell nothing."""
 
 
+def _told(found: Mapping[str, Any]) -> str:
+    exact, near = found["exact"], found["near"]
+    said = []
+    if exact is not None:
+        said.append(
+            f"{exact['test']:,} test and {exact['validation']:,} validation images lie among the training "
+            "images, pixel by pixel."
+        )
+    if near is not None:
+        said.append(
+            f"{near['share']:.1%} of {near['images']:,} test images differ from one of {near['known']:,} "
+            f"training images by less than {near['threshold']:g} of 255 shades."
+        )
+    return " ".join(said) or "Images that are decoded as they are needed are not compared."
+
+
 @register(
     "duplicates",
     title="Images in two parts",
     summary="No image that judges the network should be one, or nearly one, that it learnt from.",
+    told=_told,
 )
 def duplicates(subject: Subject) -> Found:
     """`exact` as `cnnviz.training.census.repeats` counts (None where images stream), and `near`.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from cnnviz.diagnosis.evidence import Evidence
@@ -12,11 +15,20 @@ from cnnviz.training.evaluate import evaluate
 from cnnviz.training.material import Labelled, mixed
 
 
+def _told(found: Mapping[str, Any]) -> str:
+    recorded = "" if found["recorded"] is None else f"; the run recorded {found['recorded']:.1%}"
+    return (
+        f"Test accuracy is {found['evaluation']:.1%} in evaluation mode and {found['training']:.1%} in "
+        f"training mode{recorded}."
+    )
+
+
 @register(
     "evaluation-mode",
     title="Accuracy in both modes",
     summary="What was recorded should be the accuracy in evaluation mode, not in training mode.",
     trained=True,
+    told=_told,
 )
 def evaluation_mode(subject: Subject) -> Found:
     """Test accuracies of the checkpoint: `evaluation`, `training`, `recorded` (None where none is), `images`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,15 +10,32 @@ from torch import nn
 from torch.nn import functional
 
 from cnnviz.diagnosis.probing import Found, register
-from cnnviz.diagnosis.subject import Subject, finite, main_logits
+from cnnviz.diagnosis.subject import Subject, finite, main_logits, written
 
 IMAGES = 64
+
+
+def _told(found: Mapping[str, Any]) -> str:
+    layers = found["layers"]
+    if not layers:
+        return "No layer has weights."
+    ends = layers[0], layers[-1]
+    fresh, now = (
+        [written(one[when]["gradient"]) for one in ends if one[when] is not None]
+        for when in ("fresh", "trained")
+    )
+    since = f"; now {' and '.join(now)}" if now else ""
+    return (
+        f"Before the first step the gradient is {fresh[0]} long at '{ends[0]['name']}' and {fresh[1]} at "
+        f"'{ends[1]['name']}'{since}."
+    )
 
 
 @register(
     "gradient-flow",
     title="Gradients of each layer",
     summary="Every layer should get a gradient of about the same size for its weights.",
+    told=_told,
 )
 def gradient_flow(subject: Subject) -> Found:
     """`layers`, in order, of all that have weights: `name`, and figures `fresh` and `trained`.

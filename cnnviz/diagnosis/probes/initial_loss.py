@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch.nn import functional
 
 from cnnviz.diagnosis.probing import Found, register
-from cnnviz.diagnosis.subject import Subject, finite, main_logits
+from cnnviz.diagnosis.subject import Subject, finite, main_logits, written
 
 IMAGES = 256
+
+
+def _told(found: Mapping[str, Any]) -> str:
+    return f"It is {written(found['loss'])}; guessing has {found['chance_loss']:.4g}, ln(classes)."
 
 
 @register(
     "initial-loss",
     title="Loss of fresh weights",
     summary="Before the first step nothing is known, so the loss should be near ln(classes).",
+    told=_told,
 )
 def initial_loss(subject: Subject) -> Found:
     """`loss` of fresh weights in training mode, `chance_loss` = ln(classes), and the logits' spread.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -22,10 +23,27 @@ DOUBTED, SURE = 8, 0.9
 """Images that are shown, and how sure of another class the network is of them at least."""
 
 
+def _told(found: Mapping[str, Any]) -> str:
+    near, patches = found["neighbours"], found["patches"]
+    said = []
+    if near is not None:
+        said.append(
+            f"An image's nearest neighbours have its label {near['share']:.0%} of the time, "
+            f"{near['chance']:.0%} by chance."
+        )
+    if patches is not None:
+        said.append(
+            f"A linear classifier of small patches names {patches['share']:.0%} of unseen images, "
+            f"{patches['chance']:.0%} would be had by one answer for all."
+        )
+    return " ".join(said) or "There are too few images to tell."
+
+
 @register(
     "label-agreement",
     title="Labels and images",
     summary="Labels should be what an image's neighbours, patches and a trained network say they are.",
+    told=_told,
 )
 def label_agreement(subject: Subject) -> Found:
     """`neighbours` as the census counts, `patches`, and with a checkpoint `confident` and `doubted`.

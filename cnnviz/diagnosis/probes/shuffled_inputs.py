@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -9,11 +12,20 @@ from cnnviz.diagnosis.probing import Found, register
 from cnnviz.diagnosis.subject import Subject, main_logits
 
 
+def _told(found: Mapping[str, Any]) -> str:
+    return (
+        f"Test accuracy is {found['accuracy']:.1%}, and {found['accuracy_pixels_shuffled']:.1%} with every "
+        f"image's pixels in disorder; another image in its place moves {found['moved_by_exchange']:.0%} of "
+        "an answer's probability."
+    )
+
+
 @register(
     "shuffled-inputs",
     title="Answers to shuffled images",
     summary="With pixels in disorder, or another image in its place, answers should change.",
     trained=True,
+    told=_told,
 )
 def shuffled_inputs(subject: Subject) -> Found:
     """Of the trained network on test images: accuracies, and how far answers move.
