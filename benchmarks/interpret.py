@@ -20,7 +20,7 @@ from benchmarks.machine import describe
 from benchmarks.pages import PATIENCE_MS, line
 from tests.browser.chromium import MISSING, find_chromium, launch
 from tests.browser.server import serve
-from tests.browser.waiting import SETTLED
+from tests.browser.waiting import settle
 
 NETWORKS = {
     "lenet5": ("conv2", "relu1", "pool2", "conv1"),
@@ -81,7 +81,7 @@ def _samples(page: Page) -> list[str]:
 
 def _click(page: Page, strip: str, value: str) -> Wait:
     painted, ended = page.evaluate(CLICK, [strip, value])
-    page.wait_for_function(SETTLED)
+    settle(page)
     return float(painted), float(ended)
 
 

@@ -115,16 +115,17 @@ def visit(
 
     yield open_path
     traces = [text for page in pages for text in page.get_by_test_id("stException").all_inner_texts()]
-    output = server.printed()[logged:]
+    output = server.traced(since=logged)
     failed = request.node.stash.get(FAILED, "")
-    if failed or traces or witness.external or witness.errors or "Traceback" in output:
-        _keep(request.node.name, pages, "\n".join([failed, *witness.external, *witness.errors, output]))
+    if failed or traces or witness.external or witness.errors or output:
+        told = [failed, *witness.external, *witness.errors, server.printed()[logged:]]
+        _keep(request.node.name, pages, "\n".join(told))
     for page, look in zip(pages, looks, strict=True):
         windows.leave(page, witness, look, keep=not failed)
     assert not witness.external, "requests left this machine"
     assert not witness.errors, "the browser's console has errors"
     assert not traces, "a page shows an exception"
-    assert "Traceback" not in output, output
+    assert not output, output
 
 
 def _keep(name: str, pages: list[Page], told: str) -> None:

@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.05
+TRACE = "Traceback (most recent call last):"
+GONE = "starlette.websockets.WebSocketDisconnected"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,14 @@ class Server:
     url: str
     home: Path
     log: Path
+
+    def traced(self, since: int) -> str:
+        """What the app has printed after so many characters, if an exception's trace is in it.
+
+        That a window was gone before the server had heard of it is no fault of a page.
+        """
+        printed = self.printed()[since:]
+        return printed if any(GONE not in trace for trace in printed.split(TRACE)[1:]) else ""
 
     def printed(self) -> str:
         """Return what the app has printed so far."""

@@ -1,10 +1,13 @@
 """The harness notices what a page must not do."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Error
 
 from tests.browser.chromium import MISSING, Witness, find_chromium
 from tests.browser.conftest import Visit
+from tests.browser.server import GONE, TRACE, Server
 
 
 def test_a_request_that_leaves_the_machine_is_stopped_and_noted(visit: Visit, witness: Witness) -> None:
@@ -31,3 +34,19 @@ def test_chromium_is_looked_for_where_it_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("CNNVIZ_CHROMIUM", "no-such-browser")
     assert find_chromium() is None
     assert "apt-get install chromium" in MISSING
+
+
+@pytest.mark.parametrize(
+    ("printed", "traced"),
+    [
+        ("All is well.", False),
+        (f"{TRACE}\n  …\nValueError: no", True),
+        (f"{TRACE}\n  …\n{GONE}: closed\nDuring that:\n{TRACE}\n  …\n{GONE}: closed", False),
+        (f"{TRACE}\n  …\n{GONE}: closed\n{TRACE}\n  …\nValueError: no", True),
+    ],
+)
+def test_traces_are_told_from_windows_that_went(tmp_path: Path, printed: str, traced: bool) -> None:
+    log = tmp_path / "log"
+    log.write_text(f"{TRACE} of before {printed}", encoding="utf-8")
+    told = Server("", tmp_path, log).traced(since=len(f"{TRACE} of before "))
+    assert told == (printed if traced else "")

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, TimeoutError
 
 TIMEOUT_MS = 60_000
 RUNS = "window.__cnnvizRuns || 0"
@@ -36,21 +36,31 @@ window.WebSocket = class extends WebSocket {
 """
 """Runs before a page's own scripts: counts the ends of runs as they are shown, and the server's messages."""
 
-SETTLED = """() => {
-  const app = document.querySelector(
-    '.stApp[data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]');
-  const unfinished = '[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stAppSkeleton"]';
-  const plots = [...document.querySelectorAll(".cnnviz-plot:not([data-drawn])")];
-  if (plots.some((plot) => plot.offsetParent !== null)) return false; // one in a closed fold is not drawn
-  const drawn = 'h1, [data-testid="stException"]'; // what is wrong is for the test to say, and at once
-  return app !== null && app.querySelector(drawn) !== null && app.querySelector(unfinished) === null
-    && document.fonts.status === "loaded";
+MISSING = """() => {
+  const app = document.querySelector(".stApp"), shown = (element) => element.offsetParent !== null;
+  if (app === null) return "the app";
+  if (app.dataset.testConnectionState !== "CONNECTED") return "the server";
+  if (app.dataset.testScriptState !== "notRunning") return "the script's end";
+  const wanting = [
+    ["h1, [data-testid=stException]", false, "a title"], // what is wrong is for the test to say, and at once
+    ["[data-stale=true]", true, "something new in place of the stale"],
+    ["[data-testid=stSkeleton], [data-testid=stAppSkeleton]", true, "something in place of a skeleton"],
+  ];
+  for (const [selector, bad, what] of wanting)
+    if ((app.querySelector(selector) !== null) === bad) return what;
+  // One in a closed fold is not drawn.
+  if ([...document.querySelectorAll(".cnnviz-plot:not([data-drawn])")].some(shown)) return "a plot";
+  return document.fonts.status === "loaded" ? "" : "a font";
 }"""
+"""What a page still waits for; empty where it stands still."""
 
 
 def settle(page: Page) -> None:
     """Wait until the script has run, what it sent is drawn, and nothing is a placeholder any more."""
-    page.wait_for_function(SETTLED, timeout=TIMEOUT_MS)
+    try:
+        page.wait_for_function(f"() => ({MISSING})() === ''", timeout=TIMEOUT_MS)
+    except TimeoutError as late:
+        raise AssertionError(f"The page still waits for {page.evaluate(MISSING) or 'nothing'}.") from late
 
 
 @contextlib.contextmanager
