@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from cnnviz.ui.components.guard import guard
 from cnnviz.ui.pages import Page
 from cnnviz.ui.url_state import carried
 
@@ -23,6 +24,7 @@ def dress(pages: Mapping[str, Page], current: str) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="heading"):
         st.title(page.title, anchor=False, width="content")
         st.markdown(page.blurb, width="content")
+    guard()
 
 
 def link(page: str, label: str, *, icon: str | None = None, **changes: str | None) -> None:

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error
+from playwright.sync_api import Error, expect
 
 from tests.browser.chromium import MISSING, Witness, find_chromium
 from tests.browser.conftest import Visit
 from tests.browser.server import GONE, TRACE, Server
+from tests.browser.waiting import settle
 
 
 def test_a_request_that_leaves_the_machine_is_stopped_and_noted(visit: Visit, witness: Witness) -> None:
@@ -27,6 +28,16 @@ def test_errors_of_scripts_are_noted(visit: Visit, witness: Witness) -> None:
     with page.context.expect_event("weberror"):
         page.evaluate("setTimeout(() => { throw new Error('thrown') })")
     assert [text for text in ("said", "thrown") if not any(text in error for error in witness.errors)] == []
+    witness.errors.clear()
+
+
+def test_a_page_that_the_client_threw_away_is_loaded_again(visit: Visit, witness: Witness) -> None:
+    page = visit("train?set.epochs=3")
+    with page.expect_navigation():
+        page.evaluate("setTimeout(() => { throw new Error('Bad delta path index 7') })")
+    settle(page)
+    expect(page.get_by_role("textbox", name="Epochs")).to_have_value("3")
+    assert any("Bad delta path" in error for error in witness.errors)
     witness.errors.clear()
 
 

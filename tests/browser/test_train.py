@@ -48,7 +48,9 @@ def state(page: Page, status: str) -> None:
 
 def press(page: Page, label: str) -> None:
     settle(page)  # a button is drawn anew when a run's state changes: a click between the two would be lost
-    page.get_by_role("button", name=label, exact=True).click()
+    button = page.get_by_role("button", name=label, exact=True)
+    expect(button).to_have_count(1)  # for a moment the old one may stand beside the new one
+    button.click()
 
 
 def test_from_the_click_to_curves_and_through_pause_reload_stop_and_fork(

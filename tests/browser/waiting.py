@@ -49,7 +49,8 @@ MISSING = """() => {
   for (const [selector, bad, what] of wanting)
     if ((app.querySelector(selector) !== null) === bad) return what;
   // One in a closed fold is not drawn.
-  if ([...document.querySelectorAll(".cnnviz-plot:not([data-drawn])")].some(shown)) return "a plot";
+  const plot = [...document.querySelectorAll(".cnnviz-plot:not([data-drawn])")].find(shown);
+  if (plot) return `a plot (${plot.dataset.trouble ?? "no trouble"})`;
   return document.fonts.status === "loaded" ? "" : "a font";
 }"""
 """What a page still waits for; empty where it stands still."""

@@ -1,0 +1,27 @@
+"""A page that Streamlit's client has thrown away is loaded again, with the selection that its address holds.
+
+Where a fragment ticks and a newer run of the script has not drawn as far as it, the client of Streamlit 1.67
+may end with "Bad delta path index 7 (should be between [0, 3])" and leave a white page: seen once in some ten
+minutes of ticks, on a machine so busy that they came late.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from cnnviz.ui.components.shared import read
+
+HERE = Path(__file__).parent
+KEY = "guard"
+
+
+def guard() -> None:
+    """Watch over the page; nothing is drawn."""
+    with st.container(key=KEY):
+        _component()(key="guard-watch", data={}, height="content")
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component("cnnviz.guard", js=read(HERE, "guard.js"))
