@@ -9,7 +9,11 @@ from cnnviz.diagnosis import Evidence, diagnose
 from tests.diagnosis.told import well_told
 
 FILES = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
-PLANTS = {planned.name: planned.plant for part in ("tune", "blind") for planned in failing(part)}
+PLANTS = {
+    planned.name: planned.plant
+    for part in ("tune", "blind", "blind-2", "blind-3")
+    for planned in failing(part)
+}
 
 
 def name_of(path: Path) -> str:

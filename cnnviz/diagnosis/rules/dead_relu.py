@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from cnnviz.diagnosis import mending
 from cnnviz.diagnosis.course import POOR, course
+from cnnviz.diagnosis.dying import dead, died_of_size, layer_before, relus, would_live
 from cnnviz.diagnosis.evidence import Evidence, LayerAt, Look
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.pictures import loss_curve, short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import sensible
-from cnnviz.diagnosis.stages import stages, starts
-
-DEAD = 0.9
-"""Of a layer's channels: what a tenth of them lets through is too little for a network that was planned with
-all. Of healthy layers up to a half is 0 for a whole batch, in wide layers behind little signal."""
+from cnnviz.diagnosis.stages import starts
 
 
 @rule(
@@ -24,21 +21,23 @@ all. Of healthy layers up to a half is 0 for a whole batch, in wide layers behin
 )
 def dead_relu(evidence: Evidence) -> Outcome:
     """Found where nine tenths of a ReLU layer's channels were 0 for a whole batch and stayed so."""
-    relus = {fact.name for fact in evidence.layers if fact.type == "ReLU"}
-    looks = [look for look in evidence.looks if any(layer.name in relus for layer in look.layers)]
+    names = relus(evidence)
+    looks = [look for look in evidence.looks if any(layer.name in names for layer in look.layers)]
     if not looks:
         return Untold("No ReLU was looked at.")
-    last = _dead(looks[-1], relus)
+    last = dead(looks[-1], names)
     if not last:
-        worst = max((layer.dead or 0.0 for layer in looks[-1].layers if layer.name in relus), default=0.0)
+        worst = max((layer.dead or 0.0 for layer in looks[-1].layers if layer.name in names), default=0.0)
         return Clear(f"At most {worst:.0%} of a ReLU's channels are 0 for a whole batch.")
     went = course(evidence)
-    if went is None or went.learned >= POOR:
+    if went is None:
+        return Untold("No loss was recorded.")
+    if went.learned >= POOR:
         return Clear(f"'{last[0].name}' lets little through, but the network learns around it.")
-    return _found(evidence, looks, relus, last[0].name)
+    return _found(evidence, looks, names, last[0].name)
 
 
-def _found(evidence: Evidence, looks: list[Look], relus: set[str], name: str) -> Finding:
+def _found(evidence: Evidence, looks: list[Look], names: set[str], name: str) -> Finding:
     died = next(look for look in looks if _is_dead(look, name))
     born, went = died.step == looks[0].step, course(evidence)
     when = "from the first step on" if born else f"since step {died.step:,} at the latest"
@@ -62,13 +61,21 @@ def _found(evidence: Evidence, looks: list[Look], relus: set[str], name: str) ->
             _picture(evidence, looks[-1], name),
             *((loss_curve(went, evidence.classes),) if went else ()),
         ),
-        layers=tuple(layer.name for layer in _dead(looks[-1], relus)),
+        layers=tuple(layer.name for layer in dead(looks[-1], names)),
         steps=(died.step, evidence.step),
         ruled_out=("The learning rate: it was so before any weight had moved.",) if born else (),
         changes=_changes(evidence, born),
-        explains=("one-class", "vanishing-gradients", "rate-too-low", "under-fitting")
-        + (("initialisation", "rate-too-high", "too-few-steps") if born else ()),
+        explains=_follows(evidence, born),
     )  # fmt: skip
+
+
+def _follows(evidence: Evidence, born: bool) -> tuple[str, ...]:
+    """What comes of it; weights that are too small, and a network that is, lie further back."""
+    found = ("one-class", "vanishing-gradients", "rate-too-low")
+    if not born:
+        return found if died_of_size(evidence) else (*found, "under-fitting")
+    found = (*found, "under-fitting", "rate-too-high", "too-few-steps")
+    return found if would_live(evidence) else (*found, "initialisation")
 
 
 def _changes(evidence: Evidence, born: bool) -> tuple[Change, ...]:
@@ -78,7 +85,7 @@ def _changes(evidence: Evidence, born: bool) -> tuple[Change, ...]:
 
 
 def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
-    before = _layer_before(evidence, looks[0], name)
+    before = layer_before(evidence, looks[0], name)
     if not born or before is None:
         return (
             "It did not begin so: steps that were too large pushed the sums below 0 for all images, and "
@@ -90,28 +97,27 @@ def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
     said = f" Its biases begin at {bias:g}." if bias else ""
     below = f": {short(-mean / spread)} standard deviations below 0" if spread and mean < 0 else ""
     values = f"values of mean {short(mean)} and spread {short(spread)}{below}"
-    return f"It begins so: '{before}' gives {values}.{said}"
+    return f"It begins so: '{before}' gives {values}.{said}{_drawn(evidence)}"
 
 
-def _layer_before(evidence: Evidence, look: Look, name: str) -> str | None:
-    names = [layer.name for layer in look.layers]
-    place = names.index(name)
-    return next(
-        (stage.name for stage in reversed(stages(evidence, look)) if names.index(stage.name) < place), None
+def _drawn(evidence: Evidence) -> str:
+    """That it is the weights, where it is they."""
+    spread = would_live(evidence)
+    if not spread:
+        return ""
+    return (
+        f" It is the weights that are too small: by He's rule the spread would be {short(spread)}, and part "
+        "of the values above 0."
     )
 
 
-def _dead(look: Look, names: set[str]) -> list[LayerAt]:
-    return [layer for layer in look.layers if layer.name in names and (layer.dead or 0.0) >= DEAD]
-
-
 def _is_dead(look: Look, name: str) -> bool:
-    return bool(_dead(look, {name}))
+    return bool(dead(look, {name}))
 
 
 def _picture(evidence: Evidence, look: Look, name: str) -> Bars:
-    relus = {fact.name for fact in evidence.layers if fact.type == "ReLU"}
-    seen = [layer for layer in look.layers if layer.name in relus]
+    names = relus(evidence)
+    seen = [layer for layer in look.layers if layer.name in names]
     return Bars(
         title=f"Channels that are 0 for every image of a batch, at step {look.step:,}",
         names=tuple(layer.name for layer in seen),

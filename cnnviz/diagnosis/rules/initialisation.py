@@ -7,11 +7,11 @@ from statistics import median
 
 from cnnviz.diagnosis import arithmetic, mending
 from cnnviz.diagnosis.arithmetic import ALIKE, SHRUNK, Passage
+from cnnviz.diagnosis.dying import born_dead, tiny, would_live
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.pictures import gradient_bars, loss_curve, short, signal_bars
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.rules.dead_relu import DEAD
 from cnnviz.diagnosis.rules.rates import YOUNG
 from cnnviz.diagnosis.stages import Stage, fresh, stages, starts
 
@@ -144,10 +144,21 @@ def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
 
 
 def _follows(evidence: Evidence) -> tuple[str, ...]:
-    """What comes of it; a ReLU that is dead from the start is the nearer reason."""
-    first = fresh(evidence)
-    born_dead = first is not None and any((layer.dead or 0.0) >= DEAD for layer in first.layers)
-    return tuple(cause for cause in FOLLOWS if cause != "dead-relu" or not born_dead)
+    """What comes of it.
+
+    A ReLU that is dead from the start is the nearer reason, unless it is the weights that leave it dead. In a
+    layer of a handful of units chance decides what comes through: there usual weights are no reason.
+    """
+    nearer = {"dead-relu"} if born_dead(evidence) and not would_live(evidence) else set()
+    further = {"under-fitting"} if by_chance(evidence) else set()
+    return tuple(cause for cause in FOLLOWS if cause not in nearer | further)
+
+
+def by_chance(evidence: Evidence) -> bool:
+    """Whether weights and biases are as usual, and a layer has but a handful of units."""
+    begun = starts(evidence).values()
+    usual = bool(begun) and not _weak(evidence) and not any(weights.bias for weights in begun)
+    return usual and tiny(evidence) is not None
 
 
 def _sureness(evidence: Evidence, seen: Passage) -> float:

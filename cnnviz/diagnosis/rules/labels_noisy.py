@@ -69,7 +69,7 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
     doubt = math.hypot(error(val, evidence.data.validation), error(test, evidence.data.test))
     better = test - val
     wrong = _wrong(test, val, evidence.classes)
-    if better < max(TOO_GOOD, ERRORS * doubt) or wrong < LEAST:
+    if better < max(TOO_GOOD, ERRORS * doubt) or not LEAST <= wrong <= _most(evidence):
         return None
     return _noisy(
         evidence,
@@ -93,6 +93,11 @@ def _wrong(right: float, counted: float, classes: int) -> float:
     """The part of wrong labels with which answers, right so often, are counted as right only so often."""
     by_accident = (1 - right) / max(classes - 1, 1)
     return (right - counted) / max(right - by_accident, 1e-9)
+
+
+def _most(evidence: Evidence) -> float:
+    """The part of wrong labels beyond which right ones are no commoner than others: nobody learns then."""
+    return 1 - 1 / max(evidence.classes, 1)
 
 
 def _arithmetic(right: float, counted: float, classes: int) -> str:
@@ -120,7 +125,8 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
     last, rising = learnt.values[-1], learnt.values[-1] - learnt.values[-2]
     better = test - last - max(rising, 0.0)
     wrong = _wrong(test, last, evidence.classes)
-    if better < max(TOO_GOOD, ERRORS * error(test, evidence.data.test)) or wrong < LEAST:
+    beyond = max(TOO_GOOD, ERRORS * error(test, evidence.data.test))
+    if better < beyond or not LEAST <= wrong <= _most(evidence):
         return None
     return _noisy(
         evidence,

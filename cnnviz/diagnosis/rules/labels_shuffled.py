@@ -6,6 +6,7 @@ from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.data_enlarged import is_blurred
 from cnnviz.diagnosis.rules.over_fitting import FEW as FEW_IMAGES
 from cnnviz.diagnosis.rules.steps import FEW
 from cnnviz.diagnosis.standing import ERRORS, Standing, accuracies, error, knows_test, share_labels, standing
@@ -41,10 +42,17 @@ def shuffled(evidence: Evidence) -> Outcome:
         test = evidence.curve("test/accuracy").last
         return Clear(f"{test:.0%} of the test images are known, which no shuffled labels teach.")
     learnt = now.above(now.learnt) > MEMORISED and not _few(evidence)
+    told = near is not None and _conclusive(near) and not _blurred(evidence)
+    probed = "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]
     if near is None and not learnt and not evidence.probes.get("label-agreement"):
         return Untold("Nothing was learnt, and nobody looked at the images; run the probe label-agreement.")
-    certain = 0.5 + (0.25 if near is not None and _conclusive(near) else 0.0) + (0.22 if learnt else 0.0)
-    if "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]:
+    if _few(evidence) and not told and not probed:
+        return Untold(
+            f"Of {evidence.data.train:,} images nobody learns enough to know others, however sound their "
+            "labels are, and they are too few for neighbours to tell."
+        )
+    certain = 0.5 + (0.25 if told else 0.0) + (0.22 if learnt else 0.0)
+    if probed and not _blurred(evidence):
         certain = max(certain, 0.9)
     return _shuffled(evidence, now, near, certain)
 
@@ -110,7 +118,7 @@ def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certai
             *(() if _few(evidence) else OVER_FITTING),
             "under-fitting",
             "labels-noisy",
-            "data-enlarged",
+            *(("data-enlarged",) if by_heart or not _blurred(evidence) else ()),
             *(() if _blown(evidence) else ("rate-too-high",)),
             *(("too-few-steps",) if evidence.step > FEW else ()),
         ),
@@ -120,6 +128,11 @@ def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certai
 def _few(evidence: Evidence) -> bool:
     """Whether there are so few images that they are learnt by heart, however sound their labels are."""
     return evidence.data.train <= FEW_IMAGES * evidence.classes
+
+
+def _blurred(evidence: Evidence) -> bool:
+    """Whether images have lost what may have told their classes apart: then they say little of labels."""
+    return evidence.census.detail is not None and is_blurred(evidence.census.detail)
 
 
 def _conclusive(near: Neighbours) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+from cnnviz.diagnosis.dying import died_of_size, tiny
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import LARGER, registered, small_network, wider
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.initialisation import by_chance
 from cnnviz.diagnosis.standing import Standing, accuracies, standing
 
 ENOUGH_WEIGHTS, FEW_WEIGHTS = 1.0, 0.1
@@ -64,6 +66,13 @@ def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, 
         if narrow
         else ""
     )
+    least = tiny(evidence)
+    luck = (
+        f" In '{least}' so few units are left to chance: all of them may be off at once, from the start or "
+        "later, and no other stands in for them."
+        if least
+        else ""
+    )
     return Finding(
         cause="under-fitting",
         confidence=certain,
@@ -78,7 +87,7 @@ def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, 
             f"{' × '.join(map(str, evidence.data.shape))} = {math.prod(evidence.data.shape):,} values. One "
             f"fully connected layer from there to {evidence.classes} classes would have "
             f"({math.prod(evidence.data.shape):,} + 1) · {evidence.classes} = {linear:,} weights, this "
-            f"network has {evidence.params:,}.{thin}{flat}"
+            f"network has {evidence.params:,}.{thin}{luck}{flat}"
         ),
         facts=(
             Fact("weights", evidence.params, f"{evidence.params:,}"),
@@ -94,8 +103,14 @@ def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, 
             f"Over-fitting: others are known to {now.held:.0%}, nearly as well as the training images.",
         ),
         changes=_larger(evidence),
-        explains=("one-class", "too-few-steps", "rate-too-low"),
+        explains=("one-class", "too-few-steps", "rate-too-low", *_by_chance(evidence)),
     )
+
+
+def _by_chance(evidence: Evidence) -> tuple[str, ...]:
+    """What befalls layers of a handful of units by chance: all of them die, or little gets through."""
+    died = ("dead-relu",) if died_of_size(evidence) else ()
+    return (*died, "initialisation") if by_chance(evidence) else died
 
 
 def _flat(gained: float | None) -> bool:
