@@ -71,7 +71,7 @@ def _found(evidence: Evidence, looks: list[Look], names: set[str], name: str) ->
 
 def _follows(evidence: Evidence, born: bool) -> tuple[str, ...]:
     """What comes of it; weights that are too small, and a network that is, lie further back."""
-    found = ("one-class", "vanishing-gradients", "rate-too-low")
+    found: tuple[str, ...] = ("one-class", "vanishing-gradients", "rate-too-low")
     if not born:
         return found if died_of_size(evidence) else (*found, "under-fitting")
     found = (*found, "under-fitting", "rate-too-high", "too-few-steps")
