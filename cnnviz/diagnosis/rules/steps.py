@@ -33,8 +33,6 @@ QUIET = 0.05
 
 MOST = 0.5
 """Of the loss that was left when the rate fell: a run that took off more than that learned on."""
-ROOM = 0.05
-"""Of the loss of guessing: what is left of it could have been learned with the rest of the run."""
 
 
 @rule(
@@ -185,7 +183,7 @@ def schedule_ended(evidence: Evidence) -> Outcome:
     after, top, last = at - went.end, max(rates.values), rates.values[-1]
     if went.learned > WELL or after > MOST * at:
         return Clear(f"The rate fell early, at step {ended:,}, and the loss to {went.end:.2f} all the same.")
-    if went.end < ROOM * went.guess or not (before > 0.01 * went.guess or _not_begun(evidence, went, ended)):
+    if before <= 0.01 * went.guess and not _not_begun(evidence, went, ended):
         return Clear(f"The rate fell early, at step {ended:,}, but the loss did not depend on it.")
     return Finding(
         cause="schedule-ended",
