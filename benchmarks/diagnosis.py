@@ -195,13 +195,16 @@ def judge(asked: argparse.Namespace, kept: Kept) -> None:
     counted(kept)
     if asked.train_only:
         return
-    if not kept.evidence(False):
-        raise SystemExit("None of these runs fails: there is nothing to score.")
+    fails = any(run.fails for run in kept.runs)
+    if not fails and not kept.healthy:
+        raise SystemExit("None of these runs fails or is healthy: there is nothing to score.")
     if not asked.timing_only:
         for probed in (False,) if asked.no_probes else (False, True):
-            names(kept, probed)
-        if not asked.no_mending:
-            mending(kept, asked.mend)
+            (names if fails else alarms)(kept, probed)
+    if not fails:
+        return
+    if not (asked.timing_only or asked.no_mending):
+        mending(kept, asked.mend)
     timing(kept)
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.diagnosis_runs.sources import CLASSES, adapted, pixels
+from benchmarks.diagnosis_runs.drawn import CLASSES, pixels
+from benchmarks.diagnosis_runs.sources import adapted
 from cnnviz.datasets import registry
 from cnnviz.datasets.adapting import LUMA
 from cnnviz.datasets.spec import Arrays, DatasetSpec, Labels, Pixels, Progress

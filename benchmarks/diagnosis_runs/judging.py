@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.diagnosis_runs.parts import Planned
-from benchmarks.diagnosis_runs.scoring import Named, hurts
+from benchmarks.diagnosis_runs.scoring import Named, hurts, learnt
 from benchmarks.diagnosis_runs.setups import Setup
 from benchmarks.diagnosis_runs.training import Trained, Trainer, set_up
 from cnnviz.diagnosis import Diagnosis, Evidence, diagnose
@@ -53,14 +53,14 @@ def failing(trainer: Trainer, chosen: Iterable[Planned], data: Path | None, say:
 def healthy(
     trainer: Trainer, chosen: Iterable[Healthy], data: Path | None, say: Say
 ) -> Iterator[tuple[str, Trained]]:
-    """Train what has nothing wrong; a run far below the first on its data is not healthy, and left out."""
+    """Train what has nothing wrong; what has not `learnt` beside the first on its data is left out."""
     usual: dict[str, float] = {}
     for name, setup, seed in chosen:
         run = set_up(trainer, name, setup, seed, data)
-        ill = hurts(run.accuracy, usual.setdefault(setup.source, run.accuracy))
+        well = learnt(run.accuracy, usual.setdefault(setup.source, run.accuracy))
         told = f"  {name:58s} {run.accuracy:6.1%} (training {run.fitted:6.1%})"
-        say(f"{told}{'  not healthy' if ill else ''}")
-        if not ill:
+        say(f"{told}{'' if well else '  not healthy'}")
+        if well:
             yield name, run
 
 

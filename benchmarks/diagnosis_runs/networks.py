@@ -13,12 +13,17 @@ from cnnviz.models.layers import (
     Conv,
     Dropout,
     Flatten,
+    GlobalPool,
     Init,
     Layer,
     LayerList,
     Linear,
     Pool,
 )
+
+Shrinking = bool | Literal["average", "stride", "global"]
+"""What makes maps smaller: pooling of 2×2 (its largest, or its mean) or the mean of a whole map after a
+convolution, or a convolution that moves by 2 itself."""
 
 PYTORCH = Init()
 HE = Init(weights="he", bias=0.0)
@@ -30,9 +35,8 @@ class Plan:
     """Convolutions, each perhaps pooled by 2, then fully connected layers."""
 
     name: str
-    convs: tuple[tuple[int, int, bool | Literal["average"]], ...]
-    """Maps, kernel (odd, padded to keep the size),
-    and whether pooling follows: the largest or the mean of 2×2."""
+    convs: tuple[tuple[int, int, Shrinking], ...]
+    """Maps, kernel (odd, padded to keep the size), and what makes them smaller."""
     dense: tuple[int, ...] = ()
     norm: bool = False
     function: str = "relu"
@@ -47,11 +51,9 @@ class Plan:
         made: list[Layer] = []
         for number, (maps, kernel, pooled) in enumerate(self.convs, 1):
             name = f"conv{number}"
-            made.append(Conv(name=name, out=maps, kernel=kernel, padding=kernel // 2, init=self._start(name)))
-            made += self._active(number)
-            if pooled:
-                mode = "average" if pooled == "average" else "max"
-                made.append(Pool.model_validate({"name": f"pool{number}", "mode": mode}))
+            conv = Conv(name=name, out=maps, kernel=kernel, padding=kernel // 2, init=self._start(name))
+            made.append(conv.model_copy(update={"stride": 2}) if pooled == "stride" else conv)
+            made += [*self._active(number), *_pooling(f"pool{number}", pooled)]
         made.append(Flatten(name="flatten"))
         for number, width in enumerate((*self.dense, 0), 1):
             if self.dropout:
@@ -62,9 +64,14 @@ class Plan:
         return LayerList(name=self.name, input=shape, classes=classes, layers=tuple(made))
 
     def deeper(self, times: int) -> Plan:
-        """With so many more convolutions of the last one's form, without pooling, after it."""
-        maps, kernel, _ = self.convs[-1]
-        return replace(self, convs=(*self.convs, *((maps, kernel, False),) * times))
+        """With so many more convolutions of the last one's form, without pooling, after it.
+
+        What takes the mean of whole maps stays the last.
+        """
+        maps, kernel, pooled = self.convs[-1]
+        more = ((maps, kernel, False),) * times
+        cut = len(self.convs) - (pooled == "global")
+        return replace(self, convs=(*self.convs[:cut], *more, *self.convs[cut:]))
 
     def _start(self, name: str) -> Init:
         return self.special.get(name, self.init)
@@ -72,6 +79,14 @@ class Plan:
     def _active(self, number: int) -> list[Layer]:
         active = Activation.model_validate({"name": f"{self.function}{number}", "function": self.function})
         return [BatchNorm(name=f"norm{number}"), active] if self.norm else [active]
+
+
+def _pooling(name: str, how: Shrinking) -> list[Layer]:
+    if how in (False, "stride"):
+        return []
+    if how == "global":
+        return [GlobalPool(name=name)]
+    return [Pool(name=name, mode="average" if how == "average" else "max")]
 
 
 FIVES = Plan("fives", ((16, 5, True), (32, 5, True)), (64,))
@@ -93,6 +108,8 @@ LONG = Plan("long", ((10, 3, False), (14, 3, "average"), (20, 3, "average"), (20
 CONES = Plan("cones", ((8, 3, False), (16, 3, True), (32, 3, True)), (64, 32))
 SQUEEZED = Plan("squeezed", ((20, 5, True), (10, 1, False), (28, 3, True)), (24,), function="silu", init=HE)
 """With a layer of 1×1 between two others."""
+STRIDES = Plan("strides", ((16, 3, False), (24, 3, "stride"), (32, 3, False), (40, 3, "global")), init=HE)
+"""All convolutional (Springenberg et al., 2014): strides for pooling, the mean of each map at the end."""
 
 
 def normed(plan: Plan) -> Plan:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 
-from benchmarks.diagnosis_runs import plants, strengths
+from benchmarks.diagnosis_runs import crossing, plants, strengths
 from benchmarks.diagnosis_runs.networks import (
     BROAD,
     CONES,
@@ -23,6 +23,7 @@ from benchmarks.diagnosis_runs.networks import (
     MEAN,
     SMOOTH,
     SQUEEZED,
+    STRIDES,
     TALL,
     THREES,
     VGG,
@@ -39,10 +40,11 @@ _QUICK = {"optimiser": "adam", "lr": 1e-3, "batch_size": 50}
 class Part:
     """What is trained together, and diagnosed before or after rules were changed."""
 
-    strengths: Strengths
-    bases: tuple[Setup, ...]
+    strengths: Strengths | None = None
+    """None where nothing is planted."""
+    bases: tuple[Setup, ...] = ()
     """Healthy setups that plants are put into."""
-    registered: tuple[Setup, ...]
+    registered: tuple[Setup, ...] = ()
     """Healthy setups of registered models."""
     planted: tuple[Setup, ...] = ()
     """Registered models that plants are put into: those that a recipe can hold."""
@@ -58,7 +60,10 @@ def _model(name: str, source: str, **values: object) -> Setup:
     return Setup(name, source, None, {"model": name, "options": {}, **_QUICK, **values})
 
 
-_LARGE = ("small-alexnet-signs", "small-googlenet-32-glyphs", "resnet18-32-fashion")
+_LARGE = (
+    "small-alexnet-signs", "small-googlenet-32-glyphs", "resnet18-32-fashion",
+    "small-alexnet-garments", "small-googlenet-32-stamps",
+)  # fmt: skip
 """Models so large that runs take long: they get the plants that differ most, and each a short run."""
 _QUICKEST = {
     "rate-too-high", "rate-too-high+non-finite", "rate-too-low", "too-few-steps", "batch-too-large",
@@ -163,6 +168,49 @@ PARTS = {
         registered=(_model("lenet5", "tiles", size=28, epochs=8),),
         seed=90,
     ),
+    "blind-4": Part(
+        strengths.BLIND_4,
+        bases=(Setup("strides-halos", "halos", STRIDES, _ADAM | {"batch_size": 30, "epochs": 8}),),
+        planted=(
+            _model(
+                "lenet5",
+                "views",
+                options={"pooling": "average", "init": "he"},
+                size=20,
+                epochs=6,
+                optimiser="adamw",
+                lr=3e-3,
+                weight_decay=0.01,
+                batch_size=64,
+            ),
+            _model("lenet5-1998", "faint", optimiser="sgd", lr=0.015, batch_size=32, epochs=6),
+            _model(
+                "small-googlenet-32",
+                "stamps",
+                options={"dropout": 0.1},
+                size=12,
+                limit=1000,
+                epochs=4,
+                optimiser="nesterov",
+                lr=0.02,
+                batch_size=25,
+                schedule="one-cycle",
+            ),
+            _model(
+                "small-alexnet",
+                "garments",
+                options={"init": "he", "dropout": 0.3},
+                size=15,
+                limit=1000,
+                epochs=4,
+                lr=5e-4,
+                batch_size=40,
+            ),
+        ),
+        quickest=_LARGE,
+        seed=120,
+    ),
+    "every": Part(registered=tuple(crossing.setups()), seed=150),
 }
 _NORM_MAKES_UP_FOR = {
     "initialisation", "initialisation+exploding-gradients-large", "exploding-gradients",
@@ -201,6 +249,8 @@ def marked(setup: Setup) -> str:
 def failing(name: str) -> Iterator[Planned]:
     """Every spoiled run of a part."""
     part = PARTS[name]
+    if part.strengths is None:
+        return
     for seed, base in enumerate((*part.bases, *part.planted), part.seed):
         called = base.name if base.plan else f"{base.name}-{base.source}"
         for plant in _plants(part.strengths, base):

@@ -10,6 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 ENOUGH = 0.9
 """Of the healthy run's accuracy: what a mended run must reach, and what a plant must not."""
+LEARNT = 0.3
+"""What a healthy run must reach: three times what guessing one of ten classes gives."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ def _score(cause: str, runs: Sequence[Named]) -> Score:
 def hurts(accuracy: float, healthy: float) -> bool:
     """Whether a run fails beside its healthy twin: what does no harm is no plant."""
     return accuracy < ENOUGH * healthy
+
+
+def learnt(accuracy: float, usual: float) -> bool:
+    """Whether a run meant to be healthy is: not far below another on its data, and well above chance."""
+    return accuracy >= LEARNT and not hurts(accuracy, usual)
 
 
 def mended(accuracy: float, healthy: float) -> bool:

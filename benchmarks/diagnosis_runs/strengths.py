@@ -58,6 +58,7 @@ class Strengths:
 
 _FIRST_PAIRS = ("dropout+classes-missing", "rate-too-low+classes-unbalanced", "labels-noisy+weight-decay")
 _OTHER_PAIRS = ("rate-too-low+classes-missing", "labels-noisy+dropout", "input-scale+classes-unbalanced")
+_LAST_PAIRS = ("dropout+classes-missing", "labels-noisy+dropout", "rate-too-low+classes-unbalanced")
 
 TUNE = Strengths(
     deeper=4, small=Init(weights="normal", std=0.01, bias=1.0),
@@ -108,4 +109,14 @@ BLIND_3 = Strengths(
     by_heart=50, unchanged=110, leaked=(70, 0.9),
     wide=Plan("flat", (), (640,)), narrow=Plan("thin", ((2, 5, True), (2, 3, True)), (3,)),
     noisy=0.6, unbalanced=(45, 3), missing=(2, 5, 8), enlarged=3, pairs=_OTHER_PAIRS,
+)  # fmt: skip
+BLIND_4 = Strengths(
+    deeper=4, small=Init(weights="normal", std=0.006, bias=0.3),
+    large=Init(weights="normal", std=0.55, bias=0.0),
+    drowned=("conv2", -14), scale="raw",
+    high=45, high_adam=0.08, infinite=700, low=1 / 900, begun=220, ended=(0.015, 1 / 3),
+    large_batch=900, small_batch=2, decay=0.6, decay_adamw=7, dropout=0.92, judged_dropout=0.75,
+    by_heart=40, unchanged=90, leaked=(60, 0.85),
+    wide=Plan("flat", (), (896,)), narrow=Plan("thin", ((1, 3, "average"), (2, 3, True)), (3,)),
+    noisy=0.58, unbalanced=(35, 2), missing=(1, 6, 7), enlarged=4, pairs=_LAST_PAIRS,
 )  # fmt: skip

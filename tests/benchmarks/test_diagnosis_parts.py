@@ -4,9 +4,11 @@ from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks.diagnosis_runs import parts, sources
+from benchmarks.diagnosis_runs import crossing, folders, parts, sources
+from benchmarks.diagnosis_runs.folders import Draw
 from benchmarks.diagnosis_runs.parts import PARTS, failing, healthy
 from benchmarks.diagnosis_runs.setups import Setup
 from cnnviz.models import registry
@@ -24,7 +26,11 @@ SHAPES = {
     "gratings": (3, 16, 16),
     "glyphs": (1, 12, 12),
     "clocks": (1, 12, 12),
+    "halos": (1, 13, 13),
 }
+DRAWS = {name: found for name, found in vars(folders).items() if isinstance(found, Draw)} | folders.EVERY
+CLASH = {frozenset(("NUMERALS", "MNIST")), frozenset(("NUMERALS", "SIGNS"))}
+"""What may share images: all of them were scored before the parts drew from what was left."""
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(PARTS, 2)))
@@ -36,6 +42,37 @@ def test_parts_share_neither_networks_nor_data_nor_strengths(one: str, other: st
     assert left.strengths != right.strengths
 
 
+SETS = (
+    ("MNIST", "SIGNS", "NUMERALS", "STAMPS", "FAINT", "every-mnist"),
+    ("CIFAR", "PHOTOS", "VIEWS", "every-cifar10"),
+    ("FASHION", "GARMENTS", "every-fashion"),
+)
+
+
+def test_what_is_drawn_of_a_set_is_in_no_other_draw() -> None:
+    assert {name for names in SETS for name in names} == set(DRAWS)
+    labels = np.random.default_rng(0).integers(0, 10, 12_000)
+    rows = {name: {*draw.rows(labels, 0).tolist()} for name, draw in DRAWS.items()}
+    for one, other in (pair for names in SETS for pair in combinations(names, 2)):
+        assert not rows[one] & rows[other] or frozenset((one, other)) in CLASH, (one, other)
+
+
+def test_every_small_model_meets_every_data_set_healthy_and_can_be_built_for_it() -> None:
+    assert not list(failing("every"))
+    met = {(setup.name, setup.source) for _, setup, _ in healthy("every")}
+    models = {setup.name for setup in crossing.setups()}
+    assert met == {(model, source) for model in models for source in crossing.SOURCES}
+    assert {name.removeprefix("every-") for name in crossing.SOURCES} == {
+        "digits",
+        "shapes",
+        "mnist",
+        "fashion",
+        "cifar10",
+    }
+    for _, setup, _ in healthy("every"):
+        registry.resolve(registry.get(setup.name), 10, setup.values.get("size"), setup.values["options"])
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_names_are_unique_and_plants_change_something(name: str) -> None:
     planned = list(failing(name))
@@ -45,11 +82,17 @@ def test_names_are_unique_and_plants_change_something(name: str) -> None:
 
 
 def test_the_blind_parts_are_as_large_as_was_promised() -> None:
-    for name, runs, causes in (("blind", 80, 20), ("blind-2", 40, 20), ("blind-3", 40, 20)):
+    for name, runs, causes in (
+        ("blind", 80, 20),
+        ("blind-2", 40, 20),
+        ("blind-3", 40, 20),
+        ("blind-4", 80, 20),
+    ):
         planned = list(failing(name))
         assert len(planned) >= runs
         assert len({cause for one in planned for cause in one.plant.causes}) >= causes
     assert len(list(healthy("blind"))) >= 40
+    assert len(list(healthy("every"))) >= 35
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -75,7 +118,9 @@ def test_registered_models_get_only_what_a_recipe_can_hold() -> None:
     assert all(one.twin.plan is None for one in registered)
 
 
-@pytest.mark.parametrize("name", sorted({*sources.SOURCES} & {"digits", "small-digits", "glyphs", "clocks"}))
+@pytest.mark.parametrize(
+    "name", sorted({*sources.SOURCES} & {"digits", "small-digits", "glyphs", "clocks", "halos"})
+)
 def test_sources_without_a_folder_are_made_in_the_shape_that_is_told(name: str) -> None:
     assert sources.there(name, None)
     made = sources.source(name, None)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.diagnosis_runs.hinting import lost
-from benchmarks.diagnosis_runs.scoring import Named, Score, by_cause, hurts, mended, share, spread
+from benchmarks.diagnosis_runs.scoring import Named, Score, by_cause, hurts, learnt, mended, share, spread
 
 RIGHT = Named(("a",), (), ("a", "b"))
 BESIDE = Named(("a",), (), ("b", "a"))
@@ -36,6 +36,10 @@ def test_a_cause_counts_where_it_was_planted_and_is_false_only_elsewhere() -> No
 def test_nine_tenths_of_the_healthy_run_part_failing_from_mended() -> None:
     assert (hurts(0.44, 0.5), hurts(0.46, 0.5)) == (True, False)
     assert (mended(0.46, 0.5), mended(0.44, 0.5)) == (True, False)
+
+
+def test_what_has_learnt_is_well_above_chance_and_near_another_on_its_data() -> None:
+    assert [learnt(*pair) for pair in ((0.4, 0.4), (0.29, 0.29), (0.7, 0.8))] == [True, False, False]
 
 
 def test_a_share_is_told_with_its_count() -> None:
