@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from cnnviz.experiments import ArmResult, Result
@@ -11,49 +12,68 @@ from cnnviz.experiments.table import difference_text
 from cnnviz.figures.curves import Figure
 from cnnviz.figures.landscape import INK
 from cnnviz.figures.numbers import percent
-from cnnviz.figures.palette import COMPARED, Colour
+from cnnviz.figures.palette import COMPARED, PAPER, Colour
 
-LABEL_WIDTH = 16
-"""Characters of a line of an arm's name under the picture."""
+LONGEST = 46
+"""Characters of an arm's name above its row, as many as a phone has room for."""
+ROW, REST = 64, 70
+"""Pixels of an arm's row, and of all else in the picture."""
 SPREAD = 0.16
-"""Dots of one arm are spread over twice this to the sides, by seed."""
+"""Dots of one arm are spread over twice this part of its row, by seed."""
+NAME_AT, MIDDLE = 0.38, 0.12
+"""How far above a row's middle its arm is named, and below it its dots lie, as parts of the row."""
 ROOM, LEAST = 0.12, 0.02
-"""Above and below the runs: a part of what they span, and at least so much of accuracy."""
-UPPER, LOWER = (0.44, 1.0), (0.0, 0.32)
-"""Parts of the height."""
+"""Beside the runs: a part of what they span, and at least so much of accuracy."""
+RUNS, DIFFERENCES = (0.0, 0.54), (0.62, 1.0)
+"""Parts of the width."""
+PAPER_BEHIND = f"color-mix(in srgb, {PAPER} 75%, transparent)"
+"""Behind a name: the lines of the pairs run below it."""
 
 
 def experiment(result: Result) -> Figure:
-    """The picture, an arm a column.
+    """The picture, an arm a row with its name above it, so that names stand level however many there are.
 
-    Above, a dot for each seed, joined from arm to arm, and a bar at the mean. Below, the mean paired
-    difference to the base in percentage points, with its interval where there is one.
+    At the left a dot for each seed, joined from arm to arm, and a bar at the mean. At the right the mean
+    paired difference to the base in percentage points, with its interval where there is one.
     """
-    places = range(len(result.arms))
-    axis = {
-        "tickvals": list(places),
-        "ticktext": [_wrapped(arm.name) for arm in result.arms],
-        "range": [-0.5, len(result.arms) - 0.5],
-        "showgrid": False,
-    }
+    count = len(result.arms)
     return {
         "data": [_pairs(result), *_dots(result), *_means(result), *_differences(result)],
         "layout": {
-            "xaxis": {**axis, "anchor": "y2"},
-            "yaxis": {
+            "xaxis": {
                 "title": {"text": "test accuracy"},
-                "domain": list(UPPER),
+                "domain": list(RUNS),
                 "tickformat": _ticks(result),
                 **_reach(result),
             },
-            "yaxis2": {"title": {"text": "difference, points"}, "domain": list(LOWER), **_span(result)},
+            "xaxis2": {
+                "title": {"text": "difference, points"},
+                "domain": list(DIFFERENCES),
+                "anchor": "y",
+                **_span(result),
+            },
+            "yaxis": {
+                "range": [count - 0.5, -0.5],
+                "tickvals": [place - 0.5 for place in range(1, count)],
+                "showticklabels": False,
+                "zeroline": False,
+            },
             "shapes": [_zero()],
-            "annotations": [] if any(arm.n for arm in result.arms) else [_awaited()],
+            "annotations": [
+                *(_name(arm.name, place) for place, arm in enumerate(result.arms)),
+                *([] if any(arm.n for arm in result.arms) else [_awaited()]),
+            ],
             "hovermode": "closest",
             "showlegend": False,
-            "uirevision": f"{result.name}|{len(result.arms)}",
+            "margin": {"l": 12},
+            "uirevision": f"{result.name}|{count}",
         },
     }
+
+
+def height(result: Result) -> int:
+    """Pixels that the picture needs."""
+    return REST + ROW * len(result.arms)
 
 
 def experiment_alt(result: Result) -> str:
@@ -73,7 +93,7 @@ def hue(place: int) -> Colour:
 
 
 def _offset(place: int, count: int) -> float:
-    return 0.0 if count < 2 else SPREAD * (2 * place / (count - 1) - 1)
+    return MIDDLE if count < 2 else MIDDLE + SPREAD * (2 * place / (count - 1) - 1)
 
 
 def _pairs(result: Result) -> dict[str, Any]:
@@ -83,8 +103,8 @@ def _pairs(result: Result) -> dict[str, Any]:
     count = len(result.arms[0].outcomes)
     for seed in range(count):
         for place, arm in enumerate(result.arms):
-            x.append(place + _offset(seed, count))
-            y.append(arm.outcomes[seed].accuracy)
+            x.append(arm.outcomes[seed].accuracy)
+            y.append(place + _offset(seed, count))
         x.append(None)
         y.append(None)
     return {
@@ -103,10 +123,10 @@ def _dots(result: Result) -> list[dict[str, Any]]:
                 "type": "scatter",
                 "mode": "markers",
                 "name": arm.name,
-                "x": [place + _offset(i, count) for i, _ in there],
-                "y": [o.accuracy for _, o in there],
+                "x": [o.accuracy for _, o in there],
+                "y": [place + _offset(i, count) for i, _ in there],
                 "customdata": [[str(o.run or ""), f"seed {o.seed}"] for _, o in there],
-                "hovertemplate": "%{y:.2%}, %{customdata[1]}<extra></extra>",
+                "hovertemplate": "%{x:.2%}, %{customdata[1]}<extra></extra>",
                 "marker": {"size": 9, "color": hue(place).css},
             }
         )
@@ -119,10 +139,10 @@ def _means(result: Result) -> list[dict[str, Any]]:
             "type": "scatter",
             "mode": "lines",
             "name": f"{arm.name}, mean",
-            "x": [place - 2 * SPREAD, place + 2 * SPREAD],
-            "y": [arm.mean, arm.mean],
+            "x": [arm.mean, arm.mean],
+            "y": [place + MIDDLE - 1.5 * SPREAD, place + MIDDLE + 1.5 * SPREAD],
             "line": {"width": 2.5, "color": hue(place).css},
-            "hovertemplate": f"mean of {arm.n}: %{{y:.2%}}<extra></extra>",
+            "hovertemplate": f"mean of {arm.n}: %{{x:.2%}}<extra></extra>",
         }
         for place, arm in enumerate(result.arms)
         if arm.mean is not None
@@ -139,14 +159,14 @@ def _differences(result: Result) -> list[dict[str, Any]]:
             "type": "scatter",
             "mode": "markers",
             "name": f"{arm.name}, difference",
-            "x": [place],
-            "y": [100 * found.mean],
-            "yaxis": "y2",
+            "x": [100 * found.mean],
+            "y": [place + MIDDLE],
+            "xaxis": "x2",
             "marker": {"size": 10, "symbol": "square", "color": hue(place).css},
             "hovertemplate": f"{difference_text(arm)} points, n = {found.n}<extra></extra>",
         }
         if found.half is not None:
-            trace["error_y"] = {
+            trace["error_x"] = {
                 "type": "data", "array": [100 * found.half], "thickness": 2, "width": 9,
                 "color": hue(place).css,
             }  # fmt: skip
@@ -157,20 +177,29 @@ def _differences(result: Result) -> list[dict[str, Any]]:
 def _zero() -> dict[str, Any]:
     """The base, from which differences are counted."""
     return {
-        "type": "line", "xref": "x domain", "yref": "y2", "x0": 0, "x1": 1, "y0": 0, "y1": 0,
+        "type": "line", "xref": "x2", "yref": "y domain", "x0": 0, "x1": 0, "y0": 0, "y1": 1,
         "line": {"color": "var(--st-text-color)", "width": 1, "dash": "dot"}, "opacity": 0.7,
+    }  # fmt: skip
+
+
+def _name(name: str, place: int) -> dict[str, Any]:
+    short = textwrap.shorten(name, LONGEST, placeholder=" …")
+    return {
+        "text": f"<b>{escape(short)}</b>", "xref": "paper", "x": 0,
+        "xanchor": "left", "yref": "y", "y": place - NAME_AT, "showarrow": False, "font": {"size": 12},
+        "bgcolor": PAPER_BEHIND,
     }  # fmt: skip
 
 
 def _awaited() -> dict[str, Any]:
     return {
-        "text": "a dot for every run that ends will stand here", "xref": "paper", "yref": "paper", "x": 0.5,
-        "y": sum(UPPER) / 2, "showarrow": False, "opacity": 0.7,
+        "text": "a dot for every run that ends<br>will stand here", "xref": "paper", "yref": "paper",
+        "x": sum(RUNS) / 2, "y": 0.5, "showarrow": False, "opacity": 0.7,
     }  # fmt: skip
 
 
 def _span(result: Result) -> dict[str, Any]:
-    """The range of the lower panel: zero, and every interval whole."""
+    """The range of differences: zero, and every interval whole."""
     ends = [0.0, *(end for arm in result.arms for end in _ends(arm))]
     room = ROOM * (max(ends) - min(ends)) or 1.0
     return {"range": [min(ends) - room, max(ends) + room]}
@@ -185,7 +214,7 @@ def _ends(arm: ArmResult) -> Sequence[float]:
 
 
 def _reach(result: Result) -> dict[str, Any]:
-    """The range of the upper panel: every run with room around, and hardly beyond 0 and 1."""
+    """The range of accuracies: every run with room around, and hardly beyond 0 and 1."""
     values = [value for arm in result.arms for value in arm.values]
     if not values:
         return {"range": [0, 1]}
@@ -197,7 +226,3 @@ def _ticks(result: Result) -> str:
     """Percentages with as many digits as tell the values apart."""
     values = [value for arm in result.arms for value in arm.values]
     return ".1%" if values and max(values) - min(values) < 0.05 else ".0%"
-
-
-def _wrapped(name: str) -> str:
-    return "<br>".join(textwrap.wrap(name, LABEL_WIDTH)) or name

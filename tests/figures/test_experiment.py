@@ -6,7 +6,7 @@ import pytest
 
 from cnnviz.experiments import ArmResult, Result
 from cnnviz.experiments.answer import Outcome, difference
-from cnnviz.figures.experiment import experiment, experiment_alt
+from cnnviz.figures.experiment import experiment, experiment_alt, height
 
 BASE, BETTER = (0.80, 0.84, None), (0.90, 0.95, 0.94)
 
@@ -30,56 +30,74 @@ RESULT = Result(
 
 
 def traces(axis: str | None) -> list[dict[str, object]]:
-    return [trace for trace in experiment(RESULT)["data"] if trace.get("yaxis") == axis]
+    return [trace for trace in experiment(RESULT)["data"] if trace.get("xaxis") == axis]
 
 
 def test_each_finished_run_is_a_dot_and_a_missing_one_a_gap() -> None:
     pairs, first, second, *_ = traces(None)
-    assert (first["y"], second["y"]) == ([0.80, 0.84], [0.90, 0.95, 0.94])
-    assert pairs["y"] == [0.80, 0.90, None, 0.84, 0.95, None, None, 0.94, None]
+    assert (first["x"], second["x"]) == ([0.80, 0.84], [0.90, 0.95, 0.94])
+    assert pairs["x"] == [0.80, 0.90, None, 0.84, 0.95, None, None, 0.94, None]
     assert second["customdata"] == [["1", "seed 0"], ["2", "seed 1"], ["3", "seed 2"]]
 
 
 def test_means_and_the_paired_difference_with_its_interval() -> None:
-    (lower,) = traces("y2")
-    assert lower["y"] == [pytest.approx(10.5)]
+    (right,) = traces("x2")
+    assert right["x"] == [pytest.approx(10.5)]
     # Differences of 10 and 11 points: s = 0.707, t(1) = 12.706, 12.706·0.707/√2 = 6.353.
-    error = lower["error_y"]
+    error = right["error_x"]
     assert isinstance(error, dict)
     assert error["array"] == [pytest.approx(6.353, abs=1e-3)]
-    low, high = experiment(RESULT)["layout"]["yaxis2"]["range"]
+    low, high = experiment(RESULT)["layout"]["xaxis2"]["range"]
     assert low < 0
     assert high > 10.5 + 6.353
-    means = [trace["y"] for trace in traces(None)[3:]]
+    means = [trace["x"] for trace in traces(None)[3:]]
     assert means == [[pytest.approx(0.82)] * 2, [pytest.approx(0.93)] * 2]
 
 
 def test_runs_fill_their_panel_whether_they_are_one_or_many() -> None:
-    low, high = experiment(RESULT)["layout"]["yaxis"]["range"]
+    low, high = experiment(RESULT)["layout"]["xaxis"]["range"]
     assert 0.75 < low < 0.80 < 0.95 < high <= 1
     lone = RESULT.model_copy(update={"arms": (arm("a", (0.8,)), arm("b", (None,)))})
-    low, high = experiment(lone)["layout"]["yaxis"]["range"]
+    low, high = experiment(lone)["layout"]["xaxis"]["range"]
     assert 0.75 < low < 0.8 < high < 0.85
     none = RESULT.model_copy(update={"arms": (arm("a", (None,)), arm("b", (None,)))})
-    assert experiment(none)["layout"]["yaxis"]["range"] == [0, 1]
-    told = [len(experiment(result)["layout"]["annotations"]) for result in (RESULT, lone, none)]
+    assert experiment(none)["layout"]["xaxis"]["range"] == [0, 1]
+    told = [len(experiment(result)["layout"]["annotations"]) - 2 for result in (RESULT, lone, none)]
     assert told == [0, 0, 1], "an empty picture says what will be in it"
 
 
 def test_one_pair_has_no_interval_to_draw() -> None:
     single = RESULT.model_copy(update={"arms": (arm("a", (0.8,)), arm("b", (0.9,), (0.8,)))})
-    (lower,) = (trace for trace in experiment(single)["data"] if trace.get("yaxis") == "y2")
-    assert "error_y" not in lower
+    (right,) = (trace for trace in experiment(single)["data"] if trace.get("xaxis") == "x2")
+    assert "error_x" not in right
 
 
 def test_nothing_yet_is_drawn_and_told() -> None:
     empty = RESULT.model_copy(update={"arms": (arm("a", (None,)), arm("b", (None,), (None,)))})
-    assert experiment(empty)["layout"]["yaxis2"]["range"] == [-1.0, 1.0]
+    assert experiment(empty)["layout"]["xaxis2"]["range"] == [-1.0, 1.0]
     assert "No run has finished yet" in experiment_alt(empty)
 
 
-def test_long_names_are_wrapped_and_the_alt_text_tells_the_numbers() -> None:
-    assert experiment(RESULT)["layout"]["xaxis"]["ticktext"][1] == "with a change of<br>a long name"
+def test_each_arm_is_named_above_its_own_row_however_many_there_are() -> None:
+    names = [f"arm {n}" for n in range(6)] + ["<b>" + "a very long name " * 5]
+    many = RESULT.model_copy(update={"arms": tuple(arm(name, (0.8,)) for name in names)})
+    figure = experiment(many)["layout"]
+    rows = [note["y"] for note in figure["annotations"]]
+    edges = [figure["yaxis"]["range"][1], *figure["yaxis"]["tickvals"], figure["yaxis"]["range"][0]]
+    for place, (top, row, bottom) in enumerate(zip(edges, rows, edges[1:], strict=False)):
+        dots = experiment(many)["data"][1 + place]["y"]
+        assert top < row < min(dots) <= max(dots) < bottom
+    assert figure["annotations"][0]["text"] == "<b>arm 0</b>"
+    assert "…" in figure["annotations"][-1]["text"]
+    assert "&lt;b&gt;" in figure["annotations"][-1]["text"], "a name is no markup"
+    assert height(many) - height(RESULT) == 5 * (height(RESULT) - height(lone()))
+
+
+def lone() -> Result:
+    return RESULT.model_copy(update={"arms": RESULT.arms[:1]})
+
+
+def test_the_alt_text_tells_the_numbers() -> None:
     assert experiment_alt(RESULT) == (
         "Test accuracy by arm, a dot a seed. as it is: mean 82.0 % of 2 runs; "
         "with a change of a long name: mean 93.0 % of 3 runs, +10.5 ± 6.4 points to as it is."

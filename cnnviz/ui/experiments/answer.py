@@ -9,14 +9,13 @@ import streamlit as st
 from cnnviz.experiments import Result
 from cnnviz.experiments.table import HEAD, cells
 from cnnviz.figures.experiment import experiment as picture
-from cnnviz.figures.experiment import experiment_alt, hue
+from cnnviz.figures.experiment import experiment_alt, height, hue
 from cnnviz.ui import chrome, notice
 from cnnviz.ui.components.follow import follow
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.experiments.chosen import Chosen
 from cnnviz.ui.runs.picks import once
 
-HEIGHT = 480
 COMPARED = 4
 """Runs that the Runs page lays over one another."""
 HELP = dict(
@@ -56,7 +55,7 @@ def verdict_lines(result: Result) -> list[str]:
 def evidence(chosen: Chosen, result: Result) -> None:
     """Draw picture, table and notes."""
     picked = plot(
-        picture(result), key=f"experiment-{chosen.key}", height=HEIGHT, alt=experiment_alt(result),
+        picture(result), key=f"experiment-{chosen.key}", height=height(result), alt=experiment_alt(result),
         name=f"experiment-{chosen.key}", picks=chosen.stored is not None,
     )  # fmt: skip
     told = once("experiment", picked)

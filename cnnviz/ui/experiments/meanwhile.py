@@ -7,10 +7,10 @@ import streamlit as st
 from cnnviz.experiments.catalogue import Ready
 from cnnviz.experiments.recorded import names, recording
 from cnnviz.figures.experiment import experiment as picture
-from cnnviz.figures.experiment import experiment_alt
+from cnnviz.figures.experiment import experiment_alt, height
 from cnnviz.ui import notice
 from cnnviz.ui.components.plot import plot
-from cnnviz.ui.experiments.answer import HEIGHT, verdict_lines
+from cnnviz.ui.experiments.answer import verdict_lines
 
 
 def meanwhile(ready: Ready) -> None:
@@ -19,8 +19,10 @@ def meanwhile(ready: Ready) -> None:
         return
     result = recording(ready.name).result
     st.subheader("Meanwhile, what the small form says", anchor=False)
-    plot(picture(result), key=f"experiment-{ready.name}-small", height=HEIGHT, alt=experiment_alt(result),
-         name=f"experiment-{ready.name}", picks=False)  # fmt: skip
+    plot(
+        picture(result), key=f"experiment-{ready.name}-small", height=height(result),
+        alt=experiment_alt(result), name=f"experiment-{ready.name}", picks=False,
+    )  # fmt: skip
     for line in verdict_lines(result):
         st.markdown(notice.plain(line))
     st.caption(f"What it cannot tell: {ready.limits}")
