@@ -111,9 +111,9 @@ def _vertical(panel: Panel, place: int, count: int) -> dict[str, Any]:
     top = 1 - place * (height + GAP)
     axis: dict[str, Any] = {"title": {"text": panel.title}, "domain": [max(0.0, top - height), top]}
     if panel.percent:
-        axis["tickformat"] = ".3~p" if panel.log else ".0%"
+        axis |= {"tickformat": ".3~p"} if panel.log else {"tickformat": ".0%", "rangemode": "nonnegative"}
     elif not panel.log:
-        axis["tickformat"] = "~s"
+        axis["tickformat"] = "~g"
     return axis | ({"type": "log", "dtick": "D1" if panel.percent else None} if panel.log else {})
 
 

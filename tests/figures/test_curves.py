@@ -72,6 +72,8 @@ def test_parts_are_told_apart_by_their_dashes_and_named_once() -> None:
     assert lower[0] == 0
     assert upper[1] == 1
     assert lower[1] < upper[0]
+    modes = [figure["layout"][axis].get("rangemode") for axis in ("yaxis", "yaxis2")]
+    assert modes == ["nonnegative", None], "there is no accuracy below zero"
 
 
 def test_other_axes_begin_with_a_new_zoom_and_the_same_keep_it() -> None:

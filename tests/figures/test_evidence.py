@@ -3,6 +3,7 @@
 import math
 import re
 from copy import deepcopy
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -39,6 +40,16 @@ def test_what_is_no_number_or_has_no_place_on_the_axis_is_a_gap() -> None:
     assert np.isnan(lines(LOSS)["data"][0]["y"]).tolist() == [False, True, True]
     logarithmic = Lines("L", LOSS.series, logarithmic=True)
     assert np.isnan(lines(logarithmic)["data"][1]["y"]).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("values", "still"), [((2.30, 2.31, 2.29), True), ((2.3, 1.2, 0.9), False), ((math.nan, math.inf), False)]
+)
+def test_what_stands_still_at_a_level_is_drawn_from_zero_on(values: tuple[float, ...], still: bool) -> None:
+    beside = Lines("Loss", (Series("training", STEPS[: len(values)], values),), reference=("ln 10", 2.3))
+    assert (lines(beside)["layout"]["yaxis"].get("rangemode") == "tozero") == still
+    alone = replace(beside, reference=None)
+    assert "rangemode" not in lines(alone)["layout"]["yaxis"]
 
 
 def test_many_lines_have_as_many_colours() -> None:

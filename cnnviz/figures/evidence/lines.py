@@ -15,6 +15,8 @@ from cnnviz.figures.smoothing import Floats
 
 FEW = 12
 """Up to so many points, each is marked; of more, marks would hide how a line is dashed."""
+STILL = 0.25
+"""Part of its largest value: what spans less is drawn from zero on."""
 MOST_DECADES = 6
 """Marks on a logarithmic axis."""
 NAME_PAPER = f"color-mix(in srgb, {PAPER} 80%, transparent)"
@@ -32,18 +34,23 @@ def lines(picture: Lines) -> Figure:
         references=[Reference(*picture.reference)] if picture.reference else [],
     )
     figure = curves([panel], x_title=picture.x_label, revision=picture.title)
+    values = np.concatenate([line.y for line in panel.lines] or [np.array([])])
     if picture.logarithmic:
-        figure["layout"]["yaxis"] |= decades(
-            np.concatenate([line.y for line in panel.lines] or [np.array([])])
-        )
-    elif not picture.percent:
-        figure["layout"]["yaxis"]["tickformat"] = "~g"
+        figure["layout"]["yaxis"] |= decades(values)
+    elif picture.reference and _still(values):
+        figure["layout"]["yaxis"]["rangemode"] = "tozero"
     for trace in figure["data"]:
         trace["mode"] = "lines+markers" if len(trace["x"]) <= FEW else "lines"
     for name in figure["layout"]["annotations"]:
         name["bgcolor"] = NAME_PAPER
     figure["layout"]["showlegend"] = len(picture.series) > 1
     return figure
+
+
+def _still(values: Floats) -> bool:
+    """Whether a run moves so little that an axis of its own would make a storm of it."""
+    known = values[np.isfinite(values)]
+    return len(known) > 0 and bool(np.ptp(known) < STILL * known.max())
 
 
 def _line(series: Series, colour: Colour, logarithmic: bool) -> Line:
