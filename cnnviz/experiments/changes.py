@@ -1,12 +1,14 @@
-"""What an arm changes, in words."""
+"""In what two recipes differ, in words: of options and layers only what differs in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from cnnviz.experiments.experiment import Experiment
+from cnnviz.models.layers import LayerList
 from cnnviz.training.differing import differing, value_text
+from cnnviz.training.recipe import Recipe
 
 NAMED = 4
 """Layers that are named; of more, the first and how many follow."""
@@ -14,26 +16,40 @@ NAMED = 4
 
 def changes_text(experiment: Experiment, name: str) -> str:
     """What an arm changes of the base: `scale unit → standardised; layers norm1, norm2 added`."""
-    pair = [experiment.recipe(arm).model_dump(mode="json") for arm in (experiment.base_name, name)]
-    return "; ".join(_field(field, *values) for field, _, values in differing(pair))
+    pairs = changed(experiment.recipe(experiment.base_name), experiment.recipe(name))
+    return "; ".join(f"{field.replace('_', ' ')} {words}" for field, words in pairs)
 
 
-def _field(field: str, old: Any, new: Any) -> str:
+class Changed(NamedTuple):
+    """A field of a recipe, or an option of its model, and what becomes of it."""
+
+    field: str
+    words: str
+    """`0.5 → 0.05`; of a layer list which layers differ, and in what."""
+
+
+def changed(old: Recipe, new: Recipe) -> list[Changed]:
+    """What differs between two recipes, in the order of their fields; each option by itself."""
+    pair = [recipe.model_dump(mode="json") for recipe in (old, new)]
+    return [each for field, _, values in differing(pair) for each in _field(field, *values)]
+
+
+def _field(field: str, old: Any, new: Any) -> list[Changed]:
     if field == "layers" and old and new:
-        return f"layers {_layers(old['layers'], new['layers'])}"
+        return [Changed(field, _layers(old, new))]
     if field == "options":
         pairs = ((key, old.get(key, "default"), new.get(key, "default")) for key in {**old, **new})
-        return "; ".join(_change(key, a, b) for key, a, b in pairs if a != b)
-    return _change(field, old, new)
+        return [_change(key, a, b) for key, a, b in pairs if a != b]
+    return [_change(field, old, new)]
 
 
-def _change(field: str, old: Any, new: Any) -> str:
-    return f"{field.replace('_', ' ')} {value_text(old)} → {value_text(new)}"
+def _change(field: str, old: Any, new: Any) -> Changed:
+    return Changed(field, f"{value_text(old)} → {value_text(new)}")
 
 
-def _layers(old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]) -> str:
+def _layers(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Which layers differ, by their names, and in what."""
-    before, after = ({layer["name"]: layer for layer in layers} for layers in (old, new))
+    before, after = (_by_name(document) for document in (old, new))
     told = []
     for there, other, verb in ((before, after, "removed"), (after, before, "added")):
         lone = [name for name in there if name not in other]
@@ -44,6 +60,10 @@ def _layers(old: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]) 
         if name in before and layer != before[name]:
             changed.setdefault(_fields(before[name], layer), []).append(name)
     return "; ".join([*told, *(f"{_names(names)}: {what}" for what, names in changed.items())])
+
+
+def _by_name(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return dict(zip(LayerList.model_validate(document).names(), document["layers"], strict=True))
 
 
 def _fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -85,7 +85,7 @@ def assert_followed(app: AppTest, run: int) -> None:
 def test_a_failed_run_is_told_cause_first_with_pictures_and_what_follows_folded(runs: Database) -> None:
     run = told(runs, collapsed=True, status=Status.FAILED, error="It *broke*.", lr=0.5)
     app = open_page("diagnose", run=str(run))
-    assert "Steps are far too long." in verdict(app)
+    assert "<b>Steps too long.</b> Steps are far too long." in verdict(app)
     assert "failed, step 200" in verdict(app)
     for words in (
         "It ended with: It *broke*.", "1 · Steps too long", "almost certain · conv1, fc1 · steps 1 to 40",
@@ -107,7 +107,7 @@ def test_without_runs_the_shipped_failed_run_stands_there_with_its_mended_one() 
     assert escape(failed.title) in verdict(app)
     names = {trace["name"] for trace in figures(app)[f"diagnose-curves-{FAILED}"]["data"]}
     assert names == {failed.title, mended.title}
-    assert f"{mended.title} reaches " in said(app)
+    assert f"“{mended.title}” reaches " in said(app)
     assert "The whole story" in said(app)
     assert not [button for button in app.button if button.key == "diagnose-probe"]
 
@@ -216,6 +216,7 @@ def test_a_run_without_records_says_so(runs: Database, status: Status, words: st
     assert words in verdict(app)
     assert ("It ended with: It ended early." in said(app)) == (status is Status.FAILED)
     assert ("It is still going" in said(app)) == (status is not Status.FAILED)
+    assert ("It ended before its first step was recorded." in said(app)) == (status is Status.FAILED)
 
 
 def test_a_run_that_goes_on_is_judged_as_far_as_it_is(runs: Database) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 HEIGHT, SMOOTHING = 430, 0.02
 MOST = len(COMPARED) - 1
 """Runs beside it: as many as there are hues left."""
+SPIKE = 30.0
+"""Times the median, from where on a value takes the axis for itself."""
 PANELS = (("accuracy", True), ("loss", False))
 PARTS: tuple[tuple[str, Part], ...] = (("train", "train"), ("val", "validation"), ("test", "test"))
 
@@ -44,6 +46,11 @@ class Side:
     """None where this version cannot read it."""
     run: int | None = None
     recorded: str | None = None
+
+    @property
+    def called(self) -> str:
+        """Its name within a sentence; that of what ships has commas of its own."""
+        return self.name if self.recorded is None else f"“{self.name}”"
 
     @property
     def accuracy(self) -> float | None:
@@ -87,8 +94,8 @@ def better(mine: Side, beside: Sequence[Side]) -> str:
     reached, best = max(known, key=lambda pair: pair[0])
     if mine.accuracy is not None and reached <= mine.accuracy:
         return ""
-    here = "" if mine.accuracy is None else f", {mine.name} {_percent(mine.accuracy)}"
-    return f"{best.name} reaches {_percent(reached)}{here}. What differs: {difference(mine, best)}."
+    here = "" if mine.accuracy is None else f", {mine.called} {_percent(mine.accuracy)}"
+    return f"{best.called} reaches {_percent(reached)}{here}. What differs: {difference(mine, best)}."
 
 
 def difference(mine: Side, other: Side) -> str:
@@ -102,9 +109,9 @@ def beside(mine: Side, sides: Sequence[Side]) -> None:
     """Draw the curves of all, and a line for each of the others."""
     drawn = [mine, *sides]
     panels = [
-        Panel(what, _lines(drawn, what), percent=percent)
+        Panel(what, lines, percent=percent, log=not percent and _flattened(lines))
         for what, percent in PANELS
-        if any(name.endswith(f"/{what}") for one in drawn for name in one.curves)
+        if (lines := _lines(drawn, what))
     ]
     st.subheader("Beside one another" if sides else "Its curves", anchor=False)
     if panels:
@@ -137,7 +144,8 @@ def _links(mine: Side, sides: Sequence[Side]) -> None:
             if one.run is not None:
                 _other(one.run)
         chosen = ",".join(str(one.run) for one in (mine, *sides))
-        chrome.link("runs", "Compare on Runs", icon=":material/table_rows:", runs=chosen, run=None)
+        label = "Compare on Runs" if sides else "Find it on Runs"
+        chrome.link("runs", label, icon=":material/table_rows:", runs=chosen, run=None)
 
 
 def _other(run: int) -> None:
@@ -156,6 +164,13 @@ def _lines(sides: Sequence[Side], what: str) -> list[Line]:
         for part, dashed in PARTS
         if f"{part}/{what}" in one.curves
     ]
+
+
+def _flattened(lines: Sequence[Line]) -> bool:
+    """Whether one spike would leave nothing to be seen of the rest."""
+    values = np.concatenate([line.y for line in lines])
+    seen = values[np.isfinite(values) & (values > 0)]
+    return len(seen) > 0 and bool(seen.max() > SPIKE * np.median(seen))
 
 
 def _of_run(run: RunSummary) -> Side:

@@ -9,6 +9,12 @@ import streamlit as st
 
 from cnnviz.diagnosis.words import nothing_to_judge, state, sureness
 from cnnviz.ui import notice
+from cnnviz.ui.diagnose.findings import title
+
+NEXT = (
+    "It ended before its first step was recorded. Probe tries its data and its first weights out; on Train "
+    "stand its recipe and how it ended."
+)
 
 if TYPE_CHECKING:
     from cnnviz.ui.diagnose.case import Case
@@ -18,14 +24,15 @@ def verdict(case: Case, going: bool) -> None:
     """Draw it; `going` is whether the run can still change."""
     evidence, found = case.evidence, case.diagnosis
     blank = nothing_to_judge(evidence, found)
-    sentence = _blank(case) if blank else found.verdict
+    told = escape(_blank(case) if blank else found.verdict)
+    if found.findings:
+        told = f"<b>{escape(title(found.findings[0]))}.</b> {told}"
     kind = "unknown" if blank else "found" if found.findings else "clear"
-    st.html(
-        f'<div class="verdict {kind}"><p>{escape(sentence)}</p>'
-        f"<span>{escape(' · '.join(_about(case)))}</span></div>"
-    )
+    st.html(f'<div class="verdict {kind}"><p>{told}</p><span>{escape(" · ".join(_about(case)))}</span></div>')
     if evidence.error:
         st.caption(f"It ended with: {notice.plain(evidence.error)}")
+    if blank and not going:
+        st.caption(NEXT)
     if going:
         st.caption("It is still going: what is said here is looked at again every few seconds.")
 
