@@ -114,6 +114,21 @@ def test_a_tick_without_news_draws_nothing(figures: Callable[..., Page]) -> None
     assert drawings(page) == before
 
 
+def test_one_that_cannot_be_drawn_does_not_keep_the_next_from_it(
+    figures: Callable[..., Page], witness: Witness
+) -> None:
+    page = figures()
+    page.evaluate("""() => {
+      const { react } = Plotly;
+      Plotly.react = async () => { Plotly.react = react; throw new Error("not this one"); };
+    }""")
+    with page.expect_console_message(lambda said: "not this one" in said.text):
+        page.get_by_role("button", name="more points").click()
+    witness.errors.clear()
+    grow(page, 60)
+    assert page.evaluate(RANGE)[1] >= 59
+
+
 def test_a_click_on_a_point_is_told(figures: Callable[..., Page]) -> None:
     page = figures()
     page.locator(".st-key-curve .points path").nth(3).hover(force=True)

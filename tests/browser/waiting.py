@@ -49,19 +49,27 @@ MISSING = """() => {
   for (const [selector, bad, what] of wanting)
     if ((app.querySelector(selector) !== null) === bad) return what;
   // One in a closed fold is not drawn.
-  const plot = [...document.querySelectorAll(".cnnviz-plot:not([data-drawn])")].find(shown);
-  if (plot) return `a plot (${plot.dataset.trouble ?? "no trouble"})`;
+  if ([...document.querySelectorAll(".cnnviz-plot:not([data-drawn])")].some(shown)) return "a figure";
   return document.fonts.status === "loaded" ? "" : "a font";
 }"""
 """What a page still waits for; empty where it stands still."""
+STANDS = f"""() => {{
+  const what = ({MISSING})(), seen = window.__cnnvizMissing ??= {{}};
+  if (what) seen[what] = (seen[what] ?? 0) + 1;
+  else delete window.__cnnvizMissing;
+  return what === "";
+}}"""
+"""Whether a page stands still; what it waited for is counted until it does."""
 
 
 def settle(page: Page) -> None:
     """Wait until the script has run, what it sent is drawn, and nothing is a placeholder any more."""
     try:
-        page.wait_for_function(f"() => ({MISSING})() === ''", timeout=TIMEOUT_MS)
+        page.wait_for_function(STANDS, timeout=TIMEOUT_MS)
     except TimeoutError as late:
-        raise AssertionError(f"The page still waits for {page.evaluate(MISSING) or 'nothing'}.") from late
+        waited = page.evaluate("window.__cnnvizMissing") or {}
+        said = ", ".join(f"{what} at {times} looks" for what, times in waited.items())
+        raise AssertionError(f"The page did not stand still; it waited for {said}.") from late
 
 
 @contextlib.contextmanager

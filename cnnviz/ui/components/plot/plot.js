@@ -1,5 +1,3 @@
-const LATE = 10_000, TRIES = 3;
-
 // One figure. Streamlit calls this at every run of the script and with every change of theme; what is drawn lives on
 // the host, so that a call with the same figure costs a comparison of two strings.
 export default async function ({ data, parentElement, setStateValue }) {
@@ -25,7 +23,7 @@ function begin(host) {
   room.className = "room";
   room.setAttribute("role", "img");
   host.append(room);
-  const state = { host, room, controls, drawn: null, look: null, failed: 0, busy: Promise.resolve() };
+  const state = { host, room, controls, drawn: null, look: null, busy: Promise.resolve() };
   state.watcher = new ResizeObserver(() => draw(state));
   state.watcher.observe(room);
   // The transition of a colour that hangs on the theme ends whenever the theme has changed.
@@ -37,41 +35,21 @@ function begin(host) {
   return state;
 }
 
-// Should the host come back, it begins anew.
 function end(state) {
   state.watcher.disconnect();
   state.plotly?.purge(state.room);
-  state.host.replaceChildren();
-  state.host.state = undefined;
-  delete state.host.dataset.drawn;
 }
 
-// One drawing at a time: Plotly answers with promises, and a second call would overtake the first. One that fails or
-// never ends, as when the figure is taken away meanwhile, must not keep the next from its turn.
+// One drawing at a time: Plotly answers with promises, and a second call would overtake the first. One that fails
+// must not keep the next from its turn.
 function draw(state) {
-  state.busy = state.busy.then(() => inTime(drawNow(state))).then(() => { state.failed = 0; }, (error) => again(state, error));
+  state.busy = state.busy.then(() => drawNow(state)).catch((error) => fail(state, error));
   return state.busy;
 }
 
-async function inTime(drawing) {
-  let timer;
-  const late = new Promise((_, failed) => {
-    timer = setTimeout(() => failed(new Error("it took more than 10 seconds")), LATE);
-  });
-  try {
-    await Promise.race([drawing, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function again(state, error) {
-  state.failed += 1;
+function fail(state, error) {
   state.drawn = null;
-  state.host.dataset.trouble = error.message;
-  if (!state.host.isConnected) return;
-  if (state.failed < TRIES) setTimeout(() => draw(state), 100 * state.failed);
-  else console.error(`The figure could not be drawn: ${error.message}`);
+  if (state.host.isConnected) console.error(`The figure could not be drawn: ${error.message}`);
 }
 
 async function drawNow(state) {
@@ -86,10 +64,8 @@ async function drawNow(state) {
   palette.done();
   const layout = { uirevision: data.key, ...figure.layout, template, width: room.clientWidth, height: data.height };
   await plotly.react(room, figure.data, layout, { displayModeBar: false, doubleClick: "reset+autosize", showTips: false });
-  const first = !state.listening;
+  if (state.look === null) listen(state);
   [state.drawn, state.look] = [data.figure, look];
-  if (first) listen(state);
-  state.listening = true;
   showZoom(state);
   host.dataset.drawn = Number(host.dataset.drawn ?? 0) + 1;
 }
