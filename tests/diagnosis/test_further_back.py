@@ -41,6 +41,7 @@ def test_weights_are_blamed_for_dead_relus_that_hes_rule_would_keep_alive(mean: 
     dead = rules()["dead-relu"].judge(evidence)
     assert isinstance(dead, Finding)
     assert ("by He's rule the spread would be 2.36" in dead.explanation) is (cause == "initialisation")
+    assert ("initialisation" in dead.explains) is (cause == "dead-relu")
 
 
 @pytest.mark.parametrize(("maps", "cause"), [(4, "under-fitting"), (5, "dead-relu")])
@@ -84,6 +85,18 @@ def test_images_that_lost_their_detail_say_little_of_labels(learnt: float, cause
     """They may have lost what tells classes apart; what is learnt by heart all the same speaks of labels."""
     evidence = of_data.run(learnt, 0.1, census=Census(neighbours=of_data.RANDOM, detail=BLURRED))
     assert first(evidence) == cause
+    told = rules()["labels-shuffled"].judge(evidence)
+    assert isinstance(told, Finding)
+    assert ("data-enlarged" in told.explains) is (cause == "labels-shuffled")
+
+
+@pytest.mark.parametrize(("detail", "confidence"), [(None, 0.9), (BLURRED, 0.5)])
+def test_a_probe_of_blurred_images_says_as_little(detail: Detail | None, confidence: float) -> None:
+    census = Census(neighbours=of_data.RANDOM, detail=detail)
+    evidence = of_data.run(0.12, 0.1, census=census, probes={"label-agreement": {"patches": None}})
+    told = rules()["labels-shuffled"].judge(evidence)
+    assert isinstance(told, Finding)
+    assert told.confidence == confidence
 
 
 def test_few_images_say_nothing_of_labels_that_others_do_not_confirm() -> None:

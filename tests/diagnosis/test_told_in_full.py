@@ -90,6 +90,8 @@ def test_signal_or_gradients_that_the_run_got_over_are_no_findings() -> None:
 
 def test_changes_have_steps_enough_and_usual_strengths() -> None:
     assert found("too-few-steps", SPOILT["too-few-steps"]).changes[0].values == {"epochs": 112}
+    falling = run(losses=[2.3 - 0.01 * i for i in range(12)], accuracy=0.1, step=800)
+    assert found("too-few-steps", falling).changes[0].values == {"epochs": 20}
     assert found("batch-too-small", SPOILT["batch-too-small"]).changes[0].values == {
         "batch_size": 32,
         "epochs": 25,
