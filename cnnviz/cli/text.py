@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Sequence
+
+WIDEST = 100
+"""Characters of a line, in a terminal that has as many."""
+LEAST = 24
+"""Characters of a wrapped column; narrower it would be a ladder."""
+
+
+def width() -> int:
+    """Characters that a line of prose may have."""
+    return min(WIDEST, shutil.get_terminal_size().columns)
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozenset[str] = frozenset()) -> str:
@@ -21,11 +32,22 @@ def table(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozens
     return "\n".join(text)
 
 
-def notes(rows: Sequence[tuple[str, str]], width: int) -> str:
-    """A name a line, with its sentence beside it, wrapped to `width` characters in all."""
+def fitted(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozenset[str], widest: int) -> str:
+    """Columns as in `table`, the last one wrapped so that lines have at most `widest` characters."""
+    before = sum(max(len(_cell(line[at])) for line in [head, *lines]) + 2 for at in range(len(head) - 1))
+    room = max(widest - before, LEAST)
+    rows: list[Sequence[object]] = []
+    for *first, last in lines:
+        part, *more = textwrap.wrap(_cell(last), room) or [""]
+        rows += [(*first, part), *((*([""] * len(first)), one) for one in more)]
+    return table(head, rows, right)
+
+
+def notes(rows: Sequence[tuple[str, str]], widest: int) -> str:
+    """A name a line, with its sentence beside it, wrapped to `widest` characters in all."""
     indent = max(len(name) for name, _ in rows) + 2
     return "\n".join(
-        textwrap.fill(words, width, initial_indent=name.ljust(indent), subsequent_indent=" " * indent)
+        textwrap.fill(words, widest, initial_indent=name.ljust(indent), subsequent_indent=" " * indent)
         for name, words in rows
     )
 

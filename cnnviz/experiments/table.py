@@ -8,17 +8,24 @@ import io
 from cnnviz.experiments.answer import ArmResult, Result
 from cnnviz.experiments.verdict import decimals, points
 
-HEAD = ("arm", "n", "test accuracy", "difference", "in training", "parameters", "seconds a run")
+PARAMETERS = "parameters"
+HEAD = ("arm", "n", "test accuracy", "difference", "in training", PARAMETERS, "seconds a run")
 MISSING = "—"
 
 
 def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """The head and a line for each arm, as text; what is known of no arm has no column.
 
+    Nor have parameters, where all arms have as many: it tells nothing and costs a narrow window a column.
     `in training` is the training accuracy over the last epoch.
     """
     lines = [_line(arm) for arm in result.arms]
-    known = [place for place in range(len(HEAD)) if any(line[place] != MISSING for line in lines)]
+    known = [
+        place
+        for place, name in enumerate(HEAD)
+        if (values := {line[place] for line in lines}) != {MISSING}
+        and not (name == PARAMETERS and len(values) == 1)
+    ]
     return tuple(HEAD[place] for place in known), [tuple(line[place] for place in known) for line in lines]
 
 
@@ -31,6 +38,15 @@ def difference_text(arm: ArmResult) -> str:
         return f"{points(found.mean)}, no interval"
     digits = decimals(found.half)
     return f"{points(found.mean, digits)} ± {100 * found.half:.{digits}f}"
+
+
+def verdict_lines(result: Result) -> list[str]:
+    """The verdict, an arm a line, after how much of the experiment it rests on."""
+    sentences = [arm.sentence for arm in result.arms[1:]]
+    so_far = result.verdict.removesuffix(" ".join(sentences)).strip()
+    if so_far == result.verdict:  # nothing can be compared yet, which need not be said of every arm
+        return [so_far]
+    return [*([so_far] if so_far else []), *sentences]
 
 
 def to_csv(result: Result) -> str:

@@ -10,8 +10,10 @@ from cnnviz.cli.app import main
 from cnnviz.datasets import Progress, Step
 from cnnviz.diagnosis import Evidence, gather, probing, recorded, rules
 from cnnviz.tracking import Database
+from cnnviz.training.recipe import Recipe
 from tests.diagnosis.runs import bare, told
 
+FAILED = "article-d-failed"
 Printed = pytest.CaptureFixture[str]
 
 
@@ -55,6 +57,19 @@ def test_json_has_the_agreed_parts(capsys: Printed, runs: Database) -> None:
     assert {one["cause"] for one in found["checked"]} == set(rules())
 
 
+def test_a_change_is_told_in_words_and_printed_as_a_recipe_that_train_takes(capsys: Printed) -> None:
+    text = said(capsys, 1, FAILED)
+    assert "Change 1.1: init article → he; scale unit → standardised" in text
+    assert f"cnnviz diagnose {FAILED} --change 1.1 > mended.json" in text
+    assert "{" not in text
+    recipe = Recipe.read(said(capsys, 0, FAILED, "--change", "1.1"))
+    shipped = recorded.recorded(FAILED).recipe
+    assert {field: new for field, (_, new) in shipped.difference(recipe).items()} == {
+        "options": {**shipped.options, "init": "he"},
+        "scale": "standardised",
+    }
+
+
 def test_a_healthy_run_gets_a_clean_bill_and_exit_code_0(capsys: Printed, runs: Database) -> None:
     text = said(capsys, 0, str(told(runs, collapsed=False)))
     assert "Nothing found" in text
@@ -73,6 +88,7 @@ def test_causes_are_listed(capsys: Printed) -> None:
         (("3", "--causes"), "Name one run"),
         (("77",), "There is no run 77"),
         (("nobody",), "There is no recorded run 'nobody'"),
+        ((FAILED, "--change", "9.1"), "There is no change '9.1'; it can be 1.1, 1.2"),
         (("nobody", "--probe"), "no checkpoint here that could be probed"),
     ],
 )

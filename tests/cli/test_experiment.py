@@ -42,7 +42,7 @@ def test_one_is_run_to_its_verdict_and_shown_again(capsys: Run, tiny: str) -> No
     assert main(["experiment", "show", "1"]) == 0
     shown = capsys.readouterr().out
     assert TINY.question in shown
-    assert found["verdict"] in shown
+    assert found["verdict"] in " ".join(shown.split())
     assert main(["experiment", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["started"][0]["done"] == 4
 
@@ -85,10 +85,28 @@ def test_ready_made_ones_are_listed_and_explained(capsys: Run) -> None:
     assert Experiment.read(capsys.readouterr().out) == catalogue()["dropout"].small
 
 
+def test_what_is_listed_and_shown_fits_the_terminal_with_the_answer_that_ships(
+    capsys: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for arguments, words in (
+        (("list",), "What do the 1×1 reductions"),
+        (("show", "article-d"), "He initialisation: +"),
+        (("run", "weightless"), "614,656"),
+    ):
+        assert main(["experiment", *arguments]) == 0
+        shown = capsys.readouterr().out
+        assert words in shown
+        assert 60 < max(map(len, shown.splitlines())) <= 80
+    assert main(["experiment", "show", "article-d", "--large"]) == 0
+    assert "Recorded on" not in capsys.readouterr().out
+
+
 def test_a_demonstration_runs_at_once(capsys: Run) -> None:
     assert main(["experiment", "run", "inplace-dropout"]) == 0
     shown = capsys.readouterr().out
-    assert "torch says: one of the variables needed for gradient computation has been modified" in shown
+    told = " ".join(shown.split())
+    assert "torch says: one of the variables needed for gradient computation has been modified" in told
     assert "Mended: " in shown
     assert main(["experiment", "show", "weightless", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "weightless"

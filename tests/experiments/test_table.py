@@ -3,6 +3,8 @@
 import csv
 import io
 
+import pytest
+
 from cnnviz.experiments import result, start
 from cnnviz.experiments.recorded import recording
 from cnnviz.experiments.table import cells, to_csv
@@ -24,7 +26,13 @@ def test_a_line_for_each_arm_with_the_difference_to_the_base(database: Database)
 def test_a_recorded_result_tells_no_times() -> None:
     head, _ = cells(recording("normalising").result)
     assert "seconds a run" not in head
-    assert "parameters" in head
+
+
+@pytest.mark.parametrize(("name", "told"), [("model-size", True), ("normalising", False)])
+def test_parameters_have_a_column_where_arms_differ_in_them(name: str, told: bool) -> None:
+    head, lines = cells(recording(name).result)
+    assert ("parameters" in head) == told
+    assert {len(line) for line in lines} == {len(head)}
 
 
 def test_csv_has_a_line_for_each_run_missing_ones_too(database: Database) -> None:

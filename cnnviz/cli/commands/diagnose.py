@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 import textwrap
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
 from cnnviz.cli.progress import Bar
-from cnnviz.cli.text import notes
+from cnnviz.cli.text import notes, width
 
 if TYPE_CHECKING:
-    from cnnviz.diagnosis import Diagnosis, Evidence, Finding
+    from cnnviz.diagnosis import Change, Diagnosis, Evidence, Finding
+    from cnnviz.training.recipe import Recipe
 
 FOUND = 1
 """Exit code where something was found; 0 for a healthy run."""
-WIDEST = 100
-"""Characters of a line, in a terminal that has as many."""
+TO_RUN = """To run a change, as {place}:
+   cnnviz diagnose {run} --change {place} > mended.json
+   cnnviz train mended.json"""
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +41,10 @@ def diagnose(
     causes: Annotated[
         bool, typer.Option("--causes", help="List every cause that is looked for, and recorded runs.")
     ] = False,
+    change: Annotated[
+        str | None,
+        typer.Option(metavar="N.M", help="Print the recipe with that change, for `cnnviz train FILE`."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Print the diagnosis of one run, or what can be diagnosed."""
@@ -57,7 +61,10 @@ def diagnose(
     if nothing_to_judge(evidence, found):
         error = f" It ended with: {evidence.error}" if evidence.error else ""
         raise ValueError(f"{_name(evidence)} has recorded nothing that it could be judged by.{error}")
-    typer.echo(_json(found.as_json()) if as_json else _text(evidence, found))
+    if change is not None:
+        typer.echo(_changed(evidence, found, change).write())
+        return
+    typer.echo(_json(found.as_json()) if as_json else _text(run, evidence, found))
     if found.findings:
         raise typer.Exit(FOUND)
 
@@ -91,7 +98,7 @@ def _causes(as_json: bool) -> None:
         ]
         typer.echo(_json(plain))
         return
-    typer.echo(notes([(one.cause, one.summary) for one in found], _width()))
+    typer.echo(notes([(one.cause, one.summary) for one in found], width()))
     if recorded.names():
         typer.echo(f"\nRecorded runs: {', '.join(recorded.names())}")
 
@@ -104,20 +111,42 @@ def _name(evidence: Evidence) -> str:
     return evidence.title if evidence.run is None else f"Run {evidence.run}"
 
 
-def _text(evidence: Evidence, found: Diagnosis) -> str:
+def _changed(evidence: Evidence, found: Diagnosis, place: str) -> Recipe:
+    """The recipe with the change at `place`, as `1.2`; raises `ValueError` where there is none."""
+    offered = _offered(found)
+    if place not in offered:
+        known = f"it can be {', '.join(offered)}" if offered else "nothing is proposed for this run"
+        raise ValueError(f"There is no change '{place}'; {known}.")
+    from cnnviz.training.queue import UNNAMED
+
+    return offered[place].recipe(evidence.recipe).model_copy(update={"name": UNNAMED, "description": ""})
+
+
+def _offered(found: Diagnosis) -> dict[str, Change]:
+    """Every change by the finding's number and its own, as `1.2`."""
+    return {
+        f"{number}.{at}": one
+        for number, finding in enumerate(found.findings, 1)
+        for at, one in enumerate(finding.changes, 1)
+    }
+
+
+def _text(run: str, evidence: Evidence, found: Diagnosis) -> str:
     from cnnviz.diagnosis.words import state
 
     name = evidence.title if evidence.run is None else f"Run {evidence.run}, {evidence.title}"
     parts = [f"{name}: {state(evidence)}", _wrapped(found.verdict)]
     parts += [_finding(number, one, evidence) for number, one in enumerate(found.findings, 1)]
+    if offered := _offered(found):
+        parts.append(TO_RUN.format(run=run, place=next(iter(offered))))
     if evidence.probes:
         from cnnviz.diagnosis.told import told
 
-        parts.append(f"Probes\n{notes(told(evidence.probes), _width())}")
+        parts.append(f"Probes\n{notes(told(evidence.probes), width())}")
     for outcome, title in (("clear", "Ruled out"), ("not checked", "Could not be checked")):
         rest = [(one.cause, one.because) for one in found.checked if one.outcome == outcome]
         if rest:
-            parts.append(f"{title}\n{notes(rest, _width())}")
+            parts.append(f"{title}\n{notes(rest, width())}")
     return "\n\n".join(parts)
 
 
@@ -132,24 +161,18 @@ def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
         lines.append(f"   where: {where(finding)}")
     lines += ["", *(_wrapped(part, "   ") for part in finding.explanation.split("\n\n"))]
     lines += [_wrapped(f"Not this: {out}", "   ") for out in finding.ruled_out]
-    lines += [_change(one.values, one.why) for one in finding.changes]
+    lines += [_change(f"{number}.{at}", one, evidence.recipe) for at, one in enumerate(finding.changes, 1)]
     return "\n".join(lines)
 
 
-def _change(values: Mapping[str, Any], why: str) -> str:
-    settings = " ".join(f"--set {field}={_typed(value)}" for field, value in values.items())
-    return f"   Change: {settings}\n{_wrapped(why, '           ')}"
+def _change(place: str, change: Change, old: Recipe) -> str:
+    from cnnviz.experiments.changes import changed
 
-
-def _typed(value: Any) -> str:
-    if isinstance(value, dict):
-        return f"'{orjson.dumps(value).decode()}'"
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    settings = "; ".join(
+        f"{field.replace('_', ' ')} {words}" for field, words in changed(old, change.recipe(old))
+    )
+    return "\n".join([_wrapped(f"Change {place}: {settings}", "   "), _wrapped(change.why, "      ")])
 
 
 def _wrapped(text: str, indent: str = "") -> str:
-    return textwrap.fill(" ".join(text.split()), _width(), initial_indent=indent, subsequent_indent=indent)
-
-
-def _width() -> int:
-    return min(WIDEST, shutil.get_terminal_size().columns)
+    return textwrap.fill(" ".join(text.split()), width(), initial_indent=indent, subsequent_indent=indent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ import typer
 
 from cnnviz.cli.asking import NO_SUPERVISOR
 from cnnviz.cli.experimenting import go_through
-from cnnviz.cli.text import table
+from cnnviz.cli.text import fitted, table, width
 
 if TYPE_CHECKING:
     from cnnviz.experiments import Experiment, Result
@@ -23,7 +24,12 @@ STOPPED, INCOMPLETE = 130, 1
 """Exit codes: 0 where every run finished, these where it was stopped and where a run failed."""
 _Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _Large = Annotated[bool, typer.Option("--large", help="The form for a GPU, with the articles' data.")]
-_RIGHT = frozenset(("n", "test accuracy", "in training", "difference", "parameters", "seconds a run", "runs"))
+_RIGHT = frozenset(
+    (
+        *("n", "test accuracy", "in training", "difference", "parameters", "seconds a run", "runs"),
+        *("weights to learn", "buffers"),
+    )
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -62,11 +68,13 @@ def list_them(as_json: _Json = False) -> None:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         return
     lines = [(r.name, len(list(r.small.cells())), r.small.question) for r in ready]
-    typer.echo(table(("ready-made", "runs", "question"), lines, _RIGHT))
-    typer.echo("\n" + table(("demonstration", "question"), [(d.name, d.question) for d in shown]))
+    typer.echo(fitted(("ready-made", "runs", "question"), lines, _RIGHT, width()))
+    shown_lines = [(d.name, d.question) for d in shown]
+    typer.echo("\n" + fitted(("demonstration", "question"), shown_lines, _RIGHT, width()))
     if own:
         started = [(s.id, s.experiment.name, f"{p.done} of {p.total}", s.experiment.question) for s, p in own]
-        typer.echo("\n" + table(("id", "started", "runs", "question"), started, frozenset(("id",))))
+        head = ("id", "started", "runs", "question")
+        typer.echo("\n" + fitted(head, started, frozenset(("id",)), width()))
 
 
 def run(
@@ -123,7 +131,7 @@ def show(
 
     if not what.isdigit():
         experiment = _chosen(what, large, None)
-        typer.echo(experiment.write() if as_json else _asked(what, experiment))
+        typer.echo(experiment.write() if as_json else _asked(what, experiment) + _recorded(what, large))
         return
     with tracking.connect() as database:
         found = experiments.result(database, int(what))
@@ -132,11 +140,20 @@ def show(
 
 def as_text(result: Result) -> str:
     """A result as lines: the question, a table of the arms, the verdict, and what else there is to know."""
-    from cnnviz.experiments.table import cells
+    return f"{result.question}\n\n{_answer(result)}"
+
+
+def _answer(result: Result) -> str:
+    from cnnviz.experiments.table import cells, verdict_lines
 
     head, lines = cells(result)
     notes = (f"· {note}" for note in result.notes)
-    return "\n".join([result.question, "", table(head, lines, _RIGHT), "", result.verdict, *notes])
+    told = (_wrapped(line) for line in (*verdict_lines(result), *notes))
+    return "\n".join([table(head, lines, _RIGHT), "", *told])
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, width())
 
 
 def _chosen(what: str, large: bool, seeds: int | None) -> Experiment:
@@ -154,10 +171,23 @@ def _asked(name: str, experiment: Experiment) -> str:
 
     ready = catalogue().get(name)
     lines = [(arm, changes_text(experiment, arm)) for arm in experiment.names[1:]]
-    told = [experiment.question, *([ready.about, f"Asked by {ready.asked_by}."] if ready else []), ""]
-    arms = table(("arm", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines])
+    told = [experiment.question, *([ready.about, f"Asked by {ready.asked_by}."] if ready else [])]
+    head, lines = ("arm", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines]
+    arms = fitted(head, lines, frozenset(), width())
     seeds = f"Seeds {', '.join(map(str, experiment.seeds))}; {len(list(experiment.cells()))} runs."
-    return "\n".join([*told, arms, "", seeds, *([f"Limits: {ready.limits}"] if ready else [])])
+    parts = [*map(_wrapped, told), "", arms, "", seeds]
+    return "\n".join([*parts, *([_wrapped(f"Limits: {ready.limits}")] if ready else [])])
+
+
+def _recorded(name: str, large: bool) -> str:
+    """What the runs that ship say of the small form; empty where none do."""
+    from cnnviz.experiments.recorded import names, recording
+
+    if large or name not in names():
+        return ""
+    found = recording(name)
+    where = _wrapped(f"Recorded on {found.result.hardware} with torch {found.torch}:")
+    return "\n\n".join(["", where, _answer(found.result)])
 
 
 def _demonstrate(demonstration: Demonstration, as_json: bool) -> None:
@@ -167,10 +197,17 @@ def _demonstrate(demonstration: Demonstration, as_json: bool) -> None:
         told = {"name": demonstration.name, "question": demonstration.question, **asdict(shown)}
         typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
         return
-    code = [demonstration.code, *([f"torch says: {shown.message}"] if shown.message else [])]
+    code = [demonstration.code, *([_wrapped(f"torch says: {shown.message}")] if shown.message else [])]
     mended = [f"Mended: {demonstration.mended}"] if demonstration.mended else []
-    parts = [[demonstration.question], code, [table(shown.head, shown.lines)], [shown.conclusion], mended]
-    typer.echo("\n\n".join("\n".join(part) for part in [*parts, [demonstration.explanation]] if part))
+    parts = [
+        [demonstration.question],
+        code,
+        [table(shown.head, shown.lines, _RIGHT)],
+        [_wrapped(shown.conclusion)],
+        mended,
+    ]
+    prose = [[_wrapped(part)] for part in demonstration.explanation.split("\n\n")]
+    typer.echo("\n\n".join("\n".join(part) for part in [*parts, *prose] if part))
 
 
 def _say_queued(database: Database, number: int, runs: list[int], as_json: bool) -> None:

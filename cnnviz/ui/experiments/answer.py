@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from cnnviz.experiments import Result
-from cnnviz.experiments.table import HEAD, cells
+from cnnviz.experiments.table import HEAD, cells, verdict_lines
 from cnnviz.figures.experiment import experiment as picture
 from cnnviz.figures.experiment import experiment_alt, height, hue
 from cnnviz.ui import chrome, notice
@@ -41,15 +41,6 @@ def verdict(result: Result) -> None:
     told = "".join(f"<p>{escape(line)}</p>" for line in lines)
     asked = f"{result.question} Against “{result.arms[0].name}”:"
     st.html(f'<div class="experiment-verdict"><span>{escape(asked)}</span>{told}</div>')
-
-
-def verdict_lines(result: Result) -> list[str]:
-    """The verdict, an arm a line, after how much of the experiment it rests on."""
-    sentences = [arm.sentence for arm in result.arms[1:]]
-    so_far = result.verdict.removesuffix(" ".join(sentences)).strip()
-    if so_far == result.verdict:  # nothing can be compared yet, which need not be said of every arm
-        return [so_far]
-    return [*([so_far] if so_far else []), *sentences]
 
 
 def evidence(chosen: Chosen, result: Result) -> None:

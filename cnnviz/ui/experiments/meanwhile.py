@@ -6,11 +6,11 @@ import streamlit as st
 
 from cnnviz.experiments.catalogue import Ready
 from cnnviz.experiments.recorded import names, recording
+from cnnviz.experiments.table import verdict_lines
 from cnnviz.figures.experiment import experiment as picture
 from cnnviz.figures.experiment import experiment_alt, height
 from cnnviz.ui import notice
 from cnnviz.ui.components.plot import plot
-from cnnviz.ui.experiments.answer import verdict_lines
 
 
 def meanwhile(ready: Ready) -> None:
