@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Error, expect
 
-from tests.browser.chromium import MISSING, Witness, find_chromium
+from tests.browser import chromium
+from tests.browser.chromium import Witness, find_chromium
 from tests.browser.conftest import Visit
 from tests.browser.server import GONE, TRACE, Server
-from tests.browser.waiting import settle
+from tests.browser.waiting import MISSING, settle
 
 
 def test_a_request_that_leaves_the_machine_is_stopped_and_noted(visit: Visit, witness: Witness) -> None:
@@ -31,6 +32,15 @@ def test_errors_of_scripts_are_noted(visit: Visit, witness: Witness) -> None:
     witness.errors.clear()
 
 
+def test_a_figure_is_waited_for_but_not_in_a_closed_fold(visit: Visit) -> None:
+    page = visit()
+    page.evaluate("""() => document.querySelector(".stApp").insertAdjacentHTML(
+      "beforeend", "<details><div class='cnnviz-plot'>not drawn</div></details>")""")
+    settle(page)
+    page.evaluate("document.querySelector('.stApp > details').open = true")
+    assert page.evaluate(f"({MISSING})()") == "a figure"
+
+
 def test_a_page_that_the_client_threw_away_is_loaded_again(visit: Visit, witness: Witness) -> None:
     page = visit("train?set.epochs=3")
     with page.expect_navigation():
@@ -44,7 +54,7 @@ def test_a_page_that_the_client_threw_away_is_loaded_again(visit: Visit, witness
 def test_chromium_is_looked_for_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNVIZ_CHROMIUM", "no-such-browser")
     assert find_chromium() is None
-    assert "apt-get install chromium" in MISSING
+    assert "apt-get install chromium" in chromium.MISSING
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ window.WebSocket = class extends WebSocket {
 """Runs before a page's own scripts: counts the ends of runs as they are shown, and the server's messages."""
 
 MISSING = """() => {
-  const app = document.querySelector(".stApp"), shown = (element) => element.offsetParent !== null;
+  const app = document.querySelector(".stApp"), shown = (element) => element.checkVisibility();
   if (app === null) return "the app";
   if (app.dataset.testConnectionState !== "CONNECTED") return "the server";
   if (app.dataset.testScriptState !== "notRunning") return "the script's end";
@@ -48,7 +48,7 @@ MISSING = """() => {
   ];
   for (const [selector, bad, what] of wanting)
     if ((app.querySelector(selector) !== null) === bad) return what;
-  // One in a closed fold is not drawn.
+  // One that had no room at first is drawn when its fold is opened; until then it has a width all the same.
   if ([...document.querySelectorAll(".cnnviz-plot:not([data-drawn])")].some(shown)) return "a figure";
   return document.fonts.status === "loaded" ? "" : "a font";
 }"""
