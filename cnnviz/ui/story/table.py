@@ -25,6 +25,9 @@ def told(arms: Sequence[Arm]) -> None:
             "one answer for nearly all": [f"{arm.collapsed} of {arm.n} runs" for arm in arms],
         },
         column_config={
+            "changed": st.column_config.TextColumn(pinned=True),
+            "steps": st.column_config.NumberColumn(format="localized"),
+            "gain, in points": st.column_config.TextColumn(alignment="right"),
             "training loss": st.column_config.NumberColumn(format="%.3f"),
             "test accuracy": share,
             "commonest answer": share,

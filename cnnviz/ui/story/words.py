@@ -105,10 +105,11 @@ def backwards(failed: Sequence[Layer], mended: Sequence[Layer]) -> str:
 def response(weak: LocalResponseNorm, strong: LocalResponseNorm, square: float) -> str:
     """Whether LRN's α can be the reason."""
     return (
-        f"LRN divides by (k + α·x²)^β. torch's α = {weak.alpha:g}, as the article has it, is a fifth of the "
-        f"paper's. After conv1 of the article's network x² is {significant(square, 2)}, so LRN multiplies by "
-        f"{damping(weak, square):.5f} with the one and by {damping(strong, square):.5f} with the other. It "
-        f"is k = {weak.k:g} that does it, {weak.k:g}^−{weak.beta:g}, and k is the same in both."
+        f"LRN divides by (k + α·x²) to the power β. torch's α = {weak.alpha:g}, as the article has it, is a "
+        f"fifth of the paper's. After conv1 of the article's network x² is {significant(square, 2)}, so LRN "
+        f"multiplies by {damping(weak, square):.5f} with the one and by {damping(strong, square):.5f} with "
+        f"the other. It is k = {weak.k:g} that does it, {weak.k:g} to the power −{weak.beta:g}, and k is the "
+        "same in both."
     )
 
 
