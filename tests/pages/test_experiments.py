@@ -107,6 +107,17 @@ def test_what_cannot_be_started_is_said() -> None:
     assert any("digits" in error.value for error in app.error)
 
 
+@pytest.mark.parametrize(("device", "wanting"), [("cpu", True), ("cuda:0", False)])
+def test_a_large_form_says_where_there_is_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, device: str, wanting: bool
+) -> None:
+    monkeypatch.setattr("cnnviz.ui.experiments.plan.device_name", lambda _: device)
+    app = open_page("experiments", experiment="dropout", form="large")
+    assert any("this machine has none" in one.value for one in app.warning) == wanting
+    small = open_page("experiments", experiment="dropout")
+    assert not small.warning
+
+
 def test_a_large_form_says_what_it_fetches() -> None:
     app = open_page("experiments", experiment="dropout", form="large")
     assert "CIFAR-10 is not here yet" in text(app)

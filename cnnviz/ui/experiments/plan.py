@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Literal
 
 import streamlit as st
 
@@ -13,26 +14,35 @@ from cnnviz.experiments.progress import expected
 from cnnviz.figures import measures
 from cnnviz.figures.experiment import hue
 from cnnviz.tracking import Database
+from cnnviz.training.estimate import device_name
 from cnnviz.ui import notice, url_state
 from cnnviz.ui.experiments.chosen import Chosen
 from cnnviz.ui.train.expected import fetched_first
 
 SEEDS = "experiments-seeds"
+WANTING = (
+    "This form is made for a GPU, and this machine has none. “Export” takes the experiment to one that has; "
+    "the form for a laptop asks the same and takes minutes."
+)
 
 
 def plan(chosen: Chosen, database: Database) -> None:
     """Draw it."""
     experiment = chosen.experiment
+    wanting = chosen.form == "large" and device_name(experiment.base) == "cpu"
     with st.container(border=True, key="experiments-plan"):
         st.markdown("**Run it here**")
         _arms(experiment)
         _expected(experiment, database)
+        if wanting:
+            st.warning(WANTING, icon=":material/info:")
         with st.container(
             horizontal=True, gap="small", vertical_alignment="bottom", key="experiments-start-row"
         ):
             _seeds(len(experiment.seeds))
+            kind: Literal["primary", "secondary"] = "secondary" if wanting else "primary"
             if st.button(
-                "Start", type="primary", icon=":material/play_arrow:", key="experiments-start",
+                "Start", type=kind, icon=":material/play_arrow:", key="experiments-start",
                 help="Queues the runs like any others; this page follows them.",
             ):  # fmt: skip
                 _start(experiment, database)
