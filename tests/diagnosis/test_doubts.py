@@ -6,6 +6,7 @@ import pytest
 
 from cnnviz.diagnosis import Clear, Evidence, Finding, Points, Untold, rules
 from cnnviz.diagnosis.evidence import Census, Detail, LayerFact, Neighbours, Repeats
+from cnnviz.training import Recipe
 from tests.diagnosis.test_rules_of_data import data, run
 
 NORMALISED = (LayerFact(name="norm", type="BatchNorm2d", kind="norm", params=32, out=(16, 8, 8), fan_in=0),)
@@ -61,3 +62,17 @@ def test_a_network_whose_loss_blew_up_is_no_judge_of_labels(loss: float, found: 
     curves = evidence.curves | {"train/loss": Points(steps=(1, 100, 200), values=(2.3, loss, loss))}
     told = judged("labels-noisy", evidence.model_copy(update={"curves": curves}))
     assert isinstance(told, Finding) is found
+
+
+@pytest.mark.parametrize(("images", "kind"), [(80, Clear), (2_000, Finding)])
+def test_a_few_validation_images_alone_make_no_wrong_labels(images: int, kind: type) -> None:
+    """Twelve points: 80 images alone have an error of √(0.6 · 0.4 / 80) = 5.5."""
+    evidence = run(0.75, 0.6, test=0.72, data=data(validation=images))
+    assert isinstance(judged("labels-noisy", evidence), kind)
+
+
+@pytest.mark.parametrize(("test", "found"), [(0.69, False), (0.75, True)])
+def test_an_accuracy_that_still_rises_lags_behind_by_what_an_epoch_brings(test: float, found: bool) -> None:
+    """In training 55 % rose to 60 % in the last epoch, so that 65 % are to be expected after it."""
+    alone = run(0.6, test, recipe=Recipe(validation=0, epochs=10), data=data(validation=0))
+    assert isinstance(judged("labels-noisy", alone), Finding) is found
