@@ -113,7 +113,7 @@ def _draw(case: Case, runs: Sequence[RunSummary]) -> None:
         what_probes_found(case.evidence.probes, case.key)
         blank = nothing_to_judge(case.evidence, case.diagnosis)
         checked(case.diagnosis, case.key, folded=blank or bool(case.diagnosis.findings))
-    with right:
+    with right, st.container(key="diagnose-beside"):
         beside(mine, sides)
     if told:
         story()
