@@ -114,7 +114,7 @@ def _vertical(panel: Panel, place: int, count: int) -> dict[str, Any]:
         axis |= {"tickformat": ".3~p"} if panel.log else {"tickformat": ".0%", "rangemode": "nonnegative"}
     elif not panel.log:
         axis["tickformat"] = "~g"
-    return axis | ((_logarithmic(panel) if panel.log else {})
+    return axis | (_logarithmic(panel) if panel.log else {})
 
 
 def _logarithmic(panel: Panel) -> dict[str, Any]:
