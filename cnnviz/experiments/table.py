@@ -23,7 +23,7 @@ def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     known = [
         place
         for place, name in enumerate(HEAD)
-        if (values := {line[place] for line in lines}) != {MISSING}
+        if (values := {line[place] for line in lines} - {MISSING})
         and not (name == PARAMETERS and len(values) == 1)
     ]
     return tuple(HEAD[place] for place in known), [tuple(line[place] for place in known) for line in lines]

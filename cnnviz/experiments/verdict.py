@@ -113,10 +113,10 @@ def _comparable(outcomes: Mapping[str, Sequence[Outcome]]) -> bool:
 
 
 def _left_out(name: str, outcomes: Sequence[Outcome]) -> str:
-    """What of an arm does not count, and why; seeds with the same reason together."""
+    """What of an arm will not count, and why; seeds with the same reason together."""
     reasons: dict[str, list[str]] = {}
     for outcome in outcomes:
-        if outcome.accuracy is None:
+        if outcome.accuracy is None and outcome.status not in GOES_ON:
             who = f"{outcome.seed}" if outcome.run is None else f"{outcome.seed} (run {outcome.run})"
             reasons.setdefault(_reason(outcome), []).append(who)
     if not reasons:

@@ -24,7 +24,7 @@ NAME_AT, MIDDLE = 0.38, 0.12
 """How far above a row's middle its arm is named, and below it its dots lie, as parts of the row."""
 ROOM, LEAST = 0.12, 0.02
 """Beside the runs: a part of what they span, and at least so much of accuracy."""
-RUNS, DIFFERENCES = (0.0, 0.54), (0.62, 1.0)
+RUNS, DIFFERENCES = (0.0, 0.53), (0.65, 1.0)
 """Parts of the width."""
 PAPER_BEHIND = f"color-mix(in srgb, {PAPER} 75%, transparent)"
 """Behind a name: the lines of the pairs run below it."""
@@ -44,12 +44,14 @@ def experiment(result: Result) -> Figure:
                 "title": {"text": "test accuracy"},
                 "domain": list(RUNS),
                 "tickformat": _ticks(result),
+                "nticks": 5,
                 **_reach(result),
             },
             "xaxis2": {
                 "title": {"text": "difference, points"},
                 "domain": list(DIFFERENCES),
                 "anchor": "y",
+                "nticks": 5,
                 **_span(result),
             },
             "yaxis": {

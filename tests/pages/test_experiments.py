@@ -35,6 +35,7 @@ def test_a_link_opens_an_experiment_and_starts_nothing_by_itself() -> None:
     app = open_page("experiments", **parameters(experiment))
     assert "Does a lower rate mend run 12?" in text(app)
     assert "lr 0.05 → 0.01" in text(app)
+    assert "each arm is trained with the same seeds" in text(app)
     with tracking.connect() as database:
         assert tracking.list_runs(database) == []
         app.button(key="experiments-start").click().run()
@@ -44,6 +45,8 @@ def test_a_link_opens_an_experiment_and_starts_nothing_by_itself() -> None:
     assert app.query_params["experiment"] == "1"
     assert "So far, 0 of 6 runs: nothing to compare yet." in text(app)
     assert text(app).count("nothing to compare yet") == 1
+    assert "Left out" not in text(app), "what is still to come is not left out"
+    assert app.selectbox(key="experiments-which").options[0] == "1 · Does a lower rate mend run 12?"
 
 
 def test_fewer_seeds_are_asked_for_by_url_and_one_is_warned_of() -> None:

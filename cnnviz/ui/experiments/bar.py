@@ -45,7 +45,7 @@ def _elsewhere(now: Chosen | Demonstration) -> str | None:
 
 
 def _which(now: Chosen | Demonstration, own: Sequence[Stored]) -> None:
-    labels = {str(stored.id): f"{stored.id} · {stored.experiment.name} · started here" for stored in own}
+    labels = {str(stored.id): f"{stored.id} · {stored.experiment.question}" for stored in own}
     labels |= {ready.name: ready.title for ready in catalogue().values()}
     labels |= {shown.name: shown.title for shown in every_demonstration().values()}
     key = now.key if isinstance(now, Chosen) else now.name

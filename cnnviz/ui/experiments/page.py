@@ -25,6 +25,12 @@ from cnnviz.ui.experiments.plan import plan
 from cnnviz.ui.runs import store
 
 CSS = Path(__file__).with_name("experiments.css")
+PAIRED = (
+    "One run that went better is no proof: with another seed, that is with other first weights and another "
+    "order of images, it might have gone worse.\n\nSo each arm is trained with the same seeds. Runs of one "
+    "seed make a pair that differs in nothing but the change, and when all of them have ended this page "
+    "says what the change does, with an interval, or that no difference can be seen."
+)
 TICK_SECONDS = 2.0
 """Between two looks at an experiment that goes on."""
 
@@ -91,20 +97,33 @@ def _not_started(now: Chosen, database: Database | None) -> None:
         )
     else:
         st.subheader(now.experiment.question, anchor=False)
+    if now.ready is None:
+        _from_link(now, database)
+        return
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
         if now.result is not None:
             answer.evidence(now, now.result)
-        elif now.ready is not None:
+        else:
             _asked(now.ready)
             meanwhile(now.ready)
     with right:
-        if now.ready is not None and now.result is not None:
+        if now.result is not None:
             _asked(now.ready)
         if database is not None:
             plan(now, database)
-        if now.ready is not None and now.form == "small":
+        if now.form == "small":
             st.caption(f"What the small form cannot tell: {now.ready.limits}")
+
+
+def _from_link(now: Chosen, database: Database | None) -> None:
+    """Draw what a link asks: nothing of it has run, so that the plan is the picture."""
+    left, right = st.columns([0.5, 0.5], gap="large")
+    with left:
+        st.markdown(PAIRED)
+    with right:
+        if database is not None:
+            plan(now, database)
 
 
 def _asked(ready: Ready) -> None:
