@@ -18,14 +18,14 @@ _RECIPES: tuple[tuple[str, dict[str, Any]], ...] = (
         {"options": {"activation": "tanh", "pooling": "average"}, "optimiser": "adam", "lr": 2e-3}
         | {"batch_size": 50, "epochs": 10},
     ),
-    ("lenet5-1998", {"optimiser": "sgd", "lr": 0.01, "batch_size": 32, "epochs": 7}),
+    ("lenet5-1998", {"optimiser": "sgd", "lr": 0.003, "batch_size": 32, "epochs": 7}),
     (
         "small-alexnet",
-        {"options": {"init": "he"}, "size": 16, "limit": 1000, "optimiser": "adam", "lr": 5e-4}
+        {"options": {"init": "he"}, "size": 16, "limit": 2000, "optimiser": "adam", "lr": 5e-4}
         | {"batch_size": 50, "epochs": 5},
     ),
-    ("small-googlenet-32", {**_CYCLE, "size": 16, "limit": 1000, "batch_size": 50, "epochs": 4}),
-    ("resnet18-32", {**_CYCLE, "size": 8, "limit": 1000, "batch_size": 50, "epochs": 4}),
+    ("small-googlenet-32", {**_CYCLE, "size": 16, "limit": 2000, "batch_size": 50, "epochs": 4}),
+    ("resnet18-32", {**_CYCLE, "size": 8, "limit": 2000, "batch_size": 50, "epochs": 4}),
 )
 """Models that train within a minute on so little, each as a reader would set it up."""
 

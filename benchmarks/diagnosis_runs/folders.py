@@ -41,7 +41,7 @@ FAINT = Draw(_SMALL, (MNIST, SIGNS, NUMERALS, STAMPS))
 FASHION = Draw(_SMALL)
 GARMENTS = Draw(_SMALL, (FASHION,))
 EVERY = {
-    "every-cifar10": Draw((2_000, 400), (CIFAR, PHOTOS, VIEWS)),
+    "every-cifar10": Draw(_LARGE, (CIFAR, PHOTOS, VIEWS)),
     "every-mnist": Draw(_SMALL, (MNIST, SIGNS, NUMERALS, STAMPS, FAINT)),
     "every-fashion": Draw(_SMALL, (FASHION, GARMENTS)),
 }

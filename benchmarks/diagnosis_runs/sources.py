@@ -24,8 +24,8 @@ def digits(folder: Path | None) -> Arrays:
 
 
 def shapes(folder: Path | None) -> Arrays:
-    """3,000 and 400 shapes of 24×24 from the app's own generator."""
-    return _whole(datasets.load("shapes", {"size": 24, "train": 3_000, "test": 400, "seed": 11}))
+    """6,000 and 500 shapes of 28×28 from the app's own generator."""
+    return _whole(datasets.load("shapes", {"size": 28, "train": 6_000, "test": 500, "seed": 11}))
 
 
 def small_digits(folder: Path | None) -> Arrays:
