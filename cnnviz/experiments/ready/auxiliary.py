@@ -29,6 +29,7 @@ READY = Ready(
             model="small-googlenet-32-aux", dataset="digits", limit=300, validation=0, epochs=4,
             batch_size=20, optimiser="sgd", lr=0.02, momentum=0.9, aux_weight=0,
         ),
+        seeds=tuple(range(5)),
         **_ASKED,
     ),
     large=Experiment(
