@@ -188,7 +188,7 @@ def _facts(seen: Passage) -> tuple[Fact, ...]:
         Fact("spread of the input", seen.entering, short(seen.entering)),
         Fact(f"signal at {seen.last.name}", seen.last.at.signal or 0.0, short(seen.last.at.signal or 0.0)),
         Fact("signal handed on", seen.share, short(seen.share)),
-        Fact("told apart, least", seen.alike, f"{short(seen.alike)} of a layer's outputs"),
+        Fact("of a layer's outputs tells images apart, at the least", seen.alike, short(seen.alike)),
         seen.went.fact,
     )
 
