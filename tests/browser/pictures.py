@@ -92,6 +92,7 @@ PICTURES = (
     Picture("train", "train?run=1", "text=Layers over time", height=1280),
     Picture("runs", "runs?runs=1,2", ".js-plotly-plot", height=1280),
     Picture("diagnose", "diagnose", ".js-plotly-plot", height=860),
+    Picture("experiments", "experiments?experiment=normalising", ".js-plotly-plot", height=790),
     Picture("features", "features?layer=conv2", "canvas", height=1100),
     Picture("dark", "architecture?model=torchvision/resnet50&layer=layer4.0.conv2", BARS, DESKTOP_DARK),
     Picture("phone", "architecture?model=small-alexnet&layer=conv3", BARS, PHONE),
