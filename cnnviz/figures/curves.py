@@ -93,7 +93,12 @@ def curves_alt(panels: Sequence[Panel], x_title: str) -> str:
     """The figure in words: what each curve is at now."""
     said = []
     for panel in panels:
-        last = [f"{line.label} {_value(panel, line.y[-1])}" for line in panel.lines if len(line.y)]
+        once = len({line.label for line in panel.lines}) == len(panel.lines)
+        last = [
+            f"{line.label if once else f'{line.label}, {line.part}'} {_value(panel, line.y[-1])}"
+            for line in panel.lines
+            if len(line.y)
+        ]
         said.append(f"{panel.title}: {', '.join(last) or 'nothing yet'}")
     return f"Curves over {x_title}. Last values: {'; '.join(said)}."
 

@@ -44,14 +44,12 @@ def experiment(result: Result) -> Figure:
                 "title": {"text": "test accuracy"},
                 "domain": list(RUNS),
                 "tickformat": _ticks(result),
-                "nticks": 5,
                 **_reach(result),
             },
             "xaxis2": {
                 "title": {"text": "difference, points"},
                 "domain": list(DIFFERENCES),
                 "anchor": "y",
-                "nticks": 5,
                 **_span(result),
             },
             "yaxis": {

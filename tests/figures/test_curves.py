@@ -100,3 +100,5 @@ def test_a_figure_is_json_and_has_words() -> None:
     assert curves_alt(panels, "step") == (
         "Curves over step. Last values: accuracy: train 98.76 %; loss: nothing yet."
     )
+    parts = [line([0.5], "Run 1"), line([0.4], "Run 1", part="test")]
+    assert "Run 1, train 0.5, Run 1, test 0.4" in curves_alt([Panel("loss", parts)], "step")

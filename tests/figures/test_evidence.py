@@ -125,7 +125,7 @@ def test_words_are_the_rules_own_or_made_of_the_numbers() -> None:
     assert alt(LOSS) == "Loss. Curves over step; last values: training 2.3, test 0."
     assert alt(ANSWERS) == "Answers. answers is highest at cat (75.0 %)."
     assert alt(Images("Twins", (("AAAA", "in both"),))) == "Twins. Images: in both."
-    assert alt(Bars("B", ("a",), {"s": (None,)}, alt="As told.")) == "As told."
+    assert alt(Bars("B", ("a",), {"s": (None,)}, alt="As told.")) == "B. As told."
     assert alt(Bars("B", ("a",), {"s": (None,)})) == "B. Nothing was measured."
 
 

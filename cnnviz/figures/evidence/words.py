@@ -9,9 +9,9 @@ from cnnviz.diagnosis.finding import Picture
 
 
 def alt(picture: Picture) -> str:
-    """What the rule says is to be seen, else where curves end and which bar is highest."""
+    """Its title, and what the rule says is to be seen, else where curves end and which bar is highest."""
     if picture.alt:
-        return picture.alt
+        return f"{picture.title}. {picture.alt}"
     if isinstance(picture, Images):
         said = f"Images: {', '.join(line for _, line in picture.images)}"
     else:

@@ -138,7 +138,7 @@ def _row(mine: Side, other: Side, hue: str) -> None:
 
 
 def _links(mine: Side, sides: Sequence[Side]) -> None:
-    with st.container(horizontal=True, gap="small", key="diagnose-links"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="diagnose-links"):
         chrome.link("train", f"Watch run {mine.run}", icon=":material/monitoring:", run=str(mine.run))
         for one in sides:
             if one.run is not None:
