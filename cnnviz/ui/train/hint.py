@@ -14,9 +14,8 @@ HUSHED = "train-hushed"
 
 
 def hint_line(run: Run) -> None:
-    """Draw at most one hint, which can be put away; of a failed run, the way to why it failed."""
+    """Draw at most one hint, which can be put away; none of a failed run, whose link asks why already."""
     if run.status is Status.FAILED:
-        chrome.link("diagnose", "Why did it fail?", icon=":material/stethoscope:", run=str(run.id))
         return
     found = hints().of(store.database(), run)
     hushed: set[tuple[int, str]] = st.session_state.setdefault(HUSHED, set())

@@ -138,7 +138,8 @@ def _buttons(run: Run) -> None:
             plans.put(run=None)
             st.rerun()
         chrome.link("runs", "Compare runs", icon=":material/table_chart:", runs=str(run.id), run=None)
-        chrome.link("diagnose", "Diagnose", icon=":material/stethoscope:", run=str(run.id))
+        question = "Why did it fail?" if run.status is Status.FAILED else "Diagnose"
+        chrome.link("diagnose", question, icon=":material/stethoscope:", run=str(run.id))
         if run.parent_id is not None:
             beside = f"Beside run {run.parent_id}"
             chrome.link("diagnose", beside, icon=":material/vertical_split:", run=str(run.parent_id))
