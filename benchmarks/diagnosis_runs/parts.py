@@ -1,8 +1,8 @@
 """The parts of the bench: rules are tuned on some and judged on those that they have not met.
 
-No two parts share a network of their own, data, or the strengths of what is planted. Two have been used for
-tuning, and since it was scored once `blind` too; `blind-2` and `blind-3` were first diagnosed by the rules as
-they are.
+No two parts share a network of their own, data that is planted in, or the strengths of what is planted. Two
+have been used for tuning, and so have `blind`, `blind-2` and `blind-3` since each was scored once; `blind-4`
+was first diagnosed by the rules as they are. `every` holds healthy runs only.
 """
 
 from __future__ import annotations
