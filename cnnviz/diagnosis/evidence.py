@@ -145,6 +145,13 @@ class Neighbours(_Plain):
         return (self.share - self.chance) / max(1 - self.chance, 1e-9)
 
 
+class NeighboursOfTest(Neighbours):
+    """The same of test images and training images; as `cnnviz.training.census.neighbours_of_test` counts."""
+
+    nearer: float
+    """The part of the test images that have a nearer neighbour than half of the training images have."""
+
+
 class Detail(_Plain):
     """The part of the pixels' variance that reducing the images would cost; `cnnviz.training.census`."""
 
@@ -160,6 +167,7 @@ class Census(_Plain):
     neighbours: Neighbours | None = None
     neighbours_in_colour: Neighbours | None = None
     """Only where colour was turned to grey."""
+    neighbours_of_test: NeighboursOfTest | None = None
     detail: Detail | None = None
 
 

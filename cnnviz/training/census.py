@@ -6,6 +6,7 @@ learnt from, whether labels have to do with images, and whether the images are a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,16 +29,19 @@ SIDE = 16
 
 
 def census(material: Material) -> dict[str, Any]:
-    """`test_counts` of each class, and `repeats`, `neighbours`, `neighbours_in_colour` and `detail`.
+    """`test_counts` of each class, and what the functions below tell by their names.
 
-    None stands for what was not looked at: most of it where images are decoded as they are needed.
+    `neighbours_in_colour` is of images that the model reads in grey. None stands for what was not looked at:
+    most of it where images are decoded as they are needed.
     """
-    classes, train = len(material.classes), material.train
+    classes, train, test = len(material.classes), material.train, material.test
     streams = isinstance(train.images, StreamedImages)
+    outlined = None if streams else Outlined.of(train)
     return {
-        "test_counts": material.test.labels.bincount(minlength=classes).tolist(),
+        "test_counts": test.labels.bincount(minlength=classes).tolist(),
         "repeats": repeats(material),
-        "neighbours": None if streams else neighbours(train, classes),
+        "neighbours": outlined.neighbours(classes) if outlined else None,
+        "neighbours_of_test": neighbours_of_test(test, outlined, classes) if outlined else None,
         "neighbours_in_colour": material.coloured and neighbours(material.coloured, classes),
         "detail": None if streams else detail(train.images[:DETAILED]),
     }
@@ -82,6 +86,33 @@ def marks(part: Labelled) -> list[int]:
     return [hash(image.tobytes()) for image in part.images[:].cpu().flatten(1).numpy()]
 
 
+@dataclass(frozen=True)
+class Outlined:
+    """A sample of labelled images, as `outline` has them, and which of them are most like each."""
+
+    vectors: Tensor
+    labels: Tensor
+    near: Tensor
+    """The `NEIGHBOURS` others most like each, nearest first: rows, int64 `(N, NEIGHBOURS)`."""
+    likeness: Tensor
+    """Of the nearest, cosine in [-1, 1], `(N,)`."""
+
+    @classmethod
+    def of(cls, part: Labelled) -> Outlined | None:
+        """At most `SAMPLE` images of `part`; None where it has fewer than 20."""
+        if len(part) < 4 * NEIGHBOURS:
+            return None
+        vectors, labels = _sample(part)
+        likeness = vectors @ vectors.T
+        likeness.fill_diagonal_(-torch.inf)
+        top = likeness.topk(NEIGHBOURS, dim=1)
+        return cls(vectors, labels, top.indices, top.values[:, 0])
+
+    def neighbours(self, classes: int) -> dict[str, Any]:
+        """As the function `neighbours` tells."""
+        return _agreement(self.labels, self, self.near, classes)
+
+
 def neighbours(train: Labelled, classes: int) -> dict[str, Any] | None:
     """How often an image's nearest neighbours have its label, and how often any other image has.
 
@@ -89,18 +120,42 @@ def neighbours(train: Labelled, classes: int) -> dict[str, Any] | None:
     pixels at `SIDE`×`SIDE` without their mean), `chance` is over all pairs: Σ p² of the classes' shares.
     None for fewer than 20 images.
     """
-    if len(train) < 4 * NEIGHBOURS:
+    outlined = Outlined.of(train)
+    return outlined.neighbours(classes) if outlined else None
+
+
+def neighbours_of_test(test: Labelled, train: Outlined, classes: int) -> dict[str, Any] | None:
+    """How often the training images nearest to a test image have its label.
+
+    `share`, `images` and `each` as `neighbours` has them, `chance` is Σ p·p′ of the classes' shares in both
+    parts. `nearer` is the part of the test images whose nearest training image is nearer than half of the
+    training images have theirs: 1/2 where both parts are of one source. None for fewer than 20 test images.
+    """
+    if len(test) < 4 * NEIGHBOURS:
         return None
-    rows = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:SAMPLE]
-    rows = rows.to(train.labels.device)
-    labels = train.labels[rows]
-    near = nearest(outline(train.images[rows]), NEIGHBOURS)
-    shares = labels.bincount(minlength=classes).double() / len(labels)
+    vectors, labels = _sample(test)
+    top = (vectors @ train.vectors.T).topk(NEIGHBOURS, dim=1)
+    nearer = top.values[:, 0] > train.likeness.median()
+    return _agreement(labels, train, top.indices, classes) | {"nearer": float(nearer.double().mean())}
+
+
+def _sample(part: Labelled) -> tuple[Tensor, Tensor]:
+    """At most `SAMPLE` images of `part`, drawn at random, as `outline` has them; and their labels."""
+    rows = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:SAMPLE]
+    rows = rows.to(part.labels.device)
+    return outline(part.images[rows]), part.labels[rows]
+
+
+def _agreement(labels: Tensor, known: Outlined, near: Tensor, classes: int) -> dict[str, Any]:
+    """How often `labels`, int64 `(N,)`, are those of their neighbours `near`, rows of `known` `(N, k)`."""
+    shares, others = (
+        which.bincount(minlength=classes).double() / len(which) for which in (labels, known.labels)
+    )
     return {
-        "share": float((labels[near] == labels[:, None]).double().mean()),
-        "chance": float((shares**2).sum()),
+        "share": float((known.labels[near] == labels[:, None]).double().mean()),
+        "chance": float((shares * others).sum()),
         "images": len(labels),
-        "each": NEIGHBOURS,
+        "each": near.shape[1],
     }
 
 
@@ -131,10 +186,3 @@ def outline(images: Tensor) -> Tensor:
     small = functional.interpolate(images.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
     flat = small.flatten(1)
     return functional.normalize(flat - flat.mean(1, keepdim=True))
-
-
-def nearest(vectors: Tensor, count: int) -> Tensor:
-    """The rows of the `count` others most like each of `(N, F)`, int64 `(N, count)`."""
-    likeness = vectors @ vectors.T
-    likeness.fill_diagonal_(-torch.inf)
-    return likeness.topk(count, dim=1).indices

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Points, rules
-from cnnviz.diagnosis.evidence import Census, Repeats
+from cnnviz.diagnosis.evidence import Census, Neighbours, NeighboursOfTest, Repeats
 from cnnviz.models.layers import Init
 from cnnviz.training import Recipe
 from tests.diagnosis import test_rules_of_data as of_data
@@ -51,6 +51,17 @@ def surest(share: float) -> Evidence:
     """Of all answers 60 % are right, of the surest fifth so many."""
     sure = {"validation": {"accuracy": 0.6, "share": share, "images": 800}}
     return of_data.run(0.6, 0.58, probes={"label-agreement": {"confident": sure}})
+
+
+def mislabelled(wrong: float) -> Evidence:
+    """By neighbours: r = 1 − 10/9 of what is wrong; 2,000 images let the difference err by a point."""
+    size = {"chance": 0.1, "images": 2_000, "each": 5}
+    within = Neighbours(share=0.1 + 0.4 * (1 - wrong / 0.9), **size)
+    tested = NeighboursOfTest(share=0.5, nearer=0.5, **size)
+    counts = (100,) * 10
+    return of_data.run(
+        0.1, 0.1, census=Census(neighbours=within, neighbours_of_test=tested, test_counts=counts)
+    )
 
 
 def decayed(half: float) -> Evidence:
@@ -114,6 +125,7 @@ BOTH_SIDES: dict[str, tuple[str, Callable[[float], Evidence], float, float]] = {
     "hardly learned": ("rate-too-high", lambda learned: thrown(0.04, learned), 0.2, 0.3),
     "one test image in a hundred": ("leakage", leaked, 0.011, 0.009),
     "one test image in ten, nearly": ("leakage", alike, 0.12, 0.08),
+    "a fifth of the labels, beyond accident": ("labels-noisy", mislabelled, 0.27, 0.25),
     "surest answers": ("labels-noisy", surest, 0.65, 0.7),
     "decay within 150 steps": ("weight-decay", decayed, 140.0, 160.0),
     "a twentieth of a layer in a whole run": (

@@ -57,6 +57,36 @@ def test_neighbours_share_labels_unless_these_are_shuffled() -> None:
     assert abs(shuffled["share"] - shuffled["chance"]) < 0.1
 
 
+def test_test_images_are_compared_with_training_images() -> None:
+    found = census(material(striped()))["neighbours_of_test"]
+    assert (found["images"], found["each"]) == (60, 5)
+    assert found["share"] > 0.95
+    assert found["chance"] == pytest.approx(1 / 3, abs=0.01)
+    assert found["nearer"] == pytest.approx(0.5, abs=0.25)
+
+
+def test_chance_counts_the_classes_of_both_parts() -> None:
+    """Of 160 stripes 54 are at the top: so often a neighbour at random is one."""
+    clean = striped()
+    top = clean.test.labels == 0
+    one = Part(clean.test.images[top], clean.test.labels[top])
+    found = census(material(replace(clean, test=one)))["neighbours_of_test"]
+    assert found["chance"] == pytest.approx(54 / 160)
+
+
+def test_test_images_that_were_learnt_from_are_nearer_than_others() -> None:
+    clean = striped()
+    assert census(material(replace(clean, test=clean.train)))["neighbours_of_test"]["nearer"] == 1
+
+
+@pytest.mark.parametrize(("images", "compared"), [(20, True), (19, False)])
+def test_a_few_test_images_are_not_compared(images: int, compared: bool) -> None:
+    clean = striped()
+    few = Part(clean.test.images[:images], clean.test.labels[:images])
+    assert (census(material(replace(clean, test=few)))["neighbours_of_test"] is not None) is compared
+    assert (census(material(replace(clean, train=few)))["neighbours_of_test"] is not None) is compared
+
+
 def test_what_was_enlarged_loses_little_when_it_is_reduced() -> None:
     sharp = torch.randint(
         0, 256, (20, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)

@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from cnnviz.diagnosis import agreement_told
+from cnnviz.diagnosis.agreement import Agreement, agreement
 from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.networks import augments, dropout_rates
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.standing import ENOUGH, ERRORS, error, knows_test, losses, share_labels, standing
+from cnnviz.diagnosis.standing import (
+    ENOUGH,
+    ERRORS,
+    Standing,
+    error,
+    knows_test,
+    losses,
+    share_labels,
+    standing,
+)
 
 TOO_GOOD = 0.05
 """By which test images may be known better than validation images. Both come from the same source, and
@@ -24,6 +35,13 @@ LIFT, KNOWN = 0.2, 0.4
 many of all are right for that to say anything. Where images are hard the network knows which it knows: on
 CIFAR-10 with 40 % right the lift is 0.3 to 0.5. A wrong label meets sure and unsure answers alike, and with
 half of them wrong it was 0.03 (after Northcutt et al., "Confident learning", 2021)."""
+_NO_USE = (
+    "Wrong labels cannot be learnt from what images show, only image by image; what is learnt so is of no "
+    "use for others, and gradients of wrong and right labels pull against each other. No setting of the "
+    "recipe makes labels right: mend them in the data. A good place to begin is where the network is sure of "
+    "another class; fewer epochs lose less until then, because what images share is learnt first (Arpit et "
+    "al., “A closer look at memorization in deep networks”, 2017)."
+)
 
 
 @rule(
@@ -32,32 +50,57 @@ half of them wrong it was 0.03 (after Northcutt et al., "Confident learning", 20
     summary="A part of the labels is wrong: it cannot be learnt, only learnt by heart.",
 )
 def noisy(evidence: Evidence) -> Outcome:
-    """Found where test images are known better than validation images, or sure answers meet other labels."""
-    now = standing(evidence)
+    """Found where test images are known better than validation images, or sure answers meet other labels.
+
+    And by images alone, where neighbours among the training images agree less often than test images do.
+    """
+    now, near = standing(evidence), agreement(evidence)
     if now is None:
         return Untold("No epoch has ended yet, so no answers can be compared with labels.")
     # Validation images with wrong labels look as if they were guessed; test images may tell otherwise.
-    if now.guesses and not knows_test(evidence):
-        return Untold(f"The {now.part} images are only guessed, so answers say nothing of labels.")
-    found = _better_on_test(evidence) or _better_than_learnt(evidence) or _sure_but_wrong(evidence)
+    guessed = now.guesses and not knows_test(evidence)
+    found = None if guessed else _better_on_test(evidence) or _better_than_learnt(evidence)
+    found = found or _neighbours_differ(evidence, near)
+    found = found or (None if guessed else _sure_but_wrong(evidence))
     if found is not None:
         return found
+    if near is not None and near.worse_in_test:
+        return Untold(agreement_told.worse_in_test(near))
+    cleared = None if guessed else _cleared(evidence, now)
+    if cleared is None and near is not None and near.sound:
+        cleared = agreement_told.sound(near)
+    if cleared is not None:
+        return Clear(cleared)
+    if guessed:
+        return Untold(f"The {now.part} images are only guessed, so answers say nothing of labels.")
+    return Untold("Whether sure answers meet other labels is seen by the probe label-agreement.")
+
+
+def _cleared(evidence: Evidence, now: Standing) -> str | None:
+    """A sentence on what answers say for the labels; None where they say nothing."""
     agreed = _confident(evidence)
     if agreed is not None:
         accuracy, share, images, part = agreed
-        return Clear(
+        return (
             f"Of its {images:,} surest answers on {part} images {share:.0%} are right, and {accuracy:.0%} "
             "of all."
         )
     if now.above(now.held) > 0.9:
-        return Clear(f"{now.held:.0%} of the {now.part} labels are those that the network found by itself.")
+        return f"{now.held:.0%} of the {now.part} labels are those that the network found by itself."
     val, test = evidence.curve("val/accuracy").last, evidence.curve("test/accuracy").last
     if val is not None and test is not None and evidence.data.validation >= 50:
-        return Clear(
+        return (
             f"Validation and test images are known alike ({val:.0%} and {test:.0%}), as where both are "
             "labelled alike; the probe label-agreement looks for errors that both share."
         )
-    return Untold("Whether sure answers meet other labels is seen by the probe label-agreement.")
+    return None
+
+
+def _neighbours_differ(evidence: Evidence, near: Agreement | None) -> Finding | None:
+    """Noise in the training part, by its images alone, whatever the network made of them."""
+    if near is None or not near.found:
+        return None
+    return _noisy(evidence, 0.9, near.wrong, agreement_told.verdict(near), "", ())
 
 
 def _better_on_test(evidence: Evidence) -> Finding | None:
@@ -181,22 +224,26 @@ def _sure_but_wrong(evidence: Evidence) -> Finding | None:
 def _noisy(
     evidence: Evidence, certain: float, wrong: float, verdict: str, reason: str, facts: tuple[Fact, ...]
 ) -> Finding:
-    learnt = evidence.curve("train/epoch_accuracy").last or 0.0
+    learnt, near = evidence.curve("train/epoch_accuracy").last or 0.0, agreement(evidence)
+    told = near if near and near.found else None
+    reasons = (reason, agreement_told.arithmetic(told) if told else "", _NO_USE)
     return Finding(
         cause="labels-noisy",
         confidence=certain,
         effect=min(1.0, max(0.3, wrong)),
         verdict=verdict,
-        explanation=(
-            f"{reason}\n\nWrong labels cannot be learnt from what images show, only image by image; what is "
-            "learnt so is of no use for others, and gradients of wrong and right labels pull against each "
-            "other. No setting of the recipe makes labels right: mend them in the data. A good place to "
-            "begin is where the network is sure of another class; fewer epochs lose less until then, "
-            "because what images share is learnt first (Arpit et al., “A closer look at memorization in "
-            "deep networks”, 2017)."
+        explanation="\n\n".join(filter(None, reasons)),
+        facts=(
+            *facts,
+            *(agreement_told.facts(told) if told else ()),
+            Fact("accuracy in training", learnt, f"{learnt:.1%}"),
         ),
-        facts=(*facts, Fact("accuracy in training", learnt, f"{learnt:.1%}")),
-        pictures=(*_doubted(evidence), *_both(evidence), losses(evidence, "Loss, and that of an even guess")),
+        pictures=(
+            *((agreement_told.picture(told),) if told else ()),
+            *_doubted(evidence),
+            *_both(evidence),
+            losses(evidence, "Loss, and that of an even guess"),
+        ),
         ruled_out=_labels_belong(evidence),
         explains=(
             "over-fitting-data",

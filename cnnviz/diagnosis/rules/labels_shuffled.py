@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cnnviz.diagnosis.agreement import agreement
 from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
@@ -66,6 +67,12 @@ def _telling(evidence: Evidence) -> str:
                 f"Neighbours{words} share their label {one.share:.0%} of the time, {one.chance:.0%} by "
                 "chance: the labels belong to the images."
             )
+    tested = agreement(evidence)
+    if tested is not None and tested.tied:
+        return (
+            f"The training images most like a test image have its label {tested.across.share:.0%} of the "
+            f"time, {tested.across.chance:.0%} by chance: the labels belong to the images, at least in part."
+        )
     learned = evidence.probes.get("label-agreement", {}).get("patches")
     if learned and learned["share"] > learned["chance"] + ERRORS * error(
         learned["chance"], learned["images"]
