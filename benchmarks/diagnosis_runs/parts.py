@@ -2,7 +2,7 @@
 
 No two parts share a network of their own, data that is planted in, or the strengths of what is planted. Two
 have been used for tuning, and so have `blind`, `blind-2` and `blind-3` since each was scored once; `blind-4`
-was first diagnosed by the rules as they are. `every` holds healthy runs only.
+was first diagnosed by rules that had not met it. `every` holds healthy runs only.
 """
 
 from __future__ import annotations
