@@ -3,8 +3,8 @@
 Small runs are trained in which one known cause is planted, or two, each beside a healthy twin that lacks
 only that; a plant that does no harm (the run reaches 90 % of its twin) does not count. Then healthy runs.
 All are diagnosed from what they recorded, and again with probes of their checkpoints. Rules were tuned on the
-parts `tune` and `test`, and on `blind`, `blind-2` and `blind-3` once each had been scored; `blind-4` is the
-newest that they had not met. Parts share neither networks of their own nor data nor the strengths of what is
+parts `tune` and `test`, and on `blind` to `blind-4` once each had been scored; `blind-5` is the newest that
+they had not met. Parts share neither networks of their own nor data nor the strengths of what is
 planted, and runs of the blind ones were trained, with `--train-only`, before any was diagnosed. Into `every`
 nothing is planted: healthy runs of every small registered model on every data set, for false alarms.
 
@@ -159,7 +159,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, help="a folder with mnist, cifar10-jpeg and fashion")
-    parser.add_argument("--part", choices=tuple(parts.PARTS), default="blind-4")
+    parser.add_argument("--part", choices=tuple(parts.PARTS), default="blind-5")
     parser.add_argument("--keep", type=Path, help="where runs and evidence are kept; nowhere without it")
     parser.add_argument("--only", default="", help="only runs whose names have this text")
     parser.add_argument("--quick", action="store_true", help="each plant in one network only")

@@ -74,6 +74,24 @@ def halos(count: int, seed: int) -> tuple[Pixels, Labels]:
     return pixels(made)[:, None], labels
 
 
+def pairs(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """A large disc and a small one on 14×14, coloured; the class is the direction from one to the other."""
+    random, side = np.random.default_rng((10, seed)), 14
+    labels = random.integers(0, CLASSES, count)
+    angle = 2 * np.pi * (labels + random.uniform(-0.3, 0.3, count)) / CLASSES
+    large = side / 2 - 0.5 + random.uniform(-1.5, 1.5, (2, count))
+    small = large + random.uniform(3.8, 4.6, count) * np.stack([np.sin(angle), np.cos(angle)])
+    y, x = np.mgrid[:side, :side]
+    discs = [
+        np.hypot(y - at[0][:, None, None], x - at[1][:, None, None]) < radius
+        for at, radius in ((large, 2.3), (small, 1.2))
+    ]
+    ink = random.uniform(40, 110, (count, 3, 1, 1))
+    noise = random.normal(0, 20, (count, 3, side, side))
+    ground = random.uniform(30, 110, (count, 3, 1, 1))
+    return pixels(ground + ink * (discs[0] | discs[1])[:, None] + noise), labels
+
+
 def painted(images: Pixels, side: int, seed: int, noise: float = 12) -> Pixels:
     """Grey images `(N, 1, h, w)` as masks of ink, anywhere on a ground of `side`×`side`."""
     random, (count, _, height, width) = np.random.default_rng((4, seed)), images.shape

@@ -46,6 +46,9 @@ EVERY = {
     "every-fashion": Draw(_SMALL, (FASHION, GARMENTS)),
 }
 """For healthy runs of every model."""
+NOTES = Draw(_SMALL, (MNIST, SIGNS, NUMERALS, STAMPS, FAINT, EVERY["every-mnist"]))
+COATS = Draw(_SMALL, (FASHION, GARMENTS, EVERY["every-fashion"]))
+BOOTS = Draw(_SMALL, (FASHION, GARMENTS, EVERY["every-fashion"], COATS))
 
 
 def there(name: str, folder: Path | None) -> bool:

@@ -110,6 +110,8 @@ SQUEEZED = Plan("squeezed", ((20, 5, True), (10, 1, False), (28, 3, True)), (24,
 """With a layer of 1×1 between two others."""
 STRIDES = Plan("strides", ((16, 3, False), (24, 3, "stride"), (32, 3, False), (40, 3, "global")), init=HE)
 """All convolutional (Springenberg et al., 2014): strides for pooling, the mean of each map at the end."""
+FUNNEL = Plan("funnel", ((32, 5, "stride"), (24, 3, False), (16, 3, "average")), (48,), init=HE, dropout=0.1)
+"""Fewer maps the deeper they are, and already some dropout."""
 
 
 def normed(plan: Plan) -> Plan:

@@ -1,8 +1,8 @@
 """The parts of the bench: rules are tuned on some and judged on those that they have not met.
 
 No two parts share a network of their own, data that is planted in, or the strengths of what is planted. Two
-have been used for tuning, and so have `blind`, `blind-2` and `blind-3` since each was scored once; `blind-4`
-was first diagnosed by rules that had not met it. `every` holds healthy runs only.
+have been used for tuning, and so have `blind` to `blind-4` since each was scored once; `blind-5` was first
+diagnosed by rules that had not met it. `every` holds healthy runs only.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from benchmarks.diagnosis_runs.networks import (
     BROAD,
     CONES,
     FIVES,
+    FUNNEL,
     HE,
     LEAKY,
     LENET,
@@ -66,6 +67,8 @@ _QUICKEST = {
     "rate-too-high", "rate-too-high+non-finite", "rate-too-low", "too-few-steps", "batch-too-large",
     "weight-decay", "labels-noisy", "classes-missing", "dropout", "initialisation-article",
 }  # fmt: skip
+_MANY_STEPS = ("batch-too-small", "over-fitting-data", "leakage")
+"""What takes hundreds of steps."""
 PARTS = {
     "tune": Part(
         strengths.TUNE,
@@ -207,9 +210,34 @@ PARTS = {
         left_out={
             (base, plant)
             for base in ("small-googlenet-32-stamps", "small-alexnet-garments")
-            for plant in ("batch-too-small", "over-fitting-data", "leakage")  # Hundreds of slow steps.
+            for plant in _MANY_STEPS
         },
         seed=120,
+    ),
+    "blind-5": Part(
+        strengths.BLIND_5,
+        bases=(Setup("funnel-pairs", "pairs", FUNNEL, _SGD | {"lr": 0.03, "batch_size": 40, "epochs": 10}),),
+        planted=(
+            _model("lenet5-1998", "coats", optimiser="sgd", lr=0.003, batch_size=25, epochs=6),
+            _model("lenet5", "notes", options={"activation": "tanh"}, size=16, epochs=10, lr=2e-3),
+            _model(
+                "small-alexnet",
+                "boots",
+                options={"init": "he", "normalisation": "batch"},
+                size=13,
+                limit=800,
+                epochs=5,
+                batch_size=32,
+            ),
+        ),
+        registered=(
+            _model("lenet5-1998", "notes", options={"init": "default"}, epochs=6),
+            _model("lenet5", "coats", size=28, epochs=6),
+            _model("small-alexnet", "notes", options={"init": "he"}, size=16, epochs=4),
+            _model("small-googlenet-32", "boots", size=13, epochs=4),
+        ),
+        left_out={("small-alexnet-boots", plant) for plant in _MANY_STEPS},
+        seed=180,
     ),
     "every": Part(registered=tuple(crossing.setups()), seed=150),
 }

@@ -88,6 +88,24 @@ def garments(folder: Path | None) -> Arrays:
     return replace(made, train_images=train, test_images=test)
 
 
+def notes(folder: Path | None) -> Arrays:
+    """1,500 and 400 of MNIST that no other part has, 13×13, anywhere on 16×16, light ink of any colour."""
+    return _painted(_middle(images(folder, "mnist", folders.NOTES)), 13, 16)
+
+
+def coats(folder: Path | None) -> Arrays:
+    """1,500 and 400 of Fashion-MNIST that no other part has, reduced to 24×24, on white."""
+    return _dark(adapted(images(folder, "fashion", folders.COATS), (1, 24, 24)))
+
+
+def boots(folder: Path | None) -> Arrays:
+    """And as many others, 13×13, blue."""
+    made = adapted(images(folder, "fashion", folders.BOOTS), (3, 13, 13))
+    tint = np.array([0.3, 0.6, 0.9])[:, None, None]
+    train, test = (pixels(np.float64(20) + tint * part) for part in (made.train_images, made.test_images))
+    return replace(made, train_images=train, test_images=test)
+
+
 def gratings(folder: Path | None) -> Arrays:
     """2,000 and 400 coloured gratings of 16×16 in noise; the class is which way they run."""
     return Arrays(*drawn.gratings(2_000, seed=0), *drawn.gratings(400, seed=1))
@@ -101,10 +119,11 @@ def _drawn(make: Callable[[int, int], tuple[Pixels, Labels]], folder: Path | Non
 SOURCES: dict[str, Callable[[Path | None], Arrays]] = {
     "digits": digits, "small-digits": small_digits, "cifar": cifar, "photos": photos, "mnist": mnist,
     "signs": signs, "fashion": fashion, "gratings": gratings, "numerals": numerals, "stamps": stamps,
-    "faint": faint, "garments": garments, "views": views, "shapes": shapes,
+    "faint": faint, "garments": garments, "views": views, "shapes": shapes, "notes": notes,
+    "coats": coats, "boots": boots,
     **{
         make.__name__: functools.partial(_drawn, make)
-        for make in (drawn.glyphs, drawn.clocks, drawn.tiles, drawn.halos)
+        for make in (drawn.glyphs, drawn.clocks, drawn.tiles, drawn.halos, drawn.pairs)
     },
     **{
         name: functools.partial(images, name=name.removeprefix("every-"), draw=draw)
@@ -114,6 +133,7 @@ SOURCES: dict[str, Callable[[Path | None], Arrays]] = {
 _FOLDERS = {
     "cifar": "cifar10", "photos": "cifar10", "views": "cifar10", "mnist": "mnist", "signs": "mnist",
     "numerals": "mnist", "stamps": "mnist", "faint": "mnist", "fashion": "fashion", "garments": "fashion",
+    "notes": "mnist", "coats": "fashion", "boots": "fashion",
     **{name: name.removeprefix("every-") for name in folders.EVERY},
 }  # fmt: skip
 

@@ -120,3 +120,13 @@ BLIND_4 = Strengths(
     wide=Plan("flat", (), (896,)), narrow=Plan("thin", ((1, 3, "average"), (2, 3, True)), (3,)),
     noisy=0.58, unbalanced=(35, 2), missing=(1, 6, 7), enlarged=4, pairs=_LAST_PAIRS,
 )  # fmt: skip
+BLIND_5 = Strengths(
+    deeper=5, small=Init(weights="normal", std=0.007, bias=0.4),
+    large=Init(weights="normal", std=0.48, bias=0.0),
+    drowned=("conv2", -16), scale="raw-minus-mean",
+    high=28, high_adam=0.25, infinite=900, low=1 / 1600, begun=260, ended=(0.01, 1 / 5),
+    large_batch=1100, small_batch=2, decay=0.45, decay_adamw=8, dropout=0.91, judged_dropout=0.7,
+    by_heart=75, unchanged=130, leaked=(100, 0.95),
+    wide=Plan("flat", (), (700,)), narrow=Plan("thin", ((2, 3, True), (2, 3, "average")), (2,)),
+    noisy=0.52, unbalanced=(55, 3), missing=(0, 3, 8), enlarged=3, pairs=_OTHER_PAIRS,
+)  # fmt: skip

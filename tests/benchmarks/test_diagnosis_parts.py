@@ -27,6 +27,7 @@ SHAPES = {
     "glyphs": (1, 12, 12),
     "clocks": (1, 12, 12),
     "halos": (1, 13, 13),
+    "pairs": (3, 14, 14),
 }
 DRAWS = {name: found for name, found in vars(folders).items() if isinstance(found, Draw)} | folders.EVERY
 CLASH = {frozenset(("NUMERALS", "MNIST")), frozenset(("NUMERALS", "SIGNS"))}
@@ -43,9 +44,9 @@ def test_parts_share_neither_networks_nor_data_nor_strengths(one: str, other: st
 
 
 SETS = (
-    ("MNIST", "SIGNS", "NUMERALS", "STAMPS", "FAINT", "every-mnist"),
+    ("MNIST", "SIGNS", "NUMERALS", "STAMPS", "FAINT", "NOTES", "every-mnist"),
     ("CIFAR", "PHOTOS", "VIEWS", "every-cifar10"),
-    ("FASHION", "GARMENTS", "every-fashion"),
+    ("FASHION", "GARMENTS", "COATS", "BOOTS", "every-fashion"),
 )
 
 
@@ -87,6 +88,7 @@ def test_the_blind_parts_are_as_large_as_was_promised() -> None:
         ("blind-2", 40, 20),
         ("blind-3", 40, 20),
         ("blind-4", 80, 20),
+        ("blind-5", 70, 20),
     ):
         planned = list(failing(name))
         assert len(planned) >= runs
@@ -119,7 +121,7 @@ def test_registered_models_get_only_what_a_recipe_can_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted({*sources.SOURCES} & {"digits", "small-digits", "glyphs", "clocks", "halos"})
+    "name", sorted({*sources.SOURCES} & {"digits", "small-digits", "glyphs", "clocks", "halos", "pairs"})
 )
 def test_sources_without_a_folder_are_made_in_the_shape_that_is_told(name: str) -> None:
     assert sources.there(name, None)
