@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cnnviz.diagnosis import Evidence, Finding, Untold, diagnose, rules
+from cnnviz.diagnosis import Clear, Evidence, Finding, Untold, diagnose, rules
 from cnnviz.diagnosis.evidence import Census, Detail
 from cnnviz.models.layers import Init
 from cnnviz.training import Recipe
@@ -119,3 +119,17 @@ def test_more_wrong_labels_than_nine_in_ten_of_ten_classes_could_not_be_learnt_f
     )
     for evidence in (on_validation, in_training):
         assert isinstance(rules()["labels-noisy"].judge(evidence), Finding) is found
+
+
+@pytest.mark.parametrize(
+    ("init", "mean", "found"),
+    [(Init(), 0.0, False), (Init(), 0.2, True), (Init(weights="normal", std=0.01), 0.0, True)],
+    ids=["usual weights", "drowned", "small weights"],
+)
+def test_little_signal_alone_is_no_reason(init: Init, mean: float, found: bool) -> None:
+    """LeNet-5 of 1998 begins with as little, and learns: images are told apart, however faintly."""
+    evidence = run(**STUCK, signals=FAINT, means=(0, 0, 0, mean), init=init)
+    outcome = rules()["initialisation"].judge(evidence)
+    assert isinstance(outcome, Finding) is found
+    if isinstance(outcome, Clear):
+        assert "no weights or biases are known to be out of the usual" in outcome.by

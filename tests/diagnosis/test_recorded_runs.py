@@ -11,7 +11,7 @@ from tests.diagnosis.told import well_told
 FILES = sorted((Path(__file__).parent / "recorded").glob("*.json.gz"))
 PLANTS = {
     planned.name: planned.plant
-    for part in ("tune", "blind", "blind-2", "blind-3")
+    for part in ("tune", "blind", "blind-2", "blind-3", "blind-4")
     for planned in failing(part)
 }
 

@@ -195,10 +195,19 @@ def test_the_slope_of_a_sigmoid_is_worked_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("updates", "expected"), [((0.02, 0.02, 0.02), Clear), ((0.02, 0.05, 0.02), Finding)]
+    ("losses", "updates", "expected"),
+    [
+        (FLAT, (0.02, 0.02, 0.02), Clear),
+        (FLAT, (0.02, 0.05, 0.02), Finding),
+        (BLOWN, (0.009, 0.009, 0.009), Clear),
+        (BLOWN, (0.009, 0.02, 0.009), Finding),
+    ],
 )
-def test_a_rate_is_too_high_where_early_steps_move_far(updates: tuple[float, ...], expected: type) -> None:
-    evidence = run(losses=BLOWN, accuracy=0.1, updates=updates, recipe={"lr": 2.0})
+def test_a_rate_is_too_high_where_early_steps_move_far(
+    losses: tuple[float, ...], updates: tuple[float, ...], expected: type
+) -> None:
+    """A third as far will do where the loss blew up."""
+    evidence = run(losses=losses, accuracy=0.1, updates=updates, recipe={"lr": 2.0})
     assert isinstance(rules()["rate-too-high"].judge(evidence), expected)
 
 

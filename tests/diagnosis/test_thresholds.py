@@ -29,7 +29,8 @@ def widened(spread: float) -> Evidence:
 
 
 def shrunk(share: float, mean: float = 0.0) -> Evidence:
-    return run(**STUCK, signals=(0.5, 0.2, 0.1, share), means=(0, 0, 0, mean))
+    weak = Init(weights="normal", std=0.01)
+    return run(**STUCK, signals=(0.5, 0.2, 0.1, share), means=(0, 0, 0, mean), init=weak)
 
 
 def thrown(moved: float, learned: float, **recipe: Any) -> Evidence:

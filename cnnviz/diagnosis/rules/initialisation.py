@@ -107,8 +107,14 @@ def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
             "Signal shrinks, but the weights are as large as they should be: it is the sigmoid that "
             "flattens it."
         )
-    drowned = seen.alike < ALIKE and seen.share >= SHRUNK
     last = seen.last
+    if seen.alike >= ALIKE and not _unusual(evidence):
+        return Clear(
+            f"Only {short(seen.share)} of the input's spread reaches '{last.name}', but of its outputs "
+            f"{seen.alike:.1%} tells images apart, and no weights or biases are known to be out of the "
+            "usual. LeNet-5 of 1998 begins so, and learns."
+        )
+    drowned = seen.alike < ALIKE and seen.share >= SHRUNK
     verdict = (
         f"Only {short(seen.alike)} of the outputs of a layer tells images apart: the rest is the same for "
         "all of them."
@@ -156,9 +162,7 @@ def _follows(evidence: Evidence) -> tuple[str, ...]:
 
 def by_chance(evidence: Evidence) -> bool:
     """Whether weights and biases are as usual, and a layer has but a handful of units."""
-    begun = starts(evidence).values()
-    usual = bool(begun) and not _weak(evidence) and not any(weights.bias for weights in begun)
-    return usual and tiny(evidence) is not None
+    return bool(starts(evidence)) and not _unusual(evidence) and tiny(evidence) is not None
 
 
 def _sureness(evidence: Evidence, seen: Passage) -> float:
@@ -208,6 +212,11 @@ def _flat_ended(evidence: Evidence) -> bool:
 
 def _sigmoid(evidence: Evidence) -> bool:
     return any(fact.type == "Sigmoid" for fact in evidence.layers)
+
+
+def _unusual(evidence: Evidence) -> bool:
+    """Whether weights are known to begin small, or biases at a constant."""
+    return _weak(evidence) or any(weights.bias for weights in starts(evidence).values())
 
 
 def _weak(evidence: Evidence) -> bool:

@@ -16,6 +16,9 @@ EARLY = 20
 """Steps: what happens in them is the rate's doing, and not yet what became of the weights."""
 FAR = 0.03
 """Of the weights, moved by one step: thirty times what is usual, so that thirty steps replace a layer."""
+FAR_BLOWN = 0.01
+"""The same where the loss blew up: ten times what is usual. The median layer may move less than the one that
+ran away."""
 FAR_ADAM = 0.3
 """The same for Adam, whose first steps are as long as its rate, whatever the gradient: runs that learned well
 began with 0.01 to 0.1, and with more in wide layers, whose weights are small."""
@@ -51,13 +54,13 @@ def rate_too_high(evidence: Evidence) -> Outcome:
     went, moved = course(evidence), early_update(evidence)
     if went is None or moved is None:
         return Untold("How far the first steps moved the weights was not recorded.")
-    far = FAR_ADAM if evidence.recipe.optimiser in ("adam", "adamw") else FAR
+    far = FAR_ADAM if evidence.recipe.optimiser in ("adam", "adamw") else FAR_BLOWN if went.blown else FAR
     if moved < far:
         return Clear(
             f"An early step moves the median layer by {short(moved)} of its weights, less than {far:g}."
         )
     worst = max(went.loss.values[1:], default=went.start)
-    if not _harmed(evidence, went, moved >= WILD * far):
+    if not _harmed(evidence, went, wild=moved >= WILD * far):
         return Clear(
             f"Early steps are large ({short(moved)} of the weights), but the loss fell to {went.end:.2f}."
         )
