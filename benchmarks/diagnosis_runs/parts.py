@@ -229,6 +229,17 @@ PARTS = {
                 epochs=5,
                 batch_size=32,
             ),
+            _model(
+                "small-googlenet-32",
+                "pairs",
+                size=14,
+                limit=700,
+                epochs=5,
+                optimiser="nesterov",
+                lr=0.03,
+                batch_size=32,
+                schedule="one-cycle",
+            ),
         ),
         registered=(
             _model("lenet5-1998", "notes", options={"init": "default"}, epochs=6),
@@ -236,7 +247,11 @@ PARTS = {
             _model("small-alexnet", "notes", options={"init": "he"}, size=16, epochs=4),
             _model("small-googlenet-32", "boots", size=13, epochs=4),
         ),
-        left_out={("small-alexnet-boots", plant) for plant in _MANY_STEPS},
+        left_out={
+            (base, plant)
+            for base in ("small-alexnet-boots", "small-googlenet-32-pairs")
+            for plant in _MANY_STEPS
+        },
         seed=180,
     ),
     "every": Part(registered=tuple(crossing.setups()), seed=150),
