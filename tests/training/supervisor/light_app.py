@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 from cnnviz.training.supervisor import LocalLauncher, Supervisor
@@ -9,7 +10,8 @@ from tests.training.supervisor.making import LIGHT
 
 
 def main() -> None:
-    """Supervise until Ctrl-C."""
+    """Supervise until Ctrl-C, also where tests run in the background of a shell, which has it ignored there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     supervisor = Supervisor(launcher=LocalLauncher(LIGHT, replace_seconds=0.0))
     supervisor.start()
     try:
