@@ -90,7 +90,7 @@ def test_a_failed_run_is_told_cause_first_with_pictures_and_what_follows_folded(
     for words in (
         "It ended with: It *broke*.", "1 · Steps too long", "almost certain · conv1, fc1 · steps 1 to 40",
         "First paragraph: 0.5 · 10 = 5.", "Second *paragraph*.", "- Not the data: they are balanced.",
-        "2 · One class for everything, follows from: Steps too long", "<b>0.5</b><span>rate</span>",
+        "2 · One class for everything · mend first: Steps too long", "<b>0.5</b><span>rate</span>",
         "A smaller step does not jump over the valley.", "<td>0.5</td><td>→</td><td><b>0.01</b></td>",
         "What was looked for: 0 ruled out", "in both parts",
     ):  # fmt: skip

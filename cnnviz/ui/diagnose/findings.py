@@ -24,7 +24,7 @@ HEIGHT = 270
 
 
 def findings(case: Case, children: Sequence[RunSummary]) -> None:
-    """Draw them; what only follows from another is folded."""
+    """Draw them; what another accounts for is folded, below that one."""
     found = case.diagnosis.findings
     for number, finding in enumerate(found, 1):
         root = next((one for one in found if finding.cause in one.explains), None)
@@ -36,8 +36,8 @@ def findings(case: Case, children: Sequence[RunSummary]) -> None:
                     _about(finding)
                 _finding(case, finding, children, first=number == 1)
         else:
-            follows = f"{head}, follows from: {title(root)}"
-            with st.expander(follows, key=f"finding-{case.key}-{finding.cause}"):
+            behind = f"{head} · mend first: {title(root)}"
+            with st.expander(behind, key=f"finding-{case.key}-{finding.cause}"):
                 _about(finding)
                 _finding(case, finding, children, first=False)
 
