@@ -10,11 +10,11 @@ by looking.
 """
 
 from cnnviz.diagnosis.evidence import Evidence, Look, Points
-from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Images, Lines, Series
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Images, Lines, Note, Series
 from cnnviz.diagnosis.gather import gather
-from cnnviz.diagnosis.judge import Checked, Diagnosis, diagnose
+from cnnviz.diagnosis.judge import Checked, Diagnosis, Outcome, diagnose
 from cnnviz.diagnosis.probing import Probe, probe, probes
-from cnnviz.diagnosis.registry import Clear, Rule, Untold, rule, rules
+from cnnviz.diagnosis.registry import Clear, Rule, Untold, note, notes, rule, rules
 
 __all__ = [
     "Bars",
@@ -28,6 +28,8 @@ __all__ = [
     "Images",
     "Lines",
     "Look",
+    "Note",
+    "Outcome",
     "Points",
     "Probe",
     "Rule",
@@ -35,6 +37,8 @@ __all__ = [
     "Untold",
     "diagnose",
     "gather",
+    "note",
+    "notes",
     "probe",
     "probes",
     "rule",

@@ -92,6 +92,16 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Note:
+    """A remark that is no fault of a run, such as why validation accuracy lies above training accuracy."""
+
+    kind: str
+    """A stable identifier, words joined by hyphens."""
+    text: str
+    """A sentence or two that stand alone."""
+
+
+@dataclass(frozen=True)
 class Finding:
     """A cause, with what speaks for it.
 

@@ -7,8 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.finding import Finding
-from cnnviz.diagnosis.registry import Clear, Rule, rules
+from cnnviz.diagnosis.finding import Finding, Note
+from cnnviz.diagnosis.registry import Clear, Rule, notes, rules
+
+Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
+"""What a diagnosis comes to: no fault and no sign of one; a cause; a fault without a known cause; too
+little recorded to say."""
 
 SURE = 0.5
 """Below this confidence a finding is not told: it is more likely wrong than right."""
@@ -34,14 +38,18 @@ class Diagnosis:
     verdict: str
     findings: tuple[Finding, ...]
     checked: tuple[Checked, ...]
+    outcome: Outcome
+    notes: tuple[Note, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """What `python -m cnnviz diagnose --json` prints: `run, verdict, findings, checked`."""
+        """What `cnnviz diagnose --json` prints: `run, outcome, verdict, findings, notes, checked`."""
         findings = [_named(finding) for finding in self.findings]
         return {
             "run": self.run,
+            "outcome": self.outcome,
             "verdict": self.verdict,
             "findings": findings,
+            "notes": [asdict(one) for one in self.notes],
             "checked": [asdict(one) for one in self.checked],
         }
 
@@ -50,7 +58,14 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     """Ask every rule."""
     findings, checked = _asked(evidence, list(rules().values()))
     ordered = in_order(findings)
-    return Diagnosis(evidence.run, _verdict(ordered, checked), tuple(ordered), tuple(checked))
+    return Diagnosis(
+        evidence.run,
+        _verdict(ordered, checked),
+        tuple(ordered),
+        tuple(checked),
+        _outcome(evidence, ordered),
+        tuple(filter(None, (remark(evidence) for remark in notes().values()))),
+    )
 
 
 def hint(evidence: Evidence) -> Finding | None:
@@ -82,6 +97,13 @@ def _asked(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], li
         else:
             checked.append(Checked(rule.cause, rule.title, "not checked", outcome.why))
     return findings, checked
+
+
+def _outcome(evidence: Evidence, findings: Sequence[Finding]) -> Outcome:
+    if findings:
+        return "cause-found"
+    recorded = evidence.looks or any(len(points) for points in evidence.curves.values())
+    return "healthy" if recorded else "not-judged"
 
 
 def _verdict(findings: Sequence[Finding], checked: Sequence[Checked]) -> str:

@@ -1,4 +1,4 @@
-"""The registry of rules: functions in `cnnviz.diagnosis.rules`, each found by itself."""
+"""The registry of rules and notes: functions in `cnnviz.diagnosis.rules`, each found by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cnnviz.diagnosis import rules as folder
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.finding import Finding
+from cnnviz.diagnosis.finding import Finding, Note
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,10 @@ class Rule:
     """Whether it can be said of a run that is still going."""
 
 
+Remark = Callable[[Evidence], Note | None]
+
 _RULES: dict[str, Rule] = {}
+_NOTES: dict[str, Remark] = {}
 
 
 def rule(cause: str, *, title: str, summary: str, live: bool = False) -> Callable[[Judge], Judge]:
@@ -60,9 +63,32 @@ def rule(cause: str, *, title: str, summary: str, live: bool = False) -> Callabl
     return wrap
 
 
+def note(kind: str) -> Callable[[Remark], Remark]:
+    """Register a function that returns the `Note` of this kind, or None where there is nothing to say."""
+
+    def wrap(remark: Remark) -> Remark:
+        if kind in _NOTES and _NOTES[kind].__qualname__ != remark.__qualname__:
+            raise ValueError(f"Two functions write the note '{kind}'.")
+        _NOTES[kind] = remark
+        return remark
+
+    return wrap
+
+
 @functools.cache
 def rules() -> dict[str, Rule]:
     """Every rule by its cause."""
+    _import_all()
+    return dict(sorted(_RULES.items()))
+
+
+@functools.cache
+def notes() -> dict[str, Remark]:
+    """Every function that writes a note, by the note's kind."""
+    _import_all()
+    return dict(sorted(_NOTES.items()))
+
+
+def _import_all() -> None:
     for module in pkgutil.iter_modules(folder.__path__):
         importlib.import_module(f"{folder.__name__}.{module.name}")
-    return dict(sorted(_RULES.items()))

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from cnnviz.diagnosis import Evidence, Fact, Finding, diagnose, rules
+from cnnviz.diagnosis import Evidence, Fact, Finding, Note, diagnose, judge, note, registry, rules
 from cnnviz.diagnosis.evidence import Histogram
 from cnnviz.diagnosis.judge import in_order
 from cnnviz.models import layer_list
@@ -52,3 +52,33 @@ def test_evidence_survives_its_file(tmp_path: Path, recipe: Recipe) -> None:
     path, kept = tmp_path / "run.json.gz", healthy(recipe=recipe)
     kept.write(path)
     assert Evidence.read(path) == kept
+
+
+def test_a_diagnosis_says_which_of_four_outcomes_it_has() -> None:
+    collapsed = (Histogram(step=200, counts=(0, 0, 200, *(0,) * 7)),)
+    assert diagnose(healthy()).outcome == "healthy"
+    assert diagnose(healthy(predicted={"test": collapsed})).outcome == "cause-found"
+    assert diagnose(Evidence(recipe=Recipe())).outcome == "not-judged"
+
+
+def test_notes_are_written_beside_findings_and_change_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    remarks = {"a-remark": lambda _: Note("a-remark", "A sentence."), "silent": lambda _: None}
+    monkeypatch.setattr(judge, "notes", lambda: remarks)
+    found = diagnose(healthy())
+    assert found.notes == (Note("a-remark", "A sentence."),)
+    assert found.outcome == "healthy"
+    assert found.as_json()["notes"] == [{"kind": "a-remark", "text": "A sentence."}]
+
+
+def test_two_functions_cannot_write_the_same_note() -> None:
+    @note("test-of-the-registry")
+    def first(_: Evidence) -> Note | None:
+        return None
+
+    with pytest.raises(ValueError, match="Two functions write the note"):
+
+        @note("test-of-the-registry")
+        def second(_: Evidence) -> Note | None:
+            return None
+
+    registry._NOTES.pop("test-of-the-registry")
