@@ -165,7 +165,8 @@ def softmax(call: Call) -> Effect:
     kept = axes is not None and call.arg(1, "dim", -1) % call.out.dim() not in axes
     elementwise = 3 * call.values
     field = call.first.field if kept else WHOLE
-    return Effect("softmax", "activation", 0, elementwise, field, axes if kept else None)
+    label = call.name.replace("_", " ")
+    return Effect(label, "activation", 0, elementwise, field, axes if kept else None)
 
 
 @rule("interpolate", "upsample")

@@ -57,6 +57,17 @@ class LayerFact(_Plain):
     """Of a layer with weights: products that make one value of its output; 0 where it is not known."""
 
 
+class OutputActivationFact(_Plain):
+    """Record an activation that the logits pass through; see `cnnviz.analysis.checks.OutputActivation`."""
+
+    function: str
+    """As `torch.nn.functional` calls it; empty where the layer's type is not known."""
+    layer: str = ""
+    """Empty where the model itself calls the function."""
+    pooled: bool = False
+    """Whether the mean over positions is taken after it, as in SqueezeNet."""
+
+
 class LayerAt(_Plain):
     """What a layer did in one step; the fields are those of `cnnviz.training.observe.LayerLook`."""
 
@@ -195,6 +206,8 @@ class Evidence(_Plain):
     side: tuple[int, int] = (0, 0)
     """The model's input."""
     layers: tuple[LayerFact, ...] = ()
+    output_activations: tuple[OutputActivationFact, ...] | None = None
+    """Between the last layer with weights and the output, in order; None where it was not recorded."""
     data: Data = Data()
     census: Census = Census()
     input: Input | None = None

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cnnviz.analysis.checks import Network
 from cnnviz.diagnosis.evidence import (
     Census,
     Data,
@@ -16,12 +17,14 @@ from cnnviz.diagnosis.evidence import (
     LayerFact,
     Look,
     NonFinite,
+    OutputActivationFact,
     Points,
 )
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.target import analysis_for, side_for
 
 if TYPE_CHECKING:
+    from cnnviz.analysis import Analysis
     from cnnviz.tracking import Database
 
 POINTS = 400
@@ -48,6 +51,7 @@ def gather(database: Database, run_id: int) -> Evidence:
         return None if record is None else record.body
 
     data = Data.model_validate(newest("data") or {})
+    analysis = _analysis(recipe, len(data.classes))
     return Evidence(
         run=run.id,
         title=run.name or f"{run.model} on {run.dataset}",
@@ -58,7 +62,8 @@ def gather(database: Database, run_id: int) -> Evidence:
         total_steps=run.total_steps or 0,
         params=run.params or 0,
         side=_side(recipe),
-        layers=_layers(recipe, len(data.classes)),
+        layers=_layers(analysis) if analysis else (),
+        output_activations=_output_activations(analysis) if analysis else None,
         data=data,
         census=Census.model_validate(newest("census") or {}),
         input=_or_none(Input, newest("input")),
@@ -80,13 +85,14 @@ def _or_none(kind: Any, body: Mapping[str, Any] | None) -> Any:
     return None if body is None else kind.model_validate(body)
 
 
-def _layers(recipe: Recipe, classes: int) -> tuple[LayerFact, ...]:
-    if not classes:
-        return ()
+def _analysis(recipe: Recipe, classes: int) -> Analysis | None:
     try:
-        rows = analysis_for(recipe, classes).rows
+        return analysis_for(recipe, classes) if classes else None
     except ValueError:
-        return ()
+        return None
+
+
+def _layers(analysis: Analysis) -> tuple[LayerFact, ...]:
     return tuple(
         LayerFact(
             name=row.name,
@@ -96,7 +102,14 @@ def _layers(recipe: Recipe, classes: int) -> tuple[LayerFact, ...]:
             out=tuple(row.output_shape),
             fan_in=row.macs // max(math.prod(row.output_shape), 1),
         )
-        for row in rows
+        for row in analysis.rows
+    )
+
+
+def _output_activations(analysis: Analysis) -> tuple[OutputActivationFact, ...]:
+    return tuple(
+        OutputActivationFact(function=found.function, layer=found.layer, pooled=found.pooled)
+        for found in Network(analysis).output_activations()
     )
 
 

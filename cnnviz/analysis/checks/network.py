@@ -1,0 +1,141 @@
+"""The module graph as the static checks read it: who comes before whom, and what each box does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cnnviz.analysis.types import Analysis, Kind, Node, Row
+
+INPUT, OUTPUT = 0, 1
+WEIGHTED: tuple[Kind, ...] = ("conv", "fc", "attention")
+"""Kinds that sum products of their inputs: without a non-linearity between two of them they are one."""
+
+FUNCTIONS: dict[str, str] = {
+    "ReLU": "relu",
+    "ReLU6": "relu6",
+    "LeakyReLU": "leaky_relu",
+    "RReLU": "rrelu",
+    "PReLU": "prelu",
+    "ELU": "elu",
+    "SELU": "selu",
+    "CELU": "celu",
+    "GELU": "gelu",
+    "SiLU": "silu",
+    "Mish": "mish",
+    "Hardswish": "hardswish",
+    "Sigmoid": "sigmoid",
+    "Hardsigmoid": "hardsigmoid",
+    "LogSigmoid": "logsigmoid",
+    "Tanh": "tanh",
+    "Hardtanh": "hardtanh",
+    "ScaledTanh": "scaled_tanh",
+    "Softsign": "softsign",
+    "Softplus": "softplus",
+    "Softmax": "softmax",
+    "Softmax2d": "softmax",
+    "Softmin": "softmin",
+    "LogSoftmax": "log_softmax",
+    "Threshold": "threshold",
+    "Hardshrink": "hardshrink",
+    "Softshrink": "softshrink",
+    "Tanhshrink": "tanhshrink",
+    "GLU": "glu",
+}
+"""The function that a layer of this type applies, as `torch.nn.functional` calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputActivation:
+    """Locate an activation between the last layer with weights and the output."""
+
+    function: str
+    """As `torch.nn.functional` calls it; empty where the layer's type is not known."""
+    layer: str
+    """Name of its row; empty where the model itself calls the function."""
+    pooled: bool
+    """Whether the mean over positions is taken after it, as in SqueezeNet."""
+
+
+class Network:
+    """Walk the graph of a prediction; auxiliary classifiers are left out."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.nodes = {node.id: node for node in analysis.graph.nodes if not node.training_only}
+        self._rows = {row.name: row for row in analysis.rows}
+        self._before: dict[int, list[int]] = {number: [] for number in self.nodes}
+        self._after: dict[int, list[int]] = {number: [] for number in self.nodes}
+        for start, end in analysis.graph.edges:
+            if start in self.nodes and end in self.nodes:
+                self._after[start].append(end)
+                self._before[end].append(start)
+
+    def layers(self) -> Iterator[Node]:
+        """Iterate over every box but the input and the output, in the order of the pass."""
+        return (node for number, node in self.nodes.items() if number not in (INPUT, OUTPUT))
+
+    def row(self, node: Node) -> Row | None:
+        """Return the row that a box belongs to; None for the input and the output."""
+        return None if node.id in (INPUT, OUTPUT) else self._rows.get(node.row)
+
+    def before(self, node: Node) -> tuple[Node, ...]:
+        """Return the boxes whose results a box reads."""
+        return tuple(self.nodes[number] for number in self._before[node.id])
+
+    def after(self, node: Node) -> tuple[Node, ...]:
+        """Return the boxes that read a box's result."""
+        return tuple(self.nodes[number] for number in self._after[node.id])
+
+    def is_layer(self, node: Node) -> bool:
+        """Return whether a box is a module's call, and not an operation between modules."""
+        row = self.row(node)
+        return row is not None and node.container != node.row
+
+    def function(self, node: Node) -> str:
+        """Return the activation that a box applies, as `torch.nn.functional` calls it; empty if unknown."""
+        if not self.is_layer(node):
+            return node.label.replace(" ", "_")
+        row = self.row(node)
+        return FUNCTIONS.get(row.type, "") if row is not None else ""
+
+    def is_dropout(self, node: Node) -> bool:
+        """Return whether a box is dropout, as a layer or as a function."""
+        row = self.row(node)
+        return row is not None and ("Dropout" in row.type if self.is_layer(node) else node.label == "dropout")
+
+    def is_weighted(self, node: Node) -> bool:
+        """Return whether a box combines its inputs by stored values, as LeNet-5's radial basis units do."""
+        row = self.row(node)
+        stored = row is not None and row.params + row.buffers > 0 and self.is_layer(node)
+        return node.kind in WEIGHTED or (node.kind == "other" and stored)
+
+    def output_path(self) -> tuple[Node, ...]:
+        """Return the boxes from the last layer with weights, itself included, to the output.
+
+        Empty where the output has several sources, or where two paths join before such a layer is met.
+        """
+        path: list[Node] = []
+        node = self.nodes.get(OUTPUT)
+        while node is not None:
+            sources = self.before(node)
+            if len(sources) != 1 or sources[0].id == INPUT:
+                return ()
+            node = sources[0]
+            path.append(node)
+            if self.is_weighted(node):
+                return tuple(reversed(path))
+        return ()
+
+    def output_activations(self) -> tuple[OutputActivation, ...]:
+        """Return the activations between the last layer with weights and the output, in order."""
+        path = self.output_path()
+        return tuple(
+            OutputActivation(
+                self.function(node),
+                node.row if self.is_layer(node) else "",
+                any(later.kind == "pool" for later in path[place + 1 :]),
+            )
+            for place, node in enumerate(path)
+            if node.kind == "activation"
+        )
