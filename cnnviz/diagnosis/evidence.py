@@ -182,6 +182,41 @@ class Census(_Plain):
     detail: Detail | None = None
 
 
+class BatchNormLayer(_Plain):
+    """A layer of the model that keeps running statistics."""
+
+    name: str
+    momentum: float | None
+    """Weight of each new batch; None for a plain mean over all batches."""
+    updates: int = 0
+    """Batches that have entered the statistics; 0 before the first step."""
+
+
+class Accuracy(_Plain):
+    """How good the model was on some images."""
+
+    loss: float
+    accuracy: float
+
+
+class BatchNorm(_Plain):
+    """Batch normalization as the model really has it: the record `batch_norm`."""
+
+    layers: tuple[BatchNormLayer, ...] = ()
+    images: int = 0
+    """Test images that were evaluated both ways after the last step; 0 before."""
+    running: Accuracy | None = None
+    """With running statistics, as everywhere."""
+    batch: Accuracy | None = None
+    """With each batch's own."""
+
+
+class TrainEvaluated(Accuracy):
+    """How well training images are known without dropout and augmentation: the record `train/evaluated`."""
+
+    images: int
+
+
 class NonFinite(_Plain):
     """Where numbers first stopped being numbers: the record `nonfinite`."""
 
@@ -213,6 +248,10 @@ class Evidence(_Plain):
     input: Input | None = None
     in_training_mode: tuple[str, ...] | None = None
     """Layers that were in training mode while the test images were judged; None where it was not recorded."""
+    batch_norm: BatchNorm | None = None
+    """None where the model has none, and where it was not recorded."""
+    train_evaluated: TrainEvaluated | None = None
+    """After the last step; None before, and where it was not recorded."""
     curves: dict[str, Points] = {}
     looks: tuple[Look, ...] = ()
     predicted: dict[str, tuple[Histogram, ...]] = {}

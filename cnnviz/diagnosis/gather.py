@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnviz.analysis.checks import Network
 from cnnviz.diagnosis.evidence import (
+    BatchNorm,
     Census,
     Data,
     Evidence,
@@ -19,6 +20,7 @@ from cnnviz.diagnosis.evidence import (
     NonFinite,
     OutputActivationFact,
     Points,
+    TrainEvaluated,
 )
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.target import analysis_for, side_for
@@ -68,6 +70,8 @@ def gather(database: Database, run_id: int) -> Evidence:
         census=Census.model_validate(newest("census") or {}),
         input=_or_none(Input, newest("input")),
         in_training_mode=newest("in_training_mode"),
+        batch_norm=_or_none(BatchNorm, newest("batch_norm")),
+        train_evaluated=_or_none(TrainEvaluated, newest("train/evaluated")),
         curves={
             name: _points(tracking.sample_metric(database, run_id, name, POINTS)) for name in run.metrics
         },

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.training import checkpoint, graphs, schedule
-from cnnviz.training.evaluate import Score, evaluate
+from cnnviz.training.batch_norm import describe_batch_norm
+from cnnviz.training.evaluate import Score, evaluate, evaluation_batch
 from cnnviz.training.fixed import FixedImages
 from cnnviz.training.interface import Interface
 from cnnviz.training.log import Log
@@ -35,6 +36,8 @@ from cnnviz.training.update import Step, Update
 LOG_EARLY, LOG_EVERY = (1, 5, 10), 20
 LOOK_EARLY, LOOK_EVERY = (1, 2, 5, 10, 20, 50, 100), 200
 SAVE_SECONDS = 180.0
+SAMPLE = 500
+"""Images that are evaluated another way too after the last step: accuracies are known to ± 4.4 points."""
 LAST, BEST = "last.safetensors", "best.safetensors"
 
 __all__ = ["BEST", "LAST", "NonFiniteLossError", "Trainer"]
@@ -104,6 +107,7 @@ class Trainer:
         self.model.train()
         if self.step == 0:
             self._telling.begin(self.material, self._fixed.pictures())
+            self._telling.batch_norm(0, describe_batch_norm(self.model))
         self._telling.start_clock()
         while self.step < self.total_steps:
             if not keep_on():
@@ -216,6 +220,9 @@ class Trainer:
         if seen is not None:
             self.plateau.see(seen.loss)
         self._judge("test", self.material.test)
+        if self.step == self.total_steps:
+            self._evaluate_train()
+            self._compare_statistics()
         if seen is not None and (self._best is None or seen.accuracy > self._best):
             self._best = seen.accuracy
             self.save(BEST, seen.accuracy)
@@ -228,6 +235,30 @@ class Trainer:
         score = evaluate(self.model, images, self.preparation)
         self._telling.score(self.step, part, score)
         return score
+
+    def _evaluate_train(self) -> None:
+        """Record how well some training images are known without dropout and augmentation."""
+        train = self.material.train
+        rows = order(len(train), self.recipe.seed, 0)[:SAMPLE].to(self.device)
+        score = evaluate(self.model, Labelled(train.images[rows], train.labels[rows]), self.preparation)
+        self._telling.train_score(self.step, len(rows), score)
+
+    def _compare_statistics(self) -> None:
+        """Record, once at the end, what batch normalization's running statistics cost on some test images."""
+        layers, test = describe_batch_norm(self.model), self.material.test
+        if not layers or len(test) < 2:
+            return
+        # Test images often lie sorted by class; a batch has to be mixed as in training.
+        rows = order(len(test), self.recipe.seed, 0)[:SAMPLE].to(self.device)
+        batch = max(2, evaluation_batch(self.preparation))
+        if len(rows) % batch == 1:  # One image alone has no variance where maps are 1×1.
+            rows = rows[:-1]
+        some = Labelled(test.images[rows], test.labels[rows])
+        running, by_batch = (
+            evaluate(self.model, some, self.preparation, batch, by_batch=by_batch)
+            for by_batch in (False, True)
+        )
+        self._telling.batch_norm(self.step, layers, len(rows), running, by_batch)
 
     def _what_fits(self) -> str:
         self.optimiser.zero_grad()

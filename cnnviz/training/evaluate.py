@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
+from cnnviz.training.batch_norm import batch_statistics
 from cnnviz.training.material import Labelled
 from cnnviz.training.prepare import Preparation
 from cnnviz.training.streamed import StreamedImages, split
@@ -46,14 +48,23 @@ class Score:
         return [int(value) for value in self.confusion.sum(0).tolist()]
 
 
-def evaluate(model: nn.Module, images: Labelled, preparation: Preparation, batch: int | None = None) -> Score:
+def evaluate(
+    model: nn.Module,
+    images: Labelled,
+    preparation: Preparation,
+    batch: int | None = None,
+    *,
+    by_batch: bool = False,
+) -> Score:
     """Judge `model` in evaluation mode on all of `images`, and leave it in the mode it was in.
 
     Arithmetic is in the recipe's precision. The loss is plain cross-entropy, whatever the training smooths
     or adds. With ten crops, class probabilities are averaged, as in Krizhevsky et al., 2012. `batch` images
-    go through at once; by default as many as their size suggests.
+    go through at once; by default as many as their size suggests. With `by_batch` batch normalization uses
+    each batch's own statistics in place of the running ones, which stay as they are.
     """
-    logits, wrong = _all_logits(model, images.images, preparation, batch or _batch(preparation))
+    batch = batch or evaluation_batch(preparation)
+    logits, wrong = _all_logits(model, images.images, preparation, batch, by_batch)
     labels = images.labels
     count = logits.shape[1]
     best = logits.topk(min(5, count)).indices
@@ -70,24 +81,29 @@ def evaluate(model: nn.Module, images: Labelled, preparation: Preparation, batch
 
 def probabilities(model: nn.Module, images: Tensor, preparation: Preparation) -> Tensor:
     """The probability of each class for uint8 images `(N, C, H, W)`: float32 `(N, classes)`."""
-    return _all_logits(model, images, preparation, _batch(preparation))[0].softmax(1)
+    return _all_logits(model, images, preparation, evaluation_batch(preparation))[0].softmax(1)
 
 
 def _all_logits(
-    model: nn.Module, images: Tensor | StreamedImages, preparation: Preparation, batch: int
+    model: nn.Module,
+    images: Tensor | StreamedImages,
+    preparation: Preparation,
+    batch: int,
+    by_batch: bool = False,
 ) -> tuple[Tensor, tuple[str, ...]]:
     """The logits, and which layers were in training mode all the same."""
     training = model.training
     model.eval()
     wrong = tuple(name for name, part in model.named_modules() if part.training and not any(part.children()))
     try:
-        with torch.no_grad():
+        with torch.no_grad(), batch_statistics(model) if by_batch else nullcontext():
             return torch.cat([_logits(model, part, preparation) for part in split(images, batch)]), wrong
     finally:
         model.train(training)
 
 
-def _batch(preparation: Preparation) -> int:
+def evaluation_batch(preparation: Preparation) -> int:
+    """How many images go through at once where nobody says: as many as their size suggests."""
     height, width = preparation.side
     crops = 10 if preparation.recipe.ten_crop else 1
     return max(1, min(_MOST_IMAGES, _MOST_PIXELS // (height * width * crops)))

@@ -40,7 +40,10 @@ class Telling:
     Records: `data`, `census`, `fixed_images` and `input` once; `layers` and `fixed_predictions` at a look;
     `train/predicted`, `test/predicted`, `validation/confusion` and `test/confusion` at an epoch's end, with
     `in_training_mode`, the layers that were while the test images were judged (there should be none);
-    `nonfinite` where a run fails of it; `engine` where the engine has something to say.
+    `train/evaluated`, how well some training images are known in evaluation mode, after the last step;
+    `batch_norm` of a model that has it, before the first step and after the last, then with what some test
+    images come to with running and with batch statistics; `nonfinite` where a run fails of it; `engine` where
+    the engine has something to say.
     """
 
     def __init__(self, log: Log, steps_per_epoch: int, pace: Pace) -> None:
@@ -103,6 +106,26 @@ class Telling:
             self._record(step, "test/predicted", score.predicted)
             self._record(step, "in_training_mode", list(score.in_training_mode))
 
+    def train_score(self, step: int, images: int, score: Score) -> None:
+        """Record how well `images` training images are known, without dropout and augmentation."""
+        self._record(step, "train/evaluated", {"images": images} | _brief(score))
+
+    def batch_norm(
+        self,
+        step: int,
+        layers: Sequence[dict[str, Any]],
+        images: int = 0,
+        running: Score | None = None,
+        by_batch: Score | None = None,
+    ) -> None:
+        """Record the batch-norm layers, and once at the end `images` test images with both statistics."""
+        if not layers:
+            return
+        body: dict[str, Any] = {"layers": list(layers)}
+        if running is not None and by_batch is not None:
+            body |= {"images": images, "running": _brief(running), "batch": _brief(by_batch)}
+        self._record(step, "batch_norm", body)
+
     def broken(self, step: int, place: Broken) -> None:
         """Tell where numbers stopped being numbers, in the step whose loss was none."""
         self._record(step, "nonfinite", {"step": step, "layer": place.layer, "what": place.what})
@@ -116,6 +139,10 @@ class Telling:
 
     def _record(self, step: int, kind: str, value: Any) -> None:
         self._log.record(step, step / self._steps, kind, value)
+
+
+def _brief(score: Score) -> dict[str, float]:
+    return {"loss": score.loss, "accuracy": score.accuracy}
 
 
 def _facts(material: Material) -> dict[str, Any]:
