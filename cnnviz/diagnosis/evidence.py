@@ -170,6 +170,51 @@ class Detail(_Plain):
     quartered: float
 
 
+class View(_Plain):
+    """How much images differ, as they are seen in one place; as `cnnviz.training.variation` measures it."""
+
+    images: int
+    distinct: int
+    within: float
+    """Median standard deviation within an image."""
+    between: float
+    """Deviation of a pixel from image to image."""
+    flat: float
+    """Share of the images that show nothing."""
+
+
+class Variation(_Plain):
+    """Whether training images differ from each other; as `cnnviz.training.variation` measures it."""
+
+    stored: View
+    """In shades of 255."""
+    plain: View | None = None
+    """As the network reads them without augmentation, in its units."""
+    augmented: View | None = None
+    blanked: float | None = None
+    """Share of the images that augmentation leaves blank."""
+    kept: float | None = None
+    """Median share of an image's variance that augmentation leaves."""
+
+
+class NearDuplicates(_Plain):
+    """Test images that are training images saved again; as `cnnviz.training.near_duplicates` counts them."""
+
+    copies: int
+    images: int
+    known: int
+    pairs: tuple[dict[str, Any], ...] = ()
+
+
+class Resembled(_Plain):
+    """The training class that test images of one class look like; as `cnnviz.training.census` finds it."""
+
+    label: int
+    images: int
+    like: int
+    share: float
+
+
 class Census(_Plain):
     """What the images say of themselves: the record `census`. None for what was not looked at."""
 
@@ -180,6 +225,10 @@ class Census(_Plain):
     """Only where colour was turned to grey."""
     neighbours_of_test: NeighboursOfTest | None = None
     detail: Detail | None = None
+    validation_counts: tuple[int, ...] = ()
+    variation: Variation | None = None
+    near_duplicates: NearDuplicates | None = None
+    resembled: tuple[Resembled, ...] | None = None
 
 
 class BatchNormLayer(_Plain):

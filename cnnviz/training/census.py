@@ -7,7 +7,7 @@ learnt from, whether labels have to do with images, and whether the images are a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,7 +15,12 @@ from torch.nn import functional
 
 from cnnviz.training.fixed import png
 from cnnviz.training.material import Labelled, Material
+from cnnviz.training.near_duplicates import near_duplicates
 from cnnviz.training.streamed import StreamedImages
+from cnnviz.training.variation import variation
+
+if TYPE_CHECKING:
+    from cnnviz.training.prepare import Preparation
 
 PAIRS = 4
 """Repeated images that are kept to be looked at."""
@@ -24,12 +29,17 @@ SAMPLE = 2000
 """Images among which neighbours are looked for: a share of their 10,000 pairs is known to a point or so."""
 DETAILED = 200
 """Images whose detail is looked at."""
+MOST_CLASSES = 200
+"""Up to which it is looked at which class resembles which."""
 SIDE = 16
 """Pixels that images are reduced to before they are compared: place and shade count, detail does not."""
 
 
-def census(material: Material) -> dict[str, Any]:
-    """`test_counts` of each class, and what the functions below tell by their names.
+def census(material: Material, preparation: Preparation | None = None) -> dict[str, Any]:
+    """`test_counts` and `validation_counts` of each class, and what the functions below tell by their names.
+
+    `variation` and `near_duplicates` are those of the modules so called; without `preparation` images are
+    looked at only as they are stored.
 
     `neighbours_in_colour` is of images that the model reads in grey. None stands for what was not looked at:
     most of it where images are decoded as they are needed.
@@ -39,11 +49,15 @@ def census(material: Material) -> dict[str, Any]:
     outlined = None if streams else Outlined.of(train)
     return {
         "test_counts": test.labels.bincount(minlength=classes).tolist(),
+        "validation_counts": material.validation.labels.bincount(minlength=classes).tolist(),
         "repeats": repeats(material),
         "neighbours": outlined.neighbours(classes) if outlined else None,
         "neighbours_of_test": neighbours_of_test(test, outlined, classes) if outlined else None,
         "neighbours_in_colour": material.coloured and neighbours(material.coloured, classes),
         "detail": None if streams else detail(train.images[:DETAILED]),
+        "variation": variation(train, preparation),
+        "near_duplicates": near_duplicates(test, train),
+        "resembled": resembled(test, outlined, classes) if outlined else None,
     }
 
 
@@ -137,6 +151,29 @@ def neighbours_of_test(test: Labelled, train: Outlined, classes: int) -> dict[st
     top = (vectors @ train.vectors.T).topk(NEIGHBOURS, dim=1)
     nearer = top.values[:, 0] > train.likeness.median()
     return _agreement(labels, train, top.indices, classes) | {"nearer": float(nearer.double().mean())}
+
+
+def resembled(test: Labelled, train: Outlined, classes: int) -> list[dict[str, Any]] | None:
+    """Which training class the test images of each class look like: elsewhere, labels were mixed up.
+
+    For each class that has test images: `label`, how many `images` were compared, the class `like` that most
+    of their `NEIGHBOURS` nearest training images have, and its `share` of these. None for fewer than 20 test
+    images, and for more than `MOST_CLASSES` classes.
+    """
+    if len(test) < 4 * NEIGHBOURS or classes > MOST_CLASSES:
+        return None
+    vectors, labels = _sample(test)
+    near = train.labels[(vectors @ train.vectors.T).topk(NEIGHBOURS, dim=1).indices]
+    pairs = (labels[:, None] * classes + near).flatten().bincount(minlength=classes**2)
+    table = pairs.view(classes, classes)
+    totals, (shares, like) = table.sum(1), (table / table.sum(1, keepdim=True).clamp(min=1)).max(1)
+    return [
+        {"label": label, "images": total // NEIGHBOURS, "like": other, "share": share}
+        for label, (total, other, share) in enumerate(
+            zip(totals.tolist(), like.tolist(), shares.tolist(), strict=True)
+        )
+        if total
+    ]
 
 
 def _sample(part: Labelled) -> tuple[Tensor, Tensor]:

@@ -106,7 +106,7 @@ class Trainer:
     def _run(self, keep_on: Callable[[], bool]) -> bool:
         self.model.train()
         if self.step == 0:
-            self._telling.begin(self.material, self._fixed.pictures())
+            self._telling.begin(self.material, self.preparation, self._fixed.pictures())
             self._telling.batch_norm(0, describe_batch_norm(self.model))
         self._telling.start_clock()
         while self.step < self.total_steps:

@@ -16,6 +16,7 @@ from cnnviz.training.log import Log
 from cnnviz.training.material import Labelled, Material
 from cnnviz.training.nonfinite import Broken
 from cnnviz.training.observe import LayerLook
+from cnnviz.training.prepare import Preparation
 from cnnviz.training.speed import Peak, memory_in_use
 from cnnviz.training.tally import Tally
 
@@ -54,10 +55,10 @@ class Telling:
         """Speed is measured from here: what came before was no training."""
         self._clock = time.perf_counter()
 
-    def begin(self, material: Material, pictures: Sequence[dict[str, Any]]) -> None:
+    def begin(self, material: Material, preparation: Preparation, pictures: Sequence[dict[str, Any]]) -> None:
         """Tell what the run reads, before its first step."""
         self._log.record(0, 0, "data", _facts(material))
-        self._log.record(0, 0, "census", census(material))
+        self._log.record(0, 0, "census", census(material, preparation))
         self._log.record(0, 0, "fixed_images", list(pictures))
 
     def read(self, images: Tensor) -> None:

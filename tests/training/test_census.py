@@ -114,3 +114,18 @@ def test_where_colour_alone_tells_and_the_model_reads_grey_the_census_shows_it()
     found = census(material(dataset))
     assert found["neighbours_in_colour"]["share"] > found["neighbours"]["share"] + 0.3
     assert census(material(dataset, channels=3))["neighbours_in_colour"] is None
+
+
+def test_the_class_that_test_images_look_like_shows_labels_in_another_order() -> None:
+    clean = striped()
+    turned = Part(clean.test.images, (clean.test.labels + 1) % 3)
+    (one, two, three) = census(material(replace(clean, test=turned)))["resembled"]
+    assert [row["like"] for row in (one, two, three)] == [2, 0, 1]
+    assert [row["images"] for row in (one, two, three)] == [20, 20, 20]
+    assert all(row["share"] > 0.9 for row in (one, two, three))
+    assert [row["like"] for row in census(material(clean))["resembled"]] == [0, 1, 2]
+
+
+def test_validation_images_are_counted_by_class() -> None:
+    split = Material.of(striped(), Recipe(validation=0.1), 1, torch.device("cpu"))
+    assert sum(census(split)["validation_counts"]) == len(split.validation) == 16
