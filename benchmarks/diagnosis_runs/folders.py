@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,17 @@ class Draw:
 
     def rows(self, labels: Labels, part: int) -> Labels:
         """Which of the images with these labels; `part` is 0 for training, 1 for the test."""
-        free = np.arange(len(labels))
-        for other in self.without:
-            free = np.setdiff1d(free, other.rows(labels, part))
-        return free[datasets.splits.limit(labels[free], self.counts[part], seed=0)]
+        return _rows(self, labels.tobytes(), labels.dtype.str, part)
+
+
+@functools.cache
+def _rows(draw: Draw, labels: bytes, dtype: str, part: int) -> Labels:
+    # Draws without others without others: each is made once, not once for each that names it.
+    values = np.frombuffer(labels, dtype)
+    free = np.arange(len(values))
+    for other in draw.without:
+        free = np.setdiff1d(free, _rows(other, labels, dtype, part))
+    return free[datasets.splits.limit(values[free], draw.counts[part], seed=0)]
 
 
 _SMALL, _LARGE = (1_500, 400), (4_000, 1_000)
@@ -49,6 +57,15 @@ EVERY = {
 NOTES = Draw(_SMALL, (MNIST, SIGNS, NUMERALS, STAMPS, FAINT, EVERY["every-mnist"]))
 COATS = Draw(_SMALL, (FASHION, GARMENTS, EVERY["every-fashion"]))
 BOOTS = Draw(_SMALL, (FASHION, GARMENTS, EVERY["every-fashion"], COATS))
+_SCORED_MNIST = (MNIST, SIGNS, NUMERALS, STAMPS, FAINT, EVERY["every-mnist"], NOTES)
+_SCORED_FASHION = (FASHION, GARMENTS, EVERY["every-fashion"], COATS, BOOTS)
+_THOUSAND = (1_000, 400)
+CIPHERS = Draw(_THOUSAND, _SCORED_MNIST)
+SCRAWLS = Draw(_THOUSAND, (*_SCORED_MNIST, CIPHERS))
+POSTCODES = Draw(_THOUSAND, (*_SCORED_MNIST, CIPHERS, SCRAWLS))
+PLATES = Draw(_THOUSAND, (*_SCORED_MNIST, CIPHERS, SCRAWLS, POSTCODES))
+SHIRTS = Draw(_THOUSAND, _SCORED_FASHION)
+BAGS = Draw(_THOUSAND, (*_SCORED_FASHION, SHIRTS))
 
 
 def there(name: str, folder: Path | None) -> bool:

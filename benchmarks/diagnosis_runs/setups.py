@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.diagnosis_runs import data, sources
+from benchmarks.diagnosis_runs import accepted, data, norm_models, sources
 from benchmarks.diagnosis_runs.networks import Plan, normed
 from cnnviz.datasets.spec import Arrays
 from cnnviz.training import Recipe
@@ -31,6 +31,8 @@ class Setup:
     """Whether the model reads one channel, whatever the data has."""
     training_mode: bool = False
     """Whether it is judged in training mode."""
+    side: int = 0
+    """Of its images as the network reads them; 0 where no plant asks."""
 
     def but(self, plan: Plan | None = None, **values: Any) -> Setup:
         """With another network, other recipe fields, or both."""
@@ -61,7 +63,8 @@ class Setup:
         return f"{self.source}-{zlib.crc32(marks.encode()):08x}" if marks else self.source + "-bench"
 
     def recipe(self, folder: Path | None, seed: int) -> Recipe:
-        """The recipe, and its data registered under the name in it."""
+        """The recipe; its data, and the bench's own models, are registered under the names in it."""
+        norm_models.register()
         data.register(self.dataset, lambda: self.arrays(folder))
         channels, height, width = data.shape_of(self.arrays(folder))
         values: dict[str, Any] = {**self.values, "dataset": self.dataset, "seed": seed, "device": "cpu"}
@@ -90,6 +93,11 @@ class Plant:
     """Other names of the same thing, right if named first too."""
     word: str = ""
     """Tells two plants of the same cause apart."""
+
+    @property
+    def accepted(self) -> frozenset[str]:
+        """What may be said first for it: its mechanism or its other name; `causes` are not among them."""
+        return (accepted.accepted(self.causes) | {*self.also}) - {*self.causes}
 
     @property
     def name(self) -> str:

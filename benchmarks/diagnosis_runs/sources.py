@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.diagnosis_runs import drawn, folders
+from benchmarks.diagnosis_runs import drawn, folders, sketched
 from benchmarks.diagnosis_runs.drawn import pixels
 from benchmarks.diagnosis_runs.folders import images
 from cnnviz import datasets
@@ -106,21 +106,61 @@ def boots(folder: Path | None) -> Arrays:
     return replace(made, train_images=train, test_images=test)
 
 
+def ciphers(folder: Path | None) -> Arrays:
+    """1,000 and 400 of MNIST that no earlier part has, reduced to 14×14."""
+    return adapted(images(folder, "mnist", folders.CIPHERS), (1, 14, 14))
+
+
+def scrawls(folder: Path | None) -> Arrays:
+    """As many others, 11×11, anywhere on 13×13, dark ink of any colour on light."""
+    return _dark(_painted(_middle(images(folder, "mnist", folders.SCRAWLS)), 11, 13))
+
+
+def postcodes(folder: Path | None) -> Arrays:
+    """And as many others of MNIST, as they are, in the middle of 32×32."""
+    return _framed(images(folder, "mnist", folders.POSTCODES), 2)
+
+
+def plates(folder: Path | None) -> Arrays:
+    """And as many others, 32×32, black on white."""
+    return _dark(_framed(images(folder, "mnist", folders.PLATES), 2))
+
+
+def shirts(folder: Path | None) -> Arrays:
+    """1,000 and 400 of Fashion-MNIST that no earlier part has, reduced to 12×12."""
+    return adapted(images(folder, "fashion", folders.SHIRTS), (1, 12, 12))
+
+
+def bags(folder: Path | None) -> Arrays:
+    """As many others, 14×14, on white."""
+    return _dark(adapted(images(folder, "fashion", folders.BAGS), (1, 14, 14)))
+
+
 def gratings(folder: Path | None) -> Arrays:
     """2,000 and 400 coloured gratings of 16×16 in noise; the class is which way they run."""
     return Arrays(*drawn.gratings(2_000, seed=0), *drawn.gratings(400, seed=1))
 
 
-def _drawn(make: Callable[[int, int], tuple[Pixels, Labels]], folder: Path | None) -> Arrays:
-    """1,500 and 400 images of one of `drawn`'s kinds, in noise."""
-    return Arrays(*make(1_500, 0), *make(400, 1))
+def _drawn(
+    make: Callable[[int, int], tuple[Pixels, Labels]], folder: Path | None, train: int = 1_500
+) -> Arrays:
+    """So many and 400 images of one of the kinds of `drawn` or `sketched`, in noise."""
+    return Arrays(*make(train, 0), *make(400, 1))
 
 
 SOURCES: dict[str, Callable[[Path | None], Arrays]] = {
     "digits": digits, "small-digits": small_digits, "cifar": cifar, "photos": photos, "mnist": mnist,
     "signs": signs, "fashion": fashion, "gratings": gratings, "numerals": numerals, "stamps": stamps,
     "faint": faint, "garments": garments, "views": views, "shapes": shapes, "notes": notes,
-    "coats": coats, "boots": boots,
+    "coats": coats, "boots": boots, "ciphers": ciphers, "scrawls": scrawls, "postcodes": postcodes,
+    "plates": plates, "shirts": shirts, "bags": bags,
+    **{
+        make.__name__: functools.partial(_drawn, make, train=1_000)
+        for make in (
+            sketched.letters, sketched.arrows, sketched.constellations, sketched.checks, sketched.flocks,
+            sketched.fog, sketched.flags,
+        )
+    },
     **{
         make.__name__: functools.partial(_drawn, make)
         for make in (drawn.glyphs, drawn.clocks, drawn.tiles, drawn.halos, drawn.pairs)
@@ -133,7 +173,8 @@ SOURCES: dict[str, Callable[[Path | None], Arrays]] = {
 _FOLDERS = {
     "cifar": "cifar10", "photos": "cifar10", "views": "cifar10", "mnist": "mnist", "signs": "mnist",
     "numerals": "mnist", "stamps": "mnist", "faint": "mnist", "fashion": "fashion", "garments": "fashion",
-    "notes": "mnist", "coats": "fashion", "boots": "fashion",
+    "notes": "mnist", "coats": "fashion", "boots": "fashion", "ciphers": "mnist", "scrawls": "mnist",
+    "postcodes": "mnist", "plates": "mnist", "shirts": "fashion", "bags": "fashion",
     **{name: name.removeprefix("every-") for name in folders.EVERY},
 }  # fmt: skip
 
@@ -170,6 +211,13 @@ def _dark(arrays: Arrays) -> Arrays:
 def _middle(arrays: Arrays) -> Arrays:
     cut = (slice(None), slice(None), slice(4, 24), slice(4, 24))
     return replace(arrays, train_images=arrays.train_images[cut], test_images=arrays.test_images[cut])
+
+
+def _framed(arrays: Arrays, margin: int) -> Arrays:
+    """With a black margin on each side."""
+    around = ((0, 0), (0, 0), (margin, margin), (margin, margin))
+    train, test = np.pad(arrays.train_images, around), np.pad(arrays.test_images, around)
+    return replace(arrays, train_images=train, test_images=test)
 
 
 def _painted(arrays: Arrays, small: int, side: int) -> Arrays:

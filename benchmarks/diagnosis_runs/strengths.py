@@ -130,3 +130,25 @@ BLIND_5 = Strengths(
     wide=Plan("flat", (), (700,)), narrow=Plan("thin", ((2, 3, True), (2, 3, "average")), (2,)),
     noisy=0.52, unbalanced=(55, 3), missing=(0, 3, 8), enlarged=3, pairs=_OTHER_PAIRS,
 )  # fmt: skip
+BLIND_6 = Strengths(
+    deeper=4, small=Init(weights="normal", std=0.0035, bias=-0.1),
+    large=Init(weights="normal", std=0.52, bias=0.0),
+    drowned=("conv1", -13), scale="raw",
+    high=32, high_adam=0.18, infinite=750, low=1 / 1100, begun=300, ended=(0.012, 1 / 4),
+    large_batch=1000, small_batch=1, decay=0.35, decay_adamw=9.5, dropout=0.945, judged_dropout=0.72,
+    by_heart=45, unchanged=95, leaked=(85, 0.92),
+    wide=Plan("flat", (), (800,)), narrow=Plan("thin", ((1, 3, True), (1, 3, "average")), (3,)),
+    noisy=0.57, unbalanced=(48, 2), missing=(2, 4, 9), enlarged=3,
+    pairs=("rate-too-low+classes-missing", "labels-noisy+dropout", "input-scale+classes-unbalanced"),
+)  # fmt: skip
+BLIND_7 = Strengths(
+    deeper=3, small=Init(weights="normal", std=0.0045, bias=0.25),
+    large=Init(weights="normal", std=0.42, bias=0.0),
+    drowned=("conv1", -17), scale="raw-minus-mean",
+    high=22, high_adam=0.12, infinite=650, low=1 / 1400, begun=250, ended=(0.018, 1 / 3),
+    large_batch=1300, small_batch=2, decay=0.55, decay_adamw=7.5, dropout=0.955, judged_dropout=0.78,
+    by_heart=55, unchanged=105, leaked=(65, 0.88),
+    wide=Plan("flat", (), (400, 400)), narrow=Plan("thin", ((2, 3, True), (1, 5, True)), (2,)),
+    noisy=0.62, unbalanced=(38, 3), missing=(0, 1, 6, 7), enlarged=2,
+    pairs=("dropout+classes-missing", "rate-too-low+classes-unbalanced", "labels-noisy+weight-decay"),
+)  # fmt: skip

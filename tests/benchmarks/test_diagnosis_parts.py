@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
-from benchmarks.diagnosis_runs import crossing, folders, parts, sources
+from benchmarks.diagnosis_runs import accepted, crossing, folders, norm_models, parts, sources
+from benchmarks.diagnosis_runs.blocks import BlockPlan
 from benchmarks.diagnosis_runs.folders import Draw
 from benchmarks.diagnosis_runs.parts import PARTS, failing, healthy
 from benchmarks.diagnosis_runs.setups import Setup
@@ -28,6 +30,19 @@ SHAPES = {
     "clocks": (1, 12, 12),
     "halos": (1, 13, 13),
     "pairs": (3, 14, 14),
+    "letters": (1, 14, 14),
+    "arrows": (3, 12, 12),
+    "ciphers": (1, 14, 14),
+    "shirts": (1, 12, 12),
+    "postcodes": (1, 32, 32),
+    "constellations": (1, 12, 12),
+    "bags": (1, 14, 14),
+    "checks": (3, 12, 12),
+    "scrawls": (3, 13, 13),
+    "plates": (1, 32, 32),
+    "flags": (3, 10, 10),
+    "fog": (1, 10, 10),
+    "flocks": (1, 14, 14),
 }
 DRAWS = {name: found for name, found in vars(folders).items() if isinstance(found, Draw)} | folders.EVERY
 CLASH = {frozenset(("NUMERALS", "MNIST")), frozenset(("NUMERALS", "SIGNS"))}
@@ -44,15 +59,18 @@ def test_parts_share_neither_networks_nor_data_nor_strengths(one: str, other: st
 
 
 SETS = (
-    ("MNIST", "SIGNS", "NUMERALS", "STAMPS", "FAINT", "NOTES", "every-mnist"),
+    (
+        *("MNIST", "SIGNS", "NUMERALS", "STAMPS", "FAINT", "NOTES", "every-mnist"),
+        *("CIPHERS", "SCRAWLS", "POSTCODES", "PLATES"),
+    ),
     ("CIFAR", "PHOTOS", "VIEWS", "every-cifar10"),
-    ("FASHION", "GARMENTS", "COATS", "BOOTS", "every-fashion"),
+    ("FASHION", "GARMENTS", "COATS", "BOOTS", "every-fashion", "SHIRTS", "BAGS"),
 )
 
 
 def test_what_is_drawn_of_a_set_is_in_no_other_draw() -> None:
     assert {name for names in SETS for name in names} == set(DRAWS)
-    labels = np.random.default_rng(0).integers(0, 10, 12_000)
+    labels = np.random.default_rng(0).integers(0, 10, 20_000)
     rows = {name: {*draw.rows(labels, 0).tolist()} for name, draw in DRAWS.items()}
     for one, other in (pair for names in SETS for pair in combinations(names, 2)):
         assert not rows[one] & rows[other] or frozenset((one, other)) in CLASH, (one, other)
@@ -89,11 +107,14 @@ def test_the_blind_parts_are_as_large_as_was_promised() -> None:
         ("blind-3", 40, 20),
         ("blind-4", 80, 20),
         ("blind-5", 80, 20),
+        ("blind-6", 90, 30),
+        ("blind-7", 90, 30),
     ):
         planned = list(failing(name))
         assert len(planned) >= runs
         assert len({cause for one in planned for cause in one.plant.causes}) >= causes
     assert len(list(healthy("blind"))) >= 40
+    assert sum(len(list(healthy(name))) for name in ("blind-6", "blind-7")) >= 115
     assert len(list(healthy("every"))) >= 35
 
 
@@ -102,6 +123,7 @@ def test_every_network_can_be_built(name: str) -> None:
     def problem(setup: Setup) -> str:
         return "" if setup.plan is None else setup.plan.layers(SHAPES[setup.source]).problem()
 
+    norm_models.register()
     setups = [setup for one in failing(name) for setup in (one.spoiled, one.twin)]
     everything = [*setups, *(setup for _, setup, _ in healthy(name))]
     assert {problem(setup) for setup in everything} == {""}
@@ -114,6 +136,51 @@ def test_where_no_network_starts_badly_nothing_of_the_start_is_planted() -> None
     assert not planted & {"initialisation", "vanishing-gradients", "input-scale"}
 
 
+def test_the_newest_blind_parts_plant_every_cause_of_the_issue_and_pairs_and_what_nobody_knows() -> None:
+    for name in ("blind-6", "blind-7"):
+        planned = list(failing(name))
+        causes = {cause for one in planned for cause in one.plant.causes}
+        assert causes >= {
+            *("output-activation", "batch-norm-unsettled", "constant-input", "augmentation-too-strong"),
+            *("unstable-training", "split-mismatch", "leakage", accepted.UNEXPLAINED),
+        }
+        assert sum(len(one.plant.causes) == 2 for one in planned) >= 9
+        assert sum(one.plant.causes == (accepted.UNEXPLAINED,) for one in planned) >= 10
+        assert any("tiny" in one.name for one in planned)
+
+
+def test_the_newest_blind_parts_have_networks_of_three_to_fifty_layers_and_norms_with_other_momentum() -> (
+    None
+):
+    depths, models = set(), set()
+    for name in ("blind-6", "blind-7"):
+        for setup in (*PARTS[name].bases, *PARTS[name].registered):
+            if isinstance(setup.plan, BlockPlan):
+                each = 2 if setup.plan.block == "residual" else 1
+                depths.add(1 + each * (len(setup.plan.convs) - 1) + len(setup.plan.dense) + 1)
+        models |= {setup.name for setup in PARTS[name].planted}
+    assert min(depths) == 3
+    assert max(depths) == 50
+    assert models == {norm_models.MOBILENET, norm_models.DENSENET}
+
+
+def test_a_torchvision_network_has_the_momentum_that_is_asked_for_or_its_own() -> None:
+    norm_models.register()
+    for model, own in norm_models.OWN.items():
+        spec = registry.get(model)
+        for options, momentum in (({}, own), ({"momentum": 0.25}, 0.25)):
+            built = spec.builder(10, (3, 32, 32), spec.options.parse(options))
+            found = {layer.momentum for layer in built.modules() if isinstance(layer, nn.BatchNorm2d)}
+            assert [round(one, 6) for one in found] == [momentum]
+
+
+def test_second_names_are_written_down_for_every_cause_that_is_planted() -> None:
+    for name in PARTS:
+        for one in failing(name):
+            assert one.plant.accepted.isdisjoint(one.plant.causes)
+            assert one.plant.accepted >= {*one.plant.also} - {*one.plant.causes}
+
+
 def test_registered_models_get_only_what_a_recipe_can_hold() -> None:
     registered = [one for one in failing("blind") if one.spoiled.plan is None]
     assert {one.base.split("-")[0] for one in registered} == {"lenet5", "small", "resnet18"}
@@ -121,7 +188,11 @@ def test_registered_models_get_only_what_a_recipe_can_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", sorted({*sources.SOURCES} & {"digits", "small-digits", "glyphs", "clocks", "halos", "pairs"})
+    "name",
+    [
+        *("digits", "small-digits", "glyphs", "clocks", "halos", "pairs"),
+        *("letters", "arrows", "constellations", "checks", "flags", "fog", "flocks"),
+    ],
 )
 def test_sources_without_a_folder_are_made_in_the_shape_that_is_told(name: str) -> None:
     assert sources.there(name, None)

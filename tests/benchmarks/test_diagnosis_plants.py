@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.diagnosis_runs import plants
+from benchmarks.diagnosis_runs import accepted, plants
 from benchmarks.diagnosis_runs.parts import PARTS, Planned, failing, marked
 from benchmarks.diagnosis_runs.setups import Setup
 from benchmarks.diagnosis_runs.strengths import Strengths
@@ -47,9 +47,60 @@ CHANGES = {
     "labels-noisy+weight-decay": {"weight_decay", "data"},
     "labels-noisy+dropout": {"net.dropout", "data"},
     "input-scale+classes-unbalanced": {"scale", "data"},
+    "output-activation-relu": {"net.output"},
+    "output-activation-sigmoid": {"net.output"},
+    "output-activation-tanh": {"net.output"},
+    **{
+        f"batch-norm-unsettled-{momentum}": {"net.momentum"}
+        for momentum in ("0", "0.0001", "0.0005", "0.002")
+    },
+    "batch-norm-unsettled-own": {"options"},
+    "batch-norm-unsettled-stated": {"options"},
+    "constant-input-equal": {"data"},
+    "constant-input-divided": {"data"},
+    "constant-input-blanked": {"cutout"},
+    "augmentation-too-strong-cutout": {"cutout"},
+    "augmentation-too-strong-pad": {"pad_crop"},
+    "augmentation-too-strong-window": {"crop_from"},
+    "augmentation-too-strong-everything": {"colour_jitter", "cutout", "pad_crop"},
+    "leakage-jpeg": {"data"},
+    "unstable-training-momentum": {"momentum", "lr", "schedule", "optimiser"},
+    "unstable-training-beta2": {"optimiser", "lr", "beta2", "schedule"},
+    "unstable-training-batch": {"batch_size", "epochs", "schedule"},
+    **{f"split-mismatch-{word}": {"data"} for word in ("rotated", "swapped", "apart", "untrained")},
+    "over-fitting-data-tiny": {"data", "epochs"},
+    **{f"unexplained-{word}": {"net.discards"} for word in ("mean", "corners", "few-pixels")},
+    "unexplained-single-pixels": {"net.name", "net.convs", "net.dense"},
+    **{
+        f"unexplained-{word}": {"data"}
+        for word in ("scattered", "test-inverted", "test-turned", "test-dimmed")
+    },
+    "unexplained-flipped": {"flip"},
+    "unexplained-output-dropped": {"net.output_dropout"},
+    "unexplained-smoothed": {"label_smoothing"},
+    "unexplained-warmed": {"warmup_epochs", "lr", "optimiser", "momentum"},
+    **{f"output-activation+{other}-two": {"net.output", "data"} for other in ("labels-noisy",)},
+    "output-activation+classes-missing-two": {"net.output", "data"},
+    "output-activation+classes-unbalanced-two": {"net.output", "data"},
+    "augmentation-too-strong+classes-unbalanced-two": {"cutout", "data"},
+    "augmentation-too-strong+labels-noisy-two": {"cutout", "data"},
+    "batch-norm-unsettled+classes-missing-two": {"net.momentum", "data", "epochs"},
+    "batch-norm-unsettled+labels-noisy-two": {"net.momentum", "data", "epochs"},
+    "labels-noisy+weight-decay-two": {"weight_decay", "data"},
+    "weight-decay+classes-missing-two": {"weight_decay", "data"},
+    "labels-shuffled+rate-too-high-two": {"lr", "data"},
+    "dropout+rate-too-low-two": {"net.dropout", "lr"},
+    "dropout+too-few-steps-two": {"net.dropout", "epochs", "limit"},
 }
-WHOLE_NETS = {"over-fitting-model", "under-fitting"}
+WHOLE_NETS = {
+    "over-fitting-model",
+    "under-fitting",
+    "unexplained-single-pixels",
+    "batch-norm-unsettled+classes-missing-two",
+    "batch-norm-unsettled+labels-noisy-two",
+}
 """Put another network in place, whose norm, function, start and dropout are those of its plan too."""
+MAY_BE_SO_ALREADY = {"flip", "optimiser", "net.dense", "net.convs", "schedule", "epochs", "momentum"}
 STRENGTHS = [part.strengths for part in PARTS.values() if part.strengths is not None]
 EVERY = [one for name in PARTS for one in failing(name)]
 
@@ -75,11 +126,13 @@ def test_of_plain_and_registered_networks_each_plant_changes_what_it_says() -> N
             assert changed(one) == {"options"}, one.name
             continue
         allowed = (
-            {"net.norm", "net.function", "net.init", "net.dropout"} if one.plant.name in WHOLE_NETS else set()
+            {"net.norm", "net.function", "net.init", "net.dropout", "net.name", "net.block"}
+            if one.plant.name in WHOLE_NETS
+            else set()
         )
         found = changed(one)
         assert found - allowed <= CHANGES[one.plant.name], one.name
-        needed = CHANGES[one.plant.name] - {"flip", "optimiser", "net.dense", "net.convs"}
+        needed = CHANGES[one.plant.name] - MAY_BE_SO_ALREADY
         assert needed <= found, one.name
 
 
@@ -98,10 +151,14 @@ def options(setup: Setup) -> set[tuple[str, str | float]]:
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_what_no_recipe_mends_is_wrong_data_or_code(name: str) -> None:
+def test_what_no_first_change_mends_is_wrong_data_or_code_or_two_faults_or_what_nobody_knows(
+    name: str,
+) -> None:
     for one in failing(name):
         if not one.plant.mendable:
-            assert one.spoiled.flaws != one.twin.flaws or one.spoiled.training_mode, one.name
+            beyond = one.spoiled.flaws != one.twin.flaws or one.spoiled.training_mode
+            two = len(one.plant.causes) == 2
+            assert beyond or two or one.plant.causes == (accepted.UNEXPLAINED,), one.name
 
 
 @given(st.floats(1e-4, 1.0), st.integers(1, 256), st.sampled_from(STRENGTHS))

@@ -1,0 +1,163 @@
+"""Networks of 3 to 50 layers built from blocks, as plans from which a plant changes one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.diagnosis_runs.networks import GLOROT, HE, Plan, Shrinking
+from cnnviz.models import Shape
+from cnnviz.models.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Inception,
+    Layer,
+    LayerList,
+    Linear,
+    LocalResponseNorm,
+    Pool,
+    Residual,
+    Resize,
+)
+
+Block = Literal["conv", "residual", "separable", "inception", "lrn"]
+Discarding = Literal["", "all-but-mean", "all-but-corners", "all-but-few-pixels"]
+
+
+@dataclass(frozen=True)
+class BlockPlan(Plan):
+    """A plan whose convolutions after the first are blocks, and whose output can be spoiled."""
+
+    block: Block = "conv"
+    """What stands for each convolution after the first, which is always a plain one."""
+    momentum: float = 0.1
+    """Of every batch normalization: the weight of the newest batch."""
+    output: Literal["", "relu", "sigmoid", "tanh"] = ""
+    """An activation after the last layer."""
+    output_dropout: float = 0.0
+    """Dropout after the last layer."""
+    discards: Discarding = ""
+    """What the first layers throw away of every image, for good."""
+
+    def layers(self, shape: Shape, classes: int = 10) -> LayerList:
+        """The plan for images of `shape`."""
+        made = [*_discarding(self.discards, shape)]
+        channels = shape[0]
+        for number, (maps, kernel, pooled) in enumerate(self.convs, 1):
+            made += self._block(number, channels, maps, kernel, pooled)
+            channels = maps
+        made.append(Flatten(name="flatten"))
+        for number, width in enumerate((*self.dense, 0), 1):
+            if self.dropout:
+                made.append(Dropout(name=f"dropout{number}", p=self.dropout))
+            name = f"fc{number}"
+            made.append(Linear(name=name, out=width or "classes", init=self._start(name)))
+            made += self._active(len(self.convs) + number) if width else []
+        if self.output:
+            made.append(Activation(name="output", function=self.output))
+        if self.output_dropout:
+            made.append(Dropout(name="output_dropout", p=self.output_dropout))
+        return LayerList(name=self.name, input=shape, classes=classes, layers=tuple(made))
+
+    def _block(self, number: int, channels: int, maps: int, kernel: int, pooled: Shrinking) -> list[Layer]:
+        name, stride = f"conv{number}", 2 if pooled == "stride" else 1
+        pooling = _pooling(f"pool{number}", pooled)
+        if number > 1 and self.block == "residual":
+            return [Residual(name=name, out=maps, stride=stride, init=self._start(name)), *pooling]
+        if number > 1 and self.block == "inception":
+            quarter = maps // 4
+            widths = {"one": quarter, "three": quarter, "five": quarter, "pool": maps - 3 * quarter}
+            reduced = {"three_reduce": quarter, "five_reduce": max(quarter // 2, 1)}
+            return [Inception(name=name, **widths, **reduced, init=self._start(name)), *pooling]
+        made: list[Layer] = []
+        if number > 1 and self.block == "separable":
+            depthwise = Conv(
+                name=f"depth{number}", out=channels, kernel=kernel, padding=kernel // 2, groups=channels,
+                stride=stride, init=self._start(name),
+            )  # fmt: skip
+            made += [depthwise, *self._active(number, "depth_")]
+            kernel, stride = 1, 1
+        init = self._start(name)
+        made.append(Conv(name=name, out=maps, kernel=kernel, padding=kernel // 2, stride=stride, init=init))
+        made += self._active(number)
+        if self.block == "lrn":
+            made.append(LocalResponseNorm(name=f"lrn{number}"))
+        return [*made, *pooling]
+
+    def _active(self, number: int, before: str = "") -> list[Layer]:
+        name = f"{before}{self.function}{number}"
+        active = Activation.model_validate({"name": name, "function": self.function})
+        norm = BatchNorm(name=f"{before}norm{number}", momentum=self.momentum)
+        return [norm, active] if self.norm else [active]
+
+
+def _pooling(name: str, how: Shrinking) -> list[Layer]:
+    if how in (False, "stride"):
+        return []
+    if how == "global":
+        return [GlobalPool(name=name)]
+    return [Pool(name=name, mode="average" if how == "average" else "max")]
+
+
+def _discarding(what: Discarding, shape: Shape) -> list[Layer]:
+    """Layers before the first convolution that keep an image's size and little else of it."""
+    _, height, width = shape
+    enlarge = Resize(name="enlarge", size=(height, width))
+    if what == "all-but-mean":
+        return [GlobalPool(name="mean"), enlarge]
+    if what == "all-but-corners":
+        return [Pool(name="corners", kernel=1, stride=(height - 1, width - 1)), enlarge]
+    if what == "all-but-few-pixels":
+        return [Pool(name="sparse", kernel=1, stride=(height // 2, width // 2)), enlarge]
+    return []
+
+
+def _even(count: int, maps: int, pools: dict[int, Shrinking]) -> tuple[tuple[int, int, Shrinking], ...]:
+    """So many convolutions of 3×3; `pools` says after which maps become smaller."""
+    return tuple((maps, 3, pools.get(number, False)) for number in range(1, count + 1))
+
+
+TRIO = BlockPlan("trio", ((12, 5, True),), (48,), init=HE)
+"""Three layers with weights."""
+TOWER = BlockPlan("tower", _even(12, 16, {2: True, 6: True, 12: "global"}), norm=True, init=HE)
+"""Thirteen layers, normalized, the mean of each map at the end."""
+DEPTHWISE = BlockPlan(
+    "depthwise", ((16, 3, False), (24, 3, True), (32, 3, False), (48, 3, True)), (40,), init=HE,
+    block="separable",
+)  # fmt: skip
+"""A convolution for each map, then 1×1 (Howard et al., 2017)."""
+FIFTY = BlockPlan(
+    "fifty", ((8, 3, True), *_even(24, 8, {8: True, 24: "global"})), block="residual", init=HE, norm=True
+)
+"""Fifty layers with weights: residual blocks of two."""
+HYPERBOLIC = BlockPlan(
+    "hyperbolic", ((10, 3, False), (16, 3, "stride"), (20, 3, "stride")), (60, 30), function="tanh",
+    init=GLOROT,
+)  # fmt: skip
+"""With tanh, and steps of 2 for pooling."""
+
+BRANCHES = BlockPlan(
+    "branches", ((16, 3, True), (24, 3, False), (32, 3, True), (40, 3, "global")), init=HE, block="inception"
+)
+"""A convolution and three inception blocks."""
+NEIGHBORS = BlockPlan(
+    "neighbors", ((16, 5, True), (32, 3, True), (32, 3, False)), (64,), init=HE, block="lrn"
+)
+"""With local response normalization, as AlexNet."""
+TWENTY = BlockPlan("twenty", _even(19, 12, {3: True, 9: True, 19: "global"}), norm=True, init=HE)
+"""Twenty layers, normalized."""
+POINTWISE = BlockPlan(
+    "pointwise",
+    ((24, 5, False), (16, 1, True), (32, 3, False), (16, 1, "average"), (32, 3, "global")),
+    function="leaky_relu", init=HE,
+)  # fmt: skip
+"""Layers of 1×1 between others (Lin et al., 2013), and no hidden fully connected layer."""
+WIDE_SHORT = BlockPlan("wide-short", ((32, 5, "average"), (32, 3, True)), (32,), function="silu", init=HE)
+"""Wide and short."""
+
+SPARSE = BlockPlan("single-pixels", ((24, 1, False), (32, 1, False), (32, 1, "global")), init=HE)
+"""Sees no pixel beside another: what has a shape is lost on it."""

@@ -1,0 +1,66 @@
+"""How strongly the causes that came with issue 11 are planted, in its two blind parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Further:
+    """Of one part; beside its `Strengths`."""
+
+    outputs: tuple[Literal["relu", "sigmoid", "tanh"], ...]
+    """Activations after the last layer."""
+    momentum: tuple[float, ...]
+    """Of batch normalization that does not settle: the weights of the newest batch."""
+    settling: int
+    """Epochs of a normalized run that is too short for them."""
+    constant: int
+    divided: int
+    """By which pixels are divided as whole numbers."""
+    cutout: float
+    """Side of the square that blanks most of an image, as a multiple of the image's."""
+    pad_crop: float
+    """Margin of a crop that shows hardly anything, as a multiple of the image's side."""
+    enlarged_crop: int
+    """How many times an image's side it is enlarged to before a crop."""
+    jitter: float
+    unstable: tuple[float, float]
+    """SGD's momentum, and the multiple of the healthy rate, with which the last epochs jump."""
+    unstable_adam: float
+    """Adam's rate itself at which they do."""
+    copied: tuple[int, float, int]
+    """Training images of each class, the part of the test that copies them, and JPEG's quality."""
+    rotated: int
+    swapped: tuple[int, ...]
+    apart: float
+    untrained: tuple[int, ...]
+    tiny: int
+    """Training images of each class in a tiny set."""
+    pairs: tuple[str, ...]
+    """Which plants of two causes."""
+
+
+SIXTH = Further(
+    outputs=("relu", "sigmoid"), momentum=(0.0005, 0.0), settling=5, constant=0, divided=255,
+    cutout=1.7, pad_crop=1.0, enlarged_crop=6, jitter=1.0,
+    unstable=(0.98, 2.5), unstable_adam=0.02, copied=(5, 0.9, 80),
+    rotated=3, swapped=(0, 4, 1, 7, 2, 9), apart=0.5, untrained=(2, 5, 8), tiny=3,
+    pairs=(
+        "output-activation+labels-noisy", "augmentation-too-strong+classes-unbalanced",
+        "batch-norm-unsettled+classes-missing", "labels-noisy+weight-decay", "dropout+rate-too-low",
+        "output-activation+classes-missing",
+    ),
+)  # fmt: skip
+SEVENTH = Further(
+    outputs=("relu", "tanh"), momentum=(0.002, 0.0001), settling=4, constant=255, divided=200,
+    cutout=1.55, pad_crop=0.85, enlarged_crop=5, jitter=0.95,
+    unstable=(0.99, 1.5), unstable_adam=0.025, copied=(4, 0.85, 70),
+    rotated=7, swapped=(1, 3, 5, 8, 6, 0), apart=0.4, untrained=(0, 6), tiny=2,
+    pairs=(
+        "output-activation+classes-unbalanced", "augmentation-too-strong+labels-noisy",
+        "batch-norm-unsettled+labels-noisy", "labels-shuffled+rate-too-high", "weight-decay+classes-missing",
+        "dropout+too-few-steps",
+    ),
+)  # fmt: skip

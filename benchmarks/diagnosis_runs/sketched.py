@@ -1,0 +1,106 @@
+"""More images that the bench draws itself, for its sixth and seventh blind parts: the same ones each time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.diagnosis_runs.drawn import CLASSES, painted, pixels
+from cnnviz.datasets.spec import Labels, Pixels
+
+_LETTERS = (
+    ("01110", "10001", "11111", "10001", "10001"),
+    ("11110", "10001", "11110", "10001", "11110"),
+    ("01111", "10000", "10000", "10000", "01111"),
+    ("11111", "10000", "11110", "10000", "11111"),
+    ("10001", "10001", "11111", "10001", "10001"),
+    ("10001", "10010", "11100", "10010", "10001"),
+    ("10000", "10000", "10000", "10000", "11111"),
+    ("11111", "00100", "00100", "00100", "00100"),
+    ("10001", "01010", "00100", "01010", "10001"),
+    ("11111", "00010", "00100", "01000", "11111"),
+)
+"""A, B, C, E, H, K, L, T, X and Z in 5×5 dots."""
+
+
+def letters(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """One of ten letters, twice as large as its dots, anywhere on 14×14, grey with noise."""
+    shapes = np.array([[[float(dot) for dot in row] for row in letter] for letter in _LETTERS])
+    large = shapes.repeat(2, axis=1).repeat(2, axis=2)[:, None] * 255
+    labels = np.random.default_rng((21, seed)).integers(0, CLASSES, count)
+    return painted(large[labels].astype(np.uint8), 14, seed + 40, noise=22)[:, :1], labels
+
+
+def arrows(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """An arrow on 12×12, coloured, that points in one of ten directions."""
+    random, side = np.random.default_rng((22, seed)), 12
+    labels = random.integers(0, CLASSES, count)
+    angle = (2 * np.pi * (labels + random.uniform(-0.3, 0.3, count)) / CLASSES)[:, None, None]
+    center = (side - 1) / 2 + random.uniform(-1, 1, (2, count, 1, 1))
+    y, x = np.mgrid[:side, :side]
+    along = np.cos(angle) * (x - center[1]) + np.sin(angle) * (y - center[0])
+    beside = np.abs(np.cos(angle) * (y - center[0]) - np.sin(angle) * (x - center[1]))
+    shaft = (np.abs(along) < 3.5) & (beside < 0.8)
+    head = (along > 0.5) & (along < 4.5) & (beside < (4.5 - along) * 0.8)
+    ink = random.uniform(50, 120, (count, 3, 1, 1))
+    ground = random.uniform(20, 110, (count, 3, 1, 1))
+    noise = random.normal(0, 22, (count, 3, side, side))
+    return pixels(ground + ink * (shaft | head)[:, None] + noise), labels
+
+
+def constellations(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """Four soft spots on 12×12, in one of ten arrangements, each moved a little."""
+    random, side = np.random.default_rng((23, seed)), 12
+    places = np.random.default_rng(24).uniform(1.5, side - 2.5, (CLASSES, 4, 2))
+    labels = random.integers(0, CLASSES, count)
+    at = places[labels] + random.normal(0, 0.5, (count, 4, 2)) + random.uniform(-1, 1, (count, 1, 2))
+    y, x = np.mgrid[:side, :side]
+    away = (y - at[:, :, 0, None, None]) ** 2 + (x - at[:, :, 1, None, None]) ** 2
+    light = np.exp(-away / 1.6).sum(1)
+    made = 30 + random.uniform(90, 170, (count, 1, 1)) * light + random.normal(0, 18, light.shape)
+    return pixels(made)[:, None], labels
+
+
+def checks(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """A coloured pattern of 12×12: checks or stripes, fine to coarse, ten kinds."""
+    random, side = np.random.default_rng((25, seed)), 12
+    labels = random.integers(0, CLASSES, count)
+    size = (1 + labels % 5 * 0.75 + random.uniform(-0.1, 0.1, count))[:, None, None]
+    y, x = np.mgrid[:side, :side]
+    start = random.uniform(0, 8, (2, count, 1, 1))
+    rows, columns = np.floor((y + start[0]) / size), np.floor((x + start[1]) / size)
+    pattern = np.where((labels < 5)[:, None, None], rows + columns, rows) % 2
+    colour = random.uniform(40, 110, (count, 3, 1, 1))
+    noise = random.normal(0, 24, (count, 3, side, side))
+    return pixels(random.uniform(40, 120, (count, 3, 1, 1)) + colour * pattern[:, None] + noise), labels
+
+
+def flocks(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """One to ten dots on 14×14: the class is how many. Hard: neighbors differ by one dot, and dots touch."""
+    random, side = np.random.default_rng((26, seed)), 14
+    labels = random.integers(0, CLASSES, count)
+    made = np.full((count, side, side), 40.0)
+    for image, label in zip(made, labels, strict=True):
+        corners = random.permutation((side // 2) ** 2)[: label + 1]
+        image[2 * (corners // (side // 2)), 2 * (corners % (side // 2))] += random.uniform(70, 200)
+    return pixels(made + random.normal(0, 14, made.shape))[:, None], labels
+
+
+def fog(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """Ten patterns of 10×10 under so much noise that nobody can tell each of them: some six in ten."""
+    random = np.random.default_rng((27, seed))
+    patterns = np.random.default_rng(28).normal(0, 1, (CLASSES, 1, 10, 10))
+    labels = random.integers(0, CLASSES, count)
+    noise: NDArray[np.float64] = random.normal(0, 5.5, (count, 1, 10, 10))
+    return pixels(128 + 16 * (patterns[labels] + noise)), labels
+
+
+def flags(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """Two bands of colour on 10×10, in ten combinations, with little noise: forty images teach it."""
+    random, side = np.random.default_rng((29, seed)), 10
+    hues = np.random.default_rng(30).uniform(30, 225, (CLASSES, 2, 3))
+    labels = random.integers(0, CLASSES, count)
+    upper = np.arange(side)[None, :] < random.integers(4, 7, count)[:, None]
+    bands = np.where(upper[:, None, :, None], hues[labels, 0, :, None, None], hues[labels, 1, :, None, None])
+    made = np.broadcast_to(bands, (count, 3, side, side)) + random.normal(0, 12, (count, 3, side, side))
+    return pixels(made), labels

@@ -1,0 +1,133 @@
+"""More that can be wrong with data, from the sixth blind part on: constant, copied, or unlike its test."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.diagnosis_runs.data import Flaw
+from benchmarks.diagnosis_runs.drawn import CLASSES
+from cnnviz.datasets.spec import Arrays, Labels, Pixels
+
+
+def constant(value: int) -> Flaw:
+    """Every pixel of every image, to learn and to test, has this value."""
+    return _both(lambda images: np.full_like(images, value))
+
+
+def divided(by: int) -> Flaw:
+    """Pixels divided as whole numbers, as by who scales twice: hardly two values are left."""
+    return _both(lambda images: images // by)
+
+
+def few(each: int) -> Flaw:
+    """A tiny set: so many training images of each class."""
+
+    def flaw(arrays: Arrays) -> Arrays:
+        rows = [np.flatnonzero(arrays.train_labels == label)[:each] for label in range(CLASSES)]
+        return _train_rows(arrays, np.sort(np.concatenate(rows)))
+
+    return flaw
+
+
+def copied_as_jpeg(part: float, quality: int) -> Flaw:
+    """That part of the test images are training images, encoded again as JPEG of that quality."""
+
+    def flaw(arrays: Arrays) -> Arrays:
+        count = round(part * len(arrays.test_labels))
+        rows = np.arange(count) % len(arrays.train_labels)
+        images, labels = arrays.test_images.copy(), arrays.test_labels.copy()
+        images[:count] = [_as_jpeg(image, quality) for image in arrays.train_images[rows]]
+        labels[:count] = arrays.train_labels[rows]
+        return replace(arrays, test_images=images, test_labels=labels)
+
+    return flaw
+
+
+def rotated_names(by: int) -> Flaw:
+    """The test's classes stand in another order: its label k is what training calls k − `by`."""
+    return lambda arrays: replace(arrays, test_labels=(arrays.test_labels + by) % CLASSES)
+
+
+def swapped_names(first: int, second: int, *more: int) -> Flaw:
+    """Pairs of classes whose names are exchanged in the test only."""
+    pairs = (first, second, *more)
+
+    def flaw(arrays: Arrays) -> Arrays:
+        table = np.arange(CLASSES)
+        for one, other in zip(pairs[::2], pairs[1::2], strict=True):
+            table[one], table[other] = other, one
+        return replace(arrays, test_labels=table[arrays.test_labels])
+
+    return flaw
+
+
+def apart(share: float) -> Flaw:
+    """The first classes, that share, have training images only; the others nearly none but the test's.
+
+    One training image in thirty is left of those, as by who splits a sorted list in two.
+    """
+    cut = round(share * CLASSES)
+
+    def flaw(arrays: Arrays) -> Arrays:
+        rank = np.arange(len(arrays.train_labels))
+        train = _train_rows(arrays, (arrays.train_labels < cut) | (rank % 30 == 0))
+        tested = arrays.test_labels >= cut
+        return replace(train, test_images=arrays.test_images[tested], test_labels=arrays.test_labels[tested])
+
+    return flaw
+
+
+def untrained(*absent: int) -> Flaw:
+    """These classes are in the test and not in the training images."""
+    return lambda arrays: _train_rows(arrays, ~np.isin(arrays.train_labels, absent))
+
+
+def inverted_test(arrays: Arrays) -> Arrays:
+    """Test images are negatives of what is learned from."""
+    return replace(arrays, test_images=255 - arrays.test_images)
+
+
+def turned_test(arrays: Arrays) -> Arrays:
+    """Test images lie on their side."""
+    return replace(arrays, test_images=np.ascontiguousarray(np.rot90(arrays.test_images, axes=(2, 3))))
+
+
+def dimmed_test(arrays: Arrays) -> Arrays:
+    """Test images are nearly dark: an eighth of the light that training images have."""
+    return replace(arrays, test_images=arrays.test_images // 8)
+
+
+def scattered(arrays: Arrays) -> Arrays:
+    """In each image, to learn and to test, pixels change places: its values stay, its shape goes."""
+
+    def part(images: Pixels, seed: int) -> Pixels:
+        flat = images.reshape(*images.shape[:2], -1)
+        order = np.random.default_rng(seed).permuted(
+            np.broadcast_to(np.arange(flat.shape[-1]), (len(flat), flat.shape[-1])), axis=1
+        )
+        return np.take_along_axis(flat, order[:, None], axis=2).reshape(images.shape)
+
+    return replace(arrays, train_images=part(arrays.train_images, 0), test_images=part(arrays.test_images, 1))
+
+
+def _as_jpeg(image: Pixels, quality: int) -> Pixels:
+    buffer = io.BytesIO()
+    channels = image.transpose(1, 2, 0)
+    Image.fromarray(channels[..., 0] if len(image) == 1 else channels).save(buffer, "jpeg", quality=quality)
+    decoded = np.asarray(Image.open(buffer))
+    return decoded[None] if decoded.ndim == 2 else decoded.transpose(2, 0, 1)
+
+
+def _both(change: Callable[[Pixels], Pixels]) -> Flaw:
+    return lambda arrays: replace(
+        arrays, train_images=change(arrays.train_images), test_images=change(arrays.test_images)
+    )
+
+
+def _train_rows(arrays: Arrays, kept: Labels) -> Arrays:
+    return replace(arrays, train_images=arrays.train_images[kept], train_labels=arrays.train_labels[kept])
