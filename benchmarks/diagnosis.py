@@ -3,18 +3,20 @@
 Small runs are trained in which one known cause is planted, or two, each beside a healthy twin that lacks
 only that; a plant that does no harm (the run reaches 90 % of its twin) does not count. Then healthy runs.
 All are diagnosed from what they recorded, and again with probes of their checkpoints. Rules were tuned on the
-parts `tune` and `test`, and on `blind` to `blind-4` once each had been scored; `blind-5` is the newest that
-they had not met. Parts share neither networks of their own nor data nor the strengths of what is
-planted, and runs of the blind ones were trained, with `--train-only`, before any was diagnosed. Into `every`
-nothing is planted: healthy runs of every small registered model on every data set, for false alarms.
+parts `tune` and `test`, and on `blind` to `blind-4` once each had been scored; `blind-6` and `blind-7` are
+the newest that they had not met. Parts share neither networks of their own nor data nor the strengths of what
+is planted, and runs of the blind ones were trained, with `--train-only`, before any was diagnosed. Into
+`every` nothing is planted: healthy runs of every small registered model on every data set, for false alarms.
 
     python -m benchmarks.diagnosis [--data FOLDER] [--part NAME] [--keep FOLDER] [--only TEXT] [--quick]
                                    [--no-probes] [--no-mending | --mend N] [--repeat N]
                                    [--train-only | --timing-only | --hints-only]
+    python -m benchmarks.diagnosis --cases FOLDER [--keep FOLDER] [--only TEXT]
 
 FOLDER holds `mnist`, `cifar10-jpeg` (or `cifar10`) and `fashion` (Fashion-MNIST as four IDX files, as in
 Debian's package dataset-fashion-mnist); runs are left out where theirs is missing. What is kept is not
-trained again.
+trained again. The second form trains the recipes of a FOLDER that holds `causes.json` beside them, and prints
+for each its outcome, the first cause, and whether both are right.
 """
 
 from __future__ import annotations
@@ -24,38 +26,18 @@ import os
 import statistics
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import torch
 
-from benchmarks.diagnosis_runs import hinting, judging, parts, scoring, sources
-from benchmarks.diagnosis_runs.judging import Failing
-from benchmarks.diagnosis_runs.scoring import Named, share
+from benchmarks.diagnosis_runs import cases, hinting, judging, parts, reporting, sources
+from benchmarks.diagnosis_runs.accepted import UNEXPLAINED
+from benchmarks.diagnosis_runs.judging import Kept
 from benchmarks.diagnosis_runs.setups import Setup
-from benchmarks.diagnosis_runs.training import Trained, Trainer
+from benchmarks.diagnosis_runs.training import Trainer
 from benchmarks.machine import describe
 from cnnviz import tracking
-from cnnviz.diagnosis import Evidence, diagnose
 from cnnviz.tracking import Database
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A part that is trained."""
-
-    trainer: Trainer
-    runs: list[Failing]
-    healthy: list[tuple[str, Trained]]
-
-    def evidence(self, probed: bool) -> list[tuple[Failing, Evidence]]:
-        """Of the runs that really fail."""
-        return [
-            (run, self.trainer.evidence(run.planned.name, run.spoiled.run, probed))
-            for run in self.runs
-            if run.fails
-        ]
 
 
 def trained(asked: argparse.Namespace, trainer: Trainer) -> Kept:
@@ -73,67 +55,19 @@ def trained(asked: argparse.Namespace, trainer: Trainer) -> Kept:
         chosen = [one for one in chosen if one.seed == first]
     print(f"\nAccuracy on the test images, part '{asked.part}':")
     runs = list(judging.failing(trainer, chosen, asked.data, say))
-    healthy = [one for one in parts.healthy(asked.part) if wanted(one[0], one[1])]
-    return Kept(trainer, runs, list(judging.healthy(trainer, healthy, asked.data, say)))
+    planned = [one for one in parts.healthy(asked.part) if wanted(one[0], one[1])]
+    healthy, fallen = judging.healthy(trainer, planned, asked.data, say)
+    return Kept(trainer, runs, healthy, fallen)
 
 
 def counted(kept: Kept) -> None:
     """How many runs there are to diagnose."""
     fails = [run for run in kept.runs if run.fails]
     causes = {cause for run in fails for cause in run.planned.plant.causes}
+    unknown = sum(UNEXPLAINED in run.planned.plant.causes for run in fails)
     print(f"\n{len(fails)} of {len(kept.runs)} planted runs fail, of {len(causes)} causes; ", end="")
-    print(f"{len(kept.healthy)} healthy runs")
-
-
-def names(kept: Kept, probed: bool) -> None:
-    """What is named, cause by cause."""
-    judged = [(run, judging.named(run, evidence)) for run, evidence in kept.evidence(probed)]
-    every = [one for _, one in judged]
-    print(f"\nNamed {'with' if probed else 'without'} probes, n = {len(every)} failing runs")
-    print(f"  {'cause':28s} {'runs':>4s} {'first':>6s} {'at all':>7s} {'first, but not planted':>23s}")
-    for score in scoring.by_cause(every):
-        print(
-            f"  {score.cause:28s} {score.planted:4d} {score.first:6d} {score.at_all:7d} "
-            f"{score.falsely:11d} of {score.others}"
-        )
-    print(f"  named first: {share(one.first for one in every)}")
-    print(f"  every planted cause named: {share(one.complete for one in every)}")
-    for run, one in judged:
-        if not one.first:
-            print(f"    missed: {run.planned.name}: {', '.join(one.named) or 'nothing'}")
-    alarms(kept, probed)
-
-
-def alarms(kept: Kept, probed: bool) -> None:
-    """What is said of healthy runs."""
-    said: list[tuple[str, Named]] = []
-    for name, run in kept.healthy:
-        found = diagnose(kept.trainer.evidence(name, run.run, probed)).findings
-        said.append((name, Named((), (), tuple(finding.cause for finding in found))))
-    if said:
-        print(f"  false alarms on healthy runs: {share(bool(one.named) for _, one in said)}")
-    for name, one in said:
-        if one.named:
-            print(f"    {name}: {', '.join(one.named)}")
-
-
-def mending(kept: Kept, most: int | None) -> None:
-    """How often the first change of the first finding is enough, on at most so many runs, evenly chosen."""
-    curable = [pair for pair in kept.evidence(False) if pair[0].planned.plant.mendable]
-    rest = sum(run.fails for run in kept.runs) - len(curable)
-    reached: dict[str, list[bool]] = {}
-    print("\nMended by the first change of the first finding")
-    for run, evidence in scoring.spread(curable, most):
-        after = judging.mend(kept.trainer, run.planned.name, evidence, diagnose(evidence))
-        enough = after is not None and scoring.mended(after.accuracy, run.twin.accuracy)
-        reached.setdefault("+".join(run.planned.plant.causes), []).append(enough)
-        if not enough:
-            what = "no change is proposed" if after is None else f"{after.accuracy:.1%}"
-            print(f"    not: {run.planned.name}: {what} (twin {run.twin.accuracy:.1%})", flush=True)
-    for causes, those in sorted(reached.items()):
-        print(f"  {causes:40s} {share(those)}")
-    print(f"  {share(chain.from_iterable(reached.values()))}", end="; ")
-    print(f"{rest} more are wrong data or code, which no recipe mends, and do not count")
+    print(f"{unknown} of them of no known cause; ", end="")
+    print(f"{len(kept.healthy)} healthy runs, {len(kept.fallen)} more that did not end well")
 
 
 def timing(kept: Kept) -> None:
@@ -159,7 +93,8 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, help="a folder with mnist, cifar10-jpeg and fashion")
-    parser.add_argument("--part", choices=tuple(parts.PARTS), default="blind-5")
+    parser.add_argument("--part", choices=tuple(parts.PARTS), default="blind-7")
+    parser.add_argument("--cases", type=Path, help="a folder with recipes and causes.json, instead of a part")
     parser.add_argument("--keep", type=Path, help="where runs and evidence are kept; nowhere without it")
     parser.add_argument("--only", default="", help="only runs whose names have this text")
     parser.add_argument("--quick", action="store_true", help="each plant in one network only")
@@ -185,6 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         keep = (asked.keep or Path(folder)).resolve()
         os.environ["CNNVIZ_HOME"] = str(keep / "home")
         with tracking.connect() as database:
+            if asked.cases:
+                cases.report(database, keep / "cases", asked.cases, asked.only)
+                return
             if not asked.hints_only:
                 judge(asked, trained(asked, Trainer(database, keep / asked.part)))
             if asked.repeat and not (asked.train_only or asked.timing_only):
@@ -201,11 +139,11 @@ def judge(asked: argparse.Namespace, kept: Kept) -> None:
         raise SystemExit("None of these runs fails or is healthy: there is nothing to score.")
     if not asked.timing_only:
         for probed in (False,) if asked.no_probes else (False, True):
-            (names if fails else alarms)(kept, probed)
+            (reporting.names if fails else reporting.alarms)(kept, probed)
     if not fails:
         return
     if not (asked.timing_only or asked.no_mending):
-        mending(kept, asked.mend)
+        reporting.fixed(kept, asked.mend)
     timing(kept)
 
 

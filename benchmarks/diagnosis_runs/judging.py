@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.diagnosis_runs.contradictions import contradictions
 from benchmarks.diagnosis_runs.parts import Planned
 from benchmarks.diagnosis_runs.scoring import Named, hurts, learnt
 from benchmarks.diagnosis_runs.setups import Setup
@@ -50,24 +51,62 @@ def failing(trainer: Trainer, chosen: Iterable[Planned], data: Path | None, say:
         yield run
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A part that is trained."""
+
+    trainer: Trainer
+    runs: list[Failing]
+    healthy: list[tuple[str, Trained]]
+    fallen: list[tuple[str, Trained]]
+    """What was meant to be healthy and is not: it must not be called so, and nothing else is asked of it."""
+
+    def evidence(self, probed: bool) -> list[tuple[Failing, Evidence]]:
+        """Of the runs that really fail."""
+        return [
+            (run, self.trainer.evidence(run.planned.name, run.spoiled.run, probed))
+            for run in self.runs
+            if run.fails
+        ]
+
+
 def healthy(
     trainer: Trainer, chosen: Iterable[Healthy], data: Path | None, say: Say
-) -> Iterator[tuple[str, Trained]]:
-    """Train what has nothing wrong; what has not `learnt` beside the first on its data is left out."""
+) -> tuple[list[tuple[str, Trained]], list[tuple[str, Trained]]]:
+    """Train what has nothing wrong: those that have `learnt` beside the first on their data, and the others.
+
+    Beside which it is measured is the first run on the same images, as many of them.
+    """
     usual: dict[str, float] = {}
+    well: list[tuple[str, Trained]] = []
+    fallen: list[tuple[str, Trained]] = []
     for name, setup, seed in chosen:
         run = set_up(trainer, name, setup, seed, data)
-        well = learnt(run.accuracy, usual.setdefault(setup.source, run.accuracy))
+        good = learnt(run.accuracy, usual.setdefault(setup.dataset, run.accuracy))
         told = f"  {name:58s} {run.accuracy:6.1%} (training {run.fitted:6.1%})"
-        say(f"{told}{'' if well else '  not healthy'}")
-        if well:
-            yield name, run
+        say(f"{told}{'' if good else '  not healthy'}")
+        (well if good else fallen).append((name, run))
+    return well, fallen
 
 
 def named(run: Failing, evidence: Evidence) -> Named:
     """What the diagnosis of this evidence says of a failing run."""
-    causes = tuple(finding.cause for finding in diagnose(evidence).findings)
-    return Named(run.planned.plant.causes, run.planned.plant.also, causes)
+    plant, found = run.planned.plant, diagnose(evidence)
+    return Named(
+        plant.causes,
+        plant.also,
+        tuple(finding.cause for finding in found.findings),
+        plant.accepted,
+        found.outcome,
+        tuple(contradictions(found, evidence)),
+    )
+
+
+def of_healthy(evidence: Evidence) -> Named:
+    """What the diagnosis of this evidence says of a run in which nothing is planted."""
+    found = diagnose(evidence)
+    causes = tuple(finding.cause for finding in found.findings)
+    return Named((), (), causes, frozenset(), found.outcome, tuple(contradictions(found, evidence)))
 
 
 def mend(trainer: Trainer, name: str, evidence: Evidence, found: Diagnosis) -> Trained | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+
+from benchmarks.diagnosis_runs.accepted import UNEXPLAINED
 
 T = TypeVar("T")
 ENOUGH = 0.9
@@ -21,15 +24,44 @@ class Named:
     planted: tuple[str, ...]
     also: tuple[str, ...]
     named: tuple[str, ...]
+    accepted: frozenset[str] = frozenset()
+    """Mechanisms, written down before: right in the second count."""
+    outcome: str = ""
+    """Of the diagnosis, one of four."""
+    contradictions: tuple[str, ...] = ()
+
+    @property
+    def of_unknown_cause(self) -> bool:
+        """Whether no rule is meant to know what was planted."""
+        return UNEXPLAINED in self.planted
+
+    @property
+    def strictly_first(self) -> bool:
+        """Whether the first named is what was planted; `UNEXPLAINED` is named by the outcome."""
+        if self.of_unknown_cause:
+            return self.outcome == UNEXPLAINED
+        return self.named[:1] != () and self.named[0] in self.planted
 
     @property
     def first(self) -> bool:
-        """Whether the first named is what was planted."""
-        return bool(self.named) and self.named[0] in {*self.planted, *self.also}
+        """Whether the first named is what was planted, or another name of the same thing."""
+        return self.strictly_first or (bool(self.named) and self.named[0] in self.also)
+
+    @property
+    def by_mechanism(self) -> bool:
+        """Whether the first named is what was planted or its mechanism."""
+        return self.first or (bool(self.named) and self.named[0] in self.accepted)
+
+    @property
+    def comforts(self) -> bool:
+        """Whether a run is called healthy."""
+        return self.outcome == "healthy"
 
     @property
     def complete(self) -> bool:
         """Whether every planted cause is named at some place, be it by another name that is right."""
+        if self.of_unknown_cause:
+            return self.outcome == UNEXPLAINED
         return {*self.planted} <= {*self.named} or bool({*self.also} & {*self.named})
 
 
@@ -88,6 +120,25 @@ def spread(every: Sequence[T], most: int | None) -> list[T]:
     if most is None or most >= len(every):
         return list(every)
     return [every[number * len(every) // most] for number in range(most)]
+
+
+def wilson(hits: int, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's score interval of a share (Wilson, 1927), 95 %; raises `ValueError` for a count of none."""
+    if count < 1:
+        raise ValueError("A share of nothing has no interval.")
+    part, spread = hits / count, z * z / count
+    middle = (part + spread / 2) / (1 + spread)
+    half = z * math.sqrt(part * (1 - part) / count + spread / (4 * count)) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def with_interval(hits: Iterable[bool]) -> str:
+    """`57 of 60 (95.0 %, Wilson 86.3 to 98.3 %)`."""
+    every = list(hits)
+    if not every:
+        return "0 of 0"
+    low, high = wilson(sum(every), len(every))
+    return f"{sum(every)} of {len(every)} ({sum(every) / len(every):.1%}, Wilson {low:.1%} to {high:.1%})"
 
 
 def share(hits: Iterable[bool]) -> str:

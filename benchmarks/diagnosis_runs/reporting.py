@@ -1,0 +1,108 @@
+"""What is printed of a part once it is diagnosed: what is named, what is wrong, what is fixed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from itertools import chain
+
+from benchmarks.diagnosis_runs import judging, scoring
+from benchmarks.diagnosis_runs.judging import Kept
+from benchmarks.diagnosis_runs.scoring import Named, share, with_interval
+from cnnviz.diagnosis import diagnose
+
+Said = list[tuple[str, Named]]
+
+
+def names(kept: Kept, probed: bool) -> None:
+    """What is named, cause by cause; what is missed; and false comfort."""
+    said = [(run.planned.name, judging.named(run, evidence)) for run, evidence in kept.evidence(probed)]
+    every = [one for _, one in said]
+    known = [one for one in every if not one.of_unknown_cause]
+    print(f"\nNamed {'with' if probed else 'without'} probes, n = {len(every)} failing runs")
+    print(f"  {'cause':28s} {'runs':>4s} {'first':>6s} {'at all':>7s} {'first, but not planted':>23s}")
+    for score in scoring.by_cause(every):
+        print(
+            f"  {score.cause:28s} {score.planted:4d} {score.first:6d} {score.at_all:7d} "
+            f"{score.falsely:11d} of {score.others}"
+        )
+    print(f"  of a cause that a rule is meant to know, n = {len(known)}:")
+    print(f"    named first, by its own name: {with_interval(one.strictly_first for one in known)}")
+    print(f"    named first: {with_interval(one.first for one in known)}")
+    print(f"    first or its mechanism: {with_interval(one.by_mechanism for one in known)}")
+    print(f"    every planted cause named: {with_interval(one.complete for one in known)}")
+    pairs = [one for one in known if len(one.planted) == 2]
+    print(f"    of two causes both: {share(one.complete for one in pairs)}")
+    unknown = [one for one in every if one.of_unknown_cause]
+    print(
+        f"  of no known cause: unexplained {with_interval(one.strictly_first for one in unknown)}; ", end=""
+    )
+    print(f"or what comes nearest {share(one.by_mechanism for one in unknown)}")
+    for name, one in said:
+        if not one.first:
+            mark = "its mechanism" if one.by_mechanism else "missed"
+            print(f"    {mark}: {name}: {', '.join(one.named) or 'nothing'} ({one.outcome})")
+    fallen = [(name, _of_healthy(kept, name, run.run, probed)) for name, run in kept.fallen]
+    _comfort([*said, *fallen], len(fallen))
+    healthy = alarms(kept, probed)
+    _together([*said, *fallen, *healthy])
+
+
+def alarms(kept: Kept, probed: bool) -> Said:
+    """What is said of healthy runs, which is printed and returned."""
+    said = [(name, _of_healthy(kept, name, run.run, probed)) for name, run in kept.healthy]
+    if said:
+        print(f"  wrong statements on healthy runs: {with_interval(bool(one.named) for _, one in said)}")
+        outcomes = Counter(one.outcome for _, one in said)
+        print("  outcomes of healthy runs:", ", ".join(f"{key} {count}" for key, count in outcomes.items()))
+    for name, one in said:
+        if one.named or one.outcome != "healthy":
+            print(f"    {name}: {', '.join(one.named) or 'nothing'} ({one.outcome})")
+    return said
+
+
+def _of_healthy(kept: Kept, name: str, run: int, probed: bool) -> Named:
+    return judging.of_healthy(kept.trainer.evidence(name, run, probed))
+
+
+def _comfort(said: Said, fallen: int) -> None:
+    """Runs below 90 % of what a healthy one reaches that are called healthy."""
+    print(
+        f"  false comfort: {with_interval(one.comforts for _, one in said)}; "
+        f"{fallen} of them were meant to be healthy and ended badly"
+    )
+    for name, one in said:
+        if one.comforts:
+            print(f"    called healthy: {name}")
+
+
+def _together(said: Said) -> None:
+    """Diagnoses in which two statements cannot both be true."""
+    clashing = [bool(one.contradictions) for _, one in said]
+    print(f"  diagnoses that contradict themselves: {with_interval(clashing)}")
+    for name, one in said:
+        for sentence in one.contradictions:
+            print(f"    {name}: {sentence}")
+
+
+def fixed(kept: Kept, most: int | None) -> None:
+    """How often the first change of the first finding is enough, on at most so many runs, evenly chosen."""
+    curable = [pair for pair in kept.evidence(False) if pair[0].planned.plant.mendable]
+    rest = sum(run.fails for run in kept.runs) - len(curable)
+    reached: dict[str, list[bool]] = {}
+    print("\nFixed by the first change of the first finding")
+    for run, evidence in scoring.spread(curable, most):
+        after = judging.mend(kept.trainer, run.planned.name, evidence, diagnose(evidence))
+        enough = after is not None and scoring.mended(after.accuracy, run.twin.accuracy)
+        reached.setdefault("+".join(run.planned.plant.causes), []).append(enough)
+        if not enough:
+            what = "no change is proposed" if after is None else f"{after.accuracy:.1%}"
+            print(f"    not: {run.planned.name}: {what} (twin {run.twin.accuracy:.1%})", flush=True)
+    for causes, those in sorted(reached.items()):
+        print(f"  {causes:40s} {share(those)}")
+    print(f"  {with_interval(_all(reached.values()))}", end="; ")
+    print(f"{rest} more are wrong data or code, or two faults, which no first change mends, and do not count")
+
+
+def _all(lists: Iterable[list[bool]]) -> list[bool]:
+    return list(chain.from_iterable(lists))
