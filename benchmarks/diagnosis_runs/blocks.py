@@ -141,9 +141,9 @@ HYPERBOLIC = BlockPlan(
 """With tanh, and steps of 2 for pooling."""
 
 BRANCHES = BlockPlan(
-    "branches", ((16, 3, True), (24, 3, False), (32, 3, True), (40, 3, "global")), init=HE, block="inception"
+    "branches", ((12, 3, True), (20, 3, True), (32, 3, "global")), init=HE, block="inception"
 )
-"""A convolution and three inception blocks."""
+"""A convolution and two inception blocks."""
 NEIGHBORS = BlockPlan(
     "neighbors", ((16, 5, True), (32, 3, True), (32, 3, False)), (64,), init=HE, block="lrn"
 )

@@ -107,7 +107,7 @@ def boots(folder: Path | None) -> Arrays:
 
 
 def ciphers(folder: Path | None) -> Arrays:
-    """1,000 and 400 of MNIST that no earlier part has, reduced to 14×14."""
+    """800 and 400 of MNIST that no earlier part has, reduced to 14×14."""
     return adapted(images(folder, "mnist", folders.CIPHERS), (1, 14, 14))
 
 
@@ -127,7 +127,7 @@ def plates(folder: Path | None) -> Arrays:
 
 
 def shirts(folder: Path | None) -> Arrays:
-    """1,000 and 400 of Fashion-MNIST that no earlier part has, reduced to 12×12."""
+    """800 and 400 of Fashion-MNIST that no earlier part has, reduced to 12×12."""
     return adapted(images(folder, "fashion", folders.SHIRTS), (1, 12, 12))
 
 
@@ -155,7 +155,7 @@ SOURCES: dict[str, Callable[[Path | None], Arrays]] = {
     "coats": coats, "boots": boots, "ciphers": ciphers, "scrawls": scrawls, "postcodes": postcodes,
     "plates": plates, "shirts": shirts, "bags": bags,
     **{
-        make.__name__: functools.partial(_drawn, make, train=1_000)
+        make.__name__: functools.partial(_drawn, make, train=800)
         for make in (
             sketched.letters, sketched.arrows, sketched.constellations, sketched.checks, sketched.flocks,
             sketched.fog, sketched.flags,

@@ -12,7 +12,7 @@ from benchmarks.diagnosis_runs.parts.part import ADAM, SGD, Part, registered
 from benchmarks.diagnosis_runs.setups import Setup
 from benchmarks.diagnosis_runs.strengths import BLIND_6
 
-_TRIO = Setup("trio-letters", "letters", TRIO, SGD | {"lr": 0.03, "epochs": 7}, side=14)
+_TRIO = Setup("trio-letters", "letters", TRIO, SGD | {"lr": 0.03, "epochs": 6}, side=14)
 _FLAGS = SGD | {"lr": 0.02, "batch_size": 10}
 _HARD = ADAM | {"lr": 1e-3, "epochs": 4}
 
@@ -20,26 +20,26 @@ PART = Part(
     BLIND_6,
     bases=(
         _TRIO,
-        Setup("tower-ciphers", "ciphers", TOWER, SGD | {"lr": 0.05, "batch_size": 40, "epochs": 6}, side=14),
+        Setup("tower-ciphers", "ciphers", TOWER, SGD | {"lr": 0.05, "batch_size": 32, "epochs": 7}, side=14),
         Setup(
             "depthwise-arrows",
             "arrows",
             DEPTHWISE,
-            ADAM | {"lr": 4e-3, "batch_size": 40, "epochs": 9},
+            ADAM | {"lr": 4e-3, "batch_size": 36, "epochs": 8},
             side=12,
         ),
         Setup(
             "hyperbolic-shirts",
             "shirts",
             HYPERBOLIC,
-            SGD | {"lr": 0.02, "batch_size": 25, "epochs": 8, "schedule": "cosine"},
+            SGD | {"lr": 0.02, "batch_size": 25, "epochs": 7, "schedule": "cosine"},
             side=12,
         ),
-        Setup("fifty-shirts", "shirts", FIFTY, SGD | {"lr": 0.05, "batch_size": 50, "epochs": 4}, side=12),
+        Setup("fifty-shirts", "shirts", FIFTY, SGD | {"lr": 0.05, "batch_size": 40, "epochs": 5}, side=12),
     ),
     planted=(
         registered(
-            norm_models.MOBILENET, "postcodes", options={"momentum": 0.1}, size=32, epochs=7, lr=3e-3
+            norm_models.MOBILENET, "postcodes", options={"momentum": 0.1}, size=32, epochs=6, lr=5e-3
         ),
     ),
     registered=(
@@ -57,7 +57,7 @@ PART = Part(
             )
         ),
         *(_TRIO.but(lr=0.09, batch_size=16, epochs=5) for _ in range(3)),
-        registered(norm_models.MOBILENET, "postcodes", size=32, epochs=12, lr=3e-3),
+        registered(norm_models.MOBILENET, "postcodes", size=32, epochs=14, lr=5e-3, batch_size=25),
         registered("torchvision/squeezenet1_1", "postcodes", size=32, epochs=5, lr=5e-4),
         registered("small-googlenet-32-aux", "ciphers", size=14, epochs=4),
     ),

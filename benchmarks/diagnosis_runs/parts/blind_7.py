@@ -15,7 +15,7 @@ _SPOTS = Setup(
     "wide-short-constellations",
     "constellations",
     WIDE_SHORT,
-    ADAM | {"lr": 2e-3, "batch_size": 48, "epochs": 6},
+    ADAM | {"lr": 2e-3, "batch_size": 32, "epochs": 5},
     side=12,
 )
 _FLAGS = ADAM | {"lr": 2e-3, "batch_size": 8}
@@ -29,14 +29,14 @@ PART = Part(
             "branches-bags",
             "bags",
             BRANCHES,
-            ADAM | {"optimiser": "adamw", "weight_decay": 0.01, "batch_size": 40, "epochs": 7},
+            ADAM | {"optimiser": "adamw", "weight_decay": 0.01, "batch_size": 32, "epochs": 9},
             side=14,
         ),
         Setup(
             "neighbors-checks",
             "checks",
             NEIGHBORS,
-            SGD | {"lr": 0.03, "batch_size": 30, "epochs": 8, "schedule": "one-cycle"},
+            SGD | {"lr": 0.03, "batch_size": 30, "epochs": 6, "schedule": "one-cycle"},
             side=12,
         ),
         Setup("pointwise-scrawls", "scrawls", POINTWISE, ADAM | {"lr": 4e-3, "epochs": 10}, side=13),
@@ -44,12 +44,12 @@ PART = Part(
             "twenty-constellations",
             "constellations",
             TWENTY,
-            SGD | {"lr": 0.05, "batch_size": 50, "epochs": 6, "schedule": "cosine"},
+            SGD | {"lr": 0.05, "batch_size": 40, "epochs": 7, "schedule": "cosine"},
             side=12,
         ),
     ),
     planted=(
-        registered(norm_models.DENSENET, "plates", options={"momentum": 0.1}, size=32, epochs=6, lr=3e-3),
+        registered(norm_models.DENSENET, "plates", options={"momentum": 0.1}, size=32, epochs=6, lr=5e-3),
     ),
     registered=(
         *(
