@@ -266,6 +266,30 @@ class TrainEvaluated(Accuracy):
     images: int
 
 
+class BaselineScore(_Plain):
+    """Of one part of the images; shares in [0, 1]."""
+
+    images: int
+    """How many were scored: a sample of the part."""
+    accuracy: float
+    constant: float
+    """Accuracy of always answering the commonest training class, on the same images."""
+
+
+class Baseline(_Plain):
+    """What a classifier without training reaches on the run's images: the record `baseline`.
+
+    As `cnnviz.training.patch_classifier.baseline` measures it.
+    """
+
+    learned_from: int = 0
+    """Training images, a sample."""
+    test: BaselineScore | None = None
+    validation: BaselineScore | None = None
+    skipped: str | None = None
+    """Why it was not measured."""
+
+
 class NonFinite(_Plain):
     """Where numbers first stopped being numbers: the record `nonfinite`."""
 
@@ -294,6 +318,8 @@ class Evidence(_Plain):
     """Between the last layer with weights and the output, in order; None where it was not recorded."""
     data: Data = Data()
     census: Census = Census()
+    baseline: Baseline | None = None
+    """None where it was not recorded: by earlier versions, and before the first epoch's end."""
     input: Input | None = None
     in_training_mode: tuple[str, ...] | None = None
     """Layers that were in training mode while the test images were judged; None where it was not recorded."""

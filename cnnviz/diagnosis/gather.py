@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnviz.analysis.checks import Network
 from cnnviz.diagnosis.evidence import (
+    Baseline,
     BatchNorm,
     Census,
     Data,
@@ -68,6 +69,7 @@ def gather(database: Database, run_id: int) -> Evidence:
         output_activations=_output_activations(analysis) if analysis else None,
         data=data,
         census=Census.model_validate(newest("census") or {}),
+        baseline=_or_none(Baseline, newest("baseline")),
         input=_or_none(Input, newest("input")),
         in_training_mode=newest("in_training_mode"),
         batch_norm=_or_none(BatchNorm, newest("batch_norm")),

@@ -223,6 +223,8 @@ class Trainer:
         if self.step == self.total_steps:
             self._evaluate_train()
             self._compare_statistics()
+        if self.step == self.steps_per_epoch:
+            self._telling.baseline(self.step, self.material)
         if seen is not None and (self._best is None or seen.accuracy > self._best):
             self._best = seen.accuracy
             self.save(BEST, seen.accuracy)

@@ -16,6 +16,7 @@ from cnnviz.training.log import Log
 from cnnviz.training.material import Labelled, Material
 from cnnviz.training.nonfinite import Broken
 from cnnviz.training.observe import LayerLook
+from cnnviz.training.patch_classifier import baseline
 from cnnviz.training.prepare import Preparation
 from cnnviz.training.speed import Peak, memory_in_use
 from cnnviz.training.tally import Tally
@@ -38,13 +39,13 @@ class Telling:
     Figures: `train/loss`, `train/accuracy` and, of auxiliary classifiers, `train/aux1_loss` and so on since
     the last report, `lr`, and those of `log.MEASURED`; at an epoch's end `train/epoch_loss`,
     `train/epoch_accuracy`, and `loss`, `accuracy`, `top5` and `logit_spread` of `val/` and `test/`.
-    Records: `data`, `census`, `fixed_images` and `input` once; `layers` and `fixed_predictions` at a look;
-    `train/predicted`, `test/predicted`, `validation/confusion` and `test/confusion` at an epoch's end, with
-    `in_training_mode`, the layers that were while the test images were judged (there should be none);
-    `train/evaluated`, how well some training images are known in evaluation mode, after the last step;
-    `batch_norm` of a model that has it, before the first step and after the last, then with what some test
-    images come to with running and with batch statistics; `nonfinite` where a run fails of it; `engine` where
-    the engine has something to say.
+    Records: `data`, `census`, `fixed_images`, `input` and, after the first epoch, `baseline` once;
+    `layers` and `fixed_predictions` at a look; `train/predicted`, `test/predicted`, `validation/confusion`
+    and `test/confusion` at an epoch's end, with `in_training_mode`, the layers that were while the test
+    images were judged (there should be none); `train/evaluated`, how well some training images are known in
+    evaluation mode, after the last step; `batch_norm` of a model that has it, before the first step and after
+    the last, then with what some test images come to with running and with batch statistics; `nonfinite`
+    where a run fails of it; `engine` where the engine has something to say.
     """
 
     def __init__(self, log: Log, steps_per_epoch: int, pace: Pace) -> None:
@@ -126,6 +127,13 @@ class Telling:
         if running is not None and by_batch is not None:
             body |= {"images": images, "running": _brief(running), "batch": _brief(by_batch)}
         self._record(step, "batch_norm", body)
+
+    def baseline(self, step: int, material: Material) -> None:
+        """Tell what a classifier without training reaches on the same images.
+
+        Not before the first step, for which people wait; nothing is compared before the first epoch's end.
+        """
+        self._record(step, "baseline", baseline(material))
 
     def broken(self, step: int, place: Broken) -> None:
         """Tell where numbers stopped being numbers, in the step whose loss was none."""

@@ -12,12 +12,12 @@ from torch.nn import functional
 
 from cnnviz.datasets import Dataset, Part
 from cnnviz.diagnosis import Evidence, Points, probes
-from cnnviz.diagnosis.patches import learnt_share
 from cnnviz.diagnosis.probing import Found
 from cnnviz.diagnosis.subject import Subject
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear, Pool
 from cnnviz.training import Recipe
 from cnnviz.training.material import Material
+from cnnviz.training.patch_classifier import learnt_share
 from cnnviz.training.prepare import Preparation, Statistics
 from tests.training.stripes import striped
 

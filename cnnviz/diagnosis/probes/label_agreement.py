@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cnnviz.diagnosis.patches import learnt_share
 from cnnviz.diagnosis.probing import Found, register
 from cnnviz.diagnosis.subject import Subject
 from cnnviz.training.census import neighbours
 from cnnviz.training.evaluate import probabilities
 from cnnviz.training.fixed import png
 from cnnviz.training.material import Labelled
+from cnnviz.training.patch_classifier import learnt_share
 
 IMAGES = 2_000
 SUREST = 5
