@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from cnnviz.diagnosis.evidence import Evidence, Neighbours, NeighboursOfTest
-from cnnviz.diagnosis.standing import ERRORS, error, share_labels
+from cnnviz.diagnosis.standing import ENOUGH, ERRORS, error, share_labels
 
 LEAST = 0.2
 """Of the labels: where fewer are wrong, test images that happen to be easier look alike. With none wrong,
@@ -125,6 +125,8 @@ def agreement(evidence: Evidence) -> Agreement | None:
         evidence.census.repeats,
     )
     if within is None or across is None or evidence.classes < 2 or (repeats and repeats.test):
+        return None
+    if min(within.images, across.images) < ENOUGH:
         return None
     if within.images < EACH * evidence.classes or _unlike(evidence) > UNLIKE or _apart(within, across):
         return None

@@ -125,3 +125,5 @@ class Finding:
     changes: tuple[Change, ...] = ()
     explains: tuple[str, ...] = field(default=(), kw_only=True)
     """Causes that, if found too, follow from this one and are told after it."""
+    hides: tuple[str, ...] = field(default=(), kw_only=True)
+    """Causes whose signs this one makes by itself: beside it nobody can tell whether they are there."""

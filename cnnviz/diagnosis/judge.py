@@ -96,7 +96,18 @@ def _asked(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], li
             checked.append(Checked(rule.cause, rule.title, "clear", outcome.by))
         else:
             checked.append(Checked(rule.cause, rule.title, "not checked", outcome.why))
-    return findings, checked
+    return _without_hidden(findings, checked)
+
+
+def _without_hidden(findings: list[Finding], checked: list[Checked]) -> tuple[list[Finding], list[Checked]]:
+    """Neither find nor rule out what the signs of another finding hide: that is "not checked"."""
+    hiding = {cause: finding for finding in findings for cause in finding.hides}
+    return [finding for finding in findings if finding.cause not in hiding], [
+        Checked(one.cause, one.title, "not checked", f"Hidden by what was found: {hiding[one.cause].verdict}")
+        if one.cause in hiding
+        else one
+        for one in checked
+    ]
 
 
 def _outcome(evidence: Evidence, findings: Sequence[Finding]) -> Outcome:

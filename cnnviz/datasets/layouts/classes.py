@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from cnnviz.datasets.spec import DataError
@@ -46,7 +46,42 @@ def arranged(where: str, files: Iterable[str]) -> Layout:
         part: sorted(((name, number[label]) for name, label in files), key=lambda file: (file[1], file[0]))
         for part, files in labelled.items()
     }
-    return Layout(classes, parts, notes)
+    return Layout(
+        classes,
+        parts,
+        (*notes, *differing({part: [f[1] for f in found] for part, found in labelled.items()})),
+    )
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two class names differ in case, in what is no letter or digit, or in a plural's s only."""
+    plain = (
+        "".join(letter for letter in name.casefold() if letter.isalnum()).removesuffix("s")
+        for name in (one, other)
+    )
+    return one != other and len(set(plain)) == 1
+
+
+def differing(labels: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """A sentence on the classes that only one of train and test has; none where both have the same.
+
+    `labels` are those of each part's images, as names.
+    """
+    if not {"train", "test"} <= set(labels):
+        return ()
+    train, test = set(labels["train"]), set(labels["test"])
+    only = {part: sorted(names) for part, names in (("training", train - test), ("test", test - train))}
+    if not any(only.values()):
+        return ()
+    said = " and ".join(f"only {part} images of {_quoted(names)}" for part, names in only.items() if names)
+    alike = [f"'{a}' and '{b}'" for a in only["training"] for b in only["test"] if same_name(a, b)][:5]
+    hint = f" Perhaps {', '.join(alike)} are one class, written differently." if alike else ""
+    return (f"The parts are not of the same classes: there are {said}.{hint}",)
+
+
+def _quoted(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(f"'{name}'" for name in names[:5]) + more
 
 
 def _labelled(files: list[str], depth: int) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.networks import augments, dropout_rates
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.steps import too_few_steps
 from cnnviz.diagnosis.standing import (
     ENOUGH,
     ERRORS,
@@ -28,6 +29,10 @@ TOO_GOOD = 0.05
 differ by a point or two where both are labelled alike."""
 LEAST = 0.1
 """Of the labels: fewer wrong ones are not told from a test part that happens to be easier."""
+LATELY = 3
+"""Epochs at the end over which a difference has to hold, each beyond accident: one alone may be a bad one."""
+SURE = 30
+"""Answers of the surest fifth, at least: of fewer nobody knows how many are right."""
 LITTLE = 0.2
 """Dropout that lowers the accuracy in training by less than that."""
 LIFT, KNOWN = 0.2, 0.4
@@ -59,9 +64,11 @@ def noisy(evidence: Evidence) -> Outcome:
         return Untold("No epoch has ended yet, so no answers can be compared with labels.")
     # Validation images with wrong labels look as if they were guessed; test images may tell otherwise.
     guessed = now.guesses and not knows_test(evidence)
-    found = None if guessed else _better_on_test(evidence) or _better_than_learnt(evidence)
+    # What was hardly learned answers by chance, and by what is common: labels have no part in it.
+    early = isinstance(too_few_steps(evidence), Finding)
+    found = None if guessed or early else _better_on_test(evidence) or _better_than_learnt(evidence)
     found = found or _neighbours_differ(evidence, near)
-    found = found or (None if guessed else _sure_but_wrong(evidence))
+    found = found or (None if guessed or early else _sure_but_wrong(evidence))
     if found is not None:
         return found
     if near is not None and near.worse_in_test:
@@ -71,6 +78,8 @@ def noisy(evidence: Evidence) -> Outcome:
         cleared = agreement_told.sound(near)
     if cleared is not None:
         return Clear(cleared)
+    if early:
+        return Untold("The run ended too early for answers to say anything of labels.")
     if guessed:
         return Untold(f"The {now.part} images are only guessed, so answers say nothing of labels.")
     return Untold("Whether sure answers meet other labels is seen by the probe label-agreement.")
@@ -105,14 +114,16 @@ def _neighbours_differ(evidence: Evidence, near: Agreement | None) -> Finding | 
 
 def _better_on_test(evidence: Evidence) -> Finding | None:
     """Noise in the part that training and validation images are taken from, and not in the test part."""
-    val, test = evidence.curve("val/accuracy").last, evidence.curve("test/accuracy").last
-    repeated = evidence.census.repeats
-    if val is None or test is None or evidence.data.validation < 30 or (repeated and repeated.test):
+    repeated, data = evidence.census.repeats, evidence.data
+    if min(data.validation, data.test) < ENOUGH or (repeated and repeated.test):
         return None
-    doubt = math.hypot(error(val, evidence.data.validation), error(test, evidence.data.test))
-    better = test - val
+    held = _lately(evidence, "val/accuracy", "test/accuracy")
+    if not all(_beyond(one, other, data.validation, data.test) for one, other in held):
+        return None
+    val, test = held[-1]
+    doubt, better = math.hypot(error(val, data.validation), error(test, data.test)), test - val
     wrong = _wrong(test, val, evidence.classes)
-    if better < max(TOO_GOOD, ERRORS * doubt) or not LEAST <= wrong <= _most(evidence):
+    if not LEAST <= wrong <= _most(evidence):
         return None
     return _noisy(
         evidence,
@@ -130,6 +141,19 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
             Fact("validation accuracy", val, f"{val:.1%} of {evidence.data.validation:,}"),
         ),
     )
+
+
+def _lately(evidence: Evidence, one: str, other: str) -> list[tuple[float, float]]:
+    """Two curves at the last `LATELY` epochs; of one epoch alone, a pair without a difference."""
+    curves = [dict(zip(c.steps, c.values, strict=True)) for c in map(evidence.curve, (one, other))]
+    steps = sorted(curves[0].keys() & curves[1].keys())[-LATELY:]
+    return [(curves[0][step], curves[1][step]) for step in steps] if len(steps) > 1 else [(0.0, 0.0)]
+
+
+def _beyond(less: float, more: float, of_less: int, of_more: int) -> bool:
+    """Whether a share of so many images is larger than another, beyond the accident in both."""
+    doubt = math.hypot(error(less, of_less), error(more, of_more))
+    return more - less >= max(TOO_GOOD, ERRORS * doubt)
 
 
 def _wrong(right: float, counted: float, classes: int) -> float:
@@ -157,19 +181,22 @@ def _arithmetic(right: float, counted: float, classes: int) -> str:
 def _better_than_learnt(evidence: Evidence) -> Finding | None:
     """What was learnt is known worse than test images, and validation images, where there are any, too."""
     learnt, test = evidence.curve("train/epoch_accuracy"), evidence.curve("test/accuracy").last
-    repeated = evidence.census.repeats
+    repeated, data = evidence.census.repeats, evidence.data
     hindered = augments(evidence.recipe) or any(rate > LITTLE for rate in dropout_rates(evidence).values())
-    if test is None or len(learnt) < 3 or hindered or (repeated and repeated.test):
+    if test is None or len(learnt) < LATELY or hindered or (repeated and repeated.test):
         return None
     val = evidence.curve("val/accuracy").last
-    if val is not None and evidence.data.validation >= ENOUGH and test - val < TOO_GOOD:
+    if min(data.train, data.test) < ENOUGH or (
+        val is not None and data.validation >= ENOUGH and test - val < TOO_GOOD
+    ):
         return None
     # The figure of an epoch is the mean over it: while it still rises, the test images come out better.
-    last, rising = learnt.values[-1], learnt.values[-1] - learnt.values[-2]
-    better = test - last - max(rising, 0.0)
+    last, rising = learnt.values[-1], max(learnt.values[-1] - learnt.values[-2], 0.0)
+    held = _lately(evidence, "train/epoch_accuracy", "test/accuracy")
+    if not all(_beyond(one + rising, other, data.train, data.test) for one, other in held):
+        return None
     wrong = _wrong(test, last, evidence.classes)
-    beyond = max(TOO_GOOD, ERRORS * error(test, evidence.data.test))
-    if better < beyond or not LEAST <= wrong <= _most(evidence):
+    if not LEAST <= wrong <= _most(evidence):
         return None
     return _noisy(
         evidence,
@@ -202,7 +229,8 @@ def _sure_but_wrong(evidence: Evidence) -> Finding | None:
     if agreed is None or (went is not None and went.end > went.guess):
         return None
     accuracy, share, images, part = agreed
-    if share + error(share, images) > accuracy + LIFT * (1 - accuracy):
+    doubt = math.hypot(error(share, images), error(accuracy, 5 * images))
+    if images < SURE or share + doubt > accuracy + LIFT * (1 - accuracy):
         return None
     return _noisy(
         evidence,

@@ -1,0 +1,181 @@
+"""Classes that differ between the splits: absent from one, written differently, or in another order."""
+
+from __future__ import annotations
+
+from cnnviz.datasets.layouts.classes import same_name
+from cnnviz.diagnosis.evidence import Evidence, Resembled
+from cnnviz.diagnosis.finding import Bars, Fact, Finding
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.standing import ERRORS, error
+
+EXPECTED = 5.0
+"""Test images that a class without any would have by its share of the training images: with so many, none at
+all is no accident (e⁻⁵ = 0.7 %)."""
+LISTED = 5
+"""Class names that a sentence repeats."""
+MOST_SHOWN = 20
+"""Classes in a picture."""
+EACH = 10
+"""Test images of a class, below which what it looks like is not judged."""
+MIXED_UP = 0.6
+"""Of the images of a class, that have to look like another one."""
+
+
+@rule(
+    "split-mismatch",
+    title="Classes differ between the splits",
+    summary="Training and test images are not of the same classes, or number them in another order.",
+    live=True,
+)
+def split_mismatch(evidence: Evidence) -> Outcome:
+    """Found where a class has test images and another none that it should have, or labels are permuted."""
+    train, test = evidence.data.counts, evidence.census.test_counts
+    if not sum(train) or not sum(test) or len(train) != len(test):
+        return Untold("How many images there are of each class in both parts was not recorded.")
+    held = evidence.census.validation_counts or (0,) * len(train)
+    untrained = tuple(i for i, n in enumerate(test) if n and not train[i] and not held[i])
+    share = sum(test) / sum(train)
+    untested = tuple(i for i, n in enumerate(test) if not n and train[i] * share >= EXPECTED)
+    paired = _paired(evidence, untrained, tuple(i for i, n in enumerate(test) if not n and train[i]))
+    if paired or (untested and not untrained) or (untested and untrained):
+        return _differ(evidence, untrained, untested, paired)
+    moved = _moved(evidence.census.resembled or ())
+    if len(moved) >= 2:
+        return _permuted(evidence, moved)
+    if untrained:
+        return Clear("Classes without training images apart, which are a cause of their own, parts agree.")
+    return Clear(f"All {sum(1 for n in train if n)} classes with training images are judged too.")
+
+
+def _paired(
+    evidence: Evidence, untrained: tuple[int, ...], untested: tuple[int, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Names that are written differently in both parts: in training, in the test."""
+    names = evidence.data.classes
+    return tuple(
+        (names[one], names[other])
+        for one in untested
+        for other in untrained
+        if same_name(names[one], names[other])
+    )
+
+
+def _differ(
+    evidence: Evidence,
+    untrained: tuple[int, ...],
+    untested: tuple[int, ...],
+    paired: tuple[tuple[str, str], ...],
+) -> Finding:
+    names, test = evidence.data.classes, evidence.census.test_counts
+    lost = sum(test[i] for i in untrained) / sum(test)
+    said = []
+    if untested:
+        said.append(f"no test images of {listed([names[i] for i in untested])}")
+    if untrained:
+        said.append(f"no training images of {listed([names[i] for i in untrained])}")
+    if not said:
+        said.append(f"'{paired[0][0]}' in training is '{paired[0][1]}' in the test")
+    alike = "; ".join(f"'{one}' in training and '{other}' in the test" for one, other in paired[:LISTED])
+    cost = (
+        f"Of {sum(test):,} test images {sum(test[i] for i in untrained):,} show a class that was never "
+        f"learned: at most {1 - lost:.1%} can be right."
+        if untrained
+        else "The test accuracy says nothing of the classes that are never asked for."
+    )
+    return Finding(
+        cause="split-mismatch",
+        confidence=0.97 if untrained or paired else 0.9,
+        effect=max(0.4, min(1.0, 2 * lost)),
+        verdict=f"Training and test images are not of the same classes: {' and '.join(said)}.",
+        explanation=(
+            f"The run has {len(names)} classes: all that occur in either part. {cost} "
+            + (f"These are probably one class each, written differently: {alike}. " if alike else "")
+            + "\n\nOnly the data can mend it: name the class folders of both parts alike, and split "
+            "each class by itself."
+        ),
+        facts=(
+            Fact("classes without test images", len(untested), f"{len(untested)} of {len(names)}"),
+            Fact("classes without training images", len(untrained), f"{len(untrained)} of {len(names)}"),
+        ),
+        pictures=(_counts(evidence, {*untrained, *untested}),),
+        ruled_out=(f"Accident: {_expected(evidence, untested)}.",) if untested else (),
+        explains=("classes-missing", "classes-unbalanced", "one-class", "over-fitting-data"),
+    )
+
+
+def _expected(evidence: Evidence, untested: tuple[int, ...]) -> str:
+    train, test = evidence.data.counts, evidence.census.test_counts
+    most = max(untested, key=train.__getitem__)
+    count = train[most] * sum(test) / sum(train)
+    return (
+        f"'{evidence.data.classes[most]}' has {train[most]:,} of {sum(train):,} training images, so about "
+        f"{count:.0f} of {sum(test):,} test images would show it"
+    )
+
+
+def _moved(seen: tuple[Resembled, ...]) -> tuple[Resembled, ...]:
+    """Test classes that look like another training class, each like one of its own, beyond accident."""
+    moved = tuple(
+        one
+        for one in seen
+        if one.like != one.label
+        and one.images >= EACH
+        and one.share - ERRORS * error(one.share, one.images) > 0.5
+        and one.share > MIXED_UP
+    )
+    targets = [one.like for one in seen if one.images >= EACH]
+    return moved if all(targets.count(one.like) == 1 for one in moved) else ()
+
+
+def _permuted(evidence: Evidence, moved: tuple[Resembled, ...]) -> Finding:
+    names, test = evidence.data.classes, evidence.census.test_counts
+    lost = sum(test[one.label] for one in moved) / max(sum(test), 1)
+    pairs = "; ".join(
+        f"'{names[one.label]}' looks like '{names[one.like]}' ({one.share:.0%})" for one in moved[:LISTED]
+    )
+    return Finding(
+        cause="split-mismatch",
+        confidence=0.95,
+        effect=min(1.0, max(0.5, lost)),
+        verdict=(
+            f"{len(moved)} of {len(names)} classes are labelled otherwise in the test than in training: test "
+            f"images of '{names[moved[0].label]}' look like training images of '{names[moved[0].like]}'."
+        ),
+        explanation=(
+            "Of the five training images most like each test image, most have one other label, and each "
+            f"class has another one of its own: {pairs}. So labels belong to images in both parts, but they "
+            f"are numbered in another order. {lost:.0%} of the test images are of such classes, and count "
+            "as wrong when the answer is right.\n\nOnly the data can mend it: give both parts one list of "
+            "classes, in one order."
+        ),
+        facts=tuple(
+            Fact(f"'{names[one.label]}' looks like '{names[one.like]}'", one.share, f"{one.share:.0%}")
+            for one in moved[:LISTED]
+        ),
+        pictures=(_counts(evidence, {one.label for one in moved}),),
+        explains=("over-fitting-data", "over-fitting-model", "over-fitting-augmentation", "labels-noisy"),
+    )
+
+
+def _counts(evidence: Evidence, marked: set[int]) -> Bars:
+    names, train, test = evidence.data.classes, evidence.data.counts, evidence.census.test_counts
+    others = [i for i in range(len(names)) if i not in marked]
+    shown = sorted([*sorted(marked)[:MOST_SHOWN], *others[: max(0, MOST_SHOWN - len(marked))]])
+    return Bars(
+        title="Share of each class in both parts",
+        names=tuple(names[i] for i in shown),
+        values={
+            "training": tuple(train[i] / sum(train) for i in shown),
+            "test": tuple(test[i] / sum(test) for i in shown),
+        },
+        y_label="share of the images",
+        marked=tuple(names[i] for i in shown if i in marked),
+        alt=f"{len(marked)} of {len(names)} classes differ between the parts.",
+        percent=True,
+    )
+
+
+def listed(names: list[str]) -> str:
+    """Up to `LISTED` names in quotes, and how many more there are."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(f"'{name}'" for name in names[:LISTED]) + more
