@@ -38,7 +38,7 @@ def analyze(
         model = models.get(model)
     if not isinstance(model, models.ModelSpec):
         return _of_module(model, input_size)
-    side = _as_side(input_size)
+    side = _as_side(input_size, model)
     classes, shape, chosen = models.resolve(model, num_classes, side, options)
     default = (classes, shape, chosen.changed()) == (model.classes, model.input_shape, {})
     if default and model.source in facts.SOURCES:
@@ -82,11 +82,16 @@ def _channels(module: nn.Module) -> Any:
     return next(filter(None, (part.__dict__.get("in_channels") for part in module.modules())), 3)
 
 
-def _as_side(size: int | tuple[int, ...] | None) -> int | tuple[int, int] | None:
+def _as_side(size: int | tuple[int, ...] | None, spec: models.ModelSpec) -> int | tuple[int, int] | None:
     if size is None or isinstance(size, int):
         return size
     if len(size) not in (2, 3):
         raise ValueError(f"An input size is a side or (height, width) in pixels, not {size}.")
+    channels = spec.input_shape[0]
+    if len(size) == 3 and size[0] != channels:
+        raise ValueError(
+            f"{spec.name} reads {channels} channel{'' if channels == 1 else 's'}, not {size[0]}."
+        )
     return size[-2], size[-1]
 
 

@@ -16,6 +16,7 @@ KINDS_OF_LAYERS: dict[str, Kind] = {
     "batch_norm": "norm",
     "lrn": "norm",
     "activation": "activation",
+    "softmax": "activation",
     "inception": "conv",
     "naive_inception": "conv",
     "residual": "conv",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from cnnviz import models
@@ -75,6 +75,13 @@ def wider(layers: LayerList, times: int) -> dict[str, Any]:
         return layer
 
     return _changed(layers, widened)
+
+
+def without(layers: LayerList, names: Collection[str]) -> dict[str, Any]:
+    """Recipe values without the layers of these names; the others keep theirs."""
+    named = zip(layers.names(), layers.layers, strict=True)
+    rest = [layer.model_copy(update={"name": name}) for name, layer in named if name not in names]
+    return _document(layers.model_copy(update={"layers": tuple(rest)}))
 
 
 def reading(layers: LayerList, channels: int) -> dict[str, Any]:

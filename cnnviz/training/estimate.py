@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from cnnviz import datasets, tracking
+from cnnviz.analysis.checks import Problem, check_analysis
 from cnnviz.models import Shape
 from cnnviz.tracking import Database, RunSummary
 from cnnviz.training.recipe import Recipe
@@ -75,6 +76,19 @@ def estimate(database: Database, recipe: Recipe) -> Estimate:
         return Estimate(None, *_sizes(recipe, work, device), "How many images there are is not known yet.")
     seconds, basis = _seconds(database, recipe, work, device)
     return Estimate(seconds, *_sizes(recipe, work, device), basis)
+
+
+def structural_problems(recipe: Recipe) -> tuple[Problem, ...]:
+    """Check the network's structure for the classes of the recipe's data; needs torch as `estimate` does.
+
+    Raises `UnknownModelError`, and `ValueError` for a network that cannot be.
+    """
+    return _problems(_identity(recipe), _data(recipe.dataset)[0])
+
+
+@functools.lru_cache(maxsize=512)
+def _problems(identity: str, classes: int) -> tuple[Problem, ...]:
+    return check_analysis(analysis_for(Recipe.model_validate_json(identity), classes))
 
 
 def device_name(recipe: Recipe) -> str:

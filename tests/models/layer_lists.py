@@ -16,6 +16,7 @@ from cnnviz.models.layers import (
     LocalResponseNorm,
     Pool,
     Residual,
+    Softmax,
 )
 
 windows = st.integers(1, 9)
@@ -26,7 +27,8 @@ layers: st.SearchStrategy[Layer] = st.one_of(
     st.builds(Linear, out=st.one_of(st.just("classes"), st.integers(1, 64))),
     st.builds(Dropout, p=st.just(0.25), maps=st.booleans()),
     st.builds(Residual, out=st.integers(1, 64), stride=st.integers(1, 2)),
-    st.sampled_from([BatchNorm(), Activation(), Flatten(), GlobalPool(), LocalResponseNorm(), Inception()]),
+    st.sampled_from([BatchNorm(), Activation(), Flatten(), GlobalPool(), LocalResponseNorm(), Softmax(),
+                     Inception()]),
 )  # fmt: skip
 documents = st.builds(
     lambda side, classes, parts: LayerList(input=(3, side, side), classes=classes, layers=tuple(parts)),

@@ -1,5 +1,23 @@
-"""Static checks of a network's structure, before any training. Importing this imports no torch."""
+"""Static checks of a network's structure, before any training. Importing this imports no torch.
 
+problems = check_analysis(analyze("lenet5"))       # errors, then warnings, then notes
+problems = check_layers(LayerList.read(text))      # the same of a layer list, without building it
+"""
+
+from cnnviz.analysis.checks import activations
+from cnnviz.analysis.checks.layer_list import check_layers
 from cnnviz.analysis.checks.network import Network, OutputActivation
+from cnnviz.analysis.checks.registry import SEVERITIES, Check, Problem, Severity, check_analysis, checks
 
-__all__ = ["Network", "OutputActivation"]
+__all__ = [
+    "SEVERITIES",
+    "Check",
+    "Network",
+    "OutputActivation",
+    "Problem",
+    "Severity",
+    "activations",
+    "check_analysis",
+    "check_layers",
+    "checks",
+]

@@ -5,44 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cnnviz.analysis.checks.activations import FUNCTIONS
 from cnnviz.analysis.types import Analysis, Kind, Node, Row
 
 INPUT, OUTPUT = 0, 1
 WEIGHTED: tuple[Kind, ...] = ("conv", "fc", "attention")
 """Kinds that sum products of their inputs: without a non-linearity between two of them they are one."""
-
-FUNCTIONS: dict[str, str] = {
-    "ReLU": "relu",
-    "ReLU6": "relu6",
-    "LeakyReLU": "leaky_relu",
-    "RReLU": "rrelu",
-    "PReLU": "prelu",
-    "ELU": "elu",
-    "SELU": "selu",
-    "CELU": "celu",
-    "GELU": "gelu",
-    "SiLU": "silu",
-    "Mish": "mish",
-    "Hardswish": "hardswish",
-    "Sigmoid": "sigmoid",
-    "Hardsigmoid": "hardsigmoid",
-    "LogSigmoid": "logsigmoid",
-    "Tanh": "tanh",
-    "Hardtanh": "hardtanh",
-    "ScaledTanh": "scaled_tanh",
-    "Softsign": "softsign",
-    "Softplus": "softplus",
-    "Softmax": "softmax",
-    "Softmax2d": "softmax",
-    "Softmin": "softmin",
-    "LogSoftmax": "log_softmax",
-    "Threshold": "threshold",
-    "Hardshrink": "hardshrink",
-    "Softshrink": "softshrink",
-    "Tanhshrink": "tanhshrink",
-    "GLU": "glu",
-}
-"""The function that a layer of this type applies, as `torch.nn.functional` calls it."""
+LINEAR_TYPES = frozenset(
+    ("AvgPool2d", "AdaptiveAvgPool2d", "Flatten", "Unflatten", "Identity", "Upsample", "ZeroPad2d")
+)
+LINEAR_FUNCTIONS = frozenset(("average pooling", "mean", "sum", "resize", "pad", "adaptive pooling"))
+"""What hands on weighted sums of its inputs, with fixed weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +76,44 @@ class Network:
         """Return whether a box is dropout, as a layer or as a function."""
         row = self.row(node)
         return row is not None and ("Dropout" in row.type if self.is_layer(node) else node.label == "dropout")
+
+    def is_batch_norm(self, node: Node) -> bool:
+        """Return whether a box is batch normalization, as a layer or as a function."""
+        row = self.row(node)
+        if row is None or node.kind != "norm":
+            return False
+        return "BatchNorm" in row.type if self.is_layer(node) else node.label == "batch norm"
+
+    def is_linear(self, node: Node) -> bool:
+        """Return whether a box hands on weighted sums: batch norm, mean pooling, dropout, reshaping."""
+        row = self.row(node)
+        if row is None or self.is_weighted(node):
+            return False
+        if self.is_batch_norm(node) or self.is_dropout(node):
+            return True
+        if self.is_layer(node):
+            return row.type in LINEAR_TYPES
+        return node.label in LINEAR_FUNCTIONS
+
+    def chain(self) -> tuple[Node, ...]:
+        """Return the boxes that every path from the input to the output passes, in order.
+
+        They are those through which as many paths lead as there are in all.
+        """
+        order = [INPUT, *(number for number in self.nodes if number not in (INPUT, OUTPUT)), OUTPUT]
+        ahead, behind = dict.fromkeys(self.nodes, 0), dict.fromkeys(self.nodes, 0)
+        if OUTPUT not in self.nodes:
+            return ()
+        ahead[INPUT] = behind[OUTPUT] = 1
+        for number in order:
+            for following in self._after[number]:
+                ahead[following] += ahead[number]
+        for number in reversed(order):
+            for source in self._before[number]:
+                behind[source] += behind[number]
+        total = ahead[OUTPUT]
+        inner = order[1:-1] if total else []
+        return tuple(self.nodes[number] for number in inner if ahead[number] * behind[number] == total)
 
     def is_weighted(self, node: Node) -> bool:
         """Return whether a box combines its inputs by stored values, as LeNet-5's radial basis units do."""

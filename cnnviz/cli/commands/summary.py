@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 
-from cnnviz import models
 from cnnviz.analysis import Analysis, analyze, diff, export
+from cnnviz.analysis.checks import check_analysis
 from cnnviz.analysis.types import MIB
+from cnnviz.cli.model_argument import MODEL_HELP, parse_size, problem_lines, resolve_model
 from cnnviz.cli.options import pairs
 from cnnviz.cli.text import short, table
-from cnnviz.models.layers import LayerList
 
 _RIGHT = frozenset(("parameters", "multiply-adds", "element-wise", "MiB"))
-_MODEL_HELP = "A name (see `cnnviz models`), a layer list (FILE.json), or FILE.py:CLASS_OR_FUNCTION."
 
 
 def register(app: typer.Typer) -> None:
@@ -25,10 +23,10 @@ def register(app: typer.Typer) -> None:
 
 
 def summary(
-    model: Annotated[list[str] | None, typer.Argument(metavar="MODEL [OTHER]", help=_MODEL_HELP)] = None,
+    model: Annotated[list[str] | None, typer.Argument(metavar="MODEL [OTHER]", help=MODEL_HELP)] = None,
     named: Annotated[list[str] | None, typer.Option("--model", help="The same as MODEL.")] = None,
     classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
-    input_size: Annotated[str | None, typer.Option(metavar="H[xW]", help="Input size in pixels.")] = None,
+    input_size: Annotated[str | None, typer.Option(metavar="[Cx]H[xW]", help="Input size in pixels.")] = None,
     batch: Annotated[int, typer.Option(help="Images at once, for the memory.")] = 1,
     option: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An option of the model.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
@@ -43,32 +41,16 @@ def summary(
         raise ValueError("Choose one of --json, --csv and --markdown.")
     if batch < 1:
         raise ValueError(f"A batch holds at least one image, not {batch}.")
-    size, options = _size(input_size), pairs(option or [], "activation=tanh")
-    found = [analyze(_resolve(name), size, classes, options) for name in chosen]
+    size, options = parse_size(input_size), pairs(option or [], "activation=tanh")
+    found = [analyze(resolve_model(name), size, classes, options) for name in chosen]
     form = "json" if as_json else "csv" if as_csv else "markdown" if as_markdown else "text"
-    typer.echo(_one(found[0], batch, form) if len(found) == 1 else _two(found[0], found[1], form), nl=False)
+    typer.echo(
+        _one(found[0], batch, form, chosen[0]) if len(found) == 1 else _two(found[0], found[1], form),
+        nl=False,
+    )
 
 
-def _resolve(name: str) -> str | models.ModelSpec | LayerList:
-    if name.endswith(".json"):
-        return LayerList.read(Path(name).read_bytes())
-    if ".py:" in name:
-        from cnnviz.models.files import from_file
-
-        return from_file(name)
-    return name
-
-
-def _size(text: str | None) -> int | tuple[int, int] | None:
-    if text is None:
-        return None
-    sides = text.lower().replace("×", "x").split("x")
-    if len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
-        raise ValueError(f"An input size is a side or HxW in pixels, as 32 or 224x320, not {text!r}.")
-    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
-
-
-def _one(analysis: Analysis, batch: int, form: str) -> str:
+def _one(analysis: Analysis, batch: int, form: str, name: str) -> str:
     if form == "json":
         return orjson.dumps(export.to_json(analysis, batch), option=orjson.OPT_INDENT_2).decode() + "\n"
     if form == "csv":
@@ -76,10 +58,10 @@ def _one(analysis: Analysis, batch: int, form: str) -> str:
     if form == "markdown":
         return export.to_markdown(analysis, batch)
     lines = export.to_table(analysis, batch)
-    return f"{table(export.COLUMNS, lines, _RIGHT)}\n\n{_headline(analysis, batch)}\n"
+    return f"{table(export.COLUMNS, lines, _RIGHT)}\n\n{_headline(analysis, batch, name)}\n"
 
 
-def _headline(analysis: Analysis, batch: int) -> str:
+def _headline(analysis: Analysis, batch: int, name: str) -> str:
     total = max(analysis.total_params, 1)
     kinds = {
         "convolutional": analysis.conv_params,
@@ -94,6 +76,7 @@ def _headline(analysis: Analysis, batch: int) -> str:
         f"parameters: {', '.join(f'{count / total:.1%} {kind}' for kind, count in kinds.items())}",
         f"memory at batch {batch}: parameters {stored:.2f} MiB, forward/backward {written:.2f} MiB",
         *analysis.notes,
+        *problem_lines(check_analysis(analysis), name),
     ]
     return "\n".join(lines)
 

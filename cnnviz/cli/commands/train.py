@@ -55,7 +55,9 @@ def train(
                 raise ValueError("A run goes on with its own recipe; give --resume alone.")
             run = _again(database, resume)
         else:
-            run = enqueue(database, _recipe(recipe).changed(given))
+            chosen = _recipe(recipe).changed(given)
+            run = enqueue(database, chosen)
+            _warn(chosen)
         with interruptible() as interrupted, Bar() as bar:
             status = work_on(database, run, bar, interrupted)
         found = tracking.report(database, run.id)
@@ -70,6 +72,19 @@ def _recipe(name: str | None) -> Recipe:
     if name is None:
         return Recipe(name="untitled")
     return Recipe.read(Path(name).read_bytes()) if name.endswith(".json") else get(name)
+
+
+def _warn(recipe: Recipe) -> None:
+    """Print what is structurally wrong with the network, once and beside the result: training goes on."""
+    from cnnviz.training.estimate import structural_problems
+
+    try:
+        problems = structural_problems(recipe)
+    except ValueError:
+        return  # The run itself says what cannot be.
+    for one in problems:
+        if one.severity != "note":
+            typer.echo(f"cnnviz: {one.severity}: {one.message} {one.fix}", err=True)
 
 
 def _again(database: Database, run_id: int) -> Run:

@@ -12,6 +12,7 @@ from cnnviz.models.layers.basic import (
     LocalResponseNorm,
     Pool,
     Resize,
+    Softmax,
 )
 from cnnviz.models.layers.blocks import Inception, NaiveInception, Residual
 from cnnviz.models.layers.document import KINDS, LayerList, Step
@@ -36,5 +37,6 @@ __all__ = [
     "Pool",
     "Residual",
     "Resize",
+    "Softmax",
     "Step",
 ]

@@ -225,6 +225,27 @@ class Activation(Layer):
         return kinds[self.function]()
 
 
+class Softmax(Layer):
+    """Softmax over the channels: numbers from 0 to 1 that add up to 1. It has no weights.
+
+    Not for the end of a network that is trained: cross-entropy applies it itself.
+    """
+
+    title: ClassVar[str] = "Softmax"
+    group: ClassVar[str] = "activation"
+    kind: Literal["softmax"] = "softmax"
+
+    def output(self, shape: AnyShape) -> AnyShape:
+        """The same shape, maps or a vector."""
+        return shape
+
+    def module(self, shape: AnyShape, classes: int) -> nn.Module:
+        """`Softmax` over axis 1."""
+        from torch import nn
+
+        return nn.Softmax(dim=1)
+
+
 class Dropout(Layer):
     """Dropout (Srivastava et al., 2014): zeroes values, or whole maps, at random while training."""
 

@@ -21,6 +21,7 @@ from cnnviz.models.layers.basic import (
     LocalResponseNorm,
     Pool,
     Resize,
+    Softmax,
 )
 from cnnviz.models.layers.blocks import Inception, NaiveInception, Residual
 from cnnviz.models.layers.budget import MAX_LAYERS, Budget
@@ -36,6 +37,7 @@ AnyLayer = Annotated[
     | BatchNorm
     | LocalResponseNorm
     | Activation
+    | Softmax
     | Dropout
     | Flatten
     | Resize
@@ -47,7 +49,7 @@ AnyLayer = Annotated[
 KINDS: dict[str, type[Layer]] = {
     kind.model_fields["kind"].default: kind
     for kind in (Conv, Pool, BatchNorm, Activation, Linear, Dropout, Flatten, GlobalPool, LocalResponseNorm,
-                 Inception, NaiveInception, Residual, Resize)
+                 Softmax, Inception, NaiveInception, Residual, Resize)
 }  # fmt: skip
 """Every kind of layer by its identifier, in the order in which an editor offers them."""
 

@@ -58,6 +58,7 @@ TELLERS: dict[str, Callable[[Any, int], list[str]]] = {
     "pool": _pool,
     "linear": _linear,
     "activation": lambda layer, _: [FUNCTIONS[layer.function]],
+    "softmax": lambda *_: ["softmax over the channels"],
     "dropout": lambda layer, _: [
         f"dropout {layer.p:.0%}".replace("%", " %"),
         "whole maps" if layer.maps else "",

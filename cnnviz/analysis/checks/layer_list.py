@@ -1,0 +1,120 @@
+"""The checks of a layer list, without building it: its layers as the rows and the graph of an analysis."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from cnnviz.analysis.checks.activations import FUNCTIONS
+from cnnviz.analysis.checks.registry import Problem, check_analysis
+from cnnviz.analysis.fields import slide
+from cnnviz.analysis.part import kind_of
+from cnnviz.analysis.types import WHOLE, Analysis, Graph, Kind, Node, ReceptiveField, Row
+from cnnviz.models.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Layer,
+    LayerList,
+    Linear,
+    LocalResponseNorm,
+    Pool,
+    Softmax,
+    Step,
+)
+
+_TYPES = {
+    "conv": "Conv2d",
+    "linear": "Linear",
+    "global_pool": "AdaptiveAvgPool2d",
+    "batch_norm": "BatchNorm2d",
+    "lrn": "LocalResponseNorm",
+    "dropout": "Dropout",
+    "flatten": "Flatten",
+    "resize": "Upsample",
+    "softmax": "Softmax",
+}
+_BLOCKS = ("inception", "naive_inception", "residual")
+_TYPE_OF = {function: name for name, function in reversed(FUNCTIONS.items())}
+
+
+def check_layers(document: LayerList) -> tuple[Problem, ...]:
+    """Check a layer list as far as its layers fit; of a block that branches only its outside is seen.
+
+    A list that cannot be built has that as its first error.
+    """
+    problems = check_analysis(_chain(document))
+    broken = document.problem()
+    if not broken or any(one.check == "class-count" for one in problems):
+        return problems
+    where = tuple(step.name for step in document.steps() if step.problem)
+    misfit = Problem(
+        "misfit",
+        "Layers that do not fit",
+        "error",
+        where,
+        broken,
+        "Change the layer or the one before it.",
+        "",
+    )
+    return (misfit, *problems)
+
+
+def _chain(document: LayerList) -> Analysis:
+    steps = [step for step in document.steps() if step.input_shape and step.output_shape]
+    whole = len(steps) == len(document.layers)
+    rows = tuple(_rows(steps))
+    last = rows[-1].output_shape if rows else document.input
+    nodes = [Node(0, "", "input", "other", "", document.input)]
+    if whole:
+        nodes.append(Node(1, "", "output", "other", "", last))
+    nodes += [Node(n, row.name, row.name, row.kind, "", row.output_shape) for n, row in enumerate(rows, 2)]
+    order = [0, *range(2, len(rows) + 2), *([1] if whole else [])]
+    edges = tuple(itertools.pairwise(order))
+    graph = Graph(tuple(nodes), edges)
+    return Analysis(document.name, document.name, document.input, document.classes, {}, rows, graph)
+
+
+def _rows(steps: Sequence[Step]) -> Iterator[Row]:
+    field = ReceptiveField()
+    for step in steps:
+        layer, taken, given = step.layer, step.input_shape or (), step.output_shape or ()
+        kind: Kind = "other" if layer.kind in _BLOCKS else kind_of(layer)
+        made = _settings(step)
+        field = _seen(layer, field, made)
+        yield Row(
+            step.name, _type(step), kind, taken, given, made, step.params,
+            outputs=1, receptive_field=field, calls=1,
+        )  # fmt: skip
+
+
+def _settings(step: Step) -> dict[str, Any]:
+    made = step.layer.model_dump(exclude={"name", "kind", "init"})
+    if isinstance(step.layer, Conv | Linear):
+        made |= {"in": (step.input_shape or (0,))[0], "out": (step.output_shape or (0,))[0]}
+    if isinstance(step.layer, Conv | Pool):
+        made["kernel"] = _sides(made["kernel"])
+        made["stride"] = made["stride"] or made["kernel"]
+    return made
+
+
+def _seen(layer: Layer, field: ReceptiveField, made: dict[str, Any]) -> ReceptiveField:
+    if isinstance(layer, Conv | Pool):
+        return slide(field, made["kernel"], made["stride"], made["padding"], made.get("dilation", 1))
+    same = isinstance(layer, Activation | Softmax | BatchNorm | LocalResponseNorm | Dropout)
+    return field if same else WHOLE
+
+
+def _sides(value: int | tuple[int, int] | list[int]) -> list[int]:
+    return [value, value] if isinstance(value, int) else list(value)
+
+
+def _type(step: Step) -> str:
+    layer = step.layer
+    if isinstance(layer, Activation):
+        return _TYPE_OF[layer.function]
+    if isinstance(layer, Pool):
+        return "MaxPool2d" if layer.mode == "max" else "AvgPool2d"
+    return _TYPES.get(layer.kind, type(layer).__name__)

@@ -1,0 +1,240 @@
+"""Checks of what follows what: missing and doubled activations, normalization, dropout, unused layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from cnnviz.analysis.checks import activations
+from cnnviz.analysis.checks.network import Network
+from cnnviz.analysis.checks.output import NEURALINT
+from cnnviz.analysis.checks.registry import Found, check
+from cnnviz.analysis.types import Node
+
+SUMS = ("conv", "fc")
+HIGHEST_DROPOUT = 0.8
+"""Srivastava et al. (2014) tried keeping from 0.2 of the units on; with fewer, hardly anything is left."""
+SATURATING_LAYERS = 4
+"""Hidden layers with a saturating activation from which on gradients fade: a sigmoid's slope is ≤ 1/4."""
+
+
+def _listed(names: list[str]) -> str:
+    """Write names as people do; of many the first three."""
+    quoted = [f"'{name}'" for name in dict.fromkeys(names)]
+    if len(quoted) > 4:
+        return f"{', '.join(quoted[:3])} and {len(quoted) - 3:,} others"
+    return " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
+@check("missing-activation", title="No activation between two layers", reference=NEURALINT)
+def missing_activation(network: Network) -> Iterator[Found]:
+    """Find convolutions and linear layers that follow one another with nothing non-linear between them.
+
+    Left out is what published networks do on purpose: grouped and depthwise convolutions, whose other half
+    a 1×1 convolution is, 1×1 convolutions that do not widen, the linear bottlenecks of MobileNetV2, and
+    results that other layers read too.
+    """
+    pairs = []
+    for node in network.layers():
+        if node.kind in SUMS and not _grouped(network, node):
+            source = _linear_source(network, node)
+            if source is not None and not _linear_bottleneck(network, source):
+                pairs.append((source.row, node.row))
+    if not pairs:
+        return
+    first, second = pairs[0]
+    more = f", and so between {len(pairs) - 1:,} other pairs" if len(pairs) > 1 else ""
+    message = (
+        f"Between '{first}' and '{second}' there is no activation{more}: two sums in a row are one sum, so "
+        "the second layer adds nothing that one layer could not compute."
+    )
+    names = tuple(dict.fromkeys(name for pair in pairs for name in pair))
+    yield Found("warning", names, message, f"Put an activation, such as ReLU, after '{first}'.")
+
+
+def _linear_source(network: Network, node: Node) -> Node | None:
+    """The convolution or linear layer that a box reads from through linear steps alone, if there is one."""
+    while True:
+        sources = network.before(node)
+        if len(sources) != 1:
+            return None
+        node = sources[0]
+        if len(network.after(node)) != 1:
+            return None
+        if node.kind in SUMS:
+            return node if network.is_layer(node) and not _grouped(network, node) else None
+        if not network.is_linear(node):
+            return None
+
+
+def _grouped(network: Network, node: Node) -> bool:
+    row = network.row(node)
+    return row is not None and row.settings.get("groups", 1) != 1
+
+
+def _linear_bottleneck(network: Network, node: Node) -> bool:
+    row = network.row(node)
+    if row is None or node.kind != "conv":
+        return False
+    made = row.settings
+    return set(made.get("kernel", [0])) == {1} and made.get("out", 0) <= made.get("in", 0)
+
+
+@check("activation-twice", title="Two activations in a row", reference=NEURALINT)
+def activation_twice(network: Network) -> Iterator[Found]:
+    """Find an activation that reads another one's result, the outputs aside."""
+    ending = {node.id for node in network.output_path()}
+    for node in network.layers():
+        sources = network.before(node)
+        while len(sources) == 1 and network.is_dropout(sources[0]):
+            sources = network.before(sources[0])
+        if node.kind != "activation" or node.id in ending or len(sources) != 1:
+            continue
+        if sources[0].kind == "activation" and node.row != sources[0].row:
+            first, second = (activations.name_of(network.function(one)) for one in (sources[0], node))
+            names = tuple(one.row for one in (sources[0], node) if network.is_layer(one))
+            where = f" ({_listed(list(names))})" if names else ""
+            if first == second == "ReLU":
+                message = f"A ReLU follows a ReLU{where}: it changes nothing."
+            else:
+                message = f"{second} follows {first} with no layer between them{where}, which narrows values."
+            yield Found("warning", names, f"{message[:1].upper()}{message[1:]}", "Remove one of the two.")
+
+
+@check(
+    "bias-before-norm",
+    title="Bias before batch normalization",
+    reference="Ioffe and Szegedy, Batch normalization, 2015, section 3.2",
+)
+def bias_before_norm(network: Network) -> Iterator[Found]:
+    """Find biases that batch normalization subtracts at once."""
+    names, spare = [], 0
+    for node in network.layers():
+        row, after = network.row(node), network.after(node)
+        if row is None or node.kind not in SUMS or not row.settings.get("bias") or len(after) != 1:
+            continue
+        if network.is_batch_norm(after[0]) and row.name not in names:
+            names.append(row.name)
+            spare += row.settings.get("out", 0)
+    if names:
+        count = "has a bias" if len(names) == 1 else "have biases"
+        message = (
+            f"{_listed(names)} {count} that the batch normalization behind subtracts with the mean: "
+            f"{spare:,} parameters do nothing."
+        )
+        yield Found("note", tuple(names), message, "Build these layers with bias=False.")
+
+
+@check("norm-twice", title="Two batch normalizations in a row", reference=NEURALINT)
+def norm_twice(network: Network) -> Iterator[Found]:
+    """Find batch normalization of what batch normalization gave."""
+    for node in network.layers():
+        sources = network.before(node)
+        if network.is_batch_norm(node) and len(sources) == 1 and network.is_batch_norm(sources[0]):
+            names = (sources[0].row, node.row)
+            message = f"{_listed(list(names))} normalize the same values twice in a row."
+            yield Found("warning", names, message, f"Remove '{node.row}'.")
+
+
+@check(
+    "dropout-before-norm",
+    title="Dropout before batch normalization",
+    reference="Li et al., Understanding the disharmony between dropout and batch normalization, 2019",
+)
+def dropout_before_norm(network: Network) -> Iterator[Found]:
+    """Find dropout whose results reach batch normalization through at most one layer with weights."""
+    for node in network.layers():
+        if not network.is_batch_norm(node):
+            continue
+        source, sums = node, 0
+        while len(network.before(source)) == 1 and sums <= 1:
+            source = network.before(source)[0]
+            sums += source.kind in SUMS
+            if network.is_dropout(source) and _rate(network, source):
+                message = (
+                    f"Dropout ({source.row or 'in the model'}) changes the variance that '{node.row}' "
+                    "measures in training, so its statistics do not fit when nothing is dropped."
+                )
+                names = tuple(one.row for one in (source, node) if one.row)
+                yield Found("warning", names, message, f"Move the dropout behind '{node.row}'.")
+                break
+            if not (source.kind in (*SUMS, "activation") or network.is_linear(source)):
+                break
+
+
+def _rate(network: Network, node: Node) -> float:
+    row = network.row(node)
+    return float(row.settings.get("p", 0.5)) if row is not None and network.is_layer(node) else 0.5
+
+
+@check(
+    "dropout-rate",
+    title="Dropout of nearly everything",
+    reference="Srivastava et al., Dropout, 2014, section 7.3",
+)
+def dropout_rate(network: Network) -> Iterator[Found]:
+    """Find dropout that leaves less than a fifth of the values."""
+    for node in network.layers():
+        rate = _rate(network, node)
+        if network.is_dropout(node) and network.is_layer(node) and rate > HIGHEST_DROPOUT:
+            message = (
+                f"'{node.row}' drops {rate:.0%} of its values in training, so little is left to learn by."
+            )
+            yield Found("warning", (node.row,), message, "Drop a half at most; 0.5 and 0.2 are usual.")
+
+
+@check("hidden-softmax", title="Softmax between layers", reference=NEURALINT)
+def hidden_softmax(network: Network) -> Iterator[Found]:
+    """Find softmax whose result a convolution or a linear layer reads."""
+    for node in network.layers():
+        if network.function(node) == "softmax" and node.kind == "activation":
+            readers = [after.row for after in network.after(node) if after.kind in SUMS]
+            if readers:
+                message = (
+                    f"'{readers[0]}' reads a softmax: its values add up to 1, so most of them are near 0."
+                )
+                names = (node.row,) if network.is_layer(node) else ()
+                yield Found("warning", (*names, *readers), message, "Use ReLU between layers.")
+
+
+@check(
+    "saturating-activations",
+    title="Saturating activations in many layers",
+    reference="Glorot and Bengio, Understanding the difficulty of training deep feedforward networks, 2010",
+)
+def saturating_activations(network: Network) -> Iterator[Found]:
+    """Find deep networks of sigmoids or tanh without normalization; gates, which multiply, are left out."""
+    if any(node.kind == "norm" for node in network.layers()):
+        return
+    names, functions = [], set()
+    ending = {node.id for node in network.output_path()}
+    for node in network.layers():
+        function = network.function(node)
+        if node.kind != "activation" or function not in activations.SATURATING or node.id in ending:
+            continue
+        if not any(after.label == "multiply" for after in network.after(node)):
+            names.append(node.row if network.is_layer(node) else node.label)
+            functions.add(activations.name_of(function))
+    if len(names) >= SATURATING_LAYERS:
+        message = (
+            f"{len(names):,} layers in a row of {' and '.join(sorted(functions))} make gradients fade on "
+            "their way back: the slope is small where values are large."
+        )
+        rows = tuple(name for name in names if name in {row.name for row in network.analysis.rows})
+        yield Found("note", rows, message, "Use ReLU, or batch normalization before each activation.")
+
+
+@check("unused-layer", title="Layers that take no part", reference=NEURALINT)
+def unused_layer(network: Network) -> Iterator[Found]:
+    """Find layers with parameters that no pass reaches, in training neither."""
+    unused = [
+        row
+        for row in network.analysis.rows
+        if row.params and not (row.calls or row.macs or row.elementwise or row.outputs)
+    ]
+    if unused:
+        count = math.fsum(row.params for row in unused)
+        names = [row.name or "the model itself" for row in unused]
+        message = f"{_listed(names)} hold {count:,.0f} parameters, but the forward pass never uses them."
+        fix = "Call them in forward, or remove them."
+        yield Found("warning", tuple(row.name for row in unused), message, fix)

@@ -1,0 +1,197 @@
+"""Checks of sizes: windows and strides, pooling, what is flattened, and bottlenecks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from cnnviz.analysis.checks.layers import SUMS, _listed
+from cnnviz.analysis.checks.network import INPUT, Network
+from cnnviz.analysis.checks.output import NEURALINT
+from cnnviz.analysis.checks.registry import Found, check
+from cnnviz.analysis.formulas import pair
+from cnnviz.analysis.types import Node, Row
+
+NARROW = 3
+"""A layer that all information passes is far narrower than the classes with a third as many values."""
+LARGE_MAP = 10
+"""Side of a map that is still large where it is flattened: AlexNet's have 6, VGG's 7."""
+MOST_OF_PARAMS = 0.8
+SMALL_FIELD, SMALL_IMAGE = 0.25, 32
+"""Of the input's side; on smaller images than this many pixels a few textures may be all there is to see."""
+
+
+@check("bottleneck", title="Bottleneck narrower than the classes", reference=NEURALINT)
+def bottleneck(network: Network) -> Iterator[Found]:
+    """Find a layer before the last that every path passes and that gives far fewer values than classes."""
+    classes = network.analysis.classes
+    last = {node.id for node in network.output_path()}
+    for node in network.chain():
+        values = math.prod(node.output_shape)
+        if node.kind in SUMS and node.id not in last and 0 < values * NARROW <= classes:
+            message = (
+                f"All that is known of an image passes '{node.row}' as {values:,} numbers, too few to tell "
+                f"{classes:,} classes apart with ease."
+            )
+            yield Found("warning", (node.row,), message, f"Give '{node.row}' at least {classes:,} outputs.")
+
+
+@check("flatten-large-map", title="A large map is flattened", reference=NEURALINT)
+def flatten_large_map(network: Network) -> Iterator[Found]:
+    """Find a linear layer on a flattened map of convolutions that is still large, with most parameters."""
+    for node in network.layers():
+        row = network.row(node)
+        if node.kind != "fc" or row is None or len(row.input_shape) != 1:
+            continue
+        shape = _flattened(network, node)
+        if shape is None or math.prod(shape) != row.input_shape[0] or min(shape[1:]) < LARGE_MAP:
+            continue
+        share = network.analysis.share_of_params(row)
+        if share >= MOST_OF_PARAMS:
+            sides = "×".join(map(str, shape))
+            message = (
+                f"'{row.name}' reads a flattened map of {sides}: it holds {row.params:,} parameters, "
+                f"{share:.0%} of all, and learns every position anew."
+            )
+            fix = "Pool or stride more before it, or use global average pooling in place of the flatten."
+            yield Found("warning", (row.name,), message, fix)
+
+
+def _flattened(network: Network, node: Node) -> tuple[int, ...] | None:
+    """The maps of a convolution that a linear layer reads as one vector."""
+    while len(sources := network.before(node)) == 1 and sources[0].id != INPUT:
+        node = sources[0]
+        if len(node.output_shape) == 3:
+            return node.output_shape
+        if node.kind in (*SUMS, "attention"):
+            return None
+    return None
+
+
+@check("kernel-in-padding", title="A window that reaches into padding only", reference=NEURALINT)
+def kernel_in_padding(network: Network) -> Iterator[Found]:
+    """Find convolutions some of whose weights never meet a pixel of the map, wherever the window stands."""
+    names, first = [], ""
+    for row in network.analysis.predicting:
+        if row.kind != "conv" or len(row.input_shape) != 3 or len(row.output_shape) != 3 or not _span(row):
+            continue
+        used = _used(row, 0) * _used(row, 1)
+        if used < 1 and row.params:
+            names.append(row.name)
+            height, width = row.input_shape[1:]
+            kernel = "×".join(map(str, pair(row.settings["kernel"])))
+            first = first or (
+                f"'{row.name}' moves a {kernel} window over a map of {height}×{width}: only {used:.0%} of "
+                "its weights ever meet a pixel, the others see padding alone"
+            )
+    if names:
+        more = f", and so in {len(names) - 1:,} other layers" if len(names) > 1 else ""
+        fix = "Use larger images, fewer strides and poolings before it, or a smaller window."
+        yield Found("warning", tuple(names), f"{first}{more}.", fix)
+
+
+def _used(row: Row, axis: int) -> float:
+    """The part of a kernel's places along one axis that lie on the map at some position of the window."""
+    made, side, out = row.settings, row.input_shape[axis + 1], row.output_shape[axis + 1]
+    if not isinstance(made.get("padding", 0), int | list | tuple) or "Transpose" in row.type:
+        return 1.0
+    windows = (made.get(name, quiet) for name, quiet in _QUIET)
+    kernel, stride, padding, dilation = (pair(window)[axis] for window in windows)
+    starts = range(-padding, -padding + out * stride, stride)
+    met = sum(any(0 <= start + j * dilation < side for start in starts) for j in range(kernel))
+    return met / kernel
+
+
+_QUIET = (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1))
+
+
+def _span(row: Row) -> tuple[int, int] | None:
+    if "kernel" not in row.settings or not isinstance(row.settings["kernel"], int | list | tuple):
+        return None
+    kernel, dilation = pair(row.settings["kernel"]), pair(row.settings.get("dilation", 1))
+    return dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1
+
+
+@check("stride-skips-pixels", title="A stride that skips pixels", reference=NEURALINT)
+def stride_skips_pixels(network: Network) -> Iterator[Found]:
+    """Find windows that step further than they reach, where no other path reads what they skip."""
+    for node in network.chain():
+        row = network.row(node)
+        if row is None or node.kind not in ("conv", "pool") or not network.is_layer(node):
+            continue
+        span, stride = _span(row), row.settings.get("stride", 1)
+        if span is None or not isinstance(stride, int | list | tuple):
+            continue
+        step = pair(stride)
+        if (step[0] > span[0] and row.input_shape[1] > 1) or (step[1] > span[1] and row.input_shape[-1] > 1):
+            read = min(1.0, span[0] / step[0]) * min(1.0, span[1] / step[1])
+            message = (
+                f"'{row.name}' moves its {span[0]}×{span[1]} window by {step[0]}×{step[1]}: only {read:.0%} "
+                "of the positions are ever read."
+            )
+            fix = f"Use a stride of at most {min(span)}, or a window of at least {max(step)}."
+            yield Found("warning", (row.name,), message, fix)
+
+
+@check("pooling-twice", title="Two poolings in a row", reference=NEURALINT)
+def pooling_twice(network: Network) -> Iterator[Found]:
+    """Find a pooling that shrinks what a pooling has just shrunk; pooling to a given size is left out."""
+    for node in network.layers():
+        sources = network.before(node)
+        if len(sources) == 1 and _shrinks(network, node) and _shrinks(network, sources[0]):
+            names = (sources[0].row, node.row)
+            message = (
+                f"{_listed(list(names))} follow each other with no convolution that could use the detail."
+            )
+            yield Found(
+                "warning", names, message, "Put a convolution between them, or use one larger stride."
+            )
+
+
+def _shrinks(network: Network, node: Node) -> bool:
+    row = network.row(node)
+    if row is None or node.kind != "pool" or not network.is_layer(node) or "kernel" not in row.settings:
+        return False
+    return len(row.input_shape) == 3 and row.output_shape[1:] != row.input_shape[1:]
+
+
+@check("channels-fall", title="Fewer channels in later layers", reference=NEURALINT)
+def channels_fall(network: Network) -> Iterator[Found]:
+    """Find a convolution wider than 1×1, in a plain chain, that gives less than half of its channels."""
+    path = [node for node in network.chain() if node.kind == "conv"]
+    if len(path) != sum(node.kind == "conv" for node in network.layers()):
+        return
+    last = {node.id for node in network.output_path()}
+    for node in path[1:]:
+        row = network.row(node)
+        made = row.settings if row else {}
+        if row is None or node.id in last or set(made.get("kernel", [1])) == {1}:
+            continue
+        if 2 * made.get("out", 0) < made.get("in", 0):
+            message = (
+                f"'{row.name}' makes {made['out']:,} maps of {made['in']:,}: later layers usually have as "
+                "many or more, as they tell more kinds of things apart."
+            )
+            yield Found("note", (row.name,), message, f"Give it {made['in']:,} maps or more.")
+
+
+@check("receptive-field", title="Each position sees little", reference=NEURALINT)
+def receptive_field(network: Network) -> Iterator[Found]:
+    """Find a network whose convolutions see little of the image before all positions are averaged."""
+    path = list(network.chain())
+    pooled = [n for n in path if n.kind == "pool" and math.prod(n.output_shape[1:]) == 1]
+    # A block of a layer list counts as one layer, and what it sees is not known.
+    convs = [n for n in network.layers() if network.is_weighted(n) and n.kind in ("conv", "other")]
+    if not pooled or not convs or any(node.kind == "attention" for node in network.layers()):
+        return
+    row = network.row(convs[-1])
+    side = min(network.analysis.input_shape[1:], default=0)
+    if row is None or row.receptive_field.whole or len(row.output_shape) != 3:
+        return
+    seen = max(row.receptive_field.size)
+    if side >= SMALL_IMAGE and 0 < seen < SMALL_FIELD * side:
+        message = (
+            f"Each position of '{row.name}' sees {row.receptive_field} of {side} pixels, and then all of "
+            "them are averaged: the network cannot see how parts further apart belong together."
+        )
+        yield Found("note", (row.name,), message, "Add pooling or strides between the convolutions.")

@@ -1,0 +1,173 @@
+"""Logits that pass through an activation before cross-entropy, which applies softmax itself."""
+
+from __future__ import annotations
+
+from cnnviz.analysis.checks import activations
+from cnnviz.diagnosis import mending, networks
+from cnnviz.diagnosis.course import POOR, Course, course
+from cnnviz.diagnosis.evidence import Evidence, OutputActivationFact
+from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
+from cnnviz.diagnosis.pictures import short
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.standing import WELL
+
+FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fitting", "vanishing-gradients")
+FOLLOWS_ZEROS = (*FOLLOWS, "dead-relu", "rate-too-high")
+"""Outputs that are cut off at 0 are dead themselves, and long steps are what kills them."""
+
+
+@rule(
+    "output-activation",
+    title="Activation on the outputs",
+    summary="The logits pass through an activation, so the loss cannot fall as far as it should.",
+    live=True,
+)
+def output_activation(evidence: Evidence) -> Outcome:
+    """Found in the structure: an activation stands between the last layer with weights and the output."""
+    located = _located(evidence)
+    if located is None:
+        return Untold("The network's layers are not known.")
+    seen = [one for one in located if one.function not in activations.HARMLESS]
+    if not seen:
+        if located:
+            return Clear("The outputs are log-probabilities, which cross-entropy leaves as they are.")
+        return Clear("No activation stands between the last layer with weights and the output.")
+    went, last = course(evidence), seen[-1]
+    name = activations.name_of(last.function)
+    if last.pooled:
+        return Clear(f"The outputs are means of a {name}'s results over all positions, as in SqueezeNet.")
+    if last.function in activations.BOUNDED or last.function in activations.CUTTING:
+        return _found(evidence, seen, last, went)
+    if not last.function:
+        return Untold(f"What '{last.layer}' does to the logits is not known.")
+    if went is None or went.learned >= POOR:
+        return Clear(f"The logits pass through {name}, which lets most of them through.")
+    return _found(evidence, seen, last, went, confidence=0.6)
+
+
+def _found(
+    evidence: Evidence,
+    seen: list[OutputActivationFact],
+    last: OutputActivationFact,
+    went: Course | None,
+    confidence: float = 0.99,
+) -> Finding:
+    learned = went.learned if went else 0.0
+    bounds, name = activations.BOUNDED.get(last.function), activations.name_of(last.function)
+    where = f"'{last.layer}', {name}" if last.layer else f"{name}, called by the model itself"
+    floor = _floor(evidence, bounds)
+    return Finding(
+        cause="output-activation",
+        confidence=confidence,
+        effect=0.3 if learned >= WELL else max(0.6, 1 - learned),
+        verdict=f"The logits pass through an activation ({where}) before cross-entropy"
+        + (f": the loss cannot fall below {floor:.3f}." if floor is not None else "."),
+        explanation="\n\n".join((
+            "Cross-entropy applies softmax to what the network puts out, and softmax turns any numbers into "
+            "probabilities. So the last layer's sums should go there as they are: as large as they need to "
+            "be, and negative where a class is unlikely.",
+            _arithmetic(evidence, bounds, floor) if bounds else _one_sided(last.function),
+            *((f"The training loss ends at {went.end:.3f}; guessing has {went.guess:.3f}.",) if went else ()),
+        )),
+        facts=(
+            *((Fact("least possible loss", floor, f"{floor:.3f}"),) if floor is not None else ()),
+            *((_largest(evidence, bounds),) if bounds else ()),
+            *((went.fact,) if went else ()),
+            Fact("classes", float(evidence.classes), f"{evidence.classes:,}"),
+        ),
+        pictures=(_picture(evidence, went, floor),),
+        layers=tuple(one.layer for one in seen if one.layer),
+        changes=mending.kept((_removed(evidence, seen),), evidence.recipe),
+        explains=FOLLOWS if bounds and last.function != "relu6" else FOLLOWS_ZEROS,
+    )  # fmt: skip
+
+
+def _located(evidence: Evidence) -> tuple[OutputActivationFact, ...] | None:
+    """The activations of the outputs, as recorded; of older evidence by the order of its layers."""
+    if evidence.output_activations is not None:
+        return evidence.output_activations
+    if not evidence.layers:
+        return None
+    weighted = [n for n, fact in enumerate(evidence.layers) if fact.kind in ("conv", "fc", "attention")]
+    if not weighted:
+        return None
+    ending = evidence.layers[weighted[-1] + 1 :]
+    return tuple(
+        OutputActivationFact(
+            function=activations.FUNCTIONS[fact.type],
+            layer=fact.name,
+            pooled=any(later.kind == "pool" for later in ending[place + 1 :]),
+        )
+        for place, fact in enumerate(ending)
+        if fact.type in activations.FUNCTIONS
+    )
+
+
+def _floor(evidence: Evidence, bounds: tuple[float, float] | None) -> float | None:
+    if bounds is None or evidence.classes < 2:
+        return None
+    return activations.loss_floor(*bounds, evidence.classes, evidence.recipe.label_smoothing)
+
+
+def _arithmetic(evidence: Evidence, bounds: tuple[float, float], floor: float | None) -> str:
+    low, high = bounds
+    lead, others = f"{high - low:g}", evidence.classes - 1
+    text = (
+        f"Here every output lies between {low:g} and {high:g}, so the right class leads the others by at "
+        f"most {lead}."
+    )
+    if floor is None:
+        return text
+    best = activations.largest_probability(low, high, evidence.classes)
+    text += (
+        f" Its probability is at most e^{lead}/(e^{lead} + {others:,}) = {best:.1%}, and the loss at least "
+    )
+    if smoothing := evidence.recipe.label_smoothing:
+        return f"{text}{floor:.3f} with label smoothing of {smoothing:g}, however long it trains."
+    return (
+        f"{text}ln(e^{lead} + {others:,}) − {lead} = {floor:.3f}, however long it trains. The nearer an "
+        "output comes to its bound, the flatter the function: gradients vanish there."
+    )
+
+
+def _one_sided(function: str) -> str:
+    if function in activations.CUTTING:
+        return (
+            "Here sums below 0 become 0, and the slope there is 0: the network cannot say that a class is "
+            "unlikely by more than 0, and a class whose output is 0 for an image gets no gradient from it, "
+            "though it may be the right one. A class that is 0 for all images stays so."
+        )
+    return (
+        "Here sums below 0 are squeezed towards 0, and so are their gradients: the network can hardly say "
+        "that a class is unlikely."
+    )
+
+
+def _largest(evidence: Evidence, bounds: tuple[float, float]) -> Fact:
+    best = activations.largest_probability(*bounds, max(evidence.classes, 1))
+    return Fact("largest possible probability", best, f"{best:.1%}")
+
+
+def _removed(evidence: Evidence, seen: list[OutputActivationFact]) -> Change | None:
+    """A recipe without these layers; a registered model's layers cannot be changed by a recipe."""
+    layers, names = evidence.recipe.layers, [one.layer for one in seen if one.layer]
+    if layers is None or not names:
+        return None
+    listed = ", ".join(f"'{name}'" for name in names)
+    why = f"Without {listed} cross-entropy gets the last layer's sums as they are."
+    return Change(networks.without(layers, names), why)
+
+
+def _picture(evidence: Evidence, went: Course | None, floor: float | None) -> Lines:
+    loss = went.loss if went else evidence.curve("train/loss")
+    steps = tuple(map(float, loss.steps))
+    series = [Series("training loss", steps, loss.values)]
+    if floor is not None:
+        series.append(Series("least possible", steps, (floor,) * len(steps), dashed=True))
+    return Lines(
+        title="Training loss" + (", and the least that these outputs allow" if floor is not None else ""),
+        series=tuple(series),
+        y_label="loss (nats)",
+        reference=(f"guessing: {went.guess:.2f}", went.guess) if went else None,
+        alt=f"It ends at {short(loss.values[-1])}." if loss.values else "No loss was recorded yet.",
+    )
