@@ -87,12 +87,12 @@ def flocks(count: int, seed: int) -> tuple[Pixels, Labels]:
 
 
 def fog(count: int, seed: int) -> tuple[Pixels, Labels]:
-    """Ten patterns of 10×10 under so much noise that nobody can tell each of them: some six in ten."""
+    """Ten patterns of 10×10 under so much noise that nobody can tell each of them: some eight in ten."""
     random = np.random.default_rng((27, seed))
     patterns = np.random.default_rng(28).normal(0, 1, (CLASSES, 1, 10, 10))
     labels = random.integers(0, CLASSES, count)
-    noise: NDArray[np.float64] = random.normal(0, 5.5, (count, 1, 10, 10))
-    return pixels(128 + 16 * (patterns[labels] + noise)), labels
+    noise: NDArray[np.float64] = random.normal(0, 2.8, (count, 1, 10, 10))
+    return pixels(128 + 24 * (patterns[labels] + noise)), labels
 
 
 def flags(count: int, seed: int) -> tuple[Pixels, Labels]:

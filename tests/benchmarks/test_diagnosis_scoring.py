@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.diagnosis_runs.hinting import lost
-from benchmarks.diagnosis_runs.scoring import Named, Score, by_cause, hurts, learnt, mended, share, spread
+from benchmarks.diagnosis_runs.scoring import (
+    Named,
+    Score,
+    by_cause,
+    hurts,
+    learnt,
+    mended,
+    share,
+    spread,
+    wilson,
+    with_interval,
+)
 
 RIGHT = Named(("a",), (), ("a", "b"))
 BESIDE = Named(("a",), (), ("b", "a"))
@@ -66,3 +77,44 @@ def test_what_hints_take_is_told_pair_by_pair() -> None:
     assert interval.mean == pytest.approx((0.01 + 0.02 + 0.01) / 3)
     assert interval.low is not None
     assert interval.low < interval.mean
+
+
+def test_a_mechanism_is_right_in_the_second_count_only_and_another_name_in_both() -> None:
+    mechanism = Named(("a",), ("c",), ("d",), frozenset({"c", "d"}))
+    other = Named(("a",), ("c",), ("c",), frozenset({"c", "d"}))
+    assert [
+        (one.strictly_first, one.first, one.by_mechanism) for one in (RIGHT, other, mechanism, NOTHING)
+    ] == [
+        (True, True, True),
+        (False, True, True),
+        (False, False, True),
+        (False, False, False),
+    ]
+
+
+def test_what_nobody_knows_is_right_by_its_outcome() -> None:
+    plain = Named(("unexplained",), ("b",), (), frozenset({"b"}), "unexplained")
+    near = Named(("unexplained",), ("b",), ("b",), frozenset({"b"}), "cause-found")
+    comfort = Named(("unexplained",), (), (), frozenset(), "healthy")
+    assert [(one.strictly_first, one.by_mechanism, one.complete) for one in (plain, near, comfort)] == [
+        (True, True, True),
+        (False, True, False),
+        (False, False, False),
+    ]
+    assert [one.comforts for one in (plain, near, comfort)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("hits", "count", "low", "high"),
+    # Of Wilson's formula by hand: 0 of n is from 0 to z²/(n + z²); the middle is symmetric.
+    [(0, 10, 0.0, 0.27753), (10, 10, 0.72247, 1.0), (5, 10, 0.23659, 0.76341), (81, 100, 0.72222, 0.87486)],
+)
+def test_wilson_s_interval(hits: int, count: int, low: float, high: float) -> None:
+    assert wilson(hits, count) == (pytest.approx(low, abs=2e-5), pytest.approx(high, abs=2e-5))
+
+
+def test_a_share_with_its_interval_and_one_of_nothing() -> None:
+    assert with_interval([True] * 10) == "10 of 10 (100.0%, Wilson 72.2% to 100.0%)"
+    assert with_interval([]) == "0 of 0"
+    with pytest.raises(ValueError, match="no interval"):
+        wilson(0, 0)

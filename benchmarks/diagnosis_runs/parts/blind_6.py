@@ -14,7 +14,7 @@ from benchmarks.diagnosis_runs.strengths import BLIND_6
 
 _TRIO = Setup("trio-letters", "letters", TRIO, SGD | {"lr": 0.03, "epochs": 6}, side=14)
 _FLAGS = SGD | {"lr": 0.02, "batch_size": 10}
-_HARD = ADAM | {"lr": 1e-3, "epochs": 4}
+_HARD = ADAM | {"lr": 2e-3, "batch_size": 32, "epochs": 5}
 
 PART = Part(
     BLIND_6,
@@ -57,7 +57,6 @@ PART = Part(
             )
         ),
         *(_TRIO.but(lr=0.09, batch_size=16, epochs=5) for _ in range(3)),
-        registered(norm_models.MOBILENET, "postcodes", size=32, epochs=14, lr=5e-3, batch_size=25),
         registered("torchvision/squeezenet1_1", "postcodes", size=32, epochs=5, lr=5e-4),
         registered("small-googlenet-32-aux", "ciphers", size=14, epochs=4),
     ),
