@@ -75,14 +75,14 @@ def healthy(
 ) -> tuple[list[tuple[str, Trained]], list[tuple[str, Trained]]]:
     """Train what has nothing wrong: those that have `learnt` beside the first on their data, and the others.
 
-    Beside which it is measured is the first run on the same images, as many of them.
+    What it is measured against is the first run on the same kind of images.
     """
     usual: dict[str, float] = {}
     well: list[tuple[str, Trained]] = []
     fallen: list[tuple[str, Trained]] = []
     for name, setup, seed in chosen:
         run = set_up(trainer, name, setup, seed, data)
-        good = learnt(run.accuracy, usual.setdefault(setup.dataset, run.accuracy))
+        good = learnt(run.accuracy, usual.setdefault(setup.source, run.accuracy))
         told = f"  {name:58s} {run.accuracy:6.1%} (training {run.fitted:6.1%})"
         say(f"{told}{'' if good else '  not healthy'}")
         (well if good else fallen).append((name, run))
