@@ -82,8 +82,8 @@ def flocks(count: int, seed: int) -> tuple[Pixels, Labels]:
     made = np.full((count, side, side), 40.0)
     for image, label in zip(made, labels, strict=True):
         corners = random.permutation((side // 2) ** 2)[: label + 1]
-        image[2 * (corners // (side // 2)), 2 * (corners % (side // 2))] += random.uniform(70, 200)
-    return pixels(made + random.normal(0, 14, made.shape))[:, None], labels
+        image[2 * (corners // (side // 2)), 2 * (corners % (side // 2))] += random.uniform(110, 160)
+    return pixels(made + random.normal(0, 12, made.shape))[:, None], labels
 
 
 def fog(count: int, seed: int) -> tuple[Pixels, Labels]:

@@ -19,7 +19,7 @@ _SPOTS = Setup(
     side=12,
 )
 _FLAGS = ADAM | {"lr": 2e-3, "batch_size": 8}
-_HARD = SGD | {"lr": 0.02, "batch_size": 32, "epochs": 7}
+_HARD = SGD | {"lr": 0.03, "batch_size": 25, "epochs": 9}
 
 PART = Part(
     BLIND_7,
