@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.diagnosis_runs.contradictions import contradictions
 from benchmarks.diagnosis_runs.parts import Planned
-from benchmarks.diagnosis_runs.scoring import Named, hurts, learnt
+from benchmarks.diagnosis_runs.scoring import LEARNT, Named, hurts, learnt
 from benchmarks.diagnosis_runs.setups import Setup
 from benchmarks.diagnosis_runs.training import Trained, Trainer, set_up
 from cnnviz.diagnosis import Diagnosis, Evidence, diagnose
@@ -35,6 +35,8 @@ class Failing:
         """
         if self.planned.plant.flatters:
             return hurts(self.twin.accuracy, self.spoiled.accuracy)
+        if self.planned.taught and self.twin.accuracy < LEARNT:
+            return False
         return hurts(self.spoiled.accuracy, self.twin.accuracy)
 
 
@@ -46,7 +48,7 @@ def failing(trainer: Trainer, chosen: Iterable[Planned], data: Path | None, say:
         say(
             f"  {one.name:58s} {run.spoiled.accuracy:6.1%} (validation {run.spoiled.honest:6.1%}, "
             f"training {run.spoiled.fitted:6.1%}), twin {twin.accuracy:6.1%}"
-            f"{'' if run.fails else '  no plant: it does no harm'}"
+            f"{'' if run.fails else '  no plant: it does no harm, or its twin has not learned'}"
         )
         yield run
 

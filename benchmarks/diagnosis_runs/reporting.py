@@ -45,6 +45,7 @@ def names(kept: Kept, probed: bool) -> None:
     fallen = [(name, _of_healthy(kept, name, run.run, probed)) for name, run in kept.fallen]
     _comfort([*said, *fallen], len(fallen))
     healthy = alarms(kept, probed)
+    _twins(kept, probed)
     _together([*said, *fallen, *healthy])
 
 
@@ -59,6 +60,18 @@ def alarms(kept: Kept, probed: bool) -> Said:
         if one.named or one.outcome != "healthy":
             print(f"    {name}: {', '.join(one.named) or 'nothing'} ({one.outcome})")
     return said
+
+
+def _twins(kept: Kept, probed: bool) -> None:
+    """What is said of twins that have learned; some have few images, much dropout or few steps on purpose."""
+    every = {run.planned.twin_name: run.twin for run in kept.runs if run.twin.accuracy >= scoring.LEARNT}
+    said = [(name, _of_healthy(kept, name, twin.run, probed)) for name, twin in every.items()]
+    print(f"  something is said of twins, some lean on purpose: {share(bool(one.named) for _, one in said)}")
+    for name, one in said:
+        if one.named or one.outcome != "healthy":
+            print(
+                f"    {name} {every[name].accuracy:.1%}: {', '.join(one.named) or 'nothing'} ({one.outcome})"
+            )
 
 
 def _of_healthy(kept: Kept, name: str, run: int, probed: bool) -> Named:

@@ -40,6 +40,8 @@ class Planned:
     spoiled: Setup
     twin: Setup
     seed: int
+    taught: bool = False
+    """Whether it counts only beside a twin that has learned."""
 
     @property
     def name(self) -> str:
@@ -98,7 +100,7 @@ def _in_turn(part: Part, how: Strengths, further: Further) -> Iterator[Planned]:
         for plant in group:
             able = [base for base in part.bases if _can_hold(base, plant, part)]
             for base in (able[(turn + again) % len(able)] for again in range(min(times, len(able)))):
-                yield Planned(plant, base.name, plant.spoil(base), plant.twin(base), seeds[base.name])
+                yield Planned(plant, base.name, plant.spoil(base), plant.twin(base), seeds[base.name], True)
             turn += 1
     for seed, base in enumerate(part.planted, part.seed + len(part.bases)):
         own = [*plants.of_steps(how), *plants.of_data(how)]
@@ -106,7 +108,7 @@ def _in_turn(part: Part, how: Strengths, further: Further) -> Iterator[Planned]:
         called = f"{base.name.replace('/', '-')}-{base.source}"
         for plant in [*chosen, *further_plants.of_norm_option(further)]:
             if (called, plant.name) not in part.left_out:
-                yield Planned(plant, called, plant.spoil(base), plant.twin(base), seed)
+                yield Planned(plant, called, plant.spoil(base), plant.twin(base), seed, True)
 
 
 def _can_hold(base: Setup, plant: Plant, part: Part) -> bool:
