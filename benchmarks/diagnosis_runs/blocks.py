@@ -123,7 +123,7 @@ def _even(count: int, maps: int, pools: dict[int, Shrinking]) -> tuple[tuple[int
 
 TRIO = BlockPlan("trio", ((12, 5, True),), (48,), init=HE)
 """Three layers with weights."""
-TOWER = BlockPlan("tower", _even(12, 16, {2: True, 6: True, 12: "global"}), norm=True, init=HE)
+TOWER = BlockPlan("tower", _even(12, 12, {1: True, 6: True, 12: "global"}), norm=True, init=HE)
 """Thirteen layers, normalized, the mean of each map at the end."""
 DEPTHWISE = BlockPlan(
     "depthwise", ((16, 3, False), (24, 3, True), (32, 3, False), (48, 3, True)), (40,), init=HE,
@@ -140,19 +140,17 @@ HYPERBOLIC = BlockPlan(
 )  # fmt: skip
 """With tanh, and steps of 2 for pooling."""
 
-BRANCHES = BlockPlan(
-    "branches", ((12, 3, True), (20, 3, True), (32, 3, "global")), init=HE, block="inception"
-)
+BRANCHES = BlockPlan("branches", ((8, 3, True), (16, 3, True), (28, 3, "global")), init=HE, block="inception")
 """A convolution and two inception blocks."""
 NEIGHBORS = BlockPlan(
-    "neighbors", ((16, 5, True), (32, 3, True), (32, 3, False)), (64,), init=HE, block="lrn"
+    "neighbors", ((10, 5, True), (16, 3, True), (24, 3, False)), (48,), init=HE, block="lrn"
 )
 """With local response normalization, as AlexNet."""
-TWENTY = BlockPlan("twenty", _even(19, 12, {3: True, 9: True, 19: "global"}), norm=True, init=HE)
+TWENTY = BlockPlan("twenty", _even(19, 10, {1: True, 9: True, 19: "global"}), norm=True, init=HE)
 """Twenty layers, normalized."""
 POINTWISE = BlockPlan(
     "pointwise",
-    ((24, 5, False), (16, 1, True), (32, 3, False), (16, 1, "average"), (32, 3, "global")),
+    ((12, 5, True), (12, 1, False), (24, 3, False), (12, 1, "average"), (28, 3, "global")),
     function="leaky_relu", init=HE,
 )  # fmt: skip
 """Layers of 1×1 between others (Lin et al., 2013), and no hidden fully connected layer."""

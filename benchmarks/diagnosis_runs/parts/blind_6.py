@@ -20,7 +20,7 @@ PART = Part(
     BLIND_6,
     bases=(
         _TRIO,
-        Setup("tower-ciphers", "ciphers", TOWER, SGD | {"lr": 0.05, "batch_size": 32, "epochs": 7}, side=14),
+        Setup("tower-ciphers", "ciphers", TOWER, SGD | {"lr": 0.05, "batch_size": 32, "epochs": 6}, side=14),
         Setup(
             "depthwise-arrows",
             "arrows",

@@ -39,7 +39,9 @@ PART = Part(
             SGD | {"lr": 0.03, "batch_size": 30, "epochs": 6, "schedule": "one-cycle"},
             side=12,
         ),
-        Setup("pointwise-scrawls", "scrawls", POINTWISE, ADAM | {"lr": 4e-3, "epochs": 10}, side=13),
+        Setup(
+            "pointwise-scrawls", "scrawls", POINTWISE, ADAM | {"lr": 5e-3, "batch_size": 32, "epochs": 8}, side=13
+        ),
         Setup(
             "twenty-constellations",
             "constellations",

@@ -30,6 +30,9 @@ _DEEP = {
 }  # fmt: skip
 """What the deepest network gets beside `_QUICKEST`."""
 
+_WAYS = 11
+"""Healthy setups of one base in the newest parts."""
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -90,9 +93,10 @@ def _in_turn(part: Part, how: Strengths, further: Further) -> Iterator[Planned]:
         (1, [*plants.of_start(how), *plants.of_steps(how), *plants.of_data(how), *plants.of_network(how)]),
         (1, [*plants.of_two(how), *further_plants.of_further_pairs(further, how)]),
         (2, [*further_plants.of_output(further), *further_plants.of_images(further)]),
-        (2, [*further_plants.of_course(further), *further_plants.of_splits(further)]),
+        (2, further_plants.of_course(further)),
+        (1, further_plants.of_splits(further)),
         (1, [*further_plants.of_norm(further), *further_plants.of_nobody_knows(further)]),
-        (2, further_plants.of_tiny(further)),
+        (1, further_plants.of_tiny(further)),
     )
     seeds = {base.name: seed for seed, base in enumerate(part.bases, part.seed)}
     turn = 0
@@ -147,7 +151,7 @@ def _further_ways(part: Part, number: int) -> Iterator[tuple[str, Setup]]:
         every = every[::8]
     chosen = [every[0], *every[1 + number % 2 :: 2]]
     seen: set[str] = set()
-    for word, setup in chosen:
+    for word, setup in chosen[:_WAYS]:
         if marked(setup) not in seen:
             seen.add(marked(setup))
             yield word, setup
