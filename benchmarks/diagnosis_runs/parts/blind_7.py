@@ -40,7 +40,11 @@ PART = Part(
             side=12,
         ),
         Setup(
-            "pointwise-scrawls", "scrawls", POINTWISE, ADAM | {"lr": 5e-3, "batch_size": 32, "epochs": 8}, side=13
+            "pointwise-scrawls",
+            "scrawls",
+            POINTWISE,
+            ADAM | {"lr": 5e-3, "batch_size": 32, "epochs": 8},
+            side=13,
         ),
         Setup(
             "twenty-constellations",
