@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cnnviz.diagnosis.course import Course, course
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.pictures import short
+from cnnviz.diagnosis.numbers import short
 from cnnviz.diagnosis.stages import Stage, Weights, fresh, stages, starts, undisturbed
 
 ALIKE = 0.01

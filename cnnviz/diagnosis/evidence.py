@@ -111,6 +111,8 @@ class Data(_Plain):
     counts: tuple[int, ...] = ()
     """Training images of each class."""
     train: int = 0
+    available: int | None = None
+    """Training images that there are without `limit`; None where it was not recorded."""
     validation: int = 0
     test: int = 0
     shape: tuple[int, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnnviz.diagnosis import arithmetic
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.pictures import short
+from cnnviz.diagnosis.numbers import short
 from cnnviz.diagnosis.stages import typical_update
 
 

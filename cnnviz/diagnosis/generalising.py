@@ -32,22 +32,25 @@ def forms(evidence: Evidence) -> str:
 
 
 def available(evidence: Evidence) -> int:
-    """Training images that there are: the validation part is a known share of them all."""
+    """Training images that there are; in older runs worked out, as the validation part is a known share."""
     share = evidence.recipe.validation
+    if evidence.data.available is not None:
+        return evidence.data.available
     if not share or not evidence.data.validation:
         return evidence.data.train
     return round(evidence.data.validation / share * (1 - share))
 
 
 def all_images(evidence: Evidence) -> tuple[Change, ...]:
-    """Without `limit`, where there is one."""
+    """Without `limit`, where it leaves images out."""
     recipe, whole = evidence.recipe, available(evidence)
-    if recipe.limit is None:
+    known = evidence.data.available is not None or recipe.validation
+    if recipe.limit is None or (known and whole <= evidence.data.train):
         return ()
     # About as many steps as before, but three epochs at least.
     epochs = max(3, math.ceil(evidence.total_steps * recipe.batch_size / max(whole, evidence.data.train)))
     changed: dict[str, object] = {"limit": None}
-    if recipe.validation and epochs < recipe.epochs and epochs >= recipe.warmup_epochs:
+    if known and epochs < recipe.epochs and epochs >= recipe.warmup_epochs:
         changed["epochs"] = epochs
     return (Change(changed, "Learn from all training images, with about as many steps."),)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Finding, Note
+from cnnviz.diagnosis.fix_checks import checked as checked_changes
 from cnnviz.diagnosis.registry import Clear, Rule, notes, rules
 
 Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
@@ -86,6 +87,7 @@ def _asked(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], li
     for rule in asked:
         outcome = rule.judge(evidence)
         if isinstance(outcome, Finding):
+            outcome = replace(outcome, changes=checked_changes(outcome.changes, evidence, rule.moves))
             if outcome.confidence >= SURE:
                 findings.append(outcome)
                 checked.append(Checked(rule.cause, rule.title, "found", outcome.verdict))

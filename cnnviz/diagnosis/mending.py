@@ -7,7 +7,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change
+from cnnviz.diagnosis.fix_checks import affordable_epochs
 from cnnviz.models.layers import Activation, BatchNorm, Conv, Init, Layer, LayerList, Linear
 from cnnviz.models.spec import choices
 from cnnviz.training.recipe import Recipe
@@ -77,6 +79,27 @@ def scaled() -> Change:
 def rate(recipe: Recipe, wanted: float, why: str) -> Change:
     """Another learning rate, rounded to 1, 2 or 5 times a power of ten."""
     return Change({"lr": rounded(min(max(wanted, 1e-7), 10.0))}, why)
+
+
+def faster_batch_norm(recipe: Recipe, momentum: float) -> Change | None:
+    """Batch normalization whose running statistics follow with at least this momentum; layer lists only."""
+    if recipe.layers is None:
+        return None
+
+    def faster(layer: Layer) -> Layer:
+        slow = isinstance(layer, BatchNorm) and layer.momentum < momentum
+        return layer.model_copy(update={"momentum": momentum}) if slow else layer
+
+    why = f"With momentum {momentum:g} running statistics look back on some {1 / momentum:.0f} batches only."
+    return Change({"layers": _each(recipe.layers, faster)}, why)
+
+
+def longer(evidence: Evidence, steps: int) -> Change | None:
+    """As many epochs as `steps` steps take; None where that is more than a run can be asked for."""
+    epochs = -(-steps // evidence.steps_per_epoch)
+    if epochs <= evidence.recipe.epochs or affordable_epochs(evidence, epochs) < epochs:
+        return None
+    return Change({"epochs": epochs}, f"{epochs:,} epochs are {epochs * evidence.steps_per_epoch:,} steps.")
 
 
 def rounded(value: float) -> float:

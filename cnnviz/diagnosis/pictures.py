@@ -1,4 +1,4 @@
-"""Pictures that more than one rule shows, and how numbers are written in explanations."""
+"""Pictures that more than one rule shows."""
 
 from __future__ import annotations
 
@@ -9,19 +9,8 @@ from statistics import median
 from cnnviz.diagnosis.course import Course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Lines, Series
+from cnnviz.diagnosis.numbers import short
 from cnnviz.diagnosis.stages import USUAL_UPDATE, Stage, stages
-
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def short(value: float) -> str:
-    """A number with two or three digits, as people write it: `0.0123`, `2.7·10⁻⁸`, `1,240`."""
-    if not math.isfinite(value):
-        return "no number"
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    digits, power = f"{value:.1e}".split("e")
-    return f"{digits}·10{str(int(power)).translate(_SUPERSCRIPTS)}"
 
 
 def loss_curve(course: Course, classes: int) -> Lines:

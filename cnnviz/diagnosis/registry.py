@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from cnnviz.diagnosis import rules as folder
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Finding, Note
+from cnnviz.diagnosis.fix_checks import Direction
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Rule:
     judge: Judge
     live: bool
     """Whether it can be said of a run that is still going."""
+    moves: Mapping[str, Direction] = field(default_factory=dict)
+    """Which way each quantity has to go that a change touches: recipe fields, and those of `fix_checks`."""
 
 
 Remark = Callable[[Evidence], Note | None]
@@ -51,13 +54,20 @@ _RULES: dict[str, Rule] = {}
 _NOTES: dict[str, Remark] = {}
 
 
-def rule(cause: str, *, title: str, summary: str, live: bool = False) -> Callable[[Judge], Judge]:
-    """Register the function that looks for `cause`."""
+def rule(
+    cause: str,
+    *,
+    title: str,
+    summary: str,
+    live: bool = False,
+    moves: Mapping[str, Direction] | None = None,
+) -> Callable[[Judge], Judge]:
+    """Register the function that looks for `cause`; changes that go against `moves` are not proposed."""
 
     def wrap(judge: Judge) -> Judge:
         if cause in _RULES and _RULES[cause].judge.__qualname__ != judge.__qualname__:
             raise ValueError(f"Two rules look for '{cause}'.")
-        _RULES[cause] = Rule(cause, title, summary, judge, live)
+        _RULES[cause] = Rule(cause, title, summary, judge, live, moves or {})
         return judge
 
     return wrap

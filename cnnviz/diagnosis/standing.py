@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.finding import Fact, Lines, Series
+from cnnviz.diagnosis.last_epochs import typical
 
 ENOUGH = 100
 """Validation images, below which the test images say more: a share of 100 is known to ± 10 points."""
@@ -19,7 +20,7 @@ ERRORS = 3
 
 @dataclass(frozen=True)
 class Standing:
-    """After the last epoch: accuracies in [0, 1]."""
+    """After the last epoch that is typical: accuracies in [0, 1]."""
 
     learnt: float
     """On the training images while they were learnt from, with dropout and augmentation."""
@@ -86,9 +87,13 @@ def share_labels(near: Neighbours) -> bool:
 
 
 def standing(evidence: Evidence) -> Standing | None:
-    """Where the run stands; None before the end of its first epoch, and with fewer than two classes."""
-    learnt, part = evidence.curve("train/epoch_accuracy").last, part_for(evidence)
-    held = evidence.curve(f"{_PREFIX[part]}/accuracy").last
+    """Where the run stands; None before the end of its first epoch, and with fewer than two classes.
+
+    That is after its last epoch, or where this was a fall (`last_epochs`), after a usual one before it.
+    """
+    part = part_for(evidence)
+    learnt = typical(evidence, evidence.curve("train/epoch_accuracy"))
+    held = typical(evidence, evidence.curve(f"{_PREFIX[part]}/accuracy"))
     if learnt is None or held is None or evidence.classes < 2:
         return None
     images = evidence.data.validation if part == "validation" else evidence.data.test
@@ -97,7 +102,8 @@ def standing(evidence: Evidence) -> Standing | None:
 
 def knows_test(evidence: Evidence) -> bool:
     """Whether the test images are known better than by a constant answer, beyond accident."""
-    test, images, chance = evidence.curve("test/accuracy").last, evidence.data.test, evidence.chance
+    images, chance = evidence.data.test, evidence.chance
+    test = typical(evidence, evidence.curve("test/accuracy"))
     return test is not None and test > chance + ERRORS * max(error(test, images), error(chance, images))
 
 
@@ -107,8 +113,8 @@ def held_out(evidence: Evidence, now: Standing) -> float:
     Of the part that `now` goes by alone, where test images stand among the training images.
     """
     parts = (
-        (evidence.curve("val/accuracy").last, evidence.data.validation),
-        (evidence.curve("test/accuracy").last, evidence.data.test),
+        (typical(evidence, evidence.curve("val/accuracy")), evidence.data.validation),
+        (typical(evidence, evidence.curve("test/accuracy")), evidence.data.test),
     )
     known = [(share, images) for share, images in parts if share is not None and images]
     repeated = evidence.census.repeats

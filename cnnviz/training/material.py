@@ -40,6 +40,8 @@ class Material:
     """Sentences on what was done to the images before they came here."""
     coloured: Labelled | None = None
     """Where colour was turned to grey, some training images as they were."""
+    available: int | None = None
+    """Training images that there are without `limit`, the validation part left out."""
 
     @classmethod
     def of(cls, dataset: Dataset, recipe: Recipe, channels: int, device: torch.device) -> Material:
@@ -67,6 +69,7 @@ class Material:
             fingerprint=dataset.fingerprint,
             notes=(*dataset.notes, *filter(None, [how(dataset.shape, shape)])),
             coloured=_coloured(train, device) if (dataset.shape[0], channels) == (3, 1) else None,
+            available=len(dataset.train) - len(split.validation),
         )
 
 

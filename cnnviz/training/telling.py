@@ -159,6 +159,7 @@ def _facts(material: Material) -> dict[str, Any]:
     return {
         "classes": list(material.classes),
         "train": len(material.train),
+        "available": material.available,
         "validation": len(material.validation),
         "test": len(material.test),
         "shape": list(_shape(material.train)),

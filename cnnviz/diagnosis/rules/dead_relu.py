@@ -7,7 +7,8 @@ from cnnviz.diagnosis.course import POOR, course
 from cnnviz.diagnosis.dying import dead, died_of_size, layer_before, relus, would_live
 from cnnviz.diagnosis.evidence import Evidence, LayerAt, Look
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.pictures import loss_curve, short
+from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.pictures import loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import sensible
 from cnnviz.diagnosis.stages import starts

@@ -10,7 +10,8 @@ from cnnviz.diagnosis.arithmetic import ALIKE, SHRUNK, Passage
 from cnnviz.diagnosis.dying import born_dead, tiny, would_live
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
-from cnnviz.diagnosis.pictures import gradient_bars, loss_curve, short, signal_bars
+from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.pictures import gradient_bars, loss_curve, signal_bars
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import YOUNG
 from cnnviz.diagnosis.stages import Stage, fresh, stages, starts

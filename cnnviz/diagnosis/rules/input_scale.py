@@ -6,7 +6,8 @@ from cnnviz.diagnosis import arithmetic, excluded, mending
 from cnnviz.diagnosis.course import Course, course
 from cnnviz.diagnosis.evidence import Evidence, Input
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
-from cnnviz.diagnosis.pictures import loss_curve, short
+from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.pictures import loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.initialisation import SURPRISED
 from cnnviz.diagnosis.rules.rates import FAR, early_update

@@ -6,7 +6,8 @@ from cnnviz.diagnosis import mending
 from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series
-from cnnviz.diagnosis.pictures import loss_curve, short, update_lines
+from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.pictures import loss_curve, update_lines
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import sensible
 

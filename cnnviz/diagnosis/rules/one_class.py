@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnnviz.diagnosis.evidence import Evidence, Histogram
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
-from cnnviz.diagnosis.pictures import short
+from cnnviz.diagnosis.numbers import short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 
 ALMOST_ALL = 0.9

@@ -7,8 +7,10 @@ import math
 from cnnviz.diagnosis.evidence import Evidence, Points
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
 from cnnviz.diagnosis.generalising import all_images, augmentation, available, forms, smaller
+from cnnviz.diagnosis.last_epochs import risen
 from cnnviz.diagnosis.networks import augments
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.batch_norm import slowest, unsettled
 from cnnviz.diagnosis.standing import (
     Standing,
     accuracies,
@@ -180,17 +182,16 @@ def _gap(evidence: Evidence) -> Standing | Outcome:
     now = standing(evidence)
     if now is None:
         return Untold("No epoch has ended yet, so training and held-out images cannot be compared.")
-    if evidence.step < SETTLED and any("BatchNorm" in layer.type for layer in evidence.layers):
+    if unsettled(evidence) or (evidence.step < SETTLED and _normalized(evidence)):
         return Untold(
-            f"After {evidence.step} steps batch normalisation still judges held-out images by the statistics "
-            "it began with."
+            f"After {evidence.step:,} steps batch normalization still evaluates held-out images with "
+            "statistics that have not settled."
         )
-    held = _held_loss(evidence, now).values
-    risen = bool(held) and held[-1] > RISEN * min(held)
-    least = GAP_BY_HEART if now.above(now.learnt) >= BY_HEART else GAP if risen else LARGE_GAP
+    turned_up = risen(_held_loss(evidence, now), RISEN)
+    least = GAP_BY_HEART if now.above(now.learnt) >= BY_HEART else GAP if turned_up else LARGE_GAP
     others = held_out(evidence, now)
     if now.gap < max(least, 3 * now.error) or now.learnt - others < least:
-        turned = "has risen" if risen else "does not rise"
+        turned = "has risen" if turned_up else "does not rise"
         return Clear(
             f"{now.learnt:.0%} in training and {others:.0%} on other images, whose loss {turned}: a gap of "
             f"{max(0.0, 100 * (now.learnt - others)):.0f} points costs little."
@@ -198,6 +199,11 @@ def _gap(evidence: Evidence) -> Standing | Outcome:
     if now.guesses and not _labels_belong(evidence):
         return Untold(f"The {now.part} images are only guessed, which over-fitting does not explain.")
     return now
+
+
+def _normalized(evidence: Evidence) -> bool:
+    """Whether there is batch normalization whose momentum nobody knows, so that the usual one is assumed."""
+    return slowest(evidence) is None and any("BatchNorm" in layer.type for layer in evidence.layers)
 
 
 def _labels_belong(evidence: Evidence) -> bool:
@@ -214,7 +220,7 @@ def _effect(now: Standing) -> float:
 
 def _by_heart(evidence: Evidence, now: Standing) -> str:
     held, rises = _held_loss(evidence, now), ""
-    if len(held) > 2 and held.values[-1] > RISEN * min(held.values):
+    if risen(held, RISEN):
         best = held.values.index(min(held.values))
         rises = (
             f" Since step {held.steps[best]:,} the loss on {now.part} images has risen from "

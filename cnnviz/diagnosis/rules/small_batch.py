@@ -8,7 +8,8 @@ from cnnviz.diagnosis import excluded, mending
 from cnnviz.diagnosis.course import NEARLY_THERE, POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
-from cnnviz.diagnosis.pictures import loss_curve, short, update_lines
+from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.pictures import loss_curve, update_lines
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import YOUNG
 

@@ -6,7 +6,8 @@ from cnnviz.diagnosis import excluded, mending
 from cnnviz.diagnosis.course import NEARLY_THERE, POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
-from cnnviz.diagnosis.pictures import loss_curve, short
+from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.pictures import loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import NEAR
 from cnnviz.diagnosis.stages import typical_update

@@ -6,7 +6,8 @@ from cnnviz.diagnosis import arithmetic, mending
 from cnnviz.diagnosis.course import Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Fact, Finding
-from cnnviz.diagnosis.pictures import gradient_bars, loss_curve, short
+from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.pictures import gradient_bars, loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import YOUNG
 from cnnviz.diagnosis.stages import Stage, fresh, stages

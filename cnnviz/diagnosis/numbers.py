@@ -1,0 +1,40 @@
+"""Numbers as people read them: never a 0 for what is not 0, nor 100 % for what is not all."""
+
+from __future__ import annotations
+
+import math
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def short(value: float) -> str:
+    """Format a number with two or three digits: `0.0123`, `2.7·10⁻⁸`, `1,240`."""
+    if not math.isfinite(value):
+        return "no number"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits}·10{str(int(power)).translate(_SUPERSCRIPTS)}"
+
+
+def fixed(value: float, digits: int = 2) -> str:
+    """Format a number with so many decimals, or as `short` does where only zeros would be left of it."""
+    text = f"{value:,.{digits}f}"
+    return short(value) if value and not float(text.replace(",", "")) else text
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Format a share in [0, 1]: `37%`; with more digits where it would look like none or like all."""
+    if not math.isfinite(share):
+        return "no number"
+    for more in range(digits, 5):
+        text = f"{share:.{more}%}"
+        shown = float(text[:-1])
+        if (shown != 0 or share == 0) and (shown != 100 or share == 1):
+            return text
+    return f"{short(100 * share)}%" if abs(share) < 0.5 else "nearly 100%"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Format a number of things: `1 step`, `2,400 steps`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,281 @@
+"""Batch-norm running statistics that have not settled: held-out images are evaluated with stale ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from cnnviz.diagnosis.evidence import BatchNorm, BatchNormLayer, Evidence
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.mending import faster_batch_norm, longer
+from cnnviz.diagnosis.numbers import counted, percent, short
+from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.standing import ERRORS, Standing, error, standing
+from cnnviz.models.layers import BatchNorm as BatchNormInList
+
+STALE = 0.05
+"""Weight that the initial statistics (mean 0, variance 1) still have: more is seen in every output."""
+WINDOWS = 5.0
+"""Times 1/momentum, the number of batches that running statistics look back on: after five of them
+1 - e⁻⁵ = 99 % are of the run's own batches."""
+LONG = 100.0
+"""Batches: statistics that look back on so many lag behind weights that still move."""
+COSTS = 0.05
+"""Of the accuracy, lost to running statistics: less is within what batches differ by."""
+USUAL = 0.1
+"""PyTorch's own momentum: settled after some thirty batches."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The slowest of a network's batch-norm layers, and what its statistics are made of."""
+
+    layer: BatchNormLayer
+    count: int
+    """Batch-norm layers in all."""
+
+    @property
+    def window(self) -> float:
+        """How many batches running statistics look back on: 1/momentum."""
+        momentum = self.layer.momentum
+        return float(self.layer.updates) if momentum is None else 1 / momentum if momentum else math.inf
+
+    @property
+    def initial(self) -> float:
+        """The weight that the initial statistics still have: (1 - momentum)^updates."""
+        momentum, updates = self.layer.momentum, self.layer.updates
+        return float(updates == 0) if momentum is None else (1 - momentum) ** updates
+
+    @property
+    def young(self) -> bool:
+        """Whether the run was short for such a window."""
+        return self.layer.updates < WINDOWS * self.window
+
+
+def slowest(evidence: Evidence) -> Statistics | None:
+    """The batch-norm layer whose statistics are the oldest; None without one, or where none was recorded."""
+    layers = evidence.batch_norm.layers if evidence.batch_norm else _listed(evidence)
+    # What was recorded before the first step has counted nothing yet.
+    known = [
+        layer if layer.updates else layer.model_copy(update={"updates": evidence.step}) for layer in layers
+    ]
+    if not known:
+        return None
+    least = max(known, key=lambda layer: Statistics(layer, 1).initial)
+    return Statistics(least, len(known))
+
+
+def cost(evidence: Evidence) -> float | None:
+    """The accuracy that running statistics cost on the same test images; None where it was not measured.
+
+    0 where it is no more than `COSTS`, or than the errors of both allow.
+    """
+    both = _both(evidence)
+    if both is None:
+        return None
+    recorded, running, batch = both
+    lost = batch - running
+    doubt = ERRORS * math.hypot(error(running, recorded.images), error(batch, recorded.images))
+    return lost if lost > max(COSTS, doubt) else 0.0
+
+
+def unsettled(evidence: Evidence) -> bool:
+    """Whether held-out images tell of stale statistics rather than of the network."""
+    seen, lost = slowest(evidence), cost(evidence)
+    if seen is None:
+        return False
+    if lost is not None:
+        return lost > 0 and (seen.young or seen.window >= LONG)
+    return seen.initial >= STALE
+
+
+@rule(
+    "batch-norm-unsettled",
+    title="Batch-norm statistics not settled",
+    summary="Held-out images are evaluated with running statistics that are still those of the start.",
+    moves={"batch_norm_momentum": "up", "steps": "up"},
+)
+def batch_norm_unsettled(evidence: Evidence) -> Outcome:
+    """Found where batch statistics do better by far, or the initial ones weigh and held-out images suffer."""
+    if evidence.layers and not any("BatchNorm" in layer.type for layer in evidence.layers):
+        return Clear("There is no batch normalization.")
+    seen, now, lost = slowest(evidence), standing(evidence), cost(evidence)
+    if seen is None:
+        return Untold("The momentum of batch normalization was not recorded.")
+    if now is None:
+        return Untold("No epoch has ended yet, so nothing was evaluated with running statistics.")
+    if not unsettled(evidence):
+        return Clear(_settled(evidence, seen))
+    if lost is None and now.gap <= max(0.1, ERRORS * now.error):
+        return Clear(
+            f"The initial statistics still weigh {percent(seen.initial)}, but held-out images are known to "
+            f"{percent(now.held)}, nearly as well as the training images."
+        )
+    return _finding(evidence, seen, now, lost)
+
+
+def _finding(evidence: Evidence, seen: Statistics, now: Standing, lost: float | None) -> Finding:
+    layer = seen.layer
+    kept = "a mean over all batches" if layer.momentum is None else f"momentum {layer.momentum:g}"
+    known = (now.learnt, _running(evidence, now), _batch(evidence))
+    return Finding(
+        cause="batch-norm-unsettled",
+        confidence=0.95 if lost and seen.young else 0.85 if lost else 0.8,
+        effect=min(1.0, max(0.3, 2 * (lost if lost is not None else now.gap))),
+        verdict=(
+            f"The running statistics of batch normalization have not settled after "
+            f"{counted(layer.updates, 'step')} ({kept}), so {percent(known[1])} is not what the network can "
+            "do."
+        ),
+        explanation="\n\n".join((
+            "In training, batch normalization brings each channel to mean 0 and variance 1 by the batch it "
+            "sees. In evaluation it uses running statistics, which each step moves by the part 'momentum' "
+            "towards the batch's own.",
+            _arithmetic(seen),
+            _measured(evidence, now),
+            "They can also be computed anew without training: let some dozen training batches pass in "
+            "training mode with the momentum set to None, and take no step.",
+        )),
+        facts=(
+            Fact("momentum", layer.momentum or 0.0, "cumulative" if layer.momentum is None else
+                 f"{layer.momentum:g} at '{layer.name}'"),
+            Fact("steps", float(layer.updates), f"{layer.updates:,}"),
+            Fact("weight of the initial statistics", seen.initial, percent(seen.initial)),
+            *_facts(evidence),
+            *now.facts,
+        ),
+        pictures=(_picture(known),),
+        layers=(layer.name,) if seen.count == 1 or layer.name else (),
+        steps=(1, evidence.step),
+        ruled_out=_ruled_out(evidence),
+        changes=_changes(evidence, seen),
+        explains=(
+            "over-fitting-data", "over-fitting-augmentation", "over-fitting-model", "unstable-training",
+            "one-class", "under-fitting", "labels-noisy", "labels-shuffled", "too-few-steps",
+        ),
+    )  # fmt: skip
+
+
+def _arithmetic(seen: Statistics) -> str:
+    layer, number = seen.layer, seen.layer.updates
+    if layer.momentum is None:
+        return (
+            f"Here they are the mean over all {counted(number, 'batch', 'batches')}, the first ones included."
+        )
+    if layer.momentum == 0:
+        return "Here the momentum is 0: they stay as they began, at mean 0 and variance 1."
+    rest = (
+        f"After {counted(number, 'step')} the initial mean 0 and variance 1 still weigh "
+        f"(1 − {layer.momentum:g})^{number:,} = {percent(seen.initial)}"
+    )
+    return (
+        f"With momentum {layer.momentum:g} they look back on about 1/{layer.momentum:g} = "
+        f"{short(seen.window)} batches and need some {WINDOWS:g} times as many, "
+        f"{short(WINDOWS * seen.window)}, to settle. {rest}"
+        + (", and the rest is of weights that have moved on since." if seen.initial < STALE else ".")
+    )
+
+
+def _measured(evidence: Evidence, now: Standing) -> str:
+    both = _both(evidence)
+    if both is not None:
+        recorded, running, batch = both
+        return (
+            f"The check: the same {recorded.images:,} test images are known to {running:.1%} with running "
+            f"statistics and to {batch:.1%} with each batch's own. Weights and images are the same, so the "
+            f"difference of {100 * (batch - running):.1f} points is the statistics'."
+        )
+    return (
+        f"In training, with the batches' own statistics, {now.learnt:.1%} are known, in evaluation "
+        f"{now.held:.1%}."
+    )
+
+
+def _settled(evidence: Evidence, seen: Statistics) -> str:
+    both = _both(evidence)
+    if both is not None:
+        recorded, running, batch = both
+        return (
+            f"Of {recorded.images:,} test images {running:.1%} are known with running statistics and "
+            f"{batch:.1%} with the batches' own."
+        )
+    layer = seen.layer
+    momentum = "cumulative" if layer.momentum is None else f"momentum {layer.momentum:g}"
+    return (
+        f"After {counted(layer.updates, 'step')} ({momentum}) the initial statistics weigh "
+        f"{percent(seen.initial)}."
+    )
+
+
+def _ruled_out(evidence: Evidence) -> tuple[str, ...]:
+    both = _both(evidence)
+    if both is None:
+        return ()
+    recorded, _, batch = both
+    return (
+        f"Over-fitting: with the batches' own statistics {batch:.1%} of {recorded.images:,} test images are "
+        "known.",
+    )
+
+
+def _changes(evidence: Evidence, seen: Statistics) -> tuple[Change, ...]:
+    faster = min(0.5, max(USUAL, WINDOWS / max(seen.layer.updates, 1)))
+    enough = math.ceil(WINDOWS * seen.window) if math.isfinite(seen.window) else 0
+    found = (faster_batch_norm(evidence.recipe, faster), longer(evidence, enough) if enough else None)
+    return tuple(change for change in found if change is not None)
+
+
+def _both(evidence: Evidence) -> tuple[BatchNorm, float, float] | None:
+    """What was recorded, and the accuracies with running and with batch statistics."""
+    recorded = evidence.batch_norm
+    if recorded is None or recorded.running is None or recorded.batch is None:
+        return None
+    return recorded, recorded.running.accuracy, recorded.batch.accuracy
+
+
+def _running(evidence: Evidence, now: Standing) -> float:
+    both = _both(evidence)
+    return both[1] if both else now.held
+
+
+def _batch(evidence: Evidence) -> float | None:
+    both = _both(evidence)
+    return both[2] if both else None
+
+
+def _facts(evidence: Evidence) -> tuple[Fact, ...]:
+    both = _both(evidence)
+    if both is None:
+        return ()
+    of = f"of {both[0].images:,} test images"
+    return (
+        Fact("with running statistics", both[1], f"{both[1]:.1%} {of}"),
+        Fact("with batch statistics", both[2], f"{both[2]:.1%} {of}"),
+    )
+
+
+def _picture(known: tuple[float, float, float | None]) -> Bars:
+    names = ("in training", "held out, running statistics", "held out, batch statistics")
+    seen = [(name, value) for name, value in zip(names, known, strict=True) if value is not None]
+    return Bars(
+        title="Accuracy by the statistics that batch normalization uses",
+        names=tuple(name for name, _ in seen),
+        values={"accuracy": tuple(value for _, value in seen)},
+        y_label="accuracy",
+        marked=(names[1],),
+        percent=True,
+        alt="; ".join(f"{name}: {value:.0%}" for name, value in seen) + ".",
+    )
+
+
+def _listed(evidence: Evidence) -> tuple[BatchNormLayer, ...]:
+    """As a layer list has them, for runs that did not record it."""
+    layers = evidence.recipe.layers
+    if layers is None:
+        return ()
+    named = zip(layers.names(), layers.layers, strict=True)
+    return tuple(
+        BatchNormLayer(name=name, momentum=layer.momentum, updates=evidence.step)
+        for name, layer in named
+        if isinstance(layer, BatchNormInList)
+    )
