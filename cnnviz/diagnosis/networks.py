@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -26,6 +27,8 @@ SMALLER = {
 """Of registered models the next smaller one for the same images."""
 LARGER = {"lenet5": "small-googlenet-32", "lenet5-1998": "lenet5", "small-googlenet-32": "googlenet-32"}
 """Of registered models the next larger one."""
+MOST_WIDTH = 512
+"""Maps or units that a layer is widened to: as in VGG-16 and ResNet-18 at their widest."""
 IN_COLOUR = "small-googlenet-32"
 """The smallest registered model that reads colour."""
 SMALL_SIDES = {
@@ -71,7 +74,7 @@ def wider(layers: LayerList, times: int) -> dict[str, Any]:
 
     def widened(layer: Layer) -> Layer:
         if isinstance(layer, Conv | Linear) and isinstance(layer.out, int):
-            return layer.model_copy(update={"out": min(layer.out * times, 512)})
+            return layer.model_copy(update={"out": min(layer.out * times, MOST_WIDTH)})
         return layer
 
     return _changed(layers, widened)
@@ -82,6 +85,37 @@ def without(layers: LayerList, names: Collection[str]) -> dict[str, Any]:
     named = zip(layers.names(), layers.layers, strict=True)
     rest = [layer.model_copy(update={"name": name}) for name, layer in named if name not in names]
     return _document(layers.model_copy(update={"layers": tuple(rest)}))
+
+
+def without_bottleneck(layers: LayerList, values: int) -> dict[str, Any]:
+    """Recipe values in which every layer before the last hands on so many `values` at least.
+
+    A pooling layer hands on what the convolution before it made, so it is that one which gets more maps.
+    """
+    wanted: dict[int, int] = {}
+    made: int | None = None
+    for number, step in enumerate(layers.steps()):
+        shape = step.output_shape
+        if isinstance(step.layer, Conv | Linear):
+            made = number if isinstance(step.layer.out, int) else None
+        if made is not None and shape and len(shape) in (1, 3):
+            flat = isinstance(step.layer, Flatten)
+            each = 1 if flat else max(1, math.prod(shape[1:]))
+            least = 0 if flat else min(MOST_WIDTH, -(-values // each))
+            wanted[made] = max(wanted.get(made, 0), least)
+
+    def widened(number: int, layer: Layer) -> Layer:
+        if (
+            isinstance(layer, Conv | Linear)
+            and isinstance(layer.out, int)
+            and layer.out < wanted.get(number, 0)
+        ):
+            groups = layer.groups if isinstance(layer, Conv) else 1
+            return layer.model_copy(update={"out": -(-wanted[number] // groups) * groups})
+        return layer
+
+    changed = tuple(widened(number, layer) for number, layer in enumerate(layers.layers))
+    return _document(layers.model_copy(update={"layers": changed}))
 
 
 def reading(layers: LayerList, channels: int) -> dict[str, Any]:

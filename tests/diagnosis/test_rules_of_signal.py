@@ -7,7 +7,7 @@ import pytest
 from cnnviz.diagnosis import Clear, Evidence, Finding, Points, Untold, diagnose, rules
 from cnnviz.diagnosis.evidence import NonFinite
 from cnnviz.diagnosis.judge import hint
-from cnnviz.diagnosis.rules.rates import sensible
+from cnnviz.diagnosis.step_size import sensible
 from cnnviz.models.layers import Init
 from tests.diagnosis.networks import FLAT, run
 

@@ -10,8 +10,8 @@ from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import short
 from cnnviz.diagnosis.pictures import loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.rules.rates import sensible
 from cnnviz.diagnosis.stages import starts
+from cnnviz.diagnosis.step_size import sensible
 
 
 @rule(
@@ -19,6 +19,7 @@ from cnnviz.diagnosis.stages import starts
     title="Dead ReLUs",
     summary="Nearly all channels of a ReLU are 0 for every image, so no gradient comes back through it.",
     live=True,
+    moves={"lr": "down"},
 )
 def dead_relu(evidence: Evidence) -> Outcome:
     """Found where nine tenths of a ReLU layer's channels were 0 for a whole batch and stayed so."""

@@ -16,7 +16,12 @@ STRONG, EXTREME = 0.75, 0.85
 MILD = 0.3
 
 
-@rule("dropout", title="Dropout too strong", summary="So many units are dropped that too few learn.")
+@rule(
+    "dropout",
+    title="Dropout too strong",
+    summary="So many units are dropped that too few learn.",
+    moves={"dropout": "down"},
+)
 def dropout(evidence: Evidence) -> Outcome:
     """Found where three quarters or more of a layer's inputs are dropped and the images are not known."""
     rates, now = dropout_rates(evidence), standing(evidence)

@@ -10,10 +10,11 @@ from cnnviz.diagnosis.numbers import short
 from cnnviz.diagnosis.pictures import loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.initialisation import SURPRISED
-from cnnviz.diagnosis.rules.rates import FAR, early_update
+from cnnviz.diagnosis.rules.rates import FAR
 from cnnviz.diagnosis.rules.steps import FEW
 from cnnviz.diagnosis.stages import Stage, fresh, stages
 from cnnviz.diagnosis.standing import WELL, standing
+from cnnviz.diagnosis.step_size import early_update
 
 WIDE = 5.0
 """Standard deviations: rules for initial weights are made for a spread of 1 (LeCun et al., "Efficient

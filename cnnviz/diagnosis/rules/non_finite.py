@@ -9,7 +9,7 @@ from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import short
 from cnnviz.diagnosis.pictures import loss_curve, update_lines
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.rules.rates import sensible
+from cnnviz.diagnosis.step_size import sensible
 
 LARGEST = 3.4e38
 """Of a 32-bit floating-point number (IEEE 754); bfloat16 reaches as far."""
@@ -27,6 +27,7 @@ _WHERE = {
     summary="A value grew beyond what a number can hold, and from then on everything is infinite or "
     "undefined.",
     live=True,
+    moves={"lr": "down"},
 )
 def non_finite(evidence: Evidence) -> Outcome:
     """Found where the run failed of it: by the record of the place, or by the run's error."""

@@ -47,6 +47,7 @@ has to be learnt again in every other, from images that show it there (LeCun et 
     "over-fitting-data",
     title="Over-fitting: too few images",
     summary="The few training images are learnt by heart, others are not recognised.",
+    moves={"images": "up"},
 )
 def too_few_images(evidence: Evidence) -> Outcome:
     """Found with a gap, and few images of each class; or fewer than there are, with no other reason."""
@@ -134,6 +135,7 @@ def no_augmentation(evidence: Evidence) -> Outcome:
     "over-fitting-model",
     title="Over-fitting: too large a network",
     summary="The network has so many weights that it keeps each image instead of what images share.",
+    moves={"params": "down"},
 )
 def too_large(evidence: Evidence) -> Outcome:
     """Found with a gap, and thousands of weights for each image."""

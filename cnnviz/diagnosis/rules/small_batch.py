@@ -8,7 +8,8 @@ from cnnviz.diagnosis import excluded, mending
 from cnnviz.diagnosis.course import NEARLY_THERE, POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.fix_checks import affordable_epochs, batch_for
+from cnnviz.diagnosis.numbers import counted, short
 from cnnviz.diagnosis.pictures import loss_curve, update_lines
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import YOUNG
@@ -32,6 +33,7 @@ ENOUGH = 1_000
     title="Batch too small for the rate",
     summary="A few images a step, at a rate for many: steps follow noise.",
     live=True,
+    moves={"batch_size": "up", "lr": "down"},
 )
 def batch_too_small(evidence: Evidence) -> Outcome:
     """Found where a batch of eight or fewer goes with a rate for many more, and the run is poor."""
@@ -50,15 +52,24 @@ def batch_too_small(evidence: Evidence) -> Outcome:
 
 def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
     recipe, images = evidence.recipe, evidence.data.train
-    batch, rule_of = 32, "1/√n of that of a single image"
-    epochs = max(recipe.epochs, -(-ENOUGH * batch // max(images, 1)))
+    batch, rule_of = batch_for(evidence, 32), "1/√n of that of a single image"
+    epochs = affordable_epochs(evidence, -(-ENOUGH * batch // max(images, 1)))
+    steps = counted(epochs * max(1, images // batch), "step")
     slower = recipe.lr / times
+    larger = Change(
+        {"batch_size": batch, "epochs": epochs},
+        f"The error of {batch} images' gradient is {1 / math.sqrt(batch):.2f} of that of one; "
+        f"{counted(epochs, 'epoch')} make {steps}.",
+    )
+    quieter = mending.rate(recipe, slower, "The rate that goes with so small a batch.")
+    # With a few dozen images there is no larger batch to be had that is worth the name.
+    ways = (larger, quieter) if batch >= 2 * recipe.batch_size else (quieter,)
     return Finding(
         cause="batch-too-small",
         confidence=0.9 if evidence.step >= YOUNG and went.learned < POOR else 0.7,
         effect=1.0,
         verdict=f"Batches of {recipe.batch_size} at a rate of {recipe.lr:g}: each step follows single "
-        f"images, {short(times)} times too far.",
+        f"images, {short(times)} times as far as is usual for a batch of that size.",
         explanation="\n\n".join((
             f"A batch's gradient is that of all images and an error, {rule_of}. With n = "
             f"{recipe.batch_size} the error is 1/√{recipe.batch_size} = "
@@ -82,14 +93,7 @@ def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
             *excluded.start(evidence),
         ),
         changes=mending.kept(
-            (
-                Change(
-                    {"batch_size": batch, "epochs": epochs},
-                    f"The error of {batch} images' gradient is {1 / math.sqrt(batch):.2f} of that of one; "
-                    f"{epochs:,} epochs make about a thousand steps.",
-                ),
-                mending.rate(recipe, slower, "The rate that goes with so small a batch."),
-            ),
+            ways,
             recipe,
         ),
         explains=(

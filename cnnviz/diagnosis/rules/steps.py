@@ -6,12 +6,14 @@ from cnnviz.diagnosis import excluded, mending
 from cnnviz.diagnosis.course import NEARLY_THERE, POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.fix_checks import affordable_epochs, batch_for
+from cnnviz.diagnosis.generalising import available
+from cnnviz.diagnosis.numbers import counted, short
 from cnnviz.diagnosis.pictures import loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.rules.rates import NEAR
 from cnnviz.diagnosis.stages import typical_update
 from cnnviz.diagnosis.standing import WELL
+from cnnviz.diagnosis.step_size import NEAR
 
 FEW = 100
 """Steps: LeNet-5 reaches 90 % on the digits in some 100 of 32 images; larger networks take more."""
@@ -27,6 +29,8 @@ ENOUGH = 1_000
 LARGE = 256
 """Images a batch: up to here more images make steps about as much better as they cost (McCandlish et al., "An
 empirical model of large-batch training", 2018, for data of this size)."""
+FEW_AN_EPOCH = 4
+"""Steps: with fewer, a longer run alone would have to be of hundreds of epochs."""
 STEPS_AN_EPOCH = 20
 """With fewer, the batch is a good part of all images, and its gradient hardly differs from theirs."""
 QUIET = 0.05
@@ -40,6 +44,7 @@ MOST = 0.5
     "too-few-steps",
     title="Too few steps",
     summary="The run ended while it was still learning, or before it had begun to.",
+    moves={"steps": "up"},
 )
 def too_few_steps(evidence: Evidence) -> Outcome:
     """Found where a run ended early in its course, at a rate that does move the weights."""
@@ -59,7 +64,7 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         cause="too-few-steps",
         confidence=0.85 if few and went.learned < POOR else 0.65,
         effect=min(0.8 if few else 0.6, 1 - went.learned),
-        verdict=f"The run ended after {evidence.step:,} steps"
+        verdict=f"The run ended after {counted(evidence.step, 'step')}"
         + (", while its loss was still falling." if went.falling else ", before it had begun to learn."),
         explanation="\n\n".join((
             "A step changes the weights a little, by what one batch says. How much is learned depends on "
@@ -95,21 +100,30 @@ def _slowed(evidence: Evidence) -> bool:
 def _count(evidence: Evidence) -> str:
     images, batch = evidence.data.train, evidence.recipe.batch_size
     return (
-        f"Here {images:,} images in batches of {batch:,} make {evidence.steps_per_epoch:,} steps an epoch, "
+        f"Here {images:,} images in batches of {batch:,} make {counted(evidence.steps_per_epoch, 'step')} "
+        f"an epoch, "
         f"{evidence.total_steps:,} in all. A small network needs some hundred before it is better than "
         "guessing, and a thousand or more for most of its way."
     )
 
 
 def _longer(evidence: Evidence) -> list[Change]:
-    recipe = evidence.recipe
-    epochs = max(recipe.epochs * 2, -(-ENOUGH // evidence.steps_per_epoch))
-    longer = Change({"epochs": epochs}, f"{epochs:,} epochs are {epochs * evidence.steps_per_epoch:,} steps.")
-    if recipe.limit is None:
+    recipe, each, values = evidence.recipe, evidence.steps_per_epoch, {}
+    batch = batch_for(evidence, recipe.batch_size)
+    if each < FEW_AN_EPOCH and batch < recipe.batch_size:
+        # So few images that epochs alone would have to be thousands.
+        values, each = {"batch_size": batch}, max(1, evidence.data.train // batch)
+    epochs = affordable_epochs(evidence, max(recipe.epochs * 2, -(-ENOUGH // each)))
+    smaller = f" of {batch} images" if values else ""
+    longer = Change(
+        {**values, "epochs": epochs},
+        f"{epochs:,} epochs of {counted(each, 'step')}{smaller} are {counted(epochs * each, 'step')}.",
+    )
+    if recipe.limit is None or (available(evidence) <= evidence.data.train and evidence.data.available):
         return [longer]
+    more = {"limit": None, "epochs": max(recipe.epochs, 10)}
     every = Change(
-        {"limit": None, "epochs": max(recipe.epochs, 10)},
-        "All images, ten times: more steps, and no image so often that it is learned by heart.",
+        more, "All images, ten times: more steps, and no image so often that it is learned by heart."
     )
     return [every, longer]
 
@@ -118,6 +132,7 @@ def _longer(evidence: Evidence) -> list[Change]:
     "batch-too-large",
     title="Batch too large",
     summary="A batch holds so many of the images that an epoch is a few steps only.",
+    moves={"batch_size": "down", "steps": "up"},
 )
 def batch_too_large(evidence: Evidence) -> Outcome:
     """Found where large batches leave an epoch fewer than twenty steps, and the run too few in all."""
@@ -126,11 +141,11 @@ def batch_too_large(evidence: Evidence) -> Outcome:
         return Untold("No loss was recorded.")
     each = evidence.steps_per_epoch
     if recipe.batch_size <= LARGE or each >= STEPS_AN_EPOCH:
-        return Clear(f"Batches of {recipe.batch_size:,} make {each:,} steps an epoch.")
+        return Clear(f"Batches of {recipe.batch_size:,} make {counted(each, 'step')} an epoch.")
     if went.learned >= _far(evidence, went) or evidence.step > SOME:
         return Clear(f"Batches are large, but {evidence.step:,} steps brought the loss to {went.end:.2f}.")
     images, steps = evidence.data.train, "steps" if each > 1 else "step"
-    batch = next((size for size in (64, 32) if images >= 40 * size), 16)
+    batch = next((size for size in (64, 32) if images >= 40 * size), batch_for(evidence, 16))
     then = max(1, images // batch) * recipe.epochs
     size = f"A batch of {recipe.batch_size:,} of {images:,} images leaves {each} {steps} an epoch"
     if recipe.batch_size >= images:
@@ -145,8 +160,8 @@ def batch_too_large(evidence: Evidence) -> Outcome:
             "number. Four times the images halve it, and cost four times as much; beyond some hundred a "
             "step gets no better.",
             f"Here {images:,} / {recipe.batch_size:,} makes {each} {steps} an epoch, "
-            f"{evidence.total_steps:,} in {recipe.epochs} epochs. With batches of {batch} the same images, "
-            f"seen as often, would make {then:,} steps.",
+            f"{evidence.total_steps:,} in {counted(recipe.epochs, 'epoch')}. With batches of {batch} the "
+            f"same images, seen as often, would make {then:,} steps.",
             f"The loss went from {went.start:.3f} to {went.end:.3f}; guessing has {went.guess:.3f}. A rate "
             "as many times larger would make up for it up to a point (Goyal et al., 2017), and then "
             "overshoot.",

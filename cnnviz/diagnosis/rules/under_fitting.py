@@ -7,7 +7,7 @@ import math
 from cnnviz.diagnosis.dying import died_of_size, tiny
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.networks import LARGER, registered, small_network, wider
+from cnnviz.diagnosis.networks import LARGER, registered, small_network, wider, without_bottleneck
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.initialisation import by_chance
 from cnnviz.diagnosis.standing import Standing, accuracies, standing
@@ -19,6 +19,8 @@ looks at everything. LeNet-5 has eight times as many. Convolutions and a mean ov
 stopped falling; below a tenth layers have a handful of maps."""
 NARROW = 1.0
 """Values for each class that have to come through every layer: with fewer, classes share them."""
+WIDTH = 4
+"""Values for each class that a bottleneck is widened to: LeNet-5's narrowest layer hands on 84 for ten."""
 SOMETHING = 0.2
 """Of the way from guessing to all right, known of the training images: a network of some size that knows less
 was kept from learning by something else."""
@@ -30,6 +32,7 @@ FLAT = 0.03
     "under-fitting",
     title="Under-fitting: too small a network",
     summary="The network has too few weights to tell the classes apart, however long it learns.",
+    moves={"params": "up"},
 )
 def under_fitting(evidence: Evidence) -> Outcome:
     """Found where training images are not known, nor others worse, and the network is tiny."""
@@ -102,7 +105,7 @@ def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, 
         ruled_out=(
             f"Over-fitting: others are known to {now.held:.0%}, nearly as well as the training images.",
         ),
-        changes=_larger(evidence),
+        changes=_larger(evidence, narrow is not None, few),
         explains=("one-class", "too-few-steps", "rate-too-low", *_by_chance(evidence)),
     )
 
@@ -139,16 +142,24 @@ def _narrowest(evidence: Evidence) -> tuple[str, int] | None:
     return min(sizes, key=lambda pair: pair[1], default=None)
 
 
-def _larger(evidence: Evidence) -> tuple[Change, ...]:
+def _larger(evidence: Evidence, narrow: bool, few: bool) -> tuple[Change, ...]:
+    """A larger network: its bottleneck widened where one was named, and all of it where weights are few."""
     recipe = evidence.recipe
     if recipe.layers is None:
         name = LARGER.get(recipe.model)
         return (Change(registered(name), f"{name}, a larger network for such images."),) if name else ()
     # Sixteen maps, as most small networks begin with, in the narrowest layer.
     times = max(2, math.ceil(16 / min((layer.out[0] for layer in evidence.weighted()[:-1]), default=8)))
-    larger = wider(recipe.layers, times)
+    larger, why = wider(recipe.layers, times), f"{times} times as many maps and units in every layer."
+    if narrow:
+        base = recipe.changed(larger).layers if few else recipe.layers
+        larger = without_bottleneck(base or recipe.layers, WIDTH * evidence.classes)
+        each = (
+            f"Every layer hands on at least {WIDTH} · {evidence.classes} = {WIDTH * evidence.classes} values"
+        )
+        why = f"{each}; {why[:1].lower()}{why[1:]}" if few else f"{each}."
     if recipe.changed(larger) != recipe:
-        return (Change(larger, f"{times} times as many maps and units in every layer."),)
+        return (Change(larger, why),)
     channels, height, width = recipe.layers.input
     network = small_network((channels, height, width), evidence.classes)
     return (Change(network, "Two convolutions before the fully connected layer."),) if height >= 8 else ()

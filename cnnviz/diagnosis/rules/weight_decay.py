@@ -27,6 +27,7 @@ OPTIMISERS = {"sgd": "SGD", "nesterov": "SGD with Nesterov's momentum", "adam": 
     "weight-decay",
     title="Weight decay too strong",
     summary="Weights are pulled to zero faster than learning builds them up.",
+    moves={"weight_decay": "down"},
 )
 def weight_decay(evidence: Evidence) -> Outcome:
     """Found where decay alone halves weights within dozens of steps and training images are not known."""

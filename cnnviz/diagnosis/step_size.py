@@ -1,0 +1,65 @@
+"""How far steps move the weights: what the run showed, and the learning rate that would be usual for it."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from cnnviz.diagnosis import mending
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Change
+from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.stages import fresh, stages
+
+EARLY = 20
+"""Steps: what happens in them is the rate's doing, and not yet what became of the weights."""
+NEAR = 1e-4
+"""Of the weights, moved by one step: a tenth of what is usual; 10,000 steps to replace a layer."""
+AIM, AIM_BOLD = 2e-3, 1e-2
+"""Of the weights, what the first step should move: runs that learned well began with 0.001 to 0.03 (small
+networks, by PyTorch's rule and He's). The upper one is for steps that were too small, and for Adam, whose
+first steps are as long as its rate, whatever the gradient."""
+
+
+def early_update(evidence: Evidence) -> float | None:
+    """Of the looks at the first steps the largest median, over layers, of the part that weights moved.
+
+    Where the rate still rises, as in a warm-up, it is what the largest rate would have moved: a step is as
+    long as its rate.
+    """
+    rates, found = evidence.curve("lr"), []
+    known, top = dict(zip(rates.steps, rates.values, strict=True)), max(rates.values, default=0.0)
+    for look in evidence.looks:
+        moved = [stage.at.update for stage in stages(evidence, look) if stage.at.update is not None]
+        if look.step <= EARLY and moved:
+            rate = known.get(look.step, top)
+            found.append(median(moved) * (top / rate if rate > 0 else 1.0))
+    return max(found, default=None)
+
+
+def sensible(evidence: Evidence) -> Change | None:
+    """The rate with which the first step would move the median layer as far as in runs that learn well."""
+    seen = [stage.at.update for stage in stages(evidence, fresh(evidence)) if stage.at.update is not None]
+    recipe, rate = evidence.recipe, evidence.curve("lr").first or evidence.recipe.lr
+    # A warm-up begins with less than the recipe's rate.
+    first = median(seen) * recipe.lr / rate if seen else 0.0
+    if first <= 0:
+        return None
+    aim = AIM_BOLD if first < NEAR or recipe.optimiser in ("adam", "adamw") else AIM
+    wanted, most = recipe.lr * aim / first, _largest(evidence)
+    change = mending.rate(recipe, min(wanted, most), "")
+    then = first * change.values["lr"] / recipe.lr
+    usual = "as in runs that learn well" if wanted <= most else "and larger rates are seldom borne"
+    why = (
+        f"The first step at {short(recipe.lr)} moves the median layer by {short(first)} of its weights; at "
+        f"this rate by {short(then)}, {usual}."
+    )
+    return Change(change.values, why)
+
+
+def _largest(evidence: Evidence) -> float:
+    """What networks without normalisation bear.
+
+    2·10⁻³ of Adam (its paper has 10⁻³); 0.2 of SGD, divided by how many steps momentum adds up.
+    """
+    recipe = evidence.recipe
+    return 2e-3 if recipe.optimiser in ("adam", "adamw") else 0.2 * (1 - recipe.momentum)
