@@ -9,6 +9,7 @@ from typing import Literal
 from cnnviz import models
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change
+from cnnviz.diagnosis.generalising import available
 from cnnviz.diagnosis.networks import dropout_rates
 from cnnviz.diagnosis.stages import fresh, stages
 from cnnviz.models.layers import BatchNorm, LayerList
@@ -21,6 +22,8 @@ MOST_EPOCHS = 300
 """Epochs that a change may ask for where the run had fewer than half: published recipes for small images."""
 MOST_TIMES, MOST_SECONDS = 30.0, 3600.0
 """Times as much work as the run's, or an hour at the speed it had: what people wait for to see a fix work."""
+ENOUGH_STEPS = 2_000
+"""Steps that any run may have: however short it was, a change may ask for so many batches."""
 LONGEST_FIRST_STEP, SHORTEST_FIRST_STEP = 0.5, 1e-6
 """Of a layer's weights, moved by the first step: beyond, a step replaces a layer, or rounding swallows it."""
 
@@ -49,13 +52,10 @@ def refusal(change: Change, evidence: Evidence, moves: Mapping[str, Direction]) 
 
 def images(recipe: Recipe, evidence: Evidence) -> int:
     """Training images that a recipe takes, as far as it is known how many there are."""
-    whole = evidence.data.available
-    if whole is None and evidence.recipe.limit is None:
-        whole = evidence.data.train
-    if whole is None:
-        # The run took no more than its limit; another limit may take more than is known of.
-        return evidence.data.train if recipe.limit is None else max(evidence.data.train, recipe.limit)
-    return min(whole, recipe.limit or whole)
+    if recipe.limit == evidence.recipe.limit:
+        return evidence.data.train
+    whole = available(evidence)
+    return whole if recipe.limit is None else min(whole, recipe.limit)
 
 
 def steps(recipe: Recipe, evidence: Evidence) -> int:
@@ -96,7 +96,8 @@ def _most_passes(evidence: Evidence) -> float:
     speed = speeds[len(speeds) // 2] if speeds else 0.0
     # Where there are more images for nothing, ten looks at each are no luxury.
     whole = 10 * (evidence.data.available or 0) if not speed else 0
-    return max(MOST_TIMES * before, MOST_SECONDS * speed, whole)
+    short = ENOUGH_STEPS * evidence.recipe.batch_size
+    return max(MOST_TIMES * before, MOST_SECONDS * speed, whole, short)
 
 
 def _first_step(new: Recipe, evidence: Evidence) -> str:
@@ -128,8 +129,11 @@ def _wrong_way(new: Recipe, evidence: Evidence, moves: Mapping[str, Direction]) 
 
 def _effective(recipe: Recipe, evidence: Evidence) -> Recipe:
     """The recipe without a limit that leaves nothing out."""
-    whole = evidence.data.available
-    if recipe.limit is not None and whole is not None and recipe.limit >= whole:
+    if (
+        recipe.limit is not None
+        and evidence.data.available is not None
+        and recipe.limit >= available(evidence)
+    ):
         return recipe.model_copy(update={"limit": None})
     return recipe
 

@@ -8,7 +8,7 @@ from cnnviz.diagnosis import mending
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change
 from cnnviz.diagnosis.numbers import short
-from cnnviz.diagnosis.stages import fresh, stages
+from cnnviz.diagnosis.stages import USUAL_UPDATE, fresh, stages
 
 EARLY = 20
 """Steps: what happens in them is the rate's doing, and not yet what became of the weights."""
@@ -18,6 +18,9 @@ AIM, AIM_BOLD = 2e-3, 1e-2
 """Of the weights, what the first step should move: runs that learned well began with 0.001 to 0.03 (small
 networks, by PyTorch's rule and He's). The upper one is for steps that were too small, and for Adam, whose
 first steps are as long as its rate, whatever the gradient."""
+
+BOLDEST = 10.0
+"""Times the rate at once, where the run's steps were far too short at one that others do not bear."""
 
 
 def early_update(evidence: Evidence) -> float | None:
@@ -46,6 +49,9 @@ def sensible(evidence: Evidence) -> Change | None:
         return None
     aim = AIM_BOLD if first < NEAR or recipe.optimiser in ("adam", "adamw") else AIM
     wanted, most = recipe.lr * aim / first, _largest(evidence)
+    if first < USUAL_UPDATE / 3:
+        # What networks bear in general is refuted by what this one did.
+        most = max(most, BOLDEST * recipe.lr)
     change = mending.rate(recipe, min(wanted, most), "")
     then = first * change.values["lr"] / recipe.lr
     usual = "as in runs that learn well" if wanted <= most else "and larger rates are seldom borne"

@@ -110,7 +110,7 @@ def narrow(values: float) -> Evidence:
 def gap(learnt: float, held: float, risen: float) -> Evidence:
     """Known so well in training and elsewhere; the held-out loss ends at so many times its least."""
     evidence = of_data.run(learnt, held, data=of_data.data(validation=2_000, test=2_000))
-    loss = Points(steps=(20, 100, 200), values=(2.0, 1.0, risen))
+    loss = Points(steps=(20, 100, 150, 200), values=(2.0, 1.0, risen, risen))
     return evidence.model_copy(update={"curves": evidence.curves | {"val/loss": loss}})
 
 
