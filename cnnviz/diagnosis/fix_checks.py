@@ -22,7 +22,7 @@ MOST_EPOCHS = 300
 """Epochs that a change may ask for where the run had fewer than half: published recipes for small images."""
 MOST_TIMES, MOST_SECONDS = 30.0, 3600.0
 """Times as much work as the run's, or an hour at the speed it had: what people wait for to see a fix work."""
-ENOUGH_STEPS = 2_000
+ENOUGH_STEPS = 5_000
 """Steps that any run may have: however short it was, a change may ask for so many batches."""
 LONGEST_FIRST_STEP, SHORTEST_FIRST_STEP = 0.5, 1e-6
 """Of a layer's weights, moved by the first step: beyond, a step replaces a layer, or rounding swallows it."""
@@ -118,13 +118,17 @@ def _first_step(new: Recipe, evidence: Evidence) -> str:
 
 def _wrong_way(new: Recipe, evidence: Evidence, moves: Mapping[str, Direction]) -> str:
     for quantity, direction in moves.items():
-        measure = _MEASURES.get(quantity) or (lambda recipe, _, field=quantity: getattr(recipe, field))
-        before, after = measure(evidence.recipe, evidence), measure(new, evidence)
+        before, after = (_measured(quantity, recipe, evidence) for recipe in (evidence.recipe, new))
         if before is None or after is None or before == after:
             continue
         if (after > before) != (direction == "up"):
             return f"'{quantity}' has to go {direction}, but would go from {before:g} to {after:g}."
     return ""
+
+
+def _measured(quantity: str, recipe: Recipe, evidence: Evidence) -> float | None:
+    measure = _MEASURES.get(quantity)
+    return measure(recipe, evidence) if measure else getattr(recipe, quantity)
 
 
 def _effective(recipe: Recipe, evidence: Evidence) -> Recipe:

@@ -42,7 +42,7 @@ def normalized(
             "batch": Accuracy(loss=0.2, accuracy=batch),
         }
     recorded = BatchNorm(layers=(BatchNormLayer(name="norm1", momentum=momentum, updates=updates),), **both)
-    given = {"layers": FACTS, "batch_norm": recorded} | changes
+    given: dict[str, Any] = {"layers": FACTS, "batch_norm": recorded} | changes
     return run(1.0, running if running is not None else 0.5, **given)
 
 
