@@ -9,10 +9,12 @@ A rule is one function in `cnnviz.diagnosis.rules`, a probe one in `cnnviz.diagn
 by looking.
 """
 
+from cnnviz.diagnosis.comparisons import Comparison
 from cnnviz.diagnosis.evidence import Evidence, Look, Points
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Images, Lines, Note, Series
 from cnnviz.diagnosis.gather import gather
-from cnnviz.diagnosis.judge import Checked, Diagnosis, Outcome, diagnose
+from cnnviz.diagnosis.judge import Checked, Diagnosis, diagnose
+from cnnviz.diagnosis.outcome import Outcome
 from cnnviz.diagnosis.probing import Probe, probe, probes
 from cnnviz.diagnosis.registry import Clear, Rule, Untold, note, notes, rule, rules
 
@@ -21,6 +23,7 @@ __all__ = [
     "Change",
     "Checked",
     "Clear",
+    "Comparison",
     "Diagnosis",
     "Evidence",
     "Fact",

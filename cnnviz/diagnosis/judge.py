@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from cnnviz.diagnosis.comparisons import Comparison
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Finding, Note
 from cnnviz.diagnosis.fix_checks import checked as checked_changes
+from cnnviz.diagnosis.outcome import Outcome, judge_outcome
 from cnnviz.diagnosis.registry import Clear, Rule, notes, rules
-
-Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
-"""What a diagnosis comes to: no fault and no sign of one; a cause; a fault without a known cause; too
-little recorded to say."""
 
 SURE = 0.5
 """Below this confidence a finding is not told: it is more likely wrong than right."""
@@ -41,9 +39,15 @@ class Diagnosis:
     checked: tuple[Checked, ...]
     outcome: Outcome
     notes: tuple[Note, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    """What the run was compared with."""
+    missing: tuple[str, ...] = ()
+    """Of a run that was not judged: what was not recorded, and how it can be had."""
+    next_steps: tuple[str, ...] = ()
+    """Of a fault without a known cause: what to try next, in this order."""
 
     def as_json(self) -> dict[str, Any]:
-        """What `cnnviz diagnose --json` prints: `run, outcome, verdict, findings, notes, checked`."""
+        """What `cnnviz diagnose --json` prints."""
         findings = [_named(finding) for finding in self.findings]
         return {
             "run": self.run,
@@ -51,6 +55,9 @@ class Diagnosis:
             "verdict": self.verdict,
             "findings": findings,
             "notes": [asdict(one) for one in self.notes],
+            "comparisons": [asdict(one) for one in self.comparisons],
+            "missing": list(self.missing),
+            "next_steps": list(self.next_steps),
             "checked": [asdict(one) for one in self.checked],
         }
 
@@ -59,13 +66,17 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     """Ask every rule."""
     findings, checked = _asked(evidence, list(rules().values()))
     ordered = in_order(findings)
+    judged = judge_outcome(evidence, ordered)
     return Diagnosis(
         evidence.run,
-        _verdict(ordered, checked),
+        ordered[0].verdict if ordered else _without_findings(judged.outcome, judged.verdict, checked),
         tuple(ordered),
         tuple(checked),
-        _outcome(evidence, ordered),
+        judged.outcome,
         tuple(filter(None, (remark(evidence) for remark in notes().values()))),
+        judged.comparisons,
+        judged.missing,
+        judged.next_steps,
     )
 
 
@@ -112,20 +123,13 @@ def _without_hidden(findings: list[Finding], checked: list[Checked]) -> tuple[li
     ]
 
 
-def _outcome(evidence: Evidence, findings: Sequence[Finding]) -> Outcome:
-    if findings:
-        return "cause-found"
-    recorded = evidence.looks or any(len(points) for points in evidence.curves.values())
-    return "healthy" if recorded else "not-judged"
-
-
-def _verdict(findings: Sequence[Finding], checked: Sequence[Checked]) -> str:
-    if findings:
-        return findings[0].verdict
+def _without_findings(outcome: Outcome, verdict: str, checked: Sequence[Checked]) -> str:
+    if outcome != "healthy":
+        return verdict
     clear = sum(one.outcome == "clear" for one in checked)
     rest = len(checked) - clear
     missing = f"; {rest} could not be checked with what the run recorded" if rest else ""
-    return f"Nothing found: {clear} known causes were looked for and ruled out{missing}."
+    return f"Nothing found: {clear} known causes were looked for and ruled out{missing}. {verdict}"
 
 
 def _named(finding: Finding) -> dict[str, Any]:

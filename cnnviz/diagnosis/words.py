@@ -4,20 +4,43 @@ from __future__ import annotations
 
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Finding
-from cnnviz.diagnosis.judge import Diagnosis
+from cnnviz.diagnosis.outcome import Outcome
 
 SURENESS = ((0.95, "almost certain"), (0.8, "very likely"), (0.65, "likely"), (0.0, "possible"))
+
+
+OUTCOMES: dict[Outcome, str] = {
+    "healthy": "Healthy",
+    "cause-found": "Cause found",
+    "unexplained": "Not healthy, cause unknown",
+    "not-judged": "Not judged: too little was recorded",
+}
+"""What each outcome is called."""
+
+MARKS: dict[Outcome, str] = {"healthy": "✓", "cause-found": "!", "unexplained": "?", "not-judged": "–"}
+"""A sign for each, to stand beside its name."""
+
+COMPARISONS = {
+    "ended": "How it ended",
+    "finite": "Loss is a number",
+    "chance": "Chance level",
+    "patch-classifier": "Classifier without training",
+    "training-accuracy": "Training accuracy",
+    "loss": "Training loss",
+    "best-epoch": "Best epoch",
+    "one-batch": "Overfit one batch",
+    "inputs": "Answers depend on the input",
+    "checkpoint": "Accuracy of the checkpoint",
+}
+"""What each comparison is called."""
+
+SIGNS = {True: "✓", False: "✗", None: "–"}
+"""Passed, failed, or said nothing either way."""
 
 
 def sureness(confidence: float) -> str:
     """A confidence in [0, 1] in words."""
     return next(words for least, words in SURENESS if confidence >= least)
-
-
-def nothing_to_judge(evidence: Evidence, diagnosis: Diagnosis) -> bool:
-    """Whether a run told too little for its recipe's being sound to mean anything, and nothing was found."""
-    told = evidence.looks or any(len(points) for points in evidence.curves.values())
-    return not told and not diagnosis.findings
 
 
 def where(finding: Finding) -> str:

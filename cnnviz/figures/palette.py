@@ -29,6 +29,14 @@ class Colour(NamedTuple):
         return self.light if theme == "light" else self.dark
 
 
+OUTCOME_COLORS: dict[str, Colour] = {
+    "healthy": Colour("#0b6472", "#6cc7d3"),
+    "cause-found": Colour("#a3450b", "#f0a06a"),
+    "unexplained": Colour("#7a5200", "#e8b64c"),
+    "not-judged": Colour("#5a6064", "#a9b4b9"),
+}
+"""Of each outcome of a diagnosis, for a word and a mark beside it: never the only difference."""
+
 KIND_COLOURS: dict[Kind, Colour] = {
     "conv": Colour("#0072b2", "#2f8fd6"),
     "fc": Colour("#e69f00", "#f0a81e"),

@@ -50,7 +50,7 @@ def test_a_failing_run_is_hinted_at_explained_mended_and_set_beside_its_copy(
     page = visit("train?set.lr=0.5&set.epochs=600&set.batch_size=64&set.device=cpu")
     page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_role("link", name="See why").click(timeout=PATIENCE_MS)
-    expect(page.locator(".verdict.found")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator(".verdict.cause-found")).to_be_visible(timeout=PATIENCE_MS)
     failing = number(page)
     apply = page.get_by_role("button", name="Stop it, apply and run").first
     settle(page)

@@ -39,5 +39,5 @@ def test_the_picture_follows_the_choice_and_the_other_run_tells_the_same_story(v
     with rerun(page):
         page.get_by_role("option").filter(has_text="mended").first.click()
     expect(page).to_have_url(re.compile("recorded=article-d-mended"))
-    expect(page.locator(".verdict.found")).to_have_count(0)
+    expect(page.locator(".verdict.cause-found")).to_have_count(0)
     assert reached(page) > 100 * before

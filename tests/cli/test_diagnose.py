@@ -49,7 +49,8 @@ def test_the_text_fits_the_terminal(capsys: Printed, runs: Database, monkeypatch
 def test_json_has_the_agreed_parts(capsys: Printed, runs: Database) -> None:
     run = told(runs, collapsed=True)
     found = json.loads(said(capsys, 1, str(run), "--json"))
-    assert list(found) == ["run", "verdict", "findings", "checked"]
+    assert {"run", "outcome", "verdict", "findings", "notes", "checked"} <= set(found)
+    assert found["outcome"] == "cause-found"
     assert found["run"] == run
     wanted = {"cause", "confidence", "evidence", "layers", "steps", "explanation", "changes"}
     assert all(wanted <= set(finding) for finding in found["findings"])
@@ -98,9 +99,33 @@ def test_wrong_use_is_one_sentence(capsys: Printed, arguments: tuple[str, ...], 
     assert text.count("\n") == 1
 
 
-def test_a_run_without_records_cannot_be_judged(capsys: Printed, runs: Database) -> None:
-    text = said(capsys, 2, str(bare(runs)))
+def test_a_run_without_records_is_not_judged_and_says_what_is_missing(
+    capsys: Printed, runs: Database
+) -> None:
+    run = str(bare(runs))
+    text = " ".join(said(capsys, 4, run).split())
+    assert "Not judged: too little was recorded." in text
     assert "has recorded nothing that it could be judged by. It ended with: It ended early." in text
+    assert "What is missing - No step was recorded" in text
+    found = json.loads(said(capsys, 4, run, "--json"))
+    assert (found["outcome"], found["findings"]) == ("not-judged", [])
+    assert found["missing"]
+
+
+def test_a_run_that_no_cause_explains_has_an_exit_code_of_its_own_and_says_what_to_try(
+    capsys: Printed, runs: Database
+) -> None:
+    run = told(runs, collapsed=False, behind=True)
+    text = " ".join(said(capsys, 3, str(run)).split())
+    assert "Not healthy, cause unknown." in text
+    assert "What to try next, in this order 1. " in text
+    assert json.loads(said(capsys, 3, str(run), "--json"))["outcome"] == "unexplained"
+
+
+def test_help_names_the_exit_code_of_every_outcome(capsys: Printed) -> None:
+    text = " ".join(said(capsys, 0, "--help").split())
+    for code in (0, 1, 3, 4):
+        assert f"{code}: " in text
 
 
 def test_probes_are_made_before_it_is_judged(

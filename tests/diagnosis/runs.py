@@ -16,13 +16,17 @@ def told(
     database: Database,
     *,
     collapsed: bool,
+    behind: bool = False,
     status: Status = Status.FINISHED,
     error: str | None = None,
     parent_id: int | None = None,
     device: str = "cpu",
     **recipe: Any,
 ) -> int:
-    """A run with ten epochs of curves and answers; `collapsed` says 3 to every image."""
+    """A run with ten epochs of curves and answers; `collapsed` says 3 to every image.
+
+    `behind` stops at 41 % of images that a classifier without training knows to 93 %, which no rule explains.
+    """
     whole = Recipe(epochs=EPOCHS, **recipe)
     run = tracking.create_run(
         database, whole.model_dump(mode="json"), model=whole.model, dataset=whole.dataset, seed=whole.seed,
@@ -40,16 +44,21 @@ def told(
         }  # fmt: skip
         log.record("data", facts, 0, 0.0)
         for epoch in range(1, EPOCHS + 1):
-            _epoch(log, epoch, collapsed)
+            _epoch(log, epoch, collapsed, behind)
+            if behind and epoch == 1:
+                score = {"images": 200, "accuracy": 0.93, "constant": 0.1}
+                log.record("baseline", {"learned_from": 1000, "test": score}, STEPS // EPOCHS, 1.0)
         log.flush()
     if status is not Status.RUNNING:
         tracking.end(database, lease, status, error)
     return run.id
 
 
-def _epoch(log: MetricWriter, epoch: int, collapsed: bool) -> None:
+def _epoch(log: MetricWriter, epoch: int, collapsed: bool, behind: bool) -> None:
     step = epoch * STEPS // EPOCHS
     loss, accuracy = (2.303, 0.1) if collapsed else (2.3 - 0.22 * epoch, 0.1 + 0.088 * epoch)
+    if behind:
+        loss, accuracy = max(1.4, 2.3 - 0.3 * epoch), min(0.41, 0.1 + 0.1 * epoch)
     values = {"lr": 0.05}
     for part in ("train", "val", "test"):
         values |= {f"{part}/loss": loss, f"{part}/accuracy": accuracy}

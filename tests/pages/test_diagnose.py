@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -22,6 +23,8 @@ from cnnviz.diagnosis import (
     recorded,
     registry,
 )
+from cnnviz.diagnosis.outcome import Outcome
+from cnnviz.diagnosis.words import MARKS
 from cnnviz.experiments.link import unpack
 from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status
@@ -103,7 +106,7 @@ def test_a_failed_run_is_told_cause_first_with_pictures_and_what_follows_folded(
 def test_without_runs_the_shipped_failed_run_stands_there_with_its_mended_one() -> None:
     app = open_page("diagnose")
     failed, mended = (recorded.recorded(name) for name in (FAILED, MENDED))
-    assert 'class="verdict found"' in verdict(app)
+    assert 'class="verdict cause-found"' in verdict(app)
     assert escape(failed.title) in verdict(app)
     names = {trace["name"] for trace in figures(app)[f"diagnose-curves-{FAILED}"]["data"]}
     assert names == {failed.title, mended.title}
@@ -119,7 +122,7 @@ def test_a_shipped_run_is_chosen_by_its_name_and_its_change_is_queued_without_a_
     app.selectbox(key="diagnose-run").set_value(MENDED).run()
     assert_sound(app)
     assert app.query_params["recorded"] == MENDED
-    assert 'class="verdict clear"' in verdict(app)
+    assert 'class="verdict healthy"' in verdict(app)
     app = open_page("diagnose", recorded=FAILED)
     apply = next(button for button in app.button if button.label == "Apply and run")
     apply.click().run()
@@ -136,6 +139,34 @@ def test_a_healthy_run_gets_a_clean_bill(runs: Database) -> None:
     assert "What was looked for: 2 ruled out" in said(app)
     assert "The steps are short enough." in said(app)
     assert app.get("expander")[-1].proto.expanded
+
+
+@pytest.mark.parametrize(
+    ("run", "kind", "words"),
+    [
+        ({"collapsed": False}, "healthy", ["Healthy", "Nothing found", "Chance level"]),
+        ({"collapsed": True}, "cause-found", ["Cause found", "One class for everything"]),
+        (
+            {"collapsed": False, "behind": True},
+            "unexplained",
+            [
+                "Not healthy, cause unknown", "No known cause fits", "What to try next, in this order",
+                "1. Check whether a fresh network learns one batch", "✗ Classifier without training",
+            ],
+        ),
+        (None, "not-judged", ["Not judged", "What is missing", "No step was recorded"]),
+    ],
+)  # fmt: skip
+def test_each_of_four_outcomes_is_told_in_words_with_a_mark_of_its_own(
+    runs: Database, run: dict[str, Any] | None, kind: Outcome, words: list[str]
+) -> None:
+    number = bare(runs, Status.FAILED) if run is None else told(runs, **run)
+    app = open_page("diagnose", run=str(number))
+    assert_sound(app)
+    assert f'class="verdict {kind}"' in verdict(app)
+    assert f"{MARKS[kind]}</i>" in verdict(app)
+    for part in words:
+        assert part in said(app), part
 
 
 @pytest.mark.usefixtures("two_rules")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -12,11 +13,11 @@ from cnnviz.cli.progress import Bar
 from cnnviz.cli.text import notes, width
 
 if TYPE_CHECKING:
-    from cnnviz.diagnosis import Change, Diagnosis, Evidence, Finding
+    from cnnviz.diagnosis import Change, Diagnosis, Evidence, Finding, Outcome
     from cnnviz.training.recipe import Recipe
 
-FOUND = 1
-"""Exit code where something was found; 0 for a healthy run."""
+EXIT_CODES: dict[Outcome, int] = {"healthy": 0, "cause-found": 1, "unexplained": 3, "not-judged": 4}
+"""By outcome; 2 is that of wrong use."""
 TO_RUN = """To run a change, as {place}:
    cnnviz diagnose {run} --change {place} > mended.json
    cnnviz train mended.json"""
@@ -24,7 +25,10 @@ TO_RUN = """To run a change, as {place}:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    about = "Why a run does not learn, and what would mend it. Exit code 0: healthy; 1: something was found."
+    about = (
+        "Why a run does not learn, and what would mend it. Exit code 0: healthy; 1: a cause was found; "
+        "3: not healthy, cause unknown; 4: not judged, too little was recorded; 2: wrong use."
+    )
     app.command("diagnose", help=about)(diagnose)
 
 
@@ -54,19 +58,15 @@ def diagnose(
         _causes(as_json)
         return
     from cnnviz import diagnosis
-    from cnnviz.diagnosis.words import nothing_to_judge
 
     evidence = _evidence(run, probe)
     found = diagnosis.diagnose(evidence)
-    if nothing_to_judge(evidence, found):
-        error = f" It ended with: {evidence.error}" if evidence.error else ""
-        raise ValueError(f"{_name(evidence)} has recorded nothing that it could be judged by.{error}")
     if change is not None:
         typer.echo(_changed(evidence, found, change).write())
         return
     typer.echo(_json(found.as_json()) if as_json else _text(run, evidence, found))
-    if found.findings:
-        raise typer.Exit(FOUND)
+    if code := EXIT_CODES[found.outcome]:
+        raise typer.Exit(code)
 
 
 def _evidence(run: str, probed: bool) -> Evidence:
@@ -107,10 +107,6 @@ def _json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
-def _name(evidence: Evidence) -> str:
-    return evidence.title if evidence.run is None else f"Run {evidence.run}"
-
-
 def _changed(evidence: Evidence, found: Diagnosis, place: str) -> Recipe:
     """The recipe with the change at `place`, as `1.2`; raises `ValueError` where there is none."""
     offered = _offered(found)
@@ -132,22 +128,41 @@ def _offered(found: Diagnosis) -> dict[str, Change]:
 
 
 def _text(run: str, evidence: Evidence, found: Diagnosis) -> str:
-    from cnnviz.diagnosis.words import state
+    from cnnviz.diagnosis.words import OUTCOMES, state
 
     name = evidence.title if evidence.run is None else f"Run {evidence.run}, {evidence.title}"
-    parts = [f"{name}: {state(evidence)}", _wrapped(found.verdict)]
+    parts = [f"{name}: {state(evidence)}", _wrapped(f"{OUTCOMES[found.outcome]}. {found.verdict}")]
     parts += [_finding(number, one, evidence) for number, one in enumerate(found.findings, 1)]
+    parts += _listed("What is missing", found.missing)
+    parts += _listed("What to try next, in this order", found.next_steps, numbered=True)
+    parts += _listed("Notes", [one.text for one in found.notes])
     if offered := _offered(found):
         parts.append(TO_RUN.format(run=run, place=next(iter(offered))))
     if evidence.probes:
         from cnnviz.diagnosis.told import told
 
         parts.append(f"Probes\n{notes(told(evidence.probes), width())}")
+    if found.comparisons:
+        parts.append(f"Compared with\n{notes([(one.name, one.text) for one in found.comparisons], width())}")
     for outcome, title in (("clear", "Ruled out"), ("not checked", "Could not be checked")):
         rest = [(one.cause, one.because) for one in found.checked if one.outcome == outcome]
         if rest:
             parts.append(f"{title}\n{notes(rest, width())}")
     return "\n\n".join(parts)
+
+
+def _listed(title: str, sentences: Sequence[str], *, numbered: bool = False) -> list[str]:
+    """A block of sentences below a title; nothing where there are none."""
+    if not sentences:
+        return []
+    marks = [f"{at}." if numbered else "-" for at in range(1, len(sentences) + 1)]
+    lines = [
+        textwrap.fill(
+            text, width(), initial_indent=f"  {mark} ", subsequent_indent="    " + " " * (len(mark) - 1)
+        )
+        for mark, text in zip(marks, sentences, strict=True)
+    ]
+    return ["\n".join([title, *lines])]
 
 
 def _finding(number: int, finding: Finding, evidence: Evidence) -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from cnnviz import __version__
 from cnnviz.diagnosis import Bars, Change, Diagnosis, Evidence, Finding, Images, rules
 from cnnviz.diagnosis.finding import Picture
-from cnnviz.diagnosis.words import state, sureness, where
+from cnnviz.diagnosis.words import COMPARISONS, MARKS, OUTCOMES, SIGNS, state, sureness, where
 from cnnviz.figures.evidence.strip import strip
 from cnnviz.figures.evidence.svg import bars_svg, lines_svg
+from cnnviz.figures.palette import OUTCOME_COLORS
 from cnnviz.figures.report.page import CSS, POLICY
 from cnnviz.training.differing import value_text
 
 OWN_CSS = Path(__file__).with_name("report.css")
-OUTCOMES = {"clear": "Ruled out", "not checked": "Could not be checked"}
+CHECKED = {"clear": "Ruled out", "not checked": "Could not be checked"}
 
 
 def html_report(evidence: Evidence, found: Diagnosis) -> str:
@@ -24,14 +26,20 @@ def html_report(evidence: Evidence, found: Diagnosis) -> str:
     body = "".join(
         (
             f'<h1>{escape(name)}</h1><p class="about">{escape(state(evidence))}</p>',
-            f'<p class="verdict">{escape(found.verdict)}</p>',
+            f'<p class="outcome {found.outcome}">{escape(_outcome(found))}</p>',
+            f'<p class="verdict {found.outcome}">{escape(found.verdict)}</p>',
             f'<p class="error">It ended with: {escape(evidence.error)}</p>' if evidence.error else "",
             *(_finding(number, one, evidence) for number, one in enumerate(found.findings, 1)),
+            _listed("What is missing", found.missing, "ul"),
+            _listed("What to try next, in this order", found.next_steps, "ol"),
+            _listed("Notes", [one.text for one in found.notes], "ul"),
+            _compared(found),
             _checked(found),
             f"<details><summary>Recipe</summary><pre>{escape(evidence.recipe.write())}</pre></details>",
         )
     )
     styles = CSS.read_text(encoding="utf-8") + OWN_CSS.read_text(encoding="utf-8")
+    styles += "".join(f".{name} {{ --outcome: {hue.css}; }}" for name, hue in OUTCOME_COLORS.items())
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>Diagnosis: {escape(name)}</title>"
@@ -80,9 +88,27 @@ def _change(change: Change, evidence: Evidence) -> str:
     return f'<div class="change"><b>What would mend it.</b> {escape(change.why)}<ul>{settings}</ul></div>'
 
 
+def _outcome(found: Diagnosis) -> str:
+    return f"{MARKS[found.outcome]} {OUTCOMES[found.outcome]}"
+
+
+def _listed(title: str, sentences: Sequence[str], tag: str) -> str:
+    lines = "".join(f"<li>{escape(one)}</li>" for one in sentences)
+    return f"<h2>{title}</h2><{tag}>{lines}</{tag}>" if lines else ""
+
+
+def _compared(found: Diagnosis) -> str:
+    rows = "".join(
+        f"<tr><td>{SIGNS[one.passed]} {COMPARISONS[one.name]}</td><td>{escape(one.text)}</td></tr>"
+        for one in found.comparisons
+    )
+    table = f'<div class="wide"><table><tbody>{rows}</tbody></table></div>'
+    return f"<h2>What it was compared with</h2>{table}" if rows else ""
+
+
 def _checked(found: Diagnosis) -> str:
     parts = []
-    for outcome, title in OUTCOMES.items():
+    for outcome, title in CHECKED.items():
         rows = "".join(
             f"<tr><td>{escape(one.title)}</td><td>{escape(one.because)}</td></tr>"
             for one in found.checked

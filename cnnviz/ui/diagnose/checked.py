@@ -9,6 +9,8 @@ from typing import Any
 import streamlit as st
 
 from cnnviz.diagnosis import Diagnosis
+from cnnviz.diagnosis.words import COMPARISONS as NAMES
+from cnnviz.diagnosis.words import SIGNS
 
 OUTCOMES = (("clear", "Ruled out"), ("not checked", "Could not be checked"))
 
@@ -22,6 +24,15 @@ def what_probes_found(found: Mapping[str, Any], key: str) -> None:
     rows = told(found)
     if rows:
         with st.expander(f"What {len(rows)} probes found", key=f"probed-{key}", expanded=True):
+            st.html(_table(rows))
+
+
+def compared(diagnosis: Diagnosis, key: str) -> None:
+    """Draw what the run was compared with; folded where a finding explains it."""
+    rows = [(f"{SIGNS[one.passed]} {NAMES[one.name]}", one.text) for one in diagnosis.comparisons]
+    if rows:
+        head = f"What it was compared with: {len(rows)} checks"
+        with st.expander(head, key=f"compared-{key}", expanded=diagnosis.outcome != "cause-found"):
             st.html(_table(rows))
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cnnviz.diagnosis import recorded
-from cnnviz.diagnosis.words import nothing_to_judge
 from cnnviz.ui import chrome, notice
 from cnnviz.ui.components.follow import following
 from cnnviz.ui.diagnose import case as cases
@@ -17,7 +16,7 @@ from cnnviz.ui.diagnose import probed, state
 from cnnviz.ui.diagnose.bar import ACCURACY, bar
 from cnnviz.ui.diagnose.beside import beside, better, itself, made_from, others
 from cnnviz.ui.diagnose.case import Case
-from cnnviz.ui.diagnose.checked import checked, what_probes_found
+from cnnviz.ui.diagnose.checked import checked, compared, what_probes_found
 from cnnviz.ui.diagnose.findings import findings
 from cnnviz.ui.diagnose.state import Asked
 from cnnviz.ui.diagnose.verdict import verdict
@@ -111,8 +110,8 @@ def _draw(case: Case, runs: Sequence[RunSummary]) -> None:
     with left:
         findings(case, [] if case.run is None else made_from(case.run, runs))
         what_probes_found(case.evidence.probes, case.key)
-        blank = nothing_to_judge(case.evidence, case.diagnosis)
-        checked(case.diagnosis, case.key, folded=blank or bool(case.diagnosis.findings))
+        compared(case.diagnosis, case.key)
+        checked(case.diagnosis, case.key, folded=case.diagnosis.outcome != "healthy")
     with right, st.container(key="diagnose-beside"):
         beside(mine, sides)
     if told:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cnnviz.diagnosis.words import nothing_to_judge, state, sureness
+from cnnviz.diagnosis.outcome import recorded_anything
+from cnnviz.diagnosis.words import MARKS, OUTCOMES, state, sureness
+from cnnviz.figures.palette import OUTCOME_COLORS
 from cnnviz.ui import notice
 from cnnviz.ui.diagnose.findings import title
 
@@ -21,20 +24,37 @@ if TYPE_CHECKING:
 
 
 def verdict(case: Case, going: bool) -> None:
-    """Draw it; `going` is whether the run can still change."""
+    """Draw the outcome, what it is said of, what is missing and what to try; `going`: it can still change."""
     evidence, found = case.evidence, case.diagnosis
-    blank = nothing_to_judge(evidence, found)
-    told = escape(_blank(case) if blank else found.verdict)
+    blank = not recorded_anything(evidence) and not found.findings
+    told = escape(_waiting(case) or found.verdict)
     if found.findings:
         told = f"<b>{escape(title(found.findings[0]))}.</b> {told}"
-    kind = "unknown" if blank else "found" if found.findings else "clear"
-    st.html(f'<div class="verdict {kind}"><p>{told}</p><span>{escape(" · ".join(_about(case)))}</span></div>')
-    if evidence.error:
+    about = escape(" · ".join(_about(case)))
+    hue = OUTCOME_COLORS[found.outcome].css
+    st.html(
+        f'<div class="verdict {found.outcome}" style="--outcome: {hue}"><div class="outcome">'
+        f'<i aria-hidden="true">{MARKS[found.outcome]}</i>{escape(OUTCOMES[found.outcome])}</div>'
+        f"<p>{told}</p><span>{about}</span></div>"
+    )
+    if evidence.error and not blank:
         st.caption(f"It ended with: {notice.plain(evidence.error)}")
     if blank and not going:
         st.caption(NEXT)
     if going:
         st.caption("It is still going: what is said here is looked at again every few seconds.")
+    _listed("What is missing", found.missing)
+    _listed("What to try next, in this order", found.next_steps, ordered=True)
+    for note in found.notes:
+        st.markdown(f":material/info: {notice.plain(note.text)}")
+
+
+def _listed(heading: str, sentences: Sequence[str], *, ordered: bool = False) -> None:
+    if not sentences:
+        return
+    lines = [f"{f'{at}.' if ordered else '-'} {notice.plain(text)}" for at, text in enumerate(sentences, 1)]
+    st.subheader(heading, anchor=False)
+    st.markdown("\n".join(lines))
 
 
 def _about(case: Case) -> list[str]:
@@ -47,8 +67,7 @@ def _about(case: Case) -> list[str]:
     return said
 
 
-def _blank(case: Case) -> str:
-    status = case.evidence.status
-    if status in ("queued", "starting", "running"):
-        return "There is nothing to judge it by yet."
-    return f"{case.name} has recorded nothing that it could be judged by."
+def _waiting(case: Case) -> str | None:
+    """Said of a run that has not begun, in place of what it lacks."""
+    going = case.evidence.status in ("queued", "starting", "running")
+    return "There is nothing to judge it by yet." if going and not recorded_anything(case.evidence) else None

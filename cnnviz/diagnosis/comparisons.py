@@ -1,0 +1,370 @@
+"""Comparisons of a run with what is cheap to know, and how far it may stay behind."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from cnnviz.diagnosis.course import course
+from cnnviz.diagnosis.evidence import BaselineScore, Evidence
+from cnnviz.diagnosis.standing import ERRORS, WELL, error
+
+HARD, EASY = 0.5, 0.8
+"""Of the way from chance to all right, what the classifier without training reaches on hard images (CIFAR-10,
+2,000 of them: 0.47) and on easy ones (MNIST: 0.93)."""
+OF_HARD, OF_EASY = 0.75, 0.9
+"""The part of that which a healthy run reaches at least. The classifier needs no epochs, so short healthy
+runs stay behind it on hard images (five epochs of 3,600 CIFAR-10 images: 0.82 of it) and hardly on easy ones,
+which both know; there nine tenths are expected, as of a twin."""
+FAR = 0.5
+"""The part of what is asked for, below which even a run that still improves has something wrong with it."""
+DOUBT = 2.0
+"""Standard errors, of both accuracies together, that are given to a run in the comparison."""
+INFORMATIVE = 0.2
+"""Of the way from chance to all right: a classifier that reaches less says nothing of what can be reached."""
+UNCOMPARED = 0.5
+"""Of the way from chance to all right: from here on a run of an earlier version, which recorded no
+comparison, is taken for one that works."""
+FEWEST = 16
+"""Held-out images: the accuracy of fewer is known to 25 points at best (two standard errors)."""
+SHORT_STEPS = 200
+"""Steps, below which a run that improves is not expected to have come far."""
+IMPROVING = 0.05
+"""Of the training loss, taken off over the last third of the epochs: with more of them it gets better."""
+WIDE_GAP = 0.3
+"""Between training and held-out accuracy, of the way from chance to all right."""
+KEPT = 0.9
+"""Of the best epoch's way from chance to all right: a run that ends below has lost something."""
+LEARNS_BATCH = 0.5
+"""Of the way from chance to all right: a batch of which less was learned was not learned by heart."""
+BATCH_STEPS = 60
+"""Steps in which any network of use learns one batch; with fewer, costly ones are only begun."""
+MOVES = 0.02
+"""Total-variation distance between answers to different images, below which the input does not count."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One thing that the run was compared with."""
+
+    name: str
+    """A stable identifier, words joined by hyphens."""
+    passed: bool | None
+    """None where it could not be compared, or says nothing either way."""
+    text: str
+    """A sentence with the numbers."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Validation and test images together: a larger sample varies less."""
+
+    accuracy: float
+    images: int
+    constant: float
+    """Accuracy of always answering the commonest training class."""
+
+    @property
+    def error(self) -> float:
+        """Standard error of the accuracy, on the chance-corrected scale."""
+        return error(self.accuracy, self.images) / max(1 - self.constant, 1e-9)
+
+    @property
+    def above(self) -> float:
+        """How far it is on the way from a constant answer (0) to all right (1)."""
+        return above_chance(self.accuracy, self.constant)
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether it is no better than a constant answer, within three standard errors."""
+        doubt = max(error(self.accuracy, self.images), error(self.constant, self.images))
+        return self.accuracy < self.constant + ERRORS * doubt
+
+
+def held_out(evidence: Evidence) -> HeldOut | None:
+    """Accuracy on validation and test images together; None before an epoch has ended.
+
+    Where test images stand among the training images, of validation images alone.
+    """
+    repeated = evidence.census.repeats
+    parts = [("val", evidence.data.validation), ("test", evidence.data.test)]
+    if repeated and repeated.test and evidence.curve("val/accuracy").steps:
+        parts = parts[:1]
+    known = [(evidence.curve(f"{part}/accuracy").last, images) for part, images in parts]
+    counted = [(share, images) for share, images in known if share is not None and images]
+    if not counted:
+        return None
+    total = sum(images for _, images in counted)
+    return HeldOut(sum(share * images for share, images in counted) / total, total, _constant(evidence))
+
+
+def baseline(evidence: Evidence) -> BaselineScore | None:
+    """What a classifier without training reaches: as recorded, else as the probe of labels found."""
+    found = evidence.baseline
+    parts = [part for part in (found.validation, found.test) if part is not None] if found else []
+    if parts:
+        total = sum(part.images for part in parts)
+        return BaselineScore(
+            images=total,
+            accuracy=sum(part.accuracy * part.images for part in parts) / total,
+            constant=sum(part.constant * part.images for part in parts) / total,
+        )
+    probed = evidence.probes.get("label-agreement", {}).get("patches")
+    if not probed:
+        return None
+    return BaselineScore(
+        images=int(probed["images"]), accuracy=float(probed["share"]), constant=float(probed["chance"])
+    )
+
+
+def asked_for(reference: float) -> float:
+    """The part of `reference`, what the classifier reaches of the way, that a healthy run reaches too."""
+    easy = min(1.0, max(0.0, (reference - HARD) / (EASY - HARD)))
+    return OF_HARD + (OF_EASY - OF_HARD) * easy
+
+
+def comparisons(evidence: Evidence) -> tuple[Comparison, ...]:
+    """Everything that the run can be compared with, in this order."""
+    made = (
+        _ended(evidence),
+        _finite(evidence),
+        _chance(evidence),
+        beside_patches(evidence) or _no_patches(evidence),
+        _training(evidence),
+        _loss(evidence),
+        _kept(evidence),
+        _one_batch(evidence),
+        _inputs(evidence),
+        _modes(evidence),
+    )
+    return tuple(one for one in made if one is not None)
+
+
+def _ended(evidence: Evidence) -> Comparison | None:
+    if evidence.status != "failed":
+        return None
+    why = f": {evidence.error.rstrip('.')}." if evidence.error else "."
+    return Comparison("ended", False, f"The run failed after {evidence.step:,} steps{why}")
+
+
+def _finite(evidence: Evidence) -> Comparison | None:
+    loss = evidence.curves.get("train/loss") or evidence.curves.get("train/epoch_loss")
+    if loss is None or not len(loss):
+        return None
+    broken = next((s for s, v in zip(loss.steps, loss.values, strict=True) if not math.isfinite(v)), None)
+    if evidence.nonfinite is not None:
+        broken = evidence.nonfinite.step
+    if broken is None:
+        return Comparison("finite", True, "Every loss that was recorded is a number.")
+    return Comparison("finite", False, f"The loss stopped being a number at step {broken:,}.")
+
+
+def _chance(evidence: Evidence) -> Comparison | None:
+    held = held_out(evidence)
+    if held is None or evidence.classes < 2 or held.images < FEWEST:
+        return None
+    about = f"{held.accuracy:.1%} of {held.images:,} held-out images are known"
+    reference = f"always answering the commonest training class gives {held.constant:.1%}"
+    doubt = max(error(held.accuracy, held.images), error(held.constant, held.images))
+    if held.by_chance:
+        return Comparison(
+            "chance", False, f"Only {about}; {reference}, and three standard errors are {ERRORS * doubt:.1%}."
+        )
+    return Comparison("chance", True, f"{_first_upper(about)}; {reference}.")
+
+
+def beside_patches(evidence: Evidence) -> Comparison | None:
+    """The run beside the classifier of random patches, chance taken off both."""
+    held, other = held_out(evidence), baseline(evidence)
+    if held is None or other is None or held.images < FEWEST or evidence.classes < 2:
+        return None
+    reference = above_chance(other.accuracy, other.constant)
+    name = "A classifier without training (random patches, one closed-form layer)"
+    about = f"{name} knows {other.accuracy:.1%} of {other.images:,} such images"
+    if reference < INFORMATIVE:
+        return Comparison("patch-classifier", None, f"{about}: too little to expect anything by.")
+    wanted = asked_for(reference)
+    doubt = DOUBT * math.hypot(held.error, error(other.accuracy, other.images) / (1 - other.constant))
+    sums = (
+        f"chance taken off, the run reaches {held.above:.2f} / {reference:.2f} = "
+        f"{held.above / reference:.0%} of it, and {wanted:.0%} are expected (two standard errors: "
+        f"{doubt / reference:.0%})"
+    )
+    if held.above + doubt >= wanted * reference:
+        return Comparison("patch-classifier", True, f"{about}; {sums}.")
+    if held.above >= FAR * wanted * reference and improving(evidence) and not _knows_training(evidence):
+        return Comparison(
+            "patch-classifier", None, f"{about}; {sums}. But the run was still improving when it ended."
+        )
+    return Comparison("patch-classifier", False, f"{about}, the run {held.accuracy:.1%}; {sums}.")
+
+
+def _no_patches(evidence: Evidence) -> Comparison | None:
+    if held_out(evidence) is None:
+        return None
+    why = evidence.baseline.skipped if evidence.baseline else None
+    text = "What a classifier without training reaches on these images was not measured."
+    return Comparison("patch-classifier", None, f"{text} {why}" if why else text)
+
+
+def informative(evidence: Evidence) -> bool:
+    """Whether the classifier without training gets anywhere, so that its accuracy is a standard."""
+    other = baseline(evidence)
+    return other is not None and above_chance(other.accuracy, other.constant) >= INFORMATIVE
+
+
+def _training(evidence: Evidence) -> Comparison | None:
+    """Training images: known no better than by chance, or far better than others."""
+    held, learned = held_out(evidence), learned_accuracy(evidence)
+    if held is None or learned is None or evidence.classes < 2 or held.images < FEWEST:
+        return None
+    chance, images = evidence.chance, evidence.data.train
+    about = f"{learned:.1%} of the training images are known"
+    if learned < chance + ERRORS * max(error(learned, images), error(chance, images)):
+        return Comparison(
+            "training-accuracy", False, f"Only {about}; a constant answer gives {chance:.1%} there too."
+        )
+    gap = above_chance(learned, chance) - held.above
+    if gap > max(WIDE_GAP, ERRORS * held.error):
+        return Comparison(
+            "training-accuracy", False, f"{_first_upper(about)}, but only {held.accuracy:.1%} of others."
+        )
+    return Comparison("training-accuracy", True, f"{_first_upper(about)}, and {held.accuracy:.1%} of others.")
+
+
+def _loss(evidence: Evidence) -> Comparison | None:
+    went = course(evidence)
+    if went is None or len(went.loss) < 4:
+        return None
+    values = went.loss.values
+    quarter = max(1, len(values) // 4)
+    least = min(
+        sum(values[at : at + quarter]) / quarter for at in range(0, len(values) - quarter + 1, quarter)
+    )
+    rose = went.end - least
+    if went.end > 1.02 * went.guess and evidence.recipe.label_smoothing == 0:
+        return Comparison(
+            "loss",
+            False,
+            f"The training loss ends at {went.end:.3f}, above that of guessing, {went.guess:.3f}.",
+        )
+    if rose > max(0.15 * went.guess, 0.5 * least):
+        return Comparison("loss", False, f"The training loss rose from {least:.3f} to {went.end:.3f}.")
+    return Comparison(
+        "loss", True, f"The training loss ends at {went.end:.3f}; guessing would cost {went.guess:.3f}."
+    )
+
+
+def _kept(evidence: Evidence) -> Comparison | None:
+    """The last epoch beside the best."""
+    for part, images in (("test", evidence.data.test), ("val", evidence.data.validation)):
+        curve = evidence.curve(f"{part}/accuracy")
+        if len(curve) < 3 or not images:
+            continue
+        best, last, chance = max(curve.values), curve.values[-1], _constant(evidence)
+        fell = best - last
+        # The best of many epochs is partly luck, so that it has to be more than three errors better.
+        if (
+            above_chance(last, chance) < KEPT * above_chance(best, chance)
+            and fell > (ERRORS + 1) * error(best, images) + 0.02
+        ):
+            return Comparison(
+                "best-epoch", False, f"It ends with {last:.1%}, but knew {best:.1%} after an earlier epoch."
+            )
+        return Comparison("best-epoch", True, f"Its last epoch ({last:.1%}) is about as good as its best.")
+    return None
+
+
+def _one_batch(evidence: Evidence) -> Comparison | None:
+    found = evidence.probes.get("overfit-batch", {})
+    arms, steps = found.get("arms", {}), int(found.get("steps", 0))
+    if "own" not in arms:
+        return None
+    own, other = (
+        _learns(arms[name], evidence.classes) if name in arms else True for name in ("own", "reference")
+    )
+    if own:
+        return Comparison("one-batch", True, "A fresh network learns one batch by heart with this recipe.")
+    sure = steps >= BATCH_STEPS and not _as_good_asbeside_patches(evidence)
+    about = f"In {steps} steps a fresh network does not learn one batch by heart with this recipe"
+    rest = "; with Adam at 0.001 it does" if other else ", and not with Adam at 0.001 either"
+    return Comparison("one-batch", False if sure else None, f"{about}{rest}.")
+
+
+def _learns(arm: dict[str, object], classes: int) -> bool:
+    right = arm.get("accuracy")
+    return isinstance(right, int | float) and above_chance(float(right), 1 / max(classes, 1)) >= LEARNS_BATCH
+
+
+def _inputs(evidence: Evidence) -> Comparison | None:
+    moved = evidence.probes.get("shuffled-inputs", {}).get("moved_by_exchange")
+    if moved is None:
+        return None
+    if moved < MOVES:
+        text = f"Answers hardly depend on the image: with another in its place they move by {moved:.1%}."
+        return Comparison("inputs", False, text)
+    return Comparison("inputs", True, f"With another image in its place answers move by {moved:.0%}.")
+
+
+def _modes(evidence: Evidence) -> Comparison | None:
+    found = evidence.probes.get("evaluation-mode", {})
+    right, told, images = found.get("evaluation"), found.get("recorded"), int(found.get("images", 0))
+    if right is None or told is None or not images:
+        return None
+    doubt = ERRORS * math.hypot(error(right, images), error(told, evidence.data.test)) + 0.02
+    about = f"Its checkpoint knows {right:.1%} of {images:,} test images, {told:.1%} were recorded"
+    return Comparison("checkpoint", abs(right - told) <= doubt, f"{about}.")
+
+
+def _as_good_asbeside_patches(evidence: Evidence) -> bool:
+    beside = beside_patches(evidence)
+    return beside is not None and beside.passed is True
+
+
+def _knows_training(evidence: Evidence) -> bool:
+    learned = learned_accuracy(evidence)
+    return learned is not None and above_chance(learned, evidence.chance) >= WELL
+
+
+def learned_accuracy(evidence: Evidence) -> float | None:
+    """Accuracy on training images in training; without dropout and augmentation where that is better."""
+    learned = evidence.curve("train/epoch_accuracy").last
+    plain = evidence.train_evaluated
+    known = [share for share in (learned, plain.accuracy if plain else None) if share is not None]
+    return max(known, default=None)
+
+
+def improving(evidence: Evidence) -> bool:
+    """Whether the loss still fell, or the run was cut off before it had done what it was to do."""
+    if unfinished(evidence):
+        return True
+    loss = evidence.curve("train/epoch_loss")
+    if len(loss) < 2:
+        went = course(evidence)
+        return went is not None and (went.falling or went.end < went.start)
+    before, last = loss.values[-1 - max(1, len(loss) // 3)], loss.values[-1]
+    return before - last > IMPROVING * max(before, 1e-9)
+
+
+def unfinished(evidence: Evidence) -> bool:
+    """Whether the run goes on, or ended before its last step."""
+    return evidence.status not in ("finished", "failed") or 0 < evidence.step < evidence.total_steps
+
+
+def _constant(evidence: Evidence) -> float:
+    """Of the test images, the part that the commonest training class has; else as among training images."""
+    counts, tested = evidence.data.counts, evidence.census.test_counts
+    if not sum(counts) or len(counts) != len(tested) or not sum(tested):
+        return evidence.chance
+    shares = [n for n, count in zip(tested, counts, strict=True) if count == max(counts)]
+    # Where classes are equally common, the luckiest constant answer is no better than an even guess.
+    return max(shares) / sum(tested) if len(shares) < len(counts) else 1 / max(len(counts), 1)
+
+
+def above_chance(accuracy: float, chance: float) -> float:
+    """How far an accuracy is on the way from chance (0) to all right (1)."""
+    return (accuracy - chance) / max(1 - chance, 1e-9)
+
+
+def _first_upper(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,219 @@
+"""Outcome of a diagnosis: healthy, cause found, unexplained, or not judged.
+
+That no rule found anything does not make a run healthy: rules know some thirty causes. So a run without a
+finding is compared with what is cheap to know: a constant answer, a classifier without training on the same
+images, its own training accuracy, its best epoch, the course of its loss, and what was probed. Only a run
+that stands up to all of it is called healthy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cnnviz.diagnosis.comparisons import (
+    FAR,
+    FEWEST,
+    SHORT_STEPS,
+    UNCOMPARED,
+    Comparison,
+    HeldOut,
+    above_chance,
+    beside_patches,
+    comparisons,
+    held_out,
+    improving,
+    informative,
+    learned_accuracy,
+    unfinished,
+)
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Finding
+from cnnviz.diagnosis.standing import WELL, error
+
+Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
+"""What a diagnosis comes to: no fault and no sign of one; a cause; a fault without a known cause; too
+little recorded to say."""
+
+GAP = 0.1
+"""Between training and held-out accuracy, of the way from chance to all right, that is worth a look."""
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """An outcome and its reasons."""
+
+    outcome: Outcome
+    verdict: str
+    """What was seen, in a sentence or two; empty where a finding gives it."""
+    comparisons: tuple[Comparison, ...] = ()
+    missing: tuple[str, ...] = ()
+    """What was not recorded, and how it can be had: a sentence each."""
+    next_steps: tuple[str, ...] = ()
+    """What to try next, in this order: a sentence each."""
+
+
+def judge_outcome(evidence: Evidence, findings: Sequence[Finding]) -> Judgment:
+    """Judge a run by its findings, and without any by what it is compared with."""
+    compared = comparisons(evidence)
+    if findings:
+        return Judgment("cause-found", "", compared)
+    if not recorded_anything(evidence):
+        return Judgment("not-judged", _blank(evidence), (), _nothing_recorded(evidence))
+    failed = [one for one in compared if one.passed is False]
+    if failed:
+        if _early(evidence) and all(one.name in _EARLY for one in failed):
+            return Judgment("not-judged", _too_short(failed), compared, _longer(evidence))
+        return Judgment("unexplained", _unexplained(failed), compared, (), _next_steps(evidence, failed))
+    missing = _missing(evidence)
+    if missing:
+        return Judgment("not-judged", _not_judged(evidence), compared, missing)
+    told = [one.text for one in compared if one.name in ("chance", "patch-classifier", "training-accuracy")]
+    return Judgment("healthy", " ".join(told), compared)
+
+
+def recorded_anything(evidence: Evidence) -> bool:
+    """Whether a run recorded a curve or a look at its layers."""
+    return bool(evidence.looks) or any(len(points) for points in evidence.curves.values())
+
+
+_EARLY = frozenset(("chance", "patch-classifier", "training-accuracy", "loss"))
+"""Comparisons that a run that has only begun may well fail."""
+
+
+def _early(evidence: Evidence) -> bool:
+    """Whether the run has only begun: few steps, or cut off early, and its loss falls."""
+    few = evidence.step < SHORT_STEPS or (unfinished(evidence) and evidence.step < evidence.total_steps / 3)
+    return few and evidence.status != "failed" and improving(evidence)
+
+
+def _blank(evidence: Evidence) -> str:
+    name = evidence.title if evidence.run is None else f"Run {evidence.run}"
+    ended = f" It ended with: {evidence.error}" if evidence.error else ""
+    return f"{name} has recorded nothing that it could be judged by.{ended}"
+
+
+def _nothing_recorded(evidence: Evidence) -> tuple[str, ...]:
+    if evidence.status in ("queued", "starting", "running"):
+        return ("No step has been recorded yet: wait for the first ones.",)
+    return (
+        "No step was recorded: start it again; if it ends early again, its error on Train says at what.",
+        f"Its data and its first weights can be checked without training: {_probe(evidence)}.",
+    )
+
+
+def _unexplained(failed: Sequence[Comparison]) -> str:
+    return f"No known cause fits. {' '.join(one.text for one in failed)}"
+
+
+def _too_short(failed: Sequence[Comparison]) -> str:
+    return f"It has only begun, and its loss falls. So far: {failed[0].text}"
+
+
+def _longer(evidence: Evidence) -> tuple[str, ...]:
+    if evidence.status in ("running", "starting"):
+        return (f"Steps: it has made {evidence.step:,}; it is judged again as it goes on.",)
+    return (f"Steps: {evidence.step:,} are few; train it longer, or resume it.",)
+
+
+def _not_judged(evidence: Evidence) -> str:
+    held = held_out(evidence)
+    if held is None:
+        return "Nothing was found, but no epoch has ended, so no accuracy was measured."
+    return (
+        f"Nothing was found, but whether {held.accuracy:.1%} of {held.images:,} held-out images "
+        "is what such a run should reach is not known."
+    )
+
+
+def _missing(evidence: Evidence) -> tuple[str, ...]:
+    """What would have to be known to call a run healthy in which nothing is wrong so far."""
+    held = held_out(evidence)
+    if evidence.classes < 2:
+        return ("Classes: there are fewer than two, so that nothing can be learned or got wrong.",)
+    if held is None:
+        return ("Accuracy on images not learned from: let the run reach the end of an epoch.",)
+    if held.images < FEWEST:
+        doubt = 2 * error(0.5, held.images)
+        return (
+            f"Held-out images: of {held.images} the accuracy is known to {doubt:.0%} only; use more "
+            "validation or test images.",
+        )
+    if held.above >= WELL:
+        return ()
+    beside = beside_patches(evidence)
+    if beside is not None and beside.passed:
+        return ()
+    if beside is None:
+        return () if held.above >= UNCOMPARED else _how_to_compare(evidence)
+    if informative(evidence):
+        return ("An end: it was still improving; train it for more epochs, then judge it again.",)
+    learned = learned_accuracy(evidence)
+    known = "" if learned is None else f", and {learned:.0%} of its training images are known"
+    return (
+        "A standard: the classifier without training hardly gets anywhere on these images, so that they are "
+        f"hard, or their labels do not follow from them{known}. {_probe(evidence)} checks whether "
+        "one batch can be learned by heart, and whether labels belong to images.",
+    )
+
+
+def _probe(evidence: Evidence) -> str:
+    return f"`cnnviz diagnose {'RUN' if evidence.run is None else evidence.run} --probe`"
+
+
+def _how_to_compare(evidence: Evidence) -> tuple[str, ...]:
+    why = evidence.baseline.skipped if evidence.baseline else None
+    reason = why or "It was not recorded: runs record it after their first epoch, since this version."
+    return (
+        f"What a classifier without training reaches on the same images. {reason} "
+        f"{_probe(evidence)} measures it on the training images.",
+    )
+
+
+def _gap(learned: float, held: HeldOut, chance: float) -> float:
+    return above_chance(learned, chance) - held.above
+
+
+def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, ...]:
+    names = {one.name for one in failed}
+    held, steps = held_out(evidence), []
+    if "ended" in names:
+        steps.append("Read how it failed (the last lines of its error output, on Train), and start it again.")
+    batch = next((one for one in comparisons(evidence) if one.name == "one-batch"), None)
+    if batch is None:
+        steps.append(
+            f"Check whether a fresh network learns one batch by heart ({_probe(evidence)}, or "
+            "'Probe' on the page): if not, the fault lies in the network, its input or the optimizer; if so, "
+            "in the data, the augmentation or the schedule."
+        )
+    elif batch.passed is False and "either" in batch.text:
+        steps.append(
+            "Check the network (`cnnviz check`, Architecture): not even one batch can be learned, so that "
+            "something in it blocks the signal: what follows the last layer, dropout, a layer of few units."
+        )
+    elif batch.passed is False:
+        steps.append(
+            "Change the optimizer: one batch is learned with Adam at 0.001, and not with this recipe."
+        )
+    learned = learned_accuracy(evidence)
+    if learned is not None and above_chance(learned, evidence.chance) < FAR:
+        steps += [
+            "Look at the images as the network reads them (Data): turn augmentation, cutout and cropping "
+            "off, and see whether the training images get known.",
+            "Compare learning rates, a third and three times this one, as an experiment of two seeds each.",
+        ]
+    elif (
+        held is not None and learned is not None and above_chance(learned, evidence.chance) - held.above > 0.1
+    ):
+        steps.append(
+            "Compare training and test images (Data): the same classes, the same preparation, none of the "
+            "test images seen before; then use more images or augmentation."
+        )
+    if names & {"best-epoch", "loss", "finite"}:
+        steps.append("Lower the learning rate to a third, or let it fall by a schedule, and train again.")
+    steps.append(
+        "Train a network that is known to work on the same data (LeNet-5 for small images, ResNet-18 for "
+        "others): if it learns, the fault is in this network; if not, in data or recipe."
+    )
+    return tuple(steps)
