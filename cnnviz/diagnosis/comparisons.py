@@ -203,7 +203,7 @@ def _no_patches(evidence: Evidence) -> Comparison | None:
     if held_out(evidence) is None:
         return None
     why = evidence.baseline.skipped if evidence.baseline else None
-    text = "What a classifier without training reaches on these images was not measured."
+    text = "How good a classifier without training is on these images was not measured."
     return Comparison("patch-classifier", None, f"{text} {why}" if why else text)
 
 
