@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from cnnviz import models
+from cnnviz.analysis.checks import check_layers
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change
 from cnnviz.diagnosis.generalising import available
@@ -143,8 +144,20 @@ def _effective(recipe: Recipe, evidence: Evidence) -> Recipe:
 
 
 def _problem(recipe: Recipe, evidence: Evidence) -> str:
+    """Why the network cannot be built, or what the static checks find in it that the run's had not."""
     layers = _layers(recipe, evidence)
-    return layers.problem() if layers is not None else ""
+    if layers is None:
+        return ""
+    if layers.problem():
+        return layers.problem()
+    before = _layers(evidence.recipe, evidence)
+    known = _errors(before) if before is not None else {}
+    new = [message for check, message in _errors(layers).items() if check not in known]
+    return new[0] if new else ""
+
+
+def _errors(layers: LayerList) -> dict[str, str]:
+    return {one.check: one.message for one in check_layers(layers) if one.severity == "error"}
 
 
 def _layers(recipe: Recipe, evidence: Evidence) -> LayerList | None:

@@ -12,7 +12,7 @@ from cnnviz.diagnosis.evidence import Data, LayerAt, LayerFact, Look, Points
 from cnnviz.diagnosis.finding import Change
 from cnnviz.diagnosis.fix_checks import refusal, steps
 from cnnviz.diagnosis.networks import without_bottleneck
-from cnnviz.models.layers import Conv, Flatten, LayerList, Linear, Pool
+from cnnviz.models.layers import Activation, Conv, Flatten, LayerList, Linear, Pool
 from cnnviz.training import Recipe
 from tests.diagnosis import test_rules_of_data, test_rules_of_signal
 from tests.diagnosis.evidence import CLASSES, healthy
@@ -117,6 +117,24 @@ def test_a_first_step_that_would_replace_a_layer_is_not_proposed(lr: float, refu
 def test_a_list_that_cannot_be_built_is_not_proposed() -> None:
     layers = LayerList(name="a", input=(1, 8, 8), layers=(Pool(kernel=16), Flatten(), Linear(out="classes")))
     assert "cannot be" in refusal(Change({"layers": layers.model_dump()}, "Another."), healthy(), {})
+
+
+def test_a_list_with_an_error_that_the_run_had_not_is_not_proposed() -> None:
+    layers = LayerList(
+        name="cut off",
+        input=(1, 28, 28),
+        layers=(
+            Flatten(),
+            Linear(out=32),
+            Activation(),
+            Linear(out="classes"),
+            Activation(),
+        ),
+    )
+    assert "0" in refusal(Change({"layers": layers.model_dump()}, "Another."), healthy(), {})
+    had = healthy(recipe=Recipe(layers=layers, epochs=10))
+    longer = Change({"epochs": 20}, "Longer.")
+    assert refusal(longer, had, {}) == ""
 
 
 @pytest.mark.parametrize("train", [20, 28, 45, 60])

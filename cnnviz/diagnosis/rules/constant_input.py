@@ -7,7 +7,7 @@ from typing import Literal
 from cnnviz.diagnosis import mending
 from cnnviz.diagnosis.evidence import Evidence, Variation
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.pictures import short
+from cnnviz.diagnosis.numbers import short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule, rules
 from cnnviz.diagnosis.standing import standing
 

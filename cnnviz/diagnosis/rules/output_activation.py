@@ -7,7 +7,7 @@ from cnnviz.diagnosis import mending, networks
 from cnnviz.diagnosis.course import POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence, OutputActivationFact
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
-from cnnviz.diagnosis.pictures import short
+from cnnviz.diagnosis.numbers import short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import WELL
 
