@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from cnnviz.diagnosis.agreement import LEAST, Agreement
 from cnnviz.diagnosis.finding import Bars, Fact
+from cnnviz.diagnosis.numbers import percent
 
 
 def verdict(near: Agreement) -> str:
     """How many are wrong, and how that is seen."""
     return (
-        f"About {near.wrong:.0%} of the training labels are wrong: of the training images most like a test "
-        f"image {near.across.share:.0%} have its label, of those most like a training image only "
-        f"{near.within.share:.0%}."
+        f"About {percent(near.wrong)} of the training labels are wrong: of the training images most like a "
+        f"test image {percent(near.across.share)} have its label, of those most like a training image only "
+        f"{percent(near.within.share)}."
     )
 
 
@@ -21,12 +22,12 @@ def arithmetic(near: Agreement) -> str:
     rest, classes = near.classes - 1, near.classes
     return (
         "Images say so by themselves, whatever a network makes of them. Of the "
-        f"{other.each} training images most like a test image {other.share:.1%} have its label, "
-        f"{100 * across:.1f} points more than chance ({other.chance:.1%}); of those most like another "
-        f"training image {one.share:.1%}, {100 * within:.1f} points more than chance ({one.chance:.1%}). "
-        f"Images are as much alike in both: {other.nearer:.0%} of the test images have a nearer neighbour "
-        "than half of the training images have. But in the first pairs one label is a training label, in the "
-        "second both are."
+        f"{other.each} training images most like a test image {percent(other.share, 1)} have its label, "
+        f"{100 * across:.1f} points more than chance ({percent(other.chance, 1)}); of those most like "
+        f"another training image {percent(one.share, 1)}, {100 * within:.1f} points more than chance "
+        f"({percent(one.chance, 1)}). Images are as much alike in both: {percent(other.nearer)} of the test "
+        "images have a nearer neighbour than half of the training images have. But in the first pairs one "
+        "label is a training label, in the second both are."
         f"\n\nIf a part q of the training labels is wrong, each of the other {rest} classes as often as "
         f"any, that is as if 1 − r = q · {classes} / {rest} of them were dealt out at random. A pair agrees "
         "beyond chance only where no label in it was dealt out: r times as often as with right labels if one "
@@ -41,9 +42,9 @@ def facts(near: Agreement) -> tuple[Fact, ...]:
     """Both shares, and what they come to."""
     one, other = near.within, near.across
     return (
-        Fact("neighbours of a test image with its label", other.share, f"{other.share:.1%}"),
-        Fact("neighbours of a training image with its label", one.share, f"{one.share:.1%}"),
-        Fact("wrong labels by neighbours", near.wrong, f"{near.wrong:.0%} ± {near.error:.0%}"),
+        Fact("neighbours of a test image with its label", other.share, f"{percent(other.share, 1)}"),
+        Fact("neighbours of a training image with its label", one.share, f"{percent(one.share, 1)}"),
+        Fact("wrong labels by neighbours", near.wrong, f"{percent(near.wrong)} ± {percent(near.error)}"),
     )
 
 
@@ -57,7 +58,7 @@ def picture(near: Agreement) -> Bars:
         values={"found": tuple(one.share for one in both), "by chance": tuple(one.chance for one in both)},
         y_label="part of the neighbours",
         alt="Neighbours with the same label: "
-        + "; ".join(f"{name} {one.share:.0%}, by chance {one.chance:.0%}" for name, one in told)
+        + "; ".join(f"{name} {percent(one.share)}, by chance {percent(one.chance)}" for name, one in told)
         + ".",
         percent=True,
     )
@@ -66,16 +67,17 @@ def picture(near: Agreement) -> Bars:
 def sound(near: Agreement) -> str:
     """Why training labels are cleared."""
     return (
-        f"Neighbours among the training images share a label {near.within.share:.0%} of the time, test "
-        f"images and their neighbours {near.across.share:.0%}: fewer than {LEAST:.0%} of the training labels "
-        "are wrong at random, unless test labels are too."
+        f"Neighbours among the training images share a label {percent(near.within.share)} of the time, test "
+        f"images and their neighbours {percent(near.across.share)}: fewer than {percent(LEAST)} of the "
+        "training labels are wrong at random, unless test labels are too."
     )
 
 
 def worse_in_test(near: Agreement) -> str:
     """Why test images are no witnesses."""
     return (
-        f"Neighbours among the training images share a label {near.within.share:.0%} of the time, but "
-        f"test images and their neighbours only {near.across.share:.0%}, though they are as much alike: more "
-        "of the test labels are wrong than of the training labels, so that figures on test images say little."
+        f"Neighbours among the training images share a label {percent(near.within.share)} of the time, but "
+        f"test images and their neighbours only {percent(near.across.share)}, though they are as much alike: "
+        "more of the test labels are wrong than of the training labels, so that figures on test images say "
+        "little."
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cnnviz.diagnosis.course import Course, course
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.stages import Stage, Weights, fresh, stages, starts, undisturbed
 
 ALIKE = 0.01
@@ -145,6 +145,6 @@ def surprise(went: Course) -> str:
     """Why logits that are too far apart begin with a large loss."""
     return (
         "Logits that are far apart make a certain answer, and before learning most certain answers are "
-        f"wrong: the first loss is {short(went.start)}, where guessing has {went.guess:.3f}. Gradients are "
-        "as much too large, so that the first steps throw the weights about."
+        f"wrong: the first loss is {short(went.start)}, where guessing has {fixed(went.guess, 3)}. Gradients "
+        "are as much too large, so that the first steps throw the weights about."
     )

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from cnnviz.diagnosis.evidence import Evidence, Points
 from cnnviz.diagnosis.finding import Fact
+from cnnviz.diagnosis.numbers import fixed
 from cnnviz.diagnosis.standing import error
 
 STUCK = 0.1
@@ -46,7 +47,7 @@ class Course:
     @property
     def fact(self) -> Fact:
         """Where it stands, in a finding."""
-        return Fact("newest loss", self.end, f"{self.end:,.3f} (guessing: {self.guess:.3f})")
+        return Fact("newest loss", self.end, f"{fixed(self.end, 3)} (guessing: {fixed(self.guess, 3)})")
 
     @property
     def worst(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cnnviz.diagnosis import arithmetic
 from cnnviz.diagnosis.dying import born_dead, dead, relus
 from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.stages import typical_update
 from cnnviz.diagnosis.step_size import early_update, sensible
 
@@ -20,7 +20,7 @@ def start(evidence: Evidence) -> tuple[str, ...]:
         return ()
     return (
         f"The initial weights: they hand {short(seen.share)} of the input's spread on to "
-        f"'{seen.last.name}', and {seen.alike:.0%} or more of every layer's outputs tells images apart.",
+        f"'{seen.last.name}', and {percent(seen.alike)} or more of every layer's outputs tells images apart.",
     )
 
 

@@ -9,7 +9,7 @@ from statistics import median
 from cnnviz.diagnosis.course import Course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Lines, Series
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.stages import USUAL_UPDATE, Stage, stages
 
 
@@ -23,7 +23,7 @@ def loss_curve(course: Course, classes: int) -> Lines:
         y_label="loss (nats)",
         logarithmic=course.worst > 20 * course.guess,
         reference=(name, course.guess),
-        alt=f"It goes from {short(course.start)} to {short(course.end)}; guessing has {course.guess:.2f}.",
+        alt=f"It goes from {short(course.start)} to {short(course.end)}; guessing has {fixed(course.guess)}.",
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.finding import Fact, Lines, Series
 from cnnviz.diagnosis.last_epochs import typical
+from cnnviz.diagnosis.numbers import percent
 
 ENOUGH = 100
 """Validation images, below which the test images say more: a share of 100 is known to ± 10 points."""
@@ -71,8 +72,8 @@ class Standing:
     def facts(self) -> tuple[Fact, Fact]:
         """Both accuracies."""
         return (
-            Fact("accuracy in training", self.learnt, f"{self.learnt:.1%}"),
-            Fact(f"accuracy on {self.part} images", self.held, f"{self.held:.1%} of {self.images:,}"),
+            Fact("accuracy in training", self.learnt, f"{percent(self.learnt, 1)}"),
+            Fact(f"accuracy on {self.part} images", self.held, f"{percent(self.held, 1)} of {self.images:,}"),
         )
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probing import Found, register
 from cnnviz.diagnosis.subject import Subject
 from cnnviz.training.census import SIDE, repeats
@@ -31,8 +32,8 @@ def _told(found: Mapping[str, Any]) -> str:
         )
     if near is not None:
         said.append(
-            f"{near['share']:.1%} of {near['images']:,} test images differ from one of {near['known']:,} "
-            f"training images by less than {near['threshold']:g} of 255 shades."
+            f"{percent(near['share'], 1)} of {near['images']:,} test images differ from one of "
+            f"{near['known']:,} training images by less than {near['threshold']:g} of 255 shades."
         )
     return " ".join(said) or "Images that are decoded as they are needed are not compared."
 

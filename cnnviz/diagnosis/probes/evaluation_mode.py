@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probing import Found, register
 from cnnviz.diagnosis.subject import Subject, main_logits
 from cnnviz.training.engine import seed_layers
@@ -16,10 +17,10 @@ from cnnviz.training.material import Labelled, mixed
 
 
 def _told(found: Mapping[str, Any]) -> str:
-    recorded = "" if found["recorded"] is None else f"; the run recorded {found['recorded']:.1%}"
+    recorded = "" if found["recorded"] is None else f"; the run recorded {percent(found['recorded'], 1)}"
     return (
-        f"Test accuracy is {found['evaluation']:.1%} in evaluation mode and {found['training']:.1%} in "
-        f"training mode{recorded}."
+        f"Test accuracy is {percent(found['evaluation'], 1)} in evaluation mode and "
+        f"{percent(found['training'], 1)} in training mode{recorded}."
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probing import Found, register
 from cnnviz.diagnosis.subject import Subject
 from cnnviz.training.census import neighbours
@@ -28,13 +29,13 @@ def _told(found: Mapping[str, Any]) -> str:
     said = []
     if near is not None:
         said.append(
-            f"An image's nearest neighbours have its label {near['share']:.0%} of the time, "
-            f"{near['chance']:.0%} by chance."
+            f"An image's nearest neighbours have its label {percent(near['share'])} of the time, "
+            f"{percent(near['chance'])} by chance."
         )
     if patches is not None:
         said.append(
-            f"A linear classifier of small patches names {patches['share']:.0%} of unseen images, "
-            f"{patches['chance']:.0%} would be had by one answer for all."
+            f"A linear classifier of small patches names {percent(patches['share'])} of unseen images, "
+            f"{percent(patches['chance'])} would be had by one answer for all."
         )
     return " ".join(said) or "There are too few images to tell."
 

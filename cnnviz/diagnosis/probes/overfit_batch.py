@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.dropout import _DropoutNd
 
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probing import Found, register
 from cnnviz.diagnosis.subject import Subject, finite, main_logits, written
 from cnnviz.training import Recipe
@@ -53,7 +54,7 @@ def _learnt(arm: Mapping[str, Any]) -> str:
     if arm["accuracy"] is None:
         return "none, for its loss is no number any more,"
     loss = arm["loss"]
-    return f"{arm['accuracy']:.0%} (loss {written(loss) if loss is None or loss > LEARNT else 'near 0'})"
+    return f"{percent(arm['accuracy'])} (loss {written(loss) if loss is None or loss > LEARNT else 'near 0'})"
 
 
 @register(

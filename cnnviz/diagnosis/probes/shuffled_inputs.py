@@ -8,15 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probing import Found, register
 from cnnviz.diagnosis.subject import Subject, main_logits
 
 
 def _told(found: Mapping[str, Any]) -> str:
     return (
-        f"Test accuracy is {found['accuracy']:.1%}, and {found['accuracy_pixels_shuffled']:.1%} with every "
-        f"image's pixels in disorder; another image in its place moves {found['moved_by_exchange']:.0%} of "
-        "an answer's probability."
+        f"Test accuracy is {percent(found['accuracy'], 1)}, and "
+        f"{percent(found['accuracy_pixels_shuffled'], 1)} with every image's pixels in disorder; another "
+        f"image in its place moves {percent(found['moved_by_exchange'])} of an answer's probability."
     )
 
 

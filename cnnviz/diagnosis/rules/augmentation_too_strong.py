@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnnviz.diagnosis import mending
-from cnnviz.diagnosis.augmentation import Visible, side_of, visible
+from cnnviz.diagnosis.augmentation import Visible, shifted, side_of, visible
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import augments
@@ -92,13 +92,13 @@ def _finding(evidence: Evidence, now: Standing, seen: Visible, recolored: tuple[
             Fact("of an image in view, on average", seen.share, percent(seen.share)),
             *(Fact(f"'{name}' leaves", share, percent(share)) for name, share in seen.factors),
             *now.facts,
-            *((Fact("training images as they are", plain.accuracy, f"{plain.accuracy:.1%} of "
+            *((Fact("training images as they are", plain.accuracy, f"{percent(plain.accuracy, 1)} of "
                     f"{plain.images:,}"),) if plain else ()),
         ),
         pictures=(_picture(seen), accuracies(evidence, "Accuracy as shown in training, and held out")),
         ruled_out=(
-            f"Over-fitting: training images, as they are shown, are known to {now.learnt:.0%}, and others to "
-            f"{now.held:.0%}.",
+            f"Over-fitting: training images, as they are shown, are known to {percent(now.learnt)}, and "
+            f"others to {percent(now.held)}.",
         ),
         changes=mending.kept(_weaker(evidence, seen, recolored), evidence.recipe),
         explains=(
@@ -116,9 +116,10 @@ def _arithmetic(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -
     ]
     text = f"At {height}×{width} pixels {', and '.join(parts)}, on average over all places" if parts else ""
     if recipe.pad_crop and parts:
+        sides = [percent(shifted(length, recipe.pad_crop)) for length in (height, width)]
         text += (
-            f": a side moves by up to {recipe.pad_crop} of {height} pixels, and the mean of what stays in "
-            "view of both sides is multiplied"
+            f": moved by up to {recipe.pad_crop} pixels either way, a side of {height} keeps {sides[0]} in view "
+            f"on average, and both sides {' · '.join(sides)}"
         )
     product = " · ".join(percent(share) for _, share in seen.factors)
     text += f". Together that is {product} = {percent(seen.share)}." if len(parts) > 1 else "." * bool(parts)
@@ -131,14 +132,14 @@ def _arithmetic(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -
 def _known(evidence: Evidence, now: Standing) -> str:
     plain = evidence.train_evaluated
     whole = (
-        f" As they are, without augmentation and dropout, {plain.accuracy:.1%} of {plain.images:,} training "
-        "images are known."
+        f" As they are, without augmentation and dropout, {percent(plain.accuracy, 1)} of {plain.images:,} "
+        "training images are known."
         if plain
         else ""
     )
     return (
-        f"As they are shown, {now.learnt:.1%} of the training images are known, and {now.held:.1%} of the "
-        f"{now.part} images, which are shown whole.{whole}"
+        f"As they are shown, {percent(now.learnt, 1)} of the training images are known, and "
+        f"{percent(now.held, 1)} of the {now.part} images, which are shown whole.{whole}"
     )
 
 

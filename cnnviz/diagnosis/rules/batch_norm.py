@@ -181,13 +181,13 @@ def _measured(evidence: Evidence, now: Standing) -> str:
     if both is not None:
         recorded, running, batch = both
         return (
-            f"The check: the same {recorded.images:,} test images are known to {running:.1%} with running "
-            f"statistics and to {batch:.1%} with each batch's own. Weights and images are the same, so the "
-            f"difference of {100 * (batch - running):.1f} points is the statistics'."
+            f"The check: the same {recorded.images:,} test images are known to {percent(running, 1)} with "
+            f"running statistics and to {percent(batch, 1)} with each batch's own. Weights and images are "
+            f"the same, so the difference of {100 * (batch - running):.1f} points is the statistics'."
         )
     return (
-        f"In training, with the batches' own statistics, {now.learnt:.1%} are known, in evaluation "
-        f"{now.held:.1%}."
+        f"In training, with the batches' own statistics, {percent(now.learnt, 1)} are known, in evaluation "
+        f"{percent(now.held, 1)}."
     )
 
 
@@ -196,8 +196,8 @@ def _settled(evidence: Evidence, seen: Statistics) -> str:
     if both is not None:
         recorded, running, batch = both
         return (
-            f"Of {recorded.images:,} test images {running:.1%} are known with running statistics and "
-            f"{batch:.1%} with the batches' own."
+            f"Of {recorded.images:,} test images {percent(running, 1)} are known with running statistics and "
+            f"{percent(batch, 1)} with the batches' own."
         )
     layer = seen.layer
     momentum = "cumulative" if layer.momentum is None else f"momentum {layer.momentum:g}"
@@ -213,8 +213,8 @@ def _ruled_out(evidence: Evidence) -> tuple[str, ...]:
         return ()
     recorded, _, batch = both
     return (
-        f"Over-fitting: with the batches' own statistics {batch:.1%} of {recorded.images:,} test images are "
-        "known.",
+        f"Over-fitting: with the batches' own statistics {percent(batch, 1)} of {recorded.images:,} test "
+        "images are known.",
     )
 
 
@@ -249,8 +249,8 @@ def _facts(evidence: Evidence) -> tuple[Fact, ...]:
         return ()
     of = f"of {both[0].images:,} test images"
     return (
-        Fact("with running statistics", both[1], f"{both[1]:.1%} {of}"),
-        Fact("with batch statistics", both[2], f"{both[2]:.1%} {of}"),
+        Fact("with running statistics", both[1], f"{percent(both[1], 1)} {of}"),
+        Fact("with batch statistics", both[2], f"{percent(both[2], 1)} {of}"),
     )
 
 
@@ -264,7 +264,7 @@ def _picture(known: tuple[float, float, float | None]) -> Bars:
         y_label="accuracy",
         marked=(names[1],),
         percent=True,
-        alt="; ".join(f"{name}: {value:.0%}" for name, value in seen) + ".",
+        alt="; ".join(f"{name}: {percent(value)}" for name, value in seen) + ".",
     )
 
 

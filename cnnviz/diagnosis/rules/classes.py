@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.steps import FEW
 
@@ -46,13 +47,13 @@ def missing(evidence: Evidence) -> Outcome:
         effect=max(0.15, min(1.0, 2 * share)),
         verdict=(
             f"There are no training images of {listed}"
-            + (f", but {share:.0%} of the test images show them." if share else ".")
+            + (f", but {percent(share)} of the test images show them." if share else ".")
         ),
         explanation=(
             "A class that never occurs in training is never the right answer there: in every step its "
             f"output is pushed down, for every image. So it is never given later.\n\nOf {total:,} test "
             f"images {sum(asked):,} show such a class: at most 1 − {sum(asked):,} / {total:,} = "
-            f"{1 - share:.1%} can be right, whatever the network and however long it learns. "
+            f"{percent(1 - share, 1)} can be right, whatever the network and however long it learns. "
             + (
                 f"'limit' leaves {evidence.recipe.limit} images for {len(classes)} classes."
                 if kept
@@ -62,7 +63,7 @@ def missing(evidence: Evidence) -> Outcome:
         ),
         facts=(
             Fact("classes without training images", len(absent), f"{len(absent)} of {len(classes)}"),
-            Fact("test images that show them", share, f"{share:.1%}"),
+            Fact("test images that show them", share, f"{percent(share, 1)}"),
         ),
         pictures=(_counts(evidence, names),),
         changes=(Change({"limit": None}, "Take all training images."),) if kept else (),
@@ -99,7 +100,7 @@ def unbalanced(evidence: Evidence) -> Outcome:
     if of_common - of_rare < SUFFERS and of_common >= LEARNT:
         return Clear(
             f"The commonest class has {ratio:.0f} times the images of the rarest, but rare classes are "
-            f"recognised as well ({of_rare:.0%}, common ones {of_common:.0%})."
+            f"recognised as well ({percent(of_rare)}, common ones {percent(of_common)})."
         )
     return _finding(evidence, ratio, (rare, common), (of_rare, of_common))
 
@@ -114,13 +115,13 @@ def _finding(
         confidence=0.95 if of_common - of_rare >= SUFFERS else 0.6,
         effect=min(1.0, max(0.2, of_common - of_rare)),
         verdict=(
-            f"Classes are unbalanced, {ratio:,.0f} to 1: of common ones {of_common:.0%} are recognised, of "
-            f"rare ones {of_rare:.0%}."
+            f"Classes are unbalanced, {ratio:,.0f} to 1: of common ones {percent(of_common)} are recognised, "
+            f"of rare ones {percent(of_rare)}."
         ),
         explanation=(
-            f"{len(common)} of {evidence.classes} classes have {share:.0%} of the training images. The loss "
-            "is a mean over images, so a class counts as much as it is common: who gives only those "
-            f"{len(common)} as answers is right {share:.0%} of the time in training without knowing any "
+            f"{len(common)} of {evidence.classes} classes have {percent(share)} of the training images. The "
+            "loss is a mean over images, so a class counts as much as it is common: who gives only those "
+            f"{len(common)} as answers is right {percent(share)} of the time in training without knowing any "
             f"other. A batch of {evidence.recipe.batch_size} has "
             f"{evidence.recipe.batch_size * min(counts[n] for n in rare) / sum(counts):.2f} images of the "
             "rarest class on average.\n\nNo setting of the recipe weighs classes: mend the data. Collect "
@@ -130,14 +131,14 @@ def _finding(
         ),
         facts=(
             Fact("commonest to rarest class", ratio, f"{ratio:,.1f} to 1"),
-            Fact("recognised of common classes", of_common, f"{of_common:.1%}"),
-            Fact("recognised of rare classes", of_rare, f"{of_rare:.1%}"),
+            Fact("recognised of common classes", of_common, f"{percent(of_common, 1)}"),
+            Fact("recognised of rare classes", of_rare, f"{percent(of_rare, 1)}"),
         ),
         pictures=(
             _counts(evidence, tuple(evidence.data.classes[number] for number in rare)),
             _by_class(evidence, rare),
         ),
-        ruled_out=(f"A network that does not learn: of common classes it recognises {of_common:.0%}.",)
+        ruled_out=(f"A network that does not learn: of common classes it recognises {percent(of_common)}.",)
         if of_common >= LEARNT
         else (),
         explains=(
@@ -161,7 +162,7 @@ def _others(evidence: Evidence, absent: tuple[int, ...]) -> tuple[str, ...]:
     if not recalls:
         return ()
     mean = sum(recalls) / len(recalls)
-    return (f"A network that does not learn: of the other classes it recognises {mean:.0%}.",)
+    return (f"A network that does not learn: of the other classes it recognises {percent(mean)}.",)
 
 
 def _tested(evidence: Evidence) -> list[int]:
@@ -197,7 +198,9 @@ def _by_class(evidence: Evidence, rare: list[int]) -> Bars:
         values={"recognised": tuple(recalls.get(number) for number in range(evidence.classes))},
         y_label="part of its test images",
         marked=tuple(evidence.data.classes[number] for number in rare),
-        alt="; ".join(f"{evidence.data.classes[n]} {recalls.get(n, 0):.0%}" for n in range(evidence.classes))
+        alt="; ".join(
+            f"{evidence.data.classes[n]} {percent(recalls.get(n, 0))}" for n in range(evidence.classes)
+        )
         + ".",
         percent=True,
     )

@@ -7,7 +7,7 @@ from typing import Literal
 from cnnviz.diagnosis import mending
 from cnnviz.diagnosis.evidence import Evidence, Variation
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule, rules
 from cnnviz.diagnosis.standing import standing
 
@@ -66,7 +66,7 @@ def _varied(seen: Variation) -> str:
     what = f"From image to image a stored pixel varies by {short(seen.stored.between)} of 255 shades"
     if seen.augmented is None:
         return f"{what}."
-    blank = f"; augmentation leaves {seen.blanked:.0%} of the images blank" if seen.blanked else ""
+    blank = f"; augmentation leaves {percent(seen.blanked)} of the images blank" if seen.blanked else ""
     return f"{what}, and what the network reads by {short(seen.augmented.between)}{blank}."
 
 
@@ -99,8 +99,8 @@ def _finding(evidence: Evidence, seen: Variation, place: Place) -> Finding:
 def _verdict(seen: Variation, place: Place) -> str:
     if place == "augmentation":
         return (
-            f"Augmentation leaves {seen.blanked:.0%} of the training images blank, so there is nothing to "
-            "learn from."
+            f"Augmentation leaves {percent(seen.blanked)} of the training images blank, so there is nothing "
+            "to learn from."
         )
     if place == "scale":
         return "The network reads nearly the same values for every image: its scale flattens the pixels."
@@ -117,8 +117,8 @@ def _measured(seen: Variation) -> str:
     stored, read = seen.stored, seen.augmented
     said = (
         f"Of {stored.images:,} training images that were looked at, {stored.distinct:,} differ from the "
-        f"others at all; {stored.flat:.0%} show nothing (shades within an image deviate by less than 1 of "
-        f"255). From image to image a pixel deviates by {short(stored.between)} shades (root mean square "
+        f"others at all; {percent(stored.flat)} show nothing (shades within an image deviate by less than 1 "
+        f"of 255). From image to image a pixel deviates by {short(stored.between)} shades (root mean square "
         "over the pixels)."
     )
     if read is None or seen.plain is None:
@@ -126,7 +126,7 @@ def _measured(seen: Variation) -> str:
     return (
         f"{said} In the network's units that is {short(seen.plain.between)} without augmentation and "
         f"{short(read.between)} with it"
-        + ("" if seen.blanked is None else f"; {seen.blanked:.0%} of the images are left blank")
+        + ("" if seen.blanked is None else f"; {percent(seen.blanked)} of the images are left blank")
         + "."
     )
 
@@ -176,7 +176,7 @@ def _read(seen: Variation) -> tuple[Fact, ...]:
     blank = seen.blanked
     return (
         Fact("what the network reads varies by", value, short(value)),
-        *(() if blank is None else (Fact("images left blank by augmentation", blank, f"{blank:.0%}"),)),
+        *(() if blank is None else (Fact("images left blank by augmentation", blank, f"{percent(blank)}"),)),
     )
 
 
@@ -208,6 +208,6 @@ def _picture(seen: Variation, place: Place) -> Bars:
         values={"share of the images": tuple(value for _, value in values)},
         y_label="share of the images",
         marked=(values[-1][0] if place == "augmentation" else values[0][0],),
-        alt="; ".join(f"{name} {value:.0%}" for name, value in values) + ".",
+        alt="; ".join(f"{name} {percent(value)}" for name, value in values) + ".",
         percent=True,
     )

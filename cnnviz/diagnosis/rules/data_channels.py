@@ -7,6 +7,7 @@ from typing import Any
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import IN_COLOUR, reading, registered
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, accuracies, standing
 
@@ -39,15 +40,16 @@ def data_channels(evidence: Evidence) -> Outcome:
         return Untold("No epoch has ended yet, so nobody knows whether grey is enough.")
     if now.well:
         return Clear(
-            f"Colour is turned to grey, but {now.held:.0%} of the {now.part} images are known all the same."
+            f"Colour is turned to grey, but {percent(now.held)} of the {now.part} images are known all the "
+            "same."
         )
     colour, grey = evidence.census.neighbours_in_colour, evidence.census.neighbours
     if colour is None or grey is None:
         return Untold("Colour is turned to grey, and this run did not record what colour tells.")
     if colour.excess - grey.excess < TELLS:
         return Clear(
-            f"Colour is turned to grey, but tells little: neighbours share a label {colour.share:.0%} of "
-            f"the time in colour and {grey.share:.0%} in grey."
+            f"Colour is turned to grey, but tells little: neighbours share a label {percent(colour.share)} "
+            f"of the time in colour and {percent(grey.share)} in grey."
         )
     return _finding(evidence, now, colour, grey)
 
@@ -59,20 +61,20 @@ def _finding(evidence: Evidence, now: Standing, colour: Neighbours, grey: Neighb
         effect=max(0.5, now.lost),
         verdict=(
             "The network reads grey images, but colour tells the classes apart: neighbours share their label "
-            f"{colour.share:.0%} of the time in colour, {grey.share:.0%} in grey."
+            f"{percent(colour.share)} of the time in colour, {percent(grey.share)} in grey."
         ),
         explanation=(
             "The images have three channels, red, green and blue, and the network's first layer reads one. "
             "So they were turned to grey, 0.299 · red + 0.587 · green + 0.114 · blue: colours of the same "
             f"brightness become the same grey, (100, 0, 0) and (0, 51, 0) both 30.\n\nOf the {colour.each} "
-            f"images most like an image {colour.share:.1%} have its label as long as there is colour, and "
-            f"{grey.share:.1%} in grey, where chance alone gives {grey.chance:.1%}. What is lost before the "
-            f"first layer no layer can find again: the network knows {now.learnt:.0%} of its training "
-            f"images and {now.held:.0%} of others."
+            f"images most like an image {percent(colour.share, 1)} have its label as long as there is "
+            f"colour, and {percent(grey.share, 1)} in grey, where chance alone gives "
+            f"{percent(grey.chance, 1)}. What is lost before the first layer no layer can find again: the "
+            f"network knows {percent(now.learnt)} of its training images and {percent(now.held)} of others."
         ),
         facts=(
-            Fact("neighbours share a label in colour", colour.share, f"{colour.share:.1%}"),
-            Fact("and in grey", grey.share, f"{grey.share:.1%}, by chance {grey.chance:.1%}"),
+            Fact("neighbours share a label in colour", colour.share, f"{percent(colour.share, 1)}"),
+            Fact("and in grey", grey.share, f"{percent(grey.share, 1)}, by chance {percent(grey.chance, 1)}"),
             *now.facts,
         ),
         pictures=(
@@ -83,12 +85,12 @@ def _finding(evidence: Evidence, now: Standing, colour: Neighbours, grey: Neighb
                 y_label="part of the neighbours",
                 reference=("by chance", grey.chance),
                 marked=("in grey, as it is read",),
-                alt=f"{colour.share:.0%} in colour, {grey.share:.0%} in grey.",
+                alt=f"{percent(colour.share)} in colour, {percent(grey.share)} in grey.",
                 percent=True,
             ),
             accuracies(evidence, "Neither learnt nor held-out images are known"),
         ),
-        ruled_out=(f"Shuffled labels: in colour neighbours share one {colour.share:.0%} of the time.",),
+        ruled_out=(f"Shuffled labels: in colour neighbours share one {percent(colour.share)} of the time.",),
         changes=(_in_colour(evidence),),
         explains=(
             "labels-shuffled",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnnviz.diagnosis.evidence import Detail, Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import SMALL_SIDES, registered
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, accuracies, standing
 
@@ -45,7 +46,7 @@ def data_enlarged(evidence: Evidence) -> Outcome:
     if now is None or not times:
         return Untold("No epoch has ended yet, so nobody knows whether there is content enough.")
     if now.well:
-        return Clear(f"{now.held:.0%} of the {now.part} images are known: there is content enough.")
+        return Clear(f"{percent(now.held)} of the {now.part} images are known: there is content enough.")
     blurred = detail is not None and is_blurred(detail)
     if detail is not None and (blurred or (now.lost > MISSED and _steep(detail))):
         return _without_detail(evidence, now, detail, plain=blurred)
@@ -54,8 +55,8 @@ def data_enlarged(evidence: Evidence) -> Outcome:
     if detail is None:
         return Untold("The run did not record how much detail its images have.")
     return Clear(
-        f"Images halved in size would lose {detail.halved:.1%} of their variance: they are as sharp as they "
-        "are large."
+        f"Images halved in size would lose {percent(detail.halved, 1)} of their variance: they are as sharp "
+        "as they are large."
     )
 
 
@@ -76,23 +77,24 @@ def _without_detail(evidence: Evidence, now: Standing, detail: Detail, *, plain:
         effect=max(0.2, (0.7 if plain else 0.4) * now.lost),
         verdict=(
             f"The images of {height}×{width} pixels were enlarged from smaller ones: half as many pixels a "
-            f"side would show {1 - detail.halved:.1%} of what they show."
+            f"side would show {percent(1 - detail.halved, 1)} of what they show."
         ),
         explanation=(
             f"Reduced to {height // 2}×{width // 2} pixels and enlarged again, the images differ from what "
-            f"they were by {detail.halved:.2%} of their variance; by way of {height // 4}×{width // 4} by "
-            f"{detail.quartered:.1%}. Pictures that are as sharp as they are large lose about 8 to 15 % in "
-            "the first step (CIFAR-10, MNIST), and a third or more of what the second loses: there is "
-            f"detail at every size. Here the first loses {detail.halved / max(detail.quartered, 1e-9):.0%} "
-            "of the second.\n\nEnlarging computes the pixels in between from their neighbours, so it adds "
-            "numbers but no knowledge. What tells classes apart and was lost when the images were made "
-            f"small is not in them any more, so {now.held:.0%} may be near what can be reached; and "
-            "convolutions are spent on smooth ground: four times the multiply-adds for each doubling. Take "
-            "the images at their first size, from before they were reduced."
+            f"they were by {percent(detail.halved, 2)} of their variance; by way of "
+            f"{height // 4}×{width // 4} by {percent(detail.quartered, 1)}. Pictures that are as sharp as "
+            "they are large lose about 8 to 15 % in the first step (CIFAR-10, MNIST), and a third or more of "
+            "what the second loses: there is detail at every size. Here the first loses "
+            f"{percent(detail.halved / max(detail.quartered, 1e-9))} of the second.\n\nEnlarging computes "
+            "the pixels in between from their neighbours, so it adds numbers but no knowledge. What tells "
+            "classes apart and was lost when the images were made small is not in them any more, so "
+            f"{percent(now.held)} may be near what can be reached; and convolutions are spent on smooth "
+            "ground: four times the multiply-adds for each doubling. Take the images at their first size, "
+            "from before they were reduced."
         ),
         facts=(
-            Fact("lost by halving", detail.halved, f"{detail.halved:.2%} of the variance"),
-            Fact("lost by quartering", detail.quartered, f"{detail.quartered:.1%} of the variance"),
+            Fact("lost by halving", detail.halved, f"{percent(detail.halved, 2)} of the variance"),
+            Fact("lost by quartering", detail.quartered, f"{percent(detail.quartered, 1)} of the variance"),
             *now.facts,
         ),
         pictures=(
@@ -105,7 +107,7 @@ def _without_detail(evidence: Evidence, now: Standing, detail: Detail, *, plain:
                 },
                 y_label="part of the variance",
                 marked=("to a half",),
-                alt=f"{detail.halved:.1%} by halving, {detail.quartered:.1%} by quartering.",
+                alt=f"{percent(detail.halved, 1)} by halving, {percent(detail.quartered, 1)} by quartering.",
                 percent=True,
             ),
             accuracies(evidence, "Accuracy"),
@@ -154,7 +156,8 @@ def _labels(evidence: Evidence) -> tuple[str, ...]:
     if near is None:
         return ()
     return (
-        f"Shuffled labels: neighbours share one {near.share:.0%} of the time, {near.chance:.0%} by chance.",
+        f"Shuffled labels: neighbours share one {percent(near.share)} of the time, {percent(near.chance)} by "
+        "chance.",
     )
 
 

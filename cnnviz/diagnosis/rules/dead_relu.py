@@ -7,7 +7,7 @@ from cnnviz.diagnosis.course import POOR, course
 from cnnviz.diagnosis.dying import dead, died_of_size, layer_before, relus, would_live
 from cnnviz.diagnosis.evidence import Evidence, LayerAt, Look
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.pictures import loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.stages import starts
@@ -30,7 +30,7 @@ def dead_relu(evidence: Evidence) -> Outcome:
     last = dead(looks[-1], names)
     if not last:
         worst = max((layer.dead or 0.0 for layer in looks[-1].layers if layer.name in names), default=0.0)
-        return Clear(f"At most {worst:.0%} of a ReLU's channels are 0 for a whole batch.")
+        return Clear(f"At most {percent(worst)} of a ReLU's channels are 0 for a whole batch.")
     went = course(evidence)
     if went is None:
         return Untold("No loss was recorded.")
@@ -48,7 +48,7 @@ def _found(evidence: Evidence, looks: list[Look], names: set[str], name: str) ->
         cause="dead-relu",
         confidence=0.97 if born else 0.85,
         effect=1.0 if born else 0.9,
-        verdict=f"{share:.0%} of '{name}' is 0 for every image, {when}.",
+        verdict=f"{percent(share)} of '{name}' is 0 for every image, {when}.",
         explanation="\n\n".join((
             "A ReLU gives max(0, x). Where x is below 0 for every image its output is 0 and so is its "
             "slope: no gradient comes back, so the weights before it never move again, and what follows "
@@ -56,7 +56,7 @@ def _found(evidence: Evidence, looks: list[Look], names: set[str], name: str) ->
             _why(evidence, looks, name, born),
         )),
         facts=(
-            Fact("dead channels", share, f"{share:.0%} of {name}"),
+            Fact("dead channels", share, f"{percent(share)} of {name}"),
             Fact("dead since step", float(died.step), f"{died.step:,}"),
         ),
         pictures=(
@@ -127,5 +127,5 @@ def _picture(evidence: Evidence, look: Look, name: str) -> Bars:
         y_label="share of the channels",
         marked=(name,),
         percent=True,
-        alt=f"{name} is dead: {next(layer.dead or 0 for layer in seen if layer.name == name):.0%}.",
+        alt=f"{name} is dead: {percent(next(layer.dead or 0 for layer in seen if layer.name == name))}.",
     )

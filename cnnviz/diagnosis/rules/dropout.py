@@ -6,6 +6,7 @@ from cnnviz.diagnosis.course import NEARLY_THERE
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import dropout_rates, with_dropout
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.proven import learnt_without
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import WELL, Standing, accuracies, standing
@@ -29,12 +30,16 @@ def dropout(evidence: Evidence) -> Outcome:
         return Clear("No layer drops anything.")
     name, most = max(rates.items(), key=lambda pair: pair[1])
     if most < STRONG:
-        return Clear(f"At most {most:.0%} is dropped, less than {STRONG:.0%}, from where on it harms.")
+        return Clear(
+            f"At most {percent(most)} is dropped, less than {percent(STRONG)}, from where on it harms."
+        )
     if now is None and (most < EXTREME or evidence.status != "failed"):
         return Untold("No epoch has ended yet, so nobody knows how well the training images are learnt.")
     enough = WELL if most >= EXTREME else NEARLY_THERE
     if now is not None and (now.learnt_well or now.above(now.held) >= enough):
-        return Clear(f"{most:.0%} is dropped, but the images are known all the same ({now.held:.0%}).")
+        return Clear(
+            f"{percent(most)} is dropped, but the images are known all the same ({percent(now.held)})."
+        )
     return _finding(evidence, rates, now, name)
 
 
@@ -52,7 +57,7 @@ def _finding(evidence: Evidence, rates: dict[str, float], now: Standing | None, 
         cause="dropout",
         confidence=0.98 if proven else 0.93 if most >= EXTREME else 0.75,
         effect=max(0.5, now.lost) if now else 1.0,
-        verdict=f"Dropout of {most:.0%} leaves too little to learn from.",
+        verdict=f"Dropout of {percent(most)} leaves too little to learn from.",
         explanation=(
             f"In every training step each value is set to zero with a chance of {most:g}, and what is left "
             f"is multiplied by 1/(1 − {most:g}) = {1 / (1 - most):.3g}, so that the sum is right on "
@@ -62,8 +67,10 @@ def _finding(evidence: Evidence, rates: dict[str, float], now: Standing | None, 
             f"gradients point somewhere else.\n\n{_nothing_held_back(now)}"
         ),
         facts=(
-            Fact("dropped", most, f"{most:.0%} at '{name}'"),
-            Fact("kept along the way", _kept(rates), f"{_kept(rates):.2%} through all dropout layers"),
+            Fact("dropped", most, f"{percent(most)} at '{name}'"),
+            Fact(
+                "kept along the way", _kept(rates), f"{percent(_kept(rates), 2)} through all dropout layers"
+            ),
             *(now.facts if now else ()),
             *proven,
         ),
@@ -74,16 +81,16 @@ def _finding(evidence: Evidence, rates: dict[str, float], now: Standing | None, 
                 values={"dropped": tuple(rates.values())},
                 reference=("half, the usual most", 0.5),
                 marked=tuple(layer for layer, rate in rates.items() if rate >= STRONG),
-                alt=f"'{name}' drops {most:.0%}.",
+                alt=f"'{name}' drops {percent(most)}.",
                 percent=True,
             ),
             *((accuracies(evidence, "Accuracy with dropout (training) and without"),) if now else ()),
         ),
         layers=tuple(layer for layer, rate in rates.items() if rate >= STRONG),
-        ruled_out=(f"Over-fitting: the training images are not known either ({now.learnt:.0%}).",)
+        ruled_out=(f"Over-fitting: the training images are not known either ({percent(now.learnt)}).",)
         if now
         else (),
-        changes=(Change(change, f"Drop {MILD:.0%} at most."),) if change else (),
+        changes=(Change(change, f"Drop {percent(MILD)} at most."),) if change else (),
         explains=(
             "one-class",
             "under-fitting",
@@ -103,8 +110,8 @@ def _nothing_held_back(now: Standing | None) -> str:
     if now is None:
         return f"{means} the run did not come so far: the loss was no number before an epoch had ended."
     return (
-        f"{means} the training images are known to {now.learnt:.0%} only, and others to {now.held:.0%}: "
-        "there is nothing to be held back."
+        f"{means} the training images are known to {percent(now.learnt)} only, and others to "
+        f"{percent(now.held)}: there is nothing to be held back."
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import accuracies, error
 
@@ -46,8 +47,8 @@ def _by_accuracy(evidence: Evidence, acting: tuple[str, ...]) -> Outcome:
     if near_training and abs(probed["recorded"] - probed["evaluation"]) > 2 * doubt:
         return _finding(evidence, 0.85, acting)
     return Clear(
-        f"In evaluation mode the network knows {probed['evaluation']:.1%} of the test images, and "
-        f"{probed['recorded']:.1%} is what the run recorded."
+        f"In evaluation mode the network knows {percent(probed['evaluation'], 1)} of the test images, and "
+        f"{percent(probed['recorded'], 1)} is what the run recorded."
     )
 
 
@@ -59,7 +60,7 @@ def _probed(evidence: Evidence) -> dict[str, Any] | None:
 def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Finding:
     probed, recorded = _probed(evidence), evidence.curve("test/accuracy").last or 0.0
     right = probed["evaluation"] if probed else None
-    gain = f" In evaluation mode it is {right:.1%}." if right is not None else ""
+    gain = f" In evaluation mode it is {percent(right, 1)}." if right is not None else ""
     named = ", ".join(f"'{name}'" for name in layers[:4]) + (
         f" and {len(layers) - 4} more" * (len(layers) > 4)
     )
@@ -67,21 +68,25 @@ def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Fin
         cause="evaluation-mode",
         confidence=certain,
         effect=max(0.6, (right or 0.0) - recorded),
-        verdict=f"Test images were judged in training mode, so {recorded:.1%} is not what the network can "
-        f"do.{gain}",
+        verdict=f"Test images were judged in training mode, so {percent(recorded, 1)} is not what the "
+        f"network can do.{gain}",
         explanation=(
             f"Some layers act differently while they learn, here {named}. Dropout sets values to zero at "
             "random: in a test it takes away at random what the answer is made of. Batch normalisation "
             "uses mean and spread of the batch in training, and those that it has collected in evaluation: "
             "in training mode an image's answer depends on which others happen to be in its batch, and "
-            f"every test changes what was collected.\n\nThe accuracy that was recorded, {recorded:.1%}, is "
-            f"that of a disturbed network.{gain} No setting of the recipe is at fault: call model.eval() "
-            "before test images are judged and model.train() after it, and see that a model of your own "
-            "does not override them."
+            "every test changes what was collected.\n\nThe accuracy that was recorded, "
+            f"{percent(recorded, 1)}, is that of a disturbed network.{gain} No setting of the recipe is at "
+            "fault: call model.eval() before test images are judged and model.train() after it, and see that "
+            "a model of your own does not override them."
         ),
         facts=(
-            Fact("recorded accuracy", recorded, f"{recorded:.1%}"),
-            *((Fact("accuracy in evaluation mode", right, f"{right:.1%}"),) if right is not None else ()),
+            Fact("recorded accuracy", recorded, f"{percent(recorded, 1)}"),
+            *(
+                (Fact("accuracy in evaluation mode", right, f"{percent(right, 1)}"),)
+                if right is not None
+                else ()
+            ),
             Fact("layers in training mode", len(layers), f"{len(layers)}: {named}"),
         ),
         pictures=_pictures(evidence, probed),

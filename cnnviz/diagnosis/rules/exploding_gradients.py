@@ -8,7 +8,7 @@ from cnnviz.diagnosis import arithmetic, mending
 from cnnviz.diagnosis.course import Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Fact, Finding
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.pictures import gradient_bars, loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.stages import Stage, fresh, stages
@@ -96,7 +96,7 @@ def _facts(went: Course, typical: float, backwards: float) -> tuple[Fact, ...]:
     return (
         Fact("first layer's gradient by the last one's", backwards, short(backwards)),
         *by_weights,
-        Fact("first loss", went.start, f"{short(went.start)} (guessing: {went.guess:.3f})"),
+        Fact("first loss", went.start, f"{short(went.start)} (guessing: {fixed(went.guess, 3)})"),
     )
 
 

@@ -10,7 +10,7 @@ from cnnviz.diagnosis.arithmetic import ALIKE, SHRUNK, Passage
 from cnnviz.diagnosis.dying import born_dead, tiny, would_live
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.pictures import gradient_bars, loss_curve, signal_bars
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import YOUNG
@@ -47,7 +47,7 @@ def initialisation(evidence: Evidence) -> Outcome:
         return _shrinking(evidence, seen)
     return Clear(
         f"Fresh weights hand {short(seen.share)} of the input's spread on to '{seen.last.name}', and "
-        f"{seen.alike:.1%} or more of every layer's outputs tells images apart."
+        f"{percent(seen.alike, 1)} or more of every layer's outputs tells images apart."
     )
 
 
@@ -101,7 +101,7 @@ def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
     if not seen.went.stuck and seen.went.learned > 0.3:
         return Clear(
             f"Little signal reaches '{seen.last.name}' at first ({seen.share:.1g} of the input's), but the "
-            f"loss fell to {seen.went.end:.2f} all the same."
+            f"loss fell to {fixed(seen.went.end)} all the same."
         )
     if _sigmoid(evidence) and not _weak(evidence):
         return Clear(
@@ -112,8 +112,8 @@ def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
     if seen.alike >= ALIKE and not _unusual(evidence):
         return Clear(
             f"Only {short(seen.share)} of the input's spread reaches '{last.name}', but of its outputs "
-            f"{seen.alike:.1%} tells images apart, and no weights or biases are known to be out of the "
-            "usual. LeNet-5 of 1998 begins so, and learns."
+            f"{percent(seen.alike, 1)} tells images apart, and no weights or biases are known to be out of "
+            "the usual. LeNet-5 of 1998 begins so, and learns."
         )
     drowned = seen.alike < ALIKE and seen.share >= SHRUNK
     verdict = (

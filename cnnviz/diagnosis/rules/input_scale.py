@@ -6,7 +6,7 @@ from cnnviz.diagnosis import arithmetic, excluded, mending
 from cnnviz.diagnosis.course import Course, course
 from cnnviz.diagnosis.evidence import Evidence, Input
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.pictures import loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.initialisation import SURPRISED
@@ -86,7 +86,9 @@ def _finding(
 def _wide(evidence: Evidence, read: Input) -> str:
     seen, went = stages(evidence, fresh(evidence)), course(evidence)
     first = f"'{seen[0].name}' gives values of spread {short(seen[0].at.spread or 0)}. " if seen else ""
-    start = f"the first loss is {short(went.start)} where guessing has {went.guess:.3f}. " if went else ""
+    start = (
+        f"the first loss is {short(went.start)} where guessing has {fixed(went.guess, 3)}. " if went else ""
+    )
     return (
         f"Here k is {short(read.spread)}: pixels go from {short(read.low)} to {short(read.high)}. "
         f"{first}So {start}Gradients of the first layer are up to {short(read.spread)}² = "

@@ -11,6 +11,7 @@ from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.networks import augments, dropout_rates
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.steps import too_few_steps
 from cnnviz.diagnosis.standing import (
@@ -91,16 +92,16 @@ def _cleared(evidence: Evidence, now: Standing) -> str | None:
     if agreed is not None:
         accuracy, share, images, part = agreed
         return (
-            f"Of its {images:,} surest answers on {part} images {share:.0%} are right, and {accuracy:.0%} "
-            "of all."
+            f"Of its {images:,} surest answers on {part} images {percent(share)} are right, and "
+            f"{percent(accuracy)} of all."
         )
     if now.above(now.held) > 0.9:
-        return f"{now.held:.0%} of the {now.part} labels are those that the network found by itself."
+        return f"{percent(now.held)} of the {now.part} labels are those that the network found by itself."
     val, test = evidence.curve("val/accuracy").last, evidence.curve("test/accuracy").last
     if val is not None and test is not None and evidence.data.validation >= 50:
         return (
-            f"Validation and test images are known alike ({val:.0%} and {test:.0%}), as where both are "
-            "labelled alike; the probe label-agreement looks for errors that both share."
+            f"Validation and test images are known alike ({percent(val)} and {percent(test)}), as where both "
+            "are labelled alike; the probe label-agreement looks for errors that both share."
         )
     return None
 
@@ -129,16 +130,17 @@ def _better_on_test(evidence: Evidence) -> Finding | None:
         evidence,
         0.95,
         wrong,
-        f"About {wrong:.0%} of the training labels are wrong: {test:.0%} of the test images are known, but "
-        f"only {val:.0%} of the validation images, which are labelled as the training images are.",
+        f"About {percent(wrong)} of the training labels are wrong: {percent(test)} of the test images are "
+        f"known, but only {percent(val)} of the validation images, which are labelled as the training images "
+        "are.",
         "Validation images are training images that were set aside, so they are labelled by the same hand. "
-        f"Of them the network knows {val:.1%}, of the test images {test:.1%}: {100 * better:.1f} points "
-        f"more, {better / max(doubt, 1e-9):.0f} standard errors. It cannot be better on one than on the "
-        "other, unless its answers are right and the labels are not."
+        f"Of them the network knows {percent(val, 1)}, of the test images {percent(test, 1)}: "
+        f"{100 * better:.1f} points more, {better / max(doubt, 1e-9):.0f} standard errors. It cannot be "
+        "better on one than on the other, unless its answers are right and the labels are not."
         f"\n\n{_arithmetic(test, val, evidence.classes)}",
         (
-            Fact("test accuracy", test, f"{test:.1%} of {evidence.data.test:,}"),
-            Fact("validation accuracy", val, f"{val:.1%} of {evidence.data.validation:,}"),
+            Fact("test accuracy", test, f"{percent(test, 1)} of {evidence.data.test:,}"),
+            Fact("validation accuracy", val, f"{percent(val, 1)} of {evidence.data.validation:,}"),
         ),
     )
 
@@ -202,13 +204,13 @@ def _better_than_learnt(evidence: Evidence) -> Finding | None:
         evidence,
         0.85,
         wrong,
-        f"About {wrong:.0%} of the training labels are wrong: {test:.0%} of the test images are known, but "
-        f"only {last:.0%} of the training images themselves.",
+        f"About {percent(wrong)} of the training labels are wrong: {percent(test)} of the test images are "
+        f"known, but only {percent(last)} of the training images themselves.",
         "Without dropout and augmentation a network knows what it learns from at least as well as other "
-        f"images. Here it knows {last:.1%} of the training images and {test:.1%} of the test images: its "
-        "answers are right more often than the training labels are."
+        f"images. Here it knows {percent(last, 1)} of the training images and {percent(test, 1)} of the test "
+        "images: its answers are right more often than the training labels are."
         f"\n\n{_arithmetic(test, last, evidence.classes)}",
-        (Fact("test accuracy", test, f"{test:.1%} of {evidence.data.test:,}"),),
+        (Fact("test accuracy", test, f"{percent(test, 1)} of {evidence.data.test:,}"),),
     )
 
 
@@ -236,15 +238,15 @@ def _sure_but_wrong(evidence: Evidence) -> Finding | None:
         evidence,
         0.8,
         1 - share,
-        f"About {1 - share:.0%} of the labels are wrong: so many of the network's surest answers meet "
+        f"About {percent(1 - share)} of the labels are wrong: so many of the network's surest answers meet "
         "another.",
         f"Of {part} images, which it did not learn from, the fifth that the network is surest of are "
-        f"{images:,}. Of these {share:.1%} are right, and {accuracy:.1%} of all. Where images are hard the "
-        "surest answers are much better than the others, because some images are harder; where labels are "
-        "wrong, sure and unsure answers meet a wrong label alike.",
+        f"{images:,}. Of these {percent(share, 1)} are right, and {percent(accuracy, 1)} of all. Where "
+        "images are hard the surest answers are much better than the others, because some images are harder; "
+        "where labels are wrong, sure and unsure answers meet a wrong label alike.",
         (
-            Fact("right of the surest fifth", share, f"{share:.1%} of {images:,} {part} images"),
-            Fact("right of all", accuracy, f"{accuracy:.1%}"),
+            Fact("right of the surest fifth", share, f"{percent(share, 1)} of {images:,} {part} images"),
+            Fact("right of all", accuracy, f"{percent(accuracy, 1)}"),
         ),
     )
 
@@ -264,7 +266,7 @@ def _noisy(
         facts=(
             *facts,
             *(agreement_told.facts(told) if told else ()),
-            Fact("accuracy in training", learnt, f"{learnt:.1%}"),
+            Fact("accuracy in training", learnt, f"{percent(learnt, 1)}"),
         ),
         pictures=(
             *((agreement_told.picture(told),) if told else ()),
@@ -291,7 +293,7 @@ def _labels_belong(evidence: Evidence) -> tuple[str, ...]:
     near = evidence.census.neighbours
     if near is None or not share_labels(near):
         return ()
-    return (f"Labels shuffled altogether: neighbours share one {near.share:.0%} of the time.",)
+    return (f"Labels shuffled altogether: neighbours share one {percent(near.share)} of the time.",)
 
 
 def _both(evidence: Evidence) -> tuple[Picture, ...]:
@@ -304,7 +306,7 @@ def _both(evidence: Evidence) -> tuple[Picture, ...]:
             names=("validation images", "test images"),
             values={"accuracy": (val, test)},
             y_label="accuracy",
-            alt=f"Validation {val:.0%}, test {test:.0%}.",
+            alt=f"Validation {percent(val)}, test {percent(test)}.",
             percent=True,
         ),
     )
@@ -316,7 +318,7 @@ def _doubted(evidence: Evidence) -> tuple[Picture, ...]:
         return ()
     classes = evidence.data.classes
     shown = tuple(
-        (one["png"], f"labelled '{classes[one['label']]}', {one['sure']:.0%} '{classes[one['answer']]}'")
+        (one["png"], f"labelled '{classes[one['label']]}', {percent(one['sure'])} '{classes[one['answer']]}'")
         for one in doubted
     )
     return (

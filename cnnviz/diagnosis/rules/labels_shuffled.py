@@ -6,6 +6,7 @@ from cnnviz.diagnosis.agreement import agreement
 from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
+from cnnviz.diagnosis.numbers import fixed, percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.data_enlarged import is_blurred
 from cnnviz.diagnosis.rules.over_fitting import FEW as FEW_IMAGES
@@ -35,13 +36,14 @@ def shuffled(evidence: Evidence) -> Outcome:
         return Untold("No epoch has ended yet.") if not tells else Clear(tells)
     if not now.guesses:
         return Clear(
-            f"{now.held:.0%} of the {now.part} images are known, {now.chance:.0%} by a constant answer."
+            f"{percent(now.held)} of the {now.part} images are known, {percent(now.chance)} by a constant "
+            "answer."
         )
     if tells:
         return Clear(tells)
     if knows_test(evidence):
         test = evidence.curve("test/accuracy").last
-        return Clear(f"{test:.0%} of the test images are known, which no shuffled labels teach.")
+        return Clear(f"{percent(test)} of the test images are known, which no shuffled labels teach.")
     learnt = now.above(now.learnt) > MEMORISED and not _few(evidence)
     told = near is not None and _conclusive(near) and not _blurred(evidence)
     probed = "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]
@@ -64,22 +66,23 @@ def _telling(evidence: Evidence) -> str:
     for one, words in ((coloured, " in colour"), (near, "")):
         if one is not None and share_labels(one):
             return (
-                f"Neighbours{words} share their label {one.share:.0%} of the time, {one.chance:.0%} by "
-                "chance: the labels belong to the images."
+                f"Neighbours{words} share their label {percent(one.share)} of the time, "
+                f"{percent(one.chance)} by chance: the labels belong to the images."
             )
     tested = agreement(evidence)
     if tested is not None and tested.tied:
         return (
-            f"The training images most like a test image have its label {tested.across.share:.0%} of the "
-            f"time, {tested.across.chance:.0%} by chance: the labels belong to the images, at least in part."
+            f"The training images most like a test image have its label {percent(tested.across.share)} of "
+            f"the time, {percent(tested.across.chance)} by chance: the labels belong to the images, at least "
+            "in part."
         )
     learned = evidence.probes.get("label-agreement", {}).get("patches")
     if learned and learned["share"] > learned["chance"] + ERRORS * error(
         learned["chance"], learned["images"]
     ):
         return (
-            f"A linear classifier of patches finds {learned['share']:.0%} of the labels of images it has not "
-            f"seen, {learned['chance']:.0%} by chance: the labels belong to the images."
+            f"A linear classifier of patches finds {percent(learned['share'])} of the labels of images it "
+            f"has not seen, {percent(learned['chance'])} by chance: the labels belong to the images."
         )
     return ""
 
@@ -87,16 +90,16 @@ def _telling(evidence: Evidence) -> str:
 def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certain: float) -> Finding:
     by_heart = now.above(now.learnt) > MEMORISED
     told = (
-        f"In training it knows {now.learnt:.0%} of the images, but only by heart: with random labels a large "
-        "network can do that too (Zhang et al., “Understanding deep learning requires rethinking "
+        f"In training it knows {percent(now.learnt)} of the images, but only by heart: with random labels a "
+        "large network can do that too (Zhang et al., “Understanding deep learning requires rethinking "
         "generalization”, 2017)."
         if by_heart
-        else f"In training, too, it knows no more than {now.learnt:.0%}."
+        else f"In training, too, it knows no more than {percent(now.learnt)}."
     )
     seen = (
         f"\n\nThe images say so themselves. Of the {near.each} images most like an image, among "
-        f"{near.images:,}, {near.share:.1%} have its label; if labels were dealt out at random it would be "
-        f"Σ p² = {near.chance:.1%}."
+        f"{near.images:,}, {percent(near.share, 1)} have its label; if labels were dealt out at random it "
+        f"would be Σ p² = {percent(near.chance, 1)}."
         if near
         else ""
     )
@@ -106,16 +109,16 @@ def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certai
         # What is not even learnt by heart may have other reasons, which show by themselves.
         effect=1.0 if by_heart else 0.8,
         verdict=(
-            f"Labels have nothing to do with the images: {now.held:.0%} of the {now.part} images are known, "
-            f"a constant answer gets {now.chance:.0%}."
+            f"Labels have nothing to do with the images: {percent(now.held)} of the {now.part} images are "
+            f"known, a constant answer gets {percent(now.chance)}."
         ),
         explanation=(
-            f"Of {now.images:,} {now.part} images the network knows {now.held:.1%}. Always giving the "
-            f"commonest class is right {now.chance:.1%} of the time, give or take √({now.chance:.2f} · "
-            f"{1 - now.chance:.2f} / {now.images:,}) = {100 * error(now.chance, now.images):.1f} points: it "
-            f"guesses. {told}{seen}\n\nNo recipe mends that. Look at the file that pairs images with "
-            "labels: usually one of the two was sorted or shuffled without the other, or a row was left "
-            "out in one."
+            f"Of {now.images:,} {now.part} images the network knows {percent(now.held, 1)}. Always giving "
+            f"the commonest class is right {percent(now.chance, 1)} of the time, give or take "
+            f"√({now.chance:.2f} · {1 - now.chance:.2f} / {now.images:,}) = "
+            f"{100 * error(now.chance, now.images):.1f} points: it guesses. {told}{seen}\n\nNo recipe mends "
+            "that. Look at the file that pairs images with labels: usually one of the two was sorted or "
+            "shuffled without the other, or a row was left out in one."
         ),
         facts=(*now.facts, *_facts(near)),
         pictures=(*_agreements(evidence, near), accuracies(evidence, "Learnt by heart, and guessed")),
@@ -159,8 +162,8 @@ def _not_the_network(evidence: Evidence, by_heart: bool, now: Standing) -> tuple
     start, last = evidence.curve("train/epoch_loss").first, evidence.curve("train/epoch_loss").last
     if by_heart and start is not None and last is not None:
         told.append(
-            f"A network that cannot learn: its training loss fell from {start:.2f} to {last:.2f}, and it "
-            f"knows {now.learnt:.0%} of the training images."
+            f"A network that cannot learn: its training loss fell from {fixed(start)} to {fixed(last)}, and "
+            f"it knows {percent(now.learnt)} of the training images."
         )
     if near is not None:
         told.append("The network and its settings: neighbours are found without either, and share no labels.")
@@ -171,8 +174,12 @@ def _facts(near: Neighbours | None) -> tuple[Fact, ...]:
     if near is None:
         return ()
     return (
-        Fact("neighbours that share a label", near.share, f"{near.share:.1%} of {near.images * near.each:,}"),
-        Fact("by chance", near.chance, f"{near.chance:.1%}"),
+        Fact(
+            "neighbours that share a label",
+            near.share,
+            f"{percent(near.share, 1)} of {near.images * near.each:,}",
+        ),
+        Fact("by chance", near.chance, f"{percent(near.chance, 1)}"),
     )
 
 
@@ -193,7 +200,9 @@ def _agreements(evidence: Evidence, near: Neighbours | None) -> tuple[Picture, .
                 "by chance": tuple(chance for _, _, chance in found),
             },
             y_label="part of the labels",
-            alt="; ".join(f"{name}: {share:.0%}, by chance {chance:.0%}" for name, share, chance in found)
+            alt="; ".join(
+                f"{name}: {percent(share)}, by chance {percent(chance)}" for name, share, chance in found
+            )
             + ".",
             percent=True,
         ),

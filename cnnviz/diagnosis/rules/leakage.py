@@ -6,6 +6,7 @@ import math
 
 from cnnviz.diagnosis.evidence import Evidence, NearDuplicates, Repeats
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.constant_input import constant
 from cnnviz.diagnosis.rules.data_enlarged import is_blurred
@@ -44,11 +45,11 @@ def leakage(evidence: Evidence) -> Outcome:
     if near and near["share"] >= NEARLY:
         if evidence.census.detail is not None and is_blurred(evidence.census.detail):
             return Untold(
-                f"{near['share']:.0%} of the test images look nearly like a training image, but images with "
-                "so little detail do so in any case; hardly one is the same pixel by pixel."
+                f"{percent(near['share'])} of the test images look nearly like a training image, but images "
+                "with so little detail do so in any case; hardly one is the same pixel by pixel."
             )
         return _nearly(evidence, near["share"], near)
-    also = f", and {near['share']:.1%} nearly so" if near else ""
+    also = f", and {percent(near['share'], 1)} nearly so" if near else ""
     if copied and copied.images:
         also += f"; saved again, {copied.copies:,} of {copied.images:,} that were compared"
     return Clear(
@@ -68,7 +69,7 @@ def _finding(evidence: Evidence, repeats: Repeats, share: float) -> Finding:
         cause="leakage",
         confidence=0.99,
         effect=min(1.0, 0.6 + share),
-        verdict=f"{share:.0%} of the test images were learnt from, so the test accuracy flatters.",
+        verdict=f"{percent(share)} of the test images were learnt from, so the test accuracy flatters.",
         explanation=(
             f"{count:,} of {images:,} test images are, pixel by pixel, among the {evidence.data.train:,} "
             "training images. What was learnt by heart is known there too. "
@@ -79,8 +80,8 @@ def _finding(evidence: Evidence, repeats: Repeats, share: float) -> Finding:
         ),
         facts=(
             Fact("test images learnt from", count, f"{count:,} of {images:,}"),
-            *((Fact("test accuracy", test, f"{test:.1%}"),) if test is not None else ()),
-            *((Fact("validation accuracy", val, f"{val:.1%}"),) if val is not None else ()),
+            *((Fact("test accuracy", test, f"{percent(test, 1)}"),) if test is not None else ()),
+            *((Fact("validation accuracy", val, f"{percent(val, 1)}"),) if val is not None else ()),
         ),
         pictures=(*_pairs(evidence, repeats), *_accuracies(evidence)),
         ruled_out=(
@@ -97,9 +98,9 @@ def _honest(evidence: Evidence, share: float) -> str:
         return "How much that makes of the test accuracy nobody can say without images that are new."
     made = share * learnt + (1 - share) * val
     return (
-        f"Validation images, which were set aside, are known to {val:.1%}, test images to {test:.1%}. That "
-        f"is about what follows: {share:.2f} · {learnt:.3f} + {1 - share:.2f} · {val:.3f} = {made:.3f}. The "
-        "honest figure is the validation images'."
+        f"Validation images, which were set aside, are known to {percent(val, 1)}, test images to "
+        f"{percent(test, 1)}. That is about what follows: {share:.2f} · {learnt:.3f} + {1 - share:.2f} · "
+        f"{val:.3f} = {made:.3f}. The honest figure is the validation images'."
     )
 
 
@@ -122,8 +123,8 @@ def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
         confidence=0.95,
         effect=min(1.0, 0.6 + share),
         verdict=(
-            f"About {share:.0%} of the test images are training images saved again, so the test accuracy "
-            "flatters."
+            f"About {percent(share)} of the test images are training images saved again, so the test "
+            "accuracy flatters."
         ),
         explanation=(
             f"Of {copied.images:,} test images, compared with {known:,} of {train:,} training images, "
@@ -153,8 +154,8 @@ def _nearly(evidence: Evidence, share: float, near: dict[str, float]) -> Finding
         cause="leakage",
         confidence=0.7,
         effect=min(0.8, 0.3 + share),
-        verdict=f"{share:.0%} of the test images look nearly like a training image, so the test accuracy "
-        "may flatter.",
+        verdict=f"{percent(share)} of the test images look nearly like a training image, so the test "
+        "accuracy may flatter.",
         explanation=(
             f"Of {near['images']:,} test images that were compared, {count:,} differ from a training image "
             f"by less than {near['threshold']:.1f} of 255 shades (root mean square, reduced to 16×16 "
@@ -162,7 +163,7 @@ def _nearly(evidence: Evidence, share: float, near: dict[str, float]) -> Finding
             "A network that learnt one by heart knows the other.\n\nTake such pairs out of one part, and "
             "split by scene or source rather than by picture."
         ),
-        facts=(Fact("nearly alike", share, f"{share:.1%} of {near['images']:,}"),),
+        facts=(Fact("nearly alike", share, f"{percent(share, 1)} of {near['images']:,}"),),
         pictures=_accuracies(evidence),
         ruled_out=("The same file in both parts: hardly an image is repeated pixel by pixel.",),
     )
@@ -194,7 +195,8 @@ def _accuracies(evidence: Evidence) -> tuple[Picture, ...]:
             values={"accuracy": tuple(curves.values())},
             y_label="accuracy",
             marked=("test",),
-            alt="; ".join(f"{name} {value:.0%}" for name, value in curves.items() if value is not None) + ".",
+            alt="; ".join(f"{name} {percent(value)}" for name, value in curves.items() if value is not None)
+            + ".",
             percent=True,
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnnviz.diagnosis.evidence import Evidence, Histogram
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 
 ALMOST_ALL = 0.9
@@ -30,7 +30,9 @@ def one_class(evidence: Evidence) -> Outcome:
         return Untold("No epoch has ended yet, so no answers were counted.")
     share, floor = seen.largest_share, max(ALMOST_ALL, min(0.99, NOT_THE_DATA * evidence.chance))
     if share < floor:
-        return Clear(f"The commonest answer takes {share:.0%} of the images, less than {floor:.0%}.")
+        return Clear(
+            f"The commonest answer takes {percent(share)} of the images, less than {percent(floor)}."
+        )
     young = evidence.status == "running" and evidence.step < SLOW_START
     number, spread = seen.counts.index(max(seen.counts)), evidence.curve("test/logit_spread").last
     name = evidence.data.classes[number]
@@ -38,7 +40,7 @@ def one_class(evidence: Evidence) -> Outcome:
         cause="one-class",
         confidence=min(0.7 if young else 0.99, 0.5 + share / 2),
         effect=1.0,
-        verdict=f"{share:.0%} of the images are called '{name}', whatever they show.",
+        verdict=f"{percent(share)} of the images are called '{name}', whatever they show.",
         explanation=(
             "A model that gives every image the classes' shares as probabilities has a loss of "
             f"ln {evidence.classes} = {evidence.chance_loss:.3f} where all classes are equally common. "
@@ -47,11 +49,11 @@ def one_class(evidence: Evidence) -> Outcome:
             "where the images' differences got lost." + _logits(evidence)
         ),
         facts=(
-            Fact("commonest answer", share, f"{share:.1%} '{name}'"),
-            Fact("commonest class in training", evidence.chance, f"{evidence.chance:.1%}"),
+            Fact("commonest answer", share, f"{percent(share, 1)} '{name}'"),
+            Fact("commonest class in training", evidence.chance, f"{percent(evidence.chance, 1)}"),
             *((Fact("spread of a logit over images", spread, short(spread)),) if spread is not None else ()),
         ),
-        ruled_out=(f"The data: the commonest class has {evidence.chance:.0%} of the training images.",),
+        ruled_out=(f"The data: the commonest class has {percent(evidence.chance)} of the training images.",),
         pictures=(_picture(evidence, seen, name),),
         steps=(seen.step, seen.step),
     )
@@ -89,5 +91,5 @@ def _picture(evidence: Evidence, seen: Histogram, name: str) -> Bars:
         y_label="share of the images",
         percent=True,
         marked=(name,),
-        alt=f"{max(seen.counts) / total:.0%} of the answers are {name}.",
+        alt=f"{percent(max(seen.counts) / total)} of the answers are {name}.",
     )

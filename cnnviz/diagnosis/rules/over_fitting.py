@@ -9,6 +9,7 @@ from cnnviz.diagnosis.finding import Bars, Fact, Finding
 from cnnviz.diagnosis.generalising import all_images, augmentation, available, forms, smaller
 from cnnviz.diagnosis.last_epochs import risen
 from cnnviz.diagnosis.networks import augments
+from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.batch_norm import slowest, unsettled
 from cnnviz.diagnosis.standing import (
@@ -62,7 +63,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
         # There are more images to be had for nothing, which helps whatever else is amiss.
         certain = 0.87 if not _heavy(evidence) else 0.55
     else:
-        return Clear(f"There are {each:,.0f} images of each class, more than {FEW}.")
+        return Clear(f"There are {short(each)} images of each class, more than {FEW}.")
     more = (
         f"There are {whole:,}, of which 'limit' takes {evidence.data.train:,}."
         if limited
@@ -73,17 +74,17 @@ def too_few_images(evidence: Evidence) -> Outcome:
         confidence=certain,
         effect=_effect(now),
         verdict=(
-            f"{evidence.data.train:,} training images are too few: {now.learnt:.0%} of them are known, but "
-            f"only {now.held:.0%} of the {now.part} images."
+            f"{evidence.data.train:,} training images are too few: {percent(now.learnt)} of them are known, "
+            f"but only {percent(now.held)} of the {now.part} images."
         ),
         explanation=(
             f"{_by_heart(evidence, now)}\n\nWith {evidence.data.train:,} images of {evidence.classes} "
-            f"classes there are {each:,.0f} to learn a class from. A stroke or a shade that happens to be "
-            f"common to those {each:,.0f} serves as well as what makes the class, and is easier to find. "
+            f"classes there are {short(each)} to learn a class from. A stroke or a shade that happens to be "
+            f"common to those {short(each)} serves as well as what makes the class, and is easier to find. "
             f"{more}"
         ),
         facts=(
-            Fact("training images of a class", each, f"{each:,.0f}"),
+            Fact("training images of a class", each, f"{short(each)}"),
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
@@ -112,11 +113,11 @@ def no_augmentation(evidence: Evidence) -> Outcome:
         confidence=certain,
         effect=_effect(now),
         verdict=(
-            f"Without augmentation the same {evidence.data.train:,} images came {seen} times: "
-            f"{now.learnt:.0%} of them are known, but only {now.held:.0%} of the {now.part} images."
+            f"Without augmentation the same {evidence.data.train:,} images came {counted(seen, 'time')}: "
+            f"{percent(now.learnt)} of them are known, but only {percent(now.held)} of the {now.part} images."
         ),
         explanation=(
-            f"{_by_heart(evidence, now)}\n\nThe network saw every image {seen} times, always the same pixel "
+            f"{_by_heart(evidence, now)}\n\nThe network saw every image {counted(seen, 'time')}, always the same pixel "
             f"by pixel. {forms(evidence)} What a class is does not change when the picture moves by some "
             "pixels; a network that is shown such changes has to learn what stays."
         ),
@@ -144,12 +145,14 @@ def too_large(evidence: Evidence) -> Outcome:
         return now
     each = evidence.params / max(evidence.data.train, 1)
     if not _heavy(evidence):
-        return Clear(f"There are {each:,.0f} weights for each training image, less than {_many(evidence):,}.")
+        return Clear(
+            f"There are {short(each)} weights for each training image, less than {_many(evidence):,}."
+        )
     few = evidence.data.train / evidence.classes <= FEW
     largest = max(evidence.weighted(), key=lambda layer: layer.params, default=None)
     share = largest.params / max(evidence.params, 1) if largest else 0.0
     where = (
-        f" '{largest.name}' alone has {largest.params:,}, {share:.0%} of them: a fully connected layer "
+        f" '{largest.name}' alone has {largest.params:,}, {percent(share)} of them: a fully connected layer "
         "learns each pixel's place anew, where a convolution shares its weights among all places."
         if largest and largest.kind == "fc"
         else ""
@@ -159,16 +162,17 @@ def too_large(evidence: Evidence) -> Outcome:
         confidence=0.55 if few else 0.88,
         effect=_effect(now),
         verdict=(
-            f"{evidence.params:,} weights for {evidence.data.train:,} images are too many: {now.learnt:.0%} "
-            f"of the training images are known, but only {now.held:.0%} of the {now.part} images."
+            f"{evidence.params:,} weights for {evidence.data.train:,} images are too many: "
+            f"{percent(now.learnt)} of the training images are known, but only {percent(now.held)} of the "
+            f"{now.part} images."
         ),
         explanation=(
             f"{_by_heart(evidence, now)}\n\n{evidence.params:,} weights / {evidence.data.train:,} images = "
-            f"{each:,.0f} for each image, which itself has {math.prod(evidence.data.shape):,} values: there "
+            f"{short(each)} for each image, which itself has {math.prod(evidence.data.shape):,} values: there "
             f"is room to keep every one of them.{where}"
         ),
         facts=(
-            Fact("weights for each image", each, f"{each:,.0f}"),
+            Fact("weights for each image", each, f"{short(each)}"),
             Fact("gap", now.gap, f"{100 * now.gap:.1f} points"),
             *now.facts,
         ),
@@ -195,8 +199,8 @@ def _gap(evidence: Evidence) -> Standing | Outcome:
     if now.gap < max(least, 3 * now.error) or now.learnt - others < least:
         turned = "has risen" if turned_up else "does not rise"
         return Clear(
-            f"{now.learnt:.0%} in training and {others:.0%} on other images, whose loss {turned}: a gap of "
-            f"{max(0.0, 100 * (now.learnt - others)):.0f} points costs little."
+            f"{percent(now.learnt)} in training and {percent(others)} on other images, whose loss {turned}: "
+            f"a gap of {max(0.0, 100 * (now.learnt - others)):.0f} points costs little."
         )
     if now.guesses and not _labels_belong(evidence):
         return Untold(f"The {now.part} images are only guessed, which over-fitting does not explain.")
@@ -226,12 +230,14 @@ def _by_heart(evidence: Evidence, now: Standing) -> str:
         best = held.values.index(min(held.values))
         rises = (
             f" Since step {held.steps[best]:,} the loss on {now.part} images has risen from "
-            f"{held.values[best]:.3f} to {held.values[-1]:.3f}, while the training loss went on falling."
+            f"{fixed(held.values[best], 3)} to {fixed(held.values[-1], 3)}, while the training loss went on "
+            "falling."
         )
     return (
-        f"Of the images it learns from the network knows {now.learnt:.1%}, of others {now.held:.1%}: the "
-        f"gap is {100 * now.gap:.1f} points, {now.gap / max(now.error, 1e-9):.0f} standard errors of "
-        f"√({now.held:.2f} · {1 - now.held:.2f} / {now.images:,}) = {100 * now.error:.1f} points.{rises}"
+        f"Of the images it learns from the network knows {percent(now.learnt, 1)}, of others "
+        f"{percent(now.held, 1)}: the gap is {100 * now.gap:.1f} points, "
+        f"{now.gap / max(now.error, 1e-9):.0f} standard errors of √({now.held:.2f} · {1 - now.held:.2f} / "
+        f"{now.images:,}) = {100 * now.error:.1f} points.{rises}"
     )
 
 
@@ -240,12 +246,12 @@ def _held_loss(evidence: Evidence, now: Standing) -> Points:
 
 
 def _ruled_out(evidence: Evidence, now: Standing) -> tuple[str, ...]:
-    told = [f"Under-fitting: the training images are known to {now.learnt:.0%}."]
+    told = [f"Under-fitting: the training images are known to {percent(now.learnt)}."]
     near = evidence.census.neighbours
     if near is not None:
         told.append(
-            f"Shuffled labels: neighbours share one {near.share:.0%} of the time, {near.chance:.0%} by "
-            "chance."
+            f"Shuffled labels: neighbours share one {percent(near.share)} of the time, "
+            f"{percent(near.chance)} by chance."
         )
     if evidence.recipe.weight_decay:
         told.append(f"No weight decay: it is {evidence.recipe.weight_decay:g}.")

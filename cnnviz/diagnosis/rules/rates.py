@@ -7,7 +7,7 @@ from cnnviz.diagnosis.course import NEARLY_THERE, POOR, Course, course
 from cnnviz.diagnosis.dying import born_dead, dead, died_of_size, relus
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Fact, Finding
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.pictures import loss_curve, update_lines
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.stages import USUAL_UPDATE, typical_update
@@ -61,7 +61,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
     worst = max(went.loss.values[1:], default=went.start)
     if not killed and not _harmed(evidence, went, wild=moved >= WILD * far):
         return Clear(
-            f"Early steps are large ({short(moved)} of the weights), but the loss fell to {went.end:.2f}."
+            f"Early steps are large ({short(moved)} of the weights), but the loss fell to {fixed(went.end)}."
         )
     return Finding(
         cause="rate-too-high",
@@ -110,7 +110,9 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         return Clear("The median layer's gradient is 0: no rate would move it.")
     slow = went.falling and went.end > POOR * went.guess
     if went.learned >= POOR and not slow:
-        return Clear(f"Steps are small ({short(moved)} of the weights), but the loss fell to {went.end:.2f}.")
+        return Clear(
+            f"Steps are small ({short(moved)} of the weights), but the loss fell to {fixed(went.end)}."
+        )
     if (early_update(evidence) or 0.0) >= USUAL_UPDATE:
         return Clear(
             "Early steps moved the weights as far as is usual; that later ones do not is no matter of rate."
@@ -132,8 +134,8 @@ def rate_too_low(evidence: Evidence) -> Outcome:
             "Weights begin at random and have to move by about their own size before they see anything.",
             _moved(evidence, moved),
             f"{evidence.step:,} steps of {short(moved)} make at most {short(total)} of the weights' size, "
-            f"even if all of them went the same way. The loss went from {went.start:.3f} to "
-            f"{went.end:.3f}; guessing has {went.guess:.3f}.",
+            f"even if all of them went the same way. The loss went from {fixed(went.start, 3)} to "
+            f"{fixed(went.end, 3)}; guessing has {fixed(went.guess, 3)}.",
         )),
         facts=_facts(evidence, moved, went),
         pictures=(update_lines(evidence), loss_curve(went, evidence.classes)),
@@ -170,10 +172,10 @@ def _outcome(evidence: Evidence, went: Course, worst: float) -> str:
             if evidence.nonfinite
             else "and failed"
         )
-        return f"The loss began at {short(went.start)} {end}; guessing has {went.guess:.3f}."
+        return f"The loss began at {short(went.start)} {end}; guessing has {fixed(went.guess, 3)}."
     return (
         f"The loss began at {short(went.start)}, rose to {short(worst)} and ended at {short(went.end)}; "
-        f"guessing has {went.guess:.3f}."
+        f"guessing has {fixed(went.guess, 3)}."
     )
 
 

@@ -9,7 +9,7 @@ from cnnviz.diagnosis.course import NEARLY_THERE, POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.fix_checks import affordable_epochs, batch_for
-from cnnviz.diagnosis.numbers import counted, short
+from cnnviz.diagnosis.numbers import counted, fixed, short
 from cnnviz.diagnosis.pictures import loss_curve, update_lines
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import YOUNG
@@ -45,7 +45,7 @@ def batch_too_small(evidence: Evidence) -> Outcome:
     times = _times(evidence)
     if times < FAR or went.learned >= (NEARLY_THERE if times >= 2 * FAR else POOR):
         return Clear(
-            f"Batches of {recipe.batch_size} go with a rate of {recipe.lr:g}: the loss is {went.end:.2f}."
+            f"Batches of {recipe.batch_size} go with a rate of {recipe.lr:g}: the loss is {fixed(went.end)}."
         )
     return _finding(evidence, went, times)
 
@@ -78,7 +78,7 @@ def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
             f"So the rate goes with the batch: {recipe.lr:g} for {recipe.batch_size} is as much as "
             f"{recipe.lr * batch / recipe.batch_size:g} for {batch}, {short(times)} times the usual.",
             f"The loss went from {short(went.start)} to {short(went.end)} and was {short(went.worst)} at "
-            f"its worst; guessing has {went.guess:.3f}.",
+            f"its worst; guessing has {fixed(went.guess, 3)}.",
         )),
         facts=(
             Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size}"),

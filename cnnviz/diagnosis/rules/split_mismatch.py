@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnnviz.datasets.layouts.classes import same_name
 from cnnviz.diagnosis.evidence import Evidence, Resembled
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import ERRORS, error
 
@@ -78,7 +79,7 @@ def _differ(
     alike = "; ".join(f"'{one}' in training and '{other}' in the test" for one, other in paired[:LISTED])
     cost = (
         f"Of {sum(test):,} test images {sum(test[i] for i in untrained):,} show a class that was never "
-        f"learned: at most {1 - lost:.1%} can be right."
+        f"learned: at most {percent(1 - lost, 1)} can be right."
         if untrained
         else "The test accuracy says nothing of the classes that are never asked for."
     )
@@ -131,7 +132,8 @@ def _permuted(evidence: Evidence, moved: tuple[Resembled, ...]) -> Finding:
     names, test = evidence.data.classes, evidence.census.test_counts
     lost = sum(test[one.label] for one in moved) / max(sum(test), 1)
     pairs = "; ".join(
-        f"'{names[one.label]}' looks like '{names[one.like]}' ({one.share:.0%})" for one in moved[:LISTED]
+        f"'{names[one.label]}' looks like '{names[one.like]}' ({percent(one.share)})"
+        for one in moved[:LISTED]
     )
     return Finding(
         cause="split-mismatch",
@@ -144,12 +146,12 @@ def _permuted(evidence: Evidence, moved: tuple[Resembled, ...]) -> Finding:
         explanation=(
             "Of the five training images most like each test image, most have one other label, and each "
             f"class has another one of its own: {pairs}. So labels belong to images in both parts, but they "
-            f"are numbered in another order. {lost:.0%} of the test images are of such classes, and count "
-            "as wrong when the answer is right.\n\nOnly the data can mend it: give both parts one list of "
-            "classes, in one order."
+            f"are numbered in another order. {percent(lost)} of the test images are of such classes, and "
+            "count as wrong when the answer is right.\n\nOnly the data can mend it: give both parts one list "
+            "of classes, in one order."
         ),
         facts=tuple(
-            Fact(f"'{names[one.label]}' looks like '{names[one.like]}'", one.share, f"{one.share:.0%}")
+            Fact(f"'{names[one.label]}' looks like '{names[one.like]}'", one.share, f"{percent(one.share)}")
             for one in moved[:LISTED]
         ),
         pictures=(_counts(evidence, {one.label for one in moved}),),

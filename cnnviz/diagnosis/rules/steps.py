@@ -8,7 +8,7 @@ from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.fix_checks import affordable_epochs, batch_for
 from cnnviz.diagnosis.generalising import available
-from cnnviz.diagnosis.numbers import counted, short
+from cnnviz.diagnosis.numbers import counted, fixed, percent, short
 from cnnviz.diagnosis.pictures import loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.stages import typical_update
@@ -52,7 +52,9 @@ def too_few_steps(evidence: Evidence) -> Outcome:
     if went is None or evidence.status == "failed":
         return Untold("The run did not come to its end.")
     if went.learned >= _far(evidence, went):
-        return Clear(f"{evidence.step:,} steps brought the loss from {went.guess:.2f} to {went.end:.2f}.")
+        return Clear(
+            f"{evidence.step:,} steps brought the loss from {fixed(went.guess)} to {fixed(went.end)}."
+        )
     if evidence.step > FEW and not (went.falling and evidence.step <= SOME and went.stuck):
         return Clear(f"The run had {evidence.step:,} steps, and its loss was not falling any more.")
     if moved is not None and moved < NEAR:
@@ -70,7 +72,8 @@ def too_few_steps(evidence: Evidence) -> Outcome:
             "A step changes the weights a little, by what one batch says. How much is learned depends on "
             "the number of steps, not of epochs.",
             _count(evidence),
-            f"The loss went from {went.start:.3f} to {went.end:.3f}; guessing has {went.guess:.3f}.",
+            f"The loss went from {fixed(went.start, 3)} to {fixed(went.end, 3)}; guessing has "
+            f"{fixed(went.guess, 3)}.",
         )),
         facts=(
             Fact("steps", float(evidence.step), f"{evidence.step:,}"),
@@ -143,7 +146,7 @@ def batch_too_large(evidence: Evidence) -> Outcome:
     if recipe.batch_size <= LARGE or each >= STEPS_AN_EPOCH:
         return Clear(f"Batches of {recipe.batch_size:,} make {counted(each, 'step')} an epoch.")
     if went.learned >= _far(evidence, went) or evidence.step > SOME:
-        return Clear(f"Batches are large, but {evidence.step:,} steps brought the loss to {went.end:.2f}.")
+        return Clear(f"Batches are large, but {evidence.step:,} steps brought the loss to {fixed(went.end)}.")
     images, steps = evidence.data.train, "steps" if each > 1 else "step"
     batch = next((size for size in (64, 32) if images >= 40 * size), batch_for(evidence, 16))
     then = max(1, images // batch) * recipe.epochs
@@ -162,9 +165,9 @@ def batch_too_large(evidence: Evidence) -> Outcome:
             f"Here {images:,} / {recipe.batch_size:,} makes {each} {steps} an epoch, "
             f"{evidence.total_steps:,} in {counted(recipe.epochs, 'epoch')}. With batches of {batch} the "
             f"same images, seen as often, would make {then:,} steps.",
-            f"The loss went from {went.start:.3f} to {went.end:.3f}; guessing has {went.guess:.3f}. A rate "
-            "as many times larger would make up for it up to a point (Goyal et al., 2017), and then "
-            "overshoot.",
+            f"The loss went from {fixed(went.start, 3)} to {fixed(went.end, 3)}; guessing has "
+            f"{fixed(went.guess, 3)}. A rate as many times larger would make up for it up to a point (Goyal "
+            "et al., 2017), and then overshoot.",
         )),
         facts=(
             Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size:,}"),
@@ -192,20 +195,24 @@ def schedule_ended(evidence: Evidence) -> Outcome:
     ended = _ended(rates.steps, rates.values)
     share = 1 - ended / max(evidence.step, 1)
     if share < 0.5:
-        return Clear(f"The rate was more than {QUIET:.0%} of its largest for {1 - share:.0%} of the run.")
+        return Clear(
+            f"The rate was more than {percent(QUIET)} of its largest for {percent(1 - share)} of the run."
+        )
     at, before = _loss_at(went, ended), went.start - _loss_at(went, ended)
     if evidence.recipe.schedule == "plateau":
         return Clear("A plateau lowers the rate only after the loss has stopped falling.")
     after, top, last = at - went.end, max(rates.values), rates.values[-1]
     if went.learned > WELL or after > MOST * at:
-        return Clear(f"The rate fell early, at step {ended:,}, and the loss to {went.end:.2f} all the same.")
+        return Clear(
+            f"The rate fell early, at step {ended:,}, and the loss to {fixed(went.end)} all the same."
+        )
     if before <= 0.01 * went.guess and not _not_begun(evidence, went, ended):
         return Clear(f"The rate fell early, at step {ended:,}, but the loss did not depend on it.")
     return Finding(
         cause="schedule-ended",
         confidence=0.9 if before > 0.05 * went.guess else 0.8 if before > 0.01 * went.guess else 0.6,
         effect=0.7,
-        verdict=f"From step {ended:,} of {evidence.step:,} on the rate was below {QUIET:.0%} of its "
+        verdict=f"From step {ended:,} of {evidence.step:,} on the rate was below {percent(QUIET)} of its "
         "largest: learning ended there.",
         explanation="\n\n".join((
             "A falling rate lets weights settle, once they are near a good place. If it falls earlier, "
@@ -213,20 +220,20 @@ def schedule_ended(evidence: Evidence) -> Outcome:
             f"This run's schedule is '{evidence.recipe.schedule}': the rate went from {short(top)} to "
             f"{short(last)}, {short(last / top)} of it. In the first {ended:,} steps the loss "
             f"{_fell(before)}, in the other {evidence.step - ended:,} it {_fell(after)}.",
-            f"It ended at {went.end:.3f}, where guessing has {went.guess:.3f}.",
+            f"It ended at {fixed(went.end, 3)}, where guessing has {fixed(went.guess, 3)}.",
         )),
         facts=(
             Fact("last step at a rate that matters", float(ended), f"{ended:,} of {evidence.step:,}"),
             Fact("last rate by the largest", last / top, short(last / top)),
-            Fact("fall of the loss before", before, f"{before:.3f}"),
-            Fact("fall of the loss after", after, f"{after:.3f}"),
+            Fact("fall of the loss before", before, f"{fixed(before, 3)}"),
+            Fact("fall of the loss after", after, f"{fixed(after, 3)}"),
         ),
         pictures=(
             Lines(
                 title="Learning rate",
                 series=(Series("learning rate", tuple(rates.steps), rates.values),),
                 logarithmic=True,
-                reference=(f"{QUIET:.0%} of the largest", QUIET * top),
+                reference=(f"{percent(QUIET)} of the largest", QUIET * top),
                 alt=f"The rate falls from {short(top)} to {short(last)}.",
             ),
             loss_curve(went, evidence.classes),
@@ -249,7 +256,7 @@ def _not_begun(evidence: Evidence, went: Course, ended: int) -> bool:
 
 
 def _fell(by: float) -> str:
-    return f"fell by {by:.3f}" if by > 0 else "did not fall"
+    return f"fell by {fixed(by, 3)}" if by > 0 else "did not fall"
 
 
 def _ended(steps: tuple[int, ...], values: tuple[float, ...]) -> int:

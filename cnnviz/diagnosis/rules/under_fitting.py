@@ -8,6 +8,7 @@ from cnnviz.diagnosis.dying import died_of_size, tiny
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import LARGER, registered, small_network, wider, without_bottleneck
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.initialisation import by_chance
 from cnnviz.diagnosis.standing import Standing, accuracies, standing
@@ -40,7 +41,7 @@ def under_fitting(evidence: Evidence) -> Outcome:
     if now is None or not evidence.params or len(evidence.data.shape) != 3:
         return Untold("No epoch has ended yet, so nobody knows how well the training images are learnt.")
     if now.learnt_well or now.well:
-        return Clear(f"The network knows {max(now.learnt, now.held):.0%} of the images.")
+        return Clear(f"The network knows {percent(max(now.learnt, now.held))} of the images.")
     if now.gap > max(0.1, 3 * now.error):
         return Clear(f"Training images are known {100 * now.gap:.0f} points better than others.")
     linear = (math.prod(evidence.data.shape) + 1) * evidence.classes
@@ -81,16 +82,17 @@ def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, 
         confidence=certain,
         effect=0.8 * max(0.3, now.lost),
         verdict=(
-            f"With {evidence.params:,} weights the network is too small: it knows {now.learnt:.0%} of its "
-            "own training images."
+            f"With {evidence.params:,} weights the network is too small: it knows {percent(now.learnt)} of "
+            "its own training images."
         ),
         explanation=(
-            f"The network knows {now.learnt:.1%} of the images it learns from and {now.held:.1%} of others: "
-            "it learns nothing by heart, because it has nowhere to keep it.\n\nAn image has "
-            f"{' × '.join(map(str, evidence.data.shape))} = {math.prod(evidence.data.shape):,} values. One "
-            f"fully connected layer from there to {evidence.classes} classes would have "
-            f"({math.prod(evidence.data.shape):,} + 1) · {evidence.classes} = {linear:,} weights, this "
-            f"network has {evidence.params:,}.{thin}{luck}{flat}"
+            f"The network knows {percent(now.learnt, 1)} of the images it learns from and "
+            f"{percent(now.held, 1)} of others: it learns nothing by heart, because it has nowhere to keep "
+            f"it.\n\nAn image has {' × '.join(map(str, evidence.data.shape))} = "
+            f"{math.prod(evidence.data.shape):,} values. One fully connected layer from there to "
+            f"{evidence.classes} classes would have ({math.prod(evidence.data.shape):,} + 1) · "
+            f"{evidence.classes} = {linear:,} weights, this network has "
+            f"{evidence.params:,}.{thin}{luck}{flat}"
         ),
         facts=(
             Fact("weights", evidence.params, f"{evidence.params:,}"),
@@ -103,7 +105,7 @@ def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, 
         ),
         layers=(narrow[0],) if narrow else (),
         ruled_out=(
-            f"Over-fitting: others are known to {now.held:.0%}, nearly as well as the training images.",
+            f"Over-fitting: others are known to {percent(now.held)}, nearly as well as the training images.",
         ),
         changes=_larger(evidence, narrow is not None, few),
         explains=("one-class", "too-few-steps", "rate-too-low", *_by_chance(evidence)),
@@ -131,7 +133,7 @@ def _gained(evidence: Evidence) -> float | None:
 
 
 def _fell(part: float | None) -> str:
-    return f"fell by {part:.1%} only" if part and part >= 0.0005 else "did not fall"
+    return f"fell by {percent(part, 1)} only" if part and part >= 0.0005 else "did not fall"
 
 
 def _narrowest(evidence: Evidence) -> tuple[str, int] | None:

@@ -6,6 +6,7 @@ from cnnviz.diagnosis import mending
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.last_epochs import BACK, EPOCHS, Fall, fall, pooled
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import losses
 
@@ -28,8 +29,8 @@ def unstable_training(evidence: Evidence) -> Outcome:
     fallen = fall(evidence)
     if fallen is None:
         return Clear(
-            f"The last epoch ({seen.values[-1]:.1%} of held-out images) is no worse than those before it, "
-            "within what sampling explains."
+            f"The last epoch ({percent(seen.values[-1], 1)} of held-out images) is no worse than those "
+            "before it, within what sampling explains."
         )
     if evidence.status not in ENDED:
         return Untold("The newest epoch is worse than those before it, but the run goes on.")
@@ -38,8 +39,8 @@ def unstable_training(evidence: Evidence) -> Outcome:
         confidence=0.9 if fallen.lost > 6 * fallen.error and fallen.lost > 0.1 else 0.75,
         effect=min(1.0, max(0.2, fallen.lost)),
         verdict=(
-            f"The run ended in a bad epoch: it knew {fallen.reached:.1%} of the held-out images at step "
-            f"{fallen.step:,} and {fallen.last:.1%} at its end."
+            f"The run ended in a bad epoch: it knew {percent(fallen.reached, 1)} of the held-out images at "
+            f"step {fallen.step:,} and {percent(fallen.last, 1)} at its end."
         ),
         explanation="\n\n".join((
             "Each step follows a few images. While the rate is large, weights do not come to rest but move "
@@ -52,8 +53,8 @@ def unstable_training(evidence: Evidence) -> Outcome:
             "validation images saves what had been reached.",
         )),
         facts=(
-            Fact("had been reached", fallen.reached, f"{fallen.reached:.1%} at step {fallen.step:,}"),
-            Fact("at the end", fallen.last, f"{fallen.last:.1%} of {fallen.images:,}"),
+            Fact("had been reached", fallen.reached, f"{percent(fallen.reached, 1)} at step {fallen.step:,}"),
+            Fact("at the end", fallen.last, f"{percent(fallen.last, 1)} of {fallen.images:,}"),
             Fact("standard error of the difference", fallen.error, f"{100 * fallen.error:.1f} points"),
         ),
         pictures=(_picture(evidence), losses(evidence, "Loss by epoch")),
@@ -71,10 +72,10 @@ def unstable_training(evidence: Evidence) -> Outcome:
 
 def _numbers(fallen: Fall) -> str:
     return (
-        f"Of the {BACK} epochs before the last the second best knew {fallen.reached:.1%}, the last one knows "
-        f"{fallen.last:.1%}: {100 * fallen.lost:.1f} points less. Both are counted on {fallen.images:,} "
-        f"held-out images, so chance alone makes a difference of about {100 * fallen.error:.1f} points; this "
-        f"is {fallen.lost / max(fallen.error, 1e-9):.0f} times that."
+        f"Of the {BACK} epochs before the last the second best knew {percent(fallen.reached, 1)}, the last "
+        f"one knows {percent(fallen.last, 1)}: {100 * fallen.lost:.1f} points less. Both are counted on "
+        f"{fallen.images:,} held-out images, so chance alone makes a difference of about "
+        f"{100 * fallen.error:.1f} points; this is {fallen.lost / max(fallen.error, 1e-9):.0f} times that."
     )
 
 
@@ -104,6 +105,6 @@ def _picture(evidence: Evidence) -> Lines:
         ),
         y_label="accuracy",
         reference=("a constant answer", evidence.chance),
-        alt=f"It ends at {seen.values[-1]:.0%}; before that it was {max(seen.values):.0%} at best.",
+        alt=f"It ends at {percent(seen.values[-1])}; before that it was {percent(max(seen.values))} at best.",
         percent=True,
     )

@@ -6,7 +6,7 @@ from cnnviz.diagnosis import arithmetic, mending
 from cnnviz.diagnosis.course import Course, course
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Fact, Finding
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.pictures import gradient_bars, loss_curve
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.rates import YOUNG
@@ -37,7 +37,7 @@ def vanishing_gradients(evidence: Evidence) -> Outcome:
             f"{short(last)}."
         )
     if not went.stuck:
-        return Clear(f"The first layer's gradient is small at first, but the loss fell to {went.end:.2f}.")
+        return Clear(f"The first layer's gradient is small at first, but the loss fell to {fixed(went.end)}.")
     return _vanishing(evidence, seen, went, first / last)
 
 
@@ -61,7 +61,7 @@ def _vanishing(evidence: Evidence, seen: tuple[Stage, ...], went: Course, ratio:
             f"Measured at the first step: '{seen[-1].name}' has a gradient of norm "
             f"{short(seen[-1].at.gradient or 0)}, '{seen[0].name}' one of "
             f"{short(seen[0].at.gradient or 0)}, {len(seen) - 1} layers further back: {short(each)} for "
-            f"each layer. The loss ends at {went.end:.3f}, guessing has {went.guess:.3f}.",
+            f"each layer. The loss ends at {fixed(went.end, 3)}, guessing has {fixed(went.guess, 3)}.",
         )),
         facts=(
             Fact("first layer's gradient", seen[0].at.gradient or 0.0, short(seen[0].at.gradient or 0.0)),

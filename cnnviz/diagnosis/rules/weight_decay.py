@@ -6,6 +6,7 @@ import math
 
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.proven import learnt_without
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import Standing, losses, standing
@@ -42,7 +43,7 @@ def weight_decay(evidence: Evidence) -> Outcome:
     if now is None:
         return Untold("No epoch has ended yet, so nobody knows how well the training images are learnt.")
     if now.learnt_well:
-        return Clear(f"{tells}, but the training images are known all the same ({now.learnt:.0%}).")
+        return Clear(f"{tells}, but the training images are known all the same ({percent(now.learnt)}).")
     return _finding(evidence, now, half)
 
 
@@ -83,8 +84,8 @@ def _finding(evidence: Evidence, now: Standing, half: float) -> Finding:
             "A weight stays where learning pushes it out as fast as decay pulls it in. Under so strong a "
             "pull that is close to zero: outputs shrink from layer to layer, all classes get nearly the same "
             f"probability, and the loss stays near ln {evidence.classes} = {evidence.chance_loss:.3f}. The "
-            f"training images themselves are known to {now.learnt:.0%} only, so this is no over-fitting, "
-            "against which decay is meant."
+            f"training images themselves are known to {percent(now.learnt)} only, so this is no "
+            "over-fitting, against which decay is meant."
         ),
         facts=(
             Fact("weight decay", recipe.weight_decay, f"{recipe.weight_decay:g}, usual is {usual:g}"),
@@ -93,7 +94,7 @@ def _finding(evidence: Evidence, now: Standing, half: float) -> Finding:
             *proven,
         ),
         pictures=(_left(evidence, half, usual), losses(evidence, "Loss, and that of an even guess")),
-        ruled_out=(f"Over-fitting: the training images are not known either ({now.learnt:.0%}).",),
+        ruled_out=(f"Over-fitting: the training images are not known either ({percent(now.learnt)}).",),
         changes=(
             Change({"weight_decay": usual}, f"The usual strength for {OPTIMISERS[recipe.optimiser]}."),
             Change({"weight_decay": 0.0}, "None at all, to see what the network can do without."),
