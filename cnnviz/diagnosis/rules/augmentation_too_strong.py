@@ -118,8 +118,8 @@ def _arithmetic(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -
     if recipe.pad_crop and parts:
         sides = [percent(shifted(length, recipe.pad_crop)) for length in (height, width)]
         text += (
-            f": moved by up to {recipe.pad_crop} pixels either way, a side of {height} keeps {sides[0]} in view "
-            f"on average, and both sides {' · '.join(sides)}"
+            f": moved by up to {recipe.pad_crop} pixels either way, a side of {height} keeps {sides[0]} in "
+            f"view on average, and both sides {' · '.join(sides)}"
         )
     product = " · ".join(percent(share) for _, share in seen.factors)
     text += f". Together that is {product} = {percent(seen.share)}." if len(parts) > 1 else "." * bool(parts)

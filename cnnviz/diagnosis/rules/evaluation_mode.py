@@ -118,7 +118,7 @@ def _pictures(evidence: Evidence, probed: dict[str, Any] | None) -> tuple[Pictur
         values={"accuracy": values},
         y_label="accuracy",
         marked=("recorded",),
-        alt="Recorded {:.0%}, in training mode {:.0%}, in evaluation mode {:.0%}.".format(*values),
+        alt="Recorded {}, in training mode {}, in evaluation mode {}.".format(*map(percent, values)),
         percent=True,
     )
     return (bars, curves)

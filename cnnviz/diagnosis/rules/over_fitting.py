@@ -117,9 +117,9 @@ def no_augmentation(evidence: Evidence) -> Outcome:
             f"{percent(now.learnt)} of them are known, but only {percent(now.held)} of the {now.part} images."
         ),
         explanation=(
-            f"{_by_heart(evidence, now)}\n\nThe network saw every image {counted(seen, 'time')}, always the same pixel "
-            f"by pixel. {forms(evidence)} What a class is does not change when the picture moves by some "
-            "pixels; a network that is shown such changes has to learn what stays."
+            f"{_by_heart(evidence, now)}\n\nThe network saw every image {counted(seen, 'time')}, always the "
+            f"same pixel by pixel. {forms(evidence)} What a class is does not change when the picture moves "
+            "by some pixels; a network that is shown such changes has to learn what stays."
         ),
         facts=(
             Fact("times each image was seen", seen, f"{seen}, unchanged"),
@@ -168,8 +168,8 @@ def too_large(evidence: Evidence) -> Outcome:
         ),
         explanation=(
             f"{_by_heart(evidence, now)}\n\n{evidence.params:,} weights / {evidence.data.train:,} images = "
-            f"{short(each)} for each image, which itself has {math.prod(evidence.data.shape):,} values: there "
-            f"is room to keep every one of them.{where}"
+            f"{short(each)} for each image, which itself has {math.prod(evidence.data.shape):,} values: "
+            f"there is room to keep every one of them.{where}"
         ),
         facts=(
             Fact("weights for each image", each, f"{short(each)}"),

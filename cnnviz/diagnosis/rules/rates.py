@@ -67,8 +67,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
         cause="rate-too-high",
         confidence=max(_sureness(evidence, went, worst, moved), 0.85 if killed else 0.0),
         effect=min(1.0, 1.2 - went.learned),
-        verdict=f"Early steps move a layer by {short(moved)} {'times' if moved >= 1 else 'of'} its own "
-        f"size, {short(moved / USUAL_UPDATE)} times the usual {USUAL_UPDATE:g}.",
+        verdict=f"Early steps move a layer by {_of_its_size(moved)}, {short(moved / USUAL_UPDATE)} times the usual {USUAL_UPDATE:g}.",
         explanation="\n\n".join((
             "A step along the gradient helps as far as the loss is nearly straight. One that is too long "
             "lands on the other side, higher than before; the gradient there is larger, and so is the next "
@@ -156,6 +155,11 @@ def _killed(evidence: Evidence, moved: float, far: float, went: Course) -> str |
     if change is None or change.values["lr"] > evidence.recipe.lr / KILLING:
         return None
     return None if born_dead(evidence) or died_of_size(evidence) else gone[0].name
+
+
+def _of_its_size(moved: float) -> str:
+    text = short(moved)
+    return "its own size" if text == "1" else f"{text} {'times' if moved > 1 else 'of'} its own size"
 
 
 def _harmed(evidence: Evidence, went: Course, wild: bool) -> bool:
