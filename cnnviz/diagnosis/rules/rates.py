@@ -67,7 +67,8 @@ def rate_too_high(evidence: Evidence) -> Outcome:
         cause="rate-too-high",
         confidence=max(_sureness(evidence, went, worst, moved), 0.85 if killed else 0.0),
         effect=min(1.0, 1.2 - went.learned),
-        verdict=f"Early steps move a layer by {_of_its_size(moved)}, {short(moved / USUAL_UPDATE)} times the usual {USUAL_UPDATE:g}.",
+        verdict=f"Early steps move a layer by {_of_its_size(moved)}, {short(moved / USUAL_UPDATE)} times the "
+        f"usual {USUAL_UPDATE:g}.",
         explanation="\n\n".join((
             "A step along the gradient helps as far as the loss is nearly straight. One that is too long "
             "lands on the other side, higher than before; the gradient there is larger, and so is the next "
