@@ -13,6 +13,7 @@ import typer
 
 from cnnviz import __version__
 from cnnviz.cli import commands
+from cnnviz.sentences import full_stop
 
 WRONG_USE = 2
 # Typer keeps its copy of click to itself; this is the common base of every wrong use of a command line.
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         return _fail(str(error))
     except OSError as error:
-        return _fail(f"{error.filename or 'The system'}: {error.strerror or error}.")
+        return _fail(full_stop(f"{error.filename or 'The system'}: {error.strerror or error}"))
     return code if isinstance(code, int) else 0
 
 

@@ -1,51 +1,162 @@
-"""Runs in the foreground of a command: trained here, or watched where a supervisor was quicker."""
+"""Run in the foreground of a command: train here, wait for a turn, or watch what a supervisor began first."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cnnviz.datasets import Progress
-    from cnnviz.tracking import Database, Run, Status
+    from cnnviz.tracking import Database, Lease, Run, Status
+    from cnnviz.training.queue import QueuePlace
 
 WATCH_SECONDS = 0.25
 """How often a run is looked at that another process trains."""
+TURN_SECONDS = 1.0
+"""How often a run that waits looks whether it is its turn."""
 
 
-def work_on(database: Database, run: Run, progress: Progress, interrupted: Callable[[], bool]) -> Status:
-    """Train a run that waits, or watch it where a supervisor was quicker; return how it ended.
+def look_after(database: Database) -> None:
+    """Mark runs whose process is gone, before runs are shown; a database that only reads is left as it is."""
+    from cnnviz import tracking
+    from cnnviz.training.supervisor import reconcile
 
-    Raises `ValueError` where its device is busy with another run; it is stopped then, and kept.
+    with suppress(tracking.TrackingError):
+        reconcile(database)
+
+
+def work_on(
+    database: Database, run: Run, progress: Progress, interrupted: Callable[[], bool], now: bool = False
+) -> Status:
+    """Train a run when it is its turn, or watch it where a supervisor was quicker; return how it ended.
+
+    Returns `queued` where Ctrl-C ended the waiting: the run then keeps its place.
+
+    Args:
+        database: The run database.
+        run: A run that waits.
+        progress: Told what happens.
+        interrupted: Whether Ctrl-C was pressed.
+        now: Train on the CPU at once, beside whatever trains there.
+
+    Raises `ValueError` where a run cannot train beside another.
     """
     from cnnviz import tracking
+    from cnnviz.training.supervisor import identity
 
-    status = try_on(database, run, progress, interrupted)
-    if status is tracking.Status.QUEUED:
-        tracking.request(database, run.id, tracking.Command.STOP)
-        raise ValueError(
-            f"{run.device} is busy with another run; run {run.id} is kept: `cnnviz train --resume {run.id}`."
-        )
-    return status
+    if now:
+        try:
+            return try_on(database, run, progress, interrupted, beside=True)
+        except tracking.WrongStateError:
+            tracking.request(database, run.id, tracking.Command.STOP)
+            raise
+    attending = False
+    try:
+        while not interrupted():
+            if not attending or _is_next(database, run.id):
+                status = try_on(database, run, progress, interrupted)
+                if status is not tracking.Status.QUEUED:
+                    return status
+            if not attending:
+                tracking.attend(database, run.id, os.getpid(), identity.started(os.getpid()))
+                attending = True
+            _tell_place(database, run.id, progress)
+            _pause(interrupted)
+        return tracking.get_run(database, run.id).status
+    finally:
+        if attending:
+            tracking.attend(database, run.id, None)
 
 
-def try_on(database: Database, run: Run, progress: Progress, interrupted: Callable[[], bool]) -> Status:
+def try_on(
+    database: Database,
+    run: Run,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+    *,
+    beside: bool = False,
+) -> Status:
     """As `work_on`, but leaves the run in the queue, and says so, where its device is busy."""
     from cnnviz import tracking
     from cnnviz.training.supervisor import identity
-    from cnnviz.training.worker import work
 
-    lease = tracking.claim(database, run.device, only=run.id)
+    look_after(database)
+    lease = tracking.claim(database, run.device, only=run.id, beside=beside)
     if lease is None:
         if tracking.get_run(database, run.id).status is tracking.Status.QUEUED:
             return tracking.Status.QUEUED
         return _watch(database, run.id, progress, interrupted)
     tracking.attach(database, lease, os.getpid(), identity.started(os.getpid()))
-    return work(database, lease, progress, interrupted)
+    return _train(database, lease, progress, interrupted)
+
+
+def _train(database: Database, lease: Lease, progress: Progress, interrupted: Callable[[], bool]) -> Status:
+    """Train here; where the database fails meanwhile, try once more to record that."""
+    from cnnviz import tracking
+    from cnnviz.training.worker import work
+
+    try:
+        return work(database, lease, progress, interrupted)
+    except tracking.TrackingError as error:
+        with suppress(tracking.TrackingError):
+            tracking.end(database, lease, tracking.Status.INTERRUPTED, str(error))
+        raise
+
+
+def _is_next(database: Database, run_id: int) -> bool:
+    """Whether nobody who is at work, a supervisor or a waiting command, would take another run first."""
+    from cnnviz import tracking
+    from cnnviz.training.queue import place_in_queue
+    from cnnviz.training.supervisor import attended, supervised
+
+    place = place_in_queue(database, tracking.get_run(database, run_id))
+    if place.training:
+        look_after(database)
+        return False
+    if supervised(database):
+        return not place.waiting
+    here = socket.gethostname()
+    return not any(attended(other, here) for other in place.waiting)
+
+
+def _tell_place(database: Database, run_id: int, progress: Progress) -> None:
+    from cnnviz import tracking
+    from cnnviz.datasets import Step
+    from cnnviz.training.queue import place_in_queue
+
+    run = tracking.get_run(database, run_id)
+    if run.status is tracking.Status.QUEUED:
+        place = place_in_queue(database, run, timed=True)
+        progress(Step(f"Run {run_id} waits, {place_text(run, place)}", 0, None, ""))
+
+
+def place_text(run: Run, place: QueuePlace) -> str:
+    """A place in the queue: `behind run 3 on cpu, about 2 min left; Ctrl-C leaves it queued`."""
+    from cnnviz.figures.measures import duration
+
+    ahead = [other.id for other in (*place.training, *place.waiting)]
+    named = ", ".join(map(str, ahead[:3])) + (f" and {len(ahead) - 3} more" if len(ahead) > 3 else "")
+    behind = f"behind run{'s' if len(ahead) > 1 else ''} {named} on {run.device}" if ahead else "next"
+    left = "" if place.seconds is None or not ahead else f", about {duration(_rounded(place.seconds))} left"
+    return f"{behind}{left}; Ctrl-C leaves it queued"
+
+
+def _rounded(seconds: float) -> float:
+    """To 10 s below a minute and to a minute from there on, so that the text changes now and then only."""
+    unit = 10 if seconds < 60 else 60
+    return max(unit, round(seconds / unit) * unit)
+
+
+def _pause(interrupted: Callable[[], bool]) -> None:
+    """Wait a moment, less where Ctrl-C is pressed: a signal ends the sleep's slice, not the sleep."""
+    given_up = time.monotonic() + TURN_SECONDS
+    while time.monotonic() < given_up and not interrupted():
+        time.sleep(min(0.1, TURN_SECONDS))
 
 
 def _watch(database: Database, run_id: int, progress: Progress, interrupted: Callable[[], bool]) -> Status:
@@ -53,12 +164,15 @@ def _watch(database: Database, run_id: int, progress: Progress, interrupted: Cal
     from cnnviz import tracking
     from cnnviz.datasets import Step
 
-    asked = False
+    asked, looked = False, time.monotonic()
     while (run := tracking.get_run(database, run_id)).active:
         progress(Step("Training", run.step, run.total_steps, "steps"))
         if interrupted() and not asked:
             tracking.request(database, run_id, tracking.Command.STOP)
             asked = True
+        if time.monotonic() - looked > TURN_SECONDS:
+            look_after(database)
+            looked = time.monotonic()
         time.sleep(WATCH_SECONDS)
     return run.status
 

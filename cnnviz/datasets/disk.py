@@ -12,6 +12,8 @@ from cnnviz.datasets.spec import DataError
 from cnnviz.models.library import home
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+RESERVE_BYTES = 32 << 20
+"""Of a disk, which data leave free for whatever else writes to it, the run database first."""
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
@@ -34,10 +36,17 @@ def disk_errors() -> Iterator[None]:
 
 
 def require_space(place: Path, needed: int) -> None:
-    """Raise `DataError` unless the disk of `place` has `needed` bytes free, and a little more."""
+    """Raise `DataError` unless the disk of `place` has `needed` bytes free beside `RESERVE_BYTES`."""
     free = shutil.disk_usage(place).free
-    if free < needed + (32 << 20):
+    if free < needed + RESERVE_BYTES:
         raise DataError(
-            f"{needed / 1e6:,.0f} MB are needed in '{place.parent}' and {free / 1e6:,.0f} MB are free; "
-            "make room, or set CNNVIZ_HOME to a folder on another disk."
+            f"{megabytes(needed)} are needed in '{place.parent}' beside {megabytes(RESERVE_BYTES)} that stay "
+            f"free for the rest of the system, and {megabytes(free)} are free; make room, or set CNNVIZ_HOME "
+            "to a folder on another disk."
         )
+
+
+def megabytes(count: int) -> str:
+    """Bytes in a sentence: `34 MB`, and `0.3 MB` where whole ones would say nothing."""
+    value = count / 1e6
+    return f"{value:,.0f} MB" if value >= 10 or value == 0 else f"{value:.1g} MB"

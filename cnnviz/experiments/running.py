@@ -12,6 +12,11 @@ from cnnviz.tracking import Command, Database, RunSummary, Status
 from cnnviz.training.queue import enqueue
 from cnnviz.training.target import spec_for
 
+MOST_AT_ONCE = 30
+"""Runs that are queued at once without asking again."""
+LONGEST_SECONDS = 24 * 3600.0
+"""Of all runs that are queued at once without asking again."""
+
 
 class Stored(NamedTuple):
     """An experiment of the run database."""
@@ -34,8 +39,10 @@ class Stored(NamedTuple):
 def start(database: Database, experiment: Experiment) -> int:
     """Keep the experiment and queue its runs, seed by seed; return its number.
 
-    Raises `ValueError` for a model, data set or device that there is not, before anything is written.
+    Raises `ValueError` for a model, data set or device that there is not, and `QueueFullError` where so many
+    runs may not wait, before anything is written.
     """
+    tracking.require_room(database, len(list(experiment.cells())))
     number = keep(database, experiment)
     queue(database, number)
     return number
@@ -50,10 +57,17 @@ def keep(database: Database, experiment: Experiment) -> int:
 def queue(database: Database, experiment_id: int) -> list[int]:
     """Queue what has no run and resume what ended early; return the numbers of those runs.
 
-    Raises `NoSuchExperimentError`.
+    Raises `NoSuchExperimentError`, and `QueueFullError` before anything is queued.
     """
     stored = get(database, experiment_id)
-    return [cell_run(database, stored, cell) for cell in stored.broken()]
+    missing = stored.broken()
+    tracking.require_room(database, len(missing))
+    return [cell_run(database, stored, cell) for cell in missing]
+
+
+def needs_confirmation(runs: int, seconds: float | None) -> bool:
+    """Whether whoever queues so many runs, which take about so long together, is asked again."""
+    return runs > MOST_AT_ONCE or (seconds is not None and seconds > LONGEST_SECONDS)
 
 
 def cell_run(database: Database, stored: Stored, cell: Cell) -> int:
@@ -71,9 +85,11 @@ def cell_run(database: Database, stored: Stored, cell: Cell) -> int:
 def extend(database: Database, experiment_id: int, seeds: int) -> list[int]:
     """Run every arm with so many more seeds; return the numbers of the new runs.
 
-    Raises `NoSuchExperimentError`, and `ValueError` where there would be too many seeds.
+    Raises `NoSuchExperimentError`, and `ValueError` where there would be too many seeds or waiting runs.
     """
-    old = get(database, experiment_id).experiment
+    stored = get(database, experiment_id)
+    old = stored.experiment
+    tracking.require_room(database, seeds * len(old.names) + len(stored.broken()))
     free = (seed for seed in range(len(old.seeds) + seeds) if seed not in old.seeds)
     added = [seed for seed, _ in zip(free, range(seeds), strict=False)]
     wider = Experiment.of(**{**dict(old), "seeds": (*old.seeds, *added)})

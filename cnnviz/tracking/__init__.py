@@ -30,8 +30,9 @@ Every function is a transaction of its own, returns plain values, and may be cal
 are `TrackingError`s: `ValueError`s with a sentence for people.
 """
 
+from cnnviz.tracking.change import MOST_QUEUED
 from cnnviz.tracking.clock import elapsed
-from cnnviz.tracking.commands import first_in_queue, pending, request
+from cnnviz.tracking.commands import first_in_queue, pending, request, require_room, room_in_queue
 from cnnviz.tracking.curves import Curves
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import (
@@ -40,6 +41,7 @@ from cnnviz.tracking.errors import (
     DatabaseUnavailableError,
     NoSuchExperimentError,
     NoSuchRunError,
+    QueueFullError,
     StaleAttemptError,
     TrackingError,
     WrongStateError,
@@ -57,7 +59,7 @@ from cnnviz.tracking.experiments import (
 )
 from cnnviz.tracking.export import report, to_csv, to_json
 from cnnviz.tracking.files import add_checkpoint, checkpoints, disk_bytes, run_folder
-from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, begin, claim, end, waiting_devices
+from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, attend, begin, claim, end, waiting_devices
 from cnnviz.tracking.lists import checkpoint_bytes, metric_names, recipes, stamp
 from cnnviz.tracking.metrics import read_metrics, void_after
 from cnnviz.tracking.migrate import connect
@@ -92,6 +94,7 @@ __all__ = [
     "ACTIVE",
     "ALLOWED",
     "FROM_SCRATCH",
+    "MOST_QUEUED",
     "RESUMABLE",
     "Checkpoint",
     "Command",
@@ -108,6 +111,7 @@ __all__ = [
     "MetricWriter",
     "NoSuchExperimentError",
     "NoSuchRunError",
+    "QueueFullError",
     "Record",
     "Restart",
     "Run",
@@ -122,6 +126,7 @@ __all__ = [
     "WrongStateError",
     "add_checkpoint",
     "attach",
+    "attend",
     "begin",
     "checkpoint_bytes",
     "checkpoints",
@@ -153,7 +158,9 @@ __all__ = [
     "remove_checkpoint",
     "report",
     "request",
+    "require_room",
     "restore_run",
+    "room_in_queue",
     "run_folder",
     "sample_metric",
     "slots",

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import time
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from cnnviz.tracking.errors import NoSuchRunError, StaleAttemptError
+from cnnviz.tracking.errors import NoSuchRunError, QueueFullError, StaleAttemptError
 from cnnviz.tracking.records import Lease
 from cnnviz.tracking.states import ACTIVE, Status, check
 from cnnviz.tracking.tables import RunRow, StatusRow
+
+MOST_QUEUED = 200
+"""Runs that may wait: a click or a link must not fill the queue for weeks."""
 
 
 def locked(session: Session, run_id: int) -> RunRow:
@@ -33,6 +37,24 @@ def held(session: Session, lease: Lease) -> RunRow:
     if row.status not in ACTIVE:
         raise StaleAttemptError(f"Run {row.id} is {row.status}; its worker is too late.")
     return row
+
+
+def check_room(session: Session, wanted: int = 1) -> None:
+    """Raise `QueueFullError` unless so many more runs may wait; inside the transaction that queues them."""
+    left = room(session)
+    if wanted > left:
+        raise QueueFullError(
+            f"At most {MOST_QUEUED} runs wait at once, and {MOST_QUEUED - left} do; "
+            + (f"{wanted} more do not fit, {left} would: " if wanted > 1 else "")
+            + "wait until some have ended, or take some out of the queue."
+        )
+
+
+def room(session: Session) -> int:
+    """How many more runs may wait."""
+    waiting = select(func.count()).select_from(RunRow)
+    found = session.scalar(waiting.where(RunRow.status == Status.QUEUED, RunRow.deleted_at.is_(None)))
+    return max(0, MOST_QUEUED - (found or 0))
 
 
 def become(session: Session, run: RunRow, new: Status, reason: str | None = None) -> None:

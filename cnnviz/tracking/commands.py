@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from cnnviz.tracking import bell
-from cnnviz.tracking.change import become, locked
+from cnnviz.tracking.change import become, check_room, locked, room
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import WrongStateError
 from cnnviz.tracking.states import ACTIVE, RESUMABLE, Command, Status
@@ -22,7 +22,8 @@ def request(database: Database, run_id: int, command: Command) -> Status:
     `MetricWriter.command`; asked to stop, its run is `stopping` at once. Asking twice is asking once;
     resuming a run that has not heard yet of its pause withdraws the pause.
 
-    Raises `NoSuchRunError`, and `WrongStateError` where the run cannot do that.
+    Raises `NoSuchRunError`, `WrongStateError` where the run cannot do that, `QueueFullError` where it should
+    wait and no more runs may.
     """
     with database.write() as session:
         run = locked(session, run_id)
@@ -42,6 +43,18 @@ def request(database: Database, run_id: int, command: Command) -> Status:
         status = Status(run.status)
     bell.ring()
     return status
+
+
+def require_room(database: Database, wanted: int) -> None:
+    """Raise `QueueFullError` unless so many more runs may wait now."""
+    with database.read() as session:
+        check_room(session, wanted)
+
+
+def room_in_queue(database: Database) -> int:
+    """How many more runs may wait now."""
+    with database.read() as session:
+        return room(session)
 
 
 def first_in_queue(database: Database, run_id: int) -> None:
@@ -85,6 +98,7 @@ def _resume(session: Session, run: RunRow, status: Status) -> None:
         return
     if status not in RESUMABLE:
         raise WrongStateError(f"Run {run.id} is {status}; there is nothing to resume.")
+    check_room(session)
     run.queued = time.time()
     run.error = run.last_lines = None
     become(session, run, Status.QUEUED)

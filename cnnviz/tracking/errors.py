@@ -8,6 +8,8 @@ from __future__ import annotations
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from cnnviz.sentences import full_stop
+
 _BUSY = frozenset(("SQLITE_BUSY", "SQLITE_LOCKED", "55P03", "40P01", "40001"))
 _FULL = frozenset(("SQLITE_FULL", "53100"))
 
@@ -26,6 +28,10 @@ class NoSuchExperimentError(TrackingError):
 
 class WrongStateError(TrackingError):
     """A run in its present state cannot do this."""
+
+
+class QueueFullError(TrackingError):
+    """As many runs wait as may wait."""
 
 
 class StaleAttemptError(TrackingError):
@@ -58,9 +64,9 @@ def explained(error: DatabaseError | PoolTimeout, where: str) -> Exception:
     code = str(getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or "")
     said = " ".join(str(error.orig).split())
     if any(code.startswith(known) for known in _BUSY):
-        return DatabaseBusyError(f"The run database is busy ({where}): {said}.")
+        return DatabaseBusyError(full_stop(f"The run database is busy ({where}): {said}"))
     if code in _FULL:
         return DatabaseFullError(
             f"There is no space left for the run database ({where}); free some and resume."
         )
-    return DatabaseUnavailableError(f"The run database cannot be used ({where}): {said}.")
+    return DatabaseUnavailableError(full_stop(f"The run database cannot be used ({where}): {said}"))

@@ -9,10 +9,11 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import asdict
+from itertools import count
 
 from sqlalchemy import or_, select
 
-from cnnviz.tracking.change import become, held
+from cnnviz.tracking.change import become, held, locked
 from cnnviz.tracking.commands import withdraw
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import WrongStateError
@@ -22,10 +23,13 @@ from cnnviz.tracking.tables import AttemptRow, RunRow
 from cnnviz.tracking.truncate import truncate
 
 FROM_SCRATCH = -1
+CPU = "cpu"
 LAST_LINES = 20_000
 
 
-def claim(database: Database, device: str, host: str | None = None, only: int | None = None) -> Lease | None:
+def claim(
+    database: Database, device: str, host: str | None = None, only: int | None = None, beside: bool = False
+) -> Lease | None:
     """Take the run that has waited longest for `device`; None where none waits or the device is taken.
 
     However many processes ask at once, one of them gets the run, and a device of a machine gets one run. The
@@ -36,14 +40,19 @@ def claim(database: Database, device: str, host: str | None = None, only: int | 
         device: As runs name it: `cpu`, `cuda:0`.
         host: This machine. A run that has files on another one waits for that one.
         only: Take this run and no other, though others may have waited longer.
+        beside: Train on the CPU beside the run that has it: the run's device is `cpu:1`, `cpu:2`, … until it
+            ends.
+
+    Raises `WrongStateError` where it should be beside a run on a device other than the CPU.
     """
+    if beside and device != CPU:
+        raise WrongStateError(f"Only on the CPU does a run train beside another, not on {device}.")
     here = host or socket.gethostname()
     with database.write() as session:
         database.serialise(session)
-        taken = select(RunRow.id).where(
-            RunRow.host == here, RunRow.device == device, RunRow.status.in_(sorted(ACTIVE))
-        )
-        if session.scalar(taken.limit(1)) is not None:
+        held_here = select(RunRow.device).where(RunRow.host == here, RunRow.status.in_(sorted(ACTIVE)))
+        taken = set(session.scalars(held_here))
+        if device in taken and not beside:
             return None
         waiting = select(RunRow).where(
             RunRow.status == Status.QUEUED,
@@ -56,12 +65,25 @@ def claim(database: Database, device: str, host: str | None = None, only: int | 
         run = session.scalar(waiting.order_by(RunRow.queued, RunRow.id).limit(1).with_for_update())
         if run is None:
             return None
+        if device in taken:  # A name of its own each, since a device has one run.
+            run.device = next(name for i in count(1) if (name := f"{CPU}:{i}") not in taken)
         run.attempt += 1
         run.host, run.began, run.ended = here, None, None
         run.error = run.last_lines = run.worker_pid = run.worker_started = None
         run.heartbeat = time.time()
         become(session, run, Status.STARTING)
         return Lease(run.id, run.attempt)
+
+
+def attend(database: Database, run_id: int, pid: int | None, process_started: float | None = None) -> None:
+    """Note which process waits for a queued run's turn, to train it itself; None for none any longer.
+
+    Nothing is changed where the run is no longer queued.
+    """
+    with database.write() as session:
+        run = locked(session, run_id)
+        if run.status == Status.QUEUED:
+            run.worker_pid, run.worker_started = pid, process_started
 
 
 def waiting_devices(database: Database, host: str | None = None) -> frozenset[str]:
@@ -157,3 +179,5 @@ def end(
         withdraw(session, run.id)
         asked = run.status == Status.STOPPING and status is Status.PAUSED
         become(session, run, Status.STOPPED if asked else status, error)
+        if run.device.startswith(f"{CPU}:"):
+            run.device = CPU  # where it was beside another; resumed, it waits its turn

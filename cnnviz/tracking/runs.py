@@ -12,7 +12,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from cnnviz.tracking import bell
-from cnnviz.tracking.change import locked
+from cnnviz.tracking.change import check_room, locked
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import NoSuchRunError
 from cnnviz.tracking.metrics import summaries
@@ -47,6 +47,8 @@ def create_run(
         device: Which device it waits for, `cpu` or `cuda:0`: runs of one device run one after another.
         parent_id: The run that this one is a changed copy of.
         total_epochs: How long it will be, if known.
+
+    Raises `QueueFullError` where `MOST_QUEUED` runs wait already.
     """
     now = time.time()
     row = RunRow(
@@ -55,6 +57,7 @@ def create_run(
         total_epochs=total_epochs, created=now, queued=now,
     )  # fmt: skip
     with database.write() as session:
+        check_room(session)
         session.add(row)
         session.flush()
         session.add(StatusRow(run_id=row.id, attempt=0, old=None, new=row.status, time=now))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import select
 
+from cnnviz.sentences import full_stop
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.records import Record
 from cnnviz.tracking.tables import RecordRow
@@ -32,7 +33,9 @@ def encode(body: Any) -> str:
     try:
         found = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
     except TypeError as error:
-        raise ValueError(f"A record holds what JSON can hold, and numpy arrays: {error}.") from error
+        raise ValueError(
+            full_stop(f"A record holds what JSON can hold, and numpy arrays: {error}")
+        ) from error
     if len(found) > LARGEST_RECORD:
         raise ValueError(f"A record has at most {LARGEST_RECORD:,} bytes, not {len(found):,}.")
     return found.decode()

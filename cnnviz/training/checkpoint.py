@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from cnnviz.sentences import full_stop
 from cnnviz.training.interface import Interface
 from cnnviz.training.schedule import Plateau
 
@@ -136,7 +137,7 @@ def _opened(path: Path) -> Iterator[Any]:
                 raise ValueError(f"{path.name} is no checkpoint of this version ({FORMAT}).")
             yield file
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path.name} is no checkpoint: {error}.") from None
+        raise ValueError(full_stop(f"{path.name} is no checkpoint: {error}")) from None
 
 
 def _position(details: dict[str, str]) -> Position:

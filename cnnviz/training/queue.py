@@ -1,14 +1,22 @@
-"""Putting a recipe into the queue. Importing this imports no torch."""
+"""The queue: putting a recipe into it, and a run's place in it. Importing this imports no torch."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
 from cnnviz import datasets, tracking
-from cnnviz.tracking import Database, Run
+from cnnviz.tracking import ACTIVE, Database, Run, RunSummary, Status
+from cnnviz.training.estimate import estimate
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.target import spec_for
 
 UNNAMED = "untitled"
 """A recipe of this name is called by its model and data in the list of runs."""
+
+ENOUGH = 0.05
+"""Share of a run after which its own pace says how long the rest of it takes."""
 
 
 def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) -> Run:
@@ -36,3 +44,52 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
         parent_id=parent_id,
         total_epochs=float(recipe.epochs),
     )
+
+
+@dataclass(frozen=True)
+class QueuePlace:
+    """What comes before a run that waits for its device."""
+
+    training: tuple[RunSummary, ...]
+    """The run that has the device; empty where it is free."""
+    waiting: tuple[RunSummary, ...]
+    """Runs that wait for the same device and come first, in their order."""
+    seconds: float | None = None
+    """About how long all of these take still; None where that is not known or was not asked for."""
+
+
+def place_in_queue(database: Database, run: RunSummary, timed: bool = False) -> QueuePlace:
+    """The place of a queued run on its device; with `timed`, also about how long it will wait."""
+    found = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
+    same = [other for other in found if other.device == run.device and other.id != run.id]
+    training = tuple(other for other in same if other.status is not Status.QUEUED)
+    first = (other for other in same if other.status is Status.QUEUED)
+    waiting = sorted(
+        (o for o in first if (o.queued, o.id) < (run.queued, run.id)), key=lambda o: (o.queued, o.id)
+    )
+    place = QueuePlace(training, tuple(waiting))
+    return place if not timed else QueuePlace(training, tuple(waiting), _seconds(database, place))
+
+
+def _seconds(database: Database, place: QueuePlace) -> float | None:
+    runs = [*place.training, *place.waiting]
+    recipes = tracking.recipes(database, [run.id for run in runs])
+    total = 0.0
+    for run in runs:
+        left = _seconds_left(database, run, recipes[run.id])
+        if left is None:
+            return None
+        total += left
+    return total
+
+
+def _seconds_left(database: Database, run: RunSummary, recipe: object) -> float | None:
+    """Of a run: by its own pace once a twentieth is done, else as runs of its kind took here."""
+    share = run.step / run.total_steps if run.total_steps else 0.0
+    if share >= ENOUGH and run.seconds > 0:
+        return run.seconds * (1 - share) / share
+    try:
+        expected = estimate(database, Recipe.model_validate(recipe)).seconds
+    except (ValidationError, ValueError):
+        return None  # of another version, or of a network that has gone
+    return None if expected is None else expected * (1 - share)

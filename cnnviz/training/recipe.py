@@ -6,12 +6,14 @@ Importing this imports no torch.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cnnviz.models.layers import LayerList
+from cnnviz.sentences import full_stop
 
 Scale = Literal["unit", "standardised", "raw", "raw-minus-mean"]
 Optimiser = Literal["sgd", "nesterov", "adam", "adamw"]
@@ -74,11 +76,19 @@ class Recipe(BaseModel):
     precision: Literal["fp32", "bf16"] = Field("fp32", description="Numbers that arithmetic is done in.")
     compile: bool = Field(False, description="Let torch compile the model first: minutes of warm-up.")
     seed: int = Field(0, ge=0, lt=2**63, description="What every random choice follows from.")
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Where it runs.")
+    device: str = Field("auto", description="Where it runs: auto, cpu, mps, cuda or cuda:0.")
 
     assumed: dict[str, str] = Field(
         {}, description="Fields that the source does not give, and why they are so."
     )
+
+    @field_validator("device")
+    @classmethod
+    def _device_can_be(cls, device: str) -> str:
+        if re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", device) is None:
+            short = device if len(device) <= 40 else f"{device[:39]}…"
+            raise ValueError(f"{short!r} is no device; a device is auto, cpu, mps, cuda, or cuda:0 and so on")
+        return device
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> Recipe:
@@ -150,4 +160,4 @@ def _sentence(error: ValidationError) -> str:
         return f"A recipe has no field '{place}'; its fields are {', '.join(Recipe.model_fields)}."
     if first["type"] == "json_invalid":
         return f"This is not JSON ({detail}); a recipe is a JSON document."
-    return f"The recipe cannot be read{f' at {place}' if place else ''}: {detail}."
+    return full_stop(f"The recipe cannot be read{f' at {place}' if place else ''}: {detail}")

@@ -14,6 +14,7 @@ import torch
 
 from cnnviz import datasets, tracking
 from cnnviz.datasets import Progress, Step
+from cnnviz.sentences import full_stop
 from cnnviz.tracking import Command, Database, Lease, MetricWriter, RunFacts, Status
 from cnnviz.training import checkpoint
 from cnnviz.training.engine import LAST, NonFiniteLossError, Trainer
@@ -115,7 +116,7 @@ def _facts(trainer: Trainer) -> RunFacts:
 def _disk_sentence(failure: OSError, full: bool) -> str:
     if full:
         return "The disk is full; the last checkpoint is whole. Make room and resume the run."
-    return f"{failure.filename or 'The system'}: {failure.strerror or failure}."
+    return full_stop(f"{failure.filename or 'The system'}: {failure.strerror or failure}")
 
 
 def _sentence(failure: Exception) -> str:

@@ -130,3 +130,13 @@ def test_an_error_is_one_line_and_exit_code_2(capsys: Run, arguments: list[str],
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
     assert sentence in captured.err
+
+
+def test_queueing_many_runs_needs_yes(capsys: Run) -> None:
+    arguments = ["experiment", "run", "dropout", "--seeds", "40", "--queue"]
+    assert main(arguments) == 2
+    assert "This would queue 80 runs" in capsys.readouterr().err
+    with tracking.connect() as database:
+        assert tracking.list_runs(database) == []
+        assert main([*arguments, "--yes"]) == 0
+        assert len(tracking.list_runs(database)) == 80

@@ -52,6 +52,10 @@ def test_a_failed_run_has_exit_code_1(capsys: Run) -> None:
         (["train", "--model", "lenet6"], "no model 'lenet6'"),
         (["train", "--dataset", "digitz"], "digits"),
         (["train", "--device", "cuda:77"], "no device 'cuda:77'"),
+        (
+            ["train", "--device", "cuda:999999999999"],
+            "'cuda:999999999999' is no device; a device",
+        ),
         (["train", "--resume", "99"], "no run 99"),
         (["train", "--resume", "1", "--epochs", "3"], "give --resume alone"),
         (["train", "missing.json"], "missing.json"),
@@ -87,7 +91,7 @@ def test_where_a_supervisor_is_quicker_its_worker_is_watched(
                 until(lambda: writer.command is not None, "it is asked to stop")
         tracking.end(database, lease, Status.STOPPED if stopped else Status.FINISHED)
 
-    def lose(database: Database, device: str, only: int) -> None:
+    def lose(database: Database, device: str, only: int, beside: bool) -> None:
         lease = claim(database, device, only=only)
         assert lease is not None
         threading.Timer(0.2, train, (database, lease)).start()
@@ -95,3 +99,14 @@ def test_where_a_supervisor_is_quicker_its_worker_is_watched(
     monkeypatch.setattr(tracking, "claim", lose)
     assert main(["train", *SHORT, "--device", "cpu"]) == code
     assert capsys.readouterr().out.startswith(f"Run 1 {said}")
+
+
+def test_a_failed_run_s_sentence_ends_with_one_full_stop(capsys: Run, tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for number in range(4):
+            (tmp_path / label / f"{number}.png").write_bytes(b"no picture at all")
+    assert main(["train", "--dataset", str(tmp_path), "--epochs", "1"]) == 1
+    said = capsys.readouterr().out.strip()
+    assert said.endswith(".")
+    assert not said.endswith("..")

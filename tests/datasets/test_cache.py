@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, Step, cache, drawing, registry
+from cnnviz.datasets import DataError, Step, cache, disk, drawing, registry
 
 SMALL = {"train": 20, "test": 10, "size": 8}
 
@@ -88,8 +88,19 @@ def test_what_fails_half_way_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 def test_space_is_asked_for_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1_000_000))
-    with pytest.raises(DataError, match=r"0 MB are needed in .* and 1 MB are free"):
+    with pytest.raises(DataError, match=r"MB are needed in .* and 1 MB are free"):
         datasets.load("shapes", SMALL)
+
+
+def test_the_space_that_is_kept_free_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(6_000_000))
+    with pytest.raises(DataError) as error:
+        disk.require_space(tmp_path / "data", 1_000_000)
+    said = str(error.value)
+    assert said.startswith("1 MB are needed")
+    assert "beside 34 MB that stay free" in said
+    assert "and 6 MB are free" in said
 
 
 def test_a_folder_that_forbids_writing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -9,6 +12,7 @@ from cnnviz import tracking
 from cnnviz.experiments import Arm, Experiment, every, from_change, start
 from cnnviz.experiments.catalogue import catalogue
 from cnnviz.experiments.recorded import recording
+from cnnviz.training.queue import enqueue
 from cnnviz.ui.experiments.address import test_parameters as parameters
 from tests.experiments.making import BASE, NORMALISING, end_all
 from tests.pages.runner import assert_sound, open_page
@@ -100,14 +104,81 @@ def test_what_is_wrong_in_the_url_is_said(query: dict[str, str], sentence: str) 
     assert any(sentence in warning.value for warning in app.warning)
 
 
-def test_what_cannot_be_started_is_said() -> None:
+@pytest.mark.parametrize(
+    ("base", "changes"),
+    [
+        ({}, {"dataset": "digitz"}),
+        ({}, {"dataset": "/etc"}),
+        ({"dataset": "/etc"}, {"lr": 0.01}),
+        ({"dataset": "owner/name"}, {"lr": 0.01}),
+        ({}, {"model": "net.py:Net"}),
+        ({"model": "/tmp/net.py:Net"}, {"lr": 0.01}),
+    ],
+)
+def test_a_link_that_names_what_is_not_registered_is_refused_and_reads_nothing(
+    monkeypatch: pytest.MonkeyPatch, base: dict[str, str], changes: dict[str, Any]
+) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr("cnnviz.datasets.loading.is_path", lambda name: bool(looked.append(name)))
     wrong = Experiment.of(
-        question="?", base=BASE, arms=(Arm(name="elsewhere", changes={"dataset": "digitz"}),)
+        question="Is it read?", base=BASE.changed(base), arms=(Arm(name="elsewhere", changes=changes),)
     )
     app = open_page("experiments", **parameters(wrong))
+    assert len(app.warning) == 1
+    assert any(words in app.warning[0].value.replace("\\", "") for words in ("as data", "no model"))
+    assert "Is it read?" not in text(app)
+    assert set(looked) <= {"digits"}
+
+
+def test_a_change_of_a_run_made_from_a_path_is_tested_by_the_run_s_number(tmp_path: Path) -> None:
+    recipe = BASE.changed({"dataset": str(tmp_path)})
+    experiment = from_change(recipe, {"lr": 0.01}, "Is run 1 mended?")
+    with tracking.connect() as database:
+        run = enqueue(database, recipe).id
+        tracking.request(database, run, tracking.Command.STOP)
+    assert parameters(experiment) | {"parent": str(run)} == parameters(experiment, run)
+    app = open_page("experiments", **parameters(experiment, run))
+    assert "Is run 1 mended?" in text(app)
     app.button(key="experiments-start").click().run()
-    assert not app.exception
-    assert any("digits" in error.value for error in app.error)
+    assert_sound(app)
+    with tracking.connect() as database:
+        assert {run.dataset for run in tracking.list_runs(database)} == {str(tmp_path)}
+        assert len(tracking.list_runs(database)) == 7
+    other = open_page("experiments", **parameters(experiment, run + 1))
+    assert "as data" in other.warning[0].value
+
+
+def wide(arms: int, seeds: int, **changes: Any) -> Experiment:
+    return Experiment.of(
+        question="Which rate?", base=BASE.changed(changes), seeds=tuple(range(seeds)),
+        arms=tuple(Arm(name=f"rate {i}", changes={"lr": 0.001 * (i + 1)}) for i in range(arms)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "experiment", [wide(11, 5), wide(2, 2, epochs=100_000)], ids=["many runs", "few long ones"]
+)
+def test_one_click_does_not_queue_many_or_long_runs_unasked(experiment: Experiment) -> None:
+    app = open_page("experiments", **parameters(experiment))
+    app.button(key="experiments-start").click().run()
+    assert_sound(app)
+    count = len(list(experiment.cells()))
+    assert f"This queues {count} runs, about" in text(app)
+    with tracking.connect() as database:
+        assert tracking.list_runs(database) == []
+        app.button(key="experiments-start-no").click().run()
+        assert_sound(app)
+        assert "This queues" not in text(app)
+        app.button(key="experiments-start").click().run()
+        app.button(key="experiments-start-yes").click().run()
+        assert_sound(app)
+        assert len(tracking.list_runs(database)) == count
+
+
+def test_more_runs_than_may_wait_are_refused_before_anything_is_queued() -> None:
+    app = open_page("experiments", **parameters(wide(12, 50, epochs=100_000)))
+    assert "At most 200 runs wait at once, and 0 do; 650 more do not fit, 200 would" in text(app)
+    assert not [button for button in app.button if button.key == "experiments-start"]
 
 
 @pytest.mark.parametrize(("device", "wanting"), [("cpu", True), ("cuda:0", False)])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cnnviz import models
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear
 from cnnviz.training import Recipe, all_recipes, get
+from cnnviz.training.setup import device_of
 
 recipes = st.builds(
     Recipe,
@@ -109,3 +110,29 @@ def test_recipes_need_no_torch() -> None:
         "import sys; from cnnviz.training import all_recipes; all_recipes(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+WRONG_DEVICES = (
+    *("cuda:999999999999", "cuda:-1", "cuda:\u0663", "cuda:1.5", "cuda:", "cuda:0 ", "CUDA"),
+    *("mps:3", "tpu", "cpu:0", ""),
+)
+
+
+@pytest.mark.parametrize("device", WRONG_DEVICES)
+def test_a_device_that_cannot_be_is_a_sentence(device: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"is no device; a device is auto, cpu, mps, cuda, or cuda:0 .*[a-z]\.$"
+    ):
+        Recipe().changed({"device": device})
+
+
+@given(device=st.one_of(st.text(), st.from_regex(r"(auto|cpu|mps|cuda|xla|meta)(:[\w.-]*)?", fullmatch=True)))
+def test_any_device_is_had_or_refused_in_one_sentence(device: str) -> None:
+    said = ""
+    try:
+        found = device_of(Recipe().changed({"device": device})).type
+    except ValueError as error:
+        found, said = "", str(error)
+    assert found in ("cpu", "cuda", "mps") or "device" in said
+    assert "\n" not in said
+    assert not said.endswith("..")

@@ -84,6 +84,7 @@ def run(
     large: _Large = False,
     seeds: Annotated[int | None, typer.Option(min=1, max=50, help="How many seeds each arm gets.")] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Only queue the runs, for a supervisor.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Queue many or long runs without asking again.")] = False,
     as_json: _Json = False,
 ) -> None:
     """Run an experiment, and print what came of it."""
@@ -100,8 +101,14 @@ def run(
             if large or seeds:
                 raise ValueError("An experiment goes on as it was begun; give its number alone.")
             number = experiments.get(database, int(what)).id
+            if queue:
+                missing = experiments.get(database, number)
+                _check_amount(database, missing.experiment, len(missing.broken()), yes)
         else:
-            number = keep(database, _chosen(what, large, seeds))
+            chosen = _chosen(what, large, seeds)
+            if queue:
+                _check_amount(database, chosen, len(list(chosen.cells())), yes)
+            number = keep(database, chosen)
         if queue:
             runs = experiments.queue(database, number)
             _say_queued(database, number, runs, as_json)
@@ -114,6 +121,22 @@ def run(
         raise typer.Exit(STOPPED)
     if not found.complete:
         raise typer.Exit(INCOMPLETE)
+
+
+def _check_amount(database: Database, experiment: Experiment, runs: int, yes: bool) -> None:
+    """Refuse to queue many or long runs without --yes, and more than may wait, before anything is written."""
+    from cnnviz import tracking
+    from cnnviz.experiments.progress import expected
+    from cnnviz.experiments.running import needs_confirmation
+    from cnnviz.figures.measures import duration
+
+    tracking.require_room(database, runs)
+    seconds, _ = expected(database, experiment)
+    if seconds is not None:
+        seconds *= runs / len(list(experiment.cells()))
+    if needs_confirmation(runs, seconds) and not yes:
+        long = "" if seconds is None else f", about {duration(seconds)} on this machine"
+        raise ValueError(f"This would queue {runs:,} runs{long}; give --yes too to queue them all.")
 
 
 def show(

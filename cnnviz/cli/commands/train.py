@@ -11,6 +11,7 @@ import typer
 from cnnviz.cli.foreground import interruptible, work_on
 from cnnviz.cli.options import pairs
 from cnnviz.cli.progress import Bar
+from cnnviz.sentences import full_stop
 from cnnviz.training import Recipe, get
 
 if TYPE_CHECKING:
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
 FAILED, STOPPED = 1, 130
 """Exit codes: 0 for a finished run, these for one that failed and one that was stopped or paused."""
 
+_HELP = (
+    "Follow a recipe in the foreground. Ctrl-C stops it cleanly. Where another run has its device it "
+    "waits its turn; Ctrl-C then leaves it queued."
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("train", help="Follow a recipe in the foreground. Ctrl-C stops it cleanly.")(train)
+    app.command("train", help=_HELP)(train)
 
 
 def train(
@@ -38,6 +44,9 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, …")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="Any field.")] = None,
     resume: Annotated[int | None, typer.Option(metavar="RUN", help="Go on with a run instead.")] = None,
+    now: Annotated[
+        bool, typer.Option("--now", help="Do not wait: train on the CPU beside the run that is on it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train, and print what came of it."""
@@ -59,9 +68,12 @@ def train(
             run = enqueue(database, chosen)
             _warn(chosen)
         with interruptible() as interrupted, Bar() as bar:
-            status = work_on(database, run, bar, interrupted)
+            status = work_on(database, run, bar, interrupted, now)
         found = tracking.report(database, run.id)
-    typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() if as_json else _result(found))
+        left = _left_queued(database, run.id) if status is tracking.Status.QUEUED else None
+    typer.echo(
+        orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() if as_json else left or _result(found)
+    )
     if status is tracking.Status.FAILED:
         raise typer.Exit(FAILED)
     if status is not tracking.Status.FINISHED:
@@ -88,10 +100,27 @@ def _warn(recipe: Recipe) -> None:
 
 
 def _again(database: Database, run_id: int) -> Run:
+    """A run that waits, ended early, or trains elsewhere; a dead one is marked first."""
     from cnnviz import tracking
+    from cnnviz.training.supervisor import reconcile
 
-    tracking.request(database, run_id, tracking.Command.RESUME)
+    reconcile(database)
+    run = tracking.get_run(database, run_id)
+    if run.status is not tracking.Status.QUEUED or run.deleted_at is not None:
+        tracking.request(database, run_id, tracking.Command.RESUME)
     return tracking.get_run(database, run_id)
+
+
+def _left_queued(database: Database, run_id: int) -> str:
+    """Where Ctrl-C ended the waiting: what becomes of the run."""
+    from cnnviz.training.supervisor import supervised
+
+    begins = (
+        "the app or `cnnviz work` begins it when it is its turn"
+        if supervised(database)
+        else f"`cnnviz train --resume {run_id}` begins it, as do the app and `cnnviz work`"
+    )
+    return f"Run {run_id} stays queued: {begins}. `cnnviz runs stop {run_id}` takes it out."
 
 
 def _result(found: dict[str, Any]) -> str:
@@ -99,4 +128,4 @@ def _result(found: dict[str, Any]) -> str:
     named = ("train/epoch_accuracy", "val/accuracy", "test/accuracy", "test/loss")
     shown = ", ".join(f"{name} {figures[name]['last']:.4g}" for name in named if name in figures)
     line = f"Run {found['id']} {found['status']} after {found['seconds']:.1f} s"
-    return f"{line}: {shown or found['error'] or 'nothing was measured yet'}."
+    return full_stop(f"{line}: {shown or found['error'] or 'nothing was measured yet'}")

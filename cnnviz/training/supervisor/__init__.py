@@ -10,8 +10,19 @@ torch.
 """
 
 from cnnviz.training.supervisor.launcher import Ending, Launcher, Order, Worker
+from cnnviz.training.supervisor.liveness import attended, reconcile
 from cnnviz.training.supervisor.local import LocalLauncher
 from cnnviz.training.supervisor.loop import Supervisor
 from cnnviz.training.supervisor.presence import supervised
 
-__all__ = ["Ending", "Launcher", "LocalLauncher", "Order", "Supervisor", "Worker", "supervised"]
+__all__ = [
+    "Ending",
+    "Launcher",
+    "LocalLauncher",
+    "Order",
+    "Supervisor",
+    "Worker",
+    "attended",
+    "reconcile",
+    "supervised",
+]

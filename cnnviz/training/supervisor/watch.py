@@ -18,6 +18,8 @@ NO_WORKER_SECONDS = 60.0
 """After this long without a process a claimed run has none coming: its supervisor died in between."""
 KEEPER_SECONDS = 2.0
 """How long the keeper of a dead worker may take to write down how it ended."""
+LONG_DEAD_SECONDS = 10.0
+"""A dead worker that was silent for this long died so long ago that its keeper would have written."""
 SILENT_SECONDS = 30.0
 """A worker that was asked to stop and has given no sign of life for this long is killed."""
 ELSEWHERE_SECONDS = 600.0
@@ -33,6 +35,8 @@ class Watch:
     database: Database
     launcher: Launcher
     host: str = field(default_factory=socket.gethostname)
+    one_look: bool = False
+    """For whoever looks once and goes: nobody is killed, and no second look is needed for the long dead."""
     _missed: dict[Lease, float] = field(default_factory=dict)
     _killed: dict[Lease, Status] = field(default_factory=dict)
 
@@ -52,11 +56,11 @@ class Watch:
             if silent > NO_WORKER_SECONDS:
                 self._end(run, Status.INTERRUPTED, "No worker came for it.")
         elif not self.launcher.lives(run):
-            self._bury(run)
-        else:
+            self._bury(run, silent)
+        elif not self.one_look:
             self._insist(run, silent)
 
-    def _bury(self, run: RunSummary) -> None:
+    def _bury(self, run: RunSummary, silent: float) -> None:
         """Record how a worker ended that said nothing of it."""
         ending = self.launcher.ending(run)
         since = self._missed.setdefault(run.lease, time.monotonic())
@@ -66,7 +70,7 @@ class Watch:
         if ending is not None:
             self._end(run, wish or ending.status, ending.sentence, ending.last_lines)
             self.launcher.forget(run)
-        elif time.monotonic() - since > KEEPER_SECONDS:
+        elif time.monotonic() - since > KEEPER_SECONDS or (self.one_look and silent > LONG_DEAD_SECONDS):
             self._end(run, wish or Status.INTERRUPTED, "Its worker ended, and nobody saw how.")
 
     def _insist(self, run: RunSummary, silent: float) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from cnnviz import datasets
 from cnnviz.datasets import DataError, Dataset, DatasetSpec, Step
 from cnnviz.figures import measures, numbers
+from cnnviz.sentences import full_stop
 from cnnviz.ui import notice
 from cnnviz.ui.dataset.words import facts_html
 
@@ -113,5 +114,5 @@ def download_text(spec: DatasetSpec) -> str:
 def sentence(error: Exception) -> str:
     """An error as text that is shown as it is."""
     if isinstance(error, OSError) and not isinstance(error, ValueError):
-        return notice.plain(f"{error.filename or 'The system'}: {error.strerror or error}.")
+        return notice.plain(full_stop(f"{error.filename or 'The system'}: {error.strerror or error}"))
     return notice.plain(str(error))

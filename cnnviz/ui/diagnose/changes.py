@@ -85,11 +85,11 @@ def _test(case: Case, change: Change, new: Recipe) -> None:
     question = f"Is {case.name} mended by: {settings}?"
     try:
         experiment = from_change(case.evidence.recipe, change.values, question[:LONGEST])
-        parameters = test_parameters(experiment)
+        parameters = test_parameters(experiment, None if case.run is None else case.run.id)
     except ValueError:
         return  # a change that alters nothing, or a layer list too long for a link
-    elsewhere = {"run": None, "model": None}
-    chrome.link("experiments", "Test this", icon=":material/science:", **elsewhere, **parameters)
+    elsewhere: dict[str, str | None] = {"run": None, "model": None, "parent": None}
+    chrome.link("experiments", "Test this", icon=":material/science:", **(elsewhere | parameters))
 
 
 def _done(new: Recipe, children: Sequence[RunSummary]) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from cnnviz import datasets
 from cnnviz.experiments import Stored
 from cnnviz.experiments.catalogue import FORMS, catalogue
 from cnnviz.experiments.demonstrating import Demonstration, every_demonstration
@@ -35,8 +36,15 @@ def bar(now: Chosen | Demonstration, own: Sequence[Stored]) -> None:
 
 
 def _elsewhere(now: Chosen | Demonstration) -> str | None:
-    """An address that holds a started experiment itself; None for others, and where it is too long."""
-    if not isinstance(now, Chosen) or now.stored is None:
+    """An address that holds a started experiment itself, for other apps.
+
+    None for others, where it is too long for one, and where it names data that other apps have not.
+    """
+    if (
+        not isinstance(now, Chosen)
+        or now.stored is None
+        or now.experiment.base.dataset not in datasets.names()
+    ):
         return None
     try:
         return f"{st.context.url}?{urlencode(parameters(now.experiment))}"

@@ -17,6 +17,7 @@ from cnnviz.tracking import Database
 from cnnviz.training.estimate import device_name
 from cnnviz.ui import notice, url_state
 from cnnviz.ui.experiments.chosen import Chosen
+from cnnviz.ui.experiments.confirm import queue_button, say_room
 from cnnviz.ui.train.expected import fetched_first
 
 SEEDS = "experiments-seeds"
@@ -33,17 +34,21 @@ def plan(chosen: Chosen, database: Database) -> None:
     with st.container(border=True, key="experiments-plan"):
         st.markdown("**Run it here**")
         _arms(experiment)
-        _expected(experiment, database)
+        runs, seconds = len(list(experiment.cells())), _expected(experiment, database)
+        fits = say_room(database, runs)
         if wanting:
             st.warning(WANTING, icon=":material/info:")
-        with st.container(
+        row = st.container(
             horizontal=True, gap="small", vertical_alignment="bottom", key="experiments-start-row"
-        ):
+        )
+        below = st.container()
+        with row:
             _seeds(len(experiment.seeds))
             kind: Literal["primary", "secondary"] = "secondary" if wanting else "primary"
-            if st.button(
-                "Start", type=kind, icon=":material/play_arrow:", key="experiments-start",
-                help="Queues the runs like any others; this page follows them.",
+            if fits and queue_button(
+                "Start", kind=kind, icon=":material/play_arrow:", key="experiments-start", runs=runs,
+                seconds=seconds, about="Queues the runs like any others; this page follows them.",
+                below=below,
             ):  # fmt: skip
                 _start(experiment, database)
 
@@ -58,20 +63,21 @@ def _arms(experiment: Experiment) -> None:
     st.html(f'<ul class="experiment-arms">{items}</ul>')
 
 
-def _expected(experiment: Experiment, database: Database) -> None:
-    """How many runs, and how long they will take."""
+def _expected(experiment: Experiment, database: Database) -> float | None:
+    """Draw how many runs, and how many seconds they will take, which is returned; None where nobody knows."""
     arms, seeds = len(experiment.names), len(experiment.seeds)
     told = f"{arms * seeds} runs: {arms} arms with the same {seeds} seed{'s' if seeds > 1 else ''}"
     try:
         seconds, basis = expected(database, experiment)
     except ValueError as error:
         st.warning(notice.plain(str(error)), icon=":material/info:")
-        return
+        return None
     about = "" if seconds is None else f", about {measures.duration(seconds)} on this machine"
     fetched = fetched_first(experiment.base)
     st.caption(notice.plain(f"{told}{about}. {basis} {fetched}"))
     if seeds == 1:
         st.caption("One seed gives no interval: chance cannot be told from effect.")
+    return seconds
 
 
 def _seeds(count: int) -> None:
@@ -93,5 +99,5 @@ def _start(experiment: Experiment, database: Database) -> None:
     except (ValueError, OSError) as error:
         st.error(notice.plain(str(error)), icon=":material/error:")
         return
-    url_state.change(experiment=str(number), test=None, form=None, seeds=None)
+    url_state.change(experiment=str(number), test=None, parent=None, form=None, seeds=None)
     st.rerun()

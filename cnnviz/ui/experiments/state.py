@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from cnnviz import tracking
 from cnnviz.experiments import Experiment
 from cnnviz.experiments.catalogue import FORMS, Form, catalogue
 from cnnviz.experiments.demonstrating import every_demonstration
 from cnnviz.experiments.experiment import MOST_SEEDS
 from cnnviz.experiments.link import unpack
+from cnnviz.training.target import require_registered
 from cnnviz.ui import url_state
+from cnnviz.ui.runs import store
 from cnnviz.ui.url_state import quoted
 
 
@@ -41,7 +44,7 @@ def current() -> Asked:
 def read(parameters: Mapping[str, str], said: list[str]) -> Asked:
     """Validate the parameters; every fault becomes a sentence in `problems`."""
     form, seeds = _form(parameters.get("form"), said), _seeds(parameters.get("seeds"), said)
-    test = _test(parameters.get("test"), said)
+    test = _test(parameters.get("test"), parameters.get("parent"), said)
     if test is not None:
         return Asked(test=test, seeds=seeds, problems=tuple(said))
     which = parameters.get("experiment")
@@ -60,13 +63,28 @@ def choose(which: str) -> None:
     url_state.change(experiment=which, test=None, form=None, seeds=None)
 
 
-def _test(text: str | None, said: list[str]) -> Experiment | None:
+def _test(text: str | None, parent: str | None, said: list[str]) -> Experiment | None:
+    """The experiment that a link holds, if all it names is registered, or the data of run `parent`."""
     if text is None:
         return None
     try:
-        return unpack(text)
-    except ValueError as error:
+        found = unpack(text)
+        data = _data_of(parent)
+        for name in found.names:
+            require_registered(found.recipe(name), "The experiment in the link", data)
+    except (ValueError, OSError) as error:
         said.append(str(error))
+        return None
+    return found
+
+
+def _data_of(parent: str | None) -> str | None:
+    """The data of the run that a link says its experiment was made from, as the run database has it."""
+    if parent is None or re.fullmatch(r"[0-9]{1,15}", parent) is None:
+        return None
+    try:
+        return str(tracking.get_run(store.database(), int(parent)).recipe.get("dataset"))
+    except tracking.NoSuchRunError:
         return None
 
 

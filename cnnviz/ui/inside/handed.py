@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,19 @@ def take(name: str, data: bytes, model: str | None) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights"
         path.write_bytes(data)
-        found = from_file(path, model, name=name)
+        found = _registered(from_file(path, model, name=name))
     kept = _kept()
     kept[f"{HANDED}{digest}"] = found
     for old in list(kept)[:-MOST]:
         del kept[old]
     return f"{HANDED}{digest}"
+
+
+def _registered(found: Loaded) -> Loaded:
+    """The network without the data that its file names, unless they are registered: no path is looked at."""
+    from cnnviz import datasets
+
+    return found if found.dataset in datasets.names() else replace(found, dataset="")
 
 
 def loaded(reference: str) -> Loaded:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from cnnviz.tracking import Database, RunSummary
 
 KEPT = 6
+LOOK_SECONDS = 2.0
+"""How often a page looks whether the processes that train still live, where nobody supervises."""
 SPEED, ACCURACY = "images_per_second", "test/accuracy"
 """Shown whatever metric is chosen."""
 
@@ -27,10 +31,26 @@ class Listing:
 
 
 def database() -> Database:
-    """The run database; raises `TrackingError` or `OSError` where it cannot be opened."""
+    """The run database; raises `TrackingError` or `OSError` where it cannot be opened.
+
+    Where no supervisor does it, runs whose process is gone are marked now and then.
+    """
     from cnnviz.tracking.database import address
 
-    return _opened(address().render_as_string(hide_password=False))
+    found = _opened(address().render_as_string(hide_password=False))
+    now, looks = time.monotonic(), _looks()
+    if now - looks.get(found.where, -LOOK_SECONDS) >= LOOK_SECONDS:
+        looks[found.where] = now
+        _look_after(found)
+    return found
+
+
+def _look_after(found: Database) -> None:
+    from cnnviz.training.supervisor import reconcile, supervised
+
+    with suppress(ValueError, OSError):  # what cannot be read or written is said by the page that needs it
+        if not supervised(found):
+            reconcile(found, wait=False)
 
 
 def listing(metric: str, deleted: bool = False) -> Listing:
@@ -64,6 +84,11 @@ def _listing(_opened: Database, where: str, metric: str, deleted: bool, state: A
         tracking.checkpoint_bytes(_opened),
         tuple(tracking.metric_names(_opened)),
     )
+
+
+@st.cache_resource(show_spinner=False)
+def _looks() -> dict[str, float]:
+    return {}
 
 
 @st.cache_resource(show_spinner=False)

@@ -32,7 +32,7 @@ def bar(plan: Plan) -> None:
         shown = plan.shown
         name = shown.layers.name if shown.layers else shown.model
         _model(name)
-        _data(shown.dataset)
+        _data(shown.dataset, plan.parent)
         _recipe(plan)
         _file(plan)
         model_bar.share()
@@ -68,25 +68,24 @@ def _model(name: str) -> None:
         st.markdown(f"**{notice.plain(name)}**, a layer list", width="content")
 
 
-def _data(name: str) -> None:
+def _data(name: str, parent: int | None) -> None:
+    """Draw the list of registered data, and a path that run `parent` was given on the command line."""
     known = {spec.name: spec for spec in datasets.specs().values()}
     st.session_state[DATA] = name
     st.selectbox(
         "Data",
         list(known) if name in known else [name, *known],
-        format_func=lambda one: _data_label(one, known.get(one)),
+        format_func=lambda one: _data_label(known.get(one), parent),
         key=DATA,
         on_change=_on(DATA, name, lambda chosen: plans.put(dataset=chosen)),
-        accept_new_options=True,
         label_visibility="collapsed",
-        placeholder="A data set, or a path",
         width=270,
     )
 
 
-def _data_label(name: str, spec: datasets.DatasetSpec | None) -> str:
+def _data_label(spec: datasets.DatasetSpec | None, parent: int | None) -> str:
     if spec is None:
-        return name
+        return f"the data of run {parent}"
     return f"{spec.title} · {numbers.short(spec.train)} images"
 
 

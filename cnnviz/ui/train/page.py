@@ -6,7 +6,7 @@ import re
 
 import streamlit as st
 
-from cnnviz import tracking
+from cnnviz import datasets, tracking
 from cnnviz.tracking import Database, NoSuchRunError, Status
 from cnnviz.training import Recipe
 from cnnviz.ui import chrome, notice
@@ -64,7 +64,8 @@ def _plan(database: Database | None) -> None:
     room = st.container(key="train-expected")
     fields(plan)
     data = plan.shown.dataset
-    chrome.link("data", "Look at the data", icon=":material/photo_library:", dataset=data, run=None)
+    if data in datasets.names():
+        chrome.link("data", "Look at the data", icon=":material/photo_library:", dataset=data, run=None)
     if database is None:
         example.draw()
         return

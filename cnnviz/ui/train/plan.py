@@ -13,9 +13,10 @@ from typing import Any
 
 import streamlit as st
 
-from cnnviz import models, tracking, training
+from cnnviz import datasets, models, tracking, training
 from cnnviz.models import link
 from cnnviz.training import Recipe
+from cnnviz.training.target import require_registered, unregistered_text
 from cnnviz.ui import url_state
 from cnnviz.ui.runs import store
 from cnnviz.ui.url_state import OPTION, SET, Selection, quoted
@@ -121,6 +122,7 @@ def reset() -> None:
 def open_recipe(content: bytes) -> None:
     """Take up a recipe file, as changes of the plain recipe; raises `ValueError` with one sentence."""
     recipe = Recipe.read(content)
+    require_registered(recipe, "The recipe file")
     url: dict[str, str | None] = _nothing_changed()
     url |= {"recipe": PLAIN, "dataset": recipe.dataset, "size": None, "parent": None}
     for field, (_, ours) in plain().difference(recipe).items():
@@ -129,7 +131,6 @@ def open_recipe(content: bytes) -> None:
     if recipe.layers:
         put(**url, list=link.encode(recipe.layers))
     else:
-        models.get(recipe.model)
         put(**url, model=recipe.model, list=None)
 
 
@@ -175,7 +176,10 @@ def _elsewhere(base: Recipe, selection: Selection, said: list[str]) -> dict[str,
     """What the URL changes by parameters that other pages share: model, options, size, data."""
     changed: dict[str, Any] = {}
     if (data := st.query_params.get("dataset")) and data != base.dataset:
-        changed["dataset"] = data
+        if data in datasets.names():
+            changed["dataset"] = data
+        else:
+            said.append(unregistered_text("The address", data))
     if selection.size and selection.size[0] == selection.size[1]:
         changed["size"] = selection.size[0]
     if (text := st.query_params.get("list")) is not None:

@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+import torch
 from safetensors.torch import save_file
 
 from cnnviz import models
+from cnnviz.training import Recipe, checkpoint
+from cnnviz.training.interface import Interface
+from cnnviz.training.prepare import Statistics
+from cnnviz.training.schedule import Plateau
 from cnnviz.ui.inside import handed
 
 
@@ -46,3 +51,19 @@ def test_the_oldest_goes_where_there_are_many(tmp_path: Path) -> None:
 def test_what_is_no_weights_file_is_refused_in_a_sentence(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"'bad.pt'"):
         handed.take("bad.pt", data, "lenet5")
+
+
+def test_a_file_that_names_a_path_as_its_data_makes_nobody_look_there(tmp_path: Path) -> None:
+    interface = Interface(("a", "b"), (28, 28), Statistics.of(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)))
+    position = checkpoint.Position(
+        step=1,
+        recipe=Recipe(dataset="/etc").write(),
+        plateau=Plateau(1, 0.1),
+        tally=(),
+        threads=1,
+        fingerprint="",
+    )
+    model = models.build("lenet5", 2)
+    path = tmp_path / "last.safetensors"
+    checkpoint.write(path, model, torch.optim.SGD(model.parameters()), position, interface)
+    assert handed.loaded(handed.take("last.safetensors", path.read_bytes(), None)).dataset == ""
