@@ -37,6 +37,7 @@ from cnnviz.tracking.curves import Curves
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import (
     DatabaseBusyError,
+    DatabaseDamagedError,
     DatabaseFullError,
     DatabaseUnavailableError,
     NoSuchExperimentError,
@@ -102,6 +103,7 @@ __all__ = [
     "Curves",
     "Database",
     "DatabaseBusyError",
+    "DatabaseDamagedError",
     "DatabaseFullError",
     "DatabaseUnavailableError",
     "Lease",

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from cnnviz.models.library import home
-from cnnviz.tracking.errors import DatabaseUnavailableError, explained
+from cnnviz.tracking.errors import DatabaseDamagedError, DatabaseUnavailableError, explained
 
 URL_VARIABLE = "CNNVIZ_DATABASE_URL"
 BUSY_SECONDS = 15
@@ -134,7 +134,10 @@ class Database:
         try:
             yield
         except (DatabaseError, PoolTimeout) as error:
-            raise explained(error, self.where) from error
+            found = explained(error, self.where)
+            if isinstance(found, DatabaseDamagedError):
+                self._engine.dispose()  # The next call opens the file that lies there by then.
+            raise found from error
 
 
 def _engine(url: URL, foreign_keys: bool = True, **options: Any) -> Engine:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from cnnviz.sentences import full_stop
 
 _BUSY = frozenset(("SQLITE_BUSY", "SQLITE_LOCKED", "55P03", "40P01", "40001"))
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _FULL = frozenset(("SQLITE_FULL", "53100"))
 
 
@@ -42,6 +43,10 @@ class DatabaseUnavailableError(TrackingError):
     """The database cannot be opened, read or written."""
 
 
+class DatabaseDamagedError(DatabaseUnavailableError):
+    """The file is no whole SQLite database any more."""
+
+
 class DatabaseBusyError(DatabaseUnavailableError):
     """Another process held the database for longer than we wait; trying again can help."""
 
@@ -65,6 +70,11 @@ def explained(error: DatabaseError | PoolTimeout, where: str) -> Exception:
     said = " ".join(str(error.orig).split())
     if any(code.startswith(known) for known in _BUSY):
         return DatabaseBusyError(full_stop(f"The run database is busy ({where}): {said}"))
+    if code.startswith(_DAMAGED):
+        return DatabaseDamagedError(
+            f"The run database is damaged ({where}): {said.rstrip('.')}. Checkpoints do not lie in it but in "
+            "the runs' folders; `python -m cnnviz runs recover` begins a new database from these."
+        )
     if code in _FULL:
         return DatabaseFullError(
             f"There is no space left for the run database ({where}); free some and resume."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import platform
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -19,9 +20,12 @@ from cnnviz.tracking import Command, Database, Lease, MetricWriter, RunFacts, St
 from cnnviz.training import checkpoint
 from cnnviz.training.engine import LAST, NonFiniteLossError, Trainer
 from cnnviz.training.recipe import Recipe
+from cnnviz.training.recover import write_summary
 from cnnviz.training.setup import make_ready
 from cnnviz.training.speed import device_name
 
+SUMMARY_SECONDS = 10.0
+"""Between two summaries of a run that goes on, for a database that may be lost."""
 _VERSIONS = ("torch", "torchvision", "numpy")
 
 
@@ -47,6 +51,7 @@ def work(database: Database, lease: Lease, progress: Progress, interrupted: Call
     except Exception as failure:
         status, error, last_lines = Status.FAILED, _sentence(failure), traceback.format_exc()
     tracking.end(database, lease, status, error, last_lines)
+    write_summary(database, lease.run_id)
     return status
 
 
@@ -86,6 +91,7 @@ class _DatabaseLog:
 
     def __init__(self, database: Database, lease: Lease) -> None:
         self._database, self._lease = database, lease
+        self._summarized = time.monotonic()
 
     def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
         self.writer.log_all(values, step, epoch)
@@ -99,6 +105,9 @@ class _DatabaseLog:
     def saved(self, step: int, epoch: float, path: Path) -> None:
         size = path.stat().st_size
         tracking.add_checkpoint(self._database, self._lease, path.stem, path.name, step, epoch, size)
+        if path.name == LAST and time.monotonic() - self._summarized > SUMMARY_SECONDS:
+            write_summary(self._database, self._lease.run_id)
+            self._summarized = time.monotonic()
 
 
 def _facts(trainer: Trainer) -> RunFacts:

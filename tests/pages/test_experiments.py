@@ -144,7 +144,7 @@ def test_a_change_of_a_run_made_from_a_path_is_tested_by_the_run_s_number(tmp_pa
     with tracking.connect() as database:
         assert {run.dataset for run in tracking.list_runs(database)} == {str(tmp_path)}
         assert len(tracking.list_runs(database)) == 7
-    other = open_page("experiments", **parameters(experiment, run + 1))
+    other = open_page("experiments", **parameters(experiment, run + 900))
     assert "as data" in other.warning[0].value
 
 
@@ -156,7 +156,7 @@ def wide(arms: int, seeds: int, **changes: Any) -> Experiment:
 
 
 @pytest.mark.parametrize(
-    "experiment", [wide(11, 5), wide(2, 2, epochs=100_000)], ids=["many runs", "few long ones"]
+    "experiment", [wide(11, 5), wide(2, 2, epochs=100_000, batch_size=4)], ids=["many runs", "few long ones"]
 )
 def test_one_click_does_not_queue_many_or_long_runs_unasked(experiment: Experiment) -> None:
     app = open_page("experiments", **parameters(experiment))

@@ -27,6 +27,11 @@ _Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _Id = Annotated[int, typer.Argument(metavar="RUN", help="The run's number (see `cnnviz runs list`).")]
 _Ids = Annotated[list[int], typer.Argument(metavar="RUN…", help="Numbers of runs.")]
 
+_RECOVER = (
+    "Set a damaged run database aside and begin a new one from the runs' folders: recipes, checkpoints, the "
+    "last and best values of metrics. Runs that have a folder and no row are added; nothing else is changed."
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -35,6 +40,7 @@ def register(app: typer.Typer) -> None:
     runs.command("show", help="One run: its state, metrics, recipe and checkpoint.")(show)
     asking.register(runs)
     runs.command("delete", help="Delete runs; --undo brings them back, --for-good frees the disk.")(delete)
+    runs.command("recover", help=_RECOVER)(recover)
     exporting.register(runs)
     app.add_typer(runs, name="runs")
 
@@ -117,6 +123,24 @@ def delete(
         typer.echo(f"Brought back run {named}.")
     else:
         typer.echo(f"Deleted run {named}. `cnnviz runs delete {' '.join(map(str, runs))} --undo` undoes it.")
+
+
+def recover(as_json: _Json = False) -> None:
+    """Recover, and print what came of it."""
+    from cnnviz.training.recover import recover as from_folders
+
+    found = from_folders()
+    if as_json:
+        aside = None if found.set_aside is None else str(found.set_aside)
+        _print_json({"set_aside": aside, "runs": found.runs, "skipped": found.skipped})
+        return
+    if found.set_aside is not None:
+        typer.echo(f"The damaged database is kept as {found.set_aside}; a new one was begun.")
+    count = len(found.runs)
+    named = f": {', '.join(map(str, found.runs))}" if count else ""
+    typer.echo(f"{count} run{'' if count == 1 else 's'} recovered from the runs' folders{named}.")
+    for sentence in found.skipped:
+        typer.echo(f"Left out: {sentence}")
 
 
 def _status(name: str) -> Status:

@@ -67,9 +67,12 @@ def train(
             chosen = _recipe(recipe).changed(given)
             run = enqueue(database, chosen)
             _warn(chosen)
-        with interruptible() as interrupted, Bar() as bar:
-            status = work_on(database, run, bar, interrupted, now)
-        found = tracking.report(database, run.id)
+        try:
+            with interruptible() as interrupted, Bar() as bar:
+                status = work_on(database, run, bar, interrupted, now)
+            found = tracking.report(database, run.id)
+        except tracking.DatabaseUnavailableError as error:
+            raise ValueError(f"{error} {_checkpoint_text(run)}") from error
         left = _left_queued(database, run.id) if status is tracking.Status.QUEUED else None
     typer.echo(
         orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() if as_json else left or _result(found)
@@ -109,6 +112,20 @@ def _again(database: Database, run_id: int) -> Run:
     if run.status is not tracking.Status.QUEUED or run.deleted_at is not None:
         tracking.request(database, run_id, tracking.Command.RESUME)
     return tracking.get_run(database, run_id)
+
+
+def _checkpoint_text(run: Run) -> str:
+    """What is whole of a run whose database is not: its checkpoint, read to be sure."""
+    from cnnviz import tracking
+    from cnnviz.training import checkpoint
+    from cnnviz.training.engine import LAST
+
+    path = tracking.run_folder(run.id, run.key) / LAST
+    try:
+        step = checkpoint.position_of(path).step
+    except ValueError:
+        return f"Run {run.id} has no checkpoint yet."
+    return f"The checkpoint of run {run.id} after step {step:,} is whole: {path}."
 
 
 def _left_queued(database: Database, run_id: int) -> str:

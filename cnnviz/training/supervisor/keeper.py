@@ -4,9 +4,10 @@ It outlives the app with a worker that trains, so that an app which starts later
 last lines; a worker that waits for work ends with the app. Run as a script, with nothing but the standard
 library, it takes a few megabytes.
 
-What comes on its input is one line, a JSON object with the run's `folder` and `attempt`; it is handed on to
-the worker. On its output it tells `{"pid": …}` of the worker, and `{"died": code, "last_lines": …}` of one
-that ended before it had work.
+Each line on its input is an order, a JSON object with the run's `folder` and `attempt`; it is handed on to
+the worker, which gets the next one only after it has said `{"idle": true}`. On its output it tells
+`{"pid": …}` of the worker, hands on what the worker says, and tells `{"died": code, "last_lines": …}` of one
+that ended while it had no run.
 """
 
 from __future__ import annotations
@@ -33,44 +34,77 @@ class Tail:
         self._stream = stream
         self._chunks: deque[bytes] = deque()
         self._size = 0
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def text(self) -> str:
         """Return what came last, once the stream has ended or `DRAIN_SECONDS` are over."""
         self._thread.join(DRAIN_SECONDS)
-        return b"".join(self._chunks)[-KEPT_BYTES:].decode("utf-8", "replace")
+        with self._lock:
+            return b"".join(self._chunks)[-KEPT_BYTES:].decode("utf-8", "replace")
+
+    def clear(self) -> None:
+        """Forget what came so far: it belongs to an earlier run."""
+        with self._lock:
+            self._chunks.clear()
+            self._size = 0
 
     def _read(self) -> None:
         while chunk := os.read(self._stream.fileno(), 65_536):
-            self._chunks.append(chunk)
-            self._size += len(chunk)
-            while self._size - len(self._chunks[0]) >= KEPT_BYTES:
-                self._size -= len(self._chunks.popleft())
+            with self._lock:
+                self._chunks.append(chunk)
+                self._size += len(chunk)
+                while self._size - len(self._chunks[0]) >= KEPT_BYTES:
+                    self._size -= len(self._chunks.popleft())
 
 
 class Desk:
-    """Takes the order for the worker; without one, the worker goes when whoever would give it has gone."""
+    """Hands orders to the worker and its words to the supervisor, and knows which run the worker has."""
 
-    def __init__(self, worker: subprocess.Popen[bytes]) -> None:
+    def __init__(self, worker: subprocess.Popen[bytes], tail: Tail) -> None:
         self.order: dict[str, Any] | None = None
-        self._worker = worker
-        threading.Thread(target=self._read, daemon=True).start()
+        """Of the run that the worker has; None while it waits."""
+        self._worker, self._tail = worker, tail
+        self._words = threading.Thread(target=self._hand_back, daemon=True)
+        self._words.start()
+        threading.Thread(target=self._hand_over, daemon=True).start()
 
-    def _read(self) -> None:
-        line = sys.stdin.buffer.readline()
-        if not line.endswith(b"\n"):
-            self._worker.kill()
-            return
-        self.order = json.loads(line)
-        os.dup2(2, 1)  # The supervisor need not listen any longer.
+    def drain(self) -> None:
+        """Return once all that the worker said was heard, or `DRAIN_SECONDS` are over."""
+        self._words.join(DRAIN_SECONDS)
+
+    def _hand_over(self) -> None:
+        """Hand on orders; when whoever gives them has gone, a worker that waits goes too, at once."""
         entrance = self._worker.stdin
-        if entrance is not None:
-            try:
+        assert entrance is not None
+        try:
+            while (line := sys.stdin.buffer.readline()).endswith(b"\n"):
+                self._tail.clear()
+                self.order = json.loads(line)
                 entrance.write(line)
-                entrance.close()
-            except OSError:
-                return  # It is dead already, which its end tells.
+                entrance.flush()
+            if self.order is None:
+                self._worker.kill()
+            entrance.close()  # One that has a run ends after it.
+        except OSError:
+            return  # It is dead already, which its end tells.
+
+    def _hand_back(self) -> None:
+        assert self._worker.stdout is not None
+        for line in self._worker.stdout:
+            if is_idle(line):
+                self.order = None  # before the supervisor hears of it and gives the next one
+            _tell(line)
+
+
+def is_idle(line: bytes) -> bool:
+    """Whether a worker says that it has ended its run and waits for the next."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and "idle" in said
 
 
 def write_ending(order: dict[str, Any], code: int, last_lines: str) -> None:
@@ -85,22 +119,29 @@ def write_ending(order: dict[str, Any], code: int, last_lines: str) -> None:
 
 def main(command: list[str]) -> None:
     """Start the worker and wait for its end."""
-    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
     assert worker.stderr is not None
-    tail, desk = Tail(worker.stderr), Desk(worker)
-    _tell({"pid": worker.pid})
+    tail = Tail(worker.stderr)
+    _tell(_line({"pid": worker.pid}))
+    desk = Desk(worker, tail)
     code = worker.wait()
+    desk.drain()
     if desk.order is None:
-        _tell({"died": code, "last_lines": tail.text()})
+        _tell(_line({"died": code, "last_lines": tail.text()}))
     elif code != 0:
         write_ending(desk.order, code, tail.text())
     os._exit(0)  # A thread may still wait for input.
 
 
-def _tell(message: dict[str, Any]) -> None:
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
+def _tell(line: bytes) -> None:
     """Tell the supervisor, if there still is one."""
     try:
-        os.write(1, json.dumps(message).encode() + b"\n")
+        os.write(1, line)
     except OSError:
         return
 

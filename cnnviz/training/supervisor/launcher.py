@@ -68,7 +68,7 @@ class Ending:
 
 
 class Worker(Protocol):
-    """A process that waits for a run to train."""
+    """A process that waits for runs to train, one after another."""
 
     @property
     def pid(self) -> int:
@@ -103,8 +103,11 @@ class Launcher(Protocol):
     def kill(self, run: RunSummary) -> None:
         """End that process, if it is there."""
 
-    def tend(self, waiting: bool) -> None:
-        """Called now and then: clear away what has ended and have a worker ready; soon, if runs wait."""
+    def tend(self, wanted: frozenset[str]) -> None:
+        """Called now and then: clear away what has ended and have a worker ready; soon, if runs wait.
+
+        `wanted` are the devices that runs wait for and no run holds.
+        """
 
     def close(self) -> None:
         """End workers without work; those with a run go on."""

@@ -1,7 +1,8 @@
 """Workers on this machine: a process each, with a keeper for its parent, in a session of their own.
 
 Ctrl-C in the app's terminal goes to the app's session and does not reach them. One waits for work with its
-imports done, as long as the app lives: its keeper's input ends when the app does, however the app ends.
+imports done, as long as the app lives: its keeper's input ends when the app does, however the app ends. The
+worker that has ended a run waits for the next; a second one is started only for a run on another device.
 """
 
 from __future__ import annotations
@@ -14,19 +15,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cnnviz
 from cnnviz import tracking
-from cnnviz.tracking import RunSummary
+from cnnviz.tracking import RunSummary, bell
 from cnnviz.training.supervisor import identity, keeper
 from cnnviz.training.supervisor.launcher import Ending, Order
 
 PROCESS = (sys.executable, "-m", "cnnviz.training.supervisor.process")
 START_SECONDS = 30.0
 """How long a keeper may take to tell its worker's number."""
-REPLACE_SECONDS = 10.0
-"""A new spare worker is started so long after the last got its run, whose first steps it would slow down."""
 LONGEST_PAUSE = 300.0
 """Seconds between attempts to have a spare worker where workers do not live."""
 STOP_SECONDS = 5.0
@@ -43,7 +43,7 @@ class LocalWorker:
         self.devices: frozenset[str] = frozenset()
         self.failure: str | None = None
         self.device: str | None = None
-        """Where its run trains, once it has one."""
+        """Where its run trains; None while it waits for one."""
         self.pid = 0
         self._known = threading.Event()
         self._keeper = subprocess.Popen(
@@ -71,16 +71,17 @@ class LocalWorker:
         return self._keeper.poll() is not None
 
     def hand_over(self, order: Order, device: str) -> None:
-        """Give it the run: from now on it lives without us."""
+        """Give it the run: should we end, it goes on without us to the end of this run."""
         self.device = device
         assert self._keeper.stdin is not None
         self._keeper.stdin.write(order.write())
-        self._keeper.stdin.close()
+        self._keeper.stdin.flush()
 
     def dismiss(self) -> None:
-        """End it, unless it has work."""
+        """End it: at once where it waits, else when its run has ended."""
         if self._keeper.stdin is not None and not self._keeper.stdin.closed:
-            self._keeper.stdin.close()
+            with suppress(OSError):  # It is dead, with an order that it never read.
+                self._keeper.stdin.close()
 
     def wait(self, seconds: float) -> None:
         """Wait for its end."""
@@ -96,6 +97,7 @@ class LocalWorker:
             for line in lines:
                 self._hear(line)
         self._known.set()
+        bell.ring()  # It has ended: a supervisor need not wait for its next look.
 
     def _hear(self, line: bytes) -> None:
         try:
@@ -107,6 +109,9 @@ class LocalWorker:
             self._known.set()
         elif "devices" in told:
             self.devices = frozenset(told["devices"])
+        elif "idle" in told:
+            self.device = None
+            bell.ring()
         elif "died" in told:
             self.failure = Ending(told["died"], told["last_lines"]).sentence
 
@@ -117,16 +122,10 @@ class LocalLauncher:
     Args:
         command: What a worker process runs.
         may_warm: Whether a worker may make itself ready now though no run waits, which takes processor time.
-        replace_seconds: How long after a run was given away the next worker makes itself ready.
     """
 
-    def __init__(
-        self,
-        command: Sequence[str] = PROCESS,
-        may_warm: Callable[[], bool] = lambda: True,
-        replace_seconds: float = REPLACE_SECONDS,
-    ) -> None:
-        self._command, self._may_warm, self._replace_seconds = command, may_warm, replace_seconds
+    def __init__(self, command: Sequence[str] = PROCESS, may_warm: Callable[[], bool] = lambda: True) -> None:
+        self._command, self._may_warm = command, may_warm
         self._spare: LocalWorker | None = None
         self._busy: list[LocalWorker] = []
         self._devices = frozenset(("cpu",))
@@ -136,7 +135,7 @@ class LocalLauncher:
     def devices(self) -> frozenset[str]:
         """Devices that a worker has found here, without those that one of ours has not left yet."""
         self._settle()
-        return self._devices - {worker.device for worker in self._busy if worker.device}
+        return self._devices - self._held()
 
     def worker(self) -> LocalWorker:
         """The spare worker, or a new one. Raises `OSError` where none can be started."""
@@ -168,12 +167,13 @@ class LocalLauncher:
         if run.worker_pid is not None and run.worker_started is not None:
             identity.kill(run.worker_pid, run.worker_started)
 
-    def tend(self, waiting: bool) -> None:
-        """Reap what has ended, learn which devices there are, and have a spare worker."""
+    def tend(self, wanted: frozenset[str]) -> None:
+        """Reap what has ended, learn which devices there are, and have a worker wait, unless one trains."""
         self._settle()
+        soon = bool(wanted - self._held())
         if self._spare is not None:
             self._devices |= self._spare.devices
-        elif time.monotonic() >= self._not_before and (waiting or self._may_warm()):
+        elif time.monotonic() >= self._not_before and (soon or (not self._busy and self._may_warm())):
             self._spare = LocalWorker(self._command)
 
     def close(self) -> None:
@@ -182,22 +182,36 @@ class LocalLauncher:
         if self._spare is not None:
             self._spare.dismiss()
             self._spare.wait(STOP_SECONDS)
+        for worker in self._busy:
+            worker.dismiss()
         _released.extend(self._busy)
         self._spare, self._busy = None, []
 
+    def _held(self) -> frozenset[str]:
+        """Devices of workers of ours that have a run, or are about to say that it has ended."""
+        return frozenset(worker.device for worker in self._busy if worker.device)
+
     def _settle(self) -> None:
         """Note what became of the spare worker and of those with a run."""
-        self._busy = [worker for worker in self._busy if not worker.ended]
-        spare, now = self._spare, time.monotonic()
-        if spare is None:
-            return
-        if spare.device is not None:
-            self._busy.append(spare)
-            self._spare, self._not_before, self._pause = None, now + self._replace_seconds, 1.0
-        elif spare.ended:
+        if self._spare is not None and self._spare.device is not None:
+            self._busy.append(self._spare)
+            self._spare, self._pause = None, 1.0
+        candidates, self._busy = self._busy, []
+        for worker in candidates:
+            if worker.ended:
+                worker.dismiss()
+            elif worker.device is not None:
+                self._busy.append(worker)
+            elif self._spare is None:
+                self._spare = worker
+            else:  # one in memory is enough
+                worker.dismiss()
+                _released.append(worker)
+        spare = self._spare
+        if spare is not None and spare.ended:
             log.warning("A worker ended before it had a run. %s", spare.failure or "")
             spare.dismiss()
-            self._spare, self._not_before = None, now + self._pause
+            self._spare, self._not_before = None, time.monotonic() + self._pause
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 

@@ -80,7 +80,7 @@ class Supervisor:
         self._watch.look(runs)
         taken = {run.device for run in runs if run.host == self._host}
         wanted = tracking.waiting_devices(database, self._host) - taken
-        self._launcher.tend(bool(wanted))
+        self._launcher.tend(wanted)
         for device in sorted(wanted & self._launcher.devices()):
             self._begin(database, device)
 

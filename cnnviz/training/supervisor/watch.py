@@ -81,7 +81,10 @@ class Watch:
             asked = Command.STOP
         else:
             return
-        if asked is not None:
+        if asked is None:
+            return
+        now = tracking.get_run(self.database, run.id)
+        if (now.lease, now.status) == (run.lease, run.status):  # or its process may have another run already
             self._killed[run.lease] = _WISHES[asked]
             self.launcher.kill(run)
 

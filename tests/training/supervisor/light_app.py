@@ -12,7 +12,7 @@ from tests.training.supervisor.making import LIGHT
 def main() -> None:
     """Supervise until Ctrl-C, also where a shell runs the tests in the background, with it ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    supervisor = Supervisor(launcher=LocalLauncher(LIGHT, replace_seconds=0.0))
+    supervisor = Supervisor(launcher=LocalLauncher(LIGHT))
     supervisor.start()
     try:
         threading.Event().wait()

@@ -49,6 +49,12 @@ def leave(database: Database, lease: Lease) -> None:
     sys.exit("the kernel module is not loaded")
 
 
+def chat(database: Database, lease: Lease) -> None:
+    """Print, and be done."""
+    print("all is well, and this is of no interest", file=sys.stderr, flush=True)
+    finish(database, lease)
+
+
 def prepare(database: Database, lease: Lease) -> None:
     """Never begin."""
     signal.pause()
@@ -61,19 +67,20 @@ def hang(database: Database, lease: Lease) -> None:
 
 
 TASKS: dict[str, Callable[[Database, Lease], None]] = {
-    "train": train, "finish": finish, "crash": crash, "leave": leave, "prepare": prepare, "hang": hang,
+    "train": train, "finish": finish, "chat": chat, "crash": crash, "leave": leave, "prepare": prepare,
+    "hang": hang,
 }  # fmt: skip
 
 
 def main() -> None:
-    """Wait for an order and follow it."""
+    """Follow one order after another."""
     os.write(1, json.dumps({"devices": DEVICES}).encode() + b"\n")
-    line = sys.stdin.buffer.readline()
-    if line:
+    while line := sys.stdin.buffer.readline():
         order = json.loads(line)  # `Order` would be a second of imports.
         with tracking.connect(order["address"]) as database:
             task = TASKS[tracking.get_run(database, order["run_id"]).recipe["task"]]
             task(database, Lease(order["run_id"], order["attempt"]))
+        os.write(1, b'{"idle": true}\n')
 
 
 if __name__ == "__main__":

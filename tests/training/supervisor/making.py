@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -40,11 +40,9 @@ def queue(database: Database, task: str, device: str = "cpu") -> int:
 
 
 @contextmanager
-def supervising(
-    database: Database, command: tuple[str, ...] = LIGHT, replace_seconds: float = 0.0
-) -> Iterator[LocalLauncher]:
+def supervising(database: Database, command: tuple[str, ...] = LIGHT) -> Iterator[LocalLauncher]:
     """A supervisor of this process; runs that are left at the end go on."""
-    launcher = LocalLauncher(command, replace_seconds=replace_seconds)
+    launcher = LocalLauncher(command)
     address = database.url.render_as_string(hide_password=False)
     supervisor = Supervisor(address, launcher, tick=0.05)
     supervisor.start()
@@ -59,6 +57,16 @@ def process_of(database: Database, run_id: int) -> psutil.Process:
     pid = tracking.get_run(database, run_id).worker_pid
     assert pid is not None
     return psutil.Process(pid)
+
+
+def workers() -> list[int]:
+    """The workers of this process's supervisors: its keepers' children."""
+    found = []
+    for keeper in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if any(part.endswith("keeper.py") for part in keeper.cmdline()):
+                found += [worker.pid for worker in keeper.children()]
+    return [pid for pid in found if not gone(pid)]
 
 
 def gone(pid: int) -> bool:

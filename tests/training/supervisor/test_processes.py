@@ -35,14 +35,12 @@ def process(*module: str) -> Iterator[subprocess.Popen[bytes]]:
             app.kill()
 
 
-def spare_of(app: subprocess.Popen[bytes], run: int, database: Database) -> psutil.Process:
+def spare_of(app: subprocess.Popen[bytes]) -> int:
     """The worker that waits for work."""
-    busy = process_of(database, run).pid
-    found: list[psutil.Process] = []
+    found: list[int] = []
 
     def find() -> bool:
-        keepers = psutil.Process(app.pid).children()
-        found[:] = [worker for keeper in keepers for worker in keeper.children() if worker.pid != busy]
+        found[:] = [one.pid for keeper in psutil.Process(app.pid).children() for one in keeper.children()]
         return bool(found)
 
     until(find, "there is a worker to spare")
@@ -50,17 +48,29 @@ def spare_of(app: subprocess.Popen[bytes], run: int, database: Database) -> psut
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_however_the_app_ends_a_run_goes_on_and_the_spare_worker_ends(
+@pytest.mark.parametrize("earlier", [False, True], ids=["of its own", "that had a run"])
+def test_however_the_app_ends_a_worker_without_a_run_ends(
+    database: Database, end: signal.Signals, earlier: bool
+) -> None:
+    with process("tests.training.supervisor.light_app") as app:
+        spare = spare_of(app)
+        if earlier:
+            become(database, queue(database, "finish"), Status.FINISHED)
+        os.killpg(app.pid, end)
+        app.wait(SOON)
+    until(lambda: gone(spare), "the spare worker has ended")
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_however_the_app_ends_a_run_goes_on_and_its_worker_ends_after_it(
     database: Database, end: signal.Signals
 ) -> None:
     run = queue(database, "train")
     with process("tests.training.supervisor.light_app") as app:
         become(database, run, Status.RUNNING)
-        spare = spare_of(app, run, database).pid
         os.killpg(app.pid, end)
         app.wait(SOON)
-    until(lambda: gone(spare), "the spare worker has ended")
-    assert not supervised(database)
+    until(lambda: not supervised(database), "nobody supervises")
     worker, step = process_of(database, run).pid, tracking.get_run(database, run).step
     until(lambda: tracking.get_run(database, run).step > step, "it trains on")
     with supervising(database):

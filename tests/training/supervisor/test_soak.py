@@ -108,7 +108,7 @@ def records(database: Database, run: int) -> list[tuple[str, int, str]]:
 def checkpoints(database: Database, run: int) -> dict[str, tuple[dict[str, str], dict[str, bytes]]]:
     """What lies in a run's folder: by name, the file's metadata, and each tensor's bytes."""
     found = {}
-    for path in tracking.run_folder(run, tracking.get_run(database, run).key).iterdir():
+    for path in tracking.run_folder(run, tracking.get_run(database, run).key).glob("*.safetensors"):
         with safe_open(path, "np") as file:
             tensors = {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118 (no mapping)
             found[path.name] = (file.metadata(), tensors)

@@ -1,0 +1,27 @@
+"""A run database that is damaged is one sentence on every page that reads runs, and no exception on any."""
+
+from __future__ import annotations
+
+import pytest
+import streamlit as st
+
+from cnnviz import tracking
+from cnnviz.models.library import home
+from cnnviz.ui.pages import find_pages
+from tests.pages.runner import PAGES, open_page
+
+READ_RUNS = ("train", "runs", "diagnose", "experiments")
+
+
+@pytest.mark.parametrize("name", find_pages(PAGES))
+def test_a_damaged_database_is_a_sentence_on_every_page(name: str) -> None:
+    tracking.connect().close()
+    path = home() / "runs.sqlite"
+    with path.open("r+b") as file:
+        file.write(b"overwritten " * (path.stat().st_size // 12))
+    st.cache_resource.clear()
+    app = open_page(name)
+    told = [each.value for each in (*app.error, *app.warning, *app.info) if "is damaged" in each.value]
+    assert len(told) <= 1
+    assert told or name not in READ_RUNS
+    assert all("runs recover" in sentence for sentence in told)
