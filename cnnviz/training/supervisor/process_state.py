@@ -109,7 +109,7 @@ def _setters() -> list[Callable[[], object]]:
         *(lambda d=d, on=on: torch.set_autocast_enabled(d, on) for d, on in autocast.items()),
         *(lambda d=d, kind=kind: torch.set_autocast_dtype(d, kind) for d, kind in autocast_dtype.items()),
     ]
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if _has_gpu_context():
         states = torch.cuda.get_rng_state_all()
         found.append(lambda: torch.cuda.set_rng_state_all(states))
     return found + [_setter(owner, name) for owner, name in _backend_settings()]
@@ -141,7 +141,7 @@ def _free_memory() -> None:
     if "torch._dynamo" in sys.modules:
         sys.modules["torch._dynamo"].reset()
     gc.collect()
-    if torch.cuda.is_initialized():
+    if _has_gpu_context():
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
@@ -149,9 +149,14 @@ def _free_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def _has_gpu_context() -> bool:
+    """Whether this process uses a GPU; asking for anything more would begin to."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
 def _gpu_bytes() -> int:
     """Bytes of tensors on GPUs, which a run that has ended should not hold."""
-    if not torch.cuda.is_initialized():
+    if not _has_gpu_context():
         return 0
     return sum(torch.cuda.memory_allocated(device) for device in range(torch.cuda.device_count()))
 
