@@ -55,21 +55,19 @@ def work_on(
         except tracking.WrongStateError:
             tracking.request(database, run.id, tracking.Command.STOP)
             raise
-    attending = False
+    tracking.attend(database, run.id, os.getpid(), identity.started(os.getpid()))
     try:
         while not interrupted():
-            if not attending or _is_next(database, run.id):
+            run = tracking.get_run(database, run.id)
+            if run.status is not tracking.Status.QUEUED or _is_next(database, run):
                 status = try_on(database, run, progress, interrupted)
                 if status is not tracking.Status.QUEUED:
                     return status
-            if not attending:
-                tracking.attend(database, run.id, os.getpid(), identity.started(os.getpid()))
-                attending = True
-            _tell_place(database, run.id, progress)
+            _tell_place(database, run, progress)
             _pause(interrupted)
         return tracking.get_run(database, run.id).status
     finally:
-        if attending:
+        with suppress(tracking.TrackingError):  # which is on its way already, where it is of the database
             tracking.attend(database, run.id, None)
 
 
@@ -108,13 +106,12 @@ def _train(database: Database, lease: Lease, progress: Progress, interrupted: Ca
         raise
 
 
-def _is_next(database: Database, run_id: int) -> bool:
+def _is_next(database: Database, run: Run) -> bool:
     """Whether nobody who is at work, a supervisor or a waiting command, would take another run first."""
-    from cnnviz import tracking
     from cnnviz.training.queue import place_in_queue
     from cnnviz.training.supervisor import attended, supervised
 
-    place = place_in_queue(database, tracking.get_run(database, run_id))
+    place = place_in_queue(database, run)
     if place.training:
         look_after(database)
         return False
@@ -124,15 +121,13 @@ def _is_next(database: Database, run_id: int) -> bool:
     return not any(attended(other, here) for other in place.waiting)
 
 
-def _tell_place(database: Database, run_id: int, progress: Progress) -> None:
-    from cnnviz import tracking
+def _tell_place(database: Database, run: Run, progress: Progress) -> None:
     from cnnviz.datasets import Step
     from cnnviz.training.queue import place_in_queue
 
-    run = tracking.get_run(database, run_id)
-    if run.status is tracking.Status.QUEUED:
-        place = place_in_queue(database, run, timed=True)
-        progress(Step(f"Run {run_id} waits, {place_text(run, place)}", 0, None, ""))
+    place = place_in_queue(database, run, timed=True)
+    if place.training or place.waiting:
+        progress(Step(f"Run {run.id} waits, {place_text(run, place)}", 0, None, ""))
 
 
 def place_text(run: Run, place: QueuePlace) -> str:
