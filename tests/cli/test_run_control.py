@@ -142,22 +142,19 @@ def test_a_database_that_could_not_be_written_leaves_a_run_that_is_resumed(
     assert main(["train", "--resume", str(run)]) == 0
 
 
-def test_a_second_run_waits_its_turn_and_then_trains(runs: Database, capsys: Out) -> None:
+def test_a_second_run_waits_its_turn_and_then_trains(
+    runs: Database, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lease = busy(runs)
     waits = enqueue(runs, SHORT).id
-    ended = threading.Event()
 
-    def end_once_it_waits() -> None:
-        until(lambda: tracking.get_run(runs, waits).worker_pid == os.getpid(), "it waits")
+    def end_once_it_waits(_: object) -> None:
+        assert tracking.get_run(runs, waits).worker_pid == os.getpid()
         tracking.end(runs, lease, Status.FINISHED)
-        ended.set()
 
-    thread = threading.Thread(target=end_once_it_waits)
-    thread.start()
+    monkeypatch.setattr("cnnviz.cli.foreground._pause", end_once_it_waits)
     assert main(["train", "--resume", str(waits)]) == 0
-    thread.join()
     captured = capsys.readouterr()
-    assert ended.is_set()
     assert f"Run {waits} waits, behind run {lease.run_id} on cpu" in captured.err
     assert captured.out.startswith(f"Run {waits} finished")
 

@@ -14,12 +14,15 @@ READ_RUNS = ("train", "runs", "diagnose", "experiments")
 
 
 @pytest.mark.parametrize("name", find_pages(PAGES))
-def test_a_damaged_database_is_a_sentence_on_every_page(name: str) -> None:
+@pytest.mark.parametrize("earlier", [False, True], ids=["before the app", "under the app"])
+def test_a_damaged_database_is_a_sentence_on_every_page(name: str, earlier: bool) -> None:
+    st.cache_resource.clear()
     tracking.connect().close()
+    if earlier:
+        open_page(name)
     path = home() / "runs.sqlite"
     with path.open("r+b") as file:
         file.write(b"overwritten " * (path.stat().st_size // 12))
-    st.cache_resource.clear()
     app = open_page(name)
     told = [each.value for each in (*app.error, *app.warning, *app.info) if "is damaged" in each.value]
     assert len(told) <= 1

@@ -112,14 +112,19 @@ def test_what_is_wrong_in_the_url_is_said(query: dict[str, str], sentence: str) 
         ({"dataset": "/etc"}, {"lr": 0.01}),
         ({"dataset": "owner/name"}, {"lr": 0.01}),
         ({}, {"model": "net.py:Net"}),
-        ({"model": "/tmp/net.py:Net"}, {"lr": 0.01}),
+        ({"model": "elsewhere/net.py:Net"}, {"lr": 0.01}),
     ],
 )
 def test_a_link_that_names_what_is_not_registered_is_refused_and_reads_nothing(
     monkeypatch: pytest.MonkeyPatch, base: dict[str, str], changes: dict[str, Any]
 ) -> None:
     looked: list[str] = []
-    monkeypatch.setattr("cnnviz.datasets.loading.is_path", lambda name: bool(looked.append(name)))
+
+    def is_path(name: str) -> bool:
+        looked.append(name)
+        return False
+
+    monkeypatch.setattr("cnnviz.datasets.loading.is_path", is_path)
     wrong = Experiment.of(
         question="Is it read?", base=BASE.changed(base), arms=(Arm(name="elsewhere", changes=changes),)
     )

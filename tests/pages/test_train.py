@@ -1,25 +1,17 @@
 """The page Train, run without a browser: every state of a run, and a plan that loses nothing."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import streamlit as st
-from PIL import Image
-from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from cnnviz import datasets, tracking
+from cnnviz import tracking
 from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
-from cnnviz.tracking.tables import RunRow
 from cnnviz.training import Recipe, all_recipes
-from cnnviz.training.queue import enqueue
-from cnnviz.training.supervisor import identity
-from cnnviz.training.supervisor.watch import LONG_DEAD_SECONDS
 from cnnviz.ui.train.fields import folds
 from cnnviz.ui.train.watch import TICK_SECONDS
 from tests.pages.runner import assert_sound, figures, open_page
@@ -357,72 +349,3 @@ def test_a_recipe_file_is_taken_up_as_changes() -> None:
     found = Recipe.read(opened.text[0].value)
     assert not found.difference(wanted)
     assert app.title
-
-
-@pytest.mark.parametrize("named", ["/etc", "owner/name", "~", "..", "digitz"])
-def test_an_address_names_registered_data_only_and_reads_nothing(
-    monkeypatch: pytest.MonkeyPatch, named: str
-) -> None:
-    looked: list[str] = []
-    monkeypatch.setattr("cnnviz.datasets.loading.is_path", lambda name: bool(looked.append(name)))
-    app = open_page("train", dataset=named)
-    assert f"names '{named}' as data, which is no registered data set" in said(app)
-    assert app.selectbox(key="train-data").value in datasets.names()
-    assert named not in looked
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"dataset": "/etc"}, "The recipe file names '/etc' as data, which is no registered data set"),
-        ({"dataset": "owner/name"}, "The recipe file names 'owner/name' as data"),
-        ({"model": "net.py:Net"}, "There is no model 'net.py:Net'"),
-    ],
-)
-def test_a_recipe_file_opened_in_a_page_names_registered_things_only(
-    change: dict[str, str], sentence: str
-) -> None:
-    script = (
-        "from cnnviz.ui.train import plan; import streamlit as st\n"
-        "try:\n    plan.open_recipe(st.session_state.file)\nexcept ValueError as error:\n    st.text(error)"
-    )
-    opened = AppTest.from_string(script)
-    opened.session_state["file"] = Recipe(dataset="digits").changed(change).write().encode()
-    opened.run()
-    assert not opened.exception
-    assert opened.text[0].value.startswith(sentence)
-    assert not opened.query_params
-
-
-def test_a_clone_of_a_run_made_from_a_path_goes_on_working_by_its_number(
-    runs: Database, tmp_path: Path
-) -> None:
-    for label in "ab":
-        (tmp_path / label).mkdir()
-        for number in range(4):
-            Image.new("L", (28, 28), 30 * number).save(tmp_path / label / f"{number}.png")
-    parent = enqueue(runs, Recipe(dataset=str(tmp_path), epochs=2, device="cpu")).id
-    tracking.request(runs, parent, Command.STOP)
-    app = open_page("train", parent=str(parent))
-    assert not app.warning
-    assert "the data of run 1" in app.selectbox(key="train-data").options
-    app.button(key="train-start").click().run()
-    assert_sound(app)
-    child = tracking.list_runs(runs)[0]
-    assert (child.parent_id, child.dataset) == (parent, str(tmp_path))
-
-
-def test_a_page_marks_a_run_whose_process_was_killed(runs: Database) -> None:
-    run = enqueue(runs, Recipe(dataset="digits", device="cpu")).id
-    lease = tracking.claim(runs, "cpu", only=run)
-    assert lease is not None
-    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
-        tracking.attach(runs, lease, process.pid, identity.started(process.pid))
-        tracking.begin(runs, lease)
-        process.kill()
-    with runs.write() as session:
-        long_ago = update(RunRow).values(heartbeat=RunRow.heartbeat - LONG_DEAD_SECONDS)
-        session.execute(long_ago)
-    app = open_page("train", run=str(run))
-    assert ">interrupted<" in html(app)
-    assert app.button(key="run-resume").label == "Resume"
