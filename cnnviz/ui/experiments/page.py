@@ -46,6 +46,7 @@ def experiments_page() -> None:
         database = store.database()
         own = experiments.every(database)
     except (ValueError, OSError) as error:
+        database = None
         said.append(f"Experiments cannot be started now. {error}")
     shown = every_demonstration().get(asked.name or "")
     now = shown or chosen(asked, own, database, said)

@@ -31,7 +31,7 @@ class Listing:
 
 
 def database() -> Database:
-    """The run database; raises `TrackingError` or `OSError` where it cannot be opened.
+    """The run database; raises `TrackingError` or `OSError` where it cannot be opened or read.
 
     Where no supervisor does it, runs whose process is gone are marked now and then.
     """
@@ -42,6 +42,7 @@ def database() -> Database:
     if now - looks.get(found.where, -LOOK_SECONDS) >= LOOK_SECONDS:
         looks[found.where] = now
         _look_after(found)
+    found.verify()
     return found
 
 

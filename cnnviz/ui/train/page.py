@@ -39,7 +39,10 @@ def train_page() -> None:
         st.error(f"Runs cannot be used now. {notice.plain(str(error))}", icon=":material/database_off:")
         _plan(None)
         return
-    _plan(database)
+    try:
+        _plan(database)
+    except (tracking.TrackingError, OSError) as error:
+        st.error(f"Runs cannot be used now. {notice.plain(str(error))}", icon=":material/database_off:")
 
 
 def _run(database: Database, asked: str) -> int | None:
