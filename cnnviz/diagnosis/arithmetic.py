@@ -18,6 +18,14 @@ SHRUNK = 1e-3
 """Of the input's spread, what reaches the last layer that dropout leaves undisturbed: gradients of the first
 layers are so many times smaller, and a thousand times as many steps are needed."""
 
+WIDE = 5.0
+"""Standard deviations: rules for initial weights are made for a spread of 1 (LeCun et al., "Efficient
+BackProp", 1998); five times as much makes first gradients some 25 times too large, more than rates can be
+off."""
+FAINT = 0.05
+"""Standard deviations: pixels in [0, 1] have 0.2 to 0.35, faint pictures a tenth; below, images are nearly
+one color, and what gets lost may have been lost before the network."""
+
 
 @dataclass(frozen=True)
 class Passage:

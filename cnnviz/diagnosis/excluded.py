@@ -1,16 +1,65 @@
-"""What a finding can rule out beside itself: sentences with the numbers that do it."""
+"""Exclusions: sentences on what a finding is not, each with the number that was tested."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cnnviz.diagnosis import arithmetic
 from cnnviz.diagnosis.dying import born_dead, dead, relus
-from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.stages import typical_update
+from cnnviz.diagnosis.standing import ERRORS, Standing, share_labels
 from cnnviz.diagnosis.step_size import early_update, sensible
 
 FACTOR = 3.0
 """Between the rate and the one that would make the first step as long as usual: less is no difference."""
+
+OVER_FITTING = ("over-fitting-data", "over-fitting-augmentation", "over-fitting-model")
+RATES = ("rate-too-high", "rate-too-low")
+SETTINGS = (*RATES, "initialisation", "under-fitting", "dropout", "weight-decay", "vanishing-gradients")
+
+EXCLUDES: Mapping[str, tuple[str, ...]] = {
+    "Over-fitting": OVER_FITTING,
+    "Under-fitting": ("under-fitting",),
+    "The learning rate": RATES,
+    "The learning rate alone": RATES,
+    "The initial weights": ("initialisation",),
+    "The input alone": ("input-scale", "constant-input"),
+    "Unbalanced classes": ("classes-unbalanced", "classes-missing"),
+    "Shuffled labels": ("labels-shuffled",),
+    "Labels shuffled altogether": ("labels-shuffled",),
+    "A network that does not learn": ("under-fitting",),
+    "A network that cannot learn": ("under-fitting",),
+    "The network and its settings": SETTINGS,
+    "The length of the run": ("too-few-steps",),
+    "Accident": (),
+    "Chance": (),
+    "The same file in both parts": (),
+}
+"""What is excluded, by the words that a sentence begins with, up to the colon: causes, none where it is none
+of ours. A rule that excludes something else adds it here."""
+
+
+def excludes(sentence: str) -> tuple[str, ...]:
+    """The causes that a sentence on what a finding is not rules out."""
+    return EXCLUDES.get(sentence.partition(":")[0], ())
+
+
+def over_fitting(now: Standing) -> tuple[str, ...]:
+    """That training images are known no better than others; nothing where they are."""
+    if now.learnt_well or now.gap > max(0.1, ERRORS * now.error):
+        return ()
+    return (f"Over-fitting: the training images are not known either ({percent(now.learnt)}).",)
+
+
+def shuffled(near: Neighbours | None) -> tuple[str, ...]:
+    """That neighbours share labels beyond accident; nothing where they do not, or nobody looked."""
+    if near is None or not share_labels(near):
+        return ()
+    return (
+        f"Shuffled labels: neighbours share one {percent(near.share)} of the time, {percent(near.chance)} by chance.",
+    )
 
 
 def start(evidence: Evidence) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from cnnviz.diagnosis.comparisons import Comparison
+from cnnviz.diagnosis.consistency import consistent
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Finding, Note
 from cnnviz.diagnosis.fix_checks import checked as checked_changes
@@ -65,7 +66,8 @@ class Diagnosis:
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Ask every rule."""
     findings, checked = _asked(evidence, list(rules().values()))
-    ordered = in_order(findings)
+    ordered, gone = consistent(in_order(findings), evidence.recipe)
+    checked = [_outweighed(one, gone) for one in checked]
     judged = judge_outcome(evidence, ordered)
     return Diagnosis(
         evidence.run,
@@ -78,6 +80,13 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         judged.missing,
         judged.next_steps,
     )
+
+
+def _outweighed(one: Checked, gone: Mapping[str, Finding]) -> Checked:
+    if one.cause not in gone:
+        return one
+    because = f"There are signs of it, but more of what excludes it: {gone[one.cause].verdict}"
+    return Checked(one.cause, one.title, "not checked", because)
 
 
 def hint(evidence: Evidence) -> Finding | None:

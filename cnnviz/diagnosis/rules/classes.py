@@ -162,6 +162,8 @@ def _others(evidence: Evidence, absent: tuple[int, ...]) -> tuple[str, ...]:
     if not recalls:
         return ()
     mean = sum(recalls) / len(recalls)
+    if mean < LEARNT:
+        return ()
     return (f"A network that does not learn: of the other classes it recognises {percent(mean)}.",)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cnnviz.diagnosis import excluded
 from cnnviz.diagnosis.evidence import Detail, Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import SMALL_SIDES, registered
@@ -112,7 +113,7 @@ def _without_detail(evidence: Evidence, now: Standing, detail: Detail, *, plain:
             ),
             accuracies(evidence, "Accuracy"),
         ),
-        ruled_out=_labels(evidence),
+        ruled_out=excluded.shuffled(evidence.census.neighbours),
         explains=_FOLLOWS if plain else (),
     )
 
@@ -146,18 +147,8 @@ def _by_recipe(evidence: Evidence, now: Standing, times: float) -> Finding:
                 alt=f"{height * width:,} pixels become {to_height * to_width:,}.",
             ),
         ),
-        ruled_out=_labels(evidence),
+        ruled_out=excluded.shuffled(evidence.census.neighbours),
         changes=_smaller(evidence),
-    )
-
-
-def _labels(evidence: Evidence) -> tuple[str, ...]:
-    near = evidence.census.neighbours
-    if near is None:
-        return ()
-    return (
-        f"Shuffled labels: neighbours share one {percent(near.share)} of the time, {percent(near.chance)} by "
-        "chance.",
     )
 
 

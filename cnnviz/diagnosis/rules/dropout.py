@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cnnviz.diagnosis import excluded
 from cnnviz.diagnosis.course import NEARLY_THERE
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
@@ -87,9 +88,7 @@ def _finding(evidence: Evidence, rates: dict[str, float], now: Standing | None, 
             *((accuracies(evidence, "Accuracy with dropout (training) and without"),) if now else ()),
         ),
         layers=tuple(layer for layer, rate in rates.items() if rate >= STRONG),
-        ruled_out=(f"Over-fitting: the training images are not known either ({percent(now.learnt)}).",)
-        if now
-        else (),
+        ruled_out=excluded.over_fitting(now) if now else (),
         changes=(Change(change, f"Drop {percent(MILD)} at most."),) if change else (),
         explains=(
             "one-class",

@@ -6,7 +6,7 @@ import math
 from statistics import median
 
 from cnnviz.diagnosis import arithmetic, mending
-from cnnviz.diagnosis.arithmetic import ALIKE, SHRUNK, Passage
+from cnnviz.diagnosis.arithmetic import ALIKE, FAINT, SHRUNK, WIDE, Passage
 from cnnviz.diagnosis.dying import born_dead, tiny, would_live
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding
@@ -199,10 +199,11 @@ def _facts(seen: Passage) -> tuple[Fact, ...]:
 
 
 def _ruled_out(seen: Passage) -> tuple[str, ...]:
-    return (
-        "The learning rate: all of this was measured at the first step, before any weight had moved.",
-        f"The input alone: its spread is {short(seen.entering)}, the rest happens between the layers.",
-    )
+    # Signals of the first step are those of weights that no rate has moved; the input is as wide as usual.
+    rate = "The learning rate: all of this was measured at the first step, before any weight had moved."
+    if not FAINT <= seen.entering <= WIDE:
+        return (rate,)
+    return rate, f"The input alone: its spread is {short(seen.entering)}, wide enough to tell images apart."
 
 
 def _flat_ended(evidence: Evidence) -> bool:

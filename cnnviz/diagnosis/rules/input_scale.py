@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import arithmetic, excluded, mending
+from cnnviz.diagnosis.arithmetic import WIDE
 from cnnviz.diagnosis.course import Course, course
 from cnnviz.diagnosis.evidence import Evidence, Input
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
@@ -16,10 +17,6 @@ from cnnviz.diagnosis.stages import Stage, fresh, stages
 from cnnviz.diagnosis.standing import WELL, standing
 from cnnviz.diagnosis.step_size import early_update
 
-WIDE = 5.0
-"""Standard deviations: rules for initial weights are made for a spread of 1 (LeCun et al., "Efficient
-BackProp", 1998); five times as much makes first gradients some 25 times too large, more than rates can be
-off."""
 NARROW = 0.5
 """Pixels in [0, 1] have a spread of 0.2 to 0.35 and a mean off 0. A network that begins well learns from
 them; one that lets signal shrink gets a quarter of it to begin with."""

@@ -165,7 +165,7 @@ def _not_the_network(evidence: Evidence, by_heart: bool, now: Standing) -> tuple
             f"A network that cannot learn: its training loss fell from {fixed(start)} to {fixed(last)}, and "
             f"it knows {percent(now.learnt)} of the training images."
         )
-    if near is not None:
+    if near is not None and not share_labels(near):
         told.append("The network and its settings: neighbours are found without either, and share no labels.")
     return tuple(told)
 

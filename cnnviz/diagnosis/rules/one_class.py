@@ -16,6 +16,9 @@ NOT_THE_DATA = 1.5
 SLOW_START = 200
 """Steps: LeNet-5 by PyTorch's rule gives one answer for some 60 of them, before it tells images apart."""
 
+EVEN = 1.5
+"""Times as many images of the commonest class as of the rarest: up to there classes are about as common."""
+
 
 @rule(
     "one-class",
@@ -53,10 +56,18 @@ def one_class(evidence: Evidence) -> Outcome:
             Fact("commonest class in training", evidence.chance, f"{percent(evidence.chance, 1)}"),
             *((Fact("spread of a logit over images", spread, short(spread)),) if spread is not None else ()),
         ),
-        ruled_out=(f"The data: the commonest class has {percent(evidence.chance)} of the training images.",),
+        ruled_out=_balanced(evidence),
         pictures=(_picture(evidence, seen, name),),
         steps=(seen.step, seen.step),
     )
+
+
+def _balanced(evidence: Evidence) -> tuple[str, ...]:
+    """That no class is common enough to be a good answer to everything; nothing where one is."""
+    counts = [count for count in evidence.data.counts if count]
+    if len(counts) < 2 or max(counts) > EVEN * min(counts):
+        return ()
+    return (f"Unbalanced classes: the commonest has {percent(evidence.chance)} of the training images.",)
 
 
 def _logits(evidence: Evidence) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from cnnviz.diagnosis import excluded
 from cnnviz.diagnosis.evidence import Evidence, Points
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
 from cnnviz.diagnosis.generalising import all_images, augmentation, available, forms, smaller
@@ -246,16 +247,10 @@ def _held_loss(evidence: Evidence, now: Standing) -> Points:
 
 
 def _ruled_out(evidence: Evidence, now: Standing) -> tuple[str, ...]:
-    told = [f"Under-fitting: the training images are known to {percent(now.learnt)}."]
-    near = evidence.census.neighbours
-    if near is not None:
-        told.append(
-            f"Shuffled labels: neighbours share one {percent(near.share)} of the time, "
-            f"{percent(near.chance)} by chance."
-        )
-    if evidence.recipe.weight_decay:
-        told.append(f"No weight decay: it is {evidence.recipe.weight_decay:g}.")
-    return tuple(told)
+    told = (
+        [f"Under-fitting: the training images are known to {percent(now.learnt)}."] if now.learnt_well else []
+    )
+    return (*told, *excluded.shuffled(evidence.census.neighbours))
 
 
 def _heavy(evidence: Evidence) -> bool:

@@ -27,6 +27,9 @@ twice that a run that learned half of its way is kept from the other half."""
 ENOUGH = 1_000
 """Steps that a mended run should have."""
 
+ENOUGH_STEPS = 300
+"""In which small networks on small images are seen to learn, whatever the batch."""
+
 
 @rule(
     "batch-too-small",
@@ -89,7 +92,7 @@ def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
         pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
         ruled_out=(
-            f"The length of the run: it had {evidence.step:,} steps.",
+            *_long_enough(evidence),
             *excluded.start(evidence),
         ),
         changes=mending.kept(
@@ -108,3 +111,10 @@ def _times(evidence: Evidence) -> float:
     if recipe.optimiser in ("adam", "adamw"):
         return recipe.lr / math.sqrt(recipe.batch_size) / USUAL_ADAM
     return recipe.lr / (1 - recipe.momentum) / recipe.batch_size / USUAL
+
+
+def _long_enough(evidence: Evidence) -> tuple[str, ...]:
+    """That the run had steps enough to learn something, as runs with usual batches do."""
+    if evidence.step < ENOUGH_STEPS:
+        return ()
+    return (f"The length of the run: it had {evidence.step:,} steps.",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from cnnviz.diagnosis import excluded
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import percent
@@ -94,7 +95,7 @@ def _finding(evidence: Evidence, now: Standing, half: float) -> Finding:
             *proven,
         ),
         pictures=(_left(evidence, half, usual), losses(evidence, "Loss, and that of an even guess")),
-        ruled_out=(f"Over-fitting: the training images are not known either ({percent(now.learnt)}).",),
+        ruled_out=excluded.over_fitting(now),
         changes=(
             Change({"weight_decay": usual}, f"The usual strength for {OPTIMISERS[recipe.optimiser]}."),
             Change({"weight_decay": 0.0}, "None at all, to see what the network can do without."),
