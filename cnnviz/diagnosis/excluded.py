@@ -58,7 +58,8 @@ def shuffled(near: Neighbours | None) -> tuple[str, ...]:
     if near is None or not share_labels(near):
         return ()
     return (
-        f"Shuffled labels: neighbours share one {percent(near.share)} of the time, {percent(near.chance)} by chance.",
+        f"Shuffled labels: neighbours share one {percent(near.share)} of the time, {percent(near.chance)} by "
+        "chance.",
     )
 
 
