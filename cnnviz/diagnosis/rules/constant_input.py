@@ -66,7 +66,9 @@ def _varied(seen: Variation) -> str:
     what = f"From image to image a stored pixel varies by {short(seen.stored.between)} of 255 shades"
     if seen.augmented is None:
         return f"{what}."
-    blank = f"; augmentation leaves {percent(seen.blanked)} of the images blank" if seen.blanked else ""
+    blank = (
+        f"; augmentation leaves {percent(seen.blanked or 0.0)} of the images blank" if seen.blanked else ""
+    )
     return f"{what}, and what the network reads by {short(seen.augmented.between)}{blank}."
 
 
@@ -99,7 +101,7 @@ def _finding(evidence: Evidence, seen: Variation, place: Place) -> Finding:
 def _verdict(seen: Variation, place: Place) -> str:
     if place == "augmentation":
         return (
-            f"Augmentation leaves {percent(seen.blanked)} of the training images blank, so there is nothing "
+            f"Augmentation leaves {percent(seen.blanked or 0.0)} of the training images blank, so there is nothing "
             "to learn from."
         )
     if place == "scale":
@@ -126,7 +128,7 @@ def _measured(seen: Variation) -> str:
     return (
         f"{said} In the network's units that is {short(seen.plain.between)} without augmentation and "
         f"{short(read.between)} with it"
-        + ("" if seen.blanked is None else f"; {percent(seen.blanked)} of the images are left blank")
+        + ("" if seen.blanked is None else f"; {percent(seen.blanked or 0.0)} of the images are left blank")
         + "."
     )
 

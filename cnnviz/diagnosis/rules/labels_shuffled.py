@@ -43,7 +43,7 @@ def shuffled(evidence: Evidence) -> Outcome:
         return Clear(tells)
     if knows_test(evidence):
         test = evidence.curve("test/accuracy").last
-        return Clear(f"{percent(test)} of the test images are known, which no shuffled labels teach.")
+        return Clear(f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach.")
     learnt = now.above(now.learnt) > MEMORISED and not _few(evidence)
     told = near is not None and _conclusive(near) and not _blurred(evidence)
     probed = "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]
