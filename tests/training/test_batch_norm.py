@@ -1,6 +1,7 @@
 """What a run records of batch normalization, and that looking at it changes nothing."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from cnnviz.datasets import Dataset
 from cnnviz.models.layers import LayerList
 from cnnviz.training import Recipe
 from cnnviz.training.batch_norm import batch_statistics, describe_batch_norm
-from cnnviz.training.engine import Trainer
+from cnnviz.training.engine import LAST, Trainer
 from cnnviz.training.evaluate import evaluate
 from cnnviz.training.log import Memory
 from cnnviz.training.material import Labelled, order
@@ -141,3 +142,21 @@ def test_images_left_alone_in_the_last_batch_are_left_out(
     monkeypatch.setattr("cnnviz.training.engine.evaluation_batch", lambda preparation: 59)
     _, log = trained(recipe(0.1, epochs=1), dataset)
     assert records(log, "batch_norm")[-1][1]["images"] == 59
+
+
+@pytest.mark.parametrize("stop", [3, 5, 9])
+def test_a_run_with_batch_norm_that_was_stopped_and_gone_on_is_the_same_run(
+    dataset: Dataset, tmp_path: Path, stop: int
+) -> None:
+    whole, log = trained(recipe(0.01, pad_crop=2), dataset)
+    ready, first = make_ready(whole.recipe, dataset), Memory()
+    part = Trainer(whole.recipe, ready.model, ready.material, ready.side, first, tmp_path, ready.macs)
+    part.run(lambda: part.step < stop)
+    ready, then = make_ready(whole.recipe, dataset), Memory()
+    rest = Trainer(whole.recipe, ready.model, ready.material, ready.side, then, tmp_path, ready.macs)
+    rest.restore(tmp_path / LAST)
+    rest.run()
+    for kind in ("batch_norm", "train/evaluated"):
+        assert records(first, kind) + records(then, kind) == records(log, kind)
+    resumed = rest.model.state_dict()
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in whole.model.state_dict().items())

@@ -101,8 +101,8 @@ def _finding(evidence: Evidence, seen: Variation, place: Place) -> Finding:
 def _verdict(seen: Variation, place: Place) -> str:
     if place == "augmentation":
         return (
-            f"Augmentation leaves {percent(seen.blanked or 0.0)} of the training images blank, so there is nothing "
-            "to learn from."
+            f"Augmentation leaves {percent(seen.blanked or 0.0)} of the training images blank, so there is "
+            "nothing to learn from."
         )
     if place == "scale":
         return "The network reads nearly the same values for every image: its scale flattens the pixels."
