@@ -9,7 +9,7 @@ from cnnviz.ui.builder.editor import editor
 from cnnviz.ui.builder.inspector import inspector
 from cnnviz.ui.builder.shelf import aftermath
 from cnnviz.ui.builder.state import read
-from cnnviz.ui.builder.summary import bars, summary
+from cnnviz.ui.builder.summary import bars, structure, summary
 from cnnviz.ui.pages import Page
 
 PAGE = Page(
@@ -24,6 +24,7 @@ builder_bar(design)
 aftermath(design)
 cost = costed(design)
 summary(cost)
+structure(cost)
 layers, detail = st.columns([0.7, 0.3], gap="medium")
 with layers:
     editor(cost)

@@ -81,4 +81,4 @@ class Call:
         count = self.tracked[0][0].dim() if self.tracked else self.out.dim()
         if given is None:
             return tuple(range(count))
-        return tuple(d % count for d in ((given,) if isinstance(given, int) else given))
+        return tuple(d % max(count, 1) for d in ((given,) if isinstance(given, int) else given))

@@ -64,8 +64,15 @@ def _inside(name: str, units: set[str]) -> bool:
     return any(name.startswith(f"{unit}.") for unit in units if unit)
 
 
+_TAKEN = {"__bool__": "a condition on its values held", "__index__": "the value were 1"}
+
+
 def _notes(seen: Trace, table: tuple[Any, ...]) -> tuple[str, ...]:
-    notes = []
+    notes = [
+        f"The forward pass depends on its input's values{f' ({line})' if line else ''}: one path was "
+        f"analysed, as if {_TAKEN.get(name, 'the value were 1')}."
+        for name, line in seen.decided
+    ]
     if seen.unknown:
         names = ", ".join(f"{name} ({count}×)" for name, count in seen.unknown.most_common())
         notes.append(f"Counted as one operation a value, for want of a rule of their own: {names}.")

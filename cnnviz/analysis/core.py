@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnnviz import models
-from cnnviz.analysis import facts
+from cnnviz.analysis import facts, foreign
 from cnnviz.analysis.types import Analysis, Shape
+from cnnviz.models.files import CLASSES_FROM_OUTPUT, is_file_model
 from cnnviz.models.layers import LayerList
 from cnnviz.models.library import spec_of
 
@@ -25,7 +26,8 @@ def analyze(
 ) -> Analysis:
     """Analyse a model by name, a spec, a layer list, or a module of one's own, on the meta device.
 
-    `input_size` is a side or `(H, W)` in pixels; for a module it may be `(C, H, W)`, and is needed. A
+    `input_size` is a side or `(H, W)` in pixels; for a module it may be `(C, H, W)`, and is needed. Of a
+    user's file (`net.py:Net`) channels and classes are the network's own, and a usual size is found. A
     registered default comes from the facts that ship with the product, without importing torch. A module
     handed in is copied without its weights and left as it is.
 
@@ -38,6 +40,10 @@ def analyze(
         model = models.get(model)
     if not isinstance(model, models.ModelSpec):
         return _of_module(model, input_size)
+    if is_file_model(model.name):
+        if options:
+            raise ValueError(f"{model.title} is your own and has no options.")
+        return _of_file(model, input_size, num_classes)
     side = _as_side(input_size, model)
     classes, shape, chosen = models.resolve(model, num_classes, side, options)
     default = (classes, shape, chosen.changed()) == (model.classes, model.input_shape, {})
@@ -58,28 +64,26 @@ def of_spec(spec: models.ModelSpec, classes: int, shape: Shape, options: models.
     try:
         return compute(module, shape, spec.name, spec.title, classes, options.model_dump())
     except (RuntimeError, AssertionError, ValueError) as error:
-        raise ValueError(misfit(spec.title, shape, spec.input_shape, error)) from None
+        raise ValueError(foreign.misfit(spec.title, shape, spec.input_shape, error)) from None
 
 
 def _of_module(module: nn.Module, input_size: int | tuple[int, ...] | None) -> Analysis:
-    from cnnviz.analysis.compute import compute
     from cnnviz.analysis.meta import meta_copy
 
     if input_size is None:
         raise ValueError("A module of your own needs an input size: a side in pixels, (H, W) or (C, H, W).")
-    size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
-    shape = size if len(size) == 3 else (_channels(module), *size)
     name = type(module).__name__
-    try:
-        found = compute(meta_copy(module), shape, name, name, 0, {})
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise ValueError(misfit(name, shape, None, error)) from None
-    return found
+    return foreign.analyze_foreign(meta_copy(module), input_size, name, name, 0)
 
 
-def _channels(module: nn.Module) -> Any:
-    """Channels that the first convolution reads; 3 where there is none."""
-    return next(filter(None, (part.__dict__.get("in_channels") for part in module.modules())), 3)
+def _of_file(
+    spec: models.ModelSpec, input_size: int | tuple[int, ...] | None, num_classes: int | None
+) -> Analysis:
+    """Analyse what a user's file defines: channels, size and classes are the network's own."""
+    classes, shape, chosen = models.resolve(spec, num_classes, None, None)
+    module = foreign.build(lambda: spec.builder(classes, shape, chosen))
+    known = 0 if CLASSES_FROM_OUTPUT in spec.tags else classes
+    return foreign.analyze_foreign(module, input_size, spec.name, spec.title, known)
 
 
 def _as_side(size: int | tuple[int, ...] | None, spec: models.ModelSpec) -> int | tuple[int, int] | None:
@@ -93,10 +97,3 @@ def _as_side(size: int | tuple[int, ...] | None, spec: models.ModelSpec) -> int 
             f"{spec.name} reads {channels} channel{'' if channels == 1 else 's'}, not {size[0]}."
         )
     return size[-2], size[-1]
-
-
-def misfit(title: str, shape: Shape, default: Shape | None, error: Exception) -> str:
-    """One sentence for an input that the model cannot take."""
-    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
-    hint = f" Its own input is {'×'.join(map(str, default))}." if default and default != shape else ""
-    return f"{title} cannot take an input of {'×'.join(map(str, shape))}: {reason}.{hint}"

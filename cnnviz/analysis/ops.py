@@ -3,7 +3,8 @@
 Counting follows DESIGN.md, rule 2. Element-wise operations: one a value for an activation, a sum, a product
 or a bias; two for batch normalisation (gain and shift, folded as at prediction time); five for layer
 normalisation (mean, difference, square, gain, shift); window size for pooling; window + 3 for local
-response normalisation; three for a softmax.
+response normalisation; three for a softmax; in recurrent layers
+one for every activation, product, sum and bias of a unit and step.
 """
 
 from __future__ import annotations
@@ -105,6 +106,38 @@ def multi_head_attention(call: Call) -> Effect:
     return Effect("attention", "attention", projections + products, elementwise)
 
 
+GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+UNIT = {"lstm": 9 + 4, "gru": 7 + 3, "rnn_tanh": 1 + 1, "rnn_relu": 1 + 1}
+"""Operations of one unit in one step, biases left out: activations, products and sums, and for each gate the
+sum of what comes from the input and from the last state. LSTM: σ, σ, σ, tanh, tanh; three products, one sum
+(Hochreiter and Schmidhuber, 1997; Gers et al., 2000). GRU: σ, σ, tanh; three products, one sum (Cho et al.,
+2014; 1 − z is the second's other half)."""
+
+
+@rule("lstm", "gru", "rnn_tanh", "rnn_relu")
+def recurrent(call: Call) -> Effect:
+    """Every weight matrix of every layer and direction is used once a step and sequence."""
+    lists = [arg for arg in call.args if isinstance(arg, list) and arg]
+    weights, given = lists[0], call.args[0]
+    steps = given.numel() // max(given.shape[-1], 1)
+    matrices = sum(weight.numel() for weight in weights if weight.dim() == 2)
+    biases = sum(weight.numel() for weight in weights if weight.dim() == 1)
+    state = next(arg for arg in call.args[1:] if isinstance(arg, tuple) or arg.dim() == 3)
+    layers, _, units = (state[-1] if isinstance(state, tuple) else state).shape
+    elementwise = steps * (biases + layers * units * UNIT[call.name])
+    return Effect(call.name.replace("_", " "), "recurrent", steps * matrices, elementwise)
+
+
+@rule("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+def recurrent_cell(call: Call) -> Effect:
+    """One step of one layer."""
+    name, (rows, columns) = call.name.removesuffix("_cell"), call.shape(2, "w_ih")
+    steps, state = call.shape(0, "input")[0], call.shape(3, "w_hh")[-1]
+    biases = sum(arg.numel() for arg in call.args[4:6] if arg is not None)
+    elementwise = steps * (biases + rows // GATES[name] * UNIT[name])
+    return Effect(name.replace("_", " "), "recurrent", steps * rows * (columns + state), elementwise)
+
+
 @rule("max_pool2d", "avg_pool2d", "max_pool2d_with_indices")
 def pooling(call: Call) -> Effect:
     """The largest value, or the mean, of each window."""
@@ -123,10 +156,18 @@ def adaptive_pooling(call: Call) -> Effect:
     return Effect("adaptive pooling", "pool", 0, math.prod(inside), field, call.first.axes)
 
 
-@rule("mean", "sum", "amax", "amin", "max", "std", "var")
+_SECOND = frozenset(("norm", "vector_norm", "linalg_vector_norm", "quantile", "kthvalue"))
+"""Reductions whose axes are their third argument."""
+
+
+@rule("mean", "sum", "amax", "amin", "max", "min", "std", "var", "norm", "vector_norm", "linalg_vector_norm",
+      "prod", "median", "logsumexp", "argmax", "argmin", "all", "any", "count_nonzero", "nanmean", "nansum",
+      "quantile", "kthvalue")  # fmt: skip
 def reduction(call: Call) -> Effect:
     """One number for several: over the grid it is global pooling."""
-    dims = call.dims(1, "dim")
+    if hasattr(call.arg(1, "other"), "numel"):  # The larger, or the smaller, of two tensors.
+        return pointwise(call.name, "other")(call)
+    dims = call.dims(2 if call.name in _SECOND else 1, "dim")
     grid = call.first.axes
     keeps = grid is not None and not set(grid) & set(dims)
     axes = call.grid if keeps and call.tracked[0][0].dim() == call.out.dim() else None
@@ -228,6 +269,7 @@ _pointwise(
     1,
     (
         *("pow", "square", "sqrt", "rsqrt", "exp", "log", "abs", "neg", "clamp", "clip", "masked_fill"),
+        *("gt", "lt", "ge", "le", "eq", "ne", "logical_and", "logical_or", "logical_not"),
         *("where", "maximum", "minimum", "reciprocal", "sign"),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -11,7 +11,7 @@ from cnnviz.analysis.settings import kind_of, own_buffers, own_parameters, setti
 from cnnviz.analysis.trace import Operation, Trace, Visit
 from cnnviz.analysis.types import WHOLE, Kind, ReceptiveField, Row, Shape
 
-_DECIDES: tuple[Kind, ...] = ("conv", "attention", "fc", "norm", "pool", "activation", "other")
+_DECIDES: tuple[Kind, ...] = ("conv", "recurrent", "attention", "fc", "norm", "pool", "activation", "other")
 """Where a row does several things, the first of these that it does is its kind."""
 
 
@@ -21,6 +21,7 @@ class _Work:
 
     clock: float
     visits: list[Visit] = field(default_factory=list)
+    weighted: bool = False
     operations: list[Operation] = field(default_factory=list)
 
     @property
@@ -37,7 +38,8 @@ class _Work:
     @property
     def field(self) -> ReceptiveField:
         if self.visits and self.visits[0].leaf:
-            return self.visits[0].field
+            # Weights that are used again see further each time; what has none is one layer in several places.
+            return self.visits[-1 if self.weighted else 0].field
         return self.operations[-1].effect.field if self.operations else WHOLE
 
     @property
@@ -55,8 +57,9 @@ def rows(
 
     `extra` is a pass in training mode over `batch` images: what took part in it alone is training-only.
     """
-    work = _work(trace)
-    only_training = _only_in(_work(extra) if extra else {}, work)
+    weighted = {name for name, module in modules.items() if any(True for _ in own_parameters(module))}
+    work = _work(trace, weighted)
+    only_training = _only_in(_work(extra, weighted) if extra else {}, work)
     order = _order(modules, work, only_training)
     seen: dict[int, str] = {}
     built = []
@@ -67,13 +70,13 @@ def rows(
     return tuple(built)
 
 
-def _work(trace: Trace) -> dict[str, _Work]:
+def _work(trace: Trace, weighted: Collection[str]) -> dict[str, _Work]:
     found: dict[str, _Work] = {}
     visits: dict[str, list[Visit]] = {}
     for visit in trace.visits:
         visits.setdefault(visit.module, []).append(visit)
     for operation in trace.operations:
-        fresh = _Work(operation.clock, visits.get(operation.owner, []))
+        fresh = _Work(operation.clock, visits.get(operation.owner, []), operation.owner in weighted)
         found.setdefault(operation.owner, fresh).operations.append(operation)
     return found
 

@@ -12,6 +12,8 @@ from cnnviz.analysis.types import Kind
 _ATTRIBUTES = {
     "in_channels": "in",
     "in_features": "in",
+    "input_size": "in",
+    "hidden_size": "out",
     "out_channels": "out",
     "out_features": "out",
     "num_features": "features",
@@ -19,6 +21,8 @@ _ATTRIBUTES = {
     "num_channels": "features",
     "embed_dim": "features",
     "num_heads": "heads",
+    "num_layers": "layers",
+    "bidirectional": "both ways",
     "num_groups": "groups",
     "kernel_size": "kernel",
     "stride": "stride",
@@ -37,7 +41,15 @@ _ATTRIBUTES = {
     "k": "k",
 }
 _ORDER = tuple(dict.fromkeys((*_ATTRIBUTES.values(), "bias", "weights")))
-_QUIET = {"dilation": 1, "groups": 1, "padding": 0, "ceil": False, "stride": 1}
+_QUIET = {
+    "dilation": 1,
+    "groups": 1,
+    "padding": 0,
+    "ceil": False,
+    "stride": 1,
+    "layers": 1,
+    "both ways": False,
+}
 """Settings not worth a word at these values, unless the module convolves."""
 
 
@@ -87,4 +99,6 @@ def kind_of(module: nn.Module) -> Kind:
         return "fc"
     if isinstance(module, nn.modules.batchnorm._NormBase | nn.LayerNorm | nn.GroupNorm):
         return "norm"
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        return "recurrent"
     return "attention" if isinstance(module, nn.MultiheadAttention) else "other"

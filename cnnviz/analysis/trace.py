@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from cnnviz.analysis import origin
 from cnnviz.analysis import views as _views  # noqa: F401  (registers its rules)
 from cnnviz.analysis.calls import Call, Effect, Track
 from cnnviz.analysis.ops import RULES
@@ -47,6 +49,10 @@ ASKS = frozenset(
     )
 )
 """Functions that ask about a tensor, or make one that holds nothing of it."""
+DECIDES = frozenset(("__bool__", "item", "__float__", "__int__", "__index__"))
+"""Functions that ask for a value, by which a forward pass may decide where to go."""
+MOST_TIMES = 16
+"""How often a condition holds at one line: a loop that waits for its input's values must end."""
 
 
 def name_of(function: Any) -> str:
@@ -92,6 +98,8 @@ class Trace:
     visits: list[Visit] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
     result: tuple[int, ...] = ()
+    decided: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """What was asked of values that are not there: the function, and the line that asked."""
     unknown: Counter[str] = field(default_factory=Counter)
 
 
@@ -175,6 +183,8 @@ class _Follower(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = name_of(func)
+        if name in DECIDES and self._stack and isinstance(args[0], torch.Tensor) and args[0].is_meta:
+            return self._decide(name, args[0])
         if name in ASKS or not self._stack:
             return func(*args, **kwargs)
         out = shortcut(name, args, kwargs)
@@ -187,6 +197,14 @@ class _Follower(TorchFunctionMode):
             out = func(*args, **kwargs)
         self._record(name, args, kwargs, out, counted)
         return out
+
+    def _decide(self, name: str, tensor: torch.Tensor) -> Any:
+        """Answer for a value that is not there: 1, and that conditions hold; at most so often at one line."""
+        asked = (name, origin.of_frame(sys._getframe(2)))
+        self.trace.decided[asked] += 1
+        if name == "__bool__":
+            return self.trace.decided[asked] <= MOST_TIMES
+        return 1.0 if name == "__float__" or (name == "item" and tensor.is_floating_point()) else 1
 
     def _record(self, name: str, args: Any, kwargs: Any, out: Any, counted: int) -> None:
         results = tensors(out)
@@ -221,7 +239,7 @@ class _Follower(TorchFunctionMode):
     def _guess(self, call: Call, macs: int) -> Effect:
         self.trace.unknown[call.name] += 1
         return Effect(
-            call.name.strip("_"), "attention" if macs else "other", macs, 0 if macs else call.out[0].numel()
+            call.name.strip("_"), "attention" if macs else "other", macs, 0 if macs else call.values
         )
 
 

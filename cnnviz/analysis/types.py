@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from cnnviz.analysis import formulas
 
-Kind = Literal["conv", "fc", "norm", "pool", "activation", "attention", "other"]
-KINDS: tuple[Kind, ...] = ("conv", "fc", "norm", "pool", "activation", "attention", "other")
+Kind = Literal["conv", "fc", "norm", "pool", "activation", "attention", "recurrent", "other"]
+KINDS: tuple[Kind, ...] = ("conv", "fc", "norm", "pool", "activation", "attention", "recurrent", "other")
 KIND_TITLES: dict[Kind, str] = {
     "conv": "convolution",
     "fc": "fully connected",
@@ -18,6 +18,7 @@ KIND_TITLES: dict[Kind, str] = {
     "pool": "pooling",
     "activation": "activation",
     "attention": "attention",
+    "recurrent": "recurrent",
     "other": "join or other",
 }
 BYTES = 4

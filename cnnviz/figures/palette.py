@@ -44,6 +44,7 @@ KIND_COLOURS: dict[Kind, Colour] = {
     "pool": Colour("#bd75a2", "#c36ba2"),
     "activation": Colour("#5a6064", "#656c71"),
     "attention": Colour("#55c8fa", "#a8ecff"),
+    "recurrent": Colour("#a9301c", "#d2553c"),
     "other": Colour("#ead1a2", "#efd9a0"),
 }
 """The colour of each kind of layer."""

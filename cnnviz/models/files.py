@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 USUAL_SHAPE: Shape = (3, 224, 224)
 USUAL_CLASSES = 1000
+CLASSES_FROM_OUTPUT = "classes-from-output"
+"""Tag of a spec whose classes are not chosen: they are as many as the network gives numbers."""
 
 
 def is_file_model(name: str) -> bool:
@@ -54,6 +56,7 @@ def from_file(name: str) -> ModelSpec:
         classes=classes,
         builder=builder,
         source="yours",
+        tags=frozenset() if takes_classes else frozenset({CLASSES_FROM_OUTPUT}),
     )
 
 

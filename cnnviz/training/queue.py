@@ -11,6 +11,7 @@ from cnnviz.tracking import ACTIVE, Database, Run, RunSummary, Status
 from cnnviz.training.estimate import estimate
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.target import spec_for
+from cnnviz.training.trainable import check_trainable, known_data
 
 UNNAMED = "untitled"
 """A recipe of this name is called by its model and data in the list of runs."""
@@ -27,12 +28,14 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
         recipe: What to do.
         parent_id: The run that this one is a changed copy of.
 
-    Raises `ValueError` for a model, a data set or a device that there is not, before anything is written.
+    Raises `ValueError` for a model, a data set or a device that there is not, and for images or batches that
+    the network cannot be trained on, before anything is written.
     """
     from cnnviz.training.setup import device_of
 
     spec = spec_for(recipe)
     recipe = recipe.model_copy(update={"dataset": datasets.check(recipe.dataset)})
+    check_trainable(recipe, *known_data(recipe))
     return tracking.create_run(
         database,
         recipe.model_dump(mode="json"),

@@ -12,6 +12,7 @@ from cnnviz.training.material import Material, mixed
 from cnnviz.training.memory import TooLittleMemoryError
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.target import analysis_for, side_for, spec_for
+from cnnviz.training.trainable import check_trainable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,6 +79,8 @@ def make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
 def _make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
     device, spec = device_of(recipe), spec_for(recipe)
     check_precision(recipe, device)
+    train_images = len(dataset.split(recipe.validation, recipe.seed, recipe.limit).train)
+    check_trainable(recipe, len(dataset.classes), train_images)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # Sizes repeat: trying algorithms pays.
     side = side_for(recipe)
     torch.manual_seed(mixed(recipe.seed, 0, 3))

@@ -138,3 +138,26 @@ def test_a_list_carried_with_a_layer_inside_a_block_selects_the_block() -> None:
     app = open_page("build", model="googlenet-32", layer=f"{listed('googlenet-32').names()[6]}.one.conv")
     assert app.selectbox(key="field-kind").value == "inception"
     assert not app.warning
+
+
+def test_an_activation_on_the_outputs_is_said_while_the_list_is_edited() -> None:
+    sound = listed()
+    squashed = edit.add(sound, len(sound.layers), edit.new_layer("softmax"))
+    app = open_page("build", model="lenet5", list=link.encode(squashed))
+    told = app.error[0].value.replace("\\", "")
+    assert "Activation on the outputs" in told
+    assert "1.461" in told
+    assert not open_page("build", model="lenet5").error
+
+
+def test_a_warning_names_the_layers_between_which_an_activation_is_missing() -> None:
+    document = listed()
+    first = next(n for n, layer in enumerate(document.layers) if layer.kind == "activation")
+    app = open_page("build", model="lenet5", list=link.encode(edit.remove(document, first + 6)))
+    assert "there is no activation" in app.warning[-1].value.replace("\\", "")
+
+
+def test_a_list_that_does_not_fit_is_not_told_twice() -> None:
+    broken = edit.set_field(listed("alexnet-cifar10"), 9, "kernel", 30)
+    app = open_page("build", list=link.encode(broken), layer="conv5")
+    assert len([one for one in app.error if "does not fit" in one.value.replace("\\", "")]) == 1

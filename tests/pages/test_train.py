@@ -9,7 +9,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from cnnviz import tracking
+from cnnviz import models, tracking
+from cnnviz.models import edit, link
 from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
 from cnnviz.training import Recipe, all_recipes
 from cnnviz.ui.train.fields import folds
@@ -349,3 +350,22 @@ def test_a_recipe_file_is_taken_up_as_changes() -> None:
     found = Recipe.read(opened.text[0].value)
     assert not found.difference(wanted)
     assert app.title
+
+
+def test_a_structural_fault_is_said_before_the_start_and_does_not_prevent_it(runs: Database) -> None:
+    sound = models.layer_list("lenet5")
+    assert sound is not None
+    squashed = edit.add(sound, len(sound.layers), edit.new_layer("softmax"))
+    app = open_page("train", list=link.encode(squashed))
+    told = app.error[0].value.replace("\\", "")
+    assert "Activation on the outputs" in told
+    assert not app.button(key="train-start").disabled
+    assert not open_page("train", model="lenet5").error
+
+
+def test_images_too_small_for_training_are_said_before_the_start(runs: Database) -> None:
+    app = open_page("train", model="torchvision/inception_v3", dataset="shapes", size="75")
+    assert "299×299" in said(app)
+    app.button(key="train-start").click().run()
+    assert_sound(app)
+    assert tracking.list_runs(runs) == []

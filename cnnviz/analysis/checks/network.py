@@ -9,7 +9,7 @@ from cnnviz.analysis.checks.activations import FUNCTIONS
 from cnnviz.analysis.types import Analysis, Kind, Node, Row
 
 INPUT, OUTPUT = 0, 1
-WEIGHTED: tuple[Kind, ...] = ("conv", "fc", "attention")
+WEIGHTED: tuple[Kind, ...] = ("conv", "fc", "attention", "recurrent")
 """Kinds that sum products of their inputs: without a non-linearity between two of them they are one."""
 LINEAR_TYPES = frozenset(
     ("AvgPool2d", "AdaptiveAvgPool2d", "Flatten", "Unflatten", "Identity", "Upsample", "ZeroPad2d")

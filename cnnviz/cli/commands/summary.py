@@ -69,6 +69,8 @@ def _headline(analysis: Analysis, batch: int, name: str) -> str:
         "normalisation": analysis.norm_params,
         "other": analysis.other_params,
     }
+    if recurrent := analysis.params_of("recurrent"):
+        kinds |= {"recurrent": recurrent, "other": analysis.other_params - recurrent}
     parameters = f"{analysis.total_params:,} parameters ({analysis.trainable_params:,} trainable)"
     stored, written = analysis.parameter_bytes / MIB, analysis.training_bytes(batch) / MIB
     lines = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnnviz.analysis.checks import activations
+from cnnviz.analysis.checks.network import WEIGHTED
 from cnnviz.diagnosis import mending, networks
 from cnnviz.diagnosis.course import POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence, OutputActivationFact
@@ -88,7 +89,7 @@ def _located(evidence: Evidence) -> tuple[OutputActivationFact, ...] | None:
         return evidence.output_activations
     if not evidence.layers:
         return None
-    weighted = [n for n, fact in enumerate(evidence.layers) if fact.kind in ("conv", "fc", "attention")]
+    weighted = [n for n, fact in enumerate(evidence.layers) if fact.kind in WEIGHTED]
     if not weighted:
         return None
     ending = evidence.layers[weighted[-1] + 1 :]

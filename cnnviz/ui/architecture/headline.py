@@ -14,7 +14,7 @@ from cnnviz.figures.palette import kind_variables
 from cnnviz.ui.data import Shown
 
 CSS = Path(__file__).with_name("architecture.css")
-SPLIT: tuple[Kind, ...] = ("conv", "fc", "attention", "norm", "other")
+SPLIT: tuple[Kind, ...] = ("conv", "fc", "attention", "recurrent", "norm", "other")
 LEAST = 0.05
 """A share smaller than this has no label in the split; the pointer tells it."""
 

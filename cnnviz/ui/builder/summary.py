@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import streamlit as st
 
+from cnnviz.analysis.checks import check_layers
 from cnnviz.figures.layer_bars import layer_bars
 from cnnviz.ui.architecture.headline import headline
 from cnnviz.ui.builder import state
 from cnnviz.ui.builder.cost import Costed
 from cnnviz.ui.components.layer_bars import layer_bars_chart
 from cnnviz.ui.data import Shown
+from cnnviz.ui.structure import problem_boxes
 
 
 def summary(costed: Costed) -> None:
@@ -24,6 +26,14 @@ def summary(costed: Costed) -> None:
     if costed.misfit is not None and costed.analysis.rows:
         last = costed.analysis.rows[-1].name.split(".")[0]
         st.caption(f"These are the figures of the part that fits, up to {last}.")
+
+
+def structure(costed: Costed) -> None:
+    """Draw what the static checks find in the design, as far as it fits."""
+    problems = check_layers(costed.design.document)
+    if costed.misfit is not None:  # The list says itself what does not fit, or how it has to end.
+        problems = tuple(one for one in problems if one.check not in ("misfit", "class-count"))
+    problem_boxes(problems)
 
 
 def bars(costed: Costed) -> None:

@@ -10,17 +10,21 @@ from cnnviz import datasets
 from cnnviz.figures import measures
 from cnnviz.tracking import Database
 from cnnviz.training import Recipe
-from cnnviz.training.estimate import Estimate, estimate
+from cnnviz.training.estimate import Estimate, estimate, structural_problems
+from cnnviz.training.trainable import check_trainable, known_data
 from cnnviz.ui import notice
+from cnnviz.ui.structure import problem_boxes
 from cnnviz.ui.train.plan import Plan
 
 
 def expected(plan: Plan, database: Database) -> None:
-    """Draw time, memory and disk; where the network cannot be, why."""
+    """Draw time, memory, disk and structural faults; where the network cannot be trained, why."""
     if plan.recipe is None:
         return
     try:
         found = estimate(database, plan.recipe)
+        check_trainable(plan.recipe, *known_data(plan.recipe))
+        problems = structural_problems(plan.recipe)
     except ValueError as error:
         st.warning(notice.plain(str(error)), icon=":material/info:")
         return
@@ -29,6 +33,7 @@ def expected(plan: Plan, database: Database) -> None:
     )
     st.html(f'<div class="expected">{figures}</div>')
     st.caption(notice.plain(f"{found.basis} {fetched_first(plan.recipe)}"))
+    problem_boxes(problems, notes=False)
 
 
 def fetched_first(recipe: Recipe) -> str:
