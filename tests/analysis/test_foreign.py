@@ -232,8 +232,8 @@ def test_recurrent_cells_are_counted_once_a_step(cell: Any, gates: int) -> None:
 
 def test_recurrent_macs_agree_with_the_matrix_products_of_the_same_layer_written_out() -> None:
     torch.manual_seed(0)
-    layer, x = nn.RNN(6, 5, batch_first=True), torch.randn(1, 7, 6)
-    state, products = torch.zeros(1, 5), 0
+    layer: Any = nn.RNN(6, 5, batch_first=True)
+    x, state, products = torch.randn(1, 7, 6), torch.zeros(1, 5), 0
     for row in x.unbind(1):
         state = torch.tanh(
             functional.linear(row, layer.weight_ih_l0, layer.bias_ih_l0)

@@ -152,9 +152,11 @@ def test_an_activation_on_the_outputs_is_said_while_the_list_is_edited() -> None
 
 def test_a_warning_names_the_layers_between_which_an_activation_is_missing() -> None:
     document = listed()
-    first = next(n for n, layer in enumerate(document.layers) if layer.kind == "activation")
-    app = open_page("build", model="lenet5", list=link.encode(edit.remove(document, first + 6)))
-    assert "there is no activation" in app.warning[-1].value.replace("\\", "")
+    last = [n for n, layer in enumerate(document.layers) if layer.kind == "activation"][-1]
+    before, behind = document.names()[last - 1], document.names()[last + 1]
+    app = open_page("build", model="lenet5", list=link.encode(edit.remove(document, last)))
+    told = app.warning[-1].value.replace("\\", "")
+    assert f"Between '{before}' and '{behind}' there is no activation" in told
 
 
 def test_a_list_that_does_not_fit_is_not_told_twice() -> None:
