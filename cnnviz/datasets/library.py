@@ -19,6 +19,7 @@ import orjson
 from cnnviz.datasets import cache
 from cnnviz.datasets.cache import Maker, Wanted
 from cnnviz.datasets.disk import disk_errors, require_space
+from cnnviz.datasets.image_files import READING
 from cnnviz.datasets.layouts import choosing
 from cnnviz.datasets.own import OwnOptions
 from cnnviz.datasets.parts import Dataset
@@ -45,6 +46,8 @@ class Kept:
     key: str
     state: str
     """Key and state of the entry in the cache."""
+    reading: int
+    """Which reading of image files it was prepared with."""
     spec: DatasetSpec
 
     @property
@@ -131,6 +134,7 @@ def _write(name: str, place: Path, options: dict[str, Any], wanted: Wanted, read
         "path": str(place),
         "options": options,
         "key": wanted.key,
+        "reading": READING,
         "state": wanted.state,
         "title": ready.title,
         "shape": list(ready.shape),
@@ -165,11 +169,14 @@ def forget(name: str) -> None:
 def opened(name: str, options: Mapping[str, Any]) -> Dataset | None:
     """The data set `mine/NAME` if its copy is there to be opened; None where there is no such name or copy.
 
-    Its source is not looked at, unless other options are asked for than it was kept with.
+    Its source is not looked at, unless other options are asked for than it was kept with, or an earlier
+    version read image files otherwise: then it is made again, as long as its source is there.
     """
     own = kept().get(name)
     if own is None:
         return None
+    if own.reading != READING and Path(own.path).exists():
+        return cache.opened(source(own, options)[0])
     if not options or _changed(options) == own.options:
         return cache.opened(Wanted(own.key, name, own.state))
     return cache.opened(source(own, options)[0]) if Path(own.path).exists() else None
@@ -230,6 +237,7 @@ def _read(path: Path, *version: int) -> Kept:
         options=document["options"],
         key=document["key"],
         state=document["state"],
+        reading=document.get("reading", 1),
         spec=_spec(name, document),
     )
 

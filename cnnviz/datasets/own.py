@@ -15,6 +15,7 @@ from cnnviz.datasets.cache import About
 from cnnviz.datasets.decoding import in_order
 from cnnviz.datasets.disk import require_space
 from cnnviz.datasets.fingerprint import fingerprint
+from cnnviz.datasets.layouts.classes import quoted, same_name
 from cnnviz.datasets.packing import Blob, Packed, Source, pack
 from cnnviz.datasets.pictures import decode
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step
@@ -53,7 +54,7 @@ def make(source: Source, options: OwnOptions, folder: Path, progress: Progress) 
     parts, split_note = divide(packed, options)
     shape = (3 if form.colour else 1, *form.size)
     decoded = math.prod(shape) * len(packed.labels)
-    notes = [split_note, *form.notes, *source.notes]
+    notes = [split_note, *form.notes, *source.notes, *packed.notes]
     for part, rows in parts.items():
         cache.write_labels(folder, part, packed.labels[rows])
     if decoded > MAX_DECODED:
@@ -66,7 +67,7 @@ def make(source: Source, options: OwnOptions, folder: Path, progress: Progress) 
     mark = fingerprint(
         [(part, [packed.digests[i] for i in rows], packed.labels[rows]) for part, rows in parts.items()]
     )
-    return About(source.title, source.classes, mark, tuple(notes), shape)
+    return About(source.title, packed.classes, mark, tuple(notes), shape)
 
 
 def choose_form(headers: Labels, side: int) -> Form:
@@ -91,27 +92,30 @@ def divide(packed: Packed, options: OwnOptions) -> tuple[dict[str, Labels], str]
     every = np.arange(len(packed.labels))
     if "test" in packed.parts:
         parts = {part: every[packed.parts[part]] for part in cache.PARTS}
-        _check(packed.labels[parts["train"]], packed.labels[parts["test"]])
+        _check(packed.labels[parts["train"]], packed.labels[parts["test"]], packed.classes)
         return parts, "The source's own split."
     train, test = splits.hold_out(packed.labels, options.test, options.seed)
     note = (
         f"No test part of its own: a stratified {options.test:.3g} of the images was taken for it "
         f"(seed {options.seed})."
     )
-    _check(packed.labels[train], packed.labels[test])
+    _check(packed.labels[train], packed.labels[test], packed.classes)
     return {"train": train, "test": test}, note
 
 
-def _check(train: Labels, test: Labels) -> None:
+def _check(train: Labels, test: Labels, classes: tuple[str, ...]) -> None:
     if len(np.unique(train)) < 2:
         raise DataError(
             "All training pictures are of one class; there is nothing to tell apart. Add another."
         )
     unseen = np.setdiff1d(test, train)
     if len(unseen):
+        names = quoted([classes[number] for number in unseen])
+        alike = [a for a in classes if any(same_name(a, classes[number]) for number in unseen)]
+        hint = f" (training has {quoted(alike)}: is it the same?)" if alike else ""
         raise DataError(
-            f"{len(unseen):,} of the test part's classes (first: number {unseen[0]}) have no training "
-            "picture; add some, or take these classes out of the test part."
+            f"The test part has pictures of {names}, of which there is no training picture{hint}; add some, "
+            "name the folders alike, or take these classes out of the test part."
         )
 
 

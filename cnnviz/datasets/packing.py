@@ -15,7 +15,8 @@ import numpy as np
 
 from cnnviz.datasets.disk import require_space
 from cnnviz.datasets.fingerprint import digest
-from cnnviz.datasets.pictures import Header, header
+from cnnviz.datasets.image_files import named_as_picture
+from cnnviz.datasets.pictures import Header, NotAPictureError, header
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step
 from cnnviz.models.spec import MAX_CLASSES
 
@@ -44,6 +45,8 @@ class Source:
     count: int | None
     """Pictures in all, for the progress; None where that is not known before."""
     notes: tuple[str, ...] = ()
+    mixed: bool = False
+    """Whether files that are no pictures, and are not called so, may lie among them: they are passed over."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,10 @@ class Packed:
     headers: Labels
     """Distinct `(height, width, colour)` with their counts, int64 `(kinds, 4)`."""
     parts: dict[str, slice]
+    classes: tuple[str, ...] = ()
+    """Those of the source that have pictures."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what was passed over."""
 
 
 class Blob:
@@ -80,21 +87,25 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
     without pictures, for fewer than two classes, and where space runs out.
     """
     if not 2 <= len(source.classes) <= MAX_CLASSES:
-        raise DataError(
-            f"'{source.title}' has {len(source.classes):,} class{'' if len(source.classes) == 1 else 'es'}; "
-            f"telling apart takes from 2 to {MAX_CLASSES:,}: one folder of pictures a class."
-        )
+        raise DataError(_too_few(source.title, len(source.classes)))
     ends, labels = [0], list[int]()
     names, digests = list[str](), list[bytes]()
     kinds: dict[Header, int] = {}
     parts: dict[str, slice] = {}
     checked = 0
+    passed = list[str]()
     with path.open("wb") as file:
         for part, pictures in source.parts.items():
             first = len(labels)
             for name, data, label in pictures:
                 _check_label(name, label, source.classes)
-                kind = header(data, name)
+                try:
+                    kind = header(data, name)
+                except NotAPictureError:
+                    if not source.mixed or named_as_picture(name):
+                        raise
+                    passed.append(name)
+                    continue
                 kinds[kind] = kinds.get(kind, 0) + 1
                 if ends[-1] + len(data) > checked:
                     require_space(path, CHECK_EVERY)
@@ -113,14 +124,40 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
                 raise DataError(f"The {part} part of '{source.title}' has no pictures; put some there.")
     progress(Step("reading", len(labels), len(labels)))
     bounds = np.array(ends, dtype=np.int64)
+    numbers, classes = _without_empty(source, np.array(labels, dtype=np.int64), bool(passed))
     return Packed(
         path=path,
         spans=np.stack([bounds[:-1], bounds[1:]], axis=1),
-        labels=np.array(labels, dtype=np.int64),
+        labels=numbers,
         names=names,
         digests=digests,
         headers=np.array([(*kind, count) for kind, count in kinds.items()], dtype=np.int64),
         parts=parts,
+        classes=classes,
+        notes=(_passed_over(passed),) if passed else (),
+    )
+
+
+def _without_empty(source: Source, labels: Labels, passed: bool) -> tuple[Labels, tuple[str, ...]]:
+    """Labels and class names without the folders in which there were other files only."""
+    if not passed:
+        return labels, source.classes
+    found, numbers = np.unique(labels, return_inverse=True)
+    if len(found) < 2:
+        raise DataError(_too_few(source.title, len(found)))
+    return numbers.astype(np.int64), tuple(source.classes[number] for number in found)
+
+
+def _passed_over(names: list[str]) -> str:
+    count = len(names)
+    files = "1 file that is no picture was" if count == 1 else f"{count:,} files that are no pictures were"
+    return f"{files} passed over ({'' if count == 1 else 'the first: '}'{names[0][-80:]}')."
+
+
+def _too_few(title: str, count: int) -> str:
+    return (
+        f"'{title}' has {count:,} class{'' if count == 1 else 'es'}; telling apart takes from 2 to "
+        f"{MAX_CLASSES:,}: one folder of pictures a class."
     )
 
 

@@ -20,10 +20,10 @@ from cnnviz.datasets.spec import Labels, Pixels, Progress, Step, silent
 
 SAMPLE = 5_000
 """Images, stratified, that stand for all where these are too many to have decoded."""
-MOST_VALUES = 1 << 24
-"""Of the class means together: 128 MiB of sums. Beyond, there are none."""
-AT_ONCE = 1 << 22
-"""Pixel values handled at once."""
+MOST_VALUES = 1 << 23
+"""Of the class means together: 64 MiB of sums, as much again as they are divided. Beyond, there are none."""
+AT_ONCE = 1 << 21
+"""Pixel values handled at once: 16 MiB in double precision, and as much again while they are turned."""
 FILE = "summary-1.npz"
 """The number is that of the layout below."""
 

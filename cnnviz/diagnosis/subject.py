@@ -17,11 +17,14 @@ from cnnviz.training.engine import LAST
 from cnnviz.training.material import Labelled, Material, mixed
 from cnnviz.training.prepare import Preparation, Statistics
 from cnnviz.training.setup import make_ready
+from cnnviz.training.streamed import portion
 
 if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
     from cnnviz.tracking import Database
 
+MOST_BYTES = 64 << 20
+"""Of images that a probe takes together: as floating-point numbers they are 256 MiB."""
 MOST_IMAGES = 2_000
 """A share of 2,000 images is known to ± 2.2 points (95 %) at worst: no threshold here asks for more."""
 MULTIPLY_ADDS = 1e11
@@ -82,8 +85,11 @@ class Subject:
         return int(max(2, min(most, MULTIPLY_ADDS / max(self.macs * passes, 1.0))))
 
     def some(self, part: Labelled, most: int, purpose: int = 0) -> tuple[Tensor, Tensor]:
-        """At most so many images of a part, uint8 `(N, C, H, W)`, and their labels; always the same."""
-        rows = self.rows(part, most, purpose)
+        """At most so many images of a part, uint8 `(N, C, H, W)`, and their labels; always the same.
+
+        Of large images fewer, so that they have at most `MOST_BYTES`.
+        """
+        rows = self.rows(part, min(most, max(2, portion(part.images.shape, MOST_BYTES))), purpose)
         return part.images[rows], part.labels[rows]
 
     def rows(self, part: Labelled, most: int, purpose: int = 0) -> Tensor:

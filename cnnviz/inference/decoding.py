@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cnnviz.datasets import image_files
 from cnnviz.inference.picture import Pixels
 
 MOST_PIXELS = 40_000_000
@@ -70,7 +71,7 @@ class Decoder:
         if self._child is None or self._child.poll() is not None:
             self._stop()
             self._child = subprocess.Popen(
-                [sys.executable, "-I", str(_CHILD), str(self._memory)],
+                [sys.executable, "-I", str(_CHILD), image_files.__file__, str(self._memory)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

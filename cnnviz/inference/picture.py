@@ -14,7 +14,7 @@ Pixels = NDArray[np.uint8]
 class Picture:
     """Pixels uint8 `(H, W, 3)`, or `(H, W, 4)` with opacity last, not yet turned upright.
 
-    Without opacity they are what Pillow's `convert("RGB")` gives.
+    Without opacity they are what Pillow's `convert("RGB")` gives, deep pictures scaled to eight bits before.
     """
 
     name: str

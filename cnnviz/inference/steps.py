@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from cnnviz.datasets.image_files import DEEP, GRAY
 from cnnviz.inference import stages
 from cnnviz.inference.picture import Picture, Pixels
 from cnnviz.inference.preprocessing import Preprocessing, Size
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 SHOWN = 1_024
 """Pixels; longer sides are shown reduced."""
-DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 SCALES = {
     "unit": "divided by 255",
     "raw": "left from 0 to 255",
@@ -97,7 +97,7 @@ def _original_text(picture: Picture) -> str:
     if picture.moving:
         text += ", the first of several frames"
     if picture.mode in DEEP:
-        text += "; values are cut at 255, so a deeper picture comes out white: scale it before"
+        text += "; more than eight bits, scaled to eight as training data are"
     return text + "."
 
 
@@ -111,7 +111,7 @@ def _oriented_text(orientation: int, oriented: bool) -> str:
 
 def _channels_text(mode: str, channels: int) -> str:
     if channels == 3:
-        grey = mode in ("1", "L", "LA", *DEEP)
+        grey = mode in GRAY
         return "Unchanged: three channels." if not grey else "Grey copied into three channels."
     return "One channel: 0.299 red, 0.587 green, 0.114 blue (BT.601)."
 

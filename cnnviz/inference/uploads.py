@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from cnnviz.datasets import DataError
+from cnnviz.datasets.image_files import ACCEPTED
 from cnnviz.inference.decoding import MOST_PIXELS, SHARED, Decoder
 from cnnviz.inference.kinds import kind
 from cnnviz.inference.picture import Picture, Refusal
 
 MOST_BYTES = 20 << 20
-ACCEPTED = "PNG, JPEG, WebP, BMP, GIF and TIFF are read"
 SHORT = 80
 """Characters of a name that a message repeats."""
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from cnnviz.training.fixed import png
 from cnnviz.training.material import Labelled, Material
 from cnnviz.training.near_duplicates import near_duplicates
-from cnnviz.training.streamed import StreamedImages
+from cnnviz.training.streamed import StreamedImages, portion
 from cnnviz.training.variation import variation
 
 if TYPE_CHECKING:
@@ -180,7 +180,8 @@ def _sample(part: Labelled) -> tuple[Tensor, Tensor]:
     """At most `SAMPLE` images of `part`, drawn at random, as `outline` has them; and their labels."""
     rows = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:SAMPLE]
     rows = rows.to(part.labels.device)
-    return outline(part.images[rows]), part.labels[rows]
+    outlined = [outline(part.images[some]) for some in torch.split(rows, portion(part.images.shape))]
+    return torch.cat(outlined), part.labels[rows]
 
 
 def _agreement(labels: Tensor, known: Outlined, near: Tensor, classes: int) -> dict[str, Any]:
@@ -203,19 +204,28 @@ def detail(images: Tensor) -> dict[str, float] | None:
     (Field, 1987), whatever their size; what was enlarged has nothing to lose in the first. None for images
     below eight pixels, and for such as are all one colour.
     """
-    pixels = images.float()
-    height, width = pixels.shape[-2:]
-    variance = float(pixels.var((2, 3), correction=0).mean())
-    if min(height, width) < 8 or variance == 0:
+    height, width = images.shape[-2:]
+    if min(height, width) < 8:
         return None
+    sums = torch.zeros(3, dtype=torch.float64)
+    for part in torch.split(images, portion(images.shape)):
+        sums += _lost(part.float())
+    variance, halved, quartered = (sums / len(images)).tolist()
+    return {"halved": halved / variance, "quartered": quartered / variance} if variance else None
 
-    def lost(factor: int) -> float:
+
+def _lost(pixels: Tensor) -> Tensor:
+    """Sums over images: their variance, and what of it is gone after halving and quartering, `(3,)`."""
+    height, width = pixels.shape[-2:]
+
+    def lost(factor: int) -> Tensor:
         side = (height // factor, width // factor)
         small = functional.interpolate(pixels, side, mode="bilinear", antialias=True)
         again = functional.interpolate(small, (height, width), mode="bicubic", align_corners=False)
-        return float((pixels - again).square().mean()) / variance
+        return (pixels - again).square().mean((1, 2, 3)).sum()
 
-    return {"halved": lost(2), "quartered": lost(4)}
+    variance = pixels.var((2, 3), correction=0).mean(1).sum()
+    return torch.stack([variance, lost(2), lost(4)]).double().cpu()
 
 
 def outline(images: Tensor) -> Tensor:

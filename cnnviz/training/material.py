@@ -10,10 +10,12 @@ from torch import Tensor
 
 from cnnviz.datasets import Dataset, Part, adapt, how
 from cnnviz.training.recipe import Recipe
-from cnnviz.training.streamed import StreamedImages
+from cnnviz.training.streamed import StreamedImages, portion
 
 COLOURED = 2000
 """Images that are kept in colour too, enough to see whether colour tells."""
+MOST_COLOURED = 64 << 20
+"""Bytes of them."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Material:
 def _coloured(train: Part, device: torch.device) -> Labelled | None:
     if train.streams:
         return None
-    rows = np.linspace(0, len(train) - 1, min(len(train), COLOURED)).astype(np.int64)
+    count = min(len(train), COLOURED, portion(train.shape, MOST_COLOURED))
+    rows = np.linspace(0, len(train) - 1, count).astype(np.int64)
     images, labels = train.take(rows).tensors()
     return Labelled(images.to(device), labels.to(device))
 

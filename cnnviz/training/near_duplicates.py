@@ -8,7 +8,6 @@ and far nearer to it than to the others: the second keeps images that all look a
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cnnviz.training.fixed import png
-from cnnviz.training.streamed import StreamedImages
+from cnnviz.training.streamed import StreamedImages, portion
 
 if TYPE_CHECKING:
     from cnnviz.training.material import Labelled
@@ -37,8 +36,8 @@ CONTRAST = 4.0
 """Standard deviation, of 255 shades, below which images are all alike."""
 PAIRS = 4
 """Copies that are kept to be looked at."""
-AT_ONCE = 1 << 24
-"""Values that are handled at once: 64 MiB."""
+LIKENESSES = 1 << 22
+"""Pairs of images that are compared by hash at once: 16 MiB."""
 
 
 def near_duplicates(test: Labelled, train: Labelled) -> dict[str, Any] | None:
@@ -58,7 +57,7 @@ def near_duplicates(test: Labelled, train: Labelled) -> dict[str, Any] | None:
     coarse, known = _coarse(small), _coarse(others)
     fine = _unit(others)
     found: list[tuple[int, int, float]] = []
-    step = max(1, AT_ONCE // len(known))
+    step = max(1, LIKENESSES // len(known))
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
         near = (coarse[part] @ known.T).topk(CANDIDATES, dim=1).indices
@@ -80,10 +79,9 @@ def near_duplicates(test: Labelled, train: Labelled) -> dict[str, Any] | None:
 
 def reduced(images: Tensor, rows: Tensor) -> Tensor:
     """The images of `rows` in grey at `SIDE`×`SIDE`, in shades: `(N, SIDE²)`."""
-    at_once = max(1, AT_ONCE // math.prod(images.shape[1:]))
     small = [
         functional.adaptive_avg_pool2d(images[part].float().mean(1, keepdim=True), SIDE).flatten(1)
-        for part in torch.split(rows, at_once)
+        for part in torch.split(rows, portion(images.shape))
     ]
     return torch.cat(small)
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from cnnviz.training import augment
 from cnnviz.training.recipe import Recipe, Scale
-from cnnviz.training.streamed import StreamedImages
+from cnnviz.training.streamed import StreamedImages, portion
 
 
 @dataclass(frozen=True)
@@ -27,21 +27,26 @@ class Statistics:
     colours: Tensor
 
     @classmethod
-    def of(cls, images: Tensor | StreamedImages, chunk: int = 4096) -> Statistics:
-        """The statistics of uint8 images `(N, C, H, W)`, summed in double precision, `chunk` at a time.
+    def of(cls, images: Tensor | StreamedImages) -> Statistics:
+        """Compute the statistics of uint8 images `(N, C, H, W)`, summed in double precision.
 
-        Of images that stream, a sample stands for all.
+        Of images that stream, a sample stands for all. Whatever the number and size of the images, some
+        64 MiB are taken beside them: sums of whole numbers are exact, so portions do not change them.
         """
-        if isinstance(images, StreamedImages):
-            images = images.sample()
         count, channels, height, width = images.shape
+        rows = images.sample() if isinstance(images, StreamedImages) else None
+        count = count if rows is None else len(rows)
         total = torch.zeros(channels, height, width, dtype=torch.float64, device=images.device)
         products = torch.zeros(channels, channels, dtype=torch.float64, device=images.device)
-        for part in torch.split(images, chunk):
-            values = part.double()
-            total += values.sum(0)
-            flat = values.transpose(0, 1).reshape(channels, -1)
-            products += flat @ flat.T
+        lines = min(height, portion((1, channels, width)))
+        step = portion((channels, lines, width))
+        for start in range(0, count, step):
+            part = images[start : start + step] if rows is None else images[rows[start : start + step]]
+            for top in range(0, height, lines):
+                values = part[:, :, top : top + lines].double()
+                total[:, top : top + lines] += values.sum(0)
+                flat = values.transpose(0, 1).reshape(channels, -1)
+                products += flat @ flat.T
         mean = total.mean((1, 2)) / count
         covariance = products / (count * height * width) - mean[:, None] * mean[None]
         return cls.from_moments(total / count, covariance)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from cnnviz.models import Shape
 
 SAMPLE = 4096
 """Images that statistics are taken from."""
+AT_ONCE = 1 << 22
+"""Values that are converted to floating point at once: 16 MiB, or 32 in double precision."""
 
 
 class StreamedImages:
@@ -40,8 +43,16 @@ class StreamedImages:
         return adapt(pixels.to(self.device), self._one)
 
     def sample(self) -> Tensor:
-        """Evenly spaced images, at most `SAMPLE`, in their order."""
-        return self[torch.linspace(0, len(self) - 1, min(SAMPLE, len(self))).round().long()]
+        """Rows of evenly spaced images, at most `SAMPLE`, int64 and in their order."""
+        return torch.linspace(0, len(self) - 1, min(SAMPLE, len(self))).round().long()
+
+
+def portion(shape: Sequence[int], values: int | None = None) -> int:
+    """How many images of `shape`, `(…, C, H, W)`, are handled at once: as many as have `values`, at least 1.
+
+    By default `AT_ONCE`: memory is bounded by bytes, whatever the size of an image.
+    """
+    return max(1, (values or AT_ONCE) // max(1, math.prod(shape[-3:])))
 
 
 def split(images: Tensor | StreamedImages, size: int) -> Iterator[Tensor]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from cnnviz.training.streamed import StreamedImages
+from cnnviz.training.streamed import StreamedImages, portion
 
 if TYPE_CHECKING:
     from cnnviz.training.material import Labelled
@@ -23,8 +23,8 @@ SAMPLE = 256
 """Images that are looked at, at most: a share of them is known to three points."""
 SAMPLE_STREAMED = 64
 """Of images that are decoded as they are needed."""
-AT_ONCE = 1 << 22
-"""Values that are converted to floating point at once: 16 MiB."""
+MOST_PIXELS = 1 << 16
+"""Values of an image that are compared from image to image, evenly spaced where it has more."""
 FLAT_SHADES = 1.0
 """Standard deviation, of 255 shades, below which an image shows nothing."""
 FLAT_INPUT = 0.01
@@ -50,7 +50,7 @@ def variation(train: Labelled, preparation: Preparation | None = None) -> dict[s
     stored, plain, augmented = _View(FLAT_SHADES), _View(FLAT_INPUT), _View(FLAT_INPUT)
     generator = torch.Generator(train.labels.device).manual_seed(0)
     judged = _one_view(preparation) if preparation else None
-    for numbers in torch.split(rows, max(1, AT_ONCE // _values(train, preparation))):
+    for numbers in torch.split(rows, portion((_values(train, preparation),))):
         images = train.images[numbers]
         stored.add(images.float())
         if preparation and judged:
@@ -109,9 +109,11 @@ class _View:
         self._count += len(images)
         self.deviations.append(images.flatten(1).std(1, correction=0).double().cpu())
         self._marks.update(hash(image.tobytes()) for image in images.cpu().contiguous().numpy())
+        flat = images.flatten(1)
+        values = flat[:, :: -(-flat.shape[1] // MOST_PIXELS)].double().cpu()
         # Differences from one image, not values: those of nearly equal images would cancel.
-        self._first = images[:1].double().cpu() if self._first is None else self._first
-        apart = images.double().cpu() - self._first
+        self._first = values[:1].clone() if self._first is None else self._first
+        apart = values - self._first
         sums, squares = apart.sum(0), apart.square().sum(0)
         self._sum = sums if self._sum is None else self._sum + sums
         self._squares = squares if self._squares is None else self._squares + squares

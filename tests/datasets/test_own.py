@@ -1,5 +1,6 @@
 """The user's own folders and zips: what they come to, and what is refused, by name, in one sentence."""
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -122,21 +123,15 @@ HUGE = encoded(Image.new("1", (8_000, 8_000)))
         ({}, "holds no class folders with pictures; what is expected is one folder of pictures a class"),
         ({"1.png": PNG, "2.png": PNG}, "holds no class folders"),
         ({"cat/1.png": PNG, "cat/2.png": PNG}, "has 1 class; telling apart takes from 2"),
-        (
-            {**classes(), "cat/notes.txt": b"hello"},
-            "cat/notes.txt' is not a picture that can be read (PNG, JPEG",
-        ),
+        ({**classes(), "cat/x.jpg": b"hello"}, "cat/x.jpg' is not a picture that can be read (PNG, JPEG"),
         ({**classes(), "dog/x.png": b""}, "dog/x.png' is not a picture"),
         ({**classes(), "dog/x.png": PNG[:200]}, "dog/x.png' is damaged ("),
-        (
-            {**classes(), "dog/x.tif": encoded(pixels(0), "TIFF")},
-            "dog/x.tif' is not a picture that can be read",
-        ),
+        ({**classes(), "dog/x.heic": b"....ftypheic"}, "dog/x.heic' is not a picture that can be read"),
         ({**classes(), "dog/x.png": HUGE}, "dog/x.png' has more than 50 million pixels; make it smaller"),
         ({**classes(prefix="train/"), "test/README": b""}, "The test part of '"),
         (
             {**classes(prefix="train/"), **classes(prefix="test/", names=("cat", "cow"))},
-            "1 of the test part's classes (first: number 1) have no training picture",
+            "The test part has pictures of 'cow', of which there is no training picture",
         ),
     ],
 )
@@ -234,3 +229,57 @@ def test_options_of_ones_own_data_are_checked(tmp_path: Path) -> None:
         ValueError, match="There is no option 'train' here; the options are: size, test, seed"
     ):
         datasets.load(root, {"train": 3})
+
+
+def test_other_files_among_the_pictures_are_passed_over_and_counted(tmp_path: Path) -> None:
+    files = {**classes(10), "cat/notes.txt": b"hello", "dog/labels.csv": b"a,b", "dog/README": b""}
+    for path in _both(tmp_path, files):
+        found = datasets.load(path)
+        assert len(found.train) + len(found.test) == 20
+        assert found.classes == ("cat", "dog")
+        (note,) = [note for note in found.notes if "passed over" in note]
+        assert note.startswith("3 files that are no pictures were passed over (the first: '")
+        assert note.endswith("cat/notes.txt').")
+
+
+def test_a_folder_of_other_files_only_is_no_class(tmp_path: Path) -> None:
+    files = {**classes(10), "aaa/notes.txt": b"hello"}
+    for path in _both(tmp_path, files):
+        found = datasets.load(path)
+        assert found.classes == ("cat", "dog")
+        assert np.bincount(np.concatenate([found.train.labels, found.test.labels])).tolist() == [10, 10]
+        cats = encoded(pixels(0))
+        every = np.concatenate([found.train.images, found.test.images])
+        labels = np.concatenate([found.train.labels, found.test.labels])
+        picture = np.asarray(Image.open(io.BytesIO(cats))).transpose(2, 0, 1)
+        (row,) = [row for row, image in enumerate(every) if np.array_equal(image, picture)]
+        assert labels[row] == 0
+
+
+def test_classes_that_only_one_part_has_are_named(tmp_path: Path) -> None:
+    train = classes(prefix="train/", names=("Cat", "cow", "dog"))
+    files = {**train, **classes(prefix="test/", names=("cow", "dog"))}
+    for path in _both(tmp_path / "fewer", files):
+        (note,) = [note for note in datasets.load(path).notes if "same classes" in note]
+        assert note == "The parts are not of the same classes: there are only training images of 'Cat'."
+    files = {**train, **classes(prefix="test/", names=("cat", "cow"))}
+    for path in _both(tmp_path / "other", files):
+        with pytest.raises(
+            DataError, match=r"pictures of 'cat', of .* \(training has 'Cat': is it the same\?\)"
+        ):
+            datasets.load(path)
+
+
+def test_a_zip_of_more_files_than_any_has_is_refused_before_its_list_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "many.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        for number in range(70_000):  # More than 65,535 stand in another record.
+            archive.writestr(f"cat/{number}.png", b"")
+    monkeypatch.setattr("cnnviz.datasets.layouts.zips.MAX_MEMBERS", 60_000)
+    parsed: list[object] = []
+    monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *words: parsed.append(words))
+    with pytest.raises(DataError, match="has 70,000 files in it, and a zip of pictures has at most 60,000"):
+        datasets.load(place)
+    assert not parsed

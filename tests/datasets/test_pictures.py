@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from cnnviz.datasets import DataError
-from cnnviz.datasets.pictures import FORMATS, decode, header
+from cnnviz.datasets.image_files import FORMATS
+from cnnviz.datasets.pictures import decode, header
 from tests.datasets.making import encoded, pixels
 
 

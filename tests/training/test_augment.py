@@ -96,7 +96,7 @@ def test_ten_crops_are_corners_centre_and_mirrors() -> None:
 
 def test_statistics_are_those_of_all_pixels() -> None:
     images = torch.randint(0, 256, (50, 3, 5, 7), generator=generator(), dtype=torch.uint8)
-    found = Statistics.of(images, chunk=7)
+    found = Statistics.of(images)
     values = images.double()
     assert torch.allclose(found.mean.double(), values.mean((0, 2, 3)), atol=1e-4)
     assert torch.allclose(found.spread.double(), values.std((0, 2, 3), correction=0), atol=1e-4)

@@ -89,5 +89,6 @@ def test_images_are_compared_in_portions_of_bytes(
     train, _ = digits
     tested = Labelled(as_jpeg(train.images[:30], 60), train.labels[:30])
     whole = near_duplicates(tested, train)
-    monkeypatch.setattr("cnnviz.training.near_duplicates.AT_ONCE", 1)
+    monkeypatch.setattr("cnnviz.training.near_duplicates.LIKENESSES", 9_000)
+    monkeypatch.setattr("cnnviz.training.streamed.AT_ONCE", 3_000)
     assert near_duplicates(tested, train) == whole

@@ -10,6 +10,7 @@ from typing import Any
 
 from cnnviz.datasets import cache, own
 from cnnviz.datasets.cache import About, Maker, Wanted
+from cnnviz.datasets.image_files import READING
 from cnnviz.datasets.layouts import folders, parquet, zips
 from cnnviz.datasets.own import OwnOptions
 from cnnviz.datasets.spec import DataError, Progress
@@ -28,7 +29,7 @@ def wanted(name: str, path: Path, options: Mapping[str, Any]) -> tuple[Wanted, M
     entry = Wanted(
         key=cache.key_of(path.resolve().stem, str(path.resolve()), parsed.changed()),
         name=name,
-        state=cache.state_of(layout, parsed.model_dump(), _state(path, layout)),
+        state=cache.state_of(layout, parsed.model_dump(), _state(path, layout), READING),
     )
     return entry, functools.partial(_make, path, layout, parsed)
 

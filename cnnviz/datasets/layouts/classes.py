@@ -73,13 +73,14 @@ def differing(labels: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     only = {part: sorted(names) for part, names in (("training", train - test), ("test", test - train))}
     if not any(only.values()):
         return ()
-    said = " and ".join(f"only {part} images of {_quoted(names)}" for part, names in only.items() if names)
+    said = " and ".join(f"only {part} images of {quoted(names)}" for part, names in only.items() if names)
     alike = [f"'{a}' and '{b}'" for a in only["training"] for b in only["test"] if same_name(a, b)][:5]
     hint = f" Perhaps {', '.join(alike)} are one class, written differently." if alike else ""
     return (f"The parts are not of the same classes: there are {said}.{hint}",)
 
 
-def _quoted(names: list[str]) -> str:
+def quoted(names: list[str]) -> str:
+    """Up to five names, and how many more there are."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(f"'{name}'" for name in names[:5]) + more
 

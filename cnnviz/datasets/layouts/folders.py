@@ -64,6 +64,7 @@ def source(root: Path) -> Source:
         parts={part: pictures(part) for part in layout.parts},
         count=sum(len(files) for files in layout.parts.values()),
         notes=layout.notes,
+        mixed=True,
     )
 
 

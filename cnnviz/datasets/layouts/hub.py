@@ -15,6 +15,7 @@ from typing import Any
 from cnnviz.datasets import cache, own
 from cnnviz.datasets.cache import About, Maker, Wanted
 from cnnviz.datasets.disk import require_space
+from cnnviz.datasets.image_files import READING
 from cnnviz.datasets.layouts import tables
 from cnnviz.datasets.layouts.tables import Columns
 from cnnviz.datasets.own import OwnOptions
@@ -39,7 +40,7 @@ def wanted(name: str, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
     entry = Wanted(
         key=cache.key_of(plain.split("/")[-1], "hf", plain, chosen.changed()),
         name=name,
-        state=cache.state_of(plain, chosen.model_dump()),
+        state=cache.state_of(plain, chosen.model_dump(), READING),
     )
     return entry, functools.partial(_make, name, chosen)
 

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import IO
 
 from cnnviz.datasets.layouts.classes import LITTER, TRAIN, arranged
-from cnnviz.datasets.packing import MAX_PICTURES, Encoded, Source
+from cnnviz.datasets.packing import Encoded, Source
 from cnnviz.datasets.pictures import MAX_BYTES
 from cnnviz.datasets.spec import DataError
 
 MAX_UNPACKED = 64 << 30
 MAX_RATIO = 200
 """Of all that is in it to the file; pictures are compressed already."""
+MAX_MEMBERS = 250_000
+"""Of a zip: its list is parsed whole before anything in it can be looked at."""
+END_BYTES = 66_000
+"""Within which a zip says what it holds: a comment has at most 65,535."""
 METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
 
 
@@ -34,6 +38,7 @@ class Archive:
 
     def __init__(self, where: str, file: Path | IO[bytes]) -> None:
         self.where = where
+        self._check_count(_stated_members(file))
         try:
             self._archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, OSError, ValueError) as error:
@@ -84,10 +89,18 @@ class Archive:
             )
         return name
 
+    def _check_count(self, members: int) -> None:
+        if members > MAX_MEMBERS:
+            raise DataError(
+                f"'{self.where}' has {members:,} files in it, and a zip of pictures has at most "
+                f"{MAX_MEMBERS:,}; unpack it and give the folder, or use Parquet."
+            )
+
     def _check_size(self, packed: int) -> None:
         entries = self._archive.infolist()
+        self._check_count(len(entries))
         unpacked = sum(info.file_size for info in entries)
-        if len(entries) > MAX_PICTURES or unpacked > min(MAX_UNPACKED, max(MAX_BYTES, MAX_RATIO * packed)):
+        if unpacked > min(MAX_UNPACKED, max(MAX_BYTES, MAX_RATIO * packed)):
             size = f"{unpacked / 1e6:,.0f} MB in {len(entries):,} files"
             raise DataError(
                 f"'{self.where}' would unpack to {size}, too much for a zip of {packed / 1e6:,.1f} MB; "
@@ -113,6 +126,7 @@ def source(path: Path) -> Source:
         parts={part: pictures(part) for part in layout.parts},
         count=sum(len(files) for files in layout.parts.values()),
         notes=layout.notes,
+        mixed=True,
     )
 
 
@@ -120,6 +134,27 @@ def _size(file: Path | IO[bytes]) -> int:
     if isinstance(file, Path):
         return file.stat().st_size
     return file.seek(0, os.SEEK_END)
+
+
+def _stated_members(file: Path | IO[bytes]) -> int:
+    """How many files a zip says it holds, in its last bytes, before its list is parsed; 0 if it does not."""
+    if isinstance(file, Path):
+        try:
+            with file.open("rb") as opened:
+                return _stated_members(opened)
+        except OSError:
+            return 0
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - END_BYTES))
+    tail = file.read(END_BYTES)
+    file.seek(0)
+    place, wide = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")
+    counts = [0]
+    if 0 <= place <= len(tail) - 12:
+        counts.append(int.from_bytes(tail[place + 10 : place + 12], "little"))
+    if 0 <= wide <= len(tail) - 40:
+        counts.append(int.from_bytes(tail[wide + 32 : wide + 40], "little"))
+    return max(counts)
 
 
 def _hidden(name: str) -> bool:

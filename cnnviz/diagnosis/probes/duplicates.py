@@ -13,6 +13,7 @@ from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probing import Found, register
 from cnnviz.diagnosis.subject import Subject
 from cnnviz.training.census import SIDE, repeats
+from cnnviz.training.streamed import StreamedImages, portion
 
 TESTED, KNOWN = 1_000, 20_000
 """Images of the test part that are looked for, and of the training part among which."""
@@ -54,7 +55,7 @@ def duplicates(subject: Subject) -> Found:
     if not len(material.test):
         return {"exact": repeats(material), "near": None}
     tested, known = (
-        _reduced(subject.some(part, most)[0])
+        _reduced(part.images, subject.rows(part, most))
         for part, most in ((material.test, TESTED), (material.train, KNOWN))
     )
     tested = tested[tested.std(1) > CONTRAST]
@@ -70,11 +71,11 @@ def duplicates(subject: Subject) -> Found:
     }
 
 
-def _reduced(images: Tensor) -> Tensor:
-    """Images `(N, C, H, W)` as `(N, C·16·16)` shades."""
+def _reduced(images: Tensor | StreamedImages, rows: Tensor) -> Tensor:
+    """The images of `rows` as `(N, C·16·16)` shades."""
     small = [
-        functional.interpolate(part.float(), (SIDE, SIDE), mode="bilinear", antialias=True).flatten(1)
-        for part in torch.split(images, 1_000)
+        functional.interpolate(images[part].float(), (SIDE, SIDE), mode="bilinear", antialias=True).flatten(1)
+        for part in torch.split(rows, portion(images.shape))
     ]
     return torch.cat(small)
 

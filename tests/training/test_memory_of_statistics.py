@@ -1,0 +1,82 @@
+"""Memory is bounded by bytes, never by a count of images: statistics, and all else before the first step."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnnviz.training.census import census
+from cnnviz.training.material import Material
+from cnnviz.training.prepare import Statistics
+from cnnviz.training.recipe import Recipe
+from cnnviz.training.streamed import AT_ONCE, portion
+from tests.training.stripes import striped
+
+MOST = 256 << 20
+"""Bytes that may be taken beside the images."""
+MEASURED = """
+import resource, sys
+import torch
+from cnnviz.training.census import detail, neighbours
+from cnnviz.training.material import Labelled
+from cnnviz.training.near_duplicates import near_duplicates
+from cnnviz.training.prepare import Statistics
+from cnnviz.training.variation import variation
+
+torch.set_num_threads(1)
+what, count, channels, side = sys.argv[1], *map(int, sys.argv[2:])
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def measured(images):
+    part = Labelled(images, torch.arange(len(images)) % 2)
+    if what == "statistics":
+        return Statistics.of(images)
+    return neighbours(part, 2), detail(images[:200]), variation(part), near_duplicates(part, part)
+measured(torch.randint(0, 255, (30, channels, 32, 32), dtype=torch.uint8))  # Libraries take what they take.
+images = torch.randint(0, 255, (count, channels, side, side), dtype=torch.uint8)
+before = peak()
+measured(images)
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize("what", ["statistics", "census"])
+@pytest.mark.parametrize(("count", "channels", "side"), [(600, 3, 224), (6, 3, 1_024)])
+def test_what_is_looked_at_before_the_first_step_takes_at_most_256_mib(
+    what: str, count: int, channels: int, side: int
+) -> None:
+    """600 images of 224 pixels are 0.7 GB in double precision, and were as much again in statistics."""
+    words = [sys.executable, "-c", MEASURED, what, *map(str, (count, channels, side))]
+    found = subprocess.run(words, capture_output=True, text=True, check=True, cwd=Path.cwd())
+    assert int(found.stdout) < MOST
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 28, 28), (3, 224, 224), (3, 1_024, 1_024)])
+def test_a_portion_has_a_bounded_number_of_values_or_is_one_image(shape: tuple[int, int, int]) -> None:
+    values = portion(shape) * shape[0] * shape[1] * shape[2]
+    assert values <= AT_ONCE or portion(shape) == 1
+
+
+def test_statistics_are_the_same_bits_in_portions_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (50, 3, 9, 7), dtype=torch.uint8, generator=seed)
+    whole = Statistics.of(images)
+    for values in (25, 200, 900):
+        monkeypatch.setattr("cnnviz.training.streamed.AT_ONCE", values)
+        apart = Statistics.of(images)
+        for name in ("mean", "spread", "mean_image", "colours"):
+            assert torch.equal(getattr(apart, name), getattr(whole, name))
+
+
+def test_the_census_is_the_same_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    material = Material.of(striped(), Recipe(validation=0), 1, torch.device("cpu"))
+    whole = census(material)
+    monkeypatch.setattr("cnnviz.training.streamed.AT_ONCE", 20_000)
+    apart = census(material)
+    assert apart.pop("detail") == pytest.approx(whole.pop("detail"), rel=1e-5)
+    assert apart.pop("variation")["stored"] == pytest.approx(whole.pop("variation")["stored"])
+    assert apart == whole
