@@ -11,6 +11,7 @@ from cnnviz.ui.dataset.overview import (
     channels,
     downloads,
     headline,
+    problems,
     provenance,
     summarised,
 )
@@ -31,6 +32,7 @@ ready = opened(asked.spec)
 found = summarised(ready) if ready is not None else None
 if ready is not None and found is not None:
     headline(asked, ready)
+    problems(ready)
     downloads(place, asked, ready, found)
     seen, counted = st.columns([0.68, 0.32], gap="medium")
     with seen:

@@ -57,7 +57,7 @@ def gather(database: Database, run_id: int) -> Evidence:
     analysis = _analysis(recipe, len(data.classes))
     return Evidence(
         run=run.id,
-        title=run.name or f"{run.model} on {run.dataset}",
+        title=run.name or f"{run.model} on {run.data}",
         status=run.status.value,
         error=run.error,
         recipe=recipe,

@@ -71,7 +71,7 @@ def work_out(database: Database, run_id: int, kind: str = "last", progress: Prog
     loaded = from_run(database, run_id, kind)
     data = datasets.load(loaded.dataset, progress=progress)
     if data.fingerprint != run.fingerprint:
-        raise InferenceError(f"'{loaded.dataset}' holds other images now than run {run_id} was trained on.")
+        raise InferenceError(f"'{run.data}' holds other images now than run {run_id} was trained on.")
     said, share = _asked(loaded, data, progress)
     answers = Answers(checkpoint.step, np.asarray(data.test.labels, np.int64), said, share)
     _write(_path(folder, kind), answers)

@@ -76,6 +76,7 @@ from cnnviz.tracking.records import (
     RunFacts,
     RunSummary,
     StatusChange,
+    data_name,
     lower_is_better,
 )
 from cnnviz.tracking.removal import delete_run, purge_runs, remove_checkpoint, restore_run
@@ -136,6 +137,7 @@ __all__ = [
     "connect",
     "create_experiment",
     "create_run",
+    "data_name",
     "delete_experiment",
     "delete_run",
     "disk_bytes",

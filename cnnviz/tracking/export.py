@@ -37,7 +37,7 @@ def report(database: Database, run_id: int) -> dict[str, Any]:
         "name": run.name,
         "status": run.status.value,
         "model": run.model,
-        "dataset": run.dataset,
+        "dataset": run.data,
         "seed": run.seed,
         "recipe": run.recipe,
         "attempt": run.attempt,

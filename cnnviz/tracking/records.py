@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from cnnviz.tracking.states import ACTIVE, Status
+
+
+def data_name(dataset: str) -> str:
+    """Name the data that a run was trained on: a path by its last part, without the ending of a file."""
+    if not _PATH.match(dataset):
+        return dataset
+    last = dataset.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+    return last.removesuffix(".zip").removesuffix(".parquet") or dataset
+
+
+_PATH = re.compile(r"[/~.\\]|[A-Za-z]:[/\\]")
+"""How paths begin; names of data sets begin with a letter or a digit."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,16 @@ class RunSummary:
     tags: list[str]
     deleted_at: float | None
     metrics: dict[str, MetricSummary] = field(default_factory=dict, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Call by the data's name what was called by their path: runs of earlier versions were."""
+        if self.name == f"{self.model} on {self.dataset}":
+            object.__setattr__(self, "name", f"{self.model} on {self.data}")
+
+    @property
+    def data(self) -> str:
+        """What its data are called where it is shown; `dataset` may be a path, which stays in the recipe."""
+        return data_name(self.dataset)
 
     @property
     def active(self) -> bool:

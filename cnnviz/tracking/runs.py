@@ -16,7 +16,7 @@ from cnnviz.tracking.change import check_room, locked
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import NoSuchRunError
 from cnnviz.tracking.metrics import summaries
-from cnnviz.tracking.records import Run, RunSummary, StatusChange
+from cnnviz.tracking.records import Run, RunSummary, StatusChange, data_name
 from cnnviz.tracking.states import Status
 from cnnviz.tracking.tables import RunRow, StatusRow
 
@@ -43,7 +43,7 @@ def create_run(
         model: For the list of runs, like the next three.
         dataset: The data.
         seed: The random seed.
-        name: What people call it; `MODEL on DATASET` by default.
+        name: What people call it; `MODEL on DATASET` by default, a path by its last part.
         device: Which device it waits for, `cpu` or `cuda:0`: runs of one device run one after another.
         parent_id: The run that this one is a changed copy of.
         total_epochs: How long it will be, if known.
@@ -52,18 +52,31 @@ def create_run(
     """
     now = time.time()
     row = RunRow(
-        key=secrets.token_hex(6), name=name or f"{model} on {dataset}", status=Status.QUEUED.value,
+        key=secrets.token_hex(6), name=name, status=Status.QUEUED.value,
         recipe=dict(recipe), model=model, dataset=dataset, seed=seed, device=device, parent_id=parent_id,
         total_epochs=total_epochs, created=now, queued=now,
     )  # fmt: skip
     with database.write() as session:
         check_room(session)
+        row.name = name or f"{model} on {_unlike_others(session, dataset)}"
         session.add(row)
         session.flush()
         session.add(StatusRow(run_id=row.id, attempt=0, old=None, new=row.status, time=now))
         made = _run(session, row.id)
     bell.ring()
     return made
+
+
+def _unlike_others(session: Session, dataset: str) -> str:
+    """The data's name, with the folder above it where runs on other data of this name are known."""
+    called = data_name(dataset)
+    if called == dataset:
+        return called
+    known = session.scalars(select(RunRow.dataset).distinct())
+    if all(other == dataset or data_name(other) != called for other in known):
+        return called
+    parent = dataset.rstrip("/\\").replace("\\", "/").split("/")[-2:-1]
+    return f"{called} ({parent[0]})" if parent and parent[0] else called
 
 
 def get_run(database: Database, run_id: int) -> Run:

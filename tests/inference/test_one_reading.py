@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,8 @@ WAYS: dict[str, Callable[[], bytes]] = {
     "palette with a clear color": clear_palette,
     "CMYK": lambda: colored("CMYK", "JPEG"),
     "animated": frames,
-    **{f"turned {form}": lambda form=form: turned(form) for form in ("PNG", "JPEG", "WEBP", "TIFF")},
-    **{f"PNG turned {way}": lambda way=way: turned("PNG", way) for way in (2, 3, 4, 5, 7, 8)},
+    **{f"turned {form}": partial(turned, form) for form in ("PNG", "JPEG", "WEBP", "TIFF")},
+    **{f"PNG turned {way}": partial(turned, "PNG", way) for way in (2, 3, 4, 5, 7, 8)},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,8 +91,10 @@ def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None
         _print_waiting(spec, as_json)
         return
     ready = _load(name, option)
+    from cnnviz.diagnosis.data_quality import data_report
+
     with Bar() as bar:
-        found = summary(ready, bar)
+        found, quality = summary(ready, bar), data_report(ready, bar)
     statistics = found.channels
     counts = {"train": found.train_counts, "test": found.test_counts}
     if as_json:
@@ -104,6 +107,9 @@ def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None
                 "class_counts": {part: each.tolist() for part, each in counts.items()},
                 "mean": statistics.mean.round(6).tolist(),
                 "std": statistics.std.round(6).tolist(),
+                "problems": [asdict(problem) for problem in quality.problems],
+                "checked": list(quality.clear),
+                "not_checked": list(quality.unknown),
             }
         )
         return
@@ -111,6 +117,8 @@ def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None
     mean, std = (" ".join(f"{value:.4f}" for value in values) for values in statistics)
     described = [] if spec is None else [spec.summary, *_provenance(spec)]
     head = [_headline(ready), *described, f"mean {mean}  spread {std} (training part, values in [0, 1])"]
+    head += [f"PROBLEM ({problem.cause}): {problem.verdict}" for problem in quality.problems]
+    head += [f"looked at: {sentence}" for sentence in quality.clear]
     typer.echo("\n".join(head) + "\n\n" + table(("class", *_PARTS), lines, frozenset(_PARTS)))
 
 

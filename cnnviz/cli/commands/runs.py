@@ -189,7 +189,7 @@ def _line(run: RunSummary, disk: int | None) -> tuple[str, ...]:
     epochs = f"{run.epoch:.3g}" + (f"/{run.total_epochs:g}" if run.total_epochs else "")
     loss, accuracy, speed = _measured(run, "loss"), _measured(run, "accuracy"), run.metrics.get(SPEED)
     return (
-        str(run.id), run.name, run.status.value, run.model, run.dataset, epochs,
+        str(run.id), run.name, run.status.value, run.model, run.data, epochs,
         "" if loss is None else _digits(loss.last), "" if accuracy is None else _digits(accuracy.last),
         "" if accuracy is None else _digits(accuracy.best), _duration(run.seconds),
         "" if speed is None else _digits(speed.last), "" if run.params is None else f"{run.params:,}",

@@ -73,7 +73,7 @@ def _head(told: Told) -> str:
     shown = "".join(
         f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for value, what in figures
     )
-    about = f"{run.model} on {run.dataset}, begun {measures.moment(run.began)}."
+    about = f"{run.model} on {run.data}, begun {measures.moment(run.began)}."
     return (
         f"<h1>{escape(run.name)} {tags}</h1><p>Run {run.id}, {run.status.value}: {escape(about)}</p>"
         f'{error}<div class="figures">{shown}</div>'
@@ -176,7 +176,7 @@ def _ran_on(told: Told) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
     kept = ", ".join(f"{kind} at step {one.step:,}" for kind, one in told.checkpoints.items())
     facts: list[tuple[str, Any]] = [
-        ("data", f"{run.dataset}{': ' if counts else ''}{', '.join(counts)}"),
+        ("data", f"{run.data}{': ' if counts else ''}{', '.join(counts)}"),
         ("data fingerprint", run.fingerprint),
         ("done to the data", " ".join(map(str, data.get("notes", [])))),
         ("seed", run.seed),

@@ -50,6 +50,26 @@ def summarised(ready: Dataset) -> Summary | None:
         progress.clear()
 
 
+def problems(ready: Dataset) -> None:
+    """Say what is wrong with the images before anything is trained on them, and what was looked at."""
+    from cnnviz.diagnosis.data_quality import data_report
+
+    progress = waiting.Progress()
+    try:
+        found = data_report(ready, progress)
+    except (DataError, OSError) as error:
+        st.error(waiting.sentence(error))
+        return
+    finally:
+        progress.clear()
+    for problem in found.problems:
+        st.warning(notice.plain(problem.verdict), icon=":material/warning:")
+        with st.expander("How that is seen, and what to do"):
+            st.markdown(notice.plain(problem.explanation))
+    if found.clear:
+        st.caption(f"Looked at before training: {notice.plain(' '.join(found.clear))}")
+
+
 def balance(asked: Asked, ready: Dataset, found: Summary) -> None:
     """Draw the bars of the classes, and say how even they are and how the data is split."""
     st.subheader("Classes", anchor=False)

@@ -106,7 +106,9 @@ def _worked(data: Dataset, count: int, work: Callable[..., T]) -> tuple[Dataset,
 
 
 def _missing(network: Network) -> str:
-    name = notice.plain(network.loaded.dataset)
+    from cnnviz.tracking import data_name
+
+    name = notice.plain(data_name(network.loaded.dataset))
     if not name:
         return "This needs test images, and this network was trained on none: choose a run."
     return f"This needs the test images of {name}; prepare them under “Test images” above."

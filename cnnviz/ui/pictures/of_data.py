@@ -94,10 +94,11 @@ def _sprite(fingerprint: str, rows: bytes, _data: Dataset) -> Sprite:
 
 def _offer(name: str) -> None:
     from cnnviz import datasets
+    from cnnviz.tracking import data_name
 
     spec = datasets.specs().get(name)
     if spec is None:
-        st.caption(notice.plain(f"Its data ({name}) are not on this machine."))
+        st.caption(notice.plain(f"Its data ({data_name(name)}) are not on this machine."))
         return
     title = notice.plain(spec.title)
     st.caption(f"{title}, which it was trained on, is not prepared on this machine yet.")

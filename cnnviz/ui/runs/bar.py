@@ -12,7 +12,7 @@ import streamlit as st
 
 from cnnviz.figures import measures
 from cnnviz.ui.model_bar import share
-from cnnviz.ui.runs import rows, state
+from cnnviz.ui.runs import state
 from cnnviz.ui.runs.fields import holds
 from cnnviz.ui.runs.state import DEFAULT_METRIC, Asked
 from cnnviz.ui.runs.store import Listing
@@ -66,13 +66,13 @@ def _parts(
     for run in runs:
         found["status"][run.status.value] += 1
         found["of"][run.model] += 1
-        found["on"][run.dataset] += 1
+        found["on"][run.data] += 1
         found["tag"].update(run.tags)
     labels = {"status": "state", "of": "model", "on": "data", "tag": "tag"}
     shown: Callable[[str], str] = str
     return [
         (name, labels[name], [value for value, _ in counts.most_common()],
-         rows.short_data if name == "on" else shown)
+         shown)
         for name, counts in found.items()
     ]  # fmt: skip
 

@@ -62,7 +62,7 @@ def origin(run: Run) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
     steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
     facts = [
-        ("data", run.dataset, "What it was trained on."),
+        ("data", run.data, "What it was trained on."),
         ("data fingerprint", run.fingerprint, "A hash of the images and labels in their order."),
         ("seed", run.seed, "What every random choice follows from."),
         ("device", " on ".join(filter(None, (run.device, run.hardware))), "What it was trained on."),

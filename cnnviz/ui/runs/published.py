@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from cnnviz import datasets, models
 from cnnviz.ui.data import overview
-from cnnviz.ui.runs.rows import short_data
 from cnnviz.ui.runs.state import Against
 
 
@@ -69,7 +68,7 @@ def published_data() -> list[str]:
 
 def _title(dataset: str) -> str:
     spec = datasets.specs().get(dataset)
-    return spec.title if spec is not None else short_data(dataset)
+    return spec.title if spec is not None else dataset
 
 
 def _plain(text: str) -> str:

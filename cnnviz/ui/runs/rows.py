@@ -105,7 +105,7 @@ def _row(run: RunSummary, metric: str, disk: dict[int, int]) -> dict[str, Any]:
         "tags": run.tags,
         "notes": run.notes,
         "model": run.model,
-        "data": short_data(run.dataset),
+        "data": run.data,
         "last": MISSING if measured is None else _metric(metric, measured.last),
         "best": MISSING if measured is None else _metric(metric, measured.best),
         "time": measures.duration(run.seconds) if run.began is not None else MISSING,
@@ -123,13 +123,6 @@ def state_words(run: RunSummary) -> str:
     return run.status.value
 
 
-def short_data(name: str) -> str:
-    """What data are called in a narrow column: a path by its last part."""
-    return (
-        name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if name.startswith(("/", "~", ".")) else name
-    )
-
-
 def _metric(name: str, value: float | None) -> str:
     return measures.metric_text(name, math.nan if value is None else value)
 
@@ -138,7 +131,7 @@ def _passes(run: RunSummary, filters: Filters) -> bool:
     return (
         (not filters.statuses or run.status in filters.statuses)
         and (not filters.models or run.model in filters.models)
-        and (not filters.data or run.dataset in filters.data)
+        and (not filters.data or not {run.data, run.dataset}.isdisjoint(filters.data))
         and (not filters.tags or not set(filters.tags).isdisjoint(run.tags))
     )
 
@@ -146,7 +139,7 @@ def _passes(run: RunSummary, filters: Filters) -> bool:
 def _holds(run: RunSummary, words: Sequence[str]) -> bool:
     if not words:
         return True
-    text = "\n".join((str(run.id), run.name, run.model, run.dataset, run.notes, run.error or "", *run.tags))
+    text = "\n".join((str(run.id), run.name, run.model, run.data, run.notes, run.error or "", *run.tags))
     lowered = text.lower()
     return all(word in lowered for word in words)
 
@@ -168,7 +161,7 @@ def _value(asked: Asked, disk: dict[int, int]) -> Callable[[RunSummary], Any]:
         "name": lambda run: run.name.lower(),
         "status": lambda run: run.status.value,
         "model": lambda run: run.model,
-        "data": lambda run: short_data(run.dataset).lower(),
+        "data": lambda run: run.data.lower(),
         "last": measured(lambda m: m.last, asked.metric),
         "best": measured(lambda m: m.best, asked.metric),
         "time": lambda run: run.seconds if run.began is not None else None,

@@ -31,7 +31,7 @@ def to_csv(runs: Sequence[RunSummary], metric: str, disk: Mapping[int, int]) -> 
         )
         writer.writerow(
             (
-                run.id, run.name, run.status.value, run.model, run.dataset, run.seed, run.epoch, metric,
+                run.id, run.name, run.status.value, run.model, run.data, run.seed, run.epoch, metric,
                 found and found.last, found and found.best, found and found.best_step, round(run.seconds, 3),
                 speed and speed.last, run.params, disk.get(run.id, 0), begun, " ".join(run.tags), run.notes,
             )

@@ -16,7 +16,6 @@ from cnnviz.ui.runs import costs, state
 from cnnviz.ui.runs.fields import holds
 from cnnviz.ui.runs.picks import once
 from cnnviz.ui.runs.published import Result, published_data, published_on, results
-from cnnviz.ui.runs.rows import short_data
 from cnnviz.ui.runs.state import AGAINST, COMPARED_AT_ONCE, DEFAULT_METRIC, Against, Asked
 from cnnviz.ui.runs.tables import short_name
 
@@ -35,10 +34,10 @@ def trade(runs: Sequence[RunSummary], asked: Asked) -> None:
     if data is None:
         return
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.subheader(f"{measures.metric_title(metric).capitalize()} on {short_data(data)} against",
+        st.subheader(f"{measures.metric_title(metric).capitalize()} on {data} against",
                      anchor=False, width="content")  # fmt: skip
         _choose(asked.against)
-    same = [run for run in measured if run.dataset == data]
+    same = [run for run in measured if run.data == data]
     points = _points(same, metric, asked)
     published = _published(published_on(data), asked.against)
     _draw(points, published, asked, metric)
@@ -81,8 +80,8 @@ def _chosen() -> None:
 
 def _data(runs: Sequence[RunSummary], asked: Asked) -> str | None:
     """Accuracies on different data are not to be compared: those of the first compared run, or of most."""
-    of_chosen = [run.dataset for run in runs if run.id in asked.chosen[:COMPARED_AT_ONCE]]
-    most = Counter(of_chosen or [run.dataset for run in runs]).most_common(1)
+    of_chosen = [run.data for run in runs if run.id in asked.chosen[:COMPARED_AT_ONCE]]
+    most = Counter(of_chosen or [run.data for run in runs]).most_common(1)
     return most[0][0] if most else None
 
 

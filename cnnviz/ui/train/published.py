@@ -36,9 +36,11 @@ def claim(recipe: Recipe) -> Claim | None:
 
 
 def _differs(figure: Published, recipe: Recipe) -> str:
+    from cnnviz.tracking import data_name
+
     said = []
     if figure.on and not _same(figure.on, recipe.dataset):
-        said.append(f"other data ({figure.on} there, {recipe.dataset} here)")
+        said.append(f"other data ({figure.on} there, {data_name(recipe.dataset)} here)")
     article = next((one for one in _articles(recipe.model) if _same(figure.on, one.dataset)), None)
     if article is not None:
         settings = [

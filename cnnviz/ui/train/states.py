@@ -31,7 +31,7 @@ MEANINGS = {
 def headline(run: Run, story: Story, recipe: Recipe) -> None:
     """Draw the line, the bar of progress and the buttons."""
     with st.container(key="run-line", gap="small"):
-        about = f"{run.model} on {run.dataset}, {_named(recipe)}, seed {run.seed}, {run.device}"
+        about = f"{run.model} on {run.data}, {_named(recipe)}, seed {run.seed}, {run.device}"
         more = f", from run {run.parent_id}" if run.parent_id else ""
         st.html(f'<p class="run-about"><b>Run {run.id} · {escape(run.name)}</b> — {escape(about + more)}</p>')
         st.html(f'<div class="run-figures">{"".join(_figures(run, story))}</div>')

@@ -34,7 +34,7 @@ def recording(database: Database, run_id: int) -> dict[str, Any]:
         raise ValueError(f"Run {run_id} has not recorded all that is shown.")
     return {
         "model": run.model,
-        "dataset": run.dataset,
+        "dataset": run.data,
         "hardware": run.hardware,
         "torch": (run.versions or {})["torch"],
         "recipe": Recipe.model_validate(run.recipe).model_dump(mode="json", exclude_defaults=True),

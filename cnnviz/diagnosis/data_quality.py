@@ -1,0 +1,105 @@
+"""Data quality: what is wrong with a data set before anything is trained on it, by the rules that judge runs.
+
+The rules that need images alone are asked with the census of the whole data set. The report is computed once
+and kept beside the cached images. Importing this imports no torch.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from cnnviz.datasets.spec import Progress, Step, silent
+from cnnviz.diagnosis.evidence import Census, Data, Evidence
+from cnnviz.diagnosis.judge import diagnose
+from cnnviz.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from cnnviz.datasets import Dataset
+
+RULES = ("constant-input", "split-mismatch", "classes-missing", "leakage")
+"""Causes that are seen without a run."""
+FILE = "quality-1.json"
+"""The number is raised when the rules come to say something else of the same data."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, as a rule says it."""
+
+    cause: str
+    verdict: str
+    """One sentence."""
+    explanation: str
+    """For a student; paragraphs are parted by empty lines."""
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What was found, the worst first, and what was looked for and is in order."""
+
+    problems: tuple[Problem, ...]
+    clear: tuple[str, ...]
+    """A sentence for each."""
+    unknown: tuple[str, ...] = ()
+    """Why the rest could not be looked at."""
+
+
+def data_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
+    """Report on `dataset`: read where it was computed before, else computed and kept.
+
+    Raises `DataError` for pictures that turn out to be damaged.
+    """
+    path = dataset.folder / FILE
+    try:
+        return _read(orjson.loads(path.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError):
+        # Absent, or damaged by what is not ours: it is computed again.
+        found = computed(dataset, progress)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(orjson.dumps(asdict(found)))
+        temporary.replace(path)
+    except OSError:
+        # A disk that is full or forbids writing only means computing it again.
+        temporary.unlink(missing_ok=True)
+    return found
+
+
+def _read(kept: dict[str, Any]) -> DataReport:
+    problems = tuple(Problem(**one) for one in kept["problems"])
+    return DataReport(problems, tuple(kept["clear"]), tuple(kept["unknown"]))
+
+
+def computed(dataset: Dataset, progress: Progress = silent) -> DataReport:
+    """The report, computed."""
+    import torch
+
+    from cnnviz.training.census import census
+    from cnnviz.training.material import Material
+
+    progress(Step("looking for images that are all alike or in both parts", 0, None))
+    recipe = Recipe(validation=0)
+    material = Material.of(dataset, recipe, dataset.shape[0], torch.device("cpu"))
+    classes = len(dataset.classes)
+    data = Data(
+        classes=dataset.classes,
+        counts=tuple(material.train.labels.bincount(minlength=classes).tolist()),
+        train=len(material.train),
+        test=len(material.test),
+        shape=dataset.shape,
+    )
+    evidence = Evidence(recipe=recipe, data=data, census=Census.model_validate(census(material)))
+    judged = diagnose(evidence)
+    return DataReport(
+        problems=tuple(
+            Problem(one.cause, one.verdict, one.explanation) for one in judged.findings if one.cause in RULES
+        ),
+        clear=tuple(one.because for one in judged.checked if one.cause in RULES and one.outcome == "clear"),
+        unknown=tuple(
+            one.because for one in judged.checked if one.cause in RULES and one.outcome == "not checked"
+        ),
+    )
