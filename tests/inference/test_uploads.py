@@ -63,10 +63,10 @@ def test_every_mode_in_every_format_is_what_pillow_makes_of_it(
     found = read(Upload("renamed.txt", data), decoder)
     assert isinstance(found, Picture), found
     with Image.open(io.BytesIO(data)) as image:
-        if mode in ("I", "I;16", "F"):
-            image = image_files.scaled(image)
+        deep = mode in ("I", "I;16", "F")
         clear = image.has_transparency_data
-        assert np.array_equal(found.pixels, np.asarray(image.convert("RGBA" if clear else "RGB")))
+        plain = (image_files.scaled(image) if deep else image).convert("RGBA" if clear else "RGB")
+        assert np.array_equal(found.pixels, np.asarray(plain))
     assert (found.format, found.size, found.orientation) == (form, (height, width), 1)
     assert not found.moving
 

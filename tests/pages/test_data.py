@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -50,7 +51,11 @@ def pets(tmp_path: Path) -> str:
 
 @pytest.fixture
 def photographs(tmp_path: Path) -> str:
-    files = {f"{c}/{n}.png": encoded(pixels(n, (32, 32))) for c in ("cat", "dog") for n in range(5)}
+    files = {
+        f"{name}/{number}.png": encoded(pixels(10 * label + number, (32, 32)))
+        for label, name in enumerate(("cat", "dog"))
+        for number in range(5)
+    }
     return datasets.keep(write(tmp_path / "photographs", files)).name
 
 
@@ -322,3 +327,22 @@ def test_a_validation_part_that_cannot_be_taken_is_said(tmp_path: Path) -> None:
     app = open_page("data", dataset=name, **{"set.validation": "0.01"})
     assert "nothing would be left on one side" in captions(app)
     assert drawn(app, "class-bars")["parts"] == ["training", "test"]
+
+
+def test_what_is_wrong_with_the_images_is_said_before_training(tmp_path: Path) -> None:
+    black = np.zeros((16, 16), dtype=np.uint8)
+    files = {
+        f"{part}/{name}/{n}.png": encoded(black)
+        for part in ("train", "test")
+        for name in "ab"
+        for n in range(9)
+    }
+    name = datasets.keep(write(tmp_path / "black", files)).name
+    app = open_page("data", dataset=name)
+    assert said(app) == (
+        "All images are equal: black or of one shade, so there is nothing to tell classes apart by."
+    )
+    assert any("Look at the pictures on the Data page" in text.value for text in app.markdown)
+    sound = open_page("data")
+    assert not sound.warning
+    assert "Looked at before training" in captions(sound)

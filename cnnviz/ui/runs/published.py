@@ -67,8 +67,10 @@ def published_data() -> list[str]:
 
 
 def _title(dataset: str) -> str:
+    from cnnviz.tracking import data_name
+
     spec = datasets.specs().get(dataset)
-    return spec.title if spec is not None else dataset
+    return spec.title if spec is not None else data_name(dataset)
 
 
 def _plain(text: str) -> str:
