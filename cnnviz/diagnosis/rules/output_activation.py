@@ -6,7 +6,7 @@ from cnnviz.analysis.checks import activations
 from cnnviz.analysis.checks.network import WEIGHTED
 from cnnviz.diagnosis import mending, networks
 from cnnviz.diagnosis.course import POOR, Course, course
-from cnnviz.diagnosis.evidence import Evidence, OutputActivationFact
+from cnnviz.diagnosis.evidence import Evidence, LayerFact, OutputActivationFact
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
@@ -15,6 +15,8 @@ from cnnviz.diagnosis.standing import WELL
 FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fitting", "vanishing-gradients")
 FOLLOWS_ZEROS = (*FOLLOWS, "dead-relu", "rate-too-high")
 """Outputs that are cut off at 0 are dead themselves, and long steps are what kills them."""
+PASSING = ("Flatten", "Unflatten", "Identity", "Dropout")
+"""Beginnings of the names of modules that compute nothing of their own in evaluation."""
 
 
 @rule(
@@ -101,7 +103,14 @@ def _located(evidence: Evidence) -> tuple[OutputActivationFact, ...] | None:
         )
         for place, fact in enumerate(ending)
         if fact.type in activations.FUNCTIONS
+        # Behind a layer of another kind, such as LeNet-5's distances to patterns, it is a hidden activation.
+        and all(_passes_on(later) for later in ending[place + 1 :])
     )
+
+
+def _passes_on(fact: LayerFact) -> bool:
+    """Whether a layer without weights hands values on as they are, activations and means aside."""
+    return fact.kind == "pool" or fact.type in activations.FUNCTIONS or fact.type.startswith(PASSING)
 
 
 def _floor(evidence: Evidence, bounds: tuple[float, float] | None) -> float | None:
