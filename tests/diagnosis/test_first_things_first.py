@@ -19,7 +19,7 @@ ADAM = {"optimiser": "adam", "lr": 0.02}
 def killed(step: int = 400, **changes: Any) -> Evidence:
     """Adam at 0.02: a first step of a fifth of the weights, and ReLUs that are dead some steps later."""
     given: dict[str, Any] = {
-        "losses": FLAT, "accuracy": 0.1, "updates": (0.2, 0.05, 1e-3), "dead": (0.1, 0.5, 1.0),
+        "losses": FLAT, "accuracy": 0.1, "updates": (0.2, 0.01, 1e-3), "dead": (0.1, 0.5, 1.0),
         "step": step, "recipe": ADAM,
     }  # fmt: skip
     return run(**(given | changes))
