@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cnnviz.analysis.types import MIB, Analysis, ReceptiveField, Row
+from cnnviz.formats.csv_text import csv_text
 
 COLUMNS = ("layer", "type", "input", "output", "parameters", "multiply-adds", "element-wise", "MiB",
            "receptive field", "formula")  # fmt: skip
@@ -109,15 +108,6 @@ def to_csv(analysis: Analysis, batch: int = 1) -> str:
 def to_markdown(analysis: Analysis, batch: int = 1) -> str:
     """The table as Markdown, numbers with thousands separated."""
     return markdown_text(COLUMNS, to_table(analysis, batch), NUMERIC)
-
-
-def csv_text(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
-    """Lines under a head as CSV."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(lines)
-    return out.getvalue()
 
 
 def markdown_text(head: Sequence[str], lines: Iterable[Sequence[Any]], numeric: frozenset[str]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from cnnviz.experiments.answer import ArmResult, Result
 from cnnviz.experiments.verdict import decimals, points
+from cnnviz.formats.csv_text import csv_text
 
 PARAMETERS = "parameters"
 HEAD = ("arm", "n", "test accuracy", "difference", "in training", PARAMETERS, "seconds a run")
+RUN_COLUMNS = ("arm", "seed", "run", "status", "test_accuracy", "training_accuracy", "seconds")
 MISSING = "—"
 
 
@@ -51,13 +50,12 @@ def verdict_lines(result: Result) -> list[str]:
 
 def to_csv(result: Result) -> str:
     """A line for each run: arm, seed, run, status, accuracies in [0, 1], seconds."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("arm", "seed", "run", "status", "test_accuracy", "training_accuracy", "seconds"))
-    for arm in result.arms:
-        for o in arm.outcomes:
-            writer.writerow((_plain(arm.name), o.seed, o.run, o.status, o.accuracy, o.training, o.seconds))
-    return text.getvalue()
+    rows = (
+        (arm.name, o.seed, o.run, o.status, o.accuracy, o.training, o.seconds)
+        for arm in result.arms
+        for o in arm.outcomes
+    )
+    return csv_text(RUN_COLUMNS, rows)
 
 
 def _line(arm: ArmResult) -> tuple[str, ...]:
@@ -74,8 +72,3 @@ def _line(arm: ArmResult) -> tuple[str, ...]:
 
 def _percent(fraction: float | None) -> str:
     return MISSING if fraction is None else f"{100 * fraction:.2f} %"
-
-
-def _plain(text: str) -> str:
-    """A name that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

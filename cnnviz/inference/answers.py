@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from cnnviz.datasets.spec import Progress, Step, silent
+from cnnviz.formats.safetensors_header import HeaderError, header_length
 from cnnviz.inference.errors import InferenceError
 
 if TYPE_CHECKING:
@@ -116,11 +117,12 @@ def _write(path: Path, answers: Answers) -> None:
 
 def _read(path: Path) -> Answers | None:
     try:
+        header_length(path)
         with safe_open(path, "np") as file:
             details = file.metadata() or {}
             if details.get("format") != FORMAT:
                 return None
             true, said, share = (file.get_tensor(name) for name in ("true", "said", "share"))
-    except (SafetensorError, OSError):
+    except (HeaderError, SafetensorError, OSError):
         return None
     return Answers(int(details["step"]), true, said, share)

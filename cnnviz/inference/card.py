@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cnnviz.formats.safetensors_header import HeaderError, header_length
 from cnnviz.inference.errors import InferenceError
 from cnnviz.inference.preprocessing import Preprocessing
 from cnnviz.training.recipe import Recipe
 
 FORMAT: Literal["cnnviz-weights/1"] = "cnnviz-weights/1"
 KEY = "card"
-MAX_HEADER = 100 << 20
-"""Bytes; safetensors' own bound."""
 
 
 class Card(BaseModel):
@@ -50,15 +48,16 @@ class Card(BaseModel):
 def header(path: Path) -> dict[str, str]:
     """The metadata of a safetensors file; raises `InferenceError` for a file that is none."""
     try:
+        length = header_length(path)
         with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > MAX_HEADER:
-                raise ValueError("its header is too long")
+            file.seek(8)
             found = json.loads(file.read(length))
             details = found.get("__metadata__", {})
     except OSError as error:
         raise InferenceError(f"{path.name} cannot be read: {error.strerror}.") from None
-    except (struct.error, ValueError, AttributeError) as error:
+    except HeaderError as error:
+        raise InferenceError(f"{path.name} {error}.") from None
+    except (ValueError, AttributeError, RecursionError) as error:
         raise InferenceError(f"{path.name} is not a safetensors file ({error}).") from None
     return {str(key): str(value) for key, value in details.items()}
 

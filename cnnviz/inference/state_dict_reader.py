@@ -19,6 +19,8 @@ from safetensors.torch import save_file
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "module")
 """Where training scripts put the state dict beside an epoch and an optimiser's state."""
 PAGE = 4096
+MAX_TENSORS = 10_000
+"""As `cnnviz.formats.safetensors_header` bounds them, which reads what is written here."""
 
 
 def limit_memory(more: int) -> None:
@@ -49,6 +51,8 @@ def answer(source: str, target: str) -> dict[str, Any]:
     """Read, write, and say how it went."""
     try:
         tensors, key = tensors_in(torch.load(source, map_location="cpu", weights_only=True))
+        if len(tensors) > MAX_TENSORS:
+            raise TypeError(f"It holds {len(tensors):,} tensors, and at most {MAX_TENSORS:,} are read")
         plain = {name: value.detach().to_dense().clone().contiguous() for name, value in tensors.items()}
         save_file(plain, target)
     except TypeError as error:

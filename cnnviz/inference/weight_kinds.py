@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 import zipfile
 from pathlib import Path
 from typing import Literal
 
-from cnnviz.inference.card import MAX_HEADER
+from cnnviz.formats.zip_directory import directory_bytes
 from cnnviz.inference.errors import InferenceError
 from cnnviz.inference.kinds import START, kind
 
@@ -18,13 +17,15 @@ LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 ONNX_FIELDS = frozenset(b"\x12\x1a\x22\x28\x32\x3a\x42")
 """Tags that follow the version of the format in an ONNX file's protocol buffer."""
 PICKLES = frozenset(bytes((0x80, version)) for version in range(2, 6))
+MAX_DIRECTORY = 8 << 20
+"""Bytes of a zip's directory: some 100 for a tensor's entry."""
 
 
 def weights_kind(path: Path, name: str) -> Readable:
     """Which of the readable kinds a file is; raises `InferenceError` that says what else it is."""
     with path.open("rb") as file:
         start = file.read(START)
-    if _is_safetensors(start, path.stat().st_size):
+    if _is_safetensors(start):
         return "safetensors"
     if start.startswith(LEGACY):
         return "state dict"
@@ -34,11 +35,9 @@ def weights_kind(path: Path, name: str) -> Readable:
     return "state dict"
 
 
-def _is_safetensors(start: bytes, size: int) -> bool:
-    if len(start) < 10 or start[8:9] != b"{":
-        return False
-    (length,) = struct.unpack("<Q", start[:8])
-    return 2 <= int(length) <= min(MAX_HEADER, size - 8)
+def _is_safetensors(start: bytes) -> bool:
+    """Whether a file begins as safetensors do; how long its header may be is for `check_header` to say."""
+    return len(start) >= 10 and start[8:9] == b"{" and start[4:8] == bytes(4)
 
 
 def _reason(start: bytes) -> str:
@@ -52,6 +51,9 @@ def _reason(start: bytes) -> str:
 def _zip_reason(path: Path) -> str:
     """Empty for what `torch.save` writes."""
     try:
+        length = directory_bytes(path)
+        if length > MAX_DIRECTORY:
+            return f"a zip archive with a directory of {length / 1e6:,.0f} MB, which no state dict has"
         with zipfile.ZipFile(path) as archive:
             names = [name.partition("/")[2] or name for name in archive.namelist()]
     except (zipfile.BadZipFile, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Weights files: safetensors read here, a PyTorch state dict in a bounded child process, nothing else."""
+"""Weights files: safetensors whose header a bounded child checked, state dicts that one read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from cnnviz.formats.safetensors_header import HeaderError, check_header
 from cnnviz.inference.errors import InferenceError
 from cnnviz.inference.weight_kinds import ACCEPTED, weights_kind
 
@@ -54,9 +55,12 @@ def read_weights(path: Path, name: str = "", seconds: float = MOST_SECONDS) -> W
 
 def _safetensors(path: Path, name: str) -> Weights:
     try:
+        check_header(path)
         with safe_open(path, "pt") as file:
             keys = list(file.keys())
             return Weights({key: file.get_tensor(key) for key in keys}, file.metadata() or {})
+    except HeaderError as error:
+        raise InferenceError(f"'{name}' {error}; what is read is {ACCEPTED}.") from None
     except SafetensorError as error:
         raise InferenceError(f"'{name}' is damaged safetensors ({error}); copy it again.") from None
 

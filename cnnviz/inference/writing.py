@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from cnnviz.formats.csv_text import csv_text
 from cnnviz.inference.picture import Refusal
 
 if TYPE_CHECKING:
@@ -39,17 +38,15 @@ def as_csv(results: Mapping[str, Sequence[Result]]) -> str:
 
     What could not be read has one line a model, with the reason.
     """
-    file = io.StringIO()
-    table = csv.writer(file, lineterminator="\n")
-    table.writerow(("file", "true class", "model", "rank", "class", "probability", "error"))
-    for name, found in results.items():
-        for result in found:
-            facts = (result.name, result.truth or "", name)
-            if isinstance(result, Refusal):
-                table.writerow((*facts, "", "", "", result.reason))
-                continue
-            table.writerows(
-                (*facts, rank, answer.name, repr(answer.probability), "")
-                for rank, answer in enumerate(result.top, start=1)
-            )
-    return file.getvalue()
+    head = ("file", "true class", "model", "rank", "class", "probability", "error")
+    return csv_text(head, (row for name, found in results.items() for row in _rows(name, found)))
+
+
+def _rows(model: str, results: Sequence[Result]) -> Iterator[tuple[object, ...]]:
+    for result in results:
+        facts = (result.name, result.truth or "", model)
+        if isinstance(result, Refusal):
+            yield (*facts, "", "", "", result.reason)
+            continue
+        for rank, answer in enumerate(result.top, start=1):
+            yield (*facts, rank, answer.name, repr(answer.probability), "")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 from sqlalchemy import select
 
+from cnnviz.formats.csv_text import csv_rows
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.files import checkpoints, disk_bytes, run_folder
 from cnnviz.tracking.metrics import read_metrics
@@ -88,9 +87,9 @@ def to_json(database: Database, run_id: int) -> Iterator[str]:
 
 def to_csv(database: Database, run_id: int) -> Iterator[str]:
     """Pieces of a CSV file with one line a metric row under `COLUMNS`; raises `NoSuchRunError`."""
-    yield _csv([COLUMNS])
+    yield csv_rows([COLUMNS])
     for _, rows in _pages(database, run_id):
-        yield _csv([_cells(row) for row in rows])
+        yield csv_rows(_cells(row) for row in rows)
 
 
 def _pages(database: Database, run_id: int) -> Iterator[tuple[int, list[Metric]]]:
@@ -122,9 +121,3 @@ def _records(database: Database, run_id: int) -> Iterator[tuple[int, str]]:
 
 def _cells(row: Metric) -> tuple[object, ...]:
     return row.name, row.step, row.epoch, row.value, row.attempt, row.time
-
-
-def _csv(lines: list[Any]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()

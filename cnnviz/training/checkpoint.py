@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from cnnviz.formats.safetensors_header import HeaderError, header_length
 from cnnviz.sentences import full_stop
 from cnnviz.training.interface import Interface
 from cnnviz.training.schedule import Plateau
@@ -132,10 +133,13 @@ def restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | Non
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
+        header_length(path)
         with safe_open(path, "pt") as file:
             if (file.metadata() or {}).get("format") != FORMAT:
                 raise ValueError(f"{path.name} is no checkpoint of this version ({FORMAT}).")
             yield file
+    except HeaderError as error:
+        raise ValueError(f"{path.name} is no checkpoint: it {error}.") from None
     except (SafetensorError, OSError) as error:
         raise ValueError(full_stop(f"{path.name} is no checkpoint: {error}")) from None
 

@@ -13,6 +13,7 @@ from cnnviz.analysis.diff import STATUSES, Diff
 from cnnviz.analysis.types import Row
 from cnnviz.figures import numbers
 from cnnviz.figures.palette import COMPARED, KIND_COLOURS, Colour, Theme
+from cnnviz.formats.csv_text import escape_formula
 from cnnviz.ui import notice, url_state
 
 if TYPE_CHECKING:
@@ -141,7 +142,9 @@ def _columns(sides: Sides) -> dict[str, Any]:
 
 def to_csv(frame: pd.DataFrame) -> str:
     """The table as CSV."""
-    text: str = frame.assign(status=frame["status"].str[0]).to_csv(index=False)
+    told = frame.assign(status=frame["status"].str[0])
+    safe = told.rename(columns=escape_formula).map(escape_formula)
+    text: str = safe.to_csv(index=False)
     return text
 
 

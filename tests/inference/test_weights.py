@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +14,16 @@ from safetensors.torch import save_file
 from torch import nn
 
 from cnnviz import models
-from cnnviz.inference import state_dict_reader
+from cnnviz.formats.safetensors_header import MAX_TENSORS
+from cnnviz.inference import state_dict_reader, weight_kinds, weights
+from cnnviz.inference.card import read_card
 from cnnviz.inference.errors import InferenceError
 from cnnviz.inference.files import from_file
 from cnnviz.inference.fit import fit
 from cnnviz.inference.weight_kinds import weights_kind
 from cnnviz.inference.weights import read_weights
 from cnnviz.models import ModelSpec
+from cnnviz.training import checkpoint
 
 
 def lenet(classes: int = 10) -> nn.Module:
@@ -144,6 +148,60 @@ def test_damaged_safetensors_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(30)}, path)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InferenceError, match=r"'a\.safetensors' is damaged safetensors"):
+        read_weights(path)
+
+
+def test_safetensors_of_too_many_tensors_are_never_opened_in_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = '{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
+    header = ("{" + ",".join(f'"{i}":{entry}' for i in range(10_001)) + "}").encode()
+    path = tmp_path / "many.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+
+    def never(*_: object) -> Any:
+        raise AssertionError("the file was opened")
+
+    monkeypatch.setattr(weights, "safe_open", never)
+    with pytest.raises(
+        InferenceError, match=r"^'many\.safetensors' names 10,001 tensors, and at most 10,000"
+    ):
+        from_file(path, "lenet5")
+
+
+def test_a_safetensors_header_that_is_too_long_is_said_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "long.safetensors"
+    path.write_bytes(struct.pack("<Q", 89_000_000) + b'{"' + bytes(100))
+    with pytest.raises(InferenceError, match="has a header of 89 MB, and at most 24 MiB are read"):
+        read_weights(path)
+    with pytest.raises(InferenceError, match="has a header of 89 MB"):
+        read_card(path)
+    with pytest.raises(ValueError, match="is no checkpoint: it has a header of 89 MB"):
+        checkpoint.read(path)
+
+
+def test_a_state_dict_of_too_many_tensors_does_not_leave_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert state_dict_reader.MAX_TENSORS == MAX_TENSORS
+    monkeypatch.setattr(state_dict_reader, "MAX_TENSORS", 3)
+    torch.save({f"{i}": torch.zeros(1) for i in range(4)}, tmp_path / "many.pt")
+    told = state_dict_reader.answer(str(tmp_path / "many.pt"), str(tmp_path / "plain"))
+    assert told == {"refused": "It holds 4 tensors, and at most 3 are read"}
+    assert not (tmp_path / "plain").exists()
+
+
+def test_a_zip_with_a_directory_that_no_state_dict_has_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "many.pt"
+    torch.save({"a": torch.zeros(3)}, path)
+    assert weights_kind(path, "many.pt") == "state dict"
+    monkeypatch.setattr(weight_kinds, "MAX_DIRECTORY", 50)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(
+        InferenceError, match="a zip archive with a directory of 0 MB, which no state dict has"
+    ):
         read_weights(path)
 
 

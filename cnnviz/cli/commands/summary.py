@@ -13,6 +13,7 @@ from cnnviz.analysis.types import MIB
 from cnnviz.cli.model_argument import MODEL_HELP, parse_size, problem_lines, resolve_model
 from cnnviz.cli.options import pairs
 from cnnviz.cli.text import short, table
+from cnnviz.formats.csv_text import csv_text
 
 _RIGHT = frozenset(("parameters", "multiply-adds", "element-wise", "MiB"))
 
@@ -110,7 +111,7 @@ def _two(first: Analysis, second: Analysis, form: str) -> str:
     )  # fmt: skip
     lines.append(totals_line)
     if form == "csv":
-        return export.csv_text(head, lines)
+        return csv_text(head, lines)
     if form == "markdown":
         return export.markdown_text(head, lines, _RIGHT)
     return table(head, lines, _RIGHT) + "\n"

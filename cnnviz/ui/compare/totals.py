@@ -12,6 +12,7 @@ from cnnviz.analysis.depth import depth
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
 from cnnviz.figures.palette import COMPARED
+from cnnviz.formats.csv_text import csv_text
 from cnnviz.ui.data import Shown
 
 Line = tuple[str, tuple[str, ...]]
@@ -83,14 +84,7 @@ def _html(found: Sequence[Line], names: Sequence[str]) -> str:
 
 def to_csv(found: Sequence[Line], names: Sequence[str]) -> str:
     """The table as CSV."""
-    import csv
-    import io
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["", *names])
-    writer.writerows([title, *values] for title, values in found)
-    return text.getvalue()
+    return csv_text(["", *names], ([title, *values] for title, values in found))
 
 
 def to_markdown(found: Sequence[Line], names: Sequence[str]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from functools import partial
 from html import escape
@@ -16,6 +14,7 @@ from cnnviz.datasets import DataError, Dataset
 from cnnviz.datasets.summary import Summary, class_counts, summary
 from cnnviz.figures.channels import channel_histogram, channel_names, histogram_words
 from cnnviz.figures.sprite import Sprite, sprite
+from cnnviz.formats.csv_text import csv_text
 from cnnviz.ui import notice
 from cnnviz.ui.components.class_bars import MOST, class_bars
 from cnnviz.ui.components.pictures import Cell, Line, pictures
@@ -184,11 +183,8 @@ def downloads(place: DeltaGenerator, asked: Asked, ready: Dataset, found: Summar
 
 def to_csv(ready: Dataset, found: Summary) -> str:
     """Images of each class, as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["class", "train", "test"])
-    writer.writerows(zip(ready.classes, found.train_counts.tolist(), found.test_counts.tolist(), strict=True))
-    return text.getvalue()
+    counts = zip(ready.classes, found.train_counts.tolist(), found.test_counts.tolist(), strict=True)
+    return csv_text(("class", "train", "test"), counts)
 
 
 def to_json(ready: Dataset, found: Summary) -> str:

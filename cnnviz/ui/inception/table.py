@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cnnviz.formats.csv_text import csv_text
 from cnnviz.ui.inception.state import short
 from cnnviz.ui.inside.weights import Network
 
@@ -32,13 +31,9 @@ def download(network: Network, block: Block, found: BlockLook) -> None:
 
 def as_csv(found: BlockLook) -> str:
     """A line a branch, exact figures."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for one in found.branches:
-        branch = one.branch
-        writer.writerow(
-            (branch.name, branch.title, branch.kernel, branch.first, branch.channels, branch.params,
-             branch.macs, one.activity, one.share, one.zeros)
-        )  # fmt: skip
-    return text.getvalue()
+    rows = (
+        (one.branch.name, one.branch.title, one.branch.kernel, one.branch.first, one.branch.channels,
+         one.branch.params, one.branch.macs, one.activity, one.share, one.zeros)
+        for one in found.branches
+    )  # fmt: skip
+    return csv_text(COLUMNS, rows)

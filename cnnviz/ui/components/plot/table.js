@@ -9,11 +9,17 @@ function cells(trace) {
   return Array.from({ length: long }, (_, i) => [named, at(trace.x, i) ?? i, at(trace.y, i) ?? i]);
 }
 
+// As `cnnviz.formats.csv_text` does: text that a spreadsheet could take for a formula gets an apostrophe.
+function escapeFormula(text) {
+  const number = /^(?:[+-]?(?:\d+\.?\d*|\.\d+|\d{1,3}(?:,\d{3})+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|nan))$/.test(text);
+  return !number && /^'*[=+\-@\t\r\n＝＋－＠]./s.test(text) ? `'${text}` : text;
+}
+
 function toCsv(traces) {
   const rows = traces.filter((trace) => trace.hoverinfo !== "skip").flatMap(cells);
   const head = rows.some((row) => row.length > 3) ? ["name", "x", "y", "value"] : ["name", "x", "y"];
   const quote = (value) => {
-    const text = value === null || value === undefined ? "" : String(value);
+    const text = escapeFormula(value === null || value === undefined ? "" : String(value));
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [head, ...rows].map((row) => row.map(quote).join(",")).join("\r\n") + "\r\n";

@@ -1,0 +1,139 @@
+"""Bound safetensors headers before anything parses them, and check foreign ones in a process of their own.
+
+A header is JSON of any length that names any number of tensors; parsing a hostile one takes minutes and
+gigabytes. `header_length` reads eight bytes and refuses what is too long. `check_header` has a child process
+with little memory and time parse the rest (`python safetensors_header.py FILE`), so that what the readers in
+this process then open is known to be small. Standard library only: the child has to start in no time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+MAX_HEADER = 24 << 20
+"""Bytes. A mean image of 3×1024×1024, which our cards may hold, takes 16 MiB; names of 10,000 tensors one."""
+MAX_TENSORS = 10_000
+"""The largest networks of torchvision have some 2,000 tensors, Adam's state three times that."""
+MAX_COMMAS = 500_000
+"""Each tensor has some eight, and our metadata one a class; each makes the parser an object."""
+MAX_RANK = 16
+CHILD_MEMORY = 144 << 20
+"""Bytes that the child may take beyond what it starts with: a header as bytes, as text and as values."""
+CHILD_SECONDS = 20.0
+"""A header of 24 MiB takes less than one on an idle core."""
+PAGE = 4096
+
+
+class HeaderError(ValueError):
+    """A header that is not read: the reason as the end of a sentence, without a full stop."""
+
+
+def header_length(path: Path) -> int:
+    """Read the length of a safetensors file's header, bounded by `MAX_HEADER` and by the file's own size.
+
+    Raises `HeaderError` for a longer one and for a file that is none, `OSError` for one that cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+    if len(start) < 8:
+        raise HeaderError("is too short for safetensors")
+    (length,) = struct.unpack("<Q", start)
+    if length > MAX_HEADER:
+        raise HeaderError(
+            f"has a header of {length / 1e6:,.0f} MB, and at most {MAX_HEADER >> 20} MiB are read"
+        )
+    if not 2 <= length <= path.stat().st_size - 8:
+        raise HeaderError("is damaged safetensors: its header is longer than the file")
+    return int(length)
+
+
+def check_header(path: Path, seconds: float = CHILD_SECONDS) -> None:
+    """Have a bounded child process parse the header of a file that a stranger wrote.
+
+    Raises `HeaderError` for what is too long, names too many tensors or is no safetensors header, `OSError`
+    for a file that cannot be read.
+    """
+    header_length(path)
+    command = [sys.executable, "-I", str(Path(__file__)), str(path.resolve())]
+    try:
+        ended = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise HeaderError(f"has a header that took more than {seconds:g} s to read") from None
+    problem = ended.stdout.decode("utf-8", "replace").strip() if ended.returncode == 0 else ""
+    if problem != "fits":
+        raise HeaderError(problem or "has a header that made its reader fail")
+
+
+def header_problem(header: bytes) -> str:
+    """Say why a header is not read, as the end of a sentence; empty where it may be.
+
+    Tensors are counted before the JSON is parsed, and again afterwards, since JSON can spell a name in many
+    ways.
+    """
+    if header.count(b'"data_offsets"') > MAX_TENSORS:
+        return _too_many(header.count(b'"data_offsets"'))
+    if header.count(b",") > MAX_COMMAS:
+        return "has a header that holds far more than names and shapes"
+    try:
+        found = json.loads(header)
+    except MemoryError:
+        return "has a header that takes more memory than one of its length should"
+    except (ValueError, RecursionError) as error:
+        return f"is damaged safetensors: its header is not JSON ({str(error)[:80]})"
+    if not isinstance(found, dict):
+        return "is damaged safetensors: its header is no JSON object"
+    details = found.pop("__metadata__", None)
+    if details is not None and not _is_text(details):
+        return "is damaged safetensors: its metadata are not text"
+    if len(found) > MAX_TENSORS:
+        return _too_many(len(found))
+    wrong = next((name for name, entry in found.items() if not _is_entry(entry)), None)
+    return "" if wrong is None else f"is damaged safetensors: {wrong[:80]!r} does not describe a tensor"
+
+
+def _too_many(count: int) -> str:
+    return f"names {count:,} tensors, and at most {MAX_TENSORS:,} are read"
+
+
+def _is_text(details: Any) -> bool:
+    return isinstance(details, dict) and all(isinstance(value, str) for value in details.values())
+
+
+def _is_entry(entry: Any) -> bool:
+    if not (isinstance(entry, dict) and isinstance(entry.get("dtype"), str)):
+        return False
+    shape, offsets = entry.get("shape"), entry.get("data_offsets")
+    return (
+        isinstance(shape, list)
+        and len(shape) <= MAX_RANK
+        and isinstance(offsets, list)
+        and len(offsets) == 2
+        and all(isinstance(number, int) for number in (*shape, *offsets))
+    )
+
+
+def _limit_memory(more: int) -> None:
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        with open("/proc/self/statm") as file:
+            now = int(file.read().split()[0]) * PAGE
+        resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+
+
+def _main(path: Path) -> None:
+    _limit_memory(CHILD_MEMORY)
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = file.read(min(length, MAX_HEADER))
+    print(header_problem(header) or "fits")
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))

@@ -1,0 +1,67 @@
+"""Bound a zip's central directory before Python's `zipfile` reads all of it into memory.
+
+`zipfile.ZipFile` makes an object of some 500 bytes of every entry that it finds there.
+The directory's length stands at the end of the file; this reads it, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from typing import IO
+
+END, END64, LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_END, _END64, _LOCATOR64 = 22, 56, 20
+LONGEST_COMMENT = 0xFFFF
+
+
+def directory_bytes(file: Path | IO[bytes]) -> int:
+    """Read the length of a zip's central directory in bytes, the greater where two records disagree.
+
+    0 for a file that is no zip, whose fault `zipfile` then finds. The place in an open file is kept.
+    """
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return _directory_bytes(opened)
+    place = file.tell()
+    try:
+        return _directory_bytes(file)
+    finally:
+        file.seek(place)
+
+
+def _directory_bytes(file: IO[bytes]) -> int:
+    size = file.seek(0, os.SEEK_END)
+    tail = min(size, LONGEST_COMMENT + _END + _LOCATOR64 + _END64)
+    file.seek(size - tail)
+    data = file.read(tail)
+    # A comment may hold the same four bytes: whichever record a reader settles on, the longest bounds it.
+    found = [0]
+    place = data.find(END)
+    while place >= 0:
+        if len(data) - place >= _END:
+            found.append(struct.unpack_from("<L", data, place + 12)[0])
+            found += _directory64(file, data, place)
+        place = data.find(END, place + 1)
+    # All bits set says that the 64-bit record has it; a length beyond the file is nobody's.
+    return max(length for length in found if length <= size)
+
+
+def _directory64(file: IO[bytes], data: bytes, end: int) -> list[int]:
+    start = end - _LOCATOR64
+    if start < 0 or data[start : start + 4] != LOCATOR64:
+        return []
+    found = []
+    for record in (start - _END64, None):
+        if record is None:
+            (offset,) = struct.unpack_from("<Q", data, start + 8)
+            if offset >= 1 << 62:
+                continue
+            file.seek(offset)
+            read = file.read(_END64)
+        else:
+            read = data[max(record, 0) : start]
+        if len(read) == _END64 and read.startswith(END64):
+            found.append(struct.unpack_from("<Q", read, 40)[0])
+    return found
