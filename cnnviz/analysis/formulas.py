@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from cnnviz.analysis.types import Row
+
+class Counted(Protocol):
+    """What of a `types.Row` is worked out here; a row itself works its formulas out with this module."""
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def settings(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def output_shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def params(self) -> int: ...  # noqa: D102
+    @property
+    def macs(self) -> int: ...  # noqa: D102
+    @property
+    def calls(self) -> int: ...  # noqa: D102
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -14,14 +30,14 @@ def pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
-def parameters(row: Row) -> str:
+def parameters(row: Counted) -> str:
     """The parameter count, as `96·(3·4·4 + 1) = 4,704`; empty where the row holds none."""
     if not row.params:
         return ""
     return f"{_parameter_terms(row)} = {row.params:,}"
 
 
-def _parameter_terms(row: Row) -> str:
+def _parameter_terms(row: Counted) -> str:
     made = row.settings
     one = " + 1" if made.get("bias") else ""
     if row.kind == "conv" and {"in", "out", "kernel", "groups"} <= made.keys():
@@ -36,7 +52,7 @@ def _parameter_terms(row: Row) -> str:
     return " + ".join("·".join(f"{side:,}" for side in shape) for shape in shapes) or f"{row.params:,}"
 
 
-def multiply_adds(row: Row) -> str:
+def multiply_adds(row: Counted) -> str:
     """The multiply-adds, as `96·29·29·(3·4·4) = 3,875,328`; empty where there are none."""
     made = row.settings
     if not row.macs:
@@ -56,7 +72,7 @@ def multiply_adds(row: Row) -> str:
     return f"{terms} = {row.macs:,}" if count == row.macs else f"{row.macs:,}"
 
 
-def output_size(row: Row) -> str:
+def output_size(row: Counted) -> str:
     """The output's height and width, as `(32 + 2·0 − 4)/1 + 1 = 29`; empty where no window slides.
 
     ⌊(n + 2p − d(k − 1) − 1)/s⌋ + 1, as in Dumoulin and Visin, "A guide to convolution arithmetic", 2016.
@@ -86,7 +102,7 @@ def _side(n: int, out: int, span: int, stride: int, padding: int, ceil: bool) ->
     return f"({inner})/{stride} + 1 = {out}" if exact else f"{left}({inner})/{stride}{right} + 1 = {out}"
 
 
-def in_words(row: Row) -> str:
+def in_words(row: Counted) -> str:
     """The row's settings as a sentence a student understands."""
     made = row.settings
     if row.kind == "conv" and {"in", "out", "kernel"} <= made.keys():
@@ -103,7 +119,7 @@ def in_words(row: Row) -> str:
     return _by_kind(row)
 
 
-def _convolution_in_words(row: Row) -> str:
+def _convolution_in_words(row: Counted) -> str:
     made = row.settings
     height, width = pair(made["kernel"])
     groups = made.get("groups", 1)
@@ -130,7 +146,7 @@ def _pixels(count: int) -> str:
     return f"{count} pixel{'s' if count > 1 else ''}"
 
 
-def _by_kind(row: Row) -> str:
+def _by_kind(row: Counted) -> str:
     if row.type == "BatchNorm2d":
         return "Shifts and scales each map by its running mean and spread, then by a trained gain and shift."
     if row.type == "LocalResponseNorm":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,20 @@ WeightsFile = Annotated[
     Path | None,
     typer.Option("--weights", metavar="FILE", help="Weights: safetensors, or a PyTorch state dict."),
 ]
+
+Invert = Annotated[bool, typer.Option("--invert", help="Exchange light and dark first, as for ink on paper.")]
+Center = Annotated[
+    bool,
+    typer.Option("--center", "--centre", help="Cut out what is light and center it, as MNIST's digits were."),
+]
+CHANGES = {"invert": "--invert", "centre": "--center"}
+"""Fields of the preprocessing that a command line can change, and how."""
+
+
+def changed(loaded: Loaded, *, invert: bool, center: bool) -> Loaded:
+    """The model with its preprocessing changed as the options say."""
+    changes = {name: True for name, on in (("invert", invert), ("centre", center)) if on}
+    return replace(loaded, preprocessing=loaded.preprocessing.changed(**changes)) if changes else loaded
 
 
 def load_model(run: int | None, checkpoint: str | None, model: str | None, weights: Path | None) -> Loaded:

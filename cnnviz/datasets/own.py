@@ -20,7 +20,7 @@ from cnnviz.datasets.packing import Blob, Packed, Source, pack
 from cnnviz.datasets.pictures import decode
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step
 from cnnviz.models import Options
-from cnnviz.models.spec import MAX_SIDE
+from cnnviz.models.limits import MAX_SIDE
 
 USUAL_SIDE = 224
 BATCH = 128

@@ -18,7 +18,7 @@ from cnnviz.datasets.fingerprint import digest
 from cnnviz.datasets.image_files import named_as_picture
 from cnnviz.datasets.pictures import Header, NotAPictureError, header
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step
-from cnnviz.models.spec import MAX_CLASSES
+from cnnviz.models.limits import MAX_CLASSES
 
 MAX_PICTURES = 5_000_000
 CHECK_EVERY = 64 << 20

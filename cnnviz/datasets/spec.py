@@ -92,3 +92,5 @@ class DatasetSpec:
     split: str = "The source's own split."
     source: str = "cnnviz"
     """Who provides it: `cnnviz`, `torchvision`, `yours`."""
+    centered: bool = False
+    """True where what is light fills a box of 20 in 28 pixels, its center of mass in the middle (MNIST)."""

@@ -11,30 +11,13 @@ from cnnviz import tracking
 from cnnviz.experiments import running, verdict
 from cnnviz.experiments.changes import changes_text
 from cnnviz.experiments.experiment import METRIC, Cell, Experiment
+from cnnviz.experiments.outcome import Outcome
 from cnnviz.experiments.running import Stored
 from cnnviz.experiments.statistics import Interval, paired
 from cnnviz.tracking import Database, RunSummary, Status
 
 TRAINING = "train/epoch_accuracy"
 """Accuracy over the last epoch while it trained, with dropout and augmentation at work."""
-
-
-class Outcome(BaseModel):
-    """One run: what it reached, or why it counts for nothing."""
-
-    model_config = ConfigDict(frozen=True)
-
-    seed: int
-    run: int | None
-    """Its number; None where there is no run, and in a recorded result."""
-    status: str
-    """The run's state, or `missing`."""
-    accuracy: float | None
-    """On the test images after the last epoch, in [0, 1]; None unless the run finished with one."""
-    training: float | None = None
-    seconds: float | None = None
-    why: str = ""
-    """What it failed with."""
 
 
 class ArmResult(BaseModel):

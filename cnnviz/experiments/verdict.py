@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from cnnviz.experiments.outcome import Outcome
 from cnnviz.experiments.statistics import Interval, sampling_error
-
-if TYPE_CHECKING:
-    from cnnviz.experiments.answer import Outcome
 
 GOES_ON = frozenset(("queued", "starting", "running", "stopping"))
 

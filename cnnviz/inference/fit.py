@@ -13,6 +13,10 @@ PREFIXES = ("module.", "_orig_mod.", "model.")
 """What DataParallel, torch.compile and many a training script put before every name."""
 COUNTER = "num_batches_tracked"
 """A count that batch normalisation keeps and, in evaluation, never reads; older files lack it."""
+USUAL = frozenset((torch.float16, torch.bfloat16, torch.float32, torch.float64))
+"""Kinds of numbers that weights are stored in."""
+LARGEST = 1e8
+"""Magnitude that no trained weight has; running variances of raw pixels come to some 1e6."""
 NAMED = 3
 """So many are named, the others counted."""
 
@@ -42,10 +46,45 @@ def matched(
     problem = difference(expected, named)
     if problem:
         raise InferenceError(f"These weights do not fit {title}: {problem}.")
-    wild = [name for name, value in named.items() if not torch.isfinite(value).all()]
+    return real(named, expected, notes)
+
+
+def real(
+    named: Mapping[str, Tensor], expected: Mapping[str, Tensor], notes: tuple[str, ...] = ()
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Convert weights to the model's kind of numbers, and note what no training leaves behind.
+
+    That is numbers of another kind (whole, true or false, complex, 8 bits), not finite ones, and such as are
+    larger than `LARGEST`. Halves and doubles are usual and not noted.
+    """
+    found: dict[str, Tensor] = {}
+    kinds: dict[str, list[str]] = {}
+    wild, large = [], []
+    for name, value in named.items():
+        plain = value
+        if name in expected and expected[name].is_floating_point():
+            if value.dtype not in USUAL:
+                kinds.setdefault(str(value.dtype).removeprefix("torch."), []).append(name)
+            plain = (value.real if value.is_complex() else value).to(expected[name].dtype)
+        found[name] = plain
+        if not torch.isfinite(plain).all():
+            wild.append(name)
+        elif plain.numel() and plain.is_floating_point() and plain.abs().max() > LARGEST:
+            large.append(name)
+    for kind, names in kinds.items():
+        lost = ", their imaginary parts left out" if kind.startswith("complex") else ""
+        notes += (
+            f"Weights are not floating-point numbers of 16 to 64 bits but {kind}: {listed(names)}; they were "
+            f"converted{lost}, and without a scale that belongs to them the answers may mean nothing.",
+        )
     if wild:
         notes += (f"Not all weights are finite numbers: {listed(wild)}; what comes out is worth nothing.",)
-    return named, notes
+    if large:
+        notes += (
+            f"Weights are larger than training leaves them (beyond {LARGEST:.0e}): {listed(large)}; what "
+            "comes out is hardly worth anything.",
+        )
+    return found, notes
 
 
 def without_prefix(

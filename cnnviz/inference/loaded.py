@@ -54,6 +54,16 @@ class Loaded:
     """Sentences that belong beside its answers."""
 
     @property
+    def centered(self) -> bool:
+        """Whether its training images were centered as MNIST's digits are (`DatasetSpec.centered`)."""
+        from cnnviz import datasets
+
+        try:
+            return bool(self.dataset) and datasets.get(self.dataset).centered
+        except datasets.DataError:
+            return False
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """Of one image, `(C, H, W)`."""
         return self.spec.input_shape[0], *self.side

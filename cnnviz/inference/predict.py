@@ -16,6 +16,7 @@ from cnnviz.datasets import Progress, Step
 from cnnviz.datasets.decoding import in_order
 from cnnviz.datasets.spec import silent
 from cnnviz.inference.ask import probabilities
+from cnnviz.inference.hints import Hint, hints_of
 from cnnviz.inference.loaded import Loaded
 from cnnviz.inference.peak import peak_bytes
 from cnnviz.inference.picture import Picture, Pixels, Refusal
@@ -55,6 +56,8 @@ class Prediction:
     """Of all classes, `(classes,)`; they add up to 1."""
     truth: str | None = None
     """The true class as the files named it."""
+    hints: tuple[Hint, ...] = ()
+    """What is unlike the training images about it."""
 
 
 Result = Prediction | Refusal
@@ -68,6 +71,7 @@ class _Ready(NamedTuple):
     name: str
     truth: str | None
     image: Pixels
+    hints: tuple[Hint, ...]
 
 
 class Predictor:
@@ -76,6 +80,7 @@ class Predictor:
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
         self.batch = batch_size(loaded)
+        self._centered = loaded.trained and loaded.centered
 
     def predict(
         self,
@@ -124,7 +129,11 @@ class Predictor:
         picture = read(item) if isinstance(item, Upload) else item
         if isinstance(picture, Refusal):
             return picture
-        return _Ready(picture.name, picture.truth, stored(picture, self.loaded.preprocessing))
+        how = self.loaded.preprocessing
+        image = stored(picture, how)
+        # Where nothing was learned, no picture is unlike what was.
+        found = hints_of(image, picture.size, how, self._centered) if self.loaded.trained else ()
+        return _Ready(picture.name, picture.truth, image, found)
 
     def _shares(self, images: list[Pixels]) -> NDArray[np.float32]:
         if not images:
@@ -138,7 +147,7 @@ class Predictor:
             return Refusal(item.name, reason, item.truth)
         order = np.argsort(-shares, kind="stable")[:top]
         answers = tuple(Answer(self.loaded.classes[i], float(shares[i])) for i in order)
-        return Prediction(item.name, answers, shares, item.truth)
+        return Prediction(item.name, answers, shares, item.truth, item.hints)
 
 
 def stretches() -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -56,24 +56,45 @@ def in_channels(pixels: Pixels, channels: int) -> Pixels:
     grey = np.empty((height, width, 1), dtype=np.uint8)
     rows = max(1, STRIP // width)
     for top in range(0, height, rows):
-        strip = np.ascontiguousarray(pixels[top : top + rows].transpose(2, 0, 1))[None]
+        # Always a copy: decoded pixels are read-only, which torch warns of, and a single one is contiguous.
+        strip = np.array(pixels[top : top + rows].transpose(2, 0, 1), order="C")[None]
         grey[top : top + rows, :, 0] = adapt(torch.from_numpy(strip), (1, *strip.shape[2:])).numpy()[0, 0]
     return grey
 
 
-def centred(pixels: Pixels) -> Pixels:
-    """What is light, in a dark square of its own: its centre of mass in the middle, a box of 20 in 28."""
+class InkBox(NamedTuple):
+    """Where something light is drawn: the box around it, its end left out, and its center of mass."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+    middle: tuple[float, float]
+
+
+def ink_box(pixels: Pixels) -> InkBox | None:
+    """Find what is light in `(H, W, C)`; None where nothing is."""
     values = pixels.max(2)
     drawn = np.argwhere(values > INK * max(1, int(values.max())))
     if not len(drawn):
-        return pixels
+        return None
     (top, left), (bottom, right) = drawn.min(0), drawn.max(0) + 1
-    ink = pixels[top:bottom, left:right]
+    weights = values[top:bottom, left:right].astype(np.float64)
+    down, along = (
+        float((weights.sum(1 - axis) * np.arange(weights.shape[axis])).sum() / weights.sum())
+        for axis in (0, 1)
+    )
+    return InkBox(int(top), int(left), int(bottom), int(right), (top + down, left + along))
+
+
+def centred(pixels: Pixels) -> Pixels:
+    """What is light, in a dark square of its own: its centre of mass in the middle, a box of 20 in 28."""
+    box = ink_box(pixels)
+    if box is None:
+        return pixels
+    ink = pixels[box.top : box.bottom, box.left : box.right]
     side = max(1, round(max(ink.shape[:2]) / DIGIT_SHARE))
-    weights = ink.max(2).astype(np.float64)
-    middle = [
-        float((weights.sum(1 - axis) * np.arange(ink.shape[axis])).sum() / weights.sum()) for axis in (0, 1)
-    ]
+    middle = (box.middle[0] - box.top, box.middle[1] - box.left)
     start = [int(np.clip(round((side - 1) / 2 - middle[axis]), 0, side - ink.shape[axis])) for axis in (0, 1)]
     square = np.zeros((side, side, pixels.shape[2]), dtype=np.uint8)
     square[start[0] : start[0] + ink.shape[0], start[1] : start[1] + ink.shape[1]] = ink

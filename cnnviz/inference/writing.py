@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 
 def entry(result: Result) -> dict[str, Any]:
-    """One picture: `{file, predictions: [{class, probability}]}`, or `{file, error}`."""
+    """One picture: `{file, predictions: [{class, probability}]}`, or `{file, error}`.
+
+    Where it is unlike the training images, `hints: [{kind, text, change}]` say how; `change` is a field of
+    the preprocessing, or empty.
+    """
     if isinstance(result, Refusal):
         return {"file": result.name, "error": result.reason}
     found = [{"class": answer.name, "probability": answer.probability} for answer in result.top]
-    return {"file": result.name, "predictions": found}
+    hints = {"hints": [hint._asdict() for hint in result.hints]} if result.hints else {}
+    return {"file": result.name, "predictions": found, **hints}
 
 
 def as_json(results: Sequence[Result]) -> bytes:

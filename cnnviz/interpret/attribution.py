@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from cnnviz.analysis.types import Analysis
 from cnnviz.datasets.spec import Progress, Step, silent
+from cnnviz.interpret.blank_maps import blank_reason
 from cnnviz.interpret.errors import InterpretError
 from cnnviz.interpret.gradcam import default_layer, enlarged, grad_cam
 from cnnviz.interpret.maps import Floats
@@ -59,6 +60,8 @@ class Attribution:
     """Grad-CAM's layer."""
     cells: Floats | None = None
     """Grad-CAM before it was enlarged, `(h, w)`."""
+    blank: str = ""
+    """Why the map shows nothing, in a sentence or two; empty where it shows something."""
 
 
 def attribute(
@@ -94,14 +97,16 @@ def attribute(
             layer = default_layer(analysis)
         cells = grad_cam(model, image, chosen, layer)
         values = enlarged(cells, (image.shape[2], image.shape[3]))
-        return Attribution(method, chosen, values, False, score, probability, layer, cells)
+        blank = blank_reason(method, cells, model, image, chosen, layer)
+        return Attribution(method, chosen, values, False, score, probability, layer, cells, blank)
     other = twin(model)
     if method == "occlusion":
         _watch(other, Step("covering", 0, _places(image), "patches"), progress)
     if method == "integrated-gradients":
         _watch(other, Step("following the way", 0, STEPS, "points"), progress)
     values = _METHODS[method](other, image, chosen)
-    return Attribution(method, chosen, values, method != "saliency", score, probability)
+    blank = blank_reason(method, values, model, image, chosen)
+    return Attribution(method, chosen, values, method != "saliency", score, probability, blank=blank)
 
 
 def aimed(model: nn.Module, image: Tensor, target: int | None) -> tuple[int, float, float]:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from rapidfuzz import process
 
 from cnnviz.models import families
-from cnnviz.models.spec import MAX_CLASSES, MAX_SIDE, ModelSpec, Options, Shape
+from cnnviz.models.limits import MAX_CLASSES, MAX_SIDE
+from cnnviz.models.spec import ModelSpec, Options, Shape
 
 if TYPE_CHECKING:
     from torch import nn

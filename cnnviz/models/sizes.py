@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cnnviz.models.layers import LayerList
-from cnnviz.models.spec import MAX_SIDE
+from cnnviz.models.limits import MAX_SIDE
 
 
 def working_sizes(layers: LayerList) -> str:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 """Shape of one image, `(C, H, W)`."""
-MAX_SIDE = 1_024
-"""Pixels; the largest input that any model here is built for."""
-MAX_CLASSES = 100_000
 
 
 class Options(BaseModel):

@@ -8,7 +8,9 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +35,9 @@ _BASE = 600 * 2**20
 _PASSES = 3
 _NEWEST = 40
 _VALUE = 4
+
+
+_GPU_FILE = re.compile(r"nvidia\d+|dxg|nvhost-gpu|nvgpu|kfd")
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,35 @@ def device_name(recipe: Recipe) -> str:
     """The device as runs name it, `cpu` or `cuda:0`; torch is asked only where there is a GPU's driver."""
     if recipe.device not in ("auto", "cuda"):
         return recipe.device
-    if recipe.device == "auto" and os.name == "posix" and not Path("/dev/nvidia0").exists():
+    if recipe.device == "auto" and not may_have_gpu():
         return "cpu"
     from cnnviz.training.setup import device_of
 
     return str(device_of(recipe))
+
+
+def may_have_gpu(
+    devices: Path = Path("/dev"), environment: Mapping[str, str] = os.environ, platform: str = sys.platform
+) -> bool:
+    """Look for a GPU's driver without torch: True where torch has to be asked, as it may find one.
+
+    Args:
+        devices: Where drivers leave their files: `nvidia0` and up (a container's first may be another number),
+            `dxg` under WSL2, `nvhost-gpu` or `nvgpu` on a Jetson, `kfd` of AMD's ROCm, which torch calls cuda.
+        environment: `CUDA_VISIBLE_DEVICES` may hide every GPU from this process.
+        platform: As `sys.platform`; only Linux's drivers leave files.
+    """
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.split(",")[0].strip() in ("", "-1", "NoDevFiles", "void", "none"):
+        return False
+    if platform == "darwin":
+        return False
+    if not platform.startswith("linux"):
+        return True
+    try:
+        return any(_GPU_FILE.fullmatch(entry.name) for entry in devices.iterdir())
+    except OSError:
+        return True
 
 
 def _work(recipe: Recipe) -> _Work:

@@ -116,3 +116,32 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 def test_the_command_line_offers_all_that_the_library_has() -> None:
     assert tuple(Attributing) == METHODS
     assert tuple(Ordering) == ORDERS
+
+
+def test_a_blank_picture_is_said_to_be_why_a_map_is_blank(
+    capsys: Run, tmp_path: Path, options: list[str]
+) -> None:
+    (tmp_path / "blank.png").write_bytes(encoded(np.zeros((28, 28), np.uint8)))
+    assert main(["features", str(tmp_path / "blank.png"), "--attribution", "occlusion", *options]) == 0
+    assert "The picture has the same value everywhere" in capsys.readouterr().out
+    assert main(["features", str(tmp_path / "blank.png"), "--layer", "conv1", *options]) == 0
+    assert "6 with one value everywhere" in capsys.readouterr().out
+
+
+def test_invert_and_center_change_what_is_looked_at(tmp_path: Path, options: list[str]) -> None:
+    image = np.zeros((28, 28), np.uint8)
+    image[2:12, 3:9] = 200
+    (tmp_path / "plain.png").write_bytes(encoded(image))
+    (tmp_path / "paper.png").write_bytes(encoded(255 - image))
+
+    def seen(name: str, *more: str) -> np.ndarray:
+        wanted = ["features", str(tmp_path / name), "--layer", "conv1", "--npz", str(tmp_path / "m.npz")]
+        assert main([*wanted, *options, *more]) == 0
+        with np.load(tmp_path / "m.npz") as file:
+            found: np.ndarray = file["input"][0]
+        return found
+
+    assert (seen("paper.png", "--invert") == seen("plain.png")).all()
+    rows, columns = np.nonzero(seen("plain.png", "--center") > 0.2)
+    assert (rows.min(), rows.max()) == (4, 23)
+    assert columns.mean() == pytest.approx(13.5, abs=0.5)

@@ -1,8 +1,12 @@
 """Predictions on the command line."""
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -103,3 +107,79 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     assert captured.err.count("\n") == 1
     assert sentence in captured.err
     assert captured.out == ""
+
+
+@pytest.fixture
+def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Digits in dark ink on white paper, and the options that ask a network trained on light ones."""
+    from cnnviz.inference import shipping
+
+    assert main(TRAIN) == 0
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
+    assert shipping.main(["1", "small", "--folder", str(tmp_path / "shipped")]) == 0
+    test = datasets.load("digits").test
+    (tmp_path / "paper").mkdir()
+    for row in range(4):
+        (tmp_path / "paper" / f"{row}.png").write_bytes(encoded(255 - test.images[row][0]))
+        (tmp_path / f"{row}.png").write_bytes(encoded(test.images[row][0]))
+    return [str(tmp_path / "paper"), "--checkpoint", "small"]
+
+
+def test_ink_on_paper_gets_a_hint_and_invert_answers_as_for_light_on_dark(
+    capsys: Run, tmp_path: Path, paper: list[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["predict", *paper, "--json"]) == 0
+    hinted = json.loads(capsys.readouterr().out)
+    assert [[hint["kind"], hint["change"]] for entry in hinted for hint in entry["hints"]] == [
+        ["brightness", "invert"]
+    ] * 4
+    assert main(["predict", *paper]) == 0
+    text = capsys.readouterr().out
+    assert "Hint for 4 of 4 pictures" in text
+    assert "(here: --invert)" in text
+    assert main(["predict", *paper, "--json", "--invert"]) == 0
+    inverted = json.loads(capsys.readouterr().out)
+    dark = [str(tmp_path / f"{row}.png") for row in range(4)]
+    assert main(["predict", *dark, *paper[1:], "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert [entry["predictions"] for entry in inverted] == [entry["predictions"] for entry in plain]
+    assert all("hints" not in entry for entry in inverted)
+
+
+@pytest.mark.parametrize("spelling", ["--center", "--centre"])
+def test_center_answers_as_the_pages_do(capsys: Run, tmp_path: Path, paper: list[str], spelling: str) -> None:
+    from cnnviz.inference.predict import Prediction, Predictor
+    from cnnviz.inference.uploads import Upload
+
+    loaded = shipped.load("small")
+    how = loaded.preprocessing.changed(centre=True, invert=True)
+    file = Path(paper[0]) / "0.png"
+    (expected,) = Predictor(replace(loaded, preprocessing=how)).predict([Upload("0", file.read_bytes())])
+    assert isinstance(expected, Prediction)
+    capsys.readouterr()
+    assert main(["predict", str(file), *paper[1:], "--invert", spelling, "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert [answer["probability"] for answer in entry["predictions"]] == pytest.approx(
+        [answer.probability for answer in expected.top]
+    )
+
+
+def test_a_picture_of_one_pixel_makes_no_library_warn(capsys: Run, tmp_path: Path, weights: Path) -> None:
+    # Warnings are errors here. Decoded pixels are read-only, and of one pixel no copy had been made.
+    (tmp_path / "one.png").write_bytes(encoded(np.zeros((1, 1), np.uint8)))
+    assert main(["predict", str(tmp_path / "one.png"), "--model", "lenet5", "--weights", str(weights)]) == 0
+    assert "Warning" not in capsys.readouterr().err
+
+
+def test_the_command_shows_no_warnings_of_libraries(tmp_path: Path) -> None:
+    warns = "import warnings, runpy, sys; sys.argv = ['cnnviz', '--version']\n"
+    warns += "from cnnviz.cli import app\n"
+    warns += "app.main = lambda: warnings.warn('of a library', UserWarning) or 0\n"
+    warns += "runpy.run_module('cnnviz', run_name='__main__')"
+    ran = subprocess.run([sys.executable, "-c", warns], capture_output=True, text=True, check=True)
+    assert ran.stderr == ""
+    shown = subprocess.run(
+        [sys.executable, "-W", "default", "-c", warns], capture_output=True, text=True, check=True
+    )
+    assert "of a library" in shown.stderr

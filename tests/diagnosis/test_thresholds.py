@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Points, rules
+from cnnviz.diagnosis.course import NEARLY_THERE
 from cnnviz.diagnosis.evidence import Census, Neighbours, NeighboursOfTest, Repeats
+from cnnviz.diagnosis.standing import WELL
 from cnnviz.models.layers import Init
 from cnnviz.training import Recipe
 from tests.diagnosis import test_rules_of_data as of_data
@@ -114,6 +116,15 @@ def gap(learnt: float, held: float, risen: float) -> Evidence:
     return evidence.model_copy(update={"curves": evidence.curves | {"val/loss": loss}})
 
 
+HALF = (NEARLY_THERE + WELL) / 2 * 0.9 + 0.1
+"""An accuracy over ten classes that is good enough for strong dropout, and not for extreme."""
+
+
+def dropped(rate: float, held: float) -> Evidence:
+    """Dropout of so much before the last layer, and images known so well."""
+    return of_data.run(held, held, recipe=Recipe(layers=of_data.chain(rate)))
+
+
 BOTH_SIDES: dict[str, tuple[str, Callable[[float], Evidence], float, float]] = {
     "signal grows thirtyfold": ("initialisation", grown, 35.0, 25.0),
     "a first loss of three times guessing": ("initialisation", lambda loss: grown(99, loss), 8.0, 6.0),
@@ -148,6 +159,13 @@ BOTH_SIDES: dict[str, tuple[str, Callable[[float], Evidence], float, float]] = {
     "a held-out loss that turned": ("over-fitting-augmentation", lambda up: gap(0.9, 0.7, up), 1.15, 1.05),
     "known by heart": ("over-fitting-augmentation", lambda at: gap(at, at - 0.13, 1.0), 0.98, 0.96),
     "decay of Adam": ("weight-decay", adam_decayed, 0.022, 0.018),
+    "three quarters dropped": ("dropout", lambda rate: dropped(rate, 0.3), 0.75, 0.74),
+    "so much dropped that half known is too little": (
+        "dropout",
+        lambda rate: dropped(rate, HALF),
+        0.85,
+        0.84,
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """Predictions: those of training's evaluation, in order, whatever else is in the batch."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -121,6 +122,13 @@ def test_ten_crops_are_averaged(loaded: Loaded) -> None:
         crops = loaded.model(how.inputs(torch.from_numpy(stored(digits(1)[0], how))[None])).softmax(1)
     assert crops.shape[0] == 10
     assert np.allclose(result.probabilities, crops.mean(0).numpy(), atol=1e-6)
+
+
+def test_a_batch_of_ten_crops_has_a_tenth_of_the_images(loaded: Loaded) -> None:
+    ten = replace(loaded, preprocessing=loaded.preprocessing.changed(ten_crop=True))
+    one = peak_bytes(loaded.model, torch.zeros(1, *loaded.input_shape))
+    assert (batch_size(loaded, 40 * one), batch_size(ten, 40 * one)) == (40, 4)
+    assert (batch_size(loaded, one // 2), batch_size(ten, one // 2)) == (1, 1)
 
 
 def test_damaged_weights_are_said_and_not_drawn() -> None:

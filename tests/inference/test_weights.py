@@ -249,6 +249,39 @@ def test_weights_that_are_no_numbers_are_told_of() -> None:
     assert "fc3.bias" in fit(model, state, "LeNet-5")[0]
 
 
+@pytest.mark.parametrize(
+    ("convert", "words"),
+    [
+        (lambda v: v > 0, "but bool: conv1.bias, conv1.weight, conv2.bias and 7 more"),
+        (lambda v: (100 * v).to(torch.int8), "but int8: "),
+        (lambda v: (100 * v).long(), "but int64: "),
+        (lambda v: (100 * v).to(torch.uint16), "but uint16: "),
+        (lambda v: v.to(torch.complex64), "but complex64: "),
+        (lambda v: v.to(torch.float8_e4m3fn), "but float8_e4m3fn: "),
+        (lambda v: v * 1e30, "larger than training leaves them (beyond 1e+08): conv1.bias"),
+    ],
+    ids=["bool", "int8", "int64", "uint16", "complex", "8 bits", "×1e30"],
+)
+def test_weights_that_no_training_leaves_are_noted(
+    tmp_path: Path, convert: Callable[[Any], Any], words: str
+) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({name: convert(value) for name, value in lenet().state_dict().items()}, path)
+    loaded = from_file(path, "lenet5")
+    (note,) = (note for note in loaded.notes if note.startswith("Weights are"))
+    assert words in note
+    assert ("imaginary" in note) == ("complex" in words)
+    assert all(value.dtype == torch.float32 for value in loaded.model.state_dict().values())
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_usual_kinds_of_numbers_need_no_note(kind: torch.dtype) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    model[1].running_var.fill_(2e4)  # type: ignore[union-attr, operator]
+    state = {name: value.to(kind) for name, value in model.state_dict().items()}
+    assert fit(model, state, "x") == ()
+
+
 def test_an_old_batch_norm_without_its_counter_fits() -> None:
     model = nn.Sequential(nn.BatchNorm2d(3))
     state = {name: value for name, value in model.state_dict().items() if "num_batches" not in name}

@@ -165,3 +165,21 @@ def test_uploads_are_read_and_what_is_broken_is_said() -> None:
     app.segmented_control(key="picture-from").set_value("handed").run()
     assert_sound(app)
     assert app.get("file_uploader"), "there is a field for files"
+
+
+def test_an_empty_drawing_pad_has_no_answer() -> None:
+    app = open_page("features", picture="sample:scanned-3")
+    assert 'class="answers"' in html(app)
+    app.session_state["picture-from"] = "drawn"
+    app.run()
+    assert_sound(app)
+    assert 'class="answers"' not in html(app)
+    assert "Nothing is drawn yet, so there is no answer. What stands below is of scanned-3" in said(app)
+    # A drawing that was wiped away leaves the empty pad, and neither its own answer nor another picture's.
+    app.session_state["pictures-drawn"] = None
+    app.query_params["picture"] = "drawn"
+    app.run()
+    assert_sound(app)
+    assert 'class="answers"' not in html(app)
+    assert "Nothing is drawn yet, so there is no answer." in said(app)
+    assert "bundled picture is shown instead" not in said(app)

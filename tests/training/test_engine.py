@@ -3,6 +3,7 @@
 import contextlib
 import functools
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from cnnviz.training.material import Labelled, mixed, order, steps_per_epoch
 from cnnviz.training.observe import Observer
 from cnnviz.training.optimise import optimiser
 from cnnviz.training.prepare import Preparation, Statistics
+from cnnviz.training.recipe import Optimiser, Schedule
 from cnnviz.training.setup import check_precision, device_of, make_ready
 from tests.training.stripes import striped
 
@@ -81,6 +83,70 @@ def test_stopped_and_gone_on_it_is_the_same_run(
     assert records == log.records
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, weights[name]), name
+
+
+@pytest.mark.parametrize("patience", [1, 2])
+def test_a_plateau_that_has_waited_or_dropped_goes_on_as_it_was(
+    dataset: Dataset, tmp_path: Path, patience: int
+) -> None:
+    """Best loss, epochs waited and drops: without any of them the rate, and with it the bits, are others."""
+    recipe = SMALL.changed(
+        {"schedule": "plateau", "patience": patience, "optimiser": "adam", "step_factor": 0.5, "epochs": 6}
+    )
+    whole, log = trainer(recipe, dataset)
+    whole.run()
+    rates = [value for _, value in log.series("lr")]
+    assert len(set(rates)) > 1, "nothing would show here unless the rate had dropped before the end"
+    rows: list[tuple[int, float, str, float]] = []
+    weights: dict[str, torch.Tensor] = {}
+    each = whole.total_steps // recipe.epochs
+    for stop in (*(each * epoch + 2 for epoch in range(1, recipe.epochs)), whole.total_steps):
+        part, partial = trainer(recipe, dataset, tmp_path)
+        if (tmp_path / LAST).exists():
+            part.restore(tmp_path / LAST)
+        part.run(functools.partial(_before, part, stop))
+        rows, weights = rows + told(partial), part.model.state_dict()
+    assert part.plateau == whole.plateau
+    assert rows == told(log)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in whole.model.state_dict().items())
+
+
+@pytest.mark.parametrize("name", get_args(Optimiser))
+@pytest.mark.parametrize("kind", get_args(Schedule))
+def test_every_optimizer_and_schedule_goes_on_with_the_same_bits(
+    dataset: Dataset, tmp_path: Path, name: str, kind: str
+) -> None:
+    changes = {"optimiser": name, "schedule": kind, "epochs": 2, "warmup_epochs": 0.4, "weight_decay": 1e-3}
+    recipe = SMALL.changed(
+        changes | {"lr": 1e-3 if "adam" in name else 0.05, "step_epochs": 1, "patience": 1}
+    )
+    whole, log = trainer(recipe, dataset)
+    whole.run()
+    part, partial = trainer(recipe, dataset, tmp_path)
+    part.run(lambda: part.step < 3)
+    gone_on, rest = trainer(recipe, dataset, tmp_path)
+    gone_on.restore(tmp_path / LAST)
+    gone_on.run()
+    assert told(partial) + told(rest) == told(log)
+    weights = gone_on.model.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in whole.model.state_dict().items())
+
+
+def test_of_ten_classes_the_fifth_likeliest_counts_among_five_and_the_sixth_does_not() -> None:
+    class Ranked(nn.Module):
+        """Class 0 the likeliest, class 9 the least, whatever it is shown."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.arange(10.0, 0.0, -1.0).expand(len(x), 10)
+
+    labels = torch.arange(10)
+    images = torch.zeros(10, 1, 4, 4, dtype=torch.uint8)
+    plain = Preparation(Recipe(scale="unit"), Statistics.of(images), (4, 4))
+    for rank in range(10):
+        score = evaluate(Ranked(), Labelled(images[:1], labels[rank : rank + 1]), plain)
+        assert score.top5 == (rank < 5)
+        assert score.accuracy == (rank == 0)
+    assert evaluate(Ranked(), Labelled(images, labels), plain).top5 == 0.5
 
 
 def _before(run: Trainer, stop: int) -> bool:

@@ -3,13 +3,15 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from cnnviz import datasets, tracking
 from cnnviz.tracking import Database, MetricWriter, Status
 from cnnviz.training import Recipe
-from cnnviz.training.estimate import CPU_MACS, estimate
+from cnnviz.training import estimate as estimates
+from cnnviz.training.estimate import CPU_MACS, device_name, estimate, may_have_gpu
 
 LENET = Recipe(
     model="lenet5", dataset="mnist", epochs=2, validation=0, momentum=0, device="cpu", batch_size=100
@@ -99,3 +101,47 @@ def test_a_registered_network_needs_no_torch() -> None:
         "estimate(tracking.connect(), Recipe(device='cpu')); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "visible", "platform", "expected"),
+    [
+        ([], None, "linux", False),
+        (["null", "nvidiactl", "nvidia-uvm", "nvidia-caps"], None, "linux", False),
+        (["nvidia0"], None, "linux", True),
+        (["nvidia3", "nvidiactl"], None, "linux", True),
+        (["dxg"], None, "linux", True),
+        (["nvhost-gpu"], None, "linux", True),
+        (["kfd"], None, "linux", True),
+        (["nvidia0"], "", "linux", False),
+        (["nvidia0"], "-1", "linux", False),
+        (["nvidia0"], "-1,0", "linux", False),
+        (["nvidia3"], "3", "linux", True),
+        (["nvidia0"], "GPU-8932f937", "linux", True),
+        ([], None, "win32", True),
+        ([], "-1", "win32", False),
+        ([], None, "darwin", False),
+    ],
+)
+def test_a_gpu_is_looked_for_wherever_its_driver_may_be(
+    tmp_path: Path, files: list[str], visible: str | None, platform: str, expected: bool
+) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    assert may_have_gpu(tmp_path, environment, platform) is expected
+
+
+def test_where_devices_cannot_be_listed_torch_is_asked(tmp_path: Path) -> None:
+    assert may_have_gpu(tmp_path / "missing", {}, "linux")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_torch_names_the_device_only_where_there_may_be_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    monkeypatch.setattr(estimates, "may_have_gpu", lambda: there)
+    monkeypatch.setattr("cnnviz.training.setup.device_of", lambda recipe: "cuda:0")
+    assert device_name(Recipe(device="auto")) == ("cuda:0" if there else "cpu")
+    assert device_name(Recipe(device="cuda")) == "cuda:0"
+    assert device_name(Recipe(device="cuda:1")) == "cuda:1"

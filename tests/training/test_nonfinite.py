@@ -1,7 +1,7 @@
 """A run that fails of numbers that are none says where they came from, with the weights it failed with."""
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from cnnviz.training.engine import NonFiniteLossError, Trainer
 from cnnviz.training.log import Memory
 from cnnviz.training.nonfinite import Broken, broken
 from cnnviz.training.optimise import hold, optimiser
+from cnnviz.training.recipe import Optimiser
 from cnnviz.training.setup import make_ready
 from tests.training.stripes import striped
 
@@ -64,6 +65,57 @@ def test_no_optimiser_learns_from_a_loss_that_is_no_number_or_after_it(name: str
         hold(chosen, torch.tensor(loss))
         chosen.step()
         assert torch.equal(weight.detach(), moved)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("name", get_args(Optimiser))
+def test_a_step_whose_loss_is_not_finite_leaves_weights_and_state_untouched(
+    name: str, decay: float, momentum: float
+) -> None:
+    """`found_inf` is what torch's gradient scaler uses and nowhere documents: what it does is held here."""
+    torch.manual_seed(0)
+    weights = [nn.Parameter(torch.randn(3, 2)), nn.Parameter(torch.randn(5))]
+    chosen = optimiser(Recipe(optimiser=name, lr=0.1, momentum=momentum, weight_decay=decay), weights)
+
+    def step(loss: float, gradient: float) -> None:
+        for weight in weights:
+            weight.grad = torch.full_like(weight, gradient)
+        hold(chosen, torch.tensor(loss))
+        chosen.step()
+
+    def everything() -> list[torch.Tensor]:
+        kept = [value for state in chosen.state.values() for value in state.values()]
+        return [weight.detach().clone() for weight in weights] + [
+            value.clone() for value in kept if isinstance(value, torch.Tensor)
+        ]
+
+    for _ in range(2):
+        before = everything()
+        step(1.0, 0.3)
+    moved = everything()
+    assert len(moved) == 2 * (1 + {"adam": 3, "adamw": 3}.get(name, int(momentum > 0)))
+    assert all(not torch.equal(old, new) for old, new in zip(before[:2], moved[:2], strict=True))
+    for loss, gradient in (
+        (float("inf"), float("nan")),
+        (float("nan"), 0.3),
+        (1.0, 0.3),
+        (-float("inf"), 1.0),
+    ):
+        step(loss, gradient)
+        assert all(torch.equal(old, new) for old, new in zip(moved, everything(), strict=True))
+
+
+def test_the_first_step_may_be_the_one_that_is_not_finite() -> None:
+    for name in get_args(Optimiser):
+        weight = nn.Parameter(torch.ones(3))
+        chosen = optimiser(Recipe(optimiser=name, lr=0.1, weight_decay=0.1), [weight])
+        weight.grad = torch.full((3,), torch.nan)
+        hold(chosen, torch.tensor(torch.nan))
+        chosen.step()
+        assert torch.equal(weight.detach(), torch.ones(3))
+        for value in chosen.state[weight].values():
+            assert not torch.is_tensor(value) or bool(torch.isfinite(value).all())
 
 
 def two_layers() -> nn.Sequential:

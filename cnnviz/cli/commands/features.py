@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from cnnviz.cli.model_choice import CheckpointName, ModelName, RunNumber, WeightsFile, load_model
+from cnnviz.cli.model_choice import (
+    Center,
+    CheckpointName,
+    Invert,
+    ModelName,
+    RunNumber,
+    WeightsFile,
+    changed,
+    load_model,
+)
 from cnnviz.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -70,13 +79,15 @@ def features(
     target: Annotated[
         int | None, typer.Option("--class", metavar="N", help="That class, from 0; the likeliest by default.")
     ] = None,
+    invert: Invert = False,
+    center: Center = False,
 ) -> None:
     """Write what a layer gives for one picture, or an attribution of it."""
     if attribution is None and layer is None:
         raise ValueError("Name a layer: --layer NAME; `cnnviz summary MODEL` lists them.")
     if attribution is None and target is not None:
         raise ValueError("--class belongs to --attribution; a layer's maps are the same for every class.")
-    loaded = _loaded(run, checkpoint, model, weights)
+    loaded = changed(_loaded(run, checkpoint, model, weights), invert=invert, center=center)
     shown = _read(picture, loaded)
     typer.echo("\n".join((f"{loaded.name}, from {loaded.source}", *loaded.notes)))
     if attribution is not None:
@@ -129,10 +140,15 @@ def _activate(
 
 
 def _about_maps(layer: str, maps: Floats) -> str:
+    from cnnviz.interpret.blank_maps import constant_maps
+
     count, height, width = maps.shape
     dead = int((maps == 0).all(axis=(1, 2)).sum())
     what = f"{layer or 'The model'}: {count:,} maps of {height}×{width}"
-    return f"{what}, from {maps.min():.4g} to {maps.max():.4g}, {dead:,} of them 0 everywhere"
+    said = f"{what}, from {maps.min():.4g} to {maps.max():.4g}, {dead:,} of them 0 everywhere"
+    constant, broken = constant_maps(maps), int((~np.isfinite(maps)).any(axis=(1, 2)).sum())
+    said += f", {constant:,} with one value everywhere" if constant else ""
+    return f"{said}, {broken:,} with values that are not finite numbers" if broken else said
 
 
 def _attribute(
@@ -153,6 +169,8 @@ def _attribute(
     name = loaded.classes[found.target]
     at = f" at {found.layer}" if found.layer else ""
     typer.echo(f"{method.value}{at} for class {found.target} ({name}), which has {found.probability:.1%}")
+    if found.blank:
+        typer.echo(found.blank)
     if png is not None:
         png.write_bytes(_drawn(shown.picture, found))
     if npz is not None:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnnviz.cli.model_choice import CheckpointName, ModelName, RunNumber, WeightsFile, load_model
+from cnnviz.cli.model_choice import (
+    CHANGES,
+    Center,
+    CheckpointName,
+    Invert,
+    ModelName,
+    RunNumber,
+    WeightsFile,
+    changed,
+    load_model,
+)
 from cnnviz.cli.progress import Bar
 from cnnviz.cli.text import table
 
@@ -31,10 +41,12 @@ def predict(
     model: ModelName = None,
     weights: WeightsFile = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes are named.")] = 5,
+    invert: Invert = False,
+    center: Center = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Print the likeliest classes of every picture."""
-    loaded = load_model(run, checkpoint, model, weights)
+    loaded = changed(load_model(run, checkpoint, model, weights), invert=invert, center=center)
     from cnnviz.inference import writing
     from cnnviz.inference.gather import from_paths
     from cnnviz.inference.picture import Refusal
@@ -61,4 +73,19 @@ def _text(loaded: Loaded, results: list[Result]) -> str:
     judged = evaluate(results, loaded.classes)
     if judged.accuracy is not None:
         said.append(f"\n{judged.right} of {judged.counted} are right ({judged.accuracy:.1%}).")
+    said += _hints(results)
     return "\n".join(said)
+
+
+def _hints(results: list[Result]) -> list[str]:
+    """What is unlike the training images about the pictures, a line a kind."""
+    from cnnviz.inference.hints import grouped
+    from cnnviz.inference.picture import Refusal
+
+    answered = [result for result in results if not isinstance(result, Refusal)]
+    lines = []
+    for hint, count, first in grouped((result.name, result.hints) for result in answered):
+        option = f" (here: {CHANGES[hint.change]})" if hint.change in CHANGES else ""
+        of = "" if len(answered) == 1 else f" for {count:,} of {len(answered):,} pictures, {first} first"
+        lines.append(f"\nHint{of}: {hint.text}{option}")
+    return lines

@@ -15,7 +15,7 @@ import orjson
 from cnnviz.datasets.packing import Encoded
 from cnnviz.datasets.pictures import MAX_BYTES
 from cnnviz.datasets.spec import DataError
-from cnnviz.models.spec import MAX_CLASSES
+from cnnviz.models.limits import MAX_CLASSES
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -22,6 +22,7 @@ _add(
     "mnist",
     title="MNIST",
     summary="70,000 handwritten digits in grey, centred: what LeNet was made for.",
+    centered=True,
     shape=(1, 28, 28),
     classes=DIGITS,
     train=60_000,

@@ -7,7 +7,7 @@ import colorsys
 import numpy as np
 from PIL import Image
 
-from cnnviz.inference.samples import LICENCE, OURS, Sample
+from cnnviz.inference.samples.sample import LICENCE, OURS, Sample
 
 SIDE = 128
 

@@ -7,7 +7,7 @@ import io
 
 from PIL import Image, ImageOps
 
-from cnnviz.inference.samples import LICENCE, OURS, Sample
+from cnnviz.inference.samples.sample import LICENCE, OURS, Sample
 from cnnviz.inference.samples.strokes import Stroke, arc, drawn
 
 STROKES: tuple[tuple[Stroke, ...], ...] = (

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
-from cnnviz.inference.samples import LICENCE, OURS, Sample
+from cnnviz.inference.samples.sample import LICENCE, OURS, Sample
 from cnnviz.inference.samples.strokes import Point, arc
 
 SIDE, FINER = 128, 4

@@ -9,7 +9,7 @@ from importlib import resources
 import numpy as np
 from PIL import Image
 
-from cnnviz.inference.samples import Sample
+from cnnviz.inference.samples.sample import Sample
 
 CC_BY_2 = "CC BY 2.0"
 ENLARGED = 4

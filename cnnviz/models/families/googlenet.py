@@ -20,9 +20,10 @@ from cnnviz.models.layers import (
     Pool,
 )
 from cnnviz.models.layers.base import AnyShape
+from cnnviz.models.limits import MAX_SIDE
 from cnnviz.models.parts import initial
 from cnnviz.models.registry import register, sequential
-from cnnviz.models.spec import MAX_SIDE, Options, Published, Shape
+from cnnviz.models.spec import Options, Published, Shape
 
 if TYPE_CHECKING:
     from torch import nn

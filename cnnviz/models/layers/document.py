@@ -27,7 +27,7 @@ from cnnviz.models.layers.blocks import Inception, NaiveInception, Residual
 from cnnviz.models.layers.budget import MAX_LAYERS, Budget
 from cnnviz.models.layers.sentences import reading_problem
 from cnnviz.models.layers.taken import TAKEN_NAMES
-from cnnviz.models.spec import MAX_CLASSES, MAX_SIDE
+from cnnviz.models.limits import MAX_CLASSES, MAX_SIDE
 
 AnyLayer = Annotated[
     Conv

@@ -72,15 +72,17 @@ def _form(loaded: Loaded) -> str:
 
 def doubts(network: Network, picture: Picture, ready: Prepared) -> None:
     """Draw what looks wrong about the picture for this network, where something does."""
-    for hint in _hints(network.stamp, ready.digest, picture, ready) if network.loaded.trained else ():
-        st.caption(f":material/help: {notice.plain(hint)}")
+    if not network.loaded.trained:
+        return
+    for text in _hints(network.stamp, ready.digest, picture, ready, network.loaded.centered):
+        st.caption(f":material/help: {notice.plain(text)}")
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _hints(stamp: str, digest: str, _picture: Picture, _ready: Prepared) -> tuple[str, ...]:
+def _hints(stamp: str, digest: str, _picture: Picture, _ready: Prepared, centered: bool) -> tuple[str, ...]:
     from cnnviz.inference.hints import hints
 
-    return hints(_picture, _ready.how)
+    return tuple(hint.text for hint in hints(_picture, _ready.how, centered))
 
 
 def _row(answer: Answer, truth: str | None) -> str:

@@ -13,7 +13,7 @@ from cnnviz.ui import notice, url_state
 from cnnviz.ui.inside.answers import answers, doubts
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures import overrides
-from cnnviz.ui.pictures.chooser import picture_chooser
+from cnnviz.ui.pictures.chooser import pad_is_empty, picture_chooser
 from cnnviz.ui.pictures.chosen import chosen
 from cnnviz.ui.pictures.prepared import Prepared, prepared
 from cnnviz.ui.pictures.state import Asked
@@ -47,9 +47,13 @@ def question(network: Network, problems: Sequence[str]) -> Question:
     with left:
         picture_chooser(network, which)
     with right:
-        with st.spinner(f"{network.loaded.name} looks at the picture …"):
-            answers(network, ready)
-        doubts(network, picture, ready)
+        if pad_is_empty(which):
+            below = "" if which.kind == "drawn" else f" What stands below is of {notice.plain(picture.name)}."
+            st.caption(f":material/draw: Nothing is drawn yet, so there is no answer.{below}")
+        else:
+            with st.spinner(f"{network.loaded.name} looks at the picture …"):
+                answers(network, ready)
+            doubts(network, picture, ready)
     return Question(which, picture, ready, own)
 
 

@@ -30,11 +30,23 @@ CELL = 52
 THUMB = 64
 
 
-def picture_chooser(network: Network, asked: Asked) -> None:
-    """Draw the choice of where pictures come from, and what there is."""
+def pad_is_empty(asked: Asked) -> bool:
+    """Whether the visitor has the pad in front of them and nothing is drawn on it."""
+    return _source(asked) == "drawn" and drawing.kept() is None
+
+
+def _source(asked: Asked) -> Kind:
+    """Where pictures come from: as the visitor chose since the URL was last another, else as the URL says."""
     if KEY not in st.session_state or st.session_state.get(f"{KEY}-for") != asked.text:
         st.session_state[KEY] = asked.kind
         st.session_state[f"{KEY}-for"] = asked.text
+    source: Kind = st.session_state[KEY]
+    return source
+
+
+def picture_chooser(network: Network, asked: Asked) -> None:
+    """Draw the choice of where pictures come from, and what there is."""
+    _source(asked)
     st.segmented_control(
         "Picture from",
         list(SOURCES),
@@ -49,7 +61,7 @@ def picture_chooser(network: Network, asked: Asked) -> None:
         "test": partial(images_of_data, network, asked),
         "handed": partial(_own, asked),
         "camera": _camera,
-        "drawn": _pad,
+        "drawn": partial(_pad, asked),
     }
     shown[source]()
 
@@ -92,9 +104,12 @@ def _camera() -> None:
         st.rerun()
 
 
-def _pad() -> None:
+def _pad(asked: Asked) -> None:
     drawn = drawing_pad(key="picture-pad")
     other = drawing.keep(drawn)
     if drawn is not None and other:
         state.choose("drawn")
+        st.rerun()
+    if drawn is None and other and asked.kind == "drawn":
+        # It was cleared after the answer above had been drawn.
         st.rerun()

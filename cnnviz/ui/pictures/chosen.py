@@ -11,6 +11,9 @@ from cnnviz.ui.pictures import drawing, handed, samples, state
 from cnnviz.ui.pictures.data import data_of
 from cnnviz.ui.pictures.state import Asked
 
+PAD = (280, 280)
+"""Height and width of what is drawn."""
+
 
 def chosen(network: Network) -> tuple[Asked, Picture, list[str]]:
     """The picture of the page's URL, and sentences where it is not what was asked for."""
@@ -36,6 +39,8 @@ def _picture(asked: Asked, network: Network) -> Picture | str:
         return handed.picture(int(asked.detail)) or (
             "That picture was handed in by somebody else, or too long ago; it is not kept."
         )
+    if asked.kind == "drawn" and drawing.emptied():
+        return Picture("empty pad", np.zeros((*PAD, 3), np.uint8), mode="L")
     data = drawing.kept() if asked.kind == "drawn" else drawing.taken()
     if data is None:
         return "Nothing has been drawn yet." if asked.kind == "drawn" else "No picture was taken yet."

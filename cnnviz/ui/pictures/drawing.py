@@ -13,6 +13,11 @@ def kept() -> bytes | None:
     return found
 
 
+def emptied() -> bool:
+    """Whether this visitor has had the pad, and nothing is on it."""
+    return DRAWN in st.session_state and st.session_state[DRAWN] is None
+
+
 def keep(data: bytes | None) -> bool:
     """Keep a drawing, or that there is none; whether it is another than before."""
     other: bool = data != st.session_state.get(DRAWN)

@@ -11,7 +11,7 @@ from cnnviz.ui.pictures import handed
 
 if TYPE_CHECKING:
     from cnnviz.inference.loaded import Loaded
-    from cnnviz.inference.samples import Kind
+    from cnnviz.inference.samples.sample import Kind
 
 
 def names(loaded: Loaded) -> list[str]:

@@ -9,6 +9,8 @@ import streamlit as st
 
 from cnnviz.figures import measures
 from cnnviz.inference import writing
+from cnnviz.inference.hints import grouped
+from cnnviz.inference.picture import Refusal
 from cnnviz.ui import notice, url_state
 from cnnviz.ui.inside.weights import network
 from cnnviz.ui.predict import files, state
@@ -66,9 +68,20 @@ def _state(judged: Judged) -> None:
     if untrained:
         names = notice.plain(", ".join(untrained))
         st.caption(f":material/warning: Fresh weights: nothing was learned, answers mean nothing ({names}).")
+    for one, place in zip(job.networks, range(len(job.networks)), strict=True):
+        _hints(judged, place, one.loaded.name if len(job.networks) > 1 else "")
     if judged.refused:
         words = "one file was" if judged.refused == 1 else f"{judged.refused:,} files were"
         st.warning(f"{words.capitalize()} refused; why is said in the list.", icon=":material/broken_image:")
+
+
+def _hints(judged: Judged, place: int, network: str) -> None:
+    """Draw what is unlike the network's training images about these pictures, a line a kind."""
+    results = [result for result in judged.results(place) if not isinstance(result, Refusal)]
+    for hint, count, first in grouped((result.name, result.hints) for result in results):
+        whose = f"{network}: " if network else ""
+        words = f"{whose}{count:,} of {len(results):,} pictures, {first} first. {hint.text}"
+        st.caption(f":material/help: {notice.plain(words)}")
 
 
 def _downloads(judged: Judged) -> None:

@@ -32,7 +32,9 @@ def panel(found: Found, asked: Asked, named: bool) -> None:
         st.caption(f"It has no class {notice.plain(asked.target_name)}; this is for its own answer.")
     parts = (pictures_of(found, asked.method, asked.opacity), _without(found))
     st.html(f'<div class="why">{"".join(f"<div>{part}</div>" for part in parts)}</div>')
-    if not (attribution.values > 0).any():
+    if attribution.blank:
+        st.caption(f":material/info: {notice.plain(attribution.blank)}")
+    elif not (attribution.values > 0).any():
         st.caption("Nothing at this layer speaks for the class, so the map is empty. Try another layer.")
     st.caption(_verdict(found))
 
