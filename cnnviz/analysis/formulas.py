@@ -10,6 +10,8 @@ class Counted(Protocol):
     """What of a `types.Row` is worked out here; a row itself works its formulas out with this module."""
 
     @property
+    def type(self) -> str: ...  # noqa: D102
+    @property
     def kind(self) -> str: ...  # noqa: D102
     @property
     def settings(self) -> dict[str, Any]: ...  # noqa: D102

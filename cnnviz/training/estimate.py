@@ -113,8 +113,8 @@ def may_have_gpu(
     """Look for a GPU's driver without torch: True where torch has to be asked, as it may find one.
 
     Args:
-        devices: Where drivers leave their files: `nvidia0` and up (a container's first may be another number),
-            `dxg` under WSL2, `nvhost-gpu` or `nvgpu` on a Jetson, `kfd` of AMD's ROCm, which torch calls cuda.
+        devices: Where drivers leave their files: `nvidia0` and up (any number in a container),
+            `dxg` under WSL2, `nvhost-gpu` or `nvgpu` on a Jetson, `kfd` of AMD (torch calls it cuda).
         environment: `CUDA_VISIBLE_DEVICES` may hide every GPU from this process.
         platform: As `sys.platform`; only Linux's drivers leave files.
     """

@@ -24,6 +24,7 @@ from cnnviz.ui.dataset import state
 from cnnviz.ui.dataset.gallery import chosen_row, part_of
 from cnnviz.ui.dataset.state import PLAIN, Asked
 from cnnviz.ui.model_picker import by_family, model_label
+from cnnviz.ui.result_cache import RESULTS
 from cnnviz.ui.url_state import SET
 
 DRAWS = 16
@@ -121,7 +122,7 @@ def _fields() -> tuple[str, ...]:
     return (*FIELDS, "seed", "ten_crop")
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@RESULTS.cached()
 def _previews(
     fingerprint: str, pixels: bytes, recipe: str, shape: Shape, draw: int, row: int,
     _image: np.ndarray, _found: Summary,

@@ -16,6 +16,7 @@ from cnnviz.ui import notice
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.dataset import state
 from cnnviz.ui.dataset.state import PARTS, Asked
+from cnnviz.ui.result_cache import RESULTS
 from cnnviz.ui.url_state import unless
 
 CLASSES = 10
@@ -113,7 +114,7 @@ def _cell(ready: Dataset, part: Part, row: int) -> Cell:
     return Cell(f"{ready.classes[part.labels[row]]}, number {row:,}", str(row))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@RESULTS.cached()
 def _sheet(fingerprint: str, part_name: str, rows: bytes, _part: Part) -> Sprite:
     return sprite(_part.pixels(np.frombuffer(rows, dtype=np.int64)))
 

@@ -21,6 +21,7 @@ from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.dataset import state, waiting, words
 from cnnviz.ui.dataset.state import Asked
+from cnnviz.ui.result_cache import RESULTS
 
 MEANS = 100
 """Classes whose mean picture is drawn."""
@@ -133,7 +134,7 @@ def averages(asked: Asked, ready: Dataset, found: Summary) -> None:
     )
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@RESULTS.cached()
 def _mean_sheet(fingerprint: str, seen: int, classes: int, _found: Summary) -> Sprite:
     means = np.concatenate([_found.mean_image[None], _found.class_means[:classes]])
     return sprite((means * 255).round().astype(np.uint8))

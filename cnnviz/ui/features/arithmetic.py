@@ -11,6 +11,7 @@ from cnnviz.ui.features.state import SOFTMAX, Asked
 from cnnviz.ui.inside.address import put
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
+from cnnviz.ui.result_cache import RESULTS
 
 if TYPE_CHECKING:
     from cnnviz.interpret.arithmetic import Inspection
@@ -55,14 +56,14 @@ def _names_classes(network: Network, asked: Asked, count: int) -> bool:
     return count == len(network.loaded.classes) and asked.layer.name in (SOFTMAX, "", *last)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@RESULTS.cached()
 def _inspection(stamp: str, digest: str, layer: str, _network: Network, _ready: Prepared) -> Inspection:
     from cnnviz.interpret.arithmetic import inspect
 
     return inspect(_network.loaded.model, _ready.tensor, layer)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@RESULTS.cached()
 def _packet(
     stamp: str,
     digest: str,

@@ -20,6 +20,7 @@ from cnnviz.ui.features.state import Asked, choose_layer
 from cnnviz.ui.inside import references
 from cnnviz.ui.inside.address import put
 from cnnviz.ui.inside.weights import Network, choices, other
+from cnnviz.ui.result_cache import RESULTS
 
 if TYPE_CHECKING:
     from cnnviz.interpret.filters import Weights
@@ -95,7 +96,7 @@ def _colours(network: Network, weights: Weights, channel: int, place: int) -> No
     )  # fmt: skip
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@RESULTS.cached()
 def _colour_sheet(stamp: str, layer: str, _weights: Weights) -> Sprite:
     scaled = _weights.values / (2 * (_weights.magnitude or 1)) + 0.5
     colours = np.clip(np.nan_to_num(scaled) * 255, 0, 255).round().astype(np.uint8)
@@ -132,7 +133,7 @@ def _choose(weights: Weights, channel: int) -> None:
         )
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@RESULTS.cached()
 def _packet(stamp: str, layer: str, channel: int | None, _weights: Weights) -> bytes:
     kernels = _weights.values[:, 0] if channel is None else _weights.values[channel]
     shown = np.arange(len(kernels)) if channel is None else np.flatnonzero(_weights.present[channel])
@@ -142,7 +143,7 @@ def _packet(stamp: str, layer: str, channel: int | None, _weights: Weights) -> b
     return mosaic_packet(view)
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
+@RESULTS.cached()
 def _weights(stamp: str, layer: str, _network: Network) -> Weights:
     from cnnviz.interpret.filters import weights_of
 

@@ -16,9 +16,7 @@ from cnnviz.ui.features.state import SOFTMAX, field_of, type_of
 from cnnviz.ui.inside.answers import shares
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
-
-KEPT = 12
-"""Layers' outputs; the largest takes 13 MB on a 224×224 picture."""
+from cnnviz.ui.result_cache import RESULTS
 
 
 def maps(network: Network, ready: Prepared, layer: str) -> Floats:
@@ -28,7 +26,7 @@ def maps(network: Network, ready: Prepared, layer: str) -> Floats:
     return _maps(network.stamp, ready.digest, layer, network, ready)
 
 
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
+@RESULTS.cached()
 def _maps(stamp: str, digest: str, layer: str, _network: Network, _ready: Prepared) -> Floats:
     from cnnviz.interpret.activations import maps_of
 
@@ -42,7 +40,7 @@ def view_packet(
     return _packet(network.stamp, ready.digest, layer.name, order, reach, chosen, network, ready, layer)
 
 
-@st.cache_data(max_entries=2 * KEPT, show_spinner=False)
+@RESULTS.cached()
 def _packet(
     stamp: str,
     digest: str,

@@ -18,6 +18,7 @@ from cnnviz.ui.features.excites import key_of
 from cnnviz.ui.features.state import SOFTMAX, Asked
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures import state
+from cnnviz.ui.result_cache import RESULTS
 
 if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
@@ -81,7 +82,7 @@ def _draw(network: Network, asked: Asked, data: Dataset, found: Embedding) -> No
         st.rerun()
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
+@RESULTS.cached()
 def _images(fingerprint: str, count: int, _data: Dataset) -> Sprite:
     return sprite(np.asarray(_data.test.pixels(through.some_rows(_data, count))), largest=THUMB)
 

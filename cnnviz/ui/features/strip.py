@@ -17,6 +17,7 @@ from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.features.state import Asked, choose_layer, every_layer
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
+from cnnviz.ui.result_cache import RESULTS
 from cnnviz.ui.url_state import ROOT
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def strip_layers(analysis: Analysis, known: Collection[str], chosen: str) -> lis
     return [name for name in rows if name in wanted]
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@RESULTS.cached()
 def _sheet(
     stamp: str, digest: str, layers: tuple[str, ...], theme: Theme, _network: Network, _ready: Prepared
 ) -> Sprite:

@@ -15,6 +15,7 @@ from cnnviz.ui.inception.state import short
 from cnnviz.ui.inside.answers import top
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
+from cnnviz.ui.result_cache import RESULTS
 
 if TYPE_CHECKING:
     from cnnviz.interpret.auxiliary import Answer
@@ -56,7 +57,7 @@ def _answer(network: Network, ready: Prepared, answer: Answer, hue: Colour) -> N
         st.caption("Right." if right else "Wrong.")
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@RESULTS.cached()
 def _answers(stamp: str, digest: str, _network: Network, _ready: Prepared) -> tuple[Answer, ...]:
     from cnnviz.interpret.auxiliary import answers
 

@@ -20,6 +20,7 @@ from cnnviz.ui.inception.state import Asked, drop, short
 from cnnviz.ui.inception.table import download
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
+from cnnviz.ui.result_cache import RESULTS
 
 if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block, BlockLook, BranchLook
@@ -145,7 +146,7 @@ def _of(part: int, whole: int) -> str:
     return numbers.percent(part / whole) if whole else "0 %"
 
 
-@st.cache_data(max_entries=48, show_spinner=False)
+@RESULTS.cached()
 def _packet(
     stamp: str,
     digest: str,

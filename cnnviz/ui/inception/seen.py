@@ -10,12 +10,10 @@ from cnnviz.figures import numbers
 from cnnviz.interpret.maps import Floats
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
+from cnnviz.ui.result_cache import RESULTS
 
 if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block, BlockLook
-
-KEPT = 8
-"""Blocks at work; the largest takes 3 MB."""
 
 
 def look(network: Network, ready: Prepared, block: Block) -> BlockLook:
@@ -23,7 +21,7 @@ def look(network: Network, ready: Prepared, block: Block) -> BlockLook:
     return _look(network.stamp, ready.digest, block.name, network, ready, block)
 
 
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
+@RESULTS.cached()
 def _look(
     stamp: str, digest: str, name: str, _network: Network, _ready: Prepared, _block: Block
 ) -> BlockLook:

@@ -12,6 +12,7 @@ import streamlit as st
 from cnnviz.analysis.types import Analysis
 from cnnviz.ui import url_state
 from cnnviz.ui.inside import handed, references
+from cnnviz.ui.result_cache import RESULTS
 from cnnviz.ui.runs import store
 from cnnviz.ui.url_state import Selection
 
@@ -123,14 +124,14 @@ def _choices(_database: Database | None, state: str) -> tuple[Choice, ...]:
     return tuple(sources.choices(_database))
 
 
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
+@RESULTS.cached(keep=2)
 def _loaded(stamp: str, reference: str, _database: Database | None) -> Loaded:
     from cnnviz.inference import sources
 
     return sources.load(reference, _database)
 
 
-@st.cache_resource(max_entries=KEPT, show_spinner=False)
+@RESULTS.cached(keep=2)
 def _fresh(stamp: str, _form: Selection) -> Loaded:
     from cnnviz.inference.files import fresh
 

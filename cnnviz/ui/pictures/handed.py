@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.inference.picture import Picture, Pixels, Refusal
+from cnnviz.ui.result_cache import RESULTS
 
 if TYPE_CHECKING:
     from cnnviz.inference.uploads import Upload
@@ -69,8 +70,8 @@ def sheet(all_kept: Sequence[Kept]) -> Pixels:
     return np.stack([one.thumb for one in all_kept])
 
 
-# A decoded picture takes up to 160 MB.
-@st.cache_resource(max_entries=3, show_spinner=False)
+# Up to 160 MB.
+@RESULTS.cached()
 def _decoded(digest: str, name: str, _data: bytes) -> Picture | Refusal:
     from cnnviz.inference.uploads import Upload, read
 

@@ -16,6 +16,7 @@ from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures import data, state
 from cnnviz.ui.pictures.data import Rows
 from cnnviz.ui.pictures.state import Asked
+from cnnviz.ui.result_cache import RESULTS
 
 if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
@@ -87,7 +88,7 @@ def _sheet(found: Dataset, rows: Rows, answers: Rows | None, asked: Asked) -> No
     )  # fmt: skip
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@RESULTS.cached()
 def _sprite(fingerprint: str, rows: bytes, _data: Dataset) -> Sprite:
     return sprite(np.asarray(_data.test.pixels(np.frombuffer(rows, np.int64))))
 

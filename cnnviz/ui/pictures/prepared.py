@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import streamlit as st
 
 from cnnviz.inference.picture import Picture, Pixels
 from cnnviz.inference.preprocessing import Preprocessing
+from cnnviz.ui.result_cache import RESULTS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +61,7 @@ def _digest(picture: Picture) -> str:
     return sums.hexdigest()
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
+@RESULTS.cached()
 def _prepared(digest: str, settings: str, _picture: Picture, _how: Preprocessing) -> Prepared:
     from cnnviz.inference.steps import steps, stored
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import streamlit as st
 
 from cnnviz.interpret.maps import Floats
 from cnnviz.ui.dataset.waiting import Progress
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures.prepared import Prepared
+from cnnviz.ui.result_cache import RESULTS
 from cnnviz.ui.why.state import Asked
 
 if TYPE_CHECKING:
-    from cnnviz.interpret.attribution import Attribution
+    from cnnviz.interpret.attribution import Attribution, Method
     from cnnviz.interpret.regions import Check
 
-KEPT = 200
 PLACES = (
     ("at the upper left", "at the top", "at the upper right"),
     ("at the left", "in the middle", "at the right"),
@@ -44,26 +41,6 @@ class Found:
         return self.network.loaded.classes[self.attribution.target]
 
 
-class _Kept:
-    """What was found last, for all visitors; what is drawn while it is worked out stays with who waits."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._found: OrderedDict[tuple[object, ...], Found] = OrderedDict()
-
-    def get(self, key: tuple[object, ...]) -> Found | None:
-        """What is kept under a key."""
-        with self._lock:
-            return self._found.get(key)
-
-    def put(self, key: tuple[object, ...], found: Found) -> None:
-        """Keep it; the oldest go."""
-        with self._lock:
-            self._found[key] = found
-            while len(self._found) > KEPT:
-                self._found.popitem(last=False)
-
-
 def found(network: Network, ready: Prepared, asked: Asked, first: bool = True) -> Found:
     """The attribution that is asked for; `first` says whether class and layer are of this very network.
 
@@ -75,12 +52,10 @@ def found(network: Network, ready: Prepared, asked: Asked, first: bool = True) -
     layer = asked.layer if first or asked.layer in cells(network) else None
     if asked.method != "gradcam":
         layer = None
-    key = (network.stamp, ready.digest, asked.method, target, layer)
-    known = _kept().get(key)
-    if known is None:
-        known = _worked_out(network, ready, asked, target, layer)
-        _kept().put(key, known)
-    return known
+    attribution, checked = _worked_out(
+        network.stamp, ready.digest, asked.method, target, layer, network, ready
+    )
+    return Found(network, ready, attribution, checked)
 
 
 def alike(network: Network, name: str | None) -> int | None:
@@ -96,7 +71,7 @@ def cells(network: Network) -> tuple[str, ...]:
     return layers_with_cells(network.analysis)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@RESULTS.cached()
 def strip_cells(
     stamp: str, digest: str, target: int, layers: tuple[str, ...], _network: Network, _ready: Prepared
 ) -> dict[str, Floats]:
@@ -114,18 +89,21 @@ def where(values: Floats) -> str:
     return PLACES[3 * int(row) // values.shape[0]][3 * int(column) // values.shape[1]]
 
 
+# Without the network and the picture, which are kept once for all that is found with them.
+@RESULTS.cached()
 def _worked_out(
-    network: Network, ready: Prepared, asked: Asked, target: int | None, layer: str | None
-) -> Found:
+    stamp: str,
+    digest: str,
+    method: Method,
+    target: int | None,
+    layer: str | None,
+    _network: Network,
+    _ready: Prepared,
+) -> tuple[Attribution, Check]:
     from cnnviz.interpret.attribution import attribute
     from cnnviz.interpret.regions import check
 
-    model, progress = network.loaded.model, Progress()
-    attribution = attribute(model, ready.tensor, asked.method, target, layer, network.analysis, progress)
+    model, progress = _network.loaded.model, Progress()
+    attribution = attribute(model, _ready.tensor, method, target, layer, _network.analysis, progress)
     progress.clear()
-    return Found(network, ready, attribution, check(model, ready.tensor, attribution))
-
-
-@st.cache_resource(show_spinner=False)
-def _kept() -> _Kept:
-    return _Kept()
+    return attribution, check(model, _ready.tensor, attribution)

@@ -11,6 +11,7 @@ from cnnviz.analysis.types import Analysis
 from cnnviz.figures.sprite import Sprite, sprite
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.features.strip import MOST, short, strip_layers
+from cnnviz.ui.result_cache import RESULTS
 from cnnviz.ui.why.found import Found, cells, strip_cells
 from cnnviz.ui.why.state import choose_layer
 
@@ -44,7 +45,7 @@ def _click(choosable: bool) -> str:
     return " Click one to look there." if choosable else ""
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@RESULTS.cached()
 def _sheet(stamp: str, digest: str, target: int, layers: tuple[str, ...], _found: Found) -> Sprite:
     from cnnviz.interpret.regions import overlay
 

@@ -1,0 +1,193 @@
+"""Cache big results of the pages' functions within one budget of bytes for the whole process.
+
+Streamlit bounds each cached function by a count of its own, so that nobody bounds them together. What takes
+memory (pictures, feature maps, sprites, packets for the browser, networks) is kept here instead: when all of
+it passes the budget, what was used longest ago goes, whichever function it came from. Small things stay with
+`st.cache_data`. As with `st.cache_resource` all visitors get the very same object, so nobody may change it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+VARIABLE = "CNNVIZ_CACHE_MIB"
+"""Environment variable that sets the budget in MiB, read when the app starts."""
+DEFAULT_MIB = 512
+_SMALLEST = 64
+"""Bytes that an entry counts for beyond its value and its key."""
+
+Key = tuple[str, Hashable]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Entry:
+    value: Any
+    weight: int
+
+
+class ResultCache:
+    """Keep results of several functions within one number of bytes; safe to share among threads.
+
+    Args:
+        most_bytes: The budget. A single result that is larger is still kept until the next one comes, since
+            the page that needs it would work it out anew at every click.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._floors: dict[str, int] = {}
+        self._total = 0
+        self._lock = threading.Lock()
+        self._working: dict[Key, threading.Lock] = {}
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all that is kept."""
+        return self._total
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+            self._total = 0
+
+    def cached(self, keep: int = 0) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Decorate a function whose results are to be kept here, under its arguments.
+
+        Arguments whose names begin with an underscore are no part of the key, as with Streamlit; all others
+        can be hashed. What raises is not kept. One thread works a result out while others that want it wait.
+
+        Args:
+            keep: So many of the function's last used results stay, however large: for what a page shows
+                several of and takes long to have again.
+        """
+
+        def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            name = f"{function.__module__}.{function.__qualname__}"
+            signature = inspect.signature(function)
+            self._floors[name] = keep
+
+            @functools.wraps(function)
+            def call(*args: P.args, **kwargs: P.kwargs) -> R:
+                bound = signature.bind(*args, **kwargs)
+                bound.apply_defaults()
+                key = (name, tuple(value for one, value in bound.arguments.items() if one[0] != "_"))
+                return self._get(key, lambda: function(*args, **kwargs))
+
+            return call
+
+        return decorate
+
+    def _get(self, key: Key, work_out: Callable[[], R]) -> R:
+        with self._lock:
+            if key in self._entries:
+                known: R = self._use(key)
+                return known
+            turn = self._working.setdefault(key, threading.Lock())
+        with turn:
+            with self._lock:
+                if key in self._entries:
+                    meanwhile: R = self._use(key)
+                    return meanwhile
+            try:
+                value = work_out()
+                weight = weigh(value) + weigh(key[1]) + _SMALLEST
+                with self._lock:
+                    self._put(key, _Entry(value, weight))
+            finally:
+                with self._lock:
+                    self._working.pop(key, None)
+        return value
+
+    def _use(self, key: Key) -> Any:
+        self._entries.move_to_end(key)
+        return self._entries[key].value
+
+    def _put(self, key: Key, entry: _Entry) -> None:
+        before = self._entries.pop(key, None)
+        self._total += entry.weight - (before.weight if before else 0)
+        self._entries[key] = entry
+        if self._total > self.most_bytes:
+            for old in self._may_go():
+                self._total -= self._entries.pop(old).weight
+                if self._total <= self.most_bytes:
+                    break
+
+    def _may_go(self) -> list[Key]:
+        """Keys, the one used longest ago first, without the last used of all and what functions may keep."""
+        used: dict[str, int] = {}
+        free = []
+        for place, key in enumerate(reversed(self._entries)):
+            used[key[0]] = used.get(key[0], 0) + 1
+            if place and used[key[0]] > self._floors.get(key[0], 0):
+                free.append(key)
+        return free[::-1]
+
+
+def weigh(value: Any) -> int:
+    """Estimate the bytes that a value takes, what it holds several times counted once.
+
+    Arrays and tensors are counted by their numbers, modules by their parameters and buffers, text and bytes
+    by their length, dataclasses and containers by what is in them. No torch is imported.
+    """
+    seen: set[int] = set()
+    waiting = [value]
+    total = 0
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        size, inner = _own_bytes(one)
+        total += size
+        waiting.extend(inner)
+    return total
+
+
+def _own_bytes(value: Any) -> tuple[int, Iterable[Any]]:
+    """Bytes of a value without what it holds, and that."""
+    if isinstance(value, str | bytes | bytearray | int | float | complex | bool | type(None)):
+        return sys.getsizeof(value), ()
+    if isinstance(value, type) or inspect.isroutine(value):
+        return 0, ()
+    if callable(getattr(value, "state_dict", None)) and callable(getattr(value, "parameters", None)):
+        return 0, [*value.parameters(), *value.buffers()]
+    base = getattr(value, "base", None)
+    if base is not None and hasattr(value, "nbytes"):
+        # A view keeps all that it is a view of.
+        return sys.getsizeof(value, 0), (base,)
+    if isinstance(nbytes := getattr(value, "nbytes", None), int):
+        return nbytes, ()
+    if isinstance(value, Mapping):
+        return sys.getsizeof(value), [*value.keys(), *value.values()]
+    if isinstance(value, list | tuple | set | frozenset):
+        return sys.getsizeof(value), value
+    if dataclasses.is_dataclass(value):
+        return sys.getsizeof(value), [getattr(value, field.name, None) for field in dataclasses.fields(value)]
+    return sys.getsizeof(value, 0), list(getattr(value, "__dict__", {}).values())
+
+
+def budget_bytes(environment: Mapping[str, str] = os.environ) -> int:
+    """Read the budget from `CNNVIZ_CACHE_MIB`; what is no whole number from 1 on leaves the default."""
+    text = environment.get(VARIABLE, "")
+    mib = int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 1 << 20 else DEFAULT_MIB
+    return mib << 20
+
+
+RESULTS = ResultCache(budget_bytes())
+"""The process's own, for all visitors."""
