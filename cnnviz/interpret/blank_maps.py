@@ -79,7 +79,8 @@ def _gradcam(model: nn.Module, image: Tensor, target: int, layer: str) -> str:
 
     dict(other.named_modules())[layer].register_forward_hook(keep)
     score = other(image)[0, target]
-    (gradient,) = torch.autograd.grad(score, seen[-1], allow_unused=True)
+    gradients: tuple[Tensor | None, ...] = torch.autograd.grad(score, seen[-1], allow_unused=True)
+    gradient = gradients[0]
     if not seen[-1].any():
         return DEAD_LAYER.format(layer=layer)
     if gradient is None or not gradient.any():
