@@ -163,6 +163,8 @@ class NeighboursOfTest(Neighbours):
 
     nearer: float
     """The part of the test images that have a nearer neighbour than half of the training images have."""
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Counts of neighbors: row the test image's label, column the neighbor's; empty where not recorded."""
 
 
 class Detail(_Plain):

@@ -159,7 +159,7 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _probe(evidence: Evidence) -> str:
-    return f"`cnnviz diagnose {'RUN' if evidence.run is None else evidence.run} --probe`"
+    return f"'cnnviz diagnose {'RUN' if evidence.run is None else evidence.run} --probe'"
 
 
 def _how_to_compare(evidence: Evidence) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, 
         )
     elif batch.passed is False and "either" in batch.text:
         steps.append(
-            "Check the network (`cnnviz check`, Architecture): not even one batch can be learned, so that "
+            "Check the network ('cnnviz check', Architecture): not even one batch can be learned, so that "
             "something in it blocks the signal: what follows the last layer, dropout, a layer of few units."
         )
     elif batch.passed is False:

@@ -143,14 +143,21 @@ def neighbours_of_test(test: Labelled, train: Outlined, classes: int) -> dict[st
 
     `share`, `images` and `each` as `neighbours` has them, `chance` is Σ p·p′ of the classes' shares in both
     parts. `nearer` is the part of the test images whose nearest training image is nearer than half of the
-    training images have theirs: 1/2 where both parts are of one source. None for fewer than 20 test images.
+    training images have theirs: 1/2 where both parts are of one source. `confusion`, for at most
+    `MOST_CLASSES` classes, counts the neighbors: row the test image's label, column the neighbor's. None for
+    fewer than 20 test images.
     """
     if len(test) < 4 * NEIGHBOURS:
         return None
     vectors, labels = _sample(test)
     top = (vectors @ train.vectors.T).topk(NEIGHBOURS, dim=1)
     nearer = top.values[:, 0] > train.likeness.median()
-    return _agreement(labels, train, top.indices, classes) | {"nearer": float(nearer.double().mean())}
+    found = _agreement(labels, train, top.indices, classes) | {"nearer": float(nearer.double().mean())}
+    if classes > MOST_CLASSES:
+        return found
+    pairs = labels[:, None] * classes + train.labels[top.indices]
+    counts = pairs.flatten().bincount(minlength=classes**2).reshape(classes, classes)
+    return found | {"confusion": counts.tolist()}
 
 
 def resembled(test: Labelled, train: Outlined, classes: int) -> list[dict[str, Any]] | None:

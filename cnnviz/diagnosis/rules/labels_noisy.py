@@ -28,6 +28,14 @@ from cnnviz.diagnosis.standing import (
 TOO_GOOD = 0.05
 """By which test images may be known better than validation images. Both come from the same source, and
 differ by a point or two where both are labelled alike."""
+SWAPPED = 0.1
+"""Of all labels, wrong by a pattern: fewer do little harm."""
+ONE_SIDED = 0.1
+"""Of a class's neighbors, by how many more may bear another class's label than the other way around."""
+COMMONER = 1.5
+"""Times as many training images of the other class: more of them are near for that reason alone."""
+LEAST_IMAGES = 15
+"""Test images of a class, below which its neighbors say too little."""
 LEAST = 0.1
 """Of the labels: fewer wrong ones are not told from a test part that happens to be easier."""
 LATELY = 3
@@ -68,7 +76,7 @@ def noisy(evidence: Evidence) -> Outcome:
     # What was hardly learned answers by chance, and by what is common: labels have no part in it.
     early = isinstance(too_few_steps(evidence), Finding)
     found = None if guessed or early else _better_on_test(evidence) or _better_than_learnt(evidence)
-    found = found or _neighbours_differ(evidence, near)
+    found = found or _neighbours_differ(evidence, near) or _swapped(evidence)
     found = found or (None if guessed or early else _sure_but_wrong(evidence))
     if found is not None:
         return found
@@ -111,6 +119,64 @@ def _neighbours_differ(evidence: Evidence, near: Agreement | None) -> Finding | 
     if near is None or not near.found:
         return None
     return _noisy(evidence, 0.9, near.wrong, agreement_told.verdict(near), "", ())
+
+
+def _swapped(evidence: Evidence) -> Finding | None:
+    """Noise by a pattern: a part of one class's training images bears the name of one other class.
+
+    Such labels agree with each other, so that neighbors among training images agree as often as test images
+    do. But the confusion goes one way: images of class a are near many labeled b, and not those of b near
+    many labeled a, as where both look alike.
+    """
+    pairs = swapped_classes(evidence)
+    wrong = sum(share for _, _, share in pairs) / max(evidence.classes, 1)
+    if wrong < SWAPPED:
+        return None
+    names = evidence.data.classes
+    listed = "; ".join(
+        f"'{names[one]}' as '{names[other]}' {percent(share)}" for one, other, share in pairs[:5]
+    )
+    first, second, share = pairs[0]
+    return _noisy(
+        evidence,
+        0.9,
+        wrong,
+        f"About {percent(wrong)} of the training labels are wrong, by a pattern: of {len(pairs)} classes a "
+        "part is labeled as one other class.",
+        f"Of the training images most like a test image of '{names[first]}', {percent(share)} are labeled "
+        f"'{names[second]}'. Classes that look alike are confused both ways; here images of "
+        f"'{names[second]}' are hardly near any that are labeled '{names[first]}', so that it is the "
+        f"labels and not the looks. In the same way: {listed}.",
+        (Fact("classes that are labeled as another in part", len(pairs), f"{len(pairs)} of {len(names)}"),),
+    )
+
+
+def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
+    """Classes whose training images bear another's name: the class, the other, and in what part.
+
+    Where the confusion of neighbors is one-sided by more than `ONE_SIDED`, beyond accident: digits and
+    CIFAR-10 have up to 6 and 10 points. A class that is much commoner is met oftener by itself, and left out.
+    """
+    near = evidence.census.neighbours_of_test
+    rows = near.confusion if near is not None else ()
+    if near is None or not len(rows) == evidence.classes == len(evidence.data.counts):
+        return []
+    counts = evidence.data.counts
+    shares = [[count / max(sum(row), 1) for count in row] for row in rows]
+    found = []
+    for one, row in enumerate(shares):
+        others = [
+            other
+            for other in range(len(rows))
+            if other != one and counts[other] <= COMMONER * max(counts[one], 1)
+        ]
+        other = max(others, key=lambda at: row[at] - shares[at][one], default=one)
+        # An image's neighbors are alike, so that each image counts once.
+        images = [sum(rows[at]) // max(near.each, 1) for at in (one, other)]
+        doubt = math.hypot(error(row[other], images[0]), error(shares[other][one], images[1]))
+        if min(images) >= LEAST_IMAGES and row[other] - shares[other][one] > ONE_SIDED + ERRORS * doubt:
+            found.append((one, other, row[other] / max(row[other] + row[one], 1e-9)))
+    return sorted(found, key=lambda pair: -pair[2])
 
 
 def _better_on_test(evidence: Evidence) -> Finding | None:

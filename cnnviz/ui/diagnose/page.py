@@ -19,7 +19,7 @@ from cnnviz.ui.diagnose.case import Case
 from cnnviz.ui.diagnose.checked import checked, compared, what_probes_found
 from cnnviz.ui.diagnose.findings import findings
 from cnnviz.ui.diagnose.state import Asked
-from cnnviz.ui.diagnose.verdict import verdict
+from cnnviz.ui.diagnose.verdict import advice, verdict
 from cnnviz.ui.runs import store
 from cnnviz.ui.story import FAILED, MENDED, story
 from cnnviz.ui.train.watch import moving
@@ -108,6 +108,7 @@ def _draw(case: Case, runs: Sequence[RunSummary]) -> None:
         st.markdown(":material/menu_book: [The whole story, from the article to the proof](#story)")
     left, right = st.columns([0.62, 0.38], gap="large")
     with left:
+        advice(case)
         findings(case, [] if case.run is None else made_from(case.run, runs))
         what_probes_found(case.evidence.probes, case.key)
         compared(case.diagnosis, case.key)

@@ -43,6 +43,11 @@ def verdict(case: Case, going: bool) -> None:
         st.caption(NEXT)
     if going:
         st.caption("It is still going: what is said here is looked at again every few seconds.")
+
+
+def advice(case: Case) -> None:
+    """Draw what is missing, what to try next, and notes."""
+    found = case.diagnosis
     _listed("What is missing", found.missing)
     _listed("What to try next, in this order", found.next_steps, ordered=True)
     for note in found.notes:
