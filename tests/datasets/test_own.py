@@ -283,3 +283,13 @@ def test_a_zip_of_more_files_than_any_has_is_refused_before_its_list_is_parsed(
     with pytest.raises(DataError, match="has 70,000 files in it, and a zip of pictures has at most 60,000"):
         datasets.load(place)
     assert not parsed
+
+
+def test_more_class_folders_than_anybody_tells_apart_are_refused_before_a_picture_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cnnviz.datasets.layouts.classes.MOST_FOLDERS", 5)
+    monkeypatch.setattr("cnnviz.datasets.packing.header", lambda *_: pytest.fail("A picture was read."))
+    for path in _both(tmp_path, {f"kind{number}/1.png": PNG for number in range(6)}):
+        with pytest.raises(DataError, match="has 6 class folders, and at most 5 are read; is each picture"):
+            datasets.load(path)

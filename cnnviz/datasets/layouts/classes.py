@@ -16,6 +16,10 @@ EXPECTED = (
 )
 
 
+MOST_FOLDERS = 10_000
+"""Class folders that are read: with more, pages would be busy for long with names alone."""
+
+
 class Layout(NamedTuple):
     """Classes by name, and for each part its files with their labels, in order."""
 
@@ -41,6 +45,11 @@ def arranged(where: str, files: Iterable[str]) -> Layout:
     classes = tuple(sorted({label for files in labelled.values() for _, label in files}))
     if not classes:
         raise DataError(f"'{where}' holds no class folders with pictures; what is expected is {EXPECTED}.")
+    if len(classes) > MOST_FOLDERS:
+        raise DataError(
+            f"'{where}' has {len(classes):,} class folders, and at most {MOST_FOLDERS:,} are read; is each "
+            "picture in a folder of its own? Put all pictures of a class into one."
+        )
     number = {label: index for index, label in enumerate(classes)}
     parts = {
         part: sorted(((name, number[label]) for name, label in files), key=lambda file: (file[1], file[0]))
