@@ -95,11 +95,6 @@ def of_course(how: Further) -> list[Plant]:
             lambda s: s.but(optimiser="adam", lr=how.unstable_adam, beta2=0.6, schedule="constant"),
             word="beta2",
         ),
-        Plant(
-            ("unstable-training",),
-            lambda s: s.but(batch_size=4, epochs=2, schedule="constant"),
-            word="batch",
-        ),
     ]  # fmt: skip
 
 

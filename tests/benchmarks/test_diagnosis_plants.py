@@ -66,7 +66,6 @@ CHANGES = {
     "leakage-jpeg": {"data"},
     "unstable-training-momentum": {"momentum", "lr", "schedule", "optimiser"},
     "unstable-training-beta2": {"optimiser", "lr", "beta2", "schedule"},
-    "unstable-training-batch": {"batch_size", "epochs", "schedule"},
     **{f"split-mismatch-{word}": {"data"} for word in ("rotated", "swapped", "apart", "untrained")},
     "over-fitting-data-tiny": {"data", "epochs"},
     **{f"unexplained-{word}": {"net.discards"} for word in ("mean", "corners", "few-pixels")},

@@ -57,8 +57,6 @@ PART = Part(
             )
         ),
         *(_TRIO.but(lr=0.09, batch_size=16, epochs=5) for _ in range(3)),
-        registered("torchvision/squeezenet1_1", "postcodes", size=32, epochs=5, lr=5e-4),
-        registered("small-googlenet-32-aux", "ciphers", size=14, epochs=4),
     ),
     quickest=("fifty-shirts",),
     seed=210,

@@ -72,8 +72,6 @@ PART = Part(
             )
         ),
         *(_SPOTS.but(lr=0.012, batch_size=16, epochs=5) for _ in range(3)),
-        registered("torchvision/shufflenet_v2_x0_5", "plates", size=32, epochs=6, lr=3e-3),
-        registered("small-googlenet-32-aux", "bags", size=14, epochs=4),
     ),
     quickest=("twenty-constellations",),
     seed=240,

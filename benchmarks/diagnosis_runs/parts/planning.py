@@ -22,7 +22,7 @@ _NORM_MAKES_UP_FOR = {
     "vanishing-gradients", "dead-relu", "input-scale", "input-scale+classes-unbalanced",
     "rate-too-low-norm",
 }  # fmt: skip
-_LARGEST = {"rate-too-high", "rate-too-low", "labels-noisy", "classes-missing"}
+_LARGEST = {"rate-too-high", "labels-noisy"}
 """What torchvision's networks get beside their normalization."""
 _DEEP = {
     "output-activation-relu", "constant-input-equal", "split-mismatch-rotated", "unexplained-mean",
@@ -92,7 +92,8 @@ def _in_turn(part: Part, how: Strengths, further: Further) -> Iterator[Planned]:
     groups = (
         (1, [*plants.of_start(how), *plants.of_steps(how), *plants.of_data(how), *plants.of_network(how)]),
         (1, [*plants.of_two(how), *further_plants.of_further_pairs(further, how)]),
-        (2, [*further_plants.of_output(further), *further_plants.of_images(further)]),
+        (2, further_plants.of_output(further)),
+        (1, further_plants.of_images(further)),
         (2, further_plants.of_course(further)),
         (1, further_plants.of_splits(further)),
         (1, [*further_plants.of_norm(further), *further_plants.of_nobody_knows(further)]),
