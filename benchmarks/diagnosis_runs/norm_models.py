@@ -50,14 +50,15 @@ def _mobilenet(classes: int, shape: Shape, options: NormOptions) -> nn.Module:
         [4, 12, 2, 2],
         [4, 20, 2, 2],
     ]  # Expansion, maps, how many, the first one's stride.
-    return MobileNetV2(classes, 0.5, blocks, norm_layer=norm, dropout=0.0)
+    model: nn.Module = MobileNetV2(classes, 0.5, blocks, norm_layer=norm, dropout=0.0)
+    return model
 
 
 def _densenet(classes: int, shape: Shape, options: NormOptions) -> nn.Module:
     from torch import nn
     from torchvision.models import DenseNet
 
-    model = DenseNet(
+    model: nn.Module = DenseNet(
         growth_rate=8, block_config=(2, 3, 3), num_init_features=16, bn_size=2, num_classes=classes
     )
     for layer in model.modules():
