@@ -68,9 +68,9 @@ def _named_as_reason_and_clear(diagnosis: Diagnosis) -> Iterator[str]:
     for one in diagnosis.checked:
         if one.outcome == "clear" and one.cause in found:
             yield f"'{one.cause}' is found and clear."
-    for one, other in combinations(diagnosis.findings, 2):
-        if other.cause in one.explains and one.cause in other.explains:
-            yield f"'{one.cause}' and '{other.cause}' follow from each other."
+    for first, second in combinations(diagnosis.findings, 2):
+        if second.cause in first.explains and first.cause in second.explains:
+            yield f"'{first.cause}' and '{second.cause}' follow from each other."
 
 
 def _empty_changes(diagnosis: Diagnosis, evidence: Evidence) -> Iterator[str]:

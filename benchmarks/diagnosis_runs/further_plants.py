@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.diagnosis_runs import data, spoiling
 from benchmarks.diagnosis_runs.accepted import UNEXPLAINED
 from benchmarks.diagnosis_runs.blocks import SPARSE, BlockPlan
+from benchmarks.diagnosis_runs.drawn import CLASSES
 from benchmarks.diagnosis_runs.further import Further
 from benchmarks.diagnosis_runs.setups import Change, Plant, Setup, with_norm
 from benchmarks.diagnosis_runs.strengths import Strengths
@@ -222,7 +223,7 @@ def _flawed(words: str, flaw: data.Flaw) -> Callable[[Setup], Setup]:
 
 def _tiny(setup: Setup, each: int) -> Setup:
     """So many images a class, for some 200 steps."""
-    steps = -(-each * data.CLASSES // int(setup.values["batch_size"]))
+    steps = -(-each * CLASSES // int(setup.values["batch_size"]))
     return setup.flawed(f"t{each}", spoiling.few(each)).but(epochs=200 // steps)
 
 

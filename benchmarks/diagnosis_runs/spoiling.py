@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.diagnosis_runs.data import Flaw
@@ -129,5 +130,5 @@ def _both(change: Callable[[Pixels], Pixels]) -> Flaw:
     )
 
 
-def _train_rows(arrays: Arrays, kept: Labels) -> Arrays:
+def _train_rows(arrays: Arrays, kept: Labels | NDArray[np.bool_]) -> Arrays:
     return replace(arrays, train_images=arrays.train_images[kept], train_labels=arrays.train_labels[kept])

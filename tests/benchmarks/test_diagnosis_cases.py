@@ -7,8 +7,7 @@ import pytest
 
 from benchmarks.diagnosis_runs import cases
 from benchmarks.diagnosis_runs.cases import Case
-from cnnviz.diagnosis import Diagnosis, Finding
-from cnnviz.diagnosis.judge import Outcome
+from cnnviz.diagnosis import Diagnosis, Finding, Outcome
 from cnnviz.training import Recipe
 
 

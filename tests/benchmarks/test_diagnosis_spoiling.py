@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.diagnosis_runs import spoiling
+from benchmarks.diagnosis_runs.data import Flaw
 from cnnviz.datasets.spec import Arrays, Pixels
 
 
@@ -86,9 +87,7 @@ def test_classes_without_training_images_are_in_the_test(arrays: Arrays) -> None
 
 
 @pytest.mark.parametrize("flaw", [spoiling.inverted_test, spoiling.turned_test, spoiling.dimmed_test])
-def test_a_test_of_another_kind_keeps_its_labels_and_what_is_learned_from(
-    arrays: Arrays, flaw: spoiling.Flaw
-) -> None:
+def test_a_test_of_another_kind_keeps_its_labels_and_what_is_learned_from(arrays: Arrays, flaw: Flaw) -> None:
     spoiled = flaw(arrays)
     assert same(spoiled, arrays, "train_images", "train_labels", "test_labels")
     assert spoiled.test_images.shape == arrays.test_images.shape
