@@ -30,7 +30,7 @@ _DEEP = {
 }  # fmt: skip
 """What the deepest network gets beside `_QUICKEST`."""
 
-_WAYS = 11
+_WAYS = 13
 """Healthy setups of one base in the newest parts."""
 
 
