@@ -8,7 +8,7 @@ from benchmarks.diagnosis_runs import norm_models, spoiling
 from benchmarks.diagnosis_runs.blocks import DEPTHWISE, FIFTY, HYPERBOLIC, TOWER, TRIO
 from benchmarks.diagnosis_runs.further import SIXTH
 from benchmarks.diagnosis_runs.networks import GLOROT
-from benchmarks.diagnosis_runs.parts.part import ADAM, SGD, Part, registered
+from benchmarks.diagnosis_runs.parts.part import ADAM, SGD, Part, longer, registered
 from benchmarks.diagnosis_runs.setups import Setup
 from benchmarks.diagnosis_runs.strengths import BLIND_6
 
@@ -16,27 +16,29 @@ _TRIO = Setup("trio-letters", "letters", TRIO, SGD | {"lr": 0.03, "epochs": 6}, 
 _FLAGS = SGD | {"lr": 0.02, "batch_size": 10}
 _HARD = ADAM | {"lr": 2e-3, "batch_size": 32, "epochs": 5}
 
+_BASES = (
+    _TRIO,
+    Setup("tower-ciphers", "ciphers", TOWER, SGD | {"lr": 0.05, "batch_size": 32, "epochs": 6}, side=14),
+    Setup(
+        "depthwise-arrows",
+        "arrows",
+        DEPTHWISE,
+        ADAM | {"lr": 4e-3, "batch_size": 36, "epochs": 8},
+        side=12,
+    ),
+    Setup(
+        "hyperbolic-shirts",
+        "shirts",
+        HYPERBOLIC,
+        SGD | {"lr": 0.02, "batch_size": 25, "epochs": 7, "schedule": "cosine"},
+        side=12,
+    ),
+    Setup("fifty-shirts", "shirts", FIFTY, SGD | {"lr": 0.05, "batch_size": 40, "epochs": 5}, side=12),
+)
+
 PART = Part(
     BLIND_6,
-    bases=(
-        _TRIO,
-        Setup("tower-ciphers", "ciphers", TOWER, SGD | {"lr": 0.05, "batch_size": 32, "epochs": 6}, side=14),
-        Setup(
-            "depthwise-arrows",
-            "arrows",
-            DEPTHWISE,
-            ADAM | {"lr": 4e-3, "batch_size": 36, "epochs": 8},
-            side=12,
-        ),
-        Setup(
-            "hyperbolic-shirts",
-            "shirts",
-            HYPERBOLIC,
-            SGD | {"lr": 0.02, "batch_size": 25, "epochs": 7, "schedule": "cosine"},
-            side=12,
-        ),
-        Setup("fifty-shirts", "shirts", FIFTY, SGD | {"lr": 0.05, "batch_size": 40, "epochs": 5}, side=12),
-    ),
+    bases=_BASES,
     planted=(
         registered(
             norm_models.MOBILENET, "postcodes", options={"momentum": 0.1}, size=32, epochs=6, lr=5e-3
@@ -57,6 +59,7 @@ PART = Part(
             )
         ),
         *(_TRIO.but(lr=0.09, batch_size=16, epochs=5) for _ in range(3)),
+        *longer(_BASES[:4]),
     ),
     quickest=("fifty-shirts",),
     seed=210,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from benchmarks.diagnosis_runs import norm_models, spoiling
 from benchmarks.diagnosis_runs.blocks import BRANCHES, NEIGHBORS, POINTWISE, TWENTY, WIDE_SHORT
 from benchmarks.diagnosis_runs.further import SEVENTH
-from benchmarks.diagnosis_runs.parts.part import ADAM, SGD, Part, registered
+from benchmarks.diagnosis_runs.parts.part import ADAM, SGD, Part, longer, registered
 from benchmarks.diagnosis_runs.setups import Setup
 from benchmarks.diagnosis_runs.strengths import BLIND_7
 
@@ -21,39 +21,41 @@ _SPOTS = Setup(
 _FLAGS = ADAM | {"lr": 2e-3, "batch_size": 8}
 _HARD = SGD | {"lr": 0.03, "batch_size": 25, "epochs": 9}
 
+_BASES = (
+    _SPOTS,
+    Setup(
+        "branches-bags",
+        "bags",
+        BRANCHES,
+        ADAM | {"optimiser": "adamw", "weight_decay": 0.01, "batch_size": 32, "epochs": 9},
+        side=14,
+    ),
+    Setup(
+        "neighbors-checks",
+        "checks",
+        NEIGHBORS,
+        SGD | {"lr": 0.03, "batch_size": 30, "epochs": 6, "schedule": "one-cycle"},
+        side=12,
+    ),
+    Setup(
+        "pointwise-scrawls",
+        "scrawls",
+        POINTWISE,
+        ADAM | {"lr": 5e-3, "batch_size": 32, "epochs": 8},
+        side=13,
+    ),
+    Setup(
+        "twenty-constellations",
+        "constellations",
+        TWENTY,
+        SGD | {"lr": 0.05, "batch_size": 40, "epochs": 7, "schedule": "cosine"},
+        side=12,
+    ),
+)
+
 PART = Part(
     BLIND_7,
-    bases=(
-        _SPOTS,
-        Setup(
-            "branches-bags",
-            "bags",
-            BRANCHES,
-            ADAM | {"optimiser": "adamw", "weight_decay": 0.01, "batch_size": 32, "epochs": 9},
-            side=14,
-        ),
-        Setup(
-            "neighbors-checks",
-            "checks",
-            NEIGHBORS,
-            SGD | {"lr": 0.03, "batch_size": 30, "epochs": 6, "schedule": "one-cycle"},
-            side=12,
-        ),
-        Setup(
-            "pointwise-scrawls",
-            "scrawls",
-            POINTWISE,
-            ADAM | {"lr": 5e-3, "batch_size": 32, "epochs": 8},
-            side=13,
-        ),
-        Setup(
-            "twenty-constellations",
-            "constellations",
-            TWENTY,
-            SGD | {"lr": 0.05, "batch_size": 40, "epochs": 7, "schedule": "cosine"},
-            side=12,
-        ),
-    ),
+    bases=_BASES,
     planted=(
         registered(norm_models.DENSENET, "plates", options={"momentum": 0.1}, size=32, epochs=6, lr=5e-3),
     ),
@@ -72,6 +74,7 @@ PART = Part(
             )
         ),
         *(_SPOTS.but(lr=0.012, batch_size=16, epochs=5) for _ in range(3)),
+        *longer(_BASES[:4]),
     ),
     quickest=("twenty-constellations",),
     seed=240,

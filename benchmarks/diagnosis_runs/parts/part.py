@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from benchmarks.diagnosis_runs.further import Further
@@ -38,3 +38,10 @@ class Part:
 
 def registered(name: str, source: str, **values: object) -> Setup:
     return Setup(name, source, None, {"model": name, "options": {}, **_QUICK, **values})
+
+
+def longer(bases: Sequence[Setup]) -> Iterator[Setup]:
+    """Two healthy setups of each: with time enough to learn, and with softened labels beside it."""
+    for base in bases:
+        more = base.but(epochs=int(base.values["epochs"]) + 3)
+        yield from (more, more.but(schedule="cosine", label_smoothing=0.05))
