@@ -146,7 +146,8 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
     if beside is not None and beside.passed:
         return ()
     if beside is None:
-        return () if held.above >= UNCOMPARED else _how_to_compare(evidence)
+        earlier = evidence.baseline is None and held.above >= UNCOMPARED
+        return () if earlier else _how_to_compare(evidence)
     if informative(evidence):
         return ("An end: it was still improving; train it for more epochs, then judge it again.",)
     learned = learned_accuracy(evidence)

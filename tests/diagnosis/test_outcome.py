@@ -123,6 +123,14 @@ def test_an_old_run_without_the_comparison_is_healthy_only_where_it_is_good_by_i
     assert "--probe" in found.missing[0]
 
 
+def test_a_comparison_that_was_given_up_is_no_clean_bill() -> None:
+    """ReLU at the output came to 76 % on a machine so busy that the comparison was given up."""
+    skipped = Baseline(skipped="It was given up after 20 seconds of work.")
+    found = judge_outcome(run(0.763, 0.778, baseline=skipped), ())
+    assert found.outcome == "not-judged"
+    assert "given up" in found.missing[0]
+
+
 def test_what_the_probe_of_labels_measured_stands_in_for_what_was_not_recorded() -> None:
     patches = {"share": 0.93, "chance": 0.1, "images": 600}
     assert judged(run(0.41, 0.45, probes={"label-agreement": {"patches": patches}})) == "unexplained"
