@@ -66,7 +66,9 @@ def _finding(evidence: Evidence, went: Course, times: float) -> Finding:
     )
     quieter = mending.rate(recipe, slower, "The rate that goes with so small a batch.")
     # With a few dozen images there is no larger batch to be had that is worth the name.
-    ways = (larger, quieter) if batch >= 2 * recipe.batch_size else (quieter,)
+    # Nor does one help at which the rate is still as far from the usual.
+    helps = batch >= 2 * recipe.batch_size and times * recipe.batch_size / batch < FAR
+    ways = (larger, quieter) if helps else (quieter,)
     return Finding(
         cause="batch-too-small",
         confidence=0.9 if evidence.step >= YOUNG and went.learned < POOR else 0.7,
