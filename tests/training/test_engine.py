@@ -100,6 +100,7 @@ def test_a_plateau_that_has_waited_or_dropped_goes_on_as_it_was(
     rows: list[tuple[int, float, str, float]] = []
     weights: dict[str, torch.Tensor] = {}
     each = whole.total_steps // recipe.epochs
+    part = whole
     for stop in (*(each * epoch + 2 for epoch in range(1, recipe.epochs)), whole.total_steps):
         part, partial = trainer(recipe, dataset, tmp_path)
         if (tmp_path / LAST).exists():

@@ -90,9 +90,9 @@ def test_a_step_whose_loss_is_not_finite_leaves_weights_and_state_untouched(
             value.clone() for value in kept if isinstance(value, torch.Tensor)
         ]
 
-    for _ in range(2):
-        before = everything()
-        step(1.0, 0.3)
+    step(1.0, 0.3)
+    before = everything()
+    step(1.0, 0.3)
     moved = everything()
     assert len(moved) == 2 * (1 + {"adam": 3, "adamw": 3}.get(name, int(momentum > 0)))
     assert all(not torch.equal(old, new) for old, new in zip(before[:2], moved[:2], strict=True))
