@@ -2,13 +2,14 @@
 
 import math
 
+import pytest
 import torch
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz.analysis import Row, analyze
+from tests.analysis.second_count import torch_macs
 
 SIDES = st.integers(12, 24)
 
@@ -76,9 +77,7 @@ def test_shapes_parameters_and_multiply_adds(made: tuple[nn.Sequential, tuple[in
     network, shape = made
     found = analyze(network, shape)
     assert found.total_params == sum(p.numel() for p in network.parameters())
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(torch.zeros(1, *shape))
-    assert found.macs == counter.get_total_flops() // 2
+    assert found.macs == torch_macs(network, torch.zeros(1, *shape))
     shapes = _run_shapes(network, shape)
     assert {row.name: row.output_shape for row in found.rows if row.name in shapes} == shapes
     assert found.graph.nodes[1].output_shape == list(shapes.values())[-1]
@@ -158,3 +157,17 @@ def test_global_pooling_and_flatten_see_everything(channels: int, out: int, side
     assert pooled.rows[-1].receptive_field.whole
     assert flat.rows[-1].receptive_field.whole
     assert math.prod(flat.rows[-1].output_shape) == out * (side - 2) ** 2
+
+
+def test_the_second_count_is_a_closed_form_where_there_is_one() -> None:
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.Flatten(), nn.Linear(4 * 6 * 6, 5))
+    assert torch_macs(plain, torch.zeros(1, 3, 8, 8)) == 6 * 6 * 4 * 27 + 4 * 6 * 6 * 5
+
+
+def test_the_second_count_refuses_what_some_versions_leave_out() -> None:
+    class Attention(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.scaled_dot_product_attention(x, x, x)
+
+    with pytest.raises(AssertionError, match="attention"):
+        torch_macs(Attention().eval(), torch.zeros(1, 2, 4, 8))

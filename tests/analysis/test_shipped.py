@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 import torchinfo
-from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz import models
 from cnnviz.analysis import Analysis, analyze, facts, overview, shipping
@@ -16,6 +15,7 @@ from cnnviz.analysis.codec import decode, encode
 from cnnviz.analysis.core import of_spec
 from cnnviz.analysis.depth import depth
 from cnnviz.analysis.meta import on_meta
+from tests.analysis.second_count import torch_macs
 
 SPECS = {name: spec for name, spec in models.specs().items() if spec.source in facts.SOURCES}
 OURS = [name for name, spec in SPECS.items() if spec.source == "cnnviz"]
@@ -59,9 +59,7 @@ def test_there_are_eighty_of_torchvision() -> None:
 def test_torch_counts_the_same_multiply_adds(name: str) -> None:
     spec = SPECS[name]
     model = on_meta(lambda: spec.builder(spec.classes, spec.input_shape, spec.options()))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.empty((1, *spec.input_shape), device="meta"))
-    assert analyze(name).macs == counter.get_total_flops() // 2
+    assert analyze(name).macs == torch_macs(model, torch.empty((1, *spec.input_shape), device="meta"))
 
 
 @pytest.mark.parametrize("name", OURS)
