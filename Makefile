@@ -3,9 +3,10 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app test check soak bench facts pictures clean
+.PHONY: help app test test-oldest check soak bench facts pictures clean
 
 VENV ?= .venv
+OLDEST ?= .venv-oldest
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 # Two: a core each on a small machine, with torch in memory (and an app and a Chromium running) twice.
@@ -29,13 +30,16 @@ fi
 endef
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 
 app: $(VENV)/.installed ## start the app (PORT=8600, ARGS="…" for streamlit's own options)
 	@$(PY) -m streamlit run app.py $(if $(PORT),--server.port $(PORT)) $(ARGS)
 
 test: $(VENV)/.installed-dev ## all tests but the slow ones (TESTS=path to choose)
 	@$(PY) -m pytest -n $(JOBS) -m "not slow" $(TESTS) $(ARGS)
+
+test-oldest: $(OLDEST)/.installed ## what needs no browser, on the oldest versions that requirements.txt allows
+	@$(OLDEST)/bin/python -m pytest -n $(JOBS) -m "not slow and not browser" $(TESTS) $(ARGS)
 
 soak: $(VENV)/.installed-dev ## every test, the slow ones too, with many more random examples
 	@$(PY) -m pytest -n $(JOBS) --hypothesis-profile=soak $(TESTS) $(ARGS)
@@ -56,7 +60,7 @@ pictures: $(VENV)/.installed-dev ## take the pictures of README and guide anew
 	@$(PY) -m tests.browser.pictures
 
 clean: ## remove what was built, $(VENV) too; nothing of the user's
-	rm -rf $(VENV) build dist test-artifacts .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) build dist test-artifacts .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps are what make a second start immediate: they are remade only when a requirements file changes.
 $(VENV)/.installed: requirements.txt
@@ -68,4 +72,14 @@ $(VENV)/.installed: requirements.txt
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@$(PIP) install -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+# Python 3.11 is the oldest that serves; tools that only test are as new as they come.
+$(OLDEST)/.installed: requirements.txt requirements-postgres.txt requirements-dev.txt tests/oldest_versions.py
+	@$(OLDEST)/bin/python -m pip --version >/dev/null 2>&1 || { \
+	  PYTHON=$${PYTHON:-$$(command -v python3.11)}; $(FIND_PYTHON); \
+	  echo "Making $(OLDEST) with $$("$$found" --version) …"; "$$found" -m venv $(OLDEST); }
+	@$(OLDEST)/bin/python tests/oldest_versions.py >$(OLDEST)/constraints.txt
+	@$(OLDEST)/bin/python -m pip --disable-pip-version-check --no-input install \
+	  -r requirements.txt -r requirements-dev.txt -c $(OLDEST)/constraints.txt
 	@touch $@
