@@ -13,6 +13,7 @@ import typer
 
 from cnnviz import __version__
 from cnnviz.cli import commands
+from cnnviz.cli.output import accept_any_character
 from cnnviz.sentences import full_stop
 
 WRONG_USE = 2
@@ -43,6 +44,8 @@ def build() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (the process's own where none is given) and return its exit code."""
+    accept_any_character(sys.stdout)
+    accept_any_character(sys.stderr)
     command = typer.main.get_command(build())
     try:
         code = command.main(

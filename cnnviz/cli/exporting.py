@@ -68,7 +68,9 @@ def export(
             return
         pieces = _pieces(database, run, wanted)
         if output is None:
-            sys.stdout.writelines(pieces)
+            # A file's content, to the letter, whatever the terminal's encoding.
+            sys.stdout.flush()
+            sys.stdout.buffer.writelines(piece.encode() for piece in pieces)
             return
         with output.open("w", encoding="utf-8", newline="") as file:
             file.writelines(pieces)
