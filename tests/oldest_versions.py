@@ -30,7 +30,7 @@ def floors(text: str) -> dict[str, str]:
 
 def constraints() -> list[str]:
     """Return one `name==floor` for each requirement of the product."""
-    found = {}
+    found: dict[str, str] = {}
     for name in FILES:
         found |= floors((ROOT / name).read_text(encoding="utf-8"))
     return [f"{name}=={floor}" for name, floor in found.items()]

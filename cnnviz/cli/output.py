@@ -123,7 +123,7 @@ def _find(name: str) -> codecs.CodecInfo | None:
     return codecs.CodecInfo(
         encode=encode,
         decode=base.decode,
-        incrementalencoder=partial(_Encoder, encoding=base.name),  # type: ignore[arg-type]
+        incrementalencoder=partial(_Encoder, encoding=base.name),
         incrementaldecoder=base.incrementaldecoder,
         streamreader=base.streamreader,
         streamwriter=base.streamwriter,

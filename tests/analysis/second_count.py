@@ -13,11 +13,11 @@ PRODUCTS = ("conv", "mm", "attention", "bilinear", "einsum", "linear", "matmul")
 """What the name of an operation holds that multiplies matrices."""
 
 
-class _Operations(TorchDispatchMode):
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Collect the names of the operations that are run."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.names: set[str] = set()
 
     def __torch_dispatch__(

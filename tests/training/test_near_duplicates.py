@@ -39,7 +39,9 @@ def darker(images: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "changed", [lambda i: as_jpeg(i, 80), lambda i: as_jpeg(i, 40), darker, torch.clone], ids=str
+    "changed",
+    [lambda i: as_jpeg(i, 80), lambda i: as_jpeg(i, 40), darker, torch.clone],
+    ids=["jpeg-80", "jpeg-40", "darker", "unchanged"],
 )
 def test_copies_are_found_however_they_were_saved(
     changed: Callable[[Tensor], Tensor], digits: tuple[Labelled, Labelled]
