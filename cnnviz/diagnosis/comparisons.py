@@ -285,7 +285,7 @@ def _one_batch(evidence: Evidence) -> Comparison | None:
     )
     if own:
         return Comparison("one-batch", True, "A fresh network learns one batch by heart with this recipe.")
-    sure = steps >= BATCH_STEPS and not _as_good_asbeside_patches(evidence)
+    sure = steps >= BATCH_STEPS and not _as_good_as_patches(evidence)
     about = f"In {steps} steps a fresh network does not learn one batch by heart with this recipe"
     rest = "; with Adam at 0.001 it does" if other else ", and not with Adam at 0.001 either"
     return Comparison("one-batch", False if sure else None, f"{about}{rest}.")
@@ -316,7 +316,7 @@ def _modes(evidence: Evidence) -> Comparison | None:
     return Comparison("checkpoint", abs(right - told) <= doubt, f"{about}.")
 
 
-def _as_good_asbeside_patches(evidence: Evidence) -> bool:
+def _as_good_as_patches(evidence: Evidence) -> bool:
     beside = beside_patches(evidence)
     return beside is not None and beside.passed is True
 
