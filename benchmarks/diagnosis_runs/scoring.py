@@ -45,12 +45,13 @@ class Named:
     @property
     def first(self) -> bool:
         """Whether the first named is what was planted, or another name of the same thing."""
-        return self.strictly_first or (bool(self.named) and self.named[0] in self.also)
+        other = self.named[:1] != () and self.named[0] in self.also and not self.of_unknown_cause
+        return self.strictly_first or other
 
     @property
     def by_mechanism(self) -> bool:
         """Whether the first named is what was planted or its mechanism."""
-        return self.first or (bool(self.named) and self.named[0] in self.accepted)
+        return self.first or (self.named[:1] != () and self.named[0] in {*self.accepted, *self.also})
 
     @property
     def comforts(self) -> bool:

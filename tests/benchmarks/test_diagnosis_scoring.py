@@ -96,7 +96,7 @@ def test_what_nobody_knows_is_right_by_its_outcome() -> None:
     plain = Named(("unexplained",), ("b",), (), frozenset({"b"}), "unexplained")
     near = Named(("unexplained",), ("b",), ("b",), frozenset({"b"}), "cause-found")
     comfort = Named(("unexplained",), (), (), frozenset(), "healthy")
-    assert [(one.strictly_first, one.by_mechanism, one.complete) for one in (plain, near, comfort)] == [
+    assert [(one.first, one.by_mechanism, one.complete) for one in (plain, near, comfort)] == [
         (True, True, True),
         (False, True, False),
         (False, False, False),
