@@ -30,12 +30,23 @@ def contradictions(diagnosis: Diagnosis, evidence: Evidence) -> list[str]:
 def _ruled_out_and_found(diagnosis: Diagnosis) -> Iterator[str]:
     titles = {one.cause: one.title for one in diagnosis.checked}
     for finding in diagnosis.findings:
+        # A sentence names what is out, and after its first colon why.
+        heads = [sentence.removeprefix("Not this: ").split(":", 1)[0] for sentence in finding.ruled_out]
         for other in diagnosis.findings:
-            names = {other.cause, other.cause.replace("-", " "), titles.get(other.cause, other.cause)}
-            # The clause that names what is out ends where its reason begins.
-            heads = [sentence.rsplit(":", 1)[0].casefold() for sentence in finding.ruled_out]
-            if other is not finding and any(name.casefold() in head for name in names for head in heads):
+            names = {other.cause, titles.get(other.cause, other.cause), *_words(other.cause)}
+            if other is not finding and any(_names(head, name) for head in heads for name in names):
                 yield f"'{finding.cause}' rules out '{other.cause}', which is found too."
+
+
+def _words(cause: str) -> Iterator[str]:
+    """How sentences call a cause, beside its identifier and its title."""
+    yield cause.replace("-", " ")
+    yield from (words for words, causes in CALLED.items() if cause in causes)
+
+
+def _names(head: str, name: str) -> bool:
+    head, name = head.casefold(), name.casefold()
+    return head == name or head.startswith(f"{name} ") or f" {name}" in head
 
 
 def _opposite_changes(diagnosis: Diagnosis, evidence: Evidence) -> Iterator[str]:
@@ -128,6 +139,18 @@ def _not_finite(evidence: Evidence) -> bool:
         losses is not None and not all(math.isfinite(value) for value in losses.values)
     )
 
+
+CALLED: Mapping[str, frozenset[str]] = {
+    "under-fitting": frozenset({"under-fitting"}),
+    "over-fitting": frozenset({"over-fitting-data", "over-fitting-augmentation", "over-fitting-model"}),
+    "learning rate": frozenset({"rate-too-high", "rate-too-low"}),
+    "initial weights": frozenset({"initialisation"}),
+    "shuffled labels": frozenset({"labels-shuffled"}),
+    "labels shuffled": frozenset({"labels-shuffled"}),
+    "unbalanced classes": frozenset({"classes-unbalanced"}),
+    "the input": frozenset({"input-scale", "constant-input"}),
+}
+"""Words for causes in what a finding rules out."""
 
 NEEDED: Mapping[str, Check] = {
     "batch-norm-unsettled": lambda e: _has(e, "BatchNorm", "Residual", "Inception"),

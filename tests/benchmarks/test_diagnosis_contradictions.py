@@ -38,7 +38,9 @@ def test_two_findings_that_agree_have_no_contradiction() -> None:
     assert contradictions(both, EVIDENCE) == []
 
 
-@pytest.mark.parametrize("words", ["rate too high", "rate-too-high", "title of rate-too-high"])
+@pytest.mark.parametrize(
+    "words", ["rate too high", "rate-too-high", "title of rate-too-high", "The learning rate"]
+)
 def test_what_one_rules_out_and_another_finds_is_a_contradiction(words: str) -> None:
     both = diagnosis(
         finding("too-few-steps", ruled_out=(f"Not this: {words}: its steps are short.",)),
