@@ -1,4 +1,7 @@
-"""The seventh blind part. It was defined, and its runs trained, before the rules were touched in issue 11."""
+"""The seventh blind part: defined before the rules were touched in issue 11, by who had not read them.
+
+Its runs were trained before any of them was diagnosed.
+"""
 
 from __future__ import annotations
 
