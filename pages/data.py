@@ -5,6 +5,7 @@ import streamlit as st
 from cnnviz.ui.dataset.augmentation import augmentation
 from cnnviz.ui.dataset.bar import data_bar
 from cnnviz.ui.dataset.gallery import gallery
+from cnnviz.ui.dataset.opening import opened
 from cnnviz.ui.dataset.overview import (
     averages,
     balance,
@@ -16,7 +17,6 @@ from cnnviz.ui.dataset.overview import (
     summarised,
 )
 from cnnviz.ui.dataset.state import current
-from cnnviz.ui.dataset.waiting import opened
 from cnnviz.ui.pages import Page
 
 PAGE = Page(

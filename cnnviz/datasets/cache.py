@@ -32,6 +32,8 @@ VERSION = 1
 """Of the layout below; entries of another version are not looked at."""
 ABOUT = "about.json"
 PARTS = ("train", "test")
+PATIENCE = 0.5
+"""Seconds between two reports of waiting for another process."""
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,14 @@ def made(wanted: Wanted, make: Maker, progress: Progress) -> Dataset:
 def _locked(wanted: Wanted, progress: Progress) -> Iterator[None]:
     folder().mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder() / f"{wanted.key}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress(Step("waiting for another process that prepares the same data", 0, None))
-        lock.acquire()
+    patience = 0.0
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            # Called again and again, so that whoever waits can give up in it.
+            progress(Step("waiting for another process that prepares the same data", 0, None))
+            patience = PATIENCE
     try:
         yield
     finally:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,9 @@ VERSION = 1
 LONGEST_NAME = 60
 _UPLOADS = {b"PK\x03\x04": ".zip", b"PK\x05\x06": ".zip", b"PAR1": ".parquet"}
 """How what a page is handed may begin, and what it is then."""
+_RESERVED: set[str] = set()
+"""Names of what is being prepared: two visitors' files of one name must not become one data set."""
+_RESERVING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def uploads() -> Path:
 def free_name(wished: str) -> str:
     """`mine/NAME` for a wished name, with a number behind it where that is taken."""
     stem = slug(wished)[:LONGEST_NAME].strip("-")
-    taken = {name.removeprefix(PREFIX) for name in kept()}
+    taken = {name.removeprefix(PREFIX) for name in (*kept(), *_RESERVED)}
     numbered = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))
     return PREFIX + next(name for name in numbered if name not in taken)
 
@@ -101,20 +106,32 @@ def keep_upload(filename: str, content: bytes, progress: Progress = silent) -> D
     suffix = next((suffix for start, suffix in _UPLOADS.items() if content.startswith(start)), None)
     if suffix is None:
         raise DataError(f"'{filename}' is neither a zip nor a Parquet file; hand in one of these.")
-    name = free_name(Path(filename).stem)
-    place = uploads() / f"{name.removeprefix(PREFIX)}{suffix}"
-    with disk_errors():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        require_space(place.parent, len(content))
-        place.write_bytes(content)
+    with _reserved(Path(filename).stem) as name:
+        place = uploads() / f"{name.removeprefix(PREFIX)}{suffix}"
+        try:
+            with disk_errors():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                require_space(place.parent, len(content))
+                place.write_bytes(content)
+            return keep(place, name, progress=progress)
+        except DataError as error:
+            place.unlink(missing_ok=True)
+            raise DataError(str(error).replace(str(place), filename)) from error
+        except BaseException:
+            place.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _reserved(wished: str) -> Iterator[str]:
+    """A free name that nobody else in this process is given until the end."""
+    with _RESERVING:
+        name = free_name(wished)
+        _RESERVED.add(name)
     try:
-        return keep(place, name, progress=progress)
-    except DataError as error:
-        place.unlink()
-        raise DataError(str(error).replace(str(place), filename)) from error
-    except BaseException:
-        place.unlink()
-        raise
+        yield name
+    finally:
+        _RESERVED.discard(name)
 
 
 def _name_for(place: Path, name: str | None) -> str:
@@ -146,7 +163,7 @@ def _write(name: str, place: Path, options: dict[str, Any], wanted: Wanted, read
     path = _file(name)
     with disk_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
         temporary.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
         temporary.replace(path)
 

@@ -98,6 +98,8 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
         for part, pictures in source.parts.items():
             first = len(labels)
             for name, data, label in pictures:
+                if (len(labels) + len(passed)) % 256 == 0:
+                    progress(Step("reading", len(labels) + len(passed), source.count))
                 _check_label(name, label, source.classes)
                 try:
                     kind = header(data, name)
@@ -117,8 +119,6 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
                 digests.append(digest(data))
                 if len(labels) > MAX_PICTURES:
                     raise DataError(f"'{source.title}' has more than {MAX_PICTURES:,} pictures; take a part.")
-                if len(labels) % 256 == 0:
-                    progress(Step("reading", len(labels), source.count))
             parts[part] = slice(first, len(labels))
             if first == len(labels):
                 raise DataError(f"The {part} part of '{source.title}' has no pictures; put some there.")

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cnnviz.training.recipe import Recipe
+from cnnviz.training.recipe import MAX_BYTES, Recipe
 
 METRIC = "test/accuracy"
 """What is compared: the test accuracy after the last epoch, never the best of all epochs."""
@@ -79,6 +79,8 @@ class Experiment(BaseModel):
     @classmethod
     def read(cls, text: str | bytes) -> Experiment:
         """Read a JSON document; raises `ValueError` with one sentence that says what is wrong."""
+        if len(text) > MAX_BYTES:
+            raise ValueError(f"An experiment is at most {MAX_BYTES // 1000:,} kB long, and this is longer.")
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:

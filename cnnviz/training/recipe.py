@@ -18,6 +18,8 @@ from cnnviz.sentences import full_stop
 Scale = Literal["unit", "standardised", "raw", "raw-minus-mean"]
 Optimiser = Literal["sgd", "nesterov", "adam", "adamw"]
 Schedule = Literal["constant", "step", "plateau", "cosine", "one-cycle"]
+MAX_BYTES = 1_000_000
+"""Of a document; one with the longest layer list needs a fifth of it."""
 
 
 class Recipe(BaseModel):
@@ -106,6 +108,8 @@ class Recipe(BaseModel):
     @classmethod
     def read(cls, text: str | bytes) -> Recipe:
         """Read a JSON document; raises `ValueError` with one sentence that says where and what is wrong."""
+        if len(text) > MAX_BYTES:
+            raise ValueError(f"A recipe is at most {MAX_BYTES // 1000:,} kB long, and this is longer.")
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:

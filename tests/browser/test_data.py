@@ -128,9 +128,9 @@ def test_a_zip_is_handed_in_shown_and_removed(visit: Visit) -> None:
 
 def test_a_broken_zip_is_refused_by_the_name_of_its_file(visit: Visit) -> None:
     page = visit("data", PHONE)
-    hand_in(page, "pets.zip", packed({**classes(5), "dog/notes.txt": b"hello"}))
+    hand_in(page, "pets.zip", packed({**classes(5), "dog/x.png": b"hello"}))
     expect(page.get_by_test_id("stAlert").first).to_contain_text(
-        "'pets.zip/dog/notes.txt' is not a picture that can be read"
+        "'pets.zip/dog/x.png' is not a picture that can be read"
     )
     assert "mine" not in page.url
 

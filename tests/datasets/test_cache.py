@@ -157,3 +157,22 @@ def test_two_processes_do_not_do_the_same_work() -> None:
 
     assert datasets.load("shapes", SMALL, watch).fingerprint == ready.fingerprint
     assert seen == ["waiting for another process that prepares the same data"]
+
+
+def test_whoever_waits_for_another_process_can_give_up() -> None:
+    ready = datasets.load("shapes", SMALL)
+    elsewhere = ready.folder.with_name("elsewhere")
+    ready.folder.rename(elsewhere)
+    seen: list[str] = []
+
+    def give_up(step: Step) -> None:
+        seen.append(step.stage)
+        if len(seen) == 2:
+            raise InterruptedError(step.stage)
+
+    with (
+        FileLock(ready.folder.with_name(f"{ready.folder.name}.lock")),
+        pytest.raises(InterruptedError, match="waiting for another process"),
+    ):
+        datasets.load("shapes", SMALL, give_up)
+    assert _entries() == {"elsewhere"}

@@ -1,6 +1,7 @@
 """The user's own folders and zips: what they come to, and what is refused, by name, in one sentence."""
 
 import io
+import struct
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, pictures
+from cnnviz.datasets import DataError, Step, pictures
 from cnnviz.datasets.layouts import folders, zips
 from tests.datasets.making import Files, classes, encoded, pixels, write
 
@@ -283,6 +284,61 @@ def test_a_zip_of_more_files_than_any_has_is_refused_before_its_list_is_parsed(
     with pytest.raises(DataError, match="has 70,000 files in it, and a zip of pictures has at most 60,000"):
         datasets.load(place)
     assert not parsed
+
+
+def test_a_zip_that_states_fewer_files_than_it_lists_is_refused_before_its_list_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for number in range(300):
+            archive.writestr(f"cat/{number}.png", b"")
+    lying = bytearray(data.getvalue())
+    lying[-14:-10] = struct.pack("<HH", 1, 1)
+    place = tmp_path / "lying.zip"
+    place.write_bytes(lying)
+    assert len(zipfile.ZipFile(place).infolist()) == 300
+    monkeypatch.setattr("cnnviz.datasets.layouts.zips.MAX_MEMBERS", 200)
+    monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *_: pytest.fail("Its list was parsed."))
+    with pytest.raises(DataError, match="has 300 files in it, and a zip of pictures has at most 200"):
+        datasets.load(place)
+
+
+def test_a_zip_with_a_longer_list_of_files_than_pictures_need_is_refused_before_it_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "long.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        for number in range(40):
+            archive.writestr(f"cat/{'long' * 10_000}{number}.png", b"")
+    monkeypatch.setattr("cnnviz.datasets.layouts.zips.MAX_DIRECTORY", 1_000_000)
+    monkeypatch.setattr(zipfile.ZipFile, "__init__", lambda *_: pytest.fail("Its list was parsed."))
+    with pytest.raises(
+        DataError, match=r"list of its files of 2 MB, and that of a zip of pictures has at mo"
+    ):
+        datasets.load(place)
+
+
+def test_files_that_are_no_pictures_are_progress_too_so_that_it_can_be_cancelled_among_them(
+    tmp_path: Path,
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(step: Step) -> None:
+        if step.done:
+            raise StoppedError
+
+    root = write(tmp_path / "notes", {**classes(2), **{f"cat/{n}.txt": b"" for n in range(600)}})
+    with pytest.raises(StoppedError):
+        datasets.load(root, progress=stop)
+    steps: list[Step] = []
+    datasets.load(root, progress=steps.append)
+    assert [(step.done, step.total) for step in steps if step.stage == "reading"][:3] == [
+        (0, 604),
+        (256, 604),
+        (512, 604),
+    ]
 
 
 def test_more_class_folders_than_anybody_tells_apart_are_refused_before_a_picture_is_read(

@@ -74,6 +74,11 @@ def test_it_comes_back_from_a_file_and_from_a_link() -> None:
         assert unpack(pack(experiment)) == experiment
 
 
+def test_a_document_longer_than_any_experiment_is_refused_unread() -> None:
+    with pytest.raises(ValueError, match=r"^An experiment is at most 1,000 kB long, and this is longer\.$"):
+        Experiment.read(" " * 1_000_001)
+
+
 @pytest.mark.parametrize("text", ["", "%%", "AAAA", "x" * 50_000, pack(NORMALISING)[:-9]])
 def test_a_damaged_link_is_told_in_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match=r"experiment in (the|a) link") as refused:

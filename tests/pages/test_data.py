@@ -3,7 +3,10 @@
 import io
 import json
 import shutil
+import threading
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import parse_qs
@@ -13,8 +16,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, library, own, summary
+from cnnviz.datasets import DataError, Progress, Step, cache, library, own, summary
+from cnnviz.datasets.cache import About
 from cnnviz.datasets.summary import Summary
+from cnnviz.ui.dataset import job, preparing
 from tests.datasets.making import Files, classes, encoded, named, pixels, table, write
 from tests.pages.runner import assert_sound, open_page
 
@@ -29,6 +34,10 @@ def said(app: AppTest) -> str:
 
 def captions(app: AppTest) -> str:
     return "\n".join(caption.value for caption in app.caption).replace("\\", "")
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(text.value for text in app.markdown).replace("\\", "")
 
 
 def steps(app: AppTest) -> str:
@@ -191,7 +200,7 @@ def test_what_is_not_here_is_offered_and_fails_in_a_sentence(monkeypatch: pytest
     assert app.button(key="download").label == "Download 246 MB"
     monkeypatch.setattr(datasets, "load", unreachable)
     app.button(key="download").click().run()
-    assert_sound(app)
+    settled(app)
     assert "could not be downloaded" in app.error[0].value.replace("\\", "")
     assert not app.button(key="download").disabled
 
@@ -208,8 +217,61 @@ def handed_in(name: str, content: bytes) -> AppTest:
     app = open_page("data")
     app.file_uploader[0].set_value((name, content, "application/octet-stream")).run()
     app.button(key="data-prepare").click().run()
+    return settled(app)
+
+
+def settled(app: AppTest) -> AppTest:
+    """Wait for the visitor's jobs, then draw the page again."""
+    for one in dict(app.session_state[preparing.KEY]).values():
+        one.wait(60)
+    app.run()
     assert_sound(app)
     return app
+
+
+@dataclass
+class Gate:
+    """Where the making of a data set stops until it may go on; it reports as long as it waits."""
+
+    opened: threading.Event
+    reached: threading.Semaphore
+
+    def make(self, *arguments: Any) -> About:
+        progress: Progress = arguments[-1]
+        progress(Step("reading", 1_000, 4_000))
+        self.reached.release()
+        while not self.opened.wait(0.01):
+            progress(Step("reading", 1_000, 4_000))
+        progress(Step("reading", 4_000, 4_000))
+        return MAKE(*arguments)
+
+
+MAKE = own.make
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """Own data are prepared no further than to here, until the test opens it."""
+    made = Gate(threading.Event(), threading.Semaphore(0))
+    monkeypatch.setattr(own, "make", made.make)
+    monkeypatch.setattr(preparing, "PATIENCE", 0.0)
+    yield made
+    made.opened.set()
+
+
+def begun(gate: Gate, name: str, content: bytes) -> AppTest:
+    """A visitor who handed in a file and sees it being read."""
+    app = open_page("data")
+    app.file_uploader[0].set_value((name, content, "application/octet-stream")).run()
+    app.button(key="data-prepare").click().run()
+    assert gate.reached.acquire(timeout=60)
+    app.run()
+    assert_sound(app)
+    return app
+
+
+def progress_text(app: AppTest) -> str:
+    return str(app.get("progress")[0].proto.text).replace("\\", "")
 
 
 def test_a_zip_that_is_handed_in_is_kept_shown_and_removed_with_its_file() -> None:
@@ -220,6 +282,104 @@ def test_a_zip_that_is_handed_in_is_kept_shown_and_removed_with_its_file() -> No
     assert [path.name for path in library.uploads().iterdir()] == ["my-pets.zip"]
     app.button(key="data-remove").click().run()
     assert list(library.uploads().iterdir()) == []
+
+
+def test_the_page_can_be_used_while_a_file_is_prepared_which_then_opens(gate: Gate) -> None:
+    app = begun(gate, "pets.zip", packed(classes(10)))
+    assert "**Preparing pets.zip.** The page can be used meanwhile." in texts(app)
+    assert progress_text(app).startswith("Reading: 1,000 of 4,000 images")
+    assert app.button(key="data-prepare").disabled
+    app.button(key="gallery-shuffle").click().run()
+    assert_sound(app)
+    assert app.query_params["seed"] == "1"
+    assert app.session_state[preparing.KEY]["upload"].running
+    gate.opened.set()
+    settled(app)
+    assert app.query_params["dataset"] == "mine/pets"
+    assert not app.get("progress")
+    assert app.file_uploader[0].value is None
+
+
+def test_who_chose_other_data_meanwhile_is_not_taken_away_from_them(gate: Gate) -> None:
+    app = begun(gate, "pets.zip", packed(classes(10)))
+    app.selectbox(key="data-name").select("shapes").run()
+    gate.opened.set()
+    settled(app)
+    assert app.query_params["dataset"] == "shapes"
+    assert app.success[0].value.replace("\\", "") == "pets.zip is prepared, as mine/pets."
+    app.button(key="data-show").click().run()
+    assert_sound(app)
+    assert app.query_params["dataset"] == "mine/pets"
+    assert not app.success
+
+
+def test_a_cancelled_preparation_keeps_nothing_and_can_be_begun_again(gate: Gate) -> None:
+    app = begun(gate, "pets.zip", packed(classes(10)))
+    app.button(key="prepare-upload-cancel").click().run()
+    settled(app)
+    assert "pets.zip was cancelled; nothing of it was kept." in app.info[0].value.replace("\\", "")
+    assert list(library.uploads().glob("*")) == []
+    assert library.kept() == {}
+    assert [path.name for path in cache.folder().glob("*.tmp")] == []
+    gate.opened.set()
+    app.button(key="data-prepare").click().run()
+    settled(app)
+    assert app.query_params["dataset"] == "mine/pets"
+    assert not app.info
+
+
+def test_two_visitors_files_of_one_name_are_two_data_sets(gate: Gate) -> None:
+    one = begun(gate, "pets.zip", packed(classes(10)))
+    other = begun(gate, "pets.zip", packed(classes(5, names=("cow", "hen"))))
+    third = open_page("data")
+    assert not third.get("progress")
+    gate.opened.set()
+    assert settled(one).query_params["dataset"] == "mine/pets"
+    assert settled(other).query_params["dataset"] == "mine/pets-2"
+    assert datasets.get("mine/pets").classes == ("cat", "dog")
+    assert datasets.get("mine/pets-2").classes == ("cow", "hen")
+
+
+def test_a_third_preparation_waits_for_its_turn_and_can_be_cancelled_there(gate: Gate) -> None:
+    others = [begun(gate, f"pets{number}.zip", packed(classes(5))) for number in range(job.AT_ONCE)]
+    app = open_page("data")
+    app.file_uploader[0].set_value(("late.zip", packed(classes(5)), "application/zip")).run()
+    app.button(key="data-prepare").click().run()
+    assert_sound(app)
+    assert progress_text(app) == "Waiting for other data sets that are being prepared …"
+    app.button(key="prepare-upload-cancel").click().run()
+    settled(app)
+    assert "late.zip was cancelled" in app.info[0].value.replace("\\", "")
+    gate.opened.set()
+    assert [settled(other).query_params["dataset"] for other in others] == ["mine/pets0", "mine/pets1"]
+
+
+def test_a_failure_that_nobody_foresaw_is_a_sentence_and_the_file_stays_handed_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> NoReturn:
+        raise RuntimeError("of its own")
+
+    monkeypatch.setattr(own, "make", broken)
+    app = handed_in("pets.zip", packed(classes(10)))
+    failure = "It could not be prepared: RuntimeError: of its own."
+    assert app.error[0].value.replace("\\", "") == failure
+    assert not app.button(key="data-prepare").disabled
+    assert list(library.uploads().glob("*")) == []
+    app.button(key="prepare-upload-close").click().run()
+    assert_sound(app)
+    assert not app.error
+
+
+def test_ones_own_data_whose_copy_is_gone_is_made_again_in_a_job(pets: str, gate: Gate) -> None:
+    shutil.rmtree(datasets.load(pets).folder)
+    app = open_page("data", dataset=pets)
+    assert "The page can be used meanwhile." in texts(app)
+    gate.opened.set()
+    settled(app)
+    assert "40" in html(app)
+    assert not app.get("progress")
+    assert dict(app.session_state[preparing.KEY]) == {}
 
 
 def test_a_parquet_file_that_is_handed_in_is_told_by_its_content(tmp_path: Path) -> None:
@@ -268,7 +428,7 @@ def test_ones_own_data_is_listed_shown_and_removed(pets: str) -> None:
 def test_ones_own_data_that_is_gone_is_said(pets: str) -> None:
     shutil.rmtree(library.kept()[pets].path)
     shutil.rmtree(datasets.load(pets).folder)
-    app = open_page("data", dataset=pets)
+    app = settled(open_page("data", dataset=pets))
     assert "which is gone, and so is the cached copy" in app.error[0].value.replace("\\", "")
     assert not app.button(key="data-remove").disabled
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from cnnviz import models
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear
+from cnnviz.models.layers.budget import MAX_LAYERS
 from cnnviz.training import Recipe, all_recipes, get
+from cnnviz.training.recipe import MAX_BYTES
 from cnnviz.training.setup import device_of
 
 recipes = st.builds(
@@ -28,6 +30,18 @@ recipes = st.builds(
 
 @given(recipes)
 def test_a_recipe_survives_its_file(recipe: Recipe) -> None:
+    assert Recipe.read(recipe.write()) == recipe
+
+
+@pytest.mark.parametrize("text", [" " * (MAX_BYTES + 1), b"[" * (MAX_BYTES + 1)])
+def test_a_document_longer_than_any_recipe_is_refused_unread(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"^A recipe is at most 1,000 kB long, and this is longer\.$"):
+        Recipe.read(text)
+
+
+def test_the_longest_layer_list_fits_into_a_recipe() -> None:
+    layers = tuple(Conv(out=512, name=f"{'n' * 37}{number:03d}", padding=1) for number in range(MAX_LAYERS))
+    recipe = Recipe(layers=LayerList(input=(1, 8, 8), layers=layers))
     assert Recipe.read(recipe.write()) == recipe
 
 

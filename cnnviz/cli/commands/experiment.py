@@ -182,9 +182,14 @@ def _wrapped(text: str) -> str:
 def _chosen(what: str, large: bool, seeds: int | None) -> Experiment:
     from cnnviz.experiments import Experiment
     from cnnviz.experiments.catalogue import find
+    from cnnviz.training.recipe import MAX_BYTES
 
     form: Form = "large" if large else "small"
-    found = Experiment.read(Path(what).read_bytes()) if what.endswith(".json") else find(what).form(form)
+    if what.endswith(".json"):
+        with Path(what).open("rb") as file:  # no more of it than says that it is too long
+            found = Experiment.read(file.read(MAX_BYTES + 1))
+    else:
+        found = find(what).form(form)
     return found if seeds is None else found.with_seeds(seeds)
 
 

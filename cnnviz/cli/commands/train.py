@@ -13,6 +13,7 @@ from cnnviz.cli.options import pairs
 from cnnviz.cli.progress import Bar
 from cnnviz.sentences import full_stop
 from cnnviz.training import Recipe, get
+from cnnviz.training.recipe import MAX_BYTES
 
 if TYPE_CHECKING:
     from cnnviz.tracking import Database, Run
@@ -86,7 +87,10 @@ def train(
 def _recipe(name: str | None) -> Recipe:
     if name is None:
         return Recipe(name="untitled")
-    return Recipe.read(Path(name).read_bytes()) if name.endswith(".json") else get(name)
+    if not name.endswith(".json"):
+        return get(name)
+    with Path(name).open("rb") as file:  # no more of it than says that it is too long
+        return Recipe.read(file.read(MAX_BYTES + 1))
 
 
 def _warn(recipe: Recipe) -> None:

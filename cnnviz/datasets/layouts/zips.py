@@ -14,14 +14,19 @@ from cnnviz.datasets.layouts.classes import LITTER, TRAIN, arranged
 from cnnviz.datasets.packing import Encoded, Source
 from cnnviz.datasets.pictures import MAX_BYTES
 from cnnviz.datasets.spec import DataError
+from cnnviz.formats.zip_directory import directory_bytes
 
 MAX_UNPACKED = 64 << 30
 MAX_RATIO = 200
 """Of all that is in it to the file; pictures are compressed already."""
 MAX_MEMBERS = 250_000
 """Of a zip: its list is parsed whole before anything in it can be looked at."""
+MAX_DIRECTORY = 48 << 20
+"""Bytes of that list: 200 for each of `MAX_MEMBERS`, where a path with its dates takes some 130."""
+MEMBER = b"PK\x01\x02"
+"""How every member's entry in that list begins."""
 END_BYTES = 66_000
-"""Within which a zip says what it holds: a comment has at most 65,535."""
+"""After the list: a comment has at most 65,535, and the records of where the list lies 98."""
 METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
 
 
@@ -38,7 +43,7 @@ class Archive:
 
     def __init__(self, where: str, file: Path | IO[bytes]) -> None:
         self.where = where
-        self._check_count(_stated_members(file))
+        self._check_directory(file)
         try:
             self._archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, OSError, ValueError) as error:
@@ -89,6 +94,21 @@ class Archive:
             )
         return name
 
+    def _check_directory(self, file: Path | IO[bytes]) -> None:
+        """Bound the list of members before it is parsed: `zipfile` makes an object of each."""
+        try:
+            length = directory_bytes(file)
+            members = _listed_members(file, length) if length <= MAX_DIRECTORY else 0
+        except OSError:
+            return  # `zipfile` says what is wrong.
+        if length > MAX_DIRECTORY:
+            raise DataError(
+                f"'{self.where}' has a list of its files of {length / 1e6:,.0f} MB, and that of a zip of "
+                f"pictures has at most {MAX_DIRECTORY / 1e6:,.0f} MB; unpack it and give the folder, or use "
+                "Parquet."
+            )
+        self._check_count(members)
+
     def _check_count(self, members: int) -> None:
         if members > MAX_MEMBERS:
             raise DataError(
@@ -136,25 +156,19 @@ def _size(file: Path | IO[bytes]) -> int:
     return file.seek(0, os.SEEK_END)
 
 
-def _stated_members(file: Path | IO[bytes]) -> int:
-    """How many files a zip says it holds, in its last bytes, before its list is parsed; 0 if it does not."""
+def _listed_members(file: Path | IO[bytes], length: int) -> int:
+    """Count the entries in a zip's list of `length` bytes, which is at its end, without parsing them.
+
+    How many there are stands there too, but `zipfile` parses what it finds, not what is stated.
+    """
     if isinstance(file, Path):
-        try:
-            with file.open("rb") as opened:
-                return _stated_members(opened)
-        except OSError:
-            return 0
+        with file.open("rb") as opened:
+            return _listed_members(opened, length)
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - END_BYTES))
-    tail = file.read(END_BYTES)
+    file.seek(max(0, size - length - END_BYTES))
+    count = file.read().count(MEMBER)
     file.seek(0)
-    place, wide = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")
-    counts = [0]
-    if 0 <= place <= len(tail) - 12:
-        counts.append(int.from_bytes(tail[place + 10 : place + 12], "little"))
-    if 0 <= wide <= len(tail) - 40:
-        counts.append(int.from_bytes(tail[wide + 32 : wide + 40], "little"))
-    return max(counts)
+    return count
 
 
 def _hidden(name: str) -> bool:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from cnnviz import datasets
-from cnnviz.datasets import DatasetSpec, library
+from cnnviz.datasets import Dataset, DatasetSpec, Progress, library
 from cnnviz.ui import model_bar, notice
-from cnnviz.ui.dataset import state, waiting
+from cnnviz.ui.dataset import preparing, state, waiting
 from cnnviz.ui.dataset.state import Asked
 
 CSS = Path(__file__).with_name("dataset.css")
@@ -19,6 +20,11 @@ NAME = "data-name"
 MOST_MEGABYTES = 200
 HANDED = "data-handed"
 """Counts what was handed in: a new key empties the field for the next file."""
+UPLOAD = "upload"
+"""The subject of this visitor's job on what was handed in."""
+POPOVER = "data-own"
+SHOWN = "data-shown"
+"""Which data set was shown when that job began."""
 
 
 def data_bar(asked: Asked) -> DeltaGenerator:
@@ -39,13 +45,14 @@ def data_bar(asked: Asked) -> DeltaGenerator:
             placeholder="Type to find a data set",
             width=380,
         )
-        _own()
+        _own(asked)
         if asked.spec.name in library.kept():
             _removal(library.kept()[asked.spec.name])
         with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
             model_bar.share()
             downloads = st.container(width="content", key="data-downloads")
     notice.say([*asked.problems, *datasets.problems(), *notice.kept()])
+    _upload(asked)
     return downloads
 
 
@@ -58,9 +65,11 @@ def label(spec: DatasetSpec) -> str:
     return f"{spec.title} · {spec.train + spec.test:,}{waits}"
 
 
-def _own() -> None:
+def _own(asked: Asked) -> None:
     """Where one's own pictures are handed in."""
-    with st.popover("Your own", icon=":material/upload:", type="tertiary"):
+    with st.popover(
+        "Your own", icon=":material/upload:", type="tertiary", key=POPOVER, on_change="rerun"
+    ):  # its state is followed so that it can be closed: it would cover the progress
         count = st.session_state.setdefault(HANDED, 0)
         given = st.file_uploader(
             "A zip with one folder of pictures a class, or a Parquet file in the Hugging Face layout",
@@ -68,26 +77,53 @@ def _own() -> None:
             max_upload_size=MOST_MEGABYTES,
             key=f"data-upload-{count}",
         )
-        if given is not None and st.button("Prepare it", type="primary", key="data-prepare"):
-            _take(given.name, given.getvalue())
+        job = preparing.job_of(UPLOAD)
+        busy = job is not None and job.running
+        if given is not None:
+            st.button(
+                "Prepare it", type="primary", key="data-prepare",
+                on_click=_begin, args=(given, asked.spec.name), disabled=busy,
+            )  # fmt: skip
+        if busy:
+            st.caption("One file at a time: another is being prepared.")
         st.caption(
             f"Up to {MOST_MEGABYTES} MB. Larger ones, and folders, by the command line: "
             "`python -m cnnviz data prepare PATH`; then they stand in this list too."
         )
 
 
-def _take(name: str, content: bytes) -> None:
-    progress = waiting.Progress()
-    try:
-        ready = library.keep_upload(name, content, progress)
-    except (ValueError, OSError) as error:
-        st.error(waiting.sentence(error))
+def _begin(given: UploadedFile, shown: str) -> None:
+    st.session_state[POPOVER], st.session_state[SHOWN] = False, shown
+    preparing.begin(UPLOAD, given.name, partial(_keep, given.name, given.getvalue()))
+
+
+def _keep(name: str, content: bytes, progress: Progress) -> Dataset:
+    return library.keep_upload(name, content, progress)
+
+
+def _upload(asked: Asked) -> None:
+    """What became of the file that was handed in: its data open, unless others were chosen meanwhile."""
+    job = preparing.job_of(UPLOAD)
+    if job is None:
         return
-    finally:
-        progress.clear()
+    if job.dataset is None:
+        preparing.draw(UPLOAD, job)
+        return
+    name = job.dataset.name
+    if asked.spec.name == st.session_state.get(SHOWN) or asked.spec.name == name:
+        preparing.dismiss(UPLOAD)
+        st.session_state[HANDED] += 1
+        state.choose_data(name)
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.success(notice.plain(f"{job.title} is prepared, as {name}."), icon=":material/check:")
+        st.button("Show it", key="data-show", on_click=_show, args=(name,))
+
+
+def _show(name: str) -> None:
+    preparing.dismiss(UPLOAD)
     st.session_state[HANDED] += 1
-    state.choose_data(ready.name)
-    st.rerun()
+    state.choose_data(name)
 
 
 def _removal(own: library.Kept) -> None:
@@ -104,5 +140,6 @@ def _remove(name: str) -> None:
     except (ValueError, OSError) as error:
         notice.later(str(error))
         return
+    preparing.dismiss(name)
     notice.later(f"{name} is taken out of the list.")
     state.choose_data(state.DEFAULT)

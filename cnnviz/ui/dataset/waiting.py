@@ -1,4 +1,4 @@
-"""From a spec to the data itself: what is here opens at once, the rest is prepared in sight, or offered."""
+"""Long work in sight: its progress in words and as a line, and errors as sentences."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import time
 import streamlit as st
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, Dataset, DatasetSpec, Step
+from cnnviz.datasets import Dataset, DatasetSpec, Step
 from cnnviz.figures import measures, numbers
 from cnnviz.sentences import full_stop
 from cnnviz.ui import notice
-from cnnviz.ui.dataset.words import facts_html
 
 PAUSE = 0.15
 """Seconds between two drawings of the progress."""
@@ -54,18 +53,6 @@ def told(step: Step, seconds: float) -> str:
     return f"{stage}: {amount}{soon}"
 
 
-def opened(spec: DatasetSpec) -> Dataset | None:
-    """The data set; None where it has to be downloaded first (offered) or cannot be had (said)."""
-    try:
-        ready = datasets.prepared(spec.name)
-    except (DataError, OSError) as error:
-        st.error(sentence(error))
-        return None
-    if ready is not None or spec.offline:
-        return ready or prepare(spec)
-    return _offered(spec)
-
-
 def prepare(spec: DatasetSpec) -> Dataset | None:
     """Download, decode and open it in sight; what goes wrong is said in one sentence."""
     progress = Progress()
@@ -76,34 +63,6 @@ def prepare(spec: DatasetSpec) -> Dataset | None:
         return None
     finally:
         progress.clear()
-
-
-def _offered(spec: DatasetSpec) -> Dataset | None:
-    """What is known before a download, and the button for it."""
-    with st.container(border=True, key="offer"):
-        title, summary = notice.plain(spec.title), notice.plain(spec.summary)
-        st.markdown(f"**{title} is not on this machine yet.** {summary}")
-        st.html(facts_html(_known(spec)))
-        if not st.button(
-            f"Download {download_text(spec)}", icon=":material/download:", type="primary", key="download"
-        ):
-            return None
-        ready = prepare(spec)
-        if ready is not None:
-            st.rerun()
-        return None
-
-
-def _known(spec: DatasetSpec) -> list[tuple[str, str]]:
-    decoded = (spec.train + spec.test) * spec.shape[0] * spec.shape[1] * spec.shape[2]
-    return [
-        ("Images", f"{spec.train:,} to train, {spec.test:,} to test, {numbers.shape(spec.shape)} each"),
-        ("Classes", f"{len(spec.classes)}: {', '.join(spec.classes[:12])}{' …' * (len(spec.classes) > 12)}"),
-        ("From", spec.origin),
-        ("Licence", spec.licence),
-        ("Described in", spec.citation),
-        ("Takes", f"{download_text(spec)} to download; decoded, {measures.size(decoded)} on disk"),
-    ]
 
 
 def download_text(spec: DatasetSpec) -> str:
