@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import threading
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from cnnviz.datasets.cache import About
 from cnnviz.datasets.summary import Summary
 from cnnviz.ui.dataset import job, preparing
 from tests.datasets.making import Files, classes, encoded, named, pixels, table, write
-from tests.pages.runner import assert_sound, open_page
+from tests.pages.runner import PAGES, assert_sound, open_page
 
 
 def html(app: AppTest) -> str:
@@ -380,6 +381,14 @@ def test_ones_own_data_whose_copy_is_gone_is_made_again_in_a_job(pets: str, gate
     assert "40" in html(app)
     assert not app.get("progress")
     assert dict(app.session_state[preparing.KEY]) == {}
+
+
+def test_the_server_takes_files_as_large_as_the_pages_offer() -> None:
+    config = tomllib.loads((PAGES.parent / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    offered = [field.proto.max_upload_size_mb for field in open_page("data").file_uploader]
+    offered += [field.proto.max_upload_size_mb for field in open_page("predict").file_uploader]
+    assert len(offered) >= 2
+    assert max(offered) <= config["server"]["maxUploadSize"]
 
 
 def test_a_parquet_file_that_is_handed_in_is_told_by_its_content(tmp_path: Path) -> None:

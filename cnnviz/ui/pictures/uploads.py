@@ -19,6 +19,7 @@ def uploads() -> None:
     given = st.file_uploader(
         "Pictures: PNG, JPEG, WebP, BMP, GIF, TIFF, or a zip of them",
         accept_multiple_files=True,
+        max_upload_size=20,
         key=f"picture-upload-{count}",
         help="They stay with you: nobody else sees them, and they are forgotten when you close the page.",
     )
