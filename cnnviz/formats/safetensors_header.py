@@ -44,12 +44,14 @@ def header_length(path: Path) -> int:
     if len(start) < 8:
         raise HeaderError("is too short for safetensors")
     (length,) = struct.unpack("<Q", start)
+    if not 2 <= length <= path.stat().st_size - 8:
+        raise HeaderError(
+            "is not a safetensors file, or a damaged one: its header does not fit into the file"
+        )
     if length > MAX_HEADER:
         raise HeaderError(
             f"has a header of {length / 1e6:,.0f} MB, and at most {MAX_HEADER >> 20} MiB are read"
         )
-    if not 2 <= length <= path.stat().st_size - 8:
-        raise HeaderError("is damaged safetensors: its header is longer than the file")
     return int(length)
 
 

@@ -122,7 +122,7 @@ def test_in_a_process_of_its_own(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cnnviz", "summary", "lenet5"]
     done = subprocess.run(command, env=environment, capture_output=True, check=True)
     assert done.stdout.isascii()
-    assert b"24x24" in done.stdout
+    assert b"1x28x28" in done.stdout
 
 
 def test_a_file_s_name_that_is_no_utf_8_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
