@@ -24,11 +24,12 @@ builder_bar(design)
 aftermath(design)
 cost = costed(design)
 summary(cost)
-structure(cost)
 layers, detail = st.columns([0.7, 0.3], gap="medium")
 with layers:
     editor(cost)
 with detail:
     inspector(cost)
+    # Below what is worked with: a box that comes and goes above the list would move it and take its focus.
+    structure(cost)
 bars(cost)
 comparison(cost)
