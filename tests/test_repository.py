@@ -10,7 +10,6 @@ ROOT = Path(__file__).parents[1]
 # Something in a home, a temporary or a mounted folder: a path that exists on one machine only. Paths that a
 # Linux distribution gives everybody (/usr/bin/chromium) are none.
 MACHINE_PATH = re.compile(r"(?<![\w.:/~$}-])/(?:home|root|tmp|Users|mnt|work|private)/[\w.]")
-LONGEST = 400
 
 
 def tracked(pattern: str = "*") -> list[Path]:
@@ -35,10 +34,3 @@ def test_no_file_names_a_path_of_one_machine() -> None:
 def test_the_pattern_notices(folder: str) -> None:
     assert MACHINE_PATH.search(f"cd /{folder}/somewhere")
     assert not MACHINE_PATH.search(f"see docs/{folder}/page and https://example.org/{folder}/page")
-
-
-def test_python_files_stay_readable() -> None:
-    long = {
-        path.name: n for path in tracked("*.py") if (n := len(path.read_text("utf-8").splitlines())) > LONGEST
-    }
-    assert not long
