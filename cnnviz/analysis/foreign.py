@@ -60,8 +60,8 @@ def analyze_foreign(
             first = first or error
             continue
         except Exception as error:
-            raise ValueError(f"{title} cannot be analysed: {_told(error)}.") from None
-        return found if size is not None or shape == shapes[0] else _said(found, shape)
+            raise ValueError(f"{title} cannot be analysed: {_describe(error)}.") from None
+        return found if size is not None or shape == shapes[0] else _with_assumed_input(found, shape)
     assert first is not None
     raise ValueError(misfit(title, shapes[0], None, first)) from None
 
@@ -120,7 +120,7 @@ def _without_convolution(module: nn.Module) -> Iterator[Shape]:
         yield 1, first.input_size, first.input_size
 
 
-def _said(found: Analysis, shape: Shape) -> Analysis:
+def _with_assumed_input(found: Analysis, shape: Shape) -> Analysis:
     sides = "×".join(map(str, shape))
     note = f"No input size was given: these figures are for {sides}, the first of the usual ones that fits."
     return replace(found, notes=(*found.notes, note))
@@ -140,7 +140,7 @@ def _unknowable(title: str, error: Exception) -> str:
     )
 
 
-def _told(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     """An error as people read it: what, why, and where in their own file."""
     reason = next(iter(str(error).strip().splitlines()), "").rstrip(".")
     line = origin.of_error(error)
