@@ -8,13 +8,14 @@ import streamlit as st
 
 from cnnviz.ui.components.guard import guard
 from cnnviz.ui.pages import Page
-from cnnviz.ui.url_state import carried
+from cnnviz.ui.url_state import carried, restore
 
 HERE = Path(__file__).parent
 
 
 def dress(pages: Mapping[str, Page], current: str) -> None:
     """Draw the bar and the heading of the page named `current`, and set the browser tab's title."""
+    restore()
     page = pages[current]
     st.set_page_config(page_title=f"{page.title} · cnnviz", page_icon=_favicon(), layout="wide")
     st.html(HERE / "chrome.css")

@@ -7,12 +7,14 @@ never swallowed: `Selection.problems` says it, and the page shows what stands in
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from cnnviz import models
 
@@ -45,6 +47,10 @@ DEFAULT_BATCH = 1
 MAX_CLASSES = 100_000
 MAX_SIDE = 4096
 MAX_BATCH = 65_536
+WRITTEN = "url-written"
+"""Where a session keeps its last write to the URL."""
+STALE_SECONDS = 5.0
+"""For so long after a write a rerun may still bring the URL from before it, on a slow machine or line."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,16 @@ def is_carried(name: str) -> bool:
     return name in CARRIED + PASSED or name.startswith((OPTION, SET))
 
 
+def show_value(key: str, value: Any) -> None:
+    """Set the widget of that key to `value`, which is kept elsewhere: in the URL, in the run database.
+
+    An assignment, even of what is there already, makes the browser take it: it would replace what somebody is
+    just typing, or has chosen while a fragment's tick was being drawn.
+    """
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+
+
 def unless(value: str, default: str) -> str | None:
     """What `change` takes so that a URL says only what is not so by itself."""
     return None if value == default else value
@@ -149,6 +165,7 @@ def change(**changes: str | None) -> None:
     What was wrong in the URL goes out by the same stroke. A new model takes the batch along and nothing
     else: another's classes, size, options and layer would mostly not fit.
     """
+    restore()
     selection = current()
     kept = {
         name: value for name, value in st.query_params.items() if name in PASSED + OWN or name.startswith(SET)
@@ -157,8 +174,54 @@ def change(**changes: str | None) -> None:
     if changes.get("model") not in (None, selection.spec.name):
         chosen = {name: value for name, value in chosen.items() if name == "batch"}
     wanted = {name: value for name, value in (kept | chosen | changes).items() if value is not None}
-    if wanted != st.query_params.to_dict():
+    before = st.query_params.to_dict()
+    if wanted != before:
         st.query_params.from_dict(wanted)
+        last = st.session_state.get(WRITTEN)
+        stale = (*last.before, before) if isinstance(last, _Write) and last.page == _page() else (before,)
+        st.session_state[WRITTEN] = _Write(_page(), stale, wanted, time.monotonic())
+
+
+def restore() -> None:
+    """Write the last change to the URL again where a rerun brought the URL from before it.
+
+    The browser sends its URL with every rerun. One that it asked for before it had heard of the change (a
+    fragment's tick, a second click) still carries the old URL, and would undo the click. Every run of the
+    script and every fragment with `run_every` calls this first.
+    """
+    written = st.session_state.get(WRITTEN)
+    if not isinstance(written, _Write):
+        return
+    now = st.query_params.to_dict()
+    recent = time.monotonic() < written.moment + STALE_SECONDS
+    if recent and now == written.after:
+        return
+    if recent and now in written.before and written.page == _page() and not _by_history():
+        st.query_params.from_dict(written.after)
+    else:
+        del st.session_state[WRITTEN]
+
+
+@dataclass(frozen=True)
+class _Write:
+    """A change of the URL by this session."""
+
+    page: str
+    before: tuple[Mapping[str, str], ...]
+    """The URLs that a rerun can still bring: from before this change and those just before it."""
+    after: Mapping[str, str]
+    moment: float
+
+
+def _page() -> str:
+    context = get_script_run_ctx()
+    return context.page_script_hash if context else ""
+
+
+def _by_history() -> bool:
+    """Whether the browser's back or forward button asked for this run."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def address() -> str:

@@ -23,13 +23,9 @@ Visit = Callable[..., Page]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what lies here, and let what fails be tried once more, with a warning of it in the summary.
-
-    On a machine that is busy a step can fall between two runs of the script; what is broken fails twice.
-    """
+    """Mark what lies here."""
     if Path(__file__).parent in item.path.parents:
         item.add_marker(pytest.mark.browser)
-        item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.hookimpl(wrapper=True)

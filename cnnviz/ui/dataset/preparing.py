@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cnnviz.sentences import full_stop
-from cnnviz.ui import notice
+from cnnviz.ui import notice, url_state
 from cnnviz.ui.dataset.job import Job
 from cnnviz.ui.dataset.waiting import sentence, told
 
@@ -66,6 +66,7 @@ def _watch(subject: str, job: Job) -> None:
 
     @st.fragment(run_every=TICK)
     def look() -> None:
+        url_state.restore()
         if not job.running:
             st.rerun()
         step = job.step

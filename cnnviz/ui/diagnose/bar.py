@@ -13,7 +13,7 @@ from cnnviz.figures import numbers
 from cnnviz.ui.diagnose import probed, state
 from cnnviz.ui.diagnose.exports import exports
 from cnnviz.ui.model_bar import share
-from cnnviz.ui.runs.fields import holds
+from cnnviz.ui.url_state import show_value
 
 if TYPE_CHECKING:
     from cnnviz.tracking import RunSummary
@@ -46,7 +46,7 @@ def _choose(case: Case | None, runs: Sequence[RunSummary]) -> None:
     if case is not None:
         now = case.recorded or str(case.evidence.run)
         labels.setdefault(now, f"{case.name} · {case.evidence.title}")
-    holds(KEY, now)
+    show_value(KEY, now)
     st.selectbox(
         "Run", list(labels), format_func=lambda one: labels.get(one, one), key=KEY, on_change=_chosen,
         label_visibility="collapsed", placeholder="Choose a run", width=440,

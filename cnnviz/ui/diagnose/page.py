@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cnnviz.diagnosis import recorded
-from cnnviz.ui import chrome, notice
+from cnnviz.ui import chrome, notice, url_state
 from cnnviz.ui.components.follow import following
 from cnnviz.ui.diagnose import case as cases
 from cnnviz.ui.diagnose import probed, state
@@ -83,6 +83,7 @@ def _follow(run_id: int, alive: bool) -> None:
 
     @st.fragment(run_every=TICK_SECONDS if alive else None)
     def live() -> None:
+        url_state.restore()
         try:
             case = cases.of_run(run_id)
             runs = store.listing(ACCURACY).runs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from cnnviz.ui import notice
+from cnnviz.ui import notice, url_state
 from cnnviz.ui.dataset.waiting import told
 from cnnviz.ui.diagnose.job import Job
 from cnnviz.ui.runs import store
@@ -62,6 +62,7 @@ def progress(run: Run) -> None:
 def _watch(job: Job) -> None:
     @st.fragment(run_every=TICK)
     def look() -> None:
+        url_state.restore()
         if not job.running:
             st.rerun()
         step = job.step

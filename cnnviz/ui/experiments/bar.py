@@ -17,7 +17,7 @@ from cnnviz.ui.experiments.address import test_parameters as parameters
 from cnnviz.ui.experiments.chosen import Chosen
 from cnnviz.ui.experiments.exports import exports
 from cnnviz.ui.model_bar import share
-from cnnviz.ui.runs.fields import holds
+from cnnviz.ui.url_state import show_value
 
 WHICH, FORM = "experiments-which", "experiments-form"
 FORM_NAMES = {"small": "For a laptop", "large": "For a GPU"}
@@ -58,7 +58,7 @@ def _which(now: Chosen | Demonstration, own: Sequence[Stored]) -> None:
     labels |= {shown.name: shown.title for shown in every_demonstration().values()}
     key = now.key if isinstance(now, Chosen) else now.name
     labels.setdefault(key, now.title)
-    holds(WHICH, key)
+    show_value(WHICH, key)
     st.selectbox(
         "Experiment", list(labels), key=WHICH, format_func=lambda one: labels.get(one, one), width=400,
         label_visibility="collapsed", on_change=lambda: state.choose(str(st.session_state[WHICH])),
@@ -66,7 +66,7 @@ def _which(now: Chosen | Demonstration, own: Sequence[Stored]) -> None:
 
 
 def _form(now: Chosen) -> None:
-    holds(FORM, now.form)
+    show_value(FORM, now.form)
     st.segmented_control(
         "Size", FORMS, key=FORM, format_func=lambda form: FORM_NAMES[form], required=True,
         label_visibility="collapsed", on_change=_formed,

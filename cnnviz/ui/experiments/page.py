@@ -12,7 +12,7 @@ from cnnviz.experiments import Stored
 from cnnviz.experiments.catalogue import Ready
 from cnnviz.experiments.demonstrating import every_demonstration
 from cnnviz.tracking import Database
-from cnnviz.ui import notice
+from cnnviz.ui import notice, url_state
 from cnnviz.ui.components.follow import following
 from cnnviz.ui.experiments import answer, state
 from cnnviz.ui.experiments.bar import bar
@@ -67,6 +67,7 @@ def _follow(stored: Stored, database: Database) -> None:
 
     @st.fragment(run_every=TICK_SECONDS if alive else None)
     def live() -> None:
+        url_state.restore()
         try:
             now = experiments.get(database, stored.id)
             if bool(now.waiting()) != alive:

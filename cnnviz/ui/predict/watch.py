@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cnnviz.datasets import Step
-from cnnviz.ui import notice
+from cnnviz.ui import notice, url_state
 from cnnviz.ui.dataset.waiting import told
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.predict.job import Job
@@ -42,6 +42,7 @@ def watch(job: Job) -> None:
 
     @st.fragment(run_every=TICK)
     def look() -> None:
+        url_state.restore()
         if not job.running:
             st.rerun()
         share = job.done / max(1, job.total)

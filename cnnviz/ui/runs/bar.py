@@ -13,9 +13,9 @@ import streamlit as st
 from cnnviz.figures import measures
 from cnnviz.ui.model_bar import share
 from cnnviz.ui.runs import state
-from cnnviz.ui.runs.fields import holds
 from cnnviz.ui.runs.state import DEFAULT_METRIC, Asked
 from cnnviz.ui.runs.store import Listing
+from cnnviz.ui.url_state import show_value
 
 if TYPE_CHECKING:
     from cnnviz.tracking import RunSummary
@@ -42,7 +42,7 @@ def bar(asked: Asked, listing: Listing) -> None:
         with st.container(
             horizontal=True, gap="small", width="content", vertical_alignment="center", key="runs-actions"
         ):
-            holds("runs-deleted", asked.deleted)
+            show_value("runs-deleted", asked.deleted)
             st.toggle(
                 "Deleted", key="runs-deleted", on_change=_deleted, help="Show the deleted runs instead."
             )
@@ -50,7 +50,7 @@ def bar(asked: Asked, listing: Listing) -> None:
 
 
 def _find(text: str) -> None:
-    holds("runs-find", text)
+    show_value("runs-find", text)
     st.text_input(
         "Find", key="runs-find", placeholder="Find in names, notes, tags …", width=230,
         label_visibility="collapsed", icon=":material/search:",
@@ -84,7 +84,7 @@ def _several(
     known = [*values, *(value for value in chosen if value not in values)]
     if not known:
         return
-    holds(key, list(chosen))
+    show_value(key, list(chosen))
     st.multiselect(
         label.capitalize(), known, key=key, format_func=tell, placeholder=f"Any {label}", width=150,
         label_visibility="collapsed", on_change=partial(_write, name, key),
@@ -98,7 +98,7 @@ def _write(name: str, key: str) -> None:
 
 def _metric(metric: str, known: tuple[str, ...]) -> None:
     options = list(known) if metric in known else [metric, *known]
-    holds("runs-metric", metric)
+    show_value("runs-metric", metric)
     st.selectbox(
         "Measure", options, key="runs-metric", format_func=measures.metric_title, width=210,
         label_visibility="collapsed", help="What the table, the curves and the figures measure.",

@@ -16,10 +16,10 @@ from cnnviz.ui.components.pictures import Cell as Picture
 from cnnviz.ui.components.pictures import Line, pictures
 from cnnviz.ui.dataset.waiting import Progress, sentence
 from cnnviz.ui.runs import reading, state, store
-from cnnviz.ui.runs.fields import holds
 from cnnviz.ui.runs.reading import Matrix
 from cnnviz.ui.runs.state import Cell
 from cnnviz.ui.runs.tables import short_name
+from cnnviz.ui.url_state import show_value
 
 if TYPE_CHECKING:
     from cnnviz.inference.answers import Answers
@@ -55,7 +55,7 @@ def _choose(cell: Cell, matrix: Matrix) -> None:
     with st.container(horizontal=True, gap="small"):
         for side, label in enumerate(("True class", "What was said")):
             key = f"cell-{side}"
-            holds(key, (cell.true, cell.answer)[side])
+            show_value(key, (cell.true, cell.answer)[side])
             st.selectbox(
                 label, range(len(matrix.classes)), key=key, width=220,
                 format_func=lambda place: matrix.classes[place], on_change=partial(_chosen, cell.run),

@@ -9,7 +9,7 @@ import streamlit as st
 
 from cnnviz.ui import notice
 from cnnviz.ui.runs import store
-from cnnviz.ui.runs.fields import holds
+from cnnviz.ui.url_state import show_value
 
 if TYPE_CHECKING:
     from cnnviz.tracking import Run
@@ -20,7 +20,7 @@ MOST_NOTES, MOST_NAME = 20_000, 200
 def words(run: Run, known_tags: Sequence[str]) -> None:
     """Draw the fields; what is typed is kept at once."""
     for field, value in (("name", run.name), ("tags", list(run.tags)), ("notes", run.notes)):
-        holds(_key(run, field), value)
+        show_value(_key(run, field), value)
     st.text_input("Name", key=_key(run, "name"), max_chars=MOST_NAME, on_change=_write, args=(run, "name"))
     st.multiselect(
         "Tags", sorted({*known_tags, *run.tags}), key=_key(run, "tags"), accept_new_options=True,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cnnviz.ui import url_state
 from cnnviz.ui.runs import store
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def follow(runs: Iterable[RunSummary]) -> None:
 def _look(seen: Any) -> None:
     from cnnviz import tracking
 
+    url_state.restore()
     try:
         changed = tracking.stamp(store.database()) != seen
     except ValueError:

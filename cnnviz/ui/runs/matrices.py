@@ -14,11 +14,11 @@ from cnnviz.figures.palette import COMPARED, ramp
 from cnnviz.ui.components.plot import Pick, plot
 from cnnviz.ui.runs import reading, state
 from cnnviz.ui.runs.cell_images import cell_images
-from cnnviz.ui.runs.fields import holds
 from cnnviz.ui.runs.picks import once
 from cnnviz.ui.runs.reading import Matrix
 from cnnviz.ui.runs.state import Asked, Cell
 from cnnviz.ui.runs.tables import short_name
+from cnnviz.ui.url_state import show_value
 
 if TYPE_CHECKING:
     from cnnviz.tracking import RunSummary
@@ -134,7 +134,7 @@ def _choose_pair(found: Found, pair: tuple[int, int]) -> None:
     with st.container(horizontal=True, gap="small"):
         for side, label in enumerate(("From", "to")):
             key = f"runs-pair-{side}"
-            holds(key, pair[side])
+            show_value(key, pair[side])
             st.selectbox(
                 label, list(names), key=key, width=300, format_func=lambda place: names[place],
                 on_change=_paired, args=(pair, side, key),

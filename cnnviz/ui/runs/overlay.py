@@ -14,10 +14,10 @@ from cnnviz.figures.palette import COMPARED
 from cnnviz.ui import notice, url_state
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.runs import reading, state
-from cnnviz.ui.runs.fields import holds
 from cnnviz.ui.runs.published import published_of
 from cnnviz.ui.runs.state import X_AXES, Asked, XAxis
 from cnnviz.ui.runs.tables import short_name
+from cnnviz.ui.url_state import show_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +68,7 @@ def overlay(runs: Sequence[RunSummary], asked: Asked) -> None:
 
 def choose_x(x: XAxis) -> None:
     """Draw the choice of what runs to the right."""
-    holds("runs-x", x)
+    show_value("runs-x", x)
     st.segmented_control(
         "To the right", X_AXES, key="runs-x", format_func=lambda axis: X_WORDS[axis], required=True,
         label_visibility="collapsed", on_change=_chosen_x,
@@ -76,7 +76,7 @@ def choose_x(x: XAxis) -> None:
 
 
 def _choose_scale(scale: str) -> None:
-    holds("runs-scale", scale)
+    show_value("runs-scale", scale)
     st.segmented_control(
         "Scale", SCALES, key="runs-scale", format_func=str.capitalize, required=True,
         label_visibility="collapsed", on_change=_chosen_scale,

@@ -13,11 +13,11 @@ from cnnviz.figures import measures
 from cnnviz.figures.pareto import Point, pareto, pareto_alt
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.runs import costs, state
-from cnnviz.ui.runs.fields import holds
 from cnnviz.ui.runs.picks import once
 from cnnviz.ui.runs.published import Result, published_data, published_on, results
 from cnnviz.ui.runs.state import AGAINST, COMPARED_AT_ONCE, DEFAULT_METRIC, Against, Asked
 from cnnviz.ui.runs.tables import short_name
+from cnnviz.ui.url_state import show_value
 
 if TYPE_CHECKING:
     from cnnviz.tracking import RunSummary
@@ -52,7 +52,7 @@ def published_trade(asked: Asked) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.subheader("Published accuracy against", anchor=False, width="content")
         _choose(asked.against)
-        holds("runs-published", data)
+        show_value("runs-published", data)
         st.segmented_control(
             "on", known, key="runs-published", required=True, label_visibility="collapsed",
             on_change=lambda: state.change(on=str(st.session_state["runs-published"])),
@@ -66,7 +66,7 @@ def published_trade(asked: Asked) -> None:
 
 
 def _choose(against: Against) -> None:
-    holds("runs-against", against)
+    show_value("runs-against", against)
     st.segmented_control(
         "Against", AGAINST, key="runs-against", format_func=lambda cost: WORDS[cost], required=True,
         label_visibility="collapsed", on_change=_chosen,

@@ -106,7 +106,7 @@ def _choice(name: str, label: str, titles: Mapping[Value, str]) -> Value:
     key = f"story-{name}"
     chosen, wrong = url_state.choice(name, values, values[0])
     notice.say([wrong] if wrong else [])
-    st.session_state[key] = chosen
+    url_state.show_value(key, chosen)
 
     def write() -> None:
         value = st.session_state[key]

@@ -61,7 +61,7 @@ def _choice(name: str, label: str, values: tuple[str, ...], said: list[str], def
     default = default or values[0]
     chosen, fault = url_state.choice(name, values, default)
     said += [fault] if fault else []
-    st.session_state[key] = chosen
+    url_state.show_value(key, chosen)
 
     def write() -> None:
         value = st.session_state[key]
@@ -123,7 +123,7 @@ def _layers(story: Story, x: XAxis, name: str) -> None:
     key = "train-layers"
     chosen, fault = url_state.choice("layers", STATISTICS, STATISTICS[0])
     said += [fault] if fault else []
-    st.session_state[key] = chosen
+    url_state.show_value(key, chosen)
 
     def write() -> None:
         value = st.session_state[key]

@@ -9,7 +9,7 @@ import streamlit as st
 from cnnviz import datasets, tracking
 from cnnviz.tracking import Database, NoSuchRunError, Status
 from cnnviz.training import Recipe
-from cnnviz.ui import chrome, notice
+from cnnviz.ui import chrome, notice, url_state
 from cnnviz.ui.runs import store
 from cnnviz.ui.train import bar, example, published
 from cnnviz.ui.train import plan as plans
@@ -83,6 +83,7 @@ def _queue(database: Database) -> None:
 
     @st.fragment(run_every=QUEUE_SECONDS if alive else None)
     def live() -> None:
+        url_state.restore()
         runs = in_queue(database)
         if bool(runs) != alive:
             st.rerun()

@@ -7,7 +7,7 @@ import streamlit as st
 from cnnviz import tracking
 from cnnviz.tracking import ACTIVE, Run, RunSummary, Status
 from cnnviz.training import Recipe
-from cnnviz.ui import notice
+from cnnviz.ui import notice, url_state
 from cnnviz.ui.runs import store
 from cnnviz.ui.train import published
 from cnnviz.ui.train.answers import answers
@@ -28,6 +28,7 @@ def watch(run_id: int) -> None:
 
     @st.fragment(run_every=TICK_SECONDS if alive else None)
     def live() -> None:
+        url_state.restore()
         try:
             now, story = followed(store.database(), run_id).look()
         except (ValueError, OSError) as error:
