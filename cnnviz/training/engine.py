@@ -31,7 +31,7 @@ from cnnviz.training.recipe import Recipe
 from cnnviz.training.speed import peak
 from cnnviz.training.tally import NonFiniteLossError, Tally
 from cnnviz.training.telling import Pace, Telling
-from cnnviz.training.update import Step, Update
+from cnnviz.training.update import Update
 
 LOG_EARLY, LOG_EVERY = (1, 5, 10), 20
 LOOK_EARLY, LOOK_EVERY = (1, 2, 5, 10, 20, 50, 100), 200

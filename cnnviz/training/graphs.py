@@ -7,13 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cnnviz.training.update import Step
-
 WARM_UP = 5
 """Steps before the recording: libraries choose algorithms, and the optimiser makes its state."""
 SMALL = 2e12
 """Operations a step up to which launching is worth saving. A graph keeps activations of its own for good."""
 
+Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Images `(N, C, H, W)` and labels `(N,)` to mean losses `(1 + A,)` and answers `(N,)`, nobody waiting.
+
+The first loss is the one that is trained, the others are those of A auxiliary classifiers.
+"""
 Capture = Callable[[Step, Tensor, Tensor], Callable[[], tuple[Tensor, Tensor]]]
 """Records a step on these very tensors, without doing it; what it gives does the step on what they hold."""
 

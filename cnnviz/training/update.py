@@ -11,12 +11,6 @@ from torch.nn import functional
 from cnnviz.training.optimise import hold
 from cnnviz.training.recipe import Recipe
 
-Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Images `(N, C, H, W)` and labels `(N,)` to mean losses `(1 + A,)` and answers `(N,)`, nobody waiting.
-
-The first loss is the one that is trained, the others are those of A auxiliary classifiers.
-"""
-
 
 class Update:
     """A step as it is written.

@@ -10,10 +10,9 @@ from cnnviz.datasets import Dataset
 from cnnviz.models.layers import Conv, Dropout, Flatten, LayerList, Linear
 from cnnviz.training import Recipe
 from cnnviz.training.engine import Trainer
-from cnnviz.training.graphs import WARM_UP, Replayed, worth_it
+from cnnviz.training.graphs import WARM_UP, Replayed, Step, worth_it
 from cnnviz.training.log import Memory
 from cnnviz.training.setup import make_ready
-from cnnviz.training.update import Step
 from tests.training.stripes import striped
 
 NETWORK = LayerList(input=(1, 28, 28), layers=(Conv(out=2), Flatten(), Dropout(p=0.2), Linear()))

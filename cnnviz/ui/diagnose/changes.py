@@ -17,7 +17,7 @@ from cnnviz.ui.diagnose.settings import in_rows, in_words
 from cnnviz.ui.experiments.address import test_parameters
 from cnnviz.ui.runs import reading, store
 from cnnviz.ui.train.expected import fetched_first
-from cnnviz.ui.train.watch import moving
+from cnnviz.ui.train.follow import moving
 
 if TYPE_CHECKING:
     from cnnviz.diagnosis import Change, Finding

@@ -22,7 +22,7 @@ from cnnviz.ui.diagnose.state import Asked
 from cnnviz.ui.diagnose.verdict import advice, verdict
 from cnnviz.ui.runs import store
 from cnnviz.ui.story import FAILED, MENDED, story
-from cnnviz.ui.train.watch import moving
+from cnnviz.ui.train.follow import moving
 
 if TYPE_CHECKING:
     from cnnviz.tracking import RunSummary

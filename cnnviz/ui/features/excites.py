@@ -113,27 +113,10 @@ def _framed(image: Pixels, size: tuple[int, ...], box: tuple[int, int, int, int]
     return framed
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _fingerprint(stamp: str, _network: Network) -> str:
-    from cnnviz.interpret.storage import fingerprint
-
-    return fingerprint(_network.loaded.model)
-
-
-def key_of(network: Network, data: Dataset, layer: str, count: int, *more: str) -> str:
-    """Under which a result over `count` test images is kept."""
-    from cnnviz.interpret import storage
-
-    settings = network.loaded.preprocessing.model_dump_json()
-    return storage.key_of(
-        _fingerprint(network.stamp, network), layer, data.fingerprint, settings, count, *more
-    )
-
-
 def _known(network: Network, data: Dataset, layer: str, count: int) -> Exciting | None:
     from cnnviz.interpret.exciting import remembered
 
-    return remembered(key_of(network, data, layer, count))
+    return remembered(through.key_of(network, data, layer, count))
 
 
 def _work_out(network: Network, data: Dataset, layer: str, count: int, progress: Progress) -> Exciting:
@@ -143,5 +126,5 @@ def _work_out(network: Network, data: Dataset, layer: str, count: int, progress:
     batches = through.images_of(network, data, rows)
     found = exciting(network.loaded.model, batches, [layer], total=len(rows), progress=progress)[layer]
     found = replace(found, images=rows[found.images])
-    remember(key_of(network, data, layer, count), found)
+    remember(through.key_of(network, data, layer, count), found)
     return found

@@ -14,8 +14,8 @@ from cnnviz.figures.sprite import Sprite, sprite
 from cnnviz.interpret.maps import Floats
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.features import through
-from cnnviz.ui.features.excites import key_of
 from cnnviz.ui.features.state import SOFTMAX, Asked
+from cnnviz.ui.features.through import key_of
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures import state
 from cnnviz.ui.result_cache import RESULTS

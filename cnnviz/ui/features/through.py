@@ -112,3 +112,20 @@ def _missing(network: Network) -> str:
     if not name:
         return "This needs test images, and this network was trained on none: choose a run."
     return f"This needs the test images of {name}; prepare them under “Test images” above."
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _fingerprint(stamp: str, _network: Network) -> str:
+    from cnnviz.interpret.storage import fingerprint
+
+    return fingerprint(_network.loaded.model)
+
+
+def key_of(network: Network, data: Dataset, layer: str, count: int, *more: str) -> str:
+    """Under which a result over `count` test images is kept."""
+    from cnnviz.interpret import storage
+
+    settings = network.loaded.preprocessing.model_dump_json()
+    return storage.key_of(
+        _fingerprint(network.stamp, network), layer, data.fingerprint, settings, count, *more
+    )

@@ -13,7 +13,7 @@ from cnnviz.figures.branch_classes import Table, branch_classes, favourites
 from cnnviz.ui import notice
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.features import through
-from cnnviz.ui.features.excites import key_of
+from cnnviz.ui.features.through import key_of
 from cnnviz.ui.inception.state import short
 from cnnviz.ui.inside.weights import Network
 

@@ -10,8 +10,8 @@ from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures import handed
 from cnnviz.ui.pictures.prepared import prepared
 from cnnviz.ui.predict.job import Job
+from cnnviz.ui.why.drawing import CSS
 from cnnviz.ui.why.found import found
-from cnnviz.ui.why.page import CSS
 from cnnviz.ui.why.panel import pictures_of
 from cnnviz.ui.why.state import DEFAULT_OPACITY, Asked
 

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from cnnviz import tracking
-from cnnviz.tracking import Curves, Database, Record, Run
+from cnnviz.tracking import ACTIVE, Curves, Database, Record, Run, RunSummary, Status
 from cnnviz.ui.train.story import Confused, Looked, Story
 
 POINTS = 800
@@ -74,6 +74,11 @@ class Followed:
         if len(self._looks) > 2 * MOST_LOOKS:
             stride = len(self._looks) // MOST_LOOKS
             self._looks = [*self._looks[:-1:stride], self._looks[-1]]
+
+
+def moving(run: RunSummary) -> bool:
+    """Whether anything is to be expected without anybody doing something."""
+    return run.deleted_at is None and (run.status in ACTIVE or run.status is Status.QUEUED)
 
 
 def followed(database: Database, run_id: int) -> Followed:

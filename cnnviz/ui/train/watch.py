@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from cnnviz import tracking
-from cnnviz.tracking import ACTIVE, Run, RunSummary, Status
+from cnnviz.tracking import Run
 from cnnviz.training import Recipe
 from cnnviz.ui import notice, url_state
 from cnnviz.ui.runs import store
 from cnnviz.ui.train import published
 from cnnviz.ui.train.answers import answers
 from cnnviz.ui.train.charts import charts
-from cnnviz.ui.train.follow import followed
+from cnnviz.ui.train.follow import followed, moving
 from cnnviz.ui.train.history import history
 from cnnviz.ui.train.states import headline
 from cnnviz.ui.train.story import Story
@@ -42,11 +42,6 @@ def watch(run_id: int) -> None:
 
     with st.container(key="train-live"):
         live()
-
-
-def moving(run: RunSummary) -> bool:
-    """Whether anything is to be expected without anybody doing something."""
-    return run.deleted_at is None and (run.status in ACTIVE or run.status is Status.QUEUED)
 
 
 def draw(run: Run, story: Story) -> None:

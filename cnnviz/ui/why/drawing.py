@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from cnnviz.inference.picture import Pixels
 from cnnviz.interpret.colours import DIVERGING, SEQUENTIAL, stops
 from cnnviz.ui.why.found import Found
 
+CSS = Path(__file__).with_name("why.css")
 WIDE = 320
 """Pixels that a picture comes near to, by whole-numbered enlargement."""
 COVER, FRAME = 128, (217, 72, 15)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from cnnviz.ui import notice
@@ -19,8 +17,6 @@ from cnnviz.ui.why.found import Found, found
 from cnnviz.ui.why.panel import panel
 from cnnviz.ui.why.state import Asked
 from cnnviz.ui.why.strip import strip
-
-CSS = Path(__file__).with_name("why.css")
 
 
 def why() -> None:
