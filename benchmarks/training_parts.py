@@ -33,7 +33,7 @@ MODELS = (
 )
 
 
-def trainer(model: str, name: str, shape: tuple[int, int, int], batch: int) -> Trainer:
+def make_trainer(model: str, name: str, shape: tuple[int, int, int], batch: int) -> Trainer:
     recipe = Recipe(model=model, batch_size=batch, epochs=100_000, validation=0)
     ready = make_ready(recipe, data(None, name, shape))
     return Trainer(recipe, ready.model, ready.material, ready.side, Memory(), macs=ready.macs)
@@ -50,7 +50,7 @@ def step(run: Trainer, looked_at: bool) -> float:
 
 
 def looks(model: str, name: str, shape: tuple[int, int, int], images: int, batch: int, repeat: int) -> None:
-    every, run = engine.LOOK_EVERY, trainer(model, name, shape, batch)
+    every, run = engine.LOOK_EVERY, make_trainer(model, name, shape, batch)
     plain, watched = [], []
     try:
         run.step = max(LOOK_EARLY)  # the first steps are looked at whatever is asked
@@ -71,7 +71,7 @@ def looks(model: str, name: str, shape: tuple[int, int, int], images: int, batch
 
 def waiting(model: str, name: str, shape: tuple[int, int, int], batch: int) -> None:
     """Raises `RuntimeError` where a step between two reports waits for the GPU."""
-    run = trainer(model, name, shape, batch)
+    run = make_trainer(model, name, shape, batch)
     run.run(lambda: run.step < 21)
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -7,7 +7,8 @@ import json
 from cnnviz import models
 from cnnviz.inference.card import Card
 from cnnviz.models.library import spec_of
-from cnnviz.training import Recipe, all_recipes
+from cnnviz.training import all_recipes
+from cnnviz.training.recipe import Recipe
 
 
 def text(card: Card) -> str:

@@ -87,8 +87,8 @@ def _stages(picture: Picture, how: Preprocessing) -> Iterator[_Stage]:
     if how.centre:
         pixels = stages.centred(pixels)
         yield _Stage("centred", "Cut to what is light, its centre of mass in the middle of a frame.", pixels)
-    fitted = stages.fitted(pixels, how)
-    yield _Stage("resized", _resized_text(pixels, fitted, how), fitted)
+    resized = stages.fitted(pixels, how)
+    yield _Stage("resized", _resized_text(pixels, resized, how), resized)
 
 
 def _original_text(picture: Picture) -> str:

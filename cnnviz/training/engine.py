@@ -188,7 +188,7 @@ class Trainer:
         images = self.preparation.train(self.material.train.images[rows], rows, epoch, self._generator)
         return images, self.material.train.labels[rows]
 
-    def _fast_step(self) -> Step:
+    def _fast_step(self) -> graphs.Step:
         """The step as it is made where nobody looks: layers can be watched in the plain one only."""
         if self.recipe.compile:
             return Update(self.recipe, torch.compile(self.model), self.optimiser)

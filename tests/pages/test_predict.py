@@ -17,7 +17,9 @@ from cnnviz import datasets
 from cnnviz.cli.app import main
 from cnnviz.inference import writing
 from cnnviz.inference.predict import STRETCHES, Predictor
-from cnnviz.ui.predict import files, watch
+from cnnviz.ui.predict import watch
+from cnnviz.ui.predict.files import KEY as FILES_KEY
+from cnnviz.ui.predict.files import gathered
 from cnnviz.ui.predict.job import Job
 from cnnviz.ui.predict.judged import Judged
 from cnnviz.ui.predict.watch import KEY
@@ -76,7 +78,7 @@ def test_two_networks_are_compared_and_their_agreement_is_marked() -> None:
 
 def test_a_zip_of_class_folders_is_judged(zipped: bytes) -> None:
     app = open_page("predict", weights="run:1")
-    app.session_state[files.KEY] = files.gathered([("digits.zip", zipped)], folder=False)[0]
+    app.session_state[FILES_KEY] = gathered([("digits.zip", zipped)], folder=False)[0]
     app.query_params["order"] = "mistakes"
     app.run()
     over(app)
@@ -104,7 +106,7 @@ def test_answers_are_there_while_others_are_to_come(zipped: bytes, monkeypatch: 
     monkeypatch.setattr(Predictor, "predict", held_up)
     monkeypatch.setattr(watch, "PATIENCE", 0.0)
     app = open_page("predict", weights="run:1")
-    app.session_state[files.KEY] = files.gathered([("digits.zip", zipped)], folder=False)[0]
+    app.session_state[FILES_KEY] = gathered([("digits.zip", zipped)], folder=False)[0]
     app.run()
     job = app.session_state[KEY]
     deadline = time.monotonic() + PATIENCE
@@ -158,7 +160,7 @@ def test_a_job_that_is_stopped_keeps_what_it_has(zipped: bytes) -> None:
 
     network = weights.other("run:1")
     assert network is not None
-    some = files.gathered([("digits.zip", zipped)], folder=False)[0]
+    some = gathered([("digits.zip", zipped)], folder=False)[0]
     job = Job(some * 40, [network])
     job.cancel()
     job.wait(PATIENCE)
@@ -179,7 +181,7 @@ def test_numbers_and_files_are_those_of_the_cli(
     theirs = json.loads(capsys.readouterr().out)
     network = weights.other("run:1")
     assert network is not None
-    job = Job(files.gathered([("digits.zip", zipped)], folder=False)[0], [network])
+    job = Job(gathered([("digits.zip", zipped)], folder=False)[0], [network])
     job.wait(PATIENCE)
     results = Judged(job).results(0)
     ours = json.loads(writing.as_json(results))
@@ -199,8 +201,8 @@ def test_numbers_and_files_are_those_of_the_cli(
 def test_a_folder_as_the_browser_hands_it_in() -> None:
     picture = encoded(np.zeros((8, 8, 3), np.uint8))
     given = [("mine/cat/1.png", picture), ("mine/dog/1.png", picture), ("mine/readme.txt", b"words")]
-    found, count = files.gathered(given, folder=True)
+    found, count = gathered(given, folder=True)
     assert count == 2
     assert {(one.name, one.truth) for one in found} == {("mine/cat/1.png", "cat"), ("mine/dog/1.png", "dog")}
-    loose, _ = files.gathered([("mine/1.png", picture)], folder=True)
+    loose, _ = gathered([("mine/1.png", picture)], folder=True)
     assert [(one.name, one.truth) for one in loose] == [("mine/1.png", None)]

@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz import tracking
 from cnnviz.datasets import Step
-from cnnviz.diagnosis import Evidence, gather, probing, registry
+from cnnviz.diagnosis import Evidence, gather, registry
+from cnnviz.diagnosis import probing as probe_registry
 from cnnviz.tracking import Database, MetricWriter, Status
 from cnnviz.ui.diagnose import probed
 from tests.diagnosis.runs import told
@@ -45,7 +46,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         return registry.Untold("Nobody has probed it.")
 
     own = registry.Rule("by-heart", "Cannot learn one batch", "It cannot.", judge, live=False)
-    monkeypatch.setattr(probing, "probe", probe)
+    monkeypatch.setattr(probe_registry, "probe", probe)
     monkeypatch.setattr("cnnviz.diagnosis.judge.rules", lambda: {"by-heart": own})
     yield opened
     opened.set()
@@ -102,7 +103,7 @@ def test_why_probes_ended_early_is_said(
     def probe(database: Database, run_id: int, progress: Any) -> Evidence:
         raise ValueError("The images are not here.")
 
-    monkeypatch.setattr(probing, "probe", probe)
+    monkeypatch.setattr(probe_registry, "probe", probe)
     run = told(runs, collapsed=False)
     app = open_page("diagnose", run=str(run))
     app.button(key="diagnose-probe").click().run()

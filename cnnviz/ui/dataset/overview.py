@@ -40,28 +40,28 @@ def headline(asked: Asked, ready: Dataset) -> None:
 
 def summarised(ready: Dataset) -> Summary | None:
     """The summary, computed in sight the first time; what goes wrong is said."""
-    progress = waiting.Progress()
+    bar = waiting.Progress()
     try:
-        return summary(ready, progress)
+        return summary(ready, bar)
     except (DataError, OSError) as error:
         st.error(waiting.sentence(error))
         return None
     finally:
-        progress.clear()
+        bar.clear()
 
 
 def problems(ready: Dataset) -> None:
     """Say what is wrong with the images before anything is trained on them, and what was looked at."""
     from cnnviz.diagnosis.data_quality import data_report
 
-    progress = waiting.Progress()
+    bar = waiting.Progress()
     try:
-        found = data_report(ready, progress)
+        found = data_report(ready, bar)
     except (DataError, OSError) as error:
         st.error(waiting.sentence(error))
         return
     finally:
-        progress.clear()
+        bar.clear()
     for problem in found.problems:
         st.warning(notice.plain(problem.verdict), icon=":material/warning:")
         with st.expander("How that is seen, and what to do"):

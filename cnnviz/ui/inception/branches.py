@@ -43,10 +43,10 @@ def branches(network: Network, ready: Prepared, block: Block, asked: Asked) -> N
             compared(network, ready, block, asked)
         else:
             each_alone(network, ready, block, left)
-    ways = seen.ways(network.stamp, block.name, network, block)
+    kinds = seen.ways(network.stamp, block.name, network, block)
     for place, column in enumerate(st.columns(len(found.branches), gap="medium")):
         with column:
-            _branch(network, ready, found, place, ways[place], asked)
+            _branch(network, ready, found, place, kinds[place], asked)
 
 
 def _input_words(block: Block, found: BlockLook) -> None:

@@ -13,8 +13,9 @@ from cnnviz.inference.hints import grouped
 from cnnviz.inference.picture import Refusal
 from cnnviz.ui import notice, url_state
 from cnnviz.ui.inside.weights import network
-from cnnviz.ui.predict import files, state
+from cnnviz.ui.predict import state
 from cnnviz.ui.predict.bar import predict_bar
+from cnnviz.ui.predict.files import bundled, chosen, upload
 from cnnviz.ui.predict.job import Job
 from cnnviz.ui.predict.judged import Judged
 from cnnviz.ui.predict.mistakes import mistakes
@@ -34,8 +35,8 @@ def predict() -> None:
     predict_bar(asked)
     notice.say([*url_state.current().problems, *current.problems, *asked.problems, *notice.kept()])
     with st.container(key="predict-give"):
-        files.upload()
-    job = job_of(files.chosen(), asked.networks)
+        upload()
+    job = job_of(chosen(), asked.networks)
     if job.running:
         watch(job)
         return
@@ -60,7 +61,7 @@ def _state(judged: Judged) -> None:
         st.error(notice.plain(f"It ended early: {job.failed} What was answered before is kept."))
     elif job.cancelled:
         st.info(f"Stopped after {judged.count:,} of {job.total:,} pictures; what was answered is kept.")
-    if files.bundled():
+    if bundled():
         st.caption(
             "These are the bundled pictures. Hand in your own, many at once, and compare networks on them."
         )

@@ -10,7 +10,8 @@ import streamlit as st
 from cnnviz import datasets, models, training
 from cnnviz.figures import numbers
 from cnnviz.training.queue import enqueue
-from cnnviz.ui import model_bar, notice
+from cnnviz.ui import notice
+from cnnviz.ui.model_bar import CSS, share
 from cnnviz.ui.model_picker import model_picker
 from cnnviz.ui.runs import store
 from cnnviz.ui.train import plan as plans
@@ -22,7 +23,7 @@ MODEL, DATA, RECIPE = "train-model", "train-data", "train-recipe"
 
 def styles() -> None:
     """What the page's parts look like."""
-    st.html(model_bar.CSS)
+    st.html(CSS)
     st.html(OWN_CSS)
 
 
@@ -35,7 +36,7 @@ def bar(plan: Plan) -> None:
         _data(shown.dataset, plan.parent)
         _recipe(plan)
         _file(plan)
-        model_bar.share()
+        share()
         st.button(
             "Start",
             icon=":material/play_arrow:",

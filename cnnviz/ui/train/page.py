@@ -11,13 +11,14 @@ from cnnviz.tracking import Database, NoSuchRunError, Status
 from cnnviz.training import Recipe
 from cnnviz.ui import chrome, notice, url_state
 from cnnviz.ui.runs import store
-from cnnviz.ui.train import bar, example, published
+from cnnviz.ui.train import bar, example
 from cnnviz.ui.train import plan as plans
 from cnnviz.ui.train.answers import answers
 from cnnviz.ui.train.charts import charts
 from cnnviz.ui.train.expected import expected
 from cnnviz.ui.train.fields import fields
 from cnnviz.ui.train.follow import followed
+from cnnviz.ui.train.published import claim
 from cnnviz.ui.train.waiting import in_queue, queue
 from cnnviz.ui.train.watch import watch
 from cnnviz.ui.url_state import quoted
@@ -108,6 +109,6 @@ def _below(database: Database) -> None:
         )
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        charts(story, published.claim(Recipe.model_validate(run.recipe)), f"run-{run.id}")
+        charts(story, claim(Recipe.model_validate(run.recipe)), f"run-{run.id}")
     with right:
         answers(story, f"run-{run.id}")

@@ -9,11 +9,11 @@ from cnnviz.tracking import Run
 from cnnviz.training import Recipe
 from cnnviz.ui import notice, url_state
 from cnnviz.ui.runs import store
-from cnnviz.ui.train import published
 from cnnviz.ui.train.answers import answers
 from cnnviz.ui.train.charts import charts
 from cnnviz.ui.train.follow import followed, moving
 from cnnviz.ui.train.history import history
+from cnnviz.ui.train.published import claim
 from cnnviz.ui.train.states import headline
 from cnnviz.ui.train.story import Story
 
@@ -51,7 +51,7 @@ def draw(run: Run, story: Story) -> None:
     name = f"run-{run.id}"
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        charts(story, published.claim(recipe), name)
+        charts(story, claim(recipe), name)
     with right:
         answers(story, name)
     history(run, story)

@@ -13,6 +13,7 @@ from cnnviz.ui.pictures.prepared import Prepared
 from cnnviz.ui.why import state
 from cnnviz.ui.why.bar import downloads, why_bar
 from cnnviz.ui.why.controls import method_choice, settings
+from cnnviz.ui.why.drawing import CSS
 from cnnviz.ui.why.found import Found, found
 from cnnviz.ui.why.panel import panel
 from cnnviz.ui.why.state import Asked

@@ -10,7 +10,7 @@ import streamlit as st
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures.sprite import Sprite, sprite
 from cnnviz.ui.components.pictures import Cell, Line, pictures
-from cnnviz.ui.features.strip import MOST, short, strip_layers
+from cnnviz.ui.inside.layer_strip import MOST, short, strip_layers
 from cnnviz.ui.result_cache import RESULTS
 from cnnviz.ui.why.found import Found, cells, strip_cells
 from cnnviz.ui.why.state import choose_layer

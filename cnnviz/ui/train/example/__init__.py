@@ -11,9 +11,9 @@ import streamlit as st
 
 from cnnviz.tracking import Curve, Status, StatusChange
 from cnnviz.training import Recipe
-from cnnviz.ui.train import published
 from cnnviz.ui.train.answers import answers
 from cnnviz.ui.train.charts import charts
+from cnnviz.ui.train.published import claim
 from cnnviz.ui.train.story import Confused, Looked, Story
 
 RECORDED = Path(__file__).with_name("digits.json")
@@ -29,7 +29,7 @@ def draw() -> None:
     )
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        charts(story(told), published.claim(Recipe.model_validate(told["recipe"])), "recorded")
+        charts(story(told), claim(Recipe.model_validate(told["recipe"])), "recorded")
     with right:
         answers(story(told), "recorded")
 
