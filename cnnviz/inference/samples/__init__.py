@@ -16,9 +16,12 @@ __all__ = ["LICENCE", "OURS", "Sample", "all_samples", "get"]
 @functools.cache
 def all_samples() -> dict[str, Sample]:
     """Every sample by name: digits, drawings, test cards, photographs."""
-    from cnnviz.inference.samples import cards, digits, drawings, libraries
+    from cnnviz.inference.samples.cards import SAMPLES as TEST_CARDS
+    from cnnviz.inference.samples.digits import SAMPLES as DIGITS
+    from cnnviz.inference.samples.drawings import SAMPLES as DRAWINGS
+    from cnnviz.inference.samples.libraries import SAMPLES as PHOTOGRAPHS
 
-    found = (*digits.SAMPLES, *drawings.SAMPLES, *cards.SAMPLES, *libraries.SAMPLES)
+    found = (*DIGITS, *DRAWINGS, *TEST_CARDS, *PHOTOGRAPHS)
     return {sample.name: sample for sample in found}
 
 

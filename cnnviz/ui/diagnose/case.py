@@ -57,10 +57,10 @@ def of_recorded(name: str) -> Case:
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
 def _judged(
-    _opened: Database, where: str, run_id: int, state: Any, probes: tuple[int, ...]
+    _opened: Database, where: str, run_id: int, state: Any, probes_stamp: tuple[int, ...]
 ) -> tuple[Evidence, Diagnosis]:
     evidence = gather(_opened, run_id)
-    if probes:
+    if probes_stamp:
         evidence = evidence.model_copy(update={"probes": evidence.probes | dict(probed.of(where, run_id))})
     return evidence, diagnose(evidence)
 
