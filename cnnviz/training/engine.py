@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -87,6 +88,7 @@ class Trainer:
         self._order = torch.empty(0, dtype=torch.int64)
         self._best: float | None = None
         self._saved = time.monotonic()
+        self._census_due = False
 
     def run(self, keep_on: Callable[[], bool] = lambda: True) -> bool:
         """Train to the end, or until `keep_on` says no, which is asked between steps.
@@ -97,17 +99,21 @@ class Trainer:
         try:
             return self._run(keep_on)
         except NonFiniteLossError as error:
+            self._record_census()
             raise self._located(error) from None
         except torch.OutOfMemoryError:
             # What the step held is freed with its frames, which is after this block.
             pass
+        with suppress(torch.OutOfMemoryError):
+            self._record_census()
         raise TooLittleMemoryError(self._what_fits())
 
     def _run(self, keep_on: Callable[[], bool]) -> bool:
         self.model.train()
         if self.step == 0:
-            self._telling.begin(self.material, self.preparation, self._fixed.pictures())
+            self._telling.begin(self.material, self._fixed.pictures())
             self._telling.batch_norm(0, describe_batch_norm(self.model))
+            self._census_due = True
         self._telling.start_clock()
         while self.step < self.total_steps:
             if not keep_on():
@@ -121,6 +127,9 @@ class Trainer:
                 self._telling.report(self.step, rate, self._tally)
             if looking:
                 self._tell_look()
+            if self._census_due:
+                self._record_census()
+                self._telling.start_clock()
             if self.step % self.steps_per_epoch == 0:
                 self._end_epoch()
             elif time.monotonic() - self._saved > SAVE_SECONDS:
@@ -212,6 +221,12 @@ class Trainer:
     def _tell_look(self) -> None:
         predictions = self._fixed.predictions(self.model, self.preparation)
         self._telling.look(self.step, self._observer.looks(), predictions)
+
+    def _record_census(self) -> None:
+        """Record once what the images say of themselves: after the first point, for which people wait."""
+        if self._census_due:
+            self._census_due = False
+            self._telling.census(1, self.material, self.preparation)
 
     def _end_epoch(self) -> None:
         self._telling.epoch(self.step, self._tally)

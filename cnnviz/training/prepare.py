@@ -12,6 +12,10 @@ from cnnviz.training import augment
 from cnnviz.training.recipe import Recipe, Scale
 from cnnviz.training.streamed import StreamedImages, portion
 
+IN_CACHE = 1 << 18
+"""Values that statistics are computed of at once: 2 MiB in double precision, which stay in a core's cache.
+With sixteen times as many, 60,000 images of 28×28 took 3.6 times as long, 50,000 of 3×32×32 took 2.8."""
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -30,16 +34,17 @@ class Statistics:
     def of(cls, images: Tensor | StreamedImages) -> Statistics:
         """Compute the statistics of uint8 images `(N, C, H, W)`, summed in double precision.
 
-        Of images that stream, a sample stands for all. Whatever the number and size of the images, some
-        64 MiB are taken beside them: sums of whole numbers are exact, so portions do not change them.
+        Of images that stream, a sample stands for all. Whatever the number and size of the images, at most
+        some 64 MiB are taken beside them: sums of whole numbers are exact, so portions do not change them.
         """
         count, channels, height, width = images.shape
         rows = images.sample() if isinstance(images, StreamedImages) else None
         count = count if rows is None else len(rows)
         total = torch.zeros(channels, height, width, dtype=torch.float64, device=images.device)
         products = torch.zeros(channels, channels, dtype=torch.float64, device=images.device)
-        lines = min(height, portion((1, channels, width)))
-        step = portion((channels, lines, width))
+        values_at_once = IN_CACHE if rows is None else None  # Decoding wants many for its threads.
+        lines = min(height, portion((1, channels, width), values_at_once))
+        step = portion((channels, lines, width), values_at_once)
         for start in range(0, count, step):
             part = images[start : start + step] if rows is None else images[rows[start : start + step]]
             for top in range(0, height, lines):

@@ -39,13 +39,13 @@ class Telling:
     Figures: `train/loss`, `train/accuracy` and, of auxiliary classifiers, `train/aux1_loss` and so on since
     the last report, `lr`, and those of `log.MEASURED`; at an epoch's end `train/epoch_loss`,
     `train/epoch_accuracy`, and `loss`, `accuracy`, `top5` and `logit_spread` of `val/` and `test/`.
-    Records: `data`, `census`, `fixed_images`, `input` and, after the first epoch, `baseline` once;
-    `layers` and `fixed_predictions` at a look; `train/predicted`, `test/predicted`, `validation/confusion`
-    and `test/confusion` at an epoch's end, with `in_training_mode`, the layers that were while the test
-    images were judged (there should be none); `train/evaluated`, how well some training images are known in
-    evaluation mode, after the last step; `batch_norm` of a model that has it, before the first step and after
-    the last, then with what some test images come to with running and with batch statistics; `nonfinite`
-    where a run fails of it; `engine` where the engine has something to say.
+    Records: `data`, `fixed_images`, `input`, after the first step `census` and after the first epoch
+    `baseline` once; `layers` and `fixed_predictions` at a look; `train/predicted`, `test/predicted`,
+    `validation/confusion` and `test/confusion` at an epoch's end, with `in_training_mode`, the layers that
+    were while the test images were judged (there should be none); `train/evaluated`, how well some training
+    images are known in evaluation mode, after the last step; `batch_norm` of a model that has it, before the
+    first step and after the last, then with what some test images come to with running and with batch
+    statistics; `nonfinite` where a run fails of it; `engine` where the engine has something to say.
     """
 
     def __init__(self, log: Log, steps_per_epoch: int, pace: Pace) -> None:
@@ -56,11 +56,14 @@ class Telling:
         """Speed is measured from here: what came before was no training."""
         self._clock = time.perf_counter()
 
-    def begin(self, material: Material, preparation: Preparation, pictures: Sequence[dict[str, Any]]) -> None:
+    def begin(self, material: Material, pictures: Sequence[dict[str, Any]]) -> None:
         """Tell what the run reads, before its first step."""
         self._log.record(0, 0, "data", _facts(material))
-        self._log.record(0, 0, "census", census(material, preparation))
         self._log.record(0, 0, "fixed_images", list(pictures))
+
+    def census(self, step: int, material: Material, preparation: Preparation) -> None:
+        """Record what the images say of themselves; of 60,000 that takes longer than the first steps."""
+        self._record(step, "census", census(material, preparation))
 
     def read(self, images: Tensor) -> None:
         """Tell of the first batch as the model reads it, `(N, C, H, W)`: figures over all of its values."""

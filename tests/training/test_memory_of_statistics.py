@@ -66,7 +66,7 @@ def test_statistics_are_the_same_bits_in_portions_of_any_size(monkeypatch: pytes
     images = torch.randint(0, 256, (50, 3, 9, 7), dtype=torch.uint8, generator=seed)
     whole = Statistics.of(images)
     for values in (25, 200, 900):
-        monkeypatch.setattr("cnnviz.training.streamed.AT_ONCE", values)
+        monkeypatch.setattr("cnnviz.training.prepare.IN_CACHE", values)
         apart = Statistics.of(images)
         for name in ("mean", "spread", "mean_image", "colours"):
             assert torch.equal(getattr(apart, name), getattr(whole, name))

@@ -52,6 +52,18 @@ def test_the_place_is_told_and_the_weights_are_those_before_the_step(
     assert all(torch.equal(weights[name], held) for name, held in failed.model.state_dict().items())
 
 
+def test_a_run_whose_first_loss_is_no_number_has_its_census_all_the_same(dataset: Dataset) -> None:
+    """It is taken after the first point, which never comes."""
+    failed, log = trainer(HOPELESS, dataset)
+    with torch.no_grad():
+        next(failed.model.parameters()).fill_(torch.nan)
+    with pytest.raises(NonFiniteLossError) as caught:
+        failed.run()
+    assert caught.value.step == 1
+    (found,) = records(log, "census")
+    assert found["neighbours"]["share"] > 0.9
+
+
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "adamw"])
 def test_no_optimiser_learns_from_a_loss_that_is_no_number_or_after_it(name: str) -> None:
     weight = nn.Parameter(torch.ones(3))

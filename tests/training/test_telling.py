@@ -2,6 +2,7 @@
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 from cnnviz.datasets import Dataset
 from cnnviz.training import Recipe
-from cnnviz.training.engine import LOG_EARLY, LOOK_EARLY, Trainer
+from cnnviz.training.engine import LAST, LOG_EARLY, LOOK_EARLY, Trainer
 from cnnviz.training.fixed import FixedImages
 from cnnviz.training.log import MEASURED, Memory
 from cnnviz.training.material import Labelled
@@ -58,6 +59,45 @@ def test_fixed_images_are_the_test_images_they_name(told: tuple[Trainer, Memory]
         (truth,) = run.material.test.images[torch.tensor([image["index"]])]
         assert np.array_equal(pixels, truth[0].numpy())
         assert image["label"] == int(run.material.test.labels[image["index"]])
+
+
+class _Ordered(Memory):
+    """Notes, for each kind of record, the last step whose loss had been reported before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reported: dict[str, int] = {}
+
+    def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
+        steps = [reported for reported, _ in self.series("train/loss")]
+        self.reported.setdefault(kind, max(steps, default=0))
+        super().record(step, epoch, kind, value)
+
+
+def test_the_first_point_waits_neither_for_the_census_nor_for_the_baseline(dataset: Dataset) -> None:
+    ready, log = make_ready(RECIPE, dataset), _Ordered()
+    run = Trainer(RECIPE, ready.model, ready.material, ready.side, log)
+    run.run()
+    assert log.reported["data"] == log.reported["fixed_images"] == 0
+    assert log.reported["census"] == 1
+    assert log.reported["baseline"] == run.steps_per_epoch
+    assert len(bodies(log, "census")) == len(bodies(log, "baseline")) == 1
+
+
+def test_a_run_that_is_stopped_after_its_first_step_has_its_census_and_does_not_take_it_again(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    def run() -> tuple[Trainer, Memory]:
+        ready, log = make_ready(RECIPE, dataset), Memory()
+        return Trainer(RECIPE, ready.model, ready.material, ready.side, log, tmp_path), log
+
+    first, log = run()
+    first.run(lambda: first.step < 1)
+    assert len(bodies(log, "census")) == 1
+    second, log = run()
+    second.restore(tmp_path / LAST)
+    second.run(lambda: second.step < 3)
+    assert not bodies(log, "census")
 
 
 def test_looks_are_frequent_at_first_and_at_each_epochs_end(told: tuple[Trainer, Memory]) -> None:
