@@ -23,7 +23,9 @@ from cnnviz.models import Options
 from cnnviz.models.limits import MAX_SIDE
 
 USUAL_SIDE = 224
-BATCH = 128
+MOST_AT_ONCE, PIXELS_AT_ONCE = 128, 6_000_000
+"""Pictures that are decoded between two reports of progress, and their pixels where it is not a single one:
+some tenths of a second of a core."""
 MAX_DECODED = 4 << 30
 """Bytes; what would take more when decoded is decoded as it streams."""
 
@@ -123,6 +125,7 @@ def _decode_all(
     packed: Packed, parts: Mapping[str, Labels], form: Form, folder: Path, progress: Progress
 ) -> None:
     done = 0
+    progress(Step("decoding", done, len(packed.labels)))
     for part, rows in parts.items():
         for count in _decode(packed, rows, form, cache.images_path(folder, part)):
             done += count
@@ -135,12 +138,24 @@ def _decode(packed: Packed, rows: Labels, form: Form, path: Path) -> Iterator[in
     images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     blob = Blob(packed.path)
 
-    def fill(start: int) -> int:
-        chosen = rows[start : start + BATCH]
-        for offset, row in enumerate(chosen):
+    def fill(batch: range) -> int:
+        for place in batch:
+            row = rows[place]
             data = blob.read(*packed.spans[row])
-            images[start + offset] = decode(data, packed.names[row], form.size, form.colour)
-        return len(chosen)
+            images[place] = decode(data, packed.names[row], form.size, form.colour)
+        return len(batch)
 
-    yield from in_order(fill, range(0, len(rows), BATCH))
+    yield from in_order(fill, batches(packed.pixels[rows]))
     images.flush()
+
+
+def batches(pixels: Labels) -> Iterator[range]:
+    """Cut pictures of so many `pixels`, `(N,)`, into batches that each cost about as much to decode."""
+    start, total = 0, 0
+    for place, count in enumerate(pixels.tolist()):
+        if place > start and (total + count > PIXELS_AT_ONCE or place - start >= MOST_AT_ONCE):
+            yield range(start, place)
+            start, total = place, 0
+        total += count
+    if start < len(pixels):
+        yield range(start, len(pixels))

@@ -23,6 +23,8 @@ from cnnviz.models.limits import MAX_CLASSES
 MAX_PICTURES = 5_000_000
 CHECK_EVERY = 64 << 20
 """Bytes between two looks at the free space."""
+REPORT_PICTURES, REPORT_BYTES = 256, 4 << 20
+"""Between two reports of progress: what is read, unpacked and hashed in some hundredths of a second."""
 
 
 class Encoded(NamedTuple):
@@ -59,6 +61,8 @@ class Packed:
     labels: Labels
     names: list[str]
     digests: list[bytes]
+    pixels: Labels
+    """Of each picture height times width, int64 `(N,)`: what decoding it costs."""
     headers: Labels
     """Distinct `(height, width, colour)` with their counts, int64 `(kinds, 4)`."""
     parts: dict[str, slice]
@@ -89,17 +93,20 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
     if not 2 <= len(source.classes) <= MAX_CLASSES:
         raise DataError(_too_few(source.title, len(source.classes)))
     ends, labels = [0], list[int]()
-    names, digests = list[str](), list[bytes]()
+    names, digests, pixels = list[str](), list[bytes](), list[int]()
     kinds: dict[Header, int] = {}
     parts: dict[str, slice] = {}
-    checked = 0
+    checked, read, reported = 0, 0, (-REPORT_PICTURES, 0)
     passed = list[str]()
     with path.open("wb") as file:
         for part, pictures in source.parts.items():
             first = len(labels)
             for name, data, label in pictures:
-                if (len(labels) + len(passed)) % 256 == 0:
-                    progress(Step("reading", len(labels) + len(passed), source.count))
+                count = len(labels) + len(passed)
+                if count - reported[0] >= REPORT_PICTURES or read - reported[1] >= REPORT_BYTES:
+                    progress(Step("reading", count, source.count))
+                    reported = count, read
+                read += len(data)
                 _check_label(name, label, source.classes)
                 try:
                     kind = header(data, name)
@@ -117,6 +124,7 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
                 labels.append(label)
                 names.append(name)
                 digests.append(digest(data))
+                pixels.append(kind.height * kind.width)
                 if len(labels) > MAX_PICTURES:
                     raise DataError(f"'{source.title}' has more than {MAX_PICTURES:,} pictures; take a part.")
             parts[part] = slice(first, len(labels))
@@ -131,6 +139,7 @@ def pack(source: Source, path: Path, progress: Progress) -> Packed:
         labels=numbers,
         names=names,
         digests=digests,
+        pixels=np.array(pixels, dtype=np.int64),
         headers=np.array([(*kind, count) for kind, count in kinds.items()], dtype=np.int64),
         parts=parts,
         classes=classes,

@@ -24,8 +24,9 @@ from cnnviz.inference.steps import stored
 from cnnviz.inference.uploads import Upload, read
 
 TOP = 5
-WORKING = 256 << 20
-"""Bytes that the tensors of one batch may take at once."""
+WORKING = 64 << 20
+"""Bytes that the tensors of one batch may take at once: of VGG-16 those of two pictures, some 31 billion
+multiply-adds, which take a second or so of a core. A CPU gains nothing by more."""
 LARGEST = 64
 """Images in a batch at most: more gain nothing on a CPU, and progress would stutter."""
 STRETCHES = (8, 16, 32)

@@ -4,14 +4,17 @@ import io
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, Step, pictures
+from cnnviz.datasets import DataError, Step, own, packing, pictures
 from cnnviz.datasets.layouts import folders, zips
 from tests.datasets.making import Files, classes, encoded, pixels, write
 
@@ -349,3 +352,40 @@ def test_more_class_folders_than_anybody_tells_apart_are_refused_before_a_pictur
     for path in _both(tmp_path, {f"kind{number}/1.png": PNG for number in range(6)}):
         with pytest.raises(DataError, match="has 6 class folders, and at most 5 are read; is each picture"):
             datasets.load(path)
+
+
+def test_progress_of_large_pictures_moves_with_every_few_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1,200 photographs stood at "reading" until 128 of them had been decoded."""
+    monkeypatch.setattr(own, "PIXELS_AT_ONCE", 2 * 6 * 6)
+    monkeypatch.setattr(packing, "REPORT_BYTES", 1)
+    steps: list[Step] = []
+    datasets.load(write(tmp_path / "data", classes(10)), progress=steps.append)
+    assert [step.done for step in steps if step.stage == "reading"] == list(range(21))
+    assert [step.done for step in steps if step.stage == "decoding"] == list(range(0, 21, 2))
+
+
+def test_decoding_is_said_to_have_begun_before_a_picture_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[Step] = []
+    stages: list[str] = []
+    real = pictures.decode
+
+    def noted(*arguments: Any) -> Any:
+        stages.append(steps[-1].stage)
+        return real(*arguments)
+
+    monkeypatch.setattr(own, "decode", noted)
+    datasets.load(write(tmp_path / "data", classes(3)), progress=steps.append)
+    assert stages == ["decoding"] * 6
+
+
+@given(st.lists(st.integers(1, 50_000_000), max_size=400))
+def test_batches_cover_all_pictures_in_order_and_are_bounded_or_of_one(pixels: list[int]) -> None:
+    found = list(own.batches(np.array(pixels, dtype=np.int64)))
+    assert [place for batch in found for place in batch] == list(range(len(pixels)))
+    for batch in found:
+        assert len(batch) == 1 or sum(pixels[place] for place in batch) <= own.PIXELS_AT_ONCE
+        assert len(batch) <= own.MOST_AT_ONCE

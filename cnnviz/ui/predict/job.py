@@ -18,6 +18,7 @@ from cnnviz.inference.picture import Picture, Pixels, Refusal
 from cnnviz.ui.inside.weights import Network
 
 if TYPE_CHECKING:
+    from cnnviz.datasets import Step
     from cnnviz.inference.cost import Cost
     from cnnviz.inference.predict import Predictor, Result
     from cnnviz.inference.uploads import Upload
@@ -48,6 +49,7 @@ class Job:
         self.networks = tuple(networks)
         self.results: dict[str, list[Result]] = {one.reference: [] for one in networks}
         """By the network's reference, in the order of the files."""
+        self._answered = dict.fromkeys(self.results, 0)
         self.seconds = dict.fromkeys(self.results, 0.0)
         """Spent on each network so far."""
         self.costs: dict[str, Cost] = {}
@@ -69,6 +71,11 @@ class Job:
     def done(self) -> int:
         """Files that every network has answered."""
         return min(len(found) for found in self.results.values())
+
+    @property
+    def progress(self) -> float:
+        """Files that are answered, also those whose part is not done yet; of several networks, the mean."""
+        return sum(self._answered.values()) / len(self._answered)
 
     @property
     def running(self) -> bool:
@@ -114,10 +121,16 @@ class Job:
                     self.results[name] += results
 
     def _answers(self, name: str, predictor: Predictor, part: list[_Read]) -> list[Result]:
-        start = time.perf_counter()
+        start, before = time.perf_counter(), self._answered[name]
         pictures = [picture for _, picture in part]
         batches = repeat(predictor.batch)
-        results = predictor.predict(pictures, cancelled=self._cancelled.is_set, sizes=batches)
+
+        def report(step: Step) -> None:
+            self._answered[name] = before + step.done
+
+        results = predictor.predict(
+            pictures, progress=report, cancelled=self._cancelled.is_set, sizes=batches
+        )
         self.seconds[name] += time.perf_counter() - start
         return results
 

@@ -45,8 +45,8 @@ def watch(job: Job) -> None:
         url_state.restore()
         if not job.running:
             st.rerun()
-        share = job.done / max(1, job.total)
-        step = Step("Answering", job.done, job.total, "pictures")
+        share = job.progress / max(1, job.total)
+        step = Step("Answering", int(job.progress), job.total, "pictures")
         text = "Measuring speed …" if job.done == job.total else told(step, time.monotonic() - job.began)
         st.progress(share, text=notice.plain(text))
         st.button("Stop", icon=":material/stop:", key="predict-stop", on_click=job.cancel)
