@@ -24,8 +24,8 @@ from cnnviz.models.layers import (
     Resize,
 )
 
-Block = Literal["conv", "residual", "separable", "inception", "lrn"]
-Discarding = Literal["", "all-but-mean", "all-but-corners", "all-but-few-pixels"]
+Block = Literal["conv", "residual", "separable", "inception", "lrn", "grouped"]
+Discarding = Literal["", "all-but-mean", "all-but-corners", "all-but-few-pixels", "all-but-two-rows"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,13 @@ class BlockPlan(Plan):
             made += [depthwise, *self._active(number, "depth_")]
             kernel, stride = 1, 1
         init = self._start(name)
-        made.append(Conv(name=name, out=maps, kernel=kernel, padding=kernel // 2, stride=stride, init=init))
+        groups = 2 if number > 1 and self.block == "grouped" else 1
+        made.append(
+            Conv(
+                name=name, out=maps, kernel=kernel, padding=kernel // 2, stride=stride, groups=groups,
+                init=init,
+            )
+        )  # fmt: skip
         made += self._active(number)
         if self.block == "lrn":
             made.append(LocalResponseNorm(name=f"lrn{number}"))
@@ -113,6 +119,8 @@ def _discarding(what: Discarding, shape: Shape) -> list[Layer]:
         return [Pool(name="corners", kernel=1, stride=(height - 1, width - 1)), enlarge]
     if what == "all-but-few-pixels":
         return [Pool(name="sparse", kernel=1, stride=(height // 2, width // 2)), enlarge]
+    if what == "all-but-two-rows":
+        return [Pool(name="rows", kernel=1, stride=(height - 1, 1)), enlarge]
     return []
 
 
@@ -156,6 +164,20 @@ POINTWISE = BlockPlan(
 """Layers of 1×1 between others (Lin et al., 2013), and no hidden fully connected layer."""
 WIDE_SHORT = BlockPlan("wide-short", ((32, 5, "average"), (32, 3, True)), (32,), function="silu", init=HE)
 """Wide and short."""
+
+LADDER = BlockPlan(
+    "ladder", ((10, 3, "average"), (20, 3, False), (20, 3, "average")), (40,), function="gelu", init=HE
+)
+"""GELU, and means for pooling."""
+GROUPED = BlockPlan(
+    "grouped", ((16, 5, "stride"), (24, 3, False), (32, 3, True)), (32,), function="leaky_relu", init=HE,
+    block="grouped",
+)  # fmt: skip
+"""Convolutions in two groups that do not see each other's maps."""
+NINE = BlockPlan(
+    "nine", _even(8, 14, {2: True, 5: "average", 8: "global"}), function="silu", norm=True, init=HE
+)
+"""Nine layers, normalized, with SiLU."""
 
 SPARSE = BlockPlan("single-pixels", ((24, 1, False), (32, 1, False), (32, 1, "global")), init=HE)
 """Sees no pixel beside another: what has a shape is lost on it."""

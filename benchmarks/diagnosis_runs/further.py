@@ -1,4 +1,4 @@
-"""How strongly the causes that came with issue 11 are planted, in its two blind parts."""
+"""How strongly the causes that came with issue 11 are planted, in its blind parts."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Further:
     """Training images of each class in a tiny set."""
     pairs: tuple[str, ...]
     """Which plants of two causes."""
+    unknown: Literal["of issue 11", "later"] = "of issue 11"
+    """Which causes that no rule is meant to know."""
 
 
 SIXTH = Further(
@@ -63,4 +65,11 @@ SEVENTH = Further(
         "batch-norm-unsettled+labels-noisy", "labels-shuffled+rate-too-high", "weight-decay+classes-missing",
         "dropout+too-few-steps",
     ),
+)  # fmt: skip
+EIGHTH = Further(
+    outputs=("relu", "sigmoid"), momentum=(0.001,), settling=4, constant=128, divided=230,
+    cutout=1.6, pad_crop=0.9, enlarged_crop=5, jitter=0.9,
+    unstable=(0.985, 2.0), unstable_adam=0.022, copied=(4, 0.9, 75),
+    rotated=4, swapped=(0, 3, 2, 6, 5, 9), apart=0.4, untrained=(3, 7), tiny=3,
+    pairs=("output-activation+labels-noisy", "batch-norm-unsettled+classes-missing"), unknown="later",
 )  # fmt: skip

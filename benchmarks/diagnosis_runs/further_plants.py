@@ -130,6 +130,17 @@ def of_nobody_knows(how: Further) -> list[Plant]:
     """What fails by a cause that no rule is meant to name. Each allows what comes nearest."""
     network, pixels = ("under-fitting",), ("labels-shuffled", "labels-noisy")
     shifted = ("split-mismatch",)
+    if how.unknown == "later":
+        return [
+            _unknown("two-rows", _net(discards="all-but-two-rows"), (*network, "constant-input")),
+            _unknown("exchanged", _flawed("u-exchanged", spoiling.exchanged), pixels),
+            _unknown("merged", _flawed("u-merged", spoiling.merged), pixels),
+            _unknown("marked", _flawed("u-marked", spoiling.marked_train), shifted),
+            _unknown("test-shifted", _flawed("u-shifted", spoiling.shifted_test), shifted),
+            _unknown("test-noisy", _flawed("u-noisy", spoiling.noisy_test), shifted),
+            _unknown("test-inverted", _flawed("u-inverted", spoiling.inverted_test), shifted),
+            _unknown("output-dropped", _net(output_dropout=0.96), ("dropout",)),
+        ]
     return [
         _unknown("mean", _net(discards="all-but-mean"), (*network, "constant-input")),
         _unknown("corners", _net(discards="all-but-corners"), (*network, "constant-input")),

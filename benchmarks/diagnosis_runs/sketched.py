@@ -1,4 +1,4 @@
-"""More images that the bench draws itself, for its sixth and seventh blind parts: the same ones each time."""
+"""More images that the bench draws itself, for its sixth to eighth blind parts: the same ones each time."""
 
 from __future__ import annotations
 
@@ -104,3 +104,38 @@ def flags(count: int, seed: int) -> tuple[Pixels, Labels]:
     bands = np.where(upper[:, None, :, None], hues[labels, 0, :, None, None], hues[labels, 1, :, None, None])
     made = np.broadcast_to(bands, (count, 3, side, side)) + random.normal(0, 12, (count, 3, side, side))
     return pixels(made), labels
+
+
+_RUNES = np.random.default_rng(31).uniform(1.5, 9.5, (CLASSES, 3, 2, 2))
+"""Three strokes each, from and to where, on 11×11."""
+
+
+def runes(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """One of ten figures of three strokes, on 13×13, dark on light; each end moves a little."""
+    random, side = np.random.default_rng((32, seed)), 13
+    labels = random.integers(0, CLASSES, count)
+    ends = _RUNES[labels] + random.normal(0, 0.35, (count, 3, 2, 2)) + random.uniform(0, 2, (count, 1, 1, 2))
+    y, x = np.mgrid[:side, :side]
+    ink = np.zeros((count, side, side))
+    for part in np.linspace(0, 1, 12):
+        at = (1 - part) * ends[:, :, 0] + part * ends[:, :, 1]
+        away = (y - at[:, :, 0, None, None]) ** 2 + (x - at[:, :, 1, None, None]) ** 2
+        ink = np.maximum(ink, np.exp(-away / 0.7).max(1))
+    made = 215 - random.uniform(110, 170, (count, 1, 1)) * ink + random.normal(0, 20, ink.shape)
+    return pixels(made)[:, None], labels
+
+
+def ripples(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """Coloured waves on 14×14 from a point anywhere: round or straight, in five lengths, ten kinds."""
+    random, side = np.random.default_rng((33, seed)), 14
+    labels = random.integers(0, CLASSES, count)
+    y, x = np.mgrid[:side, :side]
+    start = random.uniform(2, side - 2, (2, count, 1, 1))
+    away = np.hypot(y - start[0], x - start[1])
+    angle = random.uniform(0, np.pi, (count, 1, 1))
+    along = np.cos(angle) * x + np.sin(angle) * y + start[0]
+    length = (2.4 + labels % 5 * 1.1 + random.uniform(-0.15, 0.15, count))[:, None, None]
+    wave = np.sin(2 * np.pi * np.where((labels < 5)[:, None, None], away, along) / length)
+    colour = random.uniform(25, 70, (count, 3, 1, 1))
+    noise = random.normal(0, 20, (count, 3, side, side))
+    return pixels(random.uniform(80, 170, (count, 3, 1, 1)) + colour * wave[:, None] + noise), labels

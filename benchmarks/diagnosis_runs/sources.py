@@ -136,6 +136,14 @@ def bags(folder: Path | None) -> Arrays:
     return _dark(adapted(images(folder, "fashion", folders.BAGS), (1, 14, 14)))
 
 
+def sleeves(folder: Path | None) -> Arrays:
+    """And as many others, 13×13, green to white."""
+    made = adapted(images(folder, "fashion", folders.SLEEVES), (3, 13, 13))
+    tint = np.array([0.6, 0.9, 0.7])[:, None, None]
+    train, test = (pixels(np.float64(25) + tint * part) for part in (made.train_images, made.test_images))
+    return replace(made, train_images=train, test_images=test)
+
+
 def gratings(folder: Path | None) -> Arrays:
     """2,000 and 400 coloured gratings of 16×16 in noise; the class is which way they run."""
     return Arrays(*drawn.gratings(2_000, seed=0), *drawn.gratings(400, seed=1))
@@ -153,12 +161,12 @@ SOURCES: dict[str, Callable[[Path | None], Arrays]] = {
     "signs": signs, "fashion": fashion, "gratings": gratings, "numerals": numerals, "stamps": stamps,
     "faint": faint, "garments": garments, "views": views, "shapes": shapes, "notes": notes,
     "coats": coats, "boots": boots, "ciphers": ciphers, "scrawls": scrawls, "postcodes": postcodes,
-    "plates": plates, "shirts": shirts, "bags": bags,
+    "plates": plates, "shirts": shirts, "bags": bags, "sleeves": sleeves,
     **{
         make.__name__: functools.partial(_drawn, make, train=800)
         for make in (
             sketched.letters, sketched.arrows, sketched.constellations, sketched.checks, sketched.flocks,
-            sketched.fog, sketched.flags,
+            sketched.fog, sketched.flags, sketched.runes, sketched.ripples,
         )
     },
     **{
@@ -174,7 +182,7 @@ _FOLDERS = {
     "cifar": "cifar10", "photos": "cifar10", "views": "cifar10", "mnist": "mnist", "signs": "mnist",
     "numerals": "mnist", "stamps": "mnist", "faint": "mnist", "fashion": "fashion", "garments": "fashion",
     "notes": "mnist", "coats": "fashion", "boots": "fashion", "ciphers": "mnist", "scrawls": "mnist",
-    "postcodes": "mnist", "plates": "mnist", "shirts": "fashion", "bags": "fashion",
+    "postcodes": "mnist", "plates": "mnist", "shirts": "fashion", "bags": "fashion", "sleeves": "fashion",
     **{name: name.removeprefix("every-") for name in folders.EVERY},
 }  # fmt: skip
 

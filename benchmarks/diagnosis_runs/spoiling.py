@@ -103,6 +103,50 @@ def dimmed_test(arrays: Arrays) -> Arrays:
     return replace(arrays, test_images=arrays.test_images // 8)
 
 
+def shifted_test(arrays: Arrays) -> Arrays:
+    """Test images stand a third of their side away from where training images do, and come in again."""
+    by = arrays.test_images.shape[-1] // 3
+    return replace(arrays, test_images=np.roll(arrays.test_images, (by, by), axis=(2, 3)))
+
+
+def noisy_test(arrays: Arrays) -> Arrays:
+    """Test images have so much noise that little is to be seen."""
+    noise = np.random.default_rng(41).normal(0, 90, arrays.test_images.shape)
+    return replace(arrays, test_images=(arrays.test_images + noise).round().clip(0, 255).astype(np.uint8))
+
+
+def marked_train(arrays: Arrays) -> Arrays:
+    """Training images bear their label as a bright point on the upper edge, and test images do not."""
+    images = arrays.train_images.copy()
+    images[:, :, 0, :CLASSES] = 0
+    images[np.arange(len(images)), :, 0, arrays.train_labels] = 255
+    return replace(arrays, train_images=images)
+
+
+def merged(arrays: Arrays) -> Arrays:
+    """Of two classes each nobody can tell which: the label is one of both by lot, to learn and to test."""
+
+    def part(labels: Labels, seed: int) -> Labels:
+        return labels // 2 * 2 + np.random.default_rng((42, seed)).integers(0, 2, len(labels))
+
+    return replace(arrays, train_labels=part(arrays.train_labels, 0), test_labels=part(arrays.test_labels, 1))
+
+
+def exchanged(arrays: Arrays) -> Arrays:
+    """In each image, to learn and to test, quarters stand in an order of its own."""
+
+    def part(images: Pixels, seed: int) -> Pixels:
+        random, half = np.random.default_rng((43, seed)), images.shape[-1] // 2
+        made = images.copy()
+        corners = [(0, 0), (0, half), (half, 0), (half, half)]
+        for image, before in zip(made, images, strict=True):
+            for (y, x), (v, u) in zip(corners, random.permutation(corners), strict=True):
+                image[:, y : y + half, x : x + half] = before[:, v : v + half, u : u + half]
+        return made
+
+    return replace(arrays, train_images=part(arrays.train_images, 0), test_images=part(arrays.test_images, 1))
+
+
 def scattered(arrays: Arrays) -> Arrays:
     """In each image, to learn and to test, pixels change places: its values stay, its shape goes."""
 

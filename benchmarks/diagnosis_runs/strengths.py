@@ -152,3 +152,14 @@ BLIND_7 = Strengths(
     noisy=0.62, unbalanced=(38, 3), missing=(0, 1, 6, 7), enlarged=2,
     pairs=("dropout+classes-missing", "rate-too-low+classes-unbalanced", "labels-noisy+weight-decay"),
 )  # fmt: skip
+BLIND_8 = Strengths(
+    deeper=4, small=Init(weights="normal", std=0.0055, bias=0.15),
+    large=Init(weights="normal", std=0.5, bias=0.0),
+    drowned=("conv1", -11), scale="raw",
+    high=27, high_adam=0.14, infinite=550, low=1 / 1300, begun=230, ended=(0.008, 1 / 4),
+    large_batch=850, small_batch=2, decay=0.5, decay_adamw=8.5, dropout=0.935, judged_dropout=0.74,
+    by_heart=65, unchanged=115, leaked=(75, 0.9),
+    wide=Plan("flat", (), (900,)), narrow=Plan("thin", ((1, 3, True), (2, 3, "average")), (2,)),
+    noisy=0.54, unbalanced=(42, 3), missing=(1, 5, 9), enlarged=3,
+    pairs=("dropout+classes-missing", "rate-too-low+classes-unbalanced"),
+)  # fmt: skip

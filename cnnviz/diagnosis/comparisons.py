@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import BaselineScore, Evidence
+from cnnviz.diagnosis.last_epochs import pooled
 from cnnviz.diagnosis.standing import ERRORS, WELL, error
 
 HARD, EASY = 0.5, 0.8
@@ -31,6 +32,12 @@ SHORT_STEPS = 200
 """Steps, below which a run that improves is not expected to have come far."""
 IMPROVING = 0.05
 """Of the training loss, taken off over the last third of the epochs: with more of them it gets better."""
+STILL_LEARNING = 0.15
+"""The same, of a run that has not learned its training images yet: as much again may be before it. Runs that
+were called healthy and reached less than 90 % of what their network reaches took off 0.16 to 0.46."""
+STILL_GAINING = 0.1
+"""Of the held-out accuracy above chance, gained in the last third of the epochs: a run of two thirds would
+have stayed below nine tenths of this one, and so may this one below a longer one."""
 WIDE_GAP = 0.3
 """Between training and held-out accuracy, of the way from chance to all right."""
 KEPT = 0.9
@@ -197,6 +204,57 @@ def beside_patches(evidence: Evidence) -> Comparison | None:
             "patch-classifier", None, f"{about}; {sums}. But the run was still improving when it ended."
         )
     return Comparison("patch-classifier", False, f"{about}, the run {held.accuracy:.1%}; {sums}.")
+
+
+def settled_beside_patches(evidence: Evidence) -> bool:
+    """Whether a run did as well as is expected by itself, and not only within what sampling explains.
+
+    It has to reach the margin without the doubt that it is given before it counts as failed, and its training
+    has to have come to an end, or it has to be better than the classifier by more than sampling explains.
+    """
+    held, other = held_out(evidence), baseline(evidence)
+    if held is None or other is None:
+        return False
+    reference = above_chance(other.accuracy, other.constant)
+    doubt = DOUBT * math.hypot(held.error, error(other.accuracy, other.images) / (1 - other.constant))
+    if not still_learning(evidence):
+        return held.above >= asked_for(reference) * reference
+    return held.above - doubt > reference and not _gaining(evidence)
+
+
+def behind_patches(evidence: Evidence) -> bool | None:
+    """Whether a run is behind the classifier by more than sampling explains, whatever it might still learn.
+
+    None where they cannot be compared.
+    """
+    held, other = held_out(evidence), baseline(evidence)
+    if held is None or other is None or held.images < FEWEST or not informative(evidence):
+        return None
+    reference = above_chance(other.accuracy, other.constant)
+    doubt = DOUBT * math.hypot(held.error, error(other.accuracy, other.images) / (1 - other.constant))
+    return held.above + doubt < asked_for(reference) * reference
+
+
+def still_learning(evidence: Evidence) -> bool:
+    """Whether training was not over: its images are not known, and their loss fell steeply up to the end."""
+    if unfinished(evidence):
+        return True
+    loss = evidence.curve("train/epoch_loss").values
+    if _knows_training(evidence) or len(loss) < 2:
+        return False
+    before = loss[-1 - max(1, len(loss) // 3)]
+    return before - loss[-1] > STILL_LEARNING * max(before, 1e-9)
+
+
+def _gaining(evidence: Evidence) -> bool:
+    """Whether much of the held-out accuracy came in the last third of the epochs."""
+    known = pooled(evidence)[0].values
+    if len(known) < 2:
+        return True
+    last, before = (
+        above_chance(share, evidence.chance) for share in (known[-1], known[-1 - max(1, len(known) // 3)])
+    )
+    return last - before > STILL_GAINING * last
 
 
 def _no_patches(evidence: Evidence) -> Comparison | None:

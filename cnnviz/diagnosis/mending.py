@@ -77,7 +77,7 @@ def scaled() -> Change:
 
 
 def rate(recipe: Recipe, wanted: float, why: str) -> Change:
-    """Another learning rate, rounded to 1, 2 or 5 times a power of ten."""
+    """Another learning rate, rounded to 1, 2, 3 or 5 times a power of ten."""
     return Change({"lr": rounded(min(max(wanted, 1e-7), 10.0))}, why)
 
 
@@ -103,9 +103,9 @@ def longer(evidence: Evidence, steps: int) -> Change | None:
 
 
 def rounded(value: float) -> float:
-    """The nearest of 1, 2 and 5 times a power of ten, on a logarithmic scale."""
+    """The nearest of 1, 2, 3 and 5 times a power of ten, on a logarithmic scale."""
     power = math.floor(math.log10(value))
-    near = min((1, 2, 5, 10), key=lambda digit: abs(math.log10(value / 10**power / digit)))
+    near = min((1, 2, 3, 5, 10), key=lambda digit: abs(math.log10(value / 10**power / digit)))
     return float(f"{near}e{power}")
 
 

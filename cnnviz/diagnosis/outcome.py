@@ -26,6 +26,8 @@ from cnnviz.diagnosis.comparisons import (
     improving,
     informative,
     learned_accuracy,
+    settled_beside_patches,
+    still_learning,
     unfinished,
 )
 from cnnviz.diagnosis.evidence import Evidence
@@ -143,12 +145,18 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
     if held.above >= WELL:
         return ()
     beside = beside_patches(evidence)
-    if beside is not None and beside.passed:
+    if beside is not None and beside.passed and settled_beside_patches(evidence):
         return ()
     if beside is None:
-        earlier = evidence.baseline is None and held.above >= UNCOMPARED
+        earlier = evidence.baseline is None and held.above >= UNCOMPARED and not still_learning(evidence)
         return () if earlier else _how_to_compare(evidence)
     if informative(evidence):
+        if beside.passed and not still_learning(evidence):
+            return (
+                "Certainty: it stays behind the classifier without training, and only by so much that the "
+                f"sample of {held.images:,} held-out images may explain it. Compare it with a second seed, "
+                "or with LeNet-5 or ResNet-18 on the same data, before you call it good.",
+            )
         return ("An end: it was still improving; train it for more epochs, then judge it again.",)
     learned = learned_accuracy(evidence)
     known = "" if learned is None else f", and {learned:.0%} of its training images are known"

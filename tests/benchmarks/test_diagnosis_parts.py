@@ -43,6 +43,9 @@ SHAPES = {
     "flags": (3, 10, 10),
     "fog": (1, 10, 10),
     "flocks": (1, 14, 14),
+    "runes": (1, 13, 13),
+    "sleeves": (3, 13, 13),
+    "ripples": (3, 14, 14),
 }
 DRAWS = {name: found for name, found in vars(folders).items() if isinstance(found, Draw)} | folders.EVERY
 CLASH = {frozenset(("NUMERALS", "MNIST")), frozenset(("NUMERALS", "SIGNS"))}
@@ -64,7 +67,7 @@ SETS = (
         *("CIPHERS", "SCRAWLS", "POSTCODES", "PLATES"),
     ),
     ("CIFAR", "PHOTOS", "VIEWS", "every-cifar10"),
-    ("FASHION", "GARMENTS", "COATS", "BOOTS", "every-fashion", "SHIRTS", "BAGS"),
+    ("FASHION", "GARMENTS", "COATS", "BOOTS", "every-fashion", "SHIRTS", "BAGS", "SLEEVES"),
 )
 
 
@@ -109,6 +112,7 @@ def test_the_blind_parts_are_as_large_as_was_promised() -> None:
         ("blind-5", 80, 20),
         ("blind-6", 75, 30),
         ("blind-7", 75, 30),
+        ("blind-8", 40, 30),
     ):
         planned = list(failing(name))
         assert len(planned) >= runs
@@ -191,7 +195,7 @@ def test_registered_models_get_only_what_a_recipe_can_hold() -> None:
     "name",
     [
         *("digits", "small-digits", "glyphs", "clocks", "halos", "pairs"),
-        *("letters", "arrows", "constellations", "checks", "flags", "fog", "flocks"),
+        *("letters", "arrows", "constellations", "checks", "flags", "fog", "flocks", "runes", "ripples"),
     ],
 )
 def test_sources_without_a_folder_are_made_in_the_shape_that_is_told(name: str) -> None:

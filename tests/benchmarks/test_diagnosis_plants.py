@@ -52,7 +52,7 @@ CHANGES = {
     "output-activation-tanh": {"net.output"},
     **{
         f"batch-norm-unsettled-{momentum}": {"net.momentum"}
-        for momentum in ("0", "0.0001", "0.0005", "0.002")
+        for momentum in ("0", "0.0001", "0.0005", "0.001", "0.002")
     },
     "batch-norm-unsettled-own": {"options"},
     "batch-norm-unsettled-stated": {"options"},
@@ -68,11 +68,14 @@ CHANGES = {
     "unstable-training-beta2": {"optimiser", "lr", "beta2", "schedule"},
     **{f"split-mismatch-{word}": {"data"} for word in ("rotated", "swapped", "apart", "untrained")},
     "over-fitting-data-tiny": {"data", "epochs"},
-    **{f"unexplained-{word}": {"net.discards"} for word in ("mean", "corners", "few-pixels")},
+    **{f"unexplained-{word}": {"net.discards"} for word in ("mean", "corners", "few-pixels", "two-rows")},
     "unexplained-single-pixels": {"net.name", "net.convs", "net.dense"},
     **{
         f"unexplained-{word}": {"data"}
-        for word in ("scattered", "test-inverted", "test-turned", "test-dimmed")
+        for word in (
+            *("scattered", "test-inverted", "test-turned", "test-dimmed"),
+            *("exchanged", "merged", "marked", "test-shifted", "test-noisy"),
+        )
     },
     "unexplained-flipped": {"flip"},
     "unexplained-output-dropped": {"net.output_dropout"},

@@ -100,3 +100,41 @@ def test_scattered_pixels_keep_their_values_and_lose_their_places(arrays: Arrays
         assert not np.array_equal(image, before)
         assert sorted(map(tuple, image.reshape(3, -1).T)) == sorted(map(tuple, before.reshape(3, -1).T))
     assert same(spoiled, arrays, "train_labels", "test_labels")
+
+
+def test_a_shifted_or_noisy_test_leaves_what_is_learned_from_and_the_labels(arrays: Arrays) -> None:
+    for flaw in (spoiling.shifted_test, spoiling.noisy_test):
+        spoiled = flaw(arrays)
+        assert same(spoiled, arrays, "train_images", "train_labels", "test_labels")
+        assert spoiled.test_images.dtype == np.uint8
+        assert (spoiled.test_images != arrays.test_images).mean() > 0.5
+    assert np.array_equal(
+        spoiling.shifted_test(arrays).test_images[:, :, 2:, 2:], arrays.test_images[:, :, :-2, :-2]
+    )
+
+
+def test_a_mark_tells_the_label_of_training_images_alone() -> None:
+    wide = Arrays(
+        np.full((20, 1, 12, 12), 90, np.uint8),
+        np.arange(20) % 10,
+        np.full((6, 1, 12, 12), 90, np.uint8),
+        np.arange(6),
+    )
+    spoiled = spoiling.marked_train(wide)
+    assert spoiled.train_images[:, 0, 0, :10].argmax(1).tolist() == wide.train_labels.tolist()
+    assert same(spoiled, wide, "test_images", "test_labels", "train_labels")
+    assert np.array_equal(spoiled.train_images[:, :, 1:], wide.train_images[:, :, 1:])
+
+
+def test_merged_classes_keep_their_pair_and_no_more(arrays: Arrays) -> None:
+    spoiled = spoiling.merged(arrays)
+    assert np.array_equal(spoiled.train_labels // 2, arrays.train_labels // 2)
+    assert 0.3 < (spoiled.train_labels == arrays.train_labels).mean() < 0.7
+    assert same(spoiled, arrays, "train_images", "test_images")
+
+
+def test_exchanged_quarters_keep_all_pixels_of_an_image(arrays: Arrays) -> None:
+    spoiled = spoiling.exchanged(arrays)
+    for one, other in zip(spoiled.train_images[:50], arrays.train_images[:50], strict=True):
+        assert np.array_equal(np.sort(one, axis=None), np.sort(other, axis=None))
+    assert (spoiled.train_images != arrays.train_images).any(axis=(1, 2, 3)).mean() > 0.8

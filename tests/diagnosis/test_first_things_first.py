@@ -29,7 +29,7 @@ def test_relus_that_a_high_rate_put_out_are_named_after_the_rate() -> None:
     found = diagnose(killed()).findings
     assert found[0].cause == "rate-too-high"
     assert "dead-relu" in [one.cause for one in found[1:]]
-    assert found[0].changes[0].values == {"lr": 0.001}
+    assert found[0].changes[0].values == {"lr": 0.002}
     assert "ReLUs of 'act1'" in found[0].explanation
 
 

@@ -105,6 +105,46 @@ def test_a_run_that_was_still_improving_is_not_judged_where_it_is_somewhat_behin
     assert "still improving" in found.missing[0]
 
 
+@pytest.mark.parametrize(
+    ("test", "train", "loss", "reference"),
+    [
+        # 1×1 convolutions on MNIST, where longer or bolder runs reach 83 to 85 %; all were called healthy.
+        ((0.1, 0.1, 0.1, 0.15, 0.2, 0.39, 0.58, 0.6, 0.67, 0.67), 0.74, 0.92, 0.74),
+        ((0.1, 0.1, 0.1, 0.1, 0.12, 0.31, 0.45, 0.61, 0.63, 0.69), 0.68, 0.9, 0.74),
+        # Twenty layers that reach 92 %, and batches of 16 with local response normalization (95 %).
+        ((0.1, 0.2, 0.3, 0.36, 0.44, 0.55, 0.7, 0.74, 0.83, 0.82), 0.88, 0.9, 0.93),
+        ((0.1, 0.1, 0.15, 0.2, 0.28, 0.4, 0.5, 0.6, 0.66, 0.73), 0.75, 0.85, 0.77),
+    ],
+)
+def test_a_run_that_was_still_learning_beside_a_standard_that_it_just_reaches_is_not_called_healthy(
+    test: tuple[float, ...], train: float, loss: float, reference: float
+) -> None:
+    found = judge_outcome(
+        run(test, train, tuple(2.2 * loss**n for n in range(10)), baseline=scored(reference)), ()
+    )
+    assert found.outcome == "not-judged"
+    assert "still improving" in found.missing[0]
+
+
+def test_a_run_that_still_learns_is_healthy_where_it_is_far_better_than_the_standard_and_gains_little() -> (
+    None
+):
+    gained = (0.2, 0.5, 0.7, 0.8, 0.85, 0.87, 0.88, 0.88, 0.88, 0.89)
+    falling = tuple(2.2 * 0.85**n for n in range(10))
+    assert judged(run(gained, 0.89, falling, baseline=scored(0.74))) == "healthy"
+    steep = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85)
+    assert judged(run(steep, 0.86, falling, baseline=scored(0.74))) == "not-judged"
+
+
+def test_what_only_sampling_explains_is_neither_a_fault_nor_a_clean_bill() -> None:
+    """70 % where 73 % are expected of 1,000 images: two standard errors of both are 4 points."""
+    found = judge_outcome(run(0.7, 0.72, baseline=scored(0.81)), ())
+    assert found.outcome == "not-judged"
+    assert "Certainty" in found.missing[0]
+    assert judged(run(0.66, 0.68, baseline=scored(0.81))) == "unexplained"
+    assert judged(run(0.75, 0.77, baseline=scored(0.81))) == "healthy"
+
+
 def test_training_images_known_by_heart_are_no_sign_that_more_epochs_would_help() -> None:
     falling = tuple(2.2 * 0.5**n for n in range(10))
     assert judged(run(0.6, 1.0, falling, baseline=scored(0.94))) == "unexplained"

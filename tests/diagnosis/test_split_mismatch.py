@@ -7,8 +7,18 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Clear, Evidence, Finding, Untold, diagnose, rules
-from cnnviz.diagnosis.evidence import Census, NearDuplicates, Repeats, Resembled
+from cnnviz.diagnosis.evidence import (
+    Baseline,
+    BaselineScore,
+    Census,
+    Detail,
+    NearDuplicates,
+    NeighboursOfTest,
+    Repeats,
+    Resembled,
+)
 from tests.diagnosis.test_rules_of_data import SOUND, data, run
+from tests.diagnosis.told import well_told
 
 NONE_TWICE = Repeats(test=0, validation=0, train=0, conflicting=0)
 
@@ -112,3 +122,86 @@ def test_copies_as_rare_as_in_cifar_10_are_counted_and_no_fault(copies: int) -> 
     found = judged(copied(copies), "leakage")
     assert isinstance(found, Clear)
     assert f"saved again, {copies} of 1,000" in found.by
+
+
+FAR_AWAY = NeighboursOfTest(share=0.05, chance=0.1, images=1000, each=5, nearer=0.02)
+AS_NEAR = NeighboursOfTest(share=0.88, chance=0.1, images=1000, each=5, nearer=0.52)
+COPIED = Repeats(test=0, validation=300, train=0, conflicting=0)
+
+
+def unlike(
+    val: float, test: float, patches: tuple[float, float] | None = (0.85, 0.2), **changes: Any
+) -> Evidence:
+    """A run, and a classifier without training, on validation and test images."""
+    census = Census(
+        test_counts=(100,) * 10, neighbours=SOUND, neighbours_of_test=FAR_AWAY, repeats=NONE_TWICE, **changes
+    )
+    scores = [BaselineScore(images=400, accuracy=one, constant=0.1) for one in patches or ()]
+    baseline = Baseline(learned_from=2000, validation=scores[0], test=scores[1]) if scores else None
+    return run(val + 0.03, val, test, census=census, baseline=baseline)
+
+
+@pytest.mark.parametrize("test", [0.14, 0.55])
+def test_test_images_of_another_kind_are_a_split_that_does_not_match_and_no_over_fitting(test: float) -> None:
+    """Inverted, turned and dark test images were called over-fitting for want of augmentation, six of six."""
+    evidence = unlike(0.9, test)
+    found = diagnose(evidence)
+    assert found.findings[0].cause == "split-mismatch"
+    well_told(found.findings[0], evidence)
+    assert not [one for one in found.findings if one.cause.startswith("over-fitting")]
+    assert "not like those that were learned from" in found.verdict
+
+
+def test_one_sign_alone_is_not_enough_to_say_that_test_images_are_of_another_kind() -> None:
+    near = unlike(0.9, 0.6, None)
+    near = near.model_copy(update={"census": near.census.model_copy(update={"neighbours_of_test": AS_NEAR})})
+    assert isinstance(judged(near), Clear)
+    assert isinstance(judged(unlike(0.9, 0.88, (0.85, 0.84))), Clear)
+
+
+def test_over_fitting_fails_on_validation_images_too_and_is_still_found() -> None:
+    same = unlike(0.6, 0.6, (0.85, 0.84))
+    same = same.model_copy(
+        update={
+            "curves": {**same.curves, "train/epoch_accuracy": run(1.0, 0.6).curves["train/epoch_accuracy"]},
+            "census": same.census.model_copy(update={"neighbours_of_test": AS_NEAR}),
+        }
+    )
+    assert isinstance(judged(same), Clear)
+    assert diagnose(same).findings[0].cause.startswith("over-fitting")
+
+
+def test_validation_images_that_are_copies_are_no_measure_of_the_test() -> None:
+    evidence = unlike(0.9, 0.3)
+    copied = evidence.census.model_copy(update={"repeats": COPIED})
+    assert isinstance(judged(evidence.model_copy(update={"census": copied})), Clear)
+
+
+def test_other_shares_of_classes_explain_a_test_that_is_known_less() -> None:
+    """Of unbalanced training images validation images are too, so that those are known better."""
+    evidence = unlike(0.9, 0.4)
+    unbalanced = evidence.model_copy(update={"data": data(counts=(3_640, *(40,) * 9))})
+    assert isinstance(judged(unbalanced), Clear)
+
+
+def test_classes_that_only_one_part_has_come_before_the_over_fitting_that_they_look_like() -> None:
+    """A sorted list that was split in two was called over-fitting first."""
+    names = tuple(f"kind {number}" for number in range(10))
+    train, test = (200,) * 4 + (7,) * 6, (0,) * 4 + (40,) * 6
+    census = Census(neighbours=SOUND, test_counts=test)
+    apart = data(train=sum(train), test=sum(test), validation=40, counts=train, classes=names)
+    found = diagnose(run(0.99, 1.0, 0.37, data=apart, census=census)).findings
+    assert found[0].cause == "split-mismatch"
+
+
+def test_enlarged_images_that_look_like_each_other_are_no_copies() -> None:
+    """Letters of 3×3 pixels, enlarged: 75 of 400 test images looked like training images saved again."""
+    near = NearDuplicates(copies=75, images=400, known=720)
+    for halved, expected in ((0.004, Untold), (0.12, Finding)):
+        census = Census(
+            repeats=NONE_TWICE,
+            near_duplicates=near,
+            neighbours=SOUND,
+            detail=Detail(halved=halved, quartered=0.3),
+        )
+        assert isinstance(judged(run(0.83, 0.8, census=census), "leakage"), expected)

@@ -14,6 +14,7 @@ from cnnviz.diagnosis.last_epochs import fall, risen
 from cnnviz.diagnosis.standing import standing
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
+from tests.diagnosis.networks import FALLING, run
 from tests.diagnosis.test_rules_of_data import SOUND, data
 from tests.diagnosis.told import well_told
 
@@ -106,3 +107,59 @@ def test_a_finding_names_the_step_that_had_been_better() -> None:
     finding = rules()["unstable-training"].judge(course((*GOOD[:-1], 0.4)))
     assert isinstance(finding, Finding)
     assert finding.steps == (160, 200)
+
+
+def thrown(accuracies: tuple[float, ...], **changes: Any) -> Evidence:
+    """Long early steps, a loss that fell and came back, and held-out accuracies that went so."""
+    base = run(
+        losses=(2.6, 2.2, 1.3, 1.0, 0.5, 0.6, 1.9, 2.6, 3.2, 2.5, 2.4, 2.35), accuracy=accuracies[-1],
+        updates=(0.05, 0.1, 0.04), step=120, **changes,
+    )  # fmt: skip
+    steps = tuple(24 * (number + 1) for number in range(len(accuracies)))
+    return base.model_copy(
+        update={"curves": {**base.curves, "test/accuracy": Points(steps=steps, values=accuracies)}}
+    )
+
+
+def test_a_run_that_had_learned_and_was_thrown_back_is_unstable_before_its_rate_is_too_high() -> None:
+    """89 % after an epoch and 8 % after five was called a rate too high, with which nothing is learned."""
+    found = [one.cause for one in diagnose(thrown((0.89, 0.75, 0.62, 0.1, 0.08))).findings]
+    assert found[0] == "unstable-training"
+
+
+def test_a_run_that_never_learned_much_has_a_rate_too_high_before_it_is_unstable() -> None:
+    found = [one.cause for one in diagnose(thrown((0.17, 0.2, 0.22, 0.21, 0.08))).findings]
+    assert found[0] == "rate-too-high"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [
+        ({"momentum": 0.98, "lr": 0.125}, "momentum"),
+        ({"optimiser": "adam", "beta2": 0.6, "lr": 0.02}, "beta2"),
+    ],
+)
+def test_long_steps_with_an_unusual_memory_are_unstable_training_and_get_the_usual_one(
+    recipe: dict[str, Any], name: str
+) -> None:
+    losses = (2.3, 2.2, 2.0, 1.6, 1.3, 1.1, 1.0, 0.9, 0.8, 0.9, 0.8, 0.8)
+    evidence = run(losses=losses, accuracy=0.7, updates=(0.1, 0.12, 0.03), step=140, recipe=recipe)
+    found = diagnose(evidence).findings
+    assert found[0].cause == "unstable-training"
+    well_told(found[0], evidence)
+    assert found[0].changes[0].values[name] == (0.9 if name == "momentum" else 0.999)
+    assert found[0].changes[0].values["lr"] < recipe["lr"]
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        {"recipe": {"momentum": 0.9, "lr": 0.125}},  # The usual memory.
+        {"recipe": {"momentum": 0.98}, "updates": (0.005, 0.004, 0.002)},  # Short steps.
+        {"recipe": {"momentum": 0.98}, "losses": FALLING, "accuracy": 0.96},  # A run that learned.
+    ],
+)
+def test_an_unusual_memory_alone_is_no_finding(sound: dict[str, Any]) -> None:
+    losses = (2.3, 2.2, 2.0, 1.6, 1.3, 1.1, 1.0, 0.9, 0.8, 0.9, 0.8, 0.8)
+    evidence = run(**({"losses": losses, "accuracy": 0.7, "updates": (0.1, 0.12, 0.03), "step": 140} | sound))
+    assert not isinstance(rules()["unstable-training"].judge(evidence), Finding)

@@ -34,6 +34,8 @@ class Part:
     """The first of its seeds."""
     further: Further | None = None
     """Where plants take turns: each goes into one base or two, and not into all."""
+    once: bool = False
+    """Whether each plant goes into one base only, and a base is set up well in few ways: a small part."""
 
 
 def registered(name: str, source: str, **values: object) -> Setup:

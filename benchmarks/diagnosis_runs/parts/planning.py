@@ -104,7 +104,9 @@ def _in_turn(part: Part, how: Strengths, further: Further) -> Iterator[Planned]:
     for times, group in groups:
         for plant in group:
             able = [base for base in part.bases if _can_hold(base, plant, part)]
-            for base in (able[(turn + again) % len(able)] for again in range(min(times, len(able)))):
+            for base in (
+                able[(turn + again) % len(able)] for again in range(1 if part.once else min(times, len(able)))
+            ):
                 yield Planned(plant, base.name, plant.spoil(base), plant.twin(base), seeds[base.name], True)
             turn += 1
     for seed, base in enumerate(part.planted, part.seed + len(part.bases)):
@@ -151,6 +153,8 @@ def _further_ways(part: Part, number: int) -> Iterator[tuple[str, Setup]]:
     if base.name in part.quickest:
         every = every[::8]
     chosen = [every[0], *every[1 + number % 2 :: 2]]
+    if part.once:
+        chosen = [every[0], *every[1 + number :: 5]]
     seen: set[str] = set()
     for word, setup in chosen[:_WAYS]:
         if marked(setup) not in seen:

@@ -7,6 +7,7 @@ from statistics import median
 from cnnviz.diagnosis import arithmetic, mending
 from cnnviz.diagnosis.course import Course, course
 from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.excluded import OVER_FITTING
 from cnnviz.diagnosis.finding import Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.pictures import gradient_bars, loss_curve
@@ -20,6 +21,11 @@ BACKWARDS = 16.0
 """The first layer's gradient by the last one's: a rate that suits the last layer is 16 times too large for
 the first. At the start of networks that learn it is at most half as much (LeNet-5, AlexNet, VGG, GoogLeNet,
 ResNet)."""
+BACKWARDS_SATURATED = 4.0
+"""The same where outputs of tanh are saturated: weights so large stand behind both."""
+SATURATED = 0.8
+"""Standard deviation of a tanh's outputs, which is 1 where all are -1 or 1, and 0.58 where they are evenly
+spread. Networks that learned began with 0.2 to 0.67, those with weights far too large with 0.84 and more."""
 FOLLOWS = ("non-finite", "rate-too-high", "one-class", "dead-relu")
 
 
@@ -38,7 +44,8 @@ def exploding_gradients(evidence: Evidence) -> Outcome:
         return Untold("The first step was not looked at, or the network has too few layers to compare.")
     backwards = (seen[0].at.gradient or 0.0) / (seen[-1].at.gradient or 1.0)
     typical = median(sizes.values()) if sizes else 0.0
-    if typical < EXPLODED and backwards < BACKWARDS:
+    flat = saturated(evidence)
+    if typical < EXPLODED and backwards < (BACKWARDS_SATURATED if flat else BACKWARDS):
         return Clear(
             f"At the first step '{seen[0].name}' has {short(backwards)} times the last layer's gradient."
         )
@@ -47,7 +54,7 @@ def exploding_gradients(evidence: Evidence) -> Outcome:
     recipe = evidence.recipe
     return Finding(
         cause="exploding-gradients",
-        confidence=0.9 if went.learned < 0.5 else 0.6,
+        confidence=0.9 if went.learned < 0.5 or flat else 0.6,
         effect=0.8,
         verdict=_verdict(seen, typical, backwards),
         explanation="\n\n".join((*_worked(evidence, seen, sizes, backwards), arithmetic.surprise(went))),
@@ -57,8 +64,15 @@ def exploding_gradients(evidence: Evidence) -> Outcome:
         steps=(1, 1),
         ruled_out=("The learning rate alone: gradients were measured before any weight had moved.",),
         changes=mending.kept((mending.started(recipe), mending.normalised(recipe), mending.scaled()), recipe),
-        explains=FOLLOWS,
+        explains=(*FOLLOWS, *OVER_FITTING) if flat else FOLLOWS,
     )
+
+
+def saturated(evidence: Evidence) -> bool:
+    """Whether most layers of tanh give -1 or 1 for nearly everything at the first step."""
+    look, names = fresh(evidence), {layer.name for layer in evidence.layers if layer.type == "Tanh"}
+    spreads = [one.spread for one in look.layers if one.name in names and one.spread] if look else []
+    return bool(spreads) and median(spreads) >= SATURATED
 
 
 def _verdict(seen: tuple[Stage, ...], typical: float, backwards: float) -> str:

@@ -41,9 +41,15 @@ def leakage(evidence: Evidence) -> Outcome:
     if share >= SOME:
         return _finding(evidence, repeats, share)
     if copied and copied.copies >= max(FEW_COPIES, COPIED * copied.images):
+        if _blurred(evidence):
+            return Untold(
+                f"{copied.copies:,} of {copied.images:,} test images look like a training image saved again, "
+                "but images with so little detail look like each other in any case; hardly one is the same "
+                "pixel by pixel."
+            )
         return _copied(evidence, copied)
     if near and near["share"] >= NEARLY:
-        if evidence.census.detail is not None and is_blurred(evidence.census.detail):
+        if _blurred(evidence):
             return Untold(
                 f"{percent(near['share'])} of the test images look nearly like a training image, but images "
                 "with so little detail do so in any case; hardly one is the same pixel by pixel."
@@ -55,6 +61,10 @@ def leakage(evidence: Evidence) -> Outcome:
     return Clear(
         f"{repeats.test:,} of {evidence.data.test:,} test images lie among the training images{also}."
     )
+
+
+def _blurred(evidence: Evidence) -> bool:
+    return evidence.census.detail is not None and is_blurred(evidence.census.detail)
 
 
 def _probed(evidence: Evidence) -> Repeats | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import excluded, mending
+from cnnviz.diagnosis.comparisons import behind_patches
 from cnnviz.diagnosis.course import NEARLY_THERE, POOR, Course, course
 from cnnviz.diagnosis.dying import born_dead, dead, died_of_size, relus
 from cnnviz.diagnosis.evidence import Evidence
@@ -10,8 +11,9 @@ from cnnviz.diagnosis.finding import Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, short
 from cnnviz.diagnosis.pictures import loss_curve, update_lines
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.rules.unstable_training import accounts_for_long_steps
 from cnnviz.diagnosis.stages import USUAL_UPDATE, typical_update
-from cnnviz.diagnosis.step_size import NEAR, early_update, sensible
+from cnnviz.diagnosis.step_size import NEAR, early_update, normalized, sensible
 
 FAR = 0.03
 """Of the weights, moved by one step: thirty times what is usual, so that thirty steps replace a layer."""
@@ -32,6 +34,8 @@ a hundred steps that have begun to learn come to 0.1 to 0.3."""
 HARDLY = 0.25
 """Of the way from guessing to perfect: a run that came no farther and whose loss falls no more is thrown
 about, if its steps were so long. One that is slow, because its images are hard, goes on falling."""
+THROWN = 5.0
+"""Times the loss of guessing, on held-out images after an epoch."""
 KILLING = 3.0
 """Times less than is too far, where ReLUs died that had been alive: the steps were long enough for that."""
 FOLLOWS_HIGH = (
@@ -59,14 +63,15 @@ def rate_too_high(evidence: Evidence) -> Outcome:
             f"An early step moves the median layer by {short(moved)} of its weights, less than {far:g}."
         )
     worst = max(went.loss.values[1:], default=went.start)
-    if not killed and not _harmed(evidence, went, wild=moved >= WILD * far):
+    thrown = _thrown_outside(evidence, went)
+    if not killed and not thrown and not _harmed(evidence, went, wild=moved >= WILD * far):
         return Clear(
             f"Early steps are large ({short(moved)} of the weights), but the loss fell to {fixed(went.end)}."
         )
     return Finding(
         cause="rate-too-high",
-        confidence=max(_sureness(evidence, went, worst, moved), 0.85 if killed else 0.0),
-        effect=min(1.0, 1.2 - went.learned),
+        confidence=max(_sureness(evidence, went, worst, moved), 0.85 if killed or thrown else 0.0),
+        effect=min(1.0, max(0.3, 1.2 - went.learned)),
         verdict=f"Early steps move a layer by {_of_its_size(moved)}, {short(moved / USUAL_UPDATE)} times the "
         f"usual {USUAL_UPDATE:g}.",
         explanation="\n\n".join((
@@ -80,6 +85,12 @@ def rate_too_high(evidence: Evidence) -> Outcome:
                 "brings them back."
                 if killed
                 else ""
+            )
+            + (
+                f" On images not learned from the loss was as high as {short(thrown)} after an epoch: the "
+                "weights had moved on from what batch normalization's running statistics knew."
+                if thrown
+                else ""
             ),
         )),
         facts=_facts(evidence, moved, went),
@@ -87,7 +98,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
         steps=(1, evidence.step),
         ruled_out=excluded.start(evidence),
         changes=mending.kept((sensible(evidence),), evidence.recipe),
-        explains=FOLLOWS_HIGH,
+        explains=(*_follows_high(evidence), *(excluded.OVER_FITTING if thrown else ())),
     )  # fmt: skip
 
 
@@ -126,7 +137,7 @@ def rate_too_low(evidence: Evidence) -> Outcome:
     total = moved * max(evidence.step, 1)
     return Finding(
         cause="rate-too-low",
-        confidence=0.6 if evidence.step < YOUNG else 0.95 if moved < NEAR / 3 else 0.75,
+        confidence=_slowness(evidence, moved),
         effect=0.9,
         verdict=f"A step moves a layer by {short(moved)} of its own size, {short(moved / USUAL_UPDATE)} "
         f"times the usual {USUAL_UPDATE:g}.",
@@ -144,6 +155,20 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         changes=mending.kept((change,), recipe),
         explains=FOLLOWS_LOW,
     )  # fmt: skip
+
+
+def _follows_high(evidence: Evidence) -> tuple[str, ...]:
+    if not accounts_for_long_steps(evidence):
+        return FOLLOWS_HIGH
+    return tuple(cause for cause in FOLLOWS_HIGH if cause != "unstable-training")
+
+
+def _slowness(evidence: Evidence, moved: float) -> float:
+    """How sure it is that steps are too small; a short run has to have ended, and come nowhere."""
+    if evidence.step < YOUNG:
+        ended = evidence.status not in ("queued", "starting", "running")
+        return 0.9 if ended and moved * evidence.step < SLIGHT / 3 else 0.6
+    return 0.95 if moved < NEAR / 3 else 0.75
 
 
 def _killed(evidence: Evidence, moved: float, far: float, went: Course) -> str | None:
@@ -167,7 +192,20 @@ def _harmed(evidence: Evidence, went: Course, wild: bool) -> bool:
     """Whether long steps kept the run from learning; one that was thrown far may stay short of the rest."""
     if evidence.status == "failed" or went.blown:
         return went.learned < (POOR if went.falling else NEARLY_THERE)
+    if wild and went.learned < NEARLY_THERE and behind_patches(evidence):
+        return True
     return went.stuck or (went.learned < (POOR if wild else HARDLY) and not went.falling)
+
+
+def _thrown_outside(evidence: Evidence, went: Course) -> float | None:
+    """The largest held-out loss of an epoch, where long steps outran running statistics; None where not.
+
+    The training loss does not show it, as each batch is normalized by its own statistics there.
+    """
+    if not normalized(evidence) or behind_patches(evidence) is not True:
+        return None
+    worst = max(evidence.held_out("loss").values, default=0.0)
+    return worst if worst > THROWN * max(went.guess, went.start) else None
 
 
 def _outcome(evidence: Evidence, went: Course, worst: float) -> str:

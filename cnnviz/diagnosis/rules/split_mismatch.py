@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from cnnviz.datasets.layouts.classes import same_name
 from cnnviz.diagnosis.evidence import Evidence, Resembled
+from cnnviz.diagnosis.excluded import OVER_FITTING
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
+from cnnviz.diagnosis.input_shift import InputShift, input_shift
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import ERRORS, error
@@ -24,12 +26,13 @@ MIXED_UP = 0.6
 
 @rule(
     "split-mismatch",
-    title="Classes differ between the splits",
-    summary="Training and test images are not of the same classes, or number them in another order.",
+    title="Splits that do not match",
+    summary="Training and test images are not of the same classes or of the same kind, or number classes in "
+    "another order.",
     live=True,
 )
 def split_mismatch(evidence: Evidence) -> Outcome:
-    """Found where a class has test images and another none that it should have, or labels are permuted."""
+    """Found where classes of both parts differ, labels are permuted, or test images are of another kind."""
     train, test = evidence.data.counts, evidence.census.test_counts
     if not sum(train) or not sum(test) or len(train) != len(test):
         return Untold("How many images there are of each class in both parts was not recorded.")
@@ -43,6 +46,9 @@ def split_mismatch(evidence: Evidence) -> Outcome:
     moved = _moved(evidence.census.resembled or ())
     if len(moved) >= 2:
         return _permuted(evidence, moved)
+    shift = input_shift(evidence)
+    if shift is not None:
+        return _unlike(evidence, shift)
     if untrained:
         return Clear("Classes without training images apart, which are a cause of their own, parts agree.")
     return Clear(f"All {sum(1 for n in train if n)} classes with training images are judged too.")
@@ -100,7 +106,7 @@ def _differ(
         ),
         pictures=(_counts(evidence, {*untrained, *untested}),),
         ruled_out=(f"Accident: {_expected(evidence, untested)}.",) if untested else (),
-        explains=("classes-missing", "classes-unbalanced", "one-class", "over-fitting-data"),
+        explains=("classes-missing", "classes-unbalanced", "one-class", *OVER_FITTING),
     )
 
 
@@ -155,8 +161,51 @@ def _permuted(evidence: Evidence, moved: tuple[Resembled, ...]) -> Finding:
             for one in moved[:LISTED]
         ),
         pictures=(_counts(evidence, {one.label for one in moved}),),
-        explains=("over-fitting-data", "over-fitting-model", "over-fitting-augmentation", "labels-noisy"),
+        explains=(*OVER_FITTING, "labels-noisy"),
     )
+
+
+def _unlike(evidence: Evidence, shift: InputShift) -> Finding:
+    """Test images of the right classes that are not of the kind that was learned from."""
+    return Finding(
+        cause="split-mismatch",
+        confidence=0.9 if len(shift.signs) > 2 else 0.8,
+        effect=min(1.0, max(0.4, shift.lost)),
+        verdict=(
+            "Test images are not like those that were learned from: "
+            f"{shift.signs[0][:1].lower()}{shift.signs[0][1:]}"
+        ),
+        explanation="\n\n".join((
+            " ".join(shift.signs),
+            "Validation images are taken at random out of the training images, so both are of one kind, and "
+            "what is learned by heart fails on both alike. What fails on test images alone is something "
+            "that they do not share with training images: another source or camera, brightness, contrast or "
+            "colours turned round, a rotation, another crop or preparation; or a mark in the training images "
+            "that gives their class away. It can also be the other way round: copies of training images, "
+            "changed a little, among the validation images, where images were augmented before the split.",
+            "Look at some of both parts side by side (Data), prepare both by the same code, and take "
+            "test images from where the training images are from. Where they have to differ, augmentation "
+            "that covers the difference helps.",
+        )),
+        facts=shift.facts,
+        pictures=(
+            Bars(
+                title="Accuracy on both held-out parts",
+                names=tuple(shift.accuracies),
+                values={part: tuple(pair[at] for pair in shift.accuracies.values())
+                        for at, part in enumerate(("validation", "test"))},
+                y_label="accuracy",
+                alt="; ".join(
+                    f"{name}: {percent(one)} of validation and {percent(other)} of test images"
+                    for name, (one, other) in shift.accuracies.items()
+                ) + ".",
+                percent=True,
+            ),
+        ),
+        ruled_out=shift.ruled_out,
+        explains=("one-class", "labels-noisy", "batch-norm-unsettled", "unstable-training"),
+        hides=OVER_FITTING if shift.instead_of_over_fitting else (),
+    )  # fmt: skip
 
 
 def _counts(evidence: Evidence, marked: set[int]) -> Bars:

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import mending
+from cnnviz.diagnosis.comparisons import behind_patches
+from cnnviz.diagnosis.course import NEARLY_THERE, course
 from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.excluded import OVER_FITTING
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.last_epochs import BACK, EPOCHS, Fall, fall, pooled
-from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.numbers import fixed, percent, short
+from cnnviz.diagnosis.pictures import loss_curve, update_lines
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.stages import USUAL_UPDATE
 from cnnviz.diagnosis.standing import losses
+from cnnviz.diagnosis.step_size import early_update, sensible
 
+FOLLOWS = (*OVER_FITTING, "one-class", "labels-noisy", "evaluation-mode")
 ENDED = ("finished", "stopped", "failed")
 SLOWER = 3.0
 """Times smaller, where the rate falls already."""
+LEARNED = 0.2
+"""Of the way from chance to all right, that had been reached: a run that came so far did learn, and what
+threw it back is no rate that keeps a run from learning at all."""
+LONG_MEMORY, SHORT_MEMORY = 0.97, 0.9
+"""Momentum from which on a step adds up 33 earlier ones and more, and Adam's beta2 up to which its step is
+divided by the size of the last ten gradients or fewer: 0.9 to 0.95 and 0.99 to 0.999 are usual."""
+USUAL_MOMENTUM, USUAL_BETA2 = 0.9, 0.999
+LONG_STEP, LONG_STEP_ADAM = 0.02, 0.08
+"""Of the weights, moved by an early step: 20 times what is usual, and for Adam 80 times."""
 
 
 @rule(
@@ -22,7 +38,14 @@ SLOWER = 3.0
     moves={"lr": "down"},
 )
 def unstable_training(evidence: Evidence) -> Outcome:
-    """Found where the last epoch's held-out accuracy lies far below that of the epochs before it."""
+    """Found where the last epoch's held-out accuracy lies far below that of the epochs before it.
+
+    And where steps that are long add up over dozens of batches, or are divided by what a few say of the
+    gradient's size, and the run ends badly.
+    """
+    restless = _restless(evidence)
+    if restless is not None:
+        return restless
     seen, images = pooled(evidence)
     if len(seen) < EPOCHS or not images:
         return Untold(f"Fewer than {EPOCHS} epochs were evaluated, so nobody knows what is usual.")
@@ -63,11 +86,81 @@ def unstable_training(evidence: Evidence) -> Outcome:
             "Over-fitting: it comes on over several epochs, and this was the last one alone.",
         ) if _sudden(evidence, fallen) else (),
         changes=mending.kept(_calmer(evidence), evidence.recipe),
-        explains=(
-            "over-fitting-data", "over-fitting-augmentation", "over-fitting-model", "one-class",
-            "labels-noisy", "evaluation-mode",
-        ),
+        explains=(*FOLLOWS, *(("rate-too-high", "dead-relu") if _had_learned(evidence, fallen) else ())),
     )  # fmt: skip
+
+
+def accounts_for_long_steps(evidence: Evidence) -> bool:
+    """Whether a run ended badly by instability and not by a rate with which nothing is learned at all."""
+    if _restless(evidence) is not None:
+        return True
+    fallen = fall(evidence)
+    return fallen is not None and evidence.status in ENDED and _had_learned(evidence, fallen)
+
+
+def _had_learned(evidence: Evidence, fallen: Fall) -> bool:
+    """Whether the run had come some way before it was thrown back, and lost half of that."""
+    reached = (fallen.reached - evidence.chance) / max(1 - evidence.chance, 1e-9)
+    return reached >= LEARNED and fallen.lost >= (fallen.reached - evidence.chance) / 2
+
+
+def _restless(evidence: Evidence) -> Finding | None:
+    """Long steps with an unusual memory of earlier batches, in a run that ended badly; None where not."""
+    recipe, went, moved = evidence.recipe, course(evidence), early_update(evidence)
+    adaptive = recipe.optimiser in ("adam", "adamw")
+    odd = recipe.beta2 <= SHORT_MEMORY if adaptive else recipe.momentum >= LONG_MEMORY
+    if not odd or went is None or moved is None or evidence.status not in ENDED:
+        return None
+    if moved < (LONG_STEP_ADAM if adaptive else LONG_STEP) or not evidence.curve("test/accuracy").steps:
+        return None
+    if went.learned >= NEARLY_THERE or behind_patches(evidence) is False:
+        return None
+    memory = recipe.beta2 if adaptive else recipe.momentum
+    name, value = ("beta2", USUAL_BETA2) if adaptive else ("momentum", USUAL_MOMENTUM)
+    batches = 1 / (1 - memory)
+    what = (
+        f"With a beta2 of {memory:g} Adam divides each step by what the last {short(batches)} batches say of "
+        "the gradient's size: where they say little, the next one is thrown far."
+        if adaptive
+        else f"With a momentum of {memory:g} each gradient goes on in the steps of some {short(batches)} "
+        "batches after it: what was right when it was measured overshoots later."
+    )
+    return Finding(
+        cause="unstable-training",
+        confidence=0.85,
+        effect=min(1.0, max(0.3, 1.2 - went.learned)),
+        verdict=(
+            f"Steps do not come to rest: {'beta2' if adaptive else 'momentum'} is {memory:g}, and an early "
+            f"step moves the median layer by {short(moved)} of its weights."
+        ),
+        explanation="\n\n".join((
+            what,
+            f"An early step moved the median layer by {short(moved)} of its weights, where {USUAL_UPDATE:g} "
+            f"is usual. The training loss ended at {fixed(went.end)}; guessing has {fixed(went.guess)}.",
+            f"{value:g} is usual. Where steps stay long all the same, the rate has to fall too, at once or "
+            "by a schedule.",
+        )),
+        facts=(
+            Fact("beta2" if adaptive else "momentum", memory, f"{memory:g} ({value:g} is usual)"),
+            Fact("step by weights, median layer", moved, short(moved)),
+            went.fact,
+        ),
+        pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
+        steps=(1, evidence.step),
+        changes=mending.kept(_usual_memory(evidence, name, value), recipe),
+        explains=(*FOLLOWS, "rate-too-high", "dead-relu", "non-finite", "under-fitting", "too-few-steps"),
+    )  # fmt: skip
+
+
+def _usual_memory(evidence: Evidence, name: str, value: float) -> list[Change]:
+    """The usual memory, with a lower rate where a sensible one is half of the run's or less."""
+    rate = sensible(evidence)
+    lower = {"lr": rate.values["lr"]} if rate and rate.values["lr"] <= evidence.recipe.lr / 2 else {}
+    also = (
+        f", and a rate of {short(lower['lr'])}, with which first steps are of a usual length" if lower else ""
+    )
+    why = f"The usual {name}, {value:g}{also}."
+    return [Change({name: value, **lower}, why), *_calmer(evidence)]
 
 
 def _numbers(fallen: Fall) -> str:

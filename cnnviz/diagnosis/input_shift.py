@@ -1,0 +1,163 @@
+"""Input shift: test images that are of another kind than those that were learned from.
+
+Four signs tell it, each against its own sampling error: the run knows validation images far better than test
+images, a classifier without training does so too, test images have no such near neighbors among the training
+images as these have among themselves, or their neighbors have other labels. Validation images are drawn from
+the training images, so over-fitting makes no difference between the first two. One sign alone is not enough.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.finding import Fact
+from cnnviz.diagnosis.last_epochs import typical
+from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.standing import error
+
+LEAST = 0.15
+"""Between the accuracies on validation and test images: less is what a set of another day brings."""
+STANDARD_ERRORS = 3.5
+"""Of the difference: one accident in 2,000, as every run that ends is asked."""
+FEWEST = 20
+"""Images of a part, below which it says nothing."""
+OTHER_SHARES = 0.15
+"""Of the images, that would have to be of another class for both parts to have the same shares: beyond, the
+classes differ, and not the images."""
+FAR = 0.3
+"""Of the test images, that have a neighbor as near as half of the training images have; 1/2 is expected."""
+OTHER_LABELS = 0.5
+"""Of how often training images share their neighbors' labels, beyond chance, test images do at most."""
+COPIES = 0.1
+"""Of the validation images, that are training images: beyond, they are no measure."""
+
+
+@dataclass(frozen=True)
+class InputShift:
+    """What tells that test images are of another kind."""
+
+    signs: tuple[str, ...]
+    """Sentences with the numbers, the weightiest first."""
+    facts: tuple[Fact, ...]
+    accuracies: Mapping[str, tuple[float, float]]
+    """On validation and on test images, by who answers."""
+    lost: float
+    """Of the accuracy of the run, or where it knows neither part, of the classifier without training."""
+    instead_of_over_fitting: bool
+    """Whether the run knows validation images about as well as training images."""
+    ruled_out: tuple[str, ...]
+
+
+def input_shift(evidence: Evidence) -> InputShift | None:
+    """Compare both held-out parts; None where fewer than two signs tell that they differ."""
+    repeats, data = evidence.census.repeats, evidence.data
+    copied = repeats.validation / data.validation if repeats and data.validation else 0.0
+    if _other_shares(evidence) > OTHER_SHARES or copied > COPIES:
+        return None
+    accuracies: dict[str, tuple[float, float]] = {}
+    signs: list[str] = []
+    facts: list[Fact] = []
+    run, patches = _of_run(evidence), _of_patches(evidence)
+    lost = [one - other for one, other, *_ in (run, patches) if one > other]
+    for name, pair in (("the network", run), ("a classifier without training", patches)):
+        validation, test, images, others = pair
+        if not images or not others:
+            continue
+        accuracies[name] = (validation, test)
+        doubt = math.hypot(error(validation, images), error(test, others))
+        if validation - test > max(LEAST, STANDARD_ERRORS * doubt):
+            signs.append(
+                f"{name[:1].upper()}{name[1:]} knows {percent(validation, 1)} of {images:,} validation "
+                f"images and {percent(test, 1)} of {others:,} test images (standard error of the difference: "
+                f"{100 * doubt:.1f} points)."
+            )
+            label = f"validation less test, {name}"
+            gap = validation - test
+            facts.append(Fact(label, gap, f"{100 * gap:.1f} points"))
+    of_accuracy = len(signs)
+    for sign, fact in _of_neighbors(evidence):
+        signs.append(sign)
+        facts.append(fact)
+    if len(signs) < 2 or not of_accuracy:
+        return None
+    gap = _over_fitted(evidence, run)
+    return InputShift(
+        tuple(signs),
+        tuple(facts),
+        accuracies,
+        max(lost, default=0.0),
+        instead_of_over_fitting=gap is not None and gap < LEAST,
+        ruled_out=(
+            f"Over-fitting: validation images are known to {percent(run[0], 1)}, about as well as training "
+            "images.",
+        )
+        if gap is not None and gap < LEAST
+        else (),
+    )
+
+
+Pair = tuple[float, float, int, int]
+"""Accuracy on validation and on test images, and how many each are; none where it was not measured."""
+
+
+def _of_run(evidence: Evidence) -> Pair:
+    validation, test = (typical(evidence, evidence.curve(f"{part}/accuracy")) for part in ("val", "test"))
+    data = evidence.data
+    if validation is None or test is None or min(data.validation, data.test) < FEWEST:
+        return 0.0, 0.0, 0, 0
+    return validation, test, data.validation, data.test
+
+
+def _of_patches(evidence: Evidence) -> Pair:
+    found = evidence.baseline
+    if found is None or found.validation is None or found.test is None:
+        return 0.0, 0.0, 0, 0
+    one, other = found.validation, found.test
+    if min(one.images, other.images) < FEWEST:
+        return 0.0, 0.0, 0, 0
+    return one.accuracy, other.accuracy, one.images, other.images
+
+
+def _over_fitted(evidence: Evidence, run: Pair) -> float | None:
+    """By how much training images are known better than validation images."""
+    learned = typical(evidence, evidence.curve("train/epoch_accuracy"))
+    return None if learned is None or not run[2] else learned - run[0] - 2 * error(run[0], run[2])
+
+
+def _of_neighbors(evidence: Evidence) -> list[tuple[str, Fact]]:
+    train, test = evidence.census.neighbours, evidence.census.neighbours_of_test
+    if train is None or test is None or min(train.images, test.images) < FEWEST:
+        return []
+    found = []
+    if test.nearer + STANDARD_ERRORS * error(0.5, test.images) < 0.5 and test.nearer < FAR:
+        found.append(
+            (
+                f"Only {percent(test.nearer)} of {test.images:,} test images have a training image as near "
+                "as half of the training images have.",
+                Fact(
+                    "test images with a near neighbor", test.nearer, f"{percent(test.nearer)} (50% expected)"
+                ),
+            )
+        )
+    doubt = math.hypot(error(test.share, test.pairs), error(train.share, train.pairs))
+    if train.share - test.share > STANDARD_ERRORS * doubt and test.excess < OTHER_LABELS * train.excess:
+        found.append(
+            (
+                f"The training images most like a test image have its label {percent(test.share)} of the "
+                f"time; among training images it is {percent(train.share)}.",
+                Fact("neighbors of test images with their label", test.share, f"{percent(test.share)}"),
+            )
+        )
+    return found
+
+
+def _other_shares(evidence: Evidence) -> float:
+    """Total variation between the shares of classes in both parts; 1 where they were not counted."""
+    train, test = evidence.data.counts, evidence.census.test_counts
+    if not sum(train) or not sum(test) or len(train) != len(test):
+        return 1.0
+    pairs = zip(train, test, strict=True)
+    return sum(abs(one / sum(train) - other / sum(test)) for one, other in pairs) / 2
