@@ -37,6 +37,15 @@ def test_crops_from_a_margin_as_wide_as_the_image_are_named_first() -> None:
     well_told(finding, evidence)
 
 
+def test_a_short_run_is_given_no_augmentation_first_and_a_longer_one_the_usual() -> None:
+    """Twenty layers that were given a margin of one pixel for seven epochs came to 78 of 92 %."""
+    for epochs, first in ((7, 0), (30, 3)):
+        recipe = Recipe(epochs=epochs, pad_crop=28)
+        finding = rules()["augmentation-too-strong"].judge(run(0.42, 0.44, recipe=recipe))
+        assert isinstance(finding, Finding)
+        assert [change.values["pad_crop"] for change in finding.changes] == [first, 3 - first]
+
+
 def test_both_low_is_found_too() -> None:
     assert isinstance(judged(0.4, 0.42, cutout=40), Finding)
 

@@ -30,6 +30,10 @@ WORDS = {
     "crop_from": "a crop from {value}×{value} pixels",
     "cutout": "a blanked square of {value} pixels",
 }
+SHORT = 10
+"""Epochs, below which even usual augmentation costs more than it brings: it makes learning by heart harder,
+which takes longer. Deep networks that were given a margin of one pixel for seven epochs came to 85 % and 62 %
+of what they reach without."""
 
 
 @rule(
@@ -156,10 +160,13 @@ def _weaker(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -> li
     values |= {name: MILD[name] for name in recolored}
     left = visible(evidence.recipe.model_copy(update=values), side_of(evidence)).share
     none = {name: 0 for name in values if name != "crop_from"}
-    return [
-        Change(values, f"The usual strength: it leaves {percent(left)} of an image in view on average."),
-        *([Change(none, "No such augmentation at all, to see what the images teach.")] if none else []),
-    ]
+    usually = Change(values, f"The usual strength: it leaves {percent(left)} of an image in view on average.")
+    if not none:
+        return [usually]
+    if evidence.recipe.epochs < SHORT and none.keys() == values.keys():
+        why = f"No such augmentation at all: in {evidence.recipe.epochs} epochs no image is learned by heart."
+        return [Change(none, why), usually]
+    return [usually, Change(none, "No such augmentation at all, to see what the images teach.")]
 
 
 def _picture(seen: Visible) -> Bars:
