@@ -89,12 +89,12 @@ def input_shift(evidence: Evidence) -> InputShift | None:
         tuple(facts),
         accuracies,
         max(lost, default=0.0),
-        instead_of_over_fitting=gap is not None and gap < LEAST,
+        instead_of_over_fitting=gap < LEAST,
         ruled_out=(
             f"Over-fitting: validation images are known to {percent(run[0], 1)}, about as well as training "
             "images.",
         )
-        if gap is not None and gap < LEAST
+        if gap < LEAST
         else (),
     )
 
@@ -121,10 +121,10 @@ def _of_patches(evidence: Evidence) -> Pair:
     return one.accuracy, other.accuracy, one.images, other.images
 
 
-def _over_fitted(evidence: Evidence, run: Pair) -> float | None:
-    """By how much training images are known better than validation images."""
+def _over_fitted(evidence: Evidence, run: Pair) -> float:
+    """By how much training images are known better than validation images; infinite where nobody knows."""
     learned = typical(evidence, evidence.curve("train/epoch_accuracy"))
-    return None if learned is None or not run[2] else learned - run[0] - 2 * error(run[0], run[2])
+    return math.inf if learned is None or not run[2] else learned - run[0] - 2 * error(run[0], run[2])
 
 
 def _of_neighbors(evidence: Evidence) -> list[tuple[str, Fact]]:

@@ -279,7 +279,7 @@ def test_long_steps_are_no_finding_where_held_out_images_are_as_well_known_as_ex
 def test_a_wild_rate_is_found_where_the_run_stays_far_behind_a_classifier_without_training() -> None:
     """Adam at 0.18 on tanh came to half of what is known without training, and was not judged."""
     score = BaselineScore(images=400, accuracy=0.82, constant=0.1)
-    slow = {
+    slow: dict[str, Any] = {
         "losses": (2.4, 3.4, 3.0, 2.5, 2.1, 1.9, 1.6, 1.4, 1.2, 1.1),
         "accuracy": 0.55,
         "updates": (1.7, 0.3, 0.02),

@@ -161,5 +161,6 @@ def test_long_steps_with_an_unusual_memory_are_unstable_training_and_get_the_usu
 )
 def test_an_unusual_memory_alone_is_no_finding(sound: dict[str, Any]) -> None:
     losses = (2.3, 2.2, 2.0, 1.6, 1.3, 1.1, 1.0, 0.9, 0.8, 0.9, 0.8, 0.8)
-    evidence = run(**({"losses": losses, "accuracy": 0.7, "updates": (0.1, 0.12, 0.03), "step": 140} | sound))
+    base: dict[str, Any] = {"losses": losses, "accuracy": 0.7, "updates": (0.1, 0.12, 0.03), "step": 140}
+    evidence = run(**(base | sound))
     assert not isinstance(rules()["unstable-training"].judge(evidence), Finding)
