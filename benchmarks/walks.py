@@ -31,10 +31,12 @@ from cnnviz.training.queue import enqueue
 from cnnviz.training.worker import work
 
 PACKAGE = Path(cnnviz.__file__).parent
+NOWHERE = "cuda:99"
+"""A device that no supervisor has."""
 
 
 def files_called(walk: Callable[[], object]) -> list[str]:
-    """Trace `walk` and return the files of cnnviz, relative to the package, in which a function was called."""
+    """Trace `walk` and return the files, relative to cnnviz's folder, in which a function was called."""
     seen: dict[str, None] = {}
 
     def note(frame: FrameType, event: str, _argument: object) -> None:
@@ -92,14 +94,14 @@ def main() -> None:
     parser.add_argument("--files", action="store_true", help="name the files of each walk")
     given = parser.parse_args()
     walks: dict[str, list[str]] = {}
-    with tempfile.TemporaryDirectory() as folder, tracking.connect(f"sqlite:///{folder}/runs.sqlite") as database:
+    with tempfile.TemporaryDirectory() as home, tracking.connect(f"sqlite:///{home}/runs.sqlite") as database:
         recipe_to_weights(database)
         walks["recipe → weights"] = files_called(lambda: recipe_to_weights(database))
         image_to_mosaic(0)
         walks["image → mosaic"] = files_called(lambda: image_to_mosaic(1))
         recipe = Recipe().model_dump(mode="json")
-        run = tracking.create_run(database, recipe, model="lenet5", dataset="digits", seed=0, device="cuda:99")
-        lease = tracking.claim(database, "cuda:99", only=run.id)
+        run = tracking.create_run(database, recipe, model="lenet5", dataset="digits", seed=0, device=NOWHERE)
+        lease = tracking.claim(database, NOWHERE, only=run.id)
         assert lease is not None
         tracking.begin(database, lease, facts=RunFacts(total_steps=1000, total_epochs=10.0))
         with MetricWriter(database, lease) as writer:
@@ -115,8 +117,8 @@ def main() -> None:
     lengths = [len(path.read_text(encoding="utf-8").splitlines()) for path in modules]
     code = [length for length in lengths if length > 1]
     print(
-        f"\n{len(modules)} modules ({len(modules) - len(code)} of them a package's one line), median of the others "
-        f"{statistics.median(code):.0f} lines, longest {max(code)}"
+        f"\n{len(modules)} modules ({len(modules) - len(code)} of them a package's one line), "
+        f"median of the others {statistics.median(code):.0f} lines, longest {max(code)}"
     )
 
 
