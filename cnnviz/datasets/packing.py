@@ -165,8 +165,8 @@ def _passed_over(names: list[str]) -> str:
 
 def _too_few(title: str, count: int) -> str:
     return (
-        f"'{title}' has {count:,} class{'' if count == 1 else 'es'}; telling apart takes from 2 to "
-        f"{MAX_CLASSES:,}: one folder of pictures a class."
+        f"'{title}' has {count:,} class{'' if count == 1 else 'es'}; from 2 to {MAX_CLASSES:,} are needed: "
+        "one folder of pictures for each."
     )
 
 

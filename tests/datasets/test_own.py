@@ -126,7 +126,7 @@ HUGE = encoded(Image.new("1", (8_000, 8_000)))
     [
         ({}, "holds no class folders with pictures; what is expected is one folder of pictures a class"),
         ({"1.png": PNG, "2.png": PNG}, "holds no class folders"),
-        ({"cat/1.png": PNG, "cat/2.png": PNG}, "has 1 class; telling apart takes from 2"),
+        ({"cat/1.png": PNG, "cat/2.png": PNG}, "has 1 class; from 2 to 100,000 are needed"),
         ({**classes(), "cat/x.jpg": b"hello"}, "cat/x.jpg' is not a picture that can be read (PNG, JPEG"),
         ({**classes(), "dog/x.png": b""}, "dog/x.png' is not a picture"),
         ({**classes(), "dog/x.png": PNG[:200]}, "dog/x.png' is damaged ("),

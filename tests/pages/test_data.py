@@ -20,7 +20,7 @@ from cnnviz import datasets
 from cnnviz.datasets import DataError, Progress, Step, cache, library, own, summary
 from cnnviz.datasets.cache import About
 from cnnviz.datasets.summary import Summary
-from cnnviz.ui.dataset import job, preparing
+from cnnviz.ui.dataset import preparing
 from tests.datasets.making import Files, classes, encoded, named, pixels, table, write
 from tests.pages.runner import PAGES, assert_sound, open_page
 
@@ -342,7 +342,7 @@ def test_two_visitors_files_of_one_name_are_two_data_sets(gate: Gate) -> None:
 
 
 def test_a_third_preparation_waits_for_its_turn_and_can_be_cancelled_there(gate: Gate) -> None:
-    others = [begun(gate, f"pets{number}.zip", packed(classes(5))) for number in range(job.AT_ONCE)]
+    others = [begun(gate, f"pets{number}.zip", packed(classes(5))) for number in range(preparing.AT_ONCE)]
     app = open_page("data")
     app.file_uploader[0].set_value(("late.zip", packed(classes(5)), "application/zip")).run()
     app.button(key="data-prepare").click().run()
@@ -408,7 +408,7 @@ def test_a_parquet_file_that_is_handed_in_is_told_by_its_content(tmp_path: Path)
             packed({**classes(5), "dog/x.png": b"no"}),
             "'pets.zip/dog/x.png' is not a picture",
         ),
-        (packed(classes(5, names=("cat",))), "has 1 class; telling apart takes from 2"),
+        (packed(classes(5, names=("cat",))), "has 1 class; from 2 to 100,000 are needed"),
         (packed({"../x.png": b"no"}), "'pets.zip' has a member that leads out of it"),
         (b"PAR1 rubbish", "'pets.zip' is not a Parquet file that can be read"),
     ],

@@ -106,10 +106,10 @@ def _upload(asked: Asked) -> None:
     job = preparing.job_of(UPLOAD)
     if job is None:
         return
-    if job.dataset is None:
+    if job.result is None:
         preparing.draw(UPLOAD, job)
         return
-    name = job.dataset.name
+    name = job.result.name
     if asked.spec.name == st.session_state.get(SHOWN) or asked.spec.name == name:
         preparing.dismiss(UPLOAD)
         st.session_state[HANDED] += 1

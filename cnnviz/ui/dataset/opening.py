@@ -11,7 +11,6 @@ from cnnviz.datasets import DataError, Dataset, DatasetSpec, Progress
 from cnnviz.figures import measures, numbers
 from cnnviz.ui import notice
 from cnnviz.ui.dataset import preparing
-from cnnviz.ui.dataset.job import Job
 from cnnviz.ui.dataset.waiting import download_text, prepare, sentence
 from cnnviz.ui.dataset.words import facts_html
 
@@ -29,9 +28,9 @@ def opened(spec: DatasetSpec) -> Dataset | None:
     if spec.source == "yours":
         # Its decoded copy is gone, or of an earlier version; what failed once is not tried at every turn.
         job = preparing.job_of(spec.name) or _begin(spec)
-        if job.dataset is None:
+        if job.result is None:
             preparing.draw(spec.name, job)
-        return job.dataset
+        return job.result
     # What is drawn or computed here takes a second or two.
     return prepare(spec) if spec.offline else _offered(spec)
 
@@ -39,8 +38,8 @@ def opened(spec: DatasetSpec) -> Dataset | None:
 def _offered(spec: DatasetSpec) -> Dataset | None:
     """What is known before a download, and the button for it."""
     job = preparing.job_of(spec.name)
-    if job is not None and job.dataset is not None:
-        return job.dataset
+    if job is not None and job.result is not None:
+        return job.result
     with st.container(border=True, key="offer"):
         title, summary = notice.plain(spec.title), notice.plain(spec.summary)
         st.markdown(f"**{title} is not on this machine yet.** {summary}")
@@ -59,7 +58,7 @@ def _offered(spec: DatasetSpec) -> Dataset | None:
     return None
 
 
-def _begin(spec: DatasetSpec) -> Job:
+def _begin(spec: DatasetSpec) -> preparing.Job:
     return preparing.begin(spec.name, spec.title, partial(_load, spec.name))
 
 

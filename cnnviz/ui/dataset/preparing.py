@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from cnnviz.datasets.spec import Step
 from cnnviz.sentences import full_stop
 from cnnviz.ui import notice, url_state
-from cnnviz.ui.dataset.job import Job
+from cnnviz.ui.background_job import BackgroundJob
 from cnnviz.ui.dataset.waiting import sentence, told
 
 if TYPE_CHECKING:
@@ -19,6 +21,22 @@ if TYPE_CHECKING:
 KEY = "data-jobs"
 TICK, PATIENCE = 0.5, 1.0
 """Seconds between two looks, and how long a short job is waited for without drawing any progress."""
+AT_ONCE = 2
+"""Jobs of all visitors that work at a time; others wait for their turn."""
+_TURNS = threading.BoundedSemaphore(AT_ONCE)
+
+
+class Job(BackgroundJob["Dataset"]):
+    """The preparation of a data set.
+
+    Args:
+        title: What is prepared, in sentences: a file's name or a data set's.
+        work: Prepares it, calling back with its progress.
+    """
+
+    def __init__(self, title: str, work: Callable[[Progress], Dataset]) -> None:
+        self.title = title
+        super().__init__(work, Step(f"looking through {title}", 0, None), "prepare", _TURNS)
 
 
 def job_of(subject: str) -> Job | None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from cnnviz.datasets.spec import Step
 from cnnviz.ui import notice, url_state
+from cnnviz.ui.background_job import BackgroundJob
 from cnnviz.ui.dataset.waiting import told
-from cnnviz.ui.diagnose.job import Job
 from cnnviz.ui.runs import store
 
 if TYPE_CHECKING:
-    from cnnviz.tracking import Run
+    from cnnviz.datasets import Progress
+    from cnnviz.tracking import Database, Run
 
 TICK = 0.5
 HELP = (
@@ -23,16 +26,30 @@ HELP = (
 )
 
 
+class Job(BackgroundJob[Mapping[str, Any]]):
+    """The probes of one run, as it was at `stamp`."""
+
+    def __init__(self, database: Database, run_id: int, stamp: tuple[int, ...]) -> None:
+        self.stamp = stamp
+        super().__init__(partial(_probe, database, run_id), Step("beginning", 0, None, ""), "probes")
+
+
+def _probe(database: Database, run_id: int, progress: Progress) -> Mapping[str, Any]:
+    from cnnviz.diagnosis.probing import probe
+
+    return probe(database, run_id, progress=progress).probes
+
+
 def of(where: str, run_id: int) -> Mapping[str, Any]:
     """By the probe's name; empty where nobody has probed the run."""
     job = _jobs().get((where, run_id))
-    return {} if job is None or job.running else job.found
+    return {} if job is None or job.running else job.result or {}
 
 
 def stamp(run: Run) -> tuple[int, ...]:
     """Which probes count for the run as it is now; empty for none. They are of a step, and grow old."""
     job = _jobs().get((store.database().where, run.id))
-    fits = job is not None and not job.running and job.found and job.stamp == _state(run)
+    fits = job is not None and not job.running and job.result and job.stamp == _state(run)
     return _state(run) if fits else ()
 
 
@@ -53,9 +70,10 @@ def progress(run: Run) -> None:
         return
     if job.running:
         _watch(job)
-    elif job.failed:
-        st.warning(notice.plain(f"The probes ended early. {job.failed}"), icon=":material/info:")
-    elif job.found and not stamp(run):
+    elif job.error is not None:
+        why = str(job.error) or type(job.error).__name__
+        st.warning(notice.plain(f"The probes ended early. {why}"), icon=":material/info:")
+    elif job.result and not stamp(run):
         st.caption("The run has gone on since it was probed, so that the probes do not count any more.")
 
 
@@ -68,8 +86,8 @@ def _watch(job: Job) -> None:
         step = job.step
         share = min(1.0, step.done / step.total) if step.total else 0.0
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.progress(share, text=notice.plain(told(step, time.monotonic() - job.began)))
-            st.button("Stop", icon=":material/stop:", key="diagnose-probe-stop", on_click=job.stop)
+            st.progress(share, text=notice.plain(told(step, time.monotonic() - job.stage_began)))
+            st.button("Stop", icon=":material/stop:", key="diagnose-probe-stop", on_click=job.cancel)
 
     look()
 

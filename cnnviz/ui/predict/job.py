@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
-import threading
 import time
-import weakref
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cnnviz.datasets.spec import Progress, Step
 from cnnviz.inference.picture import Picture, Pixels, Refusal
+from cnnviz.ui.background_job import BackgroundJob
 from cnnviz.ui.inside.weights import Network
 
 if TYPE_CHECKING:
-    from cnnviz.datasets import Step
     from cnnviz.inference.cost import Cost
     from cnnviz.inference.predict import Predictor, Result
     from cnnviz.inference.uploads import Upload
@@ -36,13 +34,8 @@ class Seen:
     thumb: Pixels | None
 
 
-_AT_WORK: weakref.WeakSet[Job] = weakref.WeakSet()
-AT_EXIT = 10.0
-"""Seconds that the process waits at its end for jobs to stop: one inside torch would crash it."""
-
-
-class Job:
-    """Begins when it is made. What is done so far can be read at any time, from any thread."""
+class Job(BackgroundJob[None]):
+    """Begins when it is made. What is done so far can be read at any time, from any thread, and is kept."""
 
     def __init__(self, files: Sequence[Upload | Refusal], networks: Sequence[Network]) -> None:
         self.files = files
@@ -55,12 +48,7 @@ class Job:
         self.costs: dict[str, Cost] = {}
         self.seen: list[Seen] = []
         self.began = time.monotonic()
-        self.failed = ""
-        """Why it ended early, in a sentence, where nobody cancelled it."""
-        self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="predict", daemon=True)
-        _AT_WORK.add(self)
-        self._thread.start()
+        super().__init__(self._work, Step("answering", 0, len(files)), "predict")
 
     @property
     def total(self) -> int:
@@ -78,34 +66,23 @@ class Job:
         return sum(self._answered.values()) / len(self._answered)
 
     @property
-    def running(self) -> bool:
-        """Whether it is at work still."""
-        return self._thread.is_alive()
-
-    @property
     def cancelled(self) -> bool:
-        """Whether somebody stopped it."""
+        """Whether somebody stopped it, even if it has not ended yet."""
         return self._cancelled.is_set()
 
-    def cancel(self) -> None:
-        """Stop it after what it is at; what is done is kept."""
-        self._cancelled.set()
-
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until it is over, or not longer than this."""
-        self._thread.join(seconds)
+    @property
+    def failed(self) -> str:
+        """Why it ended early, in a sentence, where nobody cancelled it."""
+        return "" if self.error is None else str(self.error) or type(self.error).__name__
 
     def is_for(self, files: object, networks: Sequence[Network]) -> bool:
         """Whether it asks these networks about these very files."""
         mine = [one.stamp for one in self.networks]
         return self.files is files and mine == [one.stamp for one in networks]
 
-    def _work(self) -> None:
-        try:
-            self._ask()
-            self._measure()
-        except Exception as error:  # the thread's end is all that anybody would see of it
-            self.failed = str(error) or type(error).__name__
+    def _work(self, _: Progress) -> None:
+        self._ask()
+        self._measure()
 
     def _ask(self) -> None:
         from cnnviz.inference.predict import Predictor
@@ -145,15 +122,6 @@ class Job:
         from cnnviz.datasets.decoding import in_order
 
         return in_order(_read_one, self.files, threads=1)
-
-
-@atexit.register
-def _stop_all() -> None:
-    jobs = list(_AT_WORK)
-    for job in jobs:
-        job.cancel()
-    for job in jobs:
-        job.wait(AT_EXIT)
 
 
 _Read = tuple[Seen, "Picture | Refusal"]

@@ -1,4 +1,4 @@
-"""A data set that one visitor has prepared, in a thread of its own that draws nothing."""
+"""Background job: work in a thread of its own that draws nothing, watched and cancelled from a page."""
 
 from __future__ import annotations
 
@@ -7,48 +7,52 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any, Generic, TypeVar
 
-from cnnviz.datasets import Step
+from cnnviz.datasets.spec import Progress, Step
 
-if TYPE_CHECKING:
-    from cnnviz.datasets import Dataset, Progress
+Result = TypeVar("Result")
 
-AT_ONCE = 2
-"""Jobs of all visitors that work at a time; others wait for their turn."""
 POLL = 0.25
 """Seconds between two looks of a waiting job at whether it was cancelled."""
 AT_EXIT = 10.0
-"""Seconds that the process waits at its end for jobs to stop and take away what they left half done."""
+"""Seconds that the process waits at its end for jobs to stop: one inside torch would crash it."""
 
-_TURNS = threading.BoundedSemaphore(AT_ONCE)
-_AT_WORK: weakref.WeakSet[Job] = weakref.WeakSet()
+_AT_WORK: weakref.WeakSet[BackgroundJob[Any]] = weakref.WeakSet()
 
 
 class CancelledError(Exception):
-    """The visitor cancelled the job."""
+    """Somebody cancelled the job."""
 
 
-class Job:
+class BackgroundJob(Generic[Result]):
     """Begins when it is made; how far it is can be read at any time, from any thread.
 
     Args:
-        title: What is prepared, in sentences: a file's name or a data set's.
-        work: Prepares it, calling back with its progress; that call ends it once the job is cancelled.
+        work: Does it, calling back with its progress; that call ends it once the job is cancelled.
+        first: What it is at before it reports for the first time.
+        name: The thread's name.
+        turns: How many of a kind work at a time; the others wait. None for any number.
     """
 
-    def __init__(self, title: str, work: Callable[[Progress], Dataset]) -> None:
-        self.title = title
-        self.waiting = True
-        """Whether it has not had its turn yet."""
-        self.step = Step(f"looking through {title}", 0, None)
+    def __init__(
+        self,
+        work: Callable[[Progress], Result],
+        first: Step,
+        name: str,
+        turns: threading.Semaphore | None = None,
+    ) -> None:
+        self.step = first
         self.stage_began = time.monotonic()
+        self.waiting = turns is not None
+        """Whether it has not had its turn yet."""
+        self.result: Result | None = None
+        """What it made, once it is done."""
         self.error: Exception | None = None
-        """Why it ended without a data set, unless it was cancelled."""
-        self.dataset: Dataset | None = None
-        """What it prepared, once it is done."""
+        """Why it ended without a result, unless it was cancelled."""
+        self._turns = turns
         self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(work,), name="prepare", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
         _AT_WORK.add(self)
         self._thread.start()
 
@@ -60,7 +64,7 @@ class Job:
     @property
     def cancelled(self) -> bool:
         """Whether it ended because it was cancelled; one that was done before is done."""
-        ended = not self.running and self.dataset is None and self.error is None
+        ended = not self.running and self.result is None and self.error is None
         return ended and self._cancelled.is_set()
 
     @property
@@ -69,27 +73,28 @@ class Job:
         return self._cancelled.is_set() and self.running
 
     def cancel(self) -> None:
-        """End it at its next step; nothing of what it made is kept."""
+        """End it at its next step; it has no result then."""
         self._cancelled.set()
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until it is over, or not longer than this."""
         self._thread.join(seconds)
 
-    def _run(self, work: Callable[[Progress], Dataset]) -> None:
+    def _run(self, work: Callable[[Progress], Result]) -> None:
         try:
             self._await_turn()
             try:
-                self.dataset = work(self._report)
+                self.result = work(self._report)
             finally:
-                _TURNS.release()
+                if self._turns is not None:
+                    self._turns.release()
         except CancelledError:
             pass
         except Exception as error:  # the thread's end is all that anybody would see of it
             self.error = error
 
     def _await_turn(self) -> None:
-        while not _TURNS.acquire(timeout=POLL):
+        while self._turns is not None and not self._turns.acquire(timeout=POLL):
             self._check_cancelled()
         self.stage_began = time.monotonic()
         self.waiting = False
