@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnviz.sentences import full_stop
+import cnnviz
+from cnnviz.sentences import full_stop, percent
 
 
 @pytest.mark.parametrize(
@@ -29,3 +33,22 @@ def test_whatever_it_is_made_of(text: str) -> None:
     assert ended[-1] in ".!?…"
     assert not ended.endswith("..")
     assert full_stop(ended) == ended
+
+
+def test_a_share_is_written_in_one_way_everywhere() -> None:
+    """`9.4 %`, by `percent`; a format of Python's own would write `9.4%`, and Plotly's tells by its `%{`."""
+    own = re.compile(r"(?<!%)(?<!%\{)\{[^{}]*:[.0-9]*%\}")
+    folder = Path(cnnviz.__file__).parent
+    assert not [
+        f"{path.relative_to(folder)}: {found.group()}"
+        for path in sorted(folder.rglob("*.py"))
+        for found in own.finditer(path.read_text(encoding="utf-8"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fraction", "digits", "text"),
+    [(0.094, 1, "9.4 %"), (0.0, 0, "0 %"), (1e-9, 0, "< 1 %"), (0.9999, 1, "> 99.9 %"), (1.0, 0, "100 %")],
+)
+def test_a_share_is_never_rounded_to_none_or_all(fraction: float, digits: int, text: str) -> None:
+    assert percent(fraction, digits) == text

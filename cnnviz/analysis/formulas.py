@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, Protocol
 
+from cnnviz.sentences import percent
+
 
 class Counted(Protocol):
     """What of a `types.Row` is worked out here; a row itself works its formulas out with this module."""
@@ -163,7 +165,7 @@ def _by_kind(row: Counted) -> str:
             f"Applies {row.type} to every value, with trained parameters."
         )  # fmt: skip
     if row.type.startswith("Dropout"):
-        share = f"{row.settings.get('p', 0):.0%}"
+        share = percent(row.settings.get("p", 0))
         return f"While training, zeroes {share} of its inputs at random; at prediction it passes them on."
     if row.type == "Flatten":
         return "Lays the maps out as one long vector."

@@ -65,7 +65,7 @@ def line(step: _Step, seconds: float) -> str:
         return f"{step.stage} … {_amount(step.done, step.unit)}" if step.done else f"{step.stage} …"
     share = min(step.done / step.total, 1.0)
     bar = "█" * round(share * WIDTH)
-    text = f"{step.stage} {bar.ljust(WIDTH, '░')} {share:4.0%}  {_amount(step.done, step.unit)}"
+    text = f"{step.stage} {bar.ljust(WIDTH, '░')} {100 * share:3.0f} %  {_amount(step.done, step.unit)}"
     if 0 < share < 1 and seconds >= 1:
         text += f"  {_duration(seconds * (1 - share) / share)} left"
     return text

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cnnviz.diagnosis.course import course
 from cnnviz.diagnosis.evidence import BaselineScore, Evidence
 from cnnviz.diagnosis.last_epochs import pooled
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.standing import ERRORS, WELL, error
 
 HARD, EASY = 0.5, 0.8
@@ -170,12 +171,14 @@ def _chance(evidence: Evidence) -> Comparison | None:
     held = held_out(evidence)
     if held is None or evidence.classes < 2 or held.images < FEWEST:
         return None
-    about = f"{held.accuracy:.1%} of {held.images:,} held-out images are known"
-    reference = f"always answering the commonest training class gives {held.constant:.1%}"
+    about = f"{percent(held.accuracy, 1)} of {held.images:,} held-out images are classified correctly"
+    reference = f"always answering the commonest training class gives {percent(held.constant, 1)}"
     doubt = max(error(held.accuracy, held.images), error(held.constant, held.images))
     if held.by_chance:
         return Comparison(
-            "chance", False, f"Only {about}; {reference}, and three standard errors are {ERRORS * doubt:.1%}."
+            "chance",
+            False,
+            f"Only {about}; {reference}, and three standard errors are {percent(ERRORS * doubt, 1)}.",
         )
     return Comparison("chance", True, f"{_first_upper(about)}; {reference}.")
 
@@ -187,15 +190,15 @@ def beside_patches(evidence: Evidence) -> Comparison | None:
         return None
     reference = above_chance(other.accuracy, other.constant)
     name = "A classifier without training (random patches, one closed-form layer)"
-    about = f"{name} knows {other.accuracy:.1%} of {other.images:,} such images"
+    about = f"{name} gets {percent(other.accuracy, 1)} of {other.images:,} such images right"
     if reference < INFORMATIVE:
         return Comparison("patch-classifier", None, f"{about}: too little to expect anything by.")
     wanted = asked_for(reference)
     doubt = DOUBT * math.hypot(held.error, error(other.accuracy, other.images) / (1 - other.constant))
     sums = (
         f"chance taken off, the run reaches {held.above:.2f} / {reference:.2f} = "
-        f"{held.above / reference:.0%} of it, and {wanted:.0%} are expected (two standard errors: "
-        f"{doubt / reference:.0%})"
+        f"{percent(held.above / reference)} of it, and {percent(wanted)} are expected (two standard errors: "
+        f"{percent(doubt / reference)})"
     )
     if held.above + doubt >= wanted * reference:
         return Comparison("patch-classifier", True, f"{about}; {sums}.")
@@ -203,7 +206,7 @@ def beside_patches(evidence: Evidence) -> Comparison | None:
         return Comparison(
             "patch-classifier", None, f"{about}; {sums}. But the run was still improving when it ended."
         )
-    return Comparison("patch-classifier", False, f"{about}, the run {held.accuracy:.1%}; {sums}.")
+    return Comparison("patch-classifier", False, f"{about}, the run {percent(held.accuracy, 1)}; {sums}.")
 
 
 def settled_beside_patches(evidence: Evidence) -> bool:
@@ -277,17 +280,25 @@ def _training(evidence: Evidence) -> Comparison | None:
     if held is None or learned is None or evidence.classes < 2 or held.images < FEWEST:
         return None
     chance, images = evidence.chance, evidence.data.train
-    about = f"{learned:.1%} of the training images are known"
+    about = f"{percent(learned, 1)} of the training images are classified correctly"
     if learned < chance + ERRORS * max(error(learned, images), error(chance, images)):
         return Comparison(
-            "training-accuracy", False, f"Only {about}; a constant answer gives {chance:.1%} there too."
+            "training-accuracy",
+            False,
+            f"Only {about}; a constant answer gives {percent(chance, 1)} there too.",
         )
     gap = above_chance(learned, chance) - held.above
     if gap > max(WIDE_GAP, ERRORS * held.error):
         return Comparison(
-            "training-accuracy", False, f"{_first_upper(about)}, but only {held.accuracy:.1%} of others."
+            "training-accuracy",
+            False,
+            f"{_first_upper(about)}, but only {percent(held.accuracy, 1)} of held-out images.",
         )
-    return Comparison("training-accuracy", True, f"{_first_upper(about)}, and {held.accuracy:.1%} of others.")
+    return Comparison(
+        "training-accuracy",
+        True,
+        f"{_first_upper(about)}, {percent(held.accuracy, 1)} of held-out images.",
+    )
 
 
 def _loss(evidence: Evidence) -> Comparison | None:
@@ -327,9 +338,13 @@ def _kept(evidence: Evidence) -> Comparison | None:
             and fell > (ERRORS + 1) * error(best, images) + 0.02
         ):
             return Comparison(
-                "best-epoch", False, f"It ends with {last:.1%}, but knew {best:.1%} after an earlier epoch."
+                "best-epoch",
+                False,
+                f"It ends with {percent(last, 1)}, but reached {percent(best, 1)} after an earlier epoch.",
             )
-        return Comparison("best-epoch", True, f"Its last epoch ({last:.1%}) is about as good as its best.")
+        return Comparison(
+            "best-epoch", True, f"Its last epoch ({percent(last, 1)}) is about as good as its best."
+        )
     return None
 
 
@@ -359,9 +374,11 @@ def _inputs(evidence: Evidence) -> Comparison | None:
     if moved is None:
         return None
     if moved < MOVES:
-        text = f"Answers hardly depend on the image: with another in its place they move by {moved:.1%}."
+        text = (
+            f"Answers hardly depend on the image: with another in its place they move by {percent(moved, 1)}."
+        )
         return Comparison("inputs", False, text)
-    return Comparison("inputs", True, f"With another image in its place answers move by {moved:.0%}.")
+    return Comparison("inputs", True, f"With another image in its place answers move by {percent(moved)}.")
 
 
 def _modes(evidence: Evidence) -> Comparison | None:
@@ -370,7 +387,10 @@ def _modes(evidence: Evidence) -> Comparison | None:
     if right is None or told is None or not images:
         return None
     doubt = ERRORS * math.hypot(error(right, images), error(told, evidence.data.test)) + 0.02
-    about = f"Its checkpoint knows {right:.1%} of {images:,} test images, {told:.1%} were recorded"
+    about = (
+        f"Its checkpoint gets {percent(right, 1)} of {images:,} test images right; the run recorded "
+        f"{percent(told, 1)}"
+    )
     return Comparison("checkpoint", abs(right - told) <= doubt, f"{about}.")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 RULES = ("constant-input", "split-mismatch", "classes-missing", "leakage")
 """Causes that are seen without a run."""
-FILE = "quality-1.json"
+FILE = "quality-2.json"
 """The number is raised when the rules come to say something else of the same data."""
 
 

@@ -11,6 +11,7 @@ from cnnviz.diagnosis.consistency import consistent
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Finding, Note
 from cnnviz.diagnosis.fix_checks import checked as checked_changes
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.outcome import Outcome, judge_outcome
 from cnnviz.diagnosis.registry import Clear, Rule, notes, rules
 
@@ -112,7 +113,7 @@ def _asked(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], li
                 findings.append(outcome)
                 checked.append(Checked(rule.cause, rule.title, "found", outcome.verdict))
             else:
-                doubt = f"There are signs, but too few to say so ({outcome.confidence:.0%} sure)."
+                doubt = f"There are signs, but too few to say so ({percent(outcome.confidence)} sure)."
                 checked.append(Checked(rule.cause, rule.title, "not checked", doubt))
         elif isinstance(outcome, Clear):
             checked.append(Checked(rule.cause, rule.title, "clear", outcome.by))

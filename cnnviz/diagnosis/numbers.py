@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from cnnviz import sentences
+
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -24,15 +26,14 @@ def fixed(value: float, digits: int = 2) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Format a share in [0, 1]: `37%`; with more digits where it would look like none or like all."""
+    """Format a share in [0, 1]: `37 %`; with more digits where it would look like none or like all."""
     if not math.isfinite(share):
         return "no number"
     for more in range(digits, 5):
-        text = f"{share:.{more}%}"
-        shown = float(text[:-1])
-        if (shown != 0 or share == 0) and (shown != 100 or share == 1):
+        text = sentences.percent(share, more)
+        if not text.startswith(("<", ">")):
             return text
-    return f"{short(100 * share)}%" if abs(share) < 0.5 else "nearly 100%"
+    return f"{short(100 * share)} %" if abs(share) < 0.5 else "nearly 100 %"
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

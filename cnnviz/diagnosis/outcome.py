@@ -20,6 +20,7 @@ from cnnviz.diagnosis.comparisons import (
     Comparison,
     HeldOut,
     above_chance,
+    baseline,
     beside_patches,
     comparisons,
     held_out,
@@ -32,6 +33,7 @@ from cnnviz.diagnosis.comparisons import (
 )
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Finding
+from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.standing import WELL, error
 
 Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
@@ -71,8 +73,7 @@ def judge_outcome(evidence: Evidence, findings: Sequence[Finding]) -> Judgment:
     missing = _missing(evidence)
     if missing:
         return Judgment("not-judged", _not_judged(evidence), compared, missing)
-    told = [one.text for one in compared if one.name in ("chance", "patch-classifier", "training-accuracy")]
-    return Judgment("healthy", " ".join(told), compared)
+    return Judgment("healthy", _healthy(evidence), compared)
 
 
 def recorded_anything(evidence: Evidence) -> bool:
@@ -119,12 +120,24 @@ def _longer(evidence: Evidence) -> tuple[str, ...]:
     return (f"Steps: {evidence.step:,} are few; train it longer, or resume it.",)
 
 
+def _healthy(evidence: Evidence) -> str:
+    """The accuracy beside what it was compared with; `comparisons` have the sums."""
+    held, other = held_out(evidence), baseline(evidence)
+    if held is None:
+        return "No comparison speaks against it."
+    beside = f", a classifier without training {percent(other.accuracy, 1)}" if other is not None else ""
+    return (
+        f"{percent(held.accuracy, 1)} of {held.images:,} held-out images are classified correctly; a "
+        f"constant answer gives {percent(held.constant, 1)}{beside}."
+    )
+
+
 def _not_judged(evidence: Evidence) -> str:
     held = held_out(evidence)
     if held is None:
         return "Nothing was found, but no epoch has ended, so no accuracy was measured."
     return (
-        f"Nothing was found, but whether {held.accuracy:.1%} of {held.images:,} held-out images "
+        f"Nothing was found, but whether {percent(held.accuracy, 1)} of {held.images:,} held-out images "
         "is what such a run should reach is not known."
     )
 
@@ -139,7 +152,7 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
     if held.images < FEWEST:
         doubt = 2 * error(0.5, held.images)
         return (
-            f"Held-out images: of {held.images} the accuracy is known to {doubt:.0%} only; use more "
+            f"Held-out images: of {held.images} the accuracy is known to {percent(doubt)} only; use more "
             "validation or test images.",
         )
     if held.above >= WELL:
@@ -159,7 +172,7 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
             )
         return ("An end: it was still improving; train it for more epochs, then judge it again.",)
     learned = learned_accuracy(evidence)
-    known = "" if learned is None else f", and {learned:.0%} of its training images are known"
+    known = "" if learned is None else f", and it gets {percent(learned)} of its training images right"
     return (
         "A standard: the classifier without training hardly gets anywhere on these images, so that they are "
         f"hard, or their labels do not follow from them{known}. {_probe(evidence)} checks whether "
@@ -209,7 +222,7 @@ def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, 
     if learned is not None and above_chance(learned, evidence.chance) < FAR:
         steps += [
             "Look at the images as the network reads them (Data): turn augmentation, cutout and cropping "
-            "off, and see whether the training images get known.",
+            "off, and see whether the training images get learned.",
             "Compare learning rates, a third and three times this one, as an experiment of two seeds each.",
         ]
     elif (

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from cnnviz.analysis.types import MIB
+from cnnviz.sentences import percent as percent  # one form of a share everywhere
 
 THOUSANDS = ("", " k", " M", " G", " T", " P")
 
@@ -45,17 +46,6 @@ def mib(size: float) -> str:
     if 0 < abs(size) < 0.01 * MIB:
         return f"{significant(size / 1024)} KiB"
     return f"{significant(size / MIB)} MiB"
-
-
-def percent(fraction: float, digits: int = 0) -> str:
-    """A share: `44 %`. What is not nothing is never shown as 0 %, nor what is not all as 100 %."""
-    text = f"{100 * fraction:.{digits}f}"
-    least = 10.0**-digits
-    if fraction > 0 and float(text) == 0:
-        return f"< {least:g} %"
-    if fraction < 1 and float(text) == 100:
-        return f"> {100 - least:g} %"
-    return f"{text} %"
 
 
 def shape(sides: Sequence[int]) -> str:

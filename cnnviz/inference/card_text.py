@@ -7,6 +7,7 @@ import json
 from cnnviz import models
 from cnnviz.inference.card import Card
 from cnnviz.models.library import spec_of
+from cnnviz.sentences import percent
 from cnnviz.training import all_recipes
 from cnnviz.training.recipe import Recipe
 
@@ -15,11 +16,12 @@ def text(card: Card) -> str:
     """`card.md`: what it is, how good, and how to make it again."""
     title = _title(card.recipe)
     numbers = "16 bits a number" if card.half else "32 bits a number"
-    rounding = f" ({card.before_rounding:.2%} before rounding to 16 bits)" if card.half else ""
+    right = percent(card.accuracy, 2)
+    rounding = f" ({percent(card.before_rounding, 2)} before rounding to 16 bits)" if card.half else ""
     facts = {
         "Model": f"{title} (`{card.recipe.model}`), {card.params:,} parameters, {numbers}",
         "Data": f"`{card.recipe.dataset}`, {len(card.classes)} classes; fingerprint `{card.fingerprint}`",
-        "Test accuracy": f"{card.accuracy:.2%} of {card.test_images:,} images{rounding}; the last epoch's",
+        "Test accuracy": f"{right} of {card.test_images:,} images{rounding}; the last epoch's",
         "Recipe": f"`{card.recipe.name}`, {card.recipe.epochs} epochs, seed {card.recipe.seed}",
         "Input": _input(card),
         "Trained": f"{card.steps:,} steps in {card.seconds:,.0f} s on {card.hardware or 'unknown hardware'}",

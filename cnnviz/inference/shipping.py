@@ -25,6 +25,7 @@ from cnnviz.inference.errors import InferenceError
 from cnnviz.inference.fit import fit
 from cnnviz.inference.loaded import Loaded
 from cnnviz.inference.runs import from_run
+from cnnviz.sentences import percent
 from cnnviz.tracking import Database, Run, Status
 from cnnviz.training.material import Material
 
@@ -124,7 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     size = (given.folder / given.name / shipped.WEIGHTS).stat().st_size
-    print(f"{given.name}: {card.accuracy:.2%} of {card.test_images:,} test images, {size / 1e6:.1f} MB.")
+    print(
+        f"{given.name}: {percent(card.accuracy, 2)} of {card.test_images:,} test images, {size / 1e6:.1f} MB."
+    )
     return 0
 
 

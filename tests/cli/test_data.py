@@ -70,7 +70,7 @@ def test_a_step_as_a_line_of_text() -> None:
     assert line(Step("waiting", 0, None), 0) == "waiting …"
     assert line(Step("fetching", 2_500_000, None, "bytes"), 1) == "fetching … 2.5 MB"
     half = line(Step("decoding", 3_000, 6_000), seconds=90)
-    assert half.startswith("decoding ████████████░░░░░░░░░░░░  50%  3,000 images")
+    assert half.startswith("decoding ████████████░░░░░░░░░░░░  50 %  3,000 images")
     assert half.endswith("1:30 min left")
     assert "left" not in line(Step("decoding", 6_000, 6_000), seconds=90)
 
@@ -83,7 +83,7 @@ def test_in_a_terminal_one_line_is_written_over() -> None:
             bar(SimpleNamespace(stage="decoding", done=done, total=100, unit="images"))
     text = stream.getvalue()
     assert text.count("\n") == 1
-    assert text.endswith("100%  100 images\n")
+    assert text.endswith("100 %  100 images\n")
 
 
 def test_ones_own_gets_a_name_and_can_be_taken_out(

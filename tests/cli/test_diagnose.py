@@ -36,7 +36,7 @@ def test_a_collapsed_run_is_told_with_its_evidence_and_exit_code_1(capsys: Print
     text = said(capsys, 1, str(run))
     assert text.startswith(f"Run {run}, lenet5 on digits: finished after 200 steps\n")
     assert "One class for everything (one-class), almost certain" in text
-    assert "commonest answer: 100.0% '3'" in text
+    assert "commonest answer: 100.0 % '3'" in text
 
 
 def test_the_text_fits_the_terminal(capsys: Printed, runs: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_a_change_is_told_in_words_and_printed_as_a_recipe_that_train_takes(caps
 def test_a_healthy_run_gets_a_clean_bill_and_exit_code_0(capsys: Printed, runs: Database) -> None:
     text = said(capsys, 0, str(told(runs, collapsed=False)))
     assert "Nothing found" in text
-    assert "The commonest answer takes 10% of the images" in text
+    assert "The commonest answer takes 10 % of the images" in text
 
 
 def test_causes_are_listed(capsys: Printed) -> None:

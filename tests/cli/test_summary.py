@@ -40,7 +40,7 @@ def test_summary_as_text(capsys: Run) -> None:
     assert "96·(3·4·4 + 1) = 4,704" in text
     assert "58,292,074 parameters" in text
     assert "forward/backward 8.26 MiB" in text
-    assert "6.4% convolutional, 93.6% fully connected" in text
+    assert "6.4 % convolutional, 93.6 % fully connected" in text
 
 
 def test_summary_as_json(capsys: Run) -> None:

@@ -112,12 +112,12 @@ def test_neighbours_tell_of_wrong_labels_that_answers_do_not_show() -> None:
     found = judged(evidence)
     assert isinstance(found, Finding)
     well_told(found, evidence)
-    assert found.verdict.startswith("About 54% of the training labels are wrong")
+    assert found.verdict.startswith("About 54 % of the training labels are wrong")
     assert "0.100 / 0.250 = 0.40, and q = (1 − 0.40) · 9 / 10 = 0.54" in found.explanation
-    assert [fact.text for fact in found.facts][:3] == ["35.0%", "20.0%", "54% ± 2%"]
+    assert [fact.text for fact in found.facts][:3] == ["35.0 %", "20.0 %", "54 % ± 2 %"]
     assert found.pictures[0].alt == (
-        "Neighbours with the same label: of a test image 35%, by chance 10%; "
-        "of a training image 20%, by chance 10%."
+        "Neighbours with the same label: of a test image 35 %, by chance 10 %; "
+        "of a training image 20 %, by chance 10 %."
     )
 
 
@@ -131,7 +131,7 @@ def test_what_answers_show_is_told_with_what_neighbours_say_beside_it() -> None:
     assert isinstance(found, Finding)
     well_told(found, evidence)
     assert "validation images" in found.verdict
-    assert any(fact.text == "54% ± 2%" for fact in found.facts)
+    assert any(fact.text == "54 % ± 2 %" for fact in found.facts)
 
 
 def test_a_record_without_them_is_judged_as_before() -> None:
@@ -184,7 +184,7 @@ def test_nothing_is_said_of_labels_of_one_class() -> None:
 def test_a_little_more_agreement_with_test_images_clears_the_labels() -> None:
     told = judged(run(0.1, 0.1, census=census_of(0.5, 0.52)))
     assert isinstance(told, Clear)
-    assert "fewer than 20% of the training labels are wrong" in told.by
+    assert "fewer than 20 % of the training labels are wrong" in told.by
 
 
 @pytest.mark.parametrize(("within", "cleared"), [(0.41, True), (0.39, False)])

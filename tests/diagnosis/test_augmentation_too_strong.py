@@ -32,7 +32,7 @@ def test_crops_from_a_margin_as_wide_as_the_image_are_named_first() -> None:
     )
     finding = diagnose(evidence).findings[0]
     assert finding.cause == "augmentation-too-strong"
-    assert "24%" in finding.verdict
+    assert "24 %" in finding.verdict
     assert finding.changes[0].values == {"pad_crop": 3}
     well_told(finding, evidence)
 

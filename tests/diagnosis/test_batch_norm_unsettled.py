@@ -57,7 +57,7 @@ def test_statistics_that_have_not_settled_are_named_first_and_no_over_fitting_is
     assert not [one.cause for one in diagnosis.findings if one.cause.startswith("over-fitting")]
     finding = diagnosis.findings[0]
     well_told(finding, evidence)
-    assert f"(1 − 0.005)^200 = {0.995**200:.0%}" in finding.explanation
+    assert f"(1 − 0.005)^200 = {100 * 0.995**200:.0f} %" in finding.explanation
     assert "1/0.005 = 200 batches" in finding.explanation
     faster = finding.changes[0].recipe(evidence.recipe).layers
     assert faster is not None
@@ -68,7 +68,7 @@ def test_statistics_that_have_not_settled_are_named_first_and_no_over_fitting_is
 def test_settled_statistics_are_ruled_out_by_the_same_images(momentum: float | None, updates: int) -> None:
     outcome = judged(normalized(momentum, 0.93, 0.94, updates))
     assert isinstance(outcome, Clear)
-    assert "93.0% are known with running statistics and 94.0%" in outcome.by
+    assert "93.0 % are known with running statistics and 94.0 %" in outcome.by
 
 
 @pytest.mark.parametrize(("momentum", "updates"), [(0.0003, 2_000), (0.01, 60), (0.0, 5_000), (None, 300)])

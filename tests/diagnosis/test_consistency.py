@@ -166,4 +166,4 @@ def test_unbalanced_classes_are_not_ruled_out_by_the_share_of_the_commonest() ->
     assert told.ruled_out == ()
     even = judge(healthy(predicted=collapsed))
     assert isinstance(even, Finding)
-    assert even.ruled_out == ("Unbalanced classes: the commonest has 10% of the training images.",)
+    assert even.ruled_out == ("Unbalanced classes: the commonest has 10 % of the training images.",)

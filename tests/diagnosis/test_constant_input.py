@@ -41,7 +41,7 @@ def judged(evidence: Evidence) -> object:
                 EVERY, READ, BLACK, blanked=1.0, kept=0.0, recipe=Recipe(cutout=56),
                 input=Input(mean=0.0, spread=0.0, low=0.0, high=0.0),
             ),
-            "Augmentation leaves 100% of the training images blank",
+            "Augmentation leaves 100 % of the training images blank",
         ),
         (guessed(EVERY, FAINT.model_copy(update={"between": 0.001}), None), "scale flattens"),
     ],

@@ -81,7 +81,7 @@ def test_with_dropout_training_accuracy_says_nothing_of_labels() -> None:
 
 def test_a_tiny_network_whose_loss_stays_says_so_in_a_whole_sentence() -> None:
     tiny = PLANTED["tiny network"]()[1]
-    for losses, words in (((2.3, 2.0, 1.99), "fell by 0.5% only"), ((2.3, 2.0, 2.0), "did not fall")):
+    for losses, words in (((2.3, 2.0, 1.99), "fell by 0.5 % only"), ((2.3, 2.0, 2.0), "did not fall")):
         flat = tiny.curves | {"train/epoch_loss": Points(steps=(1, 2, 3), values=losses)}
         found = rules()["under-fitting"].judge(tiny.model_copy(update={"curves": flat}))
         assert isinstance(found, Finding)

@@ -59,14 +59,14 @@ def noted(evidence: Evidence) -> list[str]:
     ("recipe", "words"),
     [
         (Recipe(epochs=10, pad_crop=3), "augmented images"),
-        (Recipe(epochs=10, layers=chain(0.5)), "dropout on, which leaves out up to 50%"),
+        (Recipe(epochs=10, layers=chain(0.5)), "dropout on, which leaves out up to 50 %"),
         (Recipe(epochs=10), "over the whole epoch"),
     ],
 )
 def test_validation_above_training_accuracy_is_explained_as_usual(recipe: Recipe, words: str) -> None:
     (text,) = noted(known(0.90, 0.96, recipe=recipe))
     assert words in text
-    assert "96.0% against 90.0%" in text
+    assert "96.0 % against 90.0 %" in text
     assert "no sign of an error" in text
 
 
@@ -81,7 +81,7 @@ def test_it_is_not_explained_where_there_is_nothing_to_explain_or_a_fault_explai
 def test_it_says_what_training_images_come_to_when_they_are_evaluated_alike() -> None:
     plain = TrainEvaluated(images=500, loss=0.1, accuracy=0.978)
     (text,) = noted(known(0.90, 0.96, recipe=Recipe(epochs=10, pad_crop=3), train_evaluated=plain))
-    assert text.endswith("97.8% of 500 training images are known.")
+    assert text.endswith("97.8 % of 500 training images are known.")
 
 
 def test_every_cause_says_of_itself_which_way_its_changes_go() -> None:

@@ -24,9 +24,9 @@ def test_a_share_is_neither_none_nor_all_unless_it_is(share: float, digits: int)
 @pytest.mark.parametrize(
     ("share", "digits", "text"),
     [
-        (0.0, 0, "0%"), (1.0, 1, "100.0%"), (0.374, 0, "37%"), (0.374, 1, "37.4%"), (0.004, 0, "0.4%"),
-        (0.9996, 0, "99.96%"), (0.9996, 1, "99.96%"), (1e-9, 0, "1.0·10⁻⁷%"), (1 - 1e-9, 0, "nearly 100%"),
-        (float("nan"), 0, "no number"),
+        (0.0, 0, "0 %"), (1.0, 1, "100.0 %"), (0.374, 0, "37 %"), (0.374, 1, "37.4 %"), (0.004, 0, "0.4 %"),
+        (0.9996, 0, "99.96 %"), (0.9996, 1, "99.96 %"), (1e-9, 0, "1.0·10⁻⁷ %"),
+        (1 - 1e-9, 0, "nearly 100 %"), (float("nan"), 0, "no number"),
     ],
 )  # fmt: skip
 def test_shares_as_people_read_them(share: float, digits: int, text: str) -> None:

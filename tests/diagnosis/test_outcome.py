@@ -181,7 +181,7 @@ def test_few_held_out_images_judge_nothing() -> None:
     loss = tuple(0.6 - 0.04 * n for n in range(10))
     found = judge_outcome(run(0.75, 0.9, loss, data=data, census=Census(test_counts=(4, 4))), ())
     assert found.outcome == "not-judged"
-    assert "35%" in found.missing[0]
+    assert "35 %" in found.missing[0]
 
 
 def arms(own: float | None, reference: float) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def test_a_class_written_in_two_ways_is_named_before_the_classes_that_it_leaves_
     assert found.findings[0].cause == "split-mismatch"
     assert "no test images of 'Cat' and no training images of 'cat'" in found.verdict
     assert "'Cat' in training and 'cat' in the test" in found.findings[0].explanation
-    assert "at most 50.0% can be right" in found.findings[0].explanation
+    assert "at most 50.0 % can be right" in found.findings[0].explanation
 
 
 def test_a_class_that_is_never_asked_for_is_found() -> None:
@@ -75,7 +75,7 @@ def test_labels_in_another_order_are_found_by_what_images_look_like() -> None:
     found = diagnose(split((100, 100, 100), (60, 60, 60), resembled=mixed)).findings[0]
     assert found.cause == "split-mismatch"
     assert "3 of 3 classes are labelled otherwise" in found.verdict
-    assert "'Cat' looks like 'cat' (90%)" in found.explanation
+    assert "'Cat' looks like 'cat' (90 %)" in found.explanation
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def copied(copies: int, known: int = 3_600, images: int = 1_000) -> Evidence:
 def test_training_images_saved_again_in_the_test_are_leakage_without_a_probe() -> None:
     found = diagnose(copied(700)).findings[0]
     assert found.cause == "leakage"
-    assert "About 70% of the test images are training images saved again" in found.verdict
+    assert "About 70 % of the test images are training images saved again" in found.verdict
     assert found.pictures[0].alt.startswith("test image 3 ")
 
 
 def test_of_a_sample_of_training_images_the_share_of_copies_is_scaled_up() -> None:
     found = judged(copied(300, known=1_800), "leakage")
     assert isinstance(found, Finding)
-    assert "About 60%" in found.verdict
+    assert "About 60 %" in found.verdict
 
 
 @pytest.mark.parametrize("copies", [0, 30, 49])

@@ -43,15 +43,21 @@ def test_every_probe_has_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("duplicates", "3 test and 0 validation images lie among the training images, pixel by pixel. 25.0%"),
-        ("evaluation-mode", "Test accuracy is 90.0% in evaluation mode and 40.0% in training mode."),
+        (
+            "duplicates",
+            "3 test and 0 validation images lie among the training images, pixel by pixel. 25.0 %",
+        ),
+        ("evaluation-mode", "Test accuracy is 90.0 % in evaluation mode and 40.0 % in training mode."),
         ("gradient-flow", "the gradient is 0.5 long at 'conv1' and no number at 'fc3'."),
         ("initial-loss", "It is 2.31; guessing has 2.303"),
-        ("label-agreement", "A linear classifier of small patches names 98% of unseen images"),
-        ("overfit-batch", "it learns none, for its loss is no number any more, with this recipe, 100% (loss"),
+        ("label-agreement", "A linear classifier of small patches names 98 % of unseen images"),
+        (
+            "overfit-batch",
+            "it learns none, for its loss is no number any more, with this recipe, 100 % (loss",
+        ),
         (
             "shuffled-inputs",
-            "10.0% with every image's pixels in disorder; another image in its place moves 88%",
+            "10.0 % with every image's pixels in disorder; another image in its place moves 88 %",
         ),
     ],
 )

@@ -164,7 +164,7 @@ def test_a_report_holds_all_of_a_diagnosis_and_asks_nobody_for_anything() -> Non
     answers = (Histogram(step=200, counts=(0, 0, 200, *(0,) * 7)),)
     evidence = healthy(predicted={"test": answers}, title="<i>mine</i>", error="It ended.")
     report = html_report(evidence, diagnose(evidence))
-    for words in ("&lt;i&gt;mine&lt;/i&gt;", "100% of the images", "It ended.", "<svg", "ln 10 = 2.303"):
+    for words in ("&lt;i&gt;mine&lt;/i&gt;", "100 % of the images", "It ended.", "<svg", "ln 10 = 2.303"):
         assert words in report
     assert "<i>mine" not in report
     assert not re.search(r"(src|href)=\"(?!data:)", report)

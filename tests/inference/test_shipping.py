@@ -50,7 +50,14 @@ def test_the_card_names_data_seed_versions_and_the_way_to_make_it_again(
     text = (folder / "small" / "card.md").read_text(encoding="utf-8")
     run = tracking.get_run(database, 1)
     assert run.fingerprint is not None
-    for said in (run.fingerprint, "seed 0", f"{card.accuracy:.2%}", "torch", '"dataset": "mine"', "61,706"):
+    for said in (
+        run.fingerprint,
+        "seed 0",
+        f"{100 * card.accuracy:.2f} %",
+        "torch",
+        '"dataset": "mine"',
+        "61,706",
+    ):
         assert said in text
     assert str(Path.cwd()) not in text
 

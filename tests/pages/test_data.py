@@ -512,6 +512,10 @@ def test_what_is_wrong_with_the_images_is_said_before_training(tmp_path: Path) -
         "All images are equal: black or of one shade, so there is nothing to tell classes apart by."
     )
     assert any("Look at the pictures on the Data page" in text.value for text in app.markdown)
+    assert any("that were looked at are all the same" in text.value for text in app.markdown)
     sound = open_page("data")
     assert not sound.warning
-    assert "Looked at before training" in captions(sound)
+    assert [fold.label for fold in sound.expander if "before training" in fold.label] == [
+        "Looked at before training: 4 checks found nothing"
+    ]
+    assert any("Every class has training images" in text.value for text in sound.markdown)

@@ -48,7 +48,7 @@ def test_a_collapsed_run_has_a_hint_until_it_is_put_away(runs: Database) -> None
     run = told(runs, collapsed=True, status=Status.RUNNING)
     app = open_page("train", run=str(run))
     until(app, lambda: "One class for everything?" in said(app))
-    assert "100% of the images are called '3'" in said(app)
+    assert "100 % of the images are called '3'" in said(app)
     assert "See why" in links(app)
     app.button(key="train-hint-close").click().run()
     assert_sound(app)

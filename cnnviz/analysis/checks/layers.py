@@ -10,6 +10,7 @@ from cnnviz.analysis.checks.network import Network
 from cnnviz.analysis.checks.output import NEURALINT
 from cnnviz.analysis.checks.registry import Found, check
 from cnnviz.analysis.types import Node
+from cnnviz.sentences import percent
 
 SUMS = ("conv", "fc")
 HIGHEST_DROPOUT = 0.8
@@ -177,9 +178,7 @@ def dropout_rate(network: Network) -> Iterator[Found]:
     for node in network.layers():
         rate = _rate(network, node)
         if network.is_dropout(node) and network.is_layer(node) and rate > HIGHEST_DROPOUT:
-            message = (
-                f"'{node.row}' drops {rate:.0%} of its values in training, so little is left to learn by."
-            )
+            message = f"'{node.row}' drops {percent(rate)} of its values in training: little is left to use."
             yield Found("warning", (node.row,), message, "Drop a half at most; 0.5 and 0.2 are usual.")
 
 

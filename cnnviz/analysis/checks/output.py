@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from cnnviz.analysis.checks import activations
 from cnnviz.analysis.checks.network import OUTPUT, Network, OutputActivation
 from cnnviz.analysis.checks.registry import Found, check
+from cnnviz.sentences import percent
 
 NEURALINT = (
     "Nikanjam et al., Automatic fault detection for deep learning programs using graph transformations "
@@ -41,7 +42,7 @@ def _cut_off(network: Network, last: OutputActivation, subject: str, layers: tup
         best = activations.largest_probability(low, high, classes)
         message = (
             f"{subject}, so they lie between {low:g} and {high:g}: cross-entropy applies softmax itself and "
-            f"cannot fall below {floor:.3f}, as no class gets a probability above {best:.1%}."
+            f"cannot fall below {floor:.3f}, as no class gets a probability above {percent(best, 1)}."
         )
         return Found("error", layers, message, REMOVE)
     if last.function in activations.CUTTING:

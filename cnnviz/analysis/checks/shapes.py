@@ -11,6 +11,7 @@ from cnnviz.analysis.checks.output import NEURALINT
 from cnnviz.analysis.checks.registry import Found, check
 from cnnviz.analysis.formulas import pair
 from cnnviz.analysis.types import Node, Row
+from cnnviz.sentences import percent
 
 NARROW = 3
 """A layer that all information passes is far narrower than the classes with a third as many values."""
@@ -51,7 +52,7 @@ def flatten_large_map(network: Network) -> Iterator[Found]:
             sides = "×".join(map(str, shape))
             message = (
                 f"'{row.name}' reads a flattened map of {sides}: it holds {row.params:,} parameters, "
-                f"{share:.0%} of all, and learns every position anew."
+                f"{percent(share)} of all, and learns every position anew."
             )
             fix = "Pool or stride more before it, or use global average pooling in place of the flatten."
             yield Found("warning", (row.name,), message, fix)
@@ -81,8 +82,8 @@ def kernel_in_padding(network: Network) -> Iterator[Found]:
             height, width = row.input_shape[1:]
             kernel = "×".join(map(str, pair(row.settings["kernel"])))
             first = first or (
-                f"'{row.name}' moves a {kernel} window over a map of {height}×{width}: only {used:.0%} of "
-                "its weights ever meet a pixel, the others see padding alone"
+                f"'{row.name}' moves a {kernel} window over a map of {height}×{width}: only "
+                f"{percent(used)} of its weights ever meet a pixel, the others see padding alone"
             )
     if names:
         more = f", and so in {len(names) - 1:,} other layers" if len(names) > 1 else ""
@@ -126,8 +127,8 @@ def stride_skips_pixels(network: Network) -> Iterator[Found]:
         if (step[0] > span[0] and row.input_shape[1] > 1) or (step[1] > span[1] and row.input_shape[-1] > 1):
             read = min(1.0, span[0] / step[0]) * min(1.0, span[1] / step[1])
             message = (
-                f"'{row.name}' moves its {span[0]}×{span[1]} window by {step[0]}×{step[1]}: only {read:.0%} "
-                "of the positions are ever read."
+                f"'{row.name}' moves its {span[0]}×{span[1]} window by {step[0]}×{step[1]}: only "
+                f"{percent(read)} of the positions are ever read."
             )
             fix = f"Use a stride of at most {min(span)}, or a window of at least {max(step)}."
             yield Found("warning", (row.name,), message, fix)

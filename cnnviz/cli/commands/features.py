@@ -20,6 +20,7 @@ from cnnviz.cli.model_choice import (
     load_model,
 )
 from cnnviz.cli.progress import Bar
+from cnnviz.sentences import percent
 
 if TYPE_CHECKING:
     from cnnviz.inference.loaded import Loaded
@@ -168,7 +169,9 @@ def _attribute(
         found = attribute(loaded.model, shown.tensor, method.value, target, layer, analysis, bar)
     name = loaded.classes[found.target]
     at = f" at {found.layer}" if found.layer else ""
-    typer.echo(f"{method.value}{at} for class {found.target} ({name}), which has {found.probability:.1%}")
+    typer.echo(
+        f"{method.value}{at} for class {found.target} ({name}), which has {percent(found.probability, 1)}"
+    )
     if found.blank:
         typer.echo(found.blank)
     if png is not None:

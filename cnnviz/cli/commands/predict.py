@@ -20,6 +20,7 @@ from cnnviz.cli.model_choice import (
 )
 from cnnviz.cli.progress import Bar
 from cnnviz.cli.text import table
+from cnnviz.sentences import percent
 
 if TYPE_CHECKING:
     from cnnviz.inference.loaded import Loaded
@@ -66,13 +67,13 @@ def _text(loaded: Loaded, results: list[Result]) -> str:
     lines = [
         (result.name, result.reason)
         if isinstance(result, Refusal)
-        else (result.name, ", ".join(f"{name} {share:.1%}" for name, share in result.top))
+        else (result.name, ", ".join(f"{name} {percent(share, 1)}" for name, share in result.top))
         for result in results
     ]
     said = [f"{loaded.name}, from {loaded.source}", *loaded.notes, "", table(("file", "answer"), lines)]
     judged = evaluate(results, loaded.classes)
     if judged.accuracy is not None:
-        said.append(f"\n{judged.right} of {judged.counted} are right ({judged.accuracy:.1%}).")
+        said.append(f"\n{judged.right} of {judged.counted} are right ({percent(judged.accuracy, 1)}).")
     said += _hints(results)
     return "\n".join(said)
 

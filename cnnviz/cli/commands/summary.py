@@ -14,6 +14,7 @@ from cnnviz.cli.model_argument import MODEL_HELP, parse_size, problem_lines, res
 from cnnviz.cli.options import pairs
 from cnnviz.cli.text import short, table
 from cnnviz.formats.csv_text import csv_text
+from cnnviz.sentences import percent
 
 _RIGHT = frozenset(("parameters", "multiply-adds", "element-wise", "MiB"))
 
@@ -76,7 +77,7 @@ def _headline(analysis: Analysis, batch: int, name: str) -> str:
     stored, written = analysis.parameter_bytes / MIB, analysis.training_bytes(batch) / MIB
     lines = [
         f"{analysis.title}: {parameters}, {short(analysis.macs, 'MAC')}",
-        f"parameters: {', '.join(f'{count / total:.1%} {kind}' for kind, count in kinds.items())}",
+        f"parameters: {', '.join(f'{percent(count / total, 1)} {kind}' for kind, count in kinds.items())}",
         f"memory at batch {batch}: parameters {stored:.2f} MiB, forward/backward {written:.2f} MiB",
         *analysis.notes,
         *problem_lines(check_analysis(analysis), name),

@@ -117,11 +117,11 @@ def _verdict(seen: Variation, place: Place) -> str:
 
 def _measured(seen: Variation) -> str:
     stored, read = seen.stored, seen.augmented
+    kinds = "are all the same" if stored.distinct == 1 else f"show {stored.distinct:,} different pictures"
     said = (
-        f"Of {stored.images:,} training images that were looked at, {stored.distinct:,} differ from the "
-        f"others at all; {percent(stored.flat)} show nothing (shades within an image deviate by less than 1 "
-        f"of 255). From image to image a pixel deviates by {short(stored.between)} shades (root mean square "
-        "over the pixels)."
+        f"The {stored.images:,} training images that were looked at {kinds}; {percent(stored.flat)} show "
+        "nothing (shades within an image deviate by less than 1 of 255). From image to image a pixel "
+        f"deviates by {short(stored.between)} shades (root mean square over the pixels)."
     )
     if read is None or seen.plain is None:
         return said

@@ -120,6 +120,7 @@ def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
     # A copy is found only if its original is among those that were compared.
     share = min(1.0, copied.copies / copied.images * max(1.0, train / known))
     classes = evidence.data.classes
+    compared = f"{known:,} of {train:,}" if known < train else f"all {train:,}"
     shown = tuple(
         picture
         for pair in copied.pairs
@@ -132,12 +133,9 @@ def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
         cause="leakage",
         confidence=0.95,
         effect=min(1.0, 0.6 + share),
-        verdict=(
-            f"About {percent(share)} of the test images are training images saved again, so the test "
-            "accuracy flatters."
-        ),
+        verdict=(f"{_about(copied, share)} training images saved again, so the test accuracy flatters."),
         explanation=(
-            f"Of {copied.images:,} test images, compared with {known:,} of {train:,} training images, "
+            f"Of {copied.images:,} test images, compared with {compared} training images, "
             f"{copied.copies:,} show the same picture as one of them. Their pixels differ a little, as "
             "after saving as JPEG or at another brightness, so that comparing files or pixels does not "
             "show it. Each was reduced to grey at 16×16 pixels, without its mean and contrast: a copy is "
@@ -152,6 +150,13 @@ def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
         ),
         ruled_out=("The same file in both parts: hardly an image is repeated pixel by pixel.",),
     )
+
+
+def _about(copied: NearDuplicates, share: float) -> str:
+    """Subject and verb: `All 300 test images are`, `About 91 % of the test images are`."""
+    if copied.copies == copied.images:
+        return f"All {copied.images:,} test images are"
+    return f"About {percent(share)} of the test images are"
 
 
 def _alt(shown: tuple[tuple[str, str], ...]) -> str:

@@ -8,7 +8,7 @@ from cnnviz.diagnosis import mending, networks
 from cnnviz.diagnosis.course import POOR, Course, course
 from cnnviz.diagnosis.evidence import Evidence, LayerFact, OutputActivationFact
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
-from cnnviz.diagnosis.numbers import short
+from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.standing import WELL
 
@@ -129,14 +129,16 @@ def _arithmetic(evidence: Evidence, bounds: tuple[float, float], floor: float | 
     if floor is None:
         return text
     best = activations.largest_probability(low, high, evidence.classes)
-    text += (
-        f" Its probability is at most e^{lead}/(e^{lead} + {others:,}) = {best:.1%}, and the loss at least "
-    )
+    at_most = percent(best, 1)
+    text += f" Its probability is at most e^{lead}/(e^{lead} + {others:,}) = {at_most}, "
     if smoothing := evidence.recipe.label_smoothing:
-        return f"{text}{floor:.3f} with label smoothing of {smoothing:g}, however long it trains."
+        return (
+            f"{text}and the loss at least {floor:.3f} with label smoothing of {smoothing:g}, however long it "
+            "trains."
+        )
     return (
-        f"{text}ln(e^{lead} + {others:,}) − {lead} = {floor:.3f}, however long it trains. The nearer an "
-        "output comes to its bound, the flatter the function: gradients vanish there."
+        f"{text}and the loss at least ln(e^{lead} + {others:,}) − {lead} = {floor:.3f}, however long it "
+        "trains. The nearer an output comes to its bound, the flatter the function: gradients vanish there."
     )
 
 
@@ -155,7 +157,7 @@ def _one_sided(function: str) -> str:
 
 def _largest(evidence: Evidence, bounds: tuple[float, float]) -> Fact:
     best = activations.largest_probability(*bounds, max(evidence.classes, 1))
-    return Fact("largest possible probability", best, f"{best:.1%}")
+    return Fact("largest possible probability", best, percent(best, 1))
 
 
 def _removed(evidence: Evidence, seen: list[OutputActivationFact]) -> Change | None:

@@ -51,7 +51,7 @@ def split_mismatch(evidence: Evidence) -> Outcome:
         return _unlike(evidence, shift)
     if untrained:
         return Clear("Classes without training images apart, which are a cause of their own, parts agree.")
-    return Clear(f"All {sum(1 for n in train if n)} classes with training images are judged too.")
+    return Clear(f"All {sum(1 for n in train if n)} classes that have training images have test images too.")
 
 
 def _paired(

@@ -8,7 +8,7 @@ from cnnviz.diagnosis.dying import died_of_size, tiny
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.networks import LARGER, registered, small_network, wider, without_bottleneck
-from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.numbers import counted, percent
 from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
 from cnnviz.diagnosis.rules.initialisation import by_chance
 from cnnviz.diagnosis.standing import Standing, accuracies, standing
@@ -65,7 +65,8 @@ def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, 
     if _flat(gained):
         flat = f" Over the last third of the run its loss {_fell(gained)}: more epochs will not mend it."
     thin = (
-        f" At its narrowest, '{narrow[0]}', only {narrow[1]} values carry all that is known of "
+        f" At its narrowest, '{narrow[0]}', only "
+        f"{counted(narrow[1], 'value carries', 'values carry')} all that is known of "
         f"{evidence.classes} classes."
         if narrow
         else ""

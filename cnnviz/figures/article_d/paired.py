@@ -8,6 +8,7 @@ from typing import Any
 from cnnviz.diagnosis.recorded.table import Arm
 from cnnviz.figures.curves import Figure
 from cnnviz.figures.palette import COMPARED
+from cnnviz.sentences import percent
 
 ROOM = 1.25
 """To the right of the best run; an interval that goes beyond is cut off, and told in the table."""
@@ -62,5 +63,5 @@ def paired_runs(arms: Sequence[Arm], chance: float) -> Figure:
 
 def paired_runs_alt(arms: Sequence[Arm]) -> str:
     """The figure in words: the mean of each arm."""
-    said = [f"{arm.name} {arm.accuracy:.1%}" for arm in arms]
+    said = [f"{arm.name} {percent(arm.accuracy, 1)}" for arm in arms]
     return f"Mean accuracy of each arm: {', '.join(said)}."

@@ -7,6 +7,7 @@ from typing import Any
 
 from cnnviz.models.layers import Layer
 from cnnviz.models.layers.base import times
+from cnnviz.sentences import percent
 
 FUNCTIONS = {
     "relu": "ReLU",
@@ -60,7 +61,7 @@ TELLERS: dict[str, Callable[[Any, int], list[str]]] = {
     "activation": lambda layer, _: [FUNCTIONS[layer.function]],
     "softmax": lambda *_: ["softmax over the channels"],
     "dropout": lambda layer, _: [
-        f"dropout {layer.p:.0%}".replace("%", " %"),
+        f"dropout {percent(layer.p)}",
         "whole maps" if layer.maps else "",
     ],
     "lrn": lambda layer, _: [f"LRN over {layer.size} maps"],

@@ -13,6 +13,7 @@ from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
 from cnnviz.figures.palette import COMPARED
 from cnnviz.formats.csv_text import csv_text
+from cnnviz.sentences import percent
 from cnnviz.ui.data import Shown
 
 Line = tuple[str, tuple[str, ...]]
@@ -49,7 +50,7 @@ def _accuracy(one: Shown) -> str:
     found = next((p for p in one.selection.spec.published if p.what == "accuracy"), None)
     if found is None:
         return "—"
-    return f"{found.value:.2%} on {found.on}".replace("%", " %") if found.on else f"{found.value:.2%}"
+    return f"{percent(found.value, 2)} on {found.on}" if found.on else percent(found.value, 2)
 
 
 def totals_table(shown: Sequence[Shown], names: Sequence[str], batch: int) -> None:

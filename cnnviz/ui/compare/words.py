@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnviz.analysis.marks import plain
 from cnnviz.analysis.types import Row
+from cnnviz.sentences import percent
 
 USUAL = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 
@@ -22,7 +23,7 @@ def settings(row: Row) -> str:
         if plain(row.settings.get(name, usual)) != usual
     ]
     if "p" in row.settings:
-        parts.append(f"{row.settings['p']:.0%}".replace("%", " %"))
+        parts.append(percent(row.settings["p"]))
     return " · ".join(parts)
 
 

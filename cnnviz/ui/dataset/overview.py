@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from html import escape
 
@@ -66,8 +67,17 @@ def problems(ready: Dataset) -> None:
         st.warning(notice.plain(problem.verdict), icon=":material/warning:")
         with st.expander("How that is seen, and what to do"):
             st.markdown(notice.plain(problem.explanation))
-    if found.clear:
-        st.caption(f"Looked at before training: {notice.plain(' '.join(found.clear))}")
+    _checked(found.clear, found.unknown, others=bool(found.problems))
+
+
+def _checked(clear: Sequence[str], unknown: Sequence[str], others: bool) -> None:
+    """Draw what else was looked at before training, folded: what is in order, and what could not be seen."""
+    if not clear and not unknown:
+        return
+    count = f"{len(clear)} {'other ' * others}check{'' if len(clear) == 1 else 's'}"
+    open_ = f"; {len(unknown)} could not be made" if unknown else ""
+    with st.expander(f"Looked at before training: {count} found nothing{open_}"):
+        st.markdown("\n".join(f"- {notice.plain(text)}" for text in (*clear, *unknown)))
 
 
 def balance(asked: Asked, ready: Dataset, found: Summary) -> None:

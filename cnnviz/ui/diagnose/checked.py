@@ -36,14 +36,14 @@ def compared(diagnosis: Diagnosis, key: str) -> None:
             st.html(_table(rows))
 
 
-def checked(diagnosis: Diagnosis, key: str, *, folded: bool) -> None:
-    """Draw it; `folded` where it is not what the page is about."""
+def checked(diagnosis: Diagnosis, key: str) -> None:
+    """Draw it, folded: some thirty rows, of which the verdict gives the sum."""
     counts = {what: sum(one.outcome == what for one in diagnosis.checked) for what, _ in OUTCOMES}
     said = [
         f"{counts['clear']} ruled out",
         *([f"{n} could not be checked"] if (n := counts["not checked"]) else []),
     ]
-    with st.expander(f"What was looked for: {', '.join(said)}", key=f"checked-{key}", expanded=not folded):
+    with st.expander(f"What was looked for: {', '.join(said)}", key=f"checked-{key}"):
         for what, title in OUTCOMES:
             rows = [(one.title, one.because) for one in diagnosis.checked if one.outcome == what]
             if rows:

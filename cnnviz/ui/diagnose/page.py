@@ -19,7 +19,7 @@ from cnnviz.ui.diagnose.case import Case
 from cnnviz.ui.diagnose.checked import checked, compared, what_probes_found
 from cnnviz.ui.diagnose.findings import findings
 from cnnviz.ui.diagnose.state import Asked
-from cnnviz.ui.diagnose.verdict import advice, verdict
+from cnnviz.ui.diagnose.verdict import advice, notes, verdict
 from cnnviz.ui.runs import store
 from cnnviz.ui.story import FAILED, MENDED, story
 from cnnviz.ui.train.follow import moving
@@ -111,9 +111,10 @@ def _draw(case: Case, runs: Sequence[RunSummary]) -> None:
     with left:
         advice(case)
         findings(case, [] if case.run is None else made_from(case.run, runs))
+        notes(case)
         what_probes_found(case.evidence.probes, case.key)
         compared(case.diagnosis, case.key)
-        checked(case.diagnosis, case.key, folded=case.diagnosis.outcome != "healthy")
+        checked(case.diagnosis, case.key)
     with right, st.container(key="diagnose-beside"):
         beside(mine, sides)
     if told:

@@ -46,11 +46,15 @@ def verdict(case: Case, going: bool) -> None:
 
 
 def advice(case: Case) -> None:
-    """Draw what is missing, what to try next, and notes."""
+    """Draw what is missing and what to try next."""
     found = case.diagnosis
     _listed("What is missing", found.missing)
     _listed("What to try next, in this order", found.next_steps, ordered=True)
-    for note in found.notes:
+
+
+def notes(case: Case) -> None:
+    """Draw what is no finding and may be taken for one."""
+    for note in case.diagnosis.notes:
         st.markdown(f":material/info: {notice.plain(note.text)}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from cnnviz.inference.picture import Picture, Refusal
+from cnnviz.sentences import percent
 from cnnviz.ui import notice, url_state
 from cnnviz.ui.inside.weights import Network
 from cnnviz.ui.pictures import handed
@@ -45,7 +46,7 @@ def _one(network: Network, picture: Picture) -> None:
     except ValueError as error:
         st.info(notice.plain(str(error)), icon=":material/info:")
         return
-    share = f"{one.attribution.probability:.1%}".replace("%", " %")
+    share = percent(one.attribution.probability, 1)
     st.markdown(f"**{notice.plain(network.loaded.name)}** says **{notice.plain(one.target)}**, {share}")
     st.html(f'<div class="why"><div>{pictures_of(one, "gradcam", DEFAULT_OPACITY)}</div></div>')
 

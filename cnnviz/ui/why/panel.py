@@ -9,6 +9,7 @@ import streamlit as st
 
 from cnnviz.figures import numbers
 from cnnviz.interpret.maps import Floats
+from cnnviz.sentences import percent
 from cnnviz.ui import notice
 from cnnviz.ui.why.drawing import covered, enlarged, figure, legend, painted
 from cnnviz.ui.why.found import Found, where
@@ -70,7 +71,7 @@ def _answered(found: Found, word: str, now: Floats) -> str:
     target, before = found.check.target, found.check.before
     said = int(now.argmax())
     other = "" if said == target else f"; it says <b>{escape(found.network.loaded.classes[said])}</b>"
-    shares = f"{before[target]:.1%} → {now[target]:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
+    shares = f"{percent(before[target], 1)} → {percent(now[target], 1)}".replace(" %", "\N{NO-BREAK SPACE}%")
     return f"without what helps {word}: <b>{escape(found.target)}</b> {shares}{other}"
 
 
