@@ -30,6 +30,7 @@ from cnnviz.diagnosis.comparisons import (
     settled_beside_patches,
     still_learning,
     unfinished,
+    vouches,
 )
 from cnnviz.diagnosis.evidence import Evidence
 from cnnviz.diagnosis.finding import Finding
@@ -164,6 +165,12 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
         earlier = evidence.baseline is None and held.above >= UNCOMPARED and not still_learning(evidence)
         return () if earlier else _how_to_compare(evidence)
     if informative(evidence):
+        if beside.passed and not vouches(evidence):
+            return (
+                "A standard: the classifier without training does not get far on these images, so that a run "
+                "may be ahead of it and far from what can be reached. Compare it with a longer run, or with "
+                "ResNet-18 on the same data.",
+            )
         if beside.passed and not still_learning(evidence):
             return (
                 "Certainty: it stays behind the classifier without training, and only by so much that the "

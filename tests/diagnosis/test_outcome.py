@@ -136,6 +136,21 @@ def test_a_run_that_still_learns_is_healthy_where_it_is_far_better_than_the_stan
     assert judged(run(steep, 0.86, falling, baseline=scored(0.74))) == "not-judged"
 
 
+def test_a_standard_that_knows_little_vouches_for_no_run() -> None:
+    """Waves in noise that networks know to 98 % and the classifier without training to 45 %."""
+    for accuracy in (0.57, 0.88):
+        found = judge_outcome(run(accuracy, accuracy, baseline=scored(0.45)), ())
+        assert found.outcome == "not-judged"
+        assert "A standard" in found.missing[0]
+    assert judged(run(0.93, 0.95, baseline=scored(0.45))) == "healthy"
+
+
+def test_accuracy_that_came_late_is_learning_that_was_not_over_though_the_loss_falls_little() -> None:
+    late = (0.1, 0.2, 0.3, 0.4, 0.5, 0.56, 0.6, 0.62, 0.7, 0.76)
+    slow = (2.2, 1.9, 1.7, 1.5, 1.4, 1.3, 1.2, 1.15, 1.1, 1.08)
+    assert judged(run(late, 0.77, slow, baseline=scored(0.78))) == "not-judged"
+
+
 def test_what_only_sampling_explains_is_neither_a_fault_nor_a_clean_bill() -> None:
     """70 % where 73 % are expected of 1,000 images: two standard errors of both are 4 points."""
     found = judge_outcome(run(0.7, 0.72, baseline=scored(0.81)), ())

@@ -290,6 +290,18 @@ def test_a_wild_rate_is_found_where_the_run_stays_far_behind_a_classifier_withou
     assert diagnose(behind).findings[0].cause == "rate-too-high"
 
 
+def test_a_loss_that_blew_up_and_came_back_half_the_way_is_a_rate_too_high() -> None:
+    """Adam at 0.14: a loss of 126 in the first epoch, and 53 % at the end, not the 80 % of no training."""
+    score = BaselineScore(images=400, accuracy=0.8, constant=0.1)
+    losses = (2.4, 200.0, 126.0, 90.0, 41.0, 4.2, 1.8, 1.5, 1.4, 1.3, 1.2, 1.1)
+    evidence = run(
+        losses=losses, accuracy=0.57, updates=(0.8, 0.2, 0.05), recipe={"lr": 0.14, "optimiser": "adam"}
+    )
+    assert _clear("rate-too-high", evidence)
+    behind = evidence.model_copy(update={"baseline": Baseline(learned_from=720, test=score)})
+    assert diagnose(behind).findings[0].cause == "rate-too-high"
+
+
 def test_a_short_run_that_ended_where_it_began_with_tiny_steps_has_a_rate_too_low() -> None:
     """Fifty layers at a thousandth of their rate for 90 steps were called a network too small."""
     evidence = run(losses=SLOW, accuracy=0.1, updates=(1e-5, 1e-5, 1e-5), step=90, recipe={"lr": 5e-5})

@@ -190,10 +190,10 @@ def _of_its_size(moved: float) -> str:
 
 def _harmed(evidence: Evidence, went: Course, wild: bool) -> bool:
     """Whether long steps kept the run from learning; one that was thrown far may stay short of the rest."""
+    if (wild or went.blown) and went.learned < NEARLY_THERE and behind_patches(evidence):
+        return True
     if evidence.status == "failed" or went.blown:
         return went.learned < (POOR if went.falling else NEARLY_THERE)
-    if wild and went.learned < NEARLY_THERE and behind_patches(evidence):
-        return True
     return went.stuck or (went.learned < (POOR if wild else HARDLY) and not went.falling)
 
 
