@@ -11,6 +11,7 @@ from cnnviz.ui.builder.shelf import aftermath
 from cnnviz.ui.builder.state import read
 from cnnviz.ui.builder.summary import bars, structure, summary
 from cnnviz.ui.pages import Page
+from cnnviz.ui.structure import problem_boxes
 
 PAGE = Page(
     title="Build",
@@ -23,13 +24,14 @@ design = read()
 builder_bar(design)
 aftermath(design)
 cost = costed(design)
-summary(cost)
+problems = structure(cost)
+summary(cost, problems)
 layers, detail = st.columns([0.7, 0.3], gap="medium")
 with layers:
     editor(cost)
 with detail:
     inspector(cost)
     # Below what is worked with: a box that comes and goes above the list would move it and take its focus.
-    structure(cost)
+    problem_boxes(problems)
 bars(cost)
 comparison(cost)

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageChops
 from playwright.sync_api import Page, sync_playwright
 
 from cnnviz import models
@@ -24,6 +25,8 @@ from tests.browser.server import ROOT, serve
 from tests.browser.waiting import TIMEOUT_MS, settle
 
 FOLDER = ROOT / "docs" / "pictures"
+FARTHEST = 16
+"""Of 255 shades, that a palette may move a pixel."""
 BAR = 64
 """Pixels at the top that the bar of links covers."""
 
@@ -116,9 +119,16 @@ def take(page: Page, url: str, picture: Picture) -> bytes:
 
 
 def smaller(png: bytes) -> bytes:
-    """The same picture in fewer bytes: no transparency, and as tightly packed as PNG allows."""
+    """The same picture in fewer bytes: no transparency, and 256 colours where that changes no pixel visibly.
+
+    A picture of many maps keeps all its colours: a palette would draw steps into their scale.
+    """
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    indexed = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=20, dither=Image.Dither.NONE)
+    moved = ImageChops.difference(picture, indexed.convert("RGB"))
+    farthest = int(np.asarray(moved).max())
     written = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").save(written, "PNG", optimize=True)
+    (indexed if farthest <= FARTHEST else picture).save(written, "PNG", optimize=True)
     return written.getvalue()
 
 

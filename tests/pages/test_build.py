@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import models
 from cnnviz.models import edit, library, link
 from cnnviz.models.layers import KINDS, LayerList
-from tests.pages.runner import assert_sound, open_page
+from tests.pages.runner import assert_sound, html, open_page
 
 
 def listed(name: str = "lenet5") -> LayerList:
@@ -147,7 +147,11 @@ def test_an_activation_on_the_outputs_is_said_while_the_list_is_edited() -> None
     told = app.error[0].value.replace("\\", "")
     assert "Activation on the outputs" in told
     assert "1.461" in told
-    assert not open_page("build", model="lenet5").error
+    above = "described below the layer&#x27;s settings"
+    assert f"1 error is {above}" in html(app), "the boxes may lie below the window"
+    sound_app = open_page("build", model="lenet5")
+    assert not sound_app.error
+    assert above not in html(sound_app)
 
 
 def test_a_warning_names_the_layers_between_which_an_activation_is_missing() -> None:

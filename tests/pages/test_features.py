@@ -1,8 +1,12 @@
 """The page Feature maps, run without a browser."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from cnnviz.inference.hints import Hint
 from cnnviz.ui.features.state import VIEWS
+from cnnviz.ui.inside import answers
 from tests.pages.runner import assert_sound, components, html, links, open_page, said
 
 pytestmark = pytest.mark.usefixtures("nothing_ships")
@@ -107,6 +111,31 @@ def test_filters_of_two_networks_stand_one_above_the_other() -> None:
     assert "no weights “run:88” of this model" in said(app)
 
 
+@pytest.fixture
+def no_hints_kept() -> Iterator[None]:
+    """Hints are computed anew, before and after."""
+    answers._hints.clear()
+    yield
+    answers._hints.clear()
+
+
+@pytest.mark.usefixtures("trained", "no_hints_kept")
+def test_what_a_hint_proposes_is_a_button_and_so_is_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    light = Hint("brightness", "This picture is mostly light: try 'invert'.", "invert")
+    monkeypatch.setattr(
+        "cnnviz.inference.hints.hints", lambda picture, how, centered: () if how.invert else (light,)
+    )
+    app = open_page("features")
+    assert "mostly light" in said(app)
+    app.button(key="doubts-invert").click().run()
+    assert_sound(app)
+    assert app.query_params["prep"] == "invert:true"
+    assert "mostly light" not in said(app)
+    app.button(key="doubts-reset").click().run()
+    assert "prep" not in app.query_params
+    assert "mostly light" in said(app)
+
+
 def test_changing_a_step_goes_to_the_address_and_changes_what_is_read() -> None:
     app = open_page("features", weights="fresh:lenet5", view="input")
     assert "inverted" not in html(app)
@@ -174,7 +203,7 @@ def test_an_empty_drawing_pad_has_no_answer() -> None:
     app.run()
     assert_sound(app)
     assert 'class="answers"' not in html(app)
-    assert "Nothing is drawn yet, so there is no answer. What stands below is of scanned-3" in said(app)
+    assert "Nothing is drawn yet, so there is no answer. Below: “scanned-3”." in said(app)
     # A drawing that was wiped away leaves the empty pad, and neither its own answer nor another picture's.
     app.session_state["pictures-drawn"] = None
     app.query_params["picture"] = "drawn"

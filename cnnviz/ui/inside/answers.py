@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +15,20 @@ from cnnviz.figures import numbers
 from cnnviz.inference.picture import Picture
 from cnnviz.interpret.maps import Floats
 from cnnviz.ui import notice, url_state
+from cnnviz.ui.inside.address import put
 from cnnviz.ui.inside.weights import Network
+from cnnviz.ui.pictures import overrides
 from cnnviz.ui.pictures.prepared import Prepared
 
 if TYPE_CHECKING:
+    from cnnviz.inference.hints import Hint
     from cnnviz.inference.loaded import Loaded
+    from cnnviz.inference.preprocessing import Preprocessing
 
 CSS = Path(__file__).with_name("answers.css")
 TOP = 5
+CHANGES = {"invert": "Invert it", "centre": "Center it"}
+"""Preprocessing that a hint may propose, and the button that does it."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +77,40 @@ def _form(loaded: Loaded) -> str:
     return f" ({', '.join(differs)})" if differs else ""
 
 
-def doubts(network: Network, picture: Picture, ready: Prepared) -> None:
-    """Draw what looks wrong about the picture for this network, where something does."""
-    if not network.loaded.trained:
+def doubts(network: Network, picture: Picture, ready: Prepared, own: Preprocessing) -> None:
+    """Draw what looks wrong about the picture for this network, with a button that changes it.
+
+    `own` is how the network's pictures go in where nothing is changed; the way back to it is a button too.
+    """
+    found = (
+        _hints(network.stamp, ready.digest, picture, ready, network.loaded.centered)
+        if network.loaded.trained
+        else ()
+    )
+    for hint in found:
+        st.caption(f":material/help: {notice.plain(hint.text)}")
+    changes = [name for name in CHANGES if any(hint.change == name for hint in found)]
+    if not changes and ready.how == own:
         return
-    for text in _hints(network.stamp, ready.digest, picture, ready, network.loaded.centered):
-        st.caption(f":material/help: {notice.plain(text)}")
+    with st.container(horizontal=True, gap="small", key="doubts"):
+        for name in changes:
+            st.button(
+                CHANGES[name], key=f"doubts-{name}", icon=":material/auto_fix:",
+                on_click=partial(overrides.change, name, True, ready.how, own),
+            )  # fmt: skip
+        if ready.how != own:
+            st.button(
+                "As trained", key="doubts-reset", type="tertiary", icon=":material/undo:",
+                help="Take back what was changed about how the picture goes in.",
+                on_click=partial(put, prep=None),
+            )  # fmt: skip
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _hints(stamp: str, digest: str, _picture: Picture, _ready: Prepared, centered: bool) -> tuple[str, ...]:
+def _hints(stamp: str, digest: str, _picture: Picture, _ready: Prepared, centered: bool) -> tuple[Hint, ...]:
     from cnnviz.inference.hints import hints
 
-    return tuple(hint.text for hint in hints(_picture, _ready.how, centered))
+    return hints(_picture, _ready.how, centered)
 
 
 def _row(answer: Answer, truth: str | None) -> str:

@@ -48,12 +48,12 @@ def question(network: Network, problems: Sequence[str]) -> Question:
         picture_chooser(network, which)
     with right:
         if pad_is_empty(which):
-            below = "" if which.kind == "drawn" else f" What stands below is of {notice.plain(picture.name)}."
+            below = "" if which.kind == "drawn" else f" Below: “{notice.plain(picture.name)}”."
             st.caption(f":material/draw: Nothing is drawn yet, so there is no answer.{below}")
         else:
             with st.spinner(f"{network.loaded.name} looks at the picture …"):
                 answers(network, ready)
-            doubts(network, picture, ready)
+            doubts(network, picture, ready, own)
     return Question(which, picture, ready, own)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from cnnviz.ui import url_state
+from cnnviz.ui.inside.address import put
 
 if TYPE_CHECKING:
     from cnnviz.inference.preprocessing import Preprocessing
@@ -40,6 +41,12 @@ def write(changes: Mapping[str, Any]) -> str | None:
 def changed(how: Preprocessing, own: Preprocessing) -> dict[str, Any]:
     """The fields in which `how` differs from the network's own."""
     return {name: getattr(how, name) for name in CHANGEABLE if getattr(how, name) != getattr(own, name)}
+
+
+def change(name: str, value: object, how: Preprocessing, own: Preprocessing) -> None:
+    """Change one field of `how` in the URL; `own` is the network's, which needs no mention there."""
+    changes = changed(how, own) | {name: value}
+    put(prep=write({field: kept for field, kept in changes.items() if kept != getattr(own, field)}))
 
 
 def values(name: str, own: Preprocessing) -> list[str]:

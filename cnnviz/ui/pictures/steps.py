@@ -73,6 +73,4 @@ def _choice(name: str, how: Preprocessing, own: Preprocessing) -> None:
 
 
 def _changed(name: str, key: str, how: Preprocessing, own: Preprocessing) -> None:
-    changes = overrides.changed(how, own) | {name: st.session_state[key]}
-    kept = {field: value for field, value in changes.items() if value != getattr(own, field)}
-    put(prep=overrides.write(kept))
+    overrides.change(name, st.session_state[key], how, own)

@@ -24,6 +24,8 @@ from cnnviz.ui.predict.state import Asked
 from cnnviz.ui.predict.summary import summary
 from cnnviz.ui.predict.watch import job_of, watch
 
+OPTIONS = {"invert": "--invert", "centre": "--center"}
+"""Of `cnnviz predict`, for changes that this page cannot make."""
 CSS = Path(__file__).with_name("predict.css")
 
 
@@ -82,6 +84,8 @@ def _hints(judged: Judged, place: int, network: str) -> None:
     for hint, count, first in grouped((result.name, result.hints) for result in results):
         whose = f"{network}: " if network else ""
         words = f"{whose}{count:,} of {len(results):,} pictures, {first} first. {hint.text}"
+        if hint.change in OPTIONS:
+            words += f" For all of them: cnnviz predict {OPTIONS[hint.change]}, on the command line."
         st.caption(f":material/help: {notice.plain(words)}")
 
 

@@ -23,7 +23,7 @@ MEANINGS = {
     Status.PAUSED: "It has written a checkpoint and gives the device free; it goes on exactly where it was.",
     Status.STOPPED: "It was stopped; its last checkpoint is kept, and it can go on from there.",
     Status.INTERRUPTED: "Its process ended before the run did; it can go on from its last checkpoint.",
-    Status.FAILED: "It cannot go on like this. Resume it where the cause is gone, or change its recipe.",
+    Status.FAILED: "It cannot go on like this. Find out why; then resume it, or change its recipe.",
     Status.STOPPING: "It finishes its step and writes a checkpoint.",
 }
 
@@ -127,7 +127,7 @@ def _buttons(run: Run) -> None:
             if run.status in (Status.RUNNING, Status.STARTING, Status.QUEUED):
                 _button(run, "Pause", "pause", Command.PAUSE, disabled=asked is not None)
             if run.status in RESUMABLE:
-                _button(run, "Resume", "play_arrow", Command.RESUME, primary=True)
+                _button(run, "Resume", "play_arrow", Command.RESUME, primary=run.status is not Status.FAILED)
             if run.status in (Status.RUNNING, Status.STARTING, Status.QUEUED, Status.PAUSED):
                 _button(run, "Stop", "stop", Command.STOP, disabled=asked is Command.STOP)
         if st.button("Change and run again", icon=":material/fork_right:", key="run-fork", type="tertiary",
