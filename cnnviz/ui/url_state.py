@@ -174,6 +174,17 @@ def change(**changes: str | None) -> None:
     if changes.get("model") not in (None, selection.spec.name):
         chosen = {name: value for name, value in chosen.items() if name == "batch"}
     wanted = {name: value for name, value in (kept | chosen | changes).items() if value is not None}
+    _write(wanted)
+
+
+def go_to(parameters: Mapping[str, str]) -> None:
+    """Write a whole URL, one from which the session has gone on: a step that is undone."""
+    restore()
+    _write(parameters)
+
+
+def _write(wanted: Mapping[str, str]) -> None:
+    """Write the URL, and remember from what: see `restore`."""
     before = st.query_params.to_dict()
     if wanted != before:
         st.query_params.from_dict(wanted)

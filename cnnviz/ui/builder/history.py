@@ -36,9 +36,10 @@ def redo() -> None:
 
 
 def _travel(source: str, target: str) -> None:
+    url_state.restore()  # what is left behind is the URL as it is, not one that the browser still brings
     if st.session_state.get(source):
         st.session_state[target] = [*st.session_state.get(target, []), st.query_params.to_dict()]
-        st.query_params.from_dict(st.session_state[source].pop())
+        url_state.go_to(st.session_state[source].pop())
         st.session_state[TIP] = _identity(st.query_params.to_dict())
 
 
