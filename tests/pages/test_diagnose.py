@@ -122,7 +122,7 @@ def test_a_shipped_run_is_chosen_by_its_name_and_its_change_is_queued_without_a_
     app.selectbox(key="diagnose-run").set_value(MENDED).run()
     assert_sound(app)
     assert app.query_params["recorded"] == MENDED
-    assert 'class="verdict healthy"' in verdict(app)
+    assert 'class="verdict not-judged"' in verdict(app)
     app = open_page("diagnose", recorded=FAILED)
     apply = next(button for button in app.button if button.label == "Apply and run")
     apply.click().run()
