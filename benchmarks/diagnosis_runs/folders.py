@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnviz import datasets
 from cnnviz.datasets.spec import Arrays, Labels, Pixels
+from cnnviz.datasets.splits import limit
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def _rows(draw: Draw, labels: bytes, dtype: str, part: int) -> Labels:
     free = np.arange(len(values))
     for other in draw.without:
         free = np.setdiff1d(free, _rows(other, labels, dtype, part))
-    return free[datasets.splits.limit(values[free], draw.counts[part], seed=0)]
+    return free[limit(values[free], draw.counts[part], seed=0)]
 
 
 _SMALL, _LARGE = (1_500, 400), (4_000, 1_000)
