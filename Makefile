@@ -54,7 +54,7 @@ bench: $(VENV)/.installed-dev ## every benchmark that needs no GPU, one after an
 	@for b in $(BENCHES); do $(PY) -m "benchmarks.$$b" || exit 1; done
 
 facts: $(VENV)/.installed ## recompute the shipped facts of every registered model
-	@$(PY) -m cnnviz.analysis.shipping
+	@$(PY) -m cnnviz.analysis.precompute
 
 pictures: $(VENV)/.installed-dev ## take the pictures of README and guide anew
 	@$(PY) -m tests.browser.pictures

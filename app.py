@@ -5,14 +5,15 @@ from collections.abc import AsyncIterator
 
 import streamlit as st
 
-from cnnviz.ui import plotly_script, preload, supervision
+from cnnviz.ui.components import plot
+from cnnviz.ui.shared import startup
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Run what belongs to the app and not to a visitor."""
-    with supervision.supervised(preload.start()):
+    with startup.supervised(startup.start()):
         yield
 
 
-app = st.App("pages/navigation.py", lifespan=lifespan, routes=[plotly_script.ROUTE])
+app = st.App("pages/navigation.py", lifespan=lifespan, routes=[plot.ROUTE])

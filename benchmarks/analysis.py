@@ -23,7 +23,7 @@ import torchinfo
 
 from benchmarks.machine import describe, memory_peak
 from cnnviz import models
-from cnnviz.analysis import analyze, facts
+from cnnviz.analysis import analyze, precomputed
 from cnnviz.analysis.core import of_spec
 
 MIB = 2**20
@@ -65,7 +65,7 @@ def measure(spec: models.ModelSpec, repeat: int) -> Line:
         return _torchinfo(model, spec, "meta")
 
     def shipped() -> object:
-        facts.load.cache_clear()
+        precomputed.load.cache_clear()
         return analyze(spec.name)
 
     with memory_peak() as peak:

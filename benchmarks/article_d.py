@@ -1,7 +1,7 @@
-"""Why article D's AlexNet did not learn, measured: one change at a time from the failing recipe, same seeds.
+"""Why the paper review's AlexNet did not learn, measured: one change at a time, same seeds.
 
-The network is the article's, a quarter as wide and for images of 67×67 (`cnnviz.models.narrower`), with the
-same rule for its first weights. STL-10 is replaced by 5,000 images of CIFAR-10, enlarged; another seed is
+The network is the article's, a quarter as wide and for images of 67×67 (`cnnviz.models.scale_width`), with
+the same rule for its first weights. STL-10 is replaced by 5,000 images of CIFAR-10, enlarged; another seed is
 another 5,000. Accuracy and the largest share that one answer gets are on 2,000 test images after the last
 epoch.
 
@@ -28,11 +28,11 @@ from torch import get_num_threads
 from benchmarks.machine import describe
 from cnnviz import datasets
 from cnnviz.datasets import Dataset
-from cnnviz.experiments import article_d
+from cnnviz.experiments import alexnet_stl10
 from cnnviz.training import Recipe
-from cnnviz.training.engine import Trainer
-from cnnviz.training.log import Memory
-from cnnviz.training.setup import make_ready
+from cnnviz.training.run_logger import InMemoryLogger
+from cnnviz.training.setup import build_training
+from cnnviz.training.trainer import Trainer
 
 TEST_IMAGES = 2_000
 
@@ -47,7 +47,7 @@ def stand_in(folder: Path) -> Dataset:
 def run(name: str, recipe: Recipe, data: Dataset) -> dict[str, Any]:
     """One run to its end, as a row."""
     start = time.perf_counter()
-    ready, log = make_ready(recipe, data), Memory()
+    ready, log = build_training(recipe, data), InMemoryLogger()
     Trainer(recipe, ready.model, ready.material, ready.side, log, macs=ready.macs).run()
     predicted = [value for _, kind, value in log.records if kind == "test/predicted"][-1]
     looks = [(step, value) for step, kind, value in log.records if kind == "layers"]
@@ -81,7 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--arms", nargs="*", default=list(article_d.ARMS), choices=list(article_d.ARMS))
+    parser.add_argument(
+        "--arms", nargs="*", default=list(alexnet_stl10.CONDITIONS), choices=list(alexnet_stl10.CONDITIONS)
+    )
     parser.add_argument("--rows", type=Path, default=Path("article-d.jsonl"))
     parser.add_argument("--keep", type=Path)
     chosen = parser.parse_args(arguments)
@@ -90,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in chosen.arms:
             if any(row["arm"] == name and row["seed"] == seed for row in _rows(chosen.rows)):
                 continue
-            row = run(name, article_d.recipe(name, seed), data)
+            row = run(name, alexnet_stl10.recipe(name, seed), data)
             with chosen.rows.open("ab") as file:
                 file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
             print(_line(row), flush=True)
@@ -108,7 +110,7 @@ def _machine() -> str:
 
 
 def _in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    order = list(article_d.ARMS)
+    order = list(alexnet_stl10.CONDITIONS)
     return sorted(rows, key=lambda row: (order.index(row["arm"]), row["seed"]))
 
 

@@ -28,8 +28,8 @@ from cnnviz import datasets, tracking
 from cnnviz.tracking import Command, Database, Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
-from cnnviz.training.supervisor.local import PROCESS
-from tests.training.supervisor.making import become, process_of, supervising, until
+from cnnviz.training.workers.local import PROCESS
+from tests.training.workers.making import become, process_of, supervising, until
 
 SHORT = Recipe(name="short", model="lenet5", dataset="digits", epochs=1, limit=200, device="cpu")
 ENDED = (Status.FINISHED, Status.STOPPED)

@@ -115,11 +115,11 @@ def race(entry: Race, folder: Path, deadline: float) -> dict[str, Any]:
 def run(recipe: Any, images: Any) -> tuple[float, dict[str, Any]]:
     """Seconds from images on the device to the last evaluation, and the last of every figure."""
     from benchmarks.loops import wait
-    from cnnviz.training.engine import Trainer
-    from cnnviz.training.log import Memory
-    from cnnviz.training.setup import make_ready
+    from cnnviz.training.run_logger import InMemoryLogger
+    from cnnviz.training.setup import build_training
+    from cnnviz.training.trainer import Trainer
 
-    ready, log = make_ready(recipe, images), Memory()
+    ready, log = build_training(recipe, images), InMemoryLogger()
     device = ready.material.train.images.device
     wait(device)
     start = time.perf_counter()
@@ -136,15 +136,15 @@ def waits(folder: Path) -> dict[str, str]:
 
     from benchmarks.train import TASKS, data
     from cnnviz.training import get
-    from cnnviz.training.engine import Trainer
-    from cnnviz.training.log import Memory
-    from cnnviz.training.setup import make_ready
+    from cnnviz.training.run_logger import InMemoryLogger
+    from cnnviz.training.setup import build_training
+    from cnnviz.training.trainer import Trainer
 
     found = {}
     for model, name, shape, _ in TASKS:
         recipe = get(f"fast-{model}-{name}")
-        ready = make_ready(recipe, data(folder, name, shape))
-        trainer = Trainer(recipe, ready.model, ready.material, ready.side, Memory(), macs=ready.macs)
+        ready = build_training(recipe, data(folder, name, shape))
+        trainer = Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger(), macs=ready.macs)
         trainer.run(lambda trainer=trainer: trainer.step < 121)  # type: ignore[misc]
         torch.cuda.set_sync_debug_mode("error")
         try:

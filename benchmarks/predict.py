@@ -21,10 +21,10 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.machine import describe
-from cnnviz.inference.loaded import Loaded
+from cnnviz.inference.images.read_image import Upload
 from cnnviz.inference.predict import Prediction, Predictor
-from cnnviz.inference.sources import load
-from cnnviz.inference.uploads import Upload
+from cnnviz.inference.weights.loaded_model import Loaded
+from cnnviz.inference.weights.references import load
 
 MODELS = ("lenet5", "small-googlenet-32", "resnet18-32")
 REPEATS = 3

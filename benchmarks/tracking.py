@@ -28,8 +28,8 @@ from sqlalchemy import insert
 from benchmarks.machine import describe
 from cnnviz import tracking
 from cnnviz.tracking import Curves, Database, Lease, MetricWriter
+from cnnviz.tracking.downsampling import POINTS
 from cnnviz.tracking.metrics import Value, append
-from cnnviz.tracking.sampling import POINTS
 from cnnviz.tracking.tables import RunRow, SeriesRow
 
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy", "lr")

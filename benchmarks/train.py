@@ -34,9 +34,9 @@ from benchmarks.machine import describe
 from cnnviz import datasets
 from cnnviz.datasets import Dataset, Part
 from cnnviz.training import Recipe, get
-from cnnviz.training.engine import Trainer
-from cnnviz.training.log import Memory
-from cnnviz.training.setup import device_of, make_ready
+from cnnviz.training.run_logger import InMemoryLogger
+from cnnviz.training.setup import build_training, device_of
+from cnnviz.training.trainer import Trainer
 
 TASKS = (("lenet5", "mnist", (1, 28, 28), 1.0), ("small-alexnet", "cifar10", (3, 32, 32), 0.1))
 """Model, data, shape, and what part of the steps is enough."""
@@ -64,10 +64,10 @@ def data(folder: Path | None, name: str, shape: tuple[int, int, int]) -> Dataset
 
 def ours(recipe: Recipe, images: Dataset) -> Timing:
     """The engine, with all that it tells and looks at, evaluation left out."""
-    ready = make_ready(recipe, images)
+    ready = build_training(recipe, images)
 
     def timed(steps: int) -> float:
-        run = Trainer(recipe, ready.model, ready.material, ready.side, Memory(), macs=ready.macs)
+        run = Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger(), macs=ready.macs)
         run.run(lambda: run.step < WARM_UP)
         wait(run.device)
         start = time.perf_counter()
@@ -130,7 +130,7 @@ def accuracy(folder: Path | None, seeds: int, changes: dict[str, str]) -> None:
 
 def _trained(recipe: Recipe, images: Dataset) -> tuple[float, float]:
     """Seconds and accuracy on the test images after the last epoch."""
-    ready, log = make_ready(recipe, images), Memory()
+    ready, log = build_training(recipe, images), InMemoryLogger()
     wait(ready.material.train.labels.device)
     start = time.perf_counter()
     run = Trainer(recipe, ready.model, ready.material, ready.side, log, macs=ready.macs)

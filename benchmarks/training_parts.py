@@ -20,10 +20,10 @@ import torch
 from benchmarks.loops import wait
 from benchmarks.machine import describe
 from benchmarks.train import data
-from cnnviz.training import Recipe, engine
-from cnnviz.training.engine import LOOK_EARLY, Trainer
-from cnnviz.training.log import Memory
-from cnnviz.training.setup import make_ready
+from cnnviz.training import Recipe, trainer
+from cnnviz.training.run_logger import InMemoryLogger
+from cnnviz.training.setup import build_training
+from cnnviz.training.trainer import LOOK_EARLY, Trainer
 
 NEVER = 10**9
 MODELS = (
@@ -35,13 +35,13 @@ MODELS = (
 
 def make_trainer(model: str, name: str, shape: tuple[int, int, int], batch: int) -> Trainer:
     recipe = Recipe(model=model, batch_size=batch, epochs=100_000, validation=0)
-    ready = make_ready(recipe, data(None, name, shape))
-    return Trainer(recipe, ready.model, ready.material, ready.side, Memory(), macs=ready.macs)
+    ready = build_training(recipe, data(None, name, shape))
+    return Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger(), macs=ready.macs)
 
 
 def step(run: Trainer, looked_at: bool) -> float:
     """Seconds of the next step, on the wall clock."""
-    engine.LOOK_EVERY = 1 if looked_at else NEVER
+    trainer.LOOK_EVERY = 1 if looked_at else NEVER
     wait(run.device)
     start, end = time.perf_counter(), run.step + 1
     run.run(lambda: run.step < end)
@@ -50,7 +50,7 @@ def step(run: Trainer, looked_at: bool) -> float:
 
 
 def looks(model: str, name: str, shape: tuple[int, int, int], images: int, batch: int, repeat: int) -> None:
-    every, run = engine.LOOK_EVERY, make_trainer(model, name, shape, batch)
+    every, run = trainer.LOOK_EVERY, make_trainer(model, name, shape, batch)
     plain, watched = [], []
     try:
         run.step = max(LOOK_EARLY)  # the first steps are looked at whatever is asked
@@ -60,7 +60,7 @@ def looks(model: str, name: str, shape: tuple[int, int, int], images: int, batch
             plain.append(step(run, False))
             watched.append(step(run, True))
     finally:
-        engine.LOOK_EVERY = every
+        trainer.LOOK_EVERY = every
     base, extra = statistics.median(plain), statistics.median(watched) - statistics.median(plain)
     steps = images // batch
     share = extra * (steps // every + 1) / (steps * base)

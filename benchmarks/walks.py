@@ -28,7 +28,7 @@ from cnnviz import tracking
 from cnnviz.tracking import Database, MetricWriter, RunFacts
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
-from cnnviz.training.worker import work
+from cnnviz.training.workers.worker import work
 
 PACKAGE = Path(cnnviz.__file__).parent
 NOWHERE = "cuda:99"
@@ -63,11 +63,11 @@ def recipe_to_weights(database: Database) -> None:
 
 def image_to_mosaic(seed: int) -> bytes:
     """Read an image that nobody has read before, and pack the maps of a layer for it."""
-    from cnnviz.inference.uploads import Upload, read
-    from cnnviz.ui.features import maps
-    from cnnviz.ui.features.state import every_layer
-    from cnnviz.ui.inside.weights import network
-    from cnnviz.ui.pictures.prepared import prepared
+    from cnnviz.inference.images.read_image import Upload, read
+    from cnnviz.ui.pages.features import maps
+    from cnnviz.ui.pages.features.state import every_layer
+    from cnnviz.ui.shared.model_input import network
+    from cnnviz.ui.shared.preprocessing import prepared
 
     buffer = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 256, (28, 28), dtype=np.uint8)
@@ -80,12 +80,12 @@ def image_to_mosaic(seed: int) -> bytes:
 
 def metric_to_point(database: Database, writer: MetricWriter, run: int, step: int) -> None:
     """Log a value, and draw the curves that hold it."""
-    from cnnviz.ui.train import charts
-    from cnnviz.ui.train.follow import followed
+    from cnnviz.ui.pages.train import charts
+    from cnnviz.ui.shared.live_run import live_run
 
     writer.log_all({"train/loss": 1 / (1 + step), "train/accuracy": 0.5}, step, step / 100)
     writer.flush()
-    _, story = followed(database, run).look()
+    _, story = live_run(database, run).look()
     charts.charts(story, None, "run")
 
 

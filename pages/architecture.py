@@ -2,12 +2,11 @@
 
 import streamlit as st
 
-from cnnviz.ui.architecture.claims import claims
-from cnnviz.ui.architecture.headline import headline
-from cnnviz.ui.architecture.inspector import inspector
-from cnnviz.ui.architecture.views import bars, views
-from cnnviz.ui.model_bar import model_bar
-from cnnviz.ui.pages import Page
+from cnnviz.ui.pages.architecture.inspector import inspector
+from cnnviz.ui.pages.architecture.views import bars, claims, views
+from cnnviz.ui.shared.model_picker import model_bar
+from cnnviz.ui.shared.model_summary import headline
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Architecture",

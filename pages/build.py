@@ -2,16 +2,12 @@
 
 import streamlit as st
 
-from cnnviz.ui.builder.bar import builder_bar
-from cnnviz.ui.builder.compare import comparison
-from cnnviz.ui.builder.cost import costed
-from cnnviz.ui.builder.editor import editor
-from cnnviz.ui.builder.inspector import inspector
-from cnnviz.ui.builder.shelf import aftermath
-from cnnviz.ui.builder.state import read
-from cnnviz.ui.builder.summary import bars, structure, summary
-from cnnviz.ui.pages import Page
-from cnnviz.ui.structure import problem_boxes
+from cnnviz.ui.pages.build.editor import bars, comparison, editor, structure, summary
+from cnnviz.ui.pages.build.header import aftermath, builder_bar
+from cnnviz.ui.pages.build.inspector import inspector
+from cnnviz.ui.pages.build.state import costed, read
+from cnnviz.ui.shared.model_data import problem_boxes
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Build",

@@ -1,13 +1,10 @@
 """Side by side: two to four models, their totals on one scale, and any two of them layer by layer."""
 
-from cnnviz.ui import notice
-from cnnviz.ui.compare import state
-from cnnviz.ui.compare.bar import compare_bar
-from cnnviz.ui.compare.difference import difference
-from cnnviz.ui.compare.figure import figure
-from cnnviz.ui.compare.totals import totals_table
-from cnnviz.ui.data import shown as analysed
-from cnnviz.ui.pages import Page
+from cnnviz.ui.pages.compare import state
+from cnnviz.ui.pages.compare.views import compare_bar, difference, figure, totals_table
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.model_data import shown_model as analysed
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Side by side",
@@ -20,7 +17,7 @@ asked = state.current()
 shown = [analysed(entry) for entry in asked.entries]
 names = [state.label(one.selection) for one in shown]
 compare_bar(shown)
-notice.say([*asked.problems, *notice.kept(), *state.analysis_problems(shown)])
+notice.say([*asked.problems, *notice.pending_notices(), *state.analysis_problems(shown)])
 figure(shown, names, asked.batch)
 totals_table(shown, names, asked.batch)
 difference(shown, names, asked.pair)

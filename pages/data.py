@@ -2,11 +2,10 @@
 
 import streamlit as st
 
-from cnnviz.ui.dataset.augmentation import augmentation
-from cnnviz.ui.dataset.bar import data_bar
-from cnnviz.ui.dataset.gallery import gallery
-from cnnviz.ui.dataset.opening import opened
-from cnnviz.ui.dataset.overview import (
+from cnnviz.ui.pages.data.augmentation import augmentation
+from cnnviz.ui.pages.data.gallery import gallery
+from cnnviz.ui.pages.data.load import data_bar, opened
+from cnnviz.ui.pages.data.overview import (
     averages,
     balance,
     channels,
@@ -16,8 +15,8 @@ from cnnviz.ui.dataset.overview import (
     provenance,
     summarised,
 )
-from cnnviz.ui.dataset.state import current
-from cnnviz.ui.pages import Page
+from cnnviz.ui.pages.data.state import current
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Data",

@@ -1,7 +1,7 @@
 """Diagnose: why a run does not learn, with evidence, and a recipe that mends it."""
 
-from cnnviz.ui.diagnose.page import diagnose_page
-from cnnviz.ui.pages import Page
+from cnnviz.ui.pages.diagnose.page import diagnose_page
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Diagnose",

@@ -1,7 +1,7 @@
 """Experiments: questions put to several runs, answered with intervals."""
 
-from cnnviz.ui.experiments.page import experiments_page
-from cnnviz.ui.pages import Page
+from cnnviz.ui.pages.experiments.page import experiments_page
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Experiments",

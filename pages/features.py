@@ -1,7 +1,7 @@
 """Feature maps: a picture goes in, and every layer shows what it makes of it."""
 
-from cnnviz.ui.features.page import features
-from cnnviz.ui.pages import Page
+from cnnviz.ui.pages.features.page import features
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Feature maps",

@@ -1,7 +1,7 @@
 """Inception: four branches from one input, what each gives, costs and carries."""
 
-from cnnviz.ui.inception.page import inception
-from cnnviz.ui.pages import Page
+from cnnviz.ui.pages.inception.page import inception
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Inception",

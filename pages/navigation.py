@@ -9,9 +9,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from cnnviz.ui.chrome import dress
-from cnnviz.ui.pages import find_pages
-from cnnviz.ui.preload import page_drawn
+from cnnviz.ui.shared.layout import page_header
+from cnnviz.ui.shared.page_registry import find_pages
+from cnnviz.ui.shared.startup import page_drawn
 
 folder = Path(__file__).parent
 pages = find_pages(folder)
@@ -22,7 +22,7 @@ routes = {
     for position, (name, page) in enumerate(pages.items())
 }
 chosen = st.navigation(list(routes.values()), position="hidden")
-dress(pages, next(name for name, route in routes.items() if route is chosen))
+page_header(pages, next(name for name, route in routes.items() if route is chosen))
 try:
     chosen.run()
 finally:  # a page that stops or reruns has drawn too

@@ -1,7 +1,7 @@
 """Predict: many pictures, up to four networks, their answers side by side."""
 
-from cnnviz.ui.pages import Page
-from cnnviz.ui.predict.page import predict
+from cnnviz.ui.pages.predict.page import predict
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Predict",

@@ -1,7 +1,7 @@
 """Runs: every run in a table, some of them side by side, and one in detail."""
 
-from cnnviz.ui.pages import Page
-from cnnviz.ui.runs.page import runs_page
+from cnnviz.ui.pages.runs.page import runs_page
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Runs",

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from cnnviz.ui.pages import Page, find_pages
-from cnnviz.ui.start.doors import doors, questions
-from cnnviz.ui.start.inside import inside
-from cnnviz.ui.start.landscape import all_models
-from cnnviz.ui.start.lineage import lineage
+from cnnviz.ui.pages.start.inside import inside
+from cnnviz.ui.pages.start.views import all_models, doors, lineage, questions
+from cnnviz.ui.shared.page_registry import Page, find_pages
 
 PAGE = Page(
     title="Start",

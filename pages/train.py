@@ -1,7 +1,7 @@
 """Train: from a click to live curves."""
 
-from cnnviz.ui.pages import Page
-from cnnviz.ui.train.page import train_page
+from cnnviz.ui.pages.train.page import train_page
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Train",

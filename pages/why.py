@@ -1,7 +1,7 @@
 """Why: which part of a picture speaks for a class, and whether taking it away proves it."""
 
-from cnnviz.ui.pages import Page
-from cnnviz.ui.why.page import why
+from cnnviz.ui.pages.attribution.page import why
+from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
     title="Why",

@@ -17,7 +17,7 @@ PLACES = {
     "docs/adding-a-dataset.md": ["cnnviz/datasets/sources/guide.py"],
     "docs/adding-a-page.md": [
         "pages/neighbours.py",
-        "cnnviz/ui/neighbours/page.py",
+        "cnnviz/ui/pages/neighbours/page.py",
         "cnnviz/diagnosis/rules/guide.py",
     ],
 }

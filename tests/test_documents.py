@@ -9,12 +9,12 @@ import pytest
 
 from cnnviz import models
 from cnnviz.analysis import analyze
-from cnnviz.analysis.part import analyze_fitting
+from cnnviz.analysis.partial import analyze_fitting
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
-from cnnviz.ui import url_state
-from cnnviz.ui.compare import state
-from cnnviz.ui.pages import find_pages
+from cnnviz.ui.pages.compare import state
+from cnnviz.ui.shared import url_state
+from cnnviz.ui.shared.page_registry import find_pages
 from tests.browser.pictures import FOLDER, PICTURES, strided
 
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from cnnviz import datasets
+from cnnviz.datasets.dataset import stratified_subset
 from cnnviz.datasets.spec import Arrays, Labels, Pixels
-from cnnviz.datasets.splits import limit
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def _rows(draw: Draw, labels: bytes, dtype: str, part: int) -> Labels:
     free = np.arange(len(values))
     for other in draw.without:
         free = np.setdiff1d(free, _rows(other, labels, dtype, part))
-    return free[limit(values[free], draw.counts[part], seed=0)]
+    return free[stratified_subset(values[free], draw.counts[part], seed=0)]
 
 
 _SMALL, _LARGE = (1_500, 400), (4_000, 1_000)

@@ -12,12 +12,12 @@ from multiprocessing.synchronize import Event
 from cnnviz import tracking
 from cnnviz.datasets.spec import silent
 from cnnviz.diagnosis import gather
-from cnnviz.diagnosis.judge import hint
+from cnnviz.diagnosis.engine import hint
 from cnnviz.experiments.statistics import Interval, paired
 from cnnviz.tracking import Database
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
-from cnnviz.training.worker import work
+from cnnviz.training.workers.worker import work
 
 SECONDS = 3.0
 """Between hints, as on the page Train."""

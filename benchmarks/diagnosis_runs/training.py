@@ -15,12 +15,12 @@ from benchmarks.diagnosis_runs.setups import Setup
 from cnnviz import tracking
 from cnnviz.datasets.spec import silent
 from cnnviz.diagnosis import Evidence, gather
-from cnnviz.diagnosis.probing import probe
+from cnnviz.diagnosis.probes.registry import probe
 from cnnviz.tracking import Database
-from cnnviz.training import Recipe, engine
+from cnnviz.training import Recipe, trainer
 from cnnviz.training.evaluate import Score, evaluate
 from cnnviz.training.queue import enqueue
-from cnnviz.training.worker import work
+from cnnviz.training.workers.worker import work
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _judged_in_training(wrong: bool) -> Iterator[None]:
         with mock.patch.object(model, "eval", return_value=model):
             return evaluate(model, *args, **kwargs)
 
-    with mock.patch.object(engine, "evaluate", wrongly):
+    with mock.patch.object(trainer, "evaluate", wrongly):
         yield
 
 

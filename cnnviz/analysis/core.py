@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnnviz import models
-from cnnviz.analysis import facts, foreign
+from cnnviz.analysis import foreign, precomputed
 from cnnviz.analysis.types import Analysis, Shape
 from cnnviz.models.files import CLASSES_FROM_OUTPUT, is_file_model
 from cnnviz.models.layers import LayerList
@@ -47,8 +47,8 @@ def analyze(
     side = _as_side(input_size, model)
     classes, shape, chosen = models.resolve(model, num_classes, side, options)
     default = (classes, shape, chosen.changed()) == (model.classes, model.input_shape, {})
-    if default and model.source in facts.SOURCES:
-        shipped = facts.load(model.name)
+    if default and model.source in precomputed.SOURCES:
+        shipped = precomputed.load(model.name)
         if shipped is not None:
             return shipped
     return of_spec(model, classes, shape, chosen)
@@ -56,8 +56,7 @@ def analyze(
 
 def of_spec(spec: models.ModelSpec, classes: int, shape: Shape, options: models.Options) -> Analysis:
     """Build a spec on the meta device and analyse it; raises `ValueError` where the size does not work."""
-    from cnnviz.analysis.compute import compute
-    from cnnviz.analysis.meta import on_meta
+    from cnnviz.analysis.compute import compute, on_meta
 
     channels, height, width = shape
     module = on_meta(lambda: spec.builder(classes, (channels, height, width), options))
@@ -68,7 +67,7 @@ def of_spec(spec: models.ModelSpec, classes: int, shape: Shape, options: models.
 
 
 def _of_module(module: nn.Module, input_size: int | tuple[int, ...] | None) -> Analysis:
-    from cnnviz.analysis.meta import meta_copy
+    from cnnviz.analysis.compute import meta_copy
 
     if input_size is None:
         raise ValueError("A module of your own needs an input size: a side in pixels, (H, W) or (C, H, W).")

@@ -22,7 +22,7 @@ _MISFITS = (RuntimeError, AssertionError, ValueError, IndexError)
 
 def build(make: Callable[[], nn.Module]) -> nn.Module:
     """Build a network without memory; with memory first where its constructor asks for drawn values."""
-    from cnnviz.analysis.meta import meta_copy, on_meta
+    from cnnviz.analysis.compute import meta_copy, on_meta
 
     try:
         return on_meta(make)

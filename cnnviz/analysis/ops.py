@@ -11,11 +11,89 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from cnnviz.analysis import fields
-from cnnviz.analysis.calls import Call, Effect
-from cnnviz.analysis.types import WHOLE, Kind
+import torch
+
+from cnnviz.analysis import receptive_field
+from cnnviz.analysis.types import WHOLE, Kind, ReceptiveField
+
+# One call of a torch function, as the rules of `cnnviz.analysis.ops` see it.
+#
+# A thousand of each are made for a large model, and a frozen dataclass takes three times as long to make.
+
+
+@dataclass(slots=True)
+class Track:
+    """What is known of a tensor that depends on the input: who made it, what its cells see."""
+
+    nodes: tuple[int, ...]
+    field: ReceptiveField = WHOLE
+    axes: tuple[int, int] | None = None
+    """Where its vertical and horizontal axes stand; None where it has no grid of cells."""
+
+
+@dataclass(slots=True)
+class Effect:
+    """What a call does: its arithmetic, and what the cells of its result see."""
+
+    label: str
+    kind: Kind
+    macs: int = 0
+    elementwise: int = 0
+    field: ReceptiveField = WHOLE
+    axes: tuple[int, int] | None = None
+    view: bool = False
+    """Writes nothing: the result is its input, looked at differently."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A function by name, its arguments, its first result, and the tracked tensors among the arguments."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    out: torch.Tensor
+    tracked: tuple[tuple[torch.Tensor, Track], ...]
+
+    def arg(self, index: int, name: str, default: Any = None) -> Any:
+        """An argument given by position or by name."""
+        if index < len(self.args):
+            return self.args[index]
+        return self.kwargs.get(name, default)
+
+    def shape(self, index: int, name: str) -> tuple[int, ...]:
+        """Shape of a tensor argument."""
+        return tuple(self.arg(index, name).shape)
+
+    @property
+    def values(self) -> int:
+        """How many values the result holds."""
+        return self.out.numel()
+
+    @property
+    def first(self) -> Track:
+        """The track of the first tracked argument; a constant's where there is none."""
+        return self.tracked[0][1] if self.tracked else Track(())
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Axes of the first tracked argument where the result has as many axes; else None."""
+        for tensor, track in self.tracked:
+            if track.axes and tensor.dim() == self.out.dim():
+                return track.axes
+        return None
+
+    def dims(self, index: int, name: str) -> tuple[int, ...]:
+        """An argument of axes, as numbers from 0; all axes where it is not given."""
+        given = self.arg(index, name)
+        count = self.tracked[0][0].dim() if self.tracked else self.out.dim()
+        if given is None:
+            return tuple(range(count))
+        return tuple(d % max(count, 1) for d in ((given,) if isinstance(given, int) else given))
+
 
 Rule = Callable[[Call], Effect]
 RULES: dict[str, Rule] = {}
@@ -42,7 +120,10 @@ def convolution(call: Call) -> Effect:
         stride, padding = call.arg(3, "stride", 1), call.arg(4, "padding", 0)
         dilation = call.arg(5, "dilation", 1)
         padding = _named_padding(padding, weight[2:], dilation)
-        field, axes = fields.slide(call.first.field, weight[2:], stride, padding, dilation), call.first.axes
+        field, axes = (
+            receptive_field.slide(call.first.field, weight[2:], stride, padding, dilation),
+            call.first.axes,
+        )
     return Effect("convolution", "conv", outputs * math.prod(weight[1:]), bias, field, axes)
 
 
@@ -141,9 +222,11 @@ def recurrent_cell(call: Call) -> Effect:
 @rule("max_pool2d", "avg_pool2d", "max_pool2d_with_indices")
 def pooling(call: Call) -> Effect:
     """The largest value, or the mean, of each window."""
-    kernel = fields.pair(call.arg(1, "kernel_size"))
+    kernel = receptive_field.pair(call.arg(1, "kernel_size"))
     stride = call.arg(2, "stride") or kernel
-    field = fields.slide(call.first.field, kernel, stride, call.arg(3, "padding", 0), _pool_dilation(call))
+    field = receptive_field.slide(
+        call.first.field, kernel, stride, call.arg(3, "padding", 0), _pool_dilation(call)
+    )
     label = "max pooling" if "max" in call.name else "average pooling"
     return Effect(label, "pool", 0, call.values * math.prod(kernel), field, call.first.axes)
 
@@ -152,7 +235,7 @@ def pooling(call: Call) -> Effect:
 def adaptive_pooling(call: Call) -> Effect:
     """Pooling to a given number of cells."""
     inside = call.shape(0, "input")
-    field = fields.adaptive(call.first.field, _sides(inside), _sides(call.out.shape))
+    field = receptive_field.adaptive(call.first.field, _sides(inside), _sides(call.out.shape))
     return Effect("adaptive pooling", "pool", 0, math.prod(inside), field, call.first.axes)
 
 
@@ -214,7 +297,9 @@ def softmax(call: Call) -> Effect:
 def resize(call: Call) -> Effect:
     """Reads the nearest cells for each new one."""
     taps = {"bilinear": 2, "bicubic": 4}.get(call.arg(3, "mode", "nearest"), 1)
-    field = fields.resample(call.first.field, _sides(call.shape(0, "input")), _sides(call.out.shape), taps)
+    field = receptive_field.resample(
+        call.first.field, _sides(call.shape(0, "input")), _sides(call.out.shape), taps
+    )
     elementwise = 0 if taps == 1 else 2 * taps * call.values
     return Effect("resize", "other", 0, elementwise, field, call.first.axes)
 
@@ -224,7 +309,7 @@ def padding(call: Call) -> Effect:
     """Adds a margin."""
     widths = list(call.arg(1, "pad"))
     trailing = call.first.axes == (call.out.dim() - 2, call.out.dim() - 1)
-    field = fields.shifted(call.first.field, widths) if trailing else WHOLE
+    field = receptive_field.shifted(call.first.field, widths) if trailing else WHOLE
     return Effect("pad", "other", 0, 0, field, call.first.axes if trailing else None)
 
 
@@ -240,7 +325,7 @@ def pointwise(label: str, kind: Kind, cost: int = 1) -> Rule:
     def effect(call: Call) -> Effect:
         axes = call.grid
         seen = [track.field for _, track in call.tracked]
-        field = fields.union(seen) if axes and seen else WHOLE
+        field = receptive_field.union(seen) if axes and seen else WHOLE
         return Effect(label, kind, 0, cost * call.values, field, None if field.whole else axes)
 
     return effect
@@ -285,9 +370,59 @@ def _named_padding(padding: Any, kernel: Any, dilation: Any) -> Any:
     if padding == "valid":
         return 0
     if padding == "same":
-        return tuple(d * (k - 1) // 2 for k, d in zip(kernel, fields.pair(dilation), strict=True))
+        return tuple(d * (k - 1) // 2 for k, d in zip(kernel, receptive_field.pair(dilation), strict=True))
     return padding
 
 
 def _pool_dilation(call: Call) -> Any:
     return call.arg(4, "dilation", 1) if "max" in call.name else 1
+
+
+# Rules for functions that only look at a tensor differently: they cost nothing and become no box.
+
+
+def _view(call: Call, axes: tuple[int, int] | None) -> Effect:
+    return Effect(call.name, "other", field=call.first.field if axes else WHOLE, axes=axes, view=True)
+
+
+@rule("permute")
+def permute(call: Call) -> Effect:
+    """Axes in another order."""
+    order = call.args[1] if len(call.args) == 2 else call.kwargs.get("dims", call.args[1:])
+    count = call.out.dim()
+    old = call.first.axes
+    places = [d % count for d in ((order,) if isinstance(order, int) else order)]
+    return _view(call, (places.index(old[0]), places.index(old[1])) if old else None)
+
+
+@rule("transpose", "swapaxes", "swapdims")
+def transpose(call: Call) -> Effect:
+    """Two axes exchanged."""
+    a, b = (d % call.out.dim() for d in (call.arg(1, "dim0"), call.arg(2, "dim1")))
+    swap = {a: b, b: a}
+    old = call.first.axes
+    return _view(call, (swap.get(old[0], old[0]), swap.get(old[1], old[1])) if old else None)
+
+
+@rule("view", "reshape", "unflatten", "chunk", "split", "narrow", "__getitem__", "getitem", "select",
+      "index_select", "expand", "expand_as", "unsqueeze", "squeeze", "unbind", "tensor_split")  # fmt: skip
+def regroup(call: Call) -> Effect:
+    """Keeps the grid where it stays the last two axes and as large as it was; else cells are mixed."""
+    if not call.tracked:
+        return _view(call, None)
+    tensor, track = call.tracked[0]
+    last = (tensor.dim() - 2, tensor.dim() - 1)
+    kept = track.axes == last and tensor.shape[-2:] == call.out.shape[-2:] and call.out.dim() >= 3
+    return _view(call, (call.out.dim() - 2, call.out.dim() - 1) if kept else None)
+
+
+@rule("contiguous", "clone", "detach", "to", "type_as", "float", "half", "identity", "alias", "as_tensor")
+def unchanged(call: Call) -> Effect:
+    """The same values."""
+    return _view(call, call.first.axes)
+
+
+@rule("flatten")
+def flatten(call: Call) -> Effect:
+    """Lays cells in a row: what reads the row reads the whole input."""
+    return _view(call, None)

@@ -1,4 +1,4 @@
-"""What the static analysis finds, as plain data: no torch, no drawing."""
+"""Types of the static analysis as plain data: no torch, no drawing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cnnviz.analysis import formulas
+from cnnviz.analysis import worked_numbers
+
+# What the static analysis finds, as plain data: no torch, no drawing.
 
 Kind = Literal["conv", "fc", "norm", "pool", "activation", "attention", "recurrent", "other"]
 KINDS: tuple[Kind, ...] = ("conv", "fc", "norm", "pool", "activation", "attention", "recurrent", "other")
@@ -114,7 +116,7 @@ class Row:
     @property
     def formula(self) -> str:
         """The parameter count worked out, as `96·(3·4·4 + 1) = 4,704`; empty where there are none."""
-        return formulas.parameters(self)
+        return worked_numbers.parameters(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,3 +306,32 @@ def _runs(rows: tuple[Row, ...], depth: int) -> tuple[Group, ...]:
         else:
             runs.append((name, [row]))
     return tuple(Group(name, tuple(members)) for name, members in runs)
+
+
+# How deep a network is.
+
+
+def depth(analysis: Analysis) -> int:
+    """Weight layers on the longest path from input to output, those of training alone left out.
+
+    They are convolutions, fully connected layers and attention with projections of its own; 0 for an empty
+    network.
+    """
+    weighted = {row.name for row in analysis.rows if row.params}
+    late = {node.id for node in analysis.graph.nodes if node.training_only}
+    following: dict[int, list[int]] = {}
+    for start, end in analysis.graph.edges:
+        if end not in late:
+            following.setdefault(start, []).append(end)
+    longest: dict[int, int] = {}
+    # Boxes are numbered in the order of their making, so an edge leads on, or to the output (1).
+    for node in sorted(analysis.graph.nodes, key=lambda node: (node.id != 1, -node.id)):
+        beyond = max((longest[n] for n in following.get(node.id, ())), default=0)
+        longest[node.id] = beyond + (node.row in weighted and _weighs(node))
+    return longest.get(0, 0)
+
+
+def _weighs(node: Node) -> bool:
+    """Between layers only products with weights count: a container may hold others, as of positions."""
+    between = node.container == node.row
+    return node.kind in ("conv", "fc") or (node.kind == "attention" and not between)

@@ -8,10 +8,16 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+
+from cnnviz.cli.progress import Bar
 
 if TYPE_CHECKING:
-    from cnnviz.datasets import Progress
+    from cnnviz.datasets import Progress, Step
+    from cnnviz.experiments import Cell, Stored
     from cnnviz.tracking import Database, Lease, Run, Status
     from cnnviz.training.queue import QueuePlace
 
@@ -24,7 +30,7 @@ TURN_SECONDS = 1.0
 def look_after(database: Database) -> None:
     """Mark runs whose process is gone, before runs are shown; a database that only reads is left as it is."""
     from cnnviz import tracking
-    from cnnviz.training.supervisor import reconcile
+    from cnnviz.training.workers import reconcile
 
     with suppress(tracking.TrackingError):
         reconcile(database)
@@ -47,7 +53,7 @@ def work_on(
     Raises `ValueError` where a run cannot train beside another.
     """
     from cnnviz import tracking
-    from cnnviz.training.supervisor import identity
+    from cnnviz.training.workers import process_id
 
     if now:
         try:
@@ -55,7 +61,7 @@ def work_on(
         except tracking.WrongStateError:
             tracking.request(database, run.id, tracking.Command.STOP)
             raise
-    tracking.attend(database, run.id, os.getpid(), identity.started(os.getpid()))
+    tracking.attend(database, run.id, os.getpid(), process_id.started(os.getpid()))
     try:
         while not interrupted():
             run = tracking.get_run(database, run.id)
@@ -81,7 +87,7 @@ def try_on(
 ) -> Status:
     """As `work_on`, but leaves the run in the queue, and says so, where its device is busy."""
     from cnnviz import tracking
-    from cnnviz.training.supervisor import identity
+    from cnnviz.training.workers import process_id
 
     look_after(database)
     lease = tracking.claim(database, run.device, only=run.id, beside=beside)
@@ -89,14 +95,14 @@ def try_on(
         if tracking.get_run(database, run.id).status is tracking.Status.QUEUED:
             return tracking.Status.QUEUED
         return _watch(database, run.id, progress, interrupted)
-    tracking.attach(database, lease, os.getpid(), identity.started(os.getpid()))
+    tracking.attach(database, lease, os.getpid(), process_id.started(os.getpid()))
     return _train(database, lease, progress, interrupted)
 
 
 def _train(database: Database, lease: Lease, progress: Progress, interrupted: Callable[[], bool]) -> Status:
     """Train here; where the database fails meanwhile, try once more to record that."""
     from cnnviz import tracking
-    from cnnviz.training.worker import work
+    from cnnviz.training.workers.worker import work
 
     try:
         return work(database, lease, progress, interrupted)
@@ -109,7 +115,7 @@ def _train(database: Database, lease: Lease, progress: Progress, interrupted: Ca
 def _is_next(database: Database, run: Run) -> bool:
     """Whether nobody who is at work, a supervisor or a waiting command, would take another run first."""
     from cnnviz.training.queue import place_in_queue
-    from cnnviz.training.supervisor import attended, supervised
+    from cnnviz.training.workers import attended, supervised
 
     place = place_in_queue(database, run)
     if place.training:
@@ -132,7 +138,7 @@ def _tell_place(database: Database, run: Run, progress: Progress) -> None:
 
 def place_text(run: Run, place: QueuePlace) -> str:
     """A place in the queue: `behind run 3 on cpu, about 2 min left; Ctrl-C leaves it queued`."""
-    from cnnviz.figures.measures import duration
+    from cnnviz.figures.numbers import duration
 
     ahead = [other.id for other in (*place.training, *place.waiting)]
     named = ", ".join(map(str, ahead[:3])) + (f" and {len(ahead) - 3} more" if len(ahead) > 3 else "")
@@ -186,3 +192,113 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(heard)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+# `cnnviz runs stop|pause|resume`: the wish goes into the run database, as a page's does.
+
+_HELP = {
+    "stop": "Stop a run; what it has learnt is kept, and it can be resumed.",
+    "pause": "Pause a run: its worker writes a checkpoint and leaves.",
+    "resume": "Queue a run again, from its last checkpoint.",
+}
+_DONE = {
+    "stop": ("stopped", "interrupted", "failed", "paused"),
+    "pause": ("stopped", "interrupted", "failed", "paused"),
+    "resume": (),
+}
+"""What a run whose process turns out to have ended may be without anything left to ask of it."""
+NO_SUPERVISOR = "No supervisor is at work here: start the app (`make app`) or `python -m cnnviz work`."
+
+
+def register(runs: typer.Typer) -> None:
+    """Add the commands."""
+    for name, help_text in _HELP.items():
+        runs.command(name, help=help_text)(_command(name))
+
+
+def _command(name: str) -> Callable[[int, bool], None]:
+    def ask(
+        run: Annotated[int, typer.Argument(metavar="RUN", help="The run's number (see `cnnviz runs list`).")],
+        as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    ) -> None:
+        from cnnviz import tracking
+        from cnnviz.training.workers import reconcile, supervised
+
+        with tracking.connect() as database:
+            ended = run in reconcile(database)
+            status = tracking.get_run(database, run).status
+            if not (ended and status in _DONE[name]):
+                status = tracking.request(database, run, tracking.Command(name))
+            at_work = supervised(database)
+        if as_json:
+            found = {"id": run, "status": status.value, "supervised": at_work}
+            typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+            return
+        if ended:
+            typer.echo(f"The process that trained run {run} had ended.")
+        asked = f" and was asked to {name}" if status in tracking.ACTIVE else ""
+        typer.echo(f"Run {run} is {status}{asked}.")
+        if status is tracking.Status.QUEUED and not at_work:
+            typer.echo(NO_SUPERVISOR)
+
+    return ask
+
+
+# The runs of an experiment one after another in the foreground.
+
+
+def go_through(database: Database, experiment_id: int) -> bool:
+    """Train what has yet to be trained, a run after the other; return whether Ctrl-C ended it.
+
+    A run is queued when its turn comes, so that what a Ctrl-C leaves is not trained by somebody else later.
+    """
+    from cnnviz import experiments
+
+    with interruptible() as interrupted, Bar() as bar:
+        stored = experiments.get(database, experiment_id)
+        for cell in [*stored.waiting(), *stored.broken()]:
+            if interrupted():
+                return True
+            _train_condition(database, experiments.get(database, experiment_id), cell, bar, interrupted)
+        return interrupted()
+
+
+def _train_condition(
+    database: Database, stored: Stored, cell: Cell, bar: Bar, interrupted: Callable[[], bool]
+) -> None:
+    """Train one arm with a seed; wait where another run has its device."""
+    from cnnviz import tracking
+    from cnnviz.datasets import Step
+    from cnnviz.experiments.running import cell_run
+
+    waits = cell in stored.waiting() and stored.runs[cell]
+    number = waits.id if waits else cell_run(database, stored, cell)
+    told = _telling(_stage(database, stored, cell), bar)
+    while not interrupted():
+        ended = try_on(database, tracking.get_run(database, number), told, interrupted)
+        if ended is not tracking.Status.QUEUED:
+            return
+        bar(Step("Waiting for the device", 0, None, ""))
+        time.sleep(WATCH_SECONDS)
+    tracking.request(database, number, tracking.Command.STOP)
+
+
+def _stage(database: Database, stored: Stored, cell: Cell) -> str:
+    """`Run 3 of 10, about 4 min for all that is left: unit, seed 1`."""
+    from cnnviz.experiments.running import seconds_of
+    from cnnviz.figures.numbers import duration
+
+    cells = list(stored.experiment.cells())
+    left = [seconds_of(database, stored, other) for other in [*stored.waiting(), *stored.broken()]]
+    known = [seconds for seconds in left if seconds is not None]
+    all_left = f", about {duration(sum(known))} for all that is left" if len(known) == len(left) else ""
+    return f"Run {cells.index(cell) + 1} of {len(cells)}{all_left}: {cell.arm}, seed {cell.seed}"
+
+
+def _telling(stage: str, bar: Bar) -> Progress:
+    """A progress callback that names the run in place of `Training`."""
+
+    def tell(step: Step) -> None:
+        bar(step._replace(stage=stage) if step.stage == "Training" else step)
+
+    return tell

@@ -1,8 +1,22 @@
-"""Choices given as K=V."""
+"""Options that several commands share: `K=V` choices, a trained model, a model argument."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnnviz import models
+from cnnviz.analysis.checks import Problem
+from cnnviz.models.layers import LayerList
+
+if TYPE_CHECKING:
+    from cnnviz.inference.weights.loaded_model import Loaded
+
+# Choices given as K=V.
 
 
 def pairs(given: Sequence[str], example: str) -> dict[str, str]:
@@ -11,3 +25,85 @@ def pairs(given: Sequence[str], example: str) -> dict[str, str]:
     if wrong is not None:
         raise ValueError(f"An option is given as K=V, as {example}, not {wrong!r}.")
     return dict(pair.split("=", 1) for pair in given)
+
+
+# The options that name a trained model, and the model that they name.
+
+RunNumber = Annotated[int | None, typer.Option("--run", metavar="ID", help="A run's last checkpoint.")]
+CheckpointName = Annotated[
+    str | None, typer.Option("--checkpoint", metavar="NAME", help="A checkpoint that ships with cnnviz.")
+]
+ModelName = Annotated[
+    str | None, typer.Option("--model", metavar="M", help="A model, whose --weights are given.")
+]
+WeightsFile = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Weights: safetensors, or a PyTorch state dict."),
+]
+
+Invert = Annotated[bool, typer.Option("--invert", help="Exchange light and dark first, as for ink on paper.")]
+Center = Annotated[
+    bool,
+    typer.Option("--center", "--centre", help="Cut out what is light and center it, as MNIST's digits were."),
+]
+CHANGES = {"invert": "--invert", "centre": "--center"}
+"""Fields of the preprocessing that a command line can change, and how."""
+
+
+def changed(loaded: Loaded, *, invert: bool, center: bool) -> Loaded:
+    """The model with its preprocessing changed as the options say."""
+    changes = {name: True for name, on in (("invert", invert), ("centre", center)) if on}
+    return replace(loaded, preprocessing=loaded.preprocessing.changed(**changes)) if changes else loaded
+
+
+def load_model(run: int | None, checkpoint: str | None, model: str | None, weights: Path | None) -> Loaded:
+    """The one model that a command line names; raises `ValueError` where it names none or several."""
+    ways = (run is not None, checkpoint is not None, model is not None or weights is not None)
+    if sum(ways) != 1:
+        raise ValueError("Name one model: --run ID, or --checkpoint NAME, or --model M --weights FILE.")
+    from cnnviz import tracking
+    from cnnviz.inference.weights import bundled, loaders
+    from cnnviz.inference.weights.loaders import from_run
+
+    if run is not None:
+        with tracking.connect() as database:
+            return from_run(database, run)
+    if checkpoint is not None:
+        return bundled.load(checkpoint)
+    if weights is None:
+        raise ValueError(f"Which weights of {model}? Give --weights FILE.")
+    return loaders.from_file(weights, model)
+
+
+# A model named on a command line: what the argument may be, how it is read, and its structural faults.
+
+MODEL_HELP = "A name (see `cnnviz models`), a layer list (FILE.json), or FILE.py:CLASS_OR_FUNCTION."
+
+
+def resolve_model(name: str) -> str | models.ModelSpec | LayerList:
+    """Read what a command line names as a model: a file, or a name that the registry knows."""
+    if name.endswith(".json"):
+        return LayerList.read(Path(name).read_bytes())
+    if ".py:" in name:
+        from cnnviz.models.files import from_file
+
+        return from_file(name)
+    return name
+
+
+def parse_size(text: str | None) -> int | tuple[int, ...] | None:
+    """Read `32`, `224x320` or `1x28x28` (channels first); raises `ValueError` for anything else."""
+    if text is None:
+        return None
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) > 3 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise ValueError(
+            f"An input size is a side, HxW or CxHxW in pixels, as 32, 224x320 or 1x28x28, not {text!r}."
+        )
+    return int(sides[0]) if len(sides) == 1 else tuple(map(int, sides))
+
+
+def problem_lines(problems: Sequence[Problem], name: str) -> list[str]:
+    """Write errors and warnings as a line each, for commands that do something else; notes stay out."""
+    lines = [f"{one.severity}: {one.message} ({one.check})" for one in problems if one.severity != "note"]
+    return [*lines, f"More about it: cnnviz check {name}"] if lines else []

@@ -1,9 +1,9 @@
 """Images to learn from: a registry of specs, and one door, `load`. Importing this imports no torch."""
 
-from cnnviz.datasets.adapting import adapt, how
-from cnnviz.datasets.library import forget, keep
+from cnnviz.datasets.convert import adapt, how
+from cnnviz.datasets.dataset import Dataset, Part, Split
+from cnnviz.datasets.library import forget, save_user_dataset
 from cnnviz.datasets.loading import check, is_path, load, prepared
-from cnnviz.datasets.parts import Dataset, Part, Split
 from cnnviz.datasets.registry import UnknownDatasetError, get, names, problems, register, remove, specs
 from cnnviz.datasets.spec import Arrays, DataError, DatasetSpec, Progress, Step
 
@@ -23,12 +23,12 @@ __all__ = [
     "get",
     "how",
     "is_path",
-    "keep",
     "load",
     "names",
     "prepared",
     "problems",
     "register",
     "remove",
+    "save_user_dataset",
     "specs",
 ]

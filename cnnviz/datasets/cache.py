@@ -20,11 +20,9 @@ import numpy as np
 import orjson
 from filelock import FileLock, Timeout
 
-from cnnviz.datasets.disk import disk_errors
-from cnnviz.datasets.packing import Packed
-from cnnviz.datasets.parts import Dataset, Part
+from cnnviz.datasets.dataset import NAMES_ENCODING, Dataset, Part, Stream
+from cnnviz.datasets.encoded_store import Packed, disk_errors
 from cnnviz.datasets.spec import DataError, Labels, Progress, Step
-from cnnviz.datasets.streaming import NAMES_ENCODING, Stream
 from cnnviz.models import Shape
 from cnnviz.models.library import home
 

@@ -20,12 +20,12 @@ import orjson
 
 from cnnviz.datasets import cache
 from cnnviz.datasets.cache import Maker, Wanted
-from cnnviz.datasets.disk import disk_errors, require_space
+from cnnviz.datasets.dataset import Dataset
+from cnnviz.datasets.encoded_store import disk_errors, require_space
 from cnnviz.datasets.image_files import READING
-from cnnviz.datasets.layouts import choosing
-from cnnviz.datasets.own import OwnOptions
-from cnnviz.datasets.parts import Dataset
+from cnnviz.datasets.layouts import detect
 from cnnviz.datasets.spec import Arrays, DataError, DatasetSpec, Progress, silent
+from cnnviz.datasets.user_data import OwnOptions
 from cnnviz.models.library import home, slug
 
 PREFIX = "mine/"
@@ -74,12 +74,12 @@ def uploads() -> Path:
 def free_name(wished: str) -> str:
     """`mine/NAME` for a wished name, with a number behind it where that is taken."""
     stem = slug(wished)[:LONGEST_NAME].strip("-")
-    taken = {name.removeprefix(PREFIX) for name in (*kept(), *_RESERVED)}
+    taken = {name.removeprefix(PREFIX) for name in (*user_datasets(), *_RESERVED)}
     numbered = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))
     return PREFIX + next(name for name in numbered if name not in taken)
 
 
-def keep(
+def save_user_dataset(
     path: Path, name: str | None = None, options: Mapping[str, Any] | None = None, progress: Progress = silent
 ) -> Dataset:
     """Prepare the data at `path` and keep it as `mine/NAME`; a name of before is the same again, or renewed.
@@ -92,7 +92,7 @@ def keep(
         raise DataError(f"There is no folder or file '{path}'; give the path of your pictures.")
     wished = _name_for(place, name)
     chosen = _changed(options or {})
-    wanted, make = choosing.wanted(wished, place, chosen)
+    wanted, make = detect.wanted(wished, place, chosen)
     ready = cache.opened(wanted) or cache.made(wanted, make, progress)
     _write(wished, place, chosen, wanted, ready)
     return ready
@@ -113,7 +113,7 @@ def keep_upload(filename: str, content: bytes, progress: Progress = silent) -> D
                 place.parent.mkdir(parents=True, exist_ok=True)
                 require_space(place.parent, len(content))
                 place.write_bytes(content)
-            return keep(place, name, progress=progress)
+            return save_user_dataset(place, name, progress=progress)
         except DataError as error:
             place.unlink(missing_ok=True)
             raise DataError(str(error).replace(str(place), filename)) from error
@@ -135,7 +135,7 @@ def _reserved(wished: str) -> Iterator[str]:
 
 
 def _name_for(place: Path, name: str | None) -> str:
-    known = kept()
+    known = user_datasets()
     if name is None:
         same = (own.name for own in known.values() if own.path == str(place))
         return next(same, None) or free_name(place.stem)
@@ -173,11 +173,11 @@ def forget(name: str) -> None:
 
     Raises `DataError` where there is no such name.
     """
-    own = kept().get(name)
+    own = user_datasets().get(name)
     if own is None:
         raise DataError(f"You have no data set called '{name}'; `python -m cnnviz data list` lists them.")
     _file(name).unlink(missing_ok=True)
-    if all(other.key != own.key for other in kept().values()):
+    if all(other.key != own.key for other in user_datasets().values()):
         shutil.rmtree(cache.folder() / own.key, ignore_errors=True)
     if own.uploaded:
         Path(own.path).unlink(missing_ok=True)
@@ -189,7 +189,7 @@ def opened(name: str, options: Mapping[str, Any]) -> Dataset | None:
     Its source is not looked at, unless other options are asked for than it was kept with, or an earlier
     version read image files otherwise: then it is made again, as long as its source is there.
     """
-    own = kept().get(name)
+    own = user_datasets().get(name)
     if own is None:
         return None
     if own.reading != READING and Path(own.path).exists():
@@ -209,14 +209,14 @@ def source(own: Kept, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
             f"'{own.name}' was made from '{own.path}', which is gone, and so is the cached copy; put it "
             f"back, or take the name out: `python -m cnnviz data remove {own.name}`."
         )
-    return choosing.wanted(own.name, Path(own.path), options or own.options)
+    return detect.wanted(own.name, Path(own.path), options or own.options)
 
 
 def _changed(options: Mapping[str, Any]) -> dict[str, Any]:
     return OwnOptions.parse(options).changed()
 
 
-def kept() -> dict[str, Kept]:
+def user_datasets() -> dict[str, Kept]:
     """Every data set of the user's own by name; `problems` tells of files that cannot be read."""
     return {found.name: found for found in _read_all() if isinstance(found, Kept)}
 
@@ -264,7 +264,7 @@ def _spec(name: str, document: Mapping[str, Any]) -> DatasetSpec:
     place = Path(document["path"])
 
     def loader(options: Any, progress: Progress) -> Arrays:
-        ready = keep(place, name, document["options"], progress)
+        ready = save_user_dataset(place, name, document["options"], progress)
         return Arrays(ready.train.images, ready.train.labels, ready.test.images, ready.test.labels)
 
     return DatasetSpec(

@@ -97,7 +97,7 @@ def specs() -> dict[str, DatasetSpec]:
     _load_sources()
     _load_entry_points()
     known = sorted(_SPECS.values(), key=lambda s: (s.source == "yours", not s.offline, s.download_bytes))
-    return {spec.name: spec for spec in (*known, *(own.spec for own in library.kept().values()))}
+    return {spec.name: spec for spec in (*known, *(own.spec for own in library.user_datasets().values()))}
 
 
 def names() -> list[str]:

@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.datasets.parts import Dataset
+from cnnviz.datasets.dataset import Dataset, stratified_subset
 from cnnviz.datasets.spec import Labels, Pixels, Progress, Step, silent
-from cnnviz.datasets.splits import limit
 
 SAMPLE = 5_000
 """Images, stratified, that stand for all where these are too many to have decoded."""
@@ -83,7 +82,7 @@ def summary(dataset: Dataset, progress: Progress = silent) -> Summary:
 def computed(dataset: Dataset, progress: Progress = silent) -> Summary:
     """The summary, computed."""
     part, classes = dataset.train, len(dataset.classes)
-    rows = limit(part.labels, SAMPLE, seed=0) if part.streams else None
+    rows = stratified_subset(part.labels, SAMPLE, seed=0) if part.streams else None
     sums = _Sums(dataset.shape, classes)
     total = len(part) if rows is None else len(rows)
     step = max(1, AT_ONCE // max(1, int(np.prod(dataset.shape))))

@@ -10,34 +10,34 @@ by looking.
 """
 
 from cnnviz.diagnosis.comparisons import Comparison
-from cnnviz.diagnosis.evidence import Evidence, Look, Points
+from cnnviz.diagnosis.engine import Checked, Diagnosis, diagnose
+from cnnviz.diagnosis.evidence.evidence import Evidence, Look, Points
+from cnnviz.diagnosis.evidence.from_database import gather
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Images, Lines, Note, Series
-from cnnviz.diagnosis.gather import gather
-from cnnviz.diagnosis.judge import Checked, Diagnosis, diagnose
 from cnnviz.diagnosis.outcome import Outcome
-from cnnviz.diagnosis.probing import Probe, probe, probes
-from cnnviz.diagnosis.registry import Clear, Rule, Untold, note, notes, rule, rules
+from cnnviz.diagnosis.probes.registry import Probe, probe, probes
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Rule, note, notes, rule, rules
 
 __all__ = [
     "Bars",
     "Change",
     "Checked",
-    "Clear",
     "Comparison",
     "Diagnosis",
     "Evidence",
     "Fact",
     "Finding",
     "Images",
+    "Inconclusive",
     "Lines",
     "Look",
+    "Negative",
     "Note",
     "Outcome",
     "Points",
     "Probe",
     "Rule",
     "Series",
-    "Untold",
     "diagnose",
     "gather",
     "note",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cnnviz.diagnosis.course import course
-from cnnviz.diagnosis.evidence import BaselineScore, Evidence
-from cnnviz.diagnosis.last_epochs import pooled
+from cnnviz.diagnosis.evidence.accuracy import ERRORS, WELL, error, pooled
+from cnnviz.diagnosis.evidence.evidence import BaselineScore, Evidence
+from cnnviz.diagnosis.evidence.loss_curve import summarize_loss
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.standing import ERRORS, WELL, error
 
 HARD, EASY = 0.5, 0.8
 """Of the way from chance to all right, what the classifier without training reaches on hard images (CIFAR-10,
@@ -318,7 +317,7 @@ def _training(evidence: Evidence) -> Comparison | None:
 
 
 def _loss(evidence: Evidence) -> Comparison | None:
-    went = course(evidence)
+    went = summarize_loss(evidence)
     if went is None or len(went.loss) < 4:
         return None
     values = went.loss.values
@@ -434,7 +433,7 @@ def improving(evidence: Evidence) -> bool:
         return True
     loss = evidence.curve("train/epoch_loss")
     if len(loss) < 2:
-        went = course(evidence)
+        went = summarize_loss(evidence)
         return went is not None and (went.falling or went.end < went.start)
     before, last = loss.values[-1 - max(1, len(loss) // 3)], loss.values[-1]
     return before - last > IMPROVING * max(before, 1e-9)

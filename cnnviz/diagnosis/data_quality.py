@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from cnnviz.datasets.spec import Progress, Step, silent
-from cnnviz.diagnosis.evidence import Census, Data, Evidence
-from cnnviz.diagnosis.judge import diagnose
+from cnnviz.diagnosis.engine import diagnose
+from cnnviz.diagnosis.evidence.evidence import Census, Data, Evidence
 from cnnviz.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -78,12 +78,12 @@ def computed(dataset: Dataset, progress: Progress = silent) -> DataReport:
     """The report, computed."""
     import torch
 
-    from cnnviz.training.census import census
-    from cnnviz.training.material import Material
+    from cnnviz.training.data.quality import census
+    from cnnviz.training.data.tensors import DataModule
 
     progress(Step("looking for images that are all alike or in both parts", 0, None))
     recipe = Recipe(validation=0)
-    material = Material.of(dataset, recipe, dataset.shape[0], torch.device("cpu"))
+    material = DataModule.of(dataset, recipe, dataset.shape[0], torch.device("cpu"))
     classes = len(dataset.classes)
     data = Data(
         classes=dataset.classes,

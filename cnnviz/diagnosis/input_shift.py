@@ -12,11 +12,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence.accuracy import error, typical
+from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.finding import Fact
-from cnnviz.diagnosis.last_epochs import typical
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.standing import error
 
 LEAST = 0.15
 """Between the accuracies on validation and test images: less is what a set of another day brings."""

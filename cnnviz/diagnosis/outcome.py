@@ -32,10 +32,10 @@ from cnnviz.diagnosis.comparisons import (
     unfinished,
     vouches,
 )
-from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence.accuracy import WELL, error
+from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.finding import Finding
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.standing import WELL, error
 
 Outcome = Literal["healthy", "cause-found", "unexplained", "not-judged"]
 """What a diagnosis comes to: no fault and no sign of one; a cause; a fault without a known cause; too

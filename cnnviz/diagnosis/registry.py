@@ -9,26 +9,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cnnviz.diagnosis import rules as folder
-from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.finding import Finding, Note
-from cnnviz.diagnosis.fix_checks import Direction
+from cnnviz.diagnosis.fixes import Direction
 
 
 @dataclass(frozen=True)
-class Clear:
+class Negative:
     """The cause is ruled out; `by` is a sentence with the number that does it."""
 
     by: str
 
 
 @dataclass(frozen=True)
-class Untold:
+class Inconclusive:
     """The evidence does not say; `why` is a sentence on what is missing."""
 
     why: str
 
 
-Outcome = Finding | Clear | Untold
+Outcome = Finding | Negative | Inconclusive
 Judge = Callable[[Evidence], Outcome]
 
 

@@ -7,15 +7,15 @@
 Importing this imports no torch.
 """
 
-from cnnviz.experiments.answer import ArmResult, Result, result
-from cnnviz.experiments.experiment import METRIC, Arm, Cell, Experiment, from_change
+from cnnviz.experiments.experiment import METRIC, Cell, Condition, Experiment, from_change
+from cnnviz.experiments.results import ArmResult, Result, result
 from cnnviz.experiments.running import Stored, every, extend, get, queue, start, stop
 
 __all__ = [
     "METRIC",
-    "Arm",
     "ArmResult",
     "Cell",
+    "Condition",
     "Experiment",
     "Result",
     "Stored",

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cnnviz.models import url_codec
 from cnnviz.training.recipe import MAX_BYTES, Recipe
 
 METRIC = "test/accuracy"
@@ -22,7 +23,7 @@ NOT_CHANGED = frozenset(("seed", "name", "description", "assumed", "format"))
 """Fields that no arm may change: the seeds are the experiment's, the others are words."""
 
 
-class Arm(BaseModel):
+class Condition(BaseModel):
     """One thing to try: its name, as the verdict says it, and what it changes of the base recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +50,7 @@ class Experiment(BaseModel):
     question: str = Field(min_length=1, max_length=300)
     base: Recipe
     base_name: str = Field(BASE, min_length=1, max_length=60)
-    arms: tuple[Arm, ...] = Field(min_length=1, max_length=MOST_ARMS)
+    arms: tuple[Condition, ...] = Field(min_length=1, max_length=MOST_ARMS)
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1, max_length=MOST_SEEDS)
 
     @model_validator(mode="after")
@@ -74,7 +75,7 @@ class Experiment(BaseModel):
         try:
             return cls(**fields)
         except ValidationError as error:
-            raise ValueError(_sentence(error)) from None
+            raise ValueError(_message(error)) from None
 
     @classmethod
     def read(cls, text: str | bytes) -> Experiment:
@@ -84,7 +85,7 @@ class Experiment(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise ValueError(_sentence(error)) from None
+            raise ValueError(_message(error)) from None
 
     def write(self) -> str:
         """The experiment as compact JSON, what is a default left out; what `read` takes."""
@@ -158,10 +159,26 @@ def from_change(
     )
 
 
-def _sentence(error: ValidationError) -> str:
+def _message(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     detail = first["msg"].removeprefix("Value error, ")
     if first["type"] == "json_invalid":
         return f"This is not JSON ({detail}); an experiment is a JSON document."
     return f"The experiment cannot be read{f' at {place}' if place else ''}: {detail.rstrip('.')}."
+
+
+# An experiment as a short text that fits into a link, and back.
+
+
+def pack(experiment: Experiment) -> str:
+    """The experiment as text for a link; raises `ValueError` where it is too long for one."""
+    text = url_codec.packed(experiment.write())
+    if text is None:
+        raise ValueError("This experiment is too long for a link; take it along as a file.")
+    return text
+
+
+def unpack(text: str) -> Experiment:
+    """The experiment that a link holds; raises `ValueError` with one sentence where it holds none."""
+    return Experiment.read(url_codec.unpacked(text, "An", "experiment"))

@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cnnviz.experiments.outcome import Outcome
+from pydantic import BaseModel, ConfigDict
+
 from cnnviz.experiments.statistics import Interval, sampling_error
+
+# What one run of an experiment reached: below both the answer and the sentences that tell it.
+
+
+class Outcome(BaseModel):
+    """One run: what it reached, or why it counts for nothing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seed: int
+    run: int | None
+    """Its number; None where there is no run, and in a recorded result."""
+    status: str
+    """The run's state, or `missing`."""
+    accuracy: float | None
+    """On the test images after the last epoch, in [0, 1]; None unless the run finished with one."""
+    training: float | None = None
+    seconds: float | None = None
+    why: str = ""
+    """What it failed with."""
+
 
 GOES_ON = frozenset(("queued", "starting", "running", "stopping"))
 
 
-def sentence(name: str, difference: Interval | None, epochs: str) -> str:
+def describe_condition(name: str, difference: Interval | None, epochs: str) -> str:
     """What one arm shows, such as `normalising: +11.2 ± 1.9 points at 5 epochs, n = 5`."""
     if difference is None:
         return f"{name}: nothing to compare yet."

@@ -8,11 +8,11 @@ from html import escape
 from typing import Any
 
 from cnnviz.experiments import ArmResult, Result
-from cnnviz.experiments.table import difference_text
+from cnnviz.experiments.results import difference_text
 from cnnviz.figures.curves import Figure
-from cnnviz.figures.landscape import INK
 from cnnviz.figures.numbers import percent
 from cnnviz.figures.palette import COMPARED, PAPER, Colour
+from cnnviz.figures.params_macs import INK
 
 LONGEST = 46
 """Characters of an arm's name above its row, as many as a phone has room for."""
@@ -87,7 +87,7 @@ def experiment_alt(result: Result) -> str:
     return f"Test accuracy by arm, a dot a seed. {'; '.join(arms) or 'No run has finished yet'}."
 
 
-def hue(place: int) -> Colour:
+def condition_colour(place: int) -> Colour:
     """The colour of an arm; the base is in ink."""
     return INK if place == 0 else COMPARED[(place - 1) % len(COMPARED)]
 
@@ -127,7 +127,7 @@ def _dots(result: Result) -> list[dict[str, Any]]:
                 "y": [place + _offset(i, count) for i, _ in there],
                 "customdata": [[str(o.run or ""), f"seed {o.seed}"] for _, o in there],
                 "hovertemplate": "%{x:.2%}, %{customdata[1]}<extra></extra>",
-                "marker": {"size": 9, "color": hue(place).css},
+                "marker": {"size": 9, "color": condition_colour(place).css},
             }
         )
     return traces
@@ -141,7 +141,7 @@ def _means(result: Result) -> list[dict[str, Any]]:
             "name": f"{arm.name}, mean",
             "x": [arm.mean, arm.mean],
             "y": [place + MIDDLE - 1.5 * SPREAD, place + MIDDLE + 1.5 * SPREAD],
-            "line": {"width": 2.5, "color": hue(place).css},
+            "line": {"width": 2.5, "color": condition_colour(place).css},
             "hovertemplate": f"mean of {arm.n}: %{{x:.2%}}<extra></extra>",
         }
         for place, arm in enumerate(result.arms)
@@ -162,13 +162,13 @@ def _differences(result: Result) -> list[dict[str, Any]]:
             "x": [100 * found.mean],
             "y": [place + MIDDLE],
             "xaxis": "x2",
-            "marker": {"size": 10, "symbol": "square", "color": hue(place).css},
+            "marker": {"size": 10, "symbol": "square", "color": condition_colour(place).css},
             "hovertemplate": f"{difference_text(arm)} points, n = {found.n}<extra></extra>",
         }
         if found.half is not None:
             trace["error_x"] = {
                 "type": "data", "array": [100 * found.half], "thickness": 2, "width": 9,
-                "color": hue(place).css,
+                "color": condition_colour(place).css,
             }  # fmt: skip
         traces.append(trace)
     return traces

@@ -96,7 +96,7 @@ def _column(
     heights = tuple(v / top for v, top in zip(value, tops, strict=True))
     texts = tuple(
         f"{told} · {numbers.percent(v / total, 1)}" if v else told
-        for told, v, total in zip(_told(value), value, totals, strict=True)
+        for told, v, total in zip(_describe(value), value, totals, strict=True)
     )
     alone = len(group.rows) == 1
     row = group.rows[0] if alone else max(group.rows, key=lambda row: (row.macs, row.params, row.outputs))
@@ -128,7 +128,7 @@ def shortened(name: str, most: int = 16) -> str:
     return kept
 
 
-def _told(value: tuple[int, int, int]) -> tuple[str, str, str]:
+def _describe(value: tuple[int, int, int]) -> tuple[str, str, str]:
     params, macs, size = value
     return (
         f"{numbers.exact(params)} parameters",

@@ -1,12 +1,15 @@
-"""Numbers as they are shown: three significant digits with a unit in headlines, exact digits in tables."""
+"""Number formats: parameters and sizes with three significant digits, metrics, durations, moments, bytes."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 from cnnviz.analysis.types import MIB
 from cnnviz.sentences import percent as percent  # one form of a share everywhere
+
+# Numbers as they are shown: three significant digits with a unit in headlines, exact digits in tables.
 
 THOUSANDS = ("", " k", " M", " G", " T", " P")
 
@@ -51,3 +54,81 @@ def mib(size: float) -> str:
 def shape(sides: Sequence[int]) -> str:
     """A shape: `256×29×29`; `1` for that of a single number."""
     return "×".join(f"{side}" for side in sides) or "1"
+
+
+# What a run measures, in words and figures as people read them: metrics, durations, moments, bytes.
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+PARTS = {"train": "training", "val": "validation", "test": "test"}
+WORDS = {
+    "lr": "learning rate",
+    "images_per_second": "images per second",
+    "memory_bytes": "memory",
+    "mfu": "share of peak arithmetic",
+    "top5": "accuracy of five guesses",
+    "logit_spread": "spread of logits",
+    "epoch_loss": "loss over the epoch",
+    "epoch_accuracy": "accuracy over the epoch",
+    "aux1_loss": "loss of auxiliary classifier 1",
+    "aux2_loss": "loss of auxiliary classifier 2",
+}
+MISSING = "—"
+BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def metric_title(name: str) -> str:
+    """A metric's name in words: `test/accuracy` as `test accuracy`; a name of one's own as it is."""
+    part, slash, what = name.rpartition("/")
+    words = WORDS.get(what, what.replace("_", " "))
+    return f"{PARTS.get(part, part)} {words}" if slash else words
+
+
+def is_fraction(name: str) -> bool:
+    """Whether a metric lies in [0, 1] and is read as a percentage."""
+    last = name.rpartition("/")[2]
+    return last.endswith(("accuracy", "top5", "mfu"))
+
+
+def metric_text(name: str, value: float | None, digits: int = 4) -> str:
+    """A value as it stands in a table: `97.31 %`, `0.1042`, `3,120`; NaN is said, None is a dash."""
+    if value is None:
+        return MISSING
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if is_fraction(name):
+        return f"{100 * value:.{digits - 2}f} %"
+    if name.endswith("bytes"):
+        return size(value)
+    if value != 0 and not 1e-4 <= abs(value) < 1e7:
+        return f"{value:.{digits - 1}g}"
+    return significant(value, digits)
+
+
+def duration(seconds: float) -> str:
+    """Time spent, in its two largest units: `8.2 s`, `3 min 20 s`, `1 h 16 min`, `2 d 3 h`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    large, small = next((units for units in ((DAY, HOUR), (HOUR, MINUTE)) if whole >= units[0]), (MINUTE, 1))
+    names = {DAY: "d", HOUR: "h", MINUTE: "min", 1: "s"}
+    count, rest = whole // large, whole % large // small
+    return f"{count} {names[large]} {rest} {names[small]}" if rest else f"{count} {names[large]}"
+
+
+def moment(when: float | None) -> str:
+    """A time since 1970 on this machine's clock: `2026-03-01 14:05`."""
+    return MISSING if when is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
+
+
+def size(count: float) -> str:
+    """Bytes in the unit that gives the shortest number: `482 KiB`, `1.24 GiB`."""
+    value, unit = float(count), BYTE_UNITS[0]
+    for unit in BYTE_UNITS:
+        if abs(value) < 1000 or unit == BYTE_UNITS[-1]:
+            break
+        value /= 1024
+    return f"{value:g} {unit}" if unit == "B" else f"{significant(value)} {unit}"

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cnnviz.figures import measures, numbers
+from cnnviz.figures import numbers
 from cnnviz.figures.curves import Figure
-from cnnviz.figures.landscape import INK
 from cnnviz.figures.palette import COMPARED, Colour
+from cnnviz.figures.params_macs import INK
 
 Cost = Literal["parameters", "time", "macs"]
 TITLES: dict[Cost, str] = {
@@ -100,7 +100,7 @@ def cost_text(cost: Cost, amount: float) -> str:
     """A cost as it is read: `61.7 k parameters`, `1 h 16 min`, `417 kMAC`."""
     texts: dict[Cost, Callable[[float], str]] = {
         "parameters": lambda count: f"{numbers.short(count)} parameters",
-        "time": measures.duration,
+        "time": numbers.duration,
         "macs": numbers.macs,
     }
     return texts[cost](amount)
@@ -210,5 +210,5 @@ def _span(points: Sequence[Point], cost: Cost) -> dict[str, Any]:
     span: dict[str, Any] = {"range": [math.log10(low), math.log10(high)]}
     if cost == "time":
         marks = [second for second in CLOCK if low <= second <= high]
-        return span | {"tickvals": marks, "ticktext": [measures.duration(second) for second in marks]}
+        return span | {"tickvals": marks, "ticktext": [numbers.duration(second) for second in marks]}
     return span | {"tickformat": "~s", "dtick": 1 if high / low > 30 else None}

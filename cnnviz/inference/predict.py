@@ -2,26 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice, repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from cnnviz.datasets import Progress, Step
-from cnnviz.datasets.decoding import in_order
+from cnnviz.datasets.decode import in_order
 from cnnviz.datasets.spec import silent
-from cnnviz.inference.ask import probabilities
-from cnnviz.inference.hints import Hint, hints_of
-from cnnviz.inference.loaded import Loaded
-from cnnviz.inference.peak import peak_bytes
-from cnnviz.inference.picture import Picture, Pixels, Refusal
-from cnnviz.inference.steps import stored
-from cnnviz.inference.uploads import Upload, read
+from cnnviz.inference.images.checks import Hint, hints_of
+from cnnviz.inference.images.image import Picture, Pixels, Refusal
+from cnnviz.inference.images.preprocessing import Preprocessing
+from cnnviz.inference.images.preprocessing_trace import stored
+from cnnviz.inference.images.read_image import Upload, read
+from cnnviz.inference.weights.loaded_model import Loaded
+from cnnviz.training.data.lazy_images import split
+from cnnviz.training.data.tensors import Labelled
+
+# A model's answers to a batch of images.
+
+BATCH = 256
+
+
+def probabilities(model: nn.Module, how: Preprocessing, images: Tensor) -> Tensor:
+    """Softmax of the logits of uint8 images `(N, C, H, W)` that `steps.stored` gave: float `(N, classes)`.
+
+    Where `how` takes ten crops, their probabilities are averaged (Krizhevsky et al., 2012). The model is in
+    evaluation mode.
+    """
+    with torch.no_grad():
+        shares: Tensor = model(how.inputs(images)).float().softmax(1)
+    return shares.reshape(-1, len(images), shares.shape[1]).mean(0)
+
+
+def accuracy(model: nn.Module, how: Preprocessing, part: Labelled) -> float:
+    """The share of `part`, whose images are as `steps.stored` gives them, that is answered rightly."""
+    answers = [probabilities(model, how, images).argmax(1) for images in split(part.images, BATCH)]
+    return float((torch.cat(answers) == part.labels).double().mean())
+
+
+# How much memory a forward takes, counted tensor by tensor while it runs; no hooks.
+
+
+class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Inside, `peak` is the most bytes of new tensors that lived at once; weights are not counted."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        known = (*model.parameters(), *model.buffers())
+        self._known = {tensor.untyped_storage()._cdata for tensor in known}
+        self._living: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Run an operation and count what it leaves."""
+        found = func(*args, **(kwargs or {}))
+        for value in tree_leaves(found):
+            if isinstance(value, Tensor):
+                storage = value.untyped_storage()
+                if storage._cdata not in self._known:
+                    self._living[storage._cdata] = (_weak(storage), storage.nbytes())
+        self._living = {key: entry for key, entry in self._living.items() if not _gone(entry[0])}
+        self.peak = max(self.peak, sum(size for _, size in self._living.values()))
+        return found
+
+
+def peak_bytes(model: nn.Module, images: Tensor) -> int:
+    """The most bytes that a forward of `images` holds at once beside the weights, the images included."""
+    with torch.no_grad(), Live(model) as live:
+        model(images)
+        most: int = live.peak
+    return most + images.nbytes
+
+
+def _weak(storage: torch.UntypedStorage) -> StorageWeakRef:
+    return StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+
+
+def _gone(reference: StorageWeakRef) -> bool:
+    return bool(reference.expired())  # type: ignore[no-untyped-call]
+
 
 TOP = 5
 WORKING = 64 << 20

@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from cnnviz.analysis.types import Analysis
 from cnnviz.datasets.spec import Progress, silent
-from cnnviz.interpret.activations import reduced
-from cnnviz.interpret.capture import seen
-from cnnviz.interpret.errors import InterpretError, UnknownLayerError
+from cnnviz.interpret import InterpretError, UnknownLayerError
+from cnnviz.interpret.activations import activations, reduced
+from cnnviz.interpret.cache import Batches, Stop, never, stepped
+from cnnviz.interpret.hooks import record_layers, twin
+from cnnviz.interpret.layer_names import unknown
 from cnnviz.interpret.maps import Floats
-from cnnviz.interpret.names import unknown
-from cnnviz.interpret.streaming import Batches, Stop, never, stepped
-from cnnviz.interpret.twin import twin
 from cnnviz.models.modules.inception import Inception, NaiveInception
 
 BRANCHES: dict[str, tuple[str, ...]] = {
@@ -126,9 +125,9 @@ class BlockLook:
     branches: tuple[BranchLook, ...]
 
 
-def look(model: nn.Module, image: Tensor, block: Block) -> BlockLook:
+def inspect_block(model: nn.Module, image: Tensor, block: Block) -> BlockLook:
     """What goes into a block, through each branch, and out of it, for one image `(1, C, H, W)`."""
-    found = seen(model, image, [block.name, *(branch.name for branch in block.branches)])
+    found = record_layers(model, image, [block.name, *(branch.name for branch in block.branches)])
     whole: Floats = found[block.name].output[0].cpu().numpy()
     magnitude = float(np.abs(whole).sum()) or 1.0
     looks = []
@@ -203,3 +202,44 @@ def block_named(found: tuple[Block, ...], name: str) -> Block:
     if not found:
         raise UnknownLayerError("The model has no inception blocks.")
     raise unknown(name, [block.name for block in found])
+
+
+# Auxiliary classifiers: what each says of a picture, though a prediction leaves them out.
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one classifier of the network says of each image."""
+
+    name: str
+    """The classifier's module; empty for the network's own answer."""
+    after: str
+    """The block whose maps it reads; empty for the network's own answer."""
+    probabilities: Floats
+    """`(N, classes)`."""
+
+
+def auxiliary_heads(model: nn.Module) -> dict[str, str]:
+    """The auxiliary classifiers by name, with the block that each follows; none where there are none."""
+    given = getattr(model, "head_names", None)
+    if isinstance(given, dict):
+        return {head: block for block, head in given.items()}
+    theirs = {"aux1": "inception4a", "aux2": "inception4d"}
+    modules = dict(model.named_modules())
+    return {head: block for head, block in theirs.items() if head in modules and block in modules}
+
+
+def classifier_outputs(model: nn.Module, images: Tensor) -> tuple[Answer, ...]:
+    """What the auxiliary classifiers say, in order of depth, and the network's own answer last.
+
+    A prediction does not run them; here they are given what the blocks before them gave.
+    """
+    heads = auxiliary_heads(model)
+    found = activations(model, images, ["", *heads.values()])
+    other = twin(model)
+    told = []
+    with torch.no_grad():
+        for head, block in heads.items():
+            logits = other.get_submodule(head)(found[block])
+            told.append(Answer(head, block, torch.softmax(logits, dim=1).cpu().numpy()))
+    return (*told, Answer("", "", torch.softmax(found[""], dim=1).cpu().numpy()))

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cnnviz.interpret.colours import GAP, Bytes, Theme
-from cnnviz.interpret.errors import InterpretError
+from cnnviz.interpret import InterpretError
+from cnnviz.interpret.colormaps import GAP, Bytes, Theme
+from cnnviz.interpret.layer_names import unknown
 from cnnviz.interpret.maps import Floats
 from cnnviz.interpret.mosaic import Mosaic, mosaic
-from cnnviz.interpret.names import unknown
 from cnnviz.models.modules.lenet import PartialConv2d
 
 SHOWN = 2**26

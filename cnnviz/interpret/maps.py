@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.interpret.errors import InterpretError
+from cnnviz.interpret import InterpretError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -50,7 +50,7 @@ def sequential(name: str, **facts: Any) -> Callable[[LayerListBuilder], LayerLis
 
     def wrap(layers: LayerListBuilder) -> LayerListBuilder:
         def builder(classes: int, input_shape: Shape, options: Any) -> nn.Module:
-            from cnnviz.models.assemble import module_from
+            from cnnviz.models.builder import module_from
 
             return module_from(layers(classes, input_shape, options))
 

@@ -30,11 +30,10 @@ Every function is a transaction of its own, returns plain values, and may be cal
 are `TrackingError`s: `ValueError`s with a sentence for people.
 """
 
-from cnnviz.tracking.change import MOST_QUEUED
-from cnnviz.tracking.clock import elapsed
 from cnnviz.tracking.commands import first_in_queue, pending, request, require_room, room_in_queue
 from cnnviz.tracking.curves import Curves
 from cnnviz.tracking.database import Database
+from cnnviz.tracking.downsampling import Curve, sample_metric
 from cnnviz.tracking.errors import (
     DatabaseBusyError,
     DatabaseDamagedError,
@@ -59,10 +58,8 @@ from cnnviz.tracking.experiments import (
     slots,
 )
 from cnnviz.tracking.export import report, to_csv, to_json
-from cnnviz.tracking.files import add_checkpoint, checkpoints, disk_bytes, run_folder
 from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, attend, begin, claim, end, waiting_devices
-from cnnviz.tracking.lists import checkpoint_bytes, metric_names, recipes, stamp
-from cnnviz.tracking.metrics import read_metrics, void_after
+from cnnviz.tracking.metrics import MetricWriter, read_metrics, void_after
 from cnnviz.tracking.migrate import connect
 from cnnviz.tracking.records import (
     Checkpoint,
@@ -77,20 +74,34 @@ from cnnviz.tracking.records import (
     RunSummary,
     StatusChange,
     data_name,
+    latest_record,
     lower_is_better,
+    read_records,
 )
-from cnnviz.tracking.removal import delete_run, purge_runs, remove_checkpoint, restore_run
+from cnnviz.tracking.run_files import (
+    add_checkpoint,
+    checkpoints,
+    delete_run,
+    disk_bytes,
+    purge_runs,
+    remove_checkpoint,
+    restore_run,
+    run_folder,
+)
 from cnnviz.tracking.runs import (
+    checkpoint_bytes,
     create_run,
+    elapsed,
     get_run,
     history,
     list_runs,
+    metric_names,
+    recipes,
+    stamp,
     update_run,
 )
-from cnnviz.tracking.sampling import Curve, sample_metric
 from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Status
-from cnnviz.tracking.structures import latest_record, read_records
-from cnnviz.tracking.writer import MetricWriter
+from cnnviz.tracking.transitions import MOST_QUEUED
 
 __all__ = [
     "ACTIVE",

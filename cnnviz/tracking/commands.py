@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
-from cnnviz.tracking import bell
-from cnnviz.tracking.change import become, check_room, locked, room
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import WrongStateError
 from cnnviz.tracking.states import ACTIVE, RESUMABLE, Command, Status
 from cnnviz.tracking.tables import CommandRow, RunRow
+from cnnviz.tracking.transitions import become, check_room, free_places, locked
+
+# Rings where something was asked of runs in this process, so that its supervisor looks at once.
+#
+# What other processes ask for is found by looking now and then. Nothing depends on a ring being heard.
+
+_rung = threading.Condition()
+_rings = 0
+
+
+def ring() -> None:
+    """Wake whoever waits."""
+    global _rings
+    with _rung:
+        _rings += 1
+        _rung.notify_all()
+
+
+def rings() -> int:
+    """How often it has rung: ask before looking at the database, and give it to `wait` afterwards."""
+    return _rings
+
+
+def wait(heard: int, seconds: float) -> None:
+    """Return after so many seconds, or as soon as it has rung more than `heard` times."""
+    with _rung:
+        _rung.wait_for(lambda: _rings > heard, seconds)
 
 
 def request(database: Database, run_id: int, command: Command) -> Status:
@@ -41,7 +67,7 @@ def request(database: Database, run_id: int, command: Command) -> Status:
         else:
             raise WrongStateError(f"Run {run_id} is {status}; there is nothing to {command}.")
         status = Status(run.status)
-    bell.ring()
+    ring()
     return status
 
 
@@ -54,7 +80,7 @@ def require_room(database: Database, wanted: int) -> None:
 def room_in_queue(database: Database) -> int:
     """How many more runs may wait now."""
     with database.read() as session:
-        return room(session)
+        return free_places(session)
 
 
 def first_in_queue(database: Database, run_id: int) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 from sqlalchemy import func, select
 
 from cnnviz.tracking.database import Database
+from cnnviz.tracking.downsampling import POINTS, Curve, curve_of, decimate, sample_metric
 from cnnviz.tracking.metrics import MOST_ROWS, read_metrics, read_restarts, summaries
 from cnnviz.tracking.records import Restart
-from cnnviz.tracking.sampling import POINTS, Curve, curve_of, decimate, sample_metric
 from cnnviz.tracking.tables import MetricRow
 
 _Row = tuple[int, float, float, float]

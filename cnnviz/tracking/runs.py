@@ -8,17 +8,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Select, select
+import numpy as np
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from cnnviz.tracking import bell
-from cnnviz.tracking.change import check_room, locked
+from cnnviz.tracking import commands
 from cnnviz.tracking.database import Database
+from cnnviz.tracking.downsampling import Floats
 from cnnviz.tracking.errors import NoSuchRunError
 from cnnviz.tracking.metrics import summaries
 from cnnviz.tracking.records import Run, RunSummary, StatusChange, data_name
 from cnnviz.tracking.states import Status
-from cnnviz.tracking.tables import RunRow, StatusRow
+from cnnviz.tracking.tables import CheckpointRow, MetricRow, RunRow, SeriesRow, StatusRow
+from cnnviz.tracking.transitions import check_room, locked
 
 MOST_RUNS = 10_000
 
@@ -63,7 +65,7 @@ def create_run(
         session.flush()
         session.add(StatusRow(run_id=row.id, attempt=0, old=None, new=row.status, time=now))
         made = _run(session, row.id)
-    bell.ring()
+    commands.ring()
     return made
 
 
@@ -175,3 +177,78 @@ def _run(session: Session, run_id: int) -> Run:
     if row is None:
         raise NoSuchRunError(f"There is no run {run_id}.")
     return Run(row[0], *_typed(row[1:]), metrics=summaries(session, [run_id]).get(run_id, {}))
+
+
+# What a table of many runs shows besides the runs themselves; each a query, however many they are.
+
+
+def stamp(database: Database) -> tuple[Any, ...]:
+    """What changes when a run is made, goes on, changes its state, is deleted or brought back.
+
+    It costs milliseconds, so that a list is read again only when it would be another. New notes, tags and
+    names do not change it.
+    """
+    runs = select(func.count(RunRow.id), func.count(RunRow.deleted_at), func.max(RunRow.deleted_at))
+    with database.read() as session:
+        newest = (session.scalar(select(func.max(table.id))) for table in (StatusRow, MetricRow))
+        return (*session.execute(runs).one(), *newest)
+
+
+def metric_names(database: Database) -> list[str]:
+    """Every metric that any run has logged, in alphabetical order."""
+    with database.read() as session:
+        return sorted(session.scalars(select(SeriesRow.name).distinct()).all())
+
+
+def checkpoint_bytes(database: Database) -> dict[int, int]:
+    """`{run: bytes of its checkpoints}` as they were noted, of the runs that have any.
+
+    No folder is looked into: that is what `disk_bytes` does, for one run.
+    """
+    query = select(CheckpointRow.run_id, func.sum(CheckpointRow.bytes)).group_by(CheckpointRow.run_id)
+    with database.read() as session:
+        return {run_id: int(size) for run_id, size in session.execute(query)}
+
+
+def recipes(database: Database, ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    """`{run: recipe}` of the runs of these numbers that there are."""
+    query = select(RunRow.id, RunRow.recipe)
+    # More numbers than a query may have parameters: all are read then.
+    if len(ids) <= 1_000:
+        query = query.where(RunRow.id.in_(ids))
+    with database.read() as session:
+        found = session.connection().execute(query).all()
+    wanted = set(ids)
+    return {run_id: recipe for run_id, recipe in found if run_id in wanted}
+
+
+# Time spent in training: what lies between pauses, crashes and resumptions, without what lies in them.
+
+_TRAINING = frozenset((Status.RUNNING, Status.STOPPING))
+
+
+def elapsed(changes: Sequence[StatusChange], times: Floats) -> Floats:
+    """Seconds in training up to each of `times` (since 1970), `(N,)`; the waiting in between counts nothing.
+
+    What was made void by a resumption counts: the time was spent.
+
+    Args:
+        changes: The run's `history`.
+        times: Moments, rising.
+    """
+    moments, spent, begun = [0.0], [0.0], None
+    for change in changes:
+        working = change.new in _TRAINING
+        if working and begun is None:
+            begun = change.time
+            moments.append(begun)
+            spent.append(spent[-1])
+        elif not working and begun is not None:
+            moments.append(max(change.time, begun))
+            spent.append(spent[-1] + max(0.0, change.time - begun))
+            begun = None
+    if begun is not None and len(times):
+        latest = max(begun, float(times[-1]))
+        moments.append(latest)
+        spent.append(spent[-1] + latest - begun)
+    return np.asarray(np.interp(times, moments, spent), np.float64)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,40 @@ from torch import Tensor, nn
 
 from cnnviz.formats.safetensors_header import HeaderError, header_length
 from cnnviz.sentences import full_stop
-from cnnviz.training.interface import Interface
-from cnnviz.training.schedule import Plateau
+from cnnviz.training.data.transforms import Statistics
+from cnnviz.training.optimizer import Plateau
+
+# What a model takes and what its answers mean: stored in every checkpoint, so that one can use it alone.
+
+_PREFIX = "statistics."
+
+
+@dataclass(frozen=True)
+class Interface:
+    """Classes in the order of the logits, `(H, W)` of the input, and the training images' statistics.
+
+    The statistics' mean image has the shape `(C, H, W)` that the data's images are stored in.
+    """
+
+    classes: tuple[str, ...]
+    side: tuple[int, int]
+    statistics: Statistics
+
+    def details(self) -> str:
+        """All but the tensors, as JSON."""
+        return json.dumps({"classes": self.classes, "side": self.side}, ensure_ascii=False)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The statistics under names that no weight has."""
+        return {_PREFIX + field.name: getattr(self.statistics, field.name) for field in fields(Statistics)}
+
+    @classmethod
+    def read(cls, details: str, stored: Mapping[str, Tensor]) -> Interface:
+        """The inverse of `details` and `tensors`."""
+        values: dict[str, Any] = json.loads(details)
+        statistics = Statistics(**{field.name: stored[_PREFIX + field.name] for field in fields(Statistics)})
+        return cls(tuple(values["classes"]), (values["side"][0], values["side"][1]), statistics)
+
 
 FORMAT = "cnnviz-checkpoint/1"
 _MODEL, _OPTIMISER = "model.", "optimiser."

@@ -20,8 +20,7 @@ from cnnviz import datasets, tracking
 from cnnviz.analysis.checks import Problem, check_analysis
 from cnnviz.models import Shape
 from cnnviz.tracking import Database, RunSummary
-from cnnviz.training.recipe import Recipe
-from cnnviz.training.target import analysis_for, side_for, spec_for
+from cnnviz.training.recipe import Recipe, analysis_for, side_for, spec_for
 
 SPEED = "images_per_second"
 CPU_MACS, GPU_MACS = 15e9, 5e12

@@ -2,18 +2,65 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from cnnviz.training.batch_norm import batch_statistics
-from cnnviz.training.material import Labelled
-from cnnviz.training.prepare import Preparation
-from cnnviz.training.streamed import StreamedImages, split
+from cnnviz.training.data.lazy_images import StreamedImages, split
+from cnnviz.training.data.tensors import Labelled
+from cnnviz.training.data.transforms import Transform
+
+# Batch normalization: which layers have it, with what momentum, and batch in place of running statistics.
+
+
+def batch_norm_layers(model: nn.Module) -> dict[str, _BatchNorm]:
+    """Return the layers that keep running statistics, by name and in the model's order."""
+    return {
+        name: part
+        for name, part in model.named_modules()
+        if isinstance(part, _BatchNorm) and part.track_running_stats and part.running_mean is not None
+    }
+
+
+def describe_batch_norm(model: nn.Module) -> list[dict[str, Any]]:
+    """Describe each such layer: `name`, `momentum` (None: a mean over all batches) and `updates` so far."""
+    return [
+        {"name": name, "momentum": _number(part.momentum), "updates": _updates(part)}
+        for name, part in batch_norm_layers(model).items()
+    ]
+
+
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Let batch normalization use each batch's own statistics, in a model that is in evaluation mode.
+
+    Running statistics and their count of batches are neither read nor changed.
+    """
+    layers = [part for part in batch_norm_layers(model).values() if not part.training]
+    for part in layers:
+        # Training mode without tracking: PyTorch then hands no running statistics to the kernel at all.
+        part.training, part.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for part in layers:
+            part.training, part.track_running_stats = False, True
+
+
+def _number(momentum: float | None) -> float | None:
+    return None if momentum is None else float(momentum)
+
+
+def _updates(part: _BatchNorm) -> int:
+    return 0 if part.num_batches_tracked is None else int(part.num_batches_tracked)
+
 
 _MOST_IMAGES = 1000
 _MOST_PIXELS = 6_000_000
@@ -51,7 +98,7 @@ class Score:
 def evaluate(
     model: nn.Module,
     images: Labelled,
-    preparation: Preparation,
+    preparation: Transform,
     batch: int | None = None,
     *,
     by_batch: bool = False,
@@ -79,7 +126,7 @@ def evaluate(
     )
 
 
-def probabilities(model: nn.Module, images: Tensor, preparation: Preparation) -> Tensor:
+def probabilities(model: nn.Module, images: Tensor, preparation: Transform) -> Tensor:
     """The probability of each class for uint8 images `(N, C, H, W)`: float32 `(N, classes)`."""
     return _all_logits(model, images, preparation, evaluation_batch(preparation))[0].softmax(1)
 
@@ -87,7 +134,7 @@ def probabilities(model: nn.Module, images: Tensor, preparation: Preparation) ->
 def _all_logits(
     model: nn.Module,
     images: Tensor | StreamedImages,
-    preparation: Preparation,
+    preparation: Transform,
     batch: int,
     by_batch: bool = False,
 ) -> tuple[Tensor, tuple[str, ...]]:
@@ -102,14 +149,14 @@ def _all_logits(
         model.train(training)
 
 
-def evaluation_batch(preparation: Preparation) -> int:
+def evaluation_batch(preparation: Transform) -> int:
     """How many images go through at once where nobody says: as many as their size suggests."""
     height, width = preparation.side
     crops = 10 if preparation.recipe.ten_crop else 1
     return max(1, min(_MOST_IMAGES, _MOST_PIXELS // (height * width * crops)))
 
 
-def _logits(model: nn.Module, images: Tensor, preparation: Preparation) -> Tensor:
+def _logits(model: nn.Module, images: Tensor, preparation: Transform) -> Tensor:
     x = preparation.test(images)
     half = preparation.recipe.precision == "bf16"
     with torch.autocast(x.device.type, torch.bfloat16, enabled=half):

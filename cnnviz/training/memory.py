@@ -84,7 +84,7 @@ def measured(peak: Callable[[int], int], batch: int) -> Need | None:
         return Need(large - image * count, image)
 
 
-def sentence(gauge: Gauge, probe: Callable[[int], None], batch: int, to_come: int = 0) -> str:
+def out_of_memory_message(gauge: Gauge, probe: Callable[[int], None], batch: int, to_come: int = 0) -> str:
     """What is to be said after a step of `batch` images ran out of memory.
 
     Args:

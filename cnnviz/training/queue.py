@@ -9,8 +9,7 @@ from pydantic import ValidationError
 from cnnviz import datasets, tracking
 from cnnviz.tracking import ACTIVE, Database, Run, RunSummary, Status
 from cnnviz.training.estimate import estimate
-from cnnviz.training.recipe import Recipe
-from cnnviz.training.target import spec_for
+from cnnviz.training.recipe import Recipe, spec_for
 from cnnviz.training.trainable import check_trainable, known_data
 
 UNNAMED = "untitled"

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from cnnviz import datasets, models
+from cnnviz.analysis import Analysis, analyze
 from cnnviz.models.layers import LayerList
+from cnnviz.models.library import spec_of
 from cnnviz.sentences import full_stop
 
 Scale = Literal["unit", "standardised", "raw", "raw-minus-mean"]
@@ -113,7 +116,7 @@ class Recipe(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise ValueError(_sentence(error)) from None
+            raise ValueError(_message(error)) from None
 
     def write(self) -> str:
         """The recipe as indented JSON, defaults left out."""
@@ -132,7 +135,7 @@ class Recipe(BaseModel):
         try:
             return type(self).model_validate(merged)
         except ValidationError as error:
-            raise ValueError(_sentence(error)) from None
+            raise ValueError(_message(error)) from None
 
     def difference(self, other: Recipe) -> dict[str, tuple[Any, Any]]:
         """Fields that differ, as (ours, theirs); names, descriptions and assumptions aside."""
@@ -156,7 +159,7 @@ def _native(field: str, value: Any) -> Any:
     return value
 
 
-def _sentence(error: ValidationError) -> str:
+def _message(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     detail = first["msg"].removeprefix("Value error, ")
@@ -165,3 +168,107 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "json_invalid":
         return f"This is not JSON ({detail}); a recipe is a JSON document."
     return full_stop(f"The recipe cannot be read{f' at {place}' if place else ''}: {detail}")
+
+
+# Where the recipes of several runs differ. Importing this imports no torch.
+
+WORDS = frozenset(("format", "name", "description", "assumed"))
+"""Fields that say nothing of how a run goes."""
+
+
+class Differing(NamedTuple):
+    """A field, what it means, and its value in each recipe."""
+
+    field: str
+    description: str
+    values: tuple[Any, ...]
+
+
+def differing(recipes: Sequence[Mapping[str, Any]]) -> list[Differing]:
+    """The fields in which at least two recipes differ, in the order of a recipe's fields.
+
+    A field that a recipe lacks, because it was written before there was one, has its default there. What a
+    recipe has and this version does not know comes last.
+    """
+    known = Recipe.model_fields
+    defaults = Recipe().model_dump(mode="json")
+    names = [*known, *dict.fromkeys(name for recipe in recipes for name in recipe if name not in known)]
+    found = []
+    for name in names:
+        values = tuple(recipe.get(name, defaults.get(name)) for recipe in recipes)
+        if name not in WORDS and any(value != values[0] for value in values[1:]):
+            info = known.get(name)
+            found.append(Differing(name, (info and info.description) or "", values))
+    return found
+
+
+def value_text(value: Any) -> str:
+    """A recipe's value in a cell: `yes`, `0.05`, `activation tanh`; a dash for none."""
+    if value is None or value == "" or value == {}:
+        return "—"
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case {"layers": list(layers)}:
+            return f"a list of {len(layers)} layers"
+        case dict():
+            return ", ".join(f"{key} {value_text(part)}" for key, part in value.items())
+        case float():
+            return f"{value:g}"
+        case int():
+            return f"{value:,}" if value >= 10_000 else str(value)
+        case _:
+            return str(value)
+
+
+# Which network a recipe means, before any of it is built. Importing this imports no torch.
+
+LONGEST_NAME = 60
+"""Characters of a wrong name that a sentence repeats."""
+
+
+def spec_for(recipe: Recipe) -> models.ModelSpec:
+    """The registered model or the recipe's own layer list; raises `UnknownModelError`."""
+    return spec_of(recipe.layers, recipe.layers.name) if recipe.layers else models.get(recipe.model)
+
+
+def side_for(recipe: Recipe) -> tuple[int, int]:
+    """Height and width of the model's input."""
+    _, height, width = spec_for(recipe).input_shape
+    return (recipe.size, recipe.size) if recipe.size else (height, width)
+
+
+def analysis_for(recipe: Recipe, classes: int) -> Analysis:
+    """The network's facts with so many classes; torch is imported unless they are shipped.
+
+    Raises `UnknownModelError`, and `ValueError` for options or a size with which it cannot work.
+    """
+    options = None if recipe.layers else recipe.options
+    return analyze(spec_for(recipe), side_for(recipe), classes, options)
+
+
+def require_registered(recipe: Recipe, what: str, allowed: str | None = None) -> None:
+    """Refuse a recipe that names data or a model which are not registered: what pages and links may name.
+
+    Args:
+        recipe: The recipe, from outside.
+        what: What names it, as the sentence begins: `The recipe file`.
+        allowed: The data of a run in the run database, which its clone may name.
+
+    Raises `ValueError` in one sentence, and `UnknownModelError`. Nothing is looked up on disk or elsewhere.
+    """
+    if recipe.layers is None:
+        models.get(recipe.model)
+    known = datasets.names()
+    if recipe.dataset not in known and (allowed is None or recipe.dataset != allowed):
+        raise ValueError(unregistered_text(what, recipe.dataset))
+
+
+def unregistered_text(what: str, name: str) -> str:
+    """Say that a page or a link names data that are not registered, and how data get a name."""
+    short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    return (
+        f"{what} names '{short}' as data, which is no registered data set; pages take the name of one "
+        f"({', '.join(datasets.names())}), and `python -m cnnviz data prepare PATH` on the command line "
+        "gives your own a name."
+    )

@@ -21,14 +21,13 @@ from typing import Any
 from cnnviz import tracking
 from cnnviz.models.library import home
 from cnnviz.tracking import Checkpoint, Database, Status
+from cnnviz.tracking.lifecycle import RecoveredRun, insert_run, known_keys, set_aside
 from cnnviz.tracking.metrics import Value
-from cnnviz.tracking.recovery import RecoveredRun, insert_run, known_keys, set_aside
 from cnnviz.training import checkpoint
-from cnnviz.training.engine import BEST, LAST
 from cnnviz.training.queue import UNNAMED
-from cnnviz.training.recipe import Recipe
+from cnnviz.training.recipe import Recipe, spec_for
 from cnnviz.training.setup import device_of
-from cnnviz.training.target import spec_for
+from cnnviz.training.trainer import BEST, LAST
 
 SUMMARY = "run.json"
 _FOLDER = re.compile(r"([0-9]{6,18})-([0-9a-f]{12})")

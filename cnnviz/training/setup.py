@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from cnnviz import models
-from cnnviz.training.material import Material, mixed
+from cnnviz.training.data.tensors import DataModule, derive_seed
 from cnnviz.training.memory import TooLittleMemoryError
-from cnnviz.training.recipe import Recipe
-from cnnviz.training.target import analysis_for, side_for, spec_for
+from cnnviz.training.recipe import Recipe, analysis_for, side_for, spec_for
 from cnnviz.training.trainable import check_trainable
 
 if TYPE_CHECKING:
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Ready:
+class TrainingSetup:
     """A run before its first step."""
 
     recipe: Recipe
     model: nn.Module
-    material: Material
+    material: DataModule
     side: tuple[int, int]
     macs: int
     """Multiply-adds of one image."""
@@ -60,7 +59,7 @@ def check_precision(recipe: Recipe, device: torch.device) -> None:
             raise ValueError(f"{torch.cuda.get_device_name(device)} has no bf16; set 'precision' to fp32.")
 
 
-def make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
+def build_training(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
     """Build the model for the data's classes and put everything on the recipe's device.
 
     Raises `ValueError` for a model, options, size or device that cannot be, `DataError` for the data,
@@ -76,18 +75,20 @@ def make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
         ) from error
 
 
-def _make_ready(recipe: Recipe, dataset: Dataset) -> Ready:
+def _make_ready(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
     device, spec = device_of(recipe), spec_for(recipe)
     check_precision(recipe, device)
     train_images = len(dataset.split(recipe.validation, recipe.seed, recipe.limit).train)
     check_trainable(recipe, len(dataset.classes), train_images)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # Sizes repeat: trying algorithms pays.
     side = side_for(recipe)
-    torch.manual_seed(mixed(recipe.seed, 0, 3))
+    torch.manual_seed(derive_seed(recipe.seed, 0, 3))
     options = None if recipe.layers else recipe.options
     model = models.build(spec, len(dataset.classes), side, options)
     macs = analysis_for(recipe, len(dataset.classes)).macs
     model = model.to(device)
     if device.type == "cuda" or recipe.precision == "bf16":  # What multiplies matrices wants channels last.
         model = model.to(memory_format=torch.channels_last)
-    return Ready(recipe, model, Material.of(dataset, recipe, spec.input_shape[0], device), side, macs)
+    return TrainingSetup(
+        recipe, model, DataModule.of(dataset, recipe, spec.input_shape[0], device), side, macs
+    )

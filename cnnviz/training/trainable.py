@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cnnviz import datasets, models
-from cnnviz.training.recipe import Recipe
-from cnnviz.training.target import side_for, spec_for
+from cnnviz.training.recipe import Recipe, side_for, spec_for
 
 if TYPE_CHECKING:
     from torch import nn
@@ -101,7 +100,7 @@ def _failure(
     """What one pass over so many images without values raises, if anything."""
     import torch
 
-    from cnnviz.analysis.meta import on_meta
+    from cnnviz.analysis.compute import on_meta
 
     shape: Shape = (spec.input_shape[0], *side)
     try:

@@ -10,14 +10,14 @@ import torch
 import torchinfo
 
 from cnnviz import models
-from cnnviz.analysis import Analysis, analyze, facts, overview, shipping
-from cnnviz.analysis.codec import decode, encode
+from cnnviz.analysis import Analysis, analyze, overview, precompute, precomputed
+from cnnviz.analysis.compute import on_meta
 from cnnviz.analysis.core import of_spec
-from cnnviz.analysis.depth import depth
-from cnnviz.analysis.meta import on_meta
+from cnnviz.analysis.precomputed import decode, encode
+from cnnviz.analysis.types import depth
 from tests.analysis.second_count import torch_macs
 
-SPECS = {name: spec for name, spec in models.specs().items() if spec.source in facts.SOURCES}
+SPECS = {name: spec for name, spec in models.specs().items() if spec.source in precomputed.SOURCES}
 OURS = [name for name, spec in SPECS.items() if spec.source == "cnnviz"]
 THEIRS = [name for name, spec in SPECS.items() if spec.source == "torchvision"]
 
@@ -29,13 +29,13 @@ def computed(name: str) -> Analysis:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_shipped_facts_are_what_is_computed(name: str) -> None:
-    shipped = facts.load(name)
+    shipped = precomputed.load(name)
     assert shipped is not None, "run `make facts`"
     fresh = computed(name)
     assert json.loads(json.dumps(encode(fresh))) == json.loads(json.dumps(encode(shipped))), (
         "run `make facts`"
     )
-    assert shipping.summarise(fresh, SPECS[name]) == next(line for line in overview() if line.name == name)
+    assert precompute.summarise(fresh, SPECS[name]) == next(line for line in overview() if line.name == name)
 
 
 def test_overview_lists_every_default_once() -> None:
@@ -106,8 +106,8 @@ def test_facts_of_another_format_are_refused() -> None:
 
 
 def test_facts_outside_the_folder_are_not_read() -> None:
-    assert facts.load("../../../etc/passwd") is None
-    assert facts.load("nothing") is None
+    assert precomputed.load("../../../etc/passwd") is None
+    assert precomputed.load("nothing") is None
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from PIL import Image, ImageChops
 from playwright.sync_api import Page, sync_playwright
 
 from cnnviz import models
-from cnnviz.models import edit, link
+from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.models.layers import LayerList
 from tests.browser.chromium import DESKTOP, DESKTOP_DARK, MISSING, PHONE, Look, find_chromium, launch
 from tests.browser.server import ROOT, serve
@@ -50,17 +50,17 @@ def design(name: str, change: Callable[[LayerList], LayerList]) -> str:
     """The path of the page Build with a changed list of the model of that name."""
     document = models.layer_list(name)
     assert document is not None
-    return f"build?model={name}&list={link.encode(change(document))}"
+    return f"build?model={name}&list={url_codec.encode(change(document))}"
 
 
 def strided(document: LayerList) -> LayerList:
     """The list with stride 2 in conv2."""
-    return edit.set_field(document, document.names().index("conv2"), "stride", 2)
+    return layer_list_edit.set_field(document, document.names().index("conv2"), "stride", 2)
 
 
 def tiny(document: LayerList) -> LayerList:
     """The list for pictures of 32×32."""
-    return edit.describe(document, input=(3, 32, 32))
+    return layer_list_edit.describe(document, input=(3, 32, 32))
 
 
 RUNS = (("lenet5",), ("lenet5", "--set", 'options={"activation": "tanh"}'))

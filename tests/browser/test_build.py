@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from cnnviz import models
-from cnnviz.models import edit, link
+from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.models.layers import LayerList
 from tests.browser.chromium import PHONE, Look
 from tests.browser.conftest import Visit
@@ -272,8 +272,8 @@ def test_leaving_the_page_does_not_lose_the_design(visit: Visit) -> None:
 
 
 def test_a_long_shared_list_opens_on_a_phone(visit: Visit) -> None:
-    changed = edit.describe(document(), name="Shared")
+    changed = layer_list_edit.describe(document(), name="Shared")
     for _ in range(20):
-        changed = edit.duplicate(changed, 1)
-    page = visit(f"build?list={link.encode(changed)}", PHONE)
+        changed = layer_list_edit.duplicate(changed, 1)
+    page = visit(f"build?list={url_codec.encode(changed)}", PHONE)
     expect(lines(page)).to_have_count(40)

@@ -8,8 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from cnnviz.analysis import analyze
-from cnnviz.ui.components.graph.mount import BUDGET, HERE, SCRIPTS
-from cnnviz.ui.components.graph.payload import payload
+from cnnviz.ui.components.graph import BUDGET, HERE, SCRIPTS, payload
 
 MODELS = (
     "lenet5",

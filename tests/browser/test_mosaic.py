@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from cnnviz.interpret.colours import SEQUENTIAL
+from cnnviz.interpret.colormaps import SEQUENTIAL
 from tests.browser.chromium import PHONE
 from tests.browser.inside.opening import window
 from tests.browser.server import Server, serve

@@ -12,12 +12,12 @@ from cnnviz import tracking
 from cnnviz.tracking import Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
-from cnnviz.training.worker import work
+from cnnviz.training.workers.worker import work
 from tests.browser.chromium import PHONE, Look, Witness
 from tests.browser.conftest import Visit
 from tests.browser.server import Server, serve
 from tests.browser.waiting import rerun, settle
-from tests.ui.runs.making import trained
+from tests.ui.pages.runs.making import trained
 
 DRAWN = '[class*="st-key-{}"] [data-drawn]'
 

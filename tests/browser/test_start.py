@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import expect
 
 from cnnviz.analysis import overview
-from cnnviz.figures.lineage import LINEAGE
-from cnnviz.ui.pages import find_pages
-from cnnviz.ui.start.doors import QUESTIONS
+from cnnviz.figures.timeline import LINEAGE
+from cnnviz.ui.pages.start.views import QUESTIONS
+from cnnviz.ui.shared.page_registry import find_pages
 from tests.browser.chromium import DESKTOP, DESKTOP_DARK, PHONE, Look
 from tests.browser.conftest import Visit
 from tests.browser.waiting import rerun

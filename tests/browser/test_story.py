@@ -1,10 +1,10 @@
-"""Article D's story in a browser: its picture follows what the reader chooses, in either recorded run."""
+"""The AlexNet/STL-10 paper review's story in a browser: its picture follows the reader's choice."""
 
 import re
 
 from playwright.sync_api import Page, expect
 
-from cnnviz.ui.story.live import reckoned
+from cnnviz.ui.pages.diagnose.story import reckoned
 from tests.browser.conftest import Visit
 from tests.browser.waiting import rerun
 
@@ -26,7 +26,7 @@ def test_the_picture_follows_the_choice_and_the_other_run_tells_the_same_story(v
     page = visit("diagnose?recorded=article-d-failed")
     page.get_by_role("link", name="The whole story, from the article to the proof").click()
     story = page.locator(".st-key-story")
-    expect(story.get_by_role("heading", name="Article D, solved")).to_be_in_viewport()
+    expect(story.get_by_role("heading", name="The AlexNet/STL-10 paper review, solved")).to_be_in_viewport()
     before = reached(page)
     assert before == reckoned("article", "unit")[-1].signal
     with rerun(page):

@@ -99,6 +99,6 @@ def test_ones_own_gets_a_name_and_can_be_taken_out(
     assert main(["data", "info", "mine/cats"]) == 0
     assert "8 to train, 2 to test" in capsys.readouterr().out
     assert main(["data", "remove", "mine/cats"]) == 0
-    assert list(library.kept()) == ["mine/pets"]
+    assert list(library.user_datasets()) == ["mine/pets"]
     assert main(["data", "prepare", "digits", "--name", "x"]) == 2
     assert "Only your own folder, zip or Parquet file can be given a name" in capsys.readouterr().err

@@ -9,7 +9,8 @@ from cnnviz import tracking
 from cnnviz.cli.app import main
 from cnnviz.cli.commands.diagnose import EXIT_CODES
 from cnnviz.datasets import Progress, Step
-from cnnviz.diagnosis import Evidence, gather, probing, recorded, rules
+from cnnviz.diagnosis import Evidence, gather, recorded, rules
+from cnnviz.diagnosis.probes import registry
 from cnnviz.tracking import Database
 from cnnviz.training.recipe import Recipe
 from tests.diagnosis.runs import bare, told
@@ -139,7 +140,7 @@ def test_probes_are_made_before_it_is_judged(
         asked.append(run_id)
         return gather(database, run_id)
 
-    monkeypatch.setattr(probing, "probe", probe)
+    monkeypatch.setattr(registry, "probe", probe)
     run = told(runs, collapsed=False)
     assert main(["diagnose", str(run), "--probe"]) == 0
     assert "asking" in capsys.readouterr().err

@@ -9,8 +9,8 @@ import pytest
 
 from cnnviz import tracking
 from cnnviz.cli.app import main
-from cnnviz.experiments import Arm, Experiment
-from cnnviz.experiments.catalogue import catalogue
+from cnnviz.experiments import Condition, Experiment
+from cnnviz.experiments.presets import list_presets
 from cnnviz.tracking import Status
 from cnnviz.training import Recipe
 
@@ -19,7 +19,7 @@ TINY = Experiment.of(
     name="tiny",
     question="Adam or SGD, on next to nothing?",
     base=Recipe(dataset="digits", limit=60, validation=0, epochs=1, batch_size=30, optimiser="sgd"),
-    arms=(Arm(name="Adam", changes={"optimiser": "adam", "lr": 0.001}),),
+    arms=(Condition(name="Adam", changes={"optimiser": "adam", "lr": 0.001}),),
     seeds=(0, 1),
 )
 
@@ -78,11 +78,11 @@ def test_queued_runs_wait_for_a_supervisor(capsys: Run) -> None:
 
 def test_ready_made_ones_are_listed_and_explained(capsys: Run) -> None:
     assert main(["experiment", "list", "--json"]) == 0
-    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)["ready"]] == list(catalogue())
+    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)["ready"]] == list(list_presets())
     assert main(["experiment", "show", "dropout", "--large"]) == 0
     assert "dropout 0 → 0.5" in capsys.readouterr().out
     assert main(["experiment", "show", "dropout", "--json"]) == 0
-    assert Experiment.read(capsys.readouterr().out) == catalogue()["dropout"].small
+    assert Experiment.read(capsys.readouterr().out) == list_presets()["dropout"].small
 
 
 def test_what_is_listed_and_shown_fits_the_terminal_with_the_answer_that_ships(

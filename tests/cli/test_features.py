@@ -14,7 +14,7 @@ from cnnviz.analysis import analyze
 from cnnviz.cli.app import main
 from cnnviz.cli.commands.features import Attributing, Ordering
 from cnnviz.interpret.attribution import METHODS, attribute
-from cnnviz.interpret.ordering import ORDERS
+from cnnviz.interpret.mosaic import ORDERS
 from tests.datasets.making import encoded, pixels
 
 Run = pytest.CaptureFixture[str]

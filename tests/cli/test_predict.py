@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from cnnviz import datasets, models
 from cnnviz.cli.app import main
-from cnnviz.inference import shipped
+from cnnviz.inference.weights import bundled
 from tests.datasets.making import encoded, pixels
 
 Run = pytest.CaptureFixture[str]
@@ -60,11 +60,11 @@ def test_a_refused_file_is_an_entry_and_exit_code_1(capsys: Run, weights: Path, 
 
 
 def test_a_run_and_what_ships_are_asked(capsys: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cnnviz.inference import shipping
+    from cnnviz.inference.weights import release
 
     assert main(TRAIN) == 0
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
-    assert shipping.main(["1", "small", "--folder", str(tmp_path / "shipped")]) == 0
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path / "shipped")
+    assert release.main(["1", "small", "--folder", str(tmp_path / "shipped")]) == 0
     test = datasets.load("digits").test
     for label in (3, 4):
         image = test.images[test.labels == label][0]
@@ -112,11 +112,11 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 @pytest.fixture
 def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Digits in dark ink on white paper, and the options that ask a network trained on light ones."""
-    from cnnviz.inference import shipping
+    from cnnviz.inference.weights import release
 
     assert main(TRAIN) == 0
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
-    assert shipping.main(["1", "small", "--folder", str(tmp_path / "shipped")]) == 0
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path / "shipped")
+    assert release.main(["1", "small", "--folder", str(tmp_path / "shipped")]) == 0
     test = datasets.load("digits").test
     (tmp_path / "paper").mkdir()
     for row in range(4):
@@ -149,10 +149,10 @@ def test_ink_on_paper_gets_a_hint_and_invert_answers_as_for_light_on_dark(
 
 @pytest.mark.parametrize("spelling", ["--center", "--centre"])
 def test_center_answers_as_the_pages_do(capsys: Run, tmp_path: Path, paper: list[str], spelling: str) -> None:
+    from cnnviz.inference.images.read_image import Upload
     from cnnviz.inference.predict import Prediction, Predictor
-    from cnnviz.inference.uploads import Upload
 
-    loaded = shipped.load("small")
+    loaded = bundled.load("small")
     how = loaded.preprocessing.changed(centre=True, invert=True)
     file = Path(paper[0]) / "0.png"
     (expected,) = Predictor(replace(loaded, preprocessing=how)).predict([Upload("0", file.read_bytes())])

@@ -20,8 +20,8 @@ from cnnviz.datasets.spec import silent
 from cnnviz.tracking import Command, Database, Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import QueuePlace, enqueue, place_in_queue
-from cnnviz.training.supervisor import identity
-from tests.training.supervisor.making import until
+from cnnviz.training.workers import process_id
+from tests.training.workers.making import until
 
 Out = pytest.CaptureFixture[str]
 SHORT = Recipe(dataset="digits", limit=120, epochs=1, batch_size=60, device="cpu")
@@ -37,7 +37,7 @@ def runs() -> Iterator[Database]:
 def dead() -> tuple[int, float]:
     """Number and time of start of a process that was killed."""
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
-        found = process.pid, identity.started(process.pid)
+        found = process.pid, process_id.started(process.pid)
         process.kill()
     return found
 
@@ -60,7 +60,7 @@ def busy(database: Database) -> tracking.Lease:
     run = enqueue(database, SHORT).id
     lease = tracking.claim(database, "cpu", only=run)
     assert lease is not None
-    tracking.attach(database, lease, os.getpid(), identity.started(os.getpid()))
+    tracking.attach(database, lease, os.getpid(), process_id.started(os.getpid()))
     tracking.begin(database, lease)
     return lease
 
@@ -135,7 +135,7 @@ def test_a_database_that_could_not_be_written_leaves_a_run_that_is_resumed(
         raise error("There is no space left for the run database.")
 
     with monkeypatch.context() as patched:
-        patched.setattr("cnnviz.training.engine.Trainer.run", broken)
+        patched.setattr("cnnviz.training.trainer.Trainer.run", broken)
         assert main(["train", "--resume", str(run)]) == 2
     assert "no space left" in capsys.readouterr().err
     assert tracking.get_run(runs, run).status is Status.INTERRUPTED
@@ -186,7 +186,7 @@ def test_a_run_that_another_command_waits_with_comes_first(runs: Database, dead:
     assert [run.id for run in place.training] == [lease.run_id]
     assert [run.id for run in place.waiting] == [left, first]
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as other:
-        tracking.attend(runs, first, other.pid, identity.started(other.pid))
+        tracking.attend(runs, first, other.pid, process_id.started(other.pid))
         asked: list[str] = []
 
         def interrupted() -> bool:

@@ -12,7 +12,7 @@ from cnnviz import tracking
 from cnnviz.cli.app import main
 from cnnviz.tracking import Database, Lease, MetricWriter, Status
 from cnnviz.training import Recipe, all_recipes
-from tests.training.supervisor.making import until
+from tests.training.workers.making import until
 
 Run = pytest.CaptureFixture[str]
 SHORT = ("--dataset", "digits", "--epochs", "1", "--set", "limit=120", "--batch-size", "60")

@@ -14,7 +14,8 @@ import pytest
 from filelock import FileLock
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, Step, cache, disk, drawing, registry
+from cnnviz.datasets import DataError, Step, cache, encoded_store, registry
+from cnnviz.datasets.sources import shapes
 
 SMALL = {"train": 20, "test": 10, "size": 8}
 
@@ -25,7 +26,7 @@ def _entries() -> set[str]:
 
 def test_the_second_time_the_source_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     first = datasets.load("shapes", SMALL)
-    monkeypatch.setattr(drawing, "draw", None)
+    monkeypatch.setattr(shapes, "draw", None)
     again = datasets.load("shapes", SMALL)
     assert again.fingerprint == first.fingerprint
     assert again.train.images.tobytes() == first.train.images.tobytes()
@@ -96,7 +97,7 @@ def test_the_space_that_is_kept_free_is_named(monkeypatch: pytest.MonkeyPatch, t
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(6_000_000))
     with pytest.raises(DataError) as error:
-        disk.require_space(tmp_path / "data", 1_000_000)
+        encoded_store.require_space(tmp_path / "data", 1_000_000)
     said = str(error.value)
     assert said.startswith("1 MB are needed")
     assert "beside 34 MB that stay free" in said

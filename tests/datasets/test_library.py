@@ -7,7 +7,7 @@ import pytest
 
 from cnnviz import datasets
 from cnnviz.datasets import DataError, UnknownDatasetError, cache, library
-from cnnviz.datasets.layouts import folders
+from cnnviz.datasets.layouts import class_folders
 from tests.datasets.making import classes, encoded, pixels, write
 
 
@@ -17,7 +17,7 @@ def pets(tmp_path: Path) -> Path:
 
 
 def test_a_path_gets_a_name_that_stands_among_the_others(pets: Path) -> None:
-    ready = datasets.keep(pets)
+    ready = datasets.save_user_dataset(pets)
     assert ready.name == "mine/my-pets"
     spec = datasets.get("mine/my-pets")
     assert (spec.train, spec.test, spec.shape, spec.classes) == (16, 4, (3, 6, 6), ("cat", "dog"))
@@ -29,25 +29,25 @@ def test_a_path_gets_a_name_that_stands_among_the_others(pets: Path) -> None:
 
 
 def test_it_opens_without_a_look_at_its_source(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = datasets.keep(pets)
-    monkeypatch.setattr(folders, "listing", None)
+    first = datasets.save_user_dataset(pets)
+    monkeypatch.setattr(class_folders, "listing", None)
     assert datasets.load("mine/my-pets").fingerprint == first.fingerprint
     shutil.rmtree(pets)
     assert datasets.prepared("mine/my-pets") is not None
 
 
 def test_a_changed_source_counts_when_it_is_kept_again(pets: Path) -> None:
-    first = datasets.keep(pets)
+    first = datasets.save_user_dataset(pets)
     write(pets, {"cat/more.png": encoded(pixels(999))})
     assert datasets.load("mine/my-pets").fingerprint == first.fingerprint
-    again = datasets.keep(pets)
+    again = datasets.save_user_dataset(pets)
     assert again.name == first.name
     assert again.fingerprint != first.fingerprint
     assert datasets.get(again.name).train + datasets.get(again.name).test == 21
 
 
 def test_options_are_kept_and_others_may_be_asked_for(pets: Path) -> None:
-    datasets.keep(pets, options={"size": "4"})
+    datasets.save_user_dataset(pets, options={"size": "4"})
     assert datasets.load("mine/my-pets").shape == (3, 4, 4)
     assert datasets.load("mine/my-pets", {"size": 4}).shape == (3, 4, 4)
     assert datasets.prepared("mine/my-pets", {"size": 5}) is None
@@ -56,27 +56,27 @@ def test_options_are_kept_and_others_may_be_asked_for(pets: Path) -> None:
 
 def test_names_are_given_and_do_not_collide(pets: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "other" / "my-pets", classes(5))
-    assert datasets.keep(pets).name == "mine/my-pets"
-    assert datasets.keep(other).name == "mine/my-pets-2"
-    assert datasets.keep(other).name == "mine/my-pets-2"
+    assert datasets.save_user_dataset(pets).name == "mine/my-pets"
+    assert datasets.save_user_dataset(other).name == "mine/my-pets-2"
+    assert datasets.save_user_dataset(other).name == "mine/my-pets-2"
     with pytest.raises(DataError, match=r"'mine/my-pets' is the name of '.*My Pets' already; choose another"):
-        datasets.keep(other, "My pets")
-    assert datasets.keep(other, "Third").name == "mine/third"
+        datasets.save_user_dataset(other, "My pets")
+    assert datasets.save_user_dataset(other, "Third").name == "mine/third"
 
 
 def test_what_is_gone_is_said(pets: Path) -> None:
-    ready = datasets.keep(pets)
+    ready = datasets.save_user_dataset(pets)
     shutil.rmtree(pets)
     shutil.rmtree(ready.folder)
     assert datasets.prepared("mine/my-pets") is None
     with pytest.raises(DataError, match=r"My Pets', which is gone, and so is the cached copy; put it back"):
         datasets.load("mine/my-pets")
     with pytest.raises(DataError, match="There is no folder or file"):
-        datasets.keep(pets)
+        datasets.save_user_dataset(pets)
 
 
 def test_a_lost_copy_is_made_again(pets: Path) -> None:
-    ready = datasets.keep(pets)
+    ready = datasets.save_user_dataset(pets)
     shutil.rmtree(ready.folder)
     assert datasets.prepared("mine/my-pets") is None
     assert datasets.load("mine/my-pets").fingerprint == ready.fingerprint
@@ -84,7 +84,7 @@ def test_a_lost_copy_is_made_again(pets: Path) -> None:
 
 
 def test_forgetting_takes_the_copy_and_leaves_the_source(pets: Path) -> None:
-    ready = datasets.keep(pets)
+    ready = datasets.save_user_dataset(pets)
     datasets.forget(ready.name)
     assert ready.name not in datasets.specs()
     assert not ready.folder.exists()
@@ -94,7 +94,7 @@ def test_forgetting_takes_the_copy_and_leaves_the_source(pets: Path) -> None:
 
 
 def test_two_names_of_one_path_share_a_copy_until_the_last_goes(pets: Path) -> None:
-    first, second = datasets.keep(pets), datasets.keep(pets, "second")
+    first, second = datasets.save_user_dataset(pets), datasets.save_user_dataset(pets, "second")
     datasets.forget(first.name)
     assert datasets.prepared(second.name) is not None
     datasets.forget(second.name)
@@ -104,8 +104,8 @@ def test_two_names_of_one_path_share_a_copy_until_the_last_goes(pets: Path) -> N
 def test_what_a_page_was_handed_goes_with_its_name(pets: Path) -> None:
     library.uploads().mkdir(parents=True)
     place = Path(shutil.make_archive(str(library.uploads() / "pets"), "zip", pets))
-    ready = datasets.keep(place)
-    assert library.kept()[ready.name].uploaded
+    ready = datasets.save_user_dataset(place)
+    assert library.user_datasets()[ready.name].uploaded
     datasets.forget(ready.name)
     assert not place.exists()
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnnviz import datasets
-from cnnviz.datasets import drawing
+from cnnviz.datasets.sources import shapes
 
 SIZES = st.integers(8, 40)
 SEEDS = st.integers(0, 2**31 - 1)
@@ -18,11 +18,11 @@ SEEDS = st.integers(0, 2**31 - 1)
 @settings(max_examples=10)
 @given(count=st.integers(1, 30), size=SIZES, seed=SEEDS)
 def test_any_size_and_count_is_drawn_and_the_same_again(count: int, size: int, seed: int) -> None:
-    images, labels = drawing.draw(count, size, seed)
+    images, labels = shapes.draw(count, size, seed)
     assert images.shape == (count, 3, size, size)
     assert images.dtype == np.uint8
     assert labels.shape == (count,)
-    again, same = drawing.draw(count, size, seed)
+    again, same = shapes.draw(count, size, seed)
     assert images.tobytes() == again.tobytes()
     assert labels.tolist() == same.tolist()
 
@@ -30,7 +30,7 @@ def test_any_size_and_count_is_drawn_and_the_same_again(count: int, size: int, s
 @settings(max_examples=5)
 @given(seed=SEEDS)
 def test_a_larger_set_begins_like_a_smaller(seed: int) -> None:
-    few, many = drawing.draw(20, 8, seed), drawing.draw(drawing.CHUNK + 20, 8, seed)
+    few, many = shapes.draw(20, 8, seed), shapes.draw(shapes.CHUNK + 20, 8, seed)
     assert few[0].tobytes() == many[0][:20].tobytes()
     assert few[1].tolist() == many[1][:20].tolist()
 
@@ -50,14 +50,14 @@ def test_the_bytes_are_those_of_the_first_release() -> None:
 
 
 def test_every_class_is_as_frequent() -> None:
-    _, labels = drawing.draw(2 * drawing.CHUNK, 8, seed=5)
+    _, labels = shapes.draw(2 * shapes.CHUNK, 8, seed=5)
     assert np.bincount(labels).tolist() == [50] * 10
 
 
 def _area(name: str, radius: float = 1.0) -> float:
     axis = np.linspace(-1.4, 1.4, 801)
     y, x = np.meshgrid(axis, axis, indexing="ij")
-    return float((drawing.SHAPES[name](x, y) < 0).mean() * 2.8**2)
+    return float((shapes.SHAPES[name](x, y) < 0).mean() * 2.8**2)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_shapes_have_the_area_of_their_formula(name: str, area: float) -> None:
 @pytest.mark.parametrize("read", ["mean colour", "pixels"])
 def test_colours_and_brightness_do_not_give_the_class_away(read: str) -> None:
     """The nearest mean, of colours or of pixels, sees all but the shape: barely better than guessing."""
-    train, labels = drawing.draw(2000, 16, seed=1)
-    test, truth = drawing.draw(1000, 16, seed=1, stream=1)
+    train, labels = shapes.draw(2000, 16, seed=1)
+    test, truth = shapes.draw(1000, 16, seed=1, stream=1)
     known, asked = ((part / 255).reshape(len(part), 3, -1) for part in (train, test))
     if read == "mean colour":
         known, asked = (part.mean(axis=2, keepdims=True) for part in (known, asked))

@@ -8,8 +8,8 @@ import pytest
 
 from cnnviz import datasets
 from cnnviz.cli.app import main
-from cnnviz.datasets import DataError, Dataset, cache, own
-from cnnviz.datasets.decoding import in_order
+from cnnviz.datasets import DataError, Dataset, cache, user_data
+from cnnviz.datasets.decode import in_order
 from tests.datasets.making import classes, encoded, pixels, write
 
 FILES = {**classes(40, prefix="train/"), **classes(5, prefix="test/", start=500)}
@@ -23,7 +23,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def streamed(root: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     with monkeypatch.context() as patch:
-        patch.setattr(own, "MAX_DECODED", 9_000)
+        patch.setattr(user_data, "MAX_DECODED", 9_000)
         return datasets.load(root)
 
 
@@ -74,7 +74,7 @@ def test_it_is_opened_again_without_the_source(streamed: Dataset, root: Path) ->
 
 
 def test_a_damaged_picture_is_named_when_its_turn_comes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own, "MAX_DECODED", 9_000)
+    monkeypatch.setattr(user_data, "MAX_DECODED", 9_000)
     write(root, {"train/dog/7.png": encoded(pixels(1))[:-40]})
     ready = datasets.load(root)
     with pytest.raises(DataError, match=r"train/dog/7\.png' is damaged"):

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, Dataset, Part, Step, cache, own, summary
+from cnnviz.datasets import DataError, Dataset, Part, Step, cache, summary, user_data
 from tests.datasets.making import classes, encoded, pixels, write
 
 
@@ -98,7 +98,7 @@ def test_too_large_class_means_are_left_out(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_streams_is_seen_through_a_stratified_sample(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(own, "MAX_DECODED", 100)
+    monkeypatch.setattr(user_data, "MAX_DECODED", 100)
     monkeypatch.setattr(summary, "SAMPLE", 6)
     ready = datasets.load(write(tmp_path / "pets", classes(20)))
     assert ready.streams
@@ -108,7 +108,7 @@ def test_what_streams_is_seen_through_a_stratified_sample(
 
 
 def test_a_picture_found_to_be_damaged_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(own, "MAX_DECODED", 100)
+    monkeypatch.setattr(user_data, "MAX_DECODED", 100)
     files = {**classes(5), "dog/broken.png": encoded(pixels(7, (40, 40)))[:900]}
     ready = datasets.load(write(tmp_path / "pets", files), {"size": 6})
     with pytest.raises(DataError, match=r"dog/broken\.png' is damaged"):

@@ -17,7 +17,8 @@ import torchvision.datasets as tv
 from scipy.io import savemat
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, class_names
+from cnnviz.datasets import DataError
+from cnnviz.datasets.sources import torchvision
 from tests.datasets.serving import Server, serving
 
 LABELS = {"train": np.arange(20) % 10, "test": np.arange(10)}
@@ -177,6 +178,6 @@ def test_a_pickle_that_is_not_the_published_one_is_never_opened(
 
 
 def test_class_names_are_torchvisions() -> None:
-    assert list(class_names.FASHION) == tv.FashionMNIST.classes
-    assert len(class_names.CIFAR100) == 100
-    assert sorted(class_names.CIFAR100) == list(class_names.CIFAR100)
+    assert list(torchvision.FASHION) == tv.FashionMNIST.classes
+    assert len(torchvision.CIFAR100) == 100
+    assert sorted(torchvision.CIFAR100) == list(torchvision.CIFAR100)

@@ -1,4 +1,4 @@
-"""What ships of article D says what the story says: the run failed, the mended one did not, and why."""
+"""The recorded runs of the AlexNet/STL-10 paper review say what the story says: why one failed."""
 
 import math
 
@@ -7,14 +7,13 @@ import pytest
 
 from cnnviz import tracking
 from cnnviz.diagnosis import diagnose
-from cnnviz.diagnosis.propagation import propagated
+from cnnviz.diagnosis.evidence.mean_field import propagated
 from cnnviz.diagnosis.recorded import FOLDER, SUFFIX, recorded
-from cnnviz.diagnosis.recorded.card import card
+from cnnviz.diagnosis.recorded.card import COLLAPSED, Row, Table, arms, card, table
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh, measure
-from cnnviz.diagnosis.recorded.keep import MOST_BYTES, kept
+from cnnviz.diagnosis.recorded.record import MOST_BYTES, package_run
 from cnnviz.diagnosis.recorded.stand_in import first_of_each
-from cnnviz.diagnosis.recorded.table import COLLAPSED, Row, Table, arms, table
-from cnnviz.experiments.article_d import ARMS, AS_WRITTEN, FULL, base, recipe
+from cnnviz.experiments.alexnet_stl10 import AS_WRITTEN, CONDITIONS, FULL, base, recipe
 from cnnviz.models import get as model
 from cnnviz.tracking import Database
 from cnnviz.training import get
@@ -85,7 +84,7 @@ def test_a_measurement_can_be_made_again() -> None:
 
 def test_the_table_has_every_arm_with_the_same_seeds() -> None:
     runs = table()
-    assert set(runs.names) == set(ARMS)
+    assert set(runs.names) == set(CONDITIONS)
     assert runs.names[0] == AS_WRITTEN
     seeds = [row.seed for row in runs.of(AS_WRITTEN)]
     assert len(seeds) >= 3
@@ -126,7 +125,7 @@ def _row(arm: str, seed: int, accuracy: float, share: float) -> Row:
 
 
 def test_arms_change_what_they_say_and_no_more() -> None:
-    for name in ARMS:
+    for name in CONDITIONS:
         changed = set(base().difference(recipe(name, 0)))
         assert changed or name == AS_WRITTEN, name
         assert changed <= {"layers", "lr", "scale", "epochs", "optimiser", "weight_decay"}
@@ -136,12 +135,12 @@ def test_only_a_finished_run_ships() -> None:
     with tracking.connect() as database:
         run = trained(database, epochs=1)
         words = {"title": "Digits", "dataset": "digits", "data": "ten digits", "command": "cnnviz train"}
-        evidence, made = kept(database, run.id, **words)
+        evidence, made = package_run(database, run.id, **words)
         assert (evidence.run, evidence.title, made.steps) == (None, "Digits", run.step)
         assert made.versions.keys() >= {"python", "torch"}
         waiting = _queued(database)
         with pytest.raises(ValueError, match="is of a finished run"):
-            kept(database, waiting, **words)
+            package_run(database, waiting, **words)
 
 
 def _queued(database: Database) -> int:

@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnviz.diagnosis import Clear, Finding, Untold, diagnose, rules
-from cnnviz.diagnosis.augmentation import blanked, shifted, visible
-from cnnviz.diagnosis.evidence import TrainEvaluated
+from cnnviz.diagnosis import Finding, Inconclusive, Negative, diagnose, rules
+from cnnviz.diagnosis.evidence.evidence import TrainEvaluated
+from cnnviz.diagnosis.rules.augmentation import blanked, shifted, visible
 from cnnviz.training import Recipe
-from cnnviz.training.augment import cutout, pad_crop
+from cnnviz.training.data.transforms import cutout, pad_crop
 from tests.diagnosis.test_rules_of_data import run
 from tests.diagnosis.told import well_told
 
@@ -53,11 +53,11 @@ def test_both_low_is_found_too() -> None:
 @pytest.mark.parametrize(
     ("recipe", "learnt", "held", "expected"),
     [
-        ({"pad_crop": 4, "cutout": 8}, 0.4, 0.6, Clear),  # As is usual.
-        ({"pad_crop": 28}, 0.8, 0.96, Clear),  # Strong, and it did no harm.
-        ({"pad_crop": 28}, 0.8, 0.4, Clear),  # Training images are known better: it holds nothing back.
-        ({}, 0.4, 0.6, Clear),
-        ({"cutout": 56}, 0.1, 0.1, Untold),  # Nothing is left at all, which is another cause.
+        ({"pad_crop": 4, "cutout": 8}, 0.4, 0.6, Negative),  # As is usual.
+        ({"pad_crop": 28}, 0.8, 0.96, Negative),  # Strong, and it did no harm.
+        ({"pad_crop": 28}, 0.8, 0.4, Negative),  # Training images are known better: it holds nothing back.
+        ({}, 0.4, 0.6, Negative),
+        ({"cutout": 56}, 0.1, 0.1, Inconclusive),  # Nothing is left at all, which is another cause.
     ],
 )
 def test_it_is_not_said_where_it_is_usual_or_did_no_harm(

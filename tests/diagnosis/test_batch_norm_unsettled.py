@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Evidence, Finding, Untold, diagnose, rules
-from cnnviz.diagnosis.evidence import Accuracy, BatchNorm, BatchNormLayer, LayerFact
+from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
+from cnnviz.diagnosis.evidence.evidence import Accuracy, BatchNorm, BatchNormLayer, LayerFact
 from cnnviz.models.layers import BatchNorm as BatchNormInList
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear
 from cnnviz.training import Recipe
@@ -67,7 +67,7 @@ def test_statistics_that_have_not_settled_are_named_first_and_no_over_fitting_is
 @pytest.mark.parametrize(("momentum", "updates"), [(0.1, 200), (0.01, 3000), (None, 200)])
 def test_settled_statistics_are_ruled_out_by_the_same_images(momentum: float | None, updates: int) -> None:
     outcome = judged(normalized(momentum, 0.93, 0.94, updates))
-    assert isinstance(outcome, Clear)
+    assert isinstance(outcome, Negative)
     assert "93.0 % are known with running statistics and 94.0 %" in outcome.by
 
 
@@ -80,20 +80,20 @@ def test_torchvisions_momenta_are_judged_by_the_steps_that_the_run_had(
 
 def test_a_difference_that_momentum_does_not_explain_is_not_said_of_it() -> None:
     """Momentum 0.1 looks back on ten batches: after 2,000 steps it has long settled."""
-    assert isinstance(judged(normalized(0.1, 0.4, 0.9, 2_000)), Clear)
+    assert isinstance(judged(normalized(0.1, 0.4, 0.9, 2_000)), Negative)
 
 
 def test_without_the_comparison_the_arithmetic_speaks_where_held_out_images_suffer() -> None:
     assert isinstance(judged(normalized(0.005, None, None)), Finding)
     well = normalized(0.005, None, None, curves=run(0.96, 0.95).curves)
-    assert isinstance(judged(well), Clear)
+    assert isinstance(judged(well), Negative)
 
 
 def test_an_old_run_is_judged_by_its_layer_list() -> None:
     old = run(1.0, 0.5, layers=FACTS, recipe=Recipe(layers=layers(0.005), epochs=10))
     assert isinstance(judged(old), Finding)
-    assert isinstance(judged(run(1.0, 0.5, layers=FACTS)), Untold)
+    assert isinstance(judged(run(1.0, 0.5, layers=FACTS)), Inconclusive)
 
 
 def test_without_batch_norm_it_is_ruled_out() -> None:
-    assert isinstance(judged(healthy(layers=FACTS[:1])), Clear)
+    assert isinstance(judged(healthy(layers=FACTS[:1])), Negative)

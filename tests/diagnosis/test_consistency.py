@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Change, Evidence, Fact, Finding, diagnose, registry, rules
-from cnnviz.diagnosis.consistency import EXCLUSIVE, consistent
-from cnnviz.diagnosis.evidence import Data, Histogram
-from cnnviz.diagnosis.excluded import EXCLUDES, excludes
+from cnnviz.diagnosis.engine import EXCLUSIVE, consistent
+from cnnviz.diagnosis.evidence.evidence import Data, Histogram
+from cnnviz.diagnosis.exclusions import EXCLUDES, excludes
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import CLASSES, healthy
 

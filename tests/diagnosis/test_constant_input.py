@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Evidence, Finding, Untold, diagnose, rules
-from cnnviz.diagnosis.evidence import Census, Input, Repeats, Variation, View
+from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
+from cnnviz.diagnosis.evidence.evidence import Census, Input, Repeats, Variation, View
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.test_rules_of_data import run
@@ -82,12 +82,12 @@ def test_faint_images_that_were_learned_all_the_same_are_no_fault() -> None:
     """Standardised, shades of 0 and 1 are as good as any."""
     seen = Variation(stored=FAINT, plain=READ, augmented=READ, blanked=0.0, kept=1.0)
     census = Census(variation=seen, test_counts=(100,) * 10)
-    assert isinstance(judged(run(0.97, 0.96, census=census)), Clear)
+    assert isinstance(judged(run(0.97, 0.96, census=census)), Negative)
 
 
 def test_half_of_the_images_blanked_leaves_the_other_half_to_learn_from() -> None:
-    assert isinstance(judged(guessed(EVERY, READ, READ, blanked=0.57, kept=0.0)), Clear)
+    assert isinstance(judged(guessed(EVERY, READ, READ, blanked=0.57, kept=0.0)), Negative)
 
 
 def test_a_run_of_an_earlier_version_is_not_judged_by_what_it_did_not_record() -> None:
-    assert isinstance(judged(healthy()), Untold)
+    assert isinstance(judged(healthy()), Inconclusive)

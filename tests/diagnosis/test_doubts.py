@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Evidence, Finding, Points, Untold, rules
-from cnnviz.diagnosis.evidence import Census, Detail, LayerFact, Neighbours, Repeats
+from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, rules
+from cnnviz.diagnosis.evidence.evidence import Census, Detail, LayerFact, Neighbours, Repeats
 from cnnviz.training import Recipe
 from tests.diagnosis.test_rules_of_data import data, run
 
@@ -23,7 +23,7 @@ def judged(cause: str, evidence: Evidence) -> object:
 @pytest.mark.parametrize("cause", KINDS)
 def test_a_few_validation_images_alone_make_no_gap(cause: str) -> None:
     few = data(validation=150)
-    assert isinstance(judged(cause, run(0.98, 0.86, test=0.93, data=few)), Clear)
+    assert isinstance(judged(cause, run(0.98, 0.86, test=0.93, data=few)), Negative)
 
 
 def test_both_held_out_parts_make_one() -> None:
@@ -41,7 +41,7 @@ def test_known_test_images_that_were_learnt_from_close_no_gap() -> None:
     assert isinstance(found, Finding)
 
 
-@pytest.mark.parametrize(("step", "kind"), [(3, Untold), (200, Finding)])
+@pytest.mark.parametrize(("step", "kind"), [(3, Inconclusive), (200, Finding)])
 def test_fresh_statistics_of_a_normalisation_are_no_gap(step: int, kind: type) -> None:
     evidence = run(0.99, 0.60, layers=NORMALISED, step=step)
     assert isinstance(judged("over-fitting-augmentation", evidence), kind)
@@ -49,7 +49,7 @@ def test_fresh_statistics_of_a_normalisation_are_no_gap(step: int, kind: type) -
 
 @pytest.mark.parametrize(
     ("detail", "kind"),
-    [(Detail(halved=0.003, quartered=0.03), Untold), (Detail(halved=0.08, quartered=0.2), Finding)],
+    [(Detail(halved=0.003, quartered=0.03), Inconclusive), (Detail(halved=0.08, quartered=0.2), Finding)],
 )
 def test_blurred_images_are_alike_without_being_leaked(detail: Detail, kind: type) -> None:
     evidence = run(0.5, 0.45, probes=NEAR, census=Census(repeats=UNREPEATED, detail=detail))
@@ -64,7 +64,7 @@ def test_a_network_whose_loss_blew_up_is_no_judge_of_labels(loss: float, found: 
     assert isinstance(told, Finding) is found
 
 
-@pytest.mark.parametrize(("images", "kind"), [(80, Clear), (2_000, Finding)])
+@pytest.mark.parametrize(("images", "kind"), [(80, Negative), (2_000, Finding)])
 def test_a_few_validation_images_alone_make_no_wrong_labels(images: int, kind: type) -> None:
     """Twelve points: 80 images alone have an error of √(0.6 · 0.4 / 80) = 5.5."""
     evidence = run(0.75, 0.6, test=0.72, data=data(validation=images))

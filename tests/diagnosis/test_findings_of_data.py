@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Finding, Points, Untold, diagnose, rules
-from cnnviz.diagnosis.course import course
-from cnnviz.diagnosis.evidence import Census, Histogram
-from cnnviz.diagnosis.networks import small_network
+from cnnviz.diagnosis import Finding, Inconclusive, Negative, Points, diagnose, rules
+from cnnviz.diagnosis.alternative_networks import small_network
+from cnnviz.diagnosis.evidence.evidence import Census, Histogram
+from cnnviz.diagnosis.evidence.loss_curve import summarize_loss
 from cnnviz.training import Recipe
-from cnnviz.training.target import analysis_for
+from cnnviz.training.recipe import analysis_for
 from tests.diagnosis.test_rules_of_data import PLANTED, RANDOM, chain, confusion, data, run
 from tests.diagnosis.test_rules_of_signal import SPOILT
 from tests.diagnosis.told import well_told
@@ -71,12 +71,12 @@ def test_unbalanced_classes_do_not_explain_steps_that_are_too_few_with_any() -> 
 
 def test_one_answer_for_all_says_nothing_of_labels_however_common_it_is_in_each_part() -> None:
     common = data(counts=(180, 180, *(4,) * 8))
-    assert isinstance(rules()["labels-noisy"].judge(run(0.4, 0.01, 0.12, data=common)), Untold)
+    assert isinstance(rules()["labels-noisy"].judge(run(0.4, 0.01, 0.12, data=common)), Inconclusive)
 
 
 def test_with_dropout_training_accuracy_says_nothing_of_labels() -> None:
     dropped = run(0.5, 0.9, recipe=Recipe(layers=chain(0.5)), data=data(validation=0))
-    assert isinstance(rules()["labels-noisy"].judge(dropped), Untold)
+    assert isinstance(rules()["labels-noisy"].judge(dropped), Inconclusive)
 
 
 def test_a_tiny_network_whose_loss_stays_says_so_in_a_whole_sentence() -> None:
@@ -133,7 +133,7 @@ def test_labels_that_neighbours_do_not_share_come_after_what_is_seen_in_the_step
 
 def test_a_network_of_some_size_that_learned_nothing_is_not_called_too_small() -> None:
     flat = run(0.12, 0.1, params=3_000)
-    assert isinstance(rules()["under-fitting"].judge(flat), Clear)
+    assert isinstance(rules()["under-fitting"].judge(flat), Negative)
 
 
 def test_dropout_that_ended_a_run_before_its_first_epoch_is_found() -> None:
@@ -142,7 +142,7 @@ def test_dropout_that_ended_a_run_before_its_first_epoch_is_found() -> None:
     assert isinstance(found, Finding)
     assert "exploding-gradients" in found.explains
     well_told(found, failed)
-    assert isinstance(rules()["dropout"].judge(failed.model_copy(update={"status": "running"})), Untold)
+    assert isinstance(rules()["dropout"].judge(failed.model_copy(update={"status": "running"})), Inconclusive)
 
 
 def test_images_that_are_there_already_are_what_one_takes_first() -> None:
@@ -157,13 +157,13 @@ def test_a_gap_of_eleven_points_costs_little_while_training_images_are_not_known
         rules()["over-fitting-augmentation"].judge(run(learnt, learnt - 0.11, data=data(validation=2_000)))
         for learnt in (0.92, 0.99)
     )
-    assert isinstance(part_way, Clear)
+    assert isinstance(part_way, Negative)
     assert isinstance(by_heart, Finding)
 
 
 def test_one_class_alone_has_no_labels_to_shuffle() -> None:
     alone = run(1.0, 1.0, 0.5, data=data(counts=(400, *(0,) * 9)))
-    assert isinstance(rules()["labels-shuffled"].judge(alone), Untold)
+    assert isinstance(rules()["labels-shuffled"].judge(alone), Inconclusive)
 
 
 def test_the_small_network_has_few_weights() -> None:
@@ -189,7 +189,7 @@ def test_few_weights_count_once_the_loss_has_stopped_falling() -> None:
 def test_what_wrong_labels_hide_from_validation_images_test_images_show() -> None:
     """60 % wrong labels: steps are long, and by validation images nothing is learnt."""
     wrong = PLANTED["wrong in training, so that validation looks like guessing"]()[1]
-    went = course(wrong)
+    went = summarize_loss(wrong)
     assert went is not None
     assert went.learned > 0.3
     assert "rate-too-high" in diagnose(wrong).findings[0].explains
@@ -198,7 +198,7 @@ def test_what_wrong_labels_hide_from_validation_images_test_images_show() -> Non
 def test_luck_is_not_learning() -> None:
     """15 of 100 are right by guessing now and then; 15 % of 10,000 are not."""
     few, many = (
-        course(run(0.1, 0.15, 0.1, data=data(validation=images), curves=_flat_loss(0.15)))
+        summarize_loss(run(0.1, 0.15, 0.1, data=data(validation=images), curves=_flat_loss(0.15)))
         for images in (100, 10_000)
     )
     assert few is not None

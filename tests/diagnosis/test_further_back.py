@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Evidence, Finding, Untold, diagnose, rules
-from cnnviz.diagnosis.evidence import Census, Detail
+from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
+from cnnviz.diagnosis.evidence.evidence import Census, Detail
 from cnnviz.models.layers import Init
 from cnnviz.training import Recipe
 from tests.diagnosis import test_rules_of_data as of_data
@@ -77,7 +77,7 @@ def test_little_signal_through_a_handful_of_maps_is_chance_where_weights_are_usu
 def test_a_network_that_learns_around_dead_relus_is_clear_and_one_without_a_loss_untold() -> None:
     around = run(dead=(0.1, 1.0, 1.0))
     assert {one.cause: one.outcome for one in diagnose(around).checked}["dead-relu"] == "clear"
-    assert isinstance(rules()["dead-relu"].judge(around.model_copy(update={"curves": {}})), Untold)
+    assert isinstance(rules()["dead-relu"].judge(around.model_copy(update={"curves": {}})), Inconclusive)
 
 
 @pytest.mark.parametrize(("learnt", "cause"), [(0.12, "data-enlarged"), (0.95, "labels-shuffled")])
@@ -103,7 +103,7 @@ def test_few_images_say_nothing_of_labels_that_others_do_not_confirm() -> None:
     few = of_data.data(train=60, counts=(6,) * 10)
     near = of_data.RANDOM.model_copy(update={"images": 60})
     by_heart = of_data.run(1.0, 0.12, data=few, census=Census(neighbours=near))
-    assert isinstance(rules()["labels-shuffled"].judge(by_heart), Untold)
+    assert isinstance(rules()["labels-shuffled"].judge(by_heart), Inconclusive)
     probed = by_heart.model_copy(update={"probes": {"label-agreement": {"patches": None}}})
     assert isinstance(rules()["labels-shuffled"].judge(probed), Finding)
 
@@ -131,5 +131,5 @@ def test_little_signal_alone_is_no_reason(init: Init, mean: float, found: bool) 
     evidence = run(**STUCK, signals=FAINT, means=(0, 0, 0, mean), init=init)
     outcome = rules()["initialisation"].judge(evidence)
     assert isinstance(outcome, Finding) is found
-    if isinstance(outcome, Clear):
+    if isinstance(outcome, Negative):
         assert "no weights or biases are known to be out of the usual" in outcome.by

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cnnviz.diagnosis import Clear, Evidence, Finding, Points, Untold, diagnose, rules
-from cnnviz.diagnosis.evidence import Data, Histogram, Input, LayerAt, Look, NonFinite
+from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, diagnose, rules
+from cnnviz.diagnosis.evidence.evidence import Data, Histogram, Input, LayerAt, Look, NonFinite
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.networks import run
@@ -53,7 +53,7 @@ def _judged(evidence: Evidence) -> None:
             assert outcome.cause == cause
             well_told(outcome, evidence)
         else:
-            assert (outcome.by if isinstance(outcome, Clear) else outcome.why).endswith(".")
+            assert (outcome.by if isinstance(outcome, Negative) else outcome.why).endswith(".")
     diagnosis = diagnose(evidence)
     orjson.dumps(diagnosis.as_json())
     assert len(diagnosis.checked) == len(rules())
@@ -103,4 +103,4 @@ def test_a_stream_of_images_is_judged_as_any_other() -> None:
 
 def test_outcomes_are_of_three_kinds() -> None:
     for rule in rules().values():
-        assert isinstance(rule.judge(EMPTY), Clear | Untold)
+        assert isinstance(rule.judge(EMPTY), Negative | Inconclusive)

@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from cnnviz import tracking
 from cnnviz.analysis.checks import activations
-from cnnviz.diagnosis import Clear, Evidence, Finding, Untold, diagnose, gather, rules
-from cnnviz.diagnosis.evidence import Histogram, LayerFact, OutputActivationFact
+from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, gather, rules
+from cnnviz.diagnosis.evidence.evidence import Histogram, LayerFact, OutputActivationFact
 from cnnviz.models.layers import LayerList
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
@@ -126,13 +126,13 @@ def test_log_softmax_is_harmless_since_cross_entropy_leaves_it_as_it_is() -> Non
     once, truth = functional.log_softmax(logits, 1), torch.arange(4)
     assert torch.allclose(functional.cross_entropy(once, truth), functional.cross_entropy(logits, truth))
     assert isinstance(
-        judged("relu", output_activations=(OutputActivationFact(function="log_softmax"),))[1], Clear
+        judged("relu", output_activations=(OutputActivationFact(function="log_softmax"),))[1], Negative
     )
 
 
 def test_a_mild_activation_is_named_only_where_the_run_failed() -> None:
     gelu = (OutputActivationFact(function="gelu", layer="last"),)
-    assert isinstance(judged("relu", output_activations=gelu)[1], Clear)
+    assert isinstance(judged("relu", output_activations=gelu)[1], Negative)
     flat = {
         "train/epoch_loss": healthy().curves["train/epoch_loss"].model_copy(update={"values": (2.3,) * 10})
     }
@@ -141,7 +141,7 @@ def test_a_mild_activation_is_named_only_where_the_run_failed() -> None:
 
 def test_rectified_maps_that_are_averaged_are_not_called_a_fault_as_in_squeezenet() -> None:
     pooled = (OutputActivationFact(function="relu", layer="classifier.2", pooled=True),)
-    assert isinstance(judged("relu", output_activations=pooled)[1], Clear)
+    assert isinstance(judged("relu", output_activations=pooled)[1], Negative)
 
 
 def test_evidence_of_an_earlier_version_is_judged_by_the_order_of_its_layers() -> None:
@@ -149,9 +149,9 @@ def test_evidence_of_an_earlier_version_is_judged_by_the_order_of_its_layers() -
     facts = tuple(LayerFact(name=n, type=t, kind=k, params=9, out=(10,)) for n, t, k in rows)
     last = LayerFact(name="last", type="Sigmoid", kind="activation", params=0, out=(10,))
     judge = rules()["output-activation"].judge
-    assert isinstance(judge(healthy(layers=facts)), Clear)
+    assert isinstance(judge(healthy(layers=facts)), Negative)
     assert isinstance(judge(healthy(layers=(*facts, last))), Finding)
-    assert isinstance(judge(healthy(layers=())), Untold)
+    assert isinstance(judge(healthy(layers=())), Inconclusive)
 
 
 def test_it_stands_before_what_it_causes() -> None:

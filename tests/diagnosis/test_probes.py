@@ -12,13 +12,13 @@ from torch.nn import functional
 
 from cnnviz.datasets import Dataset, Part
 from cnnviz.diagnosis import Evidence, Points, probes
-from cnnviz.diagnosis.probing import Found
-from cnnviz.diagnosis.subject import Subject
+from cnnviz.diagnosis.probes.context import ProbeContext
+from cnnviz.diagnosis.probes.registry import Found
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear, Pool
 from cnnviz.training import Recipe
-from cnnviz.training.material import Material
-from cnnviz.training.patch_classifier import learnt_share
-from cnnviz.training.prepare import Preparation, Statistics
+from cnnviz.training.data.patch_classifier import learnt_share
+from cnnviz.training.data.tensors import DataModule
+from cnnviz.training.data.transforms import Statistics, Transform
 from tests.training.stripes import striped
 
 LAYERS = LayerList(
@@ -52,20 +52,20 @@ class Rule(nn.Module):
 
 def subject(
     recipe: Recipe = RECIPE, trained: nn.Module | None = None, data: Dataset | None = None
-) -> Subject:
+) -> ProbeContext:
     """A subject on stripes whose recorded accuracy is 1."""
     from cnnviz import models
-    from cnnviz.training.target import spec_for
+    from cnnviz.training.recipe import spec_for
 
     torch.manual_seed(0)
     dataset = data or striped()
-    material = Material.of(dataset, recipe, 1, torch.device("cpu"))
+    material = DataModule.of(dataset, recipe, 1, torch.device("cpu"))
     evidence = Evidence(recipe=recipe, curves={"test/accuracy": Points(steps=(8,), values=(1.0,))})
-    return Subject(
+    return ProbeContext(
         evidence=evidence,
         recipe=recipe,
         material=material,
-        preparation=Preparation(recipe, Statistics.of(material.train.images), (28, 28)),
+        preparation=Transform(recipe, Statistics.of(material.train.images), (28, 28)),
         device=torch.device("cpu"),
         trained=trained,
         why_untrained="",
@@ -75,7 +75,7 @@ def subject(
     )
 
 
-def ask(name: str, about: Subject) -> Found:
+def ask(name: str, about: ProbeContext) -> Found:
     return probes()[name].ask(about)
 
 

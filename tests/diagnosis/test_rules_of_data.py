@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Evidence, Points, Untold, diagnose, rules
-from cnnviz.diagnosis.evidence import Census, Data, Detail, LayerFact, Neighbours, Repeats
+from cnnviz.diagnosis import Evidence, Inconclusive, Negative, Points, diagnose, rules
+from cnnviz.diagnosis.evidence.evidence import Census, Data, Detail, LayerFact, Neighbours, Repeats
 from cnnviz.models.layers import Dropout, Flatten, LayerList, Linear
 from cnnviz.training import Recipe
-from cnnviz.training.target import analysis_for
+from cnnviz.training.recipe import analysis_for
 from tests.diagnosis.evidence import CLASSES, healthy
 
 EACH = 400
@@ -369,7 +369,7 @@ BESIDE: dict[str, Callable[[], tuple[str, Evidence]]] = {
 @pytest.mark.parametrize("name", BESIDE)
 def test_what_only_looks_like_it_is_clear(name: str) -> None:
     cause, evidence = BESIDE[name]()
-    assert isinstance(rules()[cause].judge(evidence), Clear)
+    assert isinstance(rules()[cause].judge(evidence), Negative)
 
 
 @pytest.mark.parametrize(
@@ -377,5 +377,5 @@ def test_what_only_looks_like_it_is_clear(name: str) -> None:
 )
 def test_what_only_a_probe_can_tell_says_which(cause: str, named: str) -> None:
     outcome = rules()[cause].judge(run(0.9, 0.7, layers=DROPS, census=Census()))
-    assert isinstance(outcome, Untold)
+    assert isinstance(outcome, Inconclusive)
     assert named.split()[1] in outcome.why

@@ -2,17 +2,17 @@
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Finding, rules
+from cnnviz.diagnosis import Finding, Negative, rules
 from tests.diagnosis.networks import FLAT, run
 
 
-@pytest.mark.parametrize(("step", "expected"), [(9, Finding), (100, Finding), (400, Clear)])
+@pytest.mark.parametrize(("step", "expected"), [(9, Finding), (100, Finding), (400, Negative)])
 def test_steps_are_too_few_up_to_a_hundred(step: int, expected: type) -> None:
     evidence = run(losses=(2.3, 2.28, 2.25), accuracy=0.12, step=step)
     assert isinstance(rules()["too-few-steps"].judge(evidence), expected)
 
 
-@pytest.mark.parametrize(("accuracy", "expected"), [(0.7, Finding), (0.95, Clear)])
+@pytest.mark.parametrize(("accuracy", "expected"), [(0.7, Finding), (0.95, Negative)])
 @pytest.mark.parametrize(("cause", "batch"), [("too-few-steps", 32), ("batch-too-large", 512)])
 def test_a_short_run_that_learns_well_and_goes_on_is_too_short_until_it_is_nearly_there(
     cause: str, batch: int, accuracy: float, expected: type
@@ -24,14 +24,14 @@ def test_a_short_run_that_learns_well_and_goes_on_is_too_short_until_it_is_nearl
         assert outcome.effect < 0.5
 
 
-@pytest.mark.parametrize(("batch", "expected"), [(256, Clear), (512, Finding)])
+@pytest.mark.parametrize(("batch", "expected"), [(256, Negative), (512, Finding)])
 def test_a_batch_is_too_large_with_few_steps_an_epoch(batch: int, expected: type) -> None:
     evidence = run(losses=(2.3, 2.28, 2.25), accuracy=0.2, step=50, recipe={"batch_size": batch})
     assert isinstance(rules()["batch-too-large"].judge(evidence), expected)
 
 
 @pytest.mark.parametrize(
-    ("batch", "lr", "expected"), [(1, 0.05, Finding), (1, 1e-4, Clear), (16, 0.05, Clear)]
+    ("batch", "lr", "expected"), [(1, 0.05, Finding), (1, 1e-4, Negative), (16, 0.05, Negative)]
 )
 def test_a_batch_is_too_small_for_a_rate(batch: int, lr: float, expected: type) -> None:
     evidence = run(losses=FLAT, accuracy=0.1, recipe={"batch_size": batch, "lr": lr, "momentum": 0.9})

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Evidence, Finding, Points, Untold, diagnose, rules
-from cnnviz.diagnosis.evidence import Baseline, BaselineScore, LayerFact, NonFinite
-from cnnviz.diagnosis.judge import hint
-from cnnviz.diagnosis.step_size import sensible
+from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, diagnose, rules
+from cnnviz.diagnosis.engine import hint
+from cnnviz.diagnosis.evidence.evidence import Baseline, BaselineScore, LayerFact, NonFinite
+from cnnviz.diagnosis.evidence.step_size import sensible
 from cnnviz.models.layers import Init
 from tests.diagnosis.networks import FLAT, run
 
@@ -90,7 +90,7 @@ def _found(cause: str, evidence: Evidence) -> Finding:
 
 
 def _clear(cause: str, evidence: Evidence) -> bool:
-    return isinstance(rules()[cause].judge(evidence), Clear)
+    return isinstance(rules()[cause].judge(evidence), Negative)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_batch_of_all_images_is_said_to_be_one_step_an_epoch() -> None:
 
 def test_a_batch_of_one_image_has_no_signal_to_judge() -> None:
     alone = run(**STUCK, signals=(0.0,) * 4, recipe={"batch_size": 1})
-    assert isinstance(rules()["initialisation"].judge(alone), Untold)
+    assert isinstance(rules()["initialisation"].judge(alone), Inconclusive)
 
 
 def test_little_signal_that_was_learned_from_all_the_same_is_no_finding() -> None:
@@ -172,13 +172,13 @@ def test_flat_ends_of_tanh_count_as_growth() -> None:
     assert _clear("initialisation", run(**STUCK, **(wide | {"kind": "ReLU"})))
 
 
-@pytest.mark.parametrize(("first", "expected"), [(0.5e-3, Finding), (2e-3, Clear)])
+@pytest.mark.parametrize(("first", "expected"), [(0.5e-3, Finding), (2e-3, Negative)])
 def test_gradients_vanish_at_a_thousandth(first: float, expected: type) -> None:
     evidence = run(**STUCK, gradients=(first, 0.1, 0.5, 1.0), kind="Sigmoid", init=Init())
     assert isinstance(rules()["vanishing-gradients"].judge(evidence), expected)
 
 
-@pytest.mark.parametrize(("first", "expected"), [(10.0, Clear), (20.0, Finding)])
+@pytest.mark.parametrize(("first", "expected"), [(10.0, Negative), (20.0, Finding)])
 def test_gradients_that_grow_sixteenfold_on_their_way_back_explode(first: float, expected: type) -> None:
     """Whatever the optimiser: Adam's steps do not tell how large gradients are."""
     evidence = run(**STUCK, gradients=(first, 5.0, 2.0, 1.0), recipe={"optimiser": "adam"})
@@ -197,9 +197,9 @@ def test_the_slope_of_a_sigmoid_is_worked_out() -> None:
 @pytest.mark.parametrize(
     ("losses", "updates", "expected"),
     [
-        (FLAT, (0.02, 0.02, 0.02), Clear),
+        (FLAT, (0.02, 0.02, 0.02), Negative),
         (FLAT, (0.02, 0.05, 0.02), Finding),
-        (BLOWN, (0.009, 0.009, 0.009), Clear),
+        (BLOWN, (0.009, 0.009, 0.009), Negative),
         (BLOWN, (0.009, 0.02, 0.009), Finding),
     ],
 )
@@ -310,7 +310,7 @@ def test_a_short_run_that_ended_where_it_began_with_tiny_steps_has_a_rate_too_lo
 
 
 @pytest.mark.parametrize(
-    ("first", "spread", "expected"), [(5.0, 0.9, Finding), (5.0, 0.6, Clear), (2.0, 0.9, Clear)]
+    ("first", "spread", "expected"), [(5.0, 0.9, Finding), (5.0, 0.6, Negative), (2.0, 0.9, Negative)]
 )
 def test_gradients_that_grow_behind_saturated_tanh_explode(
     first: float, spread: float, expected: type
@@ -335,7 +335,7 @@ def test_gradients_that_grow_behind_saturated_tanh_explode(
     )
 
 
-@pytest.mark.parametrize(("first", "expected"), [(0.05, Clear), (0.005, Finding)])
+@pytest.mark.parametrize(("first", "expected"), [(0.05, Negative), (0.005, Finding)])
 def test_a_rate_that_warms_up_is_judged_by_what_it_rises_to(first: float, expected: type) -> None:
     """0.004 of the weights at a tenth of the rate is 0.04 at the whole of it."""
     evidence = run(losses=BLOWN, accuracy=0.1, updates=(0.004, 0.004, 0.004))
@@ -345,14 +345,14 @@ def test_a_rate_that_warms_up_is_judged_by_what_it_rises_to(first: float, expect
         assert "whose rate still rose" in outcome.explanation
 
 
-@pytest.mark.parametrize(("optimiser", "expected"), [("sgd", Finding), ("adam", Clear)])
+@pytest.mark.parametrize(("optimiser", "expected"), [("sgd", Finding), ("adam", Negative)])
 def test_adams_first_steps_are_long_in_any_case(optimiser: str, expected: type) -> None:
     evidence = run(losses=BLOWN, accuracy=0.1, updates=(0.1, 0.1, 0.01), recipe={"optimiser": optimiser})
     assert isinstance(rules()["rate-too-high"].judge(evidence), expected)
 
 
 @pytest.mark.parametrize(
-    ("ends", "expected"), [((2.1, 2.15, 2.1, 2.15), Finding), ((2.1, 2.0, 1.9, 1.8), Clear)]
+    ("ends", "expected"), [((2.1, 2.15, 2.1, 2.15), Finding), ((2.1, 2.0, 1.9, 1.8), Negative)]
 )
 def test_long_steps_that_hardly_learn_are_too_long_unless_the_loss_goes_on_falling(
     ends: tuple[float, ...], expected: type
@@ -374,7 +374,7 @@ def test_large_steps_that_were_learned_with_are_no_finding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "expected"), [((0.5,) * 6, Finding), ((0.8, 0.7, 0.6, 0.5, 0.4, 0.3), Clear)]
+    ("end", "expected"), [((0.5,) * 6, Finding), ((0.8, 0.7, 0.6, 0.5, 0.4, 0.3), Negative)]
 )
 def test_a_run_that_was_thrown_far_and_stays_where_it_landed_has_a_rate_too_high(
     end: tuple[float, ...], expected: type

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Evidence, Finding, Untold, diagnose, rules
-from cnnviz.diagnosis.evidence import (
+from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
+from cnnviz.diagnosis.evidence.evidence import (
     Baseline,
     BaselineScore,
     Census,
@@ -49,21 +49,21 @@ def test_a_class_that_is_never_asked_for_is_found() -> None:
 
 
 def test_a_rare_class_that_few_test_images_miss_by_chance_is_no_fault() -> None:
-    assert isinstance(judged(split((10, 500, 500), (0, 100, 100))), Clear)
+    assert isinstance(judged(split((10, 500, 500), (0, 100, 100))), Negative)
 
 
 def test_classes_without_training_images_alone_are_a_cause_of_their_own() -> None:
     evidence = split((0, 100, 100), (30, 30, 30))
-    assert isinstance(judged(evidence), Clear)
+    assert isinstance(judged(evidence), Negative)
     assert isinstance(judged(evidence, "classes-missing"), Finding)
 
 
 def test_the_same_classes_in_both_parts_are_clear() -> None:
-    assert isinstance(judged(split((100, 90, 80), (30, 20, 10))), Clear)
+    assert isinstance(judged(split((100, 90, 80), (30, 20, 10))), Negative)
 
 
 def test_without_counts_nothing_is_said() -> None:
-    assert isinstance(judged(run(0.9, 0.8, census=Census())), Untold)
+    assert isinstance(judged(run(0.9, 0.8, census=Census())), Inconclusive)
 
 
 def turned(*rows: tuple[int, int, float]) -> tuple[Resembled, ...]:
@@ -92,7 +92,7 @@ def test_labels_in_another_order_are_found_by_what_images_look_like() -> None:
 def test_classes_that_look_like_others_by_nature_are_not_taken_for_mixed_up(
     rows: tuple[tuple[int, int, float], ...],
 ) -> None:
-    assert isinstance(judged(split((100,) * 3, (60,) * 3, resembled=turned(*rows))), Clear)
+    assert isinstance(judged(split((100,) * 3, (60,) * 3, resembled=turned(*rows))), Negative)
 
 
 PAIR = {"test": 3, "train": 7, "labels": [1, 1], "distance": 0.03, "png": ["iVBORw0KGgo=", "iVBORw0KGgo="]}
@@ -120,7 +120,7 @@ def test_of_a_sample_of_training_images_the_share_of_copies_is_scaled_up() -> No
 @pytest.mark.parametrize("copies", [0, 30, 49])
 def test_copies_as_rare_as_in_cifar_10_are_counted_and_no_fault(copies: int) -> None:
     found = judged(copied(copies), "leakage")
-    assert isinstance(found, Clear)
+    assert isinstance(found, Negative)
     assert f"saved again, {copies} of 1,000" in found.by
 
 
@@ -155,8 +155,8 @@ def test_test_images_of_another_kind_are_a_split_that_does_not_match_and_no_over
 def test_one_sign_alone_is_not_enough_to_say_that_test_images_are_of_another_kind() -> None:
     near = unlike(0.9, 0.6, None)
     near = near.model_copy(update={"census": near.census.model_copy(update={"neighbours_of_test": AS_NEAR})})
-    assert isinstance(judged(near), Clear)
-    assert isinstance(judged(unlike(0.9, 0.88, (0.85, 0.84))), Clear)
+    assert isinstance(judged(near), Negative)
+    assert isinstance(judged(unlike(0.9, 0.88, (0.85, 0.84))), Negative)
 
 
 def test_over_fitting_fails_on_validation_images_too_and_is_still_found() -> None:
@@ -167,21 +167,21 @@ def test_over_fitting_fails_on_validation_images_too_and_is_still_found() -> Non
             "census": same.census.model_copy(update={"neighbours_of_test": AS_NEAR}),
         }
     )
-    assert isinstance(judged(same), Clear)
+    assert isinstance(judged(same), Negative)
     assert diagnose(same).findings[0].cause.startswith("over-fitting")
 
 
 def test_validation_images_that_are_copies_are_no_measure_of_the_test() -> None:
     evidence = unlike(0.9, 0.3)
     copied = evidence.census.model_copy(update={"repeats": COPIED})
-    assert isinstance(judged(evidence.model_copy(update={"census": copied})), Clear)
+    assert isinstance(judged(evidence.model_copy(update={"census": copied})), Negative)
 
 
 def test_other_shares_of_classes_explain_a_test_that_is_known_less() -> None:
     """Of unbalanced training images validation images are too, so that those are known better."""
     evidence = unlike(0.9, 0.4)
     unbalanced = evidence.model_copy(update={"data": data(counts=(3_640, *(40,) * 9))})
-    assert isinstance(judged(unbalanced), Clear)
+    assert isinstance(judged(unbalanced), Negative)
 
 
 def test_classes_that_only_one_part_has_come_before_the_over_fitting_that_they_look_like() -> None:
@@ -197,7 +197,7 @@ def test_classes_that_only_one_part_has_come_before_the_over_fitting_that_they_l
 def test_enlarged_images_that_look_like_each_other_are_no_copies() -> None:
     """Letters of 3×3 pixels, enlarged: 75 of 400 test images looked like training images saved again."""
     near = NearDuplicates(copies=75, images=400, known=720)
-    for halved, expected in ((0.004, Untold), (0.12, Finding)):
+    for halved, expected in ((0.004, Inconclusive), (0.12, Finding)):
         census = Census(
             repeats=NONE_TWICE,
             near_duplicates=near,

@@ -9,10 +9,10 @@ import torch
 
 from cnnviz.datasets import Part
 from cnnviz.diagnosis import Evidence, Finding, diagnose, rules
-from cnnviz.diagnosis.evidence import Census, Data, NeighboursOfTest
-from cnnviz.diagnosis.rules.labels_noisy import swapped_classes
-from cnnviz.training.census import Outlined, neighbours_of_test
-from cnnviz.training.material import Labelled
+from cnnviz.diagnosis.evidence.evidence import Census, Data, NeighboursOfTest
+from cnnviz.diagnosis.rules.label_noise import swapped_classes
+from cnnviz.training.data.quality import Outlined, neighbours_of_test
+from cnnviz.training.data.tensors import Labelled
 from tests.diagnosis.evidence import CLASSES, healthy
 from tests.training.stripes import stripes
 

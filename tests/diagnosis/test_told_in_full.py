@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cnnviz.diagnosis import Clear, Evidence, Fact, Finding, Untold, diagnose, rules
+from cnnviz.diagnosis import Evidence, Fact, Finding, Inconclusive, Negative, diagnose, rules
 from cnnviz.training import Recipe
 from tests.diagnosis import test_rules_of_data as of_data
 from tests.diagnosis.networks import FALLING, FLAT, run
@@ -48,8 +48,8 @@ def test_a_half_life_of_less_than_a_step_and_a_half_is_every_step(decay: float, 
 
 def test_a_run_without_a_step_says_nothing_of_its_loss() -> None:
     judge = rules()["non-finite"].judge
-    assert isinstance(judge(run().model_copy(update={"step": 0})), Untold)
-    assert isinstance(judge(run()), Clear)
+    assert isinstance(judge(run().model_copy(update={"step": 0})), Inconclusive)
+    assert isinstance(judge(run()), Negative)
 
 
 def test_layers_whose_gradients_are_too_large_are_named() -> None:
@@ -79,12 +79,12 @@ def test_nesterovs_first_step_is_longer_by_its_momentum() -> None:
         for one in ("sgd", "nesterov")
     )
     assert isinstance(plain, Finding)
-    assert isinstance(ahead, Clear)
+    assert isinstance(ahead, Negative)
 
 
 def test_signal_or_gradients_that_the_run_got_over_are_no_findings() -> None:
     assert isinstance(
-        rules()["exploding-gradients"].judge(run(losses=FALLING, updates=(2.0, 0.02, 1e-3))), Clear
+        rules()["exploding-gradients"].judge(run(losses=FALLING, updates=(2.0, 0.02, 1e-3))), Negative
     )
 
 
@@ -106,7 +106,7 @@ def test_the_narrowest_layer_is_named_with_a_network_too_small() -> None:
     assert told.layers == ("conv1",)
     assert "only 6 values" in told.explanation
     over = of_data.run(0.5, 0.3, layers=(thin, of_data.TINY[1]), params=60_000)
-    assert isinstance(rules()["under-fitting"].judge(over), Clear)
+    assert isinstance(rules()["under-fitting"].judge(over), Negative)
 
 
 def test_a_finding_more_likely_wrong_than_right_is_not_told() -> None:

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnviz.diagnosis import Clear, Evidence, Finding, Points, Untold, diagnose, rules
-from cnnviz.diagnosis.evidence import Census
-from cnnviz.diagnosis.last_epochs import fall, risen
-from cnnviz.diagnosis.standing import standing
+from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, diagnose, rules
+from cnnviz.diagnosis.evidence.accuracy import accuracy_summary, fall, risen
+from cnnviz.diagnosis.evidence.evidence import Census
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.networks import FALLING, run
@@ -67,7 +66,7 @@ def test_over_fitting_is_still_found_where_the_loss_rises_over_epochs() -> None:
 @pytest.mark.parametrize("last", [0.89, 0.87, 0.86])
 def test_a_last_epoch_within_what_sampling_explains_is_no_fall(last: float) -> None:
     evidence = course((*GOOD[:-1], last))
-    assert isinstance(rules()["unstable-training"].judge(evidence), Clear)
+    assert isinstance(rules()["unstable-training"].judge(evidence), Negative)
     assert diagnose(evidence).findings == ()
 
 
@@ -79,14 +78,14 @@ def test_with_few_held_out_images_a_larger_fall_is_an_accident_too() -> None:
 
 
 def test_other_rules_judge_by_an_epoch_that_is_usual() -> None:
-    now = standing(course((*GOOD[:-1], 0.4)))
+    now = accuracy_summary(course((*GOOD[:-1], 0.4)))
     assert now is not None
     assert now.held == pytest.approx(0.88)
 
 
 def test_of_a_run_that_goes_on_nothing_is_said_yet() -> None:
     running = course((*GOOD[:-1], 0.4), status="running")
-    assert isinstance(rules()["unstable-training"].judge(running), Untold)
+    assert isinstance(rules()["unstable-training"].judge(running), Inconclusive)
 
 
 @pytest.mark.parametrize(("schedule", "fields"), [("constant", [{"schedule"}, {"lr"}]), ("cosine", [{"lr"}])])

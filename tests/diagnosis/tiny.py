@@ -8,7 +8,7 @@ from cnnviz import tracking
 from cnnviz.tracking import Database, Run
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
-from cnnviz.training.worker import work
+from cnnviz.training.workers.worker import work
 
 RECIPE = Recipe(dataset="digits", limit=200, epochs=2, batch_size=20, lr=0.02, device="cpu")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from cnnviz import tracking
-from cnnviz.experiments import Arm, Cell, Experiment, get
+from cnnviz.experiments import Cell, Condition, Experiment, get
 from cnnviz.experiments.experiment import METRIC
 from cnnviz.tracking import Database, Status
 from cnnviz.tracking.metrics import Value, append
@@ -17,7 +17,7 @@ NORMALISING = Experiment.of(
     question="Does normalising the input raise accuracy?",
     base=BASE,
     base_name="pixels in [0, 1]",
-    arms=(Arm(name="normalising the input", changes={"scale": "standardised"}),),
+    arms=(Condition(name="normalising the input", changes={"scale": "standardised"}),),
     seeds=(0, 1, 2),
 )
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cnnviz.experiments import Arm, Cell, Experiment, from_change
-from cnnviz.experiments.link import pack, unpack
+from cnnviz.experiments import Cell, Condition, Experiment, from_change
+from cnnviz.experiments.experiment import pack, unpack
 from cnnviz.models import layer_list
 from cnnviz.training import Recipe
 from tests.experiments.making import BASE, NORMALISING
@@ -67,7 +67,7 @@ def test_it_comes_back_from_a_file_and_from_a_link() -> None:
     assert tanh is not None
     other = tanh.model_dump(mode="json")
     with_layers = Experiment.of(
-        question="?", base=layers, arms=(Arm(name="tanh", changes={"layers": other}),)
+        question="?", base=layers, arms=(Condition(name="tanh", changes={"layers": other}),)
     )
     for experiment in (NORMALISING, with_layers):
         assert Experiment.read(experiment.write()) == experiment

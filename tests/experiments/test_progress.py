@@ -4,7 +4,7 @@ import pytest
 
 from cnnviz import tracking
 from cnnviz.experiments import Cell, get, start
-from cnnviz.experiments.progress import expected, progress, seconds_of
+from cnnviz.experiments.running import expected, progress, seconds_of
 from cnnviz.tracking import Database
 from tests.experiments.making import NORMALISING, end_run
 

@@ -2,20 +2,20 @@
 
 import pytest
 
-from cnnviz.experiments.answer import judged
-from cnnviz.experiments.catalogue import catalogue, find
+from cnnviz.experiments.presets import get_preset, list_presets
 from cnnviz.experiments.recorded import names, recording
+from cnnviz.experiments.results import judged
 from cnnviz.experiments.verdict import notes, verdict
 
 
 def test_every_ready_made_experiment_has_one() -> None:
-    assert set(names()) == set(catalogue())
+    assert set(names()) == set(list_presets())
 
 
 @pytest.mark.parametrize("name", names())
 def test_it_is_of_todays_experiment_and_follows_from_its_runs(name: str) -> None:
     found = recording(name)
-    assert found.experiment == find(name).small
+    assert found.experiment == get_preset(name).small
     outcomes = {arm.name: arm.outcomes for arm in found.result.arms}
     params = {arm.name: arm.params for arm in found.result.arms}
     arms = judged(found.experiment, outcomes, params, found.result.epochs)

@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz import tracking
-from cnnviz.experiments import Arm, Cell, Experiment, every, extend, get, queue, result, start, stop
+from cnnviz.experiments import Cell, Condition, Experiment, every, extend, get, queue, result, start, stop
 from cnnviz.tracking import Database, NoSuchExperimentError, Status
 from tests.experiments.making import NORMALISING, end_all, end_run
 
@@ -23,7 +23,9 @@ def test_runs_are_queued_in_pairs_and_bear_a_tag(database: Database) -> None:
 
 
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(database: Database) -> None:
-    other = NORMALISING.model_copy(update={"arms": (Arm(name="elsewhere", changes={"dataset": "digitz"}),)})
+    other = NORMALISING.model_copy(
+        update={"arms": (Condition(name="elsewhere", changes={"dataset": "digitz"}),)}
+    )
     with pytest.raises(ValueError, match="digits"):
         start(database, other)
     assert tracking.list_experiments(database) == []
@@ -87,7 +89,7 @@ def test_more_seeds_and_a_stop(database: Database) -> None:
 
 
 def test_several_arms_share_the_chance_of_error(database: Database) -> None:
-    arms = (*NORMALISING.arms, Arm(name="raw", changes={"scale": "raw"}))
+    arms = (*NORMALISING.arms, Condition(name="raw", changes={"scale": "raw"}))
     number = start(database, Experiment.of(**{**dict(NORMALISING), "arms": arms}))
     values = {BASE: [0.80, 0.84, 0.82], ARM: [0.90, 0.95, 0.94], "raw": [0.80, 0.84, 0.82]}
     end_all(database, number, values)
@@ -99,7 +101,7 @@ def test_several_arms_share_the_chance_of_error(database: Database) -> None:
 
 
 def test_arms_of_different_data_are_warned_of(database: Database) -> None:
-    arms = (Arm(name="shapes", changes={"dataset": "shapes"}),)
+    arms = (Condition(name="shapes", changes={"dataset": "shapes"}),)
     number = start(database, Experiment.of(**{**dict(NORMALISING), "arms": arms}))
     assert any("different test images" in note for note in result(database, number).notes)
     plain = start(database, NORMALISING)

@@ -4,31 +4,31 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from cnnviz.experiments.statistics import Interval, paired
-from cnnviz.experiments.verdict import brief, epochs_text, points, sentence
+from cnnviz.experiments.verdict import brief, describe_condition, epochs_text, points
 
 AT = "at 5 epochs"
 
 
 def test_a_difference_and_none() -> None:
     assert (
-        sentence("dropout", Interval(-0.021, 0.004, 5), AT)
+        describe_condition("dropout", Interval(-0.021, 0.004, 5), AT)
         == "dropout: −2.1 ± 0.4 points at 5 epochs, n = 5."
     )
-    assert sentence("Adam", Interval(-0.002, 0.009, 5), AT) == (
+    assert describe_condition("Adam", Interval(-0.002, 0.009, 5), AT) == (
         "Adam: no difference seen: −0.2 ± 0.9 points at 5 epochs, n = 5; "
         "anything from −1.1 to +0.7 fits these runs."
     )
 
 
 def test_a_narrow_interval_does_not_look_like_none() -> None:
-    assert "+0.26 ± 0.04 points" in sentence("tanh", Interval(0.0026, 0.0004, 5), AT)
+    assert "+0.26 ± 0.04 points" in describe_condition("tanh", Interval(0.0026, 0.0004, 5), AT)
 
 
 def test_one_pair_says_that_it_may_be_chance() -> None:
-    assert sentence("LRN", paired([0.031]), AT) == (
+    assert describe_condition("LRN", paired([0.031]), AT) == (
         "LRN: +3.1 points at 5 epochs, n = 1; one pair of runs gives no interval, so this may be chance."
     )
-    assert sentence("LRN", None, AT) == "LRN: nothing to compare yet."
+    assert describe_condition("LRN", None, AT) == "LRN: nothing to compare yet."
 
 
 @given(some.lists(some.floats(-1, 1), min_size=1, max_size=9), some.integers(1, 5))
@@ -36,7 +36,7 @@ def test_a_difference_is_claimed_only_where_the_interval_leaves_zero_out(
     differences: list[float], comparisons: int
 ) -> None:
     found = paired(differences, comparisons)
-    said = sentence("arm", found, AT)
+    said = describe_condition("arm", found, AT)
     claimed = " ± " in said and "no difference seen" not in said
     assert claimed == (found.half is not None and abs(found.mean) > found.half)
     short = brief("arm", found)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnnviz.figures.by_class import MOST, by_class, by_class_alt, told
+from cnnviz.figures.confusion import MOST, by_class, by_class_alt, most_confused_classes
 from cnnviz.figures.palette import COMPARED
 
 FIRST, SECOND = np.array([[8, 2], [5, 5]]), np.array([[9, 1], [1, 9]])
@@ -21,7 +21,7 @@ def test_of_many_classes_those_where_runs_differ_most_are_shown() -> None:
     same = [0.9] * 100
     other = [0.9] * 100
     other[77] = 0.1
-    shown = told([same, other])
+    shown = most_confused_classes([same, other])
     assert len(shown) == MOST
     assert 77 in shown
     assert shown == sorted(shown)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnviz.figures.curves import FAINT, FEW, Line, Panel, Reference, curves, curves_alt
-from cnnviz.figures.smoothing import smooth
+from cnnviz.figures.curves import FAINT, FEW, Line, Panel, Reference, curves, curves_alt, smooth
 
 VALUES = st.lists(st.floats(-1e6, 1e6, width=32) | st.just(math.nan), min_size=1, max_size=300)
 SHARES = st.floats(0, 0.5)

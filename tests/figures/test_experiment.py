@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cnnviz.experiments import ArmResult, Result
-from cnnviz.experiments.answer import difference
-from cnnviz.experiments.outcome import Outcome
+from cnnviz.experiments.results import difference
+from cnnviz.experiments.verdict import Outcome
 from cnnviz.figures.experiment import experiment, experiment_alt, height
 
 BASE, BETTER = (0.80, 0.84, None), (0.90, 0.95, 0.94)

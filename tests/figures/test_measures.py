@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnviz.figures import measures
+from cnnviz.figures import numbers
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from cnnviz.figures import measures
     ],
 )
 def test_titles(name: str, title: str) -> None:
-    assert measures.metric_title(name) == title
+    assert numbers.metric_title(name) == title
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_titles(name: str, title: str) -> None:
     ],
 )
 def test_values(name: str, value: float | None, text: str) -> None:
-    assert measures.metric_text(name, value) == text
+    assert numbers.metric_text(name, value) == text
 
 
 @pytest.mark.parametrize(
@@ -55,21 +55,21 @@ def test_values(name: str, value: float | None, text: str) -> None:
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert measures.duration(seconds) == text
+    assert numbers.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 B"), (999, "999 B"), (1024, "1.00 KiB"), (5 * 2**20, "5.00 MiB")]
 )
 def test_sizes(count: int, text: str) -> None:
-    assert measures.size(count) == text
+    assert numbers.size(count) == text
 
 
 @given(st.floats(0, 1e15))
 def test_a_size_is_short(count: float) -> None:
-    assert len(measures.size(round(count))) <= 10
+    assert len(numbers.size(round(count))) <= 10
 
 
 def test_a_moment_that_never_came_is_a_dash() -> None:
-    assert measures.moment(None) == "—"
-    assert len(measures.moment(1_700_000_000)) == 16
+    assert numbers.moment(None) == "—"
+    assert len(numbers.moment(1_700_000_000)) == 16

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cnnviz import tracking
 from cnnviz.figures.report import html_report
-from cnnviz.figures.report.chart import Series, chart, ticks
+from cnnviz.figures.report.curve_svg import Series, chart, ticks
 from cnnviz.tracking import Database, NoSuchRunError
 from tests.figures.report_runs import finished
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cnnviz.figures.scatter import class_colour, scatter
-from cnnviz.figures.weights import weight_histogram
+from cnnviz.figures.embedding import class_colour, scatter
+from cnnviz.figures.histograms import weight_histogram
 from cnnviz.interpret.filters import Weights, histogram
 
 

@@ -63,7 +63,7 @@ def test_every_csv_is_written_by_the_one_writer() -> None:
     ]
     # pandas writes the table of differences, whose cells are escaped before.
     assert writers == ["diff_table.py"]
-    assert "map(escape_formula)" in (ROOT / "cnnviz/ui/diff_table.py").read_text("utf-8")
+    assert "map(escape_formula)" in (ROOT / "cnnviz/ui/shared/diff_table.py").read_text("utf-8")
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js to run the browser's half")
@@ -76,8 +76,8 @@ def test_the_browser_escapes_as_python_does() -> None:
 
 
 def test_a_file_name_that_is_a_formula_is_text_in_predictions_csv() -> None:
-    from cnnviz.inference.picture import Refusal
-    from cnnviz.inference.writing import as_csv
+    from cnnviz.inference.evaluate import as_csv
+    from cnnviz.inference.images.image import Refusal
 
     name = "=cmd|calc!A1.png"
     (_, row) = csv.reader(

@@ -9,7 +9,7 @@ from cnnviz import tracking
 from cnnviz.tracking import Database
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
-from cnnviz.training.worker import work
+from cnnviz.training.workers.worker import work
 
 RECIPE = Recipe(dataset="digits", limit=400, epochs=2, batch_size=50, device="cpu")
 

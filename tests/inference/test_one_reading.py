@@ -13,12 +13,11 @@ import pytest
 from PIL import Image
 
 from cnnviz import datasets
-from cnnviz.datasets.pictures import decode, header
-from cnnviz.inference.decoding import Decoder
-from cnnviz.inference.picture import Picture
-from cnnviz.inference.preprocessing import Preprocessing
-from cnnviz.inference.steps import stored
-from cnnviz.inference.uploads import Upload, read
+from cnnviz.datasets.decode import decode, header
+from cnnviz.inference.images.image import Picture
+from cnnviz.inference.images.preprocessing import Preprocessing
+from cnnviz.inference.images.preprocessing_trace import stored
+from cnnviz.inference.images.read_image import Decoder, Upload, read
 from tests.datasets.making import encoded, pixels, table, write
 
 SIDE = 28

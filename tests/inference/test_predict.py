@@ -10,11 +10,10 @@ from torch import nn
 
 from cnnviz import datasets, tracking
 from cnnviz.datasets import Step
-from cnnviz.inference.cost import measure
-from cnnviz.inference.judge import evaluate
-from cnnviz.inference.loaded import Loaded
-from cnnviz.inference.peak import peak_bytes
-from cnnviz.inference.picture import Picture, Refusal
+from cnnviz.inference.evaluate import evaluate
+from cnnviz.inference.images.image import Picture, Refusal
+from cnnviz.inference.images.read_image import Upload
+from cnnviz.inference.latency import measure
 from cnnviz.inference.predict import (
     STRETCHES,
     TOLERANCE,
@@ -24,10 +23,11 @@ from cnnviz.inference.predict import (
     Predictor,
     Result,
     batch_size,
+    peak_bytes,
 )
-from cnnviz.inference.runs import from_run
-from cnnviz.inference.sources import load
-from cnnviz.inference.uploads import Upload
+from cnnviz.inference.weights.loaded_model import Loaded
+from cnnviz.inference.weights.loaders import from_run
+from cnnviz.inference.weights.references import load
 from cnnviz.tracking import Database
 from tests.datasets.making import encoded
 
@@ -116,7 +116,7 @@ def test_ten_crops_are_averaged(loaded: Loaded) -> None:
     ten = Loaded(**(vars(loaded) | {"preprocessing": how}))
     (result,) = Predictor(ten).predict(digits(1))
     assert isinstance(result, Prediction)
-    from cnnviz.inference.steps import stored
+    from cnnviz.inference.images.preprocessing_trace import stored
 
     with torch.no_grad():
         crops = loaded.model(how.inputs(torch.from_numpy(stored(digits(1)[0], how))[None])).softmax(1)

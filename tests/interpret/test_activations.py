@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from cnnviz import models
 from cnnviz.analysis import analyze
+from cnnviz.interpret import UnknownLayerError
 from cnnviz.interpret.activations import activations, maps_of, reduced, summaries
-from cnnviz.interpret.capture import seen
-from cnnviz.interpret.errors import UnknownLayerError
-from cnnviz.interpret.names import inner_layers, layers
+from cnnviz.interpret.hooks import record_layers
+from cnnviz.interpret.layer_names import inner_layers, layers
 
 OURS = {"lenet5": None, "lenet5-1998": None, "googlenet-32": None, "resnet18-32": None, "googlenet-aux": 193}
 THEIRS = {"torchvision/alexnet": 64, "torchvision/googlenet": 64, "torchvision/densenet121": 32,
@@ -96,7 +96,7 @@ def test_a_sum_in_place_and_a_module_called_twice() -> None:
 
 def test_inputs_are_as_the_layer_met_them() -> None:
     model, images = model_and_image("torchvision/alexnet", 64)
-    found = seen(model, images, ["features.0", "features.1"])
+    found = record_layers(model, images, ["features.0", "features.1"])
     assert torch.equal(found["features.0"].inputs[0], images)
     assert torch.equal(found["features.1"].inputs[0], found["features.0"].output)
     assert found["features.1"].inputs[0].min() < 0

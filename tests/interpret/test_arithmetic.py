@@ -13,12 +13,11 @@ from torch import Tensor, nn
 
 from cnnviz import models
 from cnnviz.analysis import analyze
+from cnnviz.interpret import InterpretError, NotCoveredError
 from cnnviz.interpret.arithmetic import SOFTMAX, Inspection, inspect
 from cnnviz.interpret.arithmetic.base import MODULES, arithmetic_of, covered
-from cnnviz.interpret.capture import Watch, last_operations, seen
-from cnnviz.interpret.errors import InterpretError, NotCoveredError
-from cnnviz.interpret.names import layers
-from cnnviz.interpret.twin import twin
+from cnnviz.interpret.hooks import Watch, last_operations, record_layers, twin
+from cnnviz.interpret.layer_names import layers
 
 OURS = [spec.name for spec in models.specs().values() if spec.source == "cnnviz"]
 CLOSE = 1e-5
@@ -66,7 +65,7 @@ def test_every_layer_of_every_model_of_ours_adds_up(name: str) -> None:
     rows = [layer.name for layer in layers(analyze(name))]
     modules = dict(model.named_modules())
     leaves = [row for row in rows if covered(modules[row])]
-    for found in seen(model, image, leaves).values():
+    for found in record_layers(model, image, leaves).values():
         check(Inspection(arithmetic_of(found)), 1)
     for found in last_operations(model, image, set(rows) - set(leaves)).values():
         check(Inspection(arithmetic_of(found)))
@@ -115,7 +114,7 @@ def test_the_partial_c3_leaves_inputs_out() -> None:
 
 def test_max_pooling_says_who_won() -> None:
     model, image = model_and_image("lenet5")
-    found, pooled = inspect(model, image, "pool1"), seen(model, image, ["pool1"])["pool1"]
+    found, pooled = inspect(model, image, "pool1"), record_layers(model, image, ["pool1"])["pool1"]
     for cell in cells(found, 20):
         winner = found.at(*cell).winner
         assert winner is not None
@@ -125,7 +124,7 @@ def test_max_pooling_says_who_won() -> None:
 def test_units_tell_where_their_inputs_lay() -> None:
     model, image = model_and_image("lenet5")
     working = inspect(model, image, "fc1").at(7)
-    flattened = seen(model, image, ["flatten"])["flatten"].inputs[0][0]
+    flattened = record_layers(model, image, ["flatten"])["flatten"].inputs[0][0]
     assert len(working.contributions) == 24
     assert working.inputs == 400
     for one in working.contributions:

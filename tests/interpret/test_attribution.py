@@ -11,10 +11,19 @@ from torch.nn import functional
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.datasets import Step
-from cnnviz.interpret.attribution import AT_ONCE, METHODS, Method, attribute
-from cnnviz.interpret.errors import InterpretError, UnknownLayerError
-from cnnviz.interpret.gradcam import default_layer, enlarged, grad_cam, grad_cams, layers_with_cells
-from cnnviz.interpret.regions import check, overlay
+from cnnviz.interpret import InterpretError, UnknownLayerError
+from cnnviz.interpret.attribution import (
+    AT_ONCE,
+    METHODS,
+    Method,
+    attribute,
+    default_layer,
+    enlarged,
+    grad_cam,
+    grad_cams,
+    layers_with_cells,
+)
+from cnnviz.interpret.deletion_check import check, overlay
 
 
 @functools.cache

@@ -11,9 +11,8 @@ from torchvision.models import googlenet
 from cnnviz import models
 from cnnviz.analysis import Analysis, analyze
 from cnnviz.datasets import Step
-from cnnviz.interpret import auxiliary, branches
-from cnnviz.interpret.errors import InterpretError, StoppedError, UnknownLayerError
-from cnnviz.interpret.streaming import in_batches
+from cnnviz.interpret import InterpretError, StoppedError, UnknownLayerError, branches
+from cnnviz.interpret.cache import in_batches
 
 
 @functools.cache
@@ -55,7 +54,7 @@ def test_naive_blocks_keep_what_the_pooling_gives() -> None:
 def test_the_concatenation_is_the_branches() -> None:
     model, analysis, images = ours()
     for block in branches.blocks(model, analysis)[::4]:
-        found = branches.look(model, images[:1], block)
+        found = branches.inspect_block(model, images[:1], block)
         assert (np.concatenate([one.maps for one in found.branches]) == found.output).all()
         assert sum(one.share for one in found.branches) == pytest.approx(1)
         assert found.input.shape[0] == analysis.row(f"{block.name}.branch1.conv").input_shape[0]
@@ -94,7 +93,7 @@ def test_activity_by_class_is_the_mean_over_its_images() -> None:
     assert table.shape == (2, 4, 3)
     assert np.isnan(table[:, :, 1]).all()
     for row, block in enumerate(found):
-        looks = [branches.look(model, images[i : i + 1], block).branches for i in (2, 3, 4)]
+        looks = [branches.inspect_block(model, images[i : i + 1], block).branches for i in (2, 3, 4)]
         expected = np.mean([[one.activity for one in look] for look in looks], axis=0)
         assert table[row, :, 2] == pytest.approx(expected, rel=1e-5)
     assert [(step.done, step.total) for step in steps] == [(0, 6), (4, 6), (6, 6)]
@@ -121,7 +120,7 @@ def test_auxiliary_classifiers_of_ours_say_in_evaluation_what_they_would_in_trai
         if isinstance(part, nn.Dropout):
             part.p = 0.0
     images = torch.randn(2, 3, 193, 193)
-    told = auxiliary.answers(model, images)
+    told = branches.classifier_outputs(model, images)
     assert [(answer.name, answer.after) for answer in told] == [
         ("aux1", "inception_4a"), ("aux2", "inception_4d"), ("", ""),
     ]  # fmt: skip
@@ -134,10 +133,10 @@ def test_auxiliary_classifiers_of_ours_say_in_evaluation_what_they_would_in_trai
 
 def test_auxiliary_classifiers_of_torchvisions() -> None:
     model, images = theirs()
-    told = auxiliary.answers(model, images)
+    told = branches.classifier_outputs(model, images)
     assert [answer.after for answer in told] == ["inception4a", "inception4d", ""]
     assert all(answer.probabilities.sum(1) == pytest.approx(1) for answer in told)
-    assert len(auxiliary.answers(*ours()[::2])) == 1
+    assert len(branches.classifier_outputs(*ours()[::2])) == 1
 
 
 def test_blocks_by_name() -> None:

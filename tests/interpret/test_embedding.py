@@ -6,12 +6,10 @@ import torch
 from torch import nn
 
 from cnnviz import models
-from cnnviz.interpret import embedding
-from cnnviz.interpret.activations import activations, summaries
-from cnnviz.interpret.errors import InterpretError
+from cnnviz.interpret import InterpretError, embedding
+from cnnviz.interpret.activations import activations, network_range, strip, summaries
+from cnnviz.interpret.cache import in_batches
 from cnnviz.interpret.maps import Floats
-from cnnviz.interpret.streaming import in_batches
-from cnnviz.interpret.strip import network_range, strip
 
 
 def clusters(

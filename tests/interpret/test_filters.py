@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cnnviz import models
-from cnnviz.interpret.errors import InterpretError, UnknownLayerError
+from cnnviz.interpret import InterpretError, UnknownLayerError
 from cnnviz.interpret.filters import (
     as_colours,
     by_input,
@@ -15,7 +15,7 @@ from cnnviz.interpret.filters import (
     layers_with_filters,
     weights_of,
 )
-from cnnviz.models.lenet1998 import C3_CONNECTIONS
+from cnnviz.models.families.lenet import C3_CONNECTIONS
 
 
 @pytest.fixture

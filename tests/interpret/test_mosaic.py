@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cnnviz.interpret.colours import BROKEN, DIVERGING, SEQUENTIAL, STEPS, oklab, paint, stops
-from cnnviz.interpret.errors import InterpretError
+from cnnviz.interpret import InterpretError
+from cnnviz.interpret.channel_flags import buffer, marks
+from cnnviz.interpret.colormaps import BROKEN, DIVERGING, SEQUENTIAL, STEPS, oklab, paint, stops
 from cnnviz.interpret.maps import Floats
-from cnnviz.interpret.marks import buffer, marks
-from cnnviz.interpret.mosaic import limits, mosaic
-from cnnviz.interpret.ordering import ORDERS, ordered
+from cnnviz.interpret.mosaic import ORDERS, limits, mosaic, ordered
 
 
 def random_maps(shape: tuple[int, int, int], seed: int = 0) -> Floats:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cnnviz.datasets import Step
-from cnnviz.interpret import tsne
+from cnnviz.interpret import embedding
 
 
 def some(count: int = 60, width: int = 8) -> Tensor:
@@ -23,18 +23,18 @@ def divergence(near: Tensor, points: Tensor) -> Tensor:
 
 
 def test_every_point_has_the_perplexity() -> None:
-    seen = tsne.conditional(some(), 12.0)
+    seen = embedding.conditional(some(), 12.0)
     assert torch.special.entr(seen).sum(1).exp().numpy() == pytest.approx(12.0, rel=1e-3)
-    near = tsne.affinities(some(), 12.0)
+    near = embedding.affinities(some(), 12.0)
     assert torch.equal(near, near.T)
     assert float(near.sum()) == pytest.approx(1)
     assert (near.diagonal() == 0).all()
 
 
 def test_the_gradient_is_that_of_the_divergence() -> None:
-    near, points = tsne.affinities(some(), 12.0), some(width=2).requires_grad_()
+    near, points = embedding.affinities(some(), 12.0), some(width=2).requires_grad_()
     (expected,) = torch.autograd.grad(divergence(near, points), points)
-    assert tsne.gradient(near, points.detach()).numpy() == pytest.approx(expected.numpy(), abs=1e-6)
+    assert embedding.gradient(near, points.detach()).numpy() == pytest.approx(expected.numpy(), abs=1e-6)
 
 
 def test_it_ends_as_low_as_scikit_learns_and_tells_each_stretch() -> None:
@@ -46,14 +46,14 @@ def test_it_ends_as_low_as_scikit_learns_and_tells_each_stretch() -> None:
     start = PCA(2, random_state=0).fit_transform(digits)
     start, told = (start / start[:, 0].std() * 1e-4).astype(np.float32), list[Step]()
     values = torch.from_numpy(digits)
-    points = tsne.arrange(values, torch.from_numpy(start), 12.0, told.append)
+    points = embedding.arrange(values, torch.from_numpy(start), 12.0, told.append)
     theirs = TSNE(perplexity=12.0, init=start, method="exact")
     theirs.fit(digits.astype(np.float64))
-    assert float(divergence(tsne.affinities(values, 12.0), points)) < 1.1 * theirs.kl_divergence_
-    assert [step.done for step in told] == list(range(0, tsne.STEPS, tsne.TELL_EVERY))
-    assert {step.total for step in told} == {tsne.STEPS}
+    assert float(divergence(embedding.affinities(values, 12.0), points)) < 1.1 * theirs.kl_divergence_
+    assert [step.done for step in told] == list(range(0, embedding.STEPS, embedding.TELL_EVERY))
+    assert {step.total for step in told} == {embedding.STEPS}
 
 
 def test_points_in_one_place_do_no_harm() -> None:
-    points = tsne.arrange(torch.zeros(6, 3), torch.zeros(6, 2), 1.5)
+    points = embedding.arrange(torch.zeros(6, 3), torch.zeros(6, 2), 1.5)
     assert points.isfinite().all()

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from cnnviz.models.assemble import module_from
+from cnnviz.models.builder import module_from
 from cnnviz.models.layers import KINDS, Conv, Flatten, LayerList, Linear
-from cnnviz.models.layers.budget import MAX_PARAMS
-from cnnviz.models.layers.taken import TAKEN_NAMES
+from cnnviz.models.layers.layer_list import MAX_PARAMS, TAKEN_NAMES
 from tests.models.test_layer_shapes import layers
 
 names = st.none() | st.from_regex(r"[A-Za-z][A-Za-z0-9_\-]{0,9}", fullmatch=True).filter(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from cnnviz.models.assemble import module_from
+from cnnviz.models.builder import module_from
 from cnnviz.models.layers import (
     KINDS,
     Activation,

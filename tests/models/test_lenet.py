@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cnnviz.models import build
-from cnnviz.models.lenet1998 import C3_CONNECTIONS, DIGIT_COLUMNS, DIGIT_ROWS, digit_bitmap
+from cnnviz.models.families.lenet import C3_CONNECTIONS, DIGIT_COLUMNS, DIGIT_ROWS, digit_bitmap
 from cnnviz.models.modules.lenet import PartialConv2d, RadialBasis, ScaledTanh, Subsampling
 
 

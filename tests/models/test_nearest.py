@@ -3,7 +3,7 @@
 import pytest
 
 from cnnviz import models
-from cnnviz.models.nearest import nearest_sequential
+from cnnviz.models.layer_list_edit import nearest_sequential
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from torchvision import models
 
 from cnnviz.models import get
 from cnnviz.models.families.torchvision import multiple_of, table
-from cnnviz.models.torchvision_families import FAMILIES, family_of
-from cnnviz.models.torchvision_table import stated, works
+from cnnviz.models.torchvision_metadata import FAMILIES, family_of, stated, works
 from tests.models.weightless import default, output, weightless
 
 ROWS = {row["name"]: row for row in table()}

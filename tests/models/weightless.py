@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.models import ModelSpec, Shape, build, get
-from cnnviz.models.torchvision_table import Weightless
+from cnnviz.models.torchvision_metadata import Weightless
 
 
 def weightless(model: str | ModelSpec, **choices: Any) -> nn.Module:

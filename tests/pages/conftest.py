@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnviz.inference import shipped
+from cnnviz.inference.weights import bundled
 from tests.pages.trained import train_in
 
 
@@ -19,7 +19,7 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def nothing_ships(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What is shown does not hang on what ships today."""
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    monkeypatch.setattr(bundled, "FOLDER", tmp_path)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import models
-from cnnviz.models import edit, library, link
+from cnnviz.models import layer_list_edit, library, url_codec
 from cnnviz.models.layers import KINDS, LayerList
 from tests.pages.runner import assert_sound, html, open_page
 
@@ -28,9 +28,9 @@ def test_every_sequential_model_opens_unchanged(name: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_layer_can_be_looked_at_and_changed(kind: str) -> None:
-    document = edit.add(listed(), 1, edit.new_layer(kind))
+    document = layer_list_edit.add(listed(), 1, layer_list_edit.new_layer(kind))
     name = document.names()[1]
-    app = open_page("build", model="lenet5", list=link.encode(document), layer=name)
+    app = open_page("build", model="lenet5", list=url_codec.encode(document), layer=name)
     assert app.selectbox(key="field-kind").value == kind
     for number in app.number_input:
         if number.key and number.key.startswith("field-") and number.value is not None:
@@ -51,7 +51,7 @@ def test_input_classes_and_batch_are_part_of_the_design() -> None:
     app.text_input(key="what-classes").set_value("7").run()
     app.text_input(key="what-batch").set_value("64").run()
     assert_sound(app)
-    document = link.decode(app.query_params["list"])
+    document = url_codec.decode(app.query_params["list"])
     assert (document.input, document.classes, app.query_params["batch"]) == ((1, 32, 32), 7, "64")
     assert app.text_input(key="what-size").value == "1×32×32"
 
@@ -75,8 +75,8 @@ def test_what_an_input_cannot_be_is_said_and_nothing_changes(field: str, value: 
 
 
 def test_a_misfit_leaves_the_page_usable() -> None:
-    broken = edit.set_field(listed("alexnet-cifar10"), 9, "kernel", 30)
-    app = open_page("build", list=link.encode(broken), layer="conv5")
+    broken = layer_list_edit.set_field(listed("alexnet-cifar10"), 9, "kernel", 30)
+    app = open_page("build", list=url_codec.encode(broken), layer="conv5")
     assert "does not fit maps of 14×14" in app.error[0].value.replace("\\", "")
     assert "the part that fits, up to relu4" in texts(app)
     assert app.button(key="builder-save").disabled
@@ -86,8 +86,8 @@ def test_a_misfit_leaves_the_page_usable() -> None:
 
 
 def test_a_list_that_fits_nowhere_shows_the_page_all_the_same() -> None:
-    broken = edit.set_field(listed(), 0, "kernel", 99)
-    app = open_page("build", model="lenet5", list=link.encode(broken))
+    broken = layer_list_edit.set_field(listed(), 0, "kernel", 99)
+    app = open_page("build", model="lenet5", list=url_codec.encode(broken))
     assert app.error
     assert_sound(app)
 
@@ -110,9 +110,9 @@ def test_windows_need_not_be_square() -> None:
     app.toggle(key="field-apart").set_value(True).run()
     app.number_input(key="field-kernelwidth").set_value(7).run()
     assert_sound(app)
-    assert link.decode(app.query_params["list"]).layers[0].kernel == (5, 7)  # type: ignore[union-attr]
+    assert url_codec.decode(app.query_params["list"]).layers[0].kernel == (5, 7)  # type: ignore[union-attr]
     app.number_input(key="field-kernelheight").set_value(7).run()
-    assert link.decode(app.query_params["list"]).layers[0].kernel == 7  # type: ignore[union-attr]
+    assert url_codec.decode(app.query_params["list"]).layers[0].kernel == 7  # type: ignore[union-attr]
 
 
 def test_saving_under_a_name_that_cannot_be_is_said() -> None:
@@ -124,12 +124,14 @@ def test_saving_under_a_name_that_cannot_be_is_said() -> None:
 
 
 def test_a_deleted_model_that_is_shown_stays_as_a_design() -> None:
-    name = library.save(edit.describe(edit.set_field(listed(), 0, "out", 12), name="Mine"))
+    name = library.save(
+        layer_list_edit.describe(layer_list_edit.set_field(listed(), 0, "out", 12), name="Mine")
+    )
     app = open_page("build", model=name)
     app.button(key=f"delete-{name}").click().run()
     assert_sound(app)
     assert library.saved_specs() == {}
-    assert link.decode(app.query_params["list"]).layers[0].out == 12  # type: ignore[union-attr]
+    assert url_codec.decode(app.query_params["list"]).layers[0].out == 12  # type: ignore[union-attr]
     app.button(key="builder-restore").click().run()
     assert list(library.saved_specs()) == [name]
 
@@ -142,8 +144,8 @@ def test_a_list_carried_with_a_layer_inside_a_block_selects_the_block() -> None:
 
 def test_an_activation_on_the_outputs_is_said_while_the_list_is_edited() -> None:
     sound = listed()
-    squashed = edit.add(sound, len(sound.layers), edit.new_layer("softmax"))
-    app = open_page("build", model="lenet5", list=link.encode(squashed))
+    squashed = layer_list_edit.add(sound, len(sound.layers), layer_list_edit.new_layer("softmax"))
+    app = open_page("build", model="lenet5", list=url_codec.encode(squashed))
     told = app.error[0].value.replace("\\", "")
     assert "Activation on the outputs" in told
     assert "1.461" in told
@@ -158,12 +160,12 @@ def test_a_warning_names_the_layers_between_which_an_activation_is_missing() -> 
     document = listed()
     last = [n for n, layer in enumerate(document.layers) if layer.kind == "activation"][-1]
     before, behind = document.names()[last - 1], document.names()[last + 1]
-    app = open_page("build", model="lenet5", list=link.encode(edit.remove(document, last)))
+    app = open_page("build", model="lenet5", list=url_codec.encode(layer_list_edit.remove(document, last)))
     told = app.warning[-1].value.replace("\\", "")
     assert f"Between '{before}' and '{behind}' there is no activation" in told
 
 
 def test_a_list_that_does_not_fit_is_not_told_twice() -> None:
-    broken = edit.set_field(listed("alexnet-cifar10"), 9, "kernel", 30)
-    app = open_page("build", list=link.encode(broken), layer="conv5")
+    broken = layer_list_edit.set_field(listed("alexnet-cifar10"), 9, "kernel", 30)
+    app = open_page("build", list=url_codec.encode(broken), layer="conv5")
     assert len([one for one in app.error if "does not fit" in one.value.replace("\\", "")]) == 1

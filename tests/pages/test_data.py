@@ -17,10 +17,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import datasets
-from cnnviz.datasets import DataError, Progress, Step, cache, library, own, summary
+from cnnviz.datasets import DataError, Progress, Step, cache, library, summary, user_data
 from cnnviz.datasets.cache import About
 from cnnviz.datasets.summary import Summary
-from cnnviz.ui.dataset import preparing
+from cnnviz.ui.pages.data import load
 from tests.datasets.making import Files, classes, encoded, named, pixels, table, write
 from tests.pages.runner import PAGES, assert_sound, open_page
 
@@ -56,7 +56,7 @@ def drawn(app: AppTest, key: str) -> dict[str, Any]:
 
 @pytest.fixture
 def pets(tmp_path: Path) -> str:
-    return datasets.keep(write(tmp_path / "pets", classes(20))).name
+    return datasets.save_user_dataset(write(tmp_path / "pets", classes(20))).name
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def photographs(tmp_path: Path) -> str:
         for label, name in enumerate(("cat", "dog"))
         for number in range(5)
     }
-    return datasets.keep(write(tmp_path / "photographs", files)).name
+    return datasets.save_user_dataset(write(tmp_path / "photographs", files)).name
 
 
 def test_page_opens_on_pictures() -> None:
@@ -223,7 +223,7 @@ def handed_in(name: str, content: bytes) -> AppTest:
 
 def settled(app: AppTest) -> AppTest:
     """Wait for the visitor's jobs, then draw the page again."""
-    for one in dict(app.session_state[preparing.KEY]).values():
+    for one in dict(app.session_state[load.KEY]).values():
         one.wait(60)
     app.run()
     assert_sound(app)
@@ -247,15 +247,15 @@ class Gate:
         return MAKE(*arguments)
 
 
-MAKE = own.make
+MAKE = user_data.make
 
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     """Own data are prepared no further than to here, until the test opens it."""
     made = Gate(threading.Event(), threading.Semaphore(0))
-    monkeypatch.setattr(own, "make", made.make)
-    monkeypatch.setattr(preparing, "PATIENCE", 0.0)
+    monkeypatch.setattr(user_data, "make", made.make)
+    monkeypatch.setattr(load, "PATIENCE", 0.0)
     yield made
     made.opened.set()
 
@@ -293,7 +293,7 @@ def test_the_page_can_be_used_while_a_file_is_prepared_which_then_opens(gate: Ga
     app.button(key="gallery-shuffle").click().run()
     assert_sound(app)
     assert app.query_params["seed"] == "1"
-    assert app.session_state[preparing.KEY]["upload"].running
+    assert app.session_state[load.KEY]["upload"].running
     gate.opened.set()
     settled(app)
     assert app.query_params["dataset"] == "mine/pets"
@@ -320,7 +320,7 @@ def test_a_cancelled_preparation_keeps_nothing_and_can_be_begun_again(gate: Gate
     settled(app)
     assert "pets.zip was cancelled; nothing of it was kept." in app.info[0].value.replace("\\", "")
     assert list(library.uploads().glob("*")) == []
-    assert library.kept() == {}
+    assert library.user_datasets() == {}
     assert [path.name for path in cache.folder().glob("*.tmp")] == []
     gate.opened.set()
     app.button(key="data-prepare").click().run()
@@ -342,7 +342,7 @@ def test_two_visitors_files_of_one_name_are_two_data_sets(gate: Gate) -> None:
 
 
 def test_a_third_preparation_waits_for_its_turn_and_can_be_cancelled_there(gate: Gate) -> None:
-    others = [begun(gate, f"pets{number}.zip", packed(classes(5))) for number in range(preparing.AT_ONCE)]
+    others = [begun(gate, f"pets{number}.zip", packed(classes(5))) for number in range(load.AT_ONCE)]
     app = open_page("data")
     app.file_uploader[0].set_value(("late.zip", packed(classes(5)), "application/zip")).run()
     app.button(key="data-prepare").click().run()
@@ -361,7 +361,7 @@ def test_a_failure_that_nobody_foresaw_is_a_sentence_and_the_file_stays_handed_i
     def broken(*_: object) -> NoReturn:
         raise RuntimeError("of its own")
 
-    monkeypatch.setattr(own, "make", broken)
+    monkeypatch.setattr(user_data, "make", broken)
     app = handed_in("pets.zip", packed(classes(10)))
     failure = "It could not be prepared: RuntimeError: of its own."
     assert app.error[0].value.replace("\\", "") == failure
@@ -380,7 +380,7 @@ def test_ones_own_data_whose_copy_is_gone_is_made_again_in_a_job(pets: str, gate
     settled(app)
     assert "40" in html(app)
     assert not app.get("progress")
-    assert dict(app.session_state[preparing.KEY]) == {}
+    assert dict(app.session_state[load.KEY]) == {}
 
 
 def test_the_server_takes_files_as_large_as_the_pages_offer() -> None:
@@ -420,7 +420,7 @@ def test_what_cannot_be_used_is_refused_in_a_sentence_and_leaves_nothing(
     assert sentence in app.error[0].value.replace("\\", "")
     assert str(library.uploads()) not in app.error[0].value.replace("\\", "")
     assert list(library.uploads().glob("*")) == []
-    assert library.kept() == {}
+    assert library.user_datasets() == {}
 
 
 def test_ones_own_data_is_listed_shown_and_removed(pets: str) -> None:
@@ -435,7 +435,7 @@ def test_ones_own_data_is_listed_shown_and_removed(pets: str) -> None:
 
 
 def test_ones_own_data_that_is_gone_is_said(pets: str) -> None:
-    shutil.rmtree(library.kept()[pets].path)
+    shutil.rmtree(library.user_datasets()[pets].path)
     shutil.rmtree(datasets.load(pets).folder)
     app = settled(open_page("data", dataset=pets))
     assert "which is gone, and so is the cached copy" in app.error[0].value.replace("\\", "")
@@ -448,18 +448,18 @@ def test_a_damaged_entry_of_the_list_is_told_of() -> None:
 
 
 def test_what_streams_is_summarised_from_a_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(own, "MAX_DECODED", 100)
+    monkeypatch.setattr(user_data, "MAX_DECODED", 100)
     monkeypatch.setattr(summary, "SAMPLE", 10)
-    name = datasets.keep(write(tmp_path / "many", classes(20))).name
+    name = datasets.save_user_dataset(write(tmp_path / "many", classes(20))).name
     app = open_page("data", dataset=name)
     assert "Of a sample of 10 training images" in captions(app)
     assert "as it streams" in html(app)
 
 
 def test_a_picture_that_turns_out_damaged_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(own, "MAX_DECODED", 100)
+    monkeypatch.setattr(user_data, "MAX_DECODED", 100)
     files = {**classes(5), "dog/broken.png": encoded(pixels(7, (40, 40)))[:900]}
-    name = datasets.keep(write(tmp_path / "many", files), options={"size": 6}).name
+    name = datasets.save_user_dataset(write(tmp_path / "many", files), options={"size": 6}).name
     app = open_page("data", dataset=name)
     assert "dog/broken.png' is damaged" in app.error[0].value.replace("\\", "")
 
@@ -468,7 +468,7 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> NoReturn:
         raise DataError("The disk is full; make room.")
 
-    monkeypatch.setattr("cnnviz.datasets.registered.require_space", full)
+    monkeypatch.setattr("cnnviz.datasets.loading.require_space", full)
     app = open_page("data")
     assert "The disk is full; make room." in app.error[0].value.replace("\\", "")
 
@@ -485,14 +485,14 @@ def test_statistics_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_many_classes_are_paged_through(tmp_path: Path) -> None:
     names = tuple(f"kind {number:02d}" for number in range(23))
-    name = datasets.keep(write(tmp_path / "kinds", classes(4, names=names))).name
+    name = datasets.save_user_dataset(write(tmp_path / "kinds", classes(4, names=names))).name
     app = open_page("data", dataset=name, page="2")
     assert [line["label"] for line in drawn(app, "gallery")["lines"]] == ["kind 20", "kind 21", "kind 22"]
     assert len(drawn(app, "class-bars")["rows"]) == 23
 
 
 def test_a_validation_part_that_cannot_be_taken_is_said(tmp_path: Path) -> None:
-    name = datasets.keep(write(tmp_path / "few", classes(2))).name
+    name = datasets.save_user_dataset(write(tmp_path / "few", classes(2))).name
     app = open_page("data", dataset=name, **{"set.validation": "0.01"})
     assert "nothing would be left on one side" in captions(app)
     assert drawn(app, "class-bars")["parts"] == ["training", "test"]
@@ -506,7 +506,7 @@ def test_what_is_wrong_with_the_images_is_said_before_training(tmp_path: Path) -
         for name in "ab"
         for n in range(9)
     }
-    name = datasets.keep(write(tmp_path / "black", files)).name
+    name = datasets.save_user_dataset(write(tmp_path / "black", files)).name
     app = open_page("data", dataset=name)
     assert said(app) == (
         "All images are equal: black or of one shade, so there is nothing to tell classes apart by."

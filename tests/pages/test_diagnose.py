@@ -13,22 +13,22 @@ from cnnviz import tracking
 from cnnviz.diagnosis import (
     Bars,
     Change,
-    Clear,
     Evidence,
     Fact,
     Finding,
     Images,
     Lines,
+    Negative,
     Series,
     recorded,
     registry,
 )
 from cnnviz.diagnosis.outcome import Outcome
-from cnnviz.diagnosis.words import MARKS
-from cnnviz.experiments.link import unpack
+from cnnviz.diagnosis.report.report_text import MARKS
+from cnnviz.experiments.experiment import unpack
 from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status
-from cnnviz.ui.story import FAILED, MENDED
+from cnnviz.ui.pages.diagnose.story import FAILED, MENDED
 from tests.diagnosis.runs import bare, told
 from tests.pages.runner import assert_sound, components, figures, links, open_page
 
@@ -57,12 +57,12 @@ def two_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules of this test's own beside the real one: two of few, so that texts can be told exactly."""
 
     def high(evidence: Evidence) -> registry.Outcome:
-        return WIDE if evidence.recipe.lr > 0.1 else Clear("The steps are short enough.")
+        return WIDE if evidence.recipe.lr > 0.1 else Negative("The steps are short enough.")
 
     own = registry.Rule("rate-too-high", "Steps too long", "The rate is too high.", high, live=True)
     real = registry.rules()["one-class"]
     monkeypatch.setattr(registry, "rules", lambda: {"one-class": real, "rate-too-high": own})
-    for module in ("cnnviz.diagnosis.judge", "cnnviz.ui.diagnose.findings"):
+    for module in ("cnnviz.diagnosis.engine", "cnnviz.ui.pages.diagnose.findings"):
         monkeypatch.setattr(f"{module}.rules", registry.rules)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cnnviz.ui.pages import NOT_PAGES, find_pages
+from cnnviz.ui.shared.page_registry import NOT_PAGES, find_pages
 from tests.pages.runner import PAGES, assert_sound, open_page
 
 FOUND = find_pages(PAGES)

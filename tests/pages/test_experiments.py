@@ -9,11 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import tracking
-from cnnviz.experiments import Arm, Experiment, every, from_change, start
-from cnnviz.experiments.catalogue import catalogue
+from cnnviz.experiments import Condition, Experiment, every, from_change, start
+from cnnviz.experiments.presets import list_presets
 from cnnviz.experiments.recorded import recording
 from cnnviz.training.queue import enqueue
-from cnnviz.ui.experiments.address import test_parameters as parameters
+from cnnviz.ui.shared.recipe_plan import test_parameters as parameters
 from tests.experiments.making import BASE, NORMALISING, end_all
 from tests.pages.runner import assert_sound, open_page
 
@@ -30,7 +30,7 @@ def test_a_first_visit_shows_a_recorded_answer_and_every_question() -> None:
     assert "Recorded on" in said
     assert "Does normalising the input raise accuracy?" in said
     labels = [link.proto.label for link in app.get("page_link")]
-    assert {ready.title for ready in catalogue().values()} <= set(labels)
+    assert {ready.title for ready in list_presets().values()} <= set(labels)
     assert "n = 4 to 5." in said, "of the rates of SGD one run has no accuracy"
 
 
@@ -126,7 +126,7 @@ def test_a_link_that_names_what_is_not_registered_is_refused_and_reads_nothing(
 
     monkeypatch.setattr("cnnviz.datasets.loading.is_path", is_path)
     wrong = Experiment.of(
-        question="Is it read?", base=BASE.changed(base), arms=(Arm(name="elsewhere", changes=changes),)
+        question="Is it read?", base=BASE.changed(base), arms=(Condition(name="elsewhere", changes=changes),)
     )
     app = open_page("experiments", **parameters(wrong))
     assert len(app.warning) == 1
@@ -156,7 +156,7 @@ def test_a_change_of_a_run_made_from_a_path_is_tested_by_the_run_s_number(tmp_pa
 def wide(arms: int, seeds: int, **changes: Any) -> Experiment:
     return Experiment.of(
         question="Which rate?", base=BASE.changed(changes), seeds=tuple(range(seeds)),
-        arms=tuple(Arm(name=f"rate {i}", changes={"lr": 0.001 * (i + 1)}) for i in range(arms)),
+        arms=tuple(Condition(name=f"rate {i}", changes={"lr": 0.001 * (i + 1)}) for i in range(arms)),
     )  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def test_more_runs_than_may_wait_are_refused_before_anything_is_queued() -> None
 def test_a_large_form_says_where_there_is_no_gpu(
     monkeypatch: pytest.MonkeyPatch, device: str, wanting: bool
 ) -> None:
-    monkeypatch.setattr("cnnviz.ui.experiments.plan.device_name", lambda _: device)
+    monkeypatch.setattr("cnnviz.ui.pages.experiments.views.device_name", lambda _: device)
     app = open_page("experiments", experiment="dropout", form="large")
     assert any("this machine has none" in one.value for one in app.warning) == wanting
     small = open_page("experiments", experiment="dropout")

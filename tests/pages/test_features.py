@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from cnnviz.inference.hints import Hint
-from cnnviz.ui.features.state import VIEWS
-from cnnviz.ui.inside import answers
+from cnnviz.inference.images.checks import Hint
+from cnnviz.ui.pages.features.state import VIEWS
+from cnnviz.ui.shared import predictions
 from tests.pages.runner import assert_sound, components, html, links, open_page, said
 
 pytestmark = pytest.mark.usefixtures("nothing_ships")
@@ -114,16 +114,16 @@ def test_filters_of_two_networks_stand_one_above_the_other() -> None:
 @pytest.fixture
 def no_hints_kept() -> Iterator[None]:
     """Hints are computed anew, before and after."""
-    answers._hints.clear()
+    predictions._hints.clear()
     yield
-    answers._hints.clear()
+    predictions._hints.clear()
 
 
 @pytest.mark.usefixtures("trained", "no_hints_kept")
 def test_what_a_hint_proposes_is_a_button_and_so_is_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
     light = Hint("brightness", "This picture is mostly light: try 'invert'.", "invert")
     monkeypatch.setattr(
-        "cnnviz.inference.hints.hints", lambda picture, how, centered: () if how.invert else (light,)
+        "cnnviz.inference.images.checks.hints", lambda picture, how, centered: () if how.invert else (light,)
     )
     app = open_page("features")
     assert "mostly light" in said(app)

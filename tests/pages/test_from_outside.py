@@ -17,8 +17,8 @@ from cnnviz.tracking import Command, Database
 from cnnviz.tracking.tables import RunRow
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
-from cnnviz.training.supervisor import identity
-from cnnviz.training.supervisor.watch import LONG_DEAD_SECONDS
+from cnnviz.training.workers import process_id
+from cnnviz.training.workers.supervisor import LONG_DEAD_SECONDS
 from tests.pages.runner import assert_sound, html, open_page, said
 
 
@@ -58,8 +58,9 @@ def test_a_recipe_file_opened_in_a_page_names_registered_things_only(
     change: dict[str, str], sentence: str
 ) -> None:
     script = (
-        "from cnnviz.ui.train import plan; import streamlit as st\n"
-        "try:\n    plan.open_recipe(st.session_state.file)\nexcept ValueError as error:\n    st.text(error)"
+        "from cnnviz.ui.shared import recipe_plan; import streamlit as st\n"
+        "try:\n    recipe_plan.open_recipe(st.session_state.file)\n"
+        "except ValueError as error:\n    st.text(error)"
     )
     opened = AppTest.from_string(script)
     opened.session_state["file"] = Recipe(dataset="digits").changed(change).write().encode()
@@ -92,7 +93,7 @@ def test_a_page_marks_a_run_whose_process_was_killed(runs: Database) -> None:
     lease = tracking.claim(runs, "cpu", only=run)
     assert lease is not None
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
-        tracking.attach(runs, lease, process.pid, identity.started(process.pid))
+        tracking.attach(runs, lease, process.pid, process_id.started(process.pid))
         tracking.begin(runs, lease)
         process.kill()
     with runs.write() as session:

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz import tracking
 from cnnviz.training import Recipe
-from cnnviz.ui.inception.state import VIEWS
+from cnnviz.ui.pages.inception.state import VIEWS
 from tests.pages.runner import assert_sound, components, html, open_page, said
 from tests.pages.trained import train_in
 

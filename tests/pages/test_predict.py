@@ -15,14 +15,13 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz import datasets
 from cnnviz.cli.app import main
-from cnnviz.inference import ask, predict, writing
+from cnnviz.inference import evaluate, predict
 from cnnviz.inference.predict import STRETCHES, Predictor
-from cnnviz.ui.predict import watch
-from cnnviz.ui.predict.files import KEY as FILES_KEY
-from cnnviz.ui.predict.files import gathered
-from cnnviz.ui.predict.job import Job
-from cnnviz.ui.predict.judged import Judged
-from cnnviz.ui.predict.watch import KEY
+from cnnviz.ui.pages.predict import page
+from cnnviz.ui.pages.predict.job import KEY as FILES_KEY
+from cnnviz.ui.pages.predict.job import Job, gathered
+from cnnviz.ui.pages.predict.page import KEY
+from cnnviz.ui.pages.predict.views import JobResults
 from tests.datasets.making import encoded
 from tests.pages.runner import assert_sound, html, open_page, said
 
@@ -88,7 +87,7 @@ def test_a_zip_of_class_folders_is_judged(zipped: bytes) -> None:
     assert "no class called owl" in said(app)
     plots = [element for element in app.get("bidi_component") if "plot" in element.proto.component_name]
     assert len(plots) == 1
-    judged = Judged(app.session_state[KEY])
+    judged = JobResults(app.session_state[KEY])
     order = judged.ordered("mistakes")
     wrong = [row for row in order if judged.right[0][row] is False]
     assert order[: len(wrong)] == wrong
@@ -104,7 +103,7 @@ def test_answers_are_there_while_others_are_to_come(zipped: bytes, monkeypatch: 
         return real(self, pictures, **settings)
 
     monkeypatch.setattr(Predictor, "predict", held_up)
-    monkeypatch.setattr(watch, "PATIENCE", 0.0)
+    monkeypatch.setattr(page, "PATIENCE", 0.0)
     app = open_page("predict", weights="run:1")
     app.session_state[FILES_KEY] = gathered([("digits.zip", zipped)], folder=False)[0]
     app.run()
@@ -125,7 +124,7 @@ def test_answers_are_there_while_others_are_to_come(zipped: bytes, monkeypatch: 
 
 def test_progress_moves_with_every_batch_of_a_slow_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """It moved with every 64 pictures, which take a VGG a minute of a core."""
-    real, go_on, calls = ask.probabilities, threading.Event(), iter(range(1_000))
+    real, go_on, calls = predict.probabilities, threading.Event(), iter(range(1_000))
 
     def held_up(*arguments: Any) -> Any:
         assert next(calls) < 2 or go_on.wait(PATIENCE)
@@ -133,7 +132,7 @@ def test_progress_moves_with_every_batch_of_a_slow_network(monkeypatch: pytest.M
 
     monkeypatch.setattr(predict, "probabilities", held_up)
     monkeypatch.setattr(predict, "batch_size", lambda loaded: 3)
-    monkeypatch.setattr(watch, "PATIENCE", 0.0)
+    monkeypatch.setattr(page, "PATIENCE", 0.0)
     app = open_page("predict", weights="run:1")
     job = app.session_state[KEY]
     deadline = time.monotonic() + PATIENCE
@@ -178,9 +177,9 @@ def test_what_is_wrong_is_said_and_the_answers_are_there(query: dict[str, str], 
 
 
 def test_a_job_that_is_stopped_keeps_what_it_has(zipped: bytes) -> None:
-    from cnnviz.ui.inside import weights
+    from cnnviz.ui.shared import model_input
 
-    network = weights.other("run:1")
+    network = model_input.model_to_compare("run:1")
     assert network is not None
     some = gathered([("digits.zip", zipped)], folder=False)[0]
     job = Job(some * 40, [network])
@@ -189,34 +188,34 @@ def test_a_job_that_is_stopped_keeps_what_it_has(zipped: bytes) -> None:
     assert job.cancelled
     assert not job.failed
     assert job.done < job.total
-    assert Judged(job).count == len(job.seen) == job.done
+    assert JobResults(job).count == len(job.seen) == job.done
 
 
 def test_numbers_and_files_are_those_of_the_cli(
     zipped: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from cnnviz.ui.inside import weights
+    from cnnviz.ui.shared import model_input
 
     path = tmp_path / "digits.zip"
     path.write_bytes(zipped)
     assert main(["predict", str(path), "--run", "1", "--json"]) == 1, "one of the files was refused"
     theirs = json.loads(capsys.readouterr().out)
-    network = weights.other("run:1")
+    network = model_input.model_to_compare("run:1")
     assert network is not None
     job = Job(gathered([("digits.zip", zipped)], folder=False)[0], [network])
     job.wait(PATIENCE)
-    results = Judged(job).results(0)
-    ours = json.loads(writing.as_json(results))
+    results = JobResults(job).results(0)
+    ours = json.loads(evaluate.as_json(results))
     assert [entry["file"] for entry in ours] == [
         entry["file"].removeprefix(f"{tmp_path}/") for entry in theirs
     ]
     for one, other in zip(ours, theirs, strict=True):
         assert one.get("predictions") == other.get("predictions")
         assert ("error" in one) == ("error" in other)
-    lines = list(csv.DictReader(io.StringIO(writing.as_csv({"run:1": results}))))
+    lines = list(csv.DictReader(io.StringIO(evaluate.as_csv({"run:1": results}))))
     assert len(lines) == 5 * (PICTURES + 1) + 1
     assert float(lines[0]["probability"]) == ours[0]["predictions"][0]["probability"]
-    both = json.loads(writing.many_as_json({"a": results, "b": results}))
+    both = json.loads(evaluate.many_as_json({"a": results, "b": results}))
     assert both == {"a": ours, "b": ours}
 
 

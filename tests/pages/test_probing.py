@@ -11,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import tracking
 from cnnviz.datasets import Step
 from cnnviz.diagnosis import Evidence, gather, registry
-from cnnviz.diagnosis import probing as probe_registry
+from cnnviz.diagnosis.probes import registry as probe_registry
 from cnnviz.tracking import Database, MetricWriter, Status
-from cnnviz.ui.diagnose import probed
+from cnnviz.ui.pages.diagnose import probes
 from tests.diagnosis.runs import told
 from tests.pages.runner import assert_sound, open_page
 
@@ -42,12 +42,12 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
     def judge(evidence: Evidence) -> registry.Outcome:
         if "by-heart" in evidence.probes:
-            return registry.Clear("One batch was learned by heart.")
-        return registry.Untold("Nobody has probed it.")
+            return registry.Negative("One batch was learned by heart.")
+        return registry.Inconclusive("Nobody has probed it.")
 
     own = registry.Rule("by-heart", "Cannot learn one batch", "It cannot.", judge, live=False)
     monkeypatch.setattr(probe_registry, "probe", probe)
-    monkeypatch.setattr("cnnviz.diagnosis.judge.rules", lambda: {"by-heart": own})
+    monkeypatch.setattr("cnnviz.diagnosis.engine.rules", lambda: {"by-heart": own})
     yield opened
     opened.set()
 
@@ -59,7 +59,7 @@ def said(app: AppTest) -> str:
 
 def ended(runs: Database, run: int) -> None:
     """Wait for the job's thread."""
-    job = probed._jobs()[runs.where, run]
+    job = probes._jobs()[runs.where, run]
     job.wait(DEADLINE)
     assert not job.running
 

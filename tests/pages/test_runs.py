@@ -11,7 +11,7 @@ from cnnviz import tracking
 from cnnviz.models.library import home
 from cnnviz.tracking import Database, Status
 from tests.pages.runner import assert_sound, open_page
-from tests.ui.runs.making import many, trained
+from tests.ui.pages.runs.making import many, trained
 
 
 @pytest.fixture

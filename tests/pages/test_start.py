@@ -15,12 +15,12 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz import models
 from cnnviz.analysis import analyze
-from cnnviz.figures.lineage import LINEAGE
-from cnnviz.inference import shipped
-from cnnviz.ui.pages import find_pages
-from cnnviz.ui.start.doors import QUESTIONS
-from cnnviz.ui.start.inside import SAMPLE, WEIGHTS, recorded
-from cnnviz.ui.start.inside.record import taken
+from cnnviz.figures.timeline import LINEAGE
+from cnnviz.inference.weights import bundled
+from cnnviz.ui.pages.start.inside import SAMPLE, WEIGHTS, recorded
+from cnnviz.ui.pages.start.inside.record import taken
+from cnnviz.ui.pages.start.views import QUESTIONS
+from cnnviz.ui.shared.page_registry import find_pages
 from tests.pages.runner import PAGES, open_page
 
 
@@ -68,7 +68,7 @@ def test_the_picture_leads_to_its_feature_maps() -> None:
     assert whole == [
         {"weights": [f"checkpoint:{WEIGHTS}"], "picture": [f"sample:{SAMPLE}"], "layer": ["inception_3a"]}
     ]
-    assert WEIGHTS in shipped.names()
+    assert WEIGHTS in bundled.names()
 
 
 def pixels(png: str) -> NDArray[np.float64]:
@@ -84,9 +84,9 @@ def test_questions_lead_to_layers_that_there_are() -> None:
 def test_it_is_drawn_without_torch_and_pandas() -> None:
     code = (
         "import sys\n"
-        "import cnnviz.ui.start.doors, cnnviz.ui.start.inside, cnnviz.ui.start.landscape\n"
-        "from cnnviz.ui.start.lineage import ancestors\n"
-        "from cnnviz.figures.landscape import landscape\n"
+        "import cnnviz.ui.pages.start.views, cnnviz.ui.pages.start.inside\n"
+        "from cnnviz.ui.pages.start.views import ancestors\n"
+        "from cnnviz.figures.params_macs import landscape\n"
         "from cnnviz.analysis import overview\n"
         "ancestors(), landscape(overview())\n"
         "print(sorted({'torch', 'torchvision', 'pandas'} & set(sys.modules)))"

@@ -1,4 +1,4 @@
-"""Article D's story on the page Diagnose: there at once, offline, and live where the reader chooses."""
+"""The AlexNet/STL-10 paper review's story on Diagnose: at once, offline, and live."""
 
 from streamlit.testing.v1 import AppTest
 
@@ -19,7 +19,7 @@ def test_the_failed_recording_tells_its_story() -> None:
     app = open_page("diagnose", recorded="article-d-failed")
     heads = [one.value for one in app.subheader]
     assert [head for head in heads if head in SECTIONS] == SECTIONS
-    assert "Article D, solved" in [one.value for one in app.header]
+    assert "The AlexNet/STL-10 paper review, solved" in [one.value for one in app.header]
 
 
 def test_another_start_is_reckoned_at_once() -> None:

@@ -10,11 +10,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import models, tracking
-from cnnviz.models import edit, link
+from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
 from cnnviz.training import Recipe, all_recipes
-from cnnviz.ui.train.fields import folds
-from cnnviz.ui.train.watch import TICK_SECONDS
+from cnnviz.ui.pages.train.page import TICK_SECONDS
+from cnnviz.ui.shared.recipe_fields import folds
 from tests.pages.runner import assert_sound, figures, open_page
 from tests.tracking.making import HOST, bring_to, claim, create
 
@@ -337,15 +337,16 @@ def test_architecture_leads_here_with_its_model() -> None:
 
 
 def test_a_recipe_file_is_taken_up_as_changes() -> None:
-    from cnnviz.ui.train import plan as plans
+    from cnnviz.ui.shared import recipe_plan as plans
 
     wanted = Recipe(name="mine", dataset="shapes", model="lenet5", epochs=4, flip="random", limit=100)
     app = open_page("train")
     script = (
-        "from cnnviz.ui.train import plan; import streamlit as st; plan.open_recipe(st.session_state.file)"
+        "from cnnviz.ui.shared import recipe_plan; import streamlit as st; "
+        "recipe_plan.open_recipe(st.session_state.file)"
     )
     assert plans.text_of(None) == "none"
-    opened = AppTest.from_string(script + "; st.text(plan.read().recipe.write())")
+    opened = AppTest.from_string(script + "; st.text(recipe_plan.read().recipe.write())")
     opened.session_state["file"] = wanted.write().encode()
     opened.run()
     assert not opened.exception
@@ -357,8 +358,8 @@ def test_a_recipe_file_is_taken_up_as_changes() -> None:
 def test_a_structural_fault_is_said_before_the_start_and_does_not_prevent_it(runs: Database) -> None:
     sound = models.layer_list("lenet5")
     assert sound is not None
-    squashed = edit.add(sound, len(sound.layers), edit.new_layer("softmax"))
-    app = open_page("train", list=link.encode(squashed))
+    squashed = layer_list_edit.add(sound, len(sound.layers), layer_list_edit.new_layer("softmax"))
+    app = open_page("train", list=url_codec.encode(squashed))
     told = app.error[0].value.replace("\\", "")
     assert "Activation on the outputs" in told
     assert not app.button(key="train-start").disabled

@@ -74,23 +74,22 @@ def test_two_networks_beside_each_other_on_one_picture() -> None:
 
 @pytest.mark.usefixtures("trained")
 def test_the_map_is_that_of_the_cli(tmp_path: Path) -> None:
-    from cnnviz.ui.inside import weights
-    from cnnviz.ui.pictures.prepared import prepared
-    from cnnviz.ui.pictures.samples import picture
-    from cnnviz.ui.why.bar import values
-    from cnnviz.ui.why.found import found
-    from cnnviz.ui.why.state import Asked
+    from cnnviz.ui.pages.attribution.page import values
+    from cnnviz.ui.shared import model_input
+    from cnnviz.ui.shared.attribution import AttributionState, attribution_result
+    from cnnviz.ui.shared.image_input import sample_image
+    from cnnviz.ui.shared.preprocessing import prepared
 
     file = tmp_path / "digit.png"
     file.write_bytes(get("digit-5").data())
     written = tmp_path / "map.npz"
     words = ["features", str(file), "--run", "1", "--attribution", "gradcam", "--class", "3"]
     assert main([*words, "--npz", str(written)]) == 0
-    network = weights.other("run:1")
+    network = model_input.model_to_compare("run:1")
     assert network is not None
-    ready = prepared(picture("digit-5"), network.loaded.preprocessing)
-    asked = Asked("gradcam", 3, "3", None, 50, None, ())
-    page = np.load(io.BytesIO(values(found(network, ready, asked))))
+    ready = prepared(sample_image("digit-5"), network.loaded.preprocessing)
+    asked = AttributionState("gradcam", 3, "3", None, 50, None, ())
+    page = np.load(io.BytesIO(values(attribution_result(network, ready, asked))))
     with np.load(written) as theirs:
         assert np.array_equal(page["attribution"], theirs["attribution"])
         assert np.array_equal(page["input"], theirs["input"])

@@ -7,7 +7,7 @@ import pytest
 from cnnviz import tracking
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
-from cnnviz.training.worker import work
+from cnnviz.training.workers.worker import work
 
 RECIPE = Recipe(dataset="digits", limit=600, epochs=4, batch_size=30, device="cpu")
 

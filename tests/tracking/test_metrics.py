@@ -9,7 +9,7 @@ import pytest
 from cnnviz import tracking
 from cnnviz.tracking import Database, NoSuchRunError, Restart, Status
 from cnnviz.tracking.metrics import append
-from cnnviz.tracking.structures import Structure, encode
+from cnnviz.tracking.records import Structure, encode
 from tests.tracking.making import begin, create, log, resume
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cnnviz import tracking
-from cnnviz.experiments import Arm, Experiment, start
+from cnnviz.experiments import Condition, Experiment, start
 from cnnviz.tracking import Command, Database, QueueFullError
 from cnnviz.training import Recipe
 from tests.tracking.making import create
@@ -15,7 +15,7 @@ FULL = r"At most 3 runs wait at once, and 3 do; wait until some have ended, or t
 
 @pytest.fixture
 def _three_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnviz.tracking.change.MOST_QUEUED", 3)
+    monkeypatch.setattr("cnnviz.tracking.transitions.MOST_QUEUED", 3)
 
 
 @pytest.mark.usefixtures("_three_may_wait")
@@ -35,7 +35,9 @@ def test_no_more_runs_wait_than_may(database: Database) -> None:
 @pytest.mark.usefixtures("_three_may_wait")
 def test_an_experiment_that_does_not_fit_queues_nothing(database: Database) -> None:
     experiment = Experiment.of(
-        question="?", base=Recipe(dataset="digits", device="cpu"), arms=(Arm(name="a", changes={"lr": 0.1}),)
+        question="?",
+        base=Recipe(dataset="digits", device="cpu"),
+        arms=(Condition(name="a", changes={"lr": 0.1}),),
     )
     with pytest.raises(QueueFullError, match="and 0 do; 6 more do not fit, 3 would: "):
         start(database, experiment)

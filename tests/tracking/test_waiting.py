@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from cnnviz import tracking
-from cnnviz.tracking import Command, Database, Status, WrongStateError, bell
+from cnnviz.tracking import Command, Database, Status, WrongStateError, commands
 from tests.tracking.making import HOST, bring_to, claim, create
 
 LONG = 60.0
@@ -35,19 +35,19 @@ def test_a_deleted_run_waits_for_nothing(database: Database) -> None:
 
 
 def test_the_bell_wakes_who_waits(sqlite: Database) -> None:
-    heard, woken = bell.rings(), threading.Event()
+    heard, woken = commands.rings(), threading.Event()
 
     def wait() -> None:
-        bell.wait(heard, LONG)
+        commands.wait(heard, LONG)
         woken.set()
 
     waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
     run = create(sqlite)
     assert woken.wait(LONG)
-    heard = bell.rings()
+    heard = commands.rings()
     tracking.request(sqlite, run.id, Command.STOP)
-    assert bell.rings() > heard
+    assert commands.rings() > heard
 
 
 def test_a_run_that_waits_can_be_the_next(database: Database) -> None:

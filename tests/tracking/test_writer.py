@@ -17,7 +17,7 @@ from cnnviz.tracking import (
     MetricWriter,
     StaleAttemptError,
     Status,
-    writer,
+    metrics,
 )
 from cnnviz.tracking.metrics import append
 from tests.tracking.making import begin, resume
@@ -85,7 +85,7 @@ def test_many_rows_are_written_in_several_transactions(
         sizes.append(len(arguments[2]))  # type: ignore[arg-type]
         return append(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(writer, "append", counted)
+    monkeypatch.setattr(metrics, "append", counted)
     lease = begin(sqlite)
     with MetricWriter(sqlite, lease, every=60, beat=60) as log:
         for step in range(12_000):
@@ -156,7 +156,7 @@ def test_a_locked_database_is_tried_again(sqlite: Database, monkeypatch: pytest.
         tries.release()
         return append(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(writer, "append", impatient)
+    monkeypatch.setattr(metrics, "append", impatient)
     other = locked(sqlite)
     with MetricWriter(sqlite, lease, every=0.01, patience=SOON) as log:
         log.log("loss", 1.0, 0)
@@ -173,7 +173,7 @@ def test_patience_ends(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> Non
         raise DatabaseBusyError("busy")
 
     lease = begin(sqlite)
-    monkeypatch.setattr(writer, "append", busy)
+    monkeypatch.setattr(metrics, "append", busy)
     log = MetricWriter(sqlite, lease, every=0.01, patience=0.0)
     with pytest.raises(DatabaseBusyError):
         log.flush(SOON)
@@ -196,7 +196,7 @@ def test_a_full_disk_reaches_the_worker(sqlite: Database) -> None:
 
 
 def test_what_waits_is_bounded(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "MOST_WAITING", 3)
+    monkeypatch.setattr(metrics, "MOST_WAITING", 3)
     with MetricWriter(sqlite, begin(sqlite), every=60, beat=60) as log:
         for step in range(3):
             log.log("loss", 1.0, step)

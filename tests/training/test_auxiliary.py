@@ -9,12 +9,11 @@ from torch.nn import functional
 
 from cnnviz.datasets import Dataset
 from cnnviz.training import Recipe, checkpoint
-from cnnviz.training.engine import LAST, LOG_EARLY, Trainer
 from cnnviz.training.evaluate import evaluate
-from cnnviz.training.log import MEASURED, Memory
-from cnnviz.training.setup import make_ready
-from cnnviz.training.tally import Tally
-from cnnviz.training.update import Update
+from cnnviz.training.metrics import EpochMetrics
+from cnnviz.training.run_logger import MEASURED, InMemoryLogger
+from cnnviz.training.setup import build_training
+from cnnviz.training.trainer import LAST, LOG_EARLY, Trainer, TrainStep
 from tests.training.stripes import striped
 
 RECIPE = Recipe(model="lenet5", epochs=3, batch_size=12, lr=0.01, flip="random", seed=7)
@@ -38,8 +37,8 @@ def dataset() -> Dataset:
     return striped()
 
 
-def trainer(dataset: Dataset, folder: Path | None = None) -> tuple[Trainer, Memory]:
-    ready, log = make_ready(RECIPE, dataset), Memory()
+def trainer(dataset: Dataset, folder: Path | None = None) -> tuple[Trainer, InMemoryLogger]:
+    ready, log = build_training(RECIPE, dataset), InMemoryLogger()
     torch.manual_seed(0)
     return Trainer(RECIPE, Heads(), ready.material, ready.side, log, folder), log
 
@@ -48,7 +47,7 @@ def test_auxiliary_losses_count_in_training_only(dataset: Dataset) -> None:
     run, _ = trainer(dataset)
     run.model.train()
     images, labels = torch.rand(4, 1, 28, 28), torch.tensor([0, 1, 2, 0])
-    main, loss, alone = Update(RECIPE, run.model, run.optimiser).loss(images, labels)
+    main, loss, alone = TrainStep(RECIPE, run.model, run.optimiser).loss(images, labels)
     outputs = run.model(images)
     entropies = [functional.cross_entropy(one, labels) for one in outputs]
     assert torch.allclose(loss, entropies[0] + 0.3 * (entropies[1] + entropies[2]))
@@ -73,7 +72,7 @@ def test_each_is_told_where_the_loss_is(dataset: Dataset) -> None:
 
 
 def test_a_network_without_any_tells_none(dataset: Dataset) -> None:
-    ready, log = make_ready(RECIPE, dataset), Memory()
+    ready, log = build_training(RECIPE, dataset), InMemoryLogger()
     run = Trainer(RECIPE, ready.model, ready.material, ready.side, log)
     run.run(lambda: run.step < 1)
     assert not [name for _, _, name, _ in log.rows if "aux" in name]
@@ -98,7 +97,7 @@ def test_stopped_within_a_report_it_is_the_same_run(dataset: Dataset, tmp_path: 
 
 
 def test_what_an_older_checkpoint_did_not_keep_is_told_from_the_next_report_on() -> None:
-    tally, labels = Tally(2), torch.tensor([0, 1])
+    tally, labels = EpochMetrics(2), torch.tensor([0, 1])
     tally.restore((0.0, 0.0, 0.0, 6.0, 2.0, 4.0), (2, 2), ())
     tally.add(4, torch.tensor([1.0, 2.0]), labels, labels)
     tally.drain()

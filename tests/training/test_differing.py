@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from cnnviz.training.differing import differing, value_text
-from cnnviz.training.recipe import Recipe
+from cnnviz.training.recipe import Recipe, differing, value_text
 
 
 def dumped(**changes: Any) -> dict[str, Any]:

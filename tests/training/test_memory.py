@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from cnnviz.training import Recipe
-from cnnviz.training.engine import Trainer
-from cnnviz.training.log import Memory
-from cnnviz.training.memory import Need, TooLittleMemoryError, measured, sentence
-from cnnviz.training.setup import make_ready
+from cnnviz.training.memory import Need, TooLittleMemoryError, measured, out_of_memory_message
+from cnnviz.training.run_logger import InMemoryLogger
+from cnnviz.training.setup import build_training
+from cnnviz.training.trainer import Trainer
 from tests.training.stripes import striped
 
 GIB = 2**30
@@ -49,7 +49,7 @@ def test_need_is_found_from_what_fits() -> None:
 
 def test_the_sentence_says_what_was_needed_and_what_would_fit() -> None:
     gpu = SmallGpu(8 * GIB, GIB, GIB // 16)
-    said = sentence(gpu, gpu.probe, 256, to_come=GIB)
+    said = out_of_memory_message(gpu, gpu.probe, 256, to_come=GIB)
     assert said == (
         "A step of 256 images needs about 18.0 GiB on a small GPU, where 8.0 GiB are to be had; "
         "a batch of 88 would fit."
@@ -64,15 +64,15 @@ def test_the_sentence_says_what_was_needed_and_what_would_fit() -> None:
 )
 def test_where_hardly_anything_fits(total: int, fixed: int, said: str) -> None:
     gpu = SmallGpu(total, fixed, GIB)
-    assert said in sentence(gpu, gpu.probe, 64)
+    assert said in out_of_memory_message(gpu, gpu.probe, 64)
 
 
 def test_a_step_without_memory_ends_the_run_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = Recipe(batch_size=64, epochs=1, momentum=0.9)
-    ready = make_ready(recipe, striped())
-    run = Trainer(recipe, ready.model, ready.material, ready.side, Memory())
+    ready = build_training(recipe, striped())
+    run = Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger())
     gpu, probed = SmallGpu(GIB, 0, GIB // 40), []
-    monkeypatch.setattr("cnnviz.training.engine.CudaGauge", lambda device: gpu)
+    monkeypatch.setattr("cnnviz.training.trainer.CudaGauge", lambda device: gpu)
 
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnnviz.training.census import census
-from cnnviz.training.material import Material
-from cnnviz.training.prepare import Statistics
+from cnnviz.training.data.lazy_images import AT_ONCE, portion
+from cnnviz.training.data.quality import census
+from cnnviz.training.data.tensors import DataModule
+from cnnviz.training.data.transforms import Statistics
 from cnnviz.training.recipe import Recipe
-from cnnviz.training.streamed import AT_ONCE, portion
 from tests.training.stripes import striped
 
 MOST = 256 << 20
@@ -21,11 +21,11 @@ MOST = 256 << 20
 MEASURED = """
 import resource, sys
 import torch
-from cnnviz.training.census import detail, neighbours
-from cnnviz.training.material import Labelled
-from cnnviz.training.near_duplicates import near_duplicates
-from cnnviz.training.prepare import Statistics
-from cnnviz.training.variation import variation
+from cnnviz.training.data.quality import detail, neighbours
+from cnnviz.training.data.tensors import Labelled
+from cnnviz.training.data.near_duplicates import near_duplicates
+from cnnviz.training.data.transforms import Statistics
+from cnnviz.training.data.quality import variation
 
 torch.set_num_threads(1)
 what, count, channels, side = sys.argv[1], *map(int, sys.argv[2:])
@@ -66,16 +66,16 @@ def test_statistics_are_the_same_bits_in_portions_of_any_size(monkeypatch: pytes
     images = torch.randint(0, 256, (50, 3, 9, 7), dtype=torch.uint8, generator=seed)
     whole = Statistics.of(images)
     for values in (25, 200, 900):
-        monkeypatch.setattr("cnnviz.training.prepare.IN_CACHE", values)
+        monkeypatch.setattr("cnnviz.training.data.transforms.IN_CACHE", values)
         apart = Statistics.of(images)
         for name in ("mean", "spread", "mean_image", "colours"):
             assert torch.equal(getattr(apart, name), getattr(whole, name))
 
 
 def test_the_census_is_the_same_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    material = Material.of(striped(), Recipe(validation=0), 1, torch.device("cpu"))
+    material = DataModule.of(striped(), Recipe(validation=0), 1, torch.device("cpu"))
     whole = census(material)
-    monkeypatch.setattr("cnnviz.training.streamed.AT_ONCE", 20_000)
+    monkeypatch.setattr("cnnviz.training.data.lazy_images.AT_ONCE", 20_000)
     apart = census(material)
     assert apart.pop("detail") == pytest.approx(whole.pop("detail"), rel=1e-5)
     assert apart.pop("variation")["stored"] == pytest.approx(whole.pop("variation")["stored"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cnnviz import models
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear
-from cnnviz.models.layers.budget import MAX_LAYERS
+from cnnviz.models.layers.layer_list import MAX_LAYERS
 from cnnviz.training import Recipe, all_recipes, get
 from cnnviz.training.recipe import MAX_BYTES
 from cnnviz.training.setup import device_of

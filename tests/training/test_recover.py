@@ -13,10 +13,10 @@ from cnnviz.datasets.spec import silent
 from cnnviz.models.library import home
 from cnnviz.tracking import Command, Database, DatabaseDamagedError, Status
 from cnnviz.training import Recipe
-from cnnviz.training.engine import LAST
 from cnnviz.training.queue import enqueue
 from cnnviz.training.recover import SUMMARY
-from cnnviz.training.worker import work
+from cnnviz.training.trainer import LAST
+from cnnviz.training.workers.worker import work
 
 Out = pytest.CaptureFixture[str]
 SHORT = Recipe(name="short", dataset="digits", limit=120, epochs=2, batch_size=60, device="cpu")
@@ -125,7 +125,7 @@ def test_the_end_of_a_run_whose_database_was_overwritten_names_the_whole_checkpo
     def overwritten(database: Database, run_id: int) -> None:
         overwrite()
 
-    monkeypatch.setattr("cnnviz.training.worker.write_summary", overwritten)
+    monkeypatch.setattr("cnnviz.training.workers.worker.write_summary", overwritten)
     assert main(["train", "--dataset", "digits", "--set", "limit=60", "--epochs", "1"]) == 2
     captured = capsys.readouterr()
     assert "finished" not in captured.out

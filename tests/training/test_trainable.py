@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cnnviz import models, tracking
-from cnnviz.analysis.meta import on_meta
+from cnnviz.analysis.compute import on_meta
 from cnnviz.cli.app import main
 from cnnviz.models.layers import LayerList
 from cnnviz.training import Recipe

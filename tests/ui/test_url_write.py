@@ -3,14 +3,14 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cnnviz.ui import url_state
+from cnnviz.ui.shared import url_state
 
 
 def page() -> None:
     """Show two choices that live in the URL, as a page does."""
     import streamlit as st
 
-    from cnnviz.ui import url_state
+    from cnnviz.ui.shared import url_state
 
     url_state.restore()
     for name in ("x", "scale"):

@@ -9,8 +9,8 @@ from cnnviz.analysis.checks.layers import SUMS, _listed
 from cnnviz.analysis.checks.network import INPUT, Network
 from cnnviz.analysis.checks.output import NEURALINT
 from cnnviz.analysis.checks.registry import Found, check
-from cnnviz.analysis.formulas import pair
 from cnnviz.analysis.types import Node, Row
+from cnnviz.analysis.worked_numbers import pair
 from cnnviz.sentences import percent
 
 NARROW = 3

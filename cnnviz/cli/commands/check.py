@@ -9,9 +9,8 @@ import typer
 
 from cnnviz.analysis import Analysis, analyze
 from cnnviz.analysis.checks import Problem, check_analysis, check_layers, checks
-from cnnviz.cli import text
-from cnnviz.cli.model_argument import MODEL_HELP, parse_size, resolve_model
-from cnnviz.cli.options import pairs
+from cnnviz.cli import output
+from cnnviz.cli.options import MODEL_HELP, pairs, parse_size, resolve_model
 from cnnviz.models.layers import LayerList
 
 ERRORS, WARNINGS = 1, 3
@@ -80,7 +79,7 @@ def _text(title: str, problems: tuple[Problem, ...]) -> str:
         head = f"{one.severity}: {one.title} ({one.check})"
         lines = [(head, ""), ("", one.message), ("fix", one.fix)]
         lines += [("source", one.reference)] if one.reference else []
-        body = text.notes([(f"  {name}", words) for name, words in lines[1:]], text.width())
+        body = output.notes([(f"  {name}", words) for name, words in lines[1:]], output.width())
         parts += [f"{head}\n{body}"]
     return "\n\n".join(parts) + "\n"
 
@@ -99,4 +98,4 @@ def _all_checks(as_json: bool) -> str:
         keys = ("check", "title", "reference")
         found = [dict(zip(keys, row, strict=True)) for row in rows]
         return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() + "\n"
-    return text.fitted(("check", "title", "source"), rows, frozenset(), text.width()) + "\n"
+    return output.fitted(("check", "title", "source"), rows, frozenset(), output.width()) + "\n"

@@ -12,8 +12,8 @@ import typer
 
 from cnnviz import datasets
 from cnnviz.cli.options import pairs
+from cnnviz.cli.output import table
 from cnnviz.cli.progress import Bar
-from cnnviz.cli.text import table
 from cnnviz.datasets import Dataset, DatasetSpec
 from cnnviz.datasets.library import PREFIX
 from cnnviz.datasets.summary import summary
@@ -62,7 +62,7 @@ def prepare(
     began = time.perf_counter()
     if datasets.is_path(name):
         with Bar() as bar:
-            ready = datasets.keep(Path(name), called, pairs(option or [], "size=64"), bar)
+            ready = datasets.save_user_dataset(Path(name), called, pairs(option or [], "size=64"), bar)
     elif called is not None:
         raise ValueError(f"Only your own folder, zip or Parquet file can be given a name, not '{name}'.")
     else:

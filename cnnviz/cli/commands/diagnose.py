@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
+from cnnviz.cli.output import notes, width
 from cnnviz.cli.progress import Bar
-from cnnviz.cli.text import notes, width
 
 if TYPE_CHECKING:
     from cnnviz.diagnosis import Change, Diagnosis, Evidence, Finding, Outcome
@@ -81,11 +81,11 @@ def _evidence(run: str, probed: bool) -> Evidence:
         if not probed:
             return gather(database, int(run))
         from cnnviz import threads
-        from cnnviz.diagnosis import probing
+        from cnnviz.diagnosis.probes import registry
 
         threads.share()
         with Bar() as bar:
-            return probing.probe(database, int(run), progress=bar)
+            return registry.probe(database, int(run), progress=bar)
 
 
 def _causes(as_json: bool) -> None:
@@ -128,10 +128,10 @@ def _offered(found: Diagnosis) -> dict[str, Change]:
 
 
 def _text(run: str, evidence: Evidence, found: Diagnosis) -> str:
-    from cnnviz.diagnosis.words import OUTCOMES, state
+    from cnnviz.diagnosis.report.report_text import OUTCOMES, status_text
 
     name = evidence.title if evidence.run is None else f"Run {evidence.run}, {evidence.title}"
-    parts = [f"{name}: {state(evidence)}", _wrapped(f"{OUTCOMES[found.outcome]}. {found.verdict}")]
+    parts = [f"{name}: {status_text(evidence)}", _wrapped(f"{OUTCOMES[found.outcome]}. {found.verdict}")]
     parts += [_finding(number, one, evidence) for number, one in enumerate(found.findings, 1)]
     parts += _listed("What is missing", found.missing)
     parts += _listed("What to try next, in this order", found.next_steps, numbered=True)
@@ -139,9 +139,9 @@ def _text(run: str, evidence: Evidence, found: Diagnosis) -> str:
     if offered := _offered(found):
         parts.append(TO_RUN.format(run=run, place=next(iter(offered))))
     if evidence.probes:
-        from cnnviz.diagnosis.told import told
+        from cnnviz.diagnosis.report.report_text import describe_probes
 
-        parts.append(f"Probes\n{notes(told(evidence.probes), width())}")
+        parts.append(f"Probes\n{notes(describe_probes(evidence.probes), width())}")
     if found.comparisons:
         parts.append(f"Compared with\n{notes([(one.name, one.text) for one in found.comparisons], width())}")
     for outcome, title in (("clear", "Ruled out"), ("not checked", "Could not be checked")):
@@ -167,7 +167,7 @@ def _listed(title: str, sentences: Sequence[str], *, numbered: bool = False) -> 
 
 def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
     from cnnviz.diagnosis import rules
-    from cnnviz.diagnosis.words import sureness, where
+    from cnnviz.diagnosis.report.report_text import sureness, where
 
     head = f"{number}. {rules()[finding.cause].title} ({finding.cause}), {sureness(finding.confidence)}"
     lines = [head, *([_wrapped(finding.verdict, "   ")] if number > 1 else [])]
@@ -181,7 +181,7 @@ def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
 
 
 def _change(place: str, change: Change, old: Recipe) -> str:
-    from cnnviz.experiments.changes import changed
+    from cnnviz.experiments.recipe_changes import changed
 
     settings = "; ".join(
         f"{field.replace('_', ' ')} {words}" for field, words in changed(old, change.recipe(old))

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from cnnviz.cli.asking import NO_SUPERVISOR
-from cnnviz.cli.experimenting import go_through
-from cnnviz.cli.text import fitted, table, width
+from cnnviz.cli.foreground import NO_SUPERVISOR, go_through
+from cnnviz.cli.output import fitted, table, width
 
 if TYPE_CHECKING:
     from cnnviz.experiments import Experiment, Result
-    from cnnviz.experiments.catalogue import Form
-    from cnnviz.experiments.demonstrating import Demonstration
+    from cnnviz.experiments.demos import Demo
+    from cnnviz.experiments.presets import Form
     from cnnviz.tracking import Database
 
 STOPPED, INCOMPLETE = 130, 1
@@ -45,11 +44,11 @@ def list_them(as_json: _Json = False) -> None:
     """Print the list."""
     from cnnviz import tracking
     from cnnviz.experiments import every
-    from cnnviz.experiments.catalogue import catalogue
-    from cnnviz.experiments.demonstrating import every_demonstration
-    from cnnviz.experiments.progress import progress
+    from cnnviz.experiments.demos import list_demos
+    from cnnviz.experiments.presets import list_presets
+    from cnnviz.experiments.running import progress
 
-    ready, shown = list(catalogue().values()), list(every_demonstration().values())
+    ready, shown = list(list_presets().values()), list(list_demos().values())
     with tracking.connect() as database:
         own = [(stored, progress(database, stored)) for stored in every(database)]
     if as_json:
@@ -89,11 +88,11 @@ def run(
 ) -> None:
     """Run an experiment, and print what came of it."""
     from cnnviz import experiments, threads, tracking
-    from cnnviz.experiments.demonstrating import every_demonstration
-    from cnnviz.experiments.running import keep
+    from cnnviz.experiments.demos import list_demos
+    from cnnviz.experiments.running import save
 
-    if what in every_demonstration():
-        _demonstrate(every_demonstration()[what], as_json)
+    if what in list_demos():
+        _demonstrate(list_demos()[what], as_json)
         return
     threads.share()
     with tracking.connect() as database:
@@ -108,7 +107,7 @@ def run(
             chosen = _chosen(what, large, seeds)
             if queue:
                 _check_amount(database, chosen, len(list(chosen.cells())), yes)
-            number = keep(database, chosen)
+            number = save(database, chosen)
         if queue:
             runs = experiments.queue(database, number)
             _say_queued(database, number, runs, as_json)
@@ -126,9 +125,8 @@ def run(
 def _check_amount(database: Database, experiment: Experiment, runs: int, yes: bool) -> None:
     """Refuse to queue many or long runs without --yes, and more than may wait, before anything is written."""
     from cnnviz import tracking
-    from cnnviz.experiments.progress import expected
-    from cnnviz.experiments.running import needs_confirmation
-    from cnnviz.figures.measures import duration
+    from cnnviz.experiments.running import expected, needs_confirmation
+    from cnnviz.figures.numbers import duration
 
     tracking.require_room(database, runs)
     seconds, _ = expected(database, experiment)
@@ -146,10 +144,10 @@ def show(
 ) -> None:
     """Print what an experiment asks, and its answer where it was started."""
     from cnnviz import experiments, tracking
-    from cnnviz.experiments.demonstrating import every_demonstration
+    from cnnviz.experiments.demos import list_demos
 
-    if what in every_demonstration():
-        _demonstrate(every_demonstration()[what], as_json)
+    if what in list_demos():
+        _demonstrate(list_demos()[what], as_json)
         return
 
     if not what.isdigit():
@@ -167,7 +165,7 @@ def as_text(result: Result) -> str:
 
 
 def _answer(result: Result) -> str:
-    from cnnviz.experiments.table import cells, verdict_lines
+    from cnnviz.experiments.results import cells, verdict_lines
 
     head, lines = cells(result)
     notes = (f"· {note}" for note in result.notes)
@@ -181,7 +179,7 @@ def _wrapped(text: str) -> str:
 
 def _chosen(what: str, large: bool, seeds: int | None) -> Experiment:
     from cnnviz.experiments import Experiment
-    from cnnviz.experiments.catalogue import find
+    from cnnviz.experiments.presets import get_preset
     from cnnviz.training.recipe import MAX_BYTES
 
     form: Form = "large" if large else "small"
@@ -189,15 +187,15 @@ def _chosen(what: str, large: bool, seeds: int | None) -> Experiment:
         with Path(what).open("rb") as file:  # no more of it than says that it is too long
             found = Experiment.read(file.read(MAX_BYTES + 1))
     else:
-        found = find(what).form(form)
+        found = get_preset(what).form(form)
     return found if seeds is None else found.with_seeds(seeds)
 
 
 def _asked(name: str, experiment: Experiment) -> str:
-    from cnnviz.experiments.catalogue import catalogue
-    from cnnviz.experiments.changes import changes_text
+    from cnnviz.experiments.presets import list_presets
+    from cnnviz.experiments.recipe_changes import changes_text
 
-    ready = catalogue().get(name)
+    ready = list_presets().get(name)
     lines = [(arm, changes_text(experiment, arm)) for arm in experiment.names[1:]]
     told = [experiment.question, *([ready.about, f"Asked by {ready.asked_by}."] if ready else [])]
     head, lines = ("arm", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines]
@@ -218,7 +216,7 @@ def _recorded(name: str, large: bool) -> str:
     return "\n\n".join(["", where, _answer(found.result)])
 
 
-def _demonstrate(demonstration: Demonstration, as_json: bool) -> None:
+def _demonstrate(demonstration: Demo, as_json: bool) -> None:
     """Run a demonstration and print what it did."""
     shown = demonstration.run()
     if as_json:
@@ -239,7 +237,7 @@ def _demonstrate(demonstration: Demonstration, as_json: bool) -> None:
 
 
 def _say_queued(database: Database, number: int, runs: list[int], as_json: bool) -> None:
-    from cnnviz.training.supervisor import supervised
+    from cnnviz.training.workers import supervised
 
     at_work = supervised(database)
     if as_json:

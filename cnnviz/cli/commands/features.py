@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from cnnviz.cli.model_choice import (
+from cnnviz.cli.options import (
     Center,
     CheckpointName,
     Invert,
@@ -23,10 +23,10 @@ from cnnviz.cli.progress import Bar
 from cnnviz.sentences import percent
 
 if TYPE_CHECKING:
-    from cnnviz.inference.loaded import Loaded
-    from cnnviz.inference.steps import Step
+    from cnnviz.inference.images.preprocessing_trace import Step
+    from cnnviz.inference.weights.loaded_model import Loaded
     from cnnviz.interpret.attribution import Attribution
-    from cnnviz.interpret.colours import Bytes
+    from cnnviz.interpret.colormaps import Bytes
     from cnnviz.interpret.maps import Floats
 
 REFUSED = 1
@@ -45,7 +45,7 @@ class Attributing(StrEnum):
 
 
 class Ordering(StrEnum):
-    """Orders of channels, as `cnnviz.interpret.ordering.ORDERS`."""
+    """Orders of channels, as `cnnviz.interpret.mosaic.ORDERS`."""
 
     INDEX = "index"
     ACTIVITY = "activity"
@@ -99,7 +99,7 @@ def features(
 
 def _loaded(run: int | None, checkpoint: str | None, model: str | None, weights: Path | None) -> Loaded:
     if model is not None and (run, checkpoint, weights) == (None, None, None):
-        from cnnviz.inference.files import fresh
+        from cnnviz.inference.weights.loaders import fresh
 
         return fresh(model)
     return load_model(run, checkpoint, model, weights)
@@ -107,10 +107,10 @@ def _loaded(run: int | None, checkpoint: str | None, model: str | None, weights:
 
 def _read(path: Path, loaded: Loaded) -> Step:
     """The picture as the model reads it."""
-    from cnnviz.inference.gather import from_paths
-    from cnnviz.inference.picture import Picture, Refusal
-    from cnnviz.inference.steps import steps
-    from cnnviz.inference.uploads import Upload, read
+    from cnnviz.inference.images.image import Picture, Refusal
+    from cnnviz.inference.images.image_files import from_paths
+    from cnnviz.inference.images.preprocessing_trace import steps
+    from cnnviz.inference.images.read_image import Upload, read
 
     found = list(from_paths([path]))
     if len(found) > 1:
@@ -186,7 +186,7 @@ def _drawn(picture: Bytes, found: Attribution) -> bytes:
 
     from PIL import Image
 
-    from cnnviz.interpret.regions import overlay
+    from cnnviz.interpret.deletion_check import overlay
 
     height, width = found.values.shape
     zoom = max(1, WIDE // width)

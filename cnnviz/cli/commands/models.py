@@ -9,7 +9,7 @@ import typer
 
 from cnnviz import models
 from cnnviz.analysis import overview
-from cnnviz.cli.text import short, table
+from cnnviz.cli.output import short, table
 from cnnviz.models.spec import choices
 
 

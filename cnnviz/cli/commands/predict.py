@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnnviz.cli.model_choice import (
+from cnnviz.cli.options import (
     CHANGES,
     Center,
     CheckpointName,
@@ -18,13 +18,13 @@ from cnnviz.cli.model_choice import (
     changed,
     load_model,
 )
+from cnnviz.cli.output import table
 from cnnviz.cli.progress import Bar
-from cnnviz.cli.text import table
 from cnnviz.sentences import percent
 
 if TYPE_CHECKING:
-    from cnnviz.inference.loaded import Loaded
     from cnnviz.inference.predict import Result
+    from cnnviz.inference.weights.loaded_model import Loaded
 
 REFUSED = 1
 """Exit code where some files could not be read; 0 where all could."""
@@ -48,21 +48,21 @@ def predict(
 ) -> None:
     """Print the likeliest classes of every picture."""
     loaded = changed(load_model(run, checkpoint, model, weights), invert=invert, center=center)
-    from cnnviz.inference import writing
-    from cnnviz.inference.gather import from_paths
-    from cnnviz.inference.picture import Refusal
+    from cnnviz.inference import evaluate
+    from cnnviz.inference.images.image import Refusal
+    from cnnviz.inference.images.image_files import from_paths
     from cnnviz.inference.predict import Predictor
 
     with Bar() as bar:
         results = Predictor(loaded).predict([*from_paths(pictures)], top, bar)
-    typer.echo(writing.as_json(results).decode() if as_json else _text(loaded, results))
+    typer.echo(evaluate.as_json(results).decode() if as_json else _text(loaded, results))
     if any(isinstance(result, Refusal) for result in results):
         raise typer.Exit(REFUSED)
 
 
 def _text(loaded: Loaded, results: list[Result]) -> str:
-    from cnnviz.inference.judge import evaluate
-    from cnnviz.inference.picture import Refusal
+    from cnnviz.inference.evaluate import evaluate
+    from cnnviz.inference.images.image import Refusal
 
     lines = [
         (result.name, result.reason)
@@ -80,8 +80,8 @@ def _text(loaded: Loaded, results: list[Result]) -> str:
 
 def _hints(results: list[Result]) -> list[str]:
     """What is unlike the training images about the pictures, a line a kind."""
-    from cnnviz.inference.hints import grouped
-    from cnnviz.inference.picture import Refusal
+    from cnnviz.inference.images.checks import grouped
+    from cnnviz.inference.images.image import Refusal
 
     answered = [result for result in results if not isinstance(result, Refusal)]
     lines = []

@@ -7,7 +7,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from cnnviz.cli.text import table
+from cnnviz.cli.output import table
 from cnnviz.training import Recipe, all_recipes, get
 
 

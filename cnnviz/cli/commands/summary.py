@@ -10,9 +10,8 @@ import typer
 from cnnviz.analysis import Analysis, analyze, diff, export
 from cnnviz.analysis.checks import check_analysis
 from cnnviz.analysis.types import MIB
-from cnnviz.cli.model_argument import MODEL_HELP, parse_size, problem_lines, resolve_model
-from cnnviz.cli.options import pairs
-from cnnviz.cli.text import short, table
+from cnnviz.cli.options import MODEL_HELP, pairs, parse_size, problem_lines, resolve_model
+from cnnviz.cli.output import short, table
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.sentences import percent
 

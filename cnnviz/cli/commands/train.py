@@ -109,7 +109,7 @@ def _warn(recipe: Recipe) -> None:
 def _again(database: Database, run_id: int) -> Run:
     """A run that waits, ended early, or trains elsewhere; a dead one is marked first."""
     from cnnviz import tracking
-    from cnnviz.training.supervisor import reconcile
+    from cnnviz.training.workers import reconcile
 
     reconcile(database)
     run = tracking.get_run(database, run_id)
@@ -122,7 +122,7 @@ def _checkpoint_text(run: Run) -> str:
     """What is whole of a run whose database is not: its checkpoint, read to be sure."""
     from cnnviz import tracking
     from cnnviz.training import checkpoint
-    from cnnviz.training.engine import LAST
+    from cnnviz.training.trainer import LAST
 
     path = tracking.run_folder(run.id, run.key) / LAST
     try:
@@ -134,7 +134,7 @@ def _checkpoint_text(run: Run) -> str:
 
 def _left_queued(database: Database, run_id: int) -> str:
     """Where Ctrl-C ended the waiting: what becomes of the run."""
-    from cnnviz.training.supervisor import supervised
+    from cnnviz.training.workers import supervised
 
     begins = (
         "the app or `cnnviz work` begins it when it is its turn"

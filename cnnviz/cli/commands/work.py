@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def work() -> None:
     """Supervise until Ctrl-C; a run that trains then goes on."""
     from cnnviz import tracking
-    from cnnviz.training.supervisor import Supervisor
+    from cnnviz.training.workers import Supervisor
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("cnnviz").setLevel(logging.INFO)

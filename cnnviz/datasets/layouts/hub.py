@@ -12,15 +12,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cnnviz.datasets import cache, own
+from cnnviz.datasets import cache, user_data
 from cnnviz.datasets.cache import About, Maker, Wanted
-from cnnviz.datasets.disk import require_space
+from cnnviz.datasets.encoded_store import Source, require_space
 from cnnviz.datasets.image_files import READING
-from cnnviz.datasets.layouts import tables
-from cnnviz.datasets.layouts.tables import Columns
-from cnnviz.datasets.own import OwnOptions
-from cnnviz.datasets.packing import Source
+from cnnviz.datasets.layouts import parquet
+from cnnviz.datasets.layouts.parquet import Columns
 from cnnviz.datasets.spec import DataError, Progress, Step
+from cnnviz.datasets.user_data import OwnOptions
 
 BUILDERS = frozenset(("parquet", "arrow", "imagefolder"))
 """Formats that are taken. The library reads others too, pickled tables among them."""
@@ -48,7 +47,7 @@ def wanted(name: str, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
 def _make(name: str, options: OwnOptions, folder: Path, progress: Progress) -> About:
     place = folder / "fetched"
     try:
-        return own.make(source(name, place, progress), options, folder, progress)
+        return user_data.make(source(name, place, progress), options, folder, progress)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -63,9 +62,9 @@ def source(name: str, place: Path, progress: Progress) -> Source:
     progress(Step(f"asking Hugging Face for {name}", 0, None))
     _require_network(name)
     builder = _prepared(name, match["repository"], match["configuration"], place, progress)
-    parts, notes = tables.own_parts(name, {str(part): part for part in builder.info.splits})
+    parts, notes = parquet.own_parts(name, {str(part): part for part in builder.info.splits})
     fetched = {part: builder.as_dataset(split=split) for part, split in parts.items()}
-    chosen = tables.columns(fetched["train"].features.arrow_schema, name)
+    chosen = parquet.columns(fetched["train"].features.arrow_schema, name)
     # Pictures that are files of their own lie where the library put them; a table's paths are not followed.
     files = _library_folders(place) if builder.name == "imagefolder" else ()
     classes = chosen.classes or _numbered(fetched, chosen)
@@ -73,7 +72,7 @@ def source(name: str, place: Path, progress: Progress) -> Source:
         title=name.removeprefix("hf:").split("/")[-1],
         classes=classes,
         parts={
-            part: tables.rows(_batches(found), chosen, f"{part} of {name}", files)
+            part: parquet.rows(_batches(found), chosen, f"{part} of {name}", files)
             for part, found in fetched.items()
         },
         count=sum(len(found) for found in fetched.values()),
@@ -130,7 +129,7 @@ def _library_folders(place: Path) -> tuple[Path, ...]:
 
 
 def _batches(found: Any) -> Iterator[Any]:
-    yield from found.with_format("arrow").iter(batch_size=tables.AT_ONCE)
+    yield from found.with_format("arrow").iter(batch_size=parquet.AT_ONCE)
 
 
 def _numbered(fetched: Mapping[str, Any], chosen: Columns) -> tuple[str, ...]:
@@ -138,4 +137,4 @@ def _numbered(fetched: Mapping[str, Any], chosen: Columns) -> tuple[str, ...]:
         for found in fetched.values():
             yield from found.select_columns(chosen.label).with_format("arrow").iter(batch_size=10_000)
 
-    return tuple(str(number) for number in range(tables.counted(labels, chosen.label)))
+    return tuple(str(number) for number in range(parquet.counted(labels, chosen.label)))

@@ -3,18 +3,158 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from cnnviz.datasets.layouts import tables
-from cnnviz.datasets.layouts.tables import Columns
-from cnnviz.datasets.packing import Encoded, Source
+import orjson
+
+from cnnviz.datasets.decode import MAX_BYTES
+from cnnviz.datasets.encoded_store import Encoded, Source
 from cnnviz.datasets.spec import DataError
+from cnnviz.models.limits import MAX_CLASSES
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
+
+# Tables of pictures in the Hugging Face layout: Parquet files, or what the `datasets` library has fetched.
+#
+# A column of pictures (`bytes` and `path`, or bytes alone) and a column of whole-number labels; which they
+# are, and the names of the classes, is said by the features in the schema's metadata.
+
+Kept = TypeVar("Kept")
+AT_ONCE = 256
+"""Rows in memory at a time."""
+USUAL_LABELS = ("label", "labels", "fine_label", "class", "target", "y")
+
+
+class Columns(NamedTuple):
+    """Which columns are used, and what the labels are called (empty where nobody says)."""
+
+    picture: str
+    label: str
+    classes: tuple[str, ...]
+
+
+def own_parts(where: str, found: Mapping[str, Kept]) -> tuple[dict[str, Kept], tuple[str, ...]]:
+    """Of parts by name, `train` and what is tested on, if anything is; and sentences on the others.
+
+    Raises `DataError` where nothing is called train.
+    """
+    if "train" not in found:
+        raise DataError(f"'{where}' has no part called train (only {', '.join(found)}); name one so.")
+    test = "test" if "test" in found else "validation"
+    notes = []
+    if test == "validation" and test in found:
+        notes.append("It has no test part: its validation part serves as one.")
+    unused = sorted(found.keys() - {"train", test})
+    if unused:
+        notes.append(f"Not used: its {' and '.join(unused)}.")
+    return {"train": found["train"]} | ({"test": found[test]} if test in found else {}), tuple(notes)
+
+
+def columns(schema: pa.Schema, where: str) -> Columns:
+    """Find the columns of pictures and labels; raises `DataError` where none or several could be."""
+    features = _features(schema)
+    picture = _only(
+        where,
+        "picture",
+        [name for name, feature in features.items() if feature.get("_type") == "Image"]
+        or [field.name for field in schema if _holds_bytes(field.type)],
+        (),
+    )
+    label = _only(
+        where,
+        "label",
+        [name for name, feature in features.items() if feature.get("_type") == "ClassLabel"]
+        or [field.name for field in schema if _is_integer(field.type)],
+        USUAL_LABELS,
+    )
+    return Columns(picture, label, _class_names(features.get(label, {})))
+
+
+def _features(schema: pa.Schema) -> Mapping[str, dict[str, Any]]:
+    try:
+        found = orjson.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, TypeError, orjson.JSONDecodeError):
+        return {}
+    usable = isinstance(found, dict)
+    return {k: v for k, v in found.items() if isinstance(v, dict) and k in schema.names} if usable else {}
+
+
+def _class_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
+    names = feature.get("names")
+    if isinstance(names, list):
+        return tuple(str(name) for name in names)
+    # An older way of writing the same: {"names": {"0": "cat", "1": "dog"}}.
+    return tuple(str(names[key]) for key in sorted(names, key=int)) if isinstance(names, dict) else ()
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        index = kind.get_field_index("bytes")
+        return index >= 0 and _holds_bytes(kind.field(index).type)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _is_integer(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind))
+
+
+def _only(where: str, what: str, found: list[str], usual: tuple[str, ...]) -> str:
+    chosen = [name for name in usual if name in found] or found
+    if len(chosen) == 1 or (chosen and chosen[0] in usual):
+        return chosen[0]
+    seen = f"these could be: {', '.join(found)}" if found else "none is one"
+    kind = "a column of pictures (bytes)" if what == "picture" else "a column of whole-number labels"
+    raise DataError(f"'{where}' should have {kind}, and {seen}; keep one, or name it '{what}'.")
+
+
+def rows(
+    batches: Iterable[pa.RecordBatch], chosen: Columns, where: str, files: Sequence[Path] = ()
+) -> Iterator[Encoded]:
+    """Each row as an encoded picture, in order, batch by batch.
+
+    `files` are the folders from which a picture that is given by path alone may be read.
+    """
+    number = 0
+    for batch in batches:
+        pictures = batch.column(batch.schema.get_field_index(chosen.picture)).to_pylist()
+        labels = batch.column(batch.schema.get_field_index(chosen.label)).to_pylist()
+        for picture, label in zip(pictures, labels, strict=True):
+            name = f"row {number:,} of '{where}'"
+            yield Encoded(name, _bytes(picture, name, files), -1 if label is None else label)
+            number += 1
+
+
+def _bytes(picture: Any, name: str, files: Sequence[Path]) -> bytes:
+    data = picture.get("bytes") if isinstance(picture, dict) else picture
+    if isinstance(data, bytes) and data:
+        return data
+    path = Path(str(picture.get("path"))).resolve() if isinstance(picture, dict) and files else None
+    if path and path.is_file() and any(path.is_relative_to(folder.resolve()) for folder in files):
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    raise DataError(
+        f"{name} holds no picture; write the pictures' bytes into the table, or take the row out."
+    )
+
+
+def counted(batches: Callable[[], Iterable[pa.RecordBatch]], label: str) -> int:
+    """How many classes there must be for labels without names: the highest label and one."""
+    import pyarrow.compute as pc
+
+    highest = 0
+    for batch in batches():
+        found = pc.max(batch.column(batch.schema.get_field_index(label))).as_py()
+        highest = max(highest, -1 if found is None else found)
+    return int(min(highest, MAX_CLASSES)) + 1
+
 
 PATTERNS = ("*.parquet", "data/*.parquet")
 _PART = re.compile(r"(train|test|validation|valid|val)(?![a-z])")
@@ -34,14 +174,14 @@ def files(root: Path) -> dict[str, list[Path]]:
 
 def source(root: Path) -> Source:
     """The pictures of a Parquet file, or of a folder of them; raises `DataError` for what cannot be used."""
-    parts, notes = tables.own_parts(str(root), files(root))
+    parts, notes = own_parts(str(root), files(root))
     opened = {part: [_open(path) for path in paths] for part, paths in parts.items()}
     schemas = [
         (file.schema_arrow, path) for p in parts for file, path in zip(opened[p], parts[p], strict=True)
     ]
-    chosen = tables.columns(*_named(schemas[0]))
+    chosen = columns(*_named(schemas[0]))
     for schema, path in map(_named, schemas[1:]):
-        if tables.columns(schema, path) != chosen:
+        if columns(schema, path) != chosen:
             raise DataError(f"'{path}' has other columns or classes than '{schemas[0][1]}'; make them alike.")
     classes = chosen.classes or _numbered(opened, chosen)
     return Source(
@@ -74,7 +214,7 @@ def _batches(path: Path, file: ParquetFile, chosen: list[str]) -> Iterator[pa.Re
     import pyarrow as pa
 
     try:
-        yield from file.iter_batches(batch_size=tables.AT_ONCE, columns=chosen)
+        yield from file.iter_batches(batch_size=AT_ONCE, columns=chosen)
     except (pa.ArrowException, OSError) as error:
         reason = next(iter(str(error).splitlines()), "")
         raise DataError(f"'{path}' is damaged ({reason}); write it again.") from error
@@ -83,7 +223,7 @@ def _batches(path: Path, file: ParquetFile, chosen: list[str]) -> Iterator[pa.Re
 def _rows(paths: list[Path], opened: list[ParquetFile], chosen: Columns) -> Iterator[Encoded]:
     wanted = [chosen.picture, chosen.label]
     for path, file in zip(paths, opened, strict=True):
-        yield from tables.rows(_batches(path, file, wanted), chosen, str(path))
+        yield from rows(_batches(path, file, wanted), chosen, str(path))
 
 
 def _numbered(opened: dict[str, list[ParquetFile]], chosen: Columns) -> tuple[str, ...]:
@@ -92,4 +232,4 @@ def _numbered(opened: dict[str, list[ParquetFile]], chosen: Columns) -> tuple[st
             for file in found:
                 yield from file.iter_batches(columns=[chosen.label])
 
-    return tuple(str(number) for number in range(tables.counted(batches, chosen.label)))
+    return tuple(str(number) for number in range(counted(batches, chosen.label)))

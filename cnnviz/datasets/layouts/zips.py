@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from cnnviz.datasets.layouts.classes import LITTER, TRAIN, arranged
-from cnnviz.datasets.packing import Encoded, Source
-from cnnviz.datasets.pictures import MAX_BYTES
+from cnnviz.datasets.decode import MAX_BYTES
+from cnnviz.datasets.encoded_store import Encoded, Source
+from cnnviz.datasets.layouts.class_folders import LITTER, TRAIN, arranged
 from cnnviz.datasets.spec import DataError
 from cnnviz.formats.zip_directory import directory_bytes
 

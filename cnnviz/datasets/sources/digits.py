@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from cnnviz.datasets.dataset import hold_out
 from cnnviz.datasets.registry import register
 from cnnviz.datasets.spec import Arrays, Pixels, Progress, Step
-from cnnviz.datasets.splits import hold_out
 from cnnviz.models import NoOptions
 
 SIDE = 24

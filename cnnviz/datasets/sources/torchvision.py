@@ -4,21 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnnviz.datasets import torchvision_files
-from cnnviz.datasets.class_names import CIFAR10, CIFAR100, FASHION, STL10
+from cnnviz.datasets import download
+from cnnviz.datasets.download import Kind
 from cnnviz.datasets.registry import register
-from cnnviz.datasets.torchvision_files import Kind
+
+# Class names of the usual benchmarks, in the order of their labels: listing them must read no file.
+
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+STL10 = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+FASHION = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+CIFAR100 = (
+    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl",
+    "boy", "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair",
+    "chimpanzee", "clock", "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin",
+    "elephant", "flatfish", "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp",
+    "lawn_mower", "leopard", "lion", "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain",
+    "mouse", "mushroom", "oak_tree", "orange", "orchid", "otter", "palm_tree", "pear", "pickup_truck",
+    "pine_tree", "plain", "plate", "poppy", "porcupine", "possum", "rabbit", "raccoon", "ray", "road",
+    "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk", "skyscraper", "snail", "snake", "spider",
+    "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank", "telephone", "television",
+    "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale", "willow_tree", "wolf",
+    "woman", "worm",
+)  # fmt: skip
+
 
 DIGITS = tuple("0123456789")
 
 
 def _add(class_name: str, kind: Kind, name: str, **facts: Any) -> None:
-    register(name, source="torchvision", **facts)(torchvision_files.loader(name, class_name, kind))
+    register(name, source="torchvision", **facts)(download.loader(name, class_name, kind))
 
 
 _add(
     "MNIST",
-    torchvision_files.MNIST,
+    download.MNIST,
     "mnist",
     title="MNIST",
     summary="70,000 handwritten digits in grey, centred: what LeNet was made for.",
@@ -34,7 +55,7 @@ _add(
 )
 _add(
     "FashionMNIST",
-    torchvision_files.MNIST,
+    download.MNIST,
     "fashion-mnist",
     title="Fashion-MNIST",
     summary="70,000 pictures of clothes in MNIST's form, and harder.",
@@ -49,7 +70,7 @@ _add(
 )
 _add(
     "CIFAR10",
-    torchvision_files.CIFAR,
+    download.CIFAR,
     "cifar10",
     title="CIFAR-10",
     summary="60,000 small colour photographs of ten kinds of animals and vehicles.",
@@ -64,7 +85,7 @@ _add(
 )
 _add(
     "CIFAR100",
-    torchvision_files.CIFAR,
+    download.CIFAR,
     "cifar100",
     title="CIFAR-100",
     summary="60,000 small colour photographs of a hundred kinds, 600 of each.",
@@ -79,7 +100,7 @@ _add(
 )
 _add(
     "SVHN",
-    torchvision_files.SVHN,
+    download.SVHN,
     "svhn",
     title="SVHN",
     summary="99,289 digits cut from photographs of house numbers, with their neighbours at the edges.",
@@ -94,7 +115,7 @@ _add(
 )
 _add(
     "STL10",
-    torchvision_files.STL,
+    download.STL,
     "stl10",
     title="STL-10",
     summary="13,000 colour photographs of ten kinds, larger and with few to train on.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence.evidence import Evidence
 
 FOLDER = Path(__file__).parent
 SUFFIX = ".json.gz"

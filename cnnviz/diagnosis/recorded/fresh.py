@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from cnnviz import models
-from cnnviz.diagnosis.propagation import Signal
+from cnnviz.diagnosis.evidence.mean_field import Signal
 from cnnviz.diagnosis.recorded import FOLDER
-from cnnviz.experiments.article_d import FULL
+from cnnviz.experiments.alexnet_stl10 import FULL
 from cnnviz.training.recipe import Scale
 
 if TYPE_CHECKING:
@@ -81,13 +81,13 @@ def measure(images: Tensor, labels: Tensor, start: str, seed: int) -> list[Layer
     """One fresh network, one batch: `(N, 3, 227, 227)` on the scale of `start`, labels `(N,)`."""
     import torch
 
-    from cnnviz.training.observe import Observer
+    from cnnviz.training.layer_stats import LayerStatsHook
 
     init, normalisation, _ = STARTS[start]
     torch.manual_seed(seed)
     options = {"init": init, "normalisation": normalisation}
     model = models.build(models.get("alexnet"), CLASSES, FULL[1:], options).eval()
-    observer = Observer(model)
+    observer = LayerStatsHook(model)
     with observer.watching():
         torch.nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
     return [
@@ -102,8 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import torch
 
     from cnnviz import datasets
-    from cnnviz.training.prepare import Statistics, scale
-    from cnnviz.training.speed import processor
+    from cnnviz.training.data.transforms import Statistics, scale
+    from cnnviz.training.flops import processor
 
     parser = argparse.ArgumentParser(prog="python -m cnnviz.diagnosis.recorded.fresh")
     parser.add_argument("folder", type=Path)

@@ -1,17 +1,23 @@
-"""Batch-norm running statistics that have not settled: held-out images are evaluated with stale ones."""
+"""Rules on batch normalization and batch size: unsettled running statistics, too small a batch."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from cnnviz.diagnosis.evidence import BatchNorm, BatchNormLayer, Evidence
+from cnnviz.diagnosis import exclusions, fixes
+from cnnviz.diagnosis.evidence.accuracy import ERRORS, AccuracySummary, accuracy_summary, error
+from cnnviz.diagnosis.evidence.evidence import BatchNorm, BatchNormLayer, Evidence
+from cnnviz.diagnosis.evidence.loss_curve import NEARLY_THERE, POOR, LossCurve, summarize_loss
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.mending import faster_batch_norm, longer
-from cnnviz.diagnosis.numbers import counted, percent, short
-from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.standing import ERRORS, Standing, error, standing
+from cnnviz.diagnosis.fixes import affordable_epochs, batch_for, faster_batch_norm, longer
+from cnnviz.diagnosis.numbers import counted, fixed, percent, short
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.report.figures import loss_curve, update_lines
+from cnnviz.diagnosis.rules.learning_rate import YOUNG
 from cnnviz.models.layers import BatchNorm as BatchNormInList
+
+# Batch-norm running statistics that have not settled: held-out images are evaluated with stale ones.
 
 STALE = 0.05
 """Weight that the initial statistics (mean 0, variance 1) still have: more is seen in every output."""
@@ -98,23 +104,25 @@ def unsettled(evidence: Evidence) -> bool:
 def batch_norm_unsettled(evidence: Evidence) -> Outcome:
     """Found where batch statistics do better by far, or the initial ones weigh and held-out images suffer."""
     if evidence.layers and not any("BatchNorm" in layer.type for layer in evidence.layers):
-        return Clear("There is no batch normalization.")
-    seen, now, lost = slowest(evidence), standing(evidence), cost(evidence)
+        return Negative("There is no batch normalization.")
+    seen, now, lost = slowest(evidence), accuracy_summary(evidence), cost(evidence)
     if seen is None:
-        return Untold("The momentum of batch normalization was not recorded.")
+        return Inconclusive("The momentum of batch normalization was not recorded.")
     if now is None:
-        return Untold("No epoch has ended yet, so nothing was evaluated with running statistics.")
+        return Inconclusive("No epoch has ended yet, so nothing was evaluated with running statistics.")
     if not unsettled(evidence):
-        return Clear(_settled(evidence, seen))
+        return Negative(_settled(evidence, seen))
     if lost is None and now.gap <= max(0.1, ERRORS * now.error):
-        return Clear(
+        return Negative(
             f"The initial statistics still weigh {percent(seen.initial)}, but held-out images are known to "
             f"{percent(now.held)}, nearly as well as the training images."
         )
-    return _finding(evidence, seen, now, lost)
+    return _batch_norm_finding(evidence, seen, now, lost)
 
 
-def _finding(evidence: Evidence, seen: Statistics, now: Standing, lost: float | None) -> Finding:
+def _batch_norm_finding(
+    evidence: Evidence, seen: Statistics, now: AccuracySummary, lost: float | None
+) -> Finding:
     layer = seen.layer
     kept = "a mean over all batches" if layer.momentum is None else f"momentum {layer.momentum:g}"
     known = (now.learnt, _running(evidence, now), _batch(evidence))
@@ -176,7 +184,7 @@ def _arithmetic(seen: Statistics) -> str:
     )
 
 
-def _measured(evidence: Evidence, now: Standing) -> str:
+def _measured(evidence: Evidence, now: AccuracySummary) -> str:
     both = _both(evidence)
     if both is not None:
         recorded, running, batch = both
@@ -233,7 +241,7 @@ def _both(evidence: Evidence) -> tuple[BatchNorm, float, float] | None:
     return recorded, recorded.running.accuracy, recorded.batch.accuracy
 
 
-def _running(evidence: Evidence, now: Standing) -> float:
+def _running(evidence: Evidence, now: AccuracySummary) -> float:
     both = _both(evidence)
     return both[1] if both else now.held
 
@@ -279,3 +287,113 @@ def _listed(evidence: Evidence) -> tuple[BatchNormLayer, ...]:
         for name, layer in named
         if isinstance(layer, BatchNormInList)
     )
+
+
+# A batch too small for the learning rate: each step follows the noise of a few images.
+
+SMALL = 8
+"""Images: the error of a batch's gradient is 1/√8 = 0.35 of that of a single image, or more."""
+USUAL_BATCH = 0.1 / 256 / (1 - 0.9)
+"""Rate by images a batch, momentum counted: 0.1 for 256 with momentum 0.9 (Goyal et al., "Accurate, large
+minibatch SGD", 2017)."""
+USUAL_ADAM = 1e-3 / math.sqrt(32)
+"""The same for Adam, whose noise goes with the root of the batch (Malladi et al., 2022)."""
+FAR = 8.0
+"""Times the usual: small networks bear four times what was found for ResNet-50; at eight they do not. At
+twice that a run that learned half of its way is kept from the other half."""
+ENOUGH = 1_000
+"""Steps that a mended run should have."""
+
+ENOUGH_STEPS = 300
+"""In which small networks on small images are seen to learn, whatever the batch."""
+
+
+@rule(
+    "batch-too-small",
+    title="Batch too small for the rate",
+    summary="A few images a step, at a rate for many: steps follow noise.",
+    live=True,
+    moves={"batch_size": "up", "lr": "down"},
+)
+def batch_too_small(evidence: Evidence) -> Outcome:
+    """Found where a batch of eight or fewer goes with a rate for many more, and the run is poor."""
+    went, recipe = summarize_loss(evidence), evidence.recipe
+    if went is None:
+        return Inconclusive("No loss was recorded.")
+    if recipe.batch_size > SMALL:
+        return Negative(f"A batch has {recipe.batch_size:,} images.")
+    times = _times(evidence)
+    if times < FAR or went.learned >= (NEARLY_THERE if times >= 2 * FAR else POOR):
+        return Negative(
+            f"Batches of {recipe.batch_size} go with a rate of {recipe.lr:g}: the loss is {fixed(went.end)}."
+        )
+    return _small_batch_finding(evidence, went, times)
+
+
+def _small_batch_finding(evidence: Evidence, went: LossCurve, times: float) -> Finding:
+    recipe, images = evidence.recipe, evidence.data.train
+    batch, rule_of = batch_for(evidence, 32), "1/√n of that of a single image"
+    epochs = affordable_epochs(evidence, -(-ENOUGH * batch // max(images, 1)))
+    steps = counted(epochs * max(1, images // batch), "step")
+    slower = recipe.lr / times
+    larger = Change(
+        {"batch_size": batch, "epochs": epochs},
+        f"The error of {batch} images' gradient is {1 / math.sqrt(batch):.2f} of that of one; "
+        f"{counted(epochs, 'epoch')} make {steps}.",
+    )
+    quieter = fixes.rate(recipe, slower, "The rate that goes with so small a batch.")
+    # With a few dozen images there is no larger batch to be had that is worth the name.
+    # Nor does one help at which the rate is still as far from the usual.
+    helps = batch >= 2 * recipe.batch_size and times * recipe.batch_size / batch < FAR
+    ways = (larger, quieter) if helps else (quieter,)
+    return Finding(
+        cause="batch-too-small",
+        confidence=0.9 if evidence.step >= YOUNG and went.learned < POOR else 0.7,
+        effect=1.0,
+        verdict=f"Batches of {recipe.batch_size} at a rate of {recipe.lr:g}: each step follows single "
+        f"images, {short(times)} times as far as is usual for a batch of that size.",
+        explanation="\n\n".join((
+            f"A batch's gradient is that of all images and an error, {rule_of}. With n = "
+            f"{recipe.batch_size} the error is 1/√{recipe.batch_size} = "
+            f"{1 / math.sqrt(recipe.batch_size):.2f}, with n = {batch} {1 / math.sqrt(batch):.2f}. Many "
+            "small steps average it out, large ones do not.",
+            f"So the rate goes with the batch: {recipe.lr:g} for {recipe.batch_size} is as much as "
+            f"{recipe.lr * batch / recipe.batch_size:g} for {batch}, {short(times)} times the usual.",
+            f"The loss went from {short(went.start)} to {short(went.end)} and was {short(went.worst)} at "
+            f"its worst; guessing has {fixed(went.guess, 3)}.",
+        )),
+        facts=(
+            Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size}"),
+            Fact("learning rate", recipe.lr, f"{recipe.lr:g}"),
+            Fact("rate for the batch, by the usual", times, short(times)),
+            went.fact,
+        ),
+        pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
+        steps=(1, evidence.step),
+        ruled_out=(
+            *_long_enough(evidence),
+            *exclusions.start(evidence),
+        ),
+        changes=fixes.applicable(
+            ways,
+            recipe,
+        ),
+        explains=(
+            "rate-too-high", "non-finite", "dead-relu", "one-class", "under-fitting", "exploding-gradients",
+        ),
+    )  # fmt: skip
+
+
+def _times(evidence: Evidence) -> float:
+    """How many times the usual the rate is, for the batch."""
+    recipe = evidence.recipe
+    if recipe.optimiser in ("adam", "adamw"):
+        return recipe.lr / math.sqrt(recipe.batch_size) / USUAL_ADAM
+    return recipe.lr / (1 - recipe.momentum) / recipe.batch_size / USUAL_BATCH
+
+
+def _long_enough(evidence: Evidence) -> tuple[str, ...]:
+    """That the run had steps enough to learn something, as runs with usual batches do."""
+    if evidence.step < ENOUGH_STEPS:
+        return ()
+    return (f"The length of the run: it had {evidence.step:,} steps.",)

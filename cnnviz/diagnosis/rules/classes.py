@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.steps import FEW
 
 UNEQUAL = 10.0
@@ -29,11 +29,11 @@ def missing(evidence: Evidence) -> Outcome:
     """Found where a class has no training image."""
     counts, classes = evidence.data.counts, evidence.data.classes
     if not counts:
-        return Untold("The run did not record how many images there are of each class.")
+        return Inconclusive("The run did not record how many images there are of each class.")
     absent = tuple(number for number, count in enumerate(counts) if not count)
     if not absent:
         fewest = min(range(len(counts)), key=counts.__getitem__)
-        return Clear(
+        return Negative(
             f"Every class has training images, the fewest '{classes[fewest]}' with {counts[fewest]:,}."
         )
     names = tuple(classes[number] for number in absent)
@@ -82,23 +82,23 @@ def unbalanced(evidence: Evidence) -> Outcome:
     counts = evidence.data.counts
     known = [number for number, count in enumerate(counts) if count]
     if len(known) < 2:
-        return Untold("Fewer than two classes have training images.")
+        return Inconclusive("Fewer than two classes have training images.")
     most, fewest = max(counts), min(counts[number] for number in known)
     ratio = most / fewest
     if ratio < UNEQUAL:
-        return Clear(f"The commonest class has {ratio:.1f} times as many images as the rarest.")
+        return Negative(f"The commonest class has {ratio:.1f} times as many images as the rarest.")
     # What has a fifth of the commonest class's images or less is rare, what has half of them common.
     rare = [number for number in known if counts[number] <= most / 5]
     common = [number for number in known if counts[number] >= most / 2]
     recalls = _recalls(evidence)
     seen = [recalls.get(number) for number in (*rare, *common)]
     if not recalls or None in seen:
-        return Untold(
+        return Inconclusive(
             f"The commonest class has {ratio:.0f} times the images of the rarest; no test image was judged."
         )
     of_rare, of_common = (sum(recalls[number] for number in group) / len(group) for group in (rare, common))
     if of_common - of_rare < SUFFERS and of_common >= LEARNT:
-        return Clear(
+        return Negative(
             f"The commonest class has {ratio:.0f} times the images of the rarest, but rare classes are "
             f"recognised as well ({percent(of_rare)}, common ones {percent(of_common)})."
         )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from cnnviz.diagnosis import mending
-from cnnviz.diagnosis.course import POOR, course
-from cnnviz.diagnosis.dying import dead, died_of_size, layer_before, relus, would_live
-from cnnviz.diagnosis.evidence import Evidence, LayerAt, Look
+from cnnviz.diagnosis import fixes
+from cnnviz.diagnosis.evidence.dead_relu_cause import dead, died_of_size, layer_before, relus, would_live
+from cnnviz.diagnosis.evidence.evidence import Evidence, LayerAt, Look
+from cnnviz.diagnosis.evidence.layer_signals import starts
+from cnnviz.diagnosis.evidence.loss_curve import POOR, summarize_loss
+from cnnviz.diagnosis.evidence.step_size import sensible
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
-from cnnviz.diagnosis.pictures import loss_curve
-from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.stages import starts
-from cnnviz.diagnosis.step_size import sensible
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.report.figures import loss_curve
 
 
 @rule(
@@ -26,22 +26,22 @@ def dead_relu(evidence: Evidence) -> Outcome:
     names = relus(evidence)
     looks = [look for look in evidence.looks if any(layer.name in names for layer in look.layers)]
     if not looks:
-        return Untold("No ReLU was looked at.")
+        return Inconclusive("No ReLU was looked at.")
     last = dead(looks[-1], names)
     if not last:
         worst = max((layer.dead or 0.0 for layer in looks[-1].layers if layer.name in names), default=0.0)
-        return Clear(f"At most {percent(worst)} of a ReLU's channels are 0 for a whole batch.")
-    went = course(evidence)
+        return Negative(f"At most {percent(worst)} of a ReLU's channels are 0 for a whole batch.")
+    went = summarize_loss(evidence)
     if went is None:
-        return Untold("No loss was recorded.")
+        return Inconclusive("No loss was recorded.")
     if went.learned >= POOR:
-        return Clear(f"'{last[0].name}' lets little through, but the network learns around it.")
+        return Negative(f"'{last[0].name}' lets little through, but the network learns around it.")
     return _found(evidence, looks, names, last[0].name)
 
 
 def _found(evidence: Evidence, looks: list[Look], names: set[str], name: str) -> Finding:
     died = next(look for look in looks if _is_dead(look, name))
-    born, went = died.step == looks[0].step, course(evidence)
+    born, went = died.step == looks[0].step, summarize_loss(evidence)
     when = "from the first step on" if born else f"since step {died.step:,} at the latest"
     share = (looks[-1].of(name) or LayerAt(name=name)).dead or 0.0
     return Finding(
@@ -82,8 +82,8 @@ def _follows(evidence: Evidence, born: bool) -> tuple[str, ...]:
 
 def _changes(evidence: Evidence, born: bool) -> tuple[Change, ...]:
     recipe = evidence.recipe
-    ways = (mending.started(recipe), mending.normalised(recipe))
-    return mending.kept(ways if born else (sensible(evidence), *ways), recipe)
+    ways = (fixes.started(recipe), fixes.normalised(recipe))
+    return fixes.applicable(ways if born else (sensible(evidence), *ways), recipe)
 
 
 def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:

@@ -1,14 +1,20 @@
-"""Judged with dropout still dropping and batch normalisation still looking at its batch."""
+"""Rules on train and evaluation mode: `model.eval()` missing, and validation above training accuracy."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from cnnviz.diagnosis.evidence import Evidence
-from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
+from cnnviz.diagnosis.alternative_networks import augments, dropout_rates
+from cnnviz.diagnosis.evidence.accuracy import ERRORS, AccuracySummary, accuracies, accuracy_summary, error
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.finding import Bars, Fact, Finding, Note, Picture
 from cnnviz.diagnosis.numbers import percent
-from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.standing import accuracies, error
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, note, rule
+from cnnviz.diagnosis.rules.augmentation import augmentation_too_strong
+from cnnviz.diagnosis.rules.regularization import dropout
+from cnnviz.diagnosis.rules.splits import leakage
+
+# Judged with dropout still dropping and batch normalisation still looking at its batch.
 
 ACTING = ("Dropout", "BatchNorm", "AlphaDropout", "SyncBatchNorm")
 """Beginnings of the names of modules that do something else in training than in evaluation."""
@@ -24,7 +30,7 @@ def evaluation_mode(evidence: Evidence) -> Outcome:
     """Found where layers were seen in training mode, or accuracy is that mode's and not the other's."""
     acting = tuple(layer.name for layer in evidence.layers if layer.type.startswith(ACTING))
     if evidence.layers and not acting:
-        return Clear(
+        return Negative(
             "No layer acts differently in the two modes: there is neither dropout nor batch normalisation."
         )
     if evidence.in_training_mode:
@@ -32,21 +38,21 @@ def evaluation_mode(evidence: Evidence) -> Outcome:
         if wrong:
             return _finding(evidence, 0.98, wrong)
     if evidence.in_training_mode == ():
-        return Clear("While test images were judged, every layer was in evaluation mode.")
+        return Negative("While test images were judged, every layer was in evaluation mode.")
     return _by_accuracy(evidence, acting)
 
 
 def _by_accuracy(evidence: Evidence, acting: tuple[str, ...]) -> Outcome:
     probed = _probed(evidence)
     if probed is None:
-        return Untold(
+        return Inconclusive(
             "The run did not record in which mode it was judged; the probe evaluation-mode compares."
         )
     doubt = 3 * error(probed["evaluation"], probed["images"]) + 0.01
     near_training = abs(probed["recorded"] - probed["training"]) < doubt
     if near_training and abs(probed["recorded"] - probed["evaluation"]) > 2 * doubt:
         return _finding(evidence, 0.85, acting)
-    return Clear(
+    return Negative(
         f"In evaluation mode the network knows {percent(probed['evaluation'], 1)} of the test images, and "
         f"{percent(probed['recorded'], 1)} is what the run recorded."
     )
@@ -122,3 +128,54 @@ def _pictures(evidence: Evidence, probed: dict[str, Any] | None) -> tuple[Pictur
         percent=True,
     )
     return (bars, curves)
+
+
+# Held-out accuracy above training accuracy: why that is usual with dropout or augmentation.
+
+LEAST = 0.005
+"""Of the accuracy: half a point that both figures round to is nothing to explain."""
+SURE = 2.0
+"""Standard errors: with fewer the two may as well be equal."""
+FAULTS = (augmentation_too_strong, dropout, leakage)
+"""Rules whose finding is another explanation, and no usual one."""
+
+
+@note("validation-above-training")
+def validation_above_training(evidence: Evidence) -> Note | None:
+    """Explain held-out images that are known better than training images, where nothing is wrong with it."""
+    now = accuracy_summary(evidence)
+    if now is None or -now.gap <= max(LEAST, SURE * now.error):
+        return None
+    if any(isinstance(rule(evidence), Finding) for rule in FAULTS):
+        return None
+    plain, reasons = evidence.train_evaluated, _reasons(evidence)
+    if plain is not None and plain.accuracy < now.held - ERRORS * (
+        now.error + error(plain.accuracy, plain.images)
+    ):
+        return None  # Even evaluated alike training images are known less: that has another reason.
+    text = (
+        f"The {now.part} images are known better than the training images ({percent(now.held, 1)} against "
+        f"{percent(now.learnt, 1)}). That is usual here and no sign of an error: training accuracy is "
+        f"measured {'; '.join(reasons)}. Held-out images are evaluated after the epoch, without any of it."
+    )
+    return Note("validation-above-training", text + _plain(evidence, now))
+
+
+def _reasons(evidence: Evidence) -> list[str]:
+    reasons, rates = [], dropout_rates(evidence)
+    if rates:
+        most = max(rates.values())
+        reasons.append(f"with dropout on, which leaves out up to {percent(most)} of a layer's values")
+    if augments(evidence.recipe):
+        reasons.append("on augmented images, which are harder")
+    return [*reasons, "over the whole epoch, in which the weights were still improving"]
+
+
+def _plain(evidence: Evidence, now: AccuracySummary) -> str:
+    plain = evidence.train_evaluated
+    if plain is None:
+        return ""
+    return (
+        f" Evaluated as the {now.part} images are, {percent(plain.accuracy, 1)} of {plain.images:,} training "
+        "images are known."
+    )

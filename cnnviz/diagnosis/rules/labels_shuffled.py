@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from cnnviz.diagnosis.agreement import agreement
-from cnnviz.diagnosis.course import course
-from cnnviz.diagnosis.evidence import Evidence, Neighbours
+from cnnviz.diagnosis.evidence.accuracy import (
+    ERRORS,
+    AccuracySummary,
+    accuracies,
+    accuracy_summary,
+    error,
+    knows_test,
+    share_labels,
+)
+from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
+from cnnviz.diagnosis.evidence.label_noise import agreement
+from cnnviz.diagnosis.evidence.loss_curve import summarize_loss
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
 from cnnviz.diagnosis.numbers import fixed, percent
-from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.rules.data_enlarged import is_blurred
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules.images import is_blurred
 from cnnviz.diagnosis.rules.over_fitting import FEW as FEW_IMAGES
 from cnnviz.diagnosis.rules.steps import FEW
-from cnnviz.diagnosis.standing import ERRORS, Standing, accuracies, error, knows_test, share_labels, standing
 
 LITTLE = 0.02
 """Of the way from chance to always: so much oftener do neighbours share labels where pixels say least of
@@ -28,29 +36,35 @@ MEMORISED = 0.2
 )
 def shuffled(evidence: Evidence) -> Outcome:
     """Found where held-out images are guessed though nothing else hinders, and neighbours share no labels."""
-    now, near = standing(evidence), evidence.census.neighbours
+    now, near = accuracy_summary(evidence), evidence.census.neighbours
     tells = _telling(evidence)
     if sum(count > 0 for count in evidence.data.counts) < 2:
-        return Untold("Fewer than two classes have training images, so that there is nothing to shuffle.")
+        return Inconclusive(
+            "Fewer than two classes have training images, so that there is nothing to shuffle."
+        )
     if now is None:
-        return Untold("No epoch has ended yet.") if not tells else Clear(tells)
+        return Inconclusive("No epoch has ended yet.") if not tells else Negative(tells)
     if not now.guesses:
-        return Clear(
+        return Negative(
             f"{percent(now.held)} of the {now.part} images are known, {percent(now.chance)} by a constant "
             "answer."
         )
     if tells:
-        return Clear(tells)
+        return Negative(tells)
     if knows_test(evidence):
         test = evidence.curve("test/accuracy").last
-        return Clear(f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach.")
+        return Negative(
+            f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach."
+        )
     learnt = now.above(now.learnt) > MEMORISED and not _few(evidence)
     told = near is not None and _conclusive(near) and not _blurred(evidence)
     probed = "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]
     if near is None and not learnt and not evidence.probes.get("label-agreement"):
-        return Untold("Nothing was learnt, and nobody looked at the images; run the probe label-agreement.")
+        return Inconclusive(
+            "Nothing was learnt, and nobody looked at the images; run the probe label-agreement."
+        )
     if _few(evidence) and not told and not probed:
-        return Untold(
+        return Inconclusive(
             f"Of {evidence.data.train:,} images nobody learns enough to know others, however sound their "
             "labels are, and they are too few for neighbours to tell."
         )
@@ -87,7 +101,7 @@ def _telling(evidence: Evidence) -> str:
     return ""
 
 
-def _shuffled(evidence: Evidence, now: Standing, near: Neighbours | None, certain: float) -> Finding:
+def _shuffled(evidence: Evidence, now: AccuracySummary, near: Neighbours | None, certain: float) -> Finding:
     by_heart = now.above(now.learnt) > MEMORISED
     told = (
         f"In training it knows {percent(now.learnt)} of the images, but only by heart: with random labels a "
@@ -153,11 +167,11 @@ def _conclusive(near: Neighbours) -> bool:
 
 def _blown(evidence: Evidence) -> bool:
     """Whether the loss jumped far above that of guessing, which labels have no part in."""
-    went = course(evidence)
+    went = summarize_loss(evidence)
     return went is not None and went.blown
 
 
-def _not_the_network(evidence: Evidence, by_heart: bool, now: Standing) -> tuple[str, ...]:
+def _not_the_network(evidence: Evidence, by_heart: bool, now: AccuracySummary) -> tuple[str, ...]:
     near, told = evidence.census.neighbours, []
     start, last = evidence.curve("train/epoch_loss").first, evidence.curve("train/epoch_loss").last
     if by_heart and start is not None and last is not None:

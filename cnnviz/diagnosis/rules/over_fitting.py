@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import math
 
-from cnnviz.diagnosis import excluded
-from cnnviz.diagnosis.evidence import Evidence, Points
-from cnnviz.diagnosis.finding import Bars, Fact, Finding
-from cnnviz.diagnosis.generalising import all_images, augmentation, available, forms, smaller
-from cnnviz.diagnosis.last_epochs import risen
-from cnnviz.diagnosis.networks import augments
-from cnnviz.diagnosis.numbers import counted, fixed, percent, short
-from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.rules.batch_norm import slowest, unsettled
-from cnnviz.diagnosis.standing import (
-    Standing,
+from cnnviz.diagnosis import exclusions
+from cnnviz.diagnosis.alternative_networks import augments
+from cnnviz.diagnosis.evidence.accuracy import (
+    AccuracySummary,
     accuracies,
+    accuracy_summary,
     held_out,
     knows_test,
     losses,
+    risen,
     share_labels,
-    standing,
 )
+from cnnviz.diagnosis.evidence.evidence import Evidence, Points
+from cnnviz.diagnosis.finding import Bars, Fact, Finding
+from cnnviz.diagnosis.fixes import all_images, augmentation, available, forms, smaller
+from cnnviz.diagnosis.numbers import counted, fixed, percent, short
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules.batch_norm import slowest, unsettled
 
 BY_HEART = 0.97
 """Of the way from guessing to all right, known of the training images: hardly one is left to be learnt."""
@@ -54,7 +54,7 @@ has to be learnt again in every other, from images that show it there (LeCun et 
 def too_few_images(evidence: Evidence) -> Outcome:
     """Found with a gap, and few images of each class; or fewer than there are, with no other reason."""
     now = _gap(evidence)
-    if not isinstance(now, Standing):
+    if not isinstance(now, AccuracySummary):
         return now
     each = evidence.data.train / evidence.classes
     limited, whole = evidence.recipe.limit is not None, available(evidence)
@@ -64,7 +64,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
         # There are more images to be had for nothing, which helps whatever else is amiss.
         certain = 0.87 if not _heavy(evidence) else 0.55
     else:
-        return Clear(f"There are {short(each)} images of each class, more than {FEW}.")
+        return Negative(f"There are {short(each)} images of each class, more than {FEW}.")
     more = (
         f"There are {whole:,}, of which 'limit' takes {evidence.data.train:,}."
         if limited
@@ -103,10 +103,10 @@ def too_few_images(evidence: Evidence) -> Outcome:
 def no_augmentation(evidence: Evidence) -> Outcome:
     """Found with a gap, where images are many enough and none is ever shown changed."""
     now = _gap(evidence)
-    if not isinstance(now, Standing):
+    if not isinstance(now, AccuracySummary):
         return now
     if augments(evidence.recipe):
-        return Clear("Images are shown changed, another way in each epoch.")
+        return Negative("Images are shown changed, another way in each epoch.")
     seen = evidence.recipe.epochs
     certain = 0.55 if evidence.data.train / evidence.classes <= FEW or _heavy(evidence) else 0.85
     return Finding(
@@ -142,11 +142,11 @@ def no_augmentation(evidence: Evidence) -> Outcome:
 def too_large(evidence: Evidence) -> Outcome:
     """Found with a gap, and thousands of weights for each image."""
     now = _gap(evidence)
-    if not isinstance(now, Standing):
+    if not isinstance(now, AccuracySummary):
         return now
     each = evidence.params / max(evidence.data.train, 1)
     if not _heavy(evidence):
-        return Clear(
+        return Negative(
             f"There are {short(each)} weights for each training image, less than {_many(evidence):,}."
         )
     few = evidence.data.train / evidence.classes <= FEW
@@ -184,13 +184,13 @@ def too_large(evidence: Evidence) -> Outcome:
     )
 
 
-def _gap(evidence: Evidence) -> Standing | Outcome:
+def _gap(evidence: Evidence) -> AccuracySummary | Outcome:
     """Where the run stands, if there is a gap to explain; Clear or Untold otherwise."""
-    now = standing(evidence)
+    now = accuracy_summary(evidence)
     if now is None:
-        return Untold("No epoch has ended yet, so training and held-out images cannot be compared.")
+        return Inconclusive("No epoch has ended yet, so training and held-out images cannot be compared.")
     if unsettled(evidence) or (evidence.step < SETTLED and _normalized(evidence)):
-        return Untold(
+        return Inconclusive(
             f"After {evidence.step:,} steps batch normalization still evaluates held-out images with "
             "statistics that have not settled."
         )
@@ -199,12 +199,12 @@ def _gap(evidence: Evidence) -> Standing | Outcome:
     others = held_out(evidence, now)
     if now.gap < max(least, 3 * now.error) or now.learnt - others < least:
         turned = "has risen" if turned_up else "does not rise"
-        return Clear(
+        return Negative(
             f"{percent(now.learnt)} in training and {percent(others)} on other images, whose loss {turned}: "
             f"a gap of {max(0.0, 100 * (now.learnt - others)):.0f} points costs little."
         )
     if now.guesses and not _labels_belong(evidence):
-        return Untold(f"The {now.part} images are only guessed, which over-fitting does not explain.")
+        return Inconclusive(f"The {now.part} images are only guessed, which over-fitting does not explain.")
     return now
 
 
@@ -220,12 +220,12 @@ def _labels_belong(evidence: Evidence) -> bool:
     return told or evidence.data.train <= FEW * evidence.classes
 
 
-def _effect(now: Standing) -> float:
+def _effect(now: AccuracySummary) -> float:
     """The gap: that much more might be known of the others."""
     return min(1.0, max(0.1, now.gap))
 
 
-def _by_heart(evidence: Evidence, now: Standing) -> str:
+def _by_heart(evidence: Evidence, now: AccuracySummary) -> str:
     held, rises = _held_loss(evidence, now), ""
     if risen(held, RISEN):
         best = held.values.index(min(held.values))
@@ -242,15 +242,15 @@ def _by_heart(evidence: Evidence, now: Standing) -> str:
     )
 
 
-def _held_loss(evidence: Evidence, now: Standing) -> Points:
+def _held_loss(evidence: Evidence, now: AccuracySummary) -> Points:
     return evidence.curve(f"{'val' if now.part == 'validation' else 'test'}/loss")
 
 
-def _ruled_out(evidence: Evidence, now: Standing) -> tuple[str, ...]:
+def _ruled_out(evidence: Evidence, now: AccuracySummary) -> tuple[str, ...]:
     told = (
         [f"Under-fitting: the training images are known to {percent(now.learnt)}."] if now.learnt_well else []
     )
-    return (*told, *excluded.shuffled(evidence.census.neighbours))
+    return (*told, *exclusions.shuffled(evidence.census.neighbours))
 
 
 def _heavy(evidence: Evidence) -> bool:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from cnnviz.diagnosis import excluded, mending
-from cnnviz.diagnosis.course import NEARLY_THERE, POOR, Course, course
-from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis import exclusions, fixes
+from cnnviz.diagnosis.evidence.accuracy import WELL
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.layer_signals import typical_update
+from cnnviz.diagnosis.evidence.loss_curve import NEARLY_THERE, POOR, LossCurve, summarize_loss
+from cnnviz.diagnosis.evidence.step_size import NEAR
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
-from cnnviz.diagnosis.fix_checks import affordable_epochs, batch_for
-from cnnviz.diagnosis.generalising import available
+from cnnviz.diagnosis.fixes import affordable_epochs, available, batch_for
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short
-from cnnviz.diagnosis.pictures import loss_curve
-from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.stages import typical_update
-from cnnviz.diagnosis.standing import WELL
-from cnnviz.diagnosis.step_size import NEAR
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.report.figures import loss_curve
 
 FEW = 100
 """Steps: LeNet-5 reaches 90 % on the digits in some 100 of 32 images; larger networks take more."""
@@ -48,17 +47,17 @@ MOST = 0.5
 )
 def too_few_steps(evidence: Evidence) -> Outcome:
     """Found where a run ended early in its course, at a rate that does move the weights."""
-    went, moved = course(evidence), typical_update(evidence)
+    went, moved = summarize_loss(evidence), typical_update(evidence)
     if went is None or evidence.status == "failed":
-        return Untold("The run did not come to its end.")
+        return Inconclusive("The run did not come to its end.")
     if went.learned >= _far(evidence, went):
-        return Clear(
+        return Negative(
             f"{evidence.step:,} steps brought the loss from {fixed(went.guess)} to {fixed(went.end)}."
         )
     if evidence.step > FEW and not (went.falling and evidence.step <= SOME and went.stuck):
-        return Clear(f"The run had {evidence.step:,} steps, and its loss was not falling any more.")
+        return Negative(f"The run had {evidence.step:,} steps, and its loss was not falling any more.")
     if moved is not None and moved < NEAR:
-        return Clear(
+        return Negative(
             f"The run had {evidence.step:,} steps, but each moved weights by {short(moved)} of their size."
         )
     few = evidence.step <= FEW
@@ -82,13 +81,13 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         ),
         pictures=(loss_curve(went, evidence.classes),),
         steps=(1, evidence.step),
-        ruled_out=excluded.rate(evidence) + excluded.start(evidence),
-        changes=mending.kept(_longer(evidence), evidence.recipe),
+        ruled_out=exclusions.rate(evidence) + exclusions.start(evidence),
+        changes=fixes.applicable(_longer(evidence), evidence.recipe),
         explains=("under-fitting", "one-class"),
     )  # fmt: skip
 
 
-def _far(evidence: Evidence, went: Course) -> float:
+def _far(evidence: Evidence, went: LossCurve) -> float:
     """How far a run must have come for its length to be enough: farther where it is short and goes on."""
     goes_on = (went.falling or len(went.loss) < REPORTS) and not _slowed(evidence)
     return NEARLY_THERE if evidence.step <= FEW and goes_on else POOR
@@ -139,14 +138,16 @@ def _longer(evidence: Evidence) -> list[Change]:
 )
 def batch_too_large(evidence: Evidence) -> Outcome:
     """Found where large batches leave an epoch fewer than twenty steps, and the run too few in all."""
-    went, recipe = course(evidence), evidence.recipe
+    went, recipe = summarize_loss(evidence), evidence.recipe
     if went is None:
-        return Untold("No loss was recorded.")
+        return Inconclusive("No loss was recorded.")
     each = evidence.steps_per_epoch
     if recipe.batch_size <= LARGE or each >= STEPS_AN_EPOCH:
-        return Clear(f"Batches of {recipe.batch_size:,} make {counted(each, 'step')} an epoch.")
+        return Negative(f"Batches of {recipe.batch_size:,} make {counted(each, 'step')} an epoch.")
     if went.learned >= _far(evidence, went) or evidence.step > SOME:
-        return Clear(f"Batches are large, but {evidence.step:,} steps brought the loss to {fixed(went.end)}.")
+        return Negative(
+            f"Batches are large, but {evidence.step:,} steps brought the loss to {fixed(went.end)}."
+        )
     images, steps = evidence.data.train, "steps" if each > 1 else "step"
     batch = next((size for size in (64, 32) if images >= 40 * size), batch_for(evidence, 16))
     then = max(1, images // batch) * recipe.epochs
@@ -176,8 +177,10 @@ def batch_too_large(evidence: Evidence) -> Outcome:
         ),
         pictures=(loss_curve(went, evidence.classes),),
         steps=(1, evidence.step),
-        ruled_out=excluded.rate(evidence) + excluded.start(evidence),
-        changes=mending.kept([Change({"batch_size": batch}, f"{then:,} steps of the same images.")], recipe),
+        ruled_out=exclusions.rate(evidence) + exclusions.start(evidence),
+        changes=fixes.applicable(
+            [Change({"batch_size": batch}, f"{then:,} steps of the same images.")], recipe
+        ),
         explains=("too-few-steps", "under-fitting", "one-class", "rate-too-low"),
     )  # fmt: skip
 
@@ -189,25 +192,25 @@ def batch_too_large(evidence: Evidence) -> Outcome:
 )
 def schedule_ended(evidence: Evidence) -> Outcome:
     """Found where for half of the run the rate was a twentieth of its largest, with much left to learn."""
-    went, rates = course(evidence), evidence.curve("lr")
+    went, rates = summarize_loss(evidence), evidence.curve("lr")
     if went is None or len(rates) < 4:
-        return Untold("The learning rate was not recorded.")
+        return Inconclusive("The learning rate was not recorded.")
     ended = _ended(rates.steps, rates.values)
     share = 1 - ended / max(evidence.step, 1)
     if share < 0.5:
-        return Clear(
+        return Negative(
             f"The rate was more than {percent(QUIET)} of its largest for {percent(1 - share)} of the run."
         )
     at, before = _loss_at(went, ended), went.start - _loss_at(went, ended)
     if evidence.recipe.schedule == "plateau":
-        return Clear("A plateau lowers the rate only after the loss has stopped falling.")
+        return Negative("A plateau lowers the rate only after the loss has stopped falling.")
     after, top, last = at - went.end, max(rates.values), rates.values[-1]
     if went.learned > WELL or after > MOST * at:
-        return Clear(
+        return Negative(
             f"The rate fell early, at step {ended:,}, and the loss to {fixed(went.end)} all the same."
         )
     if before <= 0.01 * went.guess and not _not_begun(evidence, went, ended):
-        return Clear(f"The rate fell early, at step {ended:,}, but the loss did not depend on it.")
+        return Negative(f"The rate fell early, at step {ended:,}, but the loss did not depend on it.")
     return Finding(
         cause="schedule-ended",
         confidence=0.9 if before > 0.05 * went.guess else 0.8 if before > 0.01 * went.guess else 0.6,
@@ -239,13 +242,13 @@ def schedule_ended(evidence: Evidence) -> Outcome:
             loss_curve(went, evidence.classes),
         ),
         steps=(ended, evidence.step),
-        ruled_out=excluded.rate(evidence, last=ended) + excluded.start(evidence),
-        changes=mending.kept(_schedules(), evidence.recipe),
+        ruled_out=exclusions.rate(evidence, last=ended) + exclusions.start(evidence),
+        changes=fixes.applicable(_schedules(), evidence.recipe),
         explains=("rate-too-low", "too-few-steps", "under-fitting", "one-class"),
     )  # fmt: skip
 
 
-def _not_begun(evidence: Evidence, went: Course, ended: int) -> bool:
+def _not_begun(evidence: Evidence, went: LossCurve, ended: int) -> bool:
     """Whether the rate fell while the loss was still where it starts, though steps were long enough by then.
 
     Small networks stay there for some dozen steps before their loss falls; a rate that is gone by then ends
@@ -265,7 +268,7 @@ def _ended(steps: tuple[int, ...], values: tuple[float, ...]) -> int:
     return max(loud, default=steps[-1])
 
 
-def _loss_at(went: Course, step: int) -> float:
+def _loss_at(went: LossCurve, step: int) -> float:
     return next((v for s, v in zip(went.loss.steps, went.loss.values, strict=True) if s >= step), went.end)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from cnnviz.diagnosis.dying import died_of_size, tiny
-from cnnviz.diagnosis.evidence import Evidence
+from cnnviz.diagnosis.alternative_networks import LARGER, registered, small_network, wider, without_bottleneck
+from cnnviz.diagnosis.evidence.accuracy import AccuracySummary, accuracies, accuracy_summary
+from cnnviz.diagnosis.evidence.dead_relu_cause import died_of_size, tiny
+from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
-from cnnviz.diagnosis.networks import LARGER, registered, small_network, wider, without_bottleneck
 from cnnviz.diagnosis.numbers import counted, percent
-from cnnviz.diagnosis.registry import Clear, Outcome, Untold, rule
-from cnnviz.diagnosis.rules.initialisation import by_chance
-from cnnviz.diagnosis.standing import Standing, accuracies, standing
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules.initialization import by_chance
 
 ENOUGH_WEIGHTS, FEW_WEIGHTS = 1.0, 0.1
 """Times the weights of one fully connected layer from pixels to classes, the smallest network there is that
@@ -37,20 +37,22 @@ FLAT = 0.03
 )
 def under_fitting(evidence: Evidence) -> Outcome:
     """Found where training images are not known, nor others worse, and the network is tiny."""
-    now = standing(evidence)
+    now = accuracy_summary(evidence)
     if now is None or not evidence.params or len(evidence.data.shape) != 3:
-        return Untold("No epoch has ended yet, so nobody knows how well the training images are learnt.")
+        return Inconclusive(
+            "No epoch has ended yet, so nobody knows how well the training images are learnt."
+        )
     if now.learnt_well or now.well:
-        return Clear(f"The network knows {percent(max(now.learnt, now.held))} of the images.")
+        return Negative(f"The network knows {percent(max(now.learnt, now.held))} of the images.")
     if now.gap > max(0.1, 3 * now.error):
-        return Clear(f"Training images are known {100 * now.gap:.0f} points better than others.")
+        return Negative(f"Training images are known {100 * now.gap:.0f} points better than others.")
     linear = (math.prod(evidence.data.shape) + 1) * evidence.classes
     times, narrow = evidence.params / linear, _narrowest(evidence)
     thin = narrow is not None and narrow[1] < NARROW * evidence.classes
     came_to_rest = _flat(_gained(evidence)) and now.above(now.learnt) > SOMETHING
     small = times < (ENOUGH_WEIGHTS if came_to_rest else FEW_WEIGHTS)
     if not small and not thin:
-        return Clear(
+        return Negative(
             f"It has {evidence.params:,} weights, {times:,.1f} times as many as one fully connected layer "
             f"from pixels to classes ({linear:,})"
             + (": room enough." if times >= ENOUGH_WEIGHTS else ", and its loss has not stopped falling.")
@@ -58,7 +60,9 @@ def under_fitting(evidence: Evidence) -> Outcome:
     return _finding(evidence, now, linear, narrow if thin else None)
 
 
-def _finding(evidence: Evidence, now: Standing, linear: int, narrow: tuple[str, int] | None) -> Finding:
+def _finding(
+    evidence: Evidence, now: AccuracySummary, linear: int, narrow: tuple[str, int] | None
+) -> Finding:
     gained, few = _gained(evidence), evidence.params < linear * FEW_WEIGHTS
     certain = 0.6 + 0.15 * few + 0.1 * (narrow is not None) + 0.08 * _flat(gained)
     flat = ""

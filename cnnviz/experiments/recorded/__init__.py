@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import orjson
 
-from cnnviz.experiments.answer import Result
 from cnnviz.experiments.experiment import Experiment
+from cnnviz.experiments.results import Result
 
 HERE = Path(__file__).parent
 

@@ -9,8 +9,8 @@ import orjson
 
 from cnnviz import tracking
 from cnnviz.experiments import get, result
-from cnnviz.experiments.answer import Result
 from cnnviz.experiments.recorded import HERE
+from cnnviz.experiments.results import Result
 from cnnviz.experiments.verdict import notes
 from cnnviz.tracking import Database, Status
 

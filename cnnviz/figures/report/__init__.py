@@ -3,6 +3,6 @@
 Path("run-7.html").write_text(html_report(database, 7), encoding="utf-8")
 """
 
-from cnnviz.figures.report.page import html_report
+from cnnviz.figures.report.run import html_report
 
 __all__ = ["html_report"]

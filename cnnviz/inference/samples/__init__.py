@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 
-from cnnviz.inference.errors import InferenceError
+from cnnviz.inference import InferenceError
 from cnnviz.inference.samples.sample import LICENCE, OURS, Sample
 
 __all__ = ["LICENCE", "OURS", "Sample", "all_samples", "get"]
@@ -16,10 +16,8 @@ __all__ = ["LICENCE", "OURS", "Sample", "all_samples", "get"]
 @functools.cache
 def all_samples() -> dict[str, Sample]:
     """Every sample by name: digits, drawings, test cards, photographs."""
-    from cnnviz.inference.samples.cards import SAMPLES as TEST_CARDS
-    from cnnviz.inference.samples.digits import SAMPLES as DIGITS
-    from cnnviz.inference.samples.drawings import SAMPLES as DRAWINGS
-    from cnnviz.inference.samples.libraries import SAMPLES as PHOTOGRAPHS
+    from cnnviz.inference.samples.drawings import DIGITS, DRAWINGS
+    from cnnviz.inference.samples.libraries import PHOTOGRAPHS, TEST_CARDS
 
     found = (*DIGITS, *DRAWINGS, *TEST_CARDS, *PHOTOGRAPHS)
     return {sample.name: sample for sample in found}

@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import io
+import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from cnnviz.inference.samples.sample import LICENCE, OURS, Sample
-from cnnviz.inference.samples.strokes import Point, arc
+
+# Lines with round ends, drawn large and reduced, so that their edges are soft.
+
+Point = tuple[float, float]
+Stroke = Sequence[Point]
+STROKES_FINER = 8
+"""How many times larger than wanted everything is drawn."""
+
+
+def arc(centre: Point, radii: Point, start: float, end: float, steps: int = 40) -> list[Point]:
+    """Points on an ellipse from `start` to `end` degrees, 0 to the right, 90 down."""
+    angles = [math.radians(start + (end - start) * step / steps) for step in range(steps + 1)]
+    return [(centre[0] + radii[0] * math.cos(a), centre[1] + radii[1] * math.sin(a)) for a in angles]
+
+
+def draw_strokes(strokes: Iterable[Stroke], side: int, width: float) -> Image.Image:
+    """Strokes in a unit square, white on black, as a grey picture; `width` is a part of the `side`."""
+    large = side * STROKES_FINER
+    picture = Image.new("L", (large, large))
+    pen, radius = ImageDraw.Draw(picture), width * large / 2
+    for stroke in strokes:
+        points = [(x * large, y * large) for x, y in stroke]
+        pen.line(points, fill=255, width=round(2 * radius))
+        for x, y in points:
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    return picture.resize((side, side), Image.Resampling.BOX)
+
 
 SIDE, FINER = 128, 4
 Colour = tuple[int, int, int]
@@ -90,7 +118,51 @@ def painted(scene: Scene) -> Image.Image:
     return picture.resize((SIDE, SIDE), Image.Resampling.BOX)
 
 
-SAMPLES = tuple(
+DRAWINGS = tuple(
     Sample(name, scene.title, "drawing", OURS, LICENCE, functools.partial(painted, scene))
     for name, scene in (("ship", SHIP), ("airplane", AIRPLANE), ("automobile", AUTOMOBILE), ("truck", TRUCK))
+)
+
+
+# Digits drawn with a round pen: white on black as MNIST's are, and one as ink on paper, lying down.
+
+STROKES: tuple[tuple[Stroke, ...], ...] = (
+    (arc((0.5, 0.5), (0.19, 0.29), -90, 270),),
+    (((0.42, 0.32), (0.53, 0.2), (0.51, 0.8)),),
+    ((*arc((0.49, 0.36), (0.17, 0.16), 190, 385), (0.3, 0.79), (0.72, 0.77)),),
+    ((*arc((0.47, 0.35), (0.17, 0.15), 205, 445), *arc((0.47, 0.64), (0.2, 0.15), -85, 155)),),
+    (((0.38, 0.2), (0.31, 0.53), (0.71, 0.51)), ((0.64, 0.2), (0.58, 0.81))),
+    (((0.69, 0.21), (0.39, 0.21), (0.37, 0.46), *arc((0.48, 0.62), (0.19, 0.18), 235, 510)),),
+    (((0.6, 0.2), (0.44, 0.36), *arc((0.5, 0.63), (0.16, 0.17), 190, 560)),),
+    (((0.29, 0.25), (0.7, 0.22), (0.56, 0.5), (0.46, 0.81)),),
+    (arc((0.51, 0.35), (0.14, 0.14), 90, 450), arc((0.5, 0.65), (0.17, 0.16), -90, 270)),
+    ((*arc((0.49, 0.37), (0.16, 0.16), 0, 360), (0.63, 0.6), (0.57, 0.81)),),
+)
+DIGIT_SIDE, WIDTH = 28, 0.085
+PAPER, ON_PAPER = 420, 4
+_ORIENTATION = 0x0112
+
+
+def digit(number: int, side: int = DIGIT_SIDE) -> Image.Image:
+    """A digit as a grey picture `side` × `side`, light on dark."""
+    return draw_strokes(STROKES[number], side, WIDTH)
+
+
+def on_paper() -> bytes:
+    """A photograph as a telephone would take it: dark on light, off the middle, turned by a note in Exif."""
+    paper = Image.new("L", (PAPER, round(PAPER * 0.75)), 235)
+    paper.paste(ImageOps.invert(digit(ON_PAPER, 240)).point(lambda v: round(v * 0.92)), (130, 20))
+    exif = Image.Exif()
+    exif[_ORIENTATION] = 6
+    buffer = io.BytesIO()
+    paper.transpose(Image.Transpose.ROTATE_90).convert("RGB").save(buffer, "PNG", exif=exif)
+    return buffer.getvalue()
+
+
+DIGITS = (
+    *(
+        Sample(f"digit-{n}", f"A drawn {n}", "digit", OURS, LICENCE, functools.partial(digit, n))
+        for n in range(10)
+    ),
+    Sample(f"paper-{ON_PAPER}", f"A {ON_PAPER} in ink on paper, turned", "digit", OURS, LICENCE, on_paper),
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from cnnviz.inference.uploads import Upload
+from cnnviz.inference.images.read_image import Upload
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cnnviz.interpret import NotCoveredError
 from cnnviz.interpret.arithmetic.working import Cell, Window, Working
-from cnnviz.interpret.capture import Seen
-from cnnviz.interpret.errors import NotCoveredError
+from cnnviz.interpret.hooks import Seen
 from cnnviz.interpret.maps import Floats
 
 Doubles = NDArray[np.float64]

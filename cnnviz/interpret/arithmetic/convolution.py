@@ -7,11 +7,11 @@ from typing import Any, cast
 import numpy as np
 from torch import nn
 
+from cnnviz.interpret import NotCoveredError
 from cnnviz.interpret.arithmetic.base import Arithmetic, array_of, pair, windows, works_out
 from cnnviz.interpret.arithmetic.working import Cell, Step, Working
-from cnnviz.interpret.capture import Seen
-from cnnviz.interpret.errors import NotCoveredError
 from cnnviz.interpret.filters import partial_weights
+from cnnviz.interpret.hooks import Seen
 from cnnviz.interpret.maps import Floats
 from cnnviz.models.modules.lenet import PartialConv2d
 

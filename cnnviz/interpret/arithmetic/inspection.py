@@ -8,11 +8,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from cnnviz.interpret import InterpretError, NotCoveredError
 from cnnviz.interpret.arithmetic.base import Arithmetic, arithmetic_of, as_grid, covered
 from cnnviz.interpret.arithmetic.linear import Unit
 from cnnviz.interpret.arithmetic.working import Cell, Working
-from cnnviz.interpret.capture import Seen, last_operations, seen
-from cnnviz.interpret.errors import InterpretError, NotCoveredError
+from cnnviz.interpret.hooks import Seen, last_operations, record_layers
 from cnnviz.interpret.maps import Floats
 
 SOFTMAX = "softmax"
@@ -117,14 +117,14 @@ def inspect(model: nn.Module, image: Tensor, layer: str) -> Inspection:
         if operation is None:
             raise NotCoveredError(f"'{layer}' computes nothing itself; look at the layers in it.")
         return Inspection(arithmetic_of(operation))
-    arithmetic = arithmetic_of(seen(model, batch, [layer])[layer])
+    arithmetic = arithmetic_of(record_layers(model, batch, [layer])[layer])
     if isinstance(arithmetic, Unit):
         arithmetic.maps_shape = _flattened(model, batch, arithmetic.vector)
     return Inspection(arithmetic)
 
 
 def _probabilities(model: nn.Module, batch: Tensor) -> Seen:
-    logits = seen(model, batch, [""])[""].output
+    logits = record_layers(model, batch, [""])[""].output
     softmax = nn.Softmax(dim=1).eval()
     return Seen(SOFTMAX, softmax, "", (logits,), softmax(logits))
 
@@ -135,7 +135,7 @@ def _flattened(model: nn.Module, batch: Tensor, vector: Floats) -> tuple[int, in
     if not names:
         return None
     flat = torch.from_numpy(vector)
-    for one in seen(model, batch, names).values():
+    for one in record_layers(model, batch, names).values():
         if one.inputs[0].dim() == 4 and torch.equal(one.output[0].cpu().float(), flat):
             channels, height, width = one.inputs[0].shape[1:]
             return channels, height, width

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 from torch import nn
 
-from cnnviz.interpret.arithmetic.base import Arithmetic, array_of, pair, window, works_out
+from cnnviz.interpret import NotCoveredError
+from cnnviz.interpret.arithmetic.base import Arithmetic, Doubles, array_of, pair, window, works_out
 from cnnviz.interpret.arithmetic.working import Cell, Step, Window, Working
-from cnnviz.interpret.capture import Seen
+from cnnviz.interpret.hooks import Seen
 from cnnviz.interpret.maps import Floats
 from cnnviz.models.modules.lenet import Subsampling
 
@@ -196,3 +198,39 @@ def mean(kind: str, cell: Cell, seen: Window, count: int) -> Working:
     """The working of a mean over `count` cells."""
     steps = (Step("sum of the window", seen.total), Step("cells", count), Step("result", seen.total / count))
     return Working(kind, cell, "sum of the window / cells", steps, (seen,), inputs=count)
+
+
+# Resizing inside a model.
+
+
+@works_out(nn.Upsample)
+class Bilinear(OneMap):
+    """Each new cell is a weighted mean of the (up to) four around its place on the old grid."""
+
+    kind = "resize"
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(seen)
+        layer = cast(nn.Upsample, seen.module)
+        if layer.mode != "bilinear" or layer.align_corners:
+            raise NotCoveredError(
+                f"'{seen.layer}' resizes by {layer.mode}; only bilinear is worked out here."
+            )
+
+    def working(self, cell: Cell) -> Working:
+        sides = zip((cell.y, cell.x), self.maps.shape[1:], self.seen.output.shape[-2:], strict=True)
+        (top, rows), (left, columns) = (_neighbours(*side) for side in sides)
+        seen = window(self.maps, cell.channel, (top, left), np.outer(rows, columns))
+        steps = (Step("result", seen.total),)
+        return Working(self.kind, cell, "Σ input · nearness", steps, (seen,), inputs=4)
+
+    def settings(self) -> dict[str, Any]:
+        return {"mode": "bilinear", "cells": list(self.seen.output.shape[-2:])}
+
+
+def _neighbours(place: int, old: int, new: int) -> tuple[int, Doubles]:
+    """The first of the neighbours along one axis, and how near each is; corners are not aligned."""
+    at = max(0.0, (place + 0.5) * old / new - 0.5)
+    first = min(math.floor(at), old - 1)
+    share = at - first
+    return first, np.array([1 - share, share]) if first < old - 1 else np.array([1.0])

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from cnnviz.models.common_layers import initial
 from cnnviz.models.layers import (
     Activation,
     BatchNorm,
@@ -17,7 +18,6 @@ from cnnviz.models.layers import (
     Linear,
     Residual,
 )
-from cnnviz.models.parts import initial
 from cnnviz.models.registry import sequential
 from cnnviz.models.spec import Options, Shape
 

@@ -1,6 +1,6 @@
 """Every classification model of torchvision, as `torchvision/NAME`; weights are never downloaded.
 
-What is known of them without torch comes from a table that `cnnviz.models.torchvision_table` writes.
+What is known of them without torch comes from a table that `cnnviz.models.torchvision_metadata` writes.
 """
 
 from __future__ import annotations

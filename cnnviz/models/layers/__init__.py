@@ -15,7 +15,7 @@ from cnnviz.models.layers.basic import (
     Softmax,
 )
 from cnnviz.models.layers.blocks import Inception, NaiveInception, Residual
-from cnnviz.models.layers.document import KINDS, LayerList, Step
+from cnnviz.models.layers.layer_list import KINDS, LayerList, Step
 
 __all__ = [
     "KINDS",

@@ -2,6 +2,6 @@
 
 import streamlit as st
 
-from cnnviz.ui.plotly_script import ROUTE
+from cnnviz.ui.components.plot import ROUTE
 
 app = st.App("page.py", routes=[ROUTE])

@@ -6,8 +6,7 @@ import pytest
 
 from cnnviz.analysis import analyze
 from cnnviz.analysis.types import Block, Graph, Node
-from cnnviz.ui.components.graph.mount import HERE, SCRIPTS, script, styles
-from cnnviz.ui.components.graph.payload import container_names, payload
+from cnnviz.ui.components.graph import HERE, SCRIPTS, container_names, payload, script, styles
 
 
 def node(number: int, row: str, container: str = "") -> Node:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.analysis.types import ReceptiveField
-from cnnviz.interpret.marks import marks
+from cnnviz.interpret.channel_flags import marks
 from cnnviz.ui.components.mosaic import MosaicView, mosaic_packet
-from cnnviz.ui.components.shared.packet import ALIGNED, packet
+from cnnviz.ui.components.shared import ALIGNED, packet
 
 
 def unpacked(data: bytes) -> tuple[dict[str, object], dict[str, np.ndarray]]:

@@ -4,7 +4,103 @@ After the interactive formula view of CNN Explainer (Wang et al., 2020), for eve
 `cnnviz.interpret.arithmetic` works out; the browser does the same sums with the same names.
 """
 
-from cnnviz.ui.components.arithmetic.mount import layer_arithmetic
-from cnnviz.ui.components.arithmetic.payload import ArithmeticView, arithmetic_packet
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.interpret.colormaps import DIVERGING
+from cnnviz.ui.components.shared import packet, read, styles
+
+if TYPE_CHECKING:
+    from cnnviz.interpret.arithmetic import Payload, Working
 
 __all__ = ["ArithmeticView", "arithmetic_packet", "layer_arithmetic"]
+
+# Mounting the component, and what it asks for.
+
+HERE = Path(__file__).parent
+SCRIPTS = (
+    "work_windows.js",
+    "work_values.js",
+    "work_units.js",
+    "ink.js",
+    "rows.js",
+    "sheet.js",
+    "output.js",
+    "main.js",
+)
+
+
+def layer_arithmetic(view: bytes, *, key: str, on_ask: Callable[[int, int, int], None] | None = None) -> None:
+    """Draw a view that `arithmetic_packet` made; the pointer is followed in the browser.
+
+    `on_ask(channel, y, x)` is called, before the page runs again, when another channel is chosen, or a cell
+    of a layer too large to be worked out in the browser. What a browser sends may be any whole numbers.
+    """
+
+    def asked() -> None:
+        where = st.session_state[key].get("asked")
+        if on_ask is None or not isinstance(where, list) or len(where) != 3:
+            return
+        if all(isinstance(place, int) for place in where):
+            on_ask(*where)
+
+    _component()(key=key, data=view, on_asked_change=asked)
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component(
+        "cnnviz.arithmetic",
+        html='<div class="host"></div>',
+        css=styles(HERE, "arithmetic.css"),
+        js=read(HERE, "packet.js", "canvas.js", *SCRIPTS),
+    )
+
+
+# What the arithmetic of a layer is drawn of, as one piece of bytes.
+
+
+@dataclass(frozen=True, eq=False)
+class ArithmeticView:
+    """A layer's arithmetic for one picture, and the cell to begin with."""
+
+    payload: Payload
+    channel: int
+    """Output map, or unit, that is shown; the payload's own where that is of one channel."""
+    name: str
+    """What a download is called."""
+    cell: tuple[int, int] | None = None
+    """`(y, x)` on that map; the one with the largest magnitude where None."""
+    working: Working | None = None
+    """How a cell came about, where the payload leaves each to be asked for."""
+    units: Sequence[str] = ()
+    """What the values of a vector stand for: classes, behind the last layer."""
+
+
+def arithmetic_packet(view: ArithmeticView) -> bytes:
+    """The view as `main.js` reads it."""
+    payload = view.payload
+    facts = {
+        "layer": payload.layer or "the model",
+        "kind": payload.kind,
+        "scope": payload.scope,
+        "channel": view.channel,
+        "cell": view.cell,
+        "outputShape": payload.output_shape,
+        "settings": payload.settings,
+        "note": payload.note,
+        "asked": None if view.working is None else view.working.to_dict(),
+        "units": list(view.units),
+        "name": view.name,
+    }
+    arrays = {
+        name: np.frombuffer(data, "<f4").reshape(shape) for name, (shape, data) in payload.arrays.items()
+    }
+    return packet(facts, arrays | {"light": DIVERGING["light"], "dark": DIVERGING["dark"]})

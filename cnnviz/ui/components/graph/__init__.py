@@ -1,5 +1,167 @@
 """The interactive module graph: blocks that open and close, laid out and drawn by our own JavaScript."""
 
-from cnnviz.ui.components.graph.mount import module_graph
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from cnnviz.analysis.types import KIND_TITLES, KINDS, Graph
+from cnnviz.figures.numbers import shape
+from cnnviz.figures.palette import kind_variables
+from cnnviz.ui.components.shared import read
 
 __all__ = ["module_graph"]
+
+# A graph as the compact data that the browser gets: names once, everything else by number.
+
+MODEL = -1
+"""The number of the model itself, in which the outermost containers lie."""
+
+
+def payload(graph: Graph) -> dict[str, Any]:
+    """Everything of `graph` that is drawn, and an `id` which is the same for equal graphs only.
+
+    `containers` are `[name, type, parent, repeats]` with parents first, the last two as numbers (-1: none);
+    `nodes` are `[row, label, kind, container, shape, training only]`; `edges` are pairs of nodes, one after
+    the other. Raises `ValueError` where an edge leads to a node that is not there.
+    """
+    _check(graph)
+    numbers = {name: number for number, name in enumerate(container_names(graph))}
+    blocks = {block.name: block for block in graph.blocks}
+    containers = []
+    for name in numbers:
+        block = blocks.get(name)
+        parent = numbers.get(name.rpartition(".")[0], MODEL)
+        repeat_of = numbers.get(block.repeat_of, MODEL) if block else MODEL
+        containers.append([name, block.type if block else "", parent, repeat_of])
+    kinds = {kind: number for number, kind in enumerate(KINDS)}
+    nodes = [
+        [
+            node.row,
+            node.label,
+            kinds[node.kind],
+            numbers.get(node.container, MODEL),
+            shape(node.output_shape),
+            int(node.training_only),
+        ]
+        for node in graph.nodes
+    ]
+    drawn = {
+        "kinds": list(KINDS),
+        "titles": dict(KIND_TITLES),
+        "containers": containers,
+        "nodes": nodes,
+        "edges": [end for edge in graph.edges for end in edge],
+    }
+    text = json.dumps(drawn, ensure_ascii=False, separators=(",", ":"))
+    return drawn | {"id": hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}
+
+
+def container_names(graph: Graph) -> list[str]:
+    """Qualified names of all containers that hold nodes, in order, each after the one around it."""
+    names: dict[str, None] = {}
+    for node in graph.nodes:
+        parts = node.container.split(".") if node.container else []
+        for depth in range(1, len(parts) + 1):
+            names[".".join(parts[:depth])] = None
+    return list(names)
+
+
+def _check(graph: Graph) -> None:
+    count = len(graph.nodes)
+    if any(node.id != position for position, node in enumerate(graph.nodes)):
+        raise ValueError("the nodes of a graph must be numbered from 0 in their order")
+    if any(not 0 <= end < count for edge in graph.edges for end in edge):
+        raise ValueError(f"an edge of the graph leads to a node that is not among its {count}")
+
+
+# Mounts the module graph in a page.
+
+HERE = Path(__file__).parent
+SCRIPTS = (
+    "model",
+    "visible",
+    "ranks",
+    "columns",
+    "place",
+    "layout",
+    "first",
+    "draw",
+    "view",
+    "keys",
+    "download",
+    "scene",
+    "main",
+)
+"""The parts of the JavaScript, in the order in which they need each other."""
+BUDGET = 48
+"""Boxes that the first view may show: what is legible on a laptop's screen at once."""
+
+
+def module_graph(
+    graph: Graph,
+    *,
+    selected: str | None,
+    key: str,
+    height: int = 640,
+    title: str = "",
+    on_pick: Callable[[str], None] | None = None,
+) -> str | None:
+    """Draw `graph` and return the name of the row whose node was just clicked, None in every other run.
+
+    Blocks open and close in the browser alone. What is open and where one looks is kept across reruns, and
+    for each model until the browser's tab is closed.
+
+    Args:
+        graph: What to draw; raises `ValueError` if its edges do not fit its nodes.
+        selected: Name of the row to highlight. When it changes, the blocks around it are opened.
+        key: Streamlit's key; graphs with different keys are opened and moved independently.
+        height: Pixels reserved for it.
+        title: The model's title, for screen readers and the name of the downloaded file.
+        on_pick: Called with the row's name before the page runs again, to write the selection to the URL.
+    """
+    data = _drawn(graph) | {
+        "place": key,
+        "selected": selected,
+        "budget": BUDGET,
+        "height": height,
+        "title": f"Module graph of {title}" if title else "Module graph",
+        "file": re.sub(r"\W+", "-", f"{title} graph".lower()).strip("-"),
+    }
+
+    def picked() -> None:
+        if on_pick is not None and (row := st.session_state[key].get("picked")) is not None:
+            on_pick(row)
+
+    result = _component()(key=key, data=data, height=height, on_picked_change=picked)
+    row: str | None = result.get("picked")
+    return row
+
+
+@lru_cache(maxsize=48)
+def _drawn(graph: Graph) -> dict[str, Any]:
+    return payload(graph)
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component(
+        "cnnviz.graph", html=read(HERE, "graph.html"), css=styles(), js=script()
+    )
+
+
+def script() -> str:
+    """The JavaScript of the component, as one module."""
+    return read(HERE, *(f"{part}.js" for part in SCRIPTS))
+
+
+def styles() -> str:
+    """The style sheet, with the colours of the kinds."""
+    return f"svg {{ {kind_variables()} }}\n{read(HERE, 'graph.css')}"

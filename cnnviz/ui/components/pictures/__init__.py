@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from cnnviz.figures.sprite import Sprite
+from cnnviz.figures.sprite_sheet import Sprite
 from cnnviz.ui.components.shared import read, says, sheet, styles
 
 HERE = Path(__file__).parent

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def run_table(data: dict[str, Any], *, key: str, on_act: Callable[[dict[str, Any]], None]) -> None:
-    """Draw what `cnnviz.ui.runs.rows.payload` made; `on_act` is called before the page runs again.
+    """Draw what `cnnviz.ui.pages.runs.state.payload` made; `on_act` is called before the page runs again.
 
     It is given `{"do": "choose", "runs": [3, 7]}`, `{"do": "open", "run": 3}`, `{"do": "sort", "column":
     "best"}` or `{"do": "page", "page": 2}`; like all that a browser sends it has to be checked.

@@ -1,0 +1,259 @@
+"""From a trace to the table: every module's own work as one row, in the order in which it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from cnnviz.analysis.module_settings import kind_of, own_buffers, own_parameters, settings
+from cnnviz.analysis.trace import Operation, Trace, Visit
+from cnnviz.analysis.types import WHOLE, Block, Graph, Kind, Node, ReceptiveField, Row, Shape
+
+_DECIDES: tuple[Kind, ...] = ("conv", "recurrent", "attention", "fc", "norm", "pool", "activation", "other")
+"""Where a row does several things, the first of these that it does is its kind."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one module did itself."""
+
+    clock: float
+    visits: list[Visit] = field(default_factory=list)
+    weighted: bool = False
+    operations: list[Operation] = field(default_factory=list)
+
+    @property
+    def kind(self) -> Kind | None:
+        kinds = {operation.effect.kind for operation in self.operations}
+        return next((kind for kind in _DECIDES if kind in kinds), None)
+
+    @property
+    def shapes(self) -> tuple[Shape, Shape]:
+        if self.visits:
+            return self.visits[0].input_shape, self.visits[0].output_shape
+        return self.operations[0].input_shape, self.operations[-1].output_shape
+
+    @property
+    def field(self) -> ReceptiveField:
+        if self.visits and self.visits[0].leaf:
+            # Weights that are used again see further each time; what has none is one layer in several places.
+            return self.visits[-1 if self.weighted else 0].field
+        return self.operations[-1].effect.field if self.operations else WHOLE
+
+    @property
+    def outputs(self) -> int:
+        if not (self.visits and self.visits[0].leaf):
+            return sum(operation.outputs for operation in self.operations if not operation.effect.view)
+        writing = {id(operation.visit) for operation in self.operations if not operation.effect.view}
+        return sum(visit.outputs for visit in self.visits if id(visit) in writing)
+
+
+def rows(
+    modules: Mapping[str, nn.Module], trace: Trace, extra: Trace | None = None, batch: int = 1
+) -> tuple[Row, ...]:
+    """The rows of a model, given as its modules by name.
+
+    `extra` is a pass in training mode over `batch` images: what took part in it alone is training-only.
+    """
+    weighted = {name for name, module in modules.items() if any(True for _ in own_parameters(module))}
+    work = _work(trace, weighted)
+    only_training = _only_in(_work(extra, weighted) if extra else {}, work)
+    order = _order(modules, work, only_training)
+    seen: dict[int, str] = {}
+    built = []
+    for name in order:
+        late = name in only_training
+        done = only_training.get(name) or work.get(name)
+        built.append(_row(name, modules[name], done, seen, batch if late else 1, late))
+    return tuple(built)
+
+
+def _work(trace: Trace, weighted: Collection[str]) -> dict[str, _Work]:
+    found: dict[str, _Work] = {}
+    visits: dict[str, list[Visit]] = {}
+    for visit in trace.visits:
+        visits.setdefault(visit.module, []).append(visit)
+    for operation in trace.operations:
+        fresh = _Work(operation.clock, visits.get(operation.owner, []), operation.owner in weighted)
+        found.setdefault(operation.owner, fresh).operations.append(operation)
+    return found
+
+
+def _only_in(extra: dict[str, _Work], work: dict[str, _Work]) -> dict[str, _Work]:
+    return {name: done for name, done in extra.items() if name not in work}
+
+
+def _order(modules: Mapping[str, nn.Module], work: dict[str, _Work], late: dict[str, _Work]) -> list[str]:
+    """By time; what never ran but holds parameters follows the module defined before it."""
+    place: dict[str, tuple[float, int]] = {}
+    last = -1.0
+    for number, (name, module) in enumerate(modules.items()):
+        done = work.get(name) or late.get(name)
+        if done:
+            last = done.clock if name in work else last
+            place[name] = (last, number)
+        elif any(True for _ in own_parameters(module)) and not _inside_unit(name, work):
+            place[name] = (last, number)
+    return sorted(place, key=place.__getitem__)
+
+
+def _inside_unit(name: str, work: dict[str, _Work]) -> bool:
+    around = name.rpartition(".")[0]
+    return bool(around in work and work[around].visits and work[around].visits[0].leaf)
+
+
+def _row(
+    name: str, module: nn.Module, done: _Work | None, seen: dict[int, str], batch: int, late: bool
+) -> Row:
+    counts = {True: 0, False: 0}
+    shared = ""
+    for parameter in own_parameters(module):
+        if id(parameter) in seen:
+            shared = seen[id(parameter)]
+            continue
+        seen[id(parameter)] = name
+        counts[parameter.requires_grad] += parameter.numel()
+    inside, outside = done.shapes if done else ((), ())
+    operations: Iterable[Operation] = done.operations if done else ()
+    return Row(
+        name=name,
+        type=type(module).__name__,
+        kind=(done.kind if done else None) or kind_of(module),
+        input_shape=inside,
+        output_shape=outside,
+        settings=settings(module),
+        trainable=counts[True],
+        frozen=counts[False],
+        buffers=own_buffers(module),
+        macs=sum(operation.effect.macs for operation in operations) // batch,
+        elementwise=sum(operation.effect.elementwise for operation in operations) // batch,
+        outputs=done.outputs // batch if done else 0,
+        receptive_field=done.field if done else WHOLE,
+        calls=len(done.visits) if done else 0,
+        training_only=late,
+        shared_with=shared,
+    )
+
+
+# From a trace to the module graph: a box for each call of a layer and each operation between layers.
+
+INPUT, OUTPUT = 0, 1
+_Key = tuple[str, int, int]
+
+
+class _Draft:
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.nodes: list[Node] = []
+        self.edges: dict[tuple[int, int], None] = {}
+        self._rows = {row.name: row for row in rows}
+        self._keys: dict[_Key, int] = {}
+
+    def add(self, trace: Trace, late: bool = False) -> dict[int, int]:
+        """Draw a trace; boxes that stand already are met again. Returns node by operation."""
+        place: dict[int, int] = {INPUT: INPUT}
+        counts: dict[int, int] = {}
+        for operation in trace.operations:
+            if not operation.inputs:  # Works on constants alone, as on a table of positions.
+                continue
+            key = self._key(operation, counts)
+            fresh = key not in self._keys
+            if fresh:
+                self._keys[key] = self._box(operation, late)
+            node = place[operation.id] = self._keys[key]
+            if fresh or not late:
+                self.edges.update({(place[i], node): None for i in operation.inputs if place[i] != node})
+        return place
+
+    def _key(self, operation: Operation, counts: dict[int, int]) -> _Key:
+        visit = operation.visit
+        if visit.leaf:
+            return visit.module, visit.number, 0
+        counts[id(visit)] = counts.get(id(visit), 0) + 1
+        return visit.module, visit.number, counts[id(visit)]
+
+    def _box(self, operation: Operation, late: bool) -> int:
+        row, visit = self._rows[operation.owner], operation.visit
+        number = len(self.nodes)
+        between = operation.owner == visit.module and not visit.leaf
+        label = operation.effect.label if between else _label(row)
+        kind = operation.effect.kind if between else row.kind
+        container = visit.module if between else row.container
+        shape = visit.output_shape if visit.leaf else operation.output_shape
+        self.nodes.append(Node(number, row.name, label, kind, container, shape, late))
+        return number
+
+
+def _label(row: Row) -> str:
+    """A layer's own name, with its type where the name is only a place in a list."""
+    name = row.name.rpartition(".")[2]
+    return f"{name} · {row.type}" if name.isdigit() else name
+
+
+def graph(
+    modules: Mapping[str, nn.Module],
+    rows: tuple[Row, ...],
+    trace: Trace,
+    extra: Trace | None,
+    shapes: tuple[Shape, Shape],
+) -> Graph:
+    """The graph of a pass, with what training adds to it; `shapes`: the input's and the output's."""
+    draft = _Draft(rows)
+    for number, label in ((INPUT, "input"), (OUTPUT, "output")):
+        draft.nodes.append(Node(number, "", label, "other", "", shapes[number]))
+    place = draft.add(trace)
+    draft.edges.update({(place[i], OUTPUT): None for i in trace.result})
+    if extra is not None:
+        place = draft.add(extra, late=True)
+        late = {node.id for node in draft.nodes if node.training_only}
+        draft.edges.update({(place[i], OUTPUT): None for i in extra.result if place[i] in late})
+    return Graph(tuple(draft.nodes), tuple(draft.edges), blocks(modules, rows))
+
+
+def blocks(modules: Mapping[str, nn.Module], rows: Iterable[Row]) -> tuple[Block, ...]:
+    """Every container that holds rows, in order, with equal siblings that stand side by side recognised."""
+    types = {name: type(module).__name__ for name, module in modules.items()}
+    members: dict[str, list[Row]] = {}
+    for row in rows:
+        name = row.name
+        while "." in name:
+            name = name.rpartition(".")[0]
+            members.setdefault(name, []).append(row)
+    signatures = {name: _signature(name, inside) for name, inside in members.items()}
+    runs: dict[str, list[str]] = {}
+    leader: dict[str, str] = {}
+    previous: dict[str, str] = {}
+    for name in members:
+        around = name.rpartition(".")[0]
+        before = previous.get(around)
+        first = leader[before] if before and signatures[before] == signatures[name] else name
+        leader[name], previous[around] = first, name
+        runs.setdefault(first, []).append(name)
+    return tuple(
+        Block(
+            name,
+            types[name],
+            len(runs[name]) if leader[name] == name else 1,
+            "" if leader[name] == name else leader[name],
+        )
+        for name in members
+    )
+
+
+def _signature(container: str, inside: Iterable[Row]) -> tuple[object, ...]:
+    """What makes two blocks equal: the same layers at the same sizes.
+
+    A drop probability may differ, as it grows with depth in networks of stochastic depth.
+    """
+    return tuple(
+        (
+            row.name[len(container) :],
+            row.type,
+            row.output_shape,
+            row.params,
+            row.macs,
+            repr({key: value for key, value in row.settings.items() if key != "p"}),
+        )
+        for row in inside
+    )

@@ -1,0 +1,264 @@
+"""A prepared data set as everything else sees it: NumPy over memory maps, until torch is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from cnnviz.datasets.decode import decode, in_order
+from cnnviz.datasets.encoded_store import Blob
+from cnnviz.datasets.spec import DataError, Labels, Pixels
+from cnnviz.models import Shape
+
+if TYPE_CHECKING:
+    import torch
+
+# Stratified, seeded choices: each class gives its share, and the same seed gives the same images.
+
+
+class Indices(NamedTuple):
+    """Two disjoint, ascending choices of rows, int64."""
+
+    kept: Labels
+    taken: Labels
+
+
+def stratified_split(labels: Labels, count: int, seed: int) -> Indices:
+    """Take `count` rows of `labels` `(N,)`, from every class in proportion, and keep the others.
+
+    Each class gives its share to within one image (largest remainders). As long as there is another way, no
+    class gives all it has. Raises `DataError` unless 0 <= count <= N.
+    """
+    if not 0 <= count <= len(labels):
+        raise DataError(f"{count:,} of {len(labels):,} images cannot be taken.")
+    found, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    quotas = _quotas(sizes, count)
+    random = np.random.default_rng(seed)
+    chosen = np.zeros(len(labels), dtype=bool)
+    for position in range(len(found)):
+        rows = np.flatnonzero(inverse == position)
+        chosen[random.permutation(rows)[: quotas[position]]] = True
+    return Indices(np.flatnonzero(~chosen), np.flatnonzero(chosen))
+
+
+def _quotas(sizes: Labels, count: int) -> Labels:
+    """Largest remainders; of equal remainders, the earlier class's."""
+    exact = sizes * (count / max(sizes.sum(), 1))
+    quotas = np.floor(exact + 1e-9).astype(np.int64)
+    # The last image of a class is given only when nothing else is left to give.
+    order = np.lexsort((quotas - exact, quotas + 1 >= sizes))
+    quotas[order[quotas[order] < sizes[order]][: count - quotas.sum()]] += 1
+    return np.asarray(quotas)
+
+
+def hold_out(labels: Labels, fraction: float, seed: int) -> Indices:
+    """Keep most of `labels` `(N,)` for training and take a stratified `fraction` out; 0 takes nothing.
+
+    Raises `DataError` for a fraction outside [0, 1), or one that would leave nothing on either side.
+    """
+    if not 0 <= fraction < 1:
+        raise DataError(f"A part to hold out is from 0 to under 1, not {fraction:g}.")
+    if fraction == 0:
+        return stratified_split(labels, 0, seed)
+    count = round(len(labels) * fraction)
+    if not 0 < count < len(labels):
+        raise DataError(
+            f"{fraction:.3g} of {len(labels):,} images is {count:,}: nothing would be left on one side; "
+            "choose another part, or 0 for none."
+        )
+    return stratified_split(labels, count, seed)
+
+
+def stratified_subset(labels: Labels, count: int | None, seed: int) -> Labels:
+    """At most `count` rows of `labels` `(N,)`, stratified, ascending; None leaves all of them.
+
+    Raises `DataError` for a limit below one.
+    """
+    if count is not None and count < 1:
+        raise DataError(f"A limit of training images is at least 1, not {count:,}.")
+    if count is None or count >= len(labels):
+        return np.arange(len(labels))
+    return stratified_split(labels, count, seed).taken
+
+
+# Images too many to keep decoded: encoded in one file, decoded by threads as they are asked for.
+
+NAMES_ENCODING = "utf-8"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Encoded images of one part, in its order; what is decoded is bounded by the batches under way."""
+
+    path: Path
+    """All pictures, one after another."""
+    names: Path
+    """What each picture of the file is called, a line each, in the order of `numbers`."""
+    numbers: Labels
+    """Which line of `names` belongs to each image, int64 `(N,)`."""
+    spans: Labels
+    """Begin and end of each image in the file, int64 `(N, 2)`."""
+    shape: Shape
+    """Of one image, `(C, H, W)`."""
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    @cached_property
+    def _blob(self) -> Blob:
+        return Blob(self.path)
+
+    def take(self, rows: Labels) -> Stream:
+        """The images of `rows`, in that order."""
+        return replace(self, numbers=self.numbers[rows], spans=self.spans[rows])
+
+    def read(self, rows: Labels) -> Pixels:
+        """Decode the images of `rows` here and now, uint8 `(B, C, H, W)`; raises `DataError` for damage."""
+        images = np.empty((len(rows), *self.shape), dtype=np.uint8)
+        for target, row in zip(images, rows, strict=True):
+            begin, end = self.spans[row]
+            target[:] = decode(
+                self._blob.read(begin, end), _Name(self, row), self.shape[1:], self.shape[0] == 3
+            )
+        return images
+
+    def batches(self, size: int, rows: Labels) -> Generator[Pixels, None, None]:
+        """Yield `(B, C, H, W)`, B ≤ `size`, in the order of `rows`, decoded ahead by a few threads."""
+        return in_order(self.read, (rows[start : start + size] for start in range(0, len(rows), size)))
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A picture's name, looked up only for a message."""
+
+    stream: Stream
+    row: int
+
+    def __str__(self) -> str:
+        number = int(self.stream.numbers[self.row])
+        with self.stream.names.open(encoding=NAMES_ENCODING) as lines:
+            return next(line.rstrip("\n") for index, line in enumerate(lines) if index == number)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Training or test images, uint8 `(N, C, H, W)`, and their int64 labels `(N,)`.
+
+    They lie decoded in a memory map, or are decoded as they stream where they are too many. The map is
+    private to the process: whoever writes to it changes nothing on disk.
+    """
+
+    source: Pixels | Stream
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def streams(self) -> bool:
+        """Whether there are too many images to have decoded; `iter_batches` and `pixels` serve then."""
+        return isinstance(self.source, Stream)
+
+    @property
+    def images(self) -> Pixels:
+        """All images, uint8 `(N, C, H, W)`; raises `DataError` where they stream."""
+        if isinstance(self.source, Stream):
+            raise DataError(
+                "There are too many images to have all decoded; take some, or go through batches."
+            )
+        return self.source
+
+    @property
+    def shape(self) -> Shape:
+        """Of one image, `(C, H, W)`."""
+        channels, height, width = self.source.shape[-3:]
+        return channels, height, width
+
+    def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images uint8 `(N, C, H, W)` and labels int64 `(N,)` as tensors that share this memory.
+
+        Raises `DataError` where the images stream.
+        """
+        import torch
+
+        return torch.from_numpy(self.images), torch.from_numpy(self.labels)
+
+    def pixels(self, rows: Labels) -> Pixels:
+        """The images of `rows`, in that order, copied or decoded into memory: uint8 `(B, C, H, W)`."""
+        if isinstance(self.source, Stream):
+            return np.concatenate(
+                [*self.source.batches(64, rows), np.empty((0, *self.shape), dtype=np.uint8)]
+            )
+        return self.source[rows]
+
+    def take(self, rows: Labels) -> Part:
+        """A part of the images of `rows`, in that order; streaming if this one does."""
+        chosen = self.source.take(rows) if isinstance(self.source, Stream) else self.source[rows]
+        return Part(chosen, self.labels[rows])
+
+    def iter_batches(self, size: int, rows: Labels | None = None) -> Iterator[tuple[Pixels, Labels]]:
+        """Yield `(B, C, H, W)` and `(B,)` with B ≤ `size`, in the order of `rows` (all, where None).
+
+        Images that stream are decoded a few batches ahead, by threads; memory stays bounded.
+        """
+        chosen = np.arange(len(self)) if rows is None else rows
+        starts = range(0, len(chosen), size)
+        if isinstance(self.source, Stream):
+            with closing(self.source.batches(size, chosen)) as batches:
+                for start, images in zip(starts, batches, strict=True):
+                    yield images, self.labels[chosen[start : start + size]]
+            return
+        for start in starts:
+            # A slice of the map copies nothing.
+            here = slice(start, start + size) if rows is None else rows[start : start + size]
+            yield self.source[here], self.labels[here]
+
+
+class Split(NamedTuple):
+    """Rows of the training part, int64, ascending and disjoint."""
+
+    train: Labels
+    validation: Labels
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set that is ready: decoded, cached, opened."""
+
+    name: str
+    """What it is asked for by: a registered name, a path, a name at Hugging Face."""
+    title: str
+    classes: tuple[str, ...]
+    train: Part
+    test: Part
+    fingerprint: str
+    """SHA-256 of the ordered source bytes and labels, hexadecimal."""
+    notes: tuple[str, ...]
+    """Sentences on what was done to it: how it was split, cropped, converted."""
+    folder: Path
+    """Where it is cached."""
+
+    @property
+    def shape(self) -> Shape:
+        """Of one image, `(C, H, W)`."""
+        return self.train.shape
+
+    @property
+    def streams(self) -> bool:
+        """Whether there are too many images to have them decoded."""
+        return self.train.streams
+
+    def split(self, validation: float = 0.1, seed: int = 0, limit: int | None = None) -> Split:
+        """Choose a stratified `validation` fraction of the training part, and at most `limit` of the others.
+
+        The same arguments give the same rows. Raises `DataError` for a fraction outside [0, 1) or one that
+        leaves nothing on one side, and for a limit below one.
+        """
+        train, held_out = hold_out(self.train.labels, validation, seed)
+        return Split(train[stratified_subset(self.train.labels[train], limit, seed)], held_out)

@@ -1,0 +1,253 @@
+"""Encoded store: a source's encoded images in one file, read once, checked and hashed.
+
+Folders, zips and tables differ only up to here.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import mmap
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cnnviz.datasets.decode import Header, NotAPictureError, header
+from cnnviz.datasets.image_files import named_as_picture
+from cnnviz.datasets.spec import DataError, Labels, Pixels, Progress, Step
+from cnnviz.models.library import home
+from cnnviz.models.limits import MAX_CLASSES
+
+# What a data set is, in 64 digits: a hash of its ordered source bytes and labels.
+
+
+def digest(data: bytes) -> bytes:
+    """The SHA-256 of one picture as its source holds it."""
+    return hashlib.sha256(data).digest()
+
+
+def digests(images: Pixels) -> list[bytes]:
+    """The SHA-256 of each image `(N, C, H, W)`, for sources that hold pixels and no files."""
+    return [digest(np.ascontiguousarray(image).tobytes()) for image in images]
+
+
+def fingerprint(parts: Sequence[tuple[str, Sequence[bytes], Labels]]) -> str:
+    """Hash parts, each a name, its pictures' digests and its labels, all in order.
+
+    Each picture is hashed by itself first, so that a split in another order costs no second reading. Where
+    the pictures lay (folder, zip, Parquet) and what the classes are called does not enter.
+    """
+    whole = hashlib.sha256()
+    for name, pictures, labels in parts:
+        whole.update(f"{name}:{len(pictures)}\n".encode())
+        whole.update(b"".join(pictures))
+        whole.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
+    return whole.hexdigest()
+
+
+# Disks that are full or forbid writing, in words.
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+RESERVE_BYTES = 32 << 20
+"""Of a disk, which data leave free for whatever else writes to it, the run database first."""
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turn a full disk, or a home that forbids writing, into a `DataError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise DataError(
+                f"The disk that holds '{home()}' is full; make room, or set CNNVIZ_HOME to one on another."
+            ) from error
+        if error.errno in FORBIDDEN and str(error.filename).startswith(str(home())):
+            raise DataError(
+                f"'{error.filename}' cannot be written ({error.strerror}); set CNNVIZ_HOME to a folder "
+                "that can."
+            ) from error
+        raise
+
+
+def require_space(place: Path, needed: int) -> None:
+    """Raise `DataError` unless the disk of `place` has `needed` bytes free beside `RESERVE_BYTES`."""
+    free = shutil.disk_usage(place).free
+    if free < needed + RESERVE_BYTES:
+        raise DataError(
+            f"{megabytes(needed)} are needed in '{place.parent}' beside {megabytes(RESERVE_BYTES)} that stay "
+            f"free for the rest of the system, and {megabytes(free)} are free; make room, or set CNNVIZ_HOME "
+            "to a folder on another disk."
+        )
+
+
+def megabytes(count: int) -> str:
+    """Bytes in a sentence: `34 MB`, and `0.3 MB` where whole ones would say nothing."""
+    value = count / 1e6
+    return f"{value:,.0f} MB" if value >= 10 or value == 0 else f"{value:.1g} MB"
+
+
+# Encoded pictures of a source, one after another in a file: read once, checked, hashed, ready for any order.
+#
+# Folders, zips and tables differ only up to here.
+
+MAX_PICTURES = 5_000_000
+CHECK_EVERY = 64 << 20
+"""Bytes between two looks at the free space."""
+REPORT_PICTURES, REPORT_BYTES = 256, 4 << 20
+"""Between two reports of progress: what is read, unpacked and hashed in some hundredths of a second."""
+
+
+class Encoded(NamedTuple):
+    """One picture as the source holds it."""
+
+    name: str
+    """For messages: a path, or a table's row."""
+    data: bytes
+    label: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a folder, a zip or a table comes to: class names, and for each part its pictures in order."""
+
+    title: str
+    classes: tuple[str, ...]
+    parts: Mapping[str, Iterable[Encoded]]
+    """`train` and perhaps `test`."""
+    count: int | None
+    """Pictures in all, for the progress; None where that is not known before."""
+    notes: tuple[str, ...] = ()
+    mixed: bool = False
+    """Whether files that are no pictures, and are not called so, may lie among them: they are passed over."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """All pictures of a source, in its order."""
+
+    path: Path
+    spans: Labels
+    """Where each picture begins and ends, in bytes, int64 `(N, 2)`."""
+    labels: Labels
+    names: list[str]
+    digests: list[bytes]
+    pixels: Labels
+    """Of each picture height times width, int64 `(N,)`: what decoding it costs."""
+    headers: Labels
+    """Distinct `(height, width, colour)` with their counts, int64 `(kinds, 4)`."""
+    parts: dict[str, slice]
+    classes: tuple[str, ...] = ()
+    """Those of the source that have pictures."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what was passed over."""
+
+
+class Blob:
+    """Random access to the file of packed pictures, from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def read(self, begin: int, end: int) -> bytes:
+        """The bytes of one picture."""
+        return self._map[begin:end]
+
+
+def pack(source: Source, path: Path, progress: Progress) -> Packed:
+    """Write every picture of `source` to `path`, one after another.
+
+    Raises `DataError`, naming the picture, for one that cannot be read or whose label is no class, for parts
+    without pictures, for fewer than two classes, and where space runs out.
+    """
+    if not 2 <= len(source.classes) <= MAX_CLASSES:
+        raise DataError(_too_few(source.title, len(source.classes)))
+    ends, labels = [0], list[int]()
+    names, digests, pixels = list[str](), list[bytes](), list[int]()
+    kinds: dict[Header, int] = {}
+    parts: dict[str, slice] = {}
+    checked, read, reported = 0, 0, (-REPORT_PICTURES, 0)
+    passed = list[str]()
+    with path.open("wb") as file:
+        for part, pictures in source.parts.items():
+            first = len(labels)
+            for name, data, label in pictures:
+                count = len(labels) + len(passed)
+                if count - reported[0] >= REPORT_PICTURES or read - reported[1] >= REPORT_BYTES:
+                    progress(Step("reading", count, source.count))
+                    reported = count, read
+                read += len(data)
+                _check_label(name, label, source.classes)
+                try:
+                    kind = header(data, name)
+                except NotAPictureError:
+                    if not source.mixed or named_as_picture(name):
+                        raise
+                    passed.append(name)
+                    continue
+                kinds[kind] = kinds.get(kind, 0) + 1
+                if ends[-1] + len(data) > checked:
+                    require_space(path, CHECK_EVERY)
+                    checked += CHECK_EVERY
+                file.write(data)
+                ends.append(ends[-1] + len(data))
+                labels.append(label)
+                names.append(name)
+                digests.append(digest(data))
+                pixels.append(kind.height * kind.width)
+                if len(labels) > MAX_PICTURES:
+                    raise DataError(f"'{source.title}' has more than {MAX_PICTURES:,} pictures; take a part.")
+            parts[part] = slice(first, len(labels))
+            if first == len(labels):
+                raise DataError(f"The {part} part of '{source.title}' has no pictures; put some there.")
+    progress(Step("reading", len(labels), len(labels)))
+    bounds = np.array(ends, dtype=np.int64)
+    numbers, classes = _without_empty(source, np.array(labels, dtype=np.int64), bool(passed))
+    return Packed(
+        path=path,
+        spans=np.stack([bounds[:-1], bounds[1:]], axis=1),
+        labels=numbers,
+        names=names,
+        digests=digests,
+        pixels=np.array(pixels, dtype=np.int64),
+        headers=np.array([(*kind, count) for kind, count in kinds.items()], dtype=np.int64),
+        parts=parts,
+        classes=classes,
+        notes=(_passed_over(passed),) if passed else (),
+    )
+
+
+def _without_empty(source: Source, labels: Labels, passed: bool) -> tuple[Labels, tuple[str, ...]]:
+    """Labels and class names without the folders in which there were other files only."""
+    if not passed:
+        return labels, source.classes
+    found, numbers = np.unique(labels, return_inverse=True)
+    if len(found) < 2:
+        raise DataError(_too_few(source.title, len(found)))
+    return numbers.astype(np.int64), tuple(source.classes[number] for number in found)
+
+
+def _passed_over(names: list[str]) -> str:
+    count = len(names)
+    files = "1 file that is no picture was" if count == 1 else f"{count:,} files that are no pictures were"
+    return f"{files} passed over ({'' if count == 1 else 'the first: '}'{names[0][-80:]}')."
+
+
+def _too_few(title: str, count: int) -> str:
+    return (
+        f"'{title}' has {count:,} class{'' if count == 1 else 'es'}; from 2 to {MAX_CLASSES:,} are needed: "
+        "one folder of pictures for each."
+    )
+
+
+def _check_label(name: str, label: int, classes: tuple[str, ...]) -> None:
+    if not 0 <= label < len(classes):
+        hint = "a part without labels cannot be used; leave it out" if label == -1 else "correct it"
+        raise DataError(f"{name} has label {label}, but labels go from 0 to {len(classes) - 1}; {hint}.")

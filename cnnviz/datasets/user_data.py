@@ -1,0 +1,158 @@
+"""The user's own pictures: from a packed source to an entry of the cache."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from cnnviz.datasets import cache, dataset
+from cnnviz.datasets.cache import About
+from cnnviz.datasets.decode import decode, in_order
+from cnnviz.datasets.encoded_store import Blob, Packed, Source, fingerprint, pack, require_space
+from cnnviz.datasets.layouts.class_folders import quoted, same_name
+from cnnviz.datasets.spec import DataError, Labels, Progress, Step
+from cnnviz.models import Options
+from cnnviz.models.limits import MAX_SIDE
+
+USUAL_SIDE = 224
+MOST_AT_ONCE, PIXELS_AT_ONCE = 128, 6_000_000
+"""Pictures that are decoded between two reports of progress, and their pixels where it is not a single one:
+some tenths of a second of a core."""
+MAX_DECODED = 4 << 30
+"""Bytes; what would take more when decoded is decoded as it streams."""
+
+
+class OwnOptions(Options):
+    """What is chosen for data that does not say it itself."""
+
+    size: int = Field(0, ge=0, le=MAX_SIDE, description="Side in pixels; 0 keeps it where all are alike.")
+    test: float = Field(
+        0.2, gt=0, lt=1, description="Part of the images for the test, where the data has none of its own."
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Of that split.")
+
+
+class Form(NamedTuple):
+    """What all images are made into."""
+
+    size: tuple[int, int]
+    """(H, W)."""
+    colour: bool
+    notes: tuple[str, ...]
+
+
+def make(source: Source, options: OwnOptions, folder: Path, progress: Progress) -> About:
+    """Fill a cache folder from `source`; raises `DataError` for what cannot be used."""
+    packed = pack(source, cache.pack_path(folder), progress)
+    form = choose_form(packed.headers, options.size)
+    parts, split_note = divide(packed, options)
+    shape = (3 if form.colour else 1, *form.size)
+    decoded = math.prod(shape) * len(packed.labels)
+    notes = [split_note, *form.notes, *source.notes, *packed.notes]
+    for part, rows in parts.items():
+        cache.write_labels(folder, part, packed.labels[rows])
+    if decoded > MAX_DECODED:
+        notes.append(f"Decoded it would take {decoded / 1e9:,.1f} GB: it is decoded as it streams.")
+        cache.write_stream(folder, packed, parts)
+    else:
+        require_space(folder, decoded)
+        _decode_all(packed, parts, form, folder, progress)
+        packed.path.unlink()
+    mark = fingerprint(
+        [(part, [packed.digests[i] for i in rows], packed.labels[rows]) for part, rows in parts.items()]
+    )
+    return About(source.title, packed.classes, mark, tuple(notes), shape)
+
+
+def choose_form(headers: Labels, side: int) -> Form:
+    """One size and one number of channels for `headers` `(kinds, 4)`: height, width, colour, count."""
+    colours = set(headers[:, 2].tolist())
+    notes = ["Grey pictures among coloured ones became coloured."] if colours == {0, 1} else []
+    sizes = {(int(height), int(width)) for height, width, *_ in headers}
+    if len(sizes) == 1 and max(next(iter(sizes))) <= MAX_SIDE and not side:
+        return Form(next(iter(sizes)), 1 in colours, tuple(notes))
+    shorter = np.repeat(headers[:, :2].min(axis=1), headers[:, 3])
+    chosen = side or min(USUAL_SIDE, int(np.median(shorter)))
+    if sizes != {(chosen, chosen)}:
+        notes.append(
+            f"Pictures of {len(sizes):,} size{'' if len(sizes) == 1 else 's'}: the middle of each was "
+            f"resized to {chosen}×{chosen} pixels (bilinear)."
+        )
+    return Form((chosen, chosen), 1 in colours, tuple(notes))
+
+
+def divide(packed: Packed, options: OwnOptions) -> tuple[dict[str, Labels], str]:
+    """Rows of each part, and the sentence that says how: the source's own split, or a seeded one."""
+    every = np.arange(len(packed.labels))
+    if "test" in packed.parts:
+        parts = {part: every[packed.parts[part]] for part in cache.PARTS}
+        _check(packed.labels[parts["train"]], packed.labels[parts["test"]], packed.classes)
+        return parts, "The source's own split."
+    train, test = dataset.hold_out(packed.labels, options.test, options.seed)
+    note = (
+        f"No test part of its own: a stratified {options.test:.3g} of the images was taken for it "
+        f"(seed {options.seed})."
+    )
+    _check(packed.labels[train], packed.labels[test], packed.classes)
+    return {"train": train, "test": test}, note
+
+
+def _check(train: Labels, test: Labels, classes: tuple[str, ...]) -> None:
+    if len(np.unique(train)) < 2:
+        raise DataError(
+            "All training pictures are of one class; there is nothing to tell apart. Add another."
+        )
+    unseen = np.setdiff1d(test, train)
+    if len(unseen):
+        names = quoted([classes[number] for number in unseen])
+        alike = [a for a in classes if any(same_name(a, classes[number]) for number in unseen)]
+        hint = f" (training has {quoted(alike)}: is it the same?)" if alike else ""
+        raise DataError(
+            f"The test part has pictures of {names}, of which there is no training picture{hint}; add some, "
+            "name the folders alike, or take these classes out of the test part."
+        )
+
+
+def _decode_all(
+    packed: Packed, parts: Mapping[str, Labels], form: Form, folder: Path, progress: Progress
+) -> None:
+    done = 0
+    progress(Step("decoding", done, len(packed.labels)))
+    for part, rows in parts.items():
+        for count in _decode(packed, rows, form, cache.images_path(folder, part)):
+            done += count
+            progress(Step("decoding", done, len(packed.labels)))
+
+
+def _decode(packed: Packed, rows: Labels, form: Form, path: Path) -> Iterator[int]:
+    """Write the pictures of `rows` as an array; threads fill its pages, and how many are done is yielded."""
+    shape = (len(rows), 3 if form.colour else 1, *form.size)
+    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    blob = Blob(packed.path)
+
+    def fill(batch: range) -> int:
+        for place in batch:
+            row = rows[place]
+            data = blob.read(*packed.spans[row])
+            images[place] = decode(data, packed.names[row], form.size, form.colour)
+        return len(batch)
+
+    yield from in_order(fill, batches(packed.pixels[rows]))
+    images.flush()
+
+
+def batches(pixels: Labels) -> Iterator[range]:
+    """Cut pictures of so many `pixels`, `(N,)`, into batches that each cost about as much to decode."""
+    start, total = 0, 0
+    for place, count in enumerate(pixels.tolist()):
+        if place > start and (total + count > PIXELS_AT_ONCE or place - start >= MOST_AT_ONCE):
+            yield range(start, place)
+            start, total = place, 0
+        total += count
+    if start < len(pixels):
+        yield range(start, len(pixels))

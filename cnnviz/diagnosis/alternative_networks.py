@@ -1,0 +1,170 @@
+"""Other networks for the same task, as recipe values: what a finding can propose. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Collection
+from typing import Any
+
+from cnnviz import models
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.models.layers import Activation, Conv, Dropout, Flatten, Layer, LayerList, Linear, Pool
+from cnnviz.training import Recipe
+
+SMALLER = {
+    "alexnet-cifar10": "small-alexnet",
+    "alexnet-bn-227": "small-googlenet-32",
+    "alexnet": "small-googlenet-32",
+    "small-alexnet": "small-googlenet-32",
+    "vgg16-bn-32": "small-googlenet-32",
+    "resnet18-32": "small-googlenet-32",
+    "googlenet-32": "small-googlenet-32",
+    "googlenet": "googlenet-32",
+    "googlenet-aux": "googlenet-32",
+    "inception-naive": "googlenet-32",
+}
+"""Of registered models the next smaller one for the same images."""
+LARGER = {"lenet5": "small-googlenet-32", "lenet5-1998": "lenet5", "small-googlenet-32": "googlenet-32"}
+"""Of registered models the next larger one."""
+MOST_WIDTH = 512
+"""Maps or units that a layer is widened to: as in VGG-16 and ResNet-18 at their widest."""
+IN_COLOUR = "small-googlenet-32"
+"""The smallest registered model that reads colour."""
+SMALL_SIDES = {
+    "googlenet": "googlenet-32",
+    "googlenet-aux": "googlenet-32",
+    "inception-naive": "googlenet-32",
+    "alexnet": "alexnet-cifar10",
+}
+"""Of models for large images the ones for small images."""
+
+
+def registered(name: str) -> dict[str, Any]:
+    """Recipe values for a registered model at its own size and with its own options."""
+    return {"model": name, "layers": None, "options": {}, "size": None}
+
+
+def augments(recipe: Recipe) -> bool:
+    """Whether images are shown changed."""
+    moved = recipe.pad_crop or recipe.crop_from or recipe.cutout or recipe.flip != "none"
+    return bool(moved or recipe.colour_jitter or recipe.pca_jitter)
+
+
+def dropout_rates(evidence: Evidence) -> dict[str, float]:
+    """What each dropout layer drops, by its name; registered models drop alike everywhere."""
+    recipe = evidence.recipe
+    if recipe.layers is not None:
+        named = zip(recipe.layers.names(), recipe.layers.layers, strict=True)
+        return {name: layer.p for name, layer in named if isinstance(layer, Dropout) and layer.p}
+    rate = _option(recipe, "dropout")
+    names = [layer.name for layer in evidence.layers if layer.type.startswith("Dropout")]
+    return dict.fromkeys(names or ["dropout"], rate) if rate else {}
+
+
+def with_dropout(recipe: Recipe, most: float) -> dict[str, Any] | None:
+    """Recipe values with at most this dropout; None for a model that does not let one choose."""
+    if recipe.layers is not None:
+        return _changed(recipe.layers, lambda layer: _mild(layer, most))
+    return None if _option(recipe, "dropout") is None else {"options": {"dropout": most}}
+
+
+def wider(layers: LayerList, times: int) -> dict[str, Any]:
+    """Recipe values with so many times the maps of every convolution and the units of every hidden layer."""
+
+    def widened(layer: Layer) -> Layer:
+        if isinstance(layer, Conv | Linear) and isinstance(layer.out, int):
+            return layer.model_copy(update={"out": min(layer.out * times, MOST_WIDTH)})
+        return layer
+
+    return _changed(layers, widened)
+
+
+def without(layers: LayerList, names: Collection[str]) -> dict[str, Any]:
+    """Recipe values without the layers of these names; the others keep theirs."""
+    named = zip(layers.names(), layers.layers, strict=True)
+    rest = [layer.model_copy(update={"name": name}) for name, layer in named if name not in names]
+    return _document(layers.model_copy(update={"layers": tuple(rest)}))
+
+
+def without_bottleneck(layers: LayerList, values: int) -> dict[str, Any]:
+    """Recipe values in which every layer before the last hands on so many `values` at least.
+
+    A pooling layer hands on what the convolution before it made, so it is that one which gets more maps.
+    """
+    wanted: dict[int, int] = {}
+    made: int | None = None
+    for number, step in enumerate(layers.steps()):
+        shape = step.output_shape
+        if isinstance(step.layer, Conv | Linear):
+            made = number if isinstance(step.layer.out, int) else None
+        if made is not None and shape and len(shape) in (1, 3):
+            flat = isinstance(step.layer, Flatten)
+            each = 1 if flat else max(1, math.prod(shape[1:]))
+            least = 0 if flat else min(MOST_WIDTH, -(-values // each))
+            wanted[made] = max(wanted.get(made, 0), least)
+
+    def widened(number: int, layer: Layer) -> Layer:
+        if (
+            isinstance(layer, Conv | Linear)
+            and isinstance(layer.out, int)
+            and layer.out < wanted.get(number, 0)
+        ):
+            groups = layer.groups if isinstance(layer, Conv) else 1
+            return layer.model_copy(update={"out": -(-wanted[number] // groups) * groups})
+        return layer
+
+    changed = tuple(widened(number, layer) for number, layer in enumerate(layers.layers))
+    return _document(layers.model_copy(update={"layers": changed}))
+
+
+def reading(layers: LayerList, channels: int) -> dict[str, Any]:
+    """Recipe values with a first layer that reads so many channels."""
+    _, height, width = layers.input
+    return _document(layers.model_copy(update={"input": (channels, height, width)}))
+
+
+def small_network(shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
+    """Recipe values for two convolutions and one fully connected layer: few weights, and shared ones."""
+    parts: list[Layer] = []
+    for number, maps in enumerate((16, 32), 1):
+        parts += [
+            Conv(name=f"conv{number}", out=maps, kernel=5, padding=2),
+            Activation.model_validate({"name": f"relu{number}", "function": "relu"}),
+            Pool(name=f"pool{number}", kernel=2),
+        ]
+    last = [Flatten(name="flatten"), Linear(name="fc", out="classes")]
+    return _document(
+        LayerList.model_validate(
+            {"name": "small convolutions", "input": shape, "classes": classes, "layers": [*parts, *last]}
+        )
+    )
+
+
+def spec_options(recipe: Recipe) -> dict[str, Any]:
+    """The options that a registered model would be built with; empty for what is not there any more."""
+    if recipe.layers is not None:
+        return {}
+    try:
+        return models.get(recipe.model).options.parse(recipe.options).model_dump()
+    except ValueError:
+        return {}
+
+
+def _option(recipe: Recipe, name: str) -> float | None:
+    value = spec_options(recipe).get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _mild(layer: Layer, most: float) -> Layer:
+    if isinstance(layer, Dropout) and layer.p > most:
+        return layer.model_copy(update={"p": most})
+    return layer
+
+
+def _changed(layers: LayerList, change: Callable[[Layer], Layer]) -> dict[str, Any]:
+    return _document(layers.model_copy(update={"layers": tuple(map(change, layers.layers))}))
+
+
+def _document(layers: LayerList) -> dict[str, Any]:
+    return {"layers": json.loads(layers.write())}

@@ -1,0 +1,150 @@
+"""From the run database to evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cnnviz.analysis.checks import Network
+from cnnviz.diagnosis.evidence.evidence import (
+    Baseline,
+    BatchNorm,
+    Census,
+    Data,
+    Evidence,
+    Histogram,
+    Input,
+    LayerAt,
+    LayerFact,
+    Look,
+    NonFinite,
+    OutputActivationFact,
+    Points,
+    TrainEvaluated,
+)
+from cnnviz.training.recipe import Recipe, analysis_for, side_for
+
+if TYPE_CHECKING:
+    from cnnviz.analysis import Analysis
+    from cnnviz.tracking import Database
+
+POINTS = 400
+"""Of a curve: spikes survive the sampling, and no rule needs more."""
+LOOKS = 60
+"""At most so many looks, evenly over the run: the first, where most happens, and the last always."""
+
+
+def gather(database: Database, run_id: int) -> Evidence:
+    """What run `run_id` recorded, bounded however long it was.
+
+    A run that is still going can be asked too. What a run of an earlier version did not record is missing,
+    and so are the layers of a model that is not here any more.
+
+    Raises `NoSuchRunError`, and `ValueError` with one sentence for a recipe that this version cannot read.
+    """
+    from cnnviz import tracking
+
+    run = tracking.get_run(database, run_id)
+    recipe = Recipe().changed(run.recipe)
+
+    def newest(kind: str) -> Any:
+        record = tracking.latest_record(database, run_id, kind)
+        return None if record is None else record.body
+
+    data = Data.model_validate(newest("data") or {})
+    analysis = _analysis(recipe, len(data.classes))
+    return Evidence(
+        run=run.id,
+        title=run.name or f"{run.model} on {run.data}",
+        status=run.status.value,
+        error=run.error,
+        recipe=recipe,
+        step=run.step,
+        total_steps=run.total_steps or 0,
+        params=run.params or 0,
+        side=_side(recipe),
+        layers=_layers(analysis) if analysis else (),
+        output_activations=_output_activations(analysis) if analysis else None,
+        data=data,
+        census=Census.model_validate(newest("census") or {}),
+        baseline=_or_none(Baseline, newest("baseline")),
+        input=_or_none(Input, newest("input")),
+        in_training_mode=newest("in_training_mode"),
+        batch_norm=_or_none(BatchNorm, newest("batch_norm")),
+        train_evaluated=_or_none(TrainEvaluated, newest("train/evaluated")),
+        curves={
+            name: _points(tracking.sample_metric(database, run_id, name, POINTS)) for name in run.metrics
+        },
+        looks=_looks(tracking.read_records(database, run_id, "layers")),
+        predicted={
+            part: _histograms(tracking.read_records(database, run_id, f"{part}/predicted"))
+            for part in ("train", "test")
+        },
+        confusion=tuple(map(tuple, newest("test/confusion") or ())),
+        nonfinite=_or_none(NonFinite, newest("nonfinite")),
+    )
+
+
+def _or_none(kind: Any, body: Mapping[str, Any] | None) -> Any:
+    return None if body is None else kind.model_validate(body)
+
+
+def _analysis(recipe: Recipe, classes: int) -> Analysis | None:
+    try:
+        return analysis_for(recipe, classes) if classes else None
+    except ValueError:
+        return None
+
+
+def _layers(analysis: Analysis) -> tuple[LayerFact, ...]:
+    return tuple(
+        LayerFact(
+            name=row.name,
+            type=row.type,
+            kind=row.kind,
+            params=row.params,
+            out=tuple(row.output_shape),
+            fan_in=row.macs // max(math.prod(row.output_shape), 1),
+        )
+        for row in analysis.rows
+    )
+
+
+def _output_activations(analysis: Analysis) -> tuple[OutputActivationFact, ...]:
+    return tuple(
+        OutputActivationFact(function=found.function, layer=found.layer, pooled=found.pooled)
+        for found in Network(analysis).output_activations()
+    )
+
+
+def _side(recipe: Recipe) -> tuple[int, int]:
+    try:
+        return side_for(recipe)
+    except ValueError:
+        return 0, 0
+
+
+def _points(curve: Any) -> Points:
+    return Points(steps=tuple(curve.steps.tolist()), values=tuple(curve.values.tolist()))
+
+
+def _looks(records: Sequence[Any]) -> tuple[Look, ...]:
+    looks = [
+        Look(step=one.step, layers=tuple(LayerAt.model_validate(layer) for layer in one.body))
+        for one in _spread_out(records)
+    ]
+    return tuple(looks)
+
+
+def _histograms(records: Sequence[Any]) -> tuple[Histogram, ...]:
+    return tuple(Histogram(step=one.step, counts=tuple(one.body)) for one in records)
+
+
+def _spread_out(records: Sequence[Any]) -> list[Any]:
+    if len(records) <= LOOKS:
+        return list(records)
+    early = LOOKS // 3
+    rest = records[early:]
+    kept = [rest[round(i * (len(rest) - 1) / (LOOKS - early - 1))] for i in range(LOOKS - early)]
+    return [*records[:early], *kept]

@@ -1,0 +1,111 @@
+"""The layers with weights, one after the other, as one step saw them; and how their weights began."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from cnnviz import models
+from cnnviz.diagnosis.evidence.evidence import Evidence, LayerAt, LayerFact, Look
+from cnnviz.models.layers import Conv, Linear
+from cnnviz.models.layers.base import pair
+from cnnviz.models.layers.layer_list import Step
+from cnnviz.models.scale_width import fan_in
+from cnnviz.training.recipe import side_for, spec_for
+
+USUAL_UPDATE = 1e-3
+"""Part of its own size that a layer's weights move in a step: a rule of thumb (Karpathy, CS231n notes)."""
+
+
+@dataclass(frozen=True)
+class LayerSignal:
+    """One layer with weights at one step."""
+
+    fact: LayerFact
+    at: LayerAt
+
+    @property
+    def name(self) -> str:
+        """The layer's."""
+        return self.fact.name
+
+    @property
+    def told_apart(self) -> float | None:
+        """Signal by the size of the outputs, in [0, 1]: near 0 all images look alike to the next layer."""
+        at = self.at
+        if at.signal is None or at.spread is None or at.mean is None:
+            return None
+        return at.signal / max(math.hypot(at.mean, at.spread), 1e-30)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How a layer's weights are drawn: standard deviation, and the constant of its biases where it is one."""
+
+    std: float
+    bias: float | None
+    fan_in: int
+
+    @property
+    def he(self) -> float:
+        """√(2/fan_in), with which a ReLU network keeps its signal (He et al., 2015)."""
+        return math.sqrt(2 / max(self.fan_in, 1))
+
+
+def stages(evidence: Evidence, look: Look | None) -> tuple[LayerSignal, ...]:
+    """What a look saw of the layers with weights, in the order of the network."""
+    if look is None:
+        return ()
+    seen = {layer.name: layer for layer in look.layers}
+    return tuple(LayerSignal(fact, seen[fact.name]) for fact in evidence.weighted() if fact.name in seen)
+
+
+def undisturbed(evidence: Evidence, seen: Sequence[LayerSignal]) -> tuple[LayerSignal, ...]:
+    """Those before the first dropout, whose noise differs from image to image as a signal does."""
+    names = [fact.name for fact in evidence.layers]
+    noisy = (fact.name for fact in evidence.layers if fact.type.startswith(("Dropout", "StochasticDepth")))
+    first = next(noisy, None)
+    if first is None:
+        return tuple(seen)
+    return tuple(stage for stage in seen if names.index(stage.name) < names.index(first))
+
+
+def fresh(evidence: Evidence) -> Look | None:
+    """The look at the first step: outputs and gradients of weights that have learned nothing."""
+    return evidence.looks[0] if evidence.looks and evidence.looks[0].step == 1 else None
+
+
+def typical_update(evidence: Evidence, last: int | None = None) -> float | None:
+    """Median, over layers and looks up to step `last`, of the part of itself that weights moved."""
+    moved = [
+        stage.at.update
+        for look in evidence.looks
+        if last is None or look.step <= last
+        for stage in stages(evidence, look)
+        if stage.at.update is not None
+    ]
+    return median(moved) if moved else None
+
+
+def starts(evidence: Evidence) -> dict[str, Weights]:
+    """How the weights of each layer began, by its name; empty for what is no plain sequence of layers."""
+    recipe = evidence.recipe
+    try:
+        options = None if recipe.layers else recipe.options
+        layers = models.layer_list(spec_for(recipe), evidence.classes or None, side_for(recipe), options)
+    except ValueError:
+        return {}
+    if layers is None or layers.problem():
+        return {}
+    return {step.name: _drawn(step) for step in layers.steps() if isinstance(step.layer, Conv | Linear)}
+
+
+def _drawn(step: Step) -> Weights:
+    layer, entering, leaving = step.layer, step.input_shape, step.output_shape
+    if not isinstance(layer, Conv | Linear) or entering is None or leaving is None:
+        raise ValueError(f"'{step.name}' does not fit.")
+    fan = fan_in(layer, entering)
+    window = math.prod(pair(layer.kernel)) if isinstance(layer, Conv) else 1
+    return Weights(layer.init.deviation(fan, leaving[0] * window), layer.init.bias, fan)

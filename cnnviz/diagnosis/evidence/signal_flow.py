@@ -1,0 +1,158 @@
+"""What layers do to a signal, worked out with a run's own numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, Weights, fresh, stages, starts, undisturbed
+from cnnviz.diagnosis.evidence.loss_curve import LossCurve, summarize_loss
+from cnnviz.diagnosis.numbers import fixed, short
+
+ALIKE = 0.01
+"""Of the size of a layer's outputs, what differs from image to image. Networks that learn have 0.03 or more
+(LeNet-5, AlexNet, VGG, GoogLeNet and ResNet by PyTorch's rule and He's); below 0.01 the next layer, whose
+weights have an error of that order after a step, reads nearly the same of every image."""
+SHRUNK = 1e-3
+"""Of the input's spread, what reaches the last layer that dropout leaves undisturbed: gradients of the first
+layers are so many times smaller, and a thousand times as many steps are needed."""
+
+WIDE = 5.0
+"""Standard deviations: rules for initial weights are made for a spread of 1 (LeCun et al., "Efficient
+BackProp", 1998); five times as much makes first gradients some 25 times too large, more than rates can be
+off."""
+FAINT = 0.05
+"""Standard deviations: pixels in [0, 1] have 0.2 to 0.35, faint pictures a tenth; below, images are nearly
+one color, and what gets lost may have been lost before the network."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What fresh weights make of the images, up to the first dropout; and how the loss went."""
+
+    stages: tuple[LayerSignal, ...]
+    entering: float
+    went: LossCurve
+
+    @property
+    def last(self) -> LayerSignal:
+        """The last of the layers."""
+        return self.stages[-1]
+
+    @property
+    def share(self) -> float:
+        """Of the input's spread, the signal that is left at the last undisturbed layer."""
+        return (self.last.at.signal or 0.0) / max(self.entering, 1e-30)
+
+    @property
+    def alike(self) -> float:
+        """The least part of any layer's outputs that tells images apart."""
+        return min(stage.told_apart or 0.0 for stage in self.stages)
+
+    @property
+    def little(self) -> bool:
+        """Whether too little of the images comes through."""
+        return self.share < SHRUNK or self.alike < ALIKE
+
+
+def passage(evidence: Evidence) -> Passage | None:
+    """What the first step saw; None where it saw one image only, or too few layers lie before dropout."""
+    went, found = summarize_loss(evidence), undisturbed(evidence, stages(evidence, fresh(evidence)))
+    found = tuple(stage for stage in found if stage.at.signal is not None)
+    if went is None or evidence.input is None or len(found) < 2 or evidence.recipe.batch_size < 2:
+        return None
+    return Passage(found, evidence.input.spread, went)
+
+
+def law() -> str:
+    """The rule of thumb behind all of it."""
+    return (
+        "Each output of a layer is a sum of n products of inputs and weights. If the weights are drawn with "
+        "standard deviation σ, inputs of size 1 become outputs of spread σ·√n. He's rule chooses σ = "
+        "√(2/n), so that σ·√n = √2, and a ReLU, which keeps half of it, hands on as much as came in (He et "
+        "al., 2015). A smaller σ shrinks the signal in every layer, a larger one blows it up, and the "
+        "factors multiply."
+    )
+
+
+def worked(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
+    """The two layers farthest from He's rule, where it is known how weights began; and the whole."""
+    begun = starts(evidence)
+    named = [(stage, begun[stage.name]) for stage in seen.stages if stage.name in begun]
+    if not named:
+        return (_whole(seen),)
+    # Layers that were drawn alike are worked out once.
+    unlike = {(weights.std, weights.fan_in): (stage, weights) for stage, weights in reversed(named)}
+    worst = sorted(unlike.values(), key=lambda one: -abs(math.log(one[1].std / one[1].he)))[:2]
+    lines = [_line(stage, weights) for stage, weights in sorted(worst, key=lambda one: named.index(one))]
+    return (" ".join(lines), _whole(seen))
+
+
+def _line(stage: LayerSignal, weights: Weights) -> str:
+    gain, n = weights.std * math.sqrt(weights.fan_in), weights.fan_in
+    return (
+        f"In '{stage.name}' n is {n:,} and σ is {short(weights.std)}: {short(weights.std)}·√{n:,} = "
+        f"{short(gain)} where He's rule has √(2/{n:,}) = {short(weights.he)}, that is "
+        f"{short(weights.he)}·√{n:,} = 1.41."
+    )
+
+
+def _whole(seen: Passage) -> str:
+    count, left = len(seen.stages), seen.last.at.signal or 0.0
+    each = seen.share ** (1 / count) if seen.share > 0 else 0.0
+    return (
+        f"Measured in this run at its first step: images enter with a spread of {short(seen.entering)}; what "
+        f"differs from image to image at '{seen.last.name}' is {short(left)}. That is a factor of "
+        f"{short(seen.share)} over {count} layers, {short(each)} for each."
+    )
+
+
+def constant(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
+    """What biases that begin at a constant add to all images alike; nothing where there are none."""
+    begun = starts(evidence)
+    biased = [stage for stage in seen.stages if stage.name in begun and begun[stage.name].bias]
+    if not biased:
+        return ()
+    stage = min(biased, key=lambda one: one.told_apart or 1.0)
+    return (
+        f"Its biases drown what is left: '{stage.name}' begins with {begun[stage.name].bias:g} in every "
+        f"bias, the same for all images, so its outputs have a mean of {short(stage.at.mean or 0)}, while "
+        f"images differ by {short(stage.at.signal or 0)}: {short(stage.told_apart or 0)} of their size.",
+    )
+
+
+def backwards(evidence: Evidence) -> str:
+    """What becomes of gradients."""
+    found = [stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient]
+    if len(found) < 2:
+        return "Gradients shrink by the same factors on their way back."
+    first, last = found[0], found[-1]
+    ratio = (first.at.gradient or 0) / (last.at.gradient or 1)
+    return (
+        "Gradients pass the same weights on their way back and shrink alike: their norm is "
+        f"{short(last.at.gradient or 0)} at '{last.name}' and {short(first.at.gradient or 0)} at "
+        f"'{first.name}', {short(ratio)} of it. So the last layer learns how common each class is, which "
+        "leads to the loss of guessing, and the layers that should see images stay as they were drawn."
+    )
+
+
+def flat(widest: LayerSignal) -> str:
+    """What an activation with flat ends makes of values far from 0."""
+    spread = widest.at.spread or 0.0
+    slope = 1 - math.tanh(min(spread, 15.0)) ** 2
+    return (
+        f"'{widest.name}' gives values of spread {short(spread)}. Tanh is flat there: its slope at "
+        f"{short(spread)} is 1 - tanh²({short(spread)}) = {short(slope)}, so most units answer ±1 whatever "
+        "the image, and few of them can learn. Weights by Glorot's rule, σ = √(2/(n in + n out)), keep "
+        "values near 0, where the slope is 1."
+    )
+
+
+def surprise(went: LossCurve) -> str:
+    """Why logits that are too far apart begin with a large loss."""
+    return (
+        "Logits that are far apart make a certain answer, and before learning most certain answers are "
+        f"wrong: the first loss is {short(went.start)}, where guessing has {fixed(went.guess, 3)}. Gradients "
+        "are as much too large, so that the first steps throw the weights about."
+    )

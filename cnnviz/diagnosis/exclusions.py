@@ -1,0 +1,102 @@
+"""Exclusions: sentences on what a finding is not, each with the number that was tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cnnviz.diagnosis.evidence import signal_flow
+from cnnviz.diagnosis.evidence.accuracy import ERRORS, AccuracySummary, share_labels
+from cnnviz.diagnosis.evidence.dead_relu_cause import born_dead, dead, relus
+from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
+from cnnviz.diagnosis.evidence.layer_signals import typical_update
+from cnnviz.diagnosis.evidence.step_size import early_update, sensible
+from cnnviz.diagnosis.finding import Fact
+from cnnviz.diagnosis.numbers import percent, short
+
+FACTOR = 3.0
+"""Between the rate and the one that would make the first step as long as usual: less is no difference."""
+
+OVER_FITTING = ("over-fitting-data", "over-fitting-augmentation", "over-fitting-model")
+RATES = ("rate-too-high", "rate-too-low")
+SETTINGS = (*RATES, "initialisation", "under-fitting", "dropout", "weight-decay", "vanishing-gradients")
+
+EXCLUDES: Mapping[str, tuple[str, ...]] = {
+    "Over-fitting": OVER_FITTING,
+    "Under-fitting": ("under-fitting",),
+    "The learning rate": RATES,
+    "The learning rate alone": RATES,
+    "The initial weights": ("initialisation",),
+    "The input alone": ("input-scale", "constant-input"),
+    "Unbalanced classes": ("classes-unbalanced", "classes-missing"),
+    "Shuffled labels": ("labels-shuffled",),
+    "Labels shuffled altogether": ("labels-shuffled",),
+    "A network that does not learn": ("under-fitting",),
+    "A network that cannot learn": ("under-fitting",),
+    "The network and its settings": SETTINGS,
+    "The length of the run": ("too-few-steps",),
+    "Accident": (),
+    "Chance": (),
+    "The same file in both parts": (),
+}
+"""What is excluded, by the words that a sentence begins with, up to the colon: causes, none where it is none
+of ours. A rule that excludes something else adds it here."""
+
+
+def excludes(sentence: str) -> tuple[str, ...]:
+    """The causes that a sentence on what a finding is not rules out."""
+    return EXCLUDES.get(sentence.partition(":")[0], ())
+
+
+def over_fitting(now: AccuracySummary) -> tuple[str, ...]:
+    """That training images are known no better than others; nothing where they are."""
+    if now.learnt_well or now.gap > max(0.1, ERRORS * now.error):
+        return ()
+    return (f"Over-fitting: the training images are not known either ({percent(now.learnt)}).",)
+
+
+def shuffled(near: Neighbours | None) -> tuple[str, ...]:
+    """That neighbours share labels beyond accident; nothing where they do not, or nobody looked."""
+    if near is None or not share_labels(near):
+        return ()
+    return (
+        f"Shuffled labels: neighbours share one {percent(near.share)} of the time, {percent(near.chance)} by "
+        "chance.",
+    )
+
+
+def start(evidence: Evidence) -> tuple[str, ...]:
+    """That the initial weights are sound; nothing where they are not, or nobody looked."""
+    seen = signal_flow.passage(evidence)
+    if seen is None or seen.little or seen.entering <= 0:
+        return ()
+    return (
+        f"The initial weights: they hand {short(seen.share)} of the input's spread on to "
+        f"'{seen.last.name}', and {percent(seen.alike)} or more of every layer's outputs tells images apart.",
+    )
+
+
+def rate(evidence: Evidence, last: int | None = None) -> tuple[str, ...]:
+    """That steps are as long as is usual, up to step `last`; nothing where they are not.
+
+    Nor where the first steps were much longer than what a sensible rate gives, or ReLUs died since.
+    """
+    moved, first, change = typical_update(evidence, last=last), early_update(evidence), sensible(evidence)
+    if moved is None or not 1e-4 <= moved <= 3e-2:
+        return ()
+    lower = change is not None and change.values["lr"] * FACTOR < evidence.recipe.lr
+    died = bool(evidence.looks) and dead(evidence.looks[-1], relus(evidence)) and not born_dead(evidence)
+    if died or (lower and first is not None and first > 3e-2):
+        return ()
+    return (f"The learning rate: a step moves the median layer by {short(moved)} of its weights.",)
+
+
+# What the probe of one batch proves.
+
+
+def learnt_without(evidence: Evidence, what: str) -> tuple[Fact, ...]:
+    """That a batch is learnt without `what` ("decay" or "dropout") and is not with it; nothing where not."""
+    arms = evidence.probes.get("overfit-batch", {}).get("arms", {})
+    own, without = arms.get("own", {}).get("loss"), arms.get(f"no-{what}", {}).get("loss")
+    if own is None or without is None or without > own / 2:
+        return ()
+    return (Fact(f"loss of one batch without {what}", without, f"{without:.3g}, and {own:.3g} with it"),)

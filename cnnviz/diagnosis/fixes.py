@@ -1,0 +1,406 @@
+"""Changes of a recipe that more than one rule proposes; each is valid for the recipe, or is not proposed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
+
+from cnnviz import models
+from cnnviz.analysis.checks import check_layers
+from cnnviz.diagnosis.alternative_networks import SMALLER, augments, dropout_rates, registered, small_network
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.layer_signals import fresh, stages
+from cnnviz.diagnosis.finding import Change
+from cnnviz.models.layers import Activation, BatchNorm, Conv, Init, Layer, LayerList, Linear
+from cnnviz.models.spec import choices
+from cnnviz.training.recipe import Recipe, side_for, spec_for
+
+# What helps against over-fitting, as recipe changes: more images, shown changed, or a smaller network.
+
+
+def mirrors(evidence: Evidence) -> bool:
+    """Whether a mirror image is of the same class: not with digits and letters, and who knows in grey."""
+    return evidence.data.shape[:1] == (3,) and not all(len(name) == 1 for name in evidence.data.classes)
+
+
+def _margin(evidence: Evidence) -> int:
+    """An eighth of the side, 4 of CIFAR-10's 32 pixels, as is usual there."""
+    return max(1, min(evidence.side or (8, 8)) // 8)
+
+
+def forms(evidence: Evidence) -> str:
+    """How many forms of an image augmentation would show, in a sentence or two."""
+    margin = _margin(evidence)
+    places = (2 * margin + 1) ** 2
+    twice = 2 if mirrors(evidence) else 1
+    mirrored = " and its mirror image" if twice == 2 else ""
+    return (
+        f"Padded by {margin} pixels and cut again at random it has (2·{margin} + 1)² = {places} places"
+        f"{mirrored}: {twice * places:,} forms in place of 1."
+    )
+
+
+def available(evidence: Evidence) -> int:
+    """Training images that there are; in older runs worked out, as the validation part is a known share."""
+    share = evidence.recipe.validation
+    if evidence.data.available is not None:
+        return evidence.data.available
+    if not share or not evidence.data.validation:
+        return evidence.data.train
+    return round(evidence.data.validation / share * (1 - share))
+
+
+def all_images(evidence: Evidence) -> tuple[Change, ...]:
+    """Without `limit`, where it leaves images out."""
+    recipe, whole = evidence.recipe, available(evidence)
+    known = evidence.data.available is not None or recipe.validation
+    if recipe.limit is None or (known and whole <= evidence.data.train):
+        return ()
+    # About as many steps as before, but three epochs at least.
+    epochs = max(3, math.ceil(evidence.total_steps * recipe.batch_size / max(whole, evidence.data.train)))
+    changed: dict[str, object] = {"limit": None}
+    if known and epochs < recipe.epochs and epochs >= recipe.warmup_epochs:
+        changed["epochs"] = epochs
+    return (Change(changed, "Learn from all training images, with about as many steps."),)
+
+
+def augmentation(evidence: Evidence) -> tuple[Change, ...]:
+    """Images moved, and mirrored where that leaves the class as it is; where nothing is done yet."""
+    if augments(evidence.recipe):
+        return ()
+    values: dict[str, object] = {"pad_crop": _margin(evidence)}
+    words = "Move every image a little"
+    if mirrors(evidence):
+        values["flip"], words = "random", f"{words} and mirror half of them"
+    return (Change(values, f"{words}, another way each time it is seen."),)
+
+
+def smaller(evidence: Evidence) -> tuple[Change, ...]:
+    """The next smaller registered network, or two convolutions in place of a layer list."""
+    recipe, shape = evidence.recipe, evidence.data.shape
+    if recipe.layers is None:
+        name = SMALLER.get(recipe.model)
+        return (
+            (Change(registered(name), f"{name}, the next smaller network for such images."),) if name else ()
+        )
+    if len(shape) != 3 or min(shape[1:]) < 8:
+        return ()
+    channels, height, width = shape
+    network = small_network((channels, height, width), evidence.classes)
+    return (Change(network, "Two convolutions and one fully connected layer: few weights, and shared ones."),)
+
+
+# Checks of a change before it is proposed: that it does something, is bounded, and goes the right way.
+
+Direction = Literal["up", "down"]
+
+MOST_EPOCHS = 300
+"""Epochs that a change may ask for where the run had fewer than half: published recipes for small images."""
+MOST_TIMES, MOST_SECONDS = 30.0, 3600.0
+"""Times as much work as the run's, or an hour at the speed it had: what people wait for to see a fix work."""
+ENOUGH_STEPS = 5_000
+"""Steps that any run may have: however short it was, a change may ask for so many batches."""
+LONGEST_FIRST_STEP, SHORTEST_FIRST_STEP = 0.5, 1e-6
+"""Of a layer's weights, moved by the first step: beyond, a step replaces a layer, or rounding swallows it."""
+
+
+def checked(
+    changes: Iterable[Change], evidence: Evidence, moves: Mapping[str, Direction] | None = None
+) -> tuple[Change, ...]:
+    """Return those of the changes that nothing speaks against; `moves` is what the cause's rule declares."""
+    return tuple(change for change in changes if not refusal(change, evidence, moves or {}))
+
+
+def refusal(change: Change, evidence: Evidence, moves: Mapping[str, Direction]) -> str:
+    """Say in a sentence why a change cannot be proposed for a run; empty where it can."""
+    old = evidence.recipe
+    try:
+        new = change.recipe(old)
+        problem = _problem(new, evidence)
+    except ValueError as error:
+        return f"The recipe cannot be: {error}"
+    if problem:
+        return f"The network cannot be: {problem}"
+    if not _effective(new, evidence).difference(_effective(old, evidence)):
+        return "It changes nothing."
+    return _too_much(new, evidence) or _first_step(new, evidence) or _wrong_way(new, evidence, moves)
+
+
+def images(recipe: Recipe, evidence: Evidence) -> int:
+    """Training images that a recipe takes, as far as it is known how many there are."""
+    if recipe.limit == evidence.recipe.limit:
+        return evidence.data.train
+    whole = available(evidence)
+    return whole if recipe.limit is None else min(whole, recipe.limit)
+
+
+def steps(recipe: Recipe, evidence: Evidence) -> int:
+    """Training steps of a recipe."""
+    full, rest = divmod(images(recipe, evidence), recipe.batch_size)
+    return recipe.epochs * max(1, full + (rest > 1))
+
+
+def affordable_epochs(evidence: Evidence, wanted: int, recipe: Recipe | None = None) -> int:
+    """Return `wanted` epochs, or as many as are bounded; never fewer than the run had."""
+    recipe = recipe or evidence.recipe
+    each = max(1, images(recipe, evidence))
+    most = min(max(MOST_EPOCHS, 2 * evidence.recipe.epochs), int(_most_passes(evidence) / each))
+    return max(evidence.recipe.epochs, min(wanted, most))
+
+
+def batch_for(evidence: Evidence, most: int) -> int:
+    """Return a power of two of at most `most` images that leaves an epoch eight steps; 4 at least."""
+    fitting = max(4, evidence.data.train // 8)
+    return int(2 ** math.floor(math.log2(min(most, fitting))))
+
+
+def _too_much(new: Recipe, evidence: Evidence) -> str:
+    old, count = evidence.recipe, images(new, evidence)
+    if new.batch_size != old.batch_size and count and new.batch_size > count:
+        return f"A batch of {new.batch_size:,} is more than the {count:,} images there are."
+    if new.epochs > max(MOST_EPOCHS, 2 * old.epochs):
+        return f"{new.epochs:,} epochs are more than anybody waits for."
+    if new.epochs * count > _most_passes(evidence):
+        return f"{new.epochs:,} epochs of {count:,} images are too much work."
+    return ""
+
+
+def _most_passes(evidence: Evidence) -> float:
+    """The most images, times epochs, that a changed run may learn from."""
+    before = evidence.recipe.epochs * max(1, evidence.data.train)
+    speeds = sorted(evidence.curve("images_per_second").values)
+    speed = speeds[len(speeds) // 2] if speeds else 0.0
+    # Where there are more images for nothing, ten looks at each are no luxury.
+    whole = 10 * (evidence.data.available or 0) if not speed else 0
+    short = ENOUGH_STEPS * evidence.recipe.batch_size
+    return max(MOST_TIMES * before, MOST_SECONDS * speed, whole, short)
+
+
+def _first_step(new: Recipe, evidence: Evidence) -> str:
+    if new.lr == evidence.recipe.lr or new.optimiser != evidence.recipe.optimiser:
+        return ""
+    updates = (stage.at.update for stage in stages(evidence, fresh(evidence)))
+    seen = sorted(update for update in updates if update)
+    rate = evidence.curve("lr").first or evidence.recipe.lr
+    if not seen or rate <= 0:
+        return ""
+    then = seen[len(seen) // 2] * new.lr / rate
+    # Towards what is sensible a change may stay short of it.
+    longer = new.lr > evidence.recipe.lr
+    if (then > LONGEST_FIRST_STEP and longer) or (then < SHORTEST_FIRST_STEP and not longer):
+        return f"Its first step would move the median layer by {then:.1g} of its weights."
+    return ""
+
+
+def _wrong_way(new: Recipe, evidence: Evidence, moves: Mapping[str, Direction]) -> str:
+    for quantity, direction in moves.items():
+        before, after = (_measured(quantity, recipe, evidence) for recipe in (evidence.recipe, new))
+        if before is None or after is None or before == after:
+            continue
+        if (after > before) != (direction == "up"):
+            return f"'{quantity}' has to go {direction}, but would go from {before:g} to {after:g}."
+    return ""
+
+
+def _measured(quantity: str, recipe: Recipe, evidence: Evidence) -> float | None:
+    measure = _MEASURES.get(quantity)
+    return measure(recipe, evidence) if measure else getattr(recipe, quantity)
+
+
+def _effective(recipe: Recipe, evidence: Evidence) -> Recipe:
+    """The recipe without a limit that leaves nothing out."""
+    if (
+        recipe.limit is not None
+        and evidence.data.available is not None
+        and recipe.limit >= available(evidence)
+    ):
+        return recipe.model_copy(update={"limit": None})
+    return recipe
+
+
+def _problem(recipe: Recipe, evidence: Evidence) -> str:
+    """Why the network cannot be built, or what the static checks find in it that the run's had not."""
+    layers = _layers(recipe, evidence)
+    if layers is None:
+        return ""
+    if layers.problem():
+        return layers.problem()
+    before = _layers(evidence.recipe, evidence)
+    known = _errors(before) if before is not None else {}
+    new = [message for check, message in _errors(layers).items() if check not in known]
+    return new[0] if new else ""
+
+
+def _errors(layers: LayerList) -> dict[str, str]:
+    return {one.check: one.message for one in check_layers(layers) if one.severity == "error"}
+
+
+def _layers(recipe: Recipe, evidence: Evidence) -> LayerList | None:
+    options = None if recipe.layers else recipe.options
+    return models.layer_list(spec_for(recipe), evidence.classes or None, side_for(recipe), options)
+
+
+def _params(recipe: Recipe, evidence: Evidence) -> float | None:
+    layers = _layers(recipe, evidence)
+    return None if layers is None else float(sum(step.params for step in layers.steps()))
+
+
+def _dropout(recipe: Recipe, evidence: Evidence) -> float | None:
+    return max(dropout_rates(evidence.model_copy(update={"recipe": recipe})).values(), default=0.0)
+
+
+def _momentum(recipe: Recipe, evidence: Evidence) -> float | None:
+    layers = recipe.layers.layers if recipe.layers else ()
+    return min((layer.momentum for layer in layers if isinstance(layer, BatchNorm)), default=None)
+
+
+_MEASURES: dict[str, Callable[[Recipe, Evidence], float | None]] = {
+    "images": images,
+    "steps": steps,
+    "params": _params,
+    "dropout": _dropout,
+    "batch_norm_momentum": _momentum,
+}
+"""Quantities that are no field of a recipe, by the names that rules declare."""
+
+
+HE = Init(weights="he", bias=0.0)
+GLOROT = Init(weights="glorot", bias=0.0)
+SATURATING = ("Sigmoid", "Tanh")
+"""Types of activations that are flat far from 0."""
+
+
+def applicable(changes: Iterable[Change | None], recipe: Recipe) -> tuple[Change, ...]:
+    """Those that are there, can be made, and change something."""
+    return tuple(change for change in changes if change is not None and _possible(change, recipe))
+
+
+def started(recipe: Recipe) -> Change | None:
+    """Weights by He's rule, or by Glorot's where activations are flat far from 0; biases at 0."""
+    if recipe.layers is not None:
+        function = _functions(recipe.layers) & {"tanh", "sigmoid"}
+        rule, name = (GLOROT, "Glorot's") if function else (HE, "He's")
+        why = f"{name} rule draws weights so that each layer hands on as much signal as it gets; biases at 0."
+        return Change({"layers": _each(recipe.layers, lambda layer: _begun(layer, rule))}, why)
+    return _option(
+        recipe,
+        "init",
+        "he",
+        "He's rule draws weights so that each layer hands on as much signal as it gets; biases at 0.",
+    )
+
+
+def normalised(recipe: Recipe) -> Change | None:
+    """Batch normalisation after each layer with weights that an activation follows."""
+    why = "Batch normalisation brings every layer's signal back to a spread of 1, whatever the weights are."
+    if recipe.layers is None:
+        return _option(recipe, "normalisation", "batch", why)
+    if any(isinstance(layer, BatchNorm) for layer in recipe.layers.layers):
+        return None
+    made: list[Layer] = []
+    for layer in recipe.layers.layers:
+        if isinstance(layer, Activation) and made and isinstance(made[-1], Conv | Linear):
+            made.append(BatchNorm())
+        made.append(layer)
+    return Change({"layers": _document(recipe.layers, made)}, why)
+
+
+def rectified(recipe: Recipe) -> Change | None:
+    """ReLU in place of sigmoid or tanh, and weights by He's rule, which is made for it."""
+    why = "ReLU hands gradients on whole where it is on; He's rule is the start that goes with it."
+    if recipe.layers is None:
+        options = {"activation": "relu", "init": "he"}
+        able = {name: value for name, value in options.items() if _offers(recipe, name, value)}
+        return Change({"options": able}, why) if "activation" in able else None
+    if not _functions(recipe.layers) & {"tanh", "sigmoid"}:
+        return None
+    return Change({"layers": _each(recipe.layers, lambda layer: _on(_begun(layer, HE)))}, why)
+
+
+def scaled() -> Change:
+    """Pixels with mean 0 and spread 1."""
+    return Change(
+        {"scale": "standardised"},
+        "Standardised pixels have mean 0 and spread 1 in each channel, as rules for initial weights expect.",
+    )
+
+
+def rate(recipe: Recipe, wanted: float, why: str) -> Change:
+    """Another learning rate, rounded to 1, 2, 3 or 5 times a power of ten."""
+    return Change({"lr": rounded(min(max(wanted, 1e-7), 10.0))}, why)
+
+
+def faster_batch_norm(recipe: Recipe, momentum: float) -> Change | None:
+    """Batch normalization whose running statistics follow with at least this momentum; layer lists only."""
+    if recipe.layers is None:
+        return None
+
+    def faster(layer: Layer) -> Layer:
+        slow = isinstance(layer, BatchNorm) and layer.momentum < momentum
+        return layer.model_copy(update={"momentum": momentum}) if slow else layer
+
+    why = f"With momentum {momentum:g} running statistics look back on some {1 / momentum:.0f} batches only."
+    return Change({"layers": _each(recipe.layers, faster)}, why)
+
+
+def longer(evidence: Evidence, steps: int) -> Change | None:
+    """As many epochs as `steps` steps take; None where that is more than a run can be asked for."""
+    epochs = -(-steps // evidence.steps_per_epoch)
+    if epochs <= evidence.recipe.epochs or affordable_epochs(evidence, epochs) < epochs:
+        return None
+    return Change({"epochs": epochs}, f"{epochs:,} epochs are {epochs * evidence.steps_per_epoch:,} steps.")
+
+
+def rounded(value: float) -> float:
+    """The nearest of 1, 2, 3 and 5 times a power of ten, on a logarithmic scale."""
+    power = math.floor(math.log10(value))
+    near = min((1, 2, 3, 5, 10), key=lambda digit: abs(math.log10(value / 10**power / digit)))
+    return float(f"{near}e{power}")
+
+
+def _begun(layer: Layer, rule: Init) -> Layer:
+    return layer.model_copy(update={"init": rule}) if hasattr(layer, "init") else layer
+
+
+def _on(layer: Layer) -> Layer:
+    if isinstance(layer, Activation) and layer.function in ("tanh", "sigmoid"):
+        return layer.model_copy(update={"function": "relu"})
+    return layer
+
+
+def _each(layers: LayerList, change: Callable[[Layer], Layer]) -> dict[str, Any]:
+    return _document(layers, [change(layer) for layer in layers.layers])
+
+
+def _document(layers: LayerList, made: list[Layer]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(layers.model_copy(update={"layers": tuple(made)}).write())
+    return document
+
+
+def _functions(layers: LayerList) -> set[str]:
+    return {layer.function for layer in layers.layers if isinstance(layer, Activation)}
+
+
+def _option(recipe: Recipe, name: str, value: str, why: str) -> Change | None:
+    return Change({"options": {name: value}}, why) if _offers(recipe, name, value) else None
+
+
+def _offers(recipe: Recipe, name: str, value: str) -> bool:
+    """Whether the model has that option with that choice, and it is not made already."""
+    if recipe.layers is not None:
+        return False
+    try:
+        spec = spec_for(recipe)
+    except ValueError:
+        return False
+    info = spec.options.model_fields.get(name)
+    return info is not None and value in choices(info) and recipe.options.get(name, info.default) != value
+
+
+def _possible(change: Change, recipe: Recipe) -> bool:
+    try:
+        return bool(change.recipe(recipe).difference(recipe))
+    except ValueError:
+        return False

@@ -1,0 +1,241 @@
+"""Probes of the data: label agreement, duplicates between splits, shuffled inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.probes.context import ProbeContext, main_logits
+from cnnviz.diagnosis.probes.registry import Found, register
+from cnnviz.training.data.lazy_images import StreamedImages, portion
+from cnnviz.training.data.patch_classifier import learnt_share
+from cnnviz.training.data.quality import SIDE, neighbours, repeats
+from cnnviz.training.data.tensors import Labelled
+from cnnviz.training.data.tracked_images import png
+from cnnviz.training.evaluate import probabilities
+
+# Whether labels follow from images: by neighbours, by a linear classifier of patches, by sure answers.
+
+IMAGES = 2_000
+SUREST = 5
+"""One in so many answers counts as sure."""
+DOUBTED, SURE = 8, 0.9
+"""Images that are shown, and how sure of another class the network is of them at least."""
+
+
+def _describe_agreement(found: Mapping[str, Any]) -> str:
+    near, patches = found["neighbours"], found["patches"]
+    said = []
+    if near is not None:
+        said.append(
+            f"An image's nearest neighbours have its label {percent(near['share'])} of the time, "
+            f"{percent(near['chance'])} by chance."
+        )
+    if patches is not None:
+        said.append(
+            f"A linear classifier of small patches names {percent(patches['share'])} of unseen images, "
+            f"{percent(patches['chance'])} would be had by one answer for all."
+        )
+    return " ".join(said) or "There are too few images to tell."
+
+
+@register(
+    "label-agreement",
+    title="Labels and images",
+    summary="Labels should be what an image's neighbours, patches and a trained network say they are.",
+    told=_describe_agreement,
+)
+def label_agreement(subject: ProbeContext) -> Found:
+    """`neighbours` as the census counts, `patches`, and with a checkpoint `confident` and `doubted`.
+
+    `patches`: the `share` of labels that a linear classifier of random patches gives to training images that
+    it has not seen, `chance` that of the commonest class, of `images` images. `confident`, for the parts
+    `validation` and `test`: `accuracy` of all answers and the `share` that is right of the surest fifth,
+    which are `images`. `doubted`: training images (rows, PNG, `label`, `answer`) of whose other class the
+    network is `sure`.
+    """
+    train = subject.material.train
+    sample = Labelled(*subject.some(train, IMAGES))
+    found: Found = {
+        "neighbours": neighbours(sample, len(subject.material.classes)),
+        "patches": learnt_share(sample.images[:], sample.labels, len(subject.material.classes)),
+    }
+    if subject.trained is None:
+        return found
+    parts = {"validation": subject.material.validation, "test": subject.material.test}
+    confident = {name: _confident(subject, part) for name, part in parts.items() if len(part) >= 10 * SUREST}
+    return found | {"confident": confident, "doubted": _doubted(subject)}
+
+
+def _confident(subject: ProbeContext, part: Labelled) -> dict[str, Any]:
+    images, labels = subject.some(part, subject.affordable(4))
+    sure, answers = _predict(subject, images)
+    surest = sure.topk(max(1, len(labels) // SUREST)).indices
+    right = (answers == labels).double()
+    return {
+        "accuracy": float(right.mean()),
+        "share": float(right[surest].mean()),
+        "images": len(surest),
+    }
+
+
+def _doubted(subject: ProbeContext) -> list[dict[str, Any]]:
+    train = subject.material.train
+    rows = subject.rows(train, subject.affordable(4))
+    sure, answers = _predict(subject, train.images[rows])
+    labels = train.labels[rows]
+    sure = torch.where(answers == labels, torch.zeros_like(sure), sure)
+    return [
+        {
+            "row": int(rows[at]),
+            "label": int(labels[at]),
+            "answer": int(answers[at]),
+            "sure": float(sure[at]),
+            "png": png(train.images[rows[at : at + 1]][0].cpu()),
+        }
+        for at in sure.argsort(descending=True)[:DOUBTED].tolist()
+        if sure[at] >= SURE
+    ]
+
+
+def _predict(subject: ProbeContext, images: Tensor) -> tuple[Tensor, Tensor]:
+    """How sure the checkpoint is of its answer to each image, and the answers."""
+    found = probabilities(subject.copy(), images, subject.preparation).max(1)
+    return found.values, found.indices
+
+
+# Images that are in two parts, pixel by pixel or nearly.
+
+TESTED, KNOWN = 1_000, 20_000
+"""Images of the test part that are looked for, and of the training part among which."""
+NEAR = 4.0
+"""Shades of 255, root mean square: what saving a picture as a JPEG of middling quality changes."""
+CONTRAST = 12.0
+"""Shades: images flatter than this are all nearly alike, and tell nothing."""
+
+
+def _describe_duplicates(found: Mapping[str, Any]) -> str:
+    exact, near = found["exact"], found["near"]
+    said = []
+    if exact is not None:
+        said.append(
+            f"{exact['test']:,} test and {exact['validation']:,} validation images lie among the training "
+            "images, pixel by pixel."
+        )
+    if near is not None:
+        said.append(
+            f"{percent(near['share'], 1)} of {near['images']:,} test images differ from one of "
+            f"{near['known']:,} training images by less than {near['threshold']:g} of 255 shades."
+        )
+    return " ".join(said) or "Images that are decoded as they are needed are not compared."
+
+
+@register(
+    "duplicates",
+    title="Images in two parts",
+    summary="No image that judges the network should be one, or nearly one, that it learnt from.",
+    told=_describe_duplicates,
+)
+def duplicates(subject: ProbeContext) -> Found:
+    """`exact` as `cnnviz.training.data.quality.repeats` counts (None where images stream), and `near`.
+
+    `near` is of test images reduced to 16×16: the `share` that differ from a training image, or its mirror
+    image, by less than `threshold` shades root mean square; `images` were compared with `known`.
+    """
+    material = subject.material
+    if not len(material.test):
+        return {"exact": repeats(material), "near": None}
+    tested, known = (
+        _reduced(part.images, subject.rows(part, most))
+        for part, most in ((material.test, TESTED), (material.train, KNOWN))
+    )
+    tested = tested[tested.std(1) > CONTRAST]
+    near = torch.stack([_nearest(tested, known), _nearest(_mirrored(tested), known)]).amin(0)
+    return {
+        "exact": repeats(material),
+        "near": {
+            "share": float((near < NEAR).double().mean()) if len(near) else 0.0,
+            "threshold": NEAR,
+            "images": len(near),
+            "known": len(known),
+        },
+    }
+
+
+def _reduced(images: Tensor | StreamedImages, rows: Tensor) -> Tensor:
+    """The images of `rows` as `(N, C·16·16)` shades."""
+    small = [
+        functional.interpolate(images[part].float(), (SIDE, SIDE), mode="bilinear", antialias=True).flatten(1)
+        for part in torch.split(rows, portion(images.shape))
+    ]
+    return torch.cat(small)
+
+
+def _mirrored(vectors: Tensor) -> Tensor:
+    return vectors.view(len(vectors), -1, SIDE).flip(-1).flatten(1)
+
+
+def _nearest(vectors: Tensor, others: Tensor) -> Tensor:
+    """The distance of each of `(N, F)` to the nearest of `(M, F)`, root mean square over F."""
+    nearest = [torch.cdist(part, others).amin(1) for part in torch.split(vectors, 250)]
+    return torch.cat(nearest) / vectors.shape[1] ** 0.5 if nearest else vectors.new_zeros(0)
+
+
+# Whether the answer depends on the image at all, and on where in it things are.
+
+
+def _describe_shuffled(found: Mapping[str, Any]) -> str:
+    return (
+        f"Test accuracy is {percent(found['accuracy'], 1)}, and "
+        f"{percent(found['accuracy_pixels_shuffled'], 1)} with every image's pixels in disorder; another "
+        f"image in its place moves {percent(found['moved_by_exchange'])} of an answer's probability."
+    )
+
+
+@register(
+    "shuffled-inputs",
+    title="Answers to shuffled images",
+    summary="With pixels in disorder, or another image in its place, answers should change.",
+    trained=True,
+    told=_describe_shuffled,
+)
+def shuffled_inputs(subject: ProbeContext) -> Found:
+    """Of the trained network on test images: accuracies, and how far answers move.
+
+    `accuracy` is as it is, `accuracy_pixels_shuffled` with the pixels of every image in the same random
+    order. `moved_by_shuffling` and `moved_by_exchange` are mean total-variation distances, in [0, 1], between
+    the class probabilities of an image and those of it in disorder, or of the next image; at 0 the
+    answer does not depend on the input.
+    """
+    model = subject.copy().eval()
+    part = subject.material.test if len(subject.material.test) else subject.material.train
+    images, labels = subject.some(part, subject.affordable(2))
+    x = subject.preparation.test(images)
+    seed = torch.Generator().manual_seed(0)
+    order = torch.randperm(x[0, 0].numel(), generator=seed).to(x.device)
+    plain, mixed = _predict_shuffled(model, x), _predict_shuffled(model, x.flatten(2)[..., order].view_as(x))
+    return {
+        "accuracy": _fraction(plain, labels),
+        "accuracy_pixels_shuffled": _fraction(mixed, labels),
+        "moved_by_shuffling": _moved(plain, mixed),
+        "moved_by_exchange": _moved(plain, plain.roll(1, 0)),
+        "images": len(labels),
+    }
+
+
+def _predict_shuffled(model: nn.Module, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.cat([main_logits(model(part)).float().softmax(1) for part in torch.split(x, 250)])
+
+
+def _fraction(answers: Tensor, labels: Tensor) -> float:
+    return float((answers.argmax(1) == labels).double().mean())
+
+
+def _moved(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().sum(1).double().mean() / 2)

@@ -1,0 +1,297 @@
+"""Probes of the network: loss at initialization, gradient flow, one batch overfitted, evaluation mode."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.dropout import _DropoutNd
+
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.probes.context import ProbeContext, finite, main_logits, written
+from cnnviz.diagnosis.probes.registry import Found, register
+from cnnviz.training import Recipe
+from cnnviz.training.data.tensors import Labelled, derive_seed
+from cnnviz.training.evaluate import evaluate
+from cnnviz.training.optimizer import optimiser
+from cnnviz.training.trainer import seed_layers
+
+# What fresh weights answer, before anything is learnt.
+
+INITIAL_LOSS_IMAGES = 256
+
+
+def _describe_initial_loss(found: Mapping[str, Any]) -> str:
+    return f"It is {written(found['loss'])}; guessing has {found['chance_loss']:.4g}, ln(classes)."
+
+
+@register(
+    "initial-loss",
+    title="Loss of fresh weights",
+    summary="Before the first step nothing is known, so the loss should be near ln(classes).",
+    told=_describe_initial_loss,
+)
+def initial_loss(subject: ProbeContext) -> Found:
+    """`loss` of fresh weights in training mode, `chance_loss` = ln(classes), and the logits' spread.
+
+    `logit_spread` is their standard deviation over images, mean over classes; `logit_offset` that of their
+    means over classes: how much is said before an image is seen.
+    """
+    images, labels = subject.some(subject.material.train, subject.affordable(most=INITIAL_LOSS_IMAGES))
+    model = subject.fresh().train()
+    with torch.no_grad():
+        logits = main_logits(model(subject.preparation.test(images))).float()
+    return {
+        "loss": finite(float(functional.cross_entropy(logits, labels))),
+        "chance_loss": math.log(len(subject.material.classes)),
+        "logit_spread": finite(float(logits.std(0, correction=0).mean())),
+        "logit_offset": finite(float(logits.mean(0).std(correction=0))),
+        "images": len(labels),
+    }
+
+
+# What comes back to each layer, before the first step and now.
+
+GRADIENT_IMAGES = 64
+
+
+def _describe_gradients(found: Mapping[str, Any]) -> str:
+    layers = found["layers"]
+    if not layers:
+        return "No layer has weights."
+    ends = layers[0], layers[-1]
+    fresh, now = (
+        [written(one[when]["gradient"]) for one in ends if one[when] is not None]
+        for when in ("fresh", "trained")
+    )
+    since = f"; now {' and '.join(now)}" if now else ""
+    return (
+        f"Before the first step the gradient is {fresh[0]} long at '{ends[0]['name']}' and {fresh[1]} at "
+        f"'{ends[1]['name']}'{since}."
+    )
+
+
+@register(
+    "gradient-flow",
+    title="Gradients of each layer",
+    summary="Every layer should get a gradient of about the same size for its weights.",
+    told=_describe_gradients,
+)
+def gradient_flow(subject: ProbeContext) -> Found:
+    """`layers`, in order, of all that have weights: `name`, and figures `fresh` and `trained`.
+
+    These are the L2 norms of the `weight` and of its `gradient` for one training batch, and their `ratio`;
+    `trained` is None without a checkpoint.
+    """
+    fresh = _figures(subject, subject.fresh())
+    trained = _figures(subject, subject.copy()) if subject.trained is not None else {}
+    layers = [{"name": name, "fresh": values, "trained": trained.get(name)} for name, values in fresh.items()]
+    return {"layers": layers, "images": _count(subject)}
+
+
+def _count(subject: ProbeContext) -> int:
+    return min(subject.affordable(6, GRADIENT_IMAGES), len(subject.material.train))
+
+
+def _figures(subject: ProbeContext, model: nn.Module) -> dict[str, dict[str, Any]]:
+    images, labels = subject.some(subject.material.train, _count(subject))
+    model.train()
+    loss = functional.cross_entropy(main_logits(model(subject.preparation.test(images))), labels)
+    loss.backward()  # type: ignore[no-untyped-call]
+    found = {}
+    for name, part in model.named_modules():
+        own = [p for p in part.parameters(recurse=False) if p.grad is not None and p.dim() > 1]
+        if not own:
+            continue
+        with torch.no_grad():
+            weight = float(torch.stack([p.norm() for p in own]).norm())
+            gradient = float(torch.stack([p.grad.norm() for p in own if p.grad is not None]).norm())
+        found[name] = {
+            "weight": finite(weight),
+            "gradient": finite(gradient),
+            "ratio": finite(gradient / max(weight, 1e-12)),
+        }
+    return found
+
+
+# Whether a fresh network can learn one small batch by heart, and what hinders it if not.
+
+OVERFIT_IMAGES, STEPS = 16, 60
+"""A batch that a network of any use learns by heart in so many steps of Adam."""
+FEW_IMAGES, FEW_STEPS = 4, 20
+"""However costly a step is."""
+REFERENCE = {"optimiser": "adam", "lr": 1e-3, "momentum": 0.9, "weight_decay": 0, "label_smoothing": 0}
+WEIGHTS = 6e8
+"""Moved in all steps of an arm: Adam takes a second or two for so many, however few images there are."""
+CALLED = {
+    "own": "with this recipe",
+    "no-decay": "without weight decay",
+    "no-dropout": "without dropout",
+    "reference": "with Adam at 0.001",
+}
+LEARNT = 1e-3
+"""A loss of which nothing is left to learn."""
+TOLD = 20
+"""Losses of each arm, evenly over the steps."""
+
+
+@dataclass(frozen=True)
+class _Arm:
+    recipe: Recipe
+    drops: bool
+    """Whether dropout layers drop."""
+
+
+def _describe_overfit(found: Mapping[str, Any]) -> str:
+    ends = [f"{_learnt(arm)} {CALLED[name]}" for name, arm in found["arms"].items()]
+    return f"Of {found['images']} images in {found['steps']} steps, it learns {', '.join(ends)}."
+
+
+def _learnt(arm: Mapping[str, Any]) -> str:
+    if arm["accuracy"] is None:
+        return "none, for its loss is no number any more,"
+    loss = arm["loss"]
+    return f"{percent(arm['accuracy'])} (loss {written(loss) if loss is None or loss > LEARNT else 'near 0'})"
+
+
+@register(
+    "overfit-batch",
+    title="One batch by heart",
+    summary="A fresh network should learn a few images to a loss of nearly nothing.",
+    told=_describe_overfit,
+)
+def overfit_batch(subject: ProbeContext) -> Found:
+    """`arms` by name, each with `losses`, and `loss` and `accuracy` at last; `images`, `steps`.
+
+    `own` follows the recipe at its largest rate, without schedule and augmentation; `no-decay` and
+    `no-dropout` lack these, where there are any; `reference` is Adam at 1e-3 without either. An arm whose
+    loss stops being finite ends with None.
+    """
+    # A forward and a backward pass are three times the multiply-adds; there are up to four arms.
+    count = int(WEIGHTS / sum(p.numel() for p in subject.fresh().parameters()))
+    count = min(STEPS, max(FEW_STEPS, count))
+    images, labels = _batch(subject, max(FEW_IMAGES, subject.affordable(3 * 4 * count, OVERFIT_IMAGES)))
+    x = subject.preparation.test(images)
+    arms = _arms(subject).items()
+    return {
+        "arms": {name: _learn(subject, arm, count, (x, labels)) for name, arm in arms},
+        "images": len(labels),
+        "steps": count,
+    }
+
+
+def _arms(subject: ProbeContext) -> dict[str, _Arm]:
+    recipe = subject.recipe
+    drops = any(isinstance(part, _DropoutNd) and part.p > 0 for part in subject.fresh().modules())
+    arms = {"own": _Arm(recipe, drops=True)}
+    if recipe.weight_decay:
+        arms["no-decay"] = _Arm(recipe.changed({"weight_decay": 0.0}), drops=True)
+    if drops:
+        arms["no-dropout"] = _Arm(recipe, drops=False)
+    return arms | {"reference": _Arm(recipe.changed(REFERENCE), drops=False)}
+
+
+def _batch(subject: ProbeContext, count: int) -> tuple[Tensor, Tensor]:
+    """Images of as many classes as there are, one of each in turn."""
+    rows = subject.rows(subject.material.train, len(subject.material.train))
+    labels = subject.material.train.labels[rows]
+    turn = torch.zeros_like(labels)
+    for label in torch.unique(labels):
+        mine = labels == label
+        turn[mine] = torch.arange(int(mine.sum()), device=labels.device)
+    chosen = rows[turn.argsort(stable=True)[:count]]
+    return subject.material.train.images[chosen], subject.material.train.labels[chosen]
+
+
+def _learn(subject: ProbeContext, arm: _Arm, count: int, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
+    model, losses, (x, labels) = subject.fresh().train(), [], batch
+    if not arm.drops:
+        _stop_dropping(model)
+    steps = optimiser(arm.recipe, model.parameters())
+    for step in range(count):
+        seed_layers(subject.device, derive_seed(subject.recipe.seed, step, 5))
+        loss = functional.cross_entropy(
+            main_logits(model(x)), labels, label_smoothing=arm.recipe.label_smoothing
+        )
+        losses.append(finite(float(loss.detach())))
+        if losses[-1] is None:
+            break
+        steps.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        steps.step()
+    told = losses[:: max(1, count // TOLD)]
+    if losses[-1] is None:
+        return {"losses": told, "loss": None, "accuracy": None}
+    # Batch normalisation goes on looking at the batch: what it has collected in so few steps is not it.
+    _stop_dropping(model)
+    with torch.no_grad():
+        logits = main_logits(model(x))
+    return {
+        "losses": told,
+        "loss": finite(float(functional.cross_entropy(logits, labels))),
+        "accuracy": float((logits.argmax(1) == labels).double().mean()),
+    }
+
+
+def _stop_dropping(model: nn.Module) -> None:
+    for part in model.modules():
+        if isinstance(part, _DropoutNd):
+            part.eval()
+
+
+# How good the checkpoint is in each mode, beside what the run recorded.
+
+
+def _describe_modes(found: Mapping[str, Any]) -> str:
+    recorded = "" if found["recorded"] is None else f"; the run recorded {percent(found['recorded'], 1)}"
+    return (
+        f"Test accuracy is {percent(found['evaluation'], 1)} in evaluation mode and "
+        f"{percent(found['training'], 1)} in training mode{recorded}."
+    )
+
+
+@register(
+    "evaluation-mode",
+    title="Accuracy in both modes",
+    summary="What was recorded should be the accuracy in evaluation mode, not in training mode.",
+    trained=True,
+    told=_describe_modes,
+)
+def evaluation_mode(subject: ProbeContext) -> Found:
+    """Test accuracies of the checkpoint: `evaluation`, `training`, `recorded` (None where none is), `images`.
+
+    In training mode batches are of the recipe's size.
+    """
+    test = subject.material.test
+    chosen = Labelled(*subject.some(test, subject.affordable(2)))
+    right = evaluate(subject.copy(), chosen, subject.preparation).accuracy
+    seed_layers(subject.device, derive_seed(subject.recipe.seed, 0, 6))
+    wrong = _in_training_mode(subject, chosen)
+    return {
+        "evaluation": right,
+        "training": wrong,
+        "recorded": _recorded(subject.evidence, subject.step),
+        "images": len(chosen),
+    }
+
+
+def _in_training_mode(subject: ProbeContext, images: Labelled) -> float:
+    model, right = subject.copy().train(), 0
+    with torch.no_grad():
+        for start in range(0, len(images), subject.recipe.batch_size):
+            here = slice(start, start + subject.recipe.batch_size)
+            logits = main_logits(model(subject.preparation.test(images.images[here])))
+            right += int((logits.argmax(1) == images.labels[here]).sum())
+    return right / len(images)
+
+
+def _recorded(evidence: Evidence, step: int) -> float | None:
+    """The test accuracy told at the checkpoint's step."""
+    points = evidence.curve("test/accuracy")
+    return dict(zip(points.steps, points.values, strict=True)).get(step)

@@ -1,0 +1,107 @@
+"""Probes: seconds of arithmetic on a run's checkpoint, or on fresh weights of the same recipe.
+
+    evidence = probe(database, run_id)                     # all of them
+    evidence = probe(database, run_id, ["overfit-batch"])
+    evidence.probes["overfit-batch"]                       # a plain JSON dict
+
+A probe is one function in `cnnviz.diagnosis.probes`, found by itself. Importing this imports no torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cnnviz.datasets import Progress, Step, load
+from cnnviz.datasets.spec import silent
+from cnnviz.diagnosis import probes as folder
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.from_database import gather
+
+if TYPE_CHECKING:
+    from cnnviz.diagnosis.probes.context import ProbeContext
+    from cnnviz.tracking import Database
+
+Found = dict[str, Any]
+Ask = Callable[["ProbeContext"], Found]
+Tell = Callable[[Mapping[str, Any]], str]
+MISSING = "missing"
+"""The only key of a probe that could not be made; its value is a sentence that says why."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One measurement and the function that makes it."""
+
+    name: str
+    """A stable identifier, words joined by hyphens."""
+    title: str
+    summary: str
+    """One sentence: what it measures."""
+    ask: Ask
+    told: Tell
+    """What it found, in a sentence or two."""
+    trained: bool
+    """Whether it needs a checkpoint."""
+
+
+_PROBES: dict[str, Probe] = {}
+
+
+def register(
+    name: str, *, title: str, summary: str, told: Tell, trained: bool = False
+) -> Callable[[Ask], Ask]:
+    """Register the function that makes the probe `name`; it returns what JSON can hold."""
+
+    def wrap(ask: Ask) -> Ask:
+        if name in _PROBES and _PROBES[name].ask.__qualname__ != ask.__qualname__:
+            raise ValueError(f"Two probes are called '{name}'.")
+        _PROBES[name] = Probe(name, title, summary, ask, told, trained)
+        return ask
+
+    return wrap
+
+
+@functools.cache
+def probes() -> dict[str, Probe]:
+    """Every probe by its name."""
+    for module in pkgutil.iter_modules(folder.__path__):
+        importlib.import_module(f"{folder.__name__}.{module.name}")
+    return dict(sorted(_PROBES.items()))
+
+
+def probe(
+    database: Database, run_id: int, names: Sequence[str] | None = None, progress: Progress = silent
+) -> Evidence:
+    """The run's evidence with what these probes found in `probes`; all of them where no names are given.
+
+    A probe that needs a checkpoint where there is none says so in a sentence under `MISSING`. Raises
+    `NoSuchRunError`, `DataError` where the images cannot be had, and `ValueError` for an unknown probe or
+    a model that is no longer there.
+    """
+    from cnnviz.diagnosis.probes.context import ProbeContext
+
+    chosen = _chosen(names)
+    evidence = gather(database, run_id)
+    progress(Step("loading the images", 0, None, ""))
+    dataset = load(evidence.recipe.dataset, progress=progress)
+    subject = ProbeContext.of(database, evidence, dataset)
+    found = {}
+    for number, one in enumerate(chosen):
+        progress(Step(one.title, number, len(chosen), "probes"))
+        absent = one.trained and subject.trained is None
+        found[one.name] = {MISSING: subject.why_untrained} if absent else one.ask(subject)
+    progress(Step("probes", len(chosen), len(chosen), "probes"))
+    return evidence.model_copy(update={"probes": evidence.probes | found})
+
+
+def _chosen(names: Sequence[str] | None) -> list[Probe]:
+    known = probes()
+    unknown = next((name for name in names or () if name not in known), None)
+    if unknown is not None:
+        raise ValueError(f"There is no probe '{unknown}'; there are {', '.join(known)}.")
+    return [known[name] for name in (known if names is None else dict.fromkeys(names))]

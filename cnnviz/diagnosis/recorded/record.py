@@ -1,0 +1,76 @@
+"""Makes a finished run one that ships.
+
+    python -m cnnviz.diagnosis.recorded.record RUN NAME --dataset NAME --title TEXT --data TEXT --command TEXT
+
+The recipe that ships names `--dataset` in place of the folder that was read, so that everybody can run it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from cnnviz import tracking
+from cnnviz.diagnosis import Evidence, gather
+from cnnviz.diagnosis.recorded import FOLDER, SUFFIX
+from cnnviz.diagnosis.recorded.card import SUFFIX as CARD_SUFFIX
+from cnnviz.diagnosis.recorded.card import Card
+from cnnviz.tracking import Database, Status
+
+MOST_BYTES = 100_000
+
+
+def package_run(
+    database: Database, run_id: int, *, title: str, dataset: str, data: str, command: str
+) -> tuple[Evidence, Card]:
+    """What ships of a run, and its card.
+
+    Args:
+        database: Where the run is.
+        run_id: A finished run; raises `ValueError` for another, `NoSuchRunError` where there is none.
+        title: What the recording is called.
+        dataset: The registered data set that its recipe names.
+        data: What was truly learned from, in words.
+        command: What made it, in words that can be typed.
+    """
+    run = tracking.get_run(database, run_id)
+    if run.status is not Status.FINISHED:
+        raise ValueError(f"Run {run_id} is {run.status}; a recording is of a finished run.")
+    found = gather(database, run_id)
+    recipe = found.recipe.model_copy(update={"dataset": dataset})
+    evidence = found.model_copy(update={"run": None, "title": title, "recipe": recipe})
+    card = Card(
+        data=data,
+        command=command,
+        steps=run.step,
+        epochs=run.epoch,
+        seconds=round(run.seconds, 1),
+        hardware=run.hardware or "",
+        versions=run.versions or {},
+        fingerprint=run.fingerprint or "",
+    )
+    return evidence, card
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the recording and its card."""
+    parser = argparse.ArgumentParser(prog="python -m cnnviz.diagnosis.recorded.record")
+    parser.add_argument("run", type=int)
+    parser.add_argument("name")
+    for option in ("--title", "--dataset", "--data", "--command"):
+        parser.add_argument(option, required=True)
+    chosen = vars(parser.parse_args(arguments))
+    number, name = chosen.pop("run"), chosen.pop("name")
+    with tracking.connect() as database:
+        evidence, card = package_run(database, number, **chosen)
+    path = FOLDER / f"{name}{SUFFIX}"
+    evidence.write(path)
+    (FOLDER / f"{name}{CARD_SUFFIX}").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    size = path.stat().st_size
+    print(f"{path.name}: {size / 1000:,.1f} kB")
+    if size > MOST_BYTES:
+        raise SystemExit(f"That is more than {MOST_BYTES / 1000:,.0f} kB, too much to ship.")
+
+
+if __name__ == "__main__":
+    main()

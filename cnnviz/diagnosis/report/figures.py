@@ -1,0 +1,92 @@
+"""Pictures that more than one rule shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, LayerSignal, stages
+from cnnviz.diagnosis.evidence.loss_curve import LossCurve
+from cnnviz.diagnosis.finding import Bars, Lines, Series
+from cnnviz.diagnosis.numbers import fixed, short
+
+
+def loss_curve(course: LossCurve, classes: int) -> Lines:
+    """The training loss beside what guessing gives."""
+    even = math.isclose(course.guess, math.log(max(classes, 1)), rel_tol=1e-3)
+    name = f"ln {classes}: guessing" if even else "guessing"
+    return Lines(
+        title="Training loss",
+        series=(Series("training loss", tuple(course.loss.steps), course.loss.values),),
+        y_label="loss (nats)",
+        logarithmic=course.worst > 20 * course.guess,
+        reference=(name, course.guess),
+        alt=f"It goes from {short(course.start)} to {short(course.end)}; guessing has {fixed(course.guess)}.",
+    )
+
+
+def signal_bars(evidence: Evidence, seen: Sequence[LayerSignal], marked: Sequence[str] = ()) -> Bars:
+    """Spread and signal of each layer's outputs, from the input on, on a logarithmic axis."""
+    entering = evidence.input.spread if evidence.input else None
+    names = ("input", *(stage.name for stage in seen))
+    values = {"spread": (entering, *(stage.at.spread for stage in seen))}
+    if any(stage.at.signal is not None for stage in seen):
+        values["of it from image to image"] = (entering, *(stage.at.signal for stage in seen))
+    last = seen[-1]
+    return Bars(
+        title="What is left of the images, layer by layer, before anything is learned",
+        names=names,
+        values={name: _above_zero(line) for name, line in values.items()},
+        y_label="standard deviation",
+        logarithmic=True,
+        marked=tuple(marked),
+        alt=f"From image to image the outputs of {last.name} differ by {short(last.at.signal or 0)}.",
+    )
+
+
+def layer_bars(
+    title: str, seen: Sequence[LayerSignal], of: Callable[[LayerSignal], float | None], y_label: str
+) -> Bars:  # fmt: skip
+    """One figure of each layer with weights, on a logarithmic axis."""
+    values = [of(stage) for stage in seen]
+    told = [value for value in values if value]
+    return Bars(
+        title=title,
+        names=tuple(stage.name for stage in seen),
+        values={y_label: _above_zero(values)},
+        y_label=y_label,
+        logarithmic=True,
+        alt=f"From {short(told[0])} at the first layer to {short(told[-1])} at the last." if told else title,
+    )
+
+
+def gradient_bars(seen: Sequence[LayerSignal]) -> Bars:
+    """The gradient's norm of each layer's weights, at the step that `seen` is of: the first."""
+    title = "Gradient of each layer's weights at the first step"
+    return layer_bars(title, seen, lambda stage: stage.at.gradient, "L2 norm")
+
+
+def update_lines(evidence: Evidence) -> Lines:
+    """How far weights move in a step, by their own size: the median layer, and the rule of thumb."""
+    steps, typical = [], []
+    for look in evidence.looks:
+        moved = [stage.at.update for stage in stages(evidence, look) if stage.at.update]
+        if moved:
+            steps.append(look.step)
+            typical.append(median(moved))
+    told = f"from {short(typical[0])} to {short(typical[-1])}" if typical else "not recorded"
+    return Lines(
+        title="How far a step moves the weights, by their own size",
+        series=(Series("median layer", tuple(steps), tuple(typical)),),
+        y_label="step / weights",
+        logarithmic=True,
+        reference=("usual: about 1 in 1,000", USUAL_UPDATE),
+        alt=f"In the median layer the share goes {told}; about 0.001 is usual.",
+    )
+
+
+def _above_zero(values: Sequence[float | None]) -> tuple[float | None, ...]:
+    """A logarithmic axis has no zero."""
+    return tuple(value if value else None for value in values)

@@ -1,0 +1,82 @@
+"""What probes found, a sentence each, for page and command line alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.finding import Finding
+from cnnviz.diagnosis.outcome import Outcome
+from cnnviz.diagnosis.probes.registry import MISSING, probes
+
+
+def describe_probes(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Title and sentence of each probe in `Evidence.probes`; of one that could not be made, why not."""
+    known = probes()
+    return [
+        (known[name].title, str(one[MISSING]) if MISSING in one else known[name].told(one))
+        for name, one in found.items()
+        if name in known and one
+    ]
+
+
+# How a diagnosis is told, on a page as on the command line.
+
+SURENESS = ((0.95, "almost certain"), (0.8, "very likely"), (0.65, "likely"), (0.0, "possible"))
+
+
+OUTCOMES: dict[Outcome, str] = {
+    "healthy": "Healthy",
+    "cause-found": "Cause found",
+    "unexplained": "Not healthy, cause unknown",
+    "not-judged": "Not judged: too little was recorded",
+}
+"""What each outcome is called."""
+
+MARKS: dict[Outcome, str] = {"healthy": "✓", "cause-found": "!", "unexplained": "?", "not-judged": "–"}
+"""A sign for each, to stand beside its name."""
+
+COMPARISONS = {
+    "ended": "How it ended",
+    "finite": "Loss is a number",
+    "chance": "Chance level",
+    "patch-classifier": "Classifier without training",
+    "training-accuracy": "Training accuracy",
+    "loss": "Training loss",
+    "best-epoch": "Best epoch",
+    "one-batch": "Overfit one batch",
+    "inputs": "Answers depend on the input",
+    "checkpoint": "Accuracy of the checkpoint",
+}
+"""What each comparison is called."""
+
+SIGNS = {True: "✓", False: "✗", None: "–"}
+"""Passed, failed, or said nothing either way."""
+
+
+def sureness(confidence: float) -> str:
+    """A confidence in [0, 1] in words."""
+    return next(words for least, words in SURENESS if confidence >= least)
+
+
+def where(finding: Finding) -> str:
+    """Layers and steps that a finding is about: `conv1, fc1 · steps 1 to 40`; empty for neither."""
+    said = [_several(finding.layers)] if finding.layers else []
+    if finding.steps is not None:
+        first, last = finding.steps
+        said.append(f"step {first:,}" if first == last else f"steps {first:,} to {last:,}")
+    return " · ".join(said)
+
+
+def status_text(evidence: Evidence) -> str:
+    """How far a run is: `finished after 200 steps`, `running, step 40 of 200`."""
+    if evidence.status == "finished":
+        return f"finished after {evidence.step:,} steps"
+    of = f" of {evidence.total_steps:,}" if evidence.total_steps else ""
+    return f"{evidence.status}, step {evidence.step:,}{of}" if evidence.step else evidence.status
+
+
+def _several(layers: tuple[str, ...], most: int = 6) -> str:
+    more = f" and {len(layers) - most} more" if len(layers) > most else ""
+    return ", ".join(layers[:most]) + more

@@ -1,0 +1,234 @@
+"""Augmentation so strong that training images show hardly anything of what they are of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from cnnviz.diagnosis import fixes
+from cnnviz.diagnosis.alternative_networks import augments
+from cnnviz.diagnosis.evidence.accuracy import ERRORS, AccuracySummary, accuracies, accuracy_summary
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.training.recipe import Recipe
+
+# How much of an image augmentation leaves to be seen, worked out from the recipe alone.
+
+
+@dataclass(frozen=True)
+class Visible:
+    """The expected share of the image that a training step sees, and how it comes about."""
+
+    share: float
+    factors: tuple[tuple[str, float], ...]
+    """What each step leaves on average, with its recipe field."""
+
+
+def visible(recipe: Recipe, side: tuple[int, int]) -> Visible:
+    """Work out the expected visible share of an image at the model's input size."""
+    found: list[tuple[str, float]] = []
+    if recipe.pad_crop:
+        found.append(("pad_crop", math.prod(shifted(length, recipe.pad_crop) for length in side)))
+    elif recipe.crop_from:
+        found.append(("crop_from", math.prod(min(1.0, length / recipe.crop_from) for length in side)))
+    if recipe.cutout:
+        found.append(("cutout", 1 - math.prod(blanked(length, recipe.cutout) for length in side)))
+    return Visible(math.prod(share for _, share in found), tuple(found))
+
+
+def shifted(length: int, margin: int) -> float:
+    """Return the mean share of a side that stays in view when it is moved by up to `margin` pixels."""
+    moved = sum(max(0, length - abs(offset)) for offset in range(-margin, margin + 1))
+    return float(Fraction(moved, (2 * margin + 1) * max(length, 1)))
+
+
+def blanked(length: int, square: int) -> float:
+    """Return the mean share of a side that a square covers whose center is anywhere on it."""
+    covered = 0
+    for center in range(length):
+        first, end = center - square // 2, center + square - square // 2
+        covered += max(0, min(end, length) - max(first, 0))
+    return float(Fraction(covered, max(length, 1) ** 2))
+
+
+def side_of(evidence: Evidence) -> tuple[int, int]:
+    """Return the model's input size, or the images' own where it is not known."""
+    if all(evidence.side):
+        return evidence.side
+    height, width = (evidence.data.shape[1:] or (0, 0))[:2] if len(evidence.data.shape) == 3 else (0, 0)
+    return height, width
+
+
+LITTLE, HARDLY = 0.5, 0.35
+"""Of an image, seen on average. CIFAR-10's usual crop from a margin of 4 leaves 87 %, with a cutout of 16
+beside it 70 %; AlexNet's crop of 227 from 256 leaves 79 %."""
+NOTHING = 0.02
+"""With less the input is constant, which is a cause of its own."""
+STRONG_COLOR = 1.0
+"""Spread of the AlexNet paper's color shift, ten times the paper's: colors move as far as they differ."""
+STRONG_JITTER = 0.9
+"""Spread of brightness and contrast: with 1 some images are black, or flat."""
+BEHIND = 0.1
+"""Of the accuracy: by so much training images as they are shown are known worse than held-out ones."""
+MILD = {"pca_jitter": 0.1, "colour_jitter": 0.2}
+WORDS = {
+    "pad_crop": "a crop from a margin of {value} pixels",
+    "crop_from": "a crop from {value}×{value} pixels",
+    "cutout": "a blanked square of {value} pixels",
+}
+SHORT = 10
+"""Epochs, below which even usual augmentation costs more than it brings: it makes learning by heart harder,
+which takes longer. Deep networks that were given a margin of one pixel for seven epochs came to 85 % and 62 %
+of what they reach without."""
+
+
+@rule(
+    "augmentation-too-strong",
+    title="Augmentation too strong",
+    summary="Training images are cropped, blanked or recolored until little of them can be recognized.",
+    moves=dict.fromkeys(("pad_crop", "cutout", "crop_from", "pca_jitter", "colour_jitter"), "down"),
+)
+def augmentation_too_strong(evidence: Evidence) -> Outcome:
+    """Found where half of the image or less is seen on average, and the images are not known."""
+    recipe, now = evidence.recipe, accuracy_summary(evidence)
+    if not augments(recipe):
+        return Negative("Images are shown as they are, without augmentation.")
+    side = side_of(evidence)
+    if not all(side):
+        return Inconclusive("The size of the images was not recorded.")
+    seen = visible(recipe, side)
+    recolored = _recolored(evidence)
+    if seen.share >= LITTLE and not recolored:
+        return Negative(f"Augmentation leaves {percent(seen.share)} of an image in view on average.")
+    if seen.share < NOTHING:
+        return Inconclusive("Augmentation leaves nothing of the images: that is a constant input.")
+    if now is None:
+        return Inconclusive(
+            "No epoch has ended yet, so nobody knows how well the training images are learnt."
+        )
+    if now.well or now.learnt_well:
+        return Negative(
+            f"Augmentation leaves {percent(seen.share)} of an image, but "
+            f"{percent(max(now.held, now.learnt))} of the images are known all the same."
+        )
+    if now.gap > max(BEHIND, ERRORS * now.error):
+        return Negative(
+            f"Even as they are shown, training images are known {100 * now.gap:.0f} points better than "
+            "others."
+        )
+    return _finding(evidence, now, seen, recolored)
+
+
+def _finding(evidence: Evidence, now: AccuracySummary, seen: Visible, recolored: tuple[str, ...]) -> Finding:
+    plain = evidence.train_evaluated
+    behind = max(-now.gap, (plain.accuracy - now.learnt) if plain else 0.0)
+    held_back = behind > max(BEHIND, ERRORS * now.error)
+    certain = 0.9 if seen.share < HARDLY else 0.75 if seen.share < LITTLE else 0.65
+    return Finding(
+        cause="augmentation-too-strong",
+        confidence=min(0.95, certain + 0.05 * held_back),
+        effect=max(0.5, now.lost),
+        verdict=(
+            f"Augmentation leaves {percent(seen.share)} of a training image in view on average, so there is "
+            "little to learn from."
+            if seen.share < LITTLE
+            else "Augmentation changes the colors of training images as much as they differ."
+        ),
+        explanation="\n\n".join((
+            "Augmentation shows images changed, so that the network learns what stays. What it learns has "
+            "to be there still: a label on a part that shows nothing of the object teaches noise.",
+            _arithmetic(evidence, seen, recolored),
+            _known(evidence, now),
+        )),
+        facts=(
+            Fact("of an image in view, on average", seen.share, percent(seen.share)),
+            *(Fact(f"'{name}' leaves", share, percent(share)) for name, share in seen.factors),
+            *now.facts,
+            *((Fact("training images as they are", plain.accuracy, f"{percent(plain.accuracy, 1)} of "
+                    f"{plain.images:,}"),) if plain else ()),
+        ),
+        pictures=(_picture(seen), accuracies(evidence, "Accuracy as shown in training, and held out")),
+        ruled_out=(
+            f"Over-fitting: training images, as they are shown, are known to {percent(now.learnt)}, and "
+            f"others to {percent(now.held)}.",
+        ),
+        changes=fixes.applicable(_weaker(evidence, seen, recolored), evidence.recipe),
+        explains=(
+            "under-fitting", "too-few-steps", "one-class", "rate-too-low", "rate-too-high", "labels-noisy",
+            "labels-shuffled", "dead-relu", "unstable-training", "initialisation", "vanishing-gradients",
+        ),
+    )  # fmt: skip
+
+
+def _arithmetic(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -> str:
+    recipe, (height, width) = evidence.recipe, side_of(evidence)
+    parts = [
+        f"{WORDS[name].format(value=getattr(recipe, name))} leaves {percent(share)} of the area"
+        for name, share in seen.factors
+    ]
+    text = f"At {height}×{width} pixels {', and '.join(parts)}, on average over all places" if parts else ""
+    if recipe.pad_crop and parts:
+        sides = [percent(shifted(length, recipe.pad_crop)) for length in (height, width)]
+        text += (
+            f": moved by up to {recipe.pad_crop} pixels either way, a side of {height} keeps {sides[0]} in "
+            f"view on average, and both sides {' · '.join(sides)}"
+        )
+    product = " · ".join(percent(share) for _, share in seen.factors)
+    text += f". Together that is {product} = {percent(seen.share)}." if len(parts) > 1 else "." * bool(parts)
+    colors = "; ".join(
+        f"'{name}' is {getattr(recipe, name):g}, where {MILD[name]:g} is usual" for name in recolored
+    )
+    return f"{text}{' ' * bool(text and colors)}{colors}{'.' * bool(colors)}"
+
+
+def _known(evidence: Evidence, now: AccuracySummary) -> str:
+    plain = evidence.train_evaluated
+    whole = (
+        f" As they are, without augmentation and dropout, {percent(plain.accuracy, 1)} of {plain.images:,} "
+        "training images are known."
+        if plain
+        else ""
+    )
+    return (
+        f"As they are shown, {percent(now.learnt, 1)} of the training images are known, and "
+        f"{percent(now.held, 1)} of the {now.part} images, which are shown whole.{whole}"
+    )
+
+
+def _recolored(evidence: Evidence) -> tuple[str, ...]:
+    recipe = evidence.recipe
+    found = ("pca_jitter",) if recipe.pca_jitter >= STRONG_COLOR and evidence.data.shape[:1] == (3,) else ()
+    return (*found, "colour_jitter") if recipe.colour_jitter >= STRONG_JITTER else found
+
+
+def _weaker(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -> list[Change]:
+    side = min(side_of(evidence))
+    usual: dict[str, Any] = {"pad_crop": max(1, side // 8), "cutout": side // 4, "crop_from": side * 8 // 7}
+    values = {name: usual[name] for name, _ in seen.factors if getattr(evidence.recipe, name) > usual[name]}
+    values |= {name: MILD[name] for name in recolored}
+    left = visible(evidence.recipe.model_copy(update=values), side_of(evidence)).share
+    none = {name: 0 for name in values if name != "crop_from"}
+    usually = Change(values, f"The usual strength: it leaves {percent(left)} of an image in view on average.")
+    if not none:
+        return [usually]
+    if evidence.recipe.epochs < SHORT and none.keys() == values.keys():
+        why = f"No such augmentation at all: in {evidence.recipe.epochs} epochs no image is learned by heart."
+        return [Change(none, why), usually]
+    return [usually, Change(none, "No such augmentation at all, to see what the images teach.")]
+
+
+def _picture(seen: Visible) -> Bars:
+    shares = [*seen.factors, ("together", seen.share)]
+    return Bars(
+        title="How much of a training image is in view, on average",
+        names=tuple(name for name, _ in shares),
+        values={"in view": tuple(share for _, share in shares)},
+        y_label="share of the area",
+        marked=("together",),
+        percent=True,
+        alt=f"{percent(seen.share)} of an image is in view.",
+    )

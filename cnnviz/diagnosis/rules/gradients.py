@@ -1,0 +1,301 @@
+"""Rules on gradients: exploding, vanishing, and a loss that is NaN or Inf."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from cnnviz.diagnosis import fixes
+from cnnviz.diagnosis.evidence import signal_flow
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, fresh, stages
+from cnnviz.diagnosis.evidence.loss_curve import LossCurve, summarize_loss
+from cnnviz.diagnosis.evidence.step_size import sensible
+from cnnviz.diagnosis.exclusions import OVER_FITTING
+from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series
+from cnnviz.diagnosis.numbers import fixed, short
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.report.figures import gradient_bars, loss_curve, update_lines
+from cnnviz.diagnosis.rules.learning_rate import YOUNG
+
+# Gradients that are far too large before anything is learned, or grow on their way back.
+
+EXPLODED = 10.0
+"""Gradient by weights, in the median layer: a rate of 0.1 would throw weights away in one step. At the start
+of networks that learn it is 0.002 to 3."""
+BACKWARDS = 16.0
+"""The first layer's gradient by the last one's: a rate that suits the last layer is 16 times too large for
+the first. At the start of networks that learn it is at most half as much (LeNet-5, AlexNet, VGG, GoogLeNet,
+ResNet)."""
+BACKWARDS_SATURATED = 4.0
+"""The same where outputs of tanh are saturated: weights so large stand behind both."""
+SATURATED = 0.8
+"""Standard deviation of a tanh's outputs, which is 1 where all are -1 or 1, and 0.58 where they are evenly
+spread. Networks that learned began with 0.2 to 0.67, those with weights far too large with 0.84 and more."""
+EXPLODING_FOLLOWS = ("non-finite", "rate-too-high", "one-class", "dead-relu")
+
+
+@rule(
+    "exploding-gradients",
+    title="Exploding gradients",
+    summary="Gradients at the start are far larger than the weights, or grow from layer to layer on their "
+    "way back.",
+    live=True,
+)
+def exploding_gradients(evidence: Evidence) -> Outcome:
+    """Found where fresh gradients are far larger than weights, or in front than at the end."""
+    seen = tuple(stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient)
+    went, sizes = summarize_loss(evidence), _by_weights(evidence, seen)
+    if went is None or len(seen) < 3:
+        return Inconclusive("The first step was not looked at, or the network has too few layers to compare.")
+    backwards = (seen[0].at.gradient or 0.0) / (seen[-1].at.gradient or 1.0)
+    typical = median(sizes.values()) if sizes else 0.0
+    flat = saturated(evidence)
+    if typical < EXPLODED and backwards < (BACKWARDS_SATURATED if flat else BACKWARDS):
+        return Negative(
+            f"At the first step '{seen[0].name}' has {short(backwards)} times the last layer's gradient."
+        )
+    if went.learned > 0.9:
+        return Negative("Gradients began far too large, but the run got over it.")
+    recipe = evidence.recipe
+    return Finding(
+        cause="exploding-gradients",
+        confidence=0.9 if went.learned < 0.5 or flat else 0.6,
+        effect=0.8,
+        verdict=_verdict(seen, typical, backwards),
+        explanation="\n\n".join((*_worked(evidence, seen, sizes, backwards), signal_flow.surprise(went))),
+        facts=_facts(went, typical, backwards),
+        pictures=(gradient_bars(seen), loss_curve(went, evidence.classes)),
+        layers=tuple(stage.name for stage in seen if _large(stage, sizes, seen)),
+        steps=(1, 1),
+        ruled_out=("The learning rate alone: gradients were measured before any weight had moved.",),
+        changes=fixes.applicable((fixes.started(recipe), fixes.normalised(recipe), fixes.scaled()), recipe),
+        explains=(*EXPLODING_FOLLOWS, *OVER_FITTING) if flat else EXPLODING_FOLLOWS,
+    )
+
+
+def saturated(evidence: Evidence) -> bool:
+    """Whether most layers of tanh give -1 or 1 for nearly everything at the first step."""
+    look, names = fresh(evidence), {layer.name for layer in evidence.layers if layer.type == "Tanh"}
+    spreads = [one.spread for one in look.layers if one.name in names and one.spread] if look else []
+    return bool(spreads) and median(spreads) >= SATURATED
+
+
+def _verdict(seen: tuple[LayerSignal, ...], typical: float, backwards: float) -> str:
+    if typical >= EXPLODED:
+        return f"At the first step gradients are {short(typical)} times as large as the weights they change."
+    first, last = seen[0].name, seen[-1].name
+    return f"Gradients grow {short(backwards)}-fold on their way back from '{last}' to '{first}'."
+
+
+def _worked(
+    evidence: Evidence, seen: tuple[LayerSignal, ...], sizes: dict[str, float], backwards: float
+) -> tuple[str, ...]:
+    first, last, rate = seen[0], seen[-1], evidence.recipe.lr
+    each = backwards ** (1 / (len(seen) - 1))
+    told = [
+        "A layer's gradient is the next one's, multiplied by that one's weights and by the slope of the "
+        "activation between them. Factors above 1 multiply to a great deal over many layers (Bengio, "
+        "Simard and Frasconi, 1994).",
+        f"Measured at the first step: the norm is {short(last.at.gradient or 0)} at '{last.name}' and "
+        f"{short(first.at.gradient or 0)} at '{first.name}', {len(seen) - 1} layers further back: "
+        f"{short(each)} for each layer.",
+    ]
+    if sizes:
+        name = max(sizes, key=lambda one: sizes[one])
+        told.append(
+            f"A step of plain gradient descent moves a layer by rate × gradient. The gradient of '{name}' is "
+            f"{short(sizes[name])} times its weights: at a rate of {rate:g} a step moves it by {rate:g} · "
+            f"{short(sizes[name])} = {short(rate * sizes[name])} of its size, where a thousandth is usual."
+        )
+    return tuple(told)
+
+
+def _facts(went: LossCurve, typical: float, backwards: float) -> tuple[Fact, ...]:
+    by_weights = (Fact("gradient by weights, median layer", typical, short(typical)),) if typical else ()
+    return (
+        Fact("first layer's gradient by the last one's", backwards, short(backwards)),
+        *by_weights,
+        Fact("first loss", went.start, f"{short(went.start)} (guessing: {fixed(went.guess, 3)})"),
+    )
+
+
+def _large(stage: LayerSignal, sizes: dict[str, float], seen: tuple[LayerSignal, ...]) -> bool:
+    by_last = (stage.at.gradient or 0.0) / (seen[-1].at.gradient or 1.0)
+    return sizes.get(stage.name, 0.0) >= EXPLODED or by_last >= BACKWARDS
+
+
+def _by_weights(evidence: Evidence, seen: tuple[LayerSignal, ...]) -> dict[str, float]:
+    """Gradient by weights of each layer at the first step: of SGD, whose step is rate × gradient there."""
+    rates, recipe = evidence.curve("lr"), evidence.recipe
+    if recipe.optimiser not in ("sgd", "nesterov") or not rates.steps or rates.steps[0] != 1:
+        return {}
+    ahead = 1 + recipe.momentum if recipe.optimiser == "nesterov" else 1.0
+    times = rates.values[0] * ahead
+    return {stage.name: stage.at.update / times for stage in seen if stage.at.update and times > 0}
+
+
+# Gradients that vanish on their way back through the layers, before anything is learned.
+
+VANISHED = 1e-3
+"""The first layer's gradient by the last one's: the first then needs a thousand steps for one of the last. At
+the start of networks that learn it is 0.02 to 10 (LeNet-5, AlexNet, VGG, GoogLeNet, ResNet)."""
+VANISHING_FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fitting", "input-scale")
+
+
+@rule(
+    "vanishing-gradients",
+    title="Vanishing gradients",
+    summary="Gradients shrink from layer to layer on their way back, so that the first layers do not learn.",
+    live=True,
+)
+def vanishing_gradients(evidence: Evidence) -> Outcome:
+    """Found where the first layer's gradient is a thousandth of the last one's, and the loss stays."""
+    seen = tuple(stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient is not None)
+    went = summarize_loss(evidence)
+    if went is None or len(seen) < 3:
+        return Inconclusive("The first step was not looked at, or the network has too few layers to compare.")
+    first, last = seen[0].at.gradient or 0.0, seen[-1].at.gradient or 0.0
+    if last == 0 or first / last >= VANISHED or first == 0:
+        return Negative(
+            f"At the first step '{seen[0].name}' has a gradient of {short(first)}, '{seen[-1].name}' "
+            f"{short(last)}."
+        )
+    if not went.stuck:
+        return Negative(
+            f"The first layer's gradient is small at first, but the loss fell to {fixed(went.end)}."
+        )
+    return _vanishing(evidence, seen, went, first / last)
+
+
+def _vanishing(evidence: Evidence, seen: tuple[LayerSignal, ...], went: LossCurve, ratio: float) -> Finding:
+    flat = sorted({fact.type for fact in evidence.layers if fact.type in fixes.SATURATING})
+    each = ratio ** (1 / (len(seen) - 1))
+    reason = _flat_reason(evidence, flat, each) if flat else signal_flow.law()
+    recipe, last = evidence.recipe, seen[-1].at.gradient or 0.0
+    changes = (fixes.rectified(recipe), fixes.normalised(recipe), fixes.started(recipe))
+    return Finding(
+        cause="vanishing-gradients",
+        confidence=0.7 if evidence.step < YOUNG else 0.95,
+        effect=1.0,
+        verdict=f"The gradient of '{seen[0].name}' is {short(ratio)} of that of '{seen[-1].name}': the "
+        "first layers do not learn.",
+        explanation="\n\n".join((
+            "A layer's gradient is the next one's, multiplied by that one's weights and by the slope of the "
+            "activation between them. Factors below 1 multiply to nothing over many layers (Hochreiter, "
+            "1991).",
+            reason,
+            f"Measured at the first step: '{seen[-1].name}' has a gradient of norm "
+            f"{short(seen[-1].at.gradient or 0)}, '{seen[0].name}' one of "
+            f"{short(seen[0].at.gradient or 0)}, {len(seen) - 1} layers further back: {short(each)} for "
+            f"each layer. The loss ends at {fixed(went.end, 3)}, guessing has {fixed(went.guess, 3)}.",
+        )),
+        facts=(
+            Fact("first layer's gradient", seen[0].at.gradient or 0.0, short(seen[0].at.gradient or 0.0)),
+            Fact("last layer's gradient", seen[-1].at.gradient or 0.0, short(seen[-1].at.gradient or 0.0)),
+            Fact("handed on by a layer", each, short(each)),
+            went.fact,
+        ),
+        pictures=(gradient_bars(seen), loss_curve(went, evidence.classes)),
+        layers=tuple(stage.name for stage in seen if (stage.at.gradient or 0) < 0.03 * last),
+        steps=(1, evidence.step),
+        ruled_out=("The learning rate: gradients were measured before any weight had moved.",),
+        changes=fixes.applicable(changes, recipe),
+        explains=VANISHING_FOLLOWS if flat else (),
+    )  # fmt: skip
+
+
+def _flat_reason(evidence: Evidence, flat: list[str], each: float) -> str:
+    count = sum(fact.type in flat for fact in evidence.layers)
+    if flat == ["Sigmoid"]:
+        return (
+            f"The slope of a sigmoid is at most 1/4. {count} of them make at most (1/4)^{count} = "
+            f"{short(0.25**count)} of a gradient, and weights below 1 take more. A ReLU's slope is 1 where "
+            "it is on."
+        )
+    return (
+        f"The slope of tanh is 1 at 0 and falls to 0.07 at ±2. Where its {count} activations get large "
+        "values, each hands back a small part only. A ReLU's slope is 1 where it is on."
+    )
+
+
+# The loss stopped being a number: a symptom more than a cause, with the layer in which it began.
+
+LARGEST = 3.4e38
+"""Of a 32-bit floating-point number (IEEE 754); bfloat16 reaches as far."""
+_WHERE = {
+    "output": "the output of '{}' was the first that was not finite",
+    "gradient": "the gradient of '{}' was the first that was not finite",
+    "weights": "the weights of '{}' had been spoilt by the step before",
+    "loss": "every layer's output was finite, and the loss itself overflowed",
+}
+
+
+@rule(
+    "non-finite",
+    title="A loss that is no number",
+    summary="A value grew beyond what a number can hold, and from then on everything is infinite or "
+    "undefined.",
+    live=True,
+    moves={"lr": "down"},
+)
+def non_finite(evidence: Evidence) -> Outcome:
+    """Found where the run failed of it: by the record of the place, or by the run's error."""
+    told = evidence.nonfinite
+    if told is None and "no longer a finite number" not in (evidence.error or ""):
+        if not evidence.step:
+            return Inconclusive("No step was made.")
+        return Negative(f"The loss was a finite number in all {evidence.step:,} steps.")
+    step = told.step if told else evidence.step
+    place = _WHERE.get(told.what, _WHERE["loss"]).format(told.layer) if told else "the place was not recorded"
+    went, recipe = summarize_loss(evidence), evidence.recipe
+    pictures = (update_lines(evidence), *((loss_curve(went, evidence.classes),) if went else ()))
+    return Finding(
+        cause="non-finite",
+        confidence=0.99,
+        effect=1.0,
+        verdict=f"At step {step:,} the loss was no longer a finite number: {place}.",
+        explanation="\n\n".join((
+            f"A 32-bit number ends at {short(LARGEST)}. What is larger becomes infinite, and infinity less "
+            "infinity is undefined (NaN); sums and products with it are undefined too, so one such value "
+            "spoils all weights in a single step.",
+            _growth(evidence),
+            "Values grow that large where each step overshoots: larger weights give larger outputs, these "
+            "larger gradients, and these a still larger step.",
+        )),
+        facts=(
+            Fact("step", float(step), f"{step:,}"),
+            Fact("learning rate", recipe.lr, f"{recipe.lr:g}"),
+            *((Fact("last finite loss", went.loss.values[-1], short(went.loss.values[-1])),) if went else ()),
+        ),
+        pictures=pictures if evidence.looks or went else (_nothing(step),),
+        layers=(told.layer,) if told and told.layer else (),
+        steps=(step, step),
+        changes=fixes.applicable(
+            (
+                sensible(evidence)
+                or fixes.rate(recipe, recipe.lr / 10, "A tenth of the rate: steps that do not overshoot."),
+                fixes.normalised(recipe),
+            ),
+            recipe,
+        ),
+    )  # fmt: skip
+
+
+def _growth(evidence: Evidence) -> str:
+    spreads = [
+        (look.step, layer.spread)
+        for look in evidence.looks
+        for layer in look.layers[-1:]
+        if layer.spread is not None
+    ]
+    if len(spreads) < 2:
+        return "It happened so early that no growth was recorded."
+    (first, before), (last, after) = spreads[0], spreads[-1]
+    return (
+        f"In this run the last layer's outputs had a spread of {short(before)} at step {first:,} and of "
+        f"{short(after)} at step {last:,}."
+    )
+
+
+def _nothing(step: int) -> Lines:
+    return Lines(title="No step before it was recorded", series=(Series("step", (float(step),), (None,)),))

@@ -1,0 +1,367 @@
+"""Rules on images: constant inputs, and images upsampled beyond their content."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cnnviz.diagnosis import exclusions, fixes
+from cnnviz.diagnosis.alternative_networks import SMALL_SIDES, registered
+from cnnviz.diagnosis.evidence.accuracy import AccuracySummary, accuracies, accuracy_summary
+from cnnviz.diagnosis.evidence.evidence import Detail, Evidence, Variation
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.numbers import percent, short
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule, rules
+
+# Images that are all equal, or nearly, as the network reads them: by the data or by augmentation.
+
+FAINT_SHADES = 1.0
+"""Of 255: stored images in which a pixel varies less, from image to image, are nearly equal. Photographs and
+drawings vary by 30 to 80."""
+FAINT_INPUT = 0.01
+"""The same of a network's input: standardised pixels vary by 0.5 to 1, pixels in [0, 1] by 0.1 to 0.3."""
+MOST = 0.9
+"""Of the images, how many augmentation leaves blank where nothing can be learned. Of fewer the rest
+teaches."""
+INDEPENDENT = frozenset((
+    "constant-input", "split-mismatch", "classes-missing", "classes-unbalanced", "output-activation",
+    "evaluation-mode", "non-finite",
+))  # fmt: skip
+"""Causes that are seen without images, and told beside this one."""
+Place = Literal["augmentation", "data", "scale"]
+
+
+@rule(
+    "constant-input",
+    title="Constant input",
+    summary="Images are all equal, or nearly, as the network reads them: there is nothing to learn from.",
+    live=True,
+)
+def constant_input(evidence: Evidence) -> Outcome:
+    """Found where images hardly differ as stored or as read, or augmentation blanks nearly all of them."""
+    seen = evidence.census.variation
+    if seen is None:
+        return Inconclusive("How much images differ from each other was not recorded.")
+    place = constant(evidence)
+    if place is None:
+        return Negative(_varied(seen))
+    return _finding(evidence, seen, place)
+
+
+def constant(evidence: Evidence) -> Place | None:
+    """What makes the input constant, or nearly; None where images differ or were learned all the same."""
+    seen = evidence.census.variation
+    if seen is None or seen.stored.images < 2:
+        return None
+    if seen.stored.between == 0:
+        return "data"
+    now = accuracy_summary(evidence)
+    if now is not None and now.well:
+        return None
+    if seen.stored.between < FAINT_SHADES:
+        return "data"
+    if seen.blanked is not None and seen.blanked >= MOST:
+        return "augmentation"
+    read = seen.augmented or seen.plain
+    return "scale" if read is not None and read.between < FAINT_INPUT else None
+
+
+def _varied(seen: Variation) -> str:
+    what = f"From image to image a stored pixel varies by {short(seen.stored.between)} of 255 shades"
+    if seen.augmented is None:
+        return f"{what}."
+    blank = (
+        f"; augmentation leaves {percent(seen.blanked or 0.0)} of the images blank" if seen.blanked else ""
+    )
+    return f"{what}, and what the network reads by {short(seen.augmented.between)}{blank}."
+
+
+def _finding(evidence: Evidence, seen: Variation, place: Place) -> Finding:
+    stored = seen.stored
+    exact = stored.between == 0 if place == "data" else (seen.augmented or stored).between == 0
+    return Finding(
+        cause="constant-input",
+        confidence=0.99 if exact else 0.9,
+        effect=1.0,
+        verdict=_verdict(seen, place),
+        explanation=(
+            "A network tells images apart by their differences. Where the input is the same for all of "
+            "them, so is the output, and the best that is left is to answer each class as often as it "
+            "occurs: the loss ends near that of guessing, whatever the network, the rate and the number of "
+            f"steps.\n\n{_measured(seen)}\n\n{_advice(evidence, seen, place)}"
+        ),
+        facts=(
+            Fact("different images looked at", stored.distinct, f"{stored.distinct:,} of {stored.images:,}"),
+            Fact("a stored pixel varies by", stored.between, f"{short(stored.between)} of 255 shades"),
+            *_read(seen),
+        ),
+        pictures=(_picture(seen, place),),
+        changes=fixes.applicable(_changes(evidence, seen, place), evidence.recipe),
+        explains=tuple(sorted(set(rules()) - INDEPENDENT)),
+        hides=tuple(sorted(set(rules()) - INDEPENDENT)),
+    )
+
+
+def _verdict(seen: Variation, place: Place) -> str:
+    if place == "augmentation":
+        return (
+            f"Augmentation leaves {percent(seen.blanked or 0.0)} of the training images blank, so there is "
+            "nothing to learn from."
+        )
+    if place == "scale":
+        return "The network reads nearly the same values for every image: its scale flattens the pixels."
+    if seen.stored.between == 0:
+        same = "black or of one shade" if seen.stored.flat == 1 else "one and the same picture"
+        return f"All images are equal: {same}, so there is nothing to tell classes apart by."
+    return (
+        f"The images are nearly equal: from one to another a pixel varies by {short(seen.stored.between)} of "
+        "255 shades, so there is hardly anything to tell classes apart by."
+    )
+
+
+def _measured(seen: Variation) -> str:
+    stored, read = seen.stored, seen.augmented
+    kinds = "are all the same" if stored.distinct == 1 else f"show {stored.distinct:,} different pictures"
+    said = (
+        f"The {stored.images:,} training images that were looked at {kinds}; {percent(stored.flat)} show "
+        "nothing (shades within an image deviate by less than 1 of 255). From image to image a pixel "
+        f"deviates by {short(stored.between)} shades (root mean square over the pixels)."
+    )
+    if read is None or seen.plain is None:
+        return said
+    return (
+        f"{said} In the network's units that is {short(seen.plain.between)} without augmentation and "
+        f"{short(read.between)} with it"
+        + ("" if seen.blanked is None else f"; {percent(seen.blanked or 0.0)} of the images are left blank")
+        + "."
+    )
+
+
+def _advice(evidence: Evidence, seen: Variation, place: Place) -> str:
+    if place == "augmentation":
+        return (
+            f"The images themselves differ. {_hidden(evidence)} Smaller changes of the images leave "
+            "something to learn from."
+        )
+    if place == "scale":
+        return "The images themselves differ; standardised pixels would have mean 0 and deviation 1."
+    if seen.stored.between == 0:
+        return (
+            "No setting of the recipe mends that. Look at the pictures on the Data page, and at how they "
+            "were written: an empty array, a wrong channel or one file copied over all names make such "
+            "sets."
+        )
+    return (
+        "This is what remains when shades from 0 to 255 are divided by 255 and stored as whole numbers, or "
+        "when values from 0 to 1 are stored as bytes. Write the pictures again from the originals, on a "
+        "scale from 0 to 255: shades that were rounded away do not come back."
+    )
+
+
+def _hidden(evidence: Evidence) -> str:
+    recipe, (height, width) = evidence.recipe, evidence.side
+    said = []
+    if recipe.cutout:
+        hole, image = f"{recipe.cutout} × {recipe.cutout}", f"{height} × {width}"
+        whole = recipe.cutout >= 2 * max(height, width) - 1
+        covered = "all of" if whole else "most of"
+        where = ", wherever in it the center lies" if whole else ""
+        said.append(f"A cutout of {hole} pixels covers {covered} an image of {image}{where}.")
+    if recipe.pad_crop:
+        said.append(
+            f"Crops are taken from an image with {recipe.pad_crop} pixels of zeros on every side, of which "
+            "most show zeros only."
+        )
+    return " ".join(said)
+
+
+def _read(seen: Variation) -> tuple[Fact, ...]:
+    if seen.augmented is None:
+        return ()
+    value = seen.augmented.between
+    blank = seen.blanked
+    return (
+        Fact("what the network reads varies by", value, short(value)),
+        *(() if blank is None else (Fact("images left blank by augmentation", blank, f"{percent(blank)}"),)),
+    )
+
+
+def _changes(evidence: Evidence, seen: Variation, place: Place) -> tuple[Change, ...]:
+    recipe, side = evidence.recipe, min(evidence.side) or 28
+    if place == "augmentation":
+        milder = {
+            **({"cutout": side // 4} if recipe.cutout else {}),
+            **({"pad_crop": max(1, side // 8)} if recipe.pad_crop else {}),
+        }
+        off = dict.fromkeys(milder, 0)
+        named = " and ".join(milder)
+        return (
+            Change(off, f"Without {named} the network reads the images as they are."),
+            Change(milder, f"{' and '.join(f'{k} {v}' for k, v in milder.items())}: most of an image stays."),
+        )
+    return (fixes.scaled(),) if seen.stored.between and seen.stored.distinct > 1 else ()
+
+
+def _picture(seen: Variation, place: Place) -> Bars:
+    values = [("as stored", seen.stored.flat)]
+    if seen.plain:
+        values.append(("as read, without augmentation", seen.plain.flat))
+    if seen.augmented:
+        values.append(("as read in training", seen.augmented.flat))
+    return Bars(
+        title="Images that show nothing",
+        names=tuple(name for name, _ in values),
+        values={"share of the images": tuple(value for _, value in values)},
+        y_label="share of the images",
+        marked=(values[-1][0] if place == "augmentation" else values[0][0],),
+        alt="; ".join(f"{name} {percent(value)}" for name, value in values) + ".",
+        percent=True,
+    )
+
+
+# Images with more pixels than content, before the run or in it.
+
+NOTHING_LOST = 0.02
+"""Of the variance, when images are halved in size: MNIST loses 0.15, CIFAR-10 0.08, and digits that were
+enlarged threefold 0.03; enlarged four times and more they lose 0.01 at most."""
+FALLING = 0.25
+"""Lost by halving, by what is lost by quartering. The spectrum of natural images falls as 1/f² (Field,
+"Relations between the statistics of natural images", 1987), so each octave has as much to lose, whatever
+their size: MNIST, CIFAR-10 and drawn shapes have 0.33 to 0.41 here, enlarged images 0.2 at most."""
+STEEP = 0.2
+"""The same, below which it is a sign of its own, whatever halving loses: white noise, which has as much fine
+detail as there can be, loses 0.03 to 0.09 by halving when it was enlarged threefold, but 0.18 at most of
+what it loses by quartering; enlarged by 2.3 it has 0.26, and as it is 0.86."""
+MISSED = 0.5
+"""Of the way from guessing to all right, missing where so weak a sign is told: digits of 8×8 that are
+enlarged to 28×28 show it and are known all the same."""
+_FOLLOWS = (
+    "over-fitting-data",
+    "over-fitting-augmentation",
+    "over-fitting-model",
+    "under-fitting",
+    "too-few-steps",
+)
+TIMES = 3.0
+"""By which a recipe may enlarge: a kernel of three pixels then lies within one pixel of the image."""
+
+
+@rule(
+    "data-enlarged",
+    title="Enlarged beyond its content",
+    summary="Images have more pixels than they have detail: size without anything in it.",
+)
+def data_enlarged(evidence: Evidence) -> Outcome:
+    """Found where halving loses nothing, or the recipe enlarges threefold, and images are not known."""
+    now, detail, shape = accuracy_summary(evidence), evidence.census.detail, evidence.data.shape
+    times = min(evidence.side) / min(shape[1:]) if len(shape) == 3 and min(shape) else 0.0
+    if now is None or not times:
+        return Inconclusive("No epoch has ended yet, so nobody knows whether there is content enough.")
+    if now.well:
+        return Negative(f"{percent(now.held)} of the {now.part} images are known: there is content enough.")
+    blurred = detail is not None and is_blurred(detail)
+    if detail is not None and (blurred or (now.lost > MISSED and _steep(detail))):
+        return _without_detail(evidence, now, detail, plain=blurred)
+    if times >= TIMES:
+        return _by_recipe(evidence, now, times)
+    if detail is None:
+        return Inconclusive("The run did not record how much detail its images have.")
+    return Negative(
+        f"Images halved in size would lose {percent(detail.halved, 1)} of their variance: they are as sharp "
+        "as they are large."
+    )
+
+
+def is_blurred(detail: Detail) -> bool:
+    """Whether halving such images loses next to nothing."""
+    return detail.halved < NOTHING_LOST and detail.halved < FALLING * detail.quartered
+
+
+def _steep(detail: Detail) -> bool:
+    return detail.halved < STEEP * detail.quartered
+
+
+def _without_detail(evidence: Evidence, now: AccuracySummary, detail: Detail, *, plain: bool) -> Finding:
+    _, height, width = evidence.data.shape
+    return Finding(
+        cause="data-enlarged",
+        confidence=0.85 if plain else 0.6,
+        effect=max(0.2, (0.7 if plain else 0.4) * now.lost),
+        verdict=(
+            f"The images of {height}×{width} pixels were enlarged from smaller ones: half as many pixels a "
+            f"side would show {percent(1 - detail.halved, 1)} of what they show."
+        ),
+        explanation=(
+            f"Reduced to {height // 2}×{width // 2} pixels and enlarged again, the images differ from what "
+            f"they were by {percent(detail.halved, 2)} of their variance; by way of "
+            f"{height // 4}×{width // 4} by {percent(detail.quartered, 1)}. Pictures that are as sharp as "
+            "they are large lose about 8 to 15 % in the first step (CIFAR-10, MNIST), and a third or more of "
+            "what the second loses: there is detail at every size. Here the first loses "
+            f"{percent(detail.halved / max(detail.quartered, 1e-9))} of the second.\n\nEnlarging computes "
+            "the pixels in between from their neighbours, so it adds numbers but no knowledge. What tells "
+            "classes apart and was lost when the images were made small is not in them any more, so "
+            f"{percent(now.held)} may be near what can be reached; and convolutions are spent on smooth "
+            "ground: four times the multiply-adds for each doubling. Take the images at their first size, "
+            "from before they were reduced."
+        ),
+        facts=(
+            Fact("lost by halving", detail.halved, f"{percent(detail.halved, 2)} of the variance"),
+            Fact("lost by quartering", detail.quartered, f"{percent(detail.quartered, 1)} of the variance"),
+            *now.facts,
+        ),
+        pictures=(
+            Bars(
+                title="Lost when images are reduced and enlarged again",
+                names=("to a half", "to a quarter"),
+                values={
+                    "these images": (detail.halved, detail.quartered),
+                    "CIFAR-10, for comparison": (0.079, 0.217),
+                },
+                y_label="part of the variance",
+                marked=("to a half",),
+                alt=f"{percent(detail.halved, 1)} by halving, {percent(detail.quartered, 1)} by quartering.",
+                percent=True,
+            ),
+            accuracies(evidence, "Accuracy"),
+        ),
+        ruled_out=exclusions.shuffled(evidence.census.neighbours),
+        explains=_FOLLOWS if plain else (),
+    )
+
+
+def _by_recipe(evidence: Evidence, now: AccuracySummary, times: float) -> Finding:
+    (_, height, width), (to_height, to_width) = evidence.data.shape, evidence.side
+    return Finding(
+        cause="data-enlarged",
+        confidence=0.6,
+        effect=max(0.2, 0.4 * now.lost),
+        verdict=(
+            f"Images of {height}×{width} pixels are enlarged to {to_height}×{to_width}: {times**2:.0f} "
+            "times the work for nothing more to see."
+        ),
+        explanation=(
+            f"Each pixel becomes {times:.1f} × {times:.1f} = {times**2:.0f}, computed from its neighbours. "
+            f"A kernel of 3×3 then sees {3 / times:.1f} × {3 / times:.1f} of the pixels that there were: "
+            "smooth ground. Edges and corners, which first layers are there for, are as wide as the kernel "
+            f"or wider.\n\nEach convolution does {times**2:.0f} times the multiply-adds, so in the same "
+            "time the run makes fewer steps. A network for small images, or the same at the images' own "
+            "size, sees as much."
+        ),
+        facts=(Fact("enlarged", times, f"{times:.1f} times a side"), *now.facts),
+        pictures=(
+            Bars(
+                title="Pixels that there are, and that are computed",
+                names=("in the images", "read by the network"),
+                values={"pixels": (float(height * width), float(to_height * to_width))},
+                y_label="pixels",
+                logarithmic=True,
+                alt=f"{height * width:,} pixels become {to_height * to_width:,}.",
+            ),
+        ),
+        ruled_out=exclusions.shuffled(evidence.census.neighbours),
+        changes=_smaller(evidence),
+    )
+
+
+def _smaller(evidence: Evidence) -> tuple[Change, ...]:
+    name = None if evidence.recipe.layers else SMALL_SIDES.get(evidence.recipe.model)
+    return (Change(registered(name), f"{name} is made for small images."),) if name else ()

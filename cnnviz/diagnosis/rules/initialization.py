@@ -1,0 +1,228 @@
+"""Initial weights and biases that do not fit: signal that shrinks, drowns or grows layer by layer."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+
+from cnnviz.diagnosis import fixes
+from cnnviz.diagnosis.evidence import signal_flow
+from cnnviz.diagnosis.evidence.dead_relu_cause import born_dead, tiny, would_live
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, fresh, stages, starts
+from cnnviz.diagnosis.evidence.signal_flow import ALIKE, FAINT, SHRUNK, WIDE, Passage
+from cnnviz.diagnosis.finding import Change, Fact, Finding
+from cnnviz.diagnosis.numbers import fixed, percent, short
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.report.figures import gradient_bars, loss_curve, signal_bars
+from cnnviz.diagnosis.rules.learning_rate import YOUNG
+
+FOLLOWS = (
+    "one-class", "input-scale", "vanishing-gradients", "exploding-gradients", "dead-relu", "non-finite",
+    "rate-too-low", "rate-too-high", "too-few-steps", "schedule-ended", "batch-too-large", "under-fitting",
+)  # fmt: skip
+GROWN = 30.0
+"""Times the input's spread: logits that differ by 30 make a softmax certain before it has seen anything."""
+SURPRISED = 3.0
+"""Times the loss of guessing at the first step. He's rule begins at up to 1.5 times, with logits of spread 1
+to 2; at 3 times most first answers are both certain and wrong."""
+STEEP = 4.0
+"""Times the spread that enters: what a layer with flat-ended activations makes of it. Glorot's rule keeps it;
+tanh of values four times as wide as that is ±1 nearly everywhere, where its slope is 0."""
+
+
+@rule(
+    "initialisation",
+    title="Initial weights that do not fit",
+    summary="Weights and biases begin so that images' differences shrink, drown or explode layer by layer.",
+    live=True,
+)
+def initialisation(evidence: Evidence) -> Outcome:
+    """Found where fresh weights pass on far too little or too much, and the run did not recover from it."""
+    seen = signal_flow.passage(evidence)
+    if seen is None:
+        return Inconclusive("The first step was not looked at, or not far enough to compare layers.")
+    if _grows(evidence, seen):
+        return _growing(evidence, seen)
+    if seen.little:
+        return _shrinking(evidence, seen)
+    return Negative(
+        f"Fresh weights hand {short(seen.share)} of the input's spread on to '{seen.last.name}', and "
+        f"{percent(seen.alike, 1)} or more of every layer's outputs tells images apart."
+    )
+
+
+def _grows(evidence: Evidence, seen: Passage) -> bool:
+    surprised = seen.went.loss.steps[0] == 1 and seen.went.start > SURPRISED * seen.went.guess
+    return (seen.share > GROWN and surprised) or (_flat_ended(evidence) and steepest(seen.stages) > STEEP)
+
+
+def steepest(seen: tuple[LayerSignal, ...]) -> float:
+    """The geometric mean, over layers after the first, of the spread that activations of at most 1 become."""
+    later = [stage.at.spread for stage in seen[1:] if stage.at.spread]
+    return math.exp(sum(map(math.log, later)) / len(later)) if later else 0.0
+
+
+def _growing(evidence: Evidence, seen: Passage) -> Outcome:
+    if seen.went.learned > 0.9:
+        return Negative(f"Signal grows {short(seen.share)}-fold, but the run got over it.")
+    flat = _flat_ended(evidence) and seen.share <= GROWN
+    widest = max(seen.stages, key=lambda stage: stage.at.spread or 0.0)
+    wide = widest.at.spread or 0.0
+    verdict = (
+        f"Fresh weights are so large that '{widest.name}' gives values of spread {short(wide)}, where "
+        "activations are flat."
+        if flat
+        else f"Signal grows {short(seen.share)}-fold from the input to '{seen.last.name}', before any "
+        "learning."
+    )
+    slope = (signal_flow.flat(widest),) if flat else ()
+    return Finding(
+        cause="initialisation",
+        confidence=0.95 if seen.went.learned < 0.5 else 0.75,
+        effect=1.0 - max(seen.went.learned, 0.0) / 2,
+        verdict=verdict,
+        explanation="\n\n".join(
+            (signal_flow.law(), *signal_flow.worked(evidence, seen), *slope, signal_flow.surprise(seen.went))
+        ),
+        facts=_facts(seen),
+        pictures=(
+            signal_bars(evidence, seen.stages, [seen.last.name]),
+            loss_curve(seen.went, evidence.classes),
+        ),
+        layers=tuple(stage.name for stage in seen.stages),
+        steps=(1, 1),
+        ruled_out=_ruled_out(seen),
+        changes=_changes(evidence),
+        explains=_follows(evidence),
+    )
+
+
+def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
+    if not seen.went.stuck and seen.went.learned > 0.3:
+        return Negative(
+            f"Little signal reaches '{seen.last.name}' at first ({seen.share:.1g} of the input's), but the "
+            f"loss fell to {fixed(seen.went.end)} all the same."
+        )
+    if _sigmoid(evidence) and not _weak(evidence):
+        return Negative(
+            "Signal shrinks, but the weights are as large as they should be: it is the sigmoid that "
+            "flattens it."
+        )
+    last = seen.last
+    if seen.alike >= ALIKE and not _unusual(evidence):
+        return Negative(
+            f"Only {short(seen.share)} of the input's spread reaches '{last.name}', but of its outputs "
+            f"{percent(seen.alike, 1)} tells images apart, and no weights or biases are known to be out of "
+            "the usual. LeNet-5 of 1998 begins so, and learns."
+        )
+    drowned = seen.alike < ALIKE and seen.share >= SHRUNK
+    verdict = (
+        f"Only {short(seen.alike)} of the outputs of a layer tells images apart: the rest is the same for "
+        "all of them."
+        if drowned
+        else f"Of the images' spread only {short(seen.share)} is left at '{last.name}', before anything "
+        "is learned."
+    )
+    return Finding(
+        cause="initialisation",
+        confidence=_sureness(evidence, seen),
+        effect=1.0,
+        verdict=verdict,
+        explanation="\n\n".join(
+            (
+                signal_flow.law(),
+                *signal_flow.worked(evidence, seen),
+                *signal_flow.constant(evidence, seen),
+                signal_flow.backwards(evidence),
+            )
+        ),
+        facts=_facts(seen),
+        pictures=(
+            signal_bars(evidence, seen.stages, [last.name]),
+            gradient_bars(stages(evidence, fresh(evidence))),
+            loss_curve(seen.went, evidence.classes),
+        ),
+        layers=tuple(stage.name for stage in seen.stages),
+        steps=(1, evidence.step),
+        ruled_out=_ruled_out(seen),
+        changes=_changes(evidence),
+        explains=_follows(evidence),
+    )
+
+
+def _follows(evidence: Evidence) -> tuple[str, ...]:
+    """What comes of it.
+
+    A ReLU that is dead from the start is the nearer reason, unless it is the weights that leave it dead. In a
+    layer of a handful of units chance decides what comes through: there usual weights are no reason.
+    """
+    nearer = {"dead-relu"} if born_dead(evidence) and not would_live(evidence) else set()
+    further = {"under-fitting"} if by_chance(evidence) else set()
+    return tuple(cause for cause in FOLLOWS if cause not in nearer | further)
+
+
+def by_chance(evidence: Evidence) -> bool:
+    """Whether weights and biases are as usual, and a layer has but a handful of units."""
+    return bool(starts(evidence)) and not _unusual(evidence) and tiny(evidence) is not None
+
+
+def _sureness(evidence: Evidence, seen: Passage) -> float:
+    """A stuck run with so little signal has hardly another reason, unless it is young.
+
+    AlexNet by PyTorch's rule is near the limits: it needs some hundred steps, and then learns.
+    """
+    if evidence.step < YOUNG or not seen.went.stuck:
+        return 0.65
+    least = min(seen.share / SHRUNK, seen.alike / ALIKE)
+    return 0.97 if least < 0.1 else 0.85 if least < 0.3 else 0.75
+
+
+def _changes(evidence: Evidence) -> tuple[Change, ...]:
+    recipe = evidence.recipe
+    begun, ways = fixes.started(recipe), [fixes.normalised(recipe)]
+    if begun is not None:
+        ways = [begun, *ways]
+    if begun is not None and recipe.scale != "standardised":
+        both = f"{begun.why[:-1]}; it expects pixels of mean 0 and spread 1."
+        ways = [Change({**begun.values, "scale": "standardised"}, both), *ways]
+    return fixes.applicable(ways, recipe)
+
+
+def _facts(seen: Passage) -> tuple[Fact, ...]:
+    return (
+        Fact("spread of the input", seen.entering, short(seen.entering)),
+        Fact(f"signal at {seen.last.name}", seen.last.at.signal or 0.0, short(seen.last.at.signal or 0.0)),
+        Fact("signal handed on", seen.share, short(seen.share)),
+        Fact("of a layer's outputs tells images apart, at the least", seen.alike, short(seen.alike)),
+        seen.went.fact,
+    )
+
+
+def _ruled_out(seen: Passage) -> tuple[str, ...]:
+    # Signals of the first step are those of weights that no rate has moved; the input is as wide as usual.
+    rate = "The learning rate: all of this was measured at the first step, before any weight had moved."
+    if not FAINT <= seen.entering <= WIDE:
+        return (rate,)
+    return rate, f"The input alone: its spread is {short(seen.entering)}, wide enough to tell images apart."
+
+
+def _flat_ended(evidence: Evidence) -> bool:
+    return any(fact.type in fixes.SATURATING for fact in evidence.layers) and not any(
+        "BatchNorm" in fact.type for fact in evidence.layers
+    )
+
+
+def _sigmoid(evidence: Evidence) -> bool:
+    return any(fact.type == "Sigmoid" for fact in evidence.layers)
+
+
+def _unusual(evidence: Evidence) -> bool:
+    """Whether weights are known to begin small, or biases at a constant."""
+    return _weak(evidence) or any(weights.bias for weights in starts(evidence).values())
+
+
+def _weak(evidence: Evidence) -> bool:
+    """Whether weights are smaller than PyTorch's rule draws them, whose σ·√n is 0.58."""
+    gains = [weights.std * math.sqrt(weights.fan_in) for weights in starts(evidence).values()]
+    return bool(gains) and median(gains) < 0.4

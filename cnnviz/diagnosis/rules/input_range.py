@@ -1,0 +1,255 @@
+"""Rules on the input: its scale, and colour that the network does not see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnviz.diagnosis import exclusions, fixes
+from cnnviz.diagnosis.alternative_networks import IN_COLOUR, reading, registered
+from cnnviz.diagnosis.evidence import signal_flow
+from cnnviz.diagnosis.evidence.accuracy import WELL, AccuracySummary, accuracies, accuracy_summary
+from cnnviz.diagnosis.evidence.evidence import Evidence, Input, Neighbours
+from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, fresh, stages
+from cnnviz.diagnosis.evidence.loss_curve import LossCurve, summarize_loss
+from cnnviz.diagnosis.evidence.signal_flow import WIDE
+from cnnviz.diagnosis.evidence.step_size import early_update
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
+from cnnviz.diagnosis.numbers import fixed, percent, short
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.report.figures import loss_curve
+from cnnviz.diagnosis.rules.initialization import SURPRISED
+from cnnviz.diagnosis.rules.learning_rate import FAR
+from cnnviz.diagnosis.rules.steps import FEW
+
+# Pixels that are neither centred nor of unit scale when they reach the first layer.
+
+NARROW = 0.5
+"""Pixels in [0, 1] have a spread of 0.2 to 0.35 and a mean off 0. A network that begins well learns from
+them; one that lets signal shrink gets a quarter of it to begin with."""
+
+
+@rule(
+    "input-scale",
+    title="Input that is not normalised",
+    summary="The pixels that the model reads are far from mean 0 and spread 1.",
+    live=True,
+)
+def input_scale(evidence: Evidence) -> Outcome:
+    """Found where pixels are far too large, or too small for a signal that shrinks anyway."""
+    read, went = evidence.input, summarize_loss(evidence)
+    if read is None or went is None:
+        return Inconclusive("What the model reads was not recorded.")
+    figures = f"mean {short(read.mean)}, spread {short(read.spread)}"
+    if evidence.recipe.scale == "standardised" or NARROW <= read.spread <= WIDE:
+        return Negative(f"The model reads values of {figures}.")
+    if read.spread > WIDE:
+        if _works(evidence, went) or not _harmed(evidence, went):
+            return Negative(f"The model reads values of {figures}, and no step was too large for it.")
+        confidence = 0.95 if went.learned < 0.5 else 0.7
+        return _scale_finding(evidence, read, went, _wide(evidence, read), confidence, 0.95)
+    seen = signal_flow.passage(evidence)
+    if not went.stuck or seen is None or not seen.little:
+        return Negative(f"The model reads values of {figures}, and its first layers hand their signal on.")
+    return _scale_finding(evidence, read, went, _narrow(seen, read), 0.6, 0.4)
+
+
+def _scale_finding(
+    evidence: Evidence, read: Input, went: LossCurve, reason: str, confidence: float, effect: float
+) -> Finding:
+    return Finding(
+        cause="input-scale",
+        confidence=confidence,
+        effect=effect,
+        verdict=f"The model reads pixels of mean {short(read.mean)} and spread {short(read.spread)}, not "
+        "of mean 0 and spread 1.",
+        explanation="\n\n".join((
+            "Rules for initial weights are made for inputs of mean 0 and spread 1 (LeCun et al., 1998). A "
+            "first layer that reads values k times as large gives outputs k times as large, and so does "
+            "each layer after it; its weights' gradients grow by k once more, as they are products with "
+            "the input.",
+            reason,
+        )),
+        facts=(
+            Fact("mean of the input", read.mean, short(read.mean)),
+            Fact("spread of the input", read.spread, short(read.spread)),
+            Fact("smallest and largest", read.high - read.low, f"{short(read.low)} to {short(read.high)}"),
+            went.fact,
+        ),
+        pictures=(_picture(read, stages(evidence, fresh(evidence))), loss_curve(went, evidence.classes)),
+        layers=tuple(stage.name for stage in stages(evidence, fresh(evidence))[:1]),
+        steps=(1, evidence.step),
+        ruled_out=exclusions.start(evidence),
+        changes=fixes.applicable((fixes.scaled(), fixes.normalised(evidence.recipe)), evidence.recipe),
+        explains=(
+            "one-class", "exploding-gradients", "non-finite", "rate-too-high", "dead-relu", "under-fitting",
+        ) if read.spread > WIDE else (),
+    )  # fmt: skip
+
+
+def _wide(evidence: Evidence, read: Input) -> str:
+    seen, went = stages(evidence, fresh(evidence)), summarize_loss(evidence)
+    first = f"'{seen[0].name}' gives values of spread {short(seen[0].at.spread or 0)}. " if seen else ""
+    start = (
+        f"the first loss is {short(went.start)} where guessing has {fixed(went.guess, 3)}. " if went else ""
+    )
+    return (
+        f"Here k is {short(read.spread)}: pixels go from {short(read.low)} to {short(read.high)}. "
+        f"{first}So {start}Gradients of the first layer are up to {short(read.spread)}² = "
+        f"{short(read.spread**2)} times what they would be, while its weights are of the usual size: a "
+        "rate that suits standardised pixels overshoots."
+    )
+
+
+def _narrow(seen: signal_flow.Passage, read: Input) -> str:
+    return (
+        f"Here k is {short(read.spread)}, and the mean of {short(read.mean)} is larger than the spread, so "
+        "most of what the first layer sums is the same for all images. It is not the main reason: "
+        f"'{seen.last.name}' would get {short(1 / max(read.spread, 1e-9))} times the signal from "
+        f"standardised pixels, {short((seen.last.at.signal or 0) / max(read.spread, 1e-9))} in place of "
+        f"{short(seen.last.at.signal or 0)}."
+    )
+
+
+def _harmed(evidence: Evidence, went: LossCurve) -> bool:
+    """Whether large values did harm: weights may be as small as pixels are large, as in AlexNet's paper."""
+    if _normalised_at_once(evidence):
+        return evidence.step >= FEW and went.stuck
+    sgd = evidence.recipe.optimiser in ("sgd", "nesterov")
+    thrown = sgd and (early_update(evidence) or 0.0) >= FAR / 3
+    return thrown or went.blown or went.start > SURPRISED * went.guess or evidence.status == "failed"
+
+
+def _works(evidence: Evidence, went: LossCurve) -> bool:
+    """Whether the run got over it: known by heart is not enough where others are not known as well."""
+    now = accuracy_summary(evidence)
+    return went.learned > WELL and (now is None or now.well)
+
+
+def _normalised_at_once(evidence: Evidence) -> bool:
+    """Whether normalisation comes before the second layer with weights."""
+    kinds = [fact for fact in evidence.layers if fact.kind in ("conv", "fc", "norm")]
+    return any("BatchNorm" in fact.type for fact in kinds[:2])
+
+
+def _picture(read: Input, seen: tuple[LayerSignal, ...]) -> Bars:
+    return Bars(
+        title="Spread of the input and of each layer's outputs, before anything is learned",
+        names=("input", *(stage.name for stage in seen)),
+        values={"spread": (read.spread or None, *(stage.at.spread or None for stage in seen))},
+        y_label="standard deviation",
+        logarithmic=True,
+        reference=("1: what rules for initial weights expect", 1.0),
+        marked=("input",),
+        alt=f"The input has a spread of {short(read.spread)}; 1 is expected.",
+    )
+
+
+# A network that reads grey, and images whose class is in their colour.
+
+TELLS = 0.15
+"""By how much oftener, on the way from chance to always, neighbours share a label in colour than in grey. On
+CIFAR-10, of which LeNet-5 learns most in grey too, it is 0.04."""
+TURNED_GREY = "turned to grey"
+"""In the note of `cnnviz.datasets.convert.how`."""
+
+
+@rule(
+    "data-channels",
+    title="Colour lost",
+    summary="The network reads grey, but it is colour that tells the classes apart.",
+)
+def data_channels(evidence: Evidence) -> Outcome:
+    """Found where colour was turned to grey, the images are not known, and colour would tell more."""
+    note = next((note for note in evidence.data.notes if TURNED_GREY in note.lower()), None)
+    if not evidence.data.shape:
+        return Inconclusive("The run did not record what its images are like.")
+    if note is None:
+        copied = any("three channels" in one for one in evidence.data.notes)
+        return Negative(
+            "Grey was copied into three channels, which loses nothing."
+            if copied
+            else f"The network reads all channels that the images have ({evidence.data.shape[0]})."
+        )
+    now = accuracy_summary(evidence)
+    if now is None:
+        return Inconclusive("No epoch has ended yet, so nobody knows whether grey is enough.")
+    if now.well:
+        return Negative(
+            f"Colour is turned to grey, but {percent(now.held)} of the {now.part} images are known all the "
+            "same."
+        )
+    colour, grey = evidence.census.neighbours_in_colour, evidence.census.neighbours
+    if colour is None or grey is None:
+        return Inconclusive("Colour is turned to grey, and this run did not record what colour tells.")
+    if colour.excess - grey.excess < TELLS:
+        return Negative(
+            f"Colour is turned to grey, but tells little: neighbours share a label {percent(colour.share)} "
+            f"of the time in colour and {percent(grey.share)} in grey."
+        )
+    return _channels_finding(evidence, now, colour, grey)
+
+
+def _channels_finding(
+    evidence: Evidence, now: AccuracySummary, colour: Neighbours, grey: Neighbours
+) -> Finding:
+    return Finding(
+        cause="data-channels",
+        confidence=0.96,
+        effect=max(0.5, now.lost),
+        verdict=(
+            "The network reads grey images, but colour tells the classes apart: neighbours share their label "
+            f"{percent(colour.share)} of the time in colour, {percent(grey.share)} in grey."
+        ),
+        explanation=(
+            "The images have three channels, red, green and blue, and the network's first layer reads one. "
+            "So they were turned to grey, 0.299 · red + 0.587 · green + 0.114 · blue: colours of the same "
+            f"brightness become the same grey, (100, 0, 0) and (0, 51, 0) both 30.\n\nOf the {colour.each} "
+            f"images most like an image {percent(colour.share, 1)} have its label as long as there is "
+            f"colour, and {percent(grey.share, 1)} in grey, where chance alone gives "
+            f"{percent(grey.chance, 1)}. What is lost before the first layer no layer can find again: the "
+            f"network knows {percent(now.learnt)} of its training images and {percent(now.held)} of others."
+        ),
+        facts=(
+            Fact("neighbours share a label in colour", colour.share, f"{percent(colour.share, 1)}"),
+            Fact("and in grey", grey.share, f"{percent(grey.share, 1)}, by chance {percent(grey.chance, 1)}"),
+            *now.facts,
+        ),
+        pictures=(
+            Bars(
+                title="How often neighbours share a label",
+                names=("in colour", "in grey, as it is read"),
+                values={"share a label": (colour.share, grey.share)},
+                y_label="part of the neighbours",
+                reference=("by chance", grey.chance),
+                marked=("in grey, as it is read",),
+                alt=f"{percent(colour.share)} in colour, {percent(grey.share)} in grey.",
+                percent=True,
+            ),
+            accuracies(evidence, "Neither learnt nor held-out images are known"),
+        ),
+        ruled_out=(f"Shuffled labels: in colour neighbours share one {percent(colour.share)} of the time.",),
+        changes=(_in_colour(evidence),),
+        explains=(
+            "labels-shuffled",
+            "labels-noisy",
+            "one-class",
+            "under-fitting",
+            "over-fitting-data",
+            "over-fitting-augmentation",
+            "over-fitting-model",
+            "too-few-steps",
+            "rate-too-low",
+            "rate-too-high",
+        ),
+    )
+
+
+def _in_colour(evidence: Evidence) -> Change:
+    layers = evidence.recipe.layers
+    values: dict[str, Any] = registered(IN_COLOUR) if layers is None else reading(layers, 3)
+    why = (
+        f"{IN_COLOUR} reads colour."
+        if layers is None
+        else "The same layers, the first reading three channels."
+    )
+    return Change(values, why)

@@ -1,0 +1,392 @@
+"""Labels that are wrong in part."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from cnnviz.diagnosis.alternative_networks import augments, dropout_rates
+from cnnviz.diagnosis.evidence import label_noise
+from cnnviz.diagnosis.evidence.accuracy import (
+    ENOUGH,
+    ERRORS,
+    AccuracySummary,
+    accuracy_summary,
+    error,
+    knows_test,
+    losses,
+    share_labels,
+)
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.label_noise import Agreement, agreement
+from cnnviz.diagnosis.evidence.loss_curve import summarize_loss
+from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
+from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules.steps import too_few_steps
+
+TOO_GOOD = 0.05
+"""By which test images may be known better than validation images. Both come from the same source, and
+differ by a point or two where both are labelled alike."""
+SWAPPED = 0.1
+"""Of all labels, wrong by a pattern: fewer do little harm."""
+ONE_SIDED = 0.1
+"""Of a class's neighbors, by how many more may bear another class's label than the other way around."""
+COMMONER = 1.5
+"""Times as many training images of the other class: more of them are near for that reason alone."""
+LEAST_IMAGES = 15
+"""Test images of a class, below which its neighbors say too little."""
+LEAST = 0.1
+"""Of the labels: fewer wrong ones are not told from a test part that happens to be easier."""
+LATELY = 3
+"""Epochs at the end over which a difference has to hold, each beyond accident: one alone may be a bad one."""
+SURE = 30
+"""Answers of the surest fifth, at least: of fewer nobody knows how many are right."""
+LITTLE = 0.2
+"""Dropout that lowers the accuracy in training by less than that."""
+LIFT, KNOWN = 0.2, 0.4
+"""By how much, on the way to all right, the surest fifth of the answers is better than all of them, and how
+many of all are right for that to say anything. Where images are hard the network knows which it knows: on
+CIFAR-10 with 40 % right the lift is 0.3 to 0.5. A wrong label meets sure and unsure answers alike, and with
+half of them wrong it was 0.03 (after Northcutt et al., "Confident learning", 2021)."""
+_NO_USE = (
+    "Wrong labels cannot be learnt from what images show, only image by image; what is learnt so is of no "
+    "use for others, and gradients of wrong and right labels pull against each other. No setting of the "
+    "recipe makes labels right: mend them in the data. A good place to begin is where the network is sure of "
+    "another class; fewer epochs lose less until then, because what images share is learnt first (Arpit et "
+    "al., “A closer look at memorization in deep networks”, 2017)."
+)
+
+
+@rule(
+    "labels-noisy",
+    title="Labels wrong in part",
+    summary="A part of the labels is wrong: it cannot be learnt, only learnt by heart.",
+)
+def noisy(evidence: Evidence) -> Outcome:
+    """Found where test images are known better than validation images, or sure answers meet other labels.
+
+    And by images alone, where neighbours among the training images agree less often than test images do.
+    """
+    now, near = accuracy_summary(evidence), agreement(evidence)
+    if now is None:
+        return Inconclusive("No epoch has ended yet, so no answers can be compared with labels.")
+    # Validation images with wrong labels look as if they were guessed; test images may tell otherwise.
+    guessed = now.guesses and not knows_test(evidence)
+    # What was hardly learned answers by chance, and by what is common: labels have no part in it.
+    early = isinstance(too_few_steps(evidence), Finding)
+    found = None if guessed or early else _better_on_test(evidence) or _better_than_learnt(evidence)
+    found = found or _neighbours_differ(evidence, near) or _swapped(evidence)
+    found = found or (None if guessed or early else _sure_but_wrong(evidence))
+    if found is not None:
+        return found
+    if near is not None and near.worse_in_test:
+        return Inconclusive(label_noise.worse_in_test(near))
+    cleared = None if guessed else _cleared(evidence, now)
+    if cleared is None and near is not None and near.sound:
+        cleared = label_noise.sound(near)
+    if cleared is not None:
+        return Negative(cleared)
+    if early:
+        return Inconclusive("The run ended too early for answers to say anything of labels.")
+    if guessed:
+        return Inconclusive(f"The {now.part} images are only guessed, so answers say nothing of labels.")
+    return Inconclusive("Whether sure answers meet other labels is seen by the probe label-agreement.")
+
+
+def _cleared(evidence: Evidence, now: AccuracySummary) -> str | None:
+    """A sentence on what answers say for the labels; None where they say nothing."""
+    agreed = _confident(evidence)
+    if agreed is not None:
+        accuracy, share, images, part = agreed
+        return (
+            f"Of its {images:,} surest answers on {part} images {percent(share)} are right, and "
+            f"{percent(accuracy)} of all."
+        )
+    if now.above(now.held) > 0.9:
+        return f"{percent(now.held)} of the {now.part} labels are those that the network found by itself."
+    val, test = evidence.curve("val/accuracy").last, evidence.curve("test/accuracy").last
+    if val is not None and test is not None and evidence.data.validation >= 50:
+        return (
+            f"Validation and test images are known alike ({percent(val)} and {percent(test)}), as where both "
+            "are labelled alike; the probe label-agreement looks for errors that both share."
+        )
+    return None
+
+
+def _neighbours_differ(evidence: Evidence, near: Agreement | None) -> Finding | None:
+    """Noise in the training part, by its images alone, whatever the network made of them."""
+    if near is None or not near.found:
+        return None
+    return _noisy(evidence, 0.9, near.wrong, label_noise.verdict(near), "", ())
+
+
+def _swapped(evidence: Evidence) -> Finding | None:
+    """Noise by a pattern: a part of one class's training images bears the name of one other class.
+
+    Such labels agree with each other, so that neighbors among training images agree as often as test images
+    do. But the confusion goes one way: images of class a are near many labeled b, and not those of b near
+    many labeled a, as where both look alike.
+    """
+    pairs = swapped_classes(evidence)
+    wrong = sum(share for _, _, share in pairs) / max(evidence.classes, 1)
+    if wrong < SWAPPED:
+        return None
+    names = evidence.data.classes
+    listed = "; ".join(
+        f"'{names[one]}' as '{names[other]}' {percent(share)}" for one, other, share in pairs[:5]
+    )
+    first, second, share = pairs[0]
+    return _noisy(
+        evidence,
+        0.9,
+        wrong,
+        f"About {percent(wrong)} of the training labels are wrong, by a pattern: of {len(pairs)} classes a "
+        "part is labeled as one other class.",
+        f"Of the training images most like a test image of '{names[first]}', {percent(share)} are labeled "
+        f"'{names[second]}'. Classes that look alike are confused both ways; here images of "
+        f"'{names[second]}' are hardly near any that are labeled '{names[first]}', so that it is the "
+        f"labels and not the looks. In the same way: {listed}.",
+        (Fact("classes that are labeled as another in part", len(pairs), f"{len(pairs)} of {len(names)}"),),
+    )
+
+
+def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
+    """Classes whose training images bear another's name: the class, the other, and in what part.
+
+    Where the confusion of neighbors is one-sided by more than `ONE_SIDED`, beyond accident: digits and
+    CIFAR-10 have up to 6 and 10 points. A class that is much commoner is met oftener by itself, and left out.
+    """
+    near = evidence.census.neighbours_of_test
+    rows = near.confusion if near is not None else ()
+    if near is None or not len(rows) == evidence.classes == len(evidence.data.counts):
+        return []
+    counts = evidence.data.counts
+    shares = [[count / max(sum(row), 1) for count in row] for row in rows]
+    found = []
+    for one, row in enumerate(shares):
+        others = [
+            other
+            for other in range(len(rows))
+            if other != one and counts[other] <= COMMONER * max(counts[one], 1)
+        ]
+        other = max(others, key=lambda at: row[at] - shares[at][one], default=one)
+        # An image's neighbors are alike, so that each image counts once.
+        images = [sum(rows[at]) // max(near.each, 1) for at in (one, other)]
+        doubt = math.hypot(error(row[other], images[0]), error(shares[other][one], images[1]))
+        if min(images) >= LEAST_IMAGES and row[other] - shares[other][one] > ONE_SIDED + ERRORS * doubt:
+            found.append((one, other, row[other] / max(row[other] + row[one], 1e-9)))
+    return sorted(found, key=lambda pair: -pair[2])
+
+
+def _better_on_test(evidence: Evidence) -> Finding | None:
+    """Noise in the part that training and validation images are taken from, and not in the test part."""
+    repeated, data = evidence.census.repeats, evidence.data
+    if min(data.validation, data.test) < ENOUGH or (repeated and repeated.test):
+        return None
+    held = _lately(evidence, "val/accuracy", "test/accuracy")
+    if not all(_beyond(one, other, data.validation, data.test) for one, other in held):
+        return None
+    val, test = held[-1]
+    doubt, better = math.hypot(error(val, data.validation), error(test, data.test)), test - val
+    wrong = _wrong(test, val, evidence.classes)
+    if not LEAST <= wrong <= _most(evidence):
+        return None
+    return _noisy(
+        evidence,
+        0.95,
+        wrong,
+        f"About {percent(wrong)} of the training labels are wrong: {percent(test)} of the test images are "
+        f"known, but only {percent(val)} of the validation images, which are labelled as the training images "
+        "are.",
+        "Validation images are training images that were set aside, so they are labelled by the same hand. "
+        f"Of them the network knows {percent(val, 1)}, of the test images {percent(test, 1)}: "
+        f"{100 * better:.1f} points more, {better / max(doubt, 1e-9):.0f} standard errors. It cannot be "
+        "better on one than on the other, unless its answers are right and the labels are not."
+        f"\n\n{_arithmetic(test, val, evidence.classes)}",
+        (
+            Fact("test accuracy", test, f"{percent(test, 1)} of {evidence.data.test:,}"),
+            Fact("validation accuracy", val, f"{percent(val, 1)} of {evidence.data.validation:,}"),
+        ),
+    )
+
+
+def _lately(evidence: Evidence, one: str, other: str) -> list[tuple[float, float]]:
+    """Two curves at the last `LATELY` epochs; of one epoch alone, a pair without a difference."""
+    curves = [dict(zip(c.steps, c.values, strict=True)) for c in map(evidence.curve, (one, other))]
+    steps = sorted(curves[0].keys() & curves[1].keys())[-LATELY:]
+    return [(curves[0][step], curves[1][step]) for step in steps] if len(steps) > 1 else [(0.0, 0.0)]
+
+
+def _beyond(less: float, more: float, of_less: int, of_more: int) -> bool:
+    """Whether a share of so many images is larger than another, beyond the accident in both."""
+    doubt = math.hypot(error(less, of_less), error(more, of_more))
+    return more - less >= max(TOO_GOOD, ERRORS * doubt)
+
+
+def _wrong(right: float, counted: float, classes: int) -> float:
+    """The part of wrong labels with which answers, right so often, are counted as right only so often."""
+    by_accident = (1 - right) / max(classes - 1, 1)
+    return (right - counted) / max(right - by_accident, 1e-9)
+
+
+def _most(evidence: Evidence) -> float:
+    """The part of wrong labels beyond which right ones are no commoner than others: nobody learns then."""
+    return 1 - 1 / max(evidence.classes, 1)
+
+
+def _arithmetic(right: float, counted: float, classes: int) -> str:
+    by_accident = (1 - right) / max(classes - 1, 1)
+    return (
+        "If a part q of the labels is wrong, a right answer is counted as right only 1 − q of the time, "
+        "and a wrong one meets the same wrong label now and then: "
+        f"{right:.3f} · (1 − q) + {1 - right:.3f} · q / {classes - 1} = {counted:.3f} gives "
+        f"q = ({right:.3f} − {counted:.3f}) / ({right:.3f} − {by_accident:.3f}) = "
+        f"{_wrong(right, counted, classes):.2f}."
+    )
+
+
+def _better_than_learnt(evidence: Evidence) -> Finding | None:
+    """What was learnt is known worse than test images, and validation images, where there are any, too."""
+    learnt, test = evidence.curve("train/epoch_accuracy"), evidence.curve("test/accuracy").last
+    repeated, data = evidence.census.repeats, evidence.data
+    hindered = augments(evidence.recipe) or any(rate > LITTLE for rate in dropout_rates(evidence).values())
+    if test is None or len(learnt) < LATELY or hindered or (repeated and repeated.test):
+        return None
+    val = evidence.curve("val/accuracy").last
+    if min(data.train, data.test) < ENOUGH or (
+        val is not None and data.validation >= ENOUGH and test - val < TOO_GOOD
+    ):
+        return None
+    # The figure of an epoch is the mean over it: while it still rises, the test images come out better.
+    last, rising = learnt.values[-1], max(learnt.values[-1] - learnt.values[-2], 0.0)
+    held = _lately(evidence, "train/epoch_accuracy", "test/accuracy")
+    if not all(_beyond(one + rising, other, data.train, data.test) for one, other in held):
+        return None
+    wrong = _wrong(test, last, evidence.classes)
+    if not LEAST <= wrong <= _most(evidence):
+        return None
+    return _noisy(
+        evidence,
+        0.85,
+        wrong,
+        f"About {percent(wrong)} of the training labels are wrong: {percent(test)} of the test images are "
+        f"known, but only {percent(last)} of the training images themselves.",
+        "Without dropout and augmentation a network knows what it learns from at least as well as other "
+        f"images. Here it knows {percent(last, 1)} of the training images and {percent(test, 1)} of the test "
+        "images: its answers are right more often than the training labels are."
+        f"\n\n{_arithmetic(test, last, evidence.classes)}",
+        (Fact("test accuracy", test, f"{percent(test, 1)} of {evidence.data.test:,}"),),
+    )
+
+
+def _confident(evidence: Evidence) -> tuple[float, float, int, str] | None:
+    """Of the probe: what is right of all answers and of the surest, and how many these are of which part."""
+    sure: dict[str, Any] = evidence.probes.get("label-agreement", {}).get("confident", {})
+    part = max(sure, key=lambda name: int(sure[name]["images"]), default=None)
+    if part is None or sure[part]["accuracy"] < KNOWN:
+        return None
+    found = sure[part]
+    return float(found["accuracy"]), float(found["share"]), int(found["images"]), part
+
+
+def _sure_but_wrong(evidence: Evidence) -> Finding | None:
+    """Noise in all parts: answers that the network is surest of meet other labels as often as any."""
+    agreed, went = _confident(evidence), summarize_loss(evidence)
+    # With a loss above guessing the network is sure of what it does not know.
+    if agreed is None or (went is not None and went.end > went.guess):
+        return None
+    accuracy, share, images, part = agreed
+    doubt = math.hypot(error(share, images), error(accuracy, 5 * images))
+    if images < SURE or share + doubt > accuracy + LIFT * (1 - accuracy):
+        return None
+    return _noisy(
+        evidence,
+        0.8,
+        1 - share,
+        f"About {percent(1 - share)} of the labels are wrong: so many of the network's surest answers meet "
+        "another.",
+        f"Of {part} images, which it did not learn from, the fifth that the network is surest of are "
+        f"{images:,}. Of these {percent(share, 1)} are right, and {percent(accuracy, 1)} of all. Where "
+        "images are hard the surest answers are much better than the others, because some images are harder; "
+        "where labels are wrong, sure and unsure answers meet a wrong label alike.",
+        (
+            Fact("right of the surest fifth", share, f"{percent(share, 1)} of {images:,} {part} images"),
+            Fact("right of all", accuracy, f"{percent(accuracy, 1)}"),
+        ),
+    )
+
+
+def _noisy(
+    evidence: Evidence, certain: float, wrong: float, verdict: str, reason: str, facts: tuple[Fact, ...]
+) -> Finding:
+    learnt, near = evidence.curve("train/epoch_accuracy").last or 0.0, agreement(evidence)
+    told = near if near and near.found else None
+    reasons = (reason, label_noise.arithmetic(told) if told else "", _NO_USE)
+    return Finding(
+        cause="labels-noisy",
+        confidence=certain,
+        effect=min(1.0, max(0.3, wrong)),
+        verdict=verdict,
+        explanation="\n\n".join(filter(None, reasons)),
+        facts=(
+            *facts,
+            *(label_noise.facts(told) if told else ()),
+            Fact("accuracy in training", learnt, f"{percent(learnt, 1)}"),
+        ),
+        pictures=(
+            *((label_noise.agreement_figure(told),) if told else ()),
+            *_doubted(evidence),
+            *_both(evidence),
+            losses(evidence, "Loss, and that of an even guess"),
+        ),
+        ruled_out=_labels_belong(evidence),
+        explains=(
+            "over-fitting-data",
+            "over-fitting-augmentation",
+            "over-fitting-model",
+            "under-fitting",
+            "too-few-steps",
+            "rate-too-low",
+            # Test images are known better than labels let one see: long steps did not keep it from learning.
+            "rate-too-high",
+            "data-enlarged",
+        ),
+    )
+
+
+def _labels_belong(evidence: Evidence) -> tuple[str, ...]:
+    near = evidence.census.neighbours
+    if near is None or not share_labels(near):
+        return ()
+    return (f"Labels shuffled altogether: neighbours share one {percent(near.share)} of the time.",)
+
+
+def _both(evidence: Evidence) -> tuple[Picture, ...]:
+    val, test = evidence.curve("val/accuracy").last, evidence.curve("test/accuracy").last
+    if val is None or test is None:
+        return ()
+    return (
+        Bars(
+            title="Labelled by the same hand, and by another",
+            names=("validation images", "test images"),
+            values={"accuracy": (val, test)},
+            y_label="accuracy",
+            alt=f"Validation {percent(val)}, test {percent(test)}.",
+            percent=True,
+        ),
+    )
+
+
+def _doubted(evidence: Evidence) -> tuple[Picture, ...]:
+    doubted = evidence.probes.get("label-agreement", {}).get("doubted", ())
+    if not doubted:
+        return ()
+    classes = evidence.data.classes
+    shown = tuple(
+        (one["png"], f"labelled '{classes[one['label']]}', {percent(one['sure'])} '{classes[one['answer']]}'")
+        for one in doubted
+    )
+    return (
+        Images("Where the network is sure of another class", shown, f"{len(shown)} images and their labels."),
+    )

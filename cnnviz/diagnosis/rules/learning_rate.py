@@ -1,0 +1,460 @@
+"""Rules on the learning rate: too high, too low, and unstable last epochs."""
+
+from __future__ import annotations
+
+from cnnviz.diagnosis import exclusions, fixes
+from cnnviz.diagnosis.comparisons import behind_patches
+from cnnviz.diagnosis.evidence.accuracy import BACK, EPOCHS, Fall, fall, losses, pooled
+from cnnviz.diagnosis.evidence.dead_relu_cause import born_dead, dead, died_of_size, relus
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, typical_update
+from cnnviz.diagnosis.evidence.loss_curve import NEARLY_THERE, POOR, LossCurve, summarize_loss
+from cnnviz.diagnosis.evidence.step_size import NEAR, early_update, normalized, sensible
+from cnnviz.diagnosis.exclusions import OVER_FITTING
+from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
+from cnnviz.diagnosis.numbers import fixed, percent, short
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.report.figures import loss_curve, update_lines
+
+# Unstable last epochs: the run had been better, and ended in a jump to the worse.
+
+FOLLOWS = (*OVER_FITTING, "one-class", "labels-noisy", "evaluation-mode")
+ENDED = ("finished", "stopped", "failed")
+SLOWER = 3.0
+"""Times smaller, where the rate falls already."""
+LEARNED = 0.2
+"""Of the way from chance to all right, that had been reached: a run that came so far did learn, and what
+threw it back is no rate that keeps a run from learning at all."""
+LONG_MEMORY, SHORT_MEMORY = 0.97, 0.9
+"""Momentum from which on a step adds up 33 earlier ones and more, and Adam's beta2 up to which its step is
+divided by the size of the last ten gradients or fewer: 0.9 to 0.95 and 0.99 to 0.999 are usual."""
+USUAL_MOMENTUM, USUAL_BETA2 = 0.9, 0.999
+LONG_STEP, LONG_STEP_ADAM = 0.02, 0.08
+"""Of the weights, moved by an early step: 20 times what is usual, and for Adam 80 times."""
+
+
+@rule(
+    "unstable-training",
+    title="Unstable last epochs",
+    summary="The network had been better, and the last epoch threw it back.",
+    moves={"lr": "down"},
+)
+def unstable_training(evidence: Evidence) -> Outcome:
+    """Found where the last epoch's held-out accuracy lies far below that of the epochs before it.
+
+    And where steps that are long add up over dozens of batches, or are divided by what a few say of the
+    gradient's size, and the run ends badly.
+    """
+    restless = _restless(evidence)
+    if restless is not None:
+        return restless
+    seen, images = pooled(evidence)
+    if len(seen) < EPOCHS or not images:
+        return Inconclusive(f"Fewer than {EPOCHS} epochs were evaluated, so nobody knows what is usual.")
+    fallen = fall(evidence)
+    if fallen is None:
+        return Negative(
+            f"The last epoch ({percent(seen.values[-1], 1)} of held-out images) is no worse than those "
+            "before it, within what sampling explains."
+        )
+    if evidence.status not in ENDED:
+        return Inconclusive("The newest epoch is worse than those before it, but the run goes on.")
+    return Finding(
+        cause="unstable-training",
+        confidence=0.9 if fallen.lost > 6 * fallen.error and fallen.lost > 0.1 else 0.75,
+        effect=min(1.0, max(0.2, fallen.lost)),
+        verdict=(
+            f"The run ended in a bad epoch: it knew {percent(fallen.reached, 1)} of the held-out images at "
+            f"step {fallen.step:,} and {percent(fallen.last, 1)} at its end."
+        ),
+        explanation="\n\n".join((
+            "Each step follows a few images. While the rate is large, weights do not come to rest but move "
+            "about the place that they were led to, and now and then a step throws them out of it. Which "
+            "epoch is the last is then an accident: a better one had been there before, and another might "
+            "have come next.",
+            _numbers(fallen),
+            "A rate that falls towards the end lets the weights settle. A mean of the weights over the last "
+            "steps (an exponential moving average) does so too, and a checkpoint of the best epoch by "
+            "validation images saves what had been reached.",
+        )),
+        facts=(
+            Fact("had been reached", fallen.reached, f"{percent(fallen.reached, 1)} at step {fallen.step:,}"),
+            Fact("at the end", fallen.last, f"{percent(fallen.last, 1)} of {fallen.images:,}"),
+            Fact("standard error of the difference", fallen.error, f"{100 * fallen.error:.1f} points"),
+        ),
+        pictures=(_picture(evidence), losses(evidence, "Loss by epoch")),
+        steps=(fallen.step, evidence.step),
+        ruled_out=(
+            "Over-fitting: it comes on over several epochs, and this was the last one alone.",
+        ) if _sudden(evidence, fallen) else (),
+        changes=fixes.applicable(_calmer(evidence), evidence.recipe),
+        explains=(*FOLLOWS, *(("rate-too-high", "dead-relu") if _had_learned(evidence, fallen) else ())),
+    )  # fmt: skip
+
+
+def accounts_for_long_steps(evidence: Evidence) -> bool:
+    """Whether a run ended badly by instability and not by a rate with which nothing is learned at all."""
+    if _restless(evidence) is not None:
+        return True
+    fallen = fall(evidence)
+    return fallen is not None and evidence.status in ENDED and _had_learned(evidence, fallen)
+
+
+def _had_learned(evidence: Evidence, fallen: Fall) -> bool:
+    """Whether the run had come some way before it was thrown back, and lost half of that."""
+    reached = (fallen.reached - evidence.chance) / max(1 - evidence.chance, 1e-9)
+    return reached >= LEARNED and fallen.lost >= (fallen.reached - evidence.chance) / 2
+
+
+def _restless(evidence: Evidence) -> Finding | None:
+    """Long steps with an unusual memory of earlier batches, in a run that ended badly; None where not."""
+    recipe, went, moved = evidence.recipe, summarize_loss(evidence), early_update(evidence)
+    adaptive = recipe.optimiser in ("adam", "adamw")
+    odd = recipe.beta2 <= SHORT_MEMORY if adaptive else recipe.momentum >= LONG_MEMORY
+    if not odd or went is None or moved is None or evidence.status not in ENDED:
+        return None
+    if moved < (LONG_STEP_ADAM if adaptive else LONG_STEP) or not evidence.curve("test/accuracy").steps:
+        return None
+    if went.learned >= NEARLY_THERE or behind_patches(evidence) is False:
+        return None
+    memory = recipe.beta2 if adaptive else recipe.momentum
+    name, value = ("beta2", USUAL_BETA2) if adaptive else ("momentum", USUAL_MOMENTUM)
+    batches = 1 / (1 - memory)
+    what = (
+        f"With a beta2 of {memory:g} Adam divides each step by what the last {short(batches)} batches say of "
+        "the gradient's size: where they say little, the next one is thrown far."
+        if adaptive
+        else f"With a momentum of {memory:g} each gradient goes on in the steps of some {short(batches)} "
+        "batches after it: what was right when it was measured overshoots later."
+    )
+    return Finding(
+        cause="unstable-training",
+        confidence=0.85,
+        effect=min(1.0, max(0.3, 1.2 - went.learned)),
+        verdict=(
+            f"Steps do not come to rest: {'beta2' if adaptive else 'momentum'} is {memory:g}, and an early "
+            f"step moves the median layer by {short(moved)} of its weights."
+        ),
+        explanation="\n\n".join((
+            what,
+            f"An early step moved the median layer by {short(moved)} of its weights, where {USUAL_UPDATE:g} "
+            f"is usual. The training loss ended at {fixed(went.end)}; guessing has {fixed(went.guess)}.",
+            f"{value:g} is usual. Where steps stay long all the same, the rate has to fall too, at once or "
+            "by a schedule.",
+        )),
+        facts=(
+            Fact("beta2" if adaptive else "momentum", memory, f"{memory:g} ({value:g} is usual)"),
+            Fact("step by weights, median layer", moved, short(moved)),
+            went.fact,
+        ),
+        pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
+        steps=(1, evidence.step),
+        changes=fixes.applicable(_usual_memory(evidence, name, value), recipe),
+        explains=(*FOLLOWS, "rate-too-high", "dead-relu", "non-finite", "under-fitting", "too-few-steps"),
+    )  # fmt: skip
+
+
+def _usual_memory(evidence: Evidence, name: str, value: float) -> list[Change]:
+    """The usual memory, with a lower rate where a sensible one is half of the run's or less."""
+    rate = sensible(evidence)
+    lower = {"lr": rate.values["lr"]} if rate and rate.values["lr"] <= evidence.recipe.lr / 2 else {}
+    also = (
+        f", and a rate of {short(lower['lr'])}, with which first steps are of a usual length" if lower else ""
+    )
+    why = f"The usual {name}, {value:g}{also}."
+    return [Change({name: value, **lower}, why), *_calmer(evidence)]
+
+
+def _numbers(fallen: Fall) -> str:
+    return (
+        f"Of the {BACK} epochs before the last the second best knew {percent(fallen.reached, 1)}, the last "
+        f"one knows {percent(fallen.last, 1)}: {100 * fallen.lost:.1f} points less. Both are counted on "
+        f"{fallen.images:,} held-out images, so chance alone makes a difference of about "
+        f"{100 * fallen.error:.1f} points; this is {fallen.lost / max(fallen.error, 1e-9):.0f} times that."
+    )
+
+
+def _sudden(evidence: Evidence, fallen: Fall) -> bool:
+    """Whether the epoch before the last was still good: half of the fall or more came with the last."""
+    values = pooled(evidence)[0].values
+    return values[-2] - values[-1] > fallen.lost / 2
+
+
+def _calmer(evidence: Evidence) -> list[Change]:
+    recipe = evidence.recipe
+    falling = Change(
+        {"schedule": "cosine"}, "Half a cosine: the rate falls to nothing at the end, and weights settle."
+    )
+    slower = fixes.rate(recipe, recipe.lr / SLOWER, "Steps a third as long are thrown out less easily.")
+    return [slower] if recipe.schedule in ("cosine", "one-cycle") else [falling, slower]
+
+
+def _picture(evidence: Evidence) -> Lines:
+    seen, _ = pooled(evidence)
+    learnt = evidence.curve("train/epoch_accuracy")
+    return Lines(
+        title="Held-out accuracy by epoch",
+        series=(
+            Series("held-out images", tuple(map(float, seen.steps)), seen.values),
+            Series("in training", tuple(map(float, learnt.steps)), learnt.values, dashed=True),
+        ),
+        y_label="accuracy",
+        reference=("a constant answer", evidence.chance),
+        alt=f"It ends at {percent(seen.values[-1])}; before that it was {percent(max(seen.values))} at best.",
+        percent=True,
+    )
+
+
+# A learning rate too high or too low: how far steps move the weights, and what the loss makes of it.
+
+FAR = 0.03
+"""Of the weights, moved by one step: thirty times what is usual, so that thirty steps replace a layer."""
+FAR_BLOWN = 0.01
+"""The same where the loss blew up: ten times what is usual. The median layer may move less than the one that
+ran away."""
+FAR_ADAM = 0.3
+"""The same for Adam, whose first steps are as long as its rate, whatever the gradient: runs that learned well
+began with 0.01 to 0.1, and with more in wide layers, whose weights are small."""
+WILD = 3.0
+"""Times as far as is too far: a tenth of a layer's weights in one step, or with Adam all of them. Whoever
+wanders so stays at some loss or other without having come near the least."""
+YOUNG = 100
+"""Steps in which a run that learns well may be where it began."""
+SLIGHT = 0.05
+"""Of their own size, what weights would have moved in a whole run if all its steps went the same way. Runs of
+a hundred steps that have begun to learn come to 0.1 to 0.3."""
+HARDLY = 0.25
+"""Of the way from guessing to perfect: a run that came no farther and whose loss falls no more is thrown
+about, if its steps were so long. One that is slow, because its images are hard, goes on falling."""
+THROWN = 5.0
+"""Times the loss of guessing, on held-out images after an epoch."""
+KILLING = 3.0
+"""Times less than is too far, where ReLUs died that had been alive: the steps were long enough for that."""
+FOLLOWS_HIGH = (
+    "non-finite", "one-class", "dead-relu", "under-fitting", "too-few-steps", "unstable-training",
+)  # fmt: skip
+FOLLOWS_LOW = ("too-few-steps", "under-fitting", "one-class")
+
+
+@rule(
+    "rate-too-high",
+    title="Learning rate too high",
+    summary="Steps are so large that they overshoot: the loss jumps up, or stays where guessing is.",
+    live=True,
+    moves={"lr": "down"},
+)
+def rate_too_high(evidence: Evidence) -> Outcome:
+    """Found where early steps move weights far, and the loss blew up, overflowed, or is stuck."""
+    went, moved = summarize_loss(evidence), early_update(evidence)
+    if went is None or moved is None:
+        return Inconclusive("How far the first steps moved the weights was not recorded.")
+    far = FAR_ADAM if evidence.recipe.optimiser in ("adam", "adamw") else FAR_BLOWN if went.blown else FAR
+    killed = _killed(evidence, moved, far, went)
+    if moved < far and not killed:
+        return Negative(
+            f"An early step moves the median layer by {short(moved)} of its weights, less than {far:g}."
+        )
+    worst = max(went.loss.values[1:], default=went.start)
+    thrown = _thrown_outside(evidence, went)
+    if not killed and not thrown and not _harmed(evidence, went, wild=moved >= WILD * far):
+        return Negative(
+            f"Early steps are large ({short(moved)} of the weights), but the loss fell to {fixed(went.end)}."
+        )
+    return Finding(
+        cause="rate-too-high",
+        confidence=max(_sureness(evidence, went, worst, moved), 0.85 if killed or thrown else 0.0),
+        effect=min(1.0, max(0.3, 1.2 - went.learned)),
+        verdict=f"Early steps move a layer by {_of_its_size(moved)}, {short(moved / USUAL_UPDATE)} times the "
+        f"usual {USUAL_UPDATE:g}.",
+        explanation="\n\n".join((
+            "A step along the gradient helps as far as the loss is nearly straight. One that is too long "
+            "lands on the other side, higher than before; the gradient there is larger, and so is the next "
+            "step.",
+            _moved(evidence, moved, "an early step", _rising(evidence)),
+            _outcome(evidence, went, worst)
+            + (
+                f" A step so long pushed ReLUs of '{killed}' below 0 for every image, where no gradient "
+                "brings them back."
+                if killed
+                else ""
+            )
+            + (
+                f" On images not learned from the loss was as high as {short(thrown)} after an epoch: the "
+                "weights had moved on from what batch normalization's running statistics knew."
+                if thrown
+                else ""
+            ),
+        )),
+        facts=_facts(evidence, moved, went),
+        pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
+        steps=(1, evidence.step),
+        ruled_out=exclusions.start(evidence),
+        changes=fixes.applicable((sensible(evidence),), evidence.recipe),
+        explains=(*_follows_high(evidence), *(exclusions.OVER_FITTING if thrown else ())),
+    )  # fmt: skip
+
+
+@rule(
+    "rate-too-low",
+    title="Learning rate too low",
+    summary="Steps are so small that the weights hardly move before the run ends.",
+    live=True,
+    moves={"lr": "up"},
+)
+def rate_too_low(evidence: Evidence) -> Outcome:
+    """Found where the median layer moves by less than a ten-thousandth in a step, and little was learned."""
+    went, moved = summarize_loss(evidence), typical_update(evidence, last=_before_the_schedule(evidence))
+    if went is None or moved is None:
+        return Inconclusive("How far steps move the weights was not recorded.")
+    slight = evidence.step > YOUNG and moved * evidence.step < SLIGHT
+    if moved >= NEAR and not slight:
+        return Negative(
+            f"A step moves the median layer by {short(moved)} of its weights, more than {NEAR:g}."
+        )
+    if moved < 1e-9:
+        return Negative("The median layer's gradient is 0: no rate would move it.")
+    slow = went.falling and went.end > POOR * went.guess
+    if went.learned >= POOR and not slow:
+        return Negative(
+            f"Steps are small ({short(moved)} of the weights), but the loss fell to {fixed(went.end)}."
+        )
+    if (early_update(evidence) or 0.0) >= USUAL_UPDATE:
+        return Negative(
+            "Early steps moved the weights as far as is usual; that later ones do not is no matter of rate."
+        )
+    recipe, change = evidence.recipe, sensible(evidence)
+    if change is not None and change.values["lr"] <= recipe.lr:
+        return Negative(
+            f"A rate of {short(recipe.lr)} is as large as networks bear; steps are small because their "
+            "gradients are."
+        )
+    total = moved * max(evidence.step, 1)
+    return Finding(
+        cause="rate-too-low",
+        confidence=_slowness(evidence, moved),
+        effect=0.9,
+        verdict=f"A step moves a layer by {short(moved)} of its own size, {short(moved / USUAL_UPDATE)} "
+        f"times the usual {USUAL_UPDATE:g}.",
+        explanation="\n\n".join((
+            "Weights begin at random and have to move by about their own size before they see anything.",
+            _moved(evidence, moved),
+            f"{evidence.step:,} steps of {short(moved)} make at most {short(total)} of the weights' size, "
+            f"even if all of them went the same way. The loss went from {fixed(went.start, 3)} to "
+            f"{fixed(went.end, 3)}; guessing has {fixed(went.guess, 3)}.",
+        )),
+        facts=_facts(evidence, moved, went),
+        pictures=(update_lines(evidence), loss_curve(went, evidence.classes)),
+        steps=(1, evidence.step),
+        ruled_out=exclusions.start(evidence),
+        changes=fixes.applicable((change,), recipe),
+        explains=FOLLOWS_LOW,
+    )  # fmt: skip
+
+
+def _follows_high(evidence: Evidence) -> tuple[str, ...]:
+    if not accounts_for_long_steps(evidence):
+        return FOLLOWS_HIGH
+    return tuple(cause for cause in FOLLOWS_HIGH if cause != "unstable-training")
+
+
+def _slowness(evidence: Evidence, moved: float) -> float:
+    """How sure it is that steps are too small; a short run has to have ended, and come nowhere."""
+    if evidence.step < YOUNG:
+        ended = evidence.status not in ("queued", "starting", "running")
+        return 0.9 if ended and moved * evidence.step < SLIGHT / 3 else 0.6
+    return 0.95 if moved < NEAR / 3 else 0.75
+
+
+def _killed(evidence: Evidence, moved: float, far: float, went: LossCurve) -> str | None:
+    """The ReLU layer that long steps put out; None where none was, or nothing came of it."""
+    names = relus(evidence)
+    gone = dead(evidence.looks[-1], names) if evidence.looks else []
+    if not gone or went.learned >= POOR or moved < far / KILLING or evidence.step < YOUNG:
+        return None
+    change = sensible(evidence)
+    if change is None or change.values["lr"] > evidence.recipe.lr / KILLING:
+        return None
+    return None if born_dead(evidence) or died_of_size(evidence) else gone[0].name
+
+
+def _of_its_size(moved: float) -> str:
+    text = short(moved)
+    return "its own size" if text == "1" else f"{text} {'times' if moved > 1 else 'of'} its own size"
+
+
+def _harmed(evidence: Evidence, went: LossCurve, wild: bool) -> bool:
+    """Whether long steps kept the run from learning; one that was thrown far may stay short of the rest."""
+    if (wild or went.blown) and went.learned < NEARLY_THERE and behind_patches(evidence):
+        return True
+    if evidence.status == "failed" or went.blown:
+        return went.learned < (POOR if went.falling else NEARLY_THERE)
+    return went.stuck or (went.learned < (POOR if wild else HARDLY) and not went.falling)
+
+
+def _thrown_outside(evidence: Evidence, went: LossCurve) -> float | None:
+    """The largest held-out loss of an epoch, where long steps outran running statistics; None where not.
+
+    The training loss does not show it, as each batch is normalized by its own statistics there.
+    """
+    if not normalized(evidence) or behind_patches(evidence) is not True:
+        return None
+    worst = max(evidence.held_out("loss").values, default=0.0)
+    return worst if worst > THROWN * max(went.guess, went.start) else None
+
+
+def _outcome(evidence: Evidence, went: LossCurve, worst: float) -> str:
+    if evidence.status == "failed":
+        end = (
+            f"and was no number any more at step {evidence.nonfinite.step}"
+            if evidence.nonfinite
+            else "and failed"
+        )
+        return f"The loss began at {short(went.start)} {end}; guessing has {fixed(went.guess, 3)}."
+    return (
+        f"The loss began at {short(went.start)}, rose to {short(worst)} and ended at {short(went.end)}; "
+        f"guessing has {fixed(went.guess, 3)}."
+    )
+
+
+def _sureness(evidence: Evidence, went: LossCurve, worst: float, moved: float) -> float:
+    """Early on a loss may jump and come down again, and is where guessing is in any case."""
+    if evidence.status == "failed" or worst > 10 * max(went.guess, went.start):
+        return 0.95
+    if evidence.step < YOUNG:
+        return 0.6 if went.blown else 0.4
+    return 0.95 if went.blown else 0.85 if moved >= 2 * FAR else 0.75
+
+
+def _before_the_schedule(evidence: Evidence) -> int:
+    """The last step at a tenth of the largest rate or more: what comes later is small on purpose."""
+    rates = evidence.curve("lr")
+    if not rates.steps:
+        return evidence.step
+    top = max(rates.values)
+    found = (step for step, value in zip(rates.steps, rates.values, strict=True) if value >= top / 10)
+    return max(found, default=evidence.step)
+
+
+def _rising(evidence: Evidence) -> str:
+    """Words on how early steps of a warm-up were judged."""
+    rates = evidence.curve("lr").values
+    if not rates or rates[0] == max(rates):
+        return ""
+    return " (worked out for that rate from the first steps, whose rate still rose)"
+
+
+def _moved(evidence: Evidence, moved: float, step: str = "a step", how: str = "") -> str:
+    return (
+        f"How far is right is told by the weights' own size: about {USUAL_UPDATE:g} of it a step is usual. "
+        f"Here the rate is {short(evidence.recipe.lr)}, and {step} moved the median layer by "
+        f"{short(moved)}{how}: {short(moved)} / {USUAL_UPDATE:g} = {short(moved / USUAL_UPDATE)} times that."
+    )
+
+
+def _facts(evidence: Evidence, moved: float, went: LossCurve) -> tuple[Fact, ...]:
+    return (
+        Fact("step by weights, median layer", moved, short(moved)),
+        Fact("learning rate", evidence.recipe.lr, short(evidence.recipe.lr)),
+        Fact("first loss", went.start, short(went.start)),
+        went.fact,
+    )

@@ -1,0 +1,288 @@
+"""Rules on the output: constant predictions, and an activation before cross-entropy."""
+
+from __future__ import annotations
+
+from cnnviz.analysis.checks import activations
+from cnnviz.analysis.checks.network import WEIGHTED
+from cnnviz.diagnosis import alternative_networks, fixes
+from cnnviz.diagnosis.evidence.accuracy import WELL
+from cnnviz.diagnosis.evidence.evidence import Evidence, Histogram, LayerFact, OutputActivationFact
+from cnnviz.diagnosis.evidence.loss_curve import POOR, LossCurve, summarize_loss
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
+from cnnviz.diagnosis.numbers import percent, short
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+
+# One class predicted for (almost) every image: a symptom more than a cause (AlexNet/STL-10 paper review).
+
+ALMOST_ALL = 0.9
+"""Of the answers to one class: with two classes or more, none of them nearly so common, no working model
+comes near; a collapsed one gives exactly 1, or a little less where dropout or noise stirs its answers."""
+NOT_THE_DATA = 1.5
+"""The commonest answer must be this many times as common as the commonest class: one class may be most."""
+
+SLOW_START = 200
+"""Steps: LeNet-5 by PyTorch's rule gives one answer for some 60 of them, before it tells images apart."""
+
+EVEN = 1.5
+"""Times as many images of the commonest class as of the rarest: up to there classes are about as common."""
+
+
+@rule(
+    "one-class",
+    title="One class for everything",
+    summary="Nearly every image gets the same answer, whatever it shows.",
+    live=True,
+)
+def one_class(evidence: Evidence) -> Outcome:
+    """Found where one answer takes nine tenths, and one and a half times the commonest class's share."""
+    seen = _newest(evidence)
+    if seen is None or evidence.classes < 2:
+        return Inconclusive("No epoch has ended yet, so no answers were counted.")
+    share, floor = seen.largest_share, max(ALMOST_ALL, min(0.99, NOT_THE_DATA * evidence.chance))
+    if share < floor:
+        return Negative(
+            f"The commonest answer takes {percent(share)} of the images, less than {percent(floor)}."
+        )
+    young = evidence.status == "running" and evidence.step < SLOW_START
+    number, spread = seen.counts.index(max(seen.counts)), evidence.curve("test/logit_spread").last
+    name = evidence.data.classes[number]
+    return Finding(
+        cause="one-class",
+        confidence=min(0.7 if young else 0.99, 0.5 + share / 2),
+        effect=1.0,
+        verdict=f"{percent(share)} of the images are called '{name}', whatever they show.",
+        explanation=(
+            "A model that gives every image the classes' shares as probabilities has a loss of "
+            f"ln {evidence.classes} = {evidence.chance_loss:.3f} where all classes are equally common. "
+            "A network whose last layer gives nearly the same numbers for every image cannot do better: "
+            "whichever class's number is a hair larger wins for all of them. The reason lies further back, "
+            "where the images' differences got lost." + _logits(evidence)
+        ),
+        facts=(
+            Fact("commonest answer", share, f"{percent(share, 1)} '{name}'"),
+            Fact("commonest class in training", evidence.chance, f"{percent(evidence.chance, 1)}"),
+            *((Fact("spread of a logit over images", spread, short(spread)),) if spread is not None else ()),
+        ),
+        ruled_out=_balanced(evidence),
+        pictures=(_one_class_figure(evidence, seen, name),),
+        steps=(seen.step, seen.step),
+    )
+
+
+def _balanced(evidence: Evidence) -> tuple[str, ...]:
+    """That no class is common enough to be a good answer to everything; nothing where one is."""
+    counts = [count for count in evidence.data.counts if count]
+    if len(counts) < 2 or max(counts) > EVEN * min(counts):
+        return ()
+    return (f"Unbalanced classes: the commonest has {percent(evidence.chance)} of the training images.",)
+
+
+def _logits(evidence: Evidence) -> str:
+    spread = evidence.curve("test/logit_spread").last
+    if spread is None:
+        return ""
+    if not spread:
+        return "\n\nMeasured on test images: every logit is the same for all of them."
+    return (
+        f"\n\nMeasured on test images: a logit differs by {short(spread)} from image to image. Its "
+        "class's probability p changes by p·(1 - p) of it, which is at most 1/4, so probabilities differ by "
+        f"no more than about {short(spread)}/4 = {short(spread / 4)}."
+    )
+
+
+def _newest(evidence: Evidence) -> Histogram | None:
+    for part in ("test", "train"):
+        if evidence.predicted.get(part):
+            return evidence.predicted[part][-1]
+    return None
+
+
+def _one_class_figure(evidence: Evidence, seen: Histogram, name: str) -> Bars:
+    total, known = sum(seen.counts), max(sum(evidence.data.counts), 1)
+    return Bars(
+        title="Answers, and what there is",
+        names=evidence.data.classes,
+        values={
+            "answers": tuple(count / total for count in seen.counts),
+            "training images": tuple(count / known for count in evidence.data.counts),
+        },
+        y_label="share of the images",
+        percent=True,
+        marked=(name,),
+        alt=f"{percent(max(seen.counts) / total)} of the answers are {name}.",
+    )
+
+
+# Logits that pass through an activation before cross-entropy, which applies softmax itself.
+
+FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fitting", "vanishing-gradients")
+FOLLOWS_ZEROS = (*FOLLOWS, "dead-relu", "rate-too-high")
+"""Outputs that are cut off at 0 are dead themselves, and long steps are what kills them."""
+PASSING = ("Flatten", "Unflatten", "Identity", "Dropout")
+"""Beginnings of the names of modules that compute nothing of their own in evaluation."""
+
+
+@rule(
+    "output-activation",
+    title="Activation on the outputs",
+    summary="The logits pass through an activation, so the loss cannot fall as far as it should.",
+    live=True,
+)
+def output_activation(evidence: Evidence) -> Outcome:
+    """Found in the structure: an activation stands between the last layer with weights and the output."""
+    located = _located(evidence)
+    if located is None:
+        return Inconclusive("The network's layers are not known.")
+    seen = [one for one in located if one.function not in activations.HARMLESS]
+    if not seen:
+        if located:
+            return Negative("The outputs are log-probabilities, which cross-entropy leaves as they are.")
+        return Negative("No activation stands between the last layer with weights and the output.")
+    went, last = summarize_loss(evidence), seen[-1]
+    name = activations.name_of(last.function)
+    if last.pooled:
+        return Negative(f"The outputs are means of a {name}'s results over all positions, as in SqueezeNet.")
+    if last.function in activations.BOUNDED or last.function in activations.CUTTING:
+        return _found(evidence, seen, last, went)
+    if not last.function:
+        return Inconclusive(f"What '{last.layer}' does to the logits is not known.")
+    if went is None or went.learned >= POOR:
+        return Negative(f"The logits pass through {name}, which lets most of them through.")
+    return _found(evidence, seen, last, went, confidence=0.6)
+
+
+def _found(
+    evidence: Evidence,
+    seen: list[OutputActivationFact],
+    last: OutputActivationFact,
+    went: LossCurve | None,
+    confidence: float = 0.99,
+) -> Finding:
+    learned = went.learned if went else 0.0
+    bounds, name = activations.BOUNDED.get(last.function), activations.name_of(last.function)
+    where = f"'{last.layer}', {name}" if last.layer else f"{name}, called by the model itself"
+    floor = _floor(evidence, bounds)
+    return Finding(
+        cause="output-activation",
+        confidence=confidence,
+        effect=0.3 if learned >= WELL else max(0.6, 1 - learned),
+        verdict=f"The logits pass through an activation ({where}) before cross-entropy"
+        + (f": the loss cannot fall below {floor:.3f}." if floor is not None else "."),
+        explanation="\n\n".join((
+            "Cross-entropy applies softmax to what the network puts out, and softmax turns any numbers into "
+            "probabilities. So the last layer's sums should go there as they are: as large as they need to "
+            "be, and negative where a class is unlikely.",
+            _arithmetic(evidence, bounds, floor) if bounds else _one_sided(last.function),
+            *((f"The training loss ends at {went.end:.3f}; guessing has {went.guess:.3f}.",) if went else ()),
+        )),
+        facts=(
+            *((Fact("least possible loss", floor, f"{floor:.3f}"),) if floor is not None else ()),
+            *((_largest(evidence, bounds),) if bounds else ()),
+            *((went.fact,) if went else ()),
+            Fact("classes", float(evidence.classes), f"{evidence.classes:,}"),
+        ),
+        pictures=(_activation_figure(evidence, went, floor),),
+        layers=tuple(one.layer for one in seen if one.layer),
+        changes=fixes.applicable((_removed(evidence, seen),), evidence.recipe),
+        explains=FOLLOWS if bounds and last.function != "relu6" else FOLLOWS_ZEROS,
+    )  # fmt: skip
+
+
+def _located(evidence: Evidence) -> tuple[OutputActivationFact, ...] | None:
+    """The activations of the outputs, as recorded; of older evidence by the order of its layers."""
+    if evidence.output_activations is not None:
+        return evidence.output_activations
+    if not evidence.layers:
+        return None
+    weighted = [n for n, fact in enumerate(evidence.layers) if fact.kind in WEIGHTED]
+    if not weighted:
+        return None
+    ending = evidence.layers[weighted[-1] + 1 :]
+    return tuple(
+        OutputActivationFact(
+            function=activations.FUNCTIONS[fact.type],
+            layer=fact.name,
+            pooled=any(later.kind == "pool" for later in ending[place + 1 :]),
+        )
+        for place, fact in enumerate(ending)
+        if fact.type in activations.FUNCTIONS
+        # Behind a layer of another kind, such as LeNet-5's distances to patterns, it is a hidden activation.
+        and all(_passes_on(later) for later in ending[place + 1 :])
+    )
+
+
+def _passes_on(fact: LayerFact) -> bool:
+    """Whether a layer without weights hands values on as they are, activations and means aside."""
+    return fact.kind == "pool" or fact.type in activations.FUNCTIONS or fact.type.startswith(PASSING)
+
+
+def _floor(evidence: Evidence, bounds: tuple[float, float] | None) -> float | None:
+    if bounds is None or evidence.classes < 2:
+        return None
+    return activations.loss_floor(*bounds, evidence.classes, evidence.recipe.label_smoothing)
+
+
+def _arithmetic(evidence: Evidence, bounds: tuple[float, float], floor: float | None) -> str:
+    low, high = bounds
+    lead, others = f"{high - low:g}", evidence.classes - 1
+    text = (
+        f"Here every output lies between {low:g} and {high:g}, so the right class leads the others by at "
+        f"most {lead}."
+    )
+    if floor is None:
+        return text
+    best = activations.largest_probability(low, high, evidence.classes)
+    at_most = percent(best, 1)
+    text += f" Its probability is at most e^{lead}/(e^{lead} + {others:,}) = {at_most}, "
+    if smoothing := evidence.recipe.label_smoothing:
+        return (
+            f"{text}and the loss at least {floor:.3f} with label smoothing of {smoothing:g}, however long it "
+            "trains."
+        )
+    return (
+        f"{text}and the loss at least ln(e^{lead} + {others:,}) − {lead} = {floor:.3f}, however long it "
+        "trains. The nearer an output comes to its bound, the flatter the function: gradients vanish there."
+    )
+
+
+def _one_sided(function: str) -> str:
+    if function in activations.CUTTING:
+        return (
+            "Here sums below 0 become 0, and the slope there is 0: the network cannot say that a class is "
+            "unlikely by more than 0, and a class whose output is 0 for an image gets no gradient from it, "
+            "though it may be the right one. A class that is 0 for all images stays so."
+        )
+    return (
+        "Here sums below 0 are squeezed towards 0, and so are their gradients: the network can hardly say "
+        "that a class is unlikely."
+    )
+
+
+def _largest(evidence: Evidence, bounds: tuple[float, float]) -> Fact:
+    best = activations.largest_probability(*bounds, max(evidence.classes, 1))
+    return Fact("largest possible probability", best, percent(best, 1))
+
+
+def _removed(evidence: Evidence, seen: list[OutputActivationFact]) -> Change | None:
+    """A recipe without these layers; a registered model's layers cannot be changed by a recipe."""
+    layers, names = evidence.recipe.layers, [one.layer for one in seen if one.layer]
+    if layers is None or not names:
+        return None
+    listed = ", ".join(f"'{name}'" for name in names)
+    why = f"Without {listed} cross-entropy gets the last layer's sums as they are."
+    return Change(alternative_networks.without(layers, names), why)
+
+
+def _activation_figure(evidence: Evidence, went: LossCurve | None, floor: float | None) -> Lines:
+    loss = went.loss if went else evidence.curve("train/loss")
+    steps = tuple(map(float, loss.steps))
+    series = [Series("training loss", steps, loss.values)]
+    if floor is not None:
+        series.append(Series("least possible", steps, (floor,) * len(steps), dashed=True))
+    return Lines(
+        title="Training loss" + (", and the least that these outputs allow" if floor is not None else ""),
+        series=tuple(series),
+        y_label="loss (nats)",
+        reference=(f"guessing: {went.guess:.2f}", went.guess) if went else None,
+        alt=f"It ends at {short(loss.values[-1])}." if loss.values else "No loss was recorded yet.",
+    )

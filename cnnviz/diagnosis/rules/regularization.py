@@ -1,0 +1,254 @@
+"""Rules on regularization: too much dropout, too much weight decay."""
+
+from __future__ import annotations
+
+import math
+
+from cnnviz.diagnosis import exclusions
+from cnnviz.diagnosis.alternative_networks import dropout_rates, with_dropout
+from cnnviz.diagnosis.evidence.accuracy import WELL, AccuracySummary, accuracies, accuracy_summary, losses
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.loss_curve import NEARLY_THERE
+from cnnviz.diagnosis.exclusions import learnt_without
+from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
+from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+
+# So much dropped that too little is left to learn from.
+
+STRONG, EXTREME = 0.75, 0.85
+"""Error is flat while 40 to 80 % of the units are kept and rises steeply below a quarter (Srivastava et al.,
+"Dropout", 2014, section 7.3)."""
+MILD = 0.3
+
+
+@rule(
+    "dropout",
+    title="Dropout too strong",
+    summary="So many units are dropped that too few learn.",
+    moves={"dropout": "down"},
+)
+def dropout(evidence: Evidence) -> Outcome:
+    """Found where three quarters or more of a layer's inputs are dropped and the images are not known."""
+    rates, now = dropout_rates(evidence), accuracy_summary(evidence)
+    if not rates:
+        return Negative("No layer drops anything.")
+    name, most = max(rates.items(), key=lambda pair: pair[1])
+    if most < STRONG:
+        return Negative(
+            f"At most {percent(most)} is dropped, less than {percent(STRONG)}, from where on it harms."
+        )
+    if now is None and (most < EXTREME or evidence.status != "failed"):
+        return Inconclusive(
+            "No epoch has ended yet, so nobody knows how well the training images are learnt."
+        )
+    enough = WELL if most >= EXTREME else NEARLY_THERE
+    if now is not None and (now.learnt_well or now.above(now.held) >= enough):
+        return Negative(
+            f"{percent(most)} is dropped, but the images are known all the same ({percent(now.held)})."
+        )
+    return _dropout_finding(evidence, rates, now, name)
+
+
+def _dropout_finding(
+    evidence: Evidence, rates: dict[str, float], now: AccuracySummary | None, name: str
+) -> Finding:
+    most, proven = rates[name], learnt_without(evidence, "dropout")
+    width = next((layer.out for layer in evidence.layers if layer.name == name), ())
+    units = 1
+    for side in width:
+        units *= side
+    arithmetic = f" Of the {units:,} values that enter '{name}' {units * (1 - most):,.0f} are left." * (
+        units > 1
+    )
+    change = with_dropout(evidence.recipe, MILD)
+    return Finding(
+        cause="dropout",
+        confidence=0.98 if proven else 0.93 if most >= EXTREME else 0.75,
+        effect=max(0.5, now.lost) if now else 1.0,
+        verdict=f"Dropout of {percent(most)} leaves too little to learn from.",
+        explanation=(
+            f"In every training step each value is set to zero with a chance of {most:g}, and what is left "
+            f"is multiplied by 1/(1 − {most:g}) = {1 / (1 - most):.3g}, so that the sum is right on "
+            f"average.{arithmetic} But an average over few values is noisy: the variance that dropout adds "
+            f"is p/(1 − p) = {most / (1 - most):.3g} times the mean square of what comes in, where p = 0.5 "
+            "adds once. From one step to the next the network after it sees something else, and the "
+            f"gradients point somewhere else.\n\n{_nothing_held_back(now)}"
+        ),
+        facts=(
+            Fact("dropped", most, f"{percent(most)} at '{name}'"),
+            Fact(
+                "kept along the way", _kept(rates), f"{percent(_kept(rates), 2)} through all dropout layers"
+            ),
+            *(now.facts if now else ()),
+            *proven,
+        ),
+        pictures=(
+            Bars(
+                title="What each dropout layer drops",
+                names=tuple(rates),
+                values={"dropped": tuple(rates.values())},
+                reference=("half, the usual most", 0.5),
+                marked=tuple(layer for layer, rate in rates.items() if rate >= STRONG),
+                alt=f"'{name}' drops {percent(most)}.",
+                percent=True,
+            ),
+            *((accuracies(evidence, "Accuracy with dropout (training) and without"),) if now else ()),
+        ),
+        layers=tuple(layer for layer, rate in rates.items() if rate >= STRONG),
+        ruled_out=exclusions.over_fitting(now) if now else (),
+        changes=(Change(change, f"Drop {percent(MILD)} at most."),) if change else (),
+        explains=(
+            "one-class",
+            "under-fitting",
+            "vanishing-gradients",
+            "rate-too-low",
+            "rate-too-high",
+            "too-few-steps",
+            "dead-relu",
+            "exploding-gradients",
+            "non-finite",
+        ),
+    )
+
+
+def _nothing_held_back(now: AccuracySummary | None) -> str:
+    means = "Dropout is a means against over-fitting, but here"
+    if now is None:
+        return f"{means} the run did not come so far: the loss was no number before an epoch had ended."
+    return (
+        f"{means} the training images are known to {percent(now.learnt)} only, and others to "
+        f"{percent(now.held)}: there is nothing to be held back."
+    )
+
+
+def _kept(rates: dict[str, float]) -> float:
+    kept = 1.0
+    for rate in rates.values():
+        kept *= 1 - rate
+    return kept
+
+
+# Weights pulled to zero faster than learning can build them up.
+
+SHORT, HARMFUL = 50, 150
+"""Steps in which decay alone halves a weight. Usual settings (5e-4 at a rate of 0.05 with momentum 0.9) take
+2,770; a batch-normalised network on a fast schedule bears a few hundred (Kosson et al., "Rotational
+equilibrium", 2023). What a weight learns in 50 steps, its half-life, is all that it ever holds."""
+ADAM_HARMFUL = 0.02
+"""Adam adds decay to the gradient (L2) and then divides by its size, so that only their ratio counts
+(Loshchilov and Hutter, "Decoupled weight decay regularization", 2019). Gradients of a weight are of the order
+of 1e-3 and weights of 5e-2: from here on decay is as large as what is learnt."""
+USUAL = {"sgd": 5e-4, "nesterov": 5e-4, "adam": 1e-4, "adamw": 1e-2}
+
+OPTIMISERS = {"sgd": "SGD", "nesterov": "SGD with Nesterov's momentum", "adam": "Adam", "adamw": "AdamW"}
+
+
+@rule(
+    "weight-decay",
+    title="Weight decay too strong",
+    summary="Weights are pulled to zero faster than learning builds them up.",
+    moves={"weight_decay": "down"},
+)
+def weight_decay(evidence: Evidence) -> Outcome:
+    """Found where decay alone halves weights within dozens of steps and training images are not known."""
+    recipe, now = evidence.recipe, accuracy_summary(evidence)
+    if not recipe.weight_decay:
+        return Negative("There is none: weight_decay is 0.")
+    half = _half_life(evidence)
+    tells = f"Decay alone would halve a weight in {half:,.0f} steps"
+    strong = recipe.weight_decay >= ADAM_HARMFUL if recipe.optimiser == "adam" else half < HARMFUL
+    if not strong:
+        return Negative(f"{tells}, longer than what harms.")
+    if now is None:
+        return Inconclusive(
+            "No epoch has ended yet, so nobody knows how well the training images are learnt."
+        )
+    if now.learnt_well:
+        return Negative(f"{tells}, but the training images are known all the same ({percent(now.learnt)}).")
+    return _weight_decay_finding(evidence, now, half)
+
+
+def _half_life(evidence: Evidence) -> float:
+    """Steps in which decay alone halves a weight: ln 2 / (η λ / (1 − μ)); Adam's is as if it were AdamW's."""
+    recipe, rates = evidence.recipe, evidence.curve("lr").values
+    rate = sum(rates) / len(rates) if rates else recipe.lr
+    momentum = recipe.momentum if recipe.optimiser in ("sgd", "nesterov") else 0.0
+    return math.log(2) * (1 - momentum) / (rate * recipe.weight_decay)
+
+
+def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float) -> Finding:
+    recipe, usual = evidence.recipe, USUAL[evidence.recipe.optimiser]
+    proven = learnt_without(evidence, "decay")
+    certain = 0.9 if half < SHORT or recipe.optimiser == "adam" else 0.65
+    rate = f"{recipe.lr:g}"
+    steps = (
+        f"every step takes the part η·λ = {rate} × {recipe.weight_decay:g} = "
+        f"{recipe.lr * recipe.weight_decay:.2g} off every weight"
+    )
+    if recipe.optimiser in ("sgd", "nesterov") and recipe.momentum:
+        steps += (
+            f", which momentum {recipe.momentum:g} repeats 1/(1 − {recipe.momentum:g}) = "
+            f"{1 / (1 - recipe.momentum):.3g} times over"
+        )
+    return Finding(
+        cause="weight-decay",
+        confidence=0.98 if proven else certain,
+        effect=max(0.5, now.lost),
+        verdict=(
+            f"Weight decay of {recipe.weight_decay:g} halves every weight {_within(half)}: "
+            "what is learnt is forgotten as it comes."
+        ),
+        explanation=(
+            f"Weight decay adds λ = {recipe.weight_decay:g} times the weight to its gradient, so {steps}. "
+            f"Left to that alone a weight is halved in {half:.3g} steps; with the usual {usual:g} it would "
+            f"take {half * recipe.weight_decay / usual:,.0f}.\n\n"
+            "A weight stays where learning pushes it out as fast as decay pulls it in. Under so strong a "
+            "pull that is close to zero: outputs shrink from layer to layer, all classes get nearly the same "
+            f"probability, and the loss stays near ln {evidence.classes} = {evidence.chance_loss:.3f}. The "
+            f"training images themselves are known to {percent(now.learnt)} only, so this is no "
+            "over-fitting, against which decay is meant."
+        ),
+        facts=(
+            Fact("weight decay", recipe.weight_decay, f"{recipe.weight_decay:g}, usual is {usual:g}"),
+            Fact("a weight is halved in", half, f"{half:,.1f} steps by decay alone"),
+            *now.facts,
+            *proven,
+        ),
+        pictures=(_left(evidence, half, usual), losses(evidence, "Loss, and that of an even guess")),
+        ruled_out=exclusions.over_fitting(now),
+        changes=(
+            Change({"weight_decay": usual}, f"The usual strength for {OPTIMISERS[recipe.optimiser]}."),
+            Change({"weight_decay": 0.0}, "None at all, to see what the network can do without."),
+        ),
+        explains=(
+            "one-class",
+            "under-fitting",
+            "vanishing-gradients",
+            "rate-too-low",
+            "rate-too-high",
+            "too-few-steps",
+            "dead-relu",
+        ),
+    )
+
+
+def _left(evidence: Evidence, half: float, usual: float) -> Lines:
+    """What decay alone would leave of a weight."""
+    steps = tuple(evidence.total_steps * i / 50 for i in range(51))
+    slow = half * evidence.recipe.weight_decay / usual
+    return Lines(
+        title="What decay alone leaves of a weight",
+        series=(
+            Series(f"λ = {evidence.recipe.weight_decay:g}", steps, tuple(0.5 ** (t / half) for t in steps)),
+            Series(f"λ = {usual:g}", steps, tuple(0.5 ** (t / slow) for t in steps), dashed=True),
+        ),
+        y_label="part of the weight",
+        alt=f"With this decay a weight is halved every {half:.3g} steps, with the usual one every "
+        f"{slow:,.0f}.",
+        percent=True,
+    )
+
+
+def _within(half: float) -> str:
+    return f"within {half:,.0f} steps" if half >= 1.5 else "at every step"

@@ -1,0 +1,451 @@
+"""Rules on the splits: data leakage, and splits that do not match."""
+
+from __future__ import annotations
+
+import math
+
+from cnnviz.datasets.layouts.class_folders import same_name
+from cnnviz.diagnosis.evidence.accuracy import ERRORS, error
+from cnnviz.diagnosis.evidence.evidence import Evidence, NearDuplicates, Repeats, Resembled
+from cnnviz.diagnosis.exclusions import OVER_FITTING
+from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
+from cnnviz.diagnosis.input_shift import InputShift, input_shift
+from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules.images import constant, is_blurred
+
+# Test images that were learnt from.
+
+SOME = 0.01
+"""Of the test images, found pixel by pixel among the training images. CIFAR-10 has none such, and 3.3 % that
+are nearly alike (Barz and Denzler, "Do we train on test data?", 2020), which changed no ranking there."""
+NEARLY = 0.1
+"""Of the test images nearly alike, as the probe measures: three times as many as CIFAR-10 has."""
+COPIED = 0.05
+"""Of the test images, saved again (as JPEG, darker) and found by a perceptual hash: more than the known sets
+have by nature (none of 1,000 in the digits, MNIST and CIFAR-10)."""
+FEW_COPIES = 5
+"""Copies that are no accident however few the test images are."""
+
+
+@rule(
+    "leakage",
+    title="Test images among the training images",
+    summary="Images that judge the network were learnt from, so the figure flatters.",
+    live=True,
+)
+def leakage(evidence: Evidence) -> Outcome:
+    """Found where a hundredth of the test images lie in the training part, or a twentieth saved again."""
+    repeats = evidence.census.repeats or _probed(evidence)
+    if repeats is None or not evidence.data.test:
+        return Inconclusive(
+            "Nobody compared the test images with the training images; the probe duplicates does."
+        )
+    if constant(evidence) == "data":
+        return Inconclusive(
+            "All images are nearly the same, so each part holds those of the other in any case."
+        )
+    share = repeats.test / evidence.data.test
+    near, copied = evidence.probes.get("duplicates", {}).get("near", {}), evidence.census.near_duplicates
+    if share >= SOME:
+        return _finding(evidence, repeats, share)
+    if copied and copied.copies >= max(FEW_COPIES, COPIED * copied.images):
+        if _blurred(evidence):
+            return Inconclusive(
+                f"{copied.copies:,} of {copied.images:,} test images look like a training image saved again, "
+                "but images with so little detail look like each other in any case; hardly one is the same "
+                "pixel by pixel."
+            )
+        return _copied(evidence, copied)
+    if near and near["share"] >= NEARLY:
+        if _blurred(evidence):
+            return Inconclusive(
+                f"{percent(near['share'])} of the test images look nearly like a training image, but images "
+                "with so little detail do so in any case; hardly one is the same pixel by pixel."
+            )
+        return _nearly(evidence, near["share"], near)
+    also = f", and {percent(near['share'], 1)} nearly so" if near else ""
+    if copied and copied.images:
+        also += f"; saved again, {copied.copies:,} of {copied.images:,} that were compared"
+    return Negative(
+        f"{repeats.test:,} of {evidence.data.test:,} test images lie among the training images{also}."
+    )
+
+
+def _blurred(evidence: Evidence) -> bool:
+    return evidence.census.detail is not None and is_blurred(evidence.census.detail)
+
+
+def _probed(evidence: Evidence) -> Repeats | None:
+    exact = evidence.probes.get("duplicates", {}).get("exact")
+    return Repeats.model_validate(exact) if exact else None
+
+
+def _finding(evidence: Evidence, repeats: Repeats, share: float) -> Finding:
+    test, val = evidence.curve("test/accuracy").last, evidence.curve("val/accuracy").last
+    images, count = evidence.data.test, repeats.test
+    return Finding(
+        cause="leakage",
+        confidence=0.99,
+        effect=min(1.0, 0.6 + share),
+        verdict=f"{percent(share)} of the test images were learnt from, so the test accuracy flatters.",
+        explanation=(
+            f"{count:,} of {images:,} test images are, pixel by pixel, among the {evidence.data.train:,} "
+            "training images. What was learnt by heart is known there too. "
+            f"{_honest(evidence, share)}\n\nNo setting of the recipe mends that. Take the repeated images "
+            "out of one part (out of training, where others are to be compared with), split before images "
+            "are augmented or cut, and keep all pictures of one thing in one part."
+            + (f" {repeats.conflicting:,} have another label there." if repeats.conflicting else "")
+        ),
+        facts=(
+            Fact("test images learnt from", count, f"{count:,} of {images:,}"),
+            *((Fact("test accuracy", test, f"{percent(test, 1)}"),) if test is not None else ()),
+            *((Fact("validation accuracy", val, f"{percent(val, 1)}"),) if val is not None else ()),
+        ),
+        pictures=(*_pairs(evidence, repeats), *_accuracies(evidence)),
+        ruled_out=(
+            f"Accident: the {math.prod(evidence.data.shape):,} values of an image do not agree by chance.",
+        ),
+    )
+
+
+def _honest(evidence: Evidence, share: float) -> str:
+    """What the accuracy is on images that were not learnt from, where validation images tell."""
+    test, val = evidence.curve("test/accuracy").last, evidence.curve("val/accuracy").last
+    learnt = evidence.curve("train/epoch_accuracy").last
+    if test is None or val is None or learnt is None:
+        return "How much that makes of the test accuracy nobody can say without images that are new."
+    made = share * learnt + (1 - share) * val
+    return (
+        f"Validation images, which were set aside, are known to {percent(val, 1)}, test images to "
+        f"{percent(test, 1)}. That is about what follows: {share:.2f} · {learnt:.3f} + {1 - share:.2f} · "
+        f"{val:.3f} = {made:.3f}. The honest figure is the validation images'."
+    )
+
+
+def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
+    """Test images that are training images, encoded again."""
+    known, train = copied.known, max(evidence.data.train, 1)
+    # A copy is found only if its original is among those that were compared.
+    share = min(1.0, copied.copies / copied.images * max(1.0, train / known))
+    classes = evidence.data.classes
+    compared = f"{known:,} of {train:,}" if known < train else f"all {train:,}"
+    shown = tuple(
+        picture
+        for pair in copied.pairs
+        for picture in (
+            (pair["png"][0], f"test image {pair['test']:,} ('{classes[pair['labels'][0]]}')"),
+            (pair["png"][1], f"training image {pair['train']:,} ('{classes[pair['labels'][1]]}')"),
+        )
+    )
+    return Finding(
+        cause="leakage",
+        confidence=0.95,
+        effect=min(1.0, 0.6 + share),
+        verdict=(f"{_about(copied, share)} training images saved again, so the test accuracy flatters."),
+        explanation=(
+            f"Of {copied.images:,} test images, compared with {compared} training images, "
+            f"{copied.copies:,} show the same picture as one of them. Their pixels differ a little, as "
+            "after saving as JPEG or at another brightness, so that comparing files or pixels does not "
+            "show it. Each was reduced to grey at 16×16 pixels, without its mean and contrast: a copy is "
+            "less than a tenth away from its original (0 the same, 1.4 unrelated), and less than half as "
+            f"far as from the next training images.\n\n{_honest(evidence, share)}\n\nNo setting of the "
+            "recipe mends that. Take the copies out of one part, and split before pictures are saved again."
+        ),
+        facts=(Fact("copies of training images", copied.copies, f"{copied.copies:,} of {copied.images:,}"),),
+        pictures=(
+            *((Images("Test images and the training images they are", shown, _alt(shown)),) if shown else ()),
+            *_accuracies(evidence),
+        ),
+        ruled_out=("The same file in both parts: hardly an image is repeated pixel by pixel.",),
+    )
+
+
+def _about(copied: NearDuplicates, share: float) -> str:
+    """Subject and verb: `All 300 test images are`, `About 91 % of the test images are`."""
+    if copied.copies == copied.images:
+        return f"All {copied.images:,} test images are"
+    return f"About {percent(share)} of the test images are"
+
+
+def _alt(shown: tuple[tuple[str, str], ...]) -> str:
+    return "; ".join(label for _, label in shown) + "."
+
+
+def _nearly(evidence: Evidence, share: float, near: dict[str, float]) -> Finding:
+    count = math.ceil(share * near["images"])
+    return Finding(
+        cause="leakage",
+        confidence=0.7,
+        effect=min(0.8, 0.3 + share),
+        verdict=f"{percent(share)} of the test images look nearly like a training image, so the test "
+        "accuracy may flatter.",
+        explanation=(
+            f"Of {near['images']:,} test images that were compared, {count:,} differ from a training image "
+            f"by less than {near['threshold']:.1f} of 255 shades (root mean square, reduced to 16×16 "
+            "pixels). So alike are usually pictures of one scene, moments apart, or one picture cut twice. "
+            "A network that learnt one by heart knows the other.\n\nTake such pairs out of one part, and "
+            "split by scene or source rather than by picture."
+        ),
+        facts=(Fact("nearly alike", share, f"{percent(share, 1)} of {near['images']:,}"),),
+        pictures=_accuracies(evidence),
+        ruled_out=("The same file in both parts: hardly an image is repeated pixel by pixel.",),
+    )
+
+
+def _pairs(evidence: Evidence, repeats: Repeats) -> tuple[Picture, ...]:
+    classes = evidence.data.classes
+    shown = tuple(
+        (
+            pair["png"],
+            f"test image {pair['test']:,} ('{classes[pair['labels'][0]]}') is training image "
+            f"{pair['train']:,} ('{classes[pair['labels'][1]]}')",
+        )
+        for pair in repeats.pairs
+    )
+    return (Images("In both parts", shown, f"{len(shown)} images that are in both parts."),) if shown else ()
+
+
+def _accuracies(evidence: Evidence) -> tuple[Picture, ...]:
+    curves = {
+        "training": evidence.curve("train/epoch_accuracy").last,
+        "test": evidence.curve("test/accuracy").last,
+        "validation": evidence.curve("val/accuracy").last,
+    }
+    return (
+        Bars(
+            title="Accuracy where images were learnt from, and where not",
+            names=tuple(curves),
+            values={"accuracy": tuple(curves.values())},
+            y_label="accuracy",
+            marked=("test",),
+            alt="; ".join(f"{name} {percent(value)}" for name, value in curves.items() if value is not None)
+            + ".",
+            percent=True,
+        ),
+    )
+
+
+# Classes that differ between the splits: absent from one, written differently, or in another order.
+
+EXPECTED = 5.0
+"""Test images that a class without any would have by its share of the training images: with so many, none at
+all is no accident (e⁻⁵ = 0.7 %)."""
+LISTED = 5
+"""Class names that a sentence repeats."""
+MOST_SHOWN = 20
+"""Classes in a picture."""
+EACH = 10
+"""Test images of a class, below which what it looks like is not judged."""
+MIXED_UP = 0.6
+"""Of the images of a class, that have to look like another one."""
+
+
+@rule(
+    "split-mismatch",
+    title="Splits that do not match",
+    summary="Training and test images are not of the same classes or of the same kind, or number classes in "
+    "another order.",
+    live=True,
+)
+def split_mismatch(evidence: Evidence) -> Outcome:
+    """Found where classes of both parts differ, labels are permuted, or test images are of another kind."""
+    train, test = evidence.data.counts, evidence.census.test_counts
+    if not sum(train) or not sum(test) or len(train) != len(test):
+        return Inconclusive("How many images there are of each class in both parts was not recorded.")
+    held = evidence.census.validation_counts or (0,) * len(train)
+    untrained = tuple(i for i, n in enumerate(test) if n and not train[i] and not held[i])
+    share = sum(test) / sum(train)
+    untested = tuple(i for i, n in enumerate(test) if not n and train[i] * share >= EXPECTED)
+    paired = _paired(evidence, untrained, tuple(i for i, n in enumerate(test) if not n and train[i]))
+    if paired or (untested and not untrained) or (untested and untrained):
+        return _differ(evidence, untrained, untested, paired)
+    moved = _moved(evidence.census.resembled or ())
+    if len(moved) >= 2:
+        return _permuted(evidence, moved)
+    shift = input_shift(evidence)
+    if shift is not None:
+        return _unlike(evidence, shift)
+    if untrained:
+        return Negative("Classes without training images apart, which are a cause of their own, parts agree.")
+    return Negative(
+        f"All {sum(1 for n in train if n)} classes that have training images have test images too."
+    )
+
+
+def _paired(
+    evidence: Evidence, untrained: tuple[int, ...], untested: tuple[int, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Names that are written differently in both parts: in training, in the test."""
+    names = evidence.data.classes
+    return tuple(
+        (names[one], names[other])
+        for one in untested
+        for other in untrained
+        if same_name(names[one], names[other])
+    )
+
+
+def _differ(
+    evidence: Evidence,
+    untrained: tuple[int, ...],
+    untested: tuple[int, ...],
+    paired: tuple[tuple[str, str], ...],
+) -> Finding:
+    names, test = evidence.data.classes, evidence.census.test_counts
+    lost = sum(test[i] for i in untrained) / sum(test)
+    said = []
+    if untested:
+        said.append(f"no test images of {listed([names[i] for i in untested])}")
+    if untrained:
+        said.append(f"no training images of {listed([names[i] for i in untrained])}")
+    if not said:
+        said.append(f"'{paired[0][0]}' in training is '{paired[0][1]}' in the test")
+    alike = "; ".join(f"'{one}' in training and '{other}' in the test" for one, other in paired[:LISTED])
+    cost = (
+        f"Of {sum(test):,} test images {sum(test[i] for i in untrained):,} show a class that was never "
+        f"learned: at most {percent(1 - lost, 1)} can be right."
+        if untrained
+        else "The test accuracy says nothing of the classes that are never asked for."
+    )
+    return Finding(
+        cause="split-mismatch",
+        confidence=0.97 if untrained or paired else 0.9,
+        effect=max(0.4, min(1.0, 2 * lost)),
+        verdict=f"Training and test images are not of the same classes: {' and '.join(said)}.",
+        explanation=(
+            f"The run has {len(names)} classes: all that occur in either part. {cost} "
+            + (f"These are probably one class each, written differently: {alike}. " if alike else "")
+            + "\n\nOnly the data can mend it: name the class folders of both parts alike, and split "
+            "each class by itself."
+        ),
+        facts=(
+            Fact("classes without test images", len(untested), f"{len(untested)} of {len(names)}"),
+            Fact("classes without training images", len(untrained), f"{len(untrained)} of {len(names)}"),
+        ),
+        pictures=(_counts(evidence, {*untrained, *untested}),),
+        ruled_out=(f"Accident: {_expected(evidence, untested)}.",) if untested else (),
+        explains=("classes-missing", "classes-unbalanced", "one-class", *OVER_FITTING),
+    )
+
+
+def _expected(evidence: Evidence, untested: tuple[int, ...]) -> str:
+    train, test = evidence.data.counts, evidence.census.test_counts
+    most = max(untested, key=train.__getitem__)
+    count = train[most] * sum(test) / sum(train)
+    return (
+        f"'{evidence.data.classes[most]}' has {train[most]:,} of {sum(train):,} training images, so about "
+        f"{count:.0f} of {sum(test):,} test images would show it"
+    )
+
+
+def _moved(seen: tuple[Resembled, ...]) -> tuple[Resembled, ...]:
+    """Test classes that look like another training class, each like one of its own, beyond accident."""
+    moved = tuple(
+        one
+        for one in seen
+        if one.like != one.label
+        and one.images >= EACH
+        and one.share - ERRORS * error(one.share, one.images) > 0.5
+        and one.share > MIXED_UP
+    )
+    targets = [one.like for one in seen if one.images >= EACH]
+    return moved if all(targets.count(one.like) == 1 for one in moved) else ()
+
+
+def _permuted(evidence: Evidence, moved: tuple[Resembled, ...]) -> Finding:
+    names, test = evidence.data.classes, evidence.census.test_counts
+    lost = sum(test[one.label] for one in moved) / max(sum(test), 1)
+    pairs = "; ".join(
+        f"'{names[one.label]}' looks like '{names[one.like]}' ({percent(one.share)})"
+        for one in moved[:LISTED]
+    )
+    return Finding(
+        cause="split-mismatch",
+        confidence=0.95,
+        effect=min(1.0, max(0.5, lost)),
+        verdict=(
+            f"{len(moved)} of {len(names)} classes are labelled otherwise in the test than in training: test "
+            f"images of '{names[moved[0].label]}' look like training images of '{names[moved[0].like]}'."
+        ),
+        explanation=(
+            "Of the five training images most like each test image, most have one other label, and each "
+            f"class has another one of its own: {pairs}. So labels belong to images in both parts, but they "
+            f"are numbered in another order. {percent(lost)} of the test images are of such classes, and "
+            "count as wrong when the answer is right.\n\nOnly the data can mend it: give both parts one list "
+            "of classes, in one order."
+        ),
+        facts=tuple(
+            Fact(f"'{names[one.label]}' looks like '{names[one.like]}'", one.share, f"{percent(one.share)}")
+            for one in moved[:LISTED]
+        ),
+        pictures=(_counts(evidence, {one.label for one in moved}),),
+        explains=(*OVER_FITTING, "labels-noisy"),
+    )
+
+
+def _unlike(evidence: Evidence, shift: InputShift) -> Finding:
+    """Test images of the right classes that are not of the kind that was learned from."""
+    return Finding(
+        cause="split-mismatch",
+        confidence=0.9 if len(shift.signs) > 2 else 0.8,
+        effect=min(1.0, max(0.4, shift.lost)),
+        verdict=(
+            "Test images are not like those that were learned from: "
+            f"{shift.signs[0][:1].lower()}{shift.signs[0][1:]}"
+        ),
+        explanation="\n\n".join((
+            " ".join(shift.signs),
+            "Validation images are taken at random out of the training images, so both are of one kind, and "
+            "what is learned by heart fails on both alike. What fails on test images alone is something "
+            "that they do not share with training images: another source or camera, brightness, contrast or "
+            "colours turned round, a rotation, another crop or preparation; or a mark in the training images "
+            "that gives their class away. It can also be the other way round: copies of training images, "
+            "changed a little, among the validation images, where images were augmented before the split.",
+            "Look at some of both parts side by side (Data), prepare both by the same code, and take "
+            "test images from where the training images are from. Where they have to differ, augmentation "
+            "that covers the difference helps.",
+        )),
+        facts=shift.facts,
+        pictures=(
+            Bars(
+                title="Accuracy on both held-out parts",
+                names=tuple(shift.accuracies),
+                values={part: tuple(pair[at] for pair in shift.accuracies.values())
+                        for at, part in enumerate(("validation", "test"))},
+                y_label="accuracy",
+                alt="; ".join(
+                    f"{name}: {percent(one)} of validation and {percent(other)} of test images"
+                    for name, (one, other) in shift.accuracies.items()
+                ) + ".",
+                percent=True,
+            ),
+        ),
+        ruled_out=shift.ruled_out,
+        explains=("one-class", "labels-noisy", "batch-norm-unsettled", "unstable-training"),
+        hides=OVER_FITTING if shift.instead_of_over_fitting else (),
+    )  # fmt: skip
+
+
+def _counts(evidence: Evidence, marked: set[int]) -> Bars:
+    names, train, test = evidence.data.classes, evidence.data.counts, evidence.census.test_counts
+    others = [i for i in range(len(names)) if i not in marked]
+    shown = sorted([*sorted(marked)[:MOST_SHOWN], *others[: max(0, MOST_SHOWN - len(marked))]])
+    return Bars(
+        title="Share of each class in both parts",
+        names=tuple(names[i] for i in shown),
+        values={
+            "training": tuple(train[i] / sum(train) for i in shown),
+            "test": tuple(test[i] / sum(test) for i in shown),
+        },
+        y_label="share of the images",
+        marked=tuple(names[i] for i in shown if i in marked),
+        alt=f"{len(marked)} of {len(names)} classes differ between the parts.",
+        percent=True,
+    )
+
+
+def listed(names: list[str]) -> str:
+    """Up to `LISTED` names in quotes, and how many more there are."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(f"'{name}'" for name in names[:LISTED]) + more

@@ -1,1 +1,0 @@
-"""Demonstrations, a file each; every one holds `DEMONSTRATION`."""

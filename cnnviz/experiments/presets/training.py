@@ -1,0 +1,141 @@
+"""Preset experiments on training: dropout, normalization, local response normalization, optimizer."""
+
+from cnnviz.experiments.base_recipes import (
+    THIN,
+    lenet_dropping,
+    lenet_on_digits,
+    small_alexnet_on_cifar,
+    thin_alexnet,
+    thin_on_digits,
+)
+from cnnviz.experiments.experiment import Condition, Experiment
+from cnnviz.experiments.presets import Preset
+
+# Does dropout help?
+
+_DROPOUT_QUESTION = {"name": "dropout", "question": "Does dropout help?", "base_name": "no dropout"}
+
+DROPOUT = Preset(
+    title="Dropout?",
+    about=(
+        "Half of the values that enter each of the first two fully connected layers are zeroed at random "
+        "while training, or none. Dropout slows learning down and narrows the gap between training and "
+        "test: which of the two wins depends on how long one trains."
+    ),
+    asked_by="articles on AlexNet; the paper says that it doubles the epochs needed",
+    limits=(
+        "LeNet-5 on 200 digits, for few epochs, which is to dropout's disadvantage. Of the narrow AlexNet "
+        "that other small forms take it was asked first: with dropout four of five runs had learned "
+        "nothing after 300 steps."
+    ),
+    order=6,
+    small=Experiment(
+        base=lenet_on_digits(layers=lenet_dropping(0.0), limit=200, epochs=40, batch_size=20, lr=0.01),
+        seeds=tuple(range(5)),
+        arms=(Condition(name="dropout 0.5", changes={"layers": lenet_dropping(0.5)}),),
+        **_DROPOUT_QUESTION,
+    ),
+    large=Experiment(
+        base=small_alexnet_on_cifar(epochs=50, options={"dropout": 0.0}),
+        arms=(Condition(name="dropout 0.5", changes={"options": {"dropout": 0.5}}),),
+        **_DROPOUT_QUESTION,
+    ),
+)
+
+
+# Does normalising the input raise accuracy?
+
+_NORMALIZATION_QUESTION = {
+    "name": "normalising",
+    "question": "Does normalising the input raise accuracy?",
+    "base_name": "pixels in [0, 1]",
+    "arms": (
+        Condition(name="normalising the input", changes={"scale": "standardised"}),
+        Condition(name="raw pixels, 0 to 255", changes={"scale": "raw"}),
+    ),
+}
+
+NORMALIZATION = Preset(
+    title="Normalise the input?",
+    about=(
+        "The same network reads pixels in [0, 1], pixels with mean 0 and standard deviation 1, or raw ones "
+        "up to 255. Gradients of the first layer grow with its input, so that one learning rate does not "
+        "fit all three."
+    ),
+    asked_by="an article on AlexNet for STL-10; an article on AlexNet in Keras feeds raw pixels",
+    limits="One learning rate for all arms: each scale might do better with a rate of its own.",
+    order=1,
+    small=Experiment(
+        base=lenet_on_digits(scale="unit", lr=0.01, epochs=10),
+        seeds=tuple(range(5)),
+        **_NORMALIZATION_QUESTION,
+    ),
+    large=Experiment(base=small_alexnet_on_cifar(scale="unit"), **_NORMALIZATION_QUESTION),
+)
+
+
+# Does local response normalisation help?
+
+_LRN_QUESTION = {
+    "name": "lrn",
+    "question": "Does local response normalisation help?",
+    "base_name": "without LRN",
+}
+_ARMS = {"LRN as in the paper": "lrn-paper", "LRN five times weaker": "lrn-article"}
+
+LRN = Preset(
+    title="Local response normalisation?",
+    about=(
+        "After the first two activations each value is divided by a function of its neighbours in four "
+        "other maps, or not. The paper says that it took 1.2 points off the top-5 error on ImageNet; VGG's "
+        "authors saw nothing. The article's code makes it five times weaker by accident."
+    ),
+    asked_by="articles on AlexNet; Krizhevsky et al. (2012) against Simonyan and Zisserman (2014)",
+    limits=f"{THIN}: an effect of a point is far below what three seeds can show.",
+    order=8,
+    small=Experiment(
+        base=thin_on_digits(),
+        arms=tuple(
+            Condition(name=name, changes={"layers": thin_alexnet(normalisation=how)})
+            for name, how in _ARMS.items()
+        ),
+        **_LRN_QUESTION,
+    ),
+    large=Experiment(
+        base=small_alexnet_on_cifar(),
+        arms=tuple(
+            Condition(name=name, changes={"options": {"normalisation": how}}) for name, how in _ARMS.items()
+        ),
+        **_LRN_QUESTION,
+    ),
+)
+
+
+# Adam or SGD?
+
+_ADAM = {"optimiser": "adam", "lr": 1e-3, "weight_decay": 1e-5}
+_SGD = {"optimiser": "sgd", "lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4}
+_OPTIMIZER_QUESTION = {
+    "name": "optimiser",
+    "question": "Adam or SGD?",
+    "base_name": "SGD, rate 0.001",
+    "arms": (
+        Condition(name="Adam, rate 0.001", changes=_ADAM),
+        Condition(name="SGD, rate 0.01", changes={"lr": 0.01}),
+        Condition(name="SGD, rate 0.05", changes={"lr": 0.05}),
+    ),
+}
+
+OPTIMIZER = Preset(
+    title="Adam or SGD?",
+    about=(
+        "The article's two settings, and SGD at two larger rates. Adam divides each step by the size of "
+        "the gradients, so that 0.001 is a large step for it and a small one for SGD: what looks like a "
+        "matter of the rule may be one of the rate."
+    ),
+    asked_by="an article on AlexNet for STL-10",
+    limits="A handful of rates is no search: the best rate of each rule would be the fair comparison.",
+    order=3,
+    small=Experiment(base=thin_on_digits(**_SGD), seeds=tuple(range(5)), **_OPTIMIZER_QUESTION),
+    large=Experiment(base=small_alexnet_on_cifar(**_SGD), **_OPTIMIZER_QUESTION),
+)

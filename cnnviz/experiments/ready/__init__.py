@@ -1,1 +1,0 @@
-"""Ready-made experiments, a file each; every one holds `READY`."""

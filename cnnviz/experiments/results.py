@@ -1,0 +1,276 @@
+"""What an experiment's runs came to: the accuracies, the differences to the base, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from cnnviz import tracking
+from cnnviz.experiments import running, verdict
+from cnnviz.experiments.experiment import METRIC, Cell, Experiment
+from cnnviz.experiments.recipe_changes import changes_text
+from cnnviz.experiments.running import Stored
+from cnnviz.experiments.statistics import Interval, paired
+from cnnviz.experiments.verdict import Outcome, decimals, points
+from cnnviz.formats.csv_text import csv_text
+from cnnviz.tracking import Database, RunSummary, Status
+
+TRAINING = "train/epoch_accuracy"
+"""Accuracy over the last epoch while it trained, with dropout and augmentation at work."""
+
+
+class ArmResult(BaseModel):
+    """One arm; the first of a result is the base, whose `difference` is None."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    changes: str
+    """What it changes of the base, as text."""
+    params: int | None
+    outcomes: tuple[Outcome, ...]
+    """One a seed, in the experiment's order."""
+    difference: Interval | None
+    """To the base, of accuracies in [0, 1], over the seeds that finished in both, if any."""
+    sentence: str
+
+    @property
+    def values(self) -> list[float]:
+        """The accuracies there are."""
+        return [outcome.accuracy for outcome in self.outcomes if outcome.accuracy is not None]
+
+    @property
+    def n(self) -> int:
+        """How many runs finished with an accuracy."""
+        return len(self.values)
+
+    @property
+    def mean(self) -> float | None:
+        """Their mean accuracy, in [0, 1]."""
+        return _mean(self.values)
+
+    @property
+    def training(self) -> float | None:
+        """Their mean training accuracy over the last epoch, in [0, 1]."""
+        return _mean([o.training for o in self.outcomes if o.accuracy is not None and o.training is not None])
+
+    @property
+    def seconds(self) -> float | None:
+        """Their mean time in training."""
+        return _mean([o.seconds for o in self.outcomes if o.accuracy is not None and o.seconds is not None])
+
+
+class Result(BaseModel):
+    """The answer as far as there is one. Plain values, which `write` makes a JSON document."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal["cnnviz-experiment-result/1"] = "cnnviz-experiment-result/1"
+    id: int | None
+    name: str
+    question: str
+    metric: str = METRIC
+    epochs: str
+    """`at 5 epochs`."""
+    test_images: int | None
+    hardware: str
+    arms: tuple[ArmResult, ...]
+    verdict: str
+    notes: tuple[str, ...]
+    """What failed or is missing, how intervals were made, and what they do not cover."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run finished with an accuracy."""
+        return all(outcome.accuracy is not None for arm in self.arms for outcome in arm.outcomes)
+
+    def write(self) -> str:
+        """The result as indented JSON."""
+        return self.model_dump_json(indent=1)
+
+
+def result(database: Database, experiment_id: int) -> Result:
+    """What the runs of an experiment tell so far; raises `NoSuchExperimentError`."""
+    return of(database, running.get(database, experiment_id))
+
+
+def of(database: Database, stored: Stored) -> Result:
+    """`result` of an experiment that has been read already."""
+    experiment = stored.experiment
+    outcomes = {
+        name: tuple(outcome(stored.runs[Cell(name, seed)], seed) for seed in experiment.seeds)
+        for name in experiment.names
+    }
+    runs = [run for run in stored.runs.values() if run is not None and run.status is Status.FINISHED]
+    full = [tracking.get_run(database, run.id) for run in runs]
+    epochs = verdict.epochs_text([experiment.recipe(name).epochs for name in experiment.names])
+    params = {name: _params(stored, name) for name in experiment.names}
+    arms = judged(experiment, outcomes, params, epochs)
+    images = _test_images(database, runs)
+    return Result(
+        id=stored.id,
+        name=experiment.name,
+        question=experiment.question,
+        epochs=epochs,
+        test_images=images,
+        hardware=", ".join(dict.fromkeys(run.hardware for run in full if run.hardware)),
+        arms=arms,
+        verdict=verdict.verdict([arm.sentence for arm in arms[1:]], outcomes),
+        notes=verdict.notes(outcomes, [arm.difference for arm in arms[1:]], arms[0].mean, images)
+        + _other_data(stored, {run.id: run.fingerprint for run in full}),
+    )
+
+
+def judged(
+    experiment: Experiment,
+    outcomes: dict[str, tuple[Outcome, ...]],
+    params: dict[str, int | None],
+    epochs: str,
+) -> tuple[ArmResult, ...]:
+    """The arms with their differences to the base, the base first."""
+    arms = []
+    for name in experiment.names:
+        base = name == experiment.base_name
+        found = (
+            None if base else difference(outcomes[experiment.base_name], outcomes[name], len(experiment.arms))
+        )
+        arms.append(
+            ArmResult(
+                name=name,
+                changes="" if base else changes_text(experiment, name),
+                params=params[name],
+                outcomes=outcomes[name],
+                difference=found,
+                sentence="" if base else verdict.describe_condition(name, found, epochs),
+            )
+        )
+    return tuple(arms)
+
+
+def difference(base: Sequence[Outcome], arm: Sequence[Outcome], comparisons: int) -> Interval | None:
+    """The paired difference over the seeds that both finished; None where there is none."""
+    differences = [
+        b.accuracy - a.accuracy
+        for a, b in zip(base, arm, strict=True)
+        if a.accuracy is not None and b.accuracy is not None
+    ]
+    return paired(differences, comparisons) if differences else None
+
+
+def outcome(run: RunSummary | None, seed: int) -> Outcome:
+    """What a run counts for: only one that finished has an accuracy."""
+    if run is None:
+        return Outcome(seed=seed, run=None, status="missing", accuracy=None)
+    last = (
+        {name: metric.last for name, metric in run.metrics.items()} if run.status is Status.FINISHED else {}
+    )
+    return Outcome(
+        seed=seed,
+        run=run.id,
+        status=run.status.value,
+        accuracy=last.get(METRIC),
+        training=last.get(TRAINING),
+        seconds=run.seconds,
+        why=run.error or "",
+    )
+
+
+def _params(stored: Stored, name: str) -> int | None:
+    runs = (stored.runs[Cell(name, seed)] for seed in stored.experiment.seeds)
+    return next((run.params for run in runs if run is not None and run.params is not None), None)
+
+
+def _test_images(database: Database, runs: Sequence[RunSummary]) -> int | None:
+    """How many images every run was judged on; None where that differs or is not known."""
+    found = {
+        record.body["test"] for run in runs if (record := tracking.latest_record(database, run.id, "data"))
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _other_data(stored: Stored, prints: dict[int, str | None]) -> tuple[str, ...]:
+    """A warning where arms are of different data, and for each arm whose runs did not all read the same."""
+    said = []
+    if len({stored.experiment.recipe(name).dataset for name in stored.experiment.names}) > 1:
+        said.append("Arms are judged on different test images: the difference is one of the data too.")
+    for name in stored.experiment.names:
+        runs = (stored.runs[Cell(name, seed)] for seed in stored.experiment.seeds)
+        if len({prints[run.id] for run in runs if run is not None and run.id in prints} - {None}) > 1:
+            said.append(f"Not all runs of “{name}” read the same images: the data changed in between.")
+    return tuple(said)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+# A result as a table, for terminals, pages and files.
+
+PARAMETERS = "parameters"
+HEAD = ("arm", "n", "test accuracy", "difference", "in training", PARAMETERS, "seconds a run")
+RUN_COLUMNS = ("arm", "seed", "run", "status", "test_accuracy", "training_accuracy", "seconds")
+MISSING = "—"
+
+
+def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The head and a line for each arm, as text; what is known of no arm has no column.
+
+    Nor have parameters, where all arms have as many: it tells nothing and costs a narrow window a column.
+    `in training` is the training accuracy over the last epoch.
+    """
+    lines = [_line(arm) for arm in result.arms]
+    known = [
+        place
+        for place, name in enumerate(HEAD)
+        if (values := {line[place] for line in lines} - {MISSING})
+        and not (name == PARAMETERS and len(values) == 1)
+    ]
+    return tuple(HEAD[place] for place in known), [tuple(line[place] for place in known) for line in lines]
+
+
+def difference_text(arm: ArmResult) -> str:
+    """The paired difference to the base in percentage points: `+11.0 ± 2.5`, `+3.1, no interval`."""
+    found = arm.difference
+    if found is None:
+        return MISSING
+    if found.half is None:
+        return f"{points(found.mean)}, no interval"
+    digits = decimals(found.half)
+    return f"{points(found.mean, digits)} ± {100 * found.half:.{digits}f}"
+
+
+def verdict_lines(result: Result) -> list[str]:
+    """The verdict, an arm a line, after how much of the experiment it rests on."""
+    sentences = [arm.sentence for arm in result.arms[1:]]
+    so_far = result.verdict.removesuffix(" ".join(sentences)).strip()
+    if so_far == result.verdict:  # nothing can be compared yet, which need not be said of every arm
+        return [so_far]
+    return [*([so_far] if so_far else []), *sentences]
+
+
+def to_csv(result: Result) -> str:
+    """A line for each run: arm, seed, run, status, accuracies in [0, 1], seconds."""
+    rows = (
+        (arm.name, o.seed, o.run, o.status, o.accuracy, o.training, o.seconds)
+        for arm in result.arms
+        for o in arm.outcomes
+    )
+    return csv_text(RUN_COLUMNS, rows)
+
+
+def _line(arm: ArmResult) -> tuple[str, ...]:
+    return (
+        arm.name,
+        f"{arm.n} of {len(arm.outcomes)}" if arm.n < len(arm.outcomes) else str(arm.n),
+        _percent(arm.mean),
+        difference_text(arm),
+        _percent(arm.training),
+        MISSING if arm.params is None else f"{arm.params:,}",
+        MISSING if arm.seconds is None else f"{arm.seconds:.1f}",
+    )
+
+
+def _percent(fraction: float | None) -> str:
+    return MISSING if fraction is None else f"{100 * fraction:.2f} %"

@@ -1,0 +1,187 @@
+"""The AlexNet/STL-10 paper review's failure in figures made from recorded, fresh and paired runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cnnviz.diagnosis import Bars, Evidence, Lines, Points, Series
+from cnnviz.diagnosis.recorded.card import RecordedCondition
+from cnnviz.figures.curves import Figure
+from cnnviz.figures.palette import COMPARED, Colour
+from cnnviz.sentences import percent
+
+__all__ = [
+    "SignalLine",
+    "accuracies",
+    "by_layer",
+    "by_layer_alt",
+    "losses",
+    "paired_runs",
+    "paired_runs_alt",
+    "prediction_counts",
+]
+
+# One figure of every layer of a network, on a logarithmic axis: what shrinks, shrinks by factors.
+
+
+class SignalLine(NamedTuple):
+    """One line: a value above 0 for each layer, in the network's order."""
+
+    label: str
+    names: Sequence[str]
+    values: Sequence[float]
+    colour: Colour
+    dashed: bool = False
+    """What was reckoned and not measured."""
+
+
+def by_layer(trails: Sequence[SignalLine], y_title: str, revision: str = "") -> Figure:
+    """The trails over the layers of the first one; another `revision` forgets the user's zoom."""
+    data: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines" if trail.dashed else "lines+markers",
+            "name": trail.label,
+            "x": list(trail.names),
+            "y": list(trail.values),
+            "line": {"color": trail.colour.css, "width": 1.8, "dash": "dash" if trail.dashed else "solid"},
+            "marker": {"color": trail.colour.css, "size": 7},
+            "hovertemplate": "%{y:.3~g}",
+        }
+        for trail in trails
+    ]
+    layout = {
+        "hovermode": "x unified",
+        "showlegend": len(data) > 1,
+        "xaxis": {"type": "category", "categoryarray": list(trails[0].names), "showgrid": False},
+        "yaxis": {"type": "log", "title": {"text": y_title}, "exponentformat": "power", "dtick": 1},
+        "uirevision": f"{y_title}|{revision}",
+    }
+    return {"data": data, "layout": layout}
+
+
+def by_layer_alt(trails: Sequence[SignalLine], y_title: str) -> str:
+    """The figure in words: where each trail begins and ends."""
+    said = [
+        f"{t.label} from {t.values[0]:.2g} at {t.names[0]} to {t.values[-1]:.2g} at {t.names[-1]}"
+        for t in trails
+    ]
+    return f"{y_title}, layer by layer: {'; '.join(said)}."
+
+
+# Paired runs: a row for each arm, a point for each seed, and how far the arm is from the base.
+
+ROOM = 1.25
+"""To the right of the best run; an interval that goes beyond is cut off, and told in the table."""
+
+
+def paired_runs(arms: Sequence[RecordedCondition], chance: float) -> Figure:
+    """Accuracies in [0, 1] with the 95 % interval of each arm around its mean; the base first, on top.
+
+    The interval is that of the difference to the base, so it is drawn around what the base reached and the
+    difference together.
+    """
+    base = arms[0]
+    names = [arm.name for arm in arms]
+    intervals = [arm.gain.half if arm.gain is not None else None for arm in arms]
+    means: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "mean, and 95 % interval of the difference",
+        "y": names,
+        "x": [base.accuracy + (arm.gain.mean if arm.gain is not None else 0) for arm in arms],
+        "error_x": {"type": "data", "array": [half or 0 for half in intervals], "thickness": 1.6, "width": 5},
+        "marker": {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.4}, "color": COMPARED[0].css},
+        "hovertemplate": "%{y}: mean %{x:.1%}<extra></extra>",
+    }
+    points: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "one run",
+        "y": [arm.name for arm in arms for _ in arm.accuracies],
+        "x": [value for arm in arms for value in arm.accuracies],
+        "marker": {"size": 7, "color": COMPARED[1].css, "opacity": 0.75},
+        "hovertemplate": "%{y}: %{x:.1%}<extra></extra>",
+    }
+    layout = {
+        "xaxis": {
+            "title": {"text": "accuracy on test images"},
+            "tickformat": ".0%",
+            "range": [0, min(1.0, ROOM * max(max(arm.accuracies) for arm in arms))],
+        },
+        "yaxis": {"categoryarray": names, "autorange": "reversed", "automargin": True, "showgrid": True},
+        "shapes": [
+            {
+                "type": "line", "xref": "x", "yref": "paper", "x0": chance, "x1": chance, "y0": 0, "y1": 1,
+                "line": {"color": "var(--st-text-color)", "width": 1, "dash": "dot"}, "opacity": 0.6,
+            }
+        ],
+        "hovermode": "closest",
+        "uirevision": "paired",
+    }  # fmt: skip
+    return {"data": [points, means], "layout": layout}
+
+
+def paired_runs_alt(arms: Sequence[RecordedCondition]) -> str:
+    """The figure in words: the mean of each arm."""
+    said = [f"{arm.name} {percent(arm.accuracy, 1)}" for arm in arms]
+    return f"Mean accuracy of each arm: {', '.join(said)}."
+
+
+# Recorded runs beside each other: losses, accuracies, answers.
+
+
+def losses(runs: Mapping[str, Evidence]) -> Lines:
+    """Loss over steps, training solid and test dashed, and what an even guess costs; at least one run."""
+    first = next(iter(runs.values()))
+    return Lines(
+        title="Loss",
+        series=_both(runs, "train/loss", "test/loss"),
+        y_label="loss",
+        reference=(f"ln {first.classes}: an even guess", first.chance_loss),
+    )
+
+
+def accuracies(runs: Mapping[str, Evidence]) -> Lines:
+    """Accuracy by epochs, training solid and test dashed, and what one answer for all reaches."""
+    first = next(iter(runs.values()))
+    return Lines(
+        title="Accuracy",
+        series=_both(runs, "train/epoch_accuracy", "test/accuracy"),
+        y_label="accuracy",
+        reference=("one answer for all", first.chance),
+        percent=True,
+    )
+
+
+def prediction_counts(runs: Mapping[str, Evidence]) -> Bars:
+    """Which answers the test images get after the last epoch, beside how many of each class there are."""
+    first = next(iter(runs.values()))
+    values = {name: _shares(run.predicted["test"][-1].counts) for name, run in runs.items()}
+    return Bars(
+        title="Answers to the test images",
+        names=first.data.classes,
+        values=values | {"training images": _shares(first.data.counts)},
+        y_label="share of the images",
+        percent=True,
+    )
+
+
+def _both(runs: Mapping[str, Evidence], training: str, test: str) -> tuple[Series, ...]:
+    shown = []
+    for name, run in runs.items():
+        before = f"{name}, " if len(runs) > 1 else ""
+        shown += [
+            _series(f"{before}training", run.curve(training)),
+            _series(f"{before}test", run.curve(test), dashed=True),
+        ]
+    return tuple(shown)
+
+
+def _series(name: str, curve: Points, dashed: bool = False) -> Series:
+    return Series(name, tuple(map(float, curve.steps)), curve.values, dashed)
+
+
+def _shares(counts: tuple[int, ...]) -> tuple[float, ...]:
+    return tuple(count / max(sum(counts), 1) for count in counts)

@@ -1,0 +1,237 @@
+"""Figures of a finding: bars and curves as Plotly's JSON, images as HTML, and all of them in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from cnnviz.diagnosis import Bars, Images, Lines, Series
+from cnnviz.diagnosis.finding import Picture
+from cnnviz.figures.curves import Figure, Floats, Line, Panel, Reference, curves, level, level_name
+from cnnviz.figures.layer_bars import shortened
+from cnnviz.figures.palette import COMPARED, PAPER, Colour
+
+__all__ = ["alt", "bars", "lines", "strip"]
+
+# Which series has which colour.
+
+
+def hues(dashed: Sequence[bool]) -> list[Colour]:
+    """A colour a series: the next of those for what is compared, a dashed one that of the one before it.
+
+    So training and test of one thing have one hue. More than four solid ones go from the first hue to the
+    last in even steps, since their order, as that of layers, is what is to be seen.
+    """
+    solid = sum(not one for one in dashed)
+    shades = COMPARED if solid <= len(COMPARED) else [_between(i / (solid - 1)) for i in range(solid)]
+    found: list[Colour] = []
+    place = -1
+    for one in dashed:
+        place += not one or not found
+        found.append(shades[max(0, place)])
+    return found
+
+
+def _between(share: float) -> Colour:
+    first, last = COMPARED[1], COMPARED[3]
+    return Colour(_mix(first.light, last.light, share), _mix(first.dark, last.dark, share))
+
+
+def _mix(first: str, last: str, share: float) -> str:
+    def part(at: int) -> int:
+        low, high = int(first[at : at + 2], 16), int(last[at : at + 2], 16)
+        return round(low + (high - low) * share)
+
+    return f"#{part(1):02x}{part(3):02x}{part(5):02x}"
+
+
+# Curves of a finding.
+
+FEW = 12
+"""Up to so many points, each is marked; of more, marks would hide how a line is dashed."""
+STILL = 0.25
+"""Part of its largest value: what spans less is drawn from zero on."""
+MOST_DECADES = 6
+"""Marks on a logarithmic axis."""
+NAME_PAPER = f"color-mix(in srgb, {PAPER} 80%, transparent)"
+"""Behind a level's name: a run that does not learn lies on its level."""
+
+
+def lines(picture: Lines) -> Figure:
+    """Plotly's JSON: series by hue, dashed as they are; what cannot stand on its axis is a gap."""
+    colours = hues([series.dashed for series in picture.series])
+    panel = Panel(
+        picture.y_label,
+        [_line(one, hue, picture.logarithmic) for one, hue in zip(picture.series, colours, strict=True)],
+        log=picture.logarithmic,
+        percent=picture.percent,
+        references=[Reference(*picture.reference)] if picture.reference else [],
+    )
+    figure = curves([panel], x_title=picture.x_label, revision=picture.title)
+    values = np.concatenate([line.y for line in panel.lines] or [np.array([])])
+    if picture.logarithmic:
+        figure["layout"]["yaxis"] |= decades(values)
+    elif picture.reference and _still(values):
+        figure["layout"]["yaxis"]["rangemode"] = "tozero"
+    for trace in figure["data"]:
+        trace["mode"] = "lines+markers" if len(trace["x"]) <= FEW else "lines"
+    for name in figure["layout"]["annotations"]:
+        name["bgcolor"] = NAME_PAPER
+    figure["layout"]["showlegend"] = len(picture.series) > 1
+    return figure
+
+
+def _still(values: Floats) -> bool:
+    """Whether a run moves so little that an axis of its own would make a storm of it."""
+    known = values[np.isfinite(values)]
+    return len(known) > 0 and bool(np.ptp(known) < STILL * known.max())
+
+
+def _line(series: Series, colour: Colour, logarithmic: bool) -> Line:
+    values = np.array([np.nan if value is None else value for value in series.y], np.float64)
+    return Line(
+        series.name, np.array(series.x, np.float64), finite_values(values, logarithmic),
+        "test" if series.dashed else "train", colour,
+    )  # fmt: skip
+
+
+def decades(values: Floats) -> dict[str, Any]:
+    """Marks of a logarithmic axis: powers of ten alone, where there are two or more of them."""
+    known = values[np.isfinite(values)]
+    span = float(np.log10(known.max() / known.min())) if len(known) else 0.0
+    marks = {"dtick": math.ceil(span / MOST_DECADES)} if span >= 2 else {}
+    return {"type": "log", "exponentformat": "power", "tickformat": ""} | marks
+
+
+def finite_values(values: Floats, logarithmic: bool) -> Floats:
+    """What can be drawn; NaN for the rest."""
+    drawn = np.isfinite(values) & (values > 0 if logarithmic else True)
+    return np.where(drawn, values, np.nan)
+
+
+# Bars of a finding, one a layer or class; on a logarithmic axis points, since a bar needs a zero.
+
+FAINT = 0.35
+MOST_LABELS = 30
+"""Of more names only some are written along the axis."""
+
+
+def bars(picture: Bars) -> Figure:
+    """Plotly's JSON; what the finding is about stands out where it names something."""
+    colours = hues([False] * len(picture.values))
+    data = [
+        _trace(picture, name, np.array([np.nan if v is None else v for v in values], np.float64), colour)
+        for (name, values), colour in zip(picture.values.items(), colours, strict=True)
+    ]
+    places = range(0, len(picture.names), max(1, -(-len(picture.names) // MOST_LABELS)))
+    vertical: dict[str, Any] = {"title": {"text": picture.y_label}, "tickformat": "~g"}
+    if picture.percent:
+        vertical["tickformat"] = ".0%"
+    if picture.logarithmic:
+        vertical |= decades(np.concatenate([trace["y"] for trace in data]))
+    layout: dict[str, Any] = {
+        "barmode": "group",
+        "bargap": 0.25,
+        "hovermode": "x unified",
+        "showlegend": len(data) > 1,
+        "xaxis": {
+            "tickvals": list(places),
+            "ticktext": [_label(picture, place) for place in places],
+            "range": [-0.6, len(picture.names) - 0.4],
+            "showgrid": False,
+        },
+        "yaxis": vertical,
+        "uirevision": picture.title,
+    }
+    if picture.reference:
+        reference = Reference(*picture.reference)
+        layout["shapes"] = [level(reference)]
+        layout["annotations"] = [level_name(reference, log=picture.logarithmic) | {"bgcolor": NAME_PAPER}]
+    return {"data": data, "layout": layout}
+
+
+def _trace(picture: Bars, name: str, values: Floats, colour: Colour) -> dict[str, Any]:
+    told = ".2%" if picture.percent else ".4~g"
+    trace = {
+        "name": name,
+        "x": list(range(len(picture.names))),
+        "y": finite_values(values, picture.logarithmic),
+        "customdata": list(picture.names),
+        "hovertemplate": f"%{{customdata}}: %{{y:{told}}}",
+        "marker": {"color": colour.css, "opacity": _opacity(picture)},
+    }
+    if not picture.logarithmic:
+        return trace | {"type": "bar"}
+    sizes = {"size": [11 if name in picture.marked else 7 for name in picture.names]}
+    return trace | {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "line": {"color": colour.css, "width": 1.6},
+        "marker": {"color": colour.css} | sizes,
+    }
+
+
+def _opacity(picture: Bars) -> list[float]:
+    return [1.0 if not picture.marked or name in picture.marked else FAINT for name in picture.names]
+
+
+def _label(picture: Bars, place: int) -> str:
+    name = shortened(picture.names[place])
+    return f"<b>{name}</b>" if picture.names[place] in picture.marked else name
+
+
+# Images of a finding, as HTML of our own.
+
+
+def strip(picture: Images) -> str:
+    """The images beside one another, what is said of each below it."""
+    return f'<div class="evidence-images">{"".join(_one(*image) for image in picture.images)}</div>'
+
+
+def _one(png: str, line: str) -> str:
+    said = escape(line)
+    return (
+        f'<figure><img src="data:image/png;base64,{escape(png)}" alt="{said}">'
+        f"<figcaption>{said}</figcaption></figure>"
+    )
+
+
+# Pictures of a finding in words, for who cannot see them.
+
+
+def alt(picture: Picture) -> str:
+    """Its title, and what the rule says is to be seen, else where curves end and which bar is highest."""
+    if picture.alt:
+        return f"{picture.title}. {picture.alt}"
+    if isinstance(picture, Images):
+        said = f"Images: {', '.join(line for _, line in picture.images)}"
+    else:
+        said = _ends(picture) if isinstance(picture, Lines) else _highest(picture)
+    return f"{picture.title}. {said}."
+
+
+def _ends(picture: Lines) -> str:
+    last = [
+        (one.name, next((v for v in reversed(one.y) if v is not None and math.isfinite(v)), None))
+        for one in picture.series
+    ]
+    told = [f"{name} {_value(picture, value)}" for name, value in last if value is not None]
+    return f"Curves over {picture.x_label}; last values: {', '.join(told) or 'none'}"
+
+
+def _highest(picture: Bars) -> str:
+    said = []
+    for series, values in picture.values.items():
+        known = [(v, i) for i, v in enumerate(values) if v is not None and math.isfinite(v)]
+        if known:
+            value, place = max(known)
+            said.append(f"{series} is highest at {picture.names[place]} ({_value(picture, value)})")
+    return "; ".join(said) or "Nothing was measured"
+
+
+def _value(picture: Lines | Bars, value: float) -> str:
+    return f"{100 * value:.1f} %" if picture.percent else f"{value:.3g}"

@@ -1,0 +1,97 @@
+"""Histograms as Plotly figures: pixel values by channel, and a layer's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnviz.figures.palette import COMPARED, Colour
+
+if TYPE_CHECKING:
+    from cnnviz.interpret.filters import Histogram
+
+# How often each value of a pixel is taken, channel by channel, as a Plotly figure.
+
+CHANNELS: dict[str, tuple[Colour, str]] = {
+    "red": (Colour("#c8502a", "#f0865a"), "solid"),
+    "green": (Colour("#1b7f3b", "#5cc27e"), "dash"),
+    "blue": (Colour("#2b57c4", "#86a8ff"), "dot"),
+}
+"""A colour and a dash for each channel of colour."""
+GREY = (Colour("#40484c", "#c3cbcf"), "solid")
+
+
+def channel_names(count: int) -> Sequence[str]:
+    """What the channels are called: grey, or red, green and blue."""
+    return ("grey",) if count == 1 else tuple(CHANNELS)
+
+
+def channel_histogram(histogram: NDArray[np.int64]) -> dict[str, Any]:
+    """Counts `(C, 256)` of the values of each channel as shares in per cent, on a logarithmic axis.
+
+    Values that no pixel takes are gaps.
+    """
+    shares = 100 * histogram / histogram.sum(axis=1, keepdims=True)
+    names = channel_names(len(histogram))
+    traces = []
+    for name, share in zip(names, shares, strict=True):
+        colour, dash = CHANNELS.get(name, GREY)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": name,
+                "x": list(range(256)),
+                "y": [float(value) if value > 0 else None for value in share],
+                "line": {"color": colour.css, "dash": dash, "width": 1.6, "shape": "hvh"},
+                "hovertemplate": "value %{x}: %{y:.3g} % of the pixels",
+            }
+        )
+    layout = {
+        "xaxis": {"title": {"text": "value of a pixel, 0 black to 255"}, "range": [-3, 258]},
+        "yaxis": {"title": {"text": "% of pixels"}, "type": "log", "dtick": "D2"},
+        "showlegend": len(names) > 1,
+        "legend": {"orientation": "h", "y": 1.08, "x": 0},
+        "hovermode": "x unified",
+        "margin": {"l": 56, "r": 8, "t": 8, "b": 42},
+    }
+    return {"data": traces, "layout": layout}
+
+
+def histogram_words(histogram: NDArray[np.int64]) -> str:
+    """What the figure shows, in a sentence."""
+    shares = histogram.sum(axis=0) / histogram.sum()
+    common = int(shares.argmax())
+    return (
+        f"Share of each pixel value from 0 to 255, {' and '.join(channel_names(len(histogram)))}; the most "
+        f"common is {common}, taken by {100 * shares[common]:.3g} % of the pixels."
+    )
+
+
+# How a layer's weights are spread, for one network or two.
+
+
+def weight_histogram(drawn: Sequence[tuple[str, Histogram]]) -> dict[str, Any]:
+    """Plotly's JSON: a stepped line a network, by name; shares, so that networks of other sizes compare."""
+    return {
+        "data": [
+            {
+                "type": "scatter",
+                "name": name,
+                "x": ((found.edges[:-1] + found.edges[1:]) / 2).tolist(),
+                "y": (found.counts / max(1, int(found.counts.sum()))).tolist(),
+                "mode": "lines",
+                "line": {"shape": "hvh", "color": COMPARED[place].css, "width": 1.6},
+                "fill": "tozeroy" if len(drawn) == 1 else "none",
+            }
+            for place, (name, found) in enumerate(drawn)
+        ],
+        "layout": {
+            "xaxis": {"title": {"text": "weight"}},
+            "yaxis": {"title": {"text": "share of the weights"}, "tickformat": ".0%", "rangemode": "tozero"},
+            "showlegend": len(drawn) > 1,
+        },
+    }

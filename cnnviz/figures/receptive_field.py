@@ -1,0 +1,105 @@
+"""How far a layer sees: its receptive field drawn on the input, as SVG."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import quoteattr
+
+from cnnviz.analysis.types import ReceptiveField, Row
+
+SIDE = 220
+"""Longer side of the drawn input, in pixels of the picture."""
+MARGIN = 30
+FINEST_GRID = 64
+"""Inputs up to so many pixels a side show every pixel."""
+
+
+def centre_cell(field: ReceptiveField, input_size: tuple[int, int]) -> tuple[int, int]:
+    """The cell (row, column) whose field lies nearest to the middle of the input.
+
+    It follows from the field alone: where the axes of maps lie differs between layers.
+    """
+    vertical, horizontal = (
+        max(0, round((side / 2 - size / 2 - start) / jump)) if jump else 0
+        for side, size, start, jump in zip(input_size, field.size, field.start, field.jump, strict=True)
+    )
+    return vertical, horizontal
+
+
+def visible_field(row: Row, input_size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """What the centre cell sees, `(top, left, bottom, right)` in input pixels; it may reach into padding."""
+    field = row.receptive_field
+    if field.whole:
+        return 0.0, 0.0, float(input_size[0]), float(input_size[1])
+    top, left = (
+        start + cell * jump
+        for start, cell, jump in zip(field.start, centre_cell(field, input_size), field.jump, strict=True)
+    )
+    return top, left, top + field.size[0], left + field.size[1]
+
+
+def receptive_words(row: Row, input_size: tuple[int, int]) -> str:
+    """The receptive field in one or two sentences."""
+    field = row.receptive_field
+    if field.whole:
+        return "Every output sees the whole input."
+    height, width = field.size
+    words = f"One output sees {height:g}×{width:g} pixels of the input"
+    if field.jump[0] == field.jump[1] and field.jump != (1, 1):
+        words += f", its neighbour those {field.jump[0]:g} further on"
+    top, left, bottom, right = visible_field(row, input_size)
+    if top < 0 or left < 0 or bottom > input_size[0] or right > input_size[1]:
+        return f"{words}. It is wider than the picture: what lies outside is padding, zeros."
+    return f"{words}."
+
+
+def receptive_svg(row: Row, input_size: tuple[int, int], alt: str) -> str:
+    """The input with the pixels that the layer's centre cell sees; what lies in the padding is dashed.
+
+    The field has the colour of the layer's kind, a CSS variable of the page, so that it follows the theme.
+    """
+    height, width = input_size
+    scale = SIDE / max(height, width)
+    drawn_height, drawn_width = height * scale, width * scale
+    top, left, bottom, right = (
+        _kept(edge * scale, side)
+        for edge, side in zip(
+            visible_field(row, input_size),
+            (drawn_height, drawn_width, drawn_height, drawn_width),
+            strict=True,
+        )
+    )
+    inner = (max(0.0, left), max(0.0, top), min(drawn_width, right), min(drawn_height, bottom))
+    frame = f"{-MARGIN} {-MARGIN} {drawn_width + 2 * MARGIN:.1f} {drawn_height + 2 * MARGIN:.1f}"
+    ink = f"var(--kind-{row.kind})"
+    return (
+        f'<svg class="receptive" viewBox="{frame}" role="img" aria-label={quoteattr(alt)} '
+        'xmlns="http://www.w3.org/2000/svg">'
+        f"{_rect('input', (0, 0, drawn_width, drawn_height))}"
+        f"{_grid(height, width, scale)}"
+        f"{_rect('beyond', (left, top, right, bottom), f'stroke: {ink}')}"
+        f"{_rect('field', inner, f'fill: {ink}; stroke: {ink}')}"
+        f'<text x="0" y="{drawn_height + 18:.1f}">input {height}×{width}</text></svg>'
+    )
+
+
+def _rect(name: str, box: tuple[float, float, float, float], style: str = "") -> str:
+    left, top, right, bottom = box
+    styled = f' style="{style}"' if style else ""
+    return (
+        f'<rect class="{name}"{styled} x="{left:.1f}" y="{top:.1f}" '
+        f'width="{right - left:.1f}" height="{bottom - top:.1f}"/>'
+    )
+
+
+def _kept(edge: float, side: float) -> float:
+    """An edge inside the picture: a field much wider than the input is cut off at the margin."""
+    return min(max(edge, 4.0 - MARGIN), side + MARGIN - 4.0)
+
+
+def _grid(height: int, width: int, scale: float) -> str:
+    """A line a pixel for small inputs; every 16th or 32nd for large ones."""
+    step = 1 if max(height, width) <= FINEST_GRID else 32
+    lines = [f"M{x * scale:.1f} 0V{height * scale:.1f}" for x in range(step, width, step)] + [
+        f"M0 {y * scale:.1f}H{width * scale:.1f}" for y in range(step, height, step)
+    ]
+    return f'<path class="grid" d="{"".join(lines)}"/>' if lines else ""

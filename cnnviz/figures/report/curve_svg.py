@@ -1,0 +1,107 @@
+"""Curves as SVG of our own, small enough to stand in a file: axes with round numbers, a line a part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+
+import numpy as np
+
+from cnnviz.figures import numbers
+from cnnviz.figures.curves import FEW, Floats, Part
+
+WIDTH, HEIGHT = 520, 230
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 34
+ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
+TICKS = 5
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve: `x` rising, NaN a gap; the part decides how it is dashed."""
+
+    label: str
+    part: Part
+    x: Floats
+    y: Floats
+
+
+def chart(title: str, metric: str, series: Sequence[Series], x_title: str = "epoch") -> str:
+    """The figure with its heading and its key; values are written as `metric` is.
+
+    Empty where there is no finite point.
+    """
+    seen = [one for one in series if np.isfinite(one.y).any()]
+    if not seen:
+        return ""
+    finite = np.concatenate([one.y[np.isfinite(one.y)] for one in seen])
+    across = ticks(0.0, max(float(one.x[-1]) for one in seen))
+    up = ticks(float(finite.min()), float(finite.max()))
+    body = _grid(across, up, metric, x_title) + "".join(_curve(one, across, up) for one in seen)
+    last = "; ".join(f"{one.label} {_text(metric, float(one.y[np.isfinite(one.y)][-1]))}" for one in seen)
+    key = "".join(f'<span class="key {one.part}">{escape(one.label)}</span>' for one in seen)
+    words = escape(f"{title}; last values: {last}")
+    return (
+        f"<figure><figcaption>{escape(title)} {key}</figcaption>"
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}">{body}</svg></figure>'
+    )
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """About `TICKS` round numbers that span both ends."""
+    largest = max(abs(low), abs(high))
+    if high - low <= 1e-9 * largest:
+        pad = 0.1 * largest or 1.0
+        low, high = low - pad, high + pad
+    rough = (high - low) / TICKS
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = unit * next(factor for factor in ROUND if factor * unit >= rough * (1 - 1e-9))
+    first = math.floor(low / step + 1e-9)
+    last = math.ceil(high / step - 1e-9)
+    return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
+
+
+def _x(value: float, axis: Sequence[float]) -> float:
+    return LEFT + (value - axis[0]) / (axis[-1] - axis[0]) * (WIDTH - LEFT - RIGHT)
+
+
+def _y(value: float, axis: Sequence[float]) -> float:
+    return HEIGHT - BOTTOM - (value - axis[0]) / (axis[-1] - axis[0]) * (HEIGHT - TOP - BOTTOM)
+
+
+def _grid(across: Sequence[float], up: Sequence[float], metric: str, x_title: str) -> str:
+    parts = []
+    for value in up:
+        y = _y(value, up)
+        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<text x="{LEFT - 7}" y="{y + 4:.1f}" class="end">{_text(metric, value, 3)}</text>')
+    for value in across:
+        x = _x(value, across)
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" class="mid">{value:g}</text>')
+    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 3}" class="end">{escape(x_title)} →</text>')
+    return "".join(parts)
+
+
+def _curve(series: Series, across: Sequence[float], up: Sequence[float]) -> str:
+    points = [
+        (_x(x, across), _y(y, up)) if math.isfinite(y) else None
+        for x, y in zip(series.x.tolist(), series.y.tolist(), strict=True)
+    ]
+    moves = "".join(
+        f"{'L' if before is not None else 'M'}{point[0]:.1f} {point[1]:.1f}"
+        for before, point in pairwise([None, *points])
+        if point is not None
+    )
+    dots = ""
+    if len(points) <= FEW:
+        dots = "".join(f'<circle cx="{p[0]:.1f}" cy="{p[1]:.1f}" r="2.4"/>' for p in points if p is not None)
+    return f'<g class="{series.part}"><path class="line" d="{moves}"/>{dots}</g>'
+
+
+def _text(metric: str, value: float, digits: int = 4) -> str:
+    if numbers.is_fraction(metric):
+        return f"{round(100 * value, 6):.{digits}g} %"
+    return numbers.metric_text(metric, value, digits)

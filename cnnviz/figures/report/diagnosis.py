@@ -1,0 +1,313 @@
+"""A diagnosis as one HTML file that opens without a network. Everything that anybody named is escaped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+
+from cnnviz import __version__
+from cnnviz.diagnosis import Bars, Change, Diagnosis, Evidence, Finding, Images, Lines, rules
+from cnnviz.diagnosis.finding import Picture
+from cnnviz.diagnosis.report.report_text import (
+    COMPARISONS,
+    MARKS,
+    OUTCOMES,
+    SIGNS,
+    status_text,
+    sureness,
+    where,
+)
+from cnnviz.figures.finding import alt, hues, strip
+from cnnviz.figures.layer_bars import shortened
+from cnnviz.figures.palette import OUTCOME_COLORS, Colour
+from cnnviz.figures.report.curve_svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, ticks
+from cnnviz.figures.report.run import CSS, POLICY
+from cnnviz.training.recipe import value_text
+
+# A finding's curves and bars as SVG of our own, small enough to stand in a file.
+
+MOST_LABELS = 12
+FAINT = 0.35
+Value = float | None
+
+
+@dataclass(frozen=True)
+class Upwards:
+    """The vertical axis: round values from bottom to top, of logarithms where it is logarithmic."""
+
+    marks: Sequence[float]
+    logarithmic: bool
+    percent: bool
+
+    def place(self, value: Value) -> float | None:
+        """Where a value stands, in pixels from the top; None where it has no place."""
+        if value is None or not math.isfinite(value) or (self.logarithmic and value <= 0):
+            return None
+        return self.at(math.log10(value) if self.logarithmic else value)
+
+    def at(self, height: float) -> float:
+        """Where a height of the axis, such as a mark, stands."""
+        share = (height - self.marks[0]) / (self.marks[-1] - self.marks[0])
+        return HEIGHT - BOTTOM - min(1.0, max(0.0, share)) * (HEIGHT - TOP - BOTTOM)
+
+    def text(self, mark: float) -> str:
+        """A mark as it is written."""
+        value = 10.0**mark if self.logarithmic else mark
+        return f"{round(100 * value, 6):g} %" if self.percent else f"{value:.3g}"
+
+
+def lines_svg(picture: Lines) -> str:
+    """The curves with heading and key; empty where there is no point."""
+    values = [value for one in picture.series for value in one.y]
+    up = _upwards(picture, values)
+    xs = [x for one in picture.series for x in one.x]
+    if up is None or not xs:
+        return ""
+    across = ticks(min(xs), max(xs))
+    colours = hues([one.dashed for one in picture.series])
+
+    def x(value: float) -> float:
+        return LEFT + (value - across[0]) / (across[-1] - across[0]) * (WIDTH - LEFT - RIGHT)
+
+    body = _grid(up) + "".join(_under(x(mark), f"{mark:g}") for mark in across)
+    for one, colour in zip(picture.series, colours, strict=True):
+        body += _path([x(at) for at in one.x], [up.place(value) for value in one.y], colour, one.dashed)
+    names = [one.name for one in picture.series]
+    return _figure(picture, body + _level(picture, up), _key(names, colours))
+
+
+def bars_svg(picture: Bars) -> str:
+    """The bars with heading and key, points on a logarithmic axis; empty where nothing was measured."""
+    up = _upwards(picture, [value for values in picture.values.values() for value in values])
+    if up is None:
+        return ""
+    room = (WIDTH - LEFT - RIGHT) / len(picture.names)
+    colours = hues([False] * len(picture.values))
+    every = -(-len(picture.names) // MOST_LABELS)
+    body = _grid(up) + "".join(
+        _under(LEFT + (place + 0.5) * room, shortened(name, 10))
+        for place, name in enumerate(picture.names)
+        if place % every == 0
+    )
+    for number, (values, colour) in enumerate(zip(picture.values.values(), colours, strict=True)):
+        if picture.logarithmic:
+            middles = [LEFT + (place + 0.5) * room for place in range(len(values))]
+            body += _path(middles, [up.place(value) for value in values], colour, dashed=False, dots=True)
+        else:
+            body += _columns(picture, values, up, colour, room, number)
+    return _figure(picture, body + _level(picture, up), _key(list(picture.values), colours))
+
+
+def _columns(
+    picture: Bars, values: Sequence[Value], up: Upwards, colour: Colour, room: float, number: int
+) -> str:
+    width = 0.75 * room / len(picture.values)
+    drawn = []
+    for place, (name, value) in enumerate(zip(picture.names, values, strict=True)):
+        top, ground = up.place(value), up.at(max(0.0, up.marks[0]))
+        if top is None:
+            continue
+        faint = FAINT if picture.marked and name not in picture.marked else 1
+        left = LEFT + (place + 0.125) * room + number * width
+        drawn.append(
+            f'<rect x="{left:.1f}" y="{min(top, ground):.1f}" width="{width:.1f}" '
+            f'height="{abs(ground - top):.1f}" style="fill:{colour.css};opacity:{faint}"/>'
+        )
+    return "".join(drawn)
+
+
+def _upwards(picture: Lines | Bars, values: Sequence[Value]) -> Upwards | None:
+    """The axis of all values and the reference; from zero for bars."""
+    known = _usable(picture, values)
+    if not known:
+        return None
+    known += _usable(picture, [picture.reference[1]] if picture.reference else [])
+    if picture.logarithmic:
+        low, high = math.floor(math.log10(min(known))), math.ceil(math.log10(max(known)))
+        step = max(1, -(-(high - low) // 5))
+        marks = [float(mark) for mark in range(low, max(high, low + 1) + step, step)]
+    else:
+        marks = ticks(min(0.0, *known) if isinstance(picture, Bars) else min(known), max(known))
+    return Upwards(marks, picture.logarithmic, picture.percent)
+
+
+def _usable(picture: Lines | Bars, values: Sequence[Value]) -> list[float]:
+    """Those with a place on the axis."""
+    return [
+        value
+        for value in values
+        if value is not None and math.isfinite(value) and (value > 0 or not picture.logarithmic)
+    ]
+
+
+def _grid(up: Upwards) -> str:
+    drawn = []
+    for mark in up.marks:
+        y = up.at(mark)
+        drawn.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+        drawn.append(f'<text x="{LEFT - 7}" y="{y + 4:.1f}" class="end">{up.text(mark)}</text>')
+    return "".join(drawn)
+
+
+def _under(x: float, text: str) -> str:
+    return f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" class="mid">{escape(text)}</text>'
+
+
+def _path(
+    xs: Sequence[float], ys: Sequence[float | None], colour: Colour, dashed: bool, dots: bool = False
+) -> str:
+    points = [None if y is None else (x, y) for x, y in zip(xs, ys, strict=True)]
+    moves = "".join(
+        f"{'L' if before is not None else 'M'}{point[0]:.1f} {point[1]:.1f}"
+        for before, point in pairwise([None, *points])
+        if point is not None
+    )
+    marked = dots or len(points) < 30
+    circles = "".join(
+        f'<circle cx="{point[0]:.1f}" cy="{point[1]:.1f}" r="2.6" style="fill:{colour.css}"/>'
+        for point in (points if marked else [])
+        if point is not None
+    )
+    dash = ";stroke-dasharray:7 4" if dashed else ""
+    return f'<path class="line" d="{moves}" style="stroke:{colour.css}{dash}"/>{circles}'
+
+
+def _level(picture: Lines | Bars, up: Upwards) -> str:
+    if picture.reference is None:
+        return ""
+    name, value = picture.reference
+    y = up.place(value)
+    if y is None:
+        return ""
+    return (
+        f'<path class="level" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
+        f'<text x="{WIDTH - RIGHT}" y="{y - 4:.1f}" class="end">{escape(name)}</text>'
+    )
+
+
+def _key(names: Sequence[str], colours: Sequence[Colour]) -> str:
+    if len(names) < 2:
+        return ""
+    return "".join(
+        f'<span class="hue"><i style="background:{colour.css}"></i>{escape(name)}</span>'
+        for name, colour in zip(names, colours, strict=True)
+    )
+
+
+def _figure(picture: Lines | Bars, body: str, key: str) -> str:
+    across = f"{picture.x_label} →" if isinstance(picture, Lines) else ""
+    titles = (
+        f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 3}" class="end">{escape(across)}</text>'
+        f'<text x="{LEFT}" y="{HEIGHT - 3}">{escape(picture.y_label)}</text>'
+    )
+    return (
+        f'<figure><figcaption>{escape(picture.title)} {key}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'role="img" aria-label="{escape(alt(picture))}">{body}{titles}</svg></figure>'
+    )
+
+
+OWN_CSS = Path(__file__).with_name("diagnosis.css")
+CHECKED = {"clear": "Ruled out", "not checked": "Could not be checked"}
+
+
+def html_report(evidence: Evidence, found: Diagnosis) -> str:
+    """A whole HTML document: verdict, findings with pictures and changes, and all that was ruled out."""
+    name = evidence.title if evidence.run is None else f"Run {evidence.run}, {evidence.title}"
+    body = "".join(
+        (
+            f'<h1>{escape(name)}</h1><p class="about">{escape(status_text(evidence))}</p>',
+            f'<p class="outcome {found.outcome}">{escape(_outcome(found))}</p>',
+            f'<p class="verdict {found.outcome}">{escape(found.verdict)}</p>',
+            f'<p class="error">It ended with: {escape(evidence.error)}</p>' if evidence.error else "",
+            *(_finding(number, one, evidence) for number, one in enumerate(found.findings, 1)),
+            _listed("What is missing", found.missing, "ul"),
+            _listed("What to try next, in this order", found.next_steps, "ol"),
+            _listed("Notes", [one.text for one in found.notes], "ul"),
+            _compared(found),
+            _checked(found),
+            f"<details><summary>Recipe</summary><pre>{escape(evidence.recipe.write())}</pre></details>",
+        )
+    )
+    styles = CSS.read_text(encoding="utf-8") + OWN_CSS.read_text(encoding="utf-8")
+    styles += "".join(f".{name} {{ --outcome: {hue.css}; }}" for name, hue in OUTCOME_COLORS.items())
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>Diagnosis: {escape(name)}</title>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><style>{styles}</style></head>'
+        f"<body><main>{body}<footer>Written by cnnviz {escape(__version__)}.</footer></main></body></html>\n"
+    )
+
+
+def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
+    place = where(finding)
+    about = " · ".join([sureness(finding.confidence), *([place] if place else [])])
+    facts = "".join(
+        f"<div><b>{escape(fact.text)}</b><span>{escape(fact.label)}</span></div>" for fact in finding.facts
+    )
+    told = "".join(f"<p>{escape(part)}</p>" for part in finding.explanation.split("\n\n"))
+    out = "".join(f"<li>{escape(one)}</li>" for one in finding.ruled_out)
+    return "".join(
+        (
+            f'<h2>{number} · {escape(rules()[finding.cause].title)}</h2><p class="about">{escape(about)}</p>',
+            f"<p><b>{escape(finding.verdict)}</b></p>" if number > 1 else "",
+            f'<div class="figures">{facts}</div>' if facts else "",
+            f'<div class="charts">{"".join(map(_picture, finding.pictures))}</div>',
+            told,
+            f"<p>What else it could have been, and why not:</p><ul>{out}</ul>" if out else "",
+            *(_change(one, evidence) for one in finding.changes),
+        )
+    )
+
+
+def _picture(picture: Picture) -> str:
+    if isinstance(picture, Images):
+        return f"<figure><figcaption>{escape(picture.title)}</figcaption>{strip(picture)}</figure>"
+    return bars_svg(picture) if isinstance(picture, Bars) else lines_svg(picture)
+
+
+def _change(change: Change, evidence: Evidence) -> str:
+    try:
+        differs = evidence.recipe.difference(change.recipe(evidence.recipe)).items()
+    except ValueError:
+        return ""
+    settings = "".join(
+        f"<li>{escape(field)}: {escape(value_text(ours))} → <b>{escape(value_text(theirs))}</b></li>"
+        for field, (ours, theirs) in differs
+    )
+    return f'<div class="change"><b>What would mend it.</b> {escape(change.why)}<ul>{settings}</ul></div>'
+
+
+def _outcome(found: Diagnosis) -> str:
+    return f"{MARKS[found.outcome]} {OUTCOMES[found.outcome]}"
+
+
+def _listed(title: str, sentences: Sequence[str], tag: str) -> str:
+    lines = "".join(f"<li>{escape(one)}</li>" for one in sentences)
+    return f"<h2>{title}</h2><{tag}>{lines}</{tag}>" if lines else ""
+
+
+def _compared(found: Diagnosis) -> str:
+    rows = "".join(
+        f"<tr><td>{SIGNS[one.passed]} {COMPARISONS[one.name]}</td><td>{escape(one.text)}</td></tr>"
+        for one in found.comparisons
+    )
+    table = f'<div class="wide"><table><tbody>{rows}</tbody></table></div>'
+    return f"<h2>What it was compared with</h2>{table}" if rows else ""
+
+
+def _checked(found: Diagnosis) -> str:
+    parts = []
+    for outcome, title in CHECKED.items():
+        rows = "".join(
+            f"<tr><td>{escape(one.title)}</td><td>{escape(one.because)}</td></tr>"
+            for one in found.checked
+            if one.outcome == outcome
+        )
+        if rows:
+            parts.append(f'<h2>{title}</h2><div class="wide"><table><tbody>{rows}</tbody></table></div>')
+    return "".join(parts)

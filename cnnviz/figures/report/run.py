@@ -1,0 +1,348 @@
+"""The report's sections, put together. Everything that anybody typed is escaped."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnnviz import __version__
+from cnnviz.figures import numbers
+from cnnviz.figures.confusion import Counts, confusion_alt, per_class
+from cnnviz.figures.curves import Part
+from cnnviz.figures.numbers import MISSING
+from cnnviz.figures.report.curve_svg import Series, chart
+from cnnviz.training.recipe import WORDS, Recipe, value_text
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import Checkpoint, Curve, Database, Restart, Run, StatusChange
+
+# All that a report tells, read from the run database at once.
+
+POINTS = 400
+"""Of a curve: a report is a few hundred kilobytes, however long the run."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A run and what belongs to it."""
+
+    run: Run
+    curves: Mapping[str, Curve]
+    history: Sequence[StatusChange]
+    restarts: Sequence[Restart]
+    checkpoints: Mapping[str, Checkpoint]
+    disk: int
+    """Bytes of its files on this machine."""
+    matrix: Counts | None
+    """The newest of the test images, `(K, K)`."""
+    classes: Sequence[str]
+    data: Mapping[str, Any]
+    """The record `data`; empty where there is none."""
+    pictures: Sequence[Mapping[str, Any]]
+    """The record `fixed_images`."""
+    answers: Mapping[int, Sequence[Sequence[float]]]
+    """By a picture's index: the newest likeliest classes, each with its probability."""
+
+
+def gather(database: Database, run_id: int) -> Told:
+    """Read it; raises `NoSuchRunError`."""
+    import numpy as np
+
+    from cnnviz import tracking
+
+    run = tracking.get_run(database, run_id)
+
+    def newest(kind: str, otherwise: Any) -> Any:
+        record = tracking.latest_record(database, run_id, kind)
+        return otherwise if record is None else record.body
+
+    data = newest("data", {})
+    body = newest("test/confusion", None)
+    matrix = None if body is None else np.asarray(body, np.int64)
+    return Told(
+        run=run,
+        curves={name: tracking.sample_metric(database, run_id, name, POINTS) for name in run.metrics},
+        history=tracking.history(database, run_id),
+        restarts=tracking.read_metrics(database, run_id, limit=1).restarts,
+        checkpoints=tracking.checkpoints(database, run_id),
+        disk=tracking.disk_bytes(run.id, run.key),
+        matrix=matrix,
+        classes=class_names(data.get("classes"), run.dataset, 0 if matrix is None else len(matrix)),
+        data=data,
+        pictures=newest("fixed_images", []),
+        answers={one["index"]: one["top"] for one in newest("fixed_predictions", [])},
+    )
+
+
+def class_names(told: Any, dataset: str, count: int) -> tuple[str, ...]:
+    """Names of `count` classes: as the run recorded them, as the data set is registered, or just numbers."""
+    from cnnviz import datasets
+
+    if isinstance(told, list) and len(told) == count:
+        return tuple(map(str, told))
+    spec = datasets.specs().get(dataset)
+    if spec is not None and len(spec.classes) == count:
+        return spec.classes
+    return tuple(map(str, range(count)))
+
+
+# A confusion matrix and the accuracies of its classes as HTML tables.
+
+WHOLE = 30
+"""Up to so many classes the whole matrix is written; of more, the mistakes made most often."""
+MISTAKES = 25
+
+
+def matrix_html(counts: Counts, classes: Sequence[str]) -> str:
+    """The matrix with each cell as dark as its share of the row, or its largest mistakes."""
+    words = f"<p>{escape(confusion_alt(counts, classes))}</p>"
+    if len(classes) > WHOLE:
+        return words + _mistakes(counts, classes)
+    heads = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in classes)
+    rows = "".join(_row(row, place, classes) for place, row in enumerate(counts.tolist()))
+    return (
+        f'{words}<div class="wide"><table class="matrix"><thead><tr><td>true ↓ said →</td>{heads}'
+        f'<th scope="col"><span>right</span></th></tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _row(row: Sequence[int], place: int, classes: Sequence[str]) -> str:
+    total = sum(row)
+    cells = "".join(_cell(count, count / total if total else 0.0) for count in row)
+    right = f"{100 * row[place] / total:.1f} %" if total else "—"
+    return f'<tr><th scope="row">{escape(classes[place])}</th>{cells}<td class="sum">{right}</td></tr>'
+
+
+def _cell(count: int, share: float) -> str:
+    # Small shares are to be seen: the root lifts them.
+    shade = round(90 * math.sqrt(share))
+    kind = ' class="full"' if shade > 55 else ""
+    return f'<td{kind} style="--share:{shade}%">{count or ""}</td>'
+
+
+def _mistakes(counts: Counts, classes: Sequence[str]) -> str:
+    wrong = counts - np.diag(counts.diagonal())
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
+    places = [divmod(int(place), len(classes)) for place in order]
+    often = [
+        (classes[true], classes[said], f"{int(wrong[true, said])}")
+        for true, said in places
+        if wrong[true, said]
+    ]
+    known = sorted((value, i) for i, value in enumerate(per_class(counts)) if value is not None)
+    worst = [(classes[i], f"{100 * value:.1f} %") for value, i in known[:MISTAKES]]
+    return (
+        f'<div class="two">{_listed("Taken for another most often", ("true", "said", "times"), often)}'
+        f"{_listed('Classes least often right', ('class', 'right'), worst)}</div>"
+    )
+
+
+def _listed(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    heads = "".join(f"<th>{escape(name)}</th>" for name in head)
+    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{heads}</tr></thead>"
+        f"<tbody>{lines}</tbody></table>"
+    )
+
+
+CSS = Path(__file__).with_name("report.css")
+# Nothing is fetched, whatever a name or a note may hold.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+PANELS: tuple[tuple[str, tuple[tuple[str, Part], ...]], ...] = (
+    ("accuracy", (("train/accuracy", "train"), ("val/accuracy", "validation"), ("test/accuracy", "test"))),
+    ("loss", (("train/loss", "train"), ("val/loss", "validation"), ("test/loss", "test"))),
+    ("learning rate", (("lr", "train"),)),
+    ("images per second", (("images_per_second", "train"),)),
+    ("memory", (("memory_bytes", "train"),)),
+)
+PART_WORDS: dict[Part, str] = {"train": "training", "validation": "validation", "test": "test"}
+
+
+def html_report(database: Database, run_id: int) -> str:
+    """A whole HTML document on a run: curves, metrics, confusion, recipe, and what it ran on.
+
+    Raises `NoSuchRunError`.
+    """
+    told = gather(database, run_id)
+    title = f"Run {told.run.id}: {told.run.name}"
+    body = "".join((_head(told), _notes(told), _curves(told), _matrix(told), _pictures(told), _facts(told)))
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f"<style>{CSS.read_text(encoding='utf-8')}</style></head><body><main>{body}"
+        f"<footer>Written by cnnviz {escape(__version__)}. Accuracies are those of the last epoch unless "
+        "they are called best.</footer></main></body></html>\n"
+    )
+
+
+def _head(told: Told) -> str:
+    run = told.run
+    measured = run.metrics.get("test/accuracy")
+    figures = [
+        (
+            numbers.metric_text("test/accuracy", measured.last) if measured else MISSING,
+            "test accuracy, last",
+        ),
+        (
+            numbers.metric_text("test/accuracy", measured.best) if measured else MISSING,
+            "test accuracy, best",
+        ),
+        (numbers.duration(run.seconds), "in training"),
+        (MISSING if run.params is None else numbers.short(run.params), "parameters"),
+        (f"{run.epoch:.4g}", f"epochs of {run.total_epochs:g}" if run.total_epochs else "epochs"),
+    ]
+    tags = "".join(f'<span class="tag">{escape(tag)}</span>' for tag in run.tags)
+    error = f'<p class="error">{escape(run.error)}</p>' if run.error else ""
+    shown = "".join(
+        f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for value, what in figures
+    )
+    about = f"{run.model} on {run.data}, begun {numbers.moment(run.began)}."
+    return (
+        f"<h1>{escape(run.name)} {tags}</h1><p>Run {run.id}, {run.status.value}: {escape(about)}</p>"
+        f'{error}<div class="figures">{shown}</div>'
+    )
+
+
+def _notes(told: Told) -> str:
+    return f'<h2>Notes</h2><p class="notes">{escape(told.run.notes)}</p>' if told.run.notes else ""
+
+
+def _curves(told: Told) -> str:
+    drawn = []
+    for title, lines in PANELS:
+        series = [
+            Series(PART_WORDS[part] if len(lines) > 1 else title, part, curve.epochs, curve.values)
+            for name, part in lines
+            if (curve := told.curves.get(name)) is not None and len(curve)
+        ]
+        drawn.append(chart(title.capitalize(), lines[0][0], series))
+    figures = "".join(drawn)
+    return f'<h2>Curves</h2><div class="charts">{figures}</div>' if figures else ""
+
+
+def _matrix(told: Told) -> str:
+    if told.matrix is None:
+        return ""
+    return f"<h2>Test images: which class is taken for which</h2>{matrix_html(told.matrix, told.classes)}"
+
+
+def _pictures(told: Told) -> str:
+    """The few test images that every epoch looks at, with what is said of them now."""
+    shown = "".join(_picture(told, picture) for picture in told.pictures)
+    return f'<h2>A few test images</h2><div class="pictures">{shown}</div>' if shown else ""
+
+
+def _picture(told: Told, picture: Mapping[str, Any]) -> str:
+    label, top = int(picture["label"]), told.answers.get(picture["index"], ())
+    said = ", ".join(f"{_name(told, int(k))} {numbers.percent(p, 0)}" for k, p in top)
+    kind = "picture" if top and int(top[0][0]) == label else "picture wrong"
+    name, png = escape(_name(told, label)), escape(str(picture["png"]))
+    return (
+        f'<figure class="{kind}"><img alt="A test image of {name}" src="data:image/png;base64,{png}">'
+        f"<figcaption><b>{name}</b>{escape(said)}</figcaption></figure>"
+    )
+
+
+def _name(told: Told, place: int) -> str:
+    return told.classes[place] if place < len(told.classes) else str(place)
+
+
+def _facts(told: Told) -> str:
+    return (
+        f"<h2>Measures</h2>{_metrics(told)}<h2>Recipe</h2>{_recipe(told)}"
+        f"<h2>What it ran on</h2>{_table(_ran_on(told))}<h2>What happened</h2>{_history(told)}"
+    )
+
+
+def _metrics(told: Told) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(numbers.metric_title(name))}</td>"
+        f"<td>{_value(name, m.last)}</td><td>{m.last_step:,}</td><td>{_value(name, m.best)}</td>"
+        f"<td>{MISSING if m.best_step is None else f'{m.best_step:,}'}</td></tr>"
+        for name, m in told.run.metrics.items()
+    )
+    heads = "".join(f"<th>{head}</th>" for head in ("measure", "last", "at step", "best", "at step"))
+    return (
+        f'<div class="wide"><table class="right"><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _value(name: str, value: float | None) -> str:
+    return escape(numbers.metric_text(name, float("nan") if value is None else value))
+
+
+def _recipe(told: Told) -> str:
+    """Every field; what is not a recipe's default is marked."""
+    defaults = Recipe().model_dump(mode="json")
+    rows = []
+    for name, value in told.run.recipe.items():
+        if name in WORDS:
+            continue
+        info = Recipe.model_fields.get(name)
+        mark = "" if defaults.get(name) == value else ' class="own"'
+        rows.append(
+            f"<tr{mark}><td>{escape(name)}</td><td>{escape(value_text(value))}</td>"
+            f"<td>{escape((info and info.description) or '')}</td></tr>"
+        )
+    whole = escape(json.dumps(told.run.recipe, indent=2, ensure_ascii=False))
+    return (
+        '<p>Marked: what is not a recipe’s default.</p><div class="wide"><table class="recipe">'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f"<details><summary>As a document that can be run again</summary><pre>{whole}</pre></details>"
+    )
+
+
+def _ran_on(told: Told) -> list[tuple[str, str]]:
+    run, data = told.run, told.data
+    counts = [f"{data[part]:,} {words}" for part, words in _PARTS if isinstance(data.get(part), int)]
+    versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
+    kept = ", ".join(f"{kind} at step {one.step:,}" for kind, one in told.checkpoints.items())
+    facts: list[tuple[str, Any]] = [
+        ("data", f"{run.data}{': ' if counts else ''}{', '.join(counts)}"),
+        ("data fingerprint", run.fingerprint),
+        ("done to the data", " ".join(map(str, data.get("notes", [])))),
+        ("seed", run.seed),
+        ("device", run.device),
+        ("hardware", run.hardware),
+        ("machine", run.host),
+        ("versions", versions),
+        ("steps", f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")),
+        ("checkpoints", kept),
+        ("disk", numbers.size(told.disk)),
+        ("copy of run", run.parent_id),
+    ]
+    return [(title, str(value)) for title, value in facts if value not in (None, "")]
+
+
+_PARTS = (
+    ("train", "training images"),
+    ("validation", "validation images"),
+    ("test", "test images"),
+)
+
+
+def _history(told: Told) -> str:
+    rows = [
+        (numbers.moment(change.time), f"{change.new.value}{f': {change.reason}' if change.reason else ''}")
+        for change in told.history
+    ]
+    again = [
+        f"attempt {restart.attempt} from step {max(0, restart.from_step):,}" for restart in told.restarts[1:]
+    ]
+    after = f"<p>Resumed: {escape(', '.join(again))}.</p>" if again else ""
+    return _table(rows) + after
+
+
+def _table(rows: Iterable[Sequence[str]]) -> str:
+    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><tbody>{lines}</tbody></table></div>'

@@ -1,0 +1,190 @@
+"""The lineage that the articles tell: five architectures, their size and cost to one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from math import sqrt
+from typing import get_args
+
+from cnnviz.analysis.types import KIND_TITLES, Analysis, Kind
+from cnnviz.figures import numbers
+from cnnviz.figures.palette import KIND_COLOURS, Theme
+from cnnviz.figures.thumbnail import HEIGHT, MARGIN, PITCH, Volume, box_svg, volumes
+
+LINEAGE = ("lenet5-1998", "alexnet", "torchvision/vgg16", "torchvision/googlenet", "torchvision/resnet50")
+SHOWN: tuple[Kind, ...] = ("conv", "fc", "norm", "other")
+SQUARE = 64.0
+"""Side of the largest area, in pixels."""
+NEWS = {
+    "lenet5-1998": "Convolution and pooling, learned end to end, read handwritten digits.",
+    "alexnet": "The same idea a thousand times larger, on GPUs, with ReLU and dropout, wins ImageNet.",
+    "torchvision/vgg16": "Only 3×3 convolutions, twice as deep; most parameters sit in three last layers.",
+    "torchvision/googlenet": "Four branches side by side, 1×1 reductions, one small dense layer: light.",
+    "torchvision/resnet50": "Each block adds to its input, so that fifty layers can still be trained.",
+}
+"""What each brought, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """One of the lineage, with all that its row shows."""
+
+    name: str
+    title: str
+    year: int
+    depth: int
+    news: str
+    volumes: tuple[Volume, ...]
+    params: Mapping[Kind, int]
+    macs: Mapping[Kind, int]
+    accuracy: float | None
+    accuracy_on: str
+
+    @property
+    def facts(self) -> str:
+        """The row in words, for who cannot see it."""
+        total, arithmetic = sum(self.params.values()), sum(self.macs.values())
+        share = numbers.percent(self.params["conv"] / total)
+        published = "" if self.accuracy is None else f", {self.accuracy_words}"
+        return (
+            f"{self.title}, {self.year}: {self.depth} weight layers deep, {numbers.short(total)} parameters "
+            f"({share} convolutional), {numbers.macs(arithmetic)}{published}"
+        )
+
+    @property
+    def accuracy_words(self) -> str:
+        """The published accuracy and what it was measured on; empty where none is known."""
+        if self.accuracy is None:
+            return ""
+        return f"{numbers.percent(self.accuracy, 1)} on {self.accuracy_on}"
+
+
+def ancestor(
+    analysis: Analysis, *, year: int, depth: int, accuracy: float | None, accuracy_on: str
+) -> Ancestor:
+    """The row of one architecture from its analysis and published facts."""
+    return Ancestor(
+        name=analysis.model,
+        title=analysis.title.removesuffix(" (torchvision)"),
+        year=year,
+        depth=depth,
+        news=NEWS.get(analysis.model, ""),
+        volumes=volumes(analysis),
+        params=_by_kind(
+            {
+                "conv": analysis.conv_params,
+                "fc": analysis.fc_params,
+                "norm": analysis.norm_params,
+                "other": analysis.other_params,
+            }
+        ),
+        macs=_by_kind(
+            {
+                "conv": analysis.macs_of("conv"),
+                "fc": analysis.macs_of("fc", "attention"),
+                "other": analysis.macs - analysis.macs_of("conv", "fc", "attention"),
+            }
+        ),
+        accuracy=accuracy,
+        accuracy_on=accuracy_on,
+    )
+
+
+def _by_kind(counts: Mapping[Kind, int]) -> Mapping[Kind, int]:
+    return {kind: counts.get(kind, 0) for kind in SHOWN}
+
+
+def square_svg(parts: Mapping[Kind, int], largest: int, noun: str) -> str:
+    """A square whose area stands for the sum of `parts`, `SQUARE` pixels wide for `largest`, cut by kind."""
+    total = sum(parts.values())
+    side = square_side(total, largest)
+    shares = ", ".join(
+        f"{numbers.percent(count / total)} {KIND_TITLES[kind]}" for kind, count in parts.items() if count
+    )
+    bands, y = [], SQUARE - side
+    for kind, count in parts.items():
+        height = side * count / total
+        bands.append(
+            f'<rect class="k-{kind} face" x="0" y="{y:.2f}" width="{side:.2f}" height="{height:.2f}"/>'
+        )
+        y += height
+    return (
+        f'<svg class="square" viewBox="0 0 {SQUARE:g} {SQUARE:g}" role="img" '
+        f'aria-label="{numbers.short(total)} {noun}: {shares}" xmlns="http://www.w3.org/2000/svg">'
+        f"{''.join(bands)}</svg>"
+    )
+
+
+def square_side(value: int, largest: int) -> float:
+    """Side of the area for `value`; what would vanish stays a dot of one pixel and a half."""
+    return max(1.5, SQUARE * sqrt(value / largest))
+
+
+def columns(drawn: Sequence[Ancestor]) -> int:
+    """Layers that the deepest of them needs room for."""
+    return max(volume.column for one in drawn for volume in one.volumes)
+
+
+# The whole lineage as one SVG, for a download: what the page shows, with its colours written in.
+
+LEFT, ROW, HEAD, PAD, ACCURACY = 150.0, 104.0, 34.0, 16.0, 230.0
+PAPER = {"light": ("#ffffff", "#1c2529"), "dark": ("#12171a", "#e4e9eb")}
+
+
+def lineage_sheet(drawn: Sequence[Ancestor], theme: Theme) -> str:
+    """All rows under one heading, `theme` being "light" or "dark"."""
+    strip = 2 * MARGIN + columns(drawn) * PITCH
+    width = LEFT + strip + 2 * (SQUARE + 66) + ACCURACY
+    height = HEAD + ROW * len(drawn) + PAD
+    ground, ink = PAPER[theme]
+    largest = max(sum(one.params.values()) for one in drawn), max(sum(one.macs.values()) for one in drawn)
+    rows = "".join(_row(one, HEAD + ROW * i, strip, largest) for i, one in enumerate(drawn))
+    style = (
+        f"text {{ font: 12px sans-serif; fill: {ink} }} .title {{ font-weight: 600; font-size: 15px }} "
+        f"{_kinds(theme)} .top {{ fill-opacity: .55 }} .side {{ fill-opacity: .75 }}"
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}"><style>{style}</style>'
+        f'<rect width="{width:g}" height="{height:g}" fill="{ground}"/>'
+        f'<text x="{PAD:g}" y="22">Depth to one scale; areas for parameters and multiply-adds to one scale '
+        f"each.</text>{rows}</svg>"
+    )
+
+
+def _row(one: Ancestor, top: float, strip: float, largest: tuple[int, int]) -> str:
+    middle = top + ROW / 2
+    total, arithmetic = sum(one.params.values()), sum(one.macs.values())
+    areas = (
+        (one.params, largest[0], f"{numbers.short(total)} parameters"),
+        (one.macs, largest[1], numbers.macs(arithmetic)),
+    )
+    boxes = "".join(box_svg(volume) for volume in one.volumes)
+    squares = "".join(_square(*area, LEFT + strip + i * (SQUARE + 66), top) for i, area in enumerate(areas))
+    return (
+        f'<text x="{PAD:g}" y="{middle - 4:g}" class="title">{escape(one.title)}</text>'
+        f'<text x="{PAD:g}" y="{middle + 14:g}">{one.year}, {one.depth} layers deep</text>'
+        f'<g transform="translate({LEFT:g} {top + (ROW - HEIGHT) / 2 - MARGIN:g})">{boxes}</g>{squares}'
+        f'<text x="{LEFT + strip + 2 * (SQUARE + 66):g}" y="{middle + 4:g}">{escape(one.accuracy_words)}'
+        "</text>"
+    )
+
+
+def _square(parts: Mapping[Kind, int], largest: int, words: str, left: float, top: float) -> str:
+    total = sum(parts.values())
+    side = square_side(total, largest)
+    y = top + SQUARE + 8 - side
+    bands = []
+    for kind, count in parts.items():
+        height = side * count / total
+        bands.append(
+            f'<rect class="k-{kind}" x="{left:g}" y="{y:.2f}" width="{side:.2f}" height="{height:.2f}"/>'
+        )
+        y += height
+    return f'{"".join(bands)}<text x="{left:g}" y="{top + SQUARE + 24:g}">{escape(words)}</text>'
+
+
+def _kinds(theme: Theme) -> str:
+    return " ".join(f".k-{kind} {{ fill: {KIND_COLOURS[kind].of(theme)} }}" for kind in get_args(Kind))

@@ -1,0 +1,85 @@
+"""Decodes pictures that strangers made, in a process of its own: `python decoder.py READING MEMORY_BYTES`.
+
+It knows Pillow, the standard library and, by its path `READING`, `cnnviz.datasets.image_files`: so it starts
+in a fraction of a second, and nothing is in it that could leak. Requests come on stdin, answers leave on
+stdout: a line of JSON, then so many bytes. What kills it (memory, a decoder's fault, patience) costs one
+picture; see `decoding`.
+"""
+
+import contextlib
+import importlib.util
+import io
+import json
+import sys
+import warnings
+from typing import Any, BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+
+def loaded(path: str) -> Any:
+    """The module in the file `path`, which is in no package here."""
+    spec = importlib.util.spec_from_file_location("image_files", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def decode(files: Any, data: bytes, most_pixels: int) -> tuple[dict[str, Any], bytes]:
+    """The first frame as RGB bytes, or RGBA where something is transparent, and what is known of it."""
+    picture = Image.open(io.BytesIO(data), formats=files.FORMATS)
+    width, height = picture.size
+    if width * height > most_pixels:
+        return {"refused": "pixels", "size": (width, height)}, b""
+    facts: dict[str, Any] = {"format": picture.format, "mode": picture.mode, "moving": moving(picture)}
+    picture.load()
+    facts["orientation"] = files.orientation(picture, data)
+    plain = files.plain(picture)
+    return facts | {"size": plain.size, "channels": len(plain.getbands())}, plain.tobytes()
+
+
+def moving(picture: Image.Image) -> bool:
+    """Whether there are frames after the first."""
+    with contextlib.suppress(Exception):
+        return bool(getattr(picture, "is_animated", False))
+    return False
+
+
+def limit_memory(most: int) -> None:
+    """Let this process have at most so many bytes, where the system can be told."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def decode_or_error(files: Any, data: bytes, most_pixels: int) -> tuple[dict[str, Any], bytes]:
+    """`decode`, with every error as an answer."""
+    try:
+        return decode(files, data, most_pixels)
+    except MemoryError:
+        return {"refused": "memory"}, b""
+    except UnidentifiedImageError:
+        return {"refused": "unknown"}, b""
+    except Exception as error:  # A decoder may raise anything over hostile or damaged bytes.
+        return {"refused": "damaged", "reason": next(iter(str(error).splitlines()), "")[:200]}, b""
+
+
+def serve(files: Any, requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer until there are no more requests."""
+    while line := requests.readline():
+        request = json.loads(line)
+        facts, pixels = decode_or_error(files, requests.read(request["bytes"]), request["most_pixels"])
+        answers.write(json.dumps(facts | {"bytes": len(pixels)}).encode() + b"\n")
+        answers.write(pixels)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    reading = loaded(sys.argv[1])
+    limit_memory(int(sys.argv[2]))
+    warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = None  # Ours is stricter and asked before anything is decoded.
+    serve(reading, sys.stdin.buffer, sys.stdout.buffer)

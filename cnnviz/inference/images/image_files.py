@@ -1,0 +1,98 @@
+"""What was named or handed in, as single files: folders and zips opened, true classes from class folders."""
+
+from __future__ import annotations
+
+import functools
+import io
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+from cnnviz.datasets import DataError
+from cnnviz.datasets.layouts.class_folders import arranged, listing
+from cnnviz.datasets.layouts.zips import Archive
+from cnnviz.inference.images.image import Refusal
+from cnnviz.inference.images.read_image import MOST_BYTES, Upload
+
+Found = Upload | Refusal
+
+
+def handed_in(name: str, data: bytes) -> list[Found]:
+    """One upload of a page: a picture, or a zip of pictures or of class folders."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return [Upload(name, data)]
+    return _or_refused(name, functools.partial(from_zip, name, io.BytesIO(data)))
+
+
+def from_named(files: Mapping[str, bytes]) -> list[Found]:
+    """A folder as a page hands it in, each file by its path in it: pictures, and classes by their folders."""
+    top = {name.partition("/")[0] for name in files}
+    start = len(f"{min(top)}/") if len(top) == 1 else 0
+    names = {name[start:] or name: name for name in files}
+    return [
+        Upload(names[name], files[names[name]], truth) for name, truth in _with_truth("the folder", names)
+    ]
+
+
+def from_paths(paths: Iterable[Path]) -> Iterator[Found]:
+    """Files, folders and zips, one after another; what is not there is refused."""
+    for path in paths:
+        yield from _or_refused(str(path), functools.partial(_from_path, path))
+
+
+def from_folder(root: Path) -> list[Upload]:
+    """Every file below a folder, hidden ones left out; raises `DataError` for links and for too many."""
+    sizes = {name: size for name, size, _ in listing(root)}
+    return [
+        Upload(str(root / name), functools.partial(_read, root / name), truth, sizes[name])
+        for name, truth in _with_truth(str(root), sizes)
+    ]
+
+
+def from_zip(name: str, file: Path | IO[bytes]) -> list[Upload]:
+    """Every file in a zip, read when its turn comes; raises `DataError` as `zips.Archive` does."""
+    archive = Archive(name, file)
+    return [
+        Upload(
+            f"{name}/{archive.prefix}{member}",
+            functools.partial(archive.read, member),
+            truth,
+            archive.size(member),
+        )
+        for member, truth in _with_truth(name, archive.names)
+    ]
+
+
+def _from_path(path: Path) -> list[Upload]:
+    if path.is_dir():
+        return from_folder(path)
+    if not path.is_file():
+        raise DataError(f"There is no file '{path}'.")
+    if zipfile.is_zipfile(path):
+        return from_zip(str(path), path)
+    return [Upload(str(path), functools.partial(_read, path), size=path.stat().st_size)]
+
+
+def _with_truth(where: str, names: Iterable[str]) -> list[tuple[str, str | None]]:
+    """Every name with its class, where they lie in class folders; training and test parts alike."""
+    known = sorted(names)
+    try:
+        layout = arranged(where, known)
+    except DataError:
+        return [(name, None) for name in known]
+    return [(name, layout.classes[label]) for files in layout.parts.values() for name, label in files]
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
+def _or_refused(name: str, find: Callable[[], list[Upload]]) -> list[Found]:
+    try:
+        return [*find()] or [Refusal(name, f"'{name}' holds no files.")]
+    except DataError as error:
+        return [Refusal(name, str(error))]
+    except OSError as error:
+        return [Refusal(name, f"'{name}' cannot be read: {error.strerror or error}.")]

@@ -1,0 +1,192 @@
+"""How a picture becomes a model's input: settings that can be stored, shown and changed."""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cnnviz.inference import InferenceError
+from cnnviz.training.recipe import Recipe, Scale
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cnnviz.training.checkpoint import Interface
+    from cnnviz.training.data.transforms import Transform
+
+Background = Literal["white", "black", "grey"]
+Fit = Literal["crop", "pad", "stretch", "shorter"]
+Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+InputScale = Literal[Scale, "unit-standardised"]
+Size = tuple[int, int]
+MAX_SIDE = 2_048
+
+
+class Preprocessing(BaseModel):
+    """One picture's way into a model. Every field's description is what a page shows beside it.
+
+    `mean` and `spread` have a value a channel, in pixels from 0 to 255; for the scale `unit-standardised`,
+    which is torchvision's, from 0 to 1. `mean_image` is base64 of little-endian float32 `(C, *side)`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    background: Background = Field("white", description="What shows through where a picture is transparent.")
+    oriented: bool = Field(True, description="Turn the picture upright as its camera noted (EXIF).")
+    channels: Literal[1, 3] = Field(3, description="1 for grey (BT.601), 3 for colour.")
+    invert: bool = Field(False, description="Exchange light and dark, as for ink on paper.")
+    centre: bool = Field(
+        False, description="Cut to what is light and centre it in a frame, as MNIST's digits were."
+    )
+    fit: Fit = Field(
+        "crop",
+        description="Other proportions: cut the middle, pad, stretch, or resize the shorter side and cut.",
+    )
+    resample: Resample = Field("bilinear", description="The filter that resizes.")
+    stored: Size = Field(description="Height and width first made: those of the training images.")
+    crop_from: int | None = Field(
+        None, ge=1, le=MAX_SIDE, description="Side enlarged to before the middle is cut."
+    )
+    side: Size = Field(description="Height and width of the model's input.")
+    ten_crop: bool = Field(False, description="Predict from corners, middle and their mirrors, averaged.")
+    scale: InputScale = Field("unit", description="How pixels become numbers.")
+    mean: tuple[float, ...] = Field((), description="Mean of each channel.")
+    spread: tuple[float, ...] = Field((), description="Standard deviation of each channel.")
+    mean_image: str | None = Field(None, description="Mean image, where that is taken off.", repr=False)
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> Preprocessing:
+        if not all(1 <= length <= MAX_SIDE for length in (*self.stored, *self.side)):
+            raise ValueError(f"sizes are from 1 to {MAX_SIDE:,} pixels")
+        if self.scale not in ("unit", "raw") and len(self.mean) != self.channels:
+            raise ValueError(f"'{self.scale}' needs a mean for each of {self.channels} channels")
+        if self.scale.endswith("standardised") and len(self.spread) != self.channels:
+            raise ValueError(
+                f"'{self.scale}' needs a standard deviation for each of {self.channels} channels"
+            )
+        if self.mean_image is not None and len(self.mean_image) != _encoded_length(self.channels, self.side):
+            raise ValueError("the mean image is of another size than the input")
+        if self.fit == "shorter" and (min(self.stored) < max(self.side) or self.crop_from is not None):
+            raise ValueError("'shorter' resizes to at least the input's side and cuts the middle out of that")
+        return self
+
+    @classmethod
+    def plain(cls, channels: int, side: Size) -> Preprocessing:
+        """Pixels from 0 to 1 at the model's own size: for weights of which nothing more is known."""
+        return cls.made(channels=channels, stored=side, side=side)
+
+    @classmethod
+    def of_training(cls, recipe: Recipe, interface: Interface) -> Preprocessing:
+        """What the evaluation of a run with this recipe does to an image of its data, bit for bit."""
+        statistics = interface.statistics
+        channels, height, width = statistics.mean_image.shape
+        whole = recipe.scale == "raw-minus-mean" and interface.side == (height, width)
+        return cls.made(
+            channels=channels,
+            stored=(height, width),
+            crop_from=recipe.crop_from,
+            side=interface.side,
+            ten_crop=recipe.ten_crop,
+            scale=recipe.scale,
+            mean=tuple(statistics.mean.tolist()),
+            spread=tuple(statistics.spread.tolist()),
+            mean_image=_encoded(statistics.mean_image) if whole else None,
+        )
+
+    @classmethod
+    def of_torchvision(cls, transforms: Any) -> Preprocessing:
+        """What torchvision states for its own weights; `transforms` is their `ImageClassification`."""
+        resize, crop = transforms.resize_size[0], transforms.crop_size[0]
+        return cls.made(
+            channels=3,
+            fit="shorter",
+            resample=transforms.interpolation.value,
+            stored=(resize, resize),
+            side=(crop, crop),
+            scale="unit-standardised",
+            mean=tuple(transforms.mean),
+            spread=tuple(transforms.std),
+        )
+
+    @classmethod
+    def made(cls, **values: Any) -> Preprocessing:
+        """Validate; raises `InferenceError` in one sentence."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise InferenceError(_message(error)) from None
+
+    def changed(self, **values: Any) -> Preprocessing:
+        """The same with other values; raises `InferenceError` for what cannot be."""
+        return self.made(**(self.model_dump() | values))
+
+    def inputs(self, images: Tensor) -> Tensor:
+        """Images uint8 `(N, C, H, W)` as float input `(N, C, *side)`, or `(10·N, …)` with ten crops.
+
+        H and W are those of `stored`, or of `side` after `shorter`. Ten crops come crop by crop.
+        """
+        if self.scale == "unit-standardised":
+            return self._standardised(self._preparation("raw").test(images))
+        return self._preparation(self.scale).test(images)
+
+    def centred(self, images: Tensor) -> Tensor:
+        """As `inputs`, one view an image, and pixels still from 0 to 255: what is cut out."""
+        return self.changed(ten_crop=False)._preparation("raw").test(images)
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Pixels `(N, C, *side)` from 0 to 255 on the model's scale."""
+        if self.scale == "unit-standardised":
+            return self._standardised(pixels)
+        return self._preparation(self.scale).scaled(pixels)
+
+    def _standardised(self, pixels: Tensor) -> Tensor:
+        """In torchvision's order, for the same bits."""
+        mean, spread = (pixels.new_tensor(values)[:, None, None] for values in (self.mean, self.spread))
+        return (pixels / 255 - mean) / spread
+
+    def _preparation(self, scale: Scale) -> Transform:
+        import torch
+
+        from cnnviz.training.data.transforms import Statistics, Transform
+
+        known = Statistics(
+            torch.tensor(self.mean),
+            torch.tensor(self.spread),
+            _decoded(self.mean_image, (self.channels, *self.side)),
+            torch.empty(0),
+        )
+        recipe = Recipe(scale=scale, crop_from=self.crop_from, ten_crop=self.ten_crop)
+        return Transform(recipe, known, self.side)
+
+
+def _encoded(values: Tensor) -> str:
+    return base64.b64encode(values.cpu().numpy().astype("<f4").tobytes()).decode()
+
+
+def _encoded_length(channels: int, side: Size) -> int:
+    return 4 * math.ceil(4 * channels * side[0] * side[1] / 3)
+
+
+def _decoded(text: str | None, shape: tuple[int, int, int]) -> Tensor:
+    import torch
+
+    if text is None:
+        return torch.empty(shape[0], 0, 0)
+    return torch.from_numpy(np.frombuffer(base64.b64decode(text), "<f4").astype(np.float32).reshape(shape))
+
+
+def _message(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = str(first["loc"][0]) if first["loc"] else ""
+    known = Preprocessing.model_fields.get(field)
+    accepted = (
+        " or ".join(map(str, get_args(known.annotation)))
+        if first["type"] == "literal_error" and known
+        else ""
+    )
+    detail = first["msg"].removeprefix("Value error, ")
+    return f"This preprocessing cannot be{f' at {field}' if field else ''}: {accepted or detail}."

@@ -1,0 +1,313 @@
+"""Every step from the picture to the tensor, so that one can look at each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from cnnviz.datasets.image_files import DEEP, GRAY
+from cnnviz.inference.images.image import Picture, Pixels
+from cnnviz.inference.images.preprocessing import Background, Preprocessing, Size
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
+    from torch import Tensor
+
+# The ways pixels change before they become numbers: each takes and gives uint8 `(H, W, C)`.
+
+TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
+         7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
+"""Exif's orientations, and what Pillow calls the way back."""
+GREYS = {"white": 255, "grey": 128, "black": 0}
+STRIP = 1 << 20
+"""Pixels turned to grey at once: as floats, 40 million would take gigabytes."""
+DIGIT_SHARE = 20 / 28
+"""MNIST's digits fill a box of 20 in 28 pixels, their centre of mass in the middle (LeCun et al., 1998)."""
+INK = 0.2
+"""Part of the brightest value from which a pixel counts as drawn."""
+
+
+def flattened(picture: Picture, background: Background) -> Pixels:
+    """The picture's pixels with what is transparent laid over `background`."""
+    if picture.pixels.shape[2] == 3:
+        return picture.pixels
+    from PIL import Image
+
+    clear = Image.fromarray(picture.pixels)
+    below = Image.new("RGBA", clear.size, (GREYS[background],) * 3)
+    return np.asarray(Image.alpha_composite(below, clear).convert("RGB"))
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turned and mirrored as `orientation` says."""
+    if orientation not in TURNS:
+        return pixels
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(pixels).transpose(Image.Transpose[TURNS[orientation]]))
+
+
+def in_channels(pixels: Pixels, channels: int) -> Pixels:
+    """Colour `(H, W, 3)` as it is, or grey `(H, W, 1)` by the rule by which data sets are turned grey."""
+    if channels == pixels.shape[2]:
+        return pixels
+    import torch
+
+    from cnnviz.datasets import adapt
+
+    height, width = pixels.shape[:2]
+    grey = np.empty((height, width, 1), dtype=np.uint8)
+    rows = max(1, STRIP // width)
+    for top in range(0, height, rows):
+        # Always a copy: decoded pixels are read-only, which torch warns of, and a single one is contiguous.
+        strip = np.array(pixels[top : top + rows].transpose(2, 0, 1), order="C")[None]
+        grey[top : top + rows, :, 0] = adapt(torch.from_numpy(strip), (1, *strip.shape[2:])).numpy()[0, 0]
+    return grey
+
+
+class InkBox(NamedTuple):
+    """Where something light is drawn: the box around it, its end left out, and its center of mass."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+    middle: tuple[float, float]
+
+
+def ink_box(pixels: Pixels) -> InkBox | None:
+    """Find what is light in `(H, W, C)`; None where nothing is."""
+    values = pixels.max(2)
+    drawn = np.argwhere(values > INK * max(1, int(values.max())))
+    if not len(drawn):
+        return None
+    (top, left), (bottom, right) = drawn.min(0), drawn.max(0) + 1
+    weights = values[top:bottom, left:right].astype(np.float64)
+    down, along = (
+        float((weights.sum(1 - axis) * np.arange(weights.shape[axis])).sum() / weights.sum())
+        for axis in (0, 1)
+    )
+    return InkBox(int(top), int(left), int(bottom), int(right), (top + down, left + along))
+
+
+def centred(pixels: Pixels) -> Pixels:
+    """What is light, in a dark square of its own: its centre of mass in the middle, a box of 20 in 28."""
+    box = ink_box(pixels)
+    if box is None:
+        return pixels
+    ink = pixels[box.top : box.bottom, box.left : box.right]
+    side = max(1, round(max(ink.shape[:2]) / DIGIT_SHARE))
+    middle = (box.middle[0] - box.top, box.middle[1] - box.left)
+    start = [int(np.clip(round((side - 1) / 2 - middle[axis]), 0, side - ink.shape[axis])) for axis in (0, 1)]
+    square = np.zeros((side, side, pixels.shape[2]), dtype=np.uint8)
+    square[start[0] : start[0] + ink.shape[0], start[1] : start[1] + ink.shape[1]] = ink
+    return square
+
+
+def resize(pixels: Pixels, how: Preprocessing) -> Pixels:
+    """Resized as `how` says; untouched where the size is right already."""
+    if pixels.shape[:2] == target(how) and how.fit != "shorter":
+        return pixels
+    from PIL import Image, ImageOps
+
+    resample = Image.Resampling[how.resample.upper()]
+    height, width = how.stored
+    picture = _pillow(pixels)
+    if how.fit == "shorter":
+        fitting = _middle(_shorter(picture, height, resample), how.side)
+    elif how.fit == "crop":
+        fitting = ImageOps.fit(picture, (width, height), resample)
+    elif how.fit == "pad":
+        fitting = ImageOps.pad(picture, (width, height), resample, color=_padding(how))
+    else:
+        fitting = picture.resize((width, height), resample)
+    found = np.asarray(fitting)
+    return found if found.ndim == 3 else found[..., None]
+
+
+def target(how: Preprocessing) -> Size:
+    """Height and width that `fitted` gives."""
+    return how.side if how.fit == "shorter" else how.stored
+
+
+def _pillow(pixels: Pixels) -> Pillow.Image:
+    from PIL import Image
+
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+def _padding(how: Preprocessing) -> int | tuple[int, int, int]:
+    value = GREYS[how.background]
+    return value if how.channels == 1 else (value,) * 3
+
+
+def _shorter(picture: Pillow.Image, side: int, resample: Pillow.Resampling) -> Pillow.Image:
+    """The shorter side made `side`, the longer cut down to whole pixels, as torchvision does."""
+    width, height = picture.size
+    if min(width, height) == side:
+        return picture
+    size = (side, int(side * height / width)) if width <= height else (int(side * width / height), side)
+    return picture.resize(size, resample)
+
+
+def _middle(picture: Pillow.Image, side: Size) -> Pillow.Image:
+    """The middle, halves rounded to even, as torchvision does."""
+    width, height = picture.size
+    top, left = round((height - side[0]) / 2), round((width - side[1]) / 2)
+    return picture.crop((left, top, left + side[1], top + side[0]))
+
+
+SHOWN = 1_024
+"""Pixels; longer sides are shown reduced."""
+SCALES = {
+    "unit": "divided by 255",
+    "raw": "left from 0 to 255",
+    "standardised": "less the training images' mean and divided by their standard deviation, by channel",
+    "raw-minus-mean": "less the training images' mean",
+    "unit-standardised": "divided by 255, less a mean and divided by a standard deviation, by channel",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step: what it is called, what it does to this picture, and the picture after it.
+
+    `picture` is uint8 `(H, W, C)` for showing, C 1 or 3 (4 where transparency is shown); reduced where a
+    side is longer than 1,024 pixels, while `size` is the true `(H, W)`. The last step alone has `tensor`,
+    float `(1, C, H, W)`: what the model reads.
+    """
+
+    name: str
+    text: str
+    picture: Pixels
+    size: Size
+    tensor: Tensor | None = None
+
+
+class _Stage(NamedTuple):
+    name: str
+    text: str
+    pixels: Pixels
+
+
+def steps(picture: Picture, how: Preprocessing) -> tuple[Step, ...]:
+    """Every step that `how` takes with `picture`, the file first, the model's input last."""
+    found = [_shown(stage) for stage in _stages(picture, how)]
+    pixels = _batch(stored(picture, how))
+    cut = how.centred(pixels)
+    if cut.shape[-2:] != pixels.shape[-2:] or how.crop_from is not None:
+        found.append(_shown(_Stage("cropped", _cropped_text(pixels, how), _rounded(cut))))
+    tensor = how.normalised(cut)
+    text = (
+        f"Pixels {SCALES[how.scale]}; values from {tensor.min():.3g} to {tensor.max():.3g}, shown stretched."
+    )
+    shown = _shown(_Stage("normalised", text, _stretched(tensor)))
+    return (*found, Step(shown.name, shown.text, shown.picture, shown.size, tensor))
+
+
+def stored(picture: Picture, how: Preprocessing) -> Pixels:
+    """The picture as an image of the training data is stored, uint8 `(C, H, W)`: for `how.inputs`."""
+    *_, last = _stages(picture, how)
+    return np.array(last.pixels.transpose(2, 0, 1), order="C")
+
+
+def _stages(picture: Picture, how: Preprocessing) -> Iterator[_Stage]:
+    yield _Stage("original", _original_text(picture), picture.pixels)
+    pixels = flattened(picture, how.background)
+    if picture.pixels.shape[2] == 4:
+        yield _Stage("flattened", f"What is transparent shows {how.background} from behind.", pixels)
+    turned = upright(pixels, picture.orientation) if how.oriented else pixels
+    yield _Stage("oriented", _oriented_text(picture.orientation, how.oriented), turned)
+    pixels = in_channels(turned, how.channels)
+    yield _Stage(
+        "grey" if how.channels == 1 else "colour", _channels_text(picture.mode, how.channels), pixels
+    )
+    if how.invert:
+        pixels = 255 - pixels
+        yield _Stage("inverted", "Light and dark exchanged: every value is 255 less what it was.", pixels)
+    if how.centre:
+        pixels = centred(pixels)
+        yield _Stage("centred", "Cut to what is light, its centre of mass in the middle of a frame.", pixels)
+    resized = resize(pixels, how)
+    yield _Stage("resized", _resized_text(pixels, resized, how), resized)
+
+
+def _original_text(picture: Picture) -> str:
+    height, width = picture.size
+    text = f"{picture.format or 'Pixels'}, {width}×{height}, Pillow's mode {picture.mode}"
+    if picture.moving:
+        text += ", the first of several frames"
+    if picture.mode in DEEP:
+        text += "; more than eight bits, scaled to eight as training data are"
+    return text + "."
+
+
+def _oriented_text(orientation: int, oriented: bool) -> str:
+    if orientation not in TURNS:
+        return "Unchanged: the file says that it is upright, or says nothing."
+    if not oriented:
+        return f"Left as it lies, though its camera noted that it is turned (EXIF {orientation})."
+    return f"Turned upright, as its camera noted (EXIF {orientation})."
+
+
+def _channels_text(mode: str, channels: int) -> str:
+    if channels == 3:
+        grey = mode in GRAY
+        return "Unchanged: three channels." if not grey else "Grey copied into three channels."
+    return "One channel: 0.299 red, 0.587 green, 0.114 blue (BT.601)."
+
+
+def _resized_text(before: Pixels, after: Pixels, how: Preprocessing) -> str:
+    (height, width), (rows, columns) = before.shape[:2], after.shape[:2]
+    if (height, width) == (rows, columns):
+        return f"Unchanged: {width}×{height} already."
+    ways = {
+        "crop": f"The middle with the proportions of {columns}×{rows} resized to that",
+        "pad": f"Resized and padded to {columns}×{rows}",
+        "stretch": f"Stretched to {columns}×{rows}",
+        "shorter": f"The shorter side resized to {how.stored[0]}, then the middle {columns}×{rows} cut out",
+    }
+    return f"{ways[how.fit]} ({how.resample}), from {width}×{height}."
+
+
+def _cropped_text(pixels: Tensor, how: Preprocessing) -> str:
+    height, width = how.side
+    enlarged = how.crop_from or height
+    text = f"Resized from {pixels.shape[3]}×{pixels.shape[2]} (bilinear), as in training"
+    return (
+        f"{text}, to {enlarged}×{enlarged}, the middle {width}×{height} cut out."
+        if how.crop_from
+        else f"{text}, to {width}×{height}."
+    )
+
+
+def _batch(image: Pixels) -> Tensor:
+    import torch
+
+    return torch.from_numpy(image)[None]
+
+
+def _rounded(pixels: Tensor) -> Pixels:
+    found: Pixels = pixels[0].round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    return found
+
+
+def _stretched(tensor: Tensor) -> Pixels:
+    low, high = tensor.min(), tensor.max()
+    return _rounded((tensor - low) * (255 / (high - low).clamp(min=1e-12)))
+
+
+def _shown(stage: _Stage) -> Step:
+    height, width = stage.pixels.shape[:2]
+    if max(height, width) <= SHOWN:
+        return Step(stage.name, stage.text, stage.pixels, (height, width))
+    from PIL import Image
+
+    channels = stage.pixels.shape[2]
+    small = Image.fromarray(stage.pixels[..., 0] if channels == 1 else stage.pixels)
+    small.thumbnail((SHOWN, SHOWN))
+    picture = np.asarray(small)
+    return Step(stage.name, stage.text, picture if channels > 1 else picture[..., None], (height, width))

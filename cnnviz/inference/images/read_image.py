@@ -1,0 +1,198 @@
+"""Files that were handed in: each a picture, or refused in a sentence while the others go on."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cnnviz.datasets import DataError, image_files
+from cnnviz.datasets.image_files import ACCEPTED
+from cnnviz.inference.images.file_type import kind
+from cnnviz.inference.images.image import Picture, Pixels, Refusal
+
+# Foreign pictures are decoded by a child process: what bounds their memory and time, and survives them.
+#
+# A decoder written in C can be neither interrupted nor bounded inside this process; asking it for a reduced
+# image first (`draft`) is JPEG's alone. So one warm child decodes (a start costs some 0.1 s, a picture a trip
+# through a pipe); what exceeds its memory fails there, what exceeds its time is killed with it, and the next
+# picture gets a fresh one.
+
+MOST_PIXELS = 40_000_000
+MOST_SECONDS = 20.0
+"""The largest picture takes some 2 s on an idle core."""
+MOST_MEMORY = 3 << 29
+"""Bytes: 40 million pixels need half a gigabyte where they are read, converted and sent."""
+_CHILD = Path(__file__).with_name("decoder_worker.py")
+
+
+class Decoded(NamedTuple):
+    """What the child said; without `pixels` it refused, and `facts` say why."""
+
+    facts: dict[str, Any]
+    pixels: Pixels | None
+    """uint8 `(H, W, 3)`, or `(H, W, 4)` with opacity."""
+
+
+class Decoder:
+    """A child that decodes one picture after another; safe to share among threads."""
+
+    def __init__(
+        self, seconds: float = MOST_SECONDS, memory: int = MOST_MEMORY, pixels: int = MOST_PIXELS
+    ) -> None:
+        self.seconds, self._memory, self._pixels = seconds, memory, pixels
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def decode(self, data: bytes) -> Decoded:
+        """The first frame of an encoded picture; refused as `time`, `crashed`, or what the child says."""
+        with self._lock:
+            child, late = self._running(), threading.Event()
+            timer = threading.Timer(self.seconds, _kill, (child, late))
+            timer.start()
+            try:
+                return self._exchange(child, data)
+            except (OSError, ValueError):
+                return self._failed(late.is_set())
+            finally:
+                timer.cancel()
+                if late.is_set():
+                    self._stop()
+
+    def close(self) -> None:
+        """End the child; the next picture starts another."""
+        with self._lock:
+            self._stop()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self._stop()
+            self._child = subprocess.Popen(
+                [sys.executable, "-I", str(_CHILD), image_files.__file__, str(self._memory)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        return self._child
+
+    def _exchange(self, child: subprocess.Popen[bytes], data: bytes) -> Decoded:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(json.dumps({"bytes": len(data), "most_pixels": self._pixels}).encode() + b"\n")
+        child.stdin.write(data)
+        child.stdin.flush()
+        facts: dict[str, Any] = json.loads(child.stdout.readline())
+        size = facts.pop("bytes")
+        found = child.stdout.read(size)
+        if len(found) != size:
+            raise ValueError("The child ended in the middle.")
+        if "refused" in facts:
+            return Decoded(facts, None)
+        width, height = facts["size"]
+        return Decoded(facts, np.frombuffer(found, np.uint8).reshape(height, width, facts["channels"]))
+
+    def _failed(self, late: bool) -> Decoded:
+        self._stop()
+        return Decoded({"refused": "time" if late else "crashed"}, None)
+
+    def _stop(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.communicate()
+
+
+def _kill(child: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()
+    child.kill()
+
+
+SHARED = Decoder()
+atexit.register(SHARED.close)
+
+
+MOST_BYTES = 20 << 20
+SHORT = 80
+"""Characters of a name that a message repeats."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file: its name, its bytes or how to get them, and its true class where that is known."""
+
+    name: str
+    data: bytes | Callable[[], bytes]
+    """A function is called when the file's turn comes, and may raise `DataError` or `OSError`."""
+    truth: str | None = None
+    size: int | None = None
+    """Bytes, where that is known before they are read."""
+
+
+def read(upload: Upload, decoder: Decoder = SHARED) -> Picture | Refusal:
+    """The picture, told by its content whatever it is called, or a sentence that says why not."""
+    if upload.size is not None and upload.size > MOST_BYTES:
+        return _refused(upload, _too_many_bytes(upload.size))
+    try:
+        data = upload.data if isinstance(upload.data, bytes) else upload.data()
+    except DataError as error:
+        return Refusal(upload.name, str(error), upload.truth)
+    except OSError as error:
+        return _refused(upload, f"cannot be read: {error.strerror or error}")
+    if len(data) > MOST_BYTES:
+        return _refused(upload, _too_many_bytes(len(data)))
+    if not data:
+        return _refused(upload, f"is empty; {ACCEPTED}")
+    found = decoder.decode(data)
+    if found.pixels is None:
+        return _refused(upload, _reason(found.facts, data))
+    facts = found.facts
+    return Picture(
+        upload.name,
+        found.pixels,
+        format=facts["format"],
+        mode=facts["mode"],
+        orientation=facts["orientation"],
+        moving=facts["moving"],
+        truth=upload.truth,
+    )
+
+
+def read_all(uploads: Iterable[Upload | Refusal], decoder: Decoder = SHARED) -> Iterator[Picture | Refusal]:
+    """`read` one after another, in order; decoded pictures are not kept."""
+    for upload in uploads:
+        yield upload if isinstance(upload, Refusal) else read(upload, decoder)
+
+
+def _refused(upload: Upload, why: str) -> Refusal:
+    name = upload.name if len(upload.name) <= SHORT else f"{upload.name[:SHORT]}…"
+    return Refusal(upload.name, f"'{name}' {why}.", upload.truth)
+
+
+def _too_many_bytes(count: int) -> str:
+    return f"has {count / 1e6:,.0f} MB; a picture has at most {MOST_BYTES >> 20} MiB"
+
+
+def _reason(facts: dict[str, object], data: bytes) -> str:
+    most = f"at most {MOST_PIXELS // 1_000_000} million pixels"
+    reasons = {
+        "pixels": f"is too large; a picture has {most}",
+        "memory": f"takes too much memory to decode; a picture has {most}",
+        "time": "takes too long to decode; save it again as PNG or JPEG",
+        "crashed": "made the decoder fail; save it again as PNG or JPEG",
+    }
+    refused = str(facts["refused"])
+    if refused == "unknown":
+        what = kind(data)
+        return f"is {what or 'no picture that is known here'}; {ACCEPTED}"
+    if refused == "damaged":
+        reason = str(facts["reason"]).rstrip(".")
+        return f"is damaged ({reason or 'its data make no sense'}); save it again or take another"
+    return reasons[refused]

@@ -1,0 +1,128 @@
+"""What a run's checkpoint says to every test image, worked out once and kept beside the checkpoint."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from cnnviz.datasets.spec import Progress, Step, silent
+from cnnviz.formats.safetensors_header import HeaderError, header_length
+from cnnviz.inference import InferenceError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cnnviz.datasets import Dataset
+    from cnnviz.inference.weights.loaded_model import Loaded
+    from cnnviz.tracking import Database
+
+FORMAT = "cnnviz-answers/1"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Three arrays `(N,)` over the test images in their order, and the step of the weights that answered."""
+
+    step: int
+    true: NDArray[np.int64]
+    said: NDArray[np.int64]
+    """The likeliest class."""
+    share: NDArray[np.float32]
+    """Its probability, in [0, 1]."""
+
+    def rows(self, true: int, said: int) -> NDArray[np.int64]:
+        """Which images of class `true` were answered `said`, the surest answer first."""
+        found = np.flatnonzero((self.true == true) & (self.said == said))
+        return found[np.argsort(-self.share[found], kind="stable")].astype(np.int64)
+
+
+def known_answers(database: Database, run_id: int, kind: str = "last") -> Answers | None:
+    """The answers that are kept, if they are those of the checkpoint as it is now. Imports no torch."""
+    from cnnviz import tracking
+
+    run = tracking.get_run(database, run_id)
+    checkpoint = tracking.checkpoints(database, run_id).get(kind)
+    path = _path(tracking.run_folder(run.id, run.key), kind)
+    if checkpoint is None or not path.exists():
+        return None
+    found = _read(path)
+    return found if found is not None and found.step == checkpoint.step else None
+
+
+def work_out(database: Database, run_id: int, kind: str = "last", progress: Progress = silent) -> Answers:
+    """Ask the run's checkpoint about every test image, and keep what it says.
+
+    The images go through as the run's own evaluation takes them. `progress` may raise to stop it.
+
+    Raises `InferenceError` where there is no checkpoint or the data are not the run's any more, `DataError`
+    and `ValueError` for data or a model that are no longer there.
+    """
+    from cnnviz import datasets, tracking
+    from cnnviz.inference.weights.loaders import checkpoint_path, from_run
+
+    run = tracking.get_run(database, run_id)
+    folder = checkpoint_path(database, run, kind).parent
+    checkpoint = tracking.checkpoints(database, run_id)[kind]
+    loaded = from_run(database, run_id, kind)
+    data = datasets.load(loaded.dataset, progress=progress)
+    if data.fingerprint != run.fingerprint:
+        raise InferenceError(f"'{run.data}' holds other images now than run {run_id} was trained on.")
+    said, share = _asked(loaded, data, progress)
+    answers = Answers(checkpoint.step, np.asarray(data.test.labels, np.int64), said, share)
+    _write(_path(folder, kind), answers)
+    return answers
+
+
+def _asked(
+    loaded: Loaded, data: Dataset, progress: Progress
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    import torch
+
+    from cnnviz import datasets
+    from cnnviz.inference.predict import BATCH, probabilities
+
+    how = loaded.preprocessing
+    shape = (how.channels, *how.stored)
+    said, share, done = [], [], 0
+    for images, _ in data.test.iter_batches(BATCH):
+        progress(Step("Asking", done, len(data.test)))
+        pixels = datasets.adapt(torch.from_numpy(np.array(images)), shape)
+        best = probabilities(loaded.model, how, pixels).max(1)
+        said.append(best.indices.numpy())
+        share.append(best.values.numpy())
+        done += len(images)
+    return np.concatenate(said).astype(np.int64), np.concatenate(share).astype(np.float32)
+
+
+def _path(folder: Path, kind: str) -> Path:
+    return folder / f"answers-{kind}.safetensors"
+
+
+def _write(path: Path, answers: Answers) -> None:
+    tensors: dict[str, NDArray[Any]] = {"true": answers.true, "said": answers.said, "share": answers.share}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(save(tensors, {"format": FORMAT, "step": str(answers.step)}))
+        temporary.replace(path)
+    except OSError:
+        # They are only kept to be had sooner the next time.
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Answers | None:
+    try:
+        header_length(path)
+        with safe_open(path, "np") as file:
+            details = file.metadata() or {}
+            if details.get("format") != FORMAT:
+                return None
+            true, said, share = (file.get_tensor(name) for name in ("true", "said", "share"))
+    except (HeaderError, SafetensorError, OSError):
+        return None
+    return Answers(int(details["step"]), true, said, share)

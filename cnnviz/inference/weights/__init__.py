@@ -1,0 +1,1 @@
+"""Weights: found, checked, matched to a model, loaded, exported and described."""

@@ -1,0 +1,60 @@
+"""Weights that ship with the product: `checkpoints/NAME/weights.safetensors`, with a card in each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnnviz.inference import InferenceError
+from cnnviz.inference.weights.model_card import Card, read_card
+
+if TYPE_CHECKING:
+    from cnnviz.inference.weights.loaded_model import Loaded
+
+FOLDER = Path(__file__).parents[3] / "checkpoints"
+WEIGHTS, CARD = "weights.safetensors", "card.md"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
+
+
+def is_name(name: str) -> bool:
+    """Whether a checkpoint can be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
+def names() -> list[str]:
+    """Every shipped checkpoint; none where cnnviz was installed without its repository."""
+    return sorted(path.parent.name for path in FOLDER.glob(f"*/{WEIGHTS}"))
+
+
+def weights_path(name: str) -> Path:
+    """The weights of a shipped checkpoint; raises `InferenceError` that lists those there are."""
+    path = FOLDER / name / WEIGHTS
+    if not is_name(name) or not path.is_file():
+        known = ", ".join(names()) or "none are here"
+        raise InferenceError(f"There is no shipped checkpoint '{name[:80]}'; there are: {known}.")
+    return path
+
+
+def card(name: str) -> Card:
+    """The card of a shipped checkpoint, read without torch."""
+    return read_card(weights_path(name))
+
+
+def load(name: str) -> Loaded:
+    """The model of a shipped checkpoint, its weights in 32 bits; raises `InferenceError`."""
+    from safetensors.torch import load_file
+
+    from cnnviz.inference.weights.loaded_model import of_recipe
+
+    known = card(name)
+    return of_recipe(
+        known.name,
+        known.recipe,
+        known.classes,
+        known.preprocessing.side,
+        load_file(weights_path(name)),
+        preprocessing=known.preprocessing,
+        source=f"checkpoint:{name}",
+        accuracy=known.accuracy,
+    )

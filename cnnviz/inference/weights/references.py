@@ -1,0 +1,124 @@
+"""Where a model can come from, as text that a URL can hold; listing them imports no torch.
+
+`checkpoint:NAME` ships with the product, `run:12` and `run:12/best` are a run's checkpoints, `fresh:MODEL`
+has weights that learned nothing, `torchvision:NAME` has torchvision's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnnviz import tracking
+from cnnviz.inference import InferenceError
+from cnnviz.inference.weights import bundled
+
+if TYPE_CHECKING:
+    from cnnviz.inference.weights.loaded_model import Loaded
+    from cnnviz.tracking import Database, RunSummary
+
+KINDS = ("checkpoint", "run", "fresh", "torchvision")
+MOST_RUNS = 200
+"""Newest runs that are offered; others are reached by their number."""
+LAST = "last.safetensors"
+ACCURACY = "test/accuracy"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model that can be chosen, before any of it is loaded."""
+
+    reference: str
+    title: str
+    model: str
+    """Its registered name."""
+    dataset: str
+    accuracy: float | None
+    """On the test images of its data, in [0, 1]."""
+    status: str
+    """`shipped`, or the state of its run."""
+
+
+def choices(database: Database | None = None) -> list[Choice]:
+    """What ships, then the runs that have a checkpoint on this machine, newest first."""
+    found = [_of_card(name) for name in bundled.names()]
+    if database is not None:
+        runs = tracking.list_runs(database, metrics=[ACCURACY], limit=MOST_RUNS)
+        found += [_of_run(run) for run in runs if _last(run).exists()]
+    return found
+
+
+def load(reference: str, database: Database | None = None) -> Loaded:
+    """The model that a reference names; `database` is needed for runs.
+
+    Raises `InferenceError` and other `ValueError`s with one sentence for what there is not.
+    """
+    kind, rest = _parsed(reference)
+    if kind == "checkpoint":
+        return bundled.load(rest)
+    if kind == "run":
+        from cnnviz.inference.weights.loaders import from_run
+
+        number, _, which = rest.partition("/")
+        return from_run(_needed(database), _number(number), which or "last")
+    from cnnviz.inference.weights.loaders import fresh, from_torchvision
+
+    return fresh(rest) if kind == "fresh" else from_torchvision(f"torchvision/{rest}")
+
+
+def stamp(reference: str, database: Database | None = None) -> str:
+    """Text that changes when what `load` would give has changed: the key under which it may be kept.
+
+    Raises as `load` does, but reads no weights.
+    """
+    kind, rest = _parsed(reference)
+    if kind == "checkpoint":
+        path = bundled.weights_path(rest)
+    elif kind == "run":
+        from cnnviz.inference.weights.loaders import checkpoint_path
+
+        number, _, which = rest.partition("/")
+        run = tracking.get_run(_needed(database), _number(number))
+        path = checkpoint_path(_needed(database), run, which or "last")
+    else:
+        return reference
+    state = path.stat()
+    return f"{reference} {state.st_mtime_ns} {state.st_size}"
+
+
+def _parsed(reference: str) -> tuple[str, str]:
+    kind, _, rest = reference.partition(":")
+    if kind not in KINDS or not rest:
+        forms = "checkpoint:NAME, run:NUMBER, run:NUMBER/best, fresh:MODEL or torchvision:NAME"
+        raise InferenceError(f"'{reference[:80]}' names no model; what does is {forms}.")
+    return kind, rest
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InferenceError(f"A run has a number, not '{text[:40]}'.")
+    return int(text)
+
+
+def _needed(database: Database | None) -> Database:
+    if database is None:
+        raise InferenceError("Runs lie in the run database, and none was opened.")
+    return database
+
+
+def _of_card(name: str) -> Choice:
+    card = bundled.card(name)
+    recipe = card.recipe
+    model = recipe.layers.name if recipe.layers else recipe.model
+    return Choice(f"checkpoint:{name}", name, model, recipe.dataset, card.accuracy, "shipped")
+
+
+def _of_run(run: RunSummary) -> Choice:
+    metric = run.metrics.get(ACCURACY)
+    accuracy = metric.last if metric else None
+    return Choice(f"run:{run.id}", run.name, run.model, run.dataset, accuracy, run.status.value)
+
+
+def _last(run: RunSummary) -> Path:
+    return tracking.run_folder(run.id, run.key) / LAST

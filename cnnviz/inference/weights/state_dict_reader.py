@@ -1,0 +1,79 @@
+"""Reads a stranger's state dict in a process of its own: `python state_dict_reader.py IN OUT MEMORY`.
+
+`torch.load(weights_only=True)` knows tensors and plain containers only, and runs nothing; what it makes of a
+hostile file is bounded here all the same. The tensors leave as safetensors in OUT; stdout has a line of JSON.
+MEMORY is in bytes, beside what torch itself takes.
+"""
+
+import contextlib
+import json
+import re
+import sys
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "module")
+"""Where training scripts put the state dict beside an epoch and an optimiser's state."""
+PAGE = 4096
+MAX_TENSORS = 10_000
+"""As `cnnviz.formats.safetensors_header` bounds them, which reads what is written here."""
+
+
+def limit_memory(more: int) -> None:
+    """Let this process take `more` bytes beyond what it has, where the system can be told."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        with open("/proc/self/statm") as file:
+            now = int(file.read().split()[0]) * PAGE
+        resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+
+
+def tensors_in(found: Any) -> tuple[dict[str, torch.Tensor], str]:
+    """The tensors by name, and under which key they were found; raises `TypeError` for anything else."""
+    if not isinstance(found, Mapping):
+        raise TypeError(f"It holds a {type(found).__name__}, not a state dict")
+    for key in WRAPPERS:
+        inner = found.get(key)
+        if isinstance(inner, Mapping) and any(isinstance(value, torch.Tensor) for value in inner.values()):
+            return tensors_in(inner)[0], key
+    tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
+    if not tensors:
+        raise TypeError("It holds no tensors")
+    return tensors, ""
+
+
+def read_or_error(source: str, target: str) -> dict[str, Any]:
+    """Read, write, and say how it went."""
+    try:
+        tensors, key = tensors_in(torch.load(source, map_location="cpu", weights_only=True))
+        if len(tensors) > MAX_TENSORS:
+            raise TypeError(f"It holds {len(tensors):,} tensors, and at most {MAX_TENSORS:,} are read")
+        plain = {name: value.detach().to_dense().clone().contiguous() for name, value in tensors.items()}
+        save_file(plain, target)
+    except TypeError as error:
+        return {"refused": str(error)}
+    except Exception as error:
+        return {"refused": reason(error)}
+    return {"key": key, "count": len(plain)}
+
+
+def reason(error: Exception) -> str:
+    """Why a file was not read, without a full stop."""
+    text = str(error)
+    if isinstance(error, MemoryError) or "allocate memory" in text:
+        return "It takes more memory than a file of its size should"
+    named = re.search(r"GLOBAL ([\w.]+)", text)
+    if named:
+        return f"It holds more than tensors: it asks for {named[1]}"
+    return f"It is damaged ({next(iter(text.splitlines()), '')[:160].rstrip('.') or type(error).__name__})"
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    limit_memory(int(sys.argv[3]))
+    print(json.dumps(read_or_error(sys.argv[1], sys.argv[2])))

@@ -1,0 +1,148 @@
+"""Weights files: safetensors whose header a bounded child checked, state dicts that one read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from cnnviz.formats.safetensors_header import HeaderError, check_header
+from cnnviz.formats.zip_directory import directory_bytes
+from cnnviz.inference import InferenceError
+from cnnviz.inference.images.file_type import START, kind
+
+# What a weights file is, by its content: which are read, and why the others are not.
+
+Readable = Literal["safetensors", "state dict"]
+ACCEPTED = "safetensors, or a PyTorch state dict (`torch.save(model.state_dict(), …)`)"
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How PyTorch's files began before 1.6: the pickled magic number 0x1950a86a20f9469cfc6c."""
+ONNX_FIELDS = frozenset(b"\x12\x1a\x22\x28\x32\x3a\x42")
+"""Tags that follow the version of the format in an ONNX file's protocol buffer."""
+PICKLES = frozenset(bytes((0x80, version)) for version in range(2, 6))
+MAX_DIRECTORY = 8 << 20
+"""Bytes of a zip's directory: some 100 for a tensor's entry."""
+
+
+def weights_kind(path: Path, name: str) -> Readable:
+    """Which of the readable kinds a file is; raises `InferenceError` that says what else it is."""
+    with path.open("rb") as file:
+        start = file.read(START)
+    if _is_safetensors(start):
+        return "safetensors"
+    if start.startswith(LEGACY):
+        return "state dict"
+    reason = _zip_reason(path) if start.startswith(b"PK") else _reason(start)
+    if reason:
+        raise InferenceError(f"'{name}' is {reason}; what is read is {ACCEPTED}.")
+    return "state dict"
+
+
+def _is_safetensors(start: bytes) -> bool:
+    """Whether a file begins as safetensors do; how long its header may be is for `check_header` to say."""
+    return len(start) >= 10 and start[8:9] == b"{" and start[4:8] == bytes(4)
+
+
+def _reason(start: bytes) -> str:
+    if start[:2] in PICKLES:
+        return "a Python pickle, which can run code when it is opened"
+    if start[:1] == b"\x08" and 1 <= start[1] <= 31 and start[2] in ONNX_FIELDS:
+        return "an ONNX graph, which holds a program of its own beside weights"
+    return kind(start) or "of no kind that is known here"
+
+
+def _zip_reason(path: Path) -> str:
+    """Empty for what `torch.save` writes."""
+    try:
+        length = directory_bytes(path)
+        if length > MAX_DIRECTORY:
+            return f"a zip archive with a directory of {length / 1e6:,.0f} MB, which no state dict has"
+        with zipfile.ZipFile(path) as archive:
+            names = [name.partition("/")[2] or name for name in archive.namelist()]
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return "a damaged zip archive"
+    if "archive_format" in names or "serialized_exported_program.json" in names:
+        return "an exported program (.pt2), which holds code beside weights"
+    if "data.pkl" in names and ("constants.pkl" in names or any(n.startswith("code/") for n in names)):
+        return "TorchScript, which holds code beside weights"
+    if "data.pkl" in names:
+        return ""
+    if any(name.endswith(".weights.h5") for name in names):
+        return "a Keras model"
+    if names and all(name.endswith(".npy") for name in names):
+        return "a file of NumPy arrays"
+    return "a zip archive without a state dict"
+
+
+MOST_BYTES = 4 << 30
+MOST_SECONDS = 120.0
+SPARE = 1 << 30
+"""Bytes that the child may take beyond four times the file: read, copied, written."""
+_CHILD = Path(__file__).with_name("state_dict_reader.py")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tensors by name, safetensors' metadata, and sentences on what was done to get them."""
+
+    tensors: dict[str, Tensor]
+    details: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def read_weights(path: Path, name: str = "", seconds: float = MOST_SECONDS) -> Weights:
+    """The tensors in a weights file, told by its content; `name` is what messages call it.
+
+    Raises `InferenceError` for what is not read: pickles, TorchScript, exported programs, ONNX, HDF5 and
+    all else, each with its reason.
+    """
+    name = name or path.name
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise InferenceError(
+                f"'{name}' has {size / 1e9:.1f} GB; weights have at most {MOST_BYTES >> 30} GiB."
+            )
+        if weights_kind(path, name) == "safetensors":
+            return _safetensors(path, name)
+        with tempfile.TemporaryDirectory(prefix="cnnviz-weights-") as folder:
+            return _state_dict(path, name, Path(folder) / "plain.safetensors", seconds)
+    except OSError as error:
+        raise InferenceError(f"'{name}' cannot be read: {error.strerror or error}.") from None
+
+
+def _safetensors(path: Path, name: str) -> Weights:
+    try:
+        check_header(path)
+        with safe_open(path, "pt") as file:
+            keys = list(file.keys())
+            return Weights({key: file.get_tensor(key) for key in keys}, file.metadata() or {})
+    except HeaderError as error:
+        raise InferenceError(f"'{name}' {error}; what is read is {ACCEPTED}.") from None
+    except SafetensorError as error:
+        raise InferenceError(f"'{name}' is damaged safetensors ({error}); copy it again.") from None
+
+
+def _state_dict(path: Path, name: str, target: Path, seconds: float) -> Weights:
+    memory = SPARE + 4 * path.stat().st_size
+    command = [sys.executable, "-I", str(_CHILD), str(path.resolve()), str(target), str(memory)]
+    try:
+        ended = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise InferenceError(f"'{name}' took more than {seconds:.0f} s to read; give safetensors.") from None
+    try:
+        told = json.loads(ended.stdout)
+    except ValueError:
+        told = {"refused": "It made the reader fail"}
+    if "refused" in told:
+        raise InferenceError(f"'{name}' cannot be read: {told['refused']}; what is read is {ACCEPTED}.")
+    notes = (f"The weights lay under '{told['key']}' in the file.",) if told["key"] else ()
+    return Weights(_safetensors(target, name).tensors, {}, notes)

@@ -1,0 +1,252 @@
+"""Functions of one value: activations, and what passes values on as they are."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision.ops import StochasticDepth
+
+from cnnviz.interpret import NotCoveredError
+from cnnviz.interpret.arithmetic.base import Arithmetic, array_of, as_grid, one_value, works_out
+from cnnviz.interpret.arithmetic.pooling import OneMap
+from cnnviz.interpret.arithmetic.working import Cell, Step, Window, Working
+from cnnviz.interpret.hooks import Seen
+from cnnviz.interpret.maps import Floats
+from cnnviz.models.modules.lenet import ScaledTanh
+
+FORMULAS: dict[type[nn.Module], str] = {
+    nn.ReLU: "max(0, input)",
+    nn.ReLU6: "min(max(0, input), 6)",
+    nn.LeakyReLU: "input, or slope · input below 0",
+    nn.Tanh: "tanh(input)",
+    nn.Sigmoid: "1 / (1 + exp(−input))",
+    nn.GELU: "input · Φ(input)",
+    nn.SiLU: "input / (1 + exp(−input))",
+    nn.Hardswish: "input · min(max(0, input + 3), 6) / 6",
+    nn.Hardsigmoid: "min(max(0, input + 3), 6) / 6",
+    ScaledTanh: "1.7159 · tanh(2/3 · input)",
+}
+FUNCTIONS: dict[str, tuple[Any, str]] = {
+    "relu": (functional.relu, FORMULAS[nn.ReLU]),
+    "relu6": (functional.relu6, FORMULAS[nn.ReLU6]),
+    "tanh": (torch.tanh, FORMULAS[nn.Tanh]),
+    "sigmoid": (torch.sigmoid, FORMULAS[nn.Sigmoid]),
+    "silu": (functional.silu, FORMULAS[nn.SiLU]),
+}
+
+
+@works_out(*FORMULAS, *FUNCTIONS)
+class Activation(OneMap):
+    """A function applied to every value by itself."""
+
+    kind = "activation"
+
+    def working(self, cell: Cell) -> Working:
+        function, formula = self._function()
+        value = float(self.maps[cell])
+        # In double precision, and never in place on what is shown.
+        result = float(function(torch.tensor([value], dtype=torch.float64)))
+        steps = (Step("input", value), Step("result", result))
+        return Working(self.kind, cell, formula, steps, (one_value(self.maps, cell),), inputs=1)
+
+    def settings(self) -> dict[str, Any]:
+        module = self.seen.module
+        name = type(module).__name__ if module is not None else self.seen.operation.strip("_")
+        slope = getattr(module, "negative_slope", None)
+        return {"function": name} | ({} if slope is None else {"slope": slope})
+
+    def _function(self) -> tuple[Any, str]:
+        module = self.seen.module
+        if module is not None:
+            return module, FORMULAS[type(module)]
+        return FUNCTIONS[self.seen.operation.strip("_")]
+
+
+@works_out(nn.Dropout, nn.Dropout2d, nn.Identity, StochasticDepth, "dropout", "dropout2d")
+class Unchanged(OneMap):
+    """What does something in training only."""
+
+    kind = "unchanged"
+
+    def working(self, cell: Cell) -> Working:
+        value = float(self.maps[cell])
+        note = "Only while training are values zeroed at random; a prediction passes them on."
+        steps = (Step("input", value), Step("result", value))
+        return Working(self.kind, cell, "input", steps, (one_value(self.maps, cell),), inputs=1, note=note)
+
+
+# Batch normalisation at prediction time, and local response normalisation.
+
+
+@works_out(nn.BatchNorm2d, nn.BatchNorm1d)
+class BatchNormalisation(OneMap):
+    """(x − running mean) / √(running variance + ε) · gain + shift (Ioffe and Szegedy, 2015)."""
+
+    kind = "batch norm"
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(seen)
+        self.layer = cast(nn.BatchNorm2d, seen.module)
+        if self.layer.running_mean is None or self.layer.running_var is None:
+            raise NotCoveredError(
+                f"'{seen.layer}' keeps no running statistics, so its result depends on the batch."
+            )
+
+    def _statistics(self) -> dict[str, Floats]:
+        count = self.layer.num_features
+        gain, shift = (self.layer._parameters.get(name) for name in ("weight", "bias"))
+        return {
+            "mean": array_of(self.layer.running_mean),
+            "variance": array_of(self.layer.running_var),
+            "gain": np.ones(count, np.float32) if gain is None else array_of(gain),
+            "shift": np.zeros(count, np.float32) if shift is None else array_of(shift),
+        }
+
+    def working(self, cell: Cell) -> Working:
+        value = float(self.maps[cell])
+        mean, variance, gain, shift = (float(v[cell.channel]) for v in self._statistics().values())
+        scaled = (value - mean) / math.sqrt(variance + self.layer.eps)
+        steps = (
+            Step("input", value),
+            Step("running mean", mean),
+            Step("running standard deviation", math.sqrt(variance + self.layer.eps)),
+            Step("normalised", scaled),
+            Step("gain", gain),
+            Step("shift", shift),
+            Step("result", scaled * gain + shift),
+        )
+        formula = "(input − mean) / √(variance + ε) · gain + shift"
+        return Working(self.kind, cell, formula, steps, (one_value(self.maps, cell),), inputs=1)
+
+    def settings(self) -> dict[str, Any]:
+        return {"eps": self.layer.eps}
+
+    def arrays(self, channel: int | None) -> dict[str, Floats]:
+        chosen = slice(None) if channel is None else slice(channel, channel + 1)
+        return super().arrays(channel) | {name: v[chosen] for name, v in self._statistics().items()}
+
+
+@works_out(nn.LocalResponseNorm)
+class ResponseNormalisation(Arithmetic):
+    """x / (k + α/n · Σ x²)^β over n neighbouring maps (Krizhevsky et al., 2012), in torch's convention."""
+
+    kind = "local response norm"
+
+    def working(self, cell: Cell) -> Working:
+        layer, value = cast(nn.LocalResponseNorm, self.seen.module), float(self.maps[cell])
+        first = max(0, cell.channel - layer.size // 2)
+        last = min(len(self.maps), cell.channel + (layer.size - 1) // 2 + 1)
+        places = [Cell(channel, cell.y, cell.x) for channel in range(first, last)]
+        windows = tuple(one_value(self.maps, place, float(self.maps[place])) for place in places)
+        squares = sum(w.total for w in windows)
+        base = layer.k + layer.alpha / layer.size * squares
+        steps = (
+            Step("input", value),
+            Step("sum of the squares", squares),
+            Step("k + α/n · sum", base),
+            Step("divisor, to the power β", base**layer.beta),
+            Step("result", value / base**layer.beta),
+        )
+        formula = "input / (k + α/n · Σ input²)^β"
+        return Working(self.kind, cell, formula, steps, windows, inputs=len(windows))
+
+    def settings(self) -> dict[str, Any]:
+        layer = cast(nn.LocalResponseNorm, self.seen.module)
+        return {"size": layer.size, "alpha": layer.alpha, "beta": layer.beta, "k": layer.k}
+
+
+# What brings tensors together or lays them out anew: concatenation, sums, flattening.
+
+
+@works_out("cat", "concat", "concatenate")
+class Concatenation(Arithmetic):
+    """Maps of several sources, one after another."""
+
+    kind = "concatenation"
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(seen)
+        axis = seen.keywords.get("dim", seen.arguments[1] if len(seen.arguments) > 1 else 0)
+        if axis % seen.output.dim() != 1:
+            raise NotCoveredError(f"'{seen.layer}' joins along another axis than channels.")
+        self.parts = [as_grid(part, seen.layer) for part in seen.inputs]
+        self.ends = np.cumsum([len(part) for part in self.parts]).tolist()
+
+    def working(self, cell: Cell) -> Working:
+        number = next(i for i, end in enumerate(self.ends) if cell.channel < end)
+        within = cell.channel - (self.ends[number] - len(self.parts[number]))
+        part, source = self.parts[number], self.seen.sources[number]
+        seen = one_value(part, Cell(within, cell.y, cell.x), source=source)
+        name = f"'{source}'" if source else f"input {number + 1}"
+        note = f"Channel {cell.channel} is channel {within} of {name}."
+        return Working(self.kind, cell, "input", (Step("result", seen.total),), (seen,), inputs=1, note=note)
+
+    def settings(self) -> dict[str, Any]:
+        return {"channels": [len(part) for part in self.parts], "sources": list(self.seen.sources)}
+
+    def arrays(self, channel: int | None) -> dict[str, Floats]:
+        # The output holds every value of the inputs.
+        return {}
+
+
+@works_out("add", "mul", "multiply", "sub")
+class Joined(Arithmetic):
+    """Two tensors joined value by value; one of the two may be spread over cells, or be a number."""
+
+    kind = "sum"
+    _SIGNS: ClassVar = {"add": "+", "sub": "−", "mul": "·", "multiply": "·"}
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(seen)
+        name = seen.operation.strip("_")
+        self.sign = self._SIGNS[name if name in self._SIGNS else name[1:]]
+        if seen.operation.startswith("__r") or len(seen.inputs) != 2 or seen.keywords.get("alpha", 1) != 1:
+            raise NotCoveredError(
+                f"'{seen.layer}' joins otherwise than two tensors; that is not worked out here."
+            )
+        self.parts = [as_grid(part, seen.layer) for part in seen.inputs]
+
+    def working(self, cell: Cell) -> Working:
+        sources = self.seen.sources
+        windows = tuple(
+            one_value(part, _spread(part, cell), source=source)
+            for part, source in zip(self.parts, sources, strict=True)
+        )
+        left, right = (w.total for w in windows)
+        result = {"+": left + right, "−": left - right, "·": left * right}[self.sign]
+        names = [source or f"input {i}" for i, source in enumerate(sources, 1)]
+        steps = (Step(names[0], left), Step(names[1], right), Step("result", result))
+        return Working(self.kind, cell, f" {self.sign} ".join(names), steps, windows, inputs=2)
+
+    def settings(self) -> dict[str, Any]:
+        return {"sign": self.sign, "sources": list(self.seen.sources)}
+
+    def arrays(self, channel: int | None) -> dict[str, Floats]:
+        chosen = slice(None) if channel is None else slice(channel, channel + 1)
+        return {f"input{i}": part[chosen] if len(part) > 1 else part for i, part in enumerate(self.parts, 1)}
+
+
+def _spread(part: Floats, cell: Cell) -> Cell:
+    return Cell(*(place if side > 1 else 0 for place, side in zip(cell, part.shape, strict=True)))
+
+
+@works_out(nn.Flatten)
+class Flattening(Arithmetic):
+    """Maps laid out as one vector, row by row, map by map."""
+
+    kind = "flatten"
+
+    def working(self, cell: Cell) -> Working:
+        maps = self.maps
+        place = Cell(*(int(i) for i in np.unravel_index(cell.channel, maps.shape)))
+        seen: Window = one_value(maps, place)
+        note = f"Value {cell.channel} is channel {place.channel}, row {place.y}, column {place.x}."
+        return Working(self.kind, cell, "input", (Step("result", seen.total),), (seen,), inputs=1, note=note)
+
+    def settings(self) -> dict[str, Any]:
+        return {"maps": list(self.maps.shape)}

@@ -1,0 +1,111 @@
+"""Results that took long, kept under `CNNVIZ_HOME/cache/interpret` as arrays: whole or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cnnviz.datasets.encoded_store import disk_errors
+from cnnviz.datasets.spec import Progress, Step, silent
+from cnnviz.interpret import InterpretError, StoppedError
+from cnnviz.models.library import home
+
+VERSION = 1
+"""Of what is stored; results of another version are not looked at."""
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 of a model's structure and of every weight and running statistic, hexadecimal."""
+    digest = hashlib.sha256(repr(model).encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def key_of(*parts: Any) -> str:
+    """A name for a result of a model's fingerprint, a layer, the data's fingerprint, the preprocessing.
+
+    Parts are whatever JSON can hold.
+    """
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+
+
+def path_of(kind: str, key: str) -> Path:
+    """The file of a result; it need not exist."""
+    return home() / "cache" / "interpret" / f"v{VERSION}" / kind / f"{key}.npz"
+
+
+def load(kind: str, key: str) -> dict[str, NDArray[Any]] | None:
+    """The arrays of a result, or None where there is none, or only a damaged one."""
+    try:
+        with np.load(path_of(kind, key), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def save(kind: str, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Keep arrays, written whole and then renamed; raises `DataError` where the disk does not take them."""
+    path = path_of(kind, key)
+    packed, named = io.BytesIO(), dict[str, Any](arrays)
+    np.savez(packed, allow_pickle=False, **named)
+    with disk_errors():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(packed.getvalue())
+            os.replace(temporary, path)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+# Going through a data set in batches, with progress and a way to stop.
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+"""Images as the model takes them, float `(N, C, H, W)`, and labels, int64 `(N,)`."""
+Stop = Callable[[], bool]
+"""Asked between batches; True ends the work."""
+
+
+def never() -> bool:
+    """Nobody wants to stop."""
+    return False
+
+
+def stepped(
+    batches: Batches, total: int | None, stage: str, progress: Progress = silent, stop: Stop = never
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches, telling `progress` how many of `total` images are done after each.
+
+    Raises `StoppedError` as soon as `stop()` is true, and `InterpretError` where there was no image.
+    """
+    done = 0
+    progress(Step(stage, 0, total))
+    for images, labels in batches:
+        if stop():
+            raise StoppedError(f"Stopped after {done:,} images.")
+        yield images, labels
+        done += len(images)
+        progress(Step(stage, done, total))
+    if not done:
+        raise InterpretError("There are no images to go through.")
+
+
+def in_batches(images: Tensor, labels: Tensor, size: int = 256) -> Batches:
+    """Tensors that are there already, as batches."""
+    return list(zip(torch.split(images, size), torch.split(labels, size), strict=True))

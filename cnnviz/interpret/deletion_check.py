@@ -1,0 +1,99 @@
+"""A check on an attribution: take away what helped most, and what helped least, and ask again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cnnviz.interpret import InterpretError
+from cnnviz.interpret.attribution import Attribution, enlarged
+from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Bytes, paint
+from cnnviz.interpret.hooks import twin
+from cnnviz.interpret.maps import Floats
+
+SHARE = 1 / 3
+"""Side of a removed region, by the picture's."""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """The answer without one region."""
+
+    box: tuple[int, int, int, int]
+    """`(top, left, bottom, right)` in pixels of the input, ends excluded."""
+    mass: float
+    """The part of the attribution that lies in it, at most 1; below 0 where it speaks against the class."""
+    probabilities: Floats
+    """`(classes,)`."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Without the most and without the least helpful region, beside the plain answer."""
+
+    target: int
+    before: Floats
+    """`(classes,)`."""
+    most: Removed
+    least: Removed
+
+    @property
+    def confirms(self) -> bool:
+        """Whether the class loses more by the region that is said to help most."""
+        return bool(self.most.probabilities[self.target] < self.least.probabilities[self.target])
+
+
+def check(
+    model: nn.Module, image: Tensor, attribution: Attribution, share: float = SHARE, fill: float = 0.0
+) -> Check:
+    """Cover the regions of most and of least attribution with `fill`, one at a time, and predict again.
+
+    A region is a box of `share` of the picture's height and width. Raises `InterpretError` for a share that
+    is not between 0 and 1.
+    """
+    if not 0 < share < 1:
+        raise InterpretError(f"A region's side is a share of the picture's between 0 and 1, not {share}.")
+    height, width = attribution.values.shape
+    box = max(1, round(height * share)), max(1, round(width * share))
+    sums = _box_sums(attribution.values.astype(np.float64), box)
+    whole = float(np.abs(attribution.values).sum()) or 1.0
+    places = [np.unravel_index(int(index), sums.shape) for index in (sums.argmax(), sums.argmin())]
+    boxes = [(int(y), int(x), int(y) + box[0], int(x) + box[1]) for y, x in places]
+    batch = image.repeat(3, 1, 1, 1)
+    for covered, (top, left, bottom, right) in zip(batch[1:], boxes, strict=True):
+        covered[:, top:bottom, left:right] = fill
+    with torch.no_grad():
+        answers: Floats = torch.softmax(twin(model)(batch), dim=1).cpu().numpy()
+    most, least = (
+        Removed(where, float(sums[where[0], where[1]]) / whole, answer)
+        for where, answer in zip(boxes, answers[1:], strict=True)
+    )
+    return Check(attribution.target, answers[0], most, least)
+
+
+def _box_sums(values: NDArray[np.float64], box: tuple[int, int]) -> NDArray[np.float64]:
+    """The sum over a box at each place where it fits."""
+    corner = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    high, wide = box
+    rows = corner[high:] - corner[:-high]
+    sums: NDArray[np.float64] = rows[:, wide:] - rows[:, :-wide]
+    return sums
+
+
+def overlay(picture: Bytes, values: Floats, opacity: float = 0.5, signed: bool = False) -> Bytes:
+    """A picture `(H, W, 3)` with an attribution `(h, w)` over it, uint8 `(H, W, 3)`.
+
+    The largest magnitude gets the end of the scale; signed values diverge from zero (blue against, orange
+    for). Raises `InterpretError` for an opacity outside [0, 1].
+    """
+    if not 0 <= opacity <= 1:
+        raise InterpretError(f"Opacity lies between 0 and 1, not at {opacity}.")
+    height, width = picture.shape[:2]
+    spread = values if values.shape == (height, width) else enlarged(values, (height, width))
+    end = float(np.abs(spread).max()) or 1.0
+    painted = paint(spread, -end, end, DIVERGING["light"]) if signed else paint(spread, 0.0, end, SEQUENTIAL)
+    return np.round(picture * (1 - opacity) + painted * opacity).astype(np.uint8)

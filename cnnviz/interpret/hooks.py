@@ -1,0 +1,263 @@
+"""Hooks that record inputs and outputs of layers, on a copy that shares the model's weights."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Collection, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+from cnnviz.analysis.module_settings import is_unit
+from cnnviz.analysis.ops import RULES, Call
+from cnnviz.analysis.trace import ASKS, name_of, tensors
+from cnnviz.interpret.layer_names import numbered, slug, unknown
+
+# A model's twin: the same weights in the same memory, but modules of its own.
+#
+# Hooks and switched-off gradients stay with the twin. The model may be cached and at work in another thread
+# meanwhile.
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def twin(model: M) -> M:
+    """A copy of the modules over the same weights, in evaluation mode, whose weights ask for no gradient.
+
+    Raises `ValueError` for a model in training mode: what it would show changes from call to call.
+    """
+    if model.training:
+        raise ValueError("The model is in training mode; call its eval() first.")
+    memo: dict[int, object] = {id(buffer): buffer for buffer in model.buffers()}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
+    return copy.deepcopy(model, memo)
+
+
+# One pass over a twin, and what chosen layers took and gave in it.
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One call of a layer: copies of what it took, made before it could change them, and of what it gave."""
+
+    layer: str
+    module: nn.Module | None
+    """None for an operation between a container's children."""
+    operation: str
+    """The function's name; empty for a module."""
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    arguments: tuple[Any, ...] = ()
+    """An operation's arguments as they were given, tensors among them."""
+    keywords: dict[str, Any] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    """Of an operation's inputs: the outermost module that gave each; empty where none did."""
+
+
+def record_layers(model: nn.Module, images: Tensor, layers: Collection[str]) -> dict[str, Seen]:
+    """Inputs and outputs of `layers` (see `cnnviz.interpret.layer_names`) for images `(N, C, H, W)`.
+
+    Raises `UnknownLayerError` for a layer that is not there or that a prediction does not reach, and
+    `ValueError` for a model in training mode.
+    """
+    watch = Watch(twin(model), layers)
+    return watch.run(images)
+
+
+def last_operations(model: nn.Module, images: Tensor, containers: Collection[str]) -> dict[str, Seen]:
+    """The last operation that each container makes between its children; none for one that makes none."""
+    return _LastOperation(twin(model), containers).run(images)
+
+
+class _AllSeenError(Exception):
+    """Nothing that comes later in the pass is wanted."""
+
+
+class Watch:
+    """A twin being watched. Subclasses may keep something other than copies, to bound memory."""
+
+    def __init__(self, model: nn.Module, layers: Collection[str]) -> None:
+        self.model = model
+        self.modules = dict(model.named_modules())
+        self._wanted = set(layers)
+        self._found: dict[str, Any] = {}
+        self._calls: Counter[str] = Counter()
+        self._inputs: dict[str, tuple[Tensor, ...]] = {}
+        for name in {layer.partition("@")[0] for layer in layers}:
+            base = name.partition(":")[0]
+            if base not in self.modules:
+                raise unknown(name, self.modules)
+
+    def keep(self, found: Seen) -> Any:
+        """What is kept of a call; tensors in it are overwritten by what comes later unless copied."""
+        return found
+
+    def takes_inputs(self) -> bool:
+        """Whether inputs are copied."""
+        return True
+
+    def run(self, images: Tensor) -> dict[str, Any]:
+        """Let images pass, and return what was kept of each layer, in the order of the pass."""
+        with torch.no_grad():
+            handles = self._hooks()
+            try:
+                if any(":" in layer for layer in self._wanted):
+                    self._run_with_operations(images)
+                else:
+                    with suppress(_AllSeenError):
+                        self.model(images)
+            finally:
+                for handle in handles:
+                    handle.remove()
+            if self._wanted - self._found.keys():
+                self._run_with_operations(images)
+        return self._result()
+
+    def _result(self) -> dict[str, Any]:
+        for layer in self._wanted - self._found.keys():
+            raise unknown(layer, self._found or self.modules)
+        return self._found
+
+    def _hooks(self) -> list[Any]:
+        handles = []
+        for name in {layer.partition("@")[0] for layer in self._wanted if ":" not in layer}:
+            module = self.modules[name]
+            if self.takes_inputs():
+                handles.append(module.register_forward_pre_hook(self._entering(name)))
+            handles.append(module.register_forward_hook(self._leaving(name)))
+        return handles
+
+    def _entering(self, name: str) -> Any:
+        def enter(module: nn.Module, args: Any) -> None:
+            self._inputs[name] = tuple(t.clone() for t in tensors(args))
+
+        return enter
+
+    def _leaving(self, name: str) -> Any:
+        def leave(module: nn.Module, args: Any, out: Any) -> None:
+            self._calls[name] += 1
+            layer = numbered(name, self._calls[name])
+            results = tensors(out)
+            if layer in self._wanted and results:
+                given = self._inputs.pop(name, ())
+                self._keep(Seen(layer, module, "", given, results[0]))
+
+        return leave
+
+    def _run_with_operations(self, images: Tensor) -> None:
+        with suppress(_AllSeenError), _Operations(self) as mode:
+            mode.follow(images)
+            self.model(images)
+
+    def meet(self, found: Seen) -> None:
+        """An operation has run (its output not copied yet); keep it if it was asked for."""
+        if found.layer in self._wanted and found.layer not in self._found:
+            self._keep(found)
+
+    def _keep(self, found: Seen) -> None:
+        self._found[found.layer] = self.keep(replace(found, output=found.output.clone()))
+        if not self._wanted - self._found.keys():
+            raise _AllSeenError
+
+    def interested(self, module: str) -> bool:
+        """Whether an operation of this module, or a layer that only lends its weights, is wanted."""
+        return any(layer.partition(":")[0].partition("@")[0] == module for layer in self._wanted)
+
+
+class _Operations(TorchFunctionMode):
+    """Sees functions called between modules, named as `cnnviz.analysis.trace` names them."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+        self._owners = {id(p): name for name, m in watch.modules.items() for p in m._parameters.values()}
+        self._tracked: MutableMapping[Tensor, bool] = WeakIdKeyDictionary()
+        self._givers: MutableMapping[Tensor, str] = WeakIdKeyDictionary()
+        self._stack: list[tuple[str, bool]] = []
+        self._counts: Counter[str] = Counter()
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> _Operations:
+        for name, module in self._watch.modules.items():
+            leaf = is_unit(module)
+            self._handles.append(module.register_forward_pre_hook(self._entering(name, leaf)))
+            self._handles.append(module.register_forward_hook(self._leaving(name)))
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        super().__exit__(*exc)  # type: ignore[no-untyped-call]
+        for handle in self._handles:
+            handle.remove()
+
+    def follow(self, tensor: Tensor) -> None:
+        self._tracked[tensor] = True
+
+    def _entering(self, name: str, leaf: bool) -> Any:
+        def enter(module: nn.Module, args: Any) -> None:
+            self._stack.append((name, leaf))
+
+        return enter
+
+    def _leaving(self, name: str) -> Any:
+        def leave(module: nn.Module, args: Any, out: Any) -> None:
+            self._stack.pop()
+            if isinstance(out, Tensor):
+                self._givers[out] = name
+
+        return leave
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = name_of(func)
+        if name in ASKS or not self._stack:
+            return func(*args, **kwargs)
+        given = tensors(args) + tensors(kwargs)
+        depends = any(t in self._tracked for t in given)
+        module, leaf = self._stack[-1]
+        owner = next((self._owners[id(t)] for t in given if id(t) in self._owners), module)
+        if leaf or not owner.startswith(module):
+            owner = module
+        kept = not leaf and self._watch.interested(owner)
+        inputs = tuple(t.clone() for t in given) if kept else ()
+        sources = tuple(self._givers.get(t, "") for t in given) if kept else ()
+        out = func(*args, **kwargs)
+        results = tensors(out) if depends else []
+        for tensor in results:
+            self._tracked[tensor] = True
+        if results and not leaf:
+            self._met(owner, module, Seen("", None, name, inputs, results[0], args, kwargs, sources))
+        return out
+
+    def _met(self, owner: str, module: str, found: Seen) -> None:
+        name = found.operation
+        rule = RULES.get(name) or RULES.get(name.rstrip("_"))
+        label = name.strip("_")
+        if rule is not None:
+            effect = rule(Call(name, found.arguments, found.keywords, found.output, ()))
+            if effect.view:
+                return
+            label = effect.label
+        base = owner if owner != module else f"{owner}:{slug(label)}"
+        self._counts[base] += 1
+        self._watch.meet(replace(found, layer=numbered(base, self._counts[base])))
+
+
+class _LastOperation(Watch):
+    """Keeps, under the name of a container, the last operation that it made itself."""
+
+    def run(self, images: Tensor) -> dict[str, Any]:
+        with torch.no_grad():
+            self._run_with_operations(images)
+        return self._found
+
+    def meet(self, found: Seen) -> None:
+        if found.layer.partition(":")[0] in self._wanted and ":" in found.layer:
+            self._found[found.layer.partition(":")[0]] = replace(found, output=found.output.clone())

@@ -1,0 +1,287 @@
+"""The layer list: a JSON document that builds a network without any code being run."""
+
+from __future__ import annotations
+
+import json
+import math
+import reprlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cnnviz.models.layers.base import AnyShape, Layer, MisfitError
+from cnnviz.models.layers.basic import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Linear,
+    LocalResponseNorm,
+    Pool,
+    Resize,
+    Softmax,
+)
+from cnnviz.models.layers.blocks import Inception, NaiveInception, Residual
+from cnnviz.models.limits import MAX_CLASSES, MAX_SIDE
+
+# How large a layer list may be: it comes from anywhere, and a typo must not cost anyone's memory.
+
+MAX_LAYERS = 500
+MAX_PARAMS = 2_000_000_000
+MAX_VALUES = 1_000_000_000
+"""That leave all layers together for one image: 4 GB, which backward needs at hand."""
+MAX_MACS = 10**13
+"""Ten times what the largest of torchvision's networks costs for one image."""
+
+
+@dataclass
+class Budget:
+    """What the layers so far cost together; nothing is too much where it is not `bounded`."""
+
+    bounded: bool
+    params: int = 0
+    values: int = 0
+    macs: int = 0
+
+    def spend(self, params: int, out: AnyShape) -> None:
+        """Add one layer; raises `MisfitError` where the list becomes larger than anyone can run."""
+        self.params += params
+        self.values += math.prod(out)
+        # Never less than the true count: every weight is used at most once at each position.
+        self.macs += params * math.prod(out[1:])
+        if self.bounded:
+            self._check()
+
+    def _check(self) -> None:
+        for amount, limit, what in (
+            (self.params, MAX_PARAMS, "parameters"),
+            (self.values, MAX_VALUES, "values to keep for one image"),
+            (self.macs, MAX_MACS, "multiply-adds for one image"),
+        ):
+            if amount > limit:
+                raise MisfitError(f"with it the list has {amount:,} {what}; at most {limit:,} are allowed.")
+
+
+# What is wrong with a document, in one sentence, from what pydantic says about it.
+
+PAIR = "a number or a pair of numbers"
+EXPECTED = {
+    "input": "three numbers: channels, height and width",
+    "name": "letters, digits, - and _, a letter first, and short",
+    "out": "a number, or 'classes' in a fully connected layer",
+    **dict.fromkeys(("kernel", "stride", "padding", "dilation", "size"), PAIR),
+}
+"""What a field takes, where pydantic would tell of its types; not where a number is out of bounds."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 40
+
+
+def reading_problem(error: ValidationError, kinds: Collection[str]) -> str:
+    """The first thing wrong with a layer list, and where; never longer than a few lines."""
+    errors = error.errors(include_url=False, include_context=False)
+    first = errors[0]
+    if first["type"] == "json_invalid":
+        detail = first["msg"].removeprefix("Invalid JSON: ")
+        return f"This is not JSON ({detail}); a layer list is a JSON document with 'input' and 'layers'."
+    place, field = _place(first["loc"])
+    # A value that may be a number or a pair fails as both; the deepest complaint is about what was meant.
+    worst = max((e for e in errors if _place(e["loc"]) == (place, field)), key=lambda e: len(e["loc"]))
+    where = " of ".join(part for part in (field and f"'{field}'", place) if part)
+    return f"The layer list cannot be read{where and f' at {where}'}: {_detail(worst, field, kinds)}."
+
+
+def _place(loc: tuple[int | str, ...]) -> tuple[str, str]:
+    """The layer and the field that a location names, either of which may be empty."""
+    if loc[:1] == ("layers",) and len(loc) > 1:
+        field = str(loc[-1] if loc[3:4] == ("init",) else loc[3]) if len(loc) > 3 else ""
+        return f"layer {int(loc[1]) + 1}", _clip(field)
+    return "", _clip(str(loc[0])) if loc else ""
+
+
+def _detail(error: Any, field: str, kinds: Collection[str]) -> str:
+    given = error["input"]
+    if error["type"] == "extra_forbidden":
+        return "there is no such setting"
+    if error["type"] == "missing" and len(error["loc"]) == 1:
+        return "it is missing"
+    if field in EXPECTED and error["type"] not in ("greater_than_equal", "less_than_equal"):
+        return f"it should be {EXPECTED[field]}, not {_SHORT.repr(given)}"
+    if error["type"] == "too_long":
+        return f"a list has at most {MAX_LAYERS} layers, not {len(given):,}"
+    if error["type"] == "union_tag_not_found":
+        return f"'kind' is missing; the kinds are {', '.join(kinds)}"
+    if error["type"] == "union_tag_invalid":
+        return f"there is no kind {_SHORT.repr(given.get('kind'))}; the kinds are {', '.join(kinds)}"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return _clip(message, 160)
+    return _clip(f"{message[0].lower()}{message[1:]}, not {_SHORT.repr(given)}", 240)
+
+
+def _clip(text: str, length: int = 40) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+# Names that a layer cannot have: a PyTorch container uses them for its own methods and attributes.
+
+_TAKEN = """
+T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda
+double dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter
+get_submodule half insert ipu load_state_dict modules mtia named_buffers named_children
+named_modules named_parameters parameters pop register_backward_hook register_buffer
+register_forward_hook register_forward_pre_hook register_full_backward_hook
+register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook
+requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train training type
+xpu zero_grad
+"""
+TAKEN_NAMES = frozenset(_TAKEN.split())
+
+
+AnyLayer = Annotated[
+    Conv
+    | Linear
+    | Pool
+    | GlobalPool
+    | BatchNorm
+    | LocalResponseNorm
+    | Activation
+    | Softmax
+    | Dropout
+    | Flatten
+    | Resize
+    | Inception
+    | NaiveInception
+    | Residual,
+    Field(discriminator="kind"),
+]
+KINDS: dict[str, type[Layer]] = {
+    kind.model_fields["kind"].default: kind
+    for kind in (Conv, Pool, BatchNorm, Activation, Linear, Dropout, Flatten, GlobalPool, LocalResponseNorm,
+                 Softmax, Inception, NaiveInception, Residual, Resize)
+}  # fmt: skip
+"""Every kind of layer by its identifier, in the order in which an editor offers them."""
+
+MAX_BYTES = 1_000_000
+"""Of a document; the longest that 500 layers need is a tenth of it."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer in place: its unique name, what enters and leaves it, or why it does not fit."""
+
+    name: str
+    layer: Layer
+    input_shape: AnyShape | None
+    output_shape: AnyShape | None
+    problem: str = ""
+    params: int = 0
+
+
+class LayerList(BaseModel):
+    """A network as a list of layers, one after the other.
+
+    `input` is `(C, H, W)`; `classes` replaces every width given as `"classes"`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["cnnviz-layers/1"] = "cnnviz-layers/1"
+    name: str = Field("untitled", pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.\-]{0,59}$")
+    description: str = Field("", max_length=2_000)
+    input: tuple[
+        Annotated[int, Field(ge=1, le=64)],
+        Annotated[int, Field(ge=1, le=MAX_SIDE)],
+        Annotated[int, Field(ge=1, le=MAX_SIDE)],
+    ]
+    classes: int = Field(10, ge=1, le=MAX_CLASSES)
+    layers: tuple[AnyLayer, ...] = Field((), max_length=MAX_LAYERS)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> LayerList:
+        given = [layer.name for layer in self.layers if layer.name]
+        twice = sorted({name for name in given if given.count(name) > 1})
+        if twice:
+            raise ValueError(f"the name {twice[0]!r} stands at more than one layer; each needs its own")
+        reserved = sorted(TAKEN_NAMES.intersection(given))
+        if reserved:
+            raise ValueError(f"a layer cannot be called {reserved[0]!r}, which PyTorch needs")
+        return self
+
+    @classmethod
+    def read(cls, text: str | bytes) -> LayerList:
+        """Read a JSON document; raises `ValueError` with one sentence that says where and what is wrong."""
+        if len(text) > MAX_BYTES:
+            raise ValueError(
+                f"A layer list is at most {MAX_BYTES // 1000:,} kB long, not {len(text) // 1000:,} kB."
+            )
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ValueError(reading_problem(error, KINDS)) from None
+
+    def write(self) -> str:
+        """The document as indented JSON, defaults left out."""
+        kept = self.model_dump(mode="json", exclude_defaults=True)
+        layers = [
+            {"kind": layer.kind, **layer.model_dump(mode="json", exclude_defaults=True)}
+            for layer in self.layers
+        ]
+        document = {"format": self.format, **kept, "layers": layers}
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+    def names(self) -> list[str]:
+        """A unique name for each layer: its own, or its kind and a number."""
+        taken = {layer.name for layer in self.layers if layer.name}
+        return [layer.name or _fresh(layer.kind, taken) for layer in self.layers]
+
+    def steps(self, bounded: bool = True) -> Iterator[Step]:
+        """Every layer with its shapes. After the first that does not fit, shapes are unknown (None).
+
+        With `bounded` a layer that makes the list too large for any machine does not fit either.
+        """
+        shape: AnyShape | None = self.input
+        budget = Budget(bounded)
+        for name, layer in zip(self.names(), self.layers, strict=True):
+            if shape is None:
+                yield Step(name, layer, None, None)
+                continue
+            try:
+                out = tuple(self.classes if side == -1 else side for side in layer.output(shape))
+                params = layer.params(shape, self.classes)
+                budget.spend(params, out)
+            except MisfitError as error:
+                yield Step(name, layer, shape, None, str(error))
+                shape = None
+                continue
+            yield Step(name, layer, shape, out, params=params)
+            shape = out
+
+    def problem(self, bounded: bool = True) -> str:
+        """Why the list cannot be built, in one sentence; empty where it can. `bounded` as for `steps`."""
+        if not self.layers:
+            return "The list is empty; add a first layer."
+        steps = list(self.steps(bounded))
+        broken = next((step for step in steps if step.problem), None)
+        if broken:
+            return f"Layer '{broken.name}': {broken.problem}"
+        last = steps[-1].output_shape
+        if last != (self.classes,):
+            return (
+                f"The list ends in {'×'.join(map(str, last or ()))}, but a classifier ends in a vector of "
+                f"{self.classes} classes; end with a fully connected layer of width 'classes'."
+            )
+        return ""
+
+
+def _fresh(kind: str, taken: set[str]) -> str:
+    number = 1
+    while f"{kind}{number}" in taken:
+        number += 1
+    taken.add(f"{kind}{number}")
+    return f"{kind}{number}"

@@ -1,0 +1,183 @@
+"""Patch classifier: random patches as filters and a linear layer in closed form, which needs no training.
+
+After Coates and Ng, "Learning feature representations with k-means" (2012), without the k-means: patches are
+whitened, compared at every place, rectified both ways, averaged over quarters of the image. It shares neither
+optimizer nor architecture with the network that it is compared with, so that both fail together only where
+the images are to blame.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cnnviz.training.data.lazy_images import StreamedImages
+from cnnviz.training.data.tensors import DataModule, Labelled
+
+PATCH, STRIDE, FILTERS = 5, 2, 128
+WHITENING, THRESHOLD, RIDGE = 0.1, 0.25, 0.3
+"""As there; the ridge is per image, for features of unit variance."""
+LARGEST = 32
+"""Pixels a side that images are reduced to."""
+SMALLEST = 8
+"""Pixels a side below which there are too few patches."""
+SOURCES = 500
+"""Images that patches are taken from."""
+CHUNK = 50
+"""Images whose responses are held at once: 128 maps of 14 by 14 in single precision are 100 KB an image."""
+LEARNED, SCORED = 2000, 1000
+"""Images that the baseline learns from, and those that it is scored on: test images first."""
+LEARNED_STREAMED, SCORED_STREAMED = 400, 200
+"""The same where each image has to be decoded first."""
+FEWEST = 10
+"""Images of a part, below which its accuracy says nothing."""
+SECONDS = 20.0
+"""Of work, after which a baseline is given up: one or two are usual. Time that others take does not count."""
+
+
+def baseline(material: DataModule, seconds: float = SECONDS) -> dict[str, Any]:
+    """Measure how well the patch classifier does on a run's own images: the record `baseline`.
+
+    Returns:
+        `learned_from` (training images, a sample), and for `test` and `validation` a dict of `images` (a
+        sample, `SCORED` in both together), `accuracy` and `constant` (accuracy of the commonest training
+        class), or None for a part with fewer than `FEWEST` images. Or `skipped`, a sentence that says why
+        nothing was measured.
+    """
+    parts = {"test": material.test, "validation": material.validation}
+    streams = isinstance(material.train.images, StreamedImages)
+    learned, scored = (LEARNED_STREAMED, SCORED_STREAMED) if streams else (LEARNED, SCORED)
+    if min(material.train.images.shape[-2:]) < SMALLEST:
+        return {"skipped": f"Images below {SMALLEST} pixels a side have too few patches to compare."}
+    if len(material.train) < FEWEST or all(len(part) < FEWEST for part in parts.values()):
+        return {"skipped": f"There are fewer than {FEWEST} images to learn from, or to be scored on."}
+    deadline = time.thread_time() + seconds
+    try:
+        train = _sample(material.train, learned)
+        model = PatchClassifier(train.images, train.labels, len(material.classes), deadline)
+        found: dict[str, Any] = {"learned_from": len(train.labels)}
+        for name, part in parts.items():
+            sample = _sample(part, scored)
+            found[name] = _score(model, sample) if len(sample.labels) >= FEWEST else None
+            scored -= len(sample.labels)
+        return found
+    except TimeoutError:
+        return {"skipped": f"It was given up after {seconds:g} seconds of work."}
+    except RuntimeError as error:  # Too little memory, or no solution: no run should fail of either.
+        return {"skipped": f"It could not be computed: {str(error).splitlines()[0]}"}
+
+
+def learnt_share(images: Tensor, labels: Tensor, classes: int) -> dict[str, Any] | None:
+    """Learn half of `images`, uint8 `(N, C, H, W)`, and say how many labels of the others are found.
+
+    Gives `share`, `chance` (of the commonest class) and `images` (of the other half); None for images below
+    eight pixels or fewer than 20.
+    """
+    if len(images) < 20 or min(images.shape[-2:]) < SMALLEST:
+        return None
+    half = len(images) // 2
+    answers = PatchClassifier(images[:half], labels[:half], classes).predict(images[half:])
+    truth = labels[half:]
+    return {
+        "share": float((answers == truth).double().mean()),
+        "chance": float(truth.bincount().max()) / len(truth),
+        "images": len(truth),
+    }
+
+
+class PatchClassifier:
+    """Ridge regression from responses to random patches to one-hot labels.
+
+    Args:
+        images: uint8 `(N, C, H, W)`, at least `SMALLEST` pixels a side.
+        labels: int64 `(N,)`.
+        classes: How many there are.
+        deadline: On the clock of `time.thread_time`; past it `TimeoutError` is raised.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, classes: int, deadline: float = float("inf")) -> None:
+        self._deadline = deadline
+        self.majority = int(labels.bincount(minlength=classes).argmax())
+        self._learn_filters(torch.cat([_small(part) for part in torch.split(images[:SOURCES], CHUNK)]))
+        known = self._features(images)
+        self._mean, self._std = known.mean(0), known.std(0) + 1e-3
+        self._known = (known - self._mean) / self._std
+        target = functional.one_hot(labels, classes).float() - 1 / classes
+        kernel = self._known @ self._known.T
+        kernel.diagonal().add_(RIDGE * len(known))
+        # In its dual form, on the CPU: not every accelerator solves linear systems.
+        solved: Tensor = torch.linalg.solve(kernel.cpu(), target.cpu())
+        self._weights = self._known.T @ solved.to(images.device)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """The class of each image, int64 `(N,)`."""
+        features = (self._features(images) - self._mean) / self._std
+        return (features @ self._weights).argmax(1)
+
+    def _learn_filters(self, x: Tensor) -> None:
+        patches = functional.unfold(x, PATCH, stride=STRIDE).transpose(1, 2).flatten(0, 1)
+        seed = torch.Generator().manual_seed(0)
+        patches = patches[torch.randperm(len(patches), generator=seed)[:20_000].to(x.device)]
+        patches = (patches - patches.mean(1, keepdim=True)) / (patches.var(1, keepdim=True) + 0.01).sqrt()
+        center = patches.mean(0)
+        values, vectors = (part.to(x.device) for part in torch.linalg.eigh(torch.cov(patches.T).cpu()))
+        whiten = vectors * (values.clamp(min=0) + WHITENING).rsqrt() @ vectors.T
+        filters = whiten @ functional.normalize((patches[:FILTERS] - center) @ whiten).T
+        self._filters = filters.T.reshape(-1, x.shape[1], PATCH, PATCH).contiguous()
+        self._offset = (center @ filters)[:, None, None]
+
+    def _features(self, images: Tensor) -> Tensor:
+        """Features `(N, 8·FILTERS)` of images uint8 `(N, C, H, W)`."""
+        return torch.cat([self._responses(_small(part)) for part in torch.split(images, CHUNK)])
+
+    def _responses(self, x: Tensor) -> Tensor:
+        """Responses to each filter, positive and negative parts apart, averaged over quarters.
+
+        Of a patch p with mean m and standard deviation s, ((p - m)/s - center)·f = (p·f - m·Σf)/s - center·f.
+        """
+        if time.thread_time() > self._deadline:
+            raise TimeoutError
+        count = x.shape[1] * PATCH**2
+        mean = functional.avg_pool2d(x.mean(1, keepdim=True), PATCH, STRIDE)
+        square = functional.avg_pool2d(x.square().mean(1, keepdim=True), PATCH, STRIDE)
+        std = ((square - mean.square()).clamp(min=0) * (count / (count - 1)) + 0.01).sqrt()
+        like = functional.conv2d(x, self._filters, stride=STRIDE)
+        like.sub_(mean * self._filters.sum((1, 2, 3))[:, None, None]).div_(std).sub_(self._offset)
+        quarters = min(2, like.shape[-1])
+        both = (like - THRESHOLD).clamp_(min=0), like.neg_().sub_(THRESHOLD).clamp_(min=0)
+        return torch.cat([functional.adaptive_avg_pool2d(part, quarters).flatten(1) for part in both], 1)
+
+
+def _score(model: PatchClassifier, part: _Sample) -> dict[str, Any]:
+    right = model.predict(part.images) == part.labels
+    constant = part.labels == model.majority
+    return {
+        "images": len(right),
+        "accuracy": float(right.double().mean()),
+        "constant": float(constant.double().mean()),
+    }
+
+
+class _Sample(NamedTuple):
+    images: Tensor
+    labels: Tensor
+
+
+def _sample(part: Labelled, most: int) -> _Sample:
+    """At most so many images of a part, drawn at random; always the same ones."""
+    rows = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:most]
+    rows = rows.to(part.labels.device)
+    return _Sample(part.images[rows], part.labels[rows])
+
+
+def _small(images: Tensor) -> Tensor:
+    """Images uint8 `(N, C, H, W)` as square ones in [0, 1], of at most `LARGEST` pixels a side."""
+    side = min(LARGEST, *images.shape[-2:])
+    x = images.float() / 255
+    if tuple(x.shape[-2:]) != (side, side):
+        x = functional.interpolate(x, (side, side), mode="bilinear", antialias=True)
+    return x

@@ -1,0 +1,137 @@
+"""What training does to a picture, to be looked at: by the code that training runs, with the scale undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cnnviz.datasets import adapt, how
+from cnnviz.datasets.convert import LUMA
+from cnnviz.datasets.spec import Pixels
+from cnnviz.models import Shape
+from cnnviz.training.data.transforms import Statistics, Transform, unscale
+from cnnviz.training.recipe import Recipe
+
+FIELDS = ("pad_crop", "crop_from", "flip", "colour_jitter", "pca_jitter", "cutout", "scale")
+"""The fields of a recipe that change what a picture looks like."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A picture as it is judged, and as training sees it; uint8, in pixels."""
+
+    tested: Pixels
+    """`(1, C, H, W)`, or the ten crops, `(10, C, H, W)`."""
+    drawn: Pixels
+    """Random draws, one an epoch, `(N, C, H, W)`."""
+
+
+def preview(
+    image: Pixels,
+    recipe: Recipe,
+    statistics: Statistics,
+    shape: Shape,
+    draws: int,
+    seed: int,
+    number: int = 0,
+) -> Preview:
+    """Run one picture through the preparation of `recipe`, for a model whose input has the shape `(C, H, W)`.
+
+    Args:
+        image: uint8 `(C, H, W)`, as it is stored.
+        recipe: Says what is done.
+        statistics: Of the training images in the model's channels.
+        shape: The model's input.
+        draws: How often it is drawn; each draw is another epoch's.
+        seed: Of the draws.
+        number: Which training image it is: alternating flips depend on it.
+
+    Raises `ValueError` for a recipe that cannot be followed with this input, `DataError` for channels that
+    cannot be made.
+    """
+    preparation = Transform(recipe, statistics, (shape[1], shape[2]))
+    stored = adapt(torch.from_numpy(np.array(image[None])), (shape[0], *image.shape[1:]))
+    generator, which = torch.Generator().manual_seed(seed), torch.tensor([number])
+    drawn = [preparation.train(stored, which, epoch, generator) for epoch in range(draws)]
+    pixels = (_pixels(values, recipe, statistics) for values in (preparation.test(stored), torch.cat(drawn)))
+    return Preview(*pixels)
+
+
+def _pixels(values: Tensor, recipe: Recipe, statistics: Statistics) -> Pixels:
+    shown = unscale(values, recipe.scale, statistics).round().clamp(0, 255)
+    return np.asarray(shown.to(torch.uint8).numpy())
+
+
+def statistics_of(
+    mean_image: NDArray[np.float64], covariance: NDArray[np.float64], channels: int
+) -> Statistics:
+    """Training statistics from those of the stored images, in [0, 1], for a model of so many channels.
+
+    A change of channels is linear, so its statistics follow without a look at the images (but for the
+    rounding of each pixel).
+    """
+    have = len(mean_image)
+    change = np.eye(have)
+    if have == 1 and channels == 3:
+        change = np.ones((3, 1))
+    elif have == 3 and channels == 1:
+        change = np.array([LUMA])
+    mean = np.einsum("dc,chw->dhw", change, mean_image * 255)
+    return Statistics.from_moments(
+        torch.from_numpy(mean), torch.from_numpy(change @ covariance @ change.T * 255**2)
+    )
+
+
+def steps(recipe: Recipe, have: Shape, shape: Shape) -> list[str]:
+    """What happens to a picture of the shape `have` on its way into a model, a sentence a step, in order.
+
+    Raises `DataError` for channels that cannot be made.
+    """
+    side = (shape[1], shape[2])
+    target = (recipe.crop_from,) * 2 if recipe.crop_from else side
+    told = [how(have, (shape[0], *have[1:]))]
+    if have[1:] != target:
+        larger = target[0] * target[1] > have[1] * have[2]
+        verb = "Enlarged" if larger else "Reduced"
+        told.append(f"{verb} from {have[1]}×{have[2]} to {target[0]}×{target[1]} pixels (bilinear).")
+    told += [
+        sentence.format(**_values(recipe, side)) for on, sentence in _describe_steps(recipe, shape[0]) if on
+    ]
+    return [sentence for sentence in told if sentence]
+
+
+def _values(recipe: Recipe, side: tuple[int, int]) -> dict[str, Any]:
+    return recipe.model_dump() | {
+        "side": f"{side[0]}×{side[1]}",
+        "percent": f"{100 * recipe.colour_jitter:g}",
+    }
+
+
+def _describe_steps(recipe: Recipe, channels: int) -> list[tuple[bool, str]]:
+    """Whether a step is taken, and the sentence for it."""
+    scales = {
+        "unit": "Divided by 255, to lie in [0, 1].",
+        "standardised": "Mean subtracted and divided by the spread, channel by channel.",
+        "raw": "Left as pixels from 0 to 255.",
+        "raw-minus-mean": "The mean image is subtracted.",
+    }
+    return [
+        (recipe.crop_from is not None, "A window of {side} at a random place; in tests, the centre."),
+        (recipe.pad_crop > 0, "{pad_crop} black pixels around it, then a window of {side} at random."),
+        (recipe.flip == "random", "Mirrored left to right, or not, by a coin."),
+        (recipe.flip == "alternating", "Mirrored in every other epoch."),
+        (recipe.colour_jitter > 0, "Brightness and contrast changed by up to {percent} % at random."),
+        (
+            recipe.pca_jitter > 0 and channels == 3,
+            "Shifted along the data's principal colours by a random amount (spread {pca_jitter:g}).",
+        ),
+        (recipe.pca_jitter > 0 and channels != 3, "No colour shift: that takes three channels."),
+        (True, scales[recipe.scale]),
+        (recipe.cutout > 0, "A square of side {cutout} set to zero, anywhere."),
+        (recipe.ten_crop, "In tests, ten crops are judged and averaged."),
+    ]

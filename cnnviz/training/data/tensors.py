@@ -1,0 +1,109 @@
+"""The images of a run on its device: training, validation and test parts, and the order of every epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cnnviz.datasets import Dataset, Part, adapt, how
+from cnnviz.training.data.lazy_images import StreamedImages, portion
+from cnnviz.training.recipe import Recipe
+
+COLOURED = 2000
+"""Images that are kept in colour too, enough to see whether colour tells."""
+MOST_COLOURED = 64 << 20
+"""Bytes of them."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images uint8 `(N, C, H, W)` and labels int64 `(N,)` on one device."""
+
+    images: Tensor | StreamedImages
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class DataModule:
+    """All that a run reads."""
+
+    train: Labelled
+    validation: Labelled
+    test: Labelled
+    classes: tuple[str, ...]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+    """Sentences on what was done to the images before they came here."""
+    coloured: Labelled | None = None
+    """Where colour was turned to grey, some training images as they were."""
+    available: int | None = None
+    """Training images that there are without `limit`, the validation part left out."""
+
+    @classmethod
+    def of(cls, dataset: Dataset, recipe: Recipe, channels: int, device: torch.device) -> DataModule:
+        """Split `dataset` as the recipe says, in the model's number of channels, on `device`.
+
+        Images are copied there, unless they are so many that they are decoded as they are needed.
+        Raises `DataError` for a split that leaves nothing, or channels that cannot be made.
+        """
+        split = dataset.split(recipe.validation, recipe.seed, recipe.limit)
+        _, height, width = dataset.shape
+        shape = (channels, height, width)
+
+        def labelled(part: Part) -> Labelled:
+            labels = torch.from_numpy(part.labels).to(device)
+            if part.streams:
+                return Labelled(StreamedImages(part, shape, device), labels)
+            return Labelled(adapt(part.tensors()[0].to(device), shape), labels)
+
+        train = dataset.train.take(split.train)
+        return cls(
+            train=labelled(train),
+            validation=labelled(dataset.train.take(split.validation)),
+            test=labelled(dataset.test),
+            classes=dataset.classes,
+            fingerprint=dataset.fingerprint,
+            notes=(*dataset.notes, *filter(None, [how(dataset.shape, shape)])),
+            coloured=_coloured(train, device) if (dataset.shape[0], channels) == (3, 1) else None,
+            available=len(dataset.train) - len(split.validation),
+        )
+
+
+def _coloured(train: Part, device: torch.device) -> Labelled | None:
+    if train.streams:
+        return None
+    count = min(len(train), COLOURED, portion(train.shape, MOST_COLOURED))
+    rows = np.linspace(0, len(train) - 1, count).astype(np.int64)
+    images, labels = train.take(rows).tensors()
+    return Labelled(images.to(device), labels.to(device))
+
+
+def permutation(count: int, seed: int, epoch: int) -> Tensor:
+    """The order of `count` images in an epoch, int64 `(count,)`; it follows from seed and epoch alone."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(derive_seed(seed, epoch, 0)))
+
+
+def derive_seed(seed: int, number: int, purpose: int) -> int:
+    """A seed for one purpose of one step or epoch: SplitMix64 (Steele et al., 2014) over all three."""
+    state = seed
+    for part in (number, purpose):
+        state = (state + 0x9E3779B97F4A7C15 * (part + 1)) % 2**64
+        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
+        state ^= state >> 31
+    return state % 2**63
+
+
+def steps_per_epoch(count: int, batch: int) -> int:
+    """Steps of an epoch: the last, smaller batch counts, unless it is a single image.
+
+    Batch normalisation cannot learn from one value a channel.
+    """
+    full, rest = divmod(count, batch)
+    return max(1, full + (rest > 1))

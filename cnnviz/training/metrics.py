@@ -1,0 +1,100 @@
+"""Losses and answers, summed over an epoch and since the last report, without waiting for the device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss (or a weight) became infinite or not a number; `step` says when (counted from 1).
+
+    `where` is a sentence that follows, with the layer in which it began.
+    """
+
+    def __init__(self, step: int, what: str = "The loss was", where: str = "") -> None:
+        super().__init__(f"{what} no longer a finite number at step {step:,}.{where}")
+        self.step, self.what = step, what
+
+
+@dataclass
+class RunningSum:
+    """Over some images: the sum of their losses, how many were answered rightly, how many there were.
+
+    Losses are added one step after another, so that a resumed run rounds as one that was not.
+    """
+
+    loss: float = 0.0
+    right: float = 0.0
+    images: float = 0.0
+
+    @property
+    def values(self) -> tuple[float, float, float]:
+        """As a checkpoint keeps them."""
+        return self.loss, self.right, self.images
+
+
+class EpochMetrics:
+    """What the steps of an epoch came to.
+
+    `add` keeps a step's tensors where they are; `drain` fetches all of them at once. Between the two the
+    host never waits for a device.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.epoch, self.recent = RunningSum(), RunningSum()
+        self.predicted = [0] * classes
+        """How many training images were given each class in this epoch."""
+        self.auxiliary: list[float] = []
+        """Of each auxiliary classifier the sum of its losses since the last report.
+
+        Empty where there is none, and until the next report where a checkpoint did not keep them.
+        """
+        self._waiting: list[tuple[int, Tensor, Tensor, Tensor]] = []
+
+    def add(self, step: int, losses: Tensor, answers: Tensor, labels: Tensor) -> None:
+        """Note step `step` (from 1): mean losses as `update.Step` gives them, answers and labels `(N,)`."""
+        self._waiting.append((step, losses, answers, labels))
+
+    def drain(self) -> None:
+        """Fetch what waits; raises `NonFiniteLossError` for the first step whose loss was not finite."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        losses = torch.stack([losses for _, losses, _, _ in waiting]).tolist()
+        answers = torch.cat([answers for _, _, answers, _ in waiting])
+        right = int((answers == torch.cat([labels for _, _, _, labels in waiting])).sum())
+        counts = answers.bincount(minlength=len(self.predicted)).tolist()
+        if not self.recent.images:
+            self.auxiliary = [0.0] * (len(losses[0]) - 1)
+        for (step, _, _, labels), (loss, *extra) in zip(waiting, losses, strict=True):
+            if not math.isfinite(loss):
+                raise NonFiniteLossError(step)
+            for sums in (self.epoch, self.recent):
+                sums.loss += loss * len(labels)
+                sums.images += len(labels)
+            self.auxiliary = [
+                old + one * len(labels) for old, one in zip(self.auxiliary, extra, strict=False)
+            ]
+        for sums in (self.epoch, self.recent):
+            sums.right += right
+        self.predicted = [old + new for old, new in zip(self.predicted, counts, strict=True)]
+
+    def begin_epoch(self) -> None:
+        """Forget the epoch."""
+        self.epoch, self.predicted = RunningSum(), [0] * len(self.predicted)
+
+    def begin_report(self) -> None:
+        """Forget what was reported."""
+        self.recent, self.auxiliary = RunningSum(), []
+
+    def restore(
+        self, sums: tuple[float, ...], predicted: tuple[int, ...], auxiliary: tuple[float, ...]
+    ) -> None:
+        """Go on from what a checkpoint kept: the epoch's three sums, the report's, and the rest."""
+        self.epoch, self.recent = RunningSum(*sums[:3]), RunningSum(*sums[3:])
+        self.predicted = list(predicted) or [0] * len(self.predicted)
+        self.auxiliary = list(auxiliary)

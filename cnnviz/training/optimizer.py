@@ -1,0 +1,118 @@
+"""Optimizer and learning-rate schedule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cnnviz.training.recipe import Recipe
+
+# Recipe to optimiser.
+
+
+def optimiser(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The recipe's optimiser, in its fused form: one kernel for all parameters where the device has it.
+
+    On a GPU the learning rate is a tensor there, so that a recorded step reads the rate of the moment.
+    `hold` can stop it.
+    """
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    chosen = _chosen(recipe, trained)
+    # What gradient scalers use: a fused step does nothing where this is 1.
+    chosen.found_inf = torch.zeros((), device=trained[0].device)  # type: ignore[attr-defined]
+    return chosen
+
+
+def skip_after_nonfinite(chosen: torch.optim.Optimizer, loss: Tensor) -> None:
+    """From the first loss that is not finite on, let weights stay as they are; nobody waits.
+
+    So that, when the loss is read some steps later, the place where it broke can still be found.
+    """
+    held: Tensor = chosen.found_inf  # type: ignore[attr-defined]
+    torch.maximum(held, (~loss.isfinite()).to(held.dtype), out=held)
+
+
+def _chosen(recipe: Recipe, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
+    decay, on_gpu = recipe.weight_decay, bool(trained) and trained[0].is_cuda
+    lr: float | Tensor = torch.tensor(recipe.lr, device=trained[0].device) if on_gpu else recipe.lr
+    if recipe.optimiser in ("adam", "adamw"):
+        kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
+        betas = (recipe.momentum, recipe.beta2)
+        return kind(trained, lr, betas, weight_decay=decay, fused=True, capturable=on_gpu)
+    nesterov = recipe.optimiser == "nesterov" and recipe.momentum > 0
+    return torch.optim.SGD(trained, lr, recipe.momentum, weight_decay=decay, nesterov=nesterov, fused=True)
+
+
+def set_lr(chosen: torch.optim.Optimizer, rate: float) -> None:
+    """Use a learning rate from the next step on."""
+    for group in chosen.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def state_bytes(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> int:
+    """Memory of what the optimiser keeps beside the weights, once it has made a step."""
+    kept = 2 if recipe.optimiser in ("adam", "adamw") else int(recipe.momentum > 0)
+    return kept * sum(p.numel() * p.element_size() for p in parameters if p.requires_grad)
+
+
+# The learning rate as a function of the step, and the plateau, which has to look.
+
+_ONE_CYCLE_UP = 0.25
+_ONE_CYCLE_START = 0.04
+
+
+@dataclass
+class Plateau:
+    """Lowers the rate when the validation loss has not fallen for `patience` epochs."""
+
+    patience: int
+    factor: float
+    best: float = math.inf
+    waited: int = 0
+    drops: int = 0
+
+    def see(self, loss: float) -> None:
+        """Take note of an epoch's validation loss."""
+        if loss < self.best:
+            self.best, self.waited = loss, 0
+            return
+        self.waited += 1
+        if self.waited >= self.patience:
+            self.drops, self.waited = self.drops + 1, 0
+
+    @property
+    def scale(self) -> float:
+        """What it multiplies the rate by now."""
+        return float(self.factor**self.drops)
+
+
+def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of a step counted from 0, a plateau's drops left out.
+
+    `cosine` falls to 0 along half a cosine (Loshchilov and Hutter, 2017, without restarts); `one-cycle`
+    rises from 4 % to the top over the first quarter and falls linearly to 0 (after Smith, 2018).
+    """
+    warm = recipe.warmup_epochs * steps_per_epoch
+    if step < warm:
+        return recipe.lr * min(1.0, (step + 1) / warm)
+    return recipe.lr * _factor(recipe, step - warm, recipe.epochs * steps_per_epoch - warm, steps_per_epoch)
+
+
+def _factor(recipe: Recipe, step: float, total: float, steps_per_epoch: int) -> float:
+    if recipe.schedule == "step":
+        return float(recipe.step_factor ** (step // (recipe.step_epochs * steps_per_epoch)))
+    done = step / max(total, 1)
+    if recipe.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done))
+    if recipe.schedule == "one-cycle":
+        if done < _ONE_CYCLE_UP:
+            return _ONE_CYCLE_START + (1 - _ONE_CYCLE_START) * done / _ONE_CYCLE_UP
+        return (1 - done) / (1 - _ONE_CYCLE_UP)
+    return 1.0

@@ -1,0 +1,228 @@
+"""Run logger: what a run reports, when, and to whom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from cnnviz.training.data.patch_classifier import baseline
+from cnnviz.training.data.quality import census
+from cnnviz.training.data.tensors import DataModule, Labelled
+from cnnviz.training.data.transforms import Transform
+from cnnviz.training.evaluate import Score
+from cnnviz.training.flops import PeakFlops, memory_in_use
+from cnnviz.training.layer_stats import Broken, LayerStats
+from cnnviz.training.metrics import EpochMetrics
+
+# What a run tells while it goes on, and to whom.
+
+MEASURED = ("images_per_second", "mfu", "memory_bytes")
+"""Figures of the machine and not of the run: the only ones that a resumed run gives anew."""
+
+
+class Logger(Protocol):
+    """Receives what a run measures, under fixed names: losses in nats, accuracies in [0, 1]."""
+
+    def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
+        """Figures of a step; `epoch` is how many epochs are done, in parts."""
+
+    def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
+        """Something larger, as JSON values; `engine` lists the kinds."""
+
+    def flush(self) -> None:
+        """Return when all of it is where nothing can lose it."""
+
+    def saved(self, step: int, epoch: float, path: Path) -> None:
+        """A checkpoint lies complete at `path`."""
+
+
+class InMemoryLogger:
+    """Keeps everything in lists, for tests and for those who call the engine themselves."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, float, str, float]] = []
+        self.records: list[tuple[int, str, Any]] = []
+
+    def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
+        """Keep the figures."""
+        self.rows.extend((step, epoch, name, value) for name, value in values.items())
+
+    def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
+        """Keep the record."""
+        self.records.append((step, kind, value))
+
+    def flush(self) -> None:
+        """Nothing to wait for."""
+
+    def saved(self, step: int, epoch: float, path: Path) -> None:
+        """Nothing to keep: the file tells."""
+
+    def series(self, name: str) -> list[tuple[int, float]]:
+        """One figure's (step, value) pairs."""
+        return [(step, value) for step, _, found, value in self.rows if found == name]
+
+    def last(self, name: str) -> float:
+        """One figure's newest value; raises `IndexError` where there is none."""
+        return self.series(name)[-1][1]
+
+
+# What a run tells, in which words: every figure and record is named here and nowhere else.
+
+_INPUT = ("mean", "spread", "low", "high")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What speed is judged by; without the multiply-adds of one image (0) there is no `mfu`."""
+
+    device: torch.device
+    macs: int
+    peak: PeakFlops
+
+
+class RunLogger:
+    """Tells a log about a run of `steps_per_epoch` steps an epoch.
+
+    Figures: `train/loss`, `train/accuracy` and, of auxiliary classifiers, `train/aux1_loss` and so on since
+    the last report, `lr`, and those of `log.MEASURED`; at an epoch's end `train/epoch_loss`,
+    `train/epoch_accuracy`, and `loss`, `accuracy`, `top5` and `logit_spread` of `val/` and `test/`.
+    Records: `data`, `fixed_images`, `input`, after the first step `census` and after the first epoch
+    `baseline` once; `layers` and `fixed_predictions` at a look; `train/predicted`, `test/predicted`,
+    `validation/confusion` and `test/confusion` at an epoch's end, with `in_training_mode`, the layers that
+    were while the test images were judged (there should be none); `train/evaluated`, how well some training
+    images are known in evaluation mode, after the last step; `batch_norm` of a model that has it, before the
+    first step and after the last, then with what some test images come to with running and with batch
+    statistics; `nonfinite` where a run fails of it; `engine` where the engine has something to say.
+    """
+
+    def __init__(self, log: Logger, steps_per_epoch: int, pace: Pace) -> None:
+        self._log, self._steps, self._pace = log, steps_per_epoch, pace
+        self._clock = time.perf_counter()
+
+    def start_clock(self) -> None:
+        """Speed is measured from here: what came before was no training."""
+        self._clock = time.perf_counter()
+
+    def begin(self, material: DataModule, pictures: Sequence[dict[str, Any]]) -> None:
+        """Tell what the run reads, before its first step."""
+        self._log.record(0, 0, "data", _facts(material))
+        self._log.record(0, 0, "fixed_images", list(pictures))
+
+    def census(self, step: int, material: DataModule, preparation: Transform) -> None:
+        """Record what the images say of themselves; of 60,000 that takes longer than the first steps."""
+        self._record(step, "census", census(material, preparation))
+
+    def read(self, images: Tensor) -> None:
+        """Tell of the first batch as the model reads it, `(N, C, H, W)`: figures over all of its values."""
+        values = images.float()
+        figures = torch.stack([values.mean(), values.std(correction=0), values.amin(), values.amax()])
+        self._record(0, "input", dict(zip(_INPUT, figures.tolist(), strict=True)))
+
+    def report(self, step: int, rate: float, tally: EpochMetrics) -> None:
+        """Tell of the steps since the last report, which `tally` has fetched."""
+        loss, right, count = tally.recent.values
+        now = time.perf_counter()
+        speed = count / max(now - self._clock, 1e-9)
+        values = {
+            "train/loss": loss / count,
+            "train/accuracy": right / count,
+            "lr": rate,
+            "images_per_second": speed,
+            "memory_bytes": float(memory_in_use(self._pace.device)),
+        }
+        values |= {f"train/aux{head}_loss": sum_ / count for head, sum_ in enumerate(tally.auxiliary, 1)}
+        if self._pace.macs:
+            values["mfu"] = self._pace.peak.used(self._pace.macs, speed)
+        self._scalars(step, values)
+        tally.begin_report()
+        self._clock = now
+
+    def look(self, step: int, layers: Sequence[LayerStats], predictions: Sequence[dict[str, Any]]) -> None:
+        """Tell what was seen in a step that was looked at."""
+        self._record(step, "layers", [asdict(layer) for layer in layers])
+        self._record(step, "fixed_predictions", list(predictions))
+
+    def epoch(self, step: int, tally: EpochMetrics) -> None:
+        """Tell of the epoch that ends with `step`."""
+        loss, right, count = tally.epoch.values
+        self._scalars(step, {"train/epoch_loss": loss / count, "train/epoch_accuracy": right / count})
+        self._record(step, "train/predicted", tally.predicted)
+
+    def score(self, step: int, part: str, score: Score) -> None:
+        """Tell how good the model is on `validation` or `test` images."""
+        prefix = "val" if part == "validation" else part
+        names = ("loss", "accuracy", "top5", "logit_spread")
+        self._scalars(step, {f"{prefix}/{name}": getattr(score, name) for name in names})
+        self._record(step, f"{part}/confusion", score.confusion.tolist())
+        if part == "test":
+            self._record(step, "test/predicted", score.predicted)
+            self._record(step, "in_training_mode", list(score.in_training_mode))
+
+    def train_score(self, step: int, images: int, score: Score) -> None:
+        """Record how well `images` training images are known, without dropout and augmentation."""
+        self._record(step, "train/evaluated", {"images": images} | _brief(score))
+
+    def batch_norm(
+        self,
+        step: int,
+        layers: Sequence[dict[str, Any]],
+        images: int = 0,
+        running: Score | None = None,
+        by_batch: Score | None = None,
+    ) -> None:
+        """Record the batch-norm layers, and once at the end `images` test images with both statistics."""
+        if not layers:
+            return
+        body: dict[str, Any] = {"layers": list(layers)}
+        if running is not None and by_batch is not None:
+            body |= {"images": images, "running": _brief(running), "batch": _brief(by_batch)}
+        self._record(step, "batch_norm", body)
+
+    def baseline(self, step: int, material: DataModule) -> None:
+        """Tell what a classifier without training reaches on the same images.
+
+        Not before the first step, for which people wait; nothing is compared before the first epoch's end.
+        """
+        self._record(step, "baseline", baseline(material))
+
+    def broken(self, step: int, place: Broken) -> None:
+        """Tell where numbers stopped being numbers, in the step whose loss was none."""
+        self._record(step, "nonfinite", {"step": step, "layer": place.layer, "what": place.what})
+
+    def note(self, step: int, sentence: str) -> None:
+        """Tell what the engine found out about itself."""
+        self._record(step, "engine", {"note": sentence})
+
+    def _scalars(self, step: int, values: dict[str, float]) -> None:
+        self._log.scalars(step, step / self._steps, values)
+
+    def _record(self, step: int, kind: str, value: Any) -> None:
+        self._log.record(step, step / self._steps, kind, value)
+
+
+def _brief(score: Score) -> dict[str, float]:
+    return {"loss": score.loss, "accuracy": score.accuracy}
+
+
+def _facts(material: DataModule) -> dict[str, Any]:
+    counts = material.train.labels.bincount(minlength=len(material.classes))
+    return {
+        "classes": list(material.classes),
+        "train": len(material.train),
+        "available": material.available,
+        "validation": len(material.validation),
+        "test": len(material.test),
+        "shape": list(_shape(material.train)),
+        "counts": counts.tolist(),
+        "notes": list(material.notes),
+    }
+
+
+def _shape(part: Labelled) -> torch.Size:
+    return part.images.shape[1:]

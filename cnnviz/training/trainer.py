@@ -1,0 +1,364 @@
+"""The training loop, from top to bottom.
+
+Images lie on the device as uint8; a batch is cut, augmented and scaled there. Nothing in a step waits for
+the device: losses and answers stay on it and are read every `LOG_EVERY` steps. What is random in a step
+follows from the seed and the step alone, so a run that is stopped anywhere and goes on from its checkpoint is
+the same run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cnnviz.training import checkpoint, cuda_graphs, optimizer
+from cnnviz.training.checkpoint import Interface
+from cnnviz.training.data.tensors import DataModule, Labelled, derive_seed, permutation, steps_per_epoch
+from cnnviz.training.data.tracked_images import FixedImages
+from cnnviz.training.data.transforms import Statistics, Transform
+from cnnviz.training.evaluate import Score, describe_batch_norm, evaluate, evaluation_batch
+from cnnviz.training.flops import peak_flops
+from cnnviz.training.layer_stats import LayerStatsHook, locate_nonfinite
+from cnnviz.training.memory import CudaGauge, TooLittleMemoryError, out_of_memory_message
+from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError
+from cnnviz.training.optimizer import optimiser, set_lr, skip_after_nonfinite, state_bytes
+from cnnviz.training.recipe import Recipe
+from cnnviz.training.run_logger import Logger, Pace, RunLogger
+
+__all__ = ["BEST", "LAST", "NonFiniteLossError", "Trainer"]
+
+# One step of training: forward, backward, optimiser.
+
+
+class TrainStep:
+    """A step as it is written.
+
+    Args:
+        recipe: Precision, label smoothing, weight of auxiliary losses.
+        forward: A model in training mode, compiled or not.
+        optimiser: Of the model's parameters.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        forward: Callable[[Tensor], Tensor | tuple[Tensor, ...]],
+        optimiser: torch.optim.Optimizer,
+    ) -> None:
+        self._recipe, self._forward, self._optimiser = recipe, forward, optimiser
+
+    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Make the step; give its losses and what was answered before it."""
+        logits, loss, extra = self.loss(images, labels)
+        skip_after_nonfinite(self._optimiser, loss.detach())
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        return torch.stack([loss.detach(), *extra]), logits.detach().argmax(1)
+
+    def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Main logits `(N, classes)`, the loss that is trained, and those of auxiliary classifiers alone.
+
+        The latter are weighed into the former, and detached.
+        """
+        half = self._recipe.precision == "bf16"
+        # A graph cannot use what autocast kept from outside of it, and nothing here is cast twice.
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
+            out = self._forward(images)
+        main, *extra = out if isinstance(out, tuple) else (out,)
+        loss, alone = self._entropy(main, labels), [self._entropy(logits, labels) for logits in extra]
+        for one in alone:
+            loss = loss + self._recipe.aux_weight * one
+        return main, loss, [one.detach() for one in alone]
+
+    def _entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(logits.float(), labels, label_smoothing=self._recipe.label_smoothing)
+
+
+LOG_EARLY, LOG_EVERY = (1, 5, 10), 20
+LOOK_EARLY, LOOK_EVERY = (1, 2, 5, 10, 20, 50, 100), 200
+SAVE_SECONDS = 180.0
+SAMPLE = 500
+"""Images that are evaluated another way too after the last step: accuracies are known to ± 4.4 points."""
+LAST, BEST = "last.safetensors", "best.safetensors"
+
+
+class Trainer:
+    """One run: a model, its images, and where it stands.
+
+    Args:
+        recipe: What to do.
+        model: On the device, with fresh weights; `(N, C, *side)` to logits `(N, classes)`, or in training
+            to a tuple of the main logits and those of auxiliary classifiers.
+        material: The images, on the same device.
+        side: Height and width of the model's input.
+        log: Who is told.
+        folder: Where checkpoints go; without one none are written.
+        macs: Multiply-adds of one image, 0 where unknown.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: nn.Module,
+        material: DataModule,
+        side: tuple[int, int],
+        log: Logger,
+        folder: Path | None = None,
+        macs: int = 0,
+    ) -> None:
+        self.recipe, self.model, self.material, self.log, self.folder = recipe, model, material, log, folder
+        self.device = material.train.images.device
+        self.steps_per_epoch = steps_per_epoch(len(material.train), recipe.batch_size)
+        self.total_steps = self.steps_per_epoch * recipe.epochs
+        self.step = 0
+        self.preparation = Transform(recipe, Statistics.of(material.train.images), side)
+        self.optimiser = optimiser(recipe, model.parameters())
+        self.plateau = optimizer.Plateau(recipe.patience, recipe.step_factor)
+        self.pace = Pace(
+            self.device, macs, peak_flops(self.device, recipe.precision, torch.get_num_threads())
+        )
+        self._plain = TrainStep(recipe, model, self.optimiser)
+        self._fast = self._fast_step()
+        self._observer = LayerStatsHook(model)
+        self._interface = Interface(material.classes, side, self.preparation.statistics)
+        self._fixed = FixedImages.of(material.test)
+        self._telling = RunLogger(log, self.steps_per_epoch, self.pace)
+        self._tally = EpochMetrics(len(material.classes))
+        self._generator = torch.Generator(self.device)
+        self._order = torch.empty(0, dtype=torch.int64)
+        self._best: float | None = None
+        self._saved = time.monotonic()
+        self._census_due = False
+
+    def run(self, keep_on: Callable[[], bool] = lambda: True) -> bool:
+        """Train to the end, or until `keep_on` says no, which is asked between steps.
+
+        Returns whether the end was reached. Raises `NonFiniteLossError`, `TooLittleMemoryError`, and
+        `OSError` where a checkpoint cannot be written; the last good one is then still there.
+        """
+        try:
+            return self._run(keep_on)
+        except NonFiniteLossError as error:
+            self._record_census()
+            raise self._located(error) from None
+        except torch.OutOfMemoryError:
+            # What the step held is freed with its frames, which is after this block.
+            pass
+        with suppress(torch.OutOfMemoryError):
+            self._record_census()
+        raise TooLittleMemoryError(self._what_fits())
+
+    def _run(self, keep_on: Callable[[], bool]) -> bool:
+        self.model.train()
+        if self.step == 0:
+            self._telling.begin(self.material, self._fixed.pictures())
+            self._telling.batch_norm(0, describe_batch_norm(self.model))
+            self._census_due = True
+        self._telling.start_clock()
+        while self.step < self.total_steps:
+            if not keep_on():
+                self.save()
+                return False
+            rate, looking = self.rate(), self._is_looking()
+            self._train_step(rate, looking)
+            if looking or self._is_reporting():
+                self._tally.drain()
+            if self._is_reporting():
+                self._telling.report(self.step, rate, self._tally)
+            if looking:
+                self._tell_look()
+            if self._census_due:
+                self._record_census()
+                self._telling.start_clock()
+            if self.step % self.steps_per_epoch == 0:
+                self._end_epoch()
+            elif time.monotonic() - self._saved > SAVE_SECONDS:
+                self.save()
+        return True
+
+    def save(self, name: str = LAST, score: float | None = None) -> None:
+        """Write a checkpoint, after everything that was told is safe.
+
+        Raises `NonFiniteLossError` for weights that are no longer numbers: the last good checkpoint stays.
+        """
+        self._tally.drain()
+        self._check_weights()
+        if self.folder is None:
+            return
+        self.log.flush()
+        position = checkpoint.Position(
+            step=self.step,
+            recipe=self.recipe.write(),
+            plateau=self.plateau,
+            tally=(*self._tally.epoch.values, *self._tally.recent.values),
+            predicted=tuple(self._tally.predicted),
+            auxiliary=tuple(self._tally.auxiliary),
+            threads=torch.get_num_threads(),
+            fingerprint=self.material.fingerprint,
+            score=score if score is not None else self._best,
+        )
+        checkpoint.write(self.folder / name, self.model, self.optimiser, position, self._interface)
+        self.log.saved(self.step, self.step / self.steps_per_epoch, self.folder / name)
+        self._saved = time.monotonic()
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint; raises `ValueError` where it belongs to other images or another model."""
+        position = checkpoint.restore(path, self.model, self.optimiser)
+        if position.fingerprint != self.material.fingerprint:
+            raise ValueError(f"{path.name} was trained on other images than these; go on with the same data.")
+        self.step, self.plateau, self._best = position.step, position.plateau, position.score
+        self._tally.restore(position.tally, position.predicted, position.auxiliary)
+
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        drops = self.plateau.scale if self.recipe.schedule == "plateau" else 1.0
+        return optimizer.rate(self.recipe, self.step, self.steps_per_epoch) * drops
+
+    def _train_step(self, rate: float, looking: bool) -> None:
+        images, labels = self._batch()
+        if self.step == 0:
+            self._telling.read(images)
+        set_lr(self.optimiser, rate)
+        seed_layers(self.device, derive_seed(self.recipe.seed, self.step, 1))
+        if looking:
+            with self._observer.watching():
+                losses, answers = self._plain(images, labels)
+        else:
+            losses, answers = self._fast(images, labels)
+        self.step += 1
+        self._tally.add(self.step, losses, answers, labels)
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        epoch, place = divmod(self.step, self.steps_per_epoch)
+        if place == 0 or not len(self._order):
+            self._order = permutation(len(self.material.train), self.recipe.seed, epoch).to(self.device)
+        rows = self._order[place * self.recipe.batch_size : (place + 1) * self.recipe.batch_size]
+        self._generator.manual_seed(derive_seed(self.recipe.seed, self.step, 2))
+        images = self.preparation.train(self.material.train.images[rows], rows, epoch, self._generator)
+        return images, self.material.train.labels[rows]
+
+    def _fast_step(self) -> cuda_graphs.Step:
+        """The step as it is made where nobody looks: layers can be watched in the plain one only."""
+        if self.recipe.compile:
+            return TrainStep(self.recipe, torch.compile(self.model), self.optimiser)
+        if cuda_graphs.should_capture(self.device, self.pace.macs, self.recipe.batch_size):
+            return cuda_graphs.GraphedStep(self._plain, self.recipe.batch_size, self._note)
+        return self._plain
+
+    def _note(self, sentence: str) -> None:
+        self._telling.note(self.step, sentence)
+
+    def _is_looking(self) -> bool:
+        """Whether the next step is looked at: often at first, when most happens, and at each epoch's end."""
+        step = self.step + 1
+        return step in LOOK_EARLY or step % LOOK_EVERY == 0 or step % self.steps_per_epoch == 0
+
+    def _is_reporting(self) -> bool:
+        """Whether the step that was just made ends a report."""
+        step = self.step
+        return step in LOG_EARLY or step % LOG_EVERY == 0 or step % self.steps_per_epoch == 0
+
+    def _tell_look(self) -> None:
+        predictions = self._fixed.predictions(self.model, self.preparation)
+        self._telling.look(self.step, self._observer.looks(), predictions)
+
+    def _record_census(self) -> None:
+        """Record once what the images say of themselves: after the first point, for which people wait."""
+        if self._census_due:
+            self._census_due = False
+            self._telling.census(1, self.material, self.preparation)
+
+    def _end_epoch(self) -> None:
+        self._telling.epoch(self.step, self._tally)
+        self._tally.begin_epoch()
+        seen = self._judge("validation", self.material.validation)
+        if seen is not None:
+            self.plateau.see(seen.loss)
+        self._judge("test", self.material.test)
+        if self.step == self.total_steps:
+            self._evaluate_train()
+            self._compare_statistics()
+        if self.step == self.steps_per_epoch:
+            self._telling.baseline(self.step, self.material)
+        if seen is not None and (self._best is None or seen.accuracy > self._best):
+            self._best = seen.accuracy
+            self.save(BEST, seen.accuracy)
+        self.save()
+        self._telling.start_clock()
+
+    def _judge(self, part: str, images: Labelled) -> Score | None:
+        if not len(images):
+            return None
+        score = evaluate(self.model, images, self.preparation)
+        self._telling.score(self.step, part, score)
+        return score
+
+    def _evaluate_train(self) -> None:
+        """Record how well some training images are known without dropout and augmentation."""
+        train = self.material.train
+        rows = permutation(len(train), self.recipe.seed, 0)[:SAMPLE].to(self.device)
+        score = evaluate(self.model, Labelled(train.images[rows], train.labels[rows]), self.preparation)
+        self._telling.train_score(self.step, len(rows), score)
+
+    def _compare_statistics(self) -> None:
+        """Record, once at the end, what batch normalization's running statistics cost on some test images."""
+        layers, test = describe_batch_norm(self.model), self.material.test
+        if not layers or len(test) < 2:
+            return
+        # Test images often lie sorted by class; a batch has to be mixed as in training.
+        rows = permutation(len(test), self.recipe.seed, 0)[:SAMPLE].to(self.device)
+        batch = max(2, evaluation_batch(self.preparation))
+        if len(rows) % batch == 1:  # One image alone has no variance where maps are 1×1.
+            rows = rows[:-1]
+        some = Labelled(test.images[rows], test.labels[rows])
+        running, by_batch = (
+            evaluate(self.model, some, self.preparation, batch, by_batch=by_batch)
+            for by_batch in (False, True)
+        )
+        self._telling.batch_norm(self.step, layers, len(rows), running, by_batch)
+
+    def _what_fits(self) -> str:
+        self.optimiser.zero_grad()
+        train = self.material.train
+
+        def probe(count: int) -> None:
+            rows = torch.arange(count, device=self.device) % len(train)
+            images = self.preparation.train(train.images[rows], rows, 0, self._generator)
+            _, loss, _ = self._plain.loss(images, train.labels[rows])
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.zero_grad()
+
+        to_come = 0 if self.optimiser.state else state_bytes(self.recipe, self.model.parameters())
+        return out_of_memory_message(CudaGauge(self.device), probe, self.recipe.batch_size, to_come)
+
+    def _located(self, error: NonFiniteLossError) -> NonFiniteLossError:
+        """The error with the layer where it began, which is told too; the weights are still the step's."""
+        self.step = error.step - 1
+        images, labels = self._batch()
+        seed_layers(self.device, derive_seed(self.recipe.seed, self.step, 1))
+        place = locate_nonfinite(self.model, lambda: self._plain.loss(images, labels))
+        self._telling.broken(error.step, place)
+        self.log.flush()
+        return NonFiniteLossError(error.step, error.what, place.sentence)
+
+    def _check_weights(self) -> None:
+        values = [tensor for tensor in self.model.state_dict().values() if tensor.is_floating_point()]
+        if values and not bool(torch.stack([tensor.isfinite().all() for tensor in values]).all()):
+            raise NonFiniteLossError(self.step, "A weight was")
+
+
+def seed_layers(device: torch.device, seed: int) -> None:
+    """Seed what dropout draws from on `device`; a good deal cheaper than `torch.manual_seed` for all."""
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)

@@ -1,0 +1,226 @@
+"""Workers on this machine: a process each, with a keeper for its parent, in a session of their own.
+
+Ctrl-C in the app's terminal goes to the app's session and does not reach them. One waits for work with its
+imports done, as long as the app lives: its keeper's input ends when the app does, however the app ends. The
+worker that has ended a run waits for the next; a second one is started only for a run on another device.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import cnnviz
+from cnnviz import tracking
+from cnnviz.tracking import RunSummary, commands
+from cnnviz.training.workers import parent_process, process_id
+from cnnviz.training.workers.launcher import Ending, Order
+
+PROCESS = (sys.executable, "-m", "cnnviz.training.workers.process")
+START_SECONDS = 30.0
+"""How long a keeper may take to tell its worker's number."""
+LONGEST_PAUSE = 300.0
+"""Seconds between attempts to have a spare worker where workers do not live."""
+STOP_SECONDS = 5.0
+
+_released: list[LocalWorker] = []  # Kept, since to drop a process that still runs is an error in Python.
+
+log = logging.getLogger(__name__)
+
+
+class LocalWorker:
+    """A process on this machine that waits for work. Raises `OSError` where none can be started."""
+
+    def __init__(self, command: Sequence[str] = PROCESS) -> None:
+        self.devices: frozenset[str] = frozenset()
+        self.failure: str | None = None
+        self.device: str | None = None
+        """Where its run trains; None while it waits for one."""
+        self.pid = 0
+        self._known = threading.Event()
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-I", "-S", parent_process.__file__, *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=_environment(),
+        )
+        threading.Thread(target=self._listen, name="worker", daemon=True).start()
+        self._known.wait(START_SECONDS)
+        if not self.pid:
+            self.dismiss()
+            self.wait(0.0)
+            raise OSError("No worker process could be started.")
+        try:
+            self.started = process_id.started(self.pid)
+        except ProcessLookupError:
+            self.started = 0.0  # It is dead already, which `ended` will tell.
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone, and its keeper too."""
+        return self._keeper.poll() is not None
+
+    def hand_over(self, order: Order, device: str) -> None:
+        """Give it the run: should we end, it goes on without us to the end of this run."""
+        self.device = device
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.write(order.write())
+        self._keeper.stdin.flush()
+
+    def dismiss(self) -> None:
+        """End it: at once where it waits, else when its run has ended."""
+        if self._keeper.stdin is not None and not self._keeper.stdin.closed:
+            with suppress(OSError):  # It is dead, with an order that it never read.
+                self._keeper.stdin.close()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end."""
+        try:
+            self._keeper.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._keeper.kill()
+            self._keeper.wait()
+
+    def _listen(self) -> None:
+        assert self._keeper.stdout is not None
+        with self._keeper.stdout as lines:
+            for line in lines:
+                self._hear(line)
+        self._known.set()
+        commands.ring()  # It has ended: a supervisor need not wait for its next look.
+
+    def _hear(self, line: bytes) -> None:
+        try:
+            told = json.loads(line)
+        except ValueError:
+            return  # Something that a library printed.
+        if "pid" in told:
+            self.pid = told["pid"]
+            self._known.set()
+        elif "devices" in told:
+            self.devices = frozenset(told["devices"])
+        elif "idle" in told:
+            self.device = None
+            commands.ring()
+        elif "died" in told:
+            self.failure = Ending(told["died"], told["last_lines"]).sentence
+
+
+class LocalLauncher:
+    """Workers on this machine.
+
+    Args:
+        command: What a worker process runs.
+        may_warm: Whether a worker may make itself ready now though no run waits, which takes processor time.
+    """
+
+    def __init__(self, command: Sequence[str] = PROCESS, may_warm: Callable[[], bool] = lambda: True) -> None:
+        self._command, self._may_warm = command, may_warm
+        self._spare: LocalWorker | None = None
+        self._busy: list[LocalWorker] = []
+        self._devices = frozenset(("cpu",))
+        self._not_before = 0.0
+        self._pause = 1.0
+
+    def devices(self) -> frozenset[str]:
+        """Devices that a worker has found here, without those that one of ours has not left yet."""
+        self._settle()
+        return self._devices - self._held()
+
+    def worker(self) -> LocalWorker:
+        """The spare worker, or a new one. Raises `OSError` where none can be started."""
+        self._settle()
+        if self._spare is None:
+            self._spare = LocalWorker(self._command)
+        return self._spare
+
+    def lives(self, run: RunSummary) -> bool:
+        """Whether there is a process of that number and that time of start."""
+        if run.worker_pid is None or run.worker_started is None:
+            return False
+        return process_id.lives(run.worker_pid, run.worker_started)
+
+    def ending(self, run: RunSummary) -> Ending | None:
+        """What the keeper wrote of this attempt."""
+        try:
+            told = json.loads(_exit_file(run).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return Ending(told["code"], told["last_lines"]) if told["attempt"] == run.attempt else None
+
+    def forget(self, run: RunSummary) -> None:
+        """Remove what the keeper wrote."""
+        _exit_file(run).unlink(missing_ok=True)
+
+    def kill(self, run: RunSummary) -> None:
+        """Kill the process of that number and that time of start."""
+        if run.worker_pid is not None and run.worker_started is not None:
+            process_id.kill(run.worker_pid, run.worker_started)
+
+    def tend(self, wanted: frozenset[str]) -> None:
+        """Reap what has ended, learn which devices there are, and have a worker wait, unless one trains."""
+        self._settle()
+        soon = bool(wanted - self._held())
+        if self._spare is not None:
+            self._devices |= self._spare.devices
+        elif time.monotonic() >= self._not_before and (soon or (not self._busy and self._may_warm())):
+            self._spare = LocalWorker(self._command)
+
+    def close(self) -> None:
+        """End the spare worker; those with a run go on, and their keepers with them."""
+        self._settle()
+        if self._spare is not None:
+            self._spare.dismiss()
+            self._spare.wait(STOP_SECONDS)
+        for worker in self._busy:
+            worker.dismiss()
+        _released.extend(self._busy)
+        self._spare, self._busy = None, []
+
+    def _held(self) -> frozenset[str]:
+        """Devices of workers of ours that have a run, or are about to say that it has ended."""
+        return frozenset(worker.device for worker in self._busy if worker.device)
+
+    def _settle(self) -> None:
+        """Note what became of the spare worker and of those with a run."""
+        if self._spare is not None and self._spare.device is not None:
+            self._busy.append(self._spare)
+            self._spare, self._pause = None, 1.0
+        candidates, self._busy = self._busy, []
+        for worker in candidates:
+            if worker.ended:
+                worker.dismiss()
+            elif worker.device is not None:
+                self._busy.append(worker)
+            elif self._spare is None:
+                self._spare = worker
+            else:  # one in memory is enough
+                worker.dismiss()
+                _released.append(worker)
+        spare = self._spare
+        if spare is not None and spare.ended:
+            log.warning("A worker ended before it had a run. %s", spare.failure or "")
+            spare.dismiss()
+            self._spare, self._not_before = None, time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+def _exit_file(run: RunSummary) -> Path:
+    return tracking.run_folder(run.id, run.key) / parent_process.EXIT_FILE
+
+
+def _environment() -> dict[str, str]:
+    """Ours, and this copy of cnnviz wherever the worker looks for it."""
+    root = str(Path(cnnviz.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path}

@@ -1,0 +1,201 @@
+"""What a run may leave behind in its process, and how the process is made as it was before.
+
+A worker that has ended a run takes the next one, which must then be the same run as in a fresh process, to
+the last bit. What cannot be undone is answered by `restore`, and that worker is replaced.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import os
+import random
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from torch.nn.modules import module as torch_module
+
+from cnnviz.datasets import Dataset, Part
+from cnnviz.training.recipe import Recipe
+from cnnviz.training.run_logger import InMemoryLogger
+from cnnviz.training.setup import build_training
+from cnnviz.training.trainer import Trainer
+
+MOST_GROWTH = 512 * 2**20
+"""Bytes of its own that a process may hold more than before its first run."""
+THREADS_SECONDS = 1.0
+"""How long threads that a run began may take to end."""
+_AUTOCAST = ("cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class ProcessState:
+    """Snapshot of a process before its first run: random states, settings of torch, environment, memory."""
+
+    setters: tuple[Callable[[], object], ...]
+    environment: dict[str, str]
+    folder: str
+    search_path: tuple[str, ...]
+    hooks: dict[str, dict[Any, Any]]
+    """torch's hooks that hold for every module."""
+    filters: tuple[Any, ...]
+    threads: frozenset[int | None]
+    bytes: int
+
+    @classmethod
+    def capture(cls) -> ProcessState:
+        """Take the snapshot."""
+        return cls(
+            setters=tuple(_setters()),
+            environment=dict(os.environ),
+            folder=os.getcwd(),
+            search_path=tuple(sys.path),
+            hooks={name: dict(hooks) for name, hooks in _global_hooks().items()},
+            filters=tuple(warnings.filters),
+            threads=frozenset(thread.ident for thread in threading.enumerate()),
+            bytes=_own_bytes(),
+        )
+
+    def restore(self) -> bool:
+        """Undo what can be undone, free memory, and return whether the process is as good as fresh."""
+        for setter in self.setters:
+            setter()
+        os.environ.clear()
+        os.environ.update(self.environment)
+        os.chdir(self.folder)
+        sys.path[:] = self.search_path
+        warnings.filters[:] = self.filters  # type: ignore[index]
+        for name, hooks in _global_hooks().items():
+            hooks.clear()
+            hooks.update(self.hooks.get(name, {}))
+        _free_memory()
+        return self._threads_ended() and not _gpu_bytes() and _own_bytes() - self.bytes <= MOST_GROWTH
+
+    def _threads_ended(self) -> bool:
+        given_up = time.monotonic() + THREADS_SECONDS
+        for thread in threading.enumerate():
+            if thread.ident not in self.threads and thread is not threading.current_thread():
+                thread.join(max(0.0, given_up - time.monotonic()))
+                if thread.is_alive():
+                    return False
+        return True
+
+
+def _setters() -> list[Callable[[], object]]:
+    """For every setting a function that makes it what it is now."""
+    python, numpy, own = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    threads, dtype, errors = torch.get_num_threads(), torch.get_default_dtype(), np.geterr()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    gradients, anomaly = torch.is_grad_enabled(), torch.is_anomaly_enabled()
+    check_nan = torch.is_anomaly_check_nan_enabled()
+    autocast = {device: torch.is_autocast_enabled(device) for device in _AUTOCAST}
+    autocast_dtype = {device: torch.get_autocast_dtype(device) for device in _AUTOCAST}
+    found: list[Callable[[], object]] = [
+        lambda: random.setstate(python),
+        lambda: np.random.set_state(numpy),
+        lambda: torch.set_rng_state(own),
+        lambda: torch.set_num_threads(threads),
+        lambda: torch.set_default_dtype(dtype),
+        lambda: torch.set_default_device(None),
+        lambda: np.seterr(**errors),
+        lambda: torch.use_deterministic_algorithms(deterministic, warn_only=warn_only),
+        lambda: torch.set_grad_enabled(gradients),
+        lambda: torch.autograd.set_detect_anomaly(anomaly, check_nan),
+        lambda: torch.set_flush_denormal(False),
+        *(lambda d=d, on=on: torch.set_autocast_enabled(d, on) for d, on in autocast.items()),
+        *(lambda d=d, kind=kind: torch.set_autocast_dtype(d, kind) for d, kind in autocast_dtype.items()),
+    ]
+    if _has_gpu_context():
+        states = torch.cuda.get_rng_state_all()
+        found.append(lambda: torch.cuda.set_rng_state_all(states))
+    return found + [_setter(owner, name) for owner, name in _backend_settings()]
+
+
+def _setter(owner: Any, name: str) -> Callable[[], object]:
+    value = getattr(owner, name)
+    return lambda: setattr(owner, name, value)
+
+
+def _backend_settings() -> list[tuple[Any, str]]:
+    backends = torch.backends
+    return [
+        *((backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic", "allow_tf32")),
+        (backends.cuda.matmul, "allow_tf32"),
+        (backends.cuda.matmul, "allow_fp16_reduced_precision_reduction"),
+        (backends.cuda.matmul, "allow_bf16_reduced_precision_reduction"),
+    ]
+
+
+def _global_hooks() -> dict[str, dict[Any, Any]]:
+    """Hooks that torch calls for every module, by the names under which it keeps them."""
+    found = vars(torch_module).items()
+    return {name: hooks for name, hooks in found if name.startswith("_global_") and isinstance(hooks, dict)}
+
+
+def _free_memory() -> None:
+    """Drop what nobody needs, in Python, in torch, and in the C library, which keeps it otherwise."""
+    if "torch._dynamo" in sys.modules:
+        sys.modules["torch._dynamo"].reset()
+    gc.collect()
+    if _has_gpu_context():
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    with suppress(OSError, AttributeError):  # of glibc only
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _has_gpu_context() -> bool:
+    """Whether this process uses a GPU; asking for anything more would begin to."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
+def _gpu_bytes() -> int:
+    """Bytes of tensors on GPUs, which a run that has ended should not hold."""
+    if not _has_gpu_context():
+        return 0
+    return sum(torch.cuda.memory_allocated(device) for device in range(torch.cuda.device_count()))
+
+
+def _own_bytes() -> int:
+    """Bytes of this process that are no file's: images that are mapped may go whenever memory is wanted."""
+    memory = psutil.Process().memory_info()
+    return int(memory.rss - getattr(memory, "shared", 0))
+
+
+# What a worker does before it has work: imports and first calls, which cost seconds, are behind it then.
+
+_IMAGES = 20
+
+
+def up() -> None:
+    """Train LeNet for a moment, where runs train by default, so that every part has been called once."""
+    importlib.import_module("torchvision")
+    recipe = Recipe(epochs=1, batch_size=10, validation=0.5)
+    ready = build_training(recipe, _noise())
+    Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger()).run()
+
+
+def devices() -> list[str]:
+    """Every device of this machine, as runs name them."""
+    found = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    return [*found, "mps"] if torch.backends.mps.is_available() else found
+
+
+def _noise() -> Dataset:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (_IMAGES, 1, 28, 28)).astype(np.uint8)
+    part = Part(images, np.arange(_IMAGES) % 2)
+    return Dataset("noise", "Noise", ("even", "odd"), part, part, "", (), Path())

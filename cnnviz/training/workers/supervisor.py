@@ -1,0 +1,252 @@
+"""The supervisor: a thread that gives runs that wait to workers, and looks after those that have one."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from cnnviz import tracking
+from cnnviz.tracking import ACTIVE, Command, Database, Lease, RunSummary, Status, commands
+from cnnviz.training.workers import process_id
+from cnnviz.training.workers.launcher import Launcher, Order
+from cnnviz.training.workers.local import LocalLauncher
+
+# Looking after runs that have a worker: is it there, does it live, and if not, how did it end?
+#
+# Any number of supervisors may look after one run: they find the same, and only the first record of an end is
+# taken.
+
+NO_WORKER_SECONDS = 60.0
+"""After this long without a process a claimed run has none coming: its supervisor died in between."""
+KEEPER_SECONDS = 2.0
+"""How long the keeper of a dead worker may take to write down how it ended."""
+LONG_DEAD_SECONDS = 10.0
+"""A dead worker that was silent for this long died so long ago that its keeper would have written."""
+SILENT_SECONDS = 30.0
+"""A worker that was asked to stop and has given no sign of life for this long is killed."""
+ELSEWHERE_SECONDS = 600.0
+"""A run on another machine is that machine's affair, until it was not heard of for this long."""
+
+_WISHES = {Command.STOP: Status.STOPPED, Command.PAUSE: Status.PAUSED}
+
+
+@dataclass
+class Watch:
+    """What is remembered of runs between two looks; another supervisor would come to know the same."""
+
+    database: Database
+    launcher: Launcher
+    host: str = field(default_factory=socket.gethostname)
+    one_look: bool = False
+    """For whoever looks once and goes: nobody is killed, and no second look is needed for the long dead."""
+    _missed: dict[Lease, float] = field(default_factory=dict)
+    _killed: dict[Lease, Status] = field(default_factory=dict)
+
+    def look(self, runs: list[RunSummary]) -> None:
+        """Look after all runs that have a worker; raises `TrackingError`."""
+        leases = {run.lease for run in runs}
+        self._missed = {lease: since for lease, since in self._missed.items() if lease in leases}
+        self._killed = {lease: wish for lease, wish in self._killed.items() if lease in leases}
+        for run in runs:
+            self._look_at(run, time.time() - (run.heartbeat or run.queued))
+
+    def _look_at(self, run: RunSummary, silent: float) -> None:
+        if run.host != self.host:
+            if silent > ELSEWHERE_SECONDS:
+                self._end(run, Status.INTERRUPTED, f"Nothing was heard of {run.host}, where it trained.")
+        elif run.worker_pid is None:
+            if silent > NO_WORKER_SECONDS:
+                self._end(run, Status.INTERRUPTED, "No worker came for it.")
+        elif not self.launcher.lives(run):
+            self._bury(run, silent)
+        elif not self.one_look:
+            self._insist(run, silent)
+
+    def _bury(self, run: RunSummary, silent: float) -> None:
+        """Record how a worker ended that said nothing of it."""
+        ending = self.launcher.ending(run)
+        since = self._missed.setdefault(run.lease, time.monotonic())
+        wish = self._killed.get(run.lease)
+        if wish is None and run.status is Status.STOPPING:
+            wish = Status.STOPPED
+        if ending is not None:
+            self._end(run, wish or ending.status, ending.sentence, ending.last_lines)
+            self.launcher.forget(run)
+        elif time.monotonic() - since > KEEPER_SECONDS or (self.one_look and silent > LONG_DEAD_SECONDS):
+            self._end(run, wish or Status.INTERRUPTED, "Its worker ended, and nobody saw how.")
+
+    def _insist(self, run: RunSummary, silent: float) -> None:
+        """End a worker that cannot hear what was asked: one that prepares its data, or hangs."""
+        if run.status is Status.STARTING:
+            asked = tracking.pending(self.database, run.id)
+        elif run.status is Status.STOPPING and silent > SILENT_SECONDS:
+            asked = Command.STOP
+        else:
+            return
+        if asked is None:
+            return
+        now = tracking.get_run(self.database, run.id)
+        if (now.lease, now.status) == (run.lease, run.status):  # or its process may have another run already
+            self._killed[run.lease] = _WISHES[asked]
+            self.launcher.kill(run)
+
+    def _end(self, run: RunSummary, status: Status, sentence: str, last_lines: str | None = None) -> None:
+        wished = run.lease in self._killed
+        try:
+            tracking.end(self.database, run.lease, status, None if wished else sentence, last_lines)
+        except tracking.StaleAttemptError:
+            return  # Its worker, or another supervisor, was quicker.
+
+
+TICK_SECONDS = 1.0
+"""How often it looks; what is asked for in its own process it hears at once."""
+LONGEST_PAUSE = 5.0
+"""Seconds between attempts while the database cannot be used."""
+STOP_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Supervises the runs of a database on this machine, until it is stopped.
+
+    All it knows lies in the database and in the runs' folders: several may supervise one database, and one
+    that is started later finds what an earlier one has started.
+
+    Args:
+        address: The database's; by default as `tracking.connect` chooses.
+        launcher: Where workers come from; this machine by default.
+        tick: Seconds between two looks.
+    """
+
+    def __init__(
+        self, address: str | None = None, launcher: Launcher | None = None, tick: float = TICK_SECONDS
+    ) -> None:
+        self._address, self._launcher, self._tick = address, launcher or LocalLauncher(), tick
+        self._host = socket.gethostname()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._database: Database | None = None
+        self._watch: Watch | None = None
+        self._trouble: str | None = None
+        self._pause = tick
+
+    def start(self) -> None:
+        """Begin, in a thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and the worker without work. Runs that train go on."""
+        self._stopping.set()
+        commands.ring()
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        with ExitStack() as stack:
+            stack.callback(self._launcher.close)
+            while not self._stopping.is_set():
+                heard = commands.rings()
+                try:
+                    if self._database is None:
+                        self._database = stack.enter_context(tracking.connect(self._address))
+                        stack.enter_context(process_id.announced(self._database))
+                    self._look(self._database)
+                except Exception as error:  # whatever it is, runs must be looked after
+                    self._stopping.wait(self._complain(error))
+                else:
+                    self._be_content()
+                    commands.wait(heard, self._tick)
+
+    def _look(self, database: Database) -> None:
+        self._watch = self._watch or Watch(database, self._launcher, self._host)
+        runs = tracking.list_runs(database, statuses=ACTIVE, metrics=[])
+        self._watch.look(runs)
+        taken = {run.device for run in runs if run.host == self._host}
+        wanted = tracking.waiting_devices(database, self._host) - taken
+        self._launcher.tend(wanted)
+        for device in sorted(wanted & self._launcher.devices()):
+            self._begin(database, device)
+
+    def _begin(self, database: Database, device: str) -> None:
+        """Have a worker first: a claimed run without one would have to be given up."""
+        worker = self._launcher.worker()
+        lease = tracking.claim(database, device, self._host)
+        if lease is None:
+            return
+        run = tracking.get_run(database, lease.run_id)
+        tracking.attach(database, lease, worker.pid, worker.started)
+        folder = tracking.run_folder(run.id, run.key)
+        address = database.url.render_as_string(hide_password=False)
+        worker.hand_over(Order(lease.run_id, lease.attempt, address, str(folder)), device)
+        log.info("Run %d trains on %s.", run.id, device)
+
+    def _complain(self, error: Exception) -> float:
+        """Say what is wrong, once, and return how long to leave it."""
+        said = f"{type(error).__name__}: {error}"
+        if said != self._trouble:
+            expected = isinstance(error, tracking.TrackingError | OSError)
+            log.warning(
+                "Runs are not supervised for the moment. %s", error, exc_info=None if expected else error
+            )
+        self._trouble, self._pause = said, min(2 * self._pause, LONGEST_PAUSE)
+        return self._pause
+
+    def _be_content(self) -> None:
+        if self._trouble is not None:
+            log.warning("Runs are supervised again.")
+        self._trouble, self._pause = None, self._tick
+
+
+# Reconcile the run database with the processes of this machine, for whoever asks after a run.
+#
+# A supervisor does so all the time; a command or a page does it once, before it reads or asks for anything,
+# so that a run whose process was killed is `interrupted` also where nobody supervises.
+
+LOOK_SECONDS = 0.1
+
+
+def reconcile(database: Database, wait: bool = True) -> list[int]:
+    """Record the end of every run of this machine whose worker is dead, and return the runs' numbers.
+
+    Args:
+        database: The run database.
+        wait: Give the keeper of a worker that died in this moment its time to write down how, up to
+            `KEEPER_SECONDS`; otherwise such a run is left to the next look.
+
+    Raises `TrackingError` where the database cannot be read or written.
+    """
+    watch = Watch(database, LocalLauncher(), one_look=True)
+    found = before = _active(database)
+    given_up = time.monotonic() + KEEPER_SECONDS + 1.0
+    while found:
+        watch.look(found)
+        found = _active(database)
+        if not wait or time.monotonic() > given_up or not any(_dead(run, watch.host) for run in found):
+            break
+        time.sleep(LOOK_SECONDS)
+    still = {run.id for run in found}
+    return [run.id for run in before if run.id not in still]
+
+
+def attended(run: RunSummary, host: str) -> bool:
+    """Whether a process of this machine waits for the queued run's turn, to train it itself."""
+    here = run.host in (None, host)
+    return (
+        here
+        and run.worker_pid is not None
+        and run.worker_started is not None
+        and process_id.lives(run.worker_pid, run.worker_started)
+    )
+
+
+def _active(database: Database) -> list[RunSummary]:
+    return tracking.list_runs(database, statuses=ACTIVE, metrics=[])
+
+
+def _dead(run: RunSummary, host: str) -> bool:
+    return run.host == host and run.worker_pid is not None and not LocalLauncher().lives(run)

@@ -1,1 +1,0 @@
-"""What the pages that look inside a network share: which weights, and what they answer."""

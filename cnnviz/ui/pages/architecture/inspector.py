@@ -1,0 +1,238 @@
+"""The inspector: all that is known of the one selected layer, its formulas worked out in its numbers."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from cnnviz.analysis import worked_numbers
+from cnnviz.analysis.types import BYTES, KIND_TITLES, KINDS, MIB, Analysis, Row
+from cnnviz.figures import numbers
+from cnnviz.figures.palette import KIND_COLOURS, Theme
+from cnnviz.figures.receptive_field import receptive_svg, receptive_words
+from cnnviz.ui.components.svg_figures import picture
+from cnnviz.ui.shared import layout, url_state
+from cnnviz.ui.shared.model_data import ShownModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def inspector(current: ShownModel) -> None:
+    """Draw the inspector of the selected layer, with a way to the layers before and after it."""
+    analysis = current.analysis
+    row = analysis.row(current.selection.layer or "")
+    with st.container(border=True, key="inspector"):
+        _steps(analysis, row)
+        st.html(inspector_html(analysis, row, current.batch))
+        _receptive_field(analysis, row)
+        _next_steps(current)
+
+
+def _next_steps(current: ShownModel) -> None:
+    """Links to where the selection can be taken."""
+    spec = current.selection.spec
+    with st.container(horizontal=True, gap="xsmall", key="next-steps"):
+        layout.link("features", "See its feature maps", icon=":material/visibility:", model=spec.name)
+        layout.link("compare", "Compare with another", icon=":material/compare:", model=spec.name)
+        if spec.layers is not None:
+            layer = url_state.layer_text(current.selection.layer)
+            layout.link(
+                "build", "Change it in Build", icon=":material/construction:", model=spec.name, layer=layer
+            )
+        # Its own recipe, and not the one of whatever was trained before.
+        layout.link(
+            "train", "Train it", icon=":material/model_training:", model=spec.name, recipe=None, run=None
+        )
+
+
+def _steps(analysis: Analysis, row: Row) -> None:
+    """Back and on through the layers, in the order of the pass."""
+    place = analysis.rows.index(row)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+        _step("Layer before", ":material/chevron_left:", analysis, place - 1)
+        st.caption(f"Row {place + 1} of {len(analysis.rows)}", width="stretch", text_alignment="center")
+        _step("Layer after", ":material/chevron_right:", analysis, place + 1)
+
+
+def _step(label: str, icon: str, analysis: Analysis, place: int) -> None:
+    there = 0 <= place < len(analysis.rows)
+    name = analysis.rows[place].name if there else ""
+    st.button(
+        icon,
+        key=f"step-{label}",
+        help=f"{label}: {name or '(model)'}" if there else None,
+        disabled=not there,
+        on_click=select_layer,
+        args=(name,),
+        type="tertiary",
+    )
+
+
+def select_layer(name: str) -> None:
+    """Make a layer the selected one, everywhere: it goes to the URL."""
+    url_state.change(layer=url_state.layer_text(name))
+
+
+def inspector_html(analysis: Analysis, row: Row, batch: int) -> str:
+    """What the inspector says of a layer."""
+    return (
+        f'<div class="layer" style="--kind: var(--kind-{row.kind})">'
+        f"<h3>{breakable(row.name or '(model)')}</h3>"
+        f'<p class="what"><span class="kind">{KIND_TITLES[row.kind]}</span> {escape(row.type)}'
+        f"{_remarks(row)}</p>"
+        f'<p class="shapes">{numbers.shape(row.input_shape)} <span>→</span> '
+        f"<b>{numbers.shape(row.output_shape)}</b></p>"
+        f'<p class="words">{escape(worked_numbers.in_words(row))}</p>'
+        f"{_sums(analysis, row, batch)}</div>"
+    )
+
+
+def breakable(name: str) -> str:
+    """A qualified name as HTML that may break after its dots and underscores."""
+    return re.sub(r"([._])", r"\1<wbr>", escape(name))
+
+
+def _sums(analysis: Analysis, row: Row, batch: int) -> str:
+    sections = [
+        ("Parameters", _sum(row.formula) or "None.", _fraction(row.params, analysis.total_params)),
+        (
+            "Multiply-adds",
+            _sum(worked_numbers.multiply_adds(row)) or "None.",
+            _fraction(row.macs, analysis.macs),
+        ),
+        ("Memory", _memory(row, batch), _fraction(row.outputs, analysis.forward_bytes() // BYTES)),
+    ]
+    size = worked_numbers.output_size(row)
+    if size:
+        sections.insert(1, ("Output size", _sum(size), ""))
+    return "".join(_section(*section) for section in sections)
+
+
+def _memory(row: Row, batch: int) -> str:
+    if not row.outputs:
+        return "None of its own."
+    images = f"{batch:,}·" if batch > 1 else ""
+    return _sum(f"{images}{row.outputs:,}·{BYTES} bytes = {numbers.mib(row.activation_bytes(batch))}")
+
+
+def _receptive_field(analysis: Analysis, row: Row) -> None:
+    """The receptive field, drawn on the input and in words."""
+    size = (analysis.input_shape[1], analysis.input_shape[2])
+    words = receptive_words(row, size)
+    section = _section("Receptive field", escape(words), escape(str(row.receptive_field)))
+    st.html(f'<div class="layer">{section}</div>')
+    alt = f"The input, and what one output of {row.name or 'the model'} sees. {words}"
+    name = f"{analysis.model}-{row.name}-receptive-field".replace("/", "-")
+    picture(receptive_svg(row, size, alt), name=name, key="receptive", height=262)
+
+
+def _section(title: str, body: str, share: str) -> str:
+    return f"<section><h4>{title}<span>{share}</span></h4><div>{body}</div></section>"
+
+
+def _sum(text: str) -> str:
+    """A formula with its result set off."""
+    if not text:
+        return ""
+    terms, equals, result = text.rpartition(" = ")
+    return (
+        f"<code>{escape(terms)}</code>{equals}<b>{escape(result)}</b>" if equals else f"<b>{escape(text)}</b>"
+    )
+
+
+def _fraction(part: int, whole: int) -> str:
+    return f"{numbers.percent(part / whole, 1)} of all" if part and whole else ""
+
+
+def _remarks(row: Row) -> str:
+    said = []
+    if row.shared_with:
+        said.append(f"shares its weights with {row.shared_with}")
+    if row.calls > 1:
+        said.append(f"used {row.calls} times")
+    if row.frozen:
+        said.append(f"{row.frozen:,} parameters frozen")
+    if row.training_only:
+        said.append("only in training")
+    return escape("".join(f" · {remark}" for remark in said))
+
+
+# The table of layers: exact figures, kinds in their colours, one row selected.
+
+KEY = "layer-table"
+ROW_HEIGHT = 35
+TALLEST = 560
+
+
+def layer_table(current: ShownModel) -> None:
+    """Draw the table. A click on a row, or any of its cells, selects its layer."""
+    analysis = current.analysis
+    frame = table_frame(analysis, current.batch)
+    chosen = [row.name for row in analysis.rows].index(current.selection.layer or "")
+    st.session_state[KEY] = {"selection": {"rows": [chosen], "columns": [], "cells": []}}
+    st.dataframe(
+        frame,
+        key=KEY,
+        hide_index=True,
+        height=min(TALLEST, ROW_HEIGHT * (len(frame) + 1) + 3),
+        column_config=_columns(),
+        on_select=lambda: _selected(analysis),
+        selection_mode=["single-row", "single-cell"],
+        alt=f"Table of the {len(frame)} layers of {analysis.title}",
+    )
+
+
+def table_frame(analysis: Analysis, batch: int) -> pd.DataFrame:
+    """The table as data, a row a layer in the order of the pass."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "layer": row.name or "(model)",
+                "kind": [KIND_TITLES[row.kind]],
+                "type": row.type,
+                "input": numbers.shape(row.input_shape),
+                "output": numbers.shape(row.output_shape),
+                "parameters": row.params,
+                "multiply-adds": row.macs,
+                "MiB": row.activation_bytes(batch) / MIB,
+                "receptive field": str(row.receptive_field),
+                "formula": row.formula,
+            }
+            for row in analysis.rows
+        ]
+    )
+
+
+def _columns() -> dict[str, Any]:
+    theme: Theme = "dark" if st.context.theme.type == "dark" else "light"
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    return {
+        "layer": text("Layer", pinned=True),
+        "kind": st.column_config.MultiselectColumn(
+            "Kind",
+            options=[KIND_TITLES[kind] for kind in KINDS],
+            color=[KIND_COLOURS[kind].of(theme) for kind in KINDS],
+        ),
+        "type": text("Type"),
+        "input": text("Input"),
+        "output": text("Output"),
+        "parameters": number("Parameters", format="localized"),
+        "multiply-adds": number("Multiply-adds", format="localized", help="Products, without bias"),
+        "MiB": number("Memory (MiB)", format="%.3f", help="The values it writes, for the batch chosen"),
+        "receptive field": text("Receptive field", help="Pixels of the input that one output sees"),
+        "formula": text("Parameters worked out"),
+    }
+
+
+def _selected(analysis: Analysis) -> None:
+    """Select the row that was clicked; a second click, which takes the mark away, changes nothing."""
+    marks = st.session_state[KEY]["selection"]
+    places = [row for row, _ in marks["cells"]] or marks["rows"]
+    if places:
+        select_layer(analysis.rows[places[0]].name)

@@ -1,0 +1,336 @@
+"""The list itself with its tools: add, duplicate, move, remove, undo, redo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from cnnviz.models.layers import Layer
+from cnnviz.models.layers.base import times
+from cnnviz.sentences import percent
+from collections.abc import Mapping, Sequence
+from cnnviz.analysis.diff import Status
+from cnnviz.analysis.partial import Cost, kind_of
+from cnnviz.analysis.types import KIND_TITLES
+from cnnviz.figures import numbers
+from cnnviz.models.layers import LayerList, Step
+import streamlit as st
+from cnnviz.models import layer_list_edit
+from cnnviz.models.layers import KINDS
+from cnnviz.models.shape_fixes import fixes
+from cnnviz.ui.shared import notice
+from cnnviz.ui.pages.build import state, state
+from cnnviz.ui.pages.build.state import Costed
+from cnnviz.ui.pages.build.state import Design
+from cnnviz.ui.components.layer_list import Deed, layer_list
+from cnnviz.analysis.types import Row
+from cnnviz.ui.shared.diff_table import Side, Sides, diff_sentence, diff_table
+from collections.abc import Sequence
+from dataclasses import replace
+from cnnviz.analysis.checks import Problem, check_layers
+from cnnviz.figures.layer_bars import layer_bars
+from cnnviz.ui.shared.model_summary import headline
+from cnnviz.ui.pages.build import state
+from cnnviz.ui.components.svg_figures import layer_bars_chart
+from cnnviz.ui.shared.model_data import ShownModel
+
+# A layer of a list in a few words, as it stands in the line of an editor.
+
+FUNCTIONS = {
+    "relu": "ReLU",
+    "tanh": "tanh",
+    "sigmoid": "sigmoid",
+    "leaky_relu": "leaky ReLU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+}
+
+
+def layer_text(layer: Layer, classes: int) -> str:
+    """What the layer is set to: `96 maps · 4×4 · stride 2`. What is usual is left out."""
+    teller = TELLERS.get(layer.kind)
+    told = teller(layer, classes) if teller else []
+    return " · ".join(part for part in told if part)
+
+
+def _unless(value: Any, usual: Any, text: str) -> str:
+    return "" if value == usual else f"{text} {value if isinstance(value, int) else times(value)}"
+
+
+def _conv(layer: Any, _classes: int) -> list[str]:
+    return [
+        f"{layer.out:,} maps",
+        times(layer.kernel),
+        _unless(layer.stride, 1, "stride"),
+        _unless(layer.padding, 0, "padding"),
+        _unless(layer.dilation, 1, "dilation"),
+        _unless(layer.groups, 1, "groups"),
+    ]
+
+
+def _pool(layer: Any, _classes: int) -> list[str]:
+    stride = "" if layer.stride is None else _unless(layer.stride, layer.kernel, "stride")
+    return [f"{layer.mode} {times(layer.kernel)}", stride, _unless(layer.padding, 0, "padding")]
+
+
+def _linear(layer: Any, classes: int) -> list[str]:
+    return [f"{classes:,} classes" if layer.out == "classes" else f"{layer.out:,} units"]
+
+
+def _inception(layer: Any, _classes: int) -> list[str]:
+    return [" + ".join(map(str, (layer.one, layer.three, layer.five, layer.pool))) + " maps"]
+
+
+TELLERS: dict[str, Callable[[Any, int], list[str]]] = {
+    "conv": _conv,
+    "pool": _pool,
+    "linear": _linear,
+    "activation": lambda layer, _: [FUNCTIONS[layer.function]],
+    "softmax": lambda *_: ["softmax over the channels"],
+    "dropout": lambda layer, _: [
+        f"dropout {percent(layer.p)}",
+        "whole maps" if layer.maps else "",
+    ],
+    "lrn": lambda layer, _: [f"LRN over {layer.size} maps"],
+    "inception": _inception,
+    "naive_inception": lambda layer, _: [f"{layer.one} + {layer.three} + {layer.five} maps + its input"],
+    "residual": lambda layer, _: [f"{layer.out:,} maps", _unless(layer.stride, 1, "stride")],
+    "resize": lambda layer, _: [f"to {times(layer.size)}"],
+    "batch_norm": lambda *_: ["batch normalisation"],
+    "flatten": lambda *_: ["maps to a vector"],
+    "global_pool": lambda *_: ["mean of each map"],
+}
+
+
+# A layer list as the compact data that its editor in the browser draws.
+
+def payload(
+    document: LayerList,
+    costs: Mapping[str, Cost],
+    statuses: Mapping[str, Status],
+    fixes: Sequence[str],
+    place: int,
+) -> dict[str, Any]:
+    """One entry a layer, shares relative to the largest; the first misfit carries `fixes`."""
+    most = max((cost.params for cost in costs.values()), default=0) or 1
+    hardest = max((cost.macs for cost in costs.values()), default=0) or 1
+    return {
+        "title": f"Layers of {document.name}",
+        "place": place,
+        "fixes": list(fixes),
+        "rows": [
+            _row(step, document, costs[step.name], statuses.get(step.name, "same"), (most, hardest))
+            for step in document.steps()
+        ],
+    }
+
+
+def _row(
+    step: Step, document: LayerList, cost: Cost, status: Status, largest: tuple[int, int]
+) -> dict[str, Any]:
+    kind = kind_of(step.layer)
+    known = step.output_shape is not None
+    told = layer_text(step.layer, document.classes)
+    output = numbers.shape(step.output_shape) if step.output_shape is not None else "—"
+    params, macs = (numbers.exact(n) if n else "" for n in (cost.params, cost.macs))
+    return {
+        "name": step.name,
+        "kind": kind,
+        "words": told,
+        "output": output,
+        "params": params,
+        "macs": macs,
+        "share": [cost.params / largest[0], cost.macs / largest[1]],
+        "status": "" if status == "same" else status,
+        "problem": step.problem,
+        "unknown": not known and not step.problem,
+        "label": _label(step, KIND_TITLES[kind], told, output, params, status),
+    }
+
+
+def _label(step: Step, kind: str, told: str, output: str, params: str, status: Status) -> str:
+    """The line in words, for who cannot see it."""
+    parts = [step.name, kind, told, f"output {output}" if step.output_shape else "output unknown"]
+    parts += [f"{params} parameters"] if params else []
+    parts += [status] if status != "same" else []
+    parts += [f"does not fit: {step.problem}"] if step.problem else []
+    return ", ".join(parts)
+
+
+ADD = "builder-add"
+
+
+def editor(costed: Costed) -> None:
+    """Draw the tools and the list."""
+    design = costed.design
+    _tools(design)
+    offered = fixes(design.document)
+    if design.document.layers:
+        data = payload(
+            design.document, costed.by_layer, costed.statuses, [fix.label for fix in offered], design.place
+        )
+        layer_list(data, key="layer-list", on_deed=do)
+    else:
+        st.info("An empty list. Add a convolution first, then an activation, then pooling; end with flatten "
+                "and a fully connected layer of one unit a class.", icon=":material/lightbulb:")  # fmt: skip
+    if costed.misfit == len(design.document.layers) and design.document.layers:
+        st.error(notice.plain(design.document.problem()))
+        with st.container(horizontal=True, gap="small"):
+            for number, fix in enumerate(offered):
+                st.button(fix.label, key=f"end-{number}", on_click=state.put, args=(fix.document,))
+
+
+def do(deed: Deed, place: int, to: int) -> None:
+    """Do what was done in the list."""
+    document = state.read().document
+    if deed == "select":
+        state.select(place)
+    elif deed == "move":
+        state.attempt(lambda: layer_list_edit.move(document, place, to), to)
+    elif deed == "remove":
+        state.attempt(lambda: layer_list_edit.remove(document, place), min(place, len(document.layers) - 2))
+    elif deed == "duplicate":
+        state.attempt(lambda: layer_list_edit.duplicate(document, place), place + 1)
+    elif deed == "fix":
+        offered = fixes(document)
+        if 0 <= to < len(offered):
+            state.put(offered[to].document, place)
+    else:
+        {"undo": state.undo, "redo": state.redo}[deed]()
+
+
+def _tools(design: Design) -> None:
+    place, count = design.place, len(design.document.layers)
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="tools"):
+        st.menu_button(
+            "Add a layer",
+            list(KINDS),
+            format_func=lambda kind: KINDS[kind].title,
+            icon=":material/add:",
+            key=ADD,
+            on_click=_add,
+            type="primary",
+            help=f"Behind {design.step.name}" if design.step else "The first one",
+        )
+        _tool("Duplicate", "content_copy", count > 0, lambda: do("duplicate", place, 0))
+        _tool("Up", "arrow_upward", place > 0, lambda: do("move", place, place - 1))
+        _tool("Down", "arrow_downward", place < count - 1, lambda: do("move", place, place + 1))
+        _tool("Remove", "delete", count > 0, lambda: do("remove", place, 0))
+        _tool("Undo", "undo", state.can_undo(), state.undo)
+        _tool("Redo", "redo", state.can_redo(), state.redo)
+
+
+def _tool(label: str, icon: str, usable: bool, act: Callable[[], None]) -> None:
+    st.button(
+        label,
+        icon=f":material/{icon}:",
+        key=f"tool-{label}",
+        disabled=not usable,
+        on_click=act,
+        type="tertiary",
+    )
+
+
+def _add() -> None:
+    """Add a layer behind the selected one, set so that it fits if it can, and select it."""
+    design = state.read()
+    kind = st.session_state[ADD]
+    place = design.place + 1 if design.document.layers else 0
+    if kind in KINDS:
+        new = layer_list_edit.suggest(design.document, place, kind)
+        state.attempt(lambda: layer_list_edit.add(design.document, place, new), place)
+
+
+# The design against the list that it started from: totals before and after, and layer by layer.
+
+def totals(costed: Costed) -> list[str]:
+    """What changed in the totals, in words; empty where nothing did."""
+    before, after, batch = costed.original, costed.analysis, costed.design.batch
+    pairs = (
+        ("Parameters", before.total_params, after.total_params, numbers.short),
+        ("Multiply-adds", before.macs, after.macs, numbers.macs),
+        ("Activations", before.forward_bytes(batch), after.forward_bytes(batch), numbers.mib),
+    )
+    return [
+        f"{title} {tell(old)} → {tell(new)}{_relative(old, new)}"
+        for title, old, new, tell in pairs
+        if old != new
+    ]
+
+
+def _relative(old: int, new: int) -> str:
+    if not old:
+        return ""
+    change = (new - old) / old
+    sign = "+" if change > 0 else "−"
+    return f" ({sign}{numbers.percent(abs(change), 1)})" if abs(change) < 10 else f" (×{new / old:.0f})"
+
+
+def comparison(costed: Costed) -> None:
+    """Draw the comparison."""
+    design = costed.design
+    st.subheader(f"Compared with {design.base.title}", anchor=False)
+    if not design.edited:
+        st.caption("Nothing is changed yet. Choose a layer above and change one of its settings.")
+        return
+    fits = all(step.output_shape is not None for step in design.steps)
+    documents = {"a": design.original, "b": design.document}
+    layers = {side: dict(zip(d.names(), d.layers, strict=True)) for side, d in documents.items()}
+
+    def tell(side: Side, row: Row) -> str:
+        return layer_text(layers[side][row.name], documents[side].classes)
+
+    sides = Sides("the original", "the design", tell, counted=fits)
+    st.markdown("  \n".join([diff_sentence(costed.difference, sides), *(totals(costed) if fits else [])]))
+    diff_table(costed.difference, sides, key="design-diff", file=f"{design.document.name} differences")
+
+
+# What the design costs in all, in the same figures as on the Architecture page.
+
+def summary(costed: Costed, problems: Sequence[Problem]) -> None:
+    """Draw the headline numbers of the layers that fit, and how many problems are described further down."""
+    design = costed.design
+    # What is said of the model is not true of the design.
+    told = f"A change of {design.base.title}." if design.edited else design.base.summary
+    about = design.document.description or told
+    spec = replace(design.base, summary=f"{about} {_counts(problems)}".rstrip())
+    headline(ShownModel(replace(design.selection, spec=spec), costed.analysis))
+    if costed.misfit is not None and costed.analysis.rows:
+        last = costed.analysis.rows[-1].name.split(".")[0]
+        st.caption(f"These are the figures of the part that fits, up to {last}.")
+
+
+def structure(costed: Costed) -> tuple[Problem, ...]:
+    """Return what the static checks find in the design, as far as it fits."""
+    problems = check_layers(costed.design.document)
+    if costed.misfit is None:
+        return problems
+    # The list says itself what does not fit, or how it has to end.
+    return tuple(one for one in problems if one.check not in ("misfit", "class-count"))
+
+
+def _counts(problems: Sequence[Problem]) -> str:
+    """`2 errors and 1 warning are described below the layer's settings.`; empty for none."""
+    counts = [(kind, sum(one.severity == kind for one in problems)) for kind in ("error", "warning")]
+    named = [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts if count]
+    if not named:
+        return ""
+    verb = "is" if sum(count for _, count in counts) == 1 else "are"
+    return f"{' and '.join(named)} {verb} described below the layer's settings."
+
+
+def bars(costed: Costed) -> None:
+    """Draw the bars by layer, if any fits; a click selects the layer of the list."""
+    design = costed.design
+    if not costed.analysis.rows:
+        return
+    rows = [row.name for row in costed.analysis.rows]
+    chosen = next((name for name in rows if design.step and name.split(".")[0] == design.step.name), None)
+    names = design.document.names()
+
+    def choose(row: str) -> None:
+        name = row.split(".")[0]
+        if name in names:
+            state.select(names.index(name))
+
+    figure = layer_bars(costed.analysis, design.batch, chosen)
+    layer_bars_chart(figure, name=design.document.name, key="design-bars", on_select=choose)

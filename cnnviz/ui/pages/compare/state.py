@@ -1,0 +1,164 @@
+"""Which models stand side by side: `models=a,b~activation=tanh,c~classes=100~size=64`, and `pair=1,3`.
+
+Each model has its own classes, size and options behind its name. Nothing wrong is swallowed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from cnnviz import models
+from cnnviz.ui.shared import url_state
+from cnnviz.ui.shared.model_data import ShownModel
+from cnnviz.ui.shared.url_state import OPTION, Selection, quoted
+
+DEFAULT = ("alexnet-cifar10", "small-alexnet", "googlenet-32", "resnet18-32")
+FEWEST, MOST = 2, 4
+LONGEST = 2_000
+"""Characters of `models` that are read."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two to four models, and the places of the two whose layers are compared."""
+
+    entries: tuple[Selection, ...]
+    pair: tuple[int, int]
+    batch: int
+    problems: tuple[str, ...] = ()
+
+
+def current() -> Compared:
+    """What the page's URL asks for."""
+    parameters = st.query_params.to_dict()
+    # What another page had selected matters only as long as no models are named.
+    own = {
+        name: value for name, value in parameters.items() if name == "batch" or not url_state.is_carried(name)
+    }
+    selection = url_state.read(own if "models" in parameters else parameters)
+    return read(parameters, selection, list(selection.problems))
+
+
+def read(parameters: Mapping[str, str], carried: Selection, said: list[str]) -> Compared:
+    """Validate the parameters; every fault becomes a sentence in `problems`."""
+    text = parameters.get("models")
+    if text is None:
+        entries = _beside(carried) if "model" in parameters else _registered(DEFAULT)
+    else:
+        entries = _enough(_named(text[:LONGEST], said), said)
+    pair = _pair(parameters.get("pair"), len(entries), said)
+    return Compared(tuple(entries), pair, carried.batch, tuple(said))
+
+
+def _registered(names: tuple[str, ...]) -> list[Selection]:
+    return [Selection(models.get(name)) for name in names]
+
+
+def _beside(carried: Selection) -> list[Selection]:
+    """A model that another page had selected, with others worth a look."""
+    first = replace(carried, layer=None, batch=url_state.DEFAULT_BATCH, problems=())
+    others = tuple(name for name in DEFAULT if name != carried.spec.name)
+    return [first, *_registered(others[: MOST - 1])]
+
+
+def _named(text: str, said: list[str]) -> list[Selection]:
+    found: dict[str, Selection] = {}
+    for part in filter(None, text.split(",")):
+        entry = _entry(part, said)
+        if entry is None:
+            continue
+        if entry_text(entry) in found:
+            said.append(f"{entry.spec.title} is named twice; it stands here once.")
+        elif len(found) == MOST:
+            said.append(f"At most {MOST} models stand side by side; {entry.spec.title} is left out.")
+        else:
+            found[entry_text(entry)] = entry
+    return list(found.values())
+
+
+def _entry(part: str, said: list[str]) -> Selection | None:
+    name, *settings = part.split("~")
+    try:
+        models.get(name)
+    except models.UnknownModelError as error:
+        said.append(f"{_shortened(str(error), name)} It is left out.")
+        return None
+    parameters = {"model": name}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            said.append(f"{quoted(setting)} says nothing of {name}; write name~option=value.")
+            continue
+        parameters[key if key in ("classes", "size") else f"{OPTION}{key}"] = value
+    entry = url_state.read(parameters)
+    said += [f"{entry.spec.title}: {problem}" for problem in entry.problems]
+    return replace(entry, problems=())
+
+
+def _shortened(sentence: str, name: str) -> str:
+    return sentence.replace(f"'{name}'", quoted(name))
+
+
+def _enough(entries: list[Selection], said: list[str]) -> list[Selection]:
+    """At least two: with less, others come to stand beside, and it is said."""
+    known = {entry.spec.name for entry in entries}
+    missing = max(0, FEWEST - len(entries))
+    others = _registered(tuple(name for name in DEFAULT if name not in known)[:missing])
+    if others:
+        added = " and ".join(other.spec.title for other in others)
+        said.append(f"Side by side takes {FEWEST} to {MOST} models; {added} is added.")
+    return [*entries, *others]
+
+
+def _pair(text: str | None, count: int, said: list[str]) -> tuple[int, int]:
+    if text is None:
+        return 0, 1
+    match = re.fullmatch(r"([1-9]),([1-9])", text)
+    places = (int(match[1]) - 1, int(match[2]) - 1) if match else (0, 0)
+    if places[0] != places[1] and max(places) < count:
+        return places
+    said.append(
+        f"“pair” cannot be {quoted(text)}, only the numbers of two of the {count} models, such as 1,2."
+    )
+    return 0, 1
+
+
+def entry_text(entry: Selection) -> str:
+    """One model as it stands in `models`."""
+    parameters = entry.parameters()
+    parts = [entry.spec.name]
+    for key, value in parameters.items():
+        if key in ("classes", "size") or key.startswith(OPTION):
+            parts.append(f"{key.removeprefix(OPTION)}={value}")
+    return "~".join(parts)
+
+
+def label(entry: Selection) -> str:
+    """What a model is called here: its title, and what is not as it is registered."""
+    _, *settings = entry_text(entry).split("~")
+    told = ", ".join(setting.replace("=", " ") for setting in settings)
+    return f"{entry.spec.title} ({told})" if told else entry.spec.title
+
+
+def analysis_problems(shown: Sequence[ShownModel]) -> list[str]:
+    """What could not be had as it was asked for, model by model."""
+    return [f"{one.selection.spec.title}: {problem}" for one in shown for problem in one.selection.problems]
+
+
+def put(entries: list[Selection], pair: tuple[int, int] | None = None) -> None:
+    """Show these models, for use in callbacks. The pair stays as long as there are models for it."""
+    kept = pair or current().pair
+    if max(kept) >= len(entries):
+        kept = 0, 1
+    url_state.change(
+        models=",".join(map(entry_text, entries)), pair=None if kept == (0, 1) else pair_text(kept)
+    )
+
+
+def pair_text(pair: tuple[int, int]) -> str:
+    """A pair as it stands in the URL, counted from one."""
+    return f"{pair[0] + 1},{pair[1] + 1}"

@@ -1,0 +1,324 @@
+"""The bar of Side by side: two to four models, each with its own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from pydantic.fields import FieldInfo
+
+from cnnviz import models
+from cnnviz.analysis.diff import Diff, diff, plain
+from cnnviz.analysis.types import Analysis, Row, depth
+from cnnviz.figures import numbers
+from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.side_by_side import side_by_side
+from cnnviz.formats.csv_text import csv_text
+from cnnviz.models.spec import bounds, choices
+from cnnviz.sentences import percent
+from cnnviz.ui.components.svg_figures import side_by_side_chart
+from cnnviz.ui.pages.compare import state
+from cnnviz.ui.pages.compare.state import DEFAULT, FEWEST, MOST
+from cnnviz.ui.shared import layout, notice, url_state
+from cnnviz.ui.shared.diff_table import Side, Sides, diff_sentence, diff_table
+from cnnviz.ui.shared.model_data import ShownModel
+from cnnviz.ui.shared.model_picker import model_picker
+from cnnviz.ui.shared.url_state import OPTION, Selection, option_text
+
+CSS = Path(__file__).with_name("compare.css")
+
+
+def compare_bar(shown: Sequence[ShownModel]) -> None:
+    """Draw a card for each model, and the button that adds one."""
+    st.html(CSS)
+    hues = " ".join(f".st-key-card-{i} {{ --hue: {hue.css}; }}" for i, hue in enumerate(COMPARED))
+    st.html(f"<style>{hues}</style>")
+    entries = [one.selection for one in shown]
+    with st.container(horizontal=True, gap="small", key="cards"):
+        for place, one in enumerate(shown):
+            with st.container(key=f"card-{place}", gap="xsmall", width=250):
+                _card(entries, place, one)
+        if len(entries) < MOST:
+            st.button("Add a model", icon=":material/add:", key="add-model", on_click=_add, args=(entries,))
+
+
+def _card(entries: list[Selection], place: int, one: ShownModel) -> None:
+    key = f"compared-{place}"
+    entry = entries[place]
+    model_picker(
+        f"Model {place + 1}", entry.spec.name, key=key, on_change=partial(_pick, entries, place, key)
+    )
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
+        _settings(entries, place, one)
+        parameters: dict[str, str | None] = dict.fromkeys(url_state.carried())
+        layout.link("architecture", "Architecture", **(parameters | entry.parameters() | {"layer": None}))
+        if len(entries) > FEWEST:
+            st.button(
+                ":material/close:", key=f"remove-{place}", on_click=_remove, args=(entries, place),
+                type="tertiary",
+                help=f"Take {entry.spec.title} away",
+            )  # fmt: skip
+
+
+def _pick(entries: list[Selection], place: int, key: str) -> None:
+    _replace(entries, place, Selection(models.get(st.session_state[key])))
+
+
+def _replace(entries: list[Selection], place: int, entry: Selection) -> None:
+    state.put([*entries[:place], entry, *entries[place + 1 :]])
+
+
+def _remove(entries: list[Selection], place: int) -> None:
+    state.put([*entries[:place], *entries[place + 1 :]])
+
+
+def _add(entries: list[Selection]) -> None:
+    known = {entry.spec.name for entry in entries}
+    candidates = [*DEFAULT, *models.names()]
+    state.put([*entries, Selection(models.get(next(name for name in candidates if name not in known)))])
+
+
+def _settings(entries: list[Selection], place: int, one: ShownModel) -> None:
+    """Classes, input and options of one model, behind a button that says how many are changed."""
+    entry = entries[place]
+    changed = len(entry.options) + (entry.classes is not None) + (entry.size is not None)
+    _, height, width = one.analysis.input_shape
+    with st.popover(f"Settings ({changed})" if changed else "Settings", type="tertiary", key=f"set-{place}"):
+        _text(entries, place, "classes", str(one.analysis.classes))
+        _text(entries, place, "size", url_state.size_text((height, width)))
+        for name, info in entry.spec.options.model_fields.items():
+            _option(entries, place, name, info)
+
+
+def _text(entries: list[Selection], place: int, name: str, value: str) -> None:
+    key = f"compared-{place}-{name}"
+    st.session_state[key] = value
+    st.text_input(
+        "Classes" if name == "classes" else "Input",
+        key=key,
+        on_change=lambda: _set(entries, place, name, str(st.session_state[key]).strip()),
+    )
+
+
+def _option(entries: list[Selection], place: int, name: str, info: FieldInfo) -> None:
+    key = f"compared-{place}-option-{name}"
+    st.session_state[key] = entries[place].options.get(name, info.default)
+    title = name.replace("_", " ").capitalize()
+    keyed: dict[str, Any] = {
+        "key": key,
+        "help": info.description,
+        "on_change": lambda: _set(entries, place, f"{OPTION}{name}", option_text(st.session_state[key])),
+    }
+    accepted = choices(info)
+    if info.annotation is bool:
+        st.toggle(title, **keyed)
+    elif accepted:
+        st.selectbox(title, accepted, format_func=option_text, **keyed)
+    else:
+        number = int if info.annotation is int else float
+        low, high = (None if bound is None else number(bound) for bound in bounds(info))
+        st.number_input(title, low, high, **keyed)
+
+
+def _set(entries: list[Selection], place: int, name: str, value: str) -> None:
+    """Give one model another setting; what it cannot be is said at the next run, and nothing changes."""
+    entry = url_state.read({**entries[place].parameters(), name: value})
+    if entry.problems:
+        notice.later(f"{entry.spec.title}: {entry.problems[0]}")
+    else:
+        _replace(entries, place, replace(entry, problems=()))
+
+
+# A row of an analysis in a few words, for a cell of a table.
+
+USUAL = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+
+
+def settings(row: Row) -> str:
+    """What a row is set to: `96 maps · 4×4 · stride 2`; its type where it has no settings of note."""
+    made = {"conv": "maps", "fc": "units"}.get(row.kind)
+    parts = [f"{row.settings['out']:,} {made}"] if made and "out" in row.settings else [row.type]
+    if "kernel" in row.settings:
+        parts.append(_times(row.settings["kernel"]))
+    parts += [
+        f"{name} {_side(row.settings[name])}"
+        for name, usual in USUAL.items()
+        if plain(row.settings.get(name, usual)) != usual
+    ]
+    if "p" in row.settings:
+        parts.append(percent(row.settings["p"]))
+    return " · ".join(parts)
+
+
+def _side(value: Any) -> str:
+    return f"{plain(value)}" if isinstance(plain(value), int | str) else _times(value)
+
+
+def _times(value: Any) -> str:
+    sides = value if isinstance(value, list | tuple) else (value, value)
+    return "×".join(map(str, sides))
+
+
+# The aligned difference of two of the models.
+
+KEPT = 48
+
+
+def difference(shown: Sequence[ShownModel], names: Sequence[str], pair: tuple[int, int]) -> None:
+    """Draw the two selectors, the difference in a sentence, and its table."""
+    st.subheader("Layer by layer", anchor=False)
+    entries = [one.selection for one in shown]
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="pair"):
+        for side, label in enumerate(("Compare", "with")):
+            key = f"pair-{side}"
+            st.session_state[key] = pair[side]
+            st.selectbox(
+                label,
+                range(len(names)),
+                format_func=lambda place: names[place],
+                key=key,
+                width=280,
+                on_change=partial(_choose, entries, pair, side, key),
+            )
+    a, b = (shown[place].analysis for place in pair)
+    found, *_ = _diff(a, b)
+    sides = Sides(names[pair[0]], names[pair[1]], _describe)
+    st.markdown(diff_sentence(found, sides))
+    diff_table(found, sides, key="models-diff", file=f"{sides.a} and {sides.b}".replace("/", "-"))
+
+
+def _choose(entries: list[Selection], pair: tuple[int, int], side: int, key: str) -> None:
+    """Change one of the two; choosing the other one swaps them."""
+    chosen: int = st.session_state[key]
+    other = pair[1 - side] if pair[1 - side] != chosen else pair[side]
+    state.put(entries, (chosen, other) if side == 0 else (other, chosen))
+
+
+def _describe(_side: Side, row: Row) -> str:
+    return settings(row)
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False, hash_funcs={Analysis: id})
+def _diff(a: Analysis, b: Analysis) -> tuple[Diff, Analysis, Analysis]:
+    # The analyses are kept with their difference: else another could come to have the same id.
+    return diff(a, b), a, b
+
+
+# The figure of the page: totals and profiles on shared scales, and the choice of scale.
+
+SCALES = {"shared": "One scale for all", "own": "Each its own"}
+KEY = "scale"
+
+
+def figure(shown: Sequence[ShownModel], names: Sequence[str], batch: int) -> None:
+    """Draw the figure."""
+    chosen, wrong = url_state.choice(KEY, tuple(SCALES), "shared")
+    notice.say([wrong] if wrong else [])
+    named = [(name, one.analysis) for name, one in zip(names, shown, strict=True)]
+    drawn = side_by_side(named, batch, own_scale=chosen == "own")
+    side_by_side_chart(drawn, name="side-by-side", key="side-by-side")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.session_state[KEY] = chosen
+        st.segmented_control(
+            "Scale of the layers",
+            list(SCALES),
+            format_func=lambda scale: SCALES[scale],
+            key=KEY,
+            on_change=_rescaled,
+            label_visibility="collapsed",
+        )
+        st.caption(
+            "Above, the totals on one scale. Below each, its layers from input to output: on one scale the "
+            "models can be compared, on its own each shows where it spends.",
+            width="stretch",
+        )
+
+
+def _rescaled() -> None:
+    chosen = st.session_state[KEY]
+    url_state.change(scale=chosen if chosen == "own" else None)
+
+
+# The totals of models side by side, as a table and as text.
+
+Line = tuple[str, tuple[str, ...]]
+
+
+def lines(shown: Sequence[ShownModel], batch: int) -> list[Line]:
+    """Each measure with the exact figure of every model; measures that no model has are left out."""
+    images = "1 image" if batch == 1 else f"{batch:,} images"
+    counted: tuple[tuple[str, Callable[[Analysis], str]], ...] = (
+        ("Input", lambda a: numbers.shape(a.input_shape)),
+        ("Classes", lambda a: numbers.exact(a.classes)),
+        ("Parameters", lambda a: numbers.exact(a.total_params)),
+        ("… in convolutions", lambda a: _with_share(a.conv_params, a.total_params)),
+        ("… fully connected", lambda a: _with_share(a.fc_params, a.total_params)),
+        ("… in normalisation", lambda a: _with_share(a.norm_params, a.total_params)),
+        ("… other", lambda a: _with_share(a.other_params, a.total_params)),
+        ("Multiply-adds", lambda a: numbers.exact(a.macs)),
+        ("Memory of parameters", lambda a: numbers.mib(a.parameter_bytes)),
+        (f"Forward/backward, {images}", lambda a: numbers.mib(a.training_bytes(batch))),
+        ("Depth (layers with weights, longest path)", lambda a: numbers.exact(depth(a))),
+        ("Rows of the table of layers", lambda a: numbers.exact(len(a.rows))),
+    )
+    found = [(title, tuple(tell(one.analysis) for one in shown)) for title, tell in counted]
+    found.append(("Published accuracy", tuple(_accuracy(one) for one in shown)))
+    return [(title, values) for title, values in found if set(values) != {"—"}]
+
+
+def _with_share(part: int, whole: int) -> str:
+    return f"{numbers.exact(part)} ({numbers.percent(part / whole, 1)})" if part else "—"
+
+
+def _accuracy(one: ShownModel) -> str:
+    """The published accuracy, with what it was measured on; it is the registered model's."""
+    found = next((p for p in one.selection.spec.published if p.what == "accuracy"), None)
+    if found is None:
+        return "—"
+    return f"{percent(found.value, 2)} on {found.on}" if found.on else percent(found.value, 2)
+
+
+def totals_table(shown: Sequence[ShownModel], names: Sequence[str], batch: int) -> None:
+    """Draw the table, and its downloads."""
+    found = lines(shown, batch)
+    st.html(_html(found, names))
+    with st.container(horizontal=True, gap="small"):
+        for label, suffix, mime, write in (
+            ("CSV", "csv", "text/csv", to_csv),
+            ("Markdown", "md", "text/markdown", to_markdown),
+        ):
+            st.download_button(
+                label, partial(write, found, names), f"side-by-side.{suffix}", mime, key=f"totals-{suffix}",
+                on_click="ignore", type="tertiary", icon=":material/download:",
+            )  # fmt: skip
+
+
+def _html(found: Sequence[Line], names: Sequence[str]) -> str:
+    heads = "".join(
+        f'<th scope="col"><i style="background:{hue.css}"></i>{escape(name)}</th>'
+        for name, hue in zip(names, COMPARED, strict=False)
+    )
+    rows = "".join(
+        f'<tr><th scope="row">{escape(title)}</th>{"".join(f"<td>{escape(v)}</td>" for v in values)}</tr>'
+        for title, values in found
+    )
+    return (
+        f'<div class="totals" tabindex="0" role="region" aria-label="Totals"><table>'
+        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def to_csv(found: Sequence[Line], names: Sequence[str]) -> str:
+    """The table as CSV."""
+    return csv_text(["", *names], ([title, *values] for title, values in found))
+
+
+def to_markdown(found: Sequence[Line], names: Sequence[str]) -> str:
+    """The table as Markdown; numbers to the right."""
+    rows = [["", *names], ["---", *["---:"] * len(names)], *([title, *values] for title, values in found)]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)

@@ -1,0 +1,325 @@
+"""The bar on top: which data set; one's own handed in; share and download."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from cnnviz import datasets
+from cnnviz.datasets import DataError, Dataset, DatasetSpec, Progress, library
+from cnnviz.datasets.spec import Step
+from cnnviz.figures import numbers
+from cnnviz.sentences import full_stop
+from cnnviz.ui.pages.data import state
+from cnnviz.ui.pages.data.state import PageState, facts_html
+from cnnviz.ui.shared import model_picker, notice, progress, url_state
+from cnnviz.ui.shared.background_job import BackgroundJob
+from cnnviz.ui.shared.progress import download_text, error_text, prepare, progress_text
+
+# This visitor's jobs that prepare data: begun, watched while the page stays usable, and how they ended.
+
+KEY = "data-jobs"
+TICK, PATIENCE = 0.5, 1.0
+"""Seconds between two looks, and how long a short job is waited for without drawing any progress."""
+AT_ONCE = 2
+"""Jobs of all visitors that work at a time; others wait for their turn."""
+_TURNS = threading.BoundedSemaphore(AT_ONCE)
+
+
+class Job(BackgroundJob["Dataset"]):
+    """The preparation of a data set.
+
+    Args:
+        title: What is prepared, in sentences: a file's name or a data set's.
+        work: Prepares it, calling back with its progress.
+    """
+
+    def __init__(self, title: str, work: Callable[[Progress], Dataset]) -> None:
+        self.title = title
+        super().__init__(work, Step(f"looking through {title}", 0, None), "prepare", _TURNS)
+
+
+def job_of(subject: str) -> Job | None:
+    """Return this visitor's job on a subject (an upload, or a data set by name), whatever its state."""
+    return _jobs().get(subject)
+
+
+def begin(subject: str, title: str, work: Callable[[Progress], Dataset]) -> Job:
+    """Begin a job on a subject; what came of the one before is forgotten."""
+    job = _jobs()[subject] = Job(title, work)
+    job.wait(PATIENCE)
+    return job
+
+
+def dismiss(subject: str) -> None:
+    """Forget what came of a job, for use in callbacks."""
+    _jobs().pop(subject, None)
+
+
+def draw(subject: str, job: Job) -> None:
+    """Draw a job that is no data set yet: its progress, or why it ended, with what can be done about it."""
+    if job.running:
+        _watch(subject, job)
+    elif job.cancelled:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.info(
+                notice.plain(f"{job.title} was cancelled; nothing of it was kept."), icon=":material/block:"
+            )
+            _close(subject)
+    elif job.error is not None:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.error(failure(job.error))
+            _close(subject)
+
+
+def failure(error: Exception) -> str:
+    """Say why a job failed, in one sentence, as Markdown that shows it as it is."""
+    if isinstance(error, (ValueError, OSError)):
+        return error_text(error)
+    return notice.plain(full_stop(f"It could not be prepared: {type(error).__name__}: {error}"))
+
+
+def _watch(subject: str, job: Job) -> None:
+    """Draw the progress until the job is over; then the page is drawn anew."""
+
+    @st.fragment(run_every=TICK)
+    def look() -> None:
+        url_state.restore()
+        if not job.running:
+            st.rerun()
+        step = job.step
+        share = min(1.0, step.done / step.total) if step.total else 0.0
+        with st.container(border=True, key=f"job-{_slug(subject)}"):
+            st.markdown(f"**Preparing {notice.plain(job.title)}.** The page can be used meanwhile.")
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.progress(share, text=notice.plain(_text(job)))
+                st.button(
+                    "Cancel", icon=":material/close:", key=f"{_slug(subject)}-cancel",
+                    on_click=job.cancel, disabled=job.stopping,
+                )  # fmt: skip
+
+    look()
+
+
+def _text(job: Job) -> str:
+    if job.stopping:
+        return "Stopping …"
+    if job.waiting:
+        return "Waiting for other data sets that are being prepared …"
+    return progress_text(job.step, time.monotonic() - job.stage_began)
+
+
+def _close(subject: str) -> None:
+    st.button("Close", key=f"{_slug(subject)}-close", type="tertiary", on_click=dismiss, args=(subject,))
+
+
+def _slug(subject: str) -> str:
+    return f"prepare-{subject.replace('/', '-')}"
+
+
+def _jobs() -> dict[str, Job]:
+    found: dict[str, Job] = st.session_state.setdefault(KEY, {})
+    return found
+
+
+CSS = Path(__file__).with_name("data.css")
+NAME = "data-name"
+MOST_MEGABYTES = 200
+HANDED = "data-handed"
+"""Counts what was handed in: a new key empties the field for the next file."""
+UPLOAD = "upload"
+"""The subject of this visitor's job on what was handed in."""
+POPOVER = "data-own"
+SHOWN = "data-shown"
+"""Which data set was shown when that job began."""
+
+
+def data_bar(asked: PageState) -> DeltaGenerator:
+    """Draw it, and a notice of what is wrong in the URL; return the place for downloads."""
+    st.html(model_picker.CSS)
+    st.html(CSS)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
+        known = datasets.specs()
+        st.session_state[NAME] = asked.spec.name
+        st.selectbox(
+            "Data set",
+            list(known),
+            format_func=lambda name: label(known[name]) if name in known else name,
+            key=NAME,
+            on_change=lambda: state.choose_data(st.session_state[NAME]),
+            required=True,
+            label_visibility="collapsed",
+            placeholder="Type to find a data set",
+            width=380,
+        )
+        _own(asked)
+        if asked.spec.name in library.user_datasets():
+            _removal(library.user_datasets()[asked.spec.name])
+        with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
+            model_picker.share_button()
+            downloads = st.container(width="content", key="data-downloads")
+    notice.say([*asked.problems, *datasets.problems(), *notice.pending_notices()])
+    _upload(asked)
+    return downloads
+
+
+def label(spec: DatasetSpec) -> str:
+    """A data set in the list: its title, how many images, and whether it is here."""
+    if spec.source == "yours":
+        return f"{spec.name.removeprefix(library.PREFIX)} · yours · {spec.train + spec.test:,}"
+    here = spec.offline or datasets.prepared(spec.name) is not None
+    waits = "" if here else f" · download {progress.download_text(spec)}"
+    return f"{spec.title} · {spec.train + spec.test:,}{waits}"
+
+
+def _own(asked: PageState) -> None:
+    """Where one's own pictures are handed in."""
+    with st.popover(
+        "Your own", icon=":material/upload:", type="tertiary", key=POPOVER, on_change="rerun"
+    ):  # its state is followed so that it can be closed: it would cover the progress
+        count = st.session_state.setdefault(HANDED, 0)
+        given = st.file_uploader(
+            "A zip with one folder of pictures a class, or a Parquet file in the Hugging Face layout",
+            type=["zip", "parquet"],
+            max_upload_size=MOST_MEGABYTES,
+            key=f"data-upload-{count}",
+        )
+        job = job_of(UPLOAD)
+        busy = job is not None and job.running
+        if given is not None:
+            st.button(
+                "Prepare it", type="primary", key="data-prepare",
+                on_click=_begin, args=(given, asked.spec.name), disabled=busy,
+            )  # fmt: skip
+        if busy:
+            st.caption("One file at a time: another is being prepared.")
+        st.caption(
+            f"Up to {MOST_MEGABYTES} MB. Larger ones, and folders, by the command line: "
+            "`python -m cnnviz data prepare PATH`; then they stand in this list too."
+        )
+
+
+def _begin(given: UploadedFile, shown: str) -> None:
+    st.session_state[POPOVER], st.session_state[SHOWN] = False, shown
+    begin(UPLOAD, given.name, partial(_keep, given.name, given.getvalue()))
+
+
+def _keep(name: str, content: bytes, progress: Progress) -> Dataset:
+    return library.keep_upload(name, content, progress)
+
+
+def _upload(asked: PageState) -> None:
+    """What became of the file that was handed in: its data open, unless others were chosen meanwhile."""
+    job = job_of(UPLOAD)
+    if job is None:
+        return
+    if job.result is None:
+        draw(UPLOAD, job)
+        return
+    name = job.result.name
+    if asked.spec.name == st.session_state.get(SHOWN) or asked.spec.name == name:
+        dismiss(UPLOAD)
+        st.session_state[HANDED] += 1
+        state.choose_data(name)
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.success(notice.plain(f"{job.title} is prepared, as {name}."), icon=":material/check:")
+        st.button("Show it", key="data-show", on_click=_show, args=(name,))
+
+
+def _show(name: str) -> None:
+    dismiss(UPLOAD)
+    st.session_state[HANDED] += 1
+    state.choose_data(name)
+
+
+def _removal(own: library.Kept) -> None:
+    with st.popover("Remove", icon=":material/delete:", type="tertiary"):
+        source = "The file that was handed in goes too." if own.uploaded else f"Its source stays: {own.path}"
+        st.markdown(f"Takes {notice.plain(own.name)} out of the list and its decoded copy off the disk.")
+        st.caption(notice.plain(source))
+        st.button("Remove it", key="data-remove", on_click=partial(_remove, own.name))
+
+
+def _remove(name: str) -> None:
+    try:
+        datasets.forget(name)
+    except (ValueError, OSError) as error:
+        notice.later(str(error))
+        return
+    dismiss(name)
+    notice.later(f"{name} is taken out of the list.")
+    state.choose_data(state.DEFAULT)
+
+
+# From a spec to the data itself: what is here opens at once, the rest is prepared in a job, or offered.
+
+
+def opened(spec: DatasetSpec) -> Dataset | None:
+    """The data set; None where it is being prepared, has to be downloaded first, or cannot be had: drawn."""
+    try:
+        ready = datasets.prepared(spec.name)
+    except (DataError, OSError) as error:
+        st.error(error_text(error))
+        return None
+    if ready is not None:
+        dismiss(spec.name)
+        return ready
+    if spec.source == "yours":
+        # Its decoded copy is gone, or of an earlier version; what failed once is not tried at every turn.
+        job = job_of(spec.name) or _begin_upload(spec)
+        if job.result is None:
+            draw(spec.name, job)
+        return job.result
+    # What is drawn or computed here takes a second or two.
+    return prepare(spec) if spec.offline else _offered(spec)
+
+
+def _offered(spec: DatasetSpec) -> Dataset | None:
+    """What is known before a download, and the button for it."""
+    job = job_of(spec.name)
+    if job is not None and job.result is not None:
+        return job.result
+    with st.container(border=True, key="offer"):
+        title, summary = notice.plain(spec.title), notice.plain(spec.summary)
+        st.markdown(f"**{title} is not on this machine yet.** {summary}")
+        st.html(facts_html(_known(spec)))
+        if st.button(
+            f"Download {download_text(spec)}",
+            icon=":material/download:",
+            type="primary",
+            key="download",
+            disabled=job is not None and job.running,
+        ):
+            _begin_upload(spec)
+            st.rerun()
+    if job is not None:
+        draw(spec.name, job)
+    return None
+
+
+def _begin_upload(spec: DatasetSpec) -> Job:
+    return begin(spec.name, spec.title, partial(_load, spec.name))
+
+
+def _load(name: str, progress: Progress) -> Dataset:
+    return datasets.load(name, progress=progress)
+
+
+def _known(spec: DatasetSpec) -> list[tuple[str, str]]:
+    decoded = (spec.train + spec.test) * spec.shape[0] * spec.shape[1] * spec.shape[2]
+    return [
+        ("Images", f"{spec.train:,} to train, {spec.test:,} to test, {numbers.shape(spec.shape)} each"),
+        ("Classes", f"{len(spec.classes)}: {', '.join(spec.classes[:12])}{' …' * (len(spec.classes) > 12)}"),
+        ("From", spec.origin),
+        ("Licence", spec.licence),
+        ("Described in", spec.citation),
+        ("Takes", f"{download_text(spec)} to download; decoded, {numbers.size(decoded)} on disk"),
+    ]

@@ -1,0 +1,220 @@
+"""What is in the data: headline, balance of classes, mean pictures, statistics of channels; downloads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from html import escape
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from cnnviz.datasets import DataError, Dataset
+from cnnviz.datasets.summary import Summary, class_counts, summary
+from cnnviz.figures.histograms import channel_histogram, channel_names, histogram_words
+from cnnviz.figures.sprite_sheet import Sprite, sprite
+from cnnviz.formats.csv_text import csv_text
+from cnnviz.ui.components.pictures import Cell, Line, pictures
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.components.svg_figures import MAX_CLASSES, class_bars
+from cnnviz.ui.pages.data import state
+from cnnviz.ui.pages.data.state import PageState
+from cnnviz.ui.shared import notice, progress
+from cnnviz.ui.shared.result_cache import RESULTS
+
+MEANS = 100
+"""Classes whose mean picture is drawn."""
+ALL = "all"
+
+
+def headline(asked: PageState, ready: Dataset) -> None:
+    """Draw what it is, and its size in a few figures."""
+    st.html(f'<p class="about">{escape(asked.spec.summary)}</p>')
+    figures = "".join(
+        f'<div class="figure" title="{escape(exact)}"><b>{escape(value)}</b><span>{escape(what)}</span></div>'
+        for value, what, exact in state.headline_figures(asked.spec, ready)
+    )
+    st.html(f'<div class="headline"><div class="figures">{figures}</div></div>')
+
+
+def summarised(ready: Dataset) -> Summary | None:
+    """The summary, computed in sight the first time; what goes wrong is said."""
+    bar = progress.Progress()
+    try:
+        return summary(ready, bar)
+    except (DataError, OSError) as error:
+        st.error(progress.error_text(error))
+        return None
+    finally:
+        bar.clear()
+
+
+def problems(ready: Dataset) -> None:
+    """Say what is wrong with the images before anything is trained on them, and what was looked at."""
+    from cnnviz.diagnosis.data_quality import data_report
+
+    bar = progress.Progress()
+    try:
+        found = data_report(ready, bar)
+    except (DataError, OSError) as error:
+        st.error(progress.error_text(error))
+        return
+    finally:
+        bar.clear()
+    for problem in found.problems:
+        st.warning(notice.plain(problem.verdict), icon=":material/warning:")
+        with st.expander("How that is seen, and what to do"):
+            st.markdown(notice.plain(problem.explanation))
+    _checked(found.clear, found.unknown, others=bool(found.problems))
+
+
+def _checked(clear: Sequence[str], unknown: Sequence[str], others: bool) -> None:
+    """Draw what else was looked at before training, folded: what is in order, and what could not be seen."""
+    if not clear and not unknown:
+        return
+    count = f"{len(clear)} {'other ' * others}check{'' if len(clear) == 1 else 's'}"
+    open_ = f"; {len(unknown)} could not be made" if unknown else ""
+    with st.expander(f"Looked at before training: {count} found nothing{open_}"):
+        st.markdown("\n".join(f"- {notice.plain(text)}" for text in (*clear, *unknown)))
+
+
+def balance(asked: PageState, ready: Dataset, found: Summary) -> None:
+    """Draw the bars of the classes, and say how even they are and how the data is split."""
+    st.subheader("Classes", anchor=False)
+    counts, held_out = _counts(asked, ready, found)
+    class_bars(ready.classes, counts, key="class-bars", chosen=asked.label, on_choose=state.choose_class)
+    if len(ready.classes) > MAX_CLASSES:
+        st.caption(f"The first {MAX_CLASSES:,} of {len(ready.classes):,} classes; the download has all.")
+    st.caption(f"{notice.plain(state.balance(found, ready.classes))} {held_out}")
+
+
+def _counts(asked: PageState, ready: Dataset, found: Summary) -> tuple[dict[str, list[int]], str]:
+    """Images by class in each part, and how the validation part is taken."""
+    recipe, classes = asked.recipe, len(ready.classes)
+    test = found.test_counts.tolist()
+    try:
+        held = _held_out(ready.fingerprint, recipe.validation, recipe.seed, classes, ready)
+    except DataError as error:
+        return {"training": found.train_counts.tolist(), "test": test}, notice.plain(str(error))
+    if not sum(held):
+        return {"training": found.train_counts.tolist(), "test": test}, "Nothing is held out for validation."
+    kept = [int(count) - out for count, out in zip(found.train_counts, held, strict=True)]
+    return (
+        {"training": kept, "validation": held, "test": test},
+        f"For validation, {100 * recipe.validation:g} % of the training part are held out, class by class "
+        f"(seed {recipe.seed}).",
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _held_out(fingerprint: str, fraction: float, seed: int, classes: int, _ready: Dataset) -> list[int]:
+    rows = _ready.split(fraction, seed).validation
+    return [int(count) for count in class_counts(_ready.train.labels[rows], classes)]
+
+
+def provenance(asked: PageState, ready: Dataset) -> None:
+    """Say where it comes from and what was done to it."""
+    st.html(state.facts_html(state.provenance(asked.spec, ready)))
+
+
+def averages(asked: PageState, ready: Dataset, found: Summary) -> None:
+    """Draw the mean picture of all and of each class."""
+    st.subheader("Mean pictures", anchor=False)
+    shown = min(len(found.class_means), MEANS)
+    cells = [Cell("all classes", ALL), *(Cell(name, name) for name in ready.classes[:shown])]
+    pictures(
+        _mean_sheet(ready.fingerprint, found.seen, shown, found),
+        [Line("", cells)],
+        key="averages",
+        alt="The mean picture of all training images, and of each class",
+        name=f"{asked.spec.name.replace('/', '-')}-means",
+        cell=72,
+        chosen=asked.label or ALL,
+        captions=True,
+        on_choose=lambda name: state.choose_class("" if name == ALL else name),
+    )
+    some = f" The first {MEANS} classes." if len(found.class_means) > MEANS else ""
+    none = "" if len(found.class_means) else " So many classes of so large pictures have none of their own."
+    sampled = f" From a sample of {found.seen:,} images." if found.sampled else ""
+    st.caption(
+        "Every pixel averaged. Where a class shows a clear figure, its images are alike in place and pose; "
+        f"where it is a blur, only features that may lie anywhere can tell it.{some}{none}{sampled}"
+    )
+
+
+@RESULTS.cached()
+def _mean_sheet(fingerprint: str, seen: int, classes: int, _found: Summary) -> Sprite:
+    means = np.concatenate([_found.mean_image[None], _found.class_means[:classes]])
+    return sprite((means * 255).round().astype(np.uint8))
+
+
+def channels(asked: PageState, found: Summary) -> None:
+    """Draw how often each value is taken, and mean and spread in numbers."""
+    st.subheader("Channels", anchor=False)
+    plot(
+        channel_histogram(found.histogram),
+        key="channels",
+        height=300,
+        alt=histogram_words(found.histogram),
+        name=f"{asked.spec.name.replace('/', '-')}-channels",
+        picks=False,
+    )
+    mean, std = found.channels
+    lines = "".join(
+        f'<tr><th scope="row">{name}</th><td>{m:.4f}</td><td>{s:.4f}</td></tr>'
+        for name, m, s in zip(channel_names(len(mean)), mean, std, strict=True)
+    )
+    st.html(
+        '<table class="statistics"><thead><tr><td></td><th scope="col">mean</th><th scope="col">spread</th>'
+        f"</tr></thead><tbody>{lines}</tbody></table>"
+    )
+    of = f"a sample of {found.seen:,}" if found.sampled else f"all {found.seen:,}"
+    st.caption(
+        f"Of {of} training images, values from 0 to 1. Standardising subtracts the mean and divides by the "
+        "spread, so that every channel comes to the first layer around 0."
+    )
+
+
+def downloads(place: DeltaGenerator, asked: PageState, ready: Dataset, found: Summary) -> None:
+    """Put the downloads where the bar keeps a place for them."""
+    stem = asked.spec.name.replace("/", "-")
+    with place, st.popover("Download", icon=":material/download:", type="tertiary"):
+        st.caption("Counts of classes, and all statistics.")
+        for label, suffix, mime, write in (
+            ("Classes (CSV)", "csv", "text/csv", to_csv),
+            ("Statistics (JSON)", "json", "application/json", to_json),
+        ):
+            st.download_button(
+                label, partial(write, ready, found), f"{stem}.{suffix}", mime, key=f"data-{suffix}",
+                on_click="ignore", type="tertiary",
+            )  # fmt: skip
+
+
+def to_csv(ready: Dataset, found: Summary) -> str:
+    """Images of each class, as CSV."""
+    counts = zip(ready.classes, found.train_counts.tolist(), found.test_counts.tolist(), strict=True)
+    return csv_text(("class", "train", "test"), counts)
+
+
+def to_json(ready: Dataset, found: Summary) -> str:
+    """All that is known of the data set but its pictures, as JSON."""
+    mean, std = found.channels
+    document = {
+        "name": ready.name,
+        "title": ready.title,
+        "shape": ready.shape,
+        "classes": ready.classes,
+        "train": found.train_counts.tolist(),
+        "test": found.test_counts.tolist(),
+        "fingerprint": ready.fingerprint,
+        "notes": ready.notes,
+        "images_seen": found.seen,
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+        "covariance": found.covariance.tolist(),
+        "histogram": found.histogram.tolist(),
+        "mean_image": found.mean_image.tolist(),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)

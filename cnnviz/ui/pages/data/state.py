@@ -1,0 +1,209 @@
+"""What the page is asked to show, from its URL: data set, class, part, page, picture, model and recipe.
+
+A data set is named, never given by a path: an address that somebody sends must make no machine read files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import streamlit as st
+
+from cnnviz import datasets, models, training
+from cnnviz.datasets import Dataset, DatasetSpec
+from cnnviz.datasets.summary import Summary
+from cnnviz.figures import numbers
+from cnnviz.models import Shape
+from cnnviz.training import Recipe
+from cnnviz.ui.shared import url_state
+from cnnviz.ui.shared.url_state import SET, Selection, quoted
+
+DEFAULT = "digits"
+PLAIN = "plain"
+"""How the URL calls the recipe that has every default."""
+PARTS = {"train": "Training", "test": "Test"}
+
+
+@dataclass(frozen=True)
+class PageState:
+    """What to show. Numbers count from 0; class, picture, model and recipe may not have been chosen."""
+
+    spec: DatasetSpec
+    label: str | None
+    """A class by name."""
+    part: str
+    page: int
+    seed: int
+    """Of the order of the pictures."""
+    draw: int
+    """Seed of the random draws of the chosen picture."""
+    image: int | None
+    """Row of the part."""
+    model: Selection | None
+    recipe: Recipe
+    """With what was changed in it."""
+    recipe_name: str | None
+    """None where the URL names none."""
+    changed: Mapping[str, str]
+    """Fields of the recipe that the URL changes, as text."""
+    problems: tuple[str, ...]
+
+    def input_shape(self, stored: Shape) -> Shape:
+        """What the model takes, `(C, H, W)`: the chosen one's, else the recipe's, else images as they are."""
+        if self.model is not None:
+            height, width = self.model.size or self.model.spec.input_shape[1:]
+            return self.model.spec.input_shape[0], height, width
+        if self.recipe_name in (None, PLAIN):
+            return stored
+        own = models.get(self.recipe.model).input_shape
+        return (own[0], self.recipe.size, self.recipe.size) if self.recipe.size else own
+
+
+def current() -> PageState:
+    """What the page's URL asks for."""
+    given = st.query_params.to_dict()
+    selection = url_state.current()
+    said = list(selection.problems)
+    name, recipe, changed = _recipe(given, said)
+    spec = _spec(given.get("dataset"), recipe, said)
+    part, wrong = url_state.choice("part", tuple(PARTS), "train")
+    return PageState(
+        spec=spec,
+        label=_label(given.get("class"), spec, said),
+        part=part,
+        page=_number(given, "page", said) or 0,
+        seed=_number(given, "seed", said) or 0,
+        draw=_number(given, "draw", said) or 0,
+        image=_number(given, "image", said),
+        model=selection if "model" in given else None,
+        recipe=recipe,
+        recipe_name=name,
+        changed=changed,
+        problems=tuple([*said, wrong] if wrong else said),
+    )
+
+
+def _recipe(given: Mapping[str, str], said: list[str]) -> tuple[str | None, Recipe, dict[str, str]]:
+    """The named recipe and what is changed in it; changes that do not fit are said and left out."""
+    name, recipe = given.get("recipe"), Recipe()
+    if name not in (None, PLAIN):
+        try:
+            recipe = training.get(name)
+        except ValueError:
+            said.append(f"There is no recipe {quoted(name)}; the plain one is shown instead.")
+            name = None
+    asked = {key.removeprefix(SET): text for key, text in given.items() if key.startswith(SET)}
+    try:
+        return name, recipe.changed(asked), asked
+    except ValueError as error:
+        said.append(str(error))
+    return name, recipe, {}
+
+
+def _spec(name: str | None, recipe: Recipe, said: list[str]) -> DatasetSpec:
+    known = datasets.specs()
+    if name is not None and name not in known:
+        near = _nearest(name, known)
+        said.append(f"There is no data set {quoted(name)}{near}; {known[DEFAULT].title} is shown instead.")
+        return known[DEFAULT]
+    return known.get(name or recipe.dataset, known[DEFAULT])
+
+
+def _nearest(name: str, known: Mapping[str, DatasetSpec]) -> str:
+    from rapidfuzz import process
+
+    near = process.extractOne(name, known.keys(), score_cutoff=60)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _label(name: str | None, spec: DatasetSpec, said: list[str]) -> str | None:
+    if name is None or name in spec.classes:
+        return name
+    said.append(f"{spec.title} has no class {quoted(name)}; all are shown.")
+    return None
+
+
+def _number(given: Mapping[str, str], name: str, said: list[str]) -> int | None:
+    text = given.get(name)
+    if text is None or re.fullmatch(r"[0-9]{1,9}", text):
+        return None if text is None else int(text)
+    said.append(f"{quoted(name)} cannot be {quoted(text)}, only a whole number from 0 on; it is ignored.")
+    return None
+
+
+def choose_data(name: str) -> None:
+    """Show another data set, for use in callbacks; class, page and picture belong to the one before."""
+    put(dataset=name, **{"class": None}, part=None, page=None, image=None)
+
+
+def choose_class(name: str) -> None:
+    """Show the pictures of one class, or of all where `name` is empty, for use in callbacks."""
+    put(**{"class": name or None}, page=None, image=None)
+
+
+def put(**changes: str | None) -> None:
+    """Write to the URL, for use in callbacks. A model that is not in it stays out."""
+    if "model" not in st.query_params:
+        changes.setdefault("model", None)
+    url_state.change(**changes)
+
+
+# Facts of a data set as lines of text.
+
+
+def facts_html(facts: Sequence[tuple[str, str]]) -> str:
+    """Names and values, a line each; empty values are left out."""
+    lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts if value)
+    return f'<dl class="facts">{lines}</dl>'
+
+
+def provenance(spec: DatasetSpec, ready: Dataset) -> list[tuple[str, str]]:
+    """Where a data set comes from, and what was done to it."""
+    return [
+        *((("How it is split" if number == 0 else ""), note) for number, note in enumerate(ready.notes)),
+        ("From", spec.origin),
+        ("Licence", spec.licence),
+        ("Described in", spec.citation),
+        ("Fingerprint", ready.fingerprint),
+    ]
+
+
+def balance(found: Summary, classes: Sequence[str]) -> str:
+    """How even the classes of the training part are, in a sentence."""
+    counts = found.train_counts
+    least, most = int(counts.argmin()), int(counts.argmax())
+    if counts[least] == counts[most]:
+        return f"Every class has {numbers.exact(int(counts[most]))} training images: an even set."
+    ratio = f"{numbers.significant(counts[most] / counts[least], 2)} times" if counts[least] else "all of"
+    verdict = (
+        "nearly even"
+        if counts[least] and counts[most] / counts[least] < 1.5
+        else "uneven: a network that always answers with the largest looks better than it is"
+    )
+    return (
+        f"The largest class ({classes[most]}, {counts[most]:,}) has {ratio} the training images of the "
+        f"smallest ({classes[least]}, {counts[least]:,}): {verdict}."
+    )
+
+
+def headline_figures(spec: DatasetSpec, ready: Dataset) -> list[tuple[str, str, str]]:
+    """Each headline as (value, what it is, the exact figure in words)."""
+    total = len(ready.train) + len(ready.test)
+    channels, height, width = ready.shape
+    decoded = total * channels * height * width
+    colour = "grey" if channels == 1 else "colour"
+    return [
+        (numbers.exact(total), "images", f"{len(ready.train):,} to train and {len(ready.test):,} to test"),
+        (numbers.exact(len(ready.classes)), "classes", ", ".join(ready.classes[:40])),
+        (f"{height}×{width}", f"pixels, {colour}", f"{numbers.shape(ready.shape)}: channels, height, width"),
+        (numbers.exact(len(ready.train)), "to train", spec.split),
+        (numbers.exact(len(ready.test)), "to test", spec.split),
+        (
+            numbers.size(decoded),
+            "as it streams" if ready.streams else "decoded",
+            f"{decoded:,} bytes, one a channel of a pixel",
+        ),
+    ]

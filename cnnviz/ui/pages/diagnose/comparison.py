@@ -1,0 +1,199 @@
+"""The run's curves, and on the same axes those of runs made from it: the mended one beside the failed one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.diagnosis import Evidence, recorded
+from cnnviz.figures import numbers
+from cnnviz.figures.curves import Floats, Line, Panel, Part, curves, curves_alt
+from cnnviz.figures.palette import COMPARED
+from cnnviz.training.recipe import Recipe
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.pages.diagnose import state
+from cnnviz.ui.pages.diagnose.state import in_words
+from cnnviz.ui.shared import layout, run_data
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import RunSummary
+    from cnnviz.ui.pages.diagnose.state import LoadedDiagnosis
+
+HEIGHT, SMOOTHING = 430, 0.02
+MOST = len(COMPARED) - 1
+"""Runs beside it: as many as there are hues left."""
+SPIKE = 30.0
+"""Times the median, from where on a value takes the axis for itself."""
+PANELS = (("accuracy", True), ("loss", False))
+PARTS: tuple[tuple[str, Part], ...] = (("train", "train"), ("val", "validation"), ("test", "test"))
+
+
+@dataclass(frozen=True)
+class Side:
+    """One run as it is drawn here: its curves over epochs, and what differs in its recipe."""
+
+    name: str
+    state: str
+    curves: Mapping[str, tuple[Floats, Floats]]
+    recipe: Recipe | None
+    """None where this version cannot read it."""
+    run: int | None = None
+    recorded: str | None = None
+
+    @property
+    def called(self) -> str:
+        """Its name within a sentence; that of what ships has commas of its own."""
+        return self.name if self.recorded is None else f"“{self.name}”"
+
+    @property
+    def accuracy(self) -> float | None:
+        """The last one of the test images, else of the validation images."""
+        for part in ("test", "val"):
+            values = self.curves.get(f"{part}/accuracy", (np.array([]), np.array([])))[1]
+            if len(values) and np.isfinite(values[-1]):
+                return float(values[-1])
+        return None
+
+
+def others(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> list[Side]:
+    """The run that this one was made from and the newest made from it; of what ships, its counterpart."""
+    if case.recorded is not None:
+        name = recorded.mended(case.recorded)
+        return [] if name is None else [_shipped(recorded.recorded(name), name)]
+    if case.run is None:
+        return []
+    parent = [run for run in runs if run.id == case.run.parent_id]
+    return [_of_run(run) for run in [*parent, *made_from(case.run, runs)][:MOST]]
+
+
+def made_from(run: RunSummary, runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """The copies of a run, newest first."""
+    return [other for other in runs if other.parent_id == run.id]
+
+
+def itself(case: LoadedDiagnosis) -> Side:
+    """The run that is diagnosed."""
+    side = _shipped(case.evidence, case.recorded or "")
+    if case.run is None:
+        return side
+    return Side(case.name, case.run.status.value, side.curves, case.evidence.recipe, run=case.run.id)
+
+
+def better(mine: Side, beside: Sequence[Side]) -> str:
+    """What the best of the others reaches with what it changed; empty where none is better."""
+    known = [(one.accuracy, one) for one in beside if one.accuracy is not None]
+    if not known:
+        return ""
+    reached, best = max(known, key=lambda pair: pair[0])
+    if mine.accuracy is not None and reached <= mine.accuracy:
+        return ""
+    here = "" if mine.accuracy is None else f", {mine.called} {_percent(mine.accuracy)}"
+    return f"{best.called} reaches {_percent(reached)}{here}. What differs: {difference(mine, best)}."
+
+
+def difference(mine: Side, other: Side) -> str:
+    """The settings in which two recipes differ, as `learning rate 0.5 → 0.05`."""
+    if mine.recipe is None or other.recipe is None:
+        return "its recipe is of another version"
+    return in_words(mine.recipe, other.recipe) or "nothing in the recipe"
+
+
+def beside(mine: Side, sides: Sequence[Side]) -> None:
+    """Draw the curves of all, and a line for each of the others."""
+    drawn = [mine, *sides]
+    panels = [
+        Panel(what, lines, percent=percent, log=not percent and _flattened(lines))
+        for what, percent in PANELS
+        if (lines := _lines(drawn, what))
+    ]
+    st.subheader("Beside one another" if sides else "Its curves", anchor=False)
+    if panels:
+        st.caption("Training solid, validation dotted, test dashed.")
+        key = f"{mine.recorded or mine.run}"
+        plot(
+            curves(panels, x_title="epoch", smoothing=SMOOTHING, revision=key), key=f"diagnose-curves-{key}",
+            height=HEIGHT, alt=curves_alt(panels, "epoch"), name=f"diagnosis-{key}-curves", picks=False,
+        )  # fmt: skip
+    else:
+        st.caption("No curves were recorded.")
+    for one, hue in zip(sides, COMPARED[1:], strict=False):
+        _row(mine, one, hue.css)
+    if mine.run is not None:
+        _links(mine, sides)
+
+
+def _row(mine: Side, other: Side, hue: str) -> None:
+    reached = "" if other.accuracy is None else f", {_percent(other.accuracy)}"
+    st.html(
+        f'<p class="beside"><i style="background:{hue}"></i><b>{escape(other.name)}</b>: '
+        f"{escape(difference(mine, other))} <span>({escape(other.state)}{reached})</span></p>"
+    )
+
+
+def _links(mine: Side, sides: Sequence[Side]) -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="diagnose-links"):
+        layout.link("train", f"Watch run {mine.run}", icon=":material/monitoring:", run=str(mine.run))
+        for one in sides:
+            if one.run is not None:
+                _other(one.run)
+        chosen = ",".join(str(one.run) for one in (mine, *sides))
+        label = "Compare on Runs" if sides else "Find it on Runs"
+        layout.link("runs", label, icon=":material/table_rows:", runs=chosen, run=None)
+
+
+def _other(run: int) -> None:
+    """The way to another run; no link, which on its own page would look chosen."""
+    icon, key = ":material/stethoscope:", f"diagnose-other-{run}"
+    if st.button(f"Diagnose run {run}", icon=icon, key=key, type="tertiary"):
+        state.choose(run=run)
+        st.rerun()
+
+
+def _lines(sides: Sequence[Side], what: str) -> list[Line]:
+    """A line a run and part; one name a run, so that the legend has each once."""
+    return [
+        Line(one.name, *one.curves[f"{part}/{what}"], dashed, hue)
+        for one, hue in zip(sides, COMPARED, strict=False)
+        for part, dashed in PARTS
+        if f"{part}/{what}" in one.curves
+    ]
+
+
+def _flattened(lines: Sequence[Line]) -> bool:
+    """Whether one spike would leave nothing to be seen of the rest."""
+    values = np.concatenate([line.y for line in lines])
+    seen = values[np.isfinite(values) & (values > 0)]
+    return len(seen) > 0 and bool(seen.max() > SPIKE * np.median(seen))
+
+
+def _of_run(run: RunSummary) -> Side:
+    found = {}
+    for what, _ in PANELS:
+        for part, _ in PARTS:
+            curve = run_data.curve(run, f"{part}/{what}").curve
+            if len(curve):
+                found[f"{part}/{what}"] = (curve.epochs, curve.values)
+    try:
+        recipe = Recipe().changed(run_data.recipe(run.id))
+    except ValueError:
+        recipe = None
+    return Side(f"Run {run.id}", run.status.value, found, recipe, run=run.id)
+
+
+def _shipped(evidence: Evidence, name: str) -> Side:
+    each = evidence.steps_per_epoch
+    found = {
+        key: (np.array(points.steps, np.float64) / each, np.array(points.values, np.float64))
+        for key, points in evidence.curves.items()
+        if len(points) and key.partition("/")[2] in ("accuracy", "loss")
+    }
+    return Side(evidence.title, evidence.status, found, evidence.recipe, recorded=name)
+
+
+def _percent(value: float) -> str:
+    return numbers.metric_text("test/accuracy", value)

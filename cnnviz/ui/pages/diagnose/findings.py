@@ -1,0 +1,236 @@
+"""Findings in order: what speaks for each, where, why, what it is not, and what would mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from cnnviz import tracking
+from cnnviz.diagnosis import Bars, Diagnosis, Fact, Finding, Images, rules
+from cnnviz.diagnosis.finding import Picture
+from cnnviz.diagnosis.report.report_text import COMPARISONS as NAMES
+from cnnviz.diagnosis.report.report_text import SIGNS, sureness, where
+from cnnviz.experiments import from_change
+from cnnviz.figures.finding import alt, bars, lines, strip
+from cnnviz.training.queue import UNNAMED, enqueue
+from cnnviz.training.recipe import Recipe
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.pages.diagnose.state import in_rows, in_words
+from cnnviz.ui.shared import layout, notice, run_data
+from cnnviz.ui.shared.follow import follow
+from cnnviz.ui.shared.live_run import is_in_progress
+from cnnviz.ui.shared.recipe_plan import fetched_first, test_parameters
+
+if TYPE_CHECKING:
+    from cnnviz.diagnosis import Change
+    from cnnviz.tracking import RunSummary
+    from cnnviz.ui.pages.diagnose.state import LoadedDiagnosis
+
+# What would mend a run: the settings that change, and the button that runs it so.
+
+LONGEST = 300
+"""Characters of an experiment's question."""
+
+
+def changes(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSummary], primary: bool) -> None:
+    """Draw each with its reason; `primary` gives the first the page's one coloured button."""
+    if not finding.changes:
+        return
+    st.markdown("**What would mend it**")
+    for place, change in enumerate(finding.changes):
+        key = f"{case.key}-{finding.cause}-{place}"
+        with st.container(border=True, gap="small", key=f"diagnose-change-{key}"):
+            st.markdown(notice.plain(change.why))
+            _one(case, change, children, key, primary=primary and place == 0)
+            fetched = fetched_first(case.evidence.recipe) if place == 0 else ""
+            if fetched:
+                st.caption(notice.plain(fetched))
+
+
+def _one(
+    case: LoadedDiagnosis, change: Change, children: Sequence[RunSummary], key: str, *, primary: bool
+) -> None:
+    old = case.evidence.recipe
+    try:
+        new = change.recipe(old)
+    except ValueError as error:
+        st.caption(f"It cannot be done as it stands: {notice.plain(str(error))}")
+        return
+    st.html(in_rows(old, new))
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"apply-row-{key}"):
+        going = case.run is not None and is_in_progress(case.run)
+        if st.button(
+            "Stop it, apply and run" if going else "Apply and run",
+            icon=":material/play_arrow:",
+            key=f"apply-{key}",
+            type="primary" if primary else "secondary",
+            help="A new run with this change; this one stays as it is, with its checkpoint.",
+        ):
+            _apply(case, new)
+        _test(case, change, new)
+        _done(new, children)
+
+
+def _apply(case: LoadedDiagnosis, new: Recipe) -> None:
+    """Queue it and go to where it is watched; what stands in the way is said."""
+    recipe = new.model_copy(update={"name": UNNAMED, "description": ""})
+    database = run_data.database()
+    try:
+        run = enqueue(database, recipe, None if case.run is None else case.run.id)
+        if case.run is not None and is_in_progress(case.run):
+            tracking.request(database, case.run.id, tracking.Command.STOP)
+    except (ValueError, OSError) as error:
+        st.error(notice.plain(str(error)), icon=":material/error:")
+        return
+    follow("train", f"Watch run {run.id}", run=str(run.id))
+
+
+def _test(case: LoadedDiagnosis, change: Change, new: Recipe) -> None:
+    """The way to a paired experiment: the same seeds with and without the change."""
+    settings = in_words(case.evidence.recipe, new)
+    question = f"Is {case.name} mended by: {settings}?"
+    try:
+        experiment = from_change(case.evidence.recipe, change.values, question[:LONGEST])
+        parameters = test_parameters(experiment, None if case.run is None else case.run.id)
+    except ValueError:
+        return  # a change that alters nothing, or a layer list too long for a link
+    elsewhere: dict[str, str | None] = {"run": None, "model": None, "parent": None}
+    layout.link("experiments", "Test this", icon=":material/science:", **(elsewhere | parameters))
+
+
+def _done(new: Recipe, children: Sequence[RunSummary]) -> None:
+    """The newest run that was made so already."""
+    for child in children:
+        try:
+            same = not new.difference(Recipe().changed(run_data.recipe(child.id)))
+        except ValueError:
+            same = False
+        if same:
+            layout.link("train", f"Run {child.id} does this", icon=":material/monitoring:", run=str(child.id))
+            return
+
+
+HEIGHT = 270
+
+
+def findings(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
+    """Draw them; what another accounts for is folded, below that one."""
+    found = case.diagnosis.findings
+    for number, finding in enumerate(found, 1):
+        root = next((one for one in found if finding.cause in one.explains), None)
+        head = f"{number} · {title(finding)}"
+        if root is None:
+            with st.container(gap="small", key=f"finding-{case.key}-{finding.cause}"):
+                with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+                    st.subheader(head, anchor=False, width="content")
+                    _about(finding)
+                _finding(case, finding, children, first=number == 1)
+        else:
+            behind = f"{head} · mend first: {title(root)}"
+            with st.expander(behind, key=f"finding-{case.key}-{finding.cause}"):
+                _about(finding)
+                _finding(case, finding, children, first=False)
+
+
+def title(finding: Finding) -> str:
+    """What the cause is called."""
+    return rules()[finding.cause].title
+
+
+def _finding(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSummary], first: bool) -> None:
+    if not first:
+        st.markdown(f"**{notice.plain(finding.verdict)}**")
+    if finding.facts:
+        st.html(_facts(finding.facts))
+    _pictures(case, finding)
+    for paragraph in finding.explanation.split("\n\n"):
+        st.markdown(notice.plain(paragraph))
+    if finding.ruled_out:
+        with st.expander("What else it could have been, and why not", key=f"not-{case.key}-{finding.cause}"):
+            for out in finding.ruled_out:
+                st.markdown(f"- {notice.plain(out)}")
+    changes(case, finding, children, primary=first)
+
+
+def _about(finding: Finding) -> None:
+    """How sure it is, and which layers and steps it is about."""
+    place = where(finding)
+    said = " · ".join([sureness(finding.confidence), *([place] if place else [])])
+    st.caption(notice.plain(said), width="content")
+
+
+def _facts(facts: Sequence[Fact]) -> str:
+    told = "".join(
+        f"<div><b>{escape(fact.text)}</b><span>{escape(fact.label)}</span></div>" for fact in facts
+    )
+    return f'<div class="finding-facts">{told}</div>'
+
+
+def _pictures(case: LoadedDiagnosis, finding: Finding) -> None:
+    """Two beside one another where there are several."""
+    for at in range(0, len(finding.pictures), 2):
+        row = finding.pictures[at : at + 2]
+        columns = st.columns(len(row), gap="medium", vertical_alignment="bottom")
+        for place, (column, picture) in enumerate(zip(columns, row, strict=True)):
+            with column:
+                _picture(picture, f"{case.key}-{finding.cause}-{at + place}")
+
+
+def _picture(picture: Picture, key: str) -> None:
+    st.html(f'<p class="evidence-title">{escape(picture.title)}</p>')
+    if isinstance(picture, Images):
+        st.html(strip(picture))
+        return
+    figure = bars(picture) if isinstance(picture, Bars) else lines(picture)
+    plot(figure, key=f"evidence-{key}", height=HEIGHT, alt=alt(picture), name=key, picks=False)
+
+
+# What probes found, and what was looked for with what ruled it out: the clean bill of a healthy run.
+
+OUTCOMES = (("clear", "Ruled out"), ("not checked", "Could not be checked"))
+
+
+def what_probes_found(found: Mapping[str, Any], key: str) -> None:
+    """Draw a line a probe; nothing where the run was not probed."""
+    if not found:
+        return
+    from cnnviz.diagnosis.report.report_text import describe_probes
+
+    rows = describe_probes(found)
+    if rows:
+        with st.expander(f"What {len(rows)} probes found", key=f"probed-{key}", expanded=True):
+            st.html(_table(rows))
+
+
+def compared(diagnosis: Diagnosis, key: str) -> None:
+    """Draw what the run was compared with; folded where a finding explains it."""
+    rows = [(f"{SIGNS[one.passed]} {NAMES[one.name]}", one.text) for one in diagnosis.comparisons]
+    if rows:
+        head = f"What it was compared with: {len(rows)} checks"
+        with st.expander(head, key=f"compared-{key}", expanded=diagnosis.outcome != "cause-found"):
+            st.html(_table(rows))
+
+
+def checked(diagnosis: Diagnosis, key: str) -> None:
+    """Draw it, folded: some thirty rows, of which the verdict gives the sum."""
+    counts = {what: sum(one.outcome == what for one in diagnosis.checked) for what, _ in OUTCOMES}
+    said = [
+        f"{counts['clear']} ruled out",
+        *([f"{n} could not be checked"] if (n := counts["not checked"]) else []),
+    ]
+    with st.expander(f"What was looked for: {', '.join(said)}", key=f"checked-{key}"):
+        for what, title in OUTCOMES:
+            rows = [(one.title, one.because) for one in diagnosis.checked if one.outcome == what]
+            if rows:
+                st.html(_table(rows, title))
+
+
+def _table(rows: Sequence[tuple[str, str]], title: str = "") -> str:
+    lines = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(words)}</td></tr>' for name, words in rows
+    )
+    caption = f"<caption>{escape(title)}</caption>" if title else ""
+    return f'<table class="checked">{caption}<tbody>{lines}</tbody></table>'

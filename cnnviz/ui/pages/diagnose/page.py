@@ -1,0 +1,296 @@
+"""The page as a whole: a run, what is wrong with it, and what would mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+import streamlit as st
+
+from cnnviz import datasets
+from cnnviz.diagnosis import recorded
+from cnnviz.diagnosis.outcome import recorded_anything
+from cnnviz.diagnosis.report.report_text import MARKS, OUTCOMES, status_text, sureness
+from cnnviz.figures import numbers
+from cnnviz.figures.palette import OUTCOME_COLORS
+from cnnviz.ui.pages.diagnose import probes, state
+from cnnviz.ui.pages.diagnose import state as cases
+from cnnviz.ui.pages.diagnose.comparison import beside, better, itself, made_from, others
+from cnnviz.ui.pages.diagnose.findings import checked, compared, findings, title, what_probes_found
+from cnnviz.ui.pages.diagnose.state import LoadedDiagnosis, PageState
+from cnnviz.ui.pages.diagnose.story import FAILED, MENDED, story
+from cnnviz.ui.shared import layout, notice, run_data, url_state
+from cnnviz.ui.shared.follow import following
+from cnnviz.ui.shared.live_run import is_in_progress
+from cnnviz.ui.shared.model_picker import share_button
+from cnnviz.ui.shared.url_state import show_value
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import RunSummary
+
+# The diagnosis taken along: as JSON, or as one HTML file with its pictures.
+
+
+def exports(case: LoadedDiagnosis) -> None:
+    """Draw the menu. A file is written when it is asked for, not before."""
+    with st.popover("Export", icon=":material/download:", key="diagnose-export", type="tertiary"):
+        st.download_button(
+            "Report (HTML)", partial(_html, case), f"diagnosis-{case.key}.html", "text/html",
+            key="diagnose-html", help="One file with findings and pictures. Opens without a network.",
+            on_click="ignore", type="tertiary", icon=":material/download:",
+        )  # fmt: skip
+        st.download_button(
+            "Diagnosis (JSON)", partial(_json, case), f"diagnosis-{case.key}.json", "application/json",
+            key="diagnose-json", help="As `cnnviz diagnose --json` writes it.",
+            on_click="ignore", type="tertiary", icon=":material/download:",
+        )  # fmt: skip
+
+
+def _json(case: LoadedDiagnosis) -> bytes:
+    return orjson.dumps(case.diagnosis.as_json(), option=orjson.OPT_INDENT_2)
+
+
+def _html(case: LoadedDiagnosis) -> str:
+    from cnnviz.figures.report.diagnosis import html_report
+
+    return html_report(case.evidence, case.diagnosis)
+
+
+# The bar on top: which run, its probes, and what can be taken along.
+
+KEY = "diagnose-run"
+MOST = 300
+"""Runs in the list; any other is reached by its address, or from Runs."""
+ACCURACY = "test/accuracy"
+HARDLY_LEARNED = 2.0
+"""Times an even guess: a run that ended below it is marked as strange."""
+
+
+def bar(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
+    """Draw it; without a case there is only the list."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="diagnose-bar"):
+        _choose(case, runs)
+        if case is not None and case.run is not None:
+            probes.button(case.run)
+        with st.container(horizontal=True, gap="xsmall", width="content", key="diagnose-actions"):
+            if case is not None:
+                exports(case)
+            share_button()
+
+
+def _choose(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
+    labels = {name: f"{recorded.recorded(name).title} · ships with cnnviz" for name in recorded.names()}
+    labels |= {str(run.id): label(run) for run in runs[:MOST]}
+    now = None
+    if case is not None:
+        now = case.recorded or str(case.evidence.run)
+        labels.setdefault(now, f"{case.name} · {case.evidence.title}")
+    show_value(KEY, now)
+    st.selectbox(
+        "Run", list(labels), format_func=lambda one: labels.get(one, one), key=KEY, on_change=_chosen,
+        label_visibility="collapsed", placeholder="Choose a run", width=440,
+    )  # fmt: skip
+
+
+def label(run: RunSummary) -> str:
+    """A run in the list, marked where it failed or hardly learned. What still changes is left out."""
+    measured = run.metrics.get(ACCURACY)
+    value = None if measured is None or run.active else measured.last
+    parts = [f"Run {run.id}", run.name, *([] if value is None else [numbers.percent(value, 1)])]
+    if run.status.value != "finished":
+        parts.append(run.status.value)
+    return f"{'▲ ' if strange(run) else ''}{' · '.join(parts)}"
+
+
+def strange(run: RunSummary) -> bool:
+    """Whether a run failed, or ended with little more than a guess."""
+    if run.status.value == "failed":
+        return True
+    measured, spec = run.metrics.get(ACCURACY), datasets.specs().get(run.dataset)
+    if run.status.value != "finished" or measured is None or spec is None or not spec.classes:
+        return False
+    return measured.last is None or measured.last < HARDLY_LEARNED / len(spec.classes)
+
+
+def _chosen() -> None:
+    chosen = str(st.session_state[KEY] or "")
+    if chosen in recorded.names():
+        state.choose(name=chosen)
+    elif chosen:
+        state.choose(run=int(chosen))
+
+
+# What is wrong, in one sentence, and what run it is said of.
+
+NEXT = (
+    "It ended before its first step was recorded. Probe tries its data and its first weights out; on Train "
+    "stand its recipe and how it ended."
+)
+
+
+def verdict(case: LoadedDiagnosis, going: bool) -> None:
+    """Draw the outcome, what it is said of, what is missing and what to try; `going`: it can still change."""
+    evidence, found = case.evidence, case.diagnosis
+    blank = not recorded_anything(evidence) and not found.findings
+    told = escape(_waiting(case) or found.verdict)
+    if found.findings:
+        told = f"<b>{escape(title(found.findings[0]))}.</b> {told}"
+    about = escape(" · ".join(_about(case)))
+    hue = OUTCOME_COLORS[found.outcome].css
+    st.html(
+        f'<div class="verdict {found.outcome}" style="--outcome: {hue}"><div class="outcome">'
+        f'<i aria-hidden="true">{MARKS[found.outcome]}</i>{escape(OUTCOMES[found.outcome])}</div>'
+        f"<p>{told}</p><span>{about}</span></div>"
+    )
+    if evidence.error and not blank:
+        st.caption(f"It ended with: {notice.plain(evidence.error)}")
+    if blank and not going:
+        st.caption(NEXT)
+    if going:
+        st.caption("It is still going: what is said here is looked at again every few seconds.")
+
+
+def advice(case: LoadedDiagnosis) -> None:
+    """Draw what is missing and what to try next."""
+    found = case.diagnosis
+    _listed("What is missing", found.missing)
+    _listed("What to try next, in this order", found.next_steps, ordered=True)
+
+
+def notes(case: LoadedDiagnosis) -> None:
+    """Draw what is no finding and may be taken for one."""
+    for note in case.diagnosis.notes:
+        st.markdown(f":material/info: {notice.plain(note.text)}")
+
+
+def _listed(heading: str, sentences: Sequence[str], *, ordered: bool = False) -> None:
+    if not sentences:
+        return
+    lines = [f"{f'{at}.' if ordered else '-'} {notice.plain(text)}" for at, text in enumerate(sentences, 1)]
+    st.subheader(heading, anchor=False)
+    st.markdown("\n".join(lines))
+
+
+def _about(case: LoadedDiagnosis) -> list[str]:
+    """The run, how far it is, and how sure the verdict is."""
+    evidence, findings = case.evidence, case.diagnosis.findings
+    said = [
+        evidence.title if case.run is None else f"Run {case.run.id}, {evidence.title}",
+        status_text(evidence),
+    ]
+    if findings:
+        said.append(sureness(findings[0].confidence))
+        said += [f"{len(findings)} findings"] if len(findings) > 1 else []
+    return said
+
+
+def _waiting(case: LoadedDiagnosis) -> str | None:
+    """Said of a run that has not begun, in place of what it lacks."""
+    going = case.evidence.status in ("queued", "starting", "running")
+    return "There is nothing to judge it by yet." if going and not recorded_anything(case.evidence) else None
+
+
+CSS = Path(__file__).with_name("diagnose.css")
+TICK_SECONDS = 3.0
+"""Between two looks at a run that goes on; judging one anew takes a fraction of a second."""
+
+
+def diagnose_page() -> None:
+    """Draw the page; a database that cannot be used is said, and what ships is shown all the same."""
+    following()
+    st.html(CSS)
+    asked, said = state.current(), []
+    runs: Sequence[RunSummary] = ()
+    try:
+        runs = run_data.listing(ACCURACY).runs
+    except (ValueError, OSError) as error:
+        said.append(f"Runs cannot be used now. {error}")
+    case = _case(asked, runs, said)
+    bar(case, runs)
+    notice.say([*asked.problems, *said, *notice.pending_notices()])
+    if case is None:
+        _nothing()
+    elif case.run is None:
+        _draw(case, runs)
+    else:
+        probes.progress(case.run)
+        _follow(case.run.id, _anything_going(case.run, runs))
+
+
+def _case(asked: PageState, runs: Sequence[RunSummary], said: list[str]) -> LoadedDiagnosis | None:
+    """What is asked for; where it cannot be had what ships, else the newest run that can be read."""
+    if asked.recorded is not None:
+        return cases.of_recorded(asked.recorded)
+    if asked.run is not None:
+        try:
+            return cases.of_run(asked.run)
+        except (ValueError, OSError) as error:
+            said.append(f"{error} Another is shown instead.")
+    if recorded.names():
+        return cases.of_recorded(recorded.names()[0])
+    for run in runs:
+        try:
+            return cases.of_run(run.id)
+        except (ValueError, OSError):
+            continue
+    return None
+
+
+def _anything_going(run: RunSummary, runs: Sequence[RunSummary]) -> bool:
+    """Whether the run, or one that was made from it and is drawn beside it, can still change."""
+    return is_in_progress(run) or any(is_in_progress(other) for other in made_from(run, runs))
+
+
+def _follow(run_id: int, alive: bool) -> None:
+    """Draw the run, again and again as long as there is something to wait for."""
+
+    @st.fragment(run_every=TICK_SECONDS if alive else None)
+    def live() -> None:
+        url_state.restore()
+        try:
+            case = cases.of_run(run_id)
+            runs = run_data.listing(ACCURACY).runs
+        except (ValueError, OSError) as error:
+            st.error(f"The run cannot be read just now. {notice.plain(str(error))}")
+            return
+        if case.run is not None and _anything_going(case.run, runs) != alive:
+            st.rerun()  # the whole page, so that the ticking ends or begins
+        _draw(case, runs)
+
+    with st.container(key="diagnose-live"):
+        live()
+
+
+def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
+    mine, sides = itself(case), others(case, runs)
+    verdict(case, going=case.run is not None and is_in_progress(case.run))
+    mended = better(mine, sides)
+    if mended:
+        st.markdown(f":material/trending_up: {notice.plain(mended)}")
+    told = case.recorded in (FAILED, MENDED)
+    if told:
+        st.markdown(":material/menu_book: [The whole story, from the article to the proof](#story)")
+    left, right = st.columns([0.62, 0.38], gap="large")
+    with left:
+        advice(case)
+        findings(case, [] if case.run is None else made_from(case.run, runs))
+        notes(case)
+        what_probes_found(case.evidence.probes, case.key)
+        compared(case.diagnosis, case.key)
+        checked(case.diagnosis, case.key)
+    with right, st.container(key="diagnose-beside"):
+        beside(mine, sides)
+    if told:
+        story()
+
+
+def _nothing() -> None:
+    with st.container(border=True, key="diagnose-empty"):
+        st.markdown(
+            "**There is no run to diagnose yet.** Train one; whatever becomes of it is explained here."
+        )
+        layout.link("train", "Train a first one", icon=":material/play_arrow:")

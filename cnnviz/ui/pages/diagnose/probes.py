@@ -1,0 +1,109 @@
+"""What probes found, kept for all visitors as long as the app runs and the run has not gone on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from cnnviz.datasets.spec import Step
+from cnnviz.ui.shared import notice, run_data, url_state
+from cnnviz.ui.shared.background_job import BackgroundJob
+from cnnviz.ui.shared.progress import progress_text
+
+if TYPE_CHECKING:
+    from cnnviz.datasets import Progress
+    from cnnviz.tracking import Database, Run
+
+TICK = 0.5
+HELP = (
+    "Seconds of arithmetic with its images, its first weights and its checkpoint: whether it can learn one "
+    "batch by heart, the loss before the first step, how far gradients reach, images that are in both parts."
+)
+
+
+class Job(BackgroundJob[Mapping[str, Any]]):
+    """The probes of one run, as it was at `stamp`."""
+
+    def __init__(self, database: Database, run_id: int, stamp: tuple[int, ...]) -> None:
+        self.stamp = stamp
+        super().__init__(partial(_probe, database, run_id), Step("beginning", 0, None, ""), "probes")
+
+
+def _probe(database: Database, run_id: int, progress: Progress) -> Mapping[str, Any]:
+    from cnnviz.diagnosis.probes.registry import probe
+
+    return probe(database, run_id, progress=progress).probes
+
+
+def of(where: str, run_id: int) -> Mapping[str, Any]:
+    """By the probe's name; empty where nobody has probed the run."""
+    job = _jobs().get((where, run_id))
+    return {} if job is None or job.running else job.result or {}
+
+
+def stamp(run: Run) -> tuple[int, ...]:
+    """Which probes count for the run as it is now; empty for none. They are of a step, and grow old."""
+    job = _jobs().get((run_data.database().where, run.id))
+    fits = job is not None and not job.running and job.result and job.stamp == _state(run)
+    return _state(run) if fits else ()
+
+
+def button(run: Run) -> None:
+    """Draw what begins the probes."""
+    job = _job(run)
+    busy = job is not None and job.running
+    st.button(
+        "Probe again" if stamp(run) else "Probe", key="diagnose-probe", icon=":material/biotech:", help=HELP,
+        on_click=_begin, args=(run,), disabled=busy,
+    )  # fmt: skip
+
+
+def progress(run: Run) -> None:
+    """Draw how far they are; when they end, the page is drawn anew. What went wrong is said."""
+    job = _job(run)
+    if job is None:
+        return
+    if job.running:
+        _watch(job)
+    elif job.error is not None:
+        why = str(job.error) or type(job.error).__name__
+        st.warning(notice.plain(f"The probes ended early. {why}"), icon=":material/info:")
+    elif job.result and not stamp(run):
+        st.caption("The run has gone on since it was probed, so that the probes do not count any more.")
+
+
+def _watch(job: Job) -> None:
+    @st.fragment(run_every=TICK)
+    def look() -> None:
+        url_state.restore()
+        if not job.running:
+            st.rerun()
+        step = job.step
+        share = min(1.0, step.done / step.total) if step.total else 0.0
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.progress(share, text=notice.plain(progress_text(step, time.monotonic() - job.stage_began)))
+            st.button("Stop", icon=":material/stop:", key="diagnose-probe-stop", on_click=job.cancel)
+
+    look()
+
+
+def _begin(run: Run) -> None:
+    opened = run_data.database()
+    _jobs()[opened.where, run.id] = Job(opened, run.id, _state(run))
+
+
+def _job(run: Run) -> Job | None:
+    return _jobs().get((run_data.database().where, run.id))
+
+
+def _state(run: Run) -> tuple[int, ...]:
+    return run.attempt, run.step
+
+
+@st.cache_resource(show_spinner=False)
+def _jobs() -> dict[tuple[str, int], Job]:
+    return {}

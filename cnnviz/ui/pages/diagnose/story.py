@@ -1,0 +1,356 @@
+"""The AlexNet/STL-10 paper review's story: a run that did not learn, why, and the proof."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import streamlit as st
+
+from cnnviz import models
+from cnnviz.diagnosis import Bars, Evidence, Lines
+from cnnviz.diagnosis.evidence.mean_field import Passed, Signal, propagated, rectified
+from cnnviz.diagnosis.recorded import names, recorded
+from cnnviz.diagnosis.recorded.card import RecordedCondition, arms, card, table
+from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh
+from cnnviz.experiments.alexnet_stl10 import FULL
+from cnnviz.figures.alexnet_stl10 import (
+    SignalLine,
+    accuracies,
+    by_layer,
+    by_layer_alt,
+    losses,
+    paired_runs,
+    paired_runs_alt,
+    prediction_counts,
+)
+from cnnviz.figures.finding import alt, bars, lines
+from cnnviz.figures.numbers import significant
+from cnnviz.figures.palette import COMPARED
+from cnnviz.models.layers import LayerList, LocalResponseNorm
+from cnnviz.training import get
+from cnnviz.training.recipe import Recipe, Scale
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.pages.diagnose import story_text
+from cnnviz.ui.pages.diagnose.story_text import gained
+from cnnviz.ui.shared import layout, notice, url_state
+from cnnviz.ui.shared.recipe_plan import NOT_CHOSEN, text_of
+from cnnviz.ui.shared.url_state import SET
+
+__all__ = ["FAILED", "MENDED", "story"]
+
+# From reading to doing: the failing recipe, the mended one, the experiment, each a click away.
+
+RECIPE, EXPERIMENT = "article-alexnet-stl10", "article-d"
+
+
+def again(failed: Evidence, mended: Evidence) -> None:
+    """Draw the links."""
+    st.subheader("Try it yourself", anchor=False)
+    st.markdown(
+        "Both runs are recipes. Open one on Train, change what you like, and see whether you can do better; "
+        "the experiment repeats the proof on handwritten digits, which needs no download."
+    )
+    with st.container(horizontal=True, gap="medium", key="story-links"):
+        layout.link(
+            "train",
+            "The failing recipe",
+            icon=":material/sentiment_dissatisfied:",
+            **parameters(failed.recipe),
+        )
+        layout.link("train", "The mended recipe", icon=":material/play_arrow:", **parameters(mended.recipe))
+        layout.link("experiments", "The experiment", icon=":material/science:", experiment=EXPERIMENT)
+
+
+def parameters(recipe: Recipe) -> dict[str, str | None]:
+    """The URL under which Train opens a recipe, as changes of the article's."""
+    base = get(RECIPE)
+    changed = {
+        f"{SET}{field}": text_of(ours)
+        for field, (_, ours) in base.difference(recipe).items()
+        if field not in NOT_CHOSEN
+    }
+    elsewhere: dict[str, str | None] = dict.fromkeys(("run", "model", "size", "list", "parent", "recorded"))
+    return elsewhere | changed | {"recipe": RECIPE, "dataset": recipe.dataset}
+
+
+# The paired runs as a table.
+
+
+def results_table(arms: Sequence[RecordedCondition]) -> None:
+    """Draw a row for each arm, the failing recipe first."""
+    share = st.column_config.NumberColumn(format="%.1f %%")
+    st.dataframe(
+        {
+            "changed": [arm.name for arm in arms],
+            "runs": [arm.n for arm in arms],
+            "steps": [arm.steps for arm in arms],
+            "training loss": [arm.loss for arm in arms],
+            "test accuracy": [100 * arm.accuracy for arm in arms],
+            "gain, in points": [gained(arm) for arm in arms],
+            "commonest answer": [100 * arm.largest_share for arm in arms],
+            "one answer for nearly all": [f"{arm.collapsed} of {arm.n} runs" for arm in arms],
+        },
+        column_config={
+            "changed": st.column_config.TextColumn(pinned=True),
+            "steps": st.column_config.NumberColumn(format="localized"),
+            "gain, in points": st.column_config.TextColumn(alignment="right"),
+            "training loss": st.column_config.NumberColumn(format="%.3f"),
+            "test accuracy": share,
+            "commonest answer": share,
+        },
+        hide_index=True,
+        height="content",
+    )
+
+
+# The signal layer by layer: measured in fresh networks, and by arithmetic for what the reader chooses.
+
+Value = TypeVar("Value", bound=str)
+SIGNAL_HEIGHT = 400
+Start = Literal["article", "paper", "he"]
+STARTING: dict[Start, str] = {
+    "article": "the article",
+    "paper": "the paper",
+    "he": "He",
+}
+SCALES: dict[Scale, str] = {
+    "unit": "pixels 0 to 1",
+    "standardised": "standardised",
+    "raw-minus-mean": "pixels up to ±255",
+}
+READS: dict[Scale, str] = {
+    "unit": "Pixels in [0, 1]",
+    "standardised": "Standardised pixels",
+    "raw-minus-mean": "Pixels up to ±255",
+}
+MEASURED = {"article": "as the article", "paper": "as the paper", "mended": "mended"}
+
+
+def network(start: Start, normalisation: str) -> LayerList:
+    """AlexNet of full size with ten classes, before its first step."""
+    spec = models.get("alexnet")
+    assert spec.layers is not None
+    return spec.layers(CLASSES, FULL, spec.options.parse({"init": start, "normalisation": normalisation}))
+
+
+def reckoned(start: Start, scale: Scale) -> tuple[Passed, ...]:
+    """What arithmetic says of that start on pixels of that scale."""
+    normalisation = "lrn-paper" if start == "paper" else "lrn-article"
+    return propagated(network(start, normalisation), fresh().entering(scale))
+
+
+def lost(failed: Evidence) -> None:
+    """Draw the section: the choice, the picture, and the arithmetic in words and layer by layer."""
+    st.subheader("Where the pictures get lost", anchor=False)
+    st.markdown(
+        "Show a network that has learned nothing yet many pictures, and ask of each of its values how far "
+        "it differs from one picture to the next. That difference is all that later layers can learn from. "
+        "Solid lines were measured in AlexNets of full size; the dashed one is reckoned, for the start that "
+        "you choose here."
+    )
+    start, scale = _choices()
+    layers = reckoned(start, scale)
+    left, right = st.columns([0.42, 0.58], gap="large")
+    with left:
+        for said in (
+            story_text.first_layer(layers[0], READS[scale]),
+            story_text.further(layers),
+            story_text.biases(layers),
+        ):
+            if said:
+                st.markdown(notice.plain(said))
+    with right:
+        _signal_figure(layers)
+    _layer_by_layer(layers)
+    st.markdown(notice.plain(story_text.noise(failed)))
+
+
+def _signal_figure(layers: tuple[Passed, ...]) -> None:
+    trails = [*_measured(), _trail(layers)]
+    title = "difference between pictures"
+    plot(by_layer(trails, title), key="story-signal", height=SIGNAL_HEIGHT, alt=by_layer_alt(trails, title),
+         name="article-d-signal", picks=False)  # fmt: skip
+
+
+def response() -> None:
+    """Draw the section on LRN."""
+    st.subheader("Is it the weaker normalisation?", anchor=False)
+    first = reckoned("article", "unit")[0]
+    square = rectified(Signal(first.spread**2, first.signal), first.bias).square
+    weak, strong = (_first_response(network("article", how)) for how in ("lrn-article", "lrn-paper"))
+    st.markdown(notice.plain(story_text.response(weak, strong, square)))
+
+
+def _choices() -> tuple[Start, Scale]:
+    """What the URL says of both, the AlexNet/STL-10 paper review's where it says nothing."""
+    with st.container(horizontal=True, gap="medium", key="story-choice"):
+        start = _choice("start", "Weights start as in", STARTING)
+        scale = _choice("pixels", "The network reads", SCALES)
+    return start, scale
+
+
+def _choice(name: str, label: str, titles: Mapping[Value, str]) -> Value:
+    values = list(titles)
+    key = f"story-{name}"
+    chosen, wrong = url_state.choice(name, values, values[0])
+    notice.say([wrong] if wrong else [])
+    url_state.show_value(key, chosen)
+
+    def write() -> None:
+        value = st.session_state[key]
+        url_state.change(**{name: None if value == values[0] else value})
+
+    st.segmented_control(
+        label, values, key=key, on_change=write, required=True, format_func=lambda value: titles[value]
+    )
+    return next(value for value in values if value == chosen)
+
+
+def _measured() -> list[SignalLine]:
+    told = fresh()
+    return [
+        SignalLine(
+            MEASURED[key],
+            ["picture", *(layer.name for layer in told.layers[key])],
+            [told.entering(scale).signal, *(layer.signal for layer in told.layers[key])],
+            colour,
+        )
+        for (key, (_, _, scale)), colour in zip(STARTS.items(), COMPARED, strict=False)
+    ]
+
+
+def _trail(layers: tuple[Passed, ...]) -> SignalLine:
+    return SignalLine(
+        "reckoned, as chosen",
+        ["picture", *(layer.name for layer in layers)],
+        [layers[0].entering.signal, *(layer.signal for layer in layers)],
+        COMPARED[3],
+        dashed=True,
+    )
+
+
+def _first_response(layers: LayerList) -> LocalResponseNorm:
+    return next(layer for layer in layers.layers if isinstance(layer, LocalResponseNorm))
+
+
+def _layer_by_layer(layers: tuple[Passed, ...]) -> None:
+    with st.expander("The arithmetic of every layer", key="story-layers"):
+        st.dataframe(
+            {
+                "layer": [layer.name for layer in layers],
+                "values that one output sums, n": [round(layer.inputs) for layer in layers],
+                "σ of the weights": [significant(layer.std, 2) for layer in layers],
+                "multiplies by σ·√n": [significant(layer.gain, 3) for layer in layers],
+                "pictures differ before": [f"{layer.entering.signal:.2g}" for layer in layers],
+                "pictures differ after": [f"{layer.signal:.2g}" for layer in layers],
+                "spread of all outputs": [f"{layer.spread:.2g}" for layer in layers],
+                "bias": [f"{layer.bias:g}" for layer in layers],
+            },
+            hide_index=True,
+        )
+        st.caption(
+            "Padding counts for less, so n is what a window covers on average. Pooling takes the largest of "
+            "its neighbours and lifts values somewhat; that is left out here, so measured lines may lie a "
+            "little higher."
+        )
+
+
+# The story from top to bottom; nothing of it needs a network, a run database or torch.
+
+FAILED, MENDED = "article-d-failed", "article-d-mended"
+CSS = Path(__file__).with_name("story.css")
+HEIGHT = 300
+ROOM, HEAD = 30, 130
+"""Pixels of an arm in the picture of paired runs, and of all else in it."""
+
+
+def story() -> None:
+    """Draw the story; nothing where the recorded runs do not ship."""
+    if not {FAILED, MENDED} <= set(names()):
+        return
+    failed, mended = recorded(FAILED), recorded(MENDED)
+    st.html(CSS)
+    with st.container(key="story"):
+        st.header("The AlexNet/STL-10 paper review, solved", anchor="story")
+        st.markdown(
+            "An article trained AlexNet as its paper describes it, on the 5,000 pictures of STL-10, and got "
+            "10 %: the same answer for nearly every picture. It never found out why. Here the run is made "
+            "again, its inside is measured, and one thing at a time is changed until it learns."
+        )
+        _saw(failed)
+        lost(failed)
+        _backwards()
+        response()
+        _mended(failed, mended)
+        _proof()
+        again(failed, mended)
+        _cards()
+
+
+def _saw(failed: Evidence) -> None:
+    st.subheader("What the article saw", anchor=False)
+    st.markdown(notice.plain(story_text.saw(failed)))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _picture(losses({"as the article": failed}), "saw-loss")
+    with right:
+        _picture(prediction_counts({"answers": failed}), "saw-answers")
+
+
+def _backwards() -> None:
+    layers = fresh().layers
+    st.subheader("And the way back", anchor=False)
+    st.markdown(notice.plain(story_text.backwards(layers["article"], layers["mended"])))
+    trails = [
+        SignalLine(label, [one.name for one in layers[key]], [one.gradient for one in layers[key]], colour)
+        for (key, label), colour in zip(
+            (("article", "as the article"), ("mended", "mended")), COMPARED, strict=False
+        )
+    ]
+    title = "gradient in the first step"
+    plot(by_layer(trails, title), key="story-gradient", height=HEIGHT, alt=by_layer_alt(trails, title),
+         name="article-d-gradients", picks=False)  # fmt: skip
+
+
+def _mended(failed: Evidence, mended: Evidence) -> None:
+    st.subheader("The mended run beside the failed one", anchor=False)
+    st.markdown(notice.plain(story_text.compared(failed, mended)))
+    runs = {"as the article": failed, "mended": mended}
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _picture(losses(runs), "mended-loss")
+    with right:
+        _picture(accuracies(runs), "mended-accuracy")
+    _picture(prediction_counts(runs), "mended-answers")
+
+
+def _proof() -> None:
+    found = arms(table())
+    st.subheader("The proof: one change at a time", anchor=False)
+    st.markdown(notice.plain(story_text.ANSWER))
+    for said in story_text.proof(found):
+        st.markdown(notice.plain(said))
+    figure = paired_runs(found, 1 / recorded(FAILED).classes)
+    plot(figure, key="story-arms", height=HEAD + ROOM * len(found), alt=paired_runs_alt(found),
+         name="article-d-arms", picks=False)  # fmt: skip
+    results_table(found)
+
+
+def _cards() -> None:
+    with st.expander("How the recorded runs were made", key="story-cards"):
+        for name in (FAILED, MENDED):
+            st.markdown(
+                f"**{notice.plain(recorded(name).title)}.** {notice.plain(story_text.made(card(name)))}"
+            )
+            st.code(card(name).command, language="bash", wrap_lines=True)
+        st.markdown(notice.plain(story_text.paired(table())))
+        st.markdown(notice.plain(story_text.measured(fresh())))
+
+
+def _picture(picture: Lines | Bars, key: str) -> None:
+    st.html(f'<p class="story-title">{picture.title}</p>')
+    figure = bars(picture) if isinstance(picture, Bars) else lines(picture)
+    figure["layout"]["yaxis"]["rangemode"] = "tozero"  # what stands still must not look like a storm
+    plot(figure, key=f"story-{key}", height=HEIGHT, alt=alt(picture), name=f"article-d-{key}", picks=False)

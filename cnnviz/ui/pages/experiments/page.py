@@ -1,0 +1,254 @@
+"""The page as a whole: one experiment with its answer, how to run it, and all the others below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from cnnviz import datasets, experiments
+from cnnviz.experiments import Stored
+from cnnviz.experiments.demos import Demo, list_demos
+from cnnviz.experiments.presets import FORMS, Preset, list_presets
+from cnnviz.experiments.recorded import names, recording
+from cnnviz.experiments.results import to_csv
+from cnnviz.experiments.verdict import brief
+from cnnviz.tracking import Database, Status
+from cnnviz.ui.pages.experiments import state, views
+from cnnviz.ui.pages.experiments.state import LoadedExperiment, chosen, of_stored
+from cnnviz.ui.pages.experiments.views import demonstration, going, meanwhile, plan
+from cnnviz.ui.shared import layout, notice, run_data, url_state
+from cnnviz.ui.shared.follow import following
+from cnnviz.ui.shared.model_picker import share_button
+from cnnviz.ui.shared.recipe_plan import test_parameters as parameters
+from cnnviz.ui.shared.url_state import show_value
+
+# The experiment taken along: its runs as CSV, its answer as JSON, and itself, to be run elsewhere.
+
+
+def exports(chosen: LoadedExperiment) -> None:
+    """Draw the menu."""
+    stem = f"experiment-{chosen.key}"
+    with st.popover("Export", icon=":material/download:", key="experiments-export", type="tertiary"):
+        if chosen.result is not None:
+            _button("Runs (CSV)", "A line for each run: arm, seed, accuracies, seconds.",
+                    to_csv(chosen.result), f"{stem}.csv", "text/csv")  # fmt: skip
+            _button("Answer (JSON)", "As `cnnviz experiment show --json` writes it.",
+                    chosen.result.write(), f"{stem}-answer.json", "application/json")  # fmt: skip
+        _button("The experiment itself (JSON)", "`cnnviz experiment run FILE` runs it anywhere.",
+                chosen.experiment.write(), f"{stem}.json", "application/json")  # fmt: skip
+
+
+def _button(label: str, about: str, data: str, name: str, mime: str) -> None:
+    st.download_button(
+        label, data, name, mime, key=f"experiments-{label}", help=about, on_click="ignore", type="tertiary",
+        icon=":material/download:",
+    )  # fmt: skip
+
+
+# The bar on top: which experiment, in which size, and what can be taken along.
+
+WHICH, FORM = "experiments-which", "experiments-form"
+FORM_NAMES = {"small": "For a laptop", "large": "For a GPU"}
+
+
+def bar(now: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
+    """Draw it."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="experiments-bar"):
+        _which(now, own)
+        if isinstance(now, LoadedExperiment) and now.ready is not None:
+            _form(now)
+        with st.container(horizontal=True, gap="xsmall", width="content", key="experiments-actions"):
+            if isinstance(now, LoadedExperiment):
+                exports(now)
+            share_button(_elsewhere(now))
+
+
+def _elsewhere(now: LoadedExperiment | Demo) -> str | None:
+    """An address that holds a started experiment itself, for other apps.
+
+    None for others, where it is too long for one, and where it names data that other apps have not.
+    """
+    if (
+        not isinstance(now, LoadedExperiment)
+        or now.stored is None
+        or now.experiment.base.dataset not in datasets.names()
+    ):
+        return None
+    try:
+        return f"{st.context.url}?{urlencode(parameters(now.experiment))}"
+    except ValueError:
+        return None
+
+
+def _which(now: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
+    labels = {str(stored.id): f"{stored.id} · {stored.experiment.question}" for stored in own}
+    labels |= {ready.name: ready.title for ready in list_presets().values()}
+    labels |= {shown.name: shown.title for shown in list_demos().values()}
+    key = now.key if isinstance(now, LoadedExperiment) else now.name
+    labels.setdefault(key, now.title)
+    show_value(WHICH, key)
+    st.selectbox(
+        "Experiment", list(labels), key=WHICH, format_func=lambda one: labels.get(one, one), width=400,
+        label_visibility="collapsed", on_change=lambda: state.choose(str(st.session_state[WHICH])),
+    )  # fmt: skip
+
+
+def _form(now: LoadedExperiment) -> None:
+    show_value(FORM, now.form)
+    st.segmented_control(
+        "Size", FORMS, key=FORM, format_func=lambda form: FORM_NAMES[form], required=True,
+        label_visibility="collapsed", on_change=_formed,
+        help="The small form takes minutes on two cores, offline; the large one has the articles' data.",
+    )  # fmt: skip
+
+
+def _formed() -> None:
+    form = str(st.session_state[FORM])
+    url_state.change(form=None if form == FORMS[0] else form)
+
+
+# All experiments with what each asks: those that were started here, the ready-made ones, demonstrations.
+
+
+def listing(own: Sequence[Stored]) -> None:
+    """Draw them, a link and a line each."""
+    if own:
+        _group("Started here", ((str(s.id), f"{s.id} · {s.experiment.name}", _state(s)) for s in own))
+    _group("Ready-made", ((r.name, r.title, _answer(r)) for r in list_presets().values()))
+    _group("Seen at once", ((d.name, d.title, f"Asked by {d.asked_by}.") for d in list_demos().values()))
+
+
+def _group(title: str, entries: Iterable[tuple[str, str, str]]) -> None:
+    st.subheader(title, anchor=False)
+    with st.container(key=f"experiments-list-{title.split()[0].lower()}"):
+        for key, name, about in entries:
+            with st.container(horizontal=True, gap="small"):
+                layout.link("experiments", name, experiment=key)
+                st.caption(notice.plain(about))
+
+
+def _answer(ready: Preset) -> str:
+    """The answer that ships, else where the question comes from."""
+    if ready.name not in names():
+        return f"Asked by {ready.asked_by}."
+    result = recording(ready.name).result
+    told = "; ".join(brief(arm.name, arm.difference) for arm in result.arms[1:])
+    pairs = [arm.difference.n for arm in result.arms[1:] if arm.difference is not None]
+    return f"{told}. n = {' to '.join(map(str, dict.fromkeys((min(pairs), max(pairs)))))}."
+
+
+def _state(stored: Stored) -> str:
+    done = sum(run is not None and run.status is Status.FINISHED for run in stored.runs.values())
+    return f"{stored.experiment.question} {done} of {len(stored.runs)} runs."
+
+
+CSS = Path(__file__).with_name("experiments.css")
+PAIRED = (
+    "One run that went better is no proof: with another seed, that is with other first weights and another "
+    "order of images, it might have gone worse.\n\nSo each arm is trained with the same seeds. Runs of one "
+    "seed make a pair that differs in nothing but the change, and when all of them have ended this page "
+    "says what the change does, with an interval, or that no difference can be seen."
+)
+TICK_SECONDS = 2.0
+"""Between two looks at an experiment that goes on."""
+
+
+def experiments_page() -> None:
+    """Draw the page; a database that cannot be used is said, and what ships is shown all the same."""
+    following()
+    st.html(CSS)
+    asked, said = state.current(), []
+    database: Database | None = None
+    own: Sequence[Stored] = ()
+    try:
+        database = run_data.database()
+        own = experiments.every(database)
+    except (ValueError, OSError) as error:
+        database = None
+        said.append(f"Experiments cannot be started now. {error}")
+    shown = list_demos().get(asked.name or "")
+    now = shown or chosen(asked, own, database, said)
+    bar(now, own)
+    notice.say([*asked.problems, *said, *notice.pending_notices()])
+    if not isinstance(now, LoadedExperiment):
+        demonstration(now)
+    elif now.stored is not None and database is not None:
+        _follow(now.stored, database)
+    else:
+        _not_started(now, database)
+    listing(own)
+
+
+def _follow(stored: Stored, database: Database) -> None:
+    """Draw a started experiment, again and again as long as it goes on."""
+    alive = bool(stored.waiting())
+
+    @st.fragment(run_every=TICK_SECONDS if alive else None)
+    def live() -> None:
+        url_state.restore()
+        try:
+            now = experiments.get(database, stored.id)
+            if bool(now.waiting()) != alive:
+                st.rerun()  # the whole page, so that the ticking ends or begins
+            _draw(of_stored(database, now), database)
+        except (ValueError, OSError) as error:
+            st.error(f"The experiment cannot be read just now. {notice.plain(str(error))}")
+
+    with st.container(key="experiments-live"):
+        live()
+
+
+def _draw(now: LoadedExperiment, database: Database) -> None:
+    if now.result is None or now.stored is None:
+        return
+    views.verdict(now.result)
+    going(now.stored, database)
+    views.evidence(now, now.result)
+    views.runs_link(now.result)
+
+
+def _not_started(now: LoadedExperiment, database: Database | None) -> None:
+    """Draw what ships of a ready-made experiment, or what a link asks, and how to run it."""
+    if now.result is not None:
+        views.verdict(now.result)
+        st.caption(
+            f"Recorded on {notice.plain(now.result.hardware)} with torch {now.torch} and shipped with "
+            "cnnviz: nothing of it happens now."
+        )
+    else:
+        st.subheader(now.experiment.question, anchor=False)
+    if now.ready is None:
+        _from_link(now, database)
+        return
+    left, right = st.columns([0.64, 0.36], gap="large")
+    with left:
+        if now.result is not None:
+            views.evidence(now, now.result)
+        else:
+            _asked(now.ready)
+            meanwhile(now.ready)
+    with right:
+        if now.result is not None:
+            _asked(now.ready)
+        if database is not None:
+            plan(now, database)
+        if now.form == "small":
+            st.caption(f"What the small form cannot tell: {now.ready.limits}")
+
+
+def _from_link(now: LoadedExperiment, database: Database | None) -> None:
+    """Draw what a link asks: nothing of it has run, so that the plan is the picture."""
+    left, right = st.columns([0.5, 0.5], gap="large")
+    with left:
+        st.markdown(PAIRED)
+    with right:
+        if database is not None:
+            plan(now, database)
+
+
+def _asked(ready: Preset) -> None:
+    st.markdown(ready.about)
+    st.caption(f"Asked by {ready.asked_by}.")

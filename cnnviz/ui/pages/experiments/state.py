@@ -1,0 +1,168 @@
+"""What the page's URL asks for: a ready-made experiment, a demonstration, a started one, one in the link."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from cnnviz import tracking
+from cnnviz.experiments import Experiment, Result, Stored
+from cnnviz.experiments.demos import list_demos
+from cnnviz.experiments.experiment import MOST_SEEDS, unpack
+from cnnviz.experiments.presets import FORMS, Form, Preset, list_presets
+from cnnviz.experiments.recorded import names, recording
+from cnnviz.experiments.results import of
+from cnnviz.tracking import Database
+from cnnviz.training.recipe import require_registered
+from cnnviz.ui.shared import run_data, url_state
+from cnnviz.ui.shared.url_state import quoted
+
+
+@dataclass(frozen=True)
+class PageState:
+    """At most one of the first three is given; none means the newest started one, or what ships."""
+
+    name: str | None = None
+    """A ready-made experiment, or a demonstration."""
+    number: int | None = None
+    """Of the run database."""
+    test: Experiment | None = None
+    """One that the link holds, not yet started."""
+    form: Form = "small"
+    seeds: int | None = None
+    """Seeds for each arm; None for as many as the experiment comes with."""
+    problems: tuple[str, ...] = ()
+
+
+def current() -> PageState:
+    """What the page's URL asks for."""
+    return read(st.query_params.to_dict(), list(url_state.current().problems))
+
+
+def read(parameters: Mapping[str, str], said: list[str]) -> PageState:
+    """Validate the parameters; every fault becomes a sentence in `problems`."""
+    form, seeds = _form(parameters.get("form"), said), _seeds(parameters.get("seeds"), said)
+    test = _test(parameters.get("test"), parameters.get("parent"), said)
+    if test is not None:
+        return PageState(test=test, seeds=seeds, problems=tuple(said))
+    which = parameters.get("experiment")
+    if which is None:
+        return PageState(form=form, seeds=seeds, problems=tuple(said))
+    if re.fullmatch(r"[0-9]{1,15}", which):
+        return PageState(number=int(which), problems=tuple(said))
+    if which in list_presets() or which in list_demos():
+        return PageState(name=which, form=form, seeds=seeds, problems=tuple(said))
+    said.append(f"There is no experiment {quoted(which)}; another is shown instead.")
+    return PageState(problems=tuple(said))
+
+
+def choose(which: str) -> None:
+    """Go to another experiment, for use in callbacks."""
+    url_state.change(experiment=which, test=None, form=None, seeds=None)
+
+
+def _test(text: str | None, parent: str | None, said: list[str]) -> Experiment | None:
+    """The experiment that a link holds, if all it names is registered, or the data of run `parent`."""
+    if text is None:
+        return None
+    try:
+        found = unpack(text)
+        data = _data_of(parent)
+        for name in found.names:
+            require_registered(found.recipe(name), "The experiment in the link", data)
+    except (ValueError, OSError) as error:
+        said.append(str(error))
+        return None
+    return found
+
+
+def _data_of(parent: str | None) -> str | None:
+    """The data of the run that a link says its experiment was made from, as the run database has it."""
+    if parent is None or re.fullmatch(r"[0-9]{1,15}", parent) is None:
+        return None
+    try:
+        return str(tracking.get_run(run_data.database(), int(parent)).recipe.get("dataset"))
+    except tracking.NoSuchRunError:
+        return None
+
+
+def _form(text: str | None, said: list[str]) -> Form:
+    if text is None or text in FORMS:
+        return text or FORMS[0]
+    said.append(f"“form” cannot be {quoted(text)}; it can be {' or '.join(FORMS)}.")
+    return FORMS[0]
+
+
+def _seeds(text: str | None, said: list[str]) -> int | None:
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,3}", text) and 1 <= int(text) <= MOST_SEEDS:
+        return int(text)
+    said.append(f"“seeds” cannot be {quoted(text)}, only a whole number from 1 to {MOST_SEEDS}.")
+    return None
+
+
+# The experiment that the page shows, from wherever it is: the run database, what ships, or the link.
+
+
+@dataclass(frozen=True)
+class LoadedExperiment:
+    """One experiment with all that is known of it."""
+
+    key: str
+    """A ready-made one's name, a number, or `test`."""
+    experiment: Experiment
+    ready: Preset | None = None
+    form: Form = "small"
+    stored: Stored | None = None
+    result: Result | None = None
+    """Of its runs, or as it ships; None where there is neither."""
+    torch: str = ""
+    """The version that a shipped result was measured with; empty for others."""
+
+    @property
+    def title(self) -> str:
+        """What it is called in the list."""
+        if self.ready is not None:
+            return self.ready.title
+        return f"{self.stored.id} · {self.experiment.name}" if self.stored else "From a link"
+
+
+def chosen(
+    asked: PageState, own: Sequence[Stored], database: Database | None, said: list[str]
+) -> LoadedExperiment:
+    """What is asked for; where it cannot be had, why (into `said`), and another."""
+    if asked.test is not None:
+        return LoadedExperiment("test", _seeded(asked.test, asked.seeds))
+    if asked.number is not None:
+        found = next((stored for stored in own if stored.id == asked.number), None)
+        if found is not None and database is not None:
+            return of_stored(database, found)
+        said.append(
+            f"There is no experiment {asked.number} here; another is shown instead. Each app numbers its "
+            "own: under Share, whoever started it finds a link for other apps."
+        )
+    if asked.name is None and own and database is not None:
+        return of_stored(database, own[0])
+    return of_ready(list_presets()[asked.name or next(iter(list_presets()))], asked)
+
+
+def of_stored(database: Database, stored: Stored) -> LoadedExperiment:
+    """A started experiment with what its runs tell."""
+    return LoadedExperiment(str(stored.id), stored.experiment, stored=stored, result=of(database, stored))
+
+
+def of_ready(ready: Preset, asked: PageState) -> LoadedExperiment:
+    """A ready-made experiment, with its recorded result where the small form is asked for and one ships."""
+    experiment = _seeded(ready.form(asked.form), asked.seeds)
+    if asked.form != FORMS[0] or ready.name not in names():
+        return LoadedExperiment(ready.name, experiment, ready, asked.form)
+    found = recording(ready.name)
+    return LoadedExperiment(ready.name, experiment, ready, asked.form, result=found.result, torch=found.torch)
+
+
+def _seeded(experiment: Experiment, seeds: int | None) -> Experiment:
+    return experiment if seeds is None else experiment.with_seeds(seeds)

@@ -1,0 +1,378 @@
+"""An experiment's answer: the verdict, the picture, the table, and what else there is to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from html import escape
+from typing import Literal
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from cnnviz import experiments, tracking
+from cnnviz.experiments import Experiment, Result, Stored, start
+from cnnviz.experiments.demos import Demo, DemoResult, list_demos
+from cnnviz.experiments.experiment import MOST_SEEDS
+from cnnviz.experiments.presets import Preset
+from cnnviz.experiments.recipe_changes import changes_text
+from cnnviz.experiments.recorded import names, recording
+from cnnviz.experiments.results import HEAD, cells, verdict_lines
+from cnnviz.experiments.running import Progress, expected, needs_confirmation, progress
+from cnnviz.figures import numbers
+from cnnviz.figures.experiment import condition_colour, experiment_alt, height
+from cnnviz.figures.experiment import experiment as picture
+from cnnviz.tracking import Database, Status
+from cnnviz.training.estimate import device_name
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.pages.experiments.state import LoadedExperiment
+from cnnviz.ui.shared import layout, notice, url_state
+from cnnviz.ui.shared.follow import follow
+from cnnviz.ui.shared.recipe_plan import fetched_first
+from cnnviz.ui.shared.run_data import once
+
+COMPARED = 4
+"""Runs that the Runs page lays over one another."""
+HELP = dict(
+    zip(
+        HEAD,
+        (
+            "What was tried.",
+            "Runs that finished.",
+            "Mean over the seeds, after the last epoch, not the best one.",
+            "Mean of the paired differences to the base, in percentage points, with its 95 % interval.",
+            "Mean training accuracy over the last epoch, with dropout and augmentation at work.",
+            "Values that training changes.",
+            "Mean time in training.",
+        ),
+        strict=True,
+    )
+)
+
+
+def verdict(result: Result) -> None:
+    """Draw the question and its answer."""
+    lines = verdict_lines(result)
+    told = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    asked = f"{result.question} Against “{result.arms[0].name}”:"
+    st.html(f'<div class="experiment-verdict"><span>{escape(asked)}</span>{told}</div>')
+
+
+def evidence(chosen: LoadedExperiment, result: Result) -> None:
+    """Draw picture, table and notes."""
+    picked = plot(
+        picture(result), key=f"experiment-{chosen.key}", height=height(result), alt=experiment_alt(result),
+        name=f"experiment-{chosen.key}", picks=chosen.stored is not None,
+    )  # fmt: skip
+    told = once("experiment", picked)
+    if told is not None and told["customdata"] and told["customdata"][0]:
+        run = str(told["customdata"][0])
+        follow("runs", f"See run {run}", run=run)
+    table(result)
+    for note in result.notes:
+        st.caption(notice.plain(note))
+
+
+def table(result: Result) -> None:
+    """Draw the arms, a line each, and what each changes."""
+    head, lines = cells(result)
+    heads = "".join(f'<th scope="col" title="{escape(HELP[name])}">{escape(name)}</th>' for name in head)
+    rows = "".join(
+        f'<tr><th scope="row"><i style="background:{condition_colour(place).css}"></i>{escape(line[0])}'
+        f"<small>{escape(arm.changes or 'the base')}</small></th>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in line[1:])
+        + "</tr>"
+        for place, (arm, line) in enumerate(zip(result.arms, lines, strict=True))
+    )
+    st.html(
+        '<div class="experiment-table" tabindex="0" role="region" aria-label="The arms in figures"><table>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def runs_link(result: Result) -> None:
+    """Draw the link to the runs, those of one seed side by side."""
+    first = [arm.outcomes[0].run for arm in result.arms if arm.outcomes[0].run is not None]
+    if first:
+        layout.link(
+            "runs",
+            "Its runs side by side",
+            icon=":material/table_rows:",
+            tag=f"experiment {result.id}",
+            runs=",".join(map(str, first[:COMPARED])),
+        )
+
+
+# A demonstration: code that is run before one's eyes, what it did, and why.
+
+
+def demonstration(found: Demo) -> None:
+    """Run it and draw what came of it."""
+    shown = _run(found.name)
+    st.html(
+        f'<div class="experiment-verdict"><span>{escape(found.question)}</span>'
+        f"<p>{escape(shown.conclusion)}</p></div>"
+    )
+    left, right = st.columns([0.52, 0.48], gap="large")
+    with left:
+        st.code(found.code, language="python", wrap_lines=True)
+        if shown.message:
+            st.markdown("What torch says:")
+            st.code(shown.message, language=None, wrap_lines=True)
+        if found.mended:
+            st.markdown("Mended:")
+            st.code(found.mended, language="python", wrap_lines=True)
+        for paragraph in found.explanation.split("\n\n"):
+            st.markdown(paragraph)
+    with right:
+        _table(shown)
+        st.caption("Run just now, by this app, with the torch that is installed here.")
+
+
+@st.cache_data(max_entries=8, show_spinner="Running it …")
+def _run(name: str) -> DemoResult:
+    return list_demos()[name].run()
+
+
+def _table(shown: DemoResult) -> None:
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in shown.head)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
+        for first, *rest in shown.lines
+    )  # fmt: skip
+    st.html(
+        '<div class="experiment-table" tabindex="0" role="region" aria-label="What was tried, what it did">'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+# What the small form of an experiment says, for those who look at the large one, which ships no answer.
+
+
+def meanwhile(ready: Preset) -> None:
+    """Draw it; nothing where none ships."""
+    if ready.name not in names():
+        return
+    result = recording(ready.name).result
+    st.subheader("Meanwhile, what the small form says", anchor=False)
+    plot(
+        picture(result), key=f"experiment-{ready.name}-small", height=height(result),
+        alt=experiment_alt(result), name=f"experiment-{ready.name}", picks=False,
+    )  # fmt: skip
+    for line in verdict_lines(result):
+        st.markdown(notice.plain(line))
+    st.caption(f"What it cannot tell: {ready.limits}")
+
+
+# A button that queues runs, and asks again where it would queue many or long ones.
+
+
+def queue_button(
+    label: str,
+    *,
+    key: str,
+    icon: str,
+    about: str,
+    runs: int,
+    seconds: float | None,
+    below: DeltaGenerator,
+    kind: Literal["primary", "secondary"] = "secondary",
+) -> bool:
+    """Draw it; whether it was pressed and, where that queues much, confirmed below it.
+
+    Args:
+        label: The button's text.
+        key: Its key, as of any widget.
+        icon: Its icon.
+        about: Its help.
+        runs: How many runs it queues.
+        seconds: About how long they take; None where nobody knows.
+        below: Where it asks again.
+        kind: Its look.
+    """
+    pressed = st.button(label, type=kind, icon=icon, key=key, help=about)
+    if not needs_confirmation(runs, seconds):
+        return pressed
+    asked = f"{key}-{runs}-asked"
+    if pressed:
+        st.session_state[asked] = True
+    if not st.session_state.get(asked):
+        return False
+    with below.container(border=True, key=f"{key}-confirm"):
+        st.warning(notice.plain(f"{queues_text(runs, seconds)} They train one after another."))
+        yes = st.button(f"Queue all {runs:,} runs", key=f"{key}-yes", icon=":material/done_all:")
+        no = st.button("Cancel", key=f"{key}-no", type="tertiary")
+    if yes or no:
+        del st.session_state[asked]
+    if no:
+        st.rerun()
+    return yes
+
+
+def queues_text(runs: int, seconds: float | None) -> str:
+    """Say what a click queues: `This queues 600 runs, about 2 d 3 h on this machine.` and no more."""
+    long = "nobody knows how long" if seconds is None else f"about {numbers.duration(seconds)}"
+    return f"This queues {runs:,} run{'' if runs == 1 else 's'}, {long} on this machine."
+
+
+def say_room(database: Database, runs: int) -> bool:
+    """Whether so many more runs may wait; where they may not, say so before anybody presses a button."""
+    try:
+        tracking.require_room(database, runs)
+    except tracking.TrackingError as error:
+        st.warning(notice.plain(str(error)), icon=":material/info:")
+        return False
+    return True
+
+
+# A started experiment: how far it is, and what can be done about it.
+
+MORE = 2
+"""Seeds that a press of the button adds."""
+
+
+def going(stored: Stored, database: Database) -> None:
+    """Draw progress while it goes on, and the buttons."""
+    found = progress(database, stored)
+    each = None if found.waiting else _seconds_of_a_run(stored)
+    more = MORE * len(stored.experiment.names)
+    broken = None if each is None else each * found.broken
+    more_seconds = None if each is None else each * (found.broken + more)
+    if found.waiting:
+        st.progress(found.share, _describe(stored, found))
+    row = st.container(horizontal=True, gap="small", vertical_alignment="center", key="experiments-acts")
+    act = partial(_button, stored, st.container())
+    with row:
+        if found.waiting:
+            act("Stop", ":material/stop:", lambda: experiments.stop(database, stored.id),
+                "Its runs keep what they have learnt, and can be gone on with.")  # fmt: skip
+        elif found.broken:
+            act("Go on", ":material/play_arrow:", lambda: experiments.queue(database, stored.id),
+                "Queues what is missing and resumes what ended early.", found.broken, broken)  # fmt: skip
+        if not found.waiting and len(stored.experiment.seeds) + MORE <= MOST_SEEDS:
+            act(f"{MORE} more seeds", ":material/add:", lambda: experiments.extend(database, stored.id, MORE),
+                "More pairs make the interval narrower.", found.broken + more, more_seconds)  # fmt: skip
+        if found.going is not None:
+            run = stored.runs[found.going]
+            layout.link(
+                "train", "Watch the run", icon=":material/monitoring:", run=str(run.id) if run else None
+            )
+
+
+def _describe(stored: Stored, found: Progress) -> str:
+    left = "" if found.seconds_left is None else f", about {numbers.duration(found.seconds_left)} left"
+    now = "" if found.going is None else f" · now: {found.going.arm}, seed {found.going.seed}"
+    return notice.plain(f"{found.done} of {found.total} runs{left}{now}")
+
+
+def _seconds_of_a_run(stored: Stored) -> float | None:
+    """The mean over those that finished; None where none has."""
+    ended = [run.seconds for run in stored.runs.values() if run is not None and run.status is Status.FINISHED]
+    return sum(ended) / len(ended) if ended else None
+
+
+def _button(
+    stored: Stored,
+    below: DeltaGenerator,
+    label: str,
+    icon: str,
+    act: Callable[[], object],
+    about: str,
+    runs: int = 0,
+    seconds: float | None = None,
+) -> None:
+    key = f"experiments-{label}-{stored.id}"
+    if not queue_button(label, icon=icon, key=key, about=about, runs=runs, seconds=seconds, below=below):
+        return
+    try:
+        act()
+    except (ValueError, OSError) as error:
+        st.error(notice.plain(str(error)), icon=":material/error:")
+        return
+    st.rerun()
+
+
+# What would be run: arms, seeds, time; and the button that starts it.
+
+SEEDS = "experiments-seeds"
+WANTING = (
+    "This form is made for a GPU, and this machine has none. “Export” takes the experiment to one that has; "
+    "the form for a laptop asks the same and takes minutes."
+)
+
+
+def plan(chosen: LoadedExperiment, database: Database) -> None:
+    """Draw it."""
+    experiment = chosen.experiment
+    wanting = chosen.form == "large" and device_name(experiment.base) == "cpu"
+    with st.container(border=True, key="experiments-plan"):
+        st.markdown("**Run it here**")
+        _arms(experiment)
+        runs, seconds = len(list(experiment.cells())), _expected(experiment, database)
+        fits = say_room(database, runs)
+        if wanting:
+            st.warning(WANTING, icon=":material/info:")
+        row = st.container(
+            horizontal=True, gap="small", vertical_alignment="bottom", key="experiments-start-row"
+        )
+        below = st.container()
+        with row:
+            _seeds(len(experiment.seeds))
+            kind: Literal["primary", "secondary"] = "secondary" if wanting else "primary"
+            if fits and queue_button(
+                "Start", kind=kind, icon=":material/play_arrow:", key="experiments-start", runs=runs,
+                seconds=seconds, about="Queues the runs like any others; this page follows them.",
+                below=below,
+            ):  # fmt: skip
+                _start(experiment, database)
+
+
+def _arms(experiment: Experiment) -> None:
+    lines = [(experiment.base_name, "the base")]
+    lines += [(arm.name, changes_text(experiment, arm.name)) for arm in experiment.arms]
+    items = "".join(
+        f'<li><i style="background:{condition_colour(place).css}"></i>{escape(name)}'
+        f"<small>{escape(change)}</small></li>"
+        for place, (name, change) in enumerate(lines)
+    )
+    st.html(f'<ul class="experiment-arms">{items}</ul>')
+
+
+def _expected(experiment: Experiment, database: Database) -> float | None:
+    """Draw how many runs, and how many seconds they will take, which is returned; None where nobody knows."""
+    arms, seeds = len(experiment.names), len(experiment.seeds)
+    told = f"{arms * seeds} runs: {arms} arms with the same {seeds} seed{'s' if seeds > 1 else ''}"
+    try:
+        seconds, basis = expected(database, experiment)
+    except ValueError as error:
+        st.warning(notice.plain(str(error)), icon=":material/info:")
+        return None
+    about = "" if seconds is None else f", about {numbers.duration(seconds)} on this machine"
+    fetched = fetched_first(experiment.base)
+    st.caption(notice.plain(f"{told}{about}. {basis} {fetched}"))
+    if seeds == 1:
+        st.caption("One seed gives no interval: chance cannot be told from effect.")
+    return seconds
+
+
+def _seeds(count: int) -> None:
+    st.session_state[SEEDS] = count
+    st.number_input(
+        "Seeds", 1, MOST_SEEDS, key=SEEDS, width=120, on_change=_seeded,
+        help="Runs of each arm. More of them make the interval narrower: four times as many halve it.",
+    )  # fmt: skip
+
+
+def _seeded() -> None:
+    url_state.change(seeds=str(st.session_state[SEEDS]))
+
+
+def _start(experiment: Experiment, database: Database) -> None:
+    """Start it and go to where it is watched; what stands in the way is said."""
+    try:
+        number = start(database, experiment)
+    except (ValueError, OSError) as error:
+        st.error(notice.plain(str(error)), icon=":material/error:")
+        return
+    url_state.change(experiment=str(number), test=None, parent=None, form=None, seeds=None)
+    st.rerun()

@@ -1,0 +1,234 @@
+"""Which test images excite a channel most, and the patch that did it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.datasets import Progress
+from cnnviz.figures.embedding import scatter
+from cnnviz.figures.numbers import percent
+from cnnviz.figures.sprite_sheet import Pixels, Sprite, sprite
+from cnnviz.interpret.maps import Floats
+from cnnviz.ui.components.pictures import Cell, Line, pictures
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.pages.features.state import SOFTMAX, PageState, field_of
+from cnnviz.ui.shared import dataset_pass, image_input
+from cnnviz.ui.shared.dataset_pass import key_of
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.result_cache import RESULTS
+from cnnviz.ui.shared.url_state import change_without_model
+
+if TYPE_CHECKING:
+    from cnnviz.datasets import Dataset
+    from cnnviz.interpret.embedding import Embedding
+    from cnnviz.interpret.max_activations import Exciting
+
+CHANNEL = "features-excites-channel"
+SIDE, CELL = 96, 96
+FRAME = (217, 72, 15)
+
+
+def top_activating_images(network: Network, asked: PageState) -> None:
+    """Draw them for the chosen channel; a click makes one the chosen picture."""
+    if asked.layer.name == SOFTMAX:
+        st.info("Probabilities are excited by what the last layer is; choose that.", icon=":material/info:")
+        return
+    layer = asked.layer.name
+    found = dataset_pass.offered(
+        network,
+        "What excites a channel",
+        f"features-excites-{layer}",
+        (dataset_pass.SOME, dataset_pass.ALL),
+        lambda data, count: _known_activations(network, data, layer, count),
+        lambda data, count, progress: _compute_activations(network, data, layer, count, progress),
+    )
+    if found is None:
+        return
+    data, most = found
+    channel = min(asked.channel or 0, len(most.images) - 1)
+    _choose_channel(channel, len(most.images))
+    _show(network, asked, data, most, channel)
+
+
+def _choose_channel(channel: int, count: int) -> None:
+    st.session_state[CHANNEL] = channel
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.caption("Map", width="content")
+        st.number_input(
+            "Map", 0, count - 1, key=CHANNEL, width=130, label_visibility="collapsed",
+            on_change=lambda: change_without_model(channel=str(st.session_state[CHANNEL])),
+        )  # fmt: skip
+        st.caption("is excited most by these test images, and in them by the framed patch.")
+
+
+def _show(network: Network, asked: PageState, data: Dataset, most: Exciting, channel: int) -> None:
+    rows = most.images[channel]
+    values = most.values[channel]
+    names = [data.classes[data.test.labels[row]] for row in rows]
+    cells = [
+        Cell(f"{value:.3g} · {name}", f"test:{row}")
+        for value, name, row in zip(values, names, rows, strict=True)
+    ]
+    whole, patches = _pictures(network, asked, data, most, channel)
+    pictures(
+        sprite(whole), [Line("", cells)], key="features-excites", cell=CELL, captions=True,
+        on_choose=image_input.choose,
+        alt=f"The test images that excite map {channel} of {asked.layer.name} most: {', '.join(names)}",
+        name=f"{asked.layer.name}-{channel}-excited-by",
+    )  # fmt: skip
+    pictures(
+        sprite(patches), [Line("", [Cell(cell.title) for cell in cells])], key="features-patches", cell=CELL,
+        alt="The patches alone", name="",
+    )  # fmt: skip
+
+
+def _pictures(
+    network: Network, asked: PageState, data: Dataset, most: Exciting, channel: int
+) -> tuple[Pixels, Pixels]:
+    """The images with the patch framed, and the patches, uint8 `(N, 3, SIDE, SIDE)` each."""
+    field = field_of(network.analysis, asked.layer)
+    seen = dataset_pass.seen_of(network, data, most.images[channel])
+    whole, patches = [], []
+    for place, image in enumerate(seen):
+        top, left, bottom, right = most.patch(channel, place, field, (image.shape[1], image.shape[2]))
+        colour = np.broadcast_to(image, (3, *image.shape[1:]))
+        whole.append(_framed(_enlarged(colour), colour.shape[1:], (top, left, bottom, right)))
+        patches.append(_enlarged(colour[:, top : max(bottom, top + 1), left : max(right, left + 1)]))
+    return np.stack(whole), np.stack(patches)
+
+
+def _enlarged(image: Pixels) -> Pixels:
+    rows, columns = (np.arange(SIDE) * length // SIDE for length in image.shape[1:])
+    return np.ascontiguousarray(image[:, rows][:, :, columns])
+
+
+def _framed(image: Pixels, size: tuple[int, ...], box: tuple[int, int, int, int]) -> Pixels:
+    scale = (SIDE / size[0], SIDE / size[1])
+    top, bottom = (min(SIDE - 1, round(box[edge] * scale[0])) for edge in (0, 2))
+    left, right = (min(SIDE - 1, round(box[edge] * scale[1])) for edge in (1, 3))
+    framed = image.copy()
+    for wide in range(2):
+        for place in (top + wide, max(top, bottom - wide)):
+            framed[:, min(place, SIDE - 1), left : right + 1] = np.array(FRAME, np.uint8)[:, None]
+        for place in (left + wide, max(left, right - wide)):
+            framed[:, top : bottom + 1, min(place, SIDE - 1)] = np.array(FRAME, np.uint8)[:, None]
+    return framed
+
+
+def _known_activations(network: Network, data: Dataset, layer: str, count: int) -> Exciting | None:
+    from cnnviz.interpret.max_activations import remembered
+
+    return remembered(dataset_pass.key_of(network, data, layer, count))
+
+
+def _compute_activations(
+    network: Network, data: Dataset, layer: str, count: int, progress: Progress
+) -> Exciting:
+    from cnnviz.interpret.max_activations import exciting, remember
+
+    rows = dataset_pass.some_rows(data, count)
+    batches = dataset_pass.images_of(network, data, rows)
+    found = exciting(network.loaded.model, batches, [layer], total=len(rows), progress=progress)[layer]
+    found = replace(found, images=rows[found.images])
+    remember(dataset_pass.key_of(network, data, layer, count), found)
+    return found
+
+
+# The test images as a map in two dimensions, by what the layer makes of each; a click opens one.
+
+METHOD, OPENED = "features-method", "features-space-opened"
+METHODS = {"pca": "PCA", "tsne": "t-SNE"}
+THUMB = 32
+"""Pixels of an image at the pointer."""
+POINTS = 1_000
+"""Points that are drawn; t-SNE takes some seconds for them."""
+
+
+def space(network: Network, asked: PageState) -> None:
+    """Draw it."""
+    if asked.layer.name == SOFTMAX:
+        st.info("Choose a layer; probabilities are the answer itself.", icon=":material/info:")
+        return
+    method = st.segmented_control(
+        "Method", list(METHODS), format_func=METHODS.__getitem__, key=METHOD, default="pca", required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    layer = asked.layer.name
+    found = dataset_pass.offered(
+        network,
+        "The map",
+        f"features-space-{layer}",
+        (POINTS,),
+        lambda data, count: _known_embedding(network, data, layer, str(method)),
+        lambda data, count, progress: _compute_embedding(network, data, layer, str(method), progress),
+    )
+    if found is not None:
+        _draw(network, asked, *found)
+
+
+def _draw(network: Network, asked: PageState, data: Dataset, found: Embedding) -> None:
+    rows = dataset_pass.some_rows(data, POINTS)
+    labels = data.test.labels[rows]
+    which, _ = image_input.read(st.query_params.get("picture"))
+    chosen = int(which.detail) if which is not None and which.kind == "test" else None
+    figure = scatter(found.points, labels, data.classes, rows, chosen)
+    name = asked.layer.name or "the network"
+    explained = (
+        f" The axes hold {percent(found.explained[0])} and {percent(found.explained[1])} of the variance."
+        if found.explained
+        else " Only near neighbours mean something, not distances or sizes."
+    )
+    st.caption(
+        f"{len(rows):,} test images, near each other where {name} makes the same of them. "
+        f"Where classes lie apart, this layer tells them apart.{explained} "
+        "Pointing at one shows the image, a click opens it."
+    )
+    picked = plot(
+        figure, key=f"features-space-{found.method}", height=520, name=f"{asked.layer.name}-{found.method}",
+        alt=f"{len(rows)} test images by what {asked.layer.name} makes of them, coloured by class",
+        images=_images(data.fingerprint, POINTS, data),
+    )  # fmt: skip
+    if picked is not None and picked["customdata"] != st.session_state.get(OPENED):
+        st.session_state[OPENED] = picked["customdata"]
+        image_input.choose(f"test:{int(picked['customdata'][0])}")
+        st.rerun()
+
+
+@RESULTS.cached()
+def _images(fingerprint: str, count: int, _data: Dataset) -> Sprite:
+    return sprite(np.asarray(_data.test.pixels(dataset_pass.some_rows(_data, count))), largest=THUMB)
+
+
+def _known_embedding(network: Network, data: Dataset, layer: str, method: str) -> Embedding | None:
+    from cnnviz.interpret import cache
+    from cnnviz.interpret.embedding import Embedding
+
+    kept = cache.load("embedding", key_of(network, data, layer, POINTS, method))
+    if kept is None:
+        return None
+    explained = tuple(kept["explained"].tolist()) or None
+    return Embedding(method, kept["points"], cast("tuple[float, float] | None", explained))  # type: ignore[arg-type]
+
+
+def _compute_embedding(
+    network: Network, data: Dataset, layer: str, method: str, progress: Progress
+) -> Embedding:
+    from cnnviz.interpret import cache, embedding
+
+    values = _features(network, data, layer, progress)
+    found = embedding.pca(values) if method == "pca" else embedding.tsne(values, progress=progress)
+    kept = {"points": found.points, "explained": np.array(found.explained or (), np.float32)}
+    cache.save("embedding", key_of(network, data, layer, POINTS, method), kept)
+    return found
+
+
+def _features(network: Network, data: Dataset, layer: str, progress: Progress) -> Floats:
+    from cnnviz.interpret.embedding import features
+
+    rows = dataset_pass.some_rows(data, POINTS)
+    batches = dataset_pass.images_of(network, data, rows)
+    return features(network.loaded.model, batches, layer, len(rows), progress)

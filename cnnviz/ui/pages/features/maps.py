@@ -1,0 +1,292 @@
+"""Values of layers for the chosen picture: one forward pass, kept small and bounded."""
+
+from __future__ import annotations
+
+import base64
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.analysis.types import Analysis
+from cnnviz.figures import numbers
+from cnnviz.figures.sprite_sheet import Pixels, Sprite, sprite
+from cnnviz.inference.images.preprocessing import Preprocessing
+from cnnviz.interpret.channel_flags import marks
+from cnnviz.interpret.colormaps import Theme
+from cnnviz.interpret.layer_names import Layer
+from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Order, Range, limits, ordered
+from cnnviz.ui.components.arithmetic import ArithmeticView, arithmetic_packet, layer_arithmetic
+from cnnviz.ui.components.mosaic import MosaicView, mosaic_packet
+from cnnviz.ui.components.pictures import Cell, Line, pictures
+from cnnviz.ui.pages.features.state import SOFTMAX, PageState, choose_layer, every_layer, field_of, type_of
+from cnnviz.ui.shared import preprocessing
+from cnnviz.ui.shared.layer_strip import CELL, short, strip_image, strip_layers
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.predictions import shares
+from cnnviz.ui.shared.preprocessing import PreprocessedImage, Shot
+from cnnviz.ui.shared.result_cache import RESULTS
+from cnnviz.ui.shared.url_state import ROOT, change_without_model
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cnnviz.interpret.arithmetic import Inspection
+
+
+def maps(network: Network, ready: PreprocessedImage, layer: str) -> Floats:
+    """What the layer gives, float32 `(C, H, W)`; raises `ValueError` for what cannot be shown as maps."""
+    if layer == SOFTMAX:
+        return shares(network, ready)[:, None, None]
+    return _maps(network.stamp, ready.digest, layer, network, ready)
+
+
+@RESULTS.cached()
+def _maps(stamp: str, digest: str, layer: str, _network: Network, _ready: PreprocessedImage) -> Floats:
+    from cnnviz.interpret.activations import maps_of
+
+    return maps_of(_network.loaded.model, _ready.tensor, layer)
+
+
+def view_packet(
+    network: Network, ready: PreprocessedImage, layer: Layer, order: Order, reach: Range, chosen: int | None
+) -> bytes:
+    """The mosaic of a layer, `chosen` enlarged; raises `ValueError` for what cannot be shown as maps."""
+    return _packet(network.stamp, ready.digest, layer.name, order, reach, chosen, network, ready, layer)
+
+
+@RESULTS.cached()
+def _packet(
+    stamp: str,
+    digest: str,
+    name: str,
+    order: Order,
+    reach: Range,
+    chosen: int | None,
+    _network: Network,
+    _ready: PreprocessedImage,
+    _layer: Layer,
+) -> bytes:
+    values = maps(_network, _ready, name)
+    low, high = limits(values, reach, network_range(_network, _ready) if reach == "network" else None)
+    diverging = bool(low.min() < 0)
+    if diverging:
+        high = np.maximum(np.abs(low), np.abs(high))
+        low = -high
+    analysis = _network.analysis
+    stem = f"{_network.loaded.spec.name}-{name or 'model'}-{_ready.name}"
+    return mosaic_packet(
+        MosaicView(
+            name,
+            values,
+            ordered(values, order),
+            low,
+            high,
+            diverging,
+            marks(values, type_of(analysis, _layer)),
+            "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in stem),
+            _ready.seen,
+            field_of(analysis, _layer),
+            chosen=chosen,
+        )
+    )
+
+
+def network_range(network: Network, ready: PreprocessedImage) -> tuple[float, float]:
+    """Smallest and largest value that any layer gives for the picture."""
+    return _network_range(network.stamp, ready.digest, network, ready)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _network_range(
+    stamp: str, digest: str, _network: Network, _ready: PreprocessedImage
+) -> tuple[float, float]:
+    from cnnviz.interpret import activations
+    from cnnviz.interpret.activations import summaries
+
+    found = summaries(_network.loaded.model, _ready.tensor, row_names(_network.analysis))
+    low, high = activations.network_range(found.values())
+    return (low, high) if np.isfinite([low, high]).all() else (-1.0, 1.0)
+
+
+def row_names(analysis: Analysis) -> list[str]:
+    """The rows that give maps or a vector in a prediction."""
+    return [row.name for row in analysis.predicting if row.outputs and 1 <= len(row.output_shape) <= 3]
+
+
+# All layers as a strip of small pictures: detail turns into meaning. A click chooses one.
+
+
+def strip(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
+    """Draw one map a layer: the one that varies most."""
+    known = every_layer(network.analysis)
+    shown = strip_layers(network.analysis, known, asked.layer.row)
+    theme: Theme = "dark" if st.context.theme.type == "dark" else "light"
+    sheet = _sheet(network.stamp, ready.digest, tuple(shown), theme, network, ready)
+    cells = [Cell(short(name or ROOT), name or ROOT) for name in shown]
+    pictures(
+        sheet, [Line("", cells)], key="features-strip", name="", cell=CELL, captions=True,
+        alt=f"One map of each of {len(shown)} layers", chosen=asked.layer.name or ROOT,
+        on_choose=lambda name: choose_layer("" if name == ROOT else name),
+    )  # fmt: skip
+    rows = sum(1 for row in network.analysis.predicting if row.outputs)
+    if len(shown) < rows:
+        st.caption(f"{len(shown)} of {numbers.exact(rows)} layers; the list above has them all.")
+
+
+@RESULTS.cached()
+def _sheet(
+    stamp: str,
+    digest: str,
+    layers: tuple[str, ...],
+    theme: Theme,
+    _network: Network,
+    _ready: PreprocessedImage,
+) -> Sprite:
+    from cnnviz.interpret.activations import reduced
+    from cnnviz.interpret.maps import as_maps
+
+    side = (_ready.tensor.shape[-2], _ready.tensor.shape[-1])
+
+    def small(_: str, values: Tensor) -> Pixels:
+        return strip_image(as_maps(values[0], side), theme)
+
+    found = reduced(_network.loaded.model, _ready.tensor, layers, small)
+    return sprite(np.stack([found[name] for name in layers]))
+
+
+# The arithmetic of the layer: any cell of it, following the pointer.
+
+LIMIT = 6_000_000
+"""Bytes that are sent to the browser; of larger layers a channel is, or a cell."""
+ARITHMETIC_CELL = "features-cell"
+
+
+def arithmetic(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
+    """Draw it; raises `ValueError` for a kind of layer whose arithmetic is not worked out."""
+    inspection = _inspection(network.stamp, ready.digest, asked.layer.name, network, ready)
+    count = len(inspection.output)
+    channel = min(asked.channel, count - 1) if asked.channel is not None else _loudest(inspection)
+    units = network.loaded.classes if _names_classes(network, asked, count) else ()
+    layer_arithmetic(
+        _arithmetic_packet(
+            network.stamp, ready.digest, asked.layer.name, channel, _cell(asked), inspection, tuple(units)
+        ),
+        key="features-arithmetic",
+        on_ask=_ask,
+    )
+
+
+def _ask(channel: int, y: int, x: int) -> None:
+    st.session_state[ARITHMETIC_CELL] = (st.query_params.get("layer"), y, x)
+    change_without_model(channel=str(max(0, channel)))
+
+
+def _cell(asked: PageState) -> tuple[int, int] | None:
+    layer, y, x = st.session_state.get(ARITHMETIC_CELL, (None, 0, 0))
+    return (y, x) if layer == asked.layer.name else None
+
+
+def _loudest(inspection: Inspection) -> int:
+    """The channel with the largest magnitude."""
+    return int(abs(inspection.output).reshape(len(inspection.output), -1).max(1).argmax())
+
+
+def _names_classes(network: Network, asked: PageState, count: int) -> bool:
+    last = [row.name for row in network.analysis.predicting if row.outputs][-1:]
+    return count == len(network.loaded.classes) and asked.layer.name in (SOFTMAX, "", *last)
+
+
+@RESULTS.cached()
+def _inspection(
+    stamp: str, digest: str, layer: str, _network: Network, _ready: PreprocessedImage
+) -> Inspection:
+    from cnnviz.interpret.arithmetic import inspect
+
+    return inspect(_network.loaded.model, _ready.tensor, layer)
+
+
+@RESULTS.cached()
+def _arithmetic_packet(
+    stamp: str,
+    digest: str,
+    layer: str,
+    channel: int,
+    cell: tuple[int, int] | None,
+    _inspection: Inspection,
+    units: tuple[str, ...],
+) -> bytes:
+    payload = _inspection.payload(channel, LIMIT)
+    height, width = _inspection.output.shape[1:]
+    y, x = (min(max(0, cell[0]), height - 1), min(max(0, cell[1]), width - 1)) if cell else (0, 0)
+    working = _inspection.at(channel, y, x) if payload.scope == "cell" else None
+    name = f"{layer or 'model'}-arithmetic"
+    return arithmetic_packet(ArithmeticView(payload, channel, name, (y, x) if cell else None, working, units))
+
+
+# From the file to the numbers that the network reads: every step shown, and what can be changed.
+
+CSS = Path(__file__).with_name("steps.css")
+LABELS = {
+    "oriented": "turn upright",
+    "invert": "light and dark exchanged",
+    "centre": "centred as MNIST's digits",
+    "fit": "other proportions",
+    "resample": "filter",
+    "background": "behind transparency",
+    "scale": "numbers",
+}
+
+
+def preprocessing_steps(ready: PreprocessedImage, own: Preprocessing) -> None:
+    """Draw the steps of the picture, and the settings; `own` is how the network's pictures go in."""
+    how = ready.how
+    st.html(CSS)
+    st.html(f'<div class="steps">{"".join(map(_step, ready.shots))}</div>')
+    st.caption("What the network was trained on went the same way. Change a step, and see what that does.")
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="prep"):
+        for name in preprocessing.SWITCHES:
+            _switch(name, how, own)
+        for name in preprocessing.CHOICES:
+            _choice(name, how, own)
+        if how != own:
+            st.button("As trained", key="prep-reset", on_click=partial(change_without_model, prep=None))
+
+
+def _step(shot: Shot) -> str:
+    height, width = shot.size
+    source = f"data:image/png;base64,{base64.b64encode(shot.png).decode()}"
+    alt = f"The picture, {shot.name}"
+    return (
+        f'<figure><div class="frame"><img src="{source}" alt="{escape(alt)}"></div>'
+        f"<figcaption><b>{escape(shot.name)}</b> <span>{width}×{height}</span><p>{escape(shot.text)}</p>"
+        "</figcaption></figure>"
+    )
+
+
+def _switch(name: str, how: Preprocessing, own: Preprocessing) -> None:
+    key = f"prep-{name}"
+    st.session_state[key] = getattr(how, name)
+    explanation = type(own).model_fields[name].description
+    st.toggle(LABELS[name], key=key, help=explanation, on_change=_changed, args=(name, key, how, own))
+
+
+def _choice(name: str, how: Preprocessing, own: Preprocessing) -> None:
+    possible = preprocessing.values(name, own)
+    if len(possible) < 2:
+        return
+    key = f"prep-{name}"
+    st.session_state[key] = getattr(how, name)
+    explanation = type(own).model_fields[name].description
+    st.selectbox(
+        LABELS[name], possible, key=key, help=explanation, width=150, on_change=_changed,
+        args=(name, key, how, own),
+    )  # fmt: skip
+
+
+def _changed(name: str, key: str, how: Preprocessing, own: Preprocessing) -> None:
+    preprocessing.change(name, st.session_state[key], how, own)

@@ -1,0 +1,153 @@
+"""The page in its parts, top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from cnnviz.analysis import worked_numbers
+from cnnviz.analysis.types import KIND_TITLES
+from cnnviz.figures import numbers
+from cnnviz.figures.receptive_field import receptive_words
+from cnnviz.inference.images.preprocessing import Preprocessing
+from cnnviz.interpret.layer_names import Layer
+from cnnviz.ui.components.mosaic import feature_mosaic
+from cnnviz.ui.pages.features import maps, state
+from cnnviz.ui.pages.features.dataset_views import space, top_activating_images
+from cnnviz.ui.pages.features.filters import filters
+from cnnviz.ui.pages.features.maps import arithmetic, preprocessing_steps, strip
+from cnnviz.ui.pages.features.state import VIEWS, PageState, choose_layer, every_layer
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.inspect_header import inside_bar, kept_free, onwards, question, stepper
+from cnnviz.ui.shared.model_input import Network, network
+from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.url_state import change_without_model, unless
+
+# The bar on top: which network, which layer; share.
+
+
+def features_bar(network: Network, asked: PageState) -> None:
+    """Draw it."""
+    named = {layer.name: label(layer) for layer in every_layer(network.analysis).values()}
+    with inside_bar(network):
+        stepper("Layer", named, asked.layer.name, key="features-layer", width=330, choose=choose_layer)
+
+
+def label(layer: Layer) -> str:
+    """A layer in the list: name, kind, shape of what it gives."""
+    return f"{layer.name or '(model)'} · {KIND_TITLES[layer.kind]} · {numbers.shape(layer.output_shape)}"
+
+
+# What the chosen layer is, in words, and where to take it.
+
+
+def inspector(network: Network, asked: PageState) -> None:
+    """Draw a line on the layer, and links that take it along."""
+    analysis = network.analysis
+    row = next((row for row in analysis.rows if row.name == asked.layer.row), None)
+    if row is not None:
+        side = (analysis.input_shape[1], analysis.input_shape[2])
+        words = f"{worked_numbers.in_words(row)} {receptive_words(row, side)}"
+        shapes = f"{numbers.shape(row.input_shape)} → {numbers.shape(row.output_shape)}"
+        name = notice.plain(asked.layer.name or "(model)")
+        st.markdown(f"**{name}** · {shapes} · {notice.plain(words)}")
+    onwards(network, "features", row.name if row is not None else None)
+
+
+# The views of one layer, one at a time: its maps, its arithmetic, its filters, what excites it.
+
+ORDER_WORDS = {
+    "index": "Order: by number",
+    "activity": "Order: by activity",
+    "spread": "Order: by spread",
+    "similarity": "Order: alike together",
+}
+VIEW, PICKED = "features-view", "features-picked"
+DEFAULTS = {"order": "index", "range": "layer"}
+RANGE_WORDS = {
+    "map": "Colours: of each map",
+    "layer": "Colours: of the layer",
+    "network": "Colours: of the network",
+}
+
+
+def views(network: Network, ready: PreprocessedImage, asked: PageState, own: Preprocessing) -> None:
+    """Draw the choice of views and the one that is chosen; `own` is how the network's pictures go in."""
+    known: dict[str, Callable[[], None]] = {
+        "maps": partial(_maps, network, ready, asked),
+        "arithmetic": partial(arithmetic, network, ready, asked),
+        "filters": partial(filters, network, asked),
+        "excites": partial(top_activating_images, network, asked),
+        "space": partial(space, network, asked),
+        "input": partial(preprocessing_steps, ready, own),
+    }
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="features-look"):
+        _choose_view(asked, list(known))
+        if asked.view == "maps":
+            _choice("order", "Order", ORDER_WORDS, asked.order)
+            _choice("range", "What the colours span", RANGE_WORDS, asked.range)
+    try:
+        known[asked.view]()
+    except ValueError as error:
+        st.info(notice.plain(str(error)), icon=":material/info:")
+
+
+def _choose_view(asked: PageState, known: list[str]) -> None:
+    st.session_state[VIEW] = asked.view
+    st.segmented_control(
+        "View",
+        known,
+        format_func=VIEWS.__getitem__,
+        key=VIEW,
+        on_change=lambda: change_without_model(view=unless(st.session_state[VIEW], "maps")),
+        required=True,
+        label_visibility="collapsed",
+    )
+
+
+def _maps(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
+    # What was picked in the mosaic is enlarged there already: it need not be sent anew to say so.
+    chosen = None if asked.channel == st.session_state.get(PICKED) else asked.channel
+    packet = maps.view_packet(network, ready, asked.layer, asked.order, asked.range, chosen)
+    feature_mosaic(packet, key="features-mosaic", on_select=_picked)
+
+
+def _picked(channel: int) -> None:
+    st.session_state[PICKED] = channel
+    change_without_model(channel=str(channel))
+
+
+def _choice(name: str, label: str, words: dict[str, str], chosen: str) -> None:
+    key = f"features-{name}"
+    st.session_state[key] = chosen
+    st.selectbox(
+        label,
+        list(words),
+        format_func=words.__getitem__,
+        key=key,
+        on_change=lambda: change_without_model(**{name: unless(st.session_state[key], DEFAULTS[name])}),
+        label_visibility="collapsed",
+        width=230,
+    )
+
+
+CSS = Path(__file__).with_name("features.css")
+PAGE_HEIGHT = 900
+"""Pixels, kept free while the first network is loaded."""
+DRAWN = "features-drawn"
+
+
+def features() -> None:
+    """Draw it for the page's URL."""
+    st.html(CSS)
+    with kept_free(DRAWN, PAGE_HEIGHT):
+        current = network()
+    asked = state.current(current)
+    features_bar(current, asked)
+    about = question(current, asked.problems)
+    strip(current, about.ready, asked)
+    views(current, about.ready, asked, about.own)
+    inspector(current, asked)

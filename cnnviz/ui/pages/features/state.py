@@ -1,0 +1,97 @@
+"""What the page is asked to show, from its URL: layer, view, order of the channels, reach of the colours."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import cast
+
+import streamlit as st
+
+from cnnviz.analysis.types import Analysis, ReceptiveField
+from cnnviz.interpret.layer_names import Layer, inner_layers, layers
+from cnnviz.interpret.mosaic import ORDERS, RANGES, Order, Range
+from cnnviz.ui.shared import url_state
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.url_state import change_without_model, quoted
+
+SOFTMAX = "softmax"
+"""The probabilities, which no row of the architecture's table gives."""
+VIEWS = {
+    "maps": ":material/apps: Maps",
+    "arithmetic": ":material/calculate: Arithmetic",
+    "filters": ":material/filter_center_focus: Filters",
+    "excites": ":material/bolt: What excites it",
+    "space": ":material/scatter_plot: Test images as a map",
+    "input": ":material/input: Into the network",
+}
+
+
+@dataclass(frozen=True)
+class PageState:
+    """What to show of the network's layers."""
+
+    layer: Layer
+    view: str
+    order: Order
+    range: Range
+    channel: int | None
+    problems: tuple[str, ...]
+
+
+def every_layer(analysis: Analysis) -> dict[str, Layer]:
+    """Every layer that can be looked at by name, in the order of the pass, the probabilities last."""
+    found = {layer.name: layer for layer in layers(analysis)}
+    found |= {layer.name: layer for layer in inner_layers(analysis)}
+    order = {row.name: place for place, row in enumerate(analysis.rows)}
+    ordered = sorted(found.values(), key=lambda layer: order.get(layer.row, len(order)))
+    softmax = Layer(SOFTMAX, SOFTMAX, "activation", (analysis.classes,))
+    return {layer.name: layer for layer in ordered} | {SOFTMAX: softmax}
+
+
+def current(network: Network) -> PageState:
+    """What the page's URL asks for; what is wrong in it is said."""
+    known, said = every_layer(network.analysis), []
+    name = st.query_params.get("layer")
+    name = "" if name == url_state.ROOT else name
+    if name is not None and name not in known:
+        said.append(f"{network.loaded.name} gives nothing called {quoted(name)} to look at.")
+        name = None
+    layer = known[name] if name is not None else first_choice(known)
+    view, wrong = url_state.choice("view", tuple(VIEWS), "maps")
+    order, unordered = url_state.choice("order", ORDERS, "index")
+    reach, beyond = url_state.choice("range", RANGES, "layer")
+    said += [sentence for sentence in (wrong, unordered, beyond) if sentence]
+    channel = _channel(st.query_params.get("channel"), layer, said)
+    return PageState(layer, view, cast(Order, order), cast(Range, reach), channel, tuple(said))
+
+
+def first_choice(known: dict[str, Layer]) -> Layer:
+    """The layer that is shown where none is asked for: what the first convolution gives."""
+    convolutions = [
+        layer for layer in known.values() if layer.kind == "conv" and len(layer.output_shape) == 3
+    ]
+    return next(iter(convolutions or known.values()))
+
+
+def field_of(analysis: Analysis, layer: Layer) -> ReceptiveField:
+    """What a cell of the layer sees; all of the input where that is not known."""
+    row = next((row for row in analysis.rows if row.name == layer.row), None)
+    return row.receptive_field if row is not None else ReceptiveField(whole=True)
+
+
+def type_of(analysis: Analysis, layer: Layer) -> str:
+    """The row's type, as `Tanh`."""
+    return next((row.type for row in analysis.rows if row.name == layer.row), "")
+
+
+def _channel(text: str | None, layer: Layer, said: list[str]) -> int | None:
+    if text is None or re.fullmatch(r"[0-9]{1,7}", text):
+        return None if text is None else int(text)
+    said.append(f"“channel” cannot be {quoted(text)}, only a whole number from 0 on.")
+    return None
+
+
+def choose_layer(name: str) -> None:
+    """Make a layer the selected one, for use in callbacks."""
+    change_without_model(layer=url_state.layer_text(name), channel=None)

@@ -1,0 +1,371 @@
+"""The four branches of a block side by side, from the same input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.figures.palette import COMPARED, Colour
+from cnnviz.formats.csv_text import csv_text
+from cnnviz.interpret.channel_flags import marks
+from cnnviz.interpret.maps import Floats
+from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
+from cnnviz.ui.pages.inception.state import PageState, drop, short
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.predictions import TOP, shares
+from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.result_cache import RESULTS
+
+if TYPE_CHECKING:
+    from cnnviz.interpret.branches import Block, BlockLook, BranchLook
+
+# What a block does with the picture, and what the answer is without branches: worked out once.
+
+
+def block_activations(network: Network, ready: PreprocessedImage, block: Block) -> BlockLook:
+    """The block at work on the picture."""
+    return _look(network.stamp, ready.digest, block.name, network, ready, block)
+
+
+@RESULTS.cached()
+def _look(
+    stamp: str, digest: str, name: str, _network: Network, _ready: PreprocessedImage, _block: Block
+) -> BlockLook:
+    from cnnviz.interpret.branches import inspect_block
+
+    return inspect_block(_network.loaded.model, _ready.tensor, _block)
+
+
+def without(network: Network, ready: PreprocessedImage, branches: tuple[str, ...]) -> Floats:
+    """Probabilities `(classes,)` where these modules give zeros."""
+    return _without(network.stamp, ready.digest, branches, network, ready)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _without(
+    stamp: str, digest: str, branches: tuple[str, ...], _network: Network, _ready: PreprocessedImage
+) -> Floats:
+    from cnnviz.interpret.branches import without
+
+    found: Floats = without(_network.loaded.model, _ready.tensor, branches)[0].numpy()
+    return found
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def branch_texts(stamp: str, name: str, _network: Network, _block: Block) -> tuple[str, ...]:
+    """What each branch does, in words: `1×1 to 96 maps, 3×3 to 128`."""
+    from torch import nn
+
+    told = []
+    for branch in _block.branches:
+        steps = []
+        for part in _network.loaded.model.get_submodule(branch.name).modules():
+            if isinstance(part, nn.Conv2d):
+                steps.append(f"{numbers.shape(part.kernel_size)} to {part.out_channels}")
+            elif isinstance(part, nn.MaxPool2d):
+                steps.append("largest of 3×3")
+        told.append(", then ".join(steps))
+    return tuple(told)
+
+
+# Bars in the branches' colours, as HTML.
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One value among others of its kind: its part of the longest bar, and how it is told."""
+
+    title: str
+    part: float
+    text: str
+    hue: Colour
+
+
+def bars(rows: Sequence[Bar], alt: str) -> str:
+    """Bars below one another, title before and value behind."""
+    told = "".join(
+        f"<div><span>{escape(row.title)}</span><i>{_filled(row)}</i><em>{escape(row.text)}</em></div>"
+        for row in rows
+    )
+    return f'<div class="inception-bars" role="img" aria-label="{escape(alt)}">{told}</div>'
+
+
+def _filled(row: Bar) -> str:
+    if not row.part:
+        return ""
+    return f'<b style="width:{100 * row.part:.2f}%;background:{row.hue.css}"></b>'
+
+
+def split(title: str, total: str, parts: Sequence[Bar]) -> str:
+    """One bar of all, cut into parts that sum to 1."""
+    words = ", ".join(f"{part.title} {numbers.percent(part.part)}" for part in parts)
+    cut = "".join(
+        f'<b style="flex-grow:{part.part:.4f};background:{part.hue.css}" '
+        f'title="{escape(f"{part.title}: {part.text}, {numbers.percent(part.part)}")}"></b>'
+        for part in parts
+    )
+    return (
+        f'<div><span>{escape(title)}</span><i role="img" aria-label="{escape(f"{title}: {words}")}">{cut}</i>'
+        f"<em>{escape(total)}</em></div>"
+    )
+
+
+def splits(rows: Sequence[str]) -> str:
+    """Several of them, one scale."""
+    return f'<div class="inception-bars wide">{"".join(rows)}</div>'
+
+
+# The answer with branches left out, beside the whole network's.
+
+WHOLE = Colour("#0b6472", "#5fb8c6")
+"""The whole network, as its answers are drawn elsewhere on the page."""
+
+
+def each_alone(network: Network, ready: PreprocessedImage, block: Block, left: Mapping[str, Floats]) -> None:
+    """Draw the likeliest class's probability without each branch alone; `left` is the answers, by branch."""
+    whole = shares(network, ready)
+    classes, best = network.loaded.classes, int(whole.argmax())
+    rows = [Bar("nothing", float(whole[best]), numbers.percent(float(whole[best]), 1), WHOLE)]
+    for branch, hue in zip(block.branches, COMPARED, strict=True):
+        found = left[branch.name]
+        other = int(found.argmax())
+        now = "" if other == best else f", now “{classes[other]}”"
+        share = float(found[best])
+        rows.append(Bar(branch.title, share, f"{numbers.percent(share, 1)}{now}", hue))
+    st.markdown(f"**Probability of “{notice.plain(classes[best])}”, leaving out …**")
+    words = ", ".join(f"without {row.title} {row.text}" for row in rows)
+    st.html(bars(rows, f"Probability of {classes[best]}: {words}"))
+    st.caption("A bar that falls is a branch that the answer hangs on. Leave out one below, or several.")
+
+
+def compared(network: Network, ready: PreprocessedImage, block: Block, asked: PageState) -> None:
+    """Draw the whole network's answer and the one without the branches that are left out."""
+    names = tuple(block.branches[place].name for place in asked.dropped)
+    titles = " and ".join(block.branches[place].title for place in asked.dropped)
+    with st.spinner("The picture goes through what is left …"):
+        left = without(network, ready, names)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        st.markdown(f"**The answer with block {short(block.name)} without {titles}**", width="content")
+        st.button("Put all back", on_click=drop, args=((),), type="tertiary", key="inception-restore")
+    whole = shares(network, ready)
+    st.html(comparison(network.loaded.classes, whole, left))
+    st.caption(_message(network.loaded.classes, whole, left))
+
+
+def comparison(classes: tuple[str, ...], whole: Floats, left: Floats) -> str:
+    """The likeliest classes of either answer, in pairs of bars: the whole network, what is left."""
+    order = np.argsort(-np.maximum(whole, left), kind="stable")[: TOP + 1]
+    rows = "".join(
+        f"<div><span>{escape(classes[place])}</span><i>"
+        f'<b style="width:{100 * whole[place]:.2f}%"></b><b style="width:{100 * left[place]:.2f}%"></b></i>'
+        f"<em>{numbers.percent(float(whole[place]), 1)} → {numbers.percent(float(left[place]), 1)}</em></div>"
+        for place in order
+    )
+    words = ", ".join(
+        f"{classes[place]} from {numbers.percent(float(whole[place]), 1)} to "
+        f"{numbers.percent(float(left[place]), 1)}"
+        for place in order
+    )
+    return f'<div class="inception-bars pairs" role="img" aria-label="{escape(words)}">{rows}</div>'
+
+
+def _message(classes: tuple[str, ...], whole: Floats, left: Floats) -> str:
+    before, after = classes[int(whole.argmax())], classes[int(left.argmax())]
+    moved = float(np.abs(whole - left).sum() / 2)
+    answer = f"The answer stays {before}" if before == after else f"The answer turns from {before} to {after}"
+    return (
+        f"{answer}; {numbers.percent(moved, 1)} of the probability moves to other classes. Above in full "
+        "colour the whole network, below it faintly what is left."
+    )
+
+
+# The branches of a block as CSV.
+
+COLUMNS = (
+    *("branch", "title", "kernel", "first_channel", "channels", "parameters", "multiply_adds"),
+    *("mean_magnitude", "share_of_magnitude", "zeros"),
+)
+
+
+def download(network: Network, block: Block, found: BlockLook) -> None:
+    """Draw the button."""
+    name = f"{network.loaded.spec.name.replace('/', '-')}-{short(block.name)}-branches.csv"
+    st.download_button(
+        "Branches as CSV", partial(as_csv, found), name, "text/csv", key="inception-csv",
+        icon=":material/download:", on_click="ignore", type="tertiary",
+    )  # fmt: skip
+
+
+def as_csv(found: BlockLook) -> str:
+    """A line a branch, exact figures."""
+    rows = (
+        (one.branch.name, one.branch.title, one.branch.kernel, one.branch.first, one.branch.channels,
+         one.branch.params, one.branch.macs, one.activity, one.share, one.zeros)
+        for one in found.branches
+    )  # fmt: skip
+    return csv_text(COLUMNS, rows)
+
+
+Tell = Callable[[float], str]
+
+
+def branches(network: Network, ready: PreprocessedImage, block: Block, asked: PageState) -> None:
+    """Draw how they share the block, the answer without those that are left out, and each in a column."""
+    with st.spinner(f"The picture goes through {network.loaded.name} …"):
+        found = block_activations(network, ready, block)
+        left = {branch.name: without(network, ready, (branch.name,)) for branch in block.branches}
+    _input_words(block, found)
+    shares, answer = st.columns(2, gap="large")
+    with shares:
+        _overview(block, found)
+        download(network, block, found)
+    with answer:
+        if asked.dropped:
+            compared(network, ready, block, asked)
+        else:
+            each_alone(network, ready, block, left)
+    kinds = branch_texts(network.stamp, block.name, network, block)
+    for place, column in enumerate(st.columns(len(found.branches), gap="medium")):
+        with column:
+            _branch(network, ready, found, place, kinds[place], asked)
+
+
+def _input_words(block: Block, found: BlockLook) -> None:
+    maps, height, width = found.input.shape
+    st.caption(
+        f"All four branches read the same {numbers.exact(maps)} maps of {height}×{width}; their outputs are "
+        f"laid one after another, {block.channels} channels in all. Look for branches that cost much and "
+        f"answer little to this picture.{_stands_in(block)}"
+    )
+
+
+def _stands_in(block: Block) -> str:
+    three = block.branches[2].kernel == 3
+    return " torchvision's 5×5 branch has a 3×3 where the paper has a 5×5." if three else ""
+
+
+def _overview(block: Block, found: BlockLook) -> None:
+    st.markdown("**How the branches share the block**")
+    params, macs = (sum(one.params for one in block.branches), sum(one.macs for one in block.branches))
+    rows: list[tuple[str, str, Sequence[float], Tell]] = [
+        ("Channels", f"{block.channels}", [one.channels for one in block.branches], numbers.exact),
+        ("Parameters", numbers.short(params), [one.params for one in block.branches], numbers.exact),
+        ("Multiply-adds", numbers.macs(macs), [one.macs for one in block.branches], numbers.exact),
+        ("Activity", f"mean {_mean(found)}", [one.share for one in found.branches], numbers.percent),
+    ]
+    st.html(splits([_split(title, total, values, tell, found) for title, total, values, tell in rows]))
+
+
+def _split(title: str, total: str, values: Sequence[float], tell: Tell, found: BlockLook) -> str:
+    whole = sum(values) or 1
+    parts = [
+        Bar(one.branch.title, value / whole, tell(value), hue)
+        for one, value, hue in zip(found.branches, values, COMPARED, strict=True)
+    ]
+    return split(title, total, parts)
+
+
+def _branch(
+    network: Network, ready: PreprocessedImage, found: BlockLook, place: int, way: str, asked: PageState
+) -> None:
+    one = found.branches[place]
+    st.html(_head(one, way, place))
+    key = f"inception-drop-{place}"
+    st.session_state[key] = place in asked.dropped
+    st.toggle(
+        "Leave it out",
+        key=key,
+        help="Its maps become zeros, and the rest of the network goes on with that.",
+        on_change=_dropped,
+        args=(place, asked.dropped),
+    )
+    st.html(_facts(found, one))
+    if place in asked.dropped:
+        st.html(f"<style>.st-key-inception-maps-{place} {{ opacity: .25; }}</style>")
+    feature_mosaic(
+        _packet(network.stamp, ready.digest, found.block.name, place, network, ready, found),
+        key=f"inception-maps-{place}",
+    )
+
+
+def _dropped(place: int, before: tuple[int, ...]) -> None:
+    drop(tuple({*before} ^ {place}))
+
+
+def _head(one: BranchLook, way: str, place: int) -> str:
+    title = f"{one.branch.title} branch"
+    return (
+        f'<div class="inception-head"><b><i style="background:{COMPARED[place].css}"></i>{title}</b>'
+        f"<span>{escape(way)}</span></div>"
+    )
+
+
+def _facts(found: BlockLook, one: BranchLook) -> str:
+    branch, block = one.branch, found.block
+    last = branch.first + branch.channels - 1
+    rows = [
+        ("Kept as channels", f"{branch.first} … {last}", _of(branch.channels, block.channels)),
+        (
+            "Parameters",
+            numbers.exact(branch.params),
+            _of(branch.params, sum(b.params for b in block.branches)),
+        ),
+        ("Multiply-adds", numbers.exact(branch.macs), _of(branch.macs, sum(b.macs for b in block.branches))),
+        ("Mean magnitude", f"{one.activity:.3g}", numbers.percent(one.share)),
+        ("Exactly zero", "of its values", numbers.percent(one.zeros)),
+    ]
+    told = "".join(
+        f"<tr><th>{escape(title)}</th><td>{escape(text)}</td><td>{escape(part)}</td></tr>"
+        for title, text, part in rows
+    )
+    return f'<table class="inception-facts">{told}</table>'
+
+
+def _mean(found: BlockLook) -> str:
+    return f"{float(np.abs(found.output).mean()):.3g}"
+
+
+def _of(part: int, whole: int) -> str:
+    return numbers.percent(part / whole) if whole else "0 %"
+
+
+@RESULTS.cached()
+def _packet(
+    stamp: str,
+    digest: str,
+    block: str,
+    place: int,
+    _network: Network,
+    _ready: PreprocessedImage,
+    _found: BlockLook,
+) -> bytes:
+    """One scale of colours for the block, so that its branches can be compared."""
+    one = _found.branches[place]
+    low, high = float(np.nanmin(_found.output)), float(np.nanmax(_found.output))
+    diverging = low < 0
+    if diverging:
+        high = max(-low, high)
+        low = -high
+    count = len(one.maps)
+    name = f"{_network.loaded.spec.name}-{short(block)}-{one.branch.name.rpartition('.')[2]}-{_ready.name}"
+    return mosaic_packet(
+        MosaicView(
+            one.branch.name,
+            one.maps,
+            np.arange(count),
+            np.full(count, min(low, 0), np.float32),
+            np.full(count, high, np.float32),
+            diverging,
+            marks(one.maps),
+            "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in name),
+            alone=True,
+        )
+    )

@@ -1,0 +1,278 @@
+"""The page in its parts, top to bottom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from cnnviz import models
+from cnnviz.datasets import Progress
+from cnnviz.figures import numbers
+from cnnviz.figures.curves import Line, Panel, curves, curves_alt, head_lines
+from cnnviz.figures.inception import Table, branch_classes, favourites
+from cnnviz.figures.palette import COMPARED, Colour
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.pages.inception import state
+from cnnviz.ui.pages.inception.branches import Bar, bars, branches
+from cnnviz.ui.pages.inception.reduction import reduction
+from cnnviz.ui.pages.inception.state import PageState, choose_block, short
+from cnnviz.ui.shared import dataset_pass, layout, notice, run_data, url_state
+from cnnviz.ui.shared.dataset_pass import key_of
+from cnnviz.ui.shared.inspect_header import blocks_of, inside_bar, kept_free, onwards, question, stepper
+from cnnviz.ui.shared.model_input import Network, network
+from cnnviz.ui.shared.predictions import top
+from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.result_cache import RESULTS
+from cnnviz.ui.shared.url_state import change_without_model
+
+if TYPE_CHECKING:
+    from cnnviz.datasets import Dataset
+    from cnnviz.figures.curves import Floats
+    from cnnviz.interpret.branches import Answer, Block
+    from cnnviz.tracking import Run
+
+# The bar on top: which network, which block; share.
+
+
+def inception_bar(network: Network, found: tuple[Block, ...], asked: PageState) -> None:
+    """Draw it."""
+    named = {block.name: f"Block {short(block.name)} · {_shape(network, block)}" for block in found}
+    with inside_bar(network):
+        if asked.block is not None:
+            stepper("Block", named, asked.block.name, key="inception-block", width=240, choose=choose_block)
+
+
+def _shape(network: Network, block: Block) -> str:
+    return numbers.shape(network.analysis.row(block.name).output_shape)
+
+
+# How the auxiliary classifiers learned: the loss of each beside the one that the run made small.
+
+RUN = "run:"
+SMOOTHING, HEIGHT = 0.02, 320
+
+
+def learning(network: Network) -> None:
+    """Draw the curves of the network's run; without any, say why and lead to training."""
+    run = _run(network.reference)
+    heads = [] if run is None else head_lines(lambda metric: _points(run, metric))
+    if run is None or not heads:
+        _missing(network, run)
+        return
+    trained = _points(run, "train/loss")
+    whole = [] if trained is None else [Line("the loss that is trained", *trained, "train", COMPARED[0])]
+    panel = Panel("loss", [*whole, *heads])
+    st.subheader("How they learned", anchor=False)
+    st.caption(
+        "The loss that is trained is the network's own and a share of each classifier's. Look whether "
+        "the first classifier, which has fewer layers to work with, stays behind the second."
+    )
+    plot(
+        curves([panel], x_title="epoch", smoothing=SMOOTHING), key="inception-learning", height=HEIGHT,
+        alt=curves_alt([panel], "epoch"), name=f"run-{run.id}-auxiliary-losses", picks=False,
+    )  # fmt: skip
+
+
+def _missing(network: Network, run: Run | None) -> None:
+    if run is None:
+        st.caption("Runs record the loss of each classifier; these weights are of no run, so there is none.")
+    else:
+        st.caption("This run was trained before runs recorded the loss of each classifier, so there is none.")
+    layout.link(
+        "train", "Train it and see", icon=":material/play_arrow:", model=network.loaded.spec.name, run=None,
+        weights=None,
+    )  # fmt: skip
+
+
+def _run(reference: str) -> Run | None:
+    from cnnviz import tracking
+
+    if not reference.startswith(RUN):
+        return None
+    return tracking.get_run(run_data.database(), int(reference.removeprefix(RUN).partition("/")[0]))
+
+
+def _points(run: Run, metric: str) -> tuple[Floats, Floats] | None:
+    curve = run_data.curve(run, metric).curve
+    return (curve.epochs, curve.values) if len(curve) else None
+
+
+# The auxiliary classifiers: what each says to the picture.
+
+WITH_HEADS = "small-googlenet-32-aux"
+FINAL, *HUES = COMPARED
+
+
+def auxiliary(network: Network, ready: PreprocessedImage) -> None:
+    """Draw them beside the network's own answer; a network without any is told, with one that has some."""
+    with st.spinner(f"The picture goes through {network.loaded.name} …"):
+        told = _answers(network.stamp, ready.digest, network, ready)
+    if len(told) == 1:
+        st.info("This network has no auxiliary classifiers.", icon=":material/info:")
+        layout.link(
+            "inception", "SmallGoogLeNet with auxiliary classifiers", icon=":material/alt_route:",
+            model=WITH_HEADS, weights=None, run=None, layer=None, view="auxiliary",
+        )  # fmt: skip
+        return
+    st.caption(
+        "Each reads the maps of a block half-way and is trained to give the whole answer, so that early "
+        "layers hear of the error at first hand; a prediction leaves them out. Look how sure each is already."
+    )
+    for column, answer, hue in zip(st.columns(len(told), gap="large"), told, HUES, strict=False):
+        with column:
+            _answer(network, ready, answer, FINAL if not answer.name else hue)
+    learning(network)
+
+
+def _answer(network: Network, ready: PreprocessedImage, answer: Answer, hue: Colour) -> None:
+    number = answer.name.removeprefix("aux")
+    title = f"Auxiliary {number}, after block {short(answer.after)}" if answer.name else "The network itself"
+    st.markdown(f"**{title}**")
+    found = top(network, answer.probabilities[0])
+    rows = [Bar(one.name, one.share, numbers.percent(one.share, 1), hue) for one in found]
+    st.html(bars(rows, f"{title}: " + ", ".join(f"{row.title} {row.text}" for row in rows)))
+    if ready.truth is not None:
+        right = found[0].name == ready.truth
+        st.caption("Right." if right else "Wrong.")
+
+
+@RESULTS.cached()
+def _answers(stamp: str, digest: str, _network: Network, _ready: PreprocessedImage) -> tuple[Answer, ...]:
+    from cnnviz.interpret.branches import classifier_outputs
+
+    return classifier_outputs(_network.loaded.model, _ready.tensor)
+
+
+# Which branch carries which class: mean activity by class over the test images.
+
+KIND = "branches"
+Result = tuple[Table, int, bool]
+"""Activity `(blocks, 4, classes)`, over how many images, and whether it was worked out in this very run."""
+
+
+def classes(network: Network, found: tuple[Block, ...], block: Block) -> None:
+    """Draw it for one block; what is worked out holds for all of them."""
+    result = dataset_pass.offered(
+        network,
+        "Which branch carries which class",
+        "inception-classes",
+        (dataset_pass.SOME, dataset_pass.ALL),
+        lambda data, count: _known(network, data, count),
+        lambda data, count, progress: _work_out(network, data, found, count, progress),
+    )
+    if result is not None:
+        data, (table, count, just_now) = result
+        if just_now:
+            st.rerun()  # without the question that was answered
+        _draw(network, data, table[[one.name for one in found].index(block.name)], count, block)
+
+
+def _draw(network: Network, data: Dataset, table: Table, count: int, block: Block) -> None:
+    titles = [branch.title for branch in block.branches]
+    st.caption(
+        f"How much louder each branch of block {short(block.name)} is for a class than on its own average, "
+        f"over {count:,} test images. Bars that rise together are a class that is loud "
+        "everywhere; one that rises alone is a branch that carries the class."
+    )
+    words = "; ".join(
+        f"{title} is loudest for “{data.classes[place]}” (+{numbers.percent(much, 1)})"
+        for title, (place, much) in zip(titles, favourites(table), strict=True)
+    )
+    plot(
+        branch_classes(table, titles, data.classes), key="inception-by-class", height=400, picks=False,
+        alt=f"Activity by class: {words}.",
+        name=f"{network.loaded.spec.name.replace('/', '-')}-{short(block.name)}-classes",
+    )  # fmt: skip
+    st.caption(notice.plain(f"{words}."))
+
+
+def _key(network: Network, data: Dataset, count: int) -> str:
+    return key_of(network, data, "", count, KIND)
+
+
+def _known(network: Network, data: Dataset, count: int) -> Result | None:
+    from cnnviz.interpret import cache
+
+    kept = cache.load(KIND, _key(network, data, count))
+    return None if kept is None else (kept["table"], len(dataset_pass.some_rows(data, count)), False)
+
+
+def _work_out(
+    network: Network, data: Dataset, found: tuple[Block, ...], count: int, progress: Progress
+) -> Result:
+    from cnnviz.interpret import cache
+    from cnnviz.interpret.branches import activity_by_class
+
+    rows = dataset_pass.some_rows(data, count)
+    batches = dataset_pass.images_of(network, data, rows)
+    table = activity_by_class(network.loaded.model, found, batches, len(data.classes), len(rows), progress)
+    cache.save(KIND, _key(network, data, count), {"table": np.asarray(table)})
+    return table, len(rows), True
+
+
+CSS = Path(__file__).with_name("inception.css")
+PAGE_HEIGHT = 900
+"""Pixels, kept free while the first network is loaded."""
+DRAWN, VIEW = "inception-drawn", "inception-view"
+
+
+def inception() -> None:
+    """Draw it for the page's URL."""
+    st.html(CSS)
+    with kept_free(DRAWN, PAGE_HEIGHT):
+        current = network(state.PREFERRED)
+        found = blocks_of(current)
+    asked = state.current(current, found)
+    inception_bar(current, found, asked)
+    if asked.block is None:
+        notice.say([*url_state.current().problems, *current.problems, *asked.problems])
+        _no_blocks(current)
+        reduction(current, asked.reduction, None)
+        return
+    ready = question(current, asked.problems).ready
+    _choose_view(asked.view)
+    _view(current, ready, found, asked.block, asked)
+    onwards(current, "inception", asked.block.name)
+
+
+def _choose_view(view: str) -> None:
+    st.session_state[VIEW] = view
+    st.segmented_control(
+        "View",
+        list(state.VIEWS),
+        format_func=state.VIEWS.__getitem__,
+        key=VIEW,
+        on_change=lambda: change_without_model(
+            view=None if st.session_state[VIEW] == "branches" else st.session_state[VIEW]
+        ),
+        required=True,
+        label_visibility="collapsed",
+    )
+
+
+def _view(
+    current: Network, ready: PreprocessedImage, found: tuple[Block, ...], block: Block, asked: state.PageState
+) -> None:
+    if asked.view == "branches":
+        branches(current, ready, block, asked)
+    elif asked.view == "classes":
+        classes(current, found, block)
+    elif asked.view == "reduction":
+        reduction(current, asked.reduction, block)
+    else:
+        auxiliary(current, ready)
+
+
+def _no_blocks(current: Network) -> None:
+    first = models.get(state.PREFERRED[0])
+    st.info(
+        f"{notice.plain(current.loaded.name)} has no inception blocks; what they are made of is shown below.",
+        icon=":material/info:",
+    )
+    layout.link(
+        "inception", f"Look into {first.title}, which has nine", icon=":material/call_split:",
+        model=first.name, weights=None, run=None, layer=None,
+    )  # fmt: skip

@@ -1,0 +1,194 @@
+"""Naive against reduced: one convolution on sliders, the whole network, and its last layers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cnnviz.analysis.bottleneck import ARTICLE, ARTICLE_DENSE, Reduction, dense_weights, last_maps, stages
+from cnnviz.analysis.types import Analysis, Shape
+from cnnviz.figures import numbers
+from cnnviz.figures.inception import NAIVE, REDUCED, growth, growth_alt
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.pages.inception.branches import Bar, bars
+from cnnviz.ui.pages.inception.state import KERNELS, MOST, reduce, short
+from cnnviz.ui.shared import layout
+from cnnviz.ui.shared.model_input import Network
+
+if TYPE_CHECKING:
+    from cnnviz.interpret.branches import Block
+
+# Naive blocks in a row against reduced ones, and global average pooling against a dense layer.
+
+NAIVE_MODEL, REDUCED_MODEL = "inception-naive", "googlenet"
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _analysis(model: str) -> Analysis:
+    from cnnviz.analysis import analyze
+
+    return analyze(model)
+
+
+def growing() -> None:
+    """Draw what becomes of nine blocks in a row."""
+    naive, reduced = _analysis(NAIVE_MODEL), _analysis(REDUCED_MODEL)
+    without, having = stages(naive), stages(reduced)
+    st.subheader("Nine blocks in a row", anchor=False)
+    st.caption(
+        "A naive block's pooling branch hands on every map that it is given, so each block is wider than the "
+        f"last: {numbers.exact(without[0].channels)} maps leave the first and "
+        f"{numbers.exact(without[-1].channels)} the last. In all that is {numbers.short(naive.total_params)} "
+        f"parameters and {numbers.macs(naive.macs)}, against {numbers.short(reduced.total_params)} and "
+        f"{numbers.macs(reduced.macs)} with reductions."
+    )
+    plot(
+        growth(without, having), key="inception-growth", height=430, picks=False,
+        alt=growth_alt(without, having), name="inception-growth",
+    )  # fmt: skip
+    layout.link(
+        "compare", "Compare both, layer by layer", icon=":material/compare_arrows:",
+        models=f"{REDUCED_MODEL},{NAIVE_MODEL}",
+    )  # fmt: skip
+
+
+def pooling(network: Network) -> None:
+    """Draw what a dense layer in place of global average pooling would weigh."""
+    st.subheader("Global average pooling or a dense layer", anchor=False)
+    st.caption(
+        "Before the last layer every map becomes one number, its mean, which has no weights. A dense layer "
+        "to as many numbers would have one for every value and every number."
+    )
+    own = last_maps(network.analysis)
+    shapes = {"The article's": ARTICLE_DENSE} | ({network.loaded.name: own} if own is not None else {})
+    for title, shape in shapes.items():
+        _dense(title, shape)
+
+
+def _dense(title: str, shape: Shape) -> None:
+    channels, height, width = shape
+    weights = dense_weights(shape)
+    rows = [
+        Bar("dense layer", 1, f"{numbers.short(weights)} weights", NAIVE),
+        Bar("average pooling", 0, "0 weights", REDUCED),
+    ]
+    st.markdown(f"**{title}** · {height}·{width}·{channels} → {channels}")
+    st.html(bars(rows, f"{title}: a dense layer has {numbers.exact(weights)} weights, average pooling 0"))
+
+
+KEY = "inception-reduce"
+SLIDERS = {
+    "channels": ("Channels in", "Maps that the block is given."),
+    "reduction": ("Reduced to", "Maps that the 1×1 leaves for the larger convolution."),
+    "maps": ("Maps out", "Maps that the larger convolution gives."),
+    "side": ("Size", "Height and width of every map, in cells."),
+}
+
+
+def reduction(network: Network, asked: Reduction, block: Block | None) -> None:
+    """Draw it."""
+    st.subheader("One convolution, with a 1×1 before it and without", anchor=False)
+    st.caption(
+        "A 1×1 convolution mixes channels and looks at no neighbours, so it is cheap; the larger one after "
+        "it then reads few maps instead of many."
+    )
+    _presets(network, asked, block)
+    left, right = st.columns([0.42, 0.58], gap="large")
+    with left:
+        _sliders(asked)
+    with right:
+        _costs(asked)
+    growing()
+    pooling(network)
+
+
+def _presets(network: Network, asked: Reduction, block: Block | None) -> None:
+    presets = {"The article's": ARTICLE} | ({} if block is None else of_block(network, block))
+    with st.container(horizontal=True, gap="small"):
+        for place, (title, preset) in enumerate(presets.items()):
+            st.button(
+                title, key=f"{KEY}-preset-{place}", on_click=reduce, args=(preset,), disabled=preset == asked
+            )
+
+
+def of_block(network: Network, block: Block) -> dict[str, Reduction]:
+    """The reductions that a block makes, by what they are called; none of a naive block."""
+    found = {}
+    for branch in block.branches[1:3]:
+        rows = [
+            row
+            for row in network.analysis.rows
+            if row.kind == "conv" and row.name.startswith(f"{branch.name}.")
+        ]
+        if len(rows) == 2 and branch.kernel in KERNELS:
+            first, second = rows
+            found[f"Block {short(block.name)}'s {branch.title}"] = Reduction(
+                first.input_shape[0], first.output_shape[0], second.output_shape[0], branch.kernel,
+                second.output_shape[1],
+            )  # fmt: skip
+    return found
+
+
+def _sliders(asked: Reduction) -> None:
+    for name, (title, meaning) in SLIDERS.items():
+        key = f"{KEY}-{name}"
+        st.session_state[key] = getattr(asked, name)
+        st.slider(title, 1, getattr(MOST, name), key=key, help=meaning, on_change=_moved, args=(name, asked))
+    st.session_state[f"{KEY}-kernel"] = asked.kernel
+    st.segmented_control(
+        "Kernel", KERNELS, format_func=lambda side: f"{side}×{side}", key=f"{KEY}-kernel", required=True,
+        on_change=_moved, args=("kernel", asked),
+    )  # fmt: skip
+
+
+def _moved(name: str, asked: Reduction) -> None:
+    reduce(replace(asked, **{name: int(st.session_state[f"{KEY}-{name}"])}))
+
+
+def _costs(asked: Reduction) -> None:
+    naive, reduced = asked.naive, asked.reduced
+    for title, values, formulas in (
+        ("Multiply-adds", (naive.macs, reduced.macs), _macs(asked)),
+        ("Parameters", (naive.params, reduced.params), _params(asked)),
+    ):
+        most = max(values)
+        rows = [
+            Bar(name, value / most, numbers.exact(value), hue)
+            for name, value, hue in zip(("directly", "through 1×1"), values, (NAIVE, REDUCED), strict=True)
+        ]
+        alt = f"{title}: " + ", ".join(f"{row.title} {row.text}" for row in rows)
+        st.markdown(f"**{title}** · {_text(*values)}")
+        st.html(bars(rows, alt) + f'<p class="inception-sum">{formulas[0]}<br>{formulas[1]}</p>')
+    if asked == ARTICLE:
+        st.caption(
+            f"The article gives {numbers.significant(naive.macs / 1e6, 4)} M and "
+            f"{numbers.significant(reduced.macs / 1e6, 2)} M and calls them parameters; they are "
+            f"multiply-adds. The parameters are {numbers.exact(naive.params)} and "
+            f"{numbers.exact(reduced.params)}."
+        )
+
+
+def _text(naive: int, reduced: int) -> str:
+    if reduced >= naive:
+        return f"the 1×1 saves nothing here: {numbers.significant(reduced / naive)} times as many"
+    return f"{numbers.significant(naive / reduced)} times fewer through the 1×1"
+
+
+def _macs(asked: Reduction) -> tuple[str, str]:
+    cells, kernel = f"{asked.side}·{asked.side}", f"{asked.kernel}·{asked.kernel}"
+    return (
+        f"directly: {asked.channels} · {kernel} · {asked.maps} · {cells} = {numbers.exact(asked.naive.macs)}",
+        f"through 1×1: {asked.channels} · {asked.reduction} · {cells} + {asked.reduction} · {kernel} · "
+        f"{asked.maps} · {cells} = {numbers.exact(asked.reduced.macs)}",
+    )
+
+
+def _params(asked: Reduction) -> tuple[str, str]:
+    kernel = f"{asked.kernel}·{asked.kernel}"
+    return (
+        f"directly: {asked.maps} · ({asked.channels} · {kernel} + 1) = {numbers.exact(asked.naive.params)}",
+        f"through 1×1: {asked.reduction} · ({asked.channels} + 1) + {asked.maps} · ({asked.reduction} · "
+        f"{kernel} + 1) = {numbers.exact(asked.reduced.params)}",
+    )

@@ -1,0 +1,128 @@
+"""What the page's URL asks for: a block, a view, branches left out, the sliders."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cnnviz.analysis.bottleneck import ARTICLE, Reduction
+from cnnviz.ui.shared import url_state
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.url_state import change_without_model, quoted
+
+if TYPE_CHECKING:
+    from cnnviz.interpret.branches import Block
+
+PREFERRED = (
+    "small-googlenet-32",
+    "googlenet-32",
+    "small-googlenet-32-aux",
+    "googlenet",
+    "googlenet-aux",
+)
+"""Models with blocks, for who asks for none; the one whose fresh weights stand in comes first."""
+BRANCHES = ("1x1", "3x3", "5x5", "pool")
+"""How the URL names a block's branches."""
+VIEWS = {
+    "branches": ":material/call_split: Branches",
+    "classes": ":material/category: Which class",
+    "reduction": ":material/compress: Naive or reduced",
+    "auxiliary": ":material/alt_route: Auxiliary classifiers",
+}
+MOST = Reduction(channels=2048, reduction=512, maps=1024, kernel=5, side=224)
+"""How far the sliders go."""
+KERNELS = (3, 5)
+
+
+@dataclass(frozen=True)
+class PageState:
+    """What to show."""
+
+    block: Block | None
+    """None where the network has no blocks."""
+    view: str
+    dropped: tuple[int, ...]
+    """Branches that are left out, by their place in a block, ascending."""
+    reduction: Reduction
+    problems: tuple[str, ...]
+
+
+def current(network: Network, found: tuple[Block, ...]) -> PageState:
+    """What the page's URL asks for; what is wrong in it is said."""
+    said: list[str] = []
+    view, wrong = url_state.choice("view", tuple(VIEWS), "branches")
+    said += [wrong] if wrong else []
+    return PageState(
+        _block(network, found, said),
+        view if found else "reduction",
+        _dropped(st.query_params.get("drop"), said),
+        read_reduction(st.query_params.get("reduce"), said),
+        tuple(said),
+    )
+
+
+def _block(network: Network, found: tuple[Block, ...], said: list[str]) -> Block | None:
+    """The block that the layer is, or lies in; the first one for a layer outside them."""
+    if not found:
+        return None
+    layer = st.query_params.get("layer")
+    if layer is None or layer == url_state.ROOT:
+        return found[0]
+    for block in found:
+        if layer == block.name or layer.startswith(f"{block.name}."):
+            return block
+    if all(row.name != layer for row in network.analysis.rows):
+        said.append(f"{network.loaded.name} has no layer {quoted(layer)}; its first block is shown.")
+    return found[0]
+
+
+def _dropped(text: str | None, said: list[str]) -> tuple[int, ...]:
+    names = [] if text is None else text.split(",")
+    unknown = [name for name in names if name not in BRANCHES]
+    if unknown:
+        said.append(f"There is no branch {quoted(unknown[0])}; there are {', '.join(BRANCHES)}.")
+    return tuple(place for place, name in enumerate(BRANCHES) if name in names)
+
+
+def read_reduction(text: str | None, said: list[str]) -> Reduction:
+    """The sliders of `channels-reduction-maps-kernel-side`; else the article's, which is said."""
+    if text is None:
+        return ARTICLE
+    match = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})-([0-9]{1,5})-([35])-([0-9]{1,5})", text)
+    if match is not None:
+        found = Reduction(*map(int, match.groups()))
+        if all(1 <= one <= most for one, most in zip(astuple(found), astuple(MOST), strict=True)):
+            return found
+    said.append(
+        f"“reduce” cannot be {quoted(text)}, only channels, reduction, maps, kernel (3 or 5) and size such "
+        f"as {reduction_text(ARTICLE)}, up to {reduction_text(MOST)}; the article's are used."
+    )
+    return ARTICLE
+
+
+def reduction_text(asked: Reduction) -> str:
+    """The sliders as they stand in the URL."""
+    return "-".join(str(value) for value in astuple(asked))
+
+
+def choose_block(name: str) -> None:
+    """Show this block, for use in callbacks."""
+    change_without_model(layer=name, channel=None)
+
+
+def drop(dropped: tuple[int, ...]) -> None:
+    """Leave out these branches, for use in callbacks."""
+    change_without_model(drop=",".join(BRANCHES[place] for place in sorted(dropped)) or None)
+
+
+def reduce(asked: Reduction) -> None:
+    """Set the sliders, for use in callbacks."""
+    change_without_model(reduce=None if asked == ARTICLE else reduction_text(asked))
+
+
+def short(name: str) -> str:
+    """A block as people call it: `4a`."""
+    return name.removeprefix("inception").lstrip("_") or name

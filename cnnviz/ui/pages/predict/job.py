@@ -1,0 +1,244 @@
+"""One visitor's pictures going through one to four networks, in a thread of its own that draws nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice, repeat
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.datasets.spec import Progress, Step
+from cnnviz.inference.images.image import Picture, Pixels, Refusal
+from cnnviz.ui.shared.background_job import BackgroundJob
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.url_state import change_without_model
+
+if TYPE_CHECKING:
+    from cnnviz.inference.images.read_image import Upload
+    from cnnviz.inference.latency import Cost
+    from cnnviz.inference.predict import Predictor, Result
+
+CHUNK_BYTES = 96 << 20
+"""Of decoded pictures held at a time."""
+THUMB = 64
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture as it was handed in, and a small copy, uint8 `(THUMB, THUMB, 3)`; None if it was refused."""
+
+    file: Upload | Refusal
+    thumb: Pixels | None
+
+
+class Job(BackgroundJob[None]):
+    """Begins when it is made. What is done so far can be read at any time, from any thread, and is kept."""
+
+    def __init__(self, files: Sequence[Upload | Refusal], networks: Sequence[Network]) -> None:
+        self.files = files
+        self.networks = tuple(networks)
+        self.results: dict[str, list[Result]] = {one.reference: [] for one in networks}
+        """By the network's reference, in the order of the files."""
+        self._answered = dict.fromkeys(self.results, 0)
+        self.seconds = dict.fromkeys(self.results, 0.0)
+        """Spent on each network so far."""
+        self.costs: dict[str, Cost] = {}
+        self.seen: list[Seen] = []
+        self.began = time.monotonic()
+        super().__init__(self._work, Step("answering", 0, len(files)), "predict")
+
+    @property
+    def total(self) -> int:
+        """Files there are."""
+        return len(self.files)
+
+    @property
+    def done(self) -> int:
+        """Files that every network has answered."""
+        return min(len(found) for found in self.results.values())
+
+    @property
+    def progress(self) -> float:
+        """Files that are answered, also those whose part is not done yet; of several networks, the mean."""
+        return sum(self._answered.values()) / len(self._answered)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody stopped it, even if it has not ended yet."""
+        return self._cancelled.is_set()
+
+    @property
+    def failed(self) -> str:
+        """Why it ended early, in a sentence, where nobody cancelled it."""
+        return "" if self.error is None else str(self.error) or type(self.error).__name__
+
+    def is_for(self, files: object, networks: Sequence[Network]) -> bool:
+        """Whether it asks these networks about these very files."""
+        mine = [one.stamp for one in self.networks]
+        return self.files is files and mine == [one.stamp for one in networks]
+
+    def _work(self, _: Progress) -> None:
+        self._ask()
+        self._measure()
+
+    def _ask(self) -> None:
+        from cnnviz.inference.predict import Predictor
+
+        predictors = {one.reference: Predictor(one.loaded) for one in self.networks}
+        with closing(self._read()) as read:
+            for part in _chunks(read):
+                found = {name: self._answers(name, one, part) for name, one in predictors.items()}
+                if self.cancelled:  # some of the part may have no answer
+                    return
+                self.seen += [seen for seen, _ in part]
+                for name, results in found.items():
+                    self.results[name] += results
+
+    def _answers(self, name: str, predictor: Predictor, part: list[_Read]) -> list[Result]:
+        start, before = time.perf_counter(), self._answered[name]
+        pictures = [picture for _, picture in part]
+        batches = repeat(predictor.batch)
+
+        def report(step: Step) -> None:
+            self._answered[name] = before + step.done
+
+        results = predictor.predict(
+            pictures, progress=report, cancelled=self._cancelled.is_set, sizes=batches
+        )
+        self.seconds[name] += time.perf_counter() - start
+        return results
+
+    def _measure(self) -> None:
+        from cnnviz.inference.latency import measure
+
+        for one in self.networks:
+            if not self.cancelled:
+                self.costs[one.reference] = measure(one.loaded)
+
+    def _read(self) -> Generator[_Read, None, None]:
+        from cnnviz.datasets.decode import in_order
+
+        return in_order(_read_one, self.files, threads=1)
+
+
+_Read = tuple[Seen, "Picture | Refusal"]
+
+
+def _read_one(file: Upload | Refusal) -> _Read:
+    from cnnviz.inference.images.read_image import read
+
+    found = file if isinstance(file, Refusal) else read(file)
+    thumb = None if isinstance(found, Refusal) else _thumb(found.pixels)
+    return Seen(file, thumb), found
+
+
+def _chunks(read: Iterable[_Read]) -> Iterator[list[_Read]]:
+    """Parts as long as the predictor's stretches, and of about `CHUNK_BYTES` of pixels."""
+    from cnnviz.inference.predict import stretches
+
+    waiting, lengths = iter(read), stretches()
+    while part := list(islice(waiting, 1)):
+        most, size = next(lengths), _size(part[0])
+        while len(part) < most and size < CHUNK_BYTES and (more := list(islice(waiting, 1))):
+            part += more
+            size += _size(more[0])
+        yield part
+
+
+def _size(one: _Read) -> int:
+    return one[1].pixels.nbytes if isinstance(one[1], Picture) else 0
+
+
+def _thumb(pixels: Pixels) -> Pixels:
+    from PIL import Image, ImageOps
+
+    image = Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
+    return np.asarray(ImageOps.pad(image, (THUMB, THUMB)))
+
+
+# The pictures to ask about: what this visitor handed in, or the bundled ones.
+
+if TYPE_CHECKING:
+    from cnnviz.inference.images.image import Refusal
+    from cnnviz.inference.images.read_image import Upload
+
+    Files = Sequence[Upload | Refusal]
+
+KEY, COUNT, HOW = "predict-files", "predict-uploads", "predict-how"
+MOST = 5_000
+"""Pictures at a time."""
+WAYS = {"files": "Pictures or zips", "folder": "A folder"}
+
+
+def chosen() -> Files:
+    """The very same list until others are handed in."""
+    found: Files = st.session_state.get(KEY) or _bundled()
+    return found
+
+
+def bundled() -> bool:
+    """Whether nothing was handed in."""
+    return not st.session_state.get(KEY)
+
+
+def upload() -> None:
+    """Draw the field for files."""
+    count = st.session_state.setdefault(COUNT, 0)
+    st.segmented_control(
+        "Hand in", list(WAYS), format_func=WAYS.__getitem__, key=HOW, default="files", required=True,
+        label_visibility="collapsed",
+    )  # fmt: skip
+    folder = st.session_state[HOW] == "folder"
+    many: Literal["directory"] | bool = "directory" if folder else True
+    given = st.file_uploader(
+        "Class folders give the true classes: one folder a class, in a zip or as they are.",
+        accept_multiple_files=many,
+        key=f"predict-upload-{count}-{'folder' if folder else 'files'}",
+        max_upload_size=500,
+        help="PNG, JPEG, WebP, BMP, GIF, TIFF, or zips of them. They stay yours alone.",
+    )
+    if isinstance(given, list) and given:
+        _take([(file.name, file.getvalue()) for file in given], folder=folder)
+        st.rerun()
+    if not bundled():
+        st.button("Back to the bundled pictures", type="tertiary", icon=":material/undo:", on_click=_clear)
+
+
+def gathered(files: Sequence[tuple[str, bytes]], *, folder: bool) -> tuple[list[Upload | Refusal], int]:
+    """Single files, at most `MOST`, and how many there were."""
+    from cnnviz.inference.images.image_files import from_named, handed_in
+
+    if folder:
+        found = from_named(dict(files))
+    else:
+        found = [one for name, data in files for one in handed_in(name, data)]
+    return found[:MOST], len(found)
+
+
+def _take(files: Sequence[tuple[str, bytes]], *, folder: bool) -> None:
+    from cnnviz.ui.shared import notice
+
+    found, count = gathered(files, folder=folder)
+    if count > MOST:
+        notice.later(f"{count:,} pictures are many: the first {MOST:,} are asked about.")
+    st.session_state[KEY] = found
+    st.session_state[COUNT] += 1
+    change_without_model(page=None)
+
+
+def _clear() -> None:
+    st.session_state.pop(KEY, None)
+    change_without_model(page=None)
+
+
+@cache
+def _bundled() -> Files:
+    from cnnviz.inference.samples import all_samples
+
+    return tuple(sample.upload() for sample in all_samples().values())

@@ -1,0 +1,185 @@
+"""The page in its parts, top to bottom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cnnviz.datasets import Step
+from cnnviz.figures import numbers
+from cnnviz.inference import evaluate
+from cnnviz.inference.images.checks import grouped
+from cnnviz.inference.images.image import Refusal
+from cnnviz.ui.pages.predict import state
+from cnnviz.ui.pages.predict.job import Job, bundled, chosen, upload
+from cnnviz.ui.pages.predict.state import MOST, PageState, page, written
+from cnnviz.ui.pages.predict.views import JobResults, mistakes, rows, rows_so_far, summary
+from cnnviz.ui.shared import model_input, notice, url_state
+from cnnviz.ui.shared.inspect_header import inside_bar
+from cnnviz.ui.shared.model_input import Network, choices, network
+from cnnviz.ui.shared.progress import progress_text
+from cnnviz.ui.shared.url_state import change_without_model
+
+if TYPE_CHECKING:
+    from cnnviz.ui.pages.predict.job import Files
+
+# The bar on top: which networks answer; share.
+
+BESIDE = "predict-beside"
+
+
+def predict_bar(asked: PageState) -> None:
+    """Draw it."""
+    with inside_bar(asked.networks[0]):
+        _beside(asked)
+
+
+def _beside(asked: PageState) -> None:
+    first, *others = asked.networks
+    named = model_input.labels(choices())
+    named.pop(first.reference, None)
+    for one in others:
+        named.setdefault(one.reference, one.loaded.name)
+    st.session_state[BESIDE] = [one.reference for one in others]
+    st.multiselect(
+        "Beside it",
+        list(named),
+        format_func=lambda reference: named.get(reference, reference),
+        key=BESIDE,
+        on_change=lambda: change_without_model(against=written(st.session_state[BESIDE]), page=None),
+        max_selections=MOST - 1,
+        label_visibility="collapsed",
+        placeholder=f"up to {MOST - 1} more beside it",
+        width=430,
+    )
+
+
+# Beginning a job, and watching it: how far it is, how long it takes still, and stopping it.
+
+KEY = "predict-job"
+TICK, PATIENCE = 0.5, 1.0
+"""Seconds between two looks, and how long a short job is waited for without drawing any progress."""
+
+
+def job_of(files: Files, networks: Sequence[Network]) -> Job:
+    """This visitor's job on these files and networks; another one that is under way is stopped."""
+    known: Job | None = st.session_state.get(KEY)
+    if known is not None and known.is_for(files, networks):
+        return known
+    if known is not None:
+        known.cancel()
+    job = st.session_state[KEY] = Job(files, networks)
+    job.wait(PATIENCE)
+    return job
+
+
+def watch(job: Job) -> None:
+    """Draw it, and the answers as they come, until it is over; then the page is drawn anew."""
+
+    @st.fragment(run_every=TICK)
+    def look() -> None:
+        url_state.restore()
+        if not job.running:
+            st.rerun()
+        share = job.progress / max(1, job.total)
+        step = Step("Answering", int(job.progress), job.total, "pictures")
+        text = (
+            "Measuring speed …"
+            if job.done == job.total
+            else progress_text(step, time.monotonic() - job.began)
+        )
+        st.progress(share, text=notice.plain(text))
+        st.button("Stop", icon=":material/stop:", key="predict-stop", on_click=job.cancel)
+        if job.done:
+            rows_so_far(JobResults(job), page() or 1)
+
+    look()
+
+
+OPTIONS = {"invert": "--invert", "centre": "--center"}
+"""Of `cnnviz predict`, for changes that this page cannot make."""
+CSS = Path(__file__).with_name("predict.css")
+
+
+def predict() -> None:
+    """Draw it for the page's URL."""
+    st.html(CSS)
+    current = network()
+    asked = state.current(current)
+    predict_bar(asked)
+    notice.say([*url_state.current().problems, *current.problems, *asked.problems, *notice.pending_notices()])
+    with st.container(key="predict-give"):
+        upload()
+    job = job_of(chosen(), asked.networks)
+    if job.running:
+        watch(job)
+        return
+    _found(job, asked)
+
+
+def _found(job: Job, asked: PageState) -> None:
+    judged = JobResults(job)
+    _state(judged)
+    if not judged.count:
+        return
+    summary(judged)
+    _downloads(judged)
+    if judged.told:
+        mistakes(judged)
+    rows(judged, asked)
+
+
+def _state(judged: JobResults) -> None:
+    job = judged.job
+    if job.failed:
+        st.error(notice.plain(f"It ended early: {job.failed} What was answered before is kept."))
+    elif job.cancelled:
+        st.info(f"Stopped after {judged.count:,} of {job.total:,} pictures; what was answered is kept.")
+    if bundled():
+        st.caption(
+            "These are the bundled pictures. Hand in your own, many at once, and compare networks on them."
+        )
+    untrained = [one.loaded.name for one in job.networks if not one.loaded.trained]
+    if untrained:
+        names = notice.plain(", ".join(untrained))
+        st.caption(f":material/warning: Fresh weights: nothing was learned, answers mean nothing ({names}).")
+    for one, place in zip(job.networks, range(len(job.networks)), strict=True):
+        _hints(judged, place, one.loaded.name if len(job.networks) > 1 else "")
+    if judged.refused:
+        words = "one file was" if judged.refused == 1 else f"{judged.refused:,} files were"
+        st.warning(f"{words.capitalize()} refused; why is said in the list.", icon=":material/broken_image:")
+
+
+def _hints(judged: JobResults, place: int, network: str) -> None:
+    """Draw what is unlike the network's training images about these pictures, a line a kind."""
+    results = [result for result in judged.results(place) if not isinstance(result, Refusal)]
+    for hint, count, first in grouped((result.name, result.hints) for result in results):
+        whose = f"{network}: " if network else ""
+        words = f"{whose}{count:,} of {len(results):,} pictures, {first} first. {hint.text}"
+        if hint.change in OPTIONS:
+            words += f" For all of them: cnnviz predict {OPTIONS[hint.change]}, on the command line."
+        st.caption(f":material/help: {notice.plain(words)}")
+
+
+def _downloads(judged: JobResults) -> None:
+    results = {one.reference: judged.results(i) for i, one in enumerate(judged.job.networks)}
+    alone = next(iter(results.values())) if len(results) == 1 else None
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.download_button(
+            "CSV", partial(evaluate.as_csv, results), "predictions.csv", "text/csv", key="predict-csv",
+            on_click="ignore", type="tertiary", icon=":material/download:",
+        )  # fmt: skip
+        st.download_button(
+            "JSON",
+            partial(evaluate.as_json, alone) if alone is not None
+            else partial(evaluate.many_as_json, results),
+            "predictions.json", "application/json", key="predict-json", on_click="ignore", type="tertiary",
+            icon=":material/download:", help="As `cnnviz predict --json` writes it.",
+        )  # fmt: skip
+        took = numbers.duration(sum(judged.job.seconds.values()))
+        st.caption(f"{judged.count:,} pictures, {took} of answering", width="content")

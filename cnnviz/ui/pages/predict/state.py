@@ -1,0 +1,69 @@
+"""What the page is asked to show, from its URL: the networks beside the first, the order, the page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import streamlit as st
+
+from cnnviz.ui.shared import model_input, url_state
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.url_state import quoted
+
+MOST = 4
+"""Networks side by side."""
+ORDERS = {
+    "file": "as they came",
+    "mistakes": "worst mistakes first",
+    "disagreement": "disagreements first",
+    "unsure": "least sure first",
+}
+SEPARATOR = ","
+
+
+@dataclass(frozen=True)
+class PageState:
+    """What to show."""
+
+    networks: tuple[Network, ...]
+    """One to four, the page's own first."""
+    order: str
+    page: int
+    problems: tuple[str, ...]
+
+
+def current(first: Network) -> PageState:
+    """What the page's URL asks for; what is wrong in it is said."""
+    said: list[str] = []
+    others = _others(st.query_params.get("against", ""), first, said)
+    order, wrong = url_state.choice("order", tuple(ORDERS), "file")
+    said += [wrong] if wrong else []
+    if page() is None:
+        said.append(f"“page” cannot be {quoted(st.query_params['page'])}, only a whole number from 1 on.")
+    return PageState((first, *others), order, page() or 1, tuple(said))
+
+
+def page() -> int | None:
+    """The page of the list; None where the URL asks for what is none."""
+    text = st.query_params.get("page", "1")
+    return int(text) if re.fullmatch(r"[1-9][0-9]{0,4}", text) else None
+
+
+def written(references: list[str]) -> str | None:
+    """Networks beside the first as the URL holds them; None for none."""
+    return SEPARATOR.join(references) or None
+
+
+def _others(text: str, first: Network, said: list[str]) -> list[Network]:
+    references = [part for part in dict.fromkeys(text.split(SEPARATOR)) if part and part != first.reference]
+    if len(references) >= MOST:
+        said.append(f"At most {MOST} networks stand side by side; the first of them are shown.")
+    found = []
+    for reference in references[: MOST - 1]:
+        one = model_input.model_to_compare(reference)
+        if one is None:
+            said.append(f"There are no weights {quoted(reference)} to put beside.")
+        else:
+            found.append(one)
+    return found

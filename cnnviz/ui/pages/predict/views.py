@@ -1,0 +1,358 @@
+"""A job's answers held against each other and against the true classes."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.figures.confusion import confusion, confusion_alt
+from cnnviz.figures.numbers import MISSING
+from cnnviz.figures.palette import COMPARED, ramp
+from cnnviz.inference.images.image import Picture, Refusal
+from cnnviz.sentences import percent
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.pages.predict.job import Job
+from cnnviz.ui.pages.predict.state import ORDERS, PageState
+from cnnviz.ui.shared import image_input, notice, url_state
+from cnnviz.ui.shared.attribution import (
+    CSS,
+    DEFAULT_OPACITY,
+    AttributionState,
+    attribution_result,
+    pictures_of,
+    png,
+)
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.preprocessing import prepared
+from cnnviz.ui.shared.url_state import change_without_model, unless
+
+if TYPE_CHECKING:
+    from cnnviz.inference.evaluate import Evaluation
+    from cnnviz.inference.predict import Result
+
+
+@dataclass(frozen=True)
+class JobResults:
+    """What a job has found, as far as it came when this was asked first."""
+
+    job: Job
+
+    @cached_property
+    def count(self) -> int:
+        """Pictures answered or refused."""
+        return self.job.done
+
+    @cached_property
+    def evaluations(self) -> list[Evaluation]:
+        """For each network, in order."""
+        from cnnviz.inference.evaluate import evaluate
+
+        return [evaluate(self.results(i), one.loaded.classes) for i, one in enumerate(self.job.networks)]
+
+    @cached_property
+    def right(self) -> list[list[bool | None]]:
+        """For each network: whether each answer is right, None where nobody knows."""
+        from cnnviz.inference.evaluate import marks
+
+        return [marks(self.results(i), one.loaded.classes) for i, one in enumerate(self.job.networks)]
+
+    @cached_property
+    def agree(self) -> list[bool | None]:
+        """Whether all networks say the same class by name; None for refusals and for a single network."""
+        return [self._agree(row) for row in range(self.count)]
+
+    @property
+    def refused(self) -> int:
+        """Files that were no pictures."""
+        return sum(isinstance(result, Refusal) for result in self.results(0))
+
+    @property
+    def told(self) -> bool:
+        """Whether any picture came with its true class."""
+        return any(result.truth is not None for result in self.results(0))
+
+    def results(self, network: int) -> list[Result]:
+        """One network's answers."""
+        return self.job.results[self.job.networks[network].reference]
+
+    def ordered(self, order: str) -> list[int]:
+        """The rows in one of `state.ORDERS`."""
+        rows = range(self.count)
+        if order == "mistakes":
+            return sorted(rows, key=lambda row: -self._wrongness(row))
+        if order == "disagreement":
+            return sorted(rows, key=lambda row: self.agree[row] is not False)
+        return sorted(rows, key=self._sureness) if order == "unsure" else list(rows)
+
+    def _agree(self, row: int) -> bool | None:
+        from cnnviz.inference.evaluate import plain
+
+        said = [self.results(i)[row] for i in range(len(self.job.networks))]
+        if len(said) < 2:
+            return None
+        names = {None if isinstance(one, Refusal) else plain(one.top[0].name) for one in said}
+        return None if None in names else len(names) == 1
+
+    def _wrongness(self, row: int) -> float:
+        """The largest share given to a wrong answer; -1 where none is wrong."""
+        return max(
+            self._share(i, row) if self.right[i][row] is False else -1.0
+            for i in range(len(self.job.networks))
+        )
+
+    def _sureness(self, row: int) -> float:
+        return min(self._share(i, row) for i in range(len(self.job.networks)))
+
+    def _share(self, network: int, row: int) -> float:
+        result = self.results(network)[row]
+        return 2.0 if isinstance(result, Refusal) else result.top[0].probability
+
+
+# Which class is taken for which, where the true classes are known.
+
+HEIGHTS = {1: 480, 2: 460, 3: 380, 4: 330}
+MOST = 60
+"""Classes that a matrix can show."""
+
+
+def mistakes(judged: JobResults) -> None:
+    """Draw a confusion matrix for each network that pictures could be counted for."""
+    known = [place for place, one in enumerate(judged.evaluations) if one.counted]
+    if not known:
+        return
+    st.subheader("Which class is taken for which", anchor=False)
+    st.caption("A row is a true class, a column what the network said; on the diagonal it is right.")
+    for column, place in zip(st.columns(len(known)), known, strict=True):
+        with column:
+            _matrix(judged, place, len(known))
+
+
+def _matrix(judged: JobResults, place: int, count: int) -> None:
+    network, evaluation = judged.job.networks[place], judged.evaluations[place]
+    counts = evaluation.confusion
+    used = np.flatnonzero(counts.sum(0) + counts.sum(1))
+    if count > 1:
+        st.html(f"<b>{escape(network.loaded.name)}</b>")
+    if len(used) > MOST:
+        st.caption(f"{len(used)} classes are too many for a matrix; the worst mistakes are listed below.")
+        return
+    classes = [evaluation.classes[index] for index in used]
+    some = counts[np.ix_(used, used)]
+    figure = confusion(some, classes)
+    figure["data"][0]["colorscale"] = ramp(COMPARED[place])
+    plot(
+        figure, key=f"predict-confusion-{place}", height=HEIGHTS[count], picks=False,
+        alt=f"{network.loaded.name}: {confusion_alt(some, classes)}", name="confusion",
+    )  # fmt: skip
+
+
+# Where the networks look in one of the pictures: Grad-CAM for what each says.
+
+
+@st.dialog("Where the answer comes from", width="large")
+def reasons(job: Job, row: int) -> None:
+    """Draw them over the page."""
+    file = job.seen[row].file
+    if isinstance(file, Refusal):
+        return
+    data = file.data if isinstance(file.data, bytes) else file.data()
+    picture = image_input.decoded(file.name, data)
+    if isinstance(picture, Refusal):
+        st.error(notice.plain(picture.reason))
+        return
+    st.html(CSS)
+    st.caption(f"{notice.plain(file.name)}: bright is what speaks for the answer, by Grad-CAM.")
+    for network in job.networks:
+        _one(network, picture)
+    if st.button("Ask further why", icon=":material/arrow_forward:", type="primary"):
+        kept = image_input.add(file)
+        if not isinstance(kept, Refusal):
+            st.switch_page("why.py", query_params=_onwards(job, kept.number))
+
+
+def _one(network: Network, picture: Picture) -> None:
+    ready = prepared(picture, network.loaded.preprocessing)
+    asked = AttributionState("gradcam", None, None, None, DEFAULT_OPACITY, None, ())
+    try:
+        one = attribution_result(network, ready, asked)
+    except ValueError as error:
+        st.info(notice.plain(str(error)), icon=":material/info:")
+        return
+    share = percent(one.attribution.probability, 1)
+    st.markdown(f"**{notice.plain(network.loaded.name)}** says **{notice.plain(one.target)}**, {share}")
+    st.html(f'<div class="why"><div>{pictures_of(one, "gradcam", DEFAULT_OPACITY)}</div></div>')
+
+
+def _onwards(job: Job, number: int) -> dict[str, str]:
+    first, *others = job.networks
+    chosen = url_state.carried() | {"weights": first.reference, "picture": f"handed:{number}"}
+    return chosen | ({"against": others[0].reference} if others else {})
+
+
+# Picture by picture: what each network says, with bars, and whether they agree.
+
+ORDER = "predict-order"
+AT_ONCE = 10
+AGREE = {True: "all agree", False: "≠ they differ", None: ""}
+
+
+def rows(judged: JobResults, asked: PageState) -> None:
+    """Draw one page of them, in the order that is asked for."""
+    known = [
+        name
+        for name in ORDERS
+        if (name != "mistakes" or judged.told) and (name != "disagreement" or len(asked.networks) > 1)
+    ]
+    order = asked.order if asked.order in known else "file"
+    ordered = judged.ordered(order)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        _choose_order(known, order)
+        shown = _paging(asked.page, ordered)
+    for row in shown:
+        _draw(judged, row, over=True)
+
+
+def rows_so_far(judged: JobResults, page: int) -> None:
+    """Draw one page of what a job at work has answered, as it came."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        shown = _paging(page, judged.ordered("file"))
+    for row in shown:
+        _draw(judged, row, over=False)
+
+
+def _choose_order(known: list[str], order: str) -> None:
+    st.session_state[ORDER] = order
+    st.selectbox(
+        "Order", known, format_func=ORDERS.__getitem__, key=ORDER, width=230, label_visibility="collapsed",
+        on_change=lambda: change_without_model(order=unless(st.session_state[ORDER], "file"), page=None),
+    )  # fmt: skip
+
+
+def _paging(asked: int, ordered: list[int]) -> list[int]:
+    """Draw the steps to other pages; the rows of this one."""
+    pages = max(1, -(-len(ordered) // AT_ONCE))
+    page = min(asked, pages)
+    for label, icon, to in (("before", "left", page - 1), ("after", "right", page + 1)):
+        st.button(
+            f":material/chevron_{icon}:", key=f"predict-{label}", type="tertiary", help=f"Pictures {label}",
+            disabled=not 1 <= to <= pages, on_click=change_without_model,
+            kwargs={"page": unless(str(to), "1")},
+        )  # fmt: skip
+    st.caption(f"{len(ordered):,} pictures, page {page:,} of {pages:,}", width="content")
+    return ordered[(page - 1) * AT_ONCE : page * AT_ONCE]
+
+
+def _draw(judged: JobResults, row: int, *, over: bool) -> None:
+    """One picture; before the job is `over` the page is drawn anew too often for a dialogue to stay open."""
+    with st.container(key=f"predict-row-{row}"):
+        left, right = st.columns([0.27, 0.73], gap="medium")
+        refused = isinstance(judged.results(0)[row], Refusal)
+        with left:
+            st.html(_picture(judged, row))
+            if over and not refused and st.button(
+                "Where they look" if len(judged.job.networks) > 1 else "Where it looks",
+                key=f"predict-why-{row}", type="tertiary", icon=":material/center_focus_strong:",
+            ):  # fmt: skip
+                reasons(judged.job, row)
+        with right:
+            cells = "".join(_answers(judged, place, row) for place in range(len(judged.job.networks)))
+            st.html(f'<div class="said">{cells}</div>')
+
+
+def _picture(judged: JobResults, row: int) -> str:
+    seen = judged.job.seen[row]
+    name = escape(seen.file.name)
+    image = ""
+    if seen.thumb is not None:
+        source = base64.b64encode(png(seen.thumb)).decode()
+        image = f'<img src="data:image/png;base64,{source}" alt="{name}">'
+    truth = f"<p>true class: <b>{escape(seen.file.truth)}</b></p>" if seen.file.truth is not None else ""
+    agree = judged.agree[row]
+    mark = f'<p class="{"" if agree else "differ"}">{AGREE[agree]}</p>' if agree is not None else ""
+    return f'<div class="shown">{image}<div><b title="{name}">{name}</b>{truth}{mark}</div></div>'
+
+
+def _answers(judged: JobResults, place: int, row: int) -> str:
+    result, network = judged.results(place)[row], judged.job.networks[place]
+    named = f"<h4>{escape(network.loaded.name)}</h4>" if len(judged.job.networks) > 1 else ""
+    if isinstance(result, Refusal):
+        return f"<div>{named}<p>{escape(result.reason)}</p></div>" if place == 0 or named else ""
+    mark = {True: " ✓", False: " ✗", None: ""}[judged.right[place][row]]
+    hue = COMPARED[place].css
+    bars = "".join(
+        f'<span title="{escape(answer.name)}">{escape(answer.name)}{mark if first == 0 else ""}</span>'
+        f'<i><b style="width:{100 * answer.probability:.1f}%;background:{hue}"></b></i>'
+        f"<em>{numbers.percent(answer.probability, 1)}</em>"
+        for first, answer in enumerate(result.top)
+    )
+    words = ", ".join(f"{answer.name} {numbers.percent(answer.probability, 1)}" for answer in result.top)
+    label = escape(f"{network.loaded.name} says {words}")
+    return f'<div>{named}<div class="bars" role="img" aria-label="{label}">{bars}</div></div>'
+
+
+# The networks compared: how much is right, how fast they answer, what memory they take.
+
+HEADINGS = {
+    "right": "Of the pictures whose true class is known, how many were answered with it.",
+    "pictures/s": "Pictures answered a second in this batch, decoding left out.",
+    "one alone": "Time for one picture by itself, on this machine, as busy as it is.",
+    "parameters": "Weights that were learned.",
+    "weights": "Memory of parameters and buffers.",
+    "working": "The most memory that one picture's values take at once, beside the weights.",
+}
+
+
+def summary(judged: JobResults) -> None:
+    """Draw a line a network, and how often they agree."""
+    known = [name for name in HEADINGS if judged.told or name != "right"]
+    head = "".join(f'<th title="{escape(HEADINGS[name])}">{name}</th>' for name in known)
+    rows = "".join(_row(judged, place, known) for place in range(len(judged.job.networks)))
+    st.html(f'<div class="wide"><table class="costs"><tr><th></th>{head}</tr>{rows}</table></div>')
+    agreed = [one for one in judged.agree if one is not None]
+    if agreed:
+        same = numbers.percent(sum(agreed) / len(agreed), 1)
+        st.caption(f"They agree on {sum(agreed):,} of {len(agreed):,} pictures ({same}).")
+    for evaluation, network in zip(judged.evaluations, judged.job.networks, strict=True):
+        _strangers(evaluation.unknown, network)
+
+
+def _row(judged: JobResults, place: int, known: list[str]) -> str:
+    network = judged.job.networks[place]
+    facts = _facts(judged, place)
+    hue = f'<i style="background:{COMPARED[place].css}"></i>'
+    cells = "".join(f"<td>{facts[name]}</td>" for name in known)
+    return f"<tr><th>{hue}{escape(network.loaded.name)}</th>{cells}</tr>"
+
+
+def _facts(judged: JobResults, place: int) -> dict[str, str]:
+    job, network, evaluation = judged.job, judged.job.networks[place], judged.evaluations[place]
+    cost = job.costs.get(network.reference)
+    spent = job.seconds[network.reference]
+    accuracy = evaluation.accuracy
+    return {
+        "right": MISSING
+        if accuracy is None
+        else f"{numbers.percent(accuracy, 1)} <small>{evaluation.right:,} of {evaluation.counted:,}</small>",
+        "pictures/s": numbers.significant(judged.count / spent) if spent and judged.count else MISSING,
+        "one alone": MISSING if cost is None else f"{numbers.significant(1e3 * cost.seconds)} ms",
+        "parameters": numbers.short(sum(p.numel() for p in network.loaded.model.parameters())),
+        "weights": MISSING if cost is None else numbers.mib(cost.weight_bytes),
+        "working": MISSING if cost is None else numbers.mib(cost.working_bytes),
+    }
+
+
+def _strangers(unknown: tuple[str, ...], network: Network) -> None:
+    if not unknown:
+        return
+    from cnnviz.ui.shared import notice
+
+    some = ", ".join(unknown[:8]) + (" …" if len(unknown) > 8 else "")
+    words = f"{network.loaded.name} has no class called {some}; pictures of those are not counted for it."
+    st.caption(notice.plain(words))

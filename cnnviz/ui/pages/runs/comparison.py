@@ -1,0 +1,215 @@
+"""The compared runs in figures: what their recipes differ in, and what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.figures.numbers import MISSING
+from cnnviz.figures.palette import COMPARED
+from cnnviz.training.recipe import differing, value_text
+from cnnviz.ui.shared import run_data
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import Run, RunSummary
+
+# Multiply-adds of what a recipe trains, for one image.
+
+KEPT = 500
+
+
+def macs_of(recipe: Mapping[str, Any], dataset: str) -> int | None:
+    """The multiply-adds of a recipe's model on its input; None where the model is not there any more.
+
+    The number of classes, which hardly matters to it, is the registered data's, else the model's own.
+    """
+    layers = recipe.get("layers")
+    size, options = recipe.get("size"), recipe.get("options") or {}
+    chosen = orjson.dumps([layers, size, options], option=orjson.OPT_SORT_KEYS).decode()
+    return _macs(str(recipe.get("model", "")), chosen, dataset)
+
+
+@st.cache_data(max_entries=KEPT, show_spinner=False)
+def _macs(model: str, chosen: str, dataset: str) -> int | None:
+    from cnnviz import datasets
+    from cnnviz.analysis import analyze
+    from cnnviz.models.layers import LayerList
+
+    layers, size, options = orjson.loads(chosen)
+    spec = datasets.specs().get(dataset)
+    classes = len(spec.classes) if spec is not None else None
+    try:
+        if layers:
+            return analyze(LayerList.read(orjson.dumps(layers)), size).macs
+        return analyze(model, size, classes, options).macs
+    except ValueError:
+        return None
+
+
+def macs_of_runs(runs: Sequence[RunSummary]) -> list[float | None]:
+    """The multiply-adds of each run's model; what many runs share is counted once."""
+    from cnnviz import tracking
+
+    recipes = tracking.recipes(run_data.database(), [run.id for run in runs])
+    known: dict[str, float | None] = {}
+    found = []
+    for run in runs:
+        recipe = recipes.get(run.id, {})
+        asked = repr([recipe.get(name) for name in ("model", "options", "layers", "size")]) + run.dataset
+        if asked not in known:
+            known[asked] = macs_of(recipe, run.dataset)
+        found.append(known[asked])
+    return found
+
+
+# Small tables with a column a run, each headed by its hue.
+
+
+class TableRow(NamedTuple):
+    """A row: its title, what pointing at the title tells, a value a run, and which values are the best."""
+
+    title: str
+    help: str
+    values: Sequence[str]
+    best: Sequence[int] = ()
+
+
+def run_columns(lines: Sequence[TableRow], runs: Sequence[RunSummary], label: str) -> None:
+    """Draw the table."""
+    heads = "".join(
+        f'<th scope="col"><i style="background:{hue.css}"></i>{escape(short_name(run))}</th>'
+        for run, hue in zip(runs, COMPARED, strict=False)
+    )
+    st.html(
+        f'<div class="run-columns" tabindex="0" role="region" aria-label="{escape(label)}"><table>'
+        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(map(_row, lines))}</tbody></table></div>"
+    )
+
+
+def short_name(run: RunSummary) -> str:
+    """A run where room is scarce: its number, and its name cut."""
+    name = run.name if len(run.name) <= 28 else f"{run.name[:27]}…"
+    return f"{run.id} · {name}"
+
+
+def best_of(values: Sequence[float | None], lower: bool) -> tuple[int, ...]:
+    """The places of the best of at least two values that are not all the same."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2 or min(known) == max(known):
+        return ()
+    wanted = min(known) if lower else max(known)
+    return tuple(place for place, value in enumerate(values) if value == wanted)
+
+
+def _row(line: TableRow) -> str:
+    title = f'<th scope="row" title="{escape(line.help)}">{escape(line.title)}</th>'
+    cells = "".join(
+        f"<td><b>{escape(value)}</b></td>" if place in line.best else f"<td>{escape(value)}</td>"
+        for place, value in enumerate(line.values)
+    )
+    return f"<tr>{title}{cells}</tr>"
+
+
+AFTER = ("test/", "val/", "train/")
+"""Final metrics in this order of their parts; the others come after."""
+JUDGED = ("loss", "accuracy", "top5")
+"""What one value of can be better than another."""
+FACTS: tuple[tuple[str, str, Callable[[Run], Any]], ...] = (
+    ("data fingerprint", "A hash of the images and labels: where it differs, the data did.",
+     lambda run: (run.fingerprint or "")[:12]),
+    ("hardware", "What it was trained on.", lambda run: run.hardware),
+    ("versions", "Of what it was trained with.",
+     lambda run: ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())),
+)  # fmt: skip
+"""What a run knows beside its recipe: a title, what it is, and how it is told."""
+
+
+def recipes_beside(runs: Sequence[RunSummary]) -> None:
+    """Draw the fields in which the recipes differ, and what else does."""
+    st.subheader("What differs", anchor=False)
+    lines = difference_lines(full(runs))
+    if not lines:
+        st.caption("Nothing: same recipe, same data, same hardware, same versions.")
+        return
+    run_columns(lines, runs, "What differs between the runs")
+    if any(line.title == FACTS[0][0] for line in lines):
+        st.caption("These runs did not see the same data: their accuracies are not on one scale.")
+
+
+def finals_beside(runs: Sequence[RunSummary]) -> None:
+    """Draw the last value of everything that was measured."""
+    st.subheader("What came of it", anchor=False)
+    found = full(runs)
+    run_columns([*metric_lines(found), *cost_lines(found)], runs, "Last values of every measure")
+    st.caption("Last values, not best ones; the best of each row in bold. Point at a title for the best.")
+
+
+def full(runs: Sequence[RunSummary]) -> list[Run]:
+    """The runs with all that is known of them."""
+    from cnnviz import tracking
+
+    opened = run_data.database()
+    return [tracking.get_run(opened, run.id) for run in runs]
+
+
+def difference_lines(runs: Sequence[Run]) -> list[TableRow]:
+    """A line for each field of the recipes, and each fact of the runs, that differs."""
+    lines = [
+        TableRow(field.replace("_", " "), description, [value_text(value) for value in values])
+        for field, description, values in differing([run.recipe for run in runs])
+    ]
+    for title, about, tell in FACTS:
+        told = [tell(run) or MISSING for run in runs]
+        if len(set(told)) > 1:
+            lines.append(TableRow(title, about, told))
+    return lines
+
+
+def metric_lines(runs: Sequence[Run]) -> list[TableRow]:
+    """A line for each metric that any of the runs has."""
+    from cnnviz.tracking import lower_is_better
+
+    names = sorted({name for run in runs for name in run.metrics}, key=_place)
+    return [_metric_line(name, runs, lower_is_better(name)) for name in names]
+
+
+def _metric_line(name: str, runs: Sequence[Run], lower: bool) -> TableRow:
+    found = [run.metrics.get(name) for run in runs]
+    best = [
+        f"run {run.id}: best {numbers.metric_text(name, metric.best)} at step {metric.best_step:,}"
+        for run, metric in zip(runs, found, strict=True)
+        if metric is not None and metric.best_step is not None
+    ]
+    return TableRow(
+        numbers.metric_title(name),
+        "; ".join(best),
+        [MISSING if m is None else numbers.metric_text(name, _or_nan(m.last)) for m in found],
+        best_of([m.last if m else None for m in found], lower) if name.endswith(JUDGED) else (),
+    )
+
+
+def cost_lines(runs: Sequence[Run]) -> list[TableRow]:
+    """What the runs took, and the size of their models."""
+    macs = [macs_of(run.recipe, run.dataset) for run in runs]
+    return [
+        TableRow("time in training", "By all attempts.", [numbers.duration(run.seconds) for run in runs],
+             best_of([run.seconds for run in runs], lower=True)),
+        TableRow("parameters", "Values that training changes.",
+             [MISSING if run.params is None else numbers.exact(run.params) for run in runs]),
+        TableRow("multiply-adds", "For one image.",
+             [MISSING if n is None else numbers.exact(n) for n in macs]),
+    ]  # fmt: skip
+
+
+def _place(name: str) -> tuple[int, str]:
+    part = next((place for place, part in enumerate(AFTER) if name.startswith(part)), len(AFTER))
+    return part, name
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value

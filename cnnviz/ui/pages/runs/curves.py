@@ -1,0 +1,243 @@
+"""The curves of the compared runs over one another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from cnnviz import datasets, models
+from cnnviz.figures import numbers
+from cnnviz.figures.curves import HEADS, Line, Panel, Part, Reference, curves, curves_alt, head_lines
+from cnnviz.figures.palette import COMPARED
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.pages.runs import state
+from cnnviz.ui.pages.runs.comparison import short_name
+from cnnviz.ui.pages.runs.state import X_AXES, Against, PageState, XAxis
+from cnnviz.ui.shared import notice, run_data, url_state
+from cnnviz.ui.shared.model_data import overview
+from cnnviz.ui.shared.url_state import show_value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cnnviz.tracking import Run, RunSummary
+
+# Results that others published, to stand beside one's own; said to be published wherever they are shown.
+
+
+@dataclass(frozen=True)
+class Result:
+    """A published accuracy in [0, 1] of a model's default, and what it took. None where that is not known."""
+
+    model: str
+    title: str
+    value: float
+    on: str
+    """The data set, as it was published."""
+    source: str
+    parameters: int | None
+    macs: int | None
+    seconds: float | None
+
+    def cost(self, against: Against) -> float | None:
+        """What it cost on that axis."""
+        return {"parameters": self.parameters, "macs": self.macs, "time": self.seconds}[against]
+
+
+def results() -> list[Result]:
+    """Every published accuracy of a registered model."""
+    known = overview()
+    found = []
+    for spec in models.specs().values():
+        facts = known.get(spec.name)
+        for figure in spec.published:
+            if figure.what == "accuracy":
+                seconds = next(
+                    (p.value for p in spec.published if (p.what, p.on) == ("seconds", figure.on)), None
+                )
+                found.append(
+                    Result(
+                        spec.name, spec.title, figure.value, figure.on, figure.source,
+                        facts.params if facts else None, facts.macs if facts else None, seconds,
+                    )
+                )  # fmt: skip
+    return found
+
+
+def published_of(model: str, dataset: str) -> list[Result]:
+    """What was published for a model on data like these."""
+    return [result for result in published_on(dataset) if result.model == model]
+
+
+def published_on(dataset: str) -> list[Result]:
+    """What was published on data like these: `cifar10`, and a folder `cifar10-jpeg`, are like CIFAR-10."""
+    asked = _plain(_title(dataset))
+    return [result for result in results() if re.match(rf"{_plain(result.on)}(?![0-9])", asked)]
+
+
+def published_data() -> list[str]:
+    """The data sets that anything was published on, those with most results last."""
+    on = [result.on for result in results()]
+    return sorted(set(on), key=lambda name: (on.count(name) > 20, -on.count(name), name))
+
+
+def _title(dataset: str) -> str:
+    from cnnviz.tracking import data_name
+
+    spec = datasets.specs().get(dataset)
+    return spec.title if spec is not None else data_name(dataset)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+X_WORDS: dict[XAxis, str] = {"step": "Step", "epoch": "Epoch", "time": "Time in training"}
+SCALES = ("linear", "log")
+SMOOTHING = 0.02
+HEIGHT = 380
+MINUTES_FROM, HOURS_FROM = 300.0, 18_000.0
+PARTS: dict[str, Part] = {"val": "validation", "test": "test"}
+
+
+def overlay(runs: Sequence[RunSummary], asked: PageState) -> None:
+    """Draw the figure and the choices of its axes."""
+    scale, wrong = url_state.choice("scale", SCALES, SCALES[0])
+    notice.say([wrong] if wrong else [])
+    title = numbers.metric_title(asked.metric)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="overlay-bar"):
+        st.subheader(title.capitalize(), anchor=False, width="content")
+        choose_x(asked.x)
+        _choose_scale(scale)
+    timed = [run_data.curve(run, asked.metric) for run in runs]
+    missing = [run for run, found in zip(runs, timed, strict=True) if not len(found.curve)]
+    if len(missing) == len(runs):
+        st.caption(f"None of these runs has measured {title}. Choose another measure above.")
+        return
+    x_title, unit = x_axis(asked.x, timed)
+    part = PARTS.get(asked.metric.partition("/")[0], "train")
+    lines = [
+        Line(short_name(run), x_values(found, asked.x) / unit, found.curve.values, part, hue)
+        for run, found, hue in zip(runs, timed, COMPARED, strict=False)
+        if len(found.curve)
+    ]
+    panel = Panel(
+        title, lines, log=scale == "log", percent=numbers.is_fraction(asked.metric),
+        references=_references(runs, asked.metric),
+    )  # fmt: skip
+    figure = curves([panel], x_title=x_title, smoothing=SMOOTHING, revision=asked.metric)
+    plot(
+        figure, key="overlay", height=HEIGHT, alt=curves_alt([panel], x_title), picks=False,
+        name=f"runs-{'-'.join(str(run.id) for run in runs)}-{asked.metric.replace('/', '-')}",
+    )  # fmt: skip
+    if missing:
+        st.caption(f"{', '.join(short_name(run) for run in missing)}: no {title} was measured.")
+
+
+def choose_x(x: XAxis) -> None:
+    """Draw the choice of what runs to the right."""
+    show_value("runs-x", x)
+    st.segmented_control(
+        "To the right", X_AXES, key="runs-x", format_func=lambda axis: X_WORDS[axis], required=True,
+        label_visibility="collapsed", on_change=_chosen_x,
+    )  # fmt: skip
+
+
+def _choose_scale(scale: str) -> None:
+    show_value("runs-scale", scale)
+    st.segmented_control(
+        "Scale", SCALES, key="runs-scale", format_func=str.capitalize, required=True,
+        label_visibility="collapsed", on_change=_chosen_scale,
+    )  # fmt: skip
+
+
+def _chosen_x() -> None:
+    chosen = st.session_state["runs-x"]
+    state.change(x=None if chosen == X_AXES[0] else chosen)
+
+
+def _chosen_scale() -> None:
+    chosen = st.session_state["runs-scale"]
+    state.change(scale=None if chosen == SCALES[0] else chosen)
+
+
+def x_values(found: run_data.Timed, axis: XAxis) -> NDArray[np.float64]:
+    """A curve's places on that axis; time in seconds."""
+    if axis == "time":
+        return found.seconds
+    values = found.curve.epochs if axis == "epoch" else found.curve.steps
+    return np.asarray(values, np.float64)
+
+
+def x_axis(axis: XAxis, timed: Sequence[run_data.Timed]) -> tuple[str, float]:
+    """The axis' title and what its values are divided by."""
+    if axis != "time":
+        return axis, 1.0
+    longest = max(float(found.seconds[-1]) for found in timed if len(found.curve))
+    unit, name = 1.0, "seconds"
+    if longest > MINUTES_FROM:
+        unit, name = 60.0, "minutes"
+    if longest > HOURS_FROM:
+        unit, name = 3_600.0, "hours"
+    return f"{name} in training", unit
+
+
+def _references(runs: Sequence[RunSummary], metric: str) -> list[Reference]:
+    """The published accuracies of the models that are compared, on the data they were trained on."""
+    if metric != "test/accuracy":
+        return []
+    found = {}
+    for run in runs:
+        for result in published_of(run.model, run.dataset):
+            text = f"{result.title}, published {100 * result.value:.1f} %"
+            found[result.title] = Reference(text, result.value, f"{result.source}, on {result.on}")
+    return list(found.values())
+
+
+# The curves of one run: accuracy and loss of training, validation and test on one axis each.
+
+OWN_HEIGHT = 470
+PANELS = (("accuracy", True), ("loss", False))
+OWN_PARTS: tuple[tuple[str, Part, str], ...] = (
+    ("train", "train", "training"),
+    ("val", "validation", "validation"),
+    ("test", "test", "test"),
+)
+
+
+def own_curves(run: Run, asked: PageState) -> None:
+    """Draw them, or say that there are none yet."""
+    timed = {name: run_data.curve(run, name) for name in (*_names(), *HEADS)}
+    found = {name: one for name, one in timed.items() if len(one.curve)}
+    if not found:
+        st.caption("Nothing was measured yet.")
+        return
+    choose_x(asked.x)
+    title, unit = x_axis(asked.x, list(found.values()))
+    points = {name: (x_values(one, asked.x) / unit, one.curve.values) for name, one in found.items()}
+    panels = [
+        Panel(
+            what,
+            [
+                Line(words, *points[name], dashed, COMPARED[0])
+                for part, dashed, words in OWN_PARTS
+                if (name := f"{part}/{what}") in points
+            ]
+            + (head_lines(points.get) if what == "loss" else []),
+            percent=percent,
+        )
+        for what, percent in PANELS
+    ]
+    plot(
+        curves(panels, x_title=title, smoothing=SMOOTHING, revision=str(run.id)), key=f"own-{run.id}",
+        height=OWN_HEIGHT, alt=curves_alt(panels, title), name=f"run-{run.id}", picks=False,
+    )  # fmt: skip
+
+
+def _names() -> list[str]:
+    return [f"{part}/{what}" for what, _ in PANELS for part, _, _ in OWN_PARTS]

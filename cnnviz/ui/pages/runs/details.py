@@ -1,0 +1,246 @@
+"""One run: how it stands, its curves and matrix, where it comes from, and what can be done with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.figures.numbers import MISSING
+from cnnviz.training.recipe import Recipe, differing, value_text
+from cnnviz.ui.pages.runs import files, state
+from cnnviz.ui.pages.runs.curves import own_curves
+from cnnviz.ui.pages.runs.files import exports, keeping
+from cnnviz.ui.pages.runs.matrices import one_matrix
+from cnnviz.ui.pages.runs.state import PageState
+from cnnviz.ui.shared import layout, notice, run_data
+from cnnviz.ui.shared.model_picker import share_button
+from cnnviz.ui.shared.url_state import show_value
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import Restart, Run, StatusChange
+
+# What people write on a run: its name, tags and notes.
+
+MOST_NOTES, MOST_NAME = 20_000, 200
+
+
+def edit_fields(run: Run, known_tags: Sequence[str]) -> None:
+    """Draw the fields; what is typed is kept at once."""
+    for field, value in (("name", run.name), ("tags", list(run.tags)), ("notes", run.notes)):
+        show_value(_key(run, field), value)
+    st.text_input("Name", key=_key(run, "name"), max_chars=MOST_NAME, on_change=_write, args=(run, "name"))
+    st.multiselect(
+        "Tags", sorted({*known_tags, *run.tags}), key=_key(run, "tags"), accept_new_options=True,
+        placeholder="Add a tag", on_change=_write, args=(run, "tags"),
+    )  # fmt: skip
+    st.text_area(
+        "Notes", key=_key(run, "notes"), height=110, max_chars=MOST_NOTES, on_change=_write,
+        placeholder="What you tried, what you saw, what to try next.", args=(run, "notes"),
+    )  # fmt: skip
+
+
+def _key(run: Run, field: str) -> str:
+    return f"run-{field}-{run.id}"
+
+
+def _write(run: Run, field: str) -> None:
+    from cnnviz import tracking
+
+    changes: dict[str, Any] = {field: st.session_state[_key(run, field)]}
+    try:
+        tracking.update_run(run_data.database(), run.id, **changes)
+    except ValueError as error:
+        notice.later(str(error))
+    else:
+        run_data.edited()
+
+
+# Where a run comes from and what happened to it: recipe, data, machine, versions, states.
+
+
+def recipe(run: Run) -> None:
+    """Draw what of the recipe is not its default, and its download."""
+    st.subheader("Recipe", anchor=False)
+    base, against = _base(run)
+    lines = [
+        (field.replace("_", " "), f"{value_text(theirs)} → {value_text(ours)}", about)
+        for field, about, (theirs, ours) in differing([base, run.recipe])
+    ]
+    st.caption(f"What differs from {against}: field, there → here." if lines else f"Exactly {against}.")
+    if lines:
+        _table(lines)
+    st.download_button(
+        "Recipe (JSON)", recipe_document(run), f"run-{run.id}-recipe.json", "application/json",
+        key="run-recipe", on_click="ignore", type="tertiary", icon=":material/download:",
+        help="A file that `python -m cnnviz train FILE` follows again.",
+    )  # fmt: skip
+
+
+def recipe_document(run: Run) -> str:
+    """The recipe as a document to be run again; one that this version cannot read goes out as it is."""
+    try:
+        return Recipe.model_validate(run.recipe).write()
+    except ValueError:
+        return json.dumps(run.recipe, indent=2, ensure_ascii=False)
+
+
+def _base(run: Run) -> tuple[dict[str, Any], str]:
+    """The named recipe that the run followed, or the plain one of its model and data."""
+    from cnnviz.training.recipes import all_recipes
+
+    named = all_recipes().get(str(run.recipe.get("name")))
+    if named is not None:
+        return named.model_dump(mode="json"), f"the recipe {named.name}"
+    plain = Recipe().model_dump(mode="json")
+    return plain | {key: run.recipe.get(key) for key in ("model", "dataset")}, "the plain recipe"
+
+
+def origin(run: Run) -> None:
+    """Draw what it ran on."""
+    st.subheader("What it ran on", anchor=False)
+    versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
+    steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
+    facts = [
+        ("data", run.data, "What it was trained on."),
+        ("data fingerprint", run.fingerprint, "A hash of the images and labels in their order."),
+        ("seed", run.seed, "What every random choice follows from."),
+        ("device", " on ".join(filter(None, (run.device, run.hardware))), "What it was trained on."),
+        ("machine", run.host, "Where its files lie."),
+        ("versions", versions, "Of what it was trained with."),
+        ("steps", steps, "Optimiser steps done."),
+        ("copy of run", run.parent_id, "The run whose recipe was changed for this one."),
+    ]
+    _table([(title, str(value), about) for title, value, about in facts if value not in (None, "")])
+
+
+def happened(run: Run) -> None:
+    """Draw every change of state, with the restarts."""
+    from cnnviz import tracking
+
+    st.subheader("What happened", anchor=False)
+    opened = run_data.database()
+    changes = tracking.history(opened, run.id)
+    restarts = tracking.read_metrics(opened, run.id, limit=1).restarts
+    _table(history_lines(changes, restarts))
+    if run.last_lines:
+        with st.expander("Last lines of its output"):
+            st.code(run.last_lines, language=None, wrap_lines=True)
+
+
+def history_lines(changes: Sequence[StatusChange], restarts: Sequence[Restart]) -> list[tuple[str, str, str]]:
+    """Each change as (when, what, why); one that begins a later attempt says from where."""
+    begun = {restart.attempt: restart.from_step for restart in restarts}
+    lines = []
+    for change in changes:
+        words = change.new.value
+        if change.new == "running" and change.attempt > 1 and change.attempt in begun:
+            words += f" again from step {max(0, begun[change.attempt]):,} (attempt {change.attempt})"
+        if change.reason:
+            words += f": {change.reason}"
+        lines.append((numbers.moment(change.time), words, numbers.moment(change.time)))
+    return lines
+
+
+def _table(lines: Sequence[tuple[str, str, str]]) -> None:
+    rows = "".join(
+        f'<tr><th scope="row" title="{escape(about)}">{escape(title)}</th><td>{escape(value)}</td></tr>'
+        for title, value, about in lines
+    )
+    st.html(f'<div class="run-facts"><table><tbody>{rows}</tbody></table></div>')
+
+
+ENDED = frozenset(("finished", "failed", "stopped", "interrupted"))
+
+
+def details(run: Run, asked: PageState, known_tags: Sequence[str]) -> None:
+    """Draw all of it."""
+    from cnnviz import tracking
+
+    kept = tracking.checkpoints(run_data.database(), run.id)
+    _bar(run, list(kept))
+    notice.say([*asked.problems, *notice.pending_notices()])
+    if run.deleted_at is not None:
+        _deleted(run)
+    if run.error:
+        st.error(notice.plain(run.error), icon=":material/error:")
+    st.html(_headline(run))
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        own_curves(run, asked)
+        one_matrix(run, asked)
+    with right:
+        edit_fields(run, known_tags)
+        recipe(run)
+        keeping(run, kept)
+        origin(run)
+        happened(run)
+
+
+def _bar(run: Run, kinds: Sequence[str]) -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="run-bar"):
+        st.button(
+            "All runs", key="run-back", icon=":material/arrow_back:", type="tertiary",
+            on_click=lambda: state.change(run=None, cell=None),
+        )  # fmt: skip
+        st.markdown(
+            f"**Run {run.id}** · {notice.plain(run.name)} · {state.state_words(run)}", width="stretch"
+        )
+        with st.container(
+            horizontal=True, gap="xsmall", width="content", vertical_alignment="center", key="run-actions"
+        ):
+            number, model = str(run.id), run.model
+            live = "Train" if run.status.value in ENDED else "Watch live"
+            layout.link("train", live, icon=":material/monitoring:", run=number, model=model)
+            layout.link(
+                "train", "Change and run again", icon=":material/call_split:", run=None, parent=number,
+                model=model,
+            )  # fmt: skip
+            asked = "Why did it fail?" if run.status.value == "failed" else "Diagnose"
+            layout.link("diagnose", asked, icon=":material/stethoscope:", run=number, model=model)
+            exports(run, kinds)
+            if run.deleted_at is None and not run.active:
+                st.button(
+                    "Delete", key="run-delete", icon=":material/delete:", type="tertiary",
+                    on_click=files.delete, args=((run.id,),), help="Can be undone.",
+                )  # fmt: skip
+            share_button()
+
+
+def _deleted(run: Run) -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="run-deleted"):
+        st.markdown(f"Deleted on {numbers.moment(run.deleted_at)}. It is kept until it is removed for good.")
+        st.button(
+            "Bring back",
+            key="run-restore",
+            icon=":material/undo:",
+            on_click=files.restore,
+            args=((run.id,),),
+        )
+
+
+def _headline(run: Run) -> str:
+    """The figures that say most, as the other pages' headlines are drawn."""
+    of = f" of {run.total_epochs:g}" if run.total_epochs else ""
+    told = [
+        (_measured(run, "test/accuracy", best=False), "test accuracy, last"),
+        (_measured(run, "test/accuracy", best=True), "best"),
+        (f"{run.epoch:.3g}{of}", "epochs"),
+        (numbers.duration(run.seconds), "in training"),
+        (_measured(run, run_data.SPEED, best=False), "images a second"),
+        (MISSING if run.params is None else numbers.short(run.params), "parameters"),
+    ]
+    figures = "".join(f"<div><b>{escape(v)}</b><span>{escape(what)}</span></div>" for v, what in told)
+    return f'<div class="run-headline">{figures}</div>'
+
+
+def _measured(run: Run, name: str, *, best: bool) -> str:
+    metric = run.metrics.get(name)
+    if metric is None:
+        return MISSING
+    value = metric.best if best else metric.last
+    return numbers.metric_text(name, float("nan") if value is None else value)

@@ -1,0 +1,240 @@
+"""A run taken along: report, rows, everything, weights. Written when asked for, not before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.ui.pages.runs import state
+from cnnviz.ui.pages.runs.state import PageState
+from cnnviz.ui.shared import notice, run_data
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from cnnviz.tracking import Checkpoint, Database, Run, RunSummary
+
+
+def exports(run: Run, kinds: Collection[str]) -> None:
+    """Draw the menu; `kinds` are the checkpoints there are."""
+    stem = f"run-{run.id}"
+    with st.popover("Export", icon=":material/download:", key="run-export", type="tertiary"):
+        _button("Report (HTML)", "One file: curves, matrix, recipe, hardware. Opens without a network.",
+                partial(_report, run.id), f"{stem}.html", "text/html")  # fmt: skip
+        _button("Metrics (CSV)", "Every value that was logged, a line each.",
+                partial(_csv, run.id), f"{stem}.csv", "text/csv")  # fmt: skip
+        _button("Everything (JSON)", "Recipe, history, metrics and records.",
+                partial(_json, run.id), f"{stem}.json", "application/json")  # fmt: skip
+        for kind in ("last", "best"):
+            if kind in kinds:
+                _weights(run, kind)
+
+
+def _button(label: str, about: str, data: partial[str] | partial[bytes], name: str, mime: str) -> None:
+    st.download_button(
+        label, data, name, mime, key=f"export-{label}", help=about, on_click="ignore", type="tertiary",
+        icon=":material/download:",
+    )  # fmt: skip
+
+
+def _weights(run: Run, kind: str) -> None:
+    from cnnviz.inference.weights.export_weights import weights_name
+
+    _button(
+        f"Weights, {kind} (safetensors)",
+        "The model's weights alone, with a card on how to use them; Feature maps and predict open it.",
+        partial(_take, run.id, kind),
+        weights_name(run, kind),
+        "application/octet-stream",
+    )
+
+
+def _report(run_id: int) -> str:
+    from cnnviz.figures.report import html_report
+
+    return html_report(run_data.database(), run_id)
+
+
+def _csv(run_id: int) -> str:
+    from cnnviz import tracking
+
+    return "".join(tracking.to_csv(run_data.database(), run_id))
+
+
+def _json(run_id: int) -> str:
+    from cnnviz import tracking
+
+    return "".join(tracking.to_json(run_data.database(), run_id))
+
+
+def _take(run_id: int, kind: str) -> bytes:
+    from cnnviz.inference.weights.export_weights import take_weights
+
+    return take_weights(run_data.database(), run_id, kind)
+
+
+# The disk that a run holds, and how to have it back.
+
+LOST = {
+    "last": "Without it the run cannot go on from where it is: resumed, it begins anew. Its curves stay.",
+    "best": "The weights that did best on the validation images are gone then; the last ones stay.",
+}
+
+
+def keeping(run: Run, kept: Mapping[str, Checkpoint]) -> None:
+    """Draw each checkpoint with its size and the way to delete it."""
+    from cnnviz import tracking
+
+    st.subheader("On disk", anchor=False)
+    total = tracking.disk_bytes(run.id, run.key)
+    st.caption(f"{numbers.size(total)} in all. Rows in the database are not counted.")
+    for kind, checkpoint in kept.items():
+        with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"kept-{kind}"):
+            st.markdown(
+                f"**{kind}** · step {checkpoint.step:,} · {numbers.size(checkpoint.bytes)}", width="stretch"
+            )
+            if not run.active:
+                _delete(run, kind, checkpoint)
+    if not kept:
+        st.caption("No checkpoints.")
+
+
+def _delete(run: Run, kind: str, checkpoint: Checkpoint) -> None:
+    with st.popover("Delete", type="tertiary", key=f"reclaim-menu-{kind}"):
+        size = numbers.size(checkpoint.bytes)
+        st.markdown(f"Frees {size}. {LOST.get(kind, '')} This cannot be undone.")
+        st.button(
+            f"Delete the {kind} checkpoint", key=f"reclaim-{kind}", type="primary", on_click=_deleted,
+            args=(run.id, kind),
+        )  # fmt: skip
+
+
+def _deleted(run_id: int, kind: str) -> None:
+    from cnnviz import tracking
+
+    try:
+        freed = tracking.remove_checkpoint(run_data.database(), run_id, kind)
+    except (OSError, ValueError) as error:
+        notice.later(str(error))
+        return
+    run_data.edited()
+    notice.later(f"The {kind} checkpoint of run {run_id} is deleted; {numbers.size(freed)} freed.")
+
+
+# What can be done with the runs that are ticked: delete, bring back, remove for good.
+
+JUST_DELETED = "runs-just-deleted"
+
+
+def undo_line() -> None:
+    """Draw what was just deleted, and the button that brings it back, until something else is deleted."""
+    gone: tuple[int, ...] = st.session_state.get(JUST_DELETED, ())
+    if not gone:
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="runs-undo-line"):
+        st.markdown(f"{named(gone).capitalize()} deleted. The files stay until it is removed for good.")
+        st.button("Undo", key="runs-undo", icon=":material/undo:", on_click=restore, args=(gone,))
+        st.button(
+            ":material/close:",
+            key="runs-undo-close",
+            type="tertiary",
+            help="Hide this line",
+            on_click=_forget,
+        )
+
+
+def chosen_line(asked: PageState, known: Sequence[RunSummary], disk: dict[int, int]) -> None:
+    """Draw what is ticked and what can be done with it."""
+    ids = tuple(run.id for run in known)
+    if not ids:
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="runs-chosen-line"):
+        more = len(ids) - state.COMPARED_AT_ONCE
+        rest = f"; the first {state.COMPARED_AT_ONCE} are compared" if more > 0 and not asked.deleted else ""
+        st.markdown(f"**{named(ids).capitalize()}** chosen{rest}", width="content")
+        st.button("Choose none", key="runs-none", type="tertiary", on_click=_choose_none)
+        if asked.deleted:
+            st.button("Bring back", key="runs-restore", icon=":material/undo:", on_click=restore, args=(ids,))
+            _purge(ids, sum(disk.get(run_id, 0) for run_id in ids))
+        else:
+            st.button(
+                "Delete", key="runs-delete", icon=":material/delete:", type="tertiary", on_click=delete,
+                args=(ids,), help="Can be undone.",
+            )  # fmt: skip
+
+
+def named(ids: Sequence[int]) -> str:
+    """Runs in words: `run 7`, `runs 3, 7 and 9`, `12 runs`."""
+    if len(ids) == 1:
+        return f"run {ids[0]}"
+    if len(ids) > 6:
+        return f"{len(ids)} runs"
+    return f"runs {', '.join(map(str, ids[:-1]))} and {ids[-1]}"
+
+
+def delete(ids: Sequence[int]) -> None:
+    """Hide runs, for callbacks; one that cannot be is said, the others go."""
+    from cnnviz import tracking
+
+    gone = _each(ids, tracking.delete_run)
+    if gone:
+        st.session_state[JUST_DELETED] = gone
+        state.change(runs=None, cell=None, pair=None, run=None)
+
+
+def restore(ids: Sequence[int]) -> None:
+    """Bring deleted runs back, for callbacks."""
+    from cnnviz import tracking
+
+    back = _each(ids, tracking.restore_run)
+    _forget()
+    state.change(runs=state.listed(back), deleted=None)
+
+
+def _purge(ids: tuple[int, ...], size: int) -> None:
+    with st.popover(
+        "Remove for good", icon=":material/delete_forever:", type="tertiary", key="runs-purge-menu"
+    ):
+        st.markdown(
+            f"Removes {named(ids)} with every row and file and frees {numbers.size(size)}. "
+            "This cannot be undone."
+        )
+        st.button("Remove for good", key="runs-purge", type="primary", on_click=_purged, args=(ids,))
+
+
+def _purged(ids: tuple[int, ...]) -> None:
+    from cnnviz import tracking
+
+    try:
+        count, freed = tracking.purge_runs(run_data.database(), ids=ids)
+    except (OSError, ValueError) as error:
+        notice.later(str(error))
+        return
+    _forget()
+    left = f" {len(ids) - count} lie on another machine." if count < len(ids) else ""
+    notice.later(f"{count} run{'' if count == 1 else 's'} removed; {numbers.size(freed)} freed.{left}")
+    state.change(runs=None)
+
+
+def _each(ids: Sequence[int], deed: Callable[[Database, int], None]) -> tuple[int, ...]:
+    done = []
+    for run_id in ids:
+        try:
+            deed(run_data.database(), run_id)
+        except ValueError as error:
+            notice.later(str(error))
+        else:
+            done.append(run_id)
+    return tuple(done)
+
+
+def _choose_none() -> None:
+    state.change(runs=None, cell=None, pair=None)
+
+
+def _forget() -> None:
+    st.session_state.pop(JUST_DELETED, None)

@@ -1,0 +1,284 @@
+"""Confusion matrices of the compared runs, their accuracies class by class, and two matrices' difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.figures.confusion import by_class, by_class_alt, confusion, confusion_alt, difference
+from cnnviz.figures.palette import COMPARED, ramp
+from cnnviz.figures.sprite_sheet import sprite
+from cnnviz.ui.components.pictures import Cell as Picture
+from cnnviz.ui.components.pictures import Line, pictures
+from cnnviz.ui.components.plot import Pick, plot
+from cnnviz.ui.pages.runs import state
+from cnnviz.ui.pages.runs.comparison import short_name
+from cnnviz.ui.pages.runs.state import Cell, PageState
+from cnnviz.ui.shared import notice, run_data
+from cnnviz.ui.shared.progress import Progress, error_text
+from cnnviz.ui.shared.run_data import Matrix, once
+from cnnviz.ui.shared.url_state import show_value
+
+if TYPE_CHECKING:
+    from cnnviz.inference.prediction_cache import Answers
+    from cnnviz.tracking import RunSummary
+
+# The images behind one cell of a confusion matrix.
+
+MOST = 60
+"""Images shown of a cell."""
+SIZE = 56
+"""Pixels of the page that an image takes."""
+
+
+def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
+    """Draw the images of the cell, or what it takes to know which they are."""
+    run = next((run for run in runs if run.id == cell.run), None)
+    matrix = run_data.matrix(run) if run is not None else None
+    if run is None or matrix is None or max(cell.true, cell.answer) >= len(matrix.classes):
+        notice.say([f"There is no cell {cell.true}, {cell.answer} in a matrix of run {cell.run} here."])
+        return
+    true, said = matrix.classes[cell.true], matrix.classes[cell.answer]
+    with st.container(key="cell-images"):
+        words = f"{true} taken for {said}" if true != said else f"{true}, told right"
+        st.subheader(f"Run {run.id}: {words}", anchor=False)
+        _choose(cell, matrix)
+        answers = _known(run)
+        if answers is None:
+            _offer(run)
+        else:
+            _show(run, cell, matrix, answers)
+
+
+def _choose(cell: Cell, matrix: Matrix) -> None:
+    """The cell by its classes, for who has no pointer."""
+    with st.container(horizontal=True, gap="small"):
+        for side, label in enumerate(("True class", "What was said")):
+            key = f"cell-{side}"
+            show_value(key, (cell.true, cell.answer)[side])
+            st.selectbox(
+                label, range(len(matrix.classes)), key=key, width=220,
+                format_func=lambda place: matrix.classes[place], on_change=partial(_chosen, cell.run),
+            )  # fmt: skip
+
+
+def _chosen(run_id: int) -> None:
+    state.change(cell=f"{run_id},{st.session_state['cell-0']},{st.session_state['cell-1']}")
+
+
+def _known(run: RunSummary) -> Answers | None:
+    from cnnviz.inference.prediction_cache import known_answers
+
+    return known_answers(run_data.database(), run.id)
+
+
+def _offer(run: RunSummary) -> None:
+    """A run records counts, not each answer: those are worked out from its checkpoint, when asked for."""
+    from cnnviz import tracking
+
+    if "last" not in tracking.checkpoints(run_data.database(), run.id):
+        st.info(
+            "A run records how many images fall into a cell, not which: that takes its last checkpoint, and "
+            "this run has none any more. Train it again to see them.",
+            icon=":material/image_not_supported:",
+        )
+        return
+    st.caption("A run records how many images fall into a cell, not which. Its last checkpoint can tell.")
+    if st.button("Ask the checkpoint about every test image", key="cell-work-out", type="primary"):
+        _work_out(run)
+
+
+def _work_out(run: RunSummary) -> None:
+    from cnnviz.inference.prediction_cache import work_out
+
+    progress = Progress()
+    try:
+        work_out(run_data.database(), run.id, progress=progress)
+    except (OSError, ValueError) as error:
+        progress.clear()
+        st.error(error_text(error), icon=":material/error:")
+        return
+    st.rerun()
+
+
+def _show(run: RunSummary, cell: Cell, matrix: Matrix, answers: Answers) -> None:
+    rows = answers.rows(cell.true, cell.answer)
+    total = int((answers.true == cell.true).sum())
+    said = f"{len(rows):,} of {total:,} test images of {matrix.classes[cell.true]}"
+    if len(rows) == 0:
+        st.caption(f"None of the {total:,} test images of {matrix.classes[cell.true]}.")
+        return
+    shown = rows[:MOST]
+    st.caption(
+        f"{said}{f', the {MOST} surest' if len(rows) > MOST else ''}; the surest answer first, with its "
+        f"probability.{_differs(matrix, cell, len(rows))}"
+    )
+    pixels = _pixels(run.dataset, answers, shown)
+    if pixels is None:
+        st.caption("The data are not prepared on this machine any more, so the images cannot be shown.")
+        return
+    titles = [Picture(numbers.percent(float(share), 0)) for share in answers.share[shown]]
+    pictures(
+        sprite(pixels), [Line("", titles)], key="cell-pictures", cell=SIZE, captions=True,
+        alt=f"{said}, taken for {matrix.classes[cell.answer]} by {short_name(run)}.",
+        name=f"run-{run.id}-{matrix.classes[cell.true]}-as-{matrix.classes[cell.answer]}",
+    )  # fmt: skip
+
+
+def _differs(matrix: Matrix, cell: Cell, count: int) -> str:
+    recorded = int(matrix.counts[cell.true, cell.answer])
+    if recorded == count:
+        return ""
+    return (
+        f" The matrix above counts {recorded:,}: it was recorded at step {matrix.step:,}, on the device that "
+        "trained; the checkpoint answers on this CPU."
+    )
+
+
+def _pixels(dataset: str, answers: Answers, rows: Any) -> Any:
+    from cnnviz import datasets
+
+    try:
+        data = datasets.prepared(dataset)
+    except ValueError:
+        return None
+    if data is None or len(data.test) != len(answers.true):
+        return None
+    return np.ascontiguousarray(data.test.pixels(rows))
+
+
+HEIGHTS = {1: 520, 2: 480, 3: 400, 4: 340}
+"""Pixels of a matrix, by how many stand side by side."""
+
+Found = list[tuple["RunSummary", int, Matrix]]
+"""Each compared run that has a matrix, with its place among the compared."""
+
+
+def matrices(runs: Sequence[RunSummary], asked: PageState) -> None:
+    """Draw all of it, and the images of the cell that is asked for."""
+    found = [
+        (run, place, matrix) for place, run in enumerate(runs) if (matrix := run_data.matrix(run)) is not None
+    ]
+    st.subheader("Which class is taken for which", anchor=False)
+    if not found:
+        st.caption("These runs have no confusion matrix yet: one is recorded at the end of each epoch.")
+        return
+    st.caption(
+        "A row is a true class, a column what the network said; on the diagonal it is right. "
+        "Click a cell to see its images."
+    )
+    cell = asked.cell
+    columns = st.columns(len(found))
+    for column, (run, place, matrix) in zip(columns, found, strict=True):
+        with column:
+            cell = _matrix(run, place, matrix, len(found)) or cell
+    if cell is not None:
+        cell_images(runs, cell)
+    alike = [one for one in found if one[2].classes == found[0][2].classes]
+    if len(alike) < len(found):
+        st.caption("Classes differ between these runs: only those like the first's are compared further.")
+    _class_by_class(alike)
+    if len(alike) > 1:
+        _difference(alike, asked)
+
+
+def one_matrix(run: RunSummary, asked: PageState) -> None:
+    """Draw the matrix of one run, its classes, and the images of the cell that is asked for."""
+    matrix = run_data.matrix(run)
+    if matrix is None:
+        return
+    st.subheader("Which class is taken for which", anchor=False)
+    st.caption("A row is a true class, a column what the network said. Click a cell to see its images.")
+    cell = _matrix(run, 0, matrix, 1) or asked.cell
+    if cell is not None and cell.run == run.id:
+        cell_images([run], cell)
+    _class_by_class([(run, 0, matrix)])
+
+
+def _matrix(run: RunSummary, place: int, matrix: Matrix, count: int) -> Cell | None:
+    """One run's matrix in its hue; the cell that was just clicked."""
+    hue = COMPARED[place]
+    right = matrix.counts.trace() / max(1, matrix.counts.sum())
+    st.html(
+        f'<p class="run-head"><i style="background:{hue.css}"></i>{_escaped(short_name(run))}'
+        f"<span>{100 * right:.2f} % right</span></p>"
+    )
+    figure = confusion(matrix.counts, matrix.classes)
+    figure["data"][0]["colorscale"] = ramp(hue)
+    pick = plot(
+        figure, key=f"matrix-{run.id}", height=HEIGHTS[count], name=f"run-{run.id}-confusion",
+        alt=f"{short_name(run)}: {confusion_alt(matrix.counts, matrix.classes)}",
+    )  # fmt: skip
+    return _clicked(run, pick)
+
+
+def _clicked(run: RunSummary, pick: Pick | None) -> Cell | None:
+    """The cell that was just clicked, which goes into the URL."""
+    fresh = once(f"matrix-{run.id}", pick)
+    where = fresh["point"] if fresh is not None else None
+    if not isinstance(where, list) or len(where) != 2:
+        return None
+    cell = Cell(run.id, int(where[0]), int(where[1]))
+    state.change(cell=f"{cell.run},{cell.true},{cell.answer}")
+    return cell
+
+
+def _class_by_class(found: Found) -> None:
+    st.subheader("Accuracy class by class", anchor=False)
+    shown = [(short_name(run), matrix.counts, COMPARED[place]) for run, place, matrix in found]
+    classes = found[0][2].classes
+    figure = by_class(shown, classes)
+    plot(
+        figure, key="by-class", height=330, alt=by_class_alt(shown, classes), picks=False,
+        name="accuracy-by-class",
+    )  # fmt: skip
+
+
+def _difference(found: Found, asked: PageState) -> None:
+    st.subheader("Two matrices' difference", anchor=False)
+    places = [place for _, place, _ in found]
+    pair = asked.pair if set(asked.pair) <= set(places) else (places[0], places[1])
+    _choose_pair(found, pair)
+    (one, _, first), (other, _, second) = (next(f for f in found if f[1] == place) for place in pair)
+    moved = int(np.abs(second.counts - first.counts).sum() // 2)
+    st.caption(
+        f"A cell in the hue of run {other.id} is what that run said more often, in points of a per cent of "
+        f"the true class. At least {moved:,} images are answered otherwise."
+    )
+    hues = COMPARED[pair[0]], COMPARED[pair[1]]
+    plot(
+        difference(first.counts, second.counts, first.classes, hues), key="matrix-difference", height=480,
+        alt=f"Confusion matrix of {short_name(other)} less that of {short_name(one)}.", picks=False,
+        name=f"confusion-{one.id}-to-{other.id}",
+    )  # fmt: skip
+
+
+def _choose_pair(found: Found, pair: tuple[int, int]) -> None:
+    names = {place: short_name(run) for run, place, _ in found}
+    with st.container(horizontal=True, gap="small"):
+        for side, label in enumerate(("From", "to")):
+            key = f"runs-pair-{side}"
+            show_value(key, pair[side])
+            st.selectbox(
+                label, list(names), key=key, width=300, format_func=lambda place: names[place],
+                on_change=_paired, args=(pair, side, key),
+            )  # fmt: skip
+
+
+def _paired(pair: tuple[int, int], side: int, key: str) -> None:
+    """Change one of the two; choosing the other one swaps them."""
+    chosen: int = st.session_state[key]
+    other = pair[1 - side] if pair[1 - side] != chosen else pair[side]
+    places = (chosen, other) if side == 0 else (other, chosen)
+    state.change(pair=None if places == (0, 1) else f"{places[0] + 1},{places[1] + 1}")
+
+
+def _escaped(text: str) -> str:
+    from html import escape
+
+    return escape(text)

@@ -1,0 +1,326 @@
+"""The page as a whole: the list with what is compared below it, or one run in detail."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.formats.csv_text import csv_text
+from cnnviz.ui.components.run_table import run_table
+from cnnviz.ui.pages.runs import files, state
+from cnnviz.ui.pages.runs.comparison import finals_beside, recipes_beside
+from cnnviz.ui.pages.runs.curves import overlay
+from cnnviz.ui.pages.runs.details import details
+from cnnviz.ui.pages.runs.matrices import matrices
+from cnnviz.ui.pages.runs.pareto import published_trade, trade
+from cnnviz.ui.pages.runs.state import COLUMNS, DEFAULT_METRIC, FILTERS, MOST_CHOSEN, PageState
+from cnnviz.ui.shared import layout, notice, run_data, url_state
+from cnnviz.ui.shared.model_picker import share_button
+from cnnviz.ui.shared.run_data import SPEED, Listing
+from cnnviz.ui.shared.url_state import show_value
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import Run, RunSummary
+
+# The bar on top: which runs are listed, what is measured, and the page's address.
+
+CSS = Path(__file__).with_name("runs.css")
+
+
+def bar(asked: PageState, listing: Listing) -> None:
+    """Draw the bar."""
+    filters = asked.filters
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="runs-bar"):
+        if listing.runs or filters.any:
+            _find(filters.find)
+        chosen: dict[str, tuple[str, ...]] = {
+            "status": tuple(status.value for status in filters.statuses),
+            "of": filters.models,
+            "on": filters.data,
+            "tag": filters.tags,
+        }
+        for name, label, values, tell in _parts(listing.runs):
+            _several(name, label, values, chosen[name], tell)
+        if listing.runs:
+            _metric(asked.metric, listing.metrics)
+        with st.container(
+            horizontal=True, gap="small", width="content", vertical_alignment="center", key="runs-actions"
+        ):
+            show_value("runs-deleted", asked.deleted)
+            st.toggle(
+                "Deleted", key="runs-deleted", on_change=_deleted, help="Show the deleted runs instead."
+            )
+            share_button()
+
+
+def _find(text: str) -> None:
+    show_value("runs-find", text)
+    st.text_input(
+        "Find", key="runs-find", placeholder="Find in names, notes, tags …", width=230,
+        label_visibility="collapsed", icon=":material/search:",
+        on_change=lambda: state.change(find=str(st.session_state["runs-find"]).strip() or None),
+    )  # fmt: skip
+
+
+def _parts(
+    runs: Iterable[RunSummary],
+) -> list[tuple[str, str, list[str], Callable[[str], str]]]:
+    """Each filter with what there is to choose, the most frequent first."""
+    found: dict[str, Counter[str]] = {name: Counter() for name in ("status", "of", "on", "tag")}
+    for run in runs:
+        found["status"][run.status.value] += 1
+        found["of"][run.model] += 1
+        found["on"][run.data] += 1
+        found["tag"].update(run.tags)
+    labels = {"status": "state", "of": "model", "on": "data", "tag": "tag"}
+    shown: Callable[[str], str] = str
+    return [
+        (name, labels[name], [value for value, _ in counts.most_common()],
+         shown)
+        for name, counts in found.items()
+    ]  # fmt: skip
+
+
+def _several(
+    name: str, label: str, values: list[str], chosen: tuple[str, ...], tell: Callable[[str], str]
+) -> None:
+    key = f"runs-{name}"
+    known = [*values, *(value for value in chosen if value not in values)]
+    if not known:
+        return
+    show_value(key, list(chosen))
+    st.multiselect(
+        label.capitalize(), known, key=key, format_func=tell, placeholder=f"Any {label}", width=150,
+        label_visibility="collapsed", on_change=partial(_write, name, key),
+    )  # fmt: skip
+
+
+def _write(name: str, key: str) -> None:
+    changes: dict[str, Any] = {name: state.listed(st.session_state[key])}
+    state.change(**changes)
+
+
+def _metric(metric: str, known: tuple[str, ...]) -> None:
+    options = list(known) if metric in known else [metric, *known]
+    show_value("runs-metric", metric)
+    st.selectbox(
+        "Measure", options, key="runs-metric", format_func=numbers.metric_title, width=210,
+        label_visibility="collapsed", help="What the table, the curves and the figures measure.",
+        on_change=_measured,
+    )  # fmt: skip
+
+
+def _measured() -> None:
+    chosen = str(st.session_state["runs-metric"])
+    state.change(metric=None if chosen == DEFAULT_METRIC else chosen)
+
+
+def _deleted() -> None:
+    state.change(deleted="yes" if st.session_state["runs-deleted"] else None, runs=None, cell=None)
+
+
+# What stands where there is nothing to list: how to get there, and something worth seeing.
+
+
+def no_runs(asked: PageState) -> None:
+    """Draw the page of who has trained nothing yet."""
+    with st.container(border=True, key="runs-empty"):
+        st.markdown(
+            "**Nothing was trained here yet.** Every run will be listed on this page, with its curves, its "
+            "figures and its weights; two or more of them can be laid over one another."
+        )
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            layout.link("train", "Train a first one", icon=":material/play_arrow:")
+            st.caption("or, in a terminal, some seconds long and without a network:", width="content")
+        st.code("python -m cnnviz train --model lenet5 --dataset digits --epochs 5", language=None)
+    published_trade(asked)
+
+
+def no_match(count: int) -> None:
+    """Draw that the filters leave none of `count` runs."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="runs-no-match"):
+        st.markdown(f"None of the {count:,} run{'' if count == 1 else 's'} is like that.", width="content")
+        st.button("Show all", key="runs-show-all", on_click=_show_all)
+
+
+def none_deleted() -> None:
+    """Draw that nothing is deleted."""
+    st.caption("No run is deleted. What is deleted is kept here until it is removed for good.")
+
+
+def _show_all() -> None:
+    state.change(**dict.fromkeys(FILTERS))
+
+
+# The page follows runs that train or wait; where none does, nothing ticks.
+
+SECONDS = 2.0
+"""Between two looks; one is a query of a millisecond or two, and draws nothing where nothing is new."""
+
+
+def follow(runs: Iterable[RunSummary]) -> None:
+    """Have the page drawn anew whenever a run has gone on, as long as any of these trains or waits."""
+    from cnnviz import tracking
+
+    if not any(run.active or run.status is tracking.Status.QUEUED for run in runs):
+        return
+    seen = tracking.stamp(run_data.database())
+    st.fragment(_look, run_every=SECONDS)(seen)
+
+
+def _look(seen: Any) -> None:
+    from cnnviz import tracking
+
+    url_state.restore()
+    try:
+        changed = tracking.stamp(run_data.database()) != seen
+    except ValueError:
+        return  # The next look may find the database again; what is drawn is still true of its moment.
+    if changed:
+        st.rerun()
+
+
+# The list as a file: every run that is listed, with exact figures.
+
+HEAD = (
+    *("run", "name", "status", "model", "data", "seed", "epochs", "metric", "last", "best", "best at step"),
+    *("seconds", "images per second", "parameters", "checkpoint bytes", "begun (UTC)", "tags", "notes"),
+)
+
+
+def to_csv(runs: Sequence[RunSummary], metric: str, disk: Mapping[int, int]) -> str:
+    """CSV with a line a run in the order given; empty where a run has no such value, or it was NaN."""
+    return csv_text(HEAD, (_row(run, metric, disk) for run in runs))
+
+
+def _row(run: RunSummary, metric: str, disk: Mapping[int, int]) -> tuple[object, ...]:
+    found, speed = run.metrics.get(metric), run.metrics.get(SPEED)
+    begun = "" if run.began is None else datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds")
+    return (
+        run.id, run.name, run.status.value, run.model, run.data, run.seed, run.epoch, metric,
+        found and found.last, found and found.best, found and found.best_step, round(run.seconds, 3),
+        speed and speed.last, run.params, disk.get(run.id, 0), begun, " ".join(run.tags), run.notes,
+    )  # fmt: skip
+
+
+# The table of runs, and what a click in it does to the URL.
+
+# Numbers are wanted from the largest on, words from A on.
+FIRST_UP = frozenset(("name", "status", "model", "data"))
+
+
+def table(runs: Sequence[RunSummary], asked: PageState, disk: dict[int, int], total: int) -> None:
+    """Draw one page of `runs`, which are in their order already."""
+
+    def acted(act: dict[str, Any]) -> None:
+        apply_table_action(act, asked)
+
+    run_table(state.payload(runs, asked, disk, total), key="run-table", on_act=acted)
+
+
+def apply_table_action(act: dict[str, Any], asked: PageState) -> None:
+    """Write to the URL what was done in the table; what is no deed of the table is passed over."""
+    match act:
+        case {"do": "choose", "runs": list(ids)} if all(isinstance(i, int) and i > 0 for i in ids):
+            state.change(runs=state.listed(ids[:MOST_CHOSEN]), pair=None, cell=None)
+        case {"do": "open", "run": int(run)} if run > 0:
+            state.change(run=str(run))
+        case {"do": "sort", "column": str(column)} if column in COLUMNS:
+            down = not asked.descending if column == asked.sort else column not in FIRST_UP
+            wanted = f"{'-' if down else ''}{column}"
+            state.change(sort=None if wanted == state.DEFAULT_SORT else wanted)
+        case {"do": "page", "page": int(page)} if page > 0:
+            state.change(page=None if page == 1 else str(page))
+
+
+def runs_page() -> None:
+    """Draw the page; a database that cannot be used is said in a sentence."""
+    st.html(CSS)
+    asked = state.current()
+    try:
+        listing = run_data.listing(asked.metric, asked.deleted)
+        run, problem = _one(asked)
+        if run is not None:
+            details(run, asked, _tags(listing))
+            follow([run])
+        else:
+            _list(replace(asked, problems=(*asked.problems, *problem)), listing)
+    except (OSError, ValueError) as error:
+        _unusable(error)
+
+
+def _one(asked: PageState) -> tuple[Run | None, tuple[str, ...]]:
+    """The run whose details are asked for, or why there are none."""
+    from cnnviz import tracking
+
+    if asked.run is None:
+        return None, ()
+    try:
+        return tracking.get_run(run_data.database(), asked.run), ()
+    except tracking.NoSuchRunError as error:
+        return None, (f"{error} All runs are shown instead.",)
+
+
+def _tags(listing: Listing) -> list[str]:
+    return sorted({tag for run in listing.runs for tag in run.tags})
+
+
+def _list(asked: PageState, listing: Listing) -> None:
+    notice.say([*asked.problems, *notice.pending_notices()])
+    bar(asked, listing)
+    files.undo_line()
+    found = state.ordered(state.chosen_runs(listing, asked.filters), asked, listing.disk)
+    if found:
+        table(found, asked, listing.disk, len(listing.runs))
+        st.download_button(
+            "Table (CSV)", partial(to_csv, found, asked.metric, listing.disk), "runs.csv", "text/csv",
+            key="runs-csv", on_click="ignore", type="tertiary", icon=":material/download:",
+            help="Every run that is listed, on all pages, with exact figures.",
+        )  # fmt: skip
+    elif listing.runs:
+        no_match(len(listing.runs))
+    elif asked.deleted:
+        none_deleted()
+    else:
+        no_runs(asked)
+        return
+    chosen = _chosen(asked, listing)
+    files.chosen_line(asked, chosen, listing.disk)
+    if not asked.deleted:
+        compared = chosen[: state.COMPARED_AT_ONCE]
+        if compared:
+            _compare(compared, asked)
+        trade(found, asked)
+        follow(listing.runs)
+
+
+def _chosen(asked: PageState, listing: Listing) -> list[RunSummary]:
+    """The runs that are ticked; one that is not there is said."""
+    by_id = {run.id: run for run in listing.runs}
+    missing = [run_id for run_id in asked.chosen if run_id not in by_id]
+    if missing:
+        where = "not deleted" if asked.deleted else "not there, or deleted"
+        notice.say([f"{files.named(missing).capitalize()}: {where}."])
+    return [by_id[run_id] for run_id in asked.chosen if run_id in by_id]
+
+
+def _compare(runs: list[RunSummary], asked: PageState) -> None:
+    overlay(runs, asked)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        recipes_beside(runs)
+    with right:
+        finals_beside(runs)
+    matrices(runs, asked)
+
+
+def _unusable(error: Exception) -> None:
+    st.error(f"The runs cannot be shown. {notice.plain(str(error))}", icon=":material/database_off:")

@@ -1,0 +1,356 @@
+"""What the page's URL asks for: which runs are listed, in what order, which are compared, and how.
+
+Lists stand with commas: `runs=3,7,9`, `status=finished,failed`. Nothing wrong is swallowed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.figures.numbers import MISSING
+from cnnviz.figures.palette import COMPARED
+from cnnviz.tracking import Status
+from cnnviz.ui.shared import url_state
+from cnnviz.ui.shared.run_data import SPEED, Listing
+from cnnviz.ui.shared.url_state import quoted
+
+if TYPE_CHECKING:
+    from cnnviz.tracking import MetricSummary, RunSummary
+
+COLUMNS = (
+    *("id", "name", "status", "model", "data", "last", "best", "time", "speed", "params", "disk"),
+    "begun",
+)
+"""What the table can be sorted by, in its order."""
+DEFAULT_SORT = "-id"
+DEFAULT_METRIC = "test/accuracy"
+COMPARED_AT_ONCE = 4
+"""As many as there are hues for what is compared."""
+MOST_CHOSEN = 200
+FILTERS = ("find", "status", "of", "on", "tag")
+
+XAxis = Literal["step", "epoch", "time"]
+Against = Literal["parameters", "time", "macs"]
+X_AXES: tuple[XAxis, ...] = ("step", "epoch", "time")
+AGAINST: tuple[Against, ...] = ("parameters", "time", "macs")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which runs are listed; an empty part leaves all in."""
+
+    find: str = ""
+    """Words that name, notes, tags, model, data or error must hold, each of them."""
+    statuses: tuple[Status, ...] = ()
+    models: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is left out."""
+        return self != Filters()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a confusion matrix: images of class `true` that the run answered with `answer`."""
+
+    run: int
+    true: int
+    answer: int
+
+
+@dataclass(frozen=True)
+class PageState:
+    """All of it."""
+
+    filters: Filters
+    metric: str
+    sort: str
+    descending: bool
+    page: int
+    deleted: bool
+    chosen: tuple[int, ...]
+    """Runs that are ticked, in the order they were; the first four are compared."""
+    run: int | None
+    """The one whose details are shown in place of the list."""
+    x: XAxis
+    against: Against
+    pair: tuple[int, int]
+    """The two whose matrices are subtracted, as places among the compared, from 0."""
+    cell: Cell | None
+    problems: tuple[str, ...] = ()
+
+
+def current() -> PageState:
+    """What the page's URL asks for."""
+    return read(st.query_params.to_dict(), list(url_state.current().problems))
+
+
+def read(parameters: Mapping[str, str], said: list[str]) -> PageState:
+    """Validate the parameters; every fault becomes a sentence in `problems`."""
+    sort = parameters.get("sort", DEFAULT_SORT)
+    if sort.removeprefix("-") not in COLUMNS:
+        said.append(f"“sort” cannot be {quoted(sort)}; it can be {', '.join(COLUMNS)}, with a - before it.")
+        sort = DEFAULT_SORT
+    chosen = _numbers(parameters.get("runs", ""), said)
+    return PageState(
+        filters=_filters(parameters, said),
+        metric=parameters.get("metric", DEFAULT_METRIC),
+        sort=sort.removeprefix("-"),
+        descending=sort.startswith("-"),
+        page=_whole("page", parameters.get("page"), said) or 1,
+        deleted=_choice(parameters, "deleted", ("no", "yes"), said) == "yes",
+        chosen=chosen,
+        run=_whole("run", parameters.get("run"), said),
+        x=cast("XAxis", _choice(parameters, "x", X_AXES, said)),
+        against=cast("Against", _choice(parameters, "against", AGAINST, said)),
+        pair=_pair(parameters.get("pair"), min(len(chosen), COMPARED_AT_ONCE), said),
+        cell=_cell(parameters.get("cell"), said),
+        problems=tuple(said),
+    )
+
+
+def change(**changes: str | None) -> None:
+    """Write to the URL, for callbacks; a change of what is listed goes back to the first page."""
+    if set(changes) & {*FILTERS, "sort", "deleted"}:
+        changes = {"page": None, **changes}
+    url_state.change(**changes)
+
+
+def listed(values: Sequence[str] | Sequence[int]) -> str | None:
+    """Values as they stand in the URL; None for none."""
+    return ",".join(map(str, values)) or None
+
+
+def _filters(parameters: Mapping[str, str], said: list[str]) -> Filters:
+    statuses = []
+    for name in _several(parameters, "status"):
+        if name in set(Status):
+            statuses.append(Status(name))
+        else:
+            said.append(f"“status” cannot be {quoted(name)}; a run is {', '.join(Status)}.")
+    return Filters(
+        parameters.get("find", "").strip(),
+        tuple(statuses),
+        *(_several(parameters, name) for name in ("of", "on", "tag")),
+    )
+
+
+def _several(parameters: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part for part in parameters.get(name, "").split(",") if part))
+
+
+def _choice(parameters: Mapping[str, str], name: str, values: tuple[str, ...], said: list[str]) -> str:
+    """One of `values`, the first by default."""
+    given = parameters.get(name, values[0])
+    if given in values:
+        return given
+    said.append(f"{quoted(name)} cannot be {quoted(given)}; it can be {' or '.join(values)}.")
+    return values[0]
+
+
+def _whole(name: str, text: str | None, said: list[str]) -> int | None:
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,15}", text) and int(text):
+        return int(text)
+    said.append(f"{quoted(name)} cannot be {quoted(text)}, only a whole number from 1 on.")
+    return None
+
+
+def _numbers(text: str, said: list[str]) -> tuple[int, ...]:
+    parts = list(dict.fromkeys(part for part in text.split(",") if part))
+    found = [number for part in parts if (number := _whole("runs", part, said)) is not None]
+    if len(found) > MOST_CHOSEN:
+        said.append(f"At most {MOST_CHOSEN} runs can be chosen; the rest is left out.")
+    return tuple(found[:MOST_CHOSEN])
+
+
+def _pair(text: str | None, count: int, said: list[str]) -> tuple[int, int]:
+    if text is None or count < 2:
+        return 0, 1
+    match = re.fullmatch(r"([1-9]),([1-9])", text)
+    places = (int(match[1]) - 1, int(match[2]) - 1) if match else (0, 0)
+    if places[0] != places[1] and max(places) < count:
+        return places
+    said.append(f"“pair” cannot be {quoted(text)}, only the places of two of the {count} runs, as 1,2.")
+    return 0, 1
+
+
+def _cell(text: str | None, said: list[str]) -> Cell | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,15}),([0-9]{1,6}),([0-9]{1,6})", text)
+    if match:
+        return Cell(*map(int, match.groups()))
+    said.append(f"“cell” cannot be {quoted(text)}, only a run, a true class and an answer, as 7,3,5.")
+    return None
+
+
+# Which runs are listed, in what order, and what the table says of each. Pure functions.
+
+PAGE = 100
+"""Runs shown at once."""
+
+
+class Column(NamedTuple):
+    """A column of the table: its key, its heading, what the heading explains, and how it stands."""
+
+    key: str
+    title: str
+    help: str
+    number: bool = True
+
+
+def columns(metric: str) -> list[Column]:
+    """The columns in their order, for the metric that is shown."""
+    title = numbers.metric_title(metric)
+    best = "lowest" if _lower(metric) else "highest"
+    return [
+        Column("id", "Run", "The run's number."),
+        Column("name", "Name", "Opens the run's details.", number=False),
+        Column("status", "State", "What the run is doing, or how it ended.", number=False),
+        Column("model", "Model", "The model that was trained.", number=False),
+        Column("data", "Data", "The data it was trained on.", number=False),
+        Column("last", title.capitalize(), f"The last value of {title}."),
+        Column(
+            "best", "… best", f"The {best} value of {title} in the run. An honest figure is the last one."
+        ),
+        Column("time", "Time", "Spent in training, by all attempts."),
+        Column("speed", "Images/s", "Training images a second, at the last report."),
+        Column("params", "Parameters", "Values that training changes."),
+        Column("disk", "Disk", "What its checkpoints take."),
+        Column("begun", "Begun", "When the last attempt began."),
+    ]
+
+
+def chosen_runs(listing: Listing, filters: Filters) -> list[RunSummary]:
+    """The runs that the filters leave, in the order of the listing."""
+    words = filters.find.lower().split()
+    return [run for run in listing.runs if _passes(run, filters) and _holds(run, words)]
+
+
+def ordered(runs: Sequence[RunSummary], asked: PageState, disk: dict[int, int]) -> list[RunSummary]:
+    """The runs in the order asked for; those without a value come last either way."""
+    value = _value(asked, disk)
+    known = [(found, run) for run in runs if (found := value(run)) is not None]
+    known.sort(key=lambda pair: pair[0], reverse=asked.descending)
+    placed = {run.id for _, run in known}
+    return [run for _, run in known] + [run for run in runs if run.id not in placed]
+
+
+def pages(count: int) -> int:
+    """How many pages so many runs take."""
+    return max(1, math.ceil(count / PAGE))
+
+
+def payload(runs: Sequence[RunSummary], asked: PageState, disk: dict[int, int], total: int) -> dict[str, Any]:
+    """The table as its component draws it: one page of rows, and what surrounds them."""
+    last = pages(len(runs))
+    page = min(asked.page, last)
+    shown = runs[(page - 1) * PAGE : page * PAGE]
+    return {
+        "columns": [column._asdict() for column in columns(asked.metric)],
+        "sort": asked.sort,
+        "descending": asked.descending,
+        "rows": [_row(run, asked.metric, disk) for run in shown],
+        "chosen": list(asked.chosen),
+        "hues": [hue.css for hue in COMPARED],
+        "page": page,
+        "pages": last,
+        "said": _said(len(runs), total, page),
+    }
+
+
+def _said(count: int, total: int, page: int) -> str:
+    first, last = (page - 1) * PAGE + 1, min(page * PAGE, count)
+    shown = f"{first:,}–{last:,} of " if count > PAGE else ""
+    return f"{shown}{count:,} run{'' if count == 1 else 's'}" + (f" of {total:,}" if count < total else "")
+
+
+def _row(run: RunSummary, metric: str, disk: dict[int, int]) -> dict[str, Any]:
+    measured, speed = run.metrics.get(metric), run.metrics.get(SPEED)
+    return {
+        "id": run.id,
+        "name": run.name,
+        "status": run.status.value,
+        "state": state_words(run),
+        "error": run.error or "",
+        "tags": run.tags,
+        "notes": run.notes,
+        "model": run.model,
+        "data": run.data,
+        "last": MISSING if measured is None else _metric(metric, measured.last),
+        "best": MISSING if measured is None else _metric(metric, measured.best),
+        "time": numbers.duration(run.seconds) if run.began is not None else MISSING,
+        "speed": MISSING if speed is None else numbers.metric_text(SPEED, speed.last, 3),
+        "params": MISSING if run.params is None else numbers.exact(run.params),
+        "disk": numbers.size(disk[run.id]) if disk.get(run.id) else MISSING,
+        "begun": numbers.moment(run.began),
+    }
+
+
+def state_words(run: RunSummary) -> str:
+    """A run's state, with how far it is while that can change."""
+    if run.total_epochs and run.status.value not in ("finished", "queued"):
+        return f"{run.status.value}, epoch {run.epoch:.3g} of {run.total_epochs:g}"
+    return run.status.value
+
+
+def _metric(name: str, value: float | None) -> str:
+    return numbers.metric_text(name, math.nan if value is None else value)
+
+
+def _passes(run: RunSummary, filters: Filters) -> bool:
+    return (
+        (not filters.statuses or run.status in filters.statuses)
+        and (not filters.models or run.model in filters.models)
+        and (not filters.data or not {run.data, run.dataset}.isdisjoint(filters.data))
+        and (not filters.tags or not set(filters.tags).isdisjoint(run.tags))
+    )
+
+
+def _holds(run: RunSummary, words: Sequence[str]) -> bool:
+    if not words:
+        return True
+    text = "\n".join((str(run.id), run.name, run.model, run.data, run.notes, run.error or "", *run.tags))
+    lowered = text.lower()
+    return all(word in lowered for word in words)
+
+
+def _lower(metric: str) -> bool:
+    from cnnviz.tracking import lower_is_better
+
+    return lower_is_better(metric)
+
+
+def _value(asked: PageState, disk: dict[int, int]) -> Callable[[RunSummary], Any]:
+    """What a run is sorted by; None where it has no such value."""
+
+    def measured(tell: Callable[[MetricSummary], float | None], name: str) -> Callable[[RunSummary], Any]:
+        return lambda run: tell(run.metrics[name]) if name in run.metrics else None
+
+    found: dict[str, Callable[[RunSummary], Any]] = {
+        "id": lambda run: run.id,
+        "name": lambda run: run.name.lower(),
+        "status": lambda run: run.status.value,
+        "model": lambda run: run.model,
+        "data": lambda run: run.data.lower(),
+        "last": measured(lambda m: m.last, asked.metric),
+        "best": measured(lambda m: m.best, asked.metric),
+        "time": lambda run: run.seconds if run.began is not None else None,
+        "speed": measured(lambda m: m.last, SPEED),
+        "params": lambda run: run.params,
+        "disk": lambda run: disk.get(run.id),
+        "begun": lambda run: run.began,
+    }
+    return found[asked.sort]

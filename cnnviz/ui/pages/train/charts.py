@@ -1,0 +1,204 @@
+"""The curves of a run: accuracy and loss on one axis, what they cost, the layers over time."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple, cast, get_args
+
+import numpy as np
+import streamlit as st
+
+from cnnviz import models, training
+from cnnviz.figures.curves import Floats, Line, Panel, Reference, curves, curves_alt, head_lines
+from cnnviz.figures.curves import Part as Drawn
+from cnnviz.figures.layer_stats import LOOKS, STATISTICS, Statistic, layer_heat, layer_heat_alt
+from cnnviz.figures.palette import COMPARED
+from cnnviz.models import Published
+from cnnviz.training import Recipe
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared import recipe_plan as plans
+from cnnviz.ui.shared.live_run import X_TITLES, RunData, XAxis
+from cnnviz.ui.shared.recipe_plan import text_of
+
+# What somebody published for the model that is trained, and in what this run is not the same.
+
+MOST_NAMED = 6
+
+
+class PublishedAccuracy(NamedTuple):
+    """A published accuracy and, in a sentence, what differs here; empty where nothing does."""
+
+    figure: Published
+    differs: str
+
+    @property
+    def label(self) -> str:
+        """The figure as it stands at its line."""
+        on = f" on {self.figure.on}" if self.figure.on else ""
+        return f"published: {100 * self.figure.value:.2f} %{on}"
+
+
+def published_accuracy(recipe: Recipe) -> PublishedAccuracy | None:
+    """The published accuracy to hold a run of this recipe against, on the same data where there is one."""
+    if recipe.layers is not None or recipe.model not in models.names():
+        return None
+    found = [figure for figure in models.get(recipe.model).published if figure.what == "accuracy"]
+    found.sort(key=lambda figure: not _same(figure.on, recipe.dataset))
+    return PublishedAccuracy(found[0], _differs(found[0], recipe)) if found else None
+
+
+def _differs(figure: Published, recipe: Recipe) -> str:
+    from cnnviz.tracking import data_name
+
+    said = []
+    if figure.on and not _same(figure.on, recipe.dataset):
+        said.append(f"other data ({figure.on} there, {data_name(recipe.dataset)} here)")
+    article = next((one for one in _articles(recipe.model) if _same(figure.on, one.dataset)), None)
+    if article is not None:
+        settings = [
+            f"{field.replace('_', ' ')} {text_of(theirs)} there, {text_of(ours)} here"
+            for field, (theirs, ours) in article.difference(recipe).items()
+            if field not in ("dataset", "model", "device", "seed")
+        ]
+        said += settings[:MOST_NAMED]
+        if len(settings) > MOST_NAMED:
+            said.append(f"{len(settings) - MOST_NAMED} more")
+    return f"What differs: {'; '.join(said)}." if said else ""
+
+
+def _articles(model: str) -> list[Recipe]:
+    known = training.all_recipes().values()
+    return [recipe for recipe in known if recipe.model == model and recipe.name.startswith("article-")]
+
+
+def _same(published: str, dataset: str) -> bool:
+    """Whether a data set is the one that a publication names: `CIFAR-10` and `cifar10`."""
+    first, second = (re.sub(r"[^a-z0-9]", "", name.lower()) for name in (published, dataset))
+    return first == second
+
+
+PARTS: tuple[tuple[str, Drawn], ...] = (("train", "train"), ("val", "validation"), ("test", "test"))
+SMOOTHING = {"raw": 0.0, "smooth": 0.015, "smoother": 0.05}
+CURVES, COST, HEAT = 470, 300, 330
+LAYER_HEIGHT = 17
+MOST_HEIGHT = 900
+Scale = Literal["linear", "log"]
+
+
+def charts(story: RunData, claim: PublishedAccuracy | None, name: str) -> None:
+    """Draw everything that runs over time; `name` is what downloads are called."""
+    x, scale, smoothing = _axes()
+    panels = [
+        _accuracy(story, x, scale, claim),
+        Panel("loss", [*_lines(story, x, "loss"), *_heads(story, x)], log=scale == "log"),
+    ]
+    figure = curves(panels, x_title=X_TITLES[x], smoothing=SMOOTHING[smoothing])
+    alt = curves_alt(panels, X_TITLES[x])
+    plot(figure, key="train-curves", height=CURVES, alt=alt, name=f"{name}-curves", picks=False)
+    if claim is not None:
+        source = f" ({claim.figure.source})" if claim.figure.source else ""
+        st.caption(notice.plain(f"{claim.label[0].upper()}{claim.label[1:]}{source}. {claim.differs}"))
+    with st.expander("Learning rate and speed", key="train-cost"):
+        _cost(story, x, name)
+    _layers(story, x, name)
+
+
+def _axes() -> tuple[XAxis, Scale, str]:
+    """The choices above the curves, which are in the URL."""
+    said: list[str] = []
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="train-axes"):
+        x = _choice("x", "over", get_args(XAxis), said)
+        scale = _choice("scale", "scale", get_args(Scale), said)
+        smoothing = _choice("smooth", "smoothing", tuple(SMOOTHING), said, "smooth")
+    notice.say(said)
+    return cast("XAxis", x), cast("Scale", scale), smoothing
+
+
+def _choice(name: str, label: str, values: tuple[str, ...], said: list[str], default: str = "") -> str:
+    key = f"train-{name}"
+    default = default or values[0]
+    chosen, fault = url_state.choice(name, values, default)
+    said += [fault] if fault else []
+    url_state.show_value(key, chosen)
+
+    def write() -> None:
+        value = st.session_state[key]
+        plans.put(**{name: None if value == default else value})
+
+    st.segmented_control(label, values, key=key, on_change=write, required=True, label_visibility="collapsed")
+    return chosen
+
+
+def _lines(story: RunData, x: XAxis, what: str, *, error: bool = False) -> list[Line]:
+    """Training, validation and test; `error` turns accuracies over."""
+    found = []
+    for prefix, part in PARTS:
+        curve = story.curves.get(f"{prefix}/{what}")
+        if curve is not None:
+            values = 1 - curve.values if error else curve.values
+            values = np.where(values > 0, values, np.nan) if error else values
+            found.append(Line(part, story.at(curve, x), values, part))
+    return found
+
+
+def _heads(story: RunData, x: XAxis) -> list[Line]:
+    """Auxiliary classifiers, where the run has some."""
+
+    def points(metric: str) -> tuple[Floats, Floats] | None:
+        curve = story.curves.get(metric)
+        return None if curve is None else (story.at(curve, x), curve.values)
+
+    return head_lines(points)
+
+
+def _accuracy(story: RunData, x: XAxis, scale: Scale, claim: PublishedAccuracy | None) -> Panel:
+    """Accuracy; on a logarithmic scale what is missing to 1, since that is what still moves."""
+    error = scale == "log"
+    references = []
+    if claim is not None:
+        value = 1 - claim.figure.value if error else claim.figure.value
+        references.append(Reference(claim.label, value, claim.differs))
+    title = "error (1 − accuracy)" if error else "accuracy"
+    lines = _lines(story, x, "accuracy", error=error)
+    return Panel(title, lines, log=error, percent=True, references=references)
+
+
+def _cost(story: RunData, x: XAxis, name: str) -> None:
+    def line(metric: str) -> list[Line]:
+        curve = story.curves.get(metric)
+        return [] if curve is None else [Line(metric, story.at(curve, x), curve.values, "train", COMPARED[0])]
+
+    panels = [Panel("learning rate", line("lr")), Panel("images / s", line("images_per_second"))]
+    figure = curves(panels, x_title=X_TITLES[x])
+    figure["layout"]["showlegend"] = False
+    alt = curves_alt(panels, X_TITLES[x])
+    plot(figure, key="train-costs", height=COST, alt=alt, name=f"{name}-speed", picks=False)
+
+
+def _layers(story: RunData, x: XAxis, name: str) -> None:
+    st.subheader("Layers over time", anchor=False)
+    said: list[str] = []
+    key = "train-layers"
+    chosen, fault = url_state.choice("layers", STATISTICS, STATISTICS[0])
+    said += [fault] if fault else []
+    url_state.show_value(key, chosen)
+
+    def write() -> None:
+        value = st.session_state[key]
+        plans.put(layers=None if value == STATISTICS[0] else value)
+
+    st.segmented_control(
+        "statistic", STATISTICS, key=key, on_change=write, required=True, label_visibility="collapsed",
+        format_func=lambda statistic: LOOKS[statistic].title,
+    )  # fmt: skip
+    statistic = cast("Statistic", chosen)
+    notice.say(said)
+    st.caption(LOOKS[statistic].meaning)
+    looks = story.look_at(x)
+    if not looks:
+        st.caption("The first look at the layers comes with the first step.")
+        return
+    height = min(MOST_HEIGHT, max(HEAT, LAYER_HEIGHT * len(looks[-1][1]) + 90))
+    plot(layer_heat(looks, statistic, X_TITLES[x]), key="train-heat", height=height,
+         alt=layer_heat_alt(looks, statistic), name=f"{name}-{statistic}", picks=False)  # fmt: skip

@@ -1,0 +1,63 @@
+"""A run that was recorded: something to see before the first run of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import streamlit as st
+
+from cnnviz.tracking import Curve, Status, StatusChange
+from cnnviz.training import Recipe
+from cnnviz.ui.pages.train.charts import charts, published_accuracy
+from cnnviz.ui.pages.train.run_views import sample_predictions
+from cnnviz.ui.shared.live_run import ConfusionAt, LayerStatsAt, RunData
+
+RECORDED = Path(__file__).with_name("digits.json")
+
+
+def draw() -> None:
+    """Draw the recorded run, and say that it is one."""
+    told = _read()
+    st.subheader("How it will look: a recorded run", anchor=False)
+    st.caption(
+        f"{told['model']} on {told['dataset']}, recorded on {told['hardware']} with torch {told['torch']} "
+        "and shipped with cnnviz: nothing of it happens now. Press Start, and your own run takes its place."
+    )
+    left, right = st.columns([0.64, 0.36], gap="large")
+    with left:
+        charts(story(told), published_accuracy(Recipe.model_validate(told["recipe"])), "recorded")
+    with right:
+        sample_predictions(story(told), "recorded")
+
+
+def story(told: dict[str, Any]) -> RunData:
+    """The recording in the form in which a run is drawn."""
+    return RunData(
+        curves={name: _curve(name, rows) for name, rows in told["curves"].items()},
+        looks=tuple(LayerStatsAt(*look) for look in told["looks"]),
+        confused=ConfusionAt(*told["confused"]),
+        data=told["data"],
+        images=told["images"],
+        predictions=told["predictions"],
+        predicted_at=told["predicted_at"],
+        history=(StatusChange(1, None, Status.RUNNING, told["began"], None),),
+    )
+
+
+def _curve(name: str, rows: dict[str, list[float]]) -> Curve:
+    return Curve(
+        name,
+        np.array(rows["steps"], np.int64),
+        np.array(rows["epochs"], np.float64),
+        np.array(rows["values"], np.float64),
+        np.array(rows["times"], np.float64),
+    )
+
+
+@st.cache_data(show_spinner=False)
+def _read() -> dict[str, Any]:
+    told: dict[str, Any] = orjson.loads(RECORDED.read_bytes())
+    return told

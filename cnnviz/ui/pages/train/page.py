@@ -1,0 +1,357 @@
+"""The page as a whole: a run that is watched, or a plan with the queue and something to see below it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from cnnviz import datasets, models, tracking, training
+from cnnviz.figures import numbers
+from cnnviz.tracking import ACTIVE, Command, Database, NoSuchRunError, Run, RunSummary, Status
+from cnnviz.training import Recipe
+from cnnviz.training.queue import enqueue
+from cnnviz.ui.pages.train import example
+from cnnviz.ui.pages.train.charts import charts, published_accuracy
+from cnnviz.ui.pages.train.run_views import headline, history, sample_predictions
+from cnnviz.ui.shared import layout, notice, run_data, url_state
+from cnnviz.ui.shared import recipe_plan as plans
+from cnnviz.ui.shared.live_run import RunData, is_in_progress, live_run
+from cnnviz.ui.shared.model_picker import CSS, model_picker, share_button
+from cnnviz.ui.shared.recipe_fields import fields
+from cnnviz.ui.shared.recipe_plan import PLAIN, Plan, expected
+from cnnviz.ui.shared.url_state import quoted
+
+# The bar on top: which model, on what data, by which recipe; and Start.
+
+OWN_CSS = Path(__file__).with_name("train.css")
+MODEL, DATA, RECIPE = "train-model", "train-data", "train-recipe"
+
+
+def styles() -> None:
+    """What the page's parts look like."""
+    st.html(CSS)
+    st.html(OWN_CSS)
+
+
+def bar(plan: Plan) -> None:
+    """Draw it, and a notice of what is wrong in the URL or could not be done."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
+        shown = plan.shown
+        name = shown.layers.name if shown.layers else shown.model
+        _model(name)
+        _data(shown.dataset, plan.parent)
+        _recipe(plan)
+        _file(plan)
+        share_button()
+        st.button(
+            "Start",
+            icon=":material/play_arrow:",
+            type="primary",
+            key="train-start",
+            disabled=plan.recipe is None,
+            on_click=start,
+            help="Into the queue: it begins as soon as its device is free, and goes on without this page.",
+        )
+    notice.say([*plan.problems, *([plan.fault] if plan.fault else []), *notice.pending_notices()])
+
+
+def start() -> None:
+    """Put the plan into the queue and go to its run; what stands in the way is said."""
+    plan = plans.read()
+    if plan.recipe is None:
+        return
+    try:
+        run = enqueue(run_data.database(), plan.recipe, plan.parent)
+    except (ValueError, OSError) as error:
+        notice.later(str(error))
+        return
+    plans.put(run=str(run.id))
+
+
+def _model(name: str) -> None:
+    if name in models.names():
+        model_picker("Model", name, key=MODEL, on_change=_on(MODEL, name, plans.choose_model), width=300)
+    else:
+        st.markdown(f"**{notice.plain(name)}**, a layer list", width="content")
+
+
+def _data(name: str, parent: int | None) -> None:
+    """Draw the list of registered data, and a path that run `parent` was given on the command line."""
+    known = {spec.name: spec for spec in datasets.specs().values()}
+    st.session_state[DATA] = name
+    st.selectbox(
+        "Data",
+        list(known) if name in known else [name, *known],
+        format_func=lambda one: _data_label(known.get(one), parent),
+        key=DATA,
+        on_change=_on(DATA, name, lambda chosen: plans.put(dataset=chosen)),
+        label_visibility="collapsed",
+        width=270,
+    )
+
+
+def _data_label(spec: datasets.DatasetSpec | None, parent: int | None) -> str:
+    if spec is None:
+        return f"the data of run {parent}"
+    return f"{spec.title} · {numbers.short(spec.train)} images"
+
+
+def _recipe(plan: Plan) -> None:
+    origin = plan.origin
+    names = [PLAIN, *training.all_recipes()]
+    st.session_state[RECIPE] = origin
+    st.selectbox(
+        "Recipe",
+        names if origin in names else [origin, *names],
+        format_func=_recipe_label,
+        key=RECIPE,
+        on_change=_on(RECIPE, origin, plans.choose_recipe),
+        label_visibility="collapsed",
+        required=True,
+        width=340,
+    )
+    changed = len(plan.changes)
+    if changed:
+        st.caption(f"{changed} change{'' if changed == 1 else 's'}", width="content")
+
+
+def _recipe_label(name: str) -> str:
+    """A recipe in the list. Not of the plan: a browser sends labels back, and would send one of before."""
+    return f"recipe: {'plain, the default settings' if name == PLAIN else name}"
+
+
+def _file(plan: Plan) -> None:
+    with st.popover("Recipe file", icon=":material/description:", type="tertiary"):
+        st.caption(
+            "A recipe is a small JSON file: keep it, share it, run it with `python -m cnnviz train FILE`."
+        )
+        if plan.recipe is not None:
+            stem = plan.recipe.name if plan.recipe.name != "untitled" else "recipe"
+            st.download_button(
+                "Download this recipe", plan.recipe.write(), f"{stem}.json", "application/json",
+                icon=":material/download:", on_click="ignore", key="train-download",
+            )  # fmt: skip
+        turn = st.session_state.get("train-file-turn", 0)
+        st.file_uploader(
+            "Open a recipe", type="json", key=f"train-file-{turn}", on_change=_opened, args=(turn,),
+            max_upload_size=1,
+        )  # fmt: skip
+
+
+def _opened(turn: int) -> None:
+    """Take up an uploaded recipe, or say what is wrong with it. The uploader is emptied for the next one."""
+    file = st.session_state.get(f"train-file-{turn}")
+    if file is None:
+        return
+    st.session_state["train-file-turn"] = turn + 1
+    try:
+        plans.open_recipe(file.getvalue())
+    except ValueError as error:
+        notice.later(str(error))
+
+
+def _on(key: str, now: str, write: Callable[[str], None]) -> Callable[[], None]:
+    """What a list calls. Streamlit also calls it, with what was chosen already, once the list is gone."""
+
+    def changed() -> None:
+        value = str(st.session_state.get(key) or "").strip()
+        if value and value != now and "run" not in st.query_params:
+            write(value)
+
+    return changed
+
+
+# A run as it goes on: the one part of the page that ticks, and only while there is something to wait for.
+
+TICK_SECONDS = 0.4
+"""A worker writes what it measured every 0.15 s; with what drawing takes, that stays below a second."""
+
+
+def watch(run_id: int) -> None:
+    """Draw the run, again and again as long as it trains or waits; raises `TrackingError`."""
+    run = tracking.get_run(run_data.database(), run_id)
+    alive = is_in_progress(run)
+
+    @st.fragment(run_every=TICK_SECONDS if alive else None)
+    def live() -> None:
+        url_state.restore()
+        try:
+            now, story = live_run(run_data.database(), run_id).look()
+        except (ValueError, OSError) as error:
+            st.error(
+                f"The run cannot be read just now. {notice.plain(str(error))}", icon=":material/database_off:"
+            )
+            return
+        if is_in_progress(now) != alive:
+            st.rerun()  # the whole page, so that the ticking ends or begins
+        draw(now, story)
+
+    with st.container(key="train-live"):
+        live()
+
+
+def draw(run: Run, story: RunData) -> None:
+    """Draw the run's line, its curves, and what its model answers."""
+    recipe = Recipe.model_validate(run.recipe)
+    headline(run, story, recipe)
+    name = f"run-{run.id}"
+    left, right = st.columns([0.64, 0.36], gap="large")
+    with left:
+        charts(story, published_accuracy(recipe), name)
+    with right:
+        sample_predictions(story, name)
+    history(run, story)
+
+
+# The queue: what trains, what waits behind it, and in which order.
+
+MOST = 50
+
+
+def queue(runs: list[RunSummary]) -> None:
+    """Draw the runs that train and those that wait, each with what can be done about it."""
+    waiting = [run for run in runs if run.status is Status.QUEUED]
+    st.subheader("Queue", anchor=False)
+    st.caption("Runs of one device train one after another. They go on without this page.")
+    for run in runs:
+        first = not waiting or run.id == waiting[0].id
+        with st.container(
+            horizontal=True, vertical_alignment="center", gap="small", key=f"train-queued-{run.id}"
+        ):
+            st.button(
+                f"{run.id} · {notice.plain(run.name)}", key=f"train-watch-{run.id}", type="tertiary",
+                on_click=plans.put, kwargs={"run": str(run.id)}, help="Watch it",
+            )  # fmt: skip
+            st.caption(_state(run), width="stretch")
+            if run.status is Status.QUEUED:
+                if not first:
+                    _button("To the front", "vertical_align_top", "first", run.id, _to_front)
+                _button("Remove", "close", "remove", run.id, _remove)
+
+
+def in_queue(database: tracking.Database) -> list[RunSummary]:
+    """What trains and what waits, in the order in which it is done."""
+    found = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[], limit=MOST)
+    return sorted(found, key=lambda run: (run.status is Status.QUEUED, run.queued, run.id))
+
+
+def _button(label: str, icon: str, key: str, run: int, do: Callable[[int], None]) -> None:
+    st.button(
+        label, icon=f":material/{icon}:", key=f"train-{key}-{run}", type="tertiary", on_click=do, args=(run,)
+    )
+
+
+def _state(run: RunSummary) -> str:
+    if run.status is Status.QUEUED:
+        return f"waits for {run.device}"
+    share = run.step / run.total_steps if run.total_steps else 0
+    return f"{run.status} on {run.device}, {100 * share:.0f} %"
+
+
+def _to_front(run: int) -> None:
+    _ask(lambda database: tracking.first_in_queue(database, run))
+
+
+def _remove(run: int) -> None:
+    _ask(lambda database: tracking.request(database, run, Command.STOP))
+
+
+def _ask(do: Callable[[tracking.Database], object]) -> None:
+    try:
+        do(run_data.database())
+    except (ValueError, OSError) as error:
+        notice.later(str(error))
+
+
+QUEUE_SECONDS = 1.0
+
+
+def train_page() -> None:
+    """Draw the page; a database that cannot be used is said in a sentence, and the plan stays."""
+    styles()
+    asked = st.query_params.get("run")
+    try:
+        database = run_data.database()
+        if asked is not None and (run := _run(database, asked)) is not None:
+            notice.say(notice.pending_notices())
+            watch(run)
+            return
+    except (tracking.TrackingError, OSError) as error:
+        st.error(f"Runs cannot be used now. {notice.plain(str(error))}", icon=":material/database_off:")
+        _plan(None)
+        return
+    try:
+        _plan(database)
+    except (tracking.TrackingError, OSError) as error:
+        st.error(f"Runs cannot be used now. {notice.plain(str(error))}", icon=":material/database_off:")
+
+
+def _run(database: Database, asked: str) -> int | None:
+    """The run that the URL asks for; a sentence where there is none."""
+    if re.fullmatch(r"[0-9]{1,9}", asked) is None:
+        notice.later(f"“run” is the number of a run, not {quoted(asked)}.")
+        return None
+    try:
+        return tracking.get_run(database, int(asked)).id
+    except NoSuchRunError:
+        notice.later(f"There is no run {quoted(asked)}.")
+        return None
+
+
+def _plan(database: Database | None) -> None:
+    plan = plans.read()
+    bar(plan)
+    if plan.base.description:
+        st.caption(notice.plain(plan.base.description))
+    if plan.parent is not None:
+        st.caption(f"Changes the recipe of run {plan.parent}, which stays as it is.")
+    room = st.container(key="train-expected")
+    fields(plan)
+    data = plan.shown.dataset
+    if data in datasets.names():
+        layout.link("data", "Look at the data", icon=":material/photo_library:", dataset=data, run=None)
+    if database is None:
+        example.draw()
+        return
+    _queue(database)
+    _below(database)
+    with room:  # last, since a network whose facts are not shipped has to wait for torch
+        expected(plan, database)
+
+
+def _queue(database: Database) -> None:
+    alive = bool(in_queue(database))
+
+    @st.fragment(run_every=QUEUE_SECONDS if alive else None)
+    def live() -> None:
+        url_state.restore()
+        runs = in_queue(database)
+        if bool(runs) != alive:
+            st.rerun()
+        if runs:
+            queue(runs)
+
+    live()
+
+
+def _below(database: Database) -> None:
+    """The newest run that has something to show, or the recorded example."""
+    shown = (Status.FINISHED, Status.STOPPED, Status.PAUSED)
+    newest = tracking.list_runs(database, statuses=shown, metrics=["train/loss"], limit=1)
+    if not newest or not newest[0].metrics:
+        example.draw()
+        return
+    run, story = live_run(database, newest[0].id).look()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(f"Last run: {run.id} · {notice.plain(run.name)}", anchor=False, width="content")
+        st.button(
+            "Open it", key="train-last", on_click=plans.put, kwargs={"run": str(run.id)}, type="tertiary"
+        )
+    left, right = st.columns([0.64, 0.36], gap="large")
+    with left:
+        charts(story, published_accuracy(Recipe.model_validate(run.recipe)), f"run-{run.id}")
+    with right:
+        sample_predictions(story, f"run-{run.id}")

@@ -1,0 +1,370 @@
+"""The run's line: what it is, how far it has come, and what can be done with it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import streamlit as st
+
+from cnnviz import tracking
+from cnnviz.diagnosis import rules
+from cnnviz.figures import numbers
+from cnnviz.figures.confusion import confusion, confusion_alt
+from cnnviz.tracking import ACTIVE, RESUMABLE, Command, Run, Status
+from cnnviz.training import Recipe
+from cnnviz.training.queue import UNNAMED
+from cnnviz.ui.components.plot import plot
+from cnnviz.ui.shared import layout, notice, run_data
+from cnnviz.ui.shared import recipe_plan as plans
+from cnnviz.ui.shared.live_run import RunData, seconds_left
+
+if TYPE_CHECKING:
+    from cnnviz.diagnosis import Finding
+    from cnnviz.tracking import Database
+
+# Hints beside runs that go on, worked out in a thread of the app's: no page waits, and no training.
+
+PATIENCE = 0.03
+"""Seconds that a page waits for a look that has just begun; most take less."""
+LEAST_SECONDS, MOST_SECONDS = 3.0, 15.0
+SHARE = 0.02
+"""Of one core: after a look that cost much the next one waits the longer, up to `MOST_SECONDS`."""
+KEPT = 64
+"""Runs."""
+
+
+class EarlyDiagnosis(NamedTuple):
+    """What a look found, and the seconds of processor time it took."""
+
+    finding: Finding | None
+    seconds: float
+
+
+@dataclass
+class _Known:
+    state: Any = None
+    """The run's when it was looked at last."""
+    finding: Finding | None = None
+    next_look: float = 0.0
+    looking: Future[EarlyDiagnosis] | None = None
+
+
+class Hints:
+    """What is to be said of each run; shared by all visitors, so that a run is looked at once for all."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="hints")
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[str, int], _Known] = OrderedDict()
+
+    def of(self, database: Database, run: Run) -> Finding | None:
+        """The newest hint for a run, None where there is none (yet); takes at most `PATIENCE`."""
+        with self._lock:
+            known = self._known.setdefault((database.where, run.id), _Known())
+            self._known.move_to_end((database.where, run.id))
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+            looking = self._look(known, database, run)
+        if looking is not None and wait([looking], PATIENCE).done:
+            with self._lock:
+                self._take(known, looking)
+        return known.finding
+
+    def _look(self, known: _Known, database: Database, run: Run) -> Future[EarlyDiagnosis] | None:
+        """What is under way for the run; a new look where it has gone on and enough time has passed."""
+        state = (run.attempt, run.step, run.status)
+        now = time.monotonic()
+        if known.looking is None and known.state != state and now >= known.next_look:
+            if known.state is not None and known.state[0] != run.attempt:
+                known.finding = None
+            known.state = state
+            known.looking = self._pool.submit(_found, database, run.id)
+        return known.looking
+
+    def _take(self, known: _Known, looking: Future[EarlyDiagnosis]) -> None:
+        if known.looking is not looking:
+            return
+        known.looking = None
+        try:
+            found = looking.result()
+        except Exception:  # a hint that cannot be had is none; Diagnose says why
+            logging.getLogger(__name__).debug("No hint", exc_info=True)
+            found = EarlyDiagnosis(None, MOST_SECONDS)
+        known.finding = found.finding
+        known.next_look = time.monotonic() + min(MOST_SECONDS, max(LEAST_SECONDS, found.seconds / SHARE))
+
+
+def _found(database: Database, run_id: int) -> EarlyDiagnosis:
+    from cnnviz.diagnosis import gather
+    from cnnviz.diagnosis.engine import hint
+
+    began = time.thread_time()
+    finding = hint(gather(database, run_id))
+    return EarlyDiagnosis(finding, time.thread_time() - began)
+
+
+@st.cache_resource(show_spinner=False)
+def hints() -> Hints:
+    """The one of this app."""
+    return Hints()
+
+
+# A quiet line beside a run: what is likely wrong with it, with the way to the reasons.
+
+HUSHED = "train-hushed"
+
+
+def hint_line(run: Run) -> None:
+    """Draw at most one hint, which can be put away; none of a failed run, whose link asks why already."""
+    if run.status is Status.FAILED:
+        return
+    found = hints().of(run_data.database(), run)
+    hushed: set[tuple[int, str]] = st.session_state.setdefault(HUSHED, set())
+    if found is None or (run.id, found.cause) in hushed:
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="train-hint"):
+        title = notice.plain(rules()[found.cause].title)
+        st.markdown(f":material/lightbulb: **{title}?** {notice.plain(found.verdict)}", width="stretch")
+        layout.link("diagnose", "See why", icon=":material/stethoscope:", run=str(run.id))
+        st.button(
+            ":material/close:", key="train-hint-close", type="tertiary", help="Put this hint away",
+            on_click=hushed.add, args=((run.id, found.cause),),
+        )  # fmt: skip
+
+
+MEANINGS = {
+    Status.QUEUED: "It waits until its device is free.",
+    Status.PAUSED: "It has written a checkpoint and gives the device free; it goes on exactly where it was.",
+    Status.STOPPED: "It was stopped; its last checkpoint is kept, and it can go on from there.",
+    Status.INTERRUPTED: "Its process ended before the run did; it can go on from its last checkpoint.",
+    Status.FAILED: "It cannot go on like this. Find out why; then resume it, or change its recipe.",
+    Status.STOPPING: "It finishes its step and writes a checkpoint.",
+}
+
+
+def headline(run: Run, story: RunData, recipe: Recipe) -> None:
+    """Draw the line, the bar of progress and the buttons."""
+    with st.container(key="run-line", gap="small"):
+        about = f"{run.model} on {run.data}, {_named(recipe)}, seed {run.seed}, {run.device}"
+        more = f", from run {run.parent_id}" if run.parent_id else ""
+        st.html(f'<p class="run-about"><b>Run {run.id} · {escape(run.name)}</b> — {escape(about + more)}</p>')
+        st.html(f'<div class="run-figures">{"".join(_figures(run, story))}</div>')
+        _progress(run)
+        _reason(run)
+        _buttons(run)
+        with st.container(key=f"train-hint-room-{'live' if run.active else 'still'}"):
+            hint_line(run)
+
+
+def _figures(run: Run, story: RunData) -> list[str]:
+    """Each figure with what it is, in the order of what one looks for."""
+    alive = " lives" if run.active else ""
+    found = [
+        f'<div><b class="run-state{alive}" role="status">{run.status}</b><span>{_since(run)}</span></div>'
+    ]
+    if run.total_steps:
+        epochs = f"{run.epoch:.3g} of {run.total_epochs:g}" if run.total_epochs else f"{run.epoch:.3g}"
+        found.append(_figure(epochs, f"epochs, step {run.step:,} of {run.total_steps:,}"))
+    left = seconds_left(story, run.step, run.total_steps) if run.status is Status.RUNNING else None
+    if left is not None:
+        found.append(_figure(numbers.duration(left), "left"))
+    found.append(_figure(numbers.duration(run.seconds), "in training"))
+    for name, label in (
+        ("test/accuracy", "test accuracy"),
+        ("images_per_second", "images / s"),
+        ("memory_bytes", "memory"),
+    ):
+        value = story.last(name)
+        if value is not None:
+            text = numbers.short(value) if name == "images_per_second" else numbers.metric_text(name, value)
+            found.append(_figure(text, label))
+    return found
+
+
+def _named(recipe: Recipe) -> str:
+    return "a recipe of its own" if recipe.name == UNNAMED else f"recipe {recipe.name}"
+
+
+def _since(run: Run) -> str:
+    if run.status is Status.QUEUED:
+        return _queue_place(run)
+    if run.status is Status.STARTING:
+        waited = time.time() - (run.heartbeat or run.queued)
+        return f"imports torch, opens the images ({numbers.duration(max(0.0, waited))})"
+    if run.ended is not None:
+        return f"since {numbers.moment(run.ended)}"
+    return f"begun {numbers.moment(run.began)}" if run.began else ""
+
+
+def _queue_place(run: Run) -> str:
+    ahead = [
+        other.id
+        for other in tracking.list_runs(run_data.database(), statuses=[*ACTIVE, Status.QUEUED], metrics=[])
+        if other.device == run.device
+        and other.id != run.id
+        and (other.status is not Status.QUEUED or (other.queued, other.id) < (run.queued, run.id))
+    ]
+    if not ahead:
+        return f"next on {run.device}"
+    named = ", ".join(f"run {number}" for number in sorted(ahead)[:3])
+    return f"behind {named}" + (f" and {len(ahead) - 3} more" if len(ahead) > 3 else "")
+
+
+def _figure(value: str, label: str) -> str:
+    return f"<div><b>{escape(value)}</b><span>{escape(label)}</span></div>"
+
+
+def _progress(run: Run) -> None:
+    share = run.step / run.total_steps if run.total_steps else 0.0
+    st.progress(min(1.0, share), width="stretch")
+
+
+def _reason(run: Run) -> None:
+    """Why it is as it is, where that is not plain; the last lines of a worker that died."""
+    if run.deleted_at is not None:
+        st.warning("This run is deleted; the Runs page brings it back.", icon=":material/delete:")
+    if run.error and run.status is Status.FAILED:
+        st.error(notice.plain(run.error), icon=":material/error:")
+    elif run.error:
+        st.warning(notice.plain(run.error), icon=":material/info:")
+    if run.status in MEANINGS:
+        st.caption(MEANINGS[run.status])
+    if run.last_lines:
+        with st.expander("Last lines of its output", key="run-last-lines"):
+            st.code(run.last_lines[-6000:], language=None, wrap_lines=True)
+
+
+def _buttons(run: Run) -> None:
+    asked = tracking.pending(run_data.database(), run.id) if run.active else None
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="run-buttons"):
+        if run.deleted_at is None:
+            if run.status in (Status.RUNNING, Status.STARTING, Status.QUEUED):
+                _button(run, "Pause", "pause", Command.PAUSE, disabled=asked is not None)
+            if run.status in RESUMABLE:
+                _button(run, "Resume", "play_arrow", Command.RESUME, primary=run.status is not Status.FAILED)
+            if run.status in (Status.RUNNING, Status.STARTING, Status.QUEUED, Status.PAUSED):
+                _button(run, "Stop", "stop", Command.STOP, disabled=asked is Command.STOP)
+        if st.button("Change and run again", icon=":material/fork_right:", key="run-fork", type="tertiary",
+                     help="A new run from this recipe, changed as you like."):  # fmt: skip
+            plans.fork(run.id)
+            st.rerun()
+        if st.button("New run", icon=":material/add:", key="run-new", type="tertiary"):
+            plans.put(run=None)
+            st.rerun()
+        layout.link("runs", "Compare runs", icon=":material/table_chart:", runs=str(run.id), run=None)
+        question = "Why did it fail?" if run.status is Status.FAILED else "Diagnose"
+        layout.link("diagnose", question, icon=":material/stethoscope:", run=str(run.id))
+        if run.parent_id is not None:
+            beside = f"Beside run {run.parent_id}"
+            layout.link("diagnose", beside, icon=":material/vertical_split:", run=str(run.parent_id))
+        if asked is not None:
+            st.caption(f"asked to {asked}: it finishes its step")
+
+
+def _button(
+    run: Run, label: str, icon: str, command: Command, *, primary: bool = False, disabled: bool = False
+) -> None:
+    if st.button(label, icon=f":material/{icon}:", key=f"run-{command}", disabled=disabled,
+                 type="primary" if primary else "secondary"):  # fmt: skip
+        try:
+            tracking.request(run_data.database(), run.id, command)
+        except (ValueError, OSError) as error:
+            notice.later(str(error))
+        st.rerun()
+
+
+# What happened to a run, and what it was made from.
+
+
+def history(run: Run, story: RunData) -> None:
+    """Draw the folds with the states of the run, its data, its recipe and its machine."""
+    with st.expander("What happened to it", key="run-history"):
+        rows = "".join(
+            f"<tr><td>{_moment(change.time)}</td><td>{change.new}</td>"
+            f"<td>{escape(change.reason or '')}</td></tr>"
+            for change in story.history
+        )
+        st.html(f'<table class="states"><tbody>{rows}</tbody></table>')
+        st.caption(f"Attempt {run.attempt}; {numbers.duration(run.seconds)} in training in all.")
+    with st.expander("Recipe, data and machine", key="run-recipe"):
+        if story.data:
+            data = story.data
+            parts = ", ".join(f"{data[part]:,} for {part}" for part in ("train", "validation", "test"))
+            st.caption(" ".join([f"Images: {parts}.", *map(str, data.get("notes", ()))]))
+        st.caption(
+            " · ".join(filter(None, (run.hardware, *_versions(run)))) or "Not known before it has begun."
+        )
+        st.code(Recipe.model_validate(run.recipe).write(), language="json")
+
+
+def _versions(run: Run) -> list[str]:
+    return [f"{package} {version}" for package, version in (run.versions or {}).items()]
+
+
+def _moment(when: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
+
+
+# What the model answers: the confusion matrix, and a few test images with what it says of them now.
+
+MATRIX = 430
+
+
+def sample_predictions(story: RunData, name: str) -> None:
+    """Draw both, each as soon as there is something; `name` is what downloads are called."""
+    st.subheader("What is taken for what", anchor=False)
+    if story.confused is None:
+        st.caption("The confusion matrix comes with the end of the first epoch.")
+    else:
+        part, epoch, matrix = story.confused
+        st.caption(
+            f"{part.capitalize()} images after epoch {epoch:g}. Rows: what they are; columns: what was said."
+        )
+        plot(confusion(matrix, story.classes), key="train-confusion", height=MATRIX,
+             alt=confusion_alt(matrix, story.classes), name=f"{name}-confusion", picks=False)  # fmt: skip
+    if story.images:
+        st.subheader("The same test images, all along", anchor=False)
+        st.caption(f"What the model says of them at epoch {story.predicted_at:.3g}; ✗ is a mistake.")
+        st.html(f'<div class="fixed-images">{"".join(_cards(story))}</div>')
+
+
+def _cards(story: RunData) -> list[str]:
+    said = {one["index"]: one["top"] for one in story.predictions}
+    return [
+        _card(story.classes, image["label"], image["png"], said.get(image["index"], []))
+        for image in story.images
+    ]
+
+
+def _card(classes: list[str], label: int, png: str, top: list[tuple[float, float | None]]) -> str:
+    true = _class(classes, label)
+    if not top:
+        return _predictions_figure(png, true, f"<b>{escape(true)}</b>", "")
+    first, sure = int(top[0][0]), top[0][1]
+    right = first == label and sure is not None
+    others = ", ".join(f"{_class(classes, int(c))} {_sure(p)}" for c, p in top)
+    mark = "" if right else '<i aria-label="wrong">✗</i> '
+    text = f"<b>{mark}{escape(_class(classes, first))}</b><span>{_sure(sure)}</span>"
+    alt = f"{true}, taken for: {others}"
+    return _predictions_figure(png, alt, text, "" if right else " class='wrong'")
+
+
+def _predictions_figure(png: str, alt: str, text: str, state: str) -> str:
+    picture = f'<img src="data:image/png;base64,{escape(png)}" alt="{escape(alt)}">'
+    return f'<figure{state} title="{escape(alt)}">{picture}<figcaption>{text}</figcaption></figure>'
+
+
+def _sure(probability: float | None) -> str:
+    """A probability; None where the model's outputs were no numbers."""
+    return "NaN" if probability is None else numbers.percent(probability)
+
+
+def _class(classes: list[str], number: int) -> str:
+    return classes[number] if number < len(classes) else str(number)

@@ -1,0 +1,1 @@
+"""What several pages share: the frame, the URL, the chosen model, weights and image, a run's data."""

@@ -1,0 +1,354 @@
+"""Attribution as pages show it: what is asked for, the result, its figures and its panel."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.inference.images.image import Pixels
+from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, stops
+from cnnviz.interpret.maps import Floats
+from cnnviz.sentences import percent
+from cnnviz.ui.shared import model_input, notice, url_state
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.progress import Progress
+from cnnviz.ui.shared.result_cache import RESULTS
+from cnnviz.ui.shared.url_state import change_without_model, quoted
+
+if TYPE_CHECKING:
+    from cnnviz.interpret.attribution import Attribution, Method
+    from cnnviz.interpret.deletion_check import Check
+
+# What the page is asked to show, from its URL: method, class, layer, opacity, the network beside.
+
+PREFERRED = "small-googlenet-32"
+"""Of the models that ship trained, the one that reads photographs: answers hang on a part of a picture."""
+DEFAULT_OPACITY = 55
+"""Per cent of the map over the picture."""
+
+
+@dataclass(frozen=True)
+class AttributionState:
+    """What to show."""
+
+    method: Method
+    target: int | None
+    """The class by its number in the first network; None for what each network says itself."""
+    target_name: str | None
+    layer: str | None
+    """Grad-CAM's in the first network; None for the last convolutional block's output."""
+    opacity: int
+    other: Network | None
+    """The network beside."""
+    problems: tuple[str, ...]
+
+
+def current(network: Network) -> AttributionState:
+    """What the page's URL asks for; what is wrong in it is said."""
+    from cnnviz.interpret.attribution import METHODS
+
+    said: list[str] = []
+    method, wrong = url_state.choice("method", METHODS, "gradcam")
+    said += [wrong] if wrong else []
+    target = _whole("class", len(network.loaded.classes) - 1, said)
+    opacity = _whole("opacity", 100, said)
+    return AttributionState(
+        cast("Method", method),
+        target,
+        None if target is None else network.loaded.classes[target],
+        _layer(network, said),
+        DEFAULT_OPACITY if opacity is None else opacity,
+        _other(st.query_params.get("against"), said),
+        tuple(said),
+    )
+
+
+def choose_layer(name: str) -> None:
+    """Look at a layer with Grad-CAM, for use in callbacks."""
+    change_without_model(layer=name, method=None)
+
+
+def _whole(name: str, most: int, said: list[str]) -> int | None:
+    text = st.query_params.get(name)
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,7}", text) and int(text) <= most:
+        return int(text)
+    said.append(f"“{name}” cannot be {quoted(text)}, only a whole number from 0 to {most:,}.")
+    return None
+
+
+def _layer(network: Network, said: list[str]) -> str | None:
+    from cnnviz.interpret.attribution import layers_with_cells
+
+    name = st.query_params.get("layer")
+    if name is None or name in layers_with_cells(network.analysis):
+        return name
+    said.append(
+        f"{quoted(name)} leaves no grid of cells in {network.loaded.name}, so Grad-CAM looks at the last "
+        "convolutional block's output."
+    )
+    return None
+
+
+def _other(reference: str | None, said: list[str]) -> Network | None:
+    if not reference:
+        return None
+    found = model_input.model_to_compare(reference)
+    if found is None:
+        said.append(f"There are no weights {quoted(reference)} to put beside.")
+    return found
+
+
+# Attributions and their checks, worked out once for each network, picture, method, class and layer.
+
+PLACES = (
+    ("at the upper left", "at the top", "at the upper right"),
+    ("at the left", "in the middle", "at the right"),
+    ("at the lower left", "at the bottom", "at the lower right"),
+)
+"""Thirds of a picture, down and along."""
+
+
+@dataclass(frozen=True, eq=False)
+class AttributionResult:
+    """One network's attribution of the picture, and the check on it."""
+
+    network: Network
+    ready: PreprocessedImage
+    attribution: Attribution
+    check: Check
+
+    @property
+    def target(self) -> str:
+        """The class's name."""
+        return self.network.loaded.classes[self.attribution.target]
+
+
+def attribution_result(
+    network: Network, ready: PreprocessedImage, asked: AttributionState, first: bool = True
+) -> AttributionResult:
+    """The attribution that is asked for; `first` says whether class and layer are of this very network.
+
+    In the network beside, the class is the one of the same name and the layer the one of the same name; where
+    there is none, its own answer and its own last block. Raises `ValueError` with one sentence for what
+    cannot be attributed.
+    """
+    target = asked.target if first else alike(network, asked.target_name)
+    layer = asked.layer if first or asked.layer in cells(network) else None
+    if asked.method != "gradcam":
+        layer = None
+    attribution, checked = _worked_out(
+        network.stamp, ready.digest, asked.method, target, layer, network, ready
+    )
+    return AttributionResult(network, ready, attribution, checked)
+
+
+def alike(network: Network, name: str | None) -> int | None:
+    """The network's class of that name, capitals aside; None where it has none."""
+    folded = [one.casefold() for one in network.loaded.classes]
+    return folded.index(name.casefold()) if name is not None and name.casefold() in folded else None
+
+
+def cells(network: Network) -> tuple[str, ...]:
+    """The layers that Grad-CAM can look at."""
+    from cnnviz.interpret.attribution import layers_with_cells
+
+    return layers_with_cells(network.analysis)
+
+
+@RESULTS.cached()
+def strip_cells(
+    stamp: str,
+    digest: str,
+    target: int,
+    layers: tuple[str, ...],
+    _network: Network,
+    _ready: PreprocessedImage,
+) -> dict[str, Floats]:
+    """Grad-CAM at many layers, each `(h, w)`."""
+    from cnnviz.interpret.attribution import grad_cams
+
+    return grad_cams(_network.loaded.model, _ready.tensor, target, layers)
+
+
+def where(values: Floats) -> str:
+    """Where a map is strongest, in words: `at the upper left`, `in the middle`."""
+    if not np.any(values > 0):
+        return "nowhere"
+    row, column = np.unravel_index(int(values.argmax()), values.shape)
+    return PLACES[3 * int(row) // values.shape[0]][3 * int(column) // values.shape[1]]
+
+
+# Without the network and the picture, which are kept once for all that is found with them.
+@RESULTS.cached()
+def _worked_out(
+    stamp: str,
+    digest: str,
+    method: Method,
+    target: int | None,
+    layer: str | None,
+    _network: Network,
+    _ready: PreprocessedImage,
+) -> tuple[Attribution, Check]:
+    from cnnviz.interpret.attribution import attribute
+    from cnnviz.interpret.deletion_check import check
+
+    model, progress = _network.loaded.model, Progress()
+    attribution = attribute(model, _ready.tensor, method, target, layer, _network.analysis, progress)
+    progress.clear()
+    return attribution, check(model, _ready.tensor, attribution)
+
+
+# An attribution as pictures: over the picture, alone, and the picture with a region covered.
+
+CSS = Path(__file__).with_name("attribution.css")
+WIDE = 320
+"""Pixels that a picture comes near to, by whole-numbered enlargement."""
+COVER, FRAME = 128, (217, 72, 15)
+
+
+def enlarged(seen: Pixels) -> Pixels:
+    """A picture `(H, W, 1 or 3)` in colour, each pixel a block: uint8 `(H', W', 3)`."""
+    zoom = max(1, WIDE // seen.shape[1])
+    colour = np.broadcast_to(seen, (*seen.shape[:2], 3))
+    return np.ascontiguousarray(colour.repeat(zoom, axis=0).repeat(zoom, axis=1))
+
+
+def painted(found: AttributionResult, opacity: int) -> Pixels:
+    """The map over the picture, `opacity` in per cent."""
+    from cnnviz.interpret.deletion_check import overlay
+
+    attribution = found.attribution
+    return overlay(enlarged(found.ready.seen), attribution.values, opacity / 100, attribution.signed)
+
+
+def covered(seen: Pixels, box: tuple[int, int, int, int]) -> Pixels:
+    """The picture with a box of grey, framed; `box` is `(top, left, bottom, right)` in its pixels."""
+    large = enlarged(seen)
+    zoom = large.shape[0] // seen.shape[0]
+    top, left, bottom, right = (zoom * edge for edge in box)
+    large[top:bottom, left:right] = FRAME
+    rim = max(1, min(3, (bottom - top) // 4))
+    large[top + rim : bottom - rim, left + rim : right - rim] = COVER
+    return large
+
+
+def png(pixels: Pixels) -> bytes:
+    """A PNG file."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG")
+    return file.getvalue()
+
+
+def figure(pixels: Pixels, alt: str, caption: str) -> str:
+    """A picture with its caption, which is HTML, as HTML."""
+    source = f"data:image/png;base64,{base64.b64encode(png(pixels)).decode()}"
+    return f'<figure><img src="{source}" alt="{escape(alt)}"><figcaption>{caption}</figcaption></figure>'
+
+
+def legend(signed: bool) -> str:
+    """The colours' scale as HTML."""
+    colours = ", ".join(stops(DIVERGING["light"] if signed else SEQUENTIAL))
+    low, high = ("against", "for") if signed else ("none", "most")
+    return (
+        f'<span class="scale">{low}<i style="background:linear-gradient(90deg, {colours})"></i>{high}</span>'
+    )
+
+
+# One network's reasons: the map over the picture, and the same question without a region of it.
+
+TELLING = 0.005
+"""Differences of probability below this say nothing."""
+
+
+def panel(found: AttributionResult, asked: AttributionState, named: bool) -> None:
+    """Draw it; `named` where there is another beside it."""
+    attribution = found.attribution
+    at = f" at {notice.plain(attribution.layer)}" if attribution.layer else ""
+    whose = f"**{notice.plain(found.network.loaded.name)}** · " if named else ""
+    share = numbers.percent(attribution.probability, 1)
+    st.markdown(f"{whose}**{notice.plain(found.target)}**, {share}{at}")
+    if named and asked.target_name is not None and found.target.casefold() != asked.target_name.casefold():
+        st.caption(f"It has no class {notice.plain(asked.target_name)}; this is for its own answer.")
+    parts = (pictures_of(found, asked.method, asked.opacity), _without(found))
+    st.html(f'<div class="why">{"".join(f"<div>{part}</div>" for part in parts)}</div>')
+    if attribution.blank:
+        st.caption(f":material/info: {notice.plain(attribution.blank)}")
+    elif not (attribution.values > 0).any():
+        st.caption("Nothing at this layer speaks for the class, so the map is empty. Try another layer.")
+    st.caption(_verdict(found))
+
+
+def pictures_of(found: AttributionResult, method: Method, opacity: int) -> str:
+    """What the network sees, the map over it and the map alone, as HTML."""
+    from cnnviz.interpret.attribution import TITLES
+
+    title = TITLES[method]
+    strongest = where(found.attribution.values)
+    over = f"{title} for {found.target} over the picture, strongest {strongest}"
+    alone = f"{title} for {found.target} alone, strongest {strongest}"
+    return (
+        figure(enlarged(found.ready.seen), "The picture as the network sees it", "what it sees")
+        + figure(painted(found, opacity), over, f"{title}, strongest {strongest}")
+        + figure(painted(found, 100), alone, legend(found.attribution.signed))
+    )
+
+
+def _without(found: AttributionResult) -> str:
+    sides = (("most", found.check.most), ("least", found.check.least))
+    return "".join(
+        figure(
+            covered(found.ready.seen, removed.box),
+            f"The picture with what helps {found.target} {word} covered",
+            _answered(found, word, removed.probabilities),
+        )
+        for word, removed in sides
+    )
+
+
+def _answered(found: AttributionResult, word: str, now: Floats) -> str:
+    target, before = found.check.target, found.check.before
+    said = int(now.argmax())
+    other = "" if said == target else f"; it says <b>{escape(found.network.loaded.classes[said])}</b>"
+    shares = f"{percent(before[target], 1)} → {percent(now[target], 1)}".replace(" %", "\N{NO-BREAK SPACE}%")
+    return f"without what helps {word}: <b>{escape(found.target)}</b> {shares}{other}"
+
+
+def _verdict(found: AttributionResult) -> str:
+    check = found.check
+    lost = [
+        float(check.before[check.target] - one.probabilities[check.target])
+        for one in (check.most, check.least)
+    ]
+    most, least = (_moved(one) for one in lost)
+    said = (
+        f"Covering the region that the map calls most helpful, {notice.plain(found.target)} {most}; "
+        f"covering the least helpful, it {least}."
+    )
+    return f"{said} {_held(*lost)}"
+
+
+def _held(most: float, least: float) -> str:
+    if abs(most - least) < TELLING:
+        return "That is no difference, so it says nothing about the map."
+    return "The map holds." if most > least else "The map does not hold: do not trust it here."
+
+
+def _moved(lost: float) -> str:
+    points = f"{100 * abs(lost):.1f}"
+    if points == "0.0":
+        return "stays as it is"
+    return f"{'loses' if lost > 0 else 'gains'} {points} points"

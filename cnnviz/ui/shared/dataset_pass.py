@@ -1,0 +1,129 @@
+"""Going through the test images with one network: in sight, in batches, some of them or all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from cnnviz.ui.shared import image_input as its_data
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.progress import Progress, error_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from cnnviz.datasets import Dataset
+
+T = TypeVar("T")
+SOME, ALL = 2_000, 10**9
+"""Images that are gone through unless all are asked for, evenly spaced."""
+AT_ONCE = 2e10
+"""Multiply-adds that are spent without being asked: some seconds."""
+BATCH = 64
+
+
+def images_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches as the network takes them, `(B, C, H, W)`, and labels `(B,)`."""
+    import torch
+
+    from cnnviz.datasets import adapt
+
+    how = network.loaded.preprocessing.changed(ten_crop=False)
+    for images, labels in data.test.iter_batches(BATCH, rows):
+        pixels = adapt(torch.from_numpy(np.array(images)), (how.channels, *how.stored))
+        yield how.inputs(pixels), torch.from_numpy(np.array(labels))
+
+
+def seen_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The images of rows as the network sees them before they become numbers, uint8 `(N, C, H, W)`."""
+    import torch
+
+    from cnnviz.datasets import adapt
+
+    how = network.loaded.preprocessing
+    pixels = adapt(torch.from_numpy(np.array(data.test.pixels(rows))), (how.channels, *how.stored))
+    return how.centred(pixels).round().clamp(0, 255).byte().numpy()
+
+
+def some_rows(data: Dataset, count: int) -> NDArray[np.int64]:
+    """At most `count` rows of the test images, evenly spaced."""
+    every = len(data.test)
+    return np.unique(np.linspace(0, every - 1, min(count, every)).astype(np.int64))
+
+
+def offered(
+    network: Network,
+    what: str,
+    key: str,
+    counts: Sequence[int],
+    known: Callable[[Dataset, int], T | None],
+    work: Callable[..., T],
+) -> tuple[Dataset, T] | None:
+    """What is known of the test images already, or what was worked out just now; else what it takes.
+
+    `counts` are how many images there may be gone through. `known(data, count)` looks for a result;
+    `work(data, count, progress)` makes it.
+    """
+    data = its_data.data_of(network)
+    if data is None:
+        st.info(_missing(network), icon=":material/image_not_supported:")
+        return None
+    possible = sorted({min(count, len(data.test)) for count in counts})
+    for count in reversed(possible):
+        found = known(data, count)
+        if found is not None:
+            return data, found
+    least = possible[0]
+    asked = least if network.analysis.macs * least <= AT_ONCE else _asked(what, key, possible)
+    return None if asked is None else _worked(data, asked, work)
+
+
+def _asked(what: str, key: str, possible: Sequence[int]) -> int | None:
+    st.caption(f"{what} takes going through test images once; the result is kept.")
+    chosen = None
+    with st.container(horizontal=True, gap="small"):
+        for count in possible:
+            kind: Literal["primary", "secondary"] = "primary" if count == possible[0] else "secondary"
+            if st.button(f"Go through {count:,} images", key=f"{key}-{count}", type=kind):
+                chosen = count
+    return chosen
+
+
+def _worked(data: Dataset, count: int, work: Callable[..., T]) -> tuple[Dataset, T] | None:
+    progress = Progress()
+    try:
+        return data, work(data, count, progress)
+    except (ValueError, OSError) as error:
+        st.error(error_text(error))
+        return None
+    finally:
+        progress.clear()
+
+
+def _missing(network: Network) -> str:
+    from cnnviz.tracking import data_name
+
+    name = notice.plain(data_name(network.loaded.dataset))
+    if not name:
+        return "This needs test images, and this network was trained on none: choose a run."
+    return f"This needs the test images of {name}; prepare them under “Test images” above."
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _fingerprint(stamp: str, _network: Network) -> str:
+    from cnnviz.interpret.cache import fingerprint
+
+    return fingerprint(_network.loaded.model)
+
+
+def key_of(network: Network, data: Dataset, layer: str, count: int, *more: str) -> str:
+    """Under which a result over `count` test images is kept."""
+    from cnnviz.interpret import cache
+
+    settings = network.loaded.preprocessing.model_dump_json()
+    return cache.key_of(_fingerprint(network.stamp, network), layer, data.fingerprint, settings, count, *more)

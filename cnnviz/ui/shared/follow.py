@@ -1,0 +1,40 @@
+"""A link that is followed as soon as it is drawn: how a page that ticks leads on by itself.
+
+`st.switch_page` changes the page without the browser, which goes on ticking until it hears of it. A late tick
+is run under the old page's name, at which Streamlit 1.67's client throws away what it has drawn of the new
+page and leaves a white one. So the page is drawn once more, without what ticks, and with a link that the
+browser follows itself.
+"""
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import streamlit as st
+
+from cnnviz.ui.components.shared import read
+from cnnviz.ui.shared import layout
+
+HERE = Path(__file__).parent
+KEY = "follow"
+
+
+def follow(page: str, label: str, **changes: str | None) -> NoReturn:
+    """Leave for another page by the link that `chrome.link` would draw for the same arguments."""
+    st.session_state[KEY] = (page, label, changes)
+    st.rerun()
+
+
+def following() -> None:
+    """Draw the link if the page is to be left, and end the run; for the start of what a page draws."""
+    if KEY not in st.session_state:
+        return
+    page, label, changes = st.session_state.pop(KEY)
+    with st.container(key=KEY):
+        layout.link(page, label, icon=":material/arrow_forward:", **changes)
+        _component()(key="follow-link", data={"link": f".st-key-{KEY} a"}, height="content")
+    st.stop()
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component("cnnviz.follow", js=read(HERE, "follow.js"))

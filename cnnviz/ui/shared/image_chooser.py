@@ -1,0 +1,273 @@
+"""Image chooser: samples, test images, uploads, the camera, a drawing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.figures.sprite_sheet import Sprite, sprite
+from cnnviz.inference.images.image import Pixels, Refusal
+from cnnviz.ui.components.drawing_pad import drawing_pad
+from cnnviz.ui.components.pictures import Cell, Line, pictures
+from cnnviz.ui.shared import image_input, notice, progress
+from cnnviz.ui.shared.image_input import ImageSource, ImageState, Rows
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.result_cache import RESULTS
+
+if TYPE_CHECKING:
+    from cnnviz.datasets import Dataset
+
+# Test images of the data that a network was trained on: by class, or the ones that it gets wrong.
+
+ALL, WRONG = "all classes", "the ones it gets wrong"
+CLASS, PAGE = "picture-class", "picture-page"
+AT_ONCE = 22
+
+
+def images_of_data(network: Network, asked: ImageState) -> None:
+    """Draw them, or what it takes to have them."""
+    name = network.loaded.dataset
+    if not name:
+        st.caption(
+            "Nobody knows what this network was trained on, so there are no test images to choose from."
+        )
+        return
+    found = image_input.data_of(network)
+    if found is None:
+        _offer(name)
+        return
+    chosen = st.session_state.get(CLASS, ALL)
+    answers = image_input.known_answers(network, found) if chosen == WRONG else None
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.selectbox(
+            "Which", [ALL, WRONG, *found.classes], key=CLASS, label_visibility="collapsed", width=220,
+            on_change=lambda: st.session_state.update({PAGE: 0}),
+        )  # fmt: skip
+        rows = _rows(found, chosen, answers)
+        page = _paging(len(rows))
+    if chosen == WRONG and answers is None:
+        _ask(network, found)
+        return
+    _sheet(found, rows[page * AT_ONCE : (page + 1) * AT_ONCE], answers, asked)
+
+
+def _rows(found: Dataset, chosen: str, answers: Rows | None) -> Rows:
+    if chosen == WRONG:
+        return np.empty(0, np.int64) if answers is None else np.flatnonzero(answers != found.test.labels)
+    return image_input.of_class(found, None if chosen == ALL else found.classes.index(chosen))
+
+
+def _paging(count: int) -> int:
+    pages = max(1, math.ceil(count / AT_ONCE))
+    page = int(np.clip(st.session_state.get(PAGE, 0), 0, pages - 1))
+    for label, icon, to in (("before", "left", page - 1), ("after", "right", page + 1)):
+        st.button(
+            f":material/chevron_{icon}:", key=f"{PAGE}-{label}", type="tertiary", help=f"Pictures {label}",
+            disabled=not 0 <= to < pages, on_click=st.session_state.update, args=({PAGE: to},),
+        )  # fmt: skip
+    st.caption(f"{count:,} images, page {page + 1:,} of {pages:,}", width="content")
+    return page
+
+
+def _sheet(found: Dataset, rows: Rows, answers: Rows | None, asked: ImageState) -> None:
+    if not len(rows):
+        st.caption("None.")
+        return
+    classes, labels = found.classes, found.test.labels
+    said = ["" if answers is None else f", taken for {classes[answers[row]]}" for row in rows]
+    cells = [
+        Cell(f"{classes[labels[row]]}, number {row:,}{words}", f"test:{row}")
+        for row, words in zip(rows.tolist(), said, strict=True)
+    ]
+    pictures(
+        _sprite(found.fingerprint, rows.tobytes(), found), [Line("", cells)], key="picture-tests", name="",
+        alt="Test images", cell=CELL, chosen=asked.text, on_choose=image_input.choose,
+    )  # fmt: skip
+
+
+@RESULTS.cached()
+def _sprite(fingerprint: str, rows: bytes, _data: Dataset) -> Sprite:
+    return sprite(np.asarray(_data.test.pixels(np.frombuffer(rows, np.int64))))
+
+
+def _offer(name: str) -> None:
+    from cnnviz import datasets
+    from cnnviz.tracking import data_name
+
+    spec = datasets.specs().get(name)
+    if spec is None:
+        st.caption(notice.plain(f"Its data ({data_name(name)}) are not on this machine."))
+        return
+    title = notice.plain(spec.title)
+    st.caption(f"{title}, which it was trained on, is not prepared on this machine yet.")
+    label = "Prepare it" if spec.offline else f"Download {progress.download_text(spec)}"
+    if st.button(label, key="picture-prepare") and progress.prepare(spec) is not None:
+        st.rerun()
+
+
+def _ask(network: Network, found: Dataset) -> None:
+    st.caption(f"Which they are takes asking it about all {len(found.test):,} test images once.")
+    if st.button("Ask it", key="picture-ask", type="primary"):
+        image_input.ask_all(network, found)
+        st.rerun()
+
+
+# One's own files: read one after another in sight; what is refused is said while the rest goes on.
+
+COUNT, REFUSED = "pictures-uploads", "pictures-refused"
+TOLD = 6
+"""Refusals said one by one; the rest is counted."""
+
+
+def uploads() -> None:
+    """Draw the field for files, and what was wrong with those handed in last."""
+    count = st.session_state.setdefault(COUNT, 0)
+    given = st.file_uploader(
+        "Pictures: PNG, JPEG, WebP, BMP, GIF, TIFF, or a zip of them",
+        accept_multiple_files=True,
+        max_upload_size=20,
+        key=f"picture-upload-{count}",
+        help="They stay with you: nobody else sees them, and they are forgotten when you close the page.",
+    )
+    if given:
+        _take([(file.name, file.getvalue()) for file in given])
+        st.session_state[COUNT] += 1
+        st.rerun()
+    _say(st.session_state.get(REFUSED, []))
+
+
+def _take(files: list[tuple[str, bytes]]) -> None:
+    from cnnviz.inference.images.image_files import handed_in
+
+    found = [one for name, data in files for one in handed_in(name, data)]
+    refused: list[str] = []
+    last = None
+    if len(found) > image_input.MOST:
+        refused.append(f"{len(found):,} pictures are many: the first {image_input.MOST} are kept here.")
+    place = st.empty()
+    some = found[: image_input.MOST]
+    for done, upload in enumerate(some):
+        place.progress(done / len(some), text=f"Reading {done + 1} of {len(some)}")
+        kept = upload if isinstance(upload, Refusal) else image_input.add(upload)
+        if isinstance(kept, Refusal):
+            refused.append(kept.reason)
+        else:
+            last = last or kept
+    place.empty()
+    st.session_state[REFUSED] = refused
+    if last is not None:
+        image_input.choose(f"handed:{last.number}")
+
+
+def _say(refused: list[str]) -> None:
+    if not refused:
+        return
+    more = [f"… and {len(refused) - TOLD} more."] if len(refused) > TOLD else []
+    text = "  \n".join(notice.plain(reason) for reason in [*refused[:TOLD], *more])
+    st.warning(text, icon=":material/broken_image:")
+
+
+# Choosing a picture: bundled ones, test images, one's own files, the camera, a drawing.
+
+KEY = "picture-from"
+SOURCES: dict[ImageSource, str] = {
+    "sample": ":material/image: Bundled",
+    "test": ":material/grid_view: Test images",
+    "handed": ":material/upload: Yours",
+    "camera": ":material/photo_camera: Camera",
+    "drawn": ":material/draw: Draw",
+}
+CELL = 52
+THUMB = 64
+
+
+def pad_is_empty(asked: ImageState) -> bool:
+    """Whether the visitor has the pad in front of them and nothing is drawn on it."""
+    return _source(asked) == "drawn" and image_input.drawn() is None
+
+
+def _source(asked: ImageState) -> ImageSource:
+    """Where pictures come from: as the visitor chose since the URL was last another, else as the URL says."""
+    if KEY not in st.session_state or st.session_state.get(f"{KEY}-for") != asked.text:
+        st.session_state[KEY] = asked.kind
+        st.session_state[f"{KEY}-for"] = asked.text
+    source: ImageSource = st.session_state[KEY]
+    return source
+
+
+def picture_chooser(network: Network, asked: ImageState) -> None:
+    """Draw the choice of where pictures come from, and what there is."""
+    _source(asked)
+    st.segmented_control(
+        "Picture from",
+        list(SOURCES),
+        format_func=SOURCES.__getitem__,
+        key=KEY,
+        required=True,
+        label_visibility="collapsed",
+    )
+    source: ImageSource = st.session_state[KEY]
+    shown: dict[ImageSource, Callable[[], None]] = {
+        "sample": partial(_samples, network, asked),
+        "test": partial(images_of_data, network, asked),
+        "handed": partial(_own, asked),
+        "camera": _camera,
+        "drawn": partial(_pad, asked),
+    }
+    shown[source]()
+
+
+def _samples(network: Network, asked: ImageState) -> None:
+    names = image_input.names(network.loaded)
+    cells = [
+        Cell(f"{image_input.title(name)} ({image_input.credit(name)})", f"sample:{name}") for name in names
+    ]
+    pictures(
+        _sample_sheet(tuple(names)), [Line("", cells)], key="picture-samples", name="", cell=CELL,
+        alt="Bundled pictures", chosen=asked.text, on_choose=image_input.choose,
+    )  # fmt: skip
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _sample_sheet(names: tuple[str, ...]) -> Sprite:
+    return sprite(np.stack([_thumb(image_input.sample_image(name).pixels[..., :3]) for name in names]))
+
+
+def _thumb(pixels: Pixels) -> Pixels:
+    from PIL import Image, ImageOps
+
+    return np.asarray(ImageOps.fit(Image.fromarray(pixels), (THUMB, THUMB))).transpose(2, 0, 1)
+
+
+def _own(asked: ImageState) -> None:
+    mine = image_input.uploaded_images()
+    if mine:
+        cells = [Cell(one.name, f"handed:{one.number}") for one in mine]
+        pictures(
+            sprite(image_input.sheet(mine)), [Line("", cells)], key="picture-own", alt="Your pictures",
+            name="", cell=CELL, chosen=asked.text, on_choose=image_input.choose,
+        )  # fmt: skip
+    uploads()
+
+
+def _camera() -> None:
+    taken = st.camera_input("Take a picture", label_visibility="collapsed", width=320)
+    if taken is not None and image_input.keep_taken(taken.getvalue()):
+        image_input.choose("camera")
+        st.rerun()
+
+
+def _pad(asked: ImageState) -> None:
+    drawn = drawing_pad(key="picture-pad")
+    other = image_input.store_drawing(drawn)
+    if drawn is not None and other:
+        image_input.choose("drawn")
+        st.rerun()
+    if drawn is None and other and asked.kind == "drawn":
+        # It was cleared after the answer above had been drawn.
+        st.rerun()

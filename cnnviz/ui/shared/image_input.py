@@ -1,0 +1,317 @@
+"""Image input: which image the URL means, samples, uploads, drawings and test images.
+
+`sample:NAME`, `test:ROW`, `handed:NUMBER`, `drawn` or `camera`. What was uploaded or drawn is this visitor's:
+its address opens for others what they would see without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from cnnviz.inference.images.image import Picture, Pixels, Refusal
+from cnnviz.inference.samples import all_samples, get
+from cnnviz.ui.shared import url_state
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.progress import Progress
+from cnnviz.ui.shared.result_cache import RESULTS
+from cnnviz.ui.shared.url_state import change_without_model
+
+if TYPE_CHECKING:
+    from cnnviz.datasets import Dataset
+    from cnnviz.inference.images.read_image import Upload
+    from cnnviz.inference.samples.sample import Kind
+    from cnnviz.inference.weights.loaded_model import Loaded
+
+# Which picture the URL means: `sample:NAME`, `test:ROW`, `handed:NUMBER`, `drawn` or `camera`.
+#
+# What was handed in or drawn is this visitor's: its address opens for others what they would see without it.
+
+ImageSource = Literal["sample", "test", "handed", "drawn", "camera"]
+WITH_DETAIL = {"sample": r"[\w.-]{1,80}", "test": r"[0-9]{1,9}", "handed": r"[0-9]{1,6}"}
+"""Kinds that say more, and what it may be."""
+PLAIN = ("drawn", "camera")
+
+
+@dataclass(frozen=True)
+class ImageState:
+    """Which picture, as the URL says it."""
+
+    kind: ImageSource
+    detail: str = ""
+
+    @property
+    def text(self) -> str:
+        """As it stands in the URL."""
+        return f"{self.kind}:{self.detail}" if self.detail else self.kind
+
+
+def read(text: str | None) -> tuple[ImageState | None, str | None]:
+    """What `picture=` says, and a sentence where it says nothing sensible."""
+    if text is None:
+        return None, None
+    kind, _, detail = text.partition(":")
+    if kind in PLAIN and not detail:
+        return ImageState(kind), None  # type: ignore[arg-type]
+    if kind in WITH_DETAIL and re.fullmatch(WITH_DETAIL[kind], detail):
+        return ImageState(kind, detail), None  # type: ignore[arg-type]
+    forms = "sample:NAME, test:NUMBER, handed:NUMBER, drawn or camera"
+    return None, f"“picture” cannot be {url_state.quoted(text)}; it can be {forms}."
+
+
+def choose(text: str) -> None:
+    """Make a picture the chosen one, for use in callbacks."""
+    change_without_model(picture=text)
+
+
+# Pictures that a visitor handed in, drew or took: kept as the files they came as, for this visitor only.
+
+KEY = "pictures-handed"
+MOST = 60
+"""Pictures kept of one visitor."""
+MOST_BYTES = 200 << 20
+THUMB = 96
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A picture that could be read: its file, and a small copy, uint8 `(3, THUMB, THUMB)`."""
+
+    number: int
+    name: str
+    data: bytes
+    thumb: Pixels
+
+
+def uploaded_images() -> list[Kept]:
+    """What this visitor has handed in, the oldest first."""
+    found: list[Kept] = st.session_state.setdefault(KEY, [])
+    return found
+
+
+def add(upload: Upload) -> Kept | Refusal:
+    """Read one file and keep it; the oldest go where there are too many."""
+    data = upload.data if isinstance(upload.data, bytes) else upload.data()
+    found = decoded(upload.name, data)
+    if isinstance(found, Refusal):
+        return found
+    all_kept = uploaded_images()
+    one = Kept(1 + max((old.number for old in all_kept), default=0), upload.name, data, _thumb(found.pixels))
+    all_kept.append(one)
+    while len(all_kept) > MOST or sum(len(old.data) for old in all_kept) > MOST_BYTES:
+        del all_kept[0]
+    return one
+
+
+def uploaded_image(number: int) -> Picture | None:
+    """A picture by its number; None where this visitor has none of it."""
+    one = next((one for one in uploaded_images() if one.number == number), None)
+    found = None if one is None else decoded(one.name, one.data)
+    return found if isinstance(found, Picture) else None
+
+
+def decoded(name: str, data: bytes) -> Picture | Refusal:
+    """A file's picture, or why it is none."""
+    return _decoded(hashlib.blake2b(data, digest_size=16).hexdigest(), name, data)
+
+
+def sheet(all_kept: Sequence[Kept]) -> Pixels:
+    """Their small copies, uint8 `(N, 3, THUMB, THUMB)`."""
+    return np.stack([one.thumb for one in all_kept])
+
+
+# Up to 160 MB.
+@RESULTS.cached()
+def _decoded(digest: str, name: str, _data: bytes) -> Picture | Refusal:
+    from cnnviz.inference.images.read_image import Upload, read
+
+    return read(Upload(name, _data))
+
+
+def _thumb(pixels: Pixels) -> Pixels:
+    from PIL import Image, ImageOps
+
+    image = Image.fromarray(pixels[..., :3])
+    return np.asarray(ImageOps.pad(image, (THUMB, THUMB))).transpose(2, 0, 1)
+
+
+# Bundled pictures as the chooser needs them.
+
+
+def names(loaded: Loaded) -> list[str]:
+    """Every bundled picture, those first that the network has most to say to."""
+    first: tuple[Kind, ...] = ("digit",) if loaded.preprocessing.channels == 1 else ("photograph", "drawing")
+    return sorted(all_samples(), key=lambda name: get(name).kind not in first)
+
+
+def fitting(loaded: Loaded) -> str:
+    """The bundled picture that is shown where none is chosen."""
+    known = names(loaded)
+    return "digit-3" if loaded.preprocessing.channels == 1 and "digit-3" in known else known[0]
+
+
+def title(name: str) -> str:
+    """What a bundled picture is called."""
+    return get(name).title
+
+
+def credit(name: str) -> str:
+    """Who made it, and under which licence it may be used."""
+    return f"{get(name).credit}, {get(name).licence}"
+
+
+@cache
+def sample_image(name: str) -> Picture:
+    """A bundled picture by its name, read as an upload is; raises `InferenceError` for one there is not."""
+    found = decoded(name, get(name).data())
+    if not isinstance(found, Picture):
+        raise RuntimeError(f"A bundled picture cannot be read: {found.reason}")
+    return found
+
+
+# What this visitor drew or took with the camera last, kept as a file.
+
+DRAWN, TAKEN = "pictures-drawn", "pictures-camera"
+
+
+def drawn() -> bytes | None:
+    """The drawing as a PNG file; None where nothing is drawn."""
+    found: bytes | None = st.session_state.get(DRAWN)
+    return found
+
+
+def emptied() -> bool:
+    """Whether this visitor has had the pad, and nothing is on it."""
+    return DRAWN in st.session_state and st.session_state[DRAWN] is None
+
+
+def store_drawing(data: bytes | None) -> bool:
+    """Keep a drawing, or that there is none; whether it is another than before."""
+    other: bool = data != st.session_state.get(DRAWN)
+    st.session_state[DRAWN] = data
+    return other
+
+
+def taken() -> bytes | None:
+    """The camera's picture as a file."""
+    found: bytes | None = st.session_state.get(TAKEN)
+    return found
+
+
+def keep_taken(data: bytes) -> bool:
+    """Keep the camera's picture; whether it is another than before."""
+    other: bool = data != st.session_state.get(TAKEN)
+    st.session_state[TAKEN] = data
+    return other
+
+
+# Test images of what a network was trained on, and which of them it gets wrong.
+
+Rows = NDArray[np.int64]
+
+
+def data_of(network: Network) -> Dataset | None:
+    """The data that the network was trained on, where they are ready to be opened; nothing is prepared."""
+    from cnnviz import datasets
+
+    name = network.loaded.dataset
+    if not name:
+        return None
+    try:
+        return datasets.prepared(name)
+    except (ValueError, OSError):
+        return None
+
+
+def of_class(data: Dataset, label: int | None) -> Rows:
+    """Rows of one class, or of all where None, in their order."""
+    labels = data.test.labels
+    return np.arange(len(labels)) if label is None else np.flatnonzero(labels == label)
+
+
+def known_answers(network: Network, data: Dataset) -> Rows | None:
+    """The class that the network says for every test image; None before it was asked."""
+    found: dict[str, Rows] = _all_answers()
+    return found.get(f"{network.stamp} {data.fingerprint}")
+
+
+def ask_all(network: Network, data: Dataset) -> None:
+    """Ask it about every test image, in sight, and keep the answers for all visitors."""
+    import torch
+
+    from cnnviz import datasets
+    from cnnviz.inference.predict import BATCH, probabilities
+
+    how, progress = network.loaded.preprocessing, Progress()
+    said: list[Rows] = []
+    done = 0
+    for images, _ in data.test.iter_batches(BATCH):
+        progress(datasets.Step("asking", done, len(data.test)))
+        pixels = datasets.adapt(torch.from_numpy(np.array(images)), (how.channels, *how.stored))
+        said.append(probabilities(network.loaded.model, how, pixels).argmax(1).numpy())
+        done += len(images)
+    progress.clear()
+    _all_answers()[f"{network.stamp} {data.fingerprint}"] = np.concatenate(said)
+
+
+@st.cache_resource(show_spinner=False)
+def _all_answers() -> dict[str, Rows]:
+    return {}
+
+
+# The chosen picture itself: what the URL asks for, or the nearest that there is, and why.
+
+PAD = (280, 280)
+"""Height and width of what is drawn."""
+
+
+def chosen(network: Network) -> tuple[ImageState, Picture, list[str]]:
+    """The picture of the page's URL, and sentences where it is not what was asked for."""
+    asked, wrong = read(st.query_params.get("picture"))
+    said = [wrong] if wrong else []
+    if asked is not None:
+        found = _picture(asked, network)
+        if isinstance(found, Picture):
+            return asked, found, said
+        said.append(f"{found} A bundled picture is shown instead.")
+    name = fitting(network.loaded)
+    return ImageState("sample", name), sample_image(name), said
+
+
+def _picture(asked: ImageState, network: Network) -> Picture | str:
+    """The picture, or a sentence that says why there is none."""
+    if asked.kind == "sample":
+        known = asked.detail in names(network.loaded)
+        return sample_image(asked.detail) if known else f"There is no bundled picture {asked.detail}."
+    if asked.kind == "test":
+        return _of_test(int(asked.detail), network)
+    if asked.kind == "handed":
+        return uploaded_image(int(asked.detail)) or (
+            "That picture was handed in by somebody else, or too long ago; it is not kept."
+        )
+    if asked.kind == "drawn" and emptied():
+        return Picture("empty pad", np.zeros((*PAD, 3), np.uint8), mode="L")
+    data = drawn() if asked.kind == "drawn" else taken()
+    if data is None:
+        return "Nothing has been drawn yet." if asked.kind == "drawn" else "No picture was taken yet."
+    found = decoded("drawing" if asked.kind == "drawn" else "camera", data)
+    return found.reason if isinstance(found, Refusal) else found
+
+
+def _of_test(row: int, network: Network) -> Picture | str:
+    data = data_of(network)
+    if data is None:
+        return "The test images of this network's data are not prepared on this machine."
+    if row >= len(data.test):
+        return f"There are {len(data.test):,} test images; there is none with the number {row:,}."
+    image = data.test.pixels(np.array([row]))[0]
+    label = data.classes[int(data.test.labels[row])]
+    return Picture.of_data(f"test image {row:,}", np.asarray(image), label)

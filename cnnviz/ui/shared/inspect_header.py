@@ -1,0 +1,214 @@
+"""Header of the pages that look inside a model: model and image, where to go next."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cnnviz import models
+from cnnviz.inference.images.image import Picture
+from cnnviz.inference.images.preprocessing import Preprocessing
+from cnnviz.ui.shared import layout, model_picker, notice, preprocessing, url_state
+from cnnviz.ui.shared.image_chooser import pad_is_empty, picture_chooser
+from cnnviz.ui.shared.image_input import ImageState, chosen
+from cnnviz.ui.shared.model_input import Network, weights_chooser
+from cnnviz.ui.shared.predictions import doubts, draw_predictions
+from cnnviz.ui.shared.preprocessing import PreprocessedImage, prepared
+
+if TYPE_CHECKING:
+    from cnnviz.interpret.branches import Block
+
+# The bar on top of the pages that look inside: which network, then what a page adds; share.
+
+
+@contextlib.contextmanager
+def inside_bar(network: Network) -> Iterator[None]:
+    """Draw it around what is drawn inside of the `with`."""
+    st.html(model_picker.CSS)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
+        weights_chooser(network)
+        yield
+        with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
+            model_picker.share_button()
+
+
+def stepper(
+    label: str, named: Mapping[str, str], chosen: str, *, key: str, width: int, choose: Callable[[str], None]
+) -> None:
+    """Draw a list with a step to either side; `named` is what each value is called, in order.
+
+    `choose` is called, before the page runs again, with the value that was chosen.
+    """
+    names = list(named)
+    place = names.index(chosen)
+    _step(f"{label} before", f"{key}-before", "left", names[place - 1] if place else None, choose)
+    st.session_state[key] = chosen
+    st.selectbox(
+        label,
+        names,
+        format_func=lambda name: named.get(name, name),
+        key=key,
+        on_change=lambda: choose(st.session_state[key]),
+        required=True,
+        label_visibility="collapsed",
+        placeholder=f"Type to find a {label.lower()}",
+        width=width,
+    )
+    _step(f"{label} after", f"{key}-after", "right", (*names[place + 1 :], None)[0], choose)
+
+
+def _step(label: str, key: str, side: str, to: str | None, choose: Callable[[str], None]) -> None:
+    st.button(
+        f":material/chevron_{side}:",
+        key=key,
+        help=label if to is None else f"{label}: {to or '(model)'}",
+        disabled=to is None,
+        on_click=choose,
+        args=(to or "",),
+        type="tertiary",
+    )
+
+
+# What the pages that look inside begin with: a picture is chosen, and the network says what it is.
+
+
+@dataclass(frozen=True, eq=False)
+class ImageAndModel:
+    """A picture that a network was asked about."""
+
+    which: ImageState
+    picture: Picture
+    ready: PreprocessedImage
+    """The picture as the network reads it."""
+    own: Preprocessing
+    """How the network's pictures go in where the URL changes nothing."""
+
+    def to(self, network: Network) -> PreprocessedImage:
+        """The picture as another network reads it."""
+        return prepared(self.picture, fitting(network.loaded.preprocessing, self.which))
+
+
+def question(network: Network, problems: Sequence[str]) -> ImageAndModel:
+    """Draw what is wrong in the URL (`problems` are the page's own), the pictures, and the answer."""
+    which, picture, wrong = chosen(network)
+    own = fitting(network.loaded.preprocessing, which)
+    how, mismatch = preprocessing.read_overrides(st.query_params.get("prep"), own)
+    said = [*url_state.current().problems, *network.problems, *problems, *wrong, *notice.pending_notices()]
+    notice.say([*said, mismatch] if mismatch else said)
+    ready = prepared(picture, how)
+    left, right = st.columns([0.68, 0.32], gap="large")
+    with left:
+        picture_chooser(network, which)
+    with right:
+        if pad_is_empty(which):
+            below = "" if which.kind == "drawn" else f" Below: “{notice.plain(picture.name)}”."
+            st.caption(f":material/draw: Nothing is drawn yet, so there is no answer.{below}")
+        else:
+            with st.spinner(f"{network.loaded.name} looks at the picture …"):
+                draw_predictions(network, ready)
+            doubts(network, picture, ready, own)
+    return ImageAndModel(which, picture, ready, own)
+
+
+def fitting(own: Preprocessing, which: ImageState) -> Preprocessing:
+    """The network's own preprocessing; a digit that was drawn is centred as the digits it learned from."""
+    return own.changed(centre=True) if which.kind == "drawn" and own.channels == 1 else own
+
+
+# The inception blocks of a network, found once.
+
+
+def blocks_of(network: Network) -> tuple[Block, ...]:
+    """Those of the network, in order; none where it has none."""
+    return _blocks(network.stamp, network)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _blocks(stamp: str, _network: Network) -> tuple[Block, ...]:
+    from cnnviz.interpret.branches import blocks
+
+    return blocks(_network.loaded.model, _network.analysis)
+
+
+# Where to go next from a page that looks inside: the same network, picture and layer, seen otherwise.
+
+
+def onwards(network: Network, here: str, layer: str | None = None) -> None:
+    """Draw links to every other page that has something to show of the network.
+
+    `here` is the page's own name; `layer` what is chosen, by its name in the architecture's table.
+    """
+    whose = {"weights": network.reference}
+    named = url_state.layer_text(layer)
+    with st.container(horizontal=True, gap="xsmall", key="next-steps"):
+        if here != "features":
+            layout.link(
+                "features", "What every layer makes of it", icon=":material/visibility:", layer=named, **whose
+            )
+            layout.link(
+                "features", "How the picture goes in", icon=":material/input:", view="input", layer=named,
+                **whose,
+            )  # fmt: skip
+        if here != "why":
+            seen = layer if layer in _cells(network) else None
+            layout.link("why", "Why it says so", icon=":material/center_focus_strong:", layer=seen, **whose)
+        if here != "inception" and (blocks := blocks_of(network)):
+            inner = any(f"{layer}.".startswith(f"{block.name}.") for block in blocks)
+            layout.link(
+                "inception", "Its inception blocks", icon=":material/call_split:",
+                layer=layer if inner else None, **whose,
+            )  # fmt: skip
+        layout.link("predict", "Ask it about many pictures", icon=":material/checklist:", layer=None, **whose)
+        _elsewhere(network, named)
+
+
+def _elsewhere(network: Network, layer: str | None) -> None:
+    loaded = network.loaded
+    if loaded.spec.name not in models.specs():
+        return
+    layout.link(
+        "architecture", "What this layer costs" if layer else "What it costs", icon=":material/schema:",
+        model=loaded.spec.name, layer=layer, **form(network),
+    )  # fmt: skip
+    layout.link(
+        "train", "Train this network", icon=":material/play_arrow:", model=loaded.spec.name, layer=layer
+    )
+
+
+def form(network: Network) -> dict[str, str | None]:
+    """Classes, size and options of the network where they are not its model's own, as parameters."""
+    loaded = network.loaded
+    spec, options = loaded.spec, {} if loaded.options is None else loaded.options.changed()
+    own = spec.input_shape[1:]
+    found = url_state.Selection(
+        spec,
+        None if len(loaded.classes) == spec.classes else len(loaded.classes),
+        None if loaded.side == own else loaded.side,
+        options=options,
+    ).parameters()
+    return {"classes": None, "size": None} | {k: v for k, v in found.items() if k != "model"}
+
+
+def _cells(network: Network) -> tuple[str, ...]:
+    from cnnviz.interpret.attribution import layers_with_cells
+
+    return layers_with_cells(network.analysis)
+
+
+# Room for a page while the first network is loaded.
+
+
+def kept_free(key: str, height: int) -> contextlib.AbstractContextManager[object]:
+    """`height` pixels on a first visit, which may have to wait for torch; nothing that jumps later.
+
+    `key` is the page's own.
+    """
+    if key in st.session_state:
+        st.empty()  # holds the skeleton's place, without which all that follows would be drawn anew
+        return contextlib.nullcontext()
+    st.session_state[key] = True
+    return st.skeleton(height=height)

@@ -1,0 +1,49 @@
+"""A strip of small pictures, one a layer: which layers, their names, and a map as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from cnnviz.analysis.types import Analysis
+from cnnviz.figures.sprite_sheet import Pixels
+from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Theme, paint
+from cnnviz.interpret.maps import Floats
+
+MOST = 26
+SIDE, CELL, LETTERS = 48, 58, 9
+
+
+def short(name: str, letters: int = LETTERS) -> str:
+    """A layer's name as it fits under a cell: of a long one the end, which tells it from the others."""
+    return name if len(name) <= letters else f"…{name[1 - letters :]}"
+
+
+def strip_layers(analysis: Analysis, known: Collection[str], chosen: str) -> list[str]:
+    """The rows to show: all known ones where they are few, else the outermost blocks; and the chosen one."""
+    rows = [row.name for row in analysis.predicting if row.name in known and row.outputs]
+    for depth in range(8, 0, -1):
+        some = [name for name in rows if name.count(".") < depth]
+        if len(some) <= MOST:
+            break
+    else:
+        some = [some[int(place)] for place in np.linspace(0, len(some) - 1, MOST)]
+    wanted = {*some, chosen}
+    return [name for name in rows if name in wanted]
+
+
+def strip_image(maps: Floats, theme: Theme) -> Pixels:
+    """The map that varies most, or a vector as a block, in colour: uint8 `(3, SIDE, SIDE)`."""
+    count, height, width = maps.shape
+    if height * width == 1:
+        across = int(np.ceil(np.sqrt(count)))
+        one: Floats = np.zeros((across, across), np.float32)
+        one.ravel()[:count] = maps.ravel()
+    else:
+        one = maps[int(np.nan_to_num(maps).reshape(count, -1).std(1).argmax())]
+    low, high = float(np.nanmin(one)), float(np.nanmax(one))
+    end = max(abs(low), abs(high))
+    colours = paint(one, -end, end, DIVERGING[theme]) if low < 0 else paint(one, low, high, SEQUENTIAL)
+    rows, columns = (np.arange(SIDE) * length // SIDE for length in one.shape)
+    return np.ascontiguousarray(colours[rows][:, columns].transpose(2, 0, 1))

@@ -1,0 +1,47 @@
+"""What every page wears: the bar of links, the title with its one line, and a little CSS."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+
+from cnnviz.ui.components.guard import guard
+from cnnviz.ui.shared.page_registry import Page
+from cnnviz.ui.shared.url_state import carried, restore
+
+HERE = Path(__file__).parent
+
+
+def page_header(pages: Mapping[str, Page], current: str) -> None:
+    """Draw the bar and the heading of the page named `current`, and set the browser tab's title."""
+    restore()
+    page = pages[current]
+    st.set_page_config(page_title=f"{page.title} · cnnviz", page_icon=_favicon(), layout="wide")
+    st.html(HERE / "layout.css")
+    with st.container(horizontal=True, wrap=False, gap="xsmall", vertical_alignment="center", key="bar"):
+        for name, other in pages.items():
+            link(name, other.title, icon=other.icon)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="heading"):
+        st.title(page.title, anchor=False, width="content")
+        st.markdown(page.blurb, width="content")
+    guard()
+
+
+def link(page: str, label: str, *, icon: str | None = None, **changes: str | None) -> None:
+    """Draw a link to the page of that name which takes the selection along.
+
+    Args:
+        page: The page's name: the stem of its file.
+        label: What the link says.
+        icon: A Material symbol, `":material/name:"`.
+        changes: Parameters that differ behind the link; None leaves one out.
+    """
+    parameters = {name: value for name, value in (carried() | changes).items() if value is not None}
+    st.page_link(f"{page}.py", label=label, icon=icon, query_params=parameters)
+
+
+@cache
+def _favicon() -> str:
+    # Inline: Streamlit fetches the picture of an emoji or a Material symbol in a tab from another site.
+    return (HERE / "favicon.svg").read_text(encoding="utf-8")

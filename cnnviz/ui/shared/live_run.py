@@ -1,0 +1,187 @@
+"""What a run has told so far, in the form in which the page draws it; from the database, or recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from cnnviz import tracking
+from cnnviz.tracking import (
+    ACTIVE,
+    Curve,
+    Curves,
+    Database,
+    Record,
+    Run,
+    RunSummary,
+    Status,
+    StatusChange,
+    elapsed,
+)
+from cnnviz.tracking.downsampling import Floats
+
+XAxis = Literal["step", "epoch", "time"]
+X_TITLES: dict[XAxis, str] = {"step": "step", "epoch": "epoch", "time": "minutes in training"}
+
+
+class LayerStatsAt(NamedTuple):
+    """The layers at one step, as `asdict(LayerLook)`."""
+
+    step: int
+    epoch: float
+    time: float
+    layers: list[dict[str, Any]]
+
+
+class ConfusionAt(NamedTuple):
+    """The newest confusion matrix and the part of the data it is of."""
+
+    part: str
+    epoch: float
+    matrix: list[list[int]]
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Curves and records of a run."""
+
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    looks: Sequence[LayerStatsAt] = ()
+    confused: ConfusionAt | None = None
+    data: Mapping[str, Any] | None = None
+    """What the run reads: classes, sizes of the parts, notes."""
+    images: Sequence[Mapping[str, Any]] = ()
+    predictions: Sequence[Mapping[str, Any]] = ()
+    predicted_at: float = 0.0
+    """Epoch of the predictions."""
+    history: Sequence[StatusChange] = ()
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes; their numbers where nobody told."""
+        if self.data:
+            return [str(name) for name in self.data["classes"]]
+        return [str(i) for i in range(len(self.confused.matrix))] if self.confused else []
+
+    def last(self, name: str) -> float | None:
+        """The newest value of a metric that is a number."""
+        curve = self.curves.get(name)
+        values = curve.values[np.isfinite(curve.values)] if curve is not None else np.array([])
+        return float(values[-1]) if len(values) else None
+
+    def at(self, curve: Curve, x: XAxis) -> Floats:
+        """Where the points of a curve lie."""
+        if x == "step":
+            return curve.steps.astype(np.float64)
+        return curve.epochs if x == "epoch" else elapsed(self.history, curve.times) / 60
+
+    def look_at(self, x: XAxis) -> list[tuple[float, list[dict[str, Any]]]]:
+        """Where each look at the layers lies, and the layers."""
+        if x != "time":
+            return [(float(look.step) if x == "step" else look.epoch, look.layers) for look in self.looks]
+        times = elapsed(self.history, np.array([look.time for look in self.looks], np.float64)) / 60
+        return [(float(time), look.layers) for time, look in zip(times, self.looks, strict=True)]
+
+
+def seconds_left(story: RunData, step: int, total: int | None, recent: int = 40) -> float | None:
+    """How long the rest takes at the pace of the newest points, judging and checkpoints included.
+
+    None before there is a pace. Pauses do not slow it.
+    """
+    curve = story.curves.get("train/loss")
+    if total is None or curve is None or len(curve) < 2:
+        return None
+    spent = elapsed(story.history, curve.times[-recent:])
+    steps = curve.steps[-recent:]
+    if spent[-1] <= spent[0]:
+        return None
+    return max(0.0, (total - step) * float(spent[-1] - spent[0]) / float(steps[-1] - steps[0]))
+
+
+# Following a run: what is known stays in the session, and a look at the database costs what is new.
+
+POINTS = 800
+"""About how many points a curve has here: as many as the figure is wide."""
+MOST_LOOKS = 240
+KEY = "train-followed"
+
+
+class LiveRun:
+    """One run as this session has seen it. It can be thrown away: the truth is in the database."""
+
+    def __init__(self, database: Database, run_id: int) -> None:
+        self.run_id, self.where = run_id, database.where
+        self._database = database
+        self._curves = Curves(database, run_id, POINTS)
+        self._looks: list[LayerStatsAt] = []
+        self._cursor = 0
+        self._attempt = 0
+        self._story: RunData | None = None
+        self._state: tuple[Any, ...] = ()
+
+    def look(self) -> tuple[Run, RunData]:
+        """The run and its story as they are now; raises `TrackingError`."""
+        run = tracking.get_run(self._database, self.run_id)
+        state = (run.status, run.attempt, run.step)
+        changed = self._curves.refresh()
+        if self._story is None or changed or state != self._state:
+            self._state, self._story = state, self._told()
+        return run, self._story
+
+    def _told(self) -> RunData:
+        database, known = self._database, self._story
+        self._read_looks()
+        predictions = tracking.latest_record(database, self.run_id, "fixed_predictions")
+        return RunData(
+            curves={curve.name: curve for curve in self._curves},
+            looks=tuple(self._looks),
+            confused=self._confused(),
+            data=(known and known.data) or _body(tracking.latest_record(database, self.run_id, "data")),
+            images=(known and known.images)
+            or _body(tracking.latest_record(database, self.run_id, "fixed_images"))
+            or (),
+            predictions=_body(predictions) or (),
+            predicted_at=predictions.epoch if predictions else 0.0,
+            history=tuple(tracking.history(database, self.run_id)),
+        )
+
+    def _confused(self) -> ConfusionAt | None:
+        for part in ("test", "validation"):
+            record = tracking.latest_record(self._database, self.run_id, f"{part}/confusion")
+            if record is not None:
+                return ConfusionAt(part, record.epoch, record.body)
+        return None
+
+    def _read_looks(self) -> None:
+        """Read the new looks at the layers; after a resumption all of them, since some were made void."""
+        if self._curves.attempt != self._attempt:
+            self._looks, self._cursor, self._attempt = [], 0, self._curves.attempt
+        new = tracking.read_records(self._database, self.run_id, "layers", self._cursor)
+        if not new:
+            return
+        self._cursor = new[-1].id
+        self._looks += [LayerStatsAt(record.step, record.epoch, record.time, record.body) for record in new]
+        if len(self._looks) > 2 * MOST_LOOKS:
+            stride = len(self._looks) // MOST_LOOKS
+            self._looks = [*self._looks[:-1:stride], self._looks[-1]]
+
+
+def is_in_progress(run: RunSummary) -> bool:
+    """Whether anything is to be expected without anybody doing something."""
+    return run.deleted_at is None and (run.status in ACTIVE or run.status is Status.QUEUED)
+
+
+def live_run(database: Database, run_id: int) -> LiveRun:
+    """What this session knows of the run; of one at a time."""
+    known = st.session_state.get(KEY)
+    if not isinstance(known, LiveRun) or (known.run_id, known.where) != (run_id, database.where):
+        known = st.session_state[KEY] = LiveRun(database, run_id)
+    return known
+
+
+def _body(record: Record | None) -> Any:
+    return None if record is None else record.body

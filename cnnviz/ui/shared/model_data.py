@@ -1,0 +1,147 @@
+"""What pages show, computed once: analyses and the overview of all models.
+
+Both are frozen, so they are shared by all visitors and not copied at every click (`st.cache_resource`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from cnnviz import models
+from cnnviz.analysis.checks import Problem
+from cnnviz.analysis.types import Analysis
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.url_state import Selection, quoted, read, size_text
+
+if TYPE_CHECKING:
+    from cnnviz.analysis import Overview
+
+KEPT = 48
+"""Analyses kept in memory; the largest takes some megabytes."""
+
+
+@dataclass(frozen=True)
+class ShownModel:
+    """What a page shows: the selection as far as it can be had, and its analysis."""
+
+    selection: Selection
+    analysis: Analysis
+
+    @property
+    def batch(self) -> int:
+        """Images at a time, for memory."""
+        return self.selection.batch
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def overview() -> dict[str, Overview]:
+    """The facts of every registered default, by name."""
+    from cnnviz.analysis import overview as facts
+
+    return {entry.name: entry for entry in facts()}
+
+
+def analysis_of(selection: Selection) -> Analysis:
+    """The analysis of what is selected; raises `ValueError` with one sentence for what cannot be."""
+    options = json.dumps(dict(selection.options), sort_keys=True)
+    spec = selection.spec
+    return _analysis(spec.name, _edition(spec), selection.classes, selection.size, options)
+
+
+def shown_model(selection: Selection) -> ShownModel:
+    """What to show for a selection: the nearest that works, and why it is not what was asked for."""
+    error = ""
+    for candidate in _ever_plainer(selection):
+        try:
+            analysis = analysis_of(candidate)
+        except ValueError as problem:
+            error = error or str(problem)
+            continue
+        said = [f"{error} {_instead(candidate, analysis)}"] if error else []
+        return ShownModel(_with_known_layer(candidate, analysis, said), analysis)
+    return _default_instead(selection, error)
+
+
+def _default_instead(selection: Selection, error: str) -> ShownModel:
+    """The default model, for one that cannot be analysed even as it is registered."""
+    default = read({})
+    if selection.spec == default.spec:
+        raise RuntimeError(f"The default model cannot be analysed: {error}")
+    said = f"{selection.spec.title} cannot be analysed: {error} {default.spec.title} is shown instead."
+    return shown_model(replace(default, batch=selection.batch, problems=(*selection.problems, said)))
+
+
+def _ever_plainer(selection: Selection) -> Iterator[Selection]:
+    """The selection, then with its own size, then with its own classes and options, then with both."""
+    own_size = replace(selection, size=None)
+    own_rest = replace(selection, classes=None, options={})
+    for candidate in (selection, own_size, own_rest, replace(own_rest, size=None)):
+        if candidate is selection or candidate != selection:
+            yield candidate
+
+
+def _instead(shown: Selection, analysis: Analysis) -> str:
+    """What a fallback shows, in a sentence."""
+    _, height, width = analysis.input_shape
+    classes = f"{analysis.classes:,} class{'' if analysis.classes == 1 else 'es'}"
+    options = ", with the options chosen" if shown.options else ""
+    return f"Shown instead: {classes} on an input of {size_text((height, width))}{options}."
+
+
+def _with_known_layer(selection: Selection, analysis: Analysis, said: list[str]) -> Selection:
+    """The selection with everything that was wrong said, and a layer that there is."""
+    problems = [*selection.problems, *said]
+    layer = selection.layer
+    if layer is not None and all(row.name != layer for row in analysis.rows):
+        problems.append(f"{analysis.title} has no layer {quoted(layer)}; its costliest is shown instead.")
+        layer = None
+    return replace(selection, layer=layer or costliest(analysis), problems=tuple(problems))
+
+
+def costliest(analysis: Analysis) -> str:
+    """The layer with most multiply-adds, or with most parameters where none has any."""
+    return max(analysis.rows, key=lambda row: (row.macs, row.params)).name
+
+
+def _edition(spec: models.ModelSpec) -> str:
+    """What tells two models of one name apart: the user may have saved another under it."""
+    if spec.source != "yours":
+        return ""
+    layers = models.layer_list(spec)
+    return layers.write() if layers is not None else ""
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _analysis(
+    name: str, edition: str, classes: int | None, size: tuple[int, int] | None, options: str
+) -> Analysis:
+    from cnnviz.analysis import analyze
+
+    chosen: dict[str, Any] = json.loads(options)
+    return analyze(name, input_size=size, num_classes=classes, options=chosen)
+
+
+# What the static checks found in a network, as boxes: errors and warnings in full, notes in a line each.
+
+MOST = 4
+"""Boxes; of more the rest is counted, so that a page stays readable."""
+
+
+def problem_boxes(problems: Sequence[Problem], *, notes: bool = True) -> None:
+    """Draw a box for each error and warning, and a caption for each note if `notes`."""
+    loud = [one for one in problems if one.severity != "note"]
+    for one in loud[:MOST]:
+        text = f"**{notice.plain(one.title)}.** {notice.plain(one.message)} {notice.plain(one.fix)}"
+        if one.severity == "error":
+            st.error(text, icon=":material/error:")
+        else:
+            st.warning(text, icon=":material/warning:")
+    if len(loud) > MOST:
+        st.caption(f"And {len(loud) - MOST} more; `cnnviz check` lists them all.")
+    for one in [one for one in problems if one.severity == "note"] if notes else []:
+        st.caption(f":material/info: {notice.plain(one.message)} {notice.plain(one.fix)}")

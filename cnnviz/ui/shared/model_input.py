@@ -1,0 +1,348 @@
+"""Model input: which weights the URL means, uploaded weights, and the loaded model."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cnnviz import models
+from cnnviz.analysis.types import Analysis
+from cnnviz.ui.shared import notice, run_data, url_state
+from cnnviz.ui.shared.result_cache import RESULTS
+from cnnviz.ui.shared.url_state import Selection
+
+if TYPE_CHECKING:
+    from cnnviz.inference.weights.loaded_model import Loaded
+    from cnnviz.inference.weights.references import Choice
+    from cnnviz.tracking import Database
+
+# Which weights the URL means: text that `cnnviz.inference.weights.references` reads. Imports no torch.
+
+FALLBACK = "fresh:lenet5"
+"""Where nothing ships and nothing was asked for."""
+HANDED = "file:"
+"""What the reference of a weights file that this visitor handed in begins with."""
+
+
+def reference(
+    parameters: Mapping[str, str],
+    known: Sequence[Choice],
+    preferred: Sequence[str] = (),
+    *,
+    own_form: bool = True,
+) -> str:
+    """The weights that query parameters ask for.
+
+    A run that was chosen on another page comes first, then `weights`, unless another model was chosen on
+    another page meanwhile; then what there is of that model; then what ships, or the newest run.
+    Where the model is asked for with other classes, options or size than its own (`own_form` false), there
+    are fresh weights only. Of nothing asked for, what there is of the `preferred` models comes first, be it
+    fresh weights.
+    """
+    run, given, model = (parameters.get(name) for name in ("run", "weights", "model"))
+    model = model if model in models.specs() else None
+    if run and (given or "").partition("/")[0] != f"run:{run}":
+        return f"run:{run}"
+    if given and (model is None or model_of(given, known) in (None, model)):
+        return given
+    if model is None and preferred:
+        fitting = (choice.reference for choice in known if choice.model in preferred)
+        return next(fitting, f"fresh:{preferred[0]}")
+    if model is None:
+        return known[0].reference if known else FALLBACK
+    fitting = (choice.reference for choice in known if choice.model == model and own_form)
+    return next(fitting, f"fresh:{model}")
+
+
+def model_of(given: str, known: Sequence[Choice]) -> str | None:
+    """The registered name of the model that a reference is of; None where one has to look."""
+    kind, _, rest = given.partition(":")
+    if kind == "fresh":
+        return rest
+    if kind == "torchvision":
+        return f"torchvision/{rest}"
+    plain = given.partition("/")[0] if kind == "run" else given
+    return next((choice.model for choice in known if choice.reference == plain), None)
+
+
+def parameters(chosen: str, known: Sequence[Choice]) -> dict[str, str | None]:
+    """What to write to the URL for a reference: its run and its model, so that other pages follow."""
+    kind, _, rest = chosen.partition(":")
+    model = model_of(chosen, known)
+    run = rest.partition("/")[0] if kind == "run" else None
+    there = model if model in models.specs() else None
+    return {"weights": chosen, "run": run, "model": there}
+
+
+def labels(known: Sequence[Choice]) -> dict[str, str]:
+    """Every reference that is offered, and what it is called: what ships, runs, then models by name."""
+    found = {choice.reference: _label(choice) for choice in known}
+    specs = models.specs().values()
+    found |= {f"fresh:{spec.name}": f"{spec.title} · fresh weights" for spec in specs}
+    official = [spec for spec in specs if spec.source == "torchvision"]
+    found |= {
+        f"torchvision:{spec.name.removeprefix('torchvision/')}": f"{spec.title} · torchvision's weights"
+        for spec in official
+    }
+    return found
+
+
+def _label(choice: Choice) -> str:
+    accuracy = "" if choice.accuracy is None else f" · {100 * choice.accuracy:.1f} %"
+    if choice.status == "shipped":
+        return f"{choice.title}{accuracy} · ships with cnnviz"
+    state = "" if choice.status == "finished" else f" · {choice.status}"
+    return f"Run {choice.reference.removeprefix('run:')} · {choice.title}{accuracy}{state}"
+
+
+# Weights files that a visitor handed in: read once, kept for this visitor only.
+
+KEY = "inside-files"
+MOST = 3
+"""Networks kept of one visitor."""
+
+
+def add_weights(name: str, data: bytes, model: str | None) -> str:
+    """Read a weights file and keep its network; its reference. Raises `ValueError` that says why not."""
+    from cnnviz.inference.weights.loaders import from_file
+
+    digest = hashlib.blake2b(data + (model or "").encode(), digest_size=8).hexdigest()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights"
+        path.write_bytes(data)
+        found = _registered(from_file(path, model, name=name))
+    kept = _kept()
+    kept[f"{HANDED}{digest}"] = found
+    for old in list(kept)[:-MOST]:
+        del kept[old]
+    return f"{HANDED}{digest}"
+
+
+def _registered(found: Loaded) -> Loaded:
+    """The network without the data that its file names, unless they are registered: no path is looked at."""
+    from cnnviz import datasets
+
+    return found if found.dataset in datasets.names() else replace(found, dataset="")
+
+
+def loaded(reference: str) -> Loaded:
+    """A network that was handed in; raises `ValueError` for one that this visitor has not."""
+    found = _kept().get(reference)
+    if found is None:
+        raise ValueError(
+            "A weights file that was handed in is known only to who did, until the page is closed."
+        )
+    return found
+
+
+def names() -> dict[str, str]:
+    """References of this visitor's files, and what they are called."""
+    return {reference: f"{found.name} · handed in" for reference, found in _kept().items()}
+
+
+def _kept() -> dict[str, Loaded]:
+    kept: dict[str, Loaded] = st.session_state.setdefault(KEY, {})
+    return kept
+
+
+# The chosen network, loaded once for all visitors: immutable, without hooks, its facts beside it.
+
+KEPT = 4
+"""Networks held in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network that can be asked, and what is known of it."""
+
+    reference: str
+    stamp: str
+    """Differs whenever the weights do: the key under which what was computed with them may be kept."""
+    loaded: Loaded
+    analysis: Analysis
+    problems: tuple[str, ...] = ()
+    """What was wrong with what was asked for, and what is shown instead, in sentences."""
+
+
+def choices() -> list[Choice]:
+    """What ships and the runs that have a checkpoint here; runs are left out where there is no database."""
+    database = _database()
+    return list(_choices(database, _state(database)))
+
+
+def shipped(model: str) -> bool:
+    """Whether weights of the model ship with the product."""
+    return any(choice.model == model and choice.status == "shipped" for choice in choices())
+
+
+def network(preferred: Sequence[str] = ()) -> Network:
+    """The network that the URL asks for, or what ships instead, and why.
+
+    Where it asks for none, one of the `preferred` models.
+    """
+    known = choices()
+    asked = reference(st.query_params.to_dict(), known, preferred, own_form=url_state.current().own_form)
+    said: list[str] = []
+    ships = next((choice.reference for choice in known if choice.status == "shipped"), FALLBACK)
+    for candidate in (asked, ships, FALLBACK):
+        with _said(said):
+            stamp, loaded = _load(candidate)
+            title = "" if candidate == asked else f"{loaded.name} is shown instead."
+            problems = (f"{said[0]} {title}",) if title else ()
+            return Network(candidate, stamp, loaded, _analysis(stamp, loaded), problems)
+    raise RuntimeError(f"No network can be shown: {' '.join(said)}")
+
+
+def model_to_compare(reference: str) -> Network | None:
+    """Another network, for comparing; None where it cannot be had."""
+    with _said([]):
+        stamp, loaded = _load(reference)
+        return Network(reference, stamp, loaded, _analysis(stamp, loaded))
+    return None
+
+
+def _load(reference: str) -> tuple[str, Loaded]:
+    if reference.startswith(HANDED):
+        return reference, loaded(reference)
+    form = url_state.current()
+    if "model" in st.query_params and reference == f"fresh:{form.spec.name}" and not form.own_form:
+        stamp = f"{reference} {form.parameters() | {'layer': ''}}"
+        return stamp, _fresh(stamp, form)
+    from cnnviz.inference.weights import references
+
+    database = _database()
+    stamp = references.stamp(reference, database)
+    return stamp, _loaded(stamp, reference, database)
+
+
+@contextlib.contextmanager
+def _said(said: list[str]) -> Iterator[None]:
+    """What goes wrong becomes a sentence."""
+    try:
+        yield
+    except OSError as error:
+        said.append(f"{error.filename or 'The weights'} cannot be read: {error.strerror or error}.")
+    except ValueError as error:
+        said.append(str(error))
+
+
+def _database() -> Database | None:
+    try:
+        return run_data.database()
+    except (ValueError, OSError):
+        return None  # the page of runs says what is wrong with it
+
+
+def _state(database: Database | None) -> str:
+    from cnnviz import tracking
+    from cnnviz.inference.weights import bundled
+
+    runs = None if database is None else (database.where, tracking.stamp(database))
+    return f"{bundled.names()} {runs}"
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _choices(_database: Database | None, state: str) -> tuple[Choice, ...]:
+    from cnnviz.inference.weights import references
+
+    return tuple(references.choices(_database))
+
+
+@RESULTS.cached(keep=2)
+def _loaded(stamp: str, reference: str, _database: Database | None) -> Loaded:
+    from cnnviz.inference.weights import references
+
+    return references.load(reference, _database)
+
+
+@RESULTS.cached(keep=2)
+def _fresh(stamp: str, _form: Selection) -> Loaded:
+    from cnnviz.inference.weights.loaders import fresh
+
+    return fresh(_form.spec.name, _form.classes, _form.size, _form.options)
+
+
+@st.cache_resource(max_entries=4 * KEPT, show_spinner=False)
+def _analysis(stamp: str, _loaded: Loaded) -> Analysis:
+    from cnnviz.analysis import analyze
+
+    options = None if _loaded.options is None else _loaded.options.changed()
+    return analyze(_loaded.spec, _loaded.side, len(_loaded.classes), options)
+
+
+# The bar's list of weights: what ships, runs, a file of one's own, any model with fresh weights.
+
+CHOICE_KEY = "weights-name"
+TAKEN = "weights-taken"
+SAYS_ITSELF = "the file says it"
+
+
+def weights_chooser(network: Network) -> None:
+    """Draw the list with the network chosen, and a way to hand in a weights file."""
+    known = choices()
+    named = names() | labels(known)
+    named.setdefault(network.reference, network.loaded.name)
+    st.session_state[CHOICE_KEY] = network.reference
+    st.selectbox(
+        "Network",
+        list(named),
+        format_func=lambda reference: named.get(reference, reference),
+        key=CHOICE_KEY,
+        on_change=lambda: choose(st.session_state[CHOICE_KEY]),
+        required=True,
+        label_visibility="collapsed",
+        placeholder="Type to find a network",
+        width=400,
+    )
+    _own_file()
+
+
+def choose(reference: str) -> None:
+    """Make these weights the chosen ones, for use in callbacks."""
+    changes = parameters(reference, choices())
+    # Another form of the model was asked for before; weights that were trained have one of their own.
+    options = (name for name in st.query_params if name.startswith(url_state.OPTION))
+    changes |= dict.fromkeys(("classes", "size", *options))
+    if changes["model"] != url_state.current().spec.name:
+        changes |= {"layer": None, "channel": None, "class": None, "prep": None}
+    url_state.change(**changes)
+
+
+def _own_file() -> None:
+    with st.popover("File", icon=":material/upload:", type="tertiary", help="Weights from a file of yours"):
+        count = st.session_state.setdefault(TAKEN, 0)
+        given = st.file_uploader(
+            "A checkpoint of cnnviz, a safetensors file, or a PyTorch state dict",
+            key=f"weights-upload-{count}",
+            max_upload_size=500,
+        )
+        specs = models.specs()
+        model = st.selectbox(
+            "Which model its weights are for",
+            [SAYS_ITSELF, *specs],
+            format_func=lambda name: specs[name].title if name in specs else name,
+            key="weights-model",
+            help="Files that cnnviz wrote say it themselves.",
+        )
+        if given is not None and st.button("Load it", type="primary", key="weights-load"):
+            _take(given.name, given.getvalue(), None if model == SAYS_ITSELF else str(model))
+        st.caption("Nothing in a file is executed: pickled objects are refused. It stays yours alone.")
+
+
+def _take(name: str, data: bytes, model: str | None) -> None:
+    try:
+        with st.spinner("Reading the weights …"):
+            reference = add_weights(name, data, model)
+    except (ValueError, OSError) as error:
+        st.error(notice.plain(str(error)))
+        return
+    st.session_state[TAKEN] += 1
+    choose(reference)
+    st.rerun()

@@ -1,0 +1,135 @@
+"""What the network says to the picture: its likeliest classes, always in sight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.figures import numbers
+from cnnviz.inference.images.image import Picture
+from cnnviz.interpret.maps import Floats
+from cnnviz.ui.shared import notice, preprocessing, url_state
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.url_state import change_without_model
+
+if TYPE_CHECKING:
+    from cnnviz.inference.images.checks import Hint
+    from cnnviz.inference.images.preprocessing import Preprocessing
+    from cnnviz.inference.weights.loaded_model import Loaded
+
+CSS = Path(__file__).with_name("predictions.css")
+TOP = 5
+CHANGES = {"invert": "Invert it", "centre": "Center it"}
+"""Preprocessing that a hint may propose, and the button that does it."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A class and its probability."""
+
+    name: str
+    share: float
+
+
+def shares(network: Network, ready: PreprocessedImage) -> Floats:
+    """The probability of every class, float32 `(classes,)`."""
+    return _shares(network.stamp, ready.digest, network, ready)
+
+
+def top(network: Network, found: Floats) -> list[Answer]:
+    """The likeliest classes, the likeliest first."""
+    order = np.argsort(-found, kind="stable")[:TOP]
+    return [Answer(network.loaded.classes[place], float(found[place])) for place in order]
+
+
+def draw_predictions(network: Network, ready: PreprocessedImage) -> None:
+    """Draw the likeliest classes as bars, and what there is to say of the network."""
+    st.html(CSS)
+    found = top(network, shares(network, ready))
+    rows = "".join(_row(answer, ready.truth) for answer in found)
+    truth = f"<p>True class: <b>{escape(ready.truth)}</b></p>" if ready.truth is not None else ""
+    words = ", ".join(f"{answer.name} {numbers.percent(answer.share, 1)}" for answer in found)
+    st.html(
+        f'<div class="answers" role="img" aria-label="The network says: {escape(words)}">{rows}</div>{truth}'
+    )
+    if not network.loaded.trained:
+        of = notice.plain(f"Fresh weights{_form(network.loaded)}")
+        st.caption(f":material/warning: {of}: nothing was learned, so its answers mean nothing.")
+    elif network.loaded.accuracy is not None:
+        right = numbers.percent(network.loaded.accuracy, 1)
+        st.caption(f"{notice.plain(network.loaded.name)}: {right} of its test images right.")
+
+
+def _form(loaded: Loaded) -> str:
+    """Where the network has another form than its model's own, what differs."""
+    spec, options = loaded.spec, {} if loaded.options is None else loaded.options.changed()
+    differs = [f"{len(loaded.classes):,} classes"] if len(loaded.classes) != spec.classes else []
+    differs += [f"input {numbers.shape(loaded.side)}"] if loaded.side != spec.input_shape[1:] else []
+    differs += [f"{name.replace('_', ' ')} {url_state.option_text(value)}" for name, value in options.items()]
+    return f" ({', '.join(differs)})" if differs else ""
+
+
+def doubts(network: Network, picture: Picture, ready: PreprocessedImage, own: Preprocessing) -> None:
+    """Draw what looks wrong about the picture for this network, with a button that changes it.
+
+    `own` is how the network's pictures go in where nothing is changed; the way back to it is a button too.
+    """
+    found = (
+        _hints(network.stamp, ready.digest, picture, ready, network.loaded.centered)
+        if network.loaded.trained
+        else ()
+    )
+    for hint in found:
+        st.caption(f":material/help: {notice.plain(hint.text)}")
+    changes = [name for name in CHANGES if any(hint.change == name for hint in found)]
+    if not changes and ready.how == own:
+        return
+    with st.container(horizontal=True, gap="small", key="doubts"):
+        for name in changes:
+            st.button(
+                CHANGES[name], key=f"doubts-{name}", icon=":material/auto_fix:",
+                on_click=partial(preprocessing.change, name, True, ready.how, own),
+            )  # fmt: skip
+        if ready.how != own:
+            st.button(
+                "As trained", key="doubts-reset", type="tertiary", icon=":material/undo:",
+                help="Take back what was changed about how the picture goes in.",
+                on_click=partial(change_without_model, prep=None),
+            )  # fmt: skip
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _hints(
+    stamp: str, digest: str, _picture: Picture, _ready: PreprocessedImage, centered: bool
+) -> tuple[Hint, ...]:
+    from cnnviz.inference.images.checks import hints
+
+    return hints(_picture, _ready.how, centered)
+
+
+def _row(answer: Answer, truth: str | None) -> str:
+    true = ' class="true"' if answer.name == truth else ""
+    name = escape(answer.name)
+    return (
+        f'<div{true}><span title="{name}">{name}</span>'
+        f'<i><b style="width:{100 * answer.share:.1f}%"></b></i>'
+        f"<em>{numbers.percent(answer.share, 1)}</em></div>"
+    )
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _shares(stamp: str, digest: str, _network: Network, _ready: PreprocessedImage) -> Floats:
+    import torch
+
+    from cnnviz.inference.predict import probabilities
+
+    pixels = torch.from_numpy(_ready.stored)[None]
+    found: Floats = probabilities(_network.loaded.model, _ready.how, pixels)[0].numpy()
+    return found

@@ -1,0 +1,77 @@
+"""Long work in sight: its progress in words and as a line, and errors as sentences."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from cnnviz import datasets
+from cnnviz.datasets import Dataset, DatasetSpec, Step
+from cnnviz.figures import numbers
+from cnnviz.sentences import full_stop
+from cnnviz.ui.shared import notice
+
+PAUSE = 0.15
+"""Seconds between two drawings of the progress."""
+
+
+class Progress:
+    """A progress callback that draws one line: what is being done, how far it is, how long it takes still."""
+
+    def __init__(self) -> None:
+        self._place = st.empty()
+        self._stage, self._began, self._drawn = "", 0.0, 0.0
+
+    def __call__(self, step: Step) -> None:
+        """Draw a step, a few times a second."""
+        now = time.monotonic()
+        if step.stage != self._stage:
+            self._stage, self._began, self._drawn = step.stage, now, 0.0
+        if now - self._drawn >= PAUSE:
+            share = min(1.0, step.done / step.total) if step.total else 0.0
+            self._place.progress(share, text=notice.plain(progress_text(step, now - self._began)))
+            self._drawn = now
+
+    def clear(self) -> None:
+        """Take the line away."""
+        self._place.empty()
+
+
+def progress_text(step: Step, seconds: float) -> str:
+    """A step in words, `seconds` after its stage began: `Decoding: 3,000 of 6,000 images, 12 s left`."""
+    stage = f"{step.stage[:1].upper()}{step.stage[1:]}"
+    if not step.total:
+        return f"{stage} …"
+    amount = (
+        f"{step.done / 1e6:,.1f} of {step.total / 1e6:,.1f} MB"
+        if step.unit == "bytes"
+        else f"{step.done:,} of {step.total:,} {step.unit}"
+    )
+    left = seconds * (step.total - step.done) / step.done if step.done else 0.0
+    soon = f", {numbers.duration(left)} left" if seconds >= 1 and left >= 1 else ""
+    return f"{stage}: {amount}{soon}"
+
+
+def prepare(spec: DatasetSpec) -> Dataset | None:
+    """Download, decode and open it in sight; what goes wrong is said in one sentence."""
+    progress = Progress()
+    try:
+        return datasets.load(spec.name, progress=progress)
+    except (ValueError, OSError) as error:
+        st.error(error_text(error))
+        return None
+    finally:
+        progress.clear()
+
+
+def download_text(spec: DatasetSpec) -> str:
+    """How much has to be downloaded, `11.6 MB`."""
+    return f"{numbers.significant(spec.download_bytes / 1e6)} MB"
+
+
+def error_text(error: Exception) -> str:
+    """An error as text that is shown as it is."""
+    if isinstance(error, OSError) and not isinstance(error, ValueError):
+        return notice.plain(full_stop(f"{error.filename or 'The system'}: {error.strerror or error}"))
+    return notice.plain(str(error))

@@ -1,0 +1,218 @@
+"""The settings of a recipe as fields: the common ones in sight, the others by what they concern."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import streamlit as st
+from pydantic.fields import FieldInfo
+
+from cnnviz import models
+from cnnviz.models.spec import choices
+from cnnviz.training import Recipe
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared import recipe_plan as plans
+from cnnviz.ui.shared.recipe_plan import NOT_CHOSEN, Plan
+
+# The options of the model that is trained, as fields; they go into the recipe as one setting.
+
+
+def model_options(plan: Plan) -> None:
+    """Draw a fold with the model's options; nothing where it has none."""
+    recipe = plan.shown
+    if recipe.layers is not None or recipe.model not in models.names():
+        return
+    offered = models.get(recipe.model).options.model_fields
+    if not offered:
+        return
+    own = plan.base.options if plan.base.model == recipe.model else {}
+    now = {name: recipe.options.get(name, info.default) for name, info in offered.items()}
+    then = {name: own.get(name, info.default) for name, info in offered.items()}
+    changed = sum(now[name] != then[name] for name in offered)
+    with (
+        st.expander(f"Model ({changed} changed)" if changed else "Model", key="train-fold-Model"),
+        st.container(horizontal=True, gap="small", vertical_alignment="top", key="train-grid-Model"),
+    ):
+        for name, info in offered.items():
+            with st.container(width=176, gap=None, key=f"train-field-option-{name}"):
+                _option(name, info, now[name], then[name])
+
+
+def _option(name: str, info: FieldInfo, value: Any, own: Any) -> None:
+    key = f"train-option-{name}"
+    title = name.replace("_", " ").capitalize()
+    label = f"**{title}** :material/edit:" if value != own else title
+    accepted = [plans.text_of(choice) for choice in choices(info)]
+    st.session_state[key] = plans.text_of(value)
+    explained = notice.plain(info.description or "")
+    write = partial(_write_option, name, key)
+    if accepted:
+        st.selectbox(label, accepted, key=key, help=explained, on_change=write)
+    else:
+        st.text_input(label, key=key, help=explained, on_change=write)
+    if value != own:
+        st.caption(f"recipe: {notice.plain(plans.text_of(own))}")
+
+
+def _write_option(name: str, key: str) -> None:
+    """Write all options anew, in the form in which the model reads them; what it refuses is said."""
+    if "run" in st.query_params:  # the field is gone: Streamlit calls once more, though nobody changed it
+        return
+    plan = plans.read()
+    recipe, base = plan.shown, plan.base
+    kind = models.get(recipe.model).options
+    try:
+        options = kind.parse({**recipe.options, name: st.session_state[key]})
+    except ValueError as error:
+        notice.later(str(error))
+        return
+    # A recipe may spell out what is the default anyway.
+    same = base.model == recipe.model and options == kind.parse(base.options)
+    plans.set_field("options", json.dumps(base.options if same else options.changed()))
+
+
+COMMON = ("epochs", "batch_size", "optimiser", "lr", "schedule", "seed")
+FOLDS: dict[str, tuple[str, ...]] = {
+    "Steps and schedule": (
+        *("momentum", "beta2", "weight_decay", "label_smoothing", "aux_weight", "warmup_epochs"),
+        *("step_epochs", "step_factor", "patience"),
+    ),
+    "Images": (
+        *("limit", "validation", "scale", "size", "crop_from", "pad_crop", "flip", "cutout"),
+        *("colour_jitter", "pca_jitter", "ten_crop"),
+    ),
+    "Machine": ("device", "precision", "compile"),
+}
+MORE = "More"
+TITLES = {
+    "lr": "Learning rate",
+    "beta2": "β₂",
+    "aux_weight": "Auxiliary losses",
+    "limit": "Training images",
+    "pca_jitter": "PCA jitter",
+    "crop_from": "Crop from",
+    "size": "Input size",
+}
+NEEDS = {
+    "beta2": ("optimiser", ("adam", "adamw")),
+    "step_epochs": ("schedule", ("step",)),
+    "step_factor": ("schedule", ("step", "plateau")),
+    "patience": ("schedule", ("plateau",)),
+}
+"""Settings that count only beside certain others."""
+
+
+def fields(plan: Plan) -> None:
+    """Draw all settings, what differs from the recipe marked, and the way back."""
+    _grid(plan, COMMON, "common")
+    model_options(plan)
+    for title, names in folds().items():
+        changed = sum(name in plan.changes or name in plan.typed for name in names)
+        label = f"{title} ({changed} changed)" if changed else title
+        with st.expander(label, key=f"train-fold-{title}"):
+            _grid(plan, names, title)
+    if plan.changes or plan.typed:
+        st.button(
+            f"Back to {'the defaults' if plan.origin == plans.PLAIN else plan.origin}",
+            icon=":material/undo:", key="train-reset", on_click=plans.reset, type="tertiary",
+        )  # fmt: skip
+
+
+def folds() -> dict[str, tuple[str, ...]]:
+    """The folds with the settings in them; one that nobody sorted in is in the last."""
+    placed = {*COMMON, *NOT_CHOSEN, "options", *(name for names in FOLDS.values() for name in names)}
+    left = tuple(name for name in Recipe.model_fields if name not in placed)
+    return FOLDS | ({MORE: left} if left else {})
+
+
+def title_of(field: str) -> str:
+    """What a setting is called."""
+    return TITLES.get(field) or field.replace("_", " ").capitalize()
+
+
+def _grid(plan: Plan, names: Sequence[str], place: str) -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="top", key=f"train-grid-{place}"):
+        for name in names:
+            with st.container(width=176, gap=None, key=f"train-field-{name}"):
+                _field(plan, name)
+
+
+def _field(plan: Plan, name: str) -> None:
+    info = Recipe.model_fields[name]
+    key = f"train-set-{name}"
+    value, own = getattr(plan.shown, name), getattr(plan.base, name)
+    text = plan.typed.get(name, plans.text_of(value))
+    changed = text != plans.text_of(own)
+    label = f"**{title_of(name)}** :material/edit:" if changed else title_of(name)
+    explained = _explained(info, plan, name)
+    accepted = _accepted(name, info)
+    write = partial(_write, name, key)
+    needed = NEEDS.get(name)
+    idle = needed is not None and getattr(plan.shown, needed[0]) not in needed[1]
+    if accepted:
+        offered = [plans.text_of(choice) for choice in accepted]
+        st.session_state[key] = text if text in offered else plans.text_of(value)
+        st.selectbox(
+            label,
+            offered,
+            disabled=idle,
+            format_func=_spoken,
+            key=key,
+            help=explained,
+            on_change=write,
+        )
+    else:
+        st.session_state[key] = "" if text == "none" else text
+        st.text_input(
+            label,
+            disabled=idle,
+            placeholder="none" if value is None else "",
+            key=key,
+            help=explained,
+            on_change=write,
+        )
+    if changed:
+        st.caption(f"recipe: {notice.plain(_spoken(plans.text_of(own)))}")
+    elif name in plan.base.assumed:
+        st.caption("assumed")
+
+
+def _explained(info: FieldInfo, plan: Plan, name: str) -> str:
+    said = info.description or ""
+    if name in plan.base.assumed and name not in plan.changes:
+        said += f" Assumed: {plan.base.assumed[name]}"
+    if name in NEEDS:
+        said += f" Counts only where {title_of(NEEDS[name][0]).lower()} is {' or '.join(NEEDS[name][1])}."
+    return notice.plain(said)
+
+
+def _accepted(name: str, info: FieldInfo) -> tuple[Any, ...]:
+    """What can be chosen from; nothing where it is typed."""
+    if name == "device":
+        return ("auto", "cpu", *_gpus())
+    found = choices(info) if info.annotation is bool or "Literal" in str(info.annotation) else ()
+    return tuple(found)
+
+
+def _gpus() -> tuple[str, ...]:
+    """The GPUs, once something has imported torch: only for this list it would take seconds."""
+    torch = sys.modules.get("torch")
+    if torch is None or getattr(torch.__spec__, "_initializing", False):  # another thread is at it
+        return ()
+    return tuple(f"cuda:{i}" for i in range(torch.cuda.device_count()))
+
+
+def _spoken(text: str) -> str:
+    return {"true": "yes", "false": "no"}.get(text, text)
+
+
+def _write(name: str, key: str) -> None:
+    if "run" in st.query_params:  # the field is gone: Streamlit calls once more, though nobody changed it
+        return
+    text = str(st.session_state[key]).strip()
+    optional = type(None) in getattr(Recipe.model_fields[name].annotation, "__args__", ())
+    plans.set_field(name, text or ("none" if optional else ""))

@@ -1,0 +1,196 @@
+"""The run database as the page reads it: opened once, its list of runs read again only when it is another."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.figures.report.run import class_names
+from cnnviz.ui.components.plot import Pick
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cnnviz.tracking import Curve, Database, RunSummary
+
+KEPT = 6
+LOOK_SECONDS = 2.0
+"""How often a page looks whether the processes that train still live, where nobody supervises."""
+SPEED, ACCURACY = "images_per_second", "test/accuracy"
+"""Shown whatever metric is chosen."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Every run that is not deleted, or every deleted one, newest first. Shared by all visitors."""
+
+    runs: tuple[RunSummary, ...]
+    disk: dict[int, int]
+    """Bytes of the checkpoints, by run."""
+    metrics: tuple[str, ...]
+    """Names of all metrics that any run has logged."""
+
+
+def database() -> Database:
+    """The run database; raises `TrackingError` or `OSError` where it cannot be opened or read.
+
+    Where no supervisor does it, runs whose process is gone are marked now and then.
+    """
+    from cnnviz.tracking.database import address
+
+    found = _opened(address().render_as_string(hide_password=False))
+    now, looks = time.monotonic(), _looks()
+    if now - looks.get(found.where, -LOOK_SECONDS) >= LOOK_SECONDS:
+        looks[found.where] = now
+        _look_after(found)
+    found.verify()
+    return found
+
+
+def _look_after(found: Database) -> None:
+    from cnnviz.training.workers import reconcile, supervised
+
+    with suppress(ValueError, OSError):  # what cannot be read or written is said by the page that needs it
+        if not supervised(found):
+            reconcile(found, wait=False)
+
+
+def listing(metric: str, deleted: bool = False) -> Listing:
+    """The runs with the values of `metric`; raises `TrackingError` where the database cannot be read."""
+    from cnnviz import tracking
+
+    opened = database()
+    state = tracking.stamp(opened), _edits().get(opened.where, 0)
+    return _listing(opened, opened.where, metric, deleted, state)
+
+
+def edited() -> None:
+    """Note that names, notes, tags or checkpoints were changed, which the database's stamp does not tell."""
+    where = database().where
+    _edits()[where] = _edits().get(where, 0) + 1
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _opened(url: str) -> Database:
+    from cnnviz import tracking
+
+    return tracking.connect(url)
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def _listing(_opened: Database, where: str, metric: str, deleted: bool, state: Any) -> Listing:
+    from cnnviz import tracking
+
+    return Listing(
+        tuple(tracking.list_runs(_opened, deleted=deleted, metrics=(metric, SPEED, ACCURACY))),
+        tracking.checkpoint_bytes(_opened),
+        tuple(tracking.metric_names(_opened)),
+    )
+
+
+@st.cache_resource(show_spinner=False)
+def _looks() -> dict[str, float]:
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def _edits() -> dict[str, int]:
+    return {}
+
+
+# What the page reads of single runs, kept until a run has gone on.
+
+CACHED_RUNS = 200
+POINTS = 1_000
+"""Of a curve; a figure is about as many pixels wide."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A confusion matrix: `counts[true, answer]`, int64 `(K, K)`, after how many epochs."""
+
+    counts: NDArray[np.int64]
+    classes: tuple[str, ...]
+    step: int
+    epoch: float
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A metric's curve, and the seconds in training at each of its points."""
+
+    curve: Curve
+    seconds: NDArray[np.float64]
+
+
+def curve(run: RunSummary, metric: str) -> Timed:
+    """One metric of a run."""
+    opened = database()
+    return _curve(opened, opened.where, run.id, metric, _state(run))
+
+
+def matrix(run: RunSummary, kind: str = "test/confusion") -> Matrix | None:
+    """The newest confusion matrix of a run, None where it has none that can be read."""
+    opened = database()
+    return _matrix(opened, opened.where, run.id, kind, run.dataset, _state(run))
+
+
+def recipe(run_id: int) -> dict[str, Any]:
+    """The recipe of a run, which never changes."""
+    opened = database()
+    return _recipe(opened, opened.where, run_id)
+
+
+def _state(run: RunSummary) -> tuple[Any, ...]:
+    """What changes when a run has written something."""
+    return run.key, run.attempt, run.step, run.heartbeat, run.status.value
+
+
+@st.cache_resource(max_entries=CACHED_RUNS, show_spinner=False)
+def _curve(_opened: Database, where: str, run_id: int, metric: str, state: Any) -> Timed:
+    from cnnviz import tracking
+
+    found = tracking.sample_metric(_opened, run_id, metric, POINTS)
+    return Timed(found, tracking.elapsed(tracking.history(_opened, run_id), found.times))
+
+
+@st.cache_resource(max_entries=CACHED_RUNS, show_spinner=False)
+def _matrix(_opened: Database, where: str, run_id: int, kind: str, dataset: str, state: Any) -> Matrix | None:
+    from cnnviz import tracking
+
+    record = tracking.latest_record(_opened, run_id, kind)
+    if record is None:
+        return None
+    counts = np.asarray(record.body, np.int64)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        return None
+    about = tracking.latest_record(_opened, run_id, "data")
+    told = about.body.get("classes") if about is not None else None
+    return Matrix(counts, class_names(told, dataset, len(counts)), record.step, record.epoch)
+
+
+@st.cache_resource(max_entries=CACHED_RUNS, show_spinner=False)
+def _recipe(_opened: Database, where: str, run_id: int) -> dict[str, Any]:
+    from cnnviz import tracking
+
+    return tracking.recipes(_opened, [run_id]).get(run_id, {})
+
+
+# A click on a figure, told once: its component keeps saying it until the next one.
+
+SEEN = "runs-picks"
+
+
+def once(key: str, pick: Pick | None) -> Pick | None:
+    """The click on the figure of that key if it was not told yet."""
+    seen = st.session_state.setdefault(SEEN, {})
+    if pick is None:
+        seen.pop(key, None)
+        return None
+    known, seen[key] = seen.get(key), dict(pick)
+    return None if known == dict(pick) else pick

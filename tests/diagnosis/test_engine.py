@@ -1,0 +1,84 @@
+"""Findings come in order, what follows from another after it; evidence survives its file."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+
+from cnnviz.diagnosis import Evidence, Fact, Finding, Note, diagnose, engine, note, registry, rules
+from cnnviz.diagnosis.engine import in_order
+from cnnviz.diagnosis.evidence.evidence import Histogram
+from cnnviz.models import layer_list
+from cnnviz.training import Recipe
+from tests.diagnosis.evidence import healthy
+
+PLAIN = Finding(
+    cause="a", confidence=0.9, effect=0.5, verdict="V.", explanation="E.", facts=(Fact("n", 1.0, "1"),)
+)
+
+
+def test_the_larger_expected_effect_comes_first() -> None:
+    small, large = PLAIN, replace(PLAIN, cause="b", effect=0.8)
+    assert in_order([small, large]) == [large, small]
+
+
+def test_what_follows_from_another_finding_comes_after_it_however_large() -> None:
+    root = replace(PLAIN, cause="root", effect=0.2, explains=("symptom",))
+    symptom = replace(PLAIN, cause="symptom", effect=1.0)
+    assert [one.cause for one in in_order([symptom, root])] == ["root", "symptom"]
+
+
+def test_every_rule_is_accounted_for() -> None:
+    found = diagnose(healthy())
+    assert [one.cause for one in found.checked] == list(rules())
+    assert not found.findings
+    assert "ruled out" in found.verdict
+
+
+def test_a_finding_gives_the_verdict_and_becomes_json() -> None:
+    collapsed = (Histogram(step=200, counts=(0, 0, 200, *(0,) * 7)),)
+    found = diagnose(healthy(predicted={"test": collapsed}))
+    assert "one-class" in [one.cause for one in found.findings]
+    plain = orjson.loads(orjson.dumps(found.as_json()))
+    assert plain["verdict"] == plain["findings"][0]["verdict"]
+    assert {"cause", "confidence", "evidence", "layers", "steps", "explanation", "changes"} <= set(
+        plain["findings"][0]
+    )
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(layers=layer_list("lenet5"))])
+def test_evidence_survives_its_file(tmp_path: Path, recipe: Recipe) -> None:
+    path, kept = tmp_path / "run.json.gz", healthy(recipe=recipe)
+    kept.write(path)
+    assert Evidence.read(path) == kept
+
+
+def test_a_diagnosis_says_which_of_four_outcomes_it_has() -> None:
+    collapsed = (Histogram(step=200, counts=(0, 0, 200, *(0,) * 7)),)
+    assert diagnose(healthy()).outcome == "healthy"
+    assert diagnose(healthy(predicted={"test": collapsed})).outcome == "cause-found"
+    assert diagnose(Evidence(recipe=Recipe())).outcome == "not-judged"
+
+
+def test_notes_are_written_beside_findings_and_change_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    remarks = {"a-remark": lambda _: Note("a-remark", "A sentence."), "silent": lambda _: None}
+    monkeypatch.setattr(engine, "notes", lambda: remarks)
+    found = diagnose(healthy())
+    assert found.notes == (Note("a-remark", "A sentence."),)
+    assert found.outcome == "healthy"
+    assert found.as_json()["notes"] == [{"kind": "a-remark", "text": "A sentence."}]
+
+
+def test_two_functions_cannot_write_the_same_note() -> None:
+    @note("test-of-the-registry")
+    def first(_: Evidence) -> Note | None:
+        return None
+
+    with pytest.raises(ValueError, match="Two functions write the note"):
+
+        @note("test-of-the-registry")
+        def second(_: Evidence) -> Note | None:
+            return None
+
+    registry._NOTES.pop("test-of-the-registry")

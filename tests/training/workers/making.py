@@ -1,0 +1,74 @@
+"""Supervisors and runs for tests, and waiting for what becomes of them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import psutil
+
+from cnnviz import tracking
+from cnnviz.tracking import Database, Run, Status
+from cnnviz.training.workers import LocalLauncher, Supervisor
+
+SOON = 180.0
+LIGHT = (sys.executable, "-m", "tests.training.workers.light_worker")
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = SOON) -> None:
+    """Look again and again until it is so; fails when it is not by then."""
+    deadline, pause = time.monotonic() + seconds, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for {seconds:g} s until {what}"
+        pause.wait(0.02)
+
+
+def become(database: Database, run_id: int, *statuses: Status) -> Run:
+    """Wait for a run to be in one of these states."""
+    names = " or ".join(statuses)
+    until(lambda: tracking.get_run(database, run_id).status in statuses, f"run {run_id} is {names}")
+    return tracking.get_run(database, run_id)
+
+
+def queue(database: Database, task: str, device: str = "cpu") -> int:
+    """A run for the light worker."""
+    recipe = {"task": task}
+    return tracking.create_run(database, recipe, model="lenet5", dataset="digits", seed=0, device=device).id
+
+
+@contextmanager
+def supervising(database: Database, command: tuple[str, ...] = LIGHT) -> Iterator[LocalLauncher]:
+    """A supervisor of this process; runs that are left at the end go on."""
+    launcher = LocalLauncher(command)
+    address = database.url.render_as_string(hide_password=False)
+    supervisor = Supervisor(address, launcher, tick=0.05)
+    supervisor.start()
+    try:
+        yield launcher
+    finally:
+        supervisor.stop()
+
+
+def process_of(database: Database, run_id: int) -> psutil.Process:
+    """The process that has a run."""
+    pid = tracking.get_run(database, run_id).worker_pid
+    assert pid is not None
+    return psutil.Process(pid)
+
+
+def workers() -> list[int]:
+    """The workers of this process's supervisors: its keepers' children."""
+    found = []
+    for keeper in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if any(part.endswith("parent_process.py") for part in keeper.cmdline()):
+                found += [worker.pid for worker in keeper.children()]
+    return [pid for pid in found if not gone(pid)]
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -1,0 +1,106 @@
+"""Which runs are listed, in what order, and what the table says of them."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cnnviz.tracking import MetricSummary, Status
+from cnnviz.ui.pages.runs import page, state
+from cnnviz.ui.pages.runs.state import COLUMNS, Filters, PageState
+from tests.ui.pages.runs.making import listing, summary
+
+RUNS = listing(
+    summary(1, accuracy=0.9, tags=["paper"], notes="Wider kernels."),
+    summary(2, accuracy=0.95, model="alexnet", dataset="/data/mine"),
+    summary(3, status=Status.FAILED, error="Out of memory", params=None, began=None),
+    disk={1: 2048, 2: 5},
+)
+
+
+def asked(**changes: Any) -> PageState:
+    return state.read(changes, [])
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({}, [3, 2, 1]),
+        ({"status": "failed,stopped"}, [3]),
+        ({"of": "alexnet"}, [2]),
+        ({"on": "/data/mine"}, [2]),
+        ({"tag": "paper"}, [1]),
+        ({"find": "KERNELS wider"}, [1]),
+        ({"find": "memory"}, [3]),
+        ({"find": "2"}, [2]),
+        ({"of": "lenet5", "find": "nothing"}, []),
+    ],
+)
+def test_filters_leave_what_they_name(filters: dict[str, str], found: list[int]) -> None:
+    wanted = asked(**filters)
+    assert [run.id for run in state.chosen_runs(RUNS, wanted.filters)] == found
+    assert wanted.filters.any == bool(filters)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_every_column_sorts_and_what_has_no_value_comes_last(column: str, sign: str) -> None:
+    wanted = asked(sort=f"{sign}{column}")
+    found = [run.id for run in state.ordered(RUNS.runs, wanted, RUNS.disk)]
+    assert sorted(found) == [1, 2, 3]
+    if column in ("last", "best", "params", "disk", "begun", "time"):
+        assert found[-1] == 3
+
+
+def test_best_of_a_loss_is_the_lowest() -> None:
+    run = summary(1)
+    run.metrics["test/loss"] = MetricSummary("test/loss", 2, 0.5, 9, 0.25, 3, 2.0, 1)
+    shown = state.payload([run], asked(metric="test/loss"), {}, 1)["rows"][0]
+    assert (shown["last"], shown["best"]) == ("0.5000", "0.2500")
+
+
+def test_a_row_says_what_a_run_is() -> None:
+    data = state.payload(RUNS.runs, asked(runs="2,7"), RUNS.disk, 3)
+    by_id = {row["id"]: row for row in data["rows"]}
+    assert by_id[1]["last"] == "90.00 %"
+    assert by_id[1]["best"] == "91.00 %"
+    assert by_id[1]["disk"] == "2.00 KiB"
+    assert by_id[2]["data"] == "mine"
+    assert by_id[3]["state"] == "failed, epoch 3 of 3"
+    assert (by_id[3]["params"], by_id[3]["time"], by_id[3]["last"]) == ("—", "—", "—")
+    assert data["chosen"] == [2, 7]
+    assert data["said"] == "3 runs"
+    assert set(by_id[1]) >= {column["key"] for column in data["columns"]}
+
+
+def test_nan_is_said() -> None:
+    run = summary(1)
+    run.metrics["test/accuracy"] = MetricSummary("test/accuracy", 1, None, 9, None, None, None, None)
+    assert state.payload([run], asked(), {}, 1)["rows"][0]["last"] == "NaN"
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 450), st.integers(1, 400))
+def test_pages_show_every_run_once(count: int, page: int) -> None:
+    runs = [summary(i) for i in range(1, count + 1)]
+    shown = [row["id"] for p in range(1, state.pages(count) + 1)
+             for row in state.payload(runs, asked(page=str(p)), {}, count)["rows"]]  # fmt: skip
+    assert shown == [run.id for run in runs]
+    beyond = state.payload(runs, asked(page=str(page)), {}, count)
+    assert 1 <= beyond["page"] <= beyond["pages"]
+    assert beyond["rows"]
+
+
+def test_the_list_as_a_file_has_exact_figures() -> None:
+    text = page.to_csv(RUNS.runs, "test/accuracy", RUNS.disk)
+    lines = {line["run"]: line for line in csv.DictReader(io.StringIO(text))}
+    assert (lines["1"]["last"], lines["1"]["best"], lines["1"]["checkpoint bytes"]) == ("0.9", "0.91", "2048")
+    assert (lines["3"]["last"], lines["3"]["begun (UTC)"], lines["3"]["parameters"]) == ("", "", "")
+    assert lines["1"]["begun (UTC)"] == "1970-01-01T00:00:01+00:00"
+
+
+def test_no_filter_is_none() -> None:
+    assert not Filters().any

@@ -1,0 +1,110 @@
+"""What the URL of the page of runs may ask for, and what a click in the table writes to it."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnnviz.tracking import Status
+from cnnviz.ui.pages.runs import page, state
+from cnnviz.ui.pages.runs.state import Cell, Filters
+
+NAMES = st.sampled_from(
+    ("runs", "run", *state.FILTERS, "metric", "sort", "page", "deleted", "x", "against", "cell", "pair")
+)
+VALUES = st.text(max_size=30) | st.sampled_from(["1,2,3", "-best", "finished", "yes", "time", "7,3,5", "2,1"])
+
+
+def test_nothing_asks_for_everything_newest_first() -> None:
+    found = state.read({}, [])
+    assert (found.sort, found.descending, found.page, found.chosen) == ("id", True, 1, ())
+    assert (found.metric, found.x, found.against, found.cell, found.run) == (
+        "test/accuracy", "step", "parameters", None, None,
+    )  # fmt: skip
+    assert found.filters == Filters()
+    assert found.problems == ()
+
+
+def test_what_is_asked_for_is_read() -> None:
+    found = state.read(
+        {
+            "runs": "3,7,3,9", "find": " wide ", "status": "finished,failed", "of": "a,b", "sort": "-best",
+            "page": "4", "deleted": "yes", "x": "time", "against": "macs", "pair": "3,1", "cell": "7,3,5",
+            "run": "12",
+        },
+        [],
+    )  # fmt: skip
+    assert found.chosen == (3, 7, 9)
+    assert found.filters == Filters("wide", (Status.FINISHED, Status.FAILED), ("a", "b"))
+    assert (found.sort, found.descending, found.page, found.deleted) == ("best", True, 4, True)
+    assert (found.x, found.against, found.pair, found.cell, found.run) == (
+        "time", "macs", (2, 0), Cell(7, 3, 5), 12,
+    )  # fmt: skip
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"runs": "1,x"}, "“x”"),
+        ({"status": "asleep"}, "a run is queued"),
+        ({"sort": "colour"}, "it can be id, name"),
+        ({"page": "0"}, "only a whole number from 1"),
+        ({"deleted": "maybe"}, "no or yes"),
+        ({"x": "mass"}, "step or epoch or time"),
+        ({"against": "love"}, "parameters or time or macs"),
+        ({"cell": "1,2"}, "a run, a true class and an answer"),
+        ({"pair": "1,9", "runs": "1,2"}, "two of the 2 runs"),
+        ({"run": "first"}, "“first”"),
+        ({"runs": ",".join(map(str, range(1, 300)))}, "At most 200"),
+    ],
+)
+def test_what_is_wrong_is_said(parameters: dict[str, str], words: str) -> None:
+    (said,) = state.read(parameters, []).problems
+    assert words in said
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=6))
+def test_whatever_stands_there_something_is_shown(parameters: dict[str, str]) -> None:
+    found = state.read(parameters, [])
+    assert found.sort in state.COLUMNS
+    assert found.page >= 1
+    assert len(found.chosen) <= state.MOST_CHOSEN
+    assert all(run > 0 for run in found.chosen)
+
+
+@pytest.mark.parametrize(
+    ("act", "written"),
+    [
+        ({"do": "choose", "runs": [7, 3]}, {"runs": "7,3", "pair": None, "cell": None}),
+        ({"do": "choose", "runs": []}, {"runs": None, "pair": None, "cell": None}),
+        ({"do": "choose", "runs": ["7"]}, None),
+        ({"do": "open", "run": 7}, {"run": "7"}),
+        ({"do": "open", "run": "7"}, None),
+        ({"do": "sort", "column": "best"}, {"sort": "-best"}),
+        ({"do": "sort", "column": "name"}, {"sort": "name"}),
+        ({"do": "sort", "column": "id"}, {"sort": "id"}),
+        ({"do": "sort", "column": "; drop"}, None),
+        ({"do": "page", "page": 2}, {"page": "2"}),
+        ({"do": "page", "page": 1}, {"page": None}),
+        ({"do": "page", "page": -1}, None),
+        ({"do": "dance"}, None),
+        ({}, None),
+    ],
+)
+def test_a_deed_in_the_table_is_checked_and_written(
+    monkeypatch: pytest.MonkeyPatch, act: dict[str, Any], written: dict[str, str | None] | None
+) -> None:
+    told: list[dict[str, str | None]] = []
+    monkeypatch.setattr(state, "change", lambda **changes: told.append(changes))
+    page.apply_table_action(act, state.read({}, []))
+    assert told == ([] if written is None else [written])
+
+
+def test_a_second_click_on_a_heading_turns_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, str | None]] = []
+    monkeypatch.setattr(state, "change", lambda **changes: told.append(changes))
+    page.apply_table_action({"do": "sort", "column": "best"}, state.read({"sort": "-best"}, []))
+    page.apply_table_action({"do": "sort", "column": "id"}, state.read({"sort": "id"}, []))
+    assert told == [{"sort": "best"}, {"sort": None}]
