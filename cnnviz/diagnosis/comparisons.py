@@ -317,25 +317,25 @@ def _training(evidence: Evidence) -> Comparison | None:
 
 
 def _loss(evidence: Evidence) -> Comparison | None:
-    went = summarize_loss(evidence)
-    if went is None or len(went.loss) < 4:
+    curve = summarize_loss(evidence)
+    if curve is None or len(curve.loss) < 4:
         return None
-    values = went.loss.values
+    values = curve.loss.values
     quarter = max(1, len(values) // 4)
     least = min(
         sum(values[at : at + quarter]) / quarter for at in range(0, len(values) - quarter + 1, quarter)
     )
-    rose = went.end - least
-    if went.end > 1.02 * went.guess and evidence.recipe.label_smoothing == 0:
+    rose = curve.end - least
+    if curve.end > 1.02 * curve.guess and evidence.recipe.label_smoothing == 0:
         return Comparison(
             "loss",
             False,
-            f"The training loss ends at {went.end:.3f}, above that of guessing, {went.guess:.3f}.",
+            f"The training loss ends at {curve.end:.3f}, above that of guessing, {curve.guess:.3f}.",
         )
-    if rose > max(0.15 * went.guess, 0.5 * least):
-        return Comparison("loss", False, f"The training loss rose from {least:.3f} to {went.end:.3f}.")
+    if rose > max(0.15 * curve.guess, 0.5 * least):
+        return Comparison("loss", False, f"The training loss rose from {least:.3f} to {curve.end:.3f}.")
     return Comparison(
-        "loss", True, f"The training loss ends at {went.end:.3f}; guessing would cost {went.guess:.3f}."
+        "loss", True, f"The training loss ends at {curve.end:.3f}; guessing would cost {curve.guess:.3f}."
     )
 
 
@@ -433,8 +433,8 @@ def improving(evidence: Evidence) -> bool:
         return True
     loss = evidence.curve("train/epoch_loss")
     if len(loss) < 2:
-        went = summarize_loss(evidence)
-        return went is not None and (went.falling or went.end < went.start)
+        curve = summarize_loss(evidence)
+        return curve is not None and (curve.falling or curve.end < curve.start)
     before, last = loss.values[-1 - max(1, len(loss) // 3)], loss.values[-1]
     return before - last > IMPROVING * max(before, 1e-9)
 

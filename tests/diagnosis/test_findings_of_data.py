@@ -189,9 +189,9 @@ def test_few_weights_count_once_the_loss_has_stopped_falling() -> None:
 def test_what_wrong_labels_hide_from_validation_images_test_images_show() -> None:
     """60 % wrong labels: steps are long, and by validation images nothing is learnt."""
     wrong = PLANTED["wrong in training, so that validation looks like guessing"]()[1]
-    went = summarize_loss(wrong)
-    assert went is not None
-    assert went.learned > 0.3
+    curve = summarize_loss(wrong)
+    assert curve is not None
+    assert curve.learned > 0.3
     assert "rate-too-high" in diagnose(wrong).findings[0].explains
 
 

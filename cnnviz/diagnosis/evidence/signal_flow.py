@@ -33,7 +33,7 @@ class Passage:
 
     stages: tuple[LayerSignal, ...]
     entering: float
-    went: LossCurve
+    curve: LossCurve
 
     @property
     def last(self) -> LayerSignal:
@@ -58,11 +58,11 @@ class Passage:
 
 def passage(evidence: Evidence) -> Passage | None:
     """What the first step saw; None where it saw one image only, or too few layers lie before dropout."""
-    went, found = summarize_loss(evidence), undisturbed(evidence, stages(evidence, fresh(evidence)))
+    curve, found = summarize_loss(evidence), undisturbed(evidence, stages(evidence, fresh(evidence)))
     found = tuple(stage for stage in found if stage.at.signal is not None)
-    if went is None or evidence.input is None or len(found) < 2 or evidence.recipe.batch_size < 2:
+    if curve is None or evidence.input is None or len(found) < 2 or evidence.recipe.batch_size < 2:
         return None
-    return Passage(found, evidence.input.spread, went)
+    return Passage(found, evidence.input.spread, curve)
 
 
 def law() -> str:
@@ -149,10 +149,10 @@ def flat(widest: LayerSignal) -> str:
     )
 
 
-def surprise(went: LossCurve) -> str:
+def surprise(curve: LossCurve) -> str:
     """Why logits that are too far apart begin with a large loss."""
     return (
         "Logits that are far apart make a certain answer, and before learning most certain answers are "
-        f"wrong: the first loss is {short(went.start)}, where guessing has {fixed(went.guess, 3)}. Gradients "
+        f"wrong: the first loss is {short(curve.start)}, chance has {fixed(curve.guess, 3)}. Gradients "
         "are as much too large, so that the first steps throw the weights about."
     )

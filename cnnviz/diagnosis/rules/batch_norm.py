@@ -317,20 +317,20 @@ ENOUGH_STEPS = 300
 )
 def batch_too_small(evidence: Evidence) -> Outcome:
     """Found where a batch of eight or fewer goes with a rate for many more, and the run is poor."""
-    went, recipe = summarize_loss(evidence), evidence.recipe
-    if went is None:
+    curve, recipe = summarize_loss(evidence), evidence.recipe
+    if curve is None:
         return Inconclusive("No loss was recorded.")
     if recipe.batch_size > SMALL:
         return Negative(f"A batch has {recipe.batch_size:,} images.")
     times = _times(evidence)
-    if times < FAR or went.learned >= (NEARLY_THERE if times >= 2 * FAR else POOR):
+    if times < FAR or curve.learned >= (NEARLY_THERE if times >= 2 * FAR else POOR):
         return Negative(
-            f"Batches of {recipe.batch_size} go with a rate of {recipe.lr:g}: the loss is {fixed(went.end)}."
+            f"Batches of {recipe.batch_size} go with a rate of {recipe.lr:g}: the loss is {fixed(curve.end)}."
         )
-    return _small_batch_finding(evidence, went, times)
+    return _small_batch_finding(evidence, curve, times)
 
 
-def _small_batch_finding(evidence: Evidence, went: LossCurve, times: float) -> Finding:
+def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> Finding:
     recipe, images = evidence.recipe, evidence.data.train
     batch, rule_of = batch_for(evidence, 32), "1/√n of that of a single image"
     epochs = affordable_epochs(evidence, -(-ENOUGH * batch // max(images, 1)))
@@ -348,7 +348,7 @@ def _small_batch_finding(evidence: Evidence, went: LossCurve, times: float) -> F
     ways = (larger, quieter) if helps else (quieter,)
     return Finding(
         cause="batch-too-small",
-        confidence=0.9 if evidence.step >= YOUNG and went.learned < POOR else 0.7,
+        confidence=0.9 if evidence.step >= YOUNG and curve.learned < POOR else 0.7,
         effect=1.0,
         verdict=f"Batches of {recipe.batch_size} at a rate of {recipe.lr:g}: each step follows single "
         f"images, {short(times)} times as far as is usual for a batch of that size.",
@@ -359,16 +359,16 @@ def _small_batch_finding(evidence: Evidence, went: LossCurve, times: float) -> F
             "small steps average it out, large ones do not.",
             f"So the rate goes with the batch: {recipe.lr:g} for {recipe.batch_size} is as much as "
             f"{recipe.lr * batch / recipe.batch_size:g} for {batch}, {short(times)} times the usual.",
-            f"The loss went from {short(went.start)} to {short(went.end)} and was {short(went.worst)} at "
-            f"its worst; guessing has {fixed(went.guess, 3)}.",
+            f"The loss went from {short(curve.start)} to {short(curve.end)} and was {short(curve.worst)} at "
+            f"its worst; guessing has {fixed(curve.guess, 3)}.",
         )),
         facts=(
             Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size}"),
             Fact("learning rate", recipe.lr, f"{recipe.lr:g}"),
             Fact("rate for the batch, by the usual", times, short(times)),
-            went.fact,
+            curve.fact,
         ),
-        pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
+        pictures=(loss_curve(curve, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
         ruled_out=(
             *_long_enough(evidence),

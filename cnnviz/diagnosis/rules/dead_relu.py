@@ -31,17 +31,17 @@ def dead_relu(evidence: Evidence) -> Outcome:
     if not last:
         worst = max((layer.dead or 0.0 for layer in looks[-1].layers if layer.name in names), default=0.0)
         return Negative(f"At most {percent(worst)} of a ReLU's channels are 0 for a whole batch.")
-    went = summarize_loss(evidence)
-    if went is None:
+    curve = summarize_loss(evidence)
+    if curve is None:
         return Inconclusive("No loss was recorded.")
-    if went.learned >= POOR:
+    if curve.learned >= POOR:
         return Negative(f"'{last[0].name}' lets little through, but the network learns around it.")
     return _found(evidence, looks, names, last[0].name)
 
 
 def _found(evidence: Evidence, looks: list[Look], names: set[str], name: str) -> Finding:
     died = next(look for look in looks if _is_dead(look, name))
-    born, went = died.step == looks[0].step, summarize_loss(evidence)
+    born, curve = died.step == looks[0].step, summarize_loss(evidence)
     when = "from the first step on" if born else f"since step {died.step:,} at the latest"
     share = (looks[-1].of(name) or LayerAt(name=name)).dead or 0.0
     return Finding(
@@ -61,7 +61,7 @@ def _found(evidence: Evidence, looks: list[Look], names: set[str], name: str) ->
         ),
         pictures=(
             _picture(evidence, looks[-1], name),
-            *((loss_curve(went, evidence.classes),) if went else ()),
+            *((loss_curve(curve, evidence.classes),) if curve else ()),
         ),
         layers=tuple(layer.name for layer in dead(looks[-1], names)),
         steps=(died.step, evidence.step),

@@ -44,8 +44,8 @@ EXPLODING_FOLLOWS = ("non-finite", "rate-too-high", "one-class", "dead-relu")
 def exploding_gradients(evidence: Evidence) -> Outcome:
     """Found where fresh gradients are far larger than weights, or in front than at the end."""
     seen = tuple(stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient)
-    went, sizes = summarize_loss(evidence), _by_weights(evidence, seen)
-    if went is None or len(seen) < 3:
+    curve, sizes = summarize_loss(evidence), _by_weights(evidence, seen)
+    if curve is None or len(seen) < 3:
         return Inconclusive("The first step was not looked at, or the network has too few layers to compare.")
     backwards = (seen[0].at.gradient or 0.0) / (seen[-1].at.gradient or 1.0)
     typical = median(sizes.values()) if sizes else 0.0
@@ -54,17 +54,17 @@ def exploding_gradients(evidence: Evidence) -> Outcome:
         return Negative(
             f"At the first step '{seen[0].name}' has {short(backwards)} times the last layer's gradient."
         )
-    if went.learned > 0.9:
+    if curve.learned > 0.9:
         return Negative("Gradients began far too large, but the run got over it.")
     recipe = evidence.recipe
     return Finding(
         cause="exploding-gradients",
-        confidence=0.9 if went.learned < 0.5 or flat else 0.6,
+        confidence=0.9 if curve.learned < 0.5 or flat else 0.6,
         effect=0.8,
         verdict=_verdict(seen, typical, backwards),
-        explanation="\n\n".join((*_worked(evidence, seen, sizes, backwards), signal_flow.surprise(went))),
-        facts=_facts(went, typical, backwards),
-        pictures=(gradient_bars(seen), loss_curve(went, evidence.classes)),
+        explanation="\n\n".join((*_worked(evidence, seen, sizes, backwards), signal_flow.surprise(curve))),
+        facts=_facts(curve, typical, backwards),
+        pictures=(gradient_bars(seen), loss_curve(curve, evidence.classes)),
         layers=tuple(stage.name for stage in seen if _large(stage, sizes, seen)),
         steps=(1, 1),
         ruled_out=("The learning rate alone: gradients were measured before any weight had moved.",),
@@ -110,12 +110,12 @@ def _worked(
     return tuple(told)
 
 
-def _facts(went: LossCurve, typical: float, backwards: float) -> tuple[Fact, ...]:
+def _facts(curve: LossCurve, typical: float, backwards: float) -> tuple[Fact, ...]:
     by_weights = (Fact("gradient by weights, median layer", typical, short(typical)),) if typical else ()
     return (
         Fact("first layer's gradient by the last one's", backwards, short(backwards)),
         *by_weights,
-        Fact("first loss", went.start, f"{short(went.start)} (guessing: {fixed(went.guess, 3)})"),
+        Fact("first loss", curve.start, f"{short(curve.start)} (guessing: {fixed(curve.guess, 3)})"),
     )
 
 
@@ -151,8 +151,8 @@ VANISHING_FOLLOWS = ("one-class", "rate-too-low", "too-few-steps", "under-fittin
 def vanishing_gradients(evidence: Evidence) -> Outcome:
     """Found where the first layer's gradient is a thousandth of the last one's, and the loss stays."""
     seen = tuple(stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient is not None)
-    went = summarize_loss(evidence)
-    if went is None or len(seen) < 3:
+    curve = summarize_loss(evidence)
+    if curve is None or len(seen) < 3:
         return Inconclusive("The first step was not looked at, or the network has too few layers to compare.")
     first, last = seen[0].at.gradient or 0.0, seen[-1].at.gradient or 0.0
     if last == 0 or first / last >= VANISHED or first == 0:
@@ -160,14 +160,14 @@ def vanishing_gradients(evidence: Evidence) -> Outcome:
             f"At the first step '{seen[0].name}' has a gradient of {short(first)}, '{seen[-1].name}' "
             f"{short(last)}."
         )
-    if not went.stuck:
+    if not curve.stuck:
         return Negative(
-            f"The first layer's gradient is small at first, but the loss fell to {fixed(went.end)}."
+            f"The first layer's gradient is small at first, but the loss fell to {fixed(curve.end)}."
         )
-    return _vanishing(evidence, seen, went, first / last)
+    return _vanishing(evidence, seen, curve, first / last)
 
 
-def _vanishing(evidence: Evidence, seen: tuple[LayerSignal, ...], went: LossCurve, ratio: float) -> Finding:
+def _vanishing(evidence: Evidence, seen: tuple[LayerSignal, ...], curve: LossCurve, ratio: float) -> Finding:
     flat = sorted({fact.type for fact in evidence.layers if fact.type in fixes.SATURATING})
     each = ratio ** (1 / (len(seen) - 1))
     reason = _flat_reason(evidence, flat, each) if flat else signal_flow.law()
@@ -187,15 +187,15 @@ def _vanishing(evidence: Evidence, seen: tuple[LayerSignal, ...], went: LossCurv
             f"Measured at the first step: '{seen[-1].name}' has a gradient of norm "
             f"{short(seen[-1].at.gradient or 0)}, '{seen[0].name}' one of "
             f"{short(seen[0].at.gradient or 0)}, {len(seen) - 1} layers further back: {short(each)} for "
-            f"each layer. The loss ends at {fixed(went.end, 3)}, guessing has {fixed(went.guess, 3)}.",
+            f"each layer. The loss ends at {fixed(curve.end, 3)}, guessing has {fixed(curve.guess, 3)}.",
         )),
         facts=(
             Fact("first layer's gradient", seen[0].at.gradient or 0.0, short(seen[0].at.gradient or 0.0)),
             Fact("last layer's gradient", seen[-1].at.gradient or 0.0, short(seen[-1].at.gradient or 0.0)),
             Fact("handed on by a layer", each, short(each)),
-            went.fact,
+            curve.fact,
         ),
-        pictures=(gradient_bars(seen), loss_curve(went, evidence.classes)),
+        pictures=(gradient_bars(seen), loss_curve(curve, evidence.classes)),
         layers=tuple(stage.name for stage in seen if (stage.at.gradient or 0) < 0.03 * last),
         steps=(1, evidence.step),
         ruled_out=("The learning rate: gradients were measured before any weight had moved.",),
@@ -247,8 +247,8 @@ def non_finite(evidence: Evidence) -> Outcome:
         return Negative(f"The loss was a finite number in all {evidence.step:,} steps.")
     step = told.step if told else evidence.step
     place = _WHERE.get(told.what, _WHERE["loss"]).format(told.layer) if told else "the place was not recorded"
-    went, recipe = summarize_loss(evidence), evidence.recipe
-    pictures = (update_lines(evidence), *((loss_curve(went, evidence.classes),) if went else ()))
+    curve, recipe = summarize_loss(evidence), evidence.recipe
+    pictures = (update_lines(evidence), *((loss_curve(curve, evidence.classes),) if curve else ()))
     return Finding(
         cause="non-finite",
         confidence=0.99,
@@ -265,9 +265,9 @@ def non_finite(evidence: Evidence) -> Outcome:
         facts=(
             Fact("step", float(step), f"{step:,}"),
             Fact("learning rate", recipe.lr, f"{recipe.lr:g}"),
-            *((Fact("last finite loss", went.loss.values[-1], short(went.loss.values[-1])),) if went else ()),
+            *((Fact("last finite loss", last := curve.loss.values[-1], short(last)),) if curve else ()),
         ),
-        pictures=pictures if evidence.looks or went else (_nothing(step),),
+        pictures=pictures if evidence.looks or curve else (_nothing(step),),
         layers=(told.layer,) if told and told.layer else (),
         steps=(step, step),
         changes=fixes.applicable(

@@ -53,7 +53,7 @@ def initialisation(evidence: Evidence) -> Outcome:
 
 
 def _grows(evidence: Evidence, seen: Passage) -> bool:
-    surprised = seen.went.loss.steps[0] == 1 and seen.went.start > SURPRISED * seen.went.guess
+    surprised = seen.curve.loss.steps[0] == 1 and seen.curve.start > SURPRISED * seen.curve.guess
     return (seen.share > GROWN and surprised) or (_flat_ended(evidence) and steepest(seen.stages) > STEEP)
 
 
@@ -64,7 +64,7 @@ def steepest(seen: tuple[LayerSignal, ...]) -> float:
 
 
 def _growing(evidence: Evidence, seen: Passage) -> Outcome:
-    if seen.went.learned > 0.9:
+    if seen.curve.learned > 0.9:
         return Negative(f"Signal grows {short(seen.share)}-fold, but the run got over it.")
     flat = _flat_ended(evidence) and seen.share <= GROWN
     widest = max(seen.stages, key=lambda stage: stage.at.spread or 0.0)
@@ -79,16 +79,16 @@ def _growing(evidence: Evidence, seen: Passage) -> Outcome:
     slope = (signal_flow.flat(widest),) if flat else ()
     return Finding(
         cause="initialisation",
-        confidence=0.95 if seen.went.learned < 0.5 else 0.75,
-        effect=1.0 - max(seen.went.learned, 0.0) / 2,
+        confidence=0.95 if seen.curve.learned < 0.5 else 0.75,
+        effect=1.0 - max(seen.curve.learned, 0.0) / 2,
         verdict=verdict,
         explanation="\n\n".join(
-            (signal_flow.law(), *signal_flow.worked(evidence, seen), *slope, signal_flow.surprise(seen.went))
+            (signal_flow.law(), *signal_flow.worked(evidence, seen), *slope, signal_flow.surprise(seen.curve))
         ),
         facts=_facts(seen),
         pictures=(
             signal_bars(evidence, seen.stages, [seen.last.name]),
-            loss_curve(seen.went, evidence.classes),
+            loss_curve(seen.curve, evidence.classes),
         ),
         layers=tuple(stage.name for stage in seen.stages),
         steps=(1, 1),
@@ -99,10 +99,10 @@ def _growing(evidence: Evidence, seen: Passage) -> Outcome:
 
 
 def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
-    if not seen.went.stuck and seen.went.learned > 0.3:
+    if not seen.curve.stuck and seen.curve.learned > 0.3:
         return Negative(
             f"Little signal reaches '{seen.last.name}' at first ({seen.share:.1g} of the input's), but the "
-            f"loss fell to {fixed(seen.went.end)} all the same."
+            f"loss fell to {fixed(seen.curve.end)} all the same."
         )
     if _sigmoid(evidence) and not _weak(evidence):
         return Negative(
@@ -141,7 +141,7 @@ def _shrinking(evidence: Evidence, seen: Passage) -> Outcome:
         pictures=(
             signal_bars(evidence, seen.stages, [last.name]),
             gradient_bars(stages(evidence, fresh(evidence))),
-            loss_curve(seen.went, evidence.classes),
+            loss_curve(seen.curve, evidence.classes),
         ),
         layers=tuple(stage.name for stage in seen.stages),
         steps=(1, evidence.step),
@@ -172,7 +172,7 @@ def _sureness(evidence: Evidence, seen: Passage) -> float:
 
     AlexNet by PyTorch's rule is near the limits: it needs some hundred steps, and then learns.
     """
-    if evidence.step < YOUNG or not seen.went.stuck:
+    if evidence.step < YOUNG or not seen.curve.stuck:
         return 0.65
     least = min(seen.share / SHRUNK, seen.alike / ALIKE)
     return 0.97 if least < 0.1 else 0.85 if least < 0.3 else 0.75
@@ -195,7 +195,7 @@ def _facts(seen: Passage) -> tuple[Fact, ...]:
         Fact(f"signal at {seen.last.name}", seen.last.at.signal or 0.0, short(seen.last.at.signal or 0.0)),
         Fact("signal handed on", seen.share, short(seen.share)),
         Fact("of a layer's outputs tells images apart, at the least", seen.alike, short(seen.alike)),
-        seen.went.fact,
+        seen.curve.fact,
     )
 
 

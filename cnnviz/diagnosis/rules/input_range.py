@@ -36,25 +36,25 @@ them; one that lets signal shrink gets a quarter of it to begin with."""
 )
 def input_scale(evidence: Evidence) -> Outcome:
     """Found where pixels are far too large, or too small for a signal that shrinks anyway."""
-    read, went = evidence.input, summarize_loss(evidence)
-    if read is None or went is None:
+    read, curve = evidence.input, summarize_loss(evidence)
+    if read is None or curve is None:
         return Inconclusive("What the model reads was not recorded.")
     figures = f"mean {short(read.mean)}, spread {short(read.spread)}"
     if evidence.recipe.scale == "standardised" or NARROW <= read.spread <= WIDE:
         return Negative(f"The model reads values of {figures}.")
     if read.spread > WIDE:
-        if _works(evidence, went) or not _harmed(evidence, went):
+        if _works(evidence, curve) or not _harmed(evidence, curve):
             return Negative(f"The model reads values of {figures}, and no step was too large for it.")
-        confidence = 0.95 if went.learned < 0.5 else 0.7
-        return _scale_finding(evidence, read, went, _wide(evidence, read), confidence, 0.95)
+        confidence = 0.95 if curve.learned < 0.5 else 0.7
+        return _scale_finding(evidence, read, curve, _wide(evidence, read), confidence, 0.95)
     seen = signal_flow.passage(evidence)
-    if not went.stuck or seen is None or not seen.little:
+    if not curve.stuck or seen is None or not seen.little:
         return Negative(f"The model reads values of {figures}, and its first layers hand their signal on.")
-    return _scale_finding(evidence, read, went, _narrow(seen, read), 0.6, 0.4)
+    return _scale_finding(evidence, read, curve, _narrow(seen, read), 0.6, 0.4)
 
 
 def _scale_finding(
-    evidence: Evidence, read: Input, went: LossCurve, reason: str, confidence: float, effect: float
+    evidence: Evidence, read: Input, curve: LossCurve, reason: str, confidence: float, effect: float
 ) -> Finding:
     return Finding(
         cause="input-scale",
@@ -73,9 +73,9 @@ def _scale_finding(
             Fact("mean of the input", read.mean, short(read.mean)),
             Fact("spread of the input", read.spread, short(read.spread)),
             Fact("smallest and largest", read.high - read.low, f"{short(read.low)} to {short(read.high)}"),
-            went.fact,
+            curve.fact,
         ),
-        pictures=(_picture(read, stages(evidence, fresh(evidence))), loss_curve(went, evidence.classes)),
+        pictures=(_picture(read, stages(evidence, fresh(evidence))), loss_curve(curve, evidence.classes)),
         layers=tuple(stage.name for stage in stages(evidence, fresh(evidence))[:1]),
         steps=(1, evidence.step),
         ruled_out=exclusions.start(evidence),
@@ -87,10 +87,12 @@ def _scale_finding(
 
 
 def _wide(evidence: Evidence, read: Input) -> str:
-    seen, went = stages(evidence, fresh(evidence)), summarize_loss(evidence)
+    seen, curve = stages(evidence, fresh(evidence)), summarize_loss(evidence)
     first = f"'{seen[0].name}' gives values of spread {short(seen[0].at.spread or 0)}. " if seen else ""
     start = (
-        f"the first loss is {short(went.start)} where guessing has {fixed(went.guess, 3)}. " if went else ""
+        f"the first loss is {short(curve.start)} where guessing has {fixed(curve.guess, 3)}. "
+        if curve
+        else ""
     )
     return (
         f"Here k is {short(read.spread)}: pixels go from {short(read.low)} to {short(read.high)}. "
@@ -110,19 +112,19 @@ def _narrow(seen: signal_flow.Passage, read: Input) -> str:
     )
 
 
-def _harmed(evidence: Evidence, went: LossCurve) -> bool:
+def _harmed(evidence: Evidence, curve: LossCurve) -> bool:
     """Whether large values did harm: weights may be as small as pixels are large, as in AlexNet's paper."""
     if _normalised_at_once(evidence):
-        return evidence.step >= FEW and went.stuck
+        return evidence.step >= FEW and curve.stuck
     sgd = evidence.recipe.optimiser in ("sgd", "nesterov")
     thrown = sgd and (early_update(evidence) or 0.0) >= FAR / 3
-    return thrown or went.blown or went.start > SURPRISED * went.guess or evidence.status == "failed"
+    return thrown or curve.blown or curve.start > SURPRISED * curve.guess or evidence.status == "failed"
 
 
-def _works(evidence: Evidence, went: LossCurve) -> bool:
+def _works(evidence: Evidence, curve: LossCurve) -> bool:
     """Whether the run got over it: known by heart is not enough where others are not known as well."""
     now = accuracy_summary(evidence)
-    return went.learned > WELL and (now is None or now.well)
+    return curve.learned > WELL and (now is None or now.well)
 
 
 def _normalised_at_once(evidence: Evidence) -> bool:

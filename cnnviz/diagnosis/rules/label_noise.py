@@ -292,9 +292,9 @@ def _confident(evidence: Evidence) -> tuple[float, float, int, str] | None:
 
 def _sure_but_wrong(evidence: Evidence) -> Finding | None:
     """Noise in all parts: answers that the network is surest of meet other labels as often as any."""
-    agreed, went = _confident(evidence), summarize_loss(evidence)
+    agreed, curve = _confident(evidence), summarize_loss(evidence)
     # With a loss above guessing the network is sure of what it does not know.
-    if agreed is None or (went is not None and went.end > went.guess):
+    if agreed is None or (curve is not None and curve.end > curve.guess):
         return None
     accuracy, share, images, part = agreed
     doubt = math.hypot(error(share, images), error(accuracy, 5 * images))

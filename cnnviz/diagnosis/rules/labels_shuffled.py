@@ -167,8 +167,8 @@ def _conclusive(near: Neighbours) -> bool:
 
 def _blown(evidence: Evidence) -> bool:
     """Whether the loss jumped far above that of guessing, which labels have no part in."""
-    went = summarize_loss(evidence)
-    return went is not None and went.blown
+    curve = summarize_loss(evidence)
+    return curve is not None and curve.blown
 
 
 def _not_the_network(evidence: Evidence, by_heart: bool, now: AccuracySummary) -> tuple[str, ...]:

@@ -108,14 +108,14 @@ def _had_learned(evidence: Evidence, fallen: Fall) -> bool:
 
 def _restless(evidence: Evidence) -> Finding | None:
     """Long steps with an unusual memory of earlier batches, in a run that ended badly; None where not."""
-    recipe, went, moved = evidence.recipe, summarize_loss(evidence), early_update(evidence)
+    recipe, curve, moved = evidence.recipe, summarize_loss(evidence), early_update(evidence)
     adaptive = recipe.optimiser in ("adam", "adamw")
     odd = recipe.beta2 <= SHORT_MEMORY if adaptive else recipe.momentum >= LONG_MEMORY
-    if not odd or went is None or moved is None or evidence.status not in ENDED:
+    if not odd or curve is None or moved is None or evidence.status not in ENDED:
         return None
     if moved < (LONG_STEP_ADAM if adaptive else LONG_STEP) or not evidence.curve("test/accuracy").steps:
         return None
-    if went.learned >= NEARLY_THERE or behind_patches(evidence) is False:
+    if curve.learned >= NEARLY_THERE or behind_patches(evidence) is False:
         return None
     memory = recipe.beta2 if adaptive else recipe.momentum
     name, value = ("beta2", USUAL_BETA2) if adaptive else ("momentum", USUAL_MOMENTUM)
@@ -130,7 +130,7 @@ def _restless(evidence: Evidence) -> Finding | None:
     return Finding(
         cause="unstable-training",
         confidence=0.85,
-        effect=min(1.0, max(0.3, 1.2 - went.learned)),
+        effect=min(1.0, max(0.3, 1.2 - curve.learned)),
         verdict=(
             f"Steps do not come to rest: {'beta2' if adaptive else 'momentum'} is {memory:g}, and an early "
             f"step moves the median layer by {short(moved)} of its weights."
@@ -138,16 +138,16 @@ def _restless(evidence: Evidence) -> Finding | None:
         explanation="\n\n".join((
             what,
             f"An early step moved the median layer by {short(moved)} of its weights, where {USUAL_UPDATE:g} "
-            f"is usual. The training loss ended at {fixed(went.end)}; guessing has {fixed(went.guess)}.",
+            f"is usual. The training loss ended at {fixed(curve.end)}; guessing has {fixed(curve.guess)}.",
             f"{value:g} is usual. Where steps stay long all the same, the rate has to fall too, at once or "
             "by a schedule.",
         )),
         facts=(
             Fact("beta2" if adaptive else "momentum", memory, f"{memory:g} ({value:g} is usual)"),
             Fact("step by weights, median layer", moved, short(moved)),
-            went.fact,
+            curve.fact,
         ),
-        pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
+        pictures=(loss_curve(curve, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
         changes=fixes.applicable(_usual_memory(evidence, name, value), recipe),
         explains=(*FOLLOWS, "rate-too-high", "dead-relu", "non-finite", "under-fitting", "too-few-steps"),
@@ -245,25 +245,25 @@ FOLLOWS_LOW = ("too-few-steps", "under-fitting", "one-class")
 )
 def rate_too_high(evidence: Evidence) -> Outcome:
     """Found where early steps move weights far, and the loss blew up, overflowed, or is stuck."""
-    went, moved = summarize_loss(evidence), early_update(evidence)
-    if went is None or moved is None:
+    curve, moved = summarize_loss(evidence), early_update(evidence)
+    if curve is None or moved is None:
         return Inconclusive("How far the first steps moved the weights was not recorded.")
-    far = FAR_ADAM if evidence.recipe.optimiser in ("adam", "adamw") else FAR_BLOWN if went.blown else FAR
-    killed = _killed(evidence, moved, far, went)
+    far = FAR_ADAM if evidence.recipe.optimiser in ("adam", "adamw") else FAR_BLOWN if curve.blown else FAR
+    killed = _killed(evidence, moved, far, curve)
     if moved < far and not killed:
         return Negative(
             f"An early step moves the median layer by {short(moved)} of its weights, less than {far:g}."
         )
-    worst = max(went.loss.values[1:], default=went.start)
-    thrown = _thrown_outside(evidence, went)
-    if not killed and not thrown and not _harmed(evidence, went, wild=moved >= WILD * far):
+    worst = max(curve.loss.values[1:], default=curve.start)
+    thrown = _thrown_outside(evidence, curve)
+    if not killed and not thrown and not _harmed(evidence, curve, wild=moved >= WILD * far):
         return Negative(
-            f"Early steps are large ({short(moved)} of the weights), but the loss fell to {fixed(went.end)}."
+            f"Early steps are large ({short(moved)} of the weights), but the loss fell to {fixed(curve.end)}."
         )
     return Finding(
         cause="rate-too-high",
-        confidence=max(_sureness(evidence, went, worst, moved), 0.85 if killed or thrown else 0.0),
-        effect=min(1.0, max(0.3, 1.2 - went.learned)),
+        confidence=max(_sureness(evidence, curve, worst, moved), 0.85 if killed or thrown else 0.0),
+        effect=min(1.0, max(0.3, 1.2 - curve.learned)),
         verdict=f"Early steps move a layer by {_of_its_size(moved)}, {short(moved / USUAL_UPDATE)} times the "
         f"usual {USUAL_UPDATE:g}.",
         explanation="\n\n".join((
@@ -271,7 +271,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
             "lands on the other side, higher than before; the gradient there is larger, and so is the next "
             "step.",
             _moved(evidence, moved, "an early step", _rising(evidence)),
-            _outcome(evidence, went, worst)
+            _outcome(evidence, curve, worst)
             + (
                 f" A step so long pushed ReLUs of '{killed}' below 0 for every image, where no gradient "
                 "brings them back."
@@ -285,8 +285,8 @@ def rate_too_high(evidence: Evidence) -> Outcome:
                 else ""
             ),
         )),
-        facts=_facts(evidence, moved, went),
-        pictures=(loss_curve(went, evidence.classes), update_lines(evidence)),
+        facts=_facts(evidence, moved, curve),
+        pictures=(loss_curve(curve, evidence.classes), update_lines(evidence)),
         steps=(1, evidence.step),
         ruled_out=exclusions.start(evidence),
         changes=fixes.applicable((sensible(evidence),), evidence.recipe),
@@ -303,8 +303,8 @@ def rate_too_high(evidence: Evidence) -> Outcome:
 )
 def rate_too_low(evidence: Evidence) -> Outcome:
     """Found where the median layer moves by less than a ten-thousandth in a step, and little was learned."""
-    went, moved = summarize_loss(evidence), typical_update(evidence, last=_before_the_schedule(evidence))
-    if went is None or moved is None:
+    curve, moved = summarize_loss(evidence), typical_update(evidence, last=_before_the_schedule(evidence))
+    if curve is None or moved is None:
         return Inconclusive("How far steps move the weights was not recorded.")
     slight = evidence.step > YOUNG and moved * evidence.step < SLIGHT
     if moved >= NEAR and not slight:
@@ -313,10 +313,10 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         )
     if moved < 1e-9:
         return Negative("The median layer's gradient is 0: no rate would move it.")
-    slow = went.falling and went.end > POOR * went.guess
-    if went.learned >= POOR and not slow:
+    slow = curve.falling and curve.end > POOR * curve.guess
+    if curve.learned >= POOR and not slow:
         return Negative(
-            f"Steps are small ({short(moved)} of the weights), but the loss fell to {fixed(went.end)}."
+            f"Steps are small ({short(moved)} of the weights), but the loss fell to {fixed(curve.end)}."
         )
     if (early_update(evidence) or 0.0) >= USUAL_UPDATE:
         return Negative(
@@ -339,11 +339,11 @@ def rate_too_low(evidence: Evidence) -> Outcome:
             "Weights begin at random and have to move by about their own size before they see anything.",
             _moved(evidence, moved),
             f"{evidence.step:,} steps of {short(moved)} make at most {short(total)} of the weights' size, "
-            f"even if all of them went the same way. The loss went from {fixed(went.start, 3)} to "
-            f"{fixed(went.end, 3)}; guessing has {fixed(went.guess, 3)}.",
+            f"even if all of them went the same way. The loss went from {fixed(curve.start, 3)} to "
+            f"{fixed(curve.end, 3)}; guessing has {fixed(curve.guess, 3)}.",
         )),
-        facts=_facts(evidence, moved, went),
-        pictures=(update_lines(evidence), loss_curve(went, evidence.classes)),
+        facts=_facts(evidence, moved, curve),
+        pictures=(update_lines(evidence), loss_curve(curve, evidence.classes)),
         steps=(1, evidence.step),
         ruled_out=exclusions.start(evidence),
         changes=fixes.applicable((change,), recipe),
@@ -365,11 +365,11 @@ def _slowness(evidence: Evidence, moved: float) -> float:
     return 0.95 if moved < NEAR / 3 else 0.75
 
 
-def _killed(evidence: Evidence, moved: float, far: float, went: LossCurve) -> str | None:
+def _killed(evidence: Evidence, moved: float, far: float, curve: LossCurve) -> str | None:
     """The ReLU layer that long steps put out; None where none was, or nothing came of it."""
     names = relus(evidence)
     gone = dead(evidence.looks[-1], names) if evidence.looks else []
-    if not gone or went.learned >= POOR or moved < far / KILLING or evidence.step < YOUNG:
+    if not gone or curve.learned >= POOR or moved < far / KILLING or evidence.step < YOUNG:
         return None
     change = sensible(evidence)
     if change is None or change.values["lr"] > evidence.recipe.lr / KILLING:
@@ -382,16 +382,16 @@ def _of_its_size(moved: float) -> str:
     return "its own size" if text == "1" else f"{text} {'times' if moved > 1 else 'of'} its own size"
 
 
-def _harmed(evidence: Evidence, went: LossCurve, wild: bool) -> bool:
+def _harmed(evidence: Evidence, curve: LossCurve, wild: bool) -> bool:
     """Whether long steps kept the run from learning; one that was thrown far may stay short of the rest."""
-    if (wild or went.blown) and went.learned < NEARLY_THERE and behind_patches(evidence):
+    if (wild or curve.blown) and curve.learned < NEARLY_THERE and behind_patches(evidence):
         return True
-    if evidence.status == "failed" or went.blown:
-        return went.learned < (POOR if went.falling else NEARLY_THERE)
-    return went.stuck or (went.learned < (POOR if wild else HARDLY) and not went.falling)
+    if evidence.status == "failed" or curve.blown:
+        return curve.learned < (POOR if curve.falling else NEARLY_THERE)
+    return curve.stuck or (curve.learned < (POOR if wild else HARDLY) and not curve.falling)
 
 
-def _thrown_outside(evidence: Evidence, went: LossCurve) -> float | None:
+def _thrown_outside(evidence: Evidence, curve: LossCurve) -> float | None:
     """The largest held-out loss of an epoch, where long steps outran running statistics; None where not.
 
     The training loss does not show it, as each batch is normalized by its own statistics there.
@@ -399,30 +399,30 @@ def _thrown_outside(evidence: Evidence, went: LossCurve) -> float | None:
     if not normalized(evidence) or behind_patches(evidence) is not True:
         return None
     worst = max(evidence.held_out("loss").values, default=0.0)
-    return worst if worst > THROWN * max(went.guess, went.start) else None
+    return worst if worst > THROWN * max(curve.guess, curve.start) else None
 
 
-def _outcome(evidence: Evidence, went: LossCurve, worst: float) -> str:
+def _outcome(evidence: Evidence, curve: LossCurve, worst: float) -> str:
     if evidence.status == "failed":
         end = (
             f"and was no number any more at step {evidence.nonfinite.step}"
             if evidence.nonfinite
             else "and failed"
         )
-        return f"The loss began at {short(went.start)} {end}; guessing has {fixed(went.guess, 3)}."
+        return f"The loss began at {short(curve.start)} {end}; guessing has {fixed(curve.guess, 3)}."
     return (
-        f"The loss began at {short(went.start)}, rose to {short(worst)} and ended at {short(went.end)}; "
-        f"guessing has {fixed(went.guess, 3)}."
+        f"The loss began at {short(curve.start)}, rose to {short(worst)} and ended at {short(curve.end)}; "
+        f"guessing has {fixed(curve.guess, 3)}."
     )
 
 
-def _sureness(evidence: Evidence, went: LossCurve, worst: float, moved: float) -> float:
+def _sureness(evidence: Evidence, curve: LossCurve, worst: float, moved: float) -> float:
     """Early on a loss may jump and come down again, and is where guessing is in any case."""
-    if evidence.status == "failed" or worst > 10 * max(went.guess, went.start):
+    if evidence.status == "failed" or worst > 10 * max(curve.guess, curve.start):
         return 0.95
     if evidence.step < YOUNG:
-        return 0.6 if went.blown else 0.4
-    return 0.95 if went.blown else 0.85 if moved >= 2 * FAR else 0.75
+        return 0.6 if curve.blown else 0.4
+    return 0.95 if curve.blown else 0.85 if moved >= 2 * FAR else 0.75
 
 
 def _before_the_schedule(evidence: Evidence) -> int:
@@ -451,10 +451,10 @@ def _moved(evidence: Evidence, moved: float, step: str = "a step", how: str = ""
     )
 
 
-def _facts(evidence: Evidence, moved: float, went: LossCurve) -> tuple[Fact, ...]:
+def _facts(evidence: Evidence, moved: float, curve: LossCurve) -> tuple[Fact, ...]:
     return (
         Fact("step by weights, median layer", moved, short(moved)),
         Fact("learning rate", evidence.recipe.lr, short(evidence.recipe.lr)),
-        Fact("first loss", went.start, short(went.start)),
-        went.fact,
+        Fact("first loss", curve.start, short(curve.start)),
+        curve.fact,
     )

@@ -138,27 +138,27 @@ def output_activation(evidence: Evidence) -> Outcome:
         if located:
             return Negative("The outputs are log-probabilities, which cross-entropy leaves as they are.")
         return Negative("No activation stands between the last layer with weights and the output.")
-    went, last = summarize_loss(evidence), seen[-1]
+    curve, last = summarize_loss(evidence), seen[-1]
     name = activations.name_of(last.function)
     if last.pooled:
         return Negative(f"The outputs are means of a {name}'s results over all positions, as in SqueezeNet.")
     if last.function in activations.BOUNDED or last.function in activations.CUTTING:
-        return _found(evidence, seen, last, went)
+        return _found(evidence, seen, last, curve)
     if not last.function:
         return Inconclusive(f"What '{last.layer}' does to the logits is not known.")
-    if went is None or went.learned >= POOR:
+    if curve is None or curve.learned >= POOR:
         return Negative(f"The logits pass through {name}, which lets most of them through.")
-    return _found(evidence, seen, last, went, confidence=0.6)
+    return _found(evidence, seen, last, curve, confidence=0.6)
 
 
 def _found(
     evidence: Evidence,
     seen: list[OutputActivationFact],
     last: OutputActivationFact,
-    went: LossCurve | None,
+    curve: LossCurve | None,
     confidence: float = 0.99,
 ) -> Finding:
-    learned = went.learned if went else 0.0
+    learned = curve.learned if curve else 0.0
     bounds, name = activations.BOUNDED.get(last.function), activations.name_of(last.function)
     where = f"'{last.layer}', {name}" if last.layer else f"{name}, called by the model itself"
     floor = _floor(evidence, bounds)
@@ -173,15 +173,15 @@ def _found(
             "probabilities. So the last layer's sums should go there as they are: as large as they need to "
             "be, and negative where a class is unlikely.",
             _arithmetic(evidence, bounds, floor) if bounds else _one_sided(last.function),
-            *((f"The training loss ends at {went.end:.3f}; guessing has {went.guess:.3f}.",) if went else ()),
+            *((f"Training loss ends at {curve.end:.3f}; chance is {curve.guess:.3f}.",) if curve else ()),
         )),
         facts=(
             *((Fact("least possible loss", floor, f"{floor:.3f}"),) if floor is not None else ()),
             *((_largest(evidence, bounds),) if bounds else ()),
-            *((went.fact,) if went else ()),
+            *((curve.fact,) if curve else ()),
             Fact("classes", float(evidence.classes), f"{evidence.classes:,}"),
         ),
-        pictures=(_activation_figure(evidence, went, floor),),
+        pictures=(_activation_figure(evidence, curve, floor),),
         layers=tuple(one.layer for one in seen if one.layer),
         changes=fixes.applicable((_removed(evidence, seen),), evidence.recipe),
         explains=FOLLOWS if bounds and last.function != "relu6" else FOLLOWS_ZEROS,
@@ -273,8 +273,8 @@ def _removed(evidence: Evidence, seen: list[OutputActivationFact]) -> Change | N
     return Change(alternative_networks.without(layers, names), why)
 
 
-def _activation_figure(evidence: Evidence, went: LossCurve | None, floor: float | None) -> Lines:
-    loss = went.loss if went else evidence.curve("train/loss")
+def _activation_figure(evidence: Evidence, curve: LossCurve | None, floor: float | None) -> Lines:
+    loss = curve.loss if curve else evidence.curve("train/loss")
     steps = tuple(map(float, loss.steps))
     series = [Series("training loss", steps, loss.values)]
     if floor is not None:
@@ -283,6 +283,6 @@ def _activation_figure(evidence: Evidence, went: LossCurve | None, floor: float 
         title="Training loss" + (", and the least that these outputs allow" if floor is not None else ""),
         series=tuple(series),
         y_label="loss (nats)",
-        reference=(f"guessing: {went.guess:.2f}", went.guess) if went else None,
+        reference=(f"guessing: {curve.guess:.2f}", curve.guess) if curve else None,
         alt=f"It ends at {short(loss.values[-1])}." if loss.values else "No loss was recorded yet.",
     )

@@ -47,14 +47,14 @@ MOST = 0.5
 )
 def too_few_steps(evidence: Evidence) -> Outcome:
     """Found where a run ended early in its course, at a rate that does move the weights."""
-    went, moved = summarize_loss(evidence), typical_update(evidence)
-    if went is None or evidence.status == "failed":
+    curve, moved = summarize_loss(evidence), typical_update(evidence)
+    if curve is None or evidence.status == "failed":
         return Inconclusive("The run did not come to its end.")
-    if went.learned >= _far(evidence, went):
+    if curve.learned >= _far(evidence, curve):
         return Negative(
-            f"{evidence.step:,} steps brought the loss from {fixed(went.guess)} to {fixed(went.end)}."
+            f"{evidence.step:,} steps brought the loss from {fixed(curve.guess)} to {fixed(curve.end)}."
         )
-    if evidence.step > FEW and not (went.falling and evidence.step <= SOME and went.stuck):
+    if evidence.step > FEW and not (curve.falling and evidence.step <= SOME and curve.stuck):
         return Negative(f"The run had {evidence.step:,} steps, and its loss was not falling any more.")
     if moved is not None and moved < NEAR:
         return Negative(
@@ -63,23 +63,23 @@ def too_few_steps(evidence: Evidence) -> Outcome:
     few = evidence.step <= FEW
     return Finding(
         cause="too-few-steps",
-        confidence=0.85 if few and went.learned < POOR else 0.65,
-        effect=min(0.8 if few else 0.6, 1 - went.learned),
+        confidence=0.85 if few and curve.learned < POOR else 0.65,
+        effect=min(0.8 if few else 0.6, 1 - curve.learned),
         verdict=f"The run ended after {counted(evidence.step, 'step')}"
-        + (", while its loss was still falling." if went.falling else ", before it had begun to learn."),
+        + (", while its loss was still falling." if curve.falling else ", before it had begun to learn."),
         explanation="\n\n".join((
             "A step changes the weights a little, by what one batch says. How much is learned depends on "
             "the number of steps, not of epochs.",
             _count(evidence),
-            f"The loss went from {fixed(went.start, 3)} to {fixed(went.end, 3)}; guessing has "
-            f"{fixed(went.guess, 3)}.",
+            f"The loss went from {fixed(curve.start, 3)} to {fixed(curve.end, 3)}; guessing has "
+            f"{fixed(curve.guess, 3)}.",
         )),
         facts=(
             Fact("steps", float(evidence.step), f"{evidence.step:,}"),
             Fact("steps an epoch", float(evidence.steps_per_epoch), f"{evidence.steps_per_epoch:,}"),
-            went.fact,
+            curve.fact,
         ),
-        pictures=(loss_curve(went, evidence.classes),),
+        pictures=(loss_curve(curve, evidence.classes),),
         steps=(1, evidence.step),
         ruled_out=exclusions.rate(evidence) + exclusions.start(evidence),
         changes=fixes.applicable(_longer(evidence), evidence.recipe),
@@ -87,9 +87,9 @@ def too_few_steps(evidence: Evidence) -> Outcome:
     )  # fmt: skip
 
 
-def _far(evidence: Evidence, went: LossCurve) -> float:
+def _far(evidence: Evidence, curve: LossCurve) -> float:
     """How far a run must have come for its length to be enough: farther where it is short and goes on."""
-    goes_on = (went.falling or len(went.loss) < REPORTS) and not _slowed(evidence)
+    goes_on = (curve.falling or len(curve.loss) < REPORTS) and not _slowed(evidence)
     return NEARLY_THERE if evidence.step <= FEW and goes_on else POOR
 
 
@@ -138,15 +138,15 @@ def _longer(evidence: Evidence) -> list[Change]:
 )
 def batch_too_large(evidence: Evidence) -> Outcome:
     """Found where large batches leave an epoch fewer than twenty steps, and the run too few in all."""
-    went, recipe = summarize_loss(evidence), evidence.recipe
-    if went is None:
+    curve, recipe = summarize_loss(evidence), evidence.recipe
+    if curve is None:
         return Inconclusive("No loss was recorded.")
     each = evidence.steps_per_epoch
     if recipe.batch_size <= LARGE or each >= STEPS_AN_EPOCH:
         return Negative(f"Batches of {recipe.batch_size:,} make {counted(each, 'step')} an epoch.")
-    if went.learned >= _far(evidence, went) or evidence.step > SOME:
+    if curve.learned >= _far(evidence, curve) or evidence.step > SOME:
         return Negative(
-            f"Batches are large, but {evidence.step:,} steps brought the loss to {fixed(went.end)}."
+            f"Batches are large, but {evidence.step:,} steps brought the loss to {fixed(curve.end)}."
         )
     images, steps = evidence.data.train, "steps" if each > 1 else "step"
     batch = next((size for size in (64, 32) if images >= 40 * size), batch_for(evidence, 16))
@@ -157,7 +157,7 @@ def batch_too_large(evidence: Evidence) -> Outcome:
     return Finding(
         cause="batch-too-large",
         confidence=0.9,
-        effect=min(0.9, 1 - went.learned),
+        effect=min(0.9, 1 - curve.learned),
         verdict=f"{size}, {evidence.total_steps:,} in all.",
         explanation="\n\n".join((
             "A gradient from more images is more exact: its error falls with the square root of their "
@@ -166,16 +166,16 @@ def batch_too_large(evidence: Evidence) -> Outcome:
             f"Here {images:,} / {recipe.batch_size:,} makes {each} {steps} an epoch, "
             f"{evidence.total_steps:,} in {counted(recipe.epochs, 'epoch')}. With batches of {batch} the "
             f"same images, seen as often, would make {then:,} steps.",
-            f"The loss went from {fixed(went.start, 3)} to {fixed(went.end, 3)}; guessing has "
-            f"{fixed(went.guess, 3)}. A rate as many times larger would make up for it up to a point (Goyal "
+            f"The loss went from {fixed(curve.start, 3)} to {fixed(curve.end, 3)}; guessing has "
+            f"{fixed(curve.guess, 3)}. A rate as many times larger would make up for it up to a point (Goyal "
             "et al., 2017), and then overshoot.",
         )),
         facts=(
             Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size:,}"),
             Fact("steps an epoch", float(each), f"{each:,}"),
-            went.fact,
+            curve.fact,
         ),
-        pictures=(loss_curve(went, evidence.classes),),
+        pictures=(loss_curve(curve, evidence.classes),),
         steps=(1, evidence.step),
         ruled_out=exclusions.rate(evidence) + exclusions.start(evidence),
         changes=fixes.applicable(
@@ -192,8 +192,8 @@ def batch_too_large(evidence: Evidence) -> Outcome:
 )
 def schedule_ended(evidence: Evidence) -> Outcome:
     """Found where for half of the run the rate was a twentieth of its largest, with much left to learn."""
-    went, rates = summarize_loss(evidence), evidence.curve("lr")
-    if went is None or len(rates) < 4:
+    curve, rates = summarize_loss(evidence), evidence.curve("lr")
+    if curve is None or len(rates) < 4:
         return Inconclusive("The learning rate was not recorded.")
     ended = _ended(rates.steps, rates.values)
     share = 1 - ended / max(evidence.step, 1)
@@ -201,19 +201,19 @@ def schedule_ended(evidence: Evidence) -> Outcome:
         return Negative(
             f"The rate was more than {percent(QUIET)} of its largest for {percent(1 - share)} of the run."
         )
-    at, before = _loss_at(went, ended), went.start - _loss_at(went, ended)
+    at, before = _loss_at(curve, ended), curve.start - _loss_at(curve, ended)
     if evidence.recipe.schedule == "plateau":
         return Negative("A plateau lowers the rate only after the loss has stopped falling.")
-    after, top, last = at - went.end, max(rates.values), rates.values[-1]
-    if went.learned > WELL or after > MOST * at:
+    after, top, last = at - curve.end, max(rates.values), rates.values[-1]
+    if curve.learned > WELL or after > MOST * at:
         return Negative(
-            f"The rate fell early, at step {ended:,}, and the loss to {fixed(went.end)} all the same."
+            f"The rate fell early, at step {ended:,}, and the loss to {fixed(curve.end)} all the same."
         )
-    if before <= 0.01 * went.guess and not _not_begun(evidence, went, ended):
+    if before <= 0.01 * curve.guess and not _not_begun(evidence, curve, ended):
         return Negative(f"The rate fell early, at step {ended:,}, but the loss did not depend on it.")
     return Finding(
         cause="schedule-ended",
-        confidence=0.9 if before > 0.05 * went.guess else 0.8 if before > 0.01 * went.guess else 0.6,
+        confidence=0.9 if before > 0.05 * curve.guess else 0.8 if before > 0.01 * curve.guess else 0.6,
         effect=0.7,
         verdict=f"From step {ended:,} of {evidence.step:,} on the rate was below {percent(QUIET)} of its "
         "largest: learning ended there.",
@@ -223,7 +223,7 @@ def schedule_ended(evidence: Evidence) -> Outcome:
             f"This run's schedule is '{evidence.recipe.schedule}': the rate went from {short(top)} to "
             f"{short(last)}, {short(last / top)} of it. In the first {ended:,} steps the loss "
             f"{_fell(before)}, in the other {evidence.step - ended:,} it {_fell(after)}.",
-            f"It ended at {fixed(went.end, 3)}, where guessing has {fixed(went.guess, 3)}.",
+            f"It ended at {fixed(curve.end, 3)}, where guessing has {fixed(curve.guess, 3)}.",
         )),
         facts=(
             Fact("last step at a rate that matters", float(ended), f"{ended:,} of {evidence.step:,}"),
@@ -239,7 +239,7 @@ def schedule_ended(evidence: Evidence) -> Outcome:
                 reference=(f"{percent(QUIET)} of the largest", QUIET * top),
                 alt=f"The rate falls from {short(top)} to {short(last)}.",
             ),
-            loss_curve(went, evidence.classes),
+            loss_curve(curve, evidence.classes),
         ),
         steps=(ended, evidence.step),
         ruled_out=exclusions.rate(evidence, last=ended) + exclusions.start(evidence),
@@ -248,14 +248,14 @@ def schedule_ended(evidence: Evidence) -> Outcome:
     )  # fmt: skip
 
 
-def _not_begun(evidence: Evidence, went: LossCurve, ended: int) -> bool:
+def _not_begun(evidence: Evidence, curve: LossCurve, ended: int) -> bool:
     """Whether the rate fell while the loss was still where it starts, though steps were long enough by then.
 
     Small networks stay there for some dozen steps before their loss falls; a rate that is gone by then ends
     learning before it begins.
     """
     moved = typical_update(evidence, last=ended)
-    return went.learned < POOR and moved is not None and moved >= NEAR
+    return curve.learned < POOR and moved is not None and moved >= NEAR
 
 
 def _fell(by: float) -> str:
@@ -268,8 +268,8 @@ def _ended(steps: tuple[int, ...], values: tuple[float, ...]) -> int:
     return max(loud, default=steps[-1])
 
 
-def _loss_at(went: LossCurve, step: int) -> float:
-    return next((v for s, v in zip(went.loss.steps, went.loss.values, strict=True) if s >= step), went.end)
+def _loss_at(curve: LossCurve, step: int) -> float:
+    return next((v for s, v in zip(curve.loss.steps, curve.loss.values, strict=True) if s >= step), curve.end)
 
 
 def _schedules() -> tuple[Change, ...]:

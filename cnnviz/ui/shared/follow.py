@@ -7,11 +7,11 @@ browser follows itself.
 """
 
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import streamlit as st
 
-from cnnviz.ui.components.shared import read
+from cnnviz.ui.components.shared import component
 from cnnviz.ui.shared import layout
 
 HERE = Path(__file__).parent
@@ -31,10 +31,7 @@ def following() -> None:
     page, label, changes = st.session_state.pop(KEY)
     with st.container(key=KEY):
         layout.link(page, label, icon=":material/arrow_forward:", **changes)
-        _component()(key="follow-link", data={"link": f".st-key-{KEY} a"}, height="content")
+        component("follow", HERE, js=("follow.js",), html="")(
+            key="follow-link", data={"link": f".st-key-{KEY} a"}, height="content"
+        )
     st.stop()
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    return st.components.v2.component("cnnviz.follow", js=read(HERE, "follow.js"))

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from cnnviz.interpret.colormaps import DIVERGING
-from cnnviz.ui.components.shared import packet, read, styles
+from cnnviz.ui.components.shared import component, packet
 
 if TYPE_CHECKING:
     from cnnviz.interpret.arithmetic import Payload, Working
@@ -51,16 +51,8 @@ def layer_arithmetic(view: bytes, *, key: str, on_ask: Callable[[int, int, int],
         if all(isinstance(place, int) for place in where):
             on_ask(*where)
 
-    _component()(key=key, data=view, on_asked_change=asked)
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.arithmetic",
-        html='<div class="host"></div>',
-        css=styles(HERE, "arithmetic.css"),
-        js=read(HERE, "packet.js", "canvas.js", *SCRIPTS),
+    component("arithmetic", HERE, css="arithmetic.css", js=("packet.js", "canvas.js", *SCRIPTS))(
+        key=key, data=view, on_asked_change=asked
     )
 
 

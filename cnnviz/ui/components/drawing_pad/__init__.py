@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from cnnviz.ui.components.shared import read, styles
+from cnnviz.ui.components.shared import component
 
 HERE = Path(__file__).parent
 HEIGHT = 330
@@ -30,7 +29,9 @@ def drawing_pad(*, key: str) -> bytes | None:
 
     known = st.session_state.get(kept)
     strokes = known.get("strokes", []) if isinstance(known, dict) else []
-    _component()(key=key, data={"strokes": strokes}, height=HEIGHT, on_drawing_change=drew)
+    component("drawing_pad", HERE, css="pad.css", js=("canvas.js", "pad.js"))(
+        key=key, data={"strokes": strokes}, height=HEIGHT, on_drawing_change=drew
+    )
     return _png(known)
 
 
@@ -42,13 +43,3 @@ def _png(known: object) -> bytes | None:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
         return None
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.drawing_pad",
-        html='<div class="host"></div>',
-        css=styles(HERE, "pad.css"),
-        js=read(HERE, "canvas.js", "pad.js"),
-    )

@@ -6,11 +6,10 @@ minutes of ticks, on a machine so busy that they came late.
 """
 
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from cnnviz.ui.components.shared import read
+from cnnviz.ui.components.shared import component
 
 HERE = Path(__file__).parent
 KEY = "guard"
@@ -19,9 +18,4 @@ KEY = "guard"
 def guard() -> None:
     """Watch over the page; nothing is drawn."""
     with st.container(key=KEY):
-        _component()(key="guard-watch", data={}, height="content")
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    return st.components.v2.component("cnnviz.guard", js=read(HERE, "guard.js"))
+        component("guard", HERE, js=("guard.js",), html="")(key="guard-watch", data={}, height="content")

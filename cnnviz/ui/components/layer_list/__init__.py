@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import streamlit as st
 
-from cnnviz.ui.components.shared import read, styles
+from cnnviz.ui.components.shared import component
 
 HERE = Path(__file__).parent
 Deed = Literal["select", "move", "remove", "duplicate", "fix", "undo", "redo"]
@@ -25,14 +25,6 @@ def layer_list(data: dict[str, Any], *, key: str, on_deed: Callable[[Deed, int, 
         if act.get("do") in get_args(Deed):
             on_deed(act["do"], int(act.get("place", 0)), int(act.get("to", 0)))
 
-    _component()(key=key, data=data, on_act_change=acted)
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.layer_list",
-        html='<div class="host"></div>',
-        css=styles(HERE, "list.css"),
-        js=read(HERE, "rows.js", "drag.js", "list.js"),
+    component("layer_list", HERE, css="list.css", js=("rows.js", "drag.js", "list.js"))(
+        key=key, data=data, on_act_change=acted
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -19,7 +18,7 @@ from cnnviz.analysis.types import WHOLE, ReceptiveField
 from cnnviz.interpret.channel_flags import Marks, buffer
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL
 from cnnviz.interpret.maps import Floats
-from cnnviz.ui.components.shared import packet, read, styles
+from cnnviz.ui.components.shared import component, packet
 
 __all__ = ["MosaicView", "feature_mosaic", "mosaic_packet"]
 
@@ -41,17 +40,11 @@ def feature_mosaic(view: bytes, *, key: str, on_select: Callable[[int], None] | 
         if on_select is not None and isinstance(channel, int):
             on_select(channel)
 
-    _component()(key=key, data=view, on_selected_change=selected)
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.mosaic",
-        html='<div class="host"></div>',
-        css=styles(HERE, "mosaic.css"),
-        js=read(
-            HERE,
+    component(
+        "mosaic",
+        HERE,
+        css="mosaic.css",
+        js=(
             "packet.js",
             "canvas.js",
             "layout.js",
@@ -61,7 +54,7 @@ def _component() -> Any:
             "listen.js",
             "main.js",
         ),
-    )
+    )(key=key, data=view, on_selected_change=selected)
 
 
 # What the mosaic is drawn of, as one piece of bytes.

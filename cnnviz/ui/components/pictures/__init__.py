@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import streamlit as st
 
 from cnnviz.figures.sprite_sheet import Sprite
-from cnnviz.ui.components.shared import read, says, sheet, styles
+from cnnviz.ui.components.shared import component, says, sheet
 
 HERE = Path(__file__).parent
 CAPTION = 20
@@ -59,7 +56,7 @@ def pictures(
         captions: Whether titles stand below the cells; otherwise the pointer tells them.
         on_choose: Called, before the page runs again, with the value of a cell that was clicked.
     """
-    _component()(
+    component("pictures", HERE, css="pictures.css", js=("tip.js", "pictures.js"))(
         key=key,
         data=sheet(sprite)
         | {
@@ -71,14 +68,4 @@ def pictures(
             "captions": captions,
         },
         on_chosen_change=says(key, "chosen", on_choose),
-    )
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.pictures",
-        html='<div class="host"></div>',
-        css=styles(HERE, "pictures.css"),
-        js=read(HERE, "tip.js", "pictures.js"),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from cnnviz.ui.components.shared import read, styles
+from cnnviz.ui.components.shared import component
 
 HERE = Path(__file__).parent
 
@@ -25,14 +25,6 @@ def run_table(data: dict[str, Any], *, key: str, on_act: Callable[[dict[str, Any
         if isinstance(act, dict):
             on_act(act)
 
-    _component()(key=key, data=data, on_act_change=acted)
-
-
-@st.cache_resource(show_spinner=False)
-def _component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.run_table",
-        html='<div class="host"></div>',
-        css=styles(HERE, "table.css"),
-        js=read(HERE, "row.js", "table.js"),
+    component("run_table", HERE, css="table.css", js=("row.js", "table.js"))(
+        key=key, data=data, on_act_change=acted
     )

@@ -16,6 +16,26 @@ from cnnviz.figures.palette import kind_variables
 from cnnviz.figures.sprite_sheet import GAP, Sprite
 
 HERE = Path(__file__).parent
+HOST = '<div class="host"></div>'
+
+
+@st.cache_resource(show_spinner=False)
+def component(name: str, folder: Path, *, js: tuple[str, ...], css: str = "", html: str = HOST) -> Any:
+    """Register the component `cnnviz.NAME` with Streamlit, once, and return the function that mounts it.
+
+    Args:
+        name: Its name, behind `cnnviz.`.
+        folder: Where its files lie; what is not there is taken from the shared ones.
+        js: Files of JavaScript, joined in this order.
+        css: A file that stands behind the shared style; none where empty.
+        html: Markup, or the name of a file of it; none where empty.
+    """
+    return st.components.v2.component(
+        f"cnnviz.{name}",
+        html=(read(folder, html) if html.endswith(".html") else html) or None,
+        css=styles(folder, css) if css else None,
+        js=read(folder, *js),
+    )
 
 
 def read(folder: Path, *names: str) -> str:

@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
 from cnnviz.figures.layer_bars import Bars
 from cnnviz.figures.side_by_side import SideBySide
 from cnnviz.figures.treemap import Area
-from cnnviz.ui.components.shared import read, says, styles
+from cnnviz.ui.components.shared import component, says
 
 # All models as points that can be pointed at, walked with the arrow keys, and opened.
 
@@ -23,21 +21,15 @@ LANDSCAPE_HEIGHT = 560
 def landscape_chart(data: dict[str, Any], *, alt: str, key: str) -> str | None:
     """Draw what `cnnviz.figures.params_macs` made; the name of the model just clicked, else None."""
     shown = data | {"alt": alt, "height": LANDSCAPE_HEIGHT}
-    result = _landscape_component()(
-        key=key, data=shown, height=LANDSCAPE_HEIGHT, on_picked_change=lambda: None
-    )
+    result = component(
+        "landscape",
+        HERE,
+        css="landscape.css",
+        js=("draw.js", "tip.js", "save.js", "scale.js", "labels.js", "landscape.js"),
+        html="landscape.html",
+    )(key=key, data=shown, height=LANDSCAPE_HEIGHT, on_picked_change=lambda: None)
     picked: str | None = result.get("picked")
     return picked
-
-
-@st.cache_resource(show_spinner=False)
-def _landscape_component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.landscape",
-        html=read(HERE, "landscape.html"),
-        css=styles(HERE, "landscape.css"),
-        js=read(HERE, "draw.js", "tip.js", "save.js", "scale.js", "labels.js", "landscape.js"),
-    )
 
 
 # Drawings inside a line of text or a card: shown as they are, without controls of their own.
@@ -45,16 +37,8 @@ def _landscape_component() -> Any:
 
 def miniature(markup: str, *, key: str) -> None:
     """Show `markup`: HTML with SVG, made by cnnviz alone and not checked. `st.html` drops all SVG."""
-    _miniature_component()(key=key, data=markup, height="content")
-
-
-@st.cache_resource(show_spinner=False)
-def _miniature_component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.miniature",
-        html='<div class="host"></div>',
-        css=styles(HERE, "miniature.css"),
-        js=read(HERE, "miniature.js"),
+    component("miniature", HERE, css="miniature.css", js=("miniature.js",))(
+        key=key, data=markup, height="content"
     )
 
 
@@ -63,16 +47,8 @@ def _miniature_component() -> Any:
 
 def picture(svg: str, *, name: str, key: str, height: int) -> None:
     """Show `svg`, drawn by cnnviz.figures, `height` pixels high; a download of it is called `name`."""
-    _picture_component()(key=key, data={"svg": svg, "name": name}, height=height)
-
-
-@st.cache_resource(show_spinner=False)
-def _picture_component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.picture",
-        html='<div class="host"></div>',
-        css=styles(HERE, "picture.css"),
-        js=read(HERE, "save.js", "picture.js"),
+    component("picture", HERE, css="picture.css", js=("save.js", "picture.js"))(
+        key=key, data={"svg": svg, "name": name}, height=height
     )
 
 
@@ -81,16 +57,8 @@ def _picture_component() -> Any:
 
 def side_by_side_chart(figure: SideBySide, *, name: str, key: str) -> None:
     """Draw the figure; `name` is what a download of the picture is called."""
-    _side_by_side_component()(key=key, data=figure.data() | {"name": name})
-
-
-@st.cache_resource(show_spinner=False)
-def _side_by_side_component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.side_by_side",
-        html='<div class="host"></div>',
-        css=styles(HERE, "panels.css"),
-        js=read(HERE, "draw.js", "tip.js", "save.js", "panels.js"),
+    component("side_by_side", HERE, css="panels.css", js=("draw.js", "tip.js", "save.js", "panels.js"))(
+        key=key, data=figure.data() | {"name": name}
     )
 
 
@@ -105,21 +73,11 @@ def layer_bars_chart(bars: Bars, *, name: str, key: str, on_select: Callable[[st
 
     `name` is what a download of the picture is called.
     """
-    _layer_bars_component()(
+    component("layer_bars", HERE, css="bars.css", js=("draw.js", "tip.js", "save.js", "bars.js"))(
         key=key,
         data=bars.data() | {"name": name},
         height=LAYER_BARS_HEIGHT,
         on_selected_change=says(key, "selected", on_select),
-    )
-
-
-@st.cache_resource(show_spinner=False)
-def _layer_bars_component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.layer_bars",
-        html='<div class="host"></div>',
-        css=styles(HERE, "bars.css"),
-        js=read(HERE, "draw.js", "tip.js", "save.js", "bars.js"),
     )
 
 
@@ -136,7 +94,9 @@ def treemap_chart(
 
     `alt` is the picture in words, `name` what a download of it is called.
     """
-    _treemap_component()(
+    component(
+        "treemap", HERE, css="treemap.css", js=("draw.js", "tip.js", "save.js", "squarify.js", "treemap.js")
+    )(
         key=key,
         data={
             "tree": tree.data(),
@@ -148,16 +108,6 @@ def treemap_chart(
         },
         height=TREEMAP_HEIGHT,
         on_selected_change=says(key, "selected", on_select),
-    )
-
-
-@st.cache_resource(show_spinner=False)
-def _treemap_component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.treemap",
-        html='<div class="host"></div>',
-        css=styles(HERE, "treemap.css"),
-        js=read(HERE, "draw.js", "tip.js", "save.js", "squarify.js", "treemap.js"),
     )
 
 
@@ -188,19 +138,9 @@ def class_bars(
         for i, name in enumerate(classes[:shown])
     ]
     height = min(MAX_HEIGHT, CLASS_ROW * shown + 8) + 28
-    _class_bars_component()(
+    component("class_bars", HERE, css="class_bars.css", js=("class_bars.js",))(
         key=key,
         data={"rows": rows, "parts": list(parts), "chosen": chosen or "", "height": height - 28},
         height=height,
         on_chosen_change=says(key, "chosen", on_choose),
-    )
-
-
-@st.cache_resource(show_spinner=False)
-def _class_bars_component() -> Any:
-    return st.components.v2.component(
-        "cnnviz.class_bars",
-        html='<div class="host"></div>',
-        css=styles(HERE, "class_bars.css"),
-        js=read(HERE, "class_bars.js"),
     )
