@@ -210,7 +210,8 @@ def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int
 def _sizes(recipe: Recipe, work: _Work, device: str) -> tuple[int, int]:
     kept = 2 if recipe.optimiser in ("adam", "adamw") else int(recipe.momentum > 0)
     weights = work.params * _VALUE
-    width = 2 if recipe.precision == "bf16" else _VALUE
+    half = recipe.precision == "bf16" and device.startswith("cuda")  # a processor may have to use fp32
+    width = 2 if half else _VALUE
     memory = weights * (2 + kept) + 2 * work.values * width * recipe.batch_size + work.pixels
     if not device.startswith("cuda"):
         memory += _BASE

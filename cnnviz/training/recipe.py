@@ -78,7 +78,9 @@ class Recipe(BaseModel):
     )
     ten_crop: bool = Field(False, description="Average ten crops of every image at test time.")
 
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="Numbers that arithmetic is done in.")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="Numbers that arithmetic is done in; fp32 on a processor without bf16."
+    )
     compile: bool = Field(False, description="Let torch compile the model first: minutes of warm-up.")
     seed: int = Field(0, ge=0, lt=2**63, description="What every random choice follows from.")
     device: str = Field("auto", description="Where it runs: auto, cpu, mps, cuda or cuda:0.")

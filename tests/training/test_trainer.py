@@ -20,7 +20,7 @@ from cnnviz.training.layer_stats import LayerStatsHook
 from cnnviz.training.optimizer import optimiser
 from cnnviz.training.recipe import Optimiser, Schedule
 from cnnviz.training.run_logger import MEASURED, InMemoryLogger
-from cnnviz.training.setup import build_training, check_precision, device_of
+from cnnviz.training.setup import build_training, check_precision, device_of, supported_precision
 from cnnviz.training.trainer import BEST, LAST, NonFiniteLossError, Trainer
 from tests.training.stripes import striped
 
@@ -343,6 +343,18 @@ def test_a_device_that_is_not_there_is_said() -> None:
         device_of(Recipe(device="cuda:99"))
     assert device_of(Recipe(device="cpu")).type == "cpu"
     assert len(Labelled(torch.zeros(3, 1, 2, 2), torch.zeros(3))) == 3
+
+
+def test_a_processor_without_bf16_trains_in_fp32_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    half, cpu = Recipe(precision="bf16"), torch.device("cpu")
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx2": True, "avx512_bf16": False})
+    resolved, note = supported_precision(half, cpu)
+    assert resolved == Recipe()
+    assert "fp32 in place of bf16" in note
+    assert supported_precision(half, torch.device("cuda", 0)) == (half, "")
+    assert supported_precision(Recipe(), cpu) == (Recipe(), "")
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True})
+    assert supported_precision(half, cpu) == (half, "")
 
 
 def test_a_gpu_without_bf16_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,13 +64,19 @@ def _train(database: Database, lease: Lease, progress: Progress, interrupted: Ca
         torch.set_num_threads(checkpoint.position_of(folder / LAST).threads)
     ready = build_training(recipe, datasets.load(recipe.dataset, progress=progress))
     log = _DatabaseLog(database, lease)
-    trainer = Trainer(recipe, ready.model, ready.material, ready.side, log, folder, ready.macs)
+    trainer = Trainer(ready.recipe, ready.model, ready.material, ready.side, log, folder, ready.macs)
+    notes = [ready.note] if ready.note else []
     if (folder / LAST).exists():
         trainer.restore(folder / LAST)
+        before = Recipe.read(checkpoint.position_of(folder / LAST).recipe).precision
+        if before != ready.recipe.precision:
+            notes.append(f"Resumed in {ready.recipe.precision}; the steps before were made in {before}.")
     from_step = trainer.step or tracking.FROM_SCRATCH
     tracking.begin(database, lease, from_step, trainer.step / trainer.steps_per_epoch, _facts(trainer))
     with MetricWriter(database, lease) as writer:
         log.writer = writer
+        for note in notes:
+            log.record(trainer.step, trainer.step / trainer.steps_per_epoch, "engine", {"note": note})
 
         def keep_on() -> bool:
             progress(Step("Training", trainer.step, trainer.total_steps, "steps"))

@@ -70,6 +70,27 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(database: Database) -> Non
     assert rows(database, part.id) == rows(database, whole.id)
 
 
+def test_bf16_without_its_arithmetic_is_trained_in_fp32_with_a_note(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bits as in fp32; a run that goes on elsewhere, where there is bf16, says that too."""
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx2": True})
+    single = follow(database, SHORT)
+    half = follow(database, SHORT.changed({"precision": "bf16"}), stop_at=3)
+    note = tracking.latest_record(database, half.id, "engine")
+    assert note is not None
+    assert note.body["note"].startswith("Trained in fp32 in place of bf16")
+    tracking.request(database, half.id, Command.RESUME)
+    assert rows(database, follow(database, SHORT, run=half.id).id) == rows(database, single.id)
+    part = follow(database, SHORT.changed({"precision": "bf16"}), stop_at=3)
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True})
+    tracking.request(database, part.id, Command.RESUME)
+    follow(database, SHORT, run=part.id)
+    note = tracking.latest_record(database, part.id, "engine")
+    assert note is not None
+    assert note.body["note"] == "Resumed in bf16; the steps before were made in fp32."
+
+
 def test_what_goes_wrong_is_the_runs_state(database: Database) -> None:
     hopeless = follow(
         database, SHORT.changed({"lr": 1000, "optimiser": "sgd", "schedule": "constant", "epochs": 30})
