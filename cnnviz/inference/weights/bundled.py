@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnnviz import resources
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights.model_card import Card, read_card
 
 if TYPE_CHECKING:
     from cnnviz.inference.weights.loaded_model import Loaded
 
-FOLDER = Path(__file__).parents[3] / "checkpoints"
+FOLDER = resources.CHECKPOINTS
 WEIGHTS, CARD = "weights.safetensors", "card.md"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
@@ -23,7 +24,7 @@ def is_name(name: str) -> bool:
 
 
 def names() -> list[str]:
-    """Every shipped checkpoint; none where cnnviz was installed without its repository."""
+    """Every shipped checkpoint."""
     return sorted(path.parent.name for path in FOLDER.glob(f"*/{WEIGHTS}"))
 
 

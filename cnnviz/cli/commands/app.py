@@ -1,0 +1,116 @@
+"""`cnnviz app`: start the app that ships with the package, from any folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnnviz import resources
+from cnnviz.sentences import full_stop
+
+LOCALHOST = "localhost"
+FIRST_PORT, PORTS = 8501, 100
+"""Streamlit's usual port, and how many to try from there."""
+SETTINGS = {
+    "server.baseUrlPath": "",
+    "server.enableAgentApi": "false",
+    "server.enableCORS": "true",
+    "server.enableStaticServing": "false",
+    "server.enableXsrfProtection": "true",
+    "server.runOnSave": "false",
+    "client.showErrorDetails": "full",
+}
+"""Streamlit's own defaults of what the app's .streamlit/config.toml leaves open: without them, settings for
+another app, in the folder where the command was given, would hold for this one."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "app",
+        help="Start the app. What follows -- goes to Streamlit, as in: cnnviz app -- --server.headless true",
+    )(run_app)
+
+
+def run_app(
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port; by default the first free one from 8501.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address to listen at; by default this machine only (localhost).")
+    ] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where runs, models and data are kept, instead of CNNVIZ_HOME."),
+    ] = None,
+    streamlit_options: Annotated[list[str] | None, typer.Argument(metavar="[-- STREAMLIT OPTIONS]")] = None,
+) -> None:
+    """Replace this process by Streamlit's, so that signals and the exit code are the app's own."""
+    if not resources.APP.is_file():
+        raise ValueError("The app's files are missing from this installation; install cnnviz anew.")
+    environment = dict(os.environ)
+    if home is not None:
+        environment["CNNVIZ_HOME"] = str(_make_home(home))
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(resources.APP)]
+    command += [f"--{name}={value}" for name, value in _settings(port, address, environment).items()]
+    sys.stdout.flush()
+    os.execve(sys.executable, [*command, *(streamlit_options or [])], environment)
+
+
+def _settings(port: int | None, address: str | None, environment: Mapping[str, str]) -> dict[str, str]:
+    """Options of `streamlit run`; what an environment variable of Streamlit's sets is left to it."""
+    host = address or environment.get(_variable("server.address")) or LOCALHOST
+    given = port or environment.get(_variable("server.port"))
+    settings = {name: value for name, value in SETTINGS.items() if _variable(name) not in environment}
+    return settings | {"server.address": host, "server.port": str(_free_port(host, given))}
+
+
+def _variable(name: str) -> str:
+    """`STREAMLIT_SERVER_BASE_URL_PATH` for `server.baseUrlPath`, as Streamlit spells it."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace(".", "_"))
+    return f"STREAMLIT_{words.upper()}"
+
+
+def _free_port(host: str, given: int | str | None) -> int:
+    """The port asked for, or the first free one; raises `ValueError` where none can be listened at."""
+    if given is not None:
+        if not (str(given).isascii() and str(given).isdigit() and 0 < int(given) < 65536):
+            raise ValueError(f"STREAMLIT_SERVER_PORT is a number from 1 to 65535, not {given!r}.")
+        problem = _problem(host, int(given))
+        if problem:
+            raise ValueError(f"Port {given} of {host} cannot be listened at: {full_stop(problem)}")
+        return int(given)
+    problem = ""
+    for port in range(FIRST_PORT, FIRST_PORT + PORTS):
+        problem = _problem(host, port)
+        if not problem:
+            return port
+    raise ValueError(f"No port of {host} can be listened at: {full_stop(problem)}")
+
+
+def _problem(host: str, port: int) -> str:
+    """Why a port cannot be listened at; empty where it can."""
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except (OSError, UnicodeError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return ""
+
+
+def _make_home(folder: Path) -> Path:
+    """The folder as an absolute path, made where it is not there; raises `ValueError` or `OSError`."""
+    path = folder.expanduser().resolve()
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"--home takes a folder, and {folder} is a file.")
+    path.mkdir(parents=True, exist_ok=True)
+    return path

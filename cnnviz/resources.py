@@ -1,0 +1,13 @@
+"""Locate what ships beside the package: the app's script, its pages, the bundled checkpoints.
+
+In the repository they lie at the root; in a wheel, pyproject.toml maps the same tree to `cnnviz/packaged`.
+"""
+
+from pathlib import Path
+
+_PACKAGED = Path(__file__).with_name("packaged")
+
+ROOT = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1]
+"""The folder with app.py, pages/, checkpoints/ and .streamlit/config.toml."""
+APP = ROOT / "app.py"
+CHECKPOINTS = ROOT / "checkpoints"
