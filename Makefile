@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app test test-oldest check soak bench facts pictures clean
+.PHONY: help app test test-oldest check wheel-check soak bench facts pictures clean
 
 VENV ?= .venv
 OLDEST ?= .venv-oldest
@@ -49,6 +49,9 @@ check: $(VENV)/.installed-dev ## style, types and layers
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
+
+wheel-check: $(VENV)/.installed-dev ## build the wheel, install it elsewhere, and use it from there
+	@$(PY) .ci/wheel_check.py
 
 bench: $(VENV)/.installed-dev ## every benchmark that needs no GPU, one after another
 	@for b in $(BENCHES); do $(PY) -m "benchmarks.$$b" || exit 1; done
