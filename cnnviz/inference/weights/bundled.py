@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnviz import resources
+from cnnviz import models, resources
 from cnnviz.inference import InferenceError
+from cnnviz.inference.weights.layer_program import LayerProgram, layer_program
 from cnnviz.inference.weights.model_card import Card, read_card
 
 if TYPE_CHECKING:
@@ -59,3 +60,21 @@ def load(name: str) -> Loaded:
         source=f"checkpoint:{name}",
         accuracy=known.accuracy,
     )
+
+
+def program(name: str) -> LayerProgram:
+    """Translate a shipped checkpoint for the browser, without torch.
+
+    Raises `InferenceError` where its network is not a plain sequence of layers.
+    """
+    from safetensors.numpy import load_file
+
+    known = card(name)
+    layers = known.recipe.layers or models.layer_list(
+        known.recipe.model, len(known.classes), known.preprocessing.side, known.recipe.options
+    )
+    if layers is None:
+        raise InferenceError(
+            f"'{name}' is not a plain sequence of layers, so it does not run in the browser."
+        )
+    return layer_program(layers, load_file(weights_path(name)))

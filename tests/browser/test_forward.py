@@ -1,0 +1,236 @@
+"""The forward pass and the preprocessing in JavaScript, in Chromium, against PyTorch and Pillow."""
+
+import base64
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, Page
+from torch import nn
+
+from cnnviz import datasets, models
+from cnnviz.inference.images import image, preprocessing_trace, read_image
+from cnnviz.inference.samples.drawings import STROKES, draw_strokes
+from cnnviz.inference.weights import bundled
+from cnnviz.inference.weights.layer_program import LayerProgram, WeightBuffer, layer_program
+from cnnviz.models.builder import module_from
+from cnnviz.models.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Layer,
+    LayerList,
+    Linear,
+    LocalResponseNorm,
+    Pool,
+    Softmax,
+)
+from cnnviz.models.modules import lenet
+from cnnviz.ui.components.shared import HERE, read
+
+WEIGHTS = "lenet5-mnist"
+RUN = """([program, weights, inputs]) => {
+  const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+  const held = floats(weights);
+  return inputs.map((input) => forward(program, held, floats(input)).map(({ name, shape, values }) =>
+    ({ name, shape, values: Array.from(values) })));
+}"""
+CENTER = """([pictures, how]) => pictures.map(([height, width, text]) => {
+  const pixels = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const { seen, input } = digitInput({ height, width, pixels }, how);
+  return { pixels: Array.from(seen.pixels), input: Array.from(input) };
+})"""
+
+
+@pytest.fixture(scope="module")
+def scripts(chromium: Browser) -> Iterator[Page]:
+    """An empty window with the two files in it."""
+    page = chromium.new_page()
+    page.add_script_tag(content=read(HERE, "forward.js", "center_digit.js"))
+    yield page
+    page.close()
+
+
+def encoded(values: NDArray[Any]) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+
+
+def in_browser(
+    page: Page, program: LayerProgram, images: NDArray[np.float32]
+) -> list[list[tuple[str, NDArray[np.float32]]]]:
+    """Every layer's name and output, for each image."""
+    given = [program.facts(), encoded(program.weights), [encoded(each) for each in images]]
+    return [
+        [(out["name"], np.array(out["values"], np.float32).reshape(out["shape"])) for out in outputs]
+        for outputs in page.evaluate(RUN, given)
+    ]
+
+
+def in_torch(network: nn.Sequential, images: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """Every child's output for all images, by name."""
+    found, x = {}, torch.from_numpy(images)
+    with torch.no_grad():
+        for name, part in network.named_children():
+            x = part(x)
+            found[name] = x.numpy()
+    return found
+
+
+def assert_equal(
+    page: Page, network: nn.Sequential, program: LayerProgram, images: NDArray[np.float32]
+) -> None:
+    theirs = in_torch(network, images)
+    for number, outputs in enumerate(in_browser(page, program, images)):
+        assert outputs
+        for name, values in outputs:
+            np.testing.assert_allclose(values, theirs[name][number], atol=1e-4, rtol=1e-4, err_msg=name)
+
+
+def test_every_layer_of_the_shipped_lenet5_equals_pytorch_on_100_digits(scripts: Page) -> None:
+    loaded, program = bundled.load(WEIGHTS), bundled.program(WEIGHTS)
+    assert program.weights.size == 61_706
+    assert isinstance(loaded.model, nn.Sequential)
+    pixels = torch.from_numpy(np.array(datasets.load("digits").test.pixels(np.arange(100))))
+    images = loaded.preprocessing.inputs(pixels).numpy()
+    theirs = in_torch(loaded.model, images)
+    for number, outputs in enumerate(in_browser(scripts, program, images)):
+        assert [name for name, _ in outputs] == list(theirs)
+        for name, values in outputs:
+            assert np.abs(values - theirs[name][number]).max() <= 1e-4, name
+
+
+sides, small = st.integers(1, 3), st.integers(0, 2)
+PARTS: st.SearchStrategy[Layer] = st.one_of(
+    st.builds(
+        Conv, out=st.sampled_from([2, 4, 6]), kernel=st.tuples(sides, sides), stride=st.tuples(sides, sides),
+        padding=st.tuples(small, small), dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+        groups=st.sampled_from([1, 2]), bias=st.booleans(),
+    ),
+    st.builds(
+        Pool, mode=st.sampled_from(["max", "average"]), kernel=st.integers(2, 3),
+        stride=st.one_of(st.none(), sides), padding=st.integers(0, 1), ceil=st.booleans(),
+    ),
+    st.builds(
+        Activation, function=st.sampled_from(["relu", "tanh", "sigmoid", "leaky_relu", "gelu", "silu"])
+    ),
+    st.sampled_from([BatchNorm(), LocalResponseNorm(), LocalResponseNorm(size=4), Softmax(), Dropout()]),
+)  # fmt: skip
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> LayerList:
+    """Layer lists that fit, from maps to classes."""
+    body = draw(st.lists(PARTS, min_size=1, max_size=5))
+    head = [Flatten(), Linear(out=5, bias=draw(st.booleans())), BatchNorm(), Linear(), Softmax()]
+    end = draw(st.sampled_from([head, [GlobalPool(), *head]]))
+    side = st.integers(5, 14)
+    return LayerList(input=(2, draw(side), draw(side)), classes=3, layers=(*body, *end))
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(networks().filter(lambda layers: not layers.problem()), st.integers(0, 2**31))
+def test_any_sequence_of_plain_layers_equals_pytorch(scripts: Page, layers: LayerList, seed: int) -> None:
+    torch.manual_seed(seed)
+    network = module_from(layers).eval()
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+            assert part.running_mean is not None
+            assert part.running_var is not None
+            part.running_mean.normal_()
+            part.running_var.uniform_(0.5, 2)
+    program = layer_program(layers, {name: value.numpy() for name, value in network.state_dict().items()})
+    images = torch.randn(2, *layers.input).numpy()
+    assert_equal(scripts, network, program, images)
+
+
+def test_the_layers_of_1998_equal_pytorch(scripts: Page) -> None:
+    """Scaled tanh, trained subsampling, a convolution with a connection table, distances to codes."""
+    network = models.build("lenet5-1998")
+    assert isinstance(network, nn.Sequential)
+    for part in network.modules():
+        if isinstance(part, lenet.Subsampling):
+            nn.init.uniform_(part.gain, 0.5, 2)
+            nn.init.uniform_(part.bias)
+    buffer, layers = WeightBuffer({}), []
+    for name, part in network.named_children():
+        layers += [{"name": name, **each} for each in translated(part, buffer)]
+    program = LayerProgram(tuple(layers), buffer.joined(), (1, 32, 32))
+    images = torch.randn(3, 1, 32, 32).numpy()
+    theirs = in_torch(network.eval(), images)
+    for number, outputs in enumerate(in_browser(scripts, program, images)):
+        last = dict(outputs)  # of subsampling's two steps the second
+        assert set(last) == set(theirs)
+        for name, values in last.items():
+            np.testing.assert_allclose(values, theirs[name][number], atol=1e-4, rtol=1e-5, err_msg=name)
+
+
+def translated(part: nn.Module, buffer: WeightBuffer) -> list[dict[str, Any]]:
+    def add(*tensors: torch.Tensor) -> int:
+        return buffer.add(np.concatenate([tensor.detach().numpy().ravel() for tensor in tensors]))
+
+    conv = {"op": "conv2d", "kernel": [5, 5], "stride": [1, 1], "padding": [0, 0], "dilation": [1, 1]}
+    match part:
+        case lenet.ScaledTanh():
+            return [{"op": "activation", "function": "scaled_tanh"}]
+        case lenet.Subsampling():
+            pool = {"op": "pool2d", "mode": "average", "kernel": [2, 2], "stride": [2, 2], "padding": [0, 0]}
+            return [
+                pool | {"ceil": False},
+                {"op": "batch_norm", "scale": add(part.gain), "shift": add(part.bias)},
+            ]
+        case lenet.PartialConv2d():
+            parts = [each for each in part.convs.values() if isinstance(each, nn.Conv2d)]
+            weight = add(*[each.weight for each in parts])
+            bias = add(*[each.bias for each in parts if each.bias is not None])
+            out = len(part.connections)
+            return [conv | {"out": out, "connections": part.connections, "weight": weight, "bias": bias}]
+        case nn.Conv2d():
+            assert part.bias is not None
+            return [conv | {"out": part.out_channels, "weight": add(part.weight), "bias": add(part.bias)}]
+        case nn.Linear():
+            return [
+                {"op": "linear", "out": part.out_features, "weight": add(part.weight), "bias": add(part.bias)}
+            ]
+        case lenet.RadialBasis():
+            return [{"op": "radial_basis", "out": 10, "codes": add(part.codes)}]
+    return [{"op": "flatten"}]
+
+
+def scribble(seed: int) -> Image.Image:
+    """Lines anywhere, of any width, some of them faint; on 280 pixels as the canvas has, or on others."""
+    random = np.random.default_rng(seed)
+    side = int(random.choice([280, 280, 97, 20]))
+    picture = Image.new("L", (side, side))
+    pen = ImageDraw.Draw(picture)
+    for _ in range(random.integers(1, 5)):
+        points = [tuple(point) for point in random.uniform(0, side, (random.integers(2, 5), 2)).tolist()]
+        pen.line(points, fill=int(random.integers(20, 256)), width=int(random.integers(1, max(2, side // 9))))
+    return picture
+
+
+def test_the_drawing_goes_in_as_in_python_to_the_bit(scripts: Page) -> None:
+    how = bundled.card(WEIGHTS).preprocessing.changed(centre=True)
+    drawn = [draw_strokes(strokes, 280, 20 / 280) for strokes in STROKES]
+    drawn += [scribble(seed) for seed in range(40)] + [Image.new("L", (280, 280))]
+    pictures = [np.asarray(picture) for picture in drawn]
+    given = [[*pixels.shape, encoded(pixels)] for pixels in pictures]
+    facts = {"side": how.side[0], "mean": how.mean[0], "std": how.spread[0]}
+    for picture, ours in zip(drawn, scripts.evaluate(CENTER, [given, facts]), strict=True):
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        known = read_image.read(read_image.Upload("drawing.png", buffer.getvalue()))
+        assert isinstance(known, image.Picture)
+        theirs = preprocessing_trace.stored(known, how)
+        np.testing.assert_array_equal(np.array(ours["pixels"]).reshape(theirs.shape), theirs)
+        numbers = how.inputs(torch.from_numpy(theirs)[None]).numpy().ravel()
+        np.testing.assert_allclose(ours["input"], numbers, atol=1e-6)
