@@ -51,6 +51,8 @@ class Estimate:
     """Checkpoints, and the decoded data where they are not there yet."""
     basis: str
     """One sentence: from what the time was worked out."""
+    timed: bool = True
+    """False where no run on the device was timed yet: the time is then good to a factor of thirty."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ def estimate(database: Database, recipe: Recipe) -> Estimate:
     device, work = device_name(recipe), _work(recipe)
     if work.train == 0:
         return Estimate(None, *_sizes(recipe, work, device), "How many images there are is not known yet.")
-    seconds, basis = _seconds(database, recipe, work, device)
-    return Estimate(seconds, *_sizes(recipe, work, device), basis)
+    seconds, basis, timed = _seconds(database, recipe, work, device)
+    return Estimate(seconds, *_sizes(recipe, work, device), basis, timed)
 
 
 def structural_problems(recipe: Recipe) -> tuple[Problem, ...]:
@@ -170,7 +172,7 @@ def _network(identity: str, classes: int) -> tuple[int, int, int]:
     return facts.macs, facts.forward_bytes() // _VALUE, facts.total_params
 
 
-def _seconds(database: Database, recipe: Recipe, work: _Work, device: str) -> tuple[float, str]:
+def _seconds(database: Database, recipe: Recipe, work: _Work, device: str) -> tuple[float, str, bool]:
     passes = recipe.epochs * work.macs * (_PASSES * work.train + work.judged)
     steps = recipe.epochs * math.ceil(work.train / recipe.batch_size)
     least = steps * LEAST_STEP.get(device.partition(":")[0], 0.0)
@@ -181,13 +183,14 @@ def _seconds(database: Database, recipe: Recipe, work: _Work, device: str) -> tu
     )
     if known is None:
         rate = GPU_MACS if device.startswith("cuda") else CPU_MACS * (os.cpu_count() or 1)
-        return max(passes / rate, least), f"A rough guess: no run on {device} has been timed yet."
+        return max(passes / rate, least), f"A rough guess: no run on {device} has been timed yet.", False
     run, macs, speed, _ = known
     seconds = passes / (_PASSES * macs * speed)
     if macs == work.macs:
-        return seconds, f"From the {speed:,.0f} images a second of run {run.id} ({run.model}) on {device}."
+        basis = f"From the {speed:,.0f} images a second of run {run.id} ({run.model}) on {device}."
+        return seconds, basis, True
     basis = f"From the speed of run {run.id} ({run.model}) on {device}, by multiply-adds."
-    return max(seconds, least), basis
+    return max(seconds, least), basis, True
 
 
 def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int, float, str]]:

@@ -10,6 +10,7 @@ from cnnviz import datasets, tracking
 from cnnviz.tracking import ACTIVE, Database, Run, RunSummary, Status
 from cnnviz.training.estimate import estimate
 from cnnviz.training.recipe import Recipe, spec_for
+from cnnviz.training.recipes.defaults import is_default
 from cnnviz.training.trainable import check_trainable, known_data
 
 UNNAMED = "untitled"
@@ -41,7 +42,7 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
         model=spec.name,
         dataset=recipe.dataset,
         seed=recipe.seed,
-        name="" if recipe.name == UNNAMED else recipe.name,
+        name="" if recipe.name == UNNAMED or is_default(recipe.name) else recipe.name,
         device=str(device_of(recipe)),
         parent_id=parent_id,
         total_epochs=float(recipe.epochs),

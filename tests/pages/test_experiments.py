@@ -199,7 +199,7 @@ def test_a_large_form_says_where_there_is_no_gpu(
 
 def test_a_large_form_says_what_it_fetches() -> None:
     app = open_page("experiments", experiment="dropout", form="large")
-    assert "CIFAR-10 is not here yet" in text(app)
+    assert "CIFAR-10 is not on this machine" in text(app)
     assert "Meanwhile, what the small form says" in text(app)
     assert recording("dropout").result.verdict in text(app)
 

@@ -14,7 +14,7 @@ from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
 from cnnviz.training import Recipe, all_recipes
 from cnnviz.ui.pages.train.page import TICK_SECONDS
-from cnnviz.ui.shared.recipe_fields import folds
+from cnnviz.ui.shared.recipe_fields import groups
 from tests.pages.runner import assert_sound, figures, open_page
 from tests.tracking.making import HOST, bring_to, claim, create
 
@@ -252,8 +252,8 @@ def test_a_combination_that_cannot_be_gets_a_sentence() -> None:
 def test_every_setting_is_there_and_explained() -> None:
     app = open_page("train")
     widgets = {one.key: one for one in [*app.text_input, *app.selectbox]}
-    named = {name for names in folds().values() for name in names}
-    assert "More" not in folds(), "a new setting belongs into one of the folds"
+    named = {name for names in groups().values() for name in names}
+    assert "More" not in groups(), "a new setting belongs into one of the groups"
     for name in named:
         assert widgets[f"train-set-{name}"].help.rstrip().endswith("."), name
 
@@ -262,10 +262,54 @@ def test_every_setting_is_there_and_explained() -> None:
 def test_every_named_recipe_opens(name: str) -> None:
     recipe = all_recipes()[name]
     app = open_page("train", recipe=name, model=recipe.model)
-    assert f"recipe: {name}" in app.selectbox(key="train-recipe").options
+    assert name in app.selectbox(key="train-recipe").options
     assert app.selectbox(key="train-data").value == recipe.dataset
     assert not app.button(key="train-start").disabled
     assert not app.warning
+
+
+def test_start_offers_the_default_of_the_model_on_data_that_are_here() -> None:
+    app = open_page("train", model="lenet5")
+    assert app.selectbox(key="train-recipe").value == "default-lenet5-digits"
+    assert app.selectbox(key="train-data").value == "digits"
+    assert app.selectbox(key="train-recipe").options[0] == "article-lenet5-mnist", "this model's come first"
+    assert open_page("train").selectbox(key="train-recipe").value == "default-lenet5-digits"
+    generic = open_page("train", model="resnet18-32", dataset="shapes")
+    assert generic.selectbox(key="train-recipe").value == "default"
+    assert not generic.button(key="train-start").disabled
+    assert not generic.warning
+
+
+def test_a_change_is_written_with_the_recipe_that_it_changes() -> None:
+    app = open_page("train", model="lenet5")
+    app.text_input(key="train-set-epochs").set_value("7").run()
+    assert_sound(app)
+    assert app.query_params == {
+        "model": "lenet5", "set.epochs": "7", "recipe": "default-lenet5-digits"
+    }  # fmt: skip
+    app.selectbox(key="train-data").set_value("shapes").run()
+    assert_sound(app)
+    assert app.query_params["recipe"] == "default", "other data have another default, and the change stays"
+    assert app.text_input(key="train-set-epochs").value == "7"
+
+
+def test_an_address_from_before_the_defaults_means_what_it_meant() -> None:
+    """Then a model's recipe was a fast one, and without a model every field had its default."""
+    app = open_page("train", model="lenet5", **{"set.epochs": "5"})
+    assert app.selectbox(key="train-recipe").value == "fast-lenet5-mnist"
+    assert app.text_input(key="train-set-lr").value == "0.08"
+    app = open_page("train", **{"set.epochs": "5"})
+    assert app.selectbox(key="train-recipe").value == "plain"
+    assert app.text_input(key="train-set-lr").value == "0.05"
+
+
+def test_data_that_are_not_here_can_be_exchanged_with_a_click() -> None:
+    app = open_page("train", model="lenet5", dataset="mnist")
+    assert app.selectbox(key="train-recipe").value == "fast-lenet5-mnist"
+    app.button(key="train-offline-data").click().run()
+    assert_sound(app)
+    assert app.selectbox(key="train-data").value == "digits"
+    assert app.selectbox(key="train-recipe").value == "default-lenet5-digits"
 
 
 def test_choosing_another_recipe_takes_its_model_and_data_along() -> None:
@@ -309,8 +353,8 @@ def test_a_run_that_is_not_there_is_said(asked: str, sentence: str) -> None:
 
 
 def test_data_that_have_to_be_fetched_are_said_before_the_start() -> None:
-    assert "MNIST is not here yet" in said(open_page("train", recipe=FIXED))
-    assert "not here yet" not in said(open_page("train"))
+    assert "MNIST is not on this machine" in said(open_page("train", recipe=FIXED))
+    assert "not on this machine" not in said(open_page("train"))
 
 
 def test_without_a_database_the_plan_stays(monkeypatch: pytest.MonkeyPatch) -> None:

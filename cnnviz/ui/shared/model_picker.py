@@ -33,6 +33,7 @@ def model_picker(
     key: str,
     on_change: Callable[[], None],
     width: int | Literal["stretch"] = "stretch",
+    label_visibility: Literal["visible", "collapsed"] = "collapsed",
 ) -> None:
     """Draw the list with `chosen` chosen; `on_change` finds the new name in `st.session_state[key]`."""
     specs = by_family()
@@ -44,7 +45,7 @@ def model_picker(
         key=key,
         on_change=on_change,
         required=True,
-        label_visibility="collapsed",
+        label_visibility=label_visibility,
         placeholder="Type to find a model",
         width=width,
     )
@@ -187,14 +188,14 @@ def _write_selection(name: str, key: str) -> None:
     url_state.change(**{name: str(st.session_state[key]).strip() or None})
 
 
-def share_button(elsewhere: str | None = None) -> None:
-    """Draw the button that shows the page's address.
+def share_button(elsewhere: str | None = None, address: str | None = None) -> None:
+    """Draw the button that shows the page's address, or `address` in place of it.
 
     `elsewhere` is an address for people with another app, where this one's numbers mean nothing.
     """
     with st.popover("Share", icon=":material/link:", type="tertiary"):
         st.caption("This address opens what you see now.")
-        st.code(url_state.address(), language=None, wrap_lines=True)
+        st.code(address or url_state.address(), language=None, wrap_lines=True)
         if elsewhere is not None:
             st.caption("This one opens it in anybody's cnnviz, ready to be started; it holds no runs.")
             st.code(elsewhere, language=None)

@@ -22,7 +22,7 @@ from cnnviz.ui.shared.recipe_plan import NOT_CHOSEN, Plan
 
 
 def model_options(plan: Plan) -> None:
-    """Draw a fold with the model's options; nothing where it has none."""
+    """Draw the model's options; nothing where it has none."""
     recipe = plan.shown
     if recipe.layers is not None or recipe.model not in models.names():
         return
@@ -32,13 +32,10 @@ def model_options(plan: Plan) -> None:
     own = plan.base.options if plan.base.model == recipe.model else {}
     now = {name: recipe.options.get(name, info.default) for name, info in offered.items()}
     then = {name: own.get(name, info.default) for name, info in offered.items()}
-    changed = sum(now[name] != then[name] for name in offered)
-    with (
-        st.expander(f"Model ({changed} changed)" if changed else "Model", key="train-fold-Model"),
-        st.container(horizontal=True, gap="small", vertical_alignment="top", key="train-grid-Model"),
-    ):
+    st.markdown("**Model options**")
+    with st.container(horizontal=True, gap="small", vertical_alignment="top", key="train-grid-Model"):
         for name, info in offered.items():
-            with st.container(width=176, gap=None, key=f"train-field-option-{name}"):
+            with st.container(width=150, gap=None, key=f"train-field-option-{name}"):
                 _option(name, info, now[name], then[name])
 
 
@@ -75,17 +72,16 @@ def _write_option(name: str, key: str) -> None:
     plans.set_field("options", json.dumps(base.options if same else options.changed()))
 
 
-COMMON = ("epochs", "batch_size", "optimiser", "lr", "schedule", "seed")
-FOLDS: dict[str, tuple[str, ...]] = {
-    "Steps and schedule": (
-        *("momentum", "beta2", "weight_decay", "label_smoothing", "aux_weight", "warmup_epochs"),
-        *("step_epochs", "step_factor", "patience"),
-    ),
-    "Images": (
+COMMON = ("epochs", "lr")
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Optimizer": ("batch_size", "optimiser", "momentum", "beta2", "weight_decay", "seed"),
+    "Learning-rate schedule": ("schedule", "warmup_epochs", "step_epochs", "step_factor", "patience"),
+    "Loss": ("label_smoothing", "aux_weight"),
+    "Images and augmentation": (
         *("limit", "validation", "scale", "size", "crop_from", "pad_crop", "flip", "cutout"),
         *("colour_jitter", "pca_jitter", "ten_crop"),
     ),
-    "Machine": ("device", "precision", "compile"),
+    "Device": ("device", "precision", "compile"),
 }
 MORE = "More"
 TITLES = {
@@ -106,14 +102,21 @@ NEEDS = {
 """Settings that count only beside certain others."""
 
 
-def fields(plan: Plan) -> None:
-    """Draw all settings, what differs from the recipe marked, and the way back."""
+def common_fields(plan: Plan) -> None:
+    """Draw the settings that are in sight."""
     _grid(plan, COMMON, "common")
-    model_options(plan)
-    for title, names in folds().items():
-        changed = sum(name in plan.changes or name in plan.typed for name in names)
-        label = f"{title} ({changed} changed)" if changed else title
-        with st.expander(label, key=f"train-fold-{title}"):
+
+
+def all_fields(plan: Plan) -> None:
+    """Draw a drawer with all other settings, what differs from the recipe marked, and the way back."""
+    changed = sum(name in plan.changes or name in plan.typed for name in Recipe.model_fields)
+    with st.expander(
+        f"All settings ({changed} changed)" if changed else "All settings",
+        icon=":material/tune:", key="train-settings",
+    ):  # fmt: skip
+        model_options(plan)
+        for title, names in groups().items():
+            st.markdown(f"**{title}**")
             _grid(plan, names, title)
     if plan.changes or plan.typed:
         st.button(
@@ -122,11 +125,11 @@ def fields(plan: Plan) -> None:
         )  # fmt: skip
 
 
-def folds() -> dict[str, tuple[str, ...]]:
-    """The folds with the settings in them; one that nobody sorted in is in the last."""
-    placed = {*COMMON, *NOT_CHOSEN, "options", *(name for names in FOLDS.values() for name in names)}
+def groups() -> dict[str, tuple[str, ...]]:
+    """The groups with the settings in them; one that nobody sorted in is in the last."""
+    placed = {*COMMON, *NOT_CHOSEN, "options", *(name for names in GROUPS.values() for name in names)}
     left = tuple(name for name in Recipe.model_fields if name not in placed)
-    return FOLDS | ({MORE: left} if left else {})
+    return GROUPS | ({MORE: left} if left else {})
 
 
 def title_of(field: str) -> str:
@@ -137,7 +140,7 @@ def title_of(field: str) -> str:
 def _grid(plan: Plan, names: Sequence[str], place: str) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="top", key=f"train-grid-{place}"):
         for name in names:
-            with st.container(width=176, gap=None, key=f"train-field-{name}"):
+            with st.container(width=132, gap=None, key=f"train-field-{name}"):
                 _field(plan, name)
 
 

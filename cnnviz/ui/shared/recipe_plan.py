@@ -2,6 +2,11 @@
 
 `recipe` names the recipe, `parent` a run whose recipe it is; `model`, `dataset`, `option.*` and `set.FIELD`
 say what differs. Values stand there as they were typed: what cannot be is said and kept until it is mended.
+
+Where no recipe is named it is the default of the model and the data (`training.recipes.defaults`). What is
+changed (`set.FIELD`) is written together with the recipe that it changes, so that a link goes on meaning what
+it meant when another default is chosen; addresses with changes alone are from before there were such
+defaults, and mean changes of the recipe that was offered then.
 """
 
 from __future__ import annotations
@@ -22,14 +27,17 @@ from cnnviz.models import url_codec
 from cnnviz.tracking import Database
 from cnnviz.training import Recipe
 from cnnviz.training.estimate import Estimate, estimate, structural_problems
-from cnnviz.training.recipe import require_registered, unregistered_text
+from cnnviz.training.recipe import require_registered, spec_for, unregistered_text
+from cnnviz.training.recipes.defaults import default_recipe, is_default, is_on_disk
 from cnnviz.training.trainable import check_trainable, known_data
 from cnnviz.ui.shared import notice, run_data, url_state
 from cnnviz.ui.shared.model_data import problem_boxes
 from cnnviz.ui.shared.url_state import OPTION, SET, Selection, quoted
 
 PLAIN = "plain"
-"""How the URL and the list call the recipe that has every default."""
+"""How the URL and the list call the recipe in which every field has its default."""
+DEFAULT = "default"
+"""How they call the default of a model and data for which none was measured."""
 NOT_CHOSEN = frozenset(("format", "name", "description", "model", "layers", "dataset", "assumed"))
 """Fields of a recipe that are no setting of their own: they have another place on the page, or in the URL."""
 
@@ -81,9 +89,10 @@ def plain(spec: models.ModelSpec | None = None) -> Recipe:
     return Recipe(model=spec.name, dataset="digits" if spec.input_shape[0] == 1 else "shapes")
 
 
-def default_recipe(spec: models.ModelSpec) -> tuple[Recipe, str]:
-    """The recipe that is offered for a model, and what it is called: a fast one, an article's, else plain."""
+def _offered_before(spec: models.ModelSpec) -> tuple[Recipe, str]:
+    """The recipe that addresses without one meant before there were defaults, and what it is called."""
     known = [recipe for recipe in training.all_recipes().values() if recipe.model == spec.name]
+    known = [recipe for recipe in known if not is_default(recipe.name)]
     known.sort(key=lambda recipe: not recipe.name.startswith("fast-"))
     return (known[0], known[0].name) if known else (plain(spec), PLAIN)
 
@@ -97,8 +106,20 @@ def choose_recipe(name: str) -> None:
 
 
 def choose_model(name: str) -> None:
-    """Train another model: by the same recipe where one was chosen, else by the model's own."""
-    put(model=name, size=None, list=None, **{f"{SET}options": None, f"{SET}size": None})
+    """Train another model: by the same recipe where one was chosen, else by the model's default."""
+    put(model=name, size=None, list=None, **{f"{SET}options": None, f"{SET}size": None}, **_default_again())
+
+
+def choose_dataset(name: str) -> None:
+    """Train on other data: by the same recipe where one was chosen, else by the default on these data."""
+    put(dataset=name, **_default_again())
+
+
+def _default_again() -> dict[str, str | None]:
+    """The parameter that names the recipe, where a default gives way to the default of what is chosen."""
+    if not is_default(st.query_params.get("recipe", DEFAULT)):
+        return {}
+    return {"recipe": DEFAULT if any(name.startswith(SET) for name in st.query_params) else None}
 
 
 def fork(run: int) -> None:
@@ -109,11 +130,14 @@ def fork(run: int) -> None:
 
 def set_field(field: str, text: str) -> None:
     """Change one setting, for use in a callback. What is as in the base goes out of the URL."""
-    base = read().base
+    plan = read()
+    base = plan.base
     try:
         same = getattr(base.changed({field: text}), field) == getattr(base, field)
     except ValueError:
         same = False
+    if plan.parent is None and not same:
+        put(recipe=plan.origin)
     # What another page said of the options must not come back once they were chosen here.
     said = {name: None for name in st.query_params if name.startswith(OPTION) and field == "options"}
     put(**said, **{f"{SET}{field}": None if same else text})
@@ -168,15 +192,20 @@ def _base(selection: Selection, said: list[str]) -> tuple[Recipe, str, int | Non
         except (ValueError, OverflowError, OSError):
             said.append(f"The recipe of run {quoted(parent)} cannot be had; here is another.")
     name = st.query_params.get("recipe")
-    if name not in (None, PLAIN):
+    if name not in (None, PLAIN, DEFAULT):
         try:
             return training.get(name), name, None
         except ValueError as error:
             said.append(str(error))
-    if name == PLAIN or "model" not in st.query_params:
-        return plain(selection.spec if "model" in st.query_params else None), PLAIN, None
-    recipe, origin = default_recipe(selection.spec)
-    return recipe, origin, None
+    spec = selection.spec if "model" in st.query_params else None
+    if name is None and any(field.startswith(SET) for field in st.query_params):
+        recipe, origin = (plain(), PLAIN) if spec is None else _offered_before(spec)
+        return recipe, origin, None
+    if name == PLAIN:
+        return plain(spec), PLAIN, None
+    data = st.query_params.get("dataset")
+    recipe = default_recipe(spec or models.get(Recipe().model), data if data in datasets.names() else None)
+    return recipe, recipe.name, None
 
 
 def _elsewhere(base: Recipe, selection: Selection, said: list[str]) -> dict[str, Any]:
@@ -240,22 +269,36 @@ def expected(plan: Plan, database: Database) -> None:
     )
     st.html(f'<div class="expected">{figures}</div>')
     st.caption(notice.plain(f"{found.basis} {fetched_first(plan.recipe)}"))
+    if fetched_first(plan.recipe):
+        here = "digits" if spec_for(plan.recipe).input_shape[0] == 1 else "shapes"
+        st.button(
+            f"Use {datasets.get(here).title} instead", icon=":material/swap_horiz:", key="train-offline-data",
+            on_click=choose_dataset, args=(here,),
+            help="They are on this machine: the run starts at once, without a network.",
+        )  # fmt: skip
     problem_boxes(problems, notes=False)
 
 
 def fetched_first(recipe: Recipe) -> str:
     """What has to come over the network before the first step, where that is known."""
     spec = datasets.specs().get(recipe.dataset)
-    if spec is None or not spec.download_bytes or datasets.prepared(spec.name) is not None:
+    if spec is None or is_on_disk(spec.name):
         return ""
-    return (
-        f"{spec.title} is not here yet: about {numbers.size(spec.download_bytes)} are downloaded first. "
-        "Without a network, choose Digits or Shapes."
-    )
+    size = numbers.size(spec.download_bytes)
+    return f"{spec.title} is not on this machine: about {size} are downloaded first."
+
+
+_MOMENT = 3.0
+"""Seconds of a rough guess below which a run takes less than a minute, even on a slow machine."""
 
 
 def _text(found: Estimate) -> list[tuple[str, str]]:
-    time = "?" if found.seconds is None else f"~ {numbers.duration(found.seconds)}"
+    if found.seconds is None:
+        time = "?"
+    elif not found.timed and found.seconds < _MOMENT:
+        time = "under a minute"
+    else:
+        time = f"~ {numbers.duration(found.seconds)}"
     return [
         (time, "to train"),
         (f"~ {numbers.size(found.memory_bytes)}", "of memory"),

@@ -235,9 +235,10 @@ def _by_history() -> bool:
     return context is not None and context.is_history_navigation
 
 
-def address() -> str:
-    """The whole URL of what is shown, for sharing."""
-    query = urlencode(st.query_params.to_dict())
+def address(**changes: str | None) -> str:
+    """The whole URL of what is shown, for sharing; `changes` are parameters that it says in addition."""
+    said = st.query_params.to_dict() | {name: value for name, value in changes.items() if value is not None}
+    query = urlencode(said)
     return f"{st.context.url}?{query}" if query else str(st.context.url)
 
 

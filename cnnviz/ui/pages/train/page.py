@@ -1,4 +1,4 @@
-"""The page as a whole: a run that is watched, or a plan with the queue and something to see below it."""
+"""The page as a whole: a run that is watched, or settings at the left, queue and last run at the right."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from cnnviz.ui.shared import layout, notice, run_data, url_state
 from cnnviz.ui.shared import recipe_plan as plans
 from cnnviz.ui.shared.live_run import RunData, is_in_progress, live_run
 from cnnviz.ui.shared.model_picker import CSS, model_picker, share_button
-from cnnviz.ui.shared.recipe_fields import fields
+from cnnviz.ui.shared.recipe_fields import all_fields, common_fields
 from cnnviz.ui.shared.recipe_plan import PLAIN, Plan, expected
 from cnnviz.ui.shared.url_state import quoted
 
-# The bar on top: which model, on what data, by which recipe; and Start.
+# The left column: which model, on what data, by which recipe; Start; and all settings.
 
 OWN_CSS = Path(__file__).with_name("train.css")
 MODEL, DATA, RECIPE = "train-model", "train-data", "train-recipe"
@@ -36,16 +36,16 @@ def styles() -> None:
     st.html(OWN_CSS)
 
 
-def bar(plan: Plan) -> None:
-    """Draw it, and a notice of what is wrong in the URL or could not be done."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
-        shown = plan.shown
-        name = shown.layers.name if shown.layers else shown.model
-        _model(name)
+def setup(plan: Plan, database: Database | None) -> None:
+    """Draw what is to be trained, from top to bottom: model, data, recipe, Start, and every setting."""
+    shown = plan.shown
+    notice.say([*plan.problems, *([plan.fault] if plan.fault else []), *notice.pending_notices()])
+    with st.container(key="train-setup", gap="small"):
+        _model(shown.layers.name if shown.layers else shown.model)
         _data(shown.dataset, plan.parent)
         _recipe(plan)
-        _file(plan)
-        share_button()
+        common_fields(plan)
+        room = st.container(key="train-expected", gap="small")
         st.button(
             "Start",
             icon=":material/play_arrow:",
@@ -53,9 +53,21 @@ def bar(plan: Plan) -> None:
             key="train-start",
             disabled=plan.recipe is None,
             on_click=start,
+            width="stretch",
             help="Into the queue: it begins as soon as its device is free, and goes on without this page.",
         )
-    notice.say([*plan.problems, *([plan.fault] if plan.fault else []), *notice.pending_notices()])
+        all_fields(plan)
+        with st.container(horizontal=True, gap="small", vertical_alignment="center", key="train-more"):
+            if shown.dataset in datasets.names():
+                layout.link(
+                    "data", "Look at the data", icon=":material/photo_library:",
+                    dataset=shown.dataset, run=None,
+                )  # fmt: skip
+            _file(plan)
+            share_button(address=url_state.address(recipe=None if plan.parent else plan.origin))
+    if database is not None:
+        with room:  # last, since a network whose facts are not shipped has to wait for torch
+            expected(plan, database)
 
 
 def start() -> None:
@@ -73,7 +85,13 @@ def start() -> None:
 
 def _model(name: str) -> None:
     if name in models.names():
-        model_picker("Model", name, key=MODEL, on_change=_on(MODEL, name, plans.choose_model), width=300)
+        model_picker(
+            "Model",
+            name,
+            key=MODEL,
+            on_change=_on(MODEL, name, plans.choose_model),
+            label_visibility="visible",
+        )
     else:
         st.markdown(f"**{notice.plain(name)}**, a layer list", width="content")
 
@@ -87,9 +105,7 @@ def _data(name: str, parent: int | None) -> None:
         list(known) if name in known else [name, *known],
         format_func=lambda one: _data_label(known.get(one), parent),
         key=DATA,
-        on_change=_on(DATA, name, lambda chosen: plans.put(dataset=chosen)),
-        label_visibility="collapsed",
-        width=270,
+        on_change=_on(DATA, name, plans.choose_dataset),
     )
 
 
@@ -101,7 +117,9 @@ def _data_label(spec: datasets.DatasetSpec | None, parent: int | None) -> str:
 
 def _recipe(plan: Plan) -> None:
     origin = plan.origin
-    names = [PLAIN, *training.all_recipes()]
+    known = training.all_recipes().values()
+    names = [recipe.name for recipe in sorted(known, key=lambda recipe: recipe.model != plan.shown.model)]
+    names.append(PLAIN)
     st.session_state[RECIPE] = origin
     st.selectbox(
         "Recipe",
@@ -109,10 +127,11 @@ def _recipe(plan: Plan) -> None:
         format_func=_recipe_label,
         key=RECIPE,
         on_change=_on(RECIPE, origin, plans.choose_recipe),
-        label_visibility="collapsed",
         required=True,
-        width=340,
+        help="A training configuration: all settings together. Those of this model come first.",
     )
+    about = "" if plan.parent is None else f"Changes the recipe of run {plan.parent}, which stays as it is."
+    st.caption(notice.plain(about or plan.base.description))
     changed = len(plan.changes)
     if changed:
         st.caption(f"{changed} change{'' if changed == 1 else 's'}", width="content")
@@ -120,7 +139,7 @@ def _recipe(plan: Plan) -> None:
 
 def _recipe_label(name: str) -> str:
     """A recipe in the list. Not of the plan: a browser sends labels back, and would send one of before."""
-    return f"recipe: {'plain, the default settings' if name == PLAIN else name}"
+    return "plain: every field's own default" if name == PLAIN else name
 
 
 def _file(plan: Plan) -> None:
@@ -303,23 +322,15 @@ def _run(database: Database, asked: str) -> int | None:
 
 def _plan(database: Database | None) -> None:
     plan = plans.read()
-    bar(plan)
-    if plan.base.description:
-        st.caption(notice.plain(plan.base.description))
-    if plan.parent is not None:
-        st.caption(f"Changes the recipe of run {plan.parent}, which stays as it is.")
-    room = st.container(key="train-expected")
-    fields(plan)
-    data = plan.shown.dataset
-    if data in datasets.names():
-        layout.link("data", "Look at the data", icon=":material/photo_library:", dataset=data, run=None)
-    if database is None:
-        example.draw()
-        return
-    _queue(database)
-    _below(database)
-    with room:  # last, since a network whose facts are not shipped has to wait for torch
-        expected(plan, database)
+    left, right = st.columns([0.32, 0.68], gap="large")
+    with right:
+        if database is None:
+            example.draw()
+        else:
+            _queue(database)
+            _below(database)
+    with left:
+        setup(plan, database)
 
 
 def _queue(database: Database) -> None:
