@@ -29,6 +29,17 @@ def test_training_prints_what_came_of_it(capsys: Run) -> None:
     assert json.loads(capsys.readouterr().out)["seconds"] == found["seconds"]
 
 
+def test_without_a_recipe_the_models_default_is_followed(capsys: Run) -> None:
+    assert main(["train", "--epochs", "1", "--set", "limit=120", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["recipe"]
+    default = all_recipes()["default-lenet5-digits"]
+    assert {"dataset": found["dataset"], "lr": found["lr"], "schedule": found["schedule"]} == {
+        "dataset": "digits", "lr": default.lr, "schedule": "one-cycle"
+    }  # fmt: skip
+    assert main(["train", "plain", *SHORT, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["recipe"]["lr"] == Recipe().lr
+
+
 def test_a_recipe_file_is_followed(capsys: Run, tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text(Recipe(name="mine", dataset="digits", limit=60, epochs=1).write(), encoding="utf-8")

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
+from cnnviz import models
 from cnnviz.cli.foreground import interruptible, work_on
 from cnnviz.cli.options import pairs
 from cnnviz.cli.progress import Bar
 from cnnviz.sentences import full_stop
 from cnnviz.training import Recipe, get
 from cnnviz.training.recipe import MAX_BYTES
+from cnnviz.training.recipes.defaults import default_recipe
 
 if TYPE_CHECKING:
     from cnnviz.tracking import Database, Run
 
+PLAIN = "plain"
+"""What the recipe is called in which every field has its own default."""
 FAILED, STOPPED = 1, 130
 """Exit codes: 0 for a finished run, these for one that failed and one that was stopped or paused."""
 
@@ -34,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(help="A named recipe, or a file; none for the plain one.")
+        str | None, typer.Argument(help="A named recipe, or a file; none for the model's default.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="The model.")] = None,
     dataset: Annotated[str | None, typer.Option(help="A data set's name, or a path.")] = None,
@@ -65,7 +69,7 @@ def train(
                 raise ValueError("A run goes on with its own recipe; give --resume alone.")
             run = _again(database, resume)
         else:
-            chosen = _recipe(recipe).changed(given)
+            chosen = _recipe(recipe, model, dataset).changed(given)
             run = enqueue(database, chosen)
             _warn(chosen)
         try:
@@ -84,9 +88,12 @@ def train(
         raise typer.Exit(STOPPED)
 
 
-def _recipe(name: str | None) -> Recipe:
+def _recipe(name: str | None, model: str | None, dataset: str | None) -> Recipe:
+    """Find a recipe by its name or file; where there is none, the default of the model and the data."""
+    if name == PLAIN:
+        return Recipe()
     if name is None:
-        return Recipe(name="untitled")
+        return default_recipe(models.get(model or Recipe().model), dataset)
     if not name.endswith(".json"):
         return get(name)
     with Path(name).open("rb") as file:  # no more of it than says that it is too long
