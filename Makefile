@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app test test-oldest check wheel-check soak bench facts pictures clean
+.PHONY: help app test test-oldest check wheel-check constraints soak bench facts pictures clean
 
 VENV ?= .venv
 OLDEST ?= .venv-oldest
@@ -44,17 +44,23 @@ test-oldest: $(OLDEST)/.installed ## what needs no browser, on the oldest versio
 soak: $(VENV)/.installed-dev ## every test, the slow ones too, with many more random examples
 	@$(PY) -m pytest -n $(JOBS) --hypothesis-profile=soak $(TESTS) $(ARGS)
 
-check: $(VENV)/.installed-dev ## style, types and layers
+check: $(VENV)/.installed-dev ## style, types, layers, and the Dockerfile
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/hadolint Dockerfile
 
 wheel-check: $(VENV)/.installed-dev ## build the wheel, install it elsewhere, and use it from there
 	@$(PY) .ci/wheel_check.py
 
 bench: $(VENV)/.installed-dev ## every benchmark that needs no GPU, one after another
 	@for b in $(BENCHES); do $(PY) -m "benchmarks.$$b" || exit 1; done
+
+constraints: $(VENV)/.installed-dev ## note the versions that are installed, which the tests passed with
+	@{ sed -n '/^#/p' constraints.txt; $(PIP) freeze --exclude-editable \
+	  | grep -vE '^(nvidia-|cuda-|triton|cnnviz|pip=|setuptools)| @ '; } >constraints.new
+	@mv constraints.new constraints.txt
 
 facts: $(VENV)/.installed ## recompute the shipped facts of every registered model
 	@$(PY) -m cnnviz.analysis.precompute

@@ -18,7 +18,7 @@ from cnnviz.ui.shared.page_registry import find_pages
 from tests.browser.pictures import FOLDER, PICTURES, strided
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 MOST_BYTES = 2_700_000
 """All pictures together: every clone carries them, and every version of them."""
 

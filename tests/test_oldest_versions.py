@@ -4,6 +4,7 @@ import re
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tests.oldest_versions import FILES, ROOT, constraints, floors
@@ -52,3 +53,17 @@ def test_one_package_has_one_range_in_all_files() -> None:
 def test_a_requirement_without_a_range_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="no range"):
         floors(line)
+
+
+def test_the_tested_versions_are_pinned_and_lie_in_the_ranges() -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    development = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()
+    for requirement in [
+        *REQUIREMENTS,
+        *(Requirement(d.partition("#")[0]) for d in development if d[0] != "#"),
+    ]:
+        (pinned,) = (
+            v for name, v in pins.items() if canonicalize_name(name) == canonicalize_name(requirement.name)
+        )
+        assert requirement.specifier.contains(pinned), requirement.name

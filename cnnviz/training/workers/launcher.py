@@ -11,7 +11,10 @@ from cnnviz.tracking import Lease, RunSummary, Status
 
 NO_ROOM, NO_DATABASE = 74, 75
 """A worker's exit codes where the run database was full, or could not be used: the run is not at fault."""
-_SENT = frozenset((signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+# By name: native Windows, where no worker lives, has two of them only.
+_SENT = frozenset(
+    getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
+)
 _MEMORY = " The system does that when memory runs out."
 
 
@@ -59,7 +62,7 @@ class Ending:
     def sentence(self) -> str:
         """What happened, for people."""
         if self.code < 0:
-            hint = _MEMORY if -self.code == signal.SIGKILL else ""
+            hint = _MEMORY if _name(-self.code) == "SIGKILL" else ""
             return f"Its worker was ended by {_name(-self.code)}.{hint}"
         last = next((line.strip() for line in reversed(self.last_lines.splitlines()) if line.strip()), "")
         if self.code in (NO_ROOM, NO_DATABASE) and last:

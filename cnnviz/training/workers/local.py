@@ -25,6 +25,7 @@ from cnnviz.training.workers import parent_process, process_id
 from cnnviz.training.workers.launcher import Ending, Order
 
 PROCESS = (sys.executable, "-m", "cnnviz.training.workers.process")
+POSIX = os.name == "posix"
 START_SECONDS = 30.0
 """How long a keeper may take to tell its worker's number."""
 LONGEST_PAUSE = 300.0
@@ -40,6 +41,10 @@ class LocalWorker:
     """A process on this machine that waits for work. Raises `OSError` where none can be started."""
 
     def __init__(self, command: Sequence[str] = PROCESS) -> None:
+        if not POSIX:
+            raise OSError(
+                "Training needs the sessions and signals of Linux, macOS or WSL2; native Windows has none."
+            )
         self.devices: frozenset[str] = frozenset()
         self.failure: str | None = None
         self.device: str | None = None

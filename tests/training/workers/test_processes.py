@@ -17,7 +17,7 @@ from cnnviz import tracking
 from cnnviz.cli.app import main
 from cnnviz.cli.foreground import NO_SUPERVISOR
 from cnnviz.tracking import Command, Database, Status
-from cnnviz.training.workers import supervised
+from cnnviz.training.workers import LocalLauncher, local, supervised
 from tests.training.workers.making import SOON, become, gone, process_of, queue, supervising, until
 
 ROOT = Path(__file__).parents[3]
@@ -95,3 +95,15 @@ def test_the_command_line_supervises_until_ctrl_c(
     assert '"supervised": true' in capfd.readouterr().out
     assert not supervised(database)
     assert tracking.get_run(database, run).status is Status.QUEUED
+
+
+def test_where_no_worker_can_live_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "POSIX", False)
+    with pytest.raises(OSError, match=r"^Training needs .* native Windows has none\.$"):
+        LocalLauncher().worker()
+
+
+def test_signals_that_windows_lacks_are_no_obstacle() -> None:
+    """The module is read where there is neither SIGKILL nor SIGHUP."""
+    script = "import signal; del signal.SIGKILL, signal.SIGHUP; import cnnviz.training.workers.launcher"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
