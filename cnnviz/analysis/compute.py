@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from cnnviz.analysis.layer_table import graph, rows
 from cnnviz.analysis.trace import Trace, trace
 from cnnviz.analysis.types import Analysis, Shape
+from cnnviz.models.user_code.dry_run import choose_output
 
 _TRAINING_BATCH = 2
 """Batch normalisation cannot train on a single value a channel."""
 
 
 def compute(
-    module: nn.Module, shape: Shape, name: str, title: str, classes: int, options: dict[str, Any]
+    module: nn.Module,
+    shape: Shape,
+    name: str,
+    title: str,
+    classes: int,
+    options: dict[str, Any],
+    more: tuple[Shape, ...] = (),
 ) -> Analysis:
     """Analyse `module`, which is on the meta device and in evaluation mode, for an input of `shape`.
+
+    `more` are the shapes of further inputs, for a network that reads several.
 
     Raises whatever the module raises where the input does not fit.
     """
     modules = dict(module.named_modules())
-    seen = trace(modules, shape)
-    extra = _training_pass(modules, shape, seen)
+    seen = trace(modules, shape, more=more)
+    extra = None if more else _training_pass(modules, shape, seen)
     table = rows(modules, seen, extra, _TRAINING_BATCH)
-    last = seen.visits[0].output_shape
+    _, logits, chosen = choose_output(seen.output, title)
+    last = tuple(logits.shape)[1:]
     return Analysis(
         model=name,
         title=title,
@@ -38,8 +45,13 @@ def compute(
         options=options,
         rows=table,
         graph=graph(modules, table, seen, extra, (tuple(shape), last)),
-        notes=_notes(seen, table),
+        notes=(*chosen, *_several(shape, more), *_notes(seen, table)),
     )
+
+
+def _several(shape: Shape, more: tuple[Shape, ...]) -> tuple[str, ...]:
+    sides = ", ".join("×".join(map(str, one)) for one in (shape, *more))
+    return (f"It reads {1 + len(more)} inputs: {sides}; the graph shows them as one.",) if more else ()
 
 
 def _training_pass(modules: Mapping[str, nn.Module], shape: Shape, seen: Trace) -> Trace | None:
@@ -87,63 +99,3 @@ def _notes(seen: Trace, table: tuple[Any, ...]) -> tuple[str, ...]:
             f"Never called as layers: {', '.join(row.name or 'the model itself' for row in unused[:5])}."
         )
     return tuple(notes)
-
-
-# Models without memory: built, or copied, on torch's meta device, and never initialised.
-
-_FACTORIES = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
-_FILLS = {
-    *(torch.Tensor.zero_, torch.Tensor.fill_, torch.Tensor.normal_, torch.Tensor.uniform_),
-    # The steps of a truncated normal, as `nn.init.trunc_normal_` takes them.
-    *(torch.Tensor.erfinv_, torch.Tensor.mul_, torch.Tensor.add_, torch.Tensor.clamp_),
-    *(nn.init.uniform_, nn.init.normal_, nn.init.constant_, nn.init.kaiming_uniform_),
-}
-
-
-class _WithoutMemory(TorchFunctionMode):
-    """Makes weights without memory and skips filling them, in this thread only.
-
-    What a constructor computes with (`torch.arange`, `torch.tensor`) keeps its values: the RegNets work
-    out their widths in tensors.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in _FACTORIES and kwargs.get("device") is None:
-            return func(*args, **(kwargs | {"device": "meta"}))
-        if func in _FILLS:
-            tensor = args[0] if args else kwargs["tensor"]
-            if tensor.is_meta:
-                return tensor
-        return func(*args, **kwargs)
-
-
-def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a model whose weights and running statistics take no memory, in evaluation mode."""
-    with _WithoutMemory():
-        model = build()
-    return _forget_values(model).eval()
-
-
-def meta_copy(model: nn.Module) -> nn.Module:
-    """A copy of `model` on the meta device, in evaluation mode; the model itself is left as it is."""
-    tensors = [*model.parameters(), *model.buffers()]
-    memo = {id(tensor): _without_values(tensor) for tensor in tensors}
-    return copy.deepcopy(model, memo).eval()
-
-
-def _forget_values(model: nn.Module) -> nn.Module:
-    known: dict[int, Any] = {}
-    for module in model.modules():
-        for store in (module._parameters, module._buffers):
-            for name, tensor in store.items():
-                if tensor is not None and not tensor.is_meta:
-                    store[name] = known.setdefault(id(tensor), _without_values(tensor))
-    return model
-
-
-def _without_values(tensor: Any) -> Any:
-    """The tensor on the meta device; whole numbers stay, since models index and loop with them."""
-    if isinstance(tensor, nn.Parameter):
-        return nn.Parameter(tensor.detach().to("meta"), requires_grad=tensor.requires_grad)
-    return tensor.detach().to("meta") if tensor.is_floating_point() else tensor

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cnnviz import models
 from cnnviz.analysis import foreign, precomputed
 from cnnviz.analysis.types import Analysis, Shape
-from cnnviz.models.files import CLASSES_FROM_OUTPUT, is_file_model
 from cnnviz.models.layers import LayerList
 from cnnviz.models.library import spec_of
+from cnnviz.models.user_code.registration import CLASSES_FROM_OUTPUT, INPUT_FROM_NETWORK, OWN_FILE
 
 if TYPE_CHECKING:
     from torch import nn
 
 Model = "str | models.ModelSpec | LayerList | nn.Module"
+Size = int | tuple[int, ...] | Sequence[tuple[int, ...]] | None
+"""A side, `(H, W)`, `(C, H, W)`, or a shape for each of several inputs."""
 
 
 def analyze(
-    model: str | models.ModelSpec | LayerList | nn.Module,
-    input_size: int | tuple[int, ...] | None = None,
+    model: str | models.ModelSpec | LayerList | nn.Module | type[nn.Module],
+    input_size: Size = None,
     num_classes: int | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Analysis:
     """Analyse a model by name, a spec, a layer list, or a module of one's own, on the meta device.
 
-    `input_size` is a side or `(H, W)` in pixels; for a module it may be `(C, H, W)`, and is needed. Of a
-    user's file (`net.py:Net`) channels and classes are the network's own, and a usual size is found. A
+    `input_size` is a side or `(H, W)` in pixels; for a module it may be `(C, H, W)`, or a shape for each of
+    several inputs. Of a module and a user's file (`net.py:Net`) channels and classes are the network's own,
+    and a usual size is found. A class is called without arguments. A
     registered default comes from the facts that ship with the product, without importing torch. A module
     handed in is copied without its weights and left as it is.
 
@@ -40,11 +44,11 @@ def analyze(
         model = models.get(model)
     if not isinstance(model, models.ModelSpec):
         return _of_module(model, input_size)
-    if is_file_model(model.name):
-        if options:
-            raise ValueError(f"{model.title} is your own and has no options.")
-        return _of_file(model, input_size, num_classes)
-    side = _as_side(input_size, model)
+    if OWN_FILE in model.tags:
+        return _of_file(model, input_size, num_classes, options)
+    if foreign.is_several(input_size):
+        raise ValueError(f"{model.title} reads one image, not {len(input_size)}.")  # type: ignore[arg-type]
+    side = _as_side(input_size, model)  # type: ignore[arg-type]
     classes, shape, chosen = models.resolve(model, num_classes, side, options)
     default = (classes, shape, chosen.changed()) == (model.classes, model.input_shape, {})
     if default and model.source in precomputed.SOURCES:
@@ -56,7 +60,8 @@ def analyze(
 
 def of_spec(spec: models.ModelSpec, classes: int, shape: Shape, options: models.Options) -> Analysis:
     """Build a spec on the meta device and analyse it; raises `ValueError` where the size does not work."""
-    from cnnviz.analysis.compute import compute, on_meta
+    from cnnviz.analysis.compute import compute
+    from cnnviz.models.meta import on_meta
 
     channels, height, width = shape
     module = on_meta(lambda: spec.builder(classes, (channels, height, width), options))
@@ -66,23 +71,51 @@ def of_spec(spec: models.ModelSpec, classes: int, shape: Shape, options: models.
         raise ValueError(foreign.misfit(spec.title, shape, spec.input_shape, error)) from None
 
 
-def _of_module(module: nn.Module, input_size: int | tuple[int, ...] | None) -> Analysis:
-    from cnnviz.analysis.compute import meta_copy
+def _of_module(module: nn.Module | type[nn.Module], input_size: Size) -> Analysis:
+    from torch import nn
 
-    if input_size is None:
-        raise ValueError("A module of your own needs an input size: a side in pixels, (H, W) or (C, H, W).")
+    from cnnviz.models.meta import meta_copy, on_meta
+    from cnnviz.models.user_code.dry_run import describe
+
+    if isinstance(module, type) and issubclass(module, nn.Module):
+        kind = module
+        try:
+            return foreign.analyze_foreign(on_meta(kind), input_size, kind.__name__, kind.__name__, 0)
+        except TypeError as error:
+            raise ValueError(
+                f"{kind.__name__} is a class that cannot be made without arguments ({describe(error)}); hand "
+                f"in a network, as analyze({kind.__name__}(…))."
+            ) from None
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            f"A {type(module).__name__} cannot be analysed; what can is a model's name, a layer list, or a "
+            "torch.nn.Module."
+        )
     name = type(module).__name__
     return foreign.analyze_foreign(meta_copy(module), input_size, name, name, 0)
 
 
 def _of_file(
-    spec: models.ModelSpec, input_size: int | tuple[int, ...] | None, num_classes: int | None
+    spec: models.ModelSpec,
+    input_size: Size,
+    num_classes: int | None,
+    options: Mapping[str, Any] | models.Options | None,
 ) -> Analysis:
     """Analyse what a user's file defines: channels, size and classes are the network's own."""
-    classes, shape, chosen = models.resolve(spec, num_classes, None, None)
-    module = foreign.build(lambda: spec.builder(classes, shape, chosen))
+    from cnnviz.models.meta import on_meta
+
+    sought = INPUT_FROM_NETWORK in spec.tags
+    classes, shape, chosen = models.resolve(spec, num_classes, None, options)
+    if isinstance(input_size, tuple) and len(input_size) == 3 and not foreign.is_several(input_size):
+        shape = (input_size[0], input_size[1], input_size[2])
+    elif not sought:
+        sides = (input_size, input_size) if isinstance(input_size, int) else input_size
+        shape = shape if sides is None or foreign.is_several(sides) else (shape[0], *sides)  # type: ignore[assignment]
+        input_size = input_size if foreign.is_several(input_size) else shape
+    module = on_meta(lambda: spec.builder(classes, shape, chosen))
     known = 0 if CLASSES_FROM_OUTPUT in spec.tags else classes
-    return foreign.analyze_foreign(module, input_size, spec.name, spec.title, known)
+    found = foreign.analyze_foreign(module, input_size, spec.name, spec.title, known, chosen.model_dump())
+    return replace(found, notes=(*spec.notes, *found.notes)) if spec.notes else found
 
 
 def _as_side(size: int | tuple[int, ...] | None, spec: models.ModelSpec) -> int | tuple[int, int] | None:

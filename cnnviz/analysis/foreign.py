@@ -2,122 +2,87 @@
 
 from __future__ import annotations
 
-import inspect
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cnnviz.analysis import origin
 from cnnviz.analysis.types import Analysis, Shape
+from cnnviz.models.user_code import origin
 
 if TYPE_CHECKING:
     from torch import nn
 
-USUAL_SIDES = (224, 32, 28, 64, 96, 128, 227, 256, 299, 48, 16, 8)
-"""Sides that are tried, in this order, where no size is given."""
-_MISFITS = (RuntimeError, AssertionError, ValueError, IndexError)
-"""What torch and networks raise for an input of a wrong shape."""
-
-
-def build(make: Callable[[], nn.Module]) -> nn.Module:
-    """Build a network without memory; with memory first where its constructor asks for drawn values."""
-    from cnnviz.analysis.compute import meta_copy, on_meta
-
-    try:
-        return on_meta(make)
-    except ValueError as error:
-        if "meta tensor" not in str(error):
-            raise
-        return meta_copy(make())
-
 
 def analyze_foreign(
-    module: nn.Module, size: int | tuple[int, ...] | None, name: str, title: str, classes: int
+    module: nn.Module,
+    size: int | tuple[int, ...] | Sequence[tuple[int, ...]] | None,
+    name: str,
+    title: str,
+    classes: int,
+    options: dict[str, Any] | None = None,
 ) -> Analysis:
     """Analyse `module`, which is on the meta device, for the first input that fits.
 
     Args:
         module: The network; left in evaluation mode.
-        size: A side, `(H, W)` or `(C, H, W)`; None to try what is usual.
+        size: A side, `(H, W)` or `(C, H, W)`; a shape for each of several inputs; None to try what is usual.
         name: What the analysis calls it.
         title: What people call it.
         classes: How many there are; 0 for as many as it gives numbers.
+        options: What it was made with.
 
     Raises `ValueError` in one sentence, with the user's own file and line where the pass failed there.
     """
     from cnnviz.analysis.compute import compute
+    from cnnviz.models.user_code.dry_run import MISFITS, candidate_shapes, describe, needed_inputs
 
-    _check_inputs(module, title)
+    inputs = needed_inputs(module)
+    more: tuple[Shape, ...] = ()
+    if is_several(size):
+        first_shape, *others = size  # type: ignore[misc]
+        size, more = first_shape, tuple(others)
+    _check_inputs(inputs, 1 + len(more), title)
     first: Exception | None = None
-    shapes = list(_shapes(module, size))
+    shapes: list[Shape] = list(candidate_shapes(module, size))  # type: ignore[arg-type]
     for shape in shapes:
         try:
-            found = compute(module, shape, name, title, classes, {})
-        except _MISFITS as error:
+            found = compute(module, shape, name, title, classes, options or {}, more)
+        except MISFITS as error:
             if _needs_values(error):
                 raise ValueError(_unknowable(title, error)) from None
             first = first or error
             continue
         except Exception as error:
-            raise ValueError(f"{title} cannot be analysed: {_describe(error)}.") from None
+            raise ValueError(f"{title} cannot be analysed: {describe(error)}.") from None
         return found if size is not None or shape == shapes[0] else _with_assumed_input(found, shape)
     assert first is not None
-    raise ValueError(misfit(title, shapes[0], None, first)) from None
+    raise ValueError(_other_dimensions(module, title) or misfit(title, shapes[0], None, first)) from None
 
 
-def _check_inputs(module: nn.Module, title: str) -> None:
-    parameters = inspect.signature(module.forward).parameters.values()
-    needed = [
-        p.name
-        for p in parameters
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    ]
-    if len(needed) > 1:
+def is_several(size: object) -> bool:
+    """Whether a size is a shape for each of several inputs."""
+    return isinstance(size, list | tuple) and bool(size) and isinstance(size[0], list | tuple)
+
+
+def _check_inputs(needed: Sequence[str], given: int, title: str) -> None:
+    if len(needed) > given:
+        each = ",".join(["3x32x32"] * len(needed))
         raise ValueError(
-            f"{title} reads {len(needed)} inputs ({', '.join(needed)}), but cnnviz analyses networks that "
-            "read one image; wrap it in a module whose forward takes one."
+            f"{title} reads {len(needed)} inputs ({', '.join(needed)}): give a size for each, as "
+            f"--input-size {each}."
         )
 
 
-def _shapes(module: nn.Module, size: int | tuple[int, ...] | None) -> Iterator[Shape]:
-    if isinstance(size, tuple) and len(size) == 3:
-        yield size
-        return
-    if isinstance(size, tuple) and len(size) != 2:
-        raise ValueError(f"An input size is a side, (H, W) or (C, H, W) in pixels, not {size}.")
-    channels = _channels(module)
-    if size is not None:
-        sides = (size, size) if isinstance(size, int) else size
-        yield from ((count, *sides) for count in channels)
-        return
-    yield from _without_convolution(module)
-    yield from ((count, side, side) for count in channels for side in USUAL_SIDES)
-
-
-def _channels(module: nn.Module) -> tuple[int, ...]:
-    """Channels that the first convolution reads, then what others read that an image may have."""
+def _other_dimensions(module: nn.Module, title: str) -> str:
+    """A sentence for a network of sequences or volumes; empty for others."""
     from torch import nn
 
-    convs = [part for part in module.modules() if isinstance(part, nn.modules.conv._ConvNd)]
-    read = [conv.in_channels for conv in convs]
-    return tuple(dict.fromkeys([*read[:1], *(count for count in read if count in (1, 3)), 3, 1]))
-
-
-def _without_convolution(module: nn.Module) -> Iterator[Shape]:
-    """Images that a first linear or recurrent layer reads, where there is no convolution."""
-    from torch import nn
-
-    kinds = (nn.modules.conv._ConvNd, nn.Linear, nn.RNNBase, nn.RNNCellBase)
-    first = next((part for part in module.modules() if isinstance(part, kinds)), None)
-    if isinstance(first, nn.Linear):
-        for count in (1, 3):
-            side = math.isqrt(first.in_features // count)
-            if count * side * side == first.in_features:
-                yield count, side, side
-        yield 1, first.in_features, first.in_features
-    elif isinstance(first, nn.RNNBase | nn.RNNCellBase):
-        yield 1, first.input_size, first.input_size
+    kinds = {type(part) for part in module.modules() if isinstance(part, nn.modules.conv._ConvNd)}
+    what = "sequences" if nn.Conv1d in kinds else "volumes" if nn.Conv3d in kinds else ""
+    if not what or nn.Conv2d in kinds:
+        return ""
+    layer = "Conv1d" if what == "sequences" else "Conv3d"
+    return f"{title} reads {what} ({layer}), but cnnviz analyses networks that read images."
 
 
 def _with_assumed_input(found: Analysis, shape: Shape) -> Analysis:
@@ -138,13 +103,6 @@ def _unknowable(title: str, error: Exception) -> str:
         f"{title} cannot be analysed without running it: its forward pass needs the values of its input"
         f"{f' ({line})' if line else ''}."
     )
-
-
-def _describe(error: Exception) -> str:
-    """An error as people read it: what, why, and where in their own file."""
-    reason = next(iter(str(error).strip().splitlines()), "").rstrip(".")
-    line = origin.of_error(error)
-    return f"{type(error).__name__}{f': {reason}' if reason else ''}{f' ({line})' if line else ''}"
 
 
 def misfit(title: str, shape: Shape, default: Shape | None, error: Exception) -> str:

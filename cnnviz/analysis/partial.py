@@ -40,7 +40,8 @@ def analyze_fitting(document: LayerList) -> Analysis:
     """
     from torch import nn
 
-    from cnnviz.analysis.compute import compute, on_meta
+    from cnnviz.analysis.compute import compute
+    from cnnviz.models.meta import on_meta
 
     def build() -> nn.Sequential:
         parts: OrderedDict[str, nn.Module] = OrderedDict()

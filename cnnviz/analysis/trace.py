@@ -17,10 +17,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz.analysis import ops as _views  # noqa: F401  (registers its rules)
-from cnnviz.analysis import origin
 from cnnviz.analysis.module_settings import is_unit
 from cnnviz.analysis.ops import RULES, Call, Effect, Track
 from cnnviz.analysis.types import WHOLE, ReceptiveField, Shape
+from cnnviz.models.user_code import origin
 
 # Results that need no computing.
 #
@@ -185,23 +185,33 @@ class Trace:
     visits: list[Visit] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
     result: tuple[int, ...] = ()
+    output: Any = None
+    """What the model gave, as it gave it."""
     decided: Counter[tuple[str, str]] = field(default_factory=Counter)
     """What was asked of values that are not there: the function, and the line that asked."""
     unknown: Counter[str] = field(default_factory=Counter)
 
 
-def trace(modules: Mapping[str, nn.Module], input_shape: Shape, batch: int = 1) -> Trace:
+def trace(
+    modules: Mapping[str, nn.Module], input_shape: Shape, batch: int = 1, more: tuple[Shape, ...] = ()
+) -> Trace:
     """Follow a model, given as its modules by name, over an input of `(batch, *input_shape)` without values.
+
+    Further inputs have the shapes `more`.
 
     Raises whatever the model raises where the input does not fit it.
     """
     model = modules[""]
     with _Follower(modules) as follower, torch.no_grad():
         precisions = (p.dtype for p in model.parameters() if p.is_floating_point())
-        image = torch.empty((batch, *input_shape), device="meta", dtype=next(precisions, torch.float32))
-        follower.follow(image, Track((0,), ReceptiveField(), (2, 3)))
+        kind = next(precisions, torch.float32)
+        images = [torch.empty((batch, *shape), device="meta", dtype=kind) for shape in (input_shape, *more)]
+        for image in images:
+            grid = (2, 3) if image.dim() == 4 else None
+            follower.follow(image, Track((0,), ReceptiveField() if grid else WHOLE, grid))
         with follower.watching():
-            out = model(image)
+            out = model(*images)
+        follower.trace.output = out
         follower.trace.result = tuple(n for t in tensors(out) for n in follower.nodes_of(t))
         return follower.trace
 

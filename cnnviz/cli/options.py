@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,7 @@ import typer
 from cnnviz import models
 from cnnviz.analysis.checks import Problem
 from cnnviz.models.layers import LayerList
+from cnnviz.models.user_code import registration
 
 if TYPE_CHECKING:
     from cnnviz.inference.weights.loaded_model import Loaded
@@ -34,7 +35,11 @@ CheckpointName = Annotated[
     str | None, typer.Option("--checkpoint", metavar="NAME", help="A checkpoint that ships with cnnviz.")
 ]
 ModelName = Annotated[
-    str | None, typer.Option("--model", metavar="M", help="A model, whose --weights are given.")
+    str | None,
+    typer.Option("--model", metavar="M", help="A model, or FILE.py:CLASS, whose --weights are given."),
+]
+ModelOptions = Annotated[
+    list[str] | None, typer.Option("--option", metavar="K=V", help="An option of the model.")
 ]
 WeightsFile = Annotated[
     Path | None,
@@ -56,8 +61,16 @@ def changed(loaded: Loaded, *, invert: bool, center: bool) -> Loaded:
     return replace(loaded, preprocessing=loaded.preprocessing.changed(**changes)) if changes else loaded
 
 
-def load_model(run: int | None, checkpoint: str | None, model: str | None, weights: Path | None) -> Loaded:
+def load_model(
+    run: int | None,
+    checkpoint: str | None,
+    model: str | None,
+    weights: Path | None,
+    options: Sequence[str] | None = None,
+) -> Loaded:
     """The one model that a command line names; raises `ValueError` where it names none or several."""
+    if model is not None:
+        model, chosen = named_model(model, options)
     ways = (run is not None, checkpoint is not None, model is not None or weights is not None)
     if sum(ways) != 1:
         raise ValueError("Name one model: --run ID, or --checkpoint NAME, or --model M --weights FILE.")
@@ -72,7 +85,18 @@ def load_model(run: int | None, checkpoint: str | None, model: str | None, weigh
         return bundled.load(checkpoint)
     if weights is None:
         raise ValueError(f"Which weights of {model}? Give --weights FILE.")
-    return loaders.from_file(weights, model)
+    return loaders.from_file(weights, model, options=chosen if model is not None else None)
+
+
+def named_model(name: str, options: Sequence[str] | None) -> tuple[str, dict[str, str]]:
+    """The registry name of a model, a user's own file registered, and what options are left to choose."""
+    chosen = pairs(options or [], "activation=tanh")
+    if not registration.is_named(name):
+        return name, chosen
+    spec = registration.add(name, chosen)
+    for note in spec.notes:
+        typer.echo(f"cnnviz: {note}", err=True)
+    return spec.name, {}
 
 
 # A model named on a command line: what the argument may be, how it is read, and its structural faults.
@@ -80,21 +104,25 @@ def load_model(run: int | None, checkpoint: str | None, model: str | None, weigh
 MODEL_HELP = "A name (see `cnnviz models`), a layer list (FILE.json), or FILE.py:CLASS_OR_FUNCTION."
 
 
-def resolve_model(name: str) -> str | models.ModelSpec | LayerList:
-    """Read what a command line names as a model: a file, or a name that the registry knows."""
+def resolve_model(name: str, options: Mapping[str, str] | None = None) -> str | models.ModelSpec | LayerList:
+    """Read what a command line names as a model: a file, or a name that the registry knows.
+
+    `options` are arguments of a user's own network, which take the place of its constructor's defaults.
+    """
     if name.endswith(".json"):
         return LayerList.read(Path(name).read_bytes())
-    if ".py:" in name:
-        from cnnviz.models.files import from_file
-
-        return from_file(name)
+    if registration.is_named(name):
+        return registration.from_text(name, options)
     return name
 
 
-def parse_size(text: str | None) -> int | tuple[int, ...] | None:
-    """Read `32`, `224x320` or `1x28x28` (channels first); raises `ValueError` for anything else."""
+def parse_size(text: str | None) -> int | tuple[int, ...] | list[tuple[int, ...]] | None:
+    """Read `32`, `224x320` or `1x28x28` (channels first), or several with commas; raises `ValueError`."""
     if text is None:
         return None
+    if "," in text:
+        sizes = [parse_size(part) for part in text.split(",")]
+        return [(size,) if isinstance(size, int) else tuple(size or ()) for size in sizes]  # type: ignore[arg-type]
     sides = text.lower().replace("×", "x").split("x")
     if len(sides) > 3 or not all(side.isascii() and side.isdigit() for side in sides):
         raise ValueError(

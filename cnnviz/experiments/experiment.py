@@ -19,7 +19,7 @@ METRIC = "test/accuracy"
 """What is compared: the test accuracy after the last epoch, never the best of all epochs."""
 MOST_ARMS, MOST_SEEDS = 12, 50
 BASE = "as it is"
-NOT_CHANGED = frozenset(("seed", "name", "description", "assumed", "format"))
+NOT_CHANGED = frozenset(("seed", "name", "description", "assumed", "format", "code"))
 """Fields that no arm may change: the seeds are the experiment's, the others are words."""
 
 

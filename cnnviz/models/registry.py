@@ -19,6 +19,7 @@ from rapidfuzz import process
 from cnnviz.models import families
 from cnnviz.models.limits import MAX_CLASSES, MAX_SIDE
 from cnnviz.models.spec import ModelSpec, Options, Shape
+from cnnviz.models.user_code import registration
 
 if TYPE_CHECKING:
     from torch import nn
@@ -109,14 +110,17 @@ def _load_entry_points() -> tuple[str, ...]:
 
 
 def problems() -> list[str]:
-    """Sentences on models that are missing: entry points that failed, saved lists that cannot be read."""
+    """Sentences on models that are missing: files, entry points and saved lists that cannot be read."""
     from cnnviz.models import library
 
-    return [*_load_entry_points(), *library.problems()]
+    return [*registration.problems(), *_load_entry_points(), *library.problems()]
 
 
 def specs() -> dict[str, ModelSpec]:
-    """Every known spec by name: ours by year, torchvision's, then the user's own layer lists."""
+    """Every known spec by name: ours by year, torchvision's, then the user's own: files, layer lists.
+
+    Torch is imported only where whoever started the program named a file.
+    """
     from cnnviz.models.library import saved_specs
 
     _load_families()
@@ -125,7 +129,7 @@ def specs() -> dict[str, ModelSpec]:
     known = sorted(
         _SPECS.values(), key=lambda s: (order.get(s.source, 2), s.year if s.source == "cnnviz" else 0)
     )
-    return {spec.name: spec for spec in known} | saved_specs()
+    return {spec.name: spec for spec in known} | registration.specs() | saved_specs()
 
 
 def names() -> list[str]:
@@ -138,6 +142,14 @@ def get(name: str) -> ModelSpec:
     known = specs()
     if name in known:
         return known[name]
+    if name.startswith(registration.PREFIX):
+        own = name.removeprefix(registration.PREFIX).rpartition(".")[2]
+        why = next((text for text in registration.problems() if f"model {own} is" in text), "")
+        raise UnknownModelError(
+            why
+            or f"There is no model '{name}' here: it is known to a program that is started with "
+            f"--model net.py:{own}, or with {registration.VARIABLE}."
+        )
     near = [match for match, _, _ in process.extract(name, known.keys(), limit=3, score_cutoff=60)]
     hint = f"did you mean {' or '.join(near)}?" if near else "`python -m cnnviz models` lists them all."
     raise UnknownModelError(f"There is no model '{name}'; {hint}")

@@ -126,6 +126,8 @@ class ModelSpec:
     source: str = "cnnviz"
     """Who provides it: `cnnviz`, `torchvision`, `yours`."""
     tags: frozenset[str] = field(default_factory=frozenset)
+    edition: str = ""
+    """Tells two models of one name apart, as the digest of a user's file that may be edited."""
 
     def published_value(self, what: str) -> float | None:
         """The published figure called `what`, or None."""

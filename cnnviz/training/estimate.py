@@ -20,7 +20,7 @@ from cnnviz import datasets, tracking
 from cnnviz.analysis.checks import Problem, check_analysis
 from cnnviz.models import Shape
 from cnnviz.tracking import Database, RunSummary
-from cnnviz.training.recipe import Recipe, analysis_for, side_for, spec_for
+from cnnviz.training.recipe import Recipe, analysis_for, edition_of, side_for, spec_for
 
 SPEED = "images_per_second"
 CPU_MACS, GPU_MACS = 15e9, 5e12
@@ -89,11 +89,11 @@ def structural_problems(recipe: Recipe) -> tuple[Problem, ...]:
 
     Raises `UnknownModelError`, and `ValueError` for a network that cannot be.
     """
-    return _problems(_identity(recipe), _data(recipe.dataset)[0])
+    return _problems(_identity(recipe), edition_of(recipe), _data(recipe.dataset)[0])
 
 
 @functools.lru_cache(maxsize=512)
-def _problems(identity: str, classes: int) -> tuple[Problem, ...]:
+def _problems(identity: str, edition: str, classes: int) -> tuple[Problem, ...]:
     return check_analysis(analysis_for(Recipe.model_validate_json(identity), classes))
 
 
@@ -136,7 +136,7 @@ def _work(recipe: Recipe) -> _Work:
     classes, train, test, shape, cached = _data(recipe.dataset)
     held_out = round(recipe.validation * train)
     left = train - held_out
-    macs, values, params = _network(_identity(recipe), classes)
+    macs, values, params = _network(_identity(recipe), edition_of(recipe), classes)
     channels = spec_for(recipe).input_shape[0]
     return _Work(
         macs=macs,
@@ -162,12 +162,12 @@ def _data(name: str) -> tuple[int, int, int, Shape, bool]:
 
 def _identity(recipe: Recipe) -> str:
     """What decides a network, as text."""
-    fields = {"model", "options", "layers", "size"}
+    fields = {"model", "options", "layers", "size", "code"}
     return recipe.model_dump_json(include=fields)
 
 
 @functools.lru_cache(maxsize=512)
-def _network(identity: str, classes: int) -> tuple[int, int, int]:
+def _network(identity: str, edition: str, classes: int) -> tuple[int, int, int]:
     facts = analysis_for(Recipe.model_validate_json(identity), classes)
     return facts.macs, facts.forward_bytes() // _VALUE, facts.total_params
 
@@ -202,7 +202,7 @@ def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int
         speed = run.metrics[SPEED].last
         try:
             recipe = Recipe.model_validate(recipes[run.id])
-            macs, _, _ = _network(_identity(recipe), _data(recipe.dataset)[0])
+            macs, _, _ = _network(_identity(recipe), edition_of(recipe), _data(recipe.dataset)[0])
         except (ValidationError, ValueError, KeyError):
             # A run of another version, or of a network or data that have gone.
             continue

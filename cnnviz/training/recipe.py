@@ -16,6 +16,7 @@ from cnnviz import datasets, models
 from cnnviz.analysis import Analysis, analyze
 from cnnviz.models.layers import LayerList
 from cnnviz.models.library import spec_of
+from cnnviz.models.user_code import registration
 from cnnviz.sentences import full_stop
 
 Scale = Literal["unit", "standardised", "raw", "raw-minus-mean"]
@@ -37,6 +38,10 @@ class Recipe(BaseModel):
     model: str = Field("lenet5", description="A registered model.")
     options: dict[str, str | int | float | bool] = Field({}, description="The model's options.")
     layers: LayerList | None = Field(None, description="A layer list, in place of a registered model.")
+    code: str = Field(
+        "", pattern="^([0-9a-f]{64})?$",
+        description="SHA-256 of the files of a network of one's own; set when its run is queued.",
+    )  # fmt: skip
 
     dataset: str = Field(
         "digits", description="A registered data set, or a folder, zip or Parquet of one's own."
@@ -230,8 +235,28 @@ LONGEST_NAME = 60
 
 
 def spec_for(recipe: Recipe) -> models.ModelSpec:
-    """The registered model or the recipe's own layer list; raises `UnknownModelError`."""
-    return spec_of(recipe.layers, recipe.layers.name) if recipe.layers else models.get(recipe.model)
+    """The registered model, the recipe's own layer list, or a user's network as its run began with it.
+
+    Raises `UnknownModelError`, and `ValueError` for code that is not here.
+    """
+    if recipe.layers:
+        return spec_of(recipe.layers, recipe.layers.name)
+    if recipe.code:
+        return registration.from_copy(recipe.model, recipe.code, recipe.options)
+    return models.get(recipe.model)
+
+
+def edition_of(recipe: Recipe) -> str:
+    """What tells the recipe's network from another of the same name: the digest of a user's file."""
+    return recipe.code or ("" if recipe.layers else models.get(recipe.model).edition)
+
+
+def with_code(recipe: Recipe) -> Recipe:
+    """The recipe with a copy of a user's network kept, and the arguments that it was named with."""
+    if recipe.layers or recipe.code or not recipe.model.startswith(registration.PREFIX):
+        return recipe
+    code, arguments = registration.keep_copy(recipe.model), registration.arguments_of(recipe.model)
+    return recipe.model_copy(update={"code": code, "options": {**arguments, **recipe.options}})
 
 
 def side_for(recipe: Recipe) -> tuple[int, int]:
@@ -260,7 +285,14 @@ def require_registered(recipe: Recipe, what: str, allowed: str | None = None) ->
     Raises `ValueError` in one sentence, and `UnknownModelError`. Nothing is looked up on disk or elsewhere.
     """
     if recipe.layers is None:
-        models.get(recipe.model)
+        spec = models.get(recipe.model)
+        if recipe.code and recipe.code != spec.edition:
+            raise ValueError(
+                f"{what} is of another version of {spec.title} than this program was started with, and code "
+                "runs only where whoever started the program named it."
+            )
+        if spec.edition:
+            spec.options.parse(recipe.options)
     known = datasets.names()
     if recipe.dataset not in known and (allowed is None or recipe.dataset != allowed):
         raise ValueError(unregistered_text(what, recipe.dataset))

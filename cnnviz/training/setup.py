@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from cnnviz import models
+from cnnviz.models.user_code.registration import OWN_FILE
 from cnnviz.training.data.tensors import DataModule, derive_seed
 from cnnviz.training.memory import TooLittleMemoryError
 from cnnviz.training.recipe import Recipe, analysis_for, side_for, spec_for
@@ -103,6 +104,16 @@ def build_training(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
         ) from error
 
 
+def _macs(recipe: Recipe, spec: models.ModelSpec, classes: int) -> int:
+    """Multiply-adds of one image; 0 for a user's network that cannot be analysed without its values."""
+    try:
+        return analysis_for(recipe, classes).macs
+    except ValueError:
+        if OWN_FILE not in spec.tags:
+            raise
+        return 0
+
+
 def _make_ready(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
     device, spec = device_of(recipe), spec_for(recipe)
     check_precision(recipe, device)
@@ -114,7 +125,7 @@ def _make_ready(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
     torch.manual_seed(derive_seed(recipe.seed, 0, 3))
     options = None if recipe.layers else recipe.options
     model = models.build(spec, len(dataset.classes), side, options)
-    macs = analysis_for(recipe, len(dataset.classes)).macs
+    macs = _macs(recipe, spec, len(dataset.classes))
     model = model.to(device)
     if device.type == "cuda" or recipe.precision == "bf16":  # What multiplies matrices wants channels last.
         model = model.to(memory_format=torch.channels_last)

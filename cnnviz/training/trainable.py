@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cnnviz import datasets, models
+from cnnviz.models.user_code.registration import NOT_A_CLASSIFIER, OWN_FILE
 from cnnviz.training.recipe import Recipe, side_for, spec_for
 
 if TYPE_CHECKING:
@@ -34,10 +35,13 @@ def check_trainable(recipe: Recipe, classes: int, train_images: int | None = Non
     """
     spec, side = spec_for(recipe), side_for(recipe)
     least = smallest_batch(recipe.batch_size, train_images)
-    own = side == tuple(spec.input_shape[1:]) and not recipe.options
+    if NOT_A_CLASSIFIER in spec.tags:
+        raise ValueError(next(iter(spec.notes), f"{spec.title} is no classifier."))
+    own = side == tuple(spec.input_shape[1:]) and not recipe.options and OWN_FILE not in spec.tags
     if least > 1 and (recipe.layers is not None or own):
         return  # A layer list does the same in training, and tests show that every model trains at its size.
-    problem = _problem(recipe.model_dump_json(include={"model", "layers", "options", "size"}), classes, least)
+    identity = recipe.model_dump_json(include={"model", "layers", "options", "size", "code"})
+    problem = _problem(identity, spec.edition, classes, least)
     if problem is None:
         return
     if problem.single_value and least == 1:
@@ -78,7 +82,7 @@ class _Problem:
 
 
 @functools.lru_cache(maxsize=256)
-def _problem(identity: str, classes: int, batch: int) -> _Problem | None:
+def _problem(identity: str, edition: str, classes: int, batch: int) -> _Problem | None:
     recipe = Recipe.model_validate_json(identity)
     spec, (height, width) = spec_for(recipe), side_for(recipe)
     options = spec.options() if recipe.layers else spec.options.parse(recipe.options)
@@ -100,7 +104,7 @@ def _failure(
     """What one pass over so many images without values raises, if anything."""
     import torch
 
-    from cnnviz.analysis.compute import on_meta
+    from cnnviz.models.meta import on_meta
 
     shape: Shape = (spec.input_shape[0], *side)
     try:
@@ -108,7 +112,8 @@ def _failure(
         with torch.no_grad():
             module.train(training)(torch.empty((images, *shape), device="meta"))
     except FAILS as error:
-        return error
+        needs_values = OWN_FILE in spec.tags and "meta" in str(error)  # which only the run itself has
+        return None if needs_values else error
     return None
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from cnnviz.analysis import analyze
-from cnnviz.models.files import from_file
+from cnnviz.models.user_code.registration import from_text as from_file
 
 NETS = Path(__file__).with_name("foreign_nets.py")
 

@@ -11,10 +11,10 @@ import torchinfo
 
 from cnnviz import models
 from cnnviz.analysis import Analysis, analyze, overview, precompute, precomputed
-from cnnviz.analysis.compute import on_meta
 from cnnviz.analysis.core import of_spec
 from cnnviz.analysis.precomputed import decode, encode
 from cnnviz.analysis.types import depth
+from cnnviz.models.meta import on_meta
 from tests.analysis.second_count import torch_macs
 
 SPECS = {name: spec for name, spec in models.specs().items() if spec.source in precomputed.SOURCES}

@@ -11,6 +11,7 @@ from cnnviz.analysis import Analysis, analyze
 from cnnviz.analysis.checks import Problem, check_analysis, check_layers, checks
 from cnnviz.cli import output
 from cnnviz.cli.options import MODEL_HELP, pairs, parse_size, resolve_model
+from cnnviz.models import ModelSpec
 from cnnviz.models.layers import LayerList
 
 ERRORS, WARNINGS = 1, 3
@@ -60,14 +61,14 @@ def check(
 def _checked(
     name: str, classes: int | None, size: Any, options: dict[str, str]
 ) -> tuple[str, tuple[Problem, ...]]:
-    model = resolve_model(name)
+    model = resolve_model(name, options)
     if isinstance(model, LayerList):
         if classes is not None:
             model = model.model_copy(update={"classes": classes})
         if model.problem():
             # What does not fit cannot be analysed, but it can be said.
             return model.name, check_layers(model)
-    analysis: Analysis = analyze(model, size, classes, options)
+    analysis: Analysis = analyze(model, size, classes, None if isinstance(model, ModelSpec) else options)
     return analysis.title, check_analysis(analysis)
 
 

@@ -14,10 +14,12 @@ from cnnviz.cli.options import (
     CheckpointName,
     Invert,
     ModelName,
+    ModelOptions,
     RunNumber,
     WeightsFile,
     changed,
     load_model,
+    named_model,
 )
 from cnnviz.cli.progress import Bar
 from cnnviz.sentences import percent
@@ -69,6 +71,7 @@ def features(
     checkpoint: CheckpointName = None,
     model: ModelName = None,
     weights: WeightsFile = None,
+    option: ModelOptions = None,
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a picture of it.")] = None,
     npz: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the values: `activations` (C, H, W), float32.")
@@ -88,7 +91,7 @@ def features(
         raise ValueError("Name a layer: --layer NAME; `cnnviz summary MODEL` lists them.")
     if attribution is None and target is not None:
         raise ValueError("--class belongs to --attribution; a layer's maps are the same for every class.")
-    loaded = changed(_loaded(run, checkpoint, model, weights), invert=invert, center=center)
+    loaded = changed(_loaded(run, checkpoint, model, weights, option), invert=invert, center=center)
     shown = _read(picture, loaded)
     typer.echo("\n".join((f"{loaded.name}, from {loaded.source}", *loaded.notes)))
     if attribution is not None:
@@ -97,12 +100,19 @@ def features(
         _activate(loaded, shown, layer or "", order, png, npz)
 
 
-def _loaded(run: int | None, checkpoint: str | None, model: str | None, weights: Path | None) -> Loaded:
+def _loaded(
+    run: int | None,
+    checkpoint: str | None,
+    model: str | None,
+    weights: Path | None,
+    option: list[str] | None,
+) -> Loaded:
     if model is not None and (run, checkpoint, weights) == (None, None, None):
         from cnnviz.inference.weights.loaders import fresh
 
-        return fresh(model)
-    return load_model(run, checkpoint, model, weights)
+        name, options = named_model(model, option)
+        return fresh(name, options=options)
+    return load_model(run, checkpoint, model, weights, option)
 
 
 def _read(path: Path, loaded: Loaded) -> Step:

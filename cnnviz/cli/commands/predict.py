@@ -13,6 +13,7 @@ from cnnviz.cli.options import (
     CheckpointName,
     Invert,
     ModelName,
+    ModelOptions,
     RunNumber,
     WeightsFile,
     changed,
@@ -41,13 +42,14 @@ def predict(
     checkpoint: CheckpointName = None,
     model: ModelName = None,
     weights: WeightsFile = None,
+    option: ModelOptions = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes are named.")] = 5,
     invert: Invert = False,
     center: Center = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Print the likeliest classes of every picture."""
-    loaded = changed(load_model(run, checkpoint, model, weights), invert=invert, center=center)
+    loaded = changed(load_model(run, checkpoint, model, weights, option), invert=invert, center=center)
     from cnnviz.inference import evaluate
     from cnnviz.inference.images.image import Refusal
     from cnnviz.inference.images.image_files import from_paths

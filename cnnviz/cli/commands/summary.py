@@ -13,6 +13,7 @@ from cnnviz.analysis.types import MIB
 from cnnviz.cli.options import MODEL_HELP, pairs, parse_size, problem_lines, resolve_model
 from cnnviz.cli.output import short, table
 from cnnviz.formats.csv_text import csv_text
+from cnnviz.models import ModelSpec
 from cnnviz.sentences import percent
 
 _RIGHT = frozenset(("parameters", "multiply-adds", "element-wise", "MiB"))
@@ -43,12 +44,18 @@ def summary(
     if batch < 1:
         raise ValueError(f"A batch holds at least one image, not {batch}.")
     size, options = parse_size(input_size), pairs(option or [], "activation=tanh")
-    found = [analyze(resolve_model(name), size, classes, options) for name in chosen]
+    found = [_analyzed(name, size, classes, options) for name in chosen]
     form = "json" if as_json else "csv" if as_csv else "markdown" if as_markdown else "text"
     typer.echo(
         _one(found[0], batch, form, chosen[0]) if len(found) == 1 else _two(found[0], found[1], form),
         nl=False,
     )
+
+
+def _analyzed(name: str, size: Any, classes: int | None, options: dict[str, str]) -> Analysis:
+    """The analysis of what a command line names; options of a user's own network are in it already."""
+    model = resolve_model(name, options)
+    return analyze(model, size, classes, None if isinstance(model, ModelSpec) else options)
 
 
 def _one(analysis: Analysis, batch: int, form: str, name: str) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from cnnviz import models
 from cnnviz.cli.foreground import interruptible, work_on
-from cnnviz.cli.options import pairs
+from cnnviz.cli.options import ModelOptions, named_model, pairs
 from cnnviz.cli.progress import Bar
 from cnnviz.sentences import full_stop
 from cnnviz.training import Recipe, get
@@ -40,7 +40,8 @@ def train(
     recipe: Annotated[
         str | None, typer.Argument(help="A named recipe, or a file; none for the model's default.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="The model.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model: a name, or FILE.py:CLASS.")] = None,
+    option: ModelOptions = None,
     dataset: Annotated[str | None, typer.Option(help="A data set's name, or a path.")] = None,
     epochs: Annotated[str | None, typer.Option(help="Number of epochs.")] = None,
     batch_size: Annotated[str | None, typer.Option(help="Images a step.")] = None,
@@ -63,13 +64,14 @@ def train(
     named = {"model": model, "dataset": dataset, "epochs": epochs, "batch_size": batch_size, "lr": lr}
     given = {k: v for k, v in (named | {"seed": seed, "device": device}).items() if v is not None}
     given |= pairs(settings or [], "epochs=5")
+    given |= _model_given(model, option)
     with tracking.connect() as database:
         if resume is not None:
             if recipe or given:
                 raise ValueError("A run goes on with its own recipe; give --resume alone.")
             run = _again(database, resume)
         else:
-            chosen = _recipe(recipe, model, dataset).changed(given)
+            chosen = _recipe(recipe, given.get("model"), dataset).changed(given)
             run = enqueue(database, chosen)
             _warn(chosen)
         try:
@@ -86,6 +88,15 @@ def train(
         raise typer.Exit(FAILED)
     if status is not tracking.Status.FINISHED:
         raise typer.Exit(STOPPED)
+
+
+def _model_given(model: str | None, option: list[str] | None) -> dict[str, str]:
+    """The recipe's fields that `--model` and `--option` mean."""
+    if model is None and not option:
+        return {}
+    name, options = named_model(model, option) if model else ("", pairs(option or [], "activation=tanh"))
+    fields = {"model": name} if name else {}
+    return fields | ({"options": orjson.dumps(options).decode()} if options else {})
 
 
 def _recipe(name: str | None, model: str | None, dataset: str | None) -> Recipe:

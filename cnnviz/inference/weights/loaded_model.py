@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz import models
-from cnnviz.analysis.compute import on_meta
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
 from cnnviz.inference.weights.state_dict import load_state_dict, matched
 from cnnviz.models import ModelSpec, Options
+from cnnviz.models.meta import on_meta
 from cnnviz.training.checkpoint import Interface
 from cnnviz.training.recipe import Recipe, spec_for
 

@@ -9,7 +9,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from cnnviz import models, tracking
-from cnnviz.analysis.compute import on_meta
 from cnnviz.inference import InferenceError
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
 from cnnviz.inference.weights.loaded_model import Loaded, built, filled, of_recipe, trained
@@ -17,6 +16,7 @@ from cnnviz.inference.weights.model_card import FORMAT, read_card
 from cnnviz.inference.weights.state_dict import without_prefix
 from cnnviz.inference.weights.weights_file import Weights, read_weights
 from cnnviz.models import ModelSpec
+from cnnviz.models.meta import on_meta
 from cnnviz.tracking import Database, Run
 from cnnviz.training import Recipe, checkpoint
 
@@ -195,13 +195,19 @@ def _checkpoint(path: Path, name: str) -> Loaded:
     if stored.interface is None:
         # Its recipe names data, and a file that was handed in must not make us fetch any.
         raise InferenceError(f"'{name}' is of an earlier version, without its classes; load it as its run.")
-    return trained(name, Recipe.read(stored.position.recipe), stored.interface, stored.weights, source=name)
+    recipe = _without_code(Recipe.read(stored.position.recipe))
+    return trained(name, recipe, stored.interface, stored.weights, source=name)
+
+
+def _without_code(recipe: Recipe) -> Recipe:
+    """The recipe without the copy of a user's network: a file that was handed in does not choose code."""
+    return recipe.model_copy(update={"code": ""})
 
 
 def _shipped(path: Path, name: str, found: Weights) -> Loaded:
     card = read_card(path)
     return of_recipe(
-        name, card.recipe, card.classes, card.preprocessing.side, found.tensors,
+        name, _without_code(card.recipe), card.classes, card.preprocessing.side, found.tensors,
         preprocessing=card.preprocessing, source=name, accuracy=card.accuracy,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnviz import tracking
+from cnnviz import models, tracking
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights import bundled
 
@@ -82,7 +82,8 @@ def stamp(reference: str, database: Database | None = None) -> str:
         run = tracking.get_run(_needed(database), _number(number))
         path = checkpoint_path(_needed(database), run, which or "last")
     else:
-        return reference
+        spec = models.specs().get(rest)
+        return f"{reference} {spec.edition}" if spec and spec.edition else reference
     state = path.stat()
     return f"{reference} {state.st_mtime_ns} {state.st_size}"
 

@@ -112,6 +112,8 @@ def _edition(spec: models.ModelSpec) -> str:
     """What tells two models of one name apart: the user may have saved another under it."""
     if spec.source != "yours":
         return ""
+    if spec.edition:
+        return spec.edition
     layers = models.layer_list(spec)
     return layers.write() if layers is not None else ""
 

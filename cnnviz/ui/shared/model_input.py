@@ -213,7 +213,7 @@ def _load(reference: str) -> tuple[str, Loaded]:
         return reference, loaded(reference)
     form = url_state.current()
     if "model" in st.query_params and reference == f"fresh:{form.spec.name}" and not form.own_form:
-        stamp = f"{reference} {form.parameters() | {'layer': ''}}"
+        stamp = f"{reference} {form.parameters() | {'layer': ''}} {form.spec.edition}"
         return stamp, _fresh(stamp, form)
     from cnnviz.inference.weights import references
 

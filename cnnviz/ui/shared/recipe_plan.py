@@ -38,7 +38,7 @@ PLAIN = "plain"
 """How the URL and the list call the recipe in which every field has its default."""
 DEFAULT = "default"
 """How they call the default of a model and data for which none was measured."""
-NOT_CHOSEN = frozenset(("format", "name", "description", "model", "layers", "dataset", "assumed"))
+NOT_CHOSEN = frozenset(("format", "name", "description", "model", "layers", "dataset", "assumed", "code"))
 """Fields of a recipe that are no setting of their own: they have another place on the page, or in the URL."""
 
 
@@ -188,7 +188,8 @@ def _base(selection: Selection, said: list[str]) -> tuple[Recipe, str, int | Non
     if parent is not None:
         try:
             run = tracking.get_run(run_data.database(), int(parent))
-            return Recipe.model_validate(run.recipe), f"run {run.id}", run.id
+            # A clone is made with a user's network as it is now.
+            return Recipe.model_validate({**run.recipe, "code": ""}), f"run {run.id}", run.id
         except (ValueError, OverflowError, OSError):
             said.append(f"The recipe of run {quoted(parent)} cannot be had; here is another.")
     name = st.query_params.get("recipe")
@@ -226,7 +227,7 @@ def _elsewhere(base: Recipe, selection: Selection, said: list[str]) -> dict[str,
     if "model" not in st.query_params:
         return changed
     spec = selection.spec
-    if spec.source == "yours":  # by its layers, so that the recipe can be run elsewhere too
+    if spec.source == "yours" and spec.layers:  # by its layers, so that the recipe can be run elsewhere too
         return changed | {"layers": models.layer_list(spec), "options": {}}
     if base.layers or spec.name != base.model:
         return changed | {"model": spec.name, "layers": None, "options": dict(selection.options)}

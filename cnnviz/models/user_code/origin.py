@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import FrameType, TracebackType
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = str(Path(__file__).parents[2])
 
 
 def of_frame(frame: FrameType | None) -> str:

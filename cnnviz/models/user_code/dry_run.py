@@ -1,0 +1,243 @@
+"""Dry run of a network: what it reads and what it gives, found by a pass over an input without values.
+
+A network whose pass needs values, or has layers that get their shapes in it, runs once on zeros.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from cnnviz.models.meta import meta_copy
+from cnnviz.models.spec import Shape
+from cnnviz.models.user_code import origin
+from cnnviz.models.user_code.importer import first_line
+
+USUAL_SIDES = (224, 32, 28, 64, 96, 128, 227, 256, 299, 48, 16, 8)
+"""Sides that are tried, in this order, where no size is given; a network of small strides begins with 32."""
+COARSE = 32
+"""Pixels a cell of the last maps from which on a network is made for 224×224, as ImageNet's are."""
+MISFITS = (RuntimeError, AssertionError, ValueError, IndexError)
+"""What torch and networks raise for an input of a wrong shape."""
+LOGITS = ("logits", "out", "output", "outputs", "prediction", "predictions", "pred", "y", "y_hat", "scores")
+"""Names of an output that a classifier's logits have, the surest first."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a dry run found."""
+
+    input_shape: Shape
+    classes: int
+    """How many numbers it gives an image; 0 where its output is no list of numbers."""
+    output: str | int | None
+    """Which of several outputs is taken: its name, its place, or None where it gives one."""
+    notes: tuple[str, ...] = ()
+
+
+def inspect_network(module: nn.Module, title: str, size: Any = None) -> Facts:
+    """Find the first input that a network reads, and which output is its logits.
+
+    Args:
+        module: The network, in evaluation mode; it may be on the meta device.
+        title: What messages call it.
+        size: A side, `(H, W)` or `(C, H, W)`; None to try what is usual.
+
+    Raises `ValueError` in one sentence where none fits, or its pass fails.
+    """
+    several = needed_inputs(module)
+    if len(several) > 1:
+        raise ValueError(
+            f"{title} reads {len(several)} inputs ({', '.join(several)}); pages and training give a network "
+            "one image, so wrap it in a module whose forward takes one."
+        )
+    first: Exception | None = None
+    shapes = list(candidate_shapes(module, size))
+    for shape in shapes:
+        try:
+            out = _pass(module, shape)
+        except MISFITS as error:
+            first = first or error
+            continue
+        except Exception as error:
+            raise ValueError(f"{title} cannot be run: {describe(error)}.") from None
+        chosen, taken, notes = choose_output(out, title)
+        if taken.dim() != 2:
+            notes += (
+                f"{title} gives {'×'.join(map(str, taken.shape[1:])) or 'one number'} for an image, not a "
+                "number a class: it can be looked at, but not trained as a classifier.",
+            )
+        return Facts(shape, taken.shape[1] if taken.dim() == 2 else 0, chosen, notes)
+    assert first is not None
+    sides = "×".join(map(str, shapes[0]))
+    raise ValueError(f"{title} cannot take an input of {sides}: {reason(first)}.")
+
+
+def needed_inputs(module: nn.Module) -> list[str]:
+    """The arguments that its forward cannot do without."""
+    try:
+        parameters = inspect.signature(module.forward).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in variable]
+
+
+def choose_output(out: Any, title: str) -> tuple[str | int | None, Tensor, tuple[str, ...]]:
+    """Which of several outputs are the logits: by name, else the first tensor; and a sentence on that."""
+    if isinstance(out, Tensor):
+        return None, out, ()
+    if isinstance(out, dict):
+        names = [name for name, value in out.items() if isinstance(value, Tensor)]
+        if names:
+            chosen = next((name for name in LOGITS if name in names), names[0])
+            listed = ", ".join(map(str, out))
+            return chosen, out[chosen], (f"{title} gives {listed}: '{chosen}' is taken for its logits.",)
+    if isinstance(out, list | tuple):
+        places = [place for place, value in enumerate(out) if isinstance(value, Tensor)]
+        if places:
+            if len({tuple(out[place].shape) for place in places}) == 1 and out[places[0]].dim() == 2:
+                return None, out[places[0]], ()  # Auxiliary classifiers beside the main one.
+            place = places[0]
+            note = f"{title} gives {len(out)} values: the {_ordinal(place)} is taken for its logits."
+            return place, out[place], (note,)
+    raise ValueError(
+        f"{title} gives a {type(out).__name__}; what is read is a tensor, or a dictionary or tuple of them."
+    )
+
+
+def _ordinal(place: int) -> str:
+    return ("first", "second", "third")[place] if place < 3 else f"{place + 1}th"
+
+
+def with_one_output(module: nn.Module, chosen: str | int | None) -> nn.Module:
+    """Make the module give the chosen output alone, under its own type's name and with its own layers."""
+    if chosen is None:
+        return module
+    kind = type(module)
+
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        out = kind.forward(self, *args, **kwargs)
+        return out[chosen] if isinstance(out, dict | list | tuple) else out
+
+    module.__class__ = type(kind.__name__, (kind,), {"forward": forward, "__module__": kind.__module__})
+    return module
+
+
+def materialize(module: nn.Module, input_shape: Shape) -> nn.Module:
+    """Give lazily shaped layers their shapes by one pass over zeros; others are left as they are."""
+    lazy = [p for p in (*module.parameters(), *module.buffers()) if is_lazy(p)]
+    if lazy:
+        was = module.training
+        with torch.no_grad():
+            module.eval()(torch.zeros((1, *input_shape), device=lazy[0].device))
+        module.train(was)
+    return module
+
+
+def _pass(module: nn.Module, shape: Shape) -> Any:
+    """One pass over an input without values, or over zeros where the network asks for values."""
+    floating = [p for p in module.parameters() if not is_lazy(p) and p.is_floating_point()]
+    kind = floating[0].dtype if floating else torch.float32
+    with torch.no_grad():
+        try:
+            lazy = next((p for p in module.parameters() if is_lazy(p)), None)
+            if lazy is not None:
+                return copy.deepcopy(module)(torch.empty((1, *shape), device=lazy.device, dtype=kind))
+            return meta_copy(module)(torch.empty((1, *shape), device="meta", dtype=kind))
+        except Exception as error:
+            if "meta" not in str(error) and not isinstance(error, NotImplementedError):
+                raise
+        real = module if not any(p.is_meta for p in module.parameters()) else _with_memory(module)
+        return real(torch.zeros((1, *shape), dtype=kind))
+
+
+def _with_memory(module: nn.Module) -> nn.Module:
+    """The same layers on the CPU, all weights 0: for shapes alone."""
+    return module.to_empty(device="cpu").apply(_zero)
+
+
+def _zero(module: nn.Module) -> None:
+    for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+        if not is_lazy(tensor) and tensor.is_floating_point():
+            nn.init.zeros_(tensor)
+
+
+def candidate_shapes(module: nn.Module, size: int | tuple[int, ...] | None) -> Iterator[Shape]:
+    """Inputs `(C, H, W)` to try, the likeliest first; one where channels and sides are given.
+
+    Raises `ValueError` for a size that is none.
+    """
+    if isinstance(size, tuple) and len(size) == 3:
+        yield (size[0], size[1], size[2])
+        return
+    if isinstance(size, tuple) and len(size) != 2:
+        raise ValueError(f"An input size is a side, (H, W) or (C, H, W) in pixels, not {size}.")
+    channels = _channels(module)
+    if size is not None:
+        height, width = (size, size) if isinstance(size, int) else (size[0], size[1])
+        yield from ((count, height, width) for count in channels)
+        return
+    yield from _without_convolution(module)
+    ordered = USUAL_SIDES if _coarse(module) else sorted(USUAL_SIDES, key=lambda side: side == USUAL_SIDES[0])
+    yield from ((count, side, side) for count in channels for side in ordered)
+
+
+def _coarse(module: nn.Module) -> bool:
+    """Whether its windows step so far that small images would come to nothing; shortcuts left out."""
+    jump = 1
+    windows = (nn.modules.conv._ConvNd, nn.modules.pooling._MaxPoolNd, nn.modules.pooling._AvgPoolNd)
+    for part in module.modules():
+        if isinstance(part, windows):
+            kernel, stride = (
+                value if isinstance(value, int) else int(value[0]) if value else 1
+                for value in (part.kernel_size, part.stride)  # type: ignore[union-attr]
+            )
+            jump *= stride if kernel > 1 else 1
+    return jump >= COARSE
+
+
+def _channels(module: nn.Module) -> tuple[int, ...]:
+    """Channels that the first convolution reads, then what others read that an image may have."""
+    convs = [part for part in module.modules() if isinstance(part, nn.modules.conv._ConvNd)]
+    read = [conv.in_channels for conv in convs if conv.in_channels]
+    return tuple(dict.fromkeys([*read[:1], *(count for count in read if count in (1, 3)), 3, 1]))
+
+
+def _without_convolution(module: nn.Module) -> Iterator[Shape]:
+    """Images that a first linear or recurrent layer reads, where there is no convolution."""
+    kinds = (nn.modules.conv._ConvNd, nn.Linear, nn.RNNBase, nn.RNNCellBase)
+    first = next((part for part in module.modules() if isinstance(part, kinds)), None)
+    if isinstance(first, nn.Linear) and first.in_features:
+        for count in (1, 3):
+            side = math.isqrt(first.in_features // count)
+            if count * side * side == first.in_features:
+                yield count, side, side
+        yield 1, first.in_features, first.in_features
+    elif isinstance(first, nn.RNNBase | nn.RNNCellBase):
+        yield 1, first.input_size, first.input_size
+
+
+# Errors of a pass as people read them.
+
+
+def describe(error: Exception) -> str:
+    """An error's type, what it says, and where in the user's own file."""
+    text = first_line(error).rstrip(".") if str(error).strip() else ""
+    line = origin.of_error(error)
+    return f"{type(error).__name__}{f': {text}' if text else ''}{f' ({line})' if line else ''}"
+
+
+def reason(error: Exception) -> str:
+    """What an error says, without its type, and where in the user's own file."""
+    text = first_line(error).rstrip(".") if str(error).strip() else type(error).__name__
+    line = origin.of_error(error)
+    return f"{text} ({line})" if line else text

@@ -1,0 +1,417 @@
+"""Registration of users' networks: what whoever started the program named, as specs called `file/Net`.
+
+`CNNVIZ_MODELS` holds the names, so that workers and pages of one start know the same; a command's `--model
+net.py:Net` adds to it. A file that is edited is read again, and a run keeps the copy that it began with.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+import functools
+import importlib.util
+import inspect
+import os
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnnviz.models.spec import ModelSpec, Options, Shape
+from cnnviz.models.user_code import constructor, source
+from cnnviz.models.user_code.constructor import Constructor
+from cnnviz.models.user_code.importer import Imported
+from cnnviz.models.user_code.source import Source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+VARIABLE = "CNNVIZ_MODELS"
+PREFIX = "file/"
+FAMILY = "Yours"
+USUAL_SHAPE: Shape = (3, 224, 224)
+OWN_FILE = "own-file"
+"""Tag of a spec that comes from a user's file or package."""
+CLASSES_FROM_OUTPUT = "classes-from-output"
+"""Tag of a spec whose classes are not chosen: they are as many as the network gives numbers."""
+INPUT_FROM_NETWORK = "input-from-network"
+"""Tag of a spec whose input has not been found yet."""
+NOT_A_CLASSIFIER = "not-a-classifier"
+"""Tag of a spec whose output is no number a class."""
+_FORM = "path/to/file.py:ClassOrFunction or package.module:ClassOrFunction"
+_NAME = re.compile(r"(?P<attribute>[A-Za-z_]\w*)(?:\((?P<arguments>.*)\))?(?:@(?P<size>[0-9xX×,]+))?")
+
+
+@dataclass(frozen=True)
+class Named:
+    """A network as somebody named it: a file or a module, a class or function in it, arguments, a size."""
+
+    place: str
+    """A path that ends in `.py`, or a dotted module name."""
+    attribute: str
+    arguments: tuple[tuple[str, Any], ...] = ()
+    size: tuple[int, ...] | None = field(default=None)
+
+    @classmethod
+    def read(cls, text: str) -> Named:
+        """Read `net.py:Net`, `net.py:Net(width=8)`, `package.module:Net@1x28x28`; raises `ValueError`."""
+        place, _, rest = text.partition(".py:") if ".py:" in text else text.partition(":")
+        place = f"{place}.py" if ".py:" in text else place
+        match = _NAME.fullmatch(rest)
+        if match is None or not place:
+            raise ValueError(f"'{text[:120]}' is not of the form {_FORM}.")
+        size = match["size"] and tuple(int(side) for side in re.split("[xX×]", match["size"]) if side)
+        return cls(place, match["attribute"], _arguments(match["arguments"] or "", text), size or None)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it names a file rather than a module."""
+        return self.place.endswith(".py")
+
+    def write(self) -> str:
+        """The name for another process, whose current folder may be another."""
+        place = str(Path(self.place).resolve()) if self.is_file else self.place
+        arguments = ",".join(f"{name}={value!r}" for name, value in self.arguments)
+        size = "x".join(map(str, self.size)) if self.size else ""
+        return f"{place}:{self.attribute}{f'({arguments})' if arguments else ''}{f'@{size}' if size else ''}"
+
+
+def _arguments(text: str, whole: str) -> tuple[tuple[str, Any], ...]:
+    """Arguments as Python writes them: literals, and words for text; never evaluated."""
+    try:
+        call = ast.parse(f"f({text})", mode="eval").body
+    except SyntaxError:
+        call = None
+    if not isinstance(call, ast.Call) or call.args or any(keyword.arg is None for keyword in call.keywords):
+        raise ValueError(f"The arguments in '{whole[:120]}' are written as (width=8, act=gelu).")
+    found = []
+    for keyword in call.keywords:
+        assert keyword.arg is not None
+        value = keyword.value
+        try:
+            found.append((keyword.arg, value.id if isinstance(value, ast.Name) else ast.literal_eval(value)))
+        except ValueError:
+            raise ValueError(f"'{keyword.arg}' in '{whole[:120]}' is no plain value, as 8 or gelu.") from None
+    return tuple(found)
+
+
+def is_named(text: str) -> bool:
+    """Whether text names a file or a module, rather than a model that is registered."""
+    place, _, rest = text.partition(":")
+    return ".py:" in text or (bool(rest) and "/" not in place and _NAME.fullmatch(rest) is not None)
+
+
+# What was named, and its specs.
+
+
+def named() -> list[Named]:
+    """What `CNNVIZ_MODELS` names; raises `ValueError` for what is no name."""
+    text = os.environ.get(VARIABLE, "")
+    return [Named.read(one) for one in _split(text)]
+
+
+def _split(text: str) -> list[str]:
+    """The names in the variable. Where the separator of paths is the colon, it stands in each name too."""
+    parts = [part for part in text.split(os.pathsep) if part.strip()]
+    if os.pathsep != ":":
+        return parts
+    found: list[str] = []
+    for part in parts:
+        opened = bool(found) and ":" not in found[-1]
+        if opened:
+            found[-1] += f":{part}"
+        else:
+            found.append(part)
+    return found
+
+
+def add(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpec:
+    """Name a network for this process and those that it starts; the spec that it has from now on.
+
+    Args:
+        text: As `Named.read` takes it.
+        arguments: Further arguments of its constructor, as `--option` gives them.
+
+    Raises `ValueError` in one sentence where it cannot be had.
+    """
+    one = Named.read(text)
+    one = replace(one, arguments=tuple({**dict(one.arguments), **(arguments or {})}.items()))
+    entry = one.write()
+    entries = [
+        known
+        for known in _split(os.environ.get(VARIABLE, ""))
+        if _target_of(Named.read(known).write()) != _target_of(entry)
+    ]
+    spec = _spec(one, _name_of(one, [Named.read(known) for known in entries]))
+    os.environ[VARIABLE] = os.pathsep.join([*entries, entry])
+    return spec
+
+
+def _target_of(entry: str) -> str:
+    """A name without its arguments and size: named again, these take the place of earlier ones."""
+    return re.split(r"[(@]", entry)[0]
+
+
+def _name_of(one: Named, before: list[Named]) -> str:
+    """`file/Net`, or `file/other.Net` where another file's network is called so already."""
+    if all(known.attribute != one.attribute for known in before):
+        return f"{PREFIX}{one.attribute}"
+    stem = Path(one.place).stem if one.is_file else one.place.rpartition(".")[2]
+    return f"{PREFIX}{re.sub(r'[^A-Za-z0-9_-]', '-', stem)}.{one.attribute}"
+
+
+def specs() -> dict[str, ModelSpec]:
+    """The specs of everything that was named and can be had, by registry name."""
+    return {spec.name: spec for spec in _all() if isinstance(spec, ModelSpec)}
+
+
+def problems() -> list[str]:
+    """A sentence for each name that gives no network."""
+    return [sentence for sentence in _all() if isinstance(sentence, str)]
+
+
+def _all() -> list[ModelSpec | str]:
+    found: list[ModelSpec | str] = []
+    try:
+        names = named()
+    except ValueError as error:
+        return [f"{VARIABLE} cannot be read: {error}"]
+    for place, one in enumerate(names):
+        try:
+            found.append(_spec(one, _name_of(one, names[:place])))
+        except ValueError as error:
+            found.append(f"Your model {one.attribute} is left out: {error}")
+    return found
+
+
+_lock = threading.RLock()
+_live: dict[Named, tuple[Any, Source, Any]] = {}
+"""For each name the stamp of its files, its source, and its spec or what is wrong with it."""
+
+
+def _spec(one: Named, name: str) -> ModelSpec:
+    """The spec of a name, made anew only where one of its files has changed."""
+    with _lock:
+        known = _live.get(one)
+        if known is None or source.stamp(known[1]) != known[0]:
+            files = _source_of(one)
+            loaded = Imported(files)
+            try:
+                result: Any = _described(_target(loaded, one), one, loaded)
+            except ValueError as error:
+                result = str(error)
+            files = loaded.source = loaded.complete_source()
+            known = _live[one] = (source.stamp(files), files, result)
+        if isinstance(known[2], str):
+            raise ValueError(known[2])
+        return replace(known[2], name=name, edition=known[1].digest)
+
+
+def _source_of(one: Named) -> Source:
+    if one.is_file:
+        return source.from_path(Path(one.place), one.attribute)
+    top = one.place.partition(".")[0]
+    try:
+        found = importlib.util.find_spec(top)
+        places = (
+            [found.origin]
+            if found and found.origin
+            else list((found and found.submodule_search_locations) or ())
+        )
+    except (ImportError, ValueError):
+        places = []
+    local = Path.cwd().joinpath(*one.place.split("."))
+    if not places or "site-packages" not in Path(str(places[0])).parts:
+        root = Path(str(places[0])).parent if places else Path.cwd()
+        root = root.parent if places and Path(str(places[0])).name == "__init__.py" else root
+        local = root.joinpath(*one.place.split(".")) if places else local
+        for path in (local.with_suffix(".py"), local / "__init__.py"):
+            if path.is_file():
+                return source.from_path(path, one.attribute)
+    if not places:
+        raise ValueError(f"There is no module '{one.place}' here, neither installed nor in this folder.")
+    return Source(Path.cwd(), one.place, one.attribute)
+
+
+def source_of(name: str) -> Source | None:
+    """The files behind a registered name; None for a name that nobody gave."""
+    found = specs().get(name)
+    with _lock:
+        return next(
+            (files for _, files, _ in _live.values() if found and files.digest == found.edition), None
+        )
+
+
+# From a source to a spec.
+
+
+def _target(loaded: Imported, one: Named) -> Constructor:
+    module = loaded.module()
+    told = Path(one.place).name if one.is_file else one.place
+    target = getattr(module, one.attribute, None)
+    if target is None:
+        own = [k for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__]
+        raise ValueError(
+            f"There is no '{one.attribute}' in {told}; it defines {', '.join(own) or 'nothing'}."
+        )
+    if not callable(target) or not (inspect.isclass(target) or inspect.isroutine(target)):
+        raise ValueError(
+            f"'{one.attribute}' in {told} is a {type(target).__name__}, not a class or a function."
+        )
+    return constructor.read(one.attribute, loaded, target, dict(one.arguments))
+
+
+def _described(made: Constructor, one: Named, loaded: Imported) -> ModelSpec:
+    """The spec of a constructor, with the input, classes and output that a dry run finds."""
+    from cnnviz.models.meta import on_meta
+    from cnnviz.models.user_code.dry_run import inspect_network
+
+    if made.missing:
+        raise ValueError(made.missing_text())
+    defaults = made.options().model_dump()
+    shape = one.size if one.size and len(one.size) == 3 else USUAL_SHAPE
+    module = on_meta(lambda: made.build(made.default_classes, (shape[0], shape[1], shape[2]), defaults))
+    facts = inspect_network(module, made.name, one.size)
+    if not made.classes_parameter and facts.classes:
+        made.classes_parameter = constructor.maybe_classes(made, facts.classes)
+        if made.classes_parameter:
+            fields = set(made.options.model_fields) - {made.classes_parameter}
+            made = replace_options(made, fields)
+    spec = undescribed(made, one)
+    return replace(
+        spec,
+        input_shape=facts.input_shape,
+        classes=facts.classes or spec.classes,
+        builder=_Builder(made, facts.classes, facts.output),
+        notes=facts.notes,
+        tags=frozenset(
+            {OWN_FILE}
+            | (set() if made.classes_parameter else {CLASSES_FROM_OUTPUT})
+            | (set() if facts.classes else {NOT_A_CLASSIFIER})
+        ),
+    )
+
+
+def replace_options(made: Constructor, fields: set[str]) -> Constructor:
+    """The constructor with these options alone."""
+    from pydantic import create_model
+
+    from cnnviz.models.spec import NoOptions
+
+    known = made.options.model_fields
+    kept: dict[str, Any] = {name: (info.annotation, info) for name, info in known.items() if name in fields}
+    made.options = create_model(made.options.__name__, __base__=Options, **kept) if kept else NoOptions
+    return made
+
+
+def undescribed(made: Constructor, one: Named) -> ModelSpec:
+    """The spec of a constructor before any pass: its input is whatever an analysis finds."""
+    tags = {OWN_FILE, INPUT_FROM_NETWORK} | (set() if made.classes_parameter else {CLASSES_FROM_OUTPUT})
+    where = Path(one.place).name if one.is_file else one.place
+    return ModelSpec(
+        name=f"{PREFIX}{one.attribute}",
+        title=one.attribute,
+        family=FAMILY,
+        year=0,
+        summary=f"A model of your own, from {where}.",
+        input_shape=USUAL_SHAPE,
+        classes=made.default_classes,
+        builder=_Builder(made, 0, None),
+        options=made.options,
+        source="yours",
+        tags=frozenset(tags),
+    )
+
+
+@dataclass
+class _Builder:
+    """Builds the network with so many classes, its lazily shaped layers shaped, its logits alone."""
+
+    made: Constructor
+    classes: int
+    """How many numbers it gives where that cannot be chosen; 0 where nobody knows."""
+    output: str | int | None
+
+    def __call__(self, classes: int, input_shape: Shape, options: Options) -> nn.Module:
+        made = self.made
+        if not made.classes_parameter and classes != (self.classes or made.default_classes):
+            gives = f" and gives {self.classes:,} numbers" if self.classes else ""
+            raise ValueError(
+                f"{made.name} has no parameter 'num_classes'{gives}, so its number of classes cannot be "
+                f"chosen: it cannot be built for {classes:,}."
+            )
+        from cnnviz.models.user_code.dry_run import materialize, reason, with_one_output
+
+        module = made.build(classes, input_shape, options.model_dump())
+        try:
+            module = materialize(module, input_shape)
+        except Exception as error:
+            if "meta" in str(error):
+                raise
+            sides = "×".join(map(str, input_shape))
+            raise ValueError(f"{made.name} cannot take an input of {sides}: {reason(error)}.") from None
+        return with_one_output(module, self.output)
+
+
+def from_text(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpec:
+    """The spec of `net.py:Net` for an analysis alone: not registered, its input not looked for.
+
+    Raises `ValueError` in one sentence where the file or the name is missing, or the file does not run.
+    """
+    one = Named.read(text)
+    one = replace(one, arguments=tuple({**dict(one.arguments), **(arguments or {})}.items()))
+    loaded = Imported(_source_of(one))
+    return undescribed(_target(loaded, one), one)
+
+
+# Copies that runs keep.
+
+
+def keep_copy(name: str) -> str:
+    """Keep a copy of a registered network's files; their digest, empty for a name that is no user's file."""
+    files = source_of(name)
+    return "" if files is None else source.keep(files)
+
+
+def arguments_of(name: str) -> dict[str, str | int | float | bool]:
+    """The arguments that a registered network was named with, as a recipe can hold them."""
+    spec = specs().get(name)
+    bound = spec.builder.made.bound if spec and isinstance(spec.builder, _Builder) else {}
+    return {argument: _plain(value) for argument, value in bound.items()}
+
+
+def _plain(value: Any) -> str | int | float | bool:
+    if isinstance(value, enum.Enum):
+        return value.name
+    return value if isinstance(value, str | int | float | bool) else repr(value)
+
+
+@functools.lru_cache(maxsize=32)
+def _from_copy(name: str, digest: str, arguments: tuple[tuple[str, Any], ...]) -> ModelSpec:
+    files = source.kept(digest, name)
+    one = Named(f"{files.module}.py", files.attribute, arguments)
+    loaded = Imported(files)
+    return replace(_described(_target(loaded, one), one, loaded), name=name, edition=digest)
+
+
+def from_copy(name: str, digest: str, arguments: Mapping[str, Any]) -> ModelSpec:
+    """The spec of a network as a run began with it: the registered one where its files are the same.
+
+    Args:
+        name: The registry name, `file/Net`.
+        digest: Of the files.
+        arguments: The run's options, which may hold what a page could not have chosen.
+
+    Raises `ValueError` in one sentence where the copy is not there, or was changed.
+    """
+    spec = specs().get(name)
+    if spec is not None and spec.edition == digest:
+        try:
+            spec.options.parse(arguments)
+            return spec
+        except ValueError:
+            pass
+    with _lock:
+        return _from_copy(name, digest, tuple(sorted(arguments.items())))

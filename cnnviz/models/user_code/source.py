@@ -1,0 +1,222 @@
+"""Source of a user's network: its file and the local modules that it imports, hashed, bounded and copied.
+
+A run keeps the digest of these files, and a copy of them lies under `CNNVIZ_HOME/code`, so that a resumed run
+runs the code that it began with even after the file was edited. Nothing here runs any of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cnnviz.models.library import home
+
+MOST_FILES = 64
+MOST_BYTES = 4_000_000
+MANIFEST = "manifest.json"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NOT_LOCAL = frozenset((*sys.stdlib_module_names, "cnnviz", "torch", "torchvision", "numpy"))
+"""Top-level names that are never taken for modules beside the user's file."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of a network, and what in them makes it."""
+
+    root: Path
+    """Folder that local imports are resolved from."""
+    module: str
+    """Dotted name of the module that holds the network."""
+    attribute: str
+    """The class or function in it."""
+    files: tuple[tuple[str, bytes], ...] = ()
+    """Path below `root`, and content; none of an installed package, which is imported as it is."""
+
+    @property
+    def installed(self) -> bool:
+        """Whether it is an installed package's, so that nothing is copied."""
+        return not self.files
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest: of which module, which class, and every file's content."""
+        return hashlib.sha256(self.manifest().encode()).hexdigest()
+
+    def manifest(self) -> str:
+        """What it consists of, as JSON."""
+        hashes = {path: hashlib.sha256(content).hexdigest() for path, content in self.files}
+        named = {"module": self.module, "attribute": self.attribute, "files": dict(sorted(hashes.items()))}
+        return json.dumps(named, indent=1)
+
+    def with_modules(self, names: Iterable[str]) -> Source:
+        """The source with further local modules, as an import at run time found them."""
+        known = dict(self.files)
+        for name in names:
+            for path in _module_files(self.root, name):
+                relative = path.relative_to(self.root).as_posix()
+                if relative not in known:
+                    known[relative] = path.read_bytes()
+        return replace(self, files=_bounded(known, self.module))
+
+
+def from_path(path: Path, attribute: str) -> Source:
+    """The source of `path/to/net.py`, whose local imports are found by reading, not by running.
+
+    A file in a package (with an `__init__.py` beside it, or with relative imports) is a module of that
+    package. Raises `ValueError` in one sentence for a file that is not there, not Python, or too much.
+    """
+    path = path.resolve()
+    if not path.is_file():
+        raise ValueError(f"There is no file '{path}'.")
+    root, parts = path.parent, [path.stem]
+    relative = any(level for _, level in _imports(path, path.name))
+    while (root / "__init__.py").is_file() or relative:
+        root, parts, relative = root.parent, [root.name, *parts], False
+    if not all(part.isidentifier() for part in parts):
+        # Such a file cannot be imported by its name; nothing else can import it either.
+        return Source(root, path.stem, attribute, _bounded(_local_files(root, path), path.name))
+    return Source(root, ".".join(parts), attribute, _bounded(_local_files(root, path), path.name))
+
+
+def stamp(source: Source) -> tuple[tuple[int, int], ...]:
+    """Text that changes when one of the files does; costs a look at each."""
+    found = []
+    for relative, _ in source.files:
+        try:
+            state = (source.root / relative).stat()
+            found.append((state.st_mtime_ns, state.st_size))
+        except OSError:
+            found.append((0, 0))
+    return tuple(found)
+
+
+def _local_files(root: Path, first: Path) -> dict[str, bytes]:
+    """The file, and every local module that it or one of these imports, by its path below `root`."""
+    waiting, found = [first], dict[str, bytes]()
+    while waiting:
+        path = waiting.pop()
+        relative = path.relative_to(root).as_posix()
+        if relative in found:
+            continue
+        found[relative] = path.read_bytes()
+        _check_size(found, first.name)
+        package = relative.split("/")[:-1]
+        for name, level in _imports(path, first.name):
+            if level > len(package) + 1 or (not level and name.partition(".")[0] in _NOT_LOCAL):
+                continue
+            around = package[: len(package) - level + 1] if level else []
+            waiting += _module_files(root, ".".join(filter(None, (*around, name))))
+        waiting += [root.joinpath(*package[:n], "__init__.py") for n in range(1, len(package) + 1)
+                    if root.joinpath(*package[:n], "__init__.py").is_file()]  # fmt: skip
+    return found
+
+
+def _imports(path: Path, told: str) -> Iterator[tuple[str, int]]:
+    """Dotted names that a file imports, and how many dots stand before them; of `from a import b` both."""
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError) as error:
+        where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        message = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise ValueError(
+            f"{told} does not run: {type(error).__name__}: {message} ({path.name}{where})."
+        ) from None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, 0
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", node.level
+            for alias in node.names:
+                yield ".".join(filter(None, (node.module, alias.name))), node.level
+
+
+def _module_files(root: Path, name: str) -> list[Path]:
+    """The files below `root` that importing `name` runs, its packages first; empty where there are none."""
+    parts = name.split(".")
+    if not name or not all(part.isidentifier() for part in parts):
+        return []
+    found = []
+    for count in range(1, len(parts) + 1):
+        inner = root.joinpath(*parts[:count])
+        if (inner / "__init__.py").is_file():
+            found.append(inner / "__init__.py")
+        elif inner.with_suffix(".py").is_file():
+            found.append(inner.with_suffix(".py"))
+    return found
+
+
+def _check_size(files: dict[str, bytes], told: str) -> None:
+    total = sum(map(len, files.values()))
+    if len(files) > MOST_FILES or total > MOST_BYTES:
+        raise ValueError(
+            f"{told} and the local modules that it imports are {len(files):,} files with "
+            f"{total / 1e6:,.1f} MB; at most {MOST_FILES} files with {MOST_BYTES / 1e6:.0f} MB are kept with "
+            "a run, so move the network into a file that imports less."
+        )
+
+
+def _bounded(files: dict[str, bytes], told: str) -> tuple[tuple[str, bytes], ...]:
+    _check_size(files, told)
+    return tuple(sorted(files.items()))
+
+
+# Copies, by digest.
+
+
+def folder() -> Path:
+    """Where copies lie; it need not exist."""
+    return home() / "code"
+
+
+def keep(source: Source) -> str:
+    """Keep a copy of the files, complete or absent, and return their digest."""
+    digest = source.digest
+    target = folder() / digest
+    if target.exists():
+        return digest
+    temporary = target.with_name(f".{digest}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    for relative, content in source.files:
+        path = temporary / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    temporary.mkdir(parents=True, exist_ok=True)
+    (temporary / MANIFEST).write_text(source.manifest(), encoding="utf-8")
+    try:
+        temporary.rename(target)
+    except OSError:  # Another process was quicker.
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not target.exists():
+            raise
+    return digest
+
+
+def kept(digest: str, name: str) -> Source:
+    """The copy of that digest, its files compared with their hashes; `name` is what messages call it.
+
+    Raises `ValueError` where this machine has none, or it was changed.
+    """
+    target = folder() / digest
+    if _DIGEST.fullmatch(digest) is None or not (target / MANIFEST).is_file():
+        raise ValueError(
+            f"The code of {name} that this run was made with is not on this machine; start the program where "
+            "it was, or train again with --model net.py:Net."
+        )
+    try:
+        named = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+        files = tuple((path, (target / path).read_bytes()) for path in named["files"])
+        found = Source(target, named["module"], named["attribute"], files)
+    except (OSError, ValueError, KeyError, TypeError):
+        found = None
+    if found is None or found.digest != digest:
+        raise ValueError(f"The copy of {name} that was kept with this run was changed, so it is not run.")
+    return found
