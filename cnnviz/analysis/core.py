@@ -104,14 +104,15 @@ def _of_file(
     """Analyse what a user's file defines: channels, size and classes are the network's own."""
     from cnnviz.models.meta import on_meta
 
-    sought = INPUT_FROM_NETWORK in spec.tags
     classes, shape, chosen = models.resolve(spec, num_classes, None, options)
-    if isinstance(input_size, tuple) and len(input_size) == 3 and not foreign.is_several(input_size):
-        shape = (input_size[0], input_size[1], input_size[2])
-    elif not sought:
-        sides = (input_size, input_size) if isinstance(input_size, int) else input_size
-        shape = shape if sides is None or foreign.is_several(sides) else (shape[0], *sides)  # type: ignore[assignment]
-        input_size = input_size if foreign.is_several(input_size) else shape
+    if not foreign.is_several(input_size):
+        given: Any = input_size
+        if isinstance(given, tuple) and len(given) == 3:
+            shape = given
+        elif INPUT_FROM_NETWORK not in spec.tags:
+            sides = (given, given) if isinstance(given, int) else given
+            shape = shape if sides is None else (shape[0], sides[0], sides[1])
+            input_size = shape
     module = on_meta(lambda: spec.builder(classes, shape, chosen))
     known = 0 if CLASSES_FROM_OUTPUT in spec.tags else classes
     found = foreign.analyze_foreign(module, input_size, spec.name, spec.title, known, chosen.model_dump())

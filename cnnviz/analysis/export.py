@@ -8,10 +8,10 @@ from typing import Any
 from cnnviz.analysis.types import MIB, Analysis, ReceptiveField, Row
 from cnnviz.formats.csv_text import csv_text
 
-COLUMNS = ("layer", "type", "input", "output", "parameters", "multiply-adds", "element-wise", "MiB",
-           "receptive field", "formula")  # fmt: skip
+COLUMNS = ("layer", "type", "input", "output", "parameters", "trainable", "multiply-adds", "element-wise",
+           "MiB", "receptive field", "formula")  # fmt: skip
 
-NUMERIC = frozenset(("parameters", "multiply-adds", "element-wise", "MiB"))
+NUMERIC = frozenset(("parameters", "trainable", "multiply-adds", "element-wise", "MiB"))
 
 
 def to_json(analysis: Analysis, batch: int = 1) -> dict[str, Any]:
@@ -87,6 +87,7 @@ def to_table(analysis: Analysis, batch: int = 1) -> list[list[Any]]:
         by_size(analysis.input_shape),
         "",
         analysis.total_params,
+        analysis.trainable_params,
         analysis.macs,
         analysis.elementwise,
     ]
@@ -96,7 +97,7 @@ def to_table(analysis: Analysis, batch: int = 1) -> list[list[Any]]:
 def _line(row: Row, batch: int) -> list[Any]:
     shapes = (by_size(row.input_shape), by_size(row.output_shape))
     memory = round(row.activation_bytes(batch) / MIB, 3)
-    counts = (row.params, row.macs, row.elementwise, memory)
+    counts = (row.params, row.trainable, row.macs, row.elementwise, memory)
     return [row.name or "(model)", row.type, *shapes, *counts, str(row.receptive_field), row.formula]
 
 

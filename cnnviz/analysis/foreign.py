@@ -39,8 +39,8 @@ def analyze_foreign(
     inputs = needed_inputs(module)
     more: tuple[Shape, ...] = ()
     if is_several(size):
-        first_shape, *others = size  # type: ignore[misc]
-        size, more = first_shape, tuple(others)
+        given: Any = size
+        size, more = given[0], tuple(given[1:])
     _check_inputs(inputs, 1 + len(more), title)
     first: Exception | None = None
     shapes: list[Shape] = list(candidate_shapes(module, size))  # type: ignore[arg-type]

@@ -69,6 +69,7 @@ def load_model(
     options: Sequence[str] | None = None,
 ) -> Loaded:
     """The one model that a command line names; raises `ValueError` where it names none or several."""
+    chosen = None
     if model is not None:
         model, chosen = named_model(model, options)
     ways = (run is not None, checkpoint is not None, model is not None or weights is not None)
@@ -85,7 +86,7 @@ def load_model(
         return bundled.load(checkpoint)
     if weights is None:
         raise ValueError(f"Which weights of {model}? Give --weights FILE.")
-    return loaders.from_file(weights, model, options=chosen if model is not None else None)
+    return loaders.from_file(weights, model, options=chosen)
 
 
 def named_model(name: str, options: Sequence[str] | None) -> tuple[str, dict[str, str]]:

@@ -171,7 +171,6 @@ def test_sizes_classes_and_options_change_the_figures() -> None:
         (lambda: analyze("lenet5", num_classes=0), "from 1 to 100,000 classes"),
         (lambda: analyze("lenet5", options={"norm": "x"}), "no option 'norm'"),
         (lambda: analyze("lenet5", input_size=(1, 2, 3, 4)), "input size"),
-        (lambda: analyze(nn.Linear(3, 4)), "needs an input size"),
         (lambda: analyze(nn.Sequential(nn.Conv2d(3, 4, 9)), (3, 4, 4)), "cannot take an input of 3×4×4"),
         (
             lambda: analyze(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(5)), (3, 8, 8)),

@@ -68,6 +68,20 @@ def test_options_are_handed_on(tmp_path: Path, taken: int) -> None:
     assert home.is_dir()
 
 
+def test_networks_that_are_named_are_known_to_the_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CNNVIZ_MODELS", "")
+    monkeypatch.chdir(tmp_path)
+    source = "from torch import nn\ndef one(): return nn.Flatten()\ndef two(): return nn.Conv2d(1, 2, 3)\n"
+    Path("net.py").write_text(source, encoding="utf-8")
+    _, environment = started("--model", "net.py:one", "--model", "net.py:two")
+    named = environment["CNNVIZ_MODELS"].split(f"{tmp_path}/net.py:")
+    assert [name.strip(os.pathsep) for name in named] == ["", "one", "two"]
+    assert "two gives 2×30×30 for an image" in capsys.readouterr().err
+    assert "There is no 'three' in net.py" in refused(capsys, "--model", "net.py:three")
+
+
 def test_a_relative_home_is_of_the_folder_the_command_was_given_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

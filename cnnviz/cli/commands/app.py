@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from cnnviz import resources
+from cnnviz.models.user_code import registration
 from cnnviz.sentences import full_stop
 
 LOCALHOST = "localhost"
@@ -50,11 +51,20 @@ def run_app(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where runs, models and data are kept, instead of CNNVIZ_HOME."),
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.py:CLASS", help="A network of your own, file/CLASS on every page; may be repeated."
+        ),
+    ] = None,
     streamlit_options: Annotated[list[str] | None, typer.Argument(metavar="[-- STREAMLIT OPTIONS]")] = None,
 ) -> None:
     """Replace this process by Streamlit's, so that signals and the exit code are the app's own."""
     if not resources.APP.is_file():
         raise ValueError("The app's files are missing from this installation; install cnnviz anew.")
+    for name in model or []:  # Its code runs here and in the app, because it was named here.
+        for note in registration.add(name).notes:
+            typer.echo(f"cnnviz: {note}", err=True)
     environment = dict(os.environ)
     if home is not None:
         environment["CNNVIZ_HOME"] = str(_make_home(home))

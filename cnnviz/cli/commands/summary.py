@@ -16,7 +16,7 @@ from cnnviz.formats.csv_text import csv_text
 from cnnviz.models import ModelSpec
 from cnnviz.sentences import percent
 
-_RIGHT = frozenset(("parameters", "multiply-adds", "element-wise", "MiB"))
+_RIGHT = frozenset(("parameters", "trainable", "multiply-adds", "element-wise", "MiB"))
 
 
 def register(app: typer.Typer) -> None:

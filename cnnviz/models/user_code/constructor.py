@@ -178,8 +178,8 @@ def _field(annotation: Any, default: Any, typed: Any) -> tuple[Any, Any] | None:
     if isinstance(default, bool):
         return bool, default
     if isinstance(default, int):
-        low, high = min(1, MOST_TIMES * default), max(MOST_INT, MOST_TIMES * default)
-        return int, Field(default, ge=min(low, 0 if default == 0 else low), le=high)
+        least, most = min(1, MOST_TIMES * default), max(MOST_INT, MOST_TIMES * default)
+        return int, Field(default, ge=least, le=most)
     if isinstance(default, float):
         low, high = min(0.0, 10 * default), 1.0 if 0 <= default <= 1 else max(0.0, 10 * default)
         return float, Field(default, ge=low, le=high)

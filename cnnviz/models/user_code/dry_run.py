@@ -106,9 +106,9 @@ def choose_output(out: Any, title: str) -> tuple[str | int | None, Tensor, tuple
         if places:
             if len({tuple(out[place].shape) for place in places}) == 1 and out[places[0]].dim() == 2:
                 return None, out[places[0]], ()  # Auxiliary classifiers beside the main one.
-            place = places[0]
-            note = f"{title} gives {len(out)} values: the {_ordinal(place)} is taken for its logits."
-            return place, out[place], (note,)
+            first = places[0]
+            note = f"{title} gives {len(out)} values: the {_ordinal(first)} is taken for its logits."
+            return first, out[first], (note,)
     raise ValueError(
         f"{title} gives a {type(out).__name__}; what is read is a tensor, or a dictionary or tuple of them."
     )
@@ -118,14 +118,14 @@ def _ordinal(place: int) -> str:
     return ("first", "second", "third")[place] if place < 3 else f"{place + 1}th"
 
 
-def with_one_output(module: nn.Module, chosen: str | int | None) -> nn.Module:
+def with_one_output(module: nn.Module, chosen: Any) -> nn.Module:
     """Make the module give the chosen output alone, under its own type's name and with its own layers."""
     if chosen is None:
         return module
     kind = type(module)
 
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        out = kind.forward(self, *args, **kwargs)
+        out: Any = kind.forward(self, *args, **kwargs)
         return out[chosen] if isinstance(out, dict | list | tuple) else out
 
     module.__class__ = type(kind.__name__, (kind,), {"forward": forward, "__module__": kind.__module__})
@@ -134,7 +134,8 @@ def with_one_output(module: nn.Module, chosen: str | int | None) -> nn.Module:
 
 def materialize(module: nn.Module, input_shape: Shape) -> nn.Module:
     """Give lazily shaped layers their shapes by one pass over zeros; others are left as they are."""
-    lazy = [p for p in (*module.parameters(), *module.buffers()) if is_lazy(p)]
+    tensors: list[Any] = [*module.parameters(), *module.buffers()]
+    lazy = [tensor for tensor in tensors if is_lazy(tensor)]
     if lazy:
         was = module.training
         with torch.no_grad():
@@ -197,12 +198,14 @@ def _coarse(module: nn.Module) -> bool:
     windows = (nn.modules.conv._ConvNd, nn.modules.pooling._MaxPoolNd, nn.modules.pooling._AvgPoolNd)
     for part in module.modules():
         if isinstance(part, windows):
-            kernel, stride = (
-                value if isinstance(value, int) else int(value[0]) if value else 1
-                for value in (part.kernel_size, part.stride)  # type: ignore[union-attr]
-            )
+            kernel, stride = _first_side(part.kernel_size), _first_side(part.stride)
             jump *= stride if kernel > 1 else 1
     return jump >= COARSE
+
+
+def _first_side(value: Any) -> int:
+    """Of a kernel or stride, a number or one for each axis; 1 where none is set yet."""
+    return value if isinstance(value, int) else int(value[0]) if value else 1
 
 
 def _channels(module: nn.Module) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.models.spec import ModelSpec, Options, Shape
+from cnnviz.models.spec import Builder, ModelSpec, Options, Shape
 from cnnviz.models.user_code import constructor, source
 from cnnviz.models.user_code.constructor import Constructor
 from cnnviz.models.user_code.importer import Imported
@@ -206,7 +206,8 @@ def _spec(one: Named, name: str) -> ModelSpec:
             known = _live[one] = (source.stamp(files), files, result)
         if isinstance(known[2], str):
             raise ValueError(known[2])
-        return replace(known[2], name=name, edition=known[1].digest)
+        found: ModelSpec = known[2]
+        return replace(found, name=name, edition=known[1].digest)
 
 
 def _source_of(one: Named) -> Source:
@@ -284,7 +285,7 @@ def _described(made: Constructor, one: Named, loaded: Imported) -> ModelSpec:
         spec,
         input_shape=facts.input_shape,
         classes=facts.classes or spec.classes,
-        builder=_Builder(made, facts.classes, facts.output),
+        builder=_builder(made, facts.classes, facts.output),
         notes=facts.notes,
         tags=frozenset(
             {OWN_FILE}
@@ -318,32 +319,28 @@ def undescribed(made: Constructor, one: Named) -> ModelSpec:
         summary=f"A model of your own, from {where}.",
         input_shape=USUAL_SHAPE,
         classes=made.default_classes,
-        builder=_Builder(made, 0, None),
+        builder=_builder(made, 0, None),
         options=made.options,
         source="yours",
         tags=frozenset(tags),
     )
 
 
-@dataclass
-class _Builder:
-    """Builds the network with so many classes, its lazily shaped layers shaped, its logits alone."""
+def _builder(made: Constructor, gives: int, output: str | int | None) -> Builder:
+    """A function that builds the network for so many classes, its lazy layers shaped, its logits alone.
 
-    made: Constructor
-    classes: int
-    """How many numbers it gives where that cannot be chosen; 0 where nobody knows."""
-    output: str | int | None
+    `gives` is how many numbers it gives where that cannot be chosen, and 0 where nobody knows.
+    """
 
-    def __call__(self, classes: int, input_shape: Shape, options: Options) -> nn.Module:
-        made = self.made
-        if not made.classes_parameter and classes != (self.classes or made.default_classes):
-            gives = f" and gives {self.classes:,} numbers" if self.classes else ""
-            raise ValueError(
-                f"{made.name} has no parameter 'num_classes'{gives}, so its number of classes cannot be "
-                f"chosen: it cannot be built for {classes:,}."
-            )
+    def build(classes: int, input_shape: Shape, options: Options) -> nn.Module:
         from cnnviz.models.user_code.dry_run import materialize, reason, with_one_output
 
+        if not made.classes_parameter and classes != (gives or made.default_classes):
+            told = f" and gives {gives:,} numbers" if gives else ""
+            raise ValueError(
+                f"{made.name} has no parameter 'num_classes'{told}, so its number of classes cannot be "
+                f"chosen: it cannot be built for {classes:,}."
+            )
         module = made.build(classes, input_shape, options.model_dump())
         try:
             module = materialize(module, input_shape)
@@ -352,7 +349,10 @@ class _Builder:
                 raise
             sides = "×".join(map(str, input_shape))
             raise ValueError(f"{made.name} cannot take an input of {sides}: {reason(error)}.") from None
-        return with_one_output(module, self.output)
+        return with_one_output(module, output)
+
+    build.bound = made.bound  # type: ignore[attr-defined]
+    return build
 
 
 def from_text(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpec:
@@ -378,7 +378,7 @@ def keep_copy(name: str) -> str:
 def arguments_of(name: str) -> dict[str, str | int | float | bool]:
     """The arguments that a registered network was named with, as a recipe can hold them."""
     spec = specs().get(name)
-    bound = spec.builder.made.bound if spec and isinstance(spec.builder, _Builder) else {}
+    bound = getattr(spec.builder, "bound", {}) if spec else {}
     return {argument: _plain(value) for argument, value in bound.items()}
 
 
