@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from cnnviz.models.meta import meta_copy
 from cnnviz.models.spec import Shape
 from cnnviz.models.user_code import origin
 from cnnviz.models.user_code.importer import first_line
+
+_has_no_shape: Callable[[Any], bool] = is_lazy
 
 USUAL_SIDES = (224, 32, 28, 64, 96, 128, 227, 256, 299, 48, 16, 8)
 """Sides that are tried, in this order, where no size is given; a network of small strides begins with 32."""
@@ -134,8 +136,8 @@ def with_one_output(module: nn.Module, chosen: Any) -> nn.Module:
 
 def materialize(module: nn.Module, input_shape: Shape) -> nn.Module:
     """Give lazily shaped layers their shapes by one pass over zeros; others are left as they are."""
-    tensors: list[Any] = [*module.parameters(), *module.buffers()]
-    lazy = [tensor for tensor in tensors if is_lazy(tensor)]
+    tensors = [*module.parameters(), *module.buffers()]
+    lazy = [tensor for tensor in tensors if _has_no_shape(tensor)]
     if lazy:
         was = module.training
         with torch.no_grad():
@@ -146,11 +148,11 @@ def materialize(module: nn.Module, input_shape: Shape) -> nn.Module:
 
 def _pass(module: nn.Module, shape: Shape) -> Any:
     """One pass over an input without values, or over zeros where the network asks for values."""
-    floating = [p for p in module.parameters() if not is_lazy(p) and p.is_floating_point()]
+    floating = [p for p in module.parameters() if not _has_no_shape(p) and p.is_floating_point()]
     kind = floating[0].dtype if floating else torch.float32
     with torch.no_grad():
         try:
-            lazy = next((p for p in module.parameters() if is_lazy(p)), None)
+            lazy = next((p for p in module.parameters() if _has_no_shape(p)), None)
             if lazy is not None:
                 return copy.deepcopy(module)(torch.empty((1, *shape), device=lazy.device, dtype=kind))
             return meta_copy(module)(torch.empty((1, *shape), device="meta", dtype=kind))
@@ -168,7 +170,7 @@ def _with_memory(module: nn.Module) -> nn.Module:
 
 def _zero(module: nn.Module) -> None:
     for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-        if not is_lazy(tensor) and tensor.is_floating_point():
+        if not _has_no_shape(tensor) and tensor.is_floating_point():
             nn.init.zeros_(tensor)
 
 
