@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app test test-oldest check wheel-check constraints soak bench facts pictures clean
+.PHONY: help app test test-oldest check wheel-check constraints docs soak bench facts pictures clean
 
 VENV ?= .venv
 OLDEST ?= .venv-oldest
@@ -44,12 +44,13 @@ test-oldest: $(OLDEST)/.installed ## what needs no browser, on the oldest versio
 soak: $(VENV)/.installed-dev ## every test, the slow ones too, with many more random examples
 	@$(PY) -m pytest -n $(JOBS) --hypothesis-profile=soak $(TESTS) $(ARGS)
 
-check: $(VENV)/.installed-dev ## style, types, layers, and the Dockerfile
+check: $(VENV)/.installed-dev ## style, types, layers, the Dockerfile, and the documents
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/hadolint Dockerfile
+	$(VENV)/bin/zensical build --strict
 
 wheel-check: $(VENV)/.installed-dev ## build the wheel, install it elsewhere, and use it from there
 	@$(PY) .ci/wheel_check.py
@@ -65,11 +66,14 @@ constraints: $(VENV)/.installed-dev ## note the versions that are installed, whi
 facts: $(VENV)/.installed ## recompute the shipped facts of every registered model
 	@$(PY) -m cnnviz.analysis.precompute
 
+docs: $(VENV)/.installed-dev ## the documents and the API reference as a site, in site/
+	@$(VENV)/bin/zensical build --clean --strict
+
 pictures: $(VENV)/.installed-dev ## take the pictures of README and guide anew
 	@$(PY) -m tests.browser.pictures
 
 clean: ## remove what was built, $(VENV) too; nothing of the user's
-	rm -rf $(VENV) $(OLDEST) build dist test-artifacts .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) build dist site test-artifacts .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps are what make a second start immediate: they are remade only when a requirements file changes.
 $(VENV)/.installed: requirements.txt

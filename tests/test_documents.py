@@ -150,3 +150,25 @@ def test_figures_are_what_is_counted(name: str) -> None:
 
 def test_stride_two_in_conv2_takes_a_quarter_of_its_arithmetic() -> None:
     assert strided_small_alexnet().row("conv2").macs * 4 == of("small-alexnet").row("conv2").macs
+
+
+def test_the_api_reference_has_every_public_package() -> None:
+    """Public is what a package names in `__all__`; the site's build checks that each can be described."""
+    public = {
+        path.parent.name
+        for path in (ROOT / "cnnviz").glob("*/__init__.py")
+        if "__all__ = [" in path.read_text(encoding="utf-8")
+    }
+    pages = {path.stem for path in (ROOT / "docs" / "api").glob("*.md")} - {"index"}
+    assert pages == public
+    listed = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    overview = (ROOT / "docs" / "api" / "index.md").read_text(encoding="utf-8")
+    for name in public:
+        assert f"::: cnnviz.{name}\n" in (ROOT / "docs" / "api" / f"{name}.md").read_text(encoding="utf-8")
+        assert f'"api/{name}.md"' in listed
+        assert f"]({name}.md)" in overview
+
+
+def test_the_site_has_every_document() -> None:
+    listed = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    assert all(f'"{path.name}"' in listed for path in (ROOT / "docs").glob("*.md"))
