@@ -53,18 +53,25 @@ def describe_condition(name: str, difference: Interval | None, epochs: str) -> s
         return f"{name}: {measured}."
     low, high = max(-1.0, difference.mean - half), min(1.0, difference.mean + half)
     fits = f"anything from {points(low, digits)} to {points(high, digits)} fits these runs"
-    return f"{name}: no difference seen: {measured}; {fits}."
+    return f"{name}: not statistically distinguishable: {measured}; {fits}."
 
 
 def brief(name: str, difference: Interval | None) -> str:
-    """One arm in a list: `normalising: +11.2 ± 1.9 points`, `dropout: no difference seen (−1.7 ± 2.6)`."""
+    """One condition in a list: `normalising: +11.2 ± 1.9 points`.
+
+    Where the interval holds 0: `dropout: not statistically distinguishable (−1.7 ± 2.6)`.
+    """
     if difference is None:
         return f"{name}: nothing yet"
     if difference.half is None:
         return f"{name}: {points(difference.mean)} points, no interval"
     digits = decimals(difference.half)
     measured = f"{points(difference.mean, digits)} ± {100 * difference.half:.{digits}f}"
-    return f"{name}: {measured} points" if difference.apart else f"{name}: no difference seen ({measured})"
+    return (
+        f"{name}: {measured} points"
+        if difference.apart
+        else f"{name}: not statistically distinguishable ({measured})"
+    )
 
 
 def verdict(sentences: Sequence[str], outcomes: Mapping[str, Sequence[Outcome]]) -> str:

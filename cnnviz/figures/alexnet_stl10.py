@@ -139,7 +139,7 @@ def losses(runs: Mapping[str, Evidence]) -> Lines:
         title="Loss",
         series=_both(runs, "train/loss", "test/loss"),
         y_label="loss",
-        reference=(f"ln {first.classes}: an even guess", first.chance_loss),
+        reference=(f"ln {first.classes}: chance level", first.chance_loss),
     )
 
 

@@ -1,4 +1,4 @@
-"""Confusion matrices as Plotly figures: rows are the true classes, columns what was said."""
+"""Confusion matrices as Plotly figures: rows are the true classes, columns the predicted ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def confusion(matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str]) 
     """Each row's shares as colours, counts in the cells and on hover.
 
     Args:
-        matrix: `(K, K)` counts; `matrix[true][said]`.
+        matrix: `(K, K)` counts; `matrix[true][predicted]`.
         classes: K names.
 
     Raises `ValueError` where the sizes differ.
@@ -37,7 +37,7 @@ def confusion(matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str]) 
         "zmax": 1,
         "text": [[count or "" for count in row] for row in counts.tolist()],
         "texttemplate": "%{text}" if len(classes) <= WRITTEN else "",
-        "hovertemplate": "%{customdata} of %{y} (%{z:.1%}) were taken for %{x}<extra></extra>",
+        "hovertemplate": "%{customdata} of %{y} (%{z:.1%}) were predicted as %{x}<extra></extra>",
     }
     return {"data": [trace], "layout": _layout()}
 
@@ -63,7 +63,7 @@ def difference(
         "zmax": widest,
         "text": [[f"{100 * v:+.1f}" if abs(v) >= LEAST else "" for v in row] for row in more.tolist()],
         "texttemplate": "%{text}" if len(classes) <= WRITTEN else "",
-        "hovertemplate": "%{y} taken for %{x}: %{customdata[0]} → %{customdata[1]}<extra></extra>",
+        "hovertemplate": "%{y} predicted as %{x}: %{customdata[0]} → %{customdata[1]}<extra></extra>",
     }
     return {"data": [trace], "layout": _layout()}
 
@@ -82,10 +82,10 @@ def confusion_alt(matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[st
     """The matrix in words: how much is right, and the mistake made most often."""
     counts = _checked(matrix, classes)
     wrong = counts - np.diag(counts.diagonal())
-    true, said = divmod(int(wrong.argmax()), len(classes))
+    true, predicted = divmod(int(wrong.argmax()), len(classes))
     right = counts.trace() / max(1, counts.sum())
     most = (
-        f" Most often {classes[true]} is taken for {classes[said]}: {wrong[true, said]} times."
+        f" Most often {classes[true]} is predicted as {classes[predicted]}: {wrong[true, predicted]} times."
         if wrong.any()
         else ""
     )
@@ -119,7 +119,7 @@ def _cells(values: NDArray[np.float64], classes: Sequence[str]) -> dict[str, Any
 def _layout() -> dict[str, Any]:
     axis = {"showgrid": False, "type": "category", "constrain": "domain"}
     return {
-        "xaxis": axis | {"title": {"text": "said"}, "side": "bottom"},
+        "xaxis": axis | {"title": {"text": "predicted"}, "side": "bottom"},
         "yaxis": axis | {"title": {"text": "true"}, "autorange": "reversed", "scaleanchor": "x"},
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
     }

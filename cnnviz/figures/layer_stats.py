@@ -26,15 +26,21 @@ class Look:
 
 LOOKS: dict[Statistic, Look] = {
     "zeros": Look(
-        "zeros", "Part of a layer's outputs that are exactly 0. After a ReLU about half is usual.", False
+        "sparsity", "Part of a layer's outputs that are exactly 0. After a ReLU about half is usual.", False
     ),
-    "dead": Look("dead", "Part of the channels that are 0 for a whole batch: they learn nothing.", False),
+    "dead": Look(
+        "dead units", "Part of the channels that are 0 for a whole batch: they learn nothing.", False
+    ),
     "gradient": Look(
         "gradient", "Norm of the weights' gradient. Ever smaller towards the input: it vanishes.", True
     ),
-    "update": Look("update", "How far a step moves the weights. About 0.001 is usual; 0.1 is wild.", True),
+    "update": Look(
+        "update-to-weight ratio", "How far a step moves the weights. About 0.001 is usual; 0.1 is wild.", True
+    ),
     "spread": Look(
-        "spread", "Standard deviation of a layer's outputs. It should neither die out nor explode.", True
+        "activation std",
+        "Standard deviation of a layer's outputs. It should neither die out nor explode.",
+        True,
     ),
 }
 

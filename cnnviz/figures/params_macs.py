@@ -25,10 +25,10 @@ class Group:
 
 
 GROUPS = (
-    Group("plain stacks", ("LeNet", "AlexNet", "VGG", "SqueezeNet"), INK),
+    Group("sequential", ("LeNet", "AlexNet", "VGG", "SqueezeNet"), INK),
     Group("branches", ("GoogLeNet", "Inception"), COMPARED[1]),
     Group("shortcuts", ("ResNet", "ResNeXt", "RegNet", "DenseNet", "ConvNeXt"), COMPARED[0]),
-    Group("made for phones", ("MobileNet", "ShuffleNet", "MNASNet", "EfficientNet"), COMPARED[2]),
+    Group("mobile", ("MobileNet", "ShuffleNet", "MNASNet", "EfficientNet"), COMPARED[2]),
     Group("attention", ("ViT", "Swin", "MaxViT"), COMPARED[3]),
 )
 """Every family belongs to one of these."""

@@ -92,7 +92,7 @@ PICTURES = (
         scroll_to="h3:has-text('Layer by layer')",
     ),
     Picture("data", "data", ".st-key-augmentation-drawn .shown", height=1280),
-    Picture("train", "train?run=1", "text=Layers over time", height=1280),
+    Picture("train", "train?run=1", "text=Layer statistics", height=1280),
     Picture("runs", "runs?runs=1,2", ".js-plotly-plot", height=1280),
     Picture("diagnose", "diagnose", ".js-plotly-plot", height=860),
     Picture("experiments", "experiments?experiment=normalising", ".js-plotly-plot", height=790),

@@ -31,7 +31,7 @@ def test_a_change_is_tested_from_its_link_to_its_answer(visit: Visit) -> None:
     expect(page.get_by_role("button", name="2 more seeds")).to_be_visible()
     settle(page)
     page.get_by_role("link", name="Its runs side by side").click()
-    expect(page.get_by_role("heading", name="What differs")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="Configuration diff")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_it_fits_every_window(visit: Visit, look: Look) -> None:

@@ -24,7 +24,7 @@ def test_four_branches_and_the_answer_without_one(visit: Visit) -> None:
     mosaic(page, 3).hover(position={"x": 20, "y": 20})
     expect(page.locator(".st-key-inception-maps-3 .readout")).to_contain_text("map 0 · y")
     with rerun(page):
-        page.locator(".st-key-inception-drop-1").get_by_text("Leave it out").click()
+        page.locator(".st-key-inception-drop-1").get_by_text("Ablate branch").click()
     expect(page).to_have_url(re.compile("drop=3x3"))
     expect(page.locator(".inception-bars.pairs")).to_be_visible()
     with rerun(page):

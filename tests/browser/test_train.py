@@ -74,7 +74,7 @@ def test_from_the_click_to_curves_and_through_pause_reload_stop_and_fork(
     page.wait_for_function(f"Math.max(...{ROOM}.data[0].x) > {step}", timeout=PATIENCE_MS)
     press(page, "Stop")
     state(page, "stopped")
-    press(page, "Change and run again")
+    press(page, "Clone run")
     epochs = page.get_by_role("textbox", name="Epochs")
     expect(epochs).to_have_value("400")
     with rerun(page):
@@ -93,7 +93,7 @@ def test_a_run_that_fails_says_why(visit: Visit) -> None:
     press(page, "Start")
     state(page, "failed")
     expect(page.get_by_text("The loss was no longer a finite number").first).to_be_visible()
-    expect(page.get_by_role("button", name="Change and run again")).to_be_visible()
+    expect(page.get_by_role("button", name="Clone run")).to_be_visible()
 
 
 def test_zoom_and_what_is_unfolded_stay_while_points_arrive(
@@ -110,7 +110,7 @@ def test_zoom_and_what_is_unfolded_stay_while_points_arrive(
     page.mouse.up()
     expect(page.locator(".st-key-train-curves").get_by_role("button", name="Show all")).to_be_visible()
     zoomed = page.evaluate(RANGE)
-    page.get_by_text("What happened to it").click()
+    page.get_by_text("Event log").click()
     expect(page.locator(".states")).to_be_visible()
     log(runs, lease, 100, 200)
     has_points(page, 200)

@@ -58,7 +58,7 @@ def hand_in(page: Page, files: list[FilePayload]) -> None:
 def test_another_class_and_a_layer_of_the_strip(opened: Callable[..., Page]) -> None:
     page = opened("why?weights=run:1")
     expect(page.locator(".why img")).to_have_count(5, timeout=TIMEOUT_MS)
-    page.get_by_role("combobox", name="What speaks for").click()
+    page.get_by_role("combobox", name="Attribution for class").click()
     with rerun(page):
         page.get_by_role("option", name="7", exact=True).click()
     expect(page).to_have_url(re.compile("class=7"))

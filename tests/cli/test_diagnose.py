@@ -37,7 +37,7 @@ def test_a_collapsed_run_is_told_with_its_evidence_and_exit_code_1(capsys: Print
     run = told(runs, collapsed=True)
     text = said(capsys, 1, str(run))
     assert text.startswith(f"Run {run}, lenet5 on digits: finished after 200 steps\n")
-    assert "One class for everything (one-class), almost certain" in text
+    assert "Collapse to one class (one-class), almost certain" in text
     assert "commonest answer: 100.0 % '3'" in text
 
 

@@ -108,7 +108,7 @@ def test_shrinking_signal_is_worked_out_with_the_runs_numbers() -> None:
     assert "√(2/144) = 0.118" in found.explanation
     assert "'fc' is 3.0·10⁻⁵" in found.explanation
     assert "3.0·10⁻⁵ of their size" in found.explanation
-    assert {fact.label: fact.value for fact in found.facts}["signal handed on"] == pytest.approx(3e-5)
+    assert {fact.label: fact.value for fact in found.facts}["signal propagated"] == pytest.approx(3e-5)
 
 
 def test_biases_that_drown_a_signal_are_enough() -> None:

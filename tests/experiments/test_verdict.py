@@ -15,7 +15,7 @@ def test_a_difference_and_none() -> None:
         == "dropout: −2.1 ± 0.4 points at 5 epochs, n = 5."
     )
     assert describe_condition("Adam", Interval(-0.002, 0.009, 5), AT) == (
-        "Adam: no difference seen: −0.2 ± 0.9 points at 5 epochs, n = 5; "
+        "Adam: not statistically distinguishable: −0.2 ± 0.9 points at 5 epochs, n = 5; "
         "anything from −1.1 to +0.7 fits these runs."
     )
 
@@ -37,15 +37,15 @@ def test_a_difference_is_claimed_only_where_the_interval_leaves_zero_out(
 ) -> None:
     found = paired(differences, comparisons)
     said = describe_condition("arm", found, AT)
-    claimed = " ± " in said and "no difference seen" not in said
+    claimed = " ± " in said and "not statistically distinguishable" not in said
     assert claimed == (found.half is not None and abs(found.mean) > found.half)
     short = brief("arm", found)
-    assert (" ± " in short and "no difference seen" not in short) == claimed
+    assert (" ± " in short and "not statistically distinguishable" not in short) == claimed
 
 
 def test_answers_in_a_list_are_short() -> None:
     assert brief("dropout", Interval(-0.021, 0.004, 5)) == "dropout: −2.1 ± 0.4 points"
-    assert brief("Adam", Interval(-0.002, 0.009, 5)) == "Adam: no difference seen (−0.2 ± 0.9)"
+    assert brief("Adam", Interval(-0.002, 0.009, 5)) == "Adam: not statistically distinguishable (−0.2 ± 0.9)"
     assert brief("LRN", paired([0.031])) == "LRN: +3.1 points, no interval"
     assert brief("LRN", None) == "LRN: nothing yet"
 

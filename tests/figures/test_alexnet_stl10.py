@@ -51,7 +51,7 @@ def test_runs_beside_each_other() -> None:
     assert [one.name for one in both.series][2:] == ["mended, training", "mended, test"]
     assert [one.dashed for one in both.series] == [False, True] * 2
     assert alone.series[0].y == (2.3, 1.1)
-    assert alone.reference == ("ln 10: an even guess", RUN.chance_loss)
+    assert alone.reference == ("ln 10: chance level", RUN.chance_loss)
     assert accuracies({"run": RUN}).series[1].y == (0.4,)
     assert len(lines(both)["data"]) == 4
 

@@ -33,7 +33,7 @@ def test_a_cell_tells_counts_and_classes() -> None:
     assert trace["texttemplate"]
     assert figure["layout"]["yaxis"]["autorange"] == "reversed", "the first class is on top"
     assert confusion_alt([[8, 2], [0, 5]], ["cat", "dog"]) == (
-        "Confusion matrix of 2 classes, 86.67 % right. Most often cat is taken for dog: 2 times."
+        "Confusion matrix of 2 classes, 86.67 % right. Most often cat is predicted as dog: 2 times."
     )
     assert per_class([[8, 2], [0, 0]]) == [0.8, None]
 

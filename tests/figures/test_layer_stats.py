@@ -39,5 +39,5 @@ def test_nothing_yet_is_a_figure_too(statistic: Statistic) -> None:
 
 def test_words_name_the_extremes() -> None:
     assert layer_heat_alt(LOOKS, "zeros") == (
-        "Zeros of 2 layers over time. Now highest in pool1 (1), lowest in conv1 (0.5)."
+        "Sparsity of 2 layers over time. Now highest in pool1 (1), lowest in conv1 (0.5)."
     )

@@ -44,7 +44,7 @@ def test_the_report_holds_the_figures(database: Database) -> None:
     run_id = finished(database, lr=0.0123, epochs=2)
     parsed = Parsed(html_report(database, run_id))
     for told in ("80.00 %", "61.7 k", "0.0123", "f1n9er", "a processor", "torch 9.9", "A note", "kept",
-                 "Most often 1 is taken for 2: 4 times", "69.2 %", "finished"):  # fmt: skip
+                 "Most often 1 is predicted as 2: 4 times", "69.2 %", "finished"):  # fmt: skip
         assert told in parsed.text
     assert parsed.tags.count("svg") == 2
 

@@ -93,7 +93,7 @@ def test_a_failed_run_is_told_cause_first_with_pictures_and_what_follows_folded(
     for words in (
         "It ended with: It *broke*.", "1 · Steps too long", "almost certain · conv1, fc1 · steps 1 to 40",
         "First paragraph: 0.5 · 10 = 5.", "Second *paragraph*.", "- Not the data: they are balanced.",
-        "2 · One class for everything · mend first: Steps too long", "<b>0.5</b><span>rate</span>",
+        "2 · Collapse to one class · fix first: Steps too long", "<b>0.5</b><span>rate</span>",
         "A smaller step does not jump over the valley.", "<td>0.5</td><td>→</td><td><b>0.01</b></td>",
         "What was looked for: 0 ruled out", "in both parts",
     ):  # fmt: skip
@@ -146,7 +146,7 @@ def test_a_healthy_run_gets_a_clean_bill(runs: Database) -> None:
     ("run", "kind", "words"),
     [
         ({"collapsed": False}, "healthy", ["Healthy", "Nothing found", "Chance level"]),
-        ({"collapsed": True}, "cause-found", ["Cause found", "One class for everything"]),
+        ({"collapsed": True}, "cause-found", ["Cause found", "Collapse to one class"]),
         (
             {"collapsed": False, "behind": True},
             "unexplained",
@@ -205,7 +205,7 @@ def test_a_run_that_still_goes_is_stopped_for_its_mended_copy(runs: Database) ->
 def test_a_change_is_tested_by_an_experiment_behind_a_link(runs: Database) -> None:
     run = told(runs, collapsed=True, lr=0.5)
     app = open_page("diagnose", run=str(run))
-    link = next(one.proto for one in app.get("page_link") if one.proto.label == "Test this")
+    link = next(one.proto for one in app.get("page_link") if one.proto.label == "Run as experiment")
     experiment = unpack(parse_qs(link.query_string)["test"][0])
     assert experiment.question == f"Is Run {run} mended by: learning rate 0.5 → 0.01?"
     assert experiment.base.lr == 0.5

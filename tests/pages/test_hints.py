@@ -47,14 +47,14 @@ def links(app: AppTest) -> list[str]:
 def test_a_collapsed_run_has_a_hint_until_it_is_put_away(runs: Database) -> None:
     run = told(runs, collapsed=True, status=Status.RUNNING)
     app = open_page("train", run=str(run))
-    until(app, lambda: "One class for everything?" in said(app))
+    until(app, lambda: "Collapse to one class?" in said(app))
     assert "100 % of the images are called '3'" in said(app)
     assert "See why" in links(app)
     app.button(key="train-hint-close").click().run()
     assert_sound(app)
-    assert "One class for everything?" not in said(app)
+    assert "Collapse to one class?" not in said(app)
     app.run()
-    assert "One class for everything?" not in said(app)
+    assert "Collapse to one class?" not in said(app)
 
 
 def test_a_sound_run_has_none_but_the_way_to_its_diagnosis(runs: Database) -> None:

@@ -63,7 +63,7 @@ def test_it_opens_on_bundled_pictures_and_says_so() -> None:
     app = opened()
     assert "These are the bundled pictures" in said(app)
     assert html(app).count('class="shown"') == 10
-    assert "pictures/s" in html(app)
+    assert "throughput" in html(app)
     assert ">right<" not in html(app), "nobody knows the true classes of these"
 
 

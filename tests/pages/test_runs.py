@@ -43,7 +43,7 @@ def test_a_run_is_listed_ticked_and_its_figures_stand_below(database: Database) 
     app = open_page("runs", runs=str(run))
     assert "Run 1** chosen" in texts(app)
     assert "90.00 %" in texts(app)
-    assert "Which class is taken for which" in texts(app)
+    assert "Confusion matrix" in texts(app)
     assert not app.warning
 
 
@@ -180,7 +180,7 @@ def test_a_run_that_is_not_there_leads_to_the_list(database: Database) -> None:
 def test_a_cell_without_a_checkpoint_says_why_there_are_no_images(database: Database) -> None:
     trained(database)
     app = open_page("runs", runs="1", cell="1,2,3")
-    assert "2 taken for 3" in texts(app)
+    assert "true 2, predicted 3" in texts(app)
     assert "has none any more" in app.info[0].value
 
 

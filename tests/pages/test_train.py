@@ -122,7 +122,7 @@ def test_a_run_that_goes_on_shows_everything_it_told(runs: Database, ticking: li
     assert "auxiliary 1 0.06" in drawn["train-curves"]["alt"]
     assert drawn["train-confusion"]["data"][0]["customdata"] == [[7, 1], [2, 6]]
     assert drawn["train-heat"]["data"][0]["z"] == [[0.5]]
-    assert "class='wrong' title=\"cat, taken for: dog 75 %, cat 25 %\"" in html(app)
+    assert "class='wrong' title=\"cat, predicted: dog 75 %, cat 25 %\"" in html(app)
     assert "published: 98.25 % on MNIST" in drawn["train-curves"]["layout"]["annotations"][0]["text"]
     assert "other data (MNIST there, digits here)" in said(app)
     assert "Images: 9 for train, 1 for validation, 16 for test. Cut by seed." in said(app)
@@ -162,7 +162,7 @@ def test_a_model_whose_outputs_are_no_numbers_is_shown(runs: Database) -> None:
         writer.log("train/loss", float("nan"), 51, 1.1)
         writer.record("fixed_predictions", [{"index": 3, "top": [[0, None], [1, None]]}], 51, 1.1)
     app = open_page("train", run=str(run))
-    assert "cat, taken for: cat NaN, dog NaN" in html(app)
+    assert "cat, predicted: cat NaN, dog NaN" in html(app)
 
 
 def test_a_run_behind_others_says_behind_which(runs: Database) -> None:

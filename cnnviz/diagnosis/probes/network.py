@@ -33,7 +33,7 @@ def _describe_initial_loss(found: Mapping[str, Any]) -> str:
 
 @register(
     "initial-loss",
-    title="Loss of fresh weights",
+    title="Loss at initialization",
     summary="Before the first step nothing is known, so the loss should be near ln(classes).",
     told=_describe_initial_loss,
 )
@@ -162,7 +162,7 @@ def _learnt(arm: Mapping[str, Any]) -> str:
 
 @register(
     "overfit-batch",
-    title="One batch by heart",
+    title="Overfit one batch",
     summary="A fresh network should learn a few images to a loss of nearly nothing.",
     told=_describe_overfit,
 )

@@ -36,7 +36,7 @@ def signal_bars(evidence: Evidence, seen: Sequence[LayerSignal], marked: Sequenc
         values["of it from image to image"] = (entering, *(stage.at.signal for stage in seen))
     last = seen[-1]
     return Bars(
-        title="What is left of the images, layer by layer, before anything is learned",
+        title="Signal propagation, layer by layer, before anything is learned",
         names=names,
         values={name: _above_zero(line) for name, line in values.items()},
         y_label="standard deviation",

@@ -74,7 +74,7 @@ def missing(evidence: Evidence) -> Outcome:
 
 @rule(
     "classes-unbalanced",
-    title="Classes unbalanced",
+    title="Class imbalance",
     summary="Rare classes are given up for common ones.",
 )
 def unbalanced(evidence: Evidence) -> Outcome:

@@ -22,7 +22,7 @@ ACTING = ("Dropout", "BatchNorm", "AlphaDropout", "SyncBatchNorm")
 
 @rule(
     "evaluation-mode",
-    title="Judged in training mode",
+    title="Evaluated in training mode",
     summary="Test images went through a network that was still in training mode.",
     live=True,
 )

@@ -247,7 +247,7 @@ TIMES = 3.0
 
 @rule(
     "data-enlarged",
-    title="Enlarged beyond its content",
+    title="Upsampled input",
     summary="Images have more pixels than they have detail: size without anything in it.",
 )
 def data_enlarged(evidence: Evidence) -> Outcome:

@@ -33,7 +33,7 @@ tanh of values four times as wide as that is ±1 nearly everywhere, where its sl
 
 @rule(
     "initialisation",
-    title="Initial weights that do not fit",
+    title="Poor weight initialization",
     summary="Weights and biases begin so that images' differences shrink, drown or explode layer by layer.",
     live=True,
 )
@@ -193,7 +193,7 @@ def _facts(seen: Passage) -> tuple[Fact, ...]:
     return (
         Fact("spread of the input", seen.entering, short(seen.entering)),
         Fact(f"signal at {seen.last.name}", seen.last.at.signal or 0.0, short(seen.last.at.signal or 0.0)),
-        Fact("signal handed on", seen.share, short(seen.share)),
+        Fact("signal propagated", seen.share, short(seen.share)),
         Fact("of a layer's outputs tells images apart, at the least", seen.alike, short(seen.alike)),
         seen.curve.fact,
     )

@@ -60,7 +60,7 @@ _NO_USE = (
 
 @rule(
     "labels-noisy",
-    title="Labels wrong in part",
+    title="Label noise",
     summary="A part of the labels is wrong: it cannot be learnt, only learnt by heart.",
 )
 def noisy(evidence: Evidence) -> Outcome:
@@ -338,7 +338,7 @@ def _noisy(
             *((label_noise.agreement_figure(told),) if told else ()),
             *_doubted(evidence),
             *_both(evidence),
-            losses(evidence, "Loss, and that of an even guess"),
+            losses(evidence, "Loss, and that of chance"),
         ),
         ruled_out=_labels_belong(evidence),
         explains=(

@@ -144,7 +144,7 @@ def _restless(evidence: Evidence) -> Finding | None:
         )),
         facts=(
             Fact("beta2" if adaptive else "momentum", memory, f"{memory:g} ({value:g} is usual)"),
-            Fact("step by weights, median layer", moved, short(moved)),
+            Fact("update-to-weight ratio, median layer", moved, short(moved)),
             curve.fact,
         ),
         pictures=(loss_curve(curve, evidence.classes), update_lines(evidence)),
@@ -453,7 +453,7 @@ def _moved(evidence: Evidence, moved: float, step: str = "a step", how: str = ""
 
 def _facts(evidence: Evidence, moved: float, curve: LossCurve) -> tuple[Fact, ...]:
     return (
-        Fact("step by weights, median layer", moved, short(moved)),
+        Fact("update-to-weight ratio, median layer", moved, short(moved)),
         Fact("learning rate", evidence.recipe.lr, short(evidence.recipe.lr)),
         Fact("first loss", curve.start, short(curve.start)),
         curve.fact,

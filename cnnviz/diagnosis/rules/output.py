@@ -29,7 +29,7 @@ EVEN = 1.5
 
 @rule(
     "one-class",
-    title="One class for everything",
+    title="Collapse to one class",
     summary="Nearly every image gets the same answer, whatever it shows.",
     live=True,
 )

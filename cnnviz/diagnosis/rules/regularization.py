@@ -215,7 +215,7 @@ def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float)
             *now.facts,
             *proven,
         ),
-        pictures=(_left(evidence, half, usual), losses(evidence, "Loss, and that of an even guess")),
+        pictures=(_left(evidence, half, usual), losses(evidence, "Loss, and that of chance")),
         ruled_out=exclusions.over_fitting(now),
         changes=(
             Change({"weight_decay": usual}, f"The usual strength for {OPTIMISERS[recipe.optimiser]}."),

@@ -30,7 +30,7 @@ FEW_COPIES = 5
 
 @rule(
     "leakage",
-    title="Test images among the training images",
+    title="Data leakage (train/test overlap)",
     summary="Images that judge the network were learnt from, so the figure flatters.",
     live=True,
 )

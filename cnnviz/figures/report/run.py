@@ -232,7 +232,7 @@ def _curves(told: Told) -> str:
 def _matrix(told: Told) -> str:
     if told.matrix is None:
         return ""
-    return f"<h2>Test images: which class is taken for which</h2>{matrix_html(told.matrix, told.classes)}"
+    return f"<h2>Confusion matrix of the test images</h2>{matrix_html(told.matrix, told.classes)}"
 
 
 def _pictures(told: Told) -> str:
@@ -259,7 +259,7 @@ def _name(told: Told, place: int) -> str:
 def _facts(told: Told) -> str:
     return (
         f"<h2>Measures</h2>{_metrics(told)}<h2>Recipe</h2>{_recipe(told)}"
-        f"<h2>What it ran on</h2>{_table(_ran_on(told))}<h2>What happened</h2>{_history(told)}"
+        f"<h2>What it ran on</h2>{_table(_ran_on(told))}<h2>Event log</h2>{_history(told)}"
     )
 
 

@@ -40,6 +40,8 @@ def _pair(model: str, dataset: str, **settings: object) -> Recipe:
 RECIPES = (
     _pair("lenet5", "digits"),
     _pair("lenet5-1998", "digits", lr=0.01),
+    _pair("small-googlenet-32", "digits", lr=0.05, epochs=5),
+    _pair("lenet5", "shapes", lr=0.05, epochs=8),
 )
 
 

@@ -56,7 +56,7 @@ def headline_figures(analysis: Analysis, batch: int) -> list[tuple[str, str, str
         ),
         (
             numbers.exact(depth(analysis)),
-            "layers deep",
+            "depth (weight layers)",
             "Convolutions, fully connected layers and attention on the longest path; "
             f"{weights} of {len(analysis.rows)} rows in the table hold weights",
         ),

@@ -70,7 +70,7 @@ function drawAxes(scale, width, height) {
     const [[x1, y1], [x2, y2]] = line;
     parts.push(make("path", { class: "use", d: `M${x1} ${y1}L${x2} ${y2}` }));
     const angle = (Math.atan2(y2 - y1, x2 - x1) * 180) / Math.PI;
-    const words = width < 600 ? `${times.toLocaleString("en")}×` : `each weight used ${times.toLocaleString("en")}×`;
+    const words = width < 600 ? `${times.toLocaleString("en")}×` : `weight reuse ${times.toLocaleString("en")}×`;
     const at = [x1 + (x2 - x1) * 0.13, y1 + (y2 - y1) * 0.13];
     parts.push(make("text", { class: "use", transform: `translate(${at}) rotate(${angle}) translate(0 -5)` }, words));
   }

@@ -180,13 +180,13 @@ def claims(current: ShownModel) -> None:
     notes = [*spec.notes, *analysis.notes]
     if not lines and not notes:
         return
-    st.subheader("What is claimed, and what is true", anchor=False)
+    st.subheader("Published against measured", anchor=False)
     rows = "".join(
         f"<tr><td>{escape(what)}</td><td>{escape(said)}</td><td>{escape(counted)}</td><td>{escape(source)}</td></tr>"
         for what, said, counted, source in lines
     )
     table = (
-        "<table><thead><tr><th></th><th>Published</th><th>Counted here</th><th>Source</th></tr></thead>"
+        "<table><thead><tr><th></th><th>Published</th><th>Measured here</th><th>Source</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
         if rows
         else ""
@@ -207,7 +207,7 @@ def compare(published: models.Published, analysis: Analysis) -> tuple[str, str, 
     what = MEASURED.get(published.what, published.what.replace("_", " "))
     on = f" on {published.on}" if published.on else ""
     write = MEASURES.get(published.what, _as_share)
-    return f"{what}{on}", write(published.value), "takes training", published.source
+    return f"{what}{on}", write(published.value), "not measured (needs training)", published.source
 
 
 def _as_share(value: float) -> str:

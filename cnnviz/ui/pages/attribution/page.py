@@ -103,7 +103,7 @@ LOOK = {
     "gradcam": "Look whether the bright part is the thing itself, and not what it stands on.",
     "saliency": "Look for edges of the thing; speckle all over says that no part matters much.",
     "integrated-gradients": "Look for orange on the thing: blue pixels speak for another class.",
-    "occlusion": "Look for the patch the answer hangs on; blue says that covering it would help.",
+    "occlusion": "Look for the patch the answer depends on; blue says that covering it would help.",
 }
 
 
@@ -143,7 +143,7 @@ def _class(network: Network, asked: AttributionState, said: str) -> None:
     names = network.loaded.classes
     st.session_state[CLASS] = OWN if asked.target is None else asked.target
     st.selectbox(
-        "What speaks for",
+        "Attribution for class",
         [OWN, *range(len(names))],
         format_func=lambda place: f"its answer: {said}" if place == OWN else names[place],
         key=CLASS,

@@ -58,7 +58,7 @@ LABELS = {
     "five": "5×5",
     "pool": "1×1 after the pooling",
     "norm": "Normalisation",
-    "init": "Weights start as",
+    "init": "Weight initialization",
 }
 LABELS_OF: dict[tuple[str, str], str] = {
     ("linear", "out"): "Units",
@@ -152,7 +152,7 @@ def draw_field(design: Design, layer: Layer, field: Field) -> None:
 def draw_apart(fields: Sequence[Field]) -> None:
     """Draw the choice to set height and width of windows apart, where there are any."""
     if any(field.widget == "window" for field in fields):
-        st.toggle("Height and width apart", key=APART, help="For windows that are not square, as 1×7.")
+        st.toggle("Non-square kernel", key=APART, help="For windows that are not square, as 1×7.")
 
 
 def _key(field: Field, part: str = "") -> str:

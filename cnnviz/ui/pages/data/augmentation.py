@@ -49,7 +49,7 @@ def example(stored: Shape) -> Recipe:
 
 def augmentation(asked: PageState, ready: Dataset, found: Summary) -> None:
     """Draw the choice of model and recipe, the settings, the draws, and what is done in words."""
-    st.subheader("On its way into a network", anchor=False)
+    st.subheader("Preprocessing and augmentation", anchor=False)
     untouched = asked.recipe_name is None and not asked.changed
     recipe = example(ready.shape) if untouched else asked.recipe
     shape = asked.input_shape(ready.shape)

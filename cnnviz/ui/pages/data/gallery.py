@@ -134,7 +134,7 @@ def _controls(asked: PageState, page: GalleryPage) -> None:
         if page.pages > 1:
             _paging(asked, page)
         st.button(
-            "Draw others",
+            "Resample",
             icon=":material/shuffle:",
             key="gallery-shuffle",
             on_click=partial(state.put, seed=str(asked.seed + 1), page=None, image=None),

@@ -98,7 +98,7 @@ def _test(case: LoadedDiagnosis, change: Change, new: Recipe) -> None:
     except ValueError:
         return  # a change that alters nothing, or a layer list too long for a link
     elsewhere: dict[str, str | None] = {"run": None, "model": None, "parent": None}
-    layout.link("experiments", "Test this", icon=":material/science:", **(elsewhere | parameters))
+    layout.link("experiments", "Run as experiment", icon=":material/science:", **(elsewhere | parameters))
 
 
 def _done(new: Recipe, children: Sequence[RunSummary]) -> None:
@@ -129,7 +129,7 @@ def findings(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
                     _about(finding)
                 _finding(case, finding, children, first=number == 1)
         else:
-            behind = f"{head} · mend first: {title(root)}"
+            behind = f"{head} · fix first: {title(root)}"
             with st.expander(behind, key=f"finding-{case.key}-{finding.cause}"):
                 _about(finding)
                 _finding(case, finding, children, first=False)

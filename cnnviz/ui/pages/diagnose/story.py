@@ -59,7 +59,7 @@ def again(failed: Evidence, mended: Evidence) -> None:
             icon=":material/sentiment_dissatisfied:",
             **parameters(failed.recipe),
         )
-        layout.link("train", "The mended recipe", icon=":material/play_arrow:", **parameters(mended.recipe))
+        layout.link("train", "The fixed recipe", icon=":material/play_arrow:", **parameters(mended.recipe))
         layout.link("experiments", "The experiment", icon=":material/science:", experiment=EXPERIMENT)
 
 
@@ -186,7 +186,7 @@ def response() -> None:
 def _choices() -> tuple[Start, Scale]:
     """What the URL says of both, the AlexNet/STL-10 paper review's where it says nothing."""
     with st.container(horizontal=True, gap="medium", key="story-choice"):
-        start = _choice("start", "Weights start as in", STARTING)
+        start = _choice("start", "Weight initialization as in", STARTING)
         scale = _choice("pixels", "The network reads", SCALES)
     return start, scale
 

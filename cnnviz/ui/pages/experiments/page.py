@@ -116,9 +116,11 @@ def _formed() -> None:
 def listing(own: Sequence[Stored]) -> None:
     """Draw them, a link and a line each."""
     if own:
-        _group("Started here", ((str(s.id), f"{s.id} · {s.experiment.name}", _state(s)) for s in own))
-    _group("Ready-made", ((r.name, r.title, _answer(r)) for r in list_presets().values()))
-    _group("Seen at once", ((d.name, d.title, f"Asked by {d.asked_by}.") for d in list_demos().values()))
+        _group("Your experiments", ((str(s.id), f"{s.id} · {s.experiment.name}", _state(s)) for s in own))
+    _group("Presets", ((r.name, r.title, _answer(r)) for r in list_presets().values()))
+    _group(
+        "No training needed", ((d.name, d.title, f"Asked by {d.asked_by}.") for d in list_demos().values())
+    )
 
 
 def _group(title: str, entries: Iterable[tuple[str, str, str]]) -> None:

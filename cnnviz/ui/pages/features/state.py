@@ -21,9 +21,9 @@ VIEWS = {
     "maps": ":material/apps: Maps",
     "arithmetic": ":material/calculate: Arithmetic",
     "filters": ":material/filter_center_focus: Filters",
-    "excites": ":material/bolt: What excites it",
-    "space": ":material/scatter_plot: Test images as a map",
-    "input": ":material/input: Into the network",
+    "excites": ":material/bolt: Top-activating images",
+    "space": ":material/scatter_plot: Embedding",
+    "input": ":material/input: Preprocessing",
 }
 
 

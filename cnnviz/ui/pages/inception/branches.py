@@ -143,7 +143,7 @@ def each_alone(network: Network, ready: PreprocessedImage, block: Block, left: M
     st.markdown(f"**Probability of “{notice.plain(classes[best])}”, leaving out …**")
     words = ", ".join(f"without {row.title} {row.text}" for row in rows)
     st.html(bars(rows, f"Probability of {classes[best]}: {words}"))
-    st.caption("A bar that falls is a branch that the answer hangs on. Leave out one below, or several.")
+    st.caption("A bar that falls is a branch that the answer depends on. Leave out one below, or several.")
 
 
 def compared(network: Network, ready: PreprocessedImage, block: Block, asked: PageState) -> None:
@@ -242,7 +242,7 @@ def _input_words(block: Block, found: BlockLook) -> None:
     maps, height, width = found.input.shape
     st.caption(
         f"All four branches read the same {numbers.exact(maps)} maps of {height}×{width}; their outputs are "
-        f"laid one after another, {block.channels} channels in all. Look for branches that cost much and "
+        f"concatenated, {block.channels} channels in all. Look for branches that cost much and "
         f"answer little to this picture.{_stands_in(block)}"
     )
 
@@ -281,7 +281,7 @@ def _branch(
     key = f"inception-drop-{place}"
     st.session_state[key] = place in asked.dropped
     st.toggle(
-        "Leave it out",
+        "Ablate branch",
         key=key,
         help="Its maps become zeros, and the rest of the network goes on with that.",
         on_change=_dropped,

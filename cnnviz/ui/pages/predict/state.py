@@ -14,7 +14,7 @@ from cnnviz.ui.shared.url_state import quoted
 MOST = 4
 """Networks side by side."""
 ORDERS = {
-    "file": "as they came",
+    "file": "upload order",
     "mistakes": "worst mistakes first",
     "disagreement": "disagreements first",
     "unsure": "least sure first",

@@ -127,7 +127,7 @@ def mistakes(judged: JobResults) -> None:
     known = [place for place, one in enumerate(judged.evaluations) if one.counted]
     if not known:
         return
-    st.subheader("Which class is taken for which", anchor=False)
+    st.subheader("Confusion matrix", anchor=False)
     st.caption("A row is a true class, a column what the network said; on the diagonal it is right.")
     for column, place in zip(st.columns(len(known)), known, strict=True):
         with column:
@@ -301,11 +301,11 @@ def _answers(judged: JobResults, place: int, row: int) -> str:
 
 HEADINGS = {
     "right": "Of the pictures whose true class is known, how many were answered with it.",
-    "pictures/s": "Pictures answered a second in this batch, decoding left out.",
-    "one alone": "Time for one picture by itself, on this machine, as busy as it is.",
+    "throughput": "Images predicted a second in this batch, decoding left out.",
+    "latency (batch 1)": "Time for one picture by itself, on this machine, as busy as it is.",
     "parameters": "Weights that were learned.",
     "weights": "Memory of parameters and buffers.",
-    "working": "The most memory that one picture's values take at once, beside the weights.",
+    "activation memory": "The most memory that one picture's values take at once, beside the weights.",
 }
 
 
@@ -340,11 +340,11 @@ def _facts(judged: JobResults, place: int) -> dict[str, str]:
         "right": MISSING
         if accuracy is None
         else f"{numbers.percent(accuracy, 1)} <small>{evaluation.right:,} of {evaluation.counted:,}</small>",
-        "pictures/s": numbers.significant(judged.count / spent) if spent and judged.count else MISSING,
-        "one alone": MISSING if cost is None else f"{numbers.significant(1e3 * cost.seconds)} ms",
+        "throughput": numbers.significant(judged.count / spent) if spent and judged.count else MISSING,
+        "latency (batch 1)": MISSING if cost is None else f"{numbers.significant(1e3 * cost.seconds)} ms",
         "parameters": numbers.short(sum(p.numel() for p in network.loaded.model.parameters())),
         "weights": MISSING if cost is None else numbers.mib(cost.weight_bytes),
-        "working": MISSING if cost is None else numbers.mib(cost.working_bytes),
+        "activation memory": MISSING if cost is None else numbers.mib(cost.working_bytes),
     }
 
 

@@ -131,19 +131,19 @@ FACTS: tuple[tuple[str, str, Callable[[Run], Any]], ...] = (
 
 def recipes_beside(runs: Sequence[RunSummary]) -> None:
     """Draw the fields in which the recipes differ, and what else does."""
-    st.subheader("What differs", anchor=False)
+    st.subheader("Configuration diff", anchor=False)
     lines = difference_lines(full(runs))
     if not lines:
         st.caption("Nothing: same recipe, same data, same hardware, same versions.")
         return
-    run_columns(lines, runs, "What differs between the runs")
+    run_columns(lines, runs, "Configuration diff of the runs")
     if any(line.title == FACTS[0][0] for line in lines):
         st.caption("These runs did not see the same data: their accuracies are not on one scale.")
 
 
 def finals_beside(runs: Sequence[RunSummary]) -> None:
     """Draw the last value of everything that was measured."""
-    st.subheader("What came of it", anchor=False)
+    st.subheader("Results", anchor=False)
     found = full(runs)
     run_columns([*metric_lines(found), *cost_lines(found)], runs, "Last values of every measure")
     st.caption("Last values, not best ones; the best of each row in bold. Point at a title for the best.")

@@ -122,7 +122,7 @@ def happened(run: Run) -> None:
     """Draw every change of state, with the restarts."""
     from cnnviz import tracking
 
-    st.subheader("What happened", anchor=False)
+    st.subheader("Event log", anchor=False)
     opened = run_data.database()
     changes = tracking.history(opened, run.id)
     restarts = tracking.read_metrics(opened, run.id, limit=1).restarts
@@ -197,7 +197,7 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
             live = "Train" if run.status.value in ENDED else "Watch live"
             layout.link("train", live, icon=":material/monitoring:", run=number, model=model)
             layout.link(
-                "train", "Change and run again", icon=":material/call_split:", run=None, parent=number,
+                "train", "Clone run", icon=":material/call_split:", run=None, parent=number,
                 model=model,
             )  # fmt: skip
             asked = "Why did it fail?" if run.status.value == "failed" else "Diagnose"

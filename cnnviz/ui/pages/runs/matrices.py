@@ -45,7 +45,7 @@ def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
         return
     true, said = matrix.classes[cell.true], matrix.classes[cell.answer]
     with st.container(key="cell-images"):
-        words = f"{true} taken for {said}" if true != said else f"{true}, told right"
+        words = f"true {true}, predicted {said}"
         st.subheader(f"Run {run.id}: {words}", anchor=False)
         _choose(cell, matrix)
         answers = _known(run)
@@ -125,7 +125,7 @@ def _show(run: RunSummary, cell: Cell, matrix: Matrix, answers: Answers) -> None
     titles = [Picture(numbers.percent(float(share), 0)) for share in answers.share[shown]]
     pictures(
         sprite(pixels), [Line("", titles)], key="cell-pictures", cell=SIZE, captions=True,
-        alt=f"{said}, taken for {matrix.classes[cell.answer]} by {short_name(run)}.",
+        alt=f"{said}, predicted as {matrix.classes[cell.answer]} by {short_name(run)}.",
         name=f"run-{run.id}-{matrix.classes[cell.true]}-as-{matrix.classes[cell.answer]}",
     )  # fmt: skip
 
@@ -164,7 +164,7 @@ def matrices(runs: Sequence[RunSummary], asked: PageState) -> None:
     found = [
         (run, place, matrix) for place, run in enumerate(runs) if (matrix := run_data.matrix(run)) is not None
     ]
-    st.subheader("Which class is taken for which", anchor=False)
+    st.subheader("Confusion matrix", anchor=False)
     if not found:
         st.caption("These runs have no confusion matrix yet: one is recorded at the end of each epoch.")
         return
@@ -192,7 +192,7 @@ def one_matrix(run: RunSummary, asked: PageState) -> None:
     matrix = run_data.matrix(run)
     if matrix is None:
         return
-    st.subheader("Which class is taken for which", anchor=False)
+    st.subheader("Confusion matrix", anchor=False)
     st.caption("A row is a true class, a column what the network said. Click a cell to see its images.")
     cell = _matrix(run, 0, matrix, 1) or asked.cell
     if cell is not None and cell.run == run.id:

@@ -124,7 +124,7 @@ def _row(position: int, one: Ancestor, room: int, largest: tuple[int, int]) -> N
 def _facts(one: Ancestor, largest: tuple[int, int]) -> str:
     total, arithmetic = sum(one.params.values()), sum(one.macs.values())
     cells = [
-        ("", str(one.depth), "layers deep"),
+        ("", str(one.depth), "depth (weight layers)"),
         (square_svg(one.params, largest[0], "parameters"), numbers.short(total), "parameters"),
         (square_svg(one.macs, largest[1], "multiply-adds"), numbers.short(arithmetic), "multiply-adds"),
     ]

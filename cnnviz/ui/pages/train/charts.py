@@ -177,7 +177,7 @@ def _cost(story: RunData, x: XAxis, name: str) -> None:
 
 
 def _layers(story: RunData, x: XAxis, name: str) -> None:
-    st.subheader("Layers over time", anchor=False)
+    st.subheader("Layer statistics", anchor=False)
     said: list[str] = []
     key = "train-layers"
     chosen, fault = url_state.choice("layers", STATISTICS, STATISTICS[0])

@@ -251,7 +251,7 @@ def _buttons(run: Run) -> None:
                 _button(run, "Resume", "play_arrow", Command.RESUME, primary=run.status is not Status.FAILED)
             if run.status in (Status.RUNNING, Status.STARTING, Status.QUEUED, Status.PAUSED):
                 _button(run, "Stop", "stop", Command.STOP, disabled=asked is Command.STOP)
-        if st.button("Change and run again", icon=":material/fork_right:", key="run-fork", type="tertiary",
+        if st.button("Clone run", icon=":material/fork_right:", key="run-fork", type="tertiary",
                      help="A new run from this recipe, changed as you like."):  # fmt: skip
             plans.fork(run.id)
             st.rerun()
@@ -285,7 +285,7 @@ def _button(
 
 def history(run: Run, story: RunData) -> None:
     """Draw the folds with the states of the run, its data, its recipe and its machine."""
-    with st.expander("What happened to it", key="run-history"):
+    with st.expander("Event log", key="run-history"):
         rows = "".join(
             f"<tr><td>{_moment(change.time)}</td><td>{change.new}</td>"
             f"<td>{escape(change.reason or '')}</td></tr>"
@@ -319,18 +319,16 @@ MATRIX = 430
 
 def sample_predictions(story: RunData, name: str) -> None:
     """Draw both, each as soon as there is something; `name` is what downloads are called."""
-    st.subheader("What is taken for what", anchor=False)
+    st.subheader("Confusion matrix", anchor=False)
     if story.confused is None:
         st.caption("The confusion matrix comes with the end of the first epoch.")
     else:
         part, epoch, matrix = story.confused
-        st.caption(
-            f"{part.capitalize()} images after epoch {epoch:g}. Rows: what they are; columns: what was said."
-        )
+        st.caption(f"{part.capitalize()} images after epoch {epoch:g}. Rows: true class; columns: predicted.")
         plot(confusion(matrix, story.classes), key="train-confusion", height=MATRIX,
              alt=confusion_alt(matrix, story.classes), name=f"{name}-confusion", picks=False)  # fmt: skip
     if story.images:
-        st.subheader("The same test images, all along", anchor=False)
+        st.subheader("Sample predictions", anchor=False)
         st.caption(f"What the model says of them at epoch {story.predicted_at:.3g}; ✗ is a mistake.")
         st.html(f'<div class="fixed-images">{"".join(_cards(story))}</div>')
 
@@ -352,7 +350,7 @@ def _card(classes: list[str], label: int, png: str, top: list[tuple[float, float
     others = ", ".join(f"{_class(classes, int(c))} {_sure(p)}" for c, p in top)
     mark = "" if right else '<i aria-label="wrong">✗</i> '
     text = f"<b>{mark}{escape(_class(classes, first))}</b><span>{_sure(sure)}</span>"
-    alt = f"{true}, taken for: {others}"
+    alt = f"{true}, predicted: {others}"
     return _predictions_figure(png, alt, text, "" if right else " class='wrong'")
 
 

@@ -19,7 +19,7 @@ def test_headline_of_alexnet_is_the_article_s() -> None:
         ("1.18 GMAC", "for one image"),
         ("222 MiB", "of parameters"),
         ("8.26 MiB", "forward/backward, 1 image"),
-        ("8", "layers deep"),
+        ("8", "depth (weight layers)"),
     ]
 
 
@@ -101,7 +101,7 @@ def test_a_claim_stands_beside_what_is_counted() -> None:
 
 def test_what_only_training_tells_is_not_counted() -> None:
     what, said, counted, _ = compare(Published("accuracy", 0.8316, on="CIFAR-10"), analyze("small-alexnet"))
-    assert (what, said, counted) == ("test accuracy on CIFAR-10", "83.2 %", "takes training")
+    assert (what, said, counted) == ("test accuracy on CIFAR-10", "83.2 %", "not measured (needs training)")
 
 
 @pytest.mark.parametrize("name", models.names())
