@@ -62,7 +62,7 @@ def base() -> Recipe:
     """The article's recipe on the narrow network, seed 0."""
     return get("article-alexnet-stl10").changed(
         {
-            "name": "article-d-narrow",
+            "name": "alexnet-stl10-narrow",
             "description": "The paper review's failing run, a quarter as wide, on 5,000 images of CIFAR-10.",
             "options": {},
             "layers": json.loads(network("article", "lrn-article").write()),

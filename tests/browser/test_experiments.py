@@ -35,7 +35,7 @@ def test_a_change_is_tested_from_its_link_to_its_answer(visit: Visit) -> None:
 
 
 def test_it_fits_every_window(visit: Visit, look: Look) -> None:
-    page = visit("experiments?experiment=article-d", look)  # of all that ship, the one with most arms
+    page = visit("experiments?experiment=alexnet-stl10", look)  # of all that ship, the one with most arms
     page.wait_for_function(f"{DRAWN} > 3")
     overflow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
     assert overflow <= 0

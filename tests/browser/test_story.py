@@ -23,7 +23,7 @@ def reached(page: Page) -> float:
 
 
 def test_the_picture_follows_the_choice_and_the_other_run_tells_the_same_story(visit: Visit) -> None:
-    page = visit("diagnose?recorded=article-d-failed")
+    page = visit("diagnose?recorded=alexnet-stl10-failed")
     page.get_by_role("link", name="The whole story, from the article to the proof").click()
     story = page.locator(".st-key-story")
     expect(story.get_by_role("heading", name="The AlexNet/STL-10 paper review, solved")).to_be_in_viewport()
@@ -38,6 +38,6 @@ def test_the_picture_follows_the_choice_and_the_other_run_tells_the_same_story(v
     box.fill("mended")
     with rerun(page):
         page.get_by_role("option").filter(has_text="mended").first.click()
-    expect(page).to_have_url(re.compile("recorded=article-d-mended"))
+    expect(page).to_have_url(re.compile("recorded=alexnet-stl10-fixed"))
     expect(page.locator(".verdict.cause-found")).to_have_count(0)
     assert reached(page) > 100 * before

@@ -15,7 +15,7 @@ from cnnviz.tracking import Database
 from cnnviz.training.recipe import Recipe
 from tests.diagnosis.runs import bare, told
 
-FAILED = "article-d-failed"
+FAILED = "alexnet-stl10-failed"
 Printed = pytest.CaptureFixture[str]
 
 

@@ -91,14 +91,15 @@ def test_what_is_listed_and_shown_fits_the_terminal_with_the_answer_that_ships(
     monkeypatch.setenv("COLUMNS", "80")
     for arguments, words in (
         (("list",), "What do the 1×1 reductions"),
-        (("show", "article-d"), "He initialisation: +"),
+        (("show", "alexnet-stl10"), "He initialisation: +"),
+        (("show", "article-d"), "He initialisation: +"),  # what it was called before
         (("run", "weightless"), "614,656"),
     ):
         assert main(["experiment", *arguments]) == 0
         shown = capsys.readouterr().out
         assert words in shown
         assert 60 < max(map(len, shown.splitlines())) <= 80
-    assert main(["experiment", "show", "article-d", "--large"]) == 0
+    assert main(["experiment", "show", "alexnet-stl10", "--large"]) == 0
     assert "Recorded on" not in capsys.readouterr().out
 
 

@@ -40,8 +40,12 @@ def test_small_forms_need_no_network_and_have_several_seeds(name: str) -> None:
     assert len(small.seeds) >= 3
 
 
+def test_a_preset_answers_to_the_name_that_it_had_before() -> None:
+    assert get_preset("article-d") is get_preset("alexnet-stl10")
+
+
 def test_another_start_is_told_in_a_line() -> None:
-    told = changes_text(get_preset("article-d").small, "He initialisation")
+    told = changes_text(get_preset("alexnet-stl10").small, "He initialisation")
     assert told == (
         "layers conv1, conv3, fc1 and 2 more: init weights normal → he; "
         "conv2, conv4, conv5: init weights normal → he, bias 1 → 0"

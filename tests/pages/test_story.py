@@ -9,21 +9,30 @@ SECTIONS = [
     "Where the pictures get lost",
     "And the way back",
     "Is it the weaker normalisation?",
-    "The mended run beside the failed one",
+    "The fixed run beside the failed one",
     "The proof: one change at a time",
     "Try it yourself",
 ]
 
 
 def test_the_failed_recording_tells_its_story() -> None:
-    app = open_page("diagnose", recorded="article-d-failed")
+    app = open_page("diagnose", recorded="alexnet-stl10-failed")
     heads = [one.value for one in app.subheader]
     assert [head for head in heads if head in SECTIONS] == SECTIONS
     assert "The AlexNet/STL-10 paper review, solved" in [one.value for one in app.header]
 
 
-def test_another_start_is_reckoned_at_once() -> None:
+def test_links_from_before_it_had_this_name_lead_to_it() -> None:
     app = open_page("diagnose", recorded="article-d-failed")
+    assert "The AlexNet/STL-10 paper review, solved" in [one.value for one in app.header]
+    app = open_page("experiments", experiment="article-d")
+    assert_sound(app)
+    assert not app.warning
+    assert app.selectbox(key="experiments-which").value == "alexnet-stl10"
+
+
+def test_another_start_is_reckoned_at_once() -> None:
+    app = open_page("diagnose", recorded="alexnet-stl10-failed")
     before = _said(app)
     assert "Pixels in [0, 1] differ" in before
     app.segmented_control(key="story-start").set_value("he").run()

@@ -192,10 +192,10 @@ def _chosen(what: str, large: bool, seeds: int | None) -> Experiment:
 
 
 def _asked(name: str, experiment: Experiment) -> str:
-    from cnnviz.experiments.presets import list_presets
+    from cnnviz.experiments.presets import current_name, list_presets
     from cnnviz.experiments.recipe_changes import changes_text
 
-    ready = list_presets().get(name)
+    ready = list_presets().get(current_name(name))
     lines = [(arm, changes_text(experiment, arm)) for arm in experiment.names[1:]]
     told = [experiment.question, *([ready.about, f"Asked by {ready.asked_by}."] if ready else [])]
     head, lines = ("arm", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines]
@@ -207,7 +207,10 @@ def _asked(name: str, experiment: Experiment) -> str:
 
 def _recorded(name: str, large: bool) -> str:
     """What the runs that ship say of the small form; empty where none do."""
+    from cnnviz.experiments.presets import current_name
     from cnnviz.experiments.recorded import names, recording
+
+    name = current_name(name)
 
     if large or name not in names():
         return ""

@@ -42,7 +42,7 @@ def card(name: str) -> Card:
 
 # What became of the AlexNet/STL-10 paper review's run with one thing changed at a time.
 
-FILE = FOLDER / "article-d-arms.json"
+FILE = FOLDER / "alexnet-stl10-conditions.json"
 
 
 class _Plain(BaseModel):

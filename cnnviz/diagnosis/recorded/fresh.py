@@ -1,4 +1,4 @@
-"""What fresh AlexNets of full size do to a signal, as measured: `article-d-fresh.json`.
+"""What fresh AlexNets of full size do to a signal, as measured: `alexnet-stl10-fresh.json`.
 
     python -m cnnviz.diagnosis.recorded.fresh FOLDER
 
@@ -27,7 +27,7 @@ from cnnviz.training.recipe import Scale
 if TYPE_CHECKING:
     from torch import Tensor
 
-FILE = FOLDER / "article-d-fresh.json"
+FILE = FOLDER / "alexnet-stl10-fresh.json"
 IMAGES, SEEDS, CLASSES = 32, 3, 10
 STARTS: dict[str, tuple[str, str, Scale]] = {
     "article": ("article", "lrn-article", "unit"),

@@ -60,11 +60,21 @@ def list_presets() -> dict[str, Preset]:
     return {entry.name: entry for entry in sorted(found, key=lambda entry: entry.order)}
 
 
+ALIASES = {"article-d": "alexnet-stl10"}
+"""What presets were called before: links, commands and stored experiments that say so go on working."""
+
+
+def current_name(name: str) -> str:
+    """Resolve a name from before to today's; any other is left as it is."""
+    return ALIASES.get(name, name)
+
+
 def get_preset(name: str) -> Preset:
-    """The ready-made experiment of that name; raises `ValueError` that suggests the nearest."""
+    """Look up the preset of that name; raises `ValueError` that suggests the nearest."""
     known = list_presets()
+    name = current_name(name)
     if name in known:
         return known[name]
     near = [match for match, _, _ in process.extract(name, known.keys(), limit=2, score_cutoff=60)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
-    raise ValueError(f"There is no ready-made experiment '{name}'; {hint}")
+    raise ValueError(f"There is no preset '{name}'; {hint}")

@@ -14,7 +14,7 @@ _TOLD = (
     "as the paper",
 )
 _ASKED = {
-    "name": "article-d",
+    "name": "alexnet-stl10",
     "question": "Why does AlexNet give one answer to every image, and what mends it?",
     "base_name": AS_WRITTEN,
 }

@@ -63,7 +63,7 @@ class Side:
 def others(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> list[Side]:
     """The run that this one was made from and the newest made from it; of what ships, its counterpart."""
     if case.recorded is not None:
-        name = recorded.mended(case.recorded)
+        name = recorded.fixed(case.recorded)
         return [] if name is None else [_shipped(recorded.recorded(name), name)]
     if case.run is None:
         return []

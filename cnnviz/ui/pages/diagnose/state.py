@@ -42,6 +42,7 @@ def read(parameters: Mapping[str, str], said: list[str]) -> PageState:
     """Validate the parameters; every fault becomes a sentence in `problems`."""
     name, number = parameters.get(RECORDED), parameters.get(RUN)
     if name is not None:
+        name = recorded.current_name(name)
         if name in recorded.names():
             return PageState(recorded=name, problems=tuple(said))
         said.append(f"No run called {quoted(name)} ships with cnnviz.")

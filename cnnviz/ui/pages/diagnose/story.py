@@ -42,7 +42,7 @@ __all__ = ["FAILED", "MENDED", "story"]
 
 # From reading to doing: the failing recipe, the mended one, the experiment, each a click away.
 
-RECIPE, EXPERIMENT = "article-alexnet-stl10", "article-d"
+RECIPE, EXPERIMENT = "article-alexnet-stl10", "alexnet-stl10"
 
 
 def again(failed: Evidence, mended: Evidence) -> None:
@@ -171,7 +171,7 @@ def _signal_figure(layers: tuple[Passed, ...]) -> None:
     trails = [*_measured(), _trail(layers)]
     title = "difference between pictures"
     plot(by_layer(trails, title), key="story-signal", height=SIGNAL_HEIGHT, alt=by_layer_alt(trails, title),
-         name="article-d-signal", picks=False)  # fmt: skip
+         name="alexnet-stl10-signal", picks=False)  # fmt: skip
 
 
 def response() -> None:
@@ -259,7 +259,7 @@ def _layer_by_layer(layers: tuple[Passed, ...]) -> None:
 
 # The story from top to bottom; nothing of it needs a network, a run database or torch.
 
-FAILED, MENDED = "article-d-failed", "article-d-mended"
+FAILED, MENDED = "alexnet-stl10-failed", "alexnet-stl10-fixed"
 CSS = Path(__file__).with_name("story.css")
 HEIGHT = 300
 ROOM, HEAD = 30, 130
@@ -311,11 +311,11 @@ def _backwards() -> None:
     ]
     title = "gradient in the first step"
     plot(by_layer(trails, title), key="story-gradient", height=HEIGHT, alt=by_layer_alt(trails, title),
-         name="article-d-gradients", picks=False)  # fmt: skip
+         name="alexnet-stl10-gradients", picks=False)  # fmt: skip
 
 
 def _mended(failed: Evidence, mended: Evidence) -> None:
-    st.subheader("The mended run beside the failed one", anchor=False)
+    st.subheader("The fixed run beside the failed one", anchor=False)
     st.markdown(notice.plain(story_text.compared(failed, mended)))
     runs = {"as the article": failed, "mended": mended}
     left, right = st.columns(2, gap="medium")
@@ -334,7 +334,7 @@ def _proof() -> None:
         st.markdown(notice.plain(said))
     figure = paired_runs(found, 1 / recorded(FAILED).classes)
     plot(figure, key="story-arms", height=HEAD + ROOM * len(found), alt=paired_runs_alt(found),
-         name="article-d-arms", picks=False)  # fmt: skip
+         name="alexnet-stl10-conditions", picks=False)  # fmt: skip
     results_table(found)
 
 
@@ -353,4 +353,6 @@ def _picture(picture: Lines | Bars, key: str) -> None:
     st.html(f'<p class="story-title">{picture.title}</p>')
     figure = bars(picture) if isinstance(picture, Bars) else lines(picture)
     figure["layout"]["yaxis"]["rangemode"] = "tozero"  # what stands still must not look like a storm
-    plot(figure, key=f"story-{key}", height=HEIGHT, alt=alt(picture), name=f"article-d-{key}", picks=False)
+    plot(
+        figure, key=f"story-{key}", height=HEIGHT, alt=alt(picture), name=f"alexnet-stl10-{key}", picks=False
+    )

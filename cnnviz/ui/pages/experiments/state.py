@@ -12,7 +12,7 @@ from cnnviz import tracking
 from cnnviz.experiments import Experiment, Result, Stored
 from cnnviz.experiments.demos import list_demos
 from cnnviz.experiments.experiment import MOST_SEEDS, unpack
-from cnnviz.experiments.presets import FORMS, Form, Preset, list_presets
+from cnnviz.experiments.presets import FORMS, Form, Preset, current_name, list_presets
 from cnnviz.experiments.recorded import names, recording
 from cnnviz.experiments.results import of
 from cnnviz.tracking import Database
@@ -53,6 +53,7 @@ def read(parameters: Mapping[str, str], said: list[str]) -> PageState:
         return PageState(form=form, seeds=seeds, problems=tuple(said))
     if re.fullmatch(r"[0-9]{1,15}", which):
         return PageState(number=int(which), problems=tuple(said))
+    which = current_name(which)
     if which in list_presets() or which in list_demos():
         return PageState(name=which, form=form, seeds=seeds, problems=tuple(said))
     said.append(f"There is no experiment {quoted(which)}; another is shown instead.")

@@ -13,7 +13,7 @@ from cnnviz.training import Recipe, get
 from cnnviz.ui.pages.diagnose import story_text
 from cnnviz.ui.pages.diagnose.story import parameters, reckoned
 
-FAILED, MENDED = "article-d-failed", "article-d-mended"
+FAILED, MENDED = "alexnet-stl10-failed", "alexnet-stl10-fixed"
 
 
 def test_what_the_article_saw() -> None:

@@ -5,7 +5,7 @@ the same rule for its first weights. STL-10 is replaced by 5,000 images of CIFAR
 another 5,000. Accuracy and the largest share that one answer gets are on 2,000 test images after the last
 epoch.
 
-    python -m benchmarks.article_d FOLDER [--seeds N] [--arms NAME …] [--rows FILE] [--keep FILE]
+    python -m benchmarks.alexnet_stl10 FOLDER [--seeds N] [--arms NAME …] [--rows FILE] [--keep FILE]
 
 FOLDER holds CIFAR-10 (`train` and `test`). Each run is appended to `--rows` when it ends, and not made again
 where it stands there; `--keep` writes all of them as the table that the page shows.
@@ -77,14 +77,14 @@ def _layers(look: Iterable[dict[str, Any]]) -> list[list[Any]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.article_d", description=__doc__.split("\n")[0]
+        prog="python -m benchmarks.alexnet_stl10", description=__doc__.split("\n")[0]
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--arms", nargs="*", default=list(alexnet_stl10.CONDITIONS), choices=list(alexnet_stl10.CONDITIONS)
     )
-    parser.add_argument("--rows", type=Path, default=Path("article-d.jsonl"))
+    parser.add_argument("--rows", type=Path, default=Path("alexnet-stl10.jsonl"))
     parser.add_argument("--keep", type=Path)
     chosen = parser.parse_args(arguments)
     data = stand_in(chosen.folder)

@@ -20,7 +20,7 @@ from cnnviz.training import get
 from tests.diagnosis.tiny import trained
 
 MENDING = ("He initialisation", "He, standardised, rate 0.01", "pixels up to ±255", "as the paper")
-FAILED, MENDED = "article-d-failed", "article-d-mended"
+FAILED, MENDED = "alexnet-stl10-failed", "alexnet-stl10-fixed"
 
 
 def test_the_failed_run_is_stuck_at_an_even_guess_with_one_answer() -> None:
