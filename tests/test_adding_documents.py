@@ -18,7 +18,10 @@ PLACES = {
     "docs/adding-a-page.md": [
         "pages/neighbours.py",
         "cnnviz/ui/pages/neighbours/page.py",
+        "cnnviz/training/recipes/guide.py",
         "cnnviz/diagnosis/rules/guide.py",
+        "cnnviz/diagnosis/probes/guide.py",
+        "cnnviz/experiments/presets/guide.py",
     ],
 }
 """Where each example of a document would lie, in order."""
