@@ -50,9 +50,9 @@ def start(browser: Browser) -> tuple[float, float, float]:
         page.goto(server.url, wait_until="commit")  # what a person sees is there before the last font
         page.locator(".stApp").wait_for()
         frame = time.perf_counter() - started
-        page.get_by_role("link", name="Architecture").first.wait_for()
+        page.get_by_role("navigation", name="Pages").wait_for()
         bar = time.perf_counter() - started
-        page.locator('a[href*="model="], svg [data-model]').first.wait_for()
+        page.locator(".answer .best").wait_for()
         settle(page)
         page.evaluate(PAINTED)
         content = time.perf_counter() - started

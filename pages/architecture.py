@@ -12,6 +12,7 @@ PAGE = Page(
     title="Architecture",
     icon=":material/schema:",
     order=1,
+    group="Explore",
     blurb="What each layer of a network computes, what it costs, and how far it sees.",
 )
 

@@ -12,7 +12,8 @@ from cnnviz.ui.shared.page_registry import Page
 PAGE = Page(
     title="Build",
     icon=":material/construction:",
-    order=2,
+    order=3,
+    group="Explore",
     blurb="Change a network layer by layer and see at once what it costs.",
 )
 

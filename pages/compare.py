@@ -1,4 +1,4 @@
-"""Side by side: two to four models, their totals on one scale, and any two of them layer by layer."""
+"""Compare: two to four models, their totals on one scale, and any two of them layer by layer."""
 
 from cnnviz.ui.pages.compare import state
 from cnnviz.ui.pages.compare.views import compare_bar, difference, figure, totals_table
@@ -7,9 +7,10 @@ from cnnviz.ui.shared.model_data import shown_model as analysed
 from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
-    title="Side by side",
+    title="Compare",
     icon=":material/compare:",
-    order=3,
+    order=2,
+    group="Explore",
     blurb="Two to four networks on the same scales, and any two of them layer by layer.",
 )
 

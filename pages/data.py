@@ -22,6 +22,7 @@ PAGE = Page(
     title="Data",
     icon=":material/photo_library:",
     order=4,
+    group="Train",
     blurb="The pictures that a network learns from, class by class, and what training makes of them.",
 )
 

@@ -7,6 +7,7 @@ PAGE = Page(
     title="Diagnose",
     icon=":material/stethoscope:",
     order=7,
+    group="Train",
     blurb="Why a run does not learn: what speaks for it, what was ruled out, and what would mend it.",
 )
 

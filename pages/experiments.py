@@ -7,6 +7,7 @@ PAGE = Page(
     title="Experiments",
     icon=":material/science:",
     order=8,
+    group="Train",
     blurb="Does it really help? Runs that differ in one thing, with the same seeds, and what they can tell.",
 )
 

@@ -7,6 +7,7 @@ PAGE = Page(
     title="Feature maps",
     icon=":material/visibility:",
     order=9,
+    group="Look inside",
     blurb="A picture goes in, and every layer shows what it makes of it, down to the single product.",
 )
 

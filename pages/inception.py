@@ -7,6 +7,7 @@ PAGE = Page(
     title="Inception",
     icon=":material/call_split:",
     order=10,
+    group="Look inside",
     blurb="Four branches read the same maps: what each gives, what it costs, and what is lost without it.",
 )
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import streamlit as st
 
 from cnnviz.ui.shared.layout import page_header
+from cnnviz.ui.shared.lesson import lesson_bar
+from cnnviz.ui.shared.old_addresses import old_pages
 from cnnviz.ui.shared.page_registry import find_pages
 from cnnviz.ui.shared.startup import page_drawn
 
@@ -21,9 +23,14 @@ routes = {
     )
     for position, (name, page) in enumerate(pages.items())
 }
-chosen = st.navigation(list(routes.values()), position="hidden")
-page_header(pages, next(name for name, route in routes.items() if route is chosen))
-try:
+chosen = st.navigation([*routes.values(), *old_pages(routes)], position="hidden")
+current = next((name for name, route in routes.items() if route is chosen), None)
+if current is None:  # an old address, which leads on
     chosen.run()
-finally:  # a page that stops or reruns has drawn too
-    page_drawn()
+else:
+    page_header(pages, current)
+    lesson_bar(current)
+    try:
+        chosen.run()
+    finally:  # a page that stops or reruns has drawn too
+        page_drawn()

@@ -7,6 +7,7 @@ PAGE = Page(
     title="Predict",
     icon=":material/checklist:",
     order=12,
+    group="Look inside",
     blurb="Many pictures at once, one to four networks: what they say, where they differ, what it costs.",
 )
 

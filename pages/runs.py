@@ -7,6 +7,7 @@ PAGE = Page(
     title="Runs",
     icon=":material/table_rows:",
     order=6,
+    group="Train",
     blurb="Everything that was trained: find it, compare it, keep it or throw it away.",
 )
 

@@ -7,6 +7,7 @@ PAGE = Page(
     title="Train",
     icon=":material/model_training:",
     order=5,
+    group="Train",
     blurb="Choose a network, data and a recipe, press Start, and watch it learn.",
 )
 

@@ -67,7 +67,7 @@ RUNS = (("lenet5",), ("lenet5", "--set", 'options={"activation": "tanh"}'))
 """What is trained first, for the pictures that show runs."""
 BARS, TABLE = "[role=listbox] .chosen", "[data-testid=stDataFrame] canvas"
 PICTURES = (
-    Picture("start", "", "svg"),
+    Picture("start", "", ".answer .best"),
     Picture("landscape", "", "text=ViT-H/14", scroll_to="h3:has-text('All models')"),
     Picture("architecture", "architecture?model=alexnet-cifar10&layer=fc1", BARS),
     Picture(

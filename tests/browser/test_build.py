@@ -11,6 +11,7 @@ from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.models.layers import LayerList
 from tests.browser.chromium import PHONE, Look
 from tests.browser.conftest import Visit
+from tests.browser.navigating import go
 from tests.browser.waiting import rerun
 
 
@@ -265,8 +266,7 @@ def test_leaving_the_page_does_not_lose_the_design(visit: Visit) -> None:
     page = visit("build?model=lenet5&layer=conv1")
     set_number(page, "Maps", "12")
     for title in ("Start", "Build"):
-        with rerun(page):
-            page.get_by_role("link", name=title, exact=True).first.click()
+        go(page, title.lower())
     press(page, "Go on with it")
     expect(line(page, "conv1")).to_contain_text("12 maps")
 

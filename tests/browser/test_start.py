@@ -1,46 +1,100 @@
-"""The first page, and the bar that all pages share."""
+"""The first page: a digit is drawn and read in the browser; and the networks in their fold."""
 
 import re
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from cnnviz.analysis import overview
 from cnnviz.figures.timeline import LINEAGE
-from cnnviz.ui.pages.start.views import QUESTIONS
-from cnnviz.ui.shared.page_registry import find_pages
-from tests.browser.chromium import DESKTOP, DESKTOP_DARK, PHONE, Look
+from cnnviz.ui.components.digit_network import FIRST
+from tests.browser.chromium import DESKTOP_DARK, PHONE, Look
 from tests.browser.conftest import Visit
+from tests.browser.navigating import FOUND
 from tests.browser.waiting import rerun
-from tests.pages.runner import PAGES
 
-FOUND = find_pages(PAGES)
+PIXELS = """canvases => canvases.map(canvas => canvas.toDataURL())"""
+
+
+def pad(page: Page) -> Locator:
+    return page.get_by_role("application", name=re.compile("pad to draw"))
+
+
+def best(page: Page) -> Locator:
+    return page.locator(".answer .best")
+
+
+def draw(page: Page, points: list[tuple[float, float]]) -> None:
+    """Draw a stroke with the mouse; points are parts of the pad's side."""
+    box = pad(page).bounding_box()
+    assert box
+    where = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*where[0])
+    page.mouse.down()
+    for x, y in where[1:]:
+        page.mouse.move(x, y, steps=4)
+    page.mouse.up()
+
+
+def networks(page: Page) -> Page:
+    """Open the fold of all networks."""
+    with rerun(page):
+        page.get_by_text("All networks: five drawn to one scale").click()
+    return page
 
 
 def test_start_is_there_and_fits_the_window(visit: Visit, look: Look) -> None:
     page = visit("", look)
     expect(page).to_have_title(f"{FOUND['start'].title} · cnnviz")
-    expect(page.get_by_role("heading", level=1)).to_have_text(FOUND["start"].title)
-    expect(page.get_by_text(FOUND["start"].blurb)).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text(FOUND["start"].heading)
+    expect(best(page)).to_have_text(f"It reads {FIRST}")
+    expect(page.locator(".stage")).to_have_count(7)
     overflow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
     assert overflow <= 0
     dark = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     assert (dark != "rgb(255, 255, 255)") == (look.scheme == "dark")
 
 
-def test_bar_leads_to_every_page_with_the_selection(visit: Visit) -> None:
-    page = visit("?model=lenet5&option.activation=tanh&stranger=1", DESKTOP)
-    for name in [*list(FOUND)[1:], "start"]:
-        with rerun(page):
-            page.get_by_role("link", name=FOUND[name].title, exact=True).first.click()
-        expect(page.get_by_role("heading", level=1)).to_have_text(FOUND[name].title)
-        path = "" if name == "start" else name
-        expect(page).to_have_url(re.compile(rf"/{path}\?model=lenet5&option\.activation=tanh"))
+def test_every_example_digit_is_read(visit: Visit) -> None:
+    page = visit("")
+    page.emulate_media(reduced_motion="reduce")
+    for digit in range(10):
+        button = page.get_by_role("button", name=f"Example digit {digit}")
+        button.click()
+        expect(best(page)).to_have_text(f"It reads {digit}")
+        expect(button).to_have_attribute("aria-pressed", "true")
+        expect(page.locator(".answer li.most")).to_contain_text(str(digit))
+    expect(page.locator(".answer .spoken")).to_have_text(re.compile("^It reads 9, "))
+    page.emulate_media(reduced_motion="no-preference")
+    page.get_by_role("button", name="Example digit 4").click()  # drawn as by a hand, and read at the end
+    expect(best(page)).to_have_text("It reads 4")
 
 
-def test_the_lineage_is_drawn_in_every_look(visit: Visit, look: Look) -> None:
-    page = visit("", look)
+def test_a_map_is_enlarged_and_named_by_pointer_and_keys(visit: Visit) -> None:
+    page = visit("")
+    lens, maps = page.locator(".lens"), page.locator(".stage canvas")
+    maps.nth(3).hover(position={"x": 4, "y": 4})
+    expect(lens).to_be_visible()
+    expect(lens).to_contain_text("conv2 + ReLU, map 1 of 16")
+    expect(lens).to_contain_text("10×10, largest value")
+    expect(lens).to_contain_text("Each value sums a window of 5×5 over 6 maps.")
+    pad(page).hover()
+    expect(lens).to_be_hidden()
+    pad(page).focus()
+    for _ in range(30):  # over the buttons to the stages
+        page.keyboard.press("Tab")
+        if page.locator(".stage canvas:focus").count():
+            break
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    expect(lens).to_contain_text("conv1 + ReLU, map 3 of 6")
+    page.keyboard.press("Escape")
+    expect(lens).to_be_hidden()
+
+
+def test_the_networks_are_drawn_in_every_look(visit: Visit, look: Look) -> None:
+    page = networks(visit("", look))
     drawings = page.locator(".strip")
     expect(drawings).to_have_count(len(LINEAGE))
     expect(drawings.nth(2)).to_have_attribute("aria-label", re.compile("^VGG-16, 2014: 16 weight layers"))
@@ -52,7 +106,7 @@ def test_the_lineage_is_drawn_in_every_look(visit: Visit, look: Look) -> None:
 
 
 def test_deeper_networks_are_drawn_longer_to_one_scale(visit: Visit) -> None:
-    page = visit("")
+    page = networks(visit(""))
     expect(page.locator(".strip")).to_have_count(len(LINEAGE))
     ends = page.locator(".strip").evaluate_all(
         """strips => strips.map(strip => {
@@ -67,7 +121,7 @@ def test_deeper_networks_are_drawn_longer_to_one_scale(visit: Visit) -> None:
 
 
 def test_a_row_of_the_lineage_opens_the_architecture(visit: Visit) -> None:
-    page = visit("?layer=conv1")
+    page = networks(visit("?layer=conv1"))
     with rerun(page):
         page.locator(".strip").nth(3).click(position={"x": 5, "y": 5}, force=True)
     expect(page).to_have_url(re.compile(r"/architecture\?model=torchvision%2Fgooglenet$"))
@@ -75,7 +129,7 @@ def test_a_row_of_the_lineage_opens_the_architecture(visit: Visit) -> None:
 
 
 def test_the_lineage_opens_by_keyboard(visit: Visit) -> None:
-    page = visit("")
+    page = networks(visit(""))
     page.get_by_role("link", name="ResNet-50", exact=True).focus()
     with rerun(page):
         page.keyboard.press("Enter")
@@ -83,7 +137,7 @@ def test_the_lineage_opens_by_keyboard(visit: Visit) -> None:
 
 
 def test_the_lineage_can_be_saved(visit: Visit) -> None:
-    page = visit("", DESKTOP_DARK)
+    page = networks(visit("", DESKTOP_DARK))
     with page.expect_download() as download:
         page.get_by_test_id("stDownloadButton").get_by_role("button").click()
     text = download.value.path().read_text(encoding="utf-8")
@@ -92,7 +146,7 @@ def test_the_lineage_can_be_saved(visit: Visit) -> None:
 
 
 def test_every_model_is_a_point_that_opens(visit: Visit) -> None:
-    page = visit("")
+    page = networks(visit(""))
     points = page.locator(".point")
     expect(points).to_have_count(len(overview()))
     point = page.locator('.point[data-name="torchvision/vit_h_14"]')
@@ -107,7 +161,7 @@ def test_every_model_is_a_point_that_opens(visit: Visit) -> None:
 
 
 def test_points_are_walked_with_the_arrow_keys(visit: Visit) -> None:
-    page = visit("")
+    page = networks(visit(""))
     start = page.locator('.point[tabindex="0"]')
     expect(start).to_have_count(1)
     start.focus()
@@ -123,7 +177,7 @@ def test_points_are_walked_with_the_arrow_keys(visit: Visit) -> None:
 
 
 def test_a_kind_of_models_can_be_singled_out(visit: Visit) -> None:
-    page = visit("", PHONE)
+    page = networks(visit("", PHONE))
     button = page.get_by_role("button", name="attention")
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
@@ -131,10 +185,3 @@ def test_a_kind_of_models_can_be_singled_out(visit: Visit) -> None:
     expect(page.locator('.point[data-name="torchvision/swin_t"]')).to_have_css("opacity", "1")
     button.click()
     expect(page.locator('.point[data-name="torchvision/vgg16"]')).to_have_css("opacity", "1")
-
-
-def test_a_question_leads_to_the_layer_that_answers_it(visit: Visit) -> None:
-    page = visit("")
-    with rerun(page):
-        page.get_by_role("link", name=QUESTIONS[0][0]).click()
-    expect(page).to_have_url(re.compile(re.escape(f"model={QUESTIONS[0][1]}&layer={QUESTIONS[0][2]}")))

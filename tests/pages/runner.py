@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 from streamlit.testing.v1 import AppTest
 
 PAGES = Path(__file__).parents[2] / "pages"
-CHROME = 2
-"""How many blocks of a page are not its own: the bar and the heading."""
+CHROME = 4
+"""How many blocks of a page are not its own: the routes, the bar, the heading and the guard."""
 
 
 def open_page(name: str, **query: str) -> AppTest:
@@ -45,6 +45,13 @@ def said(app: AppTest) -> str:
     """All sentences of the page, as they are read."""
     elements = [*app.warning, *app.info, *app.error, *app.caption, *app.markdown]
     return " ".join(element.value.replace("\\", "") for element in elements)
+
+
+def bar(app: AppTest) -> dict[str, Any]:
+    """What the bar of pages shows."""
+    drawn = [each for each in app.get("bidi_component") if each.proto.component_name == "cnnviz.navigation"]
+    found: dict[str, Any] = json.loads(drawn[0].proto.json)
+    return found
 
 
 def components(app: AppTest) -> list[str]:

@@ -160,7 +160,7 @@ def test_next_steps_take_network_picture_and_layer_along() -> None:
     asked = {"weights": "run:1", "picture": "test:5", "layer": "conv2"}
     assert links(app)["Why it says so"] == asked
     assert "Its inception blocks" not in links(app), "it has none"
-    app = open_page("why", layer="conv1", picture="test:5")
+    app = open_page("attribution", layer="conv1", picture="test:5")
     assert links(app)["What every layer makes of it"] == asked | {"layer": "conv1"}
     assert links(app)["How the picture goes in"] == asked | {"layer": "conv1", "view": "input"}
 

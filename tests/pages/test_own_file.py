@@ -32,7 +32,7 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-@pytest.mark.parametrize("page", ["architecture", "compare", "features", "train", "why"])
+@pytest.mark.parametrize("page", ["architecture", "compare", "features", "train", "attribution"])
 def test_it_is_on_every_page(net: Path, page: str) -> None:
     app = open_page(page, model="file/Net")
     assert "shown instead" not in said(app)

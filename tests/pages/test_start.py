@@ -1,94 +1,109 @@
-"""The Start page without a browser: rows, doors and questions, each with its link."""
+"""The Start page without a browser: the hero, three paths, the lesson, the networks in their fold."""
 
 import ast
-import base64
-import io
 import subprocess
 import sys
 from urllib.parse import parse_qs
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cnnviz import models
 from cnnviz.analysis import analyze
+from cnnviz.diagnosis import recorded
 from cnnviz.figures.timeline import LINEAGE
+from cnnviz.inference import samples
 from cnnviz.inference.weights import bundled
-from cnnviz.ui.pages.start.inside import SAMPLE, WEIGHTS, recorded
-from cnnviz.ui.pages.start.inside.record import taken
-from cnnviz.ui.pages.start.views import QUESTIONS
+from cnnviz.ui.pages.start.hero import WEIGHTS
+from cnnviz.ui.pages.start.networks import FOLD
+from cnnviz.ui.pages.start.paths import PATHS
+from cnnviz.ui.shared import lesson
 from cnnviz.ui.shared.page_registry import find_pages
-from tests.pages.runner import PAGES, open_page
+from tests.pages.runner import PAGES, components, open_page, said
+
+Link = tuple[str, str, dict[str, list[str]]]
 
 
-def links(app: AppTest) -> list[tuple[str, str, dict[str, list[str]]]]:
-    found = app.get("page_link")
+def links(app: AppTest) -> list[Link]:
+    """Label, page and parameters of the page's own links."""
+    found = app.get("page_link")[len(find_pages(PAGES)) :]
     return [(link.proto.label, link.proto.page, parse_qs(link.proto.query_string)) for link in found]
 
 
-def test_every_ancestor_opens_its_architecture() -> None:
-    opened = [
-        query["model"][0]
-        for _, page, query in links(open_page("start"))
-        if "model" in query and page == "architecture"
-    ]
-    assert opened[: len(LINEAGE)] == list(LINEAGE)
-
-
-def test_the_selection_of_another_model_is_not_taken_to_an_ancestor() -> None:
+def with_networks() -> AppTest:
     app = open_page("start", model="lenet5", layer="conv1")
-    for _, page, query in links(app):
-        if page == "architecture" and query.get("model") == ["alexnet"]:
-            assert "layer" not in query
+    app.session_state[FOLD] = True
+    return app.run()
 
 
-def test_every_other_page_has_a_door_and_a_line() -> None:
+def test_it_opens_on_a_network_to_draw_for() -> None:
     app = open_page("start")
-    said = [text.value for text in app.markdown]
-    for name, page in list(find_pages(PAGES).items())[1:]:
-        assert page.blurb in said
-        assert any(label == page.title and target == name for label, target, _ in links(app))
+    assert "cnnviz.digit_network" in components(app)
+    card = bundled.card(WEIGHTS)
+    assert f"{card.params:,} parameters" in said(app)
+    assert f"{100 * card.accuracy:.1f} % of {card.test_images:,} test digits" in said(app)
 
 
-def test_the_inside_of_a_picture_is_what_the_network_gives_now() -> None:
-    now, shown = taken(), recorded()
-    assert [name for name, _ in now["answers"]] == [name for name, _ in shown["answers"]]
-    assert [share for _, share in now["answers"]] == pytest.approx([s for _, s in shown["answers"]], abs=0.01)
-    for ours, theirs in zip([now, *now["layers"]], [shown, *shown["layers"]], strict=True):
-        key = "input" if "input" in ours else "png"
-        assert np.abs(pixels(ours[key]) - pixels(theirs[key])).mean() < 2
+@pytest.mark.usefixtures("nothing_ships")
+def test_without_its_weights_it_says_so_and_goes_on() -> None:
+    app = open_page("start")
+    assert "no shipped checkpoint" in app.info[0].value
+    assert len(links(app)) >= len(lesson.STEPS)
 
 
-def test_the_picture_leads_to_its_feature_maps() -> None:
-    targets = [query for _, page, query in links(open_page("start", model="lenet5")) if page == "features"]
-    whole = [query for query in targets if "picture" in query]
-    assert whole == [
-        {"weights": [f"checkpoint:{WEIGHTS}"], "picture": [f"sample:{SAMPLE}"], "layer": ["inception_3a"]}
-    ]
-    assert WEIGHTS in bundled.names()
+def test_nothing_repeats_the_navigation() -> None:
+    titles = {page.title for page in find_pages(PAGES).values()}
+    assert not titles & {label for label, _, _ in links(open_page("start"))}
 
 
-def pixels(png: str) -> NDArray[np.float64]:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), dtype=np.float64)
+def test_three_paths_lead_to_what_there_is() -> None:
+    app = open_page("start", model="alexnet", run="7")
+    assert [path.title for path in PATHS] == ["Understand", "Train", "Find out why it fails"]
+    shown = {label: (page, query) for label, page, query in links(app)}
+    for way in (way for path in PATHS for way in path.links):
+        page, query = shown[way.label]
+        assert page == way.page
+        for name, value in way.parameters.items():
+            assert query.get(name) == (None if value is None else [value])
+        model = query.get("model")
+        if page == "architecture" and model:
+            assert analyze(model[0]).row(query["layer"][0]).name == query["layer"][0]
 
 
-def test_questions_lead_to_layers_that_there_are() -> None:
-    for _, model, layer in QUESTIONS:
-        assert model in models.names()
-        assert analyze(model).row(layer).name == layer
+def test_the_lesson_begins_here_whatever_was_selected() -> None:
+    shown = links(open_page("start", model="alexnet", layer="conv2", **{"option.towers": "2"}))
+    for number, step in enumerate(lesson.STEPS, start=1):
+        state = {name: [value] for name, value in step.state.items()} | {"lesson": [str(number)]}
+        assert (f"{number}. {step.title}", step.page, state) in shown
+
+
+def test_every_state_of_the_lesson_names_what_there_is() -> None:
+    for step in lesson.STEPS:
+        assert step.page in find_pages(PAGES)
+        state = dict(step.state)
+        assert state.get("model", "lenet5") in models.names()
+        assert set(state.get("models", "lenet5").split(",")) <= set(models.names())
+        assert state.get("recorded", recorded.names()[0]) in recorded.names()
+        if "weights" in state:
+            assert state["weights"].removeprefix("checkpoint:") in bundled.names()
+            samples.get(state["picture"].removeprefix("sample:"))
+
+
+def test_the_networks_wait_in_a_fold() -> None:
+    assert not any(query.get("model") == ["torchvision/vgg16"] for _, _, query in links(open_page("start")))
+    opened = [query for _, page, query in links(with_networks()) if page == "architecture"]
+    assert [query["model"][0] for query in opened][-len(LINEAGE) :] == list(LINEAGE)
+    assert all("layer" not in query for query in opened[-len(LINEAGE) :])
 
 
 def test_it_is_drawn_without_torch_and_pandas() -> None:
     code = (
         "import sys\n"
-        "import cnnviz.ui.pages.start.views, cnnviz.ui.pages.start.inside\n"
-        "from cnnviz.ui.pages.start.views import ancestors\n"
+        "from cnnviz.ui.pages.start import hero, networks, paths\n"
+        "from cnnviz.ui.components.digit_network import digit_packet\n"
         "from cnnviz.figures.params_macs import landscape\n"
         "from cnnviz.analysis import overview\n"
-        "ancestors(), landscape(overview())\n"
+        "digit_packet(hero.shipped()), networks.ancestors(), landscape(overview())\n"
         "print(sorted({'torch', 'torchvision', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -153,9 +153,11 @@ def onwards(network: Network, here: str, layer: str | None = None) -> None:
                 "features", "How the picture goes in", icon=":material/input:", view="input", layer=named,
                 **whose,
             )  # fmt: skip
-        if here != "why":
+        if here != "attribution":
             seen = layer if layer in _cells(network) else None
-            layout.link("why", "Why it says so", icon=":material/center_focus_strong:", layer=seen, **whose)
+            layout.link(
+                "attribution", "Why it says so", icon=":material/center_focus_strong:", layer=seen, **whose
+            )
         if here != "inception" and (blocks := blocks_of(network)):
             inner = any(f"{layer}.".startswith(f"{block.name}.") for block in blocks)
             layout.link(

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from cnnviz.ui.components.guard import guard
+from cnnviz.ui.components.navigation import Item, navigation
 from cnnviz.ui.shared.page_registry import Page
 from cnnviz.ui.shared.url_state import carried, restore
 
@@ -19,13 +21,30 @@ def page_header(pages: Mapping[str, Page], current: str) -> None:
     page = pages[current]
     st.set_page_config(page_title=f"{page.title} · cnnviz", page_icon=_favicon(), layout="wide")
     st.html(HERE / "layout.css")
-    with st.container(horizontal=True, wrap=False, gap="xsmall", vertical_alignment="center", key="bar"):
+    with st.container(key="routes"):
         for name, other in pages.items():
             link(name, other.title, icon=other.icon)
+    with st.container(key="bar"):
+        _navigation(pages, current)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="heading"):
-        st.title(page.title, anchor=False, width="content")
+        st.title(page.heading or page.title, anchor=False, width="content")
         st.markdown(page.blurb, width="content")
     guard()
+
+
+def _navigation(pages: Mapping[str, Page], current: str) -> None:
+    """Draw the bar; pages of a group stand together in the order of all."""
+    query = urlencode(carried())
+    groups: dict[str, list[Item]] = {}
+    home: list[Item] = []
+    for position, (name, page) in enumerate(pages.items()):
+        path = "" if position == 0 else name
+        item = Item(
+            title=page.title, blurb=page.blurb, href=f"/{path}?{query}" if query else f"/{path}",
+            current=name == current,
+        )  # fmt: skip
+        (groups.setdefault(page.group, []) if page.group else home).append(item)
+    navigation(home[0], groups, links='.st-key-routes [data-testid="stPageLink"]', key="navigation")
 
 
 def link(page: str, label: str, *, icon: str | None = None, **changes: str | None) -> None:

@@ -18,12 +18,16 @@ class Page:
         icon: A Material symbol, `":material/name:"` (their font ships with Streamlit).
         order: Its place in the bar, from left to right; the lowest is the page that opens first.
         blurb: One sentence on what the page shows.
+        group: Which menu of the bar it is in; empty where it stands on its own.
+        heading: What stands on the page in place of the title; the title where empty.
     """
 
     title: str
     icon: str
     order: int
     blurb: str
+    group: str = ""
+    heading: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what the bar could not show."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Imports what is slow to import before a page asks for it, and without being in the first page's way.
 
-FIRST = ("cnnviz.ui.shared.layout", "cnnviz.ui.pages.start.views", "cnnviz.ui.pages.start.views")
+FIRST = ("cnnviz.ui.shared.layout", "cnnviz.ui.pages.start.hero", "cnnviz.ui.pages.start.paths")
 """What the first page needs: imported while the visitor's browser still reads Streamlit's own scripts."""
 LATER = ("pandas", "torch", "torchvision")
 """Seconds of work, most of it holding the interpreter's lock: begun once a first page is drawn."""

@@ -20,7 +20,7 @@ from cnnviz import models
 
 CARRIED = ("model", "classes", "size", "batch", "layer")
 """Parameters that a link to another page takes along, besides every `option.*`."""
-PASSED = ("run", "dataset", "recipe", "weights", "picture", "prep")
+PASSED = ("run", "dataset", "recipe", "weights", "picture", "prep", "lesson")
 """Parameters that a link takes along too; the page that uses one looks it up, and says where it is wrong."""
 OWN = (
     *("view", "columns", "models", "pair", "from", "list", "scale"),

@@ -29,7 +29,7 @@ def drawing_pad(*, key: str) -> bytes | None:
 
     known = st.session_state.get(kept)
     strokes = known.get("strokes", []) if isinstance(known, dict) else []
-    component("drawing_pad", HERE, css="pad.css", js=("canvas.js", "pad.js"))(
+    component("drawing_pad", HERE, css="strokes.css", js=("canvas.js", "strokes.js", "pad.js"))(
         key=key, data={"strokes": strokes}, height=HEIGHT, on_drawing_change=drew
     )
     return _png(known)

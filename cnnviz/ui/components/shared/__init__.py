@@ -20,20 +20,22 @@ HOST = '<div class="host"></div>'
 
 
 @st.cache_resource(show_spinner=False)
-def component(name: str, folder: Path, *, js: tuple[str, ...], css: str = "", html: str = HOST) -> Any:
+def component(
+    name: str, folder: Path, *, js: tuple[str, ...], css: str | tuple[str, ...] = "", html: str = HOST
+) -> Any:
     """Register the component `cnnviz.NAME` with Streamlit, once, and return the function that mounts it.
 
     Args:
         name: Its name, behind `cnnviz.`.
         folder: Where its files lie; what is not there is taken from the shared ones.
         js: Files of JavaScript, joined in this order.
-        css: A file that stands behind the shared style; none where empty.
+        css: A file, or several, that stand behind the shared style; none where empty.
         html: Markup, or the name of a file of it; none where empty.
     """
     return st.components.v2.component(
         f"cnnviz.{name}",
         html=(read(folder, html) if html.endswith(".html") else html) or None,
-        css=styles(folder, css) if css else None,
+        css=styles(folder, *((css,) if isinstance(css, str) else css)) if css else None,
         js=read(folder, *js),
     )
 
@@ -44,9 +46,9 @@ def read(folder: Path, *names: str) -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in paths)
 
 
-def styles(folder: Path, name: str) -> str:
+def styles(folder: Path, *names: str) -> str:
     """A component's CSS behind the shared one and the colours of the kinds."""
-    return f":host {{ {kind_variables()} }}\n{read(folder, 'parts.css', name)}"
+    return f":host {{ {kind_variables()} }}\n{read(folder, 'parts.css', *names)}"
 
 
 def sheet(sprite: Sprite) -> dict[str, Any]:

@@ -235,7 +235,7 @@ def why() -> None:
     if asked.other is not None:
         asking.append((asked.other, about.to(asked.other)))
     _panels(asking, asked)
-    onwards(current, "why", asked.layer)
+    onwards(current, "attribution", asked.layer)
 
 
 def _panels(asking: list[tuple[Network, PreprocessedImage]], asked: AttributionState) -> None:

@@ -174,7 +174,7 @@ def reasons(job: Job, row: int) -> None:
     if st.button("Ask further why", icon=":material/arrow_forward:", type="primary"):
         kept = image_input.add(file)
         if not isinstance(kept, Refusal):
-            st.switch_page("why.py", query_params=_onwards(job, kept.number))
+            st.switch_page("attribution.py", query_params=_onwards(job, kept.number))
 
 
 def _one(network: Network, picture: Picture) -> None:

@@ -1,12 +1,13 @@
-"""Why: which part of a picture speaks for a class, and whether taking it away proves it."""
+"""Attribution: which part of a picture speaks for a class, and whether taking it away proves it."""
 
 from cnnviz.ui.pages.attribution.page import why
 from cnnviz.ui.shared.page_registry import Page
 
 PAGE = Page(
-    title="Why",
+    title="Attribution",
     icon=":material/center_focus_strong:",
     order=11,
+    group="Look inside",
     blurb="Which part of a picture speaks for a class, and what is answered when that part is covered.",
 )
 

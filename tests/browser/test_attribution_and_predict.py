@@ -56,7 +56,7 @@ def hand_in(page: Page, files: list[FilePayload]) -> None:
 
 
 def test_another_class_and_a_layer_of_the_strip(opened: Callable[..., Page]) -> None:
-    page = opened("why?weights=run:1")
+    page = opened("attribution?weights=run:1")
     expect(page.locator(".why img")).to_have_count(5, timeout=TIMEOUT_MS)
     page.get_by_role("combobox", name="Attribution for class").click()
     with rerun(page):
@@ -101,7 +101,7 @@ def test_a_zip_of_class_folders_is_judged(opened: Callable[..., Page]) -> None:
     assert Path(download.value.path()).read_text().startswith("file,true class,model,rank,class,probability")
 
 
-@pytest.mark.parametrize("path", ["why?weights=run:1", "predict?weights=run:1"])
+@pytest.mark.parametrize("path", ["attribution?weights=run:1", "predict?weights=run:1"])
 def test_a_phone_reads_it_without_scrolling_sideways(opened: Callable[..., Page], path: str) -> None:
     page = opened(path, PHONE)
     expect(page.locator(".why img, .shown img").first).to_be_visible(timeout=TIMEOUT_MS)

@@ -1,8 +1,7 @@
-"""What can be done here: every page with the sentence it says of itself, and questions to begin with."""
+"""The networks of the Start page: five drawn to one scale, and all of them by parameters and arithmetic."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -19,31 +18,27 @@ from cnnviz.figures.timeline import LINEAGE, Ancestor, ancestor, columns, lineag
 from cnnviz.ui.components.svg_figures import landscape_chart, miniature
 from cnnviz.ui.shared.layout import link
 from cnnviz.ui.shared.model_data import overview
-from cnnviz.ui.shared.page_registry import Page
 
-QUESTIONS = (
-    ("What does each of an inception block’s four branches do?", "googlenet", "inception_3a.branch5.conv"),
-    ("Where do AlexNet’s 58 million parameters for CIFAR-10 sit?", "alexnet-cifar10", "fc1"),
-    ("How much of SmallAlexNet is convolution?", "small-alexnet", "conv3"),
-    ("Which maps did LeNet’s C3 see in 1998?", "lenet5-1998", "c3.convs.see3"),
-)
-"""A question, the model that answers it and the layer to look at."""
+FOLD = "start-networks"
 
 
-def doors(pages: Mapping[str, Page]) -> None:
-    """One line for each page but the first, which is this one."""
-    with st.container(key="doors", gap="xsmall"):
-        for name, page in list(pages.items())[1:]:
-            with st.container(key=f"door-{name}", horizontal=True, vertical_alignment="center"):
-                link(name, page.title, icon=page.icon)
-                st.markdown(page.blurb, width="content")
-
-
-def questions() -> None:
-    """Questions that the Architecture page answers at a glance."""
-    with st.container(key="questions", gap="xsmall"):
-        for question, model, layer in QUESTIONS:
-            link("architecture", question, icon=":material/arrow_forward:", model=model, layer=layer)
+def networks() -> None:
+    """Draw all of it in a fold, which is filled when it is opened."""
+    fold = st.expander("All networks: five drawn to one scale, and every model", key=FOLD, on_change="rerun")
+    if not fold.open:
+        return
+    with fold:
+        st.markdown(
+            "Five networks, seventeen years, drawn to one scale. Open one to read its anatomy, layer by "
+            "layer."
+        )
+        lineage()
+        st.subheader("All models: parameters against compute", anchor=False)
+        st.markdown(
+            "Each point is a model; open it. Along a dotted line, every weight works equally often for one "
+            "image."
+        )
+        all_models()
 
 
 # Every model in one picture, each point a link to its anatomy.

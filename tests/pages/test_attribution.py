@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("nothing_ships")
 @pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize("method", ["gradcam", "saliency", "integrated-gradients", "occlusion"])
 def test_every_method_of_a_trained_network_is_shown_and_checked(method: str) -> None:
-    app = open_page("why", picture="test:5", method=method)
+    app = open_page("attribution", picture="test:5", method=method)
     assert not app.warning
     assert not app.info
     assert html(app).count("<figure>") == 5
@@ -26,7 +26,7 @@ def test_every_method_of_a_trained_network_is_shown_and_checked(method: str) -> 
 
 
 def test_without_anything_trained_it_opens_on_fresh_weights_and_says_so() -> None:
-    app = open_page("why")
+    app = open_page("attribution")
     assert "nothing was learned" in said(app)
     assert html(app).count("<figure>") == 5
 
@@ -43,13 +43,13 @@ def test_without_anything_trained_it_opens_on_fresh_weights_and_says_so() -> Non
     ],
 )
 def test_what_is_wrong_is_said_and_the_page_is_there(query: dict[str, str], words: str) -> None:
-    app = open_page("why", **query)
+    app = open_page("attribution", **query)
     assert words in said(app)
     assert html(app).count("<figure>") == 5
 
 
 def test_choices_go_to_the_address() -> None:
-    app = open_page("why", weights="fresh:lenet5")
+    app = open_page("attribution", weights="fresh:lenet5")
     app.selectbox(key="why-class").set_value(4).run()
     assert_sound(app)
     assert app.query_params["class"] == "4"
@@ -64,7 +64,7 @@ def test_choices_go_to_the_address() -> None:
 
 
 def test_two_networks_beside_each_other_on_one_picture() -> None:
-    app = open_page("why", weights="fresh:lenet5", against="fresh:small-alexnet")
+    app = open_page("attribution", weights="fresh:lenet5", against="fresh:small-alexnet")
     assert_sound(app)
     assert html(app).count("<figure>") == 10
     app.selectbox(key="why-beside").set_value("").run()

@@ -1,0 +1,65 @@
+"""A digit is drawn, and every layer's maps and the answer of a network move with each stroke, in the browser.
+
+The weights go there once; after that nothing is asked of the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnviz.inference.images.preprocessing import Preprocessing
+from cnnviz.inference.samples.drawings import STROKES
+from cnnviz.inference.weights.layer_program import LayerProgram
+from cnnviz.interpret.colormaps import SEQUENTIAL
+from cnnviz.ui.components.shared import component, packet
+
+HERE = Path(__file__).parent
+SCRIPTS = (
+    "packet.js", "canvas.js", "strokes.js", "center_digit.js", "forward.js", "stages.js", "lens.js", "main.js"
+)  # fmt: skip
+CANVAS_SIDE = 280
+"""Pixels of the pad, as in strokes.js."""
+FIRST = 3
+"""The example that is there before anything is drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class DigitNetwork:
+    """A network of ten digits, and how a drawing goes into it.
+
+    `preprocessing` has one channel, scale `standardised` and a square side.
+    """
+
+    program: LayerProgram
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    name: str
+    """What it is called in words for those who do not see it."""
+
+
+def digit_network(network: DigitNetwork, *, key: str) -> None:
+    """Draw the pad, the maps and the answer."""
+    component("digit_network", HERE, css=("strokes.css", "digit_network.css"), js=SCRIPTS)(
+        key=key, data=digit_packet(network), height="content"
+    )
+
+
+def digit_packet(network: DigitNetwork) -> bytes:
+    """The network as `main.js` reads it."""
+    how = network.preprocessing
+    facts: dict[str, Any] = {
+        "program": network.program.facts(),
+        "input": {"side": how.side[0], "mean": how.mean[0], "std": how.spread[0]},
+        "classes": network.classes,
+        "name": network.name,
+        "examples": [
+            [[[round(CANVAS_SIDE * x), round(CANVAS_SIDE * y)] for x, y in stroke] for stroke in strokes]
+            for strokes in STROKES
+        ],
+        "first": FIRST,
+    }
+    return packet(facts, {"weights": network.program.weights, "table": SEQUENTIAL.astype(np.uint8)})

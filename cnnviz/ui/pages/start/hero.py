@@ -1,0 +1,53 @@
+"""The hero of the Start page: a shipped network reads what is drawn, in the browser."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cnnviz.inference import InferenceError
+from cnnviz.inference.weights import bundled
+from cnnviz.models import get
+from cnnviz.ui.components.digit_network import FIRST, DigitNetwork, digit_network
+from cnnviz.ui.shared.layout import link
+
+WEIGHTS = "lenet5-mnist"
+
+
+def hero() -> None:
+    """Draw it, and the way to every layer of the network; a sentence where its weights did not come along."""
+    try:
+        network = shipped()
+    except InferenceError as error:
+        st.info(f"{error} Feature maps shows the inside of your own runs.", icon=":material/info:")
+        return
+    digit_network(network, key="hero")
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="hero-foot"):
+        st.markdown(caption(network), width="content")
+        link(
+            "features",
+            "Every layer, and how each value comes about",
+            icon=":material/arrow_forward:",
+            weights=f"checkpoint:{WEIGHTS}",
+            picture=f"sample:digit-{FIRST}",
+            model=None,
+            layer="conv1",
+        )
+
+
+@st.cache_resource(show_spinner=False)
+def shipped() -> DigitNetwork:
+    """The shipped network; raises `InferenceError` where there is none."""
+    card = bundled.card(WEIGHTS)
+    return DigitNetwork(
+        bundled.program(WEIGHTS), card.preprocessing, card.classes, get(card.recipe.model).title
+    )
+
+
+def caption(network: DigitNetwork) -> str:
+    """What it is that reads, with its measured accuracy."""
+    card = bundled.card(WEIGHTS)
+    return (
+        f"{network.name} with {card.params:,} parameters runs here in your browser; it reads "
+        f"{100 * card.accuracy:.1f} % of {card.test_images:,} test digits of MNIST. "
+        "Point at a map to enlarge it."
+    )

@@ -1,0 +1,21 @@
+"""Goes from page to page by the bar, as a person does: a menu of a group, or the drawer on a phone."""
+
+from playwright.sync_api import Page
+
+from cnnviz.ui.shared.page_registry import find_pages
+from tests.browser.waiting import rerun
+from tests.pages.runner import PAGES
+
+FOUND = find_pages(PAGES)
+
+
+def go(page: Page, name: str) -> None:
+    """Open the page of that name through the bar, and wait until it is drawn."""
+    nav, wanted = page.get_by_role("navigation", name="Pages"), FOUND[name]
+    toggle = nav.get_by_role("button", name="Menu of pages")
+    with rerun(page):
+        if toggle.is_visible():
+            toggle.click()
+        elif wanted.group:
+            nav.get_by_role("button", name=wanted.group).click()
+        nav.get_by_role("link", name=wanted.title, exact=True).last.click()
