@@ -31,7 +31,8 @@ def navigation(home: Item, groups: Mapping[str, Sequence[Item]], *, links: str, 
     Args:
         home: The page that stands on its own, at the left.
         groups: The items of each menu, by its title.
-        links: A CSS selector of the elements that hold the hidden links, one an item, in the order of `home` and then the groups.
+        links: A CSS selector of the elements that hold the hidden links, one an item; in the order of `home`
+            and then the groups.
         key: Of the component.
     """
     data = {"home": home, "groups": [{"title": title, "items": items} for title, items in groups.items()]}

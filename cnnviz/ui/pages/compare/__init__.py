@@ -1,1 +1,1 @@
-"""The parts of the Side by side page."""
+"""The parts of the Compare page."""

@@ -110,7 +110,7 @@ def _enough(entries: list[Selection], said: list[str]) -> list[Selection]:
     others = _registered(tuple(name for name in DEFAULT if name not in known)[:missing])
     if others:
         added = " and ".join(other.spec.title for other in others)
-        said.append(f"Side by side takes {FEWEST} to {MOST} models; {added} is added.")
+        said.append(f"Compare takes {FEWEST} to {MOST} models; {added} is added.")
     return [*entries, *others]
 
 

@@ -1,4 +1,4 @@
-"""The bar of Side by side: two to four models, each with its own settings."""
+"""The bar of Compare: two to four models, each with its own settings."""
 
 from __future__ import annotations
 
