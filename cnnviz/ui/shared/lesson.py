@@ -78,7 +78,7 @@ STEPS = (
         "Its weights began too small: each layer hands on less of what tells images apart, until at fc1 "
         "hardly anything is left, so every image gets the same answer and the loss stays at ln 10 ≈ 2.303, "
         "that of guessing among ten classes. He’s rule draws weights so that the signal keeps its size.",
-        {"recorded": "article-d-failed"},
+        {"recorded": "alexnet-stl10-failed"},
     ),
     Step(
         "Inside an inception block",

@@ -71,7 +71,7 @@ PATHS = (
         "The loss stays where it began: the cause, its evidence, and a fix.",
         (
             Destination(
-                "A run that fails, and why", "diagnose", {"recorded": "article-d-failed", "run": None}
+                "A run that fails, and why", "diagnose", {"recorded": "alexnet-stl10-failed", "run": None}
             ),
             Destination("Does dropout help? Paired runs answer", "experiments", {"experiment": "dropout"}),
             Destination(
