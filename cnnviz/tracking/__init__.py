@@ -90,7 +90,9 @@ from cnnviz.tracking.run_files import (
 )
 from cnnviz.tracking.runs import (
     checkpoint_bytes,
+    create_foreign_run,
     create_run,
+    describe_run,
     elapsed,
     get_run,
     history,
@@ -100,7 +102,7 @@ from cnnviz.tracking.runs import (
     stamp,
     update_run,
 )
-from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Status
+from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Kind, Status
 from cnnviz.tracking.transitions import MOST_QUEUED
 
 __all__ = [
@@ -118,6 +120,7 @@ __all__ = [
     "DatabaseDamagedError",
     "DatabaseFullError",
     "DatabaseUnavailableError",
+    "Kind",
     "Lease",
     "Metric",
     "MetricPage",
@@ -147,10 +150,12 @@ __all__ = [
     "claim",
     "connect",
     "create_experiment",
+    "create_foreign_run",
     "create_run",
     "data_name",
     "delete_experiment",
     "delete_run",
+    "describe_run",
     "disk_bytes",
     "elapsed",
     "end",

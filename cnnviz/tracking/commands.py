@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import WrongStateError
-from cnnviz.tracking.states import ACTIVE, RESUMABLE, Command, Status
+from cnnviz.tracking.states import ACTIVE, RESUMABLE, Command, Kind, Status
 from cnnviz.tracking.tables import CommandRow, RunRow
 from cnnviz.tracking.transitions import become, check_room, free_places, locked
 
@@ -56,6 +56,7 @@ def request(database: Database, run_id: int, command: Command) -> Status:
         if run.deleted_at is not None:
             raise WrongStateError(f"Run {run_id} is deleted; restore it first.")
         status = Status(run.status)
+        _check_kind(run, command)
         if command is Command.RESUME:
             _resume(session, run, status)
         elif status in ACTIVE:
@@ -69,6 +70,18 @@ def request(database: Database, run_id: int, command: Command) -> Status:
         status = Status(run.status)
     ring()
     return status
+
+
+def _check_kind(run: RunRow, command: Command) -> None:
+    """Refuse what only a run of ours can do: of a watched one, all but the request to stop."""
+    if run.kind == Kind.TRAINED or (run.kind == Kind.WATCHED and command is Command.STOP):
+        return
+    why = {
+        Kind.WATCHED: "is a training loop in a process of its own; it can be asked to stop",
+        Kind.IMPORTED: "is a history that was imported; there is nothing to train",
+        Kind.RECORDED: "ships with cnnviz; there is nothing to train",
+    }
+    raise WrongStateError(f"Run {run.id} {why[Kind(run.kind)]}, and not to {command}.")
 
 
 def require_room(database: Database, wanted: int) -> None:

@@ -23,7 +23,7 @@ from cnnviz.tracking.errors import DatabaseDamagedError, DatabaseUnavailableErro
 from cnnviz.tracking.metrics import Value, append
 from cnnviz.tracking.records import Checkpoint, Lease, RunFacts
 from cnnviz.tracking.run_files import add_checkpoint
-from cnnviz.tracking.states import ACTIVE, Status
+from cnnviz.tracking.states import ACTIVE, Kind, Status
 from cnnviz.tracking.tables import (
     AttemptRow,
     CheckpointRow,
@@ -71,6 +71,7 @@ def _summarise(session: Session, series: SeriesRow) -> None:
 
 
 FROM_SCRATCH = -1
+TRAINED = RunRow.kind == Kind.TRAINED.value
 CPU = "cpu"
 LAST_LINES = 20_000
 
@@ -98,12 +99,15 @@ def claim(
     here = host or socket.gethostname()
     with database.write() as session:
         database.serialise(session)
-        held_here = select(RunRow.device).where(RunRow.host == here, RunRow.status.in_(sorted(ACTIVE)))
+        held_here = select(RunRow.device).where(
+            RunRow.host == here, RunRow.status.in_(sorted(ACTIVE)), TRAINED
+        )
         taken = set(session.scalars(held_here))
         if device in taken and not beside:
             return None
         waiting = select(RunRow).where(
             RunRow.status == Status.QUEUED,
+            TRAINED,
             RunRow.device == device,
             RunRow.deleted_at.is_(None),
             or_(RunRow.host.is_(None), RunRow.host == here),

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from cnnviz.sentences import full_stop
 from cnnviz.tracking.database import Database
-from cnnviz.tracking.states import ACTIVE, Status
+from cnnviz.tracking.states import ACTIVE, RESUMABLE, Kind, Status
 from cnnviz.tracking.tables import RecordRow
 
 
@@ -89,6 +89,7 @@ class RunSummary:
     key: str
     name: str
     status: Status
+    kind: Kind
     model: str
     dataset: str
     seed: int
@@ -129,6 +130,16 @@ class RunSummary:
     def active(self) -> bool:
         """Whether a worker belongs to it."""
         return self.status in ACTIVE
+
+    @property
+    def trained(self) -> bool:
+        """Whether it is ours: only such a run follows its recipe, and can be paused and resumed."""
+        return self.kind is Kind.TRAINED
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it can go on: a watched run has its loop in a process of its own, which is gone."""
+        return self.trained and self.status in RESUMABLE
 
     @property
     def seconds(self) -> float:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ from cnnviz.tracking.database import Database
 from cnnviz.tracking.downsampling import Floats
 from cnnviz.tracking.errors import NoSuchRunError
 from cnnviz.tracking.metrics import summaries
-from cnnviz.tracking.records import Run, RunSummary, StatusChange, data_name
-from cnnviz.tracking.states import Status
-from cnnviz.tracking.tables import CheckpointRow, MetricRow, RunRow, SeriesRow, StatusRow
-from cnnviz.tracking.transitions import check_room, locked
+from cnnviz.tracking.records import Lease, Run, RunFacts, RunSummary, StatusChange, data_name
+from cnnviz.tracking.states import Kind, Status
+from cnnviz.tracking.tables import AttemptRow, CheckpointRow, MetricRow, RunRow, SeriesRow, StatusRow
+from cnnviz.tracking.transitions import check_room, held, locked
 
 MOST_RUNS = 10_000
 
@@ -67,6 +68,71 @@ def create_run(
         made = _run(session, row.id)
     commands.ring()
     return made
+
+
+FIRST_ATTEMPT = 1
+
+
+def create_foreign_run(
+    database: Database,
+    kind: Kind,
+    *,
+    model: str,
+    dataset: str,
+    name: str = "",
+    device: str = "cpu",
+    recipe: Mapping[str, Any] | None = None,
+    process: tuple[int, float] | None = None,
+) -> Lease:
+    """Put down a run that we do not train, as running, and return the right to write to it.
+
+    It is never in the queue. `tracking.end` ends it.
+
+    Args:
+        database: The run database.
+        kind: `WATCHED` or `IMPORTED`.
+        model: For the list of runs, like the next one.
+        dataset: The data.
+        name: What people call it; `MODEL on DATASET` by default.
+        device: Where it trains, as it says; it holds no device.
+        recipe: The fields of a recipe that are known of it, and no others.
+        process: Of a watched run, its process's number and start in seconds since 1970.
+
+    Raises `ValueError` for a run that we would train.
+    """
+    if kind is Kind.TRAINED:
+        raise ValueError("A run that is trained here waits in the queue: see `create_run`.")
+    now, status = time.time(), Status.RUNNING.value
+    row = RunRow(
+        key=secrets.token_hex(6), name=(name or f"{model} on {data_name(dataset)}")[:200], status=status,
+        kind=kind.value, recipe=dict(recipe or {}), model=model[:200], dataset=dataset, seed=0,
+        device=device[:100], host=socket.gethostname(), attempt=FIRST_ATTEMPT, created=now, queued=now,
+        began=now, heartbeat=now,
+    )  # fmt: skip
+    if process is not None:
+        row.worker_pid, row.worker_started = process
+    with database.write() as session:
+        session.add(row)
+        session.flush()
+        session.add(StatusRow(run_id=row.id, attempt=FIRST_ATTEMPT, old=None, new=status, time=now))
+        session.add(AttemptRow(run_id=row.id, number=FIRST_ATTEMPT, from_step=-1, began=now))
+        return Lease(row.id, FIRST_ATTEMPT)
+
+
+def describe_run(
+    database: Database, lease: Lease, facts: RunFacts, recipe: Mapping[str, Any] | None = None
+) -> None:
+    """Note what has become known of a run that is written to: facts, and fields of its recipe.
+
+    Raises `StaleAttemptError`.
+    """
+    known = {name: value for name, value in asdict(facts).items() if value is not None}
+    with database.write() as session:
+        row = held(session, lease)
+        for name, value in known.items():
+            setattr(row, name, value)
+        if recipe:
+            row.recipe = {**row.recipe, **recipe}
 
 
 def _unlike_others(session: Session, dataset: str) -> str:
@@ -163,12 +229,13 @@ def _columns(kind: type[RunSummary]) -> list[Any]:
     return [getattr(RunRow, field.name) for field in fields(kind) if field.name != "metrics"]
 
 
-_STATUS = [column.key for column in _columns(RunSummary)].index("status") - 1
+_KEYS = [column.key for column in _columns(RunSummary)]
+_STATUS, _KIND = _KEYS.index("status") - 1, _KEYS.index("kind") - 1
 
 
 def _typed(values: Any) -> list[Any]:
     found = list(values)
-    found[_STATUS] = Status(found[_STATUS])
+    found[_STATUS], found[_KIND] = Status(found[_STATUS]), Kind(found[_KIND])
     return found
 
 

@@ -21,6 +21,19 @@ class Status(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+class Kind(StrEnum):
+    """Where a run comes from, which decides what can be done with it."""
+
+    TRAINED = "trained"
+    """By a worker of ours, from its recipe: it can be claimed, paused, resumed, killed and probed."""
+    WATCHED = "watched"
+    """Somebody's own training loop (`cnnviz.watch`): it can be asked to stop, and no more."""
+    IMPORTED = "imported"
+    """A history read from a file; there is no process."""
+    RECORDED = "recorded"
+    """Ships with the product."""
+
+
 class Command(StrEnum):
     """What a page asks of a run."""
 

@@ -21,7 +21,8 @@ NAMES = {
 Id = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON(none_as_null=True)
 _RUNS = "runs.id"
-_HOLDS_DEVICE = text("status IN ('starting', 'running', 'stopping')")
+# A watched run holds no device: it is somebody else's process, which runs whatever we queue.
+_HOLDS_DEVICE = text("status IN ('starting', 'running', 'stopping') AND kind = 'trained'")
 
 
 class Base(DeclarativeBase):
@@ -40,6 +41,7 @@ class RunRow(Base):
     key: Mapped[str] = mapped_column(String(12), unique=True)
     name: Mapped[str] = mapped_column(String(200))
     status: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(String(16), default="trained", server_default="trained")
     recipe: Mapped[dict[str, Any]]
     model: Mapped[str] = mapped_column(String(200))
     dataset: Mapped[str] = mapped_column(Text)

@@ -65,7 +65,7 @@ class QueuePlace:
 def place_in_queue(database: Database, run: RunSummary, timed: bool = False) -> QueuePlace:
     """The place of a queued run on its device; with `timed`, also about how long it will wait."""
     found = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
-    same = [other for other in found if other.device == run.device and other.id != run.id]
+    same = [o for o in found if o.device == run.device and o.id != run.id and o.trained]
     training = tuple(other for other in same if other.status is not Status.QUEUED)
     first = (other for other in same if other.status is Status.QUEUED)
     waiting = sorted(

@@ -58,6 +58,8 @@ class Watch:
         if run.host != self.host:
             if silent > ELSEWHERE_SECONDS:
                 self._end(run, Status.INTERRUPTED, f"Nothing was heard of {run.host}, where it trained.")
+        elif not run.trained:
+            self._look_at_foreign(run, silent)
         elif run.worker_pid is None:
             if silent > NO_WORKER_SECONDS:
                 self._end(run, Status.INTERRUPTED, "No worker came for it.")
@@ -65,6 +67,15 @@ class Watch:
             self._bury(run, silent)
         elif not self.one_look:
             self._insist(run, silent)
+
+    def _look_at_foreign(self, run: RunSummary, silent: float) -> None:
+        """Note that a watched run's process is gone; it is never killed, whatever was asked."""
+        if run.worker_pid is None or run.worker_started is None:
+            gone = silent > NO_WORKER_SECONDS
+        else:
+            gone = not process_id.lives(run.worker_pid, run.worker_started)
+        if gone:
+            self._end(run, Status.INTERRUPTED, "Its process ended without finishing the run.")
 
     def _bury(self, run: RunSummary, silent: float) -> None:
         """Record how a worker ended that said nothing of it."""
@@ -166,7 +177,7 @@ class Supervisor:
         self._watch = self._watch or Watch(database, self._launcher, self._host)
         runs = tracking.list_runs(database, statuses=ACTIVE, metrics=[])
         self._watch.look(runs)
-        taken = {run.device for run in runs if run.host == self._host}
+        taken = {run.device for run in runs if run.host == self._host and run.trained}
         wanted = tracking.waiting_devices(database, self._host) - taken
         self._launcher.tend(wanted)
         for device in sorted(wanted & self._launcher.devices()):

@@ -74,7 +74,7 @@ def bar(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
     """Draw it; without a case there is only the list."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="diagnose-bar"):
         _choose(case, runs)
-        if case is not None and case.run is not None:
+        if case is not None and case.run is not None and case.run.trained:
             probes.button(case.run)
         with st.container(horizontal=True, gap="xsmall", width="content", key="diagnose-actions"):
             if case is not None:

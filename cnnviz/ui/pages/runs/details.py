@@ -64,7 +64,10 @@ def _write(run: Run, field: str) -> None:
 
 
 def recipe(run: Run) -> None:
-    """Draw what of the recipe is not its default, and its download."""
+    """Draw what of the recipe is not its default, and its download; of a watched run what is known."""
+    if not run.trained:
+        _settings(run)
+        return
     st.subheader("Recipe", anchor=False)
     base, against = _base(run)
     lines = [
@@ -79,6 +82,13 @@ def recipe(run: Run) -> None:
         key="run-recipe", on_click="ignore", type="tertiary", icon=":material/download:",
         help="A file that `python -m cnnviz train FILE` follows again.",
     )  # fmt: skip
+
+
+def _settings(run: Run) -> None:
+    st.subheader("Settings", anchor=False)
+    source = "A training loop of its own, watched" if run.kind.value == "watched" else "Imported from a file"
+    st.caption(f"{source}: this is what is known of its settings; the rest stands in the code that ran.")
+    _table([(field.replace("_", " "), value_text(value), "") for field, value in run.recipe.items()])
 
 
 def recipe_document(run: Run) -> str:
@@ -108,7 +118,7 @@ def origin(run: Run) -> None:
     facts = [
         ("data", run.data, "What it was trained on."),
         ("data fingerprint", run.fingerprint, "A hash of the images and labels in their order."),
-        ("seed", run.seed, "What every random choice follows from."),
+        ("seed", run.seed if run.trained else None, "What every random choice follows from."),
         ("device", " on ".join(filter(None, (run.device, run.hardware))), "What it was trained on."),
         ("machine", run.host, "Where its files lie."),
         ("versions", versions, "Of what it was trained with."),
@@ -196,10 +206,11 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
             number, model = str(run.id), run.model
             live = "Train" if run.status.value in ENDED else "Watch live"
             layout.link("train", live, icon=":material/monitoring:", run=number, model=model)
-            layout.link(
-                "train", "Clone run", icon=":material/call_split:", run=None, parent=number,
-                model=model,
-            )  # fmt: skip
+            if run.trained:
+                layout.link(
+                    "train", "Clone run", icon=":material/call_split:", run=None, parent=number,
+                    model=model,
+                )  # fmt: skip
             asked = "Why did it fail?" if run.status.value == "failed" else "Diagnose"
             layout.link("diagnose", asked, icon=":material/stethoscope:", run=number, model=model)
             exports(run, kinds)

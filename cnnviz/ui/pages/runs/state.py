@@ -300,7 +300,9 @@ def _row(run: RunSummary, metric: str, disk: dict[int, int]) -> dict[str, Any]:
 
 
 def state_words(run: RunSummary) -> str:
-    """A run's state, with how far it is while that can change."""
+    """A run's state, with how far it is while that can change; and its kind where it is not ours."""
+    if not run.trained:
+        return f"{run.kind.value}, {run.status.value}"
     if run.total_epochs and run.status.value not in ("finished", "queued"):
         return f"{run.status.value}, epoch {run.epoch:.3g} of {run.total_epochs:g}"
     return run.status.value

@@ -267,6 +267,8 @@ def _state(run: RunSummary) -> str:
     if run.status is Status.QUEUED:
         return f"waits for {run.device}"
     share = run.step / run.total_steps if run.total_steps else 0
+    if not run.trained:
+        return f"{run.status}, a loop of its own, step {run.step:,}"
     return f"{run.status} on {run.device}, {100 * share:.0f} %"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -17,7 +18,7 @@ from cnnviz import tracking
 from cnnviz.diagnosis import rules
 from cnnviz.figures import numbers
 from cnnviz.figures.confusion import confusion, confusion_alt
-from cnnviz.tracking import ACTIVE, RESUMABLE, Command, Run, Status
+from cnnviz.tracking import ACTIVE, Command, Kind, Run, Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import UNNAMED
 from cnnviz.ui.components.plot import plot
@@ -147,16 +148,24 @@ MEANINGS = {
     Status.FAILED: "It cannot go on like this. Find out why; then resume it, or change its recipe.",
     Status.STOPPING: "It finishes its step and writes a checkpoint.",
 }
+WATCHED_MEANINGS = {
+    Status.RUNNING: "A training loop in a process of its own, watched by cnnviz.watch.",
+    Status.STOPPING: "It was asked to stop: the loop ends once it reads run.should_stop, and only then.",
+    Status.STOPPED: "Its loop ended because it was asked to. To train on, run your script again.",
+    Status.INTERRUPTED: "Its process ended without finishing the run. To train on, run your script again.",
+    Status.FAILED: "Its loop ended with an error.",
+}
 
 
 def headline(run: Run, story: RunData, recipe: Recipe) -> None:
     """Draw the line, the bar of progress and the buttons."""
     with st.container(key="run-line", gap="small"):
-        about = f"{run.model} on {run.data}, {_named(recipe)}, seed {run.seed}, {run.device}"
+        about = f"{run.model} on {run.data}, {_origin(run, recipe)}, {run.device}"
         more = f", from run {run.parent_id}" if run.parent_id else ""
         st.html(f'<p class="run-about"><b>Run {run.id} · {escape(run.name)}</b> — {escape(about + more)}</p>')
         st.html(f'<div class="run-figures">{"".join(_figures(run, story))}</div>')
-        _progress(run)
+        if run.total_steps:
+            _progress(run)
         _reason(run)
         _buttons(run)
         with st.container(key=f"train-hint-room-{'live' if run.active else 'still'}"):
@@ -172,6 +181,8 @@ def _figures(run: Run, story: RunData) -> list[str]:
     if run.total_steps:
         epochs = f"{run.epoch:.3g} of {run.total_epochs:g}" if run.total_epochs else f"{run.epoch:.3g}"
         found.append(_figure(epochs, f"epochs, step {run.step:,} of {run.total_steps:,}"))
+    elif not run.trained and run.step:
+        found.append(_figure(f"{run.step:,}", f"steps, {run.epoch:.3g} epochs"))
     left = seconds_left(story, run.step, run.total_steps) if run.status is Status.RUNNING else None
     if left is not None:
         found.append(_figure(numbers.duration(left), "left"))
@@ -186,6 +197,15 @@ def _figures(run: Run, story: RunData) -> list[str]:
             text = numbers.short(value) if name == "images_per_second" else numbers.metric_text(name, value)
             found.append(_figure(text, label))
     return found
+
+
+def _origin(run: Run, recipe: Recipe) -> str:
+    """What the run follows: a recipe and a seed, or a loop of somebody's own."""
+    if run.kind is Kind.WATCHED:
+        return "a training loop of its own"
+    if run.kind is Kind.IMPORTED:
+        return "imported from a file"
+    return f"{_named(recipe)}, seed {run.seed}"
 
 
 def _named(recipe: Recipe) -> str:
@@ -208,6 +228,7 @@ def _queue_place(run: Run) -> str:
         other.id
         for other in tracking.list_runs(run_data.database(), statuses=[*ACTIVE, Status.QUEUED], metrics=[])
         if other.device == run.device
+        and other.trained
         and other.id != run.id
         and (other.status is not Status.QUEUED or (other.queued, other.id) < (run.queued, run.id))
     ]
@@ -234,8 +255,9 @@ def _reason(run: Run) -> None:
         st.error(notice.plain(run.error), icon=":material/error:")
     elif run.error:
         st.warning(notice.plain(run.error), icon=":material/info:")
-    if run.status in MEANINGS:
-        st.caption(MEANINGS[run.status])
+    meanings = MEANINGS if run.trained else WATCHED_MEANINGS if run.kind is Kind.WATCHED else {}
+    if run.status in meanings:
+        st.caption(meanings[run.status])
     if run.last_lines:
         with st.expander("Last lines of its output", key="run-last-lines"):
             st.code(run.last_lines[-6000:], language=None, wrap_lines=True)
@@ -244,15 +266,20 @@ def _reason(run: Run) -> None:
 def _buttons(run: Run) -> None:
     asked = tracking.pending(run_data.database(), run.id) if run.active else None
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="run-buttons"):
-        if run.deleted_at is None:
+        if run.deleted_at is None and run.kind is Kind.WATCHED:
+            if run.status is Status.RUNNING:
+                _button(run, "Ask to stop", "stop", Command.STOP)
+        elif run.deleted_at is None and run.trained:
             if run.status in (Status.RUNNING, Status.STARTING, Status.QUEUED):
                 _button(run, "Pause", "pause", Command.PAUSE, disabled=asked is not None)
-            if run.status in RESUMABLE:
+            if run.resumable:
                 _button(run, "Resume", "play_arrow", Command.RESUME, primary=run.status is not Status.FAILED)
             if run.status in (Status.RUNNING, Status.STARTING, Status.QUEUED, Status.PAUSED):
                 _button(run, "Stop", "stop", Command.STOP, disabled=asked is Command.STOP)
-        if st.button("Clone run", icon=":material/fork_right:", key="run-fork", type="tertiary",
-                     help="A new run from this recipe, changed as you like."):  # fmt: skip
+        if run.trained and st.button(
+            "Clone run", icon=":material/fork_right:", key="run-fork", type="tertiary",
+            help="A new run from this recipe, changed as you like.",
+        ):  # fmt: skip
             plans.fork(run.id)
             st.rerun()
         if st.button("New run", icon=":material/add:", key="run-new", type="tertiary"):
@@ -264,7 +291,7 @@ def _buttons(run: Run) -> None:
         if run.parent_id is not None:
             beside = f"Beside run {run.parent_id}"
             layout.link("diagnose", beside, icon=":material/vertical_split:", run=str(run.parent_id))
-        if asked is not None:
+        if asked is not None and run.trained:
             st.caption(f"asked to {asked}: it finishes its step")
 
 
@@ -293,7 +320,9 @@ def history(run: Run, story: RunData) -> None:
         )
         st.html(f'<table class="states"><tbody>{rows}</tbody></table>')
         st.caption(f"Attempt {run.attempt}; {numbers.duration(run.seconds)} in training in all.")
-    with st.expander("Recipe, data and machine", key="run-recipe"):
+    with st.expander(
+        "Recipe, data and machine" if run.trained else "Settings, data and machine", key="run-recipe"
+    ):
         if story.data:
             data = story.data
             parts = ", ".join(f"{data[part]:,} for {part}" for part in ("train", "validation", "test"))
@@ -301,7 +330,11 @@ def history(run: Run, story: RunData) -> None:
         st.caption(
             " · ".join(filter(None, (run.hardware, *_versions(run)))) or "Not known before it has begun."
         )
-        st.code(Recipe.model_validate(run.recipe).write(), language="json")
+        if run.trained:
+            st.code(Recipe.model_validate(run.recipe).write(), language="json")
+        else:
+            st.caption("What is known of its loop; the rest stands in your own code.")
+            st.code(json.dumps(run.recipe, indent=2, ensure_ascii=False), language="json")
 
 
 def _versions(run: Run) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnnviz import tracking
-from cnnviz.tracking import Database, MetricSummary, MetricWriter, RunFacts, RunSummary, Status
+from cnnviz.tracking import Database, Kind, MetricSummary, MetricWriter, RunFacts, RunSummary, Status
 from cnnviz.training import Recipe
 from cnnviz.ui.shared.run_data import Listing
 
@@ -22,6 +22,7 @@ def summary(run_id: int, **changes: Any) -> RunSummary:
         metrics["test/accuracy"] = MetricSummary("test/accuracy", 3, accuracy, 9, 0.1, 3, accuracy + 0.01, 6)
     plain: dict[str, Any] = {
         "id": run_id, "key": f"key{run_id}", "name": f"run {run_id}", "status": Status.FINISHED,
+        "kind": Kind.TRAINED,
         "model": "lenet5", "dataset": "digits", "seed": 0, "device": "cpu", "host": None, "parent_id": None,
         "params": 61_706, "attempt": 1, "worker_pid": None, "worker_started": None, "heartbeat": None,
         "step": 9, "epoch": 3.0, "total_steps": 9, "total_epochs": 3.0, "created": 1.0, "queued": 1.0,
