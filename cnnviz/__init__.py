@@ -1,3 +1,16 @@
 """See inside convolutional networks: anatomy, training, feature maps, comparison, diagnosis."""
 
+from typing import Any
+
 __version__ = "0.1.0"
+
+_LAZY = {"watch": "cnnviz.watching"}
+"""What `cnnviz.NAME` is, by the module that holds it: imported when it is used, so that this imports nothing."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'cnnviz' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

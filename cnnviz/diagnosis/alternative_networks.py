@@ -53,6 +53,8 @@ def augments(recipe: Recipe) -> bool:
 
 def dropout_rates(evidence: Evidence) -> dict[str, float]:
     """What each dropout layer drops, by its name; registered models drop alike everywhere."""
+    if evidence.dropout is not None:
+        return dict(evidence.dropout)
     recipe = evidence.recipe
     if recipe.layers is not None:
         named = zip(recipe.layers.names(), recipe.layers.layers, strict=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from cnnviz.diagnosis import own_code
 from cnnviz.diagnosis.comparisons import Comparison
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.exclusions import OVER_FITTING, excludes
@@ -13,7 +14,8 @@ from cnnviz.diagnosis.finding import Change, Finding, Note
 from cnnviz.diagnosis.fixes import checked as checked_changes
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.outcome import Outcome, judge_outcome
-from cnnviz.diagnosis.registry import Negative, Rule, notes, rules
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Rule, notes, rules
+from cnnviz.diagnosis.registry import Outcome as RuleOutcome
 from cnnviz.training.recipe import Recipe
 
 # Consistency of the findings of one diagnosis: no two of them contradict each other.
@@ -149,7 +151,7 @@ class Diagnosis:
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Ask every rule."""
-    findings, checked = _asked(evidence, list(rules().values()))
+    findings, checked = _asked(evidence, _for(evidence))
     ordered, gone = consistent(in_order(findings), evidence.recipe)
     checked = [_outweighed(one, gone) for one in checked]
     judged = judge_outcome(evidence, ordered)
@@ -175,9 +177,25 @@ def _outweighed(one: Checked, gone: Mapping[str, Finding]) -> Checked:
 
 def hint(evidence: Evidence) -> Finding | None:
     """The one thing to say beside a run that is going on, where a rule is sure enough."""
-    findings, _ = _asked(evidence, [rule for rule in rules().values() if rule.live])
+    findings, _ = _asked(evidence, [rule for rule in _for(evidence) if rule.live])
     sure = [finding for finding in findings if finding.confidence >= CERTAIN_ENOUGH_TO_INTERRUPT]
     return next(iter(in_order(sure)), None)
+
+
+def _for(evidence: Evidence) -> list[Rule]:
+    """The rules for such a run: faults of a loop are looked for where the loop is somebody's own."""
+    return [rule for rule in rules().values() if not rule.loop or evidence.loop is not None]
+
+
+def _judged(rule: Rule, evidence: Evidence) -> RuleOutcome:
+    """What a rule says; of a run that is not ours, with fixes in code and what it lacks with its remedy."""
+    if evidence.kind == "trained":
+        return rule.judge(evidence)
+    lacking = own_code.lacks(rule.cause, evidence)
+    outcome = rule.judge(evidence) if lacking is None else Inconclusive(lacking)
+    if isinstance(outcome, Inconclusive):
+        return Inconclusive(own_code.how_to_give(rule.cause, outcome.why))
+    return outcome
 
 
 def in_order(findings: Sequence[Finding]) -> list[Finding]:
@@ -189,9 +207,11 @@ def in_order(findings: Sequence[Finding]) -> list[Finding]:
 def _asked(evidence: Evidence, asked: Sequence[Rule]) -> tuple[list[Finding], list[Checked]]:
     findings, checked = [], []
     for rule in asked:
-        outcome = rule.judge(evidence)
+        outcome = _judged(rule, evidence)
         if isinstance(outcome, Finding):
             outcome = replace(outcome, changes=checked_changes(outcome.changes, evidence, rule.moves))
+            if evidence.kind != "trained":
+                outcome = own_code.for_own_code(outcome)
             if outcome.confidence >= SURE:
                 findings.append(outcome)
                 checked.append(Checked(rule.cause, rule.title, "found", outcome.verdict))

@@ -92,6 +92,19 @@ class Change:
 
 
 @dataclass(frozen=True)
+class CodeFix:
+    """What to change in a training loop that is not ours."""
+
+    text: str
+    """One or two sentences."""
+    code: str = ""
+    """Python that a reader can take over, lines parted by newlines."""
+
+    def __str__(self) -> str:
+        return f"{self.text}\n{self.code}" if self.code else self.text
+
+
+@dataclass(frozen=True)
 class Note:
     """A remark that is no fault of a run, such as why validation accuracy lies above training accuracy."""
 
@@ -125,5 +138,7 @@ class Finding:
     changes: tuple[Change, ...] = ()
     explains: tuple[str, ...] = field(default=(), kw_only=True)
     """Causes that, if found too, follow from this one and are told after it."""
+    fix: CodeFix | None = field(default=None, kw_only=True)
+    """Of a run whose loop is somebody's own, in place of `changes`."""
     hides: tuple[str, ...] = field(default=(), kw_only=True)
     """Causes whose signs this one makes by itself: beside it nobody can tell whether they are there."""

@@ -238,6 +238,8 @@ def _errors(layers: LayerList) -> dict[str, str]:
 
 
 def _layers(recipe: Recipe, evidence: Evidence) -> LayerList | None:
+    if evidence.kind != "trained":
+        return None  # the network is somebody's own, and no recipe builds it
     options = None if recipe.layers else recipe.options
     return models.layer_list(spec_for(recipe), evidence.classes or None, side_for(recipe), options)
 

@@ -148,6 +148,11 @@ def _missing(evidence: Evidence) -> tuple[str, ...]:
     held = held_out(evidence)
     if evidence.classes < 2:
         return ("Classes: there are fewer than two, so that nothing can be learned or got wrong.",)
+    if held is None and evidence.kind == "watched":
+        return (
+            "Accuracy on images not learned from: call run.evaluate(logits, labels) in your evaluation loop, "
+            "or compute its loss with torch.nn.functional.cross_entropy.",
+        )
     if held is None:
         return ("Accuracy on images not learned from: let the run reach the end of an epoch.",)
     if held.images < FEWEST:
@@ -192,6 +197,11 @@ def _probe(evidence: Evidence) -> str:
 
 
 def _how_to_compare(evidence: Evidence) -> tuple[str, ...]:
+    if evidence.kind != "trained":
+        return (
+            "A standard: what can be reached on these images is not known to a run that is not trained here. "
+            "Compare it with a longer run, or with a network that is known to work on the same data.",
+        )
     why = evidence.baseline.skipped if evidence.baseline else None
     reason = why or "It was not recorded: runs record it after their first epoch, since this version."
     return (

@@ -46,6 +46,8 @@ class Rule:
     """Whether it can be said of a run that is still going."""
     moves: Mapping[str, Direction] = field(default_factory=dict)
     """Which way each quantity has to go that a change touches: recipe fields, and those of `fix_checks`."""
+    loop: bool = False
+    """Whether it looks for a fault of a training loop, which only a watched run can have: ours is tested."""
 
 
 Remark = Callable[[Evidence], Note | None]
@@ -61,13 +63,14 @@ def rule(
     summary: str,
     live: bool = False,
     moves: Mapping[str, Direction] | None = None,
+    loop: bool = False,
 ) -> Callable[[Judge], Judge]:
     """Register the function that looks for `cause`; changes that go against `moves` are not proposed."""
 
     def wrap(judge: Judge) -> Judge:
         if cause in _RULES and _RULES[cause].judge.__qualname__ != judge.__qualname__:
             raise ValueError(f"Two rules look for '{cause}'.")
-        _RULES[cause] = Rule(cause, title, summary, judge, live, moves or {})
+        _RULES[cause] = Rule(cause, title, summary, judge, live, moves or {}, loop)
         return judge
 
     return wrap

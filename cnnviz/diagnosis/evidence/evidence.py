@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
+from cnnviz.diagnosis.evidence.loop import Loop
 from cnnviz.training.recipe import Recipe
 
 
@@ -312,6 +313,14 @@ class Evidence(_Plain):
     status: str = "finished"
     error: str | None = None
     recipe: Recipe
+    kind: str = "trained"
+    """Where the run comes from; see `cnnviz.tracking.Kind`."""
+    unknown: tuple[str, ...] = ()
+    """Fields of the recipe that are not known: of a run that is not ours, whose recipe is what was seen."""
+    loop: Loop | None = None
+    """What was seen of a watched loop."""
+    dropout: dict[str, float] | None = None
+    """Of a watched network, what each dropout layer drops; of others the recipe says so."""
     step: int = 0
     total_steps: int = 0
     params: int = 0

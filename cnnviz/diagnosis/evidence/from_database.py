@@ -23,14 +23,29 @@ from cnnviz.diagnosis.evidence.evidence import (
     Points,
     TrainEvaluated,
 )
+from cnnviz.diagnosis.evidence.loop import Loop
 from cnnviz.training.recipe import Recipe, analysis_for, side_for
 
 if TYPE_CHECKING:
     from cnnviz.analysis import Analysis
-    from cnnviz.tracking import Database
+    from cnnviz.tracking import Database, Run
 
 POINTS = 400
 """Of a curve: spikes survive the sampling, and no rule needs more."""
+CENTRED, NARROW, WIDE = 0.5, 0.5, 2.0
+"""Bounds of mean and spread of an input that somebody has normalized."""
+_WORDS = (
+    "format",
+    "name",
+    "description",
+    "assumed",
+    "model",
+    "options",
+    "layers",
+    "dataset",
+    "seed",
+    "device",
+)
 LOOKS = 60
 """At most so many looks, evenly over the run: the first, where most happens, and the last always."""
 
@@ -46,30 +61,40 @@ def gather(database: Database, run_id: int) -> Evidence:
     from cnnviz import tracking
 
     run = tracking.get_run(database, run_id)
-    recipe = Recipe().changed(run.recipe)
 
     def newest(kind: str) -> Any:
         record = tracking.latest_record(database, run_id, kind)
         return None if record is None else record.body
 
     data = Data.model_validate(newest("data") or {})
-    analysis = _analysis(recipe, len(data.classes))
+    read = _or_none(Input, newest("input"))
+    network = newest("network") if not run.trained else None
+    if run.trained:
+        recipe, unknown = Recipe().changed(run.recipe), ()
+        analysis, side = _analysis(recipe, len(data.classes)), _side(recipe)
+    else:
+        recipe, unknown = _seen_recipe(run, read)
+        analysis, side = _own_analysis(network), _own_side(data)
     return Evidence(
         run=run.id,
         title=run.name or f"{run.model} on {run.data}",
         status=run.status.value,
         error=run.error,
         recipe=recipe,
+        kind=run.kind.value,
+        unknown=unknown,
+        loop=_or_none(Loop, newest("loop")),
+        dropout=network["dropout"] if network else None,
         step=run.step,
-        total_steps=run.total_steps or 0,
+        total_steps=run.total_steps or (0 if run.trained else run.step),
         params=run.params or 0,
-        side=_side(recipe),
-        layers=_layers(analysis) if analysis else (),
+        side=side,
+        layers=_layers(analysis) if analysis else _plain_layers(network),
         output_activations=_output_activations(analysis) if analysis else None,
         data=data,
         census=Census.model_validate(newest("census") or {}),
         baseline=_or_none(Baseline, newest("baseline")),
-        input=_or_none(Input, newest("input")),
+        input=read,
         in_training_mode=newest("in_training_mode"),
         batch_norm=_or_none(BatchNorm, newest("batch_norm")),
         train_evaluated=_or_none(TrainEvaluated, newest("train/evaluated")),
@@ -84,6 +109,43 @@ def gather(database: Database, run_id: int) -> Evidence:
         confusion=tuple(map(tuple, newest("test/confusion") or ())),
         nonfinite=_or_none(NonFinite, newest("nonfinite")),
     )
+
+
+def _seen_recipe(run: Run, read: Input | None) -> tuple[Recipe, tuple[str, ...]]:
+    """What is known of a loop that is not ours as a recipe, and the fields that are not known."""
+    known = {field: value for field, value in run.recipe.items() if field in Recipe.model_fields}
+    known.setdefault("epochs", max(1, round(run.epoch)))
+    if read is not None:
+        centred = abs(read.mean) <= CENTRED and NARROW <= read.spread <= WIDE
+        known["scale"] = "standardised" if centred else "unit" if read.high <= 1 else "raw"
+    unknown = tuple(field for field in Recipe.model_fields if field not in known and field not in _WORDS)
+    # A name that is never registered: nothing may take the network for one of ours.
+    return Recipe().changed(known | {"model": f"watched/{run.model}"[:200], "name": "own loop"}), unknown
+
+
+def _own_analysis(network: Mapping[str, Any] | None) -> Analysis | None:
+    from cnnviz.analysis.precomputed import decode
+
+    try:
+        return decode(network["analysis"]) if network and network["analysis"] else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _own_side(data: Data) -> tuple[int, int]:
+    return (data.shape[1], data.shape[2]) if len(data.shape) == 3 else (0, 0)
+
+
+def _plain_layers(network: Mapping[str, Any] | None) -> tuple[LayerFact, ...]:
+    """Layers of a network that could not be analysed: without shapes, and weighted ones by their type."""
+    layers = network.get("layers", ()) if network else ()
+    return tuple(
+        LayerFact(
+            name=layer["name"], type=layer["type"], params=layer["params"], out=(),
+            kind="conv" if "Conv" in layer["type"] else "fc" if "Linear" in layer["type"] else "other",
+        )
+        for layer in layers
+    )  # fmt: skip
 
 
 def _or_none(kind: Any, body: Mapping[str, Any] | None) -> Any:

@@ -11,6 +11,7 @@ from cnnviz.diagnosis.evidence.loss_curve import POOR, LossCurve, summarize_loss
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules.loop_loss import activation_by_bounds
 
 # One class predicted for (almost) every image: a symptom more than a cause (AlexNet/STL-10 paper review).
 
@@ -130,6 +131,8 @@ PASSING = ("Flatten", "Unflatten", "Identity", "Dropout")
 )
 def output_activation(evidence: Evidence) -> Outcome:
     """Found in the structure: an activation stands between the last layer with weights and the output."""
+    if evidence.loop is not None:  # what the loss is given says more than what the network ends with
+        return activation_by_bounds(evidence)
     located = _located(evidence)
     if located is None:
         return Inconclusive("The network's layers are not known.")

@@ -1,0 +1,170 @@
+"""Diagnosis of a loop that is not ours: a fix is words and code, and what is not known is said with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.finding import Change, CodeFix, Finding
+
+_OPTIMIZERS = {
+    "sgd": "torch.optim.SGD",
+    "nesterov": "torch.optim.SGD(…, nesterov=True)",
+    "adam": "torch.optim.Adam",
+    "adamw": "torch.optim.AdamW",
+}
+_SCHEDULES = {
+    "cosine": "scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)\n"
+    "# scheduler.step() once after each epoch",
+    "step": "scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=30, gamma=0.1)\n"
+    "# scheduler.step() once after each epoch",
+    "plateau": "scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer)\n"
+    "# scheduler.step(validation_loss) after each epoch",
+    "one-cycle": "scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)\n"
+    "# scheduler.step() after each step",
+    "constant": "# without a scheduler",
+}
+
+_WORDS: Mapping[str, Callable[[Any], tuple[str, str]]] = {
+    "lr": lambda v: (
+        f"lr={v:.3g} in your optimizer",
+        f"for group in optimizer.param_groups: group['lr'] = {v:.3g}",
+    ),
+    "momentum": lambda v: (f"momentum={v:g} in your optimizer", ""),
+    "beta2": lambda v: (f"betas=(…, {v:g}) in your optimizer", ""),
+    "weight_decay": lambda v: (f"weight_decay={v:g} in your optimizer", ""),
+    "optimiser": lambda v: (f"{_OPTIMIZERS.get(v, v)} as your optimizer", ""),
+    "batch_size": lambda v: (f"batch_size={v} in your DataLoader", ""),
+    "epochs": lambda v: (f"{v} epochs", ""),
+    "schedule": lambda v: (f"a learning-rate schedule ({v})", _SCHEDULES.get(v, "")),
+    "warmup_epochs": lambda v: (f"a warm-up of {v:g} epochs", ""),
+    "label_smoothing": lambda v: (f"label_smoothing={v:g} in your CrossEntropyLoss", ""),
+    "limit": lambda v: ("all of your training images" if v is None else f"{v} training images", ""),
+    "scale": lambda v: (
+        "inputs with mean 0 and standard deviation 1",
+        "transforms.Normalize(mean, std)  # of your training images, after ToTensor",
+    ),
+    "pad_crop": lambda v: (f"transforms.RandomCrop(size, padding={v})" if v else "no random crop", ""),
+    "flip": lambda v: ("no mirroring" if v == "none" else "transforms.RandomHorizontalFlip()", ""),
+    "cutout": lambda v: (f"a cutout of {v} pixels" if v else "no cutout", ""),
+}
+
+_BY_CAUSE: Mapping[str, CodeFix] = {
+    "initialisation": CodeFix(
+        "Initialize convolutions and fully connected layers for ReLU (He et al., 2015), or put batch "
+        "normalization after each convolution.",
+        "for part in model.modules():\n    if isinstance(part, (nn.Conv2d, nn.Linear)):\n"
+        "        nn.init.kaiming_normal_(part.weight, nonlinearity='relu')\n        nn.init.zeros_(part.bias)",
+    ),
+    "input-scale": CodeFix(
+        "Scale your inputs to mean 0 and standard deviation 1.", "images = (images - mean) / std"
+    ),
+    "vanishing-gradients": CodeFix("Use ReLU, and batch normalization after each convolution."),
+    "exploding-gradients": CodeFix(
+        "Clip the gradient, and lower the learning rate.",
+        "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # before optimizer.step()",
+    ),
+    "dead-relu": CodeFix("Lower the learning rate, or use nn.LeakyReLU in place of nn.ReLU."),
+    "evaluation-mode": CodeFix(
+        "Call model.eval() before images are judged, and model.train() before training goes on.",
+        "model.eval()\nwith torch.no_grad():\n    ...  # judge\nmodel.train()",
+    ),
+    "output-activation": CodeFix(
+        "Give cross-entropy the last layer's sums as they are: remove the activation.",
+        "loss = nn.functional.cross_entropy(logits, labels)  # no softmax, sigmoid or ReLU on logits",
+    ),
+    "dropout": CodeFix("Drop less: p=0.2 in your dropout layers."),
+    "weight-decay": CodeFix("Less weight decay: weight_decay=1e-4 in your optimizer."),
+    "over-fitting-data": CodeFix("Use more training images, or show them changed (augmentation)."),
+    "over-fitting-augmentation": CodeFix(
+        "Show every image changed, where your transforms do not do so yet.",
+        "transforms.RandomCrop(size, padding=4), transforms.RandomHorizontalFlip()",
+    ),
+    "over-fitting-model": CodeFix("Use a smaller network, or dropout before its last layer."),
+    "under-fitting": CodeFix("Use a wider network, or train for longer."),
+    "too-few-steps": CodeFix("Train for more steps: more epochs, or smaller batches."),
+    "batch-too-large": CodeFix("Use smaller batches: batch_size=64 in your DataLoader."),
+    "unstable-training": CodeFix("Lower the learning rate to a third, or let it fall by a schedule."),
+    "classes-unbalanced": CodeFix(
+        "Weigh the classes, or draw rare ones more often.", "nn.CrossEntropyLoss(weight=class_weights)"
+    ),
+}
+
+
+def in_code(change: Change) -> CodeFix:
+    """A change of a recipe as words and code for a loop of one's own."""
+    words, code = [], []
+    for field, value in change.values.items():
+        if field not in _WORDS:
+            continue
+        text, line = _WORDS[field](value)
+        words.append(text)
+        code += [line] if line else []
+    if not words:
+        return CodeFix(change.why)
+    return CodeFix(f"Use {' and '.join(words)}. {change.why}", "\n".join(code))
+
+
+def for_own_code(finding: Finding) -> Finding:
+    """The finding without changes of a recipe, and with a fix in words and code."""
+    fix = finding.fix
+    if fix is None and finding.changes:
+        fix = in_code(finding.changes[0])
+    if fix is None:
+        fix = _BY_CAUSE.get(finding.cause)
+    return replace(finding, changes=(), fix=fix)
+
+
+# What is not known of such a run, and how it can be given.
+
+_DATA = (
+    "A watched run shows cnnviz its batches, not its data set: prepare it with 'cnnviz data prepare' to see."
+)
+_EVALUATION = "Call run.evaluate(logits, labels) in your evaluation loop."
+_OPTIMIZER = "Only SGD, Adam and AdamW are known here."
+HOW_TO_GIVE: Mapping[str, str] = dict.fromkeys(
+    (
+        "leakage", "split-mismatch", "labels-noisy", "labels-shuffled", "data-enlarged", "data-channels",
+        "constant-input", "classes-missing", "classes-unbalanced",
+    ),
+    _DATA,
+) | dict.fromkeys(
+    (
+        "over-fitting-data", "over-fitting-model", "over-fitting-augmentation", "evaluation-mode",
+        "batch-norm-unsettled", "unstable-training", "labels-permuted",
+    ),
+    _EVALUATION,
+)  # fmt: skip
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "augmentation-too-strong": ("pad_crop",),
+    "rate-too-high": ("optimiser", "lr"),
+    "rate-too-low": ("optimiser", "lr"),
+    "weight-decay": ("optimiser", "weight_decay"),
+    "batch-too-small": ("optimiser", "lr", "batch_size"),
+    "batch-too-large": ("batch_size",),
+    "unstable-training": ("optimiser",),
+}
+"""Fields of a recipe without which a rule cannot judge."""
+_FIELD_WORDS = {
+    "pad_crop": "what your transforms do to the images, which happens before cnnviz sees them: compare with "
+    "a run without augmentation",
+    "optimiser": f"the optimizer's rule. {_OPTIMIZER}",
+    "lr": "the learning rate",
+    "batch_size": "the batch size: let the loss be seen, or call run.step(loss, logits, labels)",
+    "weight_decay": "the weight decay",
+}
+
+
+def lacks(cause: str, evidence: Evidence) -> str | None:
+    """Say what a rule would need that is not known of this run; None where it can judge."""
+    missing = [field for field in NEEDS.get(cause, ()) if field in evidence.unknown]
+    return f"Not known of this loop: {_FIELD_WORDS[missing[0]]}." if missing else None
+
+
+def how_to_give(cause: str, why: str) -> str:
+    """What a rule lacks, with how it can be given where the run is watched."""
+    how = HOW_TO_GIVE.get(cause)
+    plain = why.split("; the probe")[0].rstrip(".;") + "."
+    return f"{plain} {how}" if how and how not in plain else plain

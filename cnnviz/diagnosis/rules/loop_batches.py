@@ -1,0 +1,296 @@
+"""Faults of a training loop, on what it is fed and when: batches, modes, the rhythm of the schedule."""
+
+from __future__ import annotations
+
+import random
+from functools import lru_cache
+
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.loop import Loop
+from cnnviz.diagnosis.evidence.loss_curve import POOR, summarize_loss
+from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Lines, Series
+from cnnviz.diagnosis.numbers import counted, percent, short
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules.loop_gradients import EFFECTS, FEW
+
+FEWEST = 4
+"""Images a batch: with fewer one class is often alone in it."""
+SORTED = 0.35
+"""Of the way from a random batch's commonest class to a batch of one class."""
+DRAWS = 400
+
+
+@rule(
+    "not-shuffled",
+    title="Training images are not shuffled",
+    summary="Batches hold images of one class or of few, in the order in which they are stored.",
+    live=True,
+    loop=True,
+)
+def not_shuffled(evidence: Evidence) -> Outcome:
+    """Found where the commonest class of a batch is far commoner than in batches drawn at random."""
+    loop = _loop(evidence)
+    total, seen = sum(loop.labels), loop.commonest
+    present = sum(1 for n in loop.labels if n)
+    if seen is None or total < 10 * FEWEST or present < 2 or loop.batch_size < FEWEST:
+        return Inconclusive("Too few labels were seen, or batches are too small to tell.")
+    usual = _usual_commonest(loop.labels, loop.batch_size)
+    excess = (seen - usual) / max(1 - usual, 1e-9)
+    if excess < SORTED:
+        return Negative(
+            f"The commonest class has {percent(seen)} of a batch, and {percent(usual)} of a random one."
+        )
+    return Finding(
+        cause="not-shuffled",
+        confidence=0.96 if excess > 0.6 else 0.85,
+        effect=0.85,
+        verdict=f"Training images come sorted by class: the commonest class has {percent(seen)} of a batch, "
+        f"where {percent(usual)} is usual.",
+        explanation=(
+            "A step follows the gradient of its batch. Batches of one class pull the answer to that class, "
+            "the next ones to another: the network learns the order, forgets what came before, and ends with "
+            "the classes that came last. Batch normalization takes its statistics from single classes."
+        ),
+        facts=(
+            Fact("commonest class of a batch", seen, percent(seen)),
+            Fact("in random batches", usual, percent(usual)),
+        ),
+        fix=CodeFix(
+            "Shuffle the training images, anew in each epoch.",
+            "loader = DataLoader(dataset, batch_size=64, shuffle=True)\n"
+            "# or: order = torch.randperm(len(images)) in each epoch",
+        ),
+        hides=EFFECTS,
+    )
+
+
+@lru_cache(maxsize=64)
+def _usual_commonest(labels: tuple[int, ...], batch: int) -> float:
+    """The mean part that the commonest class has of random batches: drawn, with a fixed seed."""
+    draw = random.Random(0)
+    classes = range(len(labels))
+    found = 0.0
+    for _ in range(DRAWS):
+        counted_: dict[int, int] = {}
+        for one in draw.choices(classes, weights=labels, k=batch):
+            counted_[one] = counted_.get(one, 0) + 1
+        found += max(counted_.values()) / batch
+    return found / DRAWS
+
+
+LEAST_STEPS = 20
+WHOLE = 257
+"""Images: batches as large as this may well be all of a small data set, whose gradient is meant."""
+
+
+@rule(
+    "same-batch",
+    title="The same batch again and again",
+    summary="Every step sees the same images.",
+    live=True,
+    loop=True,
+)
+def same_batch(evidence: Evidence) -> Outcome:
+    """Found where hardly any two batches of many differ."""
+    loop = _loop(evidence)
+    if loop.batches < LEAST_STEPS:
+        return Inconclusive("Too few batches were seen.")
+    if loop.distinct_batches > 2 or loop.most_repeated < 0.6 * loop.batches:
+        return Negative(f"{loop.batches:,} steps saw {loop.distinct_batches:,} different batches.")
+    if loop.batch_size >= WHOLE:
+        return Inconclusive(
+            f"Every step sees the same {loop.batch_size:,} images, which may be all that there are."
+        )
+    return Finding(
+        cause="same-batch",
+        confidence=0.93,
+        effect=0.9,
+        verdict=f"All {loop.batches:,} steps see the same {loop.batch_size or 'few'} images.",
+        explanation=(
+            "The loss falls, since one batch is soon known by heart, and nothing else is learned. It happens "
+            "where the batch is taken outside of the loop, or a loader is begun anew in every step "
+            "(next(iter(loader)) without shuffling)."
+        ),
+        facts=(
+            Fact("batches", float(loop.batches), f"{loop.batches:,}"),
+            Fact("different ones", float(loop.distinct_batches), f"{loop.distinct_batches}"),
+        ),
+        fix=CodeFix(
+            "Take the next batch in every step.", "for images, labels in loader:\n    ...  # one step"
+        ),
+        hides=EFFECTS,
+    )
+
+
+TINY_INPUT = 1.2 / 255
+"""What pixels in [0, 1] come to when they are divided by 255 once more, and a little."""
+
+
+@rule(
+    "scaled-twice",
+    title="Inputs are scaled twice",
+    summary="Pixels that lie in [0, 1] already are divided by 255 again.",
+    live=True,
+    loop=True,
+)
+def scaled_twice(evidence: Evidence) -> Outcome:
+    """Found where the largest input is about 1/255."""
+    read = evidence.input
+    if read is None:
+        return Inconclusive("What the network reads was not recorded.")
+    if not (0 <= read.low and 0 < read.high <= TINY_INPUT):
+        return Negative(f"The network reads values from {short(read.low)} to {short(read.high)}.")
+    curve = summarize_loss(evidence)
+    return Finding(
+        cause="scaled-twice",
+        confidence=0.93,
+        effect=0.3 if curve is not None and curve.learned > POOR else 0.7,
+        verdict=f"The network reads values up to {short(read.high)}, about 1/255 of what is usual: pixels seem "
+        "to be divided by 255 twice.",
+        explanation=(
+            "transforms.ToTensor() and ToDtype(scale=True) divide bytes by 255 already. Divided once more, "
+            f"images have a spread of {short(read.spread)} in place of some 0.25: the first layer's sums are "
+            "almost only its biases, all images look alike, and learning begins with a long plateau."
+        ),
+        facts=(
+            Fact("largest input", read.high, short(read.high)),
+            Fact("standard deviation", read.spread, short(read.spread)),
+        ),
+        fix=CodeFix(
+            "Divide once, then normalize.", "images = images.float() / 255  # only where they are bytes"
+        ),
+        explains=("input-scale", *EFFECTS),
+    )
+
+
+@rule(
+    "training-in-eval-mode",
+    title="Trained in evaluation mode",
+    summary="model.train() is missing, so that dropout and batch normalization are off while it learns.",
+    live=True,
+    loop=True,
+)
+def training_in_eval_mode(evidence: Evidence) -> Outcome:
+    """Found where gradients come back through a network whose layers are in evaluation mode."""
+    loop = _loop(evidence)
+    passes, off = loop.count("passes"), loop.count("passes_in_evaluation")
+    if not loop.modes:
+        return Negative("No layer acts differently in the two modes.")
+    if passes < FEW:
+        return Inconclusive("Too few training passes were seen.")
+    whole = loop.count("passes_of_evaluating_model")
+    if off < 0.3 * passes or whole < 0.5 * off:
+        return Negative(f"{passes - off:,} of {passes:,} training passes were made in training mode.")
+    frozen = set(loop.parameters.frozen)
+    acting = [name for name in loop.modes if name not in frozen]
+    if not acting:
+        return Negative("The layers that act differently are frozen, as is usual above a pretrained trunk.")
+    after = loop.count("passes_in_evaluation_after")
+    once = after >= 0.9 * off
+    return Finding(
+        cause="training-in-eval-mode",
+        confidence=0.96 if off > 0.9 * passes or once else 0.85,
+        effect=0.55,
+        verdict=f"{percent(off / passes)} of the training passes were made in evaluation mode"
+        + (", all of them after the first evaluation." if once else "."),
+        explanation=(
+            f"{counted(len(acting), 'layer')} ({', '.join(repr(name) for name in acting[:3])}) act differently "
+            "in training. In evaluation mode dropout drops nothing, and batch normalization uses running "
+            "statistics that are then never brought up to date: it normalizes by what it began with."
+            + (" model.train() stands before the loop over epochs, and model.eval() inside." if once else "")
+        ),
+        facts=(
+            Fact("training passes in evaluation mode", off / passes, f"{off:,} of {passes:,}"),
+            Fact("layers concerned", float(len(acting)), f"{len(acting)}"),
+        ),
+        layers=tuple(acting),
+        fix=CodeFix(
+            "Call model.train() at the beginning of every epoch.",
+            "for epoch in range(epochs):\n    model.train()\n    ...  # train\n    model.eval()\n    ...  # judge",
+        ),
+        explains=("batch-norm-unsettled", "over-fitting-data", "over-fitting-augmentation", *EFFECTS),
+    )
+
+
+NEGLIGIBLE = 0.5
+"""Of the steps, made with less than a hundredth of the largest rate."""
+OFTEN = 6
+"""Turns of the rate, up and down."""
+SHORT_PERIOD = 0.6
+"""Of an epoch: shorter periods are meant in epochs."""
+
+
+@rule(
+    "scheduler-per-batch",
+    title="The schedule is stepped per batch",
+    summary="scheduler.step() stands in the loop over batches, with a length that is meant in epochs.",
+    live=True,
+    loop=True,
+)
+def scheduler_per_batch(evidence: Evidence) -> Outcome:
+    """Found where the rate is soon negligible for most of the run, or goes up and down within epochs."""
+    loop = _loop(evidence)
+    rates, steps = loop.rates, loop.count("steps")
+    if steps < 2 * LEAST_STEPS:
+        return Inconclusive("Too few steps were seen.")
+    if not rates.changes:
+        return Negative(f"The learning rate stays at {short(rates.largest)}.")
+    if rates.changes_in_epoch < 3:
+        return Negative("The learning rate changes only where epochs end.")
+    epoch = _epoch_length(loop)
+    fallen = rates.negligible >= NEGLIGIBLE and rates.last < 0.01 * rates.largest and not rates.reversals
+    period = 2 * steps / max(rates.reversals, 1)
+    swings = rates.reversals >= OFTEN and epoch is not None and period < SHORT_PERIOD * epoch
+    if not fallen and not swings:
+        return Negative(
+            f"The learning rate moves between {short(rates.smallest)} and {short(rates.largest)} over the run."
+        )
+    how = (
+        f"it is below a hundredth of its largest value in {percent(rates.negligible)} of the steps"
+        if fallen
+        else f"it goes up and down every {period:.0f} steps, where an epoch has {epoch:.0f}"
+    )
+    curve = evidence.curve("lr")
+    return Finding(
+        cause="scheduler-per-batch",
+        confidence=0.9 if fallen else 0.85,
+        effect=0.7 if fallen else 0.4,
+        verdict=f"The learning rate changes within epochs, much faster than meant: {how}.",
+        explanation=(
+            "StepLR, MultiStepLR, ExponentialLR and CosineAnnealingLR count calls of scheduler.step(). Their "
+            "lengths are usually meant in epochs; called after every batch they run through as many times "
+            "faster as an epoch has batches, and learning ends before it has begun."
+        ),
+        facts=(
+            Fact("largest rate", rates.largest, short(rates.largest)),
+            Fact("last rate", rates.last, short(rates.last)),
+            Fact("steps with a negligible rate", rates.negligible, percent(rates.negligible)),
+        ),
+        pictures=(
+            Lines(
+                title="Learning rate",
+                series=(Series("learning rate", tuple(map(float, curve.steps)), curve.values),),
+                y_label="learning rate",
+                logarithmic=all(value > 0 for value in curve.values),
+                alt=f"It begins at {short(rates.first)} and ends at {short(rates.last)}.",
+            ),
+        )
+        if curve.values
+        else (),
+        fix=CodeFix(
+            "Step the scheduler once an epoch, or give its lengths in steps.",
+            "for epoch in range(epochs):\n    for images, labels in loader:\n        ...\n        "
+            "optimizer.step()\n    scheduler.step()",
+        ),
+        explains=("schedule-ended", *EFFECTS),
+    )
+
+
+def _epoch_length(loop: Loop) -> float | None:
+    if len(loop.marks) < 2:
+        return None
+    return (loop.marks[-1] - loop.marks[0]) / (len(loop.marks) - 1)
+
+
+def _loop(evidence: Evidence) -> Loop:
+    return evidence.loop or Loop()

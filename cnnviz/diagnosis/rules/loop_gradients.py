@@ -1,0 +1,447 @@
+"""Faults of a training loop, on gradients: kept, cleared, cut off, never used, or of other parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.loop import Loop, LoopLook
+from cnnviz.diagnosis.evidence.loss_curve import POOR, summarize_loss
+from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Note
+from cnnviz.diagnosis.numbers import counted, percent, short
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, note, rule
+
+EFFECTS = (
+    "batch-norm-unsettled", "batch-too-large", "batch-too-small", "classes-unbalanced", "dead-relu", "dropout",
+    "exploding-gradients", "initialisation", "input-scale", "labels-noisy", "labels-shuffled", "non-finite",
+    "one-class", "over-fitting-augmentation", "over-fitting-data", "over-fitting-model", "rate-too-high",
+    "rate-too-low", "schedule-ended", "too-few-steps", "under-fitting", "unstable-training",
+    "vanishing-gradients", "weight-decay",
+)  # fmt: skip
+"""What a fault of the loop looks like from outside: beside one nobody can tell whether these are there."""
+FEW = 5
+"""Passes: with fewer a loop has hardly begun."""
+KEPT = 1e-3
+"""Of the fresh gradient's norm: what a buffer may hold without saying anything."""
+MOST = 0.6
+"""Of the looked-at steps, that must show it."""
+ORDER = "optimizer.zero_grad()\nloss = criterion(model(images), labels)\nloss.backward()\noptimizer.step()"
+
+
+@rule(
+    "zero-grad-missing",
+    title="optimizer.zero_grad() is missing",
+    summary="Gradients of earlier steps are still in the buffers when a new step begins, and are added up.",
+    live=True,
+    loop=True,
+)
+def zero_grad_missing(evidence: Evidence) -> Outcome:
+    """Found where buffers held a gradient before the first backward pass of a step, step after step."""
+    seen = [look for look in _loop(evidence).looks if look.kept is not None and look.step > 1]
+    if not seen:
+        return Inconclusive("No step after the first was looked at, in which gradients came.")
+    kept = [look for look in seen if look.kept and look.kept > KEPT * (look.fresh or 0.0)]
+    if len(kept) < max(1, MOST * len(seen)):
+        return Negative(
+            f"Before the first gradient of {counted(len(seen), 'looked-at step')} the buffers were empty."
+        )
+    ratio = median((look.kept or 0.0) / (look.fresh or 1e-12) for look in kept)
+    cosines = [look.cosine for look in kept if look.cosine is not None]
+    return Finding(
+        cause="zero-grad-missing",
+        confidence=0.98 if len(kept) > 1 else 0.9,
+        effect=0.95,
+        verdict=f"Gradients are not cleared between steps: in {len(kept)} of {len(seen)} looked-at steps the "
+        f"buffers still held earlier ones, {short(ratio)} times as large as the new gradient.",
+        explanation=(
+            "loss.backward() adds to the gradients that are in the buffers. Unless they are cleared, a step "
+            "follows the sum of all gradients so far, of which the newest is a small part: the loop becomes "
+            "momentum that never fades, and steps grow until weights fly off. It looks like a learning rate "
+            "that is far too high, and a lower one only delays it."
+        ),
+        facts=(
+            Fact("kept gradient to new gradient", ratio, f"{short(ratio)} to 1"),
+            Fact("steps with kept gradients", float(len(kept)), f"{len(kept)} of {len(seen)}"),
+            *(
+                (Fact("cosine between buffer and new gradient", median(cosines), f"{median(cosines):.2f}"),)
+                if cosines
+                else ()
+            ),
+        ),
+        fix=CodeFix("Call optimizer.zero_grad() once in every step, before loss.backward().", ORDER),
+        ruled_out=(
+            "Accumulation on purpose: it clears the buffers after each of its steps, and these were not.",
+        ),
+        hides=EFFECTS,
+    )
+
+
+@rule(
+    "zero-grad-misplaced",
+    title="Gradients are cleared before the step",
+    summary="zero_grad() stands between backward() and step(), so that the optimizer finds nothing.",
+    live=True,
+    loop=True,
+)
+def zero_grad_misplaced(evidence: Evidence) -> Outcome:
+    """Found where gradients came, and were gone when the optimizer stepped."""
+    seen = [look for look in _loop(evidence).looks if look.fresh]
+    if not seen:
+        return Inconclusive("No looked-at step has had a gradient.")
+    gone = [look for look in seen if look.cleared]
+    if len(gone) < max(1, MOST * len(seen)):
+        return Negative("The gradients of looked-at steps were there when the optimizer stepped.")
+    return Finding(
+        cause="zero-grad-misplaced",
+        confidence=0.97,
+        effect=1.0,
+        verdict="Gradients are cleared between loss.backward() and optimizer.step(): every step is empty.",
+        explanation=(
+            f"In {len(gone)} of {len(seen)} looked-at steps gradients were computed, and all were gone when "
+            "the optimizer stepped. It then has nothing to follow, and the weights stay as they are."
+        ),
+        facts=(Fact("steps without what was computed", float(len(gone)), f"{len(gone)} of {len(seen)}"),),
+        fix=CodeFix("Clear before the backward pass, or after the step.", ORDER),
+        hides=EFFECTS,
+    )
+
+
+@rule(
+    "loss-detached",
+    title="The loss does not reach the weights",
+    summary="Between the network and the loss the graph is cut, so that no gradient comes back.",
+    live=True,
+    loop=True,
+)
+def loss_detached(evidence: Evidence) -> Outcome:
+    """Found where losses are computed of outputs without a graph, or steps are made without any gradient."""
+    loop = _loop(evidence)
+    losses, detached = loop.count("losses"), loop.count("losses_detached")
+    steps, empty = loop.steps, loop.count("steps_without_backward")
+    cut = detached >= FEW and detached > MOST * losses
+    graphless = loop.count("forwards_without_graph")
+    never = steps >= FEW and empty > 0.9 * steps and loop.count("backwards") == 0
+    if not cut and not never:
+        if loop.count("backwards"):
+            return Negative(
+                f"Gradients came back through the network's output in {loop.count('backwards'):,} passes."
+            )
+        return Inconclusive("No backward pass was seen yet.")
+    if never and _elsewhere(loop):
+        return Inconclusive("The optimizer holds other parameters, so that nothing is known of the loss.")
+    how = (
+        f"{detached:,} of {losses:,} losses were computed of an output that was cut off from its graph"
+        if cut
+        else f"{steps:,} steps were made, and no gradient ever came back through the network's output"
+    )
+    more = f"; {graphless:,} outputs had no graph at all" if graphless else ""
+    return Finding(
+        cause="loss-detached",
+        confidence=0.97 if cut else 0.85,
+        effect=1.0,
+        verdict=f"The loss is cut off from the network: {how}{more}.",
+        explanation=(
+            "loss.backward() follows the graph from the loss back to the weights. .detach(), .data, .item(), "
+            ".numpy(), argmax and a new tensor made of values cut it, and so does torch.no_grad(). PyTorch "
+            "then raises an error, unless requires_grad was set on the loss by hand, which only silences it: "
+            "the weights get no gradient."
+        ),
+        facts=(
+            Fact("losses of a cut-off output", float(detached), f"{detached:,} of {losses:,}"),
+            Fact("steps without a gradient", float(empty), f"{empty:,} of {steps:,}"),
+        ),
+        fix=CodeFix(
+            "Compute the loss of the network's own output, without detach, .data, .item(), numpy or "
+            "torch.no_grad() in between, and do not set requires_grad on it.",
+            "logits = model(images)\nloss = nn.functional.cross_entropy(logits, labels)\nloss.backward()",
+        ),
+        hides=EFFECTS,
+    )
+
+
+@rule(
+    "optimizer-never-steps",
+    title="The optimizer never steps",
+    summary="Gradients are computed, and optimizer.step() is not called.",
+    live=True,
+    loop=True,
+)
+def optimizer_never_steps(evidence: Evidence) -> Outcome:
+    """Found where gradients came back again and again, and no step followed and no weight changed."""
+    loop = _loop(evidence)
+    if loop.count("optimizer_steps"):
+        return Negative(f"The optimizer has made {loop.count('optimizer_steps'):,} steps.")
+    backwards = loop.count("backwards")
+    if backwards < FEW:
+        return Inconclusive("Too few backward passes were seen.")
+    if loop.count("changes_outside") or loop.count("changes_without_step"):
+        return Inconclusive(
+            "The weights change without a step of the watched optimizer: give cnnviz.watch the optimizer "
+            "that your loop steps."
+        )
+    return Finding(
+        cause="optimizer-never-steps",
+        confidence=0.97,
+        effect=1.0,
+        verdict=f"{backwards:,} backward passes were made and the optimizer never stepped: no weight changes.",
+        explanation=(
+            "loss.backward() only computes gradients; optimizer.step() changes the weights by them. Without "
+            "it the loss stays where it began, whatever the learning rate."
+        ),
+        facts=(Fact("backward passes", float(backwards), f"{backwards:,}"), Fact("steps", 0.0, "0")),
+        fix=CodeFix("Call optimizer.step() after loss.backward().", ORDER),
+        hides=EFFECTS,
+    )
+
+
+@rule(
+    "optimizer-parameters",
+    title="The optimizer holds other parameters",
+    summary="The optimizer was made of another network's parameters, or misses layers of this one.",
+    live=True,
+    loop=True,
+)
+def optimizer_parameters(evidence: Evidence) -> Outcome:
+    """Found where the optimizer has none of the network's parameters, or lacks its last layers."""
+    loop = _loop(evidence)
+    known = loop.parameters
+    if not known.trainable and not known.unregistered:
+        return Negative("No parameter of the network is trainable, which is a cause of its own.")
+    if not known.held_trainable and known.foreign_in_optimizer:
+        return _parameters(
+            loop, 0.98, 1.0,
+            "The optimizer holds none of this network's parameters: its steps change another network.",
+            "The network was probably made anew, copied or wrapped after the optimizer was made of the old "
+            "one's parameters. Gradients are computed for this one, and steps are made for the other.",
+            "model = Net()\noptimizer = torch.optim.SGD(model.parameters(), lr=0.01)  # after the model, of it",
+        )  # fmt: skip
+    if known.unregistered:
+        listed = ", ".join(f"'{name}'" for name in known.unregistered[:4])
+        return _parameters(
+            loop, 0.95, 0.7,
+            f"Layers in a plain list are no part of the network: {listed}. No optimizer learns their weights.",
+            "model.parameters() finds layers that are attributes of a module, or in nn.ModuleList and "
+            "nn.ModuleDict. In a plain list or dictionary they take part in the forward pass with the weights "
+            "they began with, stay on their device, and are missing in state_dict().",
+            "self.blocks = nn.ModuleList(blocks)  # not a list",
+            known.unregistered,
+        )  # fmt: skip
+    if known.last and known.last in known.missing:
+        part = known.missing_numbers / max(known.trainable, 1)
+        return _parameters(
+            loop, 0.93, 0.6,
+            f"The optimizer misses {_named(known.missing)}, the last layer among them: it stays as it began.",
+            f"{known.missing_numbers:,} of {known.trainable:,} trainable parameters ({percent(part)}) get "
+            "gradients and no step. Layers before may be left out on purpose (a pretrained trunk); the last "
+            "one, which makes the answer, hardly ever is.",
+            "optimizer = torch.optim.SGD(model.parameters(), lr=0.01)",
+            known.missing,
+        )  # fmt: skip
+    if known.missing:
+        return Negative(f"The optimizer leaves out {_named(known.missing)}, and has all layers after it.")
+    return Negative(f"The optimizer has all {known.trainable:,} trainable parameters of the network.")
+
+
+def _parameters(
+    loop: Loop,
+    confidence: float,
+    effect: float,
+    verdict: str,
+    why: str,
+    code: str,
+    layers: Sequence[str] = (),
+) -> Finding:
+    known = loop.parameters
+    return Finding(
+        cause="optimizer-parameters",
+        confidence=confidence,
+        effect=effect,
+        verdict=verdict,
+        explanation=why,
+        facts=(
+            Fact("trainable parameters", float(known.trainable), f"{known.trainable:,}"),
+            Fact("of these in the optimizer", float(known.held_trainable), f"{known.held_trainable:,}"),
+        ),
+        layers=tuple(layers),
+        fix=CodeFix("Give the optimizer the parameters of the network that the loop calls.", code),
+        hides=EFFECTS,
+    )
+
+
+@rule(
+    "frozen-parameters",
+    title="Parameters are frozen",
+    summary="requires_grad is off for layers that would have to learn.",
+    live=True,
+    loop=True,
+)
+def frozen_parameters(evidence: Evidence) -> Outcome:
+    """Found where nothing is trainable, or layers are frozen and the network does not learn."""
+    known, curve = _loop(evidence).parameters, summarize_loss(evidence)
+    if not known.frozen:
+        return Negative("Every parameter is trainable.")
+    if not known.trainable:
+        return _frozen(evidence, 0.97, 1.0, "All parameters are frozen: nothing can be learned.")
+    if curve is None or evidence.step <= 20:
+        return Inconclusive(
+            f"{_named(known.frozen)} are frozen; whether it learns all the same is to be seen."
+        )
+    last = bool(evidence.layers) and _last_weighted(evidence) in known.frozen
+    if curve.learned >= POOR or not (last or curve.stuck):
+        return Negative(f"{_named(known.frozen)} are frozen, and the network learns all the same.")
+    share = 1 - known.trainable / max(known.all, 1)
+    return _frozen(
+        evidence, 0.75 if last else 0.55, 1 - curve.learned,
+        f"{_named(known.frozen)} are frozen ({percent(share)} of all parameters), and it does not learn.",
+    )  # fmt: skip
+
+
+def _frozen(evidence: Evidence, confidence: float, effect: float, verdict: str) -> Finding:
+    known = _loop(evidence).parameters
+    return Finding(
+        cause="frozen-parameters",
+        confidence=confidence,
+        effect=effect,
+        verdict=verdict,
+        explanation=(
+            "A frozen layer (requires_grad=False) keeps its weights. That is right for a pretrained trunk "
+            "below a new head; layers with fresh weights have to learn."
+        ),
+        facts=(
+            Fact("frozen layers", float(len(known.frozen)), f"{len(known.frozen)}"),
+            Fact("trainable parameters", float(known.trainable), f"{known.trainable:,} of {known.all:,}"),
+        ),
+        layers=known.frozen,
+        fix=CodeFix(
+            "Unfreeze what has to learn, before the optimizer is made.",
+            "for parameter in model.parameters():\n    parameter.requires_grad_(True)",
+        ),
+        hides=EFFECTS,
+    )
+
+
+@note("frozen-layers")
+def frozen_layers(evidence: Evidence) -> Note | None:
+    """Say which layers do not learn, where that may well be on purpose."""
+    if evidence.loop is None:
+        return None
+    known = evidence.loop.parameters
+    if known.frozen and known.trainable:
+        return Note("frozen-layers", f"{_named(known.frozen)} are frozen and keep their weights.")
+    if known.missing and known.held_trainable and known.last not in known.missing:
+        return Note(
+            "frozen-layers", f"The optimizer leaves out {_named(known.missing)}: they keep their weights."
+        )
+    return None
+
+
+@rule(
+    "gradient-accumulation-scale",
+    title="Accumulated gradients are not divided",
+    summary="Several batches make one step, and their losses are added up instead of averaged.",
+    loop=True,
+)
+def accumulation_scale(evidence: Evidence) -> Outcome:
+    """Found where several passes make a step and the loss of each comes back undivided."""
+    loop = _loop(evidence)
+    passes, steps = _usual_passes(loop)
+    if passes < 2:
+        return Negative("Every step is made of one batch.")
+    if loop.closure:
+        return Negative("The optimizer evaluates the loss several times for each step, as LBFGS does.")
+    scales = [look.scale for look in loop.looks if look.scale is not None and look.passes == passes]
+    if not scales or loop.amp:
+        return Inconclusive("How the loss of each batch was scaled was not seen.")
+    scale = median(scales)
+    if abs(scale * passes - 1) < 0.02 or scale < 0.9 or scale > 1.1:
+        return Negative(f"{passes} batches make a step, and each loss counts {short(scale)}.")
+    return Finding(
+        cause="gradient-accumulation-scale",
+        confidence=0.8,
+        effect=0.4,
+        verdict=f"{passes} batches make one step and their losses are not divided by {passes}: the gradient is "
+        f"{passes} times that of their mean.",
+        explanation=(
+            f"In {steps:,} steps the gradients of {passes} batches were added up, each loss counting 1. Their "
+            f"mean is what one batch of all their images would give; the sum is {passes} times as long, which "
+            f"with SGD is a learning rate {passes} times as high as it seems."
+        ),
+        facts=(
+            Fact("batches a step", float(passes), f"{passes}"),
+            Fact("scale of each loss", scale, short(scale)),
+        ),
+        fix=CodeFix(f"Divide each loss by {passes}, or the learning rate.", f"(loss / {passes}).backward()"),
+        explains=("rate-too-high", "unstable-training", "exploding-gradients", "non-finite"),
+    )
+
+
+def _usual_passes(loop: Loop) -> tuple[int, int]:
+    if not loop.forwards_per_step:
+        return 1, 0
+    passes = max(loop.forwards_per_step, key=lambda k: loop.forwards_per_step[k])
+    steps = loop.forwards_per_step[passes]
+    return (passes, steps) if steps >= 0.7 * sum(loop.forwards_per_step.values()) else (1, steps)
+
+
+@rule(
+    "reinitialized",
+    title="Weights are made anew during training",
+    summary="Layers are initialized again, or the first weights loaded again, between steps.",
+    live=True,
+    loop=True,
+)
+def reinitialized(evidence: Evidence) -> Outcome:
+    """Found where weights changed outside of a step to values that have nothing to do with those before."""
+    loop = _loop(evidence)
+    resets = loop.count("resets")
+    if loop.steps < FEW:
+        return Inconclusive("Too few steps were seen.")
+    if not resets:
+        changes = loop.count("changes_outside")
+        return Negative(
+            f"Weights changed outside of steps {changes:,} times, and stayed much as they were."
+            if changes
+            else "Weights change in steps only."
+        )
+    layers = tuple(dict.fromkeys(name.rpartition(".")[0] or name for name in loop.reset))
+    return Finding(
+        cause="reinitialized",
+        confidence=0.96 if resets > 1 else 0.8,
+        effect=0.9,
+        verdict=f"{_named(layers)} got fresh weights {counted(resets, 'time')} between steps: what was learned "
+        "is lost.",
+        explanation=(
+            "Between two steps the weights were replaced by values that have nothing to do with those before "
+            "(or are exactly the first ones again). That happens where a layer or the network is initialized, "
+            "made or loaded inside of the loop over epochs."
+        ),
+        facts=(
+            Fact("times", float(resets), f"{resets}"),
+            Fact("layers", float(len(layers)), f"{len(layers)}"),
+        ),
+        layers=layers,
+        fix=CodeFix("Initialize once, before the loop over epochs."),
+        hides=EFFECTS,
+    )
+
+
+def _loop(evidence: Evidence) -> Loop:
+    return evidence.loop or Loop()
+
+
+def _elsewhere(loop: Loop) -> bool:
+    return not loop.parameters.held_trainable and loop.parameters.foreign_in_optimizer > 0
+
+
+def _last_weighted(evidence: Evidence) -> str:
+    weighted = evidence.weighted()
+    return weighted[-1].name if weighted else ""
+
+
+def _named(layers: Sequence[str]) -> str:
+    names = ", ".join(f"'{name}'" for name in layers[:3])
+    return names + (f" and {len(layers) - 3} more layers" if len(layers) > 3 else "")
+
+
+__all__ = ["EFFECTS", "LoopLook"]

@@ -1,0 +1,281 @@
+"""Faults of a training loop, on the loss and the labels: a loss that does not fit, labels that cannot be."""
+
+from __future__ import annotations
+
+
+from cnnviz.analysis.checks import activations
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.loop import Loop, LoopLook
+from cnnviz.diagnosis.finding import CodeFix, Fact, Finding
+from cnnviz.diagnosis.numbers import counted, percent, short
+from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
+from cnnviz.diagnosis.rules.loop_gradients import EFFECTS
+
+CLOSE = 2e-3
+SPREAD = 1e-4
+"""Between the smallest and the largest of what a loss is given: with less nothing can be told from bounds."""
+
+
+def probabilities(look: LoopLook) -> bool:
+    """Whether the loss was given rows that sum to 1, of values in [0, 1]."""
+    if look.low is None or look.high is None or look.row_low is None or look.row_high is None:
+        return False
+    inside = look.low >= -1e-6 and look.high <= 1 + 1e-6
+    return inside and abs(look.row_low - 1) < CLOSE and abs(look.row_high - 1) < CLOSE
+
+
+def log_probabilities(look: LoopLook) -> bool:
+    """Whether the loss was given logarithms of probabilities."""
+    if look.log_low is None or look.log_high is None:
+        return False
+    return abs(look.log_low) < CLOSE and abs(look.log_high) < CLOSE
+
+
+def squashed(looks: tuple[LoopLook, ...]) -> str:
+    """The activation that the outputs seem to pass through by their bounds; empty where none is seen."""
+    bounded = [look for look in looks if look.low is not None and look.high is not None]
+    if len(bounded) < 2:
+        return ""
+    lows, highs = [look.low or 0.0 for look in bounded], [look.high or 0.0 for look in bounded]
+    if all(probabilities(look) for look in bounded):
+        return "softmax"
+    if all(low >= 0 for low in lows) and all(high <= 1 for high in highs) and max(highs) - min(lows) > SPREAD:
+        return "sigmoid"
+    if all(low == 0 for low in lows) and max(highs) > 0:
+        return "relu"
+    reached = max(highs) > 0.9 or min(lows) < -0.9
+    if all(low >= -1 for low in lows) and all(high <= 1 for high in highs) and reached and len(bounded) >= 4:
+        return "tanh"
+    return ""
+
+
+@rule(
+    "loss-mismatch",
+    title="The loss does not fit the outputs",
+    summary="NLL of what are no log-probabilities, a sigmoid twice, or shapes that are spread over each other.",
+    live=True,
+    loop=True,
+)
+def loss_mismatch(evidence: Evidence) -> Outcome:
+    """Found by what the loss was given: NLL needs log-probabilities, a loss with logits needs logits."""
+    loop = _loop(evidence)
+    looks = loop.losses
+    if not looks:
+        return Inconclusive(_unseen(loop))
+    function = looks[0].function
+    if function == "nll_loss":
+        return _nll(looks)
+    if function == "binary_cross_entropy_with_logits" and squashed(looks) in ("sigmoid", "softmax"):
+        return _mismatch(
+            0.9,
+            "The loss applies a sigmoid itself, and gets outputs that have passed through one already.",
+            "binary_cross_entropy_with_logits turns sums into probabilities itself. Given probabilities, the "
+            "second sigmoid maps [0, 1] to [0.5, 0.73]: no class can be called unlikely.",
+            CodeFix(
+                "Give it the last layer's sums, or use nn.BCELoss for probabilities.",
+                "loss = nn.functional.binary_cross_entropy_with_logits(logits, targets)",
+            ),
+        )
+    broadcast = [look for look in looks if function == "mse_loss" and look.shape != look.target]
+    if broadcast:
+        shapes = f"{_shape(broadcast[0].shape)} and {_shape(broadcast[0].target)}"
+        return _mismatch(
+            0.95,
+            f"The loss compares tensors of shapes {shapes}, which are spread over each other.",
+            "Every output is then compared with every label of the batch, so that the best answer is the "
+            "labels' mean. PyTorch warns of it once.",
+            CodeFix("Give both the same shape.", "loss = criterion(outputs.squeeze(1), targets)"),
+        )
+    return Negative(f"{function} is given what it takes.")
+
+
+def _nll(looks: tuple[LoopLook, ...]) -> Outcome:
+    wrong = [look for look in looks if not log_probabilities(look)]
+    if not wrong:
+        return Negative("nll_loss is given log-probabilities: its rows are logarithms of what sums to 1.")
+    alike = [look for look in wrong if probabilities(look)]
+    loss = wrong[-1].loss
+    told = f" Its loss was {short(loss)}." if loss is not None and loss < 0 else ""
+    what = "probabilities" if len(alike) == len(wrong) else "numbers that are no log-probabilities"
+    return _mismatch(
+        0.97,
+        f"nll_loss is given {what}: it takes logarithms of probabilities.{told}",
+        "Negative log-likelihood takes minus the number of the right class. Of log-probabilities that is the "
+        "cross-entropy; of anything else it is no likelihood: it can fall below 0 without end, by making all "
+        "numbers large.",
+        CodeFix(
+            "Use cross-entropy on the last layer's sums, or put log_softmax before NLL.",
+            "loss = nn.functional.cross_entropy(logits, labels)\n"
+            "# or: nn.functional.nll_loss(nn.functional.log_softmax(logits, 1), labels)",
+        ),
+    )
+
+
+def _mismatch(confidence: float, verdict: str, why: str, fix: CodeFix) -> Finding:
+    return Finding(
+        cause="loss-mismatch",
+        confidence=confidence,
+        effect=0.9,
+        verdict=verdict,
+        explanation=why,
+        facts=(),
+        fix=fix,
+        hides=(*EFFECTS, "output-activation"),
+    )
+
+
+def activation_by_bounds(evidence: Evidence) -> Outcome:
+    """What cross-entropy is given, by its bounds: the loop's own evidence of an activation on the outputs."""
+    loop = _loop(evidence)
+    looks = loop.losses
+    if not looks:
+        return Inconclusive(_unseen(loop))
+    if looks[0].function != "cross_entropy":
+        return Negative(f"The loss is {looks[0].function} and not cross-entropy.")
+    if all(log_probabilities(look) for look in looks):
+        return Negative("Cross-entropy is given log-probabilities, which it leaves as they are.")
+    function = squashed(looks)
+    if not function:
+        lows, highs = [look.low or 0.0 for look in looks], [look.high or 0.0 for look in looks]
+        return Negative(f"Cross-entropy is given values from {short(min(lows))} to {short(max(highs))}.")
+    bounds = (0.0, 1.0) if function in ("softmax", "sigmoid") else (-1.0, 1.0) if function == "tanh" else None
+    classes = max(loop.classes or evidence.classes, 2)
+    floor = activations.loss_floor(*bounds, classes, 0.0) if bounds else None
+    name = {"softmax": "softmax", "sigmoid": "a sigmoid", "relu": "ReLU", "tanh": "tanh"}[function]
+    return Finding(
+        cause="output-activation",
+        confidence={"softmax": 0.98, "relu": 0.93, "sigmoid": 0.93, "tanh": 0.8}[function],
+        effect=0.7,
+        verdict=f"Cross-entropy is given outputs that passed through {name}"
+        + (f": the loss cannot fall below {floor:.3f}." if floor is not None else "."),
+        explanation=(
+            f"In {counted(len(looks), 'looked-at step')} what cross-entropy was given lay "
+            + ("in [0, 1] with rows that sum to 1. " if function == "softmax" else "within bounds. ")
+            + "Cross-entropy applies softmax itself, and takes the last layer's sums: as large as they need to "
+            "be, and negative where a class is unlikely."
+        ),
+        facts=((Fact("least possible loss", floor, f"{floor:.3f}"),) if floor is not None else ()),
+        fix=CodeFix(
+            "Give cross-entropy the last layer's sums, without an activation; use softmax only to show "
+            "probabilities.",
+            "loss = nn.functional.cross_entropy(logits, labels)",
+        ),
+        hides=(*EFFECTS,),
+    )
+
+
+@rule(
+    "labels-out-of-range",
+    title="Labels outside of the classes",
+    summary="A label is negative, or as large as the number of outputs or larger.",
+    live=True,
+    loop=True,
+)
+def labels_out_of_range(evidence: Evidence) -> Outcome:
+    """Found where a label has no output: cross-entropy then raises, or is skipped."""
+    loop = _loop(evidence)
+    low, high, classes = loop.label_low, loop.label_high, loop.classes
+    if low is None or high is None or not classes:
+        return Inconclusive("No labels were seen.")
+    if low >= 0 and high < classes:
+        return Negative(f"Labels go from {low} to {high}, and there are {classes} outputs.")
+    return Finding(
+        cause="labels-out-of-range",
+        confidence=0.98,
+        effect=1.0,
+        verdict=f"Labels go from {low} to {high}, but there are {classes} outputs: 0 to {classes - 1} would fit.",
+        explanation=(
+            "Class numbers begin at 0. Labels that begin at 1 need one subtracted; where there are more "
+            "classes than outputs, the last layer needs as many units as there are classes."
+            + (f" PyTorch said: {loop.label_error}." if loop.label_error else "")
+        ),
+        facts=(
+            Fact("labels", float(high), f"{low} to {high}"),
+            Fact("outputs", float(classes), f"{classes}"),
+        ),
+        fix=CodeFix(
+            "Number the classes from 0, or give the last layer more units.",
+            "labels = labels - 1" if low == 1 and high == classes else f"nn.Linear(features, {high + 1})",
+        ),
+        hides=EFFECTS,
+    )
+
+
+RIGHT = 0.75
+"""Of the images, answered rightly once classes are renamed."""
+GAIN = 0.4
+EACH = 3
+"""Images a class at least."""
+
+
+@rule(
+    "labels-permuted",
+    title="Test labels are numbered differently",
+    summary="The network tells the classes apart, and the labels it is judged by call them by other numbers.",
+    live=True,
+    loop=True,
+)
+def labels_permuted(evidence: Evidence) -> Outcome:
+    """Found where accuracy is low and another numbering of the classes makes nearly all answers right."""
+    matrix = evidence.confusion
+    classes, images = len(matrix), sum(map(sum, matrix))
+    if not classes or images < EACH * classes:
+        return Inconclusive("Too few images were judged with labels.")
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment([[-n for n in row] for row in matrix])
+    best = sum(matrix[r][c] for r, c in zip(rows, columns, strict=True)) / images
+    plain = sum(matrix[i][i] for i in range(classes)) / images
+    moved = [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if r != c and sum(matrix[r])]
+    if best < RIGHT or best - plain < GAIN:
+        return Negative(
+            f"{percent(plain, 1)} of {images:,} judged images are right; no other numbering of the classes "
+            f"makes more than {percent(best, 1)} right."
+        )
+    names = evidence.data.classes
+    pairs = ", ".join(f"{_class(names, r)} is answered {_class(names, c)}" for r, c in moved[:3])
+    return Finding(
+        cause="labels-permuted",
+        confidence=0.96,
+        effect=best - plain,
+        verdict=f"Judged images are numbered differently from training images: {percent(plain, 1)} are right, "
+        f"and {percent(best, 1)} once {len(moved)} classes are renamed.",
+        explanation=(
+            f"The network answers each class alike, only under another number ({pairs}). Training and test "
+            "labels were made of different lists of classes: of folders in another order, of a sorted and an "
+            "unsorted list, or shuffled apart from their images."
+        ),
+        facts=(
+            Fact("accuracy", plain, percent(plain, 1)),
+            Fact("accuracy with renamed classes", best, percent(best, 1)),
+        ),
+        fix=CodeFix(
+            "Number both parts' classes by one list.",
+            "number = {name: i for i, name in enumerate(sorted(classes))}  # for both parts",
+        ),
+        hides=EFFECTS,
+    )
+
+
+def _class(names: tuple[str, ...], number: int) -> str:
+    return names[number] if number < len(names) else str(number)
+
+
+def _loop(evidence: Evidence) -> Loop:
+    return evidence.loop or Loop()
+
+
+def _unseen(loop: Loop) -> str:
+    name = loop.imported_by_name
+    if name:
+        return (
+            f"No loss was seen: '{name}' was imported by name before cnnviz.watch. Call run.step(loss, logits, "
+            "labels) after it, or use torch.nn.functional.cross_entropy."
+        )
+    return (
+        "No loss was seen in a looked-at step: call run.step(loss, logits, labels) before optimizer.step()."
+    )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) if shape else "a single number"

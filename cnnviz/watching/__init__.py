@@ -1,0 +1,83 @@
+"""Watch somebody's own training loop: `cnnviz.watch` records it as a run, live, and says what is wrong.
+
+    run = cnnviz.watch(model, optimizer, name="my run")
+    ...                                   # the loop, unchanged
+    run.evaluate(logits, labels)          # optional
+    print(run.diagnose())
+    run.finish()                          # or at exit
+
+`loss_functions` and `monitor` see what happens, `loop_facts` and `evaluation` count it, `run` writes it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cnnviz.watching.loss_functions import caller_globals
+from cnnviz.watching.report import Report
+from cnnviz.watching.run import WatchedRun, WatchWarning
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from cnnviz.tracking import Database
+
+__all__ = ["Report", "Watch", "WatchWarning", "WatchedRun", "watch"]
+
+
+class Watch:
+    """`cnnviz.watch`: call it with a network and its optimizers before the loop begins."""
+
+    def __call__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer],
+        *,
+        name: str = "",
+        dataset: str = "",
+        classes: Sequence[str] | None = None,
+        steps_per_epoch: int | None = None,
+        database: Database | str | None = None,
+    ) -> WatchedRun:
+        """Watch a training loop and record it as a run.
+
+        Args:
+            model: The network that the loop calls.
+            optimizer: Its optimizer, or a list of several.
+            name: What the run is called.
+            dataset: What its data are called.
+            classes: Names of the classes, in the order of the network's outputs.
+            steps_per_epoch: Optimizer steps of an epoch; found out by evaluation passes where not given.
+            database: Another run database than the app's own, or its address.
+
+        Raises `ValueError` in one sentence for what is no network or no optimizer.
+        """
+        import torch
+        from torch import nn
+
+        if not isinstance(model, nn.Module):
+            hint = " (an object, not its class)" if isinstance(model, type) else ""
+            raise ValueError(f"cnnviz.watch takes a torch.nn.Module{hint}, not {_kind(model)}.")
+        optimizers = [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else optimizer
+        if not isinstance(optimizers, list | tuple) or not optimizers:
+            raise ValueError(
+                f"cnnviz.watch takes a torch optimizer or a list of them, not {_kind(optimizer)}."
+            )
+        for one in optimizers:
+            if not isinstance(one, torch.optim.Optimizer):
+                raise ValueError(f"cnnviz.watch takes torch optimizers, not {_kind(one)}.")
+        if steps_per_epoch is not None and steps_per_epoch < 1:
+            raise ValueError(f"An epoch has at least one step, not {steps_per_epoch}.")
+        return WatchedRun(
+            model, list(optimizers), name=name, dataset=dataset, classes=classes,
+            steps_per_epoch=steps_per_epoch, database=database, caller=caller_globals(1),
+        )  # fmt: skip
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+
+
+watch = Watch()

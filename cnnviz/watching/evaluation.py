@@ -1,0 +1,98 @@
+"""Passes without training: what the network says of images it does not learn from, summed batch by batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cnnviz.training.evaluate import Score
+
+TOP = 5
+
+
+class EvaluationPass:
+    """The logits of one pass over some images, and their labels where somebody gave them."""
+
+    def __init__(self, part: str = "test") -> None:
+        self.part = part
+        self.images = 0
+        self.labelled = 0
+        self.in_training_mode: dict[str, None] = {}
+        self._loss = 0.0
+        self._top = 0
+        self._predicted: Tensor | None = None
+        self._confusion: Tensor | None = None
+        self._sums: Tensor | None = None
+        self._squares: Tensor | None = None
+
+    def add_logits(self, logits: Tensor, in_training_mode: Iterable[str]) -> None:
+        """Count a batch's answers `(N, C)`."""
+        self.in_training_mode |= dict.fromkeys(in_training_mode)
+        if logits.dim() != 2 or logits.shape[1] < 2:
+            self.images += len(logits)
+            return
+        values = logits.detach().double()
+        counts = values.argmax(1).bincount(minlength=values.shape[1]).cpu()
+        self.images += len(values)
+        self._predicted = counts if self._predicted is None else self._predicted + counts
+        sums, squares = values.sum(0).cpu(), values.square().sum(0).cpu()
+        self._sums = sums if self._sums is None else self._sums + sums
+        self._squares = squares if self._squares is None else self._squares + squares
+
+    def add_labels(self, logits: Tensor, labels: Tensor) -> None:
+        """Judge a batch's logits `(N, C)` by its labels `(N,)`."""
+        classes = logits.shape[1]
+        values, truth = logits.detach().float(), labels.detach().to(logits.device).long()
+        known = (truth >= 0) & (truth < classes)
+        values, truth = values[known], truth[known]
+        if not len(truth):
+            return
+        answers = values.argmax(1)
+        pairs = (truth * classes + answers).bincount(minlength=classes * classes)
+        matrix = pairs.reshape(classes, classes).cpu()
+        self._confusion = matrix if self._confusion is None else self._confusion + matrix
+        self._loss += float(functional.cross_entropy(values, truth, reduction="sum"))
+        best = values.topk(min(TOP, classes), 1).indices
+        self._top += int((best == truth[:, None]).any(1).sum())
+        self.labelled += len(truth)
+
+    @property
+    def predicted(self) -> list[int]:
+        """How many images were given each class."""
+        return [] if self._predicted is None else [int(n) for n in self._predicted.tolist()]
+
+    def score(self) -> Score | None:
+        """The figures over all labelled images; None where there were no labels."""
+        if self._confusion is None or not self.labelled:
+            return None
+        spread = 0.0
+        if self._sums is not None and self._squares is not None and self.images:
+            variance = self._squares / self.images - (self._sums / self.images).square()
+            spread = float(variance.clamp(min=0).sqrt().mean())
+        return Score(
+            loss=self._loss / self.labelled,
+            accuracy=float(self._confusion.diagonal().sum()) / self.labelled,
+            top5=self._top / self.labelled,
+            confusion=self._confusion,
+            logit_spread=spread if math.isfinite(spread) else 0.0,
+            in_training_mode=tuple(self.in_training_mode),
+        )
+
+
+def as_logits(out: object) -> Tensor | None:
+    """The main output of a network: a tensor, the first of a tuple or list, or `logits` or `out` of a mapping."""
+    if isinstance(out, Tensor):
+        return out
+    if isinstance(out, tuple | list):
+        return next((found for one in out if (found := as_logits(one)) is not None), None)
+    if isinstance(out, dict):
+        for name in ("logits", "out", *out):
+            if name in out and isinstance(out[name], Tensor):
+                return torch.as_tensor(out[name])
+        return None
+    found = getattr(out, "logits", None)
+    return found if isinstance(found, Tensor) else None

@@ -1,0 +1,278 @@
+"""Facts of a training loop, counted while it runs: what a rule can tell a fault of the loop by.
+
+Everything here is cheap: counts in every step, small reductions in the steps that are looked at. The JSON that
+`LoopFacts.body` returns is read back by `cnnviz.diagnosis.evidence.loop`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SAMPLE = 256
+"""Values of a parameter that are kept, to tell a layer that was made anew from one that was trained on."""
+ALIKE = 0.5
+"""Cosine of a layer's weights before and after a change outside of a step; fresh weights have about 0."""
+LEAST_VALUES = 32
+MOST_LABELS = 4_096
+"""Classes beyond which labels are not counted."""
+MODES = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+TINY = 1e-12
+
+
+def mode_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The layers that act differently in training and in evaluation, by name."""
+    return {
+        name or type(part).__name__: part
+        for name, part in model.named_modules()
+        if (isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0)
+        or (isinstance(part, nn.modules.batchnorm._BatchNorm) and part.track_running_stats)
+    }
+
+
+def unregistered(model: nn.Module) -> list[str]:
+    """Layers kept in a plain list or dictionary, of whose parameters the network knows nothing."""
+    found = []
+    known = {id(part) for part in model.modules()}
+    for name, part in model.named_modules():
+        for attribute, value in vars(part).items():
+            if attribute.startswith("_"):
+                continue
+            held = value.values() if isinstance(value, dict) else value
+            if isinstance(held, list | tuple | type({}.values())) and any(
+                isinstance(one, nn.Module) and id(one) not in known and any(True for _ in one.parameters())
+                for one in held
+            ):
+                found.append(f"{name}.{attribute}" if name else attribute)
+    return found
+
+
+def _sample(parameter: nn.Parameter) -> Tensor:
+    return parameter.detach().reshape(-1)[:SAMPLE].float().cpu().clone()
+
+
+class LoopFacts:
+    """Counts what a loop does, step after step.
+
+    Args:
+        model: The watched network.
+        optimizers: Its optimizers.
+    """
+
+    def __init__(self, model: nn.Module, optimizers: list[torch.optim.Optimizer]) -> None:
+        self._model, self._optimizers = model, optimizers
+        self.counts: Counter[str] = Counter()
+        self.notes: list[str] = []
+        self.looks: list[dict[str, Any]] = []
+        """Of each looked-at step: what the loss was given, gradients that were kept, the scale of the loss."""
+        self.forwards_per_step: Counter[int] = Counter()
+        self.closure = False
+        self.amp = False
+        self.labels: Counter[int] = Counter()
+        self.classes = 0
+        self.label_low: int | None = None
+        self.label_high: int | None = None
+        self.label_error = ""
+        self.batch_sizes: Counter[int] = Counter()
+        self._commonest: list[float] = []
+        self._neighbours = [0, 0]
+        self._checksums: Counter[float] = Counter()
+        self._order: deque[float] = deque(maxlen=20_000)
+        self._rates: list[float] = []
+        self._marks: list[int] = []
+        self._versions: tuple[int, ...] = ()
+        self._initial: dict[str, Tensor] = {}
+        self._samples: dict[str, Tensor] = {}
+        self.reset: Counter[str] = Counter()
+        self.unused_gradient: Counter[str] = Counter()
+        self.parameters = list(model.named_parameters())
+
+    # Weights.
+
+    def sample_weights(self) -> None:
+        """Remember the weights as they are after training steps."""
+        self._samples = {name: _sample(p) for name, p in self.parameters}
+        self._initial = self._initial or self._samples
+
+    def after_step(self) -> None:
+        """Note the weights' versions, which every change raises."""
+        self._versions = tuple(p._version for _, p in self.parameters)
+
+    def before_forward(self) -> None:
+        """Find weights that were changed outside of a step since the last one."""
+        if not self._versions or not self.counts["steps"]:
+            return
+        now = tuple(p._version for _, p in self.parameters)
+        if now == self._versions:
+            return
+        changed = [
+            (name, p)
+            for (name, p), old, new in zip(self.parameters, self._versions, now, strict=True)
+            if old != new
+        ]
+        self._versions = now
+        self.counts["changes_outside"] += 1
+        anew = [name for name, p in changed if self._is_anew(name, p)]
+        if anew:
+            self.counts["resets"] += 1
+            self.reset.update(anew)
+            self.sample_weights()
+
+    def _is_anew(self, name: str, parameter: nn.Parameter) -> bool:
+        before, first = self._samples.get(name), self._initial.get(name)
+        if before is None or first is None or parameter.dim() < 2 or parameter.numel() < LEAST_VALUES:
+            return False
+        now = _sample(parameter)
+        if bool((now == first).all()) and not bool((before == first).all()):
+            return True
+        norms = float(before.norm() * now.norm())
+        return norms > TINY and float(now @ before) / norms < ALIKE
+
+    def layers_without_gradient(self, used: Iterable[str]) -> None:
+        """Note trainable layers that took part in a looked-at step and got no gradient."""
+        names = set(used)
+        for name, p in self.parameters:
+            layer = name.rpartition(".")[0]
+            if p.requires_grad and p.grad is None and layer in names:
+                self.unused_gradient[layer] += 1
+
+    # Batches, labels and rates.
+
+    def add_labels(self, labels: list[int]) -> None:
+        """Count a batch's labels, and how much one class is in the majority."""
+        if not labels:
+            return
+        counted = Counter(labels)
+        if max(counted) < MOST_LABELS:
+            self.labels.update(counted)
+        low, high = min(counted), max(counted)
+        self.label_low = low if self.label_low is None else min(low, self.label_low)
+        self.label_high = high if self.label_high is None else max(high, self.label_high)
+        self.batch_sizes[len(labels)] += 1
+        self._commonest.append(max(counted.values()) / len(labels))
+        self._neighbours[0] += sum(a == b for a, b in zip(labels, labels[1:], strict=False))
+        self._neighbours[1] += len(labels) - 1
+
+    def add_checksums(self, sums: Iterable[float]) -> None:
+        """Count batches by a sum of their values."""
+        for one in sums:
+            if math.isfinite(one):
+                self._checksums[one] += 1
+                self._order.append(one)
+
+    def add_rate(self, rate: float) -> None:
+        """Note the learning rate of a step."""
+        self._rates.append(rate)
+
+    def mark_epoch(self) -> None:
+        """Note that an epoch seems to end with the newest step."""
+        if self.counts["steps"] and (not self._marks or self._marks[-1] != self.counts["steps"]):
+            self._marks.append(self.counts["steps"])
+
+    def _rate_facts(self) -> dict[str, Any]:
+        rates = self._rates
+        if not rates:
+            return {}
+        moves = [b - a for a, b in zip(rates, rates[1:], strict=False)]
+        edges = {mark + offset for mark in self._marks for offset in (-2, -1, 0, 1)}
+        directions = [move > 0 for move in moves if move]
+        largest = max(rates)
+        return {
+            "first": rates[0],
+            "last": rates[-1],
+            "largest": largest,
+            "smallest": min(rates),
+            "changes": sum(bool(move) for move in moves),
+            "changes_in_epoch": sum(bool(move) and at + 1 not in edges for at, move in enumerate(moves)),
+            "reversals": sum(a != b for a, b in zip(directions, directions[1:], strict=False)),
+            "negligible": sum(rate < 0.01 * largest for rate in rates) / len(rates),
+            "fell_at": next((at for at, rate in enumerate(rates) if rate == largest), 0),
+        }
+
+    # Who learns.
+
+    def _parameter_facts(self) -> dict[str, Any]:
+        held = {id(p) for o in self._optimizers for group in o.param_groups for p in group["params"]}
+        own = {id(p) for _, p in self.parameters}
+        trainable = [(name, p) for name, p in self.parameters if p.requires_grad]
+        missing = [name for name, p in trainable if id(p) not in held]
+        return {
+            "all": sum(p.numel() for _, p in self.parameters),
+            "trainable": sum(p.numel() for _, p in trainable),
+            "missing": _layers_of(missing),
+            "missing_numbers": sum(p.numel() for name, p in trainable if id(p) not in held),
+            "held_trainable": sum(p.numel() for _, p in trainable if id(p) in held),
+            "own_in_optimizer": len(own & held),
+            "foreign_in_optimizer": len(held - own),
+            "frozen": _layers_of([name for name, p in self.parameters if not p.requires_grad]),
+            "unregistered": unregistered(self._model),
+            "last": _last_layer(trainable),
+        }
+
+    def body(self) -> dict[str, Any]:
+        """All of it, as JSON holds it."""
+        repeats = self._checksums.most_common(1)
+        seen = sum(self._checksums.values())
+        return {
+            "counts": dict(self.counts),
+            "notes": self.notes,
+            "looks": self.looks,
+            "forwards_per_step": {str(k): n for k, n in self.forwards_per_step.items()},
+            "closure": self.closure,
+            "amp": self.amp,
+            "modes": sorted(mode_layers(self._model)),
+            "classes": self.classes,
+            "labels": [self.labels.get(i, 0) for i in range(max(self.labels, default=-1) + 1)]
+            if min(self.labels, default=0) >= 0
+            else [],
+            "label_low": self.label_low,
+            "label_high": self.label_high,
+            "label_error": self.label_error,
+            "batch_size": self.batch_sizes.most_common(1)[0][0] if self.batch_sizes else 0,
+            "commonest": sum(self._commonest) / len(self._commonest) if self._commonest else None,
+            "neighbours_alike": self._neighbours[0] / self._neighbours[1] if self._neighbours[1] else None,
+            "batches": seen,
+            "distinct_batches": len(self._checksums),
+            "most_repeated": repeats[0][1] if repeats else 0,
+            "marks": self._marks[:200],
+            "rates": self._rate_facts(),
+            "parameters": self._parameter_facts(),
+            "reset": dict(self.reset),
+            "without_gradient": dict(self.unused_gradient),
+            "optimizers": [type(o).__name__ for o in self._optimizers],
+        }
+
+
+def _layers_of(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+
+
+def _last_layer(trainable: list[tuple[str, nn.Parameter]]) -> str:
+    return _layers_of([name for name, _ in trainable])[-1] if trainable else ""
+
+
+def loss_input_facts(function: str, read: Tensor, target: Tensor, result: Tensor | None) -> dict[str, Any]:
+    """What a loss function is given `(N, C)`: bounds, sums of rows, and whether rows are log-probabilities."""
+    values = read.detach().float()
+    facts: dict[str, Any] = {
+        "function": function,
+        "shape": list(values.shape),
+        "target": list(target.shape),
+        "low": float(values.min()) if values.numel() else None,
+        "high": float(values.max()) if values.numel() else None,
+        "loss": float(result.detach().float().mean()) if result is not None else None,
+    }
+    if values.dim() == 2 and values.shape[1] > 1:
+        sums, normal = values.sum(1), values.logsumexp(1)
+        facts |= {
+            "row_low": float(sums.min()),
+            "row_high": float(sums.max()),
+            "log_low": float(normal.min()),
+            "log_high": float(normal.max()),
+        }
+    return facts

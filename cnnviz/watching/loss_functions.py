@@ -1,0 +1,142 @@
+"""Wrap torch's loss functions, so that whoever watches a loop sees what they are given; undone at the end.
+
+`nn.CrossEntropyLoss` and the like look the function up in `torch.nn.functional` at every call, so that one
+replacement sees them all. A name that was imported earlier (`from torch.nn.functional import cross_entropy`)
+is not seen: `imported_by_name` finds it.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+WRAPPED = (
+    "cross_entropy",
+    "nll_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "mse_loss",
+)
+_POSITIONS = {"cross_entropy": ("weight", "size_average", "ignore_index", "reduce", "reduction")}
+
+
+@dataclass(frozen=True)
+class LossCall:
+    """One call of a loss function."""
+
+    function: str
+    """Its name in `torch.nn.functional`."""
+    input: Tensor
+    target: Tensor
+    result: Tensor | None
+    """None where the call raised."""
+    reduction: str
+    ignore_index: int
+    label_smoothing: float
+    error: Exception | None = None
+
+
+class Listener(Protocol):
+    """Whoever wants to know of calls."""
+
+    def loss_called(self, call: LossCall) -> None:
+        """Take note of a call; never raises."""
+
+
+_lock = threading.Lock()
+_listeners: list[Listener] = []
+_originals: dict[str, Callable[..., Tensor]] = {}
+_wrappers: dict[str, Callable[..., Tensor]] = {}
+
+
+def listen(listener: Listener) -> None:
+    """Tell `listener` of every call from now on."""
+    with _lock:
+        _listeners.append(listener)
+        if len(_listeners) == 1:
+            for name in WRAPPED:
+                _install(name)
+
+
+def unlisten(listener: Listener) -> None:
+    """Tell it no longer; with the last listener the functions are torch's own again."""
+    with _lock:
+        if listener not in _listeners:
+            return
+        _listeners.remove(listener)
+        if _listeners:
+            return
+        for name in WRAPPED:
+            # Where somebody has wrapped our wrapper, theirs stays, and ours hands calls on unchanged.
+            if getattr(functional, name) is _wrappers[name]:
+                setattr(functional, name, _originals[name])
+
+
+def listening() -> int:
+    """How many listen."""
+    return len(_listeners)
+
+
+def imported_by_name(globals_: Mapping[str, Any]) -> str | None:
+    """The name under which a module holds one of torch's own functions, which is then not seen."""
+    originals = {id(function) for function in _originals.values()}
+    return next((name for name, value in list(globals_.items()) if id(value) in originals), None)
+
+
+def caller_globals(depth: int) -> Mapping[str, Any]:
+    """The names of the module from which a function was called, `depth` frames above the caller."""
+    try:
+        return sys._getframe(depth + 1).f_globals
+    except ValueError:
+        return {}
+
+
+def _install(name: str) -> None:
+    current = getattr(functional, name)
+    if current is _wrappers.get(name):
+        return
+    _originals[name], _wrappers[name] = current, _wrapped(name, current)
+    setattr(functional, name, _wrappers[name])
+
+
+def _wrapped(name: str, original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        if not _listeners or torch.compiler.is_compiling():
+            return original(*args, **kwargs)
+        try:
+            result = original(*args, **kwargs)
+        except Exception as error:
+            _tell(name, args, kwargs, None, error)
+            raise
+        _tell(name, args, kwargs, result, None)
+        return result
+
+    return call
+
+
+def _tell(
+    name: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    result: Tensor | None,
+    error: Exception | None,
+) -> None:
+    given = dict(zip(("input", "target", *_POSITIONS.get(name, ())), args, strict=False)) | dict(kwargs)
+    read, target = given.get("input"), given.get("target")
+    if not isinstance(read, Tensor) or not isinstance(target, Tensor):
+        return
+    call = LossCall(
+        name, read, target, result, str(given.get("reduction") or "mean"), int(given.get("ignore_index", -100)),
+        float(given.get("label_smoothing", 0.0)), error,
+    )  # fmt: skip
+    for listener in tuple(_listeners):
+        listener.loss_called(call)

@@ -1,0 +1,529 @@
+"""Watch a training loop by hooks: forward, backward, loss, optimizer step, in whatever order a loop has them.
+
+Quiet steps count; steps that are looked at (at the trainer's rhythm) also measure layers, gradients and what
+the loss is given. A forward pass is training if a gradient comes back through its output; one without a
+gradient, or in evaluation mode without a backward pass, is evaluation. A step is a call of an optimizer's `step`.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from cnnviz.training.layer_stats import LayerStats, LayerStatsHook
+from cnnviz.training.trainer import LOOK_EARLY, LOOK_EVERY
+from cnnviz.watching.evaluation import EvaluationPass, as_logits
+from cnnviz.watching.loop_facts import LoopFacts, loss_input_facts, mode_layers
+from cnnviz.watching.loss_functions import LossCall
+
+MOST_LOOKS = 200
+STEPLESS = 50
+"""Backward passes without any optimizer step, after which these count as steps, so that there are curves."""
+FEW_PARAMETERS = 8
+"""Of a looked-at step, whose gradient buffers are compared with the fresh gradient."""
+CHECKSUM_VALUES = 4_096
+GRAPH_DEPTH = 8
+
+
+@dataclass
+class Forward:
+    """One forward pass whose output can still get a gradient."""
+
+    logits: Tensor
+    images: int
+    in_evaluation: bool
+    partly: bool
+    """Whether some of the layers that act differently in training are in evaluation mode."""
+    backward: bool = False
+    judged: bool = False
+    labels: Tensor | None = None
+
+
+@dataclass
+class StepMetrics:
+    """What the passes of one step came to, on the device."""
+
+    losses: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
+    """Mean loss, answers `(N,)`, labels `(N,)` of each pass."""
+
+
+class Recorder(Protocol):
+    """Whoever writes down what is seen."""
+
+    def first_pass(self, images: Tensor, logits: Tensor) -> None:
+        """The first training pass: input `(N, …)` and output."""
+
+    def step_done(self, step: int, metrics: StepMetrics) -> None:
+        """A step has been made."""
+
+    def looked(self, step: int, layers: Sequence[LayerStats]) -> None:
+        """A looked-at step has ended."""
+
+    def evaluated(self, step: int, seen: EvaluationPass) -> None:
+        """A pass without training has ended."""
+
+    def failed(self, error: Exception) -> None:
+        """Something of ours raised: it is said once, and watching ends."""
+
+
+class LoopMonitor:
+    """Hooks of one network and its optimizers, from `attach` to `detach`."""
+
+    def __init__(
+        self, model: nn.Module, optimizers: list[torch.optim.Optimizer], recorder: Recorder, layers: bool
+    ) -> None:
+        self.model, self.optimizers, self._recorder = model, optimizers, recorder
+        self.facts = LoopFacts(model, optimizers)
+        self.step = 0
+        self.smoothing = 0.0
+        self.functions: dict[str, None] = {}
+        self._layer_hook = LayerStatsHook(model) if layers else None
+        self._modes = mode_layers(model)
+        self._forward: Forward | None = None
+        self._metrics = StepMetrics()
+        self._evaluation: EvaluationPass | None = None
+        self._evaluated: Tensor | None = None
+        self._explicit = False
+        self._backwards = 0
+        self._passes = 0
+        self._stepless = False
+        self._stepped: set[int] = set()
+        self._in_step = 0
+        self._busy = False
+        self._looking: AbstractContextManager[None] | None = None
+        self._look: dict[str, Any] = {}
+        self._parameter_handles: list[Any] = []
+        self._checksums: list[Tensor] = []
+        self._handles: list[Any] = []
+        self._began = False
+
+    # From the beginning to the end.
+
+    def attach(self) -> None:
+        """Place the hooks."""
+        self._handles = [
+            self.model.register_forward_pre_hook(self._guard(self._before), with_kwargs=True),
+            self.model.register_forward_hook(self._guard(self._after), with_kwargs=True),
+        ]
+        for optimizer in self.optimizers:
+            self._handles += [
+                optimizer.register_step_pre_hook(self._guard(self._before_step)),
+                optimizer.register_step_post_hook(self._guard(self._after_step)),
+            ]
+        self.facts.sample_weights()
+
+    def detach(self) -> None:
+        """Take the hooks away; what is under way ends."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self._stop_looking()
+        self._checksums = []
+        self._forward = None
+
+    def finish(self) -> None:
+        """End what is under way."""
+        self._end_look()
+        self._end_evaluation(mark=True)
+        self.drain()
+
+    def drain(self) -> None:
+        """Fetch what waits on the device."""
+        if self._checksums:
+            waiting, self._checksums = self._checksums, []
+            self.facts.add_checksums(torch.stack(waiting).tolist())
+
+    def _guard(self, hook: Callable[..., None]) -> Callable[..., None]:
+        """Keep an error of ours out of somebody's loop. Weakly: a hook must not keep a run alive."""
+        method = weakref.WeakMethod(hook)
+
+        def guarded(*args: Any) -> None:
+            call = method()
+            if call is None or self_()._busy:  # type: ignore[union-attr]
+                return
+            try:
+                call(*args)
+            except Exception as error:
+                self_()._recorder.failed(error)  # type: ignore[union-attr]
+
+        self_ = weakref.ref(self)
+        return guarded
+
+    # A forward pass.
+
+    def _before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        self._settle()
+        if not torch.is_grad_enabled():
+            return
+        if not self._in_step:
+            self.facts.before_forward()
+        if self._backwards == 0 and self._looking is None and self._is_due():
+            self._begin_look()
+
+    def _after(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        logits = as_logits(out)
+        images = next((one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)), None)
+        if logits is None or images is None:
+            return
+        modes = self._modes.values()
+        if not torch.is_grad_enabled():
+            self._evaluate(logits)
+            return
+        if not logits.requires_grad:
+            if any(p.requires_grad for _, p in self.facts.parameters):
+                self.facts.counts["forwards_without_graph"] += 1
+            self._evaluate(logits) if not self.model.training else None
+            return
+        evaluating = [not part.training for part in modes]
+        self._forward = Forward(
+            logits.detach(), len(images), bool(evaluating) and all(evaluating), any(evaluating)
+        )
+        self._forward.logits = logits
+        logits.register_hook(self._guard_gradient(self._forward))
+        self._checksum(images)
+        if self._in_step:
+            self.facts.closure = True
+        if torch.is_autocast_enabled(logits.device.type):
+            self.facts.amp = True
+        if not self._began:
+            self._began = True
+            self._busy = True
+            try:
+                self._recorder.first_pass(images, logits)
+            finally:
+                self._busy = False
+
+    def _guard_gradient(self, forward: Forward) -> Callable[[Tensor], None]:
+        self_ = weakref.ref(self)
+
+        def came_back(gradient: Tensor) -> None:
+            monitor = self_()
+            if monitor is not None and not monitor._busy:
+                monitor._backward(forward)
+
+        return came_back
+
+    def _backward(self, forward: Forward) -> None:
+        """A gradient has come back through a pass's output: it was training."""
+        self._backwards += 1
+        counts = self.facts.counts
+        counts["backwards"] += 1
+        if forward.backward:
+            counts["repeated_backwards"] += 1
+            return
+        forward.backward = True
+        self._passes += 1
+        self._end_evaluation(mark=True)
+        counts["passes"] += 1
+        counts["passes_in_evaluation"] += forward.in_evaluation
+        counts["passes_partly"] += forward.partly
+        if not self.model.training:
+            counts["passes_of_evaluating_model"] += 1
+        if forward.in_evaluation and counts["evaluations"]:
+            counts["passes_in_evaluation_after"] += 1
+
+    def _settle(self) -> None:
+        """Decide of the pass before this one: without a backward pass, and in evaluation mode, it was none."""
+        forward, self._forward = self._forward, None
+        if forward is None or forward.backward:
+            if self._stepless or (self._backwards >= STEPLESS and not self.facts.counts["steps"]):
+                self._count_backward()
+            return
+        if not self.model.training or forward.in_evaluation:
+            self._evaluate(forward.logits.detach())
+            if forward.labels is not None and self._evaluation is not None and not self._explicit:
+                self._evaluation.add_labels(forward.logits, forward.labels)
+        self.facts.counts["forwards_without_backward"] += 1
+
+    def _count_backward(self) -> None:
+        """Where no optimizer steps, backward passes make the curve."""
+        self._stepless = True
+        self._finish_step()
+
+    # Evaluation.
+
+    def _evaluate(self, logits: Tensor) -> None:
+        if self._evaluation is None:
+            self._end_look()
+            self._evaluation, self._explicit = EvaluationPass(), False
+            self.facts.sample_weights()
+        recalibrating = any(
+            isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training and part.momentum is None
+            for part in self._modes.values()
+        )
+        if recalibrating:  # batch-norm statistics are being estimated anew, not images judged
+            return
+        acting = [name for name, part in self._modes.items() if part.training]
+        self._evaluated = logits.detach()
+        self._evaluation.add_logits(logits, acting)
+
+    def evaluate(self, logits: Tensor, labels: Tensor, part: str) -> None:
+        """Take a batch that somebody judged."""
+        self._settle()
+        if self._evaluation is None or not self._explicit:
+            mode = [] if self._evaluation is None else list(self._evaluation.in_training_mode)
+            self._evaluation, self._explicit = EvaluationPass(part), True
+            self._evaluation.in_training_mode |= dict.fromkeys(mode)
+        elif self._evaluation.part != part:
+            self._end_evaluation(mark=False)
+            self._evaluation, self._explicit = EvaluationPass(part), True
+        # The pass through the network was counted by its hook, unless it was made elsewhere.
+        if self._evaluation.images <= self._evaluation.labelled:
+            self._evaluation.add_logits(logits, ())
+        self._evaluation.add_labels(logits, labels)
+
+    def _end_evaluation(self, mark: bool) -> None:
+        seen, self._evaluation, self._evaluated = self._evaluation, None, None
+        if seen is None or not (seen.images or seen.labelled):
+            return
+        self.facts.counts["evaluations"] += 1
+        if mark:
+            self.facts.mark_epoch()
+        self._recorder.evaluated(self.step, seen)
+
+    # The loss.
+
+    def loss_called(self, call: LossCall) -> None:
+        """Take note of a loss that was computed of this network's output."""
+        try:
+            if not self._busy:
+                self._loss(call)
+        except Exception as error:
+            self._recorder.failed(error)
+
+    def _loss(self, call: LossCall) -> None:
+        forward = self._forward
+        if forward is None or not torch.is_grad_enabled():
+            seen = self._evaluated
+            if seen is None or call.error is not None or not _same(call.input, seen):
+                return
+            if call.function == "cross_entropy" and call.target.dim() == 1 and self._evaluation is not None:
+                if not self._explicit:
+                    self._evaluation.add_labels(seen, call.target)
+            elif call.function == "nll_loss" and call.target.dim() == 1 and self._evaluation is not None:
+                if not self._explicit:
+                    self._evaluation.add_labels(seen, call.target)
+            return
+        if forward.judged or not _comes_from(call.input, forward.logits):
+            return
+        forward.judged = True
+        self.functions[call.function] = None
+        self.smoothing = call.label_smoothing
+        if call.error is not None:
+            self._out_of_range(call)
+            return
+        counts = self.facts.counts
+        counts["losses"] += 1
+        counts["losses_summed"] += call.reduction == "sum"
+        if not call.input.requires_grad or (call.result is not None and not call.result.requires_grad):
+            counts["losses_detached"] += 1
+        labels = _labels(call.target, call.input)
+        if labels is not None and call.function in ("cross_entropy", "nll_loss"):
+            keep = labels != call.ignore_index
+            labels = labels if bool(keep.all()) else labels[keep]
+            forward.labels = call.target if call.target.dim() == 1 else None
+        if call.result is not None:
+            self._add(call.result, call.reduction, call.input, labels)
+        if self._look and "function" not in self._look:
+            self._look |= loss_input_facts(call.function, call.input, call.target, call.result)
+            self._look["reduction"] = call.reduction
+            if call.result is not None and call.result.requires_grad and call.result.dim() == 0:
+                look = self._look
+
+                def scale(gradient: Tensor) -> None:
+                    look.setdefault("scale", float(gradient.detach()))
+
+                call.result.register_hook(scale)
+
+    def given(self, loss: Tensor, logits: Tensor | None, labels: Tensor | None) -> None:
+        """Take a loss that somebody names: one that is not computed by torch's functions."""
+        forward = self._forward
+        if forward is not None:
+            forward.judged = True
+        if logits is not None and labels is not None:
+            self._metrics.losses = self._metrics.losses[:-1] if forward and forward.labels is not None else []
+            self._add(loss, "mean", logits, _labels(labels, logits))
+        self.functions["given"] = None
+        self.facts.counts["losses"] += 1
+
+    def _add(self, loss: Tensor, reduction: str, logits: Tensor, labels: Tensor | None) -> None:
+        values = logits.detach()
+        if values.dim() != 2 or values.shape[1] < 2 or labels is None or not len(labels):
+            return
+        mean = loss.detach().float()
+        mean = mean.mean() if mean.dim() else mean / len(labels) if reduction == "sum" else mean
+        answers = values.argmax(1)
+        if len(answers) != len(labels):
+            return
+        self.facts.classes = values.shape[1]
+        self._metrics.losses.append((mean, answers, labels.detach().clone()))
+
+    def _out_of_range(self, call: LossCall) -> None:
+        """A loss function raised: labels may be outside of the classes."""
+        target, classes = call.target, call.input.shape[1] if call.input.dim() > 1 else 0
+        if target.is_floating_point() or not target.numel():
+            return
+        low, high = int(target.min()), int(target.max())
+        if low < 0 or high >= classes > 0:
+            self.facts.label_low, self.facts.label_high, self.facts.classes = low, high, classes
+            self.facts.label_error = str(call.error).splitlines()[0]
+
+    # The optimizer.
+
+    def _before_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        self._in_step += 1
+        # The optimizer is the first of `args`. A closure makes the gradients only now.
+        if len(args) < 2 and kwargs.get("closure") is None:
+            self._note_gradients()
+
+    def _note_gradients(self) -> None:
+        gradients = [p.grad for _, p in self.facts.parameters if p.grad is not None]
+        counts = self.facts.counts
+        counts["steps_without_gradient"] += not gradients
+        counts["steps_without_backward"] += self._backwards == 0
+        if self._look and gradients and "cleared" not in self._look:
+            flat = torch.stack([g.detach().abs().max().float() for g in gradients])
+            self._look["cleared"] = bool(self._backwards and float(flat.max()) == 0.0)
+        elif self._look and not gradients and self._backwards:
+            self._look["cleared"] = self._look.get("arrived", False)
+        if self._look and self._layer_hook is not None:
+            self.facts.layers_without_gradient(self._layer_hook._outputs)
+
+    def _after_step(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        self._in_step = max(0, self._in_step - 1)
+        if len(args) > 1 or kwargs.get("closure") is not None:
+            self._note_gradients()
+        counts = self.facts.counts
+        counts["optimizer_steps"] += 1
+        first = self._backwards > 0 or not self._stepped or id(optimizer) in self._stepped
+        if first:
+            self._stepped = set()
+            self._finish_step()
+        self._stepped.add(id(optimizer))
+        self.facts.after_step()
+        if len(self._stepped) >= len(self.optimizers):
+            self._end_look()
+
+    def _finish_step(self) -> None:
+        """Count a step, with what its passes came to."""
+        self.step += 1
+        self.facts.counts["steps" if not self._stepless else "stepless"] += 1
+        if self._passes:
+            self.facts.forwards_per_step[self._passes] += 1
+        if self._look:
+            self._look |= {"passes": self._passes, "backwards": self._backwards}
+        self._backwards = self._passes = 0
+        rates = [g["lr"] for o in self.optimizers for g in o.param_groups]
+        self.facts.add_rate(float(max(rates, default=0.0)))
+        metrics, self._metrics = self._metrics, StepMetrics()
+        self._recorder.step_done(self.step, metrics)
+
+    # A look.
+
+    def _is_due(self) -> bool:
+        step = self.step + 1
+        return step in LOOK_EARLY or step % LOOK_EVERY == 0
+
+    def _begin_look(self) -> None:
+        self._look = {"step": self.step + 1}
+        if self._layer_hook is not None:
+            self._looking = self._layer_hook.watching()
+            self._looking.__enter__()
+        held = {id(p) for o in self.optimizers for group in o.param_groups for p in group["params"]}
+        chosen = [p for _, p in self.facts.parameters if p.requires_grad and id(p) in held]
+        chosen = sorted(chosen, key=lambda p: -p.numel())[:FEW_PARAMETERS]
+        look = self._look
+        for parameter in chosen:
+            self._parameter_handles.append(parameter.register_hook(_stale_check(parameter, look)))
+
+    def _end_look(self) -> None:
+        if not self._look:
+            return
+        layers = (
+            self._layer_hook.looks() if self._layer_hook is not None and self._looking is not None else []
+        )
+        look = dict(self._look)
+        self._stop_looking()
+        kept, fresh, dot = look.pop("kept2", None), look.pop("fresh2", None), look.pop("dot", None)
+        if kept is not None and fresh is not None and dot is not None:
+            kept, fresh, dot = float(kept), float(fresh), float(dot)
+            look |= {"kept": kept**0.5, "fresh": fresh**0.5}
+            total = (kept + 2 * dot + fresh) ** 0.5 if kept + 2 * dot + fresh > 0 else 0.0
+            if fresh > 0 and total > 0:
+                look["cosine"] = (dot + fresh) / (total * fresh**0.5)
+        look.pop("seen", None)
+        if len(self.facts.looks) < MOST_LOOKS:
+            self.facts.looks.append(look)
+        self.drain()
+        if layers:
+            self._recorder.looked(look["step"], layers)
+        self.facts.sample_weights()
+
+    def _stop_looking(self) -> None:
+        for handle in self._parameter_handles:
+            handle.remove()
+        self._parameter_handles = []
+        if self._looking is not None:
+            self._looking.__exit__(None, None, None)
+        self._looking, self._look = None, {}
+
+    def _checksum(self, images: Tensor) -> None:
+        flat = images.detach().reshape(-1)
+        stride = max(1, flat.numel() // CHECKSUM_VALUES)
+        self._checksums.append(flat[::stride].double().sum())
+
+
+def _stale_check(parameter: nn.Parameter, look: dict[str, Any]) -> Callable[[Tensor], None]:
+    """Compare, at the first gradient of a step, what the buffer still held with the gradient that comes."""
+
+    def arrived(gradient: Tensor) -> None:
+        seen = look.setdefault("seen", set())
+        if id(parameter) in seen:
+            return
+        seen.add(id(parameter))
+        look["arrived"] = True
+        fresh = gradient.detach().double()
+        held = torch.zeros_like(fresh) if parameter.grad is None else parameter.grad.detach().double()
+        for name, value in (
+            ("kept2", held.square().sum()),
+            ("fresh2", fresh.square().sum()),
+            ("dot", (held * fresh).sum()),
+        ):
+            look[name] = look.get(name, 0.0) + value
+
+    return arrived
+
+
+def _labels(target: Tensor, logits: Tensor) -> Tensor | None:
+    """Class numbers `(N,)` of a target: as they are, or of the largest probability."""
+    if target.dim() == 1 and not target.is_floating_point():
+        return target
+    if target.dim() == 2 and target.shape == logits.shape and target.shape[1] > 1:
+        return target.argmax(1)
+    return None
+
+
+def _same(read: Tensor, seen: Tensor) -> bool:
+    return read.shape == seen.shape
+
+
+def _comes_from(read: Tensor, logits: Tensor) -> bool:
+    """Whether a loss's input was made of this output: itself, its storage, or a few operations later."""
+    if read is logits or read.data_ptr() == logits.data_ptr():
+        return True
+    wanted, layer = logits.grad_fn, [read.grad_fn]
+    if wanted is None:
+        return False
+    for _ in range(GRAPH_DEPTH):
+        layer = [node for node in layer if node is not None]
+        if any(node is wanted for node in layer):
+            return True
+        layer = [following for node in layer for following, _ in node.next_functions]
+    # Cut off from the graph, and of the same shape: a detached or copied output.
+    return read.grad_fn is None and read.shape == logits.shape

@@ -1,0 +1,52 @@
+"""The layer table and graph of a watched network, as a record that pages and the diagnosis read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from cnnviz.analysis import Analysis
+from cnnviz.analysis import analyze as analyze_module
+from cnnviz.analysis.compute import meta_copy
+from cnnviz.analysis.precomputed import encode
+
+
+def analyze(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis | None, str]:
+    """Analyse a network on a copy without weights; None, with a sentence why, where that cannot be done."""
+    if len(shape) != 3:
+        return None, f"Only networks that read images (C, H, W) are analysed, not {shape}."
+    inner = getattr(model, "_orig_mod", None) or (
+        model.module if isinstance(model, nn.DataParallel) else model
+    )
+    try:
+        copied = meta_copy(inner)
+        for part in copied.modules():  # hooks, ours and others', are for the passes of the loop
+            for hooks in (part._forward_hooks, part._forward_pre_hooks):
+                hooks.clear()
+        return analyze_module(copied, (shape[0], shape[1], shape[2])), ""
+    except Exception as error:
+        return None, str(error)
+
+
+def body(analysis: Analysis, model: nn.Module) -> dict[str, Any]:
+    """The analysis as JSON, with what each dropout layer drops."""
+    return {"analysis": encode(analysis), "why": "", "dropout": _dropout(model)}
+
+
+def plain_body(model: nn.Module, why: str) -> dict[str, Any]:
+    """What is known of layers without an analysis: names, types and parameters, in the order of the network."""
+    layers = [
+        {"name": name, "type": type(part).__name__, "params": sum(p.numel() for p in part.parameters())}
+        for name, part in model.named_modules()
+        if name and not any(True for _ in part.children())
+    ]
+    return {"analysis": None, "why": why, "layers": layers, "dropout": _dropout(model)}
+
+
+def _dropout(model: nn.Module) -> dict[str, float]:
+    return {
+        name: float(part.p)
+        for name, part in model.named_modules()
+        if isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0
+    }

@@ -1,0 +1,553 @@
+"""A watched run: somebody's training loop as a run in the database, from its first line to its end.
+
+Nothing here may break the loop: an error of ours is said once, as a warning, and watching ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import sys
+import time
+import traceback
+import warnings
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from cnnviz import tracking
+from cnnviz.diagnosis import diagnose, gather
+from cnnviz.tracking import Command, Database, Kind, MetricWriter, RunFacts, Status
+from cnnviz.training.evaluate import describe_batch_norm
+from cnnviz.training.flops import PeakFlops, device_name
+from cnnviz.training.layer_stats import LayerStats, locate_nonfinite
+from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError
+from cnnviz.training.run_logger import Pace, RunLogger
+from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
+from cnnviz.watching import loss_functions, network
+from cnnviz.watching.evaluation import EvaluationPass
+from cnnviz.watching.loop_facts import unregistered
+from cnnviz.watching.monitor import LoopMonitor, StepMetrics
+from cnnviz.watching.report import Report
+
+FACTS_EVERY = 5.0
+"""Seconds between two writings of the loop's facts; they are also written at the end and for a diagnosis."""
+MOST_CLASSES = 1_000
+"""Classes beyond which a confusion matrix is not recorded."""
+_VERSIONS = ("torch", "torchvision", "numpy")
+
+
+class WatchWarning(UserWarning):
+    """Something about the watching, not about the loop."""
+
+
+class _Log:
+    """A run's logger: names and steps as the trainer's, where a step that was reported already is left out."""
+
+    def __init__(self, writer: MetricWriter) -> None:
+        self._writer = writer
+        self._steps: dict[str, int] = {}
+
+    def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
+        """Log figures."""
+        for name, value in values.items():
+            if step > self._steps.get(name, -1):
+                self._steps[name] = step
+                self._writer.log(name, float(value), step, epoch)
+
+    def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
+        """Log something larger."""
+        self._writer.record(kind, value, step, epoch)
+
+    def flush(self) -> None:
+        """Wait until all of it is written."""
+        self._writer.flush()
+
+    def saved(self, step: int, epoch: float, path: Path) -> None:
+        """Watched loops write their own checkpoints."""
+
+
+class _Reporter(RunLogger):
+    """Reports as of any run, at epochs that are found out while it goes on."""
+
+    def __init__(self, log: _Log, pace: Pace, epoch: Any) -> None:
+        super().__init__(log, 1, pace)
+        self._epoch = epoch
+
+    def figures(self, step: int, values: dict[str, float]) -> None:
+        """Report figures that have no report of their own."""
+        self._scalars(step, values)
+
+    def body(self, step: int, kind: str, value: Any) -> None:
+        """Report a record that has no report of its own."""
+        self._record(step, kind, value)
+
+    def _scalars(self, step: int, values: dict[str, float]) -> None:
+        self._log.scalars(step, self._epoch(step), values)
+
+    def _record(self, step: int, kind: str, value: Any) -> None:
+        self._log.record(step, self._epoch(step), kind, value)
+
+
+class WatchedRun:
+    """A training loop that is watched; made by `cnnviz.watch`.
+
+    As a context manager it ends with its block, as failed where the block raises. Without one it ends with
+    `finish`, with the process, or with the exception that ends the process.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizers: list[torch.optim.Optimizer],
+        *,
+        name: str = "",
+        dataset: str = "",
+        classes: Sequence[str] | None = None,
+        steps_per_epoch: int | None = None,
+        database: Database | str | None = None,
+        caller: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.ended: Status | None = None
+        self.id: int | None = None
+        self._model, self._optimizers = model, optimizers
+        self._classes, self._steps_per_epoch = tuple(classes or ()), steps_per_epoch
+        self._pid, self._caller = os.getpid(), caller or {}
+        self._marks: list[int] = []
+        self._tally: EpochMetrics | None = None
+        self._images = {"train": 0, "test": 0, "validation": 0}
+        self._seen_images = 0
+        self._shape: tuple[int, ...] = ()
+        self._written = 0.0
+        self._nonfinite = False
+        self._notes: list[str] = []
+        compiled = hasattr(model, "_orig_mod") or isinstance(model, nn.DataParallel)
+        self.monitor = LoopMonitor(model, optimizers, self, layers=not compiled)
+        if compiled:
+            kind = "A compiled model" if hasattr(model, "_orig_mod") else "A DataParallel model"
+            self._note(
+                f"{kind} is watched without its layers: pass the module itself to cnnviz.watch for these."
+            )
+        self._open(database, model, name, dataset)
+
+    def _open(self, database: Database | str | None, model: nn.Module, name: str, dataset: str) -> None:
+        try:
+            opened = database if isinstance(database, Database) else tracking.connect(database)
+            self._own_database = opened is not database
+            self._database = opened
+            device = next((p.device for p in model.parameters()), torch.device("cpu"))
+            self._lease = tracking.create_foreign_run(
+                opened, Kind.WATCHED, model=_class_name(model), dataset=dataset or "my own data",
+                name=name, device=str(device), recipe=_settings(self._optimizers),
+                process=(self._pid, psutil.Process().create_time()),
+            )  # fmt: skip
+            self.id = self._lease.run_id
+            tracking.describe_run(opened, self._lease, _facts(model, device))
+            self._writer = MetricWriter(opened, self._lease)
+        except (ValueError, OSError) as error:
+            self.ended = Status.FAILED
+            warnings.warn(f"cnnviz.watch does not record this run. {error}", WatchWarning, stacklevel=4)
+            return
+        log = _Log(self._writer)
+        self._report = _Reporter(log, Pace(device, 0, PeakFlops(1.0, "unknown")), self._epoch)
+        self._report.batch_norm(0, describe_batch_norm(model))
+        self.monitor.attach()
+        loss_functions.listen(self.monitor)
+        name_in_caller = loss_functions.imported_by_name(self._caller)
+        if name_in_caller is not None:
+            self._note(
+                f"'{name_in_caller}' was imported by name before cnnviz.watch and is not seen: call "
+                "run.step(loss, logits, labels) after it, or use torch.nn.functional.cross_entropy."
+            )
+        _register(self)
+
+    # For the loop.
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether somebody asked this run to stop, on a page or on the command line; read it in your loop."""
+        if self.ended is not None:
+            return False
+        try:
+            return self._writer.command is Command.STOP
+        except tracking.TrackingError:
+            return False
+
+    @property
+    def step_count(self) -> int:
+        """Optimizer steps seen so far."""
+        return self.monitor.step
+
+    def step(self, loss: Tensor, logits: Tensor | None = None, labels: Tensor | None = None) -> None:
+        """Tell of a loss that torch's own functions do not compute; call it before the optimizer's step.
+
+        Args:
+            loss: The loss of this batch, a scalar.
+            logits: The network's output `(N, classes)`.
+            labels: Class numbers `(N,)`, or probabilities `(N, classes)`.
+        """
+        if self.ended is None:
+            with self._guarded():
+                self.monitor.given(loss, logits, labels)
+
+    def evaluate(self, logits: Tensor, labels: Tensor, part: str = "test") -> None:
+        """Tell how images that are not learned from were answered; call it for each batch of a pass.
+
+        Args:
+            logits: The network's output `(N, classes)`.
+            labels: Class numbers `(N,)`.
+            part: `test` or `validation`.
+        """
+        if part not in ("test", "validation"):
+            raise ValueError(f"Images that are judged are 'test' or 'validation', not {part!r}.")
+        if logits.dim() != 2 or labels.dim() != 1 or len(logits) != len(labels):
+            raise ValueError(
+                "run.evaluate takes logits (N, classes) and class numbers (N,), not "
+                f"{tuple(logits.shape)} and {tuple(labels.shape)}."
+            )
+        if self.ended is None:
+            with self._guarded():
+                self.monitor.evaluate(logits, labels, part)
+
+    def diagnose(self) -> Report:
+        """Say what is wrong with the loop, from what was seen up to now."""
+        if self.id is None:
+            raise RuntimeError("This run was not recorded, so there is nothing to judge; a warning said why.")
+        if self.ended is None:
+            self.monitor.finish()
+            self._report_step(self.monitor.step, force=True)
+            self._write_facts()
+            self._writer.flush()
+        return Report(diagnose(gather(self._database, self.id)))
+
+    def finish(self) -> None:
+        """End the run: stopped where that was asked for, else finished. Calling it twice does nothing."""
+        self._end(Status.STOPPED if self.should_stop else Status.FINISHED)
+
+    def fail(self, error: BaseException) -> None:
+        """End the run as failed, with the error's text."""
+        kind = type(error)
+        first = next(iter(str(error).strip().splitlines()), "")
+        text = f"{kind.__name__}: {first}" if first else kind.__name__
+        lines = "".join(traceback.format_exception(kind, error, error.__traceback__))
+        stopped = isinstance(error, KeyboardInterrupt)
+        self._end(Status.STOPPED if stopped else Status.FAILED, text, lines)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is None or isinstance(error, SystemExit | GeneratorExit):
+            self.finish()
+        else:
+            self.fail(error)
+
+    def __repr__(self) -> str:
+        if self.id is None:
+            return "<cnnviz watched run, not recorded>"
+        return f"<cnnviz watched run {self.id}, step {self.monitor.step}, {self.ended or 'running'}>"
+
+    # From the monitor.
+
+    def first_pass(self, images: Tensor, logits: Tensor) -> None:
+        """Record the input, the classes and the network's own layers."""
+        self._shape = tuple(images.shape[1:])
+        if images.is_floating_point():
+            self._report.read(images.detach())
+        if logits.dim() == 2 and logits.shape[1] > 1:
+            self._tally = EpochMetrics(logits.shape[1])
+            if len(self._classes) != logits.shape[1]:
+                self._classes = tuple(map(str, range(logits.shape[1])))
+        analysis, why = network.analyze(self._model, self._shape)
+        if analysis is not None:
+            self._report.body(0, "network", network.body(analysis, self._model))
+        else:
+            self._report.body(0, "network", network.plain_body(self._model, why))
+        self._write_data()
+        self._report.start_clock()
+
+    def step_done(self, step: int, metrics: StepMetrics) -> None:
+        """Take a step's losses, and report at the trainer's rhythm."""
+        self.monitor.facts.counts["unseen_losses"] += not metrics.losses
+        for loss, answers, labels in metrics.losses:
+            self._seen_images += len(labels)
+            if self._tally is not None and not self._nonfinite:
+                self._tally.add(step, loss[None], answers, labels)
+        if step in LOG_EARLY or step % LOG_EVERY == 0:
+            self._report_step(step)
+        if self._steps_per_epoch and step % self._steps_per_epoch == 0:
+            self._end_epoch(step)
+
+    def looked(self, step: int, layers: Sequence[LayerStats]) -> None:
+        """Record a look at the layers."""
+        self._report.look(step, layers, ())
+        if time.monotonic() - self._written > FACTS_EVERY:
+            self._write_facts()
+
+    def evaluated(self, step: int, seen: EvaluationPass) -> None:
+        """Record how images were answered that are not learned from, and that an epoch seems to have ended."""
+        if step and not self._steps_per_epoch:
+            self._end_epoch(step)
+        self._images[seen.part] = max(self._images[seen.part], seen.images, seen.labelled)
+        score = seen.score()
+        if score is not None and score.confusion.shape[0] <= MOST_CLASSES:
+            self._report.score(step, seen.part, score)
+        elif seen.part == "test":
+            if seen.predicted:
+                self._report.body(step, "test/predicted", seen.predicted)
+            self._report.body(step, "in_training_mode", list(seen.in_training_mode))
+        self._write_data()
+        self._report.start_clock()
+
+    def failed(self, error: Exception) -> None:
+        """End the watching, and let the loop go on; what was recorded stays."""
+        if self.ended is None:
+            text = f"cnnviz.watch stopped watching: {type(error).__name__}: {error}"
+            warnings.warn(text, WatchWarning, stacklevel=3)
+            self._end(Status.INTERRUPTED, text)
+
+    # Inside.
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.failed(error)
+
+    def _epoch(self, step: int) -> float:
+        """Epochs done at a step: by the length that was given, or between the marks that were seen."""
+        if self._steps_per_epoch:
+            return step / self._steps_per_epoch
+        before = [mark for mark in self._marks if mark <= step]
+        if not before:
+            return 0.0
+        length = before[-1] / len(before)
+        return len(before) + min(0.99, (step - before[-1]) / max(length, 1.0))
+
+    def _end_epoch(self, step: int) -> None:
+        if self._marks and self._marks[-1] == step:
+            return
+        self._marks.append(step)
+        self._drain(step)
+        if self._tally is not None and self._tally.epoch.images:
+            if len(self._marks) == 1:
+                self._images["train"] = int(self._tally.epoch.images)
+            self._report.epoch(step, self._tally)
+            self._tally.begin_epoch()
+        self._note_settings()
+
+    def _report_step(self, step: int, force: bool = False) -> None:
+        if not step:
+            return
+        self._drain(step)
+        self._drain_labels()
+        rate = max((float(g["lr"]) for o in self._optimizers for g in o.param_groups), default=0.0)
+        if self._tally is not None and self._tally.recent.images:
+            self._report.report(step, rate, self._tally)
+        elif not force:
+            self._report.figures(step, {"lr": rate})
+        if not force and not self._marks and not self._steps_per_epoch:
+            self._writer.progress(step, 0.0)
+
+    def _drain(self, step: int) -> None:
+        if self._tally is None or self._nonfinite:
+            return
+        waiting = list(self._tally._waiting)
+        self._drain_labels(waiting)
+        try:
+            self._tally.drain()
+        except NonFiniteLossError as error:
+            self._nonfinite = True
+            self._report.broken(error.step, locate_nonfinite(self._model, lambda: None))
+
+    def _drain_labels(self, waiting: Sequence[Any] = ()) -> None:
+        for _, _, _, labels in waiting:
+            self.monitor.facts.add_labels(labels.tolist())
+
+    def _note_settings(self) -> None:
+        smoothing = {"label_smoothing": self.monitor.smoothing} if self.monitor.smoothing else {}
+        sizes = self.monitor.facts.batch_sizes.most_common(1)
+        batch = {"batch_size": sizes[0][0]} if sizes else {}
+        epochs = {"epochs": max(1, round(self._epoch(self.monitor.step)))} if self._marks else {}
+        rates = self.monitor.facts.body()["rates"]
+        largest = {"lr": rates["largest"]} if rates.get("largest") else {}
+        schedule = {"schedule": "constant"} if rates and not rates["changes"] else {}
+        tracking.describe_run(
+            self._database,
+            self._lease,
+            RunFacts(total_epochs=None),
+            batch | epochs | smoothing | largest | schedule,
+        )
+
+    def _write_data(self) -> None:
+        facts = self.monitor.facts
+        counts = [facts.labels.get(i, 0) for i in range(len(self._classes))]
+        train = self._images["train"] or self._seen_images
+        scale = train / sum(counts) if sum(counts) else 0.0
+        self._report.body(self.monitor.step, "data", {
+            "classes": list(self._classes), "train": train, "available": train,
+            "validation": self._images["validation"], "test": self._images["test"], "shape": list(self._shape),
+            "counts": [round(n * scale) for n in counts], "notes": self._notes,
+        })  # fmt: skip
+
+    def _write_facts(self) -> None:
+        self._written = time.monotonic()
+        facts = self.monitor.facts
+        facts.notes = self._notes
+        body = facts.body() | {
+            "functions": list(self.monitor.functions),
+            "imported_by_name": loss_functions.imported_by_name(self._caller),
+        }
+        self._report.body(self.monitor.step, "loop", body)
+        self._write_data()
+
+    def _note(self, sentence: str) -> None:
+        self._notes.append(sentence)
+        warnings.warn(sentence, WatchWarning, stacklevel=5)
+
+    def _end(self, status: Status, error: str | None = None, last_lines: str | None = None) -> None:
+        if self.ended is not None or os.getpid() != self._pid:
+            return
+        self.ended = status
+        _unregister(self)
+        loss_functions.unlisten(self.monitor)
+        try:
+            if status is not Status.INTERRUPTED:
+                self._last_figures()
+        finally:
+            self.monitor.detach()
+            self._close(status, error, last_lines)
+
+    def _last_figures(self) -> None:
+        try:
+            self.monitor.finish()
+            step = self.monitor.step
+            self._report_step(step, force=True)
+            if self._tally is not None and self._tally.epoch.images and not self._steps_per_epoch:
+                if not self._marks:
+                    self._images["train"] = self._images["train"] or int(self._tally.epoch.images)
+                    self._end_epoch(step)
+            if step:
+                self._report.batch_norm(step, describe_batch_norm(self._model))
+            self._write_facts()
+            self._note_settings()
+            tracking.describe_run(
+                self._database,
+                self._lease,
+                RunFacts(total_steps=step, total_epochs=self._epoch(step) or None),
+            )
+        except Exception as failure:
+            warnings.warn(f"cnnviz.watch did not record the end: {failure}", WatchWarning, stacklevel=4)
+
+    def _close(self, status: Status, error: str | None, last_lines: str | None) -> None:
+        try:
+            self._writer.close()
+            tracking.end(self._database, self._lease, status, error, last_lines)
+        except tracking.TrackingError as failure:
+            warnings.warn(f"The end of run {self.id} was not recorded. {failure}", WatchWarning, stacklevel=5)
+
+
+def _class_name(model: nn.Module) -> str:
+    return type(getattr(model, "_orig_mod", model)).__name__
+
+
+def _facts(model: nn.Module, device: torch.device) -> RunFacts:
+    versions = {"python": platform.python_version()}
+    for package in _VERSIONS:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    threads = torch.get_num_threads()
+    count = sum(p.numel() for p in model.parameters())
+    return RunFacts(
+        params=count,
+        versions=versions,
+        hardware=f"{device_name(device)}, {threads} thread{'s' if threads > 1 else ''}",
+    )
+
+
+_OPTIMIZERS = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw"}
+
+
+def _settings(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Any]:
+    """What an optimizer says of a recipe's fields; those it does not say are left out."""
+    first = optimizers[0].param_groups[0] if optimizers and optimizers[0].param_groups else {}
+    kind = _OPTIMIZERS.get(type(optimizers[0]).__name__) if optimizers else None
+    if kind == "sgd" and first.get("nesterov"):
+        kind = "nesterov"
+    found: dict[str, Any] = {"optimiser": kind} if kind else {}
+    rates = [float(g["lr"]) for o in optimizers for g in o.param_groups]
+    if rates and 0 < max(rates) <= 1_000:
+        found["lr"] = max(rates)
+    if "momentum" in first:
+        found["momentum"] = min(0.999_999, max(0.0, float(first["momentum"])))
+    if "betas" in first:
+        found |= {"momentum": float(first["betas"][0]), "beta2": float(first["betas"][1])}
+    if "weight_decay" in first and 0 <= float(first["weight_decay"]) <= 10:
+        found["weight_decay"] = float(first["weight_decay"])
+    return found
+
+
+# Runs that have not ended: ended with the process, or with the exception that ends it.
+
+_open_runs: weakref.WeakSet[WatchedRun] = weakref.WeakSet()
+_kept: set[WatchedRun] = set()
+_installed = False
+
+
+def _register(run: WatchedRun) -> None:
+    global _installed
+    _open_runs.add(run)
+    _kept.add(run)  # a run whose variable is gone still records its loop
+    if _installed:
+        return
+    _installed = True
+    atexit.register(_finish_all)
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        for run in list(_open_runs):
+            with suppress(Exception):
+                run.fail(error)
+        before(kind, error, trace)
+
+    sys.excepthook = hook
+    _in_notebook()
+
+
+def _in_notebook() -> None:
+    """In a notebook an exception ends a cell and not the process."""
+    shell = sys.modules.get("IPython")
+    active = shell.get_ipython() if shell is not None else None
+    if active is None:
+        return
+
+    def ended(result: Any) -> None:
+        error = getattr(result, "error_in_exec", None)
+        if error is not None:
+            for run in list(_open_runs):
+                run.fail(error)
+
+    active.events.register("post_run_cell", ended)
+
+
+def _unregister(run: WatchedRun) -> None:
+    _open_runs.discard(run)
+    _kept.discard(run)
+
+
+def _finish_all() -> None:
+    for run in list(_open_runs):
+        with suppress(Exception):
+            run.finish()
+
+
+__all__ = ["WatchWarning", "WatchedRun", "unregistered"]
