@@ -1,0 +1,1 @@
+"""Loops of `benchmarks.watched_loops`."""
