@@ -2,9 +2,9 @@
 
     python -m benchmarks.watched_loops [--part seen|blind] [--only TEXT] [--verbose]
 
-Each loop trains a small network of the benchmark's own on data that it makes, on one thread. `seen` are the loops
-that the rules were made with; those of `blind`, with other networks, data and ways to write a loop, were
-written before any of them was run, and scored once before anything was changed for them.
+Each loop trains a small network of the benchmark's own on data that it makes, on one thread. `seen` are the
+loops that the rules were made with; those of `blind`, with other networks, data and ways to write a loop,
+were written before any of them was run, and scored once before anything was changed for them.
 """
 
 from __future__ import annotations

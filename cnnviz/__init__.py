@@ -5,7 +5,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _LAZY = {"watch": "cnnviz.watching"}
-"""What `cnnviz.NAME` is, by the module that holds it: imported when it is used, so that this imports nothing."""
+"""What `cnnviz.NAME` is, by the module that holds it: imported when it is used: this imports nothing."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Loops that were written before any rule had been tried on them: other networks, data and ways to write a loop."""
+"""Loops that were written before any rule was tried on them: other networks, data, ways to write a loop."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def figures(count: int = 640) -> tuple[Tensor, Tensor]:
     dy, dx = y - center[:, :1, None], x - center[:, 1:, None]
     far = (dy.square() + dx.square()).sqrt()
     forms = torch.stack([
-        far < 4.5, (far < 5) & (far > 3), ((dy.abs() < 1) | (dx.abs() < 1)) & (far < 6), (dy.abs() < 1.5) & (dx.abs() < 6),
+        far < 4.5, (far < 5) & (far > 3), ((dy.abs() < 1) | (dx.abs() < 1)) & (far < 6),
+        (dy.abs() < 1.5) & (dx.abs() < 6),
     ]).float()  # fmt: skip
     images = forms[labels, torch.arange(count)]
     images = (0.8 * images + 0.15 * torch.randn(count, 16, 16, generator=draw) + 0.1).clamp(0, 1)
@@ -55,7 +56,8 @@ class Separable(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(1, 12, 3, padding=1, bias=False), nn.BatchNorm2d(12), nn.SiLU())
         self.body = nn.Sequential(
-            nn.Conv2d(12, 12, 3, stride=2, padding=1, groups=12, bias=False), nn.Conv2d(12, 24, 1, bias=False),
+            nn.Conv2d(12, 12, 3, stride=2, padding=1, groups=12, bias=False),
+            nn.Conv2d(12, 24, 1, bias=False),
             nn.BatchNorm2d(24), nn.SiLU(), nn.Conv2d(24, 24, 3, stride=2, padding=1), nn.SiLU(),
         )  # fmt: skip
         self.classifier = nn.Sequential(nn.Flatten(), nn.Dropout(0.1), nn.Linear(24 * 16, classes))
@@ -643,7 +645,7 @@ def eight_batches_added_up(bench: Bench) -> WatchedRun:
 def head_frozen_with_the_trunk(bench: Bench) -> WatchedRun:
     script = Script(bench)
     for name, parameter in script.model.named_parameters():
-        parameter.requires_grad_("norm" in name or name.endswith("1.weight") and parameter.dim() == 1)
+        parameter.requires_grad_("norm" in name or (name.endswith("1.weight") and parameter.dim() == 1))
     return script.run()
 
 

@@ -63,12 +63,17 @@ def relu_at_the_end(bench: Bench) -> WatchedRun:
 
 @case("loss-mismatch")
 def nll_of_logits(bench: Bench) -> WatchedRun:
-    return plain(bench, loss=functional.nll_loss)
+    return plain(bench, loss=lambda x, y: functional.nll_loss(x, y))
 
 
 @case("loss-mismatch")
 def nll_of_probabilities(bench: Bench) -> WatchedRun:
-    return plain(bench, "rows", loss=functional.nll_loss, wrap=lambda logits: torch.softmax(logits, 1))
+    return plain(
+        bench,
+        "rows",
+        loss=lambda x, y: functional.nll_loss(x, y),
+        wrap=lambda logits: torch.softmax(logits, 1),
+    )
 
 
 @case("training-in-eval-mode")
@@ -279,7 +284,9 @@ def step_schedule_per_epoch(bench: Bench) -> WatchedRun:
 
 @case(None)
 def log_softmax_with_nll(bench: Bench) -> WatchedRun:
-    return plain(bench, model=nn.Sequential(StripeNet(), nn.LogSoftmax(1)), loss=functional.nll_loss)
+    return plain(
+        bench, model=nn.Sequential(StripeNet(), nn.LogSoftmax(1)), loss=lambda x, y: functional.nll_loss(x, y)
+    )
 
 
 @case(None)
@@ -290,8 +297,8 @@ def log_softmax_with_cross_entropy(bench: Bench) -> WatchedRun:
 @case(None)
 def softmax_then_log_then_nll(bench: Bench) -> WatchedRun:
     return plain(
-        bench, "patches", model=nn.Sequential(Residual(), nn.Softmax(1)), loss=functional.nll_loss,
-        wrap=lambda p: torch.log(p + 1e-12), judge="own",
+        bench, "patches", model=nn.Sequential(Residual(), nn.Softmax(1)),
+        loss=lambda x, y: functional.nll_loss(x, y), wrap=lambda p: torch.log(p + 1e-12), judge="own",
     )  # fmt: skip
 
 
@@ -358,3 +365,8 @@ def curriculum_from_clear_to_noisy(bench: Bench) -> WatchedRun:
         return part[0][order], part[1][order]
 
     return plain(bench, data=easy_first, shuffle=False)
+
+
+@case(None)
+def loss_function_held_before_watching(bench: Bench) -> WatchedRun:
+    return plain(bench, loss=functional.cross_entropy)

@@ -45,7 +45,7 @@ def case(cause: str | None, *allowed: str, part: str = "seen") -> Callable[[Loop
     return wrap
 
 
-# Data: each is made in milliseconds, learnable to 90 % and more in a hundred steps, and not those of any test.
+# Data: made in milliseconds, learnable to 90 % and more in a hundred steps, and not those of any test.
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,9 @@ def plain(
     batch: int = 20,
     model: nn.Module | None = None,
     wrap: Callable[[Tensor], Tensor] = lambda logits: logits,
-    loss: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy,
+    loss: Callable[[Tensor, Tensor], Tensor] = lambda logits, labels: functional.cross_entropy(
+        logits, labels
+    ),
     optimizer: Callable[[nn.Module, float], torch.optim.Optimizer] | None = None,
     zero: str = "before",
     train_mode: str = "always",

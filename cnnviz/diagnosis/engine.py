@@ -151,7 +151,7 @@ class Diagnosis:
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Ask every rule."""
-    findings, checked = _asked(evidence, _for(evidence))
+    findings, checked = _asked(evidence, rules_for(evidence))
     ordered, gone = consistent(in_order(findings), evidence.recipe)
     checked = [_outweighed(one, gone) for one in checked]
     judged = judge_outcome(evidence, ordered)
@@ -177,12 +177,12 @@ def _outweighed(one: Checked, gone: Mapping[str, Finding]) -> Checked:
 
 def hint(evidence: Evidence) -> Finding | None:
     """The one thing to say beside a run that is going on, where a rule is sure enough."""
-    findings, _ = _asked(evidence, [rule for rule in _for(evidence) if rule.live])
+    findings, _ = _asked(evidence, [rule for rule in rules_for(evidence) if rule.live])
     sure = [finding for finding in findings if finding.confidence >= CERTAIN_ENOUGH_TO_INTERRUPT]
     return next(iter(in_order(sure)), None)
 
 
-def _for(evidence: Evidence) -> list[Rule]:
+def rules_for(evidence: Evidence) -> list[Rule]:
     """The rules for such a run: faults of a loop are looked for where the loop is somebody's own."""
     return [rule for rule in rules().values() if not rule.loop or evidence.loop is not None]
 

@@ -35,6 +35,7 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = {
     "The network and its settings": SETTINGS,
     "The length of the run": ("too-few-steps",),
     "Accident": (),
+    "Accumulation on purpose": ("gradient-accumulation-scale",),
     "Chance": (),
     "The same file in both parts": (),
 }

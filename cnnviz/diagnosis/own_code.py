@@ -1,4 +1,4 @@
-"""Diagnosis of a loop that is not ours: a fix is words and code, and what is not known is said with its remedy."""
+"""Diagnosis of a loop that is not ours: a fix is words and code, and what is not known is said."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ _BY_CAUSE: Mapping[str, CodeFix] = {
         "Initialize convolutions and fully connected layers for ReLU (He et al., 2015), or put batch "
         "normalization after each convolution.",
         "for part in model.modules():\n    if isinstance(part, (nn.Conv2d, nn.Linear)):\n"
-        "        nn.init.kaiming_normal_(part.weight, nonlinearity='relu')\n        nn.init.zeros_(part.bias)",
+        "        nn.init.kaiming_normal_(part.weight, nonlinearity='relu')\n        "
+        "nn.init.zeros_(part.bias)",
     ),
     "input-scale": CodeFix(
         "Scale your inputs to mean 0 and standard deviation 1.", "images = (images - mean) / std"
@@ -139,12 +140,15 @@ HOW_TO_GIVE: Mapping[str, str] = dict.fromkeys(
 )  # fmt: skip
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "augmentation-too-strong": ("pad_crop",),
+    "over-fitting-augmentation": ("pad_crop",),
     "rate-too-high": ("optimiser", "lr"),
     "rate-too-low": ("optimiser", "lr"),
     "weight-decay": ("optimiser", "weight_decay"),
     "batch-too-small": ("optimiser", "lr", "batch_size"),
     "batch-too-large": ("batch_size",),
     "unstable-training": ("optimiser",),
+    "classes-missing": ("labels",),
+    "classes-unbalanced": ("labels",),
 }
 """Fields of a recipe without which a rule cannot judge."""
 _FIELD_WORDS = {
@@ -154,6 +158,7 @@ _FIELD_WORDS = {
     "lr": "the learning rate",
     "batch_size": "the batch size: let the loss be seen, or call run.step(loss, logits, labels)",
     "weight_decay": "the weight decay",
+    "labels": "the labels of training images: let the loss be seen, or call run.step(loss, logits, labels)",
 }
 
 

@@ -1,11 +1,12 @@
 """Facts of a training loop, counted while it runs: what a rule can tell a fault of the loop by.
 
-Everything here is cheap: counts in every step, small reductions in the steps that are looked at. The JSON that
+Everything here is cheap: counts in every step, small reductions in looked-at steps. The JSON that
 `LoopFacts.body` returns is read back by `cnnviz.diagnosis.evidence.loop`.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, deque
 from collections.abc import Iterable
@@ -69,7 +70,7 @@ class LoopFacts:
         self.counts: Counter[str] = Counter()
         self.notes: list[str] = []
         self.looks: list[dict[str, Any]] = []
-        """Of each looked-at step: what the loss was given, gradients that were kept, the scale of the loss."""
+        """Of each looked-at step: what the loss was given, kept gradients, the scale of the loss."""
         self.forwards_per_step: Counter[int] = Counter()
         self.closure = False
         self.amp = False
@@ -155,7 +156,7 @@ class LoopFacts:
         self.label_high = high if self.label_high is None else max(high, self.label_high)
         self.batch_sizes[len(labels)] += 1
         self._commonest.append(max(counted.values()) / len(labels))
-        self._neighbours[0] += sum(a == b for a, b in zip(labels, labels[1:], strict=False))
+        self._neighbours[0] += sum(a == b for a, b in itertools.pairwise(labels))
         self._neighbours[1] += len(labels) - 1
 
     def add_checksums(self, sums: Iterable[float]) -> None:
@@ -178,7 +179,7 @@ class LoopFacts:
         rates = self._rates
         if not rates:
             return {}
-        moves = [b - a for a, b in zip(rates, rates[1:], strict=False)]
+        moves = [b - a for a, b in itertools.pairwise(rates)]
         edges = {mark + offset for mark in self._marks for offset in (-2, -1, 0, 1)}
         directions = [move > 0 for move in moves if move]
         largest = max(rates)
@@ -189,7 +190,7 @@ class LoopFacts:
             "smallest": min(rates),
             "changes": sum(bool(move) for move in moves),
             "changes_in_epoch": sum(bool(move) and at + 1 not in edges for at, move in enumerate(moves)),
-            "reversals": sum(a != b for a, b in zip(directions, directions[1:], strict=False)),
+            "reversals": sum(a != b for a, b in itertools.pairwise(directions)),
             "negligible": sum(rate < 0.01 * largest for rate in rates) / len(rates),
             "fell_at": next((at for at, rate in enumerate(rates) if rate == largest), 0),
         }
@@ -257,7 +258,7 @@ def _last_layer(trainable: list[tuple[str, nn.Parameter]]) -> str:
 
 
 def loss_input_facts(function: str, read: Tensor, target: Tensor, result: Tensor | None) -> dict[str, Any]:
-    """What a loss function is given `(N, C)`: bounds, sums of rows, and whether rows are log-probabilities."""
+    """What a loss function is given `(N, C)`: bounds, sums of rows, and their logsumexp."""
     values = read.detach().float()
     facts: dict[str, Any] = {
         "function": function,

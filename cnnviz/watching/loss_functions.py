@@ -135,8 +135,8 @@ def _tell(
     if not isinstance(read, Tensor) or not isinstance(target, Tensor):
         return
     call = LossCall(
-        name, read, target, result, str(given.get("reduction") or "mean"), int(given.get("ignore_index", -100)),
-        float(given.get("label_smoothing", 0.0)), error,
+        name, read, target, result, str(given.get("reduction") or "mean"),
+        int(given.get("ignore_index", -100)),        float(given.get("label_smoothing", 0.0)), error,
     )  # fmt: skip
     for listener in tuple(_listeners):
         listener.loss_called(call)

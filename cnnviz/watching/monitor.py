@@ -2,7 +2,7 @@
 
 Quiet steps count; steps that are looked at (at the trainer's rhythm) also measure layers, gradients and what
 the loss is given. A forward pass is training if a gradient comes back through its output; one without a
-gradient, or in evaluation mode without a backward pass, is evaluation. A step is a call of an optimizer's `step`.
+gradient, or in evaluation mode without a backward pass, is evaluation. A step is an optimizer's `step`.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class LoopMonitor:
             logits.detach(), len(images), bool(evaluating) and all(evaluating), any(evaluating)
         )
         self._forward.logits = logits
-        logits.register_hook(self._guard_gradient(self._forward))
+        logits.register_hook(self._guard_gradient(self._forward))  # type: ignore[no-untyped-call]
         self._checksum(images)
         if self._in_step:
             self.facts.closure = True
@@ -229,7 +229,7 @@ class LoopMonitor:
             counts["passes_in_evaluation_after"] += 1
 
     def _settle(self) -> None:
-        """Decide of the pass before this one: without a backward pass, and in evaluation mode, it was none."""
+        """Decide of the pass before this one: without a backward pass, in evaluation mode, it was none."""
         forward, self._forward = self._forward, None
         if forward is None or forward.backward:
             if self._stepless or (self._backwards >= STEPLESS and not self.facts.counts["steps"]):
@@ -301,14 +301,19 @@ class LoopMonitor:
         forward = self._forward
         if forward is None or not torch.is_grad_enabled():
             seen = self._evaluated
+            if (
+                seen is not None
+                and torch.is_grad_enabled()
+                and self.model.training
+                and _same(call.input, seen)
+            ):
+                self.facts.counts.update(("losses", "losses_detached"))
+                return
             if seen is None or call.error is not None or not _same(call.input, seen):
                 return
-            if call.function == "cross_entropy" and call.target.dim() == 1 and self._evaluation is not None:
-                if not self._explicit:
-                    self._evaluation.add_labels(seen, call.target)
-            elif call.function == "nll_loss" and call.target.dim() == 1 and self._evaluation is not None:
-                if not self._explicit:
-                    self._evaluation.add_labels(seen, call.target)
+            plain = call.function in ("cross_entropy", "nll_loss") and call.target.dim() == 1
+            if plain and self._evaluation is not None and not self._explicit:
+                self._evaluation.add_labels(seen, call.target)
             return
         if forward.judged or not _comes_from(call.input, forward.logits):
             return
@@ -321,7 +326,8 @@ class LoopMonitor:
         counts = self.facts.counts
         counts["losses"] += 1
         counts["losses_summed"] += call.reduction == "sum"
-        if not call.input.requires_grad or (call.result is not None and not call.result.requires_grad):
+        cut = call.input is not forward.logits and call.input.grad_fn is None
+        if cut or (call.result is not None and not call.result.requires_grad):
             counts["losses_detached"] += 1
         labels = _labels(call.target, call.input)
         if labels is not None and call.function in ("cross_entropy", "nll_loss"):
@@ -339,7 +345,7 @@ class LoopMonitor:
                 def scale(gradient: Tensor) -> None:
                     look.setdefault("scale", float(gradient.detach()))
 
-                call.result.register_hook(scale)
+                call.result.register_hook(scale)  # type: ignore[no-untyped-call]
 
     def given(self, loss: Tensor, logits: Tensor | None, labels: Tensor | None) -> None:
         """Take a loss that somebody names: one that is not computed by torch's functions."""
@@ -440,7 +446,8 @@ class LoopMonitor:
         chosen = sorted(chosen, key=lambda p: -p.numel())[:FEW_PARAMETERS]
         look = self._look
         for parameter in chosen:
-            self._parameter_handles.append(parameter.register_hook(_stale_check(parameter, look)))
+            check = _stale_check(parameter, look)
+            self._parameter_handles.append(parameter.register_hook(check))  # type: ignore[no-untyped-call]
 
     def _end_look(self) -> None:
         if not self._look:
@@ -517,13 +524,13 @@ def _comes_from(read: Tensor, logits: Tensor) -> bool:
     """Whether a loss's input was made of this output: itself, its storage, or a few operations later."""
     if read is logits or read.data_ptr() == logits.data_ptr():
         return True
-    wanted, layer = logits.grad_fn, [read.grad_fn]
+    wanted = logits.grad_fn
     if wanted is None:
         return False
+    layer = [read.grad_fn] if read.grad_fn is not None else []
     for _ in range(GRAPH_DEPTH):
-        layer = [node for node in layer if node is not None]
         if any(node is wanted for node in layer):
             return True
-        layer = [following for node in layer for following, _ in node.next_functions]
+        layer = [following for node in layer for following, _ in node.next_functions if following is not None]
     # Cut off from the graph, and of the same shape: a detached or copied output.
     return read.grad_fn is None and read.shape == logits.shape

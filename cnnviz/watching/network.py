@@ -8,8 +8,8 @@ from torch import nn
 
 from cnnviz.analysis import Analysis
 from cnnviz.analysis import analyze as analyze_module
-from cnnviz.analysis.compute import meta_copy
 from cnnviz.analysis.precomputed import encode
+from cnnviz.models.meta import meta_copy
 
 
 def analyze(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis | None, str]:
@@ -35,7 +35,7 @@ def body(analysis: Analysis, model: nn.Module) -> dict[str, Any]:
 
 
 def plain_body(model: nn.Module, why: str) -> dict[str, Any]:
-    """What is known of layers without an analysis: names, types and parameters, in the order of the network."""
+    """What is known of layers without an analysis: names, types and parameters, in order."""
     layers = [
         {"name": name, "type": type(part).__name__, "params": sum(p.numel() for p in part.parameters())}
         for name, part in model.named_modules()

@@ -11,7 +11,7 @@ from cnnviz.diagnosis.registry import rules
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """A diagnosis: `outcome`, `healthy`, `verdict` and `findings`, each with `cause`, `confidence` and `fix`."""
+    """A diagnosis: `outcome`, `verdict` and `findings`, each with `cause`, `confidence` and `fix`."""
 
     diagnosis: Diagnosis
 

@@ -38,6 +38,8 @@ from cnnviz.watching.loop_facts import unregistered
 from cnnviz.watching.monitor import LoopMonitor, StepMetrics
 from cnnviz.watching.report import Report
 
+UNSEEN = 10
+"""Steps without a loss, after which it is said how it can be given."""
 FACTS_EVERY = 5.0
 """Seconds between two writings of the loop's facts; they are also written at the end and for a diagnosis."""
 MOST_CLASSES = 1_000
@@ -50,7 +52,7 @@ class WatchWarning(UserWarning):
 
 
 class _Log:
-    """A run's logger: names and steps as the trainer's, where a step that was reported already is left out."""
+    """A run's logger: names and steps as the trainer's, where what was reported already is left out."""
 
     def __init__(self, writer: MetricWriter) -> None:
         self._writer = writer
@@ -283,6 +285,17 @@ class WatchedRun:
                 self._tally.add(step, loss[None], answers, labels)
         if step in LOG_EARLY or step % LOG_EVERY == 0:
             self._report_step(step)
+        if (
+            step == UNSEEN
+            and not self.monitor.facts.counts["losses"]
+            and self.monitor.facts.counts["backwards"]
+        ):
+            self._note(
+                f"No loss was seen in {UNSEEN} steps: cnnviz.watch sees "
+                "torch.nn.functional.cross_entropy and "
+                "nn.CrossEntropyLoss, unless a reference to the function was taken earlier. Call "
+                "run.step(loss, logits, labels) before optimizer.step()."
+            )
         if self._steps_per_epoch and step % self._steps_per_epoch == 0:
             self._end_epoch(step)
 
@@ -293,7 +306,7 @@ class WatchedRun:
             self._write_facts()
 
     def evaluated(self, step: int, seen: EvaluationPass) -> None:
-        """Record how images were answered that are not learned from, and that an epoch seems to have ended."""
+        """Record how images were answered that are not learned from; an epoch seems to have ended."""
         if step and not self._steps_per_epoch:
             self._end_epoch(step)
         self._images[seen.part] = max(self._images[seen.part], seen.images, seen.labelled)
@@ -395,7 +408,8 @@ class WatchedRun:
         scale = train / sum(counts) if sum(counts) else 0.0
         self._report.body(self.monitor.step, "data", {
             "classes": list(self._classes), "train": train, "available": train,
-            "validation": self._images["validation"], "test": self._images["test"], "shape": list(self._shape),
+            "validation": self._images["validation"], "test": self._images["test"],
+            "shape": list(self._shape),
             "counts": [round(n * scale) for n in counts], "notes": self._notes,
         })  # fmt: skip
 
@@ -432,10 +446,10 @@ class WatchedRun:
             self.monitor.finish()
             step = self.monitor.step
             self._report_step(step, force=True)
-            if self._tally is not None and self._tally.epoch.images and not self._steps_per_epoch:
-                if not self._marks:
-                    self._images["train"] = self._images["train"] or int(self._tally.epoch.images)
-                    self._end_epoch(step)
+            open_epoch = self._tally is not None and self._tally.epoch.images and not self._marks
+            if open_epoch and self._tally is not None and not self._steps_per_epoch:
+                self._images["train"] = self._images["train"] or int(self._tally.epoch.images)
+                self._end_epoch(step)
             if step:
                 self._report.batch_norm(step, describe_batch_norm(self._model))
             self._write_facts()

@@ -31,7 +31,7 @@ def test_what_follows_from_another_finding_comes_after_it_however_large() -> Non
 
 def test_every_rule_is_accounted_for() -> None:
     found = diagnose(healthy())
-    assert [one.cause for one in found.checked] == list(rules())
+    assert [one.cause for one in found.checked] == [c for c, rule in rules().items() if not rule.loop]
     assert not found.findings
     assert "ruled out" in found.verdict
 

@@ -56,7 +56,7 @@ def _judged(evidence: Evidence) -> None:
             assert (outcome.by if isinstance(outcome, Negative) else outcome.why).endswith(".")
     diagnosis = diagnose(evidence)
     orjson.dumps(diagnosis.as_json())
-    assert len(diagnosis.checked) == len(rules())
+    assert len(diagnosis.checked) == sum(not rule.loop for rule in rules().values())
 
 
 @pytest.mark.parametrize(

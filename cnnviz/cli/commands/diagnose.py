@@ -176,6 +176,9 @@ def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
         lines.append(f"   where: {where(finding)}")
     lines += ["", *(_wrapped(part, "   ") for part in finding.explanation.split("\n\n"))]
     lines += [_wrapped(f"Not this: {out}", "   ") for out in finding.ruled_out]
+    if finding.fix is not None:
+        lines.append(_wrapped(f"Fix, in your own loop: {finding.fix.text}", "   "))
+        lines += [f"      {line}" for line in finding.fix.code.splitlines()]
     lines += [_change(f"{number}.{at}", one, evidence.recipe) for at, one in enumerate(finding.changes, 1)]
     return "\n".join(lines)
 

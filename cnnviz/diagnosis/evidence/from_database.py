@@ -70,10 +70,11 @@ def gather(database: Database, run_id: int) -> Evidence:
     read = _or_none(Input, newest("input"))
     network = newest("network") if not run.trained else None
     if run.trained:
-        recipe, unknown = Recipe().changed(run.recipe), ()
+        recipe, unknown = Recipe().changed(run.recipe), tuple[str, ...]()
         analysis, side = _analysis(recipe, len(data.classes)), _side(recipe)
     else:
         recipe, unknown = _seen_recipe(run, read)
+        unknown += () if sum(data.counts) else ("labels",)
         analysis, side = _own_analysis(network), _own_side(data)
     return Evidence(
         run=run.id,

@@ -64,7 +64,8 @@ def _probed(evidence: Evidence) -> dict[str, Any] | None:
 
 
 def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Finding:
-    probed, recorded = _probed(evidence), evidence.curve("test/accuracy").last or 0.0
+    probed, known = _probed(evidence), evidence.curve("test/accuracy").last
+    recorded = known or 0.0
     right = probed["evaluation"] if probed else None
     gain = f" In evaluation mode it is {percent(right, 1)}." if right is not None else ""
     named = ", ".join(f"'{name}'" for name in layers[:4]) + (
@@ -74,8 +75,9 @@ def _finding(evidence: Evidence, certain: float, layers: tuple[str, ...]) -> Fin
         cause="evaluation-mode",
         confidence=certain,
         effect=max(0.6, (right or 0.0) - recorded),
-        verdict=f"Test images were judged in training mode, so {percent(recorded, 1)} is not what the "
-        f"network can do.{gain}",
+        verdict="Test images were judged in training mode, so "
+        + (f"{percent(recorded, 1)}" if known is not None else "what came of it")
+        + f" is not what the network can do.{gain}",
         explanation=(
             f"Some layers act differently while they learn, here {named}. Dropout sets values to zero at "
             "random: in a test it takes away at random what the answer is made of. Batch normalisation "

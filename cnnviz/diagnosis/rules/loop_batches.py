@@ -118,7 +118,7 @@ def same_batch(evidence: Evidence) -> Outcome:
         fix=CodeFix(
             "Take the next batch in every step.", "for images, labels in loader:\n    ...  # one step"
         ),
-        hides=EFFECTS,
+        hides=(*EFFECTS, "classes-missing"),
     )
 
 
@@ -138,14 +138,15 @@ def scaled_twice(evidence: Evidence) -> Outcome:
     read = evidence.input
     if read is None:
         return Inconclusive("What the network reads was not recorded.")
-    if not (0 <= read.low and 0 < read.high <= TINY_INPUT):
+    if not (read.low >= 0 and 0 < read.high <= TINY_INPUT):
         return Negative(f"The network reads values from {short(read.low)} to {short(read.high)}.")
     curve = summarize_loss(evidence)
     return Finding(
         cause="scaled-twice",
         confidence=0.93,
         effect=0.3 if curve is not None and curve.learned > POOR else 0.7,
-        verdict=f"The network reads values up to {short(read.high)}, about 1/255 of what is usual: pixels seem "
+        verdict=f"The network reads values up to {short(read.high)}, about 1/255 of what is usual: "
+        "pixels seem "
         "to be divided by 255 twice.",
         explanation=(
             "transforms.ToTensor() and ToDtype(scale=True) divide bytes by 255 already. Divided once more, "
@@ -159,7 +160,7 @@ def scaled_twice(evidence: Evidence) -> Outcome:
         fix=CodeFix(
             "Divide once, then normalize.", "images = images.float() / 255  # only where they are bytes"
         ),
-        explains=("input-scale", *EFFECTS),
+        hides=EFFECTS,
     )
 
 
@@ -194,7 +195,8 @@ def training_in_eval_mode(evidence: Evidence) -> Outcome:
         verdict=f"{percent(off / passes)} of the training passes were made in evaluation mode"
         + (", all of them after the first evaluation." if once else "."),
         explanation=(
-            f"{counted(len(acting), 'layer')} ({', '.join(repr(name) for name in acting[:3])}) act differently "
+            f"{counted(len(acting), 'layer')} ({', '.join(repr(name) for name in acting[:3])}) act "
+            "differently "
             "in training. In evaluation mode dropout drops nothing, and batch normalization uses running "
             "statistics that are then never brought up to date: it normalizes by what it began with."
             + (" model.train() stands before the loop over epochs, and model.eval() inside." if once else "")
@@ -206,9 +208,10 @@ def training_in_eval_mode(evidence: Evidence) -> Outcome:
         layers=tuple(acting),
         fix=CodeFix(
             "Call model.train() at the beginning of every epoch.",
-            "for epoch in range(epochs):\n    model.train()\n    ...  # train\n    model.eval()\n    ...  # judge",
+            "for epoch in range(epochs):\n    model.train()\n    ...  # train\n    model.eval()\n    "
+            "...  # judge",
         ),
-        explains=("batch-norm-unsettled", "over-fitting-data", "over-fitting-augmentation", *EFFECTS),
+        hides=EFFECTS,
     )
 
 
@@ -243,7 +246,8 @@ def scheduler_per_batch(evidence: Evidence) -> Outcome:
     swings = rates.reversals >= OFTEN and epoch is not None and period < SHORT_PERIOD * epoch
     if not fallen and not swings:
         return Negative(
-            f"The learning rate moves between {short(rates.smallest)} and {short(rates.largest)} over the run."
+            f"The learning rate moves between {short(rates.smallest)} and {short(rates.largest)} "
+            "over the run."
         )
     how = (
         f"it is below a hundredth of its largest value in {percent(rates.negligible)} of the steps"
@@ -282,7 +286,7 @@ def scheduler_per_batch(evidence: Evidence) -> Outcome:
             "for epoch in range(epochs):\n    for images, labels in loader:\n        ...\n        "
             "optimizer.step()\n    scheduler.step()",
         ),
-        explains=("schedule-ended", *EFFECTS),
+        hides=EFFECTS,
     )
 
 

@@ -13,11 +13,11 @@ from cnnviz.diagnosis.numbers import counted, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, note, rule
 
 EFFECTS = (
-    "batch-norm-unsettled", "batch-too-large", "batch-too-small", "classes-unbalanced", "dead-relu", "dropout",
-    "exploding-gradients", "initialisation", "input-scale", "labels-noisy", "labels-shuffled", "non-finite",
-    "one-class", "over-fitting-augmentation", "over-fitting-data", "over-fitting-model", "rate-too-high",
-    "rate-too-low", "schedule-ended", "too-few-steps", "under-fitting", "unstable-training",
-    "vanishing-gradients", "weight-decay",
+    "batch-norm-unsettled", "batch-too-large", "batch-too-small", "classes-unbalanced", "dead-relu",
+    "dropout", "exploding-gradients", "initialisation", "input-scale", "labels-noisy",
+    "labels-shuffled", "non-finite", "one-class", "over-fitting-augmentation", "over-fitting-data",
+    "over-fitting-model", "rate-too-high", "rate-too-low", "schedule-ended", "too-few-steps",
+    "under-fitting", "unstable-training", "vanishing-gradients", "weight-decay",
 )  # fmt: skip
 """What a fault of the loop looks like from outside: beside one nobody can tell whether these are there."""
 FEW = 5
@@ -103,7 +103,7 @@ def zero_grad_misplaced(evidence: Evidence) -> Outcome:
         ),
         facts=(Fact("steps without what was computed", float(len(gone)), f"{len(gone)} of {len(seen)}"),),
         fix=CodeFix("Clear before the backward pass, or after the step.", ORDER),
-        hides=EFFECTS,
+        hides=(*EFFECTS, "output-activation"),
     )
 
 
@@ -156,7 +156,7 @@ def loss_detached(evidence: Evidence) -> Outcome:
             "torch.no_grad() in between, and do not set requires_grad on it.",
             "logits = model(images)\nloss = nn.functional.cross_entropy(logits, labels)\nloss.backward()",
         ),
-        hides=EFFECTS,
+        hides=(*EFFECTS, "evaluation-mode", "output-activation"),
     )
 
 
@@ -184,14 +184,15 @@ def optimizer_never_steps(evidence: Evidence) -> Outcome:
         cause="optimizer-never-steps",
         confidence=0.97,
         effect=1.0,
-        verdict=f"{backwards:,} backward passes were made and the optimizer never stepped: no weight changes.",
+        verdict=f"{backwards:,} backward passes were made and the optimizer never stepped: no weight "
+        "changes.",
         explanation=(
             "loss.backward() only computes gradients; optimizer.step() changes the weights by them. Without "
             "it the loss stays where it began, whatever the learning rate."
         ),
         facts=(Fact("backward passes", float(backwards), f"{backwards:,}"), Fact("steps", 0.0, "0")),
         fix=CodeFix("Call optimizer.step() after loss.backward().", ORDER),
-        hides=EFFECTS,
+        hides=(*EFFECTS, "output-activation"),
     )
 
 
@@ -214,15 +215,18 @@ def optimizer_parameters(evidence: Evidence) -> Outcome:
             "The optimizer holds none of this network's parameters: its steps change another network.",
             "The network was probably made anew, copied or wrapped after the optimizer was made of the old "
             "one's parameters. Gradients are computed for this one, and steps are made for the other.",
-            "model = Net()\noptimizer = torch.optim.SGD(model.parameters(), lr=0.01)  # after the model, of it",
+            "model = Net()\noptimizer = torch.optim.SGD(model.parameters(), lr=0.01)  # after the "
+            "model, of it",
         )  # fmt: skip
     if known.unregistered:
         listed = ", ".join(f"'{name}'" for name in known.unregistered[:4])
         return _parameters(
             loop, 0.95, 0.7,
-            f"Layers in a plain list are no part of the network: {listed}. No optimizer learns their weights.",
+            f"Layers in a plain list are no part of the network: {listed}. No optimizer learns their "
+            "weights.",
             "model.parameters() finds layers that are attributes of a module, or in nn.ModuleList and "
-            "nn.ModuleDict. In a plain list or dictionary they take part in the forward pass with the weights "
+            "nn.ModuleDict. In a plain list or dictionary they take part in the forward pass with "
+            "the weights "
             "they began with, stay on their device, and are missing in state_dict().",
             "self.blocks = nn.ModuleList(blocks)  # not a list",
             known.unregistered,
@@ -360,11 +364,14 @@ def accumulation_scale(evidence: Evidence) -> Outcome:
         cause="gradient-accumulation-scale",
         confidence=0.8,
         effect=0.4,
-        verdict=f"{passes} batches make one step and their losses are not divided by {passes}: the gradient is "
+        verdict=f"{passes} batches make one step and their losses are not divided by {passes}: the "
+        "gradient is "
         f"{passes} times that of their mean.",
         explanation=(
-            f"In {steps:,} steps the gradients of {passes} batches were added up, each loss counting 1. Their "
-            f"mean is what one batch of all their images would give; the sum is {passes} times as long, which "
+            f"In {steps:,} steps the gradients of {passes} batches were added up, each loss counting "
+            "1. Their "
+            f"mean is what one batch of all their images would give; the sum is {passes} times as "
+            "long, which "
             f"with SGD is a learning rate {passes} times as high as it seems."
         ),
         facts=(
@@ -409,11 +416,13 @@ def reinitialized(evidence: Evidence) -> Outcome:
         cause="reinitialized",
         confidence=0.96 if resets > 1 else 0.8,
         effect=0.9,
-        verdict=f"{_named(layers)} got fresh weights {counted(resets, 'time')} between steps: what was learned "
+        verdict=f"{_named(layers)} got fresh weights {counted(resets, 'time')} between steps: what "
+        "was learned "
         "is lost.",
         explanation=(
             "Between two steps the weights were replaced by values that have nothing to do with those before "
-            "(or are exactly the first ones again). That happens where a layer or the network is initialized, "
+            "(or are exactly the first ones again). That happens where a layer or the network is "
+            "initialized, "
             "made or loaded inside of the loop over epochs."
         ),
         facts=(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from cnnviz.analysis.checks import activations
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.loop import Loop, LoopLook
@@ -12,6 +11,8 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.loop_gradients import EFFECTS
 
 CLOSE = 2e-3
+SATURATED = 0.98
+"""Of what tanh gives: a trained network comes so near to its bounds."""
 SPREAD = 1e-4
 """Between the smallest and the largest of what a loss is given: with less nothing can be told from bounds."""
 
@@ -43,7 +44,7 @@ def squashed(looks: tuple[LoopLook, ...]) -> str:
         return "sigmoid"
     if all(low == 0 for low in lows) and max(highs) > 0:
         return "relu"
-    reached = max(highs) > 0.9 or min(lows) < -0.9
+    reached = sum(high > SATURATED or low < -SATURATED for low, high in zip(lows, highs, strict=True)) > 1
     if all(low >= -1 for low in lows) and all(high <= 1 for high in highs) and reached and len(bounded) >= 4:
         return "tanh"
     return ""
@@ -52,7 +53,8 @@ def squashed(looks: tuple[LoopLook, ...]) -> str:
 @rule(
     "loss-mismatch",
     title="The loss does not fit the outputs",
-    summary="NLL of what are no log-probabilities, a sigmoid twice, or shapes that are spread over each other.",
+    summary="NLL of what are no log-probabilities, a sigmoid twice, or shapes that are spread over "
+    "each other.",
     live=True,
     loop=True,
 )
@@ -151,7 +153,8 @@ def activation_by_bounds(evidence: Evidence) -> Outcome:
         explanation=(
             f"In {counted(len(looks), 'looked-at step')} what cross-entropy was given lay "
             + ("in [0, 1] with rows that sum to 1. " if function == "softmax" else "within bounds. ")
-            + "Cross-entropy applies softmax itself, and takes the last layer's sums: as large as they need to "
+            + "Cross-entropy applies softmax itself, and takes the last layer's sums: as large as "
+            "they need to "
             "be, and negative where a class is unlikely."
         ),
         facts=((Fact("least possible loss", floor, f"{floor:.3f}"),) if floor is not None else ()),
@@ -183,7 +186,8 @@ def labels_out_of_range(evidence: Evidence) -> Outcome:
         cause="labels-out-of-range",
         confidence=0.98,
         effect=1.0,
-        verdict=f"Labels go from {low} to {high}, but there are {classes} outputs: 0 to {classes - 1} would fit.",
+        verdict=f"Labels go from {low} to {high}, but there are {classes} outputs: 0 to "
+        f"{classes - 1} would fit.",
         explanation=(
             "Class numbers begin at 0. Labels that begin at 1 need one subtracted; where there are more "
             "classes than outputs, the last layer needs as many units as there are classes."
@@ -238,7 +242,8 @@ def labels_permuted(evidence: Evidence) -> Outcome:
         cause="labels-permuted",
         confidence=0.96,
         effect=best - plain,
-        verdict=f"Judged images are numbered differently from training images: {percent(plain, 1)} are right, "
+        verdict=f"Judged images are numbered differently from training images: {percent(plain, 1)} "
+        "are right, "
         f"and {percent(best, 1)} once {len(moved)} classes are renamed.",
         explanation=(
             f"The network answers each class alike, only under another number ({pairs}). Training and test "
@@ -269,7 +274,8 @@ def _unseen(loop: Loop) -> str:
     name = loop.imported_by_name
     if name:
         return (
-            f"No loss was seen: '{name}' was imported by name before cnnviz.watch. Call run.step(loss, logits, "
+            f"No loss was seen: '{name}' was imported by name before cnnviz.watch. Call "
+            "run.step(loss, logits, "
             "labels) after it, or use torch.nn.functional.cross_entropy."
         )
     return (

@@ -229,7 +229,9 @@ def html_report(evidence: Evidence, found: Diagnosis) -> str:
             _listed("Notes", [one.text for one in found.notes], "ul"),
             _compared(found),
             _checked(found),
-            f"<details><summary>Recipe</summary><pre>{escape(evidence.recipe.write())}</pre></details>",
+            f"<details><summary>Recipe</summary><pre>{escape(evidence.recipe.write())}</pre></details>"
+            if evidence.kind == "trained"
+            else "",
         )
     )
     styles = CSS.read_text(encoding="utf-8") + OWN_CSS.read_text(encoding="utf-8")
@@ -259,9 +261,18 @@ def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
             f'<div class="charts">{"".join(map(_picture, finding.pictures))}</div>',
             told,
             f"<p>What else it could have been, and why not:</p><ul>{out}</ul>" if out else "",
+            _fix(finding),
             *(_change(one, evidence) for one in finding.changes),
         )
     )
+
+
+def _fix(finding: Finding) -> str:
+    """What to change in a loop of one's own."""
+    if finding.fix is None:
+        return ""
+    code = f"<pre>{escape(finding.fix.code)}</pre>" if finding.fix.code else ""
+    return f'<div class="change"><b>Fix, in your own loop.</b> {escape(finding.fix.text)}{code}</div>'
 
 
 def _picture(picture: Picture) -> str:

@@ -37,6 +37,11 @@ LONGEST = 300
 
 def changes(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSummary], primary: bool) -> None:
     """Draw each with its reason; `primary` gives the first the page's one coloured button."""
+    if finding.fix is not None:
+        with st.container(border=True, gap="small", key=f"diagnose-fix-{case.key}-{finding.cause}"):
+            st.markdown(f"**Fix, in your own loop.** {notice.plain(finding.fix.text)}")
+            if finding.fix.code:
+                st.code(finding.fix.code, language="python", wrap_lines=True)
     if not finding.changes:
         return
     st.markdown("**What would mend it**")

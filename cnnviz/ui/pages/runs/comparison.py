@@ -28,6 +28,8 @@ def macs_of(recipe: Mapping[str, Any], dataset: str) -> int | None:
 
     The number of classes, which hardly matters to it, is the registered data's, else the model's own.
     """
+    if "model" not in recipe and not recipe.get("layers"):
+        return None  # a loop of somebody's own
     layers = recipe.get("layers")
     size, options = recipe.get("size"), recipe.get("options") or {}
     chosen = orjson.dumps([layers, size, options], option=orjson.OPT_SORT_KEYS).decode()

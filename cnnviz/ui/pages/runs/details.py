@@ -203,7 +203,7 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
         with st.container(
             horizontal=True, gap="xsmall", width="content", vertical_alignment="center", key="run-actions"
         ):
-            number, model = str(run.id), run.model
+            number, model = str(run.id), run.model if run.trained else None
             live = "Train" if run.status.value in ENDED else "Watch live"
             layout.link("train", live, icon=":material/monitoring:", run=number, model=model)
             if run.trained:

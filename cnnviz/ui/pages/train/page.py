@@ -14,7 +14,7 @@ from cnnviz.tracking import ACTIVE, Command, Database, NoSuchRunError, Run, RunS
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.ui.pages.train import example
-from cnnviz.ui.pages.train.charts import charts, published_accuracy
+from cnnviz.ui.pages.train.charts import PublishedAccuracy, charts, published_accuracy
 from cnnviz.ui.pages.train.run_views import headline, history, sample_predictions
 from cnnviz.ui.shared import layout, notice, run_data, url_state
 from cnnviz.ui.shared import recipe_plan as plans
@@ -219,10 +219,15 @@ def draw(run: Run, story: RunData) -> None:
     name = f"run-{run.id}"
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        charts(story, published_accuracy(recipe), name)
+        charts(story, _published(run), name)
     with right:
         sample_predictions(story, name)
     history(run, story)
+
+
+def _published(run: Run) -> PublishedAccuracy | None:
+    """What is published of the recipe's network; nothing is of somebody's own loop."""
+    return published_accuracy(Recipe.model_validate(run.recipe)) if run.trained else None
 
 
 # The queue: what trains, what waits behind it, and in which order.
@@ -365,6 +370,6 @@ def _below(database: Database) -> None:
         )
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        charts(story, published_accuracy(Recipe.model_validate(run.recipe)), f"run-{run.id}")
+        charts(story, _published(run), f"run-{run.id}")
     with right:
         sample_predictions(story, f"run-{run.id}")

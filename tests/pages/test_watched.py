@@ -1,0 +1,76 @@
+"""A watched run on the pages: shown as what it is, without buttons that cannot work, with its fix in code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cnnviz import tracking
+from cnnviz.tracking import Command, Status
+from cnnviz.watching import WatchedRun
+from tests.pages.runner import html, open_page
+from tests.watching.loops import loop
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("watched")
+
+
+@pytest.fixture(scope="module")
+def run(home: Path) -> Iterator[WatchedRun]:
+    """A run whose loop goes on, and in which zero_grad is missing."""
+    with tracking.connect(f"sqlite:///{home}/runs.sqlite") as database:
+        watched = loop(database, name="my loop", clear=False)
+        watched.diagnose()
+        yield watched
+        watched.finish()
+
+
+@pytest.fixture(autouse=True)
+def _database(home: Path, run: WatchedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNVIZ_HOME", str(home))
+    monkeypatch.setenv("CNNVIZ_DATABASE_URL", f"sqlite:///{home}/runs.sqlite")
+
+
+def labels(app: object) -> list[str]:
+    return [button.label for button in app.button]  # type: ignore[attr-defined]
+
+
+def test_train_shows_it_live_and_can_only_ask_it_to_stop(run: WatchedRun) -> None:
+    app = open_page("train", run=str(run.id))
+    assert "Net on my own data, a training loop of its own, cpu" in html(app)
+    assert not {"Pause", "Resume", "Stop", "Clone run"} & set(labels(app))
+    app.button(key="run-stop").click().run()
+    assert not app.exception
+    captions = [caption.value for caption in app.caption]
+    assert any("the loop ends once it reads run.should_stop" in text for text in captions)
+    run._writer.flush()
+    assert run.should_stop
+    assert tracking.get_run(run._database, run.id or 0).status is Status.STOPPING
+    with pytest.raises(tracking.WrongStateError):
+        tracking.request(run._database, run.id or 0, Command.RESUME)
+
+
+def test_runs_shows_its_settings_and_no_recipe(run: WatchedRun) -> None:
+    app = open_page("runs", run=str(run.id))
+    headings = [heading.value for heading in app.subheader]
+    assert "Settings" in headings
+    assert "Recipe" not in headings
+    assert "watched, " in " ".join(element.value for element in app.markdown)
+    assert not [button for button in labels(app) if "Clone" in button]
+
+
+def test_diagnose_shows_the_fix_as_code_and_offers_no_recipe(run: WatchedRun) -> None:
+    app = open_page("diagnose", run=str(run.id))
+    assert "optimizer.zero_grad() is missing" in html(app)
+    assert any("optimizer.zero_grad()" in code.value for code in app.code)
+    assert not {"Apply and run", "Stop it, apply and run", "Probe"} & set(labels(app))
+
+
+def test_its_recipe_cannot_be_cloned_by_an_address(run: WatchedRun) -> None:
+    app = open_page("train", parent=str(run.id))
+    said = " ".join(element.value for kind in (app.info, app.warning, app.markdown) for element in kind)
+    assert f"The recipe of run “{run.id}” cannot be had" in said or "cannot be had" in said

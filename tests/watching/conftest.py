@@ -1,0 +1,29 @@
+"""A run database for watched loops, and the promise that torch's functions are torch's own afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from torch.nn import functional
+
+from cnnviz import tracking
+from cnnviz.watching import loss_functions
+from cnnviz.watching import run as runs
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[tracking.Database]:
+    """An empty run database."""
+    with tracking.connect(f"sqlite:///{tmp_path}/runs.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _torch_is_left_alone() -> Iterator[None]:
+    before = {name: getattr(functional, name) for name in loss_functions.WRAPPED}
+    yield
+    for run in list(runs._open_runs):
+        run.finish()
+    assert {name: getattr(functional, name) for name in loss_functions.WRAPPED} == before

@@ -1,0 +1,201 @@
+"""Faults of loops are named first, with a fix in words and code; correct loops get no wrong statement."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cnnviz.tracking import Database
+from cnnviz.watching import WatchedRun
+from tests.watching.loops import Net, evaluate, images, loop
+
+Make = Callable[[Database], WatchedRun]
+
+
+def _reset(model: nn.Module) -> None:
+    model.train()
+    for part in model.modules():
+        if isinstance(part, nn.Conv2d | nn.Linear):
+            part.reset_parameters()
+
+
+def _once(model: nn.Module) -> None:
+    """model.train() stands before the loop: a fresh module is in training mode."""
+
+
+def _no_eval(run: WatchedRun, model: nn.Module) -> None:
+    values, labels = images(60, seed=1)
+    with torch.no_grad():
+        run.evaluate(model(values), labels)
+
+
+def _renamed(run: WatchedRun, model: nn.Module) -> None:
+    model.eval()
+    values, labels = images(60, seed=1)
+    with torch.no_grad():
+        run.evaluate(model(values), (labels + 1) % 3)
+
+
+def _between(model: nn.Module) -> torch.optim.Optimizer:
+    class Cleared(torch.optim.SGD):
+        def step(self, closure: object = None) -> None:  # type: ignore[override]
+            super().step()
+
+    optimizer = Cleared(model.parameters(), 0.05)
+    optimizer.register_step_pre_hook(lambda *_: model.zero_grad())
+    return optimizer
+
+
+def _scheduled(model: nn.Module) -> torch.optim.Optimizer:
+    optimizer = torch.optim.SGD(model.parameters(), 0.05)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 5, 0.1)
+    optimizer.register_step_post_hook(lambda *_: scheduler.step())
+    return optimizer
+
+
+class _Sleeping(torch.optim.SGD):
+    """An optimizer whose step is never called, as far as anybody can see."""
+
+
+def _never_steps(database: Database) -> WatchedRun:
+    import cnnviz
+
+    model = Net()
+    run: WatchedRun = cnnviz.watch(model, _Sleeping(model.parameters(), 0.1), database=database)
+    values, labels = images()
+    for start in range(0, 96, 6):
+        model.zero_grad()
+        functional.cross_entropy(model(values[start : start + 6]), labels[start : start + 6]).backward()
+    return run
+
+
+FAULTS: dict[str, tuple[str, Make]] = {
+    "zero-grad-missing": ("optimizer.zero_grad()", lambda d: loop(d, clear=False)),
+    "zero-grad-misplaced": ("loss.backward()", lambda d: loop(d, make=_between)),
+    "output-activation": (
+        "cross_entropy(logits",
+        lambda d: loop(d, model=nn.Sequential(Net(), nn.Softmax(1))),
+    ),
+    "loss-mismatch": ("log_softmax", lambda d: loop(d, loss=lambda x, y: functional.nll_loss(x, y))),
+    "training-in-eval-mode": ("model.train()", lambda d: loop(d, begin=_once)),
+    "evaluation-mode": ("model.eval()", lambda d: loop(d, judge=_no_eval)),
+    "optimizer-parameters": (
+        "model.parameters()",
+        lambda d: loop(d, make=lambda m: torch.optim.SGD(copy.deepcopy(m).parameters(), 0.05)),
+    ),
+    "loss-detached": (
+        "cross_entropy(logits",
+        lambda d: loop(d, loss=lambda x, y: functional.cross_entropy(x.detach().requires_grad_(), y)),
+    ),
+    "optimizer-never-steps": ("optimizer.step()", _never_steps),
+    "not-shuffled": ("shuffle=True", lambda d: loop(d, order=lambda labels: labels.argsort())),
+    "same-batch": ("in loader", lambda d: loop(d, order=lambda labels: torch.arange(12).repeat(8))),
+    "reinitialized": ("", lambda d: loop(d, begin=_reset)),
+    "scaled-twice": ("/ 255", lambda d: loop(d, data=(images()[0] / 255, images()[1]))),
+    "labels-permuted": ("sorted(classes)", lambda d: loop(d, judge=_renamed, epochs=8)),
+    "scheduler-per-batch": ("scheduler.step()", lambda d: loop(d, make=_scheduled, epochs=8)),
+}
+
+
+@pytest.mark.parametrize("cause", FAULTS)
+def test_a_fault_of_the_loop_is_named_first_and_alone(cause: str, database: Database) -> None:
+    code, make = FAULTS[cause]
+    report = make(database).diagnose()
+    assert report.causes == (cause,)
+    finding = report.findings[0]
+    assert (report.outcome, report.healthy) == ("cause-found", False)
+    assert finding.changes == ()
+    assert finding.fix is not None
+    assert code in finding.fix.code
+    assert finding.fix.text in str(report)
+    assert finding.fix.text.split()[0] in report._repr_html_()
+
+
+def _accumulate(divide: bool) -> Make:
+    def run(database: Database) -> WatchedRun:
+        import cnnviz
+
+        torch.manual_seed(0)
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), 0.02, momentum=0.9)
+        watched: WatchedRun = cnnviz.watch(model, optimizer, database=database)
+        values, labels = images()
+        for _ in range(6):
+            model.train()
+            rows = torch.randperm(96)
+            for number, start in enumerate(range(0, 96, 6), 1):
+                chosen = rows[start : start + 6]
+                loss = functional.cross_entropy(model(values[chosen]), labels[chosen])
+                (loss / 4 if divide else loss).backward()
+                if number % 4 == 0:
+                    optimizer.step()
+                    optimizer.zero_grad()
+            evaluate(watched, model)
+        return watched
+
+    return run
+
+
+def test_accumulation_is_said_where_it_is_not_divided(database: Database) -> None:
+    report = _accumulate(divide=False)(database).diagnose()
+    assert report.causes[0] == "gradient-accumulation-scale"
+    assert "(loss / 4).backward()" in str(report)
+
+
+def _frozen(model: nn.Module) -> torch.optim.Optimizer:
+    assert isinstance(model, Net)
+    model.conv.requires_grad_(False)
+    return torch.optim.Adam(model.head.parameters(), 0.02)
+
+
+def _clipped(model: nn.Module) -> torch.optim.Optimizer:
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
+    optimizer.register_step_pre_hook(lambda *_: nn.utils.clip_grad_value_(model.parameters(), 0.01))
+    return optimizer
+
+
+def _one_cycle(model: nn.Module) -> torch.optim.Optimizer:
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=66)
+    optimizer.register_step_post_hook(lambda *_: scheduler.step())
+    return optimizer
+
+
+CORRECT: dict[str, Make] = {
+    "plain": lambda d: loop(d, epochs=8),
+    "clipped by value": lambda d: loop(d, make=_clipped, epochs=8),
+    "accumulated and divided": _accumulate(divide=True),
+    "one cycle a batch": lambda d: loop(d, make=_one_cycle, epochs=8),
+    "frozen trunk": lambda d: loop(d, make=_frozen, epochs=10),
+    "log-softmax with NLL": lambda d: loop(
+        d, model=nn.Sequential(Net(), nn.LogSoftmax(1)), loss=lambda x, y: functional.nll_loss(x, y), epochs=8
+    ),
+    "log-softmax with cross-entropy": lambda d: loop(
+        d, model=nn.Sequential(Net(), nn.LogSoftmax(1)), epochs=8
+    ),
+    "from clear to noisy": lambda d: loop(d, order=lambda labels: torch.arange(len(labels)), epochs=8),
+    "autocast": lambda d: loop(d, model=_Autocast(), epochs=8),
+}
+
+
+class _Autocast(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            out: Tensor = self.net(x)
+        return out.float()
+
+
+@pytest.mark.parametrize("name", CORRECT)
+def test_a_correct_loop_gets_no_wrong_statement(name: str, database: Database) -> None:
+    report = CORRECT[name](database).diagnose()
+    assert report.causes == ()
+    assert report.healthy is not False
