@@ -41,6 +41,7 @@ def images_of_data(network: Network, asked: ImageState) -> None:
     if found is None:
         _offer(name)
         return
+    _offer_all(name, found)
     chosen = st.session_state.get(CLASS, ALL)
     answers = image_input.known_answers(network, found) if chosen == WRONG else None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -81,7 +82,7 @@ def _sheet(found: Dataset, rows: Rows, answers: Rows | None, asked: ImageState) 
     classes, labels = found.classes, found.test.labels
     said = ["" if answers is None else f", taken for {classes[answers[row]]}" for row in rows]
     cells = [
-        Cell(f"{classes[labels[row]]}, number {row:,}{words}", f"test:{row}")
+        Cell(f"{classes[labels[row]]}, number {row:,}{words}", image_input.address_of(found, row))
         for row, words in zip(rows.tolist(), said, strict=True)
     ]
     pictures(
@@ -108,6 +109,24 @@ def _offer(name: str) -> None:
     label = "Prepare it" if spec.offline else f"Download {progress.download_text(spec)}"
     if st.button(label, key="picture-prepare") and progress.prepare(spec) is not None:
         st.rerun()
+
+
+def _offer_all(name: str, found: Dataset) -> None:
+    """Say that these are only the images that ship, and offer the whole data set."""
+    from cnnviz import datasets
+    from cnnviz.datasets import shipped
+
+    if not shipped.is_shipped(found):
+        return
+    spec = datasets.specs()[name]
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.caption(
+            notice.plain(f"{found.title} ship with cnnviz ({spec.licence}); {spec.test:,} there are in all."),
+            width="content",
+        )
+        label = f"Download all, {progress.download_text(spec)}"
+        if st.button(label, key="picture-prepare", type="tertiary") and progress.prepare(spec) is not None:
+            st.rerun()
 
 
 def _ask(network: Network, found: Dataset) -> None:
@@ -194,7 +213,7 @@ def pad_is_empty(asked: ImageState) -> bool:
 def _source(asked: ImageState) -> ImageSource:
     """Where pictures come from: as the visitor chose since the URL was last another, else as the URL says."""
     if KEY not in st.session_state or st.session_state.get(f"{KEY}-for") != asked.text:
-        st.session_state[KEY] = asked.kind
+        st.session_state[KEY] = "test" if asked.kind == "shipped" else asked.kind
         st.session_state[f"{KEY}-for"] = asked.text
     source: ImageSource = st.session_state[KEY]
     return source

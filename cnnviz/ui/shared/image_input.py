@@ -1,7 +1,7 @@
 """Image input: which image the URL means, samples, uploads, drawings and test images.
 
-`sample:NAME`, `test:ROW`, `handed:NUMBER`, `drawn` or `camera`. What was uploaded or drawn is this visitor's:
-its address opens for others what they would see without it.
+`sample:NAME`, `test:ROW`, `shipped:ROW`, `handed:NUMBER`, `drawn` or `camera`. What was uploaded or drawn is
+this visitor's: its address opens for others what they would see without it.
 """
 
 from __future__ import annotations
@@ -31,12 +31,17 @@ if TYPE_CHECKING:
     from cnnviz.inference.samples.sample import Kind
     from cnnviz.inference.weights.loaded_model import Loaded
 
-# Which picture the URL means: `sample:NAME`, `test:ROW`, `handed:NUMBER`, `drawn` or `camera`.
+# Which picture the URL means: `sample:NAME`, `test:ROW`, `shipped:ROW`, `handed:NUMBER`, `drawn` or `camera`.
 #
 # What was handed in or drawn is this visitor's: its address opens for others what they would see without it.
 
-ImageSource = Literal["sample", "test", "handed", "drawn", "camera"]
-WITH_DETAIL = {"sample": r"[\w.-]{1,80}", "test": r"[0-9]{1,9}", "handed": r"[0-9]{1,6}"}
+ImageSource = Literal["sample", "test", "shipped", "handed", "drawn", "camera"]
+WITH_DETAIL = {
+    "sample": r"[\w.-]{1,80}",
+    "test": r"[0-9]{1,9}",
+    "shipped": r"[0-9]{1,9}",
+    "handed": r"[0-9]{1,6}",
+}
 """Kinds that say more, and what it may be."""
 PLAIN = ("drawn", "camera")
 
@@ -63,7 +68,7 @@ def read(text: str | None) -> tuple[ImageState | None, str | None]:
         return ImageState(kind), None  # type: ignore[arg-type]
     if kind in WITH_DETAIL and re.fullmatch(WITH_DETAIL[kind], detail):
         return ImageState(kind, detail), None  # type: ignore[arg-type]
-    forms = "sample:NAME, test:NUMBER, handed:NUMBER, drawn or camera"
+    forms = "sample:NAME, test:NUMBER, shipped:NUMBER, handed:NUMBER, drawn or camera"
     return None, f"“picture” cannot be {url_state.quoted(text)}; it can be {forms}."
 
 
@@ -219,16 +224,35 @@ Rows = NDArray[np.int64]
 
 
 def data_of(network: Network) -> Dataset | None:
-    """The data that the network was trained on, where they are ready to be opened; nothing is prepared."""
+    """The data that the network was trained on, where they are ready to be opened; nothing is prepared.
+
+    Where they are not, the test images of them that ship; None where none do.
+    """
     from cnnviz import datasets
+    from cnnviz.datasets import shipped
 
     name = network.loaded.dataset
     if not name:
         return None
     try:
-        return datasets.prepared(name)
+        return datasets.prepared(name) or shipped.test_images(name)
     except (ValueError, OSError):
+        return shipped.test_images(name)
+
+
+def address_of(data: Dataset, row: int) -> str:
+    """How the URL names a test image: rows of the shipped ones are not those of the whole data set."""
+    from cnnviz.datasets import shipped
+
+    return f"{'shipped' if shipped.is_shipped(data) else 'test'}:{row}"
+
+
+def chosen_row(data: Dataset) -> int | None:
+    """Which of the test images the URL means; None where it means another image."""
+    which, _ = read(st.query_params.get("picture"))
+    if which is None or which.text != address_of(data, int(which.detail) if which.detail.isdigit() else 0):
         return None
+    return int(which.detail)
 
 
 def of_class(data: Dataset, label: int | None) -> Rows:
@@ -291,8 +315,8 @@ def _picture(asked: ImageState, network: Network) -> Picture | str:
     if asked.kind == "sample":
         known = asked.detail in names(network.loaded)
         return sample_image(asked.detail) if known else f"There is no bundled picture {asked.detail}."
-    if asked.kind == "test":
-        return _of_test(int(asked.detail), network)
+    if asked.kind in ("test", "shipped"):
+        return _of_test(asked, network)
     if asked.kind == "handed":
         return uploaded_image(int(asked.detail)) or (
             "That picture was handed in by somebody else, or too long ago; it is not kept."
@@ -306,9 +330,12 @@ def _picture(asked: ImageState, network: Network) -> Picture | str:
     return found.reason if isinstance(found, Refusal) else found
 
 
-def _of_test(row: int, network: Network) -> Picture | str:
-    data = data_of(network)
-    if data is None:
+def _of_test(asked: ImageState, network: Network) -> Picture | str:
+    from cnnviz.datasets import shipped
+
+    row = int(asked.detail)
+    data = shipped.test_images(network.loaded.dataset) if asked.kind == "shipped" else data_of(network)
+    if data is None or (asked.kind == "test" and shipped.is_shipped(data)):
         return "The test images of this network's data are not prepared on this machine."
     if row >= len(data.test):
         return f"There are {len(data.test):,} test images; there is none with the number {row:,}."

@@ -70,7 +70,7 @@ def _show(network: Network, asked: PageState, data: Dataset, most: Exciting, cha
     values = most.values[channel]
     names = [data.classes[data.test.labels[row]] for row in rows]
     cells = [
-        Cell(f"{value:.3g} · {name}", f"test:{row}")
+        Cell(f"{value:.3g} · {name}", image_input.address_of(data, int(row)))
         for value, name, row in zip(values, names, rows, strict=True)
     ]
     whole, patches = _pictures(network, asked, data, most, channel)
@@ -173,9 +173,7 @@ def space(network: Network, asked: PageState) -> None:
 def _draw(network: Network, asked: PageState, data: Dataset, found: Embedding) -> None:
     rows = dataset_pass.some_rows(data, POINTS)
     labels = data.test.labels[rows]
-    which, _ = image_input.read(st.query_params.get("picture"))
-    chosen = int(which.detail) if which is not None and which.kind == "test" else None
-    figure = scatter(found.points, labels, data.classes, rows, chosen)
+    figure = scatter(found.points, labels, data.classes, rows, image_input.chosen_row(data))
     name = asked.layer.name or "the network"
     explained = (
         f" The axes hold {percent(found.explained[0])} and {percent(found.explained[1])} of the variance."
@@ -194,7 +192,7 @@ def _draw(network: Network, asked: PageState, data: Dataset, found: Embedding) -
     )  # fmt: skip
     if picked is not None and picked["customdata"] != st.session_state.get(OPENED):
         st.session_state[OPENED] = picked["customdata"]
-        image_input.choose(f"test:{int(picked['customdata'][0])}")
+        image_input.choose(image_input.address_of(data, int(picked["customdata"][0])))
         st.rerun()
 
 

@@ -1,0 +1,44 @@
+"""Test images that ship: what they are, how small, and that their licence is stated beside them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cnnviz import datasets
+from cnnviz.datasets import shipped
+from cnnviz.inference.weights import bundled
+
+
+def test_images_of_mnist_ship_with_licence_and_source() -> None:
+    data = shipped.test_images("mnist")
+    assert data is not None
+    assert shipped.is_shipped(data)
+    assert data.test.images.shape == (500, 1, 28, 28)
+    assert np.bincount(data.test.labels).tolist() == [50] * 10
+    assert len(data.train) == 0
+    assert data.classes == datasets.specs()["mnist"].classes
+    licence = datasets.specs()["mnist"].licence
+    facts = json.loads((shipped.FOLDER / "mnist.json").read_text(encoding="utf-8"))
+    assert facts["licence"] == licence == "CC BY-SA 3.0"
+    stated = (shipped.FOLDER / "README.md").read_text(encoding="utf-8")
+    assert "mnist.png" in stated
+    assert licence in stated
+    assert "LeCun" in stated
+    assert sum(path.stat().st_size for path in shipped.FOLDER.glob("*.[jp]*")) < 1_000_000
+
+
+def test_the_shipped_network_reads_them_as_its_card_says() -> None:
+    """Labels stand beside their images: anything shuffled would be read at chance level."""
+    import torch
+
+    data, loaded = shipped.test_images("mnist"), bundled.load("lenet5-mnist")
+    assert data is not None
+    with torch.no_grad():
+        predicted = loaded.model(loaded.preprocessing.inputs(torch.from_numpy(data.test.images))).argmax(1)
+    assert np.mean(predicted.numpy() == data.test.labels) > 0.98
+
+
+@pytest.mark.parametrize("name", ["cifar10", "no-such", "", "../x"])
+def test_of_others_none_ship(name: str) -> None:
+    assert shipped.test_images(name) is None
