@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 WARM_UP = 5
 """Steps before the recording: libraries choose algorithms, and the optimiser makes its state."""
@@ -30,21 +30,30 @@ class GraphedStep:
         eager: The step as it is written.
         batch: Images of a full batch.
         note: Is told, in a sentence, whether it was recorded.
+        parameters: Of the model. A recording writes gradients to memory of its own: after a replay they are
+            the parameters' `.grad` again, whatever an eager step in between left there.
         capture: How to record; on CUDA but in tests.
     """
 
     def __init__(
-        self, eager: Step, batch: int, note: Callable[[str], None], capture: Capture | None = None
+        self,
+        eager: Step,
+        batch: int,
+        note: Callable[[str], None],
+        parameters: Iterable[nn.Parameter] = (),
+        capture: Capture | None = None,
     ) -> None:
         self._eager, self._batch, self._note = eager, batch, note
         self._capture = capture or capture_cuda_graph
+        self._parameters = tuple(parameters)
+        self._gradients: tuple[Tensor | None, ...] = ()
         self._waiting, self._failed = WARM_UP, False
         self._side: torch.cuda.Stream | None = None
         self._images = self._labels = torch.empty(0)
         self._replay: Callable[[], tuple[Tensor, Tensor]] | None = None
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Make the step; see `Update`."""
+        """Make the step; see `TrainStep`."""
         if self._failed or len(labels) != self._batch:
             return self._eager(images, labels)
         if self._waiting:
@@ -57,6 +66,8 @@ class GraphedStep:
         self._images.copy_(images)
         self._labels.copy_(labels)
         losses, answers = self._replay()
+        for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
+            parameter.grad = gradient
         # The next replay writes to the same memory.
         return losses.clone(), answers.clone()
 
@@ -64,6 +75,7 @@ class GraphedStep:
         self._images, self._labels = images.clone(), labels.clone()
         try:
             self._replay = self._capture(self._eager, self._images, self._labels)
+            self._gradients = tuple(parameter.grad for parameter in self._parameters)
             self._note("Steps are replayed from a CUDA graph.")
         except RuntimeError as error:
             self._failed = True
@@ -87,6 +99,20 @@ class GraphedStep:
         return losses, answers
 
 
+class FullBatchStep:
+    """Makes steps of full batches as `fast` does and others as `eager` does.
+
+    `torch.compile` compiles anew for every other size, and an epoch's last batch is usually smaller.
+    """
+
+    def __init__(self, fast: Step, eager: Step, batch: int) -> None:
+        self._fast, self._eager, self._batch = fast, eager, batch
+
+    def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Make the step; see `TrainStep`."""
+        return (self._fast if len(labels) == self._batch else self._eager)(images, labels)
+
+
 def should_capture(device: torch.device, macs: int, batch: int) -> bool:
     """Whether steps are so small that launching them is a good part of their time."""
     return device.type == "cuda" and 0 < 6 * macs * batch <= SMALL
@@ -95,7 +121,9 @@ def should_capture(device: torch.device, macs: int, batch: int) -> bool:
 def capture_cuda_graph(step: Step, images: Tensor, labels: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:
     """Record `step` on the images' device; raises `RuntimeError` for what a graph cannot hold."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.device(images.device), torch.cuda.graph(graph):
+    # Another thread may use the GPU meanwhile (a logger that asks for its memory): only this one is recorded.
+    recording = torch.cuda.graph(graph, capture_error_mode="thread_local")
+    with torch.cuda.device(images.device), recording:
         losses, answers = step(images, labels)
 
     def replay() -> tuple[Tensor, Tensor]:

@@ -118,8 +118,8 @@ def evaluate(
     confusion = multiclass_confusion_matrix(best[:, 0], labels, num_classes=count, validate_args=False)
     return Score(
         loss=float(functional.cross_entropy(logits, labels)),
-        accuracy=float((best[:, 0] == labels).double().mean()),
-        top5=float((best == labels[:, None]).any(1).double().mean()),
+        accuracy=float((best[:, 0] == labels).cpu().double().mean()),
+        top5=float((best == labels[:, None]).any(1).cpu().double().mean()),
         confusion=confusion.cpu(),
         logit_spread=float(logits.std(0, correction=0).mean()),
         in_training_mode=wrong,

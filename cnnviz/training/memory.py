@@ -37,7 +37,8 @@ class CudaGauge:
         self.name, self._device = torch.cuda.get_device_name(device), device
 
     def available(self) -> int:
-        """What is free, and what torch holds already."""
+        """What is free, and what torch holds for tensors; a CUDA graph's pool is gone by then."""
+        torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info(self._device)
         return free + torch.cuda.memory_reserved(self._device)
 

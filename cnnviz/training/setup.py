@@ -121,6 +121,8 @@ def _make_ready(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
     train_images = len(dataset.split(recipe.validation, recipe.seed, recipe.limit).train)
     check_trainable(recipe, len(dataset.classes), train_images)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # Sizes repeat: trying algorithms pays.
+    if device.type == "cuda":  # TF32 in matrix products too, as cuDNN has it in convolutions anyway
+        torch.set_float32_matmul_precision("high")
     side = side_for(recipe)
     torch.manual_seed(derive_seed(recipe.seed, 0, 3))
     options = None if recipe.layers else recipe.options

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from cnnviz.training import checkpoint, cuda_graphs, optimizer
 from cnnviz.training.checkpoint import Interface
+from cnnviz.training.data.lazy_images import StreamedImages
 from cnnviz.training.data.tensors import DataModule, Labelled, derive_seed, permutation, steps_per_epoch
 from cnnviz.training.data.tracked_images import FixedImages
 from cnnviz.training.data.transforms import Statistics, Transform
@@ -101,6 +102,7 @@ class Trainer:
         log: Who is told.
         folder: Where checkpoints go; without one none are written.
         macs: Multiply-adds of one image, 0 where unknown.
+        data_report: Whether the images' quality is recorded, which takes seconds that a race does not count.
     """
 
     def __init__(
@@ -112,7 +114,10 @@ class Trainer:
         log: Logger,
         folder: Path | None = None,
         macs: int = 0,
+        *,
+        data_report: bool = True,
     ) -> None:
+        self._data_report = data_report
         self.recipe, self.model, self.material, self.log, self.folder = recipe, model, material, log, folder
         self.device = material.train.images.device
         self.steps_per_epoch = steps_per_epoch(len(material.train), recipe.batch_size)
@@ -132,7 +137,7 @@ class Trainer:
         self._telling = RunLogger(log, self.steps_per_epoch, self.pace)
         self._tally = EpochMetrics(len(material.classes))
         self._generator = torch.Generator(self.device)
-        self._order = torch.empty(0, dtype=torch.int64)
+        self._order = self._rows = torch.empty(0, dtype=torch.int64)
         self._best: float | None = None
         self._saved = time.monotonic()
         self._census_due = False
@@ -160,7 +165,7 @@ class Trainer:
         if self.step == 0:
             self._telling.begin(self.material, self._fixed.pictures())
             self._telling.batch_norm(0, describe_batch_norm(self.model))
-            self._census_due = True
+            self._census_due = self._data_report
         self._telling.start_clock()
         while self.step < self.total_steps:
             if not keep_on():
@@ -238,18 +243,24 @@ class Trainer:
     def _batch(self) -> tuple[Tensor, Tensor]:
         epoch, place = divmod(self.step, self.steps_per_epoch)
         if place == 0 or not len(self._order):
-            self._order = permutation(len(self.material.train), self.recipe.seed, epoch).to(self.device)
-        rows = self._order[place * self.recipe.batch_size : (place + 1) * self.recipe.batch_size]
+            self._order = permutation(len(self.material.train), self.recipe.seed, epoch)
+            self._rows = self._order.to(self.device)
+        batch = slice(place * self.recipe.batch_size, (place + 1) * self.recipe.batch_size)
+        rows, images = self._rows[batch], self.material.train.images
+        # What is decoded is looked up on the CPU, which must not wait for the device to say which rows.
+        pixels = images[self._order[batch]] if isinstance(images, StreamedImages) else images[rows]
         self._generator.manual_seed(derive_seed(self.recipe.seed, self.step, 2))
-        images = self.preparation.train(self.material.train.images[rows], rows, epoch, self._generator)
-        return images, self.material.train.labels[rows]
+        prepared = self.preparation.train(pixels, rows, epoch, self._generator)
+        return prepared, self.material.train.labels[rows]
 
     def _fast_step(self) -> cuda_graphs.Step:
         """The step as it is made where nobody looks: layers can be watched in the plain one only."""
         if self.recipe.compile:
-            return TrainStep(self.recipe, torch.compile(self.model), self.optimiser)
+            compiled = TrainStep(self.recipe, torch.compile(self.model), self.optimiser)
+            return cuda_graphs.FullBatchStep(compiled, self._plain, self.recipe.batch_size)
         if cuda_graphs.should_capture(self.device, self.pace.macs, self.recipe.batch_size):
-            return cuda_graphs.GraphedStep(self._plain, self.recipe.batch_size, self._note)
+            parameters = self.model.parameters()
+            return cuda_graphs.GraphedStep(self._plain, self.recipe.batch_size, self._note, parameters)
         return self._plain
 
     def _note(self, sentence: str) -> None:
@@ -326,6 +337,7 @@ class Trainer:
 
     def _what_fits(self) -> str:
         self.optimiser.zero_grad()
+        self._fast = self._plain  # A CUDA graph holds memory of its own, which is to count as free.
         train = self.material.train
 
         def probe(count: int) -> None:

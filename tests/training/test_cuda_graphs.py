@@ -1,10 +1,12 @@
 """Steps that are replayed, with a recording that any device can make: the same run as without."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnnviz.datasets import Dataset
 from cnnviz.models.layers import Conv, Dropout, Flatten, LayerList, Linear
@@ -48,7 +50,7 @@ def run(dataset: Dataset, capture: Callable[..., Callable[[], tuple[Tensor, Tens
     ready = build_training(RECIPE, dataset)
     trainer = Trainer(RECIPE, ready.model, ready.material, ready.side, InMemoryLogger(), macs=ready.macs)
     if capture is not None:
-        trainer._fast = GraphedStep(trainer._plain, RECIPE.batch_size, trainer._note, capture)
+        trainer._fast = GraphedStep(trainer._plain, RECIPE.batch_size, trainer._note, capture=capture)
     trainer.run()
     return trainer
 
@@ -85,6 +87,101 @@ def test_what_cannot_be_recorded_goes_on_as_before(dataset: Dataset) -> None:
     (note,) = notes(trainer)
     assert "one kernel at a time" in note
     assert "operation not permitted when stream is capturing)" in note
+
+
+def test_gradients_after_a_replay_are_the_recordings(dataset: Dataset) -> None:
+    """An eager step in between makes gradients of its own; they must neither be read later nor stay alive."""
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    pool = [torch.zeros_like(parameter) for parameter in model.parameters()]
+
+    def eager(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()[None], labels
+
+    def capture(step: Step, images: Tensor, labels: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:
+        """Write gradients to the same memory at every replay, as a graph does, without touching `.grad`."""
+        for parameter, kept in zip(model.parameters(), pool, strict=True):
+            parameter.grad = kept
+
+        def replay() -> tuple[Tensor, Tensor]:
+            found = torch.autograd.grad(
+                torch.nn.functional.cross_entropy(model(images), labels), list(model.parameters())
+            )
+            for kept, fresh in zip(pool, found, strict=True):
+                kept.copy_(fresh)
+            return torch.zeros(1), labels
+
+        return replay
+
+    step = GraphedStep(eager, 3, lambda note: None, model.parameters(), capture)
+    images, labels = torch.eye(3, 2), torch.tensor([0, 1, 0])
+    for _ in range(WARM_UP + 1):
+        step(images, labels)
+    eager(images * 5, labels)  # a step that is looked at
+    step(images, labels)
+    expected = torch.autograd.grad(
+        torch.nn.functional.cross_entropy(model(images), labels), list(model.parameters())
+    )
+    for parameter, kept, value in zip(model.parameters(), pool, expected, strict=True):
+        assert parameter.grad is kept
+        assert torch.allclose(kept, value)
+
+
+def test_a_compiled_model_meets_full_batches_only(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def compile_model(model: torch.nn.Module) -> Callable[[Tensor], Tensor]:
+        def compiled(images: Tensor) -> Tensor:
+            sizes.append(len(images))
+            result: Tensor = model(images)
+            return result
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compile_model)
+    recipe = RECIPE.changed({"compile": True})
+    ready = build_training(recipe, dataset)
+    assert len(ready.material.train) % recipe.batch_size
+    Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger()).run()
+    assert set(sizes) == {recipe.batch_size}
+
+
+class _NoWaiting(TorchDispatchMode):
+    """Fails for what waits for a GPU: values that are read, and shapes that depend on them."""
+
+    WAITS = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal", "unique", "masked_select")
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = func.name().removeprefix("aten::").partition(".")[0]
+        assert name not in self.WAITS, f"{name} waits for the device"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimiser": "nesterov", "lr": 0.01, "weight_decay": 1e-3},
+        {"pad_crop": 2, "flip": "random", "cutout": 5, "label_smoothing": 0.1},
+        {"colour_jitter": 0.2, "schedule": "one-cycle", "optimiser": "adamw"},
+    ],
+)
+def test_a_step_that_neither_reports_nor_looks_waits_for_nothing(
+    dataset: Dataset, changes: dict[str, object]
+) -> None:
+    recipe = RECIPE.changed(changes)
+    ready = build_training(recipe, dataset)
+    trainer = Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger())
+    trainer.run(lambda: trainer.step < 2)
+    with _NoWaiting():
+        trainer._train_step(trainer.rate(), looking=False)
+    with pytest.raises(AssertionError, match="waits for the device"), _NoWaiting():
+        float(torch.ones(1))
 
 
 def test_only_small_steps_on_a_gpu_are_recorded() -> None:

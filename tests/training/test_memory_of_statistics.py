@@ -16,6 +16,29 @@ from cnnviz.training.data.transforms import Statistics
 from cnnviz.training.recipe import Recipe
 from tests.training.stripes import striped
 
+
+class OnMps:
+    """Images on a device without double precision, such as Apple's; what is read of them lies on the CPU."""
+
+    device = torch.device("mps")
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self._images, self.shape = images, images.shape
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, rows: slice) -> torch.Tensor:
+        return self._images[rows]
+
+
+def test_statistics_need_no_double_precision_of_the_device() -> None:
+    images = torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8)
+    found, expected = Statistics.of(OnMps(images)), Statistics.of(images)  # type: ignore[arg-type]
+    assert torch.equal(found.mean, expected.mean)
+    assert torch.equal(found.mean_image, expected.mean_image)
+
+
 MOST = 256 << 20
 """Bytes that may be taken beside the images."""
 MEASURED = """

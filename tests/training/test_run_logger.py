@@ -84,6 +84,13 @@ def test_the_first_point_waits_neither_for_the_census_nor_for_the_baseline(datas
     assert len(bodies(log, "census")) == len(bodies(log, "baseline")) == 1
 
 
+def test_a_race_can_do_without_the_report_on_its_data(dataset: Dataset) -> None:
+    ready, log = build_training(RECIPE, dataset), InMemoryLogger()
+    Trainer(RECIPE, ready.model, ready.material, ready.side, log, data_report=False).run()
+    assert not bodies(log, "census")
+    assert log.last("test/accuracy") > 0
+
+
 def test_a_run_that_is_stopped_after_its_first_step_has_its_census_and_does_not_take_it_again(
     dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -36,11 +36,16 @@ class StreamedImages:
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
         """The images of `rows`, int64 `(B,)` or a slice, as uint8 `(B, C, H, W)`.
 
+        Rows on a GPU have to be waited for: give them on the CPU where that matters. The images are sent to a
+        GPU from pinned memory, so that the copy holds up nothing.
+
         Raises `DataError`, with the picture's name, where one is damaged.
         """
         chosen = np.arange(len(self))[rows if isinstance(rows, slice) else rows.cpu().numpy()]
         pixels = torch.from_numpy(self._part.pixels(chosen))
-        return adapt(pixels.to(self.device), self._one)
+        if self.device.type == "cuda":
+            pixels = pixels.pin_memory()
+        return adapt(pixels.to(self.device, non_blocking=True), self._one)
 
     def sample(self) -> Tensor:
         """Rows of evenly spaced images, at most `SAMPLE`, int64 and in their order."""

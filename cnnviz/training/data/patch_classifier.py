@@ -83,7 +83,7 @@ def learnt_share(images: Tensor, labels: Tensor, classes: int) -> dict[str, Any]
     answers = PatchClassifier(images[:half], labels[:half], classes).predict(images[half:])
     truth = labels[half:]
     return {
-        "share": float((answers == truth).double().mean()),
+        "share": float((answers == truth).cpu().double().mean()),
         "chance": float(truth.bincount().max()) / len(truth),
         "images": len(truth),
     }
@@ -157,8 +157,8 @@ def _score(model: PatchClassifier, part: _Sample) -> dict[str, Any]:
     constant = part.labels == model.majority
     return {
         "images": len(right),
-        "accuracy": float(right.double().mean()),
-        "constant": float(constant.double().mean()),
+        "accuracy": float(right.cpu().double().mean()),
+        "constant": float(constant.cpu().double().mean()),
     }
 
 

@@ -74,7 +74,7 @@ def variation(train: Labelled, preparation: Transform | None = None) -> dict[str
         found |= {
             "plain": plain.summary(),
             "augmented": augmented.summary(),
-            "blanked": float((left < BLANKED).double().mean()) if len(left) else None,
+            "blanked": float((left < BLANKED).cpu().double().mean()) if len(left) else None,
             "kept": float(left.square().median()) if len(left) else None,
         }
     return found
@@ -116,10 +116,10 @@ class _View:
 
     def add(self, images: Tensor) -> None:
         self._count += len(images)
-        self.deviations.append(images.flatten(1).std(1, correction=0).double().cpu())
+        self.deviations.append(images.flatten(1).std(1, correction=0).cpu().double())
         self._marks.update(hash(image.tobytes()) for image in images.cpu().contiguous().numpy())
         flat = images.flatten(1)
-        values = flat[:, :: -(-flat.shape[1] // MOST_PIXELS)].double().cpu()
+        values = flat[:, :: -(-flat.shape[1] // MOST_PIXELS)].cpu().double()
         # Differences from one image, not values: those of nearly equal images would cancel.
         self._first = values[:1].clone() if self._first is None else self._first
         apart = values - self._first
@@ -137,7 +137,7 @@ class _View:
             "distinct": len(self._marks),
             "within": float(deviations.median()),
             "between": math.sqrt(max(float(variance.mean()), 0.0)),
-            "flat": float((deviations < self._flat).double().mean()),
+            "flat": float((deviations < self._flat).cpu().double().mean()),
         }
 
 
@@ -271,7 +271,7 @@ def neighbours_of_test(test: Labelled, train: Outlined, classes: int) -> dict[st
     vectors, labels = _sample(test)
     top = (vectors @ train.vectors.T).topk(NEIGHBOURS, dim=1)
     nearer = top.values[:, 0] > train.likeness.median()
-    found = _agreement(labels, train, top.indices, classes) | {"nearer": float(nearer.double().mean())}
+    found = _agreement(labels, train, top.indices, classes) | {"nearer": float(nearer.cpu().double().mean())}
     if classes > MOST_CLASSES:
         return found
     pairs = labels[:, None] * classes + train.labels[top.indices]
@@ -313,10 +313,10 @@ def _sample(part: Labelled) -> tuple[Tensor, Tensor]:
 def _agreement(labels: Tensor, known: Outlined, near: Tensor, classes: int) -> dict[str, Any]:
     """How often `labels`, int64 `(N,)`, are those of their neighbours `near`, rows of `known` `(N, k)`."""
     shares, others = (
-        which.bincount(minlength=classes).double() / len(which) for which in (labels, known.labels)
+        which.bincount(minlength=classes).cpu().double() / len(which) for which in (labels, known.labels)
     )
     return {
-        "share": float((known.labels[near] == labels[:, None]).double().mean()),
+        "share": float((known.labels[near] == labels[:, None]).cpu().double().mean()),
         "chance": float((shares * others).sum()),
         "images": len(labels),
         "each": near.shape[1],
@@ -351,7 +351,7 @@ def _lost(pixels: Tensor) -> Tensor:
         return (pixels - again).square().mean((1, 2, 3)).sum()
 
     variance = pixels.var((2, 3), correction=0).mean(1).sum()
-    return torch.stack([variance, lost(2), lost(4)]).double().cpu()
+    return torch.stack([variance, lost(2), lost(4)]).cpu().double()
 
 
 def outline(images: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ class FixedImages:
             return []
         likely = probabilities(model, self.chosen.images[:], preparation)
         values, classes = likely.topk(min(_TOP, likely.shape[1]))
-        pairs = torch.stack([classes.double(), values.double()], dim=2).tolist()
+        pairs = torch.stack([classes.cpu().double(), values.cpu().double()], dim=2).tolist()
         return [
             {"index": number, "top": [[int(label), value] for label, value in top]}
             for number, top in zip(self.numbers, pairs, strict=True)

@@ -127,15 +127,16 @@ class Statistics:
         count, channels, height, width = images.shape
         rows = images.sample() if isinstance(images, StreamedImages) else None
         count = count if rows is None else len(rows)
-        total = torch.zeros(channels, height, width, dtype=torch.float64, device=images.device)
-        products = torch.zeros(channels, channels, dtype=torch.float64, device=images.device)
+        device = torch.device("cpu") if images.device.type == "mps" else images.device  # MPS has no float64
+        total = torch.zeros(channels, height, width, dtype=torch.float64, device=device)
+        products = torch.zeros(channels, channels, dtype=torch.float64, device=device)
         values_at_once = IN_CACHE if rows is None else None  # Decoding wants many for its threads.
         lines = min(height, portion((1, channels, width), values_at_once))
         step = portion((channels, lines, width), values_at_once)
         for start in range(0, count, step):
             part = images[start : start + step] if rows is None else images[rows[start : start + step]]
             for top in range(0, height, lines):
-                values = part[:, :, top : top + lines].double()
+                values = part[:, :, top : top + lines].to(device).double()
                 total[:, top : top + lines] += values.sum(0)
                 flat = values.transpose(0, 1).reshape(channels, -1)
                 products += flat @ flat.T

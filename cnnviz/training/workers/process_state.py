@@ -120,6 +120,8 @@ def _setters() -> list[Callable[[], object]]:
     if _has_gpu_context():
         states = torch.cuda.get_rng_state_all()
         found.append(lambda: torch.cuda.set_rng_state_all(states))
+    precision = torch.get_float32_matmul_precision()
+    found.append(lambda: torch.set_float32_matmul_precision(precision))
     return found + [_setter(owner, name) for owner, name in _backend_settings()]
 
 
