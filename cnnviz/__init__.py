@@ -4,7 +4,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_LAZY = {"watch": "cnnviz.watching"}
+_LAZY = {"analyze": "cnnviz.analysis", "watch": "cnnviz.watching"}
 """What `cnnviz.NAME` is, by the module that holds it: imported when it is used: this imports nothing."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from cnnviz.analysis.layer_table import graph, rows
-from cnnviz.analysis.trace import Trace, trace
+from cnnviz.analysis.trace import Opaque, Trace, trace, without_scripts
 from cnnviz.analysis.types import Analysis, Shape
 from cnnviz.models.user_code.dry_run import choose_output
 
@@ -31,6 +31,7 @@ def compute(
 
     Raises whatever the module raises where the input does not fit.
     """
+    module = without_scripts(module)
     modules = dict(module.named_modules())
     seen = trace(modules, shape, more=more)
     extra = None if more else _training_pass(modules, shape, seen)
@@ -45,8 +46,16 @@ def compute(
         options=options,
         rows=table,
         graph=graph(modules, table, seen, extra, (tuple(shape), last)),
-        notes=(*chosen, *_several(shape, more), *_notes(seen, table)),
+        notes=(*chosen, *_several(shape, more), *_opaque(modules), *_notes(seen, table)),
     )
+
+
+def _opaque(modules: Mapping[str, nn.Module]) -> tuple[str, ...]:
+    names = [name or "the model itself" for name, part in modules.items() if isinstance(part, Opaque)]
+    if not names:
+        return ()
+    listed = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} TorchScript"
+    return (f"{listed}, whose inside cannot be looked into: its parameters are counted, its work is not.",)
 
 
 def _several(shape: Shape, more: tuple[Shape, ...]) -> tuple[str, ...]:
@@ -87,6 +96,7 @@ def _notes(seen: Trace, table: tuple[Any, ...]) -> tuple[str, ...]:
         f"analysed, as if {_TAKEN.get(name, 'the value were 1')}."
         for name, line in seen.decided
     ]
+    seen.unknown.pop("TorchScript", None)
     if seen.unknown:
         names = ", ".join(f"{name} ({count}×)" for name, count in seen.unknown.most_common())
         notes.append(f"Counted as one operation a value, for want of a rule of their own: {names}.")

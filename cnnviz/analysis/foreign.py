@@ -34,7 +34,13 @@ def analyze_foreign(
     Raises `ValueError` in one sentence, with the user's own file and line where the pass failed there.
     """
     from cnnviz.analysis.compute import compute
-    from cnnviz.models.user_code.dry_run import MISFITS, candidate_shapes, describe, needed_inputs
+    from cnnviz.models.user_code.dry_run import (
+        MISFITS,
+        OutputError,
+        candidate_shapes,
+        describe,
+        needed_inputs,
+    )
 
     inputs = needed_inputs(module)
     more: tuple[Shape, ...] = ()
@@ -42,17 +48,24 @@ def analyze_foreign(
         given: Any = size
         size, more = given[0], tuple(given[1:])
     _check_inputs(inputs, 1 + len(more), title)
+    # A lone Conv3d would take an image for a volume without a batch.
+    if (other := _other_dimensions(module, title)) and "volumes" in other:
+        raise ValueError(other)
     first: Exception | None = None
     shapes: list[Shape] = list(candidate_shapes(module, size))  # type: ignore[arg-type]
     for shape in shapes:
         try:
             found = compute(module, shape, name, title, classes, options or {}, more)
+        except OutputError:
+            raise
         except MISFITS as error:
             if _needs_values(error):
                 raise ValueError(_unknowable(title, error)) from None
             first = first or error
             continue
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            if _needs_values(error):
+                raise ValueError(_unknowable(title, error)) from None
             raise ValueError(f"{title} cannot be analysed: {describe(error)}.") from None
         return found if size is not None or shape == shapes[0] else _with_assumed_input(found, shape)
     assert first is not None
@@ -91,11 +104,12 @@ def _with_assumed_input(found: Analysis, shape: Shape) -> Analysis:
     return replace(found, notes=(*found.notes, note))
 
 
-def _needs_values(error: Exception) -> bool:
-    return isinstance(error, NotImplementedError) or "meta tensor" in str(error)
+def _needs_values(error: BaseException) -> bool:
+    text = str(error)
+    return isinstance(error, NotImplementedError) or "meta tensor" in text or "meta device" in text
 
 
-def _unknowable(title: str, error: Exception) -> str:
+def _unknowable(title: str, error: BaseException) -> str:
     line = origin.of_error(error)
     if isinstance(error, NotImplementedError) and "forward" in str(error):
         return f"{title} cannot be analysed: it defines no forward."

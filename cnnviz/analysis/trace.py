@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnnviz.analysis import ops as _views  # noqa: F401  (registers its rules)
@@ -216,6 +217,35 @@ def trace(
         return follower.trace
 
 
+class Opaque(nn.Module):
+    """Stands for a TorchScript module, into which no hook reaches: one row, run on zeros for its shapes."""
+
+    def __init__(self, script: nn.Module) -> None:
+        super().__init__()
+        self.hidden = [script]
+        for name, parameter in script.named_parameters():
+            kind = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
+            self.register_parameter(name.replace(".", "_"), kind)
+
+    def forward(self, *args: Any) -> Any:
+        """What it gives for zeros of the same shapes, without values."""
+        script = self.hidden[0]
+        device = next((p.device for p in (*script.parameters(), *script.buffers())), torch.device("cpu"))
+        with torch._C.DisableTorchFunction():
+            out = script(*(torch.zeros_like(a, device=device) if torch.is_tensor(a) else a for a in args))
+            return tree_map(lambda value: value.to("meta") if torch.is_tensor(value) else value, out)
+
+
+def without_scripts(module: nn.Module) -> nn.Module:
+    """The module with `Opaque` in place of TorchScript ones, which are changed no further."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return Opaque(module)
+    for name, child in module._modules.items():
+        if child is not None:
+            module._modules[name] = without_scripts(child)
+    return module
+
+
 class _Follower(TorchFunctionMode):
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         super().__init__()
@@ -269,6 +299,8 @@ class _Follower(TorchFunctionMode):
         return enter
 
     def _leaving(self, module: nn.Module, args: Any, out: Any) -> None:
+        if isinstance(module, Opaque):
+            self._record("TorchScript", args, {}, out, 0)
         visit = self._stack.pop()
         results = tensors(out)
         if results:

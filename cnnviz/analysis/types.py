@@ -154,9 +154,9 @@ class Graph:
     blocks: tuple[Block, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Analysis:
-    """All that is known of an architecture without running it."""
+    """All that is known of an architecture without running it; a notebook shows it as a table."""
 
     model: str
     title: str
@@ -167,6 +167,16 @@ class Analysis:
     graph: Graph
     notes: tuple[str, ...] = ()
     """What could not be counted exactly, in sentences."""
+
+    def __repr__(self) -> str:
+        sides = "×".join(map(str, self.input_shape))
+        counts = f"{self.total_params:,} parameters, {self.macs:,} multiply-adds"
+        return f"<Analysis of {self.title}: {sides}, {len(self.rows)} layers, {counts}>"
+
+    def _repr_html_(self) -> str:
+        from cnnviz.analysis.notebook_table import to_html
+
+        return to_html(self)
 
     @property
     def total_params(self) -> int:
@@ -185,8 +195,12 @@ class Analysis:
 
     @property
     def fc_params(self) -> int:
-        """Parameters in fully connected layers, the projections of attention among them."""
-        return self.params_of("fc", "attention")
+        """Parameters in fully connected layers, the projections of attention among them.
+
+        What else attention holds, as a table of positions, is none: only `nn.MultiheadAttention` counts.
+        """
+        projections = (row for row in self.rows if row.kind == "attention" and _projects(row))
+        return self.params_of("fc") + sum(row.params for row in projections)
 
     @property
     def norm_params(self) -> int:
@@ -248,6 +262,11 @@ class Analysis:
             if row.name == name:
                 return row
         raise KeyError(name)
+
+
+def _projects(row: Row) -> bool:
+    """Whether an attention row's parameters are its projections, as of `nn.MultiheadAttention`."""
+    return row.type.endswith("MultiheadAttention")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,10 @@ LOGITS = ("logits", "out", "output", "outputs", "prediction", "predictions", "pr
 """Names of an output that a classifier's logits have, the surest first."""
 
 
+class OutputError(ValueError):
+    """What a network gives is nothing that can be read."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a dry run found."""
@@ -69,7 +73,7 @@ def inspect_network(module: nn.Module, title: str, size: Any = None) -> Facts:
         except MISFITS as error:
             first = first or error
             continue
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ValueError(f"{title} cannot be run: {describe(error)}.") from None
         chosen, taken, notes = choose_output(out, title)
         if taken.dim() != 2:
@@ -111,7 +115,7 @@ def choose_output(out: Any, title: str) -> tuple[str | int | None, Tensor, tuple
             first = places[0]
             note = f"{title} gives {len(out)} values: the {_ordinal(first)} is taken for its logits."
             return first, out[first], (note,)
-    raise ValueError(
+    raise OutputError(
         f"{title} gives a {type(out).__name__}; what is read is a tensor, or a dictionary or tuple of them."
     )
 
@@ -234,7 +238,7 @@ def _without_convolution(module: nn.Module) -> Iterator[Shape]:
 # Errors of a pass as people read them.
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """An error's type, what it says, and where in the user's own file."""
     text = first_line(error).rstrip(".") if str(error).strip() else ""
     line = origin.of_error(error)
