@@ -2,6 +2,7 @@
 
 from cnnviz.analysis.core import analyze
 from cnnviz.analysis.diff import Change, Diff, diff
+from cnnviz.analysis.notebook_table import to_html
 from cnnviz.analysis.precomputed import Overview, overview
 from cnnviz.analysis.types import (
     KIND_TITLES,
@@ -16,6 +17,9 @@ from cnnviz.analysis.types import (
     Row,
     grouped,
 )
+
+# What a notebook shows; the types themselves know of no table, which is made of them.
+setattr(Analysis, "_repr_html_", to_html)  # noqa: B010 (a method that mypy need not know)
 
 __all__ = [
     "KINDS",

@@ -173,11 +173,6 @@ class Analysis:
         counts = f"{self.total_params:,} parameters, {self.macs:,} multiply-adds"
         return f"<Analysis of {self.title}: {sides}, {len(self.rows)} layers, {counts}>"
 
-    def _repr_html_(self) -> str:
-        from cnnviz.analysis.notebook_table import to_html
-
-        return to_html(self)
-
     @property
     def total_params(self) -> int:
         """All parameters, shared ones once."""

@@ -91,17 +91,22 @@ def test_several_inputs_have_a_shape_each() -> None:
         analyze(Two(), (1, 28, 28))
 
 
+def html(found: Any) -> str:
+    """What a notebook shows."""
+    return str(found._repr_html_())
+
+
 def test_a_notebook_shows_a_table_and_a_short_line() -> None:
     found = cnnviz.analyze(NETS["Frozen"](), (3, 32, 32))
     assert repr(found) == "<Analysis of Frozen: 3×32×32, 3 layers, 314 parameters, 194,480 multiply-adds>"
-    table = found._repr_html_()
+    table = html(found)
     assert table.count("<tr>") == 1 + 3 + 1
     assert "314 parameters (90 trainable)" in table
     large = cnnviz.analyze("torchvision/densenet201")
-    assert "more rows are not shown" in large._repr_html_()
+    assert "more rows are not shown" in html(large)
 
 
 def test_names_in_the_table_are_escaped() -> None:
     model = nn.Sequential()
     model.add_module("<script>", nn.Conv2d(3, 2, 3))
-    assert "<script>" not in analyze(model, 8)._repr_html_()
+    assert "<script>" not in html(analyze(model, 8))
