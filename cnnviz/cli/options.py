@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -38,6 +38,25 @@ ModelName = Annotated[
     str | None,
     typer.Option("--model", metavar="M", help="A model, or FILE.py:CLASS, whose --weights are given."),
 ]
+ClassNames = Annotated[
+    Path | None,
+    typer.Option("--classes", metavar="FILE", help="Class names of the weights, one a line, or JSON."),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option(metavar="M", help="Mean that the weights' pixels, 0 to 1, were less, by channel."),
+]
+Std = Annotated[str | None, typer.Option(metavar="S", help="Standard deviation they were divided by.")]
+
+
+class AboutWeights(NamedTuple):
+    """What a command line says of weights: kept beside their file, so that it is said once."""
+
+    classes: Path | None
+    mean: str | None
+    std: str | None
+
+
 ModelOptions = Annotated[
     list[str] | None, typer.Option("--option", metavar="K=V", help="An option of the model.")
 ]
@@ -67,6 +86,7 @@ def load_model(
     model: str | None,
     weights: Path | None,
     options: Sequence[str] | None = None,
+    about: AboutWeights | None = None,
 ) -> Loaded:
     """The one model that a command line names; raises `ValueError` where it names none or several."""
     chosen = None
@@ -76,7 +96,7 @@ def load_model(
     if sum(ways) != 1:
         raise ValueError("Name one model: --run ID, or --checkpoint NAME, or --model M --weights FILE.")
     from cnnviz import tracking
-    from cnnviz.inference.weights import bundled, loaders
+    from cnnviz.inference.weights import bundled, loaders, weights_facts
     from cnnviz.inference.weights.loaders import from_run
 
     if run is not None:
@@ -86,7 +106,13 @@ def load_model(
         return bundled.load(checkpoint)
     if weights is None:
         raise ValueError(f"Which weights of {model}? Give --weights FILE.")
-    return loaders.from_file(weights, model, options=chosen)
+    place = weights_facts.located(weights)
+    known = weights_facts.beside(place)
+    facts = weights_facts.given(about.classes, about.mean, about.std, known) if about else known
+    found = loaders.from_path(place, model, chosen, facts)
+    if facts != known:
+        weights_facts.keep_beside(place, facts)
+    return found
 
 
 def named_model(name: str, options: Sequence[str] | None) -> tuple[str, dict[str, str]]:

@@ -10,12 +10,16 @@ import numpy as np
 import typer
 
 from cnnviz.cli.options import (
+    AboutWeights,
     Center,
     CheckpointName,
+    ClassNames,
     Invert,
+    Mean,
     ModelName,
     ModelOptions,
     RunNumber,
+    Std,
     WeightsFile,
     changed,
     load_model,
@@ -72,6 +76,9 @@ def features(
     model: ModelName = None,
     weights: WeightsFile = None,
     option: ModelOptions = None,
+    classes: ClassNames = None,
+    mean: Mean = None,
+    std: Std = None,
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a picture of it.")] = None,
     npz: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the values: `activations` (C, H, W), float32.")
@@ -91,7 +98,11 @@ def features(
         raise ValueError("Name a layer: --layer NAME; `cnnviz summary MODEL` lists them.")
     if attribution is None and target is not None:
         raise ValueError("--class belongs to --attribution; a layer's maps are the same for every class.")
-    loaded = changed(_loaded(run, checkpoint, model, weights, option), invert=invert, center=center)
+    loaded = changed(
+        _loaded(run, checkpoint, model, weights, option, AboutWeights(classes, mean, std)),
+        invert=invert,
+        center=center,
+    )
     shown = _read(picture, loaded)
     typer.echo("\n".join((f"{loaded.name}, from {loaded.source}", *loaded.notes)))
     if attribution is not None:
@@ -106,13 +117,14 @@ def _loaded(
     model: str | None,
     weights: Path | None,
     option: list[str] | None,
+    about: AboutWeights,
 ) -> Loaded:
     if model is not None and (run, checkpoint, weights) == (None, None, None):
         from cnnviz.inference.weights.loaders import fresh
 
         name, options = named_model(model, option)
         return fresh(name, options=options)
-    return load_model(run, checkpoint, model, weights, option)
+    return load_model(run, checkpoint, model, weights, option, about)
 
 
 def _read(path: Path, loaded: Loaded) -> Step:

@@ -9,12 +9,16 @@ import typer
 
 from cnnviz.cli.options import (
     CHANGES,
+    AboutWeights,
     Center,
     CheckpointName,
+    ClassNames,
     Invert,
+    Mean,
     ModelName,
     ModelOptions,
     RunNumber,
+    Std,
     WeightsFile,
     changed,
     load_model,
@@ -43,13 +47,20 @@ def predict(
     model: ModelName = None,
     weights: WeightsFile = None,
     option: ModelOptions = None,
+    classes: ClassNames = None,
+    mean: Mean = None,
+    std: Std = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes are named.")] = 5,
     invert: Invert = False,
     center: Center = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Print the likeliest classes of every picture."""
-    loaded = changed(load_model(run, checkpoint, model, weights, option), invert=invert, center=center)
+    loaded = changed(
+        load_model(run, checkpoint, model, weights, option, AboutWeights(classes, mean, std)),
+        invert=invert,
+        center=center,
+    )
     from cnnviz.inference import evaluate
     from cnnviz.inference.images.image import Refusal
     from cnnviz.inference.images.image_files import from_paths

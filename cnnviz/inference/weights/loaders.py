@@ -14,6 +14,7 @@ from cnnviz.inference.images.preprocessing import Preprocessing, Size
 from cnnviz.inference.weights.loaded_model import Loaded, built, filled, of_recipe, trained
 from cnnviz.inference.weights.model_card import FORMAT, read_card
 from cnnviz.inference.weights.state_dict import without_prefix
+from cnnviz.inference.weights.weights_facts import WeightsFacts
 from cnnviz.inference.weights.weights_file import Weights, read_weights
 from cnnviz.models import ModelSpec
 from cnnviz.models.meta import on_meta
@@ -77,7 +78,7 @@ def download(model: str) -> tuple[Any, dict[str, Tensor]]:
 
 UNKNOWN_INPUT = (
     "Nothing is known of how these weights' images were prepared: pixels go in from 0 to 1; change that if "
-    "they were trained otherwise."
+    "they were trained otherwise (--mean and --std on the command line)."
 )
 FRESH = "Fresh weights: nothing was learned, so its answers mean nothing."
 
@@ -124,6 +125,19 @@ def from_file(
         name, network, spec, tuple(classes or map(str, range(count))), size, how, name,
         options=spec.options.parse(options or {}),
         notes=(*found.notes, *notes, *(() if preprocessing else (UNKNOWN_INPUT,))),
+    )  # fmt: skip
+
+
+def from_path(
+    path: Path, model: str | None, options: Mapping[str, Any] | None, facts: WeightsFacts
+) -> Loaded:
+    """As `from_file`, for a path on a command line: with what is known of its classes and normalization."""
+    if model is None or facts == WeightsFacts():
+        return from_file(path, model, options=options)
+    channels, height, width = models.get(model).input_shape
+    return from_file(
+        path, model, options=options, classes=facts.classes or None,
+        preprocessing=facts.preprocessing(channels, (height, width)),
     )  # fmt: skip
 
 

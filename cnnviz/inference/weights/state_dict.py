@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from cnnviz.inference import InferenceError
 
-PREFIXES = ("module.", "_orig_mod.", "model.")
-"""What DataParallel, torch.compile and many a training script put before every name."""
 COUNTER = "num_batches_tracked"
 """A count that batch normalisation keeps and, in evaluation, never reads; older files lack it."""
 USUAL = frozenset((torch.float16, torch.bfloat16, torch.float32, torch.float64))
@@ -45,7 +44,8 @@ def matched(
     named, notes = without_prefix(weights, expected)
     problem = difference(expected, named)
     if problem:
-        raise InferenceError(f"These weights do not fit {title}: {problem}.")
+        advice = remedy(expected, named)
+        raise InferenceError(f"These weights do not fit {title}: {problem}.{f' {advice}' if advice else ''}")
     return real(named, expected, notes)
 
 
@@ -90,15 +90,38 @@ def real(
 def without_prefix(
     weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The weights without a prefix that every name has and the model's names have not; and what was cut."""
-    named, cut = dict(weights), ""
-    while True:
-        prefix = next((p for p in PREFIXES if named and all(name.startswith(p) for name in named)), None)
-        if prefix is None or any(name.startswith(prefix) for name in expected):
-            break
-        named = {name.removeprefix(prefix): value for name, value in named.items()}
-        cut += prefix
-    return named, (f"The prefix '{cut}' was taken off every name.",) if cut else ()
+    """The weights under the model's names: without the prefix before them, or with one that they lack.
+
+    It is the prefix with which most names are the model's own, whatever it is called (`module.`, `net.`,
+    `state_dict.encoder.`). Returns what was done in sentences.
+    """
+    prefix = _best_prefix(weights, expected)
+    if prefix:
+        named = {name.removeprefix(prefix): v for name, v in weights.items() if name.startswith(prefix)}
+        left = [name for name in weights if not name.startswith(prefix)]
+        if not left:
+            return named, (f"The prefix '{prefix}' was taken off every name.",)
+        return named, (f"Taken are the weights under '{prefix}'; left out: {listed(left)}.",)
+    lacking = _best_prefix(expected, weights)
+    if lacking and all(name.startswith(lacking) for name in expected):
+        return {lacking + name: value for name, value in weights.items()}, (
+            f"The prefix '{lacking}' was put before every name.",
+        )
+    return dict(weights), ()
+
+
+def _best_prefix(names: Iterable[str], wanted: Mapping[str, Tensor]) -> str:
+    """What stands before most of the `wanted` names among `names`; empty where most stand there plainly."""
+    counts = Counter[str]()
+    for name in names:
+        start = 0
+        while True:
+            if name[start:] in wanted:
+                counts[name[:start]] += 1
+            start = name.find(".", start) + 1
+            if not start:
+                break
+    return max(counts, key=lambda prefix: (counts[prefix], -len(prefix)), default="")
 
 
 def difference(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
@@ -118,6 +141,29 @@ def difference(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> s
     if other:
         parts.append(listed(other))
     return "; ".join(parts)
+
+
+def remedy(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """A sentence on what would most likely help where weights do not fit; empty where nobody can say."""
+    wanted = {name: tuple(value.shape) for name, value in expected.items() if not name.endswith(COUNTER)}
+    there = {name: tuple(value.shape) for name, value in given.items() if not name.endswith(COUNTER)}
+    shared = wanted.keys() & there.keys()
+    other = [name for name in wanted if name in shared and wanted[name] != there[name]]
+    if not shared and list(wanted.values()) == list(there.values()):
+        return (
+            "The shapes agree one by one, so only names differ: rename the layers, or save the weights again "
+            "from the network as it is now."
+        )
+    if not shared and there:
+        return "No name is the model's own: is it another network, or another version of it?"
+    if len(other) == 1 and len(wanted[other[0]]) == 4 and wanted[other[0]][2:] == there[other[0]][2:]:
+        return f"They read {there[other[0]][1]} channels, and this model {wanted[other[0]][1]}."
+    if other and len(shared) == len(wanted) == len(there):
+        return "It is the same network of other sizes: give its options as --option K=V."
+    missing = [name for name in wanted if name not in there]
+    if missing and not other and shared and missing == list(wanted)[-len(missing) :]:
+        return "All but the last layers are there: fine-tune from them (start_from), which makes new ones."
+    return ""
 
 
 def listed(names: Sequence[str]) -> str:

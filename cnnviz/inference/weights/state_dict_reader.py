@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -18,6 +18,9 @@ from safetensors.torch import save_file
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "module")
 """Where training scripts put the state dict beside an epoch and an optimiser's state."""
+NOT_WEIGHTS = re.compile(r"optim|sched|scaler|callback|loops|metric")
+"""Keys of what a training script stores beside weights."""
+DEEPEST = 4
 PAGE = 4096
 MAX_TENSORS = 10_000
 """As `cnnviz.formats.safetensors_header` bounds them, which reads what is written here."""
@@ -33,22 +36,80 @@ def limit_memory(more: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
 
 
+class Record:
+    """Stands for an object that holds plain values beside the weights, as `argparse.Namespace`."""
+
+
+class RecordDict(dict):  # type: ignore[type-arg]
+    """The same for what is a dictionary, as Lightning's `AttributeDict`."""
+
+
+class RecordText(str):
+    """The same for a path."""
+
+    def __new__(cls, *parts: str) -> "RecordText":
+        """The parts as one text."""
+        return super().__new__(cls, "/".join(map(str, parts)))
+
+
+STAND_INS = (
+    (Record, "argparse.Namespace"),
+    (RecordDict, "lightning.fabric.utilities.data.AttributeDict"),
+    (RecordDict, "lightning_fabric.utilities.data.AttributeDict"),
+    (RecordDict, "pytorch_lightning.utilities.parsing.AttributeDict"),
+    (RecordText, "pathlib.PosixPath"),
+    (RecordText, "pathlib.WindowsPath"),
+    (RecordText, "pathlib._local.PosixPath"),
+)
+"""What training scripts store beside weights: read as plain values, none of the named code is imported."""
+
+
 def tensors_in(found: Any) -> tuple[dict[str, torch.Tensor], str]:
-    """The tensors by name, and under which key they were found; raises `TypeError` for anything else."""
+    """The tensors by name, and under which key they were found; raises `TypeError` for anything else.
+
+    Of a usual key (`state_dict`, …) the mapping below it is taken, else the only mapping that holds tensors.
+    Of several such mappings all are taken, their names with the keys before them.
+    """
     if not isinstance(found, Mapping):
         raise TypeError(f"It holds a {type(found).__name__}, not a state dict")
     for key in WRAPPERS:
         inner = found.get(key)
         if isinstance(inner, Mapping) and any(isinstance(value, torch.Tensor) for value in inner.values()):
             return tensors_in(inner)[0], key
-    tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
-    if not tensors:
+    tensors = _plain(found)
+    below = dict(_mappings(found, ()))
+    if not tensors and not below:
         raise TypeError("It holds no tensors")
+    if not tensors and len(below) == 1:
+        ((place, inner),) = below.items()
+        return _plain(inner), ".".join(place)
+    if not tensors:
+        tensors = {
+            ".".join((*p, name)): value for p, inner in below.items() for name, value in _plain(inner).items()
+        }
     return tensors, ""
+
+
+def _plain(found: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
+    return {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
+
+
+def _mappings(
+    found: Mapping[Any, Any], place: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+    """Mappings that hold tensors, below a mapping; what belongs to an optimizer or a schedule left out."""
+    for key, value in found.items():
+        if not isinstance(value, Mapping) or NOT_WEIGHTS.search(str(key).lower()) or len(place) >= DEEPEST:
+            continue
+        below = (*place, str(key))
+        if _plain(value):
+            yield below, value
+        yield from _mappings(value, below)
 
 
 def read_or_error(source: str, target: str) -> dict[str, Any]:
     """Read, write, and say how it went."""
+    torch.serialization.add_safe_globals([*STAND_INS])
     try:
         tensors, key = tensors_in(torch.load(source, map_location="cpu", weights_only=True))
         if len(tensors) > MAX_TENSORS:

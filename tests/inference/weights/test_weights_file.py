@@ -240,7 +240,7 @@ def test_what_does_not_fit_says_which_layers_differ(change: Callable[[Any], Any]
     change(state)
     with pytest.raises(InferenceError) as refused:
         load_state_dict(model, state, "LeNet-5")
-    assert str(refused.value) == f"These weights do not fit {sentence}"
+    assert str(refused.value).startswith(f"These weights do not fit {sentence}")
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 

@@ -1,0 +1,166 @@
+"""Facts of somebody's weights: class names and normalization, given once and kept beside the file.
+
+`NAME.cnnviz.json` stands beside the weights, and `config.json` in a folder of Hugging Face's. They are read
+where a command line names the file; what is handed in on a page brings none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cnnviz.inference import InferenceError
+from cnnviz.inference.images.preprocessing import Preprocessing, Size
+from cnnviz.models.limits import MAX_CLASSES
+
+MOST_BYTES = 10_000_000
+SUFFIX = ".cnnviz.json"
+WEIGHTS_OF_FOLDER = ("model.safetensors", "pytorch_model.bin")
+
+
+class WeightsFacts(BaseModel):
+    """What nobody can tell from the tensors: class names in the order of the logits, mean and spread."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    classes: tuple[str, ...] = Field((), max_length=MAX_CLASSES)
+    mean: tuple[float, ...] = Field((), max_length=4)
+    std: tuple[float, ...] = Field((), max_length=4)
+
+    def preprocessing(self, channels: int, side: Size) -> Preprocessing | None:
+        """How pixels go in; None where nothing is known of it.
+
+        Raises `InferenceError` for a mean of other channels than the network reads.
+        """
+        if not self.mean and not self.std:
+            return None
+        mean, std = self.mean or (0.0,) * channels, self.std or (1.0,) * channels
+        mean, std = (values * channels if len(values) == 1 else values for values in (mean, std))
+        if len(mean) != channels or len(std) != channels:
+            raise InferenceError(
+                f"The network reads {channels} channel{'' if channels == 1 else 's'}: give --mean and --std "
+                f"one value or {channels}, not {len(mean)} and {len(std)}."
+            )
+        if not all(value > 0 for value in std):
+            raise InferenceError("A standard deviation is above 0.")
+        scale = "unit-standardised" if max(*mean, *std) <= MOST_UNIT else "standardised"
+        return Preprocessing.made(
+            channels=channels, stored=side, side=side, scale=scale, mean=mean, spread=std
+        )
+
+
+MOST_UNIT = 3.0
+"""Means and deviations up to here are of pixels from 0 to 1; larger ones of pixels from 0 to 255."""
+
+
+def located(path: Path) -> Path:
+    """The weights file that a path names: itself, or the one in a folder of Hugging Face's.
+
+    Raises `InferenceError` for a folder without one.
+    """
+    if not path.is_dir():
+        return path
+    found = next((path / name for name in WEIGHTS_OF_FOLDER if (path / name).is_file()), None)
+    if found is None:
+        parts = (
+            "; its weights are in several parts, which are not read"
+            if list(path.glob("*.index.json"))
+            else ""
+        )
+        raise InferenceError(f"There is no {' or '.join(WEIGHTS_OF_FOLDER)} in '{path.name}'{parts}.")
+    return found
+
+
+def beside(path: Path) -> WeightsFacts:
+    """What is known of a weights file from beside it; nothing where nothing lies there.
+
+    Raises `InferenceError` for a file that is not what its name says.
+    """
+    own = path.with_name(path.name + SUFFIX)
+    if own.is_file():
+        try:
+            return WeightsFacts.model_validate(_json(own))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InferenceError(f"'{own.name}' cannot be read: {first['msg']}; delete it.") from None
+    if path.name in WEIGHTS_OF_FOLDER and (path.parent / "config.json").is_file():
+        return _of_hugging_face(path.parent)
+    return WeightsFacts()
+
+
+def keep_beside(path: Path, facts: WeightsFacts) -> None:
+    """Keep what was said of a weights file beside it; raises `OSError`."""
+    text = json.dumps(facts.model_dump(exclude_defaults=True), ensure_ascii=False, indent=1)
+    path.with_name(path.name + SUFFIX).write_text(text + "\n", encoding="utf-8")
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+    """Class names, one a line, or a JSON list, or an object from number to name; raises `InferenceError`."""
+    text = _text(path)
+    if text.lstrip().startswith(("[", "{")):
+        return _names(_json(path), path.name)
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def numbers(text: str, name: str) -> tuple[float, ...]:
+    """Read `0.5` or `0.485,0.456,0.406`; raises `InferenceError`."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InferenceError(
+            f"{name} is one number or one a channel, as 0.485,0.456,0.406, not '{text[:60]}'."
+        ) from None
+
+
+def _of_hugging_face(folder: Path) -> WeightsFacts:
+    config = _json(folder / "config.json")
+    named = config.get("id2label") if isinstance(config, dict) else None
+    classes = _names(named, "config.json") if named else ()
+    how = folder / "preprocessor_config.json"
+    stated: Any = _json(how) if how.is_file() else {}
+    mean, std = (_floats(stated.get(key)) for key in ("image_mean", "image_std"))
+    return WeightsFacts(classes=classes, mean=mean, std=std)
+
+
+def _floats(values: Any) -> tuple[float, ...]:
+    plain = isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+    return tuple(float(value) for value in values[:4]) if plain else ()
+
+
+def _names(named: Any, file: str) -> tuple[str, ...]:
+    if isinstance(named, dict) and all(isinstance(key, str) and key.isdecimal() for key in named):
+        named = [named[key] for key in sorted(named, key=int)]
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise InferenceError(
+            f"'{file}' holds no class names: one a line, a JSON list, or an object from number to name."
+        )
+    return tuple(named)
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(_text(path))
+    except (ValueError, RecursionError):
+        raise InferenceError(f"'{path.name}' is not JSON.") from None
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise InferenceError(f"'{path.name}' is larger than {MOST_BYTES / 1e6:.0f} MB.")
+    return content.decode("utf-8", "replace")
+
+
+def given(classes: Path | None, mean: str | None, std: str | None, known: WeightsFacts) -> WeightsFacts:
+    """What a command line says, over what is known already."""
+    changes: Sequence[tuple[str, Any]] = (
+        ("classes", read_classes(classes) if classes else ()),
+        ("mean", numbers(mean, "--mean") if mean else ()),
+        ("std", numbers(std, "--std") if std else ()),
+    )
+    return known.model_copy(update={name: value for name, value in changes if value})
