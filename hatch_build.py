@@ -8,7 +8,11 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-EXTRAS = {"postgres": "requirements-postgres.txt", "dev": "requirements-dev.txt"}
+EXTRAS = {
+    "postgres": "requirements-postgres.txt",
+    "onnx": "requirements-onnx.txt",
+    "dev": "requirements-dev.txt",
+}
 
 
 class RequirementsHook(MetadataHookInterface):

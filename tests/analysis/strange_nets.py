@@ -36,7 +36,7 @@ class Scripted(_Head):
     def __init__(self) -> None:
         super().__init__()
         with warnings.catch_warnings(action="ignore"):  # It is deprecated, and people bring it.
-            self.inner: Any = torch.jit.script(nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()))  # type: ignore[no-untyped-call]
+            self.inner: Any = torch.jit.script(nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()))
 
     def forward(self, x: Any) -> Any:
         return self.head(self.inner(self.conv(x)))
@@ -54,7 +54,7 @@ class SpectralNorm(_Head):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = parametrizations.spectral_norm(self.conv)
+        self.conv: Any = parametrizations.spectral_norm(self.conv)
 
     def forward(self, x: Any) -> Any:
         return self.head(self.conv(x))
@@ -65,7 +65,7 @@ class WeightNorm(_Head):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = parametrizations.weight_norm(self.conv)
+        self.conv: Any = parametrizations.weight_norm(self.conv)
 
     def forward(self, x: Any) -> Any:
         return self.head(self.conv(x))

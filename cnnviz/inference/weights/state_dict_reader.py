@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -40,10 +41,6 @@ class Record:
     """Stands for an object that holds plain values beside the weights, as `argparse.Namespace`."""
 
 
-class RecordDict(dict):  # type: ignore[type-arg]
-    """The same for what is a dictionary, as Lightning's `AttributeDict`."""
-
-
 class RecordText(str):
     """The same for a path."""
 
@@ -54,9 +51,9 @@ class RecordText(str):
 
 STAND_INS = (
     (Record, "argparse.Namespace"),
-    (RecordDict, "lightning.fabric.utilities.data.AttributeDict"),
-    (RecordDict, "lightning_fabric.utilities.data.AttributeDict"),
-    (RecordDict, "pytorch_lightning.utilities.parsing.AttributeDict"),
+    (OrderedDict, "lightning.fabric.utilities.data.AttributeDict"),
+    (OrderedDict, "lightning_fabric.utilities.data.AttributeDict"),
+    (OrderedDict, "pytorch_lightning.utilities.parsing.AttributeDict"),
     (RecordText, "pathlib.PosixPath"),
     (RecordText, "pathlib.WindowsPath"),
     (RecordText, "pathlib._local.PosixPath"),

@@ -352,6 +352,7 @@ def _builder(made: Constructor, gives: int, output: str | int | None) -> Builder
         return with_one_output(module, output)
 
     build.bound = made.bound  # type: ignore[attr-defined]
+    build.classes_parameter = made.classes_parameter  # type: ignore[attr-defined]
     return build
 
 

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from cnnviz.tracking import Checkpoint, Database, Run, RunSummary
 
 
+ELSEWHERE = (
+    ("PyTorch source and weights (zip)", "A file that makes the network and loads the weights beside it.",
+     "python", ".zip"),
+    ("State dict (.pth)", "What torch.load(…, weights_only=True) reads.", "pth", ".pth"),
+    ("Exported program (.pt2)", "What torch.export.load reads; holds the network too.", "pt2", ".pt2"),
+    ("ONNX", "For onnxruntime and others; input 'image', output 'logits'.", "onnx", ".onnx"),
+)  # fmt: skip
+"""Forms of the network for use elsewhere: label, what it is, format, ending."""
+
+
 def exports(run: Run, kinds: Collection[str]) -> None:
     """Draw the menu; `kinds` are the checkpoints there are."""
     stem = f"run-{run.id}"
@@ -32,6 +42,11 @@ def exports(run: Run, kinds: Collection[str]) -> None:
         for kind in ("last", "best"):
             if kind in kinds:
                 _weights(run, kind)
+        if "last" in kinds:
+            st.caption("For use without cnnviz:")
+            for label, about, form, ending in ELSEWHERE:
+                _button(label, about, partial(_exported, run.id, form, f"{stem}-{run.model}"),
+                        f"{stem}{ending}", "application/octet-stream")  # fmt: skip
 
 
 def _button(label: str, about: str, data: partial[str] | partial[bytes], name: str, mime: str) -> None:
@@ -75,6 +90,25 @@ def _take(run_id: int, kind: str) -> bytes:
     from cnnviz.inference.weights.export_weights import take_weights
 
     return take_weights(run_data.database(), run_id, kind)
+
+
+def _exported(run_id: int, form: str, stem: str) -> bytes:
+    """The file of a format; several of them as a zip."""
+    import io
+    import zipfile
+
+    from cnnviz.inference.export import export
+    from cnnviz.inference.weights.loaders import from_run
+
+    stem = stem.replace("/", "-")
+    found = export(from_run(run_data.database(), run_id), form, stem)
+    if len(found.files) == 1:
+        return next(iter(found.files.values()))
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for ending, content in found.files.items():
+            archive.writestr(f"{stem}{ending}", content)
+    return file.getvalue()
 
 
 # The disk that a run holds, and how to have it back.

@@ -1,0 +1,62 @@
+"""`cnnviz export`: a run's network for use elsewhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """Formats, as `cnnviz.inference.export.FORMATS`."""
+
+    ONNX = "onnx"
+    PT2 = "pt2"
+    PTH = "pth"
+    PYTHON = "python"
+
+
+ENDINGS = {
+    ".onnx": Format.ONNX,
+    ".pt2": Format.PT2,
+    ".pth": Format.PTH,
+    ".pt": Format.PTH,
+    ".py": Format.PYTHON,
+}
+"""What the ending of an output says of its format."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("export", help="Write a run's network for use without cnnviz: ONNX, .pt2, .pth, or PyTorch.")(
+        export
+    )
+
+
+def export(
+    run: Annotated[int, typer.Argument(metavar="RUN", help="A run's number.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write.")],
+    form: Annotated[
+        Format | None, typer.Option("--format", help="By default what the file's ending says.")
+    ] = None,
+    which: Annotated[str, typer.Option("--checkpoint", help="last or best.")] = "last",
+) -> None:
+    """Write the file; of plain PyTorch the weights beside it."""
+    from cnnviz import tracking
+    from cnnviz.inference import export as exporting
+    from cnnviz.inference.weights.loaders import from_run
+
+    kind = form or ENDINGS.get(output.suffix.lower())
+    if kind is None:
+        raise ValueError(f"Which format? Give --format {'|'.join(Format)}, or an output such as model.onnx.")
+    with tracking.connect() as database:
+        loaded = from_run(database, run, which)
+    found = exporting.export(loaded, kind.value, output.stem)
+    for number, (ending, content) in enumerate(found.files.items()):
+        path = output if number == 0 else output.with_suffix(ending)
+        path.write_bytes(content)
+        typer.echo(f"{path} ({len(content):,} bytes)")
+    for note in found.notes:
+        typer.echo(note)

@@ -1,0 +1,164 @@
+"""A loaded network as files: `.pth`, `.pt2`, `.onnx`, or `model.py` with its weights beside it."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from cnnviz.inference import InferenceError
+from cnnviz.inference.export import python_source
+from cnnviz.inference.weights.loaded_model import Loaded
+
+STACK_TRACE = "pkg.torch.onnx.stack_trace"
+"""What torch writes into an ONNX file's nodes: lines of code that made them, which may be somebody's own."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files of an export, by the ending that each gets."""
+
+    files: dict[str, bytes]
+    """`{".py": …, ".pth": …}`; the first is the one that was asked for."""
+    notes: tuple[str, ...] = ()
+
+
+def export(loaded: Loaded, kind: str, stem: str = "model") -> Exported:
+    """Write a network in one of `FORMATS`.
+
+    Args:
+        loaded: The network; left as it is.
+        kind: The format.
+        stem: The files' name without its ending, by which one names another.
+
+    Raises `InferenceError` where the format is none, the network cannot be written in it, or a package for it
+    is not installed.
+    """
+    if kind not in FORMATS:
+        raise InferenceError(f"A format is {', '.join(FORMATS)}, not '{kind[:40]}'.")
+    return _WRITERS[kind](loaded, stem)
+
+
+def _state_dict(loaded: Loaded, _: str) -> Exported:
+    return Exported({".pth": _saved(loaded.model)})
+
+
+def _saved(model: nn.Module) -> bytes:
+    """A plain state dict, which `torch.load(…, weights_only=True)` reads."""
+    file = io.BytesIO()
+    torch.save({name: value.contiguous().clone() for name, value in model.state_dict().items()}, file)
+    return file.getvalue()
+
+
+def _program(loaded: Loaded, _: str) -> Exported:
+    file = io.BytesIO()
+    with _quiet():
+        torch.export.save(_exported(loaded, "an exported program"), file)
+    return Exported({".pt2": file.getvalue()})
+
+
+def _exported(loaded: Loaded, what: str) -> Any:
+    batch = torch.export.Dim("batch", min=1, max=65_536)
+    try:
+        return torch.export.export(loaded.model, (_example(loaded),), dynamic_shapes=({0: batch},))
+    except Exception as error:
+        raise InferenceError(f"{loaded.name} cannot be written as {what}: {_reason(error)}") from None
+
+
+def _onnx(loaded: Loaded, _: str) -> Exported:
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise InferenceError(f"ONNX needs the package {error.name}: pip install 'cnnviz[onnx]'.") from None
+    with _quiet():
+        try:
+            program: Any = torch.onnx.export(
+                _exported(loaded, "ONNX"),
+                dynamo=True,
+                input_names=["image"],
+                output_names=["logits"],
+                verbose=False,
+            )
+        except InferenceError:
+            raise
+        except Exception as error:
+            raise InferenceError(f"{loaded.name} cannot be written as ONNX: {_reason(error)}") from None
+        proto = program.model_proto
+    without_code(proto)
+    for key, value in _described(loaded).items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = key, value
+    return Exported({".onnx": proto.SerializeToString()})
+
+
+def without_code(proto: Any) -> None:
+    """Take the lines of code out of an ONNX model, which torch leaves in every node."""
+    for graph in (proto.graph, *proto.functions):
+        for part in (
+            graph,
+            *graph.node,
+            *graph.value_info,
+            *getattr(graph, "input", ()),
+            *getattr(graph, "output", ()),
+        ):
+            _strip(part)
+        for node in graph.node:
+            for attribute in node.attribute:
+                for inner in (attribute.g, *attribute.graphs):
+                    for part in inner.node:
+                        _strip(part)
+
+
+def _strip(part: Any) -> None:
+    props = getattr(part, "metadata_props", None)
+    if props is None:
+        return
+    kept = [(one.key, one.value) for one in props if one.key != STACK_TRACE]
+    del props[:]
+    for key, value in kept:
+        entry = props.add()
+        entry.key, entry.value = key, value
+
+
+def _described(loaded: Loaded) -> dict[str, str]:
+    """What a file says of itself: classes, and how images go in."""
+    import json
+
+    return {
+        "cnnviz.classes": json.dumps(loaded.classes, ensure_ascii=False),
+        "cnnviz.preprocessing": loaded.preprocessing.model_dump_json(exclude_defaults=True),
+    }
+
+
+def _python(loaded: Loaded, stem: str) -> Exported:
+    source, notes = python_source.source_of(loaded, f"{stem}.pth")
+    return Exported({".py": source.encode(), ".pth": _saved(loaded.model)}, notes)
+
+
+def _example(loaded: Loaded) -> torch.Tensor:
+    # Of two images: an exported program takes a size of 1 for one that never changes.
+    return torch.zeros(2, *loaded.input_shape)
+
+
+def _quiet() -> warnings.catch_warnings[None]:
+    return warnings.catch_warnings(action="ignore")
+
+
+def _reason(error: Exception) -> str:
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return f"{text[:200].rstrip('.')}."
+
+
+_WRITERS: dict[str, Callable[[Loaded, str], Exported]] = {
+    "onnx": _onnx,
+    "pt2": _program,
+    "pth": _state_dict,
+    "python": _python,
+}
+FORMATS = tuple(_WRITERS)

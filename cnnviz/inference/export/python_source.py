@@ -1,0 +1,285 @@
+"""Plain PyTorch source of a network: its layers made anew, its forward as `torch.fx` follows it.
+
+Layers of `torch.nn` stay what they are; what others compute is written out. The names of all weights stay, so
+that the state dict fits. A network that cannot be followed is written as the operations that `torch.export`
+finds, and one whose way depends on its input with its own source, where that is one file of the user's.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import keyword
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from cnnviz.inference import InferenceError
+from cnnviz.inference.weights.loaded_model import Loaded
+from cnnviz.models.user_code import registration, source
+
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def source_of(loaded: Loaded, weights: str) -> tuple[str, tuple[str, ...]]:
+    """A Python file that makes the network and loads its weights from `weights` beside it; and notes.
+
+    Raises `InferenceError` for a network that cannot be written so.
+    """
+    ways: tuple[tuple[Callable[[Loaded], str], str], ...] = (
+        (_traced, ""),
+        (_lowered, "Its forward cannot be followed layer by layer: it is written as torch's own operations."),
+        (_own_source, "Its forward depends on its input, so the file holds its own source."),
+    )
+    reason = ""
+    for write, note in ways:
+        try:
+            body = write(loaded)
+        except Exception as error:  # Whatever a tracer raises in somebody's forward.
+            reason = reason or next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+            continue
+        return _header(loaded) + body + _footer(weights), (note,) if note else ()
+    raise InferenceError(f"{loaded.name} cannot be written as plain PyTorch: {reason}.")
+
+
+def _header(loaded: Loaded) -> str:
+    how = json.dumps(json.loads(loaded.preprocessing.model_dump_json(exclude={"mean_image"})), indent=4)
+    shapes = f"(N, {', '.join(map(str, loaded.input_shape))}) to (N, {len(loaded.classes)})"
+    settings = "\n".join(f"#   {line}" for line in how.splitlines())
+    return f'''"""{_text(loaded.name)}, trained with cnnviz. Needs PyTorch alone.
+
+    from {{this file}} import load
+    model = load()                      # in evaluation mode
+    logits = model(images)              # {shapes}
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+INPUT_SHAPE = {loaded.input_shape!r}
+CLASSES = {loaded.classes!r}
+# How a picture becomes an input, as cnnviz prepared it:
+{settings}
+
+
+'''
+
+
+def _text(name: str) -> str:
+    """A name inside a docstring."""
+    return "".join(c if c.isprintable() and c not in '"\\' else " " for c in name)
+
+
+def _footer(weights: str) -> str:
+    return f'''
+
+def load(path=Path(__file__).with_name({weights!r})):
+    """Make the network and load its weights; in evaluation mode."""
+    model = make()
+    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return model.eval()
+
+
+if __name__ == "__main__":
+    with torch.no_grad():
+        print(load()(torch.zeros(1, *INPUT_SHAPE)).softmax(1))
+'''
+
+
+# By following the network.
+
+
+def _traced(loaded: Loaded) -> str:
+    model = copy.deepcopy(loaded.model).eval()
+    with warnings.catch_warnings(action="ignore"):
+        traced = fx.symbolic_trace(model)
+    return _written(model, traced.graph)
+
+
+def _lowered(loaded: Loaded) -> str:
+    """The network as `torch.export` sees it: operations on weights, without layers between them."""
+    model = copy.deepcopy(loaded.model).eval()
+    batch = torch.export.Dim("batch", min=1, max=65_536)
+    example = torch.zeros(2, *loaded.input_shape)
+    with warnings.catch_warnings(action="ignore"):
+        program = torch.export.export(model, (example,), dynamic_shapes=({0: batch},))
+        lowered: Any = program.module(check_guards=False)
+    graph = lowered.graph
+    graph.set_codegen(fx.graph.CodeGen())  # of plain arguments: the exported one flattens and packs them
+    output = next(node for node in graph.nodes if node.op == "output")
+    packed = output.args[0]
+    output.args = (packed[0] if isinstance(packed, tuple | list) else packed,)
+    return _written(lowered, graph)
+
+
+def _written(model: nn.Module, graph: fx.Graph) -> str:
+    """The class, from the modules that a graph uses and its code."""
+    graph.eliminate_dead_code()
+    used = {str(node.target) for node in graph.nodes if node.op in ("call_module", "get_attr")}
+    for node in graph.nodes:
+        if node.op == "call_function" and not _from_torch(node.target):
+            raise InferenceError(
+                f"it calls {getattr(node.target, '__name__', node.target)}, which is not torch's"
+            )
+    code = graph.python_code("self")
+    lines = ["class Net(nn.Module):", "    def __init__(self):", "        super().__init__()"]
+    lines += [f"        {line}" for line in _made(model, used)]
+    forward = code.src.strip().splitlines()
+    lines += [
+        "",
+        *(f"    {line}" if line else "" for line in forward),
+        "",
+        "",
+        "def make():",
+        "    return Net()",
+    ]
+    return "\n".join([*_imports(code.globals), *lines]) + "\n"
+
+
+def _from_torch(function: Any) -> bool:
+    module = getattr(function, "__module__", "") or ""
+    return module.partition(".")[0] in ("torch", "_operator", "math", "builtins", "")
+
+
+def _imports(names: dict[str, Any]) -> Iterator[str]:
+    """What the forward names beyond torch itself."""
+    for name, value in sorted(names.items()):
+        if name in ("torch", "nn") or value is None:
+            continue
+        if inspect.ismodule(value):
+            yield f"import {value.__name__} as {name}"
+        elif value is type(None):
+            yield f"{name} = type(None)"
+        elif isinstance(value, torch.device):
+            yield f"{name} = torch.device"
+        elif inspect.isclass(value) or callable(value):
+            module, qualified = getattr(value, "__module__", ""), getattr(value, "__qualname__", "")
+            if module == "builtins" or name == qualified == "device":
+                continue
+            if not _from_torch(value) or not qualified.isidentifier():
+                raise InferenceError(f"its forward needs {name}, which is not torch's")
+            yield f"from {module} import {qualified} as {name}"
+        else:
+            yield f"{name} = {_literal(value, name)}"
+    yield from ("", "")
+
+
+def _made(model: nn.Module, used: set[str]) -> Iterator[str]:
+    """A line for every layer, parameter and buffer that the state dict or the forward needs."""
+    made = set[str]()
+    state = model.state_dict()
+    for name, module in model.named_modules():
+        if any(name == one or name.startswith(f"{one}.") for one in made):
+            continue
+        plain = type(module) is not nn.Module and type(module).__module__.startswith("torch.nn")
+        leaf = plain and (not module._modules or name in used)
+        if leaf and name and (name in used or any(key.startswith(f"{name}.") for key in state)):
+            yield (
+                f"{_place(name)} = {_constructor(module, name)}"
+                if name.isidentifier()
+                else _added(name, _constructor(module, name))
+            )
+            made.add(name)
+            continue
+        if name and (module._modules or module._parameters or module._buffers):
+            yield _added(name, "nn.Module()")
+        for kind, store in (("Parameter", module._parameters), ("buffer", module._buffers)):
+            for own, value in store.items():
+                if value is not None:
+                    yield _tensor(name, own, kind, value, f"{name}.{own}".lstrip(".") in state)
+
+
+def _place(name: str) -> str:
+    return f"self.{name}" if not keyword.iskeyword(name) else f"setattr(self, {name!r})"
+
+
+def _added(name: str, made: str) -> str:
+    around, _, own = name.rpartition(".")
+    return f"{_around(around)}.add_module({own!r}, {made})"
+
+
+def _around(name: str) -> str:
+    return f"self.get_submodule({name!r})" if name else "self"
+
+
+def _tensor(around: str, own: str, kind: str, value: torch.Tensor, stored: bool) -> str:
+    shape, dtype = tuple(value.shape), str(value.dtype)
+    if not stored:  # A constant, which the weights do not bring.
+        made = f"torch.tensor({value.tolist()!r}, dtype={dtype})"
+        return f"{_around(around)}.register_buffer({own!r}, {made}, persistent=False)"
+    if kind == "Parameter":
+        made = f"nn.Parameter(torch.zeros({shape!r}, dtype={dtype}), requires_grad={value.requires_grad})"
+        return f"{_around(around)}.register_parameter({own!r}, {made})"
+    return f"{_around(around)}.register_buffer({own!r}, torch.zeros({shape!r}, dtype={dtype}))"
+
+
+def _constructor(module: nn.Module, name: str) -> str:
+    """The call that makes a layer of `torch.nn` anew, read off its attributes."""
+    kind = type(module)
+    # A subclass that only adds a way to start, or a name, is made as the layer of torch that it is.
+    base: Any = next((b for b in kind.__mro__ if getattr(nn, b.__name__, None) is b), None)
+    if base is None:
+        raise InferenceError(f"'{name}' is a {kind.__name__}, which torch.nn does not offer")
+    names = _RECURRENT if isinstance(module, nn.RNNBase) else tuple(inspect.signature(base).parameters)
+    given = []
+    for argument in names:
+        value = _argument(module, argument)
+        if value is not inspect.Parameter.empty:
+            given.append(f"{argument}={_literal(value, name)}")
+    return f"nn.{base.__name__}({', '.join(given)})"
+
+
+_RECURRENT = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
+
+
+def _argument(module: nn.Module, argument: str) -> Any:
+    if argument in ("device", "dtype", "args", "kwargs", "_weight", "_freeze"):
+        return inspect.Parameter.empty
+    if argument == "bias" and not isinstance(getattr(module, "bias", None), bool):
+        if isinstance(module, nn.MultiheadAttention):
+            return module.in_proj_bias is not None
+        return getattr(module, "bias", None) is not None
+    if isinstance(module, nn.MultiheadAttention) and argument == "add_bias_kv":
+        return module.bias_k is not None
+    return getattr(module, argument, inspect.Parameter.empty)
+
+
+def _literal(value: Any, name: str) -> str:
+    """A setting as Python writes it."""
+    if isinstance(value, tuple | list) and all(isinstance(one, _PLAIN) for one in value):
+        return repr(type(value)(value) if type(value) in (tuple, list) else tuple(value))
+    if isinstance(value, float) and value != value:
+        return "float('nan')"
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return f"float('{value}')"
+    if isinstance(value, _PLAIN):
+        return repr(value)
+    raise InferenceError(f"'{name}' has a setting that is a {type(value).__name__}")
+
+
+# By its own source.
+
+
+def _own_source(loaded: Loaded) -> str:
+    """The user's own file with a call of its class; raises `InferenceError` where it is not one file."""
+    recipe = loaded.recipe
+    if recipe is None or not recipe.code:
+        raise InferenceError("its source is no file of yours")
+    files = source.kept(recipe.code, recipe.model)
+    if len(files.files) != 1:
+        raise InferenceError("its source is more than one file")
+    arguments = ", ".join(f"{name}={value!r}" for name, value in recipe.options.items())
+    spec = registration.from_copy(recipe.model, recipe.code, recipe.options)
+    counted = getattr(spec.builder, "classes_parameter", "")
+    classes = f"{counted}={len(loaded.classes)}" if counted else ""
+    call = ", ".join(filter(None, (arguments, classes)))
+    text = files.files[0][1].decode("utf-8", "replace")
+    # What a file says of the future has to come first in it, and torch needs none of it.
+    text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("from __future__"))
+    return f"{text}\n\ndef make():\n    return {files.attribute}({call})\n"

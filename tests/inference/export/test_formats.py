@@ -1,0 +1,147 @@
+"""Exports: each file gives the same logits where it is opened, and needs no cnnviz."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from cnnviz.inference import InferenceError
+from cnnviz.inference.export import export
+from cnnviz.inference.weights.loaded_model import Loaded
+from cnnviz.inference.weights.loaders import fresh
+from cnnviz.models.user_code import registration
+
+ELSEWHERE = """
+import sys
+
+
+class Refuse:
+    def find_spec(self, name, *rest):
+        if name.partition(".")[0] in ("cnnviz", "torchvision", "net"):
+            raise ImportError(name)
+
+
+sys.meta_path.insert(0, Refuse())
+import torch
+
+import model
+
+with torch.no_grad():
+    torch.save(model.load()(torch.load("images.pt")), "logits.pt")
+"""
+
+
+def logits(loaded: Loaded, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        found: Tensor = loaded.model(images)
+        return found
+
+
+def some(loaded: Loaded, count: int = 3) -> Tensor:
+    return torch.randn(count, *loaded.input_shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        *(("lenet5", {}), ("lenet5", {"activation": "tanh"}), ("lenet5-1998", {}), ("googlenet-32", {})),
+        *(("resnet18-32", {}), ("torchvision/mobilenet_v3_small", {}), ("torchvision/squeezenet1_1", {})),
+    ],
+)
+def test_plain_pytorch_gives_the_same_logits_where_there_is_no_cnnviz(
+    model: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    loaded = fresh(model, options=options)
+    images = some(loaded)
+    assert torch.allclose(run_elsewhere(loaded, images, tmp_path), logits(loaded, images), atol=1e-6)
+
+
+def run_elsewhere(loaded: Loaded, images: Tensor, folder: Path) -> Tensor:
+    """The logits from `model.py` in a process that can import neither cnnviz nor torchvision."""
+    for ending, content in export(loaded, "python", "model").files.items():
+        (folder / f"model{ending}").write_bytes(content)
+    torch.save(images, folder / "images.pt")
+    (folder / "elsewhere.py").write_text(ELSEWHERE, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, "elsewhere.py"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    found: Tensor = torch.load(folder / "logits.pt")
+    return found
+
+
+def test_a_network_of_ones_own_that_depends_on_its_input_brings_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from cnnviz.training import Recipe
+    from cnnviz.training.recipe import with_code
+
+    monkeypatch.setenv(registration.VARIABLE, "")
+    (tmp_path / "net.py").write_text(
+        "from __future__ import annotations\nimport torch\nfrom torch import nn\n\n\n"
+        "class Net(nn.Module):\n    def __init__(self, width=3, num_classes=4):\n        super().__init__()\n"
+        "        self.fc = nn.Linear(16, num_classes)\n        self.width = width\n\n"
+        "    def forward(self, x):\n        x = x.flatten(1)\n"
+        "        return self.fc(x) if x.sum() > 0 else self.fc(-x) * self.width\n",
+        encoding="utf-8",
+    )
+    registration.add(f"{tmp_path}/net.py:Net(width=5)@1x4x4")
+    recipe = with_code(Recipe(model="file/Net"))
+    loaded = replace(fresh("file/Net", classes=6), recipe=recipe)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    for images in (torch.ones(2, 1, 4, 4), -torch.ones(2, 1, 4, 4)):
+        assert torch.equal(run_elsewhere(loaded, images, folder), logits(loaded, images))
+    assert export(loaded, "python").notes == (
+        "Its forward depends on its input, so the file holds its own source.",
+    )
+
+
+def test_a_state_dict_is_plain() -> None:
+    loaded = fresh("lenet5")
+    (content,) = export(loaded, "pth").files.values()
+    state = torch.load(io.BytesIO(content), weights_only=True)
+    assert list(state) == list(loaded.model.state_dict())
+
+
+def test_an_exported_program_takes_any_number_of_images() -> None:
+    loaded = fresh("lenet5")
+    (content,) = export(loaded, "pt2").files.values()
+    program = torch.export.load(io.BytesIO(content)).module()
+    for count in (1, 5):
+        assert torch.allclose(program(some(loaded, count)), logits(loaded, some(loaded, count)), atol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["lenet5", "resnet18-32"])
+def test_onnx_gives_the_same_logits_and_holds_no_code(model: str) -> None:
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    loaded = fresh(model)
+    (content,) = export(loaded, "onnx").files.values()
+    for word in (b"stack_trace", b"forward(self", str(Path(__file__).parents[3]).encode()):
+        assert word not in content
+    onnx.checker.check_model(content)
+    session = onnxruntime.InferenceSession(content)
+    for count in (1, 4):
+        images = some(loaded, count)
+        (found,) = session.run(["logits"], {"image": images.numpy()})
+        assert np.allclose(found, logits(loaded, images).numpy(), atol=1e-4)
+
+
+def test_what_cannot_be_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InferenceError, match="A format is onnx, pt2, pth, python, not 'h5'"):
+        export(fresh("lenet5"), "h5")
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(
+        InferenceError, match=r"ONNX needs the package onnxscript: pip install 'cnnviz\[onnx\]'"
+    ):
+        export(fresh("lenet5"), "onnx")
