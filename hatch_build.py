@@ -11,6 +11,7 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 EXTRAS = {
     "postgres": "requirements-postgres.txt",
     "onnx": "requirements-onnx.txt",
+    "umap": "requirements-umap.txt",
     "dev": "requirements-dev.txt",
 }
 

@@ -58,17 +58,13 @@ def paired(differences: Sequence[float], comparisons: int = 1) -> Interval:
     mean = math.fsum(differences) / n
     if n == 1:
         return Interval(mean, None, n)
-    spread = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1))
-    if spread <= 1e-12 * max(abs(d) for d in differences):
+    if max(differences) - min(differences) <= 1e-12 * max(abs(d) for d in differences):
         return Interval(mean, None, n)
-    return Interval(mean, quantile(n - 1, comparisons) * spread / math.sqrt(n), n)
+    from scipy.stats import ttest_1samp  # a second, which only needs whoever has runs to compare
 
-
-def quantile(freedom: int, comparisons: int = 1) -> float:
-    """Student's t that |t| exceeds with a chance of 0.05/`comparisons`, with `freedom` ≥ 1 degrees."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 1 - (1 - CONFIDENCE) / (2 * comparisons)))
+    level = 1 - (1 - CONFIDENCE) / comparisons
+    interval = ttest_1samp(differences, 0.0).confidence_interval(level)
+    return Interval(mean, float(interval.high - interval.low) / 2, n)
 
 
 def sampling_error(accuracy: float, images: int) -> float:

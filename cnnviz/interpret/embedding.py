@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
+import importlib.util
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,87 +18,18 @@ from cnnviz.interpret.activations import reduced
 from cnnviz.interpret.cache import Batches, Stop, never, stepped
 from cnnviz.interpret.maps import Floats, as_map_batch
 
-# t-SNE with exact gradients (van der Maaten and Hinton, 2008), which tells how far it is.
-#
-# Settings are those of scikit-learn where it is told nothing: early exaggeration by 12 for a quarter of the
-# steps, a learning rate of N/48 and at least 50, momentum 0.5, then 0.8, and a gain for each coordinate.
-
-STEPS, EXAGGERATED, EXAGGERATION = 1_000, 250, 12.0
-TELL_EVERY = 20
-HALVINGS = 60
-"""Of the interval in which a point's precision is sought."""
-
-
-def arrange(values: Tensor, start: Tensor, perplexity: float, progress: Progress = silent) -> Tensor:
-    """Points `(N, 2)` for features `(N, D)`, beginning at `start` `(N, 2)`.
-
-    Memory grows with N²: 4 MB a matrix for a thousand. `progress`, told every `TELL_EVERY` steps, may raise.
-    """
-    near = affinities(values, perplexity)
-    exaggerated = near * EXAGGERATION
-    points, moved, gains = start.clone(), torch.zeros_like(start), torch.ones_like(start)
-    rate = max(len(points) / EXAGGERATION / 4, 50.0)
-    for step in range(STEPS):
-        if step % TELL_EVERY == 0:
-            progress(Step("arranging", step, STEPS, "steps"))
-        early = step < EXAGGERATED
-        slope = gradient(exaggerated if early else near, points)
-        gains = torch.where(slope * moved < 0, gains + 0.2, gains * 0.8).clamp(min=0.01)
-        moved = (0.5 if early else 0.8) * moved - rate * gains * slope
-        points = points + moved
-    return points
-
-
-def affinities(values: Tensor, perplexity: float) -> Tensor:
-    """How likely two points are neighbours, `(N, N)`, symmetric, 1 in all.
-
-    Seen from each point, before both ways are averaged, the others have `perplexity`.
-    """
-    seen = conditional(values, perplexity)
-    return (seen + seen.T) / (2 * len(values))
-
-
-def conditional(values: Tensor, perplexity: float) -> Tensor:
-    """Row i: how likely each point is a neighbour of point i, by a Gaussian with that perplexity."""
-    far = torch.cdist(values, values).square()
-    far.fill_diagonal_(torch.inf)
-    # Distances by the nearest one: what is subtracted from all of a row changes no probability.
-    far = far - far.amin(1, keepdim=True)
-    scale = far.masked_fill(far.isinf(), 0).mean(1, keepdim=True).clamp(min=1e-12)
-    low, high = torch.full_like(scale, -30.0), torch.full_like(scale, 30.0)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        wide = _entropy(far, middle.exp() / scale) > math.log(perplexity)
-        low, high = torch.where(wide, middle, low), torch.where(wide, high, middle)
-    return torch.softmax(-far * ((low + high) / 2).exp() / scale, dim=1)
-
-
-def _entropy(far: Tensor, precision: Tensor) -> Tensor:
-    shares = torch.softmax(-far * precision, dim=1)
-    total: Tensor = torch.special.entr(shares).sum(1, keepdim=True)
-    return total
-
-
-def gradient(near: Tensor, points: Tensor) -> Tensor:
-    """Of the divergence KL(near ‖ q) by the points, q by Student's t with one degree of freedom."""
-    squares = points.square().sum(1)
-    apart = torch.addmm(1 + squares + squares[:, None], points, points.T, alpha=-2)
-    close = apart.reciprocal_().fill_diagonal_(0)
-    pull = torch.sub(near, close, alpha=1 / float(close.sum())).mul_(close)
-    return 4 * (pull.sum(1, keepdim=True) * points - pull @ points)
-
-
 WIDEST = 2048
 """Features of an image that maps are pooled down to, where they hold more."""
-BEFORE_TSNE = 50
-"""Principal components that t-SNE is given."""
+COMPONENTS = 50
+"""Principal components that t-SNE and UMAP are given, as their authors advise for many features."""
+NO_UMAP = "UMAP is not installed; pip install 'cnnviz[umap]' brings it (about 210 MB, with numba)."
 
 
 @dataclass(frozen=True)
 class Embedding:
     """Points in two dimensions, in the order of the images."""
 
-    method: Literal["pca", "tsne"]
+    method: Literal["pca", "tsne", "umap"]
     points: Floats
     """`(N, 2)`."""
     explained: tuple[float, float] | None = None
@@ -145,17 +76,62 @@ def pca(values: Floats, seed: int = 0) -> Embedding:
 
 
 def tsne(values: Floats, seed: int = 0, perplexity: float = 30.0, progress: Progress = silent) -> Embedding:
-    """t-SNE (van der Maaten and Hinton, 2008), begun at the principal components; raises as `pca` does.
+    """t-SNE (van der Maaten and Hinton, 2008) by scikit-learn, begun at the principal components.
 
-    Takes about five seconds for a thousand images, and grows with their square. `perplexity`, about how many
-    neighbours count, is lowered to a third of the images.
+    Args:
+        values: Features `(N, D)`, of which `COMPONENTS` principal components are used.
+        seed: The same seed gives the same points.
+        perplexity: About how many neighbors count; lowered to a third of the images.
+        progress: Called before it begins; scikit-learn reports nothing on its way.
+
+    Raises:
+        InterpretError: As `pca` does.
     """
-    before, _ = _components(values, BEFORE_TSNE, seed)
-    fits = min(perplexity, (len(before) - 1) / 3)
-    # Begins at the first two components, scaled as scikit-learn advises.
-    start = before[:, :2] / (before[:, 0].std() or 1.0) * 1e-4
-    points: Floats = arrange(torch.from_numpy(before), torch.from_numpy(start), fits, progress).numpy()
-    return Embedding("tsne", points)
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    components, _ = _components(values, COMPONENTS, seed)
+    progress(Step("t-SNE", 0, None, ""))
+    fitting = min(perplexity, (len(components) - 1) / 3)
+    # The first two components, scaled as scikit-learn scales its own start.
+    start = components[:, :2] / (components[:, 0].std() or 1.0) * 1e-4
+    # Its loop is short: on a machine that is busy, threads that wait for each other take ten times as long.
+    with threadpool_limits(1, user_api="openmp"):
+        points = TSNE(perplexity=fitting, init=start, random_state=seed).fit_transform(components)
+    return Embedding("tsne", points.astype(np.float32))
+
+
+def has_umap() -> bool:
+    """Whether the extra `umap` is installed; imports nothing of it."""
+    return importlib.util.find_spec("umap") is not None
+
+
+def umap(values: Floats, seed: int = 0, neighbors: int = 15, progress: Progress = silent) -> Embedding:
+    """UMAP (McInnes, Healy and Melville, 2018) by umap-learn, of the same components as t-SNE.
+
+    The first call in a process takes up to a minute more: numba compiles it.
+
+    Args:
+        values: Features `(N, D)`.
+        seed: The same seed gives the same points, which costs UMAP its threads.
+        neighbors: How many neighbors count; lowered to those there are.
+        progress: Called before it begins; umap-learn reports nothing on its way.
+
+    Raises:
+        InterpretError: As `pca` does, and where the extra is not installed.
+    """
+    if not has_umap():
+        raise InterpretError(NO_UMAP)
+    components, _ = _components(values, COMPONENTS, seed)
+    progress(Step("UMAP", 0, None, ""))
+    from umap import UMAP
+
+    if not np.ptp(components):
+        return Embedding("umap", components[:, :2])  # It would look for neighbors among equals.
+    fitting = max(2, min(neighbors, len(components) - 1))
+    start = "spectral" if len(components) > 10 else "random"  # It takes eigenvectors of a graph that large.
+    reducer = UMAP(n_neighbors=fitting, init=start, random_state=seed, n_jobs=1)
+    return Embedding("umap", np.asarray(reducer.fit_transform(components), np.float32))
 
 
 def _components(values: Floats, count: int, seed: int) -> tuple[Floats, Floats]:

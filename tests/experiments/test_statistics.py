@@ -1,25 +1,34 @@
 """Paired intervals against printed tables, a second library, and what must hold of any numbers."""
 
 import math
+import statistics
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as some
+from scipy.special import stdtrit
 
-from cnnviz.experiments.statistics import paired, quantile, sampling_error
+from cnnviz.experiments.statistics import paired, sampling_error
 
 DIFFERENCES = some.lists(some.floats(-1, 1), min_size=2, max_size=20)
+
+
+def standard_errors(differences: list[float], comparisons: int = 1) -> float:
+    """The half width of the interval in standard errors of the mean."""
+    half = paired(differences, comparisons).half
+    assert half is not None
+    return half * math.sqrt(len(differences)) / statistics.stdev(differences)
 
 
 @pytest.mark.parametrize(
     ("freedom", "printed"), [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (30, 2.042)]
 )
 def test_quantiles_are_those_of_the_printed_table(freedom: int, printed: float) -> None:
-    assert quantile(freedom) == pytest.approx(printed, abs=5e-4)
+    assert standard_errors([0.1 * n for n in range(freedom + 1)]) == pytest.approx(printed, abs=5e-4)
 
 
 def test_bonferroni_with_five_comparisons_is_the_99_percent_column() -> None:
-    assert quantile(4, 5) == pytest.approx(4.604, abs=5e-4)
+    assert standard_errors([0.1, 0.2, 0.4, 0.7, 0.3], 5) == pytest.approx(4.604, abs=5e-4)
 
 
 def test_students_own_data_give_his_interval() -> None:
@@ -45,15 +54,14 @@ def test_nothing_cannot_be_judged(differences: list[float], comparisons: int) ->
 
 
 @given(DIFFERENCES, some.integers(1, 12))
-def test_the_interval_is_scipys(differences: list[float], comparisons: int) -> None:
-    from scipy import stats
-
+def test_the_interval_is_that_of_the_formula(differences: list[float], comparisons: int) -> None:
+    """The mean ± t·s/√n, t from the inverse of Student's distribution."""
     found = paired(differences, comparisons)
     assume(found.half is not None)
-    level = 1 - 0.05 / comparisons
-    expected = stats.t.interval(level, len(differences) - 1, loc=found.mean, scale=stats.sem(differences))
-    assert found.low == pytest.approx(expected[0])
-    assert found.high == pytest.approx(expected[1])
+    n = len(differences)
+    t = stdtrit(n - 1, 1 - 0.05 / (2 * comparisons))
+    assert found.mean == pytest.approx(math.fsum(differences) / n)
+    assert found.half == pytest.approx(t * statistics.stdev(differences) / math.sqrt(n))
 
 
 @given(DIFFERENCES, some.floats(-0.5, 0.5), some.randoms())

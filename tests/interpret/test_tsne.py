@@ -1,59 +1,75 @@
-"""t-SNE against autograd, the definition of perplexity, and scikit-learn."""
+"""t-SNE and UMAP: neighbors stay neighbors, whatever there is; UMAP is an extra, and a sentence says so."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
+from sklearn.datasets import load_digits
+from sklearn.manifold import trustworthiness
 
 from cnnviz.datasets import Step
-from cnnviz.interpret import embedding
+from cnnviz.interpret import InterpretError, embedding
+from cnnviz.interpret.maps import Floats
+
+DIGITS: Floats = load_digits().data[:150].astype(np.float32)
 
 
-def some(count: int = 60, width: int = 8) -> Tensor:
-    return torch.randn(count, width, generator=torch.Generator().manual_seed(0))
+def test_tsne_keeps_neighbors_better_than_principal_components() -> None:
+    steps: list[Step] = []
+    found = embedding.tsne(DIGITS, perplexity=12.0, progress=steps.append)
+    assert found.method == "tsne"
+    assert trustworthiness(DIGITS, found.points) > max(
+        0.95, trustworthiness(DIGITS, embedding.pca(DIGITS).points)
+    )
+    assert [step.stage for step in steps] == ["t-SNE"]
 
 
-def divergence(near: Tensor, points: Tensor) -> Tensor:
-    """KL(near ‖ q), from the definition."""
-    apart = (points[:, None] - points[None]).square().sum(2)
-    close = (1 / (1 + apart)) * (1 - torch.eye(len(points)))
-    q = close / close.sum()
-    kept = ~torch.eye(len(points), dtype=torch.bool)
-    return (near[kept] * (near[kept].log() - q[kept].log())).sum()
+@pytest.mark.parametrize("values", [np.zeros((6, 3), np.float32), DIGITS[:3], DIGITS[:7, :1]])
+def test_few_images_and_images_in_one_place_do_no_harm(values: Floats) -> None:
+    found = embedding.tsne(values)
+    assert found.points.shape == (len(values), 2)
+    assert np.isfinite(found.points).all()
 
 
-def test_every_point_has_the_perplexity() -> None:
-    seen = embedding.conditional(some(), 12.0)
-    assert torch.special.entr(seen).sum(1).exp().numpy() == pytest.approx(12.0, rel=1e-3)
-    near = embedding.affinities(some(), 12.0)
-    assert torch.equal(near, near.T)
-    assert float(near.sum()) == pytest.approx(1)
-    assert (near.diagonal() == 0).all()
+def test_without_the_extra_umap_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding, "has_umap", lambda: False)
+    with pytest.raises(InterpretError, match=r"pip install 'cnnviz\[umap\]'"):
+        embedding.umap(DIGITS)
 
 
-def test_the_gradient_is_that_of_the_divergence() -> None:
-    near, points = embedding.affinities(some(), 12.0), some(width=2).requires_grad_()
-    (expected,) = torch.autograd.grad(divergence(near, points), points)
-    assert embedding.gradient(near, points.detach()).numpy() == pytest.approx(expected.numpy(), abs=1e-6)
+@pytest.mark.parametrize(("count", "neighbors", "start"), [(150, 15, "spectral"), (7, 6, "random")])
+def test_umap_gets_components_a_seed_and_neighbors_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, count: int, neighbors: int, start: str
+) -> None:
+    """With a stand-in for umap-learn, which is an extra; the real one keeps neighbors in the test below."""
+    asked: dict[str, Any] = {}
+
+    class UMAP:
+        def __init__(self, **settings: Any) -> None:
+            asked.update(settings)
+
+        def fit_transform(self, values: Floats) -> Floats:
+            asked["width"] = values.shape[1]
+            return values[:, :2]
+
+    module = ModuleType("umap")
+    module.UMAP = UMAP  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "umap", module)
+    monkeypatch.setattr(embedding, "has_umap", lambda: True)
+    found = embedding.umap(DIGITS[:count], seed=3)
+    assert (found.method, found.points.shape) == ("umap", (count, 2))
+    assert asked["width"] <= embedding.COMPONENTS
+    del asked["width"]
+    assert asked == {"n_neighbors": neighbors, "init": start, "random_state": 3, "n_jobs": 1}
 
 
-def test_it_ends_as_low_as_scikit_learns_and_tells_each_stretch() -> None:
-    from sklearn.datasets import load_digits
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-
-    digits = load_digits().data[:150].astype(np.float32)
-    start = PCA(2, random_state=0).fit_transform(digits)
-    start, told = (start / start[:, 0].std() * 1e-4).astype(np.float32), list[Step]()
-    values = torch.from_numpy(digits)
-    points = embedding.arrange(values, torch.from_numpy(start), 12.0, told.append)
-    theirs = TSNE(perplexity=12.0, init=start, method="exact")
-    theirs.fit(digits.astype(np.float64))
-    assert float(divergence(embedding.affinities(values, 12.0), points)) < 1.1 * theirs.kl_divergence_
-    assert [step.done for step in told] == list(range(0, embedding.STEPS, embedding.TELL_EVERY))
-    assert {step.total for step in told} == {embedding.STEPS}
-
-
-def test_points_in_one_place_do_no_harm() -> None:
-    points = embedding.arrange(torch.zeros(6, 3), torch.zeros(6, 2), 1.5)
-    assert points.isfinite().all()
+@pytest.mark.slow
+@pytest.mark.skipif(not embedding.has_umap(), reason="umap-learn is an extra; pip install 'cnnviz[umap]'")
+def test_umap_keeps_neighbors() -> None:
+    found = embedding.umap(DIGITS)
+    assert trustworthiness(DIGITS, found.points) > 0.9
+    assert (embedding.umap(DIGITS).points == found.points).all()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cnnviz.inference.images.checks import Hint
+from cnnviz.interpret import embedding
 from cnnviz.ui.pages.features.state import VIEWS
 from cnnviz.ui.shared import predictions
 from tests.pages.runner import assert_sound, components, html, links, open_page, said
@@ -41,6 +42,15 @@ def test_every_view_of_a_trained_network(view: str) -> None:
         "space": "plot",
     }
     assert f"cnnviz.{wanted.get(view, 'pictures')}" in components(app)
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize("installed", [False, True])
+def test_umap_is_offered_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
+    monkeypatch.setattr(embedding, "has_umap", lambda: installed)
+    app = open_page("features", view="space", layer="conv2", picture="test:5")
+    offered = app.segmented_control(key="features-method").options
+    assert ("UMAP" in offered, embedding.NO_UMAP in said(app)) == (installed, not installed)
 
 
 @pytest.mark.parametrize("model", ["lenet5-1998", "small-googlenet-32", "alexnet-cifar10"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FIRST = ("cnnviz.ui.shared.layout", "cnnviz.ui.pages.start.hero", "cnnviz.ui.pages.start.paths")
 """What the first page needs: imported while the visitor's browser still reads Streamlit's own scripts."""
-LATER = ("pandas", "torch", "torchvision")
+LATER = ("pandas", "torch", "torchvision", "scipy.stats")
 """Seconds of work, most of it holding the interpreter's lock: begun once a first page is drawn."""
 PATIENCE_SECONDS = 10.0
 """How long to wait for a first visitor before going on without one."""

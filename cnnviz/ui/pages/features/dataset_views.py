@@ -141,11 +141,11 @@ def _compute_activations(
 # The test images as a map in two dimensions, by what the layer makes of each; a click opens one.
 
 METHOD, OPENED = "features-method", "features-space-opened"
-METHODS = {"pca": "PCA", "tsne": "t-SNE"}
+METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 THUMB = 32
 """Pixels of an image at the pointer."""
 POINTS = 1_000
-"""Points that are drawn; t-SNE takes some seconds for them."""
+"""Points that are drawn; t-SNE and UMAP take some seconds for them."""
 
 
 def space(network: Network, asked: PageState) -> None:
@@ -153,8 +153,11 @@ def space(network: Network, asked: PageState) -> None:
     if asked.layer.name == SOFTMAX:
         st.info("Choose a layer; probabilities are the answer itself.", icon=":material/info:")
         return
+    from cnnviz.interpret.embedding import NO_UMAP, has_umap
+
+    methods = [name for name in METHODS if name != "umap" or has_umap()]
     method = st.segmented_control(
-        "Method", list(METHODS), format_func=METHODS.__getitem__, key=METHOD, default="pca", required=True,
+        "Method", methods, format_func=METHODS.__getitem__, key=METHOD, default="pca", required=True,
         label_visibility="collapsed",
     )  # fmt: skip
     layer = asked.layer.name
@@ -168,6 +171,8 @@ def space(network: Network, asked: PageState) -> None:
     )
     if found is not None:
         _draw(network, asked, *found)
+    if "umap" not in methods:
+        st.caption(NO_UMAP)
 
 
 def _draw(network: Network, asked: PageState, data: Dataset, found: Embedding) -> None:
@@ -218,7 +223,12 @@ def _compute_embedding(
     from cnnviz.interpret import cache, embedding
 
     values = _features(network, data, layer, progress)
-    found = embedding.pca(values) if method == "pca" else embedding.tsne(values, progress=progress)
+    if method == "pca":
+        found = embedding.pca(values)
+    elif method == "tsne":
+        found = embedding.tsne(values, progress=progress)
+    else:
+        found = embedding.umap(values, progress=progress)
     kept = {"points": found.points, "explained": np.array(found.explained or (), np.float32)}
     cache.save("embedding", key_of(network, data, layer, POINTS, method), kept)
     return found
