@@ -78,7 +78,10 @@ def test_a_damaged_database_is_begun_anew_from_the_runs_folders(capsys: Out, who
             tracking.get_run(database, queued.id)
     assert main(["train", "--resume", str(stopped.id)]) == 0
     assert capsys.readouterr().out.startswith(f"Run {stopped.id} finished")
-    assert main(["train", "--dataset", "digits", "--set", "limit=60", "--epochs", "1"]) == 0
+    assert (
+        main(["train", "--dataset", "digits", "--set", "limit=60", "--epochs", "1", "--batch-size", "60"])
+        == 0
+    )
     assert capsys.readouterr().out.startswith(f"Run {queued.id} finished")
 
 
@@ -126,7 +129,10 @@ def test_the_end_of_a_run_whose_database_was_overwritten_names_the_whole_checkpo
         overwrite()
 
     monkeypatch.setattr("cnnviz.training.workers.worker.write_summary", overwritten)
-    assert main(["train", "--dataset", "digits", "--set", "limit=60", "--epochs", "1"]) == 2
+    assert (
+        main(["train", "--dataset", "digits", "--set", "limit=60", "--epochs", "1", "--batch-size", "60"])
+        == 2
+    )
     captured = capsys.readouterr()
     assert "finished" not in captured.out
     assert "The run database is damaged" in captured.err
