@@ -11,8 +11,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.watching.loss_functions import caller_globals
 from cnnviz.watching.report import Report
@@ -74,6 +74,28 @@ class Watch:
             model, list(optimizers), name=name, dataset=dataset, classes=classes,
             steps_per_epoch=steps_per_epoch, database=database, caller=caller_globals(1),
         )  # fmt: skip
+
+    def lightning(self, *, model: Callable[[Any], nn.Module] | None = None, **options: Any) -> Any:
+        """Make a callback for Lightning's `Trainer(callbacks=[cnnviz.watch.lightning()])`.
+
+        Args:
+            model: Which part of the LightningModule is watched, as `lambda module: module.net`; by default
+                its only part with parameters, or the module itself where it has several.
+            options: As of `cnnviz.watch`: name, dataset, classes, database.
+        """
+        from cnnviz.watching.frameworks import lightning_callback
+
+        return lightning_callback(model, options)
+
+    def transformers(self, **options: Any) -> Any:
+        """Make a callback for Hugging Face's `Trainer(callbacks=[cnnviz.watch.transformers()])`.
+
+        Args:
+            options: As of `cnnviz.watch`: name, dataset, classes, database.
+        """
+        from cnnviz.watching.frameworks import transformers_callback
+
+        return transformers_callback(options)
 
 
 def _kind(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 
 import torch
@@ -18,6 +19,7 @@ class EvaluationPass:
 
     def __init__(self, part: str = "test") -> None:
         self.part = part
+        self.began = time.perf_counter()
         self.images = 0
         self.labelled = 0
         self.in_training_mode: dict[str, None] = {}

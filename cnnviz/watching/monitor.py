@@ -102,6 +102,10 @@ class LoopMonitor:
         self._checksums: list[Tensor] = []
         self._handles: list[Any] = []
         self._began = False
+        self._within = False
+        self._calls: list[LossCall] = []
+        self.part = "test"
+        """What images that are judged are called where nobody says so."""
 
     # From the beginning to the end.
 
@@ -159,6 +163,7 @@ class LoopMonitor:
 
     def _before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
         self._settle()
+        self._within, self._calls = True, []
         if not torch.is_grad_enabled():
             return
         if not self._in_step:
@@ -167,6 +172,14 @@ class LoopMonitor:
             self._begin_look()
 
     def _after(self, module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+        self._within = False
+        self._passed(args, kwargs, out)
+        # Losses that the network computes itself, within its forward pass.
+        calls, self._calls = self._calls, []
+        for call in calls:
+            self._loss(call)
+
+    def _passed(self, args: Any, kwargs: Any, out: Any) -> None:
         logits = as_logits(out)
         images = next((one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)), None)
         if logits is None or images is None:
@@ -251,7 +264,7 @@ class LoopMonitor:
     def _evaluate(self, logits: Tensor) -> None:
         if self._evaluation is None:
             self._end_look()
-            self._evaluation, self._explicit = EvaluationPass(), False
+            self._evaluation, self._explicit = EvaluationPass(self.part), False
             self.facts.sample_weights()
         recalibrating = any(
             isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training and part.momentum is None
@@ -292,7 +305,9 @@ class LoopMonitor:
     def loss_called(self, call: LossCall) -> None:
         """Take note of a loss that was computed of this network's output."""
         try:
-            if not self._busy:
+            if self._within:
+                self._calls.append(call)
+            elif not self._busy:
                 self._loss(call)
         except Exception as error:
             self._recorder.failed(error)

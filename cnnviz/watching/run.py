@@ -92,6 +92,10 @@ class _Reporter(RunLogger):
         """Report a record that has no report of its own."""
         self._record(step, kind, value)
 
+    def skip(self, seconds: float) -> None:
+        """Leave out of the speed what was no training."""
+        self._clock = min(time.perf_counter(), self._clock + seconds)
+
     def _scalars(self, step: int, values: dict[str, float]) -> None:
         self._log.scalars(step, self._epoch(step), values)
 
@@ -318,7 +322,7 @@ class WatchedRun:
                 self._report.body(step, "test/predicted", seen.predicted)
             self._report.body(step, "in_training_mode", list(seen.in_training_mode))
         self._write_data()
-        self._report.start_clock()
+        self._report.skip(time.perf_counter() - seen.began)
 
     def failed(self, error: Exception) -> None:
         """End the watching, and let the loop go on; what was recorded stays."""

@@ -112,6 +112,38 @@ _RECOVER = (
 )
 
 
+_IMPORT = (
+    "Import the history of a run that was trained elsewhere, from CSV: as Lightning's or Keras's CSVLogger "
+    "writes it, or with columns such as step, loss, accuracy, val_loss. It is shown, compared and "
+    "diagnosed by its curves."
+)
+
+
+def import_run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV file.")],
+    name: Annotated[str, typer.Option(help="What the run is called; the file's name by default.")] = "",
+    model: Annotated[str, typer.Option(help="What the network is called.")] = "",
+    classes: Annotated[
+        int | None, typer.Option(help="How many classes there were; a diagnosis needs to know.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Import a history and say which curves it has."""
+    from cnnviz import tracking
+    from cnnviz.tracking.import_history import import_history
+
+    with tracking.connect() as database:
+        made = import_history(database, file, name=name, model=model, classes=classes)
+    if as_json:
+        _print_json({"run": made.run_id, "curves": made.curves, "rows": made.rows, "ignored": made.ignored})
+        return
+    typer.echo(f"Run {made.run_id}: {made.rows:,} rows, curves {', '.join(made.curves)}.")
+    if made.ignored:
+        typer.echo(f"Not known, and left out: {', '.join(made.ignored)}.")
+    if classes is None:
+        typer.echo("With --classes N it can be diagnosed too.")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     runs = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What was trained, and what trains.")
@@ -121,6 +153,7 @@ def register(app: typer.Typer) -> None:
     runs.command("delete", help="Delete runs; --undo brings them back, --for-good frees the disk.")(delete)
     runs.command("recover", help=_RECOVER)(recover)
     register_export(runs)
+    runs.command("import", help=_IMPORT)(import_run)
     app.add_typer(runs, name="runs")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -179,6 +180,59 @@ def _recipe(_opened: Database, where: str, run_id: int) -> dict[str, Any]:
     from cnnviz import tracking
 
     return tracking.recipes(_opened, [run_id]).get(run_id, {})
+
+
+class OwnLayer(NamedTuple):
+    """A layer of a network that was not built from a recipe, in words for a table."""
+
+    name: str
+    type: str
+    output: str
+    params: str
+
+
+def own_layers(run: RunSummary) -> tuple[OwnLayer, ...]:
+    """The layers of a watched network as its run recorded them; empty where there are none yet."""
+    if run.trained:
+        return ()
+    opened = database()
+    return _own_layers(opened, opened.where, run.id, run.step > 0)
+
+
+@st.cache_resource(max_entries=CACHED_RUNS, show_spinner=False)
+def _own_layers(_opened: Database, where: str, run_id: int, begun: bool) -> tuple[OwnLayer, ...]:
+    from cnnviz import tracking
+    from cnnviz.analysis.precomputed import decode
+
+    record = tracking.latest_record(_opened, run_id, "network")
+    if record is None:
+        return ()
+    try:
+        rows = decode(record.body["analysis"]).rows if record.body["analysis"] else ()
+    except (ValueError, KeyError, TypeError):
+        return ()
+    if rows:
+        shapes = ("×".join(map(str, row.output_shape)) for row in rows)
+        return tuple(
+            OwnLayer(row.name, row.type, shape, f"{row.params:,}")
+            for row, shape in zip(rows, shapes, strict=True)
+        )
+    plain = record.body.get("layers", ())
+    return tuple(OwnLayer(one["name"], one["type"], "", f"{one['params']:,}") for one in plain)
+
+
+def own_layers_table(run: RunSummary) -> str:
+    """The same as an HTML table; empty where there is nothing to show."""
+    layers = own_layers(run)
+    if not layers:
+        return ""
+    lines = "".join(
+        f'<tr><th scope="row">{escape(one.name)}</th><td>{escape(one.type)}</td><td>{escape(one.output)}</td>'
+        f"<td>{one.params}</td></tr>"
+        for one in layers
+    )
+    head = "<tr><th>layer</th><th>type</th><th>output</th><th>parameters</th></tr>"
+    return f'<div class="own-layers"><table><thead>{head}</thead><tbody>{lines}</tbody></table></div>'
 
 
 # A click on a figure, told once: its component keeps saying it until the next one.

@@ -89,6 +89,9 @@ def _settings(run: Run) -> None:
     source = "A training loop of its own, watched" if run.kind.value == "watched" else "Imported from a file"
     st.caption(f"{source}: this is what is known of its settings; the rest stands in the code that ran.")
     _table([(field.replace("_", " "), value_text(value), "") for field, value in run.recipe.items()])
+    if table := run_data.own_layers_table(run):
+        with st.expander("Layers of its network", key="run-layers"):
+            st.html(table)
 
 
 def recipe_document(run: Run) -> str:

@@ -320,6 +320,9 @@ def history(run: Run, story: RunData) -> None:
         )
         st.html(f'<table class="states"><tbody>{rows}</tbody></table>')
         st.caption(f"Attempt {run.attempt}; {numbers.duration(run.seconds)} in training in all.")
+    if table := run_data.own_layers_table(run):
+        with st.expander("Layers of its network", key="run-layers"):
+            st.html(table)
     with st.expander(
         "Recipe, data and machine" if run.trained else "Settings, data and machine", key="run-recipe"
     ):

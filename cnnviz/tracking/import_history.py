@@ -1,0 +1,205 @@
+"""Import the history of a run that nobody watched: CSV as Lightning's or Keras's logger writes it.
+
+A row is a step or an epoch; a column with a name that is known here becomes a curve. Nothing is guessed of
+columns that are not known: they are named, and left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnviz.tracking.database import Database
+from cnnviz.tracking.lifecycle import end
+from cnnviz.tracking.metrics import MetricWriter
+from cnnviz.tracking.records import Lease, RunFacts
+from cnnviz.tracking.runs import create_foreign_run, describe_run
+from cnnviz.tracking.states import Kind, Status
+
+MOST_BYTES = 50 * 2**20
+MOST_ROWS = 1_000_000
+MOST_COLUMNS = 200
+MOST_CLASSES = 100_000
+BLOCK = 10_000
+"""Rows after which is waited for the database, so that what waits stays bounded."""
+
+_STEPS = frozenset(("step", "global_step", "iteration", "iter", "batch", "steps"))
+_EPOCHS = frozenset(("epoch", "epochs"))
+_MEASURES = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "acc": "accuracy",
+    "categorical_accuracy": "accuracy",
+    "sparse_categorical_accuracy": "accuracy",
+    "top5": "top5",
+}
+_PARTS = {
+    "": "train",
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "eval": "test",
+}
+_RATES = re.compile(r"(lr|learning_rate)([-_/].*)?")
+_NAME = re.compile(r"(?:(train|training|val|valid|validation|test|eval)[/_ -])?(\w+?)(?:_(epoch|step))?")
+
+ACCEPTED = (
+    "A history is a CSV file with a heading: a column 'step' or 'epoch', and columns such as loss, accuracy, "
+    "val_loss, val_accuracy, train_loss_epoch, test_acc or lr."
+)
+
+
+@dataclass(frozen=True)
+class ImportedHistory:
+    """A history that was imported."""
+
+    run_id: int
+    curves: tuple[str, ...]
+    rows: int
+    ignored: tuple[str, ...]
+    """Columns that are not known."""
+
+
+def import_history(
+    database: Database, path: Path, *, name: str = "", model: str = "", classes: int | None = None
+) -> ImportedHistory:
+    """Import a CSV file as a run of the kind `imported`.
+
+    Args:
+        database: The run database.
+        path: The file; at most 50 MiB, a million rows and 200 columns.
+        name: What the run is called; the file's name by default.
+        model: What the network is called.
+        classes: How many classes there were, which the diagnosis of a loss needs.
+
+    Raises `ValueError` in one sentence for what is no such file, and `OSError` where it cannot be read.
+    """
+    if classes is not None and not 2 <= classes <= MOST_CLASSES:
+        raise ValueError(f"A run has 2 to {MOST_CLASSES:,} classes, not {classes:,}.")
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{path.name} is larger than {MOST_BYTES // 2**20} MiB.")
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        lines = csv.reader(file)
+        try:
+            heading = next(lines, [])
+            curves, step, epoch, ignored = _columns(heading, path.name)
+            rows = list(_numbers(lines, path.name))
+        except csv.Error as error:
+            raise ValueError(f"{path.name} is no CSV file: {error}. {ACCEPTED}") from None
+    if not rows:
+        raise ValueError(f"{path.name} has a heading and no rows.")
+    lease = create_foreign_run(
+        database, Kind.IMPORTED, model=model or "not known", dataset="not known", name=name or path.name
+    )
+    try:
+        last = _write(database, lease, rows, curves, step, epoch, classes)
+    except Exception as error:
+        end(database, lease, Status.FAILED, str(error))
+        raise
+    describe_run(database, lease, RunFacts(total_steps=last[0], total_epochs=last[1] or None), {})
+    end(database, lease, Status.FINISHED)
+    return ImportedHistory(lease.run_id, tuple(dict.fromkeys(curves.values())), len(rows), ignored)
+
+
+def _columns(
+    heading: Sequence[str], file: str
+) -> tuple[dict[int, str], int | None, int | None, tuple[str, ...]]:
+    """Which column is which curve; raises `ValueError` where there is none."""
+    if len(heading) > MOST_COLUMNS:
+        raise ValueError(f"{file} has {len(heading):,} columns; at most {MOST_COLUMNS} are read.")
+    curves: dict[int, str] = {}
+    step = epoch = None
+    ignored = []
+    per_epoch = not any(cell.strip().lower() in _STEPS for cell in heading)
+    for number, cell in enumerate(heading):
+        plain = cell.strip().lower()
+        if plain in _STEPS and step is None:
+            step = number
+        elif plain in _EPOCHS and epoch is None:
+            epoch = number
+        elif (curve := curve_of(plain, per_epoch)) and curve not in curves.values():
+            curves[number] = curve
+        elif plain:
+            ignored.append(cell.strip()[:60])
+    if not curves:
+        raise ValueError(f"{file} has no column that is known. {ACCEPTED}")
+    return curves, step, epoch, tuple(ignored)
+
+
+def curve_of(column: str, per_epoch: bool = False) -> str | None:
+    """The curve that a column of this name holds, as our trainer calls it; None where it is not known."""
+    if _RATES.fullmatch(column):
+        return "lr"
+    found = _NAME.fullmatch(column)
+    if found is None:
+        return None
+    part, measure, rhythm = _PARTS[found[1] or ""], _MEASURES.get(found[2]), found[3]
+    if measure is None:
+        return None
+    whole = part == "train" and (rhythm == "epoch" or (per_epoch and rhythm is None))
+    return f"{part}/epoch_{measure}" if whole else f"{part}/{measure}"
+
+
+def _numbers(lines: Iterator[list[str]], file: str) -> Iterator[list[float | None]]:
+    for number, line in enumerate(lines):
+        if number >= MOST_ROWS:
+            raise ValueError(f"{file} has more than {MOST_ROWS:,} rows.")
+        if any(cell.strip() for cell in line):
+            yield [_number(cell) for cell in line[:MOST_COLUMNS]]
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _write(
+    database: Database,
+    lease: Lease,
+    rows: Sequence[Sequence[float | None]],
+    curves: Mapping[int, str],
+    step: int | None,
+    epoch: int | None,
+    classes: int | None,
+) -> tuple[int, float]:
+    """Write all values, each curve's in the order of its steps; the last step and epoch."""
+    # Without a column of steps a row is a step; Lightning's and Keras's epochs begin at 0.
+    at = [(_whole(row, step, number), _cell(row, epoch) or 0.0) for number, row in enumerate(rows, 1)]
+    order = sorted(range(len(rows)), key=lambda number: at[number][0])
+    written: dict[str, int] = {}
+    with MetricWriter(database, lease) as writer:
+        if classes is not None:
+            writer.record("data", {"classes": [str(n) for n in range(classes)]}, 0)
+        for count, number in enumerate(order, 1):
+            now, done = at[number]
+            for column, curve in curves.items():
+                value = _cell(rows[number], column)
+                if value is not None and now > written.get(curve, -1):
+                    written[curve] = now
+                    writer.log(curve, value, now, done)
+            if count % BLOCK == 0:
+                writer.flush()
+        last = at[order[-1]]
+        writer.progress(last[0], last[1] + 1 if epoch is not None else 0.0)
+    return last[0], last[1] + 1 if epoch is not None else 0.0
+
+
+def _cell(row: Sequence[float | None], column: int | None) -> float | None:
+    return row[column] if column is not None and column < len(row) else None
+
+
+def _whole(row: Sequence[float | None], column: int | None, otherwise: int) -> int:
+    value = _cell(row, column)
+    return int(value) if value is not None and math.isfinite(value) and 0 <= value < 2**53 else otherwise
+
+
+__all__ = ["ACCEPTED", "ImportedHistory", "curve_of", "import_history"]

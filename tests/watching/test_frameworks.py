@@ -1,0 +1,131 @@
+"""Lightning's and Transformers' trainers are watched by a callback."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+import cnnviz
+from cnnviz import tracking
+from cnnviz.tracking import Command, Database, Status
+from tests.watching.loops import Net, images
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's own, of loaders and devices
+
+
+def _fit(folder: Path, callback: Any, *, fail_at: int | None = None, epochs: int = 6) -> None:
+    lightning = pytest.importorskip("lightning.pytorch")
+
+    class Module(lightning.LightningModule):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = Net()
+
+        def training_step(self, batch: Any, number: int) -> Tensor:
+            if fail_at is not None and self.global_step == fail_at:
+                raise RuntimeError("a fault of theirs")
+            return functional.cross_entropy(self.net(batch[0]), batch[1])
+
+        def validation_step(self, batch: Any, number: int) -> None:
+            functional.cross_entropy(self.net(batch[0]), batch[1])
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), 0.05, momentum=0.9)
+
+    torch.manual_seed(0)
+    trainer = lightning.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        default_root_dir=folder,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[callback],
+    )
+    loader = DataLoader(TensorDataset(*images()), batch_size=12, shuffle=True)
+    trainer.fit(Module(), loader, DataLoader(TensorDataset(*images(60, seed=1)), batch_size=30))
+
+
+def test_a_lightning_module_is_watched(database: Database, tmp_path: Path) -> None:
+    callback = cnnviz.watch.lightning(name="fit", database=database)
+    _fit(tmp_path, callback)
+    (run,) = tracking.list_runs(database)
+    assert (run.name, run.model, run.status) == ("fit", "Net", Status.FINISHED)
+    assert (run.step, run.total_epochs) == (48, 6.0)
+    assert run.metrics["val/accuracy"].rows == 6
+    assert run.metrics["train/epoch_loss"].rows == 6
+    report = callback.run.diagnose()
+    assert report.causes == ()
+
+
+def test_its_exception_ends_the_run_as_failed(database: Database, tmp_path: Path) -> None:
+    callback = cnnviz.watch.lightning(database=database)
+    with pytest.raises(RuntimeError, match="a fault of theirs"):
+        _fit(tmp_path, callback, fail_at=3)
+    (run,) = tracking.list_runs(database)
+    assert (run.status, run.error) == (Status.FAILED, "RuntimeError: a fault of theirs")
+
+
+def test_stopping_reaches_the_trainer(database: Database, tmp_path: Path) -> None:
+    callback = cnnviz.watch.lightning(database=database)
+    began = callback.on_train_start
+
+    def stopped(trainer: Any, module: Any) -> None:
+        began(trainer, module)
+        tracking.request(database, callback.run.id, Command.STOP)
+        callback.run._writer.flush()
+
+    callback.on_train_start = stopped
+    _fit(tmp_path, callback, epochs=50)
+    (run,) = tracking.list_runs(database)
+    assert run.status is Status.STOPPED
+    assert run.step < 50 * 8
+
+
+class _WithLoss(nn.Module):
+    """A network that computes its loss itself, as those of Transformers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, pixel_values: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        logits = self.net(pixel_values)
+        return {"loss": functional.cross_entropy(logits, labels), "logits": logits}
+
+
+def test_a_network_that_computes_its_own_loss(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub = types.ModuleType("transformers")
+    stub.TrainerCallback = type("TrainerCallback", (), {})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "transformers", stub)
+    callback = cnnviz.watch.transformers(database=database)
+    torch.manual_seed(0)
+    model = _WithLoss()
+    optimizer = torch.optim.SGD(model.parameters(), 0.05)
+    control = types.SimpleNamespace(should_training_stop=False)
+    callback.on_train_begin(None, None, control, model=model, optimizer=optimizer)
+    values, labels = images()
+    for start in range(0, 96, 12):
+        model(pixel_values=values[start : start + 12], labels=labels[start : start + 12])["loss"].backward()
+        optimizer.step()
+        callback.on_step_end(None, None, control)
+    report = callback.run.diagnose()
+    callback.on_train_end(None, None, control)
+    assert report.causes[:1] == ("zero-grad-missing",)
+    assert callback.run.monitor.facts.counts["losses"] == 8
+    assert not control.should_training_stop
+
+
+def test_a_framework_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ValueError, match="Transformers is not installed here: pip install transformers"):
+        cnnviz.watch.transformers()
