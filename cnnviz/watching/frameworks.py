@@ -15,7 +15,7 @@ def lightning_callback(model: Callable[[Any], nn.Module] | None, options: Mappin
     """A `Callback` of Lightning 2; raises `ValueError` where it is not installed."""
     base = _base(("lightning.pytorch", "pytorch_lightning"), "Callback", "Lightning", "lightning")
 
-    class WatchCallback(base):  # type: ignore[misc]
+    class WatchCallback(base):  # type: ignore[misc,valid-type]
         """Watch a fit, and stop it where that is asked for on a page."""
 
         def __init__(self) -> None:
@@ -57,7 +57,7 @@ def transformers_callback(options: Mapping[str, Any]) -> Any:
     """A `TrainerCallback` of Hugging Face's Transformers; raises `ValueError` where it is not installed."""
     base = _base(("transformers",), "TrainerCallback", "Transformers", "transformers")
 
-    class WatchCallback(base):  # type: ignore[misc]
+    class WatchCallback(base):  # type: ignore[misc,valid-type]
         """Watch a training, and stop it where that is asked for on a page."""
 
         run: WatchedRun | None = None
