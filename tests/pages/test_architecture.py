@@ -30,7 +30,7 @@ def test_shows_what_the_url_asks_for() -> None:
     assert "13.2 %" in html(app)
 
 
-@pytest.mark.parametrize("view", ["graph", "treemap", "table"])
+@pytest.mark.parametrize("view", ["graph", "treemap", "table", "torchinfo"])
 @pytest.mark.parametrize(
     "model", ["lenet5-1998", "googlenet-aux", "torchvision/vit_b_16", "torchvision/regnet_x_32gf"]
 )

@@ -34,16 +34,24 @@ def summary(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
+    as_torchinfo: Annotated[
+        bool, typer.Option("--torchinfo", help="As torchinfo prints it, and where that differs.")
+    ] = False,
 ) -> None:
     """Print the table or the difference."""
     chosen = [*(model or []), *(named or [])]
     if not 1 <= len(chosen) <= 2:
         raise ValueError("Give one model, or two for their difference; `cnnviz models` lists them.")
-    if as_json + as_csv + as_markdown > 1:
-        raise ValueError("Choose one of --json, --csv and --markdown.")
+    if as_json + as_csv + as_markdown + as_torchinfo > 1:
+        raise ValueError("Choose one of --json, --csv, --markdown and --torchinfo.")
+    if as_torchinfo and len(chosen) > 1:
+        raise ValueError("--torchinfo prints one model; two are compared without it.")
     if batch < 1:
         raise ValueError(f"A batch holds at least one image, not {batch}.")
     size, options = parse_size(input_size), pairs(option or [], "activation=tanh")
+    if as_torchinfo:
+        typer.echo(_torchinfo(chosen[0], size, classes, options, batch), nl=False)
+        return
     found = [_analyzed(name, size, classes, options) for name in chosen]
     form = "json" if as_json else "csv" if as_csv else "markdown" if as_markdown else "text"
     typer.echo(
@@ -56,6 +64,16 @@ def _analyzed(name: str, size: Any, classes: int | None, options: dict[str, str]
     """The analysis of what a command line names; options of a user's own network are in it already."""
     model = resolve_model(name, options)
     return analyze(model, size, classes, None if isinstance(model, ModelSpec) else options)
+
+
+def _torchinfo(name: str, size: Any, classes: int | None, options: dict[str, str], batch: int) -> str:
+    """The table that torchinfo prints, and below it why it differs from ours."""
+    from cnnviz.analysis.torchinfo_table import torchinfo_table
+
+    model = resolve_model(name, options)
+    given = None if isinstance(model, ModelSpec) else options
+    table_of_theirs = torchinfo_table(model, analyze(model, size, classes, given), given, batch)
+    return "\n".join([table_of_theirs.text, "", *table_of_theirs.differences]) + "\n"
 
 
 def _one(analysis: Analysis, batch: int, form: str, name: str) -> str:

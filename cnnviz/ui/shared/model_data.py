@@ -128,6 +128,24 @@ def _analysis(
     return analyze(name, input_size=size, num_classes=classes, options=chosen)
 
 
+def torchinfo_of(selection: Selection, batch: int) -> tuple[str, tuple[str, ...]]:
+    """What torchinfo prints of what is selected, and where it differs; raises `ValueError` as it does."""
+    options = json.dumps(dict(selection.options), sort_keys=True)
+    spec = selection.spec
+    return _torchinfo(spec.name, _edition(spec), selection.classes, selection.size, options, batch)
+
+
+@st.cache_data(max_entries=16, show_spinner="torchinfo follows the forward pass …")
+def _torchinfo(
+    name: str, edition: str, classes: int | None, size: tuple[int, int] | None, options: str, batch: int
+) -> tuple[str, tuple[str, ...]]:
+    from cnnviz.analysis.torchinfo_table import torchinfo_table
+
+    chosen: dict[str, Any] = json.loads(options)
+    found = torchinfo_table(name, _analysis(name, edition, classes, size, options), chosen, batch)
+    return found.text, found.differences
+
+
 # What the static checks found in a network, as boxes: errors and warnings in full, notes in a line each.
 
 MOST = 4

@@ -17,7 +17,7 @@ from cnnviz.ui.components.graph import module_graph
 from cnnviz.ui.components.svg_figures import layer_bars_chart, picture, treemap_chart
 from cnnviz.ui.pages.architecture.inspector import layer_table, select_layer
 from cnnviz.ui.shared import notice, url_state
-from cnnviz.ui.shared.model_data import ShownModel
+from cnnviz.ui.shared.model_data import ShownModel, torchinfo_of
 
 # Which maps see which: a connection table as SVG.
 
@@ -111,6 +111,7 @@ def _views(current: ShownModel) -> dict[str, Callable[[ShownModel], None]]:
         "graph": _graph,
         "treemap": _treemap,
         "table": layer_table,
+        "torchinfo": _torchinfo,
     }
     return known | {"connections": _connections} if current.selection.spec.name == CONNECTED else known
 
@@ -135,6 +136,19 @@ def _treemap(current: ShownModel) -> None:
         key="treemap",
         on_select=select_layer,
     )
+
+
+def _torchinfo(current: ShownModel) -> None:
+    """Draw torchinfo's table, and why its figures are not ours."""
+    chosen = current.selection
+    try:
+        text, differences = torchinfo_of(chosen, current.batch)
+    except ValueError as error:
+        st.info(notice.plain(str(error)), icon=":material/info:")
+        return
+    st.caption("As torchinfo prints it, the table of many articles. Where it differs from the figures above:")
+    st.markdown("\n".join(f"- {notice.plain(sentence)}" for sentence in differences))
+    st.code(text, language=None, height=GRAPH_HEIGHT)
 
 
 def _connections(_current: ShownModel) -> None:

@@ -1,0 +1,98 @@
+"""Print an architecture with torchinfo, and say where its figures differ from ours. Imports no torch yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cnnviz import models
+from cnnviz.analysis.types import Analysis
+from cnnviz.models.layers import LayerList
+from cnnviz.models.library import spec_of
+from cnnviz.sentences import full_stop, percent
+
+COLUMNS, COLUMN_WIDTH = ("output_size", "num_params", "mult_adds"), 18
+"""As wide as a page's column beside the inspector."""
+DEPTH = 20
+"""Modules within modules that get a line; torchinfo's own 3 would fold every network of blocks."""
+
+
+@dataclass(frozen=True)
+class TorchinfoTable:
+    """What torchinfo prints, and sentences on where it differs from our table."""
+
+    text: str
+    params: int
+    macs: int
+    """Its total for one image."""
+    differences: tuple[str, ...]
+
+
+def torchinfo_table(
+    model: str | models.ModelSpec | LayerList,
+    analysis: Analysis,
+    options: Mapping[str, Any] | None = None,
+    batch: int = 1,
+) -> TorchinfoTable:
+    """Summarize the analyzed architecture with torchinfo, on the meta device.
+
+    Args:
+        model: What was analyzed: a name, a spec, or a layer list.
+        analysis: Its analysis, whose input shape and classes are taken.
+        options: The model's options, as `analyze` takes them.
+        batch: Images at once: they count in torchinfo's output sizes and memory.
+
+    Returns:
+        The table and the differences.
+
+    Raises:
+        ValueError: torchinfo cannot follow the network; in one sentence.
+    """
+    import torchinfo
+
+    from cnnviz.models.meta import on_meta
+
+    spec = spec_of(model, model.name) if isinstance(model, LayerList) else model
+    spec = models.get(spec) if isinstance(spec, str) else spec
+    classes, shape, chosen = models.resolve(spec, analysis.classes or None, None, options)
+    shape = analysis.input_shape if len(analysis.input_shape) == 3 else shape
+    module = on_meta(lambda: spec.builder(classes, shape, chosen))
+    try:
+        found = torchinfo.summary(
+            module, (batch, *shape), depth=DEPTH, verbose=0, device="meta", col_names=COLUMNS,
+            col_width=COLUMN_WIDTH, row_settings=("var_names",),
+        )  # fmt: skip
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+        reason = full_stop(next(iter(str(error).splitlines()), type(error).__name__))
+        raise ValueError(f"torchinfo cannot follow {analysis.title}: {reason}") from None
+    macs = found.total_mult_adds // batch
+    text = "\n".join(line.rstrip() for line in str(found).splitlines())
+    return TorchinfoTable(text, found.total_params, macs, _differences(analysis, found, macs))
+
+
+def _differences(analysis: Analysis, found: Any, macs: int) -> tuple[str, ...]:
+    """Why its figures are not ours, with this network's numbers; only what does differ."""
+    said = []
+    more = macs - analysis.macs
+    part = percent(abs(more) / max(analysis.macs, 1), 1)
+    if more > 0:
+        said.append(
+            f"Multiply-adds: torchinfo counts {macs:,}, {more:,} ({part}) more than ours. It takes every "
+            "value of a bias, and of the scale and shift of a normalization, for a multiply-add as well."
+        )
+    elif more < 0:
+        said.append(
+            f"Multiply-adds: torchinfo counts {macs:,}, {-more:,} ({part}) fewer than ours. It sees modules "
+            "only: matrix products of attention, and functions called in a forward pass, are missing."
+        )
+    if found.total_params != analysis.total_params:
+        said.append(
+            f"Parameters: torchinfo counts {found.total_params:,}, ours are {analysis.total_params:,}: it "
+            "counts what is shared, or no module's own, in another way."
+        )
+    said.append(
+        "Memory: its forward/backward size holds the outputs of layers with parameters alone, in MB of 10⁶ "
+        "bytes; ours holds the output of every layer, in MiB."
+    )
+    return tuple(said)
