@@ -11,7 +11,9 @@ function roundHalfEven(value) {
 
 // The box around what is light, its end left out, and the center of mass inside of it; null where nothing is.
 function inkBox({ height, width, pixels }) {
-  const least = INK * Math.max(1, pixels.reduce((most, value) => Math.max(most, value), 0));
+  let most = 1;
+  for (let i = 0; i < pixels.length; i++) if (pixels[i] > most) most = pixels[i];
+  const least = INK * most;
   let [top, left, bottom, right] = [height, width, 0, 0];
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
