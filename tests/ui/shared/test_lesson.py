@@ -1,6 +1,8 @@
 """The lesson: the step in the address, and every number that its answers state, recomputed."""
 
 import math
+import re
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from cnnviz.analysis import analyze, overview
 from cnnviz.ui.shared import lesson
+from tests.browser.server import ROOT
 from tests.pages.runner import links, open_page, said
 
 FACTS = {entry.name: entry for entry in overview()}
@@ -80,3 +83,13 @@ def test_a_step_that_there_is_not_is_said() -> None:
     app = open_page("build", lesson="7")
     assert "only a step from 1 to 6" in said(app)
     assert "Next" not in links(app)
+
+
+def test_the_plan_for_teachers_has_every_step_and_ninety_minutes() -> None:
+    plan = (ROOT / "docs" / "lesson.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (.*?) \| ?(.*?) ?\|$", plan, flags=re.MULTILINE)
+    assert sum(int(minutes) for minutes, _, _ in rows) == 90
+    for number, step in enumerate(lesson.STEPS, start=1):
+        query = urlencode({**step.state, "lesson": number}, safe=":,")
+        assert f"| {number}. {step.title} | `/{step.page}?{query}` |" in plan
+        assert step.question in " ".join(plan.split())
