@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +15,17 @@ from cnnviz.training.recipe import Recipe
 # Recipe to optimiser.
 
 
-def optimiser(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def optimiser(
+    recipe: Recipe, parameters: Iterable[nn.Parameter], head: Collection[int] = ()
+) -> torch.optim.Optimizer:
     """The recipe's optimiser, in its fused form: one kernel for all parameters where the device has it.
 
     On a GPU the learning rate is a tensor there, so that a recorded step reads the rate of the moment.
-    `hold` can stop it.
+    `hold` can stop it. Where the recipe has another rate for the trunk, `head` are the parameters, by `id`,
+    that learn at the full one.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    chosen = _chosen(recipe, trained)
+    chosen = _chosen(recipe, trained, head)
     # What gradient scalers use: a fused step does nothing where this is 1.
     chosen.found_inf = torch.zeros((), device=trained[0].device)  # type: ignore[attr-defined]
     return chosen
@@ -36,9 +40,24 @@ def skip_after_nonfinite(chosen: torch.optim.Optimizer, loss: Tensor) -> None:
     torch.maximum(held, (~loss.isfinite()).to(held.dtype), out=held)
 
 
-def _chosen(recipe: Recipe, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
-    decay, on_gpu = recipe.weight_decay, bool(trained) and trained[0].is_cuda
-    lr: float | Tensor = torch.tensor(recipe.lr, device=trained[0].device) if on_gpu else recipe.lr
+def _groups(recipe: Recipe, trained: list[nn.Parameter], head: Collection[int]) -> Any:
+    """The parameters, in one group or, with another rate for the trunk, in two; `scale` is a group's part."""
+    trunk = [parameter for parameter in trained if id(parameter) not in head]
+    if recipe.trunk_lr == 1 or not trunk:
+        return trained
+    rest = [parameter for parameter in trained if id(parameter) in head]
+    parts = [(trunk, recipe.trunk_lr), *([(rest, 1.0)] if rest else [])]
+    # A tensor that is the rate of one group must not be that of the other.
+    rates = [
+        torch.tensor(recipe.lr * s, device=p[0].device) if p[0].is_cuda else recipe.lr * s for p, s in parts
+    ]
+    return [{"params": p, "scale": s, "lr": lr} for (p, s), lr in zip(parts, rates, strict=True)]
+
+
+def _chosen(recipe: Recipe, parameters: list[nn.Parameter], head: Collection[int]) -> torch.optim.Optimizer:
+    trained, first = _groups(recipe, parameters, head), parameters[0]
+    decay, on_gpu = recipe.weight_decay, first.is_cuda
+    lr: float | Tensor = torch.tensor(recipe.lr, device=first.device) if on_gpu else recipe.lr
     if recipe.optimiser in ("adam", "adamw"):
         kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
         betas = (recipe.momentum, recipe.beta2)
@@ -51,9 +70,9 @@ def set_lr(chosen: torch.optim.Optimizer, rate: float) -> None:
     """Use a learning rate from the next step on."""
     for group in chosen.param_groups:
         if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
+            group["lr"].fill_(rate * group.get("scale", 1.0))
         else:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("scale", 1.0)
 
 
 def state_bytes(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> int:

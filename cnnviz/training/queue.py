@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from cnnviz import datasets, tracking
 from cnnviz.tracking import ACTIVE, Database, Run, RunSummary, Status
+from cnnviz.training import start_weights
 from cnnviz.training.estimate import estimate
 from cnnviz.training.recipe import Recipe, spec_for, with_code
 from cnnviz.training.recipes.defaults import is_default
@@ -33,7 +34,7 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
     """
     from cnnviz.training.setup import device_of
 
-    recipe = with_code(recipe)
+    recipe = start_weights.resolve(with_code(recipe), database)
     spec = spec_for(recipe)
     recipe = recipe.model_copy(update={"dataset": datasets.check(recipe.dataset)})
     check_trainable(recipe, *known_data(recipe))

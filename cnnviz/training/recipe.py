@@ -43,6 +43,17 @@ class Recipe(BaseModel):
         description="SHA-256 of the files of a network of one's own; set when its run is queued.",
     )  # fmt: skip
 
+    start_from: str = Field(
+        "", max_length=300, pattern=r"^(torchvision|(run:\d+(/(last|best))?|file:[^@]+)(@[0-9a-f]{64})?)?$",
+        description="Weights to begin with: torchvision, run:12 or run:12/best; fresh ones where empty.",
+    )  # fmt: skip
+    freeze_until: str = Field(
+        "", max_length=200, description="The last layer that is not trained; all are where empty."
+    )
+    trunk_lr: float = Field(
+        1.0, gt=0, le=1, description="What the learning rate is multiplied by for all but the last layer."
+    )
+
     dataset: str = Field(
         "digits", description="A registered data set, or a folder, zip or Parquet of one's own."
     )

@@ -12,6 +12,7 @@ from cnnviz.models.user_code.registration import OWN_FILE
 from cnnviz.training.data.tensors import DataModule, derive_seed
 from cnnviz.training.memory import TooLittleMemoryError
 from cnnviz.training.recipe import Recipe, analysis_for, side_for, spec_for
+from cnnviz.training.start_weights import load_start
 from cnnviz.training.trainable import check_trainable
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def _make_ready(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
     options = None if recipe.layers else recipe.options
     model = models.build(spec, len(dataset.classes), side, options)
     macs = _macs(recipe, spec, len(dataset.classes))
+    load_start(recipe, model)
     model = model.to(device)
     if device.type == "cuda" or recipe.precision == "bf16":  # What multiplies matrices wants channels last.
         model = model.to(memory_format=torch.channels_last)

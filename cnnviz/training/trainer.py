@@ -31,6 +31,7 @@ from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError
 from cnnviz.training.optimizer import optimiser, set_lr, skip_after_nonfinite, state_bytes
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.run_logger import Logger, Pace, RunLogger
+from cnnviz.training.start_weights import head_parameters
 
 __all__ = ["BEST", "LAST", "NonFiniteLossError", "Trainer"]
 
@@ -124,7 +125,7 @@ class Trainer:
         self.total_steps = self.steps_per_epoch * recipe.epochs
         self.step = 0
         self.preparation = Transform(recipe, Statistics.of(material.train.images), side)
-        self.optimiser = optimiser(recipe, model.parameters())
+        self.optimiser = optimiser(recipe, model.parameters(), head_parameters(model))
         self.plateau = optimizer.Plateau(recipe.patience, recipe.step_factor)
         self.pace = Pace(
             self.device, macs, peak_flops(self.device, recipe.precision, torch.get_num_threads())

@@ -42,6 +42,10 @@ def train(
     ] = None,
     model: Annotated[str | None, typer.Option(help="The model: a name, or FILE.py:CLASS.")] = None,
     option: ModelOptions = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(metavar="W", help="Weights to begin with: torchvision, run:12, or a file of weights."),
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="A data set's name, or a path.")] = None,
     epochs: Annotated[str | None, typer.Option(help="Number of epochs.")] = None,
     batch_size: Annotated[str | None, typer.Option(help="Images a step.")] = None,
@@ -67,11 +71,12 @@ def train(
     given |= _model_given(model, option)
     with tracking.connect() as database:
         if resume is not None:
-            if recipe or given:
+            if recipe or given or start_from:
                 raise ValueError("A run goes on with its own recipe; give --resume alone.")
             run = _again(database, resume)
         else:
             chosen = _recipe(recipe, given.get("model"), dataset).changed(given)
+            chosen = _with_start(chosen, start_from or chosen.start_from)
             run = enqueue(database, chosen)
             _warn(chosen)
         try:
@@ -88,6 +93,31 @@ def train(
         raise typer.Exit(FAILED)
     if status is not tracking.Status.FINISHED:
         raise typer.Exit(STOPPED)
+
+
+def _with_start(recipe: Recipe, start: str) -> Recipe:
+    """The recipe with the weights to begin with; only a command line may name a file of them."""
+    path = start.removeprefix("file:")
+    if not start or "@" in start or start == "torchvision" or start.startswith("run:"):
+        return recipe.changed({"start_from": start})
+    from cnnviz.inference.weights import weights_facts
+    from cnnviz.inference.weights.state_dict import without_prefix
+    from cnnviz.inference.weights.weights_file import read_weights
+    from cnnviz.models.meta import on_meta
+    from cnnviz.training import start_weights
+    from cnnviz.training.recipe import side_for, spec_for
+
+    if not Path(path).exists():
+        raise ValueError(
+            f"There is no file '{path}'; weights to begin with are torchvision, run:12, or a file."
+        )
+    spec, options = spec_for(recipe), None if recipe.layers else recipe.options
+    expected = on_meta(lambda: models.build(spec, None, side_for(recipe), options)).state_dict()
+    named, notes = without_prefix(read_weights(weights_facts.located(Path(path))).tensors, expected)
+    for note in notes:
+        typer.echo(f"cnnviz: {note}", err=True)
+    name = Path(path).name.replace("@", "-")
+    return recipe.changed({"start_from": f"file:{name}@{start_weights.keep(named)}"})
 
 
 def _model_given(model: str | None, option: list[str] | None) -> dict[str, str]:

@@ -81,6 +81,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("limit", "validation", "scale", "size", "crop_from", "pad_crop", "flip", "cutout"),
         *("colour_jitter", "pca_jitter", "ten_crop"),
     ),
+    "Fine-tuning": ("start_from", "freeze_until", "trunk_lr"),
     "Device": ("device", "precision", "compile"),
 }
 MORE = "More"
@@ -92,6 +93,9 @@ TITLES = {
     "pca_jitter": "PCA jitter",
     "crop_from": "Crop from",
     "size": "Input size",
+    "start_from": "Weights to begin with",
+    "freeze_until": "Frozen up to layer",
+    "trunk_lr": "Rate of the trunk",
 }
 NEEDS = {
     "beta2": ("optimiser", ("adam", "adamw")),

@@ -1,0 +1,182 @@
+"""Weights that a run begins with (fine-tuning): kept by digest, loaded, and in part frozen.
+
+`start_from` of a recipe is `torchvision` (its own weights), `run:12` or `run:12/best`, or a file that was
+named on the command line. When a run is queued, all but the first become a copy under `CNNVIZ_HOME/weights`,
+and the recipe holds its SHA-256: `run:12@…`, `file:net.pth@…`. A layer of another shape, as the head for
+other classes, is made anew. What is frozen, and at which rate the rest learns, follows from the recipe alone,
+so that a resumed run does the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnnviz import tracking
+from cnnviz.models.library import home
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from cnnviz.tracking import Database
+    from cnnviz.training.recipe import Recipe
+
+TORCHVISION = "torchvision"
+_PREFIX = "torchvision/"
+_RUN = re.compile(r"run:(\d{1,18})(?:/(last|best))?")
+COUNTER = "num_batches_tracked"
+
+
+def resolve(recipe: Recipe, database: Database) -> Recipe:
+    """The recipe with a copy of the weights that it begins with kept, and their digest.
+
+    Raises `ValueError` in one sentence for weights that are not there, or may not be named so.
+    """
+    given = recipe.start_from
+    if not given or given == TORCHVISION or "@" in given:
+        _require(recipe)
+        return recipe
+    match = _RUN.fullmatch(given)
+    if match is None:
+        raise ValueError(
+            "Weights to begin with are 'torchvision', 'run:12' or 'run:12/best' here; a file is named on the "
+            "command line alone: cnnviz train --start-from net.pth."
+        )
+    from cnnviz.training import checkpoint
+
+    run = tracking.get_run(database, int(match[1]))
+    known = tracking.checkpoints(database, run.id).get(match[2] or "last")
+    path = None if known is None else tracking.run_folder(run.id, run.key) / known.path
+    if path is None or not path.exists():
+        raise ValueError(
+            f"Run {run.id} has no checkpoint '{match[2] or 'last'}' on this machine to begin with."
+        )
+    return recipe.model_copy(update={"start_from": f"{given}@{keep(checkpoint.read(path).weights)}"})
+
+
+def _require(recipe: Recipe) -> None:
+    """Raise `ValueError` where the weights that a recipe names cannot be had on this machine."""
+    _, _, digest = recipe.start_from.partition("@")
+    if digest and not _path(digest).is_file():
+        raise ValueError(
+            f"The weights '{_name(recipe)}' that the recipe begins with are not on this machine."
+        )
+    if recipe.start_from == TORCHVISION and (recipe.layers or not recipe.model.startswith(_PREFIX)):
+        own = recipe.layers.name if recipe.layers else recipe.model
+        raise ValueError(f"torchvision has no weights for {own}; it has for models called {_PREFIX}…")
+
+
+def _name(recipe: Recipe) -> str:
+    return recipe.start_from.partition("@")[0]
+
+
+def _path(digest: str) -> Path:
+    return home() / "weights" / f"{digest}.safetensors"
+
+
+def keep(weights: Mapping[str, Tensor]) -> str:
+    """Keep a copy of weights, complete or absent, and return its SHA-256."""
+    from safetensors.torch import save
+
+    content = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
+    digest = hashlib.sha256(content).hexdigest()
+    path = _path(digest)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{digest}.{os.getpid()}.tmp")
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    return digest
+
+
+def _weights(recipe: Recipe) -> dict[str, Tensor]:
+    _require(recipe)
+    if recipe.start_from == TORCHVISION:
+        from torchvision.models import get_model_weights
+
+        entry = get_model_weights(recipe.model.removeprefix(_PREFIX)).DEFAULT
+        try:
+            found: dict[str, Tensor] = entry.get_state_dict(
+                progress=False, check_hash=True, weights_only=True
+            )
+            return found
+        except (OSError, RuntimeError) as error:
+            raise ValueError(
+                f"torchvision's weights for {recipe.model} could not be downloaded: {error}."
+            ) from None
+    from safetensors.torch import load
+
+    digest = recipe.start_from.partition("@")[2]
+    content = _path(digest).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"The kept weights '{_name(recipe)}' were changed, so no run begins with them.")
+    return load(content)
+
+
+def load_start(recipe: Recipe, model: nn.Module) -> None:
+    """Load what fits into a fresh model, and freeze what the recipe freezes; nothing where it says neither.
+
+    Raises `ValueError` where hardly anything fits, or there is no such layer.
+    """
+    if recipe.start_from:
+        expected = model.state_dict()
+        given = {name: value for name, value in _weights(recipe).items() if name in expected}
+        fitting = {name: value for name, value in given.items() if value.shape == expected[name].shape}
+        counted = [name for name in expected if not name.endswith(COUNTER)]
+        others = [name for name in counted if name not in fitting]
+        if 2 * len(others) > len(counted):
+            fit = f"{len(counted) - len(others)} of {len(counted)} tensors"
+            raise ValueError(
+                f"The weights '{_name(recipe)}' fit {fit} of this network, so it would hardly begin with "
+                f"them; the first that does not is {others[0]}."
+            )
+        model.load_state_dict(fitting, strict=False)
+    freeze(model, recipe.freeze_until)
+
+
+def freeze(model: nn.Module, until: str) -> None:
+    """Keep every layer up to and with `until` as it is, its running statistics too; none where it is empty.
+
+    The order is that in which layers are defined. Raises `ValueError` for a layer that there is not, and
+    where nothing would be left to train.
+    """
+    if not until:
+        return
+    names = [name for name, _ in model.named_modules()]
+    if until not in names or not until:
+        leaves = [
+            name for name, part in model.named_modules() if any(True for _ in part.parameters(recurse=False))
+        ]
+        listed = ", ".join(leaves[:8]) + (" and others" if len(leaves) > 8 else "")
+        raise ValueError(
+            f"There is no layer '{until[:80]}' to freeze up to; layers with weights are {listed}."
+        )
+    last = max(place for place, name in enumerate(names) if name == until or name.startswith(f"{until}."))
+    for place, (name, part) in enumerate(model.named_modules()):
+        inside = any(other.startswith(f"{name}.") for other in names[last + 1 :]) or not name
+        if place > last or inside:
+            continue
+        for parameter in part.parameters():
+            parameter.requires_grad_(False)
+        _stay_in_evaluation(part)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"Frozen up to '{until}', nothing is left to train; freeze less.")
+
+
+def _stay_in_evaluation(module: nn.Module) -> None:
+    """Keep normalization in evaluation mode: in training its running statistics would go on changing."""
+    from torch import nn
+
+    if isinstance(module, nn.modules.batchnorm._NormBase):
+        module.eval()
+        module.train = lambda mode=True: module  # type: ignore[method-assign]
+
+
+def head_parameters(model: nn.Module) -> set[int]:
+    """The parameters of the last layer that has any, by `id`: what is new for other classes."""
+    layers = [list(part.parameters(recurse=False)) for part in model.modules()]
+    return {id(parameter) for parameter in next((own for own in reversed(layers) if own), [])}

@@ -1,0 +1,149 @@
+"""Fine-tuning: weights to begin with, frozen layers, a rate for the trunk, the same bits when resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cnnviz import models, tracking
+from cnnviz.cli.app import main
+from cnnviz.datasets.spec import silent
+from cnnviz.training import Recipe
+from cnnviz.training.optimizer import optimiser, set_lr
+from cnnviz.training.queue import enqueue
+from cnnviz.training.start_weights import freeze, head_parameters, keep, load_start
+from cnnviz.training.workers.worker import work
+
+SMALL = ("--dataset", "digits", "--set", "limit=200", "--epochs", "2", "--device", "cpu", "--seed", "3")
+
+
+def lenet(classes: int = 10, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return models.build("lenet5", classes)
+
+
+def beginning(model: nn.Module, **fields: Any) -> Recipe:
+    return Recipe(start_from=f"file:own.pth@{keep(model.state_dict())}", **fields)
+
+
+def test_a_head_for_other_classes_is_made_anew() -> None:
+    before, after = lenet(10), lenet(4, seed=1)
+    fresh = {name: value.clone() for name, value in after.state_dict().items()}
+    load_start(beginning(before), after)
+    for name, value in after.state_dict().items():
+        old = before.state_dict()[name]
+        assert torch.equal(value, old if value.shape == old.shape else fresh[name]), name
+    assert (
+        sum(value.shape != before.state_dict()[name].shape for name, value in after.state_dict().items()) == 2
+    )
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    other = nn.Sequential(nn.Conv2d(1, 6, 5))
+    with pytest.raises(ValueError, match=r"The weights 'file:own.pth' fit 0 of 10 tensors of this network"):
+        load_start(beginning(other), lenet())
+
+
+@pytest.mark.parametrize("until", ["conv1", "conv2"])
+def test_what_is_frozen_is_all_up_to_a_layer(until: str) -> None:
+    model = lenet()
+    freeze(model, until)
+    names = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    expected = ["conv1.weight", "conv1.bias"] + (["conv2.weight", "conv2.bias"] if until == "conv2" else [])
+    assert names == expected
+
+
+def test_running_statistics_of_frozen_layers_stay() -> None:
+    model = models.build("torchvision/resnet18", 10)
+    freeze(model, "layer2")
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model(torch.randn(4, 3, 64, 64))
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert all(name.startswith(("layer3.", "layer4.")) for name in changed)
+
+
+@pytest.mark.parametrize(
+    ("until", "sentence"),
+    [
+        ("nope", r"no layer 'nope' to freeze up to; layers with weights are conv1"),
+        ("fc3", "nothing is left to train"),
+    ],
+)
+def test_what_cannot_be_frozen_is_a_sentence(until: str, sentence: str) -> None:
+    model = lenet()
+    last = [name for name, part in model.named_modules() if isinstance(part, nn.Linear)][-1]
+    with pytest.raises(ValueError, match=sentence):
+        freeze(model, last if until == "fc3" else until)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_the_trunk_learns_at_a_part_of_the_rate(kind: str) -> None:
+    model = lenet()
+    chosen = optimiser(
+        Recipe(lr=0.1, trunk_lr=0.25, optimiser=kind), model.parameters(), head_parameters(model)
+    )  # fmt: skip
+    set_lr(chosen, 0.04)
+    rates = {id(p): group["lr"] for group in chosen.param_groups for p in group["params"]}
+    *trunk, weight, bias = model.parameters()
+    assert {rates[id(p)] for p in trunk} == {0.01}
+    assert rates[id(weight)] == rates[id(bias)] == 0.04
+
+
+def weights_of(run_id: int) -> dict[str, Tensor]:
+    with tracking.connect() as database:
+        run = tracking.get_run(database, run_id)
+    return load_file(tracking.run_folder(run.id, run.key) / "last.safetensors")
+
+
+def test_a_fine_tuned_run_that_is_resumed_ends_with_the_same_bits() -> None:
+    assert main(["train", "--model", "lenet5", *SMALL]) == 0
+    tuned = ("--start-from", "run:1", "--set", "freeze_until=conv1", "--set", "trunk_lr=0.1")
+    assert main(["train", "--model", "lenet5", *SMALL, *tuned]) == 0
+    with tracking.connect() as database:
+        recipe = Recipe.model_validate(tracking.get_run(database, 2).recipe)
+        assert recipe.start_from.startswith("run:1@")
+        run = enqueue(database, recipe)
+        lease = tracking.claim(database, "cpu", only=run.id)
+        assert lease is not None
+        steps = iter(range(1000))
+        work(database, lease, silent, lambda: next(steps) >= 3)
+        assert tracking.get_run(database, 3).status == "stopped"
+    assert main(["train", "--resume", "3"]) == 0
+    first, whole, resumed = weights_of(1), weights_of(2), weights_of(3)
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    frozen = [name for name in whole if name.startswith("model.conv1")]
+    assert frozen
+    assert all(torch.equal(whole[name], first[name]) for name in frozen)
+    assert not torch.equal(whole["model.conv2.weight"], first["model.conv2.weight"])
+
+
+def test_a_file_is_named_on_the_command_line_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "own.pth"
+    torch.save({"state_dict": {f"net.{name}": value for name, value in lenet().state_dict().items()}}, path)
+    assert main(["train", "--model", "lenet5", *SMALL, "--start-from", str(path)]) == 0
+    assert "The prefix 'net.' was taken off" in capsys.readouterr().err
+    with tracking.connect() as database:
+        recipe = Recipe.model_validate(tracking.get_run(database, 1).recipe)
+        assert recipe.start_from.startswith("file:own.pth@")
+        for start, sentence in (
+            (f"file:{path}", "a file is named on the command line alone"),
+            (f"file:x@{'0' * 64}", "are not on this machine"),
+            ("torchvision", "torchvision has no weights for lenet5"),
+            ("run:9", "no run"),
+        ):
+            with pytest.raises(ValueError, match=f"(?i){sentence}"):
+                enqueue(database, recipe.changed({"start_from": start}))
+    with pytest.raises(ValueError, match="start_from"):
+        recipe.changed({"start_from": "/etc/passwd"})
+    assert main(["train", "--model", "lenet5", *SMALL, "--start-from", "gone.pth"]) == 2
+    assert "There is no file 'gone.pth'" in capsys.readouterr().err
