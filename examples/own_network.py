@@ -2,8 +2,8 @@
 
     python examples/own_network.py [FOLDER]
 
-It takes half a minute, offline: `own_network/net.py` on the digits of scikit-learn. What it does is what these
-commands do. The runs stand on the pages of the app too: cnnviz app --model examples/own_network/net.py:Net
+It takes half a minute, offline: `own_network/net.py` on the digits of scikit-learn. What it does is what
+these commands do. The runs are in the app too: cnnviz app --model examples/own_network/net.py:Net
 """
 
 import subprocess

@@ -263,9 +263,15 @@ def edition_of(recipe: Recipe) -> str:
 
 
 def with_code(recipe: Recipe) -> Recipe:
-    """The recipe with a copy of a user's network kept, and the arguments that it was named with."""
+    """The recipe with a copy of a user's network kept, and the arguments that it was named with.
+
+    Raises `ValueError` for options that only whoever starts the program may give.
+    """
     if recipe.layers or recipe.code or not recipe.model.startswith(registration.PREFIX):
         return recipe
+    models.get(recipe.model).options.parse(
+        recipe.options
+    )  # by what its name allows, before its copy is asked
     code, arguments = registration.keep_copy(recipe.model), registration.arguments_of(recipe.model)
     return recipe.model_copy(update={"code": code, "options": {**arguments, **recipe.options}})
 

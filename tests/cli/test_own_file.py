@@ -146,6 +146,8 @@ def test_a_recipe_from_outside_names_no_other_code(net: Path) -> None:
     require_registered(kept, "The link")
     with pytest.raises(ValueError, match=r"Option 'act' cannot be 'system'; it can be tanh\."):
         require_registered(kept.changed({"options": {"act": "system"}}), "The link")
+    with pytest.raises(ValueError, match=r"Option 'act' cannot be 'system'; it can be tanh\."):
+        with_code(Recipe(model="file/Net", options={"act": "system"}))
     net.write_text(NET + "\n", encoding="utf-8")
     with pytest.raises(ValueError, match="another version of Net than this program was started with"):
         require_registered(kept, "The link")
