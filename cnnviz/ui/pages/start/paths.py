@@ -87,7 +87,7 @@ def paths() -> None:
     with st.container(key="paths"):
         for column, path in zip(st.columns(len(PATHS), gap="large"), PATHS, strict=True):
             with column:
-                st.subheader(f"{path.icon} {path.title}", anchor=False)
+                st.header(f"{path.icon} {path.title}", anchor=False)
                 st.markdown(path.text)
                 for way in path.links:
                     link(way.page, way.label, icon=":material/arrow_forward:", **way.parameters)
@@ -95,7 +95,7 @@ def paths() -> None:
 
 def lesson_steps() -> None:
     """Draw the six steps of the lesson as links, in their order."""
-    st.subheader("A lesson in six steps", anchor=False)
+    st.header("A lesson in six steps", anchor=False)
     st.markdown(
         "One page, one question and its answer at a time. Teachers find a plan for 90 minutes in "
         "`docs/lesson.md`."
