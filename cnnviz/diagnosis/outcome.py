@@ -8,8 +8,9 @@ that stands up to all of it is called healthy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cnnviz.diagnosis.comparisons import (
@@ -61,6 +62,23 @@ class Judgment:
 
 def judge_outcome(evidence: Evidence, findings: Sequence[Finding]) -> Judgment:
     """Judge a run by its findings, and without any by what it is compared with."""
+    judged = _judge(evidence, findings)
+    if evidence.kind == "trained":
+        return judged
+    # What is not trained here cannot be probed from a recipe, nor resumed.
+    possible = [tuple(s for s in part if not _OURS.search(s)) for part in (judged.missing, judged.next_steps)]
+    missing = possible[0] or (_NOTHING_TO_PROBE,) * bool(judged.missing)
+    return replace(judged, missing=missing, next_steps=possible[1])
+
+
+_OURS = re.compile(r"--probe|or resume it|start it again")
+_NOTHING_TO_PROBE = (
+    "A standard: a run that is not trained here cannot be probed. Compare it with a longer run, or with a "
+    "network that is known to work on the same data."
+)
+
+
+def _judge(evidence: Evidence, findings: Sequence[Finding]) -> Judgment:
     compared = comparisons(evidence)
     if findings:
         return Judgment("cause-found", "", compared)

@@ -122,3 +122,16 @@ def test_a_database_that_cannot_be_reached_is_one_line(capsys: Run, monkeypatch:
     monkeypatch.setenv("CNNVIZ_DATABASE_URL", "nonsense")
     assert main(["runs", "list"]) == 2
     assert "postgresql://user:password@host/database" in capsys.readouterr().err
+
+
+def test_a_history_is_imported(capsys: Run, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("step,loss,val_acc,gpu\n1,2.3,0.1,60\n2,2.0,0.3,61\n")
+    text = run(capsys, "import", str(path), "--classes", "10", "--name", "elsewhere")
+    assert text == "Run 1: 2 rows, curves train/loss, val/accuracy.\nNot known, and left out: gpu.\n"
+    (entry,) = json.loads(run(capsys, "list", "--json"))
+    assert (entry["name"], entry["metrics"]["val/accuracy"]["last"]) == ("elsewhere", 0.3)
+    assert main(["runs", "resume", "1"]) == 2
+    assert "a history that was imported; there is nothing to train" in capsys.readouterr().err
+    assert main(["runs", "import", str(tmp_path / "none.csv")]) == 2
+    assert "none.csv" in capsys.readouterr().err

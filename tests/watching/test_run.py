@@ -287,3 +287,24 @@ def test_wrong_shapes_to_evaluate_are_one_sentence(database: Database) -> None:
 def test_importing_the_package_imports_no_torch() -> None:
     code = "import sys, cnnviz; assert 'torch' not in sys.modules; assert callable(cnnviz.watch)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_it_is_never_probed_from_a_recipe(database: Database) -> None:
+    from cnnviz.diagnosis import probe
+
+    run = loop(database, epochs=1)
+    run.finish()
+    with pytest.raises(ValueError, match=r"was not trained here: .* there is nothing to probe"):
+        probe(database, run.id or 0)
+
+
+def test_what_it_lacks_is_nothing_that_only_our_runs_can_give(database: Database) -> None:
+    """Labels that have nothing to do with the images: no fault of the loop, and nothing to probe."""
+    values, labels = images()
+    run = loop(database, data=(values, labels[torch.randperm(len(labels))]), epochs=6)
+    report = run.diagnose()
+    told = " ".join(
+        (*report.missing, *report.diagnosis.next_steps, *(c.because for c in report.diagnosis.checked))
+    )
+    assert "--probe" not in told
+    assert "resume" not in told

@@ -87,6 +87,11 @@ def probe(
 
     chosen = _chosen(names)
     evidence = gather(database, run_id)
+    if evidence.kind != "trained":
+        raise ValueError(
+            f"Run {run_id} was not trained here: its network and data cannot be built from a recipe, so that "
+            "there is nothing to probe. Its diagnosis without --probe says what it lacks."
+        )
     progress(Step("loading the images", 0, None, ""))
     dataset = load(evidence.recipe.dataset, progress=progress)
     subject = ProbeContext.of(database, evidence, dataset)
