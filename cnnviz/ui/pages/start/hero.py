@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from cnnviz.inference import InferenceError
@@ -34,9 +36,13 @@ def hero() -> None:
         )
 
 
-@st.cache_resource(show_spinner=False)
 def shipped() -> DigitNetwork:
     """The shipped network; raises `InferenceError` where there is none."""
+    return _shipped(bundled.weights_path(WEIGHTS))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _shipped(_path: Path) -> DigitNetwork:
     card = bundled.card(WEIGHTS)
     return DigitNetwork(
         bundled.program(WEIGHTS), card.preprocessing, card.classes, get(card.recipe.model).title
