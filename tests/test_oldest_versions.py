@@ -61,7 +61,7 @@ def test_the_tested_versions_are_pinned_and_lie_in_the_ranges() -> None:
     development = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()
     for requirement in [
         *REQUIREMENTS,
-        *(Requirement(d.partition("#")[0]) for d in development if d[0] != "#"),
+        *(Requirement(d.partition("#")[0]) for d in development if d[:1] not in ("", "#")),
     ]:
         (pinned,) = (
             v for name, v in pins.items() if canonicalize_name(name) == canonicalize_name(requirement.name)

@@ -3,14 +3,14 @@
 import pytest
 
 from cnnviz import datasets, models
-from cnnviz.training import all_recipes
+from cnnviz.training import Recipe, all_recipes
 from cnnviz.training.data.tensors import steps_per_epoch
 from cnnviz.training.recipes import defaults
 from cnnviz.training.recipes.defaults import default_recipe, is_default, is_on_disk
 
 
 @pytest.mark.parametrize("recipe", defaults.RECIPES, ids=lambda recipe: recipe.name)
-def test_a_default_is_offered_for_its_pair_and_needs_no_network(recipe: defaults.Recipe) -> None:
+def test_a_default_is_offered_for_its_pair_and_needs_no_network(recipe: Recipe) -> None:
     assert default_recipe(models.get(recipe.model), recipe.dataset) == recipe
     assert all_recipes()[recipe.name] == recipe
     assert is_default(recipe.name)
