@@ -93,9 +93,9 @@ TITLES = {
     "pca_jitter": "PCA jitter",
     "crop_from": "Crop from",
     "size": "Input size",
-    "start_from": "Weights to begin with",
-    "freeze_until": "Frozen up to layer",
-    "trunk_lr": "Rate of the trunk",
+    "start_from": "Start from",
+    "freeze_until": "Freeze until",
+    "trunk_lr": "Trunk rate",
 }
 NEEDS = {
     "beta2": ("optimiser", ("adam", "adamw")),
