@@ -154,6 +154,8 @@ def _healthy(evidence: Evidence) -> str:
 def _not_judged(evidence: Evidence) -> str:
     held = held_out(evidence)
     if held is None:
+        if evidence.kind != "trained":
+            return "Nothing was found, but no accuracy on images not learned from is known."
         return "Nothing was found, but no epoch has ended, so no accuracy was measured."
     return (
         f"Nothing was found, but whether {percent(held.accuracy, 1)} of {held.images:,} held-out images "
