@@ -7,6 +7,7 @@ from html import escape
 
 from cnnviz.diagnosis import Diagnosis, Finding, Outcome
 from cnnviz.diagnosis.registry import rules
+from cnnviz.sentences import percent
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,7 +50,7 @@ class Report:
         lines = [f"{self.outcome}: {self.verdict}"]
         for number, finding in enumerate(self.findings, 1):
             title = rules()[finding.cause].title
-            lines.append(f"{number}. {title} ({finding.cause}, {finding.confidence:.0%} sure)")
+            lines.append(f"{number}. {title} ({finding.cause}, {percent(finding.confidence)} sure)")
             lines.append(f"   {finding.verdict}")
             if finding.fix is not None:
                 lines.append(f"   Fix: {finding.fix.text}")
@@ -64,7 +65,9 @@ class Report:
         parts = [f"<p><b>{escape(self.outcome)}</b>: {escape(self.verdict)}</p>"]
         for finding in self.findings:
             title = escape(rules()[finding.cause].title)
-            text = f"<h4>{title} <small>{escape(finding.cause)}, {finding.confidence:.0%} sure</small></h4>"
+            text = (
+                f"<h4>{title} <small>{escape(finding.cause)}, {percent(finding.confidence)} sure</small></h4>"
+            )
             text += f"<p>{escape(finding.verdict)}</p>"
             if finding.fix is not None:
                 text += f"<p><b>Fix:</b> {escape(finding.fix.text)}</p>"
