@@ -1,4 +1,4 @@
-"""Locate what ships beside the package: the app's script, its pages, the bundled checkpoints.
+"""Locate what ships beside the package: the app's script, its pages, the bundled checkpoints, the glossary.
 
 In the repository they lie at the root; in a wheel, pyproject.toml maps the same tree to `cnnviz/packaged`.
 """
@@ -11,3 +11,4 @@ ROOT = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1]
 """The folder with app.py, pages/, checkpoints/ and .streamlit/config.toml."""
 APP = ROOT / "app.py"
 CHECKPOINTS = ROOT / "checkpoints"
+GLOSSARY = ROOT / "docs" / "glossary.md"

@@ -60,7 +60,7 @@ def test_bar_links_to_every_page_and_carries_the_selection(name: str) -> None:
 def test_bar_shows_three_groups_and_where_one_is(name: str) -> None:
     shown = bar(open_page(name, model="lenet5"))
     assert {group["title"]: [item["title"] for item in group["items"]] for group in shown["groups"]} == {
-        "Explore": ["Architecture", "Compare", "Build"],
+        "Explore": ["Architecture", "Compare", "Build", "Glossary"],
         "Train": ["Data", "Train", "Runs", "Diagnose", "Experiments"],
         "Look inside": ["Feature maps", "Inception", "Attribution", "Predict"],
     }

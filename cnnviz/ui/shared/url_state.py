@@ -33,6 +33,7 @@ OWN = (
     *("method", "opacity"),
     *("recorded", "start", "pixels"),
     *("experiment", "test", "form", "seeds"),
+    "term",
 )
 """Parameters that belong to one page and are left behind when going to another."""
 OPTION = "option."

@@ -23,6 +23,7 @@ from cnnviz.ui.pages.data import state
 from cnnviz.ui.pages.data.gallery import chosen_row, part_of
 from cnnviz.ui.pages.data.state import PLAIN, PageState
 from cnnviz.ui.shared import layout, notice
+from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.model_picker import by_family, model_label
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import SET
@@ -49,7 +50,7 @@ def example(stored: Shape) -> Recipe:
 
 def augmentation(asked: PageState, ready: Dataset, found: Summary) -> None:
     """Draw the choice of model and recipe, the settings, the draws, and what is done in words."""
-    st.subheader("Preprocessing and augmentation", anchor=False)
+    term_heading("Preprocessing and augmentation", "Data augmentation")
     untouched = asked.recipe_name is None and not asked.changed
     recipe = example(ready.shape) if untouched else asked.recipe
     shape = asked.input_shape(ready.shape)

@@ -22,6 +22,7 @@ from cnnviz.ui.components.svg_figures import MAX_CLASSES, class_bars
 from cnnviz.ui.pages.data import state
 from cnnviz.ui.pages.data.state import PageState
 from cnnviz.ui.shared import notice, progress
+from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.result_cache import RESULTS
 
 MEANS = 100
@@ -82,7 +83,7 @@ def _checked(clear: Sequence[str], unknown: Sequence[str], others: bool) -> None
 
 def balance(asked: PageState, ready: Dataset, found: Summary) -> None:
     """Draw the bars of the classes, and say how even they are and how the data is split."""
-    st.subheader("Classes", anchor=False)
+    term_heading("Classes", "Class imbalance")
     counts, held_out = _counts(asked, ready, found)
     class_bars(ready.classes, counts, key="class-bars", chosen=asked.label, on_choose=state.choose_class)
     if len(ready.classes) > MAX_CLASSES:
@@ -152,7 +153,7 @@ def _mean_sheet(fingerprint: str, seen: int, classes: int, _found: Summary) -> S
 
 def channels(asked: PageState, found: Summary) -> None:
     """Draw how often each value is taken, and mean and spread in numbers."""
-    st.subheader("Channels", anchor=False)
+    term_heading("Channels", "Standardization")
     plot(
         channel_histogram(found.histogram),
         key="channels",

@@ -21,6 +21,7 @@ from cnnviz.ui.pages.inception.reduction import reduction
 from cnnviz.ui.pages.inception.state import PageState, choose_block, short
 from cnnviz.ui.shared import dataset_pass, layout, notice, run_data, url_state
 from cnnviz.ui.shared.dataset_pass import key_of
+from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.inspect_header import blocks_of, inside_bar, kept_free, onwards, question, stepper
 from cnnviz.ui.shared.model_input import Network, network
 from cnnviz.ui.shared.predictions import top
@@ -65,7 +66,7 @@ def learning(network: Network) -> None:
     trained = _points(run, "train/loss")
     whole = [] if trained is None else [Line("the loss that is trained", *trained, "train", COMPARED[0])]
     panel = Panel("loss", [*whole, *heads])
-    st.subheader("How they learned", anchor=False)
+    term_heading("How they learned", "Auxiliary classifier")
     st.caption(
         "The loss that is trained is the network's own and a share of each classifier's. Look whether "
         "the first classifier, which has fewer layers to work with, stays behind the second."

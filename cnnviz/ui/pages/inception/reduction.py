@@ -15,6 +15,7 @@ from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.inception.branches import Bar, bars
 from cnnviz.ui.pages.inception.state import KERNELS, MOST, reduce, short
 from cnnviz.ui.shared import layout
+from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.model_input import Network
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ SLIDERS = {
 
 def reduction(network: Network, asked: Reduction, block: Block | None) -> None:
     """Draw it."""
-    st.subheader("One convolution, with a 1×1 before it and without", anchor=False)
+    term_heading("One convolution, with a 1×1 before it and without", "1×1 bottleneck")
     st.caption(
         "A 1×1 convolution mixes channels and looks at no neighbours, so it is cheap; the larger one after "
         "it then reads few maps instead of many."

@@ -29,6 +29,7 @@ from cnnviz.ui.shared.attribution import (
     pictures_of,
     png,
 )
+from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.model_input import Network
 from cnnviz.ui.shared.preprocessing import prepared
 from cnnviz.ui.shared.url_state import change_without_model, unless
@@ -127,7 +128,7 @@ def mistakes(judged: JobResults) -> None:
     known = [place for place, one in enumerate(judged.evaluations) if one.counted]
     if not known:
         return
-    st.subheader("Confusion matrix", anchor=False)
+    term_heading("Confusion matrix")
     st.caption("A row is a true class, a column what the network said; on the diagonal it is right.")
     for column, place in zip(st.columns(len(known)), known, strict=True):
         with column:

@@ -18,6 +18,7 @@ from cnnviz.ui.pages.runs.files import exports, keeping
 from cnnviz.ui.pages.runs.matrices import one_matrix
 from cnnviz.ui.pages.runs.state import PageState
 from cnnviz.ui.shared import layout, notice, run_data
+from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.model_picker import share_button
 from cnnviz.ui.shared.url_state import show_value
 
@@ -68,7 +69,7 @@ def recipe(run: Run) -> None:
     if not run.trained:
         _settings(run)
         return
-    st.subheader("Recipe", anchor=False)
+    term_heading("Recipe")
     base, against = _base(run)
     lines = [
         (field.replace("_", " "), f"{value_text(theirs)} → {value_text(ours)}", about)

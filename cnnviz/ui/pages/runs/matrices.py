@@ -20,6 +20,7 @@ from cnnviz.ui.pages.runs import state
 from cnnviz.ui.pages.runs.comparison import short_name
 from cnnviz.ui.pages.runs.state import Cell, PageState
 from cnnviz.ui.shared import notice, run_data
+from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.progress import Progress, error_text
 from cnnviz.ui.shared.run_data import Matrix, once
 from cnnviz.ui.shared.url_state import show_value
@@ -164,7 +165,7 @@ def matrices(runs: Sequence[RunSummary], asked: PageState) -> None:
     found = [
         (run, place, matrix) for place, run in enumerate(runs) if (matrix := run_data.matrix(run)) is not None
     ]
-    st.subheader("Confusion matrix", anchor=False)
+    term_heading("Confusion matrix")
     if not found:
         st.caption("These runs have no confusion matrix yet: one is recorded at the end of each epoch.")
         return
@@ -192,7 +193,7 @@ def one_matrix(run: RunSummary, asked: PageState) -> None:
     matrix = run_data.matrix(run)
     if matrix is None:
         return
-    st.subheader("Confusion matrix", anchor=False)
+    term_heading("Confusion matrix")
     st.caption("A row is a true class, a column what the network said. Click a cell to see its images.")
     cell = _matrix(run, 0, matrix, 1) or asked.cell
     if cell is not None and cell.run == run.id:

@@ -18,6 +18,7 @@ from cnnviz.training import Recipe
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared import recipe_plan as plans
+from cnnviz.ui.shared.glossary import explanation
 from cnnviz.ui.shared.live_run import X_TITLES, RunData, XAxis
 from cnnviz.ui.shared.recipe_plan import text_of
 
@@ -176,6 +177,16 @@ def _cost(story: RunData, x: XAxis, name: str) -> None:
     plot(figure, key="train-costs", height=COST, alt=alt, name=f"{name}-speed", picks=False)
 
 
+TERMS: dict[Statistic, str] = {
+    "zeros": "Sparsity",
+    "dead": "Dead units",
+    "gradient": "Gradient norm",
+    "update": "Update-to-weight ratio",
+    "spread": "Activation standard deviation",
+}
+"""What the glossary calls each statistic."""
+
+
 def _layers(story: RunData, x: XAxis, name: str) -> None:
     st.subheader("Layer statistics", anchor=False)
     said: list[str] = []
@@ -194,7 +205,7 @@ def _layers(story: RunData, x: XAxis, name: str) -> None:
     )  # fmt: skip
     statistic = cast("Statistic", chosen)
     notice.say(said)
-    st.caption(LOOKS[statistic].meaning)
+    st.caption(LOOKS[statistic].meaning, help=explanation(TERMS[statistic]))
     looks = story.look_at(x)
     if not looks:
         st.caption("The first look at the layers comes with the first step.")

@@ -24,6 +24,7 @@ from cnnviz.training.queue import UNNAMED
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.shared import layout, notice, run_data
 from cnnviz.ui.shared import recipe_plan as plans
+from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.live_run import RunData, seconds_left
 
 if TYPE_CHECKING:
@@ -355,7 +356,7 @@ MATRIX = 430
 
 def sample_predictions(story: RunData, name: str) -> None:
     """Draw both, each as soon as there is something; `name` is what downloads are called."""
-    st.subheader("Confusion matrix", anchor=False)
+    term_heading("Confusion matrix")
     if story.confused is None:
         st.caption("The confusion matrix comes with the end of the first epoch.")
     else:

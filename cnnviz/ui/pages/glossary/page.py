@@ -1,0 +1,64 @@
+"""The page as a whole: a field to search, and the terms by what they concern."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import groupby
+from urllib.parse import parse_qsl, urlsplit
+
+import streamlit as st
+
+from cnnviz.ui.shared import layout, notice, url_state
+from cnnviz.ui.shared.glossary import Term, terms
+from cnnviz.ui.shared.url_state import quoted
+
+FIND, TERM = "glossary-find", "term"
+
+
+def glossary() -> None:
+    """Draw the term that the address names, and all others, or those that a search finds."""
+    wanted, find = st.query_params.get(TERM), st.query_params.get("find", "")
+    known = terms()
+    if wanted is not None and wanted not in known:
+        notice.say([f"The glossary has no term {quoted(wanted)}; here are all of them."])
+    url_state.show_value(FIND, find)
+    st.text_input("Find a term", key=FIND, on_change=_write, placeholder="such as receptive field", width=420)
+    if wanted in known and not find:
+        with st.container(border=True, key="glossary-wanted"):
+            _entry(known[wanted])
+    shown = [term for term in known.values() if _matches(term, find)]
+    if not shown:
+        st.info(f"No term holds {quoted(find)}. Try a shorter word, or one of the paper or PyTorch.")
+    for section, entries in groupby(shown, key=lambda term: term.section):
+        _section(section, entries)
+
+
+def _write() -> None:
+    url_state.change(find=str(st.session_state[FIND]).strip() or None, term=None)
+
+
+def _matches(term: Term, find: str) -> bool:
+    """Check whether every word looked for stands in the term's name, definition or word in the code."""
+    text = f"{term.name} {term.definition} {term.word}".lower()
+    return all(word in text for word in find.lower().split())
+
+
+def _section(section: str, entries: Iterable[Term]) -> None:
+    st.subheader(section, anchor=False)
+    for term in entries:
+        with st.container(key=f"glossary-{term.anchor}", gap="xsmall"):
+            _entry(term)
+
+
+def _entry(term: Term) -> None:
+    formula = f"  \n`{term.formula}`" if term.formula else ""
+    st.markdown(f"**{term.name}.** {notice.plain(term.definition)}{formula}")
+    addresses = re.findall(r"`(/[^`]*)`", term.seen)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        for address in addresses:
+            parts = urlsplit(address)
+            page = parts.path.strip("/") or "start"
+            label = f"See it on {page.replace('-', ' ').capitalize()}"
+            layout.link(page, label, icon=":material/arrow_forward:", **dict(parse_qsl(parts.query)))
+        st.caption(f"in the code: `{term.word}`", width="content")

@@ -1,0 +1,79 @@
+"""The glossary: the terms of `docs/glossary.md`, and headings that explain theirs."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+
+import streamlit as st
+
+from cnnviz import resources
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term as the document has it."""
+
+    name: str
+    section: str
+    definition: str
+    formula: str
+    """Empty where a term is only a name."""
+    seen: str
+    """Where it is seen, in words, with addresses such as `/runs` between backquotes."""
+    word: str
+    """What finds it in the code."""
+
+    @property
+    def anchor(self) -> str:
+        """The term as the document's links and the page's address have it: `receptive-field`."""
+        return anchor_of(self.name)
+
+
+def anchor_of(name: str) -> str:
+    """Write a heading as GitHub's links do: lower case, hyphens for spaces, no other signs."""
+    return re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-")
+
+
+@functools.cache
+def terms() -> dict[str, Term]:
+    """Read the document; every term by its anchor, in the document's order."""
+    found: dict[str, Term] = {}
+    section = ""
+    for block in re.split(r"^(?=##+ )", resources.GLOSSARY.read_text(encoding="utf-8"), flags=re.MULTILINE):
+        level, _, rest = block.partition(" ")
+        name, _, body = rest.partition("\n")
+        if level == "##":
+            section = name.strip()
+        elif level == "###":
+            term = _term(name.strip(), section, body)
+            found[term.anchor] = term
+    return found
+
+
+def _term(name: str, section: str, body: str) -> Term:
+    """Read one entry: a paragraph, then the lines Formula, Seen and Grep."""
+    definition, _, details = body.strip().partition("\n\n")
+    lines = dict(re.findall(r"^(Formula|Seen|Grep): (.+?)\s*$", details, re.MULTILINE))
+    formula = lines["Formula"]
+    return Term(
+        name=name,
+        section=section,
+        definition=" ".join(definition.split()),
+        formula=formula.strip("`") if formula.startswith("`") else "",
+        seen=lines["Seen"],
+        word=lines["Grep"].strip("`"),
+    )
+
+
+def explanation(name: str) -> str:
+    """Explain a term in Markdown, for the help of a heading or a field; raises `KeyError` if unknown."""
+    term = terms()[anchor_of(name)]
+    formula = f"\n\n`{term.formula}`" if term.formula else ""
+    return f"{term.definition}{formula}\n\n[Glossary](glossary?term={term.anchor})"
+
+
+def term_heading(title: str, name: str | None = None) -> None:
+    """Draw a heading that explains itself: `title` is a term, or `name` says which one it is about."""
+    st.subheader(title, anchor=False, help=explanation(name or title))

@@ -1,0 +1,14 @@
+"""Glossary: every term of the pages, with its definition, its formula and where it is seen."""
+
+from cnnviz.ui.pages.glossary.page import glossary
+from cnnviz.ui.shared.page_registry import Page
+
+PAGE = Page(
+    title="Glossary",
+    icon=":material/menu_book:",
+    order=20,
+    group="Explore",
+    blurb="Every term on these pages: what it means, its formula, and where to see it.",
+)
+
+glossary()
