@@ -3,9 +3,14 @@
 from typing import Any
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "analyze", "watch"]
 
 _LAZY = {"analyze": "cnnviz.analysis", "watch": "cnnviz.watching"}
 """What `cnnviz.NAME` is, by the module that holds it: imported when it is used: this imports nothing."""
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:
