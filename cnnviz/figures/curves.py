@@ -110,7 +110,7 @@ def curves(
     axis = {"title": {"text": x_title}, "anchor": _axis("y", len(panels) - 1)}
     layout: dict[str, Any] = {
         "hovermode": "x unified",
-        "xaxis": axis | ({"type": "log"} if log_x else {}),
+        "xaxis": axis | _horizontal(panels, log_x=log_x),
         "shapes": [],
         "annotations": [],
     }
@@ -150,6 +150,12 @@ def _axis(name: str, place: int) -> str:
     return name if place == 0 else f"{name}{place + 1}"
 
 
+def _horizontal(panels: Sequence[Panel], *, log_x: bool) -> dict[str, Any]:
+    if not any(map(_has_points, panels)):
+        return {"range": [0, 1], "showticklabels": False}
+    return {"type": "log"} if log_x else {}
+
+
 def _vertical(panel: Panel, place: int, count: int) -> dict[str, Any]:
     height = (1 - GAP * (count - 1)) / count
     top = 1 - place * (height + GAP)
@@ -158,7 +164,13 @@ def _vertical(panel: Panel, place: int, count: int) -> dict[str, Any]:
         axis |= {"tickformat": ".3~p"} if panel.log else {"tickformat": ".0%", "rangemode": "nonnegative"}
     elif not panel.log:
         axis["tickformat"] = "~g"
+    if not _has_points(panel) and not panel.log:  # Plotly would show -100 to 400 %
+        return axis | {"range": [0, 1], "showticklabels": panel.percent}
     return axis | (_logarithmic(panel) if panel.log else {})
+
+
+def _has_points(panel: Panel) -> bool:
+    return any(np.isfinite(line.y).any() for line in panel.lines)
 
 
 def _logarithmic(panel: Panel) -> dict[str, Any]:

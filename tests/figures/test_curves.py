@@ -101,3 +101,16 @@ def test_a_figure_is_json_and_has_words() -> None:
     )
     parts = [line([0.5], "Run 1"), line([0.4], "Run 1", part="test")]
     assert "Run 1, train 0.5, Run 1, test 0.4" in curves_alt([Panel("loss", parts)], "step")
+
+
+def test_a_run_without_points_is_drawn_from_0_to_100_percent() -> None:
+    """Plotly's own range where there is nothing would be -100 to 400 %."""
+    empty = curves([Panel("accuracy", [], percent=True), Panel("loss", [])], x_title="step")["layout"]
+    assert empty["yaxis"]["range"] == [0, 1]
+    assert empty["yaxis"]["showticklabels"]
+    assert not empty["yaxis2"]["showticklabels"]
+    assert not empty["xaxis"]["showticklabels"]
+    line = Line("train", np.arange(3.0), np.array([0.1, np.nan, 0.9]))
+    drawn = curves([Panel("accuracy", [line], percent=True)], x_title="step")["layout"]
+    assert "range" not in drawn["yaxis"], "what has points zooms by itself"
+    assert "range" not in drawn["xaxis"]
