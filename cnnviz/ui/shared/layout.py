@@ -23,7 +23,7 @@ def page_header(pages: Mapping[str, Page], current: str) -> None:
     st.html(HERE / "layout.css")
     with st.container(key="routes"):
         for name, other in pages.items():
-            link(name, other.title, icon=other.icon)
+            link(name, other.title, icon=other.icon, **_left_behind(name))
     with st.container(key="bar"):
         _navigation(pages, current)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="heading"):
@@ -32,13 +32,19 @@ def page_header(pages: Mapping[str, Page], current: str) -> None:
     guard()
 
 
+def _left_behind(page: str) -> dict[str, None]:
+    """What the bar's link to a page does not take along: Runs opens on its list, not on one run."""
+    return {"run": None} if page == "runs" else {}
+
+
 def _navigation(pages: Mapping[str, Page], current: str) -> None:
     """Draw the bar; pages of a group stand together in the order of all."""
-    query = urlencode(carried())
     groups: dict[str, list[Item]] = {}
     home: list[Item] = []
     for position, (name, page) in enumerate(pages.items()):
         path = "" if position == 0 else name
+        shown = {key: value for key, value in carried().items() if key not in _left_behind(name)}
+        query = urlencode(shown)
         item = Item(
             title=page.title, blurb=page.blurb, href=f"/{path}?{query}" if query else f"/{path}",
             current=name == current,

@@ -23,6 +23,7 @@ const nameOf = (row) => {
   const open = el("button", "open", row.name);
   open.type = "button";
   open.title = row.notes || `Open the details of run ${row.id}`;
+  if (row.differs) open.append(el("span", "differs", row.differs));
   cell.append(open, ...row.tags.map((tag) => el("span", "tag", tag)));
   return cell;
 };

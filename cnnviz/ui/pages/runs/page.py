@@ -223,7 +223,10 @@ def table(runs: Sequence[RunSummary], asked: PageState, disk: dict[int, int], to
     def acted(act: dict[str, Any]) -> None:
         apply_table_action(act, asked)
 
-    run_table(state.payload(runs, asked, disk, total), key="run-table", on_act=acted)
+    from cnnviz import tracking
+
+    recipes = tracking.recipes(run_data.database(), [run.id for run in state.on_page(runs, asked)])
+    run_table(state.payload(runs, asked, disk, total, recipes), key="run-table", on_act=acted)
 
 
 def apply_table_action(act: dict[str, Any], asked: PageState) -> None:

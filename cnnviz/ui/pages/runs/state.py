@@ -17,6 +17,7 @@ from cnnviz.figures import numbers
 from cnnviz.figures.numbers import MISSING
 from cnnviz.figures.palette import COMPARED
 from cnnviz.tracking import Status
+from cnnviz.training.recipe import differing, value_text
 from cnnviz.ui.shared import url_state
 from cnnviz.ui.shared.run_data import SPEED, Listing
 from cnnviz.ui.shared.url_state import quoted
@@ -253,16 +254,55 @@ def pages(count: int) -> int:
     return max(1, math.ceil(count / PAGE))
 
 
-def payload(runs: Sequence[RunSummary], asked: PageState, disk: dict[int, int], total: int) -> dict[str, Any]:
-    """The table as its component draws it: one page of rows, and what surrounds them."""
+def on_page(runs: Sequence[RunSummary], asked: PageState) -> Sequence[RunSummary]:
+    """Take the runs of the page of the table that is shown."""
+    page = min(asked.page, pages(len(runs)))
+    return runs[(page - 1) * PAGE : page * PAGE]
+
+
+MOST_NAMED = 3
+"""Fields that tell runs of one name apart in the table; a run's details have all of them."""
+OWN_COLUMNS = frozenset(("model", "dataset", "device", "code"))
+
+
+def distinctions(runs: Sequence[RunSummary], recipes: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
+    """Tell runs of the same name apart: `lr 0.02, seed 1`, by the fields in which their recipes differ."""
+    found: dict[int, str] = {}
+    for name in {run.name for run in runs}:
+        same = [run.id for run in runs if run.name == name and run.id in recipes]
+        lines = [line for line in differing([recipes[run] for run in same]) if line.field not in OWN_COLUMNS]
+        for place, run in enumerate(same):
+            parts = [f"{line.field.replace('_', ' ')} {value_text(line.values[place])}" for line in lines]
+            more = [f"{len(parts) - MOST_NAMED} more"] if len(parts) > MOST_NAMED else []
+            found[run] = ", ".join([*parts[:MOST_NAMED], *more])
+    return found
+
+
+def payload(
+    runs: Sequence[RunSummary],
+    asked: PageState,
+    disk: dict[int, int],
+    total: int,
+    recipes: Mapping[int, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """The table as its component draws it: one page of rows, and what surrounds them.
+
+    Args:
+        runs: In their order.
+        asked: What the address says.
+        disk: Bytes of each run's files.
+        total: How many runs there are without filters.
+        recipes: Of the runs that are shown, so that those of one name can be told apart.
+    """
     last = pages(len(runs))
     page = min(asked.page, last)
-    shown = runs[(page - 1) * PAGE : page * PAGE]
+    shown = on_page(runs, asked)
+    differs = distinctions(shown, recipes or {})
     return {
         "columns": [column._asdict() for column in columns(asked.metric)],
         "sort": asked.sort,
         "descending": asked.descending,
-        "rows": [_row(run, asked.metric, disk) for run in shown],
+        "rows": [_row(run, asked.metric, disk) | {"differs": differs.get(run.id, "")} for run in shown],
         "chosen": list(asked.chosen),
         "hues": [hue.css for hue in COMPARED],
         "page": page,

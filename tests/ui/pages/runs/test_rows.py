@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,6 +61,21 @@ def test_best_of_a_loss_is_the_lowest() -> None:
     run.metrics["test/loss"] = MetricSummary("test/loss", 2, 0.5, 9, 0.25, 3, 2.0, 1)
     shown = state.payload([run], asked(metric="test/loss"), {}, 1)["rows"][0]
     assert (shown["last"], shown["best"]) == ("0.5000", "0.2500")
+
+
+def test_runs_of_one_name_are_told_apart_by_what_differs() -> None:
+    runs = [replace(summary(number), name="lenet5 on digits") for number in (1, 2, 3)]
+    recipes = {
+        1: {"model": "lenet5", "lr": 0.02, "seed": 0},
+        2: {"model": "lenet5", "lr": 0.02, "seed": 1, "epochs": 3, "momentum": 0.5},
+        3: {"model": "alexnet", "lr": 0.1, "batch_size": 7},
+    }
+    assert state.distinctions(runs[:1], recipes) == {1: ""}
+    assert state.distinctions(runs[:2], recipes)[1] == "epochs 10, momentum 0.9, seed 0"
+    assert state.distinctions(runs, recipes)[3] == "epochs 10, batch size 7, lr 0.1, 2 more"
+    rows = state.payload(runs, asked(), {}, 3, recipes)["rows"]
+    assert [row["differs"] for row in rows] == list(state.distinctions(runs, recipes).values())
+    assert state.distinctions([replace(runs[0], name="another"), *runs[1:]], recipes)[1] == ""
 
 
 def test_a_row_says_what_a_run_is() -> None:
