@@ -84,7 +84,7 @@ def test_good_and_broken_pictures_and_where_the_network_looks(opened: Callable[.
     page.get_by_role("button", name="Where it looks").click()
     expect(page.get_by_role("dialog").locator(".why img")).to_have_count(3, timeout=TIMEOUT_MS)
     page.get_by_role("button", name="Ask further why").click()
-    expect(page).to_have_url(re.compile("why.*picture=handed"), timeout=TIMEOUT_MS)
+    expect(page).to_have_url(re.compile("attribution.*picture=handed"), timeout=TIMEOUT_MS)
 
 
 def test_a_zip_of_class_folders_is_judged(opened: Callable[..., Page]) -> None:

@@ -176,6 +176,22 @@ def test_points_are_walked_with_the_arrow_keys(visit: Visit) -> None:
     expect(page).to_have_url(re.compile(re.escape(quote(name, safe=""))))
 
 
+def test_another_width_leaves_the_keyboard_where_it_was(visit: Visit) -> None:
+    page = networks(visit(""))
+    start = page.locator('.point[tabindex="0"]')
+    expect(start).to_have_count(1)
+    start.focus()
+    page.keyboard.press("ArrowRight")
+    now = page.locator(".point:focus")
+    name = str(now.get_attribute("data-name"))
+    chart = page.locator("svg:has(.point)")
+    width = str(chart.get_attribute("width"))
+    page.set_viewport_size({"width": 1000, "height": 800})
+    expect(chart).not_to_have_attribute("width", width)
+    expect(now).to_have_attribute("data-name", name)
+    expect(page.locator(".tip")).to_be_visible()
+
+
 def test_a_kind_of_models_can_be_singled_out(visit: Visit) -> None:
     page = networks(visit("", PHONE))
     button = page.get_by_role("button", name="attention")

@@ -5,10 +5,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const open = (point) => setTriggerValue("picked", point.name);
   drawGroups(parentElement.querySelector(".groups"), host, data.groups);
   return drawAtWidth(host, (width) => {
+    // Drawn anew at another width, it keeps the keyboard where it was.
+    const focused = host.querySelector(".point:focus")?.dataset.name;
     host.querySelector(":scope > svg")?.remove();
     const drawn = drawLandscape(data, width, data.height - parentElement.querySelector(".groups").offsetHeight - 14);
     host.prepend(drawn.svg);
     listen(host, drawn, open);
+    const again = drawn.points.find((point) => point.name === focused);
+    if (again) focusOn(drawn.points, again);
     saveButton(host, "Download this picture (SVG)", () => savePicture(drawn.svg, "parameters-against-multiply-adds"));
   });
 }
