@@ -6,7 +6,7 @@ from cnnviz.ui.shared.page_registry import Page
 PAGE = Page(
     title="Attribution",
     icon=":material/center_focus_strong:",
-    order=11,
+    order=12,
     group="Look inside",
     blurb="Which part of a picture speaks for a class, and what is answered when that part is covered.",
 )

@@ -21,7 +21,7 @@ from cnnviz.ui.shared.page_registry import Page
 PAGE = Page(
     title="Data",
     icon=":material/photo_library:",
-    order=4,
+    order=5,
     group="Train",
     blurb="The pictures that a network learns from, class by class, and what training makes of them.",
 )

@@ -6,7 +6,7 @@ from cnnviz.ui.shared.page_registry import Page
 PAGE = Page(
     title="Diagnose",
     icon=":material/stethoscope:",
-    order=7,
+    order=8,
     group="Train",
     blurb="Why a run does not learn: what speaks for it, what was ruled out, and what would mend it.",
 )

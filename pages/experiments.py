@@ -6,7 +6,7 @@ from cnnviz.ui.shared.page_registry import Page
 PAGE = Page(
     title="Experiments",
     icon=":material/science:",
-    order=8,
+    order=9,
     group="Train",
     blurb="Does it really help? Runs that differ in one thing, with the same seeds, and what they can tell.",
 )

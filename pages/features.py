@@ -6,7 +6,7 @@ from cnnviz.ui.shared.page_registry import Page
 PAGE = Page(
     title="Feature maps",
     icon=":material/visibility:",
-    order=9,
+    order=10,
     group="Look inside",
     blurb="A picture goes in, and every layer shows what it makes of it, down to the single product.",
 )

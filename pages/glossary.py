@@ -6,7 +6,7 @@ from cnnviz.ui.shared.page_registry import Page
 PAGE = Page(
     title="Glossary",
     icon=":material/menu_book:",
-    order=20,
+    order=4,
     group="Explore",
     blurb="Every term on these pages: what it means, its formula, and where to see it.",
 )

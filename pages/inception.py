@@ -6,7 +6,7 @@ from cnnviz.ui.shared.page_registry import Page
 PAGE = Page(
     title="Inception",
     icon=":material/call_split:",
-    order=10,
+    order=11,
     group="Look inside",
     blurb="Four branches read the same maps: what each gives, what it costs, and what is lost without it.",
 )

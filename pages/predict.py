@@ -6,7 +6,7 @@ from cnnviz.ui.shared.page_registry import Page
 PAGE = Page(
     title="Predict",
     icon=":material/checklist:",
-    order=12,
+    order=13,
     group="Look inside",
     blurb="Many pictures at once, one to four networks: what they say, where they differ, what it costs.",
 )

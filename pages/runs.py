@@ -6,7 +6,7 @@ from cnnviz.ui.shared.page_registry import Page
 PAGE = Page(
     title="Runs",
     icon=":material/table_rows:",
-    order=6,
+    order=7,
     group="Train",
     blurb="Everything that was trained: find it, compare it, keep it or throw it away.",
 )

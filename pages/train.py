@@ -6,7 +6,7 @@ from cnnviz.ui.shared.page_registry import Page
 PAGE = Page(
     title="Train",
     icon=":material/model_training:",
-    order=5,
+    order=6,
     group="Train",
     blurb="Choose a network, data and a recipe, press Start, and watch it learn.",
 )
