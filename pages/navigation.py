@@ -9,9 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from cnnviz.ui.shared.layout import page_header
+from cnnviz.ui.shared.layout import old_pages, page_header
 from cnnviz.ui.shared.lesson import lesson_bar
-from cnnviz.ui.shared.old_addresses import old_pages
 from cnnviz.ui.shared.page_registry import find_pages
 from cnnviz.ui.shared.startup import page_drawn
 

@@ -107,7 +107,7 @@ def load_model(
     if weights is None:
         raise ValueError(f"Which weights of {model}? Give --weights FILE.")
     place = weights_facts.located(weights)
-    known = weights_facts.beside(place)
+    known = weights_facts.read_stored(place)
     facts = weights_facts.given(about.classes, about.mean, about.std, known) if about else known
     found = loaders.from_path(place, model, chosen, facts)
     if facts != known:

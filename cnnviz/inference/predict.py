@@ -109,7 +109,7 @@ On the CPU 2e-6 was the most that was seen; the likeliest class is another only 
 """
 
 
-class Answer(NamedTuple):
+class ClassProbability(NamedTuple):
     """One class and its probability."""
 
     name: str
@@ -122,7 +122,7 @@ class Prediction:
 
     name: str
     """The picture's."""
-    top: tuple[Answer, ...]
+    top: tuple[ClassProbability, ...]
     """The likeliest classes, likeliest first."""
     probabilities: NDArray[np.float32] = field(repr=False)
     """Of all classes, `(classes,)`; they add up to 1."""
@@ -218,7 +218,7 @@ class Predictor:
             reason = f"{self.loaded.name} answers '{item.name}' with no finite numbers; train it anew."
             return Refusal(item.name, reason, item.truth)
         order = np.argsort(-shares, kind="stable")[:top]
-        answers = tuple(Answer(self.loaded.classes[i], float(shares[i])) for i in order)
+        answers = tuple(ClassProbability(self.loaded.classes[i], float(shares[i])) for i in order)
         return Prediction(item.name, answers, shares, item.truth, item.hints)
 
 

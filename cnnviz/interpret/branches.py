@@ -208,7 +208,7 @@ def block_named(found: tuple[Block, ...], name: str) -> Block:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ClassifierOutput:
     """What one classifier of the network says of each image."""
 
     name: str
@@ -229,7 +229,7 @@ def auxiliary_heads(model: nn.Module) -> dict[str, str]:
     return {head: block for head, block in theirs.items() if head in modules and block in modules}
 
 
-def classifier_outputs(model: nn.Module, images: Tensor) -> tuple[Answer, ...]:
+def classifier_outputs(model: nn.Module, images: Tensor) -> tuple[ClassifierOutput, ...]:
     """What the auxiliary classifiers say, in order of depth, and the network's own answer last.
 
     A prediction does not run them; here they are given what the blocks before them gave.
@@ -237,9 +237,9 @@ def classifier_outputs(model: nn.Module, images: Tensor) -> tuple[Answer, ...]:
     heads = auxiliary_heads(model)
     found = activations(model, images, ["", *heads.values()])
     other = twin(model)
-    told = []
+    outputs = []
     with torch.no_grad():
         for head, block in heads.items():
             logits = other.get_submodule(head)(found[block])
-            told.append(Answer(head, block, torch.softmax(logits, dim=1).cpu().numpy()))
-    return (*told, Answer("", "", torch.softmax(found[""], dim=1).cpu().numpy()))
+            outputs.append(ClassifierOutput(head, block, torch.softmax(logits, dim=1).cpu().numpy()))
+    return (*outputs, ClassifierOutput("", "", torch.softmax(found[""], dim=1).cpu().numpy()))

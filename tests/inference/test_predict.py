@@ -17,7 +17,7 @@ from cnnviz.inference.latency import measure
 from cnnviz.inference.predict import (
     STRETCHES,
     TOLERANCE,
-    Answer,
+    ClassProbability,
     Item,
     Prediction,
     Predictor,
@@ -81,7 +81,7 @@ def test_files_are_answered_as_the_images_in_them(loaded: Loaded) -> None:
         assert isinstance(theirs, Prediction)
         assert np.array_equal(ours.probabilities, theirs.probabilities)
         assert len(ours.top) == 5
-        assert ours.top[0] == Answer(
+        assert ours.top[0] == ClassProbability(
             loaded.classes[int(ours.probabilities.argmax())], float(ours.probabilities.max())
         )
         assert float(ours.probabilities.sum()) == pytest.approx(1, abs=1e-5)

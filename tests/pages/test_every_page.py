@@ -7,14 +7,14 @@ from urllib.parse import parse_qs
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cnnviz.ui.shared.old_addresses import MOVED
+from cnnviz.ui.shared.layout import MOVED
 from cnnviz.ui.shared.page_registry import NOT_PAGES, find_pages
 from tests.pages.runner import CHROME, PAGES, assert_sound, bar, open_page
 
 FOUND = find_pages(PAGES)
 OLD_ADDRESS = """
 import streamlit as st
-from cnnviz.ui.shared.old_addresses import old_pages
+from cnnviz.ui.shared.layout import old_pages
 
 def shown():
     st.text("{page} " + " ".join(f"{{name}}={{value}}" for name, value in sorted(st.query_params.items())))

@@ -220,8 +220,8 @@ def shuffled_inputs(subject: ProbeContext) -> Found:
     order = torch.randperm(x[0, 0].numel(), generator=seed).to(x.device)
     plain, mixed = _predict_shuffled(model, x), _predict_shuffled(model, x.flatten(2)[..., order].view_as(x))
     return {
-        "accuracy": _fraction(plain, labels),
-        "accuracy_pixels_shuffled": _fraction(mixed, labels),
+        "accuracy": _accuracy(plain, labels),
+        "accuracy_pixels_shuffled": _accuracy(mixed, labels),
         "moved_by_shuffling": _moved(plain, mixed),
         "moved_by_exchange": _moved(plain, plain.roll(1, 0)),
         "images": len(labels),
@@ -233,7 +233,7 @@ def _predict_shuffled(model: nn.Module, x: Tensor) -> Tensor:
         return torch.cat([main_logits(model(part)).float().softmax(1) for part in torch.split(x, 250)])
 
 
-def _fraction(answers: Tensor, labels: Tensor) -> float:
+def _accuracy(answers: Tensor, labels: Tensor) -> float:
     return float((answers.argmax(1) == labels).double().mean())
 
 

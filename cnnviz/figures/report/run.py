@@ -30,7 +30,7 @@ POINTS = 400
 
 
 @dataclass(frozen=True)
-class Told:
+class RunRecord:
     """A run and what belongs to it."""
 
     run: Run
@@ -51,8 +51,8 @@ class Told:
     """By a picture's index: the newest likeliest classes, each with its probability."""
 
 
-def gather(database: Database, run_id: int) -> Told:
-    """Read it; raises `NoSuchRunError`."""
+def read_run(database: Database, run_id: int) -> RunRecord:
+    """Read a run with what belongs to it; raises `NoSuchRunError`."""
     import numpy as np
 
     from cnnviz import tracking
@@ -66,7 +66,7 @@ def gather(database: Database, run_id: int) -> Told:
     data = newest("data", {})
     body = newest("test/confusion", None)
     matrix = None if body is None else np.asarray(body, np.int64)
-    return Told(
+    return RunRecord(
         run=run,
         curves={name: tracking.sample_metric(database, run_id, name, POINTS) for name in run.metrics},
         history=tracking.history(database, run_id),
@@ -81,12 +81,12 @@ def gather(database: Database, run_id: int) -> Told:
     )
 
 
-def class_names(told: Any, dataset: str, count: int) -> tuple[str, ...]:
+def class_names(recorded: Any, dataset: str, count: int) -> tuple[str, ...]:
     """Names of `count` classes: as the run recorded them, as the data set is registered, or just numbers."""
     from cnnviz import datasets
 
-    if isinstance(told, list) and len(told) == count:
-        return tuple(map(str, told))
+    if isinstance(recorded, list) and len(recorded) == count:
+        return tuple(map(str, recorded))
     spec = datasets.specs().get(dataset)
     if spec is not None and len(spec.classes) == count:
         return spec.classes
@@ -171,9 +171,10 @@ def html_report(database: Database, run_id: int) -> str:
 
     Raises `NoSuchRunError`.
     """
-    told = gather(database, run_id)
-    title = f"Run {told.run.id}: {told.run.name}"
-    body = "".join((_head(told), _notes(told), _curves(told), _matrix(told), _pictures(told), _facts(told)))
+    record = read_run(database, run_id)
+    title = f"Run {record.run.id}: {record.run.name}"
+    sections = (_head, _notes, _curves, _matrix, _pictures, _facts)
+    body = "".join(section(record) for section in sections)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -184,8 +185,8 @@ def html_report(database: Database, run_id: int) -> str:
     )
 
 
-def _head(told: Told) -> str:
-    run = told.run
+def _head(record: RunRecord) -> str:
+    run = record.run
     measured = run.metrics.get("test/accuracy")
     figures = [
         (
@@ -212,63 +213,63 @@ def _head(told: Told) -> str:
     )
 
 
-def _notes(told: Told) -> str:
-    return f'<h2>Notes</h2><p class="notes">{escape(told.run.notes)}</p>' if told.run.notes else ""
+def _notes(record: RunRecord) -> str:
+    return f'<h2>Notes</h2><p class="notes">{escape(record.run.notes)}</p>' if record.run.notes else ""
 
 
-def _curves(told: Told) -> str:
+def _curves(record: RunRecord) -> str:
     drawn = []
     for title, lines in PANELS:
         series = [
             Series(PART_WORDS[part] if len(lines) > 1 else title, part, curve.epochs, curve.values)
             for name, part in lines
-            if (curve := told.curves.get(name)) is not None and len(curve)
+            if (curve := record.curves.get(name)) is not None and len(curve)
         ]
         drawn.append(chart(title.capitalize(), lines[0][0], series))
     figures = "".join(drawn)
     return f'<h2>Curves</h2><div class="charts">{figures}</div>' if figures else ""
 
 
-def _matrix(told: Told) -> str:
-    if told.matrix is None:
+def _matrix(record: RunRecord) -> str:
+    if record.matrix is None:
         return ""
-    return f"<h2>Confusion matrix of the test images</h2>{matrix_html(told.matrix, told.classes)}"
+    return f"<h2>Confusion matrix of the test images</h2>{matrix_html(record.matrix, record.classes)}"
 
 
-def _pictures(told: Told) -> str:
+def _pictures(record: RunRecord) -> str:
     """The few test images that every epoch looks at, with what is said of them now."""
-    shown = "".join(_picture(told, picture) for picture in told.pictures)
+    shown = "".join(_picture(record, picture) for picture in record.pictures)
     return f'<h2>A few test images</h2><div class="pictures">{shown}</div>' if shown else ""
 
 
-def _picture(told: Told, picture: Mapping[str, Any]) -> str:
-    label, top = int(picture["label"]), told.answers.get(picture["index"], ())
-    said = ", ".join(f"{_name(told, int(k))} {numbers.percent(p, 0)}" for k, p in top)
+def _picture(record: RunRecord, picture: Mapping[str, Any]) -> str:
+    label, top = int(picture["label"]), record.answers.get(picture["index"], ())
+    said = ", ".join(f"{_name(record, int(k))} {numbers.percent(p, 0)}" for k, p in top)
     kind = "picture" if top and int(top[0][0]) == label else "picture wrong"
-    name, png = escape(_name(told, label)), escape(str(picture["png"]))
+    name, png = escape(_name(record, label)), escape(str(picture["png"]))
     return (
         f'<figure class="{kind}"><img alt="A test image of {name}" src="data:image/png;base64,{png}">'
         f"<figcaption><b>{name}</b>{escape(said)}</figcaption></figure>"
     )
 
 
-def _name(told: Told, place: int) -> str:
-    return told.classes[place] if place < len(told.classes) else str(place)
+def _name(record: RunRecord, place: int) -> str:
+    return record.classes[place] if place < len(record.classes) else str(place)
 
 
-def _facts(told: Told) -> str:
+def _facts(record: RunRecord) -> str:
     return (
-        f"<h2>Measures</h2>{_metrics(told)}<h2>Recipe</h2>{_recipe(told)}"
-        f"<h2>What it ran on</h2>{_table(_ran_on(told))}<h2>Event log</h2>{_history(told)}"
+        f"<h2>Measures</h2>{_metrics(record)}<h2>Recipe</h2>{_recipe(record)}"
+        f"<h2>What it ran on</h2>{_table(_ran_on(record))}<h2>Event log</h2>{_history(record)}"
     )
 
 
-def _metrics(told: Told) -> str:
+def _metrics(record: RunRecord) -> str:
     rows = "".join(
         f"<tr><td>{escape(numbers.metric_title(name))}</td>"
         f"<td>{_value(name, m.last)}</td><td>{m.last_step:,}</td><td>{_value(name, m.best)}</td>"
         f"<td>{MISSING if m.best_step is None else f'{m.best_step:,}'}</td></tr>"
-        for name, m in told.run.metrics.items()
+        for name, m in record.run.metrics.items()
     )
     heads = "".join(f"<th>{head}</th>" for head in ("measure", "last", "at step", "best", "at step"))
     return (
@@ -281,11 +282,11 @@ def _value(name: str, value: float | None) -> str:
     return escape(numbers.metric_text(name, float("nan") if value is None else value))
 
 
-def _recipe(told: Told) -> str:
+def _recipe(record: RunRecord) -> str:
     """Every field; what is not a recipe's default is marked."""
     defaults = Recipe().model_dump(mode="json")
     rows = []
-    for name, value in told.run.recipe.items():
+    for name, value in record.run.recipe.items():
         if name in WORDS:
             continue
         info = Recipe.model_fields.get(name)
@@ -294,7 +295,7 @@ def _recipe(told: Told) -> str:
             f"<tr{mark}><td>{escape(name)}</td><td>{escape(value_text(value))}</td>"
             f"<td>{escape((info and info.description) or '')}</td></tr>"
         )
-    whole = escape(json.dumps(told.run.recipe, indent=2, ensure_ascii=False))
+    whole = escape(json.dumps(record.run.recipe, indent=2, ensure_ascii=False))
     return (
         '<p>Marked: what is not a recipe’s default.</p><div class="wide"><table class="recipe">'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
@@ -302,11 +303,11 @@ def _recipe(told: Told) -> str:
     )
 
 
-def _ran_on(told: Told) -> list[tuple[str, str]]:
-    run, data = told.run, told.data
+def _ran_on(record: RunRecord) -> list[tuple[str, str]]:
+    run, data = record.run, record.data
     counts = [f"{data[part]:,} {words}" for part, words in _PARTS if isinstance(data.get(part), int)]
     versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
-    kept = ", ".join(f"{kind} at step {one.step:,}" for kind, one in told.checkpoints.items())
+    kept = ", ".join(f"{kind} at step {one.step:,}" for kind, one in record.checkpoints.items())
     facts: list[tuple[str, Any]] = [
         ("data", f"{run.data}{': ' if counts else ''}{', '.join(counts)}"),
         ("data fingerprint", run.fingerprint),
@@ -318,7 +319,7 @@ def _ran_on(told: Told) -> list[tuple[str, str]]:
         ("versions", versions),
         ("steps", f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")),
         ("checkpoints", kept),
-        ("disk", numbers.size(told.disk)),
+        ("disk", numbers.size(record.disk)),
         ("copy of run", run.parent_id),
     ]
     return [(title, str(value)) for title, value in facts if value not in (None, "")]
@@ -331,13 +332,14 @@ _PARTS = (
 )
 
 
-def _history(told: Told) -> str:
+def _history(record: RunRecord) -> str:
     rows = [
         (numbers.moment(change.time), f"{change.new.value}{f': {change.reason}' if change.reason else ''}")
-        for change in told.history
+        for change in record.history
     ]
     again = [
-        f"attempt {restart.attempt} from step {max(0, restart.from_step):,}" for restart in told.restarts[1:]
+        f"attempt {restart.attempt} from step {max(0, restart.from_step):,}"
+        for restart in record.restarts[1:]
     ]
     after = f"<p>Resumed: {escape(', '.join(again))}.</p>" if again else ""
     return _table(rows) + after

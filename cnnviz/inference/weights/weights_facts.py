@@ -75,8 +75,8 @@ def located(path: Path) -> Path:
     return found
 
 
-def beside(path: Path) -> WeightsFacts:
-    """What is known of a weights file from beside it; nothing where nothing lies there.
+def read_stored(path: Path) -> WeightsFacts:
+    """Read what is stored beside a weights file; nothing where nothing lies there.
 
     Raises `InferenceError` for a file that is not what its name says.
     """

@@ -84,7 +84,7 @@ class Imported(MetaPathFinder):
 
     def module(self) -> Any:
         """Run the module; raises `ValueError` in one sentence where it does not run."""
-        name, told = self.source.module, self._told()
+        name, label = self.source.module, self._label()
         with self.active():
             if name in self.modules:
                 return self.modules[name]
@@ -93,7 +93,7 @@ class Imported(MetaPathFinder):
             except (Exception, SystemExit) as error:
                 line = origin.of_error(error)
                 raise ValueError(
-                    f"{told} does not run: {type(error).__name__}: {first_line(error)}"
+                    f"{label} does not run: {type(error).__name__}: {first_line(error)}"
                     f"{f' ({line})' if line else ''}"
                 ) from error
 
@@ -110,7 +110,7 @@ class Imported(MetaPathFinder):
         self.modules[self.source.module] = module
         return module
 
-    def _told(self) -> str:
+    def _label(self) -> str:
         return self.source.module if self.source.installed else f"{self.source.module.replace('.', '/')}.py"
 
     def complete_source(self) -> Source:

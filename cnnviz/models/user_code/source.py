@@ -119,7 +119,7 @@ def _local_files(root: Path, first: Path) -> dict[str, bytes]:
     return found
 
 
-def _imports(path: Path, told: str) -> Iterator[tuple[str, int]]:
+def _imports(path: Path, label: str) -> Iterator[tuple[str, int]]:
     """Dotted names that a file imports, and how many dots stand before them; of `from a import b` both."""
     try:
         tree = ast.parse(path.read_bytes(), str(path))
@@ -127,7 +127,7 @@ def _imports(path: Path, told: str) -> Iterator[tuple[str, int]]:
         where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         message = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ValueError(
-            f"{told} does not run: {type(error).__name__}: {message} ({path.name}{where})."
+            f"{label} does not run: {type(error).__name__}: {message} ({path.name}{where})."
         ) from None
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -154,18 +154,18 @@ def _module_files(root: Path, name: str) -> list[Path]:
     return found
 
 
-def _check_size(files: dict[str, bytes], told: str) -> None:
+def _check_size(files: dict[str, bytes], label: str) -> None:
     total = sum(map(len, files.values()))
     if len(files) > MOST_FILES or total > MOST_BYTES:
         raise ValueError(
-            f"{told} and the local modules that it imports are {len(files):,} files with "
+            f"{label} and the local modules that it imports are {len(files):,} files with "
             f"{total / 1e6:,.1f} MB; at most {MOST_FILES} files with {MOST_BYTES / 1e6:.0f} MB are kept with "
             "a run, so move the network into a file that imports less."
         )
 
 
-def _bounded(files: dict[str, bytes], told: str) -> tuple[tuple[str, bytes], ...]:
-    _check_size(files, told)
+def _bounded(files: dict[str, bytes], label: str) -> tuple[tuple[str, bytes], ...]:
+    _check_size(files, label)
     return tuple(sorted(files.items()))
 
 

@@ -1,8 +1,9 @@
 """What every page wears: the bar of links, the title with its one line, and a little CSS."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -70,3 +71,21 @@ def link(page: str, label: str, *, icon: str | None = None, **changes: str | Non
 def _favicon() -> str:
     # Inline: Streamlit fetches the picture of an emoji or a Material symbol in a tab from another site.
     return (HERE / "favicon.svg").read_text(encoding="utf-8")
+
+
+# Addresses that pages once had: each leads on to the page's name of today, with its parameters.
+
+MOVED = {"why": "attribution", "side-by-side": "compare"}
+"""The path of old, and the page that it leads to."""
+
+
+def old_pages(routes: Mapping[str, Any]) -> list[Any]:
+    """Return a page for each old path that switches to the one in `routes`."""
+    return [
+        st.Page(partial(_lead_on, routes[name]), title=routes[name].title, url_path=path, visibility="hidden")
+        for path, name in MOVED.items()
+    ]
+
+
+def _lead_on(page: Any) -> None:
+    st.switch_page(page, query_params=st.query_params.to_dict())

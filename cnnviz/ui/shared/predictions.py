@@ -31,11 +31,11 @@ CHANGES = {"invert": "Invert it", "centre": "Center it"}
 
 
 @dataclass(frozen=True)
-class Answer:
+class ClassProbability:
     """A class and its probability."""
 
     name: str
-    share: float
+    probability: float
 
 
 def shares(network: Network, ready: PreprocessedImage) -> Floats:
@@ -43,10 +43,10 @@ def shares(network: Network, ready: PreprocessedImage) -> Floats:
     return _shares(network.stamp, ready.digest, network, ready)
 
 
-def top(network: Network, found: Floats) -> list[Answer]:
+def top(network: Network, found: Floats) -> list[ClassProbability]:
     """The likeliest classes, the likeliest first."""
     order = np.argsort(-found, kind="stable")[:TOP]
-    return [Answer(network.loaded.classes[place], float(found[place])) for place in order]
+    return [ClassProbability(network.loaded.classes[place], float(found[place])) for place in order]
 
 
 def draw_predictions(network: Network, ready: PreprocessedImage) -> None:
@@ -55,7 +55,7 @@ def draw_predictions(network: Network, ready: PreprocessedImage) -> None:
     found = top(network, shares(network, ready))
     rows = "".join(_row(answer, ready.truth) for answer in found)
     truth = f"<p>True class: <b>{escape(ready.truth)}</b></p>" if ready.truth is not None else ""
-    words = ", ".join(f"{answer.name} {numbers.percent(answer.share, 1)}" for answer in found)
+    words = ", ".join(f"{answer.name} {numbers.percent(answer.probability, 1)}" for answer in found)
     st.html(
         f'<div class="answers" role="img" aria-label="The network says: {escape(words)}">{rows}</div>{truth}'
     )
@@ -114,13 +114,13 @@ def _hints(
     return hints(_picture, _ready.how, centered)
 
 
-def _row(answer: Answer, truth: str | None) -> str:
+def _row(answer: ClassProbability, truth: str | None) -> str:
     true = ' class="true"' if answer.name == truth else ""
     name = escape(answer.name)
     return (
         f'<div{true}><span title="{name}">{name}</span>'
-        f'<i><b style="width:{100 * answer.share:.1f}%"></b></i>'
-        f"<em>{numbers.percent(answer.share, 1)}</em></div>"
+        f'<i><b style="width:{100 * answer.probability:.1f}%"></b></i>'
+        f"<em>{numbers.percent(answer.probability, 1)}</em></div>"
     )
 
 

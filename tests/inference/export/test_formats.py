@@ -35,7 +35,7 @@ import torch
 import model
 
 with torch.no_grad():
-    torch.save(model.load()(torch.load("images.pt")), "logits.pt")
+    torch.save(model.load()(torch.load("images.pt", weights_only=True)), "logits.pt")
 """
 
 
@@ -74,7 +74,7 @@ def run_elsewhere(loaded: Loaded, images: Tensor, folder: Path) -> Tensor:
         [sys.executable, "elsewhere.py"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    found: Tensor = torch.load(folder / "logits.pt")
+    found: Tensor = torch.load(folder / "logits.pt", weights_only=True)
     return found
 
 

@@ -128,7 +128,7 @@ def test_a_folder_of_hugging_face(tmp_path: Path) -> None:
         '{"image_mean": [0.5], "image_std": [0.25]}', encoding="utf-8"
     )
     place = weights_facts.located(folder)
-    found = from_path(place, "lenet5", None, weights_facts.beside(place))
+    found = from_path(place, "lenet5", None, weights_facts.read_stored(place))
     assert found.classes == tuple(f"digit {n}" for n in range(10))
     assert (found.preprocessing.mean, found.preprocessing.spread) == ((0.5,), (0.25,))
     assert found.preprocessing.scale == "unit-standardised"
@@ -149,7 +149,7 @@ def test_what_is_said_once_is_kept_beside_the_file(
     assert said != plain
     assert main(named) == 0
     assert json.loads(capsys.readouterr().out) == said
-    assert weights_facts.beside(weights) == WeightsFacts(
+    assert weights_facts.read_stored(weights) == WeightsFacts(
         classes=tuple("abcdefghij"), mean=(0.13,), std=(0.3,)
     )
 

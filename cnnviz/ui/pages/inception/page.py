@@ -32,7 +32,7 @@ from cnnviz.ui.shared.url_state import change_without_model
 if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
     from cnnviz.figures.curves import Floats
-    from cnnviz.interpret.branches import Answer, Block
+    from cnnviz.interpret.branches import Block, ClassifierOutput
     from cnnviz.tracking import Run
 
 # The bar on top: which network, which block; share.
@@ -128,7 +128,7 @@ def auxiliary(network: Network, ready: PreprocessedImage) -> None:
     learning(network)
 
 
-def _answer(network: Network, ready: PreprocessedImage, answer: Answer, hue: Colour) -> None:
+def _answer(network: Network, ready: PreprocessedImage, answer: ClassifierOutput, hue: Colour) -> None:
     number = answer.name.removeprefix("aux")
     title = f"Auxiliary {number}, after block {short(answer.after)}" if answer.name else "The network itself"
     st.markdown(f"**{title}**")
@@ -141,7 +141,9 @@ def _answer(network: Network, ready: PreprocessedImage, answer: Answer, hue: Col
 
 
 @RESULTS.cached()
-def _answers(stamp: str, digest: str, _network: Network, _ready: PreprocessedImage) -> tuple[Answer, ...]:
+def _answers(
+    stamp: str, digest: str, _network: Network, _ready: PreprocessedImage
+) -> tuple[ClassifierOutput, ...]:
     from cnnviz.interpret.branches import classifier_outputs
 
     return classifier_outputs(_network.loaded.model, _ready.tensor)
