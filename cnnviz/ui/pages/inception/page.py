@@ -133,7 +133,7 @@ def _answer(network: Network, ready: PreprocessedImage, answer: ClassifierOutput
     title = f"Auxiliary {number}, after block {short(answer.after)}" if answer.name else "The network itself"
     st.markdown(f"**{title}**")
     found = top(network, answer.probabilities[0])
-    rows = [Bar(one.name, one.share, numbers.percent(one.share, 1), hue) for one in found]
+    rows = [Bar(one.name, one.probability, numbers.percent(one.probability, 1), hue) for one in found]
     st.html(bars(rows, f"{title}: " + ", ".join(f"{row.title} {row.text}" for row in rows)))
     if ready.truth is not None:
         right = found[0].name == ready.truth
