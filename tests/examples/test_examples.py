@@ -49,7 +49,7 @@ def run_of(address: str) -> tracking.RunSummary:
 def test_the_script_prints_the_finding(address: str) -> None:
     command = [sys.executable, str(EXAMPLES / "watch_a_loop.py")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ.copy())
-    assert "optimizer.zero_grad() is missing (zero-grad-missing, 98% sure)" in done.stdout
+    assert "optimizer.zero_grad() is missing (zero-grad-missing, 98 % sure)" in done.stdout
     assert "Fix: Call optimizer.zero_grad() once in every step" in done.stdout
     assert done.stderr == ""
     run = run_of(address)
