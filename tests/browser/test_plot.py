@@ -1,5 +1,6 @@
 """Figures: the zoom outlives new points, a click is told, the theme is followed, downloads hold the data."""
 
+import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ SENT = """(() => {
   return { path: new URL(script.name).pathname, bytes: script.transferSize };
 })()"""
 """How the one request for Plotly's script went; 0 bytes when the browser had it."""
+COUNT = re.compile(r"^points \d+,")
 RANGE = "document.querySelector('.st-key-curve .room')._fullLayout.xaxis.range.map(Math.round)"
 
 
@@ -71,7 +73,7 @@ def zoom(page: Page) -> None:
 
 def points(page: Page) -> int:
     """How many points the page says that its curve has."""
-    return int(page.get_by_text("points ").inner_text().split(",")[0].removeprefix("points "))
+    return int(page.get_by_text(COUNT).inner_text().split(",")[0].removeprefix("points "))
 
 
 def grow(page: Page) -> None:
