@@ -151,7 +151,8 @@ class Database:
 def _engine(url: URL, foreign_keys: bool = True, **options: Any) -> Engine:
     settings: dict[str, Any] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
-        "json_deserializer": orjson.loads,
+        # A column that SQLite takes for numeric gives a bare number back as one.
+        "json_deserializer": lambda value: value if isinstance(value, int | float) else orjson.loads(value),
         **options,
     }
     if url.get_backend_name() == "sqlite":

@@ -21,7 +21,7 @@ from cnnviz.tracking.commands import withdraw
 from cnnviz.tracking.database import Database, address
 from cnnviz.tracking.errors import DatabaseDamagedError, DatabaseUnavailableError, WrongStateError
 from cnnviz.tracking.metrics import Value, append
-from cnnviz.tracking.records import Checkpoint, Lease, RunFacts
+from cnnviz.tracking.records import Checkpoint, Lease, RunFacts, process_handle
 from cnnviz.tracking.run_files import add_checkpoint
 from cnnviz.tracking.states import ACTIVE, Kind, Status
 from cnnviz.tracking.tables import (
@@ -121,7 +121,7 @@ def claim(
             run.device = next(name for i in count(1) if (name := f"{CPU}:{i}") not in taken)
         run.attempt += 1
         run.host, run.began, run.ended = here, None, None
-        run.error = run.last_lines = run.worker_pid = run.worker_started = None
+        run.error = run.last_lines = run.worker = None
         run.heartbeat = time.time()
         become(session, run, Status.STARTING)
         return Lease(run.id, run.attempt)
@@ -135,7 +135,7 @@ def attend(database: Database, run_id: int, pid: int | None, process_started: fl
     with database.write() as session:
         run = locked(session, run_id)
         if run.status == Status.QUEUED:
-            run.worker_pid, run.worker_started = pid, process_started
+            run.worker = None if pid is None else process_handle(pid, process_started)
 
 
 def waiting_devices(database: Database, host: str | None = None) -> frozenset[str]:
@@ -155,14 +155,32 @@ def waiting_devices(database: Database, host: str | None = None) -> frozenset[st
         return frozenset(session.scalars(query.distinct()))
 
 
-def attach(database: Database, lease: Lease, pid: int, process_started: float) -> None:
-    """Note which process works on the run: its number and, since numbers are reused, its time of start.
+def attach(
+    database: Database,
+    lease: Lease,
+    pid: int | None = None,
+    process_started: float | None = None,
+    *,
+    worker: Mapping[str, Any] | None = None,
+) -> None:
+    """Note who works on the run: a process, or the handle that another kind of worker has.
+
+    Args:
+        database: The run database.
+        lease: From `claim`.
+        pid: The process's number.
+        process_started: Its time of start.
+        worker: The handle, in place of both.
 
     Raises `StaleAttemptError`.
     """
+    if worker is None:
+        if pid is None:
+            raise ValueError("A worker is a process of a number, or has a handle.")
+        worker = process_handle(pid, process_started)
     with database.write() as session:
         run = held(session, lease)
-        run.worker_pid, run.worker_started, run.heartbeat = pid, process_started, time.time()
+        run.worker, run.heartbeat = dict(worker), time.time()
 
 
 def begin(
@@ -227,7 +245,7 @@ def end(
             run.earlier_seconds += max(0.0, lived - run.began)
         run.ended, run.error = lived, error
         run.last_lines = last_lines[-LAST_LINES:] if last_lines else None
-        run.worker_pid = run.worker_started = None
+        run.worker = None
         withdraw(session, run.id)
         asked = run.status == Status.STOPPING and status is Status.PAUSED
         become(session, run, Status.STOPPED if asked else status, error)
@@ -307,7 +325,8 @@ def insert_run(database: Database, run: RecoveredRun) -> None:
     now, lease = time.time(), Lease(run.id, run.attempt)
     row = RunRow(
         id=run.id, key=run.key, name=run.name, status=Status.RUNNING.value, recipe=dict(run.recipe),
-        model=run.model, dataset=run.dataset, seed=run.seed, device=run.device, attempt=run.attempt,
+        model=run.model, dataset=run.dataset, seed=run.seed, device=run.device,
+        device_class=run.device, attempt=run.attempt,
         step=run.step, epoch=run.epoch, created=run.created, queued=run.created, heartbeat=now,
         earlier_seconds=run.seconds, **run.facts,
     )  # fmt: skip
@@ -318,7 +337,9 @@ def insert_run(database: Database, run: RecoveredRun) -> None:
         session.add(AttemptRow(run_id=run.id, number=run.attempt, from_step=FROM_SCRATCH, began=now))
     append(database, lease, sorted(run.values, key=lambda value: value.step), position=(run.step, run.epoch))
     for each in run.checkpoints:
-        add_checkpoint(database, lease, each.kind, each.path, each.step, each.epoch, each.bytes)
+        add_checkpoint(
+            database, lease, each.kind, each.path, each.step, each.epoch, each.bytes, each.digest, each.stored
+        )
     end(database, lease, run.status)
     with database.write() as session:
         row = session.get_one(RunRow, run.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import socket
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,6 +27,13 @@ def data_name(dataset: str) -> str:
 
 _PATH = re.compile(r"[/~.\\]|[A-Za-z]:[/\\]")
 """How paths begin; names of data sets begin with a letter or a digit."""
+
+
+def process_handle(pid: int, process_started: float | None, host: str | None = None) -> dict[str, Any]:
+    """The handle of a process: its machine, its number and, since numbers are reused, its time of start."""
+    return {
+        "kind": "process", "host": host or socket.gethostname(), "pid": pid, "started": process_started,
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,8 +89,10 @@ class RunFacts:
 class RunSummary:
     """A run as a list shows it. Times are seconds since 1970.
 
-    `key` names the run's folder and is unique in every database; `device` is what it asked for, `host` the
-    machine that holds its files; `attempt` counts claims; `began` and `ended` belong to the last attempt.
+    `key` names the run's folder and is unique in every database; `device_class` is what it asked for,
+    `device` where it trains or trained last, `host` the machine that holds its files; `attempt` counts
+    claims, `tries` how often it went on by itself after its machine was gone; `began` and `ended` belong to
+    the last attempt. `worker` is the handle of whoever works on it, as JSON.
     """
 
     id: int
@@ -93,13 +103,15 @@ class RunSummary:
     model: str
     dataset: str
     seed: int
+    owner_id: int | None
+    device_class: str
     device: str
     host: str | None
     parent_id: int | None
     params: int | None
     attempt: int
-    worker_pid: int | None
-    worker_started: float | None
+    tries: int
+    worker: dict[str, Any] | None
     heartbeat: float | None
     step: int
     epoch: float
@@ -149,6 +161,16 @@ class RunSummary:
         return self.earlier_seconds
 
     @property
+    def worker_pid(self) -> int | None:
+        """The number of the process that works on it; None where none does, or where it is no process."""
+        return None if self.worker is None else self.worker.get("pid")
+
+    @property
+    def worker_started(self) -> float | None:
+        """When that process was started."""
+        return None if self.worker is None else self.worker.get("started")
+
+    @property
     def lease(self) -> Lease:
         """The right of the present attempt's worker, for whoever watches over it."""
         return Lease(self.id, self.attempt)
@@ -163,6 +185,8 @@ class Run(RunSummary):
     hardware: str | None
     fingerprint: str | None
     last_lines: str | None
+    needs: dict[str, Any] | None
+    """What its worker has to have: where its data can be had, and the digest of users' code."""
 
 
 class StatusChange(NamedTuple):
@@ -216,7 +240,7 @@ class Record(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """A complete checkpoint; `path` is relative to the run's folder."""
+    """A complete checkpoint; `path` is relative to the run's folder, `stored` its name in the store."""
 
     kind: str
     path: str
@@ -225,6 +249,9 @@ class Checkpoint(NamedTuple):
     epoch: float
     bytes: int
     time: float
+    digest: str | None = None
+    """SHA-256 of the file in hexadecimal; older checkpoints have none."""
+    stored: str | None = None
 
 
 def number(value: float | None) -> float:

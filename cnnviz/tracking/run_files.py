@@ -51,7 +51,15 @@ def remove(run_id: int, key: str) -> int:
 
 
 def add_checkpoint(
-    database: Database, lease: Lease, kind: str, path: str, step: int, epoch: float, size: int
+    database: Database,
+    lease: Lease,
+    kind: str,
+    path: str,
+    step: int,
+    epoch: float,
+    size: int,
+    digest: str | None = None,
+    stored: str | None = None,
 ) -> None:
     """Note a checkpoint that lies complete on disk, in place of the one of its kind.
 
@@ -63,12 +71,14 @@ def add_checkpoint(
         step: Optimiser steps done.
         epoch: Epochs done.
         size: Bytes of the file.
+        digest: SHA-256 of the file in hexadecimal.
+        stored: Its name in the store, where it lies there too.
 
     Raises `StaleAttemptError`.
     """
     row = CheckpointRow(
         run_id=lease.run_id, kind=kind, path=path, attempt=lease.attempt, step=step, epoch=epoch,
-        bytes=size, time=time.time(),
+        bytes=size, time=time.time(), digest=digest, stored=stored,
     )  # fmt: skip
     with database.write() as session:
         held(session, lease)
@@ -79,7 +89,8 @@ def checkpoints(database: Database, run_id: int) -> dict[str, Checkpoint]:
     """The checkpoints of a run by kind."""
     query = select(
         CheckpointRow.kind, CheckpointRow.path, CheckpointRow.attempt, CheckpointRow.step,
-        CheckpointRow.epoch, CheckpointRow.bytes, CheckpointRow.time,
+        CheckpointRow.epoch, CheckpointRow.bytes, CheckpointRow.time, CheckpointRow.digest,
+        CheckpointRow.stored,
     ).where(CheckpointRow.run_id == run_id)  # fmt: skip
     with database.read() as session:
         found = [Checkpoint(*row) for row in session.execute(query.order_by(CheckpointRow.step))]

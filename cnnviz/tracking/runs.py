@@ -18,7 +18,15 @@ from cnnviz.tracking.database import Database
 from cnnviz.tracking.downsampling import Floats
 from cnnviz.tracking.errors import NoSuchRunError
 from cnnviz.tracking.metrics import summaries
-from cnnviz.tracking.records import Lease, Run, RunFacts, RunSummary, StatusChange, data_name
+from cnnviz.tracking.records import (
+    Lease,
+    Run,
+    RunFacts,
+    RunSummary,
+    StatusChange,
+    data_name,
+    process_handle,
+)
 from cnnviz.tracking.states import Kind, Status
 from cnnviz.tracking.tables import AttemptRow, CheckpointRow, MetricRow, RunRow, SeriesRow, StatusRow
 from cnnviz.tracking.transitions import check_room, held, locked
@@ -56,7 +64,8 @@ def create_run(
     now = time.time()
     row = RunRow(
         key=secrets.token_hex(6), name=name, status=Status.QUEUED.value,
-        recipe=dict(recipe), model=model, dataset=dataset, seed=seed, device=device, parent_id=parent_id,
+        recipe=dict(recipe), model=model, dataset=dataset, seed=seed, device=device,
+        device_class=device, parent_id=parent_id,
         total_epochs=total_epochs, created=now, queued=now,
     )  # fmt: skip
     with database.write() as session:
@@ -106,11 +115,12 @@ def create_foreign_run(
     row = RunRow(
         key=secrets.token_hex(6), name=(name or f"{model} on {data_name(dataset)}")[:200], status=status,
         kind=kind.value, recipe=dict(recipe or {}), model=model[:200], dataset=dataset, seed=0,
-        device=device[:100], host=socket.gethostname(), attempt=FIRST_ATTEMPT, created=now, queued=now,
+        device=device[:100], device_class=device[:100], host=socket.gethostname(),
+        attempt=FIRST_ATTEMPT, created=now, queued=now,
         began=now, heartbeat=now,
     )  # fmt: skip
     if process is not None:
-        row.worker_pid, row.worker_started = process
+        row.worker = process_handle(*process)
     with database.write() as session:
         session.add(row)
         session.flush()

@@ -21,6 +21,9 @@ NAMES = {
 Id = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON(none_as_null=True)
 _RUNS = "runs.id"
+_OWNERS = "owners.id"
+LOCAL_OWNER = 1
+"""Who owns what somebody makes alone on their own machine, and all that was there before owners."""
 # A watched run holds no device: it is somebody else's process, which runs whatever we queue.
 _HOLDS_DEVICE = text("status IN ('starting', 'running', 'stopping') AND kind = 'trained'")
 
@@ -29,7 +32,54 @@ class Base(DeclarativeBase):
     """The tables' common ground."""
 
     metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {float: Double, dict[str, Any]: Json, list[str]: Json}  # noqa: RUF012 SQLAlchemy's form
+    type_annotation_map = {  # noqa: RUF012 SQLAlchemy's form
+        float: Double,
+        dict[str, Any]: Json,
+        list[str]: Json,
+        Any: Json,
+    }
+
+
+class OwnerRow(Base):
+    """Somebody whose runs, experiments, models, data sets and uploads these are: issuer and subject."""
+
+    __tablename__ = "owners"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    issuer: Mapped[str] = mapped_column(String(255))
+    subject: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(String(100))
+    role: Mapped[str] = mapped_column(String(20))
+    created: Mapped[float]
+
+    __table_args__ = (
+        Index("uq_owners_issuer_subject", "issuer", "subject", unique=True),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class SettingRow(Base):
+    """A setting or a limit as JSON; its scope is `global`, or `owner:` and an owner's number."""
+
+    __tablename__ = "settings"
+
+    scope: Mapped[str] = mapped_column(String(40), primary_key=True)
+    key: Mapped[str] = mapped_column(String(100), primary_key=True)
+    value: Mapped[Any | None]
+
+
+class MachineRow(Base):
+    """Where runs can train: a supervisor, the devices of its machine or cluster, when it was last there."""
+
+    __tablename__ = "machines"
+
+    key: Mapped[str] = mapped_column(String(12), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    launcher: Mapped[str] = mapped_column(String(40))
+    devices: Mapped[list[str]]
+    facts: Mapped[dict[str, Any]]
+    began: Mapped[float]
+    seen: Mapped[float]
 
 
 class RunRow(Base):
@@ -42,11 +92,13 @@ class RunRow(Base):
     name: Mapped[str] = mapped_column(String(200))
     status: Mapped[str] = mapped_column(String(16))
     kind: Mapped[str] = mapped_column(String(16), default="trained", server_default="trained")
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey(_OWNERS), default=LOCAL_OWNER, index=True)
     recipe: Mapped[dict[str, Any]]
     model: Mapped[str] = mapped_column(String(200))
     dataset: Mapped[str] = mapped_column(Text)
     seed: Mapped[int] = mapped_column(BigInteger)
-    device: Mapped[str] = mapped_column(String(100))
+    device_class: Mapped[str] = mapped_column(String(100), default="any", server_default="any")
+    device: Mapped[str] = mapped_column(String(100), default="")
     host: Mapped[str | None] = mapped_column(String(255))
     parent_id: Mapped[int | None] = mapped_column(BigInteger)
     params: Mapped[int | None] = mapped_column(BigInteger)
@@ -54,8 +106,9 @@ class RunRow(Base):
     hardware: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[str | None] = mapped_column(String(100))
     attempt: Mapped[int] = mapped_column(default=0)
-    worker_pid: Mapped[int | None]
-    worker_started: Mapped[float | None]
+    tries: Mapped[int] = mapped_column(default=0, server_default="0")
+    worker: Mapped[dict[str, Any] | None]
+    needs: Mapped[dict[str, Any] | None]
     heartbeat: Mapped[float | None]
     step: Mapped[int] = mapped_column(BigInteger, default=0)
     epoch: Mapped[float] = mapped_column(default=0.0)
@@ -81,7 +134,7 @@ class RunRow(Base):
             sqlite_where=_HOLDS_DEVICE,
             postgresql_where=_HOLDS_DEVICE,
         ),
-        Index("ix_runs_queue", "status", "device", "queued"),
+        Index("ix_runs_queue", "status", "device_class", "queued"),
         {"sqlite_autoincrement": True},
     )
 
@@ -192,7 +245,11 @@ class CommandRow(Base):
 
 
 class CheckpointRow(Base):
-    """A checkpoint that lies complete on disk; `path` is relative to the run's folder."""
+    """A complete checkpoint.
+
+    `path` is relative to the run's folder; `stored` is its name in the store, none where it lies in the
+    folder alone.
+    """
 
     __tablename__ = "checkpoints"
 
@@ -204,6 +261,8 @@ class CheckpointRow(Base):
     epoch: Mapped[float]
     bytes: Mapped[int] = mapped_column(BigInteger)
     time: Mapped[float]
+    digest: Mapped[str | None] = mapped_column(String(64))
+    stored: Mapped[str | None] = mapped_column(Text)
 
 
 class ExperimentRow(Base):
@@ -212,6 +271,7 @@ class ExperimentRow(Base):
     __tablename__ = "experiments"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey(_OWNERS), default=LOCAL_OWNER, index=True)
     name: Mapped[str] = mapped_column(String(60))
     body: Mapped[str] = mapped_column(Text)
     created: Mapped[float]
