@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import streamlit as st
 
 from cnnviz.ui.components import plot
-from cnnviz.ui.shared import startup
+from cnnviz.ui.shared import startup, visitors
 
 
 @contextlib.asynccontextmanager
@@ -16,4 +16,4 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
         yield
 
 
-app = st.App("pages/navigation.py", lifespan=lifespan, routes=[plot.ROUTE])
+app = st.App("pages/navigation.py", lifespan=lifespan, routes=[plot.ROUTE], middleware=visitors.middleware())

@@ -6,9 +6,9 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -40,26 +40,49 @@ def register(app: typer.Typer) -> None:
     )(run_app)
 
 
+Port = Annotated[
+    int | None,
+    typer.Option("--port", min=1, max=65535, help="Port; by default the first free one from 8501."),
+]
+HomeFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", metavar="FOLDER", help="Where runs, models and data are kept, instead of CNNVIZ_HOME."
+    ),
+]
+OwnModels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="FILE.py:CLASS",
+        help="A network of your own, file/CLASS on every page; may be repeated.",
+    ),
+]
+StreamlitOptions = Annotated[list[str] | None, typer.Argument(metavar="[-- STREAMLIT OPTIONS]")]
+
+
 def run_app(
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port; by default the first free one from 8501.")
-    ] = None,
+    port: Port = None,
     address: Annotated[
         str | None, typer.Option(help="Address to listen at; by default this machine only (localhost).")
     ] = None,
-    home: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Where runs, models and data are kept, instead of CNNVIZ_HOME."),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE.py:CLASS", help="A network of your own, file/CLASS on every page; may be repeated."
-        ),
-    ] = None,
-    streamlit_options: Annotated[list[str] | None, typer.Argument(metavar="[-- STREAMLIT OPTIONS]")] = None,
+    home: HomeFolder = None,
+    model: OwnModels = None,
+    streamlit_options: StreamlitOptions = None,
 ) -> None:
     """Replace this process by Streamlit's, so that signals and the exit code are the app's own."""
+    launch(prepare(port, address, home, model), streamlit_options)
+
+
+class Start(NamedTuple):
+    """What the app is started with: Streamlit's options and the process's environment."""
+
+    settings: dict[str, str]
+    environment: dict[str, str]
+
+
+def prepare(port: int | None, address: str | None, home: Path | None, model: Sequence[str] | None) -> Start:
+    """Check what was given and register networks; raises `ValueError` or `OSError`."""
     if not resources.APP.is_file():
         raise ValueError("The app's files are missing from this installation; install cnnviz anew.")
     for name in model or []:  # Its code runs here and in the app, because it was named here.
@@ -68,10 +91,15 @@ def run_app(
     environment = dict(os.environ)
     if home is not None:
         environment["CNNVIZ_HOME"] = str(_make_home(home))
+    return Start(_settings(port, address, environment), environment)
+
+
+def launch(start: Start, streamlit_options: Sequence[str] | None) -> None:
+    """Become Streamlit's process."""
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(resources.APP)]
-    command += [f"--{name}={value}" for name, value in _settings(port, address, environment).items()]
+    command += [f"--{name}={value}" for name, value in start.settings.items()]
     sys.stdout.flush()
-    os.execve(sys.executable, [*command, *(streamlit_options or [])], environment)
+    os.execve(sys.executable, [*command, *(streamlit_options or [])], start.environment)
 
 
 def _settings(port: int | None, address: str | None, environment: Mapping[str, str]) -> dict[str, str]:

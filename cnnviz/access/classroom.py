@@ -1,0 +1,286 @@
+"""The class: join code, students and the teacher's key, in one file that only its owner can read.
+
+The file stands beside the runs, so that an app that is started again knows its students. A cookie holds a
+student's key, signed; the secret that signs it never leaves the file. Of the teacher's key there is a digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+from cnnviz.access.principal import LOCAL, Principal, Role
+
+PATH_VARIABLE = "CNNVIZ_CLASS"
+"""Names the class's file for the app that `cnnviz class` starts; without it there is no class."""
+URL_VARIABLE = "CNNVIZ_CLASS_URL"
+"""The address that students type, for the teacher's page."""
+HOSTS_VARIABLE = "CNNVIZ_CLASS_HOSTS"
+"""Further names by which the app may be asked for, separated by commas."""
+FILE = "class.json"
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32, 5 bits a character: no I, L, O, U to be misread."""
+CODE_LENGTH = 8
+KEY_LENGTH = 12
+CODE_HOURS = 4.0
+MOST_WRONG = 100
+"""Wrong tries of a join code by everybody together; one in 10¹⁰ guesses right until then."""
+WRONG_A_MINUTE = 10
+"""Wrong tries from one address."""
+MOST_STUDENTS = 300
+COOKIE_DAYS = 30
+LONGEST_NAME = 30
+_SALT = "cnnviz.class"
+_STUDENT = "class "
+"""Begins a student's key: the issuer of a principal, before what it knows them by."""
+
+
+class JoinError(ValueError):
+    """Somebody cannot come in, in a sentence for them."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the file holds."""
+
+    secret: str
+    code: str
+    expires: float
+    teacher: str
+    """SHA-256 of the teacher's key."""
+    wrong: int = 0
+    closed: bool = False
+    handout: str = ""
+    """Path and query within the app that the teacher hands out."""
+    handout_title: str = ""
+    students: dict[str, str] = field(default_factory=dict)
+    """Nickname by key."""
+
+
+def random_code(length: int) -> str:
+    """Return so many random characters of the alphabet, 5 bits each."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def grouped(code: str) -> str:
+    """Format a code to be read aloud: `7KQ4-M2XD`."""
+    return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
+
+
+def normalized(code: str) -> str:
+    """Read a code as people type it: any case, O for 0, I and L for 1, spaces and hyphens anywhere."""
+    plain = "".join(character for character in code.upper() if character.isalnum())
+    return plain.translate(str.maketrans("OIL", "011"))
+
+
+def clean_name(given: str) -> str:
+    """A nickname as it is shown; raises `JoinError` for one that is empty or too long."""
+    name = " ".join("".join(c if c.isprintable() else " " for c in given).split())
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise JoinError(f"A nickname has 1 to {LONGEST_NAME} characters.")
+    return name
+
+
+class Classroom:
+    """A class, as its file has it. Safe to share between threads; read again when the file has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._known: tuple[tuple[int, int, int], State] | None = None
+        self._tries: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def open(self, hours: float = CODE_HOURS) -> str:
+        """Open the class, or open it again with the students it has, and return the teacher's new key."""
+        key = secrets.token_urlsafe(24)
+        known = self._read() if self.path.exists() else None
+        state = State(
+            secret=known.secret if known else secrets.token_hex(32),
+            code=random_code(CODE_LENGTH),
+            expires=time.time() + hours * 3600,
+            teacher=_digest(key),
+            students=known.students if known else {},
+        )
+        with self._lock:
+            self._write(state)
+        return key
+
+    @property
+    def state(self) -> State:
+        """What the class is now; raises `OSError` or `ValueError` where its file cannot be read."""
+        return self._read()
+
+    # Coming in.
+
+    def join(self, code: str, nickname: str, address: str = "", key: str = "") -> str:
+        """Let a student in and return the cookie's value.
+
+        Args:
+            code: The join code, as typed.
+            nickname: What the others read; no two students have the same.
+            address: Where the request comes from, for the limit of tries.
+            key: The student's own key of an earlier time, to be the same student again.
+
+        Raises `JoinError`.
+        """
+        with self._lock:
+            state = self._read()
+            self._check_open(state, address)
+            if not hmac.compare_digest(normalized(code).encode(), state.code.encode()):
+                raise self._wrong(state, address, "This is not the join code; ask your teacher for it.")
+            if key.strip():
+                student = self._returning(state, normalized(key))
+                if student is None:
+                    raise self._wrong(
+                        state, address, "No student has this key; leave it empty to begin anew."
+                    )
+            else:
+                name = _free(clean_name(nickname), set(state.students.values()))
+                if len(state.students) >= MOST_STUDENTS:
+                    raise JoinError(f"The class is full: {MOST_STUDENTS} students have joined it.")
+                student = _STUDENT + secrets.token_hex(8)
+                self._write(replace(state, students={**state.students, student: name}))
+        return self._sign(state, {"k": student})
+
+    def teach(self, key: str, address: str = "") -> str:
+        """Let the teacher in and return the cookie's value; raises `JoinError`."""
+        with self._lock:
+            state = self._read()
+            self._check_tries(address)
+            if not hmac.compare_digest(_digest(key.strip()), state.teacher):
+                self._note(address)
+                raise JoinError("This is not the teacher's key; `cnnviz class` prints it when it starts.")
+        return self._sign(state, {"k": LOCAL, "t": state.teacher[:16]})
+
+    def principal(self, cookie: str | None) -> Principal | None:
+        """Who a cookie stands for; None for a wrong or old one, and for students of a closed class."""
+        if not cookie or len(cookie) > 1_000:
+            return None
+        try:
+            state = self._read()
+            claims = _serializer(state).loads(cookie, max_age=COOKIE_DAYS * 86_400)
+        except (BadSignature, OSError, ValueError):
+            return None
+        key = claims.get("k")
+        if key == LOCAL:
+            current = claims.get("t") == state.teacher[:16]
+            return Principal(LOCAL, "Teacher", Role.MANAGER) if current else None
+        name = state.students.get(key)
+        return None if name is None or state.closed else Principal(key, name, Role.MEMBER)
+
+    def student_key(self, student: str) -> str:
+        """The key by which a student comes back on another browser; it follows from the class's secret."""
+        return _student_key(self._read(), student)
+
+    # What the teacher changes.
+
+    def renew_code(self, hours: float = CODE_HOURS) -> None:
+        """Replace the join code; whoever is in stays in."""
+        self._change(code=random_code(CODE_LENGTH), expires=time.time() + hours * 3600, wrong=0)
+
+    def close(self) -> None:
+        """Let no student in, and let those who are in go; their things stay for the next time."""
+        self._change(closed=True)
+
+    def reopen(self) -> None:
+        """Undo `close`."""
+        self._change(closed=False)
+
+    def hand_out(self, address: str, title: str) -> None:
+        """Show every student a link into the app; an empty one takes it back."""
+        self._change(handout=address, handout_title=title)
+
+    # Within.
+
+    def _change(self, **changes: Any) -> None:
+        with self._lock:
+            self._write(replace(self._read(), **changes))
+
+    def _returning(self, state: State, key: str) -> str | None:
+        return next(
+            (s for s in state.students if hmac.compare_digest(_student_key(state, s), key)), None
+        ) if key.isascii() else None  # fmt: skip
+
+    def _check_open(self, state: State, address: str) -> None:
+        self._check_tries(address)
+        if state.closed:
+            raise JoinError("The class is closed.")
+        if state.wrong >= MOST_WRONG:
+            raise JoinError(
+                "This join code was tried wrongly too often and is locked; ask your teacher for a new one."
+            )
+        if time.time() >= state.expires:
+            raise JoinError("This join code has expired; ask your teacher for a new one.")
+
+    def _check_tries(self, address: str) -> None:
+        tries = self._tries.get(address, ())
+        if sum(time.monotonic() - moment < 60 for moment in tries) >= WRONG_A_MINUTE:
+            raise JoinError("Too many wrong tries from here; wait a minute.")
+
+    def _note(self, address: str) -> None:
+        self._tries.setdefault(address, deque(maxlen=WRONG_A_MINUTE)).append(time.monotonic())
+        self._tries.move_to_end(address)
+        while len(self._tries) > 1_000:
+            self._tries.popitem(last=False)
+
+    def _wrong(self, state: State, address: str, sentence: str) -> JoinError:
+        self._note(address)
+        self._write(replace(state, wrong=state.wrong + 1))
+        return JoinError(sentence)
+
+    def _sign(self, state: State, claims: dict[str, str]) -> str:
+        return str(_serializer(state).dumps(claims))
+
+    def _read(self) -> State:
+        stat = self.path.stat()
+        version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        known = self._known
+        if known is not None and known[0] == version:
+            return known[1]
+        try:
+            state = State(**orjson.loads(self.path.read_bytes()))
+        except (TypeError, orjson.JSONDecodeError) as error:
+            raise ValueError(
+                f"The class's file {self.path} cannot be read; remove it to begin a new class."
+            ) from error
+        self._known = (version, state)
+        return state
+
+    def _write(self, state: State) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.unlink(missing_ok=True)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(orjson.dumps(asdict(state), option=orjson.OPT_INDENT_2))
+        temporary.replace(self.path)
+        self._known = None
+
+
+def _serializer(state: State) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(state.secret, salt=_SALT)
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _student_key(state: State, student: str) -> str:
+    mac = hmac.digest(state.secret.encode(), student.encode(), "sha256")
+    return "".join(ALPHABET[byte % 32] for byte in mac[:KEY_LENGTH])
+
+
+def _free(name: str, taken: set[str]) -> str:
+    folded = {other.casefold() for other in taken}
+    names = (name, *(f"{name} ({number})" for number in range(2, len(taken) + 3)))
+    return next(other for other in names if other.casefold() not in folded)

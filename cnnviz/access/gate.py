@@ -1,0 +1,325 @@
+"""The gate: what stands before the app's pages, socket, uploads and media while others can reach it.
+
+An ASGI middleware. It answers only to the names it is known by, lets in who carries a cookie that the class
+signed, and shows everybody else a form. Forms change nothing on GET; a POST must come from the form's own
+origin, sets the cookie and ends in a redirect.
+"""
+
+from __future__ import annotations
+
+import html
+import ipaddress
+import secrets
+import socket
+from collections.abc import Callable, Collection
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, quote, urlsplit
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+
+from cnnviz.access.classroom import COOKIE_DAYS, Classroom, JoinError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from cnnviz.access.principal import Principal
+
+COOKIE = "cnnviz_class"
+MOST_FORM_BYTES = 4_096
+MEGABYTE = 1_048_576
+UPLOADED = "_stcore/upload_file/"
+OPEN = frozenset({"_stcore/health"})
+"""What anybody may ask: whether the app lives."""
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+NETWORK_NOTE = (
+    "This page comes by plain http: whoever is on the same network can read what you send. "
+    "Use a nickname, and no password that you use elsewhere."
+)
+
+
+class Gate:
+    """Lets in members of the class, and nobody else.
+
+    Args:
+        app: What is behind the gate.
+        classroom: Knows who is let in.
+        base_path: Returns the path under which the app is served, without slashes at its ends.
+        hosts: Names by which the app may be asked for besides addresses in numbers and this machine's names.
+        allowance: Returns how many more bytes a member may hand in now.
+        count_upload: Notes bytes that a member has handed in.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        classroom: Classroom,
+        base_path: Callable[[], str] = str,
+        hosts: Collection[str] = (),
+        allowance: Callable[[Principal], int] | None = None,
+        count_upload: Callable[[Principal, int], None] | None = None,
+    ) -> None:
+        self._app = app
+        self._classroom = classroom
+        self._base_path = base_path
+        self._hosts = own_names() | {_bare(name) for name in hosts}
+        self._named = {_bare(name) for name in hosts}
+        self._allowance = allowance
+        self._count = count_upload
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or hand on what may pass."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        if not self._knows(connection.headers.getlist("host")):
+            await _refuse(scope, receive, send, 421, "The class is not known by this address.")
+            return
+        if not self._same_origin(connection):
+            await _refuse(scope, receive, send, 403, "This request comes from another site.")
+            return
+        base = self._base_path().strip("/")
+        path = scope["path"].lstrip("/")
+        inner = path.removeprefix(f"{base}/") if base else path
+        if scope["type"] == "http" and inner in FORMS and not (base and inner == path):
+            answer = await FORMS[inner](self, Request(scope, receive), f"/{base}/" if base else "/")
+            await answer(scope, receive, send)
+            return
+        member = self._classroom.principal(connection.cookies.get(COOKIE))
+        if member is not None or (scope["type"] == "http" and inner in OPEN):
+            if member is not None and inner.startswith(UPLOADED) and scope["method"] not in SAFE:
+                await self._upload(member, scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
+        elif scope["type"] == "http" and "text/html" in connection.headers.get("accept", ""):
+            wanted = quote(
+                scope["path"] + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
+            )
+            place = f"/{base}/join" if base else "/join"
+            await RedirectResponse(f"{place}?next={wanted}", 303)(scope, receive, send)
+        else:
+            await _refuse(scope, receive, send, 401, "Join the class first.")
+
+    def _knows(self, hosts: list[str]) -> bool:
+        """Whether the request is for us: a name that somebody else's DNS points here is not."""
+        if len(hosts) != 1:
+            return False
+        name = _bare(hosts[0])
+        return name in self._hosts or _is_address(name)
+
+    def _same_origin(self, connection: HTTPConnection) -> bool:
+        """Whether a request that may change something, or opens the socket, comes from our own pages.
+
+        A browser always says where such a request comes from; what says nothing is no browser, and no other
+        site can make it.
+        """
+        if connection.scope["type"] == "http" and connection.scope["method"] in SAFE:
+            return True
+        if connection.headers.get("sec-fetch-site") == "cross-site":
+            return False
+        origin = connection.headers.get("origin")
+        if origin is None:
+            return True
+        netloc = urlsplit(origin).netloc.lower()
+        return netloc == connection.headers["host"].lower() or _bare(netloc) in self._named
+
+    async def _upload(self, member: Principal, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on what is handed in, and count its bytes; cut off what is more than a member may."""
+        left = None if self._allowance is None else self._allowance(member)
+        stated = HTTPConnection(scope).headers.get("content-length", "0")
+        if left is not None and stated.isdigit() and int(stated) > left:
+            await _refuse(
+                scope, receive, send, 413,
+                f"This file is larger than what you may still hand in today ({max(0, left) // MEGABYTE} MB).",
+            )  # fmt: skip
+            return
+        counted = 0
+
+        async def counting() -> Message:
+            nonlocal counted
+            message = await receive()
+            counted += len(message.get("body", b""))
+            if left is not None and counted > left:
+                return {"type": "http.disconnect"}
+            return message
+
+        try:
+            await self._app(scope, counting, send)
+        finally:
+            if self._count is not None and counted:
+                self._count(member, counted)
+
+    # The forms.
+
+    async def join(self, request: Request, base: str) -> Response:
+        """Show the form for students; on POST let one in."""
+        wanted = _local(request.query_params.get("next"), base)
+        if request.method in SAFE and self._member(request) is not None:
+            return RedirectResponse(wanted, 303)
+        given, error = await _posted(request), ""
+        if given is not None:
+            try:
+                cookie = self._classroom.join(
+                    given.get("code", ""), given.get("name", ""), _client(request), given.get("key", "")
+                )
+                return self._let_in(request, cookie, base, wanted)
+            except JoinError as refused:
+                error = str(refused)
+        given = given or {}
+        code = _field(
+            "code", "Join code", "As your teacher shows it, like 7KQ4-M2XD.", given.get("code", ""), "code",
+            'data-hash required maxlength="20" autocapitalize="characters" spellcheck="false"',
+        )  # fmt: skip
+        name = _field(
+            "name", "Nickname", "What the others in your class read.", given.get("name", ""), "",
+            'maxlength="30"',
+        )  # fmt: skip
+        key = _field(
+            "key", "Your own key", "It opens your runs again; it stands behind your name in the app.",
+            given.get("key", ""), "code", 'maxlength="20" spellcheck="false"',
+        )  # fmt: skip
+        unfolded = " open" if given.get("key") else ""
+        fields = f"{code}{name}<details{unfolded}><summary>I was here before</summary>{key}</details>"
+        lead = "Your teacher has opened a class. Come in, and your runs are your own."
+        return _form(request, "Join the class", lead, fields, "Join", error)
+
+    async def teach(self, request: Request, base: str) -> Response:
+        """Show the form for the teacher; on POST let them in."""
+        given, error = await _posted(request), ""
+        if given is not None:
+            try:
+                cookie = self._classroom.teach(given.get("teacher", ""), _client(request))
+                return self._let_in(request, cookie, base, f"{base}class")
+            except JoinError as refused:
+                error = str(refused)
+        fields = _field(
+            "teacher", "Teacher's key", "The link that was printed once fills it in.", "", "",
+            'type="password" data-hash required maxlength="100"',
+        )  # fmt: skip
+        lead = "Whoever has this key sees and stops everybody's runs, and closes the class."
+        return _form(request, "Open as the teacher", lead, fields, "Open", error)
+
+    async def leave(self, request: Request, base: str) -> Response:
+        """Show a form that takes the cookie away."""
+        if await _posted(request) is None:
+            lead = "Your runs stay. To come back you need your own key, or the same browser if you stay."
+            return _form(request, "Leave the class", lead, "", "Leave", "")
+        answer = RedirectResponse(f"{base}join", 303)
+        answer.delete_cookie(COOKIE, path=base, httponly=True, samesite="lax")
+        return answer
+
+    def _member(self, request: Request) -> Principal | None:
+        return self._classroom.principal(request.cookies.get(COOKIE))
+
+    def _let_in(self, request: Request, cookie: str, base: str, place: str) -> Response:
+        answer = RedirectResponse(place, 303, headers={"Cache-Control": "no-store"})
+        answer.set_cookie(
+            COOKIE, cookie, max_age=COOKIE_DAYS * 86_400, path=base, httponly=True, samesite="lax",
+            secure=request.url.scheme == "https",
+        )  # fmt: skip
+        return answer
+
+
+FORMS = {"join": Gate.join, "teach": Gate.teach, "leave": Gate.leave}
+"""What the gate itself answers, by path."""
+
+
+def own_names() -> set[str]:
+    """The names by which this machine is known on its own network."""
+    name = socket.gethostname().lower().rstrip(".")
+    short = name.partition(".")[0]
+    return {"localhost", name, short, f"{short}.local"} - {""}
+
+
+def _bare(host: str) -> str:
+    """A Host header's name: no port, lower case; empty for what is none."""
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port
+    except ValueError:
+        return ""
+    odd = parts.username is not None or parts.path or parts.query or parts.fragment
+    return "" if odd else (parts.hostname or "").rstrip(".")
+
+
+def _is_address(name: str) -> bool:
+    """Whether it is an address in numbers, which no other site's DNS can point here."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _local(wanted: str | None, base: str) -> str:
+    """Where to go on to: a path of this app, or its first page."""
+    if not wanted or not wanted.startswith(base) or wanted.startswith("//") or len(wanted) > 2_000:
+        return base
+    return base if any(c == "\\" or ord(c) < 33 or ord(c) > 126 for c in wanted) else wanted
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str) -> None:
+    if scope["type"] == "websocket":  # Before it is accepted: the browser sees 403.
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": sentence})
+    else:
+        await PlainTextResponse(sentence, status, {"Cache-Control": "no-store"})(scope, receive, send)
+
+
+async def _posted(request: Request) -> dict[str, str] | None:
+    """The fields of a form that was sent; None where it was only asked for. What is too long is empty."""
+    if request.method != "POST":
+        return None
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_FORM_BYTES:
+            return {}
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return {}
+    try:
+        fields = parse_qs(body.decode(), max_num_fields=10)
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _client(request: Request) -> str:
+    """The address that connects; headers that claim another are not believed."""
+    return request.client.host if request.client else ""
+
+
+def _field(name: str, label: str, help_text: str, value: str, kind: str, attributes: str) -> str:
+    shown = html.escape(value[:100], quote=True)
+    of_class = f' class="{kind}"' if kind else ""
+    return (
+        f"<label>{label}<span>{help_text}</span>"
+        f'<input name="{name}" value="{shown}"{of_class} {attributes}></label>'
+    )
+
+
+@cache
+def _template() -> Template:
+    return Template(Path(__file__).with_name("form.html").read_text(encoding="utf-8"))
+
+
+def _form(request: Request, title: str, lead: str, fields: str, button: str, error: str) -> Response:
+    nonce = secrets.token_urlsafe(12)
+    content = _template().substitute(
+        title=title, lead=lead, fields=fields, button=button, nonce=nonce,
+        error=f'<p class="error" role="alert">{html.escape(error)}</p>' if error else "",
+        action=html.escape(f"{request.url.path}?{request.url.query}".rstrip("?"), True),
+        note=NETWORK_NOTE if request.url.scheme == "http" else "",
+    )  # fmt: skip
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": f"default-src 'none'; style-src 'nonce-{nonce}'; "
+        f"script-src 'nonce-{nonce}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return HTMLResponse(content, 403 if error else 200, headers)

@@ -1,0 +1,106 @@
+"""`cnnviz class`: start the app for a class: bound to the network, behind a join code."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import segno
+import typer
+
+from cnnviz.access import classroom
+from cnnviz.access.classroom import Classroom, grouped
+from cnnviz.cli.commands.app import HomeFolder, OwnModels, Port, StreamlitOptions, launch, prepare
+from cnnviz.models.library import home as data_home
+
+EVERYWHERE = "0.0.0.0"
+MOST_UPLOAD_MB = 100
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "class",
+        help="Start the app for a class: others on the network join with a code. It prints address, QR code, "
+        "join code and the teacher's link.",
+    )(run_class)
+
+
+def run_class(
+    port: Port = None,
+    address: Annotated[
+        str, typer.Option(help="Address to listen at; by default every one of this machine.")
+    ] = EVERYWHERE,
+    home: HomeFolder = None,
+    model: OwnModels = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A name by which the app is reached, as behind a proxy; repeatable."
+        ),
+    ] = None,
+    hours: Annotated[
+        float, typer.Option(min=0.1, max=72.0, help="How long the join code lets new students in.")
+    ] = classroom.CODE_HOURS,
+    streamlit_options: StreamlitOptions = None,
+) -> None:
+    """Open the class, print how to come in, and become Streamlit's process."""
+    start = prepare(port, address, home, model)
+    start.settings.setdefault("server.headless", "true")
+    start.settings.setdefault("server.maxUploadSize", str(MOST_UPLOAD_MB))
+    folder = Path(start.environment.get("CNNVIZ_HOME") or data_home())
+    room = Classroom(folder / classroom.FILE)
+    key = room.open(hours)
+    start.environment[classroom.PATH_VARIABLE] = str(room.path)
+    start.environment[classroom.HOSTS_VARIABLE] = ",".join(host or [])
+    url = _url(start.settings, host or [], address, streamlit_options or [])
+    start.environment[classroom.URL_VARIABLE] = url
+    _announce(url, room, key)
+    launch(start, streamlit_options)
+
+
+def _announce(url: str, room: Classroom, key: str) -> None:
+    state = room.state
+    until = time.strftime("%H:%M", time.localtime(state.expires))
+    typer.echo(
+        f"\nThe class is open at  {url}\nJoin code             {grouped(state.code)}   until {until}\n"
+    )
+    segno.make(f"{url}/join#{grouped(state.code)}", error="m").terminal(compact=True)
+    typer.echo(
+        "\nThe teacher's link, printed once. Whoever has it sees and stops everybody's runs:\n"
+        f"  {url}/teach#{key}\n"
+    )
+    if url.startswith("http:"):
+        typer.echo(
+            "Plain http: whoever is on the same network can read what is sent; docs/class.md says how to use "
+            "https.\n"
+        )
+
+
+def _url(settings: dict[str, str], hosts: list[str], address: str, options: list[str]) -> str:
+    """The address that students type: a name that was given, else this machine's own on the network."""
+    secure = any(option.startswith("--server.sslCertFile") for option in options) or bool(
+        os.environ.get("STREAMLIT_SERVER_SSL_CERT_FILE")
+    )
+    scheme, port = ("https" if secure else "http"), settings["server.port"]
+    name = hosts[0] if hosts else (network_address() if address in (EVERYWHERE, "::") else address)
+    given = next((o.partition("=")[2] for o in options if o.startswith("--server.baseUrlPath=")), None)
+    base = (given or settings.get("server.baseUrlPath", "")).strip("/")
+    shown = f"[{name}]" if ":" in name and "]" not in name and not hosts else name
+    return f"{scheme}://{shown}:{port}" + (f"/{base}" if base else "")
+
+
+def network_address() -> str:
+    """An IPv4 address of this machine that others can reach; `127.0.0.1` where there is none."""
+    active = psutil.net_if_stats()
+    found = [
+        each.address
+        for name, addresses in psutil.net_if_addrs().items()
+        if name in active and active[name].isup and not name.startswith(("docker", "br-", "veth", "virbr"))
+        for each in addresses
+        if each.family.name == "AF_INET" and not each.address.startswith(("127.", "169.254."))
+    ]
+    return found[0] if found else "127.0.0.1"

@@ -1,0 +1,186 @@
+"""The class: codes, cookies and keys, and what is refused."""
+
+from __future__ import annotations
+
+import math
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnnviz.access import LOCAL, NOBODY, NotAllowedError, Principal, Role, acting, principal, resolve_with
+from cnnviz.access import classroom as module
+from cnnviz.access.classroom import ALPHABET, CODE_LENGTH, KEY_LENGTH, MOST_WRONG, Classroom, JoinError
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Classroom:
+    return Classroom(tmp_path / "class.json")
+
+
+def joined(room: Classroom, name: str) -> Principal:
+    found = room.principal(room.join(room.state.code, name))
+    assert found is not None
+    return found
+
+
+def test_codes_are_hard_to_guess() -> None:
+    assert CODE_LENGTH * math.log2(len(ALPHABET)) >= 40
+    assert KEY_LENGTH * math.log2(len(ALPHABET)) >= 60
+    assert MOST_WRONG / len(ALPHABET) ** CODE_LENGTH < 1e-9
+
+
+def test_a_student_has_a_key_that_the_nickname_does_not_give(room: Classroom) -> None:
+    room.open()
+    first, second = joined(room, "Ada"), joined(room, "ada ")
+    assert first.role is second.role is Role.MEMBER
+    assert (first.name, second.name) == ("Ada", "ada (2)")
+    assert first.key != second.key
+    assert "Ada" not in first.key
+
+
+def test_the_code_is_read_as_people_type_it(room: Classroom) -> None:
+    room.open()
+    code = room.state.code
+    typed = f" {code[:4].lower()} - {code[4:]}".replace("0", "o").replace("1", "l")
+    assert room.join(typed, "Ada")
+
+
+def test_a_student_comes_back_with_their_own_key_only(room: Classroom) -> None:
+    room.open()
+    ada, bob = joined(room, "Ada"), joined(room, "Bob")
+    again = room.principal(room.join(room.state.code, "Eve", key=room.student_key(ada.key)))
+    assert again == ada
+    assert room.student_key(ada.key) != room.student_key(bob.key)
+    with pytest.raises(JoinError, match="No student has this key"):
+        room.join(room.state.code, "Eve", key="0" * KEY_LENGTH)
+
+
+def test_wrong_tries_lock_the_code_whatever_address_they_come_from(room: Classroom) -> None:
+    room.open()
+    for number in range(MOST_WRONG):
+        with pytest.raises(JoinError, match="not the join code"):
+            room.join("00000000", "Eve", address=f"10.0.0.{number}")
+    code = room.state.code
+    with pytest.raises(JoinError, match="locked"):
+        room.join(code, "Ada", address="10.0.1.1")
+    # The count outlives a restart; a new code begins anew.
+    with pytest.raises(JoinError, match="locked"):
+        Classroom(room.path).join(code, "Ada", address="10.0.1.2")
+    room.renew_code()
+    assert room.state.code != code
+    assert room.join(room.state.code, "Ada", address="10.0.1.1")
+
+
+def test_an_address_waits_after_ten_wrong_tries(room: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    room.open()
+    for _ in range(10):
+        with pytest.raises(JoinError, match="not the join code"):
+            room.join("1", "Eve", "10.0.0.1")
+    with pytest.raises(JoinError, match="wait a minute"):
+        room.join(room.state.code, "Eve", "10.0.0.1")
+    assert room.join(room.state.code, "Ada", "10.0.0.2")
+    now[0] += 61
+    assert room.join(room.state.code, "Eve", "10.0.0.1")
+
+
+def test_a_code_expires_and_who_is_in_stays(room: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.open(hours=1)
+    cookie, code, now = room.join(room.state.code, "Ada"), room.state.code, module.time.time()
+    monkeypatch.setattr(module.time, "time", lambda: now + 3601)
+    with pytest.raises(JoinError, match="expired"):
+        room.join(code, "Bob")
+    assert room.principal(cookie) is not None
+
+
+def test_the_teacher_has_a_key_that_is_not_in_the_file(room: Classroom) -> None:
+    key = room.open()
+    assert key not in room.path.read_text(encoding="utf-8")
+    assert stat.S_IMODE(room.path.stat().st_mode) == 0o600
+    cookie = room.teach(key)
+    teacher = room.principal(cookie)
+    assert teacher is not None
+    assert teacher.manages
+    assert teacher.key == LOCAL
+    with pytest.raises(JoinError, match="not the teacher's key"):
+        room.teach("guess")
+    room.open()  # a new start prints a new link, and the old one is worth nothing
+    assert room.principal(cookie) is None
+    with pytest.raises(JoinError, match="not the teacher's key"):
+        room.teach(key)
+
+
+def test_a_closed_class_lets_nobody_in_and_keeps_its_students(room: Classroom) -> None:
+    room.open()
+    cookie = room.join(room.state.code, "Ada")
+    room.close()
+    assert room.principal(cookie) is None
+    with pytest.raises(JoinError, match="closed"):
+        room.join(room.state.code, "Bob")
+    room.open()
+    again = room.principal(cookie)
+    assert again is not None
+    assert again.name == "Ada"
+
+
+@given(st.text(max_size=200))
+def test_no_text_is_a_cookie(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    room = Classroom(tmp_path_factory.getbasetemp() / "hypothesis-class.json")
+    if not room.path.exists():
+        room.open()
+    assert room.principal(text) is None
+
+
+def test_another_classes_cookie_is_worth_nothing(room: Classroom, tmp_path: Path) -> None:
+    other = Classroom(tmp_path / "other.json")
+    room.open()
+    other.open()
+    assert room.principal(other.join(other.state.code, "Ada")) is None
+
+
+def test_nicknames_are_short_and_printable(room: Classroom) -> None:
+    room.open()
+    for name in ("", "   ", "\x00\x1b", "x" * 31):
+        with pytest.raises(JoinError, match="1 to 30"):
+            room.join(room.state.code, name)
+    assert joined(room, "A\tda\u202e").name == "A da"
+
+
+def test_a_damaged_file_is_said_so(room: Classroom) -> None:
+    room.path.write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match="remove it to begin a new class"):
+        _ = room.state
+    assert room.principal("x") is None
+
+
+def test_a_principal_changes_what_is_theirs() -> None:
+    ada, teacher = Principal("a", "Ada", Role.MEMBER), Principal(LOCAL, "T", Role.MANAGER)
+    assert principal().manages
+    assert principal().owns(None)
+    assert ada.may_change("a")
+    assert not ada.may_change("b")
+    assert not ada.may_change(None)
+    assert teacher.may_change("a")
+    assert teacher.owns(None)
+    assert not teacher.owns("a")
+    with pytest.raises(NotAllowedError, match="Run 7 is somebody else's"):
+        ada.require("b", "Run 7")
+    with pytest.raises(NotAllowedError, match="joined or signed in"):
+        NOBODY.require_write("queue a run")
+
+
+def test_a_call_is_made_for_whom_the_process_says() -> None:
+    ada = Principal("a", "Ada", Role.MEMBER)
+    resolve_with(lambda: NOBODY)
+    try:
+        assert principal() is NOBODY
+        with acting(ada):
+            assert principal() is ada
+        assert principal() is NOBODY
+    finally:
+        resolve_with(None)
+    assert principal().manages

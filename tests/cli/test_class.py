@@ -1,0 +1,80 @@
+"""`cnnviz class`: what it prints, and what the app is started with."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from cnnviz.access import classroom
+from cnnviz.access.classroom import Classroom, normalized
+from cnnviz.cli.app import main
+
+
+class StartedError(Exception):
+    """Raised in place of becoming Streamlit's process."""
+
+
+@pytest.fixture(autouse=True)
+def stopped_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def execve(_program: str, command: list[str], environment: dict[str, str]) -> None:
+        raise StartedError(command, environment)
+
+    monkeypatch.setattr(os, "execve", execve)
+    for name in [name for name in os.environ if name.startswith("STREAMLIT_")]:
+        monkeypatch.delenv(name)
+
+
+def started(*arguments: str) -> tuple[list[str], dict[str, str]]:
+    with pytest.raises(StartedError) as caught:
+        main(["class", *arguments])
+    command, environment = caught.value.args
+    return command, environment
+
+
+def test_the_class_is_bound_to_the_network_and_knows_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, environment = started("--home", str(tmp_path), "--host", "cnn.school.example")
+    assert {"--server.address=0.0.0.0", "--server.headless=true", "--server.maxUploadSize=100"} <= set(
+        command
+    )
+    room = Classroom(Path(environment[classroom.PATH_VARIABLE]))
+    assert room.path == tmp_path / "class.json"
+    assert environment[classroom.HOSTS_VARIABLE] == "cnn.school.example"
+    printed = capsys.readouterr().out
+    assert "The class is open at  http://cnn.school.example:" in printed
+    code = re.search(r"Join code\s+(\S+)", printed)
+    assert code is not None
+    assert normalized(code[1]) == room.state.code
+    assert "can read what is sent" in printed
+    key = re.search(r"/teach#(\S+)", printed)
+    assert key is not None
+    assert room.principal(room.teach(key[1])) is not None
+    # Neither code nor key goes through the command line or the environment, where other processes read them.
+    seen = " ".join([*command, *environment.values()])
+    assert key[1] not in seen
+    assert room.state.code not in seen
+
+
+def test_https_is_shown_and_no_warning_of_http(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started("--home", str(tmp_path), "--host", "a.example", "--", "--server.sslCertFile=cert.pem")
+    printed = capsys.readouterr().out
+    assert "https://a.example:" in printed
+    assert "can read what is sent" not in printed
+
+
+def test_a_base_path_is_part_of_every_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started("--home", str(tmp_path), "--host", "a.example", "--", "--server.baseUrlPath=/cnn/")
+    assert re.search(r"http://a\.example:\d+/cnn/teach#", capsys.readouterr().out)
+
+
+def test_another_start_keeps_the_students(tmp_path: Path) -> None:
+    started("--home", str(tmp_path))
+    room = Classroom(tmp_path / "class.json")
+    code, cookie = room.state.code, room.join(room.state.code, "Ada")
+    started("--home", str(tmp_path))
+    assert room.state.code != code
+    assert room.principal(cookie) is not None
