@@ -9,6 +9,7 @@ from typing import Any
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 EXTRAS = {
+    "auth": "requirements-auth.txt",
     "postgres": "requirements-postgres.txt",
     "onnx": "requirements-onnx.txt",
     "umap": "requirements-umap.txt",
