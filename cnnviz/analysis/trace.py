@@ -33,6 +33,7 @@ _SAME_SHAPE = frozenset(
 )
 _IN_PLACE = frozenset(("add_", "mul_", "__iadd__", "__imul__"))
 _JOINS = frozenset(("add", "mul")) | _IN_PLACE
+RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
 
 
 def shortcut(name: str, args: Any, kwargs: Any) -> Any:
@@ -55,6 +56,8 @@ def shortcut(name: str, args: Any, kwargs: Any) -> Any:
         return _empty((*shape[:-1], args[1].shape[0]), first)
     if name == "multi_head_attention_forward" and not kwargs.get("need_weights", True):
         return _empty(shape, first), None
+    if name in RECURRENT:
+        return _recurrent(name, first, args)
     return None
 
 
@@ -95,6 +98,28 @@ def _convolved(first: torch.Tensor, args: Any) -> torch.Tensor | None:
     cells = [_cells(n, k, *window) for n, k, *window in zip(sides, kernel, *args[3:6], strict=True)]
     fits = inputs * args[6] == channels and first.dtype == args[1].dtype and min(cells) > 0
     return _empty((count, out, *cells), first) if fits else None
+
+
+def _recurrent(name: str, first: torch.Tensor, args: Any) -> tuple[torch.Tensor, ...] | None:
+    """The output and the last states of a recurrent layer over `(N, L, F)` or `(L, N, F)`.
+
+    On the meta device torch writes every time step out in Python: a minute for a network of many steps.
+    `args` are `(input, states, weights, bias, num_layers, dropout, train, bidirectional, batch_first)`; an
+    LSTM's states are two, of which the first is as wide as its output (`proj_size`).
+    """
+    if len(args) != 9 or first.dim() != 3:
+        return None
+    states = args[1] if name == "lstm" else (args[1],)
+    sequences = first.shape[0 if args[8] else 1]
+    directions = 2 if args[7] else 1
+    fits = args[2][0].shape[-1] == first.shape[-1] and all(
+        state.is_meta and state.dim() == 3 and state.shape[:2] == (directions * args[4], sequences)
+        for state in states
+    )
+    if not fits:
+        return None
+    output = _empty((*first.shape[:2], directions * states[0].shape[-1]), first)
+    return output, *(_empty(state.shape, state) for state in states)
 
 
 def _cells(n: int, kernel: int, stride: int, padding: int, dilation: int) -> int:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
 from cnnviz.analysis import analyze
+from cnnviz.analysis.trace import shortcut
 from cnnviz.models.user_code.registration import from_text as from_file
 
 NETS = Path(__file__).with_name("foreign_nets.py")
@@ -210,6 +213,52 @@ def test_recurrent_layers_are_counted_by_their_weights_and_steps(layer: Any, eac
     assert (row.kind, row.macs) == ("recurrent", 7 * each)
     assert row.elementwise > 0
     assert found.notes == ()
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@given(
+    st.fixed_dictionaries(
+        {
+            "num_layers": st.integers(1, 3),
+            "bidirectional": st.booleans(),
+            "batch_first": st.booleans(),
+            "bias": st.booleans(),
+        }
+    ),
+    st.integers(0, 3),
+    st.integers(1, 4),
+    st.integers(1, 5),
+)
+def test_a_recurrent_layer_gives_the_shapes_that_torch_gives(
+    kind: Any, settings: dict[str, Any], projected: int, images: int, steps: int
+) -> None:
+    """The steps are not walked through on the meta device; the shapes are those of the real pass."""
+    if kind is nn.LSTM:
+        settings = settings | {"proj_size": projected}
+    layer = kind(3, 4, **settings)
+    shape = (images, steps, 3)
+    expected = layer(torch.zeros(shape))
+    flat = [expected[0], *(expected[1] if isinstance(expected[1], tuple) else (expected[1],))]
+    x = torch.empty(shape, device="meta")
+    states = torch.empty_like(flat[1], device="meta"), torch.empty((*flat[1].shape[:2], 4), device="meta")
+    weights = [w.to("meta") for w in layer._flat_weights]
+    name = {nn.LSTM: "lstm", nn.GRU: "gru", nn.RNN: "rnn_tanh"}[kind]
+    state = states if kind is nn.LSTM else states[0]
+    args = (
+        x,
+        state,
+        weights,
+        layer.bias,
+        layer.num_layers,
+        0.0,
+        False,
+        layer.bidirectional,
+        layer.batch_first,
+    )
+    got = shortcut(name, args, {})
+    assert [tuple(t.shape) for t in got] == [tuple(t.shape) for t in flat]
+    assert shortcut(name, (torch.empty((images, steps, 2), device="meta"), *args[1:]), {}) is None
 
 
 @pytest.mark.parametrize(("cell", "gates"), [(nn.LSTMCell, 4), (nn.GRUCell, 3), (nn.RNNCell, 1)])
