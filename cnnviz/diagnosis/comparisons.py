@@ -326,7 +326,7 @@ def _loss(evidence: Evidence) -> Comparison | None:
         sum(values[at : at + quarter]) / quarter for at in range(0, len(values) - quarter + 1, quarter)
     )
     rose = curve.end - least
-    if curve.end > 1.02 * curve.guess and evidence.recipe.label_smoothing == 0:
+    if curve.end > 1.02 * curve.guess and not (evidence.recipe.label_smoothing or evidence.recipe.mixup):
         return Comparison(
             "loss",
             False,
@@ -440,7 +440,9 @@ def improving(evidence: Evidence) -> bool:
 
 
 def unfinished(evidence: Evidence) -> bool:
-    """Whether the run goes on, or ended before its last step."""
+    """Whether the run goes on, or ended before its last step; early stopping ends a run as was asked."""
+    if evidence.stopped_early and evidence.status == "finished":
+        return False
     return evidence.status not in ("finished", "failed") or 0 < evidence.step < evidence.total_steps
 
 

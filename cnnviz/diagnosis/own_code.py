@@ -14,6 +14,7 @@ _OPTIMIZERS = {
     "nesterov": "torch.optim.SGD(…, nesterov=True)",
     "adam": "torch.optim.Adam",
     "adamw": "torch.optim.AdamW",
+    "rmsprop": "torch.optim.RMSprop",
 }
 _SCHEDULES = {
     "cosine": "scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)\n"
@@ -34,6 +35,21 @@ _WORDS: Mapping[str, Callable[[Any], tuple[str, str]]] = {
     ),
     "momentum": lambda v: (f"momentum={v:g} in your optimizer", ""),
     "beta2": lambda v: (f"betas=(…, {v:g}) in your optimizer", ""),
+    "alpha": lambda v: (f"alpha={v:g} in your optimizer", ""),
+    "clip_norm": lambda v: (
+        f"gradients clipped to a norm of {v:g}" if v else "no gradient clipping",
+        f"torch.nn.utils.clip_grad_norm_(model.parameters(), {v:g})  # between backward and step"
+        if v
+        else "",
+    ),
+    "class_weights": lambda v: (
+        "a loss weighted by class" if v == "balanced" else "a loss without class weights",
+        "counts = torch.bincount(labels)  # of your training images\n"
+        "criterion = nn.CrossEntropyLoss(weight=len(labels) / (len(counts) * counts))"
+        if v == "balanced"
+        else "",
+    ),
+    "mixup": lambda v: (f"mixup with alpha={v:g}" if v else "no mixup", ""),
     "weight_decay": lambda v: (f"weight_decay={v:g} in your optimizer", ""),
     "optimiser": lambda v: (f"{_OPTIMIZERS.get(v, v)} as your optimizer", ""),
     "batch_size": lambda v: (f"batch_size={v} in your DataLoader", ""),

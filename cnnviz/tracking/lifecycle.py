@@ -218,7 +218,12 @@ def begin(
 
 
 def end(
-    database: Database, lease: Lease, status: Status, error: str | None = None, last_lines: str | None = None
+    database: Database,
+    lease: Lease,
+    status: Status,
+    error: str | None = None,
+    last_lines: str | None = None,
+    note: str | None = None,
 ) -> None:
     """The worker has left: the run is paused, stopped, finished, failed or interrupted.
 
@@ -230,6 +235,7 @@ def end(
         status: The new state.
         error: A sentence on what happened.
         last_lines: The end of the worker's error output; its last 20,000 characters are kept.
+        note: Why it ended where nothing went wrong, for the event log.
 
     Raises `StaleAttemptError`, and `WrongStateError` for a state that is no end. A run that was asked
     to stop while its worker paused is stopped.
@@ -248,7 +254,7 @@ def end(
         run.worker = None
         withdraw(session, run.id)
         asked = run.status == Status.STOPPING and status is Status.PAUSED
-        become(session, run, Status.STOPPED if asked else status, error)
+        become(session, run, Status.STOPPED if asked else status, error or note)
         if run.device.startswith(f"{CPU}:"):
             run.device = CPU  # where it was beside another; resumed, it waits its turn
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from cnnviz.formats.safetensors_header import HeaderError, header_length
 from cnnviz.sentences import full_stop
 from cnnviz.training.data.transforms import Statistics
+from cnnviz.training.early_stopping import EarlyStopping
 from cnnviz.training.optimizer import Plateau
 
 # What a model takes and what its answers mean: stored in every checkpoint, so that one can use it alone.
@@ -79,6 +80,8 @@ class Position:
     """How many training images were given each class in this epoch so far; older files have none."""
     auxiliary: tuple[float, ...] = ()
     """Loss of each auxiliary classifier, summed over the steps not yet told; older files have none."""
+    stopping: EarlyStopping | None = None
+    """What early stopping has seen; None in runs without it."""
 
 
 @dataclass(frozen=True)
@@ -179,8 +182,10 @@ def _opened(path: Path) -> Iterator[Any]:
 def _position(details: dict[str, str]) -> Position:
     values: dict[str, Any] = json.loads(details["position"])
     plateau = Plateau(**values.pop("plateau"))
+    stopping = values.pop("stopping", None)
     lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return Position(**(values | lists | {"plateau": plateau}))
+    seen = None if stopping is None else EarlyStopping(**stopping)
+    return Position(**(values | lists | {"plateau": plateau, "stopping": seen}))
 
 
 def _weights(stored: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from cnnviz import datasets, tracking
 from cnnviz.analysis.checks import Problem, check_analysis
 from cnnviz.models import Shape
 from cnnviz.tracking import Database, RunSummary
-from cnnviz.training.recipe import Recipe, analysis_for, edition_of, side_for, spec_for
+from cnnviz.training.recipe import Recipe, analysis_for, edition_of, side_for, spec_for, state_tensors
 
 SPEED = "images_per_second"
 CPU_MACS, GPU_MACS = 15e9, 5e12
@@ -211,7 +211,7 @@ def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int
 
 
 def _sizes(recipe: Recipe, work: _Work, device: str) -> tuple[int, int]:
-    kept = 2 if recipe.optimiser in ("adam", "adamw") else int(recipe.momentum > 0)
+    kept = state_tensors(recipe)
     weights = work.params * _VALUE
     half = recipe.precision == "bf16" and device.startswith("cuda")  # a processor may have to use fp32
     width = 2 if half else _VALUE

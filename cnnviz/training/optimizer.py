@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cnnviz.training.recipe import Recipe
+from cnnviz.training.recipe import Recipe, state_tensors
 
 # Recipe to optimiser.
 
@@ -54,6 +54,32 @@ def _groups(recipe: Recipe, trained: list[nn.Parameter], head: Collection[int]) 
     return [{"params": p, "scale": s, "lr": lr} for (p, s), lr in zip(parts, rates, strict=True)]
 
 
+class RMSprop(torch.optim.RMSprop):
+    """RMSprop (Tieleman and Hinton, 2012), which has no fused form: `found_inf` is heeded here instead.
+
+    On a GPU without waiting: where it is 1 the step is made with gradients and a rate of 0, which leaves
+    weights as they are to the bit.
+    """
+
+    found_inf: Tensor
+
+    def step(self, closure: Any = None) -> Any:
+        """Make a step, or none from the first loss on that was not finite."""
+        if not self.found_inf.is_cuda:
+            return None if bool(self.found_inf) else super().step(closure)
+        held = self.found_inf.bool()
+        rates = [group["lr"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["lr"] = group["lr"] * ~held
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad.masked_fill_(held, 0)
+        result = super().step(closure)
+        for group, rate in zip(self.param_groups, rates, strict=True):
+            group["lr"] = rate
+        return result
+
+
 def _chosen(recipe: Recipe, parameters: list[nn.Parameter], head: Collection[int]) -> torch.optim.Optimizer:
     trained, first = _groups(recipe, parameters, head), parameters[0]
     decay, on_gpu = recipe.weight_decay, first.is_cuda
@@ -62,6 +88,10 @@ def _chosen(recipe: Recipe, parameters: list[nn.Parameter], head: Collection[int
         kind = torch.optim.Adam if recipe.optimiser == "adam" else torch.optim.AdamW
         betas = (recipe.momentum, recipe.beta2)
         return kind(trained, lr, betas, weight_decay=decay, fused=True, capturable=on_gpu)
+    if recipe.optimiser == "rmsprop":
+        return RMSprop(
+            trained, lr, recipe.alpha, weight_decay=decay, momentum=recipe.momentum, capturable=on_gpu
+        )
     nesterov = recipe.optimiser == "nesterov" and recipe.momentum > 0
     return torch.optim.SGD(trained, lr, recipe.momentum, weight_decay=decay, nesterov=nesterov, fused=True)
 
@@ -77,8 +107,7 @@ def set_lr(chosen: torch.optim.Optimizer, rate: float) -> None:
 
 def state_bytes(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> int:
     """Memory of what the optimiser keeps beside the weights, once it has made a step."""
-    kept = 2 if recipe.optimiser in ("adam", "adamw") else int(recipe.momentum > 0)
-    return kept * sum(p.numel() * p.element_size() for p in parameters if p.requires_grad)
+    return state_tensors(recipe) * sum(p.numel() * p.element_size() for p in parameters if p.requires_grad)
 
 
 # The learning rate as a function of the step, and the plateau, which has to look.

@@ -20,7 +20,11 @@ from cnnviz.models.user_code import registration
 from cnnviz.sentences import full_stop
 
 Scale = Literal["unit", "standardised", "raw", "raw-minus-mean"]
-Optimiser = Literal["sgd", "nesterov", "adam", "adamw"]
+Optimiser = Literal["sgd", "nesterov", "adam", "adamw", "rmsprop"]
+ADAPTIVE = frozenset(("adam", "adamw", "rmsprop"))
+"""Optimizers that divide each weight's step by the size of its own gradients."""
+ClassWeights = Literal["none", "balanced"]
+StopMetric = Literal["loss", "accuracy"]
 Schedule = Literal["constant", "step", "plateau", "cosine", "one-cycle"]
 MAX_BYTES = 1_000_000
 """Of a document; one with the longest layer list needs a fifth of it."""
@@ -68,8 +72,19 @@ class Recipe(BaseModel):
         0.9, ge=0, lt=1, description="Part of the last step that is taken again; Adam's β₁."
     )
     beta2: float = Field(0.999, ge=0, lt=1, description="Adam's memory of squared gradients.")
+    alpha: float = Field(0.99, ge=0, lt=1, description="RMSprop's memory of squared gradients.")
     weight_decay: float = Field(0.0, ge=0, le=10, description="How strongly weights are pulled to zero.")
+    clip_norm: float = Field(
+        0.0, ge=0, le=1e6,
+        description="Gradient clipping: the largest norm of all gradients together; longer ones are "
+        "shortened to it. 0: no clipping.",
+    )  # fmt: skip
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Part of the truth shared among all classes.")
+    class_weights: ClassWeights = Field(
+        "none",
+        description="What an image's loss counts: alike, or (balanced) the more the rarer its class is among "
+        "the training images.",
+    )
     aux_weight: float = Field(0.3, ge=0, le=10, description="Weight of each auxiliary classifier's loss.")
 
     schedule: Schedule = Field("constant", description="How the learning rate changes.")
@@ -77,6 +92,16 @@ class Recipe(BaseModel):
     step_epochs: int = Field(30, ge=1, description="Epochs between the steps of a step schedule.")
     step_factor: float = Field(0.1, gt=0, le=1, description="What a step or a plateau multiplies it by.")
     patience: int = Field(5, ge=1, description="Epochs without a lower validation loss that make a plateau.")
+
+    early_stopping: int = Field(
+        0, ge=0, le=100_000,
+        description="Epochs without a better validation result after which the run ends; 0: it never ends "
+        "early.",
+    )  # fmt: skip
+    stop_metric: StopMetric = Field("loss", description="The validation result that early stopping watches.")
+    restore_best: bool = Field(
+        False, description="At the end, go back to the weights of the best epoch, as early stopping sees it."
+    )
 
     scale: Scale = Field("standardised", description="How pixels become numbers.")
     size: int | None = Field(
@@ -92,6 +117,11 @@ class Recipe(BaseModel):
     pca_jitter: float = Field(
         0.0, ge=0, le=10, description="Spread of the AlexNet paper's colour shift; 0.1 there."
     )
+    mixup: float = Field(
+        0.0, ge=0, le=100,
+        description="Mixup's α: each image and its label are mixed with another's, λ to 1 − λ, λ drawn from "
+        "Beta(α, α). 0: no mixing; 0.2 is usual.",
+    )  # fmt: skip
     ten_crop: bool = Field(False, description="Average ten crops of every image at test time.")
 
     precision: Literal["fp32", "bf16"] = Field(
@@ -122,6 +152,14 @@ class Recipe(BaseModel):
             raise ValueError(f"warm-up takes {self.warmup_epochs:g} epochs, but the run has {self.epochs}")
         if self.schedule == "plateau" and self.validation == 0:
             raise ValueError("a plateau is seen on validation images: 'validation' must be above 0")
+        if self.early_stopping and self.validation == 0:
+            raise ValueError(
+                "early stopping watches validation images: 'validation' must be above 0, 0.1 for a tenth"
+            )
+        if self.restore_best and not self.early_stopping:
+            raise ValueError(
+                "'restore_best' is a part of early stopping: give 'early_stopping' a number of epochs too"
+            )
         if self.crop_from is not None and self.pad_crop:
             raise ValueError("'crop_from' and 'pad_crop' are two ways to crop: give one of them")
         return self
@@ -186,6 +224,13 @@ def _message(error: ValidationError) -> str:
     if first["type"] == "json_invalid":
         return f"This is not JSON ({detail}); a recipe is a JSON document."
     return full_stop(f"The recipe cannot be read{f' at {place}' if place else ''}: {detail}")
+
+
+def state_tensors(recipe: Recipe) -> int:
+    """Count the tensors that the optimizer keeps of each weight."""
+    if recipe.optimiser in ("adam", "adamw"):
+        return 2
+    return int(recipe.momentum > 0) + int(recipe.optimiser == "rmsprop")
 
 
 # Where the recipes of several runs differ. Importing this imports no torch.

@@ -98,7 +98,8 @@ class RunLogger:
     were while the test images were judged (there should be none); `train/evaluated`, how well some training
     images are known in evaluation mode, after the last step; `batch_norm` of a model that has it, before the
     first step and after the last, then with what some test images come to with running and with batch
-    statistics; `nonfinite` where a run fails of it; `engine` where the engine has something to say.
+    statistics; `nonfinite` where a run fails of it; `early_stopping` at the end of a run that it ended, or
+    whose best weights were restored; `engine` where the engine has something to say.
     """
 
     def __init__(self, log: Logger, steps_per_epoch: int, pace: Pace) -> None:
@@ -194,6 +195,10 @@ class RunLogger:
     def broken(self, step: int, place: Broken) -> None:
         """Tell where numbers stopped being numbers, in the step whose loss was none."""
         self._record(step, "nonfinite", {"step": step, "layer": place.layer, "what": place.what})
+
+    def early_stopping(self, step: int, body: Mapping[str, Any]) -> None:
+        """Record at which epoch and why the run ended early, and which weights it was left with."""
+        self._record(step, "early_stopping", dict(body))
 
     def note(self, step: int, sentence: str) -> None:
         """Tell what the engine found out about itself."""

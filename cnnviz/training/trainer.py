@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from cnnviz.training import checkpoint, cuda_graphs, optimizer
 from cnnviz.training.checkpoint import Interface
@@ -23,9 +22,11 @@ from cnnviz.training.data.lazy_images import StreamedImages
 from cnnviz.training.data.tensors import DataModule, Labelled, derive_seed, permutation, steps_per_epoch
 from cnnviz.training.data.tracked_images import FixedImages
 from cnnviz.training.data.transforms import Statistics, Transform
+from cnnviz.training.early_stopping import EarlyStopping
 from cnnviz.training.evaluate import Score, describe_batch_norm, evaluate, evaluation_batch
 from cnnviz.training.flops import peak_flops
 from cnnviz.training.layer_stats import LayerStatsHook, locate_nonfinite
+from cnnviz.training.loss import class_weights, cross_entropy, mixup
 from cnnviz.training.memory import CudaGauge, TooLittleMemoryError, out_of_memory_message
 from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError
 from cnnviz.training.optimizer import optimiser, set_lr, skip_after_nonfinite, state_bytes
@@ -35,16 +36,17 @@ from cnnviz.training.start_weights import head_parameters
 
 __all__ = ["BEST", "LAST", "NonFiniteLossError", "Trainer"]
 
-# One step of training: forward, backward, optimiser.
+# One step of training: forward, backward, clipping, optimiser.
 
 
 class TrainStep:
     """A step as it is written.
 
     Args:
-        recipe: Precision, label smoothing, weight of auxiliary losses.
+        recipe: Precision, label smoothing, clipping, weight of auxiliary losses.
         forward: A model in training mode, compiled or not.
         optimiser: Of the model's parameters.
+        class_weights: What a class counts in the loss, float `(classes,)`; None where all count alike.
     """
 
     def __init__(
@@ -52,22 +54,31 @@ class TrainStep:
         recipe: Recipe,
         forward: Callable[[Tensor], Tensor | tuple[Tensor, ...]],
         optimiser: torch.optim.Optimizer,
+        class_weights: Tensor | None = None,
     ) -> None:
         self._recipe, self._forward, self._optimiser = recipe, forward, optimiser
+        self._class_weights = class_weights
+        self._trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Make the step; give its losses and what was answered before it."""
+        """Make the step; give its losses and what was answered before it.
+
+        bf16 needs no scaled loss, so the gradients that are clipped are the loss's own. Nothing waits.
+        """
         logits, loss, extra = self.loss(images, labels)
         skip_after_nonfinite(self._optimiser, loss.detach())
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if self._recipe.clip_norm:
+            nn.utils.clip_grad_norm_(self._trained, self._recipe.clip_norm)
         self._optimiser.step()
         return torch.stack([loss.detach(), *extra]), logits.detach().argmax(1)
 
     def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Main logits `(N, classes)`, the loss that is trained, and those of auxiliary classifiers alone.
 
-        The latter are weighed into the former, and detached.
+        The latter are weighed into the former, and detached. `labels` are int64 `(N,)`, or of mixed images
+        float `(N, classes)`.
         """
         half = self._recipe.precision == "bf16"
         # A graph cannot use what autocast kept from outside of it, and nothing here is cast twice.
@@ -80,7 +91,7 @@ class TrainStep:
         return main, loss, [one.detach() for one in alone]
 
     def _entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return functional.cross_entropy(logits.float(), labels, label_smoothing=self._recipe.label_smoothing)
+        return cross_entropy(logits.float(), labels, self._recipe.label_smoothing, self._class_weights)
 
 
 LOG_EARLY, LOG_EVERY = (1, 5, 10), 20
@@ -130,7 +141,9 @@ class Trainer:
         self.pace = Pace(
             self.device, macs, peak_flops(self.device, recipe.precision, torch.get_num_threads())
         )
-        self._plain = TrainStep(recipe, model, self.optimiser)
+        self.stopping = EarlyStopping.of(recipe)
+        self._class_weights = class_weights(recipe, material.train.labels, len(material.classes))
+        self._plain = TrainStep(recipe, model, self.optimiser, self._class_weights)
         self._fast = self._fast_step()
         self._observer = LayerStatsHook(model)
         self._interface = Interface(material.classes, side, self.preparation.statistics)
@@ -140,6 +153,7 @@ class Trainer:
         self._generator = torch.Generator(self.device)
         self._order = self._rows = torch.empty(0, dtype=torch.int64)
         self._best: float | None = None
+        self._best_weights: dict[str, Tensor] | None = None
         self._saved = time.monotonic()
         self._census_due = False
 
@@ -168,7 +182,7 @@ class Trainer:
             self._telling.batch_norm(0, describe_batch_norm(self.model))
             self._census_due = self._data_report
         self._telling.start_clock()
-        while self.step < self.total_steps:
+        while not self._ended:
             if not keep_on():
                 self.save()
                 return False
@@ -188,6 +202,10 @@ class Trainer:
             elif time.monotonic() - self._saved > SAVE_SECONDS:
                 self.save()
         return True
+
+    @property
+    def _ended(self) -> bool:
+        return self.step >= self.total_steps or self.stopping.stopped
 
     def save(self, name: str = LAST, score: float | None = None) -> None:
         """Write a checkpoint, after everything that was told is safe.
@@ -209,6 +227,7 @@ class Trainer:
             threads=torch.get_num_threads(),
             fingerprint=self.material.fingerprint,
             score=score if score is not None else self._best,
+            stopping=self.stopping if self.stopping.patience else None,
         )
         checkpoint.write(self.folder / name, self.model, self.optimiser, position, self._interface)
         self.log.saved(self.step, self.step / self.steps_per_epoch, self.folder / name)
@@ -220,6 +239,7 @@ class Trainer:
         if position.fingerprint != self.material.fingerprint:
             raise ValueError(f"{path.name} was trained on other images than these; go on with the same data.")
         self.step, self.plateau, self._best = position.step, position.plateau, position.score
+        self.stopping = position.stopping or self.stopping
         self._tally.restore(position.tally, position.predicted, position.auxiliary)
 
     def rate(self) -> float:
@@ -227,17 +247,30 @@ class Trainer:
         drops = self.plateau.scale if self.recipe.schedule == "plateau" else 1.0
         return optimizer.rate(self.recipe, self.step, self.steps_per_epoch) * drops
 
+    def step_at(self, rate: float) -> float:
+        """Make one step at a rate that is not the schedule's, and wait for its loss (see `rate_finder`).
+
+        Raises `NonFiniteLossError`.
+        """
+        self.model.train()
+        self._train_step(rate, looking=False)
+        self._tally.drain()
+        loss = self._tally.recent.loss / self._tally.recent.images
+        self._tally.begin_report()
+        return loss
+
     def _train_step(self, rate: float, looking: bool) -> None:
         images, labels = self._batch()
         if self.step == 0:
             self._telling.read(images)
         set_lr(self.optimiser, rate)
         seed_layers(self.device, derive_seed(self.recipe.seed, self.step, 1))
+        mixed, target = self._mixed(images, labels)
         if looking:
             with self._observer.watching():
-                losses, answers = self._plain(images, labels)
+                losses, answers = self._plain(mixed, target)
         else:
-            losses, answers = self._fast(images, labels)
+            losses, answers = self._fast(mixed, target)
         self.step += 1
         self._tally.add(self.step, losses, answers, labels)
 
@@ -254,10 +287,21 @@ class Trainer:
         prepared = self.preparation.train(pixels, rows, epoch, self._generator)
         return prepared, self.material.train.labels[rows]
 
+    def _mixed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The batch as it is learned from: with mixup images between images, and labels between labels.
+
+        Training accuracy counts a mixed image as right where its likeliest label was answered, its own.
+        """
+        if not self.recipe.mixup:
+            return images, labels
+        seed = derive_seed(self.recipe.seed, self.step, 4)
+        classes = len(self.material.classes)
+        return mixup(images, labels, classes, self.recipe.mixup, seed, self._generator)
+
     def _fast_step(self) -> cuda_graphs.Step:
         """The step as it is made where nobody looks: layers can be watched in the plain one only."""
         if self.recipe.compile:
-            compiled = TrainStep(self.recipe, torch.compile(self.model), self.optimiser)
+            compiled = TrainStep(self.recipe, torch.compile(self.model), self.optimiser, self._class_weights)
             return cuda_graphs.FullBatchStep(compiled, self._plain, self.recipe.batch_size)
         if cuda_graphs.should_capture(self.device, self.pace.macs, self.recipe.batch_size):
             parameters = self.model.parameters()
@@ -291,19 +335,41 @@ class Trainer:
         self._telling.epoch(self.step, self._tally)
         self._tally.begin_epoch()
         seen = self._judge("validation", self.material.validation)
+        best = seen is not None and self._is_best(seen)
         if seen is not None:
             self.plateau.see(seen.loss)
+        if self._ended and self.stopping.patience:
+            self._end_early_stopping(restore=self.recipe.restore_best and not best)
         self._judge("test", self.material.test)
-        if self.step == self.total_steps:
+        if self._ended:
             self._evaluate_train()
             self._compare_statistics()
         if self.step == self.steps_per_epoch:
             self._telling.baseline(self.step, self.material)
-        if seen is not None and (self._best is None or seen.accuracy > self._best):
+        if seen is not None and best:
             self._best = seen.accuracy
             self.save(BEST, seen.accuracy)
         self.save()
         self._telling.start_clock()
+
+    def _is_best(self, seen: Score) -> bool:
+        """Whether the weights are the best so far: by accuracy, or by what early stopping watches."""
+        if not self.stopping.patience:
+            return self._best is None or seen.accuracy > self._best
+        best = self.stopping.see(self.step // self.steps_per_epoch, seen)
+        if best and self.recipe.restore_best and self.folder is None:
+            self._best_weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+        return best
+
+    def _end_early_stopping(self, *, restore: bool) -> None:
+        """Restore the best epoch's weights where that is asked for, and record how the run ended."""
+        if restore and self.folder is not None:
+            checkpoint.restore(self.folder / BEST, self.model)
+        elif restore and self._best_weights is not None:
+            self.model.load_state_dict(self._best_weights)
+        if restore or self.stopping.stopped:
+            epoch = self.step // self.steps_per_epoch
+            self._telling.early_stopping(self.step, self.stopping.record(epoch, restored=restore))
 
     def _judge(self, part: str, images: Labelled) -> Score | None:
         if not len(images):
@@ -356,7 +422,8 @@ class Trainer:
         self.step = error.step - 1
         images, labels = self._batch()
         seed_layers(self.device, derive_seed(self.recipe.seed, self.step, 1))
-        place = locate_nonfinite(self.model, lambda: self._plain.loss(images, labels))
+        mixed, target = self._mixed(images, labels)
+        place = locate_nonfinite(self.model, lambda: self._plain.loss(mixed, target))
         self._telling.broken(error.step, place)
         self.log.flush()
         return NonFiniteLossError(error.step, error.what, place.sentence)

@@ -492,7 +492,7 @@ def _facts(model: nn.Module, device: torch.device) -> RunFacts:
     )
 
 
-_OPTIMIZERS = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw"}
+_OPTIMIZERS = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw", "RMSprop": "rmsprop"}
 
 
 def _settings(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Any]:
@@ -509,6 +509,8 @@ def _settings(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Any]:
         found["momentum"] = min(0.999_999, max(0.0, float(first["momentum"])))
     if "betas" in first:
         found |= {"momentum": float(first["betas"][0]), "beta2": float(first["betas"][1])}
+    if "alpha" in first and 0 <= float(first["alpha"]) < 1:
+        found["alpha"] = float(first["alpha"])
     if "weight_decay" in first and 0 <= float(first["weight_decay"]) <= 10:
         found["weight_decay"] = float(first["weight_decay"])
     return found

@@ -48,6 +48,11 @@ class Look:
     height: int = 900
     scheme: Literal["light", "dark"] = "light"
 
+    @property
+    def touch(self) -> bool:
+        """Whether a finger points: CSS then sees a coarse pointer."""
+        return self.width < 500
+
     def __str__(self) -> str:
         """Name the look, for tests' ids and files."""
         return f"{self.width}-{self.scheme}"

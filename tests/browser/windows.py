@@ -37,7 +37,9 @@ class Windows:
 
     def _new(self, look: Look) -> Page:
         context = self._browser.new_context(
-            viewport={"width": look.width, "height": look.height}, color_scheme=look.scheme
+            viewport={"width": look.width, "height": look.height},
+            color_scheme=look.scheme,
+            has_touch=look.touch,
         )
         context.set_default_timeout(TIMEOUT_MS)
         context.add_init_script(COUNT_RUNS)

@@ -121,3 +121,18 @@ def test_a_failed_run_s_sentence_ends_with_one_full_stop(capsys: Run, tmp_path: 
     said = capsys.readouterr().out.strip()
     assert said.endswith(".")
     assert not said.endswith("..")
+
+
+def test_a_rate_is_found_and_no_run_is_made(capsys: Run) -> None:
+    short = ("find-rate", "plain", "--dataset", "digits", "--set", "limit=120", "--set", "batch_size=20")
+    assert main([*short]) == 0
+    printed = capsys.readouterr().out
+    assert "smoothed" in printed.splitlines()[0]
+    assert "steps," in printed
+    assert main([*short, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["rates"]) == len(found["losses"]) == len(found["smoothed"]) > 20
+    with tracking.connect() as database:
+        assert not tracking.list_runs(database, metrics=[], limit=1)
+    assert main([*short, "--set", "batch_size=0"]) == 2
+    assert "batch_size" in capsys.readouterr().err

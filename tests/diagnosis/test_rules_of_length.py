@@ -3,6 +3,7 @@
 import pytest
 
 from cnnviz.diagnosis import Finding, Negative, rules
+from cnnviz.diagnosis.comparisons import unfinished
 from tests.diagnosis.networks import FLAT, run
 
 
@@ -36,3 +37,13 @@ def test_a_batch_is_too_large_with_few_steps_an_epoch(batch: int, expected: type
 def test_a_batch_is_too_small_for_a_rate(batch: int, lr: float, expected: type) -> None:
     evidence = run(losses=FLAT, accuracy=0.1, recipe={"batch_size": batch, "lr": lr, "momentum": 0.9})
     assert isinstance(rules()["batch-too-small"].judge(evidence), expected)
+
+
+def test_a_run_that_early_stopping_ended_is_neither_too_short_nor_unfinished() -> None:
+    evidence = run(losses=(2.3, 2.28, 2.25), accuracy=0.12, step=60, total_steps=400)
+    assert unfinished(evidence)
+    stopped = evidence.model_copy(update={"stopped_early": True})
+    outcome = rules()["too-few-steps"].judge(stopped)
+    assert isinstance(outcome, Negative)
+    assert outcome.by.startswith("Early stopping ended the run after 60 steps")
+    assert not unfinished(stopped)

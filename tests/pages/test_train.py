@@ -13,6 +13,8 @@ from cnnviz import models, tracking
 from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
 from cnnviz.training import Recipe, all_recipes
+from cnnviz.training.rate_finder import RateTest
+from cnnviz.ui.pages.train.find_rate import KEY
 from cnnviz.ui.pages.train.page import TICK_SECONDS
 from cnnviz.ui.shared.recipe_fields import groups
 from tests.pages.runner import assert_sound, figures, open_page
@@ -416,3 +418,52 @@ def test_images_too_small_for_training_are_said_before_the_start(runs: Database)
     app.button(key="train-start").click().run()
     assert_sound(app)
     assert tracking.list_runs(runs) == []
+
+
+def test_a_rate_is_found_shown_and_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = RateTest((1e-4, 1e-3, 1e-2, 0.1), (2.3, 2.0, 0.5, 4.0), (2.3, 2.1, 1.2, 1.5), 1e-3, 1.0)
+    asked: list[Recipe] = []
+
+    def tried(recipe: Recipe, report: Any) -> RateTest:
+        asked.append(recipe)
+        return found
+
+    monkeypatch.setattr("cnnviz.ui.pages.train.find_rate._work", tried)
+    app = open_page("train", dataset="digits")
+    app.button(key="train-find-rate").click().run()
+    app.session_state[KEY].wait(10)
+    app.run()
+    assert_sound(app)
+    assert asked[0].dataset == "digits"
+    assert "suggested is 0.001" in figures(app)["train-rate-figure"]["alt"]
+    assert "At a rate of 0.01 the smoothed loss had made 90% of its fall" in said(app)
+    app.button(key="train-rate-use").click().run()
+    assert app.query_params["set.lr"] == "0.001"
+    assert app.button(key="train-rate-use").disabled
+    assert "train-rate-figure" in figures(app), "it is still this plan's: only its rate is another"
+    app.button(key="train-rate-close").click().run()
+    assert app.button(key="train-find-rate")
+
+
+def test_a_rate_that_cannot_be_sought_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(recipe: Recipe, report: Any) -> RateTest:
+        raise ValueError("A step takes 9 s here.")
+
+    monkeypatch.setattr("cnnviz.ui.pages.train.find_rate._work", refused)
+    app = open_page("train", dataset="digits")
+    app.button(key="train-find-rate").click().run()
+    app.session_state[KEY].wait(10)
+    app.run()
+    assert "A step takes 9 s here." in said(app)
+    assert not app.exception
+
+
+def test_why_a_run_ended_early_stands_at_its_line(runs: Database) -> None:
+    run = trained(runs)
+    note = "Early stopping ended the run after epoch 1: for 1 epoch the validation loss was not lower."
+    tracking.end(runs, tracking.get_run(runs, run).lease, Status.FINISHED, note=note)
+    assert note in said(open_page("train", run=str(run)))
+
+
+def test_with_early_stopping_the_estimate_is_the_most_that_it_takes() -> None:
+    assert "to train, at most" in html(open_page("train", **{"recipe": "plain", "set.early_stopping": "3"}))

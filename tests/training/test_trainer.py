@@ -18,7 +18,7 @@ from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.evaluate import evaluate
 from cnnviz.training.layer_stats import LayerStatsHook
 from cnnviz.training.optimizer import optimiser
-from cnnviz.training.recipe import Optimiser, Schedule
+from cnnviz.training.recipe import ADAPTIVE, Optimiser, Schedule
 from cnnviz.training.run_logger import MEASURED, InMemoryLogger
 from cnnviz.training.setup import build_training, check_precision, device_of, supported_precision
 from cnnviz.training.trainer import BEST, LAST, NonFiniteLossError, Trainer
@@ -59,6 +59,8 @@ def test_it_learns(dataset: Dataset) -> None:
         {"schedule": "plateau", "patience": 1},
         {"label_smoothing": 0.1, "cutout": 5},
         {"precision": "bf16"},
+        {"mixup": 0.4, "clip_norm": 0.5, "class_weights": "balanced", "optimiser": "rmsprop", "lr": 1e-3},
+        {"early_stopping": 1, "restore_best": True, "lr": 0.2},
     ],
 )
 @pytest.mark.parametrize("stops", [(1,), (5, 6), (3, 8, 11)])
@@ -119,7 +121,7 @@ def test_every_optimizer_and_schedule_goes_on_with_the_same_bits(
 ) -> None:
     changes = {"optimiser": name, "schedule": kind, "epochs": 2, "warmup_epochs": 0.4, "weight_decay": 1e-3}
     recipe = SMALL.changed(
-        changes | {"lr": 1e-3 if "adam" in name else 0.05, "step_epochs": 1, "patience": 1}
+        changes | {"lr": 1e-3 if name in ADAPTIVE else 0.05, "step_epochs": 1, "patience": 1}
     )
     whole, log = trainer(recipe, dataset)
     whole.run()

@@ -68,14 +68,14 @@ def train(
     named = {"model": model, "dataset": dataset, "epochs": epochs, "batch_size": batch_size, "lr": lr}
     given = {k: v for k, v in (named | {"seed": seed, "device": device}).items() if v is not None}
     given |= pairs(settings or [], "epochs=5")
-    given |= _model_given(model, option)
+    given |= model_fields(model, option)
     with tracking.connect() as database:
         if resume is not None:
             if recipe or given or start_from:
                 raise ValueError("A run goes on with its own recipe; give --resume alone.")
             run = _again(database, resume)
         else:
-            chosen = _recipe(recipe, given.get("model"), dataset).changed(given)
+            chosen = named_recipe(recipe, given.get("model"), dataset).changed(given)
             chosen = _with_start(chosen, start_from or chosen.start_from)
             run = enqueue(database, chosen)
             _warn(chosen)
@@ -83,12 +83,15 @@ def train(
             with interruptible() as interrupted, Bar() as bar:
                 status = work_on(database, run, bar, interrupted, now)
             found = tracking.report(database, run.id)
+            early = tracking.latest_record(database, run.id, "early_stopping")
         except tracking.DatabaseUnavailableError as error:
             raise ValueError(f"{error} {_checkpoint_text(run)}") from error
         left = _left_queued(database, run.id) if status is tracking.Status.QUEUED else None
     typer.echo(
         orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() if as_json else left or _result(found)
     )
+    if early is not None and not as_json:
+        typer.echo(early.body["note"])
     if status is tracking.Status.FAILED:
         raise typer.Exit(FAILED)
     if status is not tracking.Status.FINISHED:
@@ -120,7 +123,7 @@ def _with_start(recipe: Recipe, start: str) -> Recipe:
     return recipe.changed({"start_from": f"file:{name}@{start_weights.keep(named)}"})
 
 
-def _model_given(model: str | None, option: list[str] | None) -> dict[str, str]:
+def model_fields(model: str | None, option: list[str] | None) -> dict[str, str]:
     """The recipe's fields that `--model` and `--option` mean."""
     if model is None and not option:
         return {}
@@ -129,7 +132,7 @@ def _model_given(model: str | None, option: list[str] | None) -> dict[str, str]:
     return fields | ({"options": orjson.dumps(options).decode()} if options else {})
 
 
-def _recipe(name: str | None, model: str | None, dataset: str | None) -> Recipe:
+def named_recipe(name: str | None, model: str | None, dataset: str | None) -> Recipe:
     """Find a recipe by its name or file; where there is none, the default of the model and the data."""
     if name == PLAIN:
         return Recipe()

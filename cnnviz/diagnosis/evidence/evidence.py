@@ -323,6 +323,8 @@ class Evidence(_Plain):
     """Of a watched network, what each dropout layer drops; of others the recipe says so."""
     step: int = 0
     total_steps: int = 0
+    stopped_early: bool = False
+    """Whether early stopping ended it, with its validation part no longer better."""
     params: int = 0
     side: tuple[int, int] = (0, 0)
     """The model's input."""

@@ -76,6 +76,7 @@ def gather(database: Database, run_id: int) -> Evidence:
         recipe, unknown = _seen_recipe(run, read)
         unknown += () if sum(data.counts) else ("labels",)
         analysis, side = _own_analysis(network), _own_side(data)
+    evaluated = _or_none(TrainEvaluated, newest("train/evaluated"))
     return Evidence(
         run=run.id,
         title=run.name or f"{run.model} on {run.data}",
@@ -88,6 +89,7 @@ def gather(database: Database, run_id: int) -> Evidence:
         dropout=network["dropout"] if network else None,
         step=run.step,
         total_steps=run.total_steps or (0 if run.trained else run.step),
+        stopped_early=bool((newest("early_stopping") or {}).get("stopped")),
         params=run.params or 0,
         side=side,
         layers=_layers(analysis) if analysis else _plain_layers(network),
@@ -98,10 +100,12 @@ def gather(database: Database, run_id: int) -> Evidence:
         input=read,
         in_training_mode=newest("in_training_mode"),
         batch_norm=_or_none(BatchNorm, newest("batch_norm")),
-        train_evaluated=_or_none(TrainEvaluated, newest("train/evaluated")),
-        curves={
-            name: _points(tracking.sample_metric(database, run_id, name, POINTS)) for name in run.metrics
-        },
+        train_evaluated=evaluated,
+        curves=_comparable(
+            {name: _points(tracking.sample_metric(database, run_id, name, POINTS)) for name in run.metrics},
+            recipe,
+            evaluated,
+        ),
         looks=_looks(tracking.read_records(database, run_id, "layers")),
         predicted={
             part: _histograms(tracking.read_records(database, run_id, f"{part}/predicted"))
@@ -186,6 +190,25 @@ def _side(recipe: Recipe) -> tuple[int, int]:
         return side_for(recipe)
     except ValueError:
         return 0, 0
+
+
+def _comparable(
+    curves: dict[str, Points], recipe: Recipe, evaluated: TrainEvaluated | None
+) -> dict[str, Points]:
+    """Replace the training accuracy of a run with mixup, which is that of mixed images.
+
+    What is known of the training images themselves is measured once, after the last step, on some of them.
+    """
+    if not recipe.mixup:
+        return curves
+    kept = {name: points for name, points in curves.items() if name not in _MIXED}
+    steps = curves.get("train/epoch_loss", Points()).steps
+    if evaluated is not None and steps:
+        kept["train/epoch_accuracy"] = Points(steps=steps[-1:], values=(evaluated.accuracy,))
+    return kept
+
+
+_MIXED = frozenset(("train/accuracy", "train/epoch_accuracy"))
 
 
 def _points(curve: Any) -> Points:

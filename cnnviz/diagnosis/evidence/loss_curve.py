@@ -91,19 +91,32 @@ def summarize_loss(evidence: Evidence) -> LossCurve | None:
 
 
 def guessing(evidence: Evidence) -> float:
-    """The loss of guessing by how common classes are; auxiliary classifiers guess too."""
+    """The loss of guessing by how common classes are; auxiliary classifiers guess too.
+
+    Where the loss is balanced by class weights all classes are alike to it, however common they are.
+    """
     counts = [count for count in evidence.data.counts if count]
-    total = sum(counts)
-    entropy = -sum(count / total * math.log(count / total) for count in counts) if total else 0.0
+    if evidence.recipe.class_weights == "balanced":
+        guess = math.log(len(counts)) if counts else 0.0
+    else:
+        guess = _entropy(counts)
     heads = sum(name.startswith("train/aux") for name in evidence.curves)
-    return (entropy or evidence.chance_loss) * (1 + heads * evidence.recipe.aux_weight)
+    return (guess or evidence.chance_loss) * (1 + heads * evidence.recipe.aux_weight)
+
+
+def _entropy(counts: Sequence[int]) -> float:
+    total = sum(counts)
+    return -sum(count / total * math.log(count / total) for count in counts) if total else 0.0
 
 
 def _learned(evidence: Evidence, end: float, guess: float) -> float:
     """Of both held-out parts: where labels are wrong in training, validation images tell of it as little."""
     data, newest = evidence.data, _newest_accuracy(evidence)
-    losses = [end, *(evidence.curve(f"{part}/loss").last for part in ("val", "test"))]
-    ways = [1 - loss / guess for loss in losses if loss is not None]
+    losses = [evidence.curve(f"{part}/loss").last for part in ("val", "test")]
+    plain = guess  # The held-out loss has no class weights.
+    if evidence.recipe.class_weights == "balanced":
+        plain = _entropy([count for count in data.counts if count]) or guess
+    ways = [1 - end / guess, *(1 - loss / plain for loss in losses if loss is not None)]
     for part, images in (("val", data.validation), ("test", data.test)):
         ways += _beyond(evidence, evidence.curve(f"{part}/accuracy").last, images)
     return max(ways + _beyond(evidence, newest, data.train))

@@ -9,6 +9,7 @@ from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, fresh, stages
 from cnnviz.diagnosis.finding import Change
 from cnnviz.diagnosis.numbers import short
+from cnnviz.training.recipe import ADAPTIVE
 
 EARLY = 20
 """Steps: what happens in them is the rate's doing, and not yet what became of the weights."""
@@ -69,7 +70,7 @@ def sensible(evidence: Evidence) -> Change | None:
 
 def _aim(evidence: Evidence) -> float:
     """What the first step should move, by optimizer and whether layers are normalized."""
-    if evidence.recipe.optimiser in ("adam", "adamw"):
+    if evidence.recipe.optimiser in ADAPTIVE:
         return AIM_ADAM_NORMALIZED if normalized(evidence) else AIM_ADAM
     return AIM_NORMALIZED if normalized(evidence) else AIM
 
@@ -86,5 +87,5 @@ def _largest(evidence: Evidence) -> float:
     adds up. With it, where a longer step only makes the next one shorter, two and a half times as much.
     """
     recipe = evidence.recipe
-    most = 3e-3 if recipe.optimiser in ("adam", "adamw") else 0.2 * (1 - recipe.momentum)
+    most = 3e-3 if recipe.optimiser in ADAPTIVE else 0.2 * (1 - recipe.momentum)
     return 2.5 * most if normalized(evidence) else most

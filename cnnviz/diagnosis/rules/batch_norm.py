@@ -16,6 +16,7 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import loss_curve, update_lines
 from cnnviz.diagnosis.rules.learning_rate import YOUNG
 from cnnviz.models.layers import BatchNorm as BatchNormInList
+from cnnviz.training.recipe import ADAPTIVE
 
 # Batch-norm running statistics that have not settled: held-out images are evaluated with stale ones.
 
@@ -387,7 +388,7 @@ def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> 
 def _times(evidence: Evidence) -> float:
     """How many times the usual the rate is, for the batch."""
     recipe = evidence.recipe
-    if recipe.optimiser in ("adam", "adamw"):
+    if recipe.optimiser in ADAPTIVE:
         return recipe.lr / math.sqrt(recipe.batch_size) / USUAL_ADAM
     return recipe.lr / (1 - recipe.momentum) / recipe.batch_size / USUAL_BATCH
 

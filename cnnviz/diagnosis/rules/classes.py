@@ -17,6 +17,10 @@ SUFFERS = 0.2
 LEARNT = 0.3
 """Of the common classes: below that the run failed of something else, and nobody sees what is rare suffer;
 that classes are unbalanced is told all the same, with less confidence."""
+BALANCED = Change(
+    {"class_weights": "balanced"},
+    "Each class has the same part in the loss, however many images it has (scikit-learn's rule).",
+)
 
 
 @rule(
@@ -124,7 +128,7 @@ def _finding(
             f"{len(common)} as answers is right {percent(share)} of the time in training without knowing any "
             f"other. A batch of {evidence.recipe.batch_size} has "
             f"{evidence.recipe.batch_size * min(counts[n] for n in rare) / sum(counts):.2f} images of the "
-            "rarest class on average.\n\nNo setting of the recipe weighs classes: mend the data. Collect "
+            f"rarest class on average.\n\n{_weighed(evidence)} What helps most is other data: collect "
             f"more of the rare classes, or repeat their images until there are as many ({ratio:,.0f} "
             "times), or take fewer of the common ones. And look at what is recognised of each class: "
             "accuracy over all images hides it where the test images are as unbalanced."
@@ -141,6 +145,7 @@ def _finding(
         ruled_out=(f"A network that does not learn: of common classes it recognises {percent(of_common)}.",)
         if of_common >= LEARNT
         else (),
+        changes=() if evidence.recipe.class_weights == "balanced" else (BALANCED,),
         explains=(
             "one-class",
             "over-fitting-data",
@@ -148,6 +153,19 @@ def _finding(
             "over-fitting-model",
             *(("too-few-steps",) if _fewer_steps(evidence) else ()),
         ),
+    )
+
+
+def _weighed(evidence: Evidence) -> str:
+    """What class weights do here, or would do."""
+    if evidence.recipe.class_weights == "balanced":
+        return (
+            "Class weights are balanced already: rare images count more, but they are still few, and are "
+            "learned by heart first."
+        )
+    return (
+        "Balanced class weights let an image count the more the rarer its class is, so that each class has "
+        "the same part in the loss."
     )
 
 

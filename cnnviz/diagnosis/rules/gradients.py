@@ -125,9 +125,13 @@ def _large(stage: LayerSignal, sizes: dict[str, float], seen: tuple[LayerSignal,
 
 
 def _by_weights(evidence: Evidence, seen: tuple[LayerSignal, ...]) -> dict[str, float]:
-    """Gradient by weights of each layer at the first step: of SGD, whose step is rate × gradient there."""
+    """Gradient by weights of each layer at the first step: of SGD, whose step is rate × gradient there.
+
+    Nothing where gradients are clipped: the step then says how long they were let be.
+    """
     rates, recipe = evidence.curve("lr"), evidence.recipe
-    if recipe.optimiser not in ("sgd", "nesterov") or not rates.steps or rates.steps[0] != 1:
+    plain = recipe.optimiser in ("sgd", "nesterov") and not recipe.clip_norm
+    if not plain or not rates.steps or rates.steps[0] != 1:
         return {}
     ahead = 1 + recipe.momentum if recipe.optimiser == "nesterov" else 1.0
     times = rates.values[0] * ahead

@@ -15,6 +15,7 @@ from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.report.figures import loss_curve, update_lines
+from cnnviz.training.recipe import ADAPTIVE
 
 # Unstable last epochs: the run had been better, and ended in a jump to the worse.
 
@@ -248,7 +249,7 @@ def rate_too_high(evidence: Evidence) -> Outcome:
     curve, moved = summarize_loss(evidence), early_update(evidence)
     if curve is None or moved is None:
         return Inconclusive("How far the first steps moved the weights was not recorded.")
-    far = FAR_ADAM if evidence.recipe.optimiser in ("adam", "adamw") else FAR_BLOWN if curve.blown else FAR
+    far = FAR_ADAM if evidence.recipe.optimiser in ADAPTIVE else FAR_BLOWN if curve.blown else FAR
     killed = _killed(evidence, moved, far, curve)
     if moved < far and not killed:
         return Negative(

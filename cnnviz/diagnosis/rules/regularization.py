@@ -139,9 +139,17 @@ ADAM_HARMFUL = 0.02
 """Adam adds decay to the gradient (L2) and then divides by its size, so that only their ratio counts
 (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019). Gradients of a weight are of the order
 of 1e-3 and weights of 5e-2: from here on decay is as large as what is learnt."""
-USUAL = {"sgd": 5e-4, "nesterov": 5e-4, "adam": 1e-4, "adamw": 1e-2}
+USUAL = {"sgd": 5e-4, "nesterov": 5e-4, "adam": 1e-4, "adamw": 1e-2, "rmsprop": 1e-4}
 
-OPTIMISERS = {"sgd": "SGD", "nesterov": "SGD with Nesterov's momentum", "adam": "Adam", "adamw": "AdamW"}
+OPTIMISERS = {
+    "sgd": "SGD",
+    "nesterov": "SGD with Nesterov's momentum",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "rmsprop": "RMSprop",
+}
+DECAY_AS_GRADIENT = frozenset(("adam", "rmsprop"))
+"""Optimizers that add decay to the gradient and then divide by its size."""
 
 
 @rule(
@@ -157,7 +165,7 @@ def weight_decay(evidence: Evidence) -> Outcome:
         return Negative("There is none: weight_decay is 0.")
     half = _half_life(evidence)
     tells = f"Decay alone would halve a weight in {half:,.0f} steps"
-    strong = recipe.weight_decay >= ADAM_HARMFUL if recipe.optimiser == "adam" else half < HARMFUL
+    strong = recipe.weight_decay >= ADAM_HARMFUL if recipe.optimiser in DECAY_AS_GRADIENT else half < HARMFUL
     if not strong:
         return Negative(f"{tells}, longer than what harms.")
     if now is None:
@@ -180,7 +188,7 @@ def _half_life(evidence: Evidence) -> float:
 def _weight_decay_finding(evidence: Evidence, now: AccuracySummary, half: float) -> Finding:
     recipe, usual = evidence.recipe, USUAL[evidence.recipe.optimiser]
     proven = learnt_without(evidence, "decay")
-    certain = 0.9 if half < SHORT or recipe.optimiser == "adam" else 0.65
+    certain = 0.9 if half < SHORT or recipe.optimiser in DECAY_AS_GRADIENT else 0.65
     rate = f"{recipe.lr:g}"
     steps = (
         f"every step takes the part η·λ = {rate} × {recipe.weight_decay:g} = "

@@ -54,6 +54,11 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         return Negative(
             f"{evidence.step:,} steps brought the loss from {fixed(curve.guess)} to {fixed(curve.end)}."
         )
+    if evidence.stopped_early:
+        return Negative(
+            f"Early stopping ended the run after {counted(evidence.step, 'step')}: the validation "
+            "images were not known any better for as many epochs as it waits."
+        )
     if evidence.step > FEW and not (curve.falling and evidence.step <= SOME and curve.stuck):
         return Negative(f"The run had {evidence.step:,} steps, and its loss was not falling any more.")
     if moved is not None and moved < NEAR:

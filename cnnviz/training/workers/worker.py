@@ -50,7 +50,9 @@ def work(database: Database, lease: Lease, progress: Progress, interrupted: Call
         status, error, last_lines = Status.FAILED, str(failure), None
     except Exception as failure:
         status, error, last_lines = Status.FAILED, _message(failure), traceback.format_exc()
-    tracking.end(database, lease, status, error, last_lines)
+    stopped = tracking.latest_record(database, lease.run_id, "early_stopping")
+    note = stopped.body["note"] if stopped is not None and status is Status.FINISHED else None
+    tracking.end(database, lease, status, error, last_lines, note)
     write_summary(database, lease.run_id)
     return status
 

@@ -74,12 +74,15 @@ def _write_option(name: str, key: str) -> None:
 
 COMMON = ("epochs", "lr")
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Optimizer": ("batch_size", "optimiser", "momentum", "beta2", "weight_decay", "seed"),
+    "Optimizer": (
+        *("batch_size", "optimiser", "momentum", "beta2", "alpha", "weight_decay", "clip_norm", "seed"),
+    ),
     "Learning-rate schedule": ("schedule", "warmup_epochs", "step_epochs", "step_factor", "patience"),
-    "Loss": ("label_smoothing", "aux_weight"),
+    "Loss": ("label_smoothing", "class_weights", "aux_weight"),
+    "Early stopping": ("early_stopping", "stop_metric", "restore_best"),
     "Images and augmentation": (
         *("limit", "validation", "scale", "size", "crop_from", "pad_crop", "flip", "cutout"),
-        *("colour_jitter", "pca_jitter", "ten_crop"),
+        *("colour_jitter", "pca_jitter", "mixup", "ten_crop"),
     ),
     "Fine-tuning": ("start_from", "freeze_until", "trunk_lr"),
     "Device": ("device", "precision", "compile"),
@@ -88,6 +91,11 @@ MORE = "More"
 TITLES = {
     "lr": "Learning rate",
     "beta2": "β₂",
+    "alpha": "RMSprop's α",
+    "clip_norm": "Gradient clipping",
+    "early_stopping": "Stop after",
+    "stop_metric": "Watched",
+    "mixup": "Mixup α",
     "aux_weight": "Auxiliary losses",
     "limit": "Training images",
     "pca_jitter": "PCA jitter",
@@ -99,6 +107,7 @@ TITLES = {
 }
 NEEDS = {
     "beta2": ("optimiser", ("adam", "adamw")),
+    "alpha": ("optimiser", ("rmsprop",)),
     "step_epochs": ("schedule", ("step",)),
     "step_factor": ("schedule", ("step", "plateau")),
     "patience": ("schedule", ("plateau",)),

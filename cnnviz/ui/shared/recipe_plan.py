@@ -267,8 +267,9 @@ def expected(plan: Plan, database: Database) -> None:
     except ValueError as error:
         st.warning(notice.plain(str(error)), icon=":material/info:")
         return
+    shown = _text(found, stops_early=plan.recipe.early_stopping > 0)
     figures = "".join(
-        f"<div><b>{escape(value)}</b> <span>{escape(label)}</span></div>" for value, label in _text(found)
+        f"<div><b>{escape(value)}</b> <span>{escape(label)}</span></div>" for value, label in shown
     )
     st.html(f'<div class="expected">{figures}</div>')
     st.caption(notice.plain(f"{found.basis} {fetched_first(plan.recipe)}"))
@@ -295,7 +296,7 @@ _MOMENT = 3.0
 """Seconds of a rough guess below which a run takes less than a minute, even on a slow machine."""
 
 
-def _text(found: Estimate) -> list[tuple[str, str]]:
+def _text(found: Estimate, *, stops_early: bool) -> list[tuple[str, str]]:
     if found.seconds is None:
         time = "?"
     elif not found.timed and found.seconds < _MOMENT:
@@ -303,7 +304,7 @@ def _text(found: Estimate) -> list[tuple[str, str]]:
     else:
         time = f"~ {numbers.duration(found.seconds)}"
     return [
-        (time, "to train"),
+        (time, "to train, at most" if stops_early else "to train"),
         (f"~ {numbers.size(found.memory_bytes)}", "of memory"),
         (f"~ {numbers.size(found.disk_bytes)}", "on disk"),
     ]

@@ -143,3 +143,13 @@ def test_an_error_of_our_own_is_kept_with_its_last_lines(
     assert (run.status, run.error) == (Status.FAILED, "RuntimeError: the kernel has no such operation")
     assert run.last_lines is not None
     assert "Traceback" in run.last_lines
+
+
+def test_a_run_that_early_stopping_ended_is_finished_and_its_log_says_why(database: Database) -> None:
+    recipe = SHORT.changed({"epochs": 30, "lr": 5.0, "early_stopping": 1, "schedule": "constant"})
+    run = follow(database, recipe.changed({"clip_norm": 1}))
+    assert (run.status, run.error) == (Status.FINISHED, None)
+    assert run.step < 30 * 4
+    reason = tracking.history(database, run.id)[-1].reason
+    assert reason is not None
+    assert reason.startswith(f"Early stopping ended the run after epoch {run.step // 4}: for 1 epoch")

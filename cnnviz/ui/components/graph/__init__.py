@@ -164,4 +164,4 @@ def script() -> str:
 
 def styles() -> str:
     """The style sheet, with the colours of the kinds."""
-    return f"svg {{ {kind_variables()} }}\n{read(HERE, 'graph.css')}"
+    return f"svg {{ {kind_variables()} }}\n{read(HERE, 'graph.css', 'touch.css')}"

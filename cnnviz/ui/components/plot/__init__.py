@@ -143,7 +143,7 @@ def _component() -> Any:
     return st.components.v2.component(
         "cnnviz.plot",
         html='<div class="cnnviz-plot"></div>',
-        css=read(HERE, "plot.css"),
+        css=read(HERE, "plot.css", "touch.css"),
         js=read(HERE, "load.js", "theme.js", "table.js", "controls.js", "hover.js", "plot.js"),
         # Plotly puts its styles into the page's head, where a shadow root would not see them.
         isolate_styles=False,

@@ -15,6 +15,7 @@ from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.ui.pages.train import example
 from cnnviz.ui.pages.train.charts import PublishedAccuracy, charts, published_accuracy
+from cnnviz.ui.pages.train.find_rate import rate_finder
 from cnnviz.ui.pages.train.run_views import headline, history, sample_predictions
 from cnnviz.ui.shared import layout, notice, run_data, url_state
 from cnnviz.ui.shared import recipe_plan as plans
@@ -45,6 +46,7 @@ def setup(plan: Plan, database: Database | None) -> None:
         _data(shown.dataset, plan.parent)
         _recipe(plan)
         common_fields(plan)
+        rate_finder(plan)
         room = st.container(key="train-expected", gap="small")
         st.button(
             "Start",

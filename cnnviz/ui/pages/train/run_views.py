@@ -167,7 +167,7 @@ def headline(run: Run, story: RunData, recipe: Recipe) -> None:
         st.html(f'<div class="run-figures">{"".join(_figures(run, story))}</div>')
         if run.total_steps:
             _progress(run)
-        _reason(run)
+        _reason(run, story)
         _buttons(run)
         with st.container(key=f"train-hint-room-{'live' if run.active else 'still'}"):
             hint_line(run)
@@ -248,7 +248,7 @@ def _progress(run: Run) -> None:
     st.progress(min(1.0, share), width="stretch")
 
 
-def _reason(run: Run) -> None:
+def _reason(run: Run, story: RunData) -> None:
     """Why it is as it is, where that is not plain; the last lines of a worker that died."""
     if run.deleted_at is not None:
         st.warning("This run is deleted; the Runs page brings it back.", icon=":material/delete:")
@@ -256,6 +256,8 @@ def _reason(run: Run) -> None:
         st.error(notice.plain(run.error), icon=":material/error:")
     elif run.error:
         st.warning(notice.plain(run.error), icon=":material/info:")
+    if run.status is Status.FINISHED and story.history and story.history[-1].reason:
+        st.caption(notice.plain(story.history[-1].reason))
     meanings = MEANINGS if run.trained else WATCHED_MEANINGS if run.kind is Kind.WATCHED else {}
     if run.status in meanings:
         st.caption(meanings[run.status])
