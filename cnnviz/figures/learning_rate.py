@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from cnnviz.figures.curves import Figure
@@ -23,19 +24,15 @@ def range_test(
         smoothed: Their exponential mean.
         suggestion: A rate that is marked; None where there is none.
     """
-    hue, low = COMPARED[0], min([*losses, 0.0])
+    hue = COMPARED[0].css
     mark = [] if suggestion is None else [{
         "type": "line", "x0": suggestion, "x1": suggestion, "y0": 0, "y1": 1, "yref": "paper",
-        "line": {"color": INK, "width": 1.5, "dash": "dot"},
+        "line": {"color": INK.css, "width": 1.5, "dash": "dot"},
     }]  # fmt: skip
     label = [] if suggestion is None else [{
-        "x": suggestion, "xref": "x", "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False,
-        "text": f"suggested: {suggestion:g}",
+        "x": math.log10(suggestion), "xref": "x", "y": 1, "yref": "paper", "yanchor": "bottom",
+        "showarrow": False, "text": f"suggested: {suggestion:g}",
     }]  # fmt: skip
-    if label:  # An annotation on a logarithmic axis is placed by the logarithm (Plotly's reference).
-        from math import log10
-
-        label[0]["x"] = log10(suggestion or 1.0)
     return {
         "data": [
             {
@@ -54,7 +51,7 @@ def range_test(
                 "type": "log", "title": {"text": "learning rate →"}, "dtick": 1, "exponentformat": "power",
             },
             "yaxis": {
-                "title": {"text": "training loss"}, "range": [low, ABOVE * max(losses[0], smoothed[0])],
+                "title": {"text": "training loss"}, "range": [0, ABOVE * max(losses[0], smoothed[0])],
             },
             "shapes": mark,
             "annotations": label,

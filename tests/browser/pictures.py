@@ -68,7 +68,7 @@ RUNS = (("lenet5",), ("lenet5", "--set", 'options={"activation": "tanh"}'))
 BARS, TABLE = "[role=listbox] .chosen", "[data-testid=stDataFrame] canvas"
 PICTURES = (
     Picture("start", "", ".answer .best"),
-    Picture("landscape", "", "text=ViT-H/14", scroll_to="h3:has-text('All models')"),
+    Picture("landscape", "", "text=ViT-H/14", scroll_to="h2:has-text('All models')"),
     Picture("architecture", "architecture?model=alexnet-cifar10&layer=fc1", BARS),
     Picture(
         "googlenet",
@@ -89,7 +89,7 @@ PICTURES = (
         "difference",
         "compare?models=alexnet-cifar10,small-alexnet",
         TABLE,
-        scroll_to="h3:has-text('Layer by layer')",
+        scroll_to="h2:has-text('Layer by layer')",
     ),
     Picture("data", "data", ".st-key-augmentation-drawn .shown", height=1280),
     Picture("train", "train?run=1", "text=Layer statistics", height=1280),

@@ -21,7 +21,7 @@ def headline(page: Page) -> Locator:
 
 
 def inspected(page: Page) -> Locator:
-    return page.locator(".layer h3")
+    return page.locator(".layer h2")
 
 
 def column(page: Page, layer: str) -> Locator:

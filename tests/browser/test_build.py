@@ -122,7 +122,7 @@ def test_the_list_is_worked_by_keyboard_alone(visit: Visit) -> None:
     with rerun(page):
         page.keyboard.press("ArrowDown")
     expect(line(page, "relu1")).to_be_focused()
-    expect(page.locator(".st-key-inspector h3")).to_have_text("relu1")
+    expect(page.locator(".st-key-inspector h2")).to_have_text("relu1")
     with rerun(page):
         page.keyboard.press("Alt+ArrowUp")
     begins(page, "relu1", "conv1")

@@ -76,7 +76,7 @@ def test_a_click_selects_the_layer_everywhere(visit: Visit) -> None:
         box(page, "fc1").click()
     expect(page).to_have_url(re.compile("layer=fc1"))
     expect(box(page, "fc1")).to_have_class(re.compile("selected"))
-    expect(page.locator(".layer h3")).to_have_text("fc1")
+    expect(page.locator(".layer h2")).to_have_text("fc1")
 
 
 def test_a_layer_in_the_url_is_shown_however_deep_it_lies(visit: Visit) -> None:

@@ -17,14 +17,14 @@ def warnings(app: AppTest) -> str:
 def test_opens_with_a_model_and_its_costliest_layer() -> None:
     app = open_page("architecture")
     assert "58.3 M" in html(app)
-    assert "<h3>conv2</h3>" in html(app)
+    assert "<h2>conv2</h2>" in html(app)
     assert not app.warning
 
 
 def test_shows_what_the_url_asks_for() -> None:
     app = open_page("architecture", model="small-alexnet", layer="fc1", batch="64")
     assert "12.4 M" in html(app)
-    assert "<h3>fc1</h3>" in html(app)
+    assert "<h2>fc1</h2>" in html(app)
     assert app.text_input(key="what-batch").value == "64"
     assert "15 % of the parameters are convolutional" in html(app)
     assert "13.2 %" in html(app)

@@ -68,7 +68,7 @@ def two_rules(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def said(app: AppTest) -> str:
     """All that can be read, without Markdown's escapes."""
-    elements = [*app.markdown, *app.caption, *app.warning, *app.error, *app.subheader]
+    elements = [*app.markdown, *app.caption, *app.warning, *app.error, *app.header]
     text = " ".join(element.value.replace("\\", "") for element in elements)
     labels = [element.proto.label for element in app.get("expander")]
     return " ".join([text, *labels, *(element.proto.body for element in app.get("html"))])

@@ -19,7 +19,7 @@ from tests.pages.runner import assert_sound, open_page
 
 
 def text(app: AppTest) -> str:
-    parts = [*app.markdown, *app.caption, *app.subheader, *app.get("html"), *app.warning, *app.error]
+    parts = [*app.markdown, *app.caption, *app.header, *app.get("html"), *app.warning, *app.error]
     found = "\n".join(str(getattr(part, "value", None) or getattr(part.proto, "body", "")) for part in parts)
     return found.replace("\\", "")
 

@@ -13,7 +13,7 @@ def _names(app: object) -> list[str]:
 def test_it_opens_on_every_term_by_section() -> None:
     app = open_page("glossary")
     assert set(_names(app)) == {term.name for term in terms().values()}
-    assert [one.value for one in app.subheader] == list(dict.fromkeys(t.section for t in terms().values()))
+    assert [one.value for one in app.header] == list(dict.fromkeys(t.section for t in terms().values()))
 
 
 def test_a_search_finds_words_of_the_definition_and_stays_in_the_address() -> None:
@@ -44,5 +44,5 @@ def test_a_term_explains_itself(anchor: str) -> None:
 
 def test_headings_explain_their_term() -> None:
     app = open_page("train")
-    heading = next(one.proto for one in app.subheader if one.value == "Confusion matrix")
+    heading = next(one.proto for one in app.header if one.value == "Confusion matrix")
     assert heading.help == explanation("Confusion matrix")

@@ -23,7 +23,7 @@ def database() -> Iterator[Database]:
 
 def texts(app: AppTest) -> str:
     """All that can be read, notices without their escapes."""
-    kinds = (app.markdown, app.caption, app.subheader, app.warning, app.error)
+    kinds = (app.markdown, app.caption, app.header, app.warning, app.error)
     parts = [element.value for elements in kinds for element in elements]
     return "\n".join(parts).replace("\\", "") + "\n".join(element.proto.body for element in app.get("html"))
 

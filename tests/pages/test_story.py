@@ -17,7 +17,7 @@ SECTIONS = [
 
 def test_the_failed_recording_tells_its_story() -> None:
     app = open_page("diagnose", recorded="alexnet-stl10-failed")
-    heads = [one.value for one in app.subheader]
+    heads = [one.value for one in app.header]
     assert [head for head in heads if head in SECTIONS] == SECTIONS
     assert "The AlexNet/STL-10 paper review, solved" in [one.value for one in app.header]
 

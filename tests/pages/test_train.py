@@ -49,7 +49,7 @@ def html(app: AppTest) -> str:
 
 
 def said(app: AppTest) -> str:
-    elements = [*app.warning, *app.caption, *app.error, *app.markdown, *app.subheader]
+    elements = [*app.warning, *app.caption, *app.error, *app.markdown, *app.header]
     return " ".join(element.value.replace("\\", "") for element in elements)
 
 
@@ -84,7 +84,7 @@ def trained(database: Database, status: Status = Status.RUNNING, error: str | No
 
 def test_before_anything_ran_a_recorded_run_is_shown_and_called_so(ticking: list[float]) -> None:
     app = open_page("train")
-    assert "How it will look: a recorded run" in [one.value for one in app.subheader]
+    assert "How it will look: a recorded run" in [one.value for one in app.header]
     assert "nothing of it happens now" in said(app)
     drawn = figures(app)
     assert {"train-curves", "train-confusion", "train-heat"} <= set(drawn)
@@ -104,7 +104,7 @@ def test_a_torch_that_another_thread_still_imports_is_left_alone(monkeypatch: py
 def test_later_the_last_run_is_shown_instead(runs: Database, ticking: list[float]) -> None:
     run = trained(runs, Status.FINISHED)
     app = open_page("train")
-    assert f"Last run: {run} · lenet5 on digits" in [one.value for one in app.subheader]
+    assert f"Last run: {run} · lenet5 on digits" in [one.value for one in app.header]
     assert not ticking
     app.button(key="train-last").click().run()
     assert app.query_params["run"] == str(run)
@@ -334,7 +334,7 @@ def test_a_model_comes_with_its_own_recipe_and_its_options() -> None:
 def test_the_queue_can_be_reordered_and_cleared(runs: Database) -> None:
     first, second, third = bring_to(runs, Status.RUNNING), create(runs).id, create(runs).id
     app = open_page("train")
-    assert "Queue" in [one.value for one in app.subheader]
+    assert "Queue" in [one.value for one in app.header]
     app.button(key=f"train-first-{third}").click().run()
     app.button(key=f"train-remove-{second}").click().run()
     assert_sound(app)
@@ -442,7 +442,7 @@ def test_a_rate_is_found_shown_and_used(monkeypatch: pytest.MonkeyPatch) -> None
     assert app.button(key="train-rate-use").disabled
     assert "train-rate-figure" in figures(app), "it is still this plan's: only its rate is another"
     app.button(key="train-rate-close").click().run()
-    assert app.button(key="train-find-rate")
+    assert not app.button(key="train-find-rate").disabled
 
 
 def test_a_rate_that_cannot_be_sought_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

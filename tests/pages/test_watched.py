@@ -56,7 +56,7 @@ def test_train_shows_it_live_and_can_only_ask_it_to_stop(run: WatchedRun) -> Non
 
 def test_runs_shows_its_settings_and_no_recipe(run: WatchedRun) -> None:
     app = open_page("runs", run=str(run.id))
-    headings = [heading.value for heading in app.subheader]
+    headings = [heading.value for heading in app.header]
     assert "Settings" in headings
     assert "Recipe" not in headings
     assert "watched, " in " ".join(element.value for element in app.markdown)

@@ -32,7 +32,7 @@ def test_a_machine_that_is_slow_makes_fewer_steps_and_at_last_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = iter(range(10_000))
-    monkeypatch.setattr(rate_finder.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("cnnviz.training.rate_finder.time.monotonic", lambda: float(next(clock)))
     found = find_rate(SMALL, striped(), seconds=20.0)  # two steps take a second of this clock
     assert rate_finder.FEWEST <= len(found.rates) <= 40
     with pytest.raises(ValueError, match="use a smaller batch"):

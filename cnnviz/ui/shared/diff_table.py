@@ -126,7 +126,7 @@ def _columns(sides: Sides) -> dict[str, Any]:
     colours = [KIND_COLOURS["activation"], CHANGED, COMPARED[1], COMPARED[0]]
     columns: dict[str, Any] = {
         "status": st.column_config.MultiselectColumn(
-            "", options=list(STATUSES), color=[colour.of(theme) for colour in colours], width="small"
+            "Status", options=list(STATUSES), color=[colour.of(theme) for colour in colours], width="small"
         ),
         "changed": text("What changed", width=CHANGED_WIDTH),
     }

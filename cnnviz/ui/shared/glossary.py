@@ -76,4 +76,4 @@ def explanation(name: str) -> str:
 
 def term_heading(title: str, name: str | None = None) -> None:
     """Draw a heading that explains itself: `title` is a term, or `name` says which one it is about."""
-    st.subheader(title, anchor=False, help=explanation(name or title))
+    st.header(title, anchor=False, help=explanation(name or title))

@@ -81,7 +81,7 @@ def inspector_html(analysis: Analysis, row: Row, batch: int) -> str:
     """What the inspector says of a layer."""
     return (
         f'<div class="layer" style="--kind: var(--kind-{row.kind})">'
-        f"<h3>{breakable(row.name or '(model)')}</h3>"
+        f"<h2>{breakable(row.name or '(model)')}</h2>"
         f'<p class="what"><span class="kind">{KIND_TITLES[row.kind]}</span> {escape(row.type)}'
         f"{_remarks(row)}</p>"
         f'<p class="shapes">{numbers.shape(row.input_shape)} <span>→</span> '
@@ -131,7 +131,7 @@ def _receptive_field(analysis: Analysis, row: Row) -> None:
 
 
 def _section(title: str, body: str, share: str) -> str:
-    return f"<section><h4>{title}<span>{share}</span></h4><div>{body}</div></section>"
+    return f"<section><h3>{title}<span>{share}</span></h3><div>{body}</div></section>"
 
 
 def _sum(text: str) -> str:

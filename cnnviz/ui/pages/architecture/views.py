@@ -194,13 +194,13 @@ def claims(current: ShownModel) -> None:
     notes = [*spec.notes, *analysis.notes]
     if not lines and not notes:
         return
-    st.subheader("Published against measured", anchor=False)
+    st.header("Published against measured", anchor=False)
     rows = "".join(
         f"<tr><td>{escape(what)}</td><td>{escape(said)}</td><td>{escape(counted)}</td><td>{escape(source)}</td></tr>"
         for what, said, counted, source in lines
     )
     table = (
-        "<table><thead><tr><th></th><th>Published</th><th>Measured here</th><th>Source</th></tr></thead>"
+        "<table><thead><tr><td></td><th>Published</th><th>Measured here</th><th>Source</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
         if rows
         else ""

@@ -268,7 +268,7 @@ def _relative(old: int, new: int) -> str:
 def comparison(costed: Costed) -> None:
     """Draw the comparison."""
     design = costed.design
-    st.subheader(f"Compared with {design.base.title}", anchor=False)
+    st.header(f"Compared with {design.base.title}", anchor=False)
     if not design.edited:
         st.caption("Nothing is changed yet. Choose a layer above and change one of its settings.")
         return

@@ -41,7 +41,7 @@ def _about(step: Step, costed: Costed) -> str:
     before, after = (numbers.shape(s) if s else "?" for s in (step.input_shape, step.output_shape))
     meaning = " ".join((type(layer).__doc__ or "").split())
     return (
-        f'<div class="layer" style="--kind: var(--kind-{kind})"><h3>{escape(step.name)}</h3>'
+        f'<div class="layer" style="--kind: var(--kind-{kind})"><h2>{escape(step.name)}</h2>'
         f'<p class="what"><span class="kind">{escape(type(layer).title)}</span></p>'
         f'<p class="words">{escape(meaning)}</p>'
         f'<p class="shapes">{before} <span>→</span> <b>{after}</b></p>{_sums(step.name, costed)}</div>'
@@ -66,7 +66,7 @@ def _products(row: Row | None) -> str:
 def _sum(title: str, amount: int, formula: str, total: int) -> str:
     share = f"{numbers.percent(amount / total, 1)} of all" if amount and total else ""
     told = formula or (numbers.exact(amount) if amount else "none")
-    return f"<section><h4>{title}<span>{share}</span></h4><div>{escape(told)}</div></section>"
+    return f"<section><h3>{title}<span>{share}</span></h3><div>{escape(told)}</div></section>"
 
 
 def _trouble(costed: Costed) -> None:

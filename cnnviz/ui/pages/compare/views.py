@@ -171,7 +171,7 @@ KEPT = 48
 
 def difference(shown: Sequence[ShownModel], names: Sequence[str], pair: tuple[int, int]) -> None:
     """Draw the two selectors, the difference in a sentence, and its table."""
-    st.subheader("Layer by layer", anchor=False)
+    st.header("Layer by layer", anchor=False)
     entries = [one.selection for one in shown]
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="pair"):
         for side, label in enumerate(("Compare", "with")):

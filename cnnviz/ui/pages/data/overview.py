@@ -122,7 +122,7 @@ def provenance(asked: PageState, ready: Dataset) -> None:
 
 def averages(asked: PageState, ready: Dataset, found: Summary) -> None:
     """Draw the mean picture of all and of each class."""
-    st.subheader("Class means", anchor=False)
+    st.header("Class means", anchor=False)
     shown = min(len(found.class_means), MEANS)
     cells = [Cell("all classes", ALL), *(Cell(name, name) for name in ready.classes[:shown])]
     pictures(

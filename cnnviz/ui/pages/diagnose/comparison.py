@@ -111,7 +111,7 @@ def beside(mine: Side, sides: Sequence[Side]) -> None:
         for what, percent in PANELS
         if (lines := _lines(drawn, what))
     ]
-    st.subheader("Beside one another" if sides else "Its curves", anchor=False)
+    st.header("Beside one another" if sides else "Its curves", anchor=False)
     if panels:
         st.caption("Training solid, validation dotted, test dashed.")
         key = f"{mine.recorded or mine.run}"

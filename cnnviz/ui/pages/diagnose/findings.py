@@ -130,7 +130,7 @@ def findings(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
         if root is None:
             with st.container(gap="small", key=f"finding-{case.key}-{finding.cause}"):
                 with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-                    st.subheader(head, anchor=False, width="content")
+                    st.header(head, anchor=False, width="content")
                     _about(finding)
                 _finding(case, finding, children, first=number == 1)
         else:

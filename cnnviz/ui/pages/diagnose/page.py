@@ -171,7 +171,7 @@ def _listed(heading: str, sentences: Sequence[str], *, ordered: bool = False) ->
     if not sentences:
         return
     lines = [f"{f'{at}.' if ordered else '-'} {notice.plain(text)}" for at, text in enumerate(sentences, 1)]
-    st.subheader(heading, anchor=False)
+    st.header(heading, anchor=False)
     st.markdown("\n".join(lines))
 
 

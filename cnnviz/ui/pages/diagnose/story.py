@@ -47,7 +47,7 @@ RECIPE, EXPERIMENT = "article-alexnet-stl10", "alexnet-stl10"
 
 def again(failed: Evidence, mended: Evidence) -> None:
     """Draw the links."""
-    st.subheader("Try it yourself", anchor=False)
+    st.header("Try it yourself", anchor=False)
     st.markdown(
         "Both runs are recipes. Open one on Train, change what you like, and see whether you can do better; "
         "the experiment repeats the proof on handwritten digits, which needs no download."
@@ -143,7 +143,7 @@ def reckoned(start: Start, scale: Scale) -> tuple[Passed, ...]:
 
 def lost(failed: Evidence) -> None:
     """Draw the section: the choice, the picture, and the arithmetic in words and layer by layer."""
-    st.subheader("Where the pictures get lost", anchor=False)
+    st.header("Where the pictures get lost", anchor=False)
     st.markdown(
         "Show a network that has learned nothing yet many pictures, and ask of each of its values how far "
         "it differs from one picture to the next. That difference is all that later layers can learn from. "
@@ -176,7 +176,7 @@ def _signal_figure(layers: tuple[Passed, ...]) -> None:
 
 def response() -> None:
     """Draw the section on LRN."""
-    st.subheader("Is it the weaker normalisation?", anchor=False)
+    st.header("Is it the weaker normalisation?", anchor=False)
     first = reckoned("article", "unit")[0]
     square = rectified(Signal(first.spread**2, first.signal), first.bias).square
     weak, strong = (_first_response(network("article", how)) for how in ("lrn-article", "lrn-paper"))
@@ -290,7 +290,7 @@ def story() -> None:
 
 
 def _saw(failed: Evidence) -> None:
-    st.subheader("What the article saw", anchor=False)
+    st.header("What the article saw", anchor=False)
     st.markdown(notice.plain(story_text.saw(failed)))
     left, right = st.columns(2, gap="medium")
     with left:
@@ -301,7 +301,7 @@ def _saw(failed: Evidence) -> None:
 
 def _backwards() -> None:
     layers = fresh().layers
-    st.subheader("And the way back", anchor=False)
+    st.header("And the way back", anchor=False)
     st.markdown(notice.plain(story_text.backwards(layers["article"], layers["mended"])))
     trails = [
         SignalLine(label, [one.name for one in layers[key]], [one.gradient for one in layers[key]], colour)
@@ -315,7 +315,7 @@ def _backwards() -> None:
 
 
 def _mended(failed: Evidence, mended: Evidence) -> None:
-    st.subheader("The fixed run beside the failed one", anchor=False)
+    st.header("The fixed run beside the failed one", anchor=False)
     st.markdown(notice.plain(story_text.compared(failed, mended)))
     runs = {"as the article": failed, "mended": mended}
     left, right = st.columns(2, gap="medium")
@@ -328,7 +328,7 @@ def _mended(failed: Evidence, mended: Evidence) -> None:
 
 def _proof() -> None:
     found = arms(table())
-    st.subheader("The proof: one change at a time", anchor=False)
+    st.header("The proof: one change at a time", anchor=False)
     st.markdown(notice.plain(story_text.ANSWER))
     for said in story_text.proof(found):
         st.markdown(notice.plain(said))

@@ -124,7 +124,7 @@ def listing(own: Sequence[Stored]) -> None:
 
 
 def _group(title: str, entries: Iterable[tuple[str, str, str]]) -> None:
-    st.subheader(title, anchor=False)
+    st.header(title, anchor=False)
     with st.container(key=f"experiments-list-{title.split()[0].lower()}"):
         for key, name, about in entries:
             with st.container(horizontal=True, gap="small"):
@@ -221,7 +221,7 @@ def _not_started(now: LoadedExperiment, database: Database | None) -> None:
             "cnnviz: nothing of it happens now."
         )
     else:
-        st.subheader(now.experiment.question, anchor=False)
+        st.header(now.experiment.question, anchor=False)
     if now.ready is None:
         _from_link(now, database)
         return

@@ -154,7 +154,7 @@ def meanwhile(ready: Preset) -> None:
     if ready.name not in names():
         return
     result = recording(ready.name).result
-    st.subheader("Meanwhile, what the small form says", anchor=False)
+    st.header("Meanwhile, what the small form says", anchor=False)
     plot(
         picture(result), key=f"experiment-{ready.name}-small", height=height(result),
         alt=experiment_alt(result), name=f"experiment-{ready.name}", picks=False,

@@ -45,7 +45,7 @@ def _matches(term: Term, find: str) -> bool:
 
 
 def _section(section: str, entries: Iterable[Term]) -> None:
-    st.subheader(section, anchor=False)
+    st.header(section, anchor=False)
     for term in entries:
         with st.container(key=f"glossary-{term.anchor}", gap="xsmall"):
             _entry(term)

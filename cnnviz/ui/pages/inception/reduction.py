@@ -37,7 +37,7 @@ def growing() -> None:
     """Draw what becomes of nine blocks in a row."""
     naive, reduced = _analysis(NAIVE_MODEL), _analysis(REDUCED_MODEL)
     without, having = stages(naive), stages(reduced)
-    st.subheader("Nine blocks in a row", anchor=False)
+    st.header("Nine blocks in a row", anchor=False)
     st.caption(
         "A naive block's pooling branch hands on every map that it is given, so each block is wider than the "
         f"last: {numbers.exact(without[0].channels)} maps leave the first and "
@@ -57,7 +57,7 @@ def growing() -> None:
 
 def pooling(network: Network) -> None:
     """Draw what a dense layer in place of global average pooling would weigh."""
-    st.subheader("Global average pooling or a dense layer", anchor=False)
+    st.header("Global average pooling or a dense layer", anchor=False)
     st.caption(
         "Before the last layer every map becomes one number, its mean, which has no weights. A dense layer "
         "to as many numbers would have one for every value and every number."

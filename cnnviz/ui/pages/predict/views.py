@@ -282,7 +282,7 @@ def _picture(judged: JobResults, row: int) -> str:
 
 def _answers(judged: JobResults, place: int, row: int) -> str:
     result, network = judged.results(place)[row], judged.job.networks[place]
-    named = f"<h4>{escape(network.loaded.name)}</h4>" if len(judged.job.networks) > 1 else ""
+    named = f"<h3>{escape(network.loaded.name)}</h3>" if len(judged.job.networks) > 1 else ""
     if isinstance(result, Refusal):
         return f"<div>{named}<p>{escape(result.reason)}</p></div>" if place == 0 or named else ""
     mark = {True: " ✓", False: " ✗", None: ""}[judged.right[place][row]]
@@ -315,7 +315,7 @@ def summary(judged: JobResults) -> None:
     known = [name for name in HEADINGS if judged.told or name != "right"]
     head = "".join(f'<th title="{escape(HEADINGS[name])}">{name}</th>' for name in known)
     rows = "".join(_row(judged, place, known) for place in range(len(judged.job.networks)))
-    st.html(f'<div class="wide"><table class="costs"><tr><th></th>{head}</tr>{rows}</table></div>')
+    st.html(f'<div class="wide"><table class="costs"><tr><td></td>{head}</tr>{rows}</table></div>')
     agreed = [one for one in judged.agree if one is not None]
     if agreed:
         same = numbers.percent(sum(agreed) / len(agreed), 1)

@@ -133,7 +133,7 @@ FACTS: tuple[tuple[str, str, Callable[[Run], Any]], ...] = (
 
 def recipes_beside(runs: Sequence[RunSummary]) -> None:
     """Draw the fields in which the recipes differ, and what else does."""
-    st.subheader("Configuration diff", anchor=False)
+    st.header("Configuration diff", anchor=False)
     lines = difference_lines(full(runs))
     if not lines:
         st.caption("Nothing: same recipe, same data, same hardware, same versions.")
@@ -145,7 +145,7 @@ def recipes_beside(runs: Sequence[RunSummary]) -> None:
 
 def finals_beside(runs: Sequence[RunSummary]) -> None:
     """Draw the last value of everything that was measured."""
-    st.subheader("Results", anchor=False)
+    st.header("Results", anchor=False)
     found = full(runs)
     run_columns([*metric_lines(found), *cost_lines(found)], runs, "Last values of every measure")
     st.caption("Last values, not best ones; the best of each row in bold. Point at a title for the best.")

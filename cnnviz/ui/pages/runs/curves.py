@@ -111,7 +111,7 @@ def overlay(runs: Sequence[RunSummary], asked: PageState) -> None:
     notice.say([wrong] if wrong else [])
     title = numbers.metric_title(asked.metric)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="overlay-bar"):
-        st.subheader(title.capitalize(), anchor=False, width="content")
+        st.header(title.capitalize(), anchor=False, width="content")
         choose_x(asked.x)
         _choose_scale(scale)
     timed = [run_data.curve(run, asked.metric) for run in runs]

@@ -86,7 +86,7 @@ def recipe(run: Run) -> None:
 
 
 def _settings(run: Run) -> None:
-    st.subheader("Settings", anchor=False)
+    st.header("Settings", anchor=False)
     source = "A training loop of its own, watched" if run.kind.value == "watched" else "Imported from a file"
     st.caption(f"{source}: this is what is known of its settings; the rest stands in the code that ran.")
     _table([(field.replace("_", " "), value_text(value), "") for field, value in run.recipe.items()])
@@ -116,7 +116,7 @@ def _base(run: Run) -> tuple[dict[str, Any], str]:
 
 def origin(run: Run) -> None:
     """Draw what it ran on."""
-    st.subheader("What it ran on", anchor=False)
+    st.header("What it ran on", anchor=False)
     versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
     steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
     facts = [
@@ -136,7 +136,7 @@ def happened(run: Run) -> None:
     """Draw every change of state, with the restarts."""
     from cnnviz import tracking
 
-    st.subheader("Event log", anchor=False)
+    st.header("Event log", anchor=False)
     opened = run_data.database()
     changes = tracking.history(opened, run.id)
     restarts = tracking.read_metrics(opened, run.id, limit=1).restarts

@@ -123,7 +123,7 @@ def keeping(run: Run, kept: Mapping[str, Checkpoint]) -> None:
     """Draw each checkpoint with its size and the way to delete it."""
     from cnnviz import tracking
 
-    st.subheader("On disk", anchor=False)
+    st.header("On disk", anchor=False)
     total = tracking.disk_bytes(run.id, run.key)
     st.caption(f"{numbers.size(total)} in all. Rows in the database are not counted.")
     for kind, checkpoint in kept.items():

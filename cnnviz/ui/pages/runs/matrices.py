@@ -47,7 +47,7 @@ def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
     true, said = matrix.classes[cell.true], matrix.classes[cell.answer]
     with st.container(key="cell-images"):
         words = f"true {true}, predicted {said}"
-        st.subheader(f"Run {run.id}: {words}", anchor=False)
+        st.header(f"Run {run.id}: {words}", anchor=False)
         _choose(cell, matrix)
         answers = _known(run)
         if answers is None:
@@ -230,7 +230,7 @@ def _clicked(run: RunSummary, pick: Pick | None) -> Cell | None:
 
 
 def _class_by_class(found: Found) -> None:
-    st.subheader("Accuracy class by class", anchor=False)
+    st.header("Accuracy class by class", anchor=False)
     shown = [(short_name(run), matrix.counts, COMPARED[place]) for run, place, matrix in found]
     classes = found[0][2].classes
     figure = by_class(shown, classes)
@@ -241,7 +241,7 @@ def _class_by_class(found: Found) -> None:
 
 
 def _difference(found: Found, asked: PageState) -> None:
-    st.subheader("Two matrices' difference", anchor=False)
+    st.header("Two matrices' difference", anchor=False)
     places = [place for _, place, _ in found]
     pair = asked.pair if set(asked.pair) <= set(places) else (places[0], places[1])
     _choose_pair(found, pair)

@@ -34,7 +34,7 @@ def trade(runs: Sequence[RunSummary], asked: PageState) -> None:
     if data is None:
         return
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.subheader(f"{numbers.metric_title(metric).capitalize()} on {data} against",
+        st.header(f"{numbers.metric_title(metric).capitalize()} on {data} against",
                      anchor=False, width="content")  # fmt: skip
         _choose(asked.against)
     same = [run for run in measured if run.data == data]
@@ -50,7 +50,7 @@ def published_trade(asked: PageState) -> None:
     asked_for = asked.filters.data[0] if asked.filters.data else known[0]
     data = asked_for if asked_for in known else known[0]
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.subheader("Published accuracy against", anchor=False, width="content")
+        st.header("Published accuracy against", anchor=False, width="content")
         _choose(asked.against)
         show_value("runs-published", data)
         st.segmented_control(

@@ -33,7 +33,7 @@ def networks() -> None:
             "layer."
         )
         lineage()
-        st.subheader("All models: parameters against compute", anchor=False)
+        st.header("All models: parameters against compute", anchor=False)
         st.markdown(
             "Each point is a model; open it. Along a dotted line, every weight works equally often for one "
             "image."

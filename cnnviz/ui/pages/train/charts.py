@@ -188,7 +188,7 @@ TERMS: dict[Statistic, str] = {
 
 
 def _layers(story: RunData, x: XAxis, name: str) -> None:
-    st.subheader("Layer statistics", anchor=False)
+    st.header("Layer statistics", anchor=False)
     said: list[str] = []
     key = "train-layers"
     chosen, fault = url_state.choice("layers", STATISTICS, STATISTICS[0])

@@ -240,7 +240,7 @@ MOST = 50
 def queue(runs: list[RunSummary]) -> None:
     """Draw the runs that train and those that wait, each with what can be done about it."""
     waiting = [run for run in runs if run.status is Status.QUEUED]
-    st.subheader("Queue", anchor=False)
+    st.header("Queue", anchor=False)
     st.caption("Runs of one device train one after another. They go on without this page.")
     for run in runs:
         first = not waiting or run.id == waiting[0].id
@@ -366,7 +366,7 @@ def _below(database: Database) -> None:
         return
     run, story = live_run(database, newest[0].id).look()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.subheader(f"Last run: {run.id} · {notice.plain(run.name)}", anchor=False, width="content")
+        st.header(f"Last run: {run.id} · {notice.plain(run.name)}", anchor=False, width="content")
         st.button(
             "Open it", key="train-last", on_click=plans.put, kwargs={"run": str(run.id)}, type="tertiary"
         )

@@ -367,7 +367,7 @@ def sample_predictions(story: RunData, name: str) -> None:
         plot(confusion(matrix, story.classes), key="train-confusion", height=MATRIX,
              alt=confusion_alt(matrix, story.classes), name=f"{name}-confusion", picks=False)  # fmt: skip
     if story.images:
-        st.subheader("Sample predictions", anchor=False)
+        st.header("Sample predictions", anchor=False)
         st.caption(f"What the model says of them at epoch {story.predicted_at:.3g}; ✗ is a mistake.")
         st.html(f'<div class="fixed-images">{"".join(_cards(story))}</div>')
 

@@ -21,7 +21,7 @@ RECORDED = Path(__file__).with_name("digits.json")
 def draw() -> None:
     """Draw the recorded run, and say that it is one."""
     told = _read()
-    st.subheader("How it will look: a recorded run", anchor=False)
+    st.header("How it will look: a recorded run", anchor=False)
     st.caption(
         f"{told['model']} on {told['dataset']}, recorded on {told['hardware']} with torch {told['torch']} "
         "and shipped with cnnviz: nothing of it happens now. Press Start, and your own run takes its place."
