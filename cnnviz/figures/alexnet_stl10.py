@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnviz.diagnosis import Bars, Evidence, Lines, Points, Series
 from cnnviz.diagnosis.recorded.card import RecordedCondition
-from cnnviz.figures.curves import Figure
-from cnnviz.figures.palette import COMPARED, Colour
+from cnnviz.figures.palette import COMPARED, TEXT, Colour
+from cnnviz.figures.plotly_theme import build_figure
 from cnnviz.sentences import percent
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = [
     "SignalLine",
@@ -45,8 +48,8 @@ def by_layer(trails: Sequence[SignalLine], y_title: str, revision: str = "") -> 
             "name": trail.label,
             "x": list(trail.names),
             "y": list(trail.values),
-            "line": {"color": trail.colour.css, "width": 1.8, "dash": "dash" if trail.dashed else "solid"},
-            "marker": {"color": trail.colour.css, "size": 7},
+            "line": {"color": trail.colour, "width": 1.8, "dash": "dash" if trail.dashed else "solid"},
+            "marker": {"color": trail.colour, "size": 7},
             "hovertemplate": "%{y:.3~g}",
         }
         for trail in trails
@@ -58,7 +61,7 @@ def by_layer(trails: Sequence[SignalLine], y_title: str, revision: str = "") -> 
         "yaxis": {"type": "log", "title": {"text": y_title}, "exponentformat": "power", "dtick": 1},
         "uirevision": f"{y_title}|{revision}",
     }
-    return {"data": data, "layout": layout}
+    return build_figure(data, layout)
 
 
 def by_layer_alt(trails: Sequence[SignalLine], y_title: str) -> str:
@@ -92,7 +95,7 @@ def paired_runs(arms: Sequence[RecordedCondition], chance: float) -> Figure:
         "y": names,
         "x": [base.accuracy + (arm.gain.mean if arm.gain is not None else 0) for arm in arms],
         "error_x": {"type": "data", "array": [half or 0 for half in intervals], "thickness": 1.6, "width": 5},
-        "marker": {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.4}, "color": COMPARED[0].css},
+        "marker": {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.4}, "color": COMPARED[0]},
         "hovertemplate": "%{y}: mean %{x:.1%}<extra></extra>",
     }
     points: dict[str, Any] = {
@@ -101,7 +104,7 @@ def paired_runs(arms: Sequence[RecordedCondition], chance: float) -> Figure:
         "name": "one run",
         "y": [arm.name for arm in arms for _ in arm.accuracies],
         "x": [value for arm in arms for value in arm.accuracies],
-        "marker": {"size": 7, "color": COMPARED[1].css, "opacity": 0.75},
+        "marker": {"size": 7, "color": COMPARED[1], "opacity": 0.75},
         "hovertemplate": "%{y}: %{x:.1%}<extra></extra>",
     }
     layout = {
@@ -114,13 +117,13 @@ def paired_runs(arms: Sequence[RecordedCondition], chance: float) -> Figure:
         "shapes": [
             {
                 "type": "line", "xref": "x", "yref": "paper", "x0": chance, "x1": chance, "y0": 0, "y1": 1,
-                "line": {"color": "var(--st-text-color)", "width": 1, "dash": "dot"}, "opacity": 0.6,
+                "line": {"color": TEXT, "width": 1, "dash": "dot"}, "opacity": 0.6,
             }
         ],
         "hovermode": "closest",
         "uirevision": "paired",
     }  # fmt: skip
-    return {"data": [points, means], "layout": layout}
+    return build_figure([points, means], layout)
 
 
 def paired_runs_alt(arms: Sequence[RecordedCondition]) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnviz.figures import numbers
-from cnnviz.figures.curves import Figure
-from cnnviz.figures.palette import COMPARED, Colour, diverging, ramp
+from cnnviz.figures.palette import BORDER, COMPARED, TEXT, Colour, diverging, ramp
+from cnnviz.figures.plotly_theme import build_figure
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 Counts = NDArray[np.int64]
 WRITTEN = 12
@@ -19,12 +22,15 @@ LEAST = 0.0005
 """A difference of shares smaller than this is written as nothing."""
 
 
-def confusion(matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str]) -> Figure:
+def confusion(
+    matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str], colour: Colour = COMPARED[0]
+) -> Figure:
     """Each row's shares as colours, counts in the cells and on hover.
 
     Args:
         matrix: `(K, K)` counts; `matrix[true][predicted]`.
         classes: K names.
+        colour: Of the largest share.
 
     Raises `ValueError` where the sizes differ.
     """
@@ -32,14 +38,14 @@ def confusion(matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str]) 
     trace = {
         **_cells(_shares(counts), classes),
         "customdata": counts,
-        "colorscale": ramp(COMPARED[0]),
+        "colorscale": ramp(colour),
         "zmin": 0,
         "zmax": 1,
         "text": [[count or "" for count in row] for row in counts.tolist()],
         "texttemplate": "%{text}" if len(classes) <= WRITTEN else "",
         "hovertemplate": "%{customdata} of %{y} (%{z:.1%}) were predicted as %{x}<extra></extra>",
     }
-    return {"data": [trace], "layout": _layout()}
+    return build_figure([trace], _layout())
 
 
 def difference(
@@ -65,7 +71,7 @@ def difference(
         "texttemplate": "%{text}" if len(classes) <= WRITTEN else "",
         "hovertemplate": "%{y} predicted as %{x}: %{customdata[0]} → %{customdata[1]}<extra></extra>",
     }
-    return {"data": [trace], "layout": _layout()}
+    return build_figure([trace], _layout())
 
 
 def per_class(matrix: Sequence[Sequence[int]] | Counts) -> list[float | None]:
@@ -112,7 +118,7 @@ def _cells(values: NDArray[np.float64], classes: Sequence[str]) -> dict[str, Any
     return {
         "type": "heatmap", "name": "share of the true class", "z": values.astype(np.float32), "x": names,
         "y": names, "xgap": 1, "ygap": 1, "showscale": False,
-        "textfont": {"size": 11, "color": "var(--st-text-color)"},
+        "textfont": {"size": 11, "color": TEXT},
     }  # fmt: skip
 
 
@@ -150,7 +156,7 @@ def by_class(runs: Runs, classes: Sequence[str]) -> Figure:
             "mode": "lines",
             "x": [part for name in names for part in (name, name, None)],
             "y": [part for low, high in spans for part in (low, high, None)],
-            "line": {"color": "var(--st-border-color)", "width": 3},
+            "line": {"color": BORDER, "width": 3},
             "hoverinfo": "skip",
             "showlegend": False,
         }
@@ -163,19 +169,17 @@ def by_class(runs: Runs, classes: Sequence[str]) -> Figure:
                 "name": name,
                 "x": names,
                 "y": [found[name][place] for place in shown],
-                "marker": {"color": hue.css, "size": 10, "symbol": symbol},
+                "marker": {"color": hue, "size": 10, "symbol": symbol},
                 "hovertemplate": "%{x}: %{y:.2%}",
             }
         )
-    return {
-        "data": data,
-        "layout": {
-            "xaxis": {"type": "category", "showgrid": False},
-            "yaxis": {"tickformat": ".0%", "title": {"text": "accuracy"}},
-            "hovermode": "x unified",
-            "uirevision": "|".join(names),
-        },
+    layout = {
+        "xaxis": {"type": "category", "showgrid": False},
+        "yaxis": {"tickformat": ".0%", "title": {"text": "accuracy"}},
+        "hovermode": "x unified",
+        "uirevision": "|".join(names),
     }
+    return build_figure(data, layout)
 
 
 def most_confused_classes(accuracies: Sequence[Sequence[float | None]]) -> list[int]:

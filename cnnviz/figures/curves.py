@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.figures.palette import COMPARED, TEST_DASH, TRAIN_DASH, VALIDATION_DASH, Colour
+from cnnviz.figures.palette import COMPARED, TEST_DASH, TEXT, TRAIN_DASH, VALIDATION_DASH, Colour
+from cnnviz.figures.plotly_theme import build_figure
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 # The line through a noisy one.
 
@@ -51,9 +55,6 @@ def _means(values: Floats, first: NDArray[np.intp], last: NDArray[np.intp]) -> F
 
 
 Part = Literal["train", "validation", "test"]
-Figure = dict[str, Any]
-"""Plotly's JSON, `{"data": [...], "layout": {...}}`, with colours as CSS knows them and numpy arrays."""
-
 DASHES: dict[Part, str] = {"train": TRAIN_DASH, "validation": VALIDATION_DASH, "test": TEST_DASH}
 FEW = 60
 """Up to so many points, each is marked."""
@@ -94,7 +95,14 @@ class Panel:
 
 
 def curves(
-    panels: Sequence[Panel], *, x_title: str, smoothing: float = 0.0, revision: str = "", log_x: bool = False
+    panels: Sequence[Panel],
+    *,
+    x_title: str,
+    smoothing: float = 0.0,
+    revision: str = "",
+    log_x: bool = False,
+    few: int = FEW,
+    level_background: Colour | None = None,
 ) -> Figure:
     """The panels, the first on top, with one horizontal axis: a zoom into one is a zoom into all.
 
@@ -105,6 +113,8 @@ def curves(
             training is drawn twice: as it is, faintly, and smoothed.
         revision: Another value forgets the user's zoom; the axes' meaning is in it already.
         log_x: Whether the horizontal axis is logarithmic.
+        few: Up to so many points, each is marked.
+        level_background: Behind the names of references, where curves may run.
     """
     data: list[dict[str, Any]] = []
     axis = {"title": {"text": x_title}, "anchor": _axis("y", len(panels) - 1)}
@@ -118,14 +128,15 @@ def curves(
     for place, panel in enumerate(panels):
         layout[_axis("yaxis", place)] = _vertical(panel, place, len(panels))
         for line in panel.lines:
-            data += _traces(line, place, panel, smoothing, line.label not in named)
+            data += _traces(line, place, panel, smoothing, few, line.label not in named)
             named.add(line.label)
         for reference in panel.references:
             layout["shapes"].append(level(reference, _axis("y", place)))
-            layout["annotations"].append(level_name(reference, _axis("y", place), log=panel.log))
+            name = level_name(reference, _axis("y", place), log=panel.log)
+            layout["annotations"].append(name | {"bgcolor": level_background})
     scales = "".join("l" if panel.log else "-" for panel in panels)
     layout["uirevision"] = f"{x_title}|{log_x}|{scales}|{revision}"
-    return {"data": data, "layout": layout}
+    return build_figure(data, layout)
 
 
 def curves_alt(panels: Sequence[Panel], x_title: str) -> str:
@@ -177,10 +188,12 @@ def _logarithmic(panel: Panel) -> dict[str, Any]:
     return {"type": "log", "dtick": "D1" if panel.percent else None, "exponentformat": "power"}
 
 
-def _traces(line: Line, place: int, panel: Panel, smoothing: float, first: bool) -> list[dict[str, Any]]:
+def _traces(
+    line: Line, place: int, panel: Panel, smoothing: float, few: int, first: bool
+) -> list[dict[str, Any]]:
     """A curve, and where it is smoothed the smooth one above it. Hovering tells the values as they were."""
     doubled = smoothing > 0 and line.part == "train" and len(line.y) > FEW
-    stroke = {"color": line.colour.css, "dash": DASHES[line.part], "width": 1.2 if doubled else 1.8}
+    stroke = {"color": line.colour, "dash": DASHES[line.part], "width": 1.2 if doubled else 1.8}
     raw = {
         "type": "scatter",
         "name": line.label,
@@ -188,8 +201,8 @@ def _traces(line: Line, place: int, panel: Panel, smoothing: float, first: bool)
         "y": line.y.astype(np.float32),
         "xaxis": "x",
         "yaxis": _axis("y", place),
-        "mode": "lines+markers" if len(line.y) <= FEW else "lines",
-        "marker": {"size": 5, "color": line.colour.css},
+        "mode": "lines+markers" if len(line.y) <= few else "lines",
+        "marker": {"size": 5, "color": line.colour},
         "line": stroke,
         "legendgroup": line.label,
         "showlegend": first and not doubled,
@@ -211,7 +224,7 @@ def level(reference: Reference, axis: str = "y") -> dict[str, Any]:
     """The reference's line, as one of Plotly's shapes."""
     return {
         "type": "line", "xref": "x domain", "yref": axis, "x0": 0, "x1": 1, "y0": reference.value,
-        "y1": reference.value, "line": {"color": "var(--st-text-color)", "width": 1, "dash": "dot"},
+        "y1": reference.value, "line": {"color": TEXT, "width": 1, "dash": "dot"},
         "opacity": 0.6,
     }  # fmt: skip
 

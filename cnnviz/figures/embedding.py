@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cnnviz.figures.palette import PAPER, TEXT, Colour, oklch, translucent
+from cnnviz.figures.plotly_theme import build_figure
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 GOLDEN = 137.508
 """Degrees between the hues of neighbouring classes, so that any few of them lie apart."""
 
 
-def class_colour(number: int) -> str:
+def class_colour(number: int) -> Colour:
     """A colour for a class: hues a golden angle apart, in three lightnesses, for both themes."""
     light, dark = (0.48, 0.62, 0.55)[number % 3], (0.72, 0.84, 0.78)[number % 3]
     hue = (25 + GOLDEN * number) % 360
-    return f"light-dark(oklch({light} 0.14 {hue:.0f}), oklch({dark} 0.13 {hue:.0f}))"
+    return Colour(oklch(light, 0.14, hue), oklch(dark, 0.13, hue))
 
 
 def scatter(
@@ -25,8 +31,8 @@ def scatter(
     classes: Sequence[str],
     rows: NDArray[np.int64],
     chosen: int | None = None,
-) -> dict[str, Any]:
-    """Plotly's JSON of points `(N, 2)`; a point's `customdata` is its row and its place among the points.
+) -> Figure:
+    """Draw points `(N, 2)`; a point's `customdata` is its row and its place among the points.
 
     The one whose row is `chosen` has a ring around it.
     """
@@ -53,15 +59,13 @@ def scatter(
                 "y": middle[1],
                 "text": f"<b>{classes[label]}</b>",
                 "showarrow": False,
-                "bgcolor": "color-mix(in srgb, var(--st-background-color) 70%, transparent)",
+                "bgcolor": translucent(PAPER, 0.7),
             }
         )
     traces += [_ring(points[place]) for place in np.flatnonzero(rows == chosen)]
     hidden = {"showticklabels": False, "ticks": ""}
-    return {
-        "data": traces,
-        "layout": {"xaxis": hidden, "yaxis": hidden, "annotations": notes, "hovermode": "closest"},
-    }
+    layout = {"xaxis": hidden, "yaxis": hidden, "annotations": notes, "hovermode": "closest"}
+    return build_figure(traces, layout)
 
 
 def _ring(point: NDArray[np.float32]) -> dict[str, Any]:
@@ -74,7 +78,7 @@ def _ring(point: NDArray[np.float32]) -> dict[str, Any]:
         "marker": {
             "size": 16,
             "symbol": "circle-open",
-            "color": "var(--st-text-color)",
+            "color": TEXT,
             "line": {"width": 2},
         },
         "hoverinfo": "skip",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.experiments import ArmResult, Result
 from cnnviz.experiments.results import difference_text
-from cnnviz.figures.curves import Figure
 from cnnviz.figures.numbers import percent
-from cnnviz.figures.palette import COMPARED, PAPER, Colour
+from cnnviz.figures.palette import COMPARED, PAPER, TEXT, Colour, translucent
 from cnnviz.figures.params_macs import INK
+from cnnviz.figures.plotly_theme import build_figure
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 LONGEST = 46
 """Characters of an arm's name above its row, as many as a phone has room for."""
@@ -26,7 +29,7 @@ ROOM, LEAST = 0.12, 0.02
 """Beside the runs: a part of what they span, and at least so much of accuracy."""
 RUNS, DIFFERENCES = (0.0, 0.53), (0.65, 1.0)
 """Parts of the width."""
-PAPER_BEHIND = f"color-mix(in srgb, {PAPER} 75%, transparent)"
+PAPER_BEHIND = translucent(PAPER, 0.75)
 """Behind a name: the lines of the pairs run below it."""
 
 
@@ -37,38 +40,36 @@ def experiment(result: Result) -> Figure:
     paired difference to the base in percentage points, with its interval where there is one.
     """
     count = len(result.arms)
-    return {
-        "data": [_pairs(result), *_dots(result), *_means(result), *_differences(result)],
-        "layout": {
-            "xaxis": {
-                "title": {"text": "test accuracy"},
-                "domain": list(RUNS),
-                "tickformat": _ticks(result),
-                **_reach(result),
-            },
-            "xaxis2": {
-                "title": {"text": "difference, points"},
-                "domain": list(DIFFERENCES),
-                "anchor": "y",
-                **_span(result),
-            },
-            "yaxis": {
-                "range": [count - 0.5, -0.5],
-                "tickvals": [place - 0.5 for place in range(1, count)],
-                "showticklabels": False,
-                "zeroline": False,
-            },
-            "shapes": [_zero()],
-            "annotations": [
-                *(_name(arm.name, place) for place, arm in enumerate(result.arms)),
-                *([] if any(arm.n for arm in result.arms) else [_awaited()]),
-            ],
-            "hovermode": "closest",
-            "showlegend": False,
-            "margin": {"l": 12},
-            "uirevision": f"{result.name}|{count}",
+    layout = {
+        "xaxis": {
+            "title": {"text": "test accuracy"},
+            "domain": list(RUNS),
+            "tickformat": _ticks(result),
+            **_reach(result),
         },
+        "xaxis2": {
+            "title": {"text": "difference, points"},
+            "domain": list(DIFFERENCES),
+            "anchor": "y",
+            **_span(result),
+        },
+        "yaxis": {
+            "range": [count - 0.5, -0.5],
+            "tickvals": [place - 0.5 for place in range(1, count)],
+            "showticklabels": False,
+            "zeroline": False,
+        },
+        "shapes": [_zero()],
+        "annotations": [
+            *(_name(arm.name, place) for place, arm in enumerate(result.arms)),
+            *([] if any(arm.n for arm in result.arms) else [_awaited()]),
+        ],
+        "hovermode": "closest",
+        "showlegend": False,
+        "margin": {"l": 12},
+        "uirevision": f"{result.name}|{count}",
     }
+    return build_figure([_pairs(result), *_dots(result), *_means(result), *_differences(result)], layout)
 
 
 def height(result: Result) -> int:
@@ -109,7 +110,7 @@ def _pairs(result: Result) -> dict[str, Any]:
         y.append(None)
     return {
         "type": "scatter", "mode": "lines", "name": "pairs", "x": x, "y": y, "hoverinfo": "skip",
-        "opacity": 0.35, "line": {"width": 1, "color": "var(--st-text-color)"},
+        "opacity": 0.35, "line": {"width": 1, "color": TEXT},
     }  # fmt: skip
 
 
@@ -127,7 +128,7 @@ def _dots(result: Result) -> list[dict[str, Any]]:
                 "y": [place + _offset(i, count) for i, _ in there],
                 "customdata": [[str(o.run or ""), f"seed {o.seed}"] for _, o in there],
                 "hovertemplate": "%{x:.2%}, %{customdata[1]}<extra></extra>",
-                "marker": {"size": 9, "color": condition_colour(place).css},
+                "marker": {"size": 9, "color": condition_colour(place)},
             }
         )
     return traces
@@ -141,7 +142,7 @@ def _means(result: Result) -> list[dict[str, Any]]:
             "name": f"{arm.name}, mean",
             "x": [arm.mean, arm.mean],
             "y": [place + MIDDLE - 1.5 * SPREAD, place + MIDDLE + 1.5 * SPREAD],
-            "line": {"width": 2.5, "color": condition_colour(place).css},
+            "line": {"width": 2.5, "color": condition_colour(place)},
             "hovertemplate": f"mean of {arm.n}: %{{x:.2%}}<extra></extra>",
         }
         for place, arm in enumerate(result.arms)
@@ -162,13 +163,13 @@ def _differences(result: Result) -> list[dict[str, Any]]:
             "x": [100 * found.mean],
             "y": [place + MIDDLE],
             "xaxis": "x2",
-            "marker": {"size": 10, "symbol": "square", "color": condition_colour(place).css},
+            "marker": {"size": 10, "symbol": "square", "color": condition_colour(place)},
             "hovertemplate": f"{difference_text(arm)} points, n = {found.n}<extra></extra>",
         }
         if found.half is not None:
             trace["error_x"] = {
                 "type": "data", "array": [100 * found.half], "thickness": 2, "width": 9,
-                "color": condition_colour(place).css,
+                "color": condition_colour(place),
             }  # fmt: skip
         traces.append(trace)
     return traces
@@ -178,7 +179,7 @@ def _zero() -> dict[str, Any]:
     """The base, from which differences are counted."""
     return {
         "type": "line", "xref": "x2", "yref": "y domain", "x0": 0, "x1": 0, "y0": 0, "y1": 1,
-        "line": {"color": "var(--st-text-color)", "width": 1, "dash": "dot"}, "opacity": 0.7,
+        "line": {"color": TEXT, "width": 1, "dash": "dot"}, "opacity": 0.7,
     }  # fmt: skip
 
 

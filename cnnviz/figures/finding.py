@@ -1,19 +1,23 @@
-"""Figures of a finding: bars and curves as Plotly's JSON, images as HTML, and all of them in words."""
+"""Figures of a finding: bars and curves by Plotly, images as HTML, and all of them in words."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnviz.diagnosis import Bars, Images, Lines, Series
 from cnnviz.diagnosis.finding import Picture
-from cnnviz.figures.curves import Figure, Floats, Line, Panel, Reference, curves, level, level_name
+from cnnviz.figures.curves import Floats, Line, Panel, Reference, curves, level, level_name
 from cnnviz.figures.layer_bars import shortened
-from cnnviz.figures.palette import COMPARED, PAPER, Colour
+from cnnviz.figures.palette import COMPARED, PAPER, Colour, mix_srgb, translucent
+from cnnviz.figures.plotly_theme import build_figure
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["alt", "bars", "lines", "strip"]
 
@@ -27,26 +31,17 @@ def hues(dashed: Sequence[bool]) -> list[Colour]:
     last in even steps, since their order, as that of layers, is what is to be seen.
     """
     solid = sum(not one for one in dashed)
-    shades = COMPARED if solid <= len(COMPARED) else [_between(i / (solid - 1)) for i in range(solid)]
+    shades = (
+        COMPARED
+        if solid <= len(COMPARED)
+        else [mix_srgb(COMPARED[3], COMPARED[1], i / (solid - 1)) for i in range(solid)]
+    )
     found: list[Colour] = []
     place = -1
     for one in dashed:
         place += not one or not found
         found.append(shades[max(0, place)])
     return found
-
-
-def _between(share: float) -> Colour:
-    first, last = COMPARED[1], COMPARED[3]
-    return Colour(_mix(first.light, last.light, share), _mix(first.dark, last.dark, share))
-
-
-def _mix(first: str, last: str, share: float) -> str:
-    def part(at: int) -> int:
-        low, high = int(first[at : at + 2], 16), int(last[at : at + 2], 16)
-        return round(low + (high - low) * share)
-
-    return f"#{part(1):02x}{part(3):02x}{part(5):02x}"
 
 
 # Curves of a finding.
@@ -57,12 +52,12 @@ STILL = 0.25
 """Part of its largest value: what spans less is drawn from zero on."""
 MOST_DECADES = 6
 """Marks on a logarithmic axis."""
-NAME_PAPER = f"color-mix(in srgb, {PAPER} 80%, transparent)"
+NAME_PAPER = translucent(PAPER, 0.8)
 """Behind a level's name: a run that does not learn lies on its level."""
 
 
 def lines(picture: Lines) -> Figure:
-    """Plotly's JSON: series by hue, dashed as they are; what cannot stand on its axis is a gap."""
+    """Draw series by hue, dashed as they are; what cannot stand on its axis is a gap."""
     colours = hues([series.dashed for series in picture.series])
     panel = Panel(
         picture.y_label,
@@ -71,17 +66,15 @@ def lines(picture: Lines) -> Figure:
         percent=picture.percent,
         references=[Reference(*picture.reference)] if picture.reference else [],
     )
-    figure = curves([panel], x_title=picture.x_label, revision=picture.title)
+    figure = curves(
+        [panel], x_title=picture.x_label, revision=picture.title, few=FEW, level_background=NAME_PAPER
+    )
     values = np.concatenate([line.y for line in panel.lines] or [np.array([])])
     if picture.logarithmic:
-        figure["layout"]["yaxis"] |= decades(values)
+        figure.update_layout(yaxis=decades(values))
     elif picture.reference and _still(values):
-        figure["layout"]["yaxis"]["rangemode"] = "tozero"
-    for trace in figure["data"]:
-        trace["mode"] = "lines+markers" if len(trace["x"]) <= FEW else "lines"
-    for name in figure["layout"]["annotations"]:
-        name["bgcolor"] = NAME_PAPER
-    figure["layout"]["showlegend"] = len(picture.series) > 1
+        figure.update_layout(yaxis_rangemode="tozero")
+    figure.update_layout(showlegend=len(picture.series) > 1)
     return figure
 
 
@@ -121,7 +114,7 @@ MOST_LABELS = 30
 
 
 def bars(picture: Bars) -> Figure:
-    """Plotly's JSON; what the finding is about stands out where it names something."""
+    """Draw the bars; what the finding is about stands out where it names something."""
     colours = hues([False] * len(picture.values))
     data = [
         _trace(picture, name, np.array([np.nan if v is None else v for v in values], np.float64), colour)
@@ -151,7 +144,7 @@ def bars(picture: Bars) -> Figure:
         reference = Reference(*picture.reference)
         layout["shapes"] = [level(reference)]
         layout["annotations"] = [level_name(reference, log=picture.logarithmic) | {"bgcolor": NAME_PAPER}]
-    return {"data": data, "layout": layout}
+    return build_figure(data, layout)
 
 
 def _trace(picture: Bars, name: str, values: Floats, colour: Colour) -> dict[str, Any]:
@@ -162,7 +155,7 @@ def _trace(picture: Bars, name: str, values: Floats, colour: Colour) -> dict[str
         "y": finite_values(values, picture.logarithmic),
         "customdata": list(picture.names),
         "hovertemplate": f"%{{customdata}}: %{{y:{told}}}",
-        "marker": {"color": colour.css, "opacity": _opacity(picture)},
+        "marker": {"color": colour, "opacity": _opacity(picture)},
     }
     if not picture.logarithmic:
         return trace | {"type": "bar"}
@@ -170,8 +163,8 @@ def _trace(picture: Bars, name: str, values: Floats, colour: Colour) -> dict[str
     return trace | {
         "type": "scatter",
         "mode": "lines+markers",
-        "line": {"color": colour.css, "width": 1.6},
-        "marker": {"color": colour.css} | sizes,
+        "line": {"color": colour, "width": 1.6},
+        "marker": {"color": colour} | sizes,
     }
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnviz.figures.palette import COMPARED, Colour
+from cnnviz.figures.plotly_theme import build_figure
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
     from cnnviz.interpret.filters import Histogram
 
 # How often each value of a pixel is taken, channel by channel, as a Plotly figure.
@@ -29,7 +32,7 @@ def channel_names(count: int) -> Sequence[str]:
     return ("grey",) if count == 1 else tuple(CHANNELS)
 
 
-def channel_histogram(histogram: NDArray[np.int64]) -> dict[str, Any]:
+def channel_histogram(histogram: NDArray[np.int64]) -> Figure:
     """Counts `(C, 256)` of the values of each channel as shares in per cent, on a logarithmic axis.
 
     Values that no pixel takes are gaps.
@@ -46,7 +49,7 @@ def channel_histogram(histogram: NDArray[np.int64]) -> dict[str, Any]:
                 "name": name,
                 "x": list(range(256)),
                 "y": [float(value) if value > 0 else None for value in share],
-                "line": {"color": colour.css, "dash": dash, "width": 1.6, "shape": "hvh"},
+                "line": {"color": colour, "dash": dash, "width": 1.6, "shape": "hvh"},
                 "hovertemplate": "value %{x}: %{y:.3g} % of the pixels",
             }
         )
@@ -58,7 +61,7 @@ def channel_histogram(histogram: NDArray[np.int64]) -> dict[str, Any]:
         "hovermode": "x unified",
         "margin": {"l": 56, "r": 8, "t": 8, "b": 42},
     }
-    return {"data": traces, "layout": layout}
+    return build_figure(traces, layout)
 
 
 def histogram_words(histogram: NDArray[np.int64]) -> str:
@@ -74,24 +77,23 @@ def histogram_words(histogram: NDArray[np.int64]) -> str:
 # How a layer's weights are spread, for one network or two.
 
 
-def weight_histogram(drawn: Sequence[tuple[str, Histogram]]) -> dict[str, Any]:
-    """Plotly's JSON: a stepped line a network, by name; shares, so that networks of other sizes compare."""
-    return {
-        "data": [
-            {
-                "type": "scatter",
-                "name": name,
-                "x": ((found.edges[:-1] + found.edges[1:]) / 2).tolist(),
-                "y": (found.counts / max(1, int(found.counts.sum()))).tolist(),
-                "mode": "lines",
-                "line": {"shape": "hvh", "color": COMPARED[place].css, "width": 1.6},
-                "fill": "tozeroy" if len(drawn) == 1 else "none",
-            }
-            for place, (name, found) in enumerate(drawn)
-        ],
-        "layout": {
-            "xaxis": {"title": {"text": "weight"}},
-            "yaxis": {"title": {"text": "share of the weights"}, "tickformat": ".0%", "rangemode": "tozero"},
-            "showlegend": len(drawn) > 1,
-        },
+def weight_histogram(drawn: Sequence[tuple[str, Histogram]]) -> Figure:
+    """Draw a stepped line a network, by name; shares, so that networks of other sizes compare."""
+    traces = [
+        {
+            "type": "scatter",
+            "name": name,
+            "x": ((found.edges[:-1] + found.edges[1:]) / 2).tolist(),
+            "y": (found.counts / max(1, int(found.counts.sum()))).tolist(),
+            "mode": "lines",
+            "line": {"shape": "hvh", "color": COMPARED[place], "width": 1.6},
+            "fill": "tozeroy" if len(drawn) == 1 else "none",
+        }
+        for place, (name, found) in enumerate(drawn)
+    ]
+    layout = {
+        "xaxis": {"title": {"text": "weight"}},
+        "yaxis": {"title": {"text": "share of the weights"}, "tickformat": ".0%", "rangemode": "tozero"},
+        "showlegend": len(drawn) > 1,
     }
+    return build_figure(traces, layout)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnviz.analysis.bottleneck import Stage
 from cnnviz.figures import numbers
-from cnnviz.figures.curves import Figure
 from cnnviz.figures.palette import COMPARED, Colour
+from cnnviz.figures.plotly_theme import build_figure
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 # Which class each branch of a block answers to, as a Plotly figure.
 
@@ -43,7 +47,7 @@ def branch_classes(table: Table, titles: Sequence[str], classes: Sequence[str]) 
             "x": names,
             "y": strays[place, shown].astype(np.float32),
             "customdata": table[place, shown].astype(np.float32),
-            "marker": {"color": hue.css},
+            "marker": {"color": hue},
             "hovertemplate": "%{y:+.1%}, mean magnitude %{customdata:.4g}",
         }
         for place, (title, hue) in enumerate(zip(titles, COMPARED, strict=True))
@@ -56,7 +60,7 @@ def branch_classes(table: Table, titles: Sequence[str], classes: Sequence[str]) 
         "yaxis": {"tickformat": "+.0%", "title": {"text": "against the branch's average"}},
         "legend": {"orientation": "h", "y": 1.01, "x": 0, "yanchor": "bottom"},
     }
-    return {"data": data, "layout": layout}
+    return build_figure(data, layout)
 
 
 def favourites(table: Table) -> list[tuple[int, float]]:
@@ -103,7 +107,7 @@ def growth(naive: Sequence[Stage], reduced: Sequence[Stage]) -> Figure:
         },
         "legend": {"orientation": "h", "y": 1.01, "x": 0, "yanchor": "bottom"},
     }  # fmt: skip
-    return {"data": data, "layout": layout}
+    return build_figure(data, layout)
 
 
 def _line(
@@ -117,8 +121,8 @@ def _line(
         "y": y,
         "yaxis": axis,
         "legendgroup": title,
-        "line": {"color": hue.css, "width": 2},
-        "marker": {"size": 8, "symbol": symbol, "color": hue.css},
+        "line": {"color": hue, "width": 2},
+        "marker": {"size": 8, "symbol": symbol, "color": hue},
         "hovertemplate": told,
     }
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.figures.curves import Figure
+from cnnviz.figures.plotly_theme import build_figure
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 Statistic = Literal["zeros", "dead", "gradient", "update", "spread"]
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
@@ -76,7 +79,7 @@ def layer_heat(
         "yaxis": {"autorange": "reversed", "type": "category", "showgrid": False},
         "uirevision": f"{x_title}|{statistic}",
     }
-    return {"data": [trace], "layout": layout}
+    return build_figure([trace], layout)
 
 
 def layer_heat_alt(looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cnnviz.figures import numbers
-from cnnviz.figures.curves import Figure
-from cnnviz.figures.palette import COMPARED, Colour
+from cnnviz.figures.palette import COMPARED, TEXT, Colour
 from cnnviz.figures.params_macs import INK
+from cnnviz.figures.plotly_theme import build_figure
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 Cost = Literal["parameters", "time", "macs"]
 TITLES: dict[Cost, str] = {
@@ -74,15 +77,13 @@ def pareto(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, val
     """
     traces = [_front(runs or published), _published(published), *_runs(runs, cost)]
     shown = [*runs, *published]
-    return {
-        "data": [trace for trace in traces if trace["x"]],
-        "layout": {
-            "xaxis": {"type": "log", "title": {"text": f"{TITLES[cost]} →"}, **_span(shown, cost)},
-            "yaxis": {"title": {"text": f"{value} ↑"}, "tickformat": ".0%"},
-            "hovermode": "closest",
-            "uirevision": f"{cost}|{value}",
-        },
+    layout = {
+        "xaxis": {"type": "log", "title": {"text": f"{TITLES[cost]} →"}, **_span(shown, cost)},
+        "yaxis": {"title": {"text": f"{value} ↑"}, "tickformat": ".0%"},
+        "hovermode": "closest",
+        "uirevision": f"{cost}|{value}",
     }
+    return build_figure([trace for trace in traces if trace["x"]], layout)
 
 
 def pareto_alt(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, value: str) -> str:
@@ -151,7 +152,7 @@ def _marks(
         "y": [point.value for point in points],
         "customdata": [[p.key, p.label, cost_text(cost, p.cost), p.note] for p in points],
         "hovertemplate": "%{customdata[1]}<br>%{y:.2%}, %{customdata[2]}<br>%{customdata[3]}<extra></extra>",
-        "marker": {"size": size, "color": colour.css, "opacity": opacity},
+        "marker": {"size": size, "color": colour, "opacity": opacity},
         "showlegend": False,
     }
 
@@ -170,7 +171,7 @@ def _published(points: Sequence[Point]) -> dict[str, Any]:
         "cliponaxis": False,
         "customdata": [[point.key, point.label, "", point.note] for point in points],
         "hovertemplate": "%{customdata[1]}: %{y:.2%}<br>published: %{customdata[3]}<extra></extra>",
-        "marker": {"size": 10, "symbol": "diamond-open", "color": INK.css, "line": {"width": 1.6}},
+        "marker": {"size": 10, "symbol": "diamond-open", "color": INK, "line": {"width": 1.6}},
     }
 
 
@@ -196,7 +197,7 @@ def _front(points: Sequence[Point]) -> dict[str, Any]:
         "name": "Pareto front: nothing is both cheaper and better",
         "x": [point.cost for point in best],
         "y": [point.value for point in best],
-        "line": {"shape": "hv", "dash": "dot", "width": 1.5, "color": "var(--st-text-color)"},
+        "line": {"shape": "hv", "dash": "dot", "width": 1.5, "color": TEXT},
         "hoverinfo": "skip",
         "opacity": 0.6,
     }

@@ -144,7 +144,7 @@ def test_a_click_on_a_point_is_told(figures: Callable[..., Page]) -> None:
     page.locator(".st-key-curve .points path").nth(3).hover(force=True)
     page.mouse.down()
     page.mouse.up()
-    expect(page.get_by_text("picked (0, 3, 3)")).to_be_visible()
+    expect(page.get_by_text("picked (0, 3, 3, [3, 6])")).to_be_visible()
 
 
 def test_a_new_theme_is_drawn_at_once_and_keeps_the_zoom(figures: Callable[..., Page]) -> None:
@@ -170,8 +170,10 @@ def test_downloads_hold_data_and_picture(figures: Callable[..., Page], tmp_path:
 
     lines = download("curve", "CSV").decode().splitlines()
     assert lines[:3] == ["name,x,y", '"loss, test",0,1', '"loss, test",1,0.5']
+    assert lines[4] == '"loss, test",3,0.25'
+    assert lines[10] == '"loss, test",9,0.1', "of 32 bits, in as few digits as say it"
     assert len(lines) == 21
-    assert download("matrix", "CSV").decode().splitlines()[3:] == ["heatmap,cat,dog,", "heatmap,dog,dog,7"]
+    assert download("matrix", "CSV").decode().splitlines()[3:] == ["heatmap,cat,dog,", "heatmap,dog,dog,0.1"]
     assert download("curve", "PNG").startswith(b"\x89PNG")
     svg = download("curve", "SVG").decode()
     assert svg.startswith("<svg")

@@ -69,16 +69,16 @@ def test_layers_on_a_logarithmic_axis() -> None:
     figure = by_layer(trails, "difference")
     assert figure["layout"]["yaxis"]["type"] == "log"
     assert [trace["line"]["dash"] for trace in figure["data"]] == ["solid", "dash"]
-    assert figure["data"][0]["y"] == [0.1, 1e-5]
+    assert figure["data"][0]["y"] == (0.1, 1e-5)
     assert "seen from 0.1 at conv1 to 1e-05 at fc1" in by_layer_alt(trails, "difference")
 
 
 def test_paired_runs_show_every_run_and_every_interval() -> None:
     figure = paired_runs(ARMS, 0.1)
     points, means = figure["data"]
-    assert points["x"] == [0.1, 0.1, 0.3, 0.5]
-    assert points["y"] == ["base", "base", "up", "up"]
-    assert means["x"] == pytest.approx([0.1, 0.4])
-    assert means["error_x"]["array"] == [0, 0.2]
+    assert points["x"] == (0.1, 0.1, 0.3, 0.5)
+    assert points["y"] == ("base", "base", "up", "up")
+    assert list(means["x"]) == pytest.approx([0.1, 0.4])
+    assert means["error_x"]["array"] == (0, 0.2)
     assert figure["layout"]["shapes"][0]["x0"] == 0.1
     assert paired_runs_alt(ARMS) == "Mean accuracy of each arm: base 10.0 %, up 40.0 %."

@@ -11,9 +11,9 @@ RUNS = [("one", FIRST, COMPARED[0]), ("two", SECOND, COMPARED[1])]
 
 def test_each_run_has_a_mark_a_class_and_a_line_joins_them() -> None:
     line, one, two = by_class(RUNS, ["cat", "dog"])["data"]
-    assert one["y"] == [0.8, 0.5]
-    assert two["y"] == [0.9, 0.9]
-    assert line["y"] == [0.8, 0.9, None, 0.5, 0.9, None]
+    assert one["y"] == (0.8, 0.5)
+    assert two["y"] == (0.9, 0.9)
+    assert line["y"] == (0.8, 0.9, None, 0.5, 0.9, None)
     assert one["marker"]["symbol"] != two["marker"]["symbol"]
 
 
@@ -30,7 +30,7 @@ def test_of_many_classes_those_where_runs_differ_most_are_shown() -> None:
 def test_a_class_without_images_is_a_gap() -> None:
     matrix = np.array([[0, 0], [1, 3]])
     figure = by_class([("one", matrix, COMPARED[0])], ["cat", "dog"])
-    assert figure["data"][1]["y"] == [None, 0.75]
+    assert figure["data"][1]["y"] == (None, 0.75)
 
 
 def test_in_words_the_worst_class_is_named() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cnnviz.experiments import ArmResult, Result
@@ -30,29 +32,27 @@ RESULT = Result(
 )  # fmt: skip
 
 
-def traces(axis: str | None) -> list[dict[str, object]]:
-    return [trace for trace in experiment(RESULT)["data"] if trace.get("xaxis") == axis]
+def traces(axis: str | None) -> list[Any]:
+    return [trace for trace in experiment(RESULT)["data"] if trace["xaxis"] == axis]
 
 
 def test_each_finished_run_is_a_dot_and_a_missing_one_a_gap() -> None:
     pairs, first, second, *_ = traces(None)
-    assert (first["x"], second["x"]) == ([0.80, 0.84], [0.90, 0.95, 0.94])
-    assert pairs["x"] == [0.80, 0.90, None, 0.84, 0.95, None, None, 0.94, None]
-    assert second["customdata"] == [["1", "seed 0"], ["2", "seed 1"], ["3", "seed 2"]]
+    assert (first["x"], second["x"]) == ((0.80, 0.84), (0.90, 0.95, 0.94))
+    assert pairs["x"] == (0.80, 0.90, None, 0.84, 0.95, None, None, 0.94, None)
+    assert list(second["customdata"]) == [["1", "seed 0"], ["2", "seed 1"], ["3", "seed 2"]]
 
 
 def test_means_and_the_paired_difference_with_its_interval() -> None:
     (right,) = traces("x2")
-    assert right["x"] == [pytest.approx(10.5)]
+    assert right["x"] == (pytest.approx(10.5),)
     # Differences of 10 and 11 points: s = 0.707, t(1) = 12.706, 12.706·0.707/√2 = 6.353.
-    error = right["error_x"]
-    assert isinstance(error, dict)
-    assert error["array"] == [pytest.approx(6.353, abs=1e-3)]
+    assert right["error_x"]["array"] == (pytest.approx(6.353, abs=1e-3),)
     low, high = experiment(RESULT)["layout"]["xaxis2"]["range"]
     assert low < 0
     assert high > 10.5 + 6.353
     means = [trace["x"] for trace in traces(None)[3:]]
-    assert means == [[pytest.approx(0.82)] * 2, [pytest.approx(0.93)] * 2]
+    assert means == [(pytest.approx(0.82),) * 2, (pytest.approx(0.93),) * 2]
 
 
 def test_runs_fill_their_panel_whether_they_are_one_or_many() -> None:
@@ -62,20 +62,20 @@ def test_runs_fill_their_panel_whether_they_are_one_or_many() -> None:
     low, high = experiment(lone)["layout"]["xaxis"]["range"]
     assert 0.75 < low < 0.8 < high < 0.85
     none = RESULT.model_copy(update={"arms": (arm("a", (None,)), arm("b", (None,)))})
-    assert experiment(none)["layout"]["xaxis"]["range"] == [0, 1]
+    assert experiment(none)["layout"]["xaxis"]["range"] == (0, 1)
     told = [len(experiment(result)["layout"]["annotations"]) - 2 for result in (RESULT, lone, none)]
     assert told == [0, 0, 1], "an empty picture says what will be in it"
 
 
 def test_one_pair_has_no_interval_to_draw() -> None:
     single = RESULT.model_copy(update={"arms": (arm("a", (0.8,)), arm("b", (0.9,), (0.8,)))})
-    (right,) = (trace for trace in experiment(single)["data"] if trace.get("xaxis") == "x2")
-    assert "error_x" not in right
+    (right,) = (trace for trace in experiment(single)["data"] if trace["xaxis"] == "x2")
+    assert right["error_x"]["array"] is None
 
 
 def test_nothing_yet_is_drawn_and_told() -> None:
     empty = RESULT.model_copy(update={"arms": (arm("a", (None,)), arm("b", (None,), (None,)))})
-    assert experiment(empty)["layout"]["xaxis2"]["range"] == [-1.0, 1.0]
+    assert experiment(empty)["layout"]["xaxis2"]["range"] == (-1.0, 1.0)
     assert "No run has finished yet" in experiment_alt(empty)
 
 

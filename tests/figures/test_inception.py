@@ -22,7 +22,7 @@ def test_a_bar_a_branch_and_class() -> None:
     figure = branch_classes(TABLE, TITLES, ["cat", "dog", "owl"])
     assert [trace["name"] for trace in figure["data"]] == list(TITLES)
     assert len({trace["marker"]["color"] for trace in figure["data"]}) == 4
-    assert figure["data"][0]["x"] == ["cat", "dog", "owl"]
+    assert figure["data"][0]["x"] == ("cat", "dog", "owl")
     assert figure["data"][0]["customdata"][1] == 3
 
 
@@ -38,7 +38,7 @@ def test_growth_has_both_forms_in_both_panels() -> None:
     naive = [Stage("inception_3a", 416, Cost(10, 100)), Stage("inception_3b", 832, Cost(20, 300))]
     reduced = [Stage("inception_3a", 256, Cost(1, 10)), Stage("inception_3b", 480, Cost(2, 20))]
     figure = growth(naive, reduced)
-    assert [trace["y"] for trace in figure["data"]] == [[416, 832], [100, 300], [256, 480], [10, 20]]
-    assert figure["data"][0]["x"] == ["3a", "3b"]
+    assert [trace["y"] for trace in figure["data"]] == [(416, 832), (100, 300), (256, 480), (10, 20)]
+    assert figure["data"][0]["x"] == ("3a", "3b")
     assert "416" in growth_alt(naive, reduced)
     assert "480" in growth_alt(naive, reduced)

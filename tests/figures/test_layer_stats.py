@@ -16,15 +16,15 @@ LOOKS: list[tuple[float, list[dict[str, Any]]]] = [
 
 def test_layers_go_down_and_time_goes_right() -> None:
     trace = layer_heat(LOOKS, "zeros", "epoch")["data"][0]
-    assert trace["y"] == ["conv1", "pool1"]
-    assert trace["x"] == [1, 2]
+    assert trace["y"] == ("conv1", "pool1")
+    assert trace["x"] == (1, 2)
     assert trace["z"].tolist() == [[0.25, 0.5], [0.5, 1.0]]
     assert (trace["zmin"], trace["zmax"]) == (0, 1)
 
 
 def test_magnitudes_are_logarithms_with_true_values_to_point_at() -> None:
     trace = layer_heat(LOOKS, "gradient", "epoch")["data"][0]
-    assert trace["y"] == ["conv1"], "a layer without weights has no gradient"
+    assert trace["y"] == ("conv1",), "a layer without weights has no gradient"
     assert trace["z"][0, 0] == pytest.approx(-2)
     assert np.isnan(trace["z"][0, 1]), "no logarithm of nothing"
     assert trace["customdata"][0].tolist() == pytest.approx([0.01, 0.0])
@@ -33,7 +33,7 @@ def test_magnitudes_are_logarithms_with_true_values_to_point_at() -> None:
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_nothing_yet_is_a_figure_too(statistic: Statistic) -> None:
     figure = layer_heat([], statistic, "epoch")
-    assert figure["data"][0]["y"] == []
+    assert figure["data"][0]["y"] == ()
     assert layer_heat_alt([], statistic).startswith("No ")
 
 

@@ -38,7 +38,7 @@ def test_many_points_are_thinned_but_the_front_and_the_compared_stay() -> None:
     best = {many[i].key for i in pareto.front([(p.cost, p.value) for p in many])}
     many[5000] = Point("5000", "run 5000", 500.0, 0.5, place=0)
     drawn = pareto.pareto(many, [], "parameters", value="test accuracy")["data"]
-    keys = {key for trace in drawn for key, *_ in trace.get("customdata", [])}
+    keys = {key for trace in drawn for key, *_ in trace["customdata"] or ()}
     assert best <= keys
     assert "5000" in keys
     cells = pareto.CELLS[0] * pareto.CELLS[1]
@@ -54,7 +54,7 @@ def test_published_results_are_said_to_be_published() -> None:
     figure = pareto.pareto([], shown, "parameters", value="test accuracy")
     trace = next(trace for trace in figure["data"] if trace["name"] == "published")
     assert "published: %{customdata[3]}" in trace["hovertemplate"]
-    assert trace["text"] == ["SmallAlexNet"]
+    assert trace["text"] == ("SmallAlexNet",)
     low, high = figure["layout"]["xaxis"]["range"]
     assert low < math.log10(12_417_098) < high
 
@@ -70,10 +70,10 @@ def test_the_picture_in_words_names_the_front() -> None:
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
-    assert pareto.pareto([], [], "macs", value="test accuracy")["data"] == []
+    assert pareto.pareto([], [], "macs", value="test accuracy")["data"] == ()
     assert pareto.pareto_alt([], [], "macs", value="test accuracy").endswith("nothing.")
 
 
 def test_time_has_marks_that_people_read() -> None:
     axis = pareto.pareto(points(3), [Point("", "a", 5_000, 0.5)], "time", value="v")["layout"]["xaxis"]
-    assert axis["ticktext"] == ["10 s", "1 min", "10 min", "1 h"]
+    assert axis["ticktext"] == ("10 s", "1 min", "10 min", "1 h")

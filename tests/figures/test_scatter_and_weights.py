@@ -12,9 +12,9 @@ def test_every_point_knows_its_row_and_every_class_its_middle() -> None:
     figure = scatter(points, np.array([1, 1, 1, 0]), ("cat", "dog"), np.array([5, 6, 7, 8]), chosen=6)
     assert [trace["name"] for trace in figure["data"]] == ["cat", "dog", "the chosen picture"]
     cat, dog, ring = figure["data"]
-    assert cat["customdata"] == [[8, 3]]
-    assert dog["customdata"] == [[5, 0], [6, 1], [7, 2]]
-    assert (ring["x"], ring["y"]) == ([1], [0])
+    assert list(cat["customdata"]) == [[8, 3]]
+    assert list(dog["customdata"]) == [[5, 0], [6, 1], [7, 2]]
+    assert (ring["x"], ring["y"]) == ((1,), (0,))
     notes = {note["text"]: (note["x"], note["y"]) for note in figure["layout"]["annotations"]}
     assert notes == {"<b>cat</b>": (9, 9), "<b>dog</b>": (1, 0)}
 

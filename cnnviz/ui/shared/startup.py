@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FIRST = ("cnnviz.ui.shared.layout", "cnnviz.ui.pages.start.hero", "cnnviz.ui.pages.start.paths")
 """What the first page needs: imported while the visitor's browser still reads Streamlit's own scripts."""
-LATER = ("pandas", "torch", "torchvision", "scipy.stats")
+LATER = ("pandas", "torch", "torchvision", "scipy.stats", "plotly.graph_objects")
 """Seconds of work, most of it holding the interpreter's lock: begun once a first page is drawn."""
 PATIENCE_SECONDS = 10.0
 """How long to wait for a first visitor before going on without one."""
@@ -50,6 +50,10 @@ def _preload() -> None:
     await_page(PATIENCE_SECONDS)
     for module in LATER:
         _import(module)
+    # The first figure reads Plotly's schema, which takes as long as its import.
+    from cnnviz.figures.plotly_theme import build_figure
+
+    build_figure([{"type": "scatter"}], {})
 
 
 def _import(module: str) -> None:

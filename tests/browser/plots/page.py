@@ -2,26 +2,34 @@
 
 from typing import Any
 
+import numpy as np
 import streamlit as st
+from plotly.graph_objects import Figure
 
-from cnnviz.figures.palette import KIND_COLOURS
+from cnnviz.figures.palette import KIND_COLOURS, PAPER
+from cnnviz.figures.plotly_theme import build_figure
 from cnnviz.ui.components.plot import plot
 
 POINTS = 20
 
 
-def curve(points: int) -> dict[str, Any]:
+def curve(points: int) -> Figure:
     """A line and a straight reference that a CSV leaves out."""
-    x = list(range(points))
-    colour = KIND_COLOURS["conv"].css
-    return {
-        "data": [
-            {"type": "scatter", "name": "loss, test", "x": x, "y": [1 / (1 + i) for i in x],
-             "mode": "lines+markers", "line": {"color": colour}},
-            {"type": "scatter", "x": [0, points], "y": [0.5, 0.5], "mode": "lines", "hoverinfo": "skip"},
-        ],
-        "layout": {"showlegend": False, "uirevision": "loss", "xaxis": {"title": {"text": "step"}}},
-    }  # fmt: skip
+    x = np.arange(points, dtype=np.float64)
+    data: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "name": "loss, test",
+            "x": x,
+            "y": (1 / (1 + x)).astype(np.float32),
+            "customdata": np.stack([x, 2 * x], axis=1).astype(np.int16),
+            "mode": "lines+markers",
+            "line": {"color": KIND_COLOURS["conv"]},
+        },
+        {"type": "scatter", "x": [0, points], "y": [0.5, 0.5], "mode": "lines", "hoverinfo": "skip"},
+    ]
+    layout = {"showlegend": False, "uirevision": "loss", "xaxis": {"title": {"text": "step"}}}
+    return build_figure(data, layout)
 
 
 @st.fragment(run_every=0.3)
@@ -33,12 +41,12 @@ def ticking() -> None:
     st.session_state.ticks = st.session_state.get("ticks", 0) + 1
     picked = plot(curve(points), key="curve", height=320, alt="A curve that falls", name="curve")
     st.text(f"points {points}, ticks {st.session_state.ticks}")
-    st.text(f"picked {picked and (picked['curve'], picked['point'], picked['x'])}")
+    st.text(f"picked {picked and (picked['curve'], picked['point'], picked['x'], picked['customdata'])}")
 
 
 st.title("Figures")
 ticking()
-cells = {"z": [[5, 1], [float("nan"), 7]], "x": ["cat", "dog"], "y": ["cat", "dog"]}
-scale = [[0, "var(--st-background-color)"], [1, KIND_COLOURS["conv"].css]]
-matrix = {"data": [{"type": "heatmap", "colorscale": scale, **cells}]}
+cells = {"z": np.array([[5, 1], [np.nan, 0.1]], np.float32), "x": ["cat", "dog"], "y": ["cat", "dog"]}
+scale = [(0, PAPER), (1, KIND_COLOURS["conv"])]
+matrix = build_figure([{"type": "heatmap", "colorscale": scale, **cells}], {})
 plot(matrix, key="matrix", height=260, alt="A matrix", name="matrix", picks=False)

@@ -65,7 +65,7 @@ def test_a_spike_does_not_take_the_axis_for_itself(
     monkeypatch.setattr(page, "plot", lambda figure, **_: drawn.append(figure))
     x, y = np.arange(float(len(losses))), np.array(losses, np.float64)
     beside(Side("Run 1", "finished", {"train/loss": (x, y)}, Recipe(), recorded="x"), [])
-    assert drawn[0]["layout"]["yaxis"].get("type") == kind
+    assert drawn[0]["layout"]["yaxis"]["type"] == kind
 
 
 @pytest.mark.parametrize(("mine", "other"), [(0.9, 0.5), (0.5, 0.5), (0.5, None)])

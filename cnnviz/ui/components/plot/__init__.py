@@ -2,18 +2,19 @@
 
     picked = plot(figure, key="curves", height=360, alt="Loss of run 7 over 12 epochs", name="run-7-loss")
 
-A figure is Plotly's JSON as a plain dict, `{"data": […], "layout": {…}}`. Colours may be anything CSS knows:
-`Colour.css` of the palette, `var(--st-text-color)`. Where new data belongs to other axes (loss instead of
-accuracy, log instead of linear), `layout.uirevision` says so by another value, and the zoom starts afresh.
+A figure is a `plotly.graph_objects.Figure` of `cnnviz.figures`, which goes to the browser as
+`figure.to_plotly_json()`; there the template and the colours of the page's theme are set. Where new data
+belongs to other axes (loss instead of accuracy, log instead of linear), `layout.uirevision` says so by
+another value, and the zoom starts afresh.
 """
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+import json
 from functools import cache
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, get_args
 
 import orjson
 import streamlit as st
@@ -21,8 +22,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cnnviz.figures.palette import Theme
+from cnnviz.figures.plotly_theme import template
 from cnnviz.figures.sprite_sheet import Sprite
 from cnnviz.ui.components.shared import read, sheet
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 __all__ = ["Pick", "plot"]
 
@@ -92,7 +98,7 @@ class Pick(TypedDict):
 
 
 def plot(
-    figure: Mapping[str, Any],
+    figure: Figure,
     *,
     key: str,
     height: int,
@@ -107,7 +113,7 @@ def plot(
     data can be had as CSV, the picture as SVG or PNG.
 
     Args:
-        figure: Plotly's JSON; numpy arrays are allowed, NaN is a gap.
+        figure: Of `cnnviz.figures`; NaN is a gap.
         key: Unique on the page; the same one keeps the zoom.
         height: Pixels, controls included; kept free while the figure is drawn.
         alt: What is to be seen, in words.
@@ -122,7 +128,7 @@ def plot(
     result = _component()(
         key=key,
         data={
-            "figure": orjson.dumps(figure, option=orjson.OPT_SERIALIZE_NUMPY).decode(),
+            "figure": figure_json(figure),
             "plotly": script_url(),
             "key": key,
             "height": height - CONTROLS,
@@ -138,13 +144,22 @@ def plot(
     return picked if picks else None
 
 
+def figure_json(figure: Figure) -> str:
+    """Return a figure as JSON, without its template: the browser has those of both themes."""
+    content = figure.to_plotly_json()
+    content["layout"].pop("template", None)
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
+    templates = json.dumps({theme: template(theme) for theme in get_args(Theme)})
     return st.components.v2.component(
         "cnnviz.plot",
         html='<div class="cnnviz-plot"></div>',
         css=read(HERE, "plot.css", "touch.css"),
-        js=read(HERE, "load.js", "theme.js", "table.js", "controls.js", "hover.js", "plot.js"),
+        js=f"const TEMPLATES = {templates};\n"
+        + read(HERE, "load.js", "arrays.js", "theme.js", "table.js", "controls.js", "hover.js", "plot.js"),
         # Plotly puts its styles into the page's head, where a shadow root would not see them.
         isolate_styles=False,
     )

@@ -31,7 +31,7 @@ function begin(host) {
   controls.whole.onclick = () => showAll(state);
   controls.svg.onclick = () => save(state, "svg");
   controls.png.onclick = () => save(state, "png");
-  controls.csv.onclick = () => hand(new Blob([toCsv(JSON.parse(state.data.figure).data)], { type: "text/csv" }), `${state.data.name}.csv`);
+  controls.csv.onclick = () => hand(new Blob([toCsv(decoded(JSON.parse(state.data.figure).data))], { type: "text/csv" }), `${state.data.name}.csv`);
   return state;
 }
 
@@ -58,11 +58,8 @@ async function drawNow(state) {
   const style = getComputedStyle(host);
   const look = [style.getPropertyValue("--st-background-color"), style.colorScheme, room.clientWidth, data.height].join(" ");
   if (state.drawn === data.figure && state.look === look) return;
-  const palette = paletteOf(host);
-  const figure = resolved(JSON.parse(data.figure), palette.read);
-  const template = templateOf(palette.read, style.getPropertyValue("--st-font"));
-  palette.done();
-  const layout = { uirevision: data.key, ...figure.layout, template, width: room.clientWidth, height: data.height };
+  const figure = themed(JSON.parse(data.figure), host);
+  const layout = { uirevision: data.key, ...figure.layout, width: room.clientWidth, height: data.height };
   await plotly.react(room, figure.data, layout, { displayModeBar: false, doubleClick: "reset+autosize", showTips: false });
   if (state.look === null) listen(state);
   [state.drawn, state.look] = [data.figure, look];
@@ -71,10 +68,10 @@ async function drawNow(state) {
 }
 
 function listen(state) {
-  state.room.on("plotly_click", ({ points: [point] }) => state.pick({
+  state.room.on("plotly_click", ({ points: [point] }) => state.pick(decoded({
     curve: point.curveNumber, point: point.pointNumber, x: point.x ?? null, y: point.y ?? null, z: point.z ?? null,
     customdata: point.customdata ?? null,
-  }));
+  })));
   state.room.on("plotly_relayout", () => showZoom(state));
   state.room.on("plotly_hover", ({ points: [point], event }) => {
     const place = state.data.images && point.customdata?.[1];
@@ -104,8 +101,6 @@ function showAll(state) {
 }
 
 function save(state, format) {
-  const palette = paletteOf(state.host);
-  const paper = palette.read("var(--st-background-color)");
-  palette.done();
+  const paper = getComputedStyle(state.host).getPropertyValue("--st-background-color");
   return saveFigure(state.plotly, state.room, format, state.data.name, paper);
 }

@@ -352,7 +352,7 @@ def _cards() -> None:
 def _picture(picture: Lines | Bars, key: str) -> None:
     st.html(f'<p class="story-title">{picture.title}</p>')
     figure = bars(picture) if isinstance(picture, Bars) else lines(picture)
-    figure["layout"]["yaxis"]["rangemode"] = "tozero"  # what stands still must not look like a storm
+    figure.update_layout(yaxis_rangemode="tozero")  # what stands still must not look like a storm
     plot(
         figure, key=f"story-{key}", height=HEIGHT, alt=alt(picture), name=f"alexnet-stl10-{key}", picks=False
     )

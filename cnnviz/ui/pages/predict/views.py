@@ -14,7 +14,7 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.figures.confusion import confusion, confusion_alt
 from cnnviz.figures.numbers import MISSING
-from cnnviz.figures.palette import COMPARED, ramp
+from cnnviz.figures.palette import COMPARED
 from cnnviz.inference.images.image import Picture, Refusal
 from cnnviz.sentences import percent
 from cnnviz.ui.components.plot import plot
@@ -146,10 +146,9 @@ def _matrix(judged: JobResults, place: int, count: int) -> None:
         return
     classes = [evaluation.classes[index] for index in used]
     some = counts[np.ix_(used, used)]
-    figure = confusion(some, classes)
-    figure["data"][0]["colorscale"] = ramp(COMPARED[place])
     plot(
-        figure, key=f"predict-confusion-{place}", height=HEIGHTS[count], picks=False,
+        confusion(some, classes, COMPARED[place]), key=f"predict-confusion-{place}", height=HEIGHTS[count],
+        picks=False,
         alt=f"{network.loaded.name}: {confusion_alt(some, classes)}", name="confusion",
     )  # fmt: skip
 

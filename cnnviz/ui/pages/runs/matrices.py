@@ -11,7 +11,7 @@ import streamlit as st
 
 from cnnviz.figures import numbers
 from cnnviz.figures.confusion import by_class, by_class_alt, confusion, confusion_alt, difference
-from cnnviz.figures.palette import COMPARED, ramp
+from cnnviz.figures.palette import COMPARED
 from cnnviz.figures.sprite_sheet import sprite
 from cnnviz.ui.components.pictures import Cell as Picture
 from cnnviz.ui.components.pictures import Line, pictures
@@ -209,8 +209,7 @@ def _matrix(run: RunSummary, place: int, matrix: Matrix, count: int) -> Cell | N
         f'<p class="run-head"><i style="background:{hue.css}"></i>{_escaped(short_name(run))}'
         f"<span>{100 * right:.2f} % right</span></p>"
     )
-    figure = confusion(matrix.counts, matrix.classes)
-    figure["data"][0]["colorscale"] = ramp(hue)
+    figure = confusion(matrix.counts, matrix.classes, hue)
     pick = plot(
         figure, key=f"matrix-{run.id}", height=HEIGHTS[count], name=f"run-{run.id}-confusion",
         alt=f"{short_name(run)}: {confusion_alt(matrix.counts, matrix.classes)}",

@@ -172,7 +172,7 @@ def _cost(story: RunData, x: XAxis, name: str) -> None:
 
     panels = [Panel("learning rate", line("lr")), Panel("images / s", line("images_per_second"))]
     figure = curves(panels, x_title=X_TITLES[x])
-    figure["layout"]["showlegend"] = False
+    figure.update_layout(showlegend=False)
     alt = curves_alt(panels, X_TITLES[x])
     plot(figure, key="train-costs", height=COST, alt=alt, name=f"{name}-speed", picks=False)
 
