@@ -71,7 +71,7 @@ def test_from_the_click_to_curves_and_through_pause_reload_stop_and_fork(
     step = tracking.get_run(runs, run).step
     press(page, "Resume")
     state(page, "running")
-    page.wait_for_function(f"Math.max(...{ROOM}.data[0].x) > {step}", timeout=PATIENCE_MS)
+    page.wait_for_function(f"Math.max(...{ROOM}._fullData[0].x) > {step}", timeout=PATIENCE_MS)
     press(page, "Stop")
     state(page, "stopped")
     press(page, "Clone run")
