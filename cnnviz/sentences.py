@@ -3,8 +3,8 @@
 
 def full_stop(text: str) -> str:
     """End a sentence with one full stop, whether or not what it was made of ended with one."""
-    found = " ".join(text.split())
-    return found if found.endswith(("!", "?", "…")) else f"{found.rstrip('.')}."
+    sentence = " ".join(text.split())
+    return sentence if sentence.endswith(("!", "?", "…")) else f"{sentence.rstrip('.')}."
 
 
 def percent(fraction: float, digits: int = 0) -> str:

@@ -130,7 +130,7 @@ def test_the_probe_measures(tmp_path: Path) -> None:
     assert isinstance(images, torch.Tensor)
     found = probe.ask(context)
     assert found == {"share": (int(images.max()) - int(images.min())) / 255}
-    assert "% of the range" in probe.told(json.loads(json.dumps(found)))
+    assert "% of the range" in probe.describe(json.loads(json.dumps(found)))
 
 
 def test_the_preset_is_listed(tmp_path: Path, capsys: Printed) -> None:

@@ -67,12 +67,12 @@ class Stage:
 def stages(analysis: Analysis) -> tuple[Stage, ...]:
     """The inception blocks of a model of ours, naive or not, in order; none of other models."""
     pooled = {row.name.rpartition(".branch_pool")[0] for row in analysis.rows if ".branch_pool" in row.name}
-    found = []
+    result = []
     for block in (row for row in analysis.rows if row.name in pooled):
         rows = [row for row in analysis.rows if row.name.startswith(f"{block.name}.")]
         cost = Cost(sum(row.params for row in rows), sum(row.macs for row in rows))
-        found.append(Stage(block.name, block.output_shape[0], cost))
-    return tuple(found)
+        result.append(Stage(block.name, block.output_shape[0], cost))
+    return tuple(result)
 
 
 def last_maps(analysis: Analysis) -> Shape | None:

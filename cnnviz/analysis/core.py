@@ -115,8 +115,8 @@ def _of_file(
             input_size = shape
     module = on_meta(lambda: spec.builder(classes, shape, chosen))
     known = 0 if CLASSES_FROM_OUTPUT in spec.tags else classes
-    found = foreign.analyze_foreign(module, input_size, spec.name, spec.title, known, chosen.model_dump())
-    return replace(found, notes=(*spec.notes, *found.notes)) if spec.notes else found
+    analysis = foreign.analyze_foreign(module, input_size, spec.name, spec.title, known, chosen.model_dump())
+    return replace(analysis, notes=(*spec.notes, *analysis.notes)) if spec.notes else analysis
 
 
 def _as_side(size: int | tuple[int, ...] | None, spec: models.ModelSpec) -> int | tuple[int, int] | None:

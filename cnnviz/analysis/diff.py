@@ -227,8 +227,8 @@ class Diff:
     @property
     def counts(self) -> dict[Status, int]:
         """How many lines there are of each status."""
-        found = Counter(change.status for change in self.changes)
-        return {status: found[status] for status in STATUSES}
+        counter = Counter(change.status for change in self.changes)
+        return {status: counter[status] for status in STATUSES}
 
     @property
     def differences(self) -> tuple[Change, ...]:

@@ -55,7 +55,7 @@ def analyze_foreign(
     shapes: list[Shape] = list(candidate_shapes(module, size))  # type: ignore[arg-type]
     for shape in shapes:
         try:
-            found = compute(module, shape, name, title, classes, options or {}, more)
+            analysis = compute(module, shape, name, title, classes, options or {}, more)
         except OutputError:
             raise
         except MISFITS as error:
@@ -67,7 +67,7 @@ def analyze_foreign(
             if _needs_values(error):
                 raise ValueError(_unknowable(title, error)) from None
             raise ValueError(f"{title} cannot be analysed: {describe(error)}.") from None
-        return found if size is not None or shape == shapes[0] else _with_assumed_input(found, shape)
+        return analysis if size is not None or shape == shapes[0] else _with_assumed_input(analysis, shape)
     assert first is not None
     raise ValueError(_other_dimensions(module, title) or misfit(title, shapes[0], None, first)) from None
 
@@ -98,10 +98,10 @@ def _other_dimensions(module: nn.Module, title: str) -> str:
     return f"{title} reads {what} ({layer}), but cnnviz analyses networks that read images."
 
 
-def _with_assumed_input(found: Analysis, shape: Shape) -> Analysis:
+def _with_assumed_input(analysis: Analysis, shape: Shape) -> Analysis:
     sides = "×".join(map(str, shape))
     note = f"No input size was given: these figures are for {sides}, the first of the usual ones that fits."
-    return replace(found, notes=(*found.notes, note))
+    return replace(analysis, notes=(*analysis.notes, note))
 
 
 def _needs_values(error: BaseException) -> bool:

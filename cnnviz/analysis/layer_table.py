@@ -71,14 +71,14 @@ def rows(
 
 
 def _work(trace: Trace, weighted: Collection[str]) -> dict[str, _Work]:
-    found: dict[str, _Work] = {}
+    work: dict[str, _Work] = {}
     visits: dict[str, list[Visit]] = {}
     for visit in trace.visits:
         visits.setdefault(visit.module, []).append(visit)
     for operation in trace.operations:
         fresh = _Work(operation.clock, visits.get(operation.owner, []), operation.owner in weighted)
-        found.setdefault(operation.owner, fresh).operations.append(operation)
-    return found
+        work.setdefault(operation.owner, fresh).operations.append(operation)
+    return work
 
 
 def _only_in(extra: dict[str, _Work], work: dict[str, _Work]) -> dict[str, _Work]:

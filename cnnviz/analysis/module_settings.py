@@ -56,20 +56,20 @@ _QUIET = {
 def settings(module: nn.Module) -> dict[str, Any]:
     """What the module was made with, under the field's names."""
     convolves = isinstance(module, nn.modules.conv._ConvNd)
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for attribute in _ATTRIBUTES.keys() & module.__dict__.keys():
         name, value = _ATTRIBUTES[attribute], module.__dict__[attribute]
         if not isinstance(value, (int, float, str, tuple, list)):
             continue
         value = list(value) if isinstance(value, (tuple, list)) else value
         if convolves or value not in (_QUIET.get(name, object()), [_QUIET.get(name)] * 2):
-            found[name] = value
+            result[name] = value
     if isinstance(module, nn.Linear) or convolves:
-        found["bias"] = module.bias is not None
+        result["bias"] = module.bias is not None
     shapes = [list(parameter.shape) for parameter in own_parameters(module)]
-    if shapes and "bias" not in found:
-        found["weights"] = shapes
-    return {name: found[name] for name in _ORDER if name in found}
+    if shapes and "bias" not in result:
+        result["weights"] = shapes
+    return {name: result[name] for name in _ORDER if name in result}
 
 
 def is_unit(module: nn.Module) -> bool:

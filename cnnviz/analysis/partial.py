@@ -60,13 +60,13 @@ def analyze_fitting(document: LayerList) -> Analysis:
 
 def costs(document: LayerList, analysis: Analysis) -> dict[str, Cost]:
     """The cost of each layer of the list by its name, from the rows of its analysis."""
-    found = {name: Cost() for name in document.names()}
+    costs = {name: Cost() for name in document.names()}
     for row in analysis.rows:
         name = row.name.split(".")[0]
-        if name in found:
-            cost = found[name]
-            found[name] = Cost(cost.params + row.params, cost.macs + row.macs, cost.outputs + row.outputs)
-    return found
+        if name in costs:
+            cost = costs[name]
+            costs[name] = Cost(cost.params + row.params, cost.macs + row.macs, cost.outputs + row.outputs)
+    return costs
 
 
 def kind_of(layer: Layer) -> Kind:

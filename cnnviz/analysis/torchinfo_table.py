@@ -59,40 +59,40 @@ def torchinfo_table(
     shape = analysis.input_shape if len(analysis.input_shape) == 3 else shape
     module = on_meta(lambda: spec.builder(classes, shape, chosen))
     try:
-        found = torchinfo.summary(
+        statistics = torchinfo.summary(
             module, (batch, *shape), depth=DEPTH, verbose=0, device="meta", col_names=COLUMNS,
             col_width=COLUMN_WIDTH, row_settings=("var_names",),
         )  # fmt: skip
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
         reason = full_stop(next(iter(str(error).splitlines()), type(error).__name__))
         raise ValueError(f"torchinfo cannot follow {analysis.title}: {reason}") from None
-    macs = found.total_mult_adds // batch
-    text = "\n".join(line.rstrip() for line in str(found).splitlines())
-    return TorchinfoTable(text, found.total_params, macs, _differences(analysis, found, macs))
+    macs = statistics.total_mult_adds // batch
+    text = "\n".join(line.rstrip() for line in str(statistics).splitlines())
+    return TorchinfoTable(text, statistics.total_params, macs, _differences(analysis, statistics, macs))
 
 
-def _differences(analysis: Analysis, found: Any, macs: int) -> tuple[str, ...]:
+def _differences(analysis: Analysis, statistics: Any, macs: int) -> tuple[str, ...]:
     """Why its figures are not ours, with this network's numbers; only what does differ."""
-    said = []
+    sentences = []
     more = macs - analysis.macs
     part = percent(abs(more) / max(analysis.macs, 1), 1)
     if more > 0:
-        said.append(
+        sentences.append(
             f"Multiply-adds: torchinfo counts {macs:,}, {more:,} ({part}) more than ours. It takes every "
             "value of a bias, and of the scale and shift of a normalization, for a multiply-add as well."
         )
     elif more < 0:
-        said.append(
+        sentences.append(
             f"Multiply-adds: torchinfo counts {macs:,}, {-more:,} ({part}) fewer than ours. It sees modules "
             "only: matrix products of attention, and functions called in a forward pass, are missing."
         )
-    if found.total_params != analysis.total_params:
-        said.append(
-            f"Parameters: torchinfo counts {found.total_params:,}, ours are {analysis.total_params:,}: it "
-            "counts what is shared, or no module's own, in another way."
+    if statistics.total_params != analysis.total_params:
+        sentences.append(
+            f"Parameters: torchinfo counts {statistics.total_params:,}, ours are {analysis.total_params:,}: "
+            "it counts what is shared, or no module's own, in another way."
         )
-    said.append(
+    sentences.append(
         "Memory: its forward/backward size holds the outputs of layers with parameters alone, in MB of 10⁶ "
         "bytes; ours holds the output of every layer, in MiB."
     )
-    return tuple(said)
+    return tuple(sentences)

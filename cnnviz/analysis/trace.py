@@ -354,10 +354,10 @@ class _Follower(TorchFunctionMode):
 
     def _decide(self, name: str, tensor: torch.Tensor) -> Any:
         """Answer for a value that is not there: 1, and that conditions hold; at most so often at one line."""
-        asked = (name, origin.of_frame(sys._getframe(2)))
-        self.trace.decided[asked] += 1
+        decision_key = (name, origin.of_frame(sys._getframe(2)))
+        self.trace.decided[decision_key] += 1
         if name == "__bool__":
-            return self.trace.decided[asked] <= MOST_TIMES
+            return self.trace.decided[decision_key] <= MOST_TIMES
         return 1.0 if name == "__float__" or (name == "item" and tensor.is_floating_point()) else 1
 
     def _record(self, name: str, args: Any, kwargs: Any, out: Any, counted: int) -> None:
@@ -405,10 +405,10 @@ def tensors(value: Any) -> list[torch.Tensor]:
         value = value.values()
     elif not isinstance(value, (list, tuple)):
         return []
-    found = []
+    result = []
     for item in value:
         if isinstance(item, torch.Tensor):
-            found.append(item)
+            result.append(item)
         elif isinstance(item, (list, tuple, dict)):
-            found += tensors(item)
-    return found
+            result += tensors(item)
+    return result

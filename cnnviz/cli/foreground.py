@@ -165,12 +165,12 @@ def _watch(database: Database, run_id: int, progress: Progress, interrupted: Cal
     from cnnviz import tracking
     from cnnviz.datasets import Step
 
-    asked, looked = False, time.monotonic()
+    stop_requested, looked = False, time.monotonic()
     while (run := tracking.get_run(database, run_id)).active:
         progress(Step("Training", run.step, run.total_steps, "steps"))
-        if interrupted() and not asked:
+        if interrupted() and not stop_requested:
             tracking.request(database, run_id, tracking.Command.STOP)
-            asked = True
+            stop_requested = True
         if time.monotonic() - looked > TURN_SECONDS:
             look_after(database)
             looked = time.monotonic()
@@ -231,13 +231,13 @@ def _command(name: str) -> Callable[[int, bool], None]:
                 status = tracking.request(database, run, tracking.Command(name))
             at_work = supervised(database)
         if as_json:
-            found = {"id": run, "status": status.value, "supervised": at_work}
-            typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+            state = {"id": run, "status": status.value, "supervised": at_work}
+            typer.echo(orjson.dumps(state, option=orjson.OPT_INDENT_2).decode())
             return
         if ended:
             typer.echo(f"The process that trained run {run} had ended.")
-        asked = f" and was asked to {name}" if status in tracking.ACTIVE else ""
-        typer.echo(f"Run {run} is {status}{asked}.")
+        request = f" and was asked to {name}" if status in tracking.ACTIVE else ""
+        typer.echo(f"Run {run} is {status}{request}.")
         if status is tracking.Status.QUEUED and not at_work:
             typer.echo(NO_SUPERVISOR)
 
@@ -273,9 +273,9 @@ def _train_condition(
 
     waits = cell in stored.waiting() and stored.runs[cell]
     number = waits.id if waits else cell_run(database, stored, cell)
-    told = _telling(_stage(database, stored, cell), bar)
+    report = _telling(_stage(database, stored, cell), bar)
     while not interrupted():
-        ended = try_on(database, tracking.get_run(database, number), told, interrupted)
+        ended = try_on(database, tracking.get_run(database, number), report, interrupted)
         if ended is not tracking.Status.QUEUED:
             return
         bar(Step("Waiting for the device", 0, None, ""))

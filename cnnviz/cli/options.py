@@ -109,10 +109,10 @@ def load_model(
     place = weights_facts.located(weights)
     known = weights_facts.read_stored(place)
     facts = weights_facts.given(about.classes, about.mean, about.std, known) if about else known
-    found = loaders.from_path(place, model, chosen, facts)
+    loaded = loaders.from_path(place, model, chosen, facts)
     if facts != known:
         weights_facts.keep_beside(place, facts)
-    return found
+    return loaded
 
 
 def named_model(name: str, options: Sequence[str] | None) -> tuple[str, dict[str, str]]:

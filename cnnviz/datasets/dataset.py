@@ -37,11 +37,11 @@ def stratified_split(labels: Labels, count: int, seed: int) -> Indices:
     """
     if not 0 <= count <= len(labels):
         raise DataError(f"{count:,} of {len(labels):,} images cannot be taken.")
-    found, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    classes, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     quotas = _quotas(sizes, count)
     random = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), dtype=bool)
-    for position in range(len(found)):
+    for position in range(len(classes)):
         rows = np.flatnonzero(inverse == position)
         chosen[random.permutation(rows)[: quotas[position]]] = True
     return Indices(np.flatnonzero(~chosen), np.flatnonzero(chosen))

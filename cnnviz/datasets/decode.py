@@ -64,15 +64,15 @@ def decode(data: bytes, name: object, size: tuple[int, int], colour: bool) -> Pi
                 # A JPEG decoder can skip what would be thrown away; twice the size is enough to resize from.
                 picture.draft(None, (2 * max(size), 2 * max(size)))
             upright = picture if orientation(picture, data) == 1 else ImageOps.exif_transpose(picture)
-            found = _on_white(plain(upright)).convert("RGB" if colour else "L")
-            if found.size != (width, height):
-                found = ImageOps.fit(found, (width, height), Image.Resampling.BILINEAR)
+            image = _on_white(plain(upright)).convert("RGB" if colour else "L")
+            if image.size != (width, height):
+                image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
         except Exception as error:
             # A decoder may raise anything over hostile or damaged bytes.
             raise DataError(
                 f"'{name}' is damaged ({_reason(error)}); replace it or take it out of the data."
             ) from error
-    pixels = np.asarray(found)
+    pixels = np.asarray(image)
     return pixels.transpose(2, 0, 1) if colour else pixels[None]
 
 

@@ -131,11 +131,11 @@ def _copy(
 
 def _check(part: Path, md5: str) -> None:
     """MD5 is what the makers publish; it guards against damage, which is all it can."""
-    found = hashlib.md5(usedforsecurity=False)
+    digest = hashlib.md5(usedforsecurity=False)
     with part.open("rb") as file:
         while block := file.read(1 << 20):
-            found.update(block)
-    if found.hexdigest() != md5:
+            digest.update(block)
+    if digest.hexdigest() != md5:
         part.unlink()
         raise _AddressError("sent something else than was published (the checksum differs)")
 
@@ -235,9 +235,9 @@ def _unpacked(kind: Kind, dataset: Any, paths: list[Path], root: Path) -> Iterat
 
 def _read(dataset: Any, root: Path, chosen: dict[str, Any]) -> tuple[Pixels, Labels]:
     """One part; torchvision raises `RuntimeError` where a checksum differs."""
-    found = dataset(root, download=False, **chosen)
-    labels = found.targets if hasattr(found, "targets") else found.labels
-    return _planes(np.asarray(found.data)), np.asarray(labels, dtype=np.int64)
+    data = dataset(root, download=False, **chosen)
+    labels = data.targets if hasattr(data, "targets") else data.labels
+    return _planes(np.asarray(data.data)), np.asarray(labels, dtype=np.int64)
 
 
 def _planes(data: NDArray[np.uint8]) -> Pixels:

@@ -228,10 +228,10 @@ def _without_empty(source: Source, labels: Labels, passed: bool) -> tuple[Labels
     """Labels and class names without the folders in which there were other files only."""
     if not passed:
         return labels, source.classes
-    found, numbers = np.unique(labels, return_inverse=True)
-    if len(found) < 2:
-        raise DataError(_too_few(source.title, len(found)))
-    return numbers.astype(np.int64), tuple(source.classes[number] for number in found)
+    classes, numbers = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise DataError(_too_few(source.title, len(classes)))
+    return numbers.astype(np.int64), tuple(source.classes[number] for number in classes)
 
 
 def _passed_over(names: list[str]) -> str:

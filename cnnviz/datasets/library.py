@@ -218,12 +218,12 @@ def _changed(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def user_datasets() -> dict[str, Kept]:
     """Every data set of the user's own by name; `problems` tells of files that cannot be read."""
-    return {found.name: found for found in _read_all() if isinstance(found, Kept)}
+    return {entry.name: entry for entry in _read_all() if isinstance(entry, Kept)}
 
 
 def problems() -> list[str]:
     """A sentence for every file in the folder that says nothing of a data set."""
-    return [found for found in _read_all() if isinstance(found, str)]
+    return [entry for entry in _read_all() if isinstance(entry, str)]
 
 
 def _file(name: str) -> Path:
@@ -231,14 +231,14 @@ def _file(name: str) -> Path:
 
 
 def _read_all() -> list[Kept | str]:
-    found: list[Kept | str] = []
+    entries: list[Kept | str] = []
     for path in sorted(folder().glob("*.json")):
         try:
             state = path.stat()
-            found.append(_read(path, state.st_mtime_ns, state.st_size, state.st_ino))
+            entries.append(_read(path, state.st_mtime_ns, state.st_size, state.st_ino))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            found.append(f"Your data set '{path.name}' is left out: its file cannot be read ({error!r}).")
-    return found
+            entries.append(f"Your data set '{path.name}' is left out: its file cannot be read ({error!r}).")
+    return entries
 
 
 @functools.lru_cache(maxsize=1000)

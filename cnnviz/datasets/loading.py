@@ -74,20 +74,20 @@ def load(
         DataError: in one sentence, for what cannot be read, found, fetched or written.
         ValueError: for options that there are not.
     """
-    asked, chosen = os.fspath(name), options or {}
-    ready = library.opened(asked, chosen)
+    requested, chosen = os.fspath(name), options or {}
+    ready = library.opened(requested, chosen)
     if ready is not None:
         return ready
-    entry, make = _wanted(asked, chosen)
+    entry, make = _wanted(requested, chosen)
     return cache.opened(entry) or cache.made(entry, make, progress)
 
 
 def prepared(name: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> Dataset | None:
     """The data set if it is ready to be opened, else None; nothing is downloaded or decoded."""
-    asked, chosen = os.fspath(name), options or {}
-    if asked in library.user_datasets():
-        return library.opened(asked, chosen)
-    return cache.opened(_wanted(asked, chosen)[0])
+    requested, chosen = os.fspath(name), options or {}
+    if requested in library.user_datasets():
+        return library.opened(requested, chosen)
+    return cache.opened(_wanted(requested, chosen)[0])
 
 
 def check(name: str) -> str:

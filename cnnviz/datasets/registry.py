@@ -71,16 +71,16 @@ def _load_sources() -> None:
 @functools.cache
 def _load_entry_points() -> tuple[str, ...]:
     """Import what other packages offer, and return what went wrong: their fault must not stop the app."""
-    found = []
+    result = []
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         try:
             entry.load()
         except Exception as error:
-            found.append(
+            result.append(
                 f"The data sets of entry point '{entry.name}' ({entry.value}) could not be loaded: "
                 f"{type(error).__name__}: {error}"
             )
-    return tuple(found)
+    return tuple(result)
 
 
 def problems() -> list[str]:

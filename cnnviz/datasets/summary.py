@@ -72,11 +72,11 @@ def summary(dataset: Dataset, progress: Progress = silent) -> Summary:
     `DataError` for pictures that turn out to be damaged.
     """
     path = dataset.folder / FILE
-    found = _read(path)
-    if found is None:
-        found = computed(dataset, progress)
-        _write(path, found)
-    return found
+    stored = _read(path)
+    if stored is None:
+        stored = computed(dataset, progress)
+        _write(path, stored)
+    return stored
 
 
 def computed(dataset: Dataset, progress: Progress = silent) -> Summary:
@@ -151,12 +151,12 @@ def _read(path: Path) -> Summary | None:
         return None
 
 
-def _write(path: Path, found: Summary) -> None:
+def _write(path: Path, summary: Summary) -> None:
     """Under another name first; a disk that is full or forbids writing only means computing it again."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            np.savez(file, **{field.name: getattr(found, field.name) for field in fields(Summary)})
+            np.savez(file, **{field.name: getattr(summary, field.name) for field in fields(Summary)})
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -110,8 +110,8 @@ def held_out(evidence: Evidence) -> HeldOut | None:
 
 def baseline(evidence: Evidence) -> BaselineScore | None:
     """What a classifier without training reaches: as recorded, else as the probe of labels found."""
-    found = evidence.baseline
-    parts = [part for part in (found.validation, found.test) if part is not None] if found else []
+    baseline = evidence.baseline
+    parts = [part for part in (baseline.validation, baseline.test) if part is not None] if baseline else []
     if parts:
         total = sum(part.images for part in parts)
         return BaselineScore(
@@ -364,8 +364,8 @@ def _kept(evidence: Evidence) -> Comparison | None:
 
 
 def _one_batch(evidence: Evidence) -> Comparison | None:
-    found = evidence.probes.get("overfit-batch", {})
-    arms, steps = found.get("arms", {}), int(found.get("steps", 0))
+    probe_result = evidence.probes.get("overfit-batch", {})
+    arms, steps = probe_result.get("arms", {}), int(probe_result.get("steps", 0))
     if "own" not in arms:
         return None
     own, other = (
@@ -397,16 +397,20 @@ def _inputs(evidence: Evidence) -> Comparison | None:
 
 
 def _modes(evidence: Evidence) -> Comparison | None:
-    found = evidence.probes.get("evaluation-mode", {})
-    right, told, images = found.get("evaluation"), found.get("recorded"), int(found.get("images", 0))
-    if right is None or told is None or not images:
+    probe_result = evidence.probes.get("evaluation-mode", {})
+    right, recorded, images = (
+        probe_result.get("evaluation"),
+        probe_result.get("recorded"),
+        int(probe_result.get("images", 0)),
+    )
+    if right is None or recorded is None or not images:
         return None
-    doubt = ERRORS * math.hypot(error(right, images), error(told, evidence.data.test)) + 0.02
+    doubt = ERRORS * math.hypot(error(right, images), error(recorded, evidence.data.test)) + 0.02
     about = (
         f"Its checkpoint gets {percent(right, 1)} of {images:,} test images right; the run recorded "
-        f"{percent(told, 1)}"
+        f"{percent(recorded, 1)}"
     )
-    return Comparison("checkpoint", abs(right - told) <= doubt, f"{about}.")
+    return Comparison("checkpoint", abs(right - recorded) <= doubt, f"{about}.")
 
 
 def _as_good_as_patches(evidence: Evidence) -> bool:

@@ -58,15 +58,15 @@ def data_report(dataset: Dataset, progress: Progress = silent) -> DataReport:
         return _read(orjson.loads(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):
         # Absent, or damaged by what is not ours: it is computed again.
-        found = computed(dataset, progress)
+        report = computed(dataset, progress)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(orjson.dumps(asdict(found)))
+        temporary.write_bytes(orjson.dumps(asdict(report)))
         temporary.replace(path)
     except OSError:
         # A disk that is full or forbids writing only means computing it again.
         temporary.unlink(missing_ok=True)
-    return found
+    return report
 
 
 def _read(kept: dict[str, Any]) -> DataReport:

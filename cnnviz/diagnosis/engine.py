@@ -40,7 +40,7 @@ def consistent(findings: Sequence[Finding], recipe: Recipe) -> tuple[list[Findin
         in place of each cause that went.
     """
     kept, gone = _compatible(findings)
-    found = {finding.cause for finding in kept}
+    causes = {finding.cause for finding in kept}
     made: list[Finding] = []
     moved: dict[str, set[int]] = {}
     for finding in kept:
@@ -53,7 +53,7 @@ def consistent(findings: Sequence[Finding], recipe: Recipe) -> tuple[list[Findin
             replace(
                 finding,
                 changes=changes,
-                ruled_out=tuple(one for one in finding.ruled_out if not found & {*excludes(one)}),
+                ruled_out=tuple(one for one in finding.ruled_out if not causes & {*excludes(one)}),
                 explains=tuple(cause for cause in finding.explains if cause not in earlier),
             )
         )

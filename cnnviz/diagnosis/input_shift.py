@@ -111,10 +111,10 @@ def _of_run(evidence: Evidence) -> Pair:
 
 
 def _of_patches(evidence: Evidence) -> Pair:
-    found = evidence.baseline
-    if found is None or found.validation is None or found.test is None:
+    baseline = evidence.baseline
+    if baseline is None or baseline.validation is None or baseline.test is None:
         return 0.0, 0.0, 0, 0
-    one, other = found.validation, found.test
+    one, other = baseline.validation, baseline.test
     if min(one.images, other.images) < FEWEST:
         return 0.0, 0.0, 0, 0
     return one.accuracy, other.accuracy, one.images, other.images
@@ -130,9 +130,9 @@ def _of_neighbors(evidence: Evidence) -> list[tuple[str, Fact]]:
     train, test = evidence.census.neighbours, evidence.census.neighbours_of_test
     if train is None or test is None or min(train.images, test.images) < FEWEST:
         return []
-    found = []
+    result = []
     if test.nearer + STANDARD_ERRORS * error(0.5, test.images) < 0.5 and test.nearer < FAR:
-        found.append(
+        result.append(
             (
                 f"Only {percent(test.nearer)} of {test.images:,} test images have a training image as near "
                 "as half of the training images have.",
@@ -143,14 +143,14 @@ def _of_neighbors(evidence: Evidence) -> list[tuple[str, Fact]]:
         )
     doubt = math.hypot(error(test.share, test.pairs), error(train.share, train.pairs))
     if train.share - test.share > STANDARD_ERRORS * doubt and test.excess < OTHER_LABELS * train.excess:
-        found.append(
+        result.append(
             (
                 f"The training images most like a test image have its label {percent(test.share)} of the "
                 f"time; among training images it is {percent(train.share)}.",
                 Fact("neighbors of test images with their label", test.share, f"{percent(test.share)}"),
             )
         )
-    return found
+    return result
 
 
 def _other_shares(evidence: Evidence) -> float:

@@ -123,8 +123,8 @@ def _document(layers: LayerList, replaced: Sequence[Layer]) -> Document:
 
 
 def _json(layers: LayerList) -> Document:
-    found: Document = json.loads(layers.write())
-    return found
+    document: Document = json.loads(layers.write())
+    return document
 
 
 THIN = "AlexNet for CIFAR-10 at a sixteenth of its width on some of the digits"

@@ -109,11 +109,11 @@ class Experiment(BaseModel):
 
     def recipe(self, name: str, seed: int | None = None) -> Recipe:
         """The recipe of an arm, or of the base by its name, with that seed (the base's own for None)."""
-        found = self.base
+        base = self.base
         if name != self.base_name:
-            found = changed(self.base, next(arm.changes for arm in self.arms if arm.name == name))
+            base = changed(self.base, next(arm.changes for arm in self.arms if arm.name == name))
         words = {"name": f"{self.name}: {name}"[:80]}
-        return found.changed(words if seed is None else words | {"seed": seed})
+        return base.changed(words if seed is None else words | {"seed": seed})
 
     def with_seeds(self, count: int) -> Experiment:
         """The experiment with the seeds 0 … count - 1 instead; raises `ValueError` for fewer than one."""

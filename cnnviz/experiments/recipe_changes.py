@@ -49,16 +49,16 @@ def _change(field: str, old: Any, new: Any) -> Changed:
 def _layers(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Which layers differ, by their names, and in what."""
     before, after = (_by_name(document) for document in (old, new))
-    told = []
+    parts = []
     for there, other, verb in ((before, after, "removed"), (after, before, "added")):
         lone = [name for name in there if name not in other]
         if lone:
-            told.append(f"{_names(lone)} {verb}")
+            parts.append(f"{_names(lone)} {verb}")
     changed: dict[str, list[str]] = {}
     for name, layer in after.items():
         if name in before and layer != before[name]:
             changed.setdefault(_fields(before[name], layer), []).append(name)
-    return "; ".join([*told, *(f"{_names(names)}: {what}" for what, names in changed.items())])
+    return "; ".join([*parts, *(f"{_names(names)}: {what}" for what, names in changed.items())])
 
 
 def _by_name(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

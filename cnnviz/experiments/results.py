@@ -133,7 +133,7 @@ def judged(
     arms = []
     for name in experiment.names:
         base = name == experiment.base_name
-        found = (
+        conditions = (
             None if base else difference(outcomes[experiment.base_name], outcomes[name], len(experiment.arms))
         )
         arms.append(
@@ -142,8 +142,8 @@ def judged(
                 changes="" if base else changes_text(experiment, name),
                 params=params[name],
                 outcomes=outcomes[name],
-                difference=found,
-                sentence="" if base else verdict.describe_condition(name, found, epochs),
+                difference=conditions,
+                sentence="" if base else verdict.describe_condition(name, conditions, epochs),
             )
         )
     return tuple(arms)
@@ -184,22 +184,22 @@ def _params(stored: Stored, name: str) -> int | None:
 
 def _test_images(database: Database, runs: Sequence[RunSummary]) -> int | None:
     """How many images every run was judged on; None where that differs or is not known."""
-    found = {
+    result = {
         record.body["test"] for run in runs if (record := tracking.latest_record(database, run.id, "data"))
     }
-    return found.pop() if len(found) == 1 else None
+    return result.pop() if len(result) == 1 else None
 
 
 def _other_data(stored: Stored, prints: dict[int, str | None]) -> tuple[str, ...]:
     """A warning where arms are of different data, and for each arm whose runs did not all read the same."""
-    said = []
+    sentences = []
     if len({stored.experiment.recipe(name).dataset for name in stored.experiment.names}) > 1:
-        said.append("Arms are judged on different test images: the difference is one of the data too.")
+        sentences.append("Arms are judged on different test images: the difference is one of the data too.")
     for name in stored.experiment.names:
         runs = (stored.runs[Cell(name, seed)] for seed in stored.experiment.seeds)
         if len({prints[run.id] for run in runs if run is not None and run.id in prints} - {None}) > 1:
-            said.append(f"Not all runs of “{name}” read the same images: the data changed in between.")
-    return tuple(said)
+            sentences.append(f"Not all runs of “{name}” read the same images: the data changed in between.")
+    return tuple(sentences)
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -232,13 +232,13 @@ def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 def difference_text(arm: ArmResult) -> str:
     """The paired difference to the base in percentage points: `+11.0 ± 2.5`, `+3.1, no interval`."""
-    found = arm.difference
-    if found is None:
+    difference = arm.difference
+    if difference is None:
         return MISSING
-    if found.half is None:
-        return f"{points(found.mean)}, no interval"
-    digits = decimals(found.half)
-    return f"{points(found.mean, digits)} ± {100 * found.half:.{digits}f}"
+    if difference.half is None:
+        return f"{points(difference.mean)}, no interval"
+    digits = decimals(difference.half)
+    return f"{points(difference.mean, digits)} ± {100 * difference.half:.{digits}f}"
 
 
 def verdict_lines(result: Result) -> list[str]:

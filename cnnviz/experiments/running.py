@@ -128,15 +128,15 @@ def tag(experiment_id: int) -> str:
 
 
 def _with_runs(database: Database, kept: Sequence[tracking.StoredExperiment]) -> list[Stored]:
-    found = []
+    outcomes = []
     for entry in kept:
         experiment = Experiment.read(entry.body)
         places = {Cell(slot.arm, slot.seed): slot.run_id for slot in tracking.slots(database, entry.id)}
         ids = [run_id for run_id in places.values() if run_id is not None]
         runs = {run.id: run for run in tracking.list_runs(database, ids=ids)} if ids else {}
         cells = {cell: runs.get(places.get(cell) or 0) for cell in experiment.cells()}
-        found.append(Stored(entry.id, experiment, entry.created, cells))
-    return found
+        outcomes.append(Stored(entry.id, experiment, entry.created, cells))
+    return outcomes
 
 
 def _check(experiment: Experiment) -> None:

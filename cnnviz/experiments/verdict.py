@@ -82,8 +82,8 @@ def verdict(sentences: Sequence[str], outcomes: Mapping[str, Sequence[Outcome]])
         return " ".join(sentences)
     goes_on = any(outcome.status in GOES_ON for outcome in every)
     so_far = "So far" if goes_on else "Incomplete"
-    told = " ".join(sentences) if _comparable(outcomes) else "nothing to compare yet."
-    return f"{so_far}, {there} of {len(every)} runs: {told}"
+    text = " ".join(sentences) if _comparable(outcomes) else "nothing to compare yet."
+    return f"{so_far}, {there} of {len(every)} runs: {text}"
 
 
 def notes(
@@ -93,21 +93,21 @@ def notes(
     images: int | None,
 ) -> tuple[str, ...]:
     """What else a reader has to know: what is left out, how intervals were made, what they do not cover."""
-    said = [_left_out(name, arm) for name, arm in outcomes.items()]
+    sentences = [_left_out(name, arm) for name, arm in outcomes.items()]
     if len(differences) > 1:
-        said.append(
+        sentences.append(
             f"{len(differences)} arms are compared with one base: each interval is widened (Bonferroni) so "
             "that all of them hold together with 95 % chance."
         )
-    if any(found is not None and found.n == 2 for found in differences):
-        said.append("Two pairs say little of how much chance does: hence the wide interval.")
+    if any(difference is not None and difference.n == 2 for difference in differences):
+        sentences.append("Two pairs say little of how much chance does: hence the wide interval.")
     if base is not None and images:
         error = 100 * sampling_error(base, images)
-        said.append(
+        sentences.append(
             f"The intervals are over seeds, on the same {images:,} test images. On other images as many, the "
             f"base's accuracy itself would vary by about {error:.1f} points (standard error)."
         )
-    return tuple(filter(None, said))
+    return tuple(filter(None, sentences))
 
 
 def epochs_text(epochs: Sequence[int]) -> str:
@@ -147,10 +147,10 @@ def _left_out(name: str, outcomes: Sequence[Outcome]) -> str:
             reasons.setdefault(_reason(outcome), []).append(who)
     if not reasons:
         return ""
-    told = "; ".join(
+    text = "; ".join(
         f"seed{'s' if len(who) > 1 else ''} {', '.join(who)}: {reason}" for reason, who in reasons.items()
     )
-    return f"Left out of “{name}”, {sum(map(len, reasons.values()))} of {len(outcomes)}: {told}."
+    return f"Left out of “{name}”, {sum(map(len, reasons.values()))} of {len(outcomes)}: {text}."
 
 
 def _reason(outcome: Outcome) -> str:

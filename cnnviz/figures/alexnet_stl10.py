@@ -66,11 +66,11 @@ def by_layer(trails: Sequence[SignalLine], y_title: str, revision: str = "") -> 
 
 def by_layer_alt(trails: Sequence[SignalLine], y_title: str) -> str:
     """The figure in words: where each trail begins and ends."""
-    said = [
+    parts = [
         f"{t.label} from {t.values[0]:.2g} at {t.names[0]} to {t.values[-1]:.2g} at {t.names[-1]}"
         for t in trails
     ]
-    return f"{y_title}, layer by layer: {'; '.join(said)}."
+    return f"{y_title}, layer by layer: {'; '.join(parts)}."
 
 
 # Paired runs: a row for each arm, a point for each seed, and how far the arm is from the base.
@@ -128,8 +128,8 @@ def paired_runs(arms: Sequence[RecordedCondition], chance: float) -> Figure:
 
 def paired_runs_alt(arms: Sequence[RecordedCondition]) -> str:
     """The figure in words: the mean of each arm."""
-    said = [f"{arm.name} {percent(arm.accuracy, 1)}" for arm in arms]
-    return f"Mean accuracy of each arm: {', '.join(said)}."
+    parts = [f"{arm.name} {percent(arm.accuracy, 1)}" for arm in arms]
+    return f"Mean accuracy of each arm: {', '.join(parts)}."
 
 
 # Recorded runs beside each other: losses, accuracies, answers.

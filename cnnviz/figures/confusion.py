@@ -199,10 +199,10 @@ def most_confused_classes(accuracies: Sequence[Sequence[float | None]]) -> list[
 
 def by_class_alt(runs: Runs, classes: Sequence[str]) -> str:
     """The picture in words: each run's worst class."""
-    said = []
+    parts = []
     for name, matrix, _ in runs:
         known = [(value, i) for i, value in enumerate(per_class(matrix)) if value is not None]
         if known:
             value, place = min(known)
-            said.append(f"{name} is worst at {classes[place]} ({numbers.percent(value, 1)})")
-    return f"Accuracy of {len(classes)} classes: {'; '.join(said) or 'nothing measured'}."
+            parts.append(f"{name} is worst at {classes[place]} ({numbers.percent(value, 1)})")
+    return f"Accuracy of {len(classes)} classes: {'; '.join(parts) or 'nothing measured'}."

@@ -42,9 +42,9 @@ def smooth(x: Floats, y: Floats, share: float) -> Floats:
     last = np.searchsorted(at, at + reach * (1 + 1e-9), side="right")
     for _ in range(2):
         values = _means(values, first, last)
-    found = y.copy()
-    found[real] = values
-    return found
+    smoothed = y.copy()
+    smoothed[real] = values
+    return smoothed
 
 
 def _means(values: Floats, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:
@@ -141,7 +141,7 @@ def curves(
 
 def curves_alt(panels: Sequence[Panel], x_title: str) -> str:
     """The figure in words: what each curve is at now."""
-    said = []
+    parts = []
     for panel in panels:
         once = len({line.label for line in panel.lines}) == len(panel.lines)
         last = [
@@ -149,8 +149,8 @@ def curves_alt(panels: Sequence[Panel], x_title: str) -> str:
             for line in panel.lines
             if len(line.y)
         ]
-        said.append(f"{panel.title}: {', '.join(last) or 'nothing yet'}")
-    return f"Curves over {x_title}. Last values: {'; '.join(said)}."
+        parts.append(f"{panel.title}: {', '.join(last) or 'nothing yet'}")
+    return f"Curves over {x_title}. Last values: {'; '.join(parts)}."
 
 
 def _value(panel: Panel, value: float) -> str:
@@ -251,5 +251,5 @@ HEADS: dict[str, tuple[str, Colour]] = {
 
 def head_lines(find: Callable[[str], tuple[Floats, Floats] | None]) -> list[Line]:
     """A line for each head whose metric has points; `find` gives their x and y."""
-    found = ((title, hue, find(metric)) for metric, (title, hue) in HEADS.items())
-    return [Line(title, *points, "train", hue) for title, hue, points in found if points is not None]
+    candidates = ((title, hue, find(metric)) for metric, (title, hue) in HEADS.items())
+    return [Line(title, *points, "train", hue) for title, hue, points in candidates if points is not None]

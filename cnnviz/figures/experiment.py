@@ -153,22 +153,22 @@ def _means(result: Result) -> list[dict[str, Any]]:
 def _differences(result: Result) -> list[dict[str, Any]]:
     traces = []
     for place, arm in enumerate(result.arms):
-        found = arm.difference
-        if found is None:
+        difference = arm.difference
+        if difference is None:
             continue
         trace: dict[str, Any] = {
             "type": "scatter",
             "mode": "markers",
             "name": f"{arm.name}, difference",
-            "x": [100 * found.mean],
+            "x": [100 * difference.mean],
             "y": [place + MIDDLE],
             "xaxis": "x2",
             "marker": {"size": 10, "symbol": "square", "color": condition_colour(place)},
-            "hovertemplate": f"{difference_text(arm)} points, n = {found.n}<extra></extra>",
+            "hovertemplate": f"{difference_text(arm)} points, n = {difference.n}<extra></extra>",
         }
-        if found.half is not None:
+        if difference.half is not None:
             trace["error_x"] = {
-                "type": "data", "array": [100 * found.half], "thickness": 2, "width": 9,
+                "type": "data", "array": [100 * difference.half], "thickness": 2, "width": 9,
                 "color": condition_colour(place),
             }  # fmt: skip
         traces.append(trace)
@@ -207,11 +207,11 @@ def _span(result: Result) -> dict[str, Any]:
 
 
 def _ends(arm: ArmResult) -> Sequence[float]:
-    found = arm.difference
-    if found is None:
+    difference = arm.difference
+    if difference is None:
         return ()
-    half = found.half or 0.0
-    return (100 * (found.mean - half), 100 * (found.mean + half))
+    half = difference.half or 0.0
+    return (100 * (difference.mean - half), 100 * (difference.mean + half))
 
 
 def _reach(result: Result) -> dict[str, Any]:

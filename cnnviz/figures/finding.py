@@ -36,12 +36,12 @@ def hues(dashed: Sequence[bool]) -> list[Colour]:
         if solid <= len(COMPARED)
         else [mix_srgb(COMPARED[3], COMPARED[1], i / (solid - 1)) for i in range(solid)]
     )
-    found: list[Colour] = []
+    colours: list[Colour] = []
     place = -1
     for one in dashed:
-        place += not one or not found
-        found.append(shades[max(0, place)])
-    return found
+        place += not one or not colours
+        colours.append(shades[max(0, place)])
+    return colours
 
 
 # Curves of a finding.
@@ -148,13 +148,13 @@ def bars(picture: Bars) -> Figure:
 
 
 def _trace(picture: Bars, name: str, values: Floats, colour: Colour) -> dict[str, Any]:
-    told = ".2%" if picture.percent else ".4~g"
+    number_format = ".2%" if picture.percent else ".4~g"
     trace = {
         "name": name,
         "x": list(range(len(picture.names))),
         "y": finite_values(values, picture.logarithmic),
         "customdata": list(picture.names),
-        "hovertemplate": f"%{{customdata}}: %{{y:{told}}}",
+        "hovertemplate": f"%{{customdata}}: %{{y:{number_format}}}",
         "marker": {"color": colour, "opacity": _opacity(picture)},
     }
     if not picture.logarithmic:
@@ -186,10 +186,10 @@ def strip(picture: Images) -> str:
 
 
 def _one(png: str, line: str) -> str:
-    said = escape(line)
+    text = escape(line)
     return (
-        f'<figure><img src="data:image/png;base64,{escape(png)}" alt="{said}">'
-        f"<figcaption>{said}</figcaption></figure>"
+        f'<figure><img src="data:image/png;base64,{escape(png)}" alt="{text}">'
+        f"<figcaption>{text}</figcaption></figure>"
     )
 
 
@@ -201,10 +201,10 @@ def alt(picture: Picture) -> str:
     if picture.alt:
         return f"{picture.title}. {picture.alt}"
     if isinstance(picture, Images):
-        said = f"Images: {', '.join(line for _, line in picture.images)}"
+        text = f"Images: {', '.join(line for _, line in picture.images)}"
     else:
-        said = _ends(picture) if isinstance(picture, Lines) else _highest(picture)
-    return f"{picture.title}. {said}."
+        text = _ends(picture) if isinstance(picture, Lines) else _highest(picture)
+    return f"{picture.title}. {text}."
 
 
 def _ends(picture: Lines) -> str:
@@ -212,18 +212,18 @@ def _ends(picture: Lines) -> str:
         (one.name, next((v for v in reversed(one.y) if v is not None and math.isfinite(v)), None))
         for one in picture.series
     ]
-    told = [f"{name} {_value(picture, value)}" for name, value in last if value is not None]
-    return f"Curves over {picture.x_label}; last values: {', '.join(told) or 'none'}"
+    values = [f"{name} {_value(picture, value)}" for name, value in last if value is not None]
+    return f"Curves over {picture.x_label}; last values: {', '.join(values) or 'none'}"
 
 
 def _highest(picture: Bars) -> str:
-    said = []
+    parts = []
     for series, values in picture.values.items():
         known = [(v, i) for i, v in enumerate(values) if v is not None and math.isfinite(v)]
         if known:
             value, place = max(known)
-            said.append(f"{series} is highest at {picture.names[place]} ({_value(picture, value)})")
-    return "; ".join(said) or "Nothing was measured"
+            parts.append(f"{series} is highest at {picture.names[place]} ({_value(picture, value)})")
+    return "; ".join(parts) or "Nothing was measured"
 
 
 def _value(picture: Lines | Bars, value: float) -> str:

@@ -83,13 +83,13 @@ def weight_histogram(drawn: Sequence[tuple[str, Histogram]]) -> Figure:
         {
             "type": "scatter",
             "name": name,
-            "x": ((found.edges[:-1] + found.edges[1:]) / 2).tolist(),
-            "y": (found.counts / max(1, int(found.counts.sum()))).tolist(),
+            "x": ((weights.edges[:-1] + weights.edges[1:]) / 2).tolist(),
+            "y": (weights.counts / max(1, int(weights.counts.sum()))).tolist(),
             "mode": "lines",
             "line": {"shape": "hvh", "color": COMPARED[place], "width": 1.6},
             "fill": "tozeroy" if len(drawn) == 1 else "none",
         }
-        for place, (name, found) in enumerate(drawn)
+        for place, (name, weights) in enumerate(drawn)
     ]
     layout = {
         "xaxis": {"title": {"text": "weight"}},

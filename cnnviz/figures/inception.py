@@ -111,7 +111,7 @@ def growth(naive: Sequence[Stage], reduced: Sequence[Stage]) -> Figure:
 
 
 def _line(
-    title: str, x: list[str], y: list[int], hue: Colour, symbol: str, axis: str, told: str
+    title: str, x: list[str], y: list[int], hue: Colour, symbol: str, axis: str, hover: str
 ) -> dict[str, object]:
     return {
         "type": "scatter",
@@ -123,7 +123,7 @@ def _line(
         "legendgroup": title,
         "line": {"color": hue, "width": 2},
         "marker": {"size": 8, "symbol": symbol, "color": hue},
-        "hovertemplate": told,
+        "hovertemplate": hover,
     }
 
 

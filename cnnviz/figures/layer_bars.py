@@ -95,8 +95,8 @@ def _column(
 ) -> Column:
     heights = tuple(v / top for v, top in zip(value, tops, strict=True))
     texts = tuple(
-        f"{told} · {numbers.percent(v / total, 1)}" if v else told
-        for told, v, total in zip(_describe(value), value, totals, strict=True)
+        f"{text} · {numbers.percent(v / total, 1)}" if v else text
+        for text, v, total in zip(_describe(value), value, totals, strict=True)
     )
     alone = len(group.rows) == 1
     row = group.rows[0] if alone else max(group.rows, key=lambda row: (row.macs, row.params, row.outputs))

@@ -90,10 +90,10 @@ def pareto_alt(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *,
     """The picture in words: what lies on the front."""
     shown = runs or published
     best = [shown[i] for i in front([(point.cost, point.value) for point in shown])]
-    told = "; ".join(f"{p.label}: {cost_text(cost, p.cost)}, {numbers.percent(p.value, 1)}" for p in best[:8])
+    text = "; ".join(f"{p.label}: {cost_text(cost, p.cost)}, {numbers.percent(p.value, 1)}" for p in best[:8])
     counted = f"{len(runs)} runs and {len(published)} published results"
     return (
-        f"{value.capitalize()} against {TITLES[cost]} of {counted}. On the Pareto front: {told or 'nothing'}."
+        f"{value.capitalize()} against {TITLES[cost]} of {counted}. On the Pareto front: {text or 'nothing'}."
     )
 
 

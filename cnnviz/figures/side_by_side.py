@@ -164,12 +164,12 @@ def _columns(measure: Measure, groups: Sequence[Group], top: int) -> tuple[Colum
 
 def _in_words(panels: Sequence[Panel]) -> str:
     """What the eye sees, for who cannot: each model's totals, and what they mostly are."""
-    told = []
+    parts = []
     for panel in panels:
         bands = []
         for band in panel.bands:
             largest = sorted(band.parts, key=lambda part: -part.share)[:FEW]
             mostly = f" ({'; '.join(part.text for part in largest)})" if largest else ""
             bands.append(f"{band.name} {band.total}{mostly}")
-        told.append(f"{panel.title}: {', '.join(bands)}.")
-    return " ".join(told)
+        parts.append(f"{panel.title}: {', '.join(bands)}.")
+    return " ".join(parts)

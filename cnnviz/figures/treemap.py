@@ -75,8 +75,8 @@ def _text(value: int, total: int) -> str:
 
 def _below(rows: Iterable[Row], name: str, depth: int) -> list[tuple[str, list[Row]]]:
     """The rows in the block `name`, by the part that holds them: the first `depth + 1` parts of names."""
-    found: dict[str, list[Row]] = {}
+    blocks: dict[str, list[Row]] = {}
     for row in rows:
         prefix = name if row.name == name else ".".join(row.name.split(".")[: depth + 1])
-        found.setdefault(prefix, []).append(row)
-    return list(found.items())
+        blocks.setdefault(prefix, []).append(row)
+    return list(blocks.items())

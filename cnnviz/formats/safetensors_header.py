@@ -83,19 +83,19 @@ def header_problem(header: bytes) -> str:
     if header.count(b",") > MAX_COMMAS:
         return "has a header that holds far more than names and shapes"
     try:
-        found = json.loads(header)
+        document = json.loads(header)
     except MemoryError:
         return "has a header that takes more memory than one of its length should"
     except (ValueError, RecursionError) as error:
         return f"is damaged safetensors: its header is not JSON ({str(error)[:80]})"
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         return "is damaged safetensors: its header is no JSON object"
-    details = found.pop("__metadata__", None)
+    details = document.pop("__metadata__", None)
     if details is not None and not _is_text(details):
         return "is damaged safetensors: its metadata are not text"
-    if len(found) > MAX_TENSORS:
-        return _too_many(len(found))
-    wrong = next((name for name, entry in found.items() if not _is_entry(entry)), None)
+    if len(document) > MAX_TENSORS:
+        return _too_many(len(document))
+    wrong = next((name for name, entry in document.items() if not _is_entry(entry)), None)
     return "" if wrong is None else f"is damaged safetensors: {wrong[:80]!r} does not describe a tensor"
 
 

@@ -37,22 +37,22 @@ def _directory_bytes(file: IO[bytes]) -> int:
     file.seek(size - tail)
     data = file.read(tail)
     # A comment may hold the same four bytes: whichever record a reader settles on, the longest bounds it.
-    found = [0]
+    result = [0]
     place = data.find(END)
     while place >= 0:
         if len(data) - place >= _END:
-            found.append(struct.unpack_from("<L", data, place + 12)[0])
-            found += _directory64(file, data, place)
+            result.append(struct.unpack_from("<L", data, place + 12)[0])
+            result += _directory64(file, data, place)
         place = data.find(END, place + 1)
     # All bits set says that the 64-bit record has it; a length beyond the file is nobody's.
-    return max(length for length in found if length <= size)
+    return max(length for length in result if length <= size)
 
 
 def _directory64(file: IO[bytes], data: bytes, end: int) -> list[int]:
     start = end - _LOCATOR64
     if start < 0 or data[start : start + 4] != LOCATOR64:
         return []
-    found = []
+    result = []
     for record in (start - _END64, None):
         if record is None:
             (offset,) = struct.unpack_from("<Q", data, start + 8)
@@ -63,5 +63,5 @@ def _directory64(file: IO[bytes], data: bytes, end: int) -> list[int]:
         else:
             read = data[max(record, 0) : start]
         if len(read) == _END64 and read.startswith(END64):
-            found.append(struct.unpack_from("<Q", read, 40)[0])
-    return found
+            result.append(struct.unpack_from("<Q", read, 40)[0])
+    return result

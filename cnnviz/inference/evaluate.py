@@ -55,12 +55,12 @@ def evaluate(results: Iterable[Result], classes: tuple[str, ...]) -> Evaluation:
     for result in results:
         if not isinstance(result, Prediction) or result.truth is None:
             continue
-        truth, said = number.get(plain(result.truth)), int(result.probabilities.argmax())
+        truth, predicted = number.get(plain(result.truth)), int(result.probabilities.argmax())
         if truth is None:
             unknown.add(result.truth)
             continue
-        confusion[truth, said] += 1
-        if said != truth:
+        confusion[truth, predicted] += 1
+        if predicted != truth:
             mistakes.append(result)
     mistakes.sort(key=lambda wrong: -float(wrong.probabilities.max()))
     return Evaluation(
@@ -101,9 +101,9 @@ def entry(result: Result) -> dict[str, Any]:
     """
     if isinstance(result, Refusal):
         return {"file": result.name, "error": result.reason}
-    found = [{"class": answer.name, "probability": answer.probability} for answer in result.top]
+    answers = [{"class": answer.name, "probability": answer.probability} for answer in result.top]
     hints = {"hints": [hint._asdict() for hint in result.hints]} if result.hints else {}
-    return {"file": result.name, "predictions": found, **hints}
+    return {"file": result.name, "predictions": answers, **hints}
 
 
 def as_json(results: Sequence[Result]) -> bytes:
@@ -113,7 +113,7 @@ def as_json(results: Sequence[Result]) -> bytes:
 
 def many_as_json(results: Mapping[str, Sequence[Result]]) -> bytes:
     """Answers of several models by name: `{name: [entry, …]}`."""
-    named = {name: [entry(result) for result in found] for name, found in results.items()}
+    named = {name: [entry(result) for result in answers] for name, answers in results.items()}
     return orjson.dumps(named, option=orjson.OPT_INDENT_2)
 
 
@@ -123,7 +123,7 @@ def as_csv(results: Mapping[str, Sequence[Result]]) -> str:
     What could not be read has one line a model, with the reason.
     """
     head = ("file", "true class", "model", "rank", "class", "probability", "error")
-    return csv_text(head, (row for name, found in results.items() for row in _rows(name, found)))
+    return csv_text(head, (row for name, answers in results.items() for row in _rows(name, answers)))
 
 
 def _rows(model: str, results: Sequence[Result]) -> Iterator[tuple[object, ...]]:

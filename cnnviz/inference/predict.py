@@ -67,15 +67,15 @@ class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run an operation and count what it leaves."""
-        found = func(*args, **(kwargs or {}))
-        for value in tree_leaves(found):
+        output = func(*args, **(kwargs or {}))
+        for value in tree_leaves(output):
             if isinstance(value, Tensor):
                 storage = value.untyped_storage()
                 if storage._cdata not in self._known:
                     self._living[storage._cdata] = (_weak(storage), storage.nbytes())
         self._living = {key: entry for key, entry in self._living.items() if not _gone(entry[0])}
         self.peak = max(self.peak, sum(size for _, size in self._living.values()))
-        return found
+        return output
 
 
 def peak_bytes(model: nn.Module, images: Tensor) -> int:
@@ -176,13 +176,13 @@ class Predictor:
         if total is None and isinstance(pictures, list | tuple):
             total = len(pictures)
         sizes = sizes or self.sizes()
-        found: list[Result] = []
+        results: list[Result] = []
         # The next pictures are decoded and resized while the model is at work.
         with closing(in_order(self._prepared, pictures, threads=1)) as waiting:
             while not cancelled() and (part := list(islice(waiting, next(sizes)))):
-                found += self._part(part, top)
-                progress(Step("predicting", len(found), total, "pictures"))
-        return found
+                results += self._part(part, top)
+                progress(Step("predicting", len(results), total, "pictures"))
+        return results
 
     def sizes(self) -> Iterator[int]:
         """Of the batches: each of the stretches, cut where the model takes fewer at once."""
@@ -204,8 +204,8 @@ class Predictor:
         how = self.loaded.preprocessing
         image = stored(picture, how)
         # Where nothing was learned, no picture is unlike what was.
-        found = hints_of(image, picture.size, how, self._centered) if self.loaded.trained else ()
-        return _Ready(picture.name, picture.truth, image, found)
+        hints = hints_of(image, picture.size, how, self._centered) if self.loaded.trained else ()
+        return _Ready(picture.name, picture.truth, image, hints)
 
     def _shares(self, images: list[Pixels]) -> NDArray[np.float32]:
         if not images:

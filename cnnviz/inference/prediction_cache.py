@@ -36,10 +36,10 @@ class Answers:
     share: NDArray[np.float32]
     """Its probability, in [0, 1]."""
 
-    def rows(self, true: int, said: int) -> NDArray[np.int64]:
+    def rows(self, true: int, predicted: int) -> NDArray[np.int64]:
         """Which images of class `true` were answered `said`, the surest answer first."""
-        found = np.flatnonzero((self.true == true) & (self.said == said))
-        return found[np.argsort(-self.share[found], kind="stable")].astype(np.int64)
+        matching = np.flatnonzero((self.true == true) & (self.said == predicted))
+        return matching[np.argsort(-self.share[matching], kind="stable")].astype(np.int64)
 
 
 def known_answers(database: Database, run_id: int, kind: str = "last") -> Answers | None:
@@ -51,8 +51,8 @@ def known_answers(database: Database, run_id: int, kind: str = "last") -> Answer
     path = _path(tracking.run_folder(run.id, run.key), kind)
     if checkpoint is None or not path.exists():
         return None
-    found = _read(path)
-    return found if found is not None and found.step == checkpoint.step else None
+    stored = _read(path)
+    return stored if stored is not None and stored.step == checkpoint.step else None
 
 
 def work_out(database: Database, run_id: int, kind: str = "last", progress: Progress = silent) -> Answers:
@@ -73,8 +73,8 @@ def work_out(database: Database, run_id: int, kind: str = "last", progress: Prog
     data = datasets.load(loaded.dataset, progress=progress)
     if data.fingerprint != run.fingerprint:
         raise InferenceError(f"'{run.data}' holds other images now than run {run_id} was trained on.")
-    said, share = _asked(loaded, data, progress)
-    answers = Answers(checkpoint.step, np.asarray(data.test.labels, np.int64), said, share)
+    predicted, share = _asked(loaded, data, progress)
+    answers = Answers(checkpoint.step, np.asarray(data.test.labels, np.int64), predicted, share)
     _write(_path(folder, kind), answers)
     return answers
 
@@ -89,15 +89,15 @@ def _asked(
 
     how = loaded.preprocessing
     shape = (how.channels, *how.stored)
-    said, share, done = [], [], 0
+    predicted, share, done = [], [], 0
     for images, _ in data.test.iter_batches(BATCH):
         progress(Step("Asking", done, len(data.test)))
         pixels = datasets.adapt(torch.from_numpy(np.array(images)), shape)
         best = probabilities(loaded.model, how, pixels).max(1)
-        said.append(best.indices.numpy())
+        predicted.append(best.indices.numpy())
         share.append(best.values.numpy())
         done += len(images)
-    return np.concatenate(said).astype(np.int64), np.concatenate(share).astype(np.float32)
+    return np.concatenate(predicted).astype(np.int64), np.concatenate(share).astype(np.float32)
 
 
 def _path(folder: Path, kind: str) -> Path:
@@ -122,7 +122,7 @@ def _read(path: Path) -> Answers | None:
             details = file.metadata() or {}
             if details.get("format") != FORMAT:
                 return None
-            true, said, share = (file.get_tensor(name) for name in ("true", "said", "share"))
+            true, predicted, share = (file.get_tensor(name) for name in ("true", "said", "share"))
     except (HeaderError, SafetensorError, OSError):
         return None
-    return Answers(int(details["step"]), true, said, share)
+    return Answers(int(details["step"]), true, predicted, share)

@@ -85,8 +85,8 @@ class _Reducing(Watch):
         super().__init__(model, layers)
         self._reduce = keep
 
-    def keep(self, found: Seen) -> Any:
-        return self._reduce(found.layer, found.output)
+    def keep(self, seen: Seen) -> Any:
+        return self._reduce(seen.layer, seen.output)
 
     def takes_inputs(self) -> bool:
         return False

@@ -70,10 +70,10 @@ def grad_cam(model: nn.Module, image: Tensor, target: int, layer: str) -> Floats
     modules = dict(other.named_modules())
     if layer not in modules:
         raise unknown(layer, modules)
-    found = LayerGradCam(other, modules[layer]).attribute(image, target, relu_attributions=True)
-    if not isinstance(found, Tensor) or found.dim() != 4:
+    attribution = LayerGradCam(other, modules[layer]).attribute(image, target, relu_attributions=True)
+    if not isinstance(attribution, Tensor) or attribution.dim() != 4:
         raise InterpretError(f"'{layer}' gives no maps, so Grad-CAM has nothing to weigh there.")
-    array: Floats = found[0, 0].detach().cpu().float().numpy()
+    array: Floats = attribution[0, 0].detach().cpu().float().numpy()
     return array
 
 
@@ -98,13 +98,13 @@ def grad_cams(model: nn.Module, image: Tensor, target: int, layers: Sequence[str
         modules[name].register_forward_hook(hook(name))
     score = other(image)[0, target]
     gradients = torch.autograd.grad(score, [outputs[name] for name in layers])
-    found = {}
+    heat_maps = {}
     for name, gradient in zip(layers, gradients, strict=True):
         if gradient.dim() != 4:
             raise InterpretError(f"'{name}' gives no maps, so Grad-CAM has nothing to weigh there.")
         weighted = (gradient.mean(dim=(2, 3), keepdim=True) * outputs[name]).sum(dim=1)
-        found[name] = functional.relu(weighted)[0].detach().cpu().float().numpy()
-    return found
+        heat_maps[name] = functional.relu(weighted)[0].detach().cpu().float().numpy()
+    return heat_maps
 
 
 def enlarged(cells: Floats, size: tuple[int, int]) -> Floats:
@@ -220,23 +220,23 @@ def _saliency(model: nn.Module, image: Tensor, target: int) -> Floats:
     """The largest |∂score/∂pixel| of a pixel's channels (Simonyan et al., 2013)."""
     from captum.attr import Saliency
 
-    found = Saliency(model).attribute(image.clone().requires_grad_(), target)
-    return _array(found[0].amax(0))
+    attribution = Saliency(model).attribute(image.clone().requires_grad_(), target)
+    return _array(attribution[0].amax(0))
 
 
 def _integrated(model: nn.Module, image: Tensor, target: int) -> Floats:
     """The path integral of gradients from 0, summed over channels (Sundararajan et al., 2017)."""
     from captum.attr import IntegratedGradients
 
-    found = IntegratedGradients(model).attribute(
+    attribution = IntegratedGradients(model).attribute(
         image.clone().requires_grad_(),
         torch.zeros_like(image),
         target,
         n_steps=STEPS,
         internal_batch_size=AT_ONCE,
     )
-    assert isinstance(found, Tensor)
-    return _array(found[0].sum(0))
+    assert isinstance(attribution, Tensor)
+    return _array(attribution[0].sum(0))
 
 
 def _occlusion(model: nn.Module, image: Tensor, target: int) -> Floats:
@@ -246,10 +246,10 @@ def _occlusion(model: nn.Module, image: Tensor, target: int) -> Floats:
     channels = image.shape[1]
     patch, steps = _patches(image)
     with torch.no_grad():
-        found = Occlusion(model).attribute(
+        attribution = Occlusion(model).attribute(
             image, (channels, *patch), (channels, *steps), 0, target, perturbations_per_eval=16
         )
-    return _array(found[0, 0])
+    return _array(attribution[0, 0])
 
 
 def _patches(image: Tensor) -> tuple[list[int], list[int]]:

@@ -80,7 +80,7 @@ def _parts(module: nn.Module) -> tuple[str, ...]:
 
 
 def _block(name: str, module: nn.Module, analysis: Analysis) -> Block:
-    first, found = 0, []
+    first, branches = 0, []
     for part, title in zip(_parts(module), TITLES, strict=True):
         path = f"{name}.{part}"
         rows = [row for row in analysis.rows if row.name == path or row.name.startswith(f"{path}.")]
@@ -88,9 +88,9 @@ def _block(name: str, module: nn.Module, analysis: Analysis) -> Block:
         channels = rows[-1].output_shape[0]
         params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
         kernel = _last_kernel(module.get_submodule(part))
-        found.append(Branch(path, title, kernel, first, channels, params, macs))
+        branches.append(Branch(path, title, kernel, first, channels, params, macs))
         first += channels
-    return Block(name, first, tuple(found))
+    return Block(name, first, tuple(branches))
 
 
 def _last_kernel(branch: nn.Module) -> int:
@@ -127,19 +127,19 @@ class BlockLook:
 
 def inspect_block(model: nn.Module, image: Tensor, block: Block) -> BlockLook:
     """What goes into a block, through each branch, and out of it, for one image `(1, C, H, W)`."""
-    found = record_layers(model, image, [block.name, *(branch.name for branch in block.branches)])
-    whole: Floats = found[block.name].output[0].cpu().numpy()
+    recorded = record_layers(model, image, [block.name, *(branch.name for branch in block.branches)])
+    whole: Floats = recorded[block.name].output[0].cpu().numpy()
     magnitude = float(np.abs(whole).sum()) or 1.0
     looks = []
     for branch in block.branches:
-        maps: Floats = found[branch.name].output[0].cpu().numpy()
+        maps: Floats = recorded[branch.name].output[0].cpu().numpy()
         sizes = np.abs(maps)
         looks.append(
             BranchLook(
                 branch, maps, float(sizes.mean()), float(sizes.sum()) / magnitude, float((maps == 0).mean())
             )
         )
-    return BlockLook(block, found[block.name].inputs[0][0].cpu().numpy(), whole, tuple(looks))
+    return BlockLook(block, recorded[block.name].inputs[0][0].cpu().numpy(), whole, tuple(looks))
 
 
 def without(model: nn.Module, images: Tensor, branches: Collection[str]) -> Tensor:
@@ -163,7 +163,7 @@ def _zeroed(module: nn.Module, args: Any, out: Tensor) -> Tensor:
 
 def activity_by_class(
     model: nn.Module,
-    found: tuple[Block, ...],
+    blocks: tuple[Block, ...],
     batches: Batches,
     classes: int,
     total: int | None = None,
@@ -175,7 +175,7 @@ def activity_by_class(
     Goes through `batches` once. Raises `StoppedError` when stopped, and `InterpretError` for no blocks, no
     images or labels beyond `classes`.
     """
-    names = [branch.name for block in found for branch in block.branches]
+    names = [branch.name for block in blocks for branch in block.branches]
     if not names:
         raise InterpretError("The model has no inception blocks.")
     sums = torch.zeros(len(names), classes, dtype=torch.float64)
@@ -191,17 +191,17 @@ def activity_by_class(
         counts += torch.bincount(labels.cpu(), minlength=classes)
     with np.errstate(invalid="ignore"):
         mean: NDArray[np.float64] = sums.numpy() / counts.numpy()
-    return mean.reshape(len(found), -1, classes)
+    return mean.reshape(len(blocks), -1, classes)
 
 
-def block_named(found: tuple[Block, ...], name: str) -> Block:
+def block_named(blocks: tuple[Block, ...], name: str) -> Block:
     """The block called `name`; raises `UnknownLayerError`."""
-    for block in found:
+    for block in blocks:
         if block.name == name:
             return block
-    if not found:
+    if not blocks:
         raise UnknownLayerError("The model has no inception blocks.")
-    raise unknown(name, [block.name for block in found])
+    raise unknown(name, [block.name for block in blocks])
 
 
 # Auxiliary classifiers: what each says of a picture, though a prediction leaves them out.
@@ -235,11 +235,11 @@ def classifier_outputs(model: nn.Module, images: Tensor) -> tuple[ClassifierOutp
     A prediction does not run them; here they are given what the blocks before them gave.
     """
     heads = auxiliary_heads(model)
-    found = activations(model, images, ["", *heads.values()])
+    recorded = activations(model, images, ["", *heads.values()])
     other = twin(model)
     outputs = []
     with torch.no_grad():
         for head, block in heads.items():
-            logits = other.get_submodule(head)(found[block])
+            logits = other.get_submodule(head)(recorded[block])
             outputs.append(ClassifierOutput(head, block, torch.softmax(logits, dim=1).cpu().numpy()))
-    return (*outputs, ClassifierOutput("", "", torch.softmax(found[""], dim=1).cpu().numpy()))
+    return (*outputs, ClassifierOutput("", "", torch.softmax(recorded[""], dim=1).cpu().numpy()))

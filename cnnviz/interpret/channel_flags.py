@@ -50,8 +50,8 @@ def marks(maps: Floats, layer_type: str = "") -> Marks:
 
 
 def _every(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = np.logical_and.reduce(cells, axis=1)
-    return found
+    flags: NDArray[np.bool_] = np.logical_and.reduce(cells, axis=1)
+    return flags
 
 
 def _numbers(chosen: NDArray[np.bool_]) -> tuple[int, ...]:

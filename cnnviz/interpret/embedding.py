@@ -143,12 +143,12 @@ def _components(values: Floats, count: int, seed: int) -> tuple[Floats, Floats]:
         raise InterpretError("The layer gives values that are not numbers; a diverged network has no map.")
     fits = min(count, *values.shape)
     solver = "randomized" if min(values.shape) > 500 else "full"
-    found = PCA(fits, svd_solver=solver, random_state=seed)
+    pca = PCA(fits, svd_solver=solver, random_state=seed)
     with np.errstate(invalid="ignore", divide="ignore"):
-        scores = found.fit_transform(values.astype(np.float64))
+        scores = pca.fit_transform(values.astype(np.float64))
     missing = max(2 - fits, 0)
     scores = np.pad(scores, ((0, 0), (0, missing))).astype(np.float32)
-    explained = np.pad(np.nan_to_num(found.explained_variance_ratio_), (0, missing)).astype(np.float32)
+    explained = np.pad(np.nan_to_num(pca.explained_variance_ratio_), (0, missing)).astype(np.float32)
     return scores, explained
 
 

@@ -41,12 +41,12 @@ class Weights:
 
 def layers_with_filters(model: nn.Module) -> tuple[str, ...]:
     """The layers whose weights can be shown, in order: convolutions and fully connected layers."""
-    found: list[str] = []
+    names: list[str] = []
     for name, module in model.named_modules():
-        inside = any(name.startswith(f"{other}.") for other in found)
+        inside = any(name.startswith(f"{other}.") for other in names)
         if isinstance(module, nn.Conv2d | nn.Linear | PartialConv2d) and not inside:
-            found.append(name)
-    return tuple(found)
+            names.append(name)
+    return tuple(names)
 
 
 def weights_of(model: nn.Module, layer: str, maps: tuple[int, int, int] | None = None) -> Weights:

@@ -95,9 +95,9 @@ class Watch:
             if base not in self.modules:
                 raise unknown(name, self.modules)
 
-    def keep(self, found: Seen) -> Any:
+    def keep(self, seen: Seen) -> Any:
         """What is kept of a call; tensors in it are overwritten by what comes later unless copied."""
-        return found
+        return seen
 
     def takes_inputs(self) -> bool:
         """Whether inputs are copied."""
@@ -156,13 +156,13 @@ class Watch:
             mode.follow(images)
             self.model(images)
 
-    def meet(self, found: Seen) -> None:
+    def meet(self, seen: Seen) -> None:
         """An operation has run (its output not copied yet); keep it if it was asked for."""
-        if found.layer in self._wanted and found.layer not in self._found:
-            self._keep(found)
+        if seen.layer in self._wanted and seen.layer not in self._found:
+            self._keep(seen)
 
-    def _keep(self, found: Seen) -> None:
-        self._found[found.layer] = self.keep(replace(found, output=found.output.clone()))
+    def _keep(self, seen: Seen) -> None:
+        self._found[seen.layer] = self.keep(replace(seen, output=seen.output.clone()))
         if not self._wanted - self._found.keys():
             raise _AllSeenError
 
@@ -236,18 +236,18 @@ class _Operations(TorchFunctionMode):
             self._met(owner, module, Seen("", None, name, inputs, results[0], args, kwargs, sources))
         return out
 
-    def _met(self, owner: str, module: str, found: Seen) -> None:
-        name = found.operation
+    def _met(self, owner: str, module: str, seen: Seen) -> None:
+        name = seen.operation
         rule = RULES.get(name) or RULES.get(name.rstrip("_"))
         label = name.strip("_")
         if rule is not None:
-            effect = rule(Call(name, found.arguments, found.keywords, found.output, ()))
+            effect = rule(Call(name, seen.arguments, seen.keywords, seen.output, ()))
             if effect.view:
                 return
             label = effect.label
         base = owner if owner != module else f"{owner}:{slug(label)}"
         self._counts[base] += 1
-        self._watch.meet(replace(found, layer=numbered(base, self._counts[base])))
+        self._watch.meet(replace(seen, layer=numbered(base, self._counts[base])))
 
 
 class _LastOperation(Watch):
@@ -258,6 +258,6 @@ class _LastOperation(Watch):
             self._run_with_operations(images)
         return self._found
 
-    def meet(self, found: Seen) -> None:
-        if found.layer.partition(":")[0] in self._wanted and ":" in found.layer:
-            self._found[found.layer.partition(":")[0]] = replace(found, output=found.output.clone())
+    def meet(self, seen: Seen) -> None:
+        if seen.layer.partition(":")[0] in self._wanted and ":" in seen.layer:
+            self._found[seen.layer.partition(":")[0]] = replace(seen, output=seen.output.clone())

@@ -51,7 +51,7 @@ def layers(analysis: Analysis) -> tuple[Layer, ...]:
 def inner_layers(analysis: Analysis) -> tuple[Layer, ...]:
     """What rows give besides: later calls of shared modules, operations between a container's children."""
     counts: Counter[str] = Counter()
-    found = []
+    names = []
     for node in analysis.graph.nodes[2:]:
         if node.training_only:
             continue
@@ -59,8 +59,8 @@ def inner_layers(analysis: Analysis) -> tuple[Layer, ...]:
         base = f"{node.row}:{slug(node.label)}" if between else node.row
         counts[base] += 1
         if between or counts[base] > 1:
-            found.append(Layer(numbered(base, counts[base]), node.row, node.kind, node.output_shape))
-    return tuple(found)
+            names.append(Layer(numbered(base, counts[base]), node.row, node.kind, node.output_shape))
+    return tuple(names)
 
 
 def unknown(name: str, known: Collection[str]) -> UnknownLayerError:

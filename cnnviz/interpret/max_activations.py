@@ -68,7 +68,7 @@ def exciting(
             numbers = torch.arange(done, done + len(images))[:, None].expand(values.shape)
             best[layer] = _merged(best.get(layer), (values, numbers, rows, columns), top)
         done += len(images)
-    return {layer: _describe(found) for layer, found in best.items()}
+    return {layer: _describe(strongest) for layer, strongest in best.items()}
 
 
 def _describe(best: _Best) -> Exciting:
@@ -97,12 +97,14 @@ def _merged(best: _Best | None, fresh: _Best, top: int) -> _Best:
 
 def remembered(key: str) -> Exciting | None:
     """What `remember` kept under this key (see `storage.key_of`), or None."""
-    found = cache.load("exciting", key)
-    if found is None or found.keys() != {"images", "values", "cells"}:
+    stored = cache.load("exciting", key)
+    if stored is None or stored.keys() != {"images", "values", "cells"}:
         return None
-    return Exciting(found["images"], found["values"], found["cells"])
+    return Exciting(stored["images"], stored["values"], stored["cells"])
 
 
-def remember(key: str, found: Exciting) -> None:
+def remember(key: str, strongest: Exciting) -> None:
     """Keep a result on disk; raises `DataError` where the disk is full or forbids writing."""
-    cache.save("exciting", key, {"images": found.images, "values": found.values, "cells": found.cells})
+    cache.save(
+        "exciting", key, {"images": strongest.images, "values": strongest.values, "cells": strongest.cells}
+    )

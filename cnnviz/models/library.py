@@ -72,13 +72,13 @@ def problems() -> list[str]:
 
 
 def _read_all() -> list[ModelSpec | str]:
-    found: list[ModelSpec | str] = []
+    entries: list[ModelSpec | str] = []
     for path in sorted(folder().glob("*.json")):
         try:
-            found.append(_read(path, _version(path)))
+            entries.append(_read(path, _version(path)))
         except (OSError, ValueError) as error:
-            found.append(f"Your saved model '{path.name}' is left out: {error}")
-    return found
+            entries.append(f"Your saved model '{path.name}' is left out: {error}")
+    return entries
 
 
 def _version(path: Path) -> tuple[int, ...]:

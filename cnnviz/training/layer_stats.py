@@ -163,12 +163,12 @@ def _nearest_the_output(
 
 
 def _first_output(layers: dict[str, nn.Module], forward: Callable[[], object]) -> str | None:
-    found: list[str] = []
+    result: list[str] = []
 
     def watch(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, args: Any, out: Any) -> None:
-            if not found and isinstance(out, Tensor) and not _finite([out]):
-                found.append(name)
+            if not result and isinstance(out, Tensor) and not _finite([out]):
+                result.append(name)
 
         return hook
 
@@ -179,7 +179,7 @@ def _first_output(layers: dict[str, nn.Module], forward: Callable[[], object]) -
     finally:
         for handle in handles:
             handle.remove()
-    return found[0] if found else None
+    return result[0] if result else None
 
 
 def _finite(tensors: Iterable[Tensor | None]) -> bool:

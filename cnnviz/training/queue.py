@@ -65,8 +65,8 @@ class QueuePlace:
 
 def place_in_queue(database: Database, run: RunSummary, timed: bool = False) -> QueuePlace:
     """The place of a queued run on its device; with `timed`, also about how long it will wait."""
-    found = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
-    same = [o for o in found if o.device == run.device and o.id != run.id and o.trained]
+    runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
+    same = [o for o in runs if o.device == run.device and o.id != run.id and o.trained]
     training = tuple(other for other in same if other.status is not Status.QUEUED)
     first = (other for other in same if other.status is Status.QUEUED)
     waiting = sorted(

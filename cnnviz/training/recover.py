@@ -135,10 +135,10 @@ def read_folder(folder: Path, run_id: int, key: str) -> RecoveredRun:
 
 def _summary(path: Path) -> Mapping[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _status(summary: Mapping[str, Any], step: int) -> Status:
@@ -156,14 +156,14 @@ def _steps_per_epoch(summary: Mapping[str, Any], recipe: Recipe) -> float | None
 
 def _of_summary(summary: Mapping[str, Any]) -> list[Value]:
     """The last and the best value of every metric."""
-    found, now = [], time.time()
+    result, now = [], time.time()
     scale = summary.get("epoch", 0) / summary["step"] if summary.get("step") else 0.0
     for name, figures in (summary.get("metrics") or {}).items():
         points = {figures["best_step"]: figures["best"], figures["step"]: figures["last"]}
         for step, value in points.items():
             if step is not None:
-                found.append(Value(name, step, step * scale, math.nan if value is None else value, now))
-    return found
+                result.append(Value(name, step, step * scale, math.nan if value is None else value, now))
+    return result
 
 
 def _of_checkpoints(positions: Any, each: float | None) -> list[Value]:

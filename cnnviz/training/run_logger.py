@@ -65,7 +65,7 @@ class InMemoryLogger:
 
     def series(self, name: str) -> list[tuple[int, float]]:
         """One figure's (step, value) pairs."""
-        return [(step, value) for step, _, found, value in self.rows if found == name]
+        return [(step, value) for step, _, metric, value in self.rows if metric == name]
 
     def last(self, name: str) -> float:
         """One figure's newest value; raises `IndexError` where there is none."""

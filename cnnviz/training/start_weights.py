@@ -100,10 +100,10 @@ def _weights(recipe: Recipe) -> dict[str, Tensor]:
 
         entry = get_model_weights(recipe.model.removeprefix(_PREFIX)).DEFAULT
         try:
-            found: dict[str, Tensor] = entry.get_state_dict(
+            tensors: dict[str, Tensor] = entry.get_state_dict(
                 progress=False, check_hash=True, weights_only=True
             )
-            return found
+            return tensors
         except (OSError, RuntimeError) as error:
             raise ValueError(
                 f"torchvision's weights for {recipe.model} could not be downloaded: {error}."

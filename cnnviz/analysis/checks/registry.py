@@ -99,9 +99,15 @@ def check_analysis(analysis: Analysis) -> tuple[Problem, ...]:
     network = Network(analysis)
     problems = [
         Problem(
-            one.identifier, one.title, found.severity, found.layers, found.message, found.fix, one.reference
+            one.identifier,
+            one.title,
+            finding.severity,
+            finding.layers,
+            finding.message,
+            finding.fix,
+            one.reference,
         )
         for one in checks().values()
-        for found in one.run(network)
+        for finding in one.run(network)
     ]
     return tuple(sorted(problems, key=lambda problem: SEVERITIES.index(problem.severity)))

@@ -46,15 +46,17 @@ def check(
     if model is None:
         raise ValueError("Give a model; `cnnviz models` lists them, and `cnnviz check --list` the checks.")
     title, problems = _checked(model, classes, parse_size(size), pairs(option or [], "activation=tanh"))
-    found = {severity: sum(one.severity == severity for one in problems) for severity in ("error", "warning")}
+    counts = {
+        severity: sum(one.severity == severity for one in problems) for severity in ("error", "warning")
+    }
     if as_json:
         whole = {"model": title, "checks": len(checks()), "problems": [one.as_json() for one in problems]}
         typer.echo(orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode())
     else:
         typer.echo(_text(title, problems), nl=False)
-    if found["error"]:
+    if counts["error"]:
         raise typer.Exit(ERRORS)
-    if found["warning"]:
+    if counts["warning"]:
         raise typer.Exit(WARNINGS)
 
 
@@ -97,6 +99,6 @@ def _all_checks(as_json: bool) -> str:
     rows = [(one.identifier, one.title, one.reference) for one in checks().values()]
     if as_json:
         keys = ("check", "title", "reference")
-        found = [dict(zip(keys, row, strict=True)) for row in rows]
-        return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode() + "\n"
+        entries = [dict(zip(keys, row, strict=True)) for row in rows]
+        return orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode() + "\n"
     return output.fitted(("check", "title", "source"), rows, frozenset(), output.width()) + "\n"

@@ -38,13 +38,13 @@ def register(app: typer.Typer) -> None:
 
 def list_datasets(as_json: _AsJson = False) -> None:
     """Print the list."""
-    found = [_entry(spec) for spec in datasets.specs().values()]
+    entries = [_entry(spec) for spec in datasets.specs().values()]
     if as_json:
-        _print_json(found)
+        _print_json(entries)
         return
     lines = [
         (e["name"], e["title"], _by(e["shape"]), len(e["classes"]), e["train"], e["test"], _where(e))
-        for e in found
+        for e in entries
     ]
     head = ("name", "title", "image", "classes", "train", "test", "comes from")
     typer.echo(table(head, lines, right=frozenset(("classes", "train", "test"))))
@@ -94,9 +94,9 @@ def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None
     from cnnviz.diagnosis.data_quality import data_report
 
     with Bar() as bar:
-        found, quality = summary(ready, bar), data_report(ready, bar)
-    statistics = found.channels
-    counts = {"train": found.train_counts, "test": found.test_counts}
+        facts, quality = summary(ready, bar), data_report(ready, bar)
+    statistics = facts.channels
+    counts = {"train": facts.train_counts, "test": facts.test_counts}
     if as_json:
         _print_json(
             {

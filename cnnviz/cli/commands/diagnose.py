@@ -60,12 +60,12 @@ def diagnose(
     from cnnviz import diagnosis
 
     evidence = _evidence(run, probe)
-    found = diagnosis.diagnose(evidence)
+    result = diagnosis.diagnose(evidence)
     if change is not None:
-        typer.echo(_changed(evidence, found, change).write())
+        typer.echo(_changed(evidence, result, change).write())
         return
-    typer.echo(_json(found.as_json()) if as_json else _text(run, evidence, found))
-    if code := EXIT_CODES[found.outcome]:
+    typer.echo(_json(result.as_json()) if as_json else _text(run, evidence, result))
+    if code := EXIT_CODES[result.outcome]:
         raise typer.Exit(code)
 
 
@@ -91,14 +91,14 @@ def _evidence(run: str, probed: bool) -> Evidence:
 def _causes(as_json: bool) -> None:
     from cnnviz.diagnosis import recorded, rules
 
-    found = rules().values()
+    known = rules().values()
     if as_json:
         plain = [
-            {"cause": one.cause, "title": one.title, "what": one.summary, "live": one.live} for one in found
+            {"cause": one.cause, "title": one.title, "what": one.summary, "live": one.live} for one in known
         ]
         typer.echo(_json(plain))
         return
-    typer.echo(notes([(one.cause, one.summary) for one in found], width()))
+    typer.echo(notes([(one.cause, one.summary) for one in known], width()))
     if recorded.names():
         typer.echo(f"\nRecorded runs: {', '.join(recorded.names())}")
 
@@ -107,9 +107,9 @@ def _json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
-def _changed(evidence: Evidence, found: Diagnosis, place: str) -> Recipe:
+def _changed(evidence: Evidence, diagnosis: Diagnosis, place: str) -> Recipe:
     """The recipe with the change at `place`, as `1.2`; raises `ValueError` where there is none."""
-    offered = _offered(found)
+    offered = _offered(diagnosis)
     if place not in offered:
         known = f"it can be {', '.join(offered)}" if offered else "nothing is proposed for this run"
         raise ValueError(f"There is no change '{place}'; {known}.")
@@ -118,34 +118,39 @@ def _changed(evidence: Evidence, found: Diagnosis, place: str) -> Recipe:
     return offered[place].recipe(evidence.recipe).model_copy(update={"name": UNNAMED, "description": ""})
 
 
-def _offered(found: Diagnosis) -> dict[str, Change]:
+def _offered(diagnosis: Diagnosis) -> dict[str, Change]:
     """Every change by the finding's number and its own, as `1.2`."""
     return {
         f"{number}.{at}": one
-        for number, finding in enumerate(found.findings, 1)
+        for number, finding in enumerate(diagnosis.findings, 1)
         for at, one in enumerate(finding.changes, 1)
     }
 
 
-def _text(run: str, evidence: Evidence, found: Diagnosis) -> str:
+def _text(run: str, evidence: Evidence, diagnosis: Diagnosis) -> str:
     from cnnviz.diagnosis.report.report_text import OUTCOMES, status_text
 
     name = evidence.title if evidence.run is None else f"Run {evidence.run}, {evidence.title}"
-    parts = [f"{name}: {status_text(evidence)}", _wrapped(f"{OUTCOMES[found.outcome]}. {found.verdict}")]
-    parts += [_finding(number, one, evidence) for number, one in enumerate(found.findings, 1)]
-    parts += _listed("What is missing", found.missing)
-    parts += _listed("What to try next, in this order", found.next_steps, numbered=True)
-    parts += _listed("Notes", [one.text for one in found.notes])
-    if offered := _offered(found):
+    parts = [
+        f"{name}: {status_text(evidence)}",
+        _wrapped(f"{OUTCOMES[diagnosis.outcome]}. {diagnosis.verdict}"),
+    ]
+    parts += [_finding(number, one, evidence) for number, one in enumerate(diagnosis.findings, 1)]
+    parts += _listed("What is missing", diagnosis.missing)
+    parts += _listed("What to try next, in this order", diagnosis.next_steps, numbered=True)
+    parts += _listed("Notes", [one.text for one in diagnosis.notes])
+    if offered := _offered(diagnosis):
         parts.append(TO_RUN.format(run=run, place=next(iter(offered))))
     if evidence.probes:
         from cnnviz.diagnosis.report.report_text import describe_probes
 
         parts.append(f"Probes\n{notes(describe_probes(evidence.probes), width())}")
-    if found.comparisons:
-        parts.append(f"Compared with\n{notes([(one.name, one.text) for one in found.comparisons], width())}")
+    if diagnosis.comparisons:
+        parts.append(
+            f"Compared with\n{notes([(one.name, one.text) for one in diagnosis.comparisons], width())}"
+        )
     for outcome, title in (("clear", "Ruled out"), ("not checked", "Could not be checked")):
-        rest = [(one.cause, one.because) for one in found.checked if one.outcome == outcome]
+        rest = [(one.cause, one.because) for one in diagnosis.checked if one.outcome == outcome]
         if rest:
             parts.append(f"{title}\n{notes(rest, width())}")
     return "\n\n".join(parts)

@@ -52,7 +52,7 @@ def list_them(as_json: _Json = False) -> None:
     with tracking.connect() as database:
         own = [(stored, progress(database, stored)) for stored in every(database)]
     if as_json:
-        found = {
+        result = {
             "ready": [
                 {"name": r.name, "question": r.small.question, "arms": r.small.names, "asked_by": r.asked_by}
                 for r in ready
@@ -64,7 +64,7 @@ def list_them(as_json: _Json = False) -> None:
                 for s, p in own
             ],
         }  # fmt: skip
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
         return
     lines = [(r.name, len(list(r.small.cells())), r.small.question) for r in ready]
     typer.echo(fitted(("ready-made", "runs", "question"), lines, _RIGHT, width()))
@@ -113,12 +113,12 @@ def run(
             _say_queued(database, number, runs, as_json)
             return
         stopped = go_through(database, number)
-        found = experiments.result(database, number)
-    typer.echo(found.write() if as_json else as_text(found))
+        result = experiments.result(database, number)
+    typer.echo(result.write() if as_json else as_text(result))
     if stopped:
         typer.echo(f"Stopped: `cnnviz experiment run {number}` goes on.", err=True)
         raise typer.Exit(STOPPED)
-    if not found.complete:
+    if not result.complete:
         raise typer.Exit(INCOMPLETE)
 
 
@@ -155,8 +155,8 @@ def show(
         typer.echo(experiment.write() if as_json else _asked(what, experiment) + _recorded(what, large))
         return
     with tracking.connect() as database:
-        found = experiments.result(database, int(what))
-    typer.echo(found.write() if as_json else as_text(found))
+        result = experiments.result(database, int(what))
+    typer.echo(result.write() if as_json else as_text(result))
 
 
 def as_text(result: Result) -> str:
@@ -185,10 +185,10 @@ def _chosen(what: str, large: bool, seeds: int | None) -> Experiment:
     form: Form = "large" if large else "small"
     if what.endswith(".json"):
         with Path(what).open("rb") as file:  # no more of it than says that it is too long
-            found = Experiment.read(file.read(MAX_BYTES + 1))
+            result = Experiment.read(file.read(MAX_BYTES + 1))
     else:
-        found = get_preset(what).form(form)
-    return found if seeds is None else found.with_seeds(seeds)
+        result = get_preset(what).form(form)
+    return result if seeds is None else result.with_seeds(seeds)
 
 
 def _asked(name: str, experiment: Experiment) -> str:
@@ -214,17 +214,17 @@ def _recorded(name: str, large: bool) -> str:
 
     if large or name not in names():
         return ""
-    found = recording(name)
-    where = _wrapped(f"Recorded on {found.result.hardware} with torch {found.torch}:")
-    return "\n\n".join(["", where, _answer(found.result)])
+    result = recording(name)
+    where = _wrapped(f"Recorded on {result.result.hardware} with torch {result.torch}:")
+    return "\n\n".join(["", where, _answer(result.result)])
 
 
 def _demonstrate(demonstration: Demo, as_json: bool) -> None:
     """Run a demonstration and print what it did."""
     shown = demonstration.run()
     if as_json:
-        told = {"name": demonstration.name, "question": demonstration.question, **asdict(shown)}
-        typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        document = {"name": demonstration.name, "question": demonstration.question, **asdict(shown)}
+        typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
         return
     code = [demonstration.code, *([_wrapped(f"torch says: {shown.message}")] if shown.message else [])]
     mended = [f"Mended: {demonstration.mended}"] if demonstration.mended else []

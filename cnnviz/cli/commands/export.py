@@ -53,10 +53,10 @@ def export(
         raise ValueError(f"Which format? Give --format {'|'.join(Format)}, or an output such as model.onnx.")
     with tracking.connect() as database:
         loaded = from_run(database, run, which)
-    found = exporting.export(loaded, kind.value, output.stem)
-    for number, (ending, content) in enumerate(found.files.items()):
+    exported = exporting.export(loaded, kind.value, output.stem)
+    for number, (ending, content) in enumerate(exported.files.items()):
         path = output if number == 0 else output.with_suffix(ending)
         path.write_bytes(content)
         typer.echo(f"{path} ({len(content):,} bytes)")
-    for note in found.notes:
+    for note in exported.notes:
         typer.echo(note)

@@ -134,10 +134,10 @@ def _read(path: Path, loaded: Loaded) -> Step:
     from cnnviz.inference.images.preprocessing_trace import steps
     from cnnviz.inference.images.read_image import Upload, read
 
-    found = list(from_paths([path]))
-    if len(found) > 1:
-        raise ValueError(f"'{path}' holds {len(found)} files; one picture is looked at.")
-    one = read(found[0]) if isinstance(found[0], Upload) else found[0]
+    images = list(from_paths([path]))
+    if len(images) > 1:
+        raise ValueError(f"'{path}' holds {len(images)} files; one picture is looked at.")
+    one = read(images[0]) if isinstance(images[0], Upload) else images[0]
     if isinstance(one, Refusal):
         typer.echo(f"cnnviz: {one.reason}", err=True)
         raise typer.Exit(REFUSED)
@@ -168,10 +168,10 @@ def _about_maps(layer: str, maps: Floats) -> str:
     count, height, width = maps.shape
     dead = int((maps == 0).all(axis=(1, 2)).sum())
     what = f"{layer or 'The model'}: {count:,} maps of {height}×{width}"
-    said = f"{what}, from {maps.min():.4g} to {maps.max():.4g}, {dead:,} of them 0 everywhere"
+    text = f"{what}, from {maps.min():.4g} to {maps.max():.4g}, {dead:,} of them 0 everywhere"
     constant, broken = constant_maps(maps), int((~np.isfinite(maps)).any(axis=(1, 2)).sum())
-    said += f", {constant:,} with one value everywhere" if constant else ""
-    return f"{said}, {broken:,} with values that are not finite numbers" if broken else said
+    text += f", {constant:,} with one value everywhere" if constant else ""
+    return f"{text}, {broken:,} with values that are not finite numbers" if broken else text
 
 
 def _attribute(
@@ -188,21 +188,22 @@ def _attribute(
     method, target, layer = wanted
     analysis = analyze(loaded.model, loaded.input_shape) if layer is None else None
     with Bar() as bar:
-        found = attribute(loaded.model, shown.tensor, method.value, target, layer, analysis, bar)
-    name = loaded.classes[found.target]
-    at = f" at {found.layer}" if found.layer else ""
+        attribution = attribute(loaded.model, shown.tensor, method.value, target, layer, analysis, bar)
+    name = loaded.classes[attribution.target]
+    at = f" at {attribution.layer}" if attribution.layer else ""
     typer.echo(
-        f"{method.value}{at} for class {found.target} ({name}), which has {percent(found.probability, 1)}"
+        f"{method.value}{at} for class {attribution.target} ({name}), "
+        f"which has {percent(attribution.probability, 1)}"
     )
-    if found.blank:
-        typer.echo(found.blank)
+    if attribution.blank:
+        typer.echo(attribution.blank)
     if png is not None:
-        png.write_bytes(_drawn(shown.picture, found))
+        png.write_bytes(_drawn(shown.picture, attribution))
     if npz is not None:
-        _save(npz, attribution=found.values, input=shown.tensor[0].numpy())
+        _save(npz, attribution=attribution.values, input=shown.tensor[0].numpy())
 
 
-def _drawn(picture: Bytes, found: Attribution) -> bytes:
+def _drawn(picture: Bytes, attribution: Attribution) -> bytes:
     """The attribution over the picture, enlarged, as a PNG file."""
     import io
 
@@ -210,14 +211,14 @@ def _drawn(picture: Bytes, found: Attribution) -> bytes:
 
     from cnnviz.interpret.deletion_check import overlay
 
-    height, width = found.values.shape
+    height, width = attribution.values.shape
     zoom = max(1, WIDE // width)
     colour = np.broadcast_to(picture, (*picture.shape[:2], 3))
     large = np.asarray(
         Image.fromarray(colour).resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
     )
     file = io.BytesIO()
-    Image.fromarray(overlay(large, found.values, signed=found.signed)).save(file, "PNG")
+    Image.fromarray(overlay(large, attribution.values, signed=attribution.signed)).save(file, "PNG")
     return file.getvalue()
 
 

@@ -21,13 +21,13 @@ def register(app: typer.Typer) -> None:
 
 def list_recipes(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """Print the list."""
-    found = all_recipes().values()
+    recipes = all_recipes().values()
     if as_json:
         typer.echo(
-            orjson.dumps([r.model_dump(mode="json") for r in found], option=orjson.OPT_INDENT_2).decode()
+            orjson.dumps([r.model_dump(mode="json") for r in recipes], option=orjson.OPT_INDENT_2).decode()
         )
         return
-    lines = [(r.name, r.model, r.dataset, r.epochs, r.description) for r in found]
+    lines = [(r.name, r.model, r.dataset, r.epochs, r.description) for r in recipes]
     typer.echo(table(("name", "model", "dataset", "epochs", "what it is"), lines, frozenset(("epochs",))))
 
 

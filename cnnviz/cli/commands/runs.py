@@ -66,11 +66,11 @@ def export(
     if as_json and wanted is not Format.JSON:
         raise ValueError(f"Choose one of --json and --format {wanted.value}.")
     with tracking.connect() as database:
-        found = tracking.get_run(database, run)
+        record = tracking.get_run(database, run)
         if wanted is Format.WEIGHTS:
             from cnnviz.inference.weights.export_weights import take_weights, weights_name
 
-            path = output or Path(weights_name(found, checkpoint.value))
+            path = output or Path(weights_name(record, checkpoint.value))
             path.write_bytes(take_weights(database, run, checkpoint.value))
             typer.echo(str(path))
             return
@@ -172,14 +172,14 @@ def list_runs(
     with tracking.connect() as database:
         look_after(database)
         shown = None if as_json else SHOWN
-        found = tracking.list_runs(database, statuses=statuses, deleted=deleted, limit=limit, metrics=shown)
+        runs = tracking.list_runs(database, statuses=statuses, deleted=deleted, limit=limit, metrics=shown)
         disk = tracking.checkpoint_bytes(database)
     if as_json:
-        _print_json([_entry(run) | {"checkpoint_bytes": disk.get(run.id, 0)} for run in found])
-    elif not found:
+        _print_json([_entry(run) | {"checkpoint_bytes": disk.get(run.id, 0)} for run in runs])
+    elif not runs:
         typer.echo("There are no runs here.")
     else:
-        typer.echo(table(_HEAD, [_line(run, disk.get(run.id)) for run in found], _RIGHT))
+        typer.echo(table(_HEAD, [_line(run, disk.get(run.id)) for run in runs], _RIGHT))
 
 
 def show(run: _Id, as_json: _Json = False) -> None:
@@ -188,18 +188,18 @@ def show(run: _Id, as_json: _Json = False) -> None:
 
     with tracking.connect() as database:
         look_after(database)
-        found = tracking.report(database, run)
+        report = tracking.report(database, run)
     if as_json:
-        _print_json(found)
+        _print_json(report)
         return
-    metrics = found["metrics"]
+    metrics = report["metrics"]
     lines = [
         (name, _digits(m["last"]), m["step"], _digits(m["best"]), m["best_step"])
         for name, m in metrics.items()
     ]
-    recipe = orjson.dumps(found["recipe"], option=orjson.OPT_INDENT_2).decode()
-    typer.echo(f"{found['name']}: run {found['id']}, {found['status']}, attempt {found['attempt']}")
-    for label, value in _facts(found):
+    recipe = orjson.dumps(report["recipe"], option=orjson.OPT_INDENT_2).decode()
+    typer.echo(f"{report['name']}: run {report['id']}, {report['status']}, attempt {report['attempt']}")
+    for label, value in _facts(report):
         typer.echo(f"{label}: {value}")
     if lines:
         typer.echo("\n" + table(("metric", "last", "step", "best", "at step"), lines, _RIGHT | {"at step"}))
@@ -241,17 +241,17 @@ def recover(as_json: _Json = False) -> None:
     """Recover, and print what came of it."""
     from cnnviz.training.recover import recover as from_folders
 
-    found = from_folders()
+    folders = from_folders()
     if as_json:
-        aside = None if found.set_aside is None else str(found.set_aside)
-        _print_json({"set_aside": aside, "runs": found.runs, "skipped": found.skipped})
+        aside = None if folders.set_aside is None else str(folders.set_aside)
+        _print_json({"set_aside": aside, "runs": folders.runs, "skipped": folders.skipped})
         return
-    if found.set_aside is not None:
-        typer.echo(f"The damaged database is kept as {found.set_aside}; a new one was begun.")
-    count = len(found.runs)
-    named = f": {', '.join(map(str, found.runs))}" if count else ""
+    if folders.set_aside is not None:
+        typer.echo(f"The damaged database is kept as {folders.set_aside}; a new one was begun.")
+    count = len(folders.runs)
+    named = f": {', '.join(map(str, folders.runs))}" if count else ""
     typer.echo(f"{count} run{'' if count == 1 else 's'} recovered from the runs' folders{named}.")
-    for sentence in found.skipped:
+    for sentence in folders.skipped:
         typer.echo(f"Left out: {sentence}")
 
 

@@ -52,10 +52,12 @@ def summary(
     if as_torchinfo:
         typer.echo(_torchinfo(chosen[0], size, classes, options, batch), nl=False)
         return
-    found = [_analyzed(name, size, classes, options) for name in chosen]
+    analyses = [_analyzed(name, size, classes, options) for name in chosen]
     form = "json" if as_json else "csv" if as_csv else "markdown" if as_markdown else "text"
     typer.echo(
-        _one(found[0], batch, form, chosen[0]) if len(found) == 1 else _two(found[0], found[1], form),
+        _one(analyses[0], batch, form, chosen[0])
+        if len(analyses) == 1
+        else _two(analyses[0], analyses[1], form),
         nl=False,
     )
 

@@ -88,10 +88,10 @@ def differing(labels: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     only = {part: sorted(names) for part, names in (("training", train - test), ("test", test - train))}
     if not any(only.values()):
         return ()
-    said = " and ".join(f"only {part} images of {quoted(names)}" for part, names in only.items() if names)
+    text = " and ".join(f"only {part} images of {quoted(names)}" for part, names in only.items() if names)
     alike = [f"'{a}' and '{b}'" for a in only["training"] for b in only["test"] if same_name(a, b)][:5]
     hint = f" Perhaps {', '.join(alike)} are one class, written differently." if alike else ""
-    return (f"The parts are not of the same classes: there are {said}.{hint}",)
+    return (f"The parts are not of the same classes: there are {text}.{hint}",)
 
 
 def quoted(names: list[str]) -> str:
@@ -128,7 +128,7 @@ def listing(root: Path) -> list[tuple[str, int, int]]:
 
     Raises `DataError` for a symbolic link, a folder too deep, and too many files.
     """
-    found: list[tuple[str, int, int]] = []
+    entries: list[tuple[str, int, int]] = []
     waiting = [("", root)]
     while waiting:
         prefix, folder = waiting.pop()
@@ -144,10 +144,10 @@ def listing(root: Path) -> list[tuple[str, int, int]]:
                 waiting.append((f"{name}/", folder / entry.name))
             elif entry.is_file():
                 state = entry.stat()
-                found.append((name, state.st_size, state.st_mtime_ns))
-        if len(found) > MAX_PICTURES:
+                entries.append((name, state.st_size, state.st_mtime_ns))
+        if len(entries) > MAX_PICTURES:
             raise DataError(f"'{root}' has more than {MAX_PICTURES:,} files; give a folder of pictures.")
-    return sorted(found)
+    return sorted(entries)
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:

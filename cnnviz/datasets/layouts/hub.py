@@ -72,10 +72,10 @@ def source(name: str, place: Path, progress: Progress) -> Source:
         title=name.removeprefix("hf:").split("/")[-1],
         classes=classes,
         parts={
-            part: parquet.rows(_batches(found), chosen, f"{part} of {name}", files)
-            for part, found in fetched.items()
+            part: parquet.rows(_batches(stream), chosen, f"{part} of {name}", files)
+            for part, stream in fetched.items()
         },
-        count=sum(len(found) for found in fetched.values()),
+        count=sum(len(stream) for stream in fetched.values()),
         notes=(f"From Hugging Face: {name.removeprefix('hf:')}.", *notes),
     )
 
@@ -128,8 +128,8 @@ def _library_folders(place: Path) -> tuple[Path, ...]:
     return place, Path(constants.HF_HUB_CACHE)
 
 
-def _batches(found: Any) -> Iterator[Any]:
-    yield from found.with_format("arrow").iter(batch_size=parquet.AT_ONCE)
+def _batches(stream: Any) -> Iterator[Any]:
+    yield from stream.with_format("arrow").iter(batch_size=parquet.AT_ONCE)
 
 
 def _numbered(fetched: Mapping[str, Any], chosen: Columns) -> tuple[str, ...]:

@@ -37,21 +37,21 @@ class Columns(NamedTuple):
     classes: tuple[str, ...]
 
 
-def own_parts(where: str, found: Mapping[str, Kept]) -> tuple[dict[str, Kept], tuple[str, ...]]:
+def own_parts(where: str, parts: Mapping[str, Kept]) -> tuple[dict[str, Kept], tuple[str, ...]]:
     """Of parts by name, `train` and what is tested on, if anything is; and sentences on the others.
 
     Raises `DataError` where nothing is called train.
     """
-    if "train" not in found:
-        raise DataError(f"'{where}' has no part called train (only {', '.join(found)}); name one so.")
-    test = "test" if "test" in found else "validation"
+    if "train" not in parts:
+        raise DataError(f"'{where}' has no part called train (only {', '.join(parts)}); name one so.")
+    test = "test" if "test" in parts else "validation"
     notes = []
-    if test == "validation" and test in found:
+    if test == "validation" and test in parts:
         notes.append("It has no test part: its validation part serves as one.")
-    unused = sorted(found.keys() - {"train", test})
+    unused = sorted(parts.keys() - {"train", test})
     if unused:
         notes.append(f"Not used: its {' and '.join(unused)}.")
-    return {"train": found["train"]} | ({"test": found[test]} if test in found else {}), tuple(notes)
+    return {"train": parts["train"]} | ({"test": parts[test]} if test in parts else {}), tuple(notes)
 
 
 def columns(schema: pa.Schema, where: str) -> Columns:
@@ -76,11 +76,11 @@ def columns(schema: pa.Schema, where: str) -> Columns:
 
 def _features(schema: pa.Schema) -> Mapping[str, dict[str, Any]]:
     try:
-        found = orjson.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        features = orjson.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, orjson.JSONDecodeError):
         return {}
-    usable = isinstance(found, dict)
-    return {k: v for k, v in found.items() if isinstance(v, dict) and k in schema.names} if usable else {}
+    usable = isinstance(features, dict)
+    return {k: v for k, v in features.items() if isinstance(v, dict) and k in schema.names} if usable else {}
 
 
 def _class_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
@@ -106,11 +106,11 @@ def _is_integer(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind))
 
 
-def _only(where: str, what: str, found: list[str], usual: tuple[str, ...]) -> str:
-    chosen = [name for name in usual if name in found] or found
+def _only(where: str, what: str, names: list[str], usual: tuple[str, ...]) -> str:
+    chosen = [name for name in usual if name in names] or names
     if len(chosen) == 1 or (chosen and chosen[0] in usual):
         return chosen[0]
-    seen = f"these could be: {', '.join(found)}" if found else "none is one"
+    seen = f"these could be: {', '.join(names)}" if names else "none is one"
     kind = "a column of pictures (bytes)" if what == "picture" else "a column of whole-number labels"
     raise DataError(f"'{where}' should have {kind}, and {seen}; keep one, or name it '{what}'.")
 
@@ -151,8 +151,8 @@ def counted(batches: Callable[[], Iterable[pa.RecordBatch]], label: str) -> int:
 
     highest = 0
     for batch in batches():
-        found = pc.max(batch.column(batch.schema.get_field_index(label))).as_py()
-        highest = max(highest, -1 if found is None else found)
+        largest = pc.max(batch.column(batch.schema.get_field_index(label))).as_py()
+        highest = max(highest, -1 if largest is None else largest)
     return int(min(highest, MAX_CLASSES)) + 1
 
 
@@ -164,12 +164,12 @@ def files(root: Path) -> dict[str, list[Path]]:
     """The files of each part: by their names in a folder, or the one file that was given as `train`."""
     if root.is_file():
         return {"train": [root]}
-    found: dict[str, list[Path]] = {}
+    by_part: dict[str, list[Path]] = {}
     for path in sorted(path for pattern in PATTERNS for path in root.glob(pattern)):
         match = _PART.match(path.name.lower())
         part = match.group(1) if match else path.stem
-        found.setdefault({"valid": "validation", "val": "validation"}.get(part, part), []).append(path)
-    return found
+        by_part.setdefault({"valid": "validation", "val": "validation"}.get(part, part), []).append(path)
+    return by_part
 
 
 def source(root: Path) -> Source:
@@ -188,7 +188,7 @@ def source(root: Path) -> Source:
         title=root.resolve().stem,
         classes=classes,
         parts={part: _rows(parts[part], opened[part], chosen) for part in parts},
-        count=sum(file.metadata.num_rows for found in opened.values() for file in found),
+        count=sum(file.metadata.num_rows for part_files in opened.values() for file in part_files),
         notes=notes,
     )
 
@@ -228,8 +228,8 @@ def _rows(paths: list[Path], opened: list[ParquetFile], chosen: Columns) -> Iter
 
 def _numbered(opened: dict[str, list[ParquetFile]], chosen: Columns) -> tuple[str, ...]:
     def batches() -> Iterator[pa.RecordBatch]:
-        for found in opened.values():
-            for file in found:
+        for part_files in opened.values():
+            for file in part_files:
                 yield from file.iter_batches(columns=[chosen.label])
 
     return tuple(str(number) for number in range(counted(batches, chosen.label)))

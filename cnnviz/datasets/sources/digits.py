@@ -33,9 +33,9 @@ def digits(options: NoOptions, progress: Progress) -> Arrays:
     from sklearn.datasets import load_digits
 
     progress(Step("enlarging", 0, None))
-    found = load_digits()
-    images = _enlarged(found.images)
-    labels = found.target.astype(np.int64)
+    bunch = load_digits()
+    images = _enlarged(bunch.images)
+    labels = bunch.target.astype(np.int64)
     train, test = hold_out(labels, 0.2, seed=0)
     return Arrays(images[train], labels[train], images[test], labels[test])
 

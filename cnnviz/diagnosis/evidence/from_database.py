@@ -180,8 +180,8 @@ def _layers(analysis: Analysis) -> tuple[LayerFact, ...]:
 
 def _output_activations(analysis: Analysis) -> tuple[OutputActivationFact, ...]:
     return tuple(
-        OutputActivationFact(function=found.function, layer=found.layer, pooled=found.pooled)
-        for found in Network(analysis).output_activations()
+        OutputActivationFact(function=fact.function, layer=fact.layer, pooled=fact.pooled)
+        for fact in Network(analysis).output_activations()
     )
 
 

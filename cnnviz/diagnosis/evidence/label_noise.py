@@ -197,14 +197,14 @@ def facts(near: Agreement) -> tuple[Fact, ...]:
 def agreement_figure(near: Agreement) -> Bars:
     """Both shares, beside chance."""
     names, both = ("of a test image", "of a training image"), (near.across, near.within)
-    told = zip(names, both, strict=True)
+    pairs = zip(names, both, strict=True)
     return Bars(
         title="How many of the training images most like an image have its label",
         names=names,
         values={"found": tuple(one.share for one in both), "by chance": tuple(one.chance for one in both)},
         y_label="part of the neighbours",
         alt="Neighbours with the same label: "
-        + "; ".join(f"{name} {percent(one.share)}, by chance {percent(one.chance)}" for name, one in told)
+        + "; ".join(f"{name} {percent(one.share)}, by chance {percent(one.chance)}" for name, one in pairs)
         + ".",
         percent=True,
     )

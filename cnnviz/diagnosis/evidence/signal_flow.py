@@ -58,11 +58,11 @@ class Passage:
 
 def passage(evidence: Evidence) -> Passage | None:
     """What the first step saw; None where it saw one image only, or too few layers lie before dropout."""
-    curve, found = summarize_loss(evidence), undisturbed(evidence, stages(evidence, fresh(evidence)))
-    found = tuple(stage for stage in found if stage.at.signal is not None)
-    if curve is None or evidence.input is None or len(found) < 2 or evidence.recipe.batch_size < 2:
+    curve, flow = summarize_loss(evidence), undisturbed(evidence, stages(evidence, fresh(evidence)))
+    flow = tuple(stage for stage in flow if stage.at.signal is not None)
+    if curve is None or evidence.input is None or len(flow) < 2 or evidence.recipe.batch_size < 2:
         return None
-    return Passage(found, evidence.input.spread, curve)
+    return Passage(flow, evidence.input.spread, curve)
 
 
 def law() -> str:
@@ -124,10 +124,10 @@ def constant(evidence: Evidence, seen: Passage) -> tuple[str, ...]:
 
 def backwards(evidence: Evidence) -> str:
     """What becomes of gradients."""
-    found = [stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient]
-    if len(found) < 2:
+    with_gradient = [stage for stage in stages(evidence, fresh(evidence)) if stage.at.gradient]
+    if len(with_gradient) < 2:
         return "Gradients shrink by the same factors on their way back."
-    first, last = found[0], found[-1]
+    first, last = with_gradient[0], with_gradient[-1]
     ratio = (first.at.gradient or 0) / (last.at.gradient or 1)
     return (
         "Gradients pass the same weights on their way back and shrink alike: their norm is "

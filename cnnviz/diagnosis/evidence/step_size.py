@@ -35,14 +35,14 @@ def early_update(evidence: Evidence) -> float | None:
     Where the rate still rises, as in a warm-up, it is what the largest rate would have moved: a step is as
     long as its rate.
     """
-    rates, found = evidence.curve("lr"), []
+    rates, ratios = evidence.curve("lr"), []
     known, top = dict(zip(rates.steps, rates.values, strict=True)), max(rates.values, default=0.0)
     for look in evidence.looks:
         moved = [stage.at.update for stage in stages(evidence, look) if stage.at.update is not None]
         if look.step <= EARLY and moved:
             rate = known.get(look.step, top)
-            found.append(median(moved) * (top / rate if rate > 0 else 1.0))
-    return max(found, default=None)
+            ratios.append(median(moved) * (top / rate if rate > 0 else 1.0))
+    return max(ratios, default=None)
 
 
 def sensible(evidence: Evidence) -> Change | None:

@@ -28,27 +28,27 @@ DOUBTED, SURE = 8, 0.9
 """Images that are shown, and how sure of another class the network is of them at least."""
 
 
-def _describe_agreement(found: Mapping[str, Any]) -> str:
-    near, patches = found["neighbours"], found["patches"]
-    said = []
+def _describe_agreement(agreement: Mapping[str, Any]) -> str:
+    near, patches = agreement["neighbours"], agreement["patches"]
+    sentences = []
     if near is not None:
-        said.append(
+        sentences.append(
             f"An image's nearest neighbours have its label {percent(near['share'])} of the time, "
             f"{percent(near['chance'])} by chance."
         )
     if patches is not None:
-        said.append(
+        sentences.append(
             f"A linear classifier of small patches names {percent(patches['share'])} of unseen images, "
             f"{percent(patches['chance'])} would be had by one answer for all."
         )
-    return " ".join(said) or "There are too few images to tell."
+    return " ".join(sentences) or "There are too few images to tell."
 
 
 @register(
     "label-agreement",
     title="Labels and images",
     summary="Labels should be what an image's neighbours, patches and a trained network say they are.",
-    told=_describe_agreement,
+    describe=_describe_agreement,
 )
 def label_agreement(subject: ProbeContext) -> Found:
     """`neighbours` as the census counts, `patches`, and with a checkpoint `confident` and `doubted`.
@@ -61,15 +61,15 @@ def label_agreement(subject: ProbeContext) -> Found:
     """
     train = subject.material.train
     sample = Labelled(*subject.some(train, IMAGES))
-    found: Found = {
+    result: Found = {
         "neighbours": neighbours(sample, len(subject.material.classes)),
         "patches": learnt_share(sample.images[:], sample.labels, len(subject.material.classes)),
     }
     if subject.trained is None:
-        return found
+        return result
     parts = {"validation": subject.material.validation, "test": subject.material.test}
     confident = {name: _confident(subject, part) for name, part in parts.items() if len(part) >= 10 * SUREST}
-    return found | {"confident": confident, "doubted": _doubted(subject)}
+    return result | {"confident": confident, "doubted": _doubted(subject)}
 
 
 def _confident(subject: ProbeContext, part: Labelled) -> dict[str, Any]:
@@ -105,8 +105,8 @@ def _doubted(subject: ProbeContext) -> list[dict[str, Any]]:
 
 def _predict(subject: ProbeContext, images: Tensor) -> tuple[Tensor, Tensor]:
     """How sure the checkpoint is of its answer to each image, and the answers."""
-    found = probabilities(subject.copy(), images, subject.preparation).max(1)
-    return found.values, found.indices
+    best = probabilities(subject.copy(), images, subject.preparation).max(1)
+    return best.values, best.indices
 
 
 # Images that are in two parts, pixel by pixel or nearly.
@@ -119,27 +119,27 @@ CONTRAST = 12.0
 """Shades: images flatter than this are all nearly alike, and tell nothing."""
 
 
-def _describe_duplicates(found: Mapping[str, Any]) -> str:
-    exact, near = found["exact"], found["near"]
-    said = []
+def _describe_duplicates(duplicates: Mapping[str, Any]) -> str:
+    exact, near = duplicates["exact"], duplicates["near"]
+    sentences = []
     if exact is not None:
-        said.append(
+        sentences.append(
             f"{exact['test']:,} test and {exact['validation']:,} validation images lie among the training "
             "images, pixel by pixel."
         )
     if near is not None:
-        said.append(
+        sentences.append(
             f"{percent(near['share'], 1)} of {near['images']:,} test images differ from one of "
             f"{near['known']:,} training images by less than {near['threshold']:g} of 255 shades."
         )
-    return " ".join(said) or "Images that are decoded as they are needed are not compared."
+    return " ".join(sentences) or "Images that are decoded as they are needed are not compared."
 
 
 @register(
     "duplicates",
     title="Images in two parts",
     summary="No image that judges the network should be one, or nearly one, that it learnt from.",
-    told=_describe_duplicates,
+    describe=_describe_duplicates,
 )
 def duplicates(subject: ProbeContext) -> Found:
     """`exact` as `cnnviz.training.data.quality.repeats` counts (None where images stream), and `near`.
@@ -189,11 +189,11 @@ def _nearest(vectors: Tensor, others: Tensor) -> Tensor:
 # Whether the answer depends on the image at all, and on where in it things are.
 
 
-def _describe_shuffled(found: Mapping[str, Any]) -> str:
+def _describe_shuffled(figures: Mapping[str, Any]) -> str:
     return (
-        f"Test accuracy is {percent(found['accuracy'], 1)}, and "
-        f"{percent(found['accuracy_pixels_shuffled'], 1)} with every image's pixels in disorder; another "
-        f"image in its place moves {percent(found['moved_by_exchange'])} of an answer's probability."
+        f"Test accuracy is {percent(figures['accuracy'], 1)}, and "
+        f"{percent(figures['accuracy_pixels_shuffled'], 1)} with every image's pixels in disorder; another "
+        f"image in its place moves {percent(figures['moved_by_exchange'])} of an answer's probability."
     )
 
 
@@ -202,7 +202,7 @@ def _describe_shuffled(found: Mapping[str, Any]) -> str:
     title="Answers to shuffled images",
     summary="With pixels in disorder, or another image in its place, answers should change.",
     trained=True,
-    told=_describe_shuffled,
+    describe=_describe_shuffled,
 )
 def shuffled_inputs(subject: ProbeContext) -> Found:
     """Of the trained network on test images: accuracies, and how far answers move.

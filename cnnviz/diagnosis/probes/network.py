@@ -27,15 +27,15 @@ from cnnviz.training.trainer import seed_layers
 INITIAL_LOSS_IMAGES = 256
 
 
-def _describe_initial_loss(found: Mapping[str, Any]) -> str:
-    return f"It is {written(found['loss'])}; guessing has {found['chance_loss']:.4g}, ln(classes)."
+def _describe_initial_loss(figures: Mapping[str, Any]) -> str:
+    return f"It is {written(figures['loss'])}; guessing has {figures['chance_loss']:.4g}, ln(classes)."
 
 
 @register(
     "initial-loss",
     title="Loss at initialization",
     summary="Before the first step nothing is known, so the loss should be near ln(classes).",
-    told=_describe_initial_loss,
+    describe=_describe_initial_loss,
 )
 def initial_loss(subject: ProbeContext) -> Found:
     """`loss` of fresh weights in training mode, `chance_loss` = ln(classes), and the logits' spread.
@@ -61,8 +61,8 @@ def initial_loss(subject: ProbeContext) -> Found:
 GRADIENT_IMAGES = 64
 
 
-def _describe_gradients(found: Mapping[str, Any]) -> str:
-    layers = found["layers"]
+def _describe_gradients(figures: Mapping[str, Any]) -> str:
+    layers = figures["layers"]
     if not layers:
         return "No layer has weights."
     ends = layers[0], layers[-1]
@@ -81,7 +81,7 @@ def _describe_gradients(found: Mapping[str, Any]) -> str:
     "gradient-flow",
     title="Gradients of each layer",
     summary="Every layer should get a gradient of about the same size for its weights.",
-    told=_describe_gradients,
+    describe=_describe_gradients,
 )
 def gradient_flow(subject: ProbeContext) -> Found:
     """`layers`, in order, of all that have weights: `name`, and figures `fresh` and `trained`.
@@ -104,7 +104,7 @@ def _figures(subject: ProbeContext, model: nn.Module) -> dict[str, dict[str, Any
     model.train()
     loss = functional.cross_entropy(main_logits(model(subject.preparation.test(images))), labels)
     loss.backward()  # type: ignore[no-untyped-call]
-    found = {}
+    figures = {}
     for name, part in model.named_modules():
         own = [p for p in part.parameters(recurse=False) if p.grad is not None and p.dim() > 1]
         if not own:
@@ -112,12 +112,12 @@ def _figures(subject: ProbeContext, model: nn.Module) -> dict[str, dict[str, Any
         with torch.no_grad():
             weight = float(torch.stack([p.norm() for p in own]).norm())
             gradient = float(torch.stack([p.grad.norm() for p in own if p.grad is not None]).norm())
-        found[name] = {
+        figures[name] = {
             "weight": finite(weight),
             "gradient": finite(gradient),
             "ratio": finite(gradient / max(weight, 1e-12)),
         }
-    return found
+    return figures
 
 
 # Whether a fresh network can learn one small batch by heart, and what hinders it if not.
@@ -148,9 +148,9 @@ class _Arm:
     """Whether dropout layers drop."""
 
 
-def _describe_overfit(found: Mapping[str, Any]) -> str:
-    ends = [f"{_learnt(arm)} {CALLED[name]}" for name, arm in found["arms"].items()]
-    return f"Of {found['images']} images in {found['steps']} steps, it learns {', '.join(ends)}."
+def _describe_overfit(figures: Mapping[str, Any]) -> str:
+    ends = [f"{_learnt(arm)} {CALLED[name]}" for name, arm in figures["arms"].items()]
+    return f"Of {figures['images']} images in {figures['steps']} steps, it learns {', '.join(ends)}."
 
 
 def _learnt(arm: Mapping[str, Any]) -> str:
@@ -164,7 +164,7 @@ def _learnt(arm: Mapping[str, Any]) -> str:
     "overfit-batch",
     title="Overfit one batch",
     summary="A fresh network should learn a few images to a loss of nearly nothing.",
-    told=_describe_overfit,
+    describe=_describe_overfit,
 )
 def overfit_batch(subject: ProbeContext) -> Found:
     """`arms` by name, each with `losses`, and `loss` and `accuracy` at last; `images`, `steps`.
@@ -225,15 +225,15 @@ def _learn(subject: ProbeContext, arm: _Arm, count: int, batch: tuple[Tensor, Te
         steps.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         steps.step()
-    told = losses[:: max(1, count // TOLD)]
+    curve = losses[:: max(1, count // TOLD)]
     if losses[-1] is None:
-        return {"losses": told, "loss": None, "accuracy": None}
+        return {"losses": curve, "loss": None, "accuracy": None}
     # Batch normalisation goes on looking at the batch: what it has collected in so few steps is not it.
     _stop_dropping(model)
     with torch.no_grad():
         logits = main_logits(model(x))
     return {
-        "losses": told,
+        "losses": curve,
         "loss": finite(float(functional.cross_entropy(logits, labels))),
         "accuracy": float((logits.argmax(1) == labels).double().mean()),
     }
@@ -248,11 +248,11 @@ def _stop_dropping(model: nn.Module) -> None:
 # How good the checkpoint is in each mode, beside what the run recorded.
 
 
-def _describe_modes(found: Mapping[str, Any]) -> str:
-    recorded = "" if found["recorded"] is None else f"; the run recorded {percent(found['recorded'], 1)}"
+def _describe_modes(figures: Mapping[str, Any]) -> str:
+    recorded = "" if figures["recorded"] is None else f"; the run recorded {percent(figures['recorded'], 1)}"
     return (
-        f"Test accuracy is {percent(found['evaluation'], 1)} in evaluation mode and "
-        f"{percent(found['training'], 1)} in training mode{recorded}."
+        f"Test accuracy is {percent(figures['evaluation'], 1)} in evaluation mode and "
+        f"{percent(figures['training'], 1)} in training mode{recorded}."
     )
 
 
@@ -261,7 +261,7 @@ def _describe_modes(found: Mapping[str, Any]) -> str:
     title="Accuracy in both modes",
     summary="What was recorded should be the accuracy in evaluation mode, not in training mode.",
     trained=True,
-    told=_describe_modes,
+    describe=_describe_modes,
 )
 def evaluation_mode(subject: ProbeContext) -> Found:
     """Test accuracies of the checkpoint: `evaluation`, `training`, `recorded` (None where none is), `images`.

@@ -43,7 +43,7 @@ class Probe:
     summary: str
     """One sentence: what it measures."""
     ask: Ask
-    told: Tell
+    describe: Tell
     """What it found, in a sentence or two."""
     trained: bool
     """Whether it needs a checkpoint."""
@@ -53,14 +53,14 @@ _PROBES: dict[str, Probe] = {}
 
 
 def register(
-    name: str, *, title: str, summary: str, told: Tell, trained: bool = False
+    name: str, *, title: str, summary: str, describe: Tell, trained: bool = False
 ) -> Callable[[Ask], Ask]:
     """Register the function that makes the probe `name`; it returns what JSON can hold."""
 
     def wrap(ask: Ask) -> Ask:
         if name in _PROBES and _PROBES[name].ask.__qualname__ != ask.__qualname__:
             raise ValueError(f"Two probes are called '{name}'.")
-        _PROBES[name] = Probe(name, title, summary, ask, told, trained)
+        _PROBES[name] = Probe(name, title, summary, ask, describe, trained)
         return ask
 
     return wrap
@@ -95,13 +95,13 @@ def probe(
     progress(Step("loading the images", 0, None, ""))
     dataset = load(evidence.recipe.dataset, progress=progress)
     subject = ProbeContext.of(database, evidence, dataset)
-    found = {}
+    results = {}
     for number, one in enumerate(chosen):
         progress(Step(one.title, number, len(chosen), "probes"))
         absent = one.trained and subject.trained is None
-        found[one.name] = {MISSING: subject.why_untrained} if absent else one.ask(subject)
+        results[one.name] = {MISSING: subject.why_untrained} if absent else one.ask(subject)
     progress(Step("probes", len(chosen), len(chosen), "probes"))
-    return evidence.model_copy(update={"probes": evidence.probes | found})
+    return evidence.model_copy(update={"probes": evidence.probes | results})
 
 
 def _chosen(names: Sequence[str] | None) -> list[Probe]:

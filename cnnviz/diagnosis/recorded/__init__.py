@@ -25,8 +25,8 @@ class UnknownRecordingError(ValueError):
 
 def names() -> tuple[str, ...]:
     """What ships, failed runs first."""
-    found = sorted(path.name.removesuffix(SUFFIX) for path in FOLDER.glob(f"*{SUFFIX}"))
-    return tuple(sorted(found, key=lambda name: not name.endswith(FAILED)))
+    result = sorted(path.name.removesuffix(SUFFIX) for path in FOLDER.glob(f"*{SUFFIX}"))
+    return tuple(sorted(result, key=lambda name: not name.endswith(FAILED)))
 
 
 def current_name(name: str) -> str:

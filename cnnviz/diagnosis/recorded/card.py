@@ -117,8 +117,8 @@ def table() -> Table:
 def arms(runs: Table) -> tuple[RecordedCondition, ...]:
     """Every arm, the failing recipe first, the others by what they reach; intervals hold all together."""
     base, *others = runs.names
-    found = [_condition(runs, name, base, len(others)) for name in others]
-    return (_condition(runs, base, base, len(others)), *sorted(found, key=lambda arm: -arm.accuracy))
+    conditions = [_condition(runs, name, base, len(others)) for name in others]
+    return (_condition(runs, base, base, len(others)), *sorted(conditions, key=lambda arm: -arm.accuracy))
 
 
 def _condition(runs: Table, name: str, base: str, comparisons: int) -> RecordedCondition:

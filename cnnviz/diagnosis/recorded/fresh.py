@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     statistics = Statistics.of(pixels)
     large = torch.nn.functional.interpolate(pixels[:IMAGES].float(), FULL[1:], mode="bilinear")
     scaled = {how: scale(large, how, statistics) for _, _, how in STARTS.values()}
-    told = Fresh(
+    record = Fresh(
         data=f"{IMAGES} images of CIFAR-10 (JPEG) enlarged to 227×227",
         images=IMAGES,
         seeds=SEEDS,
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for start, (_, _, how) in STARTS.items()
         },
     )
-    FILE.write_text(told.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    FILE.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def _signal(x: Tensor) -> float:

@@ -51,14 +51,16 @@ def layer_bars(
 ) -> Bars:  # fmt: skip
     """One figure of each layer with weights, on a logarithmic axis."""
     values = [of(stage) for stage in seen]
-    told = [value for value in values if value]
+    known = [value for value in values if value]
     return Bars(
         title=title,
         names=tuple(stage.name for stage in seen),
         values={y_label: _above_zero(values)},
         y_label=y_label,
         logarithmic=True,
-        alt=f"From {short(told[0])} at the first layer to {short(told[-1])} at the last." if told else title,
+        alt=f"From {short(known[0])} at the first layer to {short(known[-1])} at the last."
+        if known
+        else title,
     )
 
 
@@ -76,14 +78,14 @@ def update_lines(evidence: Evidence) -> Lines:
         if moved:
             steps.append(look.step)
             typical.append(median(moved))
-    told = f"from {short(typical[0])} to {short(typical[-1])}" if typical else "not recorded"
+    text = f"from {short(typical[0])} to {short(typical[-1])}" if typical else "not recorded"
     return Lines(
         title="How far a step moves the weights, by their own size",
         series=(Series("median layer", tuple(steps), tuple(typical)),),
         y_label="step / weights",
         logarithmic=True,
         reference=("usual: about 1 in 1,000", USUAL_UPDATE),
-        alt=f"In the median layer the share goes {told}; about 0.001 is usual.",
+        alt=f"In the median layer the share goes {text}; about 0.001 is usual.",
     )
 
 

@@ -11,12 +11,12 @@ from cnnviz.diagnosis.outcome import Outcome
 from cnnviz.diagnosis.probes.registry import MISSING, probes
 
 
-def describe_probes(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def describe_probes(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Title and sentence of each probe in `Evidence.probes`; of one that could not be made, why not."""
     known = probes()
     return [
-        (known[name].title, str(one[MISSING]) if MISSING in one else known[name].told(one))
-        for name, one in found.items()
+        (known[name].title, str(one[MISSING]) if MISSING in one else known[name].describe(one))
+        for name, one in results.items()
         if name in known and one
     ]
 
@@ -62,11 +62,11 @@ def sureness(confidence: float) -> str:
 
 def where(finding: Finding) -> str:
     """Layers and steps that a finding is about: `conv1, fc1 · steps 1 to 40`; empty for neither."""
-    said = [_several(finding.layers)] if finding.layers else []
+    parts = [_several(finding.layers)] if finding.layers else []
     if finding.steps is not None:
         first, last = finding.steps
-        said.append(f"step {first:,}" if first == last else f"steps {first:,} to {last:,}")
-    return " · ".join(said)
+        parts.append(f"step {first:,}" if first == last else f"steps {first:,} to {last:,}")
+    return " · ".join(parts)
 
 
 def status_text(evidence: Evidence) -> str:

@@ -30,14 +30,14 @@ class Visible:
 
 def visible(recipe: Recipe, side: tuple[int, int]) -> Visible:
     """Work out the expected visible share of an image at the model's input size."""
-    found: list[tuple[str, float]] = []
+    result: list[tuple[str, float]] = []
     if recipe.pad_crop:
-        found.append(("pad_crop", math.prod(shifted(length, recipe.pad_crop) for length in side)))
+        result.append(("pad_crop", math.prod(shifted(length, recipe.pad_crop) for length in side)))
     elif recipe.crop_from:
-        found.append(("crop_from", math.prod(min(1.0, length / recipe.crop_from) for length in side)))
+        result.append(("crop_from", math.prod(min(1.0, length / recipe.crop_from) for length in side)))
     if recipe.cutout:
-        found.append(("cutout", 1 - math.prod(blanked(length, recipe.cutout) for length in side)))
-    return Visible(math.prod(share for _, share in found), tuple(found))
+        result.append(("cutout", 1 - math.prod(blanked(length, recipe.cutout) for length in side)))
+    return Visible(math.prod(share for _, share in result), tuple(result))
 
 
 def shifted(length: int, margin: int) -> float:
@@ -201,8 +201,8 @@ def _known(evidence: Evidence, now: AccuracySummary) -> str:
 
 def _recolored(evidence: Evidence) -> tuple[str, ...]:
     recipe = evidence.recipe
-    found = ("pca_jitter",) if recipe.pca_jitter >= STRONG_COLOR and evidence.data.shape[:1] == (3,) else ()
-    return (*found, "colour_jitter") if recipe.colour_jitter >= STRONG_JITTER else found
+    fields = ("pca_jitter",) if recipe.pca_jitter >= STRONG_COLOR and evidence.data.shape[:1] == (3,) else ()
+    return (*fields, "colour_jitter") if recipe.colour_jitter >= STRONG_JITTER else fields
 
 
 def _weaker(evidence: Evidence, seen: Visible, recolored: tuple[str, ...]) -> list[Change]:

@@ -230,8 +230,8 @@ def _ruled_out(evidence: Evidence) -> tuple[str, ...]:
 def _changes(evidence: Evidence, seen: Statistics) -> tuple[Change, ...]:
     faster = min(0.5, max(USUAL, WINDOWS / max(seen.layer.updates, 1)))
     enough = math.ceil(WINDOWS * seen.window) if math.isfinite(seen.window) else 0
-    found = (faster_batch_norm(evidence.recipe, faster), longer(evidence, enough) if enough else None)
-    return tuple(change for change in found if change is not None)
+    changes = (faster_batch_norm(evidence.recipe, faster), longer(evidence, enough) if enough else None)
+    return tuple(change for change in changes if change is not None)
 
 
 def _both(evidence: Evidence) -> tuple[BatchNorm, float, float] | None:

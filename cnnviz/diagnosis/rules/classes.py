@@ -41,8 +41,8 @@ def missing(evidence: Evidence) -> Outcome:
             f"Every class has training images, the fewest '{classes[fewest]}' with {counts[fewest]:,}."
         )
     names = tuple(classes[number] for number in absent)
-    asked, total = [_tested(evidence)[number] for number in absent], max(sum(_tested(evidence)), 1)
-    share = sum(asked) / total
+    tested, total = [_tested(evidence)[number] for number in absent], max(sum(_tested(evidence)), 1)
+    share = sum(tested) / total
     listed = ", ".join(f"'{name}'" for name in names[:5]) + (f" and {len(names) - 5} more" * (len(names) > 5))
     kept = evidence.recipe.limit is not None and evidence.recipe.limit < len(classes)
     return Finding(
@@ -56,7 +56,7 @@ def missing(evidence: Evidence) -> Outcome:
         explanation=(
             "A class that never occurs in training is never the right answer there: in every step its "
             f"output is pushed down, for every image. So it is never given later.\n\nOf {total:,} test "
-            f"images {sum(asked):,} show such a class: at most 1 − {sum(asked):,} / {total:,} = "
+            f"images {sum(tested):,} show such a class: at most 1 − {sum(tested):,} / {total:,} = "
             f"{percent(1 - share, 1)} can be right, whatever the network and however long it learns. "
             + (
                 f"'limit' leaves {evidence.recipe.limit} images for {len(classes)} classes."

@@ -73,11 +73,11 @@ def _found(evidence: Evidence, looks: list[Look], names: set[str], name: str) ->
 
 def _follows(evidence: Evidence, born: bool) -> tuple[str, ...]:
     """What comes of it; weights that are too small, and a network that is, lie further back."""
-    found: tuple[str, ...] = ("one-class", "vanishing-gradients", "rate-too-low")
+    consequences: tuple[str, ...] = ("one-class", "vanishing-gradients", "rate-too-low")
     if not born:
-        return found if died_of_size(evidence) else (*found, "under-fitting")
-    found = (*found, "under-fitting", "rate-too-high", "too-few-steps")
-    return found if would_live(evidence) else (*found, "initialisation")
+        return consequences if died_of_size(evidence) else (*consequences, "under-fitting")
+    consequences = (*consequences, "under-fitting", "rate-too-high", "too-few-steps")
+    return consequences if would_live(evidence) else (*consequences, "initialisation")
 
 
 def _changes(evidence: Evidence, born: bool) -> tuple[Change, ...]:
@@ -96,10 +96,10 @@ def _why(evidence: Evidence, looks: list[Look], name: str, born: bool) -> str:
     at = looks[0].of(before)
     mean, spread = (at.mean or 0.0, at.spread or 0.0) if at else (0.0, 0.0)
     bias = starts(evidence)[before].bias if before in starts(evidence) else None
-    said = f" Its biases begin at {bias:g}." if bias else ""
+    text = f" Its biases begin at {bias:g}." if bias else ""
     below = f": {short(-mean / spread)} standard deviations below 0" if spread and mean < 0 else ""
     values = f"values of mean {short(mean)} and spread {short(spread)}{below}"
-    return f"It begins so: '{before}' gives {values}.{said}{_drawn(evidence)}"
+    return f"It begins so: '{before}' gives {values}.{text}{_drawn(evidence)}"
 
 
 def _drawn(evidence: Evidence) -> str:

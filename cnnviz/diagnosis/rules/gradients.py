@@ -92,7 +92,7 @@ def _worked(
 ) -> tuple[str, ...]:
     first, last, rate = seen[0], seen[-1], evidence.recipe.lr
     each = backwards ** (1 / (len(seen) - 1))
-    told = [
+    lines = [
         "A layer's gradient is the next one's, multiplied by that one's weights and by the slope of the "
         "activation between them. Factors above 1 multiply to a great deal over many layers (Bengio, "
         "Simard and Frasconi, 1994).",
@@ -102,12 +102,12 @@ def _worked(
     ]
     if sizes:
         name = max(sizes, key=lambda one: sizes[one])
-        told.append(
+        lines.append(
             f"A step of plain gradient descent moves a layer by rate × gradient. The gradient of '{name}' is "
             f"{short(sizes[name])} times its weights: at a rate of {rate:g} a step moves it by {rate:g} · "
             f"{short(sizes[name])} = {short(rate * sizes[name])} of its size, where a thousandth is usual."
         )
-    return tuple(told)
+    return tuple(lines)
 
 
 def _facts(curve: LossCurve, typical: float, backwards: float) -> tuple[Fact, ...]:
@@ -244,13 +244,17 @@ _WHERE = {
 )
 def non_finite(evidence: Evidence) -> Outcome:
     """Found where the run failed of it: by the record of the place, or by the run's error."""
-    told = evidence.nonfinite
-    if told is None and "no longer a finite number" not in (evidence.error or ""):
+    nonfinite = evidence.nonfinite
+    if nonfinite is None and "no longer a finite number" not in (evidence.error or ""):
         if not evidence.step:
             return Inconclusive("No step was made.")
         return Negative(f"The loss was a finite number in all {evidence.step:,} steps.")
-    step = told.step if told else evidence.step
-    place = _WHERE.get(told.what, _WHERE["loss"]).format(told.layer) if told else "the place was not recorded"
+    step = nonfinite.step if nonfinite else evidence.step
+    place = (
+        _WHERE.get(nonfinite.what, _WHERE["loss"]).format(nonfinite.layer)
+        if nonfinite
+        else "the place was not recorded"
+    )
     curve, recipe = summarize_loss(evidence), evidence.recipe
     pictures = (update_lines(evidence), *((loss_curve(curve, evidence.classes),) if curve else ()))
     return Finding(
@@ -272,7 +276,7 @@ def non_finite(evidence: Evidence) -> Outcome:
             *((Fact("last finite loss", last := curve.loss.values[-1], short(last)),) if curve else ()),
         ),
         pictures=pictures if evidence.looks or curve else (_nothing(step),),
-        layers=(told.layer,) if told and told.layer else (),
+        layers=(nonfinite.layer,) if nonfinite and nonfinite.layer else (),
         steps=(step, step),
         changes=fixes.applicable(
             (

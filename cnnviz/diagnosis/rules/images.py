@@ -121,15 +121,15 @@ def _verdict(seen: Variation, place: Place) -> str:
 def _measured(seen: Variation) -> str:
     stored, read = seen.stored, seen.augmented
     kinds = "are all the same" if stored.distinct == 1 else f"show {stored.distinct:,} different pictures"
-    said = (
+    text = (
         f"The {stored.images:,} training images that were looked at {kinds}; {percent(stored.flat)} show "
         "nothing (shades within an image deviate by less than 1 of 255). From image to image a pixel "
         f"deviates by {short(stored.between)} shades (root mean square over the pixels)."
     )
     if read is None or seen.plain is None:
-        return said
+        return text
     return (
-        f"{said} In the network's units that is {short(seen.plain.between)} without augmentation and "
+        f"{text} In the network's units that is {short(seen.plain.between)} without augmentation and "
         f"{short(read.between)} with it"
         + ("" if seen.blanked is None else f"; {percent(seen.blanked or 0.0)} of the images are left blank")
         + "."
@@ -159,19 +159,19 @@ def _advice(evidence: Evidence, seen: Variation, place: Place) -> str:
 
 def _hidden(evidence: Evidence) -> str:
     recipe, (height, width) = evidence.recipe, evidence.side
-    said = []
+    sentences = []
     if recipe.cutout:
         hole, image = f"{recipe.cutout} × {recipe.cutout}", f"{height} × {width}"
         whole = recipe.cutout >= 2 * max(height, width) - 1
         covered = "all of" if whole else "most of"
         where = ", wherever in it the center lies" if whole else ""
-        said.append(f"A cutout of {hole} pixels covers {covered} an image of {image}{where}.")
+        sentences.append(f"A cutout of {hole} pixels covers {covered} an image of {image}{where}.")
     if recipe.pad_crop:
-        said.append(
+        sentences.append(
             f"Crops are taken from an image with {recipe.pad_crop} pixels of zeros on every side, of which "
             "most show zeros only."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def _read(seen: Variation) -> tuple[Fact, ...]:

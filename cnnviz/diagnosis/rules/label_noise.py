@@ -75,11 +75,11 @@ def noisy(evidence: Evidence) -> Outcome:
     guessed = now.guesses and not knows_test(evidence)
     # What was hardly learned answers by chance, and by what is common: labels have no part in it.
     early = isinstance(too_few_steps(evidence), Finding)
-    found = None if guessed or early else _better_on_test(evidence) or _better_than_learnt(evidence)
-    found = found or _neighbours_differ(evidence, near) or _swapped(evidence)
-    found = found or (None if guessed or early else _sure_but_wrong(evidence))
-    if found is not None:
-        return found
+    reason = None if guessed or early else _better_on_test(evidence) or _better_than_learnt(evidence)
+    reason = reason or _neighbours_differ(evidence, near) or _swapped(evidence)
+    reason = reason or (None if guessed or early else _sure_but_wrong(evidence))
+    if reason is not None:
+        return reason
     if near is not None and near.worse_in_test:
         return Inconclusive(label_noise.worse_in_test(near))
     cleared = None if guessed else _cleared(evidence, now)
@@ -163,7 +163,7 @@ def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
         return []
     counts = evidence.data.counts
     shares = [[count / max(sum(row), 1) for count in row] for row in rows]
-    found = []
+    result = []
     for one, row in enumerate(shares):
         others = [
             other
@@ -175,8 +175,8 @@ def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
         images = [sum(rows[at]) // max(near.each, 1) for at in (one, other)]
         doubt = math.hypot(error(row[other], images[0]), error(shares[other][one], images[1]))
         if min(images) >= LEAST_IMAGES and row[other] - shares[other][one] > ONE_SIDED + ERRORS * doubt:
-            found.append((one, other, row[other] / max(row[other] + row[one], 1e-9)))
-    return sorted(found, key=lambda pair: -pair[2])
+            result.append((one, other, row[other] / max(row[other] + row[one], 1e-9)))
+    return sorted(result, key=lambda pair: -pair[2])
 
 
 def _better_on_test(evidence: Evidence) -> Finding | None:
@@ -286,8 +286,8 @@ def _confident(evidence: Evidence) -> tuple[float, float, int, str] | None:
     part = max(sure, key=lambda name: int(sure[name]["images"]), default=None)
     if part is None or sure[part]["accuracy"] < KNOWN:
         return None
-    found = sure[part]
-    return float(found["accuracy"]), float(found["share"]), int(found["images"]), part
+    confident = sure[part]
+    return float(confident["accuracy"]), float(confident["share"]), int(confident["images"]), part
 
 
 def _sure_but_wrong(evidence: Evidence) -> Finding | None:

@@ -57,18 +57,18 @@ def shuffled(evidence: Evidence) -> Outcome:
             f"{percent(test or 0.0)} of the test images are known, which no shuffled labels teach."
         )
     learnt = now.above(now.learnt) > MEMORISED and not _few(evidence)
-    told = near is not None and _conclusive(near) and not _blurred(evidence)
+    conclusive = near is not None and _conclusive(near) and not _blurred(evidence)
     probed = "label-agreement" in evidence.probes and "missing" not in evidence.probes["label-agreement"]
     if near is None and not learnt and not evidence.probes.get("label-agreement"):
         return Inconclusive(
             "Nothing was learnt, and nobody looked at the images; run the probe label-agreement."
         )
-    if _few(evidence) and not told and not probed:
+    if _few(evidence) and not conclusive and not probed:
         return Inconclusive(
             f"Of {evidence.data.train:,} images nobody learns enough to know others, however sound their "
             "labels are, and they are too few for neighbours to tell."
         )
-    certain = 0.5 + (0.25 if told else 0.0) + (0.22 if learnt else 0.0)
+    certain = 0.5 + (0.25 if conclusive else 0.0) + (0.22 if learnt else 0.0)
     if probed and not _blurred(evidence):
         certain = max(certain, 0.9)
     return _shuffled(evidence, now, near, certain)
@@ -103,7 +103,7 @@ def _telling(evidence: Evidence) -> str:
 
 def _shuffled(evidence: Evidence, now: AccuracySummary, near: Neighbours | None, certain: float) -> Finding:
     by_heart = now.above(now.learnt) > MEMORISED
-    told = (
+    text = (
         f"In training it knows {percent(now.learnt)} of the images, but only by heart: with random labels a "
         "large network can do that too (Zhang et al., “Understanding deep learning requires rethinking "
         "generalization”, 2017)."
@@ -130,7 +130,7 @@ def _shuffled(evidence: Evidence, now: AccuracySummary, near: Neighbours | None,
             f"Of {now.images:,} {now.part} images the network knows {percent(now.held, 1)}. Always giving "
             f"the commonest class is right {percent(now.chance, 1)} of the time, give or take "
             f"√({now.chance:.2f} · {1 - now.chance:.2f} / {now.images:,}) = "
-            f"{100 * error(now.chance, now.images):.1f} points: it guesses. {told}{seen}\n\nNo recipe mends "
+            f"{100 * error(now.chance, now.images):.1f} points: it guesses. {text}{seen}\n\nNo recipe mends "
             "that. Look at the file that pairs images with labels: usually one of the two was sorted or "
             "shuffled without the other, or a row was left out in one."
         ),
@@ -172,16 +172,18 @@ def _blown(evidence: Evidence) -> bool:
 
 
 def _not_the_network(evidence: Evidence, by_heart: bool, now: AccuracySummary) -> tuple[str, ...]:
-    near, told = evidence.census.neighbours, []
+    near, parts = evidence.census.neighbours, []
     start, last = evidence.curve("train/epoch_loss").first, evidence.curve("train/epoch_loss").last
     if by_heart and start is not None and last is not None:
-        told.append(
+        parts.append(
             f"A network that cannot learn: its training loss fell from {fixed(start)} to {fixed(last)}, and "
             f"it knows {percent(now.learnt)} of the training images."
         )
     if near is not None and not share_labels(near):
-        told.append("The network and its settings: neighbours are found without either, and share no labels.")
-    return tuple(told)
+        parts.append(
+            "The network and its settings: neighbours are found without either, and share no labels."
+        )
+    return tuple(parts)
 
 
 def _facts(near: Neighbours | None) -> tuple[Fact, ...]:
@@ -200,22 +202,22 @@ def _facts(near: Neighbours | None) -> tuple[Fact, ...]:
 def _agreements(evidence: Evidence, near: Neighbours | None) -> tuple[Picture, ...]:
     """How well labels follow from images by other means than the network, against chance."""
     learned = evidence.probes.get("label-agreement", {}).get("patches")
-    found = [("nearest neighbours", near.share, near.chance)] if near else []
+    shares = [("nearest neighbours", near.share, near.chance)] if near else []
     if learned:
-        found.append(("a linear classifier of patches", learned["share"], learned["chance"]))
-    if not found:
+        shares.append(("a linear classifier of patches", learned["share"], learned["chance"]))
+    if not shares:
         return ()
     return (
         Bars(
             title="How often images tell their label",
-            names=tuple(name for name, _, _ in found),
+            names=tuple(name for name, _, _ in shares),
             values={
-                "found": tuple(share for _, share, _ in found),
-                "by chance": tuple(chance for _, _, chance in found),
+                "found": tuple(share for _, share, _ in shares),
+                "by chance": tuple(chance for _, _, chance in shares),
             },
             y_label="part of the labels",
             alt="; ".join(
-                f"{name}: {percent(share)}, by chance {percent(chance)}" for name, share, chance in found
+                f"{name}: {percent(share)}, by chance {percent(chance)}" for name, share, chance in shares
             )
             + ".",
             percent=True,

@@ -432,8 +432,8 @@ def _before_the_schedule(evidence: Evidence) -> int:
     if not rates.steps:
         return evidence.step
     top = max(rates.values)
-    found = (step for step, value in zip(rates.steps, rates.values, strict=True) if value >= top / 10)
-    return max(found, default=evidence.step)
+    steps = (step for step, value in zip(rates.steps, rates.values, strict=True) if value >= top / 10)
+    return max(steps, default=evidence.step)
 
 
 def _rising(evidence: Evidence) -> str:

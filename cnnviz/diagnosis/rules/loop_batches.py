@@ -69,13 +69,13 @@ def _usual_commonest(labels: tuple[int, ...], batch: int) -> float:
     """The mean part that the commonest class has of random batches: drawn, with a fixed seed."""
     draw = random.Random(0)
     classes = range(len(labels))
-    found = 0.0
+    share = 0.0
     for _ in range(DRAWS):
         counted_: dict[int, int] = {}
         for one in draw.choices(classes, weights=labels, k=batch):
             counted_[one] = counted_.get(one, 0) + 1
-        found += max(counted_.values()) / batch
-    return found / DRAWS
+        share += max(counted_.values()) / batch
+    return share / DRAWS
 
 
 LEAST_STEPS = 20

@@ -97,11 +97,11 @@ def _nll(looks: tuple[LoopLook, ...]) -> Outcome:
         return Negative("nll_loss is given log-probabilities: its rows are logarithms of what sums to 1.")
     alike = [look for look in wrong if probabilities(look)]
     loss = wrong[-1].loss
-    told = f" Its loss was {short(loss)}." if loss is not None and loss < 0 else ""
+    text = f" Its loss was {short(loss)}." if loss is not None and loss < 0 else ""
     what = "probabilities" if len(alike) == len(wrong) else "numbers that are no log-probabilities"
     return _mismatch(
         0.97,
-        f"nll_loss is given {what}: it takes logarithms of probabilities.{told}",
+        f"nll_loss is given {what}: it takes logarithms of probabilities.{text}",
         "Negative log-likelihood takes minus the number of the right class. Of log-probabilities that is the "
         "cross-entropy; of anything else it is no likelihood: it can fall below 0 without end, by making all "
         "numbers large.",

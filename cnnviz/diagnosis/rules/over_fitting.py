@@ -216,8 +216,8 @@ def _normalized(evidence: Evidence) -> bool:
 def _labels_belong(evidence: Evidence) -> bool:
     """Whether labels are no reason for guessing: images tell them, or are too few to tell others' by."""
     near = evidence.census.neighbours
-    told = knows_test(evidence) or (near is not None and share_labels(near))
-    return told or evidence.data.train <= FEW * evidence.classes
+    known = knows_test(evidence) or (near is not None and share_labels(near))
+    return known or evidence.data.train <= FEW * evidence.classes
 
 
 def _effect(now: AccuracySummary) -> float:
@@ -247,10 +247,10 @@ def _held_loss(evidence: Evidence, now: AccuracySummary) -> Points:
 
 
 def _ruled_out(evidence: Evidence, now: AccuracySummary) -> tuple[str, ...]:
-    told = (
+    text = (
         [f"Under-fitting: the training images are known to {percent(now.learnt)}."] if now.learnt_well else []
     )
-    return (*told, *exclusions.shuffled(evidence.census.neighbours))
+    return (*text, *exclusions.shuffled(evidence.census.neighbours))
 
 
 def _heavy(evidence: Evidence) -> bool:

@@ -294,13 +294,13 @@ def _differ(
 ) -> Finding:
     names, test = evidence.data.classes, evidence.census.test_counts
     lost = sum(test[i] for i in untrained) / sum(test)
-    said = []
+    sentences = []
     if untested:
-        said.append(f"no test images of {listed([names[i] for i in untested])}")
+        sentences.append(f"no test images of {listed([names[i] for i in untested])}")
     if untrained:
-        said.append(f"no training images of {listed([names[i] for i in untrained])}")
-    if not said:
-        said.append(f"'{paired[0][0]}' in training is '{paired[0][1]}' in the test")
+        sentences.append(f"no training images of {listed([names[i] for i in untrained])}")
+    if not sentences:
+        sentences.append(f"'{paired[0][0]}' in training is '{paired[0][1]}' in the test")
     alike = "; ".join(f"'{one}' in training and '{other}' in the test" for one, other in paired[:LISTED])
     cost = (
         f"Of {sum(test):,} test images {sum(test[i] for i in untrained):,} show a class that was never "
@@ -312,7 +312,7 @@ def _differ(
         cause="split-mismatch",
         confidence=0.97 if untrained or paired else 0.9,
         effect=max(0.4, min(1.0, 2 * lost)),
-        verdict=f"Training and test images are not of the same classes: {' and '.join(said)}.",
+        verdict=f"Training and test images are not of the same classes: {' and '.join(sentences)}.",
         explanation=(
             f"The run has {len(names)} classes: all that occur in either part. {cost} "
             + (f"These are probably one class each, written differently: {alike}. " if alike else "")

@@ -47,10 +47,10 @@ class Demo:
 @functools.cache
 def list_demos() -> dict[str, Demo]:
     """All demonstrations by name."""
-    found = [
+    result = [
         value
         for module in pkgutil.iter_modules(__path__)
         for value in vars(importlib.import_module(f"{__name__}.{module.name}")).values()
         if isinstance(value, Demo)
     ]
-    return {entry.name: entry for entry in found}
+    return {entry.name: entry for entry in result}

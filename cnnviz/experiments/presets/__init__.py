@@ -51,13 +51,13 @@ class Preset:
 @functools.cache
 def list_presets() -> dict[str, Preset]:
     """Every ready-made experiment by its name, in the order they are listed."""
-    found = [
+    result = [
         value
         for module in pkgutil.iter_modules(__path__)
         for value in vars(importlib.import_module(f"{__name__}.{module.name}")).values()
         if isinstance(value, Preset)
     ]
-    return {entry.name: entry for entry in sorted(found, key=lambda entry: entry.order)}
+    return {entry.name: entry for entry in sorted(result, key=lambda entry: entry.order)}
 
 
 ALIASES = {"article-d": "alexnet-stl10"}

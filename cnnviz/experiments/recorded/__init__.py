@@ -36,7 +36,9 @@ def recording(name: str) -> Recording:
     """The recorded result of that name; raises `KeyError` where none ships."""
     if name not in names():
         raise KeyError(name)
-    found = orjson.loads((HERE / f"{name}.json").read_bytes())
+    document = orjson.loads((HERE / f"{name}.json").read_bytes())
     return Recording(
-        Experiment.model_validate(found["experiment"]), Result.model_validate(found["result"]), found["torch"]
+        Experiment.model_validate(document["experiment"]),
+        Result.model_validate(document["result"]),
+        document["torch"],
     )

@@ -21,22 +21,22 @@ def document(database: Database, experiment_id: int) -> dict[str, Any]:
     for run in stored.runs.values():
         if run is None or run.status not in (Status.FINISHED, Status.FAILED):
             raise ValueError(f"Experiment {experiment_id} has not been run to its end.")
-    found = result(database, experiment_id).model_dump(mode="json")
-    found["id"] = None
-    for arm in found["arms"]:
+    content = result(database, experiment_id).model_dump(mode="json")
+    content["id"] = None
+    for arm in content["arms"]:
         for outcome in arm["outcomes"]:
             outcome["run"] = None
             # It would tell how busy the machine was.
             outcome["seconds"] = None
-    bare = Result.model_validate(found)
+    bare = Result.model_validate(content)
     outcomes = {arm.name: arm.outcomes for arm in bare.arms}
     differences = [arm.difference for arm in bare.arms[1:]]
-    found["notes"] = notes(outcomes, differences, bare.arms[0].mean, bare.test_images)
+    content["notes"] = notes(outcomes, differences, bare.arms[0].mean, bare.test_images)
     runs = [run.id for run in stored.runs.values() if run is not None]
     versions = {(tracking.get_run(database, run).versions or {}).get("torch", "") for run in runs} - {""}
     return {
         "experiment": orjson.loads(stored.experiment.write()),
-        "result": found,
+        "result": content,
         "torch": ", ".join(sorted(versions)),
     }
 

@@ -214,21 +214,21 @@ OWN_CSS = Path(__file__).with_name("diagnosis.css")
 CHECKED = {"clear": "Ruled out", "not checked": "Could not be checked"}
 
 
-def html_report(evidence: Evidence, found: Diagnosis) -> str:
+def html_report(evidence: Evidence, diagnosis: Diagnosis) -> str:
     """A whole HTML document: verdict, findings with pictures and changes, and all that was ruled out."""
     name = evidence.title if evidence.run is None else f"Run {evidence.run}, {evidence.title}"
     body = "".join(
         (
             f'<h1>{escape(name)}</h1><p class="about">{escape(status_text(evidence))}</p>',
-            f'<p class="outcome {found.outcome}">{escape(_outcome(found))}</p>',
-            f'<p class="verdict {found.outcome}">{escape(found.verdict)}</p>',
+            f'<p class="outcome {diagnosis.outcome}">{escape(_outcome(diagnosis))}</p>',
+            f'<p class="verdict {diagnosis.outcome}">{escape(diagnosis.verdict)}</p>',
             f'<p class="error">It ended with: {escape(evidence.error)}</p>' if evidence.error else "",
-            *(_finding(number, one, evidence) for number, one in enumerate(found.findings, 1)),
-            _listed("What is missing", found.missing, "ul"),
-            _listed("What to try next, in this order", found.next_steps, "ol"),
-            _listed("Notes", [one.text for one in found.notes], "ul"),
-            _compared(found),
-            _checked(found),
+            *(_finding(number, one, evidence) for number, one in enumerate(diagnosis.findings, 1)),
+            _listed("What is missing", diagnosis.missing, "ul"),
+            _listed("What to try next, in this order", diagnosis.next_steps, "ol"),
+            _listed("Notes", [one.text for one in diagnosis.notes], "ul"),
+            _compared(diagnosis),
+            _checked(diagnosis),
             f"<details><summary>Recipe</summary><pre>{escape(evidence.recipe.write())}</pre></details>"
             if evidence.kind == "trained"
             else "",
@@ -251,7 +251,7 @@ def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
     facts = "".join(
         f"<div><b>{escape(fact.text)}</b><span>{escape(fact.label)}</span></div>" for fact in finding.facts
     )
-    told = "".join(f"<p>{escape(part)}</p>" for part in finding.explanation.split("\n\n"))
+    text = "".join(f"<p>{escape(part)}</p>" for part in finding.explanation.split("\n\n"))
     out = "".join(f"<li>{escape(one)}</li>" for one in finding.ruled_out)
     return "".join(
         (
@@ -259,7 +259,7 @@ def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
             f"<p><b>{escape(finding.verdict)}</b></p>" if number > 1 else "",
             f'<div class="figures">{facts}</div>' if facts else "",
             f'<div class="charts">{"".join(map(_picture, finding.pictures))}</div>',
-            told,
+            text,
             f"<p>What else it could have been, and why not:</p><ul>{out}</ul>" if out else "",
             _fix(finding),
             *(_change(one, evidence) for one in finding.changes),
@@ -293,8 +293,8 @@ def _change(change: Change, evidence: Evidence) -> str:
     return f'<div class="change"><b>What would mend it.</b> {escape(change.why)}<ul>{settings}</ul></div>'
 
 
-def _outcome(found: Diagnosis) -> str:
-    return f"{MARKS[found.outcome]} {OUTCOMES[found.outcome]}"
+def _outcome(diagnosis: Diagnosis) -> str:
+    return f"{MARKS[diagnosis.outcome]} {OUTCOMES[diagnosis.outcome]}"
 
 
 def _listed(title: str, sentences: Sequence[str], tag: str) -> str:
@@ -302,21 +302,21 @@ def _listed(title: str, sentences: Sequence[str], tag: str) -> str:
     return f"<h2>{title}</h2><{tag}>{lines}</{tag}>" if lines else ""
 
 
-def _compared(found: Diagnosis) -> str:
+def _compared(diagnosis: Diagnosis) -> str:
     rows = "".join(
         f"<tr><td>{SIGNS[one.passed]} {COMPARISONS[one.name]}</td><td>{escape(one.text)}</td></tr>"
-        for one in found.comparisons
+        for one in diagnosis.comparisons
     )
     table = f'<div class="wide"><table><tbody>{rows}</tbody></table></div>'
     return f"<h2>What it was compared with</h2>{table}" if rows else ""
 
 
-def _checked(found: Diagnosis) -> str:
+def _checked(diagnosis: Diagnosis) -> str:
     parts = []
     for outcome, title in CHECKED.items():
         rows = "".join(
             f"<tr><td>{escape(one.title)}</td><td>{escape(one.because)}</td></tr>"
-            for one in found.checked
+            for one in diagnosis.checked
             if one.outcome == outcome
         )
         if rows:

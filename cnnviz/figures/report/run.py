@@ -132,9 +132,9 @@ def _mistakes(counts: Counts, classes: Sequence[str]) -> str:
     order = np.argsort(-wrong, axis=None, kind="stable")[:MISTAKES]
     places = [divmod(int(place), len(classes)) for place in order]
     often = [
-        (classes[true], classes[said], f"{int(wrong[true, said])}")
-        for true, said in places
-        if wrong[true, said]
+        (classes[true], classes[predicted], f"{int(wrong[true, predicted])}")
+        for true, predicted in places
+        if wrong[true, predicted]
     ]
     known = sorted((value, i) for i, value in enumerate(per_class(counts)) if value is not None)
     worst = [(classes[i], f"{100 * value:.1f} %") for value, i in known[:MISTAKES]]
@@ -244,12 +244,12 @@ def _pictures(record: RunRecord) -> str:
 
 def _picture(record: RunRecord, picture: Mapping[str, Any]) -> str:
     label, top = int(picture["label"]), record.answers.get(picture["index"], ())
-    said = ", ".join(f"{_name(record, int(k))} {numbers.percent(p, 0)}" for k, p in top)
+    text = ", ".join(f"{_name(record, int(k))} {numbers.percent(p, 0)}" for k, p in top)
     kind = "picture" if top and int(top[0][0]) == label else "picture wrong"
     name, png = escape(_name(record, label)), escape(str(picture["png"]))
     return (
         f'<figure class="{kind}"><img alt="A test image of {name}" src="data:image/png;base64,{png}">'
-        f"<figcaption><b>{name}</b>{escape(said)}</figcaption></figure>"
+        f"<figcaption><b>{name}</b>{escape(text)}</figcaption></figure>"
     )
 
 

@@ -44,7 +44,7 @@ def hints(picture: Picture, how: Preprocessing, centered: bool = False) -> tuple
 
 def hints_of(image: Pixels, size: Size, how: Preprocessing, centered: bool = False) -> tuple[Hint, ...]:
     """As `hints`, of a picture of `size` that was made `image`, uint8 `(C, H, W)`, as `steps.stored` does."""
-    mean, found = float(image.mean()), []
+    mean, hints = float(image.mean()), []
     if how.mean and how.scale != "unit-standardised":
         usual = sum(how.mean) / len(how.mean)
         if (usual < DARK and mean > LIGHT) or (usual > LIGHT and mean < DARK):
@@ -54,26 +54,26 @@ def hints_of(image: Pixels, size: Size, how: Preprocessing, centered: bool = Fal
                 f"This picture is mostly {here} (mean {mean:.0f}), and training images are mostly {there} "
                 f"(mean {usual:.0f}): {change}."
             )
-            found.append(Hint("brightness", text, "" if how.invert else "invert"))
+            hints.append(Hint("brightness", text, "" if how.invert else "invert"))
     blank = bool(image.std() < FLAT)
     if blank:
-        found.append(Hint("blank", "There is next to nothing in what the model is shown of this picture."))
+        hints.append(Hint("blank", "There is next to nothing in what the model is shown of this picture."))
     height, width = size
     if min(height, width) < TINY * min(how.stored):
         text = f"This picture has {width}×{height} pixels and is enlarged: what comes in is a blur."
-        found.append(Hint("resolution", text))
-    if centered and not found and not how.centre:
-        found += _placed(image)
-    return tuple(found)
+        hints.append(Hint("resolution", text))
+    if centered and not hints and not how.centre:
+        hints += _placed(image)
+    return tuple(hints)
 
 
-def grouped(found: Iterable[tuple[str, tuple[Hint, ...]]]) -> list[tuple[Hint, int, str]]:
+def grouped(hints: Iterable[tuple[str, tuple[Hint, ...]]]) -> list[tuple[Hint, int, str]]:
     """Count hints by kind, the commonest first: the first of each kind, how many, and the first one's name.
 
     `found` has the name of each picture and its hints.
     """
     kinds: dict[str, tuple[Hint, int, str]] = {}
-    for name, several in found:
+    for name, several in hints:
         for hint in several:
             first, count, where = kinds.get(hint.kind, (hint, 0, name))
             kinds[hint.kind] = (first, count + 1, where)

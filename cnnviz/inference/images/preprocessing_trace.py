@@ -124,8 +124,8 @@ def resize(pixels: Pixels, how: Preprocessing) -> Pixels:
         fitting = ImageOps.pad(picture, (width, height), resample, color=_padding(how))
     else:
         fitting = picture.resize((width, height), resample)
-    found = np.asarray(fitting)
-    return found if found.ndim == 3 else found[..., None]
+    image = np.asarray(fitting)
+    return image if image.ndim == 3 else image[..., None]
 
 
 def target(how: Preprocessing) -> Size:
@@ -195,17 +195,17 @@ class _Stage(NamedTuple):
 
 def steps(picture: Picture, how: Preprocessing) -> tuple[Step, ...]:
     """Every step that `how` takes with `picture`, the file first, the model's input last."""
-    found = [_shown(stage) for stage in _stages(picture, how)]
+    result = [_shown(stage) for stage in _stages(picture, how)]
     pixels = _batch(stored(picture, how))
     cut = how.centred(pixels)
     if cut.shape[-2:] != pixels.shape[-2:] or how.crop_from is not None:
-        found.append(_shown(_Stage("cropped", _cropped_text(pixels, how), _rounded(cut))))
+        result.append(_shown(_Stage("cropped", _cropped_text(pixels, how), _rounded(cut))))
     tensor = how.normalised(cut)
     text = (
         f"Pixels {SCALES[how.scale]}; values from {tensor.min():.3g} to {tensor.max():.3g}, shown stretched."
     )
     shown = _shown(_Stage("normalised", text, _stretched(tensor)))
-    return (*found, Step(shown.name, shown.text, shown.picture, shown.size, tensor))
+    return (*result, Step(shown.name, shown.text, shown.picture, shown.size, tensor))
 
 
 def stored(picture: Picture, how: Preprocessing) -> Pixels:
@@ -291,8 +291,8 @@ def _batch(image: Pixels) -> Tensor:
 
 
 def _rounded(pixels: Tensor) -> Pixels:
-    found: Pixels = pixels[0].round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
-    return found
+    rounded: Pixels = pixels[0].round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    return rounded
 
 
 def _stretched(tensor: Tensor) -> Pixels:

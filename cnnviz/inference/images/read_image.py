@@ -91,13 +91,13 @@ class Decoder:
         child.stdin.flush()
         facts: dict[str, Any] = json.loads(child.stdout.readline())
         size = facts.pop("bytes")
-        found = child.stdout.read(size)
-        if len(found) != size:
+        answer = child.stdout.read(size)
+        if len(answer) != size:
             raise ValueError("The child ended in the middle.")
         if "refused" in facts:
             return Decoded(facts, None)
         width, height = facts["size"]
-        return Decoded(facts, np.frombuffer(found, np.uint8).reshape(height, width, facts["channels"]))
+        return Decoded(facts, np.frombuffer(answer, np.uint8).reshape(height, width, facts["channels"]))
 
     def _failed(self, late: bool) -> Decoded:
         self._stop()
@@ -150,13 +150,13 @@ def read(upload: Upload, decoder: Decoder = SHARED) -> Picture | Refusal:
         return _refused(upload, _too_many_bytes(len(data)))
     if not data:
         return _refused(upload, f"is empty; {ACCEPTED}")
-    found = decoder.decode(data)
-    if found.pixels is None:
-        return _refused(upload, _reason(found.facts, data))
-    facts = found.facts
+    decoded = decoder.decode(data)
+    if decoded.pixels is None:
+        return _refused(upload, _reason(decoded.facts, data))
+    facts = decoded.facts
     return Picture(
         upload.name,
-        found.pixels,
+        decoded.pixels,
         format=facts["format"],
         mode=facts["mode"],
         orientation=facts["orientation"],

@@ -19,8 +19,8 @@ def all_samples() -> dict[str, Sample]:
     from cnnviz.inference.samples.drawings import DIGITS, DRAWINGS
     from cnnviz.inference.samples.libraries import PHOTOGRAPHS, TEST_CARDS
 
-    found = (*DIGITS, *DRAWINGS, *TEST_CARDS, *PHOTOGRAPHS)
-    return {sample.name: sample for sample in found}
+    samples = (*DIGITS, *DRAWINGS, *TEST_CARDS, *PHOTOGRAPHS)
+    return {sample.name: sample for sample in samples}
 
 
 def get(name: str) -> Sample:

@@ -108,23 +108,23 @@ def from_file(
     for a model that there is not or that cannot be built so.
     """
     name = name or path.name
-    found = read_weights(path, name)
-    ours = _ours(path, name, found)
+    weights = read_weights(path, name)
+    ours = _ours(path, name, weights)
     if ours is not None and model in (None, ours.spec.name):
         return ours
     if model is None:
         raise InferenceError(f"'{name}' does not say which model its weights are for; name the model.")
     spec = models.get(model)
     size = side or (spec.input_shape[1], spec.input_shape[2])
-    count = len(classes) if classes else count_classes(spec, found.tensors, size, options)
+    count = len(classes) if classes else count_classes(spec, weights.tensors, size, options)
     if spec.source == "torchvision" and count == CLASSES and classes is None:
-        return _official(spec, stated(model, name), found, name, name)
-    network, notes = filled(spec, count, size, options, found.tensors)
+        return _official(spec, stated(model, name), weights, name, name)
+    network, notes = filled(spec, count, size, options, weights.tensors)
     how = preprocessing or Preprocessing.plain(spec.input_shape[0], size)
     return Loaded(
         name, network, spec, tuple(classes or map(str, range(count))), size, how, name,
         options=spec.options.parse(options or {}),
-        notes=(*found.notes, *notes, *(() if preprocessing else (UNKNOWN_INPUT,))),
+        notes=(*weights.notes, *notes, *(() if preprocessing else (UNKNOWN_INPUT,))),
     )  # fmt: skip
 
 
@@ -189,13 +189,13 @@ def count_classes(
     return other.pop() if len(other) == 1 else spec.classes
 
 
-def _ours(path: Path, name: str, found: Weights) -> Loaded | None:
+def _ours(path: Path, name: str, weights: Weights) -> Loaded | None:
     """A checkpoint of a run, or a shipped one; it has to be so in all that it says."""
     try:
-        if found.details.get("format") == checkpoint.FORMAT:
+        if weights.details.get("format") == checkpoint.FORMAT:
             return _checkpoint(path, name)
-        if found.details.get("format") == FORMAT:
-            return _shipped(path, name, found)
+        if weights.details.get("format") == FORMAT:
+            return _shipped(path, name, weights)
     except (InferenceError, models.UnknownModelError):
         raise
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -218,23 +218,23 @@ def _without_code(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"code": ""})
 
 
-def _shipped(path: Path, name: str, found: Weights) -> Loaded:
+def _shipped(path: Path, name: str, weights: Weights) -> Loaded:
     card = read_card(path)
     return of_recipe(
-        name, _without_code(card.recipe), card.classes, card.preprocessing.side, found.tensors,
+        name, _without_code(card.recipe), card.classes, card.preprocessing.side, weights.tensors,
         preprocessing=card.preprocessing, source=name, accuracy=card.accuracy,
     )  # fmt: skip
 
 
-def _official(spec: ModelSpec, entry: Any, found: Weights, source: str, file: str) -> Loaded:
+def _official(spec: ModelSpec, entry: Any, weights: Weights, source: str, file: str) -> Loaded:
     how = preprocessing(entry)
-    kept, left_out = without_heads(spec.name, found.tensors)
+    kept, left_out = without_heads(spec.name, weights.tensors)
     network, notes = filled(spec, CLASSES, how.side, None, kept)
     as_trained(network)
     taken = f"Taken for torchvision's weights {entry.name}: its classes, its transforms."
     return Loaded(
         spec.title, network, spec, classes(entry), how.side, how, source,
-        accuracy=accuracy(entry, file), notes=(*found.notes, *left_out, *notes, taken),
+        accuracy=accuracy(entry, file), notes=(*weights.notes, *left_out, *notes, taken),
     )  # fmt: skip
 
 

@@ -55,8 +55,8 @@ def header(path: Path) -> dict[str, str]:
         length = header_length(path)
         with path.open("rb") as file:
             file.seek(8)
-            found = json.loads(file.read(length))
-            details = found.get("__metadata__", {})
+            document = json.loads(file.read(length))
+            details = document.get("__metadata__", {})
     except OSError as error:
         raise InferenceError(f"{path.name} cannot be read: {error.strerror}.") from None
     except HeaderError as error:

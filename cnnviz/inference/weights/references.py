@@ -42,11 +42,11 @@ class Choice:
 
 def choices(database: Database | None = None) -> list[Choice]:
     """What ships, then the runs that have a checkpoint on this machine, newest first."""
-    found = [_of_card(name) for name in bundled.names()]
+    choices = [_of_card(name) for name in bundled.names()]
     if database is not None:
         runs = tracking.list_runs(database, metrics=[ACCURACY], limit=MOST_RUNS)
-        found += [_of_run(run) for run in runs if _last(run).exists()]
-    return found
+        choices += [_of_run(run) for run in runs if _last(run).exists()]
+    return choices
 
 
 def load(reference: str, database: Database | None = None) -> Loaded:

@@ -57,7 +57,7 @@ def real(
     That is numbers of another kind (whole, true or false, complex, 8 bits), not finite ones, and such as are
     larger than `LARGEST`. Halves and doubles are usual and not noted.
     """
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     kinds: dict[str, list[str]] = {}
     wild, large = [], []
     for name, value in named.items():
@@ -66,7 +66,7 @@ def real(
             if value.dtype not in USUAL:
                 kinds.setdefault(str(value.dtype).removeprefix("torch."), []).append(name)
             plain = (value.real if value.is_complex() else value).to(expected[name].dtype)
-        found[name] = plain
+        tensors[name] = plain
         if not torch.isfinite(plain).all():
             wild.append(name)
         elif plain.numel() and plain.is_floating_point() and plain.abs().max() > LARGEST:
@@ -84,7 +84,7 @@ def real(
             f"Weights are larger than training leaves them (beyond {LARGEST:.0e}): {listed(large)}; what "
             "comes out is hardly worth anything.",
         )
-    return found, notes
+    return tensors, notes
 
 
 def without_prefix(

@@ -64,15 +64,15 @@ def located(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    found = next((path / name for name in WEIGHTS_OF_FOLDER if (path / name).is_file()), None)
-    if found is None:
+    file = next((path / name for name in WEIGHTS_OF_FOLDER if (path / name).is_file()), None)
+    if file is None:
         parts = (
             "; its weights are in several parts, which are not read"
             if list(path.glob("*.index.json"))
             else ""
         )
         raise InferenceError(f"There is no {' or '.join(WEIGHTS_OF_FOLDER)} in '{path.name}'{parts}.")
-    return found
+    return file
 
 
 def read_stored(path: Path) -> WeightsFacts:

@@ -139,10 +139,10 @@ def _state_dict(path: Path, name: str, target: Path, seconds: float) -> Weights:
     except subprocess.TimeoutExpired:
         raise InferenceError(f"'{name}' took more than {seconds:.0f} s to read; give safetensors.") from None
     try:
-        told = json.loads(ended.stdout)
+        document = json.loads(ended.stdout)
     except ValueError:
-        told = {"refused": "It made the reader fail"}
-    if "refused" in told:
-        raise InferenceError(f"'{name}' cannot be read: {told['refused']}; what is read is {ACCEPTED}.")
-    notes = (f"The weights lay under '{told['key']}' in the file.",) if told["key"] else ()
+        document = {"refused": "It made the reader fail"}
+    if "refused" in document:
+        raise InferenceError(f"'{name}' cannot be read: {document['refused']}; what is read is {ACCEPTED}.")
+    notes = (f"The weights lay under '{document['key']}' in the file.",) if document["key"] else ()
     return Weights(_safetensors(target, name).tensors, {}, notes)

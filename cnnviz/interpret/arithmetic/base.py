@@ -67,17 +67,17 @@ def works_out(*what: type[nn.Module] | str) -> Callable[[A], A]:
 def arithmetic_of(seen: Seen) -> Arithmetic:
     """The arithmetic of a call; raises `NotCoveredError` for a kind that is not worked out here."""
     if seen.module is not None:
-        found = MODULES.get(type(seen.module))
+        arithmetic = MODULES.get(type(seen.module))
         name = type(seen.module).__name__
     else:
         name = seen.operation.strip("_")
         name = name[1:] if name in ("iadd", "imul", "isub") else name
-        found = OPERATIONS.get(name)
-    if found is None:
+        arithmetic = OPERATIONS.get(name)
+    if arithmetic is None:
         raise NotCoveredError(
             f"The arithmetic of '{seen.layer}' ({name}) is not worked out here; its maps can be looked at."
         )
-    return found(seen)
+    return arithmetic(seen)
 
 
 def covered(module: nn.Module) -> bool:
@@ -123,8 +123,8 @@ def window(
     weighted: bool = True,
 ) -> Window:
     """The part of a map under `kernel` whose first value lies at `corner`, `step` apart; 0 outside."""
-    (found,) = windows(maps, [channel], corner, kernel[None], step)
-    return found if weighted else replace(found, weights=None, products=None)
+    (result,) = windows(maps, [channel], corner, kernel[None], step)
+    return result if weighted else replace(result, weights=None, products=None)
 
 
 def windows(

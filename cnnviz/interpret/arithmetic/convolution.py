@@ -44,13 +44,13 @@ class Convolution(Arithmetic):
         stride, dilation = pair(self.layer.stride), pair(self.layer.dilation)
         corner = (cell.y * stride[0] - self.padding[0], cell.x * stride[1] - self.padding[1])
         seen = self.inputs_of(cell.channel)
-        found = windows(self.maps, seen, corner, kernels, dilation)
+        result = windows(self.maps, seen, corner, kernels, dilation)
         return Working(
             self.kind,
             cell,
             "Σ input · weight + bias",
-            sum_and_bias(sum(w.total for w in found), bias),
-            found,
+            sum_and_bias(sum(w.total for w in result), bias),
+            result,
             inputs=kernels.size,
             left_out=tuple(c for c in range(self.layer.in_channels) if c not in seen),
         )
@@ -87,14 +87,14 @@ class PartialConvolution(Arithmetic):
     def working(self, cell: Cell) -> Working:
         sees = sorted(self.layer.connections[cell.channel])
         kernels = self.weights.values[cell.channel].astype(np.float64)
-        found = windows(self.maps, sees, (cell.y, cell.x), kernels[sees])
+        result = windows(self.maps, sees, (cell.y, cell.x), kernels[sees])
         assert self.weights.bias is not None
         return Working(
             self.kind,
             cell,
             "Σ input · weight + bias",
-            sum_and_bias(sum(w.total for w in found), float(self.weights.bias[cell.channel])),
-            found,
+            sum_and_bias(sum(w.total for w in result), float(self.weights.bias[cell.channel])),
+            result,
             inputs=len(sees) * kernels[0].size,
             left_out=tuple(c for c in range(len(self.maps)) if c not in sees),
         )

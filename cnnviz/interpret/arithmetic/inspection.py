@@ -60,8 +60,8 @@ class Inspection:
             sides = "×".join(map(str, shape))
             raise InterpretError(f"'{self.layer}' gives {sides}; there is no cell ({channel}, {y}, {x}).")
         cell = Cell(channel, y, x)
-        found = self._arithmetic.working(cell)
-        return replace(found, layer=self.layer, actual=float(self.output[cell]))
+        working = self._arithmetic.working(cell)
+        return replace(working, layer=self.layer, actual=float(self.output[cell]))
 
     def payload(self, channel: int = 0, limit: int = LIMIT) -> Payload:
         """All that is needed to follow a pointer without asking again, in at most `limit` bytes.

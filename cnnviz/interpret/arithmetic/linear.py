@@ -62,11 +62,11 @@ class Linear(Unit):
         shift = 0.0 if bias is None else float(bias[cell.channel])
         products = weights * self.vector
         shown = self.largest(weights, products)
-        total, told = float(products.sum()), sum(one.product for one in shown)
+        total, partial = float(products.sum()), sum(one.product for one in shown)
         steps = [Step("sum of the products", total), Step("bias", shift), Step("result", total + shift)]
         if len(products) > len(shown):
             rest = f"the other {len(products) - len(shown):,} products"
-            steps[:0] = [Step(f"the {len(shown)} largest products", told), Step(rest, total - told)]
+            steps[:0] = [Step(f"the {len(shown)} largest products", partial), Step(rest, total - partial)]
         formula = "Σ input · weight + bias"
         return Working(self.kind, cell, formula, tuple(steps), contributions=shown, inputs=len(products))
 

@@ -148,11 +148,11 @@ def maybe_classes(constructor: Constructor, given: int) -> str:
 
 def _parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     try:
-        found = inspect.signature(target).parameters
+        parameters = inspect.signature(target).parameters
     except (TypeError, ValueError):
         return {}
     usable = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {name: parameter for name, parameter in found.items() if parameter.kind in usable}
+    return {name: parameter for name, parameter in parameters.items() if parameter.kind in usable}
 
 
 def _annotations(target: Callable[..., Any]) -> dict[str, Any]:

@@ -44,20 +44,20 @@ class Imported(MetaPathFinder):
         location = self.source.root.joinpath(*fullname.split("."))
         package = location / "__init__.py"
         if package.is_file():
-            found = importlib.util.spec_from_file_location(
+            spec = importlib.util.spec_from_file_location(
                 fullname, package, submodule_search_locations=[str(location)]
             )
         elif location.with_suffix(".py").is_file():
-            found = importlib.util.spec_from_file_location(fullname, location.with_suffix(".py"))
+            spec = importlib.util.spec_from_file_location(fullname, location.with_suffix(".py"))
         elif location.is_dir() and any(
             p.startswith(f"{'/'.join(fullname.split('.'))}/") for p in self._paths
         ):
-            found = ModuleSpec(fullname, None, is_package=True)
-            found.submodule_search_locations = [str(location)]
+            spec = ModuleSpec(fullname, None, is_package=True)
+            spec.submodule_search_locations = [str(location)]
         else:
             return None
         self._found.add(fullname)
-        return found
+        return spec
 
     @property
     def _paths(self) -> list[str]:

@@ -19,13 +19,13 @@ def of_frame(frame: FrameType | None) -> str:
 
 def of_error(error: BaseException) -> str:
     """Return `net.py, line 12` for the innermost own line of an error's traceback; empty without one."""
-    found = ""
+    line = ""
     step: TracebackType | None = error.__traceback__
     while step is not None:
         if _is_own(step.tb_frame.f_code.co_filename):
-            found = _line(step.tb_frame.f_code.co_filename, step.tb_lineno)
+            line = _line(step.tb_frame.f_code.co_filename, step.tb_lineno)
         step = step.tb_next
-    return found
+    return line
 
 
 def _is_own(filename: str) -> bool:

@@ -86,15 +86,17 @@ def _arguments(text: str, whole: str) -> tuple[tuple[str, Any], ...]:
         call = None
     if not isinstance(call, ast.Call) or call.args or any(keyword.arg is None for keyword in call.keywords):
         raise ValueError(f"The arguments in '{whole[:120]}' are written as (width=8, act=gelu).")
-    found = []
+    arguments = []
     for keyword in call.keywords:
         assert keyword.arg is not None
         value = keyword.value
         try:
-            found.append((keyword.arg, value.id if isinstance(value, ast.Name) else ast.literal_eval(value)))
+            arguments.append(
+                (keyword.arg, value.id if isinstance(value, ast.Name) else ast.literal_eval(value))
+            )
         except ValueError:
             raise ValueError(f"'{keyword.arg}' in '{whole[:120]}' is no plain value, as 8 or gelu.") from None
-    return tuple(found)
+    return tuple(arguments)
 
 
 def is_named(text: str) -> bool:
@@ -173,17 +175,17 @@ def problems() -> list[str]:
 
 
 def _all() -> list[ModelSpec | str]:
-    found: list[ModelSpec | str] = []
+    entries: list[ModelSpec | str] = []
     try:
         names = named()
     except ValueError as error:
         return [f"{VARIABLE} cannot be read: {error}"]
     for place, one in enumerate(names):
         try:
-            found.append(_spec(one, _name_of(one, names[:place])))
+            entries.append(_spec(one, _name_of(one, names[:place])))
         except ValueError as error:
-            found.append(f"Your model {one.attribute} is left out: {error}")
-    return found
+            entries.append(f"Your model {one.attribute} is left out: {error}")
+    return entries
 
 
 _lock = threading.RLock()
@@ -206,8 +208,8 @@ def _spec(one: Named, name: str) -> ModelSpec:
             known = _live[one] = (source.stamp(files), files, result)
         if isinstance(known[2], str):
             raise ValueError(known[2])
-        found: ModelSpec = known[2]
-        return replace(found, name=name, edition=known[1].digest)
+        spec: ModelSpec = known[2]
+        return replace(spec, name=name, edition=known[1].digest)
 
 
 def _source_of(one: Named) -> Source:
@@ -215,11 +217,9 @@ def _source_of(one: Named) -> Source:
         return source.from_path(Path(one.place), one.attribute)
     top = one.place.partition(".")[0]
     try:
-        found = importlib.util.find_spec(top)
+        spec = importlib.util.find_spec(top)
         places = (
-            [found.origin]
-            if found and found.origin
-            else list((found and found.submodule_search_locations) or ())
+            [spec.origin] if spec and spec.origin else list((spec and spec.submodule_search_locations) or ())
         )
     except (ImportError, ValueError):
         places = []
@@ -238,11 +238,9 @@ def _source_of(one: Named) -> Source:
 
 def source_of(name: str) -> Source | None:
     """The files behind a registered name; None for a name that nobody gave."""
-    found = specs().get(name)
+    spec = specs().get(name)
     with _lock:
-        return next(
-            (files for _, files, _ in _live.values() if found and files.digest == found.edition), None
-        )
+        return next((files for _, files, _ in _live.values() if spec and files.digest == spec.edition), None)
 
 
 # From a source to a spec.
@@ -250,16 +248,16 @@ def source_of(name: str) -> Source | None:
 
 def _target(loaded: Imported, one: Named) -> Constructor:
     module = loaded.module()
-    told = Path(one.place).name if one.is_file else one.place
+    name = Path(one.place).name if one.is_file else one.place
     target = getattr(module, one.attribute, None)
     if target is None:
         own = [k for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__]
         raise ValueError(
-            f"There is no '{one.attribute}' in {told}; it defines {', '.join(own) or 'nothing'}."
+            f"There is no '{one.attribute}' in {name}; it defines {', '.join(own) or 'nothing'}."
         )
     if not callable(target) or not (inspect.isclass(target) or inspect.isroutine(target)):
         raise ValueError(
-            f"'{one.attribute}' in {told} is a {type(target).__name__}, not a class or a function."
+            f"'{one.attribute}' in {name} is a {type(target).__name__}, not a class or a function."
         )
     return constructor.read(one.attribute, loaded, target, dict(one.arguments))
 
@@ -336,9 +334,9 @@ def _builder(made: Constructor, gives: int, output: str | int | None) -> Builder
         from cnnviz.models.user_code.dry_run import materialize, reason, with_one_output
 
         if not made.classes_parameter and classes != (gives or made.default_classes):
-            told = f" and gives {gives:,} numbers" if gives else ""
+            text = f" and gives {gives:,} numbers" if gives else ""
             raise ValueError(
-                f"{made.name} has no parameter 'num_classes'{told}, so its number of classes cannot be "
+                f"{made.name} has no parameter 'num_classes'{text}, so its number of classes cannot be "
                 f"chosen: it cannot be built for {classes:,}."
             )
         module = made.build(classes, input_shape, options.model_dump())

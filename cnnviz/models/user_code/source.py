@@ -88,26 +88,26 @@ def from_path(path: Path, attribute: str) -> Source:
 
 def stamp(source: Source) -> tuple[tuple[int, int], ...]:
     """Text that changes when one of the files does; costs a look at each."""
-    found = []
+    parts = []
     for relative, _ in source.files:
         try:
             state = (source.root / relative).stat()
-            found.append((state.st_mtime_ns, state.st_size))
+            parts.append((state.st_mtime_ns, state.st_size))
         except OSError:
-            found.append((0, 0))
-    return tuple(found)
+            parts.append((0, 0))
+    return tuple(parts)
 
 
 def _local_files(root: Path, first: Path) -> dict[str, bytes]:
     """The file, and every local module that it or one of these imports, by its path below `root`."""
-    waiting, found = [first], dict[str, bytes]()
+    waiting, files = [first], dict[str, bytes]()
     while waiting:
         path = waiting.pop()
         relative = path.relative_to(root).as_posix()
-        if relative in found:
+        if relative in files:
             continue
-        found[relative] = path.read_bytes()
-        _check_size(found, first.name)
+        files[relative] = path.read_bytes()
+        _check_size(files, first.name)
         package = relative.split("/")[:-1]
         for name, level in _imports(path, first.name):
             if level > len(package) + 1 or (not level and name.partition(".")[0] in _NOT_LOCAL):
@@ -116,7 +116,7 @@ def _local_files(root: Path, first: Path) -> dict[str, bytes]:
             waiting += _module_files(root, ".".join(filter(None, (*around, name))))
         waiting += [root.joinpath(*package[:n], "__init__.py") for n in range(1, len(package) + 1)
                     if root.joinpath(*package[:n], "__init__.py").is_file()]  # fmt: skip
-    return found
+    return files
 
 
 def _imports(path: Path, label: str) -> Iterator[tuple[str, int]]:
@@ -144,14 +144,14 @@ def _module_files(root: Path, name: str) -> list[Path]:
     parts = name.split(".")
     if not name or not all(part.isidentifier() for part in parts):
         return []
-    found = []
+    files = []
     for count in range(1, len(parts) + 1):
         inner = root.joinpath(*parts[:count])
         if (inner / "__init__.py").is_file():
-            found.append(inner / "__init__.py")
+            files.append(inner / "__init__.py")
         elif inner.with_suffix(".py").is_file():
-            found.append(inner.with_suffix(".py"))
-    return found
+            files.append(inner.with_suffix(".py"))
+    return files
 
 
 def _check_size(files: dict[str, bytes], label: str) -> None:
@@ -214,9 +214,9 @@ def kept(digest: str, name: str) -> Source:
     try:
         named = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
         files = tuple((path, (target / path).read_bytes()) for path in named["files"])
-        found = Source(target, named["module"], named["attribute"], files)
+        source = Source(target, named["module"], named["attribute"], files)
     except (OSError, ValueError, KeyError, TypeError):
-        found = None
-    if found is None or found.digest != digest:
+        source = None
+    if source is None or source.digest != digest:
         raise ValueError(f"The copy of {name} that was kept with this run was changed, so it is not run.")
-    return found
+    return source

@@ -56,7 +56,7 @@ def near_duplicates(test: Labelled, train: Labelled) -> dict[str, Any] | None:
     rows, small = rows[shown], small[shown]
     coarse, known = _coarse(small), _coarse(others)
     fine = _unit(others)
-    found: list[tuple[int, int, float]] = []
+    pairs: list[tuple[int, int, float]] = []
     step = max(1, LIKENESSES // len(known))
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
@@ -65,12 +65,12 @@ def near_duplicates(test: Labelled, train: Labelled) -> dict[str, Any] | None:
         apart, order = (_unit(small[part])[:, None] - fine[near]).norm(dim=2).sort(dim=1)
         copies = (apart[:, 0] < NEAR) & (apart[:, 0] < NEARER * apart[:, -1])
         twins = among[near.gather(1, order[:, :1])[:, 0]]
-        found += zip(
+        pairs += zip(
             rows[part][copies].tolist(), twins[copies].tolist(), apart[copies, 0].tolist(), strict=True
         )
-    shown_pairs = [one for one in found if not torch.equal(test.images[one[0]], train.images[one[1]])]
+    shown_pairs = [one for one in pairs if not torch.equal(test.images[one[0]], train.images[one[1]])]
     return {
-        "copies": len(found),
+        "copies": len(pairs),
         "images": len(rows),
         "known": len(among),
         "pairs": [_pair(test, train, *one) for one in shown_pairs[:PAIRS]],

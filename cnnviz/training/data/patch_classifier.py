@@ -59,12 +59,12 @@ def baseline(material: DataModule, seconds: float = SECONDS) -> dict[str, Any]:
     try:
         train = _sample(material.train, learned)
         model = PatchClassifier(train.images, train.labels, len(material.classes), deadline)
-        found: dict[str, Any] = {"learned_from": len(train.labels)}
+        result: dict[str, Any] = {"learned_from": len(train.labels)}
         for name, part in parts.items():
             sample = _sample(part, scored)
-            found[name] = _score(model, sample) if len(sample.labels) >= FEWEST else None
+            result[name] = _score(model, sample) if len(sample.labels) >= FEWEST else None
             scored -= len(sample.labels)
-        return found
+        return result
     except TimeoutError:
         return {"skipped": f"It was given up after {seconds:g} seconds of work."}
     except RuntimeError as error:  # Too little memory, or no solution: no run should fail of either.

@@ -94,15 +94,15 @@ def steps(recipe: Recipe, have: Shape, shape: Shape) -> list[str]:
     """
     side = (shape[1], shape[2])
     target = (recipe.crop_from,) * 2 if recipe.crop_from else side
-    told = [how(have, (shape[0], *have[1:]))]
+    sentences = [how(have, (shape[0], *have[1:]))]
     if have[1:] != target:
         larger = target[0] * target[1] > have[1] * have[2]
         verb = "Enlarged" if larger else "Reduced"
-        told.append(f"{verb} from {have[1]}×{have[2]} to {target[0]}×{target[1]} pixels (bilinear).")
-    told += [
+        sentences.append(f"{verb} from {have[1]}×{have[2]} to {target[0]}×{target[1]} pixels (bilinear).")
+    sentences += [
         sentence.format(**_values(recipe, side)) for on, sentence in _describe_steps(recipe, shape[0]) if on
     ]
-    return [sentence for sentence in told if sentence]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _values(recipe: Recipe, side: tuple[int, int]) -> dict[str, Any]:

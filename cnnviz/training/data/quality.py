@@ -65,19 +65,19 @@ def variation(train: Labelled, preparation: Transform | None = None) -> dict[str
         if preparation and judged:
             plain.add(judged.test(images))
             augmented.add(preparation.train(images, numbers, 0, generator))
-    found: dict[str, Any] = {"stored": stored.summary()}
-    found |= dict.fromkeys(("plain", "augmented", "blanked", "kept"))
+    facts: dict[str, Any] = {"stored": stored.summary()}
+    facts |= dict.fromkeys(("plain", "augmented", "blanked", "kept"))
     if preparation:
         before, after = torch.cat(plain.deviations), torch.cat(augmented.deviations)
         shown = before > FLAT_INPUT
         left = after[shown] / before[shown]
-        found |= {
+        facts |= {
             "plain": plain.summary(),
             "augmented": augmented.summary(),
             "blanked": float((left < BLANKED).cpu().double().mean()) if len(left) else None,
             "kept": float(left.square().median()) if len(left) else None,
         }
-    return found
+    return facts
 
 
 def _one_view(preparation: Transform) -> Transform:
@@ -192,13 +192,13 @@ def repeats(material: DataModule) -> dict[str, Any] | None:
     known: dict[int, int] = {}
     for row, mark in enumerate(marks(material.train)):
         known.setdefault(mark, row)
-    found = [(row, known[mark]) for row, mark in enumerate(marks(material.test)) if mark in known]
+    pairs = [(row, known[mark]) for row, mark in enumerate(marks(material.test)) if mark in known]
     truth, learnt = material.test.labels.tolist(), material.train.labels.tolist()
     return {
-        "test": len(found),
+        "test": len(pairs),
         "validation": sum(mark in known for mark in marks(material.validation)),
         "train": len(material.train) - len(known),
-        "conflicting": sum(truth[row] != learnt[twin] for row, twin in found),
+        "conflicting": sum(truth[row] != learnt[twin] for row, twin in pairs),
         "pairs": [
             {
                 "test": row,
@@ -206,7 +206,7 @@ def repeats(material: DataModule) -> dict[str, Any] | None:
                 "labels": [truth[row], learnt[twin]],
                 "png": png(material.test.images[row : row + 1][0].cpu()),
             }
-            for row, twin in found[:PAIRS]
+            for row, twin in pairs[:PAIRS]
         ],
     }
 
@@ -271,12 +271,14 @@ def neighbours_of_test(test: Labelled, train: Outlined, classes: int) -> dict[st
     vectors, labels = _sample(test)
     top = (vectors @ train.vectors.T).topk(NEIGHBOURS, dim=1)
     nearer = top.values[:, 0] > train.likeness.median()
-    found = _agreement(labels, train, top.indices, classes) | {"nearer": float(nearer.cpu().double().mean())}
+    agreement = _agreement(labels, train, top.indices, classes) | {
+        "nearer": float(nearer.cpu().double().mean())
+    }
     if classes > MOST_CLASSES:
-        return found
+        return agreement
     pairs = labels[:, None] * classes + train.labels[top.indices]
     counts = pairs.flatten().bincount(minlength=classes**2).reshape(classes, classes)
-    return found | {"confusion": counts.tolist()}
+    return agreement | {"confusion": counts.tolist()}
 
 
 def resembled(test: Labelled, train: Outlined, classes: int) -> list[dict[str, Any]] | None:

@@ -57,19 +57,19 @@ def current(network: Network) -> AttributionState:
     """What the page's URL asks for; what is wrong in it is said."""
     from cnnviz.interpret.attribution import METHODS
 
-    said: list[str] = []
+    problems: list[str] = []
     method, wrong = url_state.choice("method", METHODS, "gradcam")
-    said += [wrong] if wrong else []
-    target = _whole("class", len(network.loaded.classes) - 1, said)
-    opacity = _whole("opacity", 100, said)
+    problems += [wrong] if wrong else []
+    target = _whole("class", len(network.loaded.classes) - 1, problems)
+    opacity = _whole("opacity", 100, problems)
     return AttributionState(
         cast("Method", method),
         target,
         None if target is None else network.loaded.classes[target],
-        _layer(network, said),
+        _layer(network, problems),
         DEFAULT_OPACITY if opacity is None else opacity,
-        _other(st.query_params.get("against"), said),
-        tuple(said),
+        _other(st.query_params.get("against"), problems),
+        tuple(problems),
     )
 
 
@@ -78,36 +78,36 @@ def choose_layer(name: str) -> None:
     change_without_model(layer=name, method=None)
 
 
-def _whole(name: str, most: int, said: list[str]) -> int | None:
+def _whole(name: str, most: int, problems: list[str]) -> int | None:
     text = st.query_params.get(name)
     if text is None:
         return None
     if re.fullmatch(r"[0-9]{1,7}", text) and int(text) <= most:
         return int(text)
-    said.append(f"“{name}” cannot be {quoted(text)}, only a whole number from 0 to {most:,}.")
+    problems.append(f"“{name}” cannot be {quoted(text)}, only a whole number from 0 to {most:,}.")
     return None
 
 
-def _layer(network: Network, said: list[str]) -> str | None:
+def _layer(network: Network, problems: list[str]) -> str | None:
     from cnnviz.interpret.attribution import layers_with_cells
 
     name = st.query_params.get("layer")
     if name is None or name in layers_with_cells(network.analysis):
         return name
-    said.append(
+    problems.append(
         f"{quoted(name)} leaves no grid of cells in {network.loaded.name}, so Grad-CAM looks at the last "
         "convolutional block's output."
     )
     return None
 
 
-def _other(reference: str | None, said: list[str]) -> Network | None:
+def _other(reference: str | None, problems: list[str]) -> Network | None:
     if not reference:
         return None
-    found = model_input.model_to_compare(reference)
-    if found is None:
-        said.append(f"There are no weights {quoted(reference)} to put beside.")
-    return found
+    network = model_input.model_to_compare(reference)
+    if network is None:
+        problems.append(f"There are no weights {quoted(reference)} to put beside.")
+    return network
 
 
 # Attributions and their checks, worked out once for each network, picture, method, class and layer.
@@ -136,7 +136,7 @@ class AttributionResult:
 
 
 def attribution_result(
-    network: Network, ready: PreprocessedImage, asked: AttributionState, first: bool = True
+    network: Network, ready: PreprocessedImage, attribution_state: AttributionState, first: bool = True
 ) -> AttributionResult:
     """The attribution that is asked for; `first` says whether class and layer are of this very network.
 
@@ -144,12 +144,12 @@ def attribution_result(
     there is none, its own answer and its own last block. Raises `ValueError` with one sentence for what
     cannot be attributed.
     """
-    target = asked.target if first else alike(network, asked.target_name)
-    layer = asked.layer if first or asked.layer in cells(network) else None
-    if asked.method != "gradcam":
+    target = attribution_state.target if first else alike(network, attribution_state.target_name)
+    layer = attribution_state.layer if first or attribution_state.layer in cells(network) else None
+    if attribution_state.method != "gradcam":
         layer = None
     attribution, checked = _worked_out(
-        network.stamp, ready.digest, asked.method, target, layer, network, ready
+        network.stamp, ready.digest, attribution_state.method, target, layer, network, ready
     )
     return AttributionResult(network, ready, attribution, checked)
 
@@ -225,12 +225,12 @@ def enlarged(seen: Pixels) -> Pixels:
     return np.ascontiguousarray(colour.repeat(zoom, axis=0).repeat(zoom, axis=1))
 
 
-def painted(found: AttributionResult, opacity: int) -> Pixels:
+def painted(result: AttributionResult, opacity: int) -> Pixels:
     """The map over the picture, `opacity` in per cent."""
     from cnnviz.interpret.deletion_check import overlay
 
-    attribution = found.attribution
-    return overlay(enlarged(found.ready.seen), attribution.values, opacity / 100, attribution.signed)
+    attribution = result.attribution
+    return overlay(enlarged(result.ready.seen), attribution.values, opacity / 100, attribution.signed)
 
 
 def covered(seen: Pixels, box: tuple[int, int, int, int]) -> Pixels:
@@ -274,71 +274,79 @@ TELLING = 0.005
 """Differences of probability below this say nothing."""
 
 
-def panel(found: AttributionResult, asked: AttributionState, named: bool) -> None:
+def panel(result: AttributionResult, attribution_state: AttributionState, named: bool) -> None:
     """Draw it; `named` where there is another beside it."""
-    attribution = found.attribution
+    attribution = result.attribution
     at = f" at {notice.plain(attribution.layer)}" if attribution.layer else ""
-    whose = f"**{notice.plain(found.network.loaded.name)}** · " if named else ""
+    whose = f"**{notice.plain(result.network.loaded.name)}** · " if named else ""
     share = numbers.percent(attribution.probability, 1)
-    st.markdown(f"{whose}**{notice.plain(found.target)}**, {share}{at}")
-    if named and asked.target_name is not None and found.target.casefold() != asked.target_name.casefold():
-        st.caption(f"It has no class {notice.plain(asked.target_name)}; this is for its own answer.")
-    parts = (pictures_of(found, asked.method, asked.opacity), _without(found))
+    st.markdown(f"{whose}**{notice.plain(result.target)}**, {share}{at}")
+    if (
+        named
+        and attribution_state.target_name is not None
+        and result.target.casefold() != attribution_state.target_name.casefold()
+    ):
+        st.caption(
+            f"It has no class {notice.plain(attribution_state.target_name)}; this is for its own answer."
+        )
+    parts = (pictures_of(result, attribution_state.method, attribution_state.opacity), _without(result))
     st.html(f'<div class="why">{"".join(f"<div>{part}</div>" for part in parts)}</div>')
     if attribution.blank:
         st.caption(f":material/info: {notice.plain(attribution.blank)}")
     elif not (attribution.values > 0).any():
         st.caption("Nothing at this layer speaks for the class, so the map is empty. Try another layer.")
-    st.caption(_verdict(found))
+    st.caption(_verdict(result))
 
 
-def pictures_of(found: AttributionResult, method: Method, opacity: int) -> str:
+def pictures_of(result: AttributionResult, method: Method, opacity: int) -> str:
     """What the network sees, the map over it and the map alone, as HTML."""
     from cnnviz.interpret.attribution import TITLES
 
     title = TITLES[method]
-    strongest = where(found.attribution.values)
-    over = f"{title} for {found.target} over the picture, strongest {strongest}"
-    alone = f"{title} for {found.target} alone, strongest {strongest}"
+    strongest = where(result.attribution.values)
+    over = f"{title} for {result.target} over the picture, strongest {strongest}"
+    alone = f"{title} for {result.target} alone, strongest {strongest}"
     return (
-        figure(enlarged(found.ready.seen), "The picture as the network sees it", "what it sees")
-        + figure(painted(found, opacity), over, f"{title}, strongest {strongest}")
-        + figure(painted(found, 100), alone, legend(found.attribution.signed))
+        figure(enlarged(result.ready.seen), "The picture as the network sees it", "what it sees")
+        + figure(painted(result, opacity), over, f"{title}, strongest {strongest}")
+        + figure(painted(result, 100), alone, legend(result.attribution.signed))
     )
 
 
-def _without(found: AttributionResult) -> str:
-    sides = (("most", found.check.most), ("least", found.check.least))
+def _without(result: AttributionResult) -> str:
+    sides = (("most", result.check.most), ("least", result.check.least))
     return "".join(
         figure(
-            covered(found.ready.seen, removed.box),
-            f"The picture with what helps {found.target} {word} covered",
-            _answered(found, word, removed.probabilities),
+            covered(result.ready.seen, removed.box),
+            f"The picture with what helps {result.target} {word} covered",
+            _answered(result, word, removed.probabilities),
         )
         for word, removed in sides
     )
 
 
-def _answered(found: AttributionResult, word: str, now: Floats) -> str:
-    target, before = found.check.target, found.check.before
-    said = int(now.argmax())
-    other = "" if said == target else f"; it says <b>{escape(found.network.loaded.classes[said])}</b>"
+def _answered(result: AttributionResult, word: str, now: Floats) -> str:
+    target, before = result.check.target, result.check.before
+    predicted = int(now.argmax())
+    other = (
+        "" if predicted == target else f"; it says <b>{escape(result.network.loaded.classes[predicted])}</b>"
+    )
     shares = f"{percent(before[target], 1)} → {percent(now[target], 1)}".replace(" %", "\N{NO-BREAK SPACE}%")
-    return f"without what helps {word}: <b>{escape(found.target)}</b> {shares}{other}"
+    return f"without what helps {word}: <b>{escape(result.target)}</b> {shares}{other}"
 
 
-def _verdict(found: AttributionResult) -> str:
-    check = found.check
+def _verdict(result: AttributionResult) -> str:
+    check = result.check
     lost = [
         float(check.before[check.target] - one.probabilities[check.target])
         for one in (check.most, check.least)
     ]
     most, least = (_moved(one) for one in lost)
-    said = (
-        f"Covering the region that the map calls most helpful, {notice.plain(found.target)} {most}; "
+    text = (
+        f"Covering the region that the map calls most helpful, {notice.plain(result.target)} {most}; "
         f"covering the least helpful, it {least}."
     )
-    return f"{said} {_held(*lost)}"
+    return f"{text} {_held(*lost)}"
 
 
 def _held(most: float, least: float) -> str:

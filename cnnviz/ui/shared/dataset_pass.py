@@ -75,9 +75,9 @@ def offered(
         return None
     possible = sorted({min(count, len(data.test)) for count in counts})
     for count in reversed(possible):
-        found = known(data, count)
-        if found is not None:
-            return data, found
+        stored = known(data, count)
+        if stored is not None:
+            return data, stored
     least = possible[0]
     asked = least if network.analysis.macs * least <= AT_ONCE else _asked(what, key, possible)
     return None if asked is None else _worked(data, asked, work)

@@ -76,13 +76,13 @@ WHATS = ("layer", "settings", "output", "parameters")
 def _side(side: Side, row: Row | None, sides: Sides) -> dict[str, Any]:
     if row is None:
         return {f"{what} {side}": None for what in WHATS}
-    told = (
+    cells = (
         row.name or "(model)",
         sides.tell(side, row),
         numbers.shape(row.output_shape) if sides.counted else None,
         row.params if sides.counted else None,
     )
-    return {f"{what} {side}": value for what, value in zip(WHATS, told, strict=True)}
+    return {f"{what} {side}": value for what, value in zip(WHATS, cells, strict=True)}
 
 
 def diff_table(diff: Diff, sides: Sides, *, key: str, file: str) -> None:
@@ -142,8 +142,8 @@ def _columns(sides: Sides) -> dict[str, Any]:
 
 def to_csv(frame: pd.DataFrame) -> str:
     """The table as CSV."""
-    told = frame.assign(status=frame["status"].str[0])
-    safe = told.rename(columns=escape_formula).map(escape_formula)
+    table = frame.assign(status=frame["status"].str[0])
+    safe = table.rename(columns=escape_formula).map(escape_formula)
     text: str = safe.to_csv(index=False)
     return text
 
@@ -151,7 +151,7 @@ def to_csv(frame: pd.DataFrame) -> str:
 def to_markdown(frame: pd.DataFrame, sides: Sides) -> str:
     """The table as Markdown; bars in cells are escaped."""
     heads = ["", "What changed"] + [f"{what} ({title})" for title in (sides.a, sides.b) for what in WHATS]
-    told = frame.assign(status=frame["status"].str[0]).astype(object)
-    cells = told.where(told.notna(), "").astype(str).to_numpy().tolist()
+    table = frame.assign(status=frame["status"].str[0]).astype(object)
+    cells = table.where(table.notna(), "").astype(str).to_numpy().tolist()
     lines = [heads, ["---"] * len(heads), *cells]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)

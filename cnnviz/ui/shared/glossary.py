@@ -39,7 +39,7 @@ def anchor_of(name: str) -> str:
 @functools.cache
 def terms() -> dict[str, Term]:
     """Read the document; every term by its anchor, in the document's order."""
-    found: dict[str, Term] = {}
+    by_name: dict[str, Term] = {}
     section = ""
     for block in re.split(r"^(?=##+ )", resources.GLOSSARY.read_text(encoding="utf-8"), flags=re.MULTILINE):
         level, _, rest = block.partition(" ")
@@ -48,8 +48,8 @@ def terms() -> dict[str, Term]:
             section = name.strip()
         elif level == "###":
             term = _term(name.strip(), section, body)
-            found[term.anchor] = term
-    return found
+            by_name[term.anchor] = term
+    return by_name
 
 
 def _term(name: str, section: str, body: str) -> Term:

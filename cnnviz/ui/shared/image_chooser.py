@@ -29,7 +29,7 @@ CLASS, PAGE = "picture-class", "picture-page"
 AT_ONCE = 22
 
 
-def images_of_data(network: Network, asked: ImageState) -> None:
+def images_of_data(network: Network, image_state: ImageState) -> None:
     """Draw them, or what it takes to have them."""
     name = network.loaded.dataset
     if not name:
@@ -37,30 +37,30 @@ def images_of_data(network: Network, asked: ImageState) -> None:
             "Nobody knows what this network was trained on, so there are no test images to choose from."
         )
         return
-    found = image_input.data_of(network)
-    if found is None:
+    dataset = image_input.data_of(network)
+    if dataset is None:
         _offer(name)
         return
-    _offer_all(name, found)
+    _offer_all(name, dataset)
     chosen = st.session_state.get(CLASS, ALL)
-    answers = image_input.known_answers(network, found) if chosen == WRONG else None
+    answers = image_input.known_answers(network, dataset) if chosen == WRONG else None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.selectbox(
-            "Which", [ALL, WRONG, *found.classes], key=CLASS, label_visibility="collapsed", width=220,
+            "Which", [ALL, WRONG, *dataset.classes], key=CLASS, label_visibility="collapsed", width=220,
             on_change=lambda: st.session_state.update({PAGE: 0}),
         )  # fmt: skip
-        rows = _rows(found, chosen, answers)
+        rows = _rows(dataset, chosen, answers)
         page = _paging(len(rows))
     if chosen == WRONG and answers is None:
-        _ask(network, found)
+        _ask(network, dataset)
         return
-    _sheet(found, rows[page * AT_ONCE : (page + 1) * AT_ONCE], answers, asked)
+    _sheet(dataset, rows[page * AT_ONCE : (page + 1) * AT_ONCE], answers, image_state)
 
 
-def _rows(found: Dataset, chosen: str, answers: Rows | None) -> Rows:
+def _rows(dataset: Dataset, chosen: str, answers: Rows | None) -> Rows:
     if chosen == WRONG:
-        return np.empty(0, np.int64) if answers is None else np.flatnonzero(answers != found.test.labels)
-    return image_input.of_class(found, None if chosen == ALL else found.classes.index(chosen))
+        return np.empty(0, np.int64) if answers is None else np.flatnonzero(answers != dataset.test.labels)
+    return image_input.of_class(dataset, None if chosen == ALL else dataset.classes.index(chosen))
 
 
 def _paging(count: int) -> int:
@@ -75,19 +75,19 @@ def _paging(count: int) -> int:
     return page
 
 
-def _sheet(found: Dataset, rows: Rows, answers: Rows | None, asked: ImageState) -> None:
+def _sheet(dataset: Dataset, rows: Rows, answers: Rows | None, image_state: ImageState) -> None:
     if not len(rows):
         st.caption("None.")
         return
-    classes, labels = found.classes, found.test.labels
-    said = ["" if answers is None else f", taken for {classes[answers[row]]}" for row in rows]
+    classes, labels = dataset.classes, dataset.test.labels
+    notes = ["" if answers is None else f", taken for {classes[answers[row]]}" for row in rows]
     cells = [
-        Cell(f"{classes[labels[row]]}, number {row:,}{words}", image_input.address_of(found, row))
-        for row, words in zip(rows.tolist(), said, strict=True)
+        Cell(f"{classes[labels[row]]}, number {row:,}{words}", image_input.address_of(dataset, row))
+        for row, words in zip(rows.tolist(), notes, strict=True)
     ]
     pictures(
-        _sprite(found.fingerprint, rows.tobytes(), found), [Line("", cells)], key="picture-tests", name="",
-        alt="Test images", cell=CELL, chosen=asked.text, on_choose=image_input.choose,
+        _sprite(dataset.fingerprint, rows.tobytes(), dataset), [Line("", cells)], key="picture-tests",
+        name="", alt="Test images", cell=CELL, chosen=image_state.text, on_choose=image_input.choose,
     )  # fmt: skip
 
 
@@ -111,17 +111,19 @@ def _offer(name: str) -> None:
         st.rerun()
 
 
-def _offer_all(name: str, found: Dataset) -> None:
+def _offer_all(name: str, dataset: Dataset) -> None:
     """Say that these are only the images that ship, and offer the whole data set."""
     from cnnviz import datasets
     from cnnviz.datasets import shipped
 
-    if not shipped.is_shipped(found):
+    if not shipped.is_shipped(dataset):
         return
     spec = datasets.specs()[name]
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption(
-            notice.plain(f"{found.title} ship with cnnviz ({spec.licence}); {spec.test:,} there are in all."),
+            notice.plain(
+                f"{dataset.title} ship with cnnviz ({spec.licence}); {spec.test:,} there are in all."
+            ),
             width="content",
         )
         label = f"Download all, {progress.download_text(spec)}"
@@ -129,10 +131,10 @@ def _offer_all(name: str, found: Dataset) -> None:
             st.rerun()
 
 
-def _ask(network: Network, found: Dataset) -> None:
-    st.caption(f"Which they are takes asking it about all {len(found.test):,} test images once.")
+def _ask(network: Network, dataset: Dataset) -> None:
+    st.caption(f"Which they are takes asking it about all {len(dataset.test):,} test images once.")
     if st.button("Ask it", key="picture-ask", type="primary"):
-        image_input.ask_all(network, found)
+        image_input.ask_all(network, dataset)
         st.rerun()
 
 
@@ -163,13 +165,13 @@ def uploads() -> None:
 def _take(files: list[tuple[str, bytes]]) -> None:
     from cnnviz.inference.images.image_files import handed_in
 
-    found = [one for name, data in files for one in handed_in(name, data)]
+    images = [one for name, data in files for one in handed_in(name, data)]
     refused: list[str] = []
     last = None
-    if len(found) > image_input.MOST:
-        refused.append(f"{len(found):,} pictures are many: the first {image_input.MOST} are kept here.")
+    if len(images) > image_input.MOST:
+        refused.append(f"{len(images):,} pictures are many: the first {image_input.MOST} are kept here.")
     place = st.empty()
-    some = found[: image_input.MOST]
+    some = images[: image_input.MOST]
     for done, upload in enumerate(some):
         place.progress(done / len(some), text=f"Reading {done + 1} of {len(some)}")
         kept = upload if isinstance(upload, Refusal) else image_input.add(upload)
@@ -205,23 +207,23 @@ CELL = 52
 THUMB = 64
 
 
-def pad_is_empty(asked: ImageState) -> bool:
+def pad_is_empty(image_state: ImageState) -> bool:
     """Whether the visitor has the pad in front of them and nothing is drawn on it."""
-    return _source(asked) == "drawn" and image_input.drawn() is None
+    return _source(image_state) == "drawn" and image_input.drawn() is None
 
 
-def _source(asked: ImageState) -> ImageSource:
+def _source(image_state: ImageState) -> ImageSource:
     """Where pictures come from: as the visitor chose since the URL was last another, else as the URL says."""
-    if KEY not in st.session_state or st.session_state.get(f"{KEY}-for") != asked.text:
-        st.session_state[KEY] = "test" if asked.kind == "shipped" else asked.kind
-        st.session_state[f"{KEY}-for"] = asked.text
+    if KEY not in st.session_state or st.session_state.get(f"{KEY}-for") != image_state.text:
+        st.session_state[KEY] = "test" if image_state.kind == "shipped" else image_state.kind
+        st.session_state[f"{KEY}-for"] = image_state.text
     source: ImageSource = st.session_state[KEY]
     return source
 
 
-def picture_chooser(network: Network, asked: ImageState) -> None:
+def picture_chooser(network: Network, image_state: ImageState) -> None:
     """Draw the choice of where pictures come from, and what there is."""
-    _source(asked)
+    _source(image_state)
     st.segmented_control(
         "Picture from",
         list(SOURCES),
@@ -232,23 +234,23 @@ def picture_chooser(network: Network, asked: ImageState) -> None:
     )
     source: ImageSource = st.session_state[KEY]
     shown: dict[ImageSource, Callable[[], None]] = {
-        "sample": partial(_samples, network, asked),
-        "test": partial(images_of_data, network, asked),
-        "handed": partial(_own, asked),
+        "sample": partial(_samples, network, image_state),
+        "test": partial(images_of_data, network, image_state),
+        "handed": partial(_own, image_state),
         "camera": _camera,
-        "drawn": partial(_pad, asked),
+        "drawn": partial(_pad, image_state),
     }
     shown[source]()
 
 
-def _samples(network: Network, asked: ImageState) -> None:
+def _samples(network: Network, image_state: ImageState) -> None:
     names = image_input.names(network.loaded)
     cells = [
         Cell(f"{image_input.title(name)} ({image_input.credit(name)})", f"sample:{name}") for name in names
     ]
     pictures(
         _sample_sheet(tuple(names)), [Line("", cells)], key="picture-samples", name="", cell=CELL,
-        alt="Bundled pictures", chosen=asked.text, on_choose=image_input.choose,
+        alt="Bundled pictures", chosen=image_state.text, on_choose=image_input.choose,
     )  # fmt: skip
 
 
@@ -263,13 +265,13 @@ def _thumb(pixels: Pixels) -> Pixels:
     return np.asarray(ImageOps.fit(Image.fromarray(pixels), (THUMB, THUMB))).transpose(2, 0, 1)
 
 
-def _own(asked: ImageState) -> None:
+def _own(image_state: ImageState) -> None:
     mine = image_input.uploaded_images()
     if mine:
         cells = [Cell(one.name, f"handed:{one.number}") for one in mine]
         pictures(
             sprite(image_input.sheet(mine)), [Line("", cells)], key="picture-own", alt="Your pictures",
-            name="", cell=CELL, chosen=asked.text, on_choose=image_input.choose,
+            name="", cell=CELL, chosen=image_state.text, on_choose=image_input.choose,
         )  # fmt: skip
     uploads()
 
@@ -281,12 +283,12 @@ def _camera() -> None:
         st.rerun()
 
 
-def _pad(asked: ImageState) -> None:
+def _pad(image_state: ImageState) -> None:
     drawn = drawing_pad(key="picture-pad")
     other = image_input.store_drawing(drawn)
     if drawn is not None and other:
         image_input.choose("drawn")
         st.rerun()
-    if drawn is None and other and asked.kind == "drawn":
+    if drawn is None and other and image_state.kind == "drawn":
         # It was cleared after the answer above had been drawn.
         st.rerun()

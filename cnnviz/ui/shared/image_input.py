@@ -98,18 +98,18 @@ class Kept:
 
 def uploaded_images() -> list[Kept]:
     """What this visitor has handed in, the oldest first."""
-    found: list[Kept] = st.session_state.setdefault(KEY, [])
-    return found
+    images: list[Kept] = st.session_state.setdefault(KEY, [])
+    return images
 
 
 def add(upload: Upload) -> Kept | Refusal:
     """Read one file and keep it; the oldest go where there are too many."""
     data = upload.data if isinstance(upload.data, bytes) else upload.data()
-    found = decoded(upload.name, data)
-    if isinstance(found, Refusal):
-        return found
+    image = decoded(upload.name, data)
+    if isinstance(image, Refusal):
+        return image
     all_kept = uploaded_images()
-    one = Kept(1 + max((old.number for old in all_kept), default=0), upload.name, data, _thumb(found.pixels))
+    one = Kept(1 + max((old.number for old in all_kept), default=0), upload.name, data, _thumb(image.pixels))
     all_kept.append(one)
     while len(all_kept) > MOST or sum(len(old.data) for old in all_kept) > MOST_BYTES:
         del all_kept[0]
@@ -119,8 +119,8 @@ def add(upload: Upload) -> Kept | Refusal:
 def uploaded_image(number: int) -> Picture | None:
     """A picture by its number; None where this visitor has none of it."""
     one = next((one for one in uploaded_images() if one.number == number), None)
-    found = None if one is None else decoded(one.name, one.data)
-    return found if isinstance(found, Picture) else None
+    image = None if one is None else decoded(one.name, one.data)
+    return image if isinstance(image, Picture) else None
 
 
 def decoded(name: str, data: bytes) -> Picture | Refusal:
@@ -176,10 +176,10 @@ def credit(name: str) -> str:
 @cache
 def sample_image(name: str) -> Picture:
     """A bundled picture by its name, read as an upload is; raises `InferenceError` for one there is not."""
-    found = decoded(name, get(name).data())
-    if not isinstance(found, Picture):
-        raise RuntimeError(f"A bundled picture cannot be read: {found.reason}")
-    return found
+    image = decoded(name, get(name).data())
+    if not isinstance(image, Picture):
+        raise RuntimeError(f"A bundled picture cannot be read: {image.reason}")
+    return image
 
 
 # What this visitor drew or took with the camera last, kept as a file.
@@ -189,8 +189,8 @@ DRAWN, TAKEN = "pictures-drawn", "pictures-camera"
 
 def drawn() -> bytes | None:
     """The drawing as a PNG file; None where nothing is drawn."""
-    found: bytes | None = st.session_state.get(DRAWN)
-    return found
+    drawing: bytes | None = st.session_state.get(DRAWN)
+    return drawing
 
 
 def emptied() -> bool:
@@ -207,8 +207,8 @@ def store_drawing(data: bytes | None) -> bool:
 
 def taken() -> bytes | None:
     """The camera's picture as a file."""
-    found: bytes | None = st.session_state.get(TAKEN)
-    return found
+    photo: bytes | None = st.session_state.get(TAKEN)
+    return photo
 
 
 def keep_taken(data: bytes) -> bool:
@@ -263,8 +263,8 @@ def of_class(data: Dataset, label: int | None) -> Rows:
 
 def known_answers(network: Network, data: Dataset) -> Rows | None:
     """The class that the network says for every test image; None before it was asked."""
-    found: dict[str, Rows] = _all_answers()
-    return found.get(f"{network.stamp} {data.fingerprint}")
+    answers: dict[str, Rows] = _all_answers()
+    return answers.get(f"{network.stamp} {data.fingerprint}")
 
 
 def ask_all(network: Network, data: Dataset) -> None:
@@ -275,15 +275,15 @@ def ask_all(network: Network, data: Dataset) -> None:
     from cnnviz.inference.predict import BATCH, probabilities
 
     how, progress = network.loaded.preprocessing, Progress()
-    said: list[Rows] = []
+    answers: list[Rows] = []
     done = 0
     for images, _ in data.test.iter_batches(BATCH):
         progress(datasets.Step("asking", done, len(data.test)))
         pixels = datasets.adapt(torch.from_numpy(np.array(images)), (how.channels, *how.stored))
-        said.append(probabilities(network.loaded.model, how, pixels).argmax(1).numpy())
+        answers.append(probabilities(network.loaded.model, how, pixels).argmax(1).numpy())
         done += len(images)
     progress.clear()
-    _all_answers()[f"{network.stamp} {data.fingerprint}"] = np.concatenate(said)
+    _all_answers()[f"{network.stamp} {data.fingerprint}"] = np.concatenate(answers)
 
 
 @st.cache_resource(show_spinner=False)
@@ -299,43 +299,47 @@ PAD = (280, 280)
 
 def chosen(network: Network) -> tuple[ImageState, Picture, list[str]]:
     """The picture of the page's URL, and sentences where it is not what was asked for."""
-    asked, wrong = read(st.query_params.get("picture"))
-    said = [wrong] if wrong else []
-    if asked is not None:
-        found = _picture(asked, network)
-        if isinstance(found, Picture):
-            return asked, found, said
-        said.append(f"{found} A bundled picture is shown instead.")
+    image_state, wrong = read(st.query_params.get("picture"))
+    problems = [wrong] if wrong else []
+    if image_state is not None:
+        image = _picture(image_state, network)
+        if isinstance(image, Picture):
+            return image_state, image, problems
+        problems.append(f"{image} A bundled picture is shown instead.")
     name = fitting(network.loaded)
-    return ImageState("sample", name), sample_image(name), said
+    return ImageState("sample", name), sample_image(name), problems
 
 
-def _picture(asked: ImageState, network: Network) -> Picture | str:
+def _picture(image_state: ImageState, network: Network) -> Picture | str:
     """The picture, or a sentence that says why there is none."""
-    if asked.kind == "sample":
-        known = asked.detail in names(network.loaded)
-        return sample_image(asked.detail) if known else f"There is no bundled picture {asked.detail}."
-    if asked.kind in ("test", "shipped"):
-        return _of_test(asked, network)
-    if asked.kind == "handed":
-        return uploaded_image(int(asked.detail)) or (
+    if image_state.kind == "sample":
+        known = image_state.detail in names(network.loaded)
+        return (
+            sample_image(image_state.detail)
+            if known
+            else f"There is no bundled picture {image_state.detail}."
+        )
+    if image_state.kind in ("test", "shipped"):
+        return _of_test(image_state, network)
+    if image_state.kind == "handed":
+        return uploaded_image(int(image_state.detail)) or (
             "That picture was handed in by somebody else, or too long ago; it is not kept."
         )
-    if asked.kind == "drawn" and emptied():
+    if image_state.kind == "drawn" and emptied():
         return Picture("empty pad", np.zeros((*PAD, 3), np.uint8), mode="L")
-    data = drawn() if asked.kind == "drawn" else taken()
+    data = drawn() if image_state.kind == "drawn" else taken()
     if data is None:
-        return "Nothing has been drawn yet." if asked.kind == "drawn" else "No picture was taken yet."
-    found = decoded("drawing" if asked.kind == "drawn" else "camera", data)
-    return found.reason if isinstance(found, Refusal) else found
+        return "Nothing has been drawn yet." if image_state.kind == "drawn" else "No picture was taken yet."
+    image = decoded("drawing" if image_state.kind == "drawn" else "camera", data)
+    return image.reason if isinstance(image, Refusal) else image
 
 
-def _of_test(asked: ImageState, network: Network) -> Picture | str:
+def _of_test(image_state: ImageState, network: Network) -> Picture | str:
     from cnnviz.datasets import shipped
 
-    row = int(asked.detail)
-    data = shipped.test_images(network.loaded.dataset) if asked.kind == "shipped" else data_of(network)
-    if data is None or (asked.kind == "test" and shipped.is_shipped(data)):
+    row = int(image_state.detail)
+    data = shipped.test_images(network.loaded.dataset) if image_state.kind == "shipped" else data_of(network)
+    if data is None or (image_state.kind == "test" and shipped.is_shipped(data)):
         return "The test images of this network's data are not prepared on this machine."
     if row >= len(data.test):
         return f"There are {len(data.test):,} test images; there is none with the number {row:,}."

@@ -97,8 +97,14 @@ def question(network: Network, problems: Sequence[str]) -> ImageAndModel:
     which, picture, wrong = chosen(network)
     own = fitting(network.loaded.preprocessing, which)
     how, mismatch = preprocessing.read_overrides(st.query_params.get("prep"), own)
-    said = [*url_state.current().problems, *network.problems, *problems, *wrong, *notice.pending_notices()]
-    notice.say([*said, mismatch] if mismatch else said)
+    sentences = [
+        *url_state.current().problems,
+        *network.problems,
+        *problems,
+        *wrong,
+        *notice.pending_notices(),
+    ]
+    notice.say([*sentences, mismatch] if mismatch else sentences)
     ready = prepared(picture, how)
     left, right = st.columns([0.68, 0.32], gap="large")
     with left:
@@ -186,13 +192,13 @@ def form(network: Network) -> dict[str, str | None]:
     loaded = network.loaded
     spec, options = loaded.spec, {} if loaded.options is None else loaded.options.changed()
     own = spec.input_shape[1:]
-    found = url_state.Selection(
+    selection = url_state.Selection(
         spec,
         None if len(loaded.classes) == spec.classes else len(loaded.classes),
         None if loaded.side == own else loaded.side,
         options=options,
     ).parameters()
-    return {"classes": None, "size": None} | {k: v for k, v in found.items() if k != "model"}
+    return {"classes": None, "size": None} | {k: v for k, v in selection.items() if k != "model"}
 
 
 def _cells(network: Network) -> tuple[str, ...]:

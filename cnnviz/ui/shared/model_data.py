@@ -62,8 +62,8 @@ def shown_model(selection: Selection) -> ShownModel:
         except ValueError as problem:
             error = error or str(problem)
             continue
-        said = [f"{error} {_instead(candidate, analysis)}"] if error else []
-        return ShownModel(_with_known_layer(candidate, analysis, said), analysis)
+        problems = [f"{error} {_instead(candidate, analysis)}"] if error else []
+        return ShownModel(_with_known_layer(candidate, analysis, problems), analysis)
     return _default_instead(selection, error)
 
 
@@ -72,8 +72,8 @@ def _default_instead(selection: Selection, error: str) -> ShownModel:
     default = read({})
     if selection.spec == default.spec:
         raise RuntimeError(f"The default model cannot be analysed: {error}")
-    said = f"{selection.spec.title} cannot be analysed: {error} {default.spec.title} is shown instead."
-    return shown_model(replace(default, batch=selection.batch, problems=(*selection.problems, said)))
+    sentence = f"{selection.spec.title} cannot be analysed: {error} {default.spec.title} is shown instead."
+    return shown_model(replace(default, batch=selection.batch, problems=(*selection.problems, sentence)))
 
 
 def _ever_plainer(selection: Selection) -> Iterator[Selection]:
@@ -93,9 +93,9 @@ def _instead(shown: Selection, analysis: Analysis) -> str:
     return f"Shown instead: {classes} on an input of {size_text((height, width))}{options}."
 
 
-def _with_known_layer(selection: Selection, analysis: Analysis, said: list[str]) -> Selection:
+def _with_known_layer(selection: Selection, analysis: Analysis, sentences: list[str]) -> Selection:
     """The selection with everything that was wrong said, and a layer that there is."""
-    problems = [*selection.problems, *said]
+    problems = [*selection.problems, *sentences]
     layer = selection.layer
     if layer is not None and all(row.name != layer for row in analysis.rows):
         problems.append(f"{analysis.title} has no layer {quoted(layer)}; its costliest is shown instead.")
@@ -142,8 +142,8 @@ def _torchinfo(
     from cnnviz.analysis.torchinfo_table import torchinfo_table
 
     chosen: dict[str, Any] = json.loads(options)
-    found = torchinfo_table(name, _analysis(name, edition, classes, size, options), chosen, batch)
-    return found.text, found.differences
+    table = torchinfo_table(name, _analysis(name, edition, classes, size, options), chosen, batch)
+    return table.text, table.differences
 
 
 # What the static checks found in a network, as boxes: errors and warnings in full, notes in a line each.

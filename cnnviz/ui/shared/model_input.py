@@ -83,15 +83,15 @@ def parameters(chosen: str, known: Sequence[Choice]) -> dict[str, str | None]:
 
 def labels(known: Sequence[Choice]) -> dict[str, str]:
     """Every reference that is offered, and what it is called: what ships, runs, then models by name."""
-    found = {choice.reference: _label(choice) for choice in known}
+    by_reference = {choice.reference: _label(choice) for choice in known}
     specs = models.specs().values()
-    found |= {f"fresh:{spec.name}": f"{spec.title} · fresh weights" for spec in specs}
+    by_reference |= {f"fresh:{spec.name}": f"{spec.title} · fresh weights" for spec in specs}
     official = [spec for spec in specs if spec.source == "torchvision"]
-    found |= {
+    by_reference |= {
         f"torchvision:{spec.name.removeprefix('torchvision/')}": f"{spec.title} · torchvision's weights"
         for spec in official
     }
-    return found
+    return by_reference
 
 
 def _label(choice: Choice) -> str:
@@ -117,34 +117,34 @@ def add_weights(name: str, data: bytes, model: str | None) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights"
         path.write_bytes(data)
-        found = _registered(from_file(path, model, name=name))
+        registered = _registered(from_file(path, model, name=name))
     kept = _kept()
-    kept[f"{HANDED}{digest}"] = found
+    kept[f"{HANDED}{digest}"] = registered
     for old in list(kept)[:-MOST]:
         del kept[old]
     return f"{HANDED}{digest}"
 
 
-def _registered(found: Loaded) -> Loaded:
+def _registered(loaded: Loaded) -> Loaded:
     """The network without the data that its file names, unless they are registered: no path is looked at."""
     from cnnviz import datasets
 
-    return found if found.dataset in datasets.names() else replace(found, dataset="")
+    return loaded if loaded.dataset in datasets.names() else replace(loaded, dataset="")
 
 
 def loaded(reference: str) -> Loaded:
     """A network that was handed in; raises `ValueError` for one that this visitor has not."""
-    found = _kept().get(reference)
-    if found is None:
+    entry = _kept().get(reference)
+    if entry is None:
         raise ValueError(
             "A weights file that was handed in is known only to who did, until the page is closed."
         )
-    return found
+    return entry
 
 
 def names() -> dict[str, str]:
     """References of this visitor's files, and what they are called."""
-    return {reference: f"{found.name} · handed in" for reference, found in _kept().items()}
+    return {reference: f"{entry.name} · handed in" for reference, entry in _kept().items()}
 
 
 def _kept() -> dict[str, Loaded]:
@@ -188,13 +188,13 @@ def network(preferred: Sequence[str] = ()) -> Network:
     Where it asks for none, one of the `preferred` models.
     """
     known = choices()
-    asked = reference(st.query_params.to_dict(), known, preferred, own_form=url_state.current().own_form)
+    wanted = reference(st.query_params.to_dict(), known, preferred, own_form=url_state.current().own_form)
     said: list[str] = []
     ships = next((choice.reference for choice in known if choice.status == "shipped"), FALLBACK)
-    for candidate in (asked, ships, FALLBACK):
+    for candidate in (wanted, ships, FALLBACK):
         with _said(said):
             stamp, loaded = _load(candidate)
-            title = "" if candidate == asked else f"{loaded.name} is shown instead."
+            title = "" if candidate == wanted else f"{loaded.name} is shown instead."
             problems = (f"{said[0]} {title}",) if title else ()
             return Network(candidate, stamp, loaded, _analysis(stamp, loaded), problems)
     raise RuntimeError(f"No network can be shown: {' '.join(said)}")
@@ -223,14 +223,14 @@ def _load(reference: str) -> tuple[str, Loaded]:
 
 
 @contextlib.contextmanager
-def _said(said: list[str]) -> Iterator[None]:
+def _said(problems: list[str]) -> Iterator[None]:
     """What goes wrong becomes a sentence."""
     try:
         yield
     except OSError as error:
-        said.append(f"{error.filename or 'The weights'} cannot be read: {error.strerror or error}.")
+        problems.append(f"{error.filename or 'The weights'} cannot be read: {error.strerror or error}.")
     except ValueError as error:
-        said.append(str(error))
+        problems.append(str(error))
 
 
 def _database() -> Database | None:

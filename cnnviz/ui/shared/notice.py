@@ -23,8 +23,8 @@ def later(sentence: str) -> None:
 
 def pending_notices() -> list[str]:
     """The sentences that callbacks left for this run; they are said once."""
-    found: list[str] = st.session_state.pop(LATER, [])
-    return found
+    notices: list[str] = st.session_state.pop(LATER, [])
+    return notices
 
 
 def plain(text: str) -> str:

@@ -43,12 +43,12 @@ def find_pages(folder: Path) -> dict[str, Page]:
     Raises:
         ValueError: a file has no header or one that cannot be read, or two pages claim the same place.
     """
-    found = {
+    pages = {
         path.stem: _header(path, path.stat().st_mtime_ns)
         for path in folder.glob("*.py")
         if path.stem not in NOT_PAGES
     }
-    ordered = dict(sorted(found.items(), key=lambda item: item[1].order))
+    ordered = dict(sorted(pages.items(), key=lambda item: item[1].order))
     if len({page.order for page in ordered.values()}) < len(ordered):
         raise ValueError(f"two pages in {folder.name}/ have the same order")
     return ordered

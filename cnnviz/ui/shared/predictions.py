@@ -43,19 +43,19 @@ def shares(network: Network, ready: PreprocessedImage) -> Floats:
     return _shares(network.stamp, ready.digest, network, ready)
 
 
-def top(network: Network, found: Floats) -> list[ClassProbability]:
+def top(network: Network, probabilities: Floats) -> list[ClassProbability]:
     """The likeliest classes, the likeliest first."""
-    order = np.argsort(-found, kind="stable")[:TOP]
-    return [ClassProbability(network.loaded.classes[place], float(found[place])) for place in order]
+    order = np.argsort(-probabilities, kind="stable")[:TOP]
+    return [ClassProbability(network.loaded.classes[place], float(probabilities[place])) for place in order]
 
 
 def draw_predictions(network: Network, ready: PreprocessedImage) -> None:
     """Draw the likeliest classes as bars, and what there is to say of the network."""
     st.html(CSS)
-    found = top(network, shares(network, ready))
-    rows = "".join(_row(answer, ready.truth) for answer in found)
+    best = top(network, shares(network, ready))
+    rows = "".join(_row(answer, ready.truth) for answer in best)
     truth = f"<p>True class: <b>{escape(ready.truth)}</b></p>" if ready.truth is not None else ""
-    words = ", ".join(f"{answer.name} {numbers.percent(answer.probability, 1)}" for answer in found)
+    words = ", ".join(f"{answer.name} {numbers.percent(answer.probability, 1)}" for answer in best)
     st.html(
         f'<div class="answers" role="img" aria-label="The network says: {escape(words)}">{rows}</div>{truth}'
     )
@@ -81,14 +81,14 @@ def doubts(network: Network, picture: Picture, ready: PreprocessedImage, own: Pr
 
     `own` is how the network's pictures go in where nothing is changed; the way back to it is a button too.
     """
-    found = (
+    hints = (
         _hints(network.stamp, ready.digest, picture, ready, network.loaded.centered)
         if network.loaded.trained
         else ()
     )
-    for hint in found:
+    for hint in hints:
         st.caption(f":material/help: {notice.plain(hint.text)}")
-    changes = [name for name in CHANGES if any(hint.change == name for hint in found)]
+    changes = [name for name in CHANGES if any(hint.change == name for hint in hints)]
     if not changes and ready.how == own:
         return
     with st.container(horizontal=True, gap="small", key="doubts"):
@@ -131,5 +131,5 @@ def _shares(stamp: str, digest: str, _network: Network, _ready: PreprocessedImag
     from cnnviz.inference.predict import probabilities
 
     pixels = torch.from_numpy(_ready.stored)[None]
-    found: Floats = probabilities(_network.loaded.model, _ready.how, pixels)[0].numpy()
-    return found
+    values: Floats = probabilities(_network.loaded.model, _ready.how, pixels)[0].numpy()
+    return values

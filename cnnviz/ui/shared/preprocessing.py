@@ -68,13 +68,13 @@ def _digest(picture: Picture) -> str:
 def _prepared(digest: str, settings: str, _picture: Picture, _how: Preprocessing) -> PreprocessedImage:
     from cnnviz.inference.images.preprocessing_trace import steps, stored
 
-    found = steps(_picture, _how)
-    shots = tuple(Shot(step.name, step.text, _png(step.picture), step.size) for step in found)
-    tensor = found[-1].tensor
+    result = steps(_picture, _how)
+    shots = tuple(Shot(step.name, step.text, _png(step.picture), step.size) for step in result)
+    tensor = result[-1].tensor
     assert tensor is not None
     key = hashlib.blake2b(f"{digest} {settings}".encode(), digest_size=12).hexdigest()
     return PreprocessedImage(
-        _picture.name, _picture.truth, key, shots, stored(_picture, _how), tensor, found[-2].picture, _how
+        _picture.name, _picture.truth, key, shots, stored(_picture, _how), tensor, result[-2].picture, _how
     )
 
 
@@ -115,8 +115,8 @@ def read_overrides(text: str | None, own: Preprocessing) -> tuple[Preprocessing,
 
 def write_overrides(changes: Mapping[str, Any]) -> str | None:
     """Changes as the URL holds them; None for none."""
-    told = (f"{name}:{str(value).lower()}" for name, value in changes.items())
-    return ",".join(told) or None
+    texts = (f"{name}:{str(value).lower()}" for name, value in changes.items())
+    return ",".join(texts) or None
 
 
 def changed(how: Preprocessing, own: Preprocessing) -> dict[str, Any]:

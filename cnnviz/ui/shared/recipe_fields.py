@@ -198,20 +198,20 @@ def _field(plan: Plan, name: str) -> None:
 
 
 def _explained(info: FieldInfo, plan: Plan, name: str) -> str:
-    said = info.description or ""
+    text = info.description or ""
     if name in plan.base.assumed and name not in plan.changes:
-        said += f" Assumed: {plan.base.assumed[name]}"
+        text += f" Assumed: {plan.base.assumed[name]}"
     if name in NEEDS:
-        said += f" Counts only where {title_of(NEEDS[name][0]).lower()} is {' or '.join(NEEDS[name][1])}."
-    return notice.plain(said)
+        text += f" Counts only where {title_of(NEEDS[name][0]).lower()} is {' or '.join(NEEDS[name][1])}."
+    return notice.plain(text)
 
 
 def _accepted(name: str, info: FieldInfo) -> tuple[Any, ...]:
     """What can be chosen from; nothing where it is typed."""
     if name == "device":
         return ("auto", "cpu", *_gpus())
-    found = choices(info) if info.annotation is bool or "Literal" in str(info.annotation) else ()
-    return tuple(found)
+    accepted = choices(info) if info.annotation is bool or "Literal" in str(info.annotation) else ()
+    return tuple(accepted)
 
 
 def _gpus() -> tuple[str, ...]:

@@ -44,21 +44,21 @@ def database() -> Database:
     """
     from cnnviz.tracking.database import address
 
-    found = _opened(address().render_as_string(hide_password=False))
+    result = _opened(address().render_as_string(hide_password=False))
     now, looks = time.monotonic(), _looks()
-    if now - looks.get(found.where, -LOOK_SECONDS) >= LOOK_SECONDS:
-        looks[found.where] = now
-        _look_after(found)
-    found.verify()
-    return found
+    if now - looks.get(result.where, -LOOK_SECONDS) >= LOOK_SECONDS:
+        looks[result.where] = now
+        _look_after(result)
+    result.verify()
+    return result
 
 
-def _look_after(found: Database) -> None:
+def _look_after(database: Database) -> None:
     from cnnviz.training.workers import reconcile, supervised
 
     with suppress(ValueError, OSError):  # what cannot be read or written is said by the page that needs it
-        if not supervised(found):
-            reconcile(found, wait=False)
+        if not supervised(database):
+            reconcile(database, wait=False)
 
 
 def listing(metric: str, deleted: bool = False) -> Listing:
@@ -156,8 +156,8 @@ def _state(run: RunSummary) -> tuple[Any, ...]:
 def _curve(_opened: Database, where: str, run_id: int, metric: str, state: Any) -> Timed:
     from cnnviz import tracking
 
-    found = tracking.sample_metric(_opened, run_id, metric, POINTS)
-    return Timed(found, tracking.elapsed(tracking.history(_opened, run_id), found.times))
+    sampled = tracking.sample_metric(_opened, run_id, metric, POINTS)
+    return Timed(sampled, tracking.elapsed(tracking.history(_opened, run_id), sampled.times))
 
 
 @st.cache_resource(max_entries=CACHED_RUNS, show_spinner=False)
@@ -171,8 +171,8 @@ def _matrix(_opened: Database, where: str, run_id: int, kind: str, dataset: str,
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
         return None
     about = tracking.latest_record(_opened, run_id, "data")
-    told = about.body.get("classes") if about is not None else None
-    return Matrix(counts, class_names(told, dataset, len(counts)), record.step, record.epoch)
+    classes = about.body.get("classes") if about is not None else None
+    return Matrix(counts, class_names(classes, dataset, len(counts)), record.step, record.epoch)
 
 
 @st.cache_resource(max_entries=CACHED_RUNS, show_spinner=False)

@@ -109,21 +109,21 @@ def current() -> Selection:
 
 def read(parameters: Mapping[str, str], repeated: Sequence[str] = ()) -> Selection:
     """Validate query parameters; nothing is raised, every fault becomes one of `problems`."""
-    said = [f"{quoted(name)} is given more than once; the last is used." for name in repeated]
-    said += [
+    problems = [f"{quoted(name)} is given more than once; the last is used." for name in repeated]
+    problems += [
         f"There is no parameter {quoted(name)}; it is ignored."
         for name in parameters
         if name not in CARRIED + PASSED + OWN and not name.startswith((OPTION, SET))
     ]
-    spec = _model(parameters.get("model"), said)
+    spec = _model(parameters.get("model"), problems)
     return Selection(
         spec=spec,
-        classes=_whole(parameters, "classes", MAX_CLASSES, spec.classes, said),
-        size=_size(parameters.get("size"), spec, said),
-        batch=_whole(parameters, "batch", MAX_BATCH, DEFAULT_BATCH, said) or DEFAULT_BATCH,
+        classes=_whole(parameters, "classes", MAX_CLASSES, spec.classes, problems),
+        size=_size(parameters.get("size"), spec, problems),
+        batch=_whole(parameters, "batch", MAX_BATCH, DEFAULT_BATCH, problems) or DEFAULT_BATCH,
         layer="" if parameters.get("layer") == ROOT else parameters.get("layer") or None,
-        options=_options(parameters, spec, said),
-        problems=tuple(said),
+        options=_options(parameters, spec, problems),
+        problems=tuple(problems),
     )
 
 
@@ -238,8 +238,10 @@ def _by_history() -> bool:
 
 def address(**changes: str | None) -> str:
     """The whole URL of what is shown, for sharing; `changes` are parameters that it says in addition."""
-    said = st.query_params.to_dict() | {name: value for name, value in changes.items() if value is not None}
-    query = urlencode(said)
+    parameters = st.query_params.to_dict() | {
+        name: value for name, value in changes.items() if value is not None
+    }
+    query = urlencode(parameters)
     return f"{st.context.url}?{query}" if query else str(st.context.url)
 
 
@@ -263,14 +265,16 @@ def _repeated() -> list[str]:
     return [name for name in st.query_params if len(st.query_params.get_all(name)) > 1]
 
 
-def _model(name: str | None, said: list[str]) -> models.ModelSpec:
+def _model(name: str | None, problems: list[str]) -> models.ModelSpec:
     if name is None:
         return models.get(DEFAULT_MODEL)
     try:
         return models.get(name)
     except models.UnknownModelError:
         default = models.get(DEFAULT_MODEL)
-        said.append(f"There is no model {quoted(name)}{_nearest(name)}; {default.title} is shown instead.")
+        problems.append(
+            f"There is no model {quoted(name)}{_nearest(name)}; {default.title} is shown instead."
+        )
         return default
 
 
@@ -281,27 +285,29 @@ def _nearest(name: str) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _whole(parameters: Mapping[str, str], name: str, most: int, default: int, said: list[str]) -> int | None:
+def _whole(
+    parameters: Mapping[str, str], name: str, most: int, default: int, problems: list[str]
+) -> int | None:
     text = parameters.get(name)
     if text is None:
         return None
     value = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
     if 1 <= value <= most:
         return None if value == default else value
-    said.append(
+    problems.append(
         f"{quoted(name)} cannot be {quoted(text)}, only a whole number from 1 to {most:,}; {default} is used."
     )
     return None
 
 
-def _size(text: str | None, spec: models.ModelSpec, said: list[str]) -> tuple[int, int] | None:
+def _size(text: str | None, spec: models.ModelSpec, problems: list[str]) -> tuple[int, int] | None:
     own = spec.input_shape[1:]
     if text is None:
         return None
     try:
         size = parse_size(text)
     except ValueError:
-        said.append(
+        problems.append(
             f"“size” cannot be {quoted(text)}, only pixels up to {MAX_SIDE:,} such as 32 or 224x192 "
             f"(height x width); the model's own {size_text(own)} is used."
         )
@@ -309,7 +315,7 @@ def _size(text: str | None, spec: models.ModelSpec, said: list[str]) -> tuple[in
     return None if size == own else size
 
 
-def _options(parameters: Mapping[str, str], spec: models.ModelSpec, said: list[str]) -> dict[str, Any]:
+def _options(parameters: Mapping[str, str], spec: models.ModelSpec, problems: list[str]) -> dict[str, Any]:
     """The options one by one, so that a wrong one does not take the right ones along."""
     good: dict[str, Any] = {}
     for name, value in parameters.items():
@@ -319,7 +325,7 @@ def _options(parameters: Mapping[str, str], spec: models.ModelSpec, said: list[s
         try:
             good |= spec.options.parse({option: value}).changed()
         except ValueError as error:
-            said.append(str(error))
+            problems.append(str(error))
     return good
 
 

@@ -149,16 +149,16 @@ def _fraction(part: int, whole: int) -> str:
 
 
 def _remarks(row: Row) -> str:
-    said = []
+    sentences = []
     if row.shared_with:
-        said.append(f"shares its weights with {row.shared_with}")
+        sentences.append(f"shares its weights with {row.shared_with}")
     if row.calls > 1:
-        said.append(f"used {row.calls} times")
+        sentences.append(f"used {row.calls} times")
     if row.frozen:
-        said.append(f"{row.frozen:,} parameters frozen")
+        sentences.append(f"{row.frozen:,} parameters frozen")
     if row.training_only:
-        said.append("only in training")
-    return escape("".join(f" · {remark}" for remark in said))
+        sentences.append("only in training")
+    return escape("".join(f" · {remark}" for remark in sentences))
 
 
 # The table of layers: exact figures, kinds in their colours, one row selected.

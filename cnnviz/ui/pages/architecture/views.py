@@ -196,8 +196,8 @@ def claims(current: ShownModel) -> None:
         return
     st.header("Published against measured", anchor=False)
     rows = "".join(
-        f"<tr><td>{escape(what)}</td><td>{escape(said)}</td><td>{escape(counted)}</td><td>{escape(source)}</td></tr>"
-        for what, said, counted, source in lines
+        f"<tr><td>{escape(what)}</td><td>{escape(claim)}</td><td>{escape(counted)}</td><td>{escape(source)}</td></tr>"
+        for what, claim, counted, source in lines
     )
     table = (
         "<table><thead><tr><td></td><th>Published</th><th>Measured here</th><th>Source</th></tr></thead>"

@@ -40,18 +40,18 @@ BESIDE = "why-beside"
 NONE = ""
 
 
-def why_bar(network: Network, asked: AttributionState) -> None:
+def why_bar(network: Network, attribution_state: AttributionState) -> None:
     """Draw it."""
     with inside_bar(network):
-        _beside(network, asked)
+        _beside(network, attribution_state)
 
 
-def _beside(network: Network, asked: AttributionState) -> None:
+def _beside(network: Network, attribution_state: AttributionState) -> None:
     named = {NONE: "nothing beside it"} | model_input.labels(choices())
     named.pop(network.reference, None)
-    if asked.other is not None:
-        named.setdefault(asked.other.reference, asked.other.loaded.name)
-    st.session_state[BESIDE] = NONE if asked.other is None else asked.other.reference
+    if attribution_state.other is not None:
+        named.setdefault(attribution_state.other.reference, attribution_state.other.loaded.name)
+    st.session_state[BESIDE] = NONE if attribution_state.other is None else attribution_state.other.reference
     st.selectbox(
         "Beside it",
         list(named),
@@ -65,15 +65,20 @@ def _beside(network: Network, asked: AttributionState) -> None:
     )
 
 
-def downloads(shown: Sequence[AttributionResult], asked: AttributionState) -> None:
+def downloads(shown: Sequence[AttributionResult], attribution_state: AttributionState) -> None:
     """Draw the menu of what can be taken along: pictures and values."""
     with st.popover("Download", icon=":material/download:", type="tertiary", key="why-download"):
         st.caption("The map over the picture, and its values as `cnnviz features` writes them.")
-        for place, found in enumerate(shown):
-            stem = f"{found.network.loaded.spec.name.replace('/', '-')}-{asked.method}"
-            whose = f", {found.network.loaded.name}" if len(shown) > 1 else ""
-            _button(f"Picture (PNG){whose}", partial(_picture, found, asked.opacity), f"{stem}.png", place)
-            _button(f"Values (NPZ){whose}", partial(values, found), f"{stem}.npz", place)
+        for place, attribution in enumerate(shown):
+            stem = f"{attribution.network.loaded.spec.name.replace('/', '-')}-{attribution_state.method}"
+            whose = f", {attribution.network.loaded.name}" if len(shown) > 1 else ""
+            _button(
+                f"Picture (PNG){whose}",
+                partial(_picture, attribution, attribution_state.opacity),
+                f"{stem}.png",
+                place,
+            )
+            _button(f"Values (NPZ){whose}", partial(values, attribution), f"{stem}.npz", place)
 
 
 def _button(label: str, data: partial[bytes], name: str, place: int) -> None:
@@ -83,14 +88,14 @@ def _button(label: str, data: partial[bytes], name: str, place: int) -> None:
     )  # fmt: skip
 
 
-def _picture(found: AttributionResult, opacity: int) -> bytes:
-    return png(painted(found, opacity))
+def _picture(result: AttributionResult, opacity: int) -> bytes:
+    return png(painted(result, opacity))
 
 
-def values(found: AttributionResult) -> bytes:
+def values(result: AttributionResult) -> bytes:
     """A file of `attribution` `(H, W)` and `input` `(C, H, W)`, float32."""
     file = io.BytesIO()
-    np.savez(file, attribution=found.attribution.values, input=found.ready.tensor[0].numpy())
+    np.savez(file, attribution=result.attribution.values, input=result.ready.tensor[0].numpy())
     return file.getvalue()
 
 
@@ -107,11 +112,11 @@ LOOK = {
 }
 
 
-def method_choice(asked: AttributionState) -> None:
+def method_choice(attribution_state: AttributionState) -> None:
     """Draw the choice of methods, and what the chosen one is in a sentence or two."""
     from cnnviz.interpret.attribution import MEANINGS, METHODS, TITLES
 
-    st.session_state[METHOD] = asked.method
+    st.session_state[METHOD] = attribution_state.method
     st.segmented_control(
         "Method",
         METHODS,
@@ -121,16 +126,16 @@ def method_choice(asked: AttributionState) -> None:
         required=True,
         label_visibility="collapsed",
     )
-    st.caption(f"{MEANINGS[asked.method]} {LOOK[asked.method]}")
+    st.caption(f"{MEANINGS[attribution_state.method]} {LOOK[attribution_state.method]}")
 
 
-def settings(network: Network, asked: AttributionState, said: str) -> None:
+def settings(network: Network, attribution_state: AttributionState, predicted: str) -> None:
     """Draw class, layer and opacity; `said` is what the network answers."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="why-settings"):
-        _class(network, asked, said)
-        if asked.method == "gradcam":
-            _layer(network, asked)
-        st.session_state[OPACITY] = asked.opacity
+        _class(network, attribution_state, predicted)
+        if attribution_state.method == "gradcam":
+            _layer(network, attribution_state)
+        st.session_state[OPACITY] = attribution_state.opacity
         st.slider(
             "Opacity of the map, %", 0, 100, key=OPACITY, step=5, width=220,
             on_change=lambda: change_without_model(
@@ -139,20 +144,20 @@ def settings(network: Network, asked: AttributionState, said: str) -> None:
         )  # fmt: skip
 
 
-def _class(network: Network, asked: AttributionState, said: str) -> None:
+def _class(network: Network, attribution_state: AttributionState, predicted: str) -> None:
     names = network.loaded.classes
-    st.session_state[CLASS] = OWN if asked.target is None else asked.target
+    st.session_state[CLASS] = OWN if attribution_state.target is None else attribution_state.target
     st.selectbox(
         "Attribution for class",
         [OWN, *range(len(names))],
-        format_func=lambda place: f"its answer: {said}" if place == OWN else names[place],
+        format_func=lambda place: f"its answer: {predicted}" if place == OWN else names[place],
         key=CLASS,
         on_change=lambda: change_without_model(**{"class": unless(str(st.session_state[CLASS]), str(OWN))}),
         width=230,
     )
 
 
-def _layer(network: Network, asked: AttributionState) -> None:
+def _layer(network: Network, attribution_state: AttributionState) -> None:
     from cnnviz.interpret.attribution import default_layer
 
     known = cells(network)
@@ -162,7 +167,7 @@ def _layer(network: Network, asked: AttributionState) -> None:
         own = default_layer(network.analysis)
     except ValueError:
         own = known[-1]
-    st.session_state[LAYER] = asked.layer or own
+    st.session_state[LAYER] = attribution_state.layer or own
     st.selectbox(
         "at the layer",
         known,
@@ -181,18 +186,18 @@ def _layer(network: Network, asked: AttributionState) -> None:
 SIDE, CELL, LETTERS = 96, 76, 13
 
 
-def strip(found: AttributionResult, key: str, choosable: bool) -> None:
+def strip(result: AttributionResult, key: str, choosable: bool) -> None:
     """Draw it for the class that `found` is about."""
-    network = found.network
-    known = _layers(network.analysis, cells(network), found.attribution.layer)
+    network = result.network
+    known = _layers(network.analysis, cells(network), result.attribution.layer)
     if not known:
         return
     cells_ = [Cell(short(name, LETTERS), name if choosable else "") for name in known]
     st.caption("Grad-CAM from the first layers to the last: detail turns into meaning." + _click(choosable))
     pictures(
-        _sheet(network.stamp, found.ready.digest, found.attribution.target, tuple(known), found),
-        [Line("", cells_)], key=key, cell=CELL, captions=True, chosen=found.attribution.layer,
-        alt=f"Grad-CAM for {found.target} at each of {len(known)} layers", on_choose=choose_layer,
+        _sheet(network.stamp, result.ready.digest, result.attribution.target, tuple(known), result),
+        [Line("", cells_)], key=key, cell=CELL, captions=True, chosen=result.attribution.layer,
+        alt=f"Grad-CAM for {result.target} at each of {len(known)} layers", on_choose=choose_layer,
         name=f"{network.loaded.spec.name.replace('/', '-')}-grad-cam-by-layer",
     )  # fmt: skip
 
@@ -200,8 +205,8 @@ def strip(found: AttributionResult, key: str, choosable: bool) -> None:
 def _layers(analysis: Analysis, known: Sequence[str], chosen: str) -> list[str]:
     """Every convolution; where these are many, every block."""
     kinds = {row.name: row.kind for row in analysis.predicting}
-    found = [name for name in known if kinds[name] == "conv" or name == chosen]
-    return found if len(found) <= MOST else strip_layers(analysis, known, chosen)
+    layers = [name for name in known if kinds[name] == "conv" or name == chosen]
+    return layers if len(layers) <= MOST else strip_layers(analysis, known, chosen)
 
 
 def _click(choosable: bool) -> str:
@@ -226,39 +231,39 @@ def why() -> None:
     """Draw it for the page's URL."""
     st.html(CSS)
     current = network([attribution.PREFERRED] if shipped(attribution.PREFERRED) else ())
-    asked = attribution.current(current)
-    why_bar(current, asked)
-    about = question(current, asked.problems)
-    method_choice(asked)
-    settings(current, asked, current.loaded.classes[int(shares(current, about.ready).argmax())])
+    attribution_state = attribution.current(current)
+    why_bar(current, attribution_state)
+    about = question(current, attribution_state.problems)
+    method_choice(attribution_state)
+    settings(current, attribution_state, current.loaded.classes[int(shares(current, about.ready).argmax())])
     asking = [(current, about.ready)]
-    if asked.other is not None:
-        asking.append((asked.other, about.to(asked.other)))
-    _panels(asking, asked)
-    onwards(current, "attribution", asked.layer)
+    if attribution_state.other is not None:
+        asking.append((attribution_state.other, about.to(attribution_state.other)))
+    _panels(asking, attribution_state)
+    onwards(current, "attribution", attribution_state.layer)
 
 
-def _panels(asking: list[tuple[Network, PreprocessedImage]], asked: AttributionState) -> None:
+def _panels(asking: list[tuple[Network, PreprocessedImage]], attribution_state: AttributionState) -> None:
     shown: list[AttributionResult] = []
     columns = st.columns(len(asking), gap="large") if len(asking) > 1 else [st.container()]
     for place, (column, (one, ready)) in enumerate(zip(columns, asking, strict=True)):
         with column:
-            reasons = _reasons(one, ready, asked, first=place == 0)
+            reasons = _reasons(one, ready, attribution_state, first=place == 0)
             if reasons is None:
                 continue
             shown.append(reasons)
-            panel(reasons, asked, named=len(asking) > 1)
-            if asked.method == "gradcam":
+            panel(reasons, attribution_state, named=len(asking) > 1)
+            if attribution_state.method == "gradcam":
                 strip(reasons, f"why-strip-{place}", choosable=place == 0)
     if shown:
-        downloads(shown, asked)
+        downloads(shown, attribution_state)
 
 
 def _reasons(
-    one: Network, ready: PreprocessedImage, asked: AttributionState, first: bool
+    one: Network, ready: PreprocessedImage, attribution_state: AttributionState, first: bool
 ) -> AttributionResult | None:
     try:
-        return attribution_result(one, ready, asked, first)
+        return attribution_result(one, ready, attribution_state, first)
     except ValueError as error:
         st.info(notice.plain(str(error)), icon=":material/info:")
         return None

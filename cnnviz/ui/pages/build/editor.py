@@ -48,8 +48,8 @@ FUNCTIONS = {
 def layer_text(layer: Layer, classes: int) -> str:
     """What the layer is set to: `96 maps · 4×4 · stride 2`. What is usual is left out."""
     teller = TELLERS.get(layer.kind)
-    told = teller(layer, classes) if teller else []
-    return " · ".join(part for part in told if part)
+    parts = teller(layer, classes) if teller else []
+    return " · ".join(part for part in parts if part)
 
 
 def _unless(value: Any, usual: Any, text: str) -> str:
@@ -129,13 +129,13 @@ def _row(
 ) -> dict[str, Any]:
     kind = kind_of(step.layer)
     known = step.output_shape is not None
-    told = layer_text(step.layer, document.classes)
+    text = layer_text(step.layer, document.classes)
     output = numbers.shape(step.output_shape) if step.output_shape is not None else "—"
     params, macs = (numbers.exact(n) if n else "" for n in (cost.params, cost.macs))
     return {
         "name": step.name,
         "kind": kind,
-        "words": told,
+        "words": text,
         "output": output,
         "params": params,
         "macs": macs,
@@ -143,13 +143,13 @@ def _row(
         "status": "" if status == "same" else status,
         "problem": step.problem,
         "unknown": not known and not step.problem,
-        "label": _label(step, KIND_TITLES[kind], told, output, params, status),
+        "label": _label(step, KIND_TITLES[kind], text, output, params, status),
     }
 
 
-def _label(step: Step, kind: str, told: str, output: str, params: str, status: Status) -> str:
+def _label(step: Step, kind: str, text: str, output: str, params: str, status: Status) -> str:
     """The line in words, for who cannot see it."""
-    parts = [step.name, kind, told, f"output {output}" if step.output_shape else "output unknown"]
+    parts = [step.name, kind, text, f"output {output}" if step.output_shape else "output unknown"]
     parts += [f"{params} parameters"] if params else []
     parts += [status] if status != "same" else []
     parts += [f"does not fit: {step.problem}"] if step.problem else []
@@ -290,8 +290,8 @@ def summary(costed: Costed, problems: Sequence[Problem]) -> None:
     """Draw the headline numbers of the layers that fit, and how many problems are described further down."""
     design = costed.design
     # What is said of the model is not true of the design.
-    told = f"A change of {design.base.title}." if design.edited else design.base.summary
-    about = design.document.description or told
+    text = f"A change of {design.base.title}." if design.edited else design.base.summary
+    about = design.document.description or text
     spec = replace(design.base, summary=f"{about} {_counts(problems)}".rstrip())
     headline(ShownModel(replace(design.selection, spec=spec), costed.analysis))
     if costed.misfit is not None and costed.analysis.rows:

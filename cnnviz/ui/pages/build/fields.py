@@ -103,11 +103,11 @@ def fields_of(kind: str) -> tuple[Field, ...]:
 def _field(kind: str, name: str, schema: dict[str, Any]) -> Field:
     parts = schema.get("anyOf", [schema])
     number: dict[str, Any] = next((part for part in parts if part.get("type") in ("integer", "number")), {})
-    told = schema.get("description")
+    description = schema.get("description")
     return Field(
         name=name,
         label=LABELS_OF.get((kind, name), LABELS.get(name, name.replace("_", " ").capitalize())),
-        help=HELP_OF.get((kind, name), told or HELP.get(name, "")),
+        help=HELP_OF.get((kind, name), description or HELP.get(name, "")),
         widget=_widget(schema, parts),
         low=number.get("minimum", number.get("exclusiveMinimum")),
         high=number.get("maximum", number.get("exclusiveMaximum")),
@@ -230,14 +230,14 @@ def _flag(field: Field, value: bool, write: Callable[[Any], None]) -> None:
 
 def _choice(field: Field, value: str, write: Callable[[Any], None]) -> None:
     keyed = _keyed(_key(field), value, lambda new: write(new or value))
-    told = FUNCTIONS.get
+    describe = FUNCTIONS.get
     if len(field.choices) <= 3:
         st.segmented_control(field.label, field.choices, help=field.help, **keyed)
     else:
         st.selectbox(
             field.label,
             field.choices,
-            format_func=lambda c: told(c, c),
+            format_func=lambda c: describe(c, c),
             help=field.help,
             required=True,
             **keyed,

@@ -123,48 +123,48 @@ class Design:
 def read() -> Design:
     """The design of the page's URL; what is wrong in it is said and replaced."""
     selection = url_state.current()
-    said = list(selection.problems)
-    base, original = _start(selection, said)
-    document = _document(st.query_params.get("list"), original, base, said)
-    place = _place(document, selection, base, said)
+    problems = list(selection.problems)
+    base, original = _start(selection, problems)
+    document = _document(st.query_params.get("list"), original, base, problems)
+    place = _place(document, selection, base, problems)
     forget_another_past()
-    return Design(selection, base, original, document, place, tuple(said))
+    return Design(selection, base, original, document, place, tuple(problems))
 
 
-def _start(selection: Selection, said: list[str]) -> tuple[models.ModelSpec, LayerList]:
+def _start(selection: Selection, problems: list[str]) -> tuple[models.ModelSpec, LayerList]:
     spec = selection.spec
     if spec.layers is None:
         near = nearest_sequential(spec)
-        said.append(
+        problems.append(
             f"{spec.title} is not a plain sequence of the layers that a list can hold, so it cannot be "
             f"edited; here is {near.title}, the nearest that can."
         )
         return near, _own(near)
     try:
-        found = models.layer_list(spec, selection.classes, selection.size, selection.options)
+        layer_list = models.layer_list(spec, selection.classes, selection.size, selection.options)
     except ValueError as error:
-        said.append(f"{error} Shown instead: {spec.title} as it is registered.")
-        found = None
-    return spec, found or _own(spec)
+        problems.append(f"{error} Shown instead: {spec.title} as it is registered.")
+        layer_list = None
+    return spec, layer_list or _own(spec)
 
 
 def _own(spec: models.ModelSpec) -> LayerList:
-    found = models.layer_list(spec)
-    assert found is not None
-    return found
+    layer_list = models.layer_list(spec)
+    assert layer_list is not None
+    return layer_list
 
 
-def _document(text: str | None, original: LayerList, base: models.ModelSpec, said: list[str]) -> LayerList:
+def _document(text: str | None, original: LayerList, base: models.ModelSpec, problems: list[str]) -> LayerList:
     if text is None:
         return original
     try:
         return url_codec.decode(text)
     except ValueError as error:
-        said.append(f"{error} Here is {base.title} as it is.")
+        problems.append(f"{error} Here is {base.title} as it is.")
         return original
 
 
-def _place(document: LayerList, selection: Selection, base: models.ModelSpec, said: list[str]) -> int:
+def _place(document: LayerList, selection: Selection, base: models.ModelSpec, problems: list[str]) -> int:
     """The place of the layer that the URL names, also where it names a part of it, as another page may."""
     if selection.layer is None:
         return 0
@@ -173,7 +173,7 @@ def _place(document: LayerList, selection: Selection, base: models.ModelSpec, sa
     if name in names:
         return names.index(name)
     if name and base is selection.spec:
-        said.append(f"The list has no layer {quoted(name)}; its first is selected.")
+        problems.append(f"The list has no layer {quoted(name)}; its first is selected.")
     return 0
 
 

@@ -43,15 +43,15 @@ def current() -> Compared:
     return read(parameters, selection, list(selection.problems))
 
 
-def read(parameters: Mapping[str, str], carried: Selection, said: list[str]) -> Compared:
+def read(parameters: Mapping[str, str], carried: Selection, problems: list[str]) -> Compared:
     """Validate the parameters; every fault becomes a sentence in `problems`."""
     text = parameters.get("models")
     if text is None:
         entries = _beside(carried) if "model" in parameters else _registered(DEFAULT)
     else:
-        entries = _enough(_named(text[:LONGEST], said), said)
-    pair = _pair(parameters.get("pair"), len(entries), said)
-    return Compared(tuple(entries), pair, carried.batch, tuple(said))
+        entries = _enough(_named(text[:LONGEST], problems), problems)
+    pair = _pair(parameters.get("pair"), len(entries), problems)
+    return Compared(tuple(entries), pair, carried.batch, tuple(problems))
 
 
 def _registered(names: tuple[str, ...]) -> list[Selection]:
@@ -65,37 +65,37 @@ def _beside(carried: Selection) -> list[Selection]:
     return [first, *_registered(others[: MOST - 1])]
 
 
-def _named(text: str, said: list[str]) -> list[Selection]:
-    found: dict[str, Selection] = {}
+def _named(text: str, problems: list[str]) -> list[Selection]:
+    selections: dict[str, Selection] = {}
     for part in filter(None, text.split(",")):
-        entry = _entry(part, said)
+        entry = _entry(part, problems)
         if entry is None:
             continue
-        if entry_text(entry) in found:
-            said.append(f"{entry.spec.title} is named twice; it stands here once.")
-        elif len(found) == MOST:
-            said.append(f"At most {MOST} models stand side by side; {entry.spec.title} is left out.")
+        if entry_text(entry) in selections:
+            problems.append(f"{entry.spec.title} is named twice; it stands here once.")
+        elif len(selections) == MOST:
+            problems.append(f"At most {MOST} models stand side by side; {entry.spec.title} is left out.")
         else:
-            found[entry_text(entry)] = entry
-    return list(found.values())
+            selections[entry_text(entry)] = entry
+    return list(selections.values())
 
 
-def _entry(part: str, said: list[str]) -> Selection | None:
+def _entry(part: str, problems: list[str]) -> Selection | None:
     name, *settings = part.split("~")
     try:
         models.get(name)
     except models.UnknownModelError as error:
-        said.append(f"{_shortened(str(error), name)} It is left out.")
+        problems.append(f"{_shortened(str(error), name)} It is left out.")
         return None
     parameters = {"model": name}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
-            said.append(f"{quoted(setting)} says nothing of {name}; write name~option=value.")
+            problems.append(f"{quoted(setting)} says nothing of {name}; write name~option=value.")
             continue
         parameters[key if key in ("classes", "size") else f"{OPTION}{key}"] = value
     entry = url_state.read(parameters)
-    said += [f"{entry.spec.title}: {problem}" for problem in entry.problems]
+    problems += [f"{entry.spec.title}: {problem}" for problem in entry.problems]
     return replace(entry, problems=())
 
 
@@ -103,25 +103,25 @@ def _shortened(sentence: str, name: str) -> str:
     return sentence.replace(f"'{name}'", quoted(name))
 
 
-def _enough(entries: list[Selection], said: list[str]) -> list[Selection]:
+def _enough(entries: list[Selection], problems: list[str]) -> list[Selection]:
     """At least two: with less, others come to stand beside, and it is said."""
     known = {entry.spec.name for entry in entries}
     missing = max(0, FEWEST - len(entries))
     others = _registered(tuple(name for name in DEFAULT if name not in known)[:missing])
     if others:
         added = " and ".join(other.spec.title for other in others)
-        said.append(f"Compare takes {FEWEST} to {MOST} models; {added} is added.")
+        problems.append(f"Compare takes {FEWEST} to {MOST} models; {added} is added.")
     return [*entries, *others]
 
 
-def _pair(text: str | None, count: int, said: list[str]) -> tuple[int, int]:
+def _pair(text: str | None, count: int, problems: list[str]) -> tuple[int, int]:
     if text is None:
         return 0, 1
     match = re.fullmatch(r"([1-9]),([1-9])", text)
     places = (int(match[1]) - 1, int(match[2]) - 1) if match else (0, 0)
     if places[0] != places[1] and max(places) < count:
         return places
-    said.append(
+    problems.append(
         f"“pair” cannot be {quoted(text)}, only the numbers of two of the {count} models, such as 1,2."
     )
     return 0, 1
@@ -140,8 +140,8 @@ def entry_text(entry: Selection) -> str:
 def label(entry: Selection) -> str:
     """What a model is called here: its title, and what is not as it is registered."""
     _, *settings = entry_text(entry).split("~")
-    told = ", ".join(setting.replace("=", " ") for setting in settings)
-    return f"{entry.spec.title} ({told})" if told else entry.spec.title
+    text = ", ".join(setting.replace("=", " ") for setting in settings)
+    return f"{entry.spec.title} ({text})" if text else entry.spec.title
 
 
 def analysis_problems(shown: Sequence[ShownModel]) -> list[str]:

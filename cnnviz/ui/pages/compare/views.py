@@ -186,10 +186,10 @@ def difference(shown: Sequence[ShownModel], names: Sequence[str], pair: tuple[in
                 on_change=partial(_choose, entries, pair, side, key),
             )
     a, b = (shown[place].analysis for place in pair)
-    found, *_ = _diff(a, b)
+    diff, *_ = _diff(a, b)
     sides = Sides(names[pair[0]], names[pair[1]], _describe)
-    st.markdown(diff_sentence(found, sides))
-    diff_table(found, sides, key="models-diff", file=f"{sides.a} and {sides.b}".replace("/", "-"))
+    st.markdown(diff_sentence(diff, sides))
+    diff_table(diff, sides, key="models-diff", file=f"{sides.a} and {sides.b}".replace("/", "-"))
 
 
 def _choose(entries: list[Selection], pair: tuple[int, int], side: int, key: str) -> None:
@@ -266,9 +266,9 @@ def lines(shown: Sequence[ShownModel], batch: int) -> list[Line]:
         ("Depth (layers with weights, longest path)", lambda a: numbers.exact(depth(a))),
         ("Rows of the table of layers", lambda a: numbers.exact(len(a.rows))),
     )
-    found = [(title, tuple(tell(one.analysis) for one in shown)) for title, tell in counted]
-    found.append(("Published accuracy", tuple(_accuracy(one) for one in shown)))
-    return [(title, values) for title, values in found if set(values) != {"—"}]
+    rows = [(title, tuple(tell(one.analysis) for one in shown)) for title, tell in counted]
+    rows.append(("Published accuracy", tuple(_accuracy(one) for one in shown)))
+    return [(title, values) for title, values in rows if set(values) != {"—"}]
 
 
 def _with_share(part: int, whole: int) -> str:
@@ -277,23 +277,23 @@ def _with_share(part: int, whole: int) -> str:
 
 def _accuracy(one: ShownModel) -> str:
     """The published accuracy, with what it was measured on; it is the registered model's."""
-    found = next((p for p in one.selection.spec.published if p.what == "accuracy"), None)
-    if found is None:
+    claim = next((p for p in one.selection.spec.published if p.what == "accuracy"), None)
+    if claim is None:
         return "—"
-    return f"{percent(found.value, 2)} on {found.on}" if found.on else percent(found.value, 2)
+    return f"{percent(claim.value, 2)} on {claim.on}" if claim.on else percent(claim.value, 2)
 
 
 def totals_table(shown: Sequence[ShownModel], names: Sequence[str], batch: int) -> None:
     """Draw the table, and its downloads."""
-    found = lines(shown, batch)
-    st.html(_html(found, names))
+    rows = lines(shown, batch)
+    st.html(_html(rows, names))
     with st.container(horizontal=True, gap="small"):
         for label, suffix, mime, write in (
             ("CSV", "csv", "text/csv", to_csv),
             ("Markdown", "md", "text/markdown", to_markdown),
         ):
             st.download_button(
-                label, partial(write, found, names), f"side-by-side.{suffix}", mime, key=f"totals-{suffix}",
+                label, partial(write, rows, names), f"side-by-side.{suffix}", mime, key=f"totals-{suffix}",
                 on_click="ignore", type="tertiary", icon=":material/download:",
             )  # fmt: skip
 
@@ -313,9 +313,9 @@ def _html(found: Sequence[Line], names: Sequence[str]) -> str:
     )
 
 
-def to_csv(found: Sequence[Line], names: Sequence[str]) -> str:
+def to_csv(rows: Sequence[Line], names: Sequence[str]) -> str:
     """The table as CSV."""
-    return csv_text(["", *names], ([title, *values] for title, values in found))
+    return csv_text(["", *names], ([title, *values] for title, values in rows))
 
 
 def to_markdown(found: Sequence[Line], names: Sequence[str]) -> str:

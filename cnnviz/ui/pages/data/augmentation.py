@@ -48,33 +48,33 @@ def example(stored: Shape) -> Recipe:
     return Recipe(**settings)
 
 
-def augmentation(asked: PageState, ready: Dataset, found: Summary) -> None:
+def augmentation(page_state: PageState, ready: Dataset, summary: Summary) -> None:
     """Draw the choice of model and recipe, the settings, the draws, and what is done in words."""
     term_heading("Preprocessing and augmentation", "Data augmentation")
-    untouched = asked.recipe_name is None and not asked.changed
-    recipe = example(ready.shape) if untouched else asked.recipe
-    shape = asked.input_shape(ready.shape)
-    row = chosen_row(asked, ready)
+    untouched = page_state.recipe_name is None and not page_state.changed
+    recipe = example(ready.shape) if untouched else page_state.recipe
+    shape = page_state.input_shape(ready.shape)
+    row = chosen_row(page_state, ready)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="augmentation-what"):
-        _choose_model(asked)
-        _choose_recipe(asked)
+        _choose_model(page_state)
+        _choose_recipe(page_state)
         st.button(
             "Draw again",
             icon=":material/casino:",
             key="augmentation-draw",
-            on_click=partial(state.put, draw=str(asked.draw + 1)),
+            on_click=partial(state.put, draw=str(page_state.draw + 1)),
         )
-        layout.link("train", "Train with it", icon=":material/play_circle:", dataset=asked.spec.name)
+        layout.link("train", "Train with it", icon=":material/play_circle:", dataset=page_state.spec.name)
     write = partial(_set, recipe if untouched else None)
     with st.container(horizontal=True, gap="medium", vertical_alignment="top", key="augmentation-settings"):
         _settings(recipe, shape, write)
     try:
-        stored, drawn, tested = _sheets(ready, asked, found, recipe, shape, row)
+        stored, drawn, tested = _sheets(ready, page_state, summary, recipe, shape, row)
     except ValueError as error:
         st.warning(notice.plain(str(error)), icon=":material/info:")
         return
-    name = f"{asked.spec.name.replace('/', '-')}-{asked.part}-{row}"
-    label = ready.classes[part_of(asked, ready).labels[row]]
+    name = f"{page_state.spec.name.replace('/', '-')}-{page_state.part}-{row}"
+    label = ready.classes[part_of(page_state, ready).labels[row]]
     left, right = st.columns([0.22, 0.78], gap="medium")
     with left:
         _row("stored", stored, [f"{label}, as stored"], "", 112)
@@ -110,11 +110,11 @@ def _describe(recipe: Recipe, have: Shape, shape: Shape) -> None:
 
 
 def _sheets(
-    ready: Dataset, asked: PageState, found: Summary, recipe: Recipe, shape: Shape, row: int
+    ready: Dataset, page_state: PageState, summary: Summary, recipe: Recipe, shape: Shape, row: int
 ) -> tuple[Sprite, Sprite, Sprite]:
     kept = recipe.model_dump_json(include=set(_fields()))
-    image = part_of(asked, ready).pixels(np.array([row]))[0]
-    return _previews(ready.fingerprint, image.tobytes(), kept, shape, asked.draw, row, image, found)
+    image = part_of(page_state, ready).pixels(np.array([row]))[0]
+    return _previews(ready.fingerprint, image.tobytes(), kept, shape, page_state.draw, row, image, summary)
 
 
 def _fields() -> tuple[str, ...]:
@@ -136,10 +136,10 @@ def _previews(
     return sprite(_image[None]), sprite(seen.drawn), sprite(seen.tested)
 
 
-def _choose_model(asked: PageState) -> None:
+def _choose_model(page_state: PageState) -> None:
     specs = by_family()
-    st.session_state[MODEL] = asked.model.spec.name if asked.model else ""
-    own = "images as they are" if asked.recipe_name in (None, PLAIN) else "the recipe's own"
+    st.session_state[MODEL] = page_state.model.spec.name if page_state.model else ""
+    own = "images as they are" if page_state.recipe_name in (None, PLAIN) else "the recipe's own"
     st.selectbox(
         "Model",
         ["", *specs],
@@ -150,16 +150,16 @@ def _choose_model(asked: PageState) -> None:
     )
 
 
-def _choose_recipe(asked: PageState) -> None:
+def _choose_recipe(page_state: PageState) -> None:
     known = ["", PLAIN, *training.all_recipes()]
-    st.session_state[RECIPE] = asked.recipe_name or ""
-    none = "changed settings" if asked.changed else "an example"
+    st.session_state[RECIPE] = page_state.recipe_name or ""
+    none = "changed settings" if page_state.changed else "an example"
     st.selectbox(
         "Recipe",
         known,
-        format_func=lambda name: (f"{name}, changed" if asked.changed else name) if name else none,
+        format_func=lambda name: (f"{name}, changed" if page_state.changed else name) if name else none,
         key=RECIPE,
-        on_change=partial(_chosen_recipe, asked.spec.name),
+        on_change=partial(_chosen_recipe, page_state.spec.name),
         width=300,
     )
 

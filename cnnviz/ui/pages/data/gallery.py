@@ -41,18 +41,18 @@ class GalleryPage:
         return np.concatenate([rows for _, rows in self.lines])
 
 
-def part_of(asked: PageState, ready: Dataset) -> Part:
+def part_of(page_state: PageState, ready: Dataset) -> Part:
     """The part that is looked at."""
-    return ready.train if asked.part == "train" else ready.test
+    return ready.train if page_state.part == "train" else ready.test
 
 
-def chosen_row(asked: PageState, ready: Dataset) -> int:
+def chosen_row(page_state: PageState, ready: Dataset) -> int:
     """The picture that is chosen; the first of its class where none is, or one that there is not."""
-    part = part_of(asked, ready)
-    if asked.image is not None and asked.image < len(part):
-        return asked.image
-    label = ready.classes.index(asked.label) if asked.label else 0
-    rows = shuffled(part.labels, label, asked.seed)
+    part = part_of(page_state, ready)
+    if page_state.image is not None and page_state.image < len(part):
+        return page_state.image
+    label = ready.classes.index(page_state.label) if page_state.label else 0
+    rows = shuffled(part.labels, label, page_state.seed)
     return int(rows[0]) if len(rows) else 0
 
 
@@ -61,20 +61,20 @@ def shuffled(labels: Labels, label: int, seed: int) -> Labels:
     return np.random.default_rng((seed, label)).permutation(np.flatnonzero(labels == label))
 
 
-def gallery_page(asked: PageState, ready: Dataset) -> GalleryPage:
+def gallery_page(page_state: PageState, ready: Dataset) -> GalleryPage:
     """The page that is asked for; the last one where there are fewer."""
-    labels = part_of(asked, ready).labels
-    if asked.label is not None:
-        rows = shuffled(labels, ready.classes.index(asked.label), asked.seed)
+    labels = part_of(page_state, ready).labels
+    if page_state.label is not None:
+        rows = shuffled(labels, ready.classes.index(page_state.label), page_state.seed)
         size = per_line(ready) * 6
         pages = max(1, math.ceil(len(rows) / size))
-        page = min(asked.page, pages - 1)
+        page = min(page_state.page, pages - 1)
         return GalleryPage((("", rows[page * size : (page + 1) * size]),), page, pages)
     count, across = len(ready.classes), per_line(ready)
     pages = math.ceil(count / CLASSES)
-    page = min(asked.page, pages - 1)
+    page = min(page_state.page, pages - 1)
     some = range(page * CLASSES, min(count, (page + 1) * CLASSES))
-    lines = ((ready.classes[k], shuffled(labels, k, asked.seed)[:across]) for k in some)
+    lines = ((ready.classes[k], shuffled(labels, k, page_state.seed)[:across]) for k in some)
     return GalleryPage(tuple(lines), page, pages)
 
 
@@ -88,24 +88,27 @@ def small(ready: Dataset) -> bool:
     return max(ready.shape[1:]) <= 40
 
 
-def gallery(asked: PageState, ready: Dataset) -> None:
+def gallery(page_state: PageState, ready: Dataset) -> None:
     """Draw the choice of part, the pictures, and the way through them."""
-    page = gallery_page(asked, ready)
-    _controls(asked, page)
-    part = part_of(asked, ready)
+    page = gallery_page(page_state, ready)
+    _controls(page_state, page)
+    part = part_of(page_state, ready)
     if not len(page.rows):
-        st.caption(f"No {PARTS[asked.part].lower()} pictures of this class.")
+        st.caption(f"No {PARTS[page_state.part].lower()} pictures of this class.")
         return
-    sheet = _sheet(ready.fingerprint, asked.part, page.rows.tobytes(), part)
-    which = asked.label or ("each class" if page.pages == 1 else f"classes {page.page * CLASSES + 1} and on")
+    sheet = _sheet(ready.fingerprint, page_state.part, page.rows.tobytes(), part)
+    which = page_state.label or (
+        "each class" if page.pages == 1 else f"classes {page.page * CLASSES + 1} and on"
+    )
+    stem = page_state.spec.name.replace("/", "-")
     pictures(
         sheet,
         [Line(name, [_cell(ready, part, int(row)) for row in rows]) for name, rows in page.lines],
         key="gallery",
-        alt=f"{PARTS[asked.part]} pictures of {which}",
-        name=f"{asked.spec.name.replace('/', '-')}-{asked.part}-{asked.label or 'classes'}".replace(" ", "-"),
+        alt=f"{PARTS[page_state.part]} pictures of {which}",
+        name=f"{stem}-{page_state.part}-{page_state.label or 'classes'}".replace(" ", "-"),
         cell=SMALL if small(ready) else LARGE,
-        chosen=str(chosen_row(asked, ready)),
+        chosen=str(chosen_row(page_state, ready)),
         on_choose=lambda row: state.put(image=row),
     )
 
@@ -119,9 +122,9 @@ def _sheet(fingerprint: str, part_name: str, rows: bytes, _part: Part) -> Sprite
     return sprite(_part.pixels(np.frombuffer(rows, dtype=np.int64)))
 
 
-def _controls(asked: PageState, page: GalleryPage) -> None:
+def _controls(page_state: PageState, page: GalleryPage) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="gallery-controls"):
-        st.session_state[PART] = asked.part
+        st.session_state[PART] = page_state.part
         st.segmented_control(
             "Part",
             list(PARTS),
@@ -132,25 +135,25 @@ def _controls(asked: PageState, page: GalleryPage) -> None:
             label_visibility="collapsed",
         )
         if page.pages > 1:
-            _paging(asked, page)
+            _paging(page_state, page)
         st.button(
             "Resample",
             icon=":material/shuffle:",
             key="gallery-shuffle",
-            on_click=partial(state.put, seed=str(asked.seed + 1), page=None, image=None),
+            on_click=partial(state.put, seed=str(page_state.seed + 1), page=None, image=None),
             type="tertiary",
-            help=f"Another random order; this is number {asked.seed}.",
+            help=f"Another random order; this is number {page_state.seed}.",
         )
-        if asked.label is not None:
+        if page_state.label is not None:
             st.button(
                 "All classes", icon=":material/grid_view:", key="gallery-all", type="tertiary",
                 on_click=partial(state.choose_class, ""),
             )  # fmt: skip
 
 
-def _paging(asked: PageState, page: GalleryPage) -> None:
+def _paging(page_state: PageState, page: GalleryPage) -> None:
     _step(":material/chevron_left:", "Page before", page.page - 1, page.pages)
-    what = f"{asked.label}: page" if asked.label else "Classes: page"
+    what = f"{page_state.label}: page" if page_state.label else "Classes: page"
     st.caption(f"{notice.plain(what)} {page.page + 1:,} of {page.pages:,}", width="content")
     _step(":material/chevron_right:", "Page after", page.page + 1, page.pages)
 

@@ -125,8 +125,8 @@ def _slug(subject: str) -> str:
 
 
 def _jobs() -> dict[str, Job]:
-    found: dict[str, Job] = st.session_state.setdefault(KEY, {})
-    return found
+    jobs: dict[str, Job] = st.session_state.setdefault(KEY, {})
+    return jobs
 
 
 CSS = Path(__file__).with_name("data.css")
@@ -141,13 +141,13 @@ SHOWN = "data-shown"
 """Which data set was shown when that job began."""
 
 
-def data_bar(asked: PageState) -> DeltaGenerator:
+def data_bar(page_state: PageState) -> DeltaGenerator:
     """Draw it, and a notice of what is wrong in the URL; return the place for downloads."""
     st.html(model_picker.CSS)
     st.html(CSS)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
         known = datasets.specs()
-        st.session_state[NAME] = asked.spec.name
+        st.session_state[NAME] = page_state.spec.name
         st.selectbox(
             "Data set",
             list(known),
@@ -159,14 +159,14 @@ def data_bar(asked: PageState) -> DeltaGenerator:
             placeholder="Type to find a data set",
             width=380,
         )
-        _own(asked)
-        if asked.spec.name in library.user_datasets():
-            _removal(library.user_datasets()[asked.spec.name])
+        _own(page_state)
+        if page_state.spec.name in library.user_datasets():
+            _removal(library.user_datasets()[page_state.spec.name])
         with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
             model_picker.share_button()
             downloads = st.container(width="content", key="data-downloads")
-    notice.say([*asked.problems, *datasets.problems(), *notice.pending_notices()])
-    _upload(asked)
+    notice.say([*page_state.problems, *datasets.problems(), *notice.pending_notices()])
+    _upload(page_state)
     return downloads
 
 
@@ -179,7 +179,7 @@ def label(spec: DatasetSpec) -> str:
     return f"{spec.title} · {spec.train + spec.test:,}{waits}"
 
 
-def _own(asked: PageState) -> None:
+def _own(page_state: PageState) -> None:
     """Where one's own pictures are handed in."""
     with st.popover(
         "Your own", icon=":material/upload:", type="tertiary", key=POPOVER, on_change="rerun"
@@ -196,7 +196,7 @@ def _own(asked: PageState) -> None:
         if given is not None:
             st.button(
                 "Prepare it", type="primary", key="data-prepare",
-                on_click=_begin, args=(given, asked.spec.name), disabled=busy,
+                on_click=_begin, args=(given, page_state.spec.name), disabled=busy,
             )  # fmt: skip
         if busy:
             st.caption("One file at a time: another is being prepared.")
@@ -215,7 +215,7 @@ def _keep(name: str, content: bytes, progress: Progress) -> Dataset:
     return library.keep_upload(name, content, progress)
 
 
-def _upload(asked: PageState) -> None:
+def _upload(page_state: PageState) -> None:
     """What became of the file that was handed in: its data open, unless others were chosen meanwhile."""
     job = job_of(UPLOAD)
     if job is None:
@@ -224,7 +224,7 @@ def _upload(asked: PageState) -> None:
         draw(UPLOAD, job)
         return
     name = job.result.name
-    if asked.spec.name == st.session_state.get(SHOWN) or asked.spec.name == name:
+    if page_state.spec.name == st.session_state.get(SHOWN) or page_state.spec.name == name:
         dismiss(UPLOAD)
         st.session_state[HANDED] += 1
         state.choose_data(name)

@@ -66,48 +66,50 @@ def current() -> PageState:
     """What the page's URL asks for."""
     given = st.query_params.to_dict()
     selection = url_state.current()
-    said = list(selection.problems)
-    name, recipe, changed = _recipe(given, said)
-    spec = _spec(given.get("dataset"), recipe, said)
+    problems = list(selection.problems)
+    name, recipe, changed = _recipe(given, problems)
+    spec = _spec(given.get("dataset"), recipe, problems)
     part, wrong = url_state.choice("part", tuple(PARTS), "train")
     return PageState(
         spec=spec,
-        label=_label(given.get("class"), spec, said),
+        label=_label(given.get("class"), spec, problems),
         part=part,
-        page=_number(given, "page", said) or 0,
-        seed=_number(given, "seed", said) or 0,
-        draw=_number(given, "draw", said) or 0,
-        image=_number(given, "image", said),
+        page=_number(given, "page", problems) or 0,
+        seed=_number(given, "seed", problems) or 0,
+        draw=_number(given, "draw", problems) or 0,
+        image=_number(given, "image", problems),
         model=selection if "model" in given else None,
         recipe=recipe,
         recipe_name=name,
         changed=changed,
-        problems=tuple([*said, wrong] if wrong else said),
+        problems=tuple([*problems, wrong] if wrong else problems),
     )
 
 
-def _recipe(given: Mapping[str, str], said: list[str]) -> tuple[str | None, Recipe, dict[str, str]]:
+def _recipe(given: Mapping[str, str], problems: list[str]) -> tuple[str | None, Recipe, dict[str, str]]:
     """The named recipe and what is changed in it; changes that do not fit are said and left out."""
     name, recipe = given.get("recipe"), Recipe()
     if name not in (None, PLAIN):
         try:
             recipe = training.get(name)
         except ValueError:
-            said.append(f"There is no recipe {quoted(name)}; the plain one is shown instead.")
+            problems.append(f"There is no recipe {quoted(name)}; the plain one is shown instead.")
             name = None
-    asked = {key.removeprefix(SET): text for key, text in given.items() if key.startswith(SET)}
+    settings = {key.removeprefix(SET): text for key, text in given.items() if key.startswith(SET)}
     try:
-        return name, recipe.changed(asked), asked
+        return name, recipe.changed(settings), settings
     except ValueError as error:
-        said.append(str(error))
+        problems.append(str(error))
     return name, recipe, {}
 
 
-def _spec(name: str | None, recipe: Recipe, said: list[str]) -> DatasetSpec:
+def _spec(name: str | None, recipe: Recipe, problems: list[str]) -> DatasetSpec:
     known = datasets.specs()
     if name is not None and name not in known:
         near = _nearest(name, known)
-        said.append(f"There is no data set {quoted(name)}{near}; {known[DEFAULT].title} is shown instead.")
+        problems.append(
+            f"There is no data set {quoted(name)}{near}; {known[DEFAULT].title} is shown instead."
+        )
         return known[DEFAULT]
     return known.get(name or recipe.dataset, known[DEFAULT])
 
@@ -119,18 +121,18 @@ def _nearest(name: str, known: Mapping[str, DatasetSpec]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _label(name: str | None, spec: DatasetSpec, said: list[str]) -> str | None:
+def _label(name: str | None, spec: DatasetSpec, problems: list[str]) -> str | None:
     if name is None or name in spec.classes:
         return name
-    said.append(f"{spec.title} has no class {quoted(name)}; all are shown.")
+    problems.append(f"{spec.title} has no class {quoted(name)}; all are shown.")
     return None
 
 
-def _number(given: Mapping[str, str], name: str, said: list[str]) -> int | None:
+def _number(given: Mapping[str, str], name: str, problems: list[str]) -> int | None:
     text = given.get(name)
     if text is None or re.fullmatch(r"[0-9]{1,9}", text):
         return None if text is None else int(text)
-    said.append(f"{quoted(name)} cannot be {quoted(text)}, only a whole number from 0 on; it is ignored.")
+    problems.append(f"{quoted(name)} cannot be {quoted(text)}, only a whole number from 0 on; it is ignored.")
     return None
 
 
@@ -171,9 +173,9 @@ def provenance(spec: DatasetSpec, ready: Dataset) -> list[tuple[str, str]]:
     ]
 
 
-def balance(found: Summary, classes: Sequence[str]) -> str:
+def balance(summary: Summary, classes: Sequence[str]) -> str:
     """How even the classes of the training part are, in a sentence."""
-    counts = found.train_counts
+    counts = summary.train_counts
     least, most = int(counts.argmin()), int(counts.argmax())
     if counts[least] == counts[most]:
         return f"Every class has {numbers.exact(int(counts[most]))} training images: an even set."

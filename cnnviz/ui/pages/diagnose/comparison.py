@@ -172,27 +172,27 @@ def _flattened(lines: Sequence[Line]) -> bool:
 
 
 def _of_run(run: RunSummary) -> Side:
-    found = {}
+    curves = {}
     for what, _ in PANELS:
         for part, _ in PARTS:
             curve = run_data.curve(run, f"{part}/{what}").curve
             if len(curve):
-                found[f"{part}/{what}"] = (curve.epochs, curve.values)
+                curves[f"{part}/{what}"] = (curve.epochs, curve.values)
     try:
         recipe = Recipe().changed(run_data.recipe(run.id))
     except ValueError:
         recipe = None
-    return Side(f"Run {run.id}", run.status.value, found, recipe, run=run.id)
+    return Side(f"Run {run.id}", run.status.value, curves, recipe, run=run.id)
 
 
 def _shipped(evidence: Evidence, name: str) -> Side:
     each = evidence.steps_per_epoch
-    found = {
+    curves = {
         key: (np.array(points.steps, np.float64) / each, np.array(points.values, np.float64))
         for key, points in evidence.curves.items()
         if len(points) and key.partition("/")[2] in ("accuracy", "loss")
     }
-    return Side(evidence.title, evidence.status, found, evidence.recipe, recorded=name)
+    return Side(evidence.title, evidence.status, curves, evidence.recipe, recorded=name)
 
 
 def _percent(value: float) -> str:

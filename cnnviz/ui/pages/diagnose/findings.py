@@ -123,9 +123,9 @@ HEIGHT = 270
 
 def findings(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
     """Draw them; what another accounts for is folded, below that one."""
-    found = case.diagnosis.findings
-    for number, finding in enumerate(found, 1):
-        root = next((one for one in found if finding.cause in one.explains), None)
+    reported = case.diagnosis.findings
+    for number, finding in enumerate(reported, 1):
+        root = next((one for one in reported if finding.cause in one.explains), None)
         head = f"{number} · {title(finding)}"
         if root is None:
             with st.container(gap="small", key=f"finding-{case.key}-{finding.cause}"):
@@ -163,15 +163,15 @@ def _finding(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSumm
 def _about(finding: Finding) -> None:
     """How sure it is, and which layers and steps it is about."""
     place = where(finding)
-    said = " · ".join([sureness(finding.confidence), *([place] if place else [])])
-    st.caption(notice.plain(said), width="content")
+    text = " · ".join([sureness(finding.confidence), *([place] if place else [])])
+    st.caption(notice.plain(text), width="content")
 
 
 def _facts(facts: Sequence[Fact]) -> str:
-    told = "".join(
+    text = "".join(
         f"<div><b>{escape(fact.text)}</b><span>{escape(fact.label)}</span></div>" for fact in facts
     )
-    return f'<div class="finding-facts">{told}</div>'
+    return f'<div class="finding-facts">{text}</div>'
 
 
 def _pictures(case: LoadedDiagnosis, finding: Finding) -> None:
@@ -198,13 +198,13 @@ def _picture(picture: Picture, key: str) -> None:
 OUTCOMES = (("clear", "Ruled out"), ("not checked", "Could not be checked"))
 
 
-def what_probes_found(found: Mapping[str, Any], key: str) -> None:
+def what_probes_found(results: Mapping[str, Any], key: str) -> None:
     """Draw a line a probe; nothing where the run was not probed."""
-    if not found:
+    if not results:
         return
     from cnnviz.diagnosis.report.report_text import describe_probes
 
-    rows = describe_probes(found)
+    rows = describe_probes(results)
     if rows:
         with st.expander(f"What {len(rows)} probes found", key=f"probed-{key}", expanded=True):
             st.html(_table(rows))
@@ -222,11 +222,11 @@ def compared(diagnosis: Diagnosis, key: str) -> None:
 def checked(diagnosis: Diagnosis, key: str) -> None:
     """Draw it, folded: some thirty rows, of which the verdict gives the sum."""
     counts = {what: sum(one.outcome == what for one in diagnosis.checked) for what, _ in OUTCOMES}
-    said = [
+    parts = [
         f"{counts['clear']} ruled out",
         *([f"{n} could not be checked"] if (n := counts["not checked"]) else []),
     ]
-    with st.expander(f"What was looked for: {', '.join(said)}", key=f"checked-{key}"):
+    with st.expander(f"What was looked for: {', '.join(parts)}", key=f"checked-{key}"):
         for what, title in OUTCOMES:
             rows = [(one.title, one.because) for one in diagnosis.checked if one.outcome == what]
             if rows:

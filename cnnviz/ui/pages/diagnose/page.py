@@ -134,17 +134,17 @@ NEXT = (
 
 def verdict(case: LoadedDiagnosis, going: bool) -> None:
     """Draw the outcome, what it is said of, what is missing and what to try; `going`: it can still change."""
-    evidence, found = case.evidence, case.diagnosis
-    blank = not recorded_anything(evidence) and not found.findings
-    told = escape(_waiting(case) or found.verdict)
-    if found.findings:
-        told = f"<b>{escape(title(found.findings[0]))}.</b> {told}"
+    evidence, diagnosis = case.evidence, case.diagnosis
+    blank = not recorded_anything(evidence) and not diagnosis.findings
+    text = escape(_waiting(case) or diagnosis.verdict)
+    if diagnosis.findings:
+        text = f"<b>{escape(title(diagnosis.findings[0]))}.</b> {text}"
     about = escape(" · ".join(_about(case)))
-    hue = OUTCOME_COLORS[found.outcome].css
+    hue = OUTCOME_COLORS[diagnosis.outcome].css
     st.html(
-        f'<div class="verdict {found.outcome}" style="--outcome: {hue}"><div class="outcome">'
-        f'<i aria-hidden="true">{MARKS[found.outcome]}</i>{escape(OUTCOMES[found.outcome])}</div>'
-        f"<p>{told}</p><span>{about}</span></div>"
+        f'<div class="verdict {diagnosis.outcome}" style="--outcome: {hue}"><div class="outcome">'
+        f'<i aria-hidden="true">{MARKS[diagnosis.outcome]}</i>{escape(OUTCOMES[diagnosis.outcome])}</div>'
+        f"<p>{text}</p><span>{about}</span></div>"
     )
     if evidence.error and not blank:
         st.caption(f"It ended with: {notice.plain(evidence.error)}")
@@ -156,9 +156,9 @@ def verdict(case: LoadedDiagnosis, going: bool) -> None:
 
 def advice(case: LoadedDiagnosis) -> None:
     """Draw what is missing and what to try next."""
-    found = case.diagnosis
-    _listed("What is missing", found.missing)
-    _listed("What to try next, in this order", found.next_steps, ordered=True)
+    diagnosis = case.diagnosis
+    _listed("What is missing", diagnosis.missing)
+    _listed("What to try next, in this order", diagnosis.next_steps, ordered=True)
 
 
 def notes(case: LoadedDiagnosis) -> None:
@@ -178,14 +178,14 @@ def _listed(heading: str, sentences: Sequence[str], *, ordered: bool = False) ->
 def _about(case: LoadedDiagnosis) -> list[str]:
     """The run, how far it is, and how sure the verdict is."""
     evidence, findings = case.evidence, case.diagnosis.findings
-    said = [
+    parts = [
         evidence.title if case.run is None else f"Run {case.run.id}, {evidence.title}",
         status_text(evidence),
     ]
     if findings:
-        said.append(sureness(findings[0].confidence))
-        said += [f"{len(findings)} findings"] if len(findings) > 1 else []
-    return said
+        parts.append(sureness(findings[0].confidence))
+        parts += [f"{len(findings)} findings"] if len(findings) > 1 else []
+    return parts
 
 
 def _waiting(case: LoadedDiagnosis) -> str | None:
@@ -203,15 +203,15 @@ def diagnose_page() -> None:
     """Draw the page; a database that cannot be used is said, and what ships is shown all the same."""
     following()
     st.html(CSS)
-    asked, said = state.current(), []
+    page_state, problems = state.current(), []
     runs: Sequence[RunSummary] = ()
     try:
         runs = run_data.listing(ACCURACY).runs
     except (ValueError, OSError) as error:
-        said.append(f"Runs cannot be used now. {error}")
-    case = _case(asked, runs, said)
+        problems.append(f"Runs cannot be used now. {error}")
+    case = _case(page_state, runs, problems)
     bar(case, runs)
-    notice.say([*asked.problems, *said, *notice.pending_notices()])
+    notice.say([*page_state.problems, *problems, *notice.pending_notices()])
     if case is None:
         _nothing()
     elif case.run is None:
@@ -221,15 +221,15 @@ def diagnose_page() -> None:
         _follow(case.run.id, _anything_going(case.run, runs))
 
 
-def _case(asked: PageState, runs: Sequence[RunSummary], said: list[str]) -> LoadedDiagnosis | None:
+def _case(page_state: PageState, runs: Sequence[RunSummary], problems: list[str]) -> LoadedDiagnosis | None:
     """What is asked for; where it cannot be had what ships, else the newest run that can be read."""
-    if asked.recorded is not None:
-        return cases.of_recorded(asked.recorded)
-    if asked.run is not None:
+    if page_state.recorded is not None:
+        return cases.of_recorded(page_state.recorded)
+    if page_state.run is not None:
         try:
-            return cases.of_run(asked.run)
+            return cases.of_run(page_state.run)
         except (ValueError, OSError) as error:
-            said.append(f"{error} Another is shown instead.")
+            problems.append(f"{error} Another is shown instead.")
     if recorded.names():
         return cases.of_recorded(recorded.names()[0])
     for run in runs:
@@ -271,8 +271,8 @@ def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
     mended = better(mine, sides)
     if mended:
         st.markdown(f":material/trending_up: {notice.plain(mended)}")
-    told = case.recorded in (FAILED, MENDED)
-    if told:
+    has_story = case.recorded in (FAILED, MENDED)
+    if has_story:
         st.markdown(":material/menu_book: [The whole story, from the article to the proof](#story)")
     left, right = st.columns([0.62, 0.38], gap="large")
     with left:
@@ -284,7 +284,7 @@ def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
         checked(case.diagnosis, case.key)
     with right, st.container(key="diagnose-beside"):
         beside(mine, sides)
-    if told:
+    if has_story:
         story()
 
 

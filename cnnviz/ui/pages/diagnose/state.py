@@ -38,19 +38,19 @@ def current() -> PageState:
     return read(st.query_params.to_dict(), list(url_state.current().problems))
 
 
-def read(parameters: Mapping[str, str], said: list[str]) -> PageState:
+def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
     """Validate the parameters; every fault becomes a sentence in `problems`."""
     name, number = parameters.get(RECORDED), parameters.get(RUN)
     if name is not None:
         name = recorded.current_name(name)
         if name in recorded.names():
-            return PageState(recorded=name, problems=tuple(said))
-        said.append(f"No run called {quoted(name)} ships with cnnviz.")
+            return PageState(recorded=name, problems=tuple(problems))
+        problems.append(f"No run called {quoted(name)} ships with cnnviz.")
     if number is not None:
         if re.fullmatch(r"[0-9]{1,9}", number):
-            return PageState(run=int(number), problems=tuple(said))
-        said.append(f"“run” is the number of a run, not {quoted(number)}.")
-    return PageState(problems=tuple(said))
+            return PageState(run=int(number), problems=tuple(problems))
+        problems.append(f"“run” is the number of a run, not {quoted(number)}.")
+    return PageState(problems=tuple(problems))
 
 
 def choose(run: int | None = None, name: str | None = None) -> None:
@@ -91,14 +91,14 @@ def of_run(run_id: int) -> LoadedDiagnosis:
     opened = run_data.database()
     run = tracking.get_run(opened, run_id)
     state = (run.key, run.attempt, run.step, run.status.value)
-    evidence, found = _judged(opened, opened.where, run_id, state, probes.stamp(run))
-    return LoadedDiagnosis(evidence, found, run=run)
+    evidence, diagnosis = _judged(opened, opened.where, run_id, state, probes.stamp(run))
+    return LoadedDiagnosis(evidence, diagnosis, run=run)
 
 
 def of_recorded(name: str) -> LoadedDiagnosis:
     """One that ships; raises `UnknownRecordingError`."""
-    evidence, found = _recorded(name)
-    return LoadedDiagnosis(evidence, found, recorded=name)
+    evidence, diagnosis = _recorded(name)
+    return LoadedDiagnosis(evidence, diagnosis, recorded=name)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)

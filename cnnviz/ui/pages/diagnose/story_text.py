@@ -126,22 +126,22 @@ def proof(arms: Sequence[RecordedCondition]) -> list[str]:
     stuck = [arm for arm in others if arm.collapsed == arm.n]
     mixed = [arm for arm in others if 0 < arm.collapsed < arm.n]
     certain = [arm.name for arm in freed if arm.gain is not None and arm.gain.apart]
-    said = [
+    sentences = [
         f"The failing recipe gives one answer to nearly every picture in {base.collapsed} of {base.n} runs "
         f"and reaches {percent(base.accuracy, 1)}."
     ]
     if freed:
-        said.append(f"No run does so any more with: {'; '.join(_gain(arm) for arm in freed)}.")
-    said += [f"{arm.collapsed} of {arm.n} runs still do with {arm.name}." for arm in mixed]
+        sentences.append(f"No run does so any more with: {'; '.join(_gain(arm) for arm in freed)}.")
+    sentences += [f"{arm.collapsed} of {arm.n} runs still do with {arm.name}." for arm in mixed]
     if stuck:
-        said.append(f"Every run still does with: {'; '.join(_named(arm, base.n) for arm in stuck)}.")
-    told = ", ".join(certain) if certain else "none yet"
-    said.append(
+        sentences.append(f"Every run still does with: {'; '.join(_named(arm, base.n) for arm in stuck)}.")
+    text = ", ".join(certain) if certain else "none yet"
+    sentences.append(
         f"Gains are over the failing recipe with the same seed. Their intervals hold for all {len(others)} "
         "arms together with 95 % chance, which makes them wide where seeds are few; zero lies outside them "
-        f"for: {told}."
+        f"for: {text}."
     )
-    return said
+    return sentences
 
 
 def compared(failed: Evidence, mended: Evidence) -> str:
@@ -174,11 +174,11 @@ def paired(runs: Table) -> str:
     )
 
 
-def measured(told: Fresh) -> str:
+def measured(fresh: Fresh) -> str:
     """How the fresh networks were measured."""
     return (
-        f"The fresh networks: AlexNet of full size, {told.seeds} seeds of each start, {told.data}, on "
-        f"{told.hardware}, torch {told.versions['torch']}; dropout off."
+        f"The fresh networks: AlexNet of full size, {fresh.seeds} seeds of each start, {fresh.data}, on "
+        f"{fresh.hardware}, torch {fresh.versions['torch']}; dropout off."
     )
 
 

@@ -137,9 +137,9 @@ def _answer(ready: Preset) -> str:
     if ready.name not in names():
         return f"Asked by {ready.asked_by}."
     result = recording(ready.name).result
-    told = "; ".join(brief(arm.name, arm.difference) for arm in result.arms[1:])
+    text = "; ".join(brief(arm.name, arm.difference) for arm in result.arms[1:])
     pairs = [arm.difference.n for arm in result.arms[1:] if arm.difference is not None]
-    return f"{told}. n = {' to '.join(map(str, dict.fromkeys((min(pairs), max(pairs)))))}."
+    return f"{text}. n = {' to '.join(map(str, dict.fromkeys((min(pairs), max(pairs)))))}."
 
 
 def _state(stored: Stored) -> str:
@@ -162,7 +162,7 @@ def experiments_page() -> None:
     """Draw the page; a database that cannot be used is said, and what ships is shown all the same."""
     following()
     st.html(CSS)
-    asked, said = state.current(), []
+    page_state, problems = state.current(), []
     database: Database | None = None
     own: Sequence[Stored] = ()
     try:
@@ -170,11 +170,11 @@ def experiments_page() -> None:
         own = experiments.every(database)
     except (ValueError, OSError) as error:
         database = None
-        said.append(f"Experiments cannot be started now. {error}")
-    shown = list_demos().get(asked.name or "")
-    now = shown or chosen(asked, own, database, said)
+        problems.append(f"Experiments cannot be started now. {error}")
+    shown = list_demos().get(page_state.name or "")
+    now = shown or chosen(page_state, own, database, problems)
     bar(now, own)
-    notice.say([*asked.problems, *said, *notice.pending_notices()])
+    notice.say([*page_state.problems, *problems, *notice.pending_notices()])
     if not isinstance(now, LoadedExperiment):
         demonstration(now)
     elif now.stored is not None and database is not None:

@@ -42,22 +42,22 @@ def current() -> PageState:
     return read(st.query_params.to_dict(), list(url_state.current().problems))
 
 
-def read(parameters: Mapping[str, str], said: list[str]) -> PageState:
+def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
     """Validate the parameters; every fault becomes a sentence in `problems`."""
-    form, seeds = _form(parameters.get("form"), said), _seeds(parameters.get("seeds"), said)
-    test = _test(parameters.get("test"), parameters.get("parent"), said)
+    form, seeds = _form(parameters.get("form"), problems), _seeds(parameters.get("seeds"), problems)
+    test = _test(parameters.get("test"), parameters.get("parent"), problems)
     if test is not None:
-        return PageState(test=test, seeds=seeds, problems=tuple(said))
+        return PageState(test=test, seeds=seeds, problems=tuple(problems))
     which = parameters.get("experiment")
     if which is None:
-        return PageState(form=form, seeds=seeds, problems=tuple(said))
+        return PageState(form=form, seeds=seeds, problems=tuple(problems))
     if re.fullmatch(r"[0-9]{1,15}", which):
-        return PageState(number=int(which), problems=tuple(said))
+        return PageState(number=int(which), problems=tuple(problems))
     which = current_name(which)
     if which in list_presets() or which in list_demos():
-        return PageState(name=which, form=form, seeds=seeds, problems=tuple(said))
-    said.append(f"There is no experiment {quoted(which)}; another is shown instead.")
-    return PageState(problems=tuple(said))
+        return PageState(name=which, form=form, seeds=seeds, problems=tuple(problems))
+    problems.append(f"There is no experiment {quoted(which)}; another is shown instead.")
+    return PageState(problems=tuple(problems))
 
 
 def choose(which: str) -> None:
@@ -65,19 +65,19 @@ def choose(which: str) -> None:
     url_state.change(experiment=which, test=None, form=None, seeds=None)
 
 
-def _test(text: str | None, parent: str | None, said: list[str]) -> Experiment | None:
+def _test(text: str | None, parent: str | None, problems: list[str]) -> Experiment | None:
     """The experiment that a link holds, if all it names is registered, or the data of run `parent`."""
     if text is None:
         return None
     try:
-        found = unpack(text)
+        experiment = unpack(text)
         data = _data_of(parent)
-        for name in found.names:
-            require_registered(found.recipe(name), "The experiment in the link", data)
+        for name in experiment.names:
+            require_registered(experiment.recipe(name), "The experiment in the link", data)
     except (ValueError, OSError) as error:
-        said.append(str(error))
+        problems.append(str(error))
         return None
-    return found
+    return experiment
 
 
 def _data_of(parent: str | None) -> str | None:
@@ -90,19 +90,19 @@ def _data_of(parent: str | None) -> str | None:
         return None
 
 
-def _form(text: str | None, said: list[str]) -> Form:
+def _form(text: str | None, problems: list[str]) -> Form:
     if text is None or text in FORMS:
         return text or FORMS[0]
-    said.append(f"“form” cannot be {quoted(text)}; it can be {' or '.join(FORMS)}.")
+    problems.append(f"“form” cannot be {quoted(text)}; it can be {' or '.join(FORMS)}.")
     return FORMS[0]
 
 
-def _seeds(text: str | None, said: list[str]) -> int | None:
+def _seeds(text: str | None, problems: list[str]) -> int | None:
     if text is None:
         return None
     if re.fullmatch(r"[0-9]{1,3}", text) and 1 <= int(text) <= MOST_SEEDS:
         return int(text)
-    said.append(f"“seeds” cannot be {quoted(text)}, only a whole number from 1 to {MOST_SEEDS}.")
+    problems.append(f"“seeds” cannot be {quoted(text)}, only a whole number from 1 to {MOST_SEEDS}.")
     return None
 
 
@@ -133,22 +133,22 @@ class LoadedExperiment:
 
 
 def chosen(
-    asked: PageState, own: Sequence[Stored], database: Database | None, said: list[str]
+    page_state: PageState, own: Sequence[Stored], database: Database | None, problems: list[str]
 ) -> LoadedExperiment:
     """What is asked for; where it cannot be had, why (into `said`), and another."""
-    if asked.test is not None:
-        return LoadedExperiment("test", _seeded(asked.test, asked.seeds))
-    if asked.number is not None:
-        found = next((stored for stored in own if stored.id == asked.number), None)
-        if found is not None and database is not None:
-            return of_stored(database, found)
-        said.append(
-            f"There is no experiment {asked.number} here; another is shown instead. Each app numbers its "
-            "own: under Share, whoever started it finds a link for other apps."
+    if page_state.test is not None:
+        return LoadedExperiment("test", _seeded(page_state.test, page_state.seeds))
+    if page_state.number is not None:
+        result = next((stored for stored in own if stored.id == page_state.number), None)
+        if result is not None and database is not None:
+            return of_stored(database, result)
+        problems.append(
+            f"There is no experiment {page_state.number} here; another is shown instead. Each app numbers "
+            "its own: under Share, whoever started it finds a link for other apps."
         )
-    if asked.name is None and own and database is not None:
+    if page_state.name is None and own and database is not None:
         return of_stored(database, own[0])
-    return of_ready(list_presets()[asked.name or next(iter(list_presets()))], asked)
+    return of_ready(list_presets()[page_state.name or next(iter(list_presets()))], page_state)
 
 
 def of_stored(database: Database, stored: Stored) -> LoadedExperiment:
@@ -156,13 +156,15 @@ def of_stored(database: Database, stored: Stored) -> LoadedExperiment:
     return LoadedExperiment(str(stored.id), stored.experiment, stored=stored, result=of(database, stored))
 
 
-def of_ready(ready: Preset, asked: PageState) -> LoadedExperiment:
+def of_ready(ready: Preset, page_state: PageState) -> LoadedExperiment:
     """A ready-made experiment, with its recorded result where the small form is asked for and one ships."""
-    experiment = _seeded(ready.form(asked.form), asked.seeds)
-    if asked.form != FORMS[0] or ready.name not in names():
-        return LoadedExperiment(ready.name, experiment, ready, asked.form)
-    found = recording(ready.name)
-    return LoadedExperiment(ready.name, experiment, ready, asked.form, result=found.result, torch=found.torch)
+    experiment = _seeded(ready.form(page_state.form), page_state.seeds)
+    if page_state.form != FORMS[0] or ready.name not in names():
+        return LoadedExperiment(ready.name, experiment, ready, page_state.form)
+    recorded = recording(ready.name)
+    return LoadedExperiment(
+        ready.name, experiment, ready, page_state.form, result=recorded.result, torch=recorded.torch
+    )
 
 
 def _seeded(experiment: Experiment, seeds: int | None) -> Experiment:

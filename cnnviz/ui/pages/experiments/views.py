@@ -53,9 +53,9 @@ HELP = dict(
 def verdict(result: Result) -> None:
     """Draw the question and its answer."""
     lines = verdict_lines(result)
-    told = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    asked = f"{result.question} Against “{result.arms[0].name}”:"
-    st.html(f'<div class="experiment-verdict"><span>{escape(asked)}</span>{told}</div>')
+    paragraphs = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    question = f"{result.question} Against “{result.arms[0].name}”:"
+    st.html(f'<div class="experiment-verdict"><span>{escape(question)}</span>{paragraphs}</div>')
 
 
 def evidence(chosen: LoadedExperiment, result: Result) -> None:
@@ -64,9 +64,9 @@ def evidence(chosen: LoadedExperiment, result: Result) -> None:
         picture(result), key=f"experiment-{chosen.key}", height=height(result), alt=experiment_alt(result),
         name=f"experiment-{chosen.key}", picks=chosen.stored is not None,
     )  # fmt: skip
-    told = once("experiment", picked)
-    if told is not None and told["customdata"] and told["customdata"][0]:
-        run = str(told["customdata"][0])
+    point = once("experiment", picked)
+    if point is not None and point["customdata"] and point["customdata"][0]:
+        run = str(point["customdata"][0])
         follow("runs", f"See run {run}", run=run)
     table(result)
     for note in result.notes:
@@ -106,23 +106,23 @@ def runs_link(result: Result) -> None:
 # A demonstration: code that is run before one's eyes, what it did, and why.
 
 
-def demonstration(found: Demo) -> None:
+def demonstration(demo: Demo) -> None:
     """Run it and draw what came of it."""
-    shown = _run(found.name)
+    shown = _run(demo.name)
     st.html(
-        f'<div class="experiment-verdict"><span>{escape(found.question)}</span>'
+        f'<div class="experiment-verdict"><span>{escape(demo.question)}</span>'
         f"<p>{escape(shown.conclusion)}</p></div>"
     )
     left, right = st.columns([0.52, 0.48], gap="large")
     with left:
-        st.code(found.code, language="python", wrap_lines=True)
+        st.code(demo.code, language="python", wrap_lines=True)
         if shown.message:
             st.markdown("What torch says:")
             st.code(shown.message, language=None, wrap_lines=True)
-        if found.mended:
+        if demo.mended:
             st.markdown("Mended:")
-            st.code(found.mended, language="python", wrap_lines=True)
-        for paragraph in found.explanation.split("\n\n"):
+            st.code(demo.mended, language="python", wrap_lines=True)
+        for paragraph in demo.explanation.split("\n\n"):
             st.markdown(paragraph)
     with right:
         _table(shown)
@@ -193,17 +193,17 @@ def queue_button(
     pressed = st.button(label, type=kind, icon=icon, key=key, help=about)
     if not needs_confirmation(runs, seconds):
         return pressed
-    asked = f"{key}-{runs}-asked"
+    pressed_key = f"{key}-{runs}-asked"
     if pressed:
-        st.session_state[asked] = True
-    if not st.session_state.get(asked):
+        st.session_state[pressed_key] = True
+    if not st.session_state.get(pressed_key):
         return False
     with below.container(border=True, key=f"{key}-confirm"):
         st.warning(notice.plain(f"{queues_text(runs, seconds)} They train one after another."))
         yes = st.button(f"Queue all {runs:,} runs", key=f"{key}-yes", icon=":material/done_all:")
         no = st.button("Cancel", key=f"{key}-no", type="tertiary")
     if yes or no:
-        del st.session_state[asked]
+        del st.session_state[pressed_key]
     if no:
         st.rerun()
     return yes
@@ -233,36 +233,36 @@ MORE = 2
 
 def going(stored: Stored, database: Database) -> None:
     """Draw progress while it goes on, and the buttons."""
-    found = progress(database, stored)
-    each = None if found.waiting else _seconds_of_a_run(stored)
+    state = progress(database, stored)
+    each = None if state.waiting else _seconds_of_a_run(stored)
     more = MORE * len(stored.experiment.names)
-    broken = None if each is None else each * found.broken
-    more_seconds = None if each is None else each * (found.broken + more)
-    if found.waiting:
-        st.progress(found.share, _describe(stored, found))
+    broken = None if each is None else each * state.broken
+    more_seconds = None if each is None else each * (state.broken + more)
+    if state.waiting:
+        st.progress(state.share, _describe(stored, state))
     row = st.container(horizontal=True, gap="small", vertical_alignment="center", key="experiments-acts")
     act = partial(_button, stored, st.container())
     with row:
-        if found.waiting:
+        if state.waiting:
             act("Stop", ":material/stop:", lambda: experiments.stop(database, stored.id),
                 "Its runs keep what they have learnt, and can be gone on with.")  # fmt: skip
-        elif found.broken:
+        elif state.broken:
             act("Go on", ":material/play_arrow:", lambda: experiments.queue(database, stored.id),
-                "Queues what is missing and resumes what ended early.", found.broken, broken)  # fmt: skip
-        if not found.waiting and len(stored.experiment.seeds) + MORE <= MOST_SEEDS:
+                "Queues what is missing and resumes what ended early.", state.broken, broken)  # fmt: skip
+        if not state.waiting and len(stored.experiment.seeds) + MORE <= MOST_SEEDS:
             act(f"{MORE} more seeds", ":material/add:", lambda: experiments.extend(database, stored.id, MORE),
-                "More pairs make the interval narrower.", found.broken + more, more_seconds)  # fmt: skip
-        if found.going is not None:
-            run = stored.runs[found.going]
+                "More pairs make the interval narrower.", state.broken + more, more_seconds)  # fmt: skip
+        if state.going is not None:
+            run = stored.runs[state.going]
             layout.link(
                 "train", "Watch the run", icon=":material/monitoring:", run=str(run.id) if run else None
             )
 
 
-def _describe(stored: Stored, found: Progress) -> str:
-    left = "" if found.seconds_left is None else f", about {numbers.duration(found.seconds_left)} left"
-    now = "" if found.going is None else f" · now: {found.going.arm}, seed {found.going.seed}"
-    return notice.plain(f"{found.done} of {found.total} runs{left}{now}")
+def _describe(stored: Stored, state: Progress) -> str:
+    left = "" if state.seconds_left is None else f", about {numbers.duration(state.seconds_left)} left"
+    now = "" if state.going is None else f" · now: {state.going.arm}, seed {state.going.seed}"
+    return notice.plain(f"{state.done} of {state.total} runs{left}{now}")
 
 
 def _seconds_of_a_run(stored: Stored) -> float | None:
@@ -341,7 +341,7 @@ def _arms(experiment: Experiment) -> None:
 def _expected(experiment: Experiment, database: Database) -> float | None:
     """Draw how many runs, and how many seconds they will take, which is returned; None where nobody knows."""
     arms, seeds = len(experiment.names), len(experiment.seeds)
-    told = f"{arms * seeds} runs: {arms} arms with the same {seeds} seed{'s' if seeds > 1 else ''}"
+    text = f"{arms * seeds} runs: {arms} arms with the same {seeds} seed{'s' if seeds > 1 else ''}"
     try:
         seconds, basis = expected(database, experiment)
     except ValueError as error:
@@ -349,7 +349,7 @@ def _expected(experiment: Experiment, database: Database) -> float | None:
         return None
     about = "" if seconds is None else f", about {numbers.duration(seconds)} on this machine"
     fetched = fetched_first(experiment.base)
-    st.caption(notice.plain(f"{told}{about}. {basis} {fetched}"))
+    st.caption(notice.plain(f"{text}{about}. {basis} {fetched}"))
     if seeds == 1:
         st.caption("One seed gives no interval: chance cannot be told from effect.")
     return seconds

@@ -55,8 +55,8 @@ def _without(
 ) -> Floats:
     from cnnviz.interpret.branches import without
 
-    found: Floats = without(_network.loaded.model, _ready.tensor, branches)[0].numpy()
-    return found
+    probabilities: Floats = without(_network.loaded.model, _ready.tensor, branches)[0].numpy()
+    return probabilities
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -64,7 +64,7 @@ def branch_texts(stamp: str, name: str, _network: Network, _block: Block) -> tup
     """What each branch does, in words: `1×1 to 96 maps, 3×3 to 128`."""
     from torch import nn
 
-    told = []
+    texts = []
     for branch in _block.branches:
         steps = []
         for part in _network.loaded.model.get_submodule(branch.name).modules():
@@ -72,8 +72,8 @@ def branch_texts(stamp: str, name: str, _network: Network, _block: Block) -> tup
                 steps.append(f"{numbers.shape(part.kernel_size)} to {part.out_channels}")
             elif isinstance(part, nn.MaxPool2d):
                 steps.append("largest of 3×3")
-        told.append(", then ".join(steps))
-    return tuple(told)
+        texts.append(", then ".join(steps))
+    return tuple(texts)
 
 
 # Bars in the branches' colours, as HTML.
@@ -91,11 +91,11 @@ class Bar:
 
 def bars(rows: Sequence[Bar], alt: str) -> str:
     """Bars below one another, title before and value behind."""
-    told = "".join(
+    markup = "".join(
         f"<div><span>{escape(row.title)}</span><i>{_filled(row)}</i><em>{escape(row.text)}</em></div>"
         for row in rows
     )
-    return f'<div class="inception-bars" role="img" aria-label="{escape(alt)}">{told}</div>'
+    return f'<div class="inception-bars" role="img" aria-label="{escape(alt)}">{markup}</div>'
 
 
 def _filled(row: Bar) -> str:
@@ -135,10 +135,10 @@ def each_alone(network: Network, ready: PreprocessedImage, block: Block, left: M
     classes, best = network.loaded.classes, int(whole.argmax())
     rows = [Bar("nothing", float(whole[best]), numbers.percent(float(whole[best]), 1), WHOLE)]
     for branch, hue in zip(block.branches, COMPARED, strict=True):
-        found = left[branch.name]
-        other = int(found.argmax())
+        probabilities = left[branch.name]
+        other = int(probabilities.argmax())
         now = "" if other == best else f", now “{classes[other]}”"
-        share = float(found[best])
+        share = float(probabilities[best])
         rows.append(Bar(branch.title, share, f"{numbers.percent(share, 1)}{now}", hue))
     st.markdown(f"**Probability of “{notice.plain(classes[best])}”, leaving out …**")
     words = ", ".join(f"without {row.title} {row.text}" for row in rows)
@@ -146,10 +146,10 @@ def each_alone(network: Network, ready: PreprocessedImage, block: Block, left: M
     st.caption("A bar that falls is a branch that the answer depends on. Leave out one below, or several.")
 
 
-def compared(network: Network, ready: PreprocessedImage, block: Block, asked: PageState) -> None:
+def compared(network: Network, ready: PreprocessedImage, block: Block, page_state: PageState) -> None:
     """Draw the whole network's answer and the one without the branches that are left out."""
-    names = tuple(block.branches[place].name for place in asked.dropped)
-    titles = " and ".join(block.branches[place].title for place in asked.dropped)
+    names = tuple(block.branches[place].name for place in page_state.dropped)
+    titles = " and ".join(block.branches[place].title for place in page_state.dropped)
     with st.spinner("The picture goes through what is left …"):
         left = without(network, ready, names)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
@@ -195,21 +195,21 @@ COLUMNS = (
 )
 
 
-def download(network: Network, block: Block, found: BlockLook) -> None:
+def download(network: Network, block: Block, activations: BlockLook) -> None:
     """Draw the button."""
     name = f"{network.loaded.spec.name.replace('/', '-')}-{short(block.name)}-branches.csv"
     st.download_button(
-        "Branches as CSV", partial(as_csv, found), name, "text/csv", key="inception-csv",
+        "Branches as CSV", partial(as_csv, activations), name, "text/csv", key="inception-csv",
         icon=":material/download:", on_click="ignore", type="tertiary",
     )  # fmt: skip
 
 
-def as_csv(found: BlockLook) -> str:
+def as_csv(activations: BlockLook) -> str:
     """A line a branch, exact figures."""
     rows = (
         (one.branch.name, one.branch.title, one.branch.kernel, one.branch.first, one.branch.channels,
          one.branch.params, one.branch.macs, one.activity, one.share, one.zeros)
-        for one in found.branches
+        for one in activations.branches
     )  # fmt: skip
     return csv_text(COLUMNS, rows)
 
@@ -217,29 +217,29 @@ def as_csv(found: BlockLook) -> str:
 Tell = Callable[[float], str]
 
 
-def branches(network: Network, ready: PreprocessedImage, block: Block, asked: PageState) -> None:
+def branches(network: Network, ready: PreprocessedImage, block: Block, page_state: PageState) -> None:
     """Draw how they share the block, the answer without those that are left out, and each in a column."""
     with st.spinner(f"The picture goes through {network.loaded.name} …"):
-        found = block_activations(network, ready, block)
+        activations = block_activations(network, ready, block)
         left = {branch.name: without(network, ready, (branch.name,)) for branch in block.branches}
-    _input_words(block, found)
+    _input_words(block, activations)
     shares, answer = st.columns(2, gap="large")
     with shares:
-        _overview(block, found)
-        download(network, block, found)
+        _overview(block, activations)
+        download(network, block, activations)
     with answer:
-        if asked.dropped:
-            compared(network, ready, block, asked)
+        if page_state.dropped:
+            compared(network, ready, block, page_state)
         else:
             each_alone(network, ready, block, left)
     kinds = branch_texts(network.stamp, block.name, network, block)
-    for place, column in enumerate(st.columns(len(found.branches), gap="medium")):
+    for place, column in enumerate(st.columns(len(activations.branches), gap="medium")):
         with column:
-            _branch(network, ready, found, place, kinds[place], asked)
+            _branch(network, ready, activations, place, kinds[place], page_state)
 
 
-def _input_words(block: Block, found: BlockLook) -> None:
-    maps, height, width = found.input.shape
+def _input_words(block: Block, activations: BlockLook) -> None:
+    maps, height, width = activations.input.shape
     st.caption(
         f"All four branches read the same {numbers.exact(maps)} maps of {height}×{width}; their outputs are "
         f"concatenated, {block.channels} channels in all. Look for branches that cost much and "
@@ -252,46 +252,56 @@ def _stands_in(block: Block) -> str:
     return " torchvision's 5×5 branch has a 3×3 where the paper has a 5×5." if three else ""
 
 
-def _overview(block: Block, found: BlockLook) -> None:
+def _overview(block: Block, activations: BlockLook) -> None:
     st.markdown("**How the branches share the block**")
     params, macs = (sum(one.params for one in block.branches), sum(one.macs for one in block.branches))
     rows: list[tuple[str, str, Sequence[float], Tell]] = [
         ("Channels", f"{block.channels}", [one.channels for one in block.branches], numbers.exact),
         ("Parameters", numbers.short(params), [one.params for one in block.branches], numbers.exact),
         ("Multiply-adds", numbers.macs(macs), [one.macs for one in block.branches], numbers.exact),
-        ("Activity", f"mean {_mean(found)}", [one.share for one in found.branches], numbers.percent),
+        (
+            "Activity",
+            f"mean {_mean(activations)}",
+            [one.share for one in activations.branches],
+            numbers.percent,
+        ),
     ]
-    st.html(splits([_split(title, total, values, tell, found) for title, total, values, tell in rows]))
+    st.html(splits([_split(title, total, values, tell, activations) for title, total, values, tell in rows]))
 
 
-def _split(title: str, total: str, values: Sequence[float], tell: Tell, found: BlockLook) -> str:
+def _split(title: str, total: str, values: Sequence[float], tell: Tell, activations: BlockLook) -> str:
     whole = sum(values) or 1
     parts = [
         Bar(one.branch.title, value / whole, tell(value), hue)
-        for one, value, hue in zip(found.branches, values, COMPARED, strict=True)
+        for one, value, hue in zip(activations.branches, values, COMPARED, strict=True)
     ]
     return split(title, total, parts)
 
 
 def _branch(
-    network: Network, ready: PreprocessedImage, found: BlockLook, place: int, way: str, asked: PageState
+    network: Network,
+    ready: PreprocessedImage,
+    activations: BlockLook,
+    place: int,
+    way: str,
+    page_state: PageState,
 ) -> None:
-    one = found.branches[place]
+    one = activations.branches[place]
     st.html(_head(one, way, place))
     key = f"inception-drop-{place}"
-    st.session_state[key] = place in asked.dropped
+    st.session_state[key] = place in page_state.dropped
     st.toggle(
         "Ablate branch",
         key=key,
         help="Its maps become zeros, and the rest of the network goes on with that.",
         on_change=_dropped,
-        args=(place, asked.dropped),
+        args=(place, page_state.dropped),
     )
-    st.html(_facts(found, one))
-    if place in asked.dropped:
+    st.html(_facts(activations, one))
+    if place in page_state.dropped:
         st.html(f"<style>.st-key-inception-maps-{place} {{ opacity: .25; }}</style>")
     feature_mosaic(
-        _packet(network.stamp, ready.digest, found.block.name, place, network, ready, found),
+        _packet(network.stamp, ready.digest, activations.block.name, place, network, ready, activations),
         key=f"inception-maps-{place}",
     )
 
@@ -308,8 +318,8 @@ def _head(one: BranchLook, way: str, place: int) -> str:
     )
 
 
-def _facts(found: BlockLook, one: BranchLook) -> str:
-    branch, block = one.branch, found.block
+def _facts(activations: BlockLook, one: BranchLook) -> str:
+    branch, block = one.branch, activations.block
     last = branch.first + branch.channels - 1
     rows = [
         ("Kept as channels", f"{branch.first} … {last}", _of(branch.channels, block.channels)),
@@ -322,15 +332,15 @@ def _facts(found: BlockLook, one: BranchLook) -> str:
         ("Mean magnitude", f"{one.activity:.3g}", numbers.percent(one.share)),
         ("Exactly zero", "of its values", numbers.percent(one.zeros)),
     ]
-    told = "".join(
+    markup = "".join(
         f"<tr><th>{escape(title)}</th><td>{escape(text)}</td><td>{escape(part)}</td></tr>"
         for title, text, part in rows
     )
-    return f'<table class="inception-facts">{told}</table>'
+    return f'<table class="inception-facts">{markup}</table>'
 
 
-def _mean(found: BlockLook) -> str:
-    return f"{float(np.abs(found.output).mean()):.3g}"
+def _mean(activations: BlockLook) -> str:
+    return f"{float(np.abs(activations.output).mean()):.3g}"
 
 
 def _of(part: int, whole: int) -> str:

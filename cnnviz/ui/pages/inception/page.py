@@ -38,12 +38,14 @@ if TYPE_CHECKING:
 # The bar on top: which network, which block; share.
 
 
-def inception_bar(network: Network, found: tuple[Block, ...], asked: PageState) -> None:
+def inception_bar(network: Network, blocks: tuple[Block, ...], page_state: PageState) -> None:
     """Draw it."""
-    named = {block.name: f"Block {short(block.name)} · {_shape(network, block)}" for block in found}
+    named = {block.name: f"Block {short(block.name)} · {_shape(network, block)}" for block in blocks}
     with inside_bar(network):
-        if asked.block is not None:
-            stepper("Block", named, asked.block.name, key="inception-block", width=240, choose=choose_block)
+        if page_state.block is not None:
+            stepper(
+                "Block", named, page_state.block.name, key="inception-block", width=240, choose=choose_block
+            )
 
 
 def _shape(network: Network, block: Block) -> str:
@@ -110,8 +112,8 @@ FINAL, *HUES = COMPARED
 def auxiliary(network: Network, ready: PreprocessedImage) -> None:
     """Draw them beside the network's own answer; a network without any is told, with one that has some."""
     with st.spinner(f"The picture goes through {network.loaded.name} …"):
-        told = _answers(network.stamp, ready.digest, network, ready)
-    if len(told) == 1:
+        answers = _answers(network.stamp, ready.digest, network, ready)
+    if len(answers) == 1:
         st.info("This network has no auxiliary classifiers.", icon=":material/info:")
         layout.link(
             "inception", "SmallGoogLeNet with auxiliary classifiers", icon=":material/alt_route:",
@@ -122,7 +124,7 @@ def auxiliary(network: Network, ready: PreprocessedImage) -> None:
         "Each reads the maps of a block half-way and is trained to give the whole answer, so that early "
         "layers hear of the error at first hand; a prediction leaves them out. Look how sure each is already."
     )
-    for column, answer, hue in zip(st.columns(len(told), gap="large"), told, HUES, strict=False):
+    for column, answer, hue in zip(st.columns(len(answers), gap="large"), answers, HUES, strict=False):
         with column:
             _answer(network, ready, answer, FINAL if not answer.name else hue)
     learning(network)
@@ -132,11 +134,11 @@ def _answer(network: Network, ready: PreprocessedImage, answer: ClassifierOutput
     number = answer.name.removeprefix("aux")
     title = f"Auxiliary {number}, after block {short(answer.after)}" if answer.name else "The network itself"
     st.markdown(f"**{title}**")
-    found = top(network, answer.probabilities[0])
-    rows = [Bar(one.name, one.probability, numbers.percent(one.probability, 1), hue) for one in found]
+    best = top(network, answer.probabilities[0])
+    rows = [Bar(one.name, one.probability, numbers.percent(one.probability, 1), hue) for one in best]
     st.html(bars(rows, f"{title}: " + ", ".join(f"{row.title} {row.text}" for row in rows)))
     if ready.truth is not None:
-        right = found[0].name == ready.truth
+        right = best[0].name == ready.truth
         st.caption("Right." if right else "Wrong.")
 
 
@@ -156,7 +158,7 @@ Result = tuple[Table, int, bool]
 """Activity `(blocks, 4, classes)`, over how many images, and whether it was worked out in this very run."""
 
 
-def classes(network: Network, found: tuple[Block, ...], block: Block) -> None:
+def classes(network: Network, blocks: tuple[Block, ...], block: Block) -> None:
     """Draw it for one block; what is worked out holds for all of them."""
     result = dataset_pass.offered(
         network,
@@ -164,13 +166,13 @@ def classes(network: Network, found: tuple[Block, ...], block: Block) -> None:
         "inception-classes",
         (dataset_pass.SOME, dataset_pass.ALL),
         lambda data, count: _known(network, data, count),
-        lambda data, count, progress: _work_out(network, data, found, count, progress),
+        lambda data, count, progress: _work_out(network, data, blocks, count, progress),
     )
     if result is not None:
         data, (table, count, just_now) = result
         if just_now:
             st.rerun()  # without the question that was answered
-        _draw(network, data, table[[one.name for one in found].index(block.name)], count, block)
+        _draw(network, data, table[[one.name for one in blocks].index(block.name)], count, block)
 
 
 def _draw(network: Network, data: Dataset, table: Table, count: int, block: Block) -> None:
@@ -204,14 +206,14 @@ def _known(network: Network, data: Dataset, count: int) -> Result | None:
 
 
 def _work_out(
-    network: Network, data: Dataset, found: tuple[Block, ...], count: int, progress: Progress
+    network: Network, data: Dataset, blocks: tuple[Block, ...], count: int, progress: Progress
 ) -> Result:
     from cnnviz.interpret import cache
     from cnnviz.interpret.branches import activity_by_class
 
     rows = dataset_pass.some_rows(data, count)
     batches = dataset_pass.images_of(network, data, rows)
-    table = activity_by_class(network.loaded.model, found, batches, len(data.classes), len(rows), progress)
+    table = activity_by_class(network.loaded.model, blocks, batches, len(data.classes), len(rows), progress)
     cache.save(KIND, _key(network, data, count), {"table": np.asarray(table)})
     return table, len(rows), True
 
@@ -227,18 +229,18 @@ def inception() -> None:
     st.html(CSS)
     with kept_free(DRAWN, PAGE_HEIGHT):
         current = network(state.PREFERRED)
-        found = blocks_of(current)
-    asked = state.current(current, found)
-    inception_bar(current, found, asked)
-    if asked.block is None:
-        notice.say([*url_state.current().problems, *current.problems, *asked.problems])
+        blocks = blocks_of(current)
+    page_state = state.current(current, blocks)
+    inception_bar(current, blocks, page_state)
+    if page_state.block is None:
+        notice.say([*url_state.current().problems, *current.problems, *page_state.problems])
         _no_blocks(current)
-        reduction(current, asked.reduction, None)
+        reduction(current, page_state.reduction, None)
         return
-    ready = question(current, asked.problems).ready
-    _choose_view(asked.view)
-    _view(current, ready, found, asked.block, asked)
-    onwards(current, "inception", asked.block.name)
+    ready = question(current, page_state.problems).ready
+    _choose_view(page_state.view)
+    _view(current, ready, blocks, page_state.block, page_state)
+    onwards(current, "inception", page_state.block.name)
 
 
 def _choose_view(view: str) -> None:
@@ -257,14 +259,18 @@ def _choose_view(view: str) -> None:
 
 
 def _view(
-    current: Network, ready: PreprocessedImage, found: tuple[Block, ...], block: Block, asked: state.PageState
+    current: Network,
+    ready: PreprocessedImage,
+    blocks: tuple[Block, ...],
+    block: Block,
+    page_state: state.PageState,
 ) -> None:
-    if asked.view == "branches":
-        branches(current, ready, block, asked)
-    elif asked.view == "classes":
-        classes(current, found, block)
-    elif asked.view == "reduction":
-        reduction(current, asked.reduction, block)
+    if page_state.view == "branches":
+        branches(current, ready, block, page_state)
+    elif page_state.view == "classes":
+        classes(current, blocks, block)
+    elif page_state.view == "reduction":
+        reduction(current, page_state.reduction, block)
     else:
         auxiliary(current, ready)
 

@@ -88,35 +88,39 @@ SLIDERS = {
 }
 
 
-def reduction(network: Network, asked: Reduction, block: Block | None) -> None:
+def reduction(network: Network, reduction: Reduction, block: Block | None) -> None:
     """Draw it."""
     term_heading("One convolution, with a 1×1 before it and without", "1×1 bottleneck")
     st.caption(
         "A 1×1 convolution mixes channels and looks at no neighbours, so it is cheap; the larger one after "
         "it then reads few maps instead of many."
     )
-    _presets(network, asked, block)
+    _presets(network, reduction, block)
     left, right = st.columns([0.42, 0.58], gap="large")
     with left:
-        _sliders(asked)
+        _sliders(reduction)
     with right:
-        _costs(asked)
+        _costs(reduction)
     growing()
     pooling(network)
 
 
-def _presets(network: Network, asked: Reduction, block: Block | None) -> None:
+def _presets(network: Network, reduction: Reduction, block: Block | None) -> None:
     presets = {"The article's": ARTICLE} | ({} if block is None else of_block(network, block))
     with st.container(horizontal=True, gap="small"):
         for place, (title, preset) in enumerate(presets.items()):
             st.button(
-                title, key=f"{KEY}-preset-{place}", on_click=reduce, args=(preset,), disabled=preset == asked
+                title,
+                key=f"{KEY}-preset-{place}",
+                on_click=reduce,
+                args=(preset,),
+                disabled=preset == reduction,
             )
 
 
 def of_block(network: Network, block: Block) -> dict[str, Reduction]:
     """The reductions that a block makes, by what they are called; none of a naive block."""
-    found = {}
+    reductions = {}
     for branch in block.branches[1:3]:
         rows = [
             row
@@ -125,34 +129,36 @@ def of_block(network: Network, block: Block) -> dict[str, Reduction]:
         ]
         if len(rows) == 2 and branch.kernel in KERNELS:
             first, second = rows
-            found[f"Block {short(block.name)}'s {branch.title}"] = Reduction(
+            reductions[f"Block {short(block.name)}'s {branch.title}"] = Reduction(
                 first.input_shape[0], first.output_shape[0], second.output_shape[0], branch.kernel,
                 second.output_shape[1],
             )  # fmt: skip
-    return found
+    return reductions
 
 
-def _sliders(asked: Reduction) -> None:
+def _sliders(reduction: Reduction) -> None:
     for name, (title, meaning) in SLIDERS.items():
         key = f"{KEY}-{name}"
-        st.session_state[key] = getattr(asked, name)
-        st.slider(title, 1, getattr(MOST, name), key=key, help=meaning, on_change=_moved, args=(name, asked))
-    st.session_state[f"{KEY}-kernel"] = asked.kernel
+        st.session_state[key] = getattr(reduction, name)
+        st.slider(
+            title, 1, getattr(MOST, name), key=key, help=meaning, on_change=_moved, args=(name, reduction)
+        )
+    st.session_state[f"{KEY}-kernel"] = reduction.kernel
     st.segmented_control(
         "Kernel", KERNELS, format_func=lambda side: f"{side}×{side}", key=f"{KEY}-kernel", required=True,
-        on_change=_moved, args=("kernel", asked),
+        on_change=_moved, args=("kernel", reduction),
     )  # fmt: skip
 
 
-def _moved(name: str, asked: Reduction) -> None:
-    reduce(replace(asked, **{name: int(st.session_state[f"{KEY}-{name}"])}))
+def _moved(name: str, reduction: Reduction) -> None:
+    reduce(replace(reduction, **{name: int(st.session_state[f"{KEY}-{name}"])}))
 
 
-def _costs(asked: Reduction) -> None:
-    naive, reduced = asked.naive, asked.reduced
+def _costs(reduction: Reduction) -> None:
+    naive, reduced = reduction.naive, reduction.reduced
     for title, values, formulas in (
-        ("Multiply-adds", (naive.macs, reduced.macs), _macs(asked)),
-        ("Parameters", (naive.params, reduced.params), _params(asked)),
+        ("Multiply-adds", (naive.macs, reduced.macs), _macs(reduction)),
+        ("Parameters", (naive.params, reduced.params), _params(reduction)),
     ):
         most = max(values)
         rows = [
@@ -162,7 +168,7 @@ def _costs(asked: Reduction) -> None:
         alt = f"{title}: " + ", ".join(f"{row.title} {row.text}" for row in rows)
         st.markdown(f"**{title}** · {_text(*values)}")
         st.html(bars(rows, alt) + f'<p class="inception-sum">{formulas[0]}<br>{formulas[1]}</p>')
-    if asked == ARTICLE:
+    if reduction == ARTICLE:
         st.caption(
             f"The article gives {numbers.significant(naive.macs / 1e6, 4)} M and "
             f"{numbers.significant(reduced.macs / 1e6, 2)} M and calls them parameters; they are "
@@ -177,19 +183,21 @@ def _text(naive: int, reduced: int) -> str:
     return f"{numbers.significant(naive / reduced)} times fewer through the 1×1"
 
 
-def _macs(asked: Reduction) -> tuple[str, str]:
-    cells, kernel = f"{asked.side}·{asked.side}", f"{asked.kernel}·{asked.kernel}"
+def _macs(sizes: Reduction) -> tuple[str, str]:
+    cells, kernel = f"{sizes.side}·{sizes.side}", f"{sizes.kernel}·{sizes.kernel}"
     return (
-        f"directly: {asked.channels} · {kernel} · {asked.maps} · {cells} = {numbers.exact(asked.naive.macs)}",
-        f"through 1×1: {asked.channels} · {asked.reduction} · {cells} + {asked.reduction} · {kernel} · "
-        f"{asked.maps} · {cells} = {numbers.exact(asked.reduced.macs)}",
+        f"directly: {sizes.channels} · {kernel} · {sizes.maps} · {cells} = "
+        f"{numbers.exact(reduction.naive.macs)}",
+        f"through 1×1: {sizes.channels} · {sizes.reduction} · {cells} + {sizes.reduction} · "
+        f"{kernel} · {sizes.maps} · {cells} = {numbers.exact(reduction.reduced.macs)}",
     )
 
 
-def _params(asked: Reduction) -> tuple[str, str]:
-    kernel = f"{asked.kernel}·{asked.kernel}"
+def _params(sizes: Reduction) -> tuple[str, str]:
+    kernel = f"{sizes.kernel}·{sizes.kernel}"
     return (
-        f"directly: {asked.maps} · ({asked.channels} · {kernel} + 1) = {numbers.exact(asked.naive.params)}",
-        f"through 1×1: {asked.reduction} · ({asked.channels} + 1) + {asked.maps} · ({asked.reduction} · "
-        f"{kernel} + 1) = {numbers.exact(asked.reduced.params)}",
+        f"directly: {sizes.maps} · ({sizes.channels} · {kernel} + 1) = "
+        f"{numbers.exact(reduction.naive.params)}",
+        f"through 1×1: {sizes.reduction} · ({sizes.channels} + 1) + {sizes.maps} · ("
+        f"{sizes.reduction} · {kernel} + 1) = {numbers.exact(reduction.reduced.params)}",
     )

@@ -50,62 +50,62 @@ class PageState:
     problems: tuple[str, ...]
 
 
-def current(network: Network, found: tuple[Block, ...]) -> PageState:
+def current(network: Network, blocks: tuple[Block, ...]) -> PageState:
     """What the page's URL asks for; what is wrong in it is said."""
-    said: list[str] = []
+    problems: list[str] = []
     view, wrong = url_state.choice("view", tuple(VIEWS), "branches")
-    said += [wrong] if wrong else []
+    problems += [wrong] if wrong else []
     return PageState(
-        _block(network, found, said),
-        view if found else "reduction",
-        _dropped(st.query_params.get("drop"), said),
-        read_reduction(st.query_params.get("reduce"), said),
-        tuple(said),
+        _block(network, blocks, problems),
+        view if blocks else "reduction",
+        _dropped(st.query_params.get("drop"), problems),
+        read_reduction(st.query_params.get("reduce"), problems),
+        tuple(problems),
     )
 
 
-def _block(network: Network, found: tuple[Block, ...], said: list[str]) -> Block | None:
+def _block(network: Network, blocks: tuple[Block, ...], problems: list[str]) -> Block | None:
     """The block that the layer is, or lies in; the first one for a layer outside them."""
-    if not found:
+    if not blocks:
         return None
     layer = st.query_params.get("layer")
     if layer is None or layer == url_state.ROOT:
-        return found[0]
-    for block in found:
+        return blocks[0]
+    for block in blocks:
         if layer == block.name or layer.startswith(f"{block.name}."):
             return block
     if all(row.name != layer for row in network.analysis.rows):
-        said.append(f"{network.loaded.name} has no layer {quoted(layer)}; its first block is shown.")
-    return found[0]
+        problems.append(f"{network.loaded.name} has no layer {quoted(layer)}; its first block is shown.")
+    return blocks[0]
 
 
-def _dropped(text: str | None, said: list[str]) -> tuple[int, ...]:
+def _dropped(text: str | None, problems: list[str]) -> tuple[int, ...]:
     names = [] if text is None else text.split(",")
     unknown = [name for name in names if name not in BRANCHES]
     if unknown:
-        said.append(f"There is no branch {quoted(unknown[0])}; there are {', '.join(BRANCHES)}.")
+        problems.append(f"There is no branch {quoted(unknown[0])}; there are {', '.join(BRANCHES)}.")
     return tuple(place for place, name in enumerate(BRANCHES) if name in names)
 
 
-def read_reduction(text: str | None, said: list[str]) -> Reduction:
+def read_reduction(text: str | None, problems: list[str]) -> Reduction:
     """The sliders of `channels-reduction-maps-kernel-side`; else the article's, which is said."""
     if text is None:
         return ARTICLE
     match = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})-([0-9]{1,5})-([35])-([0-9]{1,5})", text)
     if match is not None:
-        found = Reduction(*map(int, match.groups()))
-        if all(1 <= one <= most for one, most in zip(astuple(found), astuple(MOST), strict=True)):
-            return found
-    said.append(
+        reduction = Reduction(*map(int, match.groups()))
+        if all(1 <= one <= most for one, most in zip(astuple(reduction), astuple(MOST), strict=True)):
+            return reduction
+    problems.append(
         f"“reduce” cannot be {quoted(text)}, only channels, reduction, maps, kernel (3 or 5) and size such "
         f"as {reduction_text(ARTICLE)}, up to {reduction_text(MOST)}; the article's are used."
     )
     return ARTICLE
 
 
-def reduction_text(asked: Reduction) -> str:
+def reduction_text(reduction: Reduction) -> str:
     """The sliders as they stand in the URL."""
-    return "-".join(str(value) for value in astuple(asked))
+    return "-".join(str(value) for value in astuple(reduction))
 
 
 def choose_block(name: str) -> None:
@@ -118,9 +118,9 @@ def drop(dropped: tuple[int, ...]) -> None:
     change_without_model(drop=",".join(BRANCHES[place] for place in sorted(dropped)) or None)
 
 
-def reduce(asked: Reduction) -> None:
+def reduce(reduction: Reduction) -> None:
     """Set the sliders, for use in callbacks."""
-    change_without_model(reduce=None if asked == ARTICLE else reduction_text(asked))
+    change_without_model(reduce=None if reduction == ARTICLE else reduction_text(reduction))
 
 
 def short(name: str) -> str:

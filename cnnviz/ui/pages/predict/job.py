@@ -61,7 +61,7 @@ class Job(BackgroundJob[None]):
     @property
     def done(self) -> int:
         """Files that every network has answered."""
-        return min(len(found) for found in self.results.values())
+        return min(len(answers) for answers in self.results.values())
 
     @property
     def progress(self) -> float:
@@ -93,11 +93,11 @@ class Job(BackgroundJob[None]):
         predictors = {one.reference: Predictor(one.loaded) for one in self.networks}
         with closing(self._read()) as read:
             for part in _chunks(read):
-                found = {name: self._answers(name, one, part) for name, one in predictors.items()}
+                answers = {name: self._answers(name, one, part) for name, one in predictors.items()}
                 if self.cancelled:  # some of the part may have no answer
                     return
                 self.seen += [seen for seen, _ in part]
-                for name, results in found.items():
+                for name, results in answers.items():
                     self.results[name] += results
 
     def _answers(self, name: str, predictor: Predictor, part: list[_Read]) -> list[Result]:
@@ -133,9 +133,9 @@ _Read = tuple[Seen, "Picture | Refusal"]
 def _read_one(file: Upload | Refusal) -> _Read:
     from cnnviz.inference.images.read_image import read
 
-    found = file if isinstance(file, Refusal) else read(file)
-    thumb = None if isinstance(found, Refusal) else _thumb(found.pixels)
-    return Seen(file, thumb), found
+    image = file if isinstance(file, Refusal) else read(file)
+    thumb = None if isinstance(image, Refusal) else _thumb(image.pixels)
+    return Seen(file, thumb), image
 
 
 def _chunks(read: Iterable[_Read]) -> Iterator[list[_Read]]:
@@ -178,8 +178,8 @@ WAYS = {"files": "Pictures or zips", "folder": "A folder"}
 
 def chosen() -> Files:
     """The very same list until others are handed in."""
-    found: Files = st.session_state.get(KEY) or _bundled()
-    return found
+    files: Files = st.session_state.get(KEY) or _bundled()
+    return files
 
 
 def bundled() -> bool:
@@ -215,19 +215,19 @@ def gathered(files: Sequence[tuple[str, bytes]], *, folder: bool) -> tuple[list[
     from cnnviz.inference.images.image_files import from_named, handed_in
 
     if folder:
-        found = from_named(dict(files))
+        images = from_named(dict(files))
     else:
-        found = [one for name, data in files for one in handed_in(name, data)]
-    return found[:MOST], len(found)
+        images = [one for name, data in files for one in handed_in(name, data)]
+    return images[:MOST], len(images)
 
 
 def _take(files: Sequence[tuple[str, bytes]], *, folder: bool) -> None:
     from cnnviz.ui.shared import notice
 
-    found, count = gathered(files, folder=folder)
+    images, count = gathered(files, folder=folder)
     if count > MOST:
         notice.later(f"{count:,} pictures are many: the first {MOST:,} are asked about.")
-    st.session_state[KEY] = found
+    st.session_state[KEY] = images
     st.session_state[COUNT] += 1
     change_without_model(page=None)
 

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 BESIDE = "predict-beside"
 
 
-def predict_bar(asked: PageState) -> None:
+def predict_bar(page_state: PageState) -> None:
     """Draw it."""
-    with inside_bar(asked.networks[0]):
-        _beside(asked)
+    with inside_bar(page_state.networks[0]):
+        _beside(page_state)
 
 
-def _beside(asked: PageState) -> None:
-    first, *others = asked.networks
+def _beside(page_state: PageState) -> None:
+    first, *others = page_state.networks
     named = model_input.labels(choices())
     named.pop(first.reference, None)
     for one in others:
@@ -110,19 +110,21 @@ def predict() -> None:
     """Draw it for the page's URL."""
     st.html(CSS)
     current = network()
-    asked = state.current(current)
-    predict_bar(asked)
-    notice.say([*url_state.current().problems, *current.problems, *asked.problems, *notice.pending_notices()])
+    page_state = state.current(current)
+    predict_bar(page_state)
+    notice.say(
+        [*url_state.current().problems, *current.problems, *page_state.problems, *notice.pending_notices()]
+    )
     with st.container(key="predict-give"):
         upload()
-    job = job_of(chosen(), asked.networks)
+    job = job_of(chosen(), page_state.networks)
     if job.running:
         watch(job)
         return
-    _found(job, asked)
+    _found(job, page_state)
 
 
-def _found(job: Job, asked: PageState) -> None:
+def _found(job: Job, page_state: PageState) -> None:
     judged = JobResults(job)
     _state(judged)
     if not judged.count:
@@ -131,7 +133,7 @@ def _found(job: Job, asked: PageState) -> None:
     _downloads(judged)
     if judged.told:
         mistakes(judged)
-    rows(judged, asked)
+    rows(judged, page_state)
 
 
 def _state(judged: JobResults) -> None:

@@ -35,13 +35,13 @@ class PageState:
 
 def current(first: Network) -> PageState:
     """What the page's URL asks for; what is wrong in it is said."""
-    said: list[str] = []
-    others = _others(st.query_params.get("against", ""), first, said)
+    problems: list[str] = []
+    others = _others(st.query_params.get("against", ""), first, problems)
     order, wrong = url_state.choice("order", tuple(ORDERS), "file")
-    said += [wrong] if wrong else []
+    problems += [wrong] if wrong else []
     if page() is None:
-        said.append(f"“page” cannot be {quoted(st.query_params['page'])}, only a whole number from 1 on.")
-    return PageState((first, *others), order, page() or 1, tuple(said))
+        problems.append(f"“page” cannot be {quoted(st.query_params['page'])}, only a whole number from 1 on.")
+    return PageState((first, *others), order, page() or 1, tuple(problems))
 
 
 def page() -> int | None:
@@ -55,15 +55,15 @@ def written(references: list[str]) -> str | None:
     return SEPARATOR.join(references) or None
 
 
-def _others(text: str, first: Network, said: list[str]) -> list[Network]:
+def _others(text: str, first: Network, problems: list[str]) -> list[Network]:
     references = [part for part in dict.fromkeys(text.split(SEPARATOR)) if part and part != first.reference]
     if len(references) >= MOST:
-        said.append(f"At most {MOST} networks stand side by side; the first of them are shown.")
-    found = []
+        problems.append(f"At most {MOST} networks stand side by side; the first of them are shown.")
+    networks = []
     for reference in references[: MOST - 1]:
         one = model_input.model_to_compare(reference)
         if one is None:
-            said.append(f"There are no weights {quoted(reference)} to put beside.")
+            problems.append(f"There are no weights {quoted(reference)} to put beside.")
         else:
-            found.append(one)
-    return found
+            networks.append(one)
+    return networks

@@ -95,10 +95,10 @@ class JobResults:
     def _agree(self, row: int) -> bool | None:
         from cnnviz.inference.evaluate import plain
 
-        said = [self.results(i)[row] for i in range(len(self.job.networks))]
-        if len(said) < 2:
+        answers = [self.results(i)[row] for i in range(len(self.job.networks))]
+        if len(answers) < 2:
             return None
-        names = {None if isinstance(one, Refusal) else plain(one.top[0].name) for one in said}
+        names = {None if isinstance(one, Refusal) else plain(one.top[0].name) for one in answers}
         return None if None in names else len(names) == 1
 
     def _wrongness(self, row: int) -> float:
@@ -179,9 +179,9 @@ def reasons(job: Job, row: int) -> None:
 
 def _one(network: Network, picture: Picture) -> None:
     ready = prepared(picture, network.loaded.preprocessing)
-    asked = AttributionState("gradcam", None, None, None, DEFAULT_OPACITY, None, ())
+    attribution_state = AttributionState("gradcam", None, None, None, DEFAULT_OPACITY, None, ())
     try:
-        one = attribution_result(network, ready, asked)
+        one = attribution_result(network, ready, attribution_state)
     except ValueError as error:
         st.info(notice.plain(str(error)), icon=":material/info:")
         return
@@ -203,18 +203,18 @@ AT_ONCE = 10
 AGREE = {True: "all agree", False: "≠ they differ", None: ""}
 
 
-def rows(judged: JobResults, asked: PageState) -> None:
+def rows(judged: JobResults, page_state: PageState) -> None:
     """Draw one page of them, in the order that is asked for."""
     known = [
         name
         for name in ORDERS
-        if (name != "mistakes" or judged.told) and (name != "disagreement" or len(asked.networks) > 1)
+        if (name != "mistakes" or judged.told) and (name != "disagreement" or len(page_state.networks) > 1)
     ]
-    order = asked.order if asked.order in known else "file"
+    order = page_state.order if page_state.order in known else "file"
     ordered = judged.ordered(order)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _choose_order(known, order)
-        shown = _paging(asked.page, ordered)
+        shown = _paging(page_state.page, ordered)
     for row in shown:
         _draw(judged, row, over=True)
 
@@ -235,10 +235,10 @@ def _choose_order(known: list[str], order: str) -> None:
     )  # fmt: skip
 
 
-def _paging(asked: int, ordered: list[int]) -> list[int]:
+def _paging(wanted_page: int, ordered: list[int]) -> list[int]:
     """Draw the steps to other pages; the rows of this one."""
     pages = max(1, -(-len(ordered) // AT_ONCE))
-    page = min(asked, pages)
+    page = min(wanted_page, pages)
     for label, icon, to in (("before", "left", page - 1), ("after", "right", page + 1)):
         st.button(
             f":material/chevron_{icon}:", key=f"predict-{label}", type="tertiary", help=f"Pictures {label}",

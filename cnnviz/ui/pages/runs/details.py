@@ -171,13 +171,13 @@ def _table(lines: Sequence[tuple[str, str, str]]) -> None:
 ENDED = frozenset(("finished", "failed", "stopped", "interrupted"))
 
 
-def details(run: Run, asked: PageState, known_tags: Sequence[str]) -> None:
+def details(run: Run, page_state: PageState, known_tags: Sequence[str]) -> None:
     """Draw all of it."""
     from cnnviz import tracking
 
     kept = tracking.checkpoints(run_data.database(), run.id)
     _bar(run, list(kept))
-    notice.say([*asked.problems, *notice.pending_notices()])
+    notice.say([*page_state.problems, *notice.pending_notices()])
     if run.deleted_at is not None:
         _deleted(run)
     if run.error:
@@ -185,8 +185,8 @@ def details(run: Run, asked: PageState, known_tags: Sequence[str]) -> None:
     st.html(_headline(run))
     left, right = st.columns([3, 2], gap="large")
     with left:
-        own_curves(run, asked)
-        one_matrix(run, asked)
+        own_curves(run, page_state)
+        one_matrix(run, page_state)
     with right:
         edit_fields(run, known_tags)
         recipe(run)
@@ -215,8 +215,8 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
                     "train", "Clone run", icon=":material/call_split:", run=None, parent=number,
                     model=model,
                 )  # fmt: skip
-            asked = "Why did it fail?" if run.status.value == "failed" else "Diagnose"
-            layout.link("diagnose", asked, icon=":material/stethoscope:", run=number, model=model)
+            label = "Why did it fail?" if run.status.value == "failed" else "Diagnose"
+            layout.link("diagnose", label, icon=":material/stethoscope:", run=number, model=model)
             exports(run, kinds)
             if run.deleted_at is None and not run.active:
                 st.button(
@@ -241,7 +241,7 @@ def _deleted(run: Run) -> None:
 def _headline(run: Run) -> str:
     """The figures that say most, as the other pages' headlines are drawn."""
     of = f" of {run.total_epochs:g}" if run.total_epochs else ""
-    told = [
+    facts = [
         (_measured(run, "test/accuracy", best=False), "test accuracy, last"),
         (_measured(run, "test/accuracy", best=True), "best"),
         (f"{run.epoch:.3g}{of}", "epochs"),
@@ -249,7 +249,7 @@ def _headline(run: Run) -> str:
         (_measured(run, run_data.SPEED, best=False), "images a second"),
         (MISSING if run.params is None else numbers.short(run.params), "parameters"),
     ]
-    figures = "".join(f"<div><b>{escape(v)}</b><span>{escape(what)}</span></div>" for v, what in told)
+    figures = "".join(f"<div><b>{escape(v)}</b><span>{escape(what)}</span></div>" for v, what in facts)
     return f'<div class="run-headline">{figures}</div>'
 
 

@@ -101,12 +101,12 @@ def _exported(run_id: int, form: str, stem: str) -> bytes:
     from cnnviz.inference.weights.loaders import from_run
 
     stem = stem.replace("/", "-")
-    found = export(from_run(run_data.database(), run_id), form, stem)
-    if len(found.files) == 1:
-        return next(iter(found.files.values()))
+    exported = export(from_run(run_data.database(), run_id), form, stem)
+    if len(exported.files) == 1:
+        return next(iter(exported.files.values()))
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for ending, content in found.files.items():
+        for ending, content in exported.files.items():
             archive.writestr(f"{stem}{ending}", content)
     return file.getvalue()
 
@@ -181,17 +181,21 @@ def undo_line() -> None:
         )
 
 
-def chosen_line(asked: PageState, known: Sequence[RunSummary], disk: dict[int, int]) -> None:
+def chosen_line(page_state: PageState, known: Sequence[RunSummary], disk: dict[int, int]) -> None:
     """Draw what is ticked and what can be done with it."""
     ids = tuple(run.id for run in known)
     if not ids:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="runs-chosen-line"):
         more = len(ids) - state.COMPARED_AT_ONCE
-        rest = f"; the first {state.COMPARED_AT_ONCE} are compared" if more > 0 and not asked.deleted else ""
+        rest = (
+            f"; the first {state.COMPARED_AT_ONCE} are compared"
+            if more > 0 and not page_state.deleted
+            else ""
+        )
         st.markdown(f"**{named(ids).capitalize()}** chosen{rest}", width="content")
         st.button("Choose none", key="runs-none", type="tertiary", on_click=_choose_none)
-        if asked.deleted:
+        if page_state.deleted:
             st.button("Bring back", key="runs-restore", icon=":material/undo:", on_click=restore, args=(ids,))
             _purge(ids, sum(disk.get(run_id, 0) for run_id in ids))
         else:

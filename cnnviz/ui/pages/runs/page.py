@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 CSS = Path(__file__).with_name("runs.css")
 
 
-def bar(asked: PageState, listing: Listing) -> None:
+def bar(page_state: PageState, listing: Listing) -> None:
     """Draw the bar."""
-    filters = asked.filters
+    filters = page_state.filters
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="runs-bar"):
         if listing.runs or filters.any:
             _find(filters.find)
@@ -50,11 +50,11 @@ def bar(asked: PageState, listing: Listing) -> None:
         for name, label, values, tell in _parts(listing.runs):
             _several(name, label, values, chosen[name], tell)
         if listing.runs:
-            _metric(asked.metric, listing.metrics)
+            _metric(page_state.metric, listing.metrics)
         with st.container(
             horizontal=True, gap="small", width="content", vertical_alignment="center", key="runs-actions"
         ):
-            show_value("runs-deleted", asked.deleted)
+            show_value("runs-deleted", page_state.deleted)
             st.toggle(
                 "Deleted", key="runs-deleted", on_change=_deleted, help="Show the deleted runs instead."
             )
@@ -130,7 +130,7 @@ def _deleted() -> None:
 # What stands where there is nothing to list: how to get there, and something worth seeing.
 
 
-def no_runs(asked: PageState) -> None:
+def no_runs(page_state: PageState) -> None:
     """Draw the page of who has trained nothing yet."""
     with st.container(border=True, key="runs-empty"):
         st.markdown(
@@ -141,7 +141,7 @@ def no_runs(asked: PageState) -> None:
             layout.link("train", "Train a first one", icon=":material/play_arrow:")
             st.caption("or, in a terminal, some seconds long and without a network:", width="content")
         st.code("python -m cnnviz train --model lenet5 --dataset digits --epochs 5", language=None)
-    published_trade(asked)
+    published_trade(page_state)
 
 
 def no_match(count: int) -> None:
@@ -202,12 +202,13 @@ def to_csv(runs: Sequence[RunSummary], metric: str, disk: Mapping[int, int]) -> 
 
 
 def _row(run: RunSummary, metric: str, disk: Mapping[int, int]) -> tuple[object, ...]:
-    found, speed = run.metrics.get(metric), run.metrics.get(SPEED)
+    measured, speed = run.metrics.get(metric), run.metrics.get(SPEED)
     begun = "" if run.began is None else datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds")
     return (
         run.id, run.name, run.status.value, run.model, run.data, run.seed, run.epoch, metric,
-        found and found.last, found and found.best, found and found.best_step, round(run.seconds, 3),
-        speed and speed.last, run.params, disk.get(run.id, 0), begun, " ".join(run.tags), run.notes,
+        measured and measured.last, measured and measured.best, measured and measured.best_step,
+        round(run.seconds, 3), speed and speed.last, run.params, disk.get(run.id, 0), begun,
+        " ".join(run.tags), run.notes,
     )  # fmt: skip
 
 
@@ -217,19 +218,19 @@ def _row(run: RunSummary, metric: str, disk: Mapping[int, int]) -> tuple[object,
 FIRST_UP = frozenset(("name", "status", "model", "data"))
 
 
-def table(runs: Sequence[RunSummary], asked: PageState, disk: dict[int, int], total: int) -> None:
+def table(runs: Sequence[RunSummary], page_state: PageState, disk: dict[int, int], total: int) -> None:
     """Draw one page of `runs`, which are in their order already."""
 
     def acted(act: dict[str, Any]) -> None:
-        apply_table_action(act, asked)
+        apply_table_action(act, page_state)
 
     from cnnviz import tracking
 
-    recipes = tracking.recipes(run_data.database(), [run.id for run in state.on_page(runs, asked)])
-    run_table(state.payload(runs, asked, disk, total, recipes), key="run-table", on_act=acted)
+    recipes = tracking.recipes(run_data.database(), [run.id for run in state.on_page(runs, page_state)])
+    run_table(state.payload(runs, page_state, disk, total, recipes), key="run-table", on_act=acted)
 
 
-def apply_table_action(act: dict[str, Any], asked: PageState) -> None:
+def apply_table_action(act: dict[str, Any], page_state: PageState) -> None:
     """Write to the URL what was done in the table; what is no deed of the table is passed over."""
     match act:
         case {"do": "choose", "runs": list(ids)} if all(isinstance(i, int) and i > 0 for i in ids):
@@ -237,7 +238,7 @@ def apply_table_action(act: dict[str, Any], asked: PageState) -> None:
         case {"do": "open", "run": int(run)} if run > 0:
             state.change(run=str(run))
         case {"do": "sort", "column": str(column)} if column in COLUMNS:
-            down = not asked.descending if column == asked.sort else column not in FIRST_UP
+            down = not page_state.descending if column == page_state.sort else column not in FIRST_UP
             wanted = f"{'-' if down else ''}{column}"
             state.change(sort=None if wanted == state.DEFAULT_SORT else wanted)
         case {"do": "page", "page": int(page)} if page > 0:
@@ -247,27 +248,27 @@ def apply_table_action(act: dict[str, Any], asked: PageState) -> None:
 def runs_page() -> None:
     """Draw the page; a database that cannot be used is said in a sentence."""
     st.html(CSS)
-    asked = state.current()
+    page_state = state.current()
     try:
-        listing = run_data.listing(asked.metric, asked.deleted)
-        run, problem = _one(asked)
+        listing = run_data.listing(page_state.metric, page_state.deleted)
+        run, problem = _one(page_state)
         if run is not None:
-            details(run, asked, _tags(listing))
+            details(run, page_state, _tags(listing))
             follow([run])
         else:
-            _list(replace(asked, problems=(*asked.problems, *problem)), listing)
+            _list(replace(page_state, problems=(*page_state.problems, *problem)), listing)
     except (OSError, ValueError) as error:
         _unusable(error)
 
 
-def _one(asked: PageState) -> tuple[Run | None, tuple[str, ...]]:
+def _one(page_state: PageState) -> tuple[Run | None, tuple[str, ...]]:
     """The run whose details are asked for, or why there are none."""
     from cnnviz import tracking
 
-    if asked.run is None:
+    if page_state.run is None:
         return None, ()
     try:
-        return tracking.get_run(run_data.database(), asked.run), ()
+        return tracking.get_run(run_data.database(), page_state.run), ()
     except tracking.NoSuchRunError as error:
         return None, (f"{error} All runs are shown instead.",)
 
@@ -276,53 +277,53 @@ def _tags(listing: Listing) -> list[str]:
     return sorted({tag for run in listing.runs for tag in run.tags})
 
 
-def _list(asked: PageState, listing: Listing) -> None:
-    notice.say([*asked.problems, *notice.pending_notices()])
-    bar(asked, listing)
+def _list(page_state: PageState, listing: Listing) -> None:
+    notice.say([*page_state.problems, *notice.pending_notices()])
+    bar(page_state, listing)
     files.undo_line()
-    found = state.ordered(state.chosen_runs(listing, asked.filters), asked, listing.disk)
-    if found:
-        table(found, asked, listing.disk, len(listing.runs))
+    rows = state.ordered(state.chosen_runs(listing, page_state.filters), page_state, listing.disk)
+    if rows:
+        table(rows, page_state, listing.disk, len(listing.runs))
         st.download_button(
-            "Table (CSV)", partial(to_csv, found, asked.metric, listing.disk), "runs.csv", "text/csv",
+            "Table (CSV)", partial(to_csv, rows, page_state.metric, listing.disk), "runs.csv", "text/csv",
             key="runs-csv", on_click="ignore", type="tertiary", icon=":material/download:",
             help="Every run that is listed, on all pages, with exact figures.",
         )  # fmt: skip
     elif listing.runs:
         no_match(len(listing.runs))
-    elif asked.deleted:
+    elif page_state.deleted:
         none_deleted()
     else:
-        no_runs(asked)
+        no_runs(page_state)
         return
-    chosen = _chosen(asked, listing)
-    files.chosen_line(asked, chosen, listing.disk)
-    if not asked.deleted:
+    chosen = _chosen(page_state, listing)
+    files.chosen_line(page_state, chosen, listing.disk)
+    if not page_state.deleted:
         compared = chosen[: state.COMPARED_AT_ONCE]
         if compared:
-            _compare(compared, asked)
-        trade(found, asked)
+            _compare(compared, page_state)
+        trade(rows, page_state)
         follow(listing.runs)
 
 
-def _chosen(asked: PageState, listing: Listing) -> list[RunSummary]:
+def _chosen(page_state: PageState, listing: Listing) -> list[RunSummary]:
     """The runs that are ticked; one that is not there is said."""
     by_id = {run.id: run for run in listing.runs}
-    missing = [run_id for run_id in asked.chosen if run_id not in by_id]
+    missing = [run_id for run_id in page_state.chosen if run_id not in by_id]
     if missing:
-        where = "not deleted" if asked.deleted else "not there, or deleted"
+        where = "not deleted" if page_state.deleted else "not there, or deleted"
         notice.say([f"{files.named(missing).capitalize()}: {where}."])
-    return [by_id[run_id] for run_id in asked.chosen if run_id in by_id]
+    return [by_id[run_id] for run_id in page_state.chosen if run_id in by_id]
 
 
-def _compare(runs: list[RunSummary], asked: PageState) -> None:
-    overlay(runs, asked)
+def _compare(runs: list[RunSummary], page_state: PageState) -> None:
+    overlay(runs, page_state)
     left, right = st.columns(2, gap="medium")
     with left:
         recipes_beside(runs)
     with right:
         finals_beside(runs)
-    matrices(runs, asked)
+    matrices(runs, page_state)
 
 
 def _unusable(error: Exception) -> None:

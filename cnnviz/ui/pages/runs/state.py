@@ -96,27 +96,29 @@ def current() -> PageState:
     return read(st.query_params.to_dict(), list(url_state.current().problems))
 
 
-def read(parameters: Mapping[str, str], said: list[str]) -> PageState:
+def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
     """Validate the parameters; every fault becomes a sentence in `problems`."""
     sort = parameters.get("sort", DEFAULT_SORT)
     if sort.removeprefix("-") not in COLUMNS:
-        said.append(f"“sort” cannot be {quoted(sort)}; it can be {', '.join(COLUMNS)}, with a - before it.")
+        problems.append(
+            f"“sort” cannot be {quoted(sort)}; it can be {', '.join(COLUMNS)}, with a - before it."
+        )
         sort = DEFAULT_SORT
-    chosen = _numbers(parameters.get("runs", ""), said)
+    chosen = _numbers(parameters.get("runs", ""), problems)
     return PageState(
-        filters=_filters(parameters, said),
+        filters=_filters(parameters, problems),
         metric=parameters.get("metric", DEFAULT_METRIC),
         sort=sort.removeprefix("-"),
         descending=sort.startswith("-"),
-        page=_whole("page", parameters.get("page"), said) or 1,
-        deleted=_choice(parameters, "deleted", ("no", "yes"), said) == "yes",
+        page=_whole("page", parameters.get("page"), problems) or 1,
+        deleted=_choice(parameters, "deleted", ("no", "yes"), problems) == "yes",
         chosen=chosen,
-        run=_whole("run", parameters.get("run"), said),
-        x=cast("XAxis", _choice(parameters, "x", X_AXES, said)),
-        against=cast("Against", _choice(parameters, "against", AGAINST, said)),
-        pair=_pair(parameters.get("pair"), min(len(chosen), COMPARED_AT_ONCE), said),
-        cell=_cell(parameters.get("cell"), said),
-        problems=tuple(said),
+        run=_whole("run", parameters.get("run"), problems),
+        x=cast("XAxis", _choice(parameters, "x", X_AXES, problems)),
+        against=cast("Against", _choice(parameters, "against", AGAINST, problems)),
+        pair=_pair(parameters.get("pair"), min(len(chosen), COMPARED_AT_ONCE), problems),
+        cell=_cell(parameters.get("cell"), problems),
+        problems=tuple(problems),
     )
 
 
@@ -132,13 +134,13 @@ def listed(values: Sequence[str] | Sequence[int]) -> str | None:
     return ",".join(map(str, values)) or None
 
 
-def _filters(parameters: Mapping[str, str], said: list[str]) -> Filters:
+def _filters(parameters: Mapping[str, str], problems: list[str]) -> Filters:
     statuses = []
     for name in _several(parameters, "status"):
         if name in set(Status):
             statuses.append(Status(name))
         else:
-            said.append(f"“status” cannot be {quoted(name)}; a run is {', '.join(Status)}.")
+            problems.append(f"“status” cannot be {quoted(name)}; a run is {', '.join(Status)}.")
     return Filters(
         parameters.get("find", "").strip(),
         tuple(statuses),
@@ -150,50 +152,50 @@ def _several(parameters: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parameters.get(name, "").split(",") if part))
 
 
-def _choice(parameters: Mapping[str, str], name: str, values: tuple[str, ...], said: list[str]) -> str:
+def _choice(parameters: Mapping[str, str], name: str, values: tuple[str, ...], problems: list[str]) -> str:
     """One of `values`, the first by default."""
     given = parameters.get(name, values[0])
     if given in values:
         return given
-    said.append(f"{quoted(name)} cannot be {quoted(given)}; it can be {' or '.join(values)}.")
+    problems.append(f"{quoted(name)} cannot be {quoted(given)}; it can be {' or '.join(values)}.")
     return values[0]
 
 
-def _whole(name: str, text: str | None, said: list[str]) -> int | None:
+def _whole(name: str, text: str | None, problems: list[str]) -> int | None:
     if text is None:
         return None
     if re.fullmatch(r"[0-9]{1,15}", text) and int(text):
         return int(text)
-    said.append(f"{quoted(name)} cannot be {quoted(text)}, only a whole number from 1 on.")
+    problems.append(f"{quoted(name)} cannot be {quoted(text)}, only a whole number from 1 on.")
     return None
 
 
-def _numbers(text: str, said: list[str]) -> tuple[int, ...]:
+def _numbers(text: str, problems: list[str]) -> tuple[int, ...]:
     parts = list(dict.fromkeys(part for part in text.split(",") if part))
-    found = [number for part in parts if (number := _whole("runs", part, said)) is not None]
-    if len(found) > MOST_CHOSEN:
-        said.append(f"At most {MOST_CHOSEN} runs can be chosen; the rest is left out.")
-    return tuple(found[:MOST_CHOSEN])
+    numbers = [number for part in parts if (number := _whole("runs", part, problems)) is not None]
+    if len(numbers) > MOST_CHOSEN:
+        problems.append(f"At most {MOST_CHOSEN} runs can be chosen; the rest is left out.")
+    return tuple(numbers[:MOST_CHOSEN])
 
 
-def _pair(text: str | None, count: int, said: list[str]) -> tuple[int, int]:
+def _pair(text: str | None, count: int, problems: list[str]) -> tuple[int, int]:
     if text is None or count < 2:
         return 0, 1
     match = re.fullmatch(r"([1-9]),([1-9])", text)
     places = (int(match[1]) - 1, int(match[2]) - 1) if match else (0, 0)
     if places[0] != places[1] and max(places) < count:
         return places
-    said.append(f"“pair” cannot be {quoted(text)}, only the places of two of the {count} runs, as 1,2.")
+    problems.append(f"“pair” cannot be {quoted(text)}, only the places of two of the {count} runs, as 1,2.")
     return 0, 1
 
 
-def _cell(text: str | None, said: list[str]) -> Cell | None:
+def _cell(text: str | None, problems: list[str]) -> Cell | None:
     if text is None:
         return None
     match = re.fullmatch(r"([0-9]{1,15}),([0-9]{1,6}),([0-9]{1,6})", text)
     if match:
         return Cell(*map(int, match.groups()))
-    said.append(f"“cell” cannot be {quoted(text)}, only a run, a true class and an answer, as 7,3,5.")
+    problems.append(f"“cell” cannot be {quoted(text)}, only a run, a true class and an answer, as 7,3,5.")
     return None
 
 
@@ -240,11 +242,11 @@ def chosen_runs(listing: Listing, filters: Filters) -> list[RunSummary]:
     return [run for run in listing.runs if _passes(run, filters) and _holds(run, words)]
 
 
-def ordered(runs: Sequence[RunSummary], asked: PageState, disk: dict[int, int]) -> list[RunSummary]:
+def ordered(runs: Sequence[RunSummary], page_state: PageState, disk: dict[int, int]) -> list[RunSummary]:
     """The runs in the order asked for; those without a value come last either way."""
-    value = _value(asked, disk)
-    known = [(found, run) for run in runs if (found := value(run)) is not None]
-    known.sort(key=lambda pair: pair[0], reverse=asked.descending)
+    value = _value(page_state, disk)
+    known = [(measured, run) for run in runs if (measured := value(run)) is not None]
+    known.sort(key=lambda pair: pair[0], reverse=page_state.descending)
     placed = {run.id for _, run in known}
     return [run for _, run in known] + [run for run in runs if run.id not in placed]
 
@@ -254,9 +256,9 @@ def pages(count: int) -> int:
     return max(1, math.ceil(count / PAGE))
 
 
-def on_page(runs: Sequence[RunSummary], asked: PageState) -> Sequence[RunSummary]:
+def on_page(runs: Sequence[RunSummary], page_state: PageState) -> Sequence[RunSummary]:
     """Take the runs of the page of the table that is shown."""
-    page = min(asked.page, pages(len(runs)))
+    page = min(page_state.page, pages(len(runs)))
     return runs[(page - 1) * PAGE : page * PAGE]
 
 
@@ -267,20 +269,20 @@ OWN_COLUMNS = frozenset(("model", "dataset", "device", "code"))
 
 def distinctions(runs: Sequence[RunSummary], recipes: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
     """Tell runs of the same name apart: `lr 0.02, seed 1`, by the fields in which their recipes differ."""
-    found: dict[int, str] = {}
+    names: dict[int, str] = {}
     for name in {run.name for run in runs}:
         same = [run.id for run in runs if run.name == name and run.id in recipes]
         lines = [line for line in differing([recipes[run] for run in same]) if line.field not in OWN_COLUMNS]
         for place, run in enumerate(same):
             parts = [f"{line.field.replace('_', ' ')} {value_text(line.values[place])}" for line in lines]
             more = [f"{len(parts) - MOST_NAMED} more"] if len(parts) > MOST_NAMED else []
-            found[run] = ", ".join([*parts[:MOST_NAMED], *more])
-    return found
+            names[run] = ", ".join([*parts[:MOST_NAMED], *more])
+    return names
 
 
 def payload(
     runs: Sequence[RunSummary],
-    asked: PageState,
+    page_state: PageState,
     disk: dict[int, int],
     total: int,
     recipes: Mapping[int, Mapping[str, Any]] | None = None,
@@ -289,21 +291,21 @@ def payload(
 
     Args:
         runs: In their order.
-        asked: What the address says.
+        page_state: What the address says.
         disk: Bytes of each run's files.
         total: How many runs there are without filters.
         recipes: Of the runs that are shown, so that those of one name can be told apart.
     """
     last = pages(len(runs))
-    page = min(asked.page, last)
-    shown = on_page(runs, asked)
+    page = min(page_state.page, last)
+    shown = on_page(runs, page_state)
     differs = distinctions(shown, recipes or {})
     return {
-        "columns": [column._asdict() for column in columns(asked.metric)],
-        "sort": asked.sort,
-        "descending": asked.descending,
-        "rows": [_row(run, asked.metric, disk) | {"differs": differs.get(run.id, "")} for run in shown],
-        "chosen": list(asked.chosen),
+        "columns": [column._asdict() for column in columns(page_state.metric)],
+        "sort": page_state.sort,
+        "descending": page_state.descending,
+        "rows": [_row(run, page_state.metric, disk) | {"differs": differs.get(run.id, "")} for run in shown],
+        "chosen": list(page_state.chosen),
         "hues": [hue.css for hue in COMPARED],
         "page": page,
         "pages": last,
@@ -375,24 +377,24 @@ def _lower(metric: str) -> bool:
     return lower_is_better(metric)
 
 
-def _value(asked: PageState, disk: dict[int, int]) -> Callable[[RunSummary], Any]:
+def _value(page_state: PageState, disk: dict[int, int]) -> Callable[[RunSummary], Any]:
     """What a run is sorted by; None where it has no such value."""
 
     def measured(tell: Callable[[MetricSummary], float | None], name: str) -> Callable[[RunSummary], Any]:
         return lambda run: tell(run.metrics[name]) if name in run.metrics else None
 
-    found: dict[str, Callable[[RunSummary], Any]] = {
+    getters: dict[str, Callable[[RunSummary], Any]] = {
         "id": lambda run: run.id,
         "name": lambda run: run.name.lower(),
         "status": lambda run: run.status.value,
         "model": lambda run: run.model,
         "data": lambda run: run.data.lower(),
-        "last": measured(lambda m: m.last, asked.metric),
-        "best": measured(lambda m: m.best, asked.metric),
+        "last": measured(lambda m: m.last, page_state.metric),
+        "best": measured(lambda m: m.best, page_state.metric),
         "time": lambda run: run.seconds if run.began is not None else None,
         "speed": measured(lambda m: m.last, SPEED),
         "params": lambda run: run.params,
         "disk": lambda run: disk.get(run.id),
         "begun": lambda run: run.began,
     }
-    return found[asked.sort]
+    return getters[page_state.sort]
