@@ -365,11 +365,12 @@ def _kept(evidence: Evidence) -> Comparison | None:
 
 def _one_batch(evidence: Evidence) -> Comparison | None:
     probe_result = evidence.probes.get("overfit-batch", {})
-    arms, steps = probe_result.get("arms", {}), int(probe_result.get("steps", 0))
-    if "own" not in arms:
+    conditions, steps = probe_result.get("arms", {}), int(probe_result.get("steps", 0))
+    if "own" not in conditions:
         return None
     own, other = (
-        _learns(arms[name], evidence.classes) if name in arms else True for name in ("own", "reference")
+        _learns(conditions[name], evidence.classes) if name in conditions else True
+        for name in ("own", "reference")
     )
     if own:
         return Comparison("one-batch", True, "A fresh network learns one batch by heart with this recipe.")
@@ -379,8 +380,8 @@ def _one_batch(evidence: Evidence) -> Comparison | None:
     return Comparison("one-batch", False if sure else None, f"{about}{rest}.")
 
 
-def _learns(arm: dict[str, object], classes: int) -> bool:
-    right = arm.get("accuracy")
+def _learns(condition: dict[str, object], classes: int) -> bool:
+    right = condition.get("accuracy")
     return isinstance(right, int | float) and above_chance(float(right), 1 / max(classes, 1)) >= LEARNS_BATCH
 
 

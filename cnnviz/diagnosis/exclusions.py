@@ -96,8 +96,8 @@ def rate(evidence: Evidence, last: int | None = None) -> tuple[str, ...]:
 
 def learnt_without(evidence: Evidence, what: str) -> tuple[Fact, ...]:
     """That a batch is learnt without `what` ("decay" or "dropout") and is not with it; nothing where not."""
-    arms = evidence.probes.get("overfit-batch", {}).get("arms", {})
-    own, without = arms.get("own", {}).get("loss"), arms.get(f"no-{what}", {}).get("loss")
+    conditions = evidence.probes.get("overfit-batch", {}).get("arms", {})
+    own, without = conditions.get("own", {}).get("loss"), conditions.get(f"no-{what}", {}).get("loss")
     if own is None or without is None or without > own / 2:
         return ()
     return (Fact(f"loss of one batch without {what}", without, f"{without:.3g}, and {own:.3g} with it"),)

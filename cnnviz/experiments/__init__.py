@@ -8,12 +8,12 @@ Importing this imports no torch.
 """
 
 from cnnviz.experiments.experiment import METRIC, Cell, Condition, Experiment, from_change
-from cnnviz.experiments.results import ArmResult, Result, result
+from cnnviz.experiments.results import ConditionResult, Result, result
 from cnnviz.experiments.running import Stored, every, extend, get, queue, start, stop
 
 __all__ = [
     "METRIC",
-    "ArmResult",
+    "ConditionResult",
     "Cell",
     "Condition",
     "Experiment",

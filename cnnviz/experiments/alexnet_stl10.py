@@ -74,9 +74,9 @@ def base() -> Recipe:
     )
 
 
-def recipe(arm: str, seed: int) -> Recipe:
+def recipe(condition: str, seed: int) -> Recipe:
     """The recipe of one arm; raises `KeyError` for one that there is not."""
-    return base().changed({**changes(**CONDITIONS[arm]), "seed": seed})
+    return base().changed({**changes(**CONDITIONS[condition]), "seed": seed})
 
 
 def changes(

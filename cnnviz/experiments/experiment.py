@@ -61,12 +61,14 @@ class Experiment(BaseModel):
             raise ValueError("a seed is given twice")
         if not all(0 <= seed < 2**63 for seed in self.seeds):
             raise ValueError("a seed is a whole number from 0 on")
-        for arm in self.arms:
-            wrong = sorted(NOT_CHANGED & set(arm.changes))
+        for condition in self.arms:
+            wrong = sorted(NOT_CHANGED & set(condition.changes))
             if wrong:
-                raise ValueError(f"arm '{arm.name}' changes '{wrong[0]}', which is not for an arm to change")
-            if not self.base.difference(changed(self.base, arm.changes)):
-                raise ValueError(f"arm '{arm.name}' is no other recipe than the base")
+                raise ValueError(
+                    f"arm '{condition.name}' changes '{wrong[0]}', which is not for an arm to change"
+                )
+            if not self.base.difference(changed(self.base, condition.changes)):
+                raise ValueError(f"arm '{condition.name}' is no other recipe than the base")
         return self
 
     @classmethod
@@ -99,7 +101,7 @@ class Experiment(BaseModel):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all arms, the base first."""
-        return (self.base_name, *(arm.name for arm in self.arms))
+        return (self.base_name, *(condition.name for condition in self.arms))
 
     def cells(self) -> Iterator[Cell]:
         """Every run, seed by seed, so that whole pairs are there early."""
@@ -111,7 +113,9 @@ class Experiment(BaseModel):
         """The recipe of an arm, or of the base by its name, with that seed (the base's own for None)."""
         base = self.base
         if name != self.base_name:
-            base = changed(self.base, next(arm.changes for arm in self.arms if arm.name == name))
+            base = changed(
+                self.base, next(condition.changes for condition in self.arms if condition.name == name)
+            )
         words = {"name": f"{self.name}: {name}"[:80]}
         return base.changed(words if seed is None else words | {"seed": seed})
 
@@ -136,7 +140,7 @@ def from_change(
     change_values: Mapping[str, Any],
     question: str,
     *,
-    arm: str = "with the change",
+    condition: str = "with the change",
     seeds: int = 3,
 ) -> Experiment:
     """The recipe as it is against the recipe with a change, each with the same seeds.
@@ -145,7 +149,7 @@ def from_change(
         recipe: The base.
         change_values: Recipe fields and their new values; `options` is merged into what is there.
         question: What is asked, in at most 300 characters.
-        arm: What the changed recipe is called.
+        condition: What the changed recipe is called.
         seeds: How many runs each gets.
 
     Raises `ValueError` with one sentence where the change cannot be, or changes nothing.
@@ -154,7 +158,7 @@ def from_change(
         name="test",
         question=question,
         base=recipe,
-        arms=({"name": arm, "changes": dict(change_values)},),
+        arms=({"name": condition, "changes": dict(change_values)},),
         seeds=tuple(range(seeds)),
     )
 

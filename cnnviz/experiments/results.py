@@ -21,7 +21,7 @@ TRAINING = "train/epoch_accuracy"
 """Accuracy over the last epoch while it trained, with dropout and augmentation at work."""
 
 
-class ArmResult(BaseModel):
+class ConditionResult(BaseModel):
     """One arm; the first of a result is the base, whose `difference` is None."""
 
     model_config = ConfigDict(frozen=True)
@@ -76,7 +76,7 @@ class Result(BaseModel):
     """`at 5 epochs`."""
     test_images: int | None
     hardware: str
-    arms: tuple[ArmResult, ...]
+    arms: tuple[ConditionResult, ...]
     verdict: str
     notes: tuple[str, ...]
     """What failed or is missing, how intervals were made, and what they do not cover."""
@@ -84,7 +84,7 @@ class Result(BaseModel):
     @property
     def complete(self) -> bool:
         """Whether every run finished with an accuracy."""
-        return all(outcome.accuracy is not None for arm in self.arms for outcome in arm.outcomes)
+        return all(outcome.accuracy is not None for condition in self.arms for outcome in condition.outcomes)
 
     def write(self) -> str:
         """The result as indented JSON."""
@@ -107,7 +107,7 @@ def of(database: Database, stored: Stored) -> Result:
     full = [tracking.get_run(database, run.id) for run in runs]
     epochs = verdict.epochs_text([experiment.recipe(name).epochs for name in experiment.names])
     params = {name: _params(stored, name) for name in experiment.names}
-    arms = judged(experiment, outcomes, params, epochs)
+    conditions = judged(experiment, outcomes, params, epochs)
     images = _test_images(database, runs)
     return Result(
         id=stored.id,
@@ -116,9 +116,11 @@ def of(database: Database, stored: Stored) -> Result:
         epochs=epochs,
         test_images=images,
         hardware=", ".join(dict.fromkeys(run.hardware for run in full if run.hardware)),
-        arms=arms,
-        verdict=verdict.verdict([arm.sentence for arm in arms[1:]], outcomes),
-        notes=verdict.notes(outcomes, [arm.difference for arm in arms[1:]], arms[0].mean, images)
+        arms=conditions,
+        verdict=verdict.verdict([condition.sentence for condition in conditions[1:]], outcomes),
+        notes=verdict.notes(
+            outcomes, [condition.difference for condition in conditions[1:]], conditions[0].mean, images
+        )
         + _other_data(stored, {run.id: run.fingerprint for run in full}),
     )
 
@@ -128,7 +130,7 @@ def judged(
     outcomes: dict[str, tuple[Outcome, ...]],
     params: dict[str, int | None],
     epochs: str,
-) -> tuple[ArmResult, ...]:
+) -> tuple[ConditionResult, ...]:
     """The arms with their differences to the base, the base first."""
     arms = []
     for name in experiment.names:
@@ -137,7 +139,7 @@ def judged(
             None if base else difference(outcomes[experiment.base_name], outcomes[name], len(experiment.arms))
         )
         arms.append(
-            ArmResult(
+            ConditionResult(
                 name=name,
                 changes="" if base else changes_text(experiment, name),
                 params=params[name],
@@ -149,11 +151,11 @@ def judged(
     return tuple(arms)
 
 
-def difference(base: Sequence[Outcome], arm: Sequence[Outcome], comparisons: int) -> Interval | None:
+def difference(base: Sequence[Outcome], condition: Sequence[Outcome], comparisons: int) -> Interval | None:
     """The paired difference over the seeds that both finished; None where there is none."""
     differences = [
         b.accuracy - a.accuracy
-        for a, b in zip(base, arm, strict=True)
+        for a, b in zip(base, condition, strict=True)
         if a.accuracy is not None and b.accuracy is not None
     ]
     return paired(differences, comparisons) if differences else None
@@ -220,7 +222,7 @@ def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     Nor have parameters, where all arms have as many: it tells nothing and costs a narrow window a column.
     `in training` is the training accuracy over the last epoch.
     """
-    lines = [_line(arm) for arm in result.arms]
+    lines = [_line(condition) for condition in result.arms]
     known = [
         place
         for place, name in enumerate(HEAD)
@@ -230,9 +232,9 @@ def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return tuple(HEAD[place] for place in known), [tuple(line[place] for place in known) for line in lines]
 
 
-def difference_text(arm: ArmResult) -> str:
+def difference_text(condition: ConditionResult) -> str:
     """The paired difference to the base in percentage points: `+11.0 ± 2.5`, `+3.1, no interval`."""
-    difference = arm.difference
+    difference = condition.difference
     if difference is None:
         return MISSING
     if difference.half is None:
@@ -243,7 +245,7 @@ def difference_text(arm: ArmResult) -> str:
 
 def verdict_lines(result: Result) -> list[str]:
     """The verdict, an arm a line, after how much of the experiment it rests on."""
-    sentences = [arm.sentence for arm in result.arms[1:]]
+    sentences = [condition.sentence for condition in result.arms[1:]]
     so_far = result.verdict.removesuffix(" ".join(sentences)).strip()
     if so_far == result.verdict:  # nothing can be compared yet, which need not be said of every arm
         return [so_far]
@@ -253,22 +255,24 @@ def verdict_lines(result: Result) -> list[str]:
 def to_csv(result: Result) -> str:
     """A line for each run: arm, seed, run, status, accuracies in [0, 1], seconds."""
     rows = (
-        (arm.name, o.seed, o.run, o.status, o.accuracy, o.training, o.seconds)
-        for arm in result.arms
-        for o in arm.outcomes
+        (condition.name, o.seed, o.run, o.status, o.accuracy, o.training, o.seconds)
+        for condition in result.arms
+        for o in condition.outcomes
     )
     return csv_text(RUN_COLUMNS, rows)
 
 
-def _line(arm: ArmResult) -> tuple[str, ...]:
+def _line(condition: ConditionResult) -> tuple[str, ...]:
     return (
-        arm.name,
-        f"{arm.n} of {len(arm.outcomes)}" if arm.n < len(arm.outcomes) else str(arm.n),
-        _percent(arm.mean),
-        difference_text(arm),
-        _percent(arm.training),
-        MISSING if arm.params is None else f"{arm.params:,}",
-        MISSING if arm.seconds is None else f"{arm.seconds:.1f}",
+        condition.name,
+        f"{condition.n} of {len(condition.outcomes)}"
+        if condition.n < len(condition.outcomes)
+        else str(condition.n),
+        _percent(condition.mean),
+        difference_text(condition),
+        _percent(condition.training),
+        MISSING if condition.params is None else f"{condition.params:,}",
+        MISSING if condition.seconds is None else f"{condition.seconds:.1f}",
     )
 
 

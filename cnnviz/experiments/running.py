@@ -219,8 +219,8 @@ def seconds_of(database: Database, stored: Stored, cell: Cell) -> float | None:
         return run.seconds * (1 - share) / share
     alike = [
         other.seconds
-        for (arm, _), other in stored.runs.items()
-        if arm == cell.arm and other is not None and other.status is Status.FINISHED
+        for (condition, _), other in stored.runs.items()
+        if condition == cell.arm and other is not None and other.status is Status.FINISHED
     ]
     if alike:
         return sum(alike) / len(alike)

@@ -76,7 +76,7 @@ def brief(name: str, difference: Interval | None) -> str:
 
 def verdict(sentences: Sequence[str], outcomes: Mapping[str, Sequence[Outcome]]) -> str:
     """All arms in one text, which says how much of the experiment it rests on."""
-    every = [outcome for arm in outcomes.values() for outcome in arm]
+    every = [outcome for condition in outcomes.values() for outcome in condition]
     there = sum(outcome.accuracy is not None for outcome in every)
     if there == len(every):
         return " ".join(sentences)
@@ -93,7 +93,7 @@ def notes(
     images: int | None,
 ) -> tuple[str, ...]:
     """What else a reader has to know: what is left out, how intervals were made, what they do not cover."""
-    sentences = [_left_out(name, arm) for name, arm in outcomes.items()]
+    sentences = [_left_out(name, condition) for name, condition in outcomes.items()]
     if len(differences) > 1:
         sentences.append(
             f"{len(differences)} arms are compared with one base: each interval is widened (Bonferroni) so "
@@ -130,11 +130,11 @@ def decimals(half: float) -> int:
 
 def _comparable(outcomes: Mapping[str, Sequence[Outcome]]) -> bool:
     """Whether any seed has finished both in the base, which comes first, and in another arm."""
-    base, *arms = outcomes.values()
+    base, *conditions = outcomes.values()
     return any(
         a.accuracy is not None and b.accuracy is not None
-        for arm in arms
-        for a, b in zip(base, arm, strict=True)
+        for condition in conditions
+        for a, b in zip(base, condition, strict=True)
     )
 
 

@@ -79,21 +79,24 @@ ROOM = 1.25
 """To the right of the best run; an interval that goes beyond is cut off, and told in the table."""
 
 
-def paired_runs(arms: Sequence[RecordedCondition], chance: float) -> Figure:
+def paired_runs(conditions: Sequence[RecordedCondition], chance: float) -> Figure:
     """Accuracies in [0, 1] with the 95 % interval of each arm around its mean; the base first, on top.
 
     The interval is that of the difference to the base, so it is drawn around what the base reached and the
     difference together.
     """
-    base = arms[0]
-    names = [arm.name for arm in arms]
-    intervals = [arm.gain.half if arm.gain is not None else None for arm in arms]
+    base = conditions[0]
+    names = [condition.name for condition in conditions]
+    intervals = [condition.gain.half if condition.gain is not None else None for condition in conditions]
     means: dict[str, Any] = {
         "type": "scatter",
         "mode": "markers",
         "name": "mean, and 95 % interval of the difference",
         "y": names,
-        "x": [base.accuracy + (arm.gain.mean if arm.gain is not None else 0) for arm in arms],
+        "x": [
+            base.accuracy + (condition.gain.mean if condition.gain is not None else 0)
+            for condition in conditions
+        ],
         "error_x": {"type": "data", "array": [half or 0 for half in intervals], "thickness": 1.6, "width": 5},
         "marker": {"symbol": "line-ns-open", "size": 14, "line": {"width": 2.4}, "color": COMPARED[0]},
         "hovertemplate": "%{y}: mean %{x:.1%}<extra></extra>",
@@ -102,8 +105,8 @@ def paired_runs(arms: Sequence[RecordedCondition], chance: float) -> Figure:
         "type": "scatter",
         "mode": "markers",
         "name": "one run",
-        "y": [arm.name for arm in arms for _ in arm.accuracies],
-        "x": [value for arm in arms for value in arm.accuracies],
+        "y": [condition.name for condition in conditions for _ in condition.accuracies],
+        "x": [value for condition in conditions for value in condition.accuracies],
         "marker": {"size": 7, "color": COMPARED[1], "opacity": 0.75},
         "hovertemplate": "%{y}: %{x:.1%}<extra></extra>",
     }
@@ -111,7 +114,7 @@ def paired_runs(arms: Sequence[RecordedCondition], chance: float) -> Figure:
         "xaxis": {
             "title": {"text": "accuracy on test images"},
             "tickformat": ".0%",
-            "range": [0, min(1.0, ROOM * max(max(arm.accuracies) for arm in arms))],
+            "range": [0, min(1.0, ROOM * max(max(condition.accuracies) for condition in conditions))],
         },
         "yaxis": {"categoryarray": names, "autorange": "reversed", "automargin": True, "showgrid": True},
         "shapes": [
@@ -126,9 +129,9 @@ def paired_runs(arms: Sequence[RecordedCondition], chance: float) -> Figure:
     return build_figure([points, means], layout)
 
 
-def paired_runs_alt(arms: Sequence[RecordedCondition]) -> str:
+def paired_runs_alt(conditions: Sequence[RecordedCondition]) -> str:
     """The figure in words: the mean of each arm."""
-    parts = [f"{arm.name} {percent(arm.accuracy, 1)}" for arm in arms]
+    parts = [f"{condition.name} {percent(condition.accuracy, 1)}" for condition in conditions]
     return f"Mean accuracy of each arm: {', '.join(parts)}."
 
 

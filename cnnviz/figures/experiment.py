@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from cnnviz.experiments import ArmResult, Result
+from cnnviz.experiments import ConditionResult, Result
 from cnnviz.experiments.results import difference_text
 from cnnviz.figures.numbers import percent
 from cnnviz.figures.palette import COMPARED, PAPER, TEXT, Colour, translucent
@@ -61,8 +61,8 @@ def experiment(result: Result) -> Figure:
         },
         "shapes": [_zero()],
         "annotations": [
-            *(_name(arm.name, place) for place, arm in enumerate(result.arms)),
-            *([] if any(arm.n for arm in result.arms) else [_awaited()]),
+            *(_name(condition.name, place) for place, condition in enumerate(result.arms)),
+            *([] if any(condition.n for condition in result.arms) else [_awaited()]),
         ],
         "hovermode": "closest",
         "showlegend": False,
@@ -79,13 +79,13 @@ def height(result: Result) -> int:
 
 def experiment_alt(result: Result) -> str:
     """The picture in words."""
-    arms = [
-        f"{arm.name}: mean {percent(arm.mean, 1)} of {arm.n} runs"
-        + ("" if place == 0 else f", {difference_text(arm)} points to {result.arms[0].name}")
-        for place, arm in enumerate(result.arms)
-        if arm.mean is not None
+    conditions = [
+        f"{condition.name}: mean {percent(condition.mean, 1)} of {condition.n} runs"
+        + ("" if place == 0 else f", {difference_text(condition)} points to {result.arms[0].name}")
+        for place, condition in enumerate(result.arms)
+        if condition.mean is not None
     ]
-    return f"Test accuracy by arm, a dot a seed. {'; '.join(arms) or 'No run has finished yet'}."
+    return f"Test accuracy by arm, a dot a seed. {'; '.join(conditions) or 'No run has finished yet'}."
 
 
 def condition_colour(place: int) -> Colour:
@@ -103,8 +103,8 @@ def _pairs(result: Result) -> dict[str, Any]:
     y: list[float | None] = []
     count = len(result.arms[0].outcomes)
     for seed in range(count):
-        for place, arm in enumerate(result.arms):
-            x.append(arm.outcomes[seed].accuracy)
+        for place, condition in enumerate(result.arms):
+            x.append(condition.outcomes[seed].accuracy)
             y.append(place + _offset(seed, count))
         x.append(None)
         y.append(None)
@@ -117,13 +117,13 @@ def _pairs(result: Result) -> dict[str, Any]:
 def _dots(result: Result) -> list[dict[str, Any]]:
     count = len(result.arms[0].outcomes)
     traces = []
-    for place, arm in enumerate(result.arms):
-        there = [(i, o) for i, o in enumerate(arm.outcomes) if o.accuracy is not None]
+    for place, condition in enumerate(result.arms):
+        there = [(i, o) for i, o in enumerate(condition.outcomes) if o.accuracy is not None]
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": arm.name,
+                "name": condition.name,
                 "x": [o.accuracy for _, o in there],
                 "y": [place + _offset(i, count) for i, _ in there],
                 "customdata": [[str(o.run or ""), f"seed {o.seed}"] for _, o in there],
@@ -139,32 +139,32 @@ def _means(result: Result) -> list[dict[str, Any]]:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"{arm.name}, mean",
-            "x": [arm.mean, arm.mean],
+            "name": f"{condition.name}, mean",
+            "x": [condition.mean, condition.mean],
             "y": [place + MIDDLE - 1.5 * SPREAD, place + MIDDLE + 1.5 * SPREAD],
             "line": {"width": 2.5, "color": condition_colour(place)},
-            "hovertemplate": f"mean of {arm.n}: %{{x:.2%}}<extra></extra>",
+            "hovertemplate": f"mean of {condition.n}: %{{x:.2%}}<extra></extra>",
         }
-        for place, arm in enumerate(result.arms)
-        if arm.mean is not None
+        for place, condition in enumerate(result.arms)
+        if condition.mean is not None
     ]
 
 
 def _differences(result: Result) -> list[dict[str, Any]]:
     traces = []
-    for place, arm in enumerate(result.arms):
-        difference = arm.difference
+    for place, condition in enumerate(result.arms):
+        difference = condition.difference
         if difference is None:
             continue
         trace: dict[str, Any] = {
             "type": "scatter",
             "mode": "markers",
-            "name": f"{arm.name}, difference",
+            "name": f"{condition.name}, difference",
             "x": [100 * difference.mean],
             "y": [place + MIDDLE],
             "xaxis": "x2",
             "marker": {"size": 10, "symbol": "square", "color": condition_colour(place)},
-            "hovertemplate": f"{difference_text(arm)} points, n = {difference.n}<extra></extra>",
+            "hovertemplate": f"{difference_text(condition)} points, n = {difference.n}<extra></extra>",
         }
         if difference.half is not None:
             trace["error_x"] = {
@@ -201,13 +201,13 @@ def _awaited() -> dict[str, Any]:
 
 def _span(result: Result) -> dict[str, Any]:
     """The range of differences: zero, and every interval whole."""
-    ends = [0.0, *(end for arm in result.arms for end in _ends(arm))]
+    ends = [0.0, *(end for condition in result.arms for end in _ends(condition))]
     room = ROOM * (max(ends) - min(ends)) or 1.0
     return {"range": [min(ends) - room, max(ends) + room]}
 
 
-def _ends(arm: ArmResult) -> Sequence[float]:
-    difference = arm.difference
+def _ends(condition: ConditionResult) -> Sequence[float]:
+    difference = condition.difference
     if difference is None:
         return ()
     half = difference.half or 0.0
@@ -216,7 +216,7 @@ def _ends(arm: ArmResult) -> Sequence[float]:
 
 def _reach(result: Result) -> dict[str, Any]:
     """The range of accuracies: every run with room around, and hardly beyond 0 and 1."""
-    values = [value for arm in result.arms for value in arm.values]
+    values = [value for condition in result.arms for value in condition.values]
     if not values:
         return {"range": [0, 1]}
     room = max(ROOM * (max(values) - min(values)), LEAST)
@@ -225,5 +225,5 @@ def _reach(result: Result) -> dict[str, Any]:
 
 def _ticks(result: Result) -> str:
     """Percentages with as many digits as tell the values apart."""
-    values = [value for arm in result.arms for value in arm.values]
+    values = [value for condition in result.arms for value in condition.values]
     return ".1%" if values and max(values) - min(values) < 0.05 else ".0%"

@@ -77,9 +77,9 @@ def _smaller(document: LayerList, place: int, field: str) -> Iterator[Fix]:
     """The largest smaller value of a field that fits."""
     value = getattr(document.layers[place], field, None)
     for smaller in range(max(pair(value)) - 1 if value is not None else 0, 0, -1):
-        mended = set_field(document, place, field, smaller)
-        if _further(mended, document):
-            yield Fix(f"{field.capitalize()} {smaller}", mended)
+        fixed = set_field(document, place, field, smaller)
+        if _further(fixed, document):
+            yield Fix(f"{field.capitalize()} {smaller}", fixed)
             return
 
 
@@ -89,9 +89,9 @@ def _padded(document: LayerList, place: int) -> Iterator[Fix]:
         return
     # From 0: a pooling layer may be padded too much for its kernel.
     for other in range(MOST_PADDING + 1):
-        mended = set_field(document, place, "padding", other)
-        if _further(mended, document):
-            yield Fix(f"Padding {other}", mended)
+        fixed = set_field(document, place, "padding", other)
+        if _further(fixed, document):
+            yield Fix(f"Padding {other}", fixed)
             return
 
 

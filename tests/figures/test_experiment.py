@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cnnviz.experiments import ArmResult, Result
+from cnnviz.experiments import ConditionResult, Result
 from cnnviz.experiments.results import difference
 from cnnviz.experiments.verdict import Outcome
 from cnnviz.figures.experiment import experiment, experiment_alt, height
@@ -14,7 +14,7 @@ from cnnviz.figures.experiment import experiment, experiment_alt, height
 BASE, BETTER = (0.80, 0.84, None), (0.90, 0.95, 0.94)
 
 
-def arm(name: str, accuracies: tuple[float | None, ...], base: tuple[float | None, ...] = ()) -> ArmResult:
+def arm(name: str, accuracies: tuple[float | None, ...], base: tuple[float | None, ...] = ()) -> ConditionResult:
     outcomes, against = (
         tuple(
             Outcome(seed=seed, run=seed + 1, status="finished" if value else "failed", accuracy=value)
@@ -23,7 +23,7 @@ def arm(name: str, accuracies: tuple[float | None, ...], base: tuple[float | Non
         for values in (accuracies, base)
     )
     found = difference(against, outcomes, 1) if base else None
-    return ArmResult(name=name, changes="", params=None, outcomes=outcomes, difference=found, sentence="")
+    return ConditionResult(name=name, changes="", params=None, outcomes=outcomes, difference=found, sentence="")
 
 
 RESULT = Result(

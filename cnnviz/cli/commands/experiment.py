@@ -196,12 +196,12 @@ def _asked(name: str, experiment: Experiment) -> str:
     from cnnviz.experiments.recipe_changes import changes_text
 
     ready = list_presets().get(current_name(name))
-    lines = [(arm, changes_text(experiment, arm)) for arm in experiment.names[1:]]
+    lines = [(condition, changes_text(experiment, condition)) for condition in experiment.names[1:]]
     told = [experiment.question, *([ready.about, f"Asked by {ready.asked_by}."] if ready else [])]
     head, lines = ("arm", "what it changes"), [(experiment.base_name, "nothing: the base"), *lines]
-    arms = fitted(head, lines, frozenset(), width())
+    conditions = fitted(head, lines, frozenset(), width())
     seeds = f"Seeds {', '.join(map(str, experiment.seeds))}; {len(list(experiment.cells()))} runs."
-    parts = [*map(_wrapped, told), "", arms, "", seeds]
+    parts = [*map(_wrapped, told), "", conditions, "", seeds]
     return "\n".join([*parts, *([_wrapped(f"Limits: {ready.limits}")] if ready else [])])
 
 
@@ -227,13 +227,13 @@ def _demonstrate(demonstration: Demo, as_json: bool) -> None:
         typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
         return
     code = [demonstration.code, *([_wrapped(f"torch says: {shown.message}")] if shown.message else [])]
-    mended = [f"Mended: {demonstration.mended}"] if demonstration.mended else []
+    fixed = [f"Mended: {demonstration.mended}"] if demonstration.mended else []
     parts = [
         [demonstration.question],
         code,
         [table(shown.head, shown.lines, _RIGHT)],
         [_wrapped(shown.conclusion)],
-        mended,
+        fixed,
     ]
     prose = [[_wrapped(part)] for part in demonstration.explanation.split("\n\n")]
     typer.echo("\n\n".join("\n".join(part) for part in [*parts, *prose] if part))

@@ -149,15 +149,16 @@ class _Arm:
 
 
 def _describe_overfit(figures: Mapping[str, Any]) -> str:
-    ends = [f"{_learnt(arm)} {CALLED[name]}" for name, arm in figures["arms"].items()]
+    ends = [f"{_learnt(condition)} {CALLED[name]}" for name, condition in figures["arms"].items()]
     return f"Of {figures['images']} images in {figures['steps']} steps, it learns {', '.join(ends)}."
 
 
-def _learnt(arm: Mapping[str, Any]) -> str:
-    if arm["accuracy"] is None:
+def _learnt(condition: Mapping[str, Any]) -> str:
+    if condition["accuracy"] is None:
         return "none, for its loss is no number any more,"
-    loss = arm["loss"]
-    return f"{percent(arm['accuracy'])} (loss {written(loss) if loss is None or loss > LEARNT else 'near 0'})"
+    loss = condition["loss"]
+    loss_text = written(loss) if loss is None or loss > LEARNT else "near 0"
+    return f"{percent(condition['accuracy'])} (loss {loss_text})"
 
 
 @register(
@@ -178,9 +179,9 @@ def overfit_batch(subject: ProbeContext) -> Found:
     count = min(STEPS, max(FEW_STEPS, count))
     images, labels = _batch(subject, max(FEW_IMAGES, subject.affordable(3 * 4 * count, OVERFIT_IMAGES)))
     x = subject.preparation.test(images)
-    arms = _arms(subject).items()
+    conditions = _arms(subject).items()
     return {
-        "arms": {name: _learn(subject, arm, count, (x, labels)) for name, arm in arms},
+        "arms": {name: _learn(subject, condition, count, (x, labels)) for name, condition in conditions},
         "images": len(labels),
         "steps": count,
     }
@@ -189,12 +190,12 @@ def overfit_batch(subject: ProbeContext) -> Found:
 def _arms(subject: ProbeContext) -> dict[str, _Arm]:
     recipe = subject.recipe
     drops = any(isinstance(part, _DropoutNd) and part.p > 0 for part in subject.fresh().modules())
-    arms = {"own": _Arm(recipe, drops=True)}
+    conditions = {"own": _Arm(recipe, drops=True)}
     if recipe.weight_decay:
-        arms["no-decay"] = _Arm(recipe.changed({"weight_decay": 0.0}), drops=True)
+        conditions["no-decay"] = _Arm(recipe.changed({"weight_decay": 0.0}), drops=True)
     if drops:
-        arms["no-dropout"] = _Arm(recipe, drops=False)
-    return arms | {"reference": _Arm(recipe.changed(REFERENCE), drops=False)}
+        conditions["no-dropout"] = _Arm(recipe, drops=False)
+    return conditions | {"reference": _Arm(recipe.changed(REFERENCE), drops=False)}
 
 
 def _batch(subject: ProbeContext, count: int) -> tuple[Tensor, Tensor]:
@@ -209,15 +210,17 @@ def _batch(subject: ProbeContext, count: int) -> tuple[Tensor, Tensor]:
     return subject.material.train.images[chosen], subject.material.train.labels[chosen]
 
 
-def _learn(subject: ProbeContext, arm: _Arm, count: int, batch: tuple[Tensor, Tensor]) -> dict[str, Any]:
+def _learn(
+    subject: ProbeContext, condition: _Arm, count: int, batch: tuple[Tensor, Tensor]
+) -> dict[str, Any]:
     model, losses, (x, labels) = subject.fresh().train(), [], batch
-    if not arm.drops:
+    if not condition.drops:
         _stop_dropping(model)
-    steps = optimiser(arm.recipe, model.parameters())
+    steps = optimiser(condition.recipe, model.parameters())
     for step in range(count):
         seed_layers(subject.device, derive_seed(subject.recipe.seed, step, 5))
         loss = functional.cross_entropy(
-            main_logits(model(x)), labels, label_smoothing=arm.recipe.label_smoothing
+            main_logits(model(x)), labels, label_smoothing=condition.recipe.label_smoothing
         )
         losses.append(finite(float(loss.detach())))
         if losses[-1] is None:

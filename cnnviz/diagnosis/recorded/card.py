@@ -83,9 +83,9 @@ class Table(_Plain):
         """The arms, in the order in which they were run."""
         return tuple(dict.fromkeys(row.arm for row in self.rows))
 
-    def of(self, arm: str) -> tuple[Row, ...]:
+    def of(self, condition: str) -> tuple[Row, ...]:
         """The runs of an arm by seed."""
-        return tuple(sorted((row for row in self.rows if row.arm == arm), key=lambda row: row.seed))
+        return tuple(sorted((row for row in self.rows if row.arm == condition), key=lambda row: row.seed))
 
 
 class RecordedCondition(_Plain):

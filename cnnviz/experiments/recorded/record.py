@@ -23,14 +23,14 @@ def document(database: Database, experiment_id: int) -> dict[str, Any]:
             raise ValueError(f"Experiment {experiment_id} has not been run to its end.")
     content = result(database, experiment_id).model_dump(mode="json")
     content["id"] = None
-    for arm in content["arms"]:
-        for outcome in arm["outcomes"]:
+    for condition in content["arms"]:
+        for outcome in condition["outcomes"]:
             outcome["run"] = None
             # It would tell how busy the machine was.
             outcome["seconds"] = None
     bare = Result.model_validate(content)
-    outcomes = {arm.name: arm.outcomes for arm in bare.arms}
-    differences = [arm.difference for arm in bare.arms[1:]]
+    outcomes = {condition.name: condition.outcomes for condition in bare.arms}
+    differences = [condition.difference for condition in bare.arms[1:]]
     content["notes"] = notes(outcomes, differences, bare.arms[0].mean, bare.test_images)
     runs = [run.id for run in stored.runs.values() if run is not None]
     versions = {(tracking.get_run(database, run).versions or {}).get("torch", "") for run in runs} - {""}

@@ -268,9 +268,9 @@ def _follow(run_id: int, alive: bool) -> None:
 def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
     mine, sides = itself(case), others(case, runs)
     verdict(case, going=case.run is not None and is_in_progress(case.run))
-    mended = better(mine, sides)
-    if mended:
-        st.markdown(f":material/trending_up: {notice.plain(mended)}")
+    fixed = better(mine, sides)
+    if fixed:
+        st.markdown(f":material/trending_up: {notice.plain(fixed)}")
     has_story = case.recorded in (FAILED, MENDED)
     if has_story:
         st.markdown(":material/menu_book: [The whole story, from the article to the proof](#story)")

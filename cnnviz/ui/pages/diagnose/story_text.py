@@ -89,9 +89,9 @@ def noise(run: Evidence) -> str:
     )
 
 
-def backwards(failed: Sequence[Layer], mended: Sequence[Layer]) -> str:
+def backwards(failed: Sequence[Layer], fixed: Sequence[Layer]) -> str:
     """The first step's gradients."""
-    weak = min(zip(failed, mended, strict=True), key=lambda pair: pair[0].gradient / pair[1].gradient)
+    weak = min(zip(failed, fixed, strict=True), key=lambda pair: pair[0].gradient / pair[1].gradient)
     return (
         "The way back has the same factors. A layer's gradient is what comes back from the loss times what "
         f"went in, and here both are small. In the first step {weak[0].name}'s gradient is "
@@ -119,22 +119,28 @@ ANSWER = (
 )
 
 
-def proof(arms: Sequence[RecordedCondition]) -> list[str]:
+def proof(conditions: Sequence[RecordedCondition]) -> list[str]:
     """What paired runs say, in paragraphs: what frees the network from its one answer, and what does not."""
-    base, others = arms[0], arms[1:]
-    freed = [arm for arm in others if arm.collapsed == 0]
-    stuck = [arm for arm in others if arm.collapsed == arm.n]
-    mixed = [arm for arm in others if 0 < arm.collapsed < arm.n]
-    certain = [arm.name for arm in freed if arm.gain is not None and arm.gain.apart]
+    base, others = conditions[0], conditions[1:]
+    freed = [condition for condition in others if condition.collapsed == 0]
+    stuck = [condition for condition in others if condition.collapsed == condition.n]
+    mixed = [condition for condition in others if 0 < condition.collapsed < condition.n]
+    certain = [condition.name for condition in freed if condition.gain is not None and condition.gain.apart]
     sentences = [
         f"The failing recipe gives one answer to nearly every picture in {base.collapsed} of {base.n} runs "
         f"and reaches {percent(base.accuracy, 1)}."
     ]
     if freed:
-        sentences.append(f"No run does so any more with: {'; '.join(_gain(arm) for arm in freed)}.")
-    sentences += [f"{arm.collapsed} of {arm.n} runs still do with {arm.name}." for arm in mixed]
+        sentences.append(
+            f"No run does so any more with: {'; '.join(_gain(condition) for condition in freed)}."
+        )
+    sentences += [
+        f"{condition.collapsed} of {condition.n} runs still do with {condition.name}." for condition in mixed
+    ]
     if stuck:
-        sentences.append(f"Every run still does with: {'; '.join(_named(arm, base.n) for arm in stuck)}.")
+        sentences.append(
+            f"Every run still does with: {'; '.join(_named(condition, base.n) for condition in stuck)}."
+        )
     text = ", ".join(certain) if certain else "none yet"
     sentences.append(
         f"Gains are over the failing recipe with the same seed. Their intervals hold for all {len(others)} "
@@ -144,14 +150,14 @@ def proof(arms: Sequence[RecordedCondition]) -> list[str]:
     return sentences
 
 
-def compared(failed: Evidence, mended: Evidence) -> str:
+def compared(failed: Evidence, fixed: Evidence) -> str:
     """Where both recorded runs end."""
     return (
-        f"In the same {mended.step} steps on the same pictures the loss falls to "
-        f"{mended.curve('train/epoch_loss').last:.2f} and "
-        f"{percent(mended.curve('test/accuracy').last or 0, 1)} of the test images are right, against "
+        f"In the same {fixed.step} steps on the same pictures the loss falls to "
+        f"{fixed.curve('train/epoch_loss').last:.2f} and "
+        f"{percent(fixed.curve('test/accuracy').last or 0, 1)} of the test images are right, against "
         f"{percent(failed.curve('test/accuracy').last or 0, 1)}. Its commonest answer gets "
-        f"{percent(mended.predicted['test'][-1].largest_share)} of the images."
+        f"{percent(fixed.predicted['test'][-1].largest_share)} of the images."
     )
 
 
@@ -182,21 +188,25 @@ def measured(fresh: Fresh) -> str:
     )
 
 
-def _named(arm: RecordedCondition, most: int) -> str:
+def _named(condition: RecordedCondition, most: int) -> str:
     """Its name, and how many runs it rests on where they are fewer than others have."""
-    return arm.name if arm.n == most else f"{arm.name} ({arm.n} run{'s' if arm.n > 1 else ''} only)"
+    return (
+        condition.name
+        if condition.n == most
+        else f"{condition.name} ({condition.n} run{'s' if condition.n > 1 else ''} only)"
+    )
 
 
-def _gain(arm: RecordedCondition) -> str:
-    return f"{arm.name}, {gained(arm)} points"
+def _gain(condition: RecordedCondition) -> str:
+    return f"{condition.name}, {gained(condition)} points"
 
 
-def gained(arm: RecordedCondition) -> str:
+def gained(condition: RecordedCondition) -> str:
     """`+11.2 ± 1.9`, without an interval where there is nothing to judge it by; empty for the base."""
-    if arm.gain is None:
+    if condition.gain is None:
         return ""
-    half = "" if arm.gain.half is None else f" ± {100 * arm.gain.half:.1f}"
-    return f"{points(arm.gain.mean)}{half}"
+    half = "" if condition.gain.half is None else f" ± {100 * condition.gain.half:.1f}"
+    return f"{points(condition.gain.mean)}{half}"
 
 
 def _fold(left: float) -> str:

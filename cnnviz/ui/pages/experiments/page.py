@@ -137,8 +137,8 @@ def _answer(ready: Preset) -> str:
     if ready.name not in names():
         return f"Asked by {ready.asked_by}."
     result = recording(ready.name).result
-    text = "; ".join(brief(arm.name, arm.difference) for arm in result.arms[1:])
-    pairs = [arm.difference.n for arm in result.arms[1:] if arm.difference is not None]
+    text = "; ".join(brief(condition.name, condition.difference) for condition in result.arms[1:])
+    pairs = [condition.difference.n for condition in result.arms[1:] if condition.difference is not None]
     return f"{text}. n = {' to '.join(map(str, dict.fromkeys((min(pairs), max(pairs)))))}."
 
 

@@ -79,10 +79,10 @@ def table(result: Result) -> None:
     heads = "".join(f'<th scope="col" title="{escape(HELP[name])}">{escape(name)}</th>' for name in head)
     rows = "".join(
         f'<tr><th scope="row"><i style="background:{condition_colour(place).css}"></i>{escape(line[0])}'
-        f"<small>{escape(arm.changes or 'the base')}</small></th>"
+        f"<small>{escape(condition.changes or 'the base')}</small></th>"
         + "".join(f"<td>{escape(cell)}</td>" for cell in line[1:])
         + "</tr>"
-        for place, (arm, line) in enumerate(zip(result.arms, lines, strict=True))
+        for place, (condition, line) in enumerate(zip(result.arms, lines, strict=True))
     )
     st.html(
         '<div class="experiment-table" tabindex="0" role="region" aria-label="The arms in figures"><table>'
@@ -92,7 +92,7 @@ def table(result: Result) -> None:
 
 def runs_link(result: Result) -> None:
     """Draw the link to the runs, those of one seed side by side."""
-    first = [arm.outcomes[0].run for arm in result.arms if arm.outcomes[0].run is not None]
+    first = [condition.outcomes[0].run for condition in result.arms if condition.outcomes[0].run is not None]
     if first:
         layout.link(
             "runs",
@@ -329,7 +329,7 @@ def plan(chosen: LoadedExperiment, database: Database) -> None:
 
 def _arms(experiment: Experiment) -> None:
     lines = [(experiment.base_name, "the base")]
-    lines += [(arm.name, changes_text(experiment, arm.name)) for arm in experiment.arms]
+    lines += [(condition.name, changes_text(experiment, condition.name)) for condition in experiment.arms]
     items = "".join(
         f'<li><i style="background:{condition_colour(place).css}"></i>{escape(name)}'
         f"<small>{escape(change)}</small></li>"
@@ -340,8 +340,10 @@ def _arms(experiment: Experiment) -> None:
 
 def _expected(experiment: Experiment, database: Database) -> float | None:
     """Draw how many runs, and how many seconds they will take, which is returned; None where nobody knows."""
-    arms, seeds = len(experiment.names), len(experiment.seeds)
-    text = f"{arms * seeds} runs: {arms} arms with the same {seeds} seed{'s' if seeds > 1 else ''}"
+    conditions, seeds = len(experiment.names), len(experiment.seeds)
+    text = (
+        f"{conditions * seeds} runs: {conditions} arms with the same {seeds} seed{'s' if seeds > 1 else ''}"
+    )
     try:
         seconds, basis = expected(database, experiment)
     except ValueError as error:

@@ -186,18 +186,16 @@ def _text(naive: int, reduced: int) -> str:
 def _macs(sizes: Reduction) -> tuple[str, str]:
     cells, kernel = f"{sizes.side}·{sizes.side}", f"{sizes.kernel}·{sizes.kernel}"
     return (
-        f"directly: {sizes.channels} · {kernel} · {sizes.maps} · {cells} = "
-        f"{numbers.exact(reduction.naive.macs)}",
+        f"directly: {sizes.channels} · {kernel} · {sizes.maps} · {cells} = {numbers.exact(sizes.naive.macs)}",
         f"through 1×1: {sizes.channels} · {sizes.reduction} · {cells} + {sizes.reduction} · "
-        f"{kernel} · {sizes.maps} · {cells} = {numbers.exact(reduction.reduced.macs)}",
+        f"{kernel} · {sizes.maps} · {cells} = {numbers.exact(sizes.reduced.macs)}",
     )
 
 
 def _params(sizes: Reduction) -> tuple[str, str]:
     kernel = f"{sizes.kernel}·{sizes.kernel}"
     return (
-        f"directly: {sizes.maps} · ({sizes.channels} · {kernel} + 1) = "
-        f"{numbers.exact(reduction.naive.params)}",
+        f"directly: {sizes.maps} · ({sizes.channels} · {kernel} + 1) = {numbers.exact(sizes.naive.params)}",
         f"through 1×1: {sizes.reduction} · ({sizes.channels} + 1) + {sizes.maps} · ("
-        f"{sizes.reduction} · {kernel} + 1) = {numbers.exact(reduction.reduced.params)}",
+        f"{sizes.reduction} · {kernel} + 1) = {numbers.exact(sizes.reduced.params)}",
     )
