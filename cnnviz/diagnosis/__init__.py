@@ -1,4 +1,4 @@
-"""Why a run does not learn: evidence → findings → a recipe that mends it. Importing this imports no torch.
+"""Why a run does not learn: evidence → findings → a recipe that fixes it. Importing this imports no torch.
 
     evidence = gather(database, run_id)        # what the run recorded, as plain values
     evidence = probe(database, run_id)         # or that and seconds of arithmetic on its checkpoint

@@ -76,7 +76,7 @@ Picture = Lines | Bars | Images
 
 @dataclass(frozen=True)
 class Change:
-    """A change of the recipe that should mend it."""
+    """A change of the recipe that should fix it."""
 
     values: Mapping[str, Any]
     """Recipe fields and their new values; `options` is merged into what is there, unless `model` changes."""

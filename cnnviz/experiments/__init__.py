@@ -13,9 +13,9 @@ from cnnviz.experiments.running import Stored, every, extend, get, queue, start,
 
 __all__ = [
     "METRIC",
-    "ConditionResult",
     "Cell",
     "Condition",
+    "ConditionResult",
     "Experiment",
     "Result",
     "Stored",

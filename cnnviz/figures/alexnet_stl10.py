@@ -139,7 +139,7 @@ def paired_runs_alt(conditions: Sequence[RecordedCondition]) -> str:
 
 
 def losses(runs: Mapping[str, Evidence]) -> Lines:
-    """Loss over steps, training solid and test dashed, and what an even guess costs; at least one run."""
+    """Loss over steps, training solid and test dashed, and what chance level is; at least one run."""
     first = next(iter(runs.values()))
     return Lines(
         title="Loss",

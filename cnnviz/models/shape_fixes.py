@@ -14,7 +14,7 @@ MOST_PADDING = 8
 
 @dataclass(frozen=True)
 class Fix:
-    """A change that mends the first misfit: what it does, in a few words, and the list after it."""
+    """A change that fixes the first misfit: what it does, in a few words, and the list after it."""
 
     label: str
     document: LayerList
@@ -32,7 +32,7 @@ def misfit(document: LayerList) -> int | None:
 
 
 def fixes(document: LayerList) -> tuple[Fix, ...]:
-    """Changes that mend the first misfit, the most likely first; none where nothing simple would."""
+    """Changes that fix the first misfit, the most likely first; none where nothing simple would."""
     place = misfit(document)
     if place is None or not document.layers:
         return ()

@@ -1,4 +1,4 @@
-"""Diagnose in a browser: a run goes wrong, the hint, the reason, the change, the mended run beside it."""
+"""Diagnose in a browser: a run goes wrong, the hint, the reason, the change, the fixed run beside it."""
 
 import re
 

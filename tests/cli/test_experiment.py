@@ -108,7 +108,7 @@ def test_a_demonstration_runs_at_once(capsys: Run) -> None:
     shown = capsys.readouterr().out
     told = " ".join(shown.split())
     assert "torch says: one of the variables needed for gradient computation has been modified" in told
-    assert "Mended: " in shown
+    assert "Fixed: " in shown
     assert main(["experiment", "show", "weightless", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "weightless"
 

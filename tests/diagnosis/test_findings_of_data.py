@@ -85,7 +85,7 @@ def test_a_tiny_network_whose_loss_stays_says_so_in_a_whole_sentence() -> None:
         flat = tiny.curves | {"train/epoch_loss": Points(steps=(1, 2, 3), values=losses)}
         found = rules()["under-fitting"].judge(tiny.model_copy(update={"curves": flat}))
         assert isinstance(found, Finding)
-        assert found.explanation.endswith(f"its loss {words}: more epochs will not mend it.")
+        assert found.explanation.endswith(f"its loss {words}: more epochs will not fix it.")
         well_told(found, tiny)
 
 

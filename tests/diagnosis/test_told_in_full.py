@@ -34,7 +34,7 @@ def test_dead_relus_are_named_with_the_step_since_which_they_are(
 
 def test_the_newest_loss_stands_beside_that_of_guessing() -> None:
     told = found("rate-too-low", SPOILT["rate-too-low"])
-    assert Fact("newest loss", 2.295, "2.295 (guessing: 2.303)") in told.facts
+    assert Fact("newest loss", 2.295, "2.295 (chance level: 2.303)") in told.facts
 
 
 @pytest.mark.parametrize(("decay", "words"), [(10.0, "at every step"), (0.5, "within 3 steps")])

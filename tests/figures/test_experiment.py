@@ -14,7 +14,9 @@ from cnnviz.figures.experiment import experiment, experiment_alt, height
 BASE, BETTER = (0.80, 0.84, None), (0.90, 0.95, 0.94)
 
 
-def arm(name: str, accuracies: tuple[float | None, ...], base: tuple[float | None, ...] = ()) -> ConditionResult:
+def arm(
+    name: str, accuracies: tuple[float | None, ...], base: tuple[float | None, ...] = ()
+) -> ConditionResult:
     outcomes, against = (
         tuple(
             Outcome(seed=seed, run=seed + 1, status="finished" if value else "failed", accuracy=value)
@@ -23,7 +25,9 @@ def arm(name: str, accuracies: tuple[float | None, ...], base: tuple[float | Non
         for values in (accuracies, base)
     )
     found = difference(against, outcomes, 1) if base else None
-    return ConditionResult(name=name, changes="", params=None, outcomes=outcomes, difference=found, sentence="")
+    return ConditionResult(
+        name=name, changes="", params=None, outcomes=outcomes, difference=found, sentence=""
+    )
 
 
 RESULT = Result(

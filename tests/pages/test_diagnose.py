@@ -207,7 +207,7 @@ def test_a_change_is_tested_by_an_experiment_behind_a_link(runs: Database) -> No
     app = open_page("diagnose", run=str(run))
     link = next(one.proto for one in app.get("page_link") if one.proto.label == "Run as experiment")
     experiment = unpack(parse_qs(link.query_string)["test"][0])
-    assert experiment.question == f"Is Run {run} mended by: learning rate 0.5 → 0.01?"
+    assert experiment.question == f"Is Run {run} fixed by: learning rate 0.5 → 0.01?"
     assert experiment.base.lr == 0.5
     assert "run" not in parse_qs(link.query_string)
 

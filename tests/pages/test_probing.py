@@ -81,7 +81,7 @@ def test_probes_run_in_the_background_and_what_they_find_is_judged(
     ended(runs, run)
     app.run()
     assert "One batch was learned by heart." in said(app)
-    assert "It is 7.5; guessing has 2.303" in said(app)
+    assert "It is 7.5; chance level is 2.303" in said(app)
     assert app.button(key="diagnose-probe").label == "Probe again"
 
 

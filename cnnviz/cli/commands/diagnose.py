@@ -1,4 +1,4 @@
-"""`cnnviz diagnose`: why a run does not learn, with evidence, and what would mend it."""
+"""`cnnviz diagnose`: why a run does not learn, with evidence, and what would fix it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 EXIT_CODES: dict[Outcome, int] = {"healthy": 0, "cause-found": 1, "unexplained": 3, "not-judged": 4}
 """By outcome; 2 is that of wrong use."""
 TO_RUN = """To run a change, as {place}:
-   cnnviz diagnose {run} --change {place} > mended.json
-   cnnviz train mended.json"""
+   cnnviz diagnose {run} --change {place} > fixed.json
+   cnnviz train fixed.json"""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
     about = (
-        "Why a run does not learn, and what would mend it. Exit code 0: healthy; 1: a cause was found; "
+        "Why a run does not learn, and what would fix it. Exit code 0: healthy; 1: a cause was found; "
         "3: not healthy, cause unknown; 4: not judged, too little was recorded; 2: wrong use."
     )
     app.command("diagnose", help=about)(diagnose)

@@ -227,7 +227,7 @@ def _demonstrate(demonstration: Demo, as_json: bool) -> None:
         typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
         return
     code = [demonstration.code, *([_wrapped(f"torch says: {shown.message}")] if shown.message else [])]
-    fixed = [f"Mended: {demonstration.mended}"] if demonstration.mended else []
+    fixed = [f"Fixed: {demonstration.mended}"] if demonstration.mended else []
     parts = [
         [demonstration.question],
         code,

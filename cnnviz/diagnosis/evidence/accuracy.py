@@ -99,7 +99,7 @@ def _last_epochs_variance(share: float) -> float:
 ENOUGH = 100
 """Validation images, below which the test images say more: a share of 100 is known to ± 10 points."""
 WELL = 0.9
-"""Of the way from guessing to all right: from here on a run counts as one that works."""
+"""Of the way from chance to all right: from here on a run counts as one that works."""
 
 ERRORS = 3
 """Standard errors beyond which a difference is no accident: one in 370 would be."""
@@ -142,16 +142,16 @@ class AccuracySummary:
 
     @property
     def lost(self) -> float:
-        """How much of the way from guessing to all right is missing on the held-out images, in [0, 1]."""
+        """How much of the way from chance to all right is missing on the held-out images, in [0, 1]."""
         return min(1.0, max(0.0, 1 - self.above(self.held)))
 
     @property
-    def guesses(self) -> bool:
+    def at_chance(self) -> bool:
         """Whether the held-out images are known no better than by a constant answer, within three errors."""
         return self.held < self.chance + 3 * max(self.error, error(self.chance, self.images))
 
     def above(self, accuracy: float) -> float:
-        """How far an accuracy is on the way from guessing (0) to all right (1)."""
+        """How far an accuracy is on the way from chance (0) to all right (1)."""
         return (accuracy - self.chance) / max(1 - self.chance, 1e-9)
 
     @property
@@ -222,7 +222,7 @@ def accuracies(evidence: Evidence, title: str) -> Lines:
 
 
 def losses(evidence: Evidence, title: str) -> Lines:
-    """Loss over steps in training and on held-out images, against that of an even guess."""
+    """Loss over steps in training and on held-out images, against that at chance level."""
     reference = (f"ln {evidence.classes}", evidence.chance_loss)
     return _curves(evidence, title, "loss", reference, percent=False)
 

@@ -358,7 +358,7 @@ class Evidence(_Plain):
 
     @property
     def chance_loss(self) -> float:
-        """Cross-entropy of an even guess: ln(classes)."""
+        """Cross-entropy at chance level: ln(classes)."""
         return math.log(max(self.classes, 1))
 
     @property

@@ -133,7 +133,7 @@ def backwards(evidence: Evidence) -> str:
         "Gradients pass the same weights on their way back and shrink alike: their norm is "
         f"{short(last.at.gradient or 0)} at '{last.name}' and {short(first.at.gradient or 0)} at "
         f"'{first.name}', {short(ratio)} of it. So the last layer learns how common each class is, which "
-        "leads to the loss of guessing, and the layers that should see images stay as they were drawn."
+        "leads to the loss at chance level, and the layers that should see images stay as they were drawn."
     )
 
 
@@ -153,6 +153,6 @@ def surprise(curve: LossCurve) -> str:
     """Why logits that are too far apart begin with a large loss."""
     return (
         "Logits that are far apart make a certain answer, and before learning most certain answers are "
-        f"wrong: the first loss is {short(curve.start)}, chance has {fixed(curve.guess, 3)}. Gradients "
+        f"wrong: the first loss is {short(curve.start)}, chance has {fixed(curve.chance, 3)}. Gradients "
         "are as much too large, so that the first steps throw the weights about."
     )

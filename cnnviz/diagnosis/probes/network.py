@@ -28,7 +28,7 @@ INITIAL_LOSS_IMAGES = 256
 
 
 def _describe_initial_loss(figures: Mapping[str, Any]) -> str:
-    return f"It is {written(figures['loss'])}; guessing has {figures['chance_loss']:.4g}, ln(classes)."
+    return f"It is {written(figures['loss'])}; chance level is {figures['chance_loss']:.4g}, ln(classes)."
 
 
 @register(

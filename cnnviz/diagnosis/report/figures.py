@@ -14,16 +14,17 @@ from cnnviz.diagnosis.numbers import fixed, short
 
 
 def loss_curve(course: LossCurve, classes: int) -> Lines:
-    """The training loss beside what guessing gives."""
-    even = math.isclose(course.guess, math.log(max(classes, 1)), rel_tol=1e-3)
-    name = f"ln {classes}: guessing" if even else "guessing"
+    """The training loss beside chance level."""
+    even = math.isclose(course.chance, math.log(max(classes, 1)), rel_tol=1e-3)
+    name = f"ln {classes}: chance level" if even else "chance level"
     return Lines(
         title="Training loss",
         series=(Series("training loss", tuple(course.loss.steps), course.loss.values),),
         y_label="loss (nats)",
-        logarithmic=course.worst > 20 * course.guess,
-        reference=(name, course.guess),
-        alt=f"It goes from {short(course.start)} to {short(course.end)}; guessing has {fixed(course.guess)}.",
+        logarithmic=course.worst > 20 * course.chance,
+        reference=(name, course.chance),
+        alt=f"It goes from {short(course.start)} to {short(course.end)}; "
+        f"chance level is {fixed(course.chance)}.",
     )
 
 

@@ -303,7 +303,7 @@ FAR = 8.0
 """Times the usual: small networks bear four times what was found for ResNet-50; at eight they do not. At
 twice that a run that learned half of its way is kept from the other half."""
 ENOUGH = 1_000
-"""Steps that a mended run should have."""
+"""Steps that a fixed run should have."""
 
 ENOUGH_STEPS = 300
 """In which small networks on small images are seen to learn, whatever the batch."""
@@ -361,7 +361,7 @@ def _small_batch_finding(evidence: Evidence, curve: LossCurve, times: float) -> 
             f"So the rate goes with the batch: {recipe.lr:g} for {recipe.batch_size} is as much as "
             f"{recipe.lr * batch / recipe.batch_size:g} for {batch}, {short(times)} times the usual.",
             f"The loss went from {short(curve.start)} to {short(curve.end)} and was {short(curve.worst)} at "
-            f"its worst; guessing has {fixed(curve.guess, 3)}.",
+            f"its worst; chance level is {fixed(curve.chance, 3)}.",
         )),
         facts=(
             Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size}"),

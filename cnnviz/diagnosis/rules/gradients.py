@@ -115,7 +115,7 @@ def _facts(curve: LossCurve, typical: float, backwards: float) -> tuple[Fact, ..
     return (
         Fact("first layer's gradient by the last one's", backwards, short(backwards)),
         *by_weights,
-        Fact("first loss", curve.start, f"{short(curve.start)} (guessing: {fixed(curve.guess, 3)})"),
+        Fact("first loss", curve.start, f"{short(curve.start)} (chance level: {fixed(curve.chance, 3)})"),
     )
 
 
@@ -191,7 +191,7 @@ def _vanishing(evidence: Evidence, seen: tuple[LayerSignal, ...], curve: LossCur
             f"Measured at the first step: '{seen[-1].name}' has a gradient of norm "
             f"{short(seen[-1].at.gradient or 0)}, '{seen[0].name}' one of "
             f"{short(seen[0].at.gradient or 0)}, {len(seen) - 1} layers further back: {short(each)} for "
-            f"each layer. The loss ends at {fixed(curve.end, 3)}, guessing has {fixed(curve.guess, 3)}.",
+            f"each layer. The loss ends at {fixed(curve.end, 3)}, chance level is {fixed(curve.chance, 3)}.",
         )),
         facts=(
             Fact("first layer's gradient", seen[0].at.gradient or 0.0, short(seen[0].at.gradient or 0.0)),

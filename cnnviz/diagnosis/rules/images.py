@@ -86,7 +86,7 @@ def _finding(evidence: Evidence, seen: Variation, place: Place) -> Finding:
         explanation=(
             "A network tells images apart by their differences. Where the input is the same for all of "
             "them, so is the output, and the best that is left is to answer each class as often as it "
-            "occurs: the loss ends near that of guessing, whatever the network, the rate and the number of "
+            "occurs: the loss ends near chance level, whatever the network, the rate and the number of "
             f"steps.\n\n{_measured(seen)}\n\n{_advice(evidence, seen, place)}"
         ),
         facts=(
@@ -146,7 +146,7 @@ def _advice(evidence: Evidence, seen: Variation, place: Place) -> str:
         return "The images themselves differ; standardised pixels would have mean 0 and deviation 1."
     if seen.stored.between == 0:
         return (
-            "No setting of the recipe mends that. Look at the pictures on the Data page, and at how they "
+            "No setting of the recipe fixes that. Look at the pictures on the Data page, and at how they "
             "were written: an empty array, a wrong channel or one file copied over all names make such "
             "sets."
         )
@@ -232,7 +232,7 @@ STEEP = 0.2
 detail as there can be, loses 0.03 to 0.09 by halving when it was enlarged threefold, but 0.18 at most of
 what it loses by quartering; enlarged by 2.3 it has 0.26, and as it is 0.86."""
 MISSED = 0.5
-"""Of the way from guessing to all right, missing where so weak a sign is told: digits of 8×8 that are
+"""Of the way from chance to all right, missing where so weak a sign is told: digits of 8×8 that are
 enlarged to 28×28 show it and are known all the same."""
 _FOLLOWS = (
     "over-fitting-data",

@@ -24,8 +24,8 @@ FOLLOWS = (
 GROWN = 30.0
 """Times the input's spread: logits that differ by 30 make a softmax certain before it has seen anything."""
 SURPRISED = 3.0
-"""Times the loss of guessing at the first step. He's rule begins at up to 1.5 times, with logits of spread 1
-to 2; at 3 times most first answers are both certain and wrong."""
+"""Times the loss at chance level at the first step. He's rule begins at up to 1.5 times, with logits of
+spread 1 to 2; at 3 times most first answers are both certain and wrong."""
 STEEP = 4.0
 """Times the spread that enters: what a layer with flat-ended activations makes of it. Glorot's rule keeps it;
 tanh of values four times as wide as that is ±1 nearly everywhere, where its slope is 0."""
@@ -53,7 +53,7 @@ def initialisation(evidence: Evidence) -> Outcome:
 
 
 def _grows(evidence: Evidence, seen: Passage) -> bool:
-    surprised = seen.curve.loss.steps[0] == 1 and seen.curve.start > SURPRISED * seen.curve.guess
+    surprised = seen.curve.loss.steps[0] == 1 and seen.curve.start > SURPRISED * seen.curve.chance
     return (seen.share > GROWN and surprised) or (_flat_ended(evidence) and steepest(seen.stages) > STEEP)
 
 

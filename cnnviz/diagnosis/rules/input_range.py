@@ -90,7 +90,7 @@ def _wide(evidence: Evidence, read: Input) -> str:
     seen, curve = stages(evidence, fresh(evidence)), summarize_loss(evidence)
     first = f"'{seen[0].name}' gives values of spread {short(seen[0].at.spread or 0)}. " if seen else ""
     start = (
-        f"the first loss is {short(curve.start)} where guessing has {fixed(curve.guess, 3)}. "
+        f"the first loss is {short(curve.start)} where chance level is {fixed(curve.chance, 3)}. "
         if curve
         else ""
     )
@@ -118,7 +118,7 @@ def _harmed(evidence: Evidence, curve: LossCurve) -> bool:
         return evidence.step >= FEW and curve.stuck
     sgd = evidence.recipe.optimiser in ("sgd", "nesterov")
     thrown = sgd and (early_update(evidence) or 0.0) >= FAR / 3
-    return thrown or curve.blown or curve.start > SURPRISED * curve.guess or evidence.status == "failed"
+    return thrown or curve.blown or curve.start > SURPRISED * curve.chance or evidence.status == "failed"
 
 
 def _works(evidence: Evidence, curve: LossCurve) -> bool:

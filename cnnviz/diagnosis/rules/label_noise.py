@@ -52,7 +52,7 @@ half of them wrong it was 0.03 (after Northcutt et al., "Confident learning", 20
 _NO_USE = (
     "Wrong labels cannot be learnt from what images show, only image by image; what is learnt so is of no "
     "use for others, and gradients of wrong and right labels pull against each other. No setting of the "
-    "recipe makes labels right: mend them in the data. A good place to begin is where the network is sure of "
+    "recipe makes labels right: fix them in the data. A good place to begin is where the network is sure of "
     "another class; fewer epochs lose less until then, because what images share is learnt first (Arpit et "
     "al., “A closer look at memorization in deep networks”, 2017)."
 )
@@ -72,7 +72,7 @@ def noisy(evidence: Evidence) -> Outcome:
     if now is None:
         return Inconclusive("No epoch has ended yet, so no answers can be compared with labels.")
     # Validation images with wrong labels look as if they were guessed; test images may tell otherwise.
-    guessed = now.guesses and not knows_test(evidence)
+    guessed = now.at_chance and not knows_test(evidence)
     # What was hardly learned answers by chance, and by what is common: labels have no part in it.
     early = isinstance(too_few_steps(evidence), Finding)
     reason = None if guessed or early else _better_on_test(evidence) or _better_than_learnt(evidence)
@@ -294,7 +294,7 @@ def _sure_but_wrong(evidence: Evidence) -> Finding | None:
     """Noise in all parts: answers that the network is surest of meet other labels as often as any."""
     agreed, curve = _confident(evidence), summarize_loss(evidence)
     # With a loss above guessing the network is sure of what it does not know.
-    if agreed is None or (curve is not None and curve.end > curve.guess):
+    if agreed is None or (curve is not None and curve.end > curve.chance):
         return None
     accuracy, share, images, part = agreed
     doubt = math.hypot(error(share, images), error(accuracy, 5 * images))

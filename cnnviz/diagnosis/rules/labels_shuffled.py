@@ -44,7 +44,7 @@ def shuffled(evidence: Evidence) -> Outcome:
         )
     if now is None:
         return Inconclusive("No epoch has ended yet.") if not tells else Negative(tells)
-    if not now.guesses:
+    if not now.at_chance:
         return Negative(
             f"{percent(now.held)} of the {now.part} images are known, {percent(now.chance)} by a constant "
             "answer."
@@ -166,7 +166,7 @@ def _conclusive(near: Neighbours) -> bool:
 
 
 def _blown(evidence: Evidence) -> bool:
-    """Whether the loss jumped far above that of guessing, which labels have no part in."""
+    """Whether the loss jumped far above chance level, which labels have no part in."""
     curve = summarize_loss(evidence)
     return curve is not None and curve.blown
 

@@ -139,7 +139,8 @@ def _restless(evidence: Evidence) -> Finding | None:
         explanation="\n\n".join((
             what,
             f"An early step moved the median layer by {short(moved)} of its weights, where {USUAL_UPDATE:g} "
-            f"is usual. The training loss ended at {fixed(curve.end)}; guessing has {fixed(curve.guess)}.",
+            f"is usual. The training loss ended at {fixed(curve.end)}; chance level is "
+            f"{fixed(curve.chance)}.",
             f"{value:g} is usual. Where steps stay long all the same, the rate has to fall too, at once or "
             "by a schedule.",
         )),
@@ -225,10 +226,10 @@ SLIGHT = 0.05
 """Of their own size, what weights would have moved in a whole run if all its steps went the same way. Runs of
 a hundred steps that have begun to learn come to 0.1 to 0.3."""
 HARDLY = 0.25
-"""Of the way from guessing to perfect: a run that came no farther and whose loss falls no more is thrown
+"""Of the way from chance to perfect: a run that came no farther and whose loss falls no more is thrown
 about, if its steps were so long. One that is slow, because its images are hard, goes on falling."""
 THROWN = 5.0
-"""Times the loss of guessing, on held-out images after an epoch."""
+"""Times the loss at chance level, on held-out images after an epoch."""
 KILLING = 3.0
 """Times less than is too far, where ReLUs died that had been alive: the steps were long enough for that."""
 FOLLOWS_HIGH = (
@@ -240,7 +241,7 @@ FOLLOWS_LOW = ("too-few-steps", "under-fitting", "one-class")
 @rule(
     "rate-too-high",
     title="Learning rate too high",
-    summary="Steps are so large that they overshoot: the loss jumps up, or stays where guessing is.",
+    summary="Steps are so large that they overshoot: the loss jumps up, or stays at chance level.",
     live=True,
     moves={"lr": "down"},
 )
@@ -314,7 +315,7 @@ def rate_too_low(evidence: Evidence) -> Outcome:
         )
     if moved < 1e-9:
         return Negative("The median layer's gradient is 0: no rate would move it.")
-    slow = curve.falling and curve.end > POOR * curve.guess
+    slow = curve.falling and curve.end > POOR * curve.chance
     if curve.learned >= POOR and not slow:
         return Negative(
             f"Steps are small ({short(moved)} of the weights), but the loss fell to {fixed(curve.end)}."
@@ -341,7 +342,7 @@ def rate_too_low(evidence: Evidence) -> Outcome:
             _moved(evidence, moved),
             f"{evidence.step:,} steps of {short(moved)} make at most {short(total)} of the weights' size, "
             f"even if all of them went the same way. The loss went from {fixed(curve.start, 3)} to "
-            f"{fixed(curve.end, 3)}; guessing has {fixed(curve.guess, 3)}.",
+            f"{fixed(curve.end, 3)}; chance level is {fixed(curve.chance, 3)}.",
         )),
         facts=_facts(evidence, moved, curve),
         pictures=(update_lines(evidence), loss_curve(curve, evidence.classes)),
@@ -400,7 +401,7 @@ def _thrown_outside(evidence: Evidence, curve: LossCurve) -> float | None:
     if not normalized(evidence) or behind_patches(evidence) is not True:
         return None
     worst = max(evidence.held_out("loss").values, default=0.0)
-    return worst if worst > THROWN * max(curve.guess, curve.start) else None
+    return worst if worst > THROWN * max(curve.chance, curve.start) else None
 
 
 def _outcome(evidence: Evidence, curve: LossCurve, worst: float) -> str:
@@ -410,16 +411,16 @@ def _outcome(evidence: Evidence, curve: LossCurve, worst: float) -> str:
             if evidence.nonfinite
             else "and failed"
         )
-        return f"The loss began at {short(curve.start)} {end}; guessing has {fixed(curve.guess, 3)}."
+        return f"The loss began at {short(curve.start)} {end}; chance level is {fixed(curve.chance, 3)}."
     return (
         f"The loss began at {short(curve.start)}, rose to {short(worst)} and ended at {short(curve.end)}; "
-        f"guessing has {fixed(curve.guess, 3)}."
+        f"chance level is {fixed(curve.chance, 3)}."
     )
 
 
 def _sureness(evidence: Evidence, curve: LossCurve, worst: float, moved: float) -> float:
-    """Early on a loss may jump and come down again, and is where guessing is in any case."""
-    if evidence.status == "failed" or worst > 10 * max(curve.guess, curve.start):
+    """Early on a loss may jump and come down again, and is at chance level in any case."""
+    if evidence.status == "failed" or worst > 10 * max(curve.chance, curve.start):
         return 0.95
     if evidence.step < YOUNG:
         return 0.6 if curve.blown else 0.4

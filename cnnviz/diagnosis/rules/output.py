@@ -176,7 +176,7 @@ def _found(
             "probabilities. So the last layer's sums should go there as they are: as large as they need to "
             "be, and negative where a class is unlikely.",
             _arithmetic(evidence, bounds, floor) if bounds else _one_sided(last.function),
-            *((f"Training loss ends at {curve.end:.3f}; chance is {curve.guess:.3f}.",) if curve else ()),
+            *((f"Training loss ends at {curve.end:.3f}; chance is {curve.chance:.3f}.",) if curve else ()),
         )),
         facts=(
             *((Fact("least possible loss", floor, f"{floor:.3f}"),) if floor is not None else ()),
@@ -286,6 +286,6 @@ def _activation_figure(evidence: Evidence, curve: LossCurve | None, floor: float
         title="Training loss" + (", and the least that these outputs allow" if floor is not None else ""),
         series=tuple(series),
         y_label="loss (nats)",
-        reference=(f"guessing: {curve.guess:.2f}", curve.guess) if curve else None,
+        reference=(f"chance level: {curve.chance:.2f}", curve.chance) if curve else None,
         alt=f"It ends at {short(loss.values[-1])}." if loss.values else "No loss was recorded yet.",
     )

@@ -24,7 +24,7 @@ from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.batch_norm import slowest, unsettled
 
 BY_HEART = 0.97
-"""Of the way from guessing to all right, known of the training images: hardly one is left to be learnt."""
+"""Of the way from chance to all right, known of the training images: hardly one is left to be learnt."""
 GAP_BY_HEART, GAP, LARGE_GAP = 0.1, 0.15, 0.3
 """Between training and held-out accuracy: where the training images are known by heart, where the held-out
 loss has begun to rise, and where neither is so. Digits and CIFAR-10 trained with care end with 1 to 8
@@ -68,7 +68,7 @@ def too_few_images(evidence: Evidence) -> Outcome:
     more = (
         f"There are {whole:,}, of which 'limit' takes {evidence.data.train:,}."
         if limited
-        else "All that there are were used: only more images, or augmentation, can mend it."
+        else "All that there are were used: only more images, or augmentation, can fix it."
     )
     return Finding(
         cause="over-fitting-data",
@@ -203,7 +203,7 @@ def _gap(evidence: Evidence) -> AccuracySummary | Outcome:
             f"{percent(now.learnt)} in training and {percent(others)} on other images, whose loss {turned}: "
             f"a gap of {max(0.0, 100 * (now.learnt - others)):.0f} points costs little."
         )
-    if now.guesses and not _labels_belong(evidence):
+    if now.at_chance and not _labels_belong(evidence):
         return Inconclusive(f"The {now.part} images are only guessed, which over-fitting does not explain.")
     return now
 

@@ -92,7 +92,7 @@ def _finding(evidence: Evidence, repeats: Repeats, share: float) -> Finding:
         explanation=(
             f"{count:,} of {images:,} test images are, pixel by pixel, among the {evidence.data.train:,} "
             "training images. What was learnt by heart is known there too. "
-            f"{_honest(evidence, share)}\n\nNo setting of the recipe mends that. Take the repeated images "
+            f"{_honest(evidence, share)}\n\nNo setting of the recipe fixes that. Take the repeated images "
             "out of one part (out of training, where others are to be compared with), split before images "
             "are augmented or cut, and keep all pictures of one thing in one part."
             + (f" {repeats.conflicting:,} have another label there." if repeats.conflicting else "")
@@ -150,7 +150,7 @@ def _copied(evidence: Evidence, copied: NearDuplicates) -> Finding:
             "show it. Each was reduced to grey at 16×16 pixels, without its mean and contrast: a copy is "
             "less than a tenth away from its original (0 the same, 1.4 unrelated), and less than half as "
             f"far as from the next training images.\n\n{_honest(evidence, share)}\n\nNo setting of the "
-            "recipe mends that. Take the copies out of one part, and split before pictures are saved again."
+            "recipe fixes that. Take the copies out of one part, and split before pictures are saved again."
         ),
         facts=(Fact("copies of training images", copied.copies, f"{copied.copies:,} of {copied.images:,}"),),
         pictures=(
@@ -316,7 +316,7 @@ def _differ(
         explanation=(
             f"The run has {len(names)} classes: all that occur in either part. {cost} "
             + (f"These are probably one class each, written differently: {alike}. " if alike else "")
-            + "\n\nOnly the data can mend it: name the class folders of both parts alike, and split "
+            + "\n\nOnly the data can fix it: name the class folders of both parts alike, and split "
             "each class by itself."
         ),
         facts=(
@@ -372,7 +372,7 @@ def _permuted(evidence: Evidence, moved: tuple[Resembled, ...]) -> Finding:
             "Of the five training images most like each test image, most have one other label, and each "
             f"class has another one of its own: {pairs}. So labels belong to images in both parts, but they "
             f"are numbered in another order. {percent(lost)} of the test images are of such classes, and "
-            "count as wrong when the answer is right.\n\nOnly the data can mend it: give both parts one list "
+            "count as wrong when the answer is right.\n\nOnly the data can fix it: give both parts one list "
             "of classes, in one order."
         ),
         facts=tuple(

@@ -24,7 +24,7 @@ LITTLE = 0.1
 """Of the accuracy at the end: learning goes with the logarithm of the steps at best, so that twice the steps
 bring no more than the last doubling did."""
 ENOUGH = 1_000
-"""Steps that a mended run should have: a small network comes most of its way in so many."""
+"""Steps that a fixed run should have: a small network comes most of its way in so many."""
 LARGE = 256
 """Images a batch: up to here more images make steps about as much better as they cost (McCandlish et al., "An
 empirical model of large-batch training", 2018, for data of this size)."""
@@ -52,7 +52,7 @@ def too_few_steps(evidence: Evidence) -> Outcome:
         return Inconclusive("The run did not come to its end.")
     if curve.learned >= _far(evidence, curve):
         return Negative(
-            f"{evidence.step:,} steps brought the loss from {fixed(curve.guess)} to {fixed(curve.end)}."
+            f"{evidence.step:,} steps brought the loss from {fixed(curve.chance)} to {fixed(curve.end)}."
         )
     if evidence.stopped_early:
         return Negative(
@@ -76,8 +76,8 @@ def too_few_steps(evidence: Evidence) -> Outcome:
             "A step changes the weights a little, by what one batch says. How much is learned depends on "
             "the number of steps, not of epochs.",
             _count(evidence),
-            f"The loss went from {fixed(curve.start, 3)} to {fixed(curve.end, 3)}; guessing has "
-            f"{fixed(curve.guess, 3)}.",
+            f"The loss went from {fixed(curve.start, 3)} to {fixed(curve.end, 3)}; chance level is "
+            f"{fixed(curve.chance, 3)}.",
         )),
         facts=(
             Fact("steps", float(evidence.step), f"{evidence.step:,}"),
@@ -171,9 +171,9 @@ def batch_too_large(evidence: Evidence) -> Outcome:
             f"Here {images:,} / {recipe.batch_size:,} makes {each} {steps} an epoch, "
             f"{evidence.total_steps:,} in {counted(recipe.epochs, 'epoch')}. With batches of {batch} the "
             f"same images, seen as often, would make {then:,} steps.",
-            f"The loss went from {fixed(curve.start, 3)} to {fixed(curve.end, 3)}; guessing has "
-            f"{fixed(curve.guess, 3)}. A rate as many times larger would make up for it up to a point (Goyal "
-            "et al., 2017), and then overshoot.",
+            f"The loss went from {fixed(curve.start, 3)} to {fixed(curve.end, 3)}; chance level is "
+            f"{fixed(curve.chance, 3)}. A rate as many times larger would make up for it up to a point "
+            "(Goyal et al., 2017), and then overshoot.",
         )),
         facts=(
             Fact("images a batch", float(recipe.batch_size), f"{recipe.batch_size:,}"),
@@ -214,11 +214,11 @@ def schedule_ended(evidence: Evidence) -> Outcome:
         return Negative(
             f"The rate fell early, at step {ended:,}, and the loss to {fixed(curve.end)} all the same."
         )
-    if before <= 0.01 * curve.guess and not _not_begun(evidence, curve, ended):
+    if before <= 0.01 * curve.chance and not _not_begun(evidence, curve, ended):
         return Negative(f"The rate fell early, at step {ended:,}, but the loss did not depend on it.")
     return Finding(
         cause="schedule-ended",
-        confidence=0.9 if before > 0.05 * curve.guess else 0.8 if before > 0.01 * curve.guess else 0.6,
+        confidence=0.9 if before > 0.05 * curve.chance else 0.8 if before > 0.01 * curve.chance else 0.6,
         effect=0.7,
         verdict=f"From step {ended:,} of {evidence.step:,} on the rate was below {percent(QUIET)} of its "
         "largest: learning ended there.",
@@ -228,7 +228,7 @@ def schedule_ended(evidence: Evidence) -> Outcome:
             f"This run's schedule is '{evidence.recipe.schedule}': the rate went from {short(top)} to "
             f"{short(last)}, {short(last / top)} of it. In the first {ended:,} steps the loss "
             f"{_fell(before)}, in the other {evidence.step - ended:,} it {_fell(after)}.",
-            f"It ended at {fixed(curve.end, 3)}, where guessing has {fixed(curve.guess, 3)}.",
+            f"It ended at {fixed(curve.end, 3)}, where chance level is {fixed(curve.chance, 3)}.",
         )),
         facts=(
             Fact("last step at a rate that matters", float(ended), f"{ended:,} of {evidence.step:,}"),

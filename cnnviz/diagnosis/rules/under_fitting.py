@@ -23,10 +23,10 @@ NARROW = 1.0
 WIDTH = 4
 """Values for each class that a bottleneck is widened to: LeNet-5's narrowest layer hands on 84 for ten."""
 SOMETHING = 0.2
-"""Of the way from guessing to all right, known of the training images: a network of some size that knows less
+"""Of the way from chance to all right, known of the training images: a network of some size that knows less
 was kept from learning by something else."""
 FLAT = 0.03
-"""Of the loss, gained over the last third of the run: less, and more epochs will not mend it."""
+"""Of the loss, gained over the last third of the run: less, and more epochs will not fix it."""
 
 
 @rule(
@@ -67,7 +67,7 @@ def _finding(
     certain = 0.6 + 0.15 * few + 0.1 * (narrow is not None) + 0.08 * _flat(gained)
     flat = ""
     if _flat(gained):
-        flat = f" Over the last third of the run its loss {_fell(gained)}: more epochs will not mend it."
+        flat = f" Over the last third of the run its loss {_fell(gained)}: more epochs will not fix it."
     thin = (
         f" At its narrowest, '{narrow[0]}', only "
         f"{counted(narrow[1], 'value carries', 'values carry')} all that is known of "

@@ -40,7 +40,7 @@ class Demo:
     code: str
     """The heart of what is run, as one would write it."""
     mended: str
-    """The same without the error; empty where there is none to mend."""
+    """The same without the error; empty where there is none to fix."""
     run: Callable[[], DemoResult]
 
 

@@ -15,7 +15,7 @@ _TOLD = (
 )
 _ASKED = {
     "name": "alexnet-stl10",
-    "question": "Why does AlexNet give one answer to every image, and what mends it?",
+    "question": "Why does AlexNet give one answer to every image, and what fixes it?",
     "base_name": AS_WRITTEN,
 }
 
@@ -41,7 +41,7 @@ ALEXNET_STL10 = Preset(
         "AlexNet a quarter as wide, for images of 67×67, on a thousand handwritten digits enlarged to that, "
         "for half of the article's steps and without its mirroring (a mirrored digit is none); its weights "
         "are widened so that each layer hands on what it does in the full one. Digits are easy: what is "
-        "mended gets further than on photographs. The story on Diagnose has the same arms on CIFAR-10."
+        "fixed gets further than on photographs. The story on Diagnose has the same arms on CIFAR-10."
     ),
     order=12,
     small=Experiment(

@@ -290,7 +290,7 @@ def _change(change: Change, evidence: Evidence) -> str:
         f"<li>{escape(field)}: {escape(value_text(ours))} → <b>{escape(value_text(theirs))}</b></li>"
         for field, (ours, theirs) in differs
     )
-    return f'<div class="change"><b>What would mend it.</b> {escape(change.why)}<ul>{settings}</ul></div>'
+    return f'<div class="change"><b>What would fix it.</b> {escape(change.why)}<ul>{settings}</ul></div>'
 
 
 def _outcome(diagnosis: Diagnosis) -> str:

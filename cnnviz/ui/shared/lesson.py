@@ -77,7 +77,7 @@ STEPS = (
         "Read the first finding and its evidence: what is left of the images, layer by layer.",
         "Its weights began too small: each layer hands on less of what tells images apart, until at fc1 "
         "hardly anything is left, so every image gets the same answer and the loss stays at ln 10 ≈ 2.303, "
-        "that of guessing among ten classes. He’s rule draws weights so that the signal keeps its size.",
+        "chance level among ten classes. He’s rule draws weights so that the signal keeps its size.",
         {"recorded": "alexnet-stl10-failed"},
     ),
     Step(

@@ -1,7 +1,7 @@
 """What is about to be trained, as the URL has it: a recipe to start from and what was changed in it.
 
 `recipe` names the recipe, `parent` a run whose recipe it is; `model`, `dataset`, `option.*` and `set.FIELD`
-say what differs. Values stand there as they were typed: what cannot be is said and kept until it is mended.
+say what differs. Values stand there as they were typed: what cannot be is said and kept until it is fixed.
 
 Where no recipe is named it is the default of the model and the data (`training.recipes.defaults`). What is
 changed (`set.FIELD`) is written together with the recipe that it changes, so that a link goes on meaning what

@@ -49,7 +49,7 @@ def test_every_probe_has_a_sentence() -> None:
         ),
         ("evaluation-mode", "Test accuracy is 90.0 % in evaluation mode and 40.0 % in training mode."),
         ("gradient-flow", "the gradient is 0.5 long at 'conv1' and no number at 'fc3'."),
-        ("initial-loss", "It is 2.31; guessing has 2.303"),
+        ("initial-loss", "It is 2.31; chance level is 2.303"),
         ("label-agreement", "A linear classifier of small patches names 98 % of unseen images"),
         (
             "overfit-batch",

@@ -1,4 +1,4 @@
-"""A layer list that can be walked, reordered by hand or by keyboard, and mended where it does not fit."""
+"""A layer list that can be walked, reordered by hand or by keyboard, and fixed where it does not fit."""
 
 from __future__ import annotations
 

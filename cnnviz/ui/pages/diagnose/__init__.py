@@ -1,1 +1,1 @@
-"""The Diagnose page: why a run does not learn, with evidence, and a recipe that mends it."""
+"""The Diagnose page: why a run does not learn, with evidence, and a recipe that fixes it."""

@@ -1,4 +1,4 @@
-"""The run's curves, and on the same axes those of runs made from it: the mended one beside the failed one."""
+"""The run's curves, and on the same axes those of runs made from it: the fixed one beside the failed one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings in order: what speaks for each, where, why, what it is not, and what would mend it."""
+"""Findings in order: what speaks for each, where, why, what it is not, and what would fix it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from cnnviz.tracking import RunSummary
     from cnnviz.ui.pages.diagnose.state import LoadedDiagnosis
 
-# What would mend a run: the settings that change, and the button that runs it so.
+# What would fix a run: the settings that change, and the button that runs it so.
 
 LONGEST = 300
 """Characters of an experiment's question."""
@@ -44,7 +44,7 @@ def changes(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSumma
                 st.code(finding.fix.code, language="python", wrap_lines=True)
     if not finding.changes:
         return
-    st.markdown("**What would mend it**")
+    st.markdown("**What would fix it**")
     for place, change in enumerate(finding.changes):
         key = f"{case.key}-{finding.cause}-{place}"
         with st.container(border=True, gap="small", key=f"diagnose-change-{key}"):
@@ -96,7 +96,7 @@ def _apply(case: LoadedDiagnosis, new: Recipe) -> None:
 def _test(case: LoadedDiagnosis, change: Change, new: Recipe) -> None:
     """The way to a paired experiment: the same seeds with and without the change."""
     settings = in_words(case.evidence.recipe, new)
-    question = f"Is {case.name} mended by: {settings}?"
+    question = f"Is {case.name} fixed by: {settings}?"
     try:
         experiment = from_change(case.evidence.recipe, change.values, question[:LONGEST])
         parameters = test_parameters(experiment, None if case.run is None else case.run.id)

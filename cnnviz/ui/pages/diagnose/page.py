@@ -1,4 +1,4 @@
-"""The page as a whole: a run, what is wrong with it, and what would mend it."""
+"""The page as a whole: a run, what is wrong with it, and what would fix it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ MOST = 300
 """Runs in the list; any other is reached by its address, or from Runs."""
 ACCURACY = "test/accuracy"
 HARDLY_LEARNED = 2.0
-"""Times an even guess: a run that ended below it is marked as strange."""
+"""Times chance level: a run that ended below it is marked as strange."""
 
 
 def bar(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:

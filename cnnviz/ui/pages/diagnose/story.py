@@ -40,7 +40,7 @@ from cnnviz.ui.shared.url_state import SET
 
 __all__ = ["FAILED", "MENDED", "story"]
 
-# From reading to doing: the failing recipe, the mended one, the experiment, each a click away.
+# From reading to doing: the failing recipe, the fixed one, the experiment, each a click away.
 
 RECIPE, EXPERIMENT = "article-alexnet-stl10", "alexnet-stl10"
 

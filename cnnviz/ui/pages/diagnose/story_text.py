@@ -96,7 +96,7 @@ def backwards(failed: Sequence[Layer], fixed: Sequence[Layer]) -> str:
         "The way back has the same factors. A layer's gradient is what comes back from the loss times what "
         f"went in, and here both are small. In the first step {weak[0].name}'s gradient is "
         f"{_power(weak[0].gradient)}, {_times(weak[1].gradient / weak[0].gradient)} smaller than in the "
-        "mended network, so it is moved by that much less."
+        "fixed network, so it is moved by that much less."
     )
 
 

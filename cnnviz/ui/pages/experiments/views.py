@@ -120,7 +120,7 @@ def demonstration(demo: Demo) -> None:
             st.markdown("What torch says:")
             st.code(shown.message, language=None, wrap_lines=True)
         if demo.mended:
-            st.markdown("Mended:")
+            st.markdown("Fixed:")
             st.code(demo.mended, language="python", wrap_lines=True)
         for paragraph in demo.explanation.split("\n\n"):
             st.markdown(paragraph)
