@@ -1,4 +1,4 @@
-"""Diagnose: why a run does not learn, with evidence, and a recipe that mends it."""
+"""Diagnose: why a run does not learn, with evidence, and a recipe that fixes it."""
 
 from cnnviz.ui.pages.diagnose.page import diagnose_page
 from cnnviz.ui.shared.page_registry import Page
@@ -8,7 +8,7 @@ PAGE = Page(
     icon=":material/stethoscope:",
     order=8,
     group="Train",
-    blurb="Why a run does not learn: what speaks for it, what was ruled out, and what would mend it.",
+    blurb="Why a run does not learn: what speaks for it, what was ruled out, and what would fix it.",
 )
 
 diagnose_page()

@@ -12,7 +12,7 @@ from benchmarks.diagnosis_runs.accepted import UNEXPLAINED
 
 T = TypeVar("T")
 ENOUGH = 0.9
-"""Of the healthy run's accuracy: what a mended run must reach, and what a plant must not."""
+"""Of the healthy run's accuracy: what a fixed run must reach, and what a plant must not."""
 LEARNT = 0.3
 """What a healthy run must reach: three times what guessing one of ten classes gives."""
 

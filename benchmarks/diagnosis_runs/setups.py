@@ -86,7 +86,7 @@ class Plant:
     twin: Change = field(default=lambda setup: setup)
     """The healthy run that the spoiled one is measured against."""
     mendable: bool = True
-    """Whether a recipe can mend it: wrong data and wrong code stay wrong."""
+    """Whether a recipe can fix it: wrong data and wrong code stay wrong."""
     flatters: bool = False
     """Whether its figure is too good and not too bad."""
     also: tuple[str, ...] = ()

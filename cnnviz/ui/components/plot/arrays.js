@@ -20,16 +20,19 @@ function chunks(list, size) {
   return Array.from({ length: list.length / (size || 1) }, (_, i) => list.slice(i * size, (i + 1) * size));
 }
 
-// A number of 32 bits becomes the shortest decimal that rounds to it: 0.1 and not 0.10000000149011612.
+// What is no finite number is null, as in JSON. A number of 32 bits becomes the shortest decimal that rounds to it: 0.1
+// and not 0.10000000149011612.
 function plainNumbers(list) {
-  if (!(list instanceof Float32Array)) return Array.from(list);
-  return Array.from(list, (value) => {
-    for (let digits = 6; digits < 9; digits++) {
-      const short = Number(value.toPrecision(digits));
-      if (Math.fround(short) === value) return short;
-    }
-    return value;
-  });
+  const short = list instanceof Float32Array ? shortest : (value) => value;
+  return Array.from(list, (value) => (Number.isFinite(value) ? short(value) : null));
+}
+
+function shortest(value) {
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
 }
 
 // Everything in plain arrays, in whatever depth: encoded ones, and those that Plotly has decoded.
