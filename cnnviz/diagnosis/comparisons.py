@@ -326,16 +326,16 @@ def _loss(evidence: Evidence) -> Comparison | None:
         sum(values[at : at + quarter]) / quarter for at in range(0, len(values) - quarter + 1, quarter)
     )
     rose = curve.end - least
-    if curve.end > 1.02 * curve.guess and not (evidence.recipe.label_smoothing or evidence.recipe.mixup):
+    if curve.end > 1.02 * curve.chance and not (evidence.recipe.label_smoothing or evidence.recipe.mixup):
         return Comparison(
             "loss",
             False,
-            f"The training loss ends at {curve.end:.3f}, above that of guessing, {curve.guess:.3f}.",
+            f"The training loss ends at {curve.end:.3f}, above chance level, {curve.chance:.3f}.",
         )
-    if rose > max(0.15 * curve.guess, 0.5 * least):
+    if rose > max(0.15 * curve.chance, 0.5 * least):
         return Comparison("loss", False, f"The training loss rose from {least:.3f} to {curve.end:.3f}.")
     return Comparison(
-        "loss", True, f"The training loss ends at {curve.end:.3f}; guessing would cost {curve.guess:.3f}."
+        "loss", True, f"The training loss ends at {curve.end:.3f}; chance level is {curve.chance:.3f}."
     )
 
 
@@ -457,7 +457,7 @@ def _constant(evidence: Evidence) -> float:
     if not sum(counts) or len(counts) != len(tested) or not sum(tested):
         return evidence.chance
     shares = [n for n, count in zip(tested, counts, strict=True) if count == max(counts)]
-    # Where classes are equally common, the luckiest constant answer is no better than an even guess.
+    # Where classes are equally common, the luckiest constant answer is no better than chance.
     return max(shares) / sum(tested) if len(shares) < len(counts) else 1 / max(len(counts), 1)
 
 

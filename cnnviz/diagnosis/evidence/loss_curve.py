@@ -13,11 +13,11 @@ from cnnviz.diagnosis.finding import Fact
 from cnnviz.diagnosis.numbers import fixed
 
 STUCK = 0.1
-"""Of the way from guessing to perfect: no more than luck and the commonest class explain."""
+"""Of the way from chance to perfect: no more than luck and the commonest class explain."""
 NEARLY_THERE = 0.8
-"""Of the way from guessing to perfect: what is missing there is more than fine tuning brings."""
+"""Of the way from chance to perfect: what is missing there is more than fine tuning brings."""
 BLOWN = 1.5
-"""Times the loss of guessing: a model that is so much worse than one that never looks was thrown there."""
+"""Times the loss at chance level: a model so much worse than one that never looks was thrown there."""
 LUCK = 2.0
 """Standard errors above chance: one guess in 44 is so good."""
 HUGE = 1e100
@@ -30,14 +30,14 @@ POOR = 0.5
 class LossCurve:
     """What came of the training loss; losses in nats."""
 
-    guess: float
+    chance: float
     """Of one who knows only how common the classes are: their entropy, ln(classes) where all are alike."""
     loss: Points
     """The training loss as it was reported."""
     end: float
     """The newest tenth of it, on average."""
     learned: float
-    """How far it came from guessing (0) to perfect (1): the best of loss and accuracy, trained on or not."""
+    """How far it came from chance (0) to perfect (1): the best of loss and accuracy, trained on or not."""
 
     @property
     def start(self) -> float:
@@ -47,7 +47,7 @@ class LossCurve:
     @property
     def fact(self) -> Fact:
         """Where it stands, in a finding."""
-        return Fact("newest loss", self.end, f"{fixed(self.end, 3)} (guessing: {fixed(self.guess, 3)})")
+        return Fact("newest loss", self.end, f"{fixed(self.end, 3)} (chance level: {fixed(self.chance, 3)})")
 
     @property
     def worst(self) -> float:
@@ -57,7 +57,7 @@ class LossCurve:
     @property
     def blown(self) -> bool:
         """Whether it was once far worse than it began, and than one who never looks."""
-        return max(self.loss.values[1:], default=0.0) > BLOWN * max(self.guess, self.start)
+        return max(self.loss.values[1:], default=0.0) > BLOWN * max(self.chance, self.start)
 
     @property
     def stuck(self) -> bool:
@@ -68,7 +68,7 @@ class LossCurve:
     def falling(self) -> bool:
         """Whether the last quarter lies below the one before it.
 
-        By a hundredth of what guessing costs, and by more than twice the standard error of the difference.
+        By a hundredth of the chance level, and by more than twice the standard error of the difference.
         """
         values = [max(-HUGE, min(value, HUGE)) for value in self.loss.values]
         quarter = len(values) // 4
@@ -76,22 +76,22 @@ class LossCurve:
             return False
         last, before = values[-quarter:], values[-2 * quarter : -quarter]
         error = math.sqrt((_variance(last) + _variance(before)) / quarter)
-        return fmean(before) - fmean(last) > max(2 * error, self.guess / 100)
+        return fmean(before) - fmean(last) > max(2 * error, self.chance / 100)
 
 
 def summarize_loss(evidence: Evidence) -> LossCurve | None:
     """The course of a run; None before the first report and where there is nothing to choose from."""
-    loss, guess = evidence.curve("train/loss"), guessing(evidence)
+    loss, chance = evidence.curve("train/loss"), chance_loss(evidence)
     if not loss.steps:
         loss = evidence.curve("train/epoch_loss")
-    if not loss.steps or guess <= 0:
+    if not loss.steps or chance <= 0:
         return None
     end = fmean(loss.values[-max(1, len(loss) // 10) :])
-    return LossCurve(guess, loss, end, _learned(evidence, end, guess))
+    return LossCurve(chance, loss, end, _learned(evidence, end, chance))
 
 
-def guessing(evidence: Evidence) -> float:
-    """The loss of guessing by how common classes are; auxiliary classifiers guess too.
+def chance_loss(evidence: Evidence) -> float:
+    """The loss at chance level by how common classes are; auxiliary classifiers guess too.
 
     Where the loss is balanced by class weights all classes are alike to it, however common they are.
     """
@@ -109,7 +109,7 @@ def _entropy(counts: Sequence[int]) -> float:
     return -sum(count / total * math.log(count / total) for count in counts) if total else 0.0
 
 
-def _learned(evidence: Evidence, end: float, guess: float) -> float:
+def _learned(evidence: Evidence, end: float, chance: float) -> float:
     """Of both held-out parts: where labels are wrong in training, validation images tell of it as little."""
     data, newest = evidence.data, _newest_accuracy(evidence)
     losses = [evidence.curve(f"{part}/loss").last for part in ("val", "test")]

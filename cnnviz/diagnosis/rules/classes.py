@@ -61,7 +61,7 @@ def missing(evidence: Evidence) -> Outcome:
             + (
                 f"'limit' leaves {evidence.recipe.limit} images for {len(classes)} classes."
                 if kept
-                else "Only the data can mend it: look for folders that are empty or misspelt, or a split "
+                else "Only the data can fix it: look for folders that are empty or misspelt, or a split "
                 "that was not made class by class."
             )
         ),
