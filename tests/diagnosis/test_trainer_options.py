@@ -9,7 +9,7 @@ from cnnviz import tracking
 from cnnviz.diagnosis import Evidence, Finding, Negative, rules
 from cnnviz.diagnosis.evidence.evidence import Data
 from cnnviz.diagnosis.evidence.from_database import gather
-from cnnviz.diagnosis.evidence.loss_curve import guessing, summarize_loss
+from cnnviz.diagnosis.evidence.loss_curve import chance_loss, summarize_loss
 from cnnviz.diagnosis.rules.regularization import OPTIMISERS, USUAL
 from cnnviz.training.recipe import Optimiser
 from tests.diagnosis.networks import CLASSES, FLAT, run
@@ -44,8 +44,8 @@ def test_a_balanced_loss_is_measured_against_an_even_guess() -> None:
     plain, balanced = (
         run(data=UNEQUAL, recipe={"class_weights": kind}) for kind in ("none", "balanced")
     )  # fmt: skip
-    assert guessing(plain) < 1
-    assert guessing(balanced) == pytest.approx(math.log(10))
+    assert chance_loss(plain) < 1
+    assert chance_loss(balanced) == pytest.approx(math.log(10))
     curve = summarize_loss(run(losses=FLAT, accuracy=0.1, data=UNEQUAL, recipe={"class_weights": "balanced"}))
     assert curve is not None
     assert curve.stuck

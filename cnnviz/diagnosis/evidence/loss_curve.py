@@ -113,10 +113,10 @@ def _learned(evidence: Evidence, end: float, chance: float) -> float:
     """Of both held-out parts: where labels are wrong in training, validation images tell of it as little."""
     data, newest = evidence.data, _newest_accuracy(evidence)
     losses = [evidence.curve(f"{part}/loss").last for part in ("val", "test")]
-    plain = guess  # The held-out loss has no class weights.
+    plain = chance  # The held-out loss has no class weights.
     if evidence.recipe.class_weights == "balanced":
-        plain = _entropy([count for count in data.counts if count]) or guess
-    ways = [1 - end / guess, *(1 - loss / plain for loss in losses if loss is not None)]
+        plain = _entropy([count for count in data.counts if count]) or chance
+    ways = [1 - end / chance, *(1 - loss / plain for loss in losses if loss is not None)]
     for part, images in (("val", data.validation), ("test", data.test)):
         ways += _beyond(evidence, evidence.curve(f"{part}/accuracy").last, images)
     return max(ways + _beyond(evidence, newest, data.train))
