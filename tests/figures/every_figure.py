@@ -14,6 +14,7 @@ from cnnviz.figures.curves import Line, Panel, Reference, curves
 from cnnviz.figures.experiment import experiment
 from cnnviz.figures.finding import bars, lines
 from cnnviz.figures.layer_stats import STATISTICS, layer_heat
+from cnnviz.figures.learning_rate import range_test
 from cnnviz.figures.palette import COMPARED
 from cnnviz.interpret.filters import Weights, histogram
 from tests.figures.test_alexnet_stl10 import ARMS
@@ -70,6 +71,7 @@ FIGURES: dict[str, Callable[[], Any]] = {
     "finding_bars": lambda: bars(Bars("B", CLASSES, {"a": (0.7, 0.3)}, percent=True, marked=("cat",))),
     "finding_points": lambda: bars(Bars("B", CLASSES, {"a": (1e-9, 1.0)}, logarithmic=True)),
     "by_layer": lambda: by_layer([SignalLine("seen", ["conv1", "fc1"], [0.1, 1e-5], COMPARED[0])], "signal"),
+    "range_test": lambda: range_test([1e-4, 1e-2], [2.3, 1.0], [2.3, 1.2], 1e-3),
     "paired_runs": lambda: paired_runs(ARMS, 0.1),
 }
 """By name, built when called."""
