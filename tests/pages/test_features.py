@@ -6,6 +6,7 @@ import pytest
 
 from cnnviz.inference.images.checks import Hint
 from cnnviz.interpret import embedding
+from cnnviz.ui.pages.features import network
 from cnnviz.ui.pages.features.state import VIEWS
 from cnnviz.ui.shared import predictions
 from tests.pages.runner import assert_sound, components, html, links, open_page, said
@@ -40,6 +41,7 @@ def test_every_view_of_a_trained_network(view: str) -> None:
         "filters": "plot",
         "excites": "pictures",
         "space": "plot",
+        "network": "network",
     }
     assert f"cnnviz.{wanted.get(view, 'pictures')}" in components(app)
 
@@ -51,6 +53,23 @@ def test_umap_is_offered_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, 
     app = open_page("features", view="space", layer="conv2", picture="test:5")
     offered = app.segmented_control(key="features-method").options
     assert ("UMAP" in offered, embedding.NO_UMAP in said(app)) == (installed, not installed)
+
+
+def test_a_network_that_cannot_be_drawn_says_why_and_what_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("features", model="torchvision/mobilenet_v3_small", view="network")
+    assert "cannot be drawn on one screen. Layer '" in said(app)
+    assert "Maps shows each layer" in said(app)
+    assert "cnnviz.network" not in components(app)
+    monkeypatch.setattr(network, "MOST_VALUES", 10_000)
+    app = open_page("features", model="lenet5", view="network", **{"option.activation": "tanh"})
+    assert "15,002 values for an image, and at most 10,000 can be sent" in said(app)
+
+
+@pytest.mark.parametrize("model", ["lenet5-1998", "small-googlenet-32", "small-alexnet"])
+def test_whole_networks_worked_out_in_the_browser_or_here(model: str) -> None:
+    app = open_page("features", model=model, view="network", open="conv1", channel="2")
+    assert not app.warning, said(app)
+    assert {"cnnviz.network", "cnnviz.network_arrays"} <= set(components(app))
 
 
 @pytest.mark.parametrize("model", ["lenet5-1998", "small-googlenet-32", "alexnet-cifar10"])

@@ -94,18 +94,9 @@ class ImageAndModel:
 
 def question(network: Network, problems: Sequence[str]) -> ImageAndModel:
     """Draw what is wrong in the URL (`problems` are the page's own), the pictures, and the answer."""
-    which, picture, wrong = chosen(network)
-    own = fitting(network.loaded.preprocessing, which)
-    how, mismatch = preprocessing.read_overrides(st.query_params.get("prep"), own)
-    sentences = [
-        *url_state.current().problems,
-        *network.problems,
-        *problems,
-        *wrong,
-        *notice.pending_notices(),
-    ]
-    notice.say([*sentences, mismatch] if mismatch else sentences)
-    ready = prepared(picture, how)
+    about, sentences = _about(network, problems)
+    which, picture, ready = about.which, about.picture, about.ready
+    notice.say(sentences)
     left, right = st.columns([0.68, 0.32], gap="large")
     with left:
         picture_chooser(network, which)
@@ -116,8 +107,40 @@ def question(network: Network, problems: Sequence[str]) -> ImageAndModel:
         else:
             with st.spinner(f"{network.loaded.name} looks at the picture …"):
                 draw_predictions(network, ready)
-            doubts(network, picture, ready, own)
-    return ImageAndModel(which, picture, ready, own)
+            doubts(network, picture, ready, about.own)
+    return about
+
+
+def _about(network: Network, problems: Sequence[str]) -> tuple[ImageAndModel, list[str]]:
+    """The image that the URL means, as the network reads it, and what is wrong in the URL."""
+    which, picture, wrong = chosen(network)
+    own = fitting(network.loaded.preprocessing, which)
+    how, mismatch = preprocessing.read_overrides(st.query_params.get("prep"), own)
+    sentences = [
+        *url_state.current().problems,
+        *network.problems,
+        *problems,
+        *wrong,
+        *notice.pending_notices(),
+    ]
+    about = ImageAndModel(which, picture, prepared(picture, how), own)
+    return about, [*sentences, mismatch] if mismatch else sentences
+
+
+IMAGE, IMAGE_SHOWN = "folded-image", "folded-image-shown"
+
+
+def folded_question(network: Network, problems: Sequence[str]) -> ImageAndModel:
+    """As `question`, but without the answer, and the images behind a button."""
+    about, sentences = _about(network, problems)
+    if st.session_state.get(IMAGE_SHOWN) != about.which.text and about.which.kind != "drawn":
+        st.session_state[IMAGE] = False
+    st.session_state[IMAGE_SHOWN] = about.which.text
+    named = notice.plain(about.picture.name)
+    with st.popover(f"Image: {named}", icon=":material/image:", key=IMAGE, on_change="rerun"):
+        picture_chooser(network, about.which)
+    notice.say(sentences)
+    return about
 
 
 def fitting(own: Preprocessing, which: ImageState) -> Preprocessing:

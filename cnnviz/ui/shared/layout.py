@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz.ui.components.guard import guard
 from cnnviz.ui.components.navigation import Item, navigation
 from cnnviz.ui.shared.page_registry import Page
-from cnnviz.ui.shared.url_state import carried, restore
+from cnnviz.ui.shared.url_state import carried, change_without_model, restore
 
 HERE = Path(__file__).parent
 
@@ -22,6 +22,8 @@ def page_header(pages: Mapping[str, Page], current: str) -> None:
     page = pages[current]
     st.set_page_config(page_title=f"{page.title} · cnnviz", page_icon=_favicon(), layout="wide")
     st.html(HERE / "layout.css")
+    if presenting():
+        st.html(HERE / "present.css")
     with st.container(key="routes"):
         for name, other in pages.items():
             link(name, other.title, icon=other.icon, **_left_behind(name))
@@ -31,6 +33,20 @@ def page_header(pages: Mapping[str, Page], current: str) -> None:
         st.title(page.heading or page.title, anchor=False, width="content")
         st.markdown(page.blurb, width="content")
     guard()
+
+
+PRESENT = "present"
+"""The parameter that hides navigation and settings and enlarges text, for a projector: `present=1`."""
+
+
+def presenting() -> bool:
+    """Whether the page is shown to a class."""
+    return st.query_params.get(PRESENT) == "1"
+
+
+def _present() -> None:
+    """Begin to present, or leave; for use in callbacks."""
+    change_without_model(present=None if presenting() else "1")
 
 
 def _left_behind(page: str) -> dict[str, None]:
@@ -51,7 +67,10 @@ def _navigation(pages: Mapping[str, Page], current: str) -> None:
             current=name == current,
         )  # fmt: skip
         (groups.setdefault(page.group, []) if page.group else home).append(item)
-    navigation(home[0], groups, links='.st-key-routes [data-testid="stPageLink"]', key="navigation")
+    navigation(
+        home[0], groups, links='.st-key-routes [data-testid="stPageLink"]', key="navigation",
+        presenting=presenting(), on_present=_present,
+    )  # fmt: skip
 
 
 def link(page: str, label: str, *, icon: str | None = None, **changes: str | None) -> None:

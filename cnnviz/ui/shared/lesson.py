@@ -110,6 +110,7 @@ def parameters(number: int) -> dict[str, str | None]:
     """What a link to step `number` (from 1) changes: all that crosses pages gives way to the step's state."""
     dropped = dict.fromkeys((*url_state.CARRIED, *url_state.PASSED))
     dropped |= {name: None for name in st.query_params if url_state.is_carried(name)}
+    dropped.pop("present")  # a lesson is what one presents
     return {**dropped, **STEPS[number - 1].state, PARAMETER: str(number)}
 
 

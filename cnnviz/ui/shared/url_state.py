@@ -20,7 +20,7 @@ from cnnviz import models
 
 CARRIED = ("model", "classes", "size", "batch", "layer")
 """Parameters that a link to another page takes along, besides every `option.*`."""
-PASSED = ("run", "dataset", "recipe", "weights", "picture", "prep", "lesson")
+PASSED = ("run", "dataset", "recipe", "weights", "picture", "prep", "lesson", "present")
 """Parameters that a link takes along too; the page that uses one looks it up, and says where it is wrong."""
 OWN = (
     *("view", "columns", "models", "pair", "from", "list", "scale"),
@@ -28,7 +28,7 @@ OWN = (
     *("x", "against", "cell"),
     *("class", "part", "seed", "image", "draw"),
     *("parent", "smooth", "layers"),
-    *("order", "range", "channel"),
+    *("order", "range", "channel", "open"),
     *("drop", "reduce"),
     *("method", "opacity"),
     *("recorded", "start", "pixels"),
@@ -115,6 +115,8 @@ def read(parameters: Mapping[str, str], repeated: Sequence[str] = ()) -> Selecti
         for name in parameters
         if name not in CARRIED + PASSED + OWN and not name.startswith((OPTION, SET))
     ]
+    if parameters.get("present", "1") != "1":
+        problems.append(f"“present” cannot be {quoted(parameters['present'])}, only 1; it is ignored.")
     spec = _model(parameters.get("model"), problems)
     return Selection(
         spec=spec,

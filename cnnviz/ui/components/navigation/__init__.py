@@ -7,7 +7,7 @@ seen: real links, which hand a plain click on to those.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -25,8 +25,16 @@ class Item(TypedDict):
     current: bool
 
 
-def navigation(home: Item, groups: Mapping[str, Sequence[Item]], *, links: str, key: str) -> None:
-    """Draw the bar.
+def navigation(
+    home: Item,
+    groups: Mapping[str, Sequence[Item]],
+    *,
+    links: str,
+    key: str,
+    presenting: bool = False,
+    on_present: Callable[[], None] = lambda: None,
+) -> None:
+    """Draw the bar; while a page is presented nothing of it but the way out.
 
     Args:
         home: The page that stands on its own, at the left.
@@ -34,8 +42,13 @@ def navigation(home: Item, groups: Mapping[str, Sequence[Item]], *, links: str, 
         links: A CSS selector of the elements that hold the hidden links, one an item; in the order of `home`
             and then the groups.
         key: Of the component.
+        presenting: Whether a page is shown to a class.
+        on_present: Called when that begins or ends.
     """
     data = {"home": home, "groups": [{"title": title, "items": items} for title, items in groups.items()]}
     component("navigation", HERE, css="navigation.css", js=("canvas.js", "navigation.js"))(
-        key=key, data={**data, "links": links}, height="content"
+        key=key,
+        data={**data, "links": links, "presenting": presenting},
+        height="content",
+        on_present_change=on_present,
     )

@@ -1,6 +1,7 @@
 // Drawn anew for every page and address; menus are disclosures: a button that says whether its list is open.
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".host");
+  host.present = () => setTriggerValue("present", Date.now());
   const stamp = JSON.stringify(data);
   if (host.stamp !== stamp) draw(host, data, stamp);
   return () => {};
@@ -9,6 +10,7 @@ export default function ({ data, parentElement }) {
 function draw(host, data, stamp) {
   host.stamp = stamp;
   host.leave?.();
+  if (data.presenting) { drawWayOut(host); return; }
   let number = 0;
   const follow = (item, className) => linkTo(item, className, number++, data.links, () => close(host));
   const nav = element("nav", "", null, { "aria-label": "Pages" });
@@ -22,7 +24,9 @@ function draw(host, data, stamp) {
   if (data.home.current) start.setAttribute("aria-current", "page");
   start.onclick = (event) => { if (plain(event)) { event.preventDefault(); home.click(); } };
   drawer.append(start, ...data.groups.map((group) => menuOf(host, group, follow)));
-  nav.append(toggle, home, drawer, element("span", "here", titleOf(data)));
+  const present = element("button", "present", "Present", { type: "button", title: "Present: hide navigation and settings, and enlarge text, for a projector" });
+  present.onclick = () => host.present();
+  nav.append(toggle, home, drawer, element("span", "here", titleOf(data)), present);
   host.replaceChildren(nav, element("div", "shade"));
   toggle.onclick = () => { const open = !host.classList.contains("open"); close(host); setDrawer(host, open); };
   host.querySelector(".shade").onclick = () => setDrawer(host, false);
@@ -30,6 +34,16 @@ function draw(host, data, stamp) {
   document.addEventListener("pointerdown", outside);
   host.leave = () => document.removeEventListener("pointerdown", outside);
   host.onkeydown = (event) => { if (event.key === "Escape") escape(host); };
+}
+
+// Presenting: one button, and Escape where nothing else on the page has a use for it.
+function drawWayOut(host) {
+  const button = element("button", "way-out", "Leave presenting (Esc)", { type: "button" });
+  button.onclick = () => host.present();
+  host.replaceChildren(button);
+  const byKey = (event) => { if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("[role=dialog], [data-testid=stPopoverBody]")) host.present(); };
+  document.addEventListener("keydown", byKey);
+  host.leave = () => document.removeEventListener("keydown", byKey);
 }
 
 const titleOf = ({ home, groups }) => [home, ...groups.flatMap((group) => group.items)].find((item) => item.current)?.title ?? "";

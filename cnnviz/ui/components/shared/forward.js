@@ -1,6 +1,7 @@
 // Forward pass of a layer list in the browser: `forward(program, weights, input)` gives every layer's output.
 //
-// `program` is what `layer_program.py` writes: {input: [C, H, W], layers: [{name, op, …}]}. Weights lie one after
+// `program` is what `layer_program.py` and `module_program.py` write: {input: [C, H, W], layers: [{name, op, …}]}. A
+// layer reads the one before it, or those whose positions are in its `from` (-1: the image). Weights lie one after
 // another in one Float32Array; a layer's `weight`, `bias`, `scale`, `shift` and `codes` are offsets into it, null
 // where there is none. A tensor is {shape, values}, values a Float32Array in C order, without the batch.
 const OPERATIONS = {
@@ -8,13 +9,27 @@ const OPERATIONS = {
   activation: activate, softmax, radial_basis: radialBasis,
   flatten: (layer, { values }) => ({ shape: [values.length], values }),
 };
+const JOINS = { concat, add };
 
 function forward(program, weights, input) {
-  let tensor = { shape: program.input, values: input };
-  return program.layers.map((layer) => {
-    tensor = OPERATIONS[layer.op](layer, tensor, weights);
-    return { name: layer.name, op: layer.op, ...tensor };
+  const image = { shape: program.input, values: input }, outputs = [];
+  program.layers.forEach((layer, i) => {
+    const tensors = (layer.from ?? [i - 1]).map((place) => (place < 0 ? image : outputs[place]));
+    const tensor = JOINS[layer.op]?.(tensors) ?? OPERATIONS[layer.op](layer, tensors[0], weights);
+    outputs.push({ name: layer.name, op: layer.op, ...tensor });
   });
+  return outputs;
+}
+
+function concat(tensors) {
+  const values = new Float32Array(tensors.reduce((all, tensor) => all + tensor.values.length, 0));
+  let at = 0;
+  tensors.forEach((tensor) => { values.set(tensor.values, at); at += tensor.values.length; });
+  return { shape: [tensors.reduce((all, { shape }) => all + shape[0], 0), ...tensors[0].shape.slice(1)], values };
+}
+
+function add([one, other]) {
+  return { shape: one.shape, values: one.values.map((value, i) => value + other.values[i]) };
 }
 
 // Positions of outputs, from `first` up to `end`, whose tap lies inside the input.
@@ -24,12 +39,21 @@ function within(tap, padding, stride, size, outputs) {
 }
 
 // Every output map sums a window over its group's maps, or over those that `connections` lists for it.
-function conv2d(layer, { shape: [channels, height, width], values }, weights) {
+const LARGE = 100_000; // products, from which on copying the windows first pays
+
+function conv2d(layer, tensor, weights) {
+  const { shape: [channels, height, width], values } = tensor;
   const { out, groups = 1, connections = null, weight, bias } = layer;
   const [[kh, kw], [sy, sx], [py, px], [dy, dx]] = [layer.kernel, layer.stride, layer.padding, layer.dilation];
   const rows = Math.floor((height + 2 * py - dy * (kh - 1) - 1) / sy) + 1;
   const columns = Math.floor((width + 2 * px - dx * (kw - 1) - 1) / sx) + 1;
   const result = new Float32Array(out * rows * columns), perGroup = channels / groups;
+  if (!connections && groups === 1 && out * channels * kh * kw * rows * columns >= LARGE) {
+    const panels = windowPanels(layer, tensor, rows, columns);
+    multiplied(weights, weight, out, channels * kh * kw, panels, rows * columns, result);
+    if (bias !== null) for (let i = 0; i < result.length; i++) result[i] += weights[bias + Math.floor(i / (rows * columns))];
+    return { shape: [out, rows, columns], values: result };
+  }
   let at = weight;
   for (let map = 0; map < out; map++) {
     const base = map * rows * columns, start = perGroup * Math.floor((map * groups) / out);
@@ -51,6 +75,55 @@ function conv2d(layer, { shape: [channels, height, width], values }, weights) {
     }
   }
   return { shape: [out, rows, columns], values: result };
+}
+
+// Every window's values, four windows side by side, so that a matrix product reads them in one run.
+const PANEL = 4;
+
+function windowPanels({ kernel: [kh, kw], stride, padding, dilation }, { shape: [channels, height, width], values }, rows, columns) {
+  const count = rows * columns, size = channels * kh * kw;
+  const panels = new Float32Array(Math.ceil(count / PANEL) * size * PANEL);
+  for (let c = 0, k = 0; c < channels; c++) {
+    for (let ky = 0; ky < kh; ky++) {
+      for (let kx = 0; kx < kw; kx++, k++) {
+        for (let row = 0, n = 0; row < rows; row++) {
+          const y = row * stride[0] - padding[0] + ky * dilation[0];
+          if (y < 0 || y >= height) { n += columns; continue; }
+          let x = kx * dilation[1] - padding[1];
+          for (let column = 0; column < columns; column++, n++, x += stride[1])
+            if (x >= 0 && x < width) panels[((n >> 2) * size + k) * PANEL + (n & 3)] = values[(c * height + y) * width + x];
+        }
+      }
+    }
+  }
+  return panels;
+}
+
+// Weights (maps × size) times panels (size × windows), two maps and four windows at a time: what fits in registers.
+function multiplied(weights, start, maps, size, panels, count, result) {
+  for (let n = 0, from = 0; n < count; n += PANEL, from += PANEL * size) {
+    const width = Math.min(PANEL, count - n);
+    for (let map = 0; map < maps; map += 2) {
+      const one = start + map * size, other = start + Math.min(map + 1, maps - 1) * size;
+      let a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
+      for (let k = 0, at = from; k < size; k++, at += PANEL) {
+        const u = weights[one + k], v = weights[other + k];
+        const x0 = panels[at], x1 = panels[at + 1], x2 = panels[at + 2], x3 = panels[at + 3];
+        a0 += u * x0; a1 += u * x1; a2 += u * x2; a3 += u * x3;
+        b0 += v * x0; b1 += v * x1; b2 += v * x2; b3 += v * x3;
+      }
+      const to = map * count + n;
+      result[to] = a0;
+      if (width > 1) result[to + 1] = a1;
+      if (width > 2) result[to + 2] = a2;
+      if (width > 3) result[to + 3] = a3;
+      if (map + 1 === maps) continue;
+      result[to + count] = b0;
+      if (width > 1) result[to + count + 1] = b1;
+      if (width > 2) result[to + count + 2] = b2;
+      if (width > 3) result[to + count + 3] = b3;
+    }
+  }
 }
 
 function linear({ out, weight, bias }, { values }, weights) {
@@ -107,11 +180,12 @@ function globalPool(_layer, { shape: [channels, height, width], values }) {
 
 // A factor and a shift a channel: what batch normalization is in evaluation, and trained subsampling's gain.
 function batchNorm({ scale, shift }, { shape, values }, weights) {
-  const area = values.length / shape[0];
-  return { shape, values: values.map((value, i) => {
-    const channel = Math.floor(i / area);
-    return value * weights[scale + channel] + weights[shift + channel];
-  }) };
+  const area = values.length / shape[0], result = new Float32Array(values.length);
+  for (let channel = 0, i = 0; channel < shape[0]; channel++) {
+    const factor = weights[scale + channel], offset = weights[shift + channel];
+    for (let end = i + area; i < end; i++) result[i] = values[i] * factor + offset;
+  }
+  return { shape, values: result };
 }
 
 // Local response normalization in PyTorch's convention: alpha is divided by the window's size.
@@ -128,11 +202,13 @@ function localResponseNorm({ size, alpha, beta, k }, { shape, values }) {
 
 const ACTIVATIONS = {
   relu: (x) => (x < 0 ? 0 : x),
+  relu6: (x) => (x < 0 ? 0 : x > 6 ? 6 : x),
   tanh: Math.tanh,
   scaled_tanh: (x) => 1.7159 * Math.tanh((2 / 3) * x), // LeCun et al. (1998), appendix A
   sigmoid: (x) => 1 / (1 + Math.exp(-x)),
   leaky_relu: (x) => (x < 0 ? 0.01 * x : x),
   silu: (x) => x / (1 + Math.exp(-x)),
+  hardswish: (x) => (x * Math.max(0, Math.min(6, x + 3))) / 6,
   gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
 };
 

@@ -19,10 +19,19 @@ from cnnviz.ui.pages.features import maps, state
 from cnnviz.ui.pages.features.dataset_views import space, top_activating_images
 from cnnviz.ui.pages.features.filters import filters
 from cnnviz.ui.pages.features.maps import arithmetic, preprocessing_steps, strip
-from cnnviz.ui.pages.features.state import VIEWS, PageState, choose_layer, every_layer
+from cnnviz.ui.pages.features.network import whole_network
+from cnnviz.ui.pages.features.state import NETWORK, VIEWS, PageState, choose_layer, every_layer
 from cnnviz.ui.shared import notice
-from cnnviz.ui.shared.inspect_header import inside_bar, kept_free, onwards, question, stepper
+from cnnviz.ui.shared.inspect_header import (
+    folded_question,
+    inside_bar,
+    kept_free,
+    onwards,
+    question,
+    stepper,
+)
 from cnnviz.ui.shared.model_input import Network, network
+from cnnviz.ui.shared.predictions import doubts
 from cnnviz.ui.shared.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.url_state import change_without_model, unless
 
@@ -85,7 +94,7 @@ def views(network: Network, ready: PreprocessedImage, asked: PageState, own: Pre
         "input": partial(preprocessing_steps, ready, own),
     }
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="features-look"):
-        _choose_view(asked, list(known))
+        _choose_view(asked)
         if asked.view == "maps":
             _choice("order", "Order", ORDER_WORDS, asked.order)
             _choice("range", "What the colours span", RANGE_WORDS, asked.range)
@@ -95,14 +104,14 @@ def views(network: Network, ready: PreprocessedImage, asked: PageState, own: Pre
         st.info(notice.plain(str(error)), icon=":material/info:")
 
 
-def _choose_view(asked: PageState, known: list[str]) -> None:
+def _choose_view(asked: PageState) -> None:
     st.session_state[VIEW] = asked.view
     st.segmented_control(
         "View",
-        known,
+        list(VIEWS),
         format_func=VIEWS.__getitem__,
         key=VIEW,
-        on_change=lambda: change_without_model(view=unless(st.session_state[VIEW], "maps")),
+        on_change=lambda: change_without_model(view=unless(st.session_state[VIEW], "maps"), open=None),
         required=True,
         label_visibility="collapsed",
     )
@@ -134,6 +143,21 @@ def _choice(name: str, label: str, words: dict[str, str], chosen: str) -> None:
     )
 
 
+# The whole network instead: what a layer's views have on top folds away, so that one screen holds it.
+
+
+def network_on_one_screen(network: Network, asked: PageState) -> None:
+    """Draw bar, views and image in one row each, and the network below."""
+    with inside_bar(network):
+        pass
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="features-look"):
+        _choose_view(asked)
+        about = folded_question(network, asked.problems)
+    whole_network(network, about.ready, asked)
+    doubts(network, about.picture, about.ready, about.own)
+    onwards(network, "features")
+
+
 CSS = Path(__file__).with_name("features.css")
 PAGE_HEIGHT = 900
 """Pixels, kept free while the first network is loaded."""
@@ -146,6 +170,9 @@ def features() -> None:
     with kept_free(DRAWN, PAGE_HEIGHT):
         current = network()
     asked = state.current(current)
+    if asked.view == NETWORK:
+        network_on_one_screen(current, asked)
+        return
     features_bar(current, asked)
     about = question(current, asked.problems)
     strip(current, about.ready, asked)

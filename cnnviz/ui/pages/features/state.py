@@ -17,7 +17,9 @@ from cnnviz.ui.shared.url_state import change_without_model, quoted
 
 SOFTMAX = "softmax"
 """The probabilities, which no row of the architecture's table gives."""
+NETWORK = "network"
 VIEWS = {
+    NETWORK: ":material/hub: Network",
     "maps": ":material/apps: Maps",
     "arithmetic": ":material/calculate: Arithmetic",
     "filters": ":material/filter_center_focus: Filters",
@@ -37,6 +39,8 @@ class PageState:
     range: Range
     channel: int | None
     problems: tuple[str, ...]
+    opened: tuple[str, int | None] | None = None
+    """The layer that is open in the view of the whole network, and its map."""
 
 
 def every_layer(analysis: Analysis) -> dict[str, Layer]:
@@ -63,7 +67,11 @@ def current(network: Network) -> PageState:
     reach, beyond = url_state.choice("range", RANGES, "layer")
     said += [sentence for sentence in (wrong, unordered, beyond) if sentence]
     channel = _channel(st.query_params.get("channel"), layer, said)
-    return PageState(layer, view, cast(Order, order), cast(Range, reach), channel, tuple(said))
+    opened = st.query_params.get("open")
+    return PageState(
+        layer, view, cast(Order, order), cast(Range, reach), channel, tuple(said),
+        None if opened is None else (opened[:200], channel),
+    )  # fmt: skip
 
 
 def first_choice(known: dict[str, Layer]) -> Layer:

@@ -1,0 +1,7 @@
+// What runs beside the page, behind forward.js: weights once, then one picture after another.
+let kept;
+onmessage = ({ data }) => {
+  if (data.weights) { kept = data.weights; return; }
+  const outputs = forward(data.program, kept, data.input).map(({ shape, values }) => ({ shape, values }));
+  postMessage({ number: data.number, outputs });
+};

@@ -1,0 +1,136 @@
+"""The whole network on one screen: worked out in the browser where that is a matter of a blink, else here."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.inference import InferenceError
+from cnnviz.inference.weights.layer_program import LayerProgram
+from cnnviz.inference.weights.module_program import NetworkProgram, kernel, module_program
+from cnnviz.interpret.maps import Floats
+from cnnviz.ui.components.network import (
+    NetworkView,
+    kernel_slot,
+    network_arrays,
+    network_packet,
+    network_view,
+    weights_slot,
+)
+from cnnviz.ui.pages.features.state import SOFTMAX, PageState
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.model_input import Network
+from cnnviz.ui.shared.preprocessing import PreprocessedImage
+from cnnviz.ui.shared.result_cache import RESULTS
+
+CSS = Path(__file__).with_name("network.css")
+MOST_MACS = 110_000_000
+"""Multiply-adds for an image that a browser works out itself; above, the server sends what layers give."""
+MOST_VALUES = 16_000_000
+"""Values of all layers together that are sent, a byte each."""
+WANTED = "network-kernel-wanted"
+
+
+def whole_network(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
+    """Draw it, or a sentence on why it cannot be drawn and what can."""
+    st.html(CSS)
+    try:
+        program = drawable_program(network)
+    except InferenceError as error:
+        name = notice.plain(network.loaded.name)
+        st.info(
+            f"{name} cannot be drawn on one screen. {notice.plain(str(error))} Maps shows each layer.",
+            icon=":material/info:",
+        )
+        return
+    _parts(network, ready, asked, program)
+
+
+@st.fragment
+def _parts(network: Network, ready: PreprocessedImage, asked: PageState, program: NetworkProgram) -> None:
+    """Draw it anew alone where only a kernel is wanted."""
+    with st.container(key="network-arrays"):
+        network_arrays(
+            weights_slot(network.stamp), {"weights": program.program.weights}, key="network-weights"
+        )
+        _wanted_kernel(network, program)
+    packet = _packet(network.stamp, ready.digest, asked.opened, network, ready, program)
+    network_view(packet, key="network-view", on_kernel=_want)
+
+
+def _want(layer: int, channel: int) -> None:
+    st.session_state[WANTED] = (layer, channel)
+
+
+def _wanted_kernel(network: Network, program: NetworkProgram) -> None:
+    """Send the kernel that was asked for last, where a network's weights are not in the browser."""
+    wanted = st.session_state.get(WANTED)
+    if program.has_kernels or wanted is None:
+        return
+    try:
+        values = kernel(program, *wanted).numpy().ravel()
+    except ValueError:  # of another network, or by hand
+        return
+    network_arrays(kernel_slot(network.stamp, *wanted), {"kernel": values}, key="network-kernel")
+
+
+@RESULTS.cached()
+def _packet(
+    stamp: str,
+    digest: str,
+    opened: tuple[str, int | None] | None,
+    _network: Network,
+    _ready: PreprocessedImage,
+    _program: NetworkProgram,
+) -> bytes:
+    loaded = _network.loaded
+    view = NetworkView(
+        name=loaded.name, stamp=stamp, program=with_softmax(_program.program), macs=_program.macs,
+        classes=loaded.classes, image=_ready.tensor[0].numpy(), picture=_ready.seen, digest=digest,
+        outputs=None if _program.has_kernels else _outputs(_program, _ready), opened=opened,
+    )  # fmt: skip
+    return network_packet(view)
+
+
+def with_softmax(program: LayerProgram) -> LayerProgram:
+    """The program with softmax behind it, where it does not end in one."""
+    last = program.layers[-1]
+    if last["op"] == "softmax":
+        return program
+    softmax = {"name": SOFTMAX, "op": "softmax", "from": [len(program.layers) - 1], "shape": last["shape"]}
+    return LayerProgram((*program.layers, softmax), program.weights, program.input_shape)
+
+
+def _outputs(program: NetworkProgram, ready: PreprocessedImage) -> list[Floats]:
+    """Every layer's output, the probabilities last."""
+    outputs = [values.float().numpy() for values in program.outputs(ready.tensor)]
+    if program.program.layers[-1]["op"] != "softmax":
+        outputs.append(np.exp(outputs[-1] - np.logaddexp.reduce(outputs[-1])))
+    return outputs
+
+
+def drawable_program(network: Network) -> NetworkProgram:
+    """The network's program; raises `InferenceError` with a sentence where it has none or is too large."""
+    found = _program_or_reason(network.stamp, network)
+    if isinstance(found, str):
+        raise InferenceError(found)
+    return found
+
+
+@RESULTS.cached(keep=2)
+def _program_or_reason(stamp: str, _network: Network) -> NetworkProgram | str:
+    loaded = _network.loaded
+    try:
+        program = module_program(loaded.model, loaded.input_shape, most_macs=MOST_MACS)
+    except InferenceError as error:
+        return str(error)
+    values = sum(math.prod(layer["shape"]) for layer in program.program.layers)
+    if values > MOST_VALUES:
+        return (
+            f"Its layers give {values:,} values for an image, and at most {MOST_VALUES:,} can be sent; "
+            "a smaller network, or one for smaller images, can be drawn."
+        )
+    return program
