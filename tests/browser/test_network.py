@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.chromium import DESKTOP, PHONE_DARK
 from tests.browser.conftest import Visit
 from tests.browser.server import Server
-from tests.browser.waiting import TIMEOUT_MS, rerun
+from tests.browser.waiting import TIMEOUT_MS, rerun, settle
 
 NETWORK = "features?view=network&weights=checkpoint:lenet5-mnist&picture=sample:digit-3"
 STATE = "const state = host.state, stage = state.stages.find(({ name }) => name === given[0]);"
@@ -34,8 +34,9 @@ def open_network(visit: Visit, server: Server) -> Callable[..., Page]:
     """Open a whole network, and wait until it is drawn."""
 
     def opened(path: str = NETWORK, **how: Any) -> Page:
-        page = visit(path, **how)
-        expect(page.locator(".host[data-ready]")).to_be_visible(timeout=2 * TIMEOUT_MS)
+        page = visit(path, **how, ready=False)
+        expect(page.locator(".host[data-ready]")).to_be_visible(timeout=4 * TIMEOUT_MS)  # torch is imported
+        settle(page)
         return page
 
     return opened
