@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from cnnviz.access.files import forget_file, note_file, require_file
 from cnnviz.datasets import cache
 from cnnviz.datasets.cache import Maker, Wanted
 from cnnviz.datasets.dataset import Dataset
@@ -91,6 +92,8 @@ def save_user_dataset(
     if not place.exists():
         raise DataError(f"There is no folder or file '{path}'; give the path of your pictures.")
     wished = _name_for(place, name)
+    if wished not in user_datasets():  # what is there may be read anew for anybody, from the same path
+        require_file(_file(wished), f"The data set '{wished}'")
     chosen = _changed(options or {})
     wanted, make = detect.wanted(wished, place, chosen)
     ready = cache.opened(wanted) or cache.made(wanted, make, progress)
@@ -107,6 +110,7 @@ def keep_upload(filename: str, content: bytes, progress: Progress = silent) -> D
     if suffix is None:
         raise DataError(f"'{filename}' is neither a zip nor a Parquet file; hand in one of these.")
     with _reserved(Path(filename).stem) as name:
+        require_file(_file(name), f"The data set '{name}'")
         place = uploads() / f"{name.removeprefix(PREFIX)}{suffix}"
         try:
             with disk_errors():
@@ -165,6 +169,8 @@ def _write(name: str, place: Path, options: dict[str, Any], wanted: Wanted, read
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
         temporary.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        if not path.exists():
+            note_file(path)
         temporary.replace(path)
 
 
@@ -176,7 +182,9 @@ def forget(name: str) -> None:
     own = user_datasets().get(name)
     if own is None:
         raise DataError(f"You have no data set called '{name}'; `python -m cnnviz data list` lists them.")
+    require_file(_file(name), f"The data set '{name}'")
     _file(name).unlink(missing_ok=True)
+    forget_file(_file(name))
     if all(other.key != own.key for other in user_datasets().values()):
         shutil.rmtree(cache.folder() / own.key, ignore_errors=True)
     if own.uploaded:

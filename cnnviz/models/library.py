@@ -10,6 +10,7 @@ from typing import Any
 
 import platformdirs
 
+from cnnviz.access.files import forget_file, note_file, require_file
 from cnnviz.models.layers import LayerList
 from cnnviz.models.layers.layer_list import MAX_BYTES
 from cnnviz.models.spec import ModelSpec, Shape
@@ -42,6 +43,8 @@ def save(layers: LayerList, replace: bool = False) -> str:
     if problem:
         raise ValueError(problem)
     path = folder() / f"{slug(layers.name)}.json"
+    if replace or not path.exists():
+        require_file(path, f"The model '{path.stem}'")
     if path.exists() and not replace:
         raise FileExistsError(
             f"You have a model called '{path.stem}' already; choose another name or replace it."
@@ -49,6 +52,8 @@ def save(layers: LayerList, replace: bool = False) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(layers.write(), encoding="utf-8")
+    if not path.exists():
+        note_file(path)
     temporary.replace(path)
     return PREFIX + path.stem
 
@@ -58,7 +63,9 @@ def delete(name: str) -> None:
     path = folder() / f"{name.removeprefix(PREFIX)}.json"
     if slug(path.stem) != path.stem or not path.exists():
         raise ValueError(f"You have no model called '{name}'.")
+    require_file(path, f"The model '{path.stem}'")
     path.unlink()
+    forget_file(path)
 
 
 def saved_specs() -> dict[str, ModelSpec]:

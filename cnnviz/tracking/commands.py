@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import WrongStateError
+from cnnviz.tracking.limits import check_limits
+from cnnviz.tracking.owners import require_owner
 from cnnviz.tracking.states import ACTIVE, RESUMABLE, Command, Kind, Status
-from cnnviz.tracking.tables import CommandRow, RunRow
+from cnnviz.tracking.tables import LOCAL_OWNER, CommandRow, RunRow
 from cnnviz.tracking.transitions import become, check_room, free_places, locked
 
 # Rings where something was asked of runs in this process, so that its supervisor looks at once.
@@ -53,6 +55,7 @@ def request(database: Database, run_id: int, command: Command) -> Status:
     """
     with database.write() as session:
         run = locked(session, run_id)
+        require_owner(session, run.owner_id, f"Run {run_id}")
         if run.deleted_at is not None:
             raise WrongStateError(f"Run {run_id} is deleted; restore it first.")
         status = Status(run.status)
@@ -97,13 +100,20 @@ def room_in_queue(database: Database) -> int:
 
 
 def first_in_queue(database: Database, run_id: int) -> None:
-    """Let a run that waits be the next of its device; raises `NoSuchRunError` and `WrongStateError`."""
+    """Let a run that waits be the next of its owner's on its device.
+
+    Raises `NoSuchRunError`, `WrongStateError` and `NotOwnerError`.
+    """
     with database.write() as session:
         run = locked(session, run_id)
+        require_owner(session, run.owner_id, f"Run {run_id}")
         if run.status != Status.QUEUED:
             raise WrongStateError(f"Run {run_id} is {run.status}; it does not wait.")
         ahead = select(func.min(RunRow.queued)).where(
-            RunRow.status == Status.QUEUED, RunRow.device == run.device, RunRow.id != run_id
+            RunRow.status == Status.QUEUED,
+            RunRow.device == run.device,
+            RunRow.owner_id == run.owner_id,
+            RunRow.id != run_id,
         )
         earliest = session.scalar(ahead)
         if earliest is not None and earliest <= run.queued:
@@ -137,6 +147,7 @@ def _resume(session: Session, run: RunRow, status: Status) -> None:
         return
     if status not in RESUMABLE:
         raise WrongStateError(f"Run {run.id} is {status}; there is nothing to resume.")
+    check_limits(session, run.owner_id or LOCAL_OWNER)
     check_room(session)
     run.queued = time.time()
     run.error = run.last_lines = None

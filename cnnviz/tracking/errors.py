@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from cnnviz.access import NotAllowedError
 from cnnviz.sentences import full_stop
 
 _BUSY = frozenset(("SQLITE_BUSY", "SQLITE_LOCKED", "55P03", "40P01", "40001"))
@@ -33,6 +34,14 @@ class WrongStateError(TrackingError):
 
 class QueueFullError(TrackingError):
     """As many runs wait as may wait."""
+
+
+class NotOwnerError(TrackingError, NotAllowedError):
+    """This is somebody else's, or nothing may be changed at all."""
+
+
+class LimitError(TrackingError):
+    """An owner has as much as each may have."""
 
 
 class StaleAttemptError(TrackingError):

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import NoSuchExperimentError
+from cnnviz.tracking.owners import own, require_owner
 from cnnviz.tracking.tables import ExperimentRow, ExperimentRunRow
 
 
@@ -36,7 +37,8 @@ class StoredExperiment(NamedTuple):
 def create_experiment(database: Database, name: str, body: str, cells: Iterable[tuple[str, int]]) -> int:
     """Keep an experiment with its empty places for `(arm, seed)`, and return its number."""
     with database.write() as session:
-        row = ExperimentRow(name=name, body=body, created=time.time())
+        number = own(session, "make an experiment")
+        row = ExperimentRow(owner_id=number, name=name, body=body, created=time.time())
         session.add(row)
         session.flush()
         session.add_all(ExperimentRunRow(experiment_id=row.id, arm=arm, seed=seed) for arm, seed in cells)
@@ -51,6 +53,7 @@ def extend_experiment(
         row = session.get(ExperimentRow, experiment_id, with_for_update=True)
         if row is None:
             raise _unknown(experiment_id)
+        require_owner(session, row.owner_id, f"Experiment {experiment_id}")
         row.body = body
         session.add_all(ExperimentRunRow(experiment_id=row.id, arm=arm, seed=seed) for arm, seed in cells)
 
@@ -61,6 +64,8 @@ def place_run(database: Database, experiment_id: int, arm: str, seed: int, run_i
         row = session.get(ExperimentRunRow, (experiment_id, arm, seed), with_for_update=True)
         if row is None:
             raise _unknown(experiment_id)
+        experiment = session.get_one(ExperimentRow, experiment_id)
+        require_owner(session, experiment.owner_id, f"Experiment {experiment_id}")
         row.run_id = run_id
 
 
@@ -94,6 +99,7 @@ def delete_experiment(database: Database, experiment_id: int) -> None:
         row = session.get(ExperimentRow, experiment_id, with_for_update=True)
         if row is None:
             raise _unknown(experiment_id)
+        require_owner(session, row.owner_id, f"Experiment {experiment_id}")
         session.delete(row)
 
 

@@ -20,6 +20,8 @@ from sqlalchemy.orm import Session
 from cnnviz.tracking.commands import withdraw
 from cnnviz.tracking.database import Database, address
 from cnnviz.tracking.errors import DatabaseDamagedError, DatabaseUnavailableError, WrongStateError
+from cnnviz.tracking.fair_queue import next_run
+from cnnviz.tracking.limits import is_frozen
 from cnnviz.tracking.metrics import Value, append
 from cnnviz.tracking.records import Checkpoint, Lease, RunFacts, process_handle
 from cnnviz.tracking.run_files import add_checkpoint
@@ -79,7 +81,10 @@ LAST_LINES = 20_000
 def claim(
     database: Database, device: str, host: str | None = None, only: int | None = None, beside: bool = False
 ) -> Lease | None:
-    """Take the run that has waited longest for `device`; None where none waits or the device is taken.
+    """Take the run whose turn it is on `device`; None where there is none, or the device is taken.
+
+    In a frozen queue it is nobody's turn. Owners take turns (`fair_queue`); with one of them the run comes
+    that has waited longest.
 
     However many processes ask at once, one of them gets the run, and a device of a machine gets one run. The
     attempt rises with the claim, so that a worker of an earlier one is refused from then on.
@@ -114,7 +119,9 @@ def claim(
         )
         if only is not None:
             waiting = waiting.where(RunRow.id == only)
-        run = session.scalar(waiting.order_by(RunRow.queued, RunRow.id).limit(1).with_for_update())
+        elif is_frozen(session):
+            return None
+        run = next_run(session, waiting)
         if run is None:
             return None
         if device in taken:  # A name of its own each, since a device has one run.
@@ -139,7 +146,7 @@ def attend(database: Database, run_id: int, pid: int | None, process_started: fl
 
 
 def waiting_devices(database: Database, host: str | None = None) -> frozenset[str]:
-    """The devices that runs wait for which this machine may claim: one query of an index.
+    """The devices that runs wait for which this machine may claim; none where the queue is frozen.
 
     Args:
         database: The run database.
@@ -152,7 +159,7 @@ def waiting_devices(database: Database, host: str | None = None) -> frozenset[st
         or_(RunRow.host.is_(None), RunRow.host == here),
     )
     with database.read() as session:
-        return frozenset(session.scalars(query.distinct()))
+        return frozenset() if is_frozen(session) else frozenset(session.scalars(query.distinct()))
 
 
 def attach(

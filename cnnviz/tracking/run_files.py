@@ -14,6 +14,7 @@ from sqlalchemy import delete, or_, select
 from cnnviz.models.library import home
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import WrongStateError
+from cnnviz.tracking.owners import mine, require_owner
 from cnnviz.tracking.records import Checkpoint, Lease
 from cnnviz.tracking.states import ACTIVE
 from cnnviz.tracking.tables import CheckpointRow, MetricRow, RunRow
@@ -109,6 +110,7 @@ def delete_run(database: Database, run_id: int) -> None:
     """
     with database.write() as session:
         row = locked(session, run_id)
+        require_owner(session, row.owner_id, f"Run {run_id}")
         if row.status in ACTIVE:
             raise WrongStateError(f"Run {run_id} is {row.status}; stop it before you delete it.")
         row.deleted_at = row.deleted_at or time.time()
@@ -117,7 +119,9 @@ def delete_run(database: Database, run_id: int) -> None:
 def restore_run(database: Database, run_id: int) -> None:
     """Undo `delete_run`; raises `NoSuchRunError`."""
     with database.write() as session:
-        locked(session, run_id).deleted_at = None
+        row = locked(session, run_id)
+        require_owner(session, row.owner_id, f"Run {run_id}")
+        row.deleted_at = None
 
 
 def remove_checkpoint(database: Database, run_id: int, kind: str) -> int:
@@ -129,6 +133,7 @@ def remove_checkpoint(database: Database, run_id: int, kind: str) -> int:
     """
     with database.write() as session:
         run = locked(session, run_id)
+        require_owner(session, run.owner_id, f"Run {run_id}")
         if run.status in ACTIVE:
             raise WrongStateError(f"Run {run_id} is {run.status}; stop it before you delete its checkpoints.")
         if run.host not in (None, socket.gethostname()):
@@ -155,13 +160,14 @@ def purge_runs(
     Args:
         database: The run database.
         older_than: Only those deleted at least so many seconds ago.
-        ids: Only these; all deleted ones by default.
+        ids: Only these; all deleted ones that whoever acts may change by default.
     """
     here = or_(RunRow.host.is_(None), RunRow.host == socket.gethostname())
     query = select(RunRow.id, RunRow.key).where(RunRow.deleted_at <= time.time() - older_than, here)
     if ids is not None:
         query = query.where(RunRow.id.in_(ids))
     with database.read() as session:
+        query = query.where(mine(session, RunRow.owner_id))
         gone = session.execute(query.order_by(RunRow.id)).all()
     freed = 0
     for run_id, key in gone:

@@ -17,7 +17,9 @@ from cnnviz.tracking import commands
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.downsampling import Floats
 from cnnviz.tracking.errors import NoSuchRunError
+from cnnviz.tracking.limits import check_limits
 from cnnviz.tracking.metrics import summaries
+from cnnviz.tracking.owners import own, require_owner
 from cnnviz.tracking.records import (
     Lease,
     Run,
@@ -59,7 +61,8 @@ def create_run(
         parent_id: The run that this one is a changed copy of.
         total_epochs: How long it will be, if known.
 
-    Raises `QueueFullError` where `MOST_QUEUED` runs wait already.
+    It belongs to whoever acts. Raises `QueueFullError` where `MOST_QUEUED` runs wait already, `LimitError`
+    where its owner has as much as they may, `NotOwnerError` for those who may only look.
     """
     now = time.time()
     row = RunRow(
@@ -69,6 +72,8 @@ def create_run(
         total_epochs=total_epochs, created=now, queued=now,
     )  # fmt: skip
     with database.write() as session:
+        row.owner_id = own(session, "queue a run")
+        check_limits(session, row.owner_id)
         check_room(session)
         row.name = name or f"{model} on {_unlike_others(session, dataset)}"
         session.add(row)
@@ -122,6 +127,7 @@ def create_foreign_run(
     if process is not None:
         row.worker = process_handle(*process)
     with database.write() as session:
+        row.owner_id = own(session, "record a run")
         session.add(row)
         session.flush()
         session.add(StatusRow(run_id=row.id, attempt=FIRST_ATTEMPT, old=None, new=status, time=now))
@@ -208,6 +214,7 @@ def update_run(
         raise ValueError("A run has a name.")
     with database.write() as session:
         row = locked(session, run_id)
+        require_owner(session, row.owner_id, f"Run {run_id}")
         row.name = row.name if name is None else name.strip()[:200]
         row.notes = row.notes if notes is None else notes
         row.tags = row.tags if tags is None else sorted({tag.strip() for tag in tags} - {""})

@@ -68,10 +68,10 @@ def place_in_queue(database: Database, run: RunSummary, timed: bool = False) -> 
     runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
     same = [o for o in runs if o.device == run.device and o.id != run.id and o.trained]
     training = tuple(other for other in same if other.status is not Status.QUEUED)
-    first = (other for other in same if other.status is Status.QUEUED)
-    waiting = sorted(
-        (o for o in first if (o.queued, o.id) < (run.queued, run.id)), key=lambda o: (o.queued, o.id)
-    )
+    order = {number: position for position, number in enumerate(tracking.queue_order(database))}
+    here = order.get(run.id, len(order))
+    first = (o for o in same if o.status is Status.QUEUED and order.get(o.id, here) < here)
+    waiting = sorted(first, key=lambda other: order[other.id])
     place = QueuePlace(training, tuple(waiting))
     return place if not timed else QueuePlace(training, tuple(waiting), _seconds(database, place))
 

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from cnnviz.access import Principal, acting, principal
 from cnnviz.datasets.spec import Progress, Step
 
 Result = TypeVar("Result")
@@ -52,7 +53,8 @@ class BackgroundJob(Generic[Result]):
         """Why it ended without a result, unless it was cancelled."""
         self._turns = turns
         self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
+        # It works for whoever began it: what it stores is theirs.
+        self._thread = threading.Thread(target=self._run, args=(work, principal()), name=name, daemon=True)
         _AT_WORK.add(self)
         self._thread.start()
 
@@ -80,11 +82,12 @@ class BackgroundJob(Generic[Result]):
         """Wait until it is over, or not longer than this."""
         self._thread.join(seconds)
 
-    def _run(self, work: Callable[[Progress], Result]) -> None:
+    def _run(self, work: Callable[[Progress], Result], beginner: Principal) -> None:
         try:
             self._await_turn()
             try:
-                self.result = work(self._report)
+                with acting(beginner):
+                    self.result = work(self._report)
             finally:
                 if self._turns is not None:
                     self._turns.release()

@@ -1,0 +1,220 @@
+"""Limits: how much each owner may have waiting, training, kept and handed in; and the settings they lie in.
+
+They hold for members. Who works alone has none, and a teacher neither.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from cnnviz.access import principal
+from cnnviz.tracking.database import Database
+from cnnviz.tracking.errors import LimitError, NotOwnerError
+from cnnviz.tracking.owners import own, owner_number
+from cnnviz.tracking.states import ACTIVE, Kind, Status
+from cnnviz.tracking.tables import CheckpointRow, RunRow, SettingRow
+
+GLOBAL = "global"
+LIMITS, FROZEN, UPLOADS = "limits", "queue_frozen", "uploads"
+MEGABYTE = 1_000_000
+MOST = 1_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one member may have; whole numbers."""
+
+    waiting: int = 5
+    """Runs that wait."""
+    minutes: int = 60
+    """Training a day, on whatever device."""
+    disk: int = 1_000
+    """Megabytes of checkpoints and models."""
+    upload: int = 500
+    """Megabytes handed in a day."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no limit."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
+                raise ValueError(
+                    f"A limit is a whole number from 0 to {MOST:,}, not {value!r} ({field.name})."
+                )
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one owner has now."""
+
+    waiting: int
+    minutes: float
+    disk: int
+    """Bytes."""
+    upload: int
+    """Bytes."""
+
+    def summary(self, limits: Limits) -> str:
+        """Say in one line what is used and how much may be."""
+        return (
+            f"{self.waiting} of {limits.waiting} waiting runs · "
+            f"{self.minutes:.0f} of {limits.minutes} minutes of training today · "
+            f"{self.disk / MEGABYTE:,.0f} of {limits.disk:,} MB kept · "
+            f"{self.upload / MEGABYTE:,.0f} of {limits.upload:,} MB handed in today"
+        )
+
+    def reached(self, limits: Limits) -> str:
+        """Say why no run may be queued; empty where one may."""
+        if self.waiting >= limits.waiting:
+            return (
+                f"{self.waiting} of your runs wait, and {limits.waiting} is the limit for each: wait until "
+                "one has begun, or take one out of the queue."
+            )
+        if self.minutes >= limits.minutes:
+            return (
+                f"You have trained {self.minutes:.0f} minutes today, and {limits.minutes} a day is the "
+                "limit; go on tomorrow, or ask your teacher for more."
+            )
+        if self.disk >= limits.disk * MEGABYTE:
+            return (
+                f"Your runs keep {self.disk / MEGABYTE:,.0f} MB, and {limits.disk:,} MB is the limit: delete "
+                "for good what you need no longer, under Runs."
+            )
+        return ""
+
+
+def get_setting(session: Session, scope: str, key: str) -> Any:
+    """A setting's value; None where it was never set."""
+    return session.scalar(select(SettingRow.value).where(SettingRow.scope == scope, SettingRow.key == key))
+
+
+def put_setting(session: Session, scope: str, key: str, value: Any) -> None:
+    """Set a setting."""
+    session.merge(SettingRow(scope=scope, key=key, value=value))
+
+
+def limits_of(session: Session) -> Limits:
+    """The limits that hold; what a newer version has stored besides is left out."""
+    stored = get_setting(session, GLOBAL, LIMITS)
+    known = {field.name for field in fields(Limits)}
+    return Limits(**{name: value for name, value in (stored or {}).items() if name in known})
+
+
+def read_limits(database: Database) -> Limits:
+    """The limits that hold for every member."""
+    with database.read() as session:
+        return limits_of(session)
+
+
+def write_limits(database: Database, limits: Limits) -> None:
+    """Change the limits; raises `NotOwnerError` for all but who manages."""
+    _require_manager("change limits")
+    with database.write() as session:
+        put_setting(session, GLOBAL, LIMITS, asdict(limits))
+
+
+def is_frozen(session: Session) -> bool:
+    """Whether no run begins."""
+    return bool(get_setting(session, GLOBAL, FROZEN))
+
+
+def queue_frozen(database: Database) -> bool:
+    """Whether the queue is frozen: what trains goes on, and nothing begins."""
+    with database.read() as session:
+        return is_frozen(session)
+
+
+def freeze_queue(database: Database, frozen: bool) -> None:
+    """Freeze the queue or let it go on; raises `NotOwnerError` for all but who manages."""
+    _require_manager("freeze the queue")
+    with database.write() as session:
+        put_setting(session, GLOBAL, FROZEN, frozen)
+
+
+def _require_manager(what: str) -> None:
+    if not principal().manages:
+        raise NotOwnerError(f"Only the teacher can {what}.")
+
+
+# What is used.
+
+
+def day_start(now: float) -> float:
+    """The last midnight, local time."""
+    day = time.localtime(now)
+    return time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, 0, 0, -1))
+
+
+def minutes_today(session: Session, owner_id: int, now: float) -> float:
+    """Minutes that an owner's runs have trained since midnight; what began earlier counts from then."""
+    midnight = day_start(now)
+    active = RunRow.status.in_(sorted(ACTIVE))
+    query = select(RunRow.earlier_seconds, RunRow.began, RunRow.ended, active).where(
+        RunRow.owner_id == owner_id,
+        RunRow.kind == Kind.TRAINED.value,
+        or_(active, and_(RunRow.ended.is_not(None), RunRow.ended >= midnight)),
+    )
+    seconds = 0.0
+    for earlier, began, ended, running in session.execute(query):
+        total = earlier + (max(0.0, now - began) if running and began else 0.0)
+        seconds += min(total, (now if running else ended) - midnight)
+    return seconds / 60
+
+
+def usage_of(session: Session, owner_id: int) -> Usage:
+    """What an owner has, deleted runs included as long as their files lie there."""
+    now = time.time()
+    waiting = select(func.count()).where(
+        RunRow.owner_id == owner_id, RunRow.status == Status.QUEUED, RunRow.deleted_at.is_(None)
+    )
+    kept = select(func.coalesce(func.sum(CheckpointRow.bytes), 0)).where(
+        CheckpointRow.run_id.in_(select(RunRow.id).where(RunRow.owner_id == owner_id))
+    )
+    return Usage(
+        session.scalar(waiting) or 0,
+        minutes_today(session, owner_id, now),
+        int(session.scalar(kept) or 0),
+        _uploaded(session, owner_id, now),
+    )
+
+
+def read_usage(database: Database, owner_id: int | None = None) -> Usage:
+    """What an owner has; whoever acts where none is named."""
+    with database.read() as session:
+        number = owner_id if owner_id is not None else owner_number(session, principal())
+        return usage_of(session, number) if number is not None else Usage(0, 0.0, 0, 0)
+
+
+def check_limits(session: Session, owner_id: int) -> None:
+    """Raise `LimitError` where one more run of this owner may not wait; nothing holds who manages."""
+    if principal().manages:
+        return
+    reached = usage_of(session, owner_id).reached(limits_of(session))
+    if reached:
+        raise LimitError(reached)
+
+
+def upload_allowance(database: Database) -> int:
+    """How many bytes whoever acts may still hand in today."""
+    with database.read() as session:
+        number = owner_number(session, principal())
+        used = 0 if number is None else _uploaded(session, number, time.time())
+        return max(0, limits_of(session).upload * MEGABYTE - used)
+
+
+def count_upload(database: Database, size: int) -> None:
+    """Note bytes that whoever acts has handed in."""
+    with database.write() as session:
+        number, now = own(session, "hand in a file"), time.time()
+        used = _uploaded(session, number, now) + size
+        put_setting(session, f"owner:{number}", UPLOADS, {"day": day_start(now), "bytes": used})
+
+
+def _uploaded(session: Session, owner_id: int, now: float) -> int:
+    stored = get_setting(session, f"owner:{owner_id}", UPLOADS) or {}
+    return int(stored.get("bytes", 0)) if stored.get("day") == day_start(now) else 0
