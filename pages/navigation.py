@@ -9,6 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from cnnviz.ui.shared import visitors
 from cnnviz.ui.shared.layout import old_pages, page_header
 from cnnviz.ui.shared.lesson import lesson_bar
 from cnnviz.ui.shared.page_registry import find_pages
@@ -22,9 +23,20 @@ routes = {
     )
     for position, (name, page) in enumerate(pages.items())
 }
-chosen = st.navigation([*routes.values(), *old_pages(routes)], position="hidden")
+shared = visitors.class_routes()  # none where the app serves whoever started it
+chosen = st.navigation([*routes.values(), *old_pages(routes), *shared], position="hidden")
 current = next((name for name, route in routes.items() if route is chosen), None)
-if current is None:  # an old address, which leads on
+if chosen in shared or (current is not None and shared):
+    from cnnviz.ui.shared import class_header
+
+    page_header(pages, current or "", None if current else class_header.PAGE)
+    class_header.draw(shared[0], pages)
+    lesson_bar(current or "")
+    try:
+        chosen.run()
+    finally:
+        page_drawn()
+elif current is None:  # an old address, which leads on
     chosen.run()
 else:
     page_header(pages, current)

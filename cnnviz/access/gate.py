@@ -18,6 +18,7 @@ from string import Template
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
 
+from anyio.to_thread import run_sync
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
@@ -129,7 +130,7 @@ class Gate:
 
     async def _upload(self, member: Principal, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on what is handed in, and count its bytes; cut off what is more than a member may."""
-        left = None if self._allowance is None else self._allowance(member)
+        left = None if self._allowance is None else await run_sync(self._allowance, member)
         stated = HTTPConnection(scope).headers.get("content-length", "0")
         if left is not None and stated.isdigit() and int(stated) > left:
             await _refuse(
@@ -151,7 +152,7 @@ class Gate:
             await self._app(scope, counting, send)
         finally:
             if self._count is not None and counted:
-                self._count(member, counted)
+                await run_sync(self._count, member, counted)
 
     # The forms.
 

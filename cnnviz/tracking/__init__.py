@@ -71,6 +71,7 @@ from cnnviz.tracking.limits import (
     read_limits,
     read_usage,
     upload_allowance,
+    usage_by_key,
     write_limits,
 )
 from cnnviz.tracking.metrics import MetricWriter, read_metrics, void_after
@@ -216,6 +217,7 @@ __all__ = [
     "to_json",
     "update_run",
     "upload_allowance",
+    "usage_by_key",
     "void_after",
     "waiting_devices",
     "write_limits",

@@ -17,7 +17,7 @@ from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import LimitError, NotOwnerError
 from cnnviz.tracking.owners import own, owner_number
 from cnnviz.tracking.states import ACTIVE, Kind, Status
-from cnnviz.tracking.tables import CheckpointRow, RunRow, SettingRow
+from cnnviz.tracking.tables import LOCAL_OWNER, CheckpointRow, OwnerRow, RunRow, SettingRow
 
 GLOBAL = "global"
 LIMITS, FROZEN, UPLOADS = "limits", "queue_frozen", "uploads"
@@ -188,6 +188,15 @@ def read_usage(database: Database, owner_id: int | None = None) -> Usage:
     with database.read() as session:
         number = owner_id if owner_id is not None else owner_number(session, principal())
         return usage_of(session, number) if number is not None else Usage(0, 0.0, 0, 0)
+
+
+def usage_by_key(database: Database) -> dict[str, Usage]:
+    """What every owner but the local one has, by the key of their principal."""
+    with database.read() as session:
+        owners = session.execute(
+            select(OwnerRow.id, OwnerRow.issuer, OwnerRow.subject).where(OwnerRow.id != LOCAL_OWNER)
+        ).all()
+        return {f"{row.issuer} {row.subject}": usage_of(session, row.id) for row in owners}
 
 
 def check_limits(session: Session, owner_id: int) -> None:

@@ -16,10 +16,16 @@ from cnnviz.ui.shared.url_state import carried, change_without_model, restore
 HERE = Path(__file__).parent
 
 
-def page_header(pages: Mapping[str, Page], current: str) -> None:
-    """Draw the bar and the heading of the page named `current`, and set the browser tab's title."""
+def page_header(pages: Mapping[str, Page], current: str, page: Page | None = None) -> None:
+    """Draw the bar and the heading of the page named `current`, and set the browser tab's title.
+
+    Args:
+        pages: What is in the bar.
+        current: The page that is shown.
+        page: What it is called, where it is not in the bar.
+    """
     restore()
-    page = pages[current]
+    page = page or pages[current]
     st.set_page_config(page_title=f"{page.title} · cnnviz", page_icon=_favicon(), layout="wide")
     st.html(HERE / "layout.css")
     if presenting():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ import streamlit as st
 
 from cnnviz.figures.report.run import class_names
 from cnnviz.ui.components.plot import Pick
+from cnnviz.ui.shared import visitors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,10 @@ def listing(metric: str, deleted: bool = False) -> Listing:
 
     opened = database()
     state = tracking.stamp(opened), _edits().get(opened.where, 0)
-    return _listing(opened, opened.where, metric, deleted, state)
+    found = _listing(opened, opened.where, metric, deleted, state)
+    if not visitors.shared():
+        return found
+    return replace(found, runs=visitors.with_owners(opened, visitors.mine_first(opened, found.runs)))
 
 
 def edited() -> None:

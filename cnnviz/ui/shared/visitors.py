@@ -5,7 +5,10 @@ Alone on one's own machine none of it is imported or asked for.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from cnnviz import access
-from cnnviz.access import NOBODY, Principal
+from cnnviz.access import NOBODY, Principal, acting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cnnviz.access.classroom import Classroom
+    from cnnviz.tracking import Database, RunSummary
 
 CLASS_VARIABLE = "CNNVIZ_CLASS"
 
@@ -44,7 +50,27 @@ def middleware() -> list[Any]:
 
     hosts = [name for name in os.environ.get(HOSTS_VARIABLE, "").split(",") if name]
     access.resolve_with(class_member)
-    return [Middleware(Gate, classroom=room, base_path=base_path, hosts=hosts)]
+    gate = Middleware(
+        Gate,
+        classroom=room,
+        base_path=base_path,
+        hosts=hosts,
+        allowance=_allowance,
+        count_upload=_count_upload,
+    )
+    return [gate]
+
+
+def class_routes() -> list[Any]:
+    """The page of the class, where there is one."""
+    if classroom() is None:
+        return []
+    return [st.Page(_class_page, title="Class", url_path="class", visibility="hidden")]
+
+
+def _class_page() -> None:
+    # Late, and by its name: what pages share imports no page.
+    importlib.import_module("cnnviz.ui.pages.classroom.page").class_page()
 
 
 def base_path() -> str:
@@ -67,3 +93,89 @@ def class_member() -> Principal:
     except Exception:  # a thread without a session works for nobody
         return NOBODY
     return room.principal(cookie) or NOBODY
+
+
+# What is handed in, counted by the gate for whoever hands it in; it runs outside any session.
+
+
+@cache
+def _gate_database() -> Database:
+    from cnnviz import tracking
+
+    return tracking.connect()
+
+
+def _allowance(member: Principal) -> int:
+    """Bytes that a member may still hand in today; 0 where that cannot be found out."""
+    from cnnviz import tracking
+
+    if member.manages:
+        return MOST_UPLOAD
+    try:
+        with acting(member):
+            return tracking.upload_allowance(_gate_database())
+    except (ValueError, OSError):
+        return 0
+
+
+def _count_upload(member: Principal, size: int) -> None:
+    from cnnviz import tracking
+
+    with contextlib.suppress(ValueError, OSError), acting(member):
+        tracking.count_upload(_gate_database(), size)
+
+
+MOST_UPLOAD = 500_000_000
+"""Bytes of one request by who manages; no field takes more."""
+
+
+# Whose a run is, as pages show it.
+
+
+def shared() -> bool:
+    """Whether others can reach this app."""
+    return classroom() is not None
+
+
+def may_change(database: Database, owner_id: int | None) -> bool:
+    """Whether what this owner has may be changed, so that a page offers it; storing checks it again."""
+    if access.principal().manages:
+        return True
+    from cnnviz import tracking
+
+    own = tracking.own_number(database)
+    return own is not None and own == owner_id
+
+
+def whose(database: Database, owner_id: int | None) -> str:
+    """What the owner is called, where the app is shared; empty for what is one's own."""
+    from cnnviz import tracking
+
+    if not shared() or owner_id is None or tracking.own_number(database) == owner_id:
+        return ""
+    return tracking.owner_names(database).get(owner_id) or "Teacher"
+
+
+def mine_first(database: Database, runs: Sequence[RunSummary]) -> list[RunSummary]:
+    """The same runs with those before all others that are one's own, each in their order."""
+    if not shared():
+        return list(runs)
+    from cnnviz import tracking
+
+    own = tracking.own_number(database)
+    return sorted(runs, key=lambda run: run.owner_id != own)
+
+
+def with_owners(database: Database, runs: Sequence[RunSummary]) -> tuple[RunSummary, ...]:
+    """The same runs; others' have their owner behind their name, where the app is shared."""
+    if not shared():
+        return tuple(runs)
+    from cnnviz import tracking
+
+    own, names = tracking.own_number(database), tracking.owner_names(database)
+    return tuple(
+        run
+        if run.owner_id in (own, None)
+        else replace(run, name=f"{run.name} · {names.get(run.owner_id or 0) or 'Teacher'}")
+        for run in runs
+    )

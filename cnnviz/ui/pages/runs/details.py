@@ -17,7 +17,7 @@ from cnnviz.ui.pages.runs.curves import own_curves
 from cnnviz.ui.pages.runs.files import exports, keeping
 from cnnviz.ui.pages.runs.matrices import one_matrix
 from cnnviz.ui.pages.runs.state import PageState
-from cnnviz.ui.shared import layout, notice, run_data
+from cnnviz.ui.shared import layout, notice, run_data, visitors
 from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.model_picker import share_button
 from cnnviz.ui.shared.url_state import show_value
@@ -31,17 +31,28 @@ MOST_NOTES, MOST_NAME = 20_000, 200
 
 
 def edit_fields(run: Run, known_tags: Sequence[str]) -> None:
-    """Draw the fields; what is typed is kept at once."""
+    """Draw the fields; what is typed is kept at once. Somebody else's can be read."""
+    ours = _ours(run)
+    if not ours:
+        owner = notice.plain(visitors.whose(run_data.database(), run.owner_id) or "somebody else")
+        st.caption(f"This run is {owner}’s: look at it, and clone it.")
     for field, value in (("name", run.name), ("tags", list(run.tags)), ("notes", run.notes)):
         show_value(_key(run, field), value)
-    st.text_input("Name", key=_key(run, "name"), max_chars=MOST_NAME, on_change=_write, args=(run, "name"))
+    st.text_input(
+        "Name",
+        key=_key(run, "name"),
+        max_chars=MOST_NAME,
+        disabled=not ours,
+        on_change=_write,
+        args=(run, "name"),
+    )
     st.multiselect(
         "Tags", sorted({*known_tags, *run.tags}), key=_key(run, "tags"), accept_new_options=True,
-        placeholder="Add a tag", on_change=_write, args=(run, "tags"),
+        placeholder="Add a tag", disabled=not ours, on_change=_write, args=(run, "tags"),
     )  # fmt: skip
     st.text_area(
-        "Notes", key=_key(run, "notes"), height=110, max_chars=MOST_NOTES, on_change=_write,
-        placeholder="What you tried, what you saw, what to try next.", args=(run, "notes"),
+        "Notes", key=_key(run, "notes"), height=110, max_chars=MOST_NOTES, disabled=not ours,
+        on_change=_write, placeholder="What you tried, what you saw, what to try next.", args=(run, "notes"),
     )  # fmt: skip
 
 
@@ -218,7 +229,7 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
             label = "Why did it fail?" if run.status.value == "failed" else "Diagnose"
             layout.link("diagnose", label, icon=":material/stethoscope:", run=number, model=model)
             exports(run, kinds)
-            if run.deleted_at is None and not run.active:
+            if run.deleted_at is None and not run.active and _ours(run):
                 st.button(
                     "Delete", key="run-delete", icon=":material/delete:", type="tertiary",
                     on_click=files.delete, args=((run.id,),), help="Can be undone.",
@@ -226,9 +237,15 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
             share_button()
 
 
+def _ours(run: Run) -> bool:
+    return visitors.may_change(run_data.database(), run.owner_id)
+
+
 def _deleted(run: Run) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="run-deleted"):
         st.markdown(f"Deleted on {numbers.moment(run.deleted_at)}. It is kept until it is removed for good.")
+        if not _ours(run):
+            return
         st.button(
             "Bring back",
             key="run-restore",

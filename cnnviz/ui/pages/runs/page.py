@@ -22,7 +22,7 @@ from cnnviz.ui.pages.runs.details import details
 from cnnviz.ui.pages.runs.matrices import matrices
 from cnnviz.ui.pages.runs.pareto import published_trade, trade
 from cnnviz.ui.pages.runs.state import COLUMNS, DEFAULT_METRIC, FILTERS, MOST_CHOSEN, PageState
-from cnnviz.ui.shared import layout, notice, run_data, url_state
+from cnnviz.ui.shared import layout, notice, run_data, url_state, visitors
 from cnnviz.ui.shared.model_picker import share_button
 from cnnviz.ui.shared.run_data import SPEED, Listing
 from cnnviz.ui.shared.url_state import show_value
@@ -282,6 +282,7 @@ def _list(page_state: PageState, listing: Listing) -> None:
     bar(page_state, listing)
     files.undo_line()
     rows = state.ordered(state.chosen_runs(listing, page_state.filters), page_state, listing.disk)
+    rows = visitors.mine_first(run_data.database(), rows)
     if rows:
         table(rows, page_state, listing.disk, len(listing.runs))
         st.download_button(

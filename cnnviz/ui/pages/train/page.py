@@ -17,7 +17,7 @@ from cnnviz.ui.pages.train import example
 from cnnviz.ui.pages.train.charts import PublishedAccuracy, charts, published_accuracy
 from cnnviz.ui.pages.train.find_rate import rate_finder
 from cnnviz.ui.pages.train.run_views import headline, history, sample_predictions
-from cnnviz.ui.shared import layout, notice, run_data, url_state
+from cnnviz.ui.shared import layout, notice, run_data, url_state, visitors
 from cnnviz.ui.shared import recipe_plan as plans
 from cnnviz.ui.shared.live_run import RunData, is_in_progress, live_run
 from cnnviz.ui.shared.model_picker import CSS, model_picker, share_button
@@ -237,11 +237,17 @@ def _published(run: Run) -> PublishedAccuracy | None:
 MOST = 50
 
 
-def queue(runs: list[RunSummary]) -> None:
+def queue(database: Database, runs: list[RunSummary]) -> None:
     """Draw the runs that train and those that wait, each with what can be done about it."""
     waiting = [run for run in runs if run.status is Status.QUEUED]
     st.header("Queue", anchor=False)
-    st.caption("Runs of one device train one after another. They go on without this page.")
+    shared = " People take turns." if visitors.shared() else ""
+    st.caption(f"Runs of one device train one after another.{shared} They go on without this page.")
+    if visitors.shared() and tracking.queue_frozen(database):
+        st.info(
+            "Your teacher has frozen the queue: what trains goes on, and nothing begins.",
+            icon=":material/ac_unit:",
+        )
     for run in runs:
         first = not waiting or run.id == waiting[0].id
         with st.container(
@@ -251,8 +257,9 @@ def queue(runs: list[RunSummary]) -> None:
                 f"{run.id} · {notice.plain(run.name)}", key=f"train-watch-{run.id}", type="tertiary",
                 on_click=plans.put, kwargs={"run": str(run.id)}, help="Watch it",
             )  # fmt: skip
-            st.caption(_state(run), width="stretch")
-            if run.status is Status.QUEUED:
+            owner = visitors.whose(database, run.owner_id)
+            st.caption(" · ".join(filter(None, (owner, _state(run)))), width="stretch")
+            if run.status is Status.QUEUED and visitors.may_change(database, run.owner_id):
                 if not first:
                     _button("To the front", "vertical_align_top", "first", run.id, _to_front)
                 _button("Remove", "close", "remove", run.id, _remove)
@@ -261,7 +268,8 @@ def queue(runs: list[RunSummary]) -> None:
 def in_queue(database: tracking.Database) -> list[RunSummary]:
     """What trains and what waits, in the order in which it is done."""
     found = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[], limit=MOST)
-    return sorted(found, key=lambda run: (run.status is Status.QUEUED, run.queued, run.id))
+    order = {number: position for position, number in enumerate(tracking.queue_order(database))}
+    return sorted(found, key=lambda run: (order.get(run.id, -1), run.queued, run.id))
 
 
 def _button(label: str, icon: str, key: str, run: int, do: Callable[[int], None]) -> None:
@@ -352,7 +360,7 @@ def _queue(database: Database) -> None:
         if bool(runs) != alive:
             st.rerun()
         if runs:
-            queue(runs)
+            queue(database, runs)
 
     live()
 

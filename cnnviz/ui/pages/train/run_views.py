@@ -22,7 +22,7 @@ from cnnviz.tracking import ACTIVE, Command, Kind, Run, Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import UNNAMED
 from cnnviz.ui.components.plot import plot
-from cnnviz.ui.shared import layout, notice, run_data
+from cnnviz.ui.shared import layout, notice, run_data, visitors
 from cnnviz.ui.shared import recipe_plan as plans
 from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.live_run import RunData, seconds_left
@@ -268,8 +268,12 @@ def _reason(run: Run, story: RunData) -> None:
 
 def _buttons(run: Run) -> None:
     asked = tracking.pending(run_data.database(), run.id) if run.active else None
+    ours = visitors.may_change(run_data.database(), run.owner_id)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="run-buttons"):
-        if run.deleted_at is None and run.kind is Kind.WATCHED:
+        if not ours:
+            owner = notice.plain(visitors.whose(run_data.database(), run.owner_id) or "somebody else")
+            st.caption(f"This run is {owner}’s: look at it, and clone it.", width="content")
+        elif run.deleted_at is None and run.kind is Kind.WATCHED:
             if run.status is Status.RUNNING:
                 _button(run, "Ask to stop", "stop", Command.STOP)
         elif run.deleted_at is None and run.trained:

@@ -1,0 +1,263 @@
+"""The page as a whole: the card with the code, the queue and its members, limits, what is handed out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from cnnviz import access, tracking
+from cnnviz.access.classroom import MOST_WRONG, URL_VARIABLE, Classroom, grouped
+from cnnviz.figures import numbers
+from cnnviz.tracking import ACTIVE, Command, Database, Limits, RunSummary, Status, Usage
+from cnnviz.ui.shared import class_header, notice, run_data, visitors
+from cnnviz.ui.shared.lesson import STEPS
+from cnnviz.ui.shared.page_registry import find_pages
+from cnnviz.ui.shared.url_state import quoted
+
+CSS = Path(__file__).with_name("class.css")
+LOOK_SECONDS = 3.0
+FIELDS = {
+    "waiting": ("Waiting runs each", "Further ones are refused until one has begun."),
+    "minutes": ("Minutes of training a day each", "On whatever device; then their runs wait until tomorrow."),
+    "disk": ("Megabytes kept each", "Checkpoints of all their runs, deleted ones until they are removed."),
+    "upload": ("Megabytes handed in a day each", "Pictures, weights and data, counted before they are read."),
+}
+NOTHING, ADDRESS = "Nothing", "An address of this app"
+
+
+def class_page() -> None:
+    """Draw the page for the teacher; others are told whose it is."""
+    room = visitors.classroom()
+    if room is None or not access.principal().manages:
+        st.info("This page is the teacher’s. Your own limits stand behind your name above.")
+        return
+    st.html(CSS)
+    notice.say(notice.pending_notices())
+    try:
+        database = run_data.database()
+    except (ValueError, OSError) as error:
+        st.error(notice.plain(str(error)), icon=":material/database_off:")
+        return
+    left, right = st.columns([0.55, 0.45], gap="large")
+    with left:
+        _card(room)
+        _live(room, database)
+    with right:
+        _limits(database)
+        _hand_out(room)
+
+
+# How others come in.
+
+
+def _card(room: Classroom) -> None:
+    import segno
+
+    state, url = room.state, os.environ.get(URL_VARIABLE, "")
+    shut = _why_shut(room)
+    if shut:
+        st.warning(shut)
+    if not state.closed:
+        picture = segno.make(f"{url}/join#{grouped(state.code)}", error="m").svg_data_uri(scale=4, border=1)
+        until = time.strftime("%H:%M", time.localtime(state.expires))
+        st.html(
+            f'<div class="class-card"><img src="{picture}" alt="QR code of the address with the join code">'
+            f'<div><p class="what">Address</p><p class="address">{escape(url)}</p>'
+            f'<p class="what">Join code, until {until}</p>'
+            f'<p class="code">{grouped(state.code)}</p></div></div>'
+        )
+        if url.startswith("http:"):
+            st.caption("Plain http: whoever is on the same network can read what is sent.")
+    with st.container(horizontal=True, gap="small"):
+        if state.closed:
+            st.button(
+                "Open the class again", key="class-open", type="primary", on_click=_reopen, args=(room,)
+            )
+        else:
+            st.button(
+                "New join code", key="class-code", icon=":material/refresh:", on_click=room.renew_code,
+                help="The old one lets nobody in any more. Whoever is in stays in.",
+            )  # fmt: skip
+            st.button(
+                "Close the class", key="class-close", icon=":material/door_front:", on_click=room.close,
+                help="Nobody comes in, and those who are in see that it is closed. Runs stay.",
+            )  # fmt: skip
+
+
+def _reopen(room: Classroom) -> None:
+    room.renew_code()
+    room.reopen()
+
+
+def _why_shut(room: Classroom) -> str:
+    state = room.state
+    if state.closed:
+        return "The class is closed: nobody can come in, and those who were in can do nothing."
+    if state.wrong >= MOST_WRONG:
+        return f"The join code is locked: it was tried wrongly {state.wrong} times. Make a new one."
+    if time.time() >= state.expires:
+        return "The join code has expired. Make a new one to let more students in."
+    return ""
+
+
+# Who is here and what trains.
+
+
+def _live(room: Classroom, database: Database) -> None:
+    @st.fragment(run_every=LOOK_SECONDS)
+    def live() -> None:
+        try:
+            _queue(database)
+            _members(room, database)
+        except (ValueError, OSError) as error:
+            st.error(notice.plain(str(error)))
+
+    live()
+
+
+def _queue(database: Database) -> None:
+    runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
+    waiting = [run for run in runs if run.status is Status.QUEUED]
+    frozen = tracking.queue_frozen(database)
+    st.subheader("Queue", anchor=False)
+    state = f"{len(runs) - len(waiting)} train, {len(waiting)} wait"
+    st.caption(f"{state}. The queue is frozen: nothing begins." if frozen else f"{state}. People take turns.")
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Let the queue go on" if frozen else "Freeze the queue", key="class-freeze",
+            icon=":material/play_arrow:" if frozen else ":material/ac_unit:",
+            on_click=_do, args=(lambda: tracking.freeze_queue(database, not frozen),),
+            help="What trains goes on; nothing that waits begins.",
+        )  # fmt: skip
+        with st.popover("Stop all", icon=":material/stop:", disabled=not runs):
+            st.markdown(f"Stops {_counted(len(runs))} of everybody; they can be resumed.")
+            st.button(
+                f"Stop {_counted(len(runs))}", key="class-stop-all", type="primary",
+                on_click=_stop, args=(database, [run.id for run in runs]),
+            )  # fmt: skip
+    for run in sorted(runs, key=lambda run: (run.status is Status.QUEUED, run.queued))[:20]:
+        _one(database, run)
+
+
+def _one(database: Database, run: RunSummary) -> None:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        owner = visitors.whose(database, run.owner_id) or "you"
+        st.markdown(f"{run.id} · {notice.plain(run.name)} · {notice.plain(owner)}", width="stretch")
+        st.caption(run.status.value, width="content")
+        st.button(
+            "Stop", key=f"class-stop-{run.id}", type="tertiary", icon=":material/stop:",
+            on_click=_stop, args=(database, [run.id]), help=f"Stop run {run.id}",
+        )  # fmt: skip
+
+
+def _counted(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
+
+
+def _stop(database: Database, ids: list[int]) -> None:
+    for number in ids:
+        try:
+            tracking.request(database, number, Command.STOP)
+        except tracking.WrongStateError:
+            continue  # it has ended meanwhile
+        except (ValueError, OSError) as error:
+            notice.later(str(error))
+            return
+
+
+def _do(change: Callable[[], None]) -> None:
+    try:
+        change()
+    except (ValueError, OSError) as error:
+        notice.later(str(error))
+
+
+def _members(room: Classroom, database: Database) -> None:
+    students = room.state.students
+    st.subheader("Students", anchor=False)
+    if not students:
+        st.caption("Nobody has joined yet.")
+        return
+    used = tracking.usage_by_key(database)
+    st.html(members_table(students, used))
+
+
+def members_table(students: Mapping[str, str], used: Mapping[str, Usage]) -> str:
+    """Every student with what they have, as an HTML table.
+
+    Args:
+        students: Name by key.
+        used: What each has, by key; nothing for who has made nothing yet.
+    """
+    nothing = Usage(0, 0.0, 0, 0)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{usage.waiting}</td><td>{usage.minutes:.0f}</td>'
+        f"<td>{numbers.size(usage.disk)}</td><td>{numbers.size(usage.upload)}</td></tr>"
+        for key, name in sorted(students.items(), key=lambda one: one[1].casefold())
+        for usage in (used.get(key, nothing),)
+    )
+    head = "<tr><th>name</th><th>waiting</th><th>minutes today</th><th>kept</th><th>handed in</th></tr>"
+    return f'<div class="class-members"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+
+
+# How much each may have.
+
+
+def _limits(database: Database) -> None:
+    limits = tracking.read_limits(database)
+    st.subheader("Limits", anchor=False)
+    st.caption("They hold for every student, and are said before they are hit.")
+    with st.form("class-limits", border=False):
+        columns = st.columns(2)
+        given = {
+            name: columns[place % 2].number_input(
+                title, min_value=0, max_value=1_000_000, value=getattr(limits, name), step=1,
+                help=about, key=f"class-limit-{name}",
+            )
+            for place, (name, (title, about)) in enumerate(FIELDS.items())
+        }  # fmt: skip
+        if st.form_submit_button("Save limits"):
+            _do(lambda: tracking.write_limits(database, Limits(**{n: int(v) for n, v in given.items()})))
+            st.rerun()
+
+
+# What the teacher hands out.
+
+
+def _hand_out(room: Classroom) -> None:
+    st.subheader("Hand out", anchor=False)
+    st.caption("A step of the lesson, or a recipe: set it up on Train, and put the address under Share here.")
+    titles = [step.title for step in STEPS]
+    st.selectbox("What", [NOTHING, ADDRESS, *titles], key="class-what")
+    if st.session_state.get("class-what") == ADDRESS:
+        st.text_input("Address", key="class-address", max_chars=4_000, placeholder="http://…/train?recipe=…")
+        st.text_input("What students read", key="class-title", max_chars=60, placeholder="LeNet-5 on digits")
+    st.button("Hand it out", key="class-hand-out", on_click=_handed_out, args=(room,))
+    if room.state.handout:
+        st.caption(f"Handed out now: {notice.plain(room.state.handout_title)}")
+
+
+def _handed_out(room: Classroom) -> None:
+    from urllib.parse import urlencode
+
+    from cnnviz import resources
+
+    chosen = st.session_state["class-what"]
+    if chosen == NOTHING:
+        room.hand_out("", "")
+        return
+    for number, step in enumerate(STEPS, 1):
+        if step.title == chosen:
+            query = urlencode({**step.state, "lesson": str(number)})
+            room.hand_out(f"/{step.page}?{query}", f"step {number}, {step.title}")
+            return
+    address = st.session_state["class-address"].strip()
+    if class_header.parts(address, find_pages(resources.ROOT / "pages")) is None:
+        notice.later(f"{quoted(address)} is no address of this app; copy one that stands under Share.")
+        return
+    room.hand_out(address, st.session_state["class-title"].strip() or "a page")

@@ -1,0 +1,90 @@
+"""What every page wears while a class is open: who one is, one's limits, what the teacher hands out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import streamlit as st
+
+from cnnviz import access
+from cnnviz.access.classroom import Classroom, grouped
+from cnnviz.ui.shared import notice, run_data, visitors
+from cnnviz.ui.shared.page_registry import Page
+
+PAGE = Page(
+    title="Class",
+    icon=":material/school:",
+    order=99,
+    blurb="Who is here, what trains, and how much each may have.",
+)
+"""The heading of the teacher's page."""
+
+
+def draw(class_page: Any, pages: Mapping[str, Page]) -> None:
+    """Draw the line under the heading; a session whose class was closed sees only that."""
+    room, who = visitors.classroom(), access.principal()
+    if room is None:
+        return
+    if not who.may_write:
+        st.warning("The class is closed. Your runs stay; reload this page once it is open again.")
+        st.stop()
+    with st.container(
+        horizontal=True,
+        gap="small",
+        vertical_alignment="center",
+        key="class-line",
+        horizontal_alignment="right",
+    ):
+        _handout(room, pages)
+        if who.manages:
+            st.page_link(class_page, label="Class", icon=":material/school:")
+        else:
+            _student(room, who)
+
+
+def _student(room: Classroom, who: access.Principal) -> None:
+    from cnnviz import tracking
+
+    with st.popover(notice.plain(who.name), icon=":material/person:", type="tertiary"):
+        try:
+            database = run_data.database()
+            usage, limits = tracking.read_usage(database), tracking.read_limits(database)
+        except (ValueError, OSError) as error:
+            st.caption(notice.plain(str(error)))
+        else:
+            st.markdown("**What you have**")
+            st.markdown("\n".join(f"- {part}" for part in usage.summary(limits).split(" · ")))
+        st.markdown("**Your own key**")
+        st.caption("With it you are the same person on another computer. Keep it to yourself.")
+        st.code(grouped(room.student_key(who.key)), language=None)
+        base = visitors.base_path()
+        st.link_button("Leave the class", f"/{base}/leave" if base else "/leave", type="tertiary")
+
+
+def _handout(room: Classroom, pages: Mapping[str, Page]) -> None:
+    """Draw the link that the teacher hands out."""
+    state = room.state
+    place = parts(state.handout, pages)
+    if place is not None:
+        page, query = place
+        with st.container(key="class-handout", width="stretch"):
+            st.page_link(
+                f"{page}.py", label=f"Your teacher hands out: {notice.plain(state.handout_title)}",
+                icon=":material/assignment:", query_params=query,
+            )  # fmt: skip
+
+
+def parts(address: str, pages: Mapping[str, Page]) -> tuple[str, dict[str, str]] | None:
+    """The page and parameters of an address of this app; None for any other."""
+    if not address or len(address) > 4_000:
+        return None
+    try:
+        split = urlsplit(address)
+        name = split.path.rstrip("/").rpartition("/")[2]
+        query = dict(parse_qsl(split.query, max_num_fields=100))
+    except ValueError:
+        return None
+    first = next(iter(pages))
+    return (name or first, query) if (name or first) in pages else None
