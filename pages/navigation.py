@@ -23,7 +23,7 @@ routes = {
     )
     for position, (name, page) in enumerate(pages.items())
 }
-shared = visitors.class_routes()  # none where the app serves whoever started it
+shared = visitors.shared_routes()  # none where the app serves whoever started it
 chosen = st.navigation([*routes.values(), *old_pages(routes), *shared], position="hidden")
 current = next((name for name, route in routes.items() if route is chosen), None)
 if chosen in shared or (current is not None and shared):

@@ -76,7 +76,7 @@ from cnnviz.tracking.limits import (
 )
 from cnnviz.tracking.metrics import MetricWriter, read_metrics, void_after
 from cnnviz.tracking.migrate import connect
-from cnnviz.tracking.owners import own_number, owner_names
+from cnnviz.tracking.owners import names_by_key, own_number, owner_names
 from cnnviz.tracking.records import (
     Checkpoint,
     Lease,
@@ -191,6 +191,7 @@ __all__ = [
     "list_runs",
     "lower_is_better",
     "metric_names",
+    "names_by_key",
     "own_number",
     "owner_names",
     "pending",

@@ -73,6 +73,13 @@ def owner_names(database: Database) -> dict[int, str]:
         return {row.id: row.name for row in session.execute(select(OwnerRow.id, OwnerRow.name))}
 
 
+def names_by_key(database: Database) -> dict[str, str]:
+    """What every owner but the local one is called, by the key of their principal."""
+    query = select(OwnerRow.issuer, OwnerRow.subject, OwnerRow.name).where(OwnerRow.id != LOCAL_OWNER)
+    with database.read() as session:
+        return {f"{row.issuer} {row.subject}": row.name for row in session.execute(query)}
+
+
 def own_number(database: Database) -> int | None:
     """The number of whoever acts, None where nothing is theirs yet."""
     with database.read() as session:

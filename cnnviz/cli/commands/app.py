@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import socket
@@ -13,10 +14,12 @@ from typing import Annotated, NamedTuple
 import typer
 
 from cnnviz import resources
+from cnnviz.access.sign_in import VARIABLE, SignIn
+from cnnviz.cli.options import pairs
 from cnnviz.models.user_code import registration
 from cnnviz.sentences import full_stop
 
-LOCALHOST = "localhost"
+LOCALHOST, LEAN_VARIABLE = "localhost", "CNNVIZ_LEAN"
 FIRST_PORT, PORTS = 8501, 100
 """Streamlit's usual port, and how many to try from there."""
 SETTINGS = {
@@ -58,6 +61,10 @@ OwnModels = Annotated[
         help="A network of your own, file/CLASS on every page; may be repeated.",
     ),
 ]
+Lean = Annotated[
+    bool,
+    typer.Option("--lean", help="For little memory: nothing is loaded before it is needed; starts slower."),
+]
 StreamlitOptions = Annotated[list[str] | None, typer.Argument(metavar="[-- STREAMLIT OPTIONS]")]
 
 
@@ -68,10 +75,43 @@ def run_app(
     ] = None,
     home: HomeFolder = None,
     model: OwnModels = None,
+    lean: Lean = False,
+    sign_in: Annotated[
+        bool,
+        typer.Option("--sign-in", help="People sign in by OpenID Connect, as .streamlit/secrets.toml says."),
+    ] = False,
+    members_only: Annotated[
+        bool, typer.Option("--members-only", help="Who is not signed in sees nothing; else they may look.")
+    ] = False,
+    manager_claim: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLAIM=VALUE", help="Who has it manages, as in groups=teacher; repeatable."),
+    ] = None,
+    manager: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'ISSUER SUBJECT'", help="Somebody who manages; repeatable."),
+    ] = None,
     streamlit_options: StreamlitOptions = None,
 ) -> None:
     """Replace this process by Streamlit's, so that signals and the exit code are the app's own."""
-    launch(prepare(port, address, home, model), streamlit_options)
+    start = prepare(port, address, home, model)
+    if lean:
+        start.environment[LEAN_VARIABLE] = "1"
+    if sign_in:
+        start.environment[VARIABLE] = _policy(not members_only, manager_claim or [], manager or []).write()
+    elif members_only or manager_claim or manager:
+        raise ValueError("--members-only, --manager-claim and --manager say who may what; add --sign-in.")
+    launch(start, streamlit_options)
+
+
+def _policy(guests: bool, claims: Sequence[str], managers: Sequence[str]) -> SignIn:
+    """The policy of signing in; raises `ValueError`."""
+    if importlib.util.find_spec("authlib") is None:
+        raise ValueError("Signing in needs Authlib: pip install 'cnnviz[auth]'.")
+    wrong = next((name for name in managers if len(name.split()) != 2), None)
+    if wrong is not None:
+        raise ValueError(f"--manager takes issuer and subject, as 'https://id.example ada', not {wrong!r}.")
+    return SignIn(guests, tuple(pairs(claims, "groups=teacher").items()), tuple(managers))
 
 
 class Start(NamedTuple):

@@ -13,7 +13,16 @@ import typer
 
 from cnnviz.access import classroom
 from cnnviz.access.classroom import Classroom, grouped
-from cnnviz.cli.commands.app import HomeFolder, OwnModels, Port, StreamlitOptions, launch, prepare
+from cnnviz.cli.commands.app import (
+    LEAN_VARIABLE,
+    HomeFolder,
+    Lean,
+    OwnModels,
+    Port,
+    StreamlitOptions,
+    launch,
+    prepare,
+)
 from cnnviz.models.library import home as data_home
 
 EVERYWHERE = "0.0.0.0"
@@ -45,6 +54,7 @@ def run_class(
     hours: Annotated[
         float, typer.Option(min=0.1, max=72.0, help="How long the join code lets new students in.")
     ] = classroom.CODE_HOURS,
+    lean: Lean = False,
     streamlit_options: StreamlitOptions = None,
 ) -> None:
     """Open the class, print how to come in, and become Streamlit's process."""
@@ -56,6 +66,8 @@ def run_class(
     key = room.open(hours)
     start.environment[classroom.PATH_VARIABLE] = str(room.path)
     start.environment[classroom.HOSTS_VARIABLE] = ",".join(host or [])
+    if lean:
+        start.environment[LEAN_VARIABLE] = "1"
     url = _url(start.settings, host or [], address, streamlit_options or [])
     start.environment[classroom.URL_VARIABLE] = url
     _announce(url, room, key)

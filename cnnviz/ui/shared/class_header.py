@@ -25,9 +25,7 @@ PAGE = Page(
 def draw(class_page: Any, pages: Mapping[str, Page]) -> None:
     """Draw the line under the heading; a session whose class was closed sees only that."""
     room, who = visitors.classroom(), access.principal()
-    if room is None:
-        return
-    if not who.may_write:
+    if room is not None and not who.may_write:
         st.warning("The class is closed. Your runs stay; reload this page once it is open again.")
         st.stop()
     with st.container(
@@ -37,14 +35,42 @@ def draw(class_page: Any, pages: Mapping[str, Page]) -> None:
         key="class-line",
         horizontal_alignment="right",
     ):
-        _handout(room, pages)
+        if room is not None:
+            _handout(room, pages)
         if who.manages:
-            st.page_link(class_page, label="Class", icon=":material/school:")
-        else:
-            _student(room, who)
+            st.page_link(class_page, label="Class" if room else "People", icon=":material/school:")
+        if room is None and not who.may_write:
+            _sign_in()
+        elif room is None or not who.manages:
+            _person(room, who)
+    policy = visitors.sign_in()
+    if policy is not None and not policy.guests and not who.may_write:
+        st.info("Sign in to see what is here.", icon=":material/lock:")
+        st.stop()
 
 
-def _student(room: Classroom, who: access.Principal) -> None:
+def _sign_in() -> None:
+    """Draw a button for each provider that Streamlit's secrets name."""
+    names = providers(st.secrets.get("auth", {}))
+    for name in names:
+        label = f"Sign in with {name}" if name else "Sign in"
+        st.button(
+            label, key=f"sign-in-{name}", icon=":material/login:", type="tertiary",
+            on_click=st.login, args=(name,) if name else (),
+        )  # fmt: skip
+    if not names:
+        st.caption("Nobody can sign in: .streamlit/secrets.toml has no [auth] yet.")
+
+
+def providers(auth: Mapping[str, Any]) -> list[str]:
+    """The providers of Streamlit's `[auth]` by name; an empty one is its only provider."""
+    named = [
+        name for name, section in auth.items() if isinstance(section, Mapping) and "client_id" in section
+    ]
+    return named or ([""] if "client_id" in auth else [])
+
+
+def _person(room: Classroom | None, who: access.Principal) -> None:
     from cnnviz import tracking
 
     with st.popover(notice.plain(who.name), icon=":material/person:", type="tertiary"):
@@ -56,6 +82,9 @@ def _student(room: Classroom, who: access.Principal) -> None:
         else:
             st.markdown("**What you have**")
             st.markdown("\n".join(f"- {part}" for part in usage.summary(limits).split(" · ")))
+        if room is None:
+            st.button("Sign out", key="sign-out", type="tertiary", on_click=st.logout)
+            return
         st.markdown("**Your own key**")
         st.caption("With it you are the same person on another computer. Keep it to yourself.")
         st.code(grouped(room.student_key(who.key)), language=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,10 +44,21 @@ def await_page(seconds: float) -> None:
     _drawn.wait(seconds)
 
 
+LEAN_VARIABLE = "CNNVIZ_LEAN"
+"""Set where memory is short: nothing is imported ahead of time, and no worker made ready."""
+
+
+def lean() -> bool:
+    """Whether memory comes before speed."""
+    return bool(os.environ.get(LEAN_VARIABLE))
+
+
 def _preload() -> None:
     threads.share()
     for module in FIRST:
         _import(module)
+    if lean():
+        return
     await_page(PATIENCE_SECONDS)
     for module in LATER:
         _import(module)
@@ -83,7 +95,9 @@ def supervised(preloading: threading.Thread) -> Iterator[None]:
         await_page(SUPERVISOR_PATIENCE_SECONDS)
         from cnnviz.training.workers import LocalLauncher, Supervisor
 
-        supervisor = Supervisor(launcher=LocalLauncher(may_warm=lambda: not preloading.is_alive()))
+        supervisor = Supervisor(
+            launcher=LocalLauncher(may_warm=lambda: not lean() and not preloading.is_alive())
+        )
         begun.append(supervisor)
         if not ended.is_set():
             supervisor.start()

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cnnviz.access.classroom import Classroom
+    from cnnviz.access.sign_in import SignIn
     from cnnviz.tracking import Database, RunSummary
 
-CLASS_VARIABLE = "CNNVIZ_CLASS"
+CLASS_VARIABLE, SIGN_IN_VARIABLE = "CNNVIZ_CLASS", "CNNVIZ_SIGN_IN"
 
 
 @cache
@@ -41,6 +42,8 @@ def classroom() -> Classroom | None:
 def middleware() -> list[Any]:
     """What st.App puts before everything; nothing where the app serves one person."""
     room = classroom()
+    if sign_in() is not None:
+        access.resolve_with(signed_in)
     if room is None:
         return []
     from starlette.middleware import Middleware
@@ -61,9 +64,33 @@ def middleware() -> list[Any]:
     return [gate]
 
 
-def class_routes() -> list[Any]:
-    """The page of the class, where there is one."""
-    if classroom() is None:
+@cache
+def sign_in() -> SignIn | None:
+    """The policy of signing in; None where nobody has to."""
+    text = os.environ.get(SIGN_IN_VARIABLE)
+    if not text:
+        return None
+    from cnnviz.access.sign_in import SignIn
+
+    return SignIn.read(text)
+
+
+def signed_in() -> Principal:
+    """Who this session belongs to, by the identity that its provider vouches for."""
+    policy = sign_in()
+    if policy is None:
+        return access.ALONE
+    try:
+        user = st.user.to_dict()
+    except Exception:  # a thread without a session works for nobody
+        return NOBODY
+    headers = st.get_option("server.trustedUserHeaders")
+    return policy.principal(user, list(headers.values()) if isinstance(headers, dict) else [])
+
+
+def shared_routes() -> list[Any]:
+    """The page of the class, where others can reach the app."""
+    if not shared():
         return []
     return [st.Page(_class_page, title="Class", url_path="class", visibility="hidden")]
 
@@ -134,7 +161,7 @@ MOST_UPLOAD = 500_000_000
 
 def shared() -> bool:
     """Whether others can reach this app."""
-    return classroom() is not None
+    return classroom() is not None or sign_in() is not None
 
 
 def may_change(database: Database, owner_id: int | None) -> bool:

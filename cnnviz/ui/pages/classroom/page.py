@@ -33,7 +33,7 @@ NOTHING, ADDRESS = "Nothing", "An address of this app"
 def class_page() -> None:
     """Draw the page for the teacher; others are told whose it is."""
     room = visitors.classroom()
-    if room is None or not access.principal().manages:
+    if not access.principal().manages:
         st.info("This page is the teacher’s. Your own limits stand behind your name above.")
         return
     st.html(CSS)
@@ -45,11 +45,13 @@ def class_page() -> None:
         return
     left, right = st.columns([0.55, 0.45], gap="large")
     with left:
-        _card(room)
+        if room is not None:
+            _card(room)
         _live(room, database)
     with right:
         _limits(database)
-        _hand_out(room)
+        if room is not None:
+            _hand_out(room)
 
 
 # How others come in.
@@ -108,7 +110,7 @@ def _why_shut(room: Classroom) -> str:
 # Who is here and what trains.
 
 
-def _live(room: Classroom, database: Database) -> None:
+def _live(room: Classroom | None, database: Database) -> None:
     @st.fragment(run_every=LOOK_SECONDS)
     def live() -> None:
         try:
@@ -177,11 +179,11 @@ def _do(change: Callable[[], None]) -> None:
         notice.later(str(error))
 
 
-def _members(room: Classroom, database: Database) -> None:
-    students = room.state.students
-    st.subheader("Students", anchor=False)
+def _members(room: Classroom | None, database: Database) -> None:
+    students = room.state.students if room else tracking.names_by_key(database)
+    st.subheader("Students" if room else "People", anchor=False)
     if not students:
-        st.caption("Nobody has joined yet.")
+        st.caption("Nobody has joined yet." if room else "Nobody has made anything yet.")
         return
     used = tracking.usage_by_key(database)
     st.html(members_table(students, used))

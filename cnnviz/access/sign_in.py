@@ -1,0 +1,80 @@
+"""Sign-in: who a verified identity of OpenID Connect is here, and what they may do.
+
+Streamlit's `st.login` does the protocol and signs the cookie. An identity is issuer and subject: a name or an
+e-mail address can be changed, reused, or not verified.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cnnviz.access.principal import NOBODY, Principal, Role
+
+VARIABLE = "CNNVIZ_SIGN_IN"
+"""Holds the policy as JSON for the app that `cnnviz app --sign-in` starts."""
+IDENTITY = frozenset({"iss", "sub", "is_logged_in"})
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """The policy.
+
+    Attributes:
+        guests: Whether those who are not signed in may look.
+        claims: `("groups", "teacher")`: who has this value in this claim manages.
+        managers: `ISSUER SUBJECT` of single people who manage.
+    """
+
+    guests: bool = True
+    claims: tuple[tuple[str, str], ...] = ()
+    managers: tuple[str, ...] = ()
+
+    def write(self) -> str:
+        """The policy as JSON."""
+        return json.dumps({"guests": self.guests, "claims": self.claims, "managers": self.managers})
+
+    @classmethod
+    def read(cls, text: str) -> SignIn:
+        """The policy that `write` wrote; raises `ValueError`."""
+        found = json.loads(text)
+        try:
+            claims = tuple((str(name), str(value)) for name, value in found["claims"])
+            return cls(found["guests"] is True, claims, tuple(map(str, found["managers"])))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{VARIABLE} is what `cnnviz app --sign-in` sets.") from error
+
+    def principal(self, user: Mapping[str, Any], claimed_by_headers: Collection[str] = ()) -> Principal:
+        """Who a user of Streamlit's is; `NOBODY` for who is not signed in.
+
+        Args:
+            user: `st.user`.
+            claimed_by_headers: Fields of it that `server.trustedUserHeaders` lets headers of requests fill in.
+                Where one of these decides who somebody is, nobody is anybody: whoever reaches the port could
+                send them.
+        """
+        if {*IDENTITY, *(name for name, _ in self.claims)} & set(claimed_by_headers):
+            return NOBODY
+        issuer, subject = user.get("iss"), user.get("sub")
+        if user.get("is_logged_in") is not True or not _is_name(issuer) or not _is_name(subject):
+            return NOBODY
+        if "://" not in str(issuer):  # as an issuer is an address, none is `local` or `class`
+            return NOBODY
+        key = f"{issuer} {subject}"
+        names = (user.get(name) for name in ("name", "preferred_username", "email"))
+        shown = next((name for name in names if isinstance(name, str) and name.strip()), str(subject))
+        return Principal(key, shown[:100], Role.MANAGER if self._manages(key, user) else Role.MEMBER)
+
+    def _manages(self, key: str, user: Mapping[str, Any]) -> bool:
+        return key in self.managers or any(value in _values(user.get(name)) for name, value in self.claims)
+
+
+def _is_name(text: object) -> bool:
+    return isinstance(text, str) and 0 < len(text) <= 255 and not any(c.isspace() for c in text)
+
+
+def _values(claim: object) -> list[object]:
+    """A claim is one value or a list of them."""
+    return list(claim) if isinstance(claim, list | tuple) else [claim]
