@@ -51,7 +51,7 @@ class SignIn:
 
         Args:
             user: `st.user`.
-            claimed_by_headers: Fields of it that `server.trustedUserHeaders` lets headers of requests fill in.
+            claimed_by_headers: Fields that `server.trustedUserHeaders` lets headers of requests fill in.
                 Where one of these decides who somebody is, nobody is anybody: whoever reaches the port could
                 send them.
         """

@@ -1,0 +1,134 @@
+"""A class in browsers: a teacher opens it, two students join and train, and only the teacher stops both."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from cnnviz import tracking
+from cnnviz.access.classroom import Classroom, grouped
+from tests.browser.server import ROOT, Server, _await_health, _free_port, _stop
+from tests.browser.waiting import TIMEOUT_MS
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class that `cnnviz class` has opened."""
+
+    server: Server
+    room: Classroom
+    teacher: str
+    """The teacher's link."""
+
+    @property
+    def code(self) -> str:
+        """What the teacher shows."""
+        return grouped(self.room.state.code)
+
+
+@pytest.fixture
+def school(chromium: Browser, tmp_path: Path) -> Iterator[Class]:
+    """The app as `cnnviz class` starts it."""
+    port = _free_port()
+    server = Server(f"http://localhost:{port}", tmp_path / "home", tmp_path / "server.log")
+    command = [sys.executable, "-m", "cnnviz", "class", "--port", str(port), "--home", str(server.home)]
+    with server.log.open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--address", "127.0.0.1", "--host", "localhost", "--lean"], cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"}, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        _await_health(server, process)
+        link = re.search(r"http://localhost:\d+/teach#\S+", server.printed())
+        assert link is not None, server.printed()
+        yield Class(server, Classroom(server.home / "class.json"), link[0])
+    finally:
+        _stop(process)
+
+
+@contextlib.contextmanager
+def person(chromium: Browser) -> Iterator[Page]:
+    """A browser of somebody's own."""
+    context = chromium.new_context()
+    context.set_default_timeout(TIMEOUT_MS)
+    yield context.new_page()
+    context.close()
+
+
+def join(page: Page, school: Class, name: str, path: str) -> None:
+    page.goto(f"{school.server.url}/{path}")
+    expect(page.get_by_role("heading", name="Join the class")).to_be_visible()
+    page.get_by_label("Join code").fill(school.code.lower())
+    page.get_by_label("Nickname").fill(name)
+    page.get_by_role("button", name="Join").click()
+    expect(page.get_by_role("button", name=name)).to_be_visible()
+
+
+def begin(page: Page) -> int:
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url(re.compile(r"run=\d+"))
+    found = re.search(r"run=(\d+)", page.url)
+    assert found is not None
+    return int(found[1])
+
+
+LONG = "train?set.epochs=400&set.device=cpu"
+
+
+def test_two_students_train_and_only_the_teacher_stops_both(
+    school: Class, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNVIZ_HOME", str(school.server.home))
+    with person(chromium) as teacher, person(chromium) as ada, person(chromium) as bob:
+        teacher.goto(school.teacher)
+        assert "#" not in teacher.url  # the key stays in no address that somebody reads over a shoulder
+        teacher.get_by_role("button", name="Open").click()
+        expect(teacher.get_by_text(school.code)).to_be_visible()
+        expect(teacher.get_by_alt_text("QR code")).to_be_visible()
+
+        join(ada, school, "Ada", LONG)
+        join(bob, school, "Bob", LONG)
+        first, second = begin(ada), begin(bob)
+        expect(teacher.get_by_role("row", name="Ada")).to_be_visible()
+
+        # Somebody else's run can be looked at and not stopped; one's own can.
+        bob.goto(f"{school.server.url}/train?run={first}")
+        expect(bob.get_by_text("This run is Ada’s")).to_be_visible()
+        expect(bob.get_by_role("button", name="Stop")).to_have_count(0)
+        expect(bob.get_by_role("button", name="Clone run")).to_be_visible()
+        expect(ada.get_by_role("button", name="Stop")).to_be_visible()
+        bob.goto(f"{school.server.url}/class")
+        expect(bob.get_by_text("This page is the teacher’s")).to_be_visible()
+
+        teacher.get_by_role("button", name="Stop all").click()
+        teacher.get_by_role("button", name="Stop 2 runs").click()
+        expect(teacher.get_by_text("0 train, 0 wait")).to_be_visible()
+        with tracking.connect() as database:
+            runs = [tracking.get_run(database, number) for number in (first, second)]
+        assert {run.status for run in runs} == {tracking.Status.STOPPED}
+        assert runs[0].owner_id != runs[1].owner_id
+
+        with person(chromium) as eve:
+            eve.goto(f"{school.server.url}/runs")
+            for number in range(11):
+                eve.get_by_label("Join code").fill(f"guess {number}" if number < 10 else school.code)
+                eve.get_by_label("Nickname").fill("Eve")
+                eve.get_by_role("button", name="Join").click()
+                expect(eve.get_by_role("alert")).to_be_visible()
+            expect(eve.get_by_role("alert")).to_contain_text("wait a minute")
+
+        teacher.get_by_role("button", name="Close the class").click()
+        expect(teacher.get_by_text("The class is closed")).to_be_visible()
+        ada.goto(f"{school.server.url}/runs")
+        expect(ada.get_by_role("heading", name="Join the class")).to_be_visible()
+    assert not school.server.traced(since=0)
