@@ -30,7 +30,7 @@ if chosen in shared or (current is not None and shared):
     from cnnviz.ui.shared import class_header
 
     page_header(pages, current or "", None if current else class_header.PAGE)
-    class_header.draw(shared[0], pages)
+    class_header.draw(shared[0], pages, at_class=current is None)
     lesson_bar(current or "")
     try:
         chosen.run()

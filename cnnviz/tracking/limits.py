@@ -162,7 +162,7 @@ def minutes_today(session: Session, owner_id: int, now: float) -> float:
     seconds = 0.0
     for earlier, began, ended, running in session.execute(query):
         total = earlier + (max(0.0, now - began) if running and began else 0.0)
-        seconds += min(total, (now if running else ended) - midnight)
+        seconds += min(total, (now if running or ended is None else ended) - midnight)
     return seconds / 60
 
 

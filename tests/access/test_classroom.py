@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.access import LOCAL, NOBODY, NotAllowedError, Principal, Role, acting, principal, resolve_with
-from cnnviz.access import classroom as module
 from cnnviz.access.classroom import ALPHABET, CODE_LENGTH, KEY_LENGTH, MOST_WRONG, Classroom, JoinError
 
 
@@ -76,7 +76,7 @@ def test_wrong_tries_lock_the_code_whatever_address_they_come_from(room: Classro
 
 def test_an_address_waits_after_ten_wrong_tries(room: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     room.open()
     for _ in range(10):
         with pytest.raises(JoinError, match="not the join code"):
@@ -90,8 +90,8 @@ def test_an_address_waits_after_ten_wrong_tries(room: Classroom, monkeypatch: py
 
 def test_a_code_expires_and_who_is_in_stays(room: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
     room.open(hours=1)
-    cookie, code, now = room.join(room.state.code, "Ada"), room.state.code, module.time.time()
-    monkeypatch.setattr(module.time, "time", lambda: now + 3601)
+    cookie, code, now = room.join(room.state.code, "Ada"), room.state.code, time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3601)
     with pytest.raises(JoinError, match="expired"):
         room.join(code, "Bob")
     assert room.principal(cookie) is not None

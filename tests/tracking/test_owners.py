@@ -85,11 +85,13 @@ def test_who_may_only_look_makes_nothing(database: Database) -> None:
 def test_experiments_are_their_owners(database: Database) -> None:
     with acting(ADA):
         number = tracking.create_experiment(database, "x", "{}", [("a", 0)])
-    for change in (
+    run = queued(database, BOB).id
+    changes: tuple[Callable[[], None], ...] = (
         lambda: tracking.delete_experiment(database, number),
         lambda: tracking.extend_experiment(database, number, "[]", []),
-        lambda: tracking.place_run(database, number, "a", 0, queued(database, BOB).id),
-    ):
+        lambda: tracking.place_run(database, number, "a", 0, run),
+    )
+    for change in changes:
         with acting(BOB), pytest.raises(NotOwnerError, match="Experiment 1 is somebody else's"):
             change()
     with acting(ADA):

@@ -22,7 +22,7 @@ PAGE = Page(
 """The heading of the teacher's page."""
 
 
-def draw(class_page: Any, pages: Mapping[str, Page]) -> None:
+def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> None:
     """Draw the line under the heading; a session whose class was closed sees only that."""
     room, who = visitors.classroom(), access.principal()
     if room is not None and not who.may_write:
@@ -35,14 +35,14 @@ def draw(class_page: Any, pages: Mapping[str, Page]) -> None:
         key="class-line",
         horizontal_alignment="right",
     ):
-        if room is not None:
-            _handout(room, pages)
-        if who.manages:
+        if who.manages and not at_class:
             st.page_link(class_page, label="Class" if room else "People", icon=":material/school:")
         if room is None and not who.may_write:
             _sign_in()
         elif room is None or not who.manages:
             _person(room, who)
+    if room is not None:
+        _handout(room, pages)
     policy = visitors.sign_in()
     if policy is not None and not policy.guests and not who.may_write:
         st.info("Sign in to see what is here.", icon=":material/lock:")
@@ -98,7 +98,7 @@ def _handout(room: Classroom, pages: Mapping[str, Page]) -> None:
     place = parts(state.handout, pages)
     if place is not None:
         page, query = place
-        with st.container(key="class-handout", width="stretch"):
+        with st.container(key="class-handout", border=True):
             st.page_link(
                 f"{page}.py", label=f"Your teacher hands out: {notice.plain(state.handout_title)}",
                 icon=":material/assignment:", query_params=query,

@@ -233,7 +233,7 @@ def _limits(database: Database) -> None:
 
 def _hand_out(room: Classroom) -> None:
     st.subheader("Hand out", anchor=False)
-    st.caption("A step of the lesson, or a recipe: set it up on Train, and put the address under Share here.")
+    st.caption("A step of the lesson, or any page: set it up, copy its address under Share, and put it here.")
     titles = [step.title for step in STEPS]
     st.selectbox("What", [NOTHING, ADDRESS, *titles], key="class-what")
     if st.session_state.get("class-what") == ADDRESS:
