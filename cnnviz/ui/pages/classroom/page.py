@@ -126,7 +126,7 @@ def _queue(database: Database) -> None:
     runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
     waiting = [run for run in runs if run.status is Status.QUEUED]
     frozen = tracking.queue_frozen(database)
-    st.subheader("Queue", anchor=False)
+    st.header("Queue", anchor=False)
     state = f"{len(runs) - len(waiting)} train, {len(waiting)} wait"
     st.caption(f"{state}. The queue is frozen: nothing begins." if frozen else f"{state}. People take turns.")
     with st.container(horizontal=True, gap="small"):
@@ -181,7 +181,7 @@ def _do(change: Callable[[], None]) -> None:
 
 def _members(room: Classroom | None, database: Database) -> None:
     students = room.state.students if room else tracking.names_by_key(database)
-    st.subheader("Students" if room else "People", anchor=False)
+    st.header("Students" if room else "People", anchor=False)
     if not students:
         st.caption("Nobody has joined yet." if room else "Nobody has made anything yet.")
         return
@@ -212,7 +212,7 @@ def members_table(students: Mapping[str, str], used: Mapping[str, Usage]) -> str
 
 def _limits(database: Database) -> None:
     limits = tracking.read_limits(database)
-    st.subheader("Limits", anchor=False)
+    st.header("Limits", anchor=False)
     st.caption("They hold for every student, and are said before they are hit.")
     with st.form("class-limits", border=False):
         columns = st.columns(2)
@@ -232,7 +232,7 @@ def _limits(database: Database) -> None:
 
 
 def _hand_out(room: Classroom) -> None:
-    st.subheader("Hand out", anchor=False)
+    st.header("Hand out", anchor=False)
     st.caption("A step of the lesson, or any page: set it up, copy its address under Share, and put it here.")
     titles = [step.title for step in STEPS]
     st.selectbox("What", [NOTHING, ADDRESS, *titles], key="class-what")
