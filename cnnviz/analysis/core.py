@@ -44,6 +44,8 @@ def analyze(
         model = models.get(model)
     if not isinstance(model, models.ModelSpec):
         return _of_module(model, input_size)
+    if model.description is not None:
+        return _of_description(model, input_size, num_classes)
     if OWN_FILE in model.tags:
         return _of_file(model, input_size, num_classes, options)
     if foreign.is_several(input_size):
@@ -69,6 +71,25 @@ def of_spec(spec: models.ModelSpec, classes: int, shape: Shape, options: models.
         return compute(module, shape, spec.name, spec.title, classes, options.model_dump())
     except (RuntimeError, AssertionError, ValueError) as error:
         raise ValueError(foreign.misfit(spec.title, shape, spec.input_shape, error)) from None
+
+
+def _of_description(spec: models.ModelSpec, input_size: Size, num_classes: int | None) -> Analysis:
+    """The analysis of what is described by data, which has one input and one number of classes."""
+    from cnnviz.analysis.onnx_graph import analyze_onnx
+
+    assert spec.description is not None
+    if num_classes not in (None, spec.classes):
+        raise ValueError(
+            f"{spec.title} is read as data, so it can be looked at but not trained: its classes cannot be "
+            f"chosen, it gives {spec.classes:,} numbers."
+        )
+    sides = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size or ())
+    if sides and sides[-2:] != spec.input_shape[1:]:
+        raise ValueError(
+            f"{spec.title} is read from a file for an input of {'×'.join(map(str, spec.input_shape))}; "
+            "name it as FILE.onnx@CxHxW for another, where the file leaves it open."
+        )
+    return analyze_onnx(spec.description, spec.name, spec.title)
 
 
 def _of_module(module: nn.Module | type[nn.Module], input_size: Size) -> Analysis:

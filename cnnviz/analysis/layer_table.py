@@ -208,12 +208,15 @@ def graph(
         place = draft.add(extra, late=True)
         late = {node.id for node in draft.nodes if node.training_only}
         draft.edges.update({(place[i], OUTPUT): None for i in extra.result if place[i] in late})
-    return Graph(tuple(draft.nodes), tuple(draft.edges), blocks(modules, rows))
-
-
-def blocks(modules: Mapping[str, nn.Module], rows: Iterable[Row]) -> tuple[Block, ...]:
-    """Every container that holds rows, in order, with equal siblings that stand side by side recognised."""
     types = {name: type(module).__name__ for name, module in modules.items()}
+    return Graph(tuple(draft.nodes), tuple(draft.edges), blocks(types, rows))
+
+
+def blocks(types: Mapping[str, str], rows: Iterable[Row]) -> tuple[Block, ...]:
+    """Every container that holds rows, in order, with equal siblings that stand side by side recognised.
+
+    `types` are those of the modules, by name.
+    """
     members: dict[str, list[Row]] = {}
     for row in rows:
         name = row.name

@@ -12,6 +12,7 @@ import typer
 from cnnviz import models
 from cnnviz.analysis.checks import Problem
 from cnnviz.models.layers import LayerList
+from cnnviz.models.outside.onnx_network import DATA_ONLY
 from cnnviz.models.user_code import registration
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ CheckpointName = Annotated[
 ]
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", metavar="M", help="A model, or FILE.py:CLASS, whose --weights are given."),
+    typer.Option("--model", metavar="M", help="A model or FILE.py:CLASS, with --weights; or FILE.onnx."),
 ]
 ClassNames = Annotated[
     Path | None,
@@ -89,7 +90,7 @@ def load_model(
     about: AboutWeights | None = None,
 ) -> Loaded:
     """The one model that a command line names; raises `ValueError` where it names none or several."""
-    chosen = None
+    chosen, given_name = None, model or ""
     if model is not None:
         model, chosen = named_model(model, options)
     ways = (run is not None, checkpoint is not None, model is not None or weights is not None)
@@ -104,6 +105,8 @@ def load_model(
             return from_run(database, run)
     if checkpoint is not None:
         return bundled.load(checkpoint)
+    if weights is None and model is not None and DATA_ONLY in models.get(model).tags:
+        return _of_data_file(given_name, model, about)
     if weights is None:
         raise ValueError(f"Which weights of {model}? Give --weights FILE.")
     place = weights_facts.located(weights)
@@ -113,6 +116,20 @@ def load_model(
     if facts != known:
         weights_facts.keep_beside(place, facts)
     return loaded
+
+
+def _of_data_file(given_name: str, model: str, about: AboutWeights | None) -> Loaded:
+    """An ONNX file with what is said of its classes and normalization, which is kept beside it."""
+    from cnnviz.inference.weights import loaders, weights_facts
+    from cnnviz.models.outside import registration as data_files
+
+    path = data_files.NamedData.read(given_name).path if data_files.is_data_file(given_name) else None
+    known = weights_facts.read_stored(path) if path else weights_facts.WeightsFacts()
+    facts = weights_facts.given(about.classes, about.mean, about.std, known) if about else known
+    found = loaders.with_facts(loaders.fresh(model), facts)
+    if path and facts != known:
+        weights_facts.keep_beside(path, facts)
+    return found
 
 
 def named_model(name: str, options: Sequence[str] | None) -> tuple[str, dict[str, str]]:
@@ -128,7 +145,7 @@ def named_model(name: str, options: Sequence[str] | None) -> tuple[str, dict[str
 
 # A model named on a command line: what the argument may be, how it is read, and its structural faults.
 
-MODEL_HELP = "A name (see `cnnviz models`), a layer list (FILE.json), or FILE.py:CLASS_OR_FUNCTION."
+MODEL_HELP = "A name (see `cnnviz models`), a layer list (FILE.json), FILE.py:CLASS, FILE.onnx or FILE.keras."
 
 
 def resolve_model(name: str, options: Mapping[str, str] | None = None) -> str | models.ModelSpec | LayerList:

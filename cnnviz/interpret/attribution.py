@@ -185,6 +185,7 @@ def attribute(
         raise InterpretError(f"Methods are {', '.join(METHODS)}, not {method!r}.")
     if image.dim() != 4 or len(image) != 1:
         raise InterpretError(f"An attribution is that of one image (1, C, H, W), not {tuple(image.shape)}.")
+    check_gradients(model, method)
     chosen, score, probability = aimed(model, image, target)
     if method == "gradcam":
         if layer is None:
@@ -201,6 +202,13 @@ def attribute(
     values = _METHODS[method](other, image, chosen)
     blank = blank_reason(method, values, model, image, chosen)
     return Attribution(method, chosen, values, method != "saliency", score, probability, blank=blank)
+
+
+def check_gradients(model: nn.Module, method: Method) -> None:
+    """Raise `InterpretError` where a method needs gradients and the model, computed elsewhere, has none."""
+    why = getattr(model, "without_gradients", "")
+    if why and method != "occlusion":
+        raise InterpretError(f"{why}, which {TITLES[method]} needs; Occlusion works without.")
 
 
 def aimed(model: nn.Module, image: Tensor, target: int | None) -> tuple[int, float, float]:

@@ -18,6 +18,7 @@ from rapidfuzz import process
 
 from cnnviz.models import families
 from cnnviz.models.limits import MAX_CLASSES, MAX_SIDE
+from cnnviz.models.outside import handed
 from cnnviz.models.spec import ModelSpec, Options, Shape
 from cnnviz.models.user_code import registration
 
@@ -129,7 +130,7 @@ def specs() -> dict[str, ModelSpec]:
     known = sorted(
         _SPECS.values(), key=lambda s: (order.get(s.source, 2), s.year if s.source == "cnnviz" else 0)
     )
-    return {spec.name: spec for spec in known} | registration.specs() | saved_specs()
+    return {spec.name: spec for spec in known} | registration.specs() | saved_specs() | handed.listed()
 
 
 def names() -> list[str]:
@@ -139,9 +140,17 @@ def names() -> list[str]:
 
 def get(name: str) -> ModelSpec:
     """The spec called `name`; raises `UnknownModelError` that suggests the nearest names."""
+    came = handed.get(name)
+    if came is not None:
+        return came
     known = specs()
     if name in known:
         return known[name]
+    if name.startswith((handed.PREFIX, handed.SHOWN)):
+        raise UnknownModelError(
+            f"There is no model '{name}' here any more: what is handed in or shown is kept while the program "
+            "runs; hand it in again."
+        )
     if name.startswith(registration.PREFIX):
         own = name.removeprefix(registration.PREFIX).rpartition(".")[2]
         why = next((text for text in registration.problems() if f"model {own} is" in text), "")

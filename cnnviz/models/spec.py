@@ -128,6 +128,8 @@ class ModelSpec:
     tags: frozenset[str] = field(default_factory=frozenset)
     edition: str = ""
     """Tells two models of one name apart, as the digest of a user's file that may be edited."""
+    description: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The architecture as data, of a model that no code builds: see `cnnviz.models.outside`."""
 
     def published_value(self, what: str) -> float | None:
         """The published figure called `what`, or None."""

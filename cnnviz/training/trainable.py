@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cnnviz import datasets, models
+from cnnviz.models.outside.onnx_network import DATA_ONLY
 from cnnviz.models.user_code.registration import NOT_A_CLASSIFIER, OWN_FILE
 from cnnviz.training.recipe import Recipe, side_for, spec_for
 
@@ -35,7 +36,7 @@ def check_trainable(recipe: Recipe, classes: int, train_images: int | None = Non
     """
     spec, side = spec_for(recipe), side_for(recipe)
     least = smallest_batch(recipe.batch_size, train_images)
-    if NOT_A_CLASSIFIER in spec.tags:
+    if spec.tags & {NOT_A_CLASSIFIER, DATA_ONLY}:
         raise ValueError(next(iter(spec.notes), f"{spec.title} is no classifier."))
     own = side == tuple(spec.input_shape[1:]) and not recipe.options and OWN_FILE not in spec.tags
     if least > 1 and (recipe.layers is not None or own):

@@ -121,9 +121,11 @@ def _loaded(
 ) -> Loaded:
     if model is not None and (run, checkpoint, weights) == (None, None, None):
         from cnnviz.inference.weights.loaders import fresh
+        from cnnviz.models.outside.registration import is_data_file
 
         name, options = named_model(model, option)
-        return fresh(name, options=options)
+        if not is_data_file(model):
+            return fresh(name, options=options)
     return load_model(run, checkpoint, model, weights, option, about)
 
 
@@ -186,7 +188,8 @@ def _attribute(
 
     assert shown.tensor is not None
     method, target, layer = wanted
-    analysis = analyze(loaded.model, loaded.input_shape) if layer is None else None
+    of_what = loaded.model if loaded.spec.description is None else loaded.spec
+    analysis = analyze(of_what, loaded.input_shape) if layer is None else None
     with Bar() as bar:
         attribution = attribute(loaded.model, shown.tensor, method.value, target, layer, analysis, bar)
     name = loaded.classes[attribution.target]

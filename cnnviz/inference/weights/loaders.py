@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from cnnviz.inference.weights.weights_facts import WeightsFacts
 from cnnviz.inference.weights.weights_file import Weights, read_weights
 from cnnviz.models import ModelSpec
 from cnnviz.models.meta import on_meta
+from cnnviz.models.outside.onnx_network import DATA_ONLY, facts_of
 from cnnviz.tracking import Database, Run
 from cnnviz.training import Recipe, checkpoint
 
@@ -150,11 +153,59 @@ def fresh(
     """A registered model with fresh weights, always the same; raises `UnknownModelError`, `ValueError`."""
     spec = models.get(model)
     count, (_, height, width), chosen = models.resolve(spec, classes, side, options)
+    if DATA_ONLY in spec.tags:
+        return of_description(spec, f"fresh:{model}", count, (height, width))
     return Loaded(
         spec.title, built(spec, count, (height, width), chosen), spec, tuple(map(str, range(count))),
         (height, width), Preprocessing.plain(spec.input_shape[0], (height, width)), f"fresh:{model}",
         trained=False, options=chosen, notes=(FRESH,),
     )  # fmt: skip
+
+
+def of_description(
+    spec: ModelSpec, source: str, classes: int | None = None, side: Size | None = None
+) -> Loaded:
+    """A network that is read as data, with the weights that it holds.
+
+    Args:
+        spec: Of an ONNX file, or of a module that is shown from elsewhere.
+        source: The reference that it is known by.
+        classes: As many as it gives numbers; another number is refused.
+        side: Its own; another is refused.
+
+    Raises `ValueError` where it cannot be had, or is asked for in another form.
+    """
+    own = (spec.input_shape[1], spec.input_shape[2])
+    if (classes or spec.classes, side or own) != (spec.classes, own):
+        raise InferenceError(
+            f"{spec.title} is read from a file: it has {spec.classes:,} classes and an input of "
+            f"{'×'.join(map(str, spec.input_shape))}, which cannot be chosen."
+        )
+    if spec.input_shape[0] not in (1, 3):
+        raise InferenceError(f"{spec.title} reads {spec.input_shape[0]} channels; pictures have 1 or 3.")
+    names, stored = facts_of(spec)
+    how = Preprocessing.plain(spec.input_shape[0], own)
+    known = False
+    if stored is not None:
+        with suppress(ValueError):
+            how, known = Preprocessing.model_validate({**how.model_dump(), **stored}), True
+    return Loaded(
+        spec.title, models.build(spec), spec, names or tuple(map(str, range(spec.classes))), own, how, source,
+        notes=(*spec.notes, *(() if known else (UNKNOWN_INPUT,))),
+    )  # fmt: skip
+
+
+def with_facts(found: Loaded, facts: WeightsFacts) -> Loaded:
+    """The network with class names and normalization that somebody gave; raises `InferenceError`."""
+    if facts.classes and len(facts.classes) != len(found.classes):
+        raise InferenceError(
+            f"{found.name} has {len(found.classes):,} classes, and {len(facts.classes):,} are named."
+        )
+    how = facts.preprocessing(found.spec.input_shape[0], found.side)
+    notes = tuple(note for note in found.notes if how is None or note != UNKNOWN_INPUT)
+    return replace(
+        found, classes=facts.classes or found.classes, preprocessing=how or found.preprocessing, notes=notes
+    )
 
 
 def from_torchvision(model: str) -> Loaded:

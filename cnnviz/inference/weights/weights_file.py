@@ -55,7 +55,7 @@ def _reason(start: bytes) -> str:
     if start[:2] in PICKLES:
         return "a Python pickle, which can run code when it is opened"
     if start[:1] == b"\x08" and 1 <= start[1] <= 31 and start[2] in ONNX_FIELDS:
-        return "an ONNX graph, which holds a program of its own beside weights"
+        return "an ONNX graph, which is a network of its own and no weights for another (--model FILE.onnx)"
     return kind(start) or "of no kind that is known here"
 
 

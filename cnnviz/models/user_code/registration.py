@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnviz.models.outside import registration as data_files
+from cnnviz.models.outside.registration import NamedData
 from cnnviz.models.spec import Builder, ModelSpec, Options, Shape
 from cnnviz.models.user_code import constructor, source
 from cnnviz.models.user_code.constructor import Constructor
@@ -101,6 +103,8 @@ def _arguments(text: str, whole: str) -> tuple[tuple[str, Any], ...]:
 
 def is_named(text: str) -> bool:
     """Whether text names a file or a module, rather than a model that is registered."""
+    if data_files.is_data_file(text):
+        return True
     place, _, rest = text.partition(":")
     return ".py:" in text or (bool(rest) and "/" not in place and _NAME.fullmatch(rest) is not None)
 
@@ -108,10 +112,14 @@ def is_named(text: str) -> bool:
 # What was named, and its specs.
 
 
-def named() -> list[Named]:
+def named() -> list[Named | NamedData]:
     """What `CNNVIZ_MODELS` names; raises `ValueError` for what is no name."""
     text = os.environ.get(VARIABLE, "")
-    return [Named.read(one) for one in _split(text)]
+    return [_read(one) for one in _split(text)]
+
+
+def _read(text: str) -> Named | NamedData:
+    return NamedData.read(text) if data_files.is_data_file(text) else Named.read(text)
 
 
 def _split(text: str) -> list[str]:
@@ -121,7 +129,7 @@ def _split(text: str) -> list[str]:
         return parts
     found: list[str] = []
     for part in parts:
-        opened = bool(found) and ":" not in found[-1]
+        opened = bool(found) and ":" not in found[-1] and not data_files.is_data_file(found[-1])
         if opened:
             found[-1] += f":{part}"
         else:
@@ -138,17 +146,24 @@ def add(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpec:
 
     Raises `ValueError` in one sentence where it cannot be had.
     """
-    one = Named.read(text)
-    one = replace(one, arguments=tuple({**dict(one.arguments), **(arguments or {})}.items()))
+    one = _with_arguments(_read(text), arguments)
     entry = one.write()
     entries = [
         known
         for known in _split(os.environ.get(VARIABLE, ""))
-        if _target_of(Named.read(known).write()) != _target_of(entry)
+        if _target_of(_read(known).write()) != _target_of(entry)
     ]
-    spec = _spec(one, _name_of(one, [Named.read(known) for known in entries]))
+    spec = _spec(one, _name_of(one, [_read(known) for known in entries]))
     os.environ[VARIABLE] = os.pathsep.join([*entries, entry])
     return spec
+
+
+def _with_arguments(one: Named | NamedData, arguments: Mapping[str, Any] | None) -> Named | NamedData:
+    if isinstance(one, Named):
+        return replace(one, arguments=tuple({**dict(one.arguments), **(arguments or {})}.items()))
+    if arguments:
+        raise ValueError(f"{one.path.name} is read as data and has no options; leave --option out.")
+    return one
 
 
 def _target_of(entry: str) -> str:
@@ -156,9 +171,12 @@ def _target_of(entry: str) -> str:
     return re.split(r"[(@]", entry)[0]
 
 
-def _name_of(one: Named, before: list[Named]) -> str:
+def _name_of(one: Named | NamedData, before: list[Named | NamedData]) -> str:
     """`file/Net`, or `file/other.Net` where another file's network is called so already."""
-    if all(known.attribute != one.attribute for known in before):
+    names = [known.attribute if isinstance(known, Named) else known.stem for known in before]
+    if isinstance(one, NamedData):
+        return f"{PREFIX}{one.stem}" if one.stem not in names else f"{PREFIX}{one.path.suffix[1:]}.{one.stem}"
+    if one.attribute not in names:
         return f"{PREFIX}{one.attribute}"
     stem = Path(one.place).stem if one.is_file else one.place.rpartition(".")[2]
     return f"{PREFIX}{re.sub(r'[^A-Za-z0-9_-]', '-', stem)}.{one.attribute}"
@@ -184,7 +202,8 @@ def _all() -> list[ModelSpec | str]:
         try:
             entries.append(_spec(one, _name_of(one, names[:place])))
         except ValueError as error:
-            entries.append(f"Your model {one.attribute} is left out: {error}")
+            label = one.attribute if isinstance(one, Named) else one.stem
+            entries.append(f"Your model {label} is left out: {error}")
     return entries
 
 
@@ -193,8 +212,10 @@ _live: dict[Named, tuple[Any, Source, Any]] = {}
 """For each name the stamp of its files, its source, and its spec or what is wrong with it."""
 
 
-def _spec(one: Named, name: str) -> ModelSpec:
+def _spec(one: Named | NamedData, name: str) -> ModelSpec:
     """The spec of a name, made anew only where one of its files has changed."""
+    if isinstance(one, NamedData):
+        return data_files.spec_of(one, name)
     with _lock:
         known = _live.get(one)
         if known is None or source.stamp(known[1]) != known[0]:
@@ -359,8 +380,9 @@ def from_text(text: str, arguments: Mapping[str, Any] | None = None) -> ModelSpe
 
     Raises `ValueError` in one sentence where the file or the name is missing, or the file does not run.
     """
-    one = Named.read(text)
-    one = replace(one, arguments=tuple({**dict(one.arguments), **(arguments or {})}.items()))
+    one = _with_arguments(_read(text), arguments)
+    if isinstance(one, NamedData):
+        return data_files.spec_of(one, f"{PREFIX}{one.stem}")
     loaded = Imported(_source_of(one))
     return undescribed(_target(loaded, one), one)
 

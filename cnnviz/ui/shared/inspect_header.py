@@ -199,12 +199,14 @@ def onwards(network: Network, here: str, layer: str | None = None) -> None:
 
 def _elsewhere(network: Network, layer: str | None) -> None:
     loaded = network.loaded
-    if loaded.spec.name not in models.specs():
+    if loaded.spec.name not in models.specs() and loaded.spec.description is None:
         return
     layout.link(
         "architecture", "What this layer costs" if layer else "What it costs", icon=":material/schema:",
         model=loaded.spec.name, layer=layer, **form(network),
     )  # fmt: skip
+    if loaded.spec.description is not None:
+        return  # Read as data, it is not trained here.
     layout.link(
         "train", "Train this network", icon=":material/play_arrow:", model=loaded.spec.name, layer=layer
     )

@@ -111,18 +111,31 @@ MOST = 3
 
 def add_weights(name: str, data: bytes, model: str | None) -> str:
     """Read a weights file and keep its network; its reference. Raises `ValueError` that says why not."""
-    from cnnviz.inference.weights.loaders import from_file
+    from cnnviz.inference.weights.loaders import from_file, of_description
+    from cnnviz.models.outside import handed
+    from cnnviz.models.outside.registration import is_data_file
 
+    if is_data_file(name):
+        spec = handed.hand_in(data, name)
+        if spec.description is None:  # Keras configurations have no weights: a model like any other.
+            return f"fresh:{spec.name}"
+        reference = f"{HANDED}{spec.name.removeprefix(handed.PREFIX)}"
+        _keep(reference, of_description(spec, reference))
+        return reference
     digest = hashlib.blake2b(data + (model or "").encode(), digest_size=8).hexdigest()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights"
         path.write_bytes(data)
         registered = _registered(from_file(path, model, name=name))
+    _keep(f"{HANDED}{digest}", registered)
+    return f"{HANDED}{digest}"
+
+
+def _keep(reference: str, found: Loaded) -> None:
     kept = _kept()
-    kept[f"{HANDED}{digest}"] = registered
+    kept[reference] = found
     for old in list(kept)[:-MOST]:
         del kept[old]
-    return f"{HANDED}{digest}"
 
 
 def _registered(loaded: Loaded) -> Loaded:
@@ -319,7 +332,7 @@ def _own_file() -> None:
     with st.popover("File", icon=":material/upload:", type="tertiary", help="Weights from a file of yours"):
         count = st.session_state.setdefault(TAKEN, 0)
         given = st.file_uploader(
-            "A checkpoint of cnnviz, a safetensors file, or a PyTorch state dict",
+            "A checkpoint of cnnviz, a safetensors file, a PyTorch state dict, ONNX, or a .keras file",
             key=f"weights-upload-{count}",
             max_upload_size=500,
         )

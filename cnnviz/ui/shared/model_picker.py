@@ -37,6 +37,7 @@ def model_picker(
 ) -> None:
     """Draw the list with `chosen` chosen; `on_change` finds the new name in `st.session_state[key]`."""
     specs = by_family()
+    specs.setdefault(chosen, models.get(chosen))  # what was handed in stands in no list
     st.session_state[key] = chosen
     st.selectbox(
         label,
@@ -170,9 +171,39 @@ def _what(current: ShownModel) -> None:
     )
     _field("batch", str(selection.batch), "Images at a time. Memory for activations grows with it.", 128)
     options_popover(selection)
+    _own_file()
     with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
         share_button()
         _download(current)
+
+
+def _own_file() -> None:
+    """Draw the way to hand in a network as data, which is shown to who has its address."""
+    with st.popover("File", icon=":material/upload:", type="tertiary", help="A network from a file of yours"):
+        given = st.file_uploader(
+            "An ONNX file, or a Keras 3 .keras file", key="model-upload", max_upload_size=500
+        )
+        if given is not None and st.button("Open it", type="primary", key="model-upload-open"):
+            try:
+                with st.spinner("Reading the network …"):
+                    name = _handed(given.name, given.getvalue())
+            except ValueError as error:
+                st.error(notice.plain(str(error)))
+                return
+            url_state.change(model=name)
+            st.rerun()
+        st.caption(
+            "It is read as data: nothing in it is executed as code. It is kept while the app runs, in "
+            "nobody's list."
+        )
+
+
+def _handed(name: str, data: bytes) -> str:
+    from cnnviz.models.outside import handed, registration
+
+    if not registration.is_data_file(name):
+        raise ValueError(f"'{name[:80]}' is neither an .onnx nor a .keras file, which are opened here.")
+    return handed.hand_in(data, name).name
 
 
 def _field(name: str, value: str, explanation: str, width: int, label: str | None = None) -> None:

@@ -1,0 +1,370 @@
+"""Analysis of an ONNX graph out of its description, which `cnnviz.models.outside.onnx_worker` wrote.
+
+Names of layers and settings are those of the torch modules that do the same, so that the two can be compared.
+A file says which constants there are, not which of them are trained: floating-point constants of more than
+one number count as parameters, running statistics of batch normalization as buffers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cnnviz.analysis import receptive_field
+from cnnviz.analysis.types import WHOLE, Analysis, Graph, Kind, Node, ReceptiveField, Row, Shape
+
+TYPES = {
+    "Conv": "Conv2d", "ConvTranspose": "ConvTranspose2d", "Gemm": "Linear", "LRN": "LocalResponseNorm",
+    "BatchNormalization": "BatchNorm2d", "InstanceNormalization": "InstanceNorm2d",
+    "LayerNormalization": "LayerNorm", "GroupNormalization": "GroupNorm", "Relu": "ReLU",
+    "LeakyRelu": "LeakyReLU", "Elu": "ELU", "Selu": "SELU", "Celu": "CELU", "PRelu": "PReLU",
+    "HardSigmoid": "Hardsigmoid", "HardSwish": "Hardswish", "Gelu": "GELU", "MaxPool": "MaxPool2d",
+    "AveragePool": "AvgPool2d", "GlobalAveragePool": "AdaptiveAvgPool2d",
+    "GlobalMaxPool": "AdaptiveMaxPool2d",
+}  # fmt: skip
+"""The torch module that an operator is; others keep the operator's name."""
+CONVOLUTIONS = {"Conv": (1, 2), "QLinearConv": (3, 8), "ConvInteger": (1, 9)}
+"""Operators that convolve, and which of their inputs are weight and bias."""
+PRODUCTS = {"MatMul": (0, 1, 2), "QLinearMatMul": (0, 3), "MatMulInteger": (0, 1)}
+KINDS: dict[str, Kind] = {
+    **dict.fromkeys((*CONVOLUTIONS, "ConvTranspose"), "conv"),
+    **dict.fromkeys(("Gemm", *PRODUCTS), "fc"),
+    **dict.fromkeys(("BatchNormalization", "InstanceNormalization", "LayerNormalization",
+                     "GroupNormalization", "LRN", "RMSNormalization"), "norm"),
+    **dict.fromkeys(("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool"), "pool"),
+    **dict.fromkeys(("Relu", "LeakyRelu", "Elu", "Selu", "Celu", "PRelu", "Sigmoid", "Tanh", "HardSigmoid",
+                     "HardSwish", "Gelu", "Mish", "Softplus", "Softsign", "Softmax", "LogSoftmax", "Clip",
+                     "Erf", "Swish", "ThresholdedRelu"), "activation"),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), "recurrent"),
+    "Attention": "attention",
+}  # fmt: skip
+MOVES = frozenset(("Concat", "Split", "Slice", "Gather", "GatherND", "Expand", "Tile", "Pad", "Transpose",
+                   "DepthToSpace", "SpaceToDepth", "Resize", "Upsample", "ScatterND", "ScatterElements",
+                   "Where", "ConstantOfShape", "Constant", "Range", "Shape", "Size", "NonZero",
+                   "TopK"))  # fmt: skip
+"""Operators that move values and compute none."""
+COSTS = {"BatchNormalization": 2, "InstanceNormalization": 5, "LayerNormalization": 5,
+         "GroupNormalization": 5,
+         "Softmax": 3, "LogSoftmax": 3, "RMSNormalization": 3}  # fmt: skip
+"""Operations a value; 1 for others (see `cnnviz.analysis.ops`)."""
+SIMPLE = frozenset(("Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "Exp", "Neg", "Sum", "Max", "Min",
+                    "Reciprocal", "Abs", "Log", "Equal", "Greater", "Less", "Floor", "Mod", "Mean",
+                    "QuantizeLinear", "DequantizeLinear", "Not", "And", "Or", "Erf"))  # fmt: skip
+"""Operators that compute one thing a value."""
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+SAME_CELLS = ("Concat", "Cast", "Identity", "Dropout", "CastLike", "QuantizeLinear", "DequantizeLinear")
+FORMAT = "onnx"
+
+
+@dataclass
+class _Seen:
+    """What is known of a tensor that depends on the image."""
+
+    node: int
+    """The box that gave it."""
+    field: ReceptiveField
+
+
+@dataclass
+class _Draft:
+    rows: list[Row] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    edges: dict[tuple[int, int], None] = field(default_factory=dict)
+
+
+def analyze_onnx(
+    description: Mapping[str, Any], name: str, title: str, notes: Sequence[str] = ()
+) -> Analysis:
+    """The analysis of a description."""
+    from cnnviz.analysis.layer_table import blocks
+
+    shape: Shape = tuple(description["input"]["shape"])
+    given = _inner(description["output"]["shape"])
+    draft = _Draft(
+        nodes=[Node(0, "", "input", "other", "", shape), Node(1, "", "output", "other", "", given)]
+    )
+    seen = {description["input"]["name"]: _Seen(0, ReceptiveField())}
+    counted: dict[str, str] = {}
+    uncounted: dict[str, int] = {}
+    for node in description["nodes"]:
+        if node["name"]:
+            _row(draft, node, seen, counted, uncounted)
+        else:
+            _pass_on(node, seen)
+    last = seen.get(description["output"]["name"])
+    if last is not None:
+        draft.edges[last.node, 1] = None
+    said = [*notes]
+    if uncounted:
+        names = ", ".join(f"{op} ({count}×)" for op, count in uncounted.items())
+        said.append(f"Counted as one operation a value, for want of a rule of their own: {names}.")
+    said.append("Which constants are trained an ONNX file does not say: all but running statistics count.")
+    return Analysis(
+        model=name, title=title, input_shape=shape, classes=given[0] if len(given) == 1 else 0, options={},
+        rows=tuple(draft.rows), notes=tuple(said),
+        graph=Graph(tuple(draft.nodes), tuple(draft.edges), blocks(_containers(draft.rows), draft.rows)),
+    )  # fmt: skip
+
+
+def _pass_on(node: Mapping[str, Any], seen: dict[str, _Seen]) -> None:
+    """A node without a row hands on what it takes."""
+    before = next((seen[one["tensor"]] for one in node["inputs"] if one["tensor"] in seen), None)
+    if before is not None:
+        for one in node["outputs"]:
+            seen[one["tensor"]] = _Seen(before.node, before.field)
+
+
+def _row(
+    draft: _Draft, node: Mapping[str, Any], seen: dict[str, _Seen], counted: dict[str, str],
+    uncounted: dict[str, int],
+) -> None:  # fmt: skip
+    op, name = node["op"], node["name"]
+    before = [seen[one["tensor"]] for one in node["inputs"] if one["tensor"] in seen]
+    out = node["outputs"][0]
+    kind = _kind(node)
+    trainable, buffers, shared = _parameters(node, counted)
+    macs, elementwise, known = _work(node)
+    if not known:
+        uncounted[op] = uncounted.get(op, 0) + 1
+    seen_by = _field(node, [one.field for one in before])
+    inside = next((_inner(one["shape"]) for one in node["inputs"] if one["live"] and one["shape"]), ())
+    number = len(draft.nodes)
+    row = Row(
+        name=name, type=_type(node), kind=kind, input_shape=inside,
+        output_shape=_inner(out["shape"] or ()), settings=_settings(node), trainable=trainable,
+        buffers=buffers, macs=macs, elementwise=elementwise,
+        outputs=sum(_size(one["shape"]) for one in node["outputs"]), receptive_field=seen_by, calls=1,
+        shared_with=shared,
+    )  # fmt: skip
+    draft.rows.append(row)
+    label, container = name.rpartition(".")[2], name.rpartition(".")[0]
+    label = f"{label} · {_type(node)}" if label.isdigit() else label
+    draft.nodes.append(Node(number, name, label, kind, container, _inner(out["shape"] or ())))
+    for one in before:
+        draft.edges[one.node, number] = None
+    for one in node["outputs"]:
+        seen[one["tensor"]] = _Seen(number, seen_by)
+
+
+def _parameters(node: Mapping[str, Any], counted: dict[str, str]) -> tuple[int, int, str]:
+    """Trained values, stored values, and the row that counted them where this one is not the first."""
+    trainable = buffers = 0
+    shared = ""
+    for place, one in enumerate(node["inputs"]):
+        size = _size(one["shape"], batch=False)
+        if one["live"] or not one["tensor"] or size <= 1 or not _is_weight(node["op"], place):
+            continue
+        if one["tensor"] in counted:
+            shared = counted[one["tensor"]]
+        elif node["op"] == "BatchNormalization" and place > 2:
+            buffers += size
+        else:
+            trainable += size
+        counted.setdefault(one["tensor"], node["name"])
+    return trainable, buffers, shared
+
+
+def _is_weight(op: str, place: int) -> bool:
+    """Whether an input of an operator can hold weights, and no sizes, pads or scales."""
+    if op in CONVOLUTIONS:
+        return place in CONVOLUTIONS[op]
+    if op in PRODUCTS:
+        return place in PRODUCTS[op]
+    if op in GATES:
+        return place in (1, 2, 3, 7)
+    return (
+        op in KINDS or op in ("Add", "Sub", "Mul", "Div", "Concat", "Einsum", "Sum")
+        if op != "Clip"
+        else False
+    )
+
+
+def _kind(node: Mapping[str, Any]) -> Kind:
+    if node["op"] in (*PRODUCTS, "Einsum"):
+        factors = [one for one in node["inputs"] if one["shape"] and len(one["shape"]) > 1]
+        return "attention" if sum(one["live"] for one in factors) > 1 else "fc"
+    return KINDS.get(node["op"], "other")
+
+
+def _type(node: Mapping[str, Any]) -> str:
+    if node["op"] in PRODUCTS:
+        return "Linear" if _kind(node) == "fc" else "MatMul"
+    return TYPES.get(node["op"], node["op"])
+
+
+def _settings(node: Mapping[str, Any]) -> dict[str, Any]:
+    attributes, op = node["attributes"], node["op"]
+    found: dict[str, Any] = {}
+    if op in CONVOLUTIONS or op == "ConvTranspose":
+        weight = node["inputs"][CONVOLUTIONS.get(op, (1, 2))[0]]["shape"] or [0, 0]
+        groups = attributes.get("group", 1)
+        first, second = weight[0], weight[1] * groups
+        found = {"in": second, "out": first} if op != "ConvTranspose" else {"in": first, "out": second}
+    elif op == "Gemm" or (op in PRODUCTS and _kind(node) == "fc"):
+        weight = _weight(node)
+        if len(weight) == 2:
+            turned = op == "Gemm" and attributes.get("transB")
+            found = {"in": weight[1 if turned else 0], "out": weight[0 if turned else 1]}
+    elif op in ("BatchNormalization", "InstanceNormalization"):
+        found = {"features": _size(node["inputs"][1]["shape"], batch=False)}
+    kernel = _kernel(node)
+    if kernel:
+        low, high = _pads(node)
+        plain = op in CONVOLUTIONS
+        found |= {"kernel": list(kernel), "stride": list(_pair(attributes.get("strides", [1, 1])))}
+        padding = list(low) if low == high else [*low, *high]
+        dilation = list(_pair(attributes.get("dilations", [1, 1])))
+        found |= {"padding": padding} if plain or any(padding) else {}
+        found |= {"dilation": dilation, "groups": attributes.get("group", 1)} if plain else {}
+    if op in (*CONVOLUTIONS, "ConvTranspose", "Gemm") or (op in PRODUCTS and found):
+        place = CONVOLUTIONS.get(op, (1, 2))[1]
+        has = len(node["inputs"]) > place and bool(node["inputs"][place]["tensor"])
+        found["bias"] = has and op in ("MatMul", "Gemm", "ConvTranspose", *CONVOLUTIONS)
+    if op == "LRN":
+        found = {"size": attributes.get("size", 0)}
+    return found
+
+
+def _weight(node: Mapping[str, Any]) -> list[int]:
+    """The shape of a product's constant factor."""
+    return next(
+        (one["shape"] for one in node["inputs"] if not one["live"] and len(one["shape"] or ()) > 1), []
+    )
+
+
+def _kernel(node: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height and width of a window; None for an operator without one, or with one of other dimensions."""
+    if node["op"] in CONVOLUTIONS or node["op"] == "ConvTranspose":
+        weight = node["inputs"][CONVOLUTIONS.get(node["op"], (1, 2))[0]]["shape"] or []
+        return (weight[2], weight[3]) if len(weight) == 4 else None
+    shape = (
+        node["attributes"].get("kernel_shape") if node["op"] in ("MaxPool", "AveragePool", "LpPool") else None
+    )
+    return (shape[0], shape[1]) if shape and len(shape) == 2 else None
+
+
+def _pair(values: Sequence[int]) -> tuple[int, int]:
+    return (values[0], values[-1])
+
+
+def _pads(node: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Padding before and after, down and along; worked out where the file leaves it to the runtime."""
+    attributes, kernel = node["attributes"], _kernel(node)
+    auto = attributes.get("auto_pad", "NOTSET")
+    if auto.startswith("SAME") and kernel is not None:
+        inside = node["inputs"][0]["shape"] or [1, 1, 1, 1]
+        outside = node["outputs"][0]["shape"] or [1, 1, 1, 1]
+        strides, dilations = (_pair(attributes.get(one, [1, 1])) for one in ("strides", "dilations"))
+        total = [
+            max(0, (o - 1) * s + (k - 1) * d + 1 - i)
+            for i, o, k, s, d in zip(inside[2:], outside[2:], kernel, strides, dilations, strict=True)
+        ]
+        small, large = [one // 2 for one in total], [one - one // 2 for one in total]
+        low, high = (small, large) if auto == "SAME_UPPER" else (large, small)
+        return (low[0], low[1]), (high[0], high[1])
+    pads = attributes.get("pads") or [0, 0, 0, 0]
+    return ((pads[0], pads[1]), (pads[2], pads[3])) if len(pads) == 4 else ((0, 0), (0, 0))
+
+
+def _work(node: Mapping[str, Any]) -> tuple[int, int, bool]:
+    """Multiply-adds, element-wise operations, and whether there is a rule for the operator."""
+    op, attributes = node["op"], node["attributes"]
+    values = _size(node["outputs"][0]["shape"])
+    shapes = [one["shape"] or [] for one in node["inputs"]]
+    if op in CONVOLUTIONS:
+        weight, bias = CONVOLUTIONS[op]
+        has = len(node["inputs"]) > bias and bool(node["inputs"][bias]["tensor"])
+        return values * math.prod(shapes[weight][1:]), values * has, True
+    if op == "ConvTranspose":
+        has = len(shapes) > 2 and bool(node["inputs"][2]["tensor"])
+        return _size(shapes[0]) * math.prod(shapes[1][1:]), values * has, True
+    if op == "Gemm":
+        inner = shapes[0][0 if attributes.get("transA") else -1] if shapes[0] else 0
+        return values * inner, values * (len(shapes) > 2 and bool(node["inputs"][2]["tensor"])), True
+    if op in PRODUCTS:
+        return (
+            values * (shapes[0][-1] if shapes[0] else 0),
+            values * (op == "MatMul" and len(shapes) > 2),
+            True,
+        )
+    if op in GATES and len(shapes[0]) == 3 and len(shapes[1]) == 3:
+        directions, gates, inputs = shapes[1]
+        hidden = gates // GATES[op]
+        steps = shapes[0][0]
+        return steps * directions * gates * (inputs + hidden), values, True
+    if op in ("MaxPool", "AveragePool", "LpPool"):
+        return 0, values * math.prod(attributes.get("kernel_shape", [1])), True
+    if op in ("GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax", "ReduceSum"):
+        return 0, _size(shapes[0]), True
+    if op == "LRN":
+        return 0, values * (attributes.get("size", 0) + 3), True
+    if op in MOVES:
+        return 0, 0, True
+    known = (op in KINDS or op in SIMPLE) and op != "Attention"
+    return 0, values * COSTS.get(op, 1), known
+
+
+def _field(node: Mapping[str, Any], before: Sequence[ReceptiveField]) -> ReceptiveField:
+    """What a cell of a node's result sees."""
+    if not before:
+        return WHOLE
+    op, attributes = node["op"], node["attributes"]
+    inside, outside = (node[side][0]["shape"] or [] for side in ("inputs", "outputs"))
+    kernel = _kernel(node)
+    if kernel is not None and op != "ConvTranspose":
+        strides, dilations = (_pair(attributes.get(one, [1, 1])) for one in ("strides", "dilations"))
+        return receptive_field.slide(before[0], kernel, strides, _pads(node)[0], dilations)
+    if len(outside) != 4 or any(one.whole for one in before):
+        return (
+            WHOLE
+            if len(before) == 1 and not before[0].whole and op not in SAME_CELLS
+            else receptive_field.union(before)
+        )
+    if op in ("Resize", "Upsample") and len(inside) == 4:
+        taps = {"nearest": 1, "cubic": 4}.get(str(attributes.get("mode", "nearest")), 2)
+        return receptive_field.resample(before[0], _pair(inside[2:]), _pair(outside[2:]), taps)
+    pads = node["values"].get("1") or attributes.get("pads")
+    if op == "Pad" and pads and len(pads) == 8:
+        return receptive_field.shifted(before[0], [int(pads[3]), int(pads[7]), int(pads[2]), int(pads[6])])
+    same = len(inside) == 4 and list(inside[2:]) == list(outside[2:])
+    cells = op in KINDS or op in (
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Concat",
+        "Split",
+        "Sum",
+        "Max",
+        "Min",
+        "Pow",
+        "Exp",
+    )
+    if op in ("GlobalAveragePool", "GlobalMaxPool", "ConvTranspose", "InstanceNormalization", *PRODUCTS):
+        return WHOLE
+    if same and (cells or op in ("Slice", "Gather")):
+        return receptive_field.union(before)
+    return WHOLE
+
+
+def _inner(shape: Sequence[int]) -> Shape:
+    """A shape without its batch."""
+    return tuple(shape)[1:]
+
+
+def _size(shape: Sequence[int] | None, batch: bool = True) -> int:
+    """How many values a shape holds; 0 where it is not known."""
+    if shape is None:
+        return 0
+    return math.prod(shape[1:] if batch else shape)
+
+
+def _containers(rows: Sequence[Row]) -> dict[str, str]:
+    """The modules that names tell of, which an ONNX file says no type of."""
+    names: dict[str, str] = {}
+    for row in rows:
+        parts = row.name.split(".")[:-1]
+        names.update({".".join(parts[:count]): "Module" for count in range(1, len(parts) + 1)})
+    return names

@@ -1,0 +1,132 @@
+"""A network whose layers are computed elsewhere: hooks see them as if they were here, without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Floats = NDArray[np.float32]
+
+
+class Computing(Protocol):
+    """Whoever computes the tensors of a network: a child process with an ONNX file, a notebook's process."""
+
+    def run(self, images: Floats, tensors: Sequence[str]) -> list[Floats]:
+        """The tensors of that name for images `(N, C, H, W)`; raises `ValueError` in one sentence."""
+        ...
+
+    def weights(self, names: Sequence[str]) -> list[Floats]:
+        """Weights by name."""
+        ...
+
+
+class GivenLayer(nn.Module):
+    """Stands for a layer: it hands on what was computed elsewhere, so that a hook sees it."""
+
+    def forward(self, given: Tensor, result: Tensor) -> Tensor:
+        """The layer's result."""
+        return result
+
+
+class GivenConv2d(nn.Conv2d):
+    """The same with the weights of a convolution, for who looks at filters."""
+
+    def forward(self, given: Tensor, result: Tensor) -> Tensor:  # type: ignore[override]
+        """The layer's result."""
+        return result
+
+
+class GivenLinear(nn.Linear):
+    """The same for a fully connected layer."""
+
+    def forward(self, given: Tensor, result: Tensor) -> Tensor:  # type: ignore[override]
+        """The layer's result."""
+        return result
+
+
+class OutsideNetwork(nn.Module):
+    """Runs images through a network that is computed elsewhere: `(N, C, H, W)` to logits `(N, classes)`.
+
+    Args:
+        computing: Who computes it; shared with copies.
+        layers: For each layer the tensors that it takes and gives.
+        output: The tensor of the logits.
+        weighted: Layers with weights, by name.
+    """
+
+    without_gradients = "It is computed outside of PyTorch, so it has no gradients"
+
+    def __init__(
+        self,
+        computing: Computing,
+        layers: Mapping[str, tuple[str, str]],
+        output: str,
+        weighted: Mapping[str, nn.Module],
+    ) -> None:
+        super().__init__()
+        self.computing, self.output = computing, output
+        self.layers_computed = dict(layers)
+        for name in layers:
+            _place(self, name, weighted.get(name) or GivenLayer())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits; layers that have hooks are computed too, others are not."""
+        hooked = dict(self._hooked())
+        wanted = {name: self.layers_computed[name] for name in hooked}
+        names = list(dict.fromkeys((*(one for pair in wanted.values() for one in pair if one), self.output)))
+        found = self.computing.run(images.detach().cpu().float().numpy(), names)
+        values = {name: torch.from_numpy(np.array(value)) for name, value in zip(names, found, strict=True)}
+        for name, (given, result) in wanted.items():
+            hooked[name](values.get(given, images), values[result])
+        return values[self.output].flatten(1)
+
+    def _hooked(self) -> Iterator[tuple[str, nn.Module]]:
+        """The layers that somebody looks at."""
+        for name, module in self.named_modules():
+            if name in self.layers_computed and (module._forward_hooks or module._forward_pre_hooks):
+                yield name, module
+
+
+def _place(network: nn.Module, name: str, layer: nn.Module) -> None:
+    """Put a layer at a dotted name, with plain modules around it."""
+    *around, last = name.split(".")
+    for part in around:
+        if part not in network._modules:
+            network._modules[part] = nn.Module()
+        inner = network._modules[part]
+        assert inner is not None
+        network = inner
+    network._modules[last] = layer
+
+
+def convolution(
+    arrays: Sequence[Floats],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+) -> nn.Module:
+    """A convolution that holds weight `(out, in / groups, kH, kW)` and, where there is one, bias."""
+    weight = arrays[0]
+    made = GivenConv2d(
+        weight.shape[1] * groups, weight.shape[0], (weight.shape[2], weight.shape[3]), stride, padding,
+        dilation, groups, len(arrays) > 1, device="meta",
+    )  # fmt: skip
+    return _filled(made, arrays)
+
+
+def linear(arrays: Sequence[Floats]) -> nn.Module:
+    """A fully connected layer that holds weight `(out, in)` and, where there is one, bias."""
+    out, inside = arrays[0].shape
+    return _filled(GivenLinear(inside, out, len(arrays) > 1, device="meta"), arrays)
+
+
+def _filled(layer: nn.Module, arrays: Sequence[Floats]) -> nn.Module:
+    for name, array in zip(("weight", "bias"), arrays, strict=False):
+        layer._parameters[name] = nn.Parameter(torch.from_numpy(np.array(array)), requires_grad=False)
+    return layer

@@ -1,0 +1,127 @@
+"""ONNX files as models of the registry: a spec out of the description, a network that the child computes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cnnviz.models.outside.onnx_reader import OnnxError, OnnxFile
+from cnnviz.models.spec import ModelSpec, Options, Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FAMILY = "Yours"
+DATA_ONLY = "data-only"
+"""Tag of a spec that is described by data: it has its weights, and is never trained here."""
+NOT_TRAINED = (
+    "{title} is read as data, so it can be looked at but not trained; a network trains as net.py:Net."
+)
+
+
+def spec_of(file: OnnxFile, name: str, title: str) -> ModelSpec:
+    """The spec of an ONNX file; raises `OnnxError` in one sentence for what is not read."""
+    description = file.describe()
+    shape = description["input"]["shape"]
+    given = description["output"]["shape"]
+    if len(given) < 2:
+        raise OnnxError(
+            f"'{file.name}' gives {'×'.join(map(str, given)) or 'one number'}, not logits (N, classes)."
+        )
+    classes = 1
+    for side in given[1:]:
+        classes *= side
+    return ModelSpec(
+        name=name,
+        title=title,
+        family=FAMILY,
+        year=0,
+        summary=f"An ONNX file, {file.name}, read as data.",
+        input_shape=(shape[0], shape[1], shape[2]),
+        classes=classes,
+        builder=_Builder(file, description),
+        notes=(NOT_TRAINED.format(title=title),),
+        source="yours",
+        tags=frozenset({DATA_ONLY}),
+        edition=file.digest,
+        description=description,
+    )
+
+
+class _Builder:
+    """Builds the network of a description."""
+
+    def __init__(self, file: OnnxFile, description: Mapping[str, Any]) -> None:
+        self._file, self._description = file, description
+
+    def __call__(self, classes: int, input_shape: Shape, options: Options) -> nn.Module:
+        from cnnviz.models.outside.network import OutsideNetwork
+
+        layers = {
+            node["name"]: (_live(node), node["outputs"][0]["tensor"])
+            for node in self._description["nodes"]
+            if node["name"]
+        }
+        output = self._description["output"]["name"]
+        return OutsideNetwork(self._file, layers, output, self._weighted()).eval()
+
+    def _weighted(self) -> dict[str, nn.Module]:
+        """The layers whose weights lie in the file as they are, with them."""
+        wanted = {node["name"]: names for node in self._description["nodes"] if (names := _weights(node))}
+        flat = [name for names in wanted.values() for name in names]
+        arrays = dict(zip(flat, self._file.weights(flat), strict=False)) if flat else {}
+        found = {}
+        for node in self._description["nodes"]:
+            names = wanted.get(node["name"], [])
+            if names and all(name in arrays for name in names):
+                found[node["name"]] = _layer(node, [arrays[name] for name in names])
+        return {name: layer for name, layer in found.items() if layer is not None}
+
+
+def _live(node: Mapping[str, Any]) -> str:
+    return next((one["tensor"] for one in node["inputs"] if one["live"]), "")
+
+
+def _weights(node: Mapping[str, Any]) -> list[str]:
+    """The names of weight and bias of a convolution or a product."""
+    if node["op"] not in ("Conv", "Gemm", "MatMul"):
+        return []
+    fixed = [one for one in node["inputs"][1:] if one["tensor"] and not one["live"]]
+    return [one["tensor"] for one in fixed] if node["inputs"][0]["live"] else []
+
+
+def _layer(node: Mapping[str, Any], arrays: list[Any]) -> nn.Module | None:
+    """A module with the weights; None for what no module of torch's is, as another number of dimensions."""
+    from cnnviz.models.outside import network
+
+    attributes, weight, rest = node["attributes"], arrays[0], [one.reshape(-1) for one in arrays[1:2]]
+    if node["op"] == "Conv":
+        pads = attributes.get("pads") or [0, 0, 0, 0]
+        if weight.ndim != 4 or len(pads) != 4:
+            return None
+        strides, dilations = (tuple(attributes.get(one, [1, 1])) for one in ("strides", "dilations"))
+        return network.convolution(
+            [weight, *rest], strides, (pads[0], pads[1]), dilations, attributes.get("group", 1)
+        )
+    if weight.ndim != 2:
+        return None
+    turned = node["op"] == "Gemm" and attributes.get("transB")
+    return network.linear([weight if turned else weight.T, *rest])
+
+
+def facts_of(spec: ModelSpec) -> tuple[tuple[str, ...], dict[str, Any] | None]:
+    """Class names and preprocessing, where cnnviz wrote the file; empty and None where it does not say."""
+    metadata = (spec.description or {}).get("metadata", {})
+    classes = _read(metadata.get("cnnviz.classes"))
+    preprocessing = _read(metadata.get("cnnviz.preprocessing"))
+    fits = isinstance(classes, list) and len(classes) == spec.classes
+    names = tuple(str(one)[:200] for one in classes) if fits and isinstance(classes, list) else ()
+    return names, preprocessing if isinstance(preprocessing, dict) else None
+
+
+def _read(text: Any) -> Any:
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,188 @@
+"""ONNX files, parsed and run by a child process whose memory and time are bounded (`onnx_worker`)."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnviz.models.limits import MAX_CLASSES, MAX_SIDE
+
+Floats = NDArray[np.float32]
+MOST_BYTES = 1 << 30
+MOST_SECONDS = 60.0
+SPARE = 2 << 30
+"""Bytes that the child may take beyond four times the file: parsed, copied into a session, and at work."""
+MOST_RUNNING = 2
+"""Children that are kept with a network in them."""
+_CHILD = Path(__file__).with_name("onnx_worker.py")
+MISSING = "ONNX files are read by onnx and onnxruntime, which are not installed: pip install 'cnnviz[onnx]'."
+
+
+class OnnxError(ValueError):
+    """An ONNX file that is not read, in one sentence."""
+
+
+class OnnxFile:
+    """An ONNX file by its content; safe to share among threads, and with copies of networks made of it."""
+
+    def __init__(
+        self,
+        data: bytes,
+        name: str,
+        wanted: tuple[int, ...] | None = None,
+        *,
+        seconds: float = MOST_SECONDS,
+        spare: int = SPARE,
+    ) -> None:
+        if any(importlib.util.find_spec(package) is None for package in ("onnx", "onnxruntime")):
+            raise OnnxError(MISSING)
+        if len(data) > MOST_BYTES:
+            raise OnnxError(f"'{name}' has {len(data) / 1e9:.1f} GB; an ONNX file has at most 1 GiB here.")
+        self.name, self.wanted, self.seconds = name, wanted, seconds
+        self.digest = hashlib.sha256(data + repr(wanted).encode()).hexdigest()
+        self._data, self._memory = data, spare + 4 * len(data)
+        self._lock = threading.Lock()
+        self._child: _Child | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> OnnxFile:
+        """The same: a copy of a network shares its child."""
+        return self
+
+    def describe(self) -> dict[str, Any]:
+        """The network as plain values (see `cnnviz.analysis.onnx_graph`); raises `OnnxError`."""
+        found: dict[str, Any] = self._ask({"do": "describe"})[0]["description"]
+        shape, given = found["input"]["shape"], found["output"]["shape"]
+        if not 1 <= min(shape) <= max(shape) <= MAX_SIDE:
+            raise OnnxError(f"'{self.name}' reads an input of {shape}; sides go from 1 to {MAX_SIDE} pixels.")
+        if len(given) >= 2 and given[1] > MAX_CLASSES:
+            raise OnnxError(f"'{self.name}' gives {given[1]:,} numbers; at most {MAX_CLASSES:,} are shown.")
+        return found
+
+    def run(self, images: Floats, tensors: Sequence[str]) -> list[Floats]:
+        """The tensors of that name for images `(N, C, H, W)`; raises `OnnxError`."""
+        return self._ask({"do": "run", "names": list(tensors)}, [images])[1]
+
+    def weights(self, names: Sequence[str]) -> list[Floats]:
+        """Constants of the file by name; raises `OnnxError`."""
+        return self._ask({"do": "weights", "names": list(names)})[1]
+
+    def close(self) -> None:
+        """End the child; the next question starts another."""
+        with self._lock:
+            self._stop()
+
+    def _ask(
+        self, request: dict[str, Any], arrays: Sequence[Floats] = ()
+    ) -> tuple[dict[str, Any], list[Floats]]:
+        with self._lock:
+            if self._child is None:
+                self._child = _Child(self._data, self._memory)
+            child = self._child
+            _keep_few(self)
+            timer = threading.Timer(self.seconds, child.expire)
+            timer.start()
+            try:
+                facts, given = child.exchange({**request, "wanted": self.wanted}, arrays)
+            except (OSError, ValueError, KeyError, TypeError):
+                self._stop()
+                words = (
+                    f"took more than {self.seconds:.0f} s, so it was ended"
+                    if child.late
+                    else "made the process that reads it fail"
+                )
+                raise OnnxError(f"'{self.name}' {words}.") from None
+            finally:
+                timer.cancel()
+        if "refused" in facts:
+            raise OnnxError(f"'{self.name}' is not read: {facts['refused']}.")
+        return facts, given
+
+    def _stop(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop()
+
+
+class _Child:
+    """A running `onnx_worker` and the folder that it works in, which holds the file alone."""
+
+    def __init__(self, data: bytes, memory: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="cnnviz-onnx-")
+        path = Path(self._folder.name) / "network.onnx"
+        path.write_bytes(data)
+        self.late = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", str(_CHILD), str(path), str(memory)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self._folder.name,
+            # onnxruntime reads settings from the environment, which are nobody's wish here.
+            env={k: v for k, v in os.environ.items() if not k.startswith(("ORT_", "OMP_"))},
+        )  # fmt: skip
+
+    def exchange(
+        self, request: dict[str, Any], arrays: Sequence[Floats]
+    ) -> tuple[dict[str, Any], list[Floats]]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        line = json.dumps({**request, "shapes": [array.shape for array in arrays]})
+        self._process.stdin.write(line.encode() + b"\n")
+        for array in arrays:
+            self._process.stdin.write(np.ascontiguousarray(array, np.float32).tobytes())
+        self._process.stdin.flush()
+        facts = json.loads(self._process.stdout.readline())
+        found = []
+        for shape in facts["shapes"]:
+            size = 4 * int(np.prod(shape, dtype=np.int64))
+            data = self._process.stdout.read(size)
+            if len(data) != size:
+                raise ValueError("The child ended in the middle.")
+            found.append(np.frombuffer(data, np.float32).reshape(shape))
+        return facts, found
+
+    def expire(self) -> None:
+        self.late = True
+        self._process.kill()
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+
+_running: OrderedDict[str, OnnxFile] = OrderedDict()
+_few = threading.Lock()
+
+
+def _keep_few(file: OnnxFile) -> None:
+    """Note that a file's child was asked, and end the ones that were not asked for longest."""
+    with _few:
+        key = f"{file.digest} {id(file)}"
+        _running[key] = file
+        _running.move_to_end(key)
+        old = [_running.pop(next(iter(_running))) for _ in range(len(_running) - MOST_RUNNING)]
+    for other in old:
+        # In a thread: another's lock may be held by a long question.
+        threading.Thread(target=other.close, daemon=True).start()
+
+
+def _close_all() -> None:
+    for file in list(_running.values()):
+        child = file._child
+        if child is not None:
+            child.stop()
+
+
+atexit.register(_close_all)

@@ -1,0 +1,405 @@
+"""Parses and runs a stranger's ONNX file in a process of its own: `python onnx_worker.py FILE MEMORY_BYTES`.
+
+It knows numpy, onnx and onnxruntime only. Requests come on stdin, a line of JSON and so many bytes of arrays;
+answers leave on stdout in the same form. A file can ask for any amount of memory (66 bytes for 40 GB) and
+loop for ever: memory is bounded here, time by whoever started this process (`onnx_reader`). Nothing outside
+the file is read: external data are refused wherever a tensor can stand, and custom operators too.
+"""
+
+import contextlib
+import itertools
+import json
+import math
+import re
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import inliner, numpy_helper
+
+MOST_NODES = 20_000
+PAGE = 4096
+USUAL_SIDE, USUAL_CHANNELS = 224, 3
+"""Of an input whose sizes the file leaves open."""
+CHANNELS = (1, 3)
+STANDARD = ("", "ai.onnx", "ai.onnx.ml")
+NAMES = "pkg.torch.onnx.name_scopes"
+SMALL = ("Pad", "Resize", "ReduceMean", "ReduceMax", "ReduceSum", "Clip")
+"""Operators whose numbers stand in constants."""
+VIEWS = ("Identity", "Dropout", "Cast", "CastLike", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
+"""Operators that give what they take, looked at differently: no row of their own."""
+SHAPES = ("Shape", "Size")
+"""Operators whose results depend on sizes alone."""
+LONGEST = 64
+"""Numbers of an attribute that are kept."""
+
+
+class RefusedError(Exception):
+    """The file is not read, for a reason in words without a full stop."""
+
+
+def limit_memory(more: int) -> None:
+    """Let this process take `more` bytes beyond what it has, where the system can be told."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        with open("/proc/self/statm") as file:
+            now = int(file.read().split()[0]) * PAGE
+        resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+
+
+# What a file may hold.
+
+
+def graphs(model: Any) -> Iterator[Any]:
+    """Every graph: the model's own, those inside operators, and the bodies of functions."""
+    waiting = [model.graph, *model.functions]
+    while waiting:
+        graph = waiting.pop()
+        yield graph
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    waiting.append(attribute.g)
+                waiting.extend(attribute.graphs)
+
+
+def tensors(graph: Any) -> Iterator[Any]:
+    """Every tensor that a graph holds itself, sparse ones in their parts."""
+    sparse = list(getattr(graph, "sparse_initializer", ()))
+    yield from getattr(graph, "initializer", ())
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            if attribute.HasField("sparse_tensor"):
+                sparse.append(attribute.sparse_tensor)
+            sparse.extend(attribute.sparse_tensors)
+    for one in sparse:
+        yield one.values
+        yield one.indices
+
+
+def check(model: Any) -> None:
+    """Raise `RefusedError` for external data, custom operators, training graphs, and too many operators."""
+    own = {(function.domain, function.name) for function in model.functions}
+    count = 0
+    if model.training_info:
+        raise RefusedError("it holds a training graph; export the network for inference")
+    for graph in graphs(model):
+        for tensor in tensors(graph):
+            if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+                raise RefusedError("its weights lie in another file; save it with all weights in one file")
+        for node in graph.node:
+            count += 1
+            if node.domain not in STANDARD and (node.domain, node.op_type) not in own:
+                raise RefusedError(
+                    f"it asks for the operator {node.op_type[:60]} of '{node.domain[:60]}', which is not of "
+                    "the ONNX standard"
+                )
+    if count > MOST_NODES:
+        raise RefusedError(f"it has {count:,} operators, and at most {MOST_NODES:,} are read")
+
+
+def image_input(model: Any, wanted: Sequence[int] | None) -> tuple[str, list[int], str, int]:
+    """Name, shape `(C, H, W)`, layout and fixed batch size (0 where it is free) of the only input."""
+    held = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in held]
+    if len(inputs) != 1:
+        raise RefusedError(f"it reads {len(inputs)} inputs, and networks of one image are shown")
+    kind = inputs[0].type.tensor_type
+    dims = [side.dim_value if side.dim_value > 0 else 0 for side in kind.shape.dim]
+    if kind.elem_type != onnx.TensorProto.FLOAT or len(dims) != 4:
+        raise RefusedError("its input is not a batch of images as float32 (N, C, H, W)")
+    last = dims[3] in CHANNELS and dims[1] not in CHANNELS
+    batch, channels, height, width = [dims[0], dims[3], dims[1], dims[2]] if last else dims
+    if wanted:
+        given = list(wanted)
+        if any(side and side != other for side, other in zip((channels, height, width), given, strict=True)):
+            sides = "×".join(str(side or "any") for side in (channels, height, width))
+            raise RefusedError(f"its input is {sides}, not {'×'.join(map(str, given))}")
+    else:
+        given = [channels or USUAL_CHANNELS, height or width or USUAL_SIDE, width or height or USUAL_SIDE]
+    return inputs[0].name, given, "NHWC" if last else "NCHW", batch
+
+
+# Names: the module that an operator came from, as far as its exporter left it.
+
+
+def scope_of(node: Any) -> str:
+    """The dotted name of the module that made a node, empty where nobody knows."""
+    for entry in node.metadata_props:
+        if entry.key == NAMES:
+            parts = re.findall(r"'([^']*)'", entry.value)
+            return clean(parts[-2]) if len(parts) > 1 else ""
+    if node.name.startswith("/"):  # As torch's older exporter writes: /features/features.0/Conv
+        parts = node.name.split("/")[1:-1]
+        return clean(parts[-1]) if parts else ""
+    return ""
+
+
+def clean(text: str) -> str:
+    """A name that a module may have: segments of plain characters between dots."""
+    parts = [re.sub(r"[^A-Za-z0-9_-]", "_", part)[:60] for part in text.split(".")]
+    return ".".join(part for part in parts if part)[:200]
+
+
+def by_weight(node: Any) -> str:
+    """A module's name out of a weight's, as `conv1` of `conv1.weight`; empty where it has no such form."""
+    for name in node.input[1:2]:
+        stem, dot, end = name.rpartition(".")
+        if dot and end in ("weight", "bias") and "/" not in stem and ":" not in stem:
+            return clean(stem)
+    return ""
+
+
+def named(nodes: Sequence[Any]) -> list[str]:
+    """A name for every node: of its module where that did one thing, else with the operator's name behind."""
+    scopes = [by_weight(node) or scope_of(node) for node in nodes]
+    many = {scope for scope, times in Counter(scopes).items() if times > 1}
+    around = {".".join(s.split(".")[:n]) for s in scopes for n in range(1, s.count(".") + 1)}
+    plain = {scope for scope in scopes if scope and scope not in many and scope not in around}
+    found: list[str] = []
+    taken = set(plain)
+    for node, scope in zip(nodes, scopes, strict=True):
+        if scope in plain:
+            found.append(scope)
+            continue
+        stem = ".".join(filter(None, (scope, clean(node.op_type.lower()))))
+        numbers = ("" if number == 1 else str(number) for number in itertools.count(1))
+        name = next(f"{stem}{number}" for number in numbers if f"{stem}{number}" not in taken | around)
+        taken.add(name)
+        found.append(name)
+    return found
+
+
+# The network at work.
+
+
+class Network:
+    """A checked model, and sessions that give chosen tensors of it."""
+
+    def __init__(self, data: bytes, wanted: Sequence[int] | None) -> None:
+        try:
+            model = onnx.load_model_from_string(data)
+        except Exception as error:
+            raise RefusedError(f"it is damaged ({reason(error)})") from None
+        check(model)
+        if model.functions:
+            model = inliner.inline_local_functions(model)
+            check(model)
+        if not model.graph.node or not model.graph.output:
+            raise RefusedError("it computes nothing")
+        self.model = model
+        self.input, self.shape, self.layout, self.batch = image_input(model, wanted)
+        if self.batch > 1:
+            raise RefusedError(
+                f"it reads {self.batch} images at a time; export it for one, or for any number"
+            )
+        self._session: tuple[tuple[str, ...], Any] = ((), None)
+
+    def run(self, images: Any, names: Sequence[str]) -> list[Any]:
+        """The tensors called `names` for images `(N, C, H, W)`, in their order; batch first."""
+        session = self._for(tuple(names))
+        given = images.transpose(0, 2, 3, 1) if self.layout == "NHWC" else images
+        groups = np.split(given, len(given)) if self.batch == 1 and len(given) > 1 else [given]
+        results = [session.run(list(names), {self.input: np.ascontiguousarray(group)}) for group in groups]
+        return (
+            results[0]
+            if len(results) == 1
+            else [np.concatenate(parts) for parts in zip(*results, strict=True)]
+        )
+
+    def _for(self, names: tuple[str, ...]) -> Any:
+        if self._session[0] != names:
+            model = onnx.ModelProto()
+            model.CopyFrom(self.model)
+            known = {value.name for value in model.graph.output}
+            model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in known)
+            options = onnxruntime.SessionOptions()
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            options.intra_op_num_threads = options.inter_op_num_threads = 1
+            options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+            options.log_severity_level = 4
+            session = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+            self._session = (names, session)
+        return self._session[1]
+
+    def describe(self) -> dict[str, Any]:
+        """The network as plain values: what `cnnviz.analysis.onnx_graph` reads."""
+        graph = self.model.graph
+        every = [name for node in graph.node for name in node.output if name]
+        last = graph.output[0].name
+        results = self.run(np.zeros((1, *self.shape), np.float32), every)
+        shapes = {
+            name: list(value.shape)
+            for name, value in zip(every, results, strict=True)
+            if hasattr(value, "shape")
+        }
+        final = next(value for name, value in zip(every, results, strict=True) if name == last)
+        if not hasattr(final, "shape") or final.dtype.kind != "f":
+            raise RefusedError("its output is no tensor of numbers")
+        shapes[self.input] = (
+            [1, *self.shape] if self.layout == "NCHW" else [1, *self.shape[1:], self.shape[0]]
+        )
+        constants = {tensor.name: tensor for tensor in graph.initializer}
+        shapes |= {name: list(tensor.dims) for name, tensor in constants.items()}
+        live = self._live()
+        nodes = [node for node in graph.node if any(name in live for name in node.output)]
+        biases = self._biases(nodes, shapes, live)
+        folded = {id(bias) for bias in biases.values()}
+        nodes = [node for node in nodes if id(node) not in folded]
+        shown = [node for node in nodes if node.op_type not in VIEWS]
+        names = dict(zip(map(id, shown), named(shown), strict=True))
+        return {
+            "format": "onnx",
+            "producer": clean(self.model.producer_name)[:60],
+            "opset": max(
+                (one.version for one in self.model.opset_import if one.domain in ("", "ai.onnx")), default=0
+            ),
+            "input": {"name": self.input, "shape": self.shape, "layout": self.layout},
+            "output": {"name": last, "shape": list(final.shape)},
+            "metadata": {p.key: p.value for p in self.model.metadata_props if p.key.startswith("cnnviz.")},
+            "nodes": [
+                self._node(node, names.get(id(node), ""), shapes, live, biases.get(id(node)))
+                for node in nodes
+            ],
+        }
+
+    def _live(self) -> set[str]:
+        """The tensors that depend on the input's values, and not on its size alone."""
+        live = {self.input}
+        for node in self.model.graph.node:
+            inner = any(a.HasField("g") or a.graphs for a in node.attribute)
+            if node.op_type not in SHAPES and (any(name in live for name in node.input) or inner):
+                live.update(name for name in node.output if name)
+        return live
+
+    def _biases(self, nodes: Sequence[Any], shapes: dict[str, Any], live: set[str]) -> dict[int, Any]:
+        """The additions that are the bias of the product just before them, by the product's identity."""
+        users = Counter(name for node in self.model.graph.node for name in node.input)
+        users.update(value.name for value in self.model.graph.output)
+        makers = {node.output[0]: node for node in nodes if node.op_type == "MatMul"}
+        found = {}
+        for node in nodes:
+            fixed = [name for name in node.input if name not in live]
+            product = next((makers[name] for name in node.input if name in makers), None)
+            if node.op_type != "Add" or len(fixed) != 1 or product is None or users[product.output[0]] > 1:
+                continue
+            wide = [side for side in shapes.get(fixed[0]) or () if side != 1]
+            if product.input[1] not in live and wide == (shapes.get(product.input[1]) or [0])[-1:]:
+                found[id(product)] = node
+        return found
+
+    def _node(
+        self, node: Any, name: str, shapes: dict[str, Any], live: set[str], bias: Any = None
+    ) -> dict[str, Any]:
+        inputs = [*node.input, *(one for one in (bias.input if bias else ()) if one not in live)]
+        outputs = (bias or node).output
+        return {
+            "name": name,
+            "op": node.op_type,
+            "attributes": {one.name: value for one in node.attribute if (value := plain(one)) is not None},
+            "inputs": [
+                {"tensor": tensor, "shape": shapes.get(tensor), "live": tensor in live} for tensor in inputs
+            ],
+            "outputs": [{"tensor": tensor, "shape": shapes.get(tensor)} for tensor in outputs],
+            "values": self._small(node),
+        }
+
+    def _small(self, node: Any) -> dict[str, list[float]]:
+        """Constants among its inputs that are a few numbers, as pads and scales are; by place."""
+        if node.op_type not in SMALL:
+            return {}
+        known = {tensor.name: tensor for tensor in self.model.graph.initializer}
+        known |= {
+            one.output[0]: attribute.t
+            for one in self.model.graph.node
+            if one.op_type == "Constant"
+            for attribute in one.attribute
+            if attribute.HasField("t")
+        }
+        return {
+            str(place): [float(value) for value in np.ravel(numpy_helper.to_array(known[name]))]
+            for place, name in enumerate(node.input)
+            if name in known and math.prod(known[name].dims) <= LONGEST
+        }
+
+    def weights(self, names: Sequence[str]) -> list[Any]:
+        """Constants by name, as float32."""
+        known = {tensor.name: tensor for tensor in self.model.graph.initializer}
+        return [np.asarray(numpy_helper.to_array(known[name]), np.float32) for name in names if name in known]
+
+
+def plain(attribute: Any) -> Any:
+    """An attribute as JSON; None for tensors and graphs."""
+    kind = attribute.type
+    if kind == onnx.AttributeProto.INT:
+        return attribute.i
+    if kind == onnx.AttributeProto.FLOAT:
+        return attribute.f
+    if kind == onnx.AttributeProto.STRING:
+        return attribute.s.decode(errors="replace")[:200]
+    if kind == onnx.AttributeProto.INTS:
+        return list(attribute.ints)[:LONGEST]
+    if kind == onnx.AttributeProto.FLOATS:
+        return list(attribute.floats)[:LONGEST]
+    return None
+
+
+def reason(error: BaseException) -> str:
+    """An error's first line, shortened, without a full stop."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    return text[:200].rstrip(".")
+
+
+def answer(network: Network, request: dict[str, Any], arrays: list[Any]) -> tuple[dict[str, Any], list[Any]]:
+    """The answer to one request: `describe`, `run` or `weights`."""
+    if request["do"] == "describe":
+        return {"description": network.describe()}, []
+    if request["do"] == "weights":
+        return {}, network.weights(request["names"])
+    return {}, [np.asarray(value, np.float32) for value in network.run(arrays[0], request["names"])]
+
+
+def serve(path: str, requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer until there are no more requests."""
+    network = None
+    while line := requests.readline():
+        request = json.loads(line)
+        arrays = [
+            np.frombuffer(requests.read(4 * math.prod(shape)), np.float32).reshape(shape)
+            for shape in request["shapes"]
+        ]
+        try:
+            if network is None:
+                with open(path, "rb") as file:
+                    network = Network(file.read(), request["wanted"])
+            facts, given = answer(network, request, arrays)
+        except RefusedError as error:
+            facts, given = {"refused": str(error)}, []
+        except MemoryError:
+            facts, given = {"refused": "it takes more memory than a network of its size should"}, []
+        except Exception as error:  # A stranger's file may make the libraries raise anything.
+            memory = re.search("alloc|memory", str(error), re.I)
+            words = "it takes more memory than a network of its size should" if memory else ""
+            facts, given = {"refused": words or f"onnxruntime does not run it ({reason(error)})"}, []
+        answers.write(json.dumps(facts | {"shapes": [list(array.shape) for array in given]}).encode() + b"\n")
+        for array in given:
+            answers.write(np.ascontiguousarray(array).tobytes())
+        answers.flush()
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    limit_memory(int(sys.argv[2]))
+    serve(sys.argv[1], sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,103 @@
+"""Files of data that whoever starts the program names as models: `net.onnx`, `net.onnx@1x28x28`, `net.keras`.
+
+They are read, never run as code, and have a name as a user's Python file has, `file/net`.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cnnviz.models.spec import ModelSpec, Shape
+
+ENDINGS = (".onnx", ".keras")
+_NAMED = re.compile(r"(?P<path>.+?(?P<ending>\.onnx|\.keras))(?:@(?P<size>[0-9]+(?:[xX×][0-9]+){2}))?")
+MOST = 4
+"""Files that are kept read; pages keep what they show besides."""
+
+
+@dataclass(frozen=True)
+class NamedData:
+    """A file of data as somebody named it, and the size of its input where they chose one."""
+
+    path: Path
+    size: Shape | None = None
+
+    @classmethod
+    def read(cls, text: str) -> NamedData:
+        """Read `net.onnx` or `net.onnx@3x64x64`; raises `ValueError` for anything else."""
+        match = _NAMED.fullmatch(text)
+        if match is None:
+            raise ValueError(f"'{text[:120]}' is not of the form path/to/net.onnx or path/to/net.onnx@CxHxW.")
+        sides = [int(side) for side in re.split("[xX×]", match["size"] or "") if side]
+        return cls(Path(match["path"]), (sides[0], sides[1], sides[2]) if sides else None)
+
+    def write(self) -> str:
+        """The name for another process, whose current folder may be another."""
+        size = f"@{'x'.join(map(str, self.size))}" if self.size else ""
+        return f"{self.path.resolve()}{size}"
+
+    @property
+    def stem(self) -> str:
+        """The file's name as a model's name can hold it."""
+        return re.sub(r"[^A-Za-z0-9_-]", "-", self.path.stem)[:60].strip("-") or "network"
+
+
+def is_data_file(text: str) -> bool:
+    """Whether text names a file of data rather than code or a registered model."""
+    return _NAMED.fullmatch(text) is not None
+
+
+_lock = threading.Lock()
+_known: dict[tuple[str, int, int], ModelSpec | str] = {}
+
+
+def spec_of(one: NamedData, name: str) -> ModelSpec:
+    """The spec of a file, read anew where it has changed; raises `ValueError` in one sentence."""
+    try:
+        state = one.path.stat()
+        key = (one.write(), state.st_mtime_ns, state.st_size)
+        with _lock:
+            if key not in _known:
+                _known[key] = _read(one)
+                for old in list(_known)[:-MOST]:
+                    del _known[old]
+            found = _known[key]
+    except FileNotFoundError:
+        raise ValueError(f"There is no file '{one.path}'.") from None
+    except OSError as error:
+        raise ValueError(f"'{one.path.name}' cannot be read: {error.strerror or error}.") from None
+    if isinstance(found, str):
+        raise ValueError(found)
+    return replace(found, name=name)
+
+
+def _read(one: NamedData) -> ModelSpec | str:
+    try:
+        return from_bytes(one.path.read_bytes(), one.path.name, one.stem, one.size)
+    except ValueError as error:
+        return str(error)
+
+
+def from_bytes(data: bytes, file: str, title: str, size: Shape | None = None) -> ModelSpec:
+    """The spec of a file's content; `file` is what messages call it. Raises `ValueError` in one sentence."""
+    return _READERS[Path(file).suffix.lower()](data, file, title, size)
+
+
+def _onnx(data: bytes, file: str, title: str, size: Shape | None) -> ModelSpec:
+    from cnnviz.models.outside import onnx_network
+    from cnnviz.models.outside.onnx_reader import OnnxFile
+
+    return onnx_network.spec_of(OnnxFile(data, file, size), f"file/{title}", title)
+
+
+def _keras(data: bytes, file: str, title: str, size: Shape | None) -> ModelSpec:
+    from cnnviz.models.outside import keras_config
+
+    return keras_config.spec_of(data, file, f"file/{title}", title, size)
+
+
+_READERS: dict[str, Callable[[bytes, str, str, Shape | None], ModelSpec]] = {".onnx": _onnx, ".keras": _keras}
