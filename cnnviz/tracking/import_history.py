@@ -1,4 +1,4 @@
-"""Import the history of a run that nobody watched: CSV as Lightning's or Keras's logger writes it.
+"""Import the history of a run that nobody watched: CSV of Lightning's or Keras's, TensorBoard's events.
 
 A row is a step or an epoch; a column with a name that is known here becomes a curve. Nothing is guessed of
 columns that are not known: they are named, and left out.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cnnviz.tracking.database import Database
+from cnnviz.tracking.import_events import is_events, read_events
 from cnnviz.tracking.lifecycle import end
 from cnnviz.tracking.metrics import MetricWriter
 from cnnviz.tracking.records import Lease, RunFacts
@@ -52,7 +53,7 @@ _NAME = re.compile(r"(?:(train|training|val|valid|validation|test|eval)[/_ -])?(
 
 ACCEPTED = (
     "A history is a CSV file with a heading: a column 'step' or 'epoch', and columns such as loss, accuracy, "
-    "val_loss, val_accuracy, train_loss_epoch, test_acc or lr."
+    "val_loss, val_accuracy, train_loss_epoch, test_acc or lr; or TensorBoard's event file with such scalars."
 )
 
 
@@ -65,16 +66,18 @@ class ImportedHistory:
     rows: int
     ignored: tuple[str, ...]
     """Columns that are not known."""
+    note: str = ""
+    """What was not read, in a sentence."""
 
 
 def import_history(
     database: Database, path: Path, *, name: str = "", model: str = "", classes: int | None = None
 ) -> ImportedHistory:
-    """Import a CSV file as a run of the kind `imported`.
+    """Import a CSV file, or TensorBoard's event files, as a run of the kind `imported`.
 
     Args:
         database: The run database.
-        path: The file; at most 50 MiB, a million rows and 200 columns.
+        path: The file, CSV of at most 50 MiB, a million rows and 200 columns; or a folder of event files.
         name: What the run is called; the file's name by default.
         model: What the network is called.
         classes: How many classes there were, which the diagnosis of a loss needs.
@@ -83,18 +86,12 @@ def import_history(
     """
     if classes is not None and not 2 <= classes <= MOST_CLASSES:
         raise ValueError(f"A run has 2 to {MOST_CLASSES:,} classes, not {classes:,}.")
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"{path.name} is larger than {MOST_BYTES // 2**20} MiB.")
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        lines = csv.reader(file)
-        try:
-            heading = next(lines, [])
-            curves, step, epoch, ignored = _columns(heading, path.name)
-            rows = list(_numbers(lines, path.name))
-        except csv.Error as error:
-            raise ValueError(f"{path.name} is no CSV file: {error}. {ACCEPTED}") from None
-    if not rows:
-        raise ValueError(f"{path.name} has a heading and no rows.")
+    note = ""
+    if is_events(path):
+        heading, rows, note = read_events(path)
+        curves, step, epoch, ignored = _columns(heading, path.name)
+    else:
+        curves, step, epoch, ignored, rows = _read_csv(path)
     lease = create_foreign_run(
         database, Kind.IMPORTED, model=model or "not known", dataset="not known", name=name or path.name
     )
@@ -105,7 +102,25 @@ def import_history(
         raise
     describe_run(database, lease, RunFacts(total_steps=last[0], total_epochs=last[1] or None), {})
     end(database, lease, Status.FINISHED)
-    return ImportedHistory(lease.run_id, tuple(dict.fromkeys(curves.values())), len(rows), ignored)
+    return ImportedHistory(lease.run_id, tuple(dict.fromkeys(curves.values())), len(rows), ignored, note)
+
+
+def _read_csv(
+    path: Path,
+) -> tuple[dict[int, str], int | None, int | None, tuple[str, ...], list[list[float | None]]]:
+    """The columns of a CSV file, as `_columns` gives them, and its rows."""
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{path.name} is larger than {MOST_BYTES // 2**20} MiB.")
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        lines = csv.reader(file)
+        try:
+            columns = _columns(next(lines, []), path.name)
+            rows = list(_numbers(lines, path.name))
+        except csv.Error as error:
+            raise ValueError(f"{path.name} is no CSV file: {error}. {ACCEPTED}") from None
+    if not rows:
+        raise ValueError(f"{path.name} has a heading and no rows.")
+    return *columns, rows
 
 
 def _columns(

@@ -114,13 +114,15 @@ _RECOVER = (
 
 _IMPORT = (
     "Import the history of a run that was trained elsewhere, from CSV: as Lightning's or Keras's CSVLogger "
-    "writes it, or with columns such as step, loss, accuracy, val_loss. It is shown, compared and "
-    "diagnosed by its curves."
+    "writes it, or with columns such as step, loss, accuracy, val_loss; or the scalars of TensorBoard's "
+    "event file or folder. It is shown, compared and diagnosed by its curves."
 )
 
 
 def import_run(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV file.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A CSV file, or TensorBoard's event file or folder.")
+    ],
     name: Annotated[str, typer.Option(help="What the run is called; the file's name by default.")] = "",
     model: Annotated[str, typer.Option(help="What the network is called.")] = "",
     classes: Annotated[
@@ -138,6 +140,8 @@ def import_run(
         _print_json({"run": made.run_id, "curves": made.curves, "rows": made.rows, "ignored": made.ignored})
         return
     typer.echo(f"Run {made.run_id}: {made.rows:,} rows, curves {', '.join(made.curves)}.")
+    if made.note:
+        typer.echo(made.note)
     if made.ignored:
         typer.echo(f"Not known, and left out: {', '.join(made.ignored)}.")
     if classes is None:

@@ -1,0 +1,172 @@
+"""Reads the scalars of a TensorBoard event file in a process of its own: `event_file_worker.py MEMORY FILE`.
+
+A file is a sequence of records: length (uint64), masked CRC-32C of it, data, masked CRC-32C of these; data
+are a protocol buffer `Event` (tensorflow/core/util/event.proto). Scalars alone are looked at: `simple_value`,
+and tensors of one float32 or float64. Larger records than a scalar's are skipped by their length. stdout has
+a line of JSON, `{"scalars": [[tag, step, value], …], "damaged": bytes behind the last good record}`. Nothing
+but the standard library is imported.
+"""
+
+import contextlib
+import json
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+LARGEST = 1 << 16
+"""Bytes of a record that can hold scalars: of larger ones, pictures and graphs, only the length is read."""
+MOST_SCALARS = 1_000_000
+LONGEST_TAG = 200
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+FLOAT, DOUBLE = 1, 2
+
+
+def crc_table() -> list[int]:
+    """The table of CRC-32C (Castagnoli), reflected polynomial 0x82f63b78."""
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = (byte >> 1) ^ (0x82F63B78 if byte & 1 else 0)
+        table.append(byte)
+    return table
+
+
+TABLE = crc_table()
+
+
+def masked_crc(data: bytes) -> int:
+    """CRC-32C of data, rotated and shifted as TensorFlow's record format does."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def records(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
+    """The place after each record, and its data (none of a large one), up to the first damage."""
+    while len(head := file.read(12)) == 12:
+        length, check = struct.unpack("<QI", head)
+        if masked_crc(head[:8]) != check or length > size - file.tell() - 4:
+            return
+        if length > LARGEST:
+            file.seek(length + 4, 1)
+            yield file.tell(), b""
+            continue
+        data, end = file.read(length), file.read(4)
+        if len(end) < 4 or struct.unpack("<I", end)[0] != masked_crc(data):
+            return
+        yield file.tell(), data
+
+
+def fields(data: bytes) -> Iterator[tuple[int, int, Any]]:
+    """Number, wire type and value of a message's fields; raises `ValueError` for what is none."""
+    place = 0
+    while place < len(data):
+        key, place = varint(data, place)
+        kind = key & 7
+        if kind == VARINT:
+            value, place = varint(data, place)
+            yield key >> 3, kind, value
+            continue
+        if kind == BYTES:
+            size, place = varint(data, place)
+        elif kind in (FIXED64, FIXED32):
+            size = 8 if kind == FIXED64 else 4
+        else:
+            raise ValueError("no such wire type")
+        if place + size > len(data):
+            raise ValueError("a field ends behind its message")
+        yield key >> 3, kind, data[place : place + size]
+        place += size
+
+
+def varint(data: bytes, place: int) -> tuple[int, int]:
+    """A number of seven bits a byte, and the place behind it."""
+    value = shift = 0
+    while place < len(data) and shift < 70:
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & (2**64 - 1), place
+        shift += 7
+    raise ValueError("a number without an end")
+
+
+def scalars(data: bytes) -> Iterator[tuple[str, int, float]]:
+    """Tag, step and value of each scalar in an event."""
+    found = list(fields(data))
+    step = next((value for number, kind, value in found if (number, kind) == (2, VARINT)), 0)
+    for number, kind, summary in found:
+        if (number, kind) != (5, BYTES):
+            continue
+        for inner, wire, one in fields(summary):
+            if (inner, wire) == (1, BYTES):
+                tag, value = scalar(one)
+                if value is not None:
+                    yield tag, step, value
+
+
+def scalar(data: bytes) -> tuple[str, float | None]:
+    """Tag and value of a `Summary.Value`; None for what is no scalar."""
+    tag, value = "", None
+    for number, kind, content in fields(data):
+        if (number, kind) == (1, BYTES):
+            tag = content.decode(errors="replace")[:LONGEST_TAG]
+        elif (number, kind) == (2, FIXED32):
+            value = struct.unpack("<f", content)[0]
+        elif (number, kind) == (8, BYTES):
+            value = tensor(content)
+    return tag, value
+
+
+def tensor(data: bytes) -> float | None:
+    """The value of a `TensorProto` of one float; None for any other."""
+    kind, values, size = 0, [], 1
+    for number, wire, content in fields(data):
+        if (number, wire) == (1, VARINT):
+            kind = content
+        elif (number, wire) == (2, BYTES):
+            for inner, inner_wire, dimension in fields(content):
+                if (inner, inner_wire) == (2, BYTES):
+                    size *= next((v for n, w, v in fields(dimension) if (n, w) == (1, VARINT)), 0)
+        elif number in (4, 5, 6) and wire in (BYTES, FIXED32, FIXED64):
+            values.append(content)
+    content = values[0] if len(values) == 1 and size == 1 else b""
+    if kind == FLOAT and len(content) == 4:
+        return float(struct.unpack("<f", content)[0])
+    return float(struct.unpack("<d", content)[0]) if kind == DOUBLE and len(content) == 8 else None
+
+
+def read(path: str) -> dict[str, Any]:
+    """The scalars of a file, and how many bytes at its end could not be read."""
+    found: list[tuple[str, int, float]] = []
+    with open(path, "rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        good = 0
+        for place, data in records(file, size):
+            with contextlib.suppress(ValueError):
+                found.extend(scalars(data))
+            good = place
+            if len(found) > MOST_SCALARS:
+                return {"refused": f"more than {MOST_SCALARS:,} scalars"}
+    return {"scalars": found, "damaged": size - good, "whole": good > 0}
+
+
+def limit_memory(most: int) -> None:
+    """Let this process have at most so many bytes, where the system can be told."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+if __name__ == "__main__":
+    limit_memory(int(sys.argv[1]))
+    try:
+        print(json.dumps(read(sys.argv[2])))
+    except MemoryError:
+        print(json.dumps({"refused": "more than fits in memory"}))
