@@ -6,14 +6,19 @@ from collections.abc import AsyncIterator
 import streamlit as st
 
 from cnnviz.ui.components import plot
-from cnnviz.ui.shared import startup, visitors
+from cnnviz.ui.shared import shown_networks, startup, visitors
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
     """Run what belongs to the app and not to a visitor."""
-    with startup.supervised(startup.start()):
+    with shown_networks.announced(), startup.supervised(startup.start()):
         yield
 
 
-app = st.App("pages/navigation.py", lifespan=lifespan, routes=[plot.ROUTE], middleware=visitors.middleware())
+app = st.App(
+    "pages/navigation.py",
+    lifespan=lifespan,
+    routes=[plot.ROUTE, shown_networks.ROUTE],
+    middleware=visitors.middleware(),
+)

@@ -3,9 +3,9 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "analyze", "watch"]
+__all__ = ["__version__", "analyze", "show", "watch"]
 
-_LAZY = {"analyze": "cnnviz.analysis", "watch": "cnnviz.watching"}
+_LAZY = {"analyze": "cnnviz.analysis", "show": "cnnviz.watching.show", "watch": "cnnviz.watching"}
 """What `cnnviz.NAME` is, by the module that holds it: imported when it is used: this imports nothing."""
 
 

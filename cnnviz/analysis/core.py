@@ -89,6 +89,8 @@ def _of_description(spec: models.ModelSpec, input_size: Size, num_classes: int |
             f"{spec.title} is read from a file for an input of {'×'.join(map(str, spec.input_shape))}; "
             "name it as FILE.onnx@CxHxW for another, where the file leaves it open."
         )
+    if spec.description["format"] == "shown":
+        return replace(precomputed.decode(spec.description["analysis"]), model=spec.name, title=spec.title)
     return analyze_onnx(spec.description, spec.name, spec.title)
 
 

@@ -191,7 +191,7 @@ def _kind(node: Mapping[str, Any]) -> Kind:
 def _type(node: Mapping[str, Any]) -> str:
     if node["op"] in PRODUCTS:
         return "Linear" if _kind(node) == "fc" else "MatMul"
-    return TYPES.get(node["op"], node["op"])
+    return TYPES.get(node["op"], str(node["op"]))
 
 
 def _settings(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Everything happens on a twin whose weights ask for no gradient: only the picture
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -114,17 +115,24 @@ def enlarged(cells: Floats, size: tuple[int, int]) -> Floats:
     return array
 
 
-Method = Literal["gradcam", "saliency", "integrated-gradients", "occlusion"]
+Method = Literal["gradcam", "saliency", "guided-backprop", "smoothgrad", "integrated-gradients", "occlusion"]
 METHODS: tuple[Method, ...] = get_args(Method)
 TITLES: dict[Method, str] = {
     "gradcam": "Grad-CAM",
     "saliency": "Saliency",
+    "guided-backprop": "Guided backprop",
+    "smoothgrad": "SmoothGrad",
     "integrated-gradients": "Integrated gradients",
     "occlusion": "Occlusion",
 }
 MEANINGS: dict[Method, str] = {
     "gradcam": "Where the maps of a layer speak for the class, each weighted by its mean gradient.",
     "saliency": "How much the score would change with each pixel; the largest of its channels.",
+    "guided-backprop": (
+        "Saliency that keeps positive gradients alone on its way back through each ReLU: sharper, but it "
+        "shows edges of the picture more than the class (Adebayo et al., 2018)."
+    ),
+    "smoothgrad": "The mean saliency of many copies of the picture with noise added: speckle averages out.",
     "integrated-gradients": "What each pixel adds to the score on the way from a grey picture to this one.",
     "occlusion": "How much the score falls when a patch is covered in grey.",
 }
@@ -132,6 +140,12 @@ STEPS = 32
 """Points on the way of integrated gradients."""
 AT_ONCE = 8
 """Of these, in one pass: progress is told between passes."""
+NOISY = 32
+"""Noisy copies of the picture for SmoothGrad."""
+NOISE = 0.15
+"""Standard deviation of the noise, by the picture's range (Smilkov et al., 2017: 0.1 to 0.2)."""
+UNSIGNED = ("saliency", "guided-backprop", "smoothgrad")
+"""Methods whose values tell how much, and not for or against."""
 PATCHES = 6
 """Patches of occlusion along a side; each moves by half of itself."""
 
@@ -199,9 +213,11 @@ def attribute(
         _watch(other, Step("covering", 0, _places(image), "patches"), progress)
     if method == "integrated-gradients":
         _watch(other, Step("following the way", 0, STEPS, "points"), progress)
+    if method == "smoothgrad":
+        _watch(other, Step("adding noise", 0, NOISY, "copies"), progress)
     values = _METHODS[method](other, image, chosen)
     blank = blank_reason(method, values, model, image, chosen)
-    return Attribution(method, chosen, values, method != "saliency", score, probability, blank=blank)
+    return Attribution(method, chosen, values, method not in UNSIGNED, score, probability, blank=blank)
 
 
 def check_gradients(model: nn.Module, method: Method) -> None:
@@ -230,6 +246,43 @@ def _saliency(model: nn.Module, image: Tensor, target: int) -> Floats:
 
     attribution = Saliency(model).attribute(image.clone().requires_grad_(), target)
     return _array(attribution[0].amax(0))
+
+
+def _guided_backprop(model: nn.Module, image: Tensor, target: int) -> Floats:
+    """Saliency with negative gradients set to 0 at each ReLU on the way back (Springenberg et al., 2014).
+
+    Raises `InterpretError` for a model without ReLU as a layer, where it would be plain saliency.
+    """
+    from captum.attr import GuidedBackprop
+
+    layers = [part for part in model.modules() if isinstance(part, nn.ReLU)]
+    if not layers:
+        raise InterpretError(
+            "Guided backprop changes the way back through ReLU, and this model has no nn.ReLU layer (a "
+            "function such as torch.relu is not seen); Saliency works without."
+        )
+    for part in layers:
+        part.inplace = False  # a hook on the way back needs what went in
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # captum says that it sets hooks, on a twin of ours
+        found = GuidedBackprop(model).attribute(image.clone().requires_grad_(), target)
+    assert isinstance(found, Tensor)
+    return _array(found[0].abs().amax(0))
+
+
+def _smoothgrad(model: nn.Module, image: Tensor, target: int) -> Floats:
+    """The mean of |∂score/∂pixel| over noisy copies (Smilkov et al., 2017); always the same noise."""
+    from captum.attr import NoiseTunnel, Saliency
+
+    spread = max(NOISE * float(image.max() - image.min()), 1e-8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        found = NoiseTunnel(Saliency(model)).attribute(
+            image.clone().requires_grad_(), nt_type="smoothgrad", nt_samples=NOISY,
+            nt_samples_batch_size=AT_ONCE, stdevs=spread, target=target,
+        )  # fmt: skip
+    assert isinstance(found, Tensor)
+    return _array(found[0].amax(0))
 
 
 def _integrated(model: nn.Module, image: Tensor, target: int) -> Floats:
@@ -294,6 +347,8 @@ def _array(values: Tensor) -> Floats:
 
 _METHODS: dict[Method, Callable[[nn.Module, Tensor, int], Floats]] = {
     "saliency": _saliency,
+    "guided-backprop": _guided_backprop,
+    "smoothgrad": _smoothgrad,
     "integrated-gradients": _integrated,
     "occlusion": _occlusion,
 }

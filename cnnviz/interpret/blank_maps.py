@@ -53,7 +53,7 @@ def blank_reason(
         return ""
     if method == "gradcam":
         return _with_picture(_gradcam(model, image, target, layer), image)
-    if method == "saliency":
+    if method in ("saliency", "guided-backprop", "smoothgrad"):
         return _with_picture(NO_GRADIENT.format(what="the picture"), image)
     if not image.any():
         return _with_picture(IS_BASELINE, image)

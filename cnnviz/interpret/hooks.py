@@ -18,6 +18,7 @@ from cnnviz.analysis.module_settings import is_unit
 from cnnviz.analysis.ops import RULES, Call
 from cnnviz.analysis.trace import ASKS, name_of, tensors
 from cnnviz.interpret.layer_names import numbered, slug, unknown
+from cnnviz.models.outside.network import OutsideNetwork
 
 # A model's twin: the same weights in the same memory, but modules of its own.
 #
@@ -105,6 +106,9 @@ class Watch:
 
     def run(self, images: Tensor) -> dict[str, Any]:
         """Let images pass, and return what was kept of each layer, in the order of the pass."""
+        if isinstance(self.model, OutsideNetwork) and "" not in self._wanted:
+            self._record(self.model, images)
+            return self._result()
         with torch.no_grad():
             handles = self._hooks()
             try:
@@ -119,6 +123,13 @@ class Watch:
             if self._wanted - self._found.keys():
                 self._run_with_operations(images)
         return self._result()
+
+    def _record(self, model: OutsideNetwork, images: Tensor) -> None:
+        """Ask for the layers of a network that is computed elsewhere."""
+        with suppress(_AllSeenError):
+            for name, (given, output) in model.record(images, self._wanted).items():
+                module = self.modules.get(name.partition(":")[0].partition("@")[0])
+                self._keep(Seen(name, module, "", (given,), output))
 
     def _result(self) -> dict[str, Any]:
         for layer in self._wanted - self._found.keys():

@@ -113,6 +113,22 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     assert sentence in captured.err
 
 
+def test_a_folder_is_attributed_image_by_image(capsys: Run, tmp_path: Path, options: list[str]) -> None:
+    folder, into = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a b.png", "c.png"):
+        (folder / name).write_bytes(encoded(np.arange(784, dtype=np.uint8).reshape(28, 28)))
+    (folder / "d.png").write_bytes(b"no image")
+    given = ["features", str(folder), "--attribution", "gradcam", "--into", str(into), *options]
+    assert main(given) == 1, "one of them could not be read"
+    assert "d.png" in capsys.readouterr().err
+    lines = (into / "attributions.csv").read_text().splitlines()
+    assert [line.split(",")[1] for line in lines[1:]] == ["0001-a-b.png", "0002-c.png"]
+    assert sorted(one.name for one in into.glob("*.png")) == ["0001-a-b.png", "0002-c.png"]
+    assert main(["features", str(folder), "--layer", "conv1", "--into", str(into), *options]) == 2
+    assert "--into goes with --attribution" in capsys.readouterr().err
+
+
 def test_the_command_line_offers_all_that_the_library_has() -> None:
     assert tuple(Attributing) == METHODS
     assert tuple(Ordering) == ORDERS

@@ -112,6 +112,29 @@ def test_on_a_linear_model_the_answer_is_known() -> None:
     assert attribute(model, image, "occlusion", 1).values == pytest.approx(weight, abs=1e-5)
 
 
+def test_guided_backprop_keeps_positive_gradients_alone() -> None:
+    # y = 1·relu(x₁) − 1·relu(x₂): plain saliency is 1 at both, the negative way back is cut.
+    last = nn.Linear(4, 1, bias=False)
+    last.weight.data = torch.tensor([[1.0, -1.0, 0.0, 2.0]])
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), last).eval()
+    image = torch.tensor([[[[1.0, 1.0], [1.0, -1.0]]]])
+    assert attribute(model, image, "saliency", 0).values.tolist() == [[1, 1], [0, 0]]
+    assert attribute(model, image, "guided-backprop", 0).values.tolist() == [[1, 0], [0, 0]]
+    assert model[0].inplace, "the model itself is left as it is"
+    with pytest.raises(InterpretError, match=r"no nn\.ReLU layer"):
+        attribute(model[1:], image, "guided-backprop", 0)
+
+
+def test_smoothgrad_is_the_mean_saliency_of_noisy_copies() -> None:
+    model, image = linear_picture()
+    weight = model[1].weight[1].detach().reshape(6, 6).numpy()  # type: ignore[index]
+    assert attribute(model, image, "smoothgrad", 1).values == pytest.approx(np.abs(weight), abs=1e-6)
+    net, picture = model_and_image("lenet5")
+    first, again = (attribute(net, picture, "smoothgrad", 1).values for _ in range(2))
+    assert (first == again).all()
+    assert (first != attribute(net, picture, "saliency", 1).values).any()
+
+
 def test_integrated_gradients_add_up_to_the_score() -> None:
     model, image = model_and_image("lenet5")
     found = attribute(model, image, "integrated-gradients", 2)

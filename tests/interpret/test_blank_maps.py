@@ -67,6 +67,8 @@ def test_a_dead_layer_is_the_reason(model: Small, method: Method) -> None:
     words = {
         "gradcam": "The layer 'relu' gives 0 everywhere",
         "saliency": "does not change with the picture",
+        "guided-backprop": "does not change with the picture",
+        "smoothgrad": "does not change with the picture",
         "integrated-gradients": "anywhere on the way",
         "occlusion": "whichever patch is covered",
     }

@@ -8,13 +8,14 @@ import pytest
 
 from cnnviz.cli.app import main
 from cnnviz.inference.samples import get
+from cnnviz.interpret.attribution import METHODS
 from tests.pages.runner import assert_sound, html, open_page, said
 
 pytestmark = pytest.mark.usefixtures("nothing_ships")
 
 
 @pytest.mark.usefixtures("trained")
-@pytest.mark.parametrize("method", ["gradcam", "saliency", "integrated-gradients", "occlusion"])
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method_of_a_trained_network_is_shown_and_checked(method: str) -> None:
     app = open_page("attribution", picture="test:5", method=method)
     assert not app.warning

@@ -26,10 +26,11 @@ from cnnviz.cli.options import (
     named_model,
 )
 from cnnviz.cli.progress import Bar
+from cnnviz.datasets import Step
 from cnnviz.sentences import percent
 
 if TYPE_CHECKING:
-    from cnnviz.inference.images.preprocessing_trace import Step
+    from cnnviz.inference.images.preprocessing_trace import Step as Traced
     from cnnviz.inference.weights.loaded_model import Loaded
     from cnnviz.interpret.attribution import Attribution
     from cnnviz.interpret.colormaps import Bytes
@@ -46,6 +47,8 @@ class Attributing(StrEnum):
 
     GRADCAM = "gradcam"
     SALIENCY = "saliency"
+    GUIDED = "guided-backprop"
+    SMOOTHGRAD = "smoothgrad"
     INTEGRATED = "integrated-gradients"
     OCCLUSION = "occlusion"
 
@@ -90,10 +93,18 @@ def features(
     target: Annotated[
         int | None, typer.Option("--class", metavar="N", help="That class, from 0; the likeliest by default.")
     ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="An attribution of every image of a folder or zip, written there."
+        ),
+    ] = None,
     invert: Invert = False,
     center: Center = False,
 ) -> None:
-    """Write what a layer gives for one picture, or an attribution of it."""
+    """Write what a layer gives for one picture, or an attribution of it; of a folder, attributions of all."""
+    if into is not None and (attribution is None or png is not None or npz is not None):
+        raise ValueError("--into goes with --attribution, and takes the place of --png and --npz.")
     if attribution is None and layer is None:
         raise ValueError("Name a layer: --layer NAME; `cnnviz summary MODEL` lists them.")
     if attribution is None and target is not None:
@@ -103,6 +114,9 @@ def features(
         invert=invert,
         center=center,
     )
+    if into is not None and attribution is not None:
+        _attribute_all(loaded, picture, (attribution, target, layer), into)
+        return
     shown = _read(picture, loaded)
     typer.echo("\n".join((f"{loaded.name}, from {loaded.source}", *loaded.notes)))
     if attribution is not None:
@@ -129,7 +143,7 @@ def _loaded(
     return load_model(run, checkpoint, model, weights, option, about)
 
 
-def _read(path: Path, loaded: Loaded) -> Step:
+def _read(path: Path, loaded: Loaded) -> Traced:
     """The picture as the model reads it."""
     from cnnviz.inference.images.image import Picture, Refusal
     from cnnviz.inference.images.image_files import from_paths
@@ -148,7 +162,7 @@ def _read(path: Path, loaded: Loaded) -> Step:
 
 
 def _activate(
-    loaded: Loaded, shown: Step, layer: str, order: Ordering, png: Path | None, npz: Path | None
+    loaded: Loaded, shown: Traced, layer: str, order: Ordering, png: Path | None, npz: Path | None
 ) -> None:
     from cnnviz.interpret.activations import maps_of
     from cnnviz.interpret.mosaic import mosaic
@@ -178,7 +192,7 @@ def _about_maps(layer: str, maps: Floats) -> str:
 
 def _attribute(
     loaded: Loaded,
-    shown: Step,
+    shown: Traced,
     wanted: tuple[Attributing, int | None, str | None],
     png: Path | None,
     npz: Path | None,
@@ -204,6 +218,52 @@ def _attribute(
         png.write_bytes(_drawn(shown.picture, attribution))
     if npz is not None:
         _save(npz, attribution=attribution.values, input=shown.tensor[0].numpy())
+
+
+def _attribute_all(
+    loaded: Loaded, path: Path, wanted: tuple[Attributing, int | None, str | None], into: Path
+) -> None:
+    """Write an attribution of every image below a path, and `attributions.csv` with what each speaks for."""
+    import re
+
+    from cnnviz.analysis import analyze
+    from cnnviz.formats.csv_text import csv_text
+    from cnnviz.inference.images.image import Refusal
+    from cnnviz.inference.images.image_files import from_paths
+    from cnnviz.inference.images.preprocessing_trace import steps
+    from cnnviz.inference.images.read_image import Upload, read
+    from cnnviz.interpret.attribution import attribute
+
+    method, target, layer = wanted
+    of_what = loaded.model if loaded.spec.description is None else loaded.spec
+    analysis = analyze(of_what, loaded.input_shape) if layer is None else None
+    files = list(from_paths([path]))
+    into.mkdir(parents=True, exist_ok=True)
+    lines: list[tuple[str, ...]] = []
+    refused = 0
+    with Bar() as bar:
+        for number, one in enumerate(files):
+            bar(Step("attributing", number, len(files), "images"))
+            image = read(one) if isinstance(one, Upload) else one
+            if isinstance(image, Refusal):
+                refused += 1
+                typer.echo(f"cnnviz: {image.name}: {image.reason}", err=True)
+                continue
+            shown = steps(image, loaded.preprocessing)[-1]
+            assert shown.tensor is not None
+            found = attribute(loaded.model, shown.tensor, method.value, target, layer, analysis)
+            stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(image.name).stem)[:80].strip("-.") or "image"
+            name = f"{number + 1:04}-{stem}.png"
+            (into / name).write_bytes(_drawn(shown.picture, found))
+            lines.append((
+                image.name, name, method.value, found.layer, str(found.target), loaded.classes[found.target],
+                repr(found.probability), found.blank,
+            ))  # fmt: skip
+    head = ("file", "picture", "method", "layer", "class number", "class", "probability", "blank because")
+    (into / "attributions.csv").write_text(csv_text(head, lines), encoding="utf-8")
+    typer.echo(f"{len(lines):,} attributions by {method.value} are in {into}, listed in attributions.csv.")
+    if refused:
+        raise typer.Exit(REFUSED)
 
 
 def _drawn(picture: Bytes, attribution: Attribution) -> bytes:

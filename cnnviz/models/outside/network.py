@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -71,8 +71,10 @@ class OutsideNetwork(nn.Module):
         super().__init__()
         self.computing, self.output = computing, output
         self.layers_computed = dict(layers)
-        for name in layers:
-            _place(self, name, weighted.get(name) or GivenLayer())
+        # Containers first: a block can be a layer itself, of what it does between its children.
+        for name in sorted(layers, key=lambda name: name.count(".")):
+            if not set(name) & {":", "@"}:  # operations and later calls, which are no modules
+                _place(self, name, weighted.get(name) or GivenLayer())
 
     def forward(self, images: Tensor) -> Tensor:
         """The logits; layers that have hooks are computed too, others are not."""
@@ -84,6 +86,16 @@ class OutsideNetwork(nn.Module):
         for name, (given, result) in wanted.items():
             hooked[name](values.get(given, images), values[result])
         return values[self.output].flatten(1)
+
+    def record(self, images: Tensor, layers: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
+        """What layers take and give for images, those that are no modules (`relu@2`, `block:add`) too."""
+        pairs = {name: self.layers_computed[name] for name in layers if name in self.layers_computed}
+        names = list(dict.fromkeys(one for pair in pairs.values() for one in pair if one))
+        if not names:
+            return {}
+        found = self.computing.run(images.detach().cpu().float().numpy(), names)
+        values = {name: torch.from_numpy(np.array(value)) for name, value in zip(names, found, strict=True)}
+        return {name: (values.get(given, images), values[result]) for name, (given, result) in pairs.items()}
 
     def _hooked(self) -> Iterator[tuple[str, nn.Module]]:
         """The layers that somebody looks at."""

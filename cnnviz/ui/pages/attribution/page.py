@@ -107,6 +107,8 @@ OWN = -1
 LOOK = {
     "gradcam": "Look whether the bright part is the thing itself, and not what it stands on.",
     "saliency": "Look for edges of the thing; speckle all over says that no part matters much.",
+    "guided-backprop": "Compare another class: where nothing changes, it shows the picture, not the class.",
+    "smoothgrad": "Look for what is left of the saliency: parts that matter whatever the noise.",
     "integrated-gradients": "Look for orange on the thing: blue pixels speak for another class.",
     "occlusion": "Look for the patch the answer depends on; blue says that covering it would help.",
 }

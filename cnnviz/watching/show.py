@@ -1,0 +1,294 @@
+"""`cnnviz.show(module, input_size)`: open a network of this process in the app.
+
+The app asks this process for facts, weights and activations over loopback, as JSON and arrays, with a secret
+of their own. The network is a copy of what it was when it was shown. Nothing of its code leaves this process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import copy
+import hmac
+import html
+import inspect
+import io
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnnviz.models.outside import loopback
+
+if TYPE_CHECKING:
+    from torch import nn
+
+START_SECONDS = 120.0
+MOST_BYTES = loopback.MOST_BYTES
+
+
+class Shown:
+    """A network that is shown: `url` is its address; `wait` keeps a script from ending, `stop` ends it."""
+
+    def __init__(self, url: str, server: ThreadingHTTPServer, app: subprocess.Popen[bytes] | None) -> None:
+        self.url = url
+        self._server, self._app = server, app
+        atexit.register(self.stop)
+
+    def __repr__(self) -> str:
+        return f"<shown at {self.url} while this process runs>"
+
+    def _repr_html_(self) -> str:
+        address = html.escape(self.url)
+        return f'<a href="{address}" target="_blank">{address}</a>, while this process runs'
+
+    def wait(self) -> None:
+        """Go on answering the app until Ctrl-C."""
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            self.stop()
+
+    def stop(self) -> None:
+        """Answer no more, and end the app if this started it."""
+        self._server.shutdown()
+        self._server.server_close()
+        if self._app is not None and self._app.poll() is None:
+            self._app.terminate()
+            self._app.wait()
+        atexit.unregister(self.stop)
+
+
+def show(
+    module: nn.Module,
+    input_size: int | tuple[int, ...],
+    *,
+    name: str = "",
+    classes: Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Shown:
+    """Show a network in the app: the one that runs, else one that is started for it.
+
+    Args:
+        module: The network; the app sees it as it is now.
+        input_size: `(C, H, W)`, `(H, W)` or a side; channels are the first layer's where they are not given.
+        name: What it is called; the name of its class by default.
+        classes: Names of the classes, in the order of its outputs.
+        mean: What pixels from 0 to 1 are less, by channel, where the network was trained so.
+        std: What they are divided by.
+
+    Returns:
+        A handle with the address, which is printed too.
+
+    Raises:
+        ValueError: in one sentence, for what is no network of one image, or cannot take such an input.
+        RuntimeError: where the app does not start, with what it printed.
+    """
+    described, model = _described(module, input_size, name, classes, mean, std)
+    server, secret = _serve(described, model)
+    try:
+        url, app = loopback.running(), None
+        if url is None:
+            url, app = _start(_file_of(module))
+        ticket = loopback.write_ticket(server.server_address[1], secret)
+        shown = Shown(f"{url}/architecture?model={_hand_over(url, ticket)}", server, app)
+    except BaseException:
+        server.shutdown()
+        server.server_close()
+        raise
+    print(f"Shown at {shown.url}, while this process runs.")
+    return shown
+
+
+def _described(
+    module: nn.Module, input_size: Any, name: str, classes: Sequence[str] | None, mean: Any, std: Any
+) -> tuple[dict[str, Any], nn.Module]:
+    """The description that the app gets, and the copy of the network that answers for it."""
+    import torch
+    from torch import nn
+
+    from cnnviz.analysis import analyze
+    from cnnviz.analysis.precomputed import encode
+    from cnnviz.inference.weights.weights_facts import WeightsFacts
+    from cnnviz.interpret.layer_names import inner_layers, layers
+
+    if not isinstance(module, nn.Module):
+        kind = module.__name__ if isinstance(module, type) else type(module).__name__
+        hint = " (an object, not its class)" if isinstance(module, type) else ""
+        raise ValueError(f"cnnviz.show takes a torch.nn.Module{hint}, not {kind}.")
+    size = sum(tensor.numel() for tensor in (*module.parameters(), *module.buffers())) * 4
+    if size > MOST_BYTES:
+        raise ValueError(f"The network has {size / 1e9:.1f} GB of weights; at most 1 GiB is shown.")
+    analysis = analyze(module, input_size)
+    if len(analysis.input_shape) != 3 or not analysis.classes:
+        raise ValueError(
+            "cnnviz.show takes a network that reads one image and gives a vector of logits; "
+            f"this one reads {analysis.input_shape} and gives {analysis.graph.nodes[1].output_shape}."
+        )
+    if classes is not None and len(classes) != analysis.classes:
+        raise ValueError(f"The network has {analysis.classes} outputs, and {len(classes)} classes are named.")
+    channels, height, width = analysis.input_shape
+    facts = WeightsFacts(mean=tuple(mean or ()), std=tuple(std or ()))
+    how = facts.preprocessing(channels, (height, width))
+    model = copy.deepcopy(module).cpu().float().eval().requires_grad_(False)
+    file = _file_of(module)
+    notes = ["It is shown by another program, as it was then, and not trained here."]
+    if file:
+        notes[0] += f" To train it, start the app with --model {file}."
+    weighted = {}
+    for layer, part in model.named_modules():
+        if type(part) is nn.Linear:
+            weighted[layer] = {"type": "Linear", "parts": _parts(part)}
+        elif type(part) is nn.Conv2d and not isinstance(part.padding, str):
+            weighted[layer] = {
+                "type": "Conv2d", "parts": _parts(part), "stride": part.stride, "padding": part.padding,
+                "dilation": part.dilation, "groups": part.groups,
+            }  # fmt: skip
+    described = {
+        "format": loopback.FORMAT,
+        "title": name or type(module).__name__,
+        "input": {"shape": list(analysis.input_shape)},
+        "classes": analysis.classes,
+        "analysis": encode(analysis),
+        "layers": [layer.name for layer in (*layers(analysis), *inner_layers(analysis)) if layer.name],
+        "weighted": {layer: one for layer, one in weighted.items() if layer},
+        "bytes": size,
+        "notes": notes,
+        "metadata": {
+            "cnnviz.classes": json.dumps(list(classes or ())),
+            "cnnviz.preprocessing": how.model_dump_json() if how else "",
+        },
+    }
+    with torch.no_grad():  # What cannot run is said here, and not by the app.
+        model(torch.zeros(1, channels, height, width))
+    return described, model
+
+
+def _parts(layer: nn.Module) -> list[str]:
+    return [name for name in ("weight", "bias") if layer._parameters.get(name) is not None]
+
+
+def _file_of(module: nn.Module) -> str:
+    """`path/net.py:Net` where that names the network's class and makes it without arguments; else empty."""
+    kind = type(module)
+    source = inspect.getsourcefile(kind) if kind.__module__ != "__main__" else None
+    if source is None or "." in kind.__qualname__ or "site-packages" in Path(source).parts:
+        return ""
+    needed = [
+        one
+        for one in inspect.signature(kind).parameters.values()
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+    return "" if needed or not source.endswith(".py") else f"{source}:{kind.__qualname__}"
+
+
+# This process's side of the loopback.
+
+
+def _serve(described: dict[str, Any], model: nn.Module) -> tuple[ThreadingHTTPServer, str]:
+    secret = secrets.token_hex(32)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            given = self.headers.get(loopback.HEADER, "")
+            length = self.headers.get("Content-Length", "")
+            if not hmac.compare_digest(given.encode(), secret.encode()):
+                self.send_error(403)
+                return
+            if not length.isdigit() or int(length) > MOST_BYTES:
+                self.send_error(413)
+                return
+            try:
+                request, arrays = loopback.unpack(io.BytesIO(self.rfile.read(int(length))))
+                body = _answer(described, model, request, arrays)
+            except Exception as error:  # The app shows the sentence; this process goes on.
+                body = loopback.pack({"refused": f"{described['title']}: {_line(error)}"}, [])
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Print nothing into somebody's notebook."""
+
+    server = ThreadingHTTPServer((loopback.HOST, 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="cnnviz-show", daemon=True).start()
+    return server, secret
+
+
+def _answer(described: dict[str, Any], model: nn.Module, request: Any, arrays: list[Any]) -> bytes:
+    import numpy as np
+    import torch
+
+    if request["do"] == "describe":
+        return loopback.pack({"description": described}, [])
+    if request["do"] == "weights":
+        known = dict(model.named_parameters())
+        return loopback.pack({}, [known[name].detach().numpy() for name in request["names"]])
+    from cnnviz.interpret.hooks import record_layers
+    from cnnviz.models.user_code.dry_run import choose_output
+
+    images = torch.from_numpy(np.array(arrays[0]))
+    names = request["names"]
+    layers = {name.partition(" ")[2] for name in names if name != "logits"}
+    seen = record_layers(model, images, layers) if layers else {}
+    found = []
+    for name in names:
+        side, _, layer = name.partition(" ")
+        if name == "logits":
+            with torch.no_grad():
+                value = choose_output(model(images), described["title"])[1]
+        else:
+            value = seen[layer].inputs[0] if side == "in" else seen[layer].output
+        found.append(value.detach().cpu().float().numpy())
+    return loopback.pack({}, found)
+
+
+def _line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+
+
+# The app.
+
+
+def _hand_over(url: str, ticket: str) -> str:
+    """Give the app the ticket; the name that the network has there."""
+    request = urllib.request.Request(f"{url}/cnnviz-show/{ticket}", data=b"", method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=loopback.SECONDS) as answer:
+            return urllib.parse.quote(json.load(answer)["model"])
+    except urllib.error.HTTPError as error:
+        raise ValueError(error.read(2000).decode(errors="replace") or str(error)) from None
+
+
+def _start(model: str) -> tuple[str, subprocess.Popen[bytes]]:
+    """Start an app of its own, which ends with this process; its address."""
+    folder = loopback.tickets()
+    log = folder / f"app-{os.getpid()}.log"
+    command = [sys.executable, "-m", "cnnviz", "app", *(["--model", model] if model else [])]
+    with log.open("wb") as file:
+        app = subprocess.Popen(
+            [*command, "--", "--server.headless", "true"], stdin=subprocess.DEVNULL, stdout=file,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and app.poll() is None:
+        url = loopback.running()
+        if url is not None:
+            return url, app
+        time.sleep(0.2)
+    if app.poll() is None:
+        app.terminate()
+    printed = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+    raise RuntimeError(f"The app did not start. It printed:\n{printed}")
