@@ -1,6 +1,6 @@
 """Faulty and correct training loops under `cnnviz.watch`: detected, cause first, wrong statements.
 
-    python -m benchmarks.watched_loops [--part seen|blind] [--only TEXT] [--verbose]
+    python -m benchmarks.watched_loops [--part seen|blind|programs] [--only TEXT] [--verbose]
 
 Each loop trains a small network of the benchmark's own on data that it makes, on one thread. `seen` are the
 loops that the rules were made with; those of `blind`, with other networks, data and ways to write a loop,
@@ -16,24 +16,30 @@ import time
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 import benchmarks.watched.blind
 import benchmarks.watched.seen  # noqa: F401 loops register themselves
 from benchmarks.machine import describe
+from benchmarks.watched import programs
 from benchmarks.watched.tasks import CASES, Bench, Case
 from cnnviz.tracking import connect
+from cnnviz.watching import WatchedRun
 
 
 def main() -> None:
     """Run them and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", choices=("seen", "blind"), help="only these loops")
+    parser.add_argument("--part", choices=("seen", "blind", "programs"), help="only these loops")
     parser.add_argument("--only", default="", help="only loops whose name has this in it")
     parser.add_argument("--verbose", action="store_true", help="print every report")
     asked = parser.parse_args()
     torch.set_num_threads(1)
+    if asked.part == "programs":
+        run_programs(asked.only, asked.verbose)
+        return
     chosen = [c for c in CASES if (not asked.part or c.part == asked.part) and asked.only in c.name]
     results = []
     began = time.perf_counter()
@@ -81,6 +87,57 @@ def run_case(one: Case, database: str) -> Result:
                 each.finish()
         accuracies = [c.text for c in report.diagnosis.comparisons if c.name == "chance"]
         return Result(report.causes, report.outcome, None, "\n".join([str(report), *accuracies]))
+
+
+CLOSE = 0.05
+"""How far a mended program's accuracy may lie below its healthy twin's."""
+
+
+def run_programs(only: str, verbose: bool) -> None:
+    """Run every re-expressed program: faulty and diagnosed, then with the change, then its healthy twin."""
+    began, lines = time.perf_counter(), []
+    for program in programs.PROGRAMS:
+        if only not in program.name:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            found: dict[str, float] = {}
+
+            def loop(bench: Bench, setup: programs.Setup, kind: str, found: dict[str, float]) -> WatchedRun:
+                run, found[kind] = programs.run(bench, setup)
+                return run
+
+            setups = {"faulty": program.faulty(), "changed": program.changed(), "healthy": program.healthy()}
+            results = {}
+            for kind, setup in setups.items():
+                if kind == "healthy" and setup == setups["changed"]:
+                    found[kind], results[kind] = found["changed"], results["changed"]
+                    continue
+                made = Case(
+                    program.name, program.cause, partial(loop, setup=setup, kind=kind, found=found), ""
+                )
+                results[kind] = run_case(made, f"{folder}/{kind}.sqlite")
+        first = results["faulty"].causes[:1] == (program.cause,)
+        mends = found["changed"] >= found["healthy"] - CLOSE
+        beside = [c for c in results["faulty"].causes if c != program.cause and c not in program.allowed]
+        lines.append((program, results, first, mends, beside))
+        scores = " ".join(f"{kind} {found.get(kind, 0):.2f}" for kind in setups)
+        named = ", ".join(results["faulty"].causes) or results["faulty"].outcome
+        said = ", ".join(results["healthy"].causes)
+        mark = "ok" if first else "late" if program.cause in results["faulty"].causes else "MISSED"
+        print(f"{mark:7} {program.name:32} {program.cause:24} {scores}  {named}", end="")
+        print(f"  HEALTHY: {said}" if said else "", flush=True)
+        if verbose:
+            print(results["faulty"].text)
+    total = len(lines)
+    print(f"\n{total} programs of {len({one.cause for one, *_ in lines})} causes")
+    print(f"something found {sum(bool(r['faulty'].causes) for _, r, *_ in lines)}")
+    print(f"cause named {sum(one.cause in r['faulty'].causes for one, r, *_ in lines)}")
+    print(f"cause first {sum(first for _, _, first, *_ in lines)}")
+    print(f"fixed by the proposed change {sum(first and mends for _, _, first, mends, _ in lines)}")
+    print(f"change mends, whatever was named {sum(mends for _, _, _, mends, _ in lines)}")
+    print(f"wrong statements beside the cause {sum(len(beside) for *_, beside in lines)}")
+    print(f"healthy twins with a statement {sum(bool(r['healthy'].causes) for _, r, *_ in lines)}")
+    print(f"{time.perf_counter() - began:.0f} s\n{describe('torch')}")
 
 
 def wrong(one: Case, result: Result) -> list[str]:
