@@ -1,10 +1,10 @@
-"""Programs of the kinds that people asked about in public, re-expressed: faulty, and with the proposed change.
+"""Programs of kinds that people asked about in public, re-expressed: faulty, and with the proposed change.
 
 The collections that fault localization for deep learning is measured on (DeepLocalize, NeuraLint, DeepFD,
-Theia) took their programs from public questions: dense networks on tables and on flattened digits, small convolutional
-ones, with a wrong last activation, loss, rate, initialization, data that are not scaled, and so on. These were
-written from descriptions of such kinds, without a look at any of that code, and before the rules were tried on
-them. A program's `change` is what a reader would do at the cause's fix.
+Theia) took their programs from public questions: dense networks on tables and on flattened digits, small
+convolutional ones, with a wrong last activation, loss, rate, initialization, data that are not scaled, and so
+on. These were written from descriptions of such kinds, without a look at any of that code, and before the
+rules were tried on them. A program's `change` is what a reader would do at the cause's fix.
 """
 
 from __future__ import annotations
@@ -258,7 +258,8 @@ SGD = {"optimizer": "SGD", "lr": 0.1}
 P = Program
 PROGRAMS = (
     P("softmax-then-cross-entropy-table", "wrong last activation", "output-activation", {"last": "Softmax"}),
-    P("softmax-then-cross-entropy-dense", "wrong last activation", "output-activation", {"last": "Softmax"}, DENSE),
+    P("softmax-then-cross-entropy-dense", "wrong last activation", "output-activation", {"last": "Softmax"},
+      DENSE),
     P("sigmoid-then-cross-entropy", "wrong last activation", "output-activation", {"last": "Sigmoid"}, DENSE),
     P("relu-then-cross-entropy", "wrong last activation", "output-activation", {"last": "ReLU"}, CONV,
       ("dead-relu",)),
@@ -271,7 +272,8 @@ PROGRAMS = (
       {"lr": 3e-3}),
     P("rate-of-20-sgd", "learning rate", "rate-too-high", {"lr": 20.0}, {**CONV, **SGD},
       ("dead-relu", "non-finite", "one-class"), {"lr": 0.1}),
-    P("rate-of-1e-6-adam", "learning rate", "rate-too-low", {"lr": 1e-6}, DENSE, ("under-fitting",), {"lr": 2e-3}),
+    P("rate-of-1e-6-adam", "learning rate", "rate-too-low", {"lr": 1e-6}, DENSE, ("under-fitting",),
+      {"lr": 2e-3}),
     P("rate-of-1e-5-sgd", "learning rate", "rate-too-low", {"lr": 1e-5}, {**CONV, **SGD}, ("under-fitting",),
       {"lr": 0.1}),
     P("rate-of-1e-4-sgd-table", "learning rate", "rate-too-low", {"lr": 1e-4}, SGD, ("under-fitting",),
@@ -281,7 +283,8 @@ PROGRAMS = (
     P("table-in-thousands", "data not normalized", "input-scale", {"inputs": lambda x: 1000 * x + 5000},
       SGD, ("rate-too-high", "dead-relu", "non-finite", "one-class")),
     P("divided-by-255-twice", "data normalized twice", "scaled-twice",
-      {"inputs": lambda x: standard(x) / 255}, {**CONV, **SGD}, ("rate-too-low", "input-scale", "under-fitting")),
+      {"inputs": lambda x: standard(x) / 255}, {**CONV, **SGD},
+      ("rate-too-low", "input-scale", "under-fitting")),
     P("weights-of-zero", "weight initialization", "initialisation", {"init": zeros}, DENSE),
     P("weights-of-zero-conv", "weight initialization", "initialisation", {"init": zeros}, CONV),
     P("weights-too-large", "weight initialization", "initialisation", {"init": large}, {**DENSE, **SGD},
@@ -293,18 +296,21 @@ PROGRAMS = (
       {**DENSE, **SGD, "hidden": (48,) * 8, "epochs": 10, "norm": True}, (), {"activation": "ReLU"}),
     P("tanh-large-weights", "saturated units", "initialisation", {"init": large},
       {**DENSE, **SGD, "activation": "Tanh"}, ("vanishing-gradients", "rate-too-high")),
-    P("dropout-of-0.95", "dropout", "dropout", {"dropout": 0.95}, {**DENSE, "epochs": 12}, ("under-fitting",)),
+    P("dropout-of-0.95", "dropout", "dropout", {"dropout": 0.95}, {**DENSE, "epochs": 12},
+      ("under-fitting",)),
     P("decay-of-1", "regularization", "weight-decay", {"decay": 1.0}, {**DENSE, **SGD}, ("under-fitting",)),
     P("one-epoch", "too few epochs", "too-few-steps", {"epochs": 1, "batch": 200}, DENSE,
       ("under-fitting", "rate-too-low", "batch-too-large")),
-    P("gradients-never-cleared", "missing API call", "zero-grad-missing", {"zero_grad": False}, {**DENSE, **SGD}),
+    P("gradients-never-cleared", "missing API call", "zero-grad-missing", {"zero_grad": False},
+      {**DENSE, **SGD}),
     P("gradients-never-cleared-table", "missing API call", "zero-grad-missing", {"zero_grad": False}),
     P("no-step", "missing API call", "optimizer-never-steps", {"step": False}, CONV),
     P("judged-in-training-mode", "missing API call", "evaluation-mode", {"eval_mode": False},
       {**DENSE, "dropout": 0.4}),
     P("trained-in-eval-mode", "missing API call", "training-in-eval-mode", {"train_mode": False},
       {**CONV, "norm": True}),
-    P("parameters-of-another", "wrong optimizer argument", "optimizer-parameters", {"parameters": "another"}, DENSE),
+    P("parameters-of-another", "wrong optimizer argument", "optimizer-parameters", {"parameters": "another"},
+      DENSE),
     P("rows-in-order-of-class", "data not shuffled", "not-shuffled", {"shuffle": False}, {**DENSE, **SGD},
       ("unstable-training",)),
     P("labels-random", "labels", "labels-shuffled",
