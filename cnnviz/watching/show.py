@@ -145,7 +145,7 @@ def _described(
     notes = ["It is shown by another program, as it was then, and not trained here."]
     if file:
         notes[0] += f" To train it, start the app with --model {file}."
-    weighted = {}
+    weighted: dict[str, dict[str, Any]] = {}
     for layer, part in model.named_modules():
         if type(part) is nn.Linear:
             weighted[layer] = {"type": "Linear", "parts": _parts(part)}

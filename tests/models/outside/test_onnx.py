@@ -162,7 +162,7 @@ def test_it_cannot_be_built_in_another_form(small: models.ModelSpec) -> None:
 
 
 def test_without_onnx_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_reader.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(OnnxError, match=r"pip install 'cnnviz\[onnx\]'"):
         OnnxFile(b"", "net.onnx")
 
