@@ -229,6 +229,10 @@ def delete(
         for run in runs:
             action(database, run)
         purged, freed = tracking.purge_runs(database, ids=runs) if for_good else (0, 0)
+        if for_good:
+            from cnnviz.training.kept_copies import prune_copies
+
+            freed += prune_copies(database)[1]
     if as_json:
         _print_json({"runs": runs, "restored": undo, "purged": purged, "bytes": freed})
         return

@@ -95,9 +95,9 @@ def _onnx(data: bytes, file: str, title: str, size: Shape | None) -> ModelSpec:
 
 
 def _keras(data: bytes, file: str, title: str, size: Shape | None) -> ModelSpec:
-    from cnnviz.models.outside import keras_config
+    from cnnviz.models.outside.keras_config import spec_of as keras_spec
 
-    return keras_config.spec_of(data, file, f"file/{title}", title, size)
+    return keras_spec(data, file, f"file/{title}", title, size)
 
 
 _READERS: dict[str, Callable[[bytes, str, str, Shape | None], ModelSpec]] = {".onnx": _onnx, ".keras": _keras}

@@ -246,9 +246,11 @@ def _purge(ids: tuple[int, ...], size: int) -> None:
 
 def _purged(ids: tuple[int, ...]) -> None:
     from cnnviz import tracking
+    from cnnviz.training.kept_copies import prune_copies
 
     try:
         count, freed = tracking.purge_runs(run_data.database(), ids=ids)
+        freed += prune_copies(run_data.database())[1]
     except (OSError, ValueError) as error:
         notice.later(str(error))
         return
