@@ -97,6 +97,20 @@ class Watch:
 
         return transformers_callback(options)
 
+    def keras(self, **options: Any) -> Any:
+        """Make a callback for Keras 3 on PyTorch: `model.fit(…, callbacks=[cnnviz.watch.keras()])`.
+
+        It records curves and the rate, and hands on a request to stop; layers are not looked at.
+
+        Args:
+            options: As of `cnnviz.watch`: name, dataset, classes, database.
+
+        Raises `ValueError` where Keras is not installed, or runs on another backend.
+        """
+        from cnnviz.watching.frameworks import keras_callback
+
+        return keras_callback(options)
+
 
 def _kind(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

@@ -84,6 +84,17 @@ def transformers_callback(options: Mapping[str, Any]) -> Any:
     return WatchCallback()
 
 
+def keras_callback(options: Mapping[str, Any]) -> Any:
+    """A `Callback` of Keras 3; raises `ValueError` where it is not installed, or does not run on PyTorch."""
+    base = _base(("keras.callbacks",), "Callback", "Keras 3", "keras")
+    backend = import_module("keras").config.backend()
+    if backend != "torch":
+        raise ValueError(f"Keras runs on {backend} here; set KERAS_BACKEND=torch before it is imported.")
+    from cnnviz.watching import keras_history
+
+    return keras_history.keras_callback(base, options)
+
+
 def only_part(module: nn.Module) -> nn.Module:
     """The only part of a module with parameters, which steps may call by itself; else the module."""
     parts = [part for part in module.children() if any(True for _ in part.parameters())]

@@ -1,0 +1,110 @@
+"""A Keras fit is recorded by its callback; a stand-in speaks Keras's protocol, which is not installed."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import pytest
+
+import cnnviz
+from cnnviz import tracking
+from cnnviz.tracking import Command, Database, Kind, Status
+
+
+class Callback:
+    """As `keras.callbacks.Callback`: model and params are set before training begins."""
+
+    def __init__(self) -> None:
+        self.model: Any = None
+        self.params: Any = None
+
+
+class Model:
+    """As a Keras model in `fit`: the order of events, and means since the epoch's first batch."""
+
+    name = "sequential"
+
+    def __init__(self) -> None:
+        self.stop_training = False
+        self.optimizer = type("Adam", (), {"learning_rate": 0.001})()
+
+    def count_params(self) -> int:
+        return 42
+
+    def fit(self, losses: list[list[float]], callback: Any) -> None:
+        callback.model, callback.params = self, {"epochs": len(losses), "steps": len(losses[0]), "verbose": 1}
+        callback.on_train_begin()
+        for epoch, batches in enumerate(losses):
+            callback.on_epoch_begin(epoch)
+            for batch in range(len(batches)):
+                mean = sum(batches[: batch + 1]) / (batch + 1)
+                callback.on_train_batch_end(batch, {"loss": mean, "accuracy": 0.5})
+            logs = {
+                "loss": sum(batches) / len(batches),
+                "accuracy": 0.5,
+                "val_loss": 9.0,
+                "val_accuracy": 0.25,
+            }
+            callback.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        callback.on_train_end()
+
+
+@pytest.fixture
+def keras(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    keras, callbacks = types.ModuleType("keras"), types.ModuleType("keras.callbacks")
+    setattr(callbacks, "Callback", Callback)  # noqa: B010 (a module that mypy does not know)
+    setattr(keras, "callbacks", callbacks)  # noqa: B010
+    setattr(keras, "config", types.SimpleNamespace(backend=lambda: "torch"))  # noqa: B010
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    monkeypatch.setitem(sys.modules, "keras.callbacks", callbacks)
+    return keras
+
+
+def curve(database: Database, run: int, name: str) -> list[tuple[int, float]]:
+    found = tracking.sample_metric(database, run, name)
+    return list(zip(found.steps.tolist(), [round(v, 4) for v in found.values.tolist()], strict=True))
+
+
+def test_a_fit_becomes_a_watched_run(keras: types.ModuleType, database: Database) -> None:
+    callback = cnnviz.watch.keras(name="mine", classes=["a", "b"], database=database)
+    Model().fit([[3.0, 1.0], [2.0, 0.5]], callback)
+    run = tracking.get_run(database, callback.run.id)
+    assert (run.kind, run.status, run.name, run.model) == (
+        Kind.WATCHED, Status.FINISHED, "mine", "sequential",
+    )  # fmt: skip
+    assert curve(database, run.id, "train/loss") == [(1, 3.0), (2, 1.0), (3, 2.0), (4, 0.5)]
+    assert curve(database, run.id, "train/epoch_loss") == [(2, 2.0), (4, 1.25)]
+    assert curve(database, run.id, "val/accuracy") == [(2, 0.25), (4, 0.25)]
+    assert curve(database, run.id, "lr") == [(2, 0.001), (4, 0.001)]
+
+
+def test_stop_on_a_page_stops_the_fit(keras: types.ModuleType, database: Database) -> None:
+    model, callback = Model(), cnnviz.watch.keras(database=database)
+    begin = callback.on_epoch_begin
+
+    def stop(epoch: int) -> None:
+        begin(epoch)
+        tracking.request(database, callback.run.id, Command.STOP)
+        callback.run._writer.flush()
+        callback.run._writer._command = Command.STOP
+
+    callback.on_epoch_begin = stop
+    model.fit([[1.0], [1.0], [1.0]], callback)
+    assert callback.run.step_count == 1
+
+
+def test_another_backend_is_refused(keras: types.ModuleType) -> None:
+    setattr(keras, "config", types.SimpleNamespace(backend=lambda: "jax"))  # noqa: B010
+    with pytest.raises(ValueError, match="runs on jax here; set KERAS_BACKEND=torch"):
+        cnnviz.watch.keras()
+
+
+def test_without_keras_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    monkeypatch.setitem(sys.modules, "keras.callbacks", None)
+    with pytest.raises(ValueError, match="Keras 3 is not installed here: pip install keras"):
+        cnnviz.watch.keras()
