@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.limits import GLOBAL, limits_of, minutes_today, put_setting
 from cnnviz.tracking.states import Status
-from cnnviz.tracking.tables import LOCAL_OWNER, RunRow, SettingRow
+from cnnviz.tracking.tables import LOCAL_OWNER, OwnerRow, RunRow, SettingRow
 
 SERVED = "served"
 """Setting of an owner: when a run of theirs was claimed last, seconds since 1970."""
@@ -34,16 +34,17 @@ def next_run(session: Session, waiting: Select[Any]) -> RunRow | None:
         session: Of the transaction that claims it.
         waiting: Selects the runs that may be claimed.
     """
-    # A literal: PostgreSQL takes two parameters of one value for two expressions, and refuses to group.
-    owner = func.coalesce(RunRow.owner_id, literal_column(str(LOCAL_OWNER)))
-    oldest = session.execute(waiting.with_only_columns(owner, func.min(RunRow.queued)).group_by(owner)).all()
+    # The oldest of each owner by a look-up in the index of turns: to group what waits would read all of it.
+    of_owner = waiting.where(RunRow.owner_id == OwnerRow.id).order_by(RunRow.queued).limit(1)
+    oldest_queued = of_owner.with_only_columns(RunRow.queued).correlate(OwnerRow).scalar_subquery()
+    oldest = [row for row in session.execute(select(OwnerRow.id, oldest_queued)) if row[1] is not None]
     last = _served(session)
     now = time.time()
     for number, _ in sorted(oldest, key=lambda row: (last.get(row[0], 0.0), row[1], row[0])):
         if number != LOCAL_OWNER and minutes_today(session, number, now) >= limits_of(session).minutes:
             continue
-        of_owner = waiting.where(owner == number).order_by(RunRow.queued, RunRow.id).limit(1)
-        run: RunRow | None = session.scalar(of_owner.with_for_update())
+        theirs = waiting.where(RunRow.owner_id == number).order_by(RunRow.queued, RunRow.id).limit(1)
+        run: RunRow | None = session.scalar(theirs.with_for_update())
         if run is not None:
             put_setting(session, f"owner:{number}", SERVED, now)
             return run

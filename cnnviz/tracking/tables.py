@@ -135,6 +135,7 @@ class RunRow(Base):
             postgresql_where=_HOLDS_DEVICE,
         ),
         Index("ix_runs_queue", "status", "device_class", "queued"),
+        Index("ix_runs_turns", "owner_id", "status", "queued"),
         {"sqlite_autoincrement": True},
     )
 

@@ -71,7 +71,7 @@ def join(page: Page, school: Class, name: str, path: str) -> None:
     page.get_by_label("Join code").fill(school.code.lower())
     page.get_by_label("Nickname").fill(name)
     page.get_by_role("button", name="Join").click()
-    expect(page.get_by_role("button", name=name)).to_be_visible()
+    expect(page.get_by_role("button", name=name)).to_be_visible(timeout=3 * TIMEOUT_MS)
 
 
 def begin(page: Page) -> int:
