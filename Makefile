@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help app test test-oldest check wheel-check constraints docs soak bench facts pictures clean
+.PHONY: help app test test-oldest chaos check wheel-check constraints docs soak bench facts pictures clean
 
 VENV ?= .venv
 OLDEST ?= .venv-oldest
@@ -40,6 +40,9 @@ test: $(VENV)/.installed-dev ## all tests but the slow ones (TESTS=path to choos
 
 test-oldest: $(OLDEST)/.installed ## what needs no browser, on the oldest versions that requirements.txt allows
 	@$(OLDEST)/bin/python -m pytest -n $(JOBS) -m "not slow and not browser" $(TESTS) $(ARGS)
+
+chaos: $(VENV)/.installed-dev ## kill workers, nodes and the database under small runs, an hour (SECONDS=3600)
+	@$(PY) -m tests.chaos.simulation --seconds $(or $(SECONDS),3600)
 
 soak: $(VENV)/.installed-dev ## every test, the slow ones too, with many more random examples
 	@$(PY) -m pytest -n $(JOBS) --hypothesis-profile=soak $(TESTS) $(ARGS)

@@ -71,7 +71,7 @@ class Trainer:
     def _trained(self, recipe: Recipe) -> Trained:
         started = time.perf_counter()
         run = enqueue(self.database, recipe)
-        lease = tracking.claim(self.database, run.device, only=run.id)
+        lease = tracking.claim(self.database, "cpu", only=run.id)
         if lease is None:
             raise RuntimeError(f"Run {run.id} could not be claimed; is another process at this database?")
         work(self.database, lease, silent, lambda: False)

@@ -87,16 +87,40 @@ def try_on(
 ) -> Status:
     """As `work_on`, but leaves the run in the queue, and says so, where its device is busy."""
     from cnnviz import tracking
+    from cnnviz.device_class import is_gpu
     from cnnviz.training.workers import process_id
 
     look_after(database)
-    lease = tracking.claim(database, run.device, only=run.id, beside=beside)
+    elsewhere = beside and is_gpu(run.device_class)  # which `claim` refuses
+    device = run.device_class if elsewhere else _device_here(run)
+    lease = tracking.claim(database, device, only=run.id, beside=beside, classes=[run.device_class])
     if lease is None:
         if tracking.get_run(database, run.id).status is tracking.Status.QUEUED:
             return tracking.Status.QUEUED
         return _watch(database, run.id, progress, interrupted)
     tracking.attach(database, lease, os.getpid(), process_id.started(os.getpid()))
     return _train(database, lease, progress, interrupted)
+
+
+def _device_here(run: Run) -> str:
+    """The devices that this machine gives a run, which its command trains here.
+
+    Raises `ValueError` where the machine has none of what the run asks for.
+    """
+    from cnnviz.device_class import ANY, CPU, choose
+    from cnnviz.training.estimate import may_have_gpu
+
+    if run.device_class.startswith(CPU) or (run.device_class == ANY and not may_have_gpu()):
+        return CPU
+    from cnnviz.training.setup import devices
+
+    chosen = choose(run.device_class, devices())
+    if chosen is None:
+        raise ValueError(
+            f"This machine has nothing of what run {run.id} asks for ({run.device_class}); it waits in the "
+            "queue for a machine that has."
+        )
+    return ",".join(chosen)
 
 
 def _train(database: Database, lease: Lease, progress: Progress, interrupted: Callable[[], bool]) -> Status:
@@ -142,7 +166,7 @@ def place_text(run: Run, place: QueuePlace) -> str:
 
     ahead = [other.id for other in (*place.training, *place.waiting)]
     named = ", ".join(map(str, ahead[:3])) + (f" and {len(ahead) - 3} more" if len(ahead) > 3 else "")
-    behind = f"behind run{'s' if len(ahead) > 1 else ''} {named} on {run.device}" if ahead else "next"
+    behind = f"behind run{'s' if len(ahead) > 1 else ''} {named} on {run.device_text}" if ahead else "next"
     left = "" if place.seconds is None or not ahead else f", about {duration(_rounded(place.seconds))} left"
     return f"{behind}{left}; Ctrl-C leaves it queued"
 

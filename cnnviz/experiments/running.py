@@ -41,8 +41,8 @@ class Stored(NamedTuple):
 def start(database: Database, experiment: Experiment) -> int:
     """Keep the experiment and queue its runs, seed by seed; return its number.
 
-    Raises `ValueError` for a model, data set or device that there is not, and `QueueFullError` where so many
-    runs may not wait, before anything is written.
+    Raises `ValueError` for a model or data set that there is not, and `QueueFullError` where so many runs may
+    not wait, before anything is written.
     """
     tracking.require_room(database, len(list(experiment.cells())))
     number = save(database, experiment)
@@ -140,13 +140,10 @@ def _with_runs(database: Database, kept: Sequence[tracking.StoredExperiment]) ->
 
 
 def _check(experiment: Experiment) -> None:
-    from cnnviz.training.setup import device_of
-
     for name in experiment.names:
         recipe = experiment.recipe(name)
         spec_for(recipe)
         datasets.check(recipe.dataset)
-        device_of(recipe)
 
 
 def _goes_on(run: RunSummary | None) -> bool:

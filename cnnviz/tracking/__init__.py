@@ -61,7 +61,17 @@ from cnnviz.tracking.experiments import (
 )
 from cnnviz.tracking.export import report, to_csv, to_json
 from cnnviz.tracking.fair_queue import queue_order
-from cnnviz.tracking.lifecycle import FROM_SCRATCH, attach, attend, begin, claim, end, waiting_devices
+from cnnviz.tracking.lifecycle import (
+    FROM_SCRATCH,
+    Candidate,
+    attach,
+    attend,
+    begin,
+    claim,
+    end,
+    move_on,
+    waiting_classes,
+)
 from cnnviz.tracking.limits import (
     Limits,
     Usage,
@@ -74,6 +84,7 @@ from cnnviz.tracking.limits import (
     usage_by_key,
     write_limits,
 )
+from cnnviz.tracking.machines import Machine, machine_devices, machines, why_it_waits
 from cnnviz.tracking.metrics import MetricWriter, read_metrics, void_after
 from cnnviz.tracking.migrate import connect
 from cnnviz.tracking.owners import names_by_key, own_number, owner_names
@@ -116,6 +127,7 @@ from cnnviz.tracking.runs import (
     metric_names,
     recipes,
     stamp,
+    stored_runs,
     update_run,
 )
 from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Kind, Status
@@ -127,6 +139,7 @@ __all__ = [
     "FROM_SCRATCH",
     "MOST_QUEUED",
     "RESUMABLE",
+    "Candidate",
     "Checkpoint",
     "Command",
     "Curve",
@@ -140,6 +153,7 @@ __all__ = [
     "Lease",
     "LimitError",
     "Limits",
+    "Machine",
     "Metric",
     "MetricPage",
     "MetricSummary",
@@ -190,7 +204,10 @@ __all__ = [
     "list_experiments",
     "list_runs",
     "lower_is_better",
+    "machine_devices",
+    "machines",
     "metric_names",
+    "move_on",
     "names_by_key",
     "own_number",
     "owner_names",
@@ -214,12 +231,14 @@ __all__ = [
     "sample_metric",
     "slots",
     "stamp",
+    "stored_runs",
     "to_csv",
     "to_json",
     "update_run",
     "upload_allowance",
     "usage_by_key",
     "void_after",
-    "waiting_devices",
+    "waiting_classes",
+    "why_it_waits",
     "write_limits",
 ]

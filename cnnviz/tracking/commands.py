@@ -100,7 +100,7 @@ def room_in_queue(database: Database) -> int:
 
 
 def first_in_queue(database: Database, run_id: int) -> None:
-    """Let a run that waits be the next of its owner's on its device.
+    """Let a run that waits be the next of its owner's.
 
     Raises `NoSuchRunError`, `WrongStateError` and `NotOwnerError`.
     """
@@ -110,10 +110,7 @@ def first_in_queue(database: Database, run_id: int) -> None:
         if run.status != Status.QUEUED:
             raise WrongStateError(f"Run {run_id} is {run.status}; it does not wait.")
         ahead = select(func.min(RunRow.queued)).where(
-            RunRow.status == Status.QUEUED,
-            RunRow.device == run.device,
-            RunRow.owner_id == run.owner_id,
-            RunRow.id != run_id,
+            RunRow.status == Status.QUEUED, RunRow.owner_id == run.owner_id, RunRow.id != run_id
         )
         earliest = session.scalar(ahead)
         if earliest is not None and earliest <= run.queued:
@@ -149,7 +146,7 @@ def _resume(session: Session, run: RunRow, status: Status) -> None:
         raise WrongStateError(f"Run {run.id} is {status}; there is nothing to resume.")
     check_limits(session, run.owner_id or LOCAL_OWNER)
     check_room(session)
-    run.queued = time.time()
+    run.queued, run.tries = time.time(), 0
     run.error = run.last_lines = None
     become(session, run, Status.QUEUED)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -25,14 +25,21 @@ Waiting = tuple[int, float, int]
 """A run that waits: owner, when it was queued, its number."""
 
 
-def next_run(session: Session, waiting: Select[Any]) -> RunRow | None:
+MOST_TRIED = 50
+"""Runs of one owner that a machine looks at, at most, for one that it can take."""
+
+
+def next_run(
+    session: Session, waiting: Select[Any], accepts: Callable[[RunRow], bool] | None = None
+) -> RunRow | None:
     """The run whose turn it is, kept from other writers, and its owner noted as served.
 
-    Owners who have trained as long today as they may are passed over.
+    Owners who have trained as long today as they may are passed over, and runs that the machine cannot take.
 
     Args:
         session: Of the transaction that claims it.
         waiting: Selects the runs that may be claimed.
+        accepts: Whether the machine can take a run; all that wait by default.
     """
     # The oldest of each owner by a look-up in the index of turns: to group what waits would read all of it.
     of_owner = waiting.where(RunRow.owner_id == OwnerRow.id).order_by(RunRow.queued).limit(1)
@@ -43,8 +50,9 @@ def next_run(session: Session, waiting: Select[Any]) -> RunRow | None:
     for number, _ in sorted(oldest, key=lambda row: (last.get(row[0], 0.0), row[1], row[0])):
         if number != LOCAL_OWNER and minutes_today(session, number, now) >= limits_of(session).minutes:
             continue
-        theirs = waiting.where(RunRow.owner_id == number).order_by(RunRow.queued, RunRow.id).limit(1)
-        run: RunRow | None = session.scalar(theirs.with_for_update())
+        theirs = waiting.where(RunRow.owner_id == number).order_by(RunRow.queued, RunRow.id)
+        rows = session.scalars(theirs.limit(1 if accepts is None else MOST_TRIED).with_for_update())
+        run: RunRow | None = next((row for row in rows if accepts is None or accepts(row)), None)
         if run is not None:
             put_setting(session, f"owner:{number}", SERVED, now)
             return run

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, text
+from sqlalchemy import Select, delete, func, or_, select, text
 from sqlalchemy.orm import Session
 
-from cnnviz.tracking.commands import withdraw
+from cnnviz.device_class import CPU, class_of, classes_of, split
+from cnnviz.tracking.commands import ring, take_command, withdraw
 from cnnviz.tracking.database import Database, address
 from cnnviz.tracking.errors import DatabaseDamagedError, DatabaseUnavailableError, WrongStateError
 from cnnviz.tracking.fair_queue import next_run
@@ -25,7 +26,7 @@ from cnnviz.tracking.limits import is_frozen
 from cnnviz.tracking.metrics import Value, append
 from cnnviz.tracking.records import Checkpoint, Lease, RunFacts, process_handle
 from cnnviz.tracking.run_files import add_checkpoint
-from cnnviz.tracking.states import ACTIVE, Kind, Status
+from cnnviz.tracking.states import ACTIVE, Command, Kind, Status
 from cnnviz.tracking.tables import (
     AttemptRow,
     CheckpointRow,
@@ -74,12 +75,19 @@ def _summarise(session: Session, series: SeriesRow) -> None:
 
 FROM_SCRATCH = -1
 TRAINED = RunRow.kind == Kind.TRAINED.value
-CPU = "cpu"
 LAST_LINES = 20_000
 
 
 def claim(
-    database: Database, device: str, host: str | None = None, only: int | None = None, beside: bool = False
+    database: Database,
+    device: str,
+    host: str | None = None,
+    only: int | None = None,
+    beside: bool = False,
+    *,
+    classes: Collection[str] | None = None,
+    accepts: Callable[[Candidate], bool] | None = None,
+    anywhere: bool = False,
 ) -> Lease | None:
     """Take the run whose turn it is on `device`; None where there is none, or the device is taken.
 
@@ -91,11 +99,14 @@ def claim(
 
     Args:
         database: The run database.
-        device: As runs name it: `cpu`, `cuda:0`.
+        device: As torch names it: `cpu`, `cuda:0`; several are joined by commas.
         host: This machine. A run that has files on another one waits for that one.
         only: Take this run and no other, though others may have waited longer.
         beside: Train on the CPU beside the run that has it: the run's device is `cpu:1`, `cpu:2`, … until it
             ends.
+        classes: What the runs may have asked for; what the device serves by itself by default.
+        accepts: Whether this machine can have what the run needs; the next one is tried where it cannot.
+        anywhere: This machine reads checkpoints from the store: it may take runs of others that lie there.
 
     Raises `WrongStateError` where it should be beside a run on a device other than the CPU.
     """
@@ -107,23 +118,24 @@ def claim(
         held_here = select(RunRow.device).where(
             RunRow.host == here, RunRow.status.in_(sorted(ACTIVE)), TRAINED
         )
-        taken = set(session.scalars(held_here))
-        if device in taken and not beside:
+        taken = {name for held in session.scalars(held_here) for name in split(held)}
+        if taken.intersection(split(device)) and not beside:
             return None
-        waiting = select(RunRow).where(
-            RunRow.status == Status.QUEUED,
-            TRAINED,
-            RunRow.device == device,
-            RunRow.deleted_at.is_(None),
-            or_(RunRow.host.is_(None), RunRow.host == here),
-        )
+        waiting = _waiting(here, anywhere).where(RunRow.device_class.in_(classes or classes_of(device)))
         if only is not None:
             waiting = waiting.where(RunRow.id == only)
         elif is_frozen(session):
             return None
-        run = next_run(session, waiting)
+
+        def acceptable(row: RunRow) -> bool:
+            needs, at_home = row.needs or {}, row.host == here
+            found = Candidate(row.id, row.key, row.dataset, row.recipe, needs, at_home)
+            return accepts is None or accepts(found)
+
+        run = next_run(session, waiting, None if accepts is None else acceptable)
         if run is None:
             return None
+        run.device = device
         if device in taken:  # A name of its own each, since a device has one run.
             run.device = next(name for i in count(1) if (name := f"{CPU}:{i}") not in taken)
         run.attempt += 1
@@ -132,6 +144,30 @@ def claim(
         run.heartbeat = time.time()
         become(session, run, Status.STARTING)
         return Lease(run.id, run.attempt)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A run that waits, as the machine sees it that thinks of taking it."""
+
+    id: int
+    key: str
+    dataset: str
+    recipe: Mapping[str, Any]
+    needs: Mapping[str, Any]
+    here: bool
+    """Whether its files lie on this machine."""
+
+
+def _waiting(here: str, anywhere: bool = False) -> Select[Any]:
+    """Runs that wait and that this machine may have."""
+    mine = or_(RunRow.host.is_(None), RunRow.host == here)
+    if anywhere:
+        only_there = select(CheckpointRow.run_id).where(
+            CheckpointRow.run_id == RunRow.id, CheckpointRow.stored.is_(None)
+        )
+        mine = or_(mine, ~only_there.exists())
+    return select(RunRow).where(RunRow.status == Status.QUEUED, TRAINED, RunRow.deleted_at.is_(None), mine)
 
 
 def attend(database: Database, run_id: int, pid: int | None, process_started: float | None = None) -> None:
@@ -145,21 +181,21 @@ def attend(database: Database, run_id: int, pid: int | None, process_started: fl
             run.worker = None if pid is None else process_handle(pid, process_started)
 
 
-def waiting_devices(database: Database, host: str | None = None) -> frozenset[str]:
-    """The devices that runs wait for which this machine may claim; none where the queue is frozen.
+def waiting_classes(database: Database, host: str | None = None, anywhere: bool = False) -> dict[str, float]:
+    """The classes of devices that runs wait for which this machine may claim, with the earliest's time.
+
+    There are none where the queue is frozen.
 
     Args:
         database: The run database.
         host: This machine.
+        anywhere: As in `claim`.
     """
-    here = host or socket.gethostname()
-    query = select(RunRow.device).where(
-        RunRow.status == Status.QUEUED,
-        RunRow.deleted_at.is_(None),
-        or_(RunRow.host.is_(None), RunRow.host == here),
-    )
+    query = _waiting(host or socket.gethostname(), anywhere)
+    columns = RunRow.device_class, func.min(RunRow.queued)
+    by_class = query.with_only_columns(*columns).group_by(RunRow.device_class)
     with database.read() as session:
-        return frozenset() if is_frozen(session) else frozenset(session.scalars(query.distinct()))
+        return {} if is_frozen(session) else {row[0]: row[1] for row in session.execute(by_class)}
 
 
 def attach(
@@ -250,20 +286,76 @@ def end(
     if status in ACTIVE or status is Status.QUEUED:
         raise WrongStateError(f"A run does not end as {status}.")
     with database.write() as session:
+        _end(session, held(session, lease), status, error, last_lines, note)
+
+
+def _end(
+    session: Session,
+    run: RunRow,
+    status: Status,
+    error: str | None = None,
+    last_lines: str | None = None,
+    note: str | None = None,
+) -> None:
+    now = time.time()
+    # Nobody knows when a worker that was killed died; it lived at its last heartbeat.
+    lived = run.heartbeat if status is Status.INTERRUPTED and run.heartbeat else now
+    if run.began is not None:
+        run.earlier_seconds += max(0.0, lived - run.began)
+    run.ended, run.error = lived, error
+    run.last_lines = last_lines[-LAST_LINES:] if last_lines else None
+    run.worker = None
+    withdraw(session, run.id)
+    asked = run.status == Status.STOPPING and status is Status.PAUSED
+    become(session, run, Status.STOPPED if asked else status, error or note)
+    if run.device.startswith(f"{CPU}:"):
+        run.device = CPU  # where it was beside another; resumed, it waits its turn
+
+
+MOST_TRIES = 3
+"""How often a run goes on by itself after its machine was gone."""
+
+
+def move_on(database: Database, lease: Lease, reason: str, *, here: bool = False) -> Status:
+    """Record that a run's machine is gone, and queue the run again where another one can go on with it.
+
+    That is so where every checkpoint of the run lies in the store (or there is none yet) and it has not moved
+    `MOST_TRIES` times. It keeps its place in the queue, which is far in front. What its old worker writes
+    from now on is refused. What a page had asked for is done: it is paused or stopped then.
+
+    Args:
+        database: The run database.
+        lease: From `Run.lease`.
+        reason: A sentence on what happened.
+        here: The machine is there, and only what trained on it is gone: the run can go on there.
+
+    Returns:
+        The state it is in after that.
+
+    Raises `StaleAttemptError`.
+    """
+    with database.write() as session:
         run = held(session, lease)
-        now = time.time()
-        # Nobody knows when a worker that was killed died; it lived at its last heartbeat.
-        lived = run.heartbeat if status is Status.INTERRUPTED and run.heartbeat else now
-        if run.began is not None:
-            run.earlier_seconds += max(0.0, lived - run.began)
-        run.ended, run.error = lived, error
-        run.last_lines = last_lines[-LAST_LINES:] if last_lines else None
-        run.worker = None
-        withdraw(session, run.id)
-        asked = run.status == Status.STOPPING and status is Status.PAUSED
-        become(session, run, Status.STOPPED if asked else status, error or note)
-        if run.device.startswith(f"{CPU}:"):
-            run.device = CPU  # where it was beside another; resumed, it waits its turn
+        asked = take_command(session, run.id)
+        if run.status == Status.STOPPING or asked is Command.STOP:
+            _end(session, run, Status.STOPPED, reason)
+        elif asked is Command.PAUSE and run.status == Status.RUNNING:
+            _end(session, run, Status.PAUSED, reason)
+        else:
+            _end(session, run, Status.INTERRUPTED, reason)
+            if run.tries < MOST_TRIES and (here or _is_movable(session, run.id)):
+                run.tries += 1
+                run.error = None
+                become(session, run, Status.QUEUED, reason)
+        status = Status(run.status)
+    ring()
+    return status
+
+
+def _is_movable(session: Session, run_id: int) -> bool:
+    """Whether no checkpoint of the run lies on its machine alone."""
+    there = select(func.count()).select_from(CheckpointRow)
+    return not session.scalar(there.where(CheckpointRow.run_id == run_id, CheckpointRow.stored.is_(None)))
 
 
 # Begin a run database anew: set a damaged file aside, and insert runs that were read from their folders.
@@ -339,7 +431,7 @@ def insert_run(database: Database, run: RecoveredRun) -> None:
     row = RunRow(
         id=run.id, key=run.key, name=run.name, status=Status.RUNNING.value, recipe=dict(run.recipe),
         model=run.model, dataset=run.dataset, seed=run.seed, device=run.device,
-        device_class=run.device, attempt=run.attempt,
+        device_class=class_of(str(run.recipe.get("device") or run.device)), attempt=run.attempt,
         step=run.step, epoch=run.epoch, created=run.created, queued=run.created, heartbeat=now,
         earlier_seconds=run.seconds, **run.facts,
     )  # fmt: skip

@@ -161,6 +161,11 @@ class RunSummary:
         return self.earlier_seconds
 
     @property
+    def device_text(self) -> str:
+        """Where it trains or trained last; while it waits, what it waits for."""
+        return self.device_class if self.status is Status.QUEUED or not self.device else self.device
+
+    @property
     def worker_pid(self) -> int | None:
         """The number of the process that works on it; None where none does, or where it is no process."""
         return None if self.worker is None else self.worker.get("pid")

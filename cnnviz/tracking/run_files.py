@@ -141,11 +141,17 @@ def remove_checkpoint(database: Database, run_id: int, kind: str) -> int:
         row = session.get(CheckpointRow, (run_id, kind))
         if row is None:
             raise WrongStateError(f"Run {run_id} has no checkpoint '{kind}'.")
-        path = run_folder(run_id, run.key) / row.path
+        path, stored = run_folder(run_id, run.key) / row.path, row.stored
         session.delete(row)
     # The row first: a row without its file would be offered, a file without its row only takes room.
     freed = path.stat().st_size if path.exists() else 0
     path.unlink(missing_ok=True)
+    if stored is not None:
+        from cnnviz.tracking.store import open_store
+
+        store = open_store()
+        if store is not None:
+            store.delete(stored)
     return freed
 
 
@@ -169,9 +175,13 @@ def purge_runs(
     with database.read() as session:
         query = query.where(mine(session, RunRow.owner_id))
         gone = session.execute(query.order_by(RunRow.id)).all()
-    freed = 0
+    from cnnviz.tracking.store import open_store, remove_all
+
+    freed, store = 0, open_store()
     for run_id, key in gone:
         freed += remove(run_id, key)
+        if store is not None:
+            remove_all(store, run_id, key)
         _purge_rows(database, run_id)
     return len(gone), freed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import time
@@ -13,6 +14,7 @@ import numpy as np
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from cnnviz.device_class import class_of
 from cnnviz.tracking import commands
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.downsampling import Floats
@@ -47,6 +49,7 @@ def create_run(
     device: str = "cpu",
     parent_id: int | None = None,
     total_epochs: float | None = None,
+    needs: Mapping[str, Any] | None = None,
 ) -> Run:
     """Put a run into the queue.
 
@@ -57,9 +60,11 @@ def create_run(
         dataset: The data.
         seed: The random seed.
         name: What people call it; `MODEL on DATASET` by default, a path by its last part.
-        device: Which device it waits for, `cpu` or `cuda:0`: runs of one device run one after another.
+        device: What it asks for, as a recipe says it: `auto`, `cpu`, `gpu`, `gpu:4`. The machine that claims
+            it decides on the device; runs of one device run one after another.
         parent_id: The run that this one is a changed copy of.
         total_epochs: How long it will be, if known.
+        needs: What its worker has to have (`Run.needs`).
 
     It belongs to whoever acts. Raises `QueueFullError` where `MOST_QUEUED` runs wait already, `LimitError`
     where its owner has as much as they may, `NotOwnerError` for those who may only look.
@@ -67,8 +72,8 @@ def create_run(
     now = time.time()
     row = RunRow(
         key=secrets.token_hex(6), name=name, status=Status.QUEUED.value,
-        recipe=dict(recipe), model=model, dataset=dataset, seed=seed, device=device,
-        device_class=device, parent_id=parent_id,
+        recipe=dict(recipe), model=model, dataset=dataset, seed=seed,
+        device_class=class_of(device), needs=None if needs is None else dict(needs), parent_id=parent_id,
         total_epochs=total_epochs, created=now, queued=now,
     )  # fmt: skip
     with database.write() as session:
@@ -120,7 +125,7 @@ def create_foreign_run(
     row = RunRow(
         key=secrets.token_hex(6), name=(name or f"{model} on {data_name(dataset)}")[:200], status=status,
         kind=kind.value, recipe=dict(recipe or {}), model=model[:200], dataset=dataset, seed=0,
-        device=device[:100], device_class=device[:100], host=socket.gethostname(),
+        device=device[:100], device_class=class_of(device[:100]), host=socket.gethostname(),
         attempt=FIRST_ATTEMPT, created=now, queued=now,
         began=now, heartbeat=now,
     )  # fmt: skip
@@ -292,6 +297,17 @@ def checkpoint_bytes(database: Database) -> dict[int, int]:
     query = select(CheckpointRow.run_id, func.sum(CheckpointRow.bytes)).group_by(CheckpointRow.run_id)
     with database.read() as session:
         return {run_id: int(size) for run_id, size in session.execute(query)}
+
+
+def stored_runs(database: Database) -> frozenset[int]:
+    """The numbers of runs whose last checkpoint lies in the store, where this process has one."""
+    if not os.environ.get("CNNVIZ_STORE"):
+        return frozenset()
+    query = select(CheckpointRow.run_id).where(
+        CheckpointRow.kind == "last", CheckpointRow.stored.is_not(None)
+    )
+    with database.read() as session:
+        return frozenset(session.scalars(query))
 
 
 def recipes(database: Database, ids: Collection[int]) -> dict[int, dict[str, Any]]:

@@ -82,6 +82,8 @@ class Position:
     """Loss of each auxiliary classifier, summed over the steps not yet told; older files have none."""
     stopping: EarlyStopping | None = None
     """What early stopping has seen; None in runs without it."""
+    world: int = 1
+    """How many ranks trained: bits are the same at the same number."""
 
 
 @dataclass(frozen=True)

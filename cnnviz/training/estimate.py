@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from cnnviz import datasets, tracking
 from cnnviz.analysis.checks import Problem, check_analysis
+from cnnviz.device_class import ANY, CPU, GPU, class_of
 from cnnviz.models import Shape
 from cnnviz.tracking import Database, RunSummary
 from cnnviz.training.recipe import Recipe, analysis_for, edition_of, side_for, spec_for, state_tensors
@@ -92,17 +93,26 @@ def structural_problems(recipe: Recipe) -> tuple[Problem, ...]:
     return _problems(_identity(recipe), edition_of(recipe), _data(recipe.dataset)[0])
 
 
+FIRST_GPU = "cuda:0"
+
+
 @functools.lru_cache(maxsize=512)
 def _problems(identity: str, edition: str, classes: int) -> tuple[Problem, ...]:
     return check_analysis(analysis_for(Recipe.model_validate_json(identity), classes))
 
 
 def device_name(recipe: Recipe) -> str:
-    """The device as runs name it, `cpu` or `cuda:0`; torch is asked only where there is a GPU's driver."""
-    if recipe.device not in ("auto", "cuda"):
-        return recipe.device
-    if recipe.device == "auto" and not may_have_gpu():
-        return "cpu"
+    """The device as runs name it, `cpu` or `cuda:0`; torch is asked only where there is a GPU's driver.
+
+    A GPU that this machine does not have is another machine's first.
+    """
+    wanted = class_of(recipe.device)
+    if wanted.partition(":")[0] == CPU or (wanted == ANY and not may_have_gpu()):
+        return CPU
+    if wanted not in (ANY, GPU):
+        return FIRST_GPU if wanted.startswith(GPU) else wanted
+    if wanted == GPU and not may_have_gpu():
+        return FIRST_GPU
     from cnnviz.training.setup import device_of
 
     return str(device_of(recipe))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from cnnviz.training.data.lazy_images import StreamedImages, split
 from cnnviz.training.data.tensors import Labelled
 from cnnviz.training.data.transforms import Transform
+from cnnviz.training.ranks import SINGLE, Ranks
 
 # Batch normalization: which layers have it, with what momentum, and batch in place of running statistics.
 
@@ -102,16 +103,23 @@ def evaluate(
     batch: int | None = None,
     *,
     by_batch: bool = False,
+    ranks: Ranks = SINGLE,
 ) -> Score:
     """Judge `model` in evaluation mode on all of `images`, and leave it in the mode it was in.
 
     Arithmetic is in the recipe's precision. The loss is plain cross-entropy, whatever the training smooths
     or adds. With ten crops, class probabilities are averaged, as in Krizhevsky et al., 2012. `batch` images
     go through at once; by default as many as their size suggests. With `by_batch` batch normalization uses
-    each batch's own statistics in place of the running ones, which stay as they are.
+    each batch's own statistics in place of the running ones, which stay as they are. Several `ranks` judge a
+    part each, and all of them get the whole score.
     """
     batch = batch or evaluation_batch(preparation)
-    logits, wrong = _all_logits(model, images.images, preparation, batch, by_batch)
+    if ranks.several:
+        own = (_rows(images.images, rows) for rows in _in_batches(ranks.rows(len(images)), batch))
+        part, wrong = _all_logits(model, own, preparation, by_batch)
+        logits = ranks.gather_rows(part, len(images))
+    else:
+        logits, wrong = _all_logits(model, split(images.images, batch), preparation, by_batch)
     labels = images.labels
     count = logits.shape[1]
     best = logits.topk(min(5, count)).indices
@@ -128,14 +136,23 @@ def evaluate(
 
 def probabilities(model: nn.Module, images: Tensor, preparation: Transform) -> Tensor:
     """The probability of each class for uint8 images `(N, C, H, W)`: float32 `(N, classes)`."""
-    return _all_logits(model, images, preparation, evaluation_batch(preparation))[0].softmax(1)
+    parts = split(images, evaluation_batch(preparation))
+    return _all_logits(model, parts, preparation)[0].softmax(1)
+
+
+def _in_batches(rows: Tensor, batch: int) -> Iterator[Tensor]:
+    return (rows[start : start + batch] for start in range(0, len(rows), batch))
+
+
+def _rows(images: Tensor | StreamedImages, rows: Tensor) -> Tensor:
+    """Some images; what is decoded is looked up on the CPU."""
+    return images[rows] if isinstance(images, StreamedImages) else images[rows.to(images.device)]
 
 
 def _all_logits(
     model: nn.Module,
-    images: Tensor | StreamedImages,
+    parts: Iterable[Tensor],
     preparation: Transform,
-    batch: int,
     by_batch: bool = False,
 ) -> tuple[Tensor, tuple[str, ...]]:
     """The logits, and which layers were in training mode all the same."""
@@ -144,7 +161,7 @@ def _all_logits(
     wrong = tuple(name for name, part in model.named_modules() if part.training and not any(part.children()))
     try:
         with torch.no_grad(), batch_statistics(model) if by_batch else nullcontext():
-            return torch.cat([_logits(model, part, preparation) for part in split(images, batch)]), wrong
+            return torch.cat([_logits(model, part, preparation) for part in parts]), wrong
     finally:
         model.train(training)
 

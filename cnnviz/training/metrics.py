@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cnnviz.training.ranks import SINGLE, Ranks
+
 
 class NonFiniteLossError(ArithmeticError):
     """The loss (or a weight) became infinite or not a number; `step` says when (counted from 1).
@@ -44,7 +46,8 @@ class EpochMetrics:
     host never waits for a device.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, ranks: Ranks = SINGLE) -> None:
+        self._ranks = ranks
         self.epoch, self.recent = RunningSum(), RunningSum()
         self.predicted = [0] * classes
         """How many training images were given each class in this epoch."""
@@ -53,35 +56,54 @@ class EpochMetrics:
 
         Empty where there is none, and until the next report where a checkpoint did not keep them.
         """
-        self._waiting: list[tuple[int, Tensor, Tensor, Tensor]] = []
+        self._waiting: list[tuple[int, Tensor, Tensor, Tensor, float]] = []
 
-    def add(self, step: int, losses: Tensor, answers: Tensor, labels: Tensor) -> None:
-        """Note step `step` (from 1): mean losses as `update.Step` gives them, answers and labels `(N,)`."""
-        self._waiting.append((step, losses, answers, labels))
+    def add(self, step: int, losses: Tensor, answers: Tensor, labels: Tensor, part: float = 1.0) -> None:
+        """Note step `step` (from 1): mean losses as `update.Step` gives them, answers and labels `(N,)`.
+
+        Where several ranks train these are this rank's, and `part` is what its losses count in the mean over
+        the whole batch; with 0 its row is another one's.
+        """
+        count = len(labels) if part else 0
+        self._waiting.append((step, losses, answers[:count], labels[:count], part))
 
     def drain(self) -> None:
         """Fetch what waits; raises `NonFiniteLossError` for the first step whose loss was not finite."""
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        losses = torch.stack([losses for _, losses, _, _ in waiting]).tolist()
-        answers = torch.cat([answers for _, _, answers, _ in waiting])
-        right = int((answers == torch.cat([labels for _, _, _, labels in waiting])).sum())
+        sizes = [len(labels) for _, _, _, labels, _ in waiting]
+        means = torch.stack([losses for _, losses, *_ in waiting])
+        answers = torch.cat([answers for _, _, answers, *_ in waiting])
+        right = int((answers == torch.cat([labels for _, _, _, labels, _ in waiting])).sum())
         counts = answers.bincount(minlength=len(self.predicted)).tolist()
+        if self._ranks.several:
+            parts = torch.tensor([part for *_, part in waiting], dtype=torch.float64)
+            means, sizes, right, counts = self._over_ranks(means, parts, sizes, right, counts)
+        losses: list[list[float]] = means.tolist()
         if not self.recent.images:
             self.auxiliary = [0.0] * (len(losses[0]) - 1)
-        for (step, _, _, labels), (loss, *extra) in zip(waiting, losses, strict=True):
+        for (step, *_), size, (loss, *extra) in zip(waiting, sizes, losses, strict=True):
             if not math.isfinite(loss):
                 raise NonFiniteLossError(step)
             for sums in (self.epoch, self.recent):
-                sums.loss += loss * len(labels)
-                sums.images += len(labels)
-            self.auxiliary = [
-                old + one * len(labels) for old, one in zip(self.auxiliary, extra, strict=False)
-            ]
+                sums.loss += loss * size
+                sums.images += size
+            self.auxiliary = [old + one * size for old, one in zip(self.auxiliary, extra, strict=False)]
         for sums in (self.epoch, self.recent):
             sums.right += right
         self.predicted = [old + new for old, new in zip(self.predicted, counts, strict=True)]
+
+    def _over_ranks(
+        self, losses: Tensor, parts: Tensor, sizes: list[int], right: int, counts: list[int]
+    ) -> tuple[Tensor, list[int], int, list[int]]:
+        """The same figures of the whole batches: one exchange for all steps that wait."""
+        weighted = losses.detach().cpu().double() * parts[:, None]
+        counted = torch.tensor([right, *sizes, *counts], dtype=torch.float64)
+        flat = self._ranks.sum(torch.cat([weighted.flatten(), counted]))
+        means = flat[: weighted.numel()].view_as(weighted)
+        right, *rest = (int(value) for value in flat[weighted.numel() :].tolist())
+        return means, rest[: len(sizes)], right, rest[len(sizes) :]
 
     def begin_epoch(self) -> None:
         """Forget the epoch."""

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from cnnviz import datasets, models
+from cnnviz import datasets, device_class, models
 from cnnviz.analysis import Analysis, analyze
 from cnnviz.models.layers import LayerList
 from cnnviz.models.library import spec_of
@@ -129,7 +129,9 @@ class Recipe(BaseModel):
     )
     compile: bool = Field(False, description="Let torch compile the model first: minutes of warm-up.")
     seed: int = Field(0, ge=0, lt=2**63, description="What every random choice follows from.")
-    device: str = Field("auto", description="Where it runs: auto, cpu, mps, cuda or cuda:0.")
+    device: str = Field(
+        "auto", description="Where it runs: auto, cpu, gpu, several of them (gpu:2, cpu:2), mps or cuda:0."
+    )
 
     assumed: dict[str, str] = Field(
         {}, description="Fields that the source does not give, and why they are so."
@@ -138,9 +140,13 @@ class Recipe(BaseModel):
     @field_validator("device")
     @classmethod
     def _device_can_be(cls, device: str) -> str:
-        if re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", device) is None:
+        known = re.fullmatch(r"auto|mps|cuda(:[0-9]{1,3})?|(cpu|gpu)(:[1-9][0-9]?)?", device)
+        if known is None or device_class.ranks(device) > device_class.MOST_RANKS:
             short = device if len(device) <= 40 else f"{device[:39]}…"
-            raise ValueError(f"{short!r} is no device; a device is auto, cpu, mps, cuda, or cuda:0 and so on")
+            raise ValueError(
+                f"{short!r} is no device; a device is auto, cpu, gpu, up to {device_class.MOST_RANKS} of one "
+                "kind (gpu:2), mps, cuda, or cuda:0 and so on"
+            )
         return device
 
     @model_validator(mode="after")

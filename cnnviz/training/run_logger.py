@@ -72,6 +72,16 @@ class InMemoryLogger:
         return self.series(name)[-1][1]
 
 
+class SilentLogger(InMemoryLogger):
+    """Keeps nothing: of a rank that is not the first."""
+
+    def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
+        """Drop the figures."""
+
+    def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
+        """Drop the record."""
+
+
 # What a run tells, in which words: every figure and record is named here and nowhere else.
 
 _INPUT = ("mean", "spread", "low", "high")
@@ -84,6 +94,8 @@ class Pace:
     device: torch.device
     macs: int
     peak: PeakFlops
+    ranks: int = 1
+    """Devices like this one that train together."""
 
 
 class RunLogger:
@@ -139,7 +151,7 @@ class RunLogger:
         }
         values |= {f"train/aux{head}_loss": sum_ / count for head, sum_ in enumerate(tally.auxiliary, 1)}
         if self._pace.macs:
-            values["mfu"] = self._pace.peak.used(self._pace.macs, speed)
+            values["mfu"] = self._pace.peak.used(self._pace.macs, speed) / self._pace.ranks
         self._scalars(step, values)
         tally.begin_report()
         self._clock = now

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from cnnviz import models
+from cnnviz import device_class, models
 from cnnviz.models.user_code.registration import OWN_FILE
 from cnnviz.training.data.tensors import DataModule, derive_seed
 from cnnviz.training.memory import TooLittleMemoryError
@@ -36,22 +36,29 @@ class TrainingSetup:
 
 
 def device_of(recipe: Recipe) -> torch.device:
-    """The device that the recipe names; `auto` is the first GPU, else the CPU.
+    """The device that the recipe gets on this machine; `auto` is the first GPU, else the CPU.
 
-    A GPU comes with its number, so that two names of one device do not make two queues.
+    A GPU comes with its number, so that two names of one device do not make two queues. Of several that it
+    asks for it is the first.
 
     Raises `ValueError` for a device that this machine does not have.
     """
-    if recipe.device == "auto":
-        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-    device = torch.device(recipe.device)
-    if device.type == "cuda":
-        device = torch.device("cuda", device.index or 0)
-        if device.index >= torch.cuda.device_count():
-            raise ValueError(f"There is no device '{recipe.device}' here; 'cpu' and 'auto' always work.")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("There is no device 'mps' here; 'cpu' and 'auto' always work.")
-    return device
+    wanted, every = device_class.class_of(recipe.device), devices()
+    chosen = device_class.choose(wanted, every)
+    if chosen is None:
+        raise ValueError(f"There is no device '{recipe.device}' here; 'cpu' and 'auto' always work.")
+    return torch.device(chosen[0])
+
+
+def devices() -> list[str]:
+    """Every device of this machine, as runs name them."""
+    found = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    return [*found, "mps"] if torch.backends.mps.is_available() else found
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of a run's row: `cpu:1`, which is the CPU beside another run, is the CPU."""
+    return torch.device("cpu" if name.startswith("cpu") else name)
 
 
 def check_precision(recipe: Recipe, device: torch.device) -> None:
@@ -89,18 +96,23 @@ def supported_precision(recipe: Recipe, device: torch.device) -> tuple[Recipe, s
     )
 
 
-def build_training(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
+def build_training(recipe: Recipe, dataset: Dataset, device: torch.device | None = None) -> TrainingSetup:
     """Build the model for the data's classes and put everything on the recipe's device.
+
+    Args:
+        recipe: What to train.
+        dataset: The images.
+        device: The device that the machine has decided on; what `device_of` says by default.
 
     Raises `ValueError` for a model, options, size or device that cannot be, `DataError` for the data,
     `TooLittleMemoryError` where they do not fit into the device's memory.
     """
     try:
-        return _make_ready(recipe, dataset)
+        return _make_ready(recipe, dataset, device or device_of(recipe))
     except torch.OutOfMemoryError as error:
         images = len(dataset.train) + len(dataset.test)
         raise TooLittleMemoryError(
-            f"The model and {images:,} images do not fit into the memory of {device_of(recipe)}; "
+            f"The model and {images:,} images do not fit into the memory of {device or device_of(recipe)}; "
             "take fewer with 'limit', or the CPU."
         ) from error
 
@@ -115,12 +127,13 @@ def _macs(recipe: Recipe, spec: models.ModelSpec, classes: int) -> int:
         return 0
 
 
-def _make_ready(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
-    device, spec = device_of(recipe), spec_for(recipe)
+def _make_ready(recipe: Recipe, dataset: Dataset, device: torch.device) -> TrainingSetup:
+    spec = spec_for(recipe)
     check_precision(recipe, device)
     recipe, note = supported_precision(recipe, device)
     train_images = len(dataset.split(recipe.validation, recipe.seed, recipe.limit).train)
-    check_trainable(recipe, len(dataset.classes), train_images)
+    together = device_class.ranks(device_class.class_of(recipe.device))
+    check_trainable(recipe, len(dataset.classes), train_images, together)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # Sizes repeat: trying algorithms pays.
     if device.type == "cuda":  # TF32 in matrix products too, as cuDNN has it in convolutions anyway
         torch.set_float32_matmul_precision("high")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from cnnviz import tracking
 from cnnviz.models.library import home
+from cnnviz.tracking.store import checkpoint_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -50,7 +51,7 @@ def resolve(recipe: Recipe, database: Database) -> Recipe:
 
     run = tracking.get_run(database, int(match[1]))
     known = tracking.checkpoints(database, run.id).get(match[2] or "last")
-    path = None if known is None else tracking.run_folder(run.id, run.key) / known.path
+    path = None if known is None else checkpoint_file(run, known)
     if path is None or not path.exists():
         raise ValueError(
             f"Run {run.id} has no checkpoint '{match[2] or 'last'}' on this machine to begin with."
@@ -61,7 +62,7 @@ def resolve(recipe: Recipe, database: Database) -> Recipe:
 def _require(recipe: Recipe) -> None:
     """Raise `ValueError` where the weights that a recipe names cannot be had on this machine."""
     _, _, digest = recipe.start_from.partition("@")
-    if digest and not _path(digest).is_file():
+    if digest and not path_of(digest).is_file():
         raise ValueError(
             f"The weights '{_name(recipe)}' that the recipe begins with are not on this machine."
         )
@@ -74,7 +75,8 @@ def _name(recipe: Recipe) -> str:
     return recipe.start_from.partition("@")[0]
 
 
-def _path(digest: str) -> Path:
+def path_of(digest: str) -> Path:
+    """Where weights of this SHA-256 are kept; the file need not exist."""
     return home() / "weights" / f"{digest}.safetensors"
 
 
@@ -84,7 +86,7 @@ def keep(weights: Mapping[str, Tensor]) -> str:
 
     content = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
     digest = hashlib.sha256(content).hexdigest()
-    path = _path(digest)
+    path = path_of(digest)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{digest}.{os.getpid()}.tmp")
@@ -111,7 +113,7 @@ def _weights(recipe: Recipe) -> dict[str, Tensor]:
     from safetensors.torch import load
 
     digest = recipe.start_from.partition("@")[2]
-    content = _path(digest).read_bytes()
+    content = path_of(digest).read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"The kept weights '{_name(recipe)}' were changed, so no run begins with them.")
     return load(content)

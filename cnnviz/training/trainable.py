@@ -26,16 +26,17 @@ SINGLE_VALUE = "more than 1 value per channel"
 """In torch's sentence for batch normalization of a single value."""
 
 
-def check_trainable(recipe: Recipe, classes: int, train_images: int | None = None) -> None:
+def check_trainable(recipe: Recipe, classes: int, train_images: int | None = None, ranks: int = 1) -> None:
     """Raise `ValueError` in one sentence where the network cannot take a step of the recipe.
 
     Args:
         recipe: What to train.
         classes: How many classes its data have.
         train_images: How many images are learned from; None where that is not known yet.
+        ranks: How many processes share each batch: the smallest part counts.
     """
     spec, side = spec_for(recipe), side_for(recipe)
-    least = smallest_batch(recipe.batch_size, train_images)
+    least = max(1, smallest_batch(recipe.batch_size, train_images) // ranks)
     if spec.tags & {NOT_A_CLASSIFIER, DATA_ONLY}:
         raise ValueError(next(iter(spec.notes), f"{spec.title} is no classifier."))
     own = side == tuple(spec.input_shape[1:]) and not recipe.options and OWN_FILE not in spec.tags
@@ -45,6 +46,12 @@ def check_trainable(recipe: Recipe, classes: int, train_images: int | None = Non
     problem = _problem(identity, spec.edition, classes, least)
     if problem is None:
         return
+    if problem.single_value and ranks > 1:
+        raise ValueError(
+            f"{ranks} processes share each batch, and the smallest part is one image, which batch "
+            f"normalization in {spec.name} cannot learn from; use a batch size that leaves {2 * ranks} "
+            "images or more in the last batch, or fewer devices."
+        )
     if problem.single_value and least == 1:
         raise ValueError(_one_image(recipe, spec, side, train_images))
     raise ValueError(_too_small(spec, side, problem))

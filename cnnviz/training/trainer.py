@@ -30,6 +30,7 @@ from cnnviz.training.loss import class_weights, cross_entropy, mixup
 from cnnviz.training.memory import CudaGauge, TooLittleMemoryError, out_of_memory_message
 from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError
 from cnnviz.training.optimizer import optimiser, set_lr, skip_after_nonfinite, state_bytes
+from cnnviz.training.ranks import SINGLE, Ranks
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.run_logger import Logger, Pace, RunLogger
 from cnnviz.training.start_weights import head_parameters
@@ -47,6 +48,7 @@ class TrainStep:
         forward: A model in training mode, compiled or not.
         optimiser: Of the model's parameters.
         class_weights: What a class counts in the loss, float `(classes,)`; None where all count alike.
+        ranks: Who else makes the step, each with its part of the batch.
     """
 
     def __init__(
@@ -55,10 +57,13 @@ class TrainStep:
         forward: Callable[[Tensor], Tensor | tuple[Tensor, ...]],
         optimiser: torch.optim.Optimizer,
         class_weights: Tensor | None = None,
+        ranks: Ranks = SINGLE,
     ) -> None:
         self._recipe, self._forward, self._optimiser = recipe, forward, optimiser
-        self._class_weights = class_weights
+        self._class_weights, self._ranks = class_weights, ranks
         self._trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        self.part = 1.0
+        """What this rank's part of the batch counts in the mean over all of it."""
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Make the step; give its losses and what was answered before it.
@@ -68,7 +73,11 @@ class TrainStep:
         logits, loss, extra = self.loss(images, labels)
         skip_after_nonfinite(self._optimiser, loss.detach())
         self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        if self._ranks.several:
+            (loss * self.part).backward()  # type: ignore[no-untyped-call]
+            self._ranks.sum_gradients(self._trained, self._optimiser.found_inf)  # type: ignore[attr-defined]
+        else:
+            loss.backward()  # type: ignore[no-untyped-call]
         if self._recipe.clip_norm:
             nn.utils.clip_grad_norm_(self._trained, self._recipe.clip_norm)
         self._optimiser.step()
@@ -115,6 +124,7 @@ class Trainer:
         folder: Where checkpoints go; without one none are written.
         macs: Multiply-adds of one image, 0 where unknown.
         data_report: Whether the images' quality is recorded, which takes seconds that a race does not count.
+        ranks: Who else trains the run, each with its part of every batch; rank 0 records and writes.
     """
 
     def __init__(
@@ -128,8 +138,10 @@ class Trainer:
         macs: int = 0,
         *,
         data_report: bool = True,
+        ranks: Ranks = SINGLE,
     ) -> None:
-        self._data_report = data_report
+        self.ranks, model = ranks, ranks.prepare(model)
+        self._data_report = data_report and ranks.first
         self.recipe, self.model, self.material, self.log, self.folder = recipe, model, material, log, folder
         self.device = material.train.images.device
         self.steps_per_epoch = steps_per_epoch(len(material.train), recipe.batch_size)
@@ -139,17 +151,17 @@ class Trainer:
         self.optimiser = optimiser(recipe, model.parameters(), head_parameters(model))
         self.plateau = optimizer.Plateau(recipe.patience, recipe.step_factor)
         self.pace = Pace(
-            self.device, macs, peak_flops(self.device, recipe.precision, torch.get_num_threads())
+            self.device, macs, peak_flops(self.device, recipe.precision, torch.get_num_threads()), ranks.world
         )
         self.stopping = EarlyStopping.of(recipe)
         self._class_weights = class_weights(recipe, material.train.labels, len(material.classes))
-        self._plain = TrainStep(recipe, model, self.optimiser, self._class_weights)
+        self._plain = TrainStep(recipe, model, self.optimiser, self._class_weights, ranks)
         self._fast = self._fast_step()
         self._observer = LayerStatsHook(model)
         self._interface = Interface(material.classes, side, self.preparation.statistics)
         self._fixed = FixedImages.of(material.test)
         self._telling = RunLogger(log, self.steps_per_epoch, self.pace)
-        self._tally = EpochMetrics(len(material.classes))
+        self._tally = EpochMetrics(len(material.classes), ranks)
         self._generator = torch.Generator(self.device)
         self._order = self._rows = torch.empty(0, dtype=torch.int64)
         self._best: float | None = None
@@ -183,7 +195,7 @@ class Trainer:
             self._census_due = self._data_report
         self._telling.start_clock()
         while not self._ended:
-            if not keep_on():
+            if not self.ranks.decide(keep_on()):
                 self.save()
                 return False
             rate, looking = self.rate(), self._is_looking()
@@ -199,7 +211,7 @@ class Trainer:
                 self._telling.start_clock()
             if self.step % self.steps_per_epoch == 0:
                 self._end_epoch()
-            elif time.monotonic() - self._saved > SAVE_SECONDS:
+            elif self.ranks.decide(time.monotonic() - self._saved > SAVE_SECONDS):
                 self.save()
         return True
 
@@ -214,7 +226,7 @@ class Trainer:
         """
         self._tally.drain()
         self._check_weights()
-        if self.folder is None:
+        if self.folder is None or not self.ranks.first:
             return
         self.log.flush()
         position = checkpoint.Position(
@@ -228,6 +240,7 @@ class Trainer:
             fingerprint=self.material.fingerprint,
             score=score if score is not None else self._best,
             stopping=self.stopping if self.stopping.patience else None,
+            world=self.ranks.world,
         )
         checkpoint.write(self.folder / name, self.model, self.optimiser, position, self._interface)
         self.log.saved(self.step, self.step / self.steps_per_epoch, self.folder / name)
@@ -264,15 +277,17 @@ class Trainer:
         if self.step == 0:
             self._telling.read(images)
         set_lr(self.optimiser, rate)
-        seed_layers(self.device, derive_seed(self.recipe.seed, self.step, 1))
+        seed_layers(self.device, derive_seed(self.recipe.seed, self.step, self.ranks.seed_purpose))
         mixed, target = self._mixed(images, labels)
-        if looking:
+        if self.ranks.several:  # Drawn for the whole batch: what a run sees does not depend on its ranks.
+            (mixed, target, labels), self._plain.part = self._shared(mixed, target, labels)
+        if looking and self.ranks.first:
             with self._observer.watching():
                 losses, answers = self._plain(mixed, target)
         else:
             losses, answers = self._fast(mixed, target)
         self.step += 1
-        self._tally.add(self.step, losses, answers, labels)
+        self._tally.add(self.step, losses, answers, labels, self._plain.part)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         epoch, place = divmod(self.step, self.steps_per_epoch)
@@ -298,8 +313,26 @@ class Trainer:
         classes = len(self.material.classes)
         return mixup(images, labels, classes, self.recipe.mixup, seed, self._generator)
 
+    def _shared(self, images: Tensor, target: Tensor, labels: Tensor) -> tuple[tuple[Tensor, ...], float]:
+        """This rank's rows of a batch, and what they count in the loss's mean over all of it.
+
+        No rank is without a row: where a batch has fewer rows than there are ranks, one more is taken, which
+        counts nothing.
+        """
+        rows = self.ranks.rows(len(labels)).to(labels.device)
+        own = tuple(values[rows] for values in (images, target, labels))
+        if self.ranks.rank >= len(labels):
+            return own, 0.0
+        weights = self._class_weights
+        if weights is None:
+            return own, len(rows) / len(labels)
+        counted = weights[target] if target.dim() == 1 else target @ weights
+        return own, float(counted[rows].sum() / counted.sum())
+
     def _fast_step(self) -> cuda_graphs.Step:
         """The step as it is made where nobody looks: layers can be watched in the plain one only."""
+        if self.ranks.several:  # A compiled or captured step is one device's.
+            return self._plain
         if self.recipe.compile:
             compiled = TrainStep(self.recipe, torch.compile(self.model), self.optimiser, self._class_weights)
             return cuda_graphs.FullBatchStep(compiled, self._plain, self.recipe.batch_size)
@@ -322,6 +355,8 @@ class Trainer:
         return step in LOG_EARLY or step % LOG_EVERY == 0 or step % self.steps_per_epoch == 0
 
     def _tell_look(self) -> None:
+        if not self.ranks.first:
+            return
         predictions = self._fixed.predictions(self.model, self.preparation)
         self._telling.look(self.step, self._observer.looks(), predictions)
 
@@ -334,6 +369,7 @@ class Trainer:
     def _end_epoch(self) -> None:
         self._telling.epoch(self.step, self._tally)
         self._tally.begin_epoch()
+        self.ranks.share_buffers(self.model)
         seen = self._judge("validation", self.material.validation)
         best = seen is not None and self._is_best(seen)
         if seen is not None:
@@ -344,7 +380,7 @@ class Trainer:
         if self._ended:
             self._evaluate_train()
             self._compare_statistics()
-        if self.step == self.steps_per_epoch:
+        if self.step == self.steps_per_epoch and self.ranks.first:
             self._telling.baseline(self.step, self.material)
         if seen is not None and best:
             self._best = seen.accuracy
@@ -374,7 +410,7 @@ class Trainer:
     def _judge(self, part: str, images: Labelled) -> Score | None:
         if not len(images):
             return None
-        score = evaluate(self.model, images, self.preparation)
+        score = evaluate(self.model, images, self.preparation, ranks=self.ranks)
         self._telling.score(self.step, part, score)
         return score
 

@@ -22,7 +22,7 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("CNNVIZ_HOME", str(home))
         with tracking.connect() as database:
             run = enqueue(database, RECIPE)
-            lease = tracking.claim(database, run.device, only=run.id)
+            lease = tracking.claim(database, "cpu", only=run.id)
             assert lease is not None
             assert work(database, lease, lambda _: None, lambda: False) is tracking.Status.FINISHED
     return home

@@ -117,14 +117,14 @@ def test_a_run_from_queue_to_end(database: Database) -> None:
 
 def test_the_queue_is_first_come_first_served_for_each_device(database: Database) -> None:
     first, second = create(database), create(database)
-    other = create(database, "cuda:0")
+    other = create(database, "cuda:2")
     deleted = create(database, "cuda:1")
     tracking.delete_run(database, deleted.id)
     lease = claim(database)
     assert lease == Lease(first.id, 1)
     assert tracking.claim(database, "cpu", HOST) is None
     assert tracking.claim(database, "cuda:1", HOST) is None
-    assert claim(database, "cuda:0").run_id == other.id
+    assert claim(database, "cuda:2").run_id == other.id
     assert claim(database, host="another machine").run_id == second.id
     tracking.end(database, lease, Status.STOPPED)
     assert tracking.claim(database, "cpu", HOST) is None
@@ -141,7 +141,8 @@ def test_a_run_with_files_on_one_machine_waits_for_it(database: Database) -> Non
 def test_the_database_itself_refuses_a_second_run_on_a_device(database: Database) -> None:
     begin(database)
     second = create(database)
-    running = update(RunRow).where(RunRow.id == second.id).values(host=HOST, status=Status.RUNNING)
+    running = update(RunRow).where(RunRow.id == second.id)
+    running = running.values(host=HOST, device="cpu", status=Status.RUNNING)
     with pytest.raises(IntegrityError), database.write() as session:
         session.execute(running)
 

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from cnnviz import tracking
-from cnnviz.tracking import Database, Status, migrate
+from cnnviz.tracking import Database, Machine, Status, migrate, why_it_waits
 from cnnviz.tracking import database as opening
+from cnnviz.tracking.machines import announce, leave
 from cnnviz.tracking.tables import LOCAL_OWNER, OwnerRow, SettingRow
 from tests.tracking.making import begin, create
 
@@ -101,3 +102,54 @@ def test_a_checkpoint_may_have_a_digest_and_a_name_in_the_store(database: Databa
     tracking.add_checkpoint(database, lease, "last", "last.safetensors", 3, 0.3, 10, "a" * 64, stored)
     checkpoint = tracking.checkpoints(database, lease.run_id)["last"]
     assert (checkpoint.digest, checkpoint.stored) == ("a" * 64, stored)
+
+
+def test_the_machine_that_claims_a_run_decides_on_its_device(database: Database) -> None:
+    asked = {name: create(database, name).id for name in ("auto", "cpu", "gpu", "gpu:2", "cuda:3")}
+    assert {run.device for run in tracking.list_runs(database)} == {""}
+    lease = tracking.claim(database, "cuda:1", "lab")
+    assert lease is not None
+    run = tracking.get_run(database, lease.run_id)
+    assert (run.id, run.device_class, run.device, run.device_text) == (
+        asked["auto"],
+        "any",
+        "cuda:1",
+        "cuda:1",
+    )
+    both = tracking.claim(database, "cuda:0,cuda:1", "lab", classes=["gpu:2"])
+    assert both is None, "one of the two is taken"
+    other = tracking.claim(database, "cuda:0,cuda:2", "lab")
+    assert other is not None
+    assert other.run_id == asked["gpu:2"]
+    assert tracking.claim(database, "cuda:2", "lab") is None, "it is a part of a run's devices"
+    assert tracking.get_run(database, asked["gpu"]).device_text == "gpu"
+
+
+def test_a_run_that_a_machine_cannot_have_is_left_for_others(database: Database) -> None:
+    first, second = create(database).id, create(database).id
+    lease = tracking.claim(database, "cpu", accepts=lambda candidate: candidate.id != first)
+    assert lease is not None
+    assert lease.run_id == second
+    assert tracking.get_run(database, first).status is Status.QUEUED
+
+
+def test_machines_are_there_until_they_leave_or_fall_silent(database: Database) -> None:
+    web = Machine("a" * 12, "web", "LocalLauncher", ("cpu",))
+    lab = Machine("b" * 12, "lab", "LocalLauncher", ("cpu", "cuda:0", "cuda:1"), {"code": ["c" * 64]})
+    assert why_it_waits([], "gpu") is None
+    announce(database, web)
+    there = tracking.machines(database)
+    assert [machine.text for machine in there] == ["web: CPU"]
+    said = why_it_waits(there, "gpu:2")
+    assert said is not None
+    assert said.startswith("No machine that is there has what it asks for (gpu:2), so it waits.")
+    announce(database, lab)
+    announce(database, lab)
+    there = tracking.machines(database)
+    assert [machine.host for machine in there] == ["lab", "web"]
+    assert why_it_waits(there, "gpu:2", "c" * 64) is None
+    assert "--allow-code" in (why_it_waits(there, "cpu", "d" * 64) or "")
+    with database.write() as session:
+        session.execute(text("UPDATE machines SET seen = seen - 100 WHERE host = 'lab'"))
+    leave(database, web.key)
+    assert tracking.machines(database) == []

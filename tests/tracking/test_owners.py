@@ -181,7 +181,7 @@ def test_a_frozen_queue_begins_nothing(database: Database) -> None:
     run = queued(database, ADA)
     tracking.freeze_queue(database, True)
     assert tracking.claim(database, "cpu") is None
-    assert tracking.waiting_devices(database) == frozenset()
+    assert tracking.waiting_classes(database) == {}
     tracking.freeze_queue(database, False)
     lease = tracking.claim(database, "cpu")
     assert lease is not None

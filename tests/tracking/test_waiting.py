@@ -13,25 +13,25 @@ from tests.tracking.making import HOST, bring_to, claim, create
 LONG = 60.0
 
 
-def test_devices_that_runs_wait_for(database: Database) -> None:
-    assert tracking.waiting_devices(database, HOST) == frozenset()
+def test_classes_of_devices_that_runs_wait_for(database: Database) -> None:
+    assert tracking.waiting_classes(database, HOST) == {}
     bring_to(database, Status.FINISHED, "cuda:1")
+    first = create(database, "cpu")
     create(database, "cpu")
-    create(database, "cpu")
-    create(database, "cuda:0")
-    assert tracking.waiting_devices(database, HOST) == {"cpu", "cuda:0"}
+    second = create(database, "cuda:0")
+    assert tracking.waiting_classes(database, HOST) == {"cpu": first.queued, "gpu": second.queued}
 
 
 def test_a_run_with_files_elsewhere_waits_for_that_machine(database: Database) -> None:
     run = bring_to(database, Status.PAUSED)
     tracking.request(database, run, Command.RESUME)
-    assert tracking.waiting_devices(database, HOST) == {"cpu"}
-    assert tracking.waiting_devices(database, "another machine") == frozenset()
+    assert list(tracking.waiting_classes(database, HOST)) == ["cpu"]
+    assert tracking.waiting_classes(database, "another machine") == {}
 
 
 def test_a_deleted_run_waits_for_nothing(database: Database) -> None:
     tracking.delete_run(database, create(database).id)
-    assert tracking.waiting_devices(database, HOST) == frozenset()
+    assert tracking.waiting_classes(database, HOST) == {}
 
 
 def test_the_bell_wakes_who_waits(sqlite: Database) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cnnviz import tracking
 from cnnviz.tracking import Database, Status
 from cnnviz.training import Recipe
-from cnnviz.training.queue import enqueue
+from cnnviz.training.queue import enqueue, place_in_queue
 
 
 @pytest.fixture
@@ -24,7 +24,13 @@ def test_a_recipe_becomes_a_waiting_run(database: Database) -> None:
     recipe = Recipe(name="first try", dataset="digits", epochs=3, seed=4, device="cpu")
     run = enqueue(database, recipe)
     assert (run.status, run.name, run.model, run.dataset) == (Status.QUEUED, "first try", "lenet5", "digits")
-    assert (run.device, run.seed, run.total_epochs, run.parent_id) == ("cpu", 4, 3.0, None)
+    assert (run.device_class, run.device, run.seed, run.total_epochs, run.parent_id) == (
+        "cpu",
+        "",
+        4,
+        3.0,
+        None,
+    )
     assert Recipe.model_validate(run.recipe) == recipe
 
 
@@ -39,13 +45,20 @@ def test_a_changed_copy_knows_its_parent_and_the_unnamed_have_a_name(database: D
     [
         ({"model": "lenet6"}, "no model 'lenet6'"),
         ({"dataset": "digitz"}, "digits"),
-        ({"device": "cuda:77"}, "no device 'cuda:77'"),
     ],
 )
 def test_what_cannot_be_is_refused(database: Database, change: dict[str, str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         enqueue(database, Recipe(dataset="digits").changed(change))
     assert tracking.list_runs(database) == []
+
+
+def test_a_machine_without_a_gpu_queues_for_those_that_have_one(database: Database) -> None:
+    """Which device a run gets is decided by the machine that claims it."""
+    run = enqueue(database, Recipe(dataset="digits", device="gpu:2"))
+    assert (run.status, run.device_class, run.device_text) == (Status.QUEUED, "gpu:2", "gpu:2")
+    other = enqueue(database, Recipe(dataset="digits", device="auto"))
+    assert place_in_queue(database, other).waiting == ()
 
 
 def test_importing_the_queue_imports_no_torch() -> None:

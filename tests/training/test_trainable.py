@@ -72,6 +72,15 @@ def test_batches_of_one_image_are_refused_where_batch_norm_reads_a_vector() -> N
     check_trainable(Recipe(layers=document, batch_size=2), 10, 100)
 
 
+def test_parts_of_one_image_are_refused_where_batch_norm_reads_a_vector() -> None:
+    document = LayerList.model_validate({"input": [1, 8, 8], "layers": [*NORMED, *ENDING]})
+    recipe = Recipe(layers=document, batch_size=8)
+    check_trainable(recipe, 10, 104)
+    check_trainable(recipe, 10, 104, ranks=4)
+    with pytest.raises(ValueError, match=r"8 processes share each batch.* 16 images or more"):
+        check_trainable(recipe, 10, 104, ranks=8)
+
+
 def test_batches_of_one_image_are_taken_where_nothing_needs_two() -> None:
     check_trainable(Recipe(model="lenet5", batch_size=1), 10, 100)
     check_trainable(Recipe(model="lenet5", batch_size=33), 10, 100)

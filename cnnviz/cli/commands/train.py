@@ -12,6 +12,7 @@ from cnnviz import models
 from cnnviz.cli.foreground import interruptible, work_on
 from cnnviz.cli.options import ModelOptions, named_model, pairs
 from cnnviz.cli.progress import Bar
+from cnnviz.device_class import ANY, CPU, class_of
 from cnnviz.sentences import full_stop
 from cnnviz.training import Recipe, get
 from cnnviz.training.recipe import MAX_BYTES
@@ -77,6 +78,7 @@ def train(
         else:
             chosen = named_recipe(recipe, given.get("model"), dataset).changed(given)
             chosen = _with_start(chosen, start_from or chosen.start_from)
+            _check_device(chosen)
             run = enqueue(database, chosen)
             _warn(chosen)
         try:
@@ -96,6 +98,14 @@ def train(
         raise typer.Exit(FAILED)
     if status is not tracking.Status.FINISHED:
         raise typer.Exit(STOPPED)
+
+
+def _check_device(recipe: Recipe) -> None:
+    """Raise `ValueError` for a device that this machine, where the command trains, does not have."""
+    if class_of(recipe.device).partition(":")[0] not in (ANY, CPU):
+        from cnnviz.training.setup import device_of
+
+        device_of(recipe)
 
 
 def _with_start(recipe: Recipe, start: str) -> Recipe:

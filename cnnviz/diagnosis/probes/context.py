@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from cnnviz import tracking
 from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.tracking.store import checkpoint_file
 from cnnviz.training import Recipe, checkpoint
 from cnnviz.training.data.lazy_images import portion
 from cnnviz.training.data.tensors import DataModule, Labelled, derive_seed
 from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.setup import build_training
-from cnnviz.training.trainer import LAST
 
 if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
@@ -128,7 +128,10 @@ def _trained(
     if known is None:
         why = f"Run {run_id} ({run.status}) has no checkpoint: the first is written after an epoch."
         return None, why, None
-    path = tracking.run_folder(run.id, run.key) / LAST
+    try:
+        path = checkpoint_file(run, known)
+    except tracking.TrackingError as error:
+        return None, str(error), None
     if not path.exists():
         return None, f"The checkpoint of run {run_id} is not on this machine.", None
     stored, model = checkpoint.read(path), copy.deepcopy(like)

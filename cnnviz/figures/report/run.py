@@ -313,7 +313,7 @@ def _ran_on(record: RunRecord) -> list[tuple[str, str]]:
         ("data fingerprint", run.fingerprint),
         ("done to the data", " ".join(map(str, data.get("notes", [])))),
         ("seed", run.seed),
-        ("device", run.device),
+        ("device", run.device_text),
         ("hardware", run.hardware),
         ("machine", run.host),
         ("versions", versions),

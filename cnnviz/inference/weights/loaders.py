@@ -22,6 +22,7 @@ from cnnviz.models import ModelSpec
 from cnnviz.models.meta import on_meta
 from cnnviz.models.outside.onnx_network import DATA_ONLY, facts_of
 from cnnviz.tracking import Database, Run
+from cnnviz.tracking.store import checkpoint_file
 from cnnviz.training import Recipe, checkpoint
 
 # What torchvision states of its own weights: classes, transforms, and how to tell a file of theirs.
@@ -325,7 +326,10 @@ def checkpoint_path(database: Database, run: Run, kind: str) -> Path:
         raise InferenceError(
             f"Run {run.id} ({run.status}) has no checkpoint '{kind}'; the first is written after an epoch."
         )
-    path = tracking.run_folder(run.id, run.key) / known.path
+    try:
+        path = checkpoint_file(run, known)
+    except tracking.TrackingError as error:
+        raise InferenceError(str(error)) from error
     if not path.exists():
         where = f" It was trained on {run.host}." if run.host else ""
         raise InferenceError(f"The checkpoint of run {run.id} is not on this machine.{where}")

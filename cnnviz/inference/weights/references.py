@@ -45,7 +45,8 @@ def choices(database: Database | None = None) -> list[Choice]:
     choices = [_of_card(name) for name in bundled.names()]
     if database is not None:
         runs = tracking.list_runs(database, metrics=[ACCURACY], limit=MOST_RUNS)
-        choices += [_of_run(run) for run in runs if _last(run).exists()]
+        stored = tracking.stored_runs(database)
+        choices += [_of_run(run) for run in runs if run.id in stored or _last(run).exists()]
     return choices
 
 

@@ -396,6 +396,11 @@ def keep_copy(name: str) -> str:
     return "" if files is None else source.keep(files)
 
 
+def known_digests() -> list[str]:
+    """Digests of users' code that this machine was started with: the copies that its programs have kept."""
+    return sorted(path.name for path in source.folder().glob("[0-9a-f]*") if path.is_dir())
+
+
 def arguments_of(name: str) -> dict[str, str | int | float | bool]:
     """The arguments that a registered network was named with, as a recipe can hold them."""
     spec = specs().get(name)

@@ -91,6 +91,9 @@ class Launcher(Protocol):
     def devices(self) -> frozenset[str]:
         """Devices on which a worker could begin now, as runs name them."""
 
+    def every_device(self) -> frozenset[str]:
+        """All devices there are, those of runs too, as far as they are known."""
+
     def worker(self) -> Worker:
         """A worker that waits for work, the same one until it has got some. Raises `OSError`."""
 
@@ -109,7 +112,7 @@ class Launcher(Protocol):
     def tend(self, wanted: frozenset[str]) -> None:
         """Called now and then: clear away what has ended and have a worker ready; soon, if runs wait.
 
-        `wanted` are the devices that runs wait for and no run holds.
+        `wanted` are the devices that runs wait for and no run holds, and classes that no known device serves.
         """
 
     def close(self) -> None:

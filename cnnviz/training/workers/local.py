@@ -20,6 +20,7 @@ from pathlib import Path
 
 import cnnviz
 from cnnviz import tracking
+from cnnviz.device_class import split
 from cnnviz.tracking import RunSummary, commands
 from cnnviz.training.workers import parent_process, process_id
 from cnnviz.training.workers.launcher import Ending, Order
@@ -134,6 +135,7 @@ class LocalLauncher:
         self._spare: LocalWorker | None = None
         self._busy: list[LocalWorker] = []
         self._devices = frozenset(("cpu",))
+        self._surveyed = False  # Until a worker has looked, a GPU may be here.
         self._not_before = 0.0
         self._pause = 1.0
 
@@ -141,6 +143,10 @@ class LocalLauncher:
         """Devices that a worker has found here, without those that one of ours has not left yet."""
         self._settle()
         return self._devices - self._held()
+
+    def every_device(self) -> frozenset[str]:
+        """What a worker has found here; the CPU until one has looked."""
+        return self._devices
 
     def worker(self) -> LocalWorker:
         """The spare worker, or a new one. Raises `OSError` where none can be started."""
@@ -175,9 +181,11 @@ class LocalLauncher:
     def tend(self, wanted: frozenset[str]) -> None:
         """Reap what has ended, learn which devices there are, and have a worker wait, unless one trains."""
         self._settle()
-        soon = bool(wanted - self._held())
+        wanted = wanted - self._held()
+        soon = bool(wanted & self._devices if self._surveyed else wanted)
         if self._spare is not None:
             self._devices |= self._spare.devices
+            self._surveyed = self._surveyed or bool(self._spare.devices)
         elif time.monotonic() >= self._not_before and (soon or (not self._busy and self._may_warm())):
             self._spare = LocalWorker(self._command)
 
@@ -194,7 +202,7 @@ class LocalLauncher:
 
     def _held(self) -> frozenset[str]:
         """Devices of workers of ours that have a run, or are about to say that it has ended."""
-        return frozenset(worker.device for worker in self._busy if worker.device)
+        return frozenset(name for worker in self._busy for name in split(worker.device or ""))
 
     def _settle(self) -> None:
         """Note what became of the spare worker and of those with a run."""

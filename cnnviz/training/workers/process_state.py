@@ -29,7 +29,7 @@ from torch.nn.modules import module as torch_module
 from cnnviz.datasets import Dataset, Part
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.run_logger import InMemoryLogger
-from cnnviz.training.setup import build_training
+from cnnviz.training.setup import build_training, devices
 from cnnviz.training.trainer import Trainer
 
 MOST_GROWTH = 512 * 2**20
@@ -37,6 +37,9 @@ MOST_GROWTH = 512 * 2**20
 THREADS_SECONDS = 1.0
 """How long threads that a run began may take to end."""
 _AUTOCAST = ("cpu", "cuda")
+
+
+__all__ = ["ProcessState", "devices", "up"]
 
 
 @dataclass(frozen=True)
@@ -188,12 +191,6 @@ def up() -> None:
     recipe = Recipe(epochs=1, batch_size=10, validation=0.5)
     ready = build_training(recipe, _noise())
     Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger()).run()
-
-
-def devices() -> list[str]:
-    """Every device of this machine, as runs name them."""
-    found = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    return [*found, "mps"] if torch.backends.mps.is_available() else found
 
 
 def _noise() -> Dataset:

@@ -6,11 +6,27 @@ import logging
 import socket
 import threading
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 
 from cnnviz import tracking
+from cnnviz.device_class import choose, gpus, ranks, split
+from cnnviz.models.user_code.registration import known_digests
 from cnnviz.tracking import ACTIVE, Command, Database, Lease, RunSummary, Status, commands
+from cnnviz.tracking.machines import (
+    ALLOWS_CODE,
+    BEAT_SECONDS,
+    CODE,
+    GONE_SECONDS,
+    STORE,
+    Machine,
+    announce,
+    leave,
+    new_key,
+)
+from cnnviz.tracking.store import Store, open_store
+from cnnviz.training import travel
 from cnnviz.training.workers import process_id
 from cnnviz.training.workers.launcher import Launcher, Order
 from cnnviz.training.workers.local import LocalLauncher
@@ -43,6 +59,8 @@ class Watch:
     host: str = field(default_factory=socket.gethostname)
     one_look: bool = False
     """For whoever looks once and goes: nobody is killed, and no second look is needed for the long dead."""
+    store: bool = False
+    """Whether checkpoints come from a store, so that a run goes on without the machine that it was on."""
     _missed: dict[Lease, float] = field(default_factory=dict)
     _killed: dict[Lease, Status] = field(default_factory=dict)
 
@@ -56,7 +74,9 @@ class Watch:
 
     def _look_at(self, run: RunSummary, silent: float) -> None:
         if run.host != self.host:
-            if silent > ELSEWHERE_SECONDS:
+            if silent > GONE_SECONDS and run.trained and self.store and self._has_gone(run):
+                self._move_on(run)
+            elif silent > ELSEWHERE_SECONDS:
                 self._end(run, Status.INTERRUPTED, f"Nothing was heard of {run.host}, where it trained.")
         elif not run.trained:
             self._look_at_foreign(run, silent)
@@ -67,6 +87,21 @@ class Watch:
             self._bury(run, silent)
         elif not self.one_look:
             self._insist(run, silent)
+
+    def _has_gone(self, run: RunSummary) -> bool:
+        """Whether the machine of a run that began to train is silent too: nobody there looks after it."""
+        if run.status is Status.STARTING and time.time() - (run.heartbeat or run.queued) < ELSEWHERE_SECONDS:
+            return False  # It may be fetching its data, of which it gives no sign.
+        return all(machine.host != run.host for machine in tracking.machines(self.database))
+
+    def _move_on(self, run: RunSummary) -> None:
+        try:
+            status = tracking.move_on(
+                self.database, run.lease, f"Nothing was heard of {run.host}, where it trained."
+            )
+        except tracking.StaleAttemptError:
+            return
+        log.warning("Nothing was heard of %s; run %d is %s.", run.host, run.id, status)
 
     def _look_at_foreign(self, run: RunSummary, silent: float) -> None:
         """Note that a watched run's process is gone; it is never killed, whatever was asked."""
@@ -132,13 +167,26 @@ class Supervisor:
         address: The database's; by default as `tracking.connect` chooses.
         launcher: Where workers come from; this machine by default.
         tick: Seconds between two looks.
+        devices: Only these devices of the machine; all by default.
+        allow_code: Train users' code of any content, not only what this process was started with.
     """
 
     def __init__(
-        self, address: str | None = None, launcher: Launcher | None = None, tick: float = TICK_SECONDS
+        self,
+        address: str | None = None,
+        launcher: Launcher | None = None,
+        tick: float = TICK_SECONDS,
+        *,
+        devices: Collection[str] | None = None,
+        allow_code: bool = False,
     ) -> None:
         self._address, self._launcher, self._tick = address, launcher or LocalLauncher(), tick
         self._host = socket.gethostname()
+        self._devices = None if devices is None else frozenset(devices)
+        self._store: Store | None = None
+        facts = {ALLOWS_CODE: allow_code, CODE: [], STORE: False}
+        self._machine = Machine(new_key(), self._host, type(self._launcher).__name__, (), facts, time.time())
+        self._announced = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._database: Database | None = None
@@ -164,8 +212,10 @@ class Supervisor:
                 heard = commands.rings()
                 try:
                     if self._database is None:
+                        self._store = open_store()
                         self._database = stack.enter_context(tracking.connect(self._address))
                         stack.enter_context(process_id.announced(self._database))
+                        stack.callback(self._leave, self._database)
                     self._look(self._database)
                 except Exception as error:  # whatever it is, runs must be looked after
                     self._stopping.wait(self._complain(error))
@@ -174,27 +224,94 @@ class Supervisor:
                     commands.wait(heard, self._tick)
 
     def _look(self, database: Database) -> None:
-        self._watch = self._watch or Watch(database, self._launcher, self._host)
+        with_store = self._store is not None
+        self._watch = self._watch or Watch(database, self._launcher, self._host, store=with_store)
         runs = tracking.list_runs(database, statuses=ACTIVE, metrics=[])
         self._watch.look(runs)
-        taken = {run.device for run in runs if run.host == self._host and run.trained}
-        wanted = tracking.waiting_devices(database, self._host) - taken
-        self._launcher.tend(wanted)
-        for device in sorted(wanted & self._launcher.devices()):
-            self._begin(database, device)
+        mine = [run for run in runs if run.host == self._host and run.trained]
+        taken = {name for run in mine for name in split(run.device)}
+        every = self._allowed(self._launcher.every_device())
+        self._announce(database, every)
+        waiting = tracking.waiting_classes(database, self._host, anywhere=with_store)
+        self._launcher.tend(self._wanted(waiting, every) - taken)
+        free = self._allowed(self._launcher.devices()) - taken
+        free = free - self._reserved(waiting, free, every)
+        # The class of the run that has waited longest comes first; those that the same devices serve are one.
+        while waiting and free:
+            chosen = {name: choose(name, free, every) for name in waiting}
+            first = min((name for name in waiting if chosen[name]), key=waiting.__getitem__, default=None)
+            if first is None:
+                break
+            devices = chosen[first] or ()
+            if self._begin(database, devices, [name for name in waiting if chosen[name] == devices]):
+                free = free - set(devices)
+            waiting = {name: since for name, since in waiting.items() if chosen[name] != devices}
 
-    def _begin(self, database: Database, device: str) -> None:
-        """Have a worker first: a claimed run without one would have to be given up."""
-        worker = self._launcher.worker()
-        lease = tracking.claim(database, device, self._host)
-        if lease is None:
+    def _reserved(
+        self, waiting: dict[str, float], free: frozenset[str], every: frozenset[str]
+    ) -> frozenset[str]:
+        """GPUs that are kept free for a run that wants several of them and has waited longest."""
+        able = [name for name in waiting if choose(name, every)]
+        oldest = min(able, key=waiting.__getitem__, default="")
+        waits = ranks(oldest) > 1 and choose(oldest, free, every) is None
+        return frozenset(gpus(every)) if waits else frozenset()
+
+    def _leave(self, database: Database) -> None:
+        with suppress(tracking.TrackingError):
+            leave(database, self._machine.key)
+
+    def _allowed(self, devices: frozenset[str]) -> frozenset[str]:
+        return devices if self._devices is None else devices & self._devices
+
+    def _wanted(self, waiting: dict[str, float], every: frozenset[str]) -> frozenset[str]:
+        """The devices that runs wait for; a class that nothing known here serves is called by its name."""
+        found: set[str] = set()
+        for name in waiting:
+            found.update(choose(name, every) or (name,))
+        return frozenset(found)
+
+    def _announce(self, database: Database, every: frozenset[str]) -> None:
+        """Say now and then that this machine is there, and at once where it has found more devices."""
+        devices, code = tuple(sorted(every)), known_digests()
+        if code != self._machine.facts[CODE]:
+            self._announced = 0.0
+        recent = self._announced and time.monotonic() - self._announced < BEAT_SECONDS
+        if devices == self._machine.devices and recent:
             return
+        self._machine = replace(self._machine, devices=devices, facts={**self._machine.facts, CODE: code})
+        announce(database, self._machine)
+        self._announced = time.monotonic()
+
+    def _begin(self, database: Database, devices: tuple[str, ...], classes: Sequence[str]) -> bool:
+        """Begin a run of these classes, if one can be had; returns whether it was.
+
+        There is a worker first: a claimed run without one would have to be given up.
+        """
+        worker = self._launcher.worker()
+        device = ",".join(devices)
+        lease = tracking.claim(
+            database,
+            device,
+            self._host,
+            classes=classes,
+            accepts=self._accepts,
+            anywhere=self._store is not None,
+        )
+        if lease is None:
+            return False
         run = tracking.get_run(database, lease.run_id)
         tracking.attach(database, lease, worker.pid, worker.started)
         folder = tracking.run_folder(run.id, run.key)
         address = database.url.render_as_string(hide_password=False)
         worker.hand_over(Order(lease.run_id, lease.attempt, address, str(folder)), device)
         log.info("Run %d trains on %s.", run.id, device)
+        return True
+
+    def _accepts(self, candidate: tracking.Candidate) -> bool:
+        """Whether this machine can have what a run needs; users' code it has to have been started with."""
+        return self._machine.runs_code(candidate.recipe.get("code")) and travel.can_be_had(
+            candidate, self._store is not None
+        )
 
     def _complain(self, error: Exception) -> float:
         """Say what is wrong, once, and return how long to leave it."""

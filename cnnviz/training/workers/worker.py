@@ -13,15 +13,20 @@ from typing import Any
 
 import torch
 
-from cnnviz import datasets, tracking
+from cnnviz import tracking
 from cnnviz.datasets import Progress, Step
+from cnnviz.device_class import ranks as ranks_of
+from cnnviz.device_class import split
 from cnnviz.sentences import full_stop
-from cnnviz.tracking import Command, Database, Lease, MetricWriter, RunFacts, Status
-from cnnviz.training import checkpoint
+from cnnviz.tracking import Command, Database, Lease, MetricWriter, Run, RunFacts, Status
+from cnnviz.tracking.store import Store, StoreError, bring, open_store, publish, sha256_of, sweep
+from cnnviz.training import checkpoint, travel
 from cnnviz.training.flops import device_name
+from cnnviz.training.ranks import SINGLE, Ranks
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.recover import write_summary
-from cnnviz.training.setup import build_training
+from cnnviz.training.run_logger import SilentLogger
+from cnnviz.training.setup import build_training, torch_device
 from cnnviz.training.trainer import LAST, NonFiniteLossError, Trainer
 
 SUMMARY_SECONDS = 10.0
@@ -36,14 +41,19 @@ def work(database: Database, lease: Lease, progress: Progress, interrupted: Call
     its last checkpoint. Errors of the run end as its state, not as exceptions; what keeps the database from
     being written is raised.
     """
+    together = ranks_of(tracking.get_run(database, lease.run_id).device_class)
+    if together > 1:
+        return _work_together(database, lease, together)
     try:
-        status, error, last_lines = _train(database, lease, progress, interrupted), None, None
+        status, error, last_lines = train(database, lease, progress, interrupted), None, None
     except NonFiniteLossError as failure:
         status, error, last_lines = Status.FAILED, str(failure), None
     except OSError as failure:
         full = failure.errno == errno.ENOSPC
         status = Status.PAUSED if full else Status.FAILED
         error, last_lines = _disk_sentence(failure, full), None if full else traceback.format_exc()
+    except StoreError as failure:
+        status, error, last_lines = Status.FAILED, str(failure), None
     except tracking.TrackingError:
         raise
     except ValueError as failure:
@@ -57,22 +67,79 @@ def work(database: Database, lease: Lease, progress: Progress, interrupted: Call
     return status
 
 
-def _train(database: Database, lease: Lease, progress: Progress, interrupted: Callable[[], bool]) -> Status:
+def _work_together(database: Database, lease: Lease, together: int) -> Status:
+    """Have several ranks train the run, and record how that ended; where one was killed it goes on."""
+    from cnnviz.training.workers.group import train_together
+
+    try:
+        ending = train_together(database, lease, together)
+    except tracking.TrackingError:
+        raise
+    except Exception as failure:
+        tracking.end(database, lease, Status.FAILED, _message(failure), traceback.format_exc())
+        return Status.FAILED
+    if ending.status is None:
+        reason = f"One of its {together} processes was ended from outside, and the others with it."
+        status = tracking.move_on(database, lease, reason, here=True)
+    else:
+        status = ending.status
+        tracking.end(database, lease, status, ending.error, ending.last_lines)
+    write_summary(database, lease.run_id)
+    return status
+
+
+def train(
+    database: Database,
+    lease: Lease,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+    ranks: Ranks = SINGLE,
+    device: str | None = None,
+) -> Status:
+    """Train the leased run from its last checkpoint, and return the state in which that ends.
+
+    Args:
+        database: The run database.
+        lease: From `claim`.
+        progress: Told what happens.
+        interrupted: Asked between steps.
+        ranks: Who else trains it; all but rank 0 only compute.
+        device: This rank's; the run's by default.
+    """
     run = tracking.get_run(database, lease.run_id)
     recipe = Recipe.model_validate(run.recipe)
     folder = tracking.run_folder(run.id, run.key)
-    checkpoint.clear(folder)
+    store = open_store()
+    if not ranks.first:
+        ranks.wait()  # for what rank 0 brings here
+    else:
+        checkpoint.clear(folder)
+        if store is not None:
+            _bring(store, run, tracking.checkpoints(database, run.id), folder)
+    recipe = travel.prepare(recipe, run.needs or {}, store)
+    dataset = travel.load_data(recipe, run.needs or {}, store, progress)
+    if ranks.first:
+        ranks.wait()
     if (folder / LAST).exists():  # The last bits of a sum depend on how many threads share it.
         torch.set_num_threads(checkpoint.position_of(folder / LAST).threads)
-    ready = build_training(recipe, datasets.load(recipe.dataset, progress=progress))
-    log = _DatabaseLog(database, lease)
-    trainer = Trainer(ready.recipe, ready.model, ready.material, ready.side, log, folder, ready.macs)
-    notes = [ready.note] if ready.note else []
+    ready = build_training(recipe, dataset, torch_device(device or split(run.device)[0]))
+    log = _DatabaseLog(database, lease, run, store)
+    trainer = Trainer(
+        ready.recipe, ready.model, ready.material, ready.side, log if ranks.first else SilentLogger(),
+        folder, ready.macs, ranks=ranks,
+    )  # fmt: skip
+    notes = [note for note in (ready.note, ranks.note(trainer.model)) if note]
     if (folder / LAST).exists():
         trainer.restore(folder / LAST)
-        before = Recipe.read(checkpoint.position_of(folder / LAST).recipe).precision
+        position = checkpoint.position_of(folder / LAST)
+        before = Recipe.read(position.recipe).precision
+        if position.world != ranks.world:
+            notes.append(f"Resumed by {ranks.world} ranks; the steps before were made by {position.world}.")
         if before != ready.recipe.precision:
             notes.append(f"Resumed in {ready.recipe.precision}; the steps before were made in {before}.")
+    ranks.wait()  # Nobody writes a checkpoint while another still reads one.
+    if not ranks.first:
+        return Status.FINISHED if trainer.run() else Status.STOPPED
     from_step = trainer.step or tracking.FROM_SCRATCH
     tracking.begin(database, lease, from_step, trainer.step / trainer.steps_per_epoch, _facts(trainer))
     with MetricWriter(database, lease) as writer:
@@ -92,13 +159,25 @@ def _train(database: Database, lease: Lease, progress: Progress, interrupted: Ca
     return Status.PAUSED if asked is Command.PAUSE else Status.STOPPED
 
 
+def _bring(store: Store, run: Run, known: Mapping[str, tracking.Checkpoint], folder: Path) -> None:
+    """Have the run's checkpoints here as the database knows them; a file that it does not know is no longer.
+
+    An attempt on this machine may have left one that an attempt elsewhere went past.
+    """
+    if LAST.partition(".")[0] not in known:
+        (folder / LAST).unlink(missing_ok=True)
+    for checkpoint_ in known.values():
+        bring(store, run, checkpoint_)
+
+
 class _DatabaseLog:
-    """Tells the run database."""
+    """Tells the run database, and puts checkpoints into the store where there is one."""
 
     writer: MetricWriter
 
-    def __init__(self, database: Database, lease: Lease) -> None:
-        self._database, self._lease = database, lease
+    def __init__(self, database: Database, lease: Lease, run: Run, store: Store | None) -> None:
+        self._database, self._lease, self._run, self._store = database, lease, run, store
+        self._failure = ""
         self._summarized = time.monotonic()
 
     def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
@@ -111,11 +190,32 @@ class _DatabaseLog:
         self.writer.flush()
 
     def saved(self, step: int, epoch: float, path: Path) -> None:
-        size = path.stat().st_size
-        tracking.add_checkpoint(self._database, self._lease, path.stem, path.name, step, epoch, size)
+        size, kind, stored = path.stat().st_size, path.stem, None
+        if self._store is None:
+            digest = sha256_of(path)
+        else:
+            stored, digest = self._publish(self._store, path, step, epoch)
+        tracking.add_checkpoint(
+            self._database, self._lease, kind, path.name, step, epoch, size, digest, stored
+        )
+        if self._store is not None and stored is not None:
+            sweep(self._store, self._run, kind, keep=stored)
         if path.name == LAST and time.monotonic() - self._summarized > SUMMARY_SECONDS:
             write_summary(self._database, self._lease.run_id)
             self._summarized = time.monotonic()
+
+    def _publish(self, store: Store, path: Path, step: int, epoch: float) -> tuple[str | None, str]:
+        """Put a checkpoint into the store; while that cannot be done the run goes on with its own disk."""
+        try:
+            found = publish(store, self._run, path, step)
+        except StoreError as error:
+            if str(error) != self._failure:
+                self._failure = str(error)
+                note = f"{error} Until it can be, the run can go on on this machine alone."
+                self.record(step, epoch, "engine", {"note": note})
+            return None, sha256_of(path)
+        self._failure = ""
+        return found
 
 
 def _facts(trainer: Trainer) -> RunFacts:

@@ -209,7 +209,7 @@ def _explained(info: FieldInfo, plan: Plan, name: str) -> str:
 def _accepted(name: str, info: FieldInfo) -> tuple[Any, ...]:
     """What can be chosen from; nothing where it is typed."""
     if name == "device":
-        return ("auto", "cpu", *_gpus())
+        return ("auto", "cpu", "gpu", *_gpus())
     accepted = choices(info) if info.annotation is bool or "Literal" in str(info.annotation) else ()
     return tuple(accepted)
 

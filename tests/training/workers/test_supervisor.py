@@ -12,7 +12,7 @@ from sqlalchemy import update
 from cnnviz import tracking
 from cnnviz.tracking import Command, Database, RunSummary, Status
 from cnnviz.tracking.tables import RunRow
-from cnnviz.training.workers import Ending, process_id, supervised
+from cnnviz.training.workers import Ending, Supervisor, process_id, supervised
 from cnnviz.training.workers.launcher import NO_DATABASE, NO_ROOM
 from cnnviz.training.workers.local import LocalWorker
 from cnnviz.training.workers.supervisor import (
@@ -174,6 +174,9 @@ class Machine:
     def devices(self) -> frozenset[str]:
         return frozenset()
 
+    def every_device(self) -> frozenset[str]:
+        return frozenset()
+
     def worker(self) -> LocalWorker:
         raise OSError
 
@@ -316,3 +319,13 @@ def test_a_number_that_another_process_has_got_is_no_sign_of_life() -> None:
     process_id.kill(pid, since - 3600)
     with pytest.raises(ProcessLookupError):
         process_id.started(NO_PROCESS)
+
+
+def test_gpus_are_kept_free_for_a_run_that_wants_several_and_has_waited_longest() -> None:
+    supervisor = Supervisor(launcher=Machine())
+    two = frozenset(("cpu", "cuda:0", "cuda:1"))
+    one = two - {"cuda:1"}
+    assert supervisor._reserved({"gpu:2": 1.0, "gpu": 2.0}, one, two) == {"cuda:0", "cuda:1"}
+    assert supervisor._reserved({"gpu:2": 1.0, "gpu": 2.0}, two, two) == frozenset()
+    assert supervisor._reserved({"gpu:2": 3.0, "gpu": 2.0}, one, two) == frozenset()
+    assert supervisor._reserved({"gpu:4": 1.0, "gpu": 2.0}, one, two) == frozenset(), "there are no four"

@@ -134,7 +134,7 @@ def origin(run: Run) -> None:
         ("data", run.data, "What it was trained on."),
         ("data fingerprint", run.fingerprint, "A hash of the images and labels in their order."),
         ("seed", run.seed if run.trained else None, "What every random choice follows from."),
-        ("device", " on ".join(filter(None, (run.device, run.hardware))), "What it was trained on."),
+        ("device", " on ".join(filter(None, (run.device_text, run.hardware))), "What it was trained on."),
         ("machine", run.host, "Where its files lie."),
         ("versions", versions, "Of what it was trained with."),
         ("steps", steps, "Optimiser steps done."),

@@ -10,7 +10,7 @@ import streamlit as st
 
 from cnnviz import datasets, models, tracking, training
 from cnnviz.figures import numbers
-from cnnviz.tracking import ACTIVE, Command, Database, NoSuchRunError, Run, RunSummary, Status
+from cnnviz.tracking import ACTIVE, Command, Database, Machine, NoSuchRunError, Run, RunSummary, Status
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue
 from cnnviz.ui.pages.train import example
@@ -248,6 +248,8 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
             "Your teacher has frozen the queue: what trains goes on, and nothing begins.",
             icon=":material/ac_unit:",
         )
+    there = tracking.machines(database)
+    _machines(there, waiting)
     for run in runs:
         first = not waiting or run.id == waiting[0].id
         with st.container(
@@ -258,7 +260,8 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
                 on_click=plans.put, kwargs={"run": str(run.id)}, help="Watch it",
             )  # fmt: skip
             owner = visitors.whose(database, run.owner_id)
-            st.caption(" · ".join(filter(None, (owner, _state(run)))), width="stretch")
+            state = notice.plain(_state(run, there))
+            st.caption(" · ".join(filter(None, (owner, state))), width="stretch")
             if run.status is Status.QUEUED and visitors.may_change(database, run.owner_id):
                 if not first:
                     _button("To the front", "vertical_align_top", "first", run.id, _to_front)
@@ -278,9 +281,16 @@ def _button(label: str, icon: str, key: str, run: int, do: Callable[[int], None]
     )
 
 
-def _state(run: RunSummary) -> str:
+def _machines(there: list[Machine], waiting: list[RunSummary]) -> None:
+    """Name the machines that are at work where there are several, or where a run finds none of them able."""
+    unable = any(tracking.why_it_waits(there, run.device_class) for run in waiting)
+    if len(there) > 1 or unable:
+        st.caption(notice.plain("At work: " + "; ".join(machine.text for machine in there) + "."))
+
+
+def _state(run: RunSummary, there: list[Machine]) -> str:
     if run.status is Status.QUEUED:
-        return f"waits for {run.device}"
+        return tracking.why_it_waits(there, run.device_class) or f"waits for {run.device_text}"
     share = run.step / run.total_steps if run.total_steps else 0
     if not run.trained:
         return f"{run.status}, a loop of its own, step {run.step:,}"

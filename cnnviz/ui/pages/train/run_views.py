@@ -18,9 +18,9 @@ from cnnviz import tracking
 from cnnviz.diagnosis import rules
 from cnnviz.figures import numbers
 from cnnviz.figures.confusion import confusion, confusion_alt
-from cnnviz.tracking import ACTIVE, Command, Kind, Run, Status
+from cnnviz.tracking import Command, Kind, Run, Status
 from cnnviz.training import Recipe
-from cnnviz.training.queue import UNNAMED
+from cnnviz.training.queue import UNNAMED, place_in_queue
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.shared import layout, notice, run_data, visitors
 from cnnviz.ui.shared import recipe_plan as plans
@@ -161,7 +161,7 @@ WATCHED_MEANINGS = {
 def headline(run: Run, story: RunData, recipe: Recipe) -> None:
     """Draw the line, the bar of progress and the buttons."""
     with st.container(key="run-line", gap="small"):
-        about = f"{run.model} on {run.data}, {_origin(run, recipe)}, {run.device}"
+        about = f"{run.model} on {run.data}, {_origin(run, recipe)}, {run.device_text}"
         more = f", from run {run.parent_id}" if run.parent_id else ""
         st.html(f'<p class="run-about"><b>Run {run.id} · {escape(run.name)}</b> — {escape(about + more)}</p>')
         st.html(f'<div class="run-figures">{"".join(_figures(run, story))}</div>')
@@ -225,16 +225,13 @@ def _since(run: Run) -> str:
 
 
 def _queue_place(run: Run) -> str:
-    ahead = [
-        other.id
-        for other in tracking.list_runs(run_data.database(), statuses=[*ACTIVE, Status.QUEUED], metrics=[])
-        if other.device == run.device
-        and other.trained
-        and other.id != run.id
-        and (other.status is not Status.QUEUED or (other.queued, other.id) < (run.queued, run.id))
-    ]
+    database = run_data.database()
+    if waits := tracking.why_it_waits(tracking.machines(database), run.device_class, run.recipe.get("code")):
+        return waits
+    place = place_in_queue(database, run)
+    ahead = [other.id for other in (*place.training, *place.waiting)]
     if not ahead:
-        return f"next on {run.device}"
+        return f"next on {run.device_text}"
     named = ", ".join(f"run {number}" for number in sorted(ahead)[:3])
     return f"behind {named}" + (f" and {len(ahead) - 3} more" if len(ahead) > 3 else "")
 

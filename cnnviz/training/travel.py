@@ -1,0 +1,212 @@
+"""What travels with a run to another machine: data, saved definitions, users' code, first weights.
+
+A registered data set is had anywhere by its name. One's own is packed into the store by its fingerprint when
+the run is queued; without a store the run waits for a machine that has the data. Importing this imports no
+torch.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cnnviz import datasets, tracking
+from cnnviz.datasets import Dataset, Progress, cache
+from cnnviz.models import library
+from cnnviz.models.layers import LayerList
+from cnnviz.models.user_code import source
+from cnnviz.sentences import full_stop
+from cnnviz.tracking.store import Store, StoreError, sha256_of
+from cnnviz.training import start_weights
+from cnnviz.training.recipe import Recipe
+
+DATA, LAYERS, CODE, START = "data", "layers", "code", "start"
+MOST_CODE_BYTES = 1_000_000
+"""Of users' files that travel with a run."""
+_FILES = re.compile(r"about\.json|names\.txt|pictures\.bin|(train|test)-(images|labels|rows)\.npy")
+"""What a packed data set consists of."""
+
+
+def needs_of(recipe: Recipe, store: Store | None) -> dict[str, Any]:
+    """What a run's row says of what its worker has to have; what lies here alone is put into the store.
+
+    Raises `StoreError` where the store cannot be written.
+    """
+    found: dict[str, Any] = {}
+    if recipe.layers is None and recipe.model.startswith(library.PREFIX):
+        path = library.folder() / f"{recipe.model.removeprefix(library.PREFIX)}.json"
+        if path.is_file():
+            found[LAYERS] = json.loads(path.read_bytes())
+    if recipe.code:
+        found[CODE] = _code(recipe)
+    if not _is_had_anywhere(recipe.dataset):
+        found[DATA] = _data(recipe.dataset, store)
+    _, _, digest = recipe.start_from.partition("@")
+    if digest and store is not None:
+        name = f"weights/{digest}.safetensors"
+        path = start_weights.path_of(digest)
+        if path.is_file() and not store.holds(name):
+            store.put(path, name)
+        found[START] = {"stored": name}
+    return found
+
+
+def can_be_had(candidate: tracking.Candidate, with_store: bool) -> bool:
+    """Whether a machine can have a run's data: they are registered or here, or lie in the store."""
+    if _is_had_anywhere(candidate.dataset):
+        return True
+    packed = candidate.needs.get(DATA) or {}
+    return bool(with_store and packed.get("stored")) or _is_here(candidate.dataset)
+
+
+def prepare(recipe: Recipe, needs: Mapping[str, Any], store: Store | None) -> Recipe:
+    """Have what a run needs besides its data on this machine, and return the recipe to train by.
+
+    Raises `ValueError` in one sentence for what was changed on its way.
+    """
+    if recipe.layers is None and needs.get(LAYERS) and recipe.model not in library.saved_specs():
+        layers = LayerList.model_validate(needs[LAYERS])
+        recipe = recipe.model_copy(update={"layers": layers})
+    if recipe.code and needs.get(CODE):
+        _keep_code(recipe, needs[CODE])
+    _, _, digest = recipe.start_from.partition("@")
+    if digest and store is not None and START in needs and not start_weights.path_of(digest).is_file():
+        store.get(needs[START]["stored"], digest, start_weights.path_of(digest))
+    return recipe
+
+
+def load_data(recipe: Recipe, needs: Mapping[str, Any], store: Store | None, progress: Progress) -> Dataset:
+    """The data of a run: as they are registered or lie here, or from the store.
+
+    Raises `DataError`, and `StoreError` where what is stored is not what was packed.
+    """
+    packed = needs.get(DATA) or {}
+    if not packed.get("stored") or store is None:
+        return datasets.load(recipe.dataset, progress=progress)
+    if _is_here(recipe.dataset):
+        ready = datasets.prepared(recipe.dataset)
+        if ready is not None and ready.fingerprint == packed["fingerprint"]:
+            return ready
+    return _unpack(packed, recipe.dataset, store)
+
+
+def _is_had_anywhere(dataset: str) -> bool:
+    """Whether the name is had by its name on every machine: it ships, or is downloaded from its origin."""
+    if dataset.startswith(library.PREFIX) or datasets.is_path(dataset) or os.path.isabs(dataset):
+        return False
+    return dataset in datasets.specs() or "/" in dataset
+
+
+def _is_here(dataset: str) -> bool:
+    return dataset in datasets.specs() or datasets.is_path(dataset)
+
+
+# Data: the files of a prepared entry as one object, under their fingerprint.
+
+
+def _data(dataset: str, store: Store | None) -> dict[str, Any]:
+    ready = None if store is None else datasets.prepared(dataset)
+    if ready is None or store is None:
+        return {}
+    found: dict[str, Any] = {"fingerprint": ready.fingerprint}
+    with tempfile.TemporaryDirectory(prefix="cnnviz-pack-") as folder:
+        path = Path(folder) / "data.tar"
+        with tarfile.open(path, "w") as packed:
+            for file in sorted(ready.folder.iterdir()):
+                if _FILES.fullmatch(file.name):
+                    packed.add(file, file.name, recursive=False, filter=_plain)
+        digest = sha256_of(path)
+        name = f"data/{ready.fingerprint}-{digest[:16]}.tar"
+        if not store.holds(name):
+            store.put(path, name)
+    return found | {"stored": name, "digest": digest}
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """The same files make the same bytes, whoever packs them and when."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mtime, member.mode = 0, 0o644
+    return member
+
+
+def _unpack(packed: Mapping[str, Any], dataset: str, store: Store) -> Dataset:
+    key = f"packed-{packed['digest'][:32]}"
+    entry = cache.folder() / key
+    if not entry.exists():
+        cache.folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unpack-", dir=cache.folder()) as folder:
+            archive, fresh = Path(folder) / "data.tar", Path(folder) / "entry"
+            store.get(packed["stored"], packed["digest"], archive)
+            fresh.mkdir()
+            _extract(archive, fresh)
+            try:
+                fresh.replace(entry)
+            except OSError:  # Another worker was quicker.
+                if not entry.exists():
+                    raise
+    about = json.loads((entry / cache.ABOUT).read_bytes())
+    ready = cache.opened(cache.Wanted(key, dataset, about["state"]))
+    if ready is None or ready.fingerprint != packed["fingerprint"]:
+        shutil.rmtree(entry, ignore_errors=True)
+        raise StoreError("The data in the store are not those that the run was queued with.")
+    return ready
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    """Write out the plain files of known names, and nothing else."""
+    try:
+        with tarfile.open(archive, "r:") as packed:
+            for member in packed:
+                content = packed.extractfile(member) if member.isreg() else None
+                if content is None or _FILES.fullmatch(member.name) is None:
+                    raise StoreError("The data in the store hold a file that no data set has.")
+                with (folder / member.name).open("wb") as file:
+                    shutil.copyfileobj(content, file)
+    except tarfile.TarError as error:
+        raise StoreError(full_stop(f"The data in the store cannot be read: {error}")) from None
+
+
+# Users' code: its files by the digest that the recipe names, run only where it is allowed.
+
+
+def _code(recipe: Recipe) -> dict[str, Any]:
+    files = source.kept(recipe.code, recipe.model)
+    if sum(len(content) for _, content in files.files) > MOST_CODE_BYTES:
+        return {}
+    return {
+        "module": files.module,
+        "attribute": files.attribute,
+        "files": {path: base64.b64encode(content).decode() for path, content in files.files},
+    }
+
+
+def _keep_code(recipe: Recipe, stored: Mapping[str, Any]) -> None:
+    """Keep the files that came with a run, once their digest was compared with the recipe's."""
+    try:
+        source.kept(recipe.code, recipe.model)
+        return
+    except ValueError:
+        pass
+    try:
+        files = tuple((path, base64.b64decode(content)) for path, content in stored["files"].items())
+        found = source.Source(Path(), stored["module"], stored["attribute"], files)
+    except (KeyError, AttributeError, TypeError, binascii.Error):
+        found = None
+    inside = found is not None and all(_is_inside(path) for path, _ in found.files)
+    if found is None or not inside or found.digest != recipe.code:
+        raise ValueError(f"The code of {recipe.model} was changed on its way here, so it is not run.")
+    source.keep(found)
+
+
+def _is_inside(path: str) -> bool:
+    return not os.path.isabs(path) and ".." not in Path(path).parts

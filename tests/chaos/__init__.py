@@ -1,0 +1,1 @@
+"""Random failures under many small runs."""

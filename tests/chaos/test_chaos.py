@@ -1,0 +1,14 @@
+"""The short form of `make chaos`: random failures under small runs, none lost, none doubled, all as twins."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.simulation import chaos
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_run_is_lost_doubled_or_different(seed: int) -> None:
+    failures, attempts = chaos(runs=6, seed=seed, looks=150)
+    assert failures >= 5
+    assert attempts > 6, "something went on after a failure"
