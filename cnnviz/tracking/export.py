@@ -51,7 +51,7 @@ def report(database: Database, run_id: int) -> dict[str, Any]:
         "disk_bytes": disk_bytes(run.id, run.key),
         "seconds": run.seconds,
         "params": run.params,
-        "device": run.device_text,
+        "device": run.device or run.device_class,
         "hardware": run.hardware,
         "host": run.host,
         "versions": run.versions,

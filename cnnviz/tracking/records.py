@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import select
 
+from cnnviz.device_class import ANY
 from cnnviz.sentences import full_stop
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.states import ACTIVE, RESUMABLE, Kind, Status
@@ -163,7 +164,9 @@ class RunSummary:
     @property
     def device_text(self) -> str:
         """Where it trains or trained last; while it waits, what it waits for."""
-        return self.device_class if self.status is Status.QUEUED or not self.device else self.device
+        if self.status is not Status.QUEUED and self.device:
+            return self.device
+        return "any device" if self.device_class == ANY else self.device_class
 
     @property
     def worker_pid(self) -> int | None:

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz import models, tracking
 from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.tracking import Command, Database, MetricWriter, RunFacts, Status
+from cnnviz.tracking.machines import Machine, announce
 from cnnviz.training import Recipe, all_recipes
 from cnnviz.training.rate_finder import RateTest
 from cnnviz.ui.pages.train.find_rate import KEY
@@ -343,6 +344,21 @@ def test_the_queue_can_be_reordered_and_cleared(runs: Database) -> None:
     lease = tracking.claim(runs, "cpu", HOST)
     assert lease is not None
     assert lease.run_id == third
+
+
+def test_a_run_that_no_machine_can_take_waits_and_says_why(runs: Database) -> None:
+    announce(runs, Machine("a" * 12, "web", "LocalLauncher", ("cpu",)))
+    waits = create(runs, "gpu:4").id
+    app = open_page("train")
+    assert_sound(app)
+    captions = " ".join(one.value for one in app.caption)
+    assert "At work: web: CPU." in captions
+    assert (
+        "No machine that is there has what it asks for (gpu:4), so it waits. There are: web: CPU." in captions
+    )
+    app = open_page("train", run=str(waits))
+    assert_sound(app)
+    assert any("No machine that is there has what it asks for" in one.proto.body for one in app.get("html"))
 
 
 @pytest.mark.parametrize(
