@@ -130,6 +130,7 @@ def test_it_moves_three_times_and_not_a_fourth(database: Database, shared: Calla
         found = tracking.get_run(database, run)
         if moved <= MOST_TRIES:
             assert (found.status, found.tries) == (Status.QUEUED, moved)
+    found = tracking.get_run(database, run)
     assert found.status is Status.INTERRUPTED
     assert found.error == f"Nothing was heard of machine {MOST_TRIES + 1}, where it trained."
     tracking.request(database, run, Command.RESUME)
