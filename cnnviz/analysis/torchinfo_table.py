@@ -55,6 +55,11 @@ def torchinfo_table(
 
     spec = spec_of(model, model.name) if isinstance(model, LayerList) else model
     spec = models.get(spec) if isinstance(spec, str) else spec
+    if spec.description is not None:
+        raise ValueError(
+            f"torchinfo follows a PyTorch module at work, and {spec.title} is read as data: the table of "
+            "layers beside this one has its figures."
+        )
     classes, shape, chosen = models.resolve(spec, analysis.classes or None, None, options)
     shape = analysis.input_shape if len(analysis.input_shape) == 3 else shape
     module = on_meta(lambda: spec.builder(classes, shape, chosen))

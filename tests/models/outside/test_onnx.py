@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from cnnviz import models
 from cnnviz.analysis import analyze
+from cnnviz.analysis.torchinfo_table import torchinfo_table
 from cnnviz.interpret.activations import activations
 from cnnviz.models.outside import onnx_network, onnx_reader
 from cnnviz.models.outside.onnx_reader import OnnxError, OnnxFile
@@ -159,6 +160,11 @@ def test_it_cannot_be_built_in_another_form(small: models.ModelSpec) -> None:
         analyze(small, num_classes=7)
     with pytest.raises(ValueError, match="for an input of 1×8×8"):
         analyze(small, input_size=16)
+
+
+def test_torchinfo_has_nothing_to_follow(small: models.ModelSpec) -> None:
+    with pytest.raises(ValueError, match="torchinfo follows a PyTorch module at work, and net is"):
+        torchinfo_table(small, analyze(small))
 
 
 def test_without_onnx_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
