@@ -107,7 +107,7 @@ def run_programs(only: str, verbose: bool) -> None:
                 return run
 
             setups = {"faulty": program.faulty(), "changed": program.changed(), "healthy": program.healthy()}
-            results = {}
+            results: dict[str, Result] = {}
             for kind, setup in setups.items():
                 if kind == "healthy" and setup == setups["changed"]:
                     found[kind], results[kind] = found["changed"], results["changed"]

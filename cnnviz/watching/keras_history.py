@@ -96,9 +96,12 @@ class KerasHistory:
         title = str(getattr(self._model, "name", "") or type(self._model).__name__)
         process = (os.getpid(), psutil.Process().create_time())
         optimizer = type(getattr(self._model, "optimizer", None)).__name__.lower()
-        known = {"optimiser": optimizer} if optimizer in ("sgd", "adam", "adamw", "rmsprop") else {}
+        known: dict[str, Any] = {"epochs": epochs}
+        if optimizer in ("sgd", "adam", "adamw", "rmsprop"):
+            known["optimiser"] = optimizer
         rate = self._rate()
-        known |= {"epochs": epochs} | ({} if rate is None else {"learning_rate": rate})
+        if rate is not None:
+            known["learning_rate"] = rate
         self._lease = tracking.create_foreign_run(
             self._database, Kind.WATCHED, model=title, dataset=dataset or "my own data", name=name,
             recipe=known, process=process,
