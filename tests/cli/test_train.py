@@ -102,8 +102,8 @@ def test_where_a_supervisor_is_quicker_its_worker_is_watched(
                 until(lambda: writer.command is not None, "it is asked to stop")
         tracking.end(database, lease, Status.STOPPED if stopped else Status.FINISHED)
 
-    def lose(database: Database, device: str, only: int, beside: bool) -> None:
-        lease = claim(database, device, only=only)
+    def lose(database: Database, device: str, only: int, beside: bool, classes: list[str]) -> None:
+        lease = claim(database, device, only=only, classes=classes)
         assert lease is not None
         threading.Timer(0.2, train, (database, lease)).start()
 

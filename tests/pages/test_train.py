@@ -99,7 +99,7 @@ def test_a_torch_that_another_thread_still_imports_is_left_alone(monkeypatch: py
     half.__spec__ = SimpleNamespace(_initializing=True)  # type: ignore[assignment]
     monkeypatch.setitem(sys.modules, "torch", half)
     app = open_page("train")
-    assert app.selectbox(key="train-set-device").options == ["auto", "cpu"]
+    assert app.selectbox(key="train-set-device").options == ["auto", "cpu", "gpu"]
 
 
 def test_later_the_last_run_is_shown_instead(runs: Database, ticking: list[float]) -> None:
