@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 from cnnviz.datasets import Progress, Step
 from cnnviz.datasets.decode import in_order
 from cnnviz.datasets.spec import silent
+from cnnviz.inference import ClassProbability
 from cnnviz.inference.images.checks import Hint, hints_of
 from cnnviz.inference.images.image import Picture, Pixels, Refusal
 from cnnviz.inference.images.preprocessing import Preprocessing
@@ -107,13 +108,6 @@ TOLERANCE = 1e-4
 
 On the CPU 2e-6 was the most that was seen; the likeliest class is another only where two are that close.
 """
-
-
-class ClassProbability(NamedTuple):
-    """One class and its probability."""
-
-    name: str
-    probability: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from torch import nn
 
 from cnnviz import datasets, tracking
 from cnnviz.datasets import Step
+from cnnviz.inference import ClassProbability
 from cnnviz.inference.evaluate import evaluate
 from cnnviz.inference.images.image import Picture, Refusal
 from cnnviz.inference.images.read_image import Upload
@@ -17,7 +18,6 @@ from cnnviz.inference.latency import measure
 from cnnviz.inference.predict import (
     STRETCHES,
     TOLERANCE,
-    ClassProbability,
     Item,
     Prediction,
     Predictor,

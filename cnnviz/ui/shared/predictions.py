@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.figures import numbers
+from cnnviz.inference import ClassProbability
 from cnnviz.inference.images.image import Picture
 from cnnviz.interpret.maps import Floats
 from cnnviz.ui.shared import notice, preprocessing, url_state
@@ -28,14 +28,6 @@ CSS = Path(__file__).with_name("predictions.css")
 TOP = 5
 CHANGES = {"invert": "Invert it", "centre": "Center it"}
 """Preprocessing that a hint may propose, and the button that does it."""
-
-
-@dataclass(frozen=True)
-class ClassProbability:
-    """A class and its probability."""
-
-    name: str
-    probability: float
 
 
 def shares(network: Network, ready: PreprocessedImage) -> Floats:
