@@ -1,9 +1,9 @@
 """Pages and analysis of this tree against those of a commit, alternating in the same run: a ratio for each.
 
-The commit is checked out into a temporary git worktree; each measurement is a process of its own in one of the
-two trees, with this Python. What runs is the tree's own app through the same steps: the start (`streamlit run`
-to the content of the Start page), the choice of another model on Architecture, warm, and the analysis of
-architectures, building included.
+The commit is checked out into a temporary git worktree; each measurement is a process of its own in one of
+the two trees, with this Python. What runs is the tree's own app through the same steps: the start
+(`streamlit run` to the content of the Start page), the choice of another model on Architecture, warm, and the
+analysis of architectures, building included.
 
     python -m benchmarks.against COMMIT [--rounds N] [--models N] [--only pages|analysis]
 

@@ -17,23 +17,23 @@ def floors(text: str) -> dict[str, str]:
     Raises:
         ValueError: a line is no requirement with a lower bound and a next major release.
     """
-    found = {}
+    result = {}
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         requirement = REQUIREMENT.fullmatch(line)
         if requirement is None:
             raise ValueError(f"no range 'name>=floor,<ceiling': {line}")
-        found[requirement["name"]] = requirement["floor"]
-    return found
+        result[requirement["name"]] = requirement["floor"]
+    return result
 
 
 def constraints() -> list[str]:
     """Return one `name==floor` for each requirement of the product."""
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for name in FILES:
-        found |= floors((ROOT / name).read_text(encoding="utf-8"))
-    return [f"{name}=={floor}" for name, floor in found.items()]
+        result |= floors((ROOT / name).read_text(encoding="utf-8"))
+    return [f"{name}=={floor}" for name, floor in result.items()]
 
 
 if __name__ == "__main__":

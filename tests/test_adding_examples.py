@@ -107,9 +107,9 @@ def test_the_rule_finds_rules_out_and_says_what_is_missing(tmp_path: Path) -> No
         left = some.recipe.batch_size + 1
         alone = some.data.model_copy(update={"counts": (left,), "classes": ("0",)})
         normalized = BatchNorm.model_construct()
-        found = judge(some.model_copy(update={"data": alone, "batch_norm": normalized}))
-        assert isinstance(found, Finding)
-        assert found.facts[0].value == 1
+        result = judge(some.model_copy(update={"data": alone, "batch_norm": normalized}))
+        assert isinstance(result, Finding)
+        assert result.facts[0].value == 1
         assert isinstance(judge(some.model_copy(update={"data": alone})), Negative)
         assert isinstance(judge(some.model_copy(update={"data": Data()})), Inconclusive)
     finally:
@@ -128,9 +128,9 @@ def test_the_probe_measures(tmp_path: Path) -> None:
     context = subject()
     images = context.material.train.images
     assert isinstance(images, torch.Tensor)
-    found = probe.ask(context)
-    assert found == {"share": (int(images.max()) - int(images.min())) / 255}
-    assert "% of the range" in probe.describe(json.loads(json.dumps(found)))
+    answer = probe.ask(context)
+    assert answer == {"share": (int(images.max()) - int(images.min())) / 255}
+    assert "% of the range" in probe.describe(json.loads(json.dumps(answer)))
 
 
 def test_the_preset_is_listed(tmp_path: Path, capsys: Printed) -> None:

@@ -29,8 +29,8 @@ def without_code(path: Path) -> str:
 
 def targets(path: Path) -> list[str]:
     """Where the document's links and pictures lead, other sites left out."""
-    found = re.findall(r"\]\(([^)\s]+)\)", without_code(path))
-    return [target for target in found if not urlsplit(target).scheme]
+    links = re.findall(r"\]\(([^)\s]+)\)", without_code(path))
+    return [target for target in links if not urlsplit(target).scheme]
 
 
 def anchors(path: Path) -> set[str]:
@@ -77,11 +77,11 @@ def test_there_are_addresses_to_open() -> None:
 def test_addresses_open_what_they_say(address: str) -> None:
     page, parameters = urlsplit(address).path.strip("/"), dict(parse_qsl(urlsplit(address).query))
     assert page in find_pages(ROOT / "pages")
-    said: list[str] = []
+    text: list[str] = []
     selection = url_state.read(parameters)
     if "models" in parameters:
-        assert len(state.read(parameters, selection, said).entries) > 1
-    assert not [*selection.problems, *said]
+        assert len(state.read(parameters, selection, text).entries) > 1
+    assert not [*selection.problems, *text]
     if selection.layer is not None:
         assert analyze(selection.spec.name).row(selection.layer).name == selection.layer
 

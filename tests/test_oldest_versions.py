@@ -25,9 +25,9 @@ def test_every_requirement_is_held_at_the_lower_end_of_its_range() -> None:
 
 
 def test_versions_in_comments_lie_in_their_ranges() -> None:
-    found = [match for line in LINES if (match := TESTED.match(line))]
-    assert found
-    for match in found:
+    result = [match for line in LINES if (match := TESTED.match(line))]
+    assert result
+    for match in result:
         assert Requirement(match["requirement"].strip()).specifier.contains(match["tested"]), match[0]
 
 

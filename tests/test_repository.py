@@ -21,13 +21,13 @@ def tracked(pattern: str = "*") -> list[Path]:
 
 
 def test_no_file_names_a_path_of_one_machine() -> None:
-    found = {
+    result = {
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
         for path in tracked()
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="ignore").splitlines(), 1)
         if MACHINE_PATH.search(line)
     }
-    assert not found
+    assert not result
 
 
 @pytest.mark.parametrize("folder", ["home", "tmp", "root", "work"])

@@ -40,9 +40,9 @@ def test_a_share_is_written_in_one_way_everywhere() -> None:
     own = re.compile(r"(?<!%)(?<!%\{)\{[^{}]*:[.0-9]*%\}")
     folder = Path(cnnviz.__file__).parent
     assert not [
-        f"{path.relative_to(folder)}: {found.group()}"
+        f"{path.relative_to(folder)}: {match.group()}"
         for path in sorted(folder.rglob("*.py"))
-        for found in own.finditer(path.read_text(encoding="utf-8"))
+        for match in own.finditer(path.read_text(encoding="utf-8"))
     ]
 
 

@@ -76,53 +76,53 @@ CLOSED_FORMS = [
 
 @pytest.mark.parametrize(("model", "macs"), CLOSED_FORMS)
 def test_work_in_functions_is_counted(model: nn.Module, macs: int) -> None:
-    found = analyze(model, (3, 16, 16))
-    assert found.macs == macs
-    assert found.total_params == sum(p.numel() for p in model.parameters())
-    assert found.notes == ()
+    result = analyze(model, (3, 16, 16))
+    assert result.macs == macs
+    assert result.total_params == sum(p.numel() for p in model.parameters())
+    assert result.notes == ()
 
 
 def test_a_function_belongs_to_the_module_that_holds_its_weight() -> None:
-    found = analyze(Functional(), (3, 16, 16))
-    own = found.row("")
-    assert found.row("conv").macs == 16 * 16 * 4 * 27
+    result = analyze(Functional(), (3, 16, 16))
+    own = result.row("")
+    assert result.row("conv").macs == 16 * 16 * 4 * 27
     assert own.params == 20
     assert own.macs == 8 * 8 * 5 * 4 + 5 * 7
 
 
 def test_attention_is_one_row_and_sees_everything() -> None:
-    found = analyze(Attention(), (3, 16, 16))
-    row = found.row("attention")
+    result = analyze(Attention(), (3, 16, 16))
+    row = result.row("attention")
     assert row.kind == "attention"
     assert row.params == 4 * 16 * 16 + 4 * 16
-    assert found.fc_params == row.params
+    assert result.fc_params == row.params
     assert row.macs == 4 * 16 * 16 * 16 + 2 * 16 * 16 * 16
-    assert found.row("patches").receptive_field.size == (4, 4)
+    assert result.row("patches").receptive_field.size == (4, 4)
     assert row.receptive_field.whole
 
 
 def test_shared_weights_count_once() -> None:
-    found = analyze(Shared(), (2, 2, 2))
-    assert found.total_params == 64 + 8 + 8
-    assert found.row("second").params == 8
-    assert found.row("second").shared_with == "first"
-    assert found.row("first").calls == 2
-    assert found.macs == 3 * 64
+    result = analyze(Shared(), (2, 2, 2))
+    assert result.total_params == 64 + 8 + 8
+    assert result.row("second").params == 8
+    assert result.row("second").shared_with == "first"
+    assert result.row("first").calls == 2
+    assert result.macs == 3 * 64
 
 
 def test_frozen_parameters_are_told_from_trainable_ones() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     model[0].requires_grad_(False)
-    found = analyze(model, 8)
-    assert (found.row("0").frozen, found.row("0").trainable) == (20, 0)
-    assert found.trainable_params == 4
-    assert found.row("1").buffers == 5
+    result = analyze(model, 8)
+    assert (result.row("0").frozen, result.row("0").trainable) == (20, 0)
+    assert result.trainable_params == 4
+    assert result.row("1").buffers == 5
 
 
 def test_what_has_no_rule_is_counted_and_said() -> None:
-    found = analyze(Recurrent(), (1, 4, 4))
-    assert "cumsum (1×)" in found.notes[0]
-    assert found.total_params == 4 * 36 + 4
+    result = analyze(Recurrent(), (1, 4, 4))
+    assert "cumsum (1×)" in result.notes[0]
+    assert result.total_params == 4 * 36 + 4
 
 
 def test_a_module_handed_in_is_left_as_it_is() -> None:
@@ -137,9 +137,9 @@ def test_a_module_handed_in_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize("inplace", [True, False])
 def test_an_operation_in_place_counts_like_any(inplace: bool) -> None:
-    found = analyze(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=inplace)), (1, 6, 6))
-    assert found.forward_bytes() == 2 * (2 * 4 * 4) * 4
-    assert [(edge[0], edge[1]) for edge in found.graph.edges] == [(0, 2), (2, 3), (3, 1)]
+    result = analyze(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=inplace)), (1, 6, 6))
+    assert result.forward_bytes() == 2 * (2 * 4 * 4) * 4
+    assert [(edge[0], edge[1]) for edge in result.graph.edges] == [(0, 2), (2, 3), (3, 1)]
 
 
 def test_half_precision_models_are_read() -> None:
@@ -148,8 +148,8 @@ def test_half_precision_models_are_read() -> None:
 
 def test_layer_lists_and_specs_are_read() -> None:
     layers = LayerList(name="lenet5", input=(1, 8, 8), layers=(Conv(out=2), Flatten(), Linear()))
-    found = analyze(layers)
-    assert found.total_params == 20 + 72 * 10 + 10
+    result = analyze(layers)
+    assert result.total_params == 20 + 72 * 10 + 10
     assert analyze(models.get("lenet5")) == analyze("lenet5")
 
 
@@ -188,8 +188,8 @@ def test_what_cannot_be_is_said_in_one_sentence(call: object, sentence: str) -> 
 
 
 def test_real_weights_and_defaults_say_the_same() -> None:
-    found: Analysis = analyze(models.build("lenet5"), (1, 28, 28))
+    analysis: Analysis = analyze(models.build("lenet5"), (1, 28, 28))
     shipped = analyze("lenet5")
-    assert [(r.name, r.params, r.macs, r.outputs) for r in found.rows] == [
+    assert [(r.name, r.params, r.macs, r.outputs) for r in analysis.rows] == [
         (r.name, r.params, r.macs, r.outputs) for r in shipped.rows
     ]

@@ -54,8 +54,8 @@ INCEPTION = {
     ("model", "table"), [("alexnet-cifar10", ALEXNET), ("small-alexnet", SMALL), ("lenet5", LENET)]
 )
 def test_a_table_row_by_row(model: str, table: list[tuple[str, tuple[int, ...], int]]) -> None:
-    found = analyze(model)
-    assert [(name, found.row(name).output_shape, found.row(name).params) for name, _, _ in table] == table
+    result = analyze(model)
+    assert [(name, result.row(name).output_shape, result.row(name).params) for name, _, _ in table] == table
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_a_table_row_by_row(model: str, table: list[tuple[str, tuple[int, ...], 
     ],
 )
 def test_a_total(model: str, classes: int, options: dict[str, object], total: int) -> None:
-    found = analyze(model, num_classes=classes, options=options)
-    assert found.total_params == found.trainable_params == total
+    result = analyze(model, num_classes=classes, options=options)
+    assert result.total_params == result.trainable_params == total
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,10 @@ def test_the_multiply_adds_of_an_article(model: str, gmac: float) -> None:
     ("model", "written", "stored"), [("alexnet-cifar10", 8.26, 222.37), ("small-alexnet", 4.38, 47.37)]
 )
 def test_the_memory_that_the_article_prints(model: str, written: float, stored: float) -> None:
-    found = analyze(model)
-    assert found.training_bytes() / MIB == pytest.approx(written, abs=0.005)
-    assert found.parameter_bytes / MIB == pytest.approx(stored, abs=0.005)
-    assert found.training_bytes(batch=64) == 64 * found.training_bytes()
+    result = analyze(model)
+    assert result.training_bytes() / MIB == pytest.approx(written, abs=0.005)
+    assert result.parameter_bytes / MIB == pytest.approx(stored, abs=0.005)
+    assert result.training_bytes(batch=64) == 64 * result.training_bytes()
 
 
 def test_inception_blocks_of_the_article() -> None:

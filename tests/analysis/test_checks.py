@@ -43,8 +43,8 @@ class Ending(nn.Module):
     ],
 )
 def test_an_activation_of_the_outputs_is_located(last: Any, function: str, layer: str) -> None:
-    found = Network(analysis.analyze(Ending(last), 28)).output_activations()
-    assert found == (OutputActivation(function, layer, pooled=False),)
+    output_activations = Network(analysis.analyze(Ending(last), 28)).output_activations()
+    assert output_activations == (OutputActivation(function, layer, pooled=False),)
 
 
 @pytest.mark.parametrize("last", [lambda x: x, functional.dropout, lambda x: 3 * x, nn.Identity()])
@@ -136,8 +136,8 @@ WRONG: dict[str, tuple[LayerList, str, str, tuple[str, ...]]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_each_structural_fault_is_found_where_it_is(name: str) -> None:
     document, check, severity, layers = WRONG[name]
-    found = {(one.check, one.severity, one.layers) for one in check_layers(document)}
-    assert (check, severity, layers) in found
+    result = {(one.check, one.severity, one.layers) for one in check_layers(document)}
+    assert (check, severity, layers) in result
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -186,9 +186,9 @@ def test_a_layer_list_that_is_right_has_no_problem() -> None:
 def test_a_layer_that_forward_never_calls_is_found() -> None:
     model = Ending(nn.Identity())
     model.spare = nn.Linear(3, 4)
-    (found,) = check_analysis(analysis.analyze(model, 28))
-    assert (found.check, found.layers) == ("unused-layer", ("spare",))
-    assert "16 parameters" in found.message
+    (result,) = check_analysis(analysis.analyze(model, 28))
+    assert (result.check, result.layers) == ("unused-layer", ("spare",))
+    assert "16 parameters" in result.message
 
 
 def test_a_gate_that_multiplies_is_no_saturating_activation() -> None:
@@ -213,7 +213,7 @@ def test_checking_raises_for_no_layer_list(document: LayerList) -> None:
 
 
 def test_no_registered_model_as_published_has_an_error_or_a_warning() -> None:
-    told = {
+    text = {
         name: [
             (one.check, one.layers)
             for one in check_analysis(analysis.analyze(name))
@@ -222,16 +222,16 @@ def test_no_registered_model_as_published_has_an_error_or_a_warning() -> None:
         for name, spec in models.specs().items()
         if spec.source in ("cnnviz", "torchvision")
     }
-    assert len(told) > 80
-    assert {name: found for name, found in told.items() if found} == {}
+    assert len(text) > 80
+    assert {name: result for name, result in text.items() if result} == {}
 
 
 def test_of_registered_models_only_squeezenet_rectifies_its_outputs_and_before_pooling() -> None:
-    found = {
+    result = {
         name: Network(analysis.analyze(name)).output_activations()
         for name, spec in models.specs().items()
         if spec.source in ("cnnviz", "torchvision")
     }
-    rectified = {name for name, activations in found.items() if activations}
+    rectified = {name for name, activations in result.items() if activations}
     assert rectified == {"torchvision/squeezenet1_0", "torchvision/squeezenet1_1"}
-    assert all(one.function == "relu" and one.pooled for name in rectified for one in found[name])
+    assert all(one.function == "relu" and one.pooled for name in rectified for one in result[name])

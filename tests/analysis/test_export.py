@@ -21,7 +21,7 @@ def test_columns_add_up_to_the_totals(name: str) -> None:
 
 
 def test_json_has_what_is_promised() -> None:
-    found = json.loads(json.dumps(export.to_json(analyze("lenet5"), batch=4)))
+    document = json.loads(json.dumps(export.to_json(analyze("lenet5"), batch=4)))
     totals = {
         "total_params",
         "trainable_params",
@@ -31,16 +31,16 @@ def test_json_has_what_is_promised() -> None:
         "other_params",
         "macs",
     }
-    assert totals | {"model", "input_size", "layers"} <= found.keys()
-    layer = found["layers"][0]
+    assert totals | {"model", "input_size", "layers"} <= document.keys()
+    layer = document["layers"][0]
     promised = {"name", "type", "input_shape", "output_shape", "params", "macs", "receptive_field", "formula"}
     assert promised <= layer.keys()
     assert (layer["input_shape"], layer["output_shape"]) == ([1, 28, 28], [6, 28, 28])
     assert layer["receptive_field"] == {"size": [5, 5], "jump": [1, 1], "start": [-2, -2]}
-    assert sum(layer["params_share"] for layer in found["layers"]) == pytest.approx(1, abs=1e-4)
-    assert sum(layer["macs_share"] for layer in found["layers"]) == pytest.approx(1, abs=1e-4)
+    assert sum(layer["params_share"] for layer in document["layers"]) == pytest.approx(1, abs=1e-4)
+    assert sum(layer["macs_share"] for layer in document["layers"]) == pytest.approx(1, abs=1e-4)
     assert layer["activation_bytes"] == 4 * 6 * 28 * 28 * 4
-    assert found["layers"][-1]["receptive_field"] == "whole input"
+    assert document["layers"][-1]["receptive_field"] == "whole input"
 
 
 def test_markdown_is_a_table_with_a_line_a_row() -> None:

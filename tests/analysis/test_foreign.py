@@ -31,9 +31,9 @@ def line_of(text: str) -> int:
 
 
 def test_a_function_with_a_result_of_no_dimension_is_counted() -> None:
-    found = of("Scaled", 32)
-    assert found.total_params == 314
-    assert found.macs == 8 * 30 * 30 * 27 + 80 == 194_480
+    result = of("Scaled", 32)
+    assert result.total_params == 314
+    assert result.macs == 8 * 30 * 30 * 27 + 80 == 194_480
 
 
 @pytest.mark.parametrize(
@@ -78,16 +78,16 @@ def test_the_larger_of_two_tensors_is_no_reduction() -> None:
 
 
 def test_of_a_branch_that_depends_on_data_one_path_is_analysed_and_said_which() -> None:
-    found = of("Branch", 32)
-    assert found.macs == 8 * 30 * 30 * 27 + 80
+    result = of("Branch", 32)
+    assert result.macs == 8 * 30 * 30 * 27 + 80
     line = f"foreign_nets.py, line {line_of('if x.sum() > 0')}"
-    assert [note for note in found.notes if line in note and "condition on its values held" in note]
+    assert [note for note in result.notes if line in note and "condition on its values held" in note]
 
 
 def test_a_loop_that_waits_for_its_values_ends() -> None:
-    found = of("Loops", 8)
-    assert found.row("conv").calls > 1
-    assert "one path was analysed" in found.notes[0]
+    result = of("Loops", 8)
+    assert result.row("conv").calls > 1
+    assert "one path was analysed" in result.notes[0]
 
 
 def test_a_value_taken_of_the_input_is_said() -> None:
@@ -103,11 +103,11 @@ def test_two_inputs_are_refused_with_their_names() -> None:
     ("name", "error"), [("Fails", "KeyError: 'missing'"), ("Breaks", "ZeroDivisionError")]
 )
 def test_an_error_in_forward_is_a_sentence_with_the_users_file_and_line(name: str, error: str) -> None:
-    with pytest.raises(ValueError, match="cannot be analysed") as told:
+    with pytest.raises(ValueError, match="cannot be analysed") as text:
         of(name, 28)
-    assert error in str(told.value)
-    assert f"(foreign_nets.py, line {line_of(f'# fails: {name}')})" in str(told.value)
-    assert "\n" not in str(told.value)
+    assert error in str(text.value)
+    assert f"(foreign_nets.py, line {line_of(f'# fails: {name}')})" in str(text.value)
+    assert "\n" not in str(text.value)
 
 
 def test_a_misfit_names_the_users_line() -> None:
@@ -126,9 +126,9 @@ def test_a_module_without_forward_is_a_sentence() -> None:
 
 
 def test_channels_and_classes_and_a_size_are_the_networks_own() -> None:
-    found = of("Grey")
-    assert (found.input_shape, found.classes) == ((1, 28, 28), 7)
-    assert "1×28×28" in found.notes[-1]
+    result = of("Grey")
+    assert (result.input_shape, result.classes) == ((1, 28, 28), 7)
+    assert "1×28×28" in result.notes[-1]
     assert of("Grey", 28).notes == ()
 
 
@@ -155,14 +155,14 @@ def test_a_network_that_begins_with_a_linear_layer_gets_images_of_its_size(
         "from torch import nn\ndef mlp():\n"
         f"    return nn.Sequential(nn.Flatten(), nn.Linear({features}, 5), nn.ReLU(), nn.Linear(5, 4))\n"
     )
-    found = analyze(from_file(f"{path}:mlp"))
-    assert (found.input_shape, found.classes) == (shape, 4)
-    assert found.macs == features * 5 + 5 * 4
+    result = analyze(from_file(f"{path}:mlp"))
+    assert (result.input_shape, result.classes) == (shape, 4)
+    assert result.macs == features * 5 + 5 * 4
 
 
 def test_of_weights_used_five_times_the_receptive_field_grows_and_parameters_count_once() -> None:
-    found = of("Shared", 32)
-    row = found.row("conv")
+    result = of("Shared", 32)
+    row = result.row("conv")
     assert row.receptive_field.size == (13, 13)
     assert (row.calls, row.params) == (5, 8 * 8 * 9 + 8)
     assert row.macs == 5 * 32 * 32 * 8 * 8 * 9
@@ -170,19 +170,19 @@ def test_of_weights_used_five_times_the_receptive_field_grows_and_parameters_cou
 
 def test_a_layer_without_weights_that_is_used_twice_keeps_its_first_place() -> None:
     relu = nn.ReLU()
-    found = analyze(nn.Sequential(nn.Conv2d(1, 2, 3), relu, nn.Conv2d(2, 2, 3), relu), 16)
-    assert found.row("1").receptive_field.size == (3, 3)
+    result = analyze(nn.Sequential(nn.Conv2d(1, 2, 3), relu, nn.Conv2d(2, 2, 3), relu), 16)
+    assert result.row("1").receptive_field.size == (3, 3)
 
 
 def test_an_lstm_over_rows_is_a_kind_of_its_own_and_counted_exactly() -> None:
-    found = of("Rows")
-    row = found.row("lstm")
-    assert found.input_shape == (1, 28, 28)
+    result = of("Rows")
+    row = result.row("lstm")
+    assert result.input_shape == (1, 28, 28)
     assert row.kind == "recurrent"
     assert row.macs == 28 * (4 * 32 * 28 + 4 * 32 * 32)
     assert row.params == 4 * 32 * (28 + 32 + 2)
-    assert found.fc_params == 330
-    assert not [note for note in found.notes if "rule" in note]
+    assert result.fc_params == 330
+    assert not [note for note in result.notes if "rule" in note]
 
 
 MADE: list[tuple[Any, int]] = [
@@ -208,11 +208,11 @@ def test_recurrent_layers_are_counted_by_their_weights_and_steps(layer: Any, eac
         def forward(self, x: Any) -> Any:
             return self.layer(x.squeeze(1))[0][:, -1]
 
-    found = analyze(Net(), (1, 7, 6))
-    row = found.row("layer")
+    result = analyze(Net(), (1, 7, 6))
+    row = result.row("layer")
     assert (row.kind, row.macs) == ("recurrent", 7 * each)
     assert row.elementwise > 0
-    assert found.notes == ()
+    assert result.notes == ()
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
@@ -274,9 +274,9 @@ def test_recurrent_cells_are_counted_once_a_step(cell: Any, gates: int) -> None:
                 state = self.cell(row, state)
             return state[0] if isinstance(state, tuple) else state
 
-    found = analyze(Net(), (1, 7, 6))
-    assert (found.row("cell").kind, found.row("cell").calls) == ("recurrent", 7)
-    assert found.macs == 7 * gates * 5 * (6 + 5)
+    result = analyze(Net(), (1, 7, 6))
+    assert (result.row("cell").kind, result.row("cell").calls) == ("recurrent", 7)
+    assert result.macs == 7 * gates * 5 * (6 + 5)
 
 
 def test_recurrent_macs_agree_with_the_matrix_products_of_the_same_layer_written_out() -> None:

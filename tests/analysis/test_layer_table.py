@@ -31,12 +31,12 @@ def _reached(graph: Graph, start: int, end: int) -> set[int]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_and_containers_are_known(name: str) -> None:
-    found = analyze(name)
-    rows = {row.name for row in found.rows}
-    blocks = {block.name for block in found.graph.blocks}
-    assert {node.row for node in found.graph.nodes} - {""} <= rows
-    assert {node.container for node in found.graph.nodes} - {""} <= blocks
-    assert all(block.repeat_of in blocks | {""} for block in found.graph.blocks)
+    result = analyze(name)
+    rows = {row.name for row in result.rows}
+    blocks = {block.name for block in result.graph.blocks}
+    assert {node.row for node in result.graph.nodes} - {""} <= rows
+    assert {node.container for node in result.graph.nodes} - {""} <= blocks
+    assert all(block.repeat_of in blocks | {""} for block in result.graph.blocks)
 
 
 @pytest.mark.parametrize("name", ["googlenet", "torchvision/googlenet", "googlenet-32", "inception-naive"])

@@ -42,8 +42,8 @@ def test_of_any_list_the_part_that_fits_is_analysed(document: LayerList) -> None
 
 def test_what_comes_behind_a_misfit_costs_nothing() -> None:
     document = LayerList(input=(1, 8, 8), layers=(Conv(out=4, kernel=3), Conv(kernel=9), Conv()))
-    found = costs(document, analyze_fitting(document))
-    assert found == {"conv1": Cost(4 * 10, 4 * 9 * 36, 4 * 36), "conv2": Cost(), "conv3": Cost()}
+    result = costs(document, analyze_fitting(document))
+    assert result == {"conv1": Cost(4 * 10, 4 * 9 * 36, 4 * 36), "conv2": Cost(), "conv3": Cost()}
 
 
 def test_an_outline_tells_what_an_edit_changed() -> None:

@@ -75,12 +75,12 @@ def networks(draw: st.DrawFn) -> tuple[nn.Sequential, tuple[int, int, int]]:
 @given(networks())
 def test_shapes_parameters_and_multiply_adds(made: tuple[nn.Sequential, tuple[int, int, int]]) -> None:
     network, shape = made
-    found = analyze(network, shape)
-    assert found.total_params == sum(p.numel() for p in network.parameters())
-    assert found.macs == torch_macs(network, torch.zeros(1, *shape))
+    result = analyze(network, shape)
+    assert result.total_params == sum(p.numel() for p in network.parameters())
+    assert result.macs == torch_macs(network, torch.zeros(1, *shape))
     shapes = _run_shapes(network, shape)
-    assert {row.name: row.output_shape for row in found.rows if row.name in shapes} == shapes
-    assert found.graph.nodes[1].output_shape == list(shapes.values())[-1]
+    assert {row.name: row.output_shape for row in result.rows if row.name in shapes} == shapes
+    assert result.graph.nodes[1].output_shape == list(shapes.values())[-1]
 
 
 def _run_shapes(network: nn.Sequential, shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:

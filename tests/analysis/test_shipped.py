@@ -44,11 +44,11 @@ def test_overview_lists_every_default_once() -> None:
 
 @pytest.mark.parametrize("name", THEIRS)
 def test_torchvision_publishes_the_same(name: str) -> None:
-    found, spec = analyze(name), SPECS[name]
+    result, spec = analyze(name), SPECS[name]
     macs = spec.published_value("macs")
-    assert found.total_params == spec.published_value("params")
+    assert result.total_params == spec.published_value("params")
     assert macs is not None
-    assert abs(found.macs - macs) <= max(0.01 * macs, 0.0005e9)
+    assert abs(result.macs - macs) <= max(0.01 * macs, 0.0005e9)
 
 
 def test_there_are_eighty_of_torchvision() -> None:
@@ -69,9 +69,9 @@ def test_torchinfo_sees_the_same_layers(name: str) -> None:
     model = on_meta(lambda: spec.builder(spec.classes, spec.input_shape, spec.options()))
     seen = torchinfo.summary(model, (1, *spec.input_shape), depth=9, verbose=0, device="meta")
     theirs = {info.var_name: info for info in seen.summary_list if info.depth == 1 and info.is_leaf_layer}
-    found = analyze(name)
-    ours = [row for row in found.rows if row.name in theirs and not row.training_only]
-    assert seen.total_params == found.total_params
+    result = analyze(name)
+    ours = [row for row in result.rows if row.name in theirs and not row.training_only]
+    assert seen.total_params == result.total_params
     assert ours
     for row in ours:
         assert tuple(theirs[row.name].output_size[1:]) == row.output_shape
@@ -80,24 +80,24 @@ def test_torchinfo_sees_the_same_layers(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_parts_add_up(name: str) -> None:
-    found = analyze(name)
+    result = analyze(name)
     model = on_meta(
-        lambda: SPECS[name].builder(found.classes, SPECS[name].input_shape, SPECS[name].options())
+        lambda: SPECS[name].builder(result.classes, SPECS[name].input_shape, SPECS[name].options())
     )
-    kinds = (found.conv_params, found.fc_params, found.norm_params, found.other_params)
-    assert sum(kinds) == found.total_params == sum(p.numel() for p in model.parameters())
+    kinds = (result.conv_params, result.fc_params, result.norm_params, result.other_params)
+    assert sum(kinds) == result.total_params == sum(p.numel() for p in model.parameters())
     assert min(kinds) >= 0
-    assert sum(row.buffers for row in found.rows) == sum(b.numel() for b in model.buffers())
-    assert found.macs == sum(row.macs for row in found.rows if not row.training_only)
-    names = [row.name for row in found.rows]
+    assert sum(row.buffers for row in result.rows) == sum(b.numel() for b in model.buffers())
+    assert result.macs == sum(row.macs for row in result.rows if not row.training_only)
+    names = [row.name for row in result.rows]
     assert len(set(names)) == len(names)
-    assert found.notes == ()
+    assert result.notes == ()
 
 
 @pytest.mark.parametrize("name", [*OURS, "torchvision/swin_v2_t", "torchvision/vit_b_16"])
 def test_an_analysis_survives_its_codec(name: str) -> None:
-    found = analyze(name)
-    assert decode(json.loads(json.dumps(encode(found)))) == found
+    result = analyze(name)
+    assert decode(json.loads(json.dumps(encode(result)))) == result
 
 
 def test_facts_of_another_format_are_refused() -> None:
@@ -125,10 +125,10 @@ def test_depth_counts_weight_layers_on_the_longest_path(name: str, layers: int) 
 
 
 def test_depth_leaves_out_what_only_trains() -> None:
-    found = analyze("googlenet-aux")
-    late = replace(found.graph, nodes=tuple(replace(n, training_only=False) for n in found.graph.nodes))
-    assert depth(found) == depth(analyze("googlenet"))
-    assert depth(replace(found, graph=late)) >= depth(found)
+    result = analyze("googlenet-aux")
+    late = replace(result.graph, nodes=tuple(replace(n, training_only=False) for n in result.graph.nodes))
+    assert depth(result) == depth(analyze("googlenet"))
+    assert depth(replace(result, graph=late)) >= depth(result)
 
 
 def test_a_registered_default_needs_no_torch() -> None:

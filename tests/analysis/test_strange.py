@@ -38,12 +38,12 @@ def test_it_is_analysed_or_refused_in_one_sentence(name: str) -> None:
             analyze(NETS[name](), shape)
         assert "\n" not in str(caught.value)
         return
-    found = analyze(NETS[name](), shape)
+    result = analyze(NETS[name](), shape)
     counted = NETS[name]()
     if name == "LazyLayers":
         counted(torch.zeros(2, *shape))
-    assert found.total_params == sum(p.numel() for p in counted.parameters())
-    assert found.trainable_params == sum(p.numel() for p in counted.parameters() if p.requires_grad)
+    assert result.total_params == sum(p.numel() for p in counted.parameters())
+    assert result.trainable_params == sum(p.numel() for p in counted.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize("name", [name for name in NETS if name not in SENTENCES and name != "Embedding"])
@@ -60,19 +60,19 @@ def test_a_class_that_needs_arguments_is_refused() -> None:
 
 def test_torchscript_is_one_row_and_said() -> None:
     model = NETS["Scripted"]()
-    found = analyze(model, (3, 32, 32))
-    assert "inner is TorchScript" in found.notes[0]
-    assert found.row("inner").params == 8 * 8 * 9 + 8
-    assert found.row("inner").output_shape == (8, 28, 28)
+    result = analyze(model, (3, 32, 32))
+    assert "inner is TorchScript" in result.notes[0]
+    assert result.row("inner").params == 8 * 8 * 9 + 8
+    assert result.row("inner").output_shape == (8, 28, 28)
     assert isinstance(model.inner, torch.jit.ScriptModule)
 
 
 def test_a_table_of_positions_is_not_fully_connected() -> None:
-    found = analyze(NETS["AttentionBias"](), (3, 32, 32))
-    assert found.row("").kind == "attention"
-    assert found.row("").params == 2 * 16 * 16
-    assert found.fc_params == (16 * 48 + 48) + (16 * 16 + 16) + (16 * 10 + 10)
-    assert found.other_params == 2 * 16 * 16
+    result = analyze(NETS["AttentionBias"](), (3, 32, 32))
+    assert result.row("").kind == "attention"
+    assert result.row("").params == 2 * 16 * 16
+    assert result.fc_params == (16 * 48 + 48) + (16 * 16 + 16) + (16 * 10 + 10)
+    assert result.other_params == 2 * 16 * 16
 
 
 def test_several_inputs_have_a_shape_each() -> None:
@@ -84,9 +84,9 @@ def test_several_inputs_have_a_shape_each() -> None:
         def forward(self, image: Any, facts: Any) -> Any:
             return self.fc(torch.cat([self.conv(image).mean((2, 3)), facts], 1))
 
-    found = analyze(Two(), [(1, 28, 28), (6,)])
-    assert found.macs == 4 * 26 * 26 * 9 + 100
-    assert found.notes == ("It reads 2 inputs: 1×28×28, 6; the graph shows them as one.",)
+    result = analyze(Two(), [(1, 28, 28), (6,)])
+    assert result.macs == 4 * 26 * 26 * 9 + 100
+    assert result.notes == ("It reads 2 inputs: 1×28×28, 6; the graph shows them as one.",)
     with pytest.raises(ValueError, match=r"reads 2 inputs \(image, facts\): give a size for each"):
         analyze(Two(), (1, 28, 28))
 
@@ -97,9 +97,9 @@ def html(found: Any) -> str:
 
 
 def test_a_notebook_shows_a_table_and_a_short_line() -> None:
-    found = cnnviz.analyze(NETS["Frozen"](), (3, 32, 32))
-    assert repr(found) == "<Analysis of Frozen: 3×32×32, 3 layers, 314 parameters, 194,480 multiply-adds>"
-    table = html(found)
+    analysis = cnnviz.analyze(NETS["Frozen"](), (3, 32, 32))
+    assert repr(analysis) == "<Analysis of Frozen: 3×32×32, 3 layers, 314 parameters, 194,480 multiply-adds>"
+    table = html(analysis)
     assert table.count("<tr>") == 1 + 3 + 1
     assert "314 parameters (90 trainable)" in table
     large = cnnviz.analyze("torchvision/densenet201")

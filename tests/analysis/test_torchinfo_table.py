@@ -23,7 +23,7 @@ LAYERS = LayerList(
 @pytest.mark.parametrize("batch", [1, 4])
 def test_what_it_counts_more_is_biases_and_normalization(name: str, batch: int) -> None:
     analysis = analyze(name)
-    found = torchinfo_table(name, analysis, batch=batch)
+    result = torchinfo_table(name, analysis, batch=batch)
     modules = dict(models.build(name).named_modules())
     extra = 0
     for row in analysis.rows:
@@ -34,26 +34,26 @@ def test_what_it_counts_more_is_biases_and_normalization(name: str, batch: int) 
             )
         elif isinstance(layer, nn.BatchNorm2d):
             extra += 2 * layer.num_features
-    assert found.macs - analysis.macs == extra
-    assert found.params == analysis.total_params
-    assert f"{extra:,} (" in found.differences[0]
-    assert "more than ours" in found.differences[0]
+    assert result.macs - analysis.macs == extra
+    assert result.params == analysis.total_params
+    assert f"{extra:,} (" in result.differences[0]
+    assert "more than ours" in result.differences[0]
 
 
 def test_attention_is_what_it_does_not_see() -> None:
     analysis = analyze("torchvision/vit_b_16")
-    found = torchinfo_table("torchvision/vit_b_16", analysis)
-    assert found.macs < analysis.macs / 10
-    assert "fewer than ours" in found.differences[0]
-    assert "attention" in found.differences[0]
+    result = torchinfo_table("torchvision/vit_b_16", analysis)
+    assert result.macs < analysis.macs / 10
+    assert "fewer than ours" in result.differences[0]
+    assert "attention" in result.differences[0]
 
 
 def test_size_classes_and_options_are_those_that_were_analyzed() -> None:
     analysis = analyze("lenet5", 40, 7, {"activation": "tanh"})
-    found = torchinfo_table("lenet5", analysis, {"activation": "tanh"}, batch=2)
-    assert "Tanh (tanh1)" in found.text or "Tanh" in found.text
-    assert "[2, 7]" in found.text
-    assert "[2, 6, 40, 40]" in found.text
+    result = torchinfo_table("lenet5", analysis, {"activation": "tanh"}, batch=2)
+    assert "Tanh (tanh1)" in result.text or "Tanh" in result.text
+    assert "[2, 7]" in result.text
+    assert "[2, 6, 40, 40]" in result.text
 
 
 def test_a_layer_list_is_followed_too() -> None:

@@ -174,8 +174,8 @@ def test_a_torchvision_network_has_the_momentum_that_is_asked_for_or_its_own() -
         spec = registry.get(model)
         for options, momentum in (({}, own), ({"momentum": 0.25}, 0.25)):
             built = spec.builder(10, (3, 32, 32), spec.options.parse(options))
-            found = {layer.momentum for layer in built.modules() if isinstance(layer, nn.BatchNorm2d)}
-            assert [round(one or 0.0, 6) for one in found] == [momentum]
+            momentums = {layer.momentum for layer in built.modules() if isinstance(layer, nn.BatchNorm2d)}
+            assert [round(one or 0.0, 6) for one in momentums] == [momentum]
 
 
 def test_second_names_are_written_down_for_every_cause_that_is_planted() -> None:

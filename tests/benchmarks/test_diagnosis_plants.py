@@ -111,13 +111,13 @@ def changed(one: Planned) -> set[str]:
     """Recipe fields, parts of the network, and the rest of the setup that differ from the twin's."""
     spoiled, twin = one.spoiled, one.twin
     fields = {*spoiled.values, *twin.values}
-    found = {field for field in fields if spoiled.values.get(field) != twin.values.get(field)}
+    result = {field for field in fields if spoiled.values.get(field) != twin.values.get(field)}
     if spoiled.plan is not None:
         own, other = (dataclasses.asdict(setup.net) for setup in (spoiled, twin))
-        found |= {f"net.{field}" for field in own if own[field] != other[field]}
+        result |= {f"net.{field}" for field in own if own[field] != other[field]}
     if spoiled.flaws != twin.flaws and spoiled.dataset != twin.dataset:
-        found.add("data")
-    return found | {
+        result.add("data")
+    return result | {
         name for name in ("grey", "training_mode") if getattr(spoiled, name) != getattr(twin, name)
     }
 
@@ -132,20 +132,20 @@ def test_of_plain_and_registered_networks_each_plant_changes_what_it_says() -> N
             if one.plant.name in WHOLE_NETS
             else set()
         )
-        found = changed(one)
-        assert found - allowed <= CHANGES[one.plant.name], one.name
+        result = changed(one)
+        assert result - allowed <= CHANGES[one.plant.name], one.name
         needed = CHANGES[one.plant.name] - MAY_BE_SO_ALREADY
-        assert needed <= found, one.name
+        assert needed <= result, one.name
 
 
 def test_a_model_s_own_option_is_all_that_its_plants_change() -> None:
     chosen = [one for one in failing("blind") if one.base.startswith("small-alexnet")]
-    told = {
+    text = {
         one.plant.name: options(one.spoiled) - options(one.twin)
         for one in chosen
         if options(one.spoiled) != options(one.twin)
     }
-    assert told == {"initialisation-article": {("init", "article")}, "dropout": {("dropout", 0.9)}}
+    assert text == {"initialisation-article": {("init", "article")}, "dropout": {("dropout", 0.9)}}
 
 
 def options(setup: Setup) -> set[tuple[str, str | float]]:

@@ -69,7 +69,7 @@ def find_chromium() -> str | None:
     """Return the Chromium to use: $CNNVIZ_CHROMIUM, or the first on PATH; None if there is none."""
     named = os.environ.get("CNNVIZ_CHROMIUM")
     names = [named] if named else ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-    return next((found for name in names if (found := shutil.which(name))), None)
+    return next((executable for name in names if (executable := shutil.which(name))), None)
 
 
 def launch(playwright: Playwright, executable: str) -> Browser:

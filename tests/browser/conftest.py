@@ -114,8 +114,8 @@ def visit(
     output = server.traced(since=logged)
     failed = request.node.stash.get(FAILED, "")
     if failed or traces or witness.external or witness.errors or output:
-        told = [failed, *witness.external, *witness.errors, server.printed()[logged:]]
-        _keep(request.node.name, pages, "\n".join(told))
+        description = [failed, *witness.external, *witness.errors, server.printed()[logged:]]
+        _keep(request.node.name, pages, "\n".join(description))
     for page, look in zip(pages, looks, strict=True):
         windows.leave(page, witness, look, keep=not failed)
     assert not witness.external, "requests left this machine"

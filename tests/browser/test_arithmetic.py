@@ -45,8 +45,8 @@ def show(page: Page, app: Server, model: str, layer: str, **more: int) -> Inspec
 
 
 def worked(page: Page) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(page.locator(".host").get_attribute("data-worked") or "")
-    return found
+    document: dict[str, Any] = json.loads(page.locator(".host").get_attribute("data-worked") or "")
+    return document
 
 
 def assert_same(found: dict[str, Any], inspection: Inspection) -> None:

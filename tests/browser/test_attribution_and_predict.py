@@ -69,8 +69,8 @@ def test_another_class_and_a_layer_of_the_strip(opened: Callable[..., Page]) -> 
     with page.expect_download() as download:
         page.get_by_role("button", name="Download", exact=True).click()
         page.get_by_role("button", name="Values (NPZ)").click()
-    with np.load(Path(download.value.path())) as found:
-        assert found["attribution"].shape == found["input"].shape[1:]
+    with np.load(Path(download.value.path())) as result:
+        assert result["attribution"].shape == result["input"].shape[1:]
 
 
 def test_good_and_broken_pictures_and_where_the_network_looks(opened: Callable[..., Page]) -> None:

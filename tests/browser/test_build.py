@@ -16,9 +16,9 @@ from tests.browser.waiting import rerun
 
 
 def document() -> LayerList:
-    found = models.layer_list("alexnet-cifar10")
-    assert found is not None
-    return found
+    layer_list = models.layer_list("alexnet-cifar10")
+    assert layer_list is not None
+    return layer_list
 
 
 def lines(page: Page) -> Locator:

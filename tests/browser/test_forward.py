@@ -78,12 +78,12 @@ def in_browser(
 
 def in_torch(network: nn.Sequential, images: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     """Every child's output for all images, by name."""
-    found, x = {}, torch.from_numpy(images)
+    result, x = {}, torch.from_numpy(images)
     with torch.no_grad():
         for name, part in network.named_children():
             x = part(x)
-            found[name] = x.numpy()
-    return found
+            result[name] = x.numpy()
+    return result
 
 
 def assert_equal(

@@ -39,9 +39,9 @@ def view(page: Page) -> str:
 
 
 def enlarged(page: Page) -> float:
-    found = re.search(r"scale\(([\d.]+)\)", view(page))
-    assert found
-    return float(found[1])
+    match = re.search(r"scale\(([\d.]+)\)", view(page))
+    assert match
+    return float(match[1])
 
 
 def focus(locator: Locator) -> None:

@@ -69,5 +69,5 @@ def test_chromium_is_looked_for_where_it_is_named(monkeypatch: pytest.MonkeyPatc
 def test_traces_are_told_from_windows_that_went(tmp_path: Path, printed: str, traced: bool) -> None:
     log = tmp_path / "log"
     log.write_text(f"{TRACE} of before {printed}", encoding="utf-8")
-    told = Server("", tmp_path, log).traced(since=len(f"{TRACE} of before "))
-    assert told == (printed if traced else "")
+    text = Server("", tmp_path, log).traced(since=len(f"{TRACE} of before "))
+    assert text == (printed if traced else "")

@@ -43,9 +43,9 @@ def layout(page: Page) -> dict[str, int]:
 
 def hover(page: Page, place: int, y: int, x: int) -> None:
     """Point at the middle of a cell of the map at a place of the mosaic."""
-    found = layout(page)
-    line, column = divmod(place, found["columns"])
-    zoom = found["zoom"]
+    result = layout(page)
+    line, column = divmod(place, result["columns"])
+    zoom = result["zoom"]
     page.locator("canvas.mosaic").hover(
         position={
             "x": column * (8 * zoom + GAP) + (x + 0.5) * zoom,

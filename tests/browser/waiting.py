@@ -68,8 +68,8 @@ def settle(page: Page) -> None:
         page.wait_for_function(STANDS, timeout=TIMEOUT_MS)
     except TimeoutError as late:
         waited = page.evaluate("window.__cnnvizMissing") or {}
-        said = ", ".join(f"{what} at {times} looks" for what, times in waited.items())
-        raise AssertionError(f"The page did not stand still; it waited for {said}.") from late
+        text = ", ".join(f"{what} at {times} looks" for what, times in waited.items())
+        raise AssertionError(f"The page did not stand still; it waited for {text}.") from late
 
 
 @contextlib.contextmanager

@@ -72,8 +72,8 @@ def test_an_output_activation_is_an_error_with_its_floor_and_exit_code_1(
 
 
 def test_warnings_without_an_error_have_exit_code_3(capsys: Printed, listed: Any) -> None:
-    found = json.loads(checked(capsys, 3, listed({"kind": "linear"}), "--json"))
-    (problem,) = found["problems"]
+    document = json.loads(checked(capsys, 3, listed({"kind": "linear"}), "--json"))
+    (problem,) = document["problems"]
     assert (problem["check"], problem["severity"]) == ("missing-activation", "warning")
     assert problem["layers"] == ["linear1", "linear2"]
 
@@ -81,8 +81,8 @@ def test_warnings_without_an_error_have_exit_code_3(capsys: Printed, listed: Any
 def test_a_layer_list_that_does_not_fit_is_an_error_of_the_model_and_not_of_the_command(
     capsys: Printed, listed: Any
 ) -> None:
-    found = json.loads(checked(capsys, 1, listed(input_shape=(1, 2, 2)), "--json"))
-    assert found["problems"][0]["check"] == "misfit"
+    document = json.loads(checked(capsys, 1, listed(input_shape=(1, 2, 2)), "--json"))
+    assert document["problems"][0]["check"] == "misfit"
 
 
 def test_a_python_file_is_checked_and_a_function_on_its_outputs_found(
@@ -90,15 +90,15 @@ def test_a_python_file_is_checked_and_a_function_on_its_outputs_found(
 ) -> None:
     path = tmp_path / "net.py"
     path.write_text(OWN)
-    found = json.loads(checked(capsys, 1, f"{path}:Net", "--input-size", "24", "--json"))
-    assert [one["check"] for one in found["problems"]] == ["output-activation"]
-    assert "softmax" in found["problems"][0]["message"]
+    document = json.loads(checked(capsys, 1, f"{path}:Net", "--input-size", "24", "--json"))
+    assert [one["check"] for one in document["problems"]] == ["output-activation"]
+    assert "softmax" in document["problems"][0]["message"]
 
 
 def test_the_checks_are_listed_with_their_sources(capsys: Printed) -> None:
-    found = json.loads(checked(capsys, 0, "--list", "--json"))
-    assert [one["check"] for one in found] == list(checks())
-    assert all(one["reference"] for one in found)
+    document = json.loads(checked(capsys, 0, "--list", "--json"))
+    assert [one["check"] for one in document] == list(checks())
+    assert all(one["reference"] for one in document)
     assert "output-activation" in checked(capsys, 0, "--list")
 
 

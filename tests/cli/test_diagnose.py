@@ -50,14 +50,16 @@ def test_the_text_fits_the_terminal(capsys: Printed, runs: Database, monkeypatch
 
 def test_json_has_the_agreed_parts(capsys: Printed, runs: Database) -> None:
     run = told(runs, collapsed=True)
-    found = json.loads(said(capsys, 1, str(run), "--json"))
-    assert {"run", "outcome", "verdict", "findings", "notes", "checked"} <= set(found)
-    assert found["outcome"] == "cause-found"
-    assert found["run"] == run
+    document = json.loads(said(capsys, 1, str(run), "--json"))
+    assert {"run", "outcome", "verdict", "findings", "notes", "checked"} <= set(document)
+    assert document["outcome"] == "cause-found"
+    assert document["run"] == run
     wanted = {"cause", "confidence", "evidence", "layers", "steps", "explanation", "changes"}
-    assert all(wanted <= set(finding) for finding in found["findings"])
-    assert "one-class" in [finding["cause"] for finding in found["findings"]]
-    assert {one["cause"] for one in found["checked"]} == {c for c, rule in rules().items() if not rule.loop}
+    assert all(wanted <= set(finding) for finding in document["findings"])
+    assert "one-class" in [finding["cause"] for finding in document["findings"]]
+    assert {one["cause"] for one in document["checked"]} == {
+        c for c, rule in rules().items() if not rule.loop
+    }
 
 
 def test_a_change_is_told_in_words_and_printed_as_a_recipe_that_train_takes(capsys: Printed) -> None:
@@ -109,9 +111,9 @@ def test_a_run_without_records_is_not_judged_and_says_what_is_missing(
     assert "Not judged: too little was recorded." in text
     assert "has recorded nothing that it could be judged by. It ended with: It ended early." in text
     assert "What is missing - No step was recorded" in text
-    found = json.loads(said(capsys, 4, run, "--json"))
-    assert (found["outcome"], found["findings"]) == ("not-judged", [])
-    assert found["missing"]
+    document = json.loads(said(capsys, 4, run, "--json"))
+    assert (document["outcome"], document["findings"]) == ("not-judged", [])
+    assert document["missing"]
 
 
 def test_a_run_that_no_cause_explains_has_an_exit_code_of_its_own_and_says_what_to_try(

@@ -107,8 +107,8 @@ def test_every_command_prints_what_the_output_can_take(
 
 @pytest.mark.usefixtures("_a_run")
 def test_json_says_the_same_in_every_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [json.loads(printed(monkeypatch, name, "runs", "list", "--json")[0]) for name in ENCODINGS]
-    assert [entry["name"] for (entry,) in found] == [NAME] * len(ENCODINGS)
+    document = [json.loads(printed(monkeypatch, name, "runs", "list", "--json")[0]) for name in ENCODINGS]
+    assert [entry["name"] for (entry,) in document] == [NAME] * len(ENCODINGS)
 
 
 @pytest.mark.usefixtures("_a_run")

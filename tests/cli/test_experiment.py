@@ -33,16 +33,16 @@ def tiny(tmp_path: Path) -> str:
 
 def test_one_is_run_to_its_verdict_and_shown_again(capsys: Run, tiny: str) -> None:
     assert main(["experiment", "run", tiny, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [arm["name"] for arm in found["arms"]] == ["as it is", "Adam"]
-    assert all(outcome["status"] == "finished" for arm in found["arms"] for outcome in arm["outcomes"])
-    assert "at 1 epoch" in found["verdict"]
-    assert main(["experiment", "show", str(found["id"]), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == found
+    document = json.loads(capsys.readouterr().out)
+    assert [arm["name"] for arm in document["arms"]] == ["as it is", "Adam"]
+    assert all(outcome["status"] == "finished" for arm in document["arms"] for outcome in arm["outcomes"])
+    assert "at 1 epoch" in document["verdict"]
+    assert main(["experiment", "show", str(document["id"]), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == document
     assert main(["experiment", "show", "1"]) == 0
     shown = capsys.readouterr().out
     assert TINY.question in shown
-    assert found["verdict"] in " ".join(shown.split())
+    assert document["verdict"] in " ".join(shown.split())
     assert main(["experiment", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["started"][0]["done"] == 4
 
@@ -70,8 +70,8 @@ def test_ctrl_c_stops_cleanly_and_its_number_goes_on(
 
 def test_queued_runs_wait_for_a_supervisor(capsys: Run) -> None:
     assert main(["experiment", "run", "normalising", "--seeds", "2", "--queue", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found == {"id": 1, "queued": [1, 2, 3, 4, 5, 6], "supervised": False}
+    document = json.loads(capsys.readouterr().out)
+    assert document == {"id": 1, "queued": [1, 2, 3, 4, 5, 6], "supervised": False}
     with tracking.connect() as database:
         assert {run.status for run in tracking.list_runs(database)} == {Status.QUEUED}
 
@@ -106,8 +106,8 @@ def test_what_is_listed_and_shown_fits_the_terminal_with_the_answer_that_ships(
 def test_a_demonstration_runs_at_once(capsys: Run) -> None:
     assert main(["experiment", "run", "inplace-dropout"]) == 0
     shown = capsys.readouterr().out
-    told = " ".join(shown.split())
-    assert "torch says: one of the variables needed for gradient computation has been modified" in told
+    text = " ".join(shown.split())
+    assert "torch says: one of the variables needed for gradient computation has been modified" in text
     assert "Fixed: " in shown
     assert main(["experiment", "show", "weightless", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "weightless"

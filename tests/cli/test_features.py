@@ -52,10 +52,10 @@ def test_activations_are_those_of_a_plain_hook(
     with torch.no_grad():
         model(image())
     with np.load(tmp_path / "m.npz") as file:
-        found = dict(file)
-    assert found["activations"].dtype == np.float32
-    assert (found["activations"] == seen[0][0].numpy()).all()
-    assert (found["input"] == image()[0].numpy()).all()
+        result = dict(file)
+    assert result["activations"].dtype == np.float32
+    assert (result["activations"] == seen[0][0].numpy()).all()
+    assert (result["input"] == image()[0].numpy()).all()
     with Image.open(tmp_path / "m.png") as drawn:
         assert drawn.width >= 400
     assert "conv2: 16 maps of 10×10" in capsys.readouterr().out
@@ -154,8 +154,8 @@ def test_invert_and_center_change_what_is_looked_at(tmp_path: Path, options: lis
         wanted = ["features", str(tmp_path / name), "--layer", "conv1", "--npz", str(tmp_path / "m.npz")]
         assert main([*wanted, *options, *more]) == 0
         with np.load(tmp_path / "m.npz") as file:
-            found: np.ndarray = file["input"][0]
-        return found
+            image: np.ndarray = file["input"][0]
+        return image
 
     assert (seen("paper.png", "--invert") == seen("plain.png")).all()
     rows, columns = np.nonzero(seen("plain.png", "--center") > 0.2)

@@ -38,9 +38,9 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_json_is_a_list_of_files_with_their_answers(capsys: Run, weights: Path, pictures: Path) -> None:
     assert main(["predict", str(pictures), "--model", "lenet5", "--weights", str(weights), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [entry["file"] for entry in found] == [str(pictures / "0.png"), str(pictures / "1.png")]
-    for entry in found:
+    document = json.loads(capsys.readouterr().out)
+    assert [entry["file"] for entry in document] == [str(pictures / "0.png"), str(pictures / "1.png")]
+    for entry in document:
         assert set(entry) == {"file", "predictions"}
         shares = [answer["probability"] for answer in entry["predictions"]]
         assert len(shares) == 5
@@ -52,11 +52,11 @@ def test_a_refused_file_is_an_entry_and_exit_code_1(capsys: Run, weights: Path, 
     (pictures / "2.png").write_bytes(b"hello")
     options = ["--model", "lenet5", "--weights", str(weights), "--json", "--top", "1"]
     assert main(["predict", str(pictures), str(pictures / "missing.png"), *options]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert [sorted(entry) for entry in found] == [["file", "predictions"]] * 2 + [["error", "file"]] * 2
-    assert "is a text file" in found[2]["error"]
-    assert "There is no file" in found[3]["error"]
-    assert len(found[0]["predictions"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [sorted(entry) for entry in document] == [["file", "predictions"]] * 2 + [["error", "file"]] * 2
+    assert "is a text file" in document[2]["error"]
+    assert "There is no file" in document[3]["error"]
+    assert len(document[0]["predictions"]) == 1
 
 
 def test_a_run_and_what_ships_are_asked(capsys: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,9 +37,9 @@ def runs() -> Iterator[Database]:
 def dead() -> tuple[int, float]:
     """Number and time of start of a process that was killed."""
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
-        found = process.pid, process_id.started(process.pid)
+        result = process.pid, process_id.started(process.pid)
         process.kill()
-    return found
+    return result
 
 
 def killed(database: Database, process: tuple[int, float], status: Status = Status.RUNNING) -> int:

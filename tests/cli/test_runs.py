@@ -61,12 +61,12 @@ def test_show(capsys: Run, trained: int) -> None:
     assert "parameters: 61,706" in text
     assert "device: cpu on a processor" in text
     assert '"lr": 0.1' in text
-    found = json.loads(run(capsys, "show", str(trained), "--json"))
+    document = json.loads(run(capsys, "show", str(trained), "--json"))
     asked = ("id", "status", "recipe", "metrics", "checkpoint", "seconds", "device", "versions")
-    assert set(asked) <= set(found)
-    assert found["metrics"]["test/accuracy"] == {"last": 0.8, "best": 0.8, "step": 4, "best_step": 4}
-    assert Path(found["checkpoint"]).name == "last.safetensors"
-    assert found["versions"] == {"torch": "2"}
+    assert set(asked) <= set(document)
+    assert document["metrics"]["test/accuracy"] == {"last": 0.8, "best": 0.8, "step": 4, "best_step": 4}
+    assert Path(document["checkpoint"]).name == "last.safetensors"
+    assert document["versions"] == {"torch": "2"}
 
 
 def test_delete_and_undo(capsys: Run, trained: int) -> None:
@@ -78,8 +78,8 @@ def test_delete_and_undo(capsys: Run, trained: int) -> None:
 
 
 def test_delete_for_good(capsys: Run, trained: int) -> None:
-    found = json.loads(run(capsys, "delete", str(trained), "--for-good", "--json"))
-    assert found == {"runs": [trained], "restored": False, "purged": 1, "bytes": 0}
+    document = json.loads(run(capsys, "delete", str(trained), "--for-good", "--json"))
+    assert document == {"runs": [trained], "restored": False, "purged": 1, "bytes": 0}
     assert main(["runs", "show", str(trained)]) == 2
 
 

@@ -44,9 +44,11 @@ def test_summary_as_text(capsys: Run) -> None:
 
 
 def test_summary_as_json(capsys: Run) -> None:
-    found = json.loads(run(capsys, "summary", "lenet5", "--json", "--classes", "3", "--input-size", "32x36"))
-    assert found["input_size"] == [32, 36]
-    assert found["layers"][-1]["output_shape"] == [3]
+    document = json.loads(
+        run(capsys, "summary", "lenet5", "--json", "--classes", "3", "--input-size", "32x36")
+    )
+    assert document["input_size"] == [32, 36]
+    assert document["layers"][-1]["output_shape"] == [3]
 
 
 def test_summary_as_csv_and_markdown(capsys: Run) -> None:
@@ -57,14 +59,14 @@ def test_summary_as_csv_and_markdown(capsys: Run) -> None:
 
 def test_options_and_batch_are_heard(capsys: Run) -> None:
     given = ("--option", "towers=2", "--batch", "2", "--json")
-    found = json.loads(run(capsys, "summary", "--model", "alexnet", *given))
-    assert found["total_params"] == 60_965_224
-    assert found["batch"] == 2
+    document = json.loads(run(capsys, "summary", "--model", "alexnet", *given))
+    assert document["total_params"] == 60_965_224
+    assert document["batch"] == 2
 
 
 def test_two_models_print_their_difference(capsys: Run) -> None:
-    found = json.loads(run(capsys, "summary", "alexnet-cifar10", "small-alexnet", "--json"))
-    changed = {change["a"] for change in found["changes"] if change["status"] == "changed"}
+    document = json.loads(run(capsys, "summary", "alexnet-cifar10", "small-alexnet", "--json"))
+    changed = {change["a"] for change in document["changes"] if change["status"] == "changed"}
     assert {"conv1", "fc1"} <= changed
     text = run(capsys, "summary", "alexnet-cifar10", "small-alexnet")
     assert "kernel 4 → 7" in text

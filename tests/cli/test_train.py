@@ -20,20 +20,20 @@ SHORT = ("--dataset", "digits", "--epochs", "1", "--set", "limit=120", "--batch-
 
 def test_training_prints_what_came_of_it(capsys: Run) -> None:
     assert main(["train", *SHORT, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["status"] == "finished"
-    assert found["recipe"]["limit"] == 120
-    assert set(found["metrics"]["test/accuracy"]) >= {"last", "best", "step"}
-    assert Path(found["checkpoint"]).exists()
-    assert main(["runs", "show", str(found["id"]), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["seconds"] == found["seconds"]
+    document = json.loads(capsys.readouterr().out)
+    assert document["status"] == "finished"
+    assert document["recipe"]["limit"] == 120
+    assert set(document["metrics"]["test/accuracy"]) >= {"last", "best", "step"}
+    assert Path(document["checkpoint"]).exists()
+    assert main(["runs", "show", str(document["id"]), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["seconds"] == document["seconds"]
 
 
 def test_without_a_recipe_the_models_default_is_followed(capsys: Run) -> None:
     assert main(["train", "--epochs", "1", "--set", "limit=120", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["recipe"]
+    result = json.loads(capsys.readouterr().out)["recipe"]
     default = all_recipes()["default-lenet5-digits"]
-    assert {"dataset": found["dataset"], "lr": found["lr"], "schedule": found["schedule"]} == {
+    assert {"dataset": result["dataset"], "lr": result["lr"], "schedule": result["schedule"]} == {
         "dataset": "digits", "lr": default.lr, "schedule": "one-cycle"
     }  # fmt: skip
     assert main(["train", "plain", *SHORT, "--json"]) == 0
@@ -118,9 +118,9 @@ def test_a_failed_run_s_sentence_ends_with_one_full_stop(capsys: Run, tmp_path: 
         for number in range(4):
             (tmp_path / label / f"{number}.png").write_bytes(b"no picture at all")
     assert main(["train", "--dataset", str(tmp_path), "--epochs", "1"]) == 1
-    said = capsys.readouterr().out.strip()
-    assert said.endswith(".")
-    assert not said.endswith("..")
+    text = capsys.readouterr().out.strip()
+    assert text.endswith(".")
+    assert not text.endswith("..")
 
 
 def test_a_rate_is_found_and_no_run_is_made(capsys: Run) -> None:
@@ -130,8 +130,8 @@ def test_a_rate_is_found_and_no_run_is_made(capsys: Run) -> None:
     assert "smoothed" in printed.splitlines()[0]
     assert "steps," in printed
     assert main([*short, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert len(found["rates"]) == len(found["losses"]) == len(found["smoothed"]) > 20
+    document = json.loads(capsys.readouterr().out)
+    assert len(document["rates"]) == len(document["losses"]) == len(document["smoothed"]) > 20
     with tracking.connect() as database:
         assert not tracking.list_runs(database, metrics=[], limit=1)
     assert main([*short, "--set", "batch_size=0"]) == 2

@@ -16,8 +16,8 @@ Files = Mapping[str, bytes]
 
 def pixels(seed: int, size: tuple[int, int] = (6, 6), channels: int = 3) -> Any:
     """Random pixels `(H, W, C)`, or `(H, W)` for one channel."""
-    found = np.random.default_rng(seed).integers(0, 256, (*size, channels), dtype=np.uint8)
-    return found[..., 0] if channels == 1 else found
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, channels), dtype=np.uint8)
+    return pixels[..., 0] if channels == 1 else pixels
 
 
 def encoded(values: Any, form: str = "PNG", **options: Any) -> bytes:

@@ -98,10 +98,10 @@ def test_the_space_that_is_kept_free_is_named(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(6_000_000))
     with pytest.raises(DataError) as error:
         encoded_store.require_space(tmp_path / "data", 1_000_000)
-    said = str(error.value)
-    assert said.startswith("1 MB are needed")
-    assert "beside 34 MB that stay free" in said
-    assert "and 6 MB are free" in said
+    text = str(error.value)
+    assert text.startswith("1 MB are needed")
+    assert "beside 34 MB that stay free" in text
+    assert "and 6 MB are free" in text
 
 
 def test_a_folder_that_forbids_writing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -125,8 +125,8 @@ def test_real_data(name: str, shape: tuple[int, int, int], mean: list[float], st
     stored = pq.read_table(source).to_pylist()
     column = next(key for key in stored[0] if key != "label")
     known = {hashlib.sha256(np.asarray(image).tobytes()).digest() for image in ready.test.images[:50]}
-    found = {_digest(row[column]["bytes"]) for row in stored}
-    assert known <= found
+    digests = {_digest(row[column]["bytes"]) for row in stored}
+    assert known <= digests
 
 
 def _digest(data: bytes) -> bytes:

@@ -38,23 +38,23 @@ def test_statistics_are_numpys_however_many_at_once(
     images = random.integers(0, 256, (count, channels, side, side + 1), dtype=np.uint8)
     labels = random.integers(0, kinds, count)
     monkeypatch.setattr(summary, "AT_ONCE", at_once)
-    found = summary.computed(_dataset(tmp_path, images, labels, kinds))
+    computed = summary.computed(_dataset(tmp_path, images, labels, kinds))
     values = images / 255
-    assert found.seen == count
-    assert not found.sampled
-    assert found.channels.mean == pytest.approx(values.mean(axis=(0, 2, 3)))
-    assert found.channels.std == pytest.approx(values.std(axis=(0, 2, 3)), abs=1e-12)
-    assert found.mean_image == pytest.approx(values.mean(axis=0))
+    assert computed.seen == count
+    assert not computed.sampled
+    assert computed.channels.mean == pytest.approx(values.mean(axis=(0, 2, 3)))
+    assert computed.channels.std == pytest.approx(values.std(axis=(0, 2, 3)), abs=1e-12)
+    assert computed.mean_image == pytest.approx(values.mean(axis=0))
     flat = values.transpose(1, 0, 2, 3).reshape(channels, -1)
     expected = np.atleast_2d(np.cov(flat, bias=True))
-    assert found.covariance == pytest.approx(expected, abs=1e-12)
-    assert found.histogram.sum() == images.size
-    assert (found.histogram[0] == np.bincount(images[:, 0].ravel(), minlength=256)).all()
+    assert computed.covariance == pytest.approx(expected, abs=1e-12)
+    assert computed.histogram.sum() == images.size
+    assert (computed.histogram[0] == np.bincount(images[:, 0].ravel(), minlength=256)).all()
     for label in range(kinds):
         chosen = values[labels == label]
         mean = chosen.mean(axis=0) if len(chosen) else np.zeros(images.shape[1:])
-        assert found.class_means[label] == pytest.approx(mean, abs=1e-6)
-        assert found.train_counts[label] == len(chosen)
+        assert computed.class_means[label] == pytest.approx(mean, abs=1e-6)
+        assert computed.train_counts[label] == len(chosen)
 
 
 def test_it_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,8 +90,8 @@ def test_a_disk_that_forbids_writing_costs_only_the_cache(monkeypatch: pytest.Mo
 def test_too_large_class_means_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     ready = datasets.load("digits")
     monkeypatch.setattr(summary, "MOST_VALUES", 10)
-    found = summary.summary(ready)
-    assert found.class_means.shape == (0, 1, 28, 28)
+    result = summary.summary(ready)
+    assert result.class_means.shape == (0, 1, 28, 28)
     assert summary.summary(ready).class_means.shape == (0, 1, 28, 28)
 
 
@@ -102,9 +102,9 @@ def test_what_streams_is_seen_through_a_stratified_sample(
     monkeypatch.setattr(summary, "SAMPLE", 6)
     ready = datasets.load(write(tmp_path / "pets", classes(20)))
     assert ready.streams
-    found = summary.summary(ready)
-    assert found.sampled
-    assert (found.seen, found.train_counts.tolist(), found.test_counts.tolist()) == (6, [16, 16], [4, 4])
+    result = summary.summary(ready)
+    assert result.sampled
+    assert (result.seen, result.train_counts.tolist(), result.test_counts.tolist()) == (6, [16, 16], [4, 4])
 
 
 def test_a_picture_found_to_be_damaged_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -93,15 +93,15 @@ def _serve_stl(server: Server, patch: pytest.MonkeyPatch) -> None:
 
 
 def _serve_svhn(server: Server, patch: pytest.MonkeyPatch) -> None:
-    found = dict(tv.SVHN.split_list)
+    result = dict(tv.SVHN.split_list)
     for part in ("train", "test"):
         buffer = io.BytesIO()
         labels = np.where(LABELS[part] == 0, 10, LABELS[part])[:, None]
         savemat(buffer, {"X": _images(part, 32, 32, 3).transpose(1, 2, 3, 0), "y": labels})
         name = f"{part}_32x32.mat"
         server.files[name] = buffer.getvalue()
-        found[part] = [server.url(name), name, _md5(buffer.getvalue())]
-    patch.setattr(tv.SVHN, "split_list", found)
+        result[part] = [server.url(name), name, _md5(buffer.getvalue())]
+    patch.setattr(tv.SVHN, "split_list", result)
 
 
 def _serve(name: str, server: Server, patch: pytest.MonkeyPatch) -> Any:

@@ -238,10 +238,10 @@ def test_options_of_ones_own_data_are_checked(tmp_path: Path) -> None:
 def test_other_files_among_the_pictures_are_passed_over_and_counted(tmp_path: Path) -> None:
     files = {**classes(10), "cat/notes.txt": b"hello", "dog/labels.csv": b"a,b", "dog/README": b""}
     for path in _both(tmp_path, files):
-        found = datasets.load(path)
-        assert len(found.train) + len(found.test) == 20
-        assert found.classes == ("cat", "dog")
-        (note,) = [note for note in found.notes if "passed over" in note]
+        result = datasets.load(path)
+        assert len(result.train) + len(result.test) == 20
+        assert result.classes == ("cat", "dog")
+        (note,) = [note for note in result.notes if "passed over" in note]
         assert note.startswith("3 files that are no pictures were passed over (the first: '")
         assert note.endswith("cat/notes.txt').")
 
@@ -249,12 +249,12 @@ def test_other_files_among_the_pictures_are_passed_over_and_counted(tmp_path: Pa
 def test_a_folder_of_other_files_only_is_no_class(tmp_path: Path) -> None:
     files = {**classes(10), "aaa/notes.txt": b"hello"}
     for path in _both(tmp_path, files):
-        found = datasets.load(path)
-        assert found.classes == ("cat", "dog")
-        assert np.bincount(np.concatenate([found.train.labels, found.test.labels])).tolist() == [10, 10]
+        result = datasets.load(path)
+        assert result.classes == ("cat", "dog")
+        assert np.bincount(np.concatenate([result.train.labels, result.test.labels])).tolist() == [10, 10]
         cats = encoded(pixels(0))
-        every = np.concatenate([found.train.images, found.test.images])
-        labels = np.concatenate([found.train.labels, found.test.labels])
+        every = np.concatenate([result.train.images, result.test.images])
+        labels = np.concatenate([result.train.labels, result.test.labels])
         picture = np.asarray(Image.open(io.BytesIO(cats))).transpose(2, 0, 1)
         (row,) = [row for row, image in enumerate(every) if np.array_equal(image, picture)]
         assert labels[row] == 0
@@ -384,8 +384,8 @@ def test_decoding_is_said_to_have_begun_before_a_picture_is_decoded(
 
 @given(st.lists(st.integers(1, 50_000_000), max_size=400))
 def test_batches_cover_all_pictures_in_order_and_are_bounded_or_of_one(pixels: list[int]) -> None:
-    found = list(user_data.batches(np.array(pixels, dtype=np.int64)))
-    assert [place for batch in found for place in batch] == list(range(len(pixels)))
-    for batch in found:
+    result = list(user_data.batches(np.array(pixels, dtype=np.int64)))
+    assert [place for batch in result for place in batch] == list(range(len(pixels)))
+    for batch in result:
         assert len(batch) == 1 or sum(pixels[place] for place in batch) <= user_data.PIXELS_AT_ONCE
         assert len(batch) <= user_data.MOST_AT_ONCE

@@ -58,16 +58,16 @@ def test_the_failed_recipe_is_the_articles_on_smaller_images() -> None:
 
 
 def test_the_arithmetic_follows_the_full_network_down_to_a_ten_thousandth() -> None:
-    told = fresh()
+    text = fresh()
     spec = model("alexnet")
     assert spec.layers is not None
     for start, (init, normalisation, scale) in STARTS.items():
         layers = spec.layers(
             CLASSES, FULL, spec.options.parse({"init": init, "normalisation": normalisation})
         )
-        reckoned = propagated(layers, told.entering(scale))
-        assert [layer.name for layer in reckoned] == [layer.name for layer in told.layers[start]]
-        for ours, seen in zip(reckoned, told.layers[start], strict=True):
+        reckoned = propagated(layers, text.entering(scale))
+        assert [layer.name for layer in reckoned] == [layer.name for layer in text.layers[start]]
+        for ours, seen in zip(reckoned, text.layers[start], strict=True):
             # What pooling lifts is left out, and least where a signal is small beside what all images share.
             most = 1.15 if start == "article" else 2.5
             assert 0.85 < seen.signal / ours.signal < most, (start, ours.name)
@@ -89,19 +89,19 @@ def test_the_table_has_every_arm_with_the_same_seeds() -> None:
     seeds = [row.seed for row in runs.of(AS_WRITTEN)]
     assert len(seeds) >= 3
     for name in runs.names:
-        found = [row.seed for row in runs.of(name)]
-        assert found == seeds[: len(found)], name
+        result = [row.seed for row in runs.of(name)]
+        assert result == seeds[: len(result)], name
         assert {row.steps for row in runs.of(name)} == {79 * recipe(name, 0).epochs}
 
 
 def test_other_pixels_or_other_weights_free_it_and_the_rest_does_not() -> None:
     """What the story says in so many words."""
-    found = {arm.name: arm for arm in arms(table())}
+    result = {arm.name: arm for arm in arms(table())}
     for name in MENDING:
-        assert found[name].collapsed == 0, name
-        assert found[name].accuracy > 1.5 * found[AS_WRITTEN].accuracy, name
-    for name in set(found) - set(MENDING):
-        assert found[name].collapsed == found[name].n, name
+        assert result[name].collapsed == 0, name
+        assert result[name].accuracy > 1.5 * result[AS_WRITTEN].accuracy, name
+    for name in set(result) - set(MENDING):
+        assert result[name].collapsed == result[name].n, name
 
 
 def test_arms_are_compared_seed_by_seed() -> None:

@@ -112,10 +112,10 @@ def test_whatever_rules_say_findings_agree(findings: list[Finding]) -> None:
 
 
 def assert_agree(findings: list[Finding], recipe: Recipe) -> None:
-    found = {one.cause for one in findings}
+    causes = {one.cause for one in findings}
     plain = recipe.model_dump()
     for one in findings:
-        assert not found & {cause for sentence in one.ruled_out for cause in excludes(sentence)}
+        assert not causes & {cause for sentence in one.ruled_out for cause in excludes(sentence)}
     for left, right in combinations(findings, 2):
         assert not (right.cause in left.explains and left.cause in right.explains)
         for a, b in EXCLUSIVE:
@@ -131,9 +131,11 @@ def assert_agree(findings: list[Finding], recipe: Recipe) -> None:
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name.split(".")[0])
 def test_findings_of_runs_that_were_recorded_agree(path: Path) -> None:
     evidence = Evidence.read(path)
-    found = diagnose(evidence)
-    assert_agree(list(found.findings), evidence.recipe)
-    assert all(sentence.partition(":")[0] in EXCLUDES for one in found.findings for sentence in one.ruled_out)
+    result = diagnose(evidence)
+    assert_agree(list(result.findings), evidence.recipe)
+    assert all(
+        sentence.partition(":")[0] in EXCLUDES for one in result.findings for sentence in one.ruled_out
+    )
 
 
 def test_a_sentence_on_what_it_is_not_begins_with_what_it_excludes() -> None:
@@ -144,15 +146,15 @@ def test_a_sentence_on_what_it_is_not_begins_with_what_it_excludes() -> None:
 
 
 def _heads(tree: ast.AST) -> set[str]:
-    found = set()
+    result = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == "ruled_out":
             for one in ast.walk(node.value):
                 if isinstance(one, ast.Constant) and isinstance(one.value, str) and ": " in one.value:
                     head = one.value.partition(":")[0]
                     if head[:1].isupper():
-                        found.add(head)
-    return found
+                        result.add(head)
+    return result
 
 
 def test_unbalanced_classes_are_not_ruled_out_by_the_share_of_the_commonest() -> None:
@@ -161,9 +163,9 @@ def test_unbalanced_classes_are_not_ruled_out_by_the_share_of_the_commonest() ->
     counts = tuple(120 if number == 3 else 6 for number in range(10))
     uneven = Data(classes=CLASSES, counts=counts, train=174, test=200, shape=(1, 28, 28))
     judge = rules()["one-class"].judge
-    told = judge(healthy(predicted=collapsed, data=uneven))
-    assert isinstance(told, Finding)
-    assert told.ruled_out == ()
+    text = judge(healthy(predicted=collapsed, data=uneven))
+    assert isinstance(text, Finding)
+    assert text.ruled_out == ()
     even = judge(healthy(predicted=collapsed))
     assert isinstance(even, Finding)
     assert even.ruled_out == ("Unbalanced classes: the commonest has 10 % of the training images.",)

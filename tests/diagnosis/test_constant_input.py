@@ -48,10 +48,10 @@ def judged(evidence: Evidence) -> object:
     ids=["black", "nearly black", "blanked", "flattened"],
 )  # fmt: skip
 def test_a_constant_input_is_said_as_that_and_alone(evidence: Evidence, said: str) -> None:
-    found = diagnose(evidence)
-    assert said in found.verdict
-    assert [one.cause for one in found.findings] == ["constant-input"]
-    hidden = {one.cause: one for one in found.checked}
+    result = diagnose(evidence)
+    assert said in result.verdict
+    assert [one.cause for one in result.findings] == ["constant-input"]
+    hidden = {one.cause: one for one in result.checked}
     for cause in ("leakage", "rate-too-low", "labels-shuffled", "under-fitting"):
         assert hidden[cause].outcome == "not checked"
         assert hidden[cause].because.startswith("Hidden by what was found: ")
@@ -65,17 +65,17 @@ def test_what_is_seen_without_images_is_told_beside_a_constant_input() -> None:
 
 
 def test_a_cutout_that_covers_everything_is_changed_to_one_that_does_not() -> None:
-    found = judged(guessed(EVERY, READ, BLACK, blanked=1.0, kept=0.0, recipe=Recipe(cutout=56)))
-    assert isinstance(found, Finding)
-    off, smaller = (change.recipe(Recipe(cutout=56)).cutout for change in found.changes)
+    result = judged(guessed(EVERY, READ, BLACK, blanked=1.0, kept=0.0, recipe=Recipe(cutout=56)))
+    assert isinstance(result, Finding)
+    off, smaller = (change.recipe(Recipe(cutout=56)).cutout for change in result.changes)
     assert (off, smaller) == (0, 7)
-    assert "covers all of an image of 28 × 28" in found.explanation
+    assert "covers all of an image of 28 × 28" in result.explanation
 
 
 def test_black_images_are_no_matter_of_the_recipe() -> None:
-    found = judged(guessed(BLACK, BLACK, BLACK))
-    assert isinstance(found, Finding)
-    assert not found.changes
+    result = judged(guessed(BLACK, BLACK, BLACK))
+    assert isinstance(result, Finding)
+    assert not result.changes
 
 
 def test_faint_images_that_were_learned_all_the_same_are_no_fault() -> None:

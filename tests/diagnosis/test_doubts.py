@@ -28,8 +28,8 @@ def test_a_few_validation_images_alone_make_no_gap(cause: str) -> None:
 
 def test_both_held_out_parts_make_one() -> None:
     few = data(validation=150)
-    found = judged("over-fitting-augmentation", run(0.99, 0.80, test=0.84, data=few))
-    assert isinstance(found, Finding)
+    result = judged("over-fitting-augmentation", run(0.99, 0.80, test=0.84, data=few))
+    assert isinstance(result, Finding)
 
 
 def test_known_test_images_that_were_learnt_from_close_no_gap() -> None:
@@ -37,8 +37,8 @@ def test_known_test_images_that_were_learnt_from_close_no_gap() -> None:
         neighbours=Neighbours(share=0.9, chance=0.1, images=2000, each=5),
         repeats=Repeats(test=800, validation=0, train=0, conflicting=0),
     )
-    found = judged("over-fitting-augmentation", run(0.99, 0.80, test=0.98, census=leaked))
-    assert isinstance(found, Finding)
+    result = judged("over-fitting-augmentation", run(0.99, 0.80, test=0.98, census=leaked))
+    assert isinstance(result, Finding)
 
 
 @pytest.mark.parametrize(("step", "kind"), [(3, Inconclusive), (200, Finding)])
@@ -60,8 +60,8 @@ def test_blurred_images_are_alike_without_being_leaked(detail: Detail, kind: typ
 def test_a_network_whose_loss_blew_up_is_no_judge_of_labels(loss: float, found: bool) -> None:
     evidence = run(0.5, 0.49, probes=UNSURE)
     curves = evidence.curves | {"train/loss": Points(steps=(1, 100, 200), values=(2.3, loss, loss))}
-    told = judged("labels-noisy", evidence.model_copy(update={"curves": curves}))
-    assert isinstance(told, Finding) is found
+    text = judged("labels-noisy", evidence.model_copy(update={"curves": curves}))
+    assert isinstance(text, Finding) is found
 
 
 @pytest.mark.parametrize(("images", "kind"), [(80, Negative), (2_000, Finding)])

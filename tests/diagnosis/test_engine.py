@@ -30,17 +30,17 @@ def test_what_follows_from_another_finding_comes_after_it_however_large() -> Non
 
 
 def test_every_rule_is_accounted_for() -> None:
-    found = diagnose(healthy())
-    assert [one.cause for one in found.checked] == [c for c, rule in rules().items() if not rule.loop]
-    assert not found.findings
-    assert "ruled out" in found.verdict
+    result = diagnose(healthy())
+    assert [one.cause for one in result.checked] == [c for c, rule in rules().items() if not rule.loop]
+    assert not result.findings
+    assert "ruled out" in result.verdict
 
 
 def test_a_finding_gives_the_verdict_and_becomes_json() -> None:
     collapsed = (Histogram(step=200, counts=(0, 0, 200, *(0,) * 7)),)
-    found = diagnose(healthy(predicted={"test": collapsed}))
-    assert "one-class" in [one.cause for one in found.findings]
-    plain = orjson.loads(orjson.dumps(found.as_json()))
+    result = diagnose(healthy(predicted={"test": collapsed}))
+    assert "one-class" in [one.cause for one in result.findings]
+    plain = orjson.loads(orjson.dumps(result.as_json()))
     assert plain["verdict"] == plain["findings"][0]["verdict"]
     assert {"cause", "confidence", "evidence", "layers", "steps", "explanation", "changes"} <= set(
         plain["findings"][0]
@@ -64,10 +64,10 @@ def test_a_diagnosis_says_which_of_four_outcomes_it_has() -> None:
 def test_notes_are_written_beside_findings_and_change_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     remarks = {"a-remark": lambda _: Note("a-remark", "A sentence."), "silent": lambda _: None}
     monkeypatch.setattr(engine, "notes", lambda: remarks)
-    found = diagnose(healthy())
-    assert found.notes == (Note("a-remark", "A sentence."),)
-    assert found.outcome == "healthy"
-    assert found.as_json()["notes"] == [{"kind": "a-remark", "text": "A sentence."}]
+    result = diagnose(healthy())
+    assert result.notes == (Note("a-remark", "A sentence."),)
+    assert result.outcome == "healthy"
+    assert result.as_json()["notes"] == [{"kind": "a-remark", "text": "A sentence."}]
 
 
 def test_two_functions_cannot_write_the_same_note() -> None:

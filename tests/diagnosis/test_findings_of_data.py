@@ -42,8 +42,8 @@ def test_digits_are_not_mirrored() -> None:
 
 
 def test_doubted_images_are_shown_with_both_classes() -> None:
-    found = diagnose(PLANTED["wrong everywhere"]()[1]).findings[0]
-    shown = next(picture for picture in found.pictures if hasattr(picture, "images"))
+    result = diagnose(PLANTED["wrong everywhere"]()[1]).findings[0]
+    shown = next(picture for picture in result.pictures if hasattr(picture, "images"))
     assert "labelled '2'" in shown.images[0][1]
     assert "'7'" in shown.images[0][1]
 
@@ -83,26 +83,26 @@ def test_a_tiny_network_whose_loss_stays_says_so_in_a_whole_sentence() -> None:
     tiny = PLANTED["tiny network"]()[1]
     for losses, words in (((2.3, 2.0, 1.99), "fell by 0.5 % only"), ((2.3, 2.0, 2.0), "did not fall")):
         flat = tiny.curves | {"train/epoch_loss": Points(steps=(1, 2, 3), values=losses)}
-        found = rules()["under-fitting"].judge(tiny.model_copy(update={"curves": flat}))
-        assert isinstance(found, Finding)
-        assert found.explanation.endswith(f"its loss {words}: more epochs will not fix it.")
-        well_told(found, tiny)
+        judged = rules()["under-fitting"].judge(tiny.model_copy(update={"curves": flat}))
+        assert isinstance(judged, Finding)
+        assert judged.explanation.endswith(f"its loss {words}: more epochs will not fix it.")
+        well_told(judged, tiny)
 
 
 def test_labels_are_not_blamed_for_a_loss_that_blew_up() -> None:
     shuffled = PLANTED["shuffled, not learnt"]()[1]
     for losses, explained in (((2.3, 2.4, 2.3), True), ((2.3, 90.0, 2.3), False)):
         curves = shuffled.curves | {"train/loss": Points(steps=(1, 20, 200), values=losses)}
-        found = rules()["labels-shuffled"].judge(shuffled.model_copy(update={"curves": curves}))
-        assert isinstance(found, Finding)
-        assert ("rate-too-high" in found.explains) is explained
+        judged = rules()["labels-shuffled"].judge(shuffled.model_copy(update={"curves": curves}))
+        assert isinstance(judged, Finding)
+        assert ("rate-too-high" in judged.explains) is explained
 
 
 def test_forty_images_learnt_by_heart_are_too_few_and_not_wrongly_labelled() -> None:
     few = data(train=40, counts=(4,) * 10)
     near = RANDOM.model_copy(update={"images": 40})
-    found = diagnose(run(1.0, 0.12, data=few, census=Census(neighbours=near), step=300)).findings
-    assert found[0].cause == "over-fitting-data"
+    findings = diagnose(run(1.0, 0.12, data=few, census=Census(neighbours=near), step=300)).findings
+    assert findings[0].cause == "over-fitting-data"
 
 
 def test_few_images_compared_say_less_of_labels() -> None:
@@ -126,9 +126,9 @@ def test_labels_that_neighbours_do_not_share_come_after_what_is_seen_in_the_step
         f"{part}/{measure}": Points(steps=(stuck.step,), values=(0.1,))
         for part, measure in (("test", "accuracy"), ("train", "epoch_accuracy"))
     }
-    found = diagnose(stuck.model_copy(update={"curves": stuck.curves | guessed})).findings
-    assert found[0].cause == cause
-    assert "labels-shuffled" in [one.cause for one in found]
+    findings = diagnose(stuck.model_copy(update={"curves": stuck.curves | guessed})).findings
+    assert findings[0].cause == cause
+    assert "labels-shuffled" in [one.cause for one in findings]
 
 
 def test_a_network_of_some_size_that_learned_nothing_is_not_called_too_small() -> None:
@@ -138,18 +138,18 @@ def test_a_network_of_some_size_that_learned_nothing_is_not_called_too_small() -
 
 def test_dropout_that_ended_a_run_before_its_first_epoch_is_found() -> None:
     failed = run(0.1, 0.1, recipe=Recipe(layers=chain(0.95)), status="failed", curves={})
-    found = rules()["dropout"].judge(failed)
-    assert isinstance(found, Finding)
-    assert "exploding-gradients" in found.explains
-    well_told(found, failed)
+    judged = rules()["dropout"].judge(failed)
+    assert isinstance(judged, Finding)
+    assert "exploding-gradients" in judged.explains
+    well_told(judged, failed)
     assert isinstance(rules()["dropout"].judge(failed.model_copy(update={"status": "running"})), Inconclusive)
 
 
 def test_images_that_are_there_already_are_what_one_takes_first() -> None:
     left_out = data(train=600, counts=(60,) * 10)
-    found = diagnose(run(0.99, 0.6, recipe=Recipe(limit=666, epochs=20), data=left_out)).findings
-    assert [one.cause for one in found][:2] == ["over-fitting-data", "over-fitting-augmentation"]
-    assert found[0].changes[0].values["limit"] is None
+    findings = diagnose(run(0.99, 0.6, recipe=Recipe(limit=666, epochs=20), data=left_out)).findings
+    assert [one.cause for one in findings][:2] == ["over-fitting-data", "over-fitting-augmentation"]
+    assert findings[0].changes[0].values["limit"] is None
 
 
 def test_a_gap_of_eleven_points_costs_little_while_training_images_are_not_known_by_heart() -> None:
@@ -181,9 +181,9 @@ def test_a_tiny_network_that_gives_one_class_is_named_before_that() -> None:
 def test_few_weights_count_once_the_loss_has_stopped_falling() -> None:
     shared = run(0.5, 0.5, params=3_000)
     flat = shared.curves | {"train/epoch_loss": Points(steps=(1, 2, 3), values=(2.3, 1.4, 1.39))}
-    found = rules()["under-fitting"].judge(shared.model_copy(update={"curves": flat}))
-    assert isinstance(found, Finding)
-    assert found.confidence < 0.7
+    judged = rules()["under-fitting"].judge(shared.model_copy(update={"curves": flat}))
+    assert isinstance(judged, Finding)
+    assert judged.confidence < 0.7
 
 
 def test_what_wrong_labels_hide_from_validation_images_test_images_show() -> None:
@@ -214,6 +214,6 @@ def _flat_loss(held: float) -> dict[str, Points]:
 @pytest.mark.parametrize(("learnt", "confidence"), [(0.26, 0.75), (0.3, 0.97)])
 def test_labels_that_are_learnt_by_heart_are_the_surer_shuffled(learnt: float, confidence: float) -> None:
     """A fifth of the way from 10 % to all right is 28 %."""
-    found = rules()["labels-shuffled"].judge(run(learnt, 0.1, census=Census(neighbours=RANDOM)))
-    assert isinstance(found, Finding)
-    assert found.confidence == pytest.approx(confidence)
+    judged = rules()["labels-shuffled"].judge(run(learnt, 0.1, census=Census(neighbours=RANDOM)))
+    assert isinstance(judged, Finding)
+    assert judged.confidence == pytest.approx(confidence)

@@ -26,16 +26,16 @@ def killed(step: int = 400, **changes: Any) -> Evidence:
 
 
 def test_relus_that_a_high_rate_put_out_are_named_after_the_rate() -> None:
-    found = diagnose(killed()).findings
-    assert found[0].cause == "rate-too-high"
-    assert "dead-relu" in [one.cause for one in found[1:]]
-    assert found[0].changes[0].values == {"lr": 0.002}
-    assert "ReLUs of 'act1'" in found[0].explanation
+    findings = diagnose(killed()).findings
+    assert findings[0].cause == "rate-too-high"
+    assert "dead-relu" in [one.cause for one in findings[1:]]
+    assert findings[0].changes[0].values == {"lr": 0.002}
+    assert "ReLUs of 'act1'" in findings[0].explanation
 
 
 def test_relus_that_were_dead_at_birth_are_not_the_rates_doing() -> None:
-    found = diagnose(killed(dead=(1.0, 1.0, 1.0))).findings
-    assert found[0].cause == "dead-relu"
+    findings = diagnose(killed(dead=(1.0, 1.0, 1.0))).findings
+    assert findings[0].cause == "dead-relu"
 
 
 @pytest.mark.parametrize("step", [60, 100, 400])

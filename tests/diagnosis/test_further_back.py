@@ -70,8 +70,8 @@ def test_little_signal_through_a_handful_of_maps_is_chance_where_weights_are_usu
 ) -> None:
     evidence = narrowed(run(**STUCK, signals=FAINT, init=init), 3)
     assert first(evidence) == cause
-    told = next(one for one in diagnose(evidence).findings if one.cause == "under-fitting")
-    assert "In 'conv2' so few units are left to chance" in told.explanation
+    text = next(one for one in diagnose(evidence).findings if one.cause == "under-fitting")
+    assert "In 'conv2' so few units are left to chance" in text.explanation
 
 
 def test_a_network_that_learns_around_dead_relus_is_clear_and_one_without_a_loss_untold() -> None:
@@ -85,18 +85,18 @@ def test_images_that_lost_their_detail_say_little_of_labels(learnt: float, cause
     """They may have lost what tells classes apart; what is learnt by heart all the same speaks of labels."""
     evidence = of_data.run(learnt, 0.1, census=Census(neighbours=of_data.RANDOM, detail=BLURRED))
     assert first(evidence) == cause
-    told = rules()["labels-shuffled"].judge(evidence)
-    assert isinstance(told, Finding)
-    assert ("data-enlarged" in told.explains) is (cause == "labels-shuffled")
+    judged = rules()["labels-shuffled"].judge(evidence)
+    assert isinstance(judged, Finding)
+    assert ("data-enlarged" in judged.explains) is (cause == "labels-shuffled")
 
 
 @pytest.mark.parametrize(("detail", "confidence"), [(None, 0.9), (BLURRED, 0.5)])
 def test_a_probe_of_blurred_images_says_as_little(detail: Detail | None, confidence: float) -> None:
     census = Census(neighbours=of_data.RANDOM, detail=detail)
     evidence = of_data.run(0.12, 0.1, census=census, probes={"label-agreement": {"patches": None}})
-    told = rules()["labels-shuffled"].judge(evidence)
-    assert isinstance(told, Finding)
-    assert told.confidence == confidence
+    judged = rules()["labels-shuffled"].judge(evidence)
+    assert isinstance(judged, Finding)
+    assert judged.confidence == confidence
 
 
 def test_few_images_say_nothing_of_labels_that_others_do_not_confirm() -> None:

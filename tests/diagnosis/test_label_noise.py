@@ -109,13 +109,13 @@ def test_neighbours_tell_of_wrong_labels_that_answers_do_not_show() -> None:
     0.9 · √(0.0057² + (0.4 · 0.0067)²) / 0.25 = 0.023.
     """
     evidence = run(0.2, 0.15, test=0.17, census=NOISY)
-    found = judged(evidence)
-    assert isinstance(found, Finding)
-    well_told(found, evidence)
-    assert found.verdict.startswith("About 54 % of the training labels are wrong")
-    assert "0.100 / 0.250 = 0.40, and q = (1 − 0.40) · 9 / 10 = 0.54" in found.explanation
-    assert [fact.text for fact in found.facts][:3] == ["35.0 %", "20.0 %", "54 % ± 2 %"]
-    assert found.pictures[0].alt == (
+    result = judged(evidence)
+    assert isinstance(result, Finding)
+    well_told(result, evidence)
+    assert result.verdict.startswith("About 54 % of the training labels are wrong")
+    assert "0.100 / 0.250 = 0.40, and q = (1 − 0.40) · 9 / 10 = 0.54" in result.explanation
+    assert [fact.text for fact in result.facts][:3] == ["35.0 %", "20.0 %", "54 % ± 2 %"]
+    assert result.pictures[0].alt == (
         "Neighbours with the same label: of a test image 35 %, by chance 10 %; "
         "of a training image 20 %, by chance 10 %."
     )
@@ -127,11 +127,11 @@ def test_neighbours_tell_of_it_where_the_network_only_guesses() -> None:
 
 def test_what_answers_show_is_told_with_what_neighbours_say_beside_it() -> None:
     evidence = run(0.6, 0.5, 0.9, census=NOISY)
-    found = judged(evidence)
-    assert isinstance(found, Finding)
-    well_told(found, evidence)
-    assert "validation images" in found.verdict
-    assert any(fact.text == "54 % ± 2 %" for fact in found.facts)
+    result = judged(evidence)
+    assert isinstance(result, Finding)
+    well_told(result, evidence)
+    assert "validation images" in result.verdict
+    assert any(fact.text == "54 % ± 2 %" for fact in result.facts)
 
 
 def test_a_record_without_them_is_judged_as_before() -> None:
@@ -182,9 +182,9 @@ def test_nothing_is_said_of_labels_of_one_class() -> None:
 
 
 def test_a_little_more_agreement_with_test_images_clears_the_labels() -> None:
-    told = judged(run(0.1, 0.1, census=census_of(0.5, 0.52)))
-    assert isinstance(told, Negative)
-    assert "fewer than 20 % of the training labels are wrong" in told.by
+    text = judged(run(0.1, 0.1, census=census_of(0.5, 0.52)))
+    assert isinstance(text, Negative)
+    assert "fewer than 20 % of the training labels are wrong" in text.by
 
 
 @pytest.mark.parametrize(("within", "cleared"), [(0.41, True), (0.39, False)])
@@ -206,9 +206,9 @@ def test_sure_answers_of_a_network_that_guesses_say_nothing_beside_neighbours() 
 
 
 def test_where_test_labels_are_worse_figures_on_test_images_clear_nothing() -> None:
-    told = judged(run(0.6, 0.55, census=census_of(0.5, 0.3)))
-    assert isinstance(told, Inconclusive)
-    assert "more of the test labels are wrong" in told.why
+    text = judged(run(0.6, 0.55, census=census_of(0.5, 0.3)))
+    assert isinstance(text, Inconclusive)
+    assert "more of the test labels are wrong" in text.why
 
 
 def test_labels_that_agree_with_no_image_are_shuffled_and_not_noisy() -> None:
@@ -246,14 +246,14 @@ def test_whatever_neighbours_say_is_told_in_whole_sentences(
             test_counts=(100,) * classes,
         ),
     )
-    found = judged(evidence)
+    result = judged(evidence)
     near = agreement(evidence)
-    assert isinstance(found, Finding) == (near is not None and near.found)
-    if isinstance(found, Finding):
+    assert isinstance(result, Finding) == (near is not None and near.found)
+    if isinstance(result, Finding):
         assert near is not None
         assert 0.2 < near.wrong < 1
         assert not near.sound
-        well_told(found, evidence)
+        well_told(result, evidence)
 
 
 @cache
@@ -272,10 +272,10 @@ def mislabelled(part: Part, wrong: float) -> Part:
 def seen(train: Part, test: Part) -> Agreement | None:
     """What the census makes of these parts of the digits."""
     changed = replace(digits(), train=train, test=test)
-    found = census(DataModule.of(changed, Recipe(validation=0), 1, torch.device("cpu")))
+    result = census(DataModule.of(changed, Recipe(validation=0), 1, torch.device("cpu")))
     counts = tuple(np.bincount(train.labels, minlength=10).tolist())
-    told = Data(classes=CLASSES, counts=counts, train=len(train), test=len(test), shape=(1, 28, 28))
-    return agreement(run(0.1, 0.1, data=told, census=Census.model_validate(found)))
+    text = Data(classes=CLASSES, counts=counts, train=len(train), test=len(test), shape=(1, 28, 28))
+    return agreement(run(0.1, 0.1, data=text, census=Census.model_validate(result)))
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.3, 0.5, 0.65])

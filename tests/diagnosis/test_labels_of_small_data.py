@@ -39,8 +39,8 @@ def test_one_last_epoch_in_which_training_images_fare_worse_makes_no_wrong_label
 
 def test_thirty_images_say_nothing_of_labels() -> None:
     small = data(train=270, validation=30, test=60, counts=(27,) * 10)
-    found = judged(run(0.75, 0.45, 0.85, data=small))
-    assert not isinstance(found, Finding)
+    result = judged(run(0.75, 0.45, 0.85, data=small))
+    assert not isinstance(result, Finding)
 
 
 def test_both_parts_err_by_accident() -> None:

@@ -26,7 +26,7 @@ def entering(x: Tensor) -> Signal:
 def measured(layers: LayerList, x: Tensor) -> dict[str, tuple[float, float]]:
     """Spread and signal of every layer of one fresh network."""
     torch.manual_seed(0)
-    found = {}
+    result = {}
     with torch.no_grad():
         for name, part in (
             models.build(spec_of(layers, layers.name), layers.classes, layers.input[1:])
@@ -34,8 +34,8 @@ def measured(layers: LayerList, x: Tensor) -> dict[str, tuple[float, float]]:
             .named_children()
         ):
             x = part(x)
-            found[name] = (float(x.std(correction=0)), float(x.var(0, correction=0).mean().sqrt()))
-    return found
+            result[name] = (float(x.std(correction=0)), float(x.var(0, correction=0).mean().sqrt()))
+    return result
 
 
 def alexnet(side: int, **options: str) -> LayerList:
@@ -51,8 +51,8 @@ def by_name(found: tuple[Passed, ...]) -> dict[str, Passed]:
 def test_the_articles_alexnet_hands_on_what_the_arithmetic_says() -> None:
     """Eight layers deep, the signal falls by four powers of ten, and the sums stay right to a quarter."""
     layers, x = alexnet(67, init="article", normalisation="lrn-article"), images()
-    told, seen = propagated(layers, entering(x)), measured(layers, x)
-    assert [layer.name for layer in told] == [
+    text, seen = propagated(layers, entering(x)), measured(layers, x)
+    assert [layer.name for layer in text] == [
         "conv1",
         "conv2",
         "conv3",
@@ -62,16 +62,16 @@ def test_the_articles_alexnet_hands_on_what_the_arithmetic_says() -> None:
         "fc2",
         "fc3",
     ]
-    for layer in told:
+    for layer in text:
         assert layer.signal == pytest.approx(seen[layer.name][1], rel=0.3), layer.name
-    assert told[-1].signal < 1e-3 * told[-1].spread
+    assert text[-1].signal < 1e-3 * text[-1].spread
 
 
 @pytest.mark.parametrize("init", ["default", "he", "paper"])
 def test_pooling_lifts_values_and_nothing_else_is_missing(init: str) -> None:
     layers, x = alexnet(67, init=init), images()
-    told, seen = propagated(layers, entering(x)), measured(layers, x)
-    for layer in told:
+    text, seen = propagated(layers, entering(x)), measured(layers, x)
+    for layer in text:
         for arithmetic, real in zip((layer.spread, layer.signal), seen[layer.name], strict=True):
             assert 0.75 < real / arithmetic < 5, layer.name
 
@@ -101,9 +101,9 @@ def test_a_relu_by_drawing_numbers(mean: float, spread: float, signal: float) ->
     random = np.random.default_rng(0)
     common = mean + math.sqrt(spread**2 - signal**2) * random.standard_normal(100_000)
     pair = np.maximum(common + signal * random.standard_normal((2, 100_000)), 0)
-    found = rectified(Signal(spread**2 + mean**2, signal), mean)
-    assert found.square == pytest.approx(float((pair**2).mean()), rel=0.03)
-    assert found.signal == pytest.approx(float(np.sqrt(((pair[0] - pair[1]) ** 2).mean() / 2)), rel=0.03)
+    result = rectified(Signal(spread**2 + mean**2, signal), mean)
+    assert result.square == pytest.approx(float((pair**2).mean()), rel=0.03)
+    assert result.signal == pytest.approx(float(np.sqrt(((pair[0] - pair[1]) ** 2).mean() / 2)), rel=0.03)
 
 
 def test_a_relu_that_is_always_on_or_off() -> None:

@@ -62,10 +62,10 @@ def judged(evidence: Evidence) -> str:
 def test_a_broken_run_gets_no_clean_bill_where_a_classifier_without_training_is_far_better(
     accuracy: float,
 ) -> None:
-    found = judge_outcome(run(accuracy, accuracy, baseline=scored(0.93)), ())
-    assert found.outcome == "unexplained"
-    assert found.next_steps
-    assert "A classifier without training" in found.verdict or "constant" in found.verdict or accuracy < 0.2
+    result = judge_outcome(run(accuracy, accuracy, baseline=scored(0.93)), ())
+    assert result.outcome == "unexplained"
+    assert result.next_steps
+    assert "A classifier without training" in result.verdict or "constant" in result.verdict or accuracy < 0.2
 
 
 @pytest.mark.parametrize(
@@ -91,18 +91,18 @@ def test_a_run_at_chance_is_never_healthy() -> None:
 def test_a_run_that_has_only_begun_is_not_judged_and_not_called_healthy() -> None:
     falling = tuple(2.3 - 0.05 * n for n in range(10))
     short = run(0.11, 0.12, falling, step=40, total_steps=40, baseline=scored(0.94))
-    found = judge_outcome(short, ())
-    assert found.outcome == "not-judged"
-    assert "train it longer" in found.missing[0]
+    result = judge_outcome(short, ())
+    assert result.outcome == "not-judged"
+    assert "train it longer" in result.missing[0]
     cut = run(0.4, 0.42, falling, status="stopped", step=150, total_steps=6000, baseline=scored(0.94))
     assert judged(cut) == "not-judged"
 
 
 def test_a_run_that_was_still_improving_is_not_judged_where_it_is_somewhat_behind() -> None:
     falling = tuple(2.2 * 0.92**n for n in range(10))
-    found = judge_outcome(run(0.33, 0.36, falling, baseline=scored(0.53)), ())
-    assert found.outcome == "not-judged"
-    assert "still improving" in found.missing[0]
+    result = judge_outcome(run(0.33, 0.36, falling, baseline=scored(0.53)), ())
+    assert result.outcome == "not-judged"
+    assert "still improving" in result.missing[0]
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_a_run_that_was_still_improving_is_not_judged_where_it_is_somewhat_behin
 def test_a_run_that_was_still_learning_beside_a_standard_that_it_just_reaches_is_not_called_healthy(
     test: tuple[float, ...], train: float, loss: float, reference: float
 ) -> None:
-    found = judge_outcome(
+    result = judge_outcome(
         run(test, train, tuple(2.2 * loss**n for n in range(10)), baseline=scored(reference)), ()
     )
-    assert found.outcome == "not-judged"
-    assert "still improving" in found.missing[0]
+    assert result.outcome == "not-judged"
+    assert "still improving" in result.missing[0]
 
 
 def test_a_run_that_still_learns_is_healthy_where_it_is_far_better_than_the_standard_and_gains_little() -> (
@@ -139,9 +139,9 @@ def test_a_run_that_still_learns_is_healthy_where_it_is_far_better_than_the_stan
 def test_a_standard_that_knows_little_vouches_for_no_run() -> None:
     """Waves in noise that networks know to 98 % and the classifier without training to 45 %."""
     for accuracy in (0.57, 0.88):
-        found = judge_outcome(run(accuracy, accuracy, baseline=scored(0.45)), ())
-        assert found.outcome == "not-judged"
-        assert "A standard" in found.missing[0]
+        result = judge_outcome(run(accuracy, accuracy, baseline=scored(0.45)), ())
+        assert result.outcome == "not-judged"
+        assert "A standard" in result.missing[0]
     assert judged(run(0.93, 0.95, baseline=scored(0.45))) == "healthy"
 
 
@@ -153,9 +153,9 @@ def test_accuracy_that_came_late_is_learning_that_was_not_over_though_the_loss_f
 
 def test_what_only_sampling_explains_is_neither_a_fault_nor_a_clean_bill() -> None:
     """70 % where 73 % are expected of 1,000 images: two standard errors of both are 4 points."""
-    found = judge_outcome(run(0.7, 0.72, baseline=scored(0.81)), ())
-    assert found.outcome == "not-judged"
-    assert "Certainty" in found.missing[0]
+    result = judge_outcome(run(0.7, 0.72, baseline=scored(0.81)), ())
+    assert result.outcome == "not-judged"
+    assert "Certainty" in result.missing[0]
     assert judged(run(0.66, 0.68, baseline=scored(0.81))) == "unexplained"
     assert judged(run(0.75, 0.77, baseline=scored(0.81))) == "healthy"
 
@@ -166,24 +166,24 @@ def test_training_images_known_by_heart_are_no_sign_that_more_epochs_would_help(
 
 
 def test_hard_images_are_not_judged_by_a_standard_that_there_is_not() -> None:
-    found = judge_outcome(run(0.25, 0.3, baseline=scored(0.14)), ())
-    assert found.outcome == "not-judged"
-    assert "hardly gets anywhere" in found.missing[0]
+    result = judge_outcome(run(0.25, 0.3, baseline=scored(0.14)), ())
+    assert result.outcome == "not-judged"
+    assert "hardly gets anywhere" in result.missing[0]
 
 
 def test_an_old_run_without_the_comparison_is_healthy_only_where_it_is_good_by_itself() -> None:
     assert judged(run(0.97, 0.98)) == "healthy"
-    found = judge_outcome(run(0.4, 0.45), ())
-    assert found.outcome == "not-judged"
-    assert "--probe" in found.missing[0]
+    result = judge_outcome(run(0.4, 0.45), ())
+    assert result.outcome == "not-judged"
+    assert "--probe" in result.missing[0]
 
 
 def test_a_comparison_that_was_given_up_is_no_clean_bill() -> None:
     """ReLU at the output came to 76 % on a machine so busy that the comparison was given up."""
     skipped = Baseline(skipped="It was given up after 20 seconds of work.")
-    found = judge_outcome(run(0.763, 0.778, baseline=skipped), ())
-    assert found.outcome == "not-judged"
-    assert "given up" in found.missing[0]
+    result = judge_outcome(run(0.763, 0.778, baseline=skipped), ())
+    assert result.outcome == "not-judged"
+    assert "given up" in result.missing[0]
 
 
 def test_what_the_probe_of_labels_measured_stands_in_for_what_was_not_recorded() -> None:
@@ -194,9 +194,9 @@ def test_what_the_probe_of_labels_measured_stands_in_for_what_was_not_recorded()
 def test_few_held_out_images_judge_nothing() -> None:
     data = Data(classes=("a", "b"), counts=(20, 20), train=40, test=8, shape=(1, 28, 28))
     loss = tuple(0.6 - 0.04 * n for n in range(10))
-    found = judge_outcome(run(0.75, 0.9, loss, data=data, census=Census(test_counts=(4, 4))), ())
-    assert found.outcome == "not-judged"
-    assert "35 %" in found.missing[0]
+    result = judge_outcome(run(0.75, 0.9, loss, data=data, census=Census(test_counts=(4, 4))), ())
+    assert result.outcome == "not-judged"
+    assert "35 %" in result.missing[0]
 
 
 def arms(own: float | None, reference: float) -> dict[str, Any]:
@@ -219,9 +219,9 @@ def arms(own: float | None, reference: float) -> dict[str, Any]:
     ],
 )
 def test_a_probe_that_fails_counts(probes: dict[str, Any], step: str) -> None:
-    found = judge_outcome(run(0.45, 0.5, probes=probes), ())
-    assert found.outcome == "unexplained"
-    assert any(step in one for one in found.next_steps)
+    result = judge_outcome(run(0.45, 0.5, probes=probes), ())
+    assert result.outcome == "unexplained"
+    assert any(step in one for one in result.next_steps)
 
 
 def test_one_batch_that_is_not_learned_is_no_sign_where_the_run_is_as_good_as_expected() -> None:
@@ -247,12 +247,12 @@ def test_a_loss_that_rose_and_an_accuracy_that_was_lost_are_signs() -> None:
 
 
 def test_nothing_recorded_is_said_with_how_it_ended() -> None:
-    found = judge_outcome(Evidence(recipe=Recipe(), run=3, status="failed", error="It ended early."), ())
-    assert found.outcome == "not-judged"
-    assert found.verdict == (
+    result = judge_outcome(Evidence(recipe=Recipe(), run=3, status="failed", error="It ended early."), ())
+    assert result.outcome == "not-judged"
+    assert result.verdict == (
         "Run 3 has recorded nothing that it could be judged by. It ended with: It ended early."
     )
-    assert found.missing
+    assert result.missing
 
 
 def test_every_outcome_is_told_with_its_reasons_in_json() -> None:
@@ -280,20 +280,20 @@ def test_no_run_at_chance_and_none_far_behind_the_classifier_is_healthy(
 ) -> None:
     loss = tuple(2.2 * (0.9 if falls else 1) ** n for n in range(10))
     evidence = run(test, train, loss, step=step, baseline=scored(reference))
-    found = judge_outcome(evidence, ())
+    result = judge_outcome(evidence, ())
     held = held_out(evidence)
     assert held is not None
-    if found.outcome == "healthy":
+    if result.outcome == "healthy":
         assert not held.by_chance
         assert test > 0.6 * reference or test >= 0.91
-        assert all(one.passed is not False for one in found.comparisons)
-    assert (found.outcome == "unexplained") == bool(found.next_steps)
-    assert (found.outcome == "not-judged") == bool(found.missing)
+        assert all(one.passed is not False for one in result.comparisons)
+    assert (result.outcome == "unexplained") == bool(result.next_steps)
+    assert (result.outcome == "not-judged") == bool(result.missing)
 
 
 def test_a_finding_makes_the_outcome() -> None:
     collapsed = (Histogram(step=200, counts=(0, 0, 200, *(0,) * 7)),)
-    found: Diagnosis = diagnose(healthy(predicted={"test": collapsed}))
-    assert found.outcome == "cause-found"
-    assert not found.missing
-    assert not found.next_steps
+    diagnosis: Diagnosis = diagnose(healthy(predicted={"test": collapsed}))
+    assert diagnosis.outcome == "cause-found"
+    assert not diagnosis.missing
+    assert not diagnosis.next_steps

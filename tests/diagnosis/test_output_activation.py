@@ -39,8 +39,8 @@ def layer_list(*last: str) -> dict[str, Any]:
 def test_the_activations_of_the_outputs_are_gathered(last: tuple[str, ...]) -> None:
     with tracking.connect() as database:
         run = told(database, collapsed=False, layers=layer_list(*last))
-        found = gather(database, run).output_activations
-    assert found == tuple(
+        output_activations = gather(database, run).output_activations
+    assert output_activations == tuple(
         OutputActivationFact(function=name, layer=f"last{i}") for i, name in enumerate(last)
     )
 
@@ -67,13 +67,13 @@ def test_outputs_that_pass_through_a_bounded_activation_are_found_with_their_los
 ) -> None:
     named = (OutputActivationFact(function=function, layer="last"),)
     evidence = healthy(output_activations=named)
-    found = rules()["output-activation"].judge(evidence)
-    assert isinstance(found, Finding)
-    assert next(fact.value for fact in found.facts if fact.label == "least possible loss") == pytest.approx(
+    judged = rules()["output-activation"].judge(evidence)
+    assert isinstance(judged, Finding)
+    assert next(fact.value for fact in judged.facts if fact.label == "least possible loss") == pytest.approx(
         floor
     )
-    assert f"{floor:.3f}" in found.verdict
-    well_told(found, evidence)
+    assert f"{floor:.3f}" in judged.verdict
+    well_told(judged, evidence)
 
 
 @given(
@@ -103,22 +103,22 @@ def test_no_bounded_outputs_reach_a_loss_below_the_floor_and_the_best_reach_it(
 
 @pytest.mark.parametrize("function", ["relu", "sigmoid", "tanh"])
 def test_the_first_change_takes_the_activation_out_of_the_layer_list(function: str) -> None:
-    evidence, found = judged(function)
-    assert isinstance(found, Finding)
-    well_told(found, evidence)
-    mended = found.changes[0].recipe(evidence.recipe).layers
+    evidence, result = judged(function)
+    assert isinstance(result, Finding)
+    well_told(result, evidence)
+    mended = result.changes[0].recipe(evidence.recipe).layers
     assert mended is not None
     assert [layer.kind for layer in mended.layers] == [layer["kind"] for layer in BODY]
     assert mended.problem() == ""
 
 
 def test_of_a_registered_model_no_change_of_the_recipe_is_proposed() -> None:
-    found = rules()["output-activation"].judge(
+    judged = rules()["output-activation"].judge(
         healthy(output_activations=(OutputActivationFact(function="sigmoid"),))
     )
-    assert isinstance(found, Finding)
-    assert found.changes == ()
-    assert "called by the model itself" in found.verdict
+    assert isinstance(judged, Finding)
+    assert judged.changes == ()
+    assert "called by the model itself" in judged.verdict
 
 
 def test_log_softmax_is_harmless_since_cross_entropy_leaves_it_as_it_is() -> None:
@@ -160,8 +160,8 @@ def test_it_stands_before_what_it_causes() -> None:
         for name, points in healthy().curves.items()
     }
     collapsed = {"test": (Histogram(step=200, counts=(0, 0, 200, *(0,) * 7)),)}
-    evidence, found = judged("sigmoid", curves=flat, predicted=collapsed)
-    assert isinstance(found, Finding)
+    evidence, result = judged("sigmoid", curves=flat, predicted=collapsed)
+    assert isinstance(result, Finding)
     causes = [finding.cause for finding in diagnose(evidence).findings]
     assert causes[:2] == ["output-activation", "one-class"]
 

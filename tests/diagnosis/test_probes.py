@@ -80,11 +80,11 @@ def ask(name: str, about: ProbeContext) -> Found:
 
 
 def test_a_sound_recipe_learns_a_batch_by_heart_and_so_does_the_reference() -> None:
-    found = ask("overfit-batch", subject())
-    assert set(found["arms"]) == {"own", "reference"}
-    assert found["arms"]["own"]["accuracy"] == 1
-    assert found["arms"]["own"]["loss"] < 0.05
-    assert found["arms"]["own"]["losses"][0] > 0.8
+    result = ask("overfit-batch", subject())
+    assert set(result["arms"]) == {"own", "reference"}
+    assert result["arms"]["own"]["accuracy"] == 1
+    assert result["arms"]["own"]["loss"] < 0.05
+    assert result["arms"]["own"]["losses"][0] > 0.8
 
 
 def test_with_too_much_decay_only_the_arm_without_it_learns_the_batch() -> None:
@@ -104,10 +104,10 @@ def test_an_arm_that_stops_being_finite_ends_there() -> None:
 
 
 def test_gradients_come_back_to_every_layer_that_has_weights() -> None:
-    found = ask("gradient-flow", subject())
-    assert [one["name"] for one in found["layers"]] == ["conv1", "fc1"]
-    assert all(one["fresh"]["gradient"] > 0 and one["trained"] is None for one in found["layers"])
-    first = found["layers"][0]["fresh"]
+    result = ask("gradient-flow", subject())
+    assert [one["name"] for one in result["layers"]] == ["conv1", "fc1"]
+    assert all(one["fresh"]["gradient"] > 0 and one["trained"] is None for one in result["layers"])
+    first = result["layers"][0]["fresh"]
     assert first["ratio"] == pytest.approx(first["gradient"] / first["weight"])
 
 
@@ -120,10 +120,10 @@ def test_answers_move_with_the_image_unless_the_network_is_blind() -> None:
 
 
 def test_accuracy_in_both_modes_beside_what_was_recorded() -> None:
-    found = ask("evaluation-mode", subject(trained=Rule()))
-    assert found["evaluation"] == found["recorded"] == 1
-    assert found["training"] < 0.7
-    assert found["images"] == 60
+    result = ask("evaluation-mode", subject(trained=Rule()))
+    assert result["evaluation"] == result["recorded"] == 1
+    assert result["training"] < 0.7
+    assert result["images"] == 60
 
 
 def test_images_in_two_parts_are_found_exactly_or_nearly() -> None:
@@ -157,15 +157,15 @@ def test_sure_answers_that_meet_other_labels_are_counted_and_shown() -> None:
     clean = striped()
     labels = clean.train.labels.copy()
     labels[::2] = (labels[::2] + 1) % 3
-    found = ask(
+    result = ask(
         "label-agreement",
         subject(trained=Rule(), data=replace(clean, train=Part(clean.train.images, labels))),
     )
-    assert found["confident"]["test"]["share"] == 1
+    assert result["confident"]["test"]["share"] == 1
     # A fifth of 60 test images; of 32 validation images a fifth is too few to say.
-    assert found["confident"]["test"]["images"] == 12
-    assert found["doubted"]
-    for one in found["doubted"]:
+    assert result["confident"]["test"]["images"] == 12
+    assert result["doubted"]
+    for one in result["doubted"]:
         assert one["answer"] == (one["label"] - 1) % 3
         assert one["sure"] >= 0.9
 
@@ -178,8 +178,8 @@ def test_a_linear_classifier_of_patches_needs_eight_pixels_and_twenty_images() -
 
 def test_the_loss_of_fresh_weights_is_that_of_their_logits() -> None:
     about = subject()
-    found = ask("initial-loss", about)
+    result = ask("initial-loss", about)
     images, labels = about.some(about.material.train, 256)
     with torch.no_grad():
         logits = about.fresh()(about.preparation.test(images))
-    assert found["loss"] == pytest.approx(float(functional.cross_entropy(logits, labels)), rel=1e-4)
+    assert result["loss"] == pytest.approx(float(functional.cross_entropy(logits, labels)), rel=1e-4)

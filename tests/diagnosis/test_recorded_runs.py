@@ -21,8 +21,8 @@ def name_of(path: Path) -> str:
 
 
 def first_named(path: Path) -> str | None:
-    found = diagnose(Evidence.read(path)).findings
-    return found[0].cause if found else None
+    findings = diagnose(Evidence.read(path)).findings
+    return findings[0].cause if findings else None
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if name_of(path) in PLANTS], ids=name_of)

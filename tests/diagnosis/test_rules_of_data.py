@@ -235,13 +235,13 @@ PLANTED: dict[str, Callable[[], tuple[str, Evidence]]] = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_what_is_planted_is_named_first(name: str) -> None:
     cause, evidence = PLANTED[name]()
-    found = diagnose(evidence).findings
-    assert found[0].cause == cause, [one.cause for one in found]
-    assert found[0].verdict.endswith(".")
-    assert found[0].facts
-    assert found[0].pictures
-    assert found[0].ruled_out
-    assert all(picture.alt for picture in found[0].pictures)
+    findings = diagnose(evidence).findings
+    assert findings[0].cause == cause, [one.cause for one in findings]
+    assert findings[0].verdict.endswith(".")
+    assert findings[0].facts
+    assert findings[0].pictures
+    assert findings[0].ruled_out
+    assert all(picture.alt for picture in findings[0].pictures)
     json.dumps(diagnose(evidence).as_json())
 
 

@@ -55,9 +55,9 @@ SPOILT["schedule-ended"] = _with_rates(SPOILT["schedule-ended"], 0.05, 0.05, 1e-
 @pytest.mark.parametrize("cause", SPOILT)
 def test_a_planted_cause_is_named_first_and_told_in_full(cause: str) -> None:
     evidence = SPOILT[cause]
-    found = diagnose(evidence).findings
-    assert found[0].cause == cause
-    first = found[0]
+    findings = diagnose(evidence).findings
+    assert findings[0].cause == cause
+    first = findings[0]
     assert first.confidence >= 0.8
     assert first.pictures
     assert first.facts
@@ -70,17 +70,17 @@ def test_a_planted_cause_is_named_first_and_told_in_full(cause: str) -> None:
 
 
 def test_a_sound_run_is_clear_of_all_of_them() -> None:
-    found = diagnose(run())
-    assert not found.findings
-    outcomes = {one.cause: one.outcome for one in found.checked}
+    result = diagnose(run())
+    assert not result.findings
+    outcomes = {one.cause: one.outcome for one in result.checked}
     assert {outcomes[cause] for cause in SPOILT} == {"clear"}
 
 
 @pytest.mark.parametrize("cause", [cause for cause in SPOILT if rules()[cause].live])
 def test_what_is_said_while_a_run_goes_on_is_the_same(cause: str) -> None:
-    found = hint(SPOILT[cause])
-    assert found is not None
-    assert found.cause == cause
+    result = hint(SPOILT[cause])
+    assert result is not None
+    assert result.cause == cause
 
 
 def _found(cause: str, evidence: Evidence) -> Finding:
@@ -103,12 +103,12 @@ def test_a_run_of_twenty_steps_is_not_interrupted_for_what_may_pass(cause: str) 
 
 
 def test_shrinking_signal_is_worked_out_with_the_runs_numbers() -> None:
-    found = _found("initialisation", SPOILT["initialisation"])
-    assert "0.01·√144 = 0.12" in found.explanation
-    assert "√(2/144) = 0.118" in found.explanation
-    assert "'fc' is 3.0·10⁻⁵" in found.explanation
-    assert "3.0·10⁻⁵ of their size" in found.explanation
-    assert {fact.label: fact.value for fact in found.facts}["signal propagated"] == pytest.approx(3e-5)
+    result = _found("initialisation", SPOILT["initialisation"])
+    assert "0.01·√144 = 0.12" in result.explanation
+    assert "√(2/144) = 0.118" in result.explanation
+    assert "'fc' is 3.0·10⁻⁵" in result.explanation
+    assert "3.0·10⁻⁵ of their size" in result.explanation
+    assert {fact.label: fact.value for fact in result.facts}["signal propagated"] == pytest.approx(3e-5)
 
 
 def test_biases_that_drown_a_signal_are_enough() -> None:
@@ -125,9 +125,9 @@ def test_layers_that_are_drawn_alike_are_worked_out_once() -> None:
 
 
 def test_a_batch_of_all_images_is_said_to_be_one_step_an_epoch() -> None:
-    found = _found("batch-too-large", SPOILT["batch-too-large"])
-    assert found.verdict == "A batch of 4,096 holds all 1,280 images, so an epoch is one step, 10 in all."
-    assert found.changes[0].values == {"batch_size": 32}
+    result = _found("batch-too-large", SPOILT["batch-too-large"])
+    assert result.verdict == "A batch of 4,096 holds all 1,280 images, so an epoch is one step, 10 in all."
+    assert result.changes[0].values == {"batch_size": 32}
 
 
 def test_a_batch_of_one_image_has_no_signal_to_judge() -> None:
@@ -264,10 +264,10 @@ def outrun(**changes: Any) -> Evidence:
 
 
 def test_steps_that_outrun_running_statistics_are_a_rate_too_high_and_not_over_fitting() -> None:
-    found = diagnose(outrun()).findings
-    assert found[0].cause == "rate-too-high"
-    assert "running statistics" in found[0].explanation
-    assert found[0].changes[0].values["lr"] < 0.02
+    findings = diagnose(outrun()).findings
+    assert findings[0].cause == "rate-too-high"
+    assert "running statistics" in findings[0].explanation
+    assert findings[0].changes[0].values["lr"] < 0.02
 
 
 def test_long_steps_are_no_finding_where_held_out_images_are_as_well_known_as_expected() -> None:
@@ -397,8 +397,8 @@ def test_steps_that_make_no_way_in_the_whole_run_are_too_short() -> None:
 def test_slow_learning_that_still_goes_on_is_a_rate_too_low() -> None:
     """Half of the images are right, for their logits differ by a little already; the loss has far to go."""
     slow = tuple(2.4 - 0.06 * i for i in range(12))
-    found = _found("rate-too-low", run(losses=slow, accuracy=0.6, updates=(3e-5, 5e-5, 7e-5)))
-    assert found.confidence >= 0.5
+    result = _found("rate-too-low", run(losses=slow, accuracy=0.6, updates=(3e-5, 5e-5, 7e-5)))
+    assert result.confidence >= 0.5
     assert _clear("rate-too-low", run(losses=(2.4, *(1.7,) * 11), accuracy=0.6, updates=(3e-5, 5e-5, 7e-5)))
 
 
@@ -424,12 +424,12 @@ def test_pixels_from_0_to_1_are_no_finding_of_their_own() -> None:
     unit: dict[str, Any] = {"spread": 0.25, "recipe": {"scale": "unit"}}
     assert _clear("input-scale", run(**STUCK, signals=(0.2, 0.2, 0.1, 0.1), **unit))
     shrinking = run(**STUCK, signals=(3e-2, 3e-3, 3e-4, 3e-5), init=SMALL, **unit)
-    found = diagnose(shrinking).findings
-    assert [one.cause for one in found if one.cause in ("initialisation", "input-scale")] == [
+    findings = diagnose(shrinking).findings
+    assert [one.cause for one in findings if one.cause in ("initialisation", "input-scale")] == [
         "initialisation",
         "input-scale",
     ]
-    assert found[0].changes[0].values["scale"] == "standardised"
+    assert findings[0].changes[0].values["scale"] == "standardised"
 
 
 EARLY_END = SPOILT["schedule-ended"].curves["lr"].values
@@ -460,10 +460,10 @@ def test_a_schedule_that_ended_nothing_is_no_finding(sound: Evidence) -> None:
 def test_a_schedule_that_ended_before_learning_began_is_told_with_less_confidence() -> None:
     """A network may need some dozen steps before its loss falls; it answers one class until then."""
     evidence = _with_rates(run(losses=NOT_BEGUN, accuracy=0.1), *EARLY_END)
-    found = diagnose(evidence).findings
-    assert [one.cause for one in found] == ["schedule-ended", "one-class"]
-    assert found[0].confidence < _found("schedule-ended", SPOILT["schedule-ended"]).confidence
-    assert "fell by" in found[0].explanation
+    findings = diagnose(evidence).findings
+    assert [one.cause for one in findings] == ["schedule-ended", "one-class"]
+    assert findings[0].confidence < _found("schedule-ended", SPOILT["schedule-ended"]).confidence
+    assert "fell by" in findings[0].explanation
 
 
 def test_a_schedule_is_not_blamed_for_weights_that_cannot_learn() -> None:
@@ -483,16 +483,16 @@ def test_a_schedule_that_leaves_half_of_the_run_is_no_finding() -> None:
 
 
 def test_few_steps_of_a_few_images_are_mended_by_all_of_them() -> None:
-    found = _found("too-few-steps", SPOILT["too-few-steps"].model_copy(update={
+    result = _found("too-few-steps", SPOILT["too-few-steps"].model_copy(update={
         "recipe": SPOILT["too-few-steps"].recipe.changed({"limit": 320})}))  # fmt: skip
-    assert found.changes[0].values == {"limit": None, "epochs": 10}
+    assert result.changes[0].values == {"limit": None, "epochs": 10}
 
 
 def test_the_place_where_numbers_ended_is_told() -> None:
-    found = _found("non-finite", SPOILT["non-finite"])
-    assert found.layers == ("conv2",)
-    assert found.steps == (7, 7)
-    assert "the output of 'conv2'" in found.verdict
+    result = _found("non-finite", SPOILT["non-finite"])
+    assert result.layers == ("conv2",)
+    assert result.steps == (7, 7)
+    assert "the output of 'conv2'" in result.verdict
     older = run(**STUCK, status="failed", error="The loss was no longer a finite number at step 400.")
     assert "not recorded" in _found("non-finite", older).verdict
 

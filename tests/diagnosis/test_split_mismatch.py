@@ -35,17 +35,17 @@ def judged(evidence: Evidence, cause: str = "split-mismatch") -> object:
 
 
 def test_a_class_written_in_two_ways_is_named_before_the_classes_that_it_leaves_empty() -> None:
-    found = diagnose(split((100, 0, 100), (0, 50, 50)))
-    assert found.findings[0].cause == "split-mismatch"
-    assert "no test images of 'Cat' and no training images of 'cat'" in found.verdict
-    assert "'Cat' in training and 'cat' in the test" in found.findings[0].explanation
-    assert "at most 50.0 % can be right" in found.findings[0].explanation
+    result = diagnose(split((100, 0, 100), (0, 50, 50)))
+    assert result.findings[0].cause == "split-mismatch"
+    assert "no test images of 'Cat' and no training images of 'cat'" in result.verdict
+    assert "'Cat' in training and 'cat' in the test" in result.findings[0].explanation
+    assert "at most 50.0 % can be right" in result.findings[0].explanation
 
 
 def test_a_class_that_is_never_asked_for_is_found() -> None:
-    found = judged(split((100, 100, 100), (0, 30, 30)))
-    assert isinstance(found, Finding)
-    assert "no test images of 'Cat'" in found.verdict
+    result = judged(split((100, 100, 100), (0, 30, 30)))
+    assert isinstance(result, Finding)
+    assert "no test images of 'Cat'" in result.verdict
 
 
 def test_a_rare_class_that_few_test_images_miss_by_chance_is_no_fault() -> None:
@@ -72,10 +72,10 @@ def turned(*rows: tuple[int, int, float]) -> tuple[Resembled, ...]:
 
 def test_labels_in_another_order_are_found_by_what_images_look_like() -> None:
     mixed = turned((0, 1, 0.9), (1, 2, 0.85), (2, 0, 0.95))
-    found = diagnose(split((100, 100, 100), (60, 60, 60), resembled=mixed)).findings[0]
-    assert found.cause == "split-mismatch"
-    assert "3 of 3 classes are labelled otherwise" in found.verdict
-    assert "'Cat' looks like 'cat' (90 %)" in found.explanation
+    result = diagnose(split((100, 100, 100), (60, 60, 60), resembled=mixed)).findings[0]
+    assert result.cause == "split-mismatch"
+    assert "3 of 3 classes are labelled otherwise" in result.verdict
+    assert "'Cat' looks like 'cat' (90 %)" in result.explanation
 
 
 @pytest.mark.parametrize(
@@ -105,23 +105,23 @@ def copied(copies: int, known: int = 3_600, images: int = 1_000) -> Evidence:
 
 
 def test_training_images_saved_again_in_the_test_are_leakage_without_a_probe() -> None:
-    found = diagnose(copied(700)).findings[0]
-    assert found.cause == "leakage"
-    assert "About 70 % of the test images are training images saved again" in found.verdict
-    assert found.pictures[0].alt.startswith("test image 3 ")
+    result = diagnose(copied(700)).findings[0]
+    assert result.cause == "leakage"
+    assert "About 70 % of the test images are training images saved again" in result.verdict
+    assert result.pictures[0].alt.startswith("test image 3 ")
 
 
 def test_of_a_sample_of_training_images_the_share_of_copies_is_scaled_up() -> None:
-    found = judged(copied(300, known=1_800), "leakage")
-    assert isinstance(found, Finding)
-    assert "About 60 %" in found.verdict
+    result = judged(copied(300, known=1_800), "leakage")
+    assert isinstance(result, Finding)
+    assert "About 60 %" in result.verdict
 
 
 @pytest.mark.parametrize("copies", [0, 30, 49])
 def test_copies_as_rare_as_in_cifar_10_are_counted_and_no_fault(copies: int) -> None:
-    found = judged(copied(copies), "leakage")
-    assert isinstance(found, Negative)
-    assert f"saved again, {copies} of 1,000" in found.by
+    result = judged(copied(copies), "leakage")
+    assert isinstance(result, Negative)
+    assert f"saved again, {copies} of 1,000" in result.by
 
 
 FAR_AWAY = NeighboursOfTest(share=0.05, chance=0.1, images=1000, each=5, nearer=0.02)
@@ -145,11 +145,11 @@ def unlike(
 def test_test_images_of_another_kind_are_a_split_that_does_not_match_and_no_over_fitting(test: float) -> None:
     """Inverted, turned and dark test images were called over-fitting for want of augmentation, six of six."""
     evidence = unlike(0.9, test)
-    found = diagnose(evidence)
-    assert found.findings[0].cause == "split-mismatch"
-    well_told(found.findings[0], evidence)
-    assert not [one for one in found.findings if one.cause.startswith("over-fitting")]
-    assert "not like those that were learned from" in found.verdict
+    result = diagnose(evidence)
+    assert result.findings[0].cause == "split-mismatch"
+    well_told(result.findings[0], evidence)
+    assert not [one for one in result.findings if one.cause.startswith("over-fitting")]
+    assert "not like those that were learned from" in result.verdict
 
 
 def test_one_sign_alone_is_not_enough_to_say_that_test_images_are_of_another_kind() -> None:
@@ -190,8 +190,8 @@ def test_classes_that_only_one_part_has_come_before_the_over_fitting_that_they_l
     train, test = (200,) * 4 + (7,) * 6, (0,) * 4 + (40,) * 6
     census = Census(neighbours=SOUND, test_counts=test)
     apart = data(train=sum(train), test=sum(test), validation=40, counts=train, classes=names)
-    found = diagnose(run(0.99, 1.0, 0.37, data=apart, census=census)).findings
-    assert found[0].cause == "split-mismatch"
+    findings = diagnose(run(0.99, 1.0, 0.37, data=apart, census=census)).findings
+    assert findings[0].cause == "split-mismatch"
 
 
 def test_enlarged_images_that_look_like_each_other_are_no_copies() -> None:

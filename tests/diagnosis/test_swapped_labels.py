@@ -31,9 +31,9 @@ def confused(share: float, back: float, counts: tuple[int, ...] = (100,) * 10, *
 
 
 def test_a_part_of_each_class_under_another_name_is_found_though_labels_agree() -> None:
-    found = rules()["labels-noisy"].judge(confused(0.48, 0.0))
-    assert isinstance(found, Finding)
-    assert "by a pattern" in found.verdict
+    judged = rules()["labels-noisy"].judge(confused(0.48, 0.0))
+    assert isinstance(judged, Finding)
+    assert "by a pattern" in judged.verdict
     assert len(swapped_classes(confused(0.48, 0.0))) == 10
 
 
@@ -54,8 +54,8 @@ def test_wrong_labels_and_strong_weight_decay_are_both_found() -> None:
         name: points.model_copy(update={"values": (2.303 if name.endswith("loss") else 0.1,) * len(points)})
         for name, points in plain.curves.items()
     }
-    found = diagnose(plain.model_copy(update={"recipe": recipe, "curves": chance}))
-    assert {"labels-noisy", "weight-decay"} <= {one.cause for one in found.findings}
+    result = diagnose(plain.model_copy(update={"recipe": recipe, "curves": chance}))
+    assert {"labels-noisy", "weight-decay"} <= {one.cause for one in result.findings}
 
 
 def test_the_census_counts_which_labels_lie_near_the_test_images_of_each_class() -> None:
@@ -67,9 +67,9 @@ def test_the_census_counts_which_labels_lie_near_the_test_images_of_each_class()
     swapped = torch.where((train.labels == 0) & torch.from_numpy(np.arange(160) % 2 == 0), 1, train.labels)
     outlined = Outlined.of(Labelled(train.images, swapped))
     assert outlined is not None
-    found = neighbours_of_test(test, outlined, 3)
-    assert found is not None
-    rows = np.array(found["confusion"])
+    result = neighbours_of_test(test, outlined, 3)
+    assert result is not None
+    rows = np.array(result["confusion"])
     assert rows.sum(1).tolist() == [100, 100, 100]
     assert rows[0, 1] > 30
     assert rows[1, 0] < 5

@@ -41,8 +41,8 @@ def thrown(moved: float, learned: float, **recipe: Any) -> Evidence:
 
 
 def leaked(share: float) -> Evidence:
-    found = Repeats(test=round(1_000 * share), validation=0, train=0, conflicting=0)
-    return of_data.run(0.9, 0.85, census=Census(neighbours=of_data.SOUND, repeats=found))
+    pairs = Repeats(test=round(1_000 * share), validation=0, train=0, conflicting=0)
+    return of_data.run(0.9, 0.85, census=Census(neighbours=of_data.SOUND, repeats=pairs))
 
 
 def alike(share: float) -> Evidence:
@@ -172,5 +172,5 @@ BOTH_SIDES: dict[str, tuple[str, Callable[[float], Evidence], float, float]] = {
 @pytest.mark.parametrize("what", BOTH_SIDES)
 def test_a_cause_is_found_on_one_side_and_not_on_the_other(what: str) -> None:
     cause, made, beyond, before = BOTH_SIDES[what]
-    found = [isinstance(rules()[cause].judge(made(value)), Finding) for value in (beyond, before)]
-    assert found == [True, False]
+    judged = [isinstance(rules()[cause].judge(made(value)), Finding) for value in (beyond, before)]
+    assert judged == [True, False]

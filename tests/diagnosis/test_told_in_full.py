@@ -27,14 +27,14 @@ def found(cause: str, evidence: Evidence) -> Finding:
 def test_dead_relus_are_named_with_the_step_since_which_they_are(
     dead: tuple[float, ...], layers: tuple[str, ...], steps: tuple[int, int]
 ) -> None:
-    told = found("dead-relu", run(losses=FLAT, accuracy=0.1, dead=dead))
-    assert told.layers == layers
-    assert told.steps == steps
+    text = found("dead-relu", run(losses=FLAT, accuracy=0.1, dead=dead))
+    assert text.layers == layers
+    assert text.steps == steps
 
 
 def test_the_newest_loss_stands_beside_that_of_guessing() -> None:
-    told = found("rate-too-low", SPOILT["rate-too-low"])
-    assert Fact("newest loss", 2.295, "2.295 (chance level: 2.303)") in told.facts
+    text = found("rate-too-low", SPOILT["rate-too-low"])
+    assert Fact("newest loss", 2.295, "2.295 (chance level: 2.303)") in text.facts
 
 
 @pytest.mark.parametrize(("decay", "words"), [(10.0, "at every step"), (0.5, "within 3 steps")])
@@ -102,9 +102,9 @@ def test_changes_have_steps_enough_and_usual_strengths() -> None:
 
 def test_the_narrowest_layer_is_named_with_a_network_too_small() -> None:
     thin = of_data.layer("conv1", "conv", 20, (1, 2, 3))
-    told = found("under-fitting", of_data.run(0.5, 0.5, layers=(thin, of_data.TINY[1]), params=60_000))
-    assert told.layers == ("conv1",)
-    assert "only 6 values" in told.explanation
+    text = found("under-fitting", of_data.run(0.5, 0.5, layers=(thin, of_data.TINY[1]), params=60_000))
+    assert text.layers == ("conv1",)
+    assert "only 6 values" in text.explanation
     over = of_data.run(0.5, 0.3, layers=(thin, of_data.TINY[1]), params=60_000)
     assert isinstance(rules()["under-fitting"].judge(over), Negative)
 
@@ -120,7 +120,7 @@ def test_a_finding_more_likely_wrong_than_right_is_not_told() -> None:
 def test_labels_are_no_reason_for_a_loss_half_as_large_again_as_it_began(worst: float, kept: bool) -> None:
     evidence = of_data.PLANTED["shuffled, not learnt"]()[1]
     loss = run(losses=(2.4, worst, 2.4), step=200).curves["train/loss"]
-    told = found(
+    text = found(
         "labels-shuffled", evidence.model_copy(update={"curves": evidence.curves | {"train/loss": loss}})
     )
-    assert ("rate-too-high" in told.explains) is kept
+    assert ("rate-too-high" in text.explains) is kept

@@ -58,9 +58,9 @@ def test_unbalanced_classes_can_be_weighed_once() -> None:
         evidence: Evidence = run(
             accuracy=0.4, data=UNEQUAL, confusion=tuple(map(tuple, recalls)), recipe={"class_weights": kind}
         )
-        found = rules()["classes-unbalanced"].judge(evidence)
-        assert isinstance(found, Finding)
-        return found
+        finding = rules()["classes-unbalanced"].judge(evidence)
+        assert isinstance(finding, Finding)
+        return finding
 
     (change,) = judged("none").changes
     assert change.values == {"class_weights": "balanced"}

@@ -122,13 +122,13 @@ def thrown(accuracies: tuple[float, ...], **changes: Any) -> Evidence:
 
 def test_a_run_that_had_learned_and_was_thrown_back_is_unstable_before_its_rate_is_too_high() -> None:
     """89 % after an epoch and 8 % after five was called a rate too high, with which nothing is learned."""
-    found = [one.cause for one in diagnose(thrown((0.89, 0.75, 0.62, 0.1, 0.08))).findings]
-    assert found[0] == "unstable-training"
+    causes = [one.cause for one in diagnose(thrown((0.89, 0.75, 0.62, 0.1, 0.08))).findings]
+    assert causes[0] == "unstable-training"
 
 
 def test_a_run_that_never_learned_much_has_a_rate_too_high_before_it_is_unstable() -> None:
-    found = [one.cause for one in diagnose(thrown((0.17, 0.2, 0.22, 0.21, 0.08))).findings]
-    assert found[0] == "rate-too-high"
+    causes = [one.cause for one in diagnose(thrown((0.17, 0.2, 0.22, 0.21, 0.08))).findings]
+    assert causes[0] == "rate-too-high"
 
 
 @pytest.mark.parametrize(
@@ -143,11 +143,11 @@ def test_long_steps_with_an_unusual_memory_are_unstable_training_and_get_the_usu
 ) -> None:
     losses = (2.3, 2.2, 2.0, 1.6, 1.3, 1.1, 1.0, 0.9, 0.8, 0.9, 0.8, 0.8)
     evidence = run(losses=losses, accuracy=0.7, updates=(0.1, 0.12, 0.03), step=140, recipe=recipe)
-    found = diagnose(evidence).findings
-    assert found[0].cause == "unstable-training"
-    well_told(found[0], evidence)
-    assert found[0].changes[0].values[name] == (0.9 if name == "momentum" else 0.999)
-    assert found[0].changes[0].values["lr"] < recipe["lr"]
+    findings = diagnose(evidence).findings
+    assert findings[0].cause == "unstable-training"
+    well_told(findings[0], evidence)
+    assert findings[0].changes[0].values[name] == (0.9 if name == "momentum" else 0.999)
+    assert findings[0].changes[0].values["lr"] < recipe["lr"]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ UNTIDY = re.compile(r"^\s|\s$|  | [.,;:]|[{}]|\bnan\b|\.\.|[^.]$")
 
 def well_told(finding: Finding, evidence: Evidence) -> None:
     """Fails where a sentence is untidy, a number is out of range, or a change cannot be made."""
-    told = [finding.verdict, *finding.explanation.split("\n\n"), *finding.ruled_out]
-    told += [change.why for change in finding.changes]
-    assert [text for text in told if UNTIDY.search(text)] == []
+    description = [finding.verdict, *finding.explanation.split("\n\n"), *finding.ruled_out]
+    description += [change.why for change in finding.changes]
+    assert [text for text in description if UNTIDY.search(text)] == []
     assert finding.cause not in finding.explains
     assert 0 <= finding.confidence <= 1
     assert 0 <= finding.effect <= 1

@@ -20,10 +20,10 @@ EXAMPLES = ROOT / "examples"
 @pytest.fixture
 def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The run database that examples write to, which inherit the environment."""
-    found = f"sqlite:///{tmp_path}/runs.sqlite"
+    result = f"sqlite:///{tmp_path}/runs.sqlite"
     for name, value in (
         ("CNNVIZ_HOME", str(tmp_path)),
-        ("CNNVIZ_DATABASE_URL", found),
+        ("CNNVIZ_DATABASE_URL", result),
         ("PYTHONPATH", str(ROOT)),
         ("OMP_NUM_THREADS", "1"),
         ("JUPYTER_PLATFORM_DIRS", "1"),
@@ -32,12 +32,12 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         ("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime")),
     ):
         monkeypatch.setenv(name, value)
-    return found
+    return result
 
 
 def read() -> nbformat.NotebookNode:
-    found: nbformat.NotebookNode = nbformat.read(EXAMPLES / "watch_a_loop.ipynb", as_version=4)  # type: ignore[no-untyped-call]
-    return found
+    notebook: nbformat.NotebookNode = nbformat.read(EXAMPLES / "watch_a_loop.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    return notebook
 
 
 def run_of(address: str) -> tracking.RunSummary:

@@ -24,9 +24,9 @@ def test_seeds_are_the_same_in_every_arm_and_pairs_come_together() -> None:
 
 def test_options_are_merged_into_those_of_the_base() -> None:
     base = Recipe(model="small-alexnet", options={"dropout": 0.0, "init": "he"}, dataset="shapes")
-    found = from_change(base, {"options": {"dropout": 0.5}}, "Does dropout help?")
-    assert found.recipe("with the change").options == {"dropout": 0.5, "init": "he"}
-    assert found.seeds == (0, 1, 2)
+    change = from_change(base, {"options": {"dropout": 0.5}}, "Does dropout help?")
+    assert change.recipe("with the change").options == {"dropout": 0.5, "init": "he"}
+    assert change.seeds == (0, 1, 2)
 
 
 @pytest.mark.parametrize(

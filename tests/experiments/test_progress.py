@@ -21,11 +21,11 @@ def test_shares_and_what_goes_on(database: Database) -> None:
     lease = tracking.claim(database, "cpu", only=second.id)
     assert lease is not None
     tracking.begin(database, lease, from_step=1, epoch=2.5)
-    found = progress(database, get(database, number))
-    assert (found.done, found.total, found.waiting, found.broken) == (1, 6, 5, 0)
-    assert found.going == Cell(ARM, 0)
-    assert found.share == pytest.approx((1 + 0.5) / 6)
-    assert found.seconds_left is not None
+    result = progress(database, get(database, number))
+    assert (result.done, result.total, result.waiting, result.broken) == (1, 6, 5, 0)
+    assert result.going == Cell(ARM, 0)
+    assert result.share == pytest.approx((1 + 0.5) / 6)
+    assert result.seconds_left is not None
 
 
 def test_what_waits_takes_as_long_as_its_arm_did(database: Database) -> None:

@@ -14,20 +14,20 @@ def test_every_ready_made_experiment_has_one() -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_it_is_of_todays_experiment_and_follows_from_its_runs(name: str) -> None:
-    found = recording(name)
-    assert found.experiment == get_preset(name).small
-    outcomes = {arm.name: arm.outcomes for arm in found.result.arms}
-    params = {arm.name: arm.params for arm in found.result.arms}
-    arms = judged(found.experiment, outcomes, params, found.result.epochs)
-    for again, recorded in zip(arms, found.result.arms, strict=True):
+    result = recording(name)
+    assert result.experiment == get_preset(name).small
+    outcomes = {arm.name: arm.outcomes for arm in result.result.arms}
+    params = {arm.name: arm.params for arm in result.result.arms}
+    arms = judged(result.experiment, outcomes, params, result.result.epochs)
+    for again, recorded in zip(arms, result.result.arms, strict=True):
         assert again.sentence == recorded.sentence
         assert again.changes == recorded.changes
         assert (again.difference is None) == (recorded.difference is None)
         if again.difference is not None and recorded.difference is not None:
             assert again.difference.mean == pytest.approx(recorded.difference.mean)
             assert again.difference.half == pytest.approx(recorded.difference.half)
-    assert found.result.verdict == verdict([arm.sentence for arm in arms[1:]], outcomes)
-    assert found.result.hardware
+    assert result.result.verdict == verdict([arm.sentence for arm in arms[1:]], outcomes)
+    assert result.result.hardware
     differences = [arm.difference for arm in arms[1:]]
-    assert found.result.notes == notes(outcomes, differences, arms[0].mean, found.result.test_images)
-    assert found.torch
+    assert result.result.notes == notes(outcomes, differences, arms[0].mean, result.result.test_images)
+    assert result.torch

@@ -35,16 +35,16 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(database: 
 def test_the_answer_is_of_last_epochs_and_paired(database: Database) -> None:
     number = start(database, NORMALISING)
     end_all(database, number, {BASE: [0.80, 0.84, 0.82], ARM: [0.90, 0.95, 0.94]})
-    found = result(database, number)
-    base, arm = found.arms
+    results = result(database, number)
+    base, arm = results.arms
     assert base.mean == pytest.approx(0.82)
     assert base.difference is None
     assert arm.difference is not None
     assert arm.difference.mean == pytest.approx(0.11)
     # Differences 10, 11, 12 points: s = 1, t(2) = 4.303, 4.303/√3 = 2.48.
-    assert found.verdict == "normalising the input: +11.0 ± 2.5 points at 5 epochs, n = 3."
+    assert results.verdict == "normalising the input: +11.0 ± 2.5 points at 5 epochs, n = 3."
     assert arm.changes == "scale unit → standardised"
-    assert found.complete
+    assert results.complete
 
 
 def test_failed_and_missing_runs_are_told_and_their_pairs_left_out(database: Database) -> None:
@@ -56,13 +56,13 @@ def test_failed_and_missing_runs_are_told_and_their_pairs_left_out(database: Dat
     end_run(database, ids[Cell(BASE, 1)], 0.8)
     end_run(database, ids[Cell(ARM, 1)], None, Status.FAILED, "The loss is no longer a finite number.")
     tracking.delete_run(database, ids[Cell(BASE, 2)])
-    found = result(database, number)
-    assert found.verdict.startswith(
+    results = result(database, number)
+    assert results.verdict.startswith(
         "So far, 3 of 6 runs: normalising the input: +10.0 points at 5 epochs, n = 1;"
     )
-    assert any("seed 1 (run 4): failed (The loss is no longer" in note for note in found.notes)
-    assert any("seed 2: no run" in note for note in found.notes)
-    assert not found.complete
+    assert any("seed 1 (run 4): failed (The loss is no longer" in note for note in results.notes)
+    assert any("seed 2: no run" in note for note in results.notes)
+    assert not results.complete
     assert get(database, number).broken() == [Cell(ARM, 1), Cell(BASE, 2)]
     assert sorted(queue(database, number)) == [ids[Cell(ARM, 1)], 7]
     assert get(database, number).broken() == []
@@ -93,11 +93,11 @@ def test_several_arms_share_the_chance_of_error(database: Database) -> None:
     number = start(database, Experiment.of(**{**dict(NORMALISING), "arms": arms}))
     values = {BASE: [0.80, 0.84, 0.82], ARM: [0.90, 0.95, 0.94], "raw": [0.80, 0.84, 0.82]}
     end_all(database, number, values)
-    found = result(database, number)
+    results = result(database, number)
     # t(2) at 97.5 %, both sides: 6.205; 6.205/√3 = 3.58.
-    assert "normalising the input: +11.0 ± 3.6 points" in found.verdict
-    assert "raw: 0.0 points at 5 epochs in each of 3 pairs; without any spread" in found.verdict
-    assert any("Bonferroni" in note for note in found.notes)
+    assert "normalising the input: +11.0 ± 3.6 points" in results.verdict
+    assert "raw: 0.0 points at 5 epochs in each of 3 pairs; without any spread" in results.verdict
+    assert any("Bonferroni" in note for note in results.notes)
 
 
 def test_arms_of_different_data_are_warned_of(database: Database) -> None:

@@ -33,18 +33,18 @@ def test_bonferroni_with_five_comparisons_is_the_99_percent_column() -> None:
 
 def test_students_own_data_give_his_interval() -> None:
     """Additional hours of sleep by two drugs (Student, 1908): mean 1.58, 95 % from 0.70 to 2.46."""
-    found = paired([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
-    assert found.mean == pytest.approx(1.58)
-    assert found.low == pytest.approx(0.70, abs=5e-3)
-    assert found.high == pytest.approx(2.46, abs=5e-3)
-    assert found.apart
+    result = paired([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+    assert result.mean == pytest.approx(1.58)
+    assert result.low == pytest.approx(0.70, abs=5e-3)
+    assert result.high == pytest.approx(2.46, abs=5e-3)
+    assert result.apart
 
 
 def test_one_pair_and_pairs_without_spread_give_no_interval() -> None:
     for differences in ([0.03], [0.25, 0.25, 0.25], [0.0, 0.0]):
-        found = paired(differences)
-        assert (found.half, found.low, found.high, found.apart) == (None, None, None, False)
-        assert found.mean == pytest.approx(differences[0])
+        result = paired(differences)
+        assert (result.half, result.low, result.high, result.apart) == (None, None, None, False)
+        assert result.mean == pytest.approx(differences[0])
 
 
 @pytest.mark.parametrize(("differences", "comparisons"), [([], 1), ([0.1, 0.2], 0)])
@@ -56,12 +56,12 @@ def test_nothing_cannot_be_judged(differences: list[float], comparisons: int) ->
 @given(DIFFERENCES, some.integers(1, 12))
 def test_the_interval_is_that_of_the_formula(differences: list[float], comparisons: int) -> None:
     """The mean ± t·s/√n, t from the inverse of Student's distribution."""
-    found = paired(differences, comparisons)
-    assume(found.half is not None)
+    result = paired(differences, comparisons)
+    assume(result.half is not None)
     n = len(differences)
     t = stdtrit(n - 1, 1 - 0.05 / (2 * comparisons))
-    assert found.mean == pytest.approx(math.fsum(differences) / n)
-    assert found.half == pytest.approx(t * statistics.stdev(differences) / math.sqrt(n))
+    assert result.mean == pytest.approx(math.fsum(differences) / n)
+    assert result.half == pytest.approx(t * statistics.stdev(differences) / math.sqrt(n))
 
 
 @given(DIFFERENCES, some.floats(-0.5, 0.5), some.randoms())
@@ -70,10 +70,10 @@ def test_order_does_not_matter_and_a_shift_moves_only_the_mean(
 ) -> None:
     mixed = sorted(differences, key=lambda _: random.random())  # type: ignore[attr-defined]
     moved = paired([value + shift for value in mixed])
-    found = paired(differences)
-    assume(found.half is not None and found.half > 1e-6)
-    assert moved.mean == pytest.approx(found.mean + shift, abs=1e-12)
-    assert moved.half == pytest.approx(found.half)
+    result = paired(differences)
+    assume(result.half is not None and result.half > 1e-6)
+    assert moved.mean == pytest.approx(result.mean + shift, abs=1e-12)
+    assert moved.half == pytest.approx(result.half)
 
 
 @given(DIFFERENCES)
@@ -85,10 +85,10 @@ def test_more_comparisons_never_make_an_interval_narrower(differences: list[floa
 
 @given(DIFFERENCES)
 def test_the_other_arm_as_base_turns_the_sign_and_nothing_else(differences: list[float]) -> None:
-    found, turned = paired(differences), paired([-value for value in differences])
-    assert turned.mean == -found.mean
-    assert turned.half == found.half
-    assert turned.apart == found.apart
+    result, turned = paired(differences), paired([-value for value in differences])
+    assert turned.mean == -result.mean
+    assert turned.half == result.half
+    assert turned.apart == result.apart
 
 
 def test_sampling_error_is_the_binomials() -> None:

@@ -35,11 +35,11 @@ def test_one_pair_says_that_it_may_be_chance() -> None:
 def test_a_difference_is_claimed_only_where_the_interval_leaves_zero_out(
     differences: list[float], comparisons: int
 ) -> None:
-    found = paired(differences, comparisons)
-    said = describe_condition("arm", found, AT)
-    claimed = " ± " in said and "not statistically distinguishable" not in said
-    assert claimed == (found.half is not None and abs(found.mean) > found.half)
-    short = brief("arm", found)
+    result = paired(differences, comparisons)
+    text = describe_condition("arm", result, AT)
+    claimed = " ± " in text and "not statistically distinguishable" not in text
+    assert claimed == (result.half is not None and abs(result.mean) > result.half)
+    short = brief("arm", result)
     assert (" ± " in short and "not statistically distinguishable" not in short) == claimed
 
 

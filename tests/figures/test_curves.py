@@ -21,12 +21,12 @@ def line(values: Any, label: str = "train", **others: Any) -> Line:
 
 @given(VALUES, SHARES)
 def test_smoothing_stays_within_the_values_and_leaves_gaps(values: list[float], share: float) -> None:
-    found = smooth(np.arange(len(values), dtype=np.float64), np.array(values), share)
-    assert np.array_equal(np.isnan(found), np.isnan(values))
+    result = smooth(np.arange(len(values), dtype=np.float64), np.array(values), share)
+    assert np.array_equal(np.isnan(result), np.isnan(values))
     real = [value for value in values if not math.isnan(value)]
     if real:
-        assert min(real) <= np.nanmin(found)
-        assert np.nanmax(found) <= max(real)
+        assert min(real) <= np.nanmin(result)
+        assert np.nanmax(result) <= max(real)
 
 
 @given(st.integers(3, 200), SHARES, st.floats(-100, 100), st.floats(-100, 100))
@@ -39,10 +39,10 @@ def test_smoothing_takes_noise_away_and_does_not_lag() -> None:
     x = np.linspace(0, 1, 1001)
     truth = np.sin(6 * x)
     noisy = truth + np.random.default_rng(1).normal(0, 0.3, len(x))
-    found = smooth(x, noisy, 0.03)
+    result = smooth(x, noisy, 0.03)
     inside = slice(50, -50)
-    assert np.std((found - truth)[inside]) < 0.07
-    assert abs(np.mean((found - truth)[inside])) < 0.02
+    assert np.std((result - truth)[inside]) < 0.07
+    assert abs(np.mean((result - truth)[inside])) < 0.02
 
 
 @given(VALUES, SHARES)

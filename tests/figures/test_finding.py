@@ -113,7 +113,7 @@ def test_words_are_the_rules_own_or_made_of_the_numbers() -> None:
 
 
 def numbers_of(svg: str) -> list[float]:
-    return [float(found) for found in re.findall(r"(?<=[\"ML ])-?\d+\.\d(?=[\"ML H])", svg)]
+    return [float(result) for result in re.findall(r"(?<=[\"ML ])-?\d+\.\d(?=[\"ML H])", svg)]
 
 
 PICTURES = [
@@ -132,10 +132,10 @@ def test_as_svg_everything_lies_inside_the_frame(picture: Lines | Bars) -> None:
     ElementTree.fromstring(drawn)
     assert "nan" not in drawn
     assert "None" not in drawn
-    found = numbers_of(drawn)
-    assert found
-    assert min(found) >= 0
-    assert max(found) <= WIDTH
+    result = numbers_of(drawn)
+    assert result
+    assert min(result) >= 0
+    assert max(result) <= WIDTH
 
 
 def test_as_svg_what_was_never_measured_is_nothing() -> None:

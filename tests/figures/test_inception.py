@@ -11,9 +11,9 @@ TABLE = np.array([[1.0, 3.0, np.nan], [2.0, 2.0, np.nan], [0.0, 0.0, np.nan], [4
 
 
 def test_each_branch_is_told_against_its_own_average() -> None:
-    found = relative(TABLE)
-    assert found[:, :2] == pytest.approx(np.array([[-0.5, 0.5], [0, 0], [0, 0], [0.6, -0.6]]))
-    assert np.isnan(found[:, 2]).all()
+    result = relative(TABLE)
+    assert result[:, :2] == pytest.approx(np.array([[-0.5, 0.5], [0, 0], [0, 0], [0.6, -0.6]]))
+    assert np.isnan(result[:, 2]).all()
     assert [favourites(TABLE)[branch][0] for branch in (0, 3)] == [1, 0]
     assert [favourites(TABLE)[branch][1] for branch in (0, 3)] == pytest.approx([0.5, 0.6])
 

@@ -18,12 +18,12 @@ def betters(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 @given(PAIRS)
 def test_the_front_is_what_nothing_betters(pairs: list[tuple[float, float]]) -> None:
-    found = pareto.front(pairs)
-    assert set(found) == {
+    front = pareto.front(pairs)
+    assert set(front) == {
         i for i, pair in enumerate(pairs) if not any(betters(other, pair) for other in pairs)
     }
-    assert len(found) == len(set(found))
-    costs = [pairs[i][0] for i in found]
+    assert len(front) == len(set(front))
+    costs = [pairs[i][0] for i in front]
     assert costs == sorted(costs)
 
 

@@ -43,9 +43,9 @@ def database() -> Iterator[Database]:
 def test_the_report_holds_the_figures(database: Database) -> None:
     run_id = finished(database, lr=0.0123, epochs=2)
     parsed = Parsed(html_report(database, run_id))
-    for told in ("80.00 %", "61.7 k", "0.0123", "f1n9er", "a processor", "torch 9.9", "A note", "kept",
+    for text in ("80.00 %", "61.7 k", "0.0123", "f1n9er", "a processor", "torch 9.9", "A note", "kept",
                  "Most often 1 is predicted as 2: 4 times", "69.2 %", "finished"):  # fmt: skip
-        assert told in parsed.text
+        assert text in parsed.text
     assert parsed.tags.count("svg") == 2
 
 
@@ -80,11 +80,11 @@ def test_a_run_that_never_began_has_a_report(database: Database) -> None:
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9))
 def test_ticks_are_few_rise_and_span_both_ends(one: float, other: float) -> None:
     low, high = sorted((one, other))
-    found = ticks(low, high)
-    assert 2 <= len(found) <= 9
-    assert all(np.diff(found) > 0)
-    slack = (found[1] - found[0]) * 1e-6
-    assert found[0] - slack <= low <= high <= found[-1] + slack
+    result = ticks(low, high)
+    assert 2 <= len(result) <= 9
+    assert all(np.diff(result) > 0)
+    slack = (result[1] - result[0]) * 1e-6
+    assert result[0] - slack <= low <= high <= result[-1] + slack
 
 
 def test_a_gap_breaks_the_line() -> None:

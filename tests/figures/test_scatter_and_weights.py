@@ -25,7 +25,7 @@ def test_no_two_of_twenty_classes_share_a_colour() -> None:
 
 def test_shares_of_weights_add_up_for_each_network() -> None:
     values = np.linspace(-1, 1, 90).astype(np.float32).reshape(10, 1, 3, 3)
-    found = histogram(Weights("conv", values, np.ones((10, 1), bool), None))
-    one, two = weight_histogram([("a", found)]), weight_histogram([("a", found), ("b", found)])
+    result = histogram(Weights("conv", values, np.ones((10, 1), bool), None))
+    one, two = weight_histogram([("a", result)]), weight_histogram([("a", result), ("b", result)])
     assert all(abs(sum(trace["y"]) - 1) < 1e-9 for trace in two["data"])
     assert (one["layout"]["showlegend"], two["layout"]["showlegend"]) == (False, True)

@@ -24,12 +24,12 @@ def test_each_picture_lies_in_its_cell(
 ) -> None:
     random = np.random.default_rng(count)
     images = random.integers(0, 256, (count, channels, height, width), dtype=np.uint8)
-    found = sprite(images, columns)
-    sheet = opened(found.png)
-    assert (found.count, found.height, found.width) == (count, height, width)
-    assert sheet.shape[:2] == (found.lines * (height + GAP), found.columns * (width + GAP))
+    result = sprite(images, columns)
+    sheet = opened(result.png)
+    assert (result.count, result.height, result.width) == (count, height, width)
+    assert sheet.shape[:2] == (result.lines * (height + GAP), result.columns * (width + GAP))
     for number, image in enumerate(images):
-        top, left = number // found.columns * (height + GAP), number % found.columns * (width + GAP)
+        top, left = number // result.columns * (height + GAP), number % result.columns * (width + GAP)
         cell = sheet[top : top + height, left : left + width]
         assert (cell[..., :3] == image.transpose(1, 2, 0)).all()
         assert (cell[..., 3] == 255).all()
@@ -38,7 +38,7 @@ def test_each_picture_lies_in_its_cell(
 
 def test_large_pictures_are_reduced_in_proportion() -> None:
     images = np.full((2, 3, 2 * LARGEST, LARGEST), 77, dtype=np.uint8)
-    found = sprite(images)
-    assert (found.height, found.width) == (LARGEST, LARGEST // 2)
-    assert (opened(found.png)[0, 0] == (77, 77, 77, 255)).all()
+    result = sprite(images)
+    assert (result.height, result.width) == (LARGEST, LARGEST // 2)
+    assert (opened(result.png)[0, 0] == (77, 77, 77, 255)).all()
     assert sprite(images[:, :1]).height == LARGEST

@@ -36,9 +36,9 @@ def test_every_parameter_is_in_one_area(name: str) -> None:
 
 def test_blocks_are_named_and_a_block_around_one_part_is_not_drawn() -> None:
     tree = parameter_tree(analyze("googlenet"))
-    found = {block.name: block for block in blocks(tree)}
-    assert found["inception_3a"].value == 163_696
-    assert found["inception_3a"].text == "163,696 parameters · 2.7 %"
+    result = {block.name: block for block in blocks(tree)}
+    assert result["inception_3a"].value == 163_696
+    assert result["inception_3a"].text == "163,696 parameters · 2.7 %"
     assert all(len(block.parts) > 1 for block in blocks(tree))
 
 

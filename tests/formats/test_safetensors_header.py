@@ -81,12 +81,12 @@ def test_too_many_tensors_are_refused_however_they_are_spelled(tmp_path: Path, s
     ],
 )
 def test_what_is_wrong_with_a_header_is_said(tmp_path: Path, header: bytes, problem: str) -> None:
-    found = header_problem(header)
-    assert (problem in found) if problem else found == ""
-    if found:
+    result = header_problem(header)
+    assert (problem in result) if problem else result == ""
+    if result:
         with pytest.raises(HeaderError) as refused:
             check_header(written(tmp_path / "a", header))
-        assert str(refused.value) == found
+        assert str(refused.value) == result
     else:
         check_header(written(tmp_path / "a", header))
 

@@ -78,10 +78,10 @@ WAYS: dict[str, Callable[[], bytes]] = {
 
 def predicted(data: bytes, decoder: Decoder) -> np.ndarray:
     """What Predict makes of a file, at the size of the training images."""
-    found = read(Upload("x", data), decoder)
-    assert isinstance(found, Picture), found
+    result = read(Upload("x", data), decoder)
+    assert isinstance(result, Picture), result
     channels = 3 if header(data, "x").colour else 1
-    return stored(found, Preprocessing.plain(channels, (SIDE, SIDE)))
+    return stored(result, Preprocessing.plain(channels, (SIDE, SIDE)))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -127,8 +127,8 @@ def test_every_layout_reads_deep_and_turned_pictures_alike(
     else:
         place = tmp_path / "deep.parquet"
         table(place, list(files.values()), ["ab".index(name[0]) for name in files])
-    found = datasets.load(place)
+    result = datasets.load(place)
     want = predicted(encoded(RAMP), decoder)
-    every = np.concatenate([found.train.images, found.test.images])
+    every = np.concatenate([result.train.images, result.test.images])
     assert any(np.array_equal(image, want) for image in every)
     assert every.mean() == pytest.approx(127.5, abs=1)

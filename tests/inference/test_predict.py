@@ -47,16 +47,16 @@ def digits(count: int | None = None) -> list[Picture]:
 
 def test_what_is_predicted_is_what_training_measured(database: Database, loaded: Loaded) -> None:
     results = Predictor(loaded).predict(digits())
-    found = evaluate(results, loaded.classes)
+    result = evaluate(results, loaded.classes)
     measured = tracking.latest_record(database, 1, "test/confusion")
     assert measured is not None
-    assert found.accuracy == loaded.accuracy
-    assert np.array_equal(found.confusion, np.array(measured.body))
-    assert found.counted == len(results)
-    assert len(found.mistakes) == found.counted - found.right
-    sure = [float(wrong.probabilities.max()) for wrong in found.mistakes]
+    assert result.accuracy == loaded.accuracy
+    assert np.array_equal(result.confusion, np.array(measured.body))
+    assert result.counted == len(results)
+    assert len(result.mistakes) == result.counted - result.right
+    sure = [float(wrong.probabilities.max()) for wrong in result.mistakes]
     assert sure == sorted(sure, reverse=True)
-    assert np.allclose(np.nansum(found.by_class * found.confusion.sum(1)), found.right)
+    assert np.allclose(np.nansum(result.by_class * result.confusion.sum(1)), result.right)
 
 
 def test_an_answer_does_not_depend_on_its_company(loaded: Loaded) -> None:
@@ -90,17 +90,17 @@ def test_files_are_answered_as_the_images_in_them(loaded: Loaded) -> None:
 def test_refusals_keep_their_places(loaded: Loaded) -> None:
     picture = digits(1)[0]
     items: list[Item] = [Upload("a", b"?"), picture, Refusal("c", "No."), picture]
-    found = Predictor(loaded).predict(iter(items), top=2)
-    assert [type(result) for result in found] == [Refusal, Prediction, Refusal, Prediction]
-    assert [result.name for result in found] == ["a", "0", "c", "0"]
+    predicted = Predictor(loaded).predict(iter(items), top=2)
+    assert [type(result) for result in predicted] == [Refusal, Prediction, Refusal, Prediction]
+    assert [result.name for result in predicted] == ["a", "0", "c", "0"]
     assert Predictor(loaded).predict([]) == []
 
 
 def test_progress_is_told_and_cancelling_keeps_what_is_done(loaded: Loaded) -> None:
     predictor, steps = Predictor(loaded), list[Step]()
     pictures = digits(2 * predictor.batch + 1)
-    found = predictor.predict(pictures, progress=steps.append, cancelled=lambda: bool(steps))
-    assert len(found) == STRETCHES[0]
+    predicted = predictor.predict(pictures, progress=steps.append, cancelled=lambda: bool(steps))
+    assert len(predicted) == STRETCHES[0]
     assert steps == [Step("predicting", STRETCHES[0], len(pictures), "pictures")]
 
 
@@ -153,11 +153,11 @@ def test_true_classes_are_found_by_name_or_number() -> None:
         prediction(None, 1.0, 0.0, 0.0),
         Refusal("y", "No.", "dog"),
     ]
-    found = evaluate(results, ("maple tree", "dog", "cat"))
-    assert (found.right, found.counted, found.unknown) == (2, 3, ("unicorn",))
-    assert found.confusion.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
-    assert found.mistakes == (results[1],)
-    assert np.isnan(found.by_class[1])
+    result = evaluate(results, ("maple tree", "dog", "cat"))
+    assert (result.right, result.counted, result.unknown) == (2, 3, ("unicorn",))
+    assert result.confusion.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+    assert result.mistakes == (results[1],)
+    assert np.isnan(result.by_class[1])
     assert evaluate([], ("a", "b")).accuracy is None
 
 

@@ -16,29 +16,29 @@ from cnnviz.tracking import Database
 
 
 def test_answers_give_the_matrix_that_the_run_recorded(database: Database) -> None:
-    told: list[Step] = []
-    found = prediction_cache.work_out(database, 1, progress=told.append)
+    steps: list[Step] = []
+    result = prediction_cache.work_out(database, 1, progress=steps.append)
     record = tracking.latest_record(database, 1, "test/confusion")
     assert record is not None
     matrix = np.zeros((10, 10), np.int64)
-    np.add.at(matrix, (found.true, found.said), 1)
+    np.add.at(matrix, (result.true, result.said), 1)
     assert matrix.tolist() == record.body
-    assert found.step == record.step
-    assert told[-1].total == len(found.true)
+    assert result.step == record.step
+    assert steps[-1].total == len(result.true)
     kept = prediction_cache.known_answers(database, 1)
     assert kept is not None
-    assert np.array_equal(kept.said, found.said)
-    assert ((found.share > 0) & (found.share <= 1)).all()
+    assert np.array_equal(kept.said, result.said)
+    assert ((result.share > 0) & (result.share <= 1)).all()
 
 
 def test_the_images_of_a_cell_come_surest_first(database: Database) -> None:
-    found = prediction_cache.work_out(database, 1)
-    rows = found.rows(3, 3)
+    result = prediction_cache.work_out(database, 1)
+    rows = result.rows(3, 3)
     data = datasets.load("digits")
     assert (data.test.labels[rows] == 3).all()
-    assert (found.said[rows] == 3).all()
-    assert (np.diff(found.share[rows]) <= 0).all()
-    assert len(rows) == ((found.true == 3) & (found.said == 3)).sum()
+    assert (result.said[rows] == 3).all()
+    assert (np.diff(result.share[rows]) <= 0).all()
+    assert len(rows) == ((result.true == 3) & (result.said == 3)).sum()
 
 
 def test_answers_of_an_older_checkpoint_are_not_taken_for_the_newer(

@@ -13,9 +13,9 @@ from cnnviz.inference.samples import Sample, drawings
 
 @pytest.mark.parametrize("sample", samples.all_samples().values(), ids=lambda sample: sample.name)
 def test_every_sample_is_a_picture_with_a_credit(sample: Sample) -> None:
-    found = read(sample.upload())
-    assert isinstance(found, Picture), found
-    assert min(found.size) >= 28
+    result = read(sample.upload())
+    assert isinstance(result, Picture), result
+    assert min(result.size) >= 28
     assert sample.credit
     assert sample.licence
     assert (sample.credit == samples.OURS) == (sample.licence == samples.LICENCE)

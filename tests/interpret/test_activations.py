@@ -33,12 +33,12 @@ def model_and_image(name: str, side: int | None) -> tuple[nn.Module, Tensor]:
 
 def plain_hooks(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
     """First outputs of every module of a fresh copy."""
-    fresh, found = copy.deepcopy(model), dict[str, Tensor]()
+    fresh, tensors = copy.deepcopy(model), dict[str, Tensor]()
 
     def hook(name: str) -> Any:
         def keep(module: nn.Module, args: Any, out: Any) -> None:
             if isinstance(out, Tensor):
-                found.setdefault(name, out.clone())
+                tensors.setdefault(name, out.clone())
 
         return keep
 
@@ -46,16 +46,16 @@ def plain_hooks(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
         module.register_forward_hook(hook(name))
     with torch.no_grad():
         fresh(images)
-    return found
+    return tensors
 
 
 @pytest.mark.parametrize(("name", "side"), [*OURS.items(), *THEIRS.items()])
 def test_every_row_is_what_a_plain_hook_sees(name: str, side: int | None) -> None:
     model, images = model_and_image(name, side)
     rows = [layer.name for layer in layers(analyze(name, input_size=side))]
-    found, plain = activations(model, images, rows), plain_hooks(model, images)
-    assert found.keys() == set(rows)
-    assert all(torch.equal(found[row], plain[row]) for row in rows)
+    result, plain = activations(model, images, rows), plain_hooks(model, images)
+    assert result.keys() == set(rows)
+    assert all(torch.equal(result[row], plain[row]) for row in rows)
 
 
 @pytest.mark.parametrize(("name", "side"), [*OURS.items(), *THEIRS.items(), ("torchvision/swin_t", 224)])
@@ -71,35 +71,35 @@ def test_shapes_are_those_of_the_architectures_table(name: str, side: int | None
 
 def test_functions_between_layers_have_outputs_of_their_own() -> None:
     model, images = model_and_image("torchvision/densenet121", 32)
-    found = activations(model, images, ["features.norm5", ":relu", ":adaptive-pooling", ""])
-    assert torch.equal(found[":relu"], functional.relu(found["features.norm5"]))
-    assert torch.equal(found[":adaptive-pooling"], functional.adaptive_avg_pool2d(found[":relu"], 1))
-    assert torch.equal(found[""], model(images))
+    result = activations(model, images, ["features.norm5", ":relu", ":adaptive-pooling", ""])
+    assert torch.equal(result[":relu"], functional.relu(result["features.norm5"]))
+    assert torch.equal(result[":adaptive-pooling"], functional.adaptive_avg_pool2d(result[":relu"], 1))
+    assert torch.equal(result[""], model(images))
 
 
 def test_functional_relus_in_place_do_not_leak_into_what_stands_before_them() -> None:
     model, images = model_and_image("torchvision/googlenet", 64)
-    found = activations(model, images, ["conv1.bn", "conv1:relu", "conv1"])
-    assert found["conv1.bn"].min() < 0
-    assert torch.equal(found["conv1:relu"], functional.relu(found["conv1.bn"]))
-    assert torch.equal(found["conv1"], found["conv1:relu"])
+    result = activations(model, images, ["conv1.bn", "conv1:relu", "conv1"])
+    assert result["conv1.bn"].min() < 0
+    assert torch.equal(result["conv1:relu"], functional.relu(result["conv1.bn"]))
+    assert torch.equal(result["conv1"], result["conv1:relu"])
 
 
 def test_a_sum_in_place_and_a_module_called_twice() -> None:
     model, images = model_and_image("torchvision/resnet18", 32)
     names = ["layer1.0.bn2", "layer1.0:add", "layer1.0.relu", "layer1.0.relu@2", "layer1.0.bn1", "maxpool"]
-    found = activations(model, images, names)
-    assert torch.equal(found["layer1.0:add"], found["layer1.0.bn2"] + found["maxpool"])
-    assert torch.equal(found["layer1.0.relu"], functional.relu(found["layer1.0.bn1"]))
-    assert torch.equal(found["layer1.0.relu@2"], functional.relu(found["layer1.0:add"]))
+    result = activations(model, images, names)
+    assert torch.equal(result["layer1.0:add"], result["layer1.0.bn2"] + result["maxpool"])
+    assert torch.equal(result["layer1.0.relu"], functional.relu(result["layer1.0.bn1"]))
+    assert torch.equal(result["layer1.0.relu@2"], functional.relu(result["layer1.0:add"]))
 
 
 def test_inputs_are_as_the_layer_met_them() -> None:
     model, images = model_and_image("torchvision/alexnet", 64)
-    found = record_layers(model, images, ["features.0", "features.1"])
-    assert torch.equal(found["features.0"].inputs[0], images)
-    assert torch.equal(found["features.1"].inputs[0], found["features.0"].output)
-    assert found["features.1"].inputs[0].min() < 0
+    result = record_layers(model, images, ["features.0", "features.1"])
+    assert torch.equal(result["features.0"].inputs[0], images)
+    assert torch.equal(result["features.1"].inputs[0], result["features.0"].output)
+    assert result["features.1"].inputs[0].min() < 0
 
 
 def test_the_model_is_left_as_it_was() -> None:
@@ -155,12 +155,12 @@ def test_a_model_in_training_mode_is_refused() -> None:
 
 def test_summaries_are_the_figures_of_the_maps() -> None:
     model, images = model_and_image("lenet5", None)
-    found = summaries(model, images[:1], ["conv1", "relu1"])["relu1"]
+    result = summaries(model, images[:1], ["conv1", "relu1"])["relu1"]
     maps = maps_of(model, images[0], "relu1")
-    assert found.shape == (6, 28, 28)
-    np.testing.assert_array_equal(found.mean, maps.mean((1, 2)))
-    np.testing.assert_array_equal(found.high, maps.max((1, 2)))
-    assert found.zeros == pytest.approx((maps == 0).mean((1, 2)))
+    assert result.shape == (6, 28, 28)
+    np.testing.assert_array_equal(result.mean, maps.mean((1, 2)))
+    np.testing.assert_array_equal(result.high, maps.max((1, 2)))
+    assert result.zeros == pytest.approx((maps == 0).mean((1, 2)))
 
 
 @pytest.mark.parametrize(

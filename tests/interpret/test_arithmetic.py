@@ -65,10 +65,10 @@ def test_every_layer_of_every_model_of_ours_adds_up(name: str) -> None:
     rows = [layer.name for layer in layers(analyze(name))]
     modules = dict(model.named_modules())
     leaves = [row for row in rows if covered(modules[row])]
-    for found in record_layers(model, image, leaves).values():
-        check(Inspection(arithmetic_of(found)), 1)
-    for found in last_operations(model, image, set(rows) - set(leaves)).values():
-        check(Inspection(arithmetic_of(found)))
+    for result in record_layers(model, image, leaves).values():
+        check(Inspection(arithmetic_of(result)), 1)
+    for result in last_operations(model, image, set(rows) - set(leaves)).values():
+        check(Inspection(arithmetic_of(result)))
     assert all(covered(modules[row]) or modules[row]._modules for row in rows)
 
 
@@ -82,19 +82,19 @@ def test_every_layer_of_every_model_of_ours_adds_up(name: str) -> None:
 def test_containers_tell_of_their_join(name: str, rows: list[str], kind: str) -> None:
     model, image = model_and_image(name)
     for row in rows:
-        found = inspect(model, image, row)
-        assert found.kind == kind
-        check(found)
+        result = inspect(model, image, row)
+        assert result.kind == kind
+        check(result)
 
 
 def test_a_concatenation_says_which_branch_a_channel_comes_from() -> None:
     model, image = model_and_image("googlenet-32")
-    found = inspect(model, image, "inception_3a")
-    branch, within = found.at(64 + 5, 3, 3).windows[0].source, found.at(64 + 5, 3, 3).windows[0].channel
+    result = inspect(model, image, "inception_3a")
+    branch, within = result.at(64 + 5, 3, 3).windows[0].source, result.at(64 + 5, 3, 3).windows[0].channel
     assert (branch, within) == ("inception_3a.branch3", 5)
-    assert found.at(63).windows[0].source == "inception_3a.branch1"
-    assert found.at(255).windows[0].source == "inception_3a.branch_pool"
-    assert "channel 5 of 'inception_3a.branch3'" in found.at(69).note
+    assert result.at(63).windows[0].source == "inception_3a.branch1"
+    assert result.at(255).windows[0].source == "inception_3a.branch_pool"
+    assert "channel 5 of 'inception_3a.branch3'" in result.at(69).note
 
 
 def test_a_sum_names_both_sides() -> None:
@@ -114,11 +114,11 @@ def test_the_partial_c3_leaves_inputs_out() -> None:
 
 def test_max_pooling_says_who_won() -> None:
     model, image = model_and_image("lenet5")
-    found, pooled = inspect(model, image, "pool1"), record_layers(model, image, ["pool1"])["pool1"]
-    for cell in cells(found, 20):
-        winner = found.at(*cell).winner
+    result, pooled = inspect(model, image, "pool1"), record_layers(model, image, ["pool1"])["pool1"]
+    for cell in cells(result, 20):
+        winner = result.at(*cell).winner
         assert winner is not None
-        assert float(pooled.inputs[0][0][winner]) == found.output[cell]
+        assert float(pooled.inputs[0][0][winner]) == result.output[cell]
 
 
 def test_units_tell_where_their_inputs_lay() -> None:
@@ -138,17 +138,17 @@ def test_units_tell_where_their_inputs_lay() -> None:
 
 def test_softmax_follows_every_model() -> None:
     model, image = model_and_image("lenet5")
-    found = inspect(model, image, SOFTMAX)
-    check(found)
-    assert sum(found.at(k).result for k in range(10)) == pytest.approx(1)
+    result = inspect(model, image, SOFTMAX)
+    check(result)
+    assert sum(result.at(k).result for k in range(10)) == pytest.approx(1)
 
 
 def test_workings_are_plain_data() -> None:
     model, image = model_and_image("lenet5")
     for layer in ("conv1", "relu1", "pool1", "flatten", "fc1"):
-        told = json.loads(json.dumps(inspect(model, image, layer).at(1).to_dict()))
-        assert told["result"] == pytest.approx(told["actual"], abs=1e-5)
-        assert told["layer"] == layer
+        document = json.loads(json.dumps(inspect(model, image, layer).at(1).to_dict()))
+        assert document["result"] == pytest.approx(document["actual"], abs=1e-5)
+        assert document["layer"] == layer
 
 
 @st.composite
@@ -174,12 +174,12 @@ def test_any_convolution_adds_up(drawn: tuple[nn.Conv2d, tuple[int, int]]) -> No
     assume(not isinstance(layer.padding, str) or all(n % 2 for n in reach))
     assume(isinstance(layer.padding, str) or (height + room[0] >= reach[0] and width + room[1] >= reach[1]))
     image = torch.randn(1, layer.in_channels, height, width)
-    found = inspect(nn.Sequential(layer).eval(), image, "0")
-    check(found)
+    result = inspect(nn.Sequential(layer).eval(), image, "0")
+    check(result)
     if not isinstance(layer.padding, str):
-        payload = found.payload()
+        payload = result.payload()
         assert payload.scope == "layer"
-        assert payload.arrays["output"][0] == found.output.shape
+        assert payload.arrays["output"][0] == result.output.shape
 
 
 @given(
@@ -270,17 +270,17 @@ def array(payload_array: tuple[tuple[int, ...], bytes]) -> np.ndarray[tuple[int,
 @pytest.mark.parametrize(("limit", "scope"), [(10**7, "layer"), (12_000, "channel"), (1_000, "cell")])
 def test_payloads_shrink_in_stages(limit: int, scope: str) -> None:
     model, image = model_and_image("lenet5")
-    found = inspect(model, image, "conv2")
-    payload = found.payload(3, limit)
+    result = inspect(model, image, "conv2")
+    payload = result.payload(3, limit)
     assert payload.scope == scope
     assert bool(payload.note) is (scope != "layer")
     output = array(payload.arrays["output"])
-    assert (output == (found.output if scope == "layer" else found.output[3:4])).all()
+    assert (output == (result.output if scope == "layer" else result.output[3:4])).all()
     if scope != "cell":
         kernel = array(payload.arrays["weight"])[3 if scope == "layer" else 0]
         patch = array(payload.arrays["input"])[:, 2:7, 4:9]
         bias = array(payload.arrays["bias"])[3 if scope == "layer" else 0]
-        assert float((patch * kernel).sum() + bias) == pytest.approx(float(found.output[3, 2, 4]), abs=1e-4)
+        assert float((patch * kernel).sum() + bias) == pytest.approx(float(result.output[3, 2, 4]), abs=1e-4)
 
 
 def test_every_kind_hands_over_what_it_needs() -> None:

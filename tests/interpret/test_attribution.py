@@ -67,9 +67,9 @@ def test_grad_cam_is_what_autograd_says(name: str, layer: str) -> None:
     maps = ((target, by_hand(model, image, target, layer)) for target in range(10))
     target, expected = next((target, cells) for target, cells in maps if cells.max() > 0)
     model.zero_grad()
-    found = attribute(model, image, "gradcam", target, layer)
-    assert found.cells == pytest.approx(expected, rel=1e-4, abs=1e-6)
-    assert found.values.shape == image.shape[2:]
+    result = attribute(model, image, "gradcam", target, layer)
+    assert result.cells == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    assert result.values.shape == image.shape[2:]
     assert grad_cams(model, image, target, [layer])[layer] == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
@@ -137,20 +137,20 @@ def test_smoothgrad_is_the_mean_saliency_of_noisy_copies() -> None:
 
 def test_integrated_gradients_add_up_to_the_score() -> None:
     model, image = model_and_image("lenet5")
-    found = attribute(model, image, "integrated-gradients", 2)
+    result = attribute(model, image, "integrated-gradients", 2)
     with torch.no_grad():
         at_zero = float(model(torch.zeros_like(image))[0, 2])
-    assert found.values.sum() == pytest.approx(found.score - at_zero, abs=0.02)
+    assert result.values.sum() == pytest.approx(result.score - at_zero, abs=0.02)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_is_left_behind(method: str) -> None:
     model, image = model_and_image("lenet5")
     model.zero_grad(set_to_none=True)
-    found = attribute(model, image, method, layer="conv2")  # type: ignore[arg-type]
-    assert found.values.shape == (28, 28)
-    assert found.target == int(model(image).argmax())
-    assert 0 < found.probability < 1
+    result = attribute(model, image, method, layer="conv2")  # type: ignore[arg-type]
+    assert result.values.shape == (28, 28)
+    assert result.target == int(model(image).argmax())
+    assert 0 < result.probability < 1
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
     assert all(not m._forward_hooks and not m._backward_hooks for m in model.modules())
     assert not image.requires_grad
@@ -177,13 +177,13 @@ def test_what_is_not_there_is_refused() -> None:
 
 def test_removing_regions_checks_the_map() -> None:
     model, image = linear_picture()
-    found = check(model, image, attribute(model, image, "occlusion", 1), share=0.5)
-    assert found.most.box == (0, 0, 3, 3)
-    assert found.least.box == (3, 3, 6, 6)
-    assert (found.most.mass, found.least.mass) == pytest.approx((0.5, -0.5))
-    assert found.before[1] == pytest.approx(0.5)
-    assert found.most.probabilities[1] == pytest.approx(float(torch.sigmoid(torch.tensor(-9.0))), abs=1e-6)
-    assert found.confirms
+    result = check(model, image, attribute(model, image, "occlusion", 1), share=0.5)
+    assert result.most.box == (0, 0, 3, 3)
+    assert result.least.box == (3, 3, 6, 6)
+    assert (result.most.mass, result.least.mass) == pytest.approx((0.5, -0.5))
+    assert result.before[1] == pytest.approx(0.5)
+    assert result.most.probabilities[1] == pytest.approx(float(torch.sigmoid(torch.tensor(-9.0))), abs=1e-6)
+    assert result.confirms
     with pytest.raises(InterpretError, match="between 0 and 1"):
         check(model, image, attribute(model, image, "saliency", 1), share=1.5)
 
@@ -203,12 +203,12 @@ def test_overlays_mix_picture_and_map() -> None:
 @pytest.mark.parametrize(("method", "at_once"), [("occlusion", 16), ("integrated-gradients", AT_ONCE)])
 def test_slow_methods_tell_how_far_they_are(method: Method, at_once: int) -> None:
     model, image = model_and_image("lenet5")
-    told: list[Step] = []
-    attribute(model, image, method, progress=told.append)
-    done = [step.done for step in told]
+    steps: list[Step] = []
+    attribute(model, image, method, progress=steps.append)
+    done = [step.done for step in steps]
     assert done[0] == 0
     assert done == sorted(done)
-    total = told[-1].total
+    total = steps[-1].total
     assert total is not None
     assert total - at_once <= done[-1] <= total
     assert not model._forward_pre_hooks

@@ -52,18 +52,18 @@ def test_a_blank_picture_is_the_reason(method: Method) -> None:
     torch.manual_seed(0)
     lenet = models.build("lenet5").eval()
     for target in range(10):
-        found = attribute(lenet, torch.zeros(1, 1, 28, 28), method, target, analysis=analyze("lenet5"))
-        if np.ptp(found.values) > 1e-6 * np.abs(found.values).max():
-            assert found.blank == ""
+        result = attribute(lenet, torch.zeros(1, 1, 28, 28), method, target, analysis=analyze("lenet5"))
+        if np.ptp(result.values) > 1e-6 * np.abs(result.values).max():
+            assert result.blank == ""
         else:
-            assert found.blank.startswith(BLANK_PICTURE)
+            assert result.blank.startswith(BLANK_PICTURE)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_dead_layer_is_the_reason(model: Small, method: Method) -> None:
     nn.init.constant_(model.conv.bias, -100.0)  # type: ignore[arg-type]
-    found = attribute(model, IMAGE, method, 0, "relu")
-    assert not found.values.any()
+    result = attribute(model, IMAGE, method, 0, "relu")
+    assert not result.values.any()
     words = {
         "gradcam": "The layer 'relu' gives 0 everywhere",
         "saliency": "does not change with the picture",
@@ -72,7 +72,7 @@ def test_a_dead_layer_is_the_reason(model: Small, method: Method) -> None:
         "integrated-gradients": "anywhere on the way",
         "occlusion": "whichever patch is covered",
     }
-    assert words[method] in found.blank
+    assert words[method] in result.blank
 
 
 def test_a_layer_that_speaks_against_the_class_is_the_reason(model: Small) -> None:
@@ -90,8 +90,8 @@ def test_a_score_that_does_not_depend_on_the_layer_is_the_reason(model: Small) -
 
 @pytest.mark.parametrize("method", ["integrated-gradients", "occlusion"])
 def test_the_grey_that_a_method_starts_from_is_the_reason(model: Small, method: Method) -> None:
-    found = attribute(model, torch.zeros(1, 1, 8, 8), method, 0)
-    assert found.blank == f"{BLANK_PICTURE} {IS_BASELINE}"
+    result = attribute(model, torch.zeros(1, 1, 8, 8), method, 0)
+    assert result.blank == f"{BLANK_PICTURE} {IS_BASELINE}"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -54,12 +54,12 @@ def test_naive_blocks_keep_what_the_pooling_gives() -> None:
 def test_the_concatenation_is_the_branches() -> None:
     model, analysis, images = ours()
     for block in branches.blocks(model, analysis)[::4]:
-        found = branches.inspect_block(model, images[:1], block)
-        assert (np.concatenate([one.maps for one in found.branches]) == found.output).all()
-        assert sum(one.share for one in found.branches) == pytest.approx(1)
-        assert found.input.shape[0] == analysis.row(f"{block.name}.branch1.conv").input_shape[0]
-        for one in found.branches:
-            part = found.output[one.branch.first : one.branch.first + one.branch.channels]
+        activations = branches.inspect_block(model, images[:1], block)
+        assert (np.concatenate([one.maps for one in activations.branches]) == activations.output).all()
+        assert sum(one.share for one in activations.branches) == pytest.approx(1)
+        assert activations.input.shape[0] == analysis.row(f"{block.name}.branch1.conv").input_shape[0]
+        for one in activations.branches:
+            part = activations.output[one.branch.first : one.branch.first + one.branch.channels]
             assert one.zeros == (part == 0).mean()
 
 
@@ -86,13 +86,13 @@ def test_a_dropped_branch_is_zeros_in_the_concatenation() -> None:
 
 def test_activity_by_class_is_the_mean_over_its_images() -> None:
     model, analysis, images = ours()
-    found = branches.blocks(model, analysis)[:2]
+    result = branches.blocks(model, analysis)[:2]
     labels = torch.tensor([0, 0, 2, 2, 2, 0])
     steps: list[Step] = []
-    table = branches.activity_by_class(model, found, in_batches(images, labels, 4), 3, 6, steps.append)
+    table = branches.activity_by_class(model, result, in_batches(images, labels, 4), 3, 6, steps.append)
     assert table.shape == (2, 4, 3)
     assert np.isnan(table[:, :, 1]).all()
-    for row, block in enumerate(found):
+    for row, block in enumerate(result):
         looks = [branches.inspect_block(model, images[i : i + 1], block).branches for i in (2, 3, 4)]
         expected = np.mean([[one.activity for one in look] for look in looks], axis=0)
         assert table[row, :, 2] == pytest.approx(expected, rel=1e-5)
@@ -101,16 +101,16 @@ def test_activity_by_class_is_the_mean_over_its_images() -> None:
 
 def test_going_through_a_data_set_can_be_stopped() -> None:
     model, analysis, images = ours()
-    found = branches.blocks(model, analysis)[:1]
+    result = branches.blocks(model, analysis)[:1]
     batches = in_batches(images, torch.zeros(6, dtype=torch.int64), 2)
     with pytest.raises(StoppedError, match="after 0 images"):
-        branches.activity_by_class(model, found, batches, 3, stop=lambda: True)
+        branches.activity_by_class(model, result, batches, 3, stop=lambda: True)
     with pytest.raises(InterpretError, match="no images"):
-        branches.activity_by_class(model, found, [], 3)
+        branches.activity_by_class(model, result, [], 3)
     with pytest.raises(InterpretError, match="no inception blocks"):
         branches.activity_by_class(model, (), batches, 3)
     with pytest.raises(InterpretError, match="label is 7"):
-        branches.activity_by_class(model, found, in_batches(images, torch.full((6,), 7)), 3)
+        branches.activity_by_class(model, result, in_batches(images, torch.full((6,), 7)), 3)
 
 
 def test_auxiliary_classifiers_of_ours_say_in_evaluation_what_they_would_in_training() -> None:
@@ -120,29 +120,29 @@ def test_auxiliary_classifiers_of_ours_say_in_evaluation_what_they_would_in_trai
         if isinstance(part, nn.Dropout):
             part.p = 0.0
     images = torch.randn(2, 3, 193, 193)
-    told = branches.classifier_outputs(model, images)
-    assert [(answer.name, answer.after) for answer in told] == [
+    classifier_outputs = branches.classifier_outputs(model, images)
+    assert [(answer.name, answer.after) for answer in classifier_outputs] == [
         ("aux1", "inception_4a"), ("aux2", "inception_4d"), ("", ""),
     ]  # fmt: skip
     with torch.no_grad():
         trained = model.train()(images)
     model.eval()
-    for answer, logits in zip(told, (trained.aux1, trained.aux2, trained.logits), strict=True):
+    for answer, logits in zip(classifier_outputs, (trained.aux1, trained.aux2, trained.logits), strict=True):
         assert answer.probabilities == pytest.approx(torch.softmax(logits, 1).numpy(), abs=1e-6)
 
 
 def test_auxiliary_classifiers_of_torchvisions() -> None:
     model, images = theirs()
-    told = branches.classifier_outputs(model, images)
-    assert [answer.after for answer in told] == ["inception4a", "inception4d", ""]
-    assert all(answer.probabilities.sum(1) == pytest.approx(1) for answer in told)
+    classifier_outputs = branches.classifier_outputs(model, images)
+    assert [answer.after for answer in classifier_outputs] == ["inception4a", "inception4d", ""]
+    assert all(answer.probabilities.sum(1) == pytest.approx(1) for answer in classifier_outputs)
     assert len(branches.classifier_outputs(*ours()[::2])) == 1
 
 
 def test_blocks_by_name() -> None:
-    found = branches.blocks(*ours()[:2])
-    assert branches.block_named(found, "inception_4b") is found[3]
+    blocks = branches.blocks(*ours()[:2])
+    assert branches.block_named(blocks, "inception_4b") is blocks[3]
     with pytest.raises(UnknownLayerError, match="inception_4b"):
-        branches.block_named(found, "inception_4bb")
+        branches.block_named(blocks, "inception_4bb")
     with pytest.raises(UnknownLayerError, match="no inception blocks"):
         branches.block_named((), "x")

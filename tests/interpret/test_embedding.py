@@ -24,21 +24,21 @@ def clusters(
 @pytest.mark.parametrize("method", [embedding.pca, embedding.tsne])
 def test_clusters_stay_apart_and_the_same(method: object) -> None:
     values, labels = clusters()
-    found = method(values, seed=1)  # type: ignore[operator]
-    assert found.points.shape == (120, 2)
-    assert (method(values, seed=1).points == found.points).all()  # type: ignore[operator]
-    middle = embedding.centres(found.points, torch.from_numpy(labels), 4)
+    result = method(values, seed=1)  # type: ignore[operator]
+    assert result.points.shape == (120, 2)
+    assert (method(values, seed=1).points == result.points).all()  # type: ignore[operator]
+    middle = embedding.centres(result.points, torch.from_numpy(labels), 4)
     assert np.isnan(middle[3]).all()
-    nearest = np.linalg.norm(found.points[:, None] - middle[None, :3], axis=2).argmin(1)
+    nearest = np.linalg.norm(result.points[:, None] - middle[None, :3], axis=2).argmin(1)
     assert (nearest == labels).all()
 
 
 def test_principal_components_are_those_of_the_covariance() -> None:
     values, _ = clusters()
-    found = embedding.pca(values)
+    embedded = embedding.pca(values)
     variances = np.linalg.eigvalsh(np.cov(values.T.astype(np.float64)))[::-1]
-    assert found.points.var(axis=0, ddof=1) == pytest.approx(variances[:2], rel=1e-4)
-    assert found.explained == pytest.approx(variances[:2] / variances.sum(), rel=1e-4)
+    assert embedded.points.var(axis=0, ddof=1) == pytest.approx(variances[:2], rel=1e-4)
+    assert embedded.explained == pytest.approx(variances[:2] / variances.sum(), rel=1e-4)
 
 
 def test_features_are_the_layers_values_pooled_where_there_are_too_many() -> None:
@@ -69,12 +69,12 @@ def test_the_strip_shows_the_most_active_maps_of_each_layer() -> None:
     torch.manual_seed(0)
     model, image = models.build("lenet5").eval(), torch.randn(1, 1, 28, 28)
     layers = ["conv1", "relu1", "conv2", "fc1"]
-    found, figures = strip(model, image, layers, channels=4, side=14), summaries(model, image, layers)
-    assert list(found) == layers
-    assert found["conv1"].mosaic.step == 2
-    assert found["conv2"].mosaic.columns == 1
-    assert len(found["conv2"].mosaic.channels) == 4
-    assert found["relu1"].mosaic.channels[0] == int(figures["relu1"].mean.argmax())
-    low, high = network_range([one.summary for one in found.values()])
+    result, figures = strip(model, image, layers, channels=4, side=14), summaries(model, image, layers)
+    assert list(result) == layers
+    assert result["conv1"].mosaic.step == 2
+    assert result["conv2"].mosaic.columns == 1
+    assert len(result["conv2"].mosaic.channels) == 4
+    assert result["relu1"].mosaic.channels[0] == int(figures["relu1"].mean.argmax())
+    low, high = network_range([one.summary for one in result.values()])
     assert low == min(float(one.low.min()) for one in figures.values())
     assert high == max(float(one.high.max()) for one in figures.values())

@@ -28,22 +28,24 @@ def alexnet() -> nn.Sequential:
 
 def test_the_partial_c3_shows_what_it_leaves_out() -> None:
     model = models.build("lenet5-1998").eval()
-    found = weights_of(model, "c3")
-    assert found.values.shape == (16, 6, 5, 5)
-    assert [tuple(np.flatnonzero(row)) for row in found.present] == [tuple(sorted(s)) for s in C3_CONNECTIONS]
-    assert found.present.sum() * 25 + 16 == 1_516
+    result = weights_of(model, "c3")
+    assert result.values.shape == (16, 6, 5, 5)
+    assert [tuple(np.flatnonzero(row)) for row in result.present] == [
+        tuple(sorted(s)) for s in C3_CONNECTIONS
+    ]
+    assert result.present.sum() * 25 + 16 == 1_516
     maps = torch.randn(1, 6, 14, 14)
-    dense = nn.functional.conv2d(maps, torch.from_numpy(found.values), torch.from_numpy(found.bias))
+    dense = nn.functional.conv2d(maps, torch.from_numpy(result.values), torch.from_numpy(result.bias))
     torch.testing.assert_close(dense, model.get_submodule("c3")(maps))
-    shown = by_output(found, 0, zoom=2)
+    shown = by_output(result, 0, zoom=2)
     assert (shown.pixels[shown.box(5)[0], shown.box(5)[1]] == 255).all()
 
 
 def test_groups_are_spread_out(alexnet: nn.Sequential) -> None:
-    found = weights_of(alexnet, "2")
-    assert found.present.astype(int).tolist() == [[1] * 4 + [0] * 4] * 3 + [[0] * 4 + [1] * 4] * 3
+    result = weights_of(alexnet, "2")
+    assert result.present.astype(int).tolist() == [[1] * 4 + [0] * 4] * 3 + [[0] * 4 + [1] * 4] * 3
     maps = torch.randn(1, 8, 4, 4)
-    dense = nn.functional.conv2d(maps, torch.from_numpy(found.values), torch.from_numpy(found.bias))
+    dense = nn.functional.conv2d(maps, torch.from_numpy(result.values), torch.from_numpy(result.bias))
     torch.testing.assert_close(dense, alexnet[2](maps))
 
 
@@ -63,31 +65,31 @@ def test_first_layers_are_colour_pictures_with_grey_for_zero(alexnet: nn.Sequent
 
 
 def test_one_input_channel_of_every_kernel(alexnet: nn.Sequential) -> None:
-    found = weights_of(alexnet, "0")
-    shown = by_input(found, 2)
-    channel = int(np.abs(found.values[:, 2]).max((1, 2)).argmax())
+    result = weights_of(alexnet, "0")
+    shown = by_input(result, 2)
+    channel = int(np.abs(result.values[:, 2]).max((1, 2)).argmax())
     assert shown.diverging
     assert len(shown.channels) == 8
-    assert shown.high[channel] == found.magnitude
+    assert shown.high[channel] == result.magnitude
     with pytest.raises(InterpretError, match="0 to 2, not 3"):
-        by_input(found, 3)
+        by_input(result, 3)
 
 
 def test_fully_connected_layers_over_flattened_maps(alexnet: nn.Sequential) -> None:
     assert weights_of(alexnet, "4").values.shape == (5, 24, 1, 1)
-    found = weights_of(alexnet, "4", (6, 2, 2))
-    assert found.values.shape == (5, 6, 2, 2)
-    assert (found.values.reshape(5, 24) == alexnet.get_parameter("4.weight").detach().numpy()).all()
+    result = weights_of(alexnet, "4", (6, 2, 2))
+    assert result.values.shape == (5, 6, 2, 2)
+    assert (result.values.reshape(5, 24) == alexnet.get_parameter("4.weight").detach().numpy()).all()
     with pytest.raises(InterpretError, match="reads 24 values"):
         weights_of(alexnet, "4", (6, 3, 2))
 
 
 def test_histograms_count_every_weight_once(alexnet: nn.Sequential) -> None:
-    found = weights_of(alexnet, "2")
-    shape = histogram(found)
-    assert shape.counts.sum() == found.present.sum() * 9
+    result = weights_of(alexnet, "2")
+    shape = histogram(result)
+    assert shape.counts.sum() == result.present.sum() * 9
     assert shape.mean == pytest.approx(alexnet.get_parameter("2.weight").detach().mean().item(), abs=1e-6)
-    assert histogram(found, magnitude=found.magnitude / 2).counts.sum() == shape.counts.sum()
+    assert histogram(result, magnitude=result.magnitude / 2).counts.sum() == shape.counts.sum()
     assert shape.zeros == 0
 
 

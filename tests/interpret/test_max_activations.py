@@ -26,16 +26,16 @@ LABELS = torch.zeros(20, dtype=torch.int64)
 @pytest.mark.parametrize(("size", "top"), [(3, 1), (7, 9), (20, 5), (8, 25)])
 def test_streaming_finds_what_a_full_table_shows(size: int, top: int, layer: str) -> None:
     model, images = lenet(), torch.randn(20, 1, 28, 28, generator=torch.Generator().manual_seed(1))
-    found = exciting(model, in_batches(images, LABELS, size), [layer], top)[layer]
+    result = exciting(model, in_batches(images, LABELS, size), [layer], top)[layer]
     side = 10 if layer == "conv2" else 1
     whole = activations(model, images, [layer])[layer].reshape(20, -1, side, side)
     peaks = whole.flatten(2).amax(2).numpy()
-    assert found.values == pytest.approx(np.sort(peaks, axis=0)[::-1][:top].T, rel=1e-4, abs=1e-6)
+    assert result.values == pytest.approx(np.sort(peaks, axis=0)[::-1][:top].T, rel=1e-4, abs=1e-6)
     for channel in range(0, whole.shape[1], 5):
-        for place, image in enumerate(found.images[channel].tolist()):
-            y, x = found.cells[channel, place].tolist()
+        for place, image in enumerate(result.images[channel].tolist()):
+            y, x = result.cells[channel, place].tolist()
             assert float(whole[image, channel, y, x]) == pytest.approx(
-                found.values[channel, place], rel=1e-4, abs=1e-6
+                result.values[channel, place], rel=1e-4, abs=1e-6
             )
 
 
@@ -43,21 +43,21 @@ def test_several_layers_at_once_are_the_layers_one_by_one() -> None:
     model, images = lenet(), torch.randn(20, 1, 28, 28)
     batches = in_batches(images, LABELS, 8)
     together = exciting(model, batches, ["conv1", "fc2"], 3)
-    for layer, found in together.items():
+    for layer, result in together.items():
         alone = exciting(model, batches, [layer], 3)[layer]
-        assert (found.images == alone.images).all()
-        assert (found.values == alone.values).all()
+        assert (result.images == alone.images).all()
+        assert (result.values == alone.values).all()
     assert together.keys() == {"conv1", "fc2"}
 
 
 def test_the_patch_is_what_the_cell_sees() -> None:
     model, images = lenet(), torch.randn(20, 1, 28, 28)
-    found = exciting(model, in_batches(images, LABELS), ["conv1"], 1)["conv1"]
+    result = exciting(model, in_batches(images, LABELS), ["conv1"], 1)["conv1"]
     field = analyze("lenet5").row("conv1").receptive_field
-    top, left, bottom, right = found.patch(2, 0, field, (28, 28))
-    y, x = found.cells[2, 0].tolist()
+    top, left, bottom, right = result.patch(2, 0, field, (28, 28))
+    y, x = result.cells[2, 0].tolist()
     assert (top, bottom) == (max(0, y - 2), min(28, y + 3))
-    changed = images[found.images[2, 0]].clone()
+    changed = images[result.images[2, 0]].clone()
     changed[:, top:bottom, left:right] = 0
     value = activations(model, changed[None], ["conv1"])["conv1"][0, 2, y, x]
     assert float(value) == pytest.approx(float(model.get_parameter("conv1.bias")[2].detach()), abs=1e-6)
@@ -79,14 +79,14 @@ def test_progress_stop_and_refusals() -> None:
 
 def test_results_are_kept_on_disk() -> None:
     model = lenet()
-    found = exciting(model, in_batches(torch.randn(20, 1, 28, 28), LABELS), ["conv1"])["conv1"]
+    result = exciting(model, in_batches(torch.randn(20, 1, 28, 28), LABELS), ["conv1"])["conv1"]
     key = cache.key_of(cache.fingerprint(model), "conv1", "data", {"mean": [0.5]})
     assert remembered(key) is None
-    remember(key, found)
+    remember(key, result)
     again = remembered(key)
     assert again is not None
-    assert (again.images == found.images).all()
-    assert (again.cells == found.cells).all()
+    assert (again.images == result.images).all()
+    assert (again.cells == result.cells).all()
     assert again.values.dtype == np.float32
     assert [path.name for path in cache.path_of("exciting", key).parent.iterdir()] == [f"{key}.npz"]
     cache.path_of("exciting", key).write_bytes(b"damaged")

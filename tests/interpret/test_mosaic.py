@@ -132,8 +132,8 @@ def test_lightness_rises_evenly_and_falls_evenly_from_zero() -> None:
 def test_marks() -> None:
     high = np.full((2, 2), 1.7)
     maps = np.stack([np.zeros((2, 2)), -np.ones((2, 2)), high, high * [[1, -1], [1, -1]], high * 0.5])
-    found = marks(maps.astype(np.float32), "ScaledTanh")
-    assert (found.dead, found.never_positive, found.saturated, found.broken) == ((0,), (1,), (2, 3), ())
+    result = marks(maps.astype(np.float32), "ScaledTanh")
+    assert (result.dead, result.never_positive, result.saturated, result.broken) == ((0,), (1,), (2, 3), ())
     assert marks(maps.astype(np.float32), "ReLU").saturated == ()
     assert marks(np.full((1, 2, 2), 0.001, np.float32), "Sigmoid").saturated == ()
 

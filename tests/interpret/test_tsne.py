@@ -20,9 +20,9 @@ DIGITS: Floats = load_digits().data[:150].astype(np.float32)
 
 def test_tsne_keeps_neighbors_better_than_principal_components() -> None:
     steps: list[Step] = []
-    found = embedding.tsne(DIGITS, perplexity=12.0, progress=steps.append)
-    assert found.method == "tsne"
-    assert trustworthiness(DIGITS, found.points) > max(
+    embedded = embedding.tsne(DIGITS, perplexity=12.0, progress=steps.append)
+    assert embedded.method == "tsne"
+    assert trustworthiness(DIGITS, embedded.points) > max(
         0.95, trustworthiness(DIGITS, embedding.pca(DIGITS).points)
     )
     assert [step.stage for step in steps] == ["t-SNE"]
@@ -30,9 +30,9 @@ def test_tsne_keeps_neighbors_better_than_principal_components() -> None:
 
 @pytest.mark.parametrize("values", [np.zeros((6, 3), np.float32), DIGITS[:3], DIGITS[:7, :1]])
 def test_few_images_and_images_in_one_place_do_no_harm(values: Floats) -> None:
-    found = embedding.tsne(values)
-    assert found.points.shape == (len(values), 2)
-    assert np.isfinite(found.points).all()
+    embedded = embedding.tsne(values)
+    assert embedded.points.shape == (len(values), 2)
+    assert np.isfinite(embedded.points).all()
 
 
 def test_without_the_extra_umap_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,8 +60,8 @@ def test_umap_gets_components_a_seed_and_neighbors_that_there_are(
     module.UMAP = UMAP  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "umap", module)
     monkeypatch.setattr(embedding, "has_umap", lambda: True)
-    found = embedding.umap(DIGITS[:count], seed=3)
-    assert (found.method, found.points.shape) == ("umap", (count, 2))
+    embedded = embedding.umap(DIGITS[:count], seed=3)
+    assert (embedded.method, embedded.points.shape) == ("umap", (count, 2))
     assert asked["width"] <= embedding.COMPONENTS
     del asked["width"]
     assert asked == {"n_neighbors": neighbors, "init": start, "random_state": 3, "n_jobs": 1}
@@ -70,6 +70,6 @@ def test_umap_gets_components_a_seed_and_neighbors_that_there_are(
 @pytest.mark.slow
 @pytest.mark.skipif(not embedding.has_umap(), reason="umap-learn is an extra; pip install 'cnnviz[umap]'")
 def test_umap_keeps_neighbors() -> None:
-    found = embedding.umap(DIGITS)
-    assert trustworthiness(DIGITS, found.points) > 0.9
-    assert (embedding.umap(DIGITS).points == found.points).all()
+    embedded = embedding.umap(DIGITS)
+    assert trustworthiness(DIGITS, embedded.points) > 0.9
+    assert (embedding.umap(DIGITS).points == embedded.points).all()

@@ -113,9 +113,9 @@ def test_what_a_misfit_says_would_fit_does(
     try:
         conv.output(shape)
     except MisfitError as error:
-        found = re.search(r"a kernel of at most (\d+) or a padding of at least (\d+) would\.$", str(error))
-        assert found is not None
-        smaller, wider = map(int, found.groups())
+        match = re.search(r"a kernel of at most (\d+) or a padding of at least (\d+) would\.$", str(error))
+        assert match is not None
+        smaller, wider = map(int, match.groups())
         assert min(conv.model_copy(update={"kernel": smaller}).output(shape)) >= 1
         assert min(conv.model_copy(update={"padding": wider}).output(shape)) >= 1
         with pytest.raises(MisfitError):

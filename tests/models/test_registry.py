@@ -71,9 +71,9 @@ def test_an_input_size_works_or_the_message_says_which_would(name: str) -> None:
     try:
         weightless(name, input_size=1)
     except ValueError as error:
-        found = re.search(r"The smallest input that works is (\d+)×\1\.", str(error))
-        assert found is not None
-        smallest = int(found.group(1))
+        match = re.search(r"The smallest input that works is (\d+)×\1\.", str(error))
+        assert match is not None
+        smallest = int(match.group(1))
         with pytest.raises(ValueError, match=f"smallest input that works is {smallest}×{smallest}"):
             weightless(name, input_size=smallest - 1)
     for height, width in ((smallest, smallest), (smallest, smallest + 9), (smallest + 40, smallest + 13)):

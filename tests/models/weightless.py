@@ -37,14 +37,14 @@ def trainable(module: nn.Module) -> int:
 def rows(name: str, **choices: Any) -> dict[str, tuple[tuple[int, ...], int]]:
     """By qualified name, what leaves each module for the default input, and the parameters inside it."""
     module = weightless(name, **choices)
-    found: dict[str, tuple[tuple[int, ...], int]] = {}
+    result: dict[str, tuple[tuple[int, ...], int]] = {}
 
     def record(part: nn.Module, qualified: str) -> None:
         part.register_forward_hook(
-            lambda _part, _inputs, out: found.update({qualified: (tuple(out.shape[1:]), trainable(part))})
+            lambda _part, _inputs, out: result.update({qualified: (tuple(out.shape[1:]), trainable(part))})
         )
 
     for qualified, part in module.named_modules():
         record(part, qualified)
     output(module, get(name).input_shape)
-    return found
+    return result

@@ -52,8 +52,8 @@ def said(app: AppTest) -> str:
 def bar(app: AppTest) -> dict[str, Any]:
     """What the bar of pages shows."""
     drawn = [each for each in app.get("bidi_component") if each.proto.component_name == "cnnviz.navigation"]
-    found: dict[str, Any] = json.loads(drawn[0].proto.json)
-    return found
+    document: dict[str, Any] = json.loads(drawn[0].proto.json)
+    return document
 
 
 def components(app: AppTest) -> list[str]:
@@ -68,12 +68,12 @@ def links(app: AppTest) -> dict[str, dict[str, str]]:
 
 def figures(app: AppTest) -> dict[str, Any]:
     """The figures drawn, by their keys, each with its text for those who do not see it under `alt`."""
-    found = {}
+    result = {}
     for element in app.get("bidi_component"):
         data = json.loads(element.proto.json)
         if "figure" in data:
-            found[data["key"]] = decoded(json.loads(data["figure"])) | {"alt": data["alt"]}
-    return found
+            result[data["key"]] = decoded(json.loads(data["figure"])) | {"alt": data["alt"]}
+    return result
 
 
 def decoded(value: Any) -> Any:

@@ -89,8 +89,8 @@ def test_the_map_is_that_of_the_cli(tmp_path: Path) -> None:
     network = model_input.model_to_compare("run:1")
     assert network is not None
     ready = prepared(sample_image("digit-5"), network.loaded.preprocessing)
-    asked = AttributionState("gradcam", 3, "3", None, 50, None, ())
-    page = np.load(io.BytesIO(values(attribution_result(network, ready, asked))))
+    attribution_state = AttributionState("gradcam", 3, "3", None, 50, None, ())
+    page = np.load(io.BytesIO(values(attribution_result(network, ready, attribution_state))))
     with np.load(written) as theirs:
         assert np.array_equal(page["attribution"], theirs["attribution"])
         assert np.array_equal(page["input"], theirs["input"])

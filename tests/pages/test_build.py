@@ -10,9 +10,9 @@ from tests.pages.runner import assert_sound, html, open_page
 
 
 def listed(name: str = "lenet5") -> LayerList:
-    found = models.layer_list(name)
-    assert found is not None
-    return found
+    layer_list = models.layer_list(name)
+    assert layer_list is not None
+    return layer_list
 
 
 def texts(app: AppTest) -> str:
@@ -146,9 +146,9 @@ def test_an_activation_on_the_outputs_is_said_while_the_list_is_edited() -> None
     sound = listed()
     squashed = layer_list_edit.add(sound, len(sound.layers), layer_list_edit.new_layer("softmax"))
     app = open_page("build", model="lenet5", list=url_codec.encode(squashed))
-    told = app.error[0].value.replace("\\", "")
-    assert "Activation on the outputs" in told
-    assert "1.461" in told
+    text = app.error[0].value.replace("\\", "")
+    assert "Activation on the outputs" in text
+    assert "1.461" in text
     above = "described below the layer&#x27;s settings"
     assert f"1 error is {above}" in html(app), "the boxes may lie below the window"
     sound_app = open_page("build", model="lenet5")
@@ -161,8 +161,8 @@ def test_a_warning_names_the_layers_between_which_an_activation_is_missing() -> 
     last = [n for n, layer in enumerate(document.layers) if layer.kind == "activation"][-1]
     before, behind = document.names()[last - 1], document.names()[last + 1]
     app = open_page("build", model="lenet5", list=url_codec.encode(layer_list_edit.remove(document, last)))
-    told = app.warning[-1].value.replace("\\", "")
-    assert f"Between '{before}' and '{behind}' there is no activation" in told
+    text = app.warning[-1].value.replace("\\", "")
+    assert f"Between '{before}' and '{behind}' there is no activation" in text
 
 
 def test_a_list_that_does_not_fit_is_not_told_twice() -> None:

@@ -24,9 +24,9 @@ def test_a_wrong_link_is_said_and_the_rest_is_shown() -> None:
     app = open_page(
         "compare", models="lenet5,nonsense,alexnet~colour=red", pair="7,8", view="some", stranger="1"
     )
-    said = "\n".join(warning.value for warning in app.warning).replace("\\", "")
+    text = "\n".join(warning.value for warning in app.warning).replace("\\", "")
     for fault in ("“nonsense”", "'colour'", "“7,8”", "“some”", "“stranger”"):
-        assert fault in said
+        assert fault in text
     assert "61,706" in html(app)
 
 

@@ -24,7 +24,7 @@ def test_a_damaged_database_is_a_sentence_on_every_page(name: str, earlier: bool
     with path.open("r+b") as file:
         file.write(b"overwritten " * (path.stat().st_size // 12))
     app = open_page(name)
-    told = [each.value for each in (*app.error, *app.warning, *app.info) if "is damaged" in each.value]
-    assert len(told) <= 1
-    assert told or name not in READ_RUNS
-    assert all("runs recover" in sentence for sentence in told)
+    values = [each.value for each in (*app.error, *app.warning, *app.info) if "is damaged" in each.value]
+    assert len(values) <= 1
+    assert values or name not in READ_RUNS
+    assert all("runs recover" in sentence for sentence in values)

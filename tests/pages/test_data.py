@@ -47,11 +47,11 @@ def steps(app: AppTest) -> str:
 
 def drawn(app: AppTest, key: str) -> dict[str, Any]:
     """What a component of our own was handed."""
-    found = [
+    components = [
         c.proto for c in app.get("bidi_component") if f"-{key}" in c.proto.id or c.proto.id.endswith(key)
     ]
-    assert found, key
-    return dict(json.loads(found[0].json))
+    assert components, key
+    return dict(json.loads(components[0].json))
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from tests.pages.runner import assert_sound, open_page
 
 def text(app: AppTest) -> str:
     parts = [*app.markdown, *app.caption, *app.header, *app.get("html"), *app.warning, *app.error]
-    found = "\n".join(str(getattr(part, "value", None) or getattr(part.proto, "body", "")) for part in parts)
-    return found.replace("\\", "")
+    result = "\n".join(str(getattr(part, "value", None) or getattr(part.proto, "body", "")) for part in parts)
+    return result.replace("\\", "")
 
 
 def test_a_first_visit_shows_a_recorded_answer_and_every_question() -> None:

@@ -21,8 +21,8 @@ def test_a_search_finds_words_of_the_definition_and_stays_in_the_address() -> No
     app.text_input(key="glossary-find").set_value("influence strong").run()
     assert_sound(app)
     assert app.query_params["find"] == "influence strong"
-    found = _names(app)
-    assert found == ["Receptive field"]
+    names = _names(app)
+    assert names == ["Receptive field"]
     app.text_input(key="glossary-find").set_value("xyzzy").run()
     assert "No term holds “xyzzy”" in app.info[0].value
 

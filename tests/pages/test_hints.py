@@ -60,9 +60,9 @@ def test_a_collapsed_run_has_a_hint_until_it_is_put_away(runs: Database) -> None
 def test_a_sound_run_has_none_but_the_way_to_its_diagnosis(runs: Database) -> None:
     run = told(runs, collapsed=False, status=Status.RUNNING)
     known = run_views.hints()
-    found = known.of(runs, tracking.get_run(runs, run))
+    result = known.of(runs, tracking.get_run(runs, run))
     app = open_page("train", run=str(run))
-    assert found is None
+    assert result is None
     assert "See why" not in links(app)
     assert "Diagnose" in links(app)
 

@@ -113,7 +113,7 @@ def test_auxiliary_classifiers_of_weights_that_are_of_no_run() -> None:
 def test_how_the_auxiliary_classifiers_of_a_run_learned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNVIZ_HOME", str(home))
     app = open_page("inception", view="auxiliary")
-    (alt,) = (found["alt"] for found in data(app) if "Curves over epoch" in found.get("alt", ""))
+    (alt,) = (result["alt"] for result in data(app) if "Curves over epoch" in result.get("alt", ""))
     with tracking.connect() as database:
         metrics = tracking.get_run(database, 1).metrics
     assert f"auxiliary 1 {metrics['train/aux1_loss'].last:.4g}, auxiliary 2 " in alt

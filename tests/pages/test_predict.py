@@ -222,8 +222,8 @@ def test_numbers_and_files_are_those_of_the_cli(
 def test_a_folder_as_the_browser_hands_it_in() -> None:
     picture = encoded(np.zeros((8, 8, 3), np.uint8))
     given = [("mine/cat/1.png", picture), ("mine/dog/1.png", picture), ("mine/readme.txt", b"words")]
-    found, count = gathered(given, folder=True)
+    result, count = gathered(given, folder=True)
     assert count == 2
-    assert {(one.name, one.truth) for one in found} == {("mine/cat/1.png", "cat"), ("mine/dog/1.png", "dog")}
+    assert {(one.name, one.truth) for one in result} == {("mine/cat/1.png", "cat"), ("mine/dog/1.png", "dog")}
     loose, _ = gathered([("mine/1.png", picture)], folder=True)
     assert [(one.name, one.truth) for one in loose] == [("mine/1.png", None)]

@@ -104,7 +104,7 @@ def test_deleting_is_undone_and_made_final(database: Database) -> None:
     assert_sound(app)
     assert "1 run removed" in texts(app)
     assert "No run is deleted" in texts(app)
-    assert [found.id for found in tracking.list_runs(database, deleted=True)] == []
+    assert [result.id for result in tracking.list_runs(database, deleted=True)] == []
 
 
 def test_a_running_run_is_not_deleted(database: Database) -> None:
@@ -137,8 +137,8 @@ def test_name_tags_and_notes_are_kept(database: Database) -> None:
     app.text_area(key="run-notes-1").set_value("As *in* the paper.").run()
     app.multiselect(key="run-tags-1").set_value(["paper"]).run()
     assert_sound(app)
-    found = tracking.get_run(database, run)
-    assert (found.name, found.notes, found.tags) == ("The good one", "As *in* the paper.", ["paper"])
+    result = tracking.get_run(database, run)
+    assert (result.name, result.notes, result.tags) == ("The good one", "As *in* the paper.", ["paper"])
     app.text_input(key="run-name-1").set_value(" ").run()
     assert "A run has a name" in texts(app)
     app.button(key="run-back").click().run()

@@ -26,8 +26,8 @@ Link = tuple[str, str, dict[str, list[str]]]
 
 def links(app: AppTest) -> list[Link]:
     """Label, page and parameters of the page's own links."""
-    found = app.get("page_link")[len(find_pages(PAGES)) :]
-    return [(link.proto.label, link.proto.page, parse_qs(link.proto.query_string)) for link in found]
+    result = app.get("page_link")[len(find_pages(PAGES)) :]
+    return [(link.proto.label, link.proto.page, parse_qs(link.proto.query_string)) for link in result]
 
 
 def with_networks() -> AppTest:

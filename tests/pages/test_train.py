@@ -34,15 +34,15 @@ def runs() -> Iterator[Database]:
 @pytest.fixture
 def ticking(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds after which a part of the page that was drawn is drawn again by itself."""
-    found: list[float] = []
+    result: list[float] = []
     real = st.fragment
 
     def noted(*args: Any, **settings: Any) -> Any:
-        found.extend([settings["run_every"]] if settings.get("run_every") is not None else [])
+        result.extend([settings["run_every"]] if settings.get("run_every") is not None else [])
         return real(*args, **settings)
 
     monkeypatch.setattr(st, "fragment", noted)
-    return found
+    return result
 
 
 def html(app: AppTest) -> str:
@@ -412,8 +412,8 @@ def test_a_recipe_file_is_taken_up_as_changes() -> None:
     opened.session_state["file"] = wanted.write().encode()
     opened.run()
     assert not opened.exception
-    found = Recipe.read(opened.text[0].value)
-    assert not found.difference(wanted)
+    result = Recipe.read(opened.text[0].value)
+    assert not result.difference(wanted)
     assert app.title
 
 
@@ -422,8 +422,8 @@ def test_a_structural_fault_is_said_before_the_start_and_does_not_prevent_it(run
     assert sound is not None
     squashed = layer_list_edit.add(sound, len(sound.layers), layer_list_edit.new_layer("softmax"))
     app = open_page("train", list=url_codec.encode(squashed))
-    told = app.error[0].value.replace("\\", "")
-    assert "Activation on the outputs" in told
+    text = app.error[0].value.replace("\\", "")
+    assert "Activation on the outputs" in text
     assert not app.button(key="train-start").disabled
     assert not open_page("train", model="lenet5").error
 
@@ -437,12 +437,12 @@ def test_images_too_small_for_training_are_said_before_the_start(runs: Database)
 
 
 def test_a_rate_is_found_shown_and_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = RateTest((1e-4, 1e-3, 1e-2, 0.1), (2.3, 2.0, 0.5, 4.0), (2.3, 2.1, 1.2, 1.5), 1e-3, 1.0)
-    asked: list[Recipe] = []
+    result = RateTest((1e-4, 1e-3, 1e-2, 0.1), (2.3, 2.0, 0.5, 4.0), (2.3, 2.1, 1.2, 1.5), 1e-3, 1.0)
+    recipes: list[Recipe] = []
 
     def tried(recipe: Recipe, report: Any) -> RateTest:
-        asked.append(recipe)
-        return found
+        recipes.append(recipe)
+        return result
 
     monkeypatch.setattr("cnnviz.ui.pages.train.find_rate._work", tried)
     app = open_page("train", dataset="digits")
@@ -450,7 +450,7 @@ def test_a_rate_is_found_shown_and_used(monkeypatch: pytest.MonkeyPatch) -> None
     app.session_state[KEY].wait(10)
     app.run()
     assert_sound(app)
-    assert asked[0].dataset == "digits"
+    assert recipes[0].dataset == "digits"
     assert "suggested is 0.001" in figures(app)["train-rate-figure"]["alt"]
     assert "At a rate of 0.01 the smoothed loss had made 90% of its fall" in said(app)
     app.button(key="train-rate-use").click().run()

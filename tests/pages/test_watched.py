@@ -72,5 +72,5 @@ def test_diagnose_shows_the_fix_as_code_and_offers_no_recipe(run: WatchedRun) ->
 
 def test_its_recipe_cannot_be_cloned_by_an_address(run: WatchedRun) -> None:
     app = open_page("train", parent=str(run.id))
-    said = " ".join(element.value for kind in (app.info, app.warning, app.markdown) for element in kind)
-    assert f"The recipe of run “{run.id}” cannot be had" in said or "cannot be had" in said
+    text = " ".join(element.value for kind in (app.info, app.warning, app.markdown) for element in kind)
+    assert f"The recipe of run “{run.id}” cannot be had" in text or "cannot be had" in text

@@ -107,10 +107,10 @@ def test_gradients_after_a_replay_are_the_recordings(dataset: Dataset) -> None:
             parameter.grad = kept
 
         def replay() -> tuple[Tensor, Tensor]:
-            found = torch.autograd.grad(
+            gradients = torch.autograd.grad(
                 torch.nn.functional.cross_entropy(model(images), labels), list(model.parameters())
             )
-            for kept, fresh in zip(pool, found, strict=True):
+            for kept, fresh in zip(pool, gradients, strict=True):
                 kept.copy_(fresh)
             return torch.zeros(1), labels
 

@@ -12,13 +12,13 @@ def dumped(**changes: Any) -> dict[str, Any]:
 
 
 def test_only_what_differs_in_the_order_of_fields() -> None:
-    found = differing([dumped(lr=0.1, seed=1), dumped(lr=0.1, seed=2, epochs=3), dumped(lr=0.2, seed=1)])
-    assert [(part.field, part.values) for part in found] == [
+    result = differing([dumped(lr=0.1, seed=1), dumped(lr=0.1, seed=2, epochs=3), dumped(lr=0.2, seed=1)])
+    assert [(part.field, part.values) for part in result] == [
         ("epochs", (10, 3, 10)),
         ("lr", (0.1, 0.1, 0.2)),
         ("seed", (1, 2, 1)),
     ]
-    assert found[1].description == Recipe.model_fields["lr"].description
+    assert result[1].description == Recipe.model_fields["lr"].description
 
 
 def test_names_are_no_difference_and_one_recipe_has_none() -> None:

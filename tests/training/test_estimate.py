@@ -44,17 +44,17 @@ def timed(database: Database, recipe: Recipe, speed: float, device: str = "cpu")
 
 def test_without_a_run_it_is_a_guess(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    found = estimate(database, LENET)
+    result = estimate(database, LENET)
     work = 2 * 416_520 * (3 * 60_000 + 10_000)
-    assert found.seconds == pytest.approx(max(work / (2 * CPU_MACS), 1200 * 1e-3))
-    assert "no run on cpu" in found.basis
+    assert result.seconds == pytest.approx(max(work / (2 * CPU_MACS), 1200 * 1e-3))
+    assert "no run on cpu" in result.basis
 
 
 def test_the_same_network_takes_what_it_took(database: Database) -> None:
     number = timed(database, LENET, 20_000)
-    found = estimate(database, LENET.changed({"epochs": 10}))
-    assert found.seconds == pytest.approx(10 * (60_000 + 10_000 / 3) / 20_000)
-    assert f"run {number}" in found.basis
+    result = estimate(database, LENET.changed({"epochs": 10}))
+    assert result.seconds == pytest.approx(10 * (60_000 + 10_000 / 3) / 20_000)
+    assert f"run {number}" in result.basis
 
 
 def test_another_network_is_carried_over_from_the_nearest_on_this_device(database: Database) -> None:
@@ -65,9 +65,9 @@ def test_another_network_is_carried_over_from_the_nearest_on_this_device(databas
     from cnnviz import analysis
 
     ratio = analysis.analyze("alexnet-cifar10").macs / analysis.analyze("small-alexnet").macs
-    found = estimate(database, colour.changed({"model": "alexnet-cifar10"}))
-    assert found.seconds == pytest.approx(ratio * (50_000 + 10_000 / 3) / 100)
-    assert f"run {near} (small-alexnet)" in found.basis
+    result = estimate(database, colour.changed({"model": "alexnet-cifar10"}))
+    assert result.seconds == pytest.approx(ratio * (50_000 + 10_000 / 3) / 100)
+    assert f"run {near} (small-alexnet)" in result.basis
 
 
 def test_sizes(database: Database) -> None:

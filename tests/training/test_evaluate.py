@@ -53,7 +53,7 @@ def trained(recipe: Recipe, dataset: Dataset) -> tuple[Trainer, InMemoryLogger]:
 
 
 def records(log: InMemoryLogger, kind: str) -> list[tuple[int, Any]]:
-    return [(step, body) for step, found, body in log.records if found == kind]
+    return [(step, body) for step, result, body in log.records if result == kind]
 
 
 def test_the_momentum_of_each_batch_norm_layer_is_read_from_the_model_itself() -> None:
@@ -88,8 +88,8 @@ def test_a_run_records_momentum_and_the_accuracy_with_batch_statistics(dataset: 
         if isinstance(part, nn.Dropout):
             part.eval()
     with torch.no_grad():
-        found = (twin(images).argmax(1) == test.labels[rows]).double().mean()
-    assert after["batch"]["accuracy"] == pytest.approx(float(found))
+        accuracy = (twin(images).argmax(1) == test.labels[rows]).double().mean()
+    assert after["batch"]["accuracy"] == pytest.approx(float(accuracy))
     assert after["batch"]["loss"] < after["running"]["loss"]
 
 

@@ -31,7 +31,7 @@ def trainer(recipe: Recipe, dataset: Dataset) -> tuple[Trainer, InMemoryLogger]:
 
 
 def records(log: InMemoryLogger, kind: str) -> list[Any]:
-    return [body for _, found, body in log.records if found == kind]
+    return [body for _, result, body in log.records if result == kind]
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -43,9 +43,9 @@ def test_the_place_is_told_and_the_weights_are_those_before_the_step(
     failed, log = trainer(recipe, dataset)
     with pytest.raises(NonFiniteLossError) as caught:
         failed.run()
-    (told,) = records(log, "nonfinite")
-    assert told["step"] == caught.value.step
-    assert f"the {told['what']} of '{told['layer']}'" in str(caught.value)
+    (text,) = records(log, "nonfinite")
+    assert text["step"] == caught.value.step
+    assert f"the {text['what']} of '{text['layer']}'" in str(caught.value)
     before, _ = trainer(recipe, dataset)
     before.run(lambda: before.step < caught.value.step - 1)
     weights = before.model.state_dict()
@@ -60,8 +60,8 @@ def test_a_run_whose_first_loss_is_no_number_has_its_census_all_the_same(dataset
     with pytest.raises(NonFiniteLossError) as caught:
         failed.run()
     assert caught.value.step == 1
-    (found,) = records(log, "census")
-    assert found["neighbours"]["share"] > 0.9
+    (result,) = records(log, "census")
+    assert result["neighbours"]["share"] > 0.9
 
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "adamw"])
@@ -172,8 +172,8 @@ def test_the_first_batch_is_described_as_the_model_reads_it(dataset: Dataset, sc
     run, log = trainer(recipe, dataset)
     images, _ = run._batch()
     run.run()
-    (told,) = records(log, "input")
+    (text,) = records(log, "input")
     values = images.double()
     expected = {"mean": values.mean(), "spread": values.var(correction=0).sqrt()}
     expected |= {"low": values.min(), "high": values.max()}
-    assert told == {name: pytest.approx(float(value), rel=1e-4, abs=1e-6) for name, value in expected.items()}
+    assert text == {name: pytest.approx(float(value), rel=1e-4, abs=1e-6) for name, value in expected.items()}

@@ -49,8 +49,8 @@ def test_need_is_found_from_what_fits() -> None:
 
 def test_the_sentence_says_what_was_needed_and_what_would_fit() -> None:
     gpu = SmallGpu(8 * GIB, GIB, GIB // 16)
-    said = out_of_memory_message(gpu, gpu.probe, 256, to_come=GIB)
-    assert said == (
+    text = out_of_memory_message(gpu, gpu.probe, 256, to_come=GIB)
+    assert text == (
         "A step of 256 images needs about 18.0 GiB on a small GPU, where 8.0 GiB are to be had; "
         "a batch of 88 would fit."
     )

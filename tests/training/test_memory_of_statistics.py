@@ -34,9 +34,9 @@ class OnMps:
 
 def test_statistics_need_no_double_precision_of_the_device() -> None:
     images = torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8)
-    found, expected = Statistics.of(OnMps(images)), Statistics.of(images)  # type: ignore[arg-type]
-    assert torch.equal(found.mean, expected.mean)
-    assert torch.equal(found.mean_image, expected.mean_image)
+    result, expected = Statistics.of(OnMps(images)), Statistics.of(images)  # type: ignore[arg-type]
+    assert torch.equal(result.mean, expected.mean)
+    assert torch.equal(result.mean_image, expected.mean_image)
 
 
 MOST = 256 << 20
@@ -74,8 +74,8 @@ def test_what_is_looked_at_before_the_first_step_takes_at_most_256_mib(
 ) -> None:
     """600 images of 224 pixels are 0.7 GB in double precision, and were as much again in statistics."""
     words = [sys.executable, "-c", MEASURED, what, *map(str, (count, channels, side))]
-    found = subprocess.run(words, capture_output=True, text=True, check=True, cwd=Path.cwd())
-    assert int(found.stdout) < MOST
+    result = subprocess.run(words, capture_output=True, text=True, check=True, cwd=Path.cwd())
+    assert int(result.stdout) < MOST
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 28, 28), (3, 224, 224), (3, 1_024, 1_024)])

@@ -15,17 +15,17 @@ SMALL = Recipe(model="lenet5", batch_size=32, lr=0.5, seed=3)
 
 def test_rates_grow_by_a_factor_and_the_suggested_one_trains() -> None:
     steps: list[Step] = []
-    found = find_rate(SMALL, striped(), steps.append)
-    factors = np.diff(np.log(found.rates))
-    assert found.rates[0] == LOWEST
-    assert max(found.rates) <= HIGHEST * 1.001
+    rate = find_rate(SMALL, striped(), steps.append)
+    factors = np.diff(np.log(rate.rates))
+    assert rate.rates[0] == LOWEST
+    assert max(rate.rates) <= HIGHEST * 1.001
     np.testing.assert_allclose(factors[2:], factors[2], rtol=1e-6)
-    assert found.suggestion is not None
-    assert 1e-4 < found.suggestion < 1
-    assert f"{found.suggestion:g}" in found.sentence
+    assert rate.suggestion is not None
+    assert 1e-4 < rate.suggestion < 1
+    assert f"{rate.suggestion:g}" in rate.sentence
     assert {step.stage for step in steps} == {"Trying learning rates"}
     again = find_rate(SMALL.changed({"lr": 1e-5, "schedule": "cosine", "epochs": 1}), striped())
-    assert again.losses == found.losses, "the rate that is to be found plays no part"
+    assert again.losses == rate.losses, "the rate that is to be found plays no part"
 
 
 def test_a_machine_that_is_slow_makes_fewer_steps_and_at_last_says_so(
@@ -33,8 +33,8 @@ def test_a_machine_that_is_slow_makes_fewer_steps_and_at_last_says_so(
 ) -> None:
     clock = iter(range(10_000))
     monkeypatch.setattr("cnnviz.training.rate_finder.time.monotonic", lambda: float(next(clock)))
-    found = find_rate(SMALL, striped(), seconds=20.0)  # two steps take a second of this clock
-    assert rate_finder.FEWEST <= len(found.rates) <= 40
+    rate = find_rate(SMALL, striped(), seconds=20.0)  # two steps take a second of this clock
+    assert rate_finder.FEWEST <= len(rate.rates) <= 40
     with pytest.raises(ValueError, match="use a smaller batch"):
         find_rate(SMALL, striped(), seconds=5.0)
 
@@ -58,9 +58,9 @@ def test_the_suggestion_is_a_fifth_of_the_rate_at_which_most_of_the_fall_is_made
     rates = np.geomspace(LOWEST, HIGHEST, count)
     losses = 4 - depth * np.minimum(1, np.log(rates / LOWEST) / np.log(best / LOWEST))
     losses[rates > 2 * best] += 9
-    found = suggest(rates.tolist(), losses.tolist())
+    result = suggest(rates.tolist(), losses.tolist())
     fallen = float(rates[np.argmax(losses <= losses[0] - 0.9 * (losses[0] - losses.min()))])
-    assert found == float(f"{fallen / 5:.0e}")
+    assert result == float(f"{fallen / 5:.0e}")
 
 
 def test_where_the_loss_fell_at_no_rate_none_is_suggested() -> None:

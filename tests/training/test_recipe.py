@@ -142,11 +142,11 @@ def test_a_device_that_cannot_be_is_a_sentence(device: str) -> None:
 
 @given(device=st.one_of(st.text(), st.from_regex(r"(auto|cpu|mps|cuda|xla|meta)(:[\w.-]*)?", fullmatch=True)))
 def test_any_device_is_had_or_refused_in_one_sentence(device: str) -> None:
-    said = ""
+    text = ""
     try:
-        found = device_of(Recipe().changed({"device": device})).type
+        result = device_of(Recipe().changed({"device": device})).type
     except ValueError as error:
-        found, said = "", str(error)
-    assert found in ("cpu", "cuda", "mps") or "device" in said
-    assert "\n" not in said
-    assert not said.endswith("..")
+        result, text = "", str(error)
+    assert result in ("cpu", "cuda", "mps") or "device" in text
+    assert "\n" not in text
+    assert not text.endswith("..")

@@ -48,14 +48,14 @@ def test_a_damaged_database_is_begun_anew_from_the_runs_folders(capsys: Out, who
         before = tracking.report(database, finished.id)
     overwrite(whole)
     assert main(["runs", "list"]) == 2
-    said = capsys.readouterr().err
-    assert "The run database is damaged" in said
-    assert "`python -m cnnviz runs recover`" in said
+    text = capsys.readouterr().err
+    assert "The run database is damaged" in text
+    assert "`python -m cnnviz runs recover`" in text
     assert main(["runs", "recover", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["runs"] == [finished.id, stopped.id]
-    assert Path(found["set_aside"]).exists()
-    assert found["skipped"] == []
+    document = json.loads(capsys.readouterr().out)
+    assert document["runs"] == [finished.id, stopped.id]
+    assert Path(document["set_aside"]).exists()
+    assert document["skipped"] == []
     with tracking.connect() as database:
         after = tracking.report(database, finished.id)
         same = (
@@ -94,11 +94,11 @@ def test_without_a_summary_there_is_what_the_checkpoint_says(capsys: Out) -> Non
     assert main(["runs", "recover"]) == 0
     assert capsys.readouterr().out == f"1 run recovered from the runs' folders: {run.id}.\n"
     with tracking.connect() as database:
-        found = tracking.get_run(database, run.id)
-        assert (found.name, found.model, found.step) == ("short", "lenet5", run.step)
-        assert found.metrics["val/accuracy"].best == score
-        assert found.fingerprint == run.fingerprint
-        assert found.status is Status.INTERRUPTED
+        result = tracking.get_run(database, run.id)
+        assert (result.name, result.model, result.step) == ("short", "lenet5", run.step)
+        assert result.metrics["val/accuracy"].best == score
+        assert result.fingerprint == run.fingerprint
+        assert result.status is Status.INTERRUPTED
         tracking.request(database, run.id, Command.RESUME)
         lease = tracking.claim(database, "cpu", only=run.id)
         assert lease is not None
@@ -117,9 +117,9 @@ def test_a_whole_database_is_left_as_it_is_and_gets_what_is_missing(capsys: Out)
         folder.mkdir()
         (folder / LAST).write_bytes(b"half of a check")
     assert main(["runs", "recover"]) == 0
-    told = capsys.readouterr().out
-    assert "Left out: 000009-0123456789ab: last.safetensors is no checkpoint" in told
-    assert f"Left out: {taken.name}: the database has another run {kept.id}." in told
+    output = capsys.readouterr().out
+    assert "Left out: 000009-0123456789ab: last.safetensors is no checkpoint" in output
+    assert f"Left out: {taken.name}: the database has another run {kept.id}." in output
 
 
 def test_the_end_of_a_run_whose_database_was_overwritten_names_the_whole_checkpoint(
@@ -148,7 +148,7 @@ def test_an_open_database_finds_the_new_file(capsys: Out) -> None:
             with pytest.raises(DatabaseDamagedError):
                 tracking.list_runs(database)
         assert main(["runs", "recover"]) == 0
-        assert [found.id for found in tracking.list_runs(database)] == [run.id]
+        assert [result.id for result in tracking.list_runs(database)] == [run.id]
 
 
 def test_a_server_s_database_is_not_recovered_from_folders(
@@ -156,6 +156,6 @@ def test_a_server_s_database_is_not_recovered_from_folders(
 ) -> None:
     monkeypatch.setenv("CNNVIZ_DATABASE_URL", "postgresql://me:secret@/runs")
     assert main(["runs", "recover"]) == 2
-    said = capsys.readouterr().err
-    assert "Only a SQLite file can be begun anew" in said
-    assert "secret" not in said
+    text = capsys.readouterr().err
+    assert "Only a SQLite file can be begun anew" in text
+    assert "secret" not in text

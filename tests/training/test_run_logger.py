@@ -37,7 +37,7 @@ def told(dataset: Dataset) -> tuple[Trainer, InMemoryLogger]:
 
 
 def bodies(log: InMemoryLogger, kind: str) -> dict[int, Any]:
-    return {step: body for step, found, body in log.records if found == kind}
+    return {step: body for step, result, body in log.records if result == kind}
 
 
 def test_the_data_are_described_once(told: tuple[Trainer, InMemoryLogger]) -> None:

@@ -47,10 +47,10 @@ def test_inception_v3_at_75_pixels_is_refused_before_the_start_with_the_least_si
 def test_the_command_says_it_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     given = ("--model", INCEPTION, "--dataset", "shapes", "--set", "size=75")
     assert main(["train", *given]) == 2
-    told = capsys.readouterr().err
-    assert "299×299" in told
-    assert "auxiliary classifier" in told
-    assert told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert "299×299" in errors
+    assert "auxiliary classifier" in errors
+    assert errors.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["torchvision/resnet18", "torchvision/mobilenet_v2", "resnet18-32"])
@@ -58,9 +58,9 @@ def test_a_last_batch_of_one_image_is_refused_where_batch_norm_would_see_a_singl
     small = 32 if name.startswith("torchvision/") else 8
     recipe = Recipe(model=name, dataset="shapes", size=small, batch_size=32)
     assert not trains(name, small, 1)
-    with pytest.raises(ValueError, match="leave one image over") as told:
+    with pytest.raises(ValueError, match="leave one image over") as text:
         check_trainable(recipe, 10, 65)
-    size = int(str(told.value).rpartition("such as ")[2].rstrip("."))
+    size = int(str(text.value).rpartition("such as ")[2].rstrip("."))
     check_trainable(recipe.changed({"batch_size": size}), 10, 65)
     check_trainable(recipe, 10, 66)
 

@@ -38,19 +38,19 @@ def database(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
 
 
 def test_every_probe_answers_with_json_that_survives_its_file(database: Database, tmp_path: Path) -> None:
-    found = probe(database, 1)
-    assert set(found.probes) == set(probes())
-    assert not [name for name, value in found.probes.items() if MISSING in value]
-    orjson.dumps(found.probes)
-    found.write(tmp_path / "run.json.gz")
-    assert Evidence.read(tmp_path / "run.json.gz") == found
+    result = probe(database, 1)
+    assert set(result.probes) == set(probes())
+    assert not [name for name, value in result.probes.items() if MISSING in value]
+    orjson.dumps(result.probes)
+    result.write(tmp_path / "run.json.gz")
+    assert Evidence.read(tmp_path / "run.json.gz") == result
 
 
 def test_without_a_checkpoint_it_says_so_in_a_sentence(database: Database) -> None:
-    found = probe(database, 2).probes
+    result = probe(database, 2).probes
     for name, one in probes().items():
-        assert (MISSING in found[name]) == one.trained
-    missing = [value[MISSING] for value in found.values() if MISSING in value]
+        assert (MISSING in result[name]) == one.trained
+    missing = [value[MISSING] for value in result.values() if MISSING in value]
     assert all("has no checkpoint" in sentence for sentence in missing)
 
 
@@ -60,6 +60,6 @@ def test_an_unknown_probe_is_refused_with_the_names_of_all(database: Database) -
 
 
 def test_fresh_lenet_starts_near_the_loss_of_an_even_guess(database: Database) -> None:
-    found = probe(database, 1, ["initial-loss"]).probes["initial-loss"]
-    assert found["chance_loss"] == pytest.approx(math.log(10))
-    assert found["loss"] == pytest.approx(math.log(10), abs=0.1)
+    result = probe(database, 1, ["initial-loss"]).probes["initial-loss"]
+    assert result["chance_loss"] == pytest.approx(math.log(10))
+    assert result["loss"] == pytest.approx(math.log(10), abs=0.1)

@@ -41,8 +41,8 @@ with torch.no_grad():
 
 def logits(loaded: Loaded, images: Tensor) -> Tensor:
     with torch.no_grad():
-        found: Tensor = loaded.model(images)
-        return found
+        tensor: Tensor = loaded.model(images)
+        return tensor
 
 
 def some(loaded: Loaded, count: int = 3) -> Tensor:
@@ -74,8 +74,8 @@ def run_elsewhere(loaded: Loaded, images: Tensor, folder: Path) -> Tensor:
         [sys.executable, "elsewhere.py"], cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    found: Tensor = torch.load(folder / "logits.pt", weights_only=True)
-    return found
+    tensor: Tensor = torch.load(folder / "logits.pt", weights_only=True)
+    return tensor
 
 
 def test_a_network_of_ones_own_that_depends_on_its_input_brings_its_source(
@@ -133,8 +133,8 @@ def test_onnx_gives_the_same_logits_and_holds_no_code(model: str) -> None:
     session = onnxruntime.InferenceSession(content)
     for count in (1, 4):
         images = some(loaded, count)
-        (found,) = session.run(["logits"], {"image": images.numpy()})
-        assert np.allclose(found, logits(loaded, images).numpy(), atol=1e-4)
+        (result,) = session.run(["logits"], {"image": images.numpy()})
+        assert np.allclose(result, logits(loaded, images).numpy(), atol=1e-4)
 
 
 def test_what_cannot_be_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,14 +21,14 @@ def zipped(files: Files) -> bytes:
 
 
 def test_a_zip_of_class_folders_knows_the_classes() -> None:
-    found = handed_in("pets.zip", zipped({f"pets/{k}": v for k, v in classes(2).items()}))
-    assert [(item.name, item.truth) for item in found] == [
+    result = handed_in("pets.zip", zipped({f"pets/{k}": v for k, v in classes(2).items()}))
+    assert [(item.name, item.truth) for item in result] == [
         ("pets.zip/pets/cat/0.png", "cat"),
         ("pets.zip/pets/cat/1.png", "cat"),
         ("pets.zip/pets/dog/0.png", "dog"),
         ("pets.zip/pets/dog/1.png", "dog"),
     ]
-    assert all(isinstance(item, Picture) for item in read_all(found))
+    assert all(isinstance(item, Picture) for item in read_all(result))
 
 
 def test_training_and_test_folders_are_both_taken() -> None:
@@ -37,13 +37,13 @@ def test_training_and_test_folders_are_both_taken() -> None:
 
 
 def test_a_zip_of_pictures_is_many_pictures() -> None:
-    found = handed_in("x.zip", zipped({"b.png": PNG, "a.png": PNG, "notes.txt": b"hello", ".hidden": b""}))
-    assert [(item.name, item.truth) for item in found] == [
+    result = handed_in("x.zip", zipped({"b.png": PNG, "a.png": PNG, "notes.txt": b"hello", ".hidden": b""}))
+    assert [(item.name, item.truth) for item in result] == [
         ("x.zip/a.png", None),
         ("x.zip/b.png", None),
         ("x.zip/notes.txt", None),
     ]
-    read = list(read_all(found))
+    read = list(read_all(result))
     assert [type(item) for item in read] == [Picture, Picture, Refusal]
 
 
@@ -70,14 +70,14 @@ def test_paths_are_files_folders_and_zips(tmp_path: Path) -> None:
     (tmp_path / "huge.png").write_bytes(b"x" * (MOST_BYTES + 9))
     (tmp_path / "x.zip").write_bytes(zipped(classes(1)))
     paths = [tmp_path / name for name in ("flat", "flat/1.png", "pets", "x.zip", "missing.png", "huge.png")]
-    found = list(read_all(from_paths(paths)))
-    names = [item.name.removeprefix(f"{tmp_path}/") for item in found]
+    result = list(read_all(from_paths(paths)))
+    names = [item.name.removeprefix(f"{tmp_path}/") for item in result]
     assert names == [
         *("flat/1.png", "flat/1.png", "pets/cat/0.png", "pets/dog/0.png"),
         *("x.zip/cat/0.png", "x.zip/dog/0.png", "missing.png", "huge.png"),
     ]
-    assert [item.truth for item in found] == [None, None, "cat", "dog", "cat", "dog", None, None]
-    refused = [item.reason for item in found if isinstance(item, Refusal)]
+    assert [item.truth for item in result] == [None, None, "cat", "dog", "cat", "dog", None, None]
+    refused = [item.reason for item in result if isinstance(item, Refusal)]
     assert refused[0].startswith("There is no file")
     assert "has 21 MB" in refused[1]
 

@@ -90,9 +90,9 @@ def test_a_camera_s_note_is_obeyed_as_a_step_of_its_own(orientation: int) -> Non
     image = Image.fromarray(pixels)
     image.getexif()[0x0112] = orientation
     how = Preprocessing.plain(3, (4, 4))
-    found = {step.name: step for step in steps(Picture("x", pixels, orientation=orientation), how)}
-    assert np.array_equal(found["original"].picture, pixels)
-    assert np.array_equal(found["oriented"].picture, np.asarray(ImageOps.exif_transpose(image)))
+    result = {step.name: step for step in steps(Picture("x", pixels, orientation=orientation), how)}
+    assert np.array_equal(result["original"].picture, pixels)
+    assert np.array_equal(result["oriented"].picture, np.asarray(ImageOps.exif_transpose(image)))
     lying = steps(Picture("x", pixels, orientation=orientation), how.changed(oriented=False))[1]
     assert np.array_equal(lying.picture, pixels)
 
@@ -102,8 +102,8 @@ def test_transparency_is_laid_over_the_stated_background(background: str, value:
     pixels = np.zeros((2, 2, 4), dtype=np.uint8)
     pixels[0] = (10, 20, 30, 255)
     how = Preprocessing.plain(3, (2, 2)).changed(background=background)
-    found = steps(Picture("x", pixels), how)
-    assert [step.name for step in found] == [
+    result = steps(Picture("x", pixels), how)
+    assert [step.name for step in result] == [
         "original",
         "flattened",
         "oriented",
@@ -111,9 +111,9 @@ def test_transparency_is_laid_over_the_stated_background(background: str, value:
         "resized",
         "normalised",
     ]
-    assert found[1].picture[0].tolist() == [[10, 20, 30]] * 2
-    assert found[1].picture[1].tolist() == [[value] * 3] * 2
-    assert background in found[1].text
+    assert result[1].picture[0].tolist() == [[10, 20, 30]] * 2
+    assert result[1].picture[1].tolist() == [[value] * 3] * 2
+    assert background in result[1].text
 
 
 @given(
@@ -132,14 +132,14 @@ def test_whatever_comes_in_a_tensor_of_the_models_size_comes_out(
     how = Preprocessing.plain(channels, (16, 16)).changed(
         stored=(20, 20), fit=fit, invert=invert, centre=centre
     )
-    found = steps(Picture("x", pixels), how)
-    tensor = found[-1].tensor
+    result = steps(Picture("x", pixels), how)
+    tensor = result[-1].tensor
     assert tensor is not None
     assert tensor.shape == (1, channels, 16, 16)
-    assert all(step.tensor is None for step in found[:-1])
+    assert all(step.tensor is None for step in result[:-1])
     assert 0 <= float(tensor.min()) <= float(tensor.max()) <= 1
     assert torch.equal(how.inputs(torch.from_numpy(stored(Picture("x", pixels), how))[None]), tensor)
-    for step in found:
+    for step in result:
         assert step.picture.dtype == np.uint8
         assert step.picture.shape[:2] == step.size
         assert step.text.endswith(".")
@@ -149,9 +149,9 @@ def test_drawn_digits_are_centred_as_mnists_were() -> None:
     ink = np.full((90, 120, 3), 255, dtype=np.uint8)
     ink[10:50, 80:100] = 0
     how = Preprocessing.plain(1, (28, 28)).changed(invert=True, centre=True)
-    found = steps(Picture("x", ink), how)
-    assert [step.name for step in found[2:]] == ["grey", "inverted", "centred", "resized", "normalised"]
-    tensor = found[-1].tensor
+    result = steps(Picture("x", ink), how)
+    assert [step.name for step in result[2:]] == ["grey", "inverted", "centred", "resized", "normalised"]
+    tensor = result[-1].tensor
     assert tensor is not None
     rows, columns = (tensor[0, 0].sum(axis) / tensor.sum() for axis in (1, 0))
     place = torch.arange(28.0)
@@ -171,10 +171,10 @@ def test_nothing_drawn_stays_as_it_is() -> None:
 def test_large_pictures_are_shown_small_but_go_in_whole() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (40, 3000, 3), dtype=np.uint8)
     how = Preprocessing.plain(1, (8, 8))
-    found = steps(Picture("x", pixels), how)
-    assert [step.name for step in found] == NAMES
-    assert (found[0].size, found[0].picture.shape) == ((40, 3000), (14, 1024, 3))
-    grey = Image.fromarray(found[2].picture[..., 0])
+    result = steps(Picture("x", pixels), how)
+    assert [step.name for step in result] == NAMES
+    assert (result[0].size, result[0].picture.shape) == ((40, 3000), (14, 1024, 3))
+    grey = Image.fromarray(result[2].picture[..., 0])
     assert grey.size == (1024, 14)
 
 

@@ -59,31 +59,31 @@ def test_every_mode_in_every_format_is_what_pillow_makes_of_it(
 ) -> None:
     form, mode = way
     data = encoded(noise(mode, (height, width), seed), form)
-    found = read(Upload("renamed.txt", data), decoder)
-    assert isinstance(found, Picture), found
+    result = read(Upload("renamed.txt", data), decoder)
+    assert isinstance(result, Picture), result
     with Image.open(io.BytesIO(data)) as image:
         deep = mode in ("I", "I;16", "F")
         clear = image.has_transparency_data
         plain = (image_files.scaled(image) if deep else image).convert("RGBA" if clear else "RGB")
-        assert np.array_equal(found.pixels, np.asarray(plain))
-    assert (found.format, found.size, found.orientation) == (form, (height, width), 1)
-    assert not found.moving
+        assert np.array_equal(result.pixels, np.asarray(plain))
+    assert (result.format, result.size, result.orientation) == (form, (height, width), 1)
+    assert not result.moving
 
 
 def test_every_way_in_is_read(decoder: Decoder) -> None:
     for form, mode in WAYS:
-        found = read(Upload(f"{mode}.{form}", encoded(noise(mode, (9, 7), 1), form)), decoder)
-        assert isinstance(found, Picture), (form, mode, found)
+        result = read(Upload(f"{mode}.{form}", encoded(noise(mode, (9, 7), 1), form)), decoder)
+        assert isinstance(result, Picture), (form, mode, result)
     assert {mode for _, mode in WAYS} | {"HSV"} == set(MODES)
 
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "WEBP", "PNG"])
 def test_of_many_frames_the_first_is_taken(decoder: Decoder, form: str) -> None:
     first, *rest = (Image.fromarray(np.full((6, 6, 3), value, np.uint8)) for value in (10, 100, 200))
-    found = read(Upload("x", encoded(first, form, save_all=True, append_images=rest)), decoder)
-    assert isinstance(found, Picture)
-    assert found.moving
-    assert np.abs(found.pixels[..., :3].astype(int) - 10).max() <= 2
+    result = read(Upload("x", encoded(first, form, save_all=True, append_images=rest)), decoder)
+    assert isinstance(result, Picture)
+    assert result.moving
+    assert np.abs(result.pixels[..., :3].astype(int) - 10).max() <= 2
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -96,21 +96,21 @@ def test_the_camera_s_note_is_kept_for_its_own_step(decoder: Decoder, form: str)
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(pixels(4, (8, 14)), form, exif=exif)
-    found = read(Upload("x", data), decoder)
-    assert isinstance(found, Picture)
+    result = read(Upload("x", data), decoder)
+    assert isinstance(result, Picture)
     with Image.open(io.BytesIO(data)) as image:
         turned = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     assert turned.shape == (14, 8, 3)
-    assert np.array_equal(steps(found, Preprocessing.plain(3, (4, 4)))[1].picture, turned)
+    assert np.array_equal(steps(result, Preprocessing.plain(3, (4, 4)))[1].picture, turned)
 
 
 @given(data=st.binary(max_size=400))
 def test_random_bytes_are_refused_in_one_sentence(decoder: Decoder, data: bytes) -> None:
-    found = read(Upload("x.png", data), decoder)
-    assert isinstance(found, Refusal)
-    assert found.reason.startswith("'x.png' is ")
-    assert found.reason.endswith(".")
-    assert "\n" not in found.reason
+    result = read(Upload("x.png", data), decoder)
+    assert isinstance(result, Refusal)
+    assert result.reason.startswith("'x.png' is ")
+    assert result.reason.endswith(".")
+    assert "\n" not in result.reason
 
 
 @given(form=st.sampled_from(sorted(HOLDS)), cut=st.floats(0, 1), seed=st.integers(0, 5))
@@ -119,16 +119,16 @@ def test_what_is_cut_off_is_refused_or_read_as_pillow_reads_it(
 ) -> None:
     whole = encoded(pixels(seed, (12, 11)), form)
     data = whole[: int(cut * len(whole))]
-    found = read(Upload("x", data), decoder)
+    result = read(Upload("x", data), decoder)
     try:
         with Image.open(io.BytesIO(data), formats=[form]) as image:
             expected = np.asarray(image.convert("RGB"))
     except Exception:
-        assert isinstance(found, Refusal)
-        assert "\n" not in found.reason
+        assert isinstance(result, Refusal)
+        assert "\n" not in result.reason
     else:
-        assert isinstance(found, Picture)
-        assert np.array_equal(found.pixels, expected)
+        assert isinstance(result, Picture)
+        assert np.array_equal(result.pixels, expected)
 
 
 @given(
@@ -142,8 +142,8 @@ def test_no_damage_gets_through_as_an_exception(
     data = bytearray(encoded(pixels(seed, (12, 11)), form))
     for place, value in places:
         data[place % len(data)] = value
-    found = read(Upload("x", bytes(data)), decoder)
-    assert isinstance(found, Picture) or (found.reason.count(". ") == 0 and found.reason.endswith("."))
+    result = read(Upload("x", bytes(data)), decoder)
+    assert isinstance(result, Picture) or (result.reason.count(". ") == 0 and result.reason.endswith("."))
 
 
 def png(width: int, height: int, body: bytes = b"") -> bytes:
@@ -174,16 +174,16 @@ def png(width: int, height: int, body: bytes = b"") -> bytes:
     ids=lambda value: value[:12] if isinstance(value, str) else "",
 )  # fmt: skip
 def test_what_is_refused_says_what_it_is(decoder: Decoder, name: str, data: bytes, sentence: str) -> None:
-    found = read(Upload(name, data, truth="cat"), decoder)
-    assert isinstance(found, Refusal)
-    assert found.reason.startswith(sentence)
-    assert (found.name, found.truth) == (name, "cat")
+    result = read(Upload(name, data, truth="cat"), decoder)
+    assert isinstance(result, Refusal)
+    assert result.reason.startswith(sentence)
+    assert (result.name, result.truth) == (name, "cat")
 
 
 def test_other_formats_of_pillows_are_refused(decoder: Decoder) -> None:
     for form in ("ICO", "TGA", "PDF", "ICNS", "SGI"):
-        found = read(Upload("x", encoded(pixels(0, (16, 16)), form)), decoder)
-        assert isinstance(found, Refusal), form
+        result = read(Upload("x", encoded(pixels(0, (16, 16)), form)), decoder)
+        assert isinstance(result, Refusal), form
 
 
 def test_one_broken_file_does_not_keep_the_others(decoder: Decoder) -> None:
@@ -199,9 +199,9 @@ def test_one_broken_file_does_not_keep_the_others(decoder: Decoder) -> None:
         *(Upload("a", good), Upload("b", b"?"), Refusal("c", "No."), Upload("d", gone)),
         *(Upload("e", forbidden), Upload("f", good, size=MOST_BYTES + 1), Upload("g", lambda: good)),
     ]
-    found = list(read_all(uploads, decoder))
-    assert [type(item) for item in found] == [Picture, Refusal, Refusal, Refusal, Refusal, Refusal, Picture]
-    assert [item.name for item in found] == list("abcdefg")
+    result = list(read_all(uploads, decoder))
+    assert [type(item) for item in result] == [Picture, Refusal, Refusal, Refusal, Refusal, Refusal, Picture]
+    assert [item.name for item in result] == list("abcdefg")
 
 
 def test_what_takes_too_long_is_stopped_and_the_next_is_read() -> None:
@@ -233,7 +233,7 @@ def test_a_dead_child_is_replaced() -> None:
         assert child is not None
         child.kill()
         child.wait()
-        found = [decoder.decode(data).pixels for data in itertools.repeat(encoded(pixels(0)), 2)]
-        assert all(part is not None for part in found)
+        result = [decoder.decode(data).pixels for data in itertools.repeat(encoded(pixels(0)), 2)]
+        assert all(part is not None for part in result)
     finally:
         decoder.close()

@@ -24,10 +24,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_there_is_can_be_loaded(database: Database, folder: Path) -> None:
     release.ship(database, 1, "small", half=True, folder=folder)
-    found = references.choices(database)
-    assert [choice.reference for choice in found] == ["checkpoint:small", "run:1"]
-    assert [choice.status for choice in found] == ["shipped", "finished"]
-    for choice in found:
+    offered = references.choices(database)
+    assert [choice.reference for choice in offered] == ["checkpoint:small", "run:1"]
+    assert [choice.status for choice in offered] == ["shipped", "finished"]
+    for choice in offered:
         loaded = references.load(choice.reference, database)
         assert (loaded.source, loaded.spec.name) == (choice.reference, choice.model)
         assert (loaded.dataset, loaded.accuracy) == (choice.dataset, choice.accuracy)

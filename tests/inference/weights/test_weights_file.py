@@ -92,8 +92,8 @@ def test_every_form_of_a_state_dict_is_read(tmp_path: Path, old: bool, wrapper: 
     torch.save({wrapper: state} if wrapper else state, path, _use_new_zipfile_serialization=not old)
     assert weights_kind(path, "x") == "state dict"
     assert state_dict_reader.read_or_error(str(path), str(plain)) == {"key": wrapper, "count": 10}
-    found = read_weights(plain).tensors
-    assert all(torch.equal(found[name], value) for name, value in state.items())
+    tensors = read_weights(plain).tensors
+    assert all(torch.equal(tensors[name], value) for name, value in state.items())
 
 
 class Hostile:
@@ -117,8 +117,8 @@ def test_what_a_torch_file_holds_beside_tensors_is_refused(
 ) -> None:
     path = tmp_path / "weights.pt"
     torch.save(content, path)
-    told = state_dict_reader.read_or_error(str(path), str(tmp_path / "plain"))
-    assert told["refused"].startswith(reason)
+    message = state_dict_reader.read_or_error(str(path), str(tmp_path / "plain"))
+    assert message["refused"].startswith(reason)
     assert not (tmp_path / "plain").exists()
 
 
@@ -187,8 +187,8 @@ def test_a_state_dict_of_too_many_tensors_does_not_leave_its_process(
     assert state_dict_reader.MAX_TENSORS == MAX_TENSORS
     monkeypatch.setattr(state_dict_reader, "MAX_TENSORS", 3)
     torch.save({f"{i}": torch.zeros(1) for i in range(4)}, tmp_path / "many.pt")
-    told = state_dict_reader.read_or_error(str(tmp_path / "many.pt"), str(tmp_path / "plain"))
-    assert told == {"refused": "It holds 4 tensors, and at most 3 are read"}
+    message = state_dict_reader.read_or_error(str(tmp_path / "many.pt"), str(tmp_path / "plain"))
+    assert message == {"refused": "It holds 4 tensors, and at most 3 are read"}
     assert not (tmp_path / "plain").exists()
 
 

@@ -20,8 +20,8 @@ from cnnviz.training.data.tensors import Labelled
 @pytest.fixture(scope="module")
 def digits() -> tuple[Labelled, Labelled]:
     """Training and test part of handwritten digits, ten kinds of images that look alike."""
-    found = datasets.load("digits")
-    train, test = found.train.tensors(), found.test.tensors()
+    result = datasets.load("digits")
+    train, test = result.train.tensors(), result.test.tensors()
     return Labelled(*train), Labelled(*test)
 
 
@@ -48,27 +48,27 @@ def test_copies_are_found_however_they_were_saved(
 ) -> None:
     train, _ = digits
     rows = torch.arange(100, 400)
-    found = near_duplicates(Labelled(changed(train.images[rows]), train.labels[rows]), train)
-    assert found is not None
-    assert found["images"] == 300
-    assert found["copies"] >= 290
-    for pair in found["pairs"]:
+    result = near_duplicates(Labelled(changed(train.images[rows]), train.labels[rows]), train)
+    assert result is not None
+    assert result["images"] == 300
+    assert result["copies"] >= 290
+    for pair in result["pairs"]:
         assert (pair["train"], pair["labels"][0]) == (100 + pair["test"], pair["labels"][1])
 
 
 def test_digits_of_other_hands_are_no_copies(digits: tuple[Labelled, Labelled]) -> None:
     train, test = digits
-    found = near_duplicates(test, train)
-    assert found is not None
-    assert found["copies"] <= 0.01 * found["images"]
+    result = near_duplicates(test, train)
+    assert result is not None
+    assert result["copies"] <= 0.01 * result["images"]
 
 
 def test_pairs_that_are_shown_are_pictures_of_both(digits: tuple[Labelled, Labelled]) -> None:
     train, _ = digits
-    found = near_duplicates(Labelled(as_jpeg(train.images[:50], 60), train.labels[:50]), train)
-    assert found is not None
-    assert len(found["pairs"]) == 4
-    for pair in found["pairs"]:
+    result = near_duplicates(Labelled(as_jpeg(train.images[:50], 60), train.labels[:50]), train)
+    assert result is not None
+    assert len(result["pairs"]) == 4
+    for pair in result["pairs"]:
         mine, theirs = (np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))) for png in pair["png"])
         assert np.array_equal(theirs, train.images[pair["train"] :][0, 0].numpy())
         assert not np.array_equal(mine, theirs)

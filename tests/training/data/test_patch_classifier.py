@@ -28,59 +28,59 @@ def measured(dataset: Dataset, validation: float = 0.0, seconds: float = 1e6) ->
 
 
 def test_images_that_are_easy_are_told_apart_without_training() -> None:
-    found = measured(striped(), validation=0.25)
-    assert found.learned_from == 120
-    assert found.test is not None
-    assert (found.test.images, found.test.accuracy) == (60, 1.0)
-    assert found.test.constant == pytest.approx(1 / 3)
-    assert found.validation is not None
-    assert (found.validation.images, found.validation.accuracy) == (40, 1.0)
+    result = measured(striped(), validation=0.25)
+    assert result.learned_from == 120
+    assert result.test is not None
+    assert (result.test.images, result.test.accuracy) == (60, 1.0)
+    assert result.test.constant == pytest.approx(1 / 3)
+    assert result.validation is not None
+    assert (result.validation.images, result.validation.accuracy) == (40, 1.0)
 
 
 def test_labels_that_have_nothing_to_do_with_images_are_found_as_often_as_by_chance() -> None:
     random = np.random.default_rng(0)
     clean = striped()
     dealt = Part(clean.train.images, random.permutation(clean.train.labels))
-    found = measured(replace(clean, train=dealt, test=stripes(300, 1)))
-    assert found.test is not None
-    assert abs(found.test.accuracy - 1 / 3) < 3 * (2 / 9 / 300) ** 0.5 + 0.1
+    result = measured(replace(clean, train=dealt, test=stripes(300, 1)))
+    assert result.test is not None
+    assert abs(result.test.accuracy - 1 / 3) < 3 * (2 / 9 / 300) ** 0.5 + 0.1
 
 
 def test_validation_images_are_scored_where_test_images_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patch_classifier, "SCORED", 40)
-    found = measured(striped(), validation=0.25)
-    assert found.test is not None
-    assert found.test.images == 40
-    assert found.validation is None
+    result = measured(striped(), validation=0.25)
+    assert result.test is not None
+    assert result.test.images == 40
+    assert result.validation is None
 
 
 def test_images_of_seven_pixels_are_not_compared_and_the_record_says_so() -> None:
     clean = striped()
     small = [Part(part.images[:, :, :7, :7], part.labels) for part in (clean.train, clean.test)]
-    found = measured(replace(clean, train=small[0], test=small[1]))
-    assert found.test is None
-    assert found.skipped == "Images below 8 pixels a side have too few patches to compare."
+    result = measured(replace(clean, train=small[0], test=small[1]))
+    assert result.test is None
+    assert result.skipped == "Images below 8 pixels a side have too few patches to compare."
 
 
 @pytest.mark.parametrize(("train", "test"), [(9, 60), (160, 9)])
 def test_a_handful_of_images_is_not_compared(train: int, test: int) -> None:
-    found = measured(replace(striped(), train=stripes(train), test=stripes(test, 1)))
-    assert found.skipped is not None
-    assert "fewer than 10 images" in found.skipped
+    result = measured(replace(striped(), train=stripes(train), test=stripes(test, 1)))
+    assert result.skipped is not None
+    assert "fewer than 10 images" in result.skipped
 
 
 def test_twenty_images_that_are_all_black_are_compared_too() -> None:
     black = Part(np.zeros((20, 3, 32, 32), np.uint8), np.arange(20) % 2)
-    found = measured(replace(striped(), classes=("a", "b"), train=black, test=black))
-    assert found.test is not None
-    assert found.test.accuracy == found.test.constant == 0.5
+    result = measured(replace(striped(), classes=("a", "b"), train=black, test=black))
+    assert result.test is not None
+    assert result.test.accuracy == result.test.constant == 0.5
 
 
 def test_a_comparison_that_takes_too_long_is_given_up() -> None:
-    found = measured(striped(), seconds=-1)
-    assert found.test is None
-    assert found.skipped is not None
-    assert "given up" in found.skipped
+    result = measured(striped(), seconds=-1)
+    assert result.test is None
+    assert result.skipped is not None
+    assert "given up" in result.skipped
 
 
 def test_responses_are_those_of_normalized_patches() -> None:
@@ -99,8 +99,8 @@ def test_responses_are_those_of_normalized_patches() -> None:
 def test_a_run_records_the_comparison_once_after_its_first_epoch() -> None:
     run, log = trainer(SMALL.changed({"epochs": 2}), striped())
     run.run()
-    told = [(step, body) for step, kind, body in log.records if kind == "baseline"]
-    assert [step for step, _ in told] == [run.steps_per_epoch]
-    scored = Baseline.model_validate(told[0][1])
+    text = [(step, body) for step, kind, body in log.records if kind == "baseline"]
+    assert [step for step, _ in text] == [run.steps_per_epoch]
+    scored = Baseline.model_validate(text[0][1])
     assert scored.test is not None
     assert scored.test.accuracy > 0.9

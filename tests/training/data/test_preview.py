@@ -23,13 +23,13 @@ def moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("images", [IMAGES, GREY], ids=["colour", "grey"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_statistics_are_those_that_training_would_compute(images: np.ndarray, channels: int) -> None:
-    found = statistics_of(*moments(images), channels)
+    result = statistics_of(*moments(images), channels)
     theirs = Statistics.of(adapt(torch.from_numpy(images), (channels, 12, 12)))
     # Turning colour into grey rounds each pixel; a linear map of the means does not.
-    assert found.mean.tolist() == pytest.approx(theirs.mean.tolist(), abs=0.5)
-    assert found.spread.tolist() == pytest.approx(theirs.spread.tolist(), rel=0.01)
-    assert torch.allclose(found.mean_image, theirs.mean_image, atol=0.5)
-    ours, wanted = (each.colours @ each.colours.T for each in (found, theirs))
+    assert result.mean.tolist() == pytest.approx(theirs.mean.tolist(), abs=0.5)
+    assert result.spread.tolist() == pytest.approx(theirs.spread.tolist(), rel=0.01)
+    assert torch.allclose(result.mean_image, theirs.mean_image, atol=0.5)
+    ours, wanted = (each.colours @ each.colours.T for each in (result, theirs))
     assert torch.allclose(ours, wanted, rtol=0.01, atol=2)
 
 
@@ -41,47 +41,47 @@ def test_a_scale_is_undone(how: Scale) -> None:
 
 
 def test_without_augmentation_every_draw_is_the_picture() -> None:
-    found = preview(IMAGES[0], Recipe(), statistics_of(*moments(IMAGES), 3), SHAPE, draws=3, seed=1)
-    assert (found.drawn == IMAGES[0]).all()
-    assert (found.tested == IMAGES[0]).all()
+    result = preview(IMAGES[0], Recipe(), statistics_of(*moments(IMAGES), 3), SHAPE, draws=3, seed=1)
+    assert (result.drawn == IMAGES[0]).all()
+    assert (result.tested == IMAGES[0]).all()
 
 
 def test_draws_are_what_training_draws() -> None:
     recipe = Recipe(pad_crop=2, flip="random", cutout=4, colour_jitter=0.3, pca_jitter=0.1, scale="unit")
     statistics = statistics_of(*moments(IMAGES), 3)
-    found = preview(IMAGES[5], recipe, statistics, SHAPE, draws=4, seed=9, number=5)
+    result = preview(IMAGES[5], recipe, statistics, SHAPE, draws=4, seed=9, number=5)
     preparation, generator = Transform(recipe, statistics, (12, 12)), torch.Generator().manual_seed(9)
     stored = torch.from_numpy(IMAGES[5:6])
-    for epoch, drawn in enumerate(found.drawn):
+    for epoch, drawn in enumerate(result.drawn):
         values = preparation.train(stored, torch.tensor([5]), epoch, generator)
         assert (drawn == (values * 255).round().clamp(0, 255).to(torch.uint8).numpy()).all()
-    assert len({drawn.tobytes() for drawn in found.drawn}) == 4
+    assert len({drawn.tobytes() for drawn in result.drawn}) == 4
     again = preview(IMAGES[5], recipe, statistics, SHAPE, draws=4, seed=9, number=5)
-    assert (again.drawn == found.drawn).all()
+    assert (again.drawn == result.drawn).all()
 
 
 def test_alternating_flips_alternate() -> None:
     recipe = Recipe(flip="alternating")
-    found = preview(IMAGES[0], recipe, statistics_of(*moments(IMAGES), 3), SHAPE, draws=4, seed=0)
-    flipped = [bool((drawn == IMAGES[0][..., ::-1]).all()) for drawn in found.drawn]
+    result = preview(IMAGES[0], recipe, statistics_of(*moments(IMAGES), 3), SHAPE, draws=4, seed=0)
+    flipped = [bool((drawn == IMAGES[0][..., ::-1]).all()) for drawn in result.drawn]
     assert flipped in ([True, False, True, False], [False, True, False, True])
 
 
 def test_the_hidden_square_of_standardised_pixels_is_the_mean_colour() -> None:
     statistics = statistics_of(*moments(IMAGES), 3)
-    found = preview(IMAGES[0], Recipe(cutout=4), statistics, SHAPE, draws=1, seed=0)
-    hidden = (found.drawn[0] != IMAGES[0]).all(axis=0)
+    result = preview(IMAGES[0], Recipe(cutout=4), statistics, SHAPE, draws=1, seed=0)
+    hidden = (result.drawn[0] != IMAGES[0]).all(axis=0)
     assert 0 < hidden.sum() <= 16
-    assert found.drawn[0][:, hidden][:, 0].tolist() == statistics.mean.round().tolist()
+    assert result.drawn[0][:, hidden][:, 0].tolist() == statistics.mean.round().tolist()
 
 
 def test_sizes_channels_and_ten_crops() -> None:
     statistics = statistics_of(*moments(GREY), 3)
     recipe = Recipe(crop_from=20, ten_crop=True)
-    found = preview(GREY[0], recipe, statistics, (3, 16, 16), draws=2, seed=0)
-    assert found.drawn.shape == (2, 3, 16, 16)
-    assert found.tested.shape == (10, 3, 16, 16)
-    assert (found.drawn[:, 0] == found.drawn[:, 1]).all()
+    result = preview(GREY[0], recipe, statistics, (3, 16, 16), draws=2, seed=0)
+    assert result.drawn.shape == (2, 3, 16, 16)
+    assert result.tested.shape == (10, 3, 16, 16)
+    assert (result.drawn[:, 0] == result.drawn[:, 1]).all()
 
 
 def test_a_crop_larger_than_its_picture_is_refused_in_a_sentence() -> None:
@@ -93,8 +93,8 @@ def test_the_steps_are_told_in_order() -> None:
     recipe = Recipe(
         crop_from=40, flip="random", colour_jitter=0.25, pca_jitter=0.1, cutout=8, scale="raw", ten_crop=True
     )
-    told = steps(recipe, (1, 28, 28), (3, 32, 32))
-    assert told == [
+    text = steps(recipe, (1, 28, 28), (3, 32, 32))
+    assert text == [
         "Grey copied into three channels.",
         "Enlarged from 28×28 to 40×40 pixels (bilinear).",
         "A window of 32×32 at a random place; in tests, the centre.",

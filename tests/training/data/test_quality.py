@@ -28,10 +28,10 @@ def test_images_of_the_test_part_that_were_learnt_from_are_counted_and_shown() -
     images, labels = clean.test.images.copy(), clean.test.labels.copy()
     images[:7], labels[:7] = clean.train.images[20:27], clean.train.labels[20:27]
     labels[0] = (labels[0] + 1) % 3
-    found = census(material(replace(clean, test=Part(images, labels))))["repeats"]
-    assert (found["test"], found["conflicting"], found["train"]) == (7, 1, 0)
-    assert [(pair["test"], pair["train"]) for pair in found["pairs"]] == [(0, 20), (1, 21), (2, 22), (3, 23)]
-    assert found["pairs"][0]["labels"] == [int(labels[0]), int(clean.train.labels[20])]
+    result = census(material(replace(clean, test=Part(images, labels))))["repeats"]
+    assert (result["test"], result["conflicting"], result["train"]) == (7, 1, 0)
+    assert [(pair["test"], pair["train"]) for pair in result["pairs"]] == [(0, 20), (1, 21), (2, 22), (3, 23)]
+    assert result["pairs"][0]["labels"] == [int(labels[0]), int(clean.train.labels[20])]
     assert census(material(clean))["repeats"]["test"] == 0
 
 
@@ -47,10 +47,10 @@ def test_one_pixel_by_one_shade_makes_another_image() -> None:
 def test_neighbours_share_labels_unless_these_are_shuffled() -> None:
     part = stripes()
     images, labels = part.tensors()
-    found = neighbours(Labelled(images, labels), 3)
-    assert found is not None
-    assert found["share"] > 0.95
-    assert found["chance"] == pytest.approx(1 / 3, abs=0.01)
+    result = neighbours(Labelled(images, labels), 3)
+    assert result is not None
+    assert result["share"] > 0.95
+    assert result["chance"] == pytest.approx(1 / 3, abs=0.01)
     mixed = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))]
     shuffled = neighbours(Labelled(images, mixed), 3)
     assert shuffled is not None
@@ -58,11 +58,11 @@ def test_neighbours_share_labels_unless_these_are_shuffled() -> None:
 
 
 def test_test_images_are_compared_with_training_images() -> None:
-    found = census(material(striped()))["neighbours_of_test"]
-    assert (found["images"], found["each"]) == (60, 5)
-    assert found["share"] > 0.95
-    assert found["chance"] == pytest.approx(1 / 3, abs=0.01)
-    assert found["nearer"] == pytest.approx(0.5, abs=0.25)
+    result = census(material(striped()))["neighbours_of_test"]
+    assert (result["images"], result["each"]) == (60, 5)
+    assert result["share"] > 0.95
+    assert result["chance"] == pytest.approx(1 / 3, abs=0.01)
+    assert result["nearer"] == pytest.approx(0.5, abs=0.25)
 
 
 def test_chance_counts_the_classes_of_both_parts() -> None:
@@ -70,8 +70,8 @@ def test_chance_counts_the_classes_of_both_parts() -> None:
     clean = striped()
     top = clean.test.labels == 0
     one = Part(clean.test.images[top], clean.test.labels[top])
-    found = census(material(replace(clean, test=one)))["neighbours_of_test"]
-    assert found["chance"] == pytest.approx(54 / 160)
+    result = census(material(replace(clean, test=one)))["neighbours_of_test"]
+    assert result["chance"] == pytest.approx(54 / 160)
 
 
 def test_test_images_that_were_learnt_from_are_nearer_than_others() -> None:
@@ -111,8 +111,8 @@ def test_where_colour_alone_tells_and_the_model_reads_grey_the_census_shows_it()
     images[labels == 1, 1] += 51  # and so much green are of one grey, after BT.601: 299 · 100 = 587 · 51.
     coloured = Part(images, labels)
     dataset = Dataset("tints", "Tints", ("red", "green"), coloured, coloured, "f" * 64, (), Path())
-    found = census(material(dataset))
-    assert found["neighbours_in_colour"]["share"] > found["neighbours"]["share"] + 0.3
+    result = census(material(dataset))
+    assert result["neighbours_in_colour"]["share"] > result["neighbours"]["share"] + 0.3
     assert census(material(dataset, channels=3))["neighbours_in_colour"] is None
 
 

@@ -97,15 +97,15 @@ def test_ten_crops_are_corners_centre_and_mirrors() -> None:
 
 def test_statistics_are_those_of_all_pixels() -> None:
     images = torch.randint(0, 256, (50, 3, 5, 7), generator=generator(), dtype=torch.uint8)
-    found = Statistics.of(images)
+    result = Statistics.of(images)
     values = images.double()
-    assert torch.allclose(found.mean.double(), values.mean((0, 2, 3)), atol=1e-4)
-    assert torch.allclose(found.spread.double(), values.std((0, 2, 3), correction=0), atol=1e-4)
-    assert torch.allclose(found.mean_image.double(), values.mean(0), atol=1e-4)
+    assert torch.allclose(result.mean.double(), values.mean((0, 2, 3)), atol=1e-4)
+    assert torch.allclose(result.spread.double(), values.std((0, 2, 3), correction=0), atol=1e-4)
+    assert torch.allclose(result.mean_image.double(), values.mean(0), atol=1e-4)
     covariance = torch.cov(values.transpose(0, 1).flatten(1), correction=0).float()
     # Eigenvectors times eigenvalues, times themselves: the covariance's square, of pixels in [0, 1].
     assert torch.allclose(
-        found.colours @ found.colours.T, covariance @ covariance / 255**2, rtol=1e-3, atol=1
+        result.colours @ result.colours.T, covariance @ covariance / 255**2, rtol=1e-3, atol=1
     )
 
 

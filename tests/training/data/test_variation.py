@@ -21,9 +21,9 @@ def measured(dataset: Dataset, **fields: Any) -> dict[str, Any]:
     recipe = Recipe(validation=0, **fields)
     material = DataModule.of(dataset, recipe, 1, torch.device("cpu"))
     preparation = Transform(recipe, Statistics.of(material.train.images), (28, 28))
-    found = census(material, preparation)["variation"]
-    assert found is not None
-    return dict(found)
+    result = census(material, preparation)["variation"]
+    assert result is not None
+    return dict(result)
 
 
 def shown_as(images: np.ndarray) -> Dataset:
@@ -33,44 +33,44 @@ def shown_as(images: np.ndarray) -> Dataset:
 
 def test_images_that_differ_are_measured_as_numpy_does() -> None:
     images = striped().train.images
-    found = measured(striped(), scale="unit")
-    stored, plain = found["stored"], found["plain"]
+    result = measured(striped(), scale="unit")
+    stored, plain = result["stored"], result["plain"]
     assert (stored["images"], stored["distinct"], stored["flat"]) == (160, 160, 0)
     assert stored["within"] == pytest.approx(np.sort(images.std((1, 2, 3)))[79], rel=1e-5)
     assert stored["between"] == pytest.approx(np.sqrt(images.astype(float).var(0).mean()), rel=1e-5)
     assert plain["between"] == pytest.approx(stored["between"] / 255, rel=1e-5)
-    assert (found["blanked"], found["kept"]) == (0, pytest.approx(1))
+    assert (result["blanked"], result["kept"]) == (0, pytest.approx(1))
 
 
 def test_black_images_are_flat_and_one() -> None:
-    found = measured(shown_as(np.zeros((160, 1, 28, 28))), scale="standardised")
-    assert (found["stored"]["distinct"], found["stored"]["between"], found["stored"]["flat"]) == (1, 0, 1)
-    assert (found["plain"]["between"], found["blanked"]) == (0, None)
+    result = measured(shown_as(np.zeros((160, 1, 28, 28))), scale="standardised")
+    assert (result["stored"]["distinct"], result["stored"]["between"], result["stored"]["flat"]) == (1, 0, 1)
+    assert (result["plain"]["between"], result["blanked"]) == (0, None)
 
 
 def test_one_image_for_all_has_detail_but_does_not_vary() -> None:
-    found = measured(shown_as(np.repeat(striped().train.images[:1], 160, axis=0)), scale="unit")
-    assert (found["stored"]["distinct"], found["stored"]["flat"]) == (1, 0)
-    assert found["stored"]["between"] == found["plain"]["between"] == 0
+    result = measured(shown_as(np.repeat(striped().train.images[:1], 160, axis=0)), scale="unit")
+    assert (result["stored"]["distinct"], result["stored"]["flat"]) == (1, 0)
+    assert result["stored"]["between"] == result["plain"]["between"] == 0
 
 
 def test_images_divided_by_255_once_too_often_hardly_vary_for_the_network() -> None:
-    found = measured(shown_as(striped().train.images // 200), scale="unit")
-    assert 0 < found["plain"]["between"] < 0.005
-    assert found["stored"]["between"] < 1
+    result = measured(shown_as(striped().train.images // 200), scale="unit")
+    assert 0 < result["plain"]["between"] < 0.005
+    assert result["stored"]["between"] < 1
 
 
 def test_a_cutout_as_large_as_two_images_blanks_every_one() -> None:
-    found = measured(striped(), cutout=56)
-    assert (found["blanked"], found["kept"], found["augmented"]["flat"]) == (1, 0, 1)
-    assert found["augmented"]["between"] == 0
-    assert found["plain"]["flat"] == 0
+    result = measured(striped(), cutout=56)
+    assert (result["blanked"], result["kept"], result["augmented"]["flat"]) == (1, 0, 1)
+    assert result["augmented"]["between"] == 0
+    assert result["plain"]["flat"] == 0
 
 
 def test_a_cutout_of_a_quarter_leaves_most() -> None:
-    found = measured(striped(), cutout=14)
-    assert found["blanked"] == 0
-    assert 0.5 < found["kept"] < 1.1
+    result = measured(striped(), cutout=14)
+    assert result["blanked"] == 0
+    assert 0.5 < result["kept"] < 1.1
 
 
 def test_images_are_looked_at_in_portions_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,8 @@ def unpacked(data: bytes) -> tuple[dict[str, object], dict[str, np.ndarray]]:
 )
 def test_everything_comes_back(facts: dict[str, object], kinds: list[str], count: int) -> None:
     arrays = {f"a{i}": np.arange(count).astype(kind) for i, kind in enumerate(kinds)}
-    found, back = unpacked(packet(facts, arrays))
-    assert found == facts
+    result, back = unpacked(packet(facts, arrays))
+    assert result == facts
     assert back.keys() == arrays.keys()
     for name, array in arrays.items():
         assert back[name].dtype == array.dtype

@@ -31,8 +31,8 @@ def test_a_file_is_read_and_known_by_its_reference(tmp_path: Path) -> None:
     data = weights(tmp_path, "lenet5")
     reference = model_input.add_weights("mine.safetensors", data, "lenet5")
     assert reference == model_input.add_weights("mine.safetensors", data, "lenet5")
-    found = model_input.loaded(reference)
-    assert found.spec.name == "lenet5"
+    loaded = model_input.loaded(reference)
+    assert loaded.spec.name == "lenet5"
     assert model_input.names() == {reference: "mine.safetensors · handed in"}
     st.session_state.clear()
     with pytest.raises(ValueError, match="known only to who did"):

@@ -24,22 +24,22 @@ def test_a_size_that_cannot_work_is_said_and_the_model_s_own_shown() -> None:
     current = shown_model(url_state.read({"model": "alexnet-cifar10", "size": "8", "classes": "5"}))
     assert current.analysis.input_shape == (3, 32, 32)
     assert current.analysis.classes == 5
-    (said,) = current.selection.problems
-    assert "The smallest input that works is 10×10." in said
-    assert "Shown instead: 5 classes on an input of 32." in said
+    (text,) = current.selection.problems
+    assert "The smallest input that works is 10×10." in text
+    assert "Shown instead: 5 classes on an input of 32." in text
 
 
 def test_classes_that_cannot_work_are_said_too() -> None:
     current = shown_model(url_state.read({"model": "lenet5-1998", "classes": "12"}))
     assert current.analysis.classes == 10
-    (said,) = current.selection.problems
-    assert "Shown instead: 10 classes on an input of 32" in said
+    (text,) = current.selection.problems
+    assert "Shown instead: 10 classes on an input of 32" in text
 
 
 def test_a_layer_that_is_not_there_is_said() -> None:
     current = shown_model(url_state.read({"model": "lenet5", "layer": "conv9"}))
-    (said,) = current.selection.problems
-    assert "has no layer “conv9”" in said
+    (text,) = current.selection.problems
+    assert "has no layer “conv9”" in text
     assert current.selection.layer == costliest(current.analysis)
 
 
@@ -75,5 +75,5 @@ def test_a_model_that_cannot_be_analysed_at_all_is_said() -> None:
     current = shown_model(url_state.read({"model": name, "batch": "3"}))
     assert current.selection.spec.name == url_state.DEFAULT_MODEL
     assert current.batch == 3
-    (said,) = current.selection.problems
-    assert "Broken cannot be analysed" in said
+    (text,) = current.selection.problems
+    assert "Broken cannot be analysed" in text

@@ -45,6 +45,6 @@ def test_another_setting_is_another_picture() -> None:
 
 
 def test_what_is_no_picture_is_refused_in_one_sentence() -> None:
-    found = image_input.decoded("note.txt", b"just words")
-    assert isinstance(found, Refusal)
-    assert found.reason.count(".") == 2, "the name's dot, and one sentence"
+    decoded = image_input.decoded("note.txt", b"just words")
+    assert isinstance(decoded, Refusal)
+    assert decoded.reason.count(".") == 2, "the name's dot, and one sentence"

@@ -42,8 +42,8 @@ def test_all_functions_together_stay_within_the_budget(most: int, asked: list[tu
     # Both are called `give` in the same place: to the cache they would be one function.
     other = cache.cached()(lambda number, size: bytes([255 - number]) * size)
     for first, number, size in asked:
-        found = (one if first else other)(number, size)
-        assert found == bytes([number if first else 255 - number]) * size
+        result = (one if first else other)(number, size)
+        assert result == bytes([number if first else 255 - number]) * size
         assert cache.total_bytes <= most or len(cache) == 1
         assert cache.total_bytes == sum(entry.weight for entry in cache._entries.values())
 
@@ -143,9 +143,9 @@ def test_threads_that_want_the_same_have_it_worked_out_once() -> None:
         waiting = [pool.submit(give, 1) for _ in range(4)]
         assert begun.wait(60)
         go_on.set()
-        found = [one.result(60) for one in waiting]
+        results = [one.result(60) for one in waiting]
     assert calls == [1]
-    assert all(one is found[0] for one in found)
+    assert all(one is results[0] for one in results)
     assert not cache._working
 
 

@@ -59,14 +59,14 @@ def test_defaults_are_left_out() -> None:
     ],
 )
 def test_what_is_wrong_is_said_with_what_is_used(parameters: dict[str, str], words: list[str]) -> None:
-    (said,) = url_state.read(parameters).problems
+    (text,) = url_state.read(parameters).problems
     for word in words:
-        assert word in said
+        assert word in text
 
 
 def test_a_repeated_parameter_is_said() -> None:
-    (said,) = url_state.read({"model": "lenet5"}, repeated=["model"]).problems
-    assert said == "“model” is given more than once; the last is used."
+    (text,) = url_state.read({"model": "lenet5"}, repeated=["model"]).problems
+    assert text == "“model” is given more than once; the last is used."
 
 
 def test_one_wrong_option_does_not_take_the_right_ones_along() -> None:
@@ -95,10 +95,10 @@ def test_what_is_not_taken_over_is_said(parameters: dict[str, str]) -> None:
     known = url_state.CARRIED + url_state.PASSED + url_state.OWN
     strangers = [n for n in parameters if n not in known and not n.startswith(("option.", "set."))]
     for name in strangers:
-        assert any(url_state.quoted(name) in said for said in selection.problems)
+        assert any(url_state.quoted(name) in text for text in selection.problems)
     asked = parameters.get("model")
     if asked is not None and asked != selection.spec.name:
-        assert any(url_state.quoted(asked) in said for said in selection.problems)
+        assert any(url_state.quoted(asked) in text for text in selection.problems)
 
 
 @given(st.integers(1, url_state.MAX_SIDE), st.integers(1, url_state.MAX_SIDE), st.sampled_from("x×X*"))

@@ -100,8 +100,8 @@ def test_a_claim_stands_beside_what_is_counted() -> None:
 
 
 def test_what_only_training_tells_is_not_counted() -> None:
-    what, said, counted, _ = compare(Published("accuracy", 0.8316, on="CIFAR-10"), analyze("small-alexnet"))
-    assert (what, said, counted) == ("test accuracy on CIFAR-10", "83.2 %", "not measured (needs training)")
+    what, text, counted, _ = compare(Published("accuracy", 0.8316, on="CIFAR-10"), analyze("small-alexnet"))
+    assert (what, text, counted) == ("test accuracy on CIFAR-10", "83.2 %", "not measured (needs training)")
 
 
 @pytest.mark.parametrize("name", models.names())

@@ -10,8 +10,8 @@ PLAIN = Selection(models.get("alexnet-cifar10"))
 
 
 def names(**parameters: str) -> tuple[list[str], tuple[int, int], tuple[str, ...]]:
-    found = read(parameters, PLAIN, [])
-    return [entry_text(entry) for entry in found.entries], found.pair, found.problems
+    result = read(parameters, PLAIN, [])
+    return [entry_text(entry) for entry in result.entries], result.pair, result.problems
 
 
 def test_without_anything_there_is_something_worth_seeing() -> None:
@@ -27,9 +27,9 @@ def test_models_are_read_with_their_own_settings_and_written_back() -> None:
 
 def test_a_model_that_another_page_had_selected_comes_first() -> None:
     carried = Selection(models.get("lenet5"), classes=7, batch=32)
-    found = read({"model": "lenet5"}, carried, [])
-    assert [entry_text(entry) for entry in found.entries] == ["lenet5~classes=7", *DEFAULT[:3]]
-    assert found.batch == 32
+    result = read({"model": "lenet5"}, carried, [])
+    assert [entry_text(entry) for entry in result.entries] == ["lenet5~classes=7", *DEFAULT[:3]]
+    assert result.batch == 32
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_a_model_that_another_page_had_selected_comes_first() -> None:
     ],
 )
 def test_what_is_wrong_is_said_and_the_rest_stays(text: str, left: list[str], said: str) -> None:
-    found, _, problems = names(models=text)
-    assert found == left
+    result, _, problems = names(models=text)
+    assert result == left
     assert len(problems) == 1
     assert said in problems[0]
     assert problems[0].endswith(".")
@@ -59,16 +59,16 @@ def test_what_is_wrong_is_said_and_the_rest_stays(text: str, left: list[str], sa
 
 @pytest.mark.parametrize("pair", ["1", "1,1", "0,1", "1,5", "a,b", "1,2,3"])
 def test_a_pair_that_cannot_be_is_said(pair: str) -> None:
-    _, found, problems = names(pair=pair)
-    assert found == (0, 1)
+    _, result, problems = names(pair=pair)
+    assert result == (0, 1)
     assert "“pair” cannot be" in problems[0]
 
 
 def test_the_same_model_with_other_settings_is_another() -> None:
-    found, _, problems = names(models="alexnet,alexnet~activation=tanh")
-    assert (found, problems) == (["alexnet", "alexnet~activation=tanh"], ())
+    result, _, problems = names(models="alexnet,alexnet~activation=tanh")
+    assert (result, problems) == (["alexnet", "alexnet~activation=tanh"], ())
 
 
 def test_a_long_text_is_not_read_to_its_end() -> None:
-    found, _, _ = names(models="lenet5,alexnet," + "x," * 100_000)
-    assert found == ["lenet5", "alexnet"]
+    result, _, _ = names(models="lenet5,alexnet," + "x," * 100_000)
+    assert result == ["lenet5", "alexnet"]

@@ -54,11 +54,11 @@ def test_progress_tells_the_time_left(step: Step, seconds: float, text: str) -> 
 
 def test_downloads_hold_what_the_page_shows() -> None:
     ready = datasets.load("digits")
-    found = summary(ready)
-    lines = overview.to_csv(ready, found).splitlines()
+    result = summary(ready)
+    lines = overview.to_csv(ready, result).splitlines()
     assert lines[0] == "class,train,test"
     assert len(lines) == 11
     assert sum(int(line.split(",")[1]) for line in lines[1:]) == len(ready.train)
-    document = overview.to_json(ready, found)
+    document = overview.to_json(ready, result)
     assert ready.fingerprint in document
-    assert f"{found.channels.mean[0]}" in document
+    assert f"{result.channels.mean[0]}" in document

@@ -19,22 +19,22 @@ FAILED, MENDED = "alexnet-stl10-failed", "alexnet-stl10-fixed"
 def test_what_the_article_saw() -> None:
     run = recorded(FAILED)
     counts = run.predicted["test"][-1].counts
-    said = story_text.saw(run)
-    assert f"After {run.step} steps" in said
-    assert f"ln 10 = {math.log(10):.3f}" in said
-    assert f"{run.curve('train/epoch_loss').values[-1]:.3f}" in said
-    assert f"{round(100 * max(counts) / sum(counts))} %" in said
-    assert f"“{run.data.classes[counts.index(max(counts))]}”" in said
+    text = story_text.saw(run)
+    assert f"After {run.step} steps" in text
+    assert f"ln 10 = {math.log(10):.3f}" in text
+    assert f"{run.curve('train/epoch_loss').values[-1]:.3f}" in text
+    assert f"{round(100 * max(counts) / sum(counts))} %" in text
+    assert f"“{run.data.classes[counts.index(max(counts))]}”" in text
 
 
 def test_the_first_layer_by_hand() -> None:
     """σ·√(3·11·11) times what pictures differ by."""
     layers = reckoned("article", "unit")
     differ = fresh().entering("unit").signal
-    said = story_text.first_layer(layers[0], "Pixels")
-    assert "adds up 363 pixels" in said
-    assert "0.01 · √363 = 0.19" in said
-    assert f"= {0.01 * math.sqrt(363) * differ:.2g}." in said
+    text = story_text.first_layer(layers[0], "Pixels")
+    assert "adds up 363 pixels" in text
+    assert "0.01 · √363 = 0.19" in text
+    assert f"= {0.01 * math.sqrt(363) * differ:.2g}." in text
 
 
 def test_less_than_a_thousandth_is_left_in_the_article_and_much_more_when_mended() -> None:
@@ -57,9 +57,9 @@ def test_only_biases_that_are_not_zero_are_spoken_of() -> None:
 def test_dropouts_noise_drowns_the_signal() -> None:
     layers = {layer.name: layer.signal or 0 for layer in recorded(FAILED).looks[0].layers}
     assert layers["dropout1"] > 1000 * layers["relu6"]
-    said = story_text.noise(recorded(FAILED))
-    assert "before dropout1" in said
-    assert f"{layers['dropout1']:.2g} behind it" in said
+    text = story_text.noise(recorded(FAILED))
+    assert "before dropout1" in text
+    assert f"{layers['dropout1']:.2g} behind it" in text
 
 
 def test_gradients_are_compared_where_they_differ_most() -> None:
@@ -73,39 +73,39 @@ def test_gradients_are_compared_where_they_differ_most() -> None:
 
 
 def test_lrn_by_hand() -> None:
-    said = story_text.response(LocalResponseNorm(alpha=1e-4), LocalResponseNorm(alpha=5e-4), 0.005)
-    assert f"{(2 + 1e-4 * 0.005) ** -0.75:.5f} with the one" in said
-    assert f"{(2 + 5e-4 * 0.005) ** -0.75:.5f} with the other" in said
+    text = story_text.response(LocalResponseNorm(alpha=1e-4), LocalResponseNorm(alpha=5e-4), 0.005)
+    assert f"{(2 + 1e-4 * 0.005) ** -0.75:.5f} with the one" in text
+    assert f"{(2 + 5e-4 * 0.005) ** -0.75:.5f} with the other" in text
 
 
 def test_the_proof_names_the_arms_that_are_freed_and_those_that_are_not() -> None:
-    found = arms(table())
-    said = " ".join(story_text.proof(found))
-    assert f"in {found[0].n} of {found[0].n} runs" in said
-    freed, stuck = said.split("Every run still does with: ")
-    for arm in found[1:]:
+    result = arms(table())
+    text = " ".join(story_text.proof(result))
+    assert f"in {result[0].n} of {result[0].n} runs" in text
+    freed, stuck = text.split("Every run still does with: ")
+    for arm in result[1:]:
         assert (f"{arm.name}, {story_text.gained(arm)} points" in freed) == (arm.collapsed == 0), arm.name
         named = [name.split(" (")[0] for name in stuck.split(". Gains")[0].split("; ")]
         assert (arm.name in named) == (arm.collapsed == arm.n), arm.name
     assert f"{len(table().rows)} on the article's AlexNet" in story_text.paired(table())
-    assert story_text.gained(found[0]) == ""
+    assert story_text.gained(result[0]) == ""
 
 
 def test_both_runs_are_compared_at_their_ends() -> None:
     failed, mended = recorded(FAILED), recorded(MENDED)
-    said = story_text.compared(failed, mended)
+    text = story_text.compared(failed, mended)
     for run in (failed, mended):
-        assert f"{100 * run.curve('test/accuracy').values[-1]:.1f} %" in said
+        assert f"{100 * run.curve('test/accuracy').values[-1]:.1f} %" in text
     assert f"{card(MENDED).steps:,} steps" in story_text.made(card(MENDED))
     assert fresh().data in story_text.measured(fresh())
 
 
 def test_links_open_the_recipes_on_train() -> None:
     for name in (FAILED, MENDED):
-        recipe, told = recorded(name).recipe, parameters(recorded(name).recipe)
+        recipe, text = recorded(name).recipe, parameters(recorded(name).recipe)
         changed = {
-            k.removeprefix("set."): v for k, v in told.items() if k.startswith("set.") and v is not None
+            k.removeprefix("set."): v for k, v in text.items() if k.startswith("set.") and v is not None
         }
-        assert told["recipe"] == "article-alexnet-stl10"
-        opened: Recipe = get(str(told["recipe"])).changed({**changed, "dataset": told["dataset"]})
+        assert text["recipe"] == "article-alexnet-stl10"
+        opened: Recipe = get(str(text["recipe"])).changed({**changed, "dataset": text["dataset"]})
         assert opened.difference(recipe) == {}

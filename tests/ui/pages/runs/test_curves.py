@@ -23,10 +23,10 @@ def test_data_are_known_by_name(dataset: str, on: set[str]) -> None:
 
 
 def test_costs_are_those_of_the_model_and_of_the_article() -> None:
-    (found,) = published_of("alexnet-cifar10", "cifar10")
-    assert found.value == models.get("alexnet-cifar10").published_value("accuracy")
-    assert (found.cost("parameters"), found.cost("time")) == (58_292_074, 76 * 60)
-    assert found.cost("macs")
+    (result,) = published_of("alexnet-cifar10", "cifar10")
+    assert result.value == models.get("alexnet-cifar10").published_value("accuracy")
+    assert (result.cost("parameters"), result.cost("time")) == (58_292_074, 76 * 60)
+    assert result.cost("macs")
 
 
 def test_every_published_accuracy_is_there() -> None:

@@ -50,10 +50,10 @@ def test_filters_leave_what_they_name(filters: dict[str, str], found: list[int])
 @pytest.mark.parametrize("sign", ["", "-"])
 def test_every_column_sorts_and_what_has_no_value_comes_last(column: str, sign: str) -> None:
     wanted = asked(sort=f"{sign}{column}")
-    found = [run.id for run in state.ordered(RUNS.runs, wanted, RUNS.disk)]
-    assert sorted(found) == [1, 2, 3]
+    ids = [run.id for run in state.ordered(RUNS.runs, wanted, RUNS.disk)]
+    assert sorted(ids) == [1, 2, 3]
     if column in ("last", "best", "params", "disk", "begun", "time"):
-        assert found[-1] == 3
+        assert ids[-1] == 3
 
 
 def test_best_of_a_loss_is_the_lowest() -> None:

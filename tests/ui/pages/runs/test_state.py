@@ -17,17 +17,17 @@ VALUES = st.text(max_size=30) | st.sampled_from(["1,2,3", "-best", "finished", "
 
 
 def test_nothing_asks_for_everything_newest_first() -> None:
-    found = state.read({}, [])
-    assert (found.sort, found.descending, found.page, found.chosen) == ("id", True, 1, ())
-    assert (found.metric, found.x, found.against, found.cell, found.run) == (
+    result = state.read({}, [])
+    assert (result.sort, result.descending, result.page, result.chosen) == ("id", True, 1, ())
+    assert (result.metric, result.x, result.against, result.cell, result.run) == (
         "test/accuracy", "step", "parameters", None, None,
     )  # fmt: skip
-    assert found.filters == Filters()
-    assert found.problems == ()
+    assert result.filters == Filters()
+    assert result.problems == ()
 
 
 def test_what_is_asked_for_is_read() -> None:
-    found = state.read(
+    result = state.read(
         {
             "runs": "3,7,3,9", "find": " wide ", "status": "finished,failed", "of": "a,b", "sort": "-best",
             "page": "4", "deleted": "yes", "x": "time", "against": "macs", "pair": "3,1", "cell": "7,3,5",
@@ -35,13 +35,13 @@ def test_what_is_asked_for_is_read() -> None:
         },
         [],
     )  # fmt: skip
-    assert found.chosen == (3, 7, 9)
-    assert found.filters == Filters("wide", (Status.FINISHED, Status.FAILED), ("a", "b"))
-    assert (found.sort, found.descending, found.page, found.deleted) == ("best", True, 4, True)
-    assert (found.x, found.against, found.pair, found.cell, found.run) == (
+    assert result.chosen == (3, 7, 9)
+    assert result.filters == Filters("wide", (Status.FINISHED, Status.FAILED), ("a", "b"))
+    assert (result.sort, result.descending, result.page, result.deleted) == ("best", True, 4, True)
+    assert (result.x, result.against, result.pair, result.cell, result.run) == (
         "time", "macs", (2, 0), Cell(7, 3, 5), 12,
     )  # fmt: skip
-    assert found.problems == ()
+    assert result.problems == ()
 
 
 @pytest.mark.parametrize(
@@ -61,17 +61,17 @@ def test_what_is_asked_for_is_read() -> None:
     ],
 )
 def test_what_is_wrong_is_said(parameters: dict[str, str], words: str) -> None:
-    (said,) = state.read(parameters, []).problems
-    assert words in said
+    (text,) = state.read(parameters, []).problems
+    assert words in text
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=6))
 def test_whatever_stands_there_something_is_shown(parameters: dict[str, str]) -> None:
-    found = state.read(parameters, [])
-    assert found.sort in state.COLUMNS
-    assert found.page >= 1
-    assert len(found.chosen) <= state.MOST_CHOSEN
-    assert all(run > 0 for run in found.chosen)
+    result = state.read(parameters, [])
+    assert result.sort in state.COLUMNS
+    assert result.page >= 1
+    assert len(result.chosen) <= state.MOST_CHOSEN
+    assert all(run > 0 for run in result.chosen)
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_whatever_stands_there_something_is_shown(parameters: dict[str, str]) ->
 def test_a_deed_in_the_table_is_checked_and_written(
     monkeypatch: pytest.MonkeyPatch, act: dict[str, Any], written: dict[str, str | None] | None
 ) -> None:
-    told: list[dict[str, str | None]] = []
-    monkeypatch.setattr(state, "change", lambda **changes: told.append(changes))
+    text: list[dict[str, str | None]] = []
+    monkeypatch.setattr(state, "change", lambda **changes: text.append(changes))
     page.apply_table_action(act, state.read({}, []))
-    assert told == ([] if written is None else [written])
+    assert text == ([] if written is None else [written])
 
 
 def test_a_second_click_on_a_heading_turns_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[dict[str, str | None]] = []
-    monkeypatch.setattr(state, "change", lambda **changes: told.append(changes))
+    text: list[dict[str, str | None]] = []
+    monkeypatch.setattr(state, "change", lambda **changes: text.append(changes))
     page.apply_table_action({"do": "sort", "column": "best"}, state.read({"sort": "-best"}, []))
     page.apply_table_action({"do": "sort", "column": "id"}, state.read({"sort": "id"}, []))
-    assert told == [{"sort": "best"}, {"sort": None}]
+    assert text == [{"sort": "best"}, {"sort": None}]
