@@ -213,7 +213,7 @@ def test_checking_raises_for_no_layer_list(document: LayerList) -> None:
 
 
 def test_no_registered_model_as_published_has_an_error_or_a_warning() -> None:
-    text = {
+    by_name = {
         name: [
             (one.check, one.layers)
             for one in check_analysis(analysis.analyze(name))
@@ -222,8 +222,8 @@ def test_no_registered_model_as_published_has_an_error_or_a_warning() -> None:
         for name, spec in models.specs().items()
         if spec.source in ("cnnviz", "torchvision")
     }
-    assert len(text) > 80
-    assert {name: result for name, result in text.items() if result} == {}
+    assert len(by_name) > 80
+    assert {name: result for name, result in by_name.items() if result} == {}
 
 
 def test_of_registered_models_only_squeezenet_rectifies_its_outputs_and_before_pooling() -> None:

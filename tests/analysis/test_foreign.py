@@ -103,11 +103,11 @@ def test_two_inputs_are_refused_with_their_names() -> None:
     ("name", "error"), [("Fails", "KeyError: 'missing'"), ("Breaks", "ZeroDivisionError")]
 )
 def test_an_error_in_forward_is_a_sentence_with_the_users_file_and_line(name: str, error: str) -> None:
-    with pytest.raises(ValueError, match="cannot be analysed") as text:
+    with pytest.raises(ValueError, match="cannot be analysed") as errors:
         of(name, 28)
-    assert error in str(text.value)
-    assert f"(foreign_nets.py, line {line_of(f'# fails: {name}')})" in str(text.value)
-    assert "\n" not in str(text.value)
+    assert error in str(errors.value)
+    assert f"(foreign_nets.py, line {line_of(f'# fails: {name}')})" in str(errors.value)
+    assert "\n" not in str(errors.value)
 
 
 def test_a_misfit_names_the_users_line() -> None:

@@ -140,12 +140,12 @@ def test_of_plain_and_registered_networks_each_plant_changes_what_it_says() -> N
 
 def test_a_model_s_own_option_is_all_that_its_plants_change() -> None:
     chosen = [one for one in failing("blind") if one.base.startswith("small-alexnet")]
-    text = {
+    by_name = {
         one.plant.name: options(one.spoiled) - options(one.twin)
         for one in chosen
         if options(one.spoiled) != options(one.twin)
     }
-    assert text == {"initialisation-article": {("init", "article")}, "dropout": {("dropout", 0.9)}}
+    assert by_name == {"initialisation-article": {("init", "article")}, "dropout": {("dropout", 0.9)}}
 
 
 def options(setup: Setup) -> set[tuple[str, str | float]]:

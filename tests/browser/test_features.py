@@ -101,8 +101,8 @@ def hand_in_weights(page: Page) -> None:
         )
     with rerun(page):
         page.get_by_role("button", name="Load it").click()
-    text = page.get_by_test_id("stAlert")
-    expect(text).to_contain_text("'mine.pt' does not say which model", timeout=TIMEOUT_MS)
+    element = page.get_by_test_id("stAlert")
+    expect(element).to_contain_text("'mine.pt' does not say which model", timeout=TIMEOUT_MS)
     page.get_by_role("combobox", name="Which model its weights are for").fill("LeNet-5")
     with rerun(page):
         page.get_by_role("option", name="LeNet-5", exact=True).click()
@@ -226,9 +226,9 @@ def test_two_visitors_of_one_network_see_their_own_pictures_and_weights(
         assert middle(page) == [shown, shown, shown, 255]
     hand_in_weights(first)
     stranger = look_inside(f"features?{urlsplit(first.url).query}")
-    text = stranger.get_by_test_id("stAlert")
-    expect(text).to_contain_text("known only to who did", timeout=TIMEOUT_MS)
-    expect(text).to_contain_text("handed in by somebody else")
+    element = stranger.get_by_test_id("stAlert")
+    expect(element).to_contain_text("known only to who did", timeout=TIMEOUT_MS)
+    expect(element).to_contain_text("handed in by somebody else")
 
 
 def test_a_picture_from_the_camera(look_inside: Callable[..., Page]) -> None:

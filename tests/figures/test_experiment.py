@@ -67,8 +67,8 @@ def test_runs_fill_their_panel_whether_they_are_one_or_many() -> None:
     assert 0.75 < low < 0.8 < high < 0.85
     none = RESULT.model_copy(update={"arms": (arm("a", (None,)), arm("b", (None,)))})
     assert experiment(none)["layout"]["xaxis"]["range"] == (0, 1)
-    text = [len(experiment(result)["layout"]["annotations"]) - 2 for result in (RESULT, lone, none)]
-    assert text == [0, 0, 1], "an empty picture says what will be in it"
+    counts = [len(experiment(result)["layout"]["annotations"]) - 2 for result in (RESULT, lone, none)]
+    assert counts == [0, 0, 1], "an empty picture says what will be in it"
 
 
 def test_one_pair_has_no_interval_to_draw() -> None:

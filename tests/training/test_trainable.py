@@ -58,9 +58,9 @@ def test_a_last_batch_of_one_image_is_refused_where_batch_norm_would_see_a_singl
     small = 32 if name.startswith("torchvision/") else 8
     recipe = Recipe(model=name, dataset="shapes", size=small, batch_size=32)
     assert not trains(name, small, 1)
-    with pytest.raises(ValueError, match="leave one image over") as text:
+    with pytest.raises(ValueError, match="leave one image over") as error:
         check_trainable(recipe, 10, 65)
-    size = int(str(text.value).rpartition("such as ")[2].rstrip("."))
+    size = int(str(error.value).rpartition("such as ")[2].rstrip("."))
     check_trainable(recipe.changed({"batch_size": size}), 10, 65)
     check_trainable(recipe, 10, 66)
 
