@@ -64,11 +64,11 @@ def test_each_is_told_where_the_loss_is(dataset: Dataset) -> None:
     with torch.no_grad():
         first = [float(functional.cross_entropy(one, labels)) for one in run.model(images)]
     run.run()
-    texts = [dict(log.series(name)) for name in ("train/loss", *NAMES)]
-    assert all(list(one) == list(texts[0]) for one in texts)
-    assert set(texts[0]) >= {*LOG_EARLY, run.total_steps}
-    assert [one[1] for one in texts[1:]] == pytest.approx(first[1:])
-    assert texts[0][1] == pytest.approx(first[0] + 0.3 * (first[1] + first[2]))
+    losses = [dict(log.series(name)) for name in ("train/loss", *NAMES)]
+    assert all(list(one) == list(losses[0]) for one in losses)
+    assert set(losses[0]) >= {*LOG_EARLY, run.total_steps}
+    assert [one[1] for one in losses[1:]] == pytest.approx(first[1:])
+    assert losses[0][1] == pytest.approx(first[0] + 0.3 * (first[1] + first[2]))
 
 
 def test_a_network_without_any_tells_none(dataset: Dataset) -> None:

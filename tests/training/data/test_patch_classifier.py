@@ -99,8 +99,8 @@ def test_responses_are_those_of_normalized_patches() -> None:
 def test_a_run_records_the_comparison_once_after_its_first_epoch() -> None:
     run, log = trainer(SMALL.changed({"epochs": 2}), striped())
     run.run()
-    texts = [(step, body) for step, kind, body in log.records if kind == "baseline"]
-    assert [step for step, _ in texts] == [run.steps_per_epoch]
-    scored = Baseline.model_validate(texts[0][1])
+    baselines = [(step, body) for step, kind, body in log.records if kind == "baseline"]
+    assert [step for step, _ in baselines] == [run.steps_per_epoch]
+    scored = Baseline.model_validate(baselines[0][1])
     assert scored.test is not None
     assert scored.test.accuracy > 0.9
