@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from cnnviz.datasets import Dataset, Step
 from cnnviz.datasets.spec import Progress, silent
+from cnnviz.sentences import percent
 from cnnviz.training.metrics import NonFiniteLossError
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.run_logger import InMemoryLogger
@@ -35,7 +36,7 @@ SAFETY = 5.0
 """The suggestion is that rate divided by this."""
 
 RULE = (
-    f"The suggestion is the smallest rate at which the smoothed loss had made {NEARLY:.0%} of its fall, "
+    f"The suggestion is the smallest rate at which the smoothed loss had made {percent(NEARLY)} of its fall, "
     f"divided by {SAFETY:g}: beyond it the loss is about to rise, and a rate that suits some steps has to "
     "suit a run."
 )
@@ -69,7 +70,7 @@ class RateTest:
             )
         fallen = self.rates[_nearly_fallen(self.smoothed)]
         return (
-            f"At a rate of {fallen:.2g} the smoothed loss had made {NEARLY:.0%} of its fall; a fifth of that "
+            f"At a rate of {fallen:.2g} the smoothed loss had made {percent(NEARLY)} of its fall; a fifth of that "
             f"rate, rounded, is {self.suggestion:g}."
         )
 
