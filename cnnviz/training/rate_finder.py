@@ -70,8 +70,8 @@ class RateTest:
             )
         fallen = self.rates[_nearly_fallen(self.smoothed)]
         return (
-            f"At a rate of {fallen:.2g} the smoothed loss had made {percent(NEARLY)} of its fall; a fifth of that "
-            f"rate, rounded, is {self.suggestion:g}."
+            f"At a rate of {fallen:.2g} the smoothed loss had made {percent(NEARLY)} of its fall; a fifth "
+            f"of that rate, rounded, is {self.suggestion:g}."
         )
 
 

@@ -452,7 +452,7 @@ def test_a_rate_is_found_shown_and_used(monkeypatch: pytest.MonkeyPatch) -> None
     assert_sound(app)
     assert recipes[0].dataset == "digits"
     assert "suggested is 0.001" in figures(app)["train-rate-figure"]["alt"]
-    assert "At a rate of 0.01 the smoothed loss had made 90% of its fall" in said(app)
+    assert "At a rate of 0.01 the smoothed loss had made 90 % of its fall" in said(app)
     app.button(key="train-rate-use").click().run()
     assert app.query_params["set.lr"] == "0.001"
     assert app.button(key="train-rate-use").disabled
