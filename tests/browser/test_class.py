@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from cnnviz import tracking
 from cnnviz.access.classroom import Classroom, grouped
+from tests.browser.conftest import ARTIFACTS
 from tests.browser.server import ROOT, Server, _await_health, _free_port, _stop
 from tests.browser.waiting import TIMEOUT_MS
 
@@ -61,8 +62,15 @@ def person(chromium: Browser) -> Iterator[Page]:
     """A browser of somebody's own."""
     context = chromium.new_context()
     context.set_default_timeout(TIMEOUT_MS)
-    yield context.new_page()
-    context.close()
+    page = context.new_page()
+    try:
+        yield page
+    except AssertionError:
+        ARTIFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=ARTIFACTS / f"class-{id(page)}.png")
+        raise
+    finally:
+        context.close()
 
 
 def join(page: Page, school: Class, name: str, path: str) -> None:

@@ -17,7 +17,7 @@ from cnnviz.analysis.export import to_csv, to_json, to_markdown
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
 from cnnviz.models.spec import bounds, choices
-from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared import notice, url_state, visitors
 from cnnviz.ui.shared.model_data import ShownModel, overview, shown_model
 from cnnviz.ui.shared.url_state import OPTION, Selection, option_text
 
@@ -230,6 +230,9 @@ def share_button(elsewhere: str | None = None, address: str | None = None) -> No
         if elsewhere is not None:
             st.caption("This one opens it in anybody's cnnviz, ready to be started; it holds no runs.")
             st.code(elsewhere, language=None)
+        if visitors.at_this_machine():
+            st.caption("Open to the class: a second app, which students on your network join with a code.")
+            st.code(visitors.class_command(), language=None, wrap_lines=True)
 
 
 def _download(current: ShownModel) -> None:

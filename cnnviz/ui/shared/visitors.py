@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
+import shlex
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +21,7 @@ from cnnviz import access
 from cnnviz.access import NOBODY, Principal, acting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cnnviz.access.classroom import Classroom
     from cnnviz.access.sign_in import SignIn
@@ -98,6 +100,39 @@ def shared_routes() -> list[Any]:
 def _class_page() -> None:
     # Late, and by its name: what pages share imports no page.
     importlib.import_module("cnnviz.ui.pages.classroom.page").class_page()
+
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+"""Headers of a proxy: whoever comes through one need not be at this machine."""
+
+
+def at_this_machine() -> bool:
+    """Whether the session is that of a browser at this machine, in an app that serves whoever started it."""
+    if shared():
+        return False
+    try:
+        return is_local(st.context.ip_address, {k.lower(): v for k, v in st.context.headers.items()})
+    except Exception:  # no session
+        return False
+
+
+def is_local(address: str | None, headers: Mapping[str, str]) -> bool:
+    """Whether a connection comes from a browser at this machine.
+
+    Args:
+        address: As Streamlit gives it: None for loopback.
+        headers: Of the socket's request, names in lower case.
+    """
+    host = headers.get("host", "").lower()
+    name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+    local = name in ("localhost", "127.0.0.1", "[::1]")
+    return address is None and local and not any(header in headers for header in FORWARDED)
+
+
+def class_command() -> str:
+    """The command that opens this app's runs to a class."""
+    home = os.environ.get("CNNVIZ_HOME")
+    return "cnnviz class" + (f" --home {shlex.quote(home)}" if home else "")
 
 
 def base_path() -> str:
