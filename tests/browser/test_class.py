@@ -93,6 +93,7 @@ def begin(page: Page) -> int:
 LONG = "train?set.epochs=400&set.device=cpu"
 
 
+@pytest.mark.slow
 def test_two_students_train_and_only_the_teacher_stops_both(
     school: Class, chromium: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
