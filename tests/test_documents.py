@@ -15,7 +15,7 @@ from cnnviz.figures import numbers
 from cnnviz.ui.pages.compare import state
 from cnnviz.ui.shared import url_state
 from cnnviz.ui.shared.page_registry import find_pages
-from tests.browser.pictures import FOLDER, PICTURES, strided
+from tests.browser.pictures import FOLDER, MOVING, PICTURES, strided
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -54,7 +54,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 def test_pictures_are_all_made_and_all_shown() -> None:
-    made = {f"{picture.name}.png" for picture in PICTURES}
+    made = {f"{picture.name}.png" for picture in PICTURES} | {f"{MOVING}.webp"}
     kept = {path.name for path in FOLDER.iterdir()}
     shown = {Path(target).name for path in DOCUMENTS for target in targets(path) if "pictures/" in target}
     assert made == kept == shown

@@ -18,6 +18,7 @@ from PIL import Image, ImageChops
 from playwright.sync_api import Page, sync_playwright
 
 from cnnviz import models
+from cnnviz.inference.samples.drawings import STROKES
 from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.models.layers import LayerList
 from tests.browser.chromium import DESKTOP, DESKTOP_DARK, MISSING, PHONE, Look, find_chromium, launch
@@ -97,6 +98,15 @@ PICTURES = (
     Picture("diagnose", "diagnose", ".js-plotly-plot", height=860),
     Picture("experiments", "experiments?experiment=normalising", ".js-plotly-plot", height=790),
     Picture("features", "features?layer=conv2", "canvas", height=1100),
+    Picture(
+        "network", "features?view=network&weights=checkpoint:small-googlenet-cifar10", ".host[data-ready]"
+    ),
+    Picture(
+        "network-layer",
+        "features?view=network&weights=checkpoint:lenet5-mnist&open=conv2&channel=5",
+        ".layer .sum",
+        height=720,
+    ),
     Picture("dark", "architecture?model=torchvision/resnet50&layer=layer4.0.conv2", BARS, DESKTOP_DARK),
     Picture("phone", "architecture?model=small-alexnet&layer=conv3", BARS, PHONE),
 )
@@ -116,6 +126,48 @@ def take(page: Page, url: str, picture: Picture) -> bytes:
         )
         settle(page)
     return smaller(page.screenshot(animations="disabled"))
+
+
+MOVING = "digit"
+DRAWN_DIGITS, FRAMES_A_STROKE, FRAME_MS, STILL_MS = (3, 5), 9, 90, 1400
+MOVING_WIDTH = 840
+
+
+def take_moving(page: Page, url: str) -> bytes:
+    """Draw digits on Start, as a person does; what maps and answer do becomes an animated WebP."""
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(url)
+    settle(page)
+    pad, hero = page.locator(".paper canvas"), page.locator(".host:has(.answer)")
+    hero.wait_for()
+    frames: list[Image.Image] = []
+    times: list[int] = []
+
+    def frame(milliseconds: int) -> None:
+        picture = Image.open(io.BytesIO(hero.screenshot())).convert("RGB")
+        height = round(picture.height * MOVING_WIDTH / picture.width)
+        frames.append(picture.resize((MOVING_WIDTH, height), Image.Resampling.LANCZOS))
+        times.append(milliseconds)
+
+    for digit in DRAWN_DIGITS:
+        page.get_by_role("button", name="Clear").click()
+        box = pad.bounding_box()
+        assert box is not None
+        for stroke in STROKES[digit]:
+            points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+            page.mouse.move(*points[0])
+            page.mouse.down()
+            for number, point in enumerate(points):
+                page.mouse.move(*point, steps=2)
+                if number % max(1, len(points) // FRAMES_A_STROKE) == 0:
+                    frame(FRAME_MS)
+            page.mouse.up()
+        frame(STILL_MS)
+    written = io.BytesIO()
+    frames[0].save(
+        written, "WEBP", save_all=True, append_images=frames[1:], duration=times, loop=0, quality=60, method=4
+    )
+    return written.getvalue()
 
 
 def smaller(png: bytes) -> bytes:
@@ -151,6 +203,12 @@ def take_all(url: str, names: list[str]) -> None:
             target.write_bytes(take(page, url, picture))
             print(f"{target.relative_to(ROOT)}  {target.stat().st_size / 1000:.0f} kB")
             page.close()
+        if not names or MOVING in names:
+            page = browser.new_page()
+            page.set_default_timeout(TIMEOUT_MS)
+            target = FOLDER / f"{MOVING}.webp"
+            target.write_bytes(take_moving(page, url))
+            print(f"{target.relative_to(ROOT)}  {target.stat().st_size / 1000:.0f} kB")
         browser.close()
 
 

@@ -19,7 +19,8 @@ from cnnviz import datasets, models
 from cnnviz.inference.images import image, preprocessing_trace, read_image
 from cnnviz.inference.samples.drawings import STROKES, draw_strokes
 from cnnviz.inference.weights import bundled
-from cnnviz.inference.weights.layer_program import LayerProgram, WeightBuffer, layer_program
+from cnnviz.inference.weights.layer_program import LayerProgram, layer_program
+from cnnviz.inference.weights.module_program import module_program
 from cnnviz.models.builder import module_from
 from cnnviz.models.layers import (
     Activation,
@@ -41,9 +42,13 @@ from cnnviz.ui.components.shared import HERE, read
 WEIGHTS = "lenet5-mnist"
 RUN = """([program, weights, inputs]) => {
   const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+  const text = (values) => {
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+  };
   const held = floats(weights);
   return inputs.map((input) => forward(program, held, floats(input)).map(({ name, shape, values }) =>
-    ({ name, shape, values: Array.from(values) })));
+    ({ name, shape, values: text(values) })));
 }"""
 CENTER = """([pictures, how]) => pictures.map(([height, width, text]) => {
   const pixels = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -65,13 +70,17 @@ def encoded(values: NDArray[Any]) -> str:
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
 
 
+def decoded(text: str) -> NDArray[np.float32]:
+    return np.frombuffer(base64.b64decode(text), np.float32)
+
+
 def in_browser(
     page: Page, program: LayerProgram, images: NDArray[np.float32]
 ) -> list[list[tuple[str, NDArray[np.float32]]]]:
     """Every layer's name and output, for each image."""
     given = [program.facts(), encoded(program.weights), [encoded(each) for each in images]]
     return [
-        [(out["name"], np.array(out["values"], np.float32).reshape(out["shape"])) for out in outputs]
+        [(out["name"], decoded(out["values"]).reshape(out["shape"])) for out in outputs]
         for outputs in page.evaluate(RUN, given)
     ]
 
@@ -161,49 +170,58 @@ def test_the_layers_of_1998_equal_pytorch(scripts: Page) -> None:
         if isinstance(part, lenet.Subsampling):
             nn.init.uniform_(part.gain, 0.5, 2)
             nn.init.uniform_(part.bias)
-    buffer, layers = WeightBuffer({}), []
-    for name, part in network.named_children():
-        layers += [{"name": name, **each} for each in translated(part, buffer)]
-    program = LayerProgram(tuple(layers), buffer.joined(), (1, 32, 32))
+    program = module_program(network.eval(), (1, 32, 32)).program
     images = torch.randn(3, 1, 32, 32).numpy()
-    theirs = in_torch(network.eval(), images)
+    theirs = in_torch(network, images)
     for number, outputs in enumerate(in_browser(scripts, program, images)):
-        last = dict(outputs)  # of subsampling's two steps the second
+        last = {name: values for name, values in outputs if not name.endswith(".mean")}
         assert set(last) == set(theirs)
         for name, values in last.items():
             np.testing.assert_allclose(values, theirs[name][number], atol=1e-4, rtol=1e-5, err_msg=name)
 
 
-def translated(part: nn.Module, buffer: WeightBuffer) -> list[dict[str, Any]]:
-    def add(*tensors: torch.Tensor) -> int:
-        return buffer.add(np.concatenate([tensor.detach().numpy().ravel() for tensor in tensors]))
+@pytest.mark.parametrize("name", ["lenet5-mnist", "small-googlenet-cifar10"])
+def test_every_layer_of_a_shipped_network_equals_pytorch(scripts: Page, name: str) -> None:
+    """As the view of a whole network runs it: GoogLeNet's branches, with the matrix product of windows."""
+    loaded = bundled.load(name)
+    network = module_program(loaded.model, loaded.input_shape)
+    torch.manual_seed(0)
+    images = torch.randn(1, *loaded.input_shape)
+    ours = in_browser(scripts, network.program, images.numpy())[0]
+    for (layer, values), theirs in zip(ours, network.outputs(images), strict=True):
+        expected = theirs.numpy()
+        assert values.shape == expected.shape, layer
+        assert np.abs(values - expected).max() <= 1e-4 * np.abs(expected).max(), layer
 
-    conv = {"op": "conv2d", "kernel": [5, 5], "stride": [1, 1], "padding": [0, 0], "dilation": [1, 1]}
-    match part:
-        case lenet.ScaledTanh():
-            return [{"op": "activation", "function": "scaled_tanh"}]
-        case lenet.Subsampling():
-            pool = {"op": "pool2d", "mode": "average", "kernel": [2, 2], "stride": [2, 2], "padding": [0, 0]}
-            return [
-                pool | {"ceil": False},
-                {"op": "batch_norm", "scale": add(part.gain), "shift": add(part.bias)},
-            ]
-        case lenet.PartialConv2d():
-            parts = [each for each in part.convs.values() if isinstance(each, nn.Conv2d)]
-            weight = add(*[each.weight for each in parts])
-            bias = add(*[each.bias for each in parts if each.bias is not None])
-            out = len(part.connections)
-            return [conv | {"out": out, "connections": part.connections, "weight": weight, "bias": bias}]
-        case nn.Conv2d():
-            assert part.bias is not None
-            return [conv | {"out": part.out_channels, "weight": add(part.weight), "bias": add(part.bias)}]
-        case nn.Linear():
-            return [
-                {"op": "linear", "out": part.out_features, "weight": add(part.weight), "bias": add(part.bias)}
-            ]
-        case lenet.RadialBasis():
-            return [{"op": "radial_basis", "out": 10, "codes": add(part.codes)}]
-    return [{"op": "flatten"}]
+
+def test_additions_grouped_windows_and_other_activations_equal_pytorch(scripts: Page) -> None:
+    """A residual block between convolutions large enough for the matrix product, and small ones in groups."""
+
+    class Joined(nn.Module):
+        """What layer lists have not: an addition, a concatenation, ReLU6, hard swish."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.wide = nn.Conv2d(3, 9, (3, 5), (2, 1), (1, 2), (1, 2))
+            self.groups = nn.Conv2d(9, 9, 3, padding=1, groups=3)
+            self.norm = nn.BatchNorm2d(9, affine=False)
+            self.swish, self.six = nn.Hardswish(), nn.ReLU6()
+            self.pool = nn.AdaptiveAvgPool2d((2, 2))
+            self.fc = nn.Linear(72, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.wide(x)
+            y = self.six(self.norm(self.groups(x)) + x)
+            return self.fc(torch.flatten(self.pool(torch.cat([y, self.swish(x)], 1)), 1))
+
+    torch.manual_seed(1)
+    network = module_program(Joined().eval(), (3, 24, 16))
+    images = torch.randn(2, 3, 24, 16)
+    assert {"add", "concat"} <= {layer["op"] for layer in network.program.layers}
+    for number, ours in enumerate(in_browser(scripts, network.program, images.numpy())):
+        theirs_all = network.outputs(images[number : number + 1])
+        for (name, values), theirs in zip(ours, theirs_all, strict=True):
+            np.testing.assert_allclose(values, theirs.numpy(), atol=1e-4, rtol=1e-4, err_msg=name)
 
 
 def scribble(seed: int) -> Image.Image:

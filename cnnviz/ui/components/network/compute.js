@@ -1,6 +1,6 @@
 // Every layer's values: worked out here, beside the page in a worker where it takes longer than a frame, or sent by
 // the server, in 8 bits. Weights come by the component `network_arrays`, once for a network; see arrays.js.
-const AT_ONCE_MACS = 5_000_000, MOST_KERNELS = 4_000;
+const AT_ONCE_MACS = 5_000_000;
 
 const held = (slot) => window.cnnvizArrays?.get(slot);
 
@@ -14,6 +14,7 @@ function compute(state, done) {
   if (facts.macs <= AT_ONCE_MACS) return current(forward(facts.program, weights, arrays.input.values));
   const worker = workerFor(state, weights);
   worker.onmessage = ({ data }) => { if (data.number === number) current(data.outputs); };
+  worker.onerror = () => current(forward(facts.program, weights, arrays.input.values)); // where workers are not allowed
   return worker.postMessage({ number, program: facts.program, input: arrays.input.values });
 }
 

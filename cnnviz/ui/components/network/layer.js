@@ -8,7 +8,7 @@ function layerPanel(host) {
     bar.append(made);
     return made;
   };
-  const back = button("back", "← Network", "Back to the network (Esc)"), title = element("h3");
+  const back = button("back", "← Network", "Back to the network (Esc)"), title = element("h2");
   bar.append(title);
   const buttons = {
     back, before: button("step", "‹ map", "Map before (Page up)"), after: button("step", "map ›", "Next map (Page down)"),

@@ -14,6 +14,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 function begin(host) {
   const state = { host, overview: overviewOf(host), inspector: inspectorOf(host), panel: layerPanel(host), asked: new Set(), outputs: null };
   state.ask = (layer, channel) => askLater(state, layer, channel);
+  state.recompute = () => { state.began = performance.now(); compute(state, (outputs) => computed(state, outputs)); }; // what benchmarks.network_view times
   state.watcher = new ResizeObserver(() => { if (host.clientWidth !== state.room && state.outputs) redraw(state); });
   state.watcher.observe(host);
   state.arrived = ({ detail }) => arrived(state, detail);
@@ -44,6 +45,11 @@ function show(state, view) {
   }
   state.picture = pictureCanvas(view.arrays.picture);
   state.overview.over.setAttribute("aria-label", `${view.facts.name} as a whole: ${state.stages.length - 1} layers. The arrow keys go from map to map, Enter opens a layer.`);
+  if (another) {
+    state.inspector.title.textContent = view.facts.name;
+    state.inspector.facts.textContent = "Every layer is being worked out for this image …";
+    state.inspector.why.textContent = "";
+  }
   state.host.style.minHeight = `${heightOf(state) + 150}px`;
   compute(state, (outputs) => computed(state, outputs));
 }
@@ -56,6 +62,7 @@ function heightOf({ host }) {
 
 function computed(state, outputs) {
   state.outputs = outputs;
+  state.computedIn = performance.now() - state.began;
   redraw(state);
   state.host.dataset.ready = state.view.facts.picture;
   state.host.dispatchEvent(new CustomEvent("cnnviz-forward", { bubbles: true, composed: true, detail: performance.now() - state.began }));

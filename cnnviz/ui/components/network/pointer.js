@@ -21,7 +21,12 @@ const same = (one, other) => one?.stage === other?.stage && one?.channel === oth
 
 function later(state, act) {
   state.pending = act;
-  state.frame ??= requestAnimationFrame(() => { state.frame = null; if (state.outputs) state.pending(); });
+  state.frame ??= requestAnimationFrame(() => {
+    state.frame = null;
+    const begun = performance.now();
+    if (state.outputs) state.pending();
+    state.pointedIn = performance.now() - begun;
+  });
 }
 
 function select(state, hit, aloud = false) {

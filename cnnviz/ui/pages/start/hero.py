@@ -27,12 +27,13 @@ def hero() -> None:
         st.markdown(caption(network), width="content")
         link(
             "features",
-            "Every layer, and how each value comes about",
+            "The whole network on one screen, and how each value comes about",
             icon=":material/arrow_forward:",
+            view="network",
             weights=f"checkpoint:{WEIGHTS}",
             picture=f"sample:digit-{FIRST}",
             model=None,
-            layer="conv1",
+            layer=None,
         )
 
 
