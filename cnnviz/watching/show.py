@@ -233,6 +233,8 @@ def _answer(described: dict[str, Any], model: nn.Module, request: Any, arrays: l
 
     if request["do"] == "describe":
         return loopback.pack({"description": described}, [])
+    if request["do"] == "ping":
+        return loopback.pack({}, [])
     if request["do"] == "weights":
         known = dict(model.named_parameters())
         return loopback.pack({}, [known[name].detach().numpy() for name in request["names"]])

@@ -56,7 +56,7 @@ def test_a_script_shows_its_network_in_the_app_that_runs(server: Server, page: P
         expect(page.get_by_text("6×24×24").first).to_be_visible()
     finally:
         script.communicate("\n", timeout=60)
-    page.goto(f"{server.url}/features?model=shown/from-a-script&layer=2")
+    page.goto(f"{server.url}/features?model=shown/from-a-script")
     expect(page.get_by_text("does not answer any more").first).to_be_visible()
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from torch import nn
 
-from cnnviz.models.outside import handed
+from cnnviz.models.outside import handed, loopback
 from cnnviz.models.user_code import registration
+from cnnviz.watching import show
 from tests.models.outside import onnx_files
 from tests.pages.runner import html, open_page, said
 
@@ -61,3 +63,17 @@ def test_an_upload_on_feature_maps_is_its_network(monkeypatch: pytest.MonkeyPatc
     assert not app.exception
     assert str(app.query_params["weights"]).removeprefix("['").startswith("file:")
     assert "conv1" in str(app.selectbox(key="features-layer").options)
+
+
+def test_a_network_whose_process_has_gone_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNVIZ_HOME", str(tmp_path))
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 3))
+    server, secret = show._serve(*show._described(module, (1, 8, 8), "gone", None, None, None))
+    loopback.accept(loopback.write_ticket(server.server_address[1], secret))
+    assert "shown instead" not in said(open_page("features", model="shown/gone", layer="0"))
+    server.shutdown()
+    server.server_close()
+    app = open_page("features", model="shown/gone", layer="0")
+    assert "call cnnviz.show again. " in said(app)
+    assert "is shown instead" in said(app)
+    assert "gone" in html(open_page("architecture", model="shown/gone")), "its facts are here"

@@ -125,6 +125,10 @@ class Elsewhere:
         """Parameters by name; raises `ValueError`."""
         return self._ask({"do": "weights", "names": list(names)})[1]
 
+    def ping(self) -> None:
+        """Raise `ValueError` where the process has gone."""
+        self._ask({"do": "ping"})
+
     def _ask(
         self, request: dict[str, Any], arrays: Sequence[Floats] = ()
     ) -> tuple[dict[str, Any], list[Floats]]:

@@ -24,6 +24,17 @@ class Computing(Protocol):
         """Weights by name."""
         ...
 
+    def ping(self) -> None:
+        """Raise `ValueError` in one sentence where it can compute nothing any more."""
+        ...
+
+
+def require_answer(model: nn.Module) -> None:
+    """Raise `ValueError` in one sentence where a network is computed by a process that has gone."""
+    computing = getattr(model, "computing", None)
+    if computing is not None:
+        computing.ping()
+
 
 class GivenLayer(nn.Module):
     """Stands for a layer: it hands on what was computed elsewhere, so that a hook sees it."""

@@ -80,6 +80,9 @@ class OnnxFile:
         """Constants of the file by name; raises `OnnxError`."""
         return self._ask({"do": "weights", "names": list(names)})[1]
 
+    def ping(self) -> None:
+        """Nothing to ask: a child is started whenever there is none."""
+
     def close(self) -> None:
         """End the child; the next question starts another."""
         with self._lock:

@@ -85,13 +85,18 @@ def labels(known: Sequence[Choice]) -> dict[str, str]:
     """Every reference that is offered, and what it is called: what ships, runs, then models by name."""
     by_reference = {choice.reference: _label(choice) for choice in known}
     specs = models.specs().values()
-    by_reference |= {f"fresh:{spec.name}": f"{spec.title} · fresh weights" for spec in specs}
+    by_reference |= {f"fresh:{spec.name}": f"{spec.title} · {_state_of(spec)}" for spec in specs}
     official = [spec for spec in specs if spec.source == "torchvision"]
     by_reference |= {
         f"torchvision:{spec.name.removeprefix('torchvision/')}": f"{spec.title} · torchvision's weights"
         for spec in official
     }
     return by_reference
+
+
+def _state_of(spec: models.ModelSpec) -> str:
+    """What weights a model has without a run: its own where they came with it as data, else fresh ones."""
+    return "its own weights" if spec.description is not None else "fresh weights"
 
 
 def _label(choice: Choice) -> str:
@@ -206,7 +211,7 @@ def network(preferred: Sequence[str] = ()) -> Network:
     ships = next((choice.reference for choice in known if choice.status == "shipped"), FALLBACK)
     for candidate in (wanted, ships, FALLBACK):
         with _said(said):
-            stamp, loaded = _load(candidate)
+            stamp, loaded = _answering(candidate)
             title = "" if candidate == wanted else f"{loaded.name} is shown instead."
             problems = (f"{said[0]} {title}",) if title else ()
             return Network(candidate, stamp, loaded, _analysis(stamp, loaded), problems)
@@ -216,9 +221,18 @@ def network(preferred: Sequence[str] = ()) -> Network:
 def model_to_compare(reference: str) -> Network | None:
     """Another network, for comparing; None where it cannot be had."""
     with _said([]):
-        stamp, loaded = _load(reference)
+        stamp, loaded = _answering(reference)
         return Network(reference, stamp, loaded, _analysis(stamp, loaded))
     return None
+
+
+def _answering(reference: str) -> tuple[str, Loaded]:
+    """What `_load` gives, if it can still be asked: another process may have shown it, and gone."""
+    from cnnviz.models.outside.network import require_answer
+
+    stamp, loaded = _load(reference)
+    require_answer(loaded.model)
+    return stamp, loaded
 
 
 def _load(reference: str) -> tuple[str, Loaded]:
