@@ -12,7 +12,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input
 # Two: a core each on a small machine, with torch in memory (and an app and a Chromium running) twice.
 JOBS ?= 2
 TESTS ?=
-BENCHES ?= analysis pages stroke network_view tracking train training_parts beside_training live interpret predict diagnosis watched_loops watch_overhead
+BENCHES ?= analysis pages interactions stroke network_view tracking train training_parts beside_training live interpret predict diagnosis watched_loops watch_overhead
 PORT ?=
 ARGS ?=
 

@@ -33,6 +33,23 @@ class Interval(NamedTuple):
         return self.half is not None and abs(self.mean) > self.half
 
 
+MOST_PAIRS = 1_000
+"""Pairs beyond which nobody would go on."""
+
+
+def pairs_needed(difference: Interval) -> int | None:
+    """Estimate how many pairs would show a difference of the measured size, were it the true one.
+
+    The half width falls with the square root of the number of pairs; that t quantiles fall too is left out,
+    so that the estimate is rather too large. None where there is no interval, where 0 lies outside already,
+    and where more than `MOST_PAIRS` would be needed.
+    """
+    if difference.half is None or difference.apart or difference.mean == 0:
+        return None
+    needed = math.ceil(difference.n * (difference.half / difference.mean) ** 2)
+    return needed if needed <= MOST_PAIRS else None
+
+
 def paired(differences: Sequence[float], comparisons: int = 1) -> Interval:
     """The mean of paired differences with its t interval.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from cnnviz.experiments.statistics import Interval, sampling_error
+from cnnviz.experiments.statistics import MOST_PAIRS, Interval, pairs_needed, sampling_error
 
 # What one run of an experiment reached: below both the answer and the sentences that tell it.
 
@@ -72,6 +72,21 @@ def brief(name: str, difference: Interval | None) -> str:
         if difference.apart
         else f"{name}: not statistically distinguishable ({measured})"
     )
+
+
+def decided(differences: Sequence[Interval | None]) -> bool:
+    """Check whether at least one condition can be told from the baseline."""
+    return any(one is not None and one.apart for one in differences)
+
+
+def inconclusive_text(differences: Sequence[Interval | None]) -> str:
+    """Say that nothing can be told apart, and how many seeds would show the largest measured difference."""
+    known = [one for one in differences if one is not None and one.half is not None]
+    if not known or decided(known):
+        return ""
+    needed = pairs_needed(max(known, key=lambda one: abs(one.mean) / (one.half or 1.0)))
+    seeds = f"about {needed:,} seeds" if needed is not None else f"more than {MOST_PAIRS:,} seeds"
+    return f"Inconclusive: a difference of the measured size would need {seeds}."
 
 
 def verdict(sentences: Sequence[str], outcomes: Mapping[str, Sequence[Outcome]]) -> str:

@@ -2,14 +2,19 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
+from cnnviz import tracking
+from cnnviz.tracking import Database
 from cnnviz.ui.shared import lesson
 from tests.browser.chromium import DESKTOP, PHONE, PHONE_DARK
 from tests.browser.conftest import Visit
 from tests.browser.navigating import FOUND, go
 from tests.browser.test_start import PIXELS, best, draw, pad
 from tests.browser.waiting import rerun, settle
+
+PATIENCE_MS = 120_000
+"""A worker imports torch first, on a machine that may be busy with other tests."""
 
 
 def heading(page: Page, name: str) -> None:
@@ -142,3 +147,29 @@ def test_the_keyboard_alone_draws_reads_and_opens_a_page(visit: Visit) -> None:
     with rerun(page):
         page.keyboard.press("Enter")
     heading(page, "inception")
+
+
+def tab_to(page: Page, wanted: Locator) -> None:
+    """Press Tab until the keyboard is there, as a person without a pointer does."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("element => element.getRootNode().activeElement === element"):
+            return
+    raise AssertionError("No Tab leads there.")
+
+
+def test_the_keyboard_alone_goes_from_start_to_a_trained_run(visit: Visit, runs: Database) -> None:
+    page = visit("?recipe=plain&model=lenet5&dataset=digits&set.epochs=1&set.limit=200&set.device=cpu")
+    group = page.get_by_role("navigation", name="Pages").get_by_role("button", name="Train")
+    tab_to(page, group)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("a.page:focus")).to_have_attribute("aria-label", "Train")
+    with rerun(page):
+        page.keyboard.press("Enter")
+    heading(page, "train")
+    tab_to(page, page.get_by_role("button", name="Start", exact=True))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("finished", timeout=PATIENCE_MS)
+    run = tracking.get_run(runs, int(re.findall(r"run=(\d+)", page.url)[0]))
+    assert run.metrics["test/accuracy"].last is not None

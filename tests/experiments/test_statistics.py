@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as some
 from scipy.special import stdtrit
 
-from cnnviz.experiments.statistics import paired, sampling_error
+from cnnviz.experiments.statistics import Interval, paired, pairs_needed, sampling_error
+from cnnviz.experiments.verdict import inconclusive_text
 
 DIFFERENCES = some.lists(some.floats(-1, 1), min_size=2, max_size=20)
 
@@ -94,3 +95,17 @@ def test_the_other_arm_as_base_turns_the_sign_and_nothing_else(differences: list
 def test_sampling_error_is_the_binomials() -> None:
     assert sampling_error(0.5, 100) == pytest.approx(0.05)
     assert math.isclose(sampling_error(0.9, 900), 0.01)
+
+
+def test_how_many_pairs_a_difference_would_need() -> None:
+    assert pairs_needed(Interval(0.02, 0.04, 5)) == 20, "half the interval takes four times the pairs"
+    assert pairs_needed(Interval(0.05, 0.04, 5)) is None, "it is seen already"
+    assert pairs_needed(Interval(0.0001, 0.4, 5)) is None, "more than anybody would make"
+    assert pairs_needed(Interval(0.02, None, 1)) is None
+
+
+def test_an_open_question_says_what_would_answer_it() -> None:
+    assert inconclusive_text([Interval(0.02, 0.04, 5), Interval(0.001, 0.04, 5)]).endswith("about 20 seeds.")
+    assert inconclusive_text([Interval(1e-5, 0.4, 5)]).endswith("more than 1,000 seeds.")
+    assert not inconclusive_text([Interval(0.02, 0.04, 5), Interval(0.2, 0.04, 5)])
+    assert not inconclusive_text([None])

@@ -12,7 +12,7 @@ import streamlit as st
 from cnnviz import models
 from cnnviz.inference.images.image import Picture
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.ui.shared import layout, model_picker, notice, preprocessing, url_state
+from cnnviz.ui.shared import image_input, layout, model_picker, notice, preprocessing, url_state
 from cnnviz.ui.shared.image_chooser import pad_is_empty, picture_chooser
 from cnnviz.ui.shared.image_input import ImageState, chosen
 from cnnviz.ui.shared.model_input import Network, weights_chooser
@@ -33,7 +33,8 @@ def inside_bar(network: Network) -> Iterator[None]:
         weights_chooser(network)
         yield
         with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
-            model_picker.share_button()
+            sample = f"sample:{image_input.fitting(network.loaded)}"
+            model_picker.share_button(weights=network.reference, picture=sample)
 
 
 def stepper(

@@ -173,7 +173,7 @@ def _what(current: ShownModel) -> None:
     options_popover(selection)
     _own_file()
     with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
-        share_button()
+        share_button(model=selection.spec.name, layer=url_state.layer_text(selection.layer))
         _download(current)
 
 
@@ -219,14 +219,16 @@ def _write_selection(name: str, key: str) -> None:
     url_state.change(**{name: str(st.session_state[key]).strip() or None})
 
 
-def share_button(elsewhere: str | None = None, address: str | None = None) -> None:
-    """Draw the button that shows the page's address, or `address` in place of it.
+def share_button(elsewhere: str | None = None, **resolved: str | None) -> None:
+    """Draw the button that shows the page's address.
 
-    `elsewhere` is an address for people with another app, where this one's numbers mean nothing.
+    Args:
+        elsewhere: An address for people with another app, where this one's numbers mean nothing.
+        resolved: What the page shows where its URL is silent, see `url_state.address`.
     """
     with st.popover("Share", icon=":material/link:", type="tertiary"):
         st.caption("This address opens what you see now.")
-        st.code(address or url_state.address(), language=None, wrap_lines=True)
+        st.code(url_state.address(**resolved), language=None, wrap_lines=True)
         if elsewhere is not None:
             st.caption("This one opens it in anybody's cnnviz, ready to be started; it holds no runs.")
             st.code(elsewhere, language=None)

@@ -238,11 +238,16 @@ def _by_history() -> bool:
     return context is not None and context.is_history_navigation
 
 
-def address(**changes: str | None) -> str:
-    """The whole URL of what is shown, for sharing; `changes` are parameters that it says in addition."""
-    parameters = st.query_params.to_dict() | {
-        name: value for name, value in changes.items() if value is not None
-    }
+def address(**resolved: str | None) -> str:
+    """The whole URL of what is shown, for sharing.
+
+    Args:
+        resolved: What the page shows where the URL is silent. It is written down, so that the link goes on
+            meaning what it meant when another default is chosen; None where there is nothing to say.
+    """
+    parameters = {name: value for name, value in resolved.items() if value is not None} | (
+        st.query_params.to_dict()
+    )
     query = urlencode(parameters)
     return f"{st.context.url}?{query}" if query else str(st.context.url)
 

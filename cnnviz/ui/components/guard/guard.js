@@ -9,9 +9,29 @@ function revive(event) {
   location.reload();
 }
 
+// Streamlit calls the place where files are dropped a presentation, and lets the keyboard go there all the same: what has
+// a label and a focus is a region. (axe: presentation-role-conflict)
+const DROPZONE = 'section[role="presentation"][data-testid="stFileUploaderDropzone"]';
+let due = false;
+
+function nameDropzones() {
+  due = false;
+  for (const zone of document.querySelectorAll(DROPZONE)) zone.removeAttribute("role");
+}
+
+function watchDropzones() {
+  new MutationObserver(() => {
+    if (due) return;
+    due = true;
+    requestAnimationFrame(nameDropzones);
+  }).observe(document.body, { childList: true, subtree: true });
+  nameDropzones();
+}
+
 export default function () {
   if (window.cnnvizGuarded) return;
   window.cnnvizGuarded = true;
+  watchDropzones();
   window.addEventListener("error", revive);
   window.addEventListener("unhandledrejection", revive);
 }

@@ -212,7 +212,7 @@ def builder_bar(design: Design) -> None:
         )
         open_popover()
         save_popover(design)
-        share_button()
+        share_button(model=None if "list" in st.query_params else design.base.name)
     notice.say([*design.problems, *notice.pending_notices()])
 
 

@@ -27,7 +27,7 @@ from cnnviz.ui.pages.compare.state import DEFAULT, FEWEST, MOST
 from cnnviz.ui.shared import layout, notice, url_state
 from cnnviz.ui.shared.diff_table import Side, Sides, diff_sentence, diff_table
 from cnnviz.ui.shared.model_data import ShownModel
-from cnnviz.ui.shared.model_picker import model_picker
+from cnnviz.ui.shared.model_picker import model_picker, share_button
 from cnnviz.ui.shared.url_state import OPTION, Selection, option_text
 
 CSS = Path(__file__).with_name("compare.css")
@@ -45,6 +45,7 @@ def compare_bar(shown: Sequence[ShownModel]) -> None:
                 _card(entries, place, one)
         if len(entries) < MOST:
             st.button("Add a model", icon=":material/add:", key="add-model", on_click=_add, args=(entries,))
+        share_button(models=",".join(map(state.entry_text, entries)))
 
 
 def _card(entries: list[Selection], place: int, one: ShownModel) -> None:

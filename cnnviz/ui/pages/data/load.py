@@ -163,7 +163,7 @@ def data_bar(page_state: PageState) -> DeltaGenerator:
         if page_state.spec.name in library.user_datasets():
             _removal(library.user_datasets()[page_state.spec.name])
         with st.container(horizontal=True, gap="xsmall", width="content", key="what-actions"):
-            model_picker.share_button()
+            model_picker.share_button(dataset=page_state.spec.name)
             downloads = st.container(width="content", key="data-downloads")
     notice.say([*page_state.problems, *datasets.problems(), *notice.pending_notices()])
     _upload(page_state)

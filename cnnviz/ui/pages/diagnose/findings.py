@@ -35,8 +35,15 @@ LONGEST = 300
 """Characters of an experiment's question."""
 
 
-def changes(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSummary], primary: bool) -> None:
-    """Draw each with its reason; `primary` gives the first the page's one coloured button."""
+def suggested_fix(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
+    """Draw what would fix the first finding: the third line of the page, with its one coloured button."""
+    found = case.diagnosis.findings
+    if found:
+        changes(case, found[0], children, first=True)
+
+
+def changes(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSummary], *, first: bool) -> None:
+    """Draw each with its reason; of the `first` finding the first alone, with the page's coloured button."""
     if finding.fix is not None:
         with st.container(border=True, gap="small", key=f"diagnose-fix-{case.key}-{finding.cause}"):
             st.markdown(f"**Fix, in your own loop.** {notice.plain(finding.fix.text)}")
@@ -44,15 +51,30 @@ def changes(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSumma
                 st.code(finding.fix.code, language="python", wrap_lines=True)
     if not finding.changes:
         return
-    st.markdown("**What would fix it**")
-    for place, change in enumerate(finding.changes):
-        key = f"{case.key}-{finding.cause}-{place}"
-        with st.container(border=True, gap="small", key=f"diagnose-change-{key}"):
-            st.markdown(notice.plain(change.why))
-            _one(case, change, children, key, primary=primary and place == 0)
-            fetched = fetched_first(case.evidence.recipe) if place == 0 else ""
-            if fetched:
-                st.caption(notice.plain(fetched))
+    if not first:
+        st.markdown("**What would fix it**")
+    _change(case, finding, children, 0, primary=first)
+    if len(finding.changes) == 1:
+        return
+    if not first:
+        for place in range(1, len(finding.changes)):
+            _change(case, finding, children, place, primary=False)
+        return
+    with st.expander("Other ways to fix it", key=f"other-ways-{case.key}-{finding.cause}"):
+        for place in range(1, len(finding.changes)):
+            _change(case, finding, children, place, primary=False)
+
+
+def _change(
+    case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSummary], place: int, *, primary: bool
+) -> None:
+    change, key = finding.changes[place], f"{case.key}-{finding.cause}-{place}"
+    with st.container(border=True, gap="small", key=f"diagnose-change-{key}"):
+        st.markdown(f"{'**Fix.** ' if primary else ''}{notice.plain(change.why)}")
+        _one(case, change, children, key, primary=primary)
+        fetched = fetched_first(case.evidence.recipe) if place == 0 else ""
+        if fetched:
+            st.caption(notice.plain(fetched))
 
 
 def _one(
@@ -119,22 +141,28 @@ def _done(new: Recipe, children: Sequence[RunSummary]) -> None:
 
 
 HEIGHT = 270
+ALMOST_CERTAIN = 0.9
+"""Confidence in the first cause from which on other findings step back into folds."""
 
 
 def findings(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
-    """Draw them; what another accounts for is folded, below that one."""
+    """Draw them with their evidence folded.
+
+    What another accounts for is folded as a whole, and so are all others where the first is almost certain.
+    """
     reported = case.diagnosis.findings
+    sure = bool(reported) and reported[0].confidence >= ALMOST_CERTAIN
     for number, finding in enumerate(reported, 1):
         root = next((one for one in reported if finding.cause in one.explains), None)
         head = f"{number} · {title(finding)}"
-        if root is None:
+        if root is None and (number == 1 or not sure):
             with st.container(gap="small", key=f"finding-{case.key}-{finding.cause}"):
                 with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
                     st.header(head, anchor=False, width="content")
                     _about(finding)
                 _finding(case, finding, children, first=number == 1)
         else:
-            behind = f"{head} · fix first: {title(root)}"
+            behind = head if root is None else f"{head} · fix first: {title(root)}"
             with st.expander(behind, key=f"finding-{case.key}-{finding.cause}"):
                 _about(finding)
                 _finding(case, finding, children, first=False)
@@ -150,14 +178,23 @@ def _finding(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSumm
         st.markdown(f"**{notice.plain(finding.verdict)}**")
     if finding.facts:
         st.html(_facts(finding.facts))
+    if first:
+        with st.expander("Evidence and explanation", key=f"evidence-of-{case.key}-{finding.cause}"):
+            _evidence(case, finding)
+        return
+    _evidence(case, finding)
+    changes(case, finding, children, first=False)
+
+
+def _evidence(case: LoadedDiagnosis, finding: Finding) -> None:
+    """Draw what was measured, what follows from it, and what it is not."""
     _pictures(case, finding)
     for paragraph in finding.explanation.split("\n\n"):
         st.markdown(notice.plain(paragraph))
     if finding.ruled_out:
-        with st.expander("What else it could have been, and why not", key=f"not-{case.key}-{finding.cause}"):
-            for out in finding.ruled_out:
-                st.markdown(f"- {notice.plain(out)}")
-    changes(case, finding, children, primary=first)
+        st.markdown("**What else it could have been, and why not**")
+        for out in finding.ruled_out:
+            st.markdown(f"- {notice.plain(out)}")
 
 
 def _about(finding: Finding) -> None:

@@ -20,7 +20,14 @@ from cnnviz.figures.palette import OUTCOME_COLORS
 from cnnviz.ui.pages.diagnose import probes, state
 from cnnviz.ui.pages.diagnose import state as cases
 from cnnviz.ui.pages.diagnose.comparison import beside, better, itself, made_from, others
-from cnnviz.ui.pages.diagnose.findings import checked, compared, findings, title, what_probes_found
+from cnnviz.ui.pages.diagnose.findings import (
+    checked,
+    compared,
+    findings,
+    suggested_fix,
+    title,
+    what_probes_found,
+)
 from cnnviz.ui.pages.diagnose.state import LoadedDiagnosis, PageState
 from cnnviz.ui.pages.diagnose.story import FAILED, MENDED, story
 from cnnviz.ui.shared import layout, notice, run_data, url_state
@@ -79,7 +86,14 @@ def bar(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
         with st.container(horizontal=True, gap="xsmall", width="content", key="diagnose-actions"):
             if case is not None:
                 exports(case)
-            share_button()
+            share_button(**_whose(case))
+
+
+def _whose(case: LoadedDiagnosis | None) -> dict[str, str | None]:
+    """The parameter that names the run or the recording which is shown."""
+    if case is None:
+        return {}
+    return {"recorded": case.recorded} if case.run is None else {"run": str(case.run.id)}
 
 
 def _choose(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
@@ -144,7 +158,7 @@ def verdict(case: LoadedDiagnosis, going: bool) -> None:
     st.html(
         f'<div class="verdict {diagnosis.outcome}" style="--outcome: {hue}"><div class="outcome">'
         f'<i aria-hidden="true">{MARKS[diagnosis.outcome]}</i>{escape(OUTCOMES[diagnosis.outcome])}</div>'
-        f"<p>{text}</p><span>{about}</span></div>"
+        f"<span>{about}</span><p>{text}</p></div>"
     )
     if evidence.error and not blank:
         st.caption(f"It ended with: {notice.plain(evidence.error)}")
@@ -267,7 +281,9 @@ def _follow(run_id: int, alive: bool) -> None:
 
 def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
     mine, sides = itself(case), others(case, runs)
+    made = [] if case.run is None else made_from(case.run, runs)
     verdict(case, going=case.run is not None and is_in_progress(case.run))
+    suggested_fix(case, made)
     fixed = better(mine, sides)
     if fixed:
         st.markdown(f":material/trending_up: {notice.plain(fixed)}")
@@ -277,7 +293,7 @@ def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
     left, right = st.columns([0.62, 0.38], gap="large")
     with left:
         advice(case)
-        findings(case, [] if case.run is None else made_from(case.run, runs))
+        findings(case, made)
         notes(case)
         what_probes_found(case.evidence.probes, case.key)
         compared(case.diagnosis, case.key)

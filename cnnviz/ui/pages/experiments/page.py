@@ -14,7 +14,8 @@ from cnnviz.experiments.demos import Demo, list_demos
 from cnnviz.experiments.presets import FORMS, Preset, list_presets
 from cnnviz.experiments.recorded import names, recording
 from cnnviz.experiments.results import to_csv
-from cnnviz.experiments.verdict import brief
+from cnnviz.experiments.statistics import Interval
+from cnnviz.experiments.verdict import brief, decided, inconclusive_text
 from cnnviz.tracking import Database, Status
 from cnnviz.ui.pages.experiments import state, views
 from cnnviz.ui.pages.experiments.state import LoadedExperiment, chosen, of_stored
@@ -63,7 +64,8 @@ def bar(now: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
         with st.container(horizontal=True, gap="xsmall", width="content", key="experiments-actions"):
             if isinstance(now, LoadedExperiment):
                 exports(now)
-            share_button(_elsewhere(now))
+            which = now.key if isinstance(now, LoadedExperiment) else now.name
+            share_button(_elsewhere(now), experiment=None if "test" in st.query_params else which)
 
 
 def _elsewhere(now: LoadedExperiment | Demo) -> str | None:
@@ -117,9 +119,59 @@ def listing(own: Sequence[Stored]) -> None:
     """Draw them, a link and a line each."""
     if own:
         _group("Your experiments", ((str(s.id), f"{s.id} · {s.experiment.name}", _state(s)) for s in own))
-    _group("Presets", ((r.name, r.title, _answer(r)) for r in list_presets().values()))
+    _presets()
     _group(
         "No training needed", ((d.name, d.title, f"Asked by {d.asked_by}.") for d in list_demos().values())
+    )
+
+
+def _presets() -> None:
+    """Draw those whose answer is decided first, each with its intervals on one scale; then the others."""
+    measured = {ready.name: _differences(ready) for ready in list_presets().values()}
+    ends = [abs(end) for each in measured.values() for one in each for end in (one.low, one.high) if end]
+    for title, wanted in (("Presets", True), ("Presets without a clear answer yet", False)):
+        shown = [ready for ready in list_presets().values() if decided(measured[ready.name]) is wanted]
+        if not shown:
+            continue
+        st.header(title, anchor=False)
+        with st.container(key=f"experiments-list-{'decided' if wanted else 'open'}"):
+            for ready in shown:
+                with st.container(horizontal=True, gap="small"):
+                    layout.link("experiments", ready.title, experiment=ready.name)
+                    if measured[ready.name]:
+                        st.html(_intervals(measured[ready.name], max(ends, default=1.0)), width="content")
+                    st.caption(notice.plain(f"{_answer(ready)} {inconclusive_text(measured[ready.name])}"))
+
+
+def _differences(ready: Preset) -> list[Interval]:
+    """The measured differences of a preset whose answer ships, condition by condition."""
+    if ready.name not in names():
+        return []
+    arms = recording(ready.name).result.arms[1:]
+    return [arm.difference for arm in arms if arm.difference is not None]
+
+
+WIDTH, LINE = 120, 10
+"""Pixels of a small picture of intervals, and of one interval in it."""
+
+
+def _intervals(differences: Sequence[Interval], most: float) -> str:
+    """A small drawing: a line a condition from the interval's low to its high end, 0 in the middle."""
+    rows, height = [], LINE * len(differences)
+
+    def at(value: float) -> float:
+        return WIDTH / 2 * (1 + max(-1.0, min(1.0, value / most)))
+
+    for place, one in enumerate(differences):
+        y, low, high = LINE * (place + 0.5), one.low, one.high
+        if low is not None and high is not None:
+            rows.append(f'<line x1="{at(low):.1f}" x2="{at(high):.1f}" y1="{y}" y2="{y}" stroke-width="2"/>')
+        filled = "currentColor" if one.apart else "none"
+        rows.append(f'<circle cx="{at(one.mean):.1f}" cy="{y}" r="3" fill="{filled}"/>')
+    return (
+        f'<svg class="intervals" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
+        f'aria-hidden="true" stroke="currentColor"><line x1="{WIDTH / 2}" x2="{WIDTH / 2}" y1="0" '
+        f'y2="{height}" stroke-dasharray="2 2" opacity=".6"/>{"".join(rows)}</svg>'
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -199,7 +200,8 @@ def _onwards(job: Job, number: int) -> dict[str, str]:
 # Picture by picture: what each network says, with bars, and whether they agree.
 
 ORDER = "predict-order"
-AT_ONCE = 10
+AT_ONCE = 24
+"""Pictures on a page: four to six rows of a grid, and rows where several networks answer."""
 AGREE = {True: "all agree", False: "≠ they differ", None: ""}
 
 
@@ -215,16 +217,14 @@ def rows(judged: JobResults, page_state: PageState) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         _choose_order(known, order)
         shown = _paging(page_state.page, ordered)
-    for row in shown:
-        _draw(judged, row, over=True)
+    _draw_all(judged, shown, over=True)
 
 
 def rows_so_far(judged: JobResults, page: int) -> None:
     """Draw one page of what a job at work has answered, as it came."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         shown = _paging(page, judged.ordered("file"))
-    for row in shown:
-        _draw(judged, row, over=False)
+    _draw_all(judged, shown, over=False)
 
 
 def _choose_order(known: list[str], order: str) -> None:
@@ -249,21 +249,40 @@ def _paging(wanted_page: int, ordered: list[int]) -> list[int]:
     return ordered[(page - 1) * AT_ONCE : page * AT_ONCE]
 
 
-def _draw(judged: JobResults, row: int, *, over: bool) -> None:
-    """One picture; before the job is `over` the page is drawn anew too often for a dialogue to stay open."""
+def _draw_all(judged: JobResults, shown: Sequence[int], *, over: bool) -> None:
+    """Draw pictures as a grid, a tile each; where several networks answer, as rows with all of them."""
+    if len(judged.job.networks) > 1:
+        for row in shown:
+            _draw_row(judged, row, over=over)
+        return
+    with st.container(key="predict-grid"):
+        for row in shown:
+            with st.container(key=f"predict-tile-{row}", gap="xsmall"):
+                st.html(_picture(judged, row))
+                st.html(f'<div class="said">{_answers(judged, 0, row)}</div>')
+                _look(judged, row, over=over)
+
+
+def _draw_row(judged: JobResults, row: int, *, over: bool) -> None:
     with st.container(key=f"predict-row-{row}"):
         left, right = st.columns([0.27, 0.73], gap="medium")
-        refused = isinstance(judged.results(0)[row], Refusal)
         with left:
             st.html(_picture(judged, row))
-            if over and not refused and st.button(
-                "Where they look" if len(judged.job.networks) > 1 else "Where it looks",
-                key=f"predict-why-{row}", type="tertiary", icon=":material/center_focus_strong:",
-            ):  # fmt: skip
-                reasons(judged.job, row)
+            _look(judged, row, over=over)
         with right:
             cells = "".join(_answers(judged, place, row) for place in range(len(judged.job.networks)))
             st.html(f'<div class="said">{cells}</div>')
+
+
+def _look(judged: JobResults, row: int, *, over: bool) -> None:
+    """Draw the button to the detail; before the job is `over` no dialogue would stay open."""
+    if not over or isinstance(judged.results(0)[row], Refusal):
+        return
+    label = "Where they look" if len(judged.job.networks) > 1 else "Where it looks"
+    if st.button(
+        label, key=f"predict-why-{row}", type="tertiary", icon=":material/center_focus_strong:"
+    ):  # fmt: skip
+        reasons(judged.job, row)
 
 
 def _picture(judged: JobResults, row: int) -> str:
@@ -286,15 +305,20 @@ def _answers(judged: JobResults, place: int, row: int) -> str:
         return f"<div>{named}<p>{escape(result.reason)}</p></div>" if place == 0 or named else ""
     mark = {True: " ✓", False: " ✗", None: ""}[judged.right[place][row]]
     hue = COMPARED[place].css
-    bars = "".join(
+    bars = [
         f'<span title="{escape(answer.name)}">{escape(answer.name)}{mark if first == 0 else ""}</span>'
         f'<i><b style="width:{100 * answer.probability:.1f}%;background:{hue}"></b></i>'
         f"<em>{numbers.percent(answer.probability, 1)}</em>"
         for first, answer in enumerate(result.top)
-    )
+    ]
     words = ", ".join(f"{answer.name} {numbers.percent(answer.probability, 1)}" for answer in result.top)
     label = escape(f"{network.loaded.name} says {words}")
-    return f'<div>{named}<div class="bars" role="img" aria-label="{label}">{bars}</div></div>'
+    if len(judged.job.networks) > 1:
+        return f'<div>{named}<div class="bars" role="img" aria-label="{label}">{"".join(bars)}</div></div>'
+    return (
+        f'<details><summary><div class="bars" role="img" aria-label="{label}">{bars[0]}</div></summary>'
+        f'<div class="bars" aria-hidden="true">{"".join(bars[1:])}</div></details>'
+    )
 
 
 # The networks compared: how much is right, how fast they answer, what memory they take.
@@ -314,7 +338,8 @@ def summary(judged: JobResults) -> None:
     known = [name for name in HEADINGS if judged.told or name != "right"]
     head = "".join(f'<th title="{escape(HEADINGS[name])}">{name}</th>' for name in known)
     rows = "".join(_row(judged, place, known) for place in range(len(judged.job.networks)))
-    st.html(f'<div class="wide"><table class="costs"><tr><td></td>{head}</tr>{rows}</table></div>')
+    region = '<div class="wide" tabindex="0" role="region" aria-label="Accuracy and cost of each network">'
+    st.html(f'{region}<table class="costs"><tr><td></td>{head}</tr>{rows}</table></div>')
     agreed = [one for one in judged.agree if one is not None]
     if agreed:
         same = numbers.percent(sum(agreed) / len(agreed), 1)

@@ -66,7 +66,7 @@ def setup(plan: Plan, database: Database | None) -> None:
                     dataset=shown.dataset, run=None,
                 )  # fmt: skip
             _file(plan)
-            share_button(address=url_state.address(recipe=None if plan.parent else plan.origin))
+            share_button(recipe=None if plan.parent else plan.origin)
     if database is not None:
         with room:  # last, since a network whose facts are not shipped has to wait for torch
             expected(plan, database)

@@ -225,15 +225,18 @@ def _since(run: Run) -> str:
 
 
 def _queue_place(run: Run) -> str:
+    """Say behind which runs it waits, and for about how long; or for what machine."""
     database = run_data.database()
     if waits := tracking.why_it_waits(tracking.machines(database), run.device_class, run.recipe.get("code")):
         return waits
-    place = place_in_queue(database, run)
+    place = place_in_queue(database, run, timed=True)
     ahead = [other.id for other in (*place.training, *place.waiting)]
     if not ahead:
         return f"next on {run.device_text}"
     named = ", ".join(f"run {number}" for number in sorted(ahead)[:3])
-    return f"behind {named}" + (f" and {len(ahead) - 3} more" if len(ahead) > 3 else "")
+    more = f" and {len(ahead) - 3} more" if len(ahead) > 3 else ""
+    about = "" if place.seconds is None else f", about {numbers.duration(place.seconds)}"
+    return f"behind {named}{more}{about}"
 
 
 def _figure(value: str, label: str) -> str:
