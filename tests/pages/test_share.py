@@ -21,7 +21,7 @@ SHARED = {
 def shared(name: str, **query: str) -> dict[str, str]:
     """The parameters of the first address that the page offers to share."""
     app = open_page(name, **query)
-    address = next(code.value for code in app.get("code") if code.value.startswith(("http", "None?")))
+    address = next(code.value for code in app.code if code.value.startswith(("http", "None?")))
     return {key: values[0] for key, values in parse_qs(urlsplit(address).query).items()}
 
 
