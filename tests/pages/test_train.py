@@ -351,7 +351,7 @@ def test_a_run_that_no_machine_can_take_waits_and_says_why(runs: Database) -> No
     waits = create(runs, "gpu:4").id
     app = open_page("train")
     assert_sound(app)
-    captions = " ".join(one.value for one in app.caption)
+    captions = " ".join(one.value for one in app.caption).replace("\\", "")
     assert "At work: web: CPU." in captions
     assert (
         "No machine that is there has what it asks for (gpu:4), so it waits. There are: web: CPU." in captions

@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 import torch
 
 from cnnviz import tracking
+from cnnviz.datasets import Progress
 from cnnviz.device_class import split
 from cnnviz.sentences import full_stop
 from cnnviz.tracking import Database, Lease, Status
@@ -57,7 +59,11 @@ class GroupEnding:
     last_lines: str | None = None
 
 
-def train_together(database: Database, lease: Lease, world: int) -> GroupEnding:
+Train = Callable[[Database, Lease, Progress, Callable[[], bool], Ranks, str], Status]
+"""What a rank does once it has joined the others: `worker.train`."""
+
+
+def train_together(database: Database, lease: Lease, world: int, train: Train) -> GroupEnding:
     """Train a leased run by `world` ranks on this machine and return how that ended.
 
     Ranks are forked where torch runs on one CPU thread each, which costs nothing; where it does not, or
@@ -92,7 +98,7 @@ def train_together(database: Database, lease: Lease, world: int) -> GroupEnding:
         database.close()  # A fork must find no connection that is in use.
         handlers = {number: signal.getsignal(number) for number in _HANDLED}
         try:
-            results = elastic_launch(config, rank_main)(asdict(order))
+            results = elastic_launch(config, rank_main)(asdict(order), train)
         except ChildFailedError:
             return _failure(Path(folder))
         except SignalException as ended:
@@ -112,7 +118,7 @@ def _failure(folder: Path) -> GroupEnding:
     return GroupEnding(Status(first["status"]), first["error"], first["last_lines"])
 
 
-def rank_main(values: dict[str, Any]) -> dict[str, str]:
+def rank_main(values: dict[str, Any], train: Train) -> dict[str, str]:
     """Be one rank: join the others, train, and return the run's state."""
     order = RankOrder(**values | {"devices": tuple(values["devices"])})
     _end_with(order.parent)
@@ -120,7 +126,7 @@ def rank_main(values: dict[str, Any]) -> dict[str, str]:
     os.environ.setdefault("GLOO_SOCKET_IFNAME", _loopback())
     torch.set_num_threads(order.threads)
     try:
-        return {"status": _train(order, ranks).value}
+        return {"status": _train(order, ranks, train).value}
     except NonFiniteLossError as failure:  # on every rank, in the same step
         _leave(order, ranks, Status.FAILED, str(failure), None)
     except StoreError as failure:
@@ -136,11 +142,10 @@ def rank_main(values: dict[str, Any]) -> dict[str, str]:
     os._exit(1)  # At once: others wait in an exchange for this rank, and are ended by the launcher.
 
 
-def _train(order: RankOrder, ranks: Ranks) -> Status:
+def _train(order: RankOrder, ranks: Ranks, train: Train) -> Status:
     from torch import distributed
 
     from cnnviz.datasets.spec import silent
-    from cnnviz.training.workers.worker import train
 
     device = order.devices[ranks.rank % len(order.devices)]
     if device.startswith("cuda"):

@@ -72,7 +72,7 @@ def _work_together(database: Database, lease: Lease, together: int) -> Status:
     from cnnviz.training.workers.group import train_together
 
     try:
-        ending = train_together(database, lease, together)
+        ending = train_together(database, lease, together, train)
     except tracking.TrackingError:
         raise
     except Exception as failure:

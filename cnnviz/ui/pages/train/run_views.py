@@ -228,7 +228,7 @@ def _queue_place(run: Run) -> str:
     """Say behind which runs it waits, and for about how long; or for what machine."""
     database = run_data.database()
     if waits := tracking.why_it_waits(tracking.machines(database), run.device_class, run.recipe.get("code")):
-        return waits
+        return escape(waits)
     place = place_in_queue(database, run, timed=True)
     ahead = [other.id for other in (*place.training, *place.waiting)]
     if not ahead:
