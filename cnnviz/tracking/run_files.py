@@ -17,6 +17,7 @@ from cnnviz.tracking.errors import WrongStateError
 from cnnviz.tracking.owners import mine, require_owner
 from cnnviz.tracking.records import Checkpoint, Lease
 from cnnviz.tracking.states import ACTIVE
+from cnnviz.tracking.store import open_store, remove_all
 from cnnviz.tracking.tables import CheckpointRow, MetricRow, RunRow
 from cnnviz.tracking.transitions import held, locked
 
@@ -147,8 +148,6 @@ def remove_checkpoint(database: Database, run_id: int, kind: str) -> int:
     freed = path.stat().st_size if path.exists() else 0
     path.unlink(missing_ok=True)
     if stored is not None:
-        from cnnviz.tracking.store import open_store
-
         store = open_store()
         if store is not None:
             store.delete(stored)
@@ -175,8 +174,6 @@ def purge_runs(
     with database.read() as session:
         query = query.where(mine(session, RunRow.owner_id))
         gone = session.execute(query.order_by(RunRow.id)).all()
-    from cnnviz.tracking.store import open_store, remove_all
-
     freed, store = 0, open_store()
     for run_id, key in gone:
         freed += remove(run_id, key)

@@ -29,7 +29,8 @@ from cnnviz import tracking
 from cnnviz.tracking import Command, Database, DatabaseUnavailableError, Lease, RunSummary, Status
 from cnnviz.tracking.machines import GONE_SECONDS
 from cnnviz.tracking.metrics import Value, append
-from cnnviz.tracking.store import VARIABLE, Store, StoreError, bring, open_store, publish, sweep
+from cnnviz.tracking.store import VARIABLE, Store, StoreError, open_store
+from cnnviz.tracking.stored_checkpoints import bring, publish, sweep
 from cnnviz.training.workers.launcher import Ending
 from cnnviz.training.workers.supervisor import Watch
 

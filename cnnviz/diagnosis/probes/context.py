@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cnnviz import tracking
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.tracking.store import checkpoint_file
+from cnnviz.tracking.stored_checkpoints import checkpoint_file
 from cnnviz.training import Recipe, checkpoint
 from cnnviz.training.data.lazy_images import portion
 from cnnviz.training.data.tensors import DataModule, Labelled, derive_seed

@@ -22,7 +22,7 @@ from cnnviz.models import ModelSpec
 from cnnviz.models.meta import on_meta
 from cnnviz.models.outside.onnx_network import DATA_ONLY, facts_of
 from cnnviz.tracking import Database, Run
-from cnnviz.tracking.store import checkpoint_file
+from cnnviz.tracking.stored_checkpoints import checkpoint_file
 from cnnviz.training import Recipe, checkpoint
 
 # What torchvision states of its own weights: classes, transforms, and how to tell a file of theirs.

@@ -19,7 +19,8 @@ from cnnviz.device_class import ranks as ranks_of
 from cnnviz.device_class import split
 from cnnviz.sentences import full_stop
 from cnnviz.tracking import Command, Database, Lease, MetricWriter, Run, RunFacts, Status
-from cnnviz.tracking.store import Store, StoreError, bring, open_store, publish, sha256_of, sweep
+from cnnviz.tracking.store import Store, StoreError, open_store, sha256_of
+from cnnviz.tracking.stored_checkpoints import bring, publish, sweep
 from cnnviz.training import checkpoint, travel
 from cnnviz.training.flops import device_name
 from cnnviz.training.ranks import SINGLE, Ranks
