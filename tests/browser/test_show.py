@@ -9,8 +9,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.browser.conftest import Visit
 from tests.browser.server import ROOT, Server
 
 SCRIPT = """
@@ -44,19 +45,18 @@ def address(script: subprocess.Popen[str]) -> str:
     return lines[1].strip()
 
 
-def test_a_script_shows_its_network_in_the_app_that_runs(server: Server, page: Page) -> None:
+def test_a_script_shows_its_network_in_the_app_that_runs(server: Server, visit: Visit) -> None:
     script = started(server.home)
     try:
         url = address(script)
         assert url == f"{server.url}/architecture?model=shown/from-a-script"
-        page.goto(url)
-        expect(page.get_by_text("from-a-script").first).to_be_visible()
-        page.goto(f"{server.url}/features?model=shown/from-a-script&layer=0")
-        expect(page.get_by_text("from-a-script").first).to_be_visible()
-        expect(page.get_by_text("6×24×24").first).to_be_visible()
+        page = visit(url.removeprefix(f"{server.url}/"))
+        expect(page.get_by_text("A network that another program of yours shows.")).to_be_visible()
+        page = visit("features?model=shown/from-a-script&layer=0")
+        expect(page.locator(".st-key-features-mosaic canvas.mosaic")).to_be_visible()
     finally:
         script.communicate("\n", timeout=60)
-    page.goto(f"{server.url}/features?model=shown/from-a-script")
+    page = visit("features?model=shown/from-a-script")
     expect(page.get_by_text("does not answer any more").first).to_be_visible()
 
 
