@@ -26,7 +26,7 @@ print(shown.url, flush=True)
 input()
 """
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def started(home: Path) -> subprocess.Popen[str]:
@@ -60,7 +60,6 @@ def test_a_script_shows_its_network_in_the_app_that_runs(server: Server, visit: 
     expect(page.get_by_text("does not answer any more").first).to_be_visible()
 
 
-@pytest.mark.slow
 def test_without_an_app_it_starts_one_which_ends_with_it(tmp_path: Path) -> None:
     script = started(tmp_path)
     try:
