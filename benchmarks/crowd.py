@@ -22,6 +22,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import websockets
@@ -61,7 +62,7 @@ async def run_script(socket: websockets.ClientConnection, page: str, query: str)
     wrong = ""
     while True:
         answer = ForwardMsg()
-        answer.ParseFromString(bytes(await asyncio.wait_for(socket.recv(), PATIENCE_SECONDS)))
+        answer.ParseFromString(await asyncio.wait_for(socket.recv(decode=False), PATIENCE_SECONDS))
         kind = answer.WhichOneof("type")
         if kind == "delta" and answer.delta.new_element.WhichOneof("type") == "exception":
             wrong = answer.delta.new_element.exception.message or "an exception"
@@ -174,7 +175,7 @@ def claim_part(runs: int, owners: int, repeats: int) -> None:
                 run = tracking.create_run(database, {}, model="lenet5", dataset="digits", seed=0)
                 numbers.append(tracking.get_run(database, run.id).owner_id)
         template = tracking.get_run(database, 1)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "key": f"{n:012}", "name": "run", "status": "queued", "kind": "trained", "recipe": {},
                 "model": "lenet5", "dataset": "digits", "seed": 0, "device": template.device,
