@@ -61,9 +61,10 @@ POINT = """async (host, moves) => {
 def measured(browser: Browser, address: str, images: int, moves: int) -> tuple[Any, Any]:
     """Milliseconds of each new image (values there, screen painted) and of each move (work, frame)."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(240_000)
     page.goto(address)
     host = page.locator(".host[data-ready]")
-    host.wait_for(timeout=240_000)
+    host.wait_for()
     found = host.evaluate(NEW_IMAGES, images), host.evaluate(POINT, moves)
     page.close()
     return found
