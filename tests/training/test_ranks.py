@@ -125,6 +125,7 @@ def test_three_ranks_stop_together_with_a_last_batch_of_two(database: Database) 
 
 def test_a_loss_that_is_no_number_fails_all_ranks(database: Database) -> None:
     hopeless = {"lr": 1000, "optimiser": "sgd", "schedule": "constant", "epochs": 30, "device": "cpu:2"}
+    hopeless |= {"pad_crop": 0, "scale": "raw"}
     run = follow(database, SHORT.changed(hopeless))
     assert run.status is Status.FAILED
     assert run.error is not None
