@@ -212,7 +212,8 @@ def test_additions_grouped_windows_and_other_activations_equal_pytorch(scripts: 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.wide(x)
             y = self.six(self.norm(self.groups(x)) + x)
-            return self.fc(torch.flatten(self.pool(torch.cat([y, self.swish(x)], 1)), 1))
+            scores: torch.Tensor = self.fc(torch.flatten(self.pool(torch.cat([y, self.swish(x)], 1)), 1))
+            return scores
 
     torch.manual_seed(1)
     network = module_program(Joined().eval(), (3, 24, 16))
