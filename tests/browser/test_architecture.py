@@ -204,7 +204,7 @@ def test_options_change_the_network(visit: Visit) -> None:
 def test_a_shared_address_opens_the_same(visit: Visit) -> None:
     page = visit(f"{PATH}?model=small-alexnet&layer=conv4&batch=32&view=treemap")
     page.get_by_role("button", name="Share").click()
-    shared = page.get_by_test_id("stCode").inner_text().strip()
+    shared = page.get_by_test_id("stCode").first.inner_text().strip()
     other = visit(shared.split("/", 3)[3])
     expect(inspected(other)).to_have_text("conv4")
     expect(headline(other)).to_have_text("12.4 M")
