@@ -14,7 +14,9 @@ from tests.browser.waiting import rerun, settle
 from tests.tracking.making import RECIPE
 
 ROOM = "document.querySelector('.st-key-train-curves .room')"
-POINTS = f"(({ROOM} || {{}})._fullData || []).reduce((most, trace) => Math.max(most, (trace.x || []).length), 0)"
+POINTS = (
+    f"(({ROOM} || {{}})._fullData || []).reduce((most, trace) => Math.max(most, (trace.x || []).length), 0)"
+)
 RANGE = f"{ROOM}._fullLayout.xaxis.range.map(Math.round)"
 PATIENCE_MS = 120_000
 """A worker imports torch first, on a machine that may be busy with other tests."""
