@@ -67,6 +67,11 @@ class EpochMetrics:
         count = len(labels) if part else 0
         self._waiting.append((step, losses, answers[:count], labels[:count], part))
 
+    @property
+    def waiting_labels(self) -> list[Tensor]:
+        """The labels `(N,)` of every batch that `drain` has not fetched yet."""
+        return [labels for _, _, _, labels, _ in self._waiting]
+
     def drain(self) -> None:
         """Fetch what waits; raises `NonFiniteLossError` for the first step whose loss was not finite."""
         if not self._waiting:

@@ -366,7 +366,6 @@ class WatchedRun:
         if not step:
             return
         self._drain(step)
-        self._drain_labels()
         rate = max((float(g["lr"]) for o in self._optimizers for g in o.param_groups), default=0.0)
         if self._tally is not None and self._tally.recent.images:
             self._report.report(step, rate, self._tally)
@@ -378,17 +377,13 @@ class WatchedRun:
     def _drain(self, step: int) -> None:
         if self._tally is None or self._nonfinite:
             return
-        waiting = list(self._tally._waiting)
-        self._drain_labels(waiting)
+        for labels in self._tally.waiting_labels:
+            self.monitor.facts.add_labels(labels.tolist())
         try:
             self._tally.drain()
         except NonFiniteLossError as error:
             self._nonfinite = True
             self._report.broken(error.step, locate_nonfinite(self._model, lambda: None))
-
-    def _drain_labels(self, waiting: Sequence[Any] = ()) -> None:
-        for _, _, _, labels in waiting:
-            self.monitor.facts.add_labels(labels.tolist())
 
     def _note_settings(self) -> None:
         smoothing = {"label_smoothing": self.monitor.smoothing} if self.monitor.smoothing else {}
