@@ -208,7 +208,7 @@ def attribute(
         values = enlarged(cells, (image.shape[2], image.shape[3]))
         blank = blank_reason(method, cells, model, image, chosen, layer)
         return Attribution(method, chosen, values, False, score, probability, layer, cells, blank)
-    other = twin(model)
+    other = _out_of_place(twin(model))
     if method == "occlusion":
         _watch(other, Step("covering", 0, _places(image), "patches"), progress)
     if method == "integrated-gradients":
@@ -218,6 +218,14 @@ def attribute(
     values = _METHODS[method](other, image, chosen)
     blank = blank_reason(method, values, model, image, chosen)
     return Attribution(method, chosen, values, method not in UNSIGNED, score, probability, blank=blank)
+
+
+def _out_of_place(model: nn.Module) -> nn.Module:
+    """Let no layer of a twin work in place: a first one would change the image, and stop its gradient."""
+    for part in model.modules():
+        if getattr(part, "inplace", False) is True:
+            part.inplace = False  # type: ignore[assignment]
+    return model
 
 
 def check_gradients(model: nn.Module, method: Method) -> None:
@@ -233,7 +241,7 @@ def aimed(model: nn.Module, image: Tensor, target: int | None) -> tuple[int, flo
     Raises `InterpretError` for a class that there is not.
     """
     with torch.no_grad():
-        logits = twin(model)(image)[0]
+        logits = _out_of_place(twin(model))(image)[0]
     chosen = int(logits.argmax()) if target is None else target
     if not 0 <= chosen < len(logits):
         raise InterpretError(f"The model has classes 0 to {len(logits) - 1}, not {chosen}.")
@@ -261,8 +269,6 @@ def _guided_backprop(model: nn.Module, image: Tensor, target: int) -> Floats:
             "Guided backprop changes the way back through ReLU, and this model has no nn.ReLU layer (a "
             "function such as torch.relu is not seen); Saliency works without."
         )
-    for part in layers:
-        part.inplace = False  # a hook on the way back needs what went in
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # captum says that it sets hooks, on a twin of ours
         found = GuidedBackprop(model).attribute(image.clone().requires_grad_(), target)

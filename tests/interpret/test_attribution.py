@@ -121,8 +121,9 @@ def test_guided_backprop_keeps_positive_gradients_alone() -> None:
     assert attribute(model, image, "saliency", 0).values.tolist() == [[1, 1], [0, 0]]
     assert attribute(model, image, "guided-backprop", 0).values.tolist() == [[1, 0], [0, 0]]
     assert model[0].inplace, "the model itself is left as it is"
+    assert image.tolist() == [[[[1.0, 1.0], [1.0, -1.0]]]], "and so is the image"
     with pytest.raises(InterpretError, match=r"no nn\.ReLU layer"):
-        attribute(model[1:], image, "guided-backprop", 0)
+        attribute(model[1:].eval(), image, "guided-backprop", 0)
 
 
 def test_smoothgrad_is_the_mean_saliency_of_noisy_copies() -> None:
