@@ -62,7 +62,7 @@ def over(app: AppTest) -> AppTest:
 def test_it_opens_on_bundled_pictures_and_says_so() -> None:
     app = opened()
     assert "These are the bundled pictures" in said(app)
-    assert html(app).count('class="shown"') == 10
+    assert html(app).count('class="shown"') == app.session_state[KEY].total
     assert "throughput" in html(app)
     assert ">right<" not in html(app), "nobody knows the true classes of these"
 
@@ -151,8 +151,10 @@ def test_why_is_answered_on_a_click() -> None:
     assert html(app).count("<figure>") == 3
 
 
-def test_pages_and_orders_go_to_the_address() -> None:
+def test_pages_and_orders_go_to_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnviz.ui.pages.predict.views.AT_ONCE", 10)
     app = opened()
+    assert html(app).count('class="shown"') == 10
     app.button(key="predict-after").click().run()
     assert_sound(app)
     assert app.query_params["page"] == "2"

@@ -135,7 +135,7 @@ WRONG_DEVICES = (
 @pytest.mark.parametrize("device", WRONG_DEVICES)
 def test_a_device_that_cannot_be_is_a_sentence(device: str) -> None:
     with pytest.raises(
-        ValueError, match=r"is no device; a device is auto, cpu, mps, cuda, or cuda:0 .*[a-z]\.$"
+        ValueError, match=r"is no device; a device is auto, cpu, gpu, .*mps, cuda, or cuda:0 .*[a-z]\.$"
     ):
         Recipe().changed({"device": device})
 

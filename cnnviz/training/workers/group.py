@@ -136,10 +136,23 @@ def rank_main(values: dict[str, Any], train: Train) -> dict[str, str]:
     except ValueError as failure:
         _leave(order, ranks, Status.FAILED, str(failure), None)
     except Exception as failure:
+        # A rank that lost another one in an exchange has not failed itself: what the other left counts, and
+        # where it left nothing it was killed.
+        if _lost_another(failure):
+            os._exit(1)
         sentence = full_stop(f"{type(failure).__name__}: {failure}".splitlines()[0])
         _leave(order, ranks, Status.FAILED, sentence, traceback.format_exc())
     sys.stderr.flush()
     os._exit(1)  # At once: others wait in an exchange for this rank, and are ended by the launcher.
+
+
+def _lost_another(failure: Exception) -> bool:
+    """Whether an exchange with the other ranks broke: gloo says so by name alone, NCCL by a class."""
+    from torch import distributed
+
+    return isinstance(failure, distributed.DistError) or (
+        isinstance(failure, RuntimeError) and "gloo" in str(failure).lower()
+    )
 
 
 def _train(order: RankOrder, ranks: Ranks, train: Train) -> Status:
