@@ -90,7 +90,10 @@ def test_many_rows_are_written_in_several_transactions(
     with MetricWriter(sqlite, lease, every=60, beat=60) as log:
         for step in range(12_000):
             log.log("loss", step, step)
-    assert sizes == [5_000, 5_000, 2_000]
+    # How many rows wait when the writer's thread wakes is the machine's affair; 5,000 are the most at once.
+    assert sum(sizes) == 12_000
+    assert len(sizes) >= 3
+    assert max(sizes) <= 5_000
     assert tracking.get_run(sqlite, lease.run_id).metrics["loss"].rows == 12_000
 
 
