@@ -19,7 +19,7 @@ def test_heavy_imports_wait_for_a_drawn_page(monkeypatch: pytest.MonkeyPatch) ->
 
     gate = Gate()
     monkeypatch.setattr(startup, "_drawn", gate)
-    monkeypatch.setattr("cnnviz.ui.shared.startup.importlib.import_module", imported.append)
+    monkeypatch.setattr(startup, "_import", imported.append)
     startup.page_drawn()
     startup.start().join()
     assert imported_before_drawing == list(startup.FIRST)
