@@ -29,6 +29,10 @@ def database() -> Iterator[Database]:
         yield opened
 
 
+pytestmark = pytest.mark.slow
+"""Processes that may take a minute to meet each other; not yet sure on a busy machine (see docs/cluster.md)."""
+
+
 def follow(database: Database, recipe: Recipe, run: int | None = None) -> Run:
     number = enqueue(database, recipe).id if run is None else run
     lease = tracking.claim(database, "cpu", only=number, classes=["any", "cpu", recipe.device])
@@ -86,7 +90,6 @@ def test_two_ranks_train_as_one_does_and_write_one_run(database: Database) -> No
     assert not rank_processes()
 
 
-@pytest.mark.slow  # processes that may take a minute to meet each other
 def test_a_killed_rank_leads_to_the_same_bits(database: Database) -> None:
     recipe = SHORT.changed({"device": "cpu:2", "epochs": 6})
     whole = follow(database, recipe)
@@ -109,7 +112,6 @@ def test_a_killed_rank_leads_to_the_same_bits(database: Database) -> None:
     assert values(database, ended, "test/loss") == values(database, whole, "test/loss")
 
 
-@pytest.mark.slow  # processes that may take a minute to meet each other
 def test_three_ranks_stop_together_with_a_last_batch_of_two(database: Database) -> None:
     recipe = SHORT.changed({"device": "cpu:3", "limit": 152, "epochs": 500})
     run = enqueue(database, recipe).id
