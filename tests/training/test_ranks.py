@@ -30,7 +30,7 @@ def database() -> Iterator[Database]:
 
 
 pytestmark = pytest.mark.slow
-"""Processes that may take a minute to meet each other; not yet sure on a busy machine (see docs/cluster.md)."""
+"""Processes that may take a minute to meet each other; not yet sure on a busy machine."""
 
 
 def follow(database: Database, recipe: Recipe, run: int | None = None) -> Run:
