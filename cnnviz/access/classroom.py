@@ -146,7 +146,7 @@ class Classroom:
                         state, address, "No student has this key; leave it empty to begin anew."
                     )
             else:
-                name = _free(clean_name(nickname), set(state.students.values()))
+                name = _unused_nickname(clean_name(nickname), set(state.students.values()))
                 if len(state.students) >= MOST_STUDENTS:
                     raise JoinError(f"The class is full: {MOST_STUDENTS} students have joined it.")
                 student = _STUDENT + secrets.token_hex(8)
@@ -280,7 +280,7 @@ def _student_key(state: State, student: str) -> str:
     return "".join(ALPHABET[byte % 32] for byte in mac[:KEY_LENGTH])
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _unused_nickname(name: str, taken: set[str]) -> str:
     folded = {other.casefold() for other in taken}
     names = (name, *(f"{name} ({number})" for number in range(2, len(taken) + 3)))
     return next(other for other in names if other.casefold() not in folded)

@@ -87,10 +87,10 @@ def _plain(value: Any, shades: dict[Colour, Colour]) -> Any:
 def _distinct(colour: Colour, others: Iterable[Colour]) -> Colour:
     """The colour, a shade nobody sees away where its light or dark one is taken: each has one pair."""
     lights, darks = {other.light for other in others}, {other.dark for other in others}
-    return Colour(_free(colour.light, lights), _free(colour.dark, darks))
+    return Colour(_unused_color(colour.light, lights), _unused_color(colour.dark, darks))
 
 
-def _free(shade: str, taken: set[str]) -> str:
+def _unused_color(shade: str, taken: set[str]) -> str:
     candidates = (f"#{int(shade[1:], 16) ^ step:06x}" for step in range(1, len(taken) + 1))
     return shade if shade not in taken else next(c for c in candidates if c not in taken)
 

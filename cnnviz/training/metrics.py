@@ -1,4 +1,4 @@
-"""Losses and answers, summed over an epoch and since the last report, without waiting for the device."""
+"""Losses and predicted classes, summed by epoch and by report, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ class EpochMetrics:
         """
         self._waiting: list[tuple[int, Tensor, Tensor, Tensor, float]] = []
 
-    def add(self, step: int, losses: Tensor, answers: Tensor, labels: Tensor, part: float = 1.0) -> None:
-        """Note step `step` (from 1): mean losses as `update.Step` gives them, answers and labels `(N,)`.
+    def add(self, step: int, losses: Tensor, predicted: Tensor, labels: Tensor, part: float = 1.0) -> None:
+        """Note step `step` (from 1): mean losses of `update.Step`, predicted classes and labels `(N,)`.
 
         Where several ranks train these are this rank's, and `part` is what its losses count in the mean over
         the whole batch; with 0 its row is another one's.
         """
         count = len(labels) if part else 0
-        self._waiting.append((step, losses, answers[:count], labels[:count], part))
+        self._waiting.append((step, losses, predicted[:count], labels[:count], part))
 
     @property
     def waiting_labels(self) -> list[Tensor]:
@@ -79,9 +79,9 @@ class EpochMetrics:
         waiting, self._waiting = self._waiting, []
         sizes = [len(labels) for _, _, _, labels, _ in waiting]
         means = torch.stack([losses for _, losses, *_ in waiting])
-        answers = torch.cat([answers for _, _, answers, *_ in waiting])
-        right = int((answers == torch.cat([labels for _, _, _, labels, _ in waiting])).sum())
-        counts = answers.bincount(minlength=len(self.predicted)).tolist()
+        predicted = torch.cat([predicted for _, _, predicted, *_ in waiting])
+        right = int((predicted == torch.cat([labels for _, _, _, labels, _ in waiting])).sum())
+        counts = predicted.bincount(minlength=len(self.predicted)).tolist()
         if self._ranks.several:
             parts = torch.tensor([part for *_, part in waiting], dtype=torch.float64)
             means, sizes, right, counts = self._over_ranks(means, parts, sizes, right, counts)

@@ -70,11 +70,11 @@ def run_class(
         start.environment[LEAN_VARIABLE] = "1"
     url = _url(start.settings, host or [], address, streamlit_options or [])
     start.environment[classroom.URL_VARIABLE] = url
-    _announce(url, room, key)
+    _print_links(url, room, key)
     launch(start, streamlit_options)
 
 
-def _announce(url: str, room: Classroom, key: str) -> None:
+def _print_links(url: str, room: Classroom, key: str) -> None:
     state = room.state
     until = time.strftime("%H:%M", time.localtime(state.expires))
     typer.echo(

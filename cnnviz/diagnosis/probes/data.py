@@ -233,8 +233,8 @@ def _predict_shuffled(model: nn.Module, x: Tensor) -> Tensor:
         return torch.cat([main_logits(model(part)).float().softmax(1) for part in torch.split(x, 250)])
 
 
-def _accuracy(answers: Tensor, labels: Tensor) -> float:
-    return float((answers.argmax(1) == labels).double().mean())
+def _accuracy(predicted: Tensor, labels: Tensor) -> float:
+    return float((predicted.argmax(1) == labels).double().mean())
 
 
 def _moved(one: Tensor, other: Tensor) -> float:

@@ -362,7 +362,9 @@ def reason(error: BaseException) -> str:
     return text[:200].rstrip(".")
 
 
-def answer(network: Network, request: dict[str, Any], arrays: list[Any]) -> tuple[dict[str, Any], list[Any]]:
+def handle_request(
+    network: Network, request: dict[str, Any], arrays: list[Any]
+) -> tuple[dict[str, Any], list[Any]]:
     """The answer to one request: `describe`, `run` or `weights`."""
     if request["do"] == "describe":
         return {"description": network.describe()}, []
@@ -384,7 +386,7 @@ def serve(path: str, requests: BinaryIO, answers: BinaryIO) -> None:
             if network is None:
                 with open(path, "rb") as file:
                     network = Network(file.read(), request["wanted"])
-            facts, given = answer(network, request, arrays)
+            facts, given = handle_request(network, request, arrays)
         except RefusedError as error:
             facts, given = {"refused": str(error)}, []
         except MemoryError:

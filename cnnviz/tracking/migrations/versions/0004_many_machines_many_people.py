@@ -103,13 +103,13 @@ def _fill(connection: Any) -> None:
     for run_id, recipe, device, host, pid, started in known:
         recipe = json.loads(recipe) if isinstance(recipe, str) else recipe
         asked = str((recipe or {}).get("device") or "")
-        values: dict[str, Any] = {"device_class": _class(asked, device)}
+        values: dict[str, Any] = {"device_class": _device_class(asked, device)}
         if pid is not None:
             values["worker"] = {"kind": "process", "host": host, "pid": pid, "started": started}
         connection.execute(sa.update(runs).where(columns.id == run_id).values(values))
 
 
-def _class(asked: str, device: str) -> str:
+def _device_class(asked: str, device: str) -> str:
     """The class that stands for a recipe's device, else for the device that the run had."""
     wanted = asked or re.sub(r"^cpu:\d+$", "cpu", device)
     return {"auto": "any", "cuda": "gpu", "cuda:0": "gpu"}.get(wanted, wanted)

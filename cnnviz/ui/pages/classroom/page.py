@@ -46,8 +46,8 @@ def class_page() -> None:
     left, right = st.columns([0.55, 0.45], gap="large")
     with left:
         if room is not None:
-            _card(room)
-        _live(room, database)
+            _join_card(room)
+        _students_and_queue(room, database)
     with right:
         _limits(database)
         if room is not None:
@@ -57,18 +57,18 @@ def class_page() -> None:
 # How others come in.
 
 
-def _card(room: Classroom) -> None:
+def _join_card(room: Classroom) -> None:
     import segno
 
     state, url = room.state, os.environ.get(URL_VARIABLE, "")
-    shut = _why_shut(room)
-    if shut:
-        st.warning(shut)
+    reason = _closed_reason(room)
+    if reason:
+        st.warning(reason)
     if not state.closed:
-        picture = segno.make(f"{url}/join#{grouped(state.code)}", error="m").svg_data_uri(scale=4, border=1)
+        qr_code = segno.make(f"{url}/join#{grouped(state.code)}", error="m").svg_data_uri(scale=4, border=1)
         until = time.strftime("%H:%M", time.localtime(state.expires))
         st.html(
-            f'<div class="class-card"><img src="{picture}" alt="QR code of the address with the join code">'
+            f'<div class="class-card"><img src="{qr_code}" alt="QR code of the address with the join code">'
             f'<div><p class="what">Address</p><p class="address">{escape(url)}</p>'
             f'<p class="what">Join code, until {until}</p>'
             f'<p class="code">{grouped(state.code)}</p></div></div>'
@@ -78,7 +78,7 @@ def _card(room: Classroom) -> None:
     with st.container(horizontal=True, gap="small"):
         if state.closed:
             st.button(
-                "Open the class again", key="class-open", type="primary", on_click=_reopen, args=(room,)
+                "Open the class again", key="class-open", type="primary", on_click=_reopen_class, args=(room,)
             )
         else:
             st.button(
@@ -91,12 +91,12 @@ def _card(room: Classroom) -> None:
             )  # fmt: skip
 
 
-def _reopen(room: Classroom) -> None:
+def _reopen_class(room: Classroom) -> None:
     room.renew_code()
     room.reopen()
 
 
-def _why_shut(room: Classroom) -> str:
+def _closed_reason(room: Classroom) -> str:
     state = room.state
     if state.closed:
         return "The class is closed: nobody can come in, and those who were in can do nothing."
@@ -110,7 +110,7 @@ def _why_shut(room: Classroom) -> str:
 # Who is here and what trains.
 
 
-def _live(room: Classroom | None, database: Database) -> None:
+def _students_and_queue(room: Classroom | None, database: Database) -> None:
     @st.fragment(run_every=LOOK_SECONDS)
     def live() -> None:
         try:
