@@ -29,10 +29,6 @@ def database() -> Iterator[Database]:
         yield opened
 
 
-pytestmark = pytest.mark.slow
-"""Processes that may take a minute to meet each other; not yet sure on a busy machine."""
-
-
 def follow(database: Database, recipe: Recipe, run: int | None = None) -> Run:
     number = enqueue(database, recipe).id if run is None else run
     lease = tracking.claim(database, "cpu", only=number, classes=["any", "cpu", recipe.device])
