@@ -65,16 +65,21 @@ def append(
         run.heartbeat = time.time()
         if position is not None:
             run.step, run.epoch = position
-        if values:
-            ids = _summarise(session, lease.run_id, values)
-            rows = [_row(lease, ids[value.name], value) for value in values]
-            session.connection().execute(insert(MetricRow), rows)
+        append_values(session, lease, values)
         if structures:
             session.execute(
                 insert(RecordRow),
                 [{"run_id": lease.run_id, "attempt": lease.attempt, **s._asdict()} for s in structures],
             )
         return take_command(session, lease.run_id)
+
+
+def append_values(session: Session, lease: Lease, values: Sequence[Value]) -> None:
+    """Write values and bring the summary of each name up to date; raises `ValueError` as `append` does."""
+    if values:
+        ids = _summarise(session, lease.run_id, values)
+        rows = [_row(lease, ids[value.name], value) for value in values]
+        session.connection().execute(insert(MetricRow), rows)
 
 
 def read_metrics(database: Database, run_id: int, after_id: int = 0, limit: int = MOST_ROWS) -> MetricPage:

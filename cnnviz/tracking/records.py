@@ -150,6 +150,11 @@ class RunSummary:
         return self.kind is Kind.TRAINED
 
     @property
+    def has_recipe(self) -> bool:
+        """Whether its recipe is whole and can be followed again: ours, trained here or recorded."""
+        return self.kind in (Kind.TRAINED, Kind.RECORDED)
+
+    @property
     def resumable(self) -> bool:
         """Whether it can go on: a watched run has its loop in a process of its own, which is gone."""
         return self.trained and self.status in RESUMABLE

@@ -206,7 +206,7 @@ def _seconds(database: Database, recipe: Recipe, work: _Work, device: str) -> tu
 def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int, float, str]]:
     """Runs of the device with multiply-adds of their network, images a second, and precision."""
     newest = tracking.list_runs(database, metrics=[SPEED], limit=4 * _NEWEST)
-    timed = [run for run in newest if run.device == device and SPEED in run.metrics][:_NEWEST]
+    timed = [run for run in newest if run.trained and run.device == device and SPEED in run.metrics][:_NEWEST]
     recipes = tracking.recipes(database, [run.id for run in timed])
     for run in timed:
         speed = run.metrics[SPEED].last

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from cnnviz import tracking
 from cnnviz.models.library import home
-from cnnviz.tracking import Database, Status
+from cnnviz.tracking import Database, Status, recorded_runs
 from tests.pages.runner import assert_sound, open_page
 from tests.ui.pages.runs.making import many, trained
 
@@ -205,3 +205,27 @@ def test_a_database_of_the_future_is_said_in_a_sentence(database: Database) -> N
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     app = open_page("runs")
     assert "a newer version of cnnviz" in texts(app)
+
+
+def test_a_recorded_run_is_opened_from_the_empty_list_and_is_no_longer_offered(database: Database) -> None:
+    name = recorded_runs.names()[0]
+    app = open_page("runs")
+    assert recorded_runs.describe(name).title in texts(app)
+    app.button(key=f"recorded-open-{name}").click().run()
+    assert_sound(app)
+    run = tracking.list_runs(database)[0]
+    assert app.query_params["run"] == str(run.id)
+    assert f"**Run {run.id}** · {recorded_runs.describe(name).title} · recorded" in texts(app)
+    listed = open_page("runs")
+    assert f"recorded-open-{name}" not in [button.key for button in listed.button]
+    listed.button(key=f"recorded-open-{recorded_runs.names()[1]}").click().run()
+    assert_sound(listed)
+    assert len(tracking.list_runs(database)) == 2
+
+
+def test_a_recorded_run_is_drawn_on_train_and_diagnosed(database: Database) -> None:
+    run = recorded_runs.add(database, "lenet5-1998-mnist")
+    train = open_page("train", run=str(run))
+    assert "recorded, and shipped with cnnviz" in texts(train)
+    assert not [button for button in train.button if button.key in ("run-resume", "run-pause", "run-stop")]
+    assert "Healthy" in texts(open_page("diagnose", run=str(run)))

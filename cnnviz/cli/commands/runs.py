@@ -148,6 +148,36 @@ def import_run(
         typer.echo("With --classes N it can be diagnosed too.")
 
 
+_RECORDED = "Recorded runs that ship with cnnviz: what there is, or put the named ones into the list."
+
+
+def recorded(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="None: list them.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """List the recorded runs, or put some into the run database."""
+    from dataclasses import asdict
+
+    from cnnviz import tracking
+    from cnnviz.tracking import recorded_runs
+
+    if names:
+        with tracking.connect() as database:
+            added = {name: recorded_runs.add(database, name) for name in names}
+        if as_json:
+            _print_json(added)
+        else:
+            for name, run_id in added.items():
+                typer.echo(f"Run {run_id}: {recorded_runs.describe(name).title}.")
+        return
+    there = [recorded_runs.describe(name) for name in recorded_runs.names()]
+    if as_json:
+        _print_json([asdict(run) for run in there])
+        return
+    rows = [(run.name, run.model, run.data, f"{100 * run.accuracy:.2f} %", run.hardware) for run in there]
+    typer.echo(table(("name", "model", "data", "test accuracy", "hardware"), rows))
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     runs = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What was trained, and what trains.")
@@ -158,6 +188,7 @@ def register(app: typer.Typer) -> None:
     runs.command("recover", help=_RECOVER)(recover)
     register_export(runs)
     runs.command("import", help=_IMPORT)(import_run)
+    runs.command("recorded", help=_RECORDED)(recorded)
     app.add_typer(runs, name="runs")
 
 

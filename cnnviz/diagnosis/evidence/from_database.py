@@ -68,8 +68,8 @@ def gather(database: Database, run_id: int) -> Evidence:
 
     data = Data.model_validate(newest("data") or {})
     read = _or_none(Input, newest("input"))
-    network = newest("network") if not run.trained else None
-    if run.trained:
+    network = newest("network") if not run.has_recipe else None
+    if run.has_recipe:
         recipe, unknown = Recipe().changed(run.recipe), tuple[str, ...]()
         analysis, side = _analysis(recipe, len(data.classes)), _side(recipe)
     else:
@@ -83,12 +83,12 @@ def gather(database: Database, run_id: int) -> Evidence:
         status=run.status.value,
         error=run.error,
         recipe=recipe,
-        kind=run.kind.value,
+        kind="trained" if run.has_recipe else run.kind.value,
         unknown=unknown,
         loop=_or_none(Loop, newest("loop")),
         dropout=network["dropout"] if network else None,
         step=run.step,
-        total_steps=run.total_steps or (0 if run.trained else run.step),
+        total_steps=run.total_steps or (0 if run.has_recipe else run.step),
         stopped_early=bool((newest("early_stopping") or {}).get("stopped")),
         params=run.params or 0,
         side=side,

@@ -188,7 +188,7 @@ def _base(selection: Selection, said: list[str]) -> tuple[Recipe, str, int | Non
     if parent is not None:
         try:
             run = tracking.get_run(run_data.database(), int(parent))
-            if not run.trained:
+            if not run.has_recipe:
                 raise ValueError("Only a run that was trained here has a whole recipe.")
             # A clone is made with a user's network as it is now.
             return Recipe.model_validate({**run.recipe, "code": ""}), f"run {run.id}", run.id

@@ -197,7 +197,7 @@ class OwnLayer(NamedTuple):
 
 def own_layers(run: RunSummary) -> tuple[OwnLayer, ...]:
     """The layers of a watched network as its run recorded them; empty where there are none yet."""
-    if run.trained:
+    if run.has_recipe:
         return ()
     opened = database()
     return _own_layers(opened, opened.where, run.id, run.step > 0)

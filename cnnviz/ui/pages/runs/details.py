@@ -77,7 +77,7 @@ def _write(run: Run, field: str) -> None:
 
 def recipe(run: Run) -> None:
     """Draw what of the recipe is not its default, and its download; of a watched run what is known."""
-    if not run.trained:
+    if not run.has_recipe:
         _settings(run)
         return
     term_heading("Recipe")
@@ -133,7 +133,7 @@ def origin(run: Run) -> None:
     facts = [
         ("data", run.data, "What it was trained on."),
         ("data fingerprint", run.fingerprint, "A hash of the images and labels in their order."),
-        ("seed", run.seed if run.trained else None, "What every random choice follows from."),
+        ("seed", run.seed if run.has_recipe else None, "What every random choice follows from."),
         ("device", " on ".join(filter(None, (run.device_text, run.hardware))), "What it was trained on."),
         ("machine", run.host, "Where its files lie."),
         ("versions", versions, "Of what it was trained with."),
@@ -218,10 +218,10 @@ def _bar(run: Run, kinds: Sequence[str]) -> None:
         with st.container(
             horizontal=True, gap="xsmall", width="content", vertical_alignment="center", key="run-actions"
         ):
-            number, model = str(run.id), run.model if run.trained else None
+            number, model = str(run.id), run.model if run.has_recipe else None
             live = "Train" if run.status.value in ENDED else "Watch live"
             layout.link("train", live, icon=":material/monitoring:", run=number, model=model)
-            if run.trained:
+            if run.has_recipe:
                 layout.link(
                     "train", "Clone run", icon=":material/call_split:", run=None, parent=number,
                     model=model,

@@ -343,6 +343,8 @@ def _row(run: RunSummary, metric: str, disk: dict[int, int]) -> dict[str, Any]:
 
 def state_words(run: RunSummary) -> str:
     """A run's state, with how far it is while that can change; and its kind where it is not ours."""
+    if run.kind.value == "recorded":
+        return "recorded"
     if not run.trained:
         return f"{run.kind.value}, {run.status.value}"
     if run.total_epochs and run.status.value not in ("finished", "queued"):

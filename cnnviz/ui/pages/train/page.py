@@ -229,7 +229,7 @@ def draw(run: Run, story: RunData) -> None:
 
 def _published(run: Run) -> PublishedAccuracy | None:
     """What is published of the recipe's network; nothing is of somebody's own loop."""
-    return published_accuracy(Recipe.model_validate(run.recipe)) if run.trained else None
+    return published_accuracy(Recipe.model_validate(run.recipe)) if run.has_recipe else None
 
 
 # The queue: what trains, what waits behind it, and in which order.
@@ -378,7 +378,8 @@ def _queue(database: Database) -> None:
 def _below(database: Database) -> None:
     """The newest run that has something to show, or the recorded example."""
     shown = (Status.FINISHED, Status.STOPPED, Status.PAUSED)
-    newest = tracking.list_runs(database, statuses=shown, metrics=["train/loss"], limit=1)
+    finished = tracking.list_runs(database, statuses=shown, metrics=["train/loss"], limit=MOST)
+    newest = [run for run in finished if run.kind is not tracking.Kind.RECORDED]
     if not newest or not newest[0].metrics:
         example.draw()
         return

@@ -182,7 +182,7 @@ def _figures(run: Run, story: RunData) -> list[str]:
     if run.total_steps:
         epochs = f"{run.epoch:.3g} of {run.total_epochs:g}" if run.total_epochs else f"{run.epoch:.3g}"
         found.append(_figure(epochs, f"epochs, step {run.step:,} of {run.total_steps:,}"))
-    elif not run.trained and run.step:
+    elif not run.has_recipe and run.step:
         found.append(_figure(f"{run.step:,}", f"steps, {run.epoch:.3g} epochs"))
     left = seconds_left(story, run.step, run.total_steps) if run.status is Status.RUNNING else None
     if left is not None:
@@ -206,7 +206,8 @@ def _origin(run: Run, recipe: Recipe) -> str:
         return "a training loop of its own"
     if run.kind is Kind.IMPORTED:
         return "imported from a file"
-    return f"{_named(recipe)}, seed {run.seed}"
+    recorded = "recorded, and shipped with cnnviz; " if run.kind is Kind.RECORDED else ""
+    return f"{recorded}{_named(recipe)}, seed {run.seed}"
 
 
 def _named(recipe: Recipe) -> str:
@@ -283,7 +284,7 @@ def _buttons(run: Run) -> None:
                 _button(run, "Resume", "play_arrow", Command.RESUME, primary=run.status is not Status.FAILED)
             if run.status in (Status.RUNNING, Status.STARTING, Status.QUEUED, Status.PAUSED):
                 _button(run, "Stop", "stop", Command.STOP, disabled=asked is Command.STOP)
-        if run.trained and st.button(
+        if run.has_recipe and st.button(
             "Clone run", icon=":material/fork_right:", key="run-fork", type="tertiary",
             help="A new run from this recipe, changed as you like.",
         ):  # fmt: skip
@@ -331,7 +332,7 @@ def history(run: Run, story: RunData) -> None:
         with st.expander("Layers of its network", key="run-layers"):
             st.html(table)
     with st.expander(
-        "Recipe, data and machine" if run.trained else "Settings, data and machine", key="run-recipe"
+        "Recipe, data and machine" if run.has_recipe else "Settings, data and machine", key="run-recipe"
     ):
         if story.data:
             data = story.data
@@ -340,7 +341,7 @@ def history(run: Run, story: RunData) -> None:
         st.caption(
             " · ".join(filter(None, (run.hardware, *_versions(run)))) or "Not known before it has begun."
         )
-        if run.trained:
+        if run.has_recipe:
             st.code(Recipe.model_validate(run.recipe).write(), language="json")
         else:
             st.caption("What is known of its loop; the rest stands in your own code.")
