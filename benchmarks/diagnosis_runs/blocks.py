@@ -25,7 +25,9 @@ from cnnviz.models.layers import (
 )
 
 Block = Literal["conv", "residual", "separable", "inception", "lrn", "grouped"]
-Discarding = Literal["", "all-but-mean", "all-but-corners", "all-but-few-pixels", "all-but-two-rows"]
+Discarding = Literal[
+    "", "all-but-mean", "all-but-corners", "all-but-few-pixels", "all-but-two-rows", "all-but-quarters"
+]
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,9 @@ def _discarding(what: Discarding, shape: Shape) -> list[Layer]:
         return [Pool(name="sparse", kernel=1, stride=(height // 2, width // 2)), enlarge]
     if what == "all-but-two-rows":
         return [Pool(name="rows", kernel=1, stride=(height - 1, 1)), enlarge]
+    if what == "all-but-quarters":
+        half = (height // 2, width // 2)
+        return [Pool(name="quarters", mode="average", kernel=half, stride=half), enlarge]
     return []
 
 
@@ -178,6 +183,28 @@ NINE = BlockPlan(
     "nine", _even(8, 14, {2: True, 5: "average", 8: "global"}), function="silu", norm=True, init=HE
 )
 """Nine layers, normalized, with SiLU."""
+
+BRIEF = BlockPlan("brief", ((12, 5, "stride"),), (40,), init=HE)
+"""Three layers with weights, a step of 2 for pooling."""
+TELESCOPE = BlockPlan(
+    "telescope", ((8, 5, "average"), (12, 3, False), (16, 3, True), (24, 1, "global")), (24,),
+    function="leaky_relu", init=HE,
+)  # fmt: skip
+"""Smaller kernels the deeper they are, and six layers."""
+LATTICE = BlockPlan(
+    "lattice", ((8, 3, True), (16, 3, False), (20, 3, "average"), (24, 3, "global")), function="silu",
+    init=HE, block="separable", norm=True,
+)  # fmt: skip
+"""Eight layers: a convolution for each map, then 1×1, each normalized."""
+SIXTEEN = BlockPlan(
+    "sixteen", _even(15, 10, {1: "stride", 8: "average", 15: "global"}), function="gelu", init=HE, norm=True
+)
+"""Sixteen layers, normalized, with GELU."""
+CHAIN = BlockPlan(
+    "chain", ((8, 3, "stride"), *_even(12, 8, {6: "average"}), *_even(12, 10, {12: "global"})), init=HE,
+    block="residual", norm=True,
+)  # fmt: skip
+"""Fifty layers in residual blocks of two widths."""
 
 SPARSE = BlockPlan("single-pixels", ((24, 1, False), (32, 1, False), (32, 1, "global")), init=HE)
 """Sees no pixel beside another: what has a shape is lost on it."""

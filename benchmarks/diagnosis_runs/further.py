@@ -40,7 +40,7 @@ class Further:
     """Training images of each class in a tiny set."""
     pairs: tuple[str, ...]
     """Which plants of two causes."""
-    unknown: Literal["of issue 11", "later"] = "of issue 11"
+    unknown: Literal["of issue 11", "later", "of the ninth"] = "of issue 11"
     """Which causes that no rule is meant to know."""
 
 
@@ -72,4 +72,16 @@ EIGHTH = Further(
     unstable=(0.985, 2.0), unstable_adam=0.022, copied=(4, 0.9, 75),
     rotated=4, swapped=(0, 3, 2, 6, 5, 9), apart=0.4, untrained=(3, 7), tiny=3,
     pairs=("output-activation+labels-noisy", "batch-norm-unsettled+classes-missing"), unknown="later",
+)  # fmt: skip
+NINTH = Further(
+    outputs=("relu", "tanh"), momentum=(0.0008,), settling=4, constant=64, divided=210,
+    cutout=1.65, pad_crop=0.95, enlarged_crop=6, jitter=0.92,
+    unstable=(0.988, 1.8), unstable_adam=0.028, copied=(5, 0.88, 72),
+    rotated=6, swapped=(0, 2, 1, 5, 4, 8), apart=0.6, untrained=(1, 4, 9), tiny=4,
+    pairs=(
+        "output-activation+classes-missing", "augmentation-too-strong+classes-unbalanced",
+        "labels-shuffled+rate-too-high", "dropout+too-few-steps", "split-mismatch+weight-decay",
+        "schedule-ended+classes-missing",
+    ),
+    unknown="of the ninth",
 )  # fmt: skip

@@ -130,6 +130,22 @@ def of_nobody_knows(how: Further) -> list[Plant]:
     """What fails by a cause that no rule is meant to name. Each allows what comes nearest."""
     network, pixels = ("under-fitting",), ("labels-shuffled", "labels-noisy")
     shifted = ("split-mismatch",)
+    if how.unknown == "of the ninth":
+        return [
+            _unknown(
+                "quarters", _net(discards="all-but-quarters"), (*network, "constant-input", "data-enlarged")
+            ),
+            _unknown("half-hidden", _flawed("u-hidden", spoiling.half_hidden), network),
+            _unknown("blended", _flawed("u-blended", spoiling.blended), pixels),
+            _unknown("rained-on", _flawed("u-rained", spoiling.rained_on), (*network, *pixels)),
+            _unknown("test-mirrored", _flawed("u-mirrored", spoiling.mirrored_test), shifted),
+            _unknown("test-coarse", _flawed("u-coarse", spoiling.coarse_test), (*shifted, "data-enlarged")),
+            _unknown("test-zoomed", _flawed("u-zoomed", spoiling.zoomed_test), shifted),
+            _unknown(
+                "clipped", lambda s: s.but(clip_norm=2e-4, optimiser="sgd", momentum=0.0, lr=_sgd_rate(s)),
+                ("rate-too-low", "too-few-steps"),
+            ),
+        ]  # fmt: skip
     if how.unknown == "later":
         return [
             _unknown("two-rows", _net(discards="all-but-two-rows"), (*network, "constant-input")),
@@ -186,6 +202,11 @@ def of_further_pairs(how: Further, strengths: Strengths) -> list[Plant]:
     def dropped(setup: Setup) -> Setup:
         return setup.but(replace(setup.net, dropout=strengths.dropout))
 
+    def ended(setup: Setup) -> Setup:
+        factor, share = strengths.ended
+        rate = float(setup.values["lr"]) * share
+        return setup.but(schedule="step", step_epochs=1, step_factor=factor, lr=rate)
+
     output = _net(output="relu")
     changes: dict[tuple[str, str], tuple[Change, Change]] = {
         ("output-activation", "labels-noisy"): (output, noisy),
@@ -202,6 +223,11 @@ def of_further_pairs(how: Further, strengths: Strengths) -> list[Plant]:
             lambda s: s.but(lr=float(s.values["lr"]) * strengths.high),
         ),
         ("dropout", "rate-too-low"): (dropped, lambda s: s.but(lr=float(s.values["lr"]) * strengths.low)),
+        ("split-mismatch", "weight-decay"): (
+            _flawed("s-rotated", spoiling.rotated_names(how.rotated)),
+            decayed,
+        ),
+        ("schedule-ended", "classes-missing"): (ended, missing),
         ("dropout", "too-few-steps"): (dropped, lambda s: s.but(epochs=1, limit=strengths.begun)),
     }
     every = [Plant(causes, _both(*pair), mendable=False, word="two") for causes, pair in changes.items()]

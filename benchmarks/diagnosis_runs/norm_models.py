@@ -1,7 +1,8 @@
-"""Torchvision's MobileNetV2 and DenseNet, small, with another momentum of batch normalization.
+"""Torchvision's networks, small, with another momentum of batch normalization.
 
-They are given what torchvision states for MobileNetV3 (0.01) and MNASNet (0.0003), which are meant for runs
-of 100,000 steps and more and take a minute for a hundred here.
+MobileNetV2 and DenseNet are given what torchvision states for MobileNetV3 (0.01) and MNASNet (0.0003), which
+are meant for runs of 100,000 steps and more and take a minute for a hundred here; RegNet what it states for
+EfficientNetV2 (0.01), and ShuffleNetV2 0.003.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 MOBILENET, DENSENET = "bench/mobilenet-v2", "bench/densenet"
-OWN = {MOBILENET: 0.01, DENSENET: 0.0003}
+REGNET, SHUFFLENET = "bench/regnet", "bench/shufflenet-v2"
+OWN = {MOBILENET: 0.01, DENSENET: 0.0003, REGNET: 0.01, SHUFFLENET: 0.003}
 """The momentum of each where no other is asked for."""
 
 
@@ -29,8 +31,13 @@ class NormOptions(Options):
 
 
 def register() -> None:
-    """Let recipes ask for both by name."""
-    for name, title, builder in ((MOBILENET, "MobileNetV2", _mobilenet), (DENSENET, "DenseNet", _densenet)):
+    """Let recipes ask for each by name."""
+    for name, title, builder in (
+        (MOBILENET, "MobileNetV2", _mobilenet),
+        (DENSENET, "DenseNet", _densenet),
+        (REGNET, "RegNet", _regnet),
+        (SHUFFLENET, "ShuffleNetV2", _shufflenet),
+    ):
         registry.add(
             ModelSpec(
                 name=name, title=title, family="the bench of diagnoses", year=2018, builder=builder,
@@ -55,13 +62,39 @@ def _mobilenet(classes: int, shape: Shape, options: NormOptions) -> nn.Module:
 
 
 def _densenet(classes: int, shape: Shape, options: NormOptions) -> nn.Module:
-    from torch import nn
     from torchvision.models import DenseNet
 
     model: nn.Module = DenseNet(
         growth_rate=8, block_config=(2, 3, 3), num_init_features=16, bn_size=2, num_classes=classes
     )
+    return _with_momentum(model, options.momentum or OWN[DENSENET])
+
+
+def _regnet(classes: int, shape: Shape, options: NormOptions) -> nn.Module:
+    from torch import nn
+    from torchvision.models.regnet import BlockParams, RegNet
+
+    blocks = BlockParams(
+        depths=[1, 2, 1], widths=[16, 24, 32], group_widths=[8, 8, 8], bottleneck_multipliers=[1.0] * 3,
+        strides=[2, 2, 2],
+    )  # fmt: skip
+    norm = partial(nn.BatchNorm2d, momentum=options.momentum or OWN[REGNET])
+    model: nn.Module = RegNet(blocks, classes, stem_width=16, norm_layer=norm)
+    return model
+
+
+def _shufflenet(classes: int, shape: Shape, options: NormOptions) -> nn.Module:
+    from torchvision.models import ShuffleNetV2
+
+    model: nn.Module = ShuffleNetV2([2, 2, 1], [16, 24, 32, 48, 96], classes)
+    return _with_momentum(model, options.momentum or OWN[SHUFFLENET])
+
+
+def _with_momentum(model: nn.Module, momentum: float) -> nn.Module:
+    """The same with that momentum in every batch normalization."""
+    from torch import nn
+
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = options.momentum or OWN[DENSENET]
+            layer.momentum = momentum
     return model

@@ -1,4 +1,4 @@
-"""More images that the bench draws itself, for its sixth to eighth blind parts: the same ones each time."""
+"""More images that the bench draws itself, for its sixth to ninth blind parts: the same ones each time."""
 
 from __future__ import annotations
 
@@ -139,3 +139,63 @@ def ripples(count: int, seed: int) -> tuple[Pixels, Labels]:
     colour = random.uniform(25, 70, (count, 3, 1, 1))
     noise = random.normal(0, 20, (count, 3, side, side))
     return pixels(random.uniform(80, 170, (count, 3, 1, 1)) + colour * wave[:, None] + noise), labels
+
+
+def tokens(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """A disc, square, cross, ring or bar about in the middle of 12×12, light on dark or dark on light."""
+    random, side = np.random.default_rng((34, seed)), 12
+    labels = random.integers(0, CLASSES, count)
+    at = (side - 1) / 2 + random.uniform(-0.8, 0.8, (2, count, 1, 1))
+    y, x = np.mgrid[:side, :side]
+    down, across = np.abs(y - at[0]), np.abs(x - at[1])
+    away = np.hypot(down, across)
+    size = random.uniform(2.8, 3.6, (count, 1, 1))
+    forms = np.stack([
+        away < size,
+        np.maximum(down, across) < size * 0.85,
+        (np.minimum(down, across) < 1.1) & (np.maximum(down, across) < size),
+        np.abs(away - size) < 0.9,
+        (down < 1.3) & (across < size + 1),
+    ])  # fmt: skip
+    form = forms[labels % 5, np.arange(count)]
+    sign = np.where(labels < 5, 1, -1)[:, None, None] * random.uniform(45, 85, (count, 1, 1))
+    made = random.uniform(105, 150, (count, 1, 1)) + sign * form + random.normal(0, 14, form.shape)
+    return pixels(made)[:, None], labels
+
+
+def weaves(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """Coloured cloth of 12×12: threads across and down, each of a width, in ten combinations."""
+    random, side = np.random.default_rng((35, seed)), 12
+    labels = random.integers(0, CLASSES, count)
+    widths = np.array([(a, b) for a in (2.0, 3.2, 5.0, 7.5) for b in (2.0, 3.2, 5.0, 7.5) if a <= b])
+    across, down = (widths[labels] * random.uniform(0.95, 1.05, (count, 2)))[:, :, None, None].swapaxes(0, 1)
+    y, x = np.mgrid[:side, :side]
+    start = random.uniform(0, 2 * np.pi, (2, count, 1, 1))
+    cloth = np.sin(2 * np.pi * x / across + start[0]) + np.sin(2 * np.pi * y / down + start[1])
+    colour = random.uniform(30, 60, (count, 3, 1, 1))
+    noise = random.normal(0, 8, (count, 3, side, side))
+    return pixels(random.uniform(90, 160, (count, 3, 1, 1)) + colour * cloth[:, None] + noise), labels
+
+
+def cards(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """Four fields of colour on 10×10, in ten combinations, with little noise: forty images teach it."""
+    random, side = np.random.default_rng((36, seed)), 10
+    hues = np.random.default_rng(37).uniform(40, 215, (CLASSES, 3, 2, 2))
+    labels = random.integers(0, CLASSES, count)
+    made = hues[labels].repeat(side // 2, axis=2).repeat(side // 2, axis=3)
+    light = random.uniform(-20, 20, (count, 1, 1, 1))
+    return pixels(made + light + random.normal(0, 15, made.shape)), labels
+
+
+def dials(count: int, seed: int) -> tuple[Pixels, Labels]:
+    """A soft spot on a circle on 12×12 that strays over its class's bounds: nobody can know more than 3 of 4.
+
+    It lies within its tenth of the circle with the chance that a normal variate is below 1.11 in size, 73 %.
+    """
+    random, side = np.random.default_rng((38, seed)), 12
+    labels = random.integers(0, CLASSES, count)
+    angle = 2 * np.pi * (labels + 0.45 * random.normal(0, 1, count)) / CLASSES
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    away = (y - 4 * np.sin(angle)[:, None, None]) ** 2 + (x - 4 * np.cos(angle)[:, None, None]) ** 2
+    made = 40 + random.uniform(110, 180, (count, 1, 1)) * np.exp(-away / 1.5)
+    return pixels(made + random.normal(0, 10, made.shape))[:, None], labels

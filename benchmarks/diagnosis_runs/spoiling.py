@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.diagnosis_runs.data import Flaw
-from benchmarks.diagnosis_runs.drawn import CLASSES
+from benchmarks.diagnosis_runs.drawn import CLASSES, pixels
 from cnnviz.datasets.spec import Arrays, Labels, Pixels
 
 
@@ -145,6 +145,61 @@ def exchanged(arrays: Arrays) -> Arrays:
         return made
 
     return replace(arrays, train_images=part(arrays.train_images, 0), test_images=part(arrays.test_images, 1))
+
+
+def half_hidden(arrays: Arrays) -> Arrays:
+    """In each image, to learn and to test, one half or another is black."""
+
+    def part(images: Pixels, seed: int) -> Pixels:
+        random, half = np.random.default_rng((44, seed)), images.shape[-1] // 2
+        low, high = slice(None, half), slice(half, None)
+        whole = slice(None)
+        halves = ((low, whole), (high, whole), (whole, low), (whole, high))
+        made = images.copy()
+        for image, which in zip(made, random.integers(0, 4, len(made)), strict=True):
+            rows, columns = halves[which]
+            image[:, rows, columns] = 0
+        return made
+
+    return replace(arrays, train_images=part(arrays.train_images, 0), test_images=part(arrays.test_images, 1))
+
+
+def blended(arrays: Arrays) -> Arrays:
+    """Each image, to learn and to test, is the mean of two, and has the label of the first."""
+
+    def part(images: Pixels, seed: int) -> Pixels:
+        others = images[np.random.default_rng((45, seed)).permutation(len(images))]
+        return ((images.astype(np.uint16) + others) // 2).astype(np.uint8)
+
+    return replace(arrays, train_images=part(arrays.train_images, 0), test_images=part(arrays.test_images, 1))
+
+
+def rained_on(arrays: Arrays) -> Arrays:
+    """All images, to learn and to test, under so much noise that little is to be seen."""
+
+    def part(images: Pixels, seed: int) -> Pixels:
+        noise = np.random.default_rng((46, seed)).normal(0, 110, images.shape)
+        return pixels(images + noise)
+
+    return replace(arrays, train_images=part(arrays.train_images, 0), test_images=part(arrays.test_images, 1))
+
+
+def zoomed_test(arrays: Arrays) -> Arrays:
+    """Test images show the middle, twice as large."""
+    side = arrays.test_images.shape[-1]
+    rows = side // 4 + np.arange(side) // 2
+    return replace(arrays, test_images=arrays.test_images[:, :, rows[:, None], rows[None, :]])
+
+
+def coarse_test(arrays: Arrays) -> Arrays:
+    """Test images are mosaics of squares of five pixels a side, each of one colour."""
+    rows = np.minimum(np.arange(arrays.test_images.shape[-1]) // 5 * 5 + 2, arrays.test_images.shape[-1] - 1)
+    return replace(arrays, test_images=arrays.test_images[:, :, rows[:, None], rows[None, :]])
+
+
+def mirrored_test(arrays: Arrays) -> Arrays:
+    """Test images are seen in a mirror and upside down."""
+    return replace(arrays, test_images=np.ascontiguousarray(arrays.test_images[:, :, ::-1, ::-1]))
 
 
 def scattered(arrays: Arrays) -> Arrays:

@@ -163,3 +163,14 @@ BLIND_8 = Strengths(
     noisy=0.54, unbalanced=(42, 3), missing=(1, 5, 9), enlarged=3,
     pairs=("dropout+classes-missing", "rate-too-low+classes-unbalanced"),
 )  # fmt: skip
+BLIND_9 = Strengths(
+    deeper=4, small=Init(weights="normal", std=0.0042, bias=0.35),
+    large=Init(weights="normal", std=0.46, bias=0.0),
+    drowned=("conv1", -12), scale="raw-minus-mean",
+    high=24, high_adam=0.16, infinite=850, low=1 / 1250, begun=210, ended=(0.014, 1 / 3),
+    large_batch=950, small_batch=2, decay=0.65, decay_adamw=9.2, dropout=0.948, judged_dropout=0.76,
+    by_heart=35, unchanged=85, leaked=(55, 0.93),
+    wide=Plan("flat", (), (600, 300)), narrow=Plan("thin", ((1, 5, True), (1, 3, True)), (3,)),
+    noisy=0.56, unbalanced=(44, 2), missing=(0, 4, 6), enlarged=4,
+    pairs=("rate-too-low+classes-missing", "labels-noisy+dropout"),
+)  # fmt: skip

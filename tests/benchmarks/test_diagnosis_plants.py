@@ -52,7 +52,7 @@ CHANGES = {
     "output-activation-tanh": {"net.output"},
     **{
         f"batch-norm-unsettled-{momentum}": {"net.momentum"}
-        for momentum in ("0", "0.0001", "0.0005", "0.001", "0.002")
+        for momentum in ("0", "0.0001", "0.0005", "0.0008", "0.001", "0.002")
     },
     "batch-norm-unsettled-own": {"options"},
     "batch-norm-unsettled-stated": {"options"},
@@ -68,17 +68,22 @@ CHANGES = {
     "unstable-training-beta2": {"optimiser", "lr", "beta2", "schedule"},
     **{f"split-mismatch-{word}": {"data"} for word in ("rotated", "swapped", "apart", "untrained")},
     "over-fitting-data-tiny": {"data", "epochs"},
-    **{f"unexplained-{word}": {"net.discards"} for word in ("mean", "corners", "few-pixels", "two-rows")},
+    **{
+        f"unexplained-{word}": {"net.discards"}
+        for word in ("mean", "corners", "few-pixels", "two-rows", "quarters")
+    },
     "unexplained-single-pixels": {"net.name", "net.convs", "net.dense"},
     **{
         f"unexplained-{word}": {"data"}
         for word in (
             *("scattered", "test-inverted", "test-turned", "test-dimmed"),
             *("exchanged", "merged", "marked", "test-shifted", "test-noisy"),
+            *("half-hidden", "blended", "rained-on", "test-zoomed", "test-coarse", "test-mirrored"),
         )
     },
     "unexplained-flipped": {"flip"},
     "unexplained-output-dropped": {"net.output_dropout"},
+    "unexplained-clipped": {"clip_norm", "optimiser", "momentum", "lr"},
     "unexplained-smoothed": {"label_smoothing"},
     "unexplained-warmed": {"warmup_epochs", "lr", "optimiser", "momentum"},
     **{f"output-activation+{other}-two": {"net.output", "data"} for other in ("labels-noisy",)},
@@ -91,6 +96,8 @@ CHANGES = {
     "labels-noisy+weight-decay-two": {"weight_decay", "data"},
     "weight-decay+classes-missing-two": {"weight_decay", "data"},
     "labels-shuffled+rate-too-high-two": {"lr", "data"},
+    "split-mismatch+weight-decay-two": {"weight_decay", "data"},
+    "schedule-ended+classes-missing-two": {"schedule", "step_epochs", "step_factor", "lr", "data"},
     "dropout+rate-too-low-two": {"net.dropout", "lr"},
     "dropout+too-few-steps-two": {"net.dropout", "epochs", "limit"},
 }

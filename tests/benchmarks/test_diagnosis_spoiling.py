@@ -102,8 +102,11 @@ def test_scattered_pixels_keep_their_values_and_lose_their_places(arrays: Arrays
     assert same(spoiled, arrays, "train_labels", "test_labels")
 
 
-def test_a_shifted_or_noisy_test_leaves_what_is_learned_from_and_the_labels(arrays: Arrays) -> None:
-    for flaw in (spoiling.shifted_test, spoiling.noisy_test):
+def test_a_test_seen_otherwise_leaves_what_is_learned_from_and_the_labels(arrays: Arrays) -> None:
+    for flaw in (
+        *(spoiling.shifted_test, spoiling.noisy_test),
+        *(spoiling.zoomed_test, spoiling.coarse_test, spoiling.mirrored_test),
+    ):
         spoiled = flaw(arrays)
         assert same(spoiled, arrays, "train_images", "train_labels", "test_labels")
         assert spoiled.test_images.dtype == np.uint8
@@ -138,3 +141,30 @@ def test_exchanged_quarters_keep_all_pixels_of_an_image(arrays: Arrays) -> None:
     for one, other in zip(spoiled.train_images[:50], arrays.train_images[:50], strict=True):
         assert np.array_equal(np.sort(one, axis=None), np.sort(other, axis=None))
     assert (spoiled.train_images != arrays.train_images).any(axis=(1, 2, 3)).mean() > 0.8
+
+
+def test_a_zoomed_test_shows_the_middle_and_a_coarse_one_squares(arrays: Arrays) -> None:
+    zoomed, coarse = spoiling.zoomed_test(arrays).test_images, spoiling.coarse_test(arrays).test_images
+    assert np.array_equal(zoomed[:, :, ::2, ::2], arrays.test_images[:, :, 2:6, 2:6])
+    assert np.array_equal(zoomed[:, :, 1::2, 1::2], arrays.test_images[:, :, 2:6, 2:6])
+    assert (coarse[:, :, :5, :5] == coarse[:, :, :1, :1]).all()
+
+
+def test_of_each_image_one_half_is_hidden(arrays: Arrays) -> None:
+    spoiled = spoiling.half_hidden(arrays)
+    kept = spoiled.train_images == arrays.train_images
+    assert kept.mean(axis=(1, 2, 3)).min() > 0.48
+    assert kept.mean(axis=(1, 2, 3)).max() < 0.55
+    assert (spoiled.train_images[~kept] == 0).all()
+    assert same(spoiled, arrays, "train_labels", "test_labels")
+
+
+def test_a_blended_image_is_the_mean_of_two_and_a_rained_on_one_is_hard_to_see(arrays: Arrays) -> None:
+    blended, rained = spoiling.blended(arrays), spoiling.rained_on(arrays)
+    for spoiled in (blended, rained):
+        assert same(spoiled, arrays, "train_labels", "test_labels")
+        assert not np.array_equal(spoiled.test_images, arrays.test_images)
+    other = 2 * blended.train_images[0].astype(int) - arrays.train_images[0]
+    nearest = np.abs(arrays.train_images - other).max(axis=(1, 2, 3)).min()
+    assert nearest <= 1
+    assert np.abs(rained.train_images.astype(int) - arrays.train_images).mean() > 40
