@@ -196,10 +196,10 @@ LATTICE = BlockPlan(
     init=HE, block="separable", norm=True,
 )  # fmt: skip
 """Eight layers: a convolution for each map, then 1×1, each normalized."""
-SIXTEEN = BlockPlan(
-    "sixteen", _even(15, 10, {1: "stride", 8: "average", 15: "global"}), function="gelu", init=HE, norm=True
+ELEVEN = BlockPlan(
+    "eleven", _even(10, 12, {1: "stride", 5: "average", 10: "global"}), function="gelu", init=HE, norm=True
 )
-"""Sixteen layers, normalized, with GELU."""
+"""Eleven layers, normalized, with GELU."""
 CHAIN = BlockPlan(
     "chain", ((8, 3, "stride"), *_even(12, 8, {6: "average"}), *_even(12, 10, {12: "global"})), init=HE,
     block="residual", norm=True,

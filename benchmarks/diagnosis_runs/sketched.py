@@ -145,7 +145,7 @@ def tokens(count: int, seed: int) -> tuple[Pixels, Labels]:
     """A disc, square, cross, ring or bar about in the middle of 12×12, light on dark or dark on light."""
     random, side = np.random.default_rng((34, seed)), 12
     labels = random.integers(0, CLASSES, count)
-    at = (side - 1) / 2 + random.uniform(-0.8, 0.8, (2, count, 1, 1))
+    at = (side - 1) / 2 + random.uniform(-0.7, 0.7, (2, count, 1, 1))
     y, x = np.mgrid[:side, :side]
     down, across = np.abs(y - at[0]), np.abs(x - at[1])
     away = np.hypot(down, across)
@@ -159,7 +159,7 @@ def tokens(count: int, seed: int) -> tuple[Pixels, Labels]:
     ])  # fmt: skip
     form = forms[labels % 5, np.arange(count)]
     sign = np.where(labels < 5, 1, -1)[:, None, None] * random.uniform(45, 85, (count, 1, 1))
-    made = random.uniform(105, 150, (count, 1, 1)) + sign * form + random.normal(0, 14, form.shape)
+    made = random.uniform(105, 150, (count, 1, 1)) + sign * form + random.normal(0, 10, form.shape)
     return pixels(made)[:, None], labels
 
 

@@ -144,9 +144,9 @@ def sleeves(folder: Path | None) -> Arrays:
     return replace(made, train_images=train, test_images=test)
 
 
-def receipts(folder: Path | None) -> Arrays:
-    """500 and 300 of MNIST that no earlier part has, 12×12, dark on paper with grey lines."""
-    made = adapted(images(folder, "mnist", folders.RECEIPTS), (1, 12, 12))
+def linens(folder: Path | None) -> Arrays:
+    """500 and 300 of Fashion-MNIST that no earlier part has, 12×12, dark on paper with grey lines."""
+    made = adapted(images(folder, "fashion", folders.LINENS), (1, 12, 12))
     lines = np.where(np.arange(12)[:, None] % 4 == 1, 60.0, 0.0)
     train, test = (
         pixels(235 - np.maximum(lines, 0.8 * part)) for part in (made.train_images, made.test_images)
@@ -154,16 +154,16 @@ def receipts(folder: Path | None) -> Arrays:
     return replace(made, train_images=train, test_images=test)
 
 
-def tickets(folder: Path | None) -> Arrays:
-    """And as many others of MNIST, reduced to 16×16, on a ground that grows lighter to the right."""
-    made = adapted(images(folder, "mnist", folders.TICKETS), (1, 16, 16))
+def socks(folder: Path | None) -> Arrays:
+    """And as many others, reduced to 16×16, on a ground that grows lighter to the right."""
+    made = adapted(images(folder, "fashion", folders.SOCKS), (1, 16, 16))
     ground = np.linspace(0, 90, 16)[None, :]
     train, test = (pixels(ground + 0.6 * part) for part in (made.train_images, made.test_images))
     return replace(made, train_images=train, test_images=test)
 
 
 def knits(folder: Path | None) -> Arrays:
-    """500 and 300 of Fashion-MNIST that no earlier part has, 12×12, washed out."""
+    """As many others, 12×12, washed out."""
     made = adapted(images(folder, "fashion", folders.KNITS), (1, 12, 12))
     train, test = (pixels(np.float64(110) + 0.45 * part) for part in (made.train_images, made.test_images))
     return replace(made, train_images=train, test_images=test)
@@ -194,8 +194,8 @@ SOURCES: dict[str, Callable[[Path | None], Arrays]] = {
     "signs": signs, "fashion": fashion, "gratings": gratings, "numerals": numerals, "stamps": stamps,
     "faint": faint, "garments": garments, "views": views, "shapes": shapes, "notes": notes,
     "coats": coats, "boots": boots, "ciphers": ciphers, "scrawls": scrawls, "postcodes": postcodes,
-    "plates": plates, "shirts": shirts, "bags": bags, "sleeves": sleeves, "receipts": receipts,
-    "tickets": tickets, "knits": knits, "hats": hats,
+    "plates": plates, "shirts": shirts, "bags": bags, "sleeves": sleeves, "linens": linens,
+    "socks": socks, "knits": knits, "hats": hats,
     **{
         make.__name__: functools.partial(_drawn, make, train=800)
         for make in (
@@ -221,7 +221,7 @@ _FOLDERS = {
     "numerals": "mnist", "stamps": "mnist", "faint": "mnist", "fashion": "fashion", "garments": "fashion",
     "notes": "mnist", "coats": "fashion", "boots": "fashion", "ciphers": "mnist", "scrawls": "mnist",
     "postcodes": "mnist", "plates": "mnist", "shirts": "fashion", "bags": "fashion", "sleeves": "fashion",
-    "receipts": "mnist", "tickets": "mnist", "knits": "fashion", "hats": "fashion",
+    "linens": "fashion", "socks": "fashion", "knits": "fashion", "hats": "fashion",
     **{name: name.removeprefix("every-") for name in folders.EVERY},
 }  # fmt: skip
 

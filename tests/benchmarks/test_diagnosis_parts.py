@@ -47,10 +47,10 @@ SHAPES = {
     "sleeves": (3, 13, 13),
     "ripples": (3, 14, 14),
     "tokens": (1, 12, 12),
-    "receipts": (1, 12, 12),
+    "linens": (1, 12, 12),
     "knits": (1, 12, 12),
     "weaves": (3, 12, 12),
-    "tickets": (1, 16, 16),
+    "socks": (1, 16, 16),
     "hats": (3, 16, 16),
     "cards": (3, 10, 10),
     "dials": (1, 12, 12),
@@ -72,12 +72,12 @@ def test_parts_share_neither_networks_nor_data_nor_strengths(one: str, other: st
 SETS = (
     (
         *("MNIST", "SIGNS", "NUMERALS", "STAMPS", "FAINT", "NOTES", "every-mnist"),
-        *("CIPHERS", "SCRAWLS", "POSTCODES", "PLATES", "RECEIPTS", "TICKETS"),
+        *("CIPHERS", "SCRAWLS", "POSTCODES", "PLATES"),
     ),
     ("CIFAR", "PHOTOS", "VIEWS", "every-cifar10"),
     (
         *("FASHION", "GARMENTS", "COATS", "BOOTS", "every-fashion"),
-        *("SHIRTS", "BAGS", "SLEEVES", "KNITS", "HATS"),
+        *("SHIRTS", "BAGS", "SLEEVES", "KNITS", "HATS", "LINENS", "SOCKS"),
     ),
 )
 
@@ -131,7 +131,7 @@ def test_the_blind_parts_are_as_large_as_was_promised() -> None:
         assert len({cause for one in planned for cause in one.plant.causes}) >= causes
     assert len(list(healthy("blind"))) >= 40
     assert sum(len(list(healthy(name))) for name in ("blind-6", "blind-7")) >= 110
-    assert len(list(healthy("blind-9"))) >= 45
+    assert len(list(healthy("blind-9"))) >= 40
     assert len(list(healthy("every"))) >= 35
 
 
