@@ -113,7 +113,7 @@ def paired_runs(conditions: Sequence[RecordedCondition], chance: float) -> Figur
     layout = {
         "xaxis": {
             "title": {"text": "accuracy on test images"},
-            "tickformat": ".0%",
+            "tickformat": "~%",
             "range": [0, min(1.0, ROOM * max(max(condition.accuracies) for condition in conditions))],
         },
         "yaxis": {"categoryarray": names, "autorange": "reversed", "automargin": True, "showgrid": True},

@@ -175,7 +175,7 @@ def by_class(runs: Runs, classes: Sequence[str]) -> Figure:
         )
     layout = {
         "xaxis": {"type": "category", "showgrid": False},
-        "yaxis": {"tickformat": ".0%", "title": {"text": "accuracy"}},
+        "yaxis": {"tickformat": "~%", "title": {"text": "accuracy"}},
         "hovermode": "x unified",
         "uirevision": "|".join(names),
     }

@@ -172,7 +172,7 @@ def _vertical(panel: Panel, place: int, count: int) -> dict[str, Any]:
     top = 1 - place * (height + GAP)
     axis: dict[str, Any] = {"title": {"text": panel.title}, "domain": [max(0.0, top - height), top]}
     if panel.percent:
-        axis |= {"tickformat": ".3~p"} if panel.log else {"tickformat": ".0%", "rangemode": "nonnegative"}
+        axis |= {"tickformat": ".3~p"} if panel.log else {"tickformat": "~%", "rangemode": "nonnegative"}
     elif not panel.log:
         axis["tickformat"] = "~g"
     if not _has_points(panel) and not panel.log:  # Plotly would show -100 to 400 %

@@ -44,7 +44,7 @@ def experiment(result: Result) -> Figure:
         "xaxis": {
             "title": {"text": "test accuracy"},
             "domain": list(RUNS),
-            "tickformat": _ticks(result),
+            "tickformat": "~%",
             **_reach(result),
         },
         "xaxis2": {
@@ -221,9 +221,3 @@ def _reach(result: Result) -> dict[str, Any]:
         return {"range": [0, 1]}
     room = max(ROOM * (max(values) - min(values)), LEAST)
     return {"range": [max(min(values) - room, -LEAST), min(max(values) + room, 1 + LEAST)]}
-
-
-def _ticks(result: Result) -> str:
-    """Percentages with as many digits as tell the values apart."""
-    values = [value for condition in result.arms for value in condition.values]
-    return ".1%" if values and max(values) - min(values) < 0.05 else ".0%"

@@ -123,7 +123,7 @@ def bars(picture: Bars) -> Figure:
     places = range(0, len(picture.names), max(1, -(-len(picture.names) // MOST_LABELS)))
     vertical: dict[str, Any] = {"title": {"text": picture.y_label}, "tickformat": "~g"}
     if picture.percent:
-        vertical["tickformat"] = ".0%"
+        vertical["tickformat"] = "~%"
     if picture.logarithmic:
         vertical |= decades(np.concatenate([trace["y"] for trace in data]))
     layout: dict[str, Any] = {

@@ -93,7 +93,7 @@ def weight_histogram(drawn: Sequence[tuple[str, Histogram]]) -> Figure:
     ]
     layout = {
         "xaxis": {"title": {"text": "weight"}},
-        "yaxis": {"title": {"text": "share of the weights"}, "tickformat": ".0%", "rangemode": "tozero"},
+        "yaxis": {"title": {"text": "share of the weights"}, "tickformat": "~%", "rangemode": "tozero"},
         "showlegend": len(drawn) > 1,
     }
     return build_figure(traces, layout)

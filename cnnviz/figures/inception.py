@@ -57,7 +57,7 @@ def branch_classes(table: Table, titles: Sequence[str], classes: Sequence[str]) 
         "bargap": 0.25,
         "hovermode": "x unified",
         "xaxis": {"type": "category"},
-        "yaxis": {"tickformat": "+.0%", "title": {"text": "against the branch's average"}},
+        "yaxis": {"tickformat": "+~%", "title": {"text": "against the branch's average"}},
         "legend": {"orientation": "h", "y": 1.01, "x": 0, "yanchor": "bottom"},
     }
     return build_figure(data, layout)

@@ -63,7 +63,7 @@ def layer_heat(
     with np.errstate(divide="ignore"):
         shown = np.log10(values) if log else values
     shown = np.where(np.isfinite(shown), shown, np.nan)
-    bar: dict[str, Any] = {"outlinewidth": 0, "thickness": 10, "tickformat": ".0%"}
+    bar: dict[str, Any] = {"outlinewidth": 0, "thickness": 10, "tickformat": "~%"}
     if log:
         ticks = _powers(shown)
         bar |= {"tickformat": "", "tickvals": ticks, "ticktext": [f"{10.0**tick:g}" for tick in ticks]}

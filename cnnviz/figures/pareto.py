@@ -79,7 +79,7 @@ def pareto(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, val
     shown = [*runs, *published]
     layout = {
         "xaxis": {"type": "log", "title": {"text": f"{TITLES[cost]} →"}, **_span(shown, cost)},
-        "yaxis": {"title": {"text": f"{value} ↑"}, "tickformat": ".0%"},
+        "yaxis": {"title": {"text": f"{value} ↑"}, "tickformat": "~%"},
         "hovermode": "closest",
         "uirevision": f"{cost}|{value}",
     }
