@@ -1,6 +1,8 @@
 """What every test stands on: nothing of the user's is touched, and no example is hurried."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +20,14 @@ settings.load_profile("default")
 
 
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test an empty CNNVIZ_HOME of its own."""
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give each test an empty CNNVIZ_HOME of its own, and no networks that an earlier one named or showed."""
     monkeypatch.setenv("CNNVIZ_HOME", str(tmp_path / "cnnviz-home"))
+    monkeypatch.delenv("CNNVIZ_MODELS", raising=False)
+    yield
+    if (handed := sys.modules.get("cnnviz.models.outside.handed")) is not None:
+        for name in handed.listed():
+            handed._kept.pop(name, None)
 
 
 class _FilesOfTheBrowserWhole(LoadScopeScheduling):
