@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from cnnviz.training.flops import processor
+from cnnviz.training.run_logger import processor
 
 
 def describe(*packages: str) -> str:

@@ -18,7 +18,7 @@ from cnnviz.diagnosis import Evidence, gather
 from cnnviz.diagnosis.probes.registry import probe
 from cnnviz.tracking import Database
 from cnnviz.training import Recipe, trainer
-from cnnviz.training.evaluate import Score, evaluate
+from cnnviz.training.metrics import Score, evaluate
 from cnnviz.training.queue import enqueue
 from cnnviz.training.workers.worker import work
 

@@ -26,8 +26,7 @@ from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.preprocessing_trace import stored
 from cnnviz.inference.images.read_image import Upload, read
 from cnnviz.inference.weights.loaded_model import Loaded
-from cnnviz.training.data.lazy_images import split
-from cnnviz.training.data.tensors import Labelled
+from cnnviz.training.data.tensors import Labelled, split
 
 # A model's answers to a batch of images.
 

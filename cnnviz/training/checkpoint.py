@@ -22,8 +22,7 @@ from torch import Tensor, nn
 from cnnviz.formats.safetensors_header import HeaderError, header_length
 from cnnviz.sentences import full_stop
 from cnnviz.training.data.transforms import Statistics
-from cnnviz.training.early_stopping import EarlyStopping
-from cnnviz.training.optimizer import Plateau
+from cnnviz.training.optimizer import EarlyStopping, Plateau
 
 # What a model takes and what its answers mean: stored in every checkpoint, so that one can use it alone.
 

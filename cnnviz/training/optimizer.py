@@ -1,4 +1,4 @@
-"""Optimizer and learning-rate schedule."""
+"""Optimizer, learning-rate schedule, training loss (cross-entropy, mixup, class weights) and early stopping."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from cnnviz.training.metrics import Score
 from cnnviz.training.recipe import Recipe, state_tensors
 
 # Recipe to optimiser.
@@ -164,3 +167,144 @@ def _factor(recipe: Recipe, step: float, total: float, steps_per_epoch: int) -> 
             return _ONE_CYCLE_START + (1 - _ONE_CYCLE_START) * done / _ONE_CYCLE_UP
         return (1 - done) / (1 - _ONE_CYCLE_UP)
     return 1.0
+
+
+# The training loss: cross-entropy of labels or of mixed labels, weighted by class; and mixup.
+
+
+def balanced_weights(labels: Tensor, classes: int) -> Tensor:
+    """Weight each class by how rare it is: n / (k · n_c), scikit-learn's `class_weight="balanced"`.
+
+    Args:
+        labels: int64 `(N,)` of the training images.
+        classes: How many classes the network has. One without an image takes no part in k, and weighs 1.
+
+    Returns:
+        float32 `(classes,)` on the labels' device.
+    """
+    counts = labels.bincount(minlength=classes).double()
+    present = counts > 0
+    weights = len(labels) / (present.sum() * counts.clamp(min=1))
+    return torch.where(present, weights, 1.0).float()
+
+
+def class_weights(recipe: Recipe, labels: Tensor, classes: int) -> Tensor | None:
+    """The weight of each class by the recipe; None where all count alike."""
+    return balanced_weights(labels, classes) if recipe.class_weights == "balanced" else None
+
+
+def cross_entropy(logits: Tensor, target: Tensor, smoothing: float, weight: Tensor | None) -> Tensor:
+    """Mean cross-entropy as `torch.nn.CrossEntropyLoss(weight, label_smoothing=…)` has it.
+
+    Args:
+        logits: float `(N, classes)`.
+        target: Labels int64 `(N,)`, or how much of each image is of which class, float `(N, classes)`.
+        smoothing: Part of the truth that is shared among all classes.
+        weight: Of each class, float `(classes,)`. The sum is divided by the weights of what was to be said,
+            also for mixed labels, where PyTorch divides by the number of images: the scale of the loss does
+            then not depend on whether images are mixed.
+    """
+    if target.dim() == 1:
+        return functional.cross_entropy(logits, target, weight, label_smoothing=smoothing)
+    if weight is None:
+        return functional.cross_entropy(logits, target, label_smoothing=smoothing)
+    total = functional.cross_entropy(logits, target, weight, reduction="sum", label_smoothing=smoothing)
+    return total / (target @ weight).sum()
+
+
+def mixup(
+    images: Tensor, labels: Tensor, classes: int, alpha: float, seed: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mix each image and its label with another of the batch (Zhang et al., "mixup", ICLR 2018).
+
+    One λ ~ Beta(α, α) a batch, as in the authors' code, and the larger of λ and 1 − λ for the image itself,
+    so that its own label stays the likeliest. Pairs (λ, order) and (1 − λ, the inverse order) are the same
+    set of mixed images, so the distribution is theirs.
+
+    Args:
+        images: float `(N, C, H, W)` as the network reads them.
+        labels: int64 `(N,)`.
+        classes: How many there are.
+        alpha: α above 0.
+        seed: Of λ; the same seed, the same λ.
+        generator: Of the order, on the images' device.
+
+    Returns:
+        Mixed images and float32 labels `(N, classes)`, each row of sum 1.
+    """
+    drawn = float(np.random.default_rng(seed).beta(alpha, alpha))
+    part = max(drawn, 1 - drawn)
+    order = torch.randperm(len(images), device=images.device, generator=generator)
+    own = functional.one_hot(labels, classes).float()
+    return torch.lerp(images[order], images, part), torch.lerp(own[order], own, part)
+
+
+# Early stopping: end a run once the validation part has not been better for some epochs.
+
+
+@dataclass
+class EarlyStopping:
+    """Count epochs without a better validation loss or accuracy (Prechelt, 1998).
+
+    Args:
+        patience: Epochs without a better result after which the run ends; 0: never.
+        metric: `loss` (smaller is better) or `accuracy`, of the validation part.
+        best: The best result so far; None before the first.
+        best_epoch: The epoch that had it, from 1.
+        waited: Epochs since then.
+    """
+
+    patience: int
+    metric: str = "loss"
+    best: float | None = None
+    best_epoch: int = 0
+    waited: int = 0
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> EarlyStopping:
+        """As the recipe asks for it."""
+        return cls(recipe.early_stopping, recipe.stop_metric)
+
+    def see(self, epoch: int, score: Score) -> bool:
+        """Note the validation score of epoch `epoch` (from 1); returns whether it is the best so far."""
+        value = score.loss if self.metric == "loss" else score.accuracy
+        better = self.best is None or (value < self.best if self.metric == "loss" else value > self.best)
+        if better:
+            self.best, self.best_epoch, self.waited = value, epoch, 0
+        else:
+            self.waited += 1
+        return better
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run is over."""
+        return 0 < self.patience <= self.waited
+
+    def record(self, epoch: int, *, restored: bool) -> dict[str, Any]:
+        """What is recorded of it at the run's end, with the sentence that says at which epoch and why."""
+        return {
+            "epoch": epoch,
+            "stopped": self.stopped,
+            "metric": self.metric,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "patience": self.patience,
+            "restored": restored,
+            "note": self._note(epoch, restored=restored),
+        }
+
+    def _note(self, epoch: int, *, restored: bool) -> str:
+        best = "none" if self.best is None else f"{self.best:.4g}"
+        sense = "lower" if self.metric == "loss" else "higher"
+        why = (
+            f"Early stopping ended the run after epoch {epoch}: for {self.waited} "
+            f"epoch{'s' if self.waited != 1 else ''} the validation {self.metric} was not {sense} than the "
+            f"{best} of epoch {self.best_epoch}."
+            if self.stopped
+            else f"The best validation {self.metric}, {best}, was that of epoch {self.best_epoch}."
+        )
+        return why + (
+            f" The weights of epoch {self.best_epoch} were restored, and the last test figures are theirs."
+            if restored
+            else ""
+        )

@@ -18,21 +18,39 @@ from torch import Tensor, nn
 
 from cnnviz.training import checkpoint, cuda_graphs, optimizer
 from cnnviz.training.checkpoint import Interface
-from cnnviz.training.data.lazy_images import StreamedImages
-from cnnviz.training.data.tensors import DataModule, Labelled, derive_seed, permutation, steps_per_epoch
-from cnnviz.training.data.tracked_images import FixedImages
+from cnnviz.training.data.tensors import (
+    DataModule,
+    Labelled,
+    StreamedImages,
+    derive_seed,
+    permutation,
+    steps_per_epoch,
+)
 from cnnviz.training.data.transforms import Statistics, Transform
-from cnnviz.training.early_stopping import EarlyStopping
-from cnnviz.training.evaluate import Score, describe_batch_norm, evaluate, evaluation_batch
-from cnnviz.training.flops import peak_flops
 from cnnviz.training.layer_stats import LayerStatsHook, locate_nonfinite
-from cnnviz.training.loss import class_weights, cross_entropy, mixup
-from cnnviz.training.memory import CudaGauge, TooLittleMemoryError, out_of_memory_message
-from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError
-from cnnviz.training.optimizer import optimiser, set_lr, skip_after_nonfinite, state_bytes
+from cnnviz.training.metrics import (
+    EpochMetrics,
+    FixedImages,
+    NonFiniteLossError,
+    Score,
+    describe_batch_norm,
+    evaluate,
+    evaluation_batch,
+)
+from cnnviz.training.optimizer import (
+    EarlyStopping,
+    class_weights,
+    cross_entropy,
+    mixup,
+    optimiser,
+    set_lr,
+    skip_after_nonfinite,
+    state_bytes,
+)
 from cnnviz.training.ranks import SINGLE, Ranks
 from cnnviz.training.recipe import Recipe
-from cnnviz.training.run_logger import Logger, Pace, RunLogger
+from cnnviz.training.run_logger import Logger, Pace, RunLogger, peak_flops
+from cnnviz.training.setup import CudaGauge, TooLittleMemoryError, out_of_memory_message
 from cnnviz.training.start_weights import head_parameters
 
 __all__ = ["BEST", "LAST", "NonFiniteLossError", "Trainer"]

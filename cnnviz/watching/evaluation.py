@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from cnnviz.training.evaluate import Score
+from cnnviz.training.metrics import Score
 
 TOP = 5
 

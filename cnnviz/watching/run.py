@@ -26,11 +26,9 @@ from torch import Tensor, nn
 from cnnviz import tracking
 from cnnviz.diagnosis import diagnose, gather
 from cnnviz.tracking import Command, Database, Kind, MetricWriter, RunFacts, Status
-from cnnviz.training.evaluate import describe_batch_norm
-from cnnviz.training.flops import PeakFlops, device_name
 from cnnviz.training.layer_stats import LayerStats, locate_nonfinite
-from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError
-from cnnviz.training.run_logger import Pace, RunLogger
+from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError, describe_batch_norm
+from cnnviz.training.run_logger import Pace, PeakFlops, RunLogger, device_name
 from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
 from cnnviz.watching import loss_functions, network
 from cnnviz.watching.evaluation import EvaluationPass

@@ -9,8 +9,7 @@ from torch.nn import functional
 
 from cnnviz.datasets import Dataset
 from cnnviz.training import Recipe, checkpoint
-from cnnviz.training.evaluate import evaluate
-from cnnviz.training.metrics import EpochMetrics
+from cnnviz.training.metrics import EpochMetrics, evaluate
 from cnnviz.training.run_logger import MEASURED, InMemoryLogger
 from cnnviz.training.setup import build_training
 from cnnviz.training.trainer import LAST, LOG_EARLY, Trainer, TrainStep

@@ -14,7 +14,7 @@ from cnnviz.models.layers import LayerList
 from cnnviz.training import Recipe
 from cnnviz.training.data.tensors import Labelled, permutation
 from cnnviz.training.data.transforms import Statistics, Transform
-from cnnviz.training.evaluate import batch_statistics, describe_batch_norm, evaluate
+from cnnviz.training.metrics import batch_statistics, describe_batch_norm, evaluate
 from cnnviz.training.run_logger import InMemoryLogger
 from cnnviz.training.setup import build_training
 from cnnviz.training.trainer import LAST, Trainer

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cnnviz import tracking
-from cnnviz.training.kept_copies import prune_copies
+from cnnviz.training.travel import prune_copies
 
 CODE, WEIGHTS, LOOSE = "a" * 64, "b" * 64, "c" * 64
 

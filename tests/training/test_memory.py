@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from cnnviz.training import Recipe
-from cnnviz.training.memory import Need, TooLittleMemoryError, measured, out_of_memory_message
 from cnnviz.training.run_logger import InMemoryLogger
-from cnnviz.training.setup import build_training
+from cnnviz.training.setup import Need, TooLittleMemoryError, build_training, measured, out_of_memory_message
 from cnnviz.training.trainer import Trainer
 from tests.training.stripes import striped
 

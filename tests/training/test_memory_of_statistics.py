@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnnviz.training.data.lazy_images import AT_ONCE, portion
 from cnnviz.training.data.quality import census
-from cnnviz.training.data.tensors import DataModule
+from cnnviz.training.data.tensors import AT_ONCE, DataModule, portion
 from cnnviz.training.data.transforms import Statistics
 from cnnviz.training.recipe import Recipe
 from tests.training.stripes import striped
@@ -98,7 +97,7 @@ def test_statistics_are_the_same_bits_in_portions_of_any_size(monkeypatch: pytes
 def test_the_census_is_the_same_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     material = DataModule.of(striped(), Recipe(validation=0), 1, torch.device("cpu"))
     whole = census(material)
-    monkeypatch.setattr("cnnviz.training.data.lazy_images.AT_ONCE", 20_000)
+    monkeypatch.setattr("cnnviz.training.data.tensors.AT_ONCE", 20_000)
     apart = census(material)
     assert apart.pop("detail") == pytest.approx(whole.pop("detail"), rel=1e-5)
     assert apart.pop("variation")["stored"] == pytest.approx(whole.pop("variation")["stored"])

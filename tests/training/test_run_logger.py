@@ -13,9 +13,8 @@ from PIL import Image
 from cnnviz.datasets import Dataset
 from cnnviz.training import Recipe
 from cnnviz.training.data.tensors import Labelled
-from cnnviz.training.data.tracked_images import FixedImages
-from cnnviz.training.flops import PeakFlops, from_data_sheet, peak_flops
-from cnnviz.training.run_logger import MEASURED, InMemoryLogger
+from cnnviz.training.metrics import FixedImages
+from cnnviz.training.run_logger import MEASURED, InMemoryLogger, PeakFlops, from_data_sheet, peak_flops
 from cnnviz.training.setup import build_training
 from cnnviz.training.trainer import LAST, LOG_EARLY, LOOK_EARLY, Trainer
 from tests.training.stripes import striped

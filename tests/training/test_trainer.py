@@ -15,8 +15,8 @@ from cnnviz.datasets import Dataset, Part
 from cnnviz.training import Recipe, checkpoint
 from cnnviz.training.data.tensors import Labelled, derive_seed, permutation, steps_per_epoch
 from cnnviz.training.data.transforms import Statistics, Transform
-from cnnviz.training.evaluate import evaluate
 from cnnviz.training.layer_stats import LayerStatsHook
+from cnnviz.training.metrics import evaluate
 from cnnviz.training.optimizer import optimiser
 from cnnviz.training.recipe import ADAPTIVE, Optimiser, Schedule
 from cnnviz.training.run_logger import MEASURED, InMemoryLogger

@@ -12,10 +12,15 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
 from cnnviz.training import Recipe, checkpoint
-from cnnviz.training.early_stopping import EarlyStopping
-from cnnviz.training.evaluate import Score
-from cnnviz.training.loss import balanced_weights, cross_entropy, mixup
-from cnnviz.training.optimizer import optimiser, skip_after_nonfinite
+from cnnviz.training.metrics import Score
+from cnnviz.training.optimizer import (
+    EarlyStopping,
+    balanced_weights,
+    cross_entropy,
+    mixup,
+    optimiser,
+    skip_after_nonfinite,
+)
 from cnnviz.training.recipe import state_tensors
 from cnnviz.training.run_logger import InMemoryLogger
 from cnnviz.training.setup import build_training

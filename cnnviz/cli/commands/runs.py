@@ -261,7 +261,7 @@ def delete(
             action(database, run)
         purged, freed = tracking.purge_runs(database, ids=runs) if for_good else (0, 0)
         if for_good:
-            from cnnviz.training.kept_copies import prune_copies
+            from cnnviz.training.travel import prune_copies
 
             freed += prune_copies(database)[1]
     if as_json:

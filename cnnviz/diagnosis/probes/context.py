@@ -14,8 +14,7 @@ from cnnviz import tracking
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.tracking.stored_checkpoints import checkpoint_file
 from cnnviz.training import Recipe, checkpoint
-from cnnviz.training.data.lazy_images import portion
-from cnnviz.training.data.tensors import DataModule, Labelled, derive_seed
+from cnnviz.training.data.tensors import DataModule, Labelled, derive_seed, portion
 from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.setup import build_training
 

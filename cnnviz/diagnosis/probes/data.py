@@ -12,12 +12,10 @@ from torch.nn import functional
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.probes.context import ProbeContext, main_logits
 from cnnviz.diagnosis.probes.registry import Found, register
-from cnnviz.training.data.lazy_images import StreamedImages, portion
 from cnnviz.training.data.patch_classifier import learnt_share
 from cnnviz.training.data.quality import SIDE, neighbours, repeats
-from cnnviz.training.data.tensors import Labelled
-from cnnviz.training.data.tracked_images import png
-from cnnviz.training.evaluate import probabilities
+from cnnviz.training.data.tensors import Labelled, StreamedImages, portion
+from cnnviz.training.metrics import png, probabilities
 
 # Whether labels follow from images: by neighbours, by a linear classifier of patches, by sure answers.
 

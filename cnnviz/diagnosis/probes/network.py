@@ -18,7 +18,7 @@ from cnnviz.diagnosis.probes.context import ProbeContext, finite, main_logits, w
 from cnnviz.diagnosis.probes.registry import Found, register
 from cnnviz.training import Recipe
 from cnnviz.training.data.tensors import Labelled, derive_seed
-from cnnviz.training.evaluate import evaluate
+from cnnviz.training.metrics import evaluate
 from cnnviz.training.optimizer import optimiser
 from cnnviz.training.trainer import seed_layers
 

@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from cnnviz import datasets
     from cnnviz.training.data.transforms import Statistics, scale
-    from cnnviz.training.flops import processor
+    from cnnviz.training.run_logger import processor
 
     parser = argparse.ArgumentParser(prog="python -m cnnviz.diagnosis.recorded.fresh")
     parser.add_argument("folder", type=Path)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cnnviz.training.data.lazy_images import StreamedImages, portion
-from cnnviz.training.data.tracked_images import png
+from cnnviz.training.data.tensors import StreamedImages, portion
+from cnnviz.training.metrics import png
 
 if TYPE_CHECKING:
     from cnnviz.training.data.tensors import Labelled

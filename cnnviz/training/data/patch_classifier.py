@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cnnviz.training.data.lazy_images import StreamedImages
-from cnnviz.training.data.tensors import DataModule, Labelled
+from cnnviz.training.data.tensors import DataModule, Labelled, StreamedImages
 
 PATCH, STRIDE, FILTERS = 5, 2, 128
 WHITENING, THRESHOLD, RIDGE = 0.1, 0.25, 0.3

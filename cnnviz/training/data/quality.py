@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cnnviz.training.data.lazy_images import StreamedImages, portion
 from cnnviz.training.data.near_duplicates import near_duplicates
-from cnnviz.training.data.tensors import DataModule, Labelled
-from cnnviz.training.data.tracked_images import png
+from cnnviz.training.data.tensors import DataModule, Labelled, StreamedImages, portion
+from cnnviz.training.metrics import png
 
 if TYPE_CHECKING:
     from cnnviz.training.data.transforms import Transform

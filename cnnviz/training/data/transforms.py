@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cnnviz.training.data.lazy_images import StreamedImages, portion
+from cnnviz.training.data.tensors import StreamedImages, portion
 from cnnviz.training.recipe import Recipe, Scale
 
 # Augmentation of a whole batch on its device: every function takes and gives `(N, C, H, W)`.

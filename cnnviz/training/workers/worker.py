@@ -22,11 +22,10 @@ from cnnviz.tracking import Command, Database, Lease, MetricWriter, Run, RunFact
 from cnnviz.tracking.store import Store, StoreError, open_store, sha256_of
 from cnnviz.tracking.stored_checkpoints import bring, publish, sweep
 from cnnviz.training import checkpoint, travel
-from cnnviz.training.flops import device_name
 from cnnviz.training.ranks import SINGLE, Ranks
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.recover import write_summary
-from cnnviz.training.run_logger import SilentLogger
+from cnnviz.training.run_logger import SilentLogger, device_name
 from cnnviz.training.setup import build_training, torch_device
 from cnnviz.training.trainer import LAST, NonFiniteLossError, Trainer
 

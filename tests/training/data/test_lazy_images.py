@@ -7,10 +7,9 @@ import torch
 
 from cnnviz import datasets
 from cnnviz.datasets import Dataset, user_data
-from cnnviz.training.data.lazy_images import StreamedImages, split
-from cnnviz.training.data.tensors import DataModule
+from cnnviz.training.data.tensors import DataModule, StreamedImages, split
 from cnnviz.training.data.transforms import Statistics, Transform
-from cnnviz.training.evaluate import evaluate
+from cnnviz.training.metrics import evaluate
 from cnnviz.training.recipe import Recipe
 from tests.datasets.making import encoded, pixels, write
 from tests.training.test_trainer import trainer

@@ -92,5 +92,5 @@ def test_images_are_compared_in_portions_of_bytes(
     tested = Labelled(as_jpeg(train.images[:30], 60), train.labels[:30])
     whole = near_duplicates(tested, train)
     monkeypatch.setattr("cnnviz.training.data.near_duplicates.LIKENESSES", 9_000)
-    monkeypatch.setattr("cnnviz.training.data.lazy_images.AT_ONCE", 3_000)
+    monkeypatch.setattr("cnnviz.training.data.tensors.AT_ONCE", 3_000)
     assert near_duplicates(tested, train) == whole

@@ -246,7 +246,7 @@ def _purge(ids: tuple[int, ...], size: int) -> None:
 
 def _purged(ids: tuple[int, ...]) -> None:
     from cnnviz import tracking
-    from cnnviz.training.kept_copies import prune_copies
+    from cnnviz.training.travel import prune_copies
 
     try:
         count, freed = tracking.purge_runs(run_data.database(), ids=ids)
