@@ -11,7 +11,7 @@ import orjson
 from numpy.typing import NDArray
 
 from cnnviz.formats.csv_text import csv_text
-from cnnviz.inference.images.image import Refusal
+from cnnviz.inference.images.read_image import Refusal
 from cnnviz.inference.predict import Prediction, Result
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import chain, islice, repeat
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,10 +23,9 @@ from cnnviz.datasets.decode import in_order
 from cnnviz.datasets.spec import silent
 from cnnviz.inference import ClassProbability
 from cnnviz.inference.images.checks import Hint, hints_of
-from cnnviz.inference.images.image import Picture, Pixels, Refusal
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.preprocessing_trace import stored
-from cnnviz.inference.images.read_image import Upload, read
+from cnnviz.inference.images.read_image import Picture, Pixels, Refusal, Upload, read
 from cnnviz.inference.weights.loaded_model import Loaded
 from cnnviz.training.data.tensors import Labelled, split
 
@@ -226,3 +227,49 @@ def batch_size(loaded: Loaded, working: int = WORKING) -> int:
     views = 10 if how.ten_crop else 1
     one = torch.zeros(1, *loaded.input_shape)
     return int(np.clip(working // (views * max(1, peak_bytes(loaded.model, one))), 1, LARGEST))
+
+
+# What asking a model costs here: time a picture, and memory.
+
+REPEATS = 5
+ENOUGH = 2.0
+"""Seconds after which fewer repeats must do."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Measured on this machine, as busy as it is, in evaluation mode on the CPU."""
+
+    seconds: float
+    """Median of a forward of one picture."""
+    seconds_in_batch: float
+    """Median of a forward of `batch` pictures, for each of them."""
+    batch: int
+    weight_bytes: int
+    """Parameters and buffers."""
+    working_bytes: int
+    """The most that the tensors of a forward of one picture take at once beside the weights, counted."""
+
+
+def measure(loaded: Loaded) -> Cost:
+    """Ask the model a few times about nothing: its arithmetic does not depend on the picture."""
+    one = torch.zeros(1, *loaded.input_shape)
+    batch = batch_size(loaded)
+    return Cost(
+        seconds=_seconds(loaded, one),
+        seconds_in_batch=_seconds(loaded, one.expand(batch, -1, -1, -1).contiguous()) / batch,
+        batch=batch,
+        weight_bytes=sum(t.nbytes for t in (*loaded.model.parameters(), *loaded.model.buffers())),
+        working_bytes=peak_bytes(loaded.model, one),
+    )
+
+
+def _seconds(loaded: Loaded, images: torch.Tensor) -> float:
+    taken: list[float] = []
+    with torch.no_grad():
+        loaded.model(images)
+        while len(taken) < REPEATS and sum(taken) < ENOUGH:
+            start = time.perf_counter()
+            loaded.model(images)
+            taken.append(time.perf_counter() - start)
+    return median(taken)

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from cnnviz.interpret.colormaps import Theme
 from cnnviz.interpret.hooks import Seen, Watch, twin
-from cnnviz.interpret.maps import Floats, as_maps
-from cnnviz.interpret.mosaic import Mosaic, mosaic, ordered
+from cnnviz.interpret.mosaic import Floats, Mosaic, as_maps, mosaic, ordered
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from cnnviz.interpret import InterpretError
 from cnnviz.interpret.blank_maps import blank_reason
 from cnnviz.interpret.hooks import twin
 from cnnviz.interpret.layer_names import unknown
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 
 # Grad-CAM (Selvaraju et al., 2017): a layer's maps, each weighted by a class's mean gradient.
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.interpret.hooks import twin
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 
 NOT_FINITE = (
     "The map holds values that are not finite numbers: the weights or what the layers give are too large, or "

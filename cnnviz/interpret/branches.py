@@ -18,7 +18,7 @@ from cnnviz.interpret.activations import activations, reduced
 from cnnviz.interpret.cache import Batches, Stop, never, stepped
 from cnnviz.interpret.hooks import record_layers, twin
 from cnnviz.interpret.layer_names import unknown
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules.inception import Inception, NaiveInception
 
 BRANCHES: dict[str, tuple[str, ...]] = {

@@ -13,7 +13,7 @@ from cnnviz.interpret import InterpretError
 from cnnviz.interpret.attribution import Attribution, enlarged
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Bytes, paint
 from cnnviz.interpret.hooks import twin
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 
 SHARE = 1 / 3
 """Side of a removed region, by the picture's."""

@@ -16,7 +16,7 @@ from cnnviz.datasets.spec import Progress, Step, silent
 from cnnviz.interpret import InterpretError
 from cnnviz.interpret.activations import reduced
 from cnnviz.interpret.cache import Batches, Stop, never, stepped
-from cnnviz.interpret.maps import Floats, as_map_batch
+from cnnviz.interpret.mosaic import Floats, as_map_batch
 
 WIDEST = 2048
 """Features of an image that maps are pooled down to, where they hold more."""

@@ -13,8 +13,7 @@ from torch import nn
 from cnnviz.interpret import InterpretError
 from cnnviz.interpret.colormaps import GAP, Bytes, Theme
 from cnnviz.interpret.layer_names import unknown
-from cnnviz.interpret.maps import Floats
-from cnnviz.interpret.mosaic import Mosaic, mosaic
+from cnnviz.interpret.mosaic import Floats, Mosaic, mosaic
 from cnnviz.models.modules.lenet import PartialConv2d
 
 SHOWN = 2**26

@@ -16,7 +16,7 @@ from cnnviz.datasets.spec import Progress, silent
 from cnnviz.interpret import cache
 from cnnviz.interpret.activations import reduced
 from cnnviz.interpret.cache import Batches, Stop, never, stepped
-from cnnviz.interpret.maps import Floats, as_map_batch
+from cnnviz.interpret.mosaic import Floats, as_map_batch
 
 TOP = 9
 """Images kept for each channel."""

@@ -5,14 +5,77 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnviz.interpret import InterpretError
 from cnnviz.interpret.colormaps import DIVERGING, GAP, SEQUENTIAL, Bytes, Theme, paint
-from cnnviz.interpret.maps import Floats
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Whatever a layer gives, as maps `(C, H, W)`: one picture a channel.
+
+Floats = NDArray[np.float32]
+
+
+def as_maps(values: Tensor, input_size: tuple[int, int]) -> Floats:
+    """One image's output, without the batch, as float32 `(C, H, W)`.
+
+    A vector `(F,)` becomes F maps of one cell. Maps whose channels come last, as Swin's `(H, W, C)`, are told
+    by their sides being in the input's proportion. Tokens `(L, E)` become E maps: L laid out in that
+    proportion where it is a whole grid, with or without a class token before it, else in one row.
+
+    Raises `InterpretError` for what has more than three axes.
+    """
+    array = values.detach().cpu().float().numpy()
+    if array.ndim <= 1:
+        return array.reshape(-1, 1, 1)
+    if array.ndim == 2:
+        return _tokens(array, input_size)
+    if array.ndim == 3:
+        return np.ascontiguousarray(array.transpose(2, 0, 1)) if _last(array.shape, input_size) else array
+    raise InterpretError(f"What has the shape {'×'.join(map(str, array.shape))} cannot be shown as maps.")
+
+
+def as_map_batch(values: Tensor, input_size: tuple[int, int]) -> Tensor:
+    """A batch's output as maps `(N, C, H, W)`; tokens `(N, L, E)` as E maps of one row.
+
+    Raises `InterpretError` for other shapes.
+    """
+    if values.dim() == 2:
+        return values[:, :, None, None]
+    if values.dim() == 3:
+        return values.transpose(1, 2)[:, :, None, :]
+    if values.dim() != 4:
+        raise InterpretError(
+            f"What has the shape {'×'.join(map(str, values.shape))} cannot be shown as maps."
+        )
+    return values.permute(0, 3, 1, 2) if _last(values.shape[1:], input_size) else values
+
+
+def _last(shape: tuple[int, ...], input_size: tuple[int, int]) -> bool:
+    first, second, third = shape
+    height, width = input_size
+
+    def strays(rows: int, columns: int) -> float:
+        return abs(math.log(rows * width / (columns * height)))
+
+    return strays(first, second) < 0.1 <= strays(second, third)
+
+
+def _tokens(array: Floats, input_size: tuple[int, int]) -> Floats:
+    length, width = array.shape
+    for extra in (0, 1):
+        rows = round(math.sqrt((length - extra) * input_size[0] / input_size[1]))
+        if rows and (length - extra) % rows == 0 and length - extra > 1:
+            grid = array[extra:].reshape(rows, -1, width)
+            if abs(math.log(rows * input_size[1] / (grid.shape[1] * input_size[0]))) < 0.1:
+                return np.ascontiguousarray(grid.transpose(2, 0, 1))
+    return np.ascontiguousarray(array.T[:, None, :])
+
 
 # In which order channels are shown.
 
@@ -213,3 +276,81 @@ def _laid_out(painted: Bytes, columns: int, gap: int, zoom: int, between: tuple[
     grid = grid.reshape(rows, columns, height + gap, width + gap, 3).swapaxes(1, 2)
     picture = grid.reshape(rows * (height + gap), columns * (width + gap), 3)
     return np.ascontiguousarray(picture[: picture.shape[0] - gap, : picture.shape[1] - gap])
+
+
+# Channels worth a mark, and a layer's values as a compact buffer.
+
+SATURATED, OF_CELLS = 0.95, 0.95
+"""A channel is saturated where this part of its cells is beyond this part of the function's bound."""
+BOUNDS = {"Tanh": (-1.0, 1.0), "ScaledTanh": (-1.7159, 1.7159), "Sigmoid": (0.0, 1.0), "ReLU6": (0.0, 6.0),
+          "Hardsigmoid": (0.0, 1.0), "Hardtanh": (-1.0, 1.0)}  # fmt: skip
+"""What the values of an activation, by its type, cannot pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Channels by number, ascending."""
+
+    dead: tuple[int, ...]
+    """Exactly 0 in every cell."""
+    never_positive: tuple[int, ...]
+    """At most 0 in every cell and not dead: a ReLU behind it leaves nothing."""
+    saturated: tuple[int, ...]
+    """At the bound of their activation nearly everywhere, where hardly any gradient passes."""
+    broken: tuple[int, ...]
+    """With values that are not finite numbers."""
+
+
+def marks(maps: Floats, layer_type: str = "") -> Marks:
+    """The channels of `(C, H, W)` to mark; `layer_type`, the row's type, says what bounds the values."""
+    flat = maps.reshape(len(maps), -1)
+    dead, broken = _every(flat == 0), ~_every(np.isfinite(flat))
+    never = _every(flat <= 0) & ~dead
+    low, high = BOUNDS.get(layer_type, (-np.inf, np.inf))
+    reach = high - low
+    saturated = np.zeros(len(maps), dtype=bool)
+    if np.isfinite(reach):
+        middle = (low + high) / 2
+        beyond = np.abs(flat - middle) > SATURATED * reach / 2
+        # The lower bound of what cannot be negative is silence, not saturation.
+        if low == 0:
+            beyond &= flat > middle
+        saturated = beyond.mean(1) >= OF_CELLS
+    return Marks(_numbers(dead), _numbers(never), _numbers(saturated), _numbers(broken))
+
+
+def _every(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    flags: NDArray[np.bool_] = np.logical_and.reduce(cells, axis=1)
+    return flags
+
+
+def _numbers(chosen: NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(chosen).tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Values in C order, little-endian, for a reader that is not Python."""
+
+    kind: Literal["float16", "float32"]
+    shape: tuple[int, ...]
+    data: bytes
+    step: int = 1
+    """More than 1 where only every `step`th cell of each axis of the maps is in it."""
+
+
+def buffer(maps: Floats, limit: int = 4_000_000) -> Buffer:
+    """Maps `(C, H, W)` in at most `limit` bytes where C values take no more: for reading values off.
+
+    float32 where that fits; else float16, where no value passes its range (it keeps three digits); else every
+    second cell, and so on.
+    """
+    step = 1
+    while True:
+        shown = maps[:, ::step, ::step]
+        half = shown.size * 2 <= limit and bool((np.abs(shown) < 65_504).all())
+        if shown.size * 4 <= limit or half or shown.shape[1:] == (1, 1):
+            small = shown.size * 4 > limit and half
+            data = shown.astype("<f2" if small else "<f4").tobytes()
+            return Buffer("float16" if small else "float32", shown.shape, data, step)
+        step += 1

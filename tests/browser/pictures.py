@@ -18,7 +18,7 @@ from PIL import Image, ImageChops
 from playwright.sync_api import Page, sync_playwright
 
 from cnnviz import models
-from cnnviz.inference.samples.drawings import STROKES
+from cnnviz.inference.samples import STROKES
 from cnnviz.models import layer_list_edit, url_codec
 from cnnviz.models.layers import LayerList
 from tests.browser.chromium import DESKTOP, DESKTOP_DARK, MISSING, PHONE, Look, find_chromium, launch

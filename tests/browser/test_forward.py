@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Page
 from torch import nn
 
 from cnnviz import datasets, models
-from cnnviz.inference.images import image, preprocessing_trace, read_image
-from cnnviz.inference.samples.drawings import STROKES, draw_strokes
+from cnnviz.inference.images import preprocessing_trace, read_image
+from cnnviz.inference.samples import STROKES, draw_strokes
 from cnnviz.inference.weights import bundled
 from cnnviz.inference.weights.layer_program import LayerProgram, layer_program
 from cnnviz.inference.weights.module_program import module_program
@@ -248,7 +248,7 @@ def test_the_drawing_goes_in_as_in_python_to_the_bit(scripts: Page) -> None:
         buffer = io.BytesIO()
         picture.save(buffer, "PNG")
         known = read_image.read(read_image.Upload("drawing.png", buffer.getvalue()))
-        assert isinstance(known, image.Picture)
+        assert isinstance(known, read_image.Picture)
         theirs = preprocessing_trace.stored(known, how)
         np.testing.assert_array_equal(np.array(ours["pixels"]).reshape(theirs.shape), theirs)
         numbers = how.inputs(torch.from_numpy(theirs)[None]).numpy().ravel()

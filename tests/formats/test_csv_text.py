@@ -77,7 +77,7 @@ def test_the_browser_escapes_as_python_does() -> None:
 
 def test_a_file_name_that_is_a_formula_is_text_in_predictions_csv() -> None:
     from cnnviz.inference.evaluate import as_csv
-    from cnnviz.inference.images.image import Refusal
+    from cnnviz.inference.images.read_image import Refusal
 
     name = "=cmd|calc!A1.png"
     (_, row) = csv.reader(

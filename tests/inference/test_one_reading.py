@@ -14,10 +14,9 @@ from PIL import Image
 
 from cnnviz import datasets
 from cnnviz.datasets.decode import decode, header
-from cnnviz.inference.images.image import Picture
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.preprocessing_trace import stored
-from cnnviz.inference.images.read_image import Decoder, Upload, read
+from cnnviz.inference.images.read_image import Decoder, Picture, Upload, read
 from tests.datasets.making import encoded, pixels, table, write
 
 SIDE = 28

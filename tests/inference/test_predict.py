@@ -12,9 +12,7 @@ from cnnviz import datasets, tracking
 from cnnviz.datasets import Step
 from cnnviz.inference import ClassProbability
 from cnnviz.inference.evaluate import evaluate
-from cnnviz.inference.images.image import Picture, Refusal
-from cnnviz.inference.images.read_image import Upload
-from cnnviz.inference.latency import measure
+from cnnviz.inference.images.read_image import Picture, Refusal, Upload
 from cnnviz.inference.predict import (
     STRETCHES,
     TOLERANCE,
@@ -23,6 +21,7 @@ from cnnviz.inference.predict import (
     Predictor,
     Result,
     batch_size,
+    measure,
     peak_bytes,
 )
 from cnnviz.inference.weights.loaded_model import Loaded

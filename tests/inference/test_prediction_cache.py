@@ -10,7 +10,7 @@ from safetensors import safe_open
 from cnnviz import datasets, tracking
 from cnnviz.datasets import Step
 from cnnviz.inference import InferenceError, prediction_cache
-from cnnviz.inference.weights.export_weights import take_weights, weights_name
+from cnnviz.inference.export.formats import take_weights, weights_name
 from cnnviz.inference.weights.model_card import FORMAT, read_card
 from cnnviz.tracking import Database
 

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from cnnviz.inference import InferenceError, samples
-from cnnviz.inference.images.image import Picture
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.preprocessing_trace import steps
-from cnnviz.inference.images.read_image import read
-from cnnviz.inference.samples import Sample, drawings
+from cnnviz.inference.images.read_image import Picture, read
+from cnnviz.inference.samples import Sample
 
 
 @pytest.mark.parametrize("sample", samples.all_samples().values(), ids=lambda sample: sample.name)
@@ -29,12 +28,12 @@ def test_ours_are_drawn_the_same_every_time() -> None:
 
 
 def test_ink_on_paper_stands_upright_after_its_note_is_obeyed() -> None:
-    picture = read(samples.get(f"paper-{drawings.ON_PAPER}").upload())
+    picture = read(samples.get(f"paper-{samples.ON_PAPER}").upload())
     assert isinstance(picture, Picture)
     assert picture.orientation == 6
     how = Preprocessing.plain(1, (28, 28)).changed(invert=True, centre=True)
     tensor = steps(picture, how)[-1].tensor
-    drawn = steps(Picture.of_data("x", np.asarray(drawings.digit(4))[None]), how.changed(invert=False))[
+    drawn = steps(Picture.of_data("x", np.asarray(samples.digit(4))[None]), how.changed(invert=False))[
         -1
     ].tensor
     assert tensor is not None

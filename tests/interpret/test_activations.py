@@ -172,6 +172,6 @@ def test_summaries_are_the_figures_of_the_maps() -> None:
 def test_what_is_no_map_becomes_maps(
     shape: tuple[int, ...], size: tuple[int, int], expected: tuple[int, int, int]
 ) -> None:
-    from cnnviz.interpret.maps import as_maps
+    from cnnviz.interpret.mosaic import as_maps
 
     assert as_maps(torch.zeros(shape), size).shape == expected

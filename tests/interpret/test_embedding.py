@@ -9,7 +9,7 @@ from cnnviz import models
 from cnnviz.interpret import InterpretError, embedding
 from cnnviz.interpret.activations import activations, network_range, strip, summaries
 from cnnviz.interpret.cache import in_batches
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 
 
 def clusters(

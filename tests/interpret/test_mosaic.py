@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cnnviz.interpret import InterpretError
-from cnnviz.interpret.channel_flags import buffer, marks
 from cnnviz.interpret.colormaps import BROKEN, DIVERGING, SEQUENTIAL, STEPS, oklab, paint, stops
-from cnnviz.interpret.maps import Floats
-from cnnviz.interpret.mosaic import ORDERS, limits, mosaic, ordered
+from cnnviz.interpret.mosaic import ORDERS, Floats, buffer, limits, marks, mosaic, ordered
 
 
 def random_maps(shape: tuple[int, int, int], seed: int = 0) -> Floats:

@@ -13,7 +13,7 @@ from sklearn.manifold import trustworthiness
 
 from cnnviz.datasets import Step
 from cnnviz.interpret import InterpretError, embedding
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 
 DIGITS: Floats = load_digits().data[:150].astype(np.float32)
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cnnviz.inference.weights.loaded_model import Loaded
     from cnnviz.interpret.attribution import Attribution
     from cnnviz.interpret.colormaps import Bytes
-    from cnnviz.interpret.maps import Floats
+    from cnnviz.interpret.mosaic import Floats
 
 REFUSED = 1
 """Exit code where the picture could not be read."""
@@ -145,10 +145,9 @@ def _loaded(
 
 def _read(path: Path, loaded: Loaded) -> Traced:
     """The picture as the model reads it."""
-    from cnnviz.inference.images.image import Picture, Refusal
     from cnnviz.inference.images.image_files import from_paths
     from cnnviz.inference.images.preprocessing_trace import steps
-    from cnnviz.inference.images.read_image import Upload, read
+    from cnnviz.inference.images.read_image import Picture, Refusal, Upload, read
 
     images = list(from_paths([path]))
     if len(images) > 1:
@@ -228,10 +227,9 @@ def _attribute_all(
 
     from cnnviz.analysis import analyze
     from cnnviz.formats.csv_text import csv_text
-    from cnnviz.inference.images.image import Refusal
     from cnnviz.inference.images.image_files import from_paths
     from cnnviz.inference.images.preprocessing_trace import steps
-    from cnnviz.inference.images.read_image import Upload, read
+    from cnnviz.inference.images.read_image import Refusal, Upload, read
     from cnnviz.interpret.attribution import attribute
 
     method, target, layer = wanted

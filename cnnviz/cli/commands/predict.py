@@ -62,8 +62,8 @@ def predict(
         center=center,
     )
     from cnnviz.inference import evaluate
-    from cnnviz.inference.images.image import Refusal
     from cnnviz.inference.images.image_files import from_paths
+    from cnnviz.inference.images.read_image import Refusal
     from cnnviz.inference.predict import Predictor
 
     with Bar() as bar:
@@ -75,7 +75,7 @@ def predict(
 
 def _text(loaded: Loaded, results: list[Result]) -> str:
     from cnnviz.inference.evaluate import evaluate
-    from cnnviz.inference.images.image import Refusal
+    from cnnviz.inference.images.read_image import Refusal
 
     lines = [
         (result.name, result.reason)
@@ -94,7 +94,7 @@ def _text(loaded: Loaded, results: list[Result]) -> str:
 def _hints(results: list[Result]) -> list[str]:
     """What is unlike the training images about the pictures, a line a kind."""
     from cnnviz.inference.images.checks import grouped
-    from cnnviz.inference.images.image import Refusal
+    from cnnviz.inference.images.read_image import Refusal
 
     answered = [result for result in results if not isinstance(result, Refusal)]
     lines = []

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnnviz.inference.images.image import Picture, Pixels
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
 from cnnviz.inference.images.preprocessing_trace import DIGIT_SHARE, ink_box, stored
+from cnnviz.inference.images.read_image import Picture, Pixels
 
 DARK, LIGHT = 80, 140
 """Means of pixels, from 0 to 255, below and above which pictures are called so."""

@@ -12,8 +12,7 @@ from typing import IO
 from cnnviz.datasets import DataError
 from cnnviz.datasets.layouts.class_folders import arranged, listing
 from cnnviz.datasets.layouts.zips import Archive
-from cnnviz.inference.images.image import Refusal
-from cnnviz.inference.images.read_image import MOST_BYTES, Upload
+from cnnviz.inference.images.read_image import MOST_BYTES, Refusal, Upload
 
 Found = Upload | Refusal
 

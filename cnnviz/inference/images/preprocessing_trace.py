@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cnnviz.datasets.image_files import DEEP, GRAY
-from cnnviz.inference.images.image import Picture, Pixels
 from cnnviz.inference.images.preprocessing import Background, Preprocessing, Size
+from cnnviz.inference.images.read_image import Picture, Pixels
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow

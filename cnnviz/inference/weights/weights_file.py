@@ -17,7 +17,7 @@ from torch import Tensor
 from cnnviz.formats.safetensors_header import HeaderError, check_header
 from cnnviz.formats.zip_directory import directory_bytes
 from cnnviz.inference import InferenceError
-from cnnviz.inference.images.file_type import START, kind
+from cnnviz.inference.images.read_image import START, kind
 
 # What a weights file is, by its content: which are read, and why the others are not.
 

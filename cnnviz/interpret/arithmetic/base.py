@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cnnviz.interpret import NotCoveredError
 from cnnviz.interpret.arithmetic.working import Cell, Window, Working
 from cnnviz.interpret.hooks import Seen
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 
 Doubles = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from cnnviz.interpret.arithmetic.base import Arithmetic, array_of, pair, windows
 from cnnviz.interpret.arithmetic.working import Cell, Step, Working
 from cnnviz.interpret.filters import partial_weights
 from cnnviz.interpret.hooks import Seen
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules.lenet import PartialConv2d
 
 

@@ -16,7 +16,7 @@ from cnnviz.interpret.arithmetic.base import Arithmetic, array_of, as_grid, one_
 from cnnviz.interpret.arithmetic.pooling import OneMap
 from cnnviz.interpret.arithmetic.working import Cell, Step, Window, Working
 from cnnviz.interpret.hooks import Seen
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules.lenet import ScaledTanh
 
 FORMULAS: dict[type[nn.Module], str] = {

@@ -13,7 +13,7 @@ from cnnviz.interpret.arithmetic.base import Arithmetic, arithmetic_of, as_grid,
 from cnnviz.interpret.arithmetic.linear import Unit
 from cnnviz.interpret.arithmetic.working import Cell, Working
 from cnnviz.interpret.hooks import Seen, last_operations, record_layers
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 
 SOFTMAX = "softmax"
 """The layer that every network has behind its last one, though it is no module: probabilities."""

@@ -11,7 +11,7 @@ from cnnviz.interpret import NotCoveredError
 from cnnviz.interpret.arithmetic.base import Arithmetic, Doubles, array_of, works_out
 from cnnviz.interpret.arithmetic.working import Cell, Contribution, Step, Working
 from cnnviz.interpret.hooks import Seen
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules.lenet import RadialBasis
 
 LARGEST = 24

@@ -13,7 +13,7 @@ from cnnviz.interpret import NotCoveredError
 from cnnviz.interpret.arithmetic.base import Arithmetic, Doubles, array_of, pair, window, works_out
 from cnnviz.interpret.arithmetic.working import Cell, Step, Window, Working
 from cnnviz.interpret.hooks import Seen
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules.lenet import Subsampling
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.figures import numbers
-from cnnviz.inference.images.image import Pixels
+from cnnviz.inference.images.read_image import Pixels
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, stops
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 from cnnviz.sentences import percent
 from cnnviz.ui.shared import model_input, notice, url_state
 from cnnviz.ui.shared.model_input import Network

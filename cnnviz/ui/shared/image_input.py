@@ -17,7 +17,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from cnnviz.inference.images.image import Picture, Pixels, Refusal
+from cnnviz.inference.images.read_image import Picture, Pixels, Refusal
 from cnnviz.inference.samples import all_samples, get
 from cnnviz.ui.shared import url_state
 from cnnviz.ui.shared.model_input import Network
@@ -28,7 +28,7 @@ from cnnviz.ui.shared.url_state import change_without_model
 if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
     from cnnviz.inference.images.read_image import Upload
-    from cnnviz.inference.samples.sample import Kind
+    from cnnviz.inference.samples import Kind
     from cnnviz.inference.weights.loaded_model import Loaded
 
 # Which picture the URL means: `sample:NAME`, `test:ROW`, `shipped:ROW`, `handed:NUMBER`, `drawn` or `camera`.

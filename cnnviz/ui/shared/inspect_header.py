@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cnnviz import models
-from cnnviz.inference.images.image import Picture
 from cnnviz.inference.images.preprocessing import Preprocessing
+from cnnviz.inference.images.read_image import Picture
 from cnnviz.ui.shared import image_input, layout, model_picker, notice, preprocessing, url_state
 from cnnviz.ui.shared.image_chooser import pad_is_empty, picture_chooser
 from cnnviz.ui.shared.image_input import ImageState, chosen

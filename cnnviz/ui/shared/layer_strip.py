@@ -9,7 +9,7 @@ import numpy as np
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures.sprite_sheet import Pixels
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Theme, paint
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 
 MOST = 26
 SIDE, CELL, LETTERS = 48, 58, 9

@@ -12,8 +12,8 @@ import streamlit as st
 
 from cnnviz.figures import numbers
 from cnnviz.inference import ClassProbability
-from cnnviz.inference.images.image import Picture
-from cnnviz.interpret.maps import Floats
+from cnnviz.inference.images.read_image import Picture
+from cnnviz.interpret.mosaic import Floats
 from cnnviz.ui.shared import notice, preprocessing, url_state
 from cnnviz.ui.shared.model_input import Network
 from cnnviz.ui.shared.preprocessing import PreprocessedImage

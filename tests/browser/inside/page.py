@@ -7,8 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from cnnviz.analysis.types import ReceptiveField
-from cnnviz.interpret.channel_flags import marks
-from cnnviz.interpret.mosaic import limits
+from cnnviz.interpret.mosaic import limits, marks
 from cnnviz.ui.components.drawing_pad import drawing_pad
 from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
 

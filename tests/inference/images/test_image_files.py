@@ -4,9 +4,8 @@ import io
 import zipfile
 from pathlib import Path
 
-from cnnviz.inference.images.image import Picture, Refusal
 from cnnviz.inference.images.image_files import from_paths, handed_in
-from cnnviz.inference.images.read_image import MOST_BYTES, Upload, read_all
+from cnnviz.inference.images.read_image import MOST_BYTES, Picture, Refusal, Upload, read_all
 from tests.datasets.making import Files, classes, encoded, pixels, write
 
 PNG = encoded(pixels(0))

@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 
 from cnnviz.datasets import Dataset, Part
 from cnnviz.inference import InferenceError
-from cnnviz.inference.images.image import Picture
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.inference.images.preprocessing_trace import steps, stored
+from cnnviz.inference.images.read_image import Picture
 from cnnviz.training import Recipe
 from cnnviz.training.checkpoint import Interface
 from cnnviz.training.data.transforms import Statistics, Transform

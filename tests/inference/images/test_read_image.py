@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cnnviz.datasets import DataError, image_files
-from cnnviz.inference.images.image import Picture, Refusal
-from cnnviz.inference.images.read_image import MOST_BYTES, Decoder, Upload, read, read_all
+from cnnviz.inference.images.read_image import MOST_BYTES, Decoder, Picture, Refusal, Upload, read, read_all
 from tests.datasets.making import encoded, pixels
 
 MODES = ("1", "L", "LA", "P", "PA", "I", "I;16", "F", "RGB", "RGBA", "CMYK", "LAB", "YCbCr", "HSV")

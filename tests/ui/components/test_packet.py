@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.analysis.types import ReceptiveField
-from cnnviz.interpret.channel_flags import marks
+from cnnviz.interpret.mosaic import marks
 from cnnviz.ui.components.mosaic import MosaicView, mosaic_packet
 from cnnviz.ui.components.shared import ALIGNED, packet
 

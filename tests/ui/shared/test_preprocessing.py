@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cnnviz.inference.images.image import Picture, Refusal
 from cnnviz.inference.images.preprocessing import Preprocessing
+from cnnviz.inference.images.read_image import Picture, Refusal
 from cnnviz.ui.shared import image_input
 from cnnviz.ui.shared.preprocessing import prepared
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.inference.samples.drawings import STROKES
+from cnnviz.inference.samples import STROKES
 from cnnviz.inference.weights.layer_program import LayerProgram
 from cnnviz.interpret.colormaps import SEQUENTIAL
 from cnnviz.ui.components.shared import component, packet

@@ -15,9 +15,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cnnviz.analysis.types import WHOLE, ReceptiveField
-from cnnviz.interpret.channel_flags import Marks, buffer
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats, Marks, buffer
 from cnnviz.ui.components.shared import component, packet
 
 __all__ = ["MosaicView", "feature_mosaic", "mosaic_packet"]

@@ -12,7 +12,7 @@ from cnnviz.datasets import Progress
 from cnnviz.figures.embedding import scatter
 from cnnviz.figures.numbers import percent
 from cnnviz.figures.sprite_sheet import Pixels, Sprite, sprite
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.features.state import SOFTMAX, PageState, field_of

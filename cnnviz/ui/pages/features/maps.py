@@ -15,11 +15,9 @@ from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
 from cnnviz.figures.sprite_sheet import Pixels, Sprite, sprite
 from cnnviz.inference.images.preprocessing import Preprocessing
-from cnnviz.interpret.channel_flags import marks
 from cnnviz.interpret.colormaps import Theme
 from cnnviz.interpret.layer_names import Layer
-from cnnviz.interpret.maps import Floats
-from cnnviz.interpret.mosaic import Order, Range, limits, ordered
+from cnnviz.interpret.mosaic import Floats, Order, Range, limits, marks, ordered
 from cnnviz.ui.components.arithmetic import ArithmeticView, arithmetic_packet, layer_arithmetic
 from cnnviz.ui.components.mosaic import MosaicView, mosaic_packet
 from cnnviz.ui.components.pictures import Cell, Line, pictures
@@ -148,7 +146,7 @@ def _sheet(
     _ready: PreprocessedImage,
 ) -> Sprite:
     from cnnviz.interpret.activations import reduced
-    from cnnviz.interpret.maps import as_maps
+    from cnnviz.interpret.mosaic import as_maps
 
     side = (_ready.tensor.shape[-2], _ready.tensor.shape[-1])
 

@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights.layer_program import LayerProgram
 from cnnviz.inference.weights.module_program import NetworkProgram, kernel, module_program
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 from cnnviz.ui.components.network import (
     NetworkView,
     kernel_slot,

@@ -14,8 +14,7 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.figures.palette import COMPARED, Colour
 from cnnviz.formats.csv_text import csv_text
-from cnnviz.interpret.channel_flags import marks
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats, marks
 from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
 from cnnviz.ui.pages.inception.state import PageState, drop, short
 from cnnviz.ui.shared import notice

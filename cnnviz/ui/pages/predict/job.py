@@ -14,15 +14,14 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.datasets.spec import Progress, Step
-from cnnviz.inference.images.image import Picture, Pixels, Refusal
+from cnnviz.inference.images.read_image import Picture, Pixels, Refusal
 from cnnviz.ui.shared.background_job import BackgroundJob
 from cnnviz.ui.shared.model_input import Network
 from cnnviz.ui.shared.url_state import change_without_model
 
 if TYPE_CHECKING:
     from cnnviz.inference.images.read_image import Upload
-    from cnnviz.inference.latency import Cost
-    from cnnviz.inference.predict import Predictor, Result
+    from cnnviz.inference.predict import Cost, Predictor, Result
 
 CHUNK_BYTES = 96 << 20
 """Of decoded pictures held at a time."""
@@ -115,7 +114,7 @@ class Job(BackgroundJob[None]):
         return results
 
     def _measure(self) -> None:
-        from cnnviz.inference.latency import measure
+        from cnnviz.inference.predict import measure
 
         for one in self.networks:
             if not self.cancelled:
@@ -165,8 +164,7 @@ def _thumb(pixels: Pixels) -> Pixels:
 # The pictures to ask about: what this visitor handed in, or the bundled ones.
 
 if TYPE_CHECKING:
-    from cnnviz.inference.images.image import Refusal
-    from cnnviz.inference.images.read_image import Upload
+    from cnnviz.inference.images.read_image import Refusal, Upload
 
     Files = Sequence[Upload | Refusal]
 

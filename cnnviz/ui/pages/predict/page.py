@@ -14,7 +14,7 @@ from cnnviz.datasets import Step
 from cnnviz.figures import numbers
 from cnnviz.inference import evaluate
 from cnnviz.inference.images.checks import grouped
-from cnnviz.inference.images.image import Refusal
+from cnnviz.inference.images.read_image import Refusal
 from cnnviz.ui.pages.predict import state
 from cnnviz.ui.pages.predict.job import Job, bundled, chosen, upload
 from cnnviz.ui.pages.predict.state import MOST, PageState, page, written

@@ -57,7 +57,7 @@ def _button(label: str, about: str, data: partial[str] | partial[bytes], name: s
 
 
 def _weights(run: Run, kind: str) -> None:
-    from cnnviz.inference.weights.export_weights import weights_name
+    from cnnviz.inference.export.formats import weights_name
 
     _button(
         f"Weights, {kind} (safetensors)",
@@ -87,7 +87,7 @@ def _json(run_id: int) -> str:
 
 
 def _take(run_id: int, kind: str) -> bytes:
-    from cnnviz.inference.weights.export_weights import take_weights
+    from cnnviz.inference.export.formats import take_weights
 
     return take_weights(run_data.database(), run_id, kind)
 

@@ -1,16 +1,66 @@
-"""Simple scenes in colour: things that CIFAR-10 has classes for, cut out of coloured paper as it were."""
+"""Sample images that ship with the product, with maker and license; none is a file in the repository.
+
+Ours are drawn by code, the same to the bit every time; others come out of libraries that ship them.
+"""
 
 from __future__ import annotations
 
+import colorsys
 import functools
+import gzip
 import io
 import math
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal, NamedTuple
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from cnnviz.inference.samples.sample import LICENCE, OURS, Sample
+from cnnviz.inference import InferenceError
+from cnnviz.inference.images.read_image import Upload
+
+__all__ = ["LICENCE", "OURS", "Sample", "all_samples", "get"]
+
+# A sample.
+
+Kind = Literal["digit", "drawing", "test card", "photograph"]
+OURS, LICENCE = "Drawn by cnnviz", "MIT"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture: its name in a URL, what it shows, who made it, and how to get it."""
+
+    name: str
+    title: str
+    kind: Kind
+    credit: str
+    licence: str
+    make: Callable[[], Image.Image | bytes]
+    """A Pillow image, or the bytes of a file."""
+
+    def data(self) -> bytes:
+        """The bytes of an image file, as an upload would bring them."""
+        return _encoded(self.make)
+
+    def upload(self) -> Upload:
+        """As if somebody had handed it in."""
+        return Upload(f"{self.name}.{'jpg' if self.kind == 'photograph' else 'png'}", self.data())
+
+
+@functools.cache
+def _encoded(make: Callable[[], Image.Image | bytes]) -> bytes:
+    made = make()
+    if isinstance(made, bytes):
+        return made
+    buffer = io.BytesIO()
+    made.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+# Simple scenes in colour: things that CIFAR-10 has classes for, cut out of coloured paper as it were.
 
 # Lines with round ends, drawn large and reduced, so that their edges are soft.
 
@@ -166,3 +216,106 @@ DIGITS = (
     ),
     Sample(f"paper-{ON_PAPER}", f"A {ON_PAPER} in ink on paper, turned", "digit", OURS, LICENCE, on_paper),
 )
+
+
+# Pictures out of libraries that cnnviz needs anyway, with the licence that they carry there.
+
+CC_BY_2 = "CC BY 2.0"
+ENLARGED = 4
+SCANNED = {3: 3, 5: 5, 8: 8}
+"""A digit, and the row of scikit-learn's digits that shows it."""
+
+
+def photograph(name: str) -> bytes:
+    """A JPEG file that scikit-learn ships."""
+    return resources.files("sklearn.datasets").joinpath("images", name).read_bytes()
+
+
+def scanned(row: int) -> Image.Image:
+    """A scanned digit of 8×8 pixels in 17 greys, each enlarged to a block, light on dark."""
+    packed = resources.files("sklearn.datasets").joinpath("data", "digits.csv.gz").read_bytes()
+    line = gzip.decompress(packed).decode().splitlines()[row]
+    values = np.array(line.split(",")[:64], dtype=float).reshape(8, 8)
+    pixels = np.rint(values * 255 / 16).astype(np.uint8)
+    return Image.fromarray(np.kron(pixels, np.ones((ENLARGED, ENLARGED), np.uint8)))
+
+
+PHOTOGRAPHS = (
+    *(
+        Sample(
+            f"scanned-{digit}", f"A scanned {digit}", "digit",
+            "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (UCI), from scikit-learn",
+            "CC BY 4.0", functools.partial(scanned, row),
+        )
+        for digit, row in SCANNED.items()
+    ),
+    Sample(
+        "temple", "The Summer Palace in Beijing", "photograph",
+        "danielbuechele on Flickr, from scikit-learn (china.jpg)", CC_BY_2,
+        functools.partial(photograph, "china.jpg"),
+    ),
+    Sample(
+        "flower", "A dahlia", "photograph",
+        "vultilion on Flickr, from scikit-learn (flower.jpg)", CC_BY_2,
+        functools.partial(photograph, "flower.jpg"),
+    ),
+)  # fmt: skip
+
+
+# Test cards: pictures whose contents are known exactly, to see what a filter answers to.
+
+
+def zone_plate() -> Image.Image:
+    """Rings that grow finer outwards: every direction and every width of stripes at once."""
+    place = (np.arange(SIDE) - (SIDE - 1) / 2) / (SIDE / 2)
+    squared = place[:, None] ** 2 + place[None] ** 2
+    rings = np.cos(squared * np.pi * SIDE / 4)
+    return Image.fromarray(np.rint(127.5 + 127.5 * rings).astype(np.uint8))
+
+
+def colour_wheel() -> Image.Image:
+    """Hue around, saturation outwards."""
+    place = (np.arange(SIDE) - (SIDE - 1) / 2) / (SIDE / 2)
+    hue = np.arctan2(place[:, None], np.broadcast_to(place, (SIDE, SIDE))) / (2 * np.pi) % 1
+    saturation = np.minimum(1, np.hypot(place[:, None], place[None]))
+    pixels = [
+        colorsys.hsv_to_rgb(float(h), float(s), 1.0)
+        for h, s in zip(hue.ravel(), saturation.ravel(), strict=True)
+    ]
+    return Image.fromarray(np.rint(np.array(pixels) * 255).astype(np.uint8).reshape(SIDE, SIDE, 3))
+
+
+def stripes() -> Image.Image:
+    """Stripes in eight directions, one in each of eight fields."""
+    rows, columns = np.indices((SIDE // 2, SIDE // 4))
+    fields = []
+    for number in range(8):
+        angle = np.pi * number / 8
+        wave = np.sin((np.cos(angle) * columns + np.sin(angle) * rows) * 2 * np.pi / 6)
+        fields.append(np.rint(127.5 + 120 * wave).astype(np.uint8))
+    return Image.fromarray(np.vstack([np.hstack(fields[:4]), np.hstack(fields[4:])]))
+
+
+TEST_CARDS = (
+    Sample("zone-plate", "Zone plate", "test card", OURS, LICENCE, zone_plate),
+    Sample("stripes", "Stripes in eight directions", "test card", OURS, LICENCE, stripes),
+    Sample("colour-wheel", "Colour wheel", "test card", OURS, LICENCE, colour_wheel),
+)
+
+
+# The registry of samples.
+
+
+@functools.cache
+def all_samples() -> dict[str, Sample]:
+    """Every sample by name: digits, drawings, test cards, photographs."""
+    samples = (*DIGITS, *DRAWINGS, *TEST_CARDS, *PHOTOGRAPHS)
+    return {sample.name: sample for sample in samples}
+
+
+def get(name: str) -> Sample:
+    """The sample called `name`; raises `InferenceError` that lists them."""
+    known = all_samples()
+    if name not in known:
+        raise InferenceError(f"There is no sample '{name[:80]}'; there are: {', '.join(known)}.")
+    return known[name]
