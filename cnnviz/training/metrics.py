@@ -1,4 +1,4 @@
-"""Metrics: sums over an epoch without waiting for the device, evaluation, and predictions for tracked images."""
+"""Metrics: an epoch's sums without waiting for the device, evaluation, predictions for tracked images."""
 
 from __future__ import annotations
 

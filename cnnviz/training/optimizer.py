@@ -1,4 +1,4 @@
-"""Optimizer, learning-rate schedule, training loss (cross-entropy, mixup, class weights) and early stopping."""
+"""Optimizer, learning-rate schedule, training loss (cross-entropy, mixup) and early stopping."""
 
 from __future__ import annotations
 
