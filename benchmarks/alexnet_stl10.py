@@ -1,9 +1,9 @@
 """Why the paper review's AlexNet did not learn, measured: one change at a time, same seeds.
 
-The network is the article's, a quarter as wide and for images of 67×67 (`cnnviz.models.scale_width`), with
-the same rule for its first weights. STL-10 is replaced by 5,000 images of CIFAR-10, enlarged; another seed is
-another 5,000. Accuracy and the largest share that one answer gets are on 2,000 test images after the last
-epoch.
+The network is the article's, a quarter as wide and for images of 67×67 (`cnnviz.models.layer_list_edit`),
+with the same rule for its first weights. STL-10 is replaced by 5,000 images of CIFAR-10, enlarged; another
+seed is another 5,000. Accuracy and the largest share that one answer gets are on 2,000 test images after the
+last epoch.
 
     python -m benchmarks.alexnet_stl10 FOLDER [--seeds N] [--arms NAME …] [--rows FILE] [--keep FILE]
 
@@ -28,7 +28,7 @@ from torch import get_num_threads
 from benchmarks.machine import describe
 from cnnviz import datasets
 from cnnviz.datasets import Dataset
-from cnnviz.experiments import alexnet_stl10
+from cnnviz.experiments.presets import alexnet_stl10
 from cnnviz.training import Recipe
 from cnnviz.training.run_logger import InMemoryLogger
 from cnnviz.training.setup import build_training

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.diagnosis_runs.drawn import CLASSES, pixels
 from benchmarks.diagnosis_runs.sources import adapted
 from cnnviz.datasets import registry
-from cnnviz.datasets.convert import LUMA
+from cnnviz.datasets.dataset import LUMA
 from cnnviz.datasets.spec import Arrays, DatasetSpec, Labels, Pixels, Progress
 from cnnviz.models import NoOptions, Shape
 

@@ -13,7 +13,7 @@ from cnnviz import tracking
 from cnnviz.datasets.spec import silent
 from cnnviz.diagnosis import gather
 from cnnviz.diagnosis.engine import hint
-from cnnviz.experiments.statistics import Interval, paired
+from cnnviz.experiments.verdict import Interval, paired
 from cnnviz.tracking import Database
 from cnnviz.training import Recipe
 from cnnviz.training.queue import enqueue

@@ -13,7 +13,7 @@ from benchmarks.diagnosis_runs import drawn, folders, sketched
 from benchmarks.diagnosis_runs.drawn import pixels
 from benchmarks.diagnosis_runs.folders import images
 from cnnviz import datasets
-from cnnviz.datasets.convert import adapt
+from cnnviz.datasets.dataset import adapt
 from cnnviz.datasets.spec import Arrays, Labels, Pixels
 from cnnviz.models import Shape
 

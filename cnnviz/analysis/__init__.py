@@ -2,7 +2,7 @@
 
 from cnnviz.analysis.core import analyze
 from cnnviz.analysis.diff import Change, Diff, diff
-from cnnviz.analysis.notebook_table import to_html
+from cnnviz.analysis.export import to_html
 from cnnviz.analysis.precomputed import Overview, overview
 from cnnviz.analysis.types import (
     KIND_TITLES,

@@ -7,14 +7,133 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cnnviz import models
-from cnnviz.analysis import foreign, precomputed
+from cnnviz.analysis import precomputed
 from cnnviz.analysis.types import Analysis, Shape
 from cnnviz.models.layers import LayerList
 from cnnviz.models.library import spec_of
+from cnnviz.models.user_code import origin
 from cnnviz.models.user_code.registration import CLASSES_FROM_OUTPUT, INPUT_FROM_NETWORK, OWN_FILE
 
 if TYPE_CHECKING:
     from torch import nn
+
+# Analyse a network that somebody brings: find what it reads, and say in a sentence what goes wrong.
+
+
+def analyze_foreign(
+    module: nn.Module,
+    size: int | tuple[int, ...] | Sequence[tuple[int, ...]] | None,
+    name: str,
+    title: str,
+    classes: int,
+    options: dict[str, Any] | None = None,
+) -> Analysis:
+    """Analyse `module`, which is on the meta device, for the first input that fits.
+
+    Args:
+        module: The network; left in evaluation mode.
+        size: A side, `(H, W)` or `(C, H, W)`; a shape for each of several inputs; None to try what is usual.
+        name: What the analysis calls it.
+        title: What people call it.
+        classes: How many there are; 0 for as many as it gives numbers.
+        options: What it was made with.
+
+    Raises `ValueError` in one sentence, with the user's own file and line where the pass failed there.
+    """
+    from cnnviz.analysis.compute import compute
+    from cnnviz.models.user_code.dry_run import (
+        MISFITS,
+        OutputError,
+        candidate_shapes,
+        describe,
+        needed_inputs,
+    )
+
+    inputs = needed_inputs(module)
+    more: tuple[Shape, ...] = ()
+    if is_several(size):
+        given: Any = size
+        size, more = given[0], tuple(given[1:])
+    _check_inputs(inputs, 1 + len(more), title)
+    # A lone Conv3d would take an image for a volume without a batch.
+    if (other := _other_dimensions(module, title)) and "volumes" in other:
+        raise ValueError(other)
+    first: Exception | None = None
+    shapes: list[Shape] = list(candidate_shapes(module, size))  # type: ignore[arg-type]
+    for shape in shapes:
+        try:
+            analysis = compute(module, shape, name, title, classes, options or {}, more)
+        except OutputError:
+            raise
+        except MISFITS as error:
+            if _needs_values(error):
+                raise ValueError(_unknowable(title, error)) from None
+            first = first or error
+            continue
+        except (Exception, SystemExit) as error:
+            if _needs_values(error):
+                raise ValueError(_unknowable(title, error)) from None
+            raise ValueError(f"{title} cannot be analysed: {describe(error)}.") from None
+        return analysis if size is not None or shape == shapes[0] else _with_assumed_input(analysis, shape)
+    assert first is not None
+    raise ValueError(_other_dimensions(module, title) or misfit(title, shapes[0], None, first)) from None
+
+
+def is_several(size: object) -> bool:
+    """Whether a size is a shape for each of several inputs."""
+    return isinstance(size, list | tuple) and bool(size) and isinstance(size[0], list | tuple)
+
+
+def _check_inputs(needed: Sequence[str], given: int, title: str) -> None:
+    if len(needed) > given:
+        each = ",".join(["3x32x32"] * len(needed))
+        raise ValueError(
+            f"{title} reads {len(needed)} inputs ({', '.join(needed)}): give a size for each, as "
+            f"--input-size {each}."
+        )
+
+
+def _other_dimensions(module: nn.Module, title: str) -> str:
+    """A sentence for a network of sequences or volumes; empty for others."""
+    from torch import nn
+
+    kinds = {type(part) for part in module.modules() if isinstance(part, nn.modules.conv._ConvNd)}
+    what = "sequences" if nn.Conv1d in kinds else "volumes" if nn.Conv3d in kinds else ""
+    if not what or nn.Conv2d in kinds:
+        return ""
+    layer = "Conv1d" if what == "sequences" else "Conv3d"
+    return f"{title} reads {what} ({layer}), but cnnviz analyses networks that read images."
+
+
+def _with_assumed_input(analysis: Analysis, shape: Shape) -> Analysis:
+    sides = "×".join(map(str, shape))
+    note = f"No input size was given: these figures are for {sides}, the first of the usual ones that fits."
+    return replace(analysis, notes=(*analysis.notes, note))
+
+
+def _needs_values(error: BaseException) -> bool:
+    text = str(error)
+    return isinstance(error, NotImplementedError) or "meta tensor" in text or "meta device" in text
+
+
+def _unknowable(title: str, error: BaseException) -> str:
+    line = origin.of_error(error)
+    if isinstance(error, NotImplementedError) and "forward" in str(error):
+        return f"{title} cannot be analysed: it defines no forward."
+    return (
+        f"{title} cannot be analysed without running it: its forward pass needs the values of its input"
+        f"{f' ({line})' if line else ''}."
+    )
+
+
+def misfit(title: str, shape: Shape, default: Shape | None, error: Exception) -> str:
+    """One sentence for an input that the model cannot take."""
+    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    line = origin.of_error(error)
+    reason += f" ({line})" if line else ""
+    hint = f" Its own input is {'×'.join(map(str, default))}." if default and default != shape else ""
+    return f"{title} cannot take an input of {'×'.join(map(str, shape))}: {reason}.{hint}"
+
 
 Model = "str | models.ModelSpec | LayerList | nn.Module"
 Size = int | tuple[int, ...] | Sequence[tuple[int, ...]] | None
@@ -48,7 +167,7 @@ def analyze(
         return _of_description(model, input_size, num_classes)
     if OWN_FILE in model.tags:
         return _of_file(model, input_size, num_classes, options)
-    if foreign.is_several(input_size):
+    if is_several(input_size):
         raise ValueError(f"{model.title} reads one image, not {len(input_size)}.")  # type: ignore[arg-type]
     side = _as_side(input_size, model)  # type: ignore[arg-type]
     classes, shape, chosen = models.resolve(model, num_classes, side, options)
@@ -63,14 +182,14 @@ def analyze(
 def of_spec(spec: models.ModelSpec, classes: int, shape: Shape, options: models.Options) -> Analysis:
     """Build a spec on the meta device and analyse it; raises `ValueError` where the size does not work."""
     from cnnviz.analysis.compute import compute
-    from cnnviz.models.meta import on_meta
+    from cnnviz.models.builder import on_meta
 
     channels, height, width = shape
     module = on_meta(lambda: spec.builder(classes, (channels, height, width), options))
     try:
         return compute(module, shape, spec.name, spec.title, classes, options.model_dump())
     except (RuntimeError, AssertionError, ValueError) as error:
-        raise ValueError(foreign.misfit(spec.title, shape, spec.input_shape, error)) from None
+        raise ValueError(misfit(spec.title, shape, spec.input_shape, error)) from None
 
 
 def _of_description(spec: models.ModelSpec, input_size: Size, num_classes: int | None) -> Analysis:
@@ -97,13 +216,13 @@ def _of_description(spec: models.ModelSpec, input_size: Size, num_classes: int |
 def _of_module(module: nn.Module | type[nn.Module], input_size: Size) -> Analysis:
     from torch import nn
 
-    from cnnviz.models.meta import meta_copy, on_meta
+    from cnnviz.models.builder import meta_copy, on_meta
     from cnnviz.models.user_code.dry_run import describe
 
     if isinstance(module, type) and issubclass(module, nn.Module):
         kind = module
         try:
-            return foreign.analyze_foreign(on_meta(kind), input_size, kind.__name__, kind.__name__, 0)
+            return analyze_foreign(on_meta(kind), input_size, kind.__name__, kind.__name__, 0)
         except TypeError as error:
             raise ValueError(
                 f"{kind.__name__} is a class that cannot be made without arguments ({describe(error)}); hand "
@@ -115,7 +234,7 @@ def _of_module(module: nn.Module | type[nn.Module], input_size: Size) -> Analysi
             "torch.nn.Module."
         )
     name = type(module).__name__
-    return foreign.analyze_foreign(meta_copy(module), input_size, name, name, 0)
+    return analyze_foreign(meta_copy(module), input_size, name, name, 0)
 
 
 def _of_file(
@@ -125,10 +244,10 @@ def _of_file(
     options: Mapping[str, Any] | models.Options | None,
 ) -> Analysis:
     """Analyse what a user's file defines: channels, size and classes are the network's own."""
-    from cnnviz.models.meta import on_meta
+    from cnnviz.models.builder import on_meta
 
     classes, shape, chosen = models.resolve(spec, num_classes, None, options)
-    if not foreign.is_several(input_size):
+    if not is_several(input_size):
         given: Any = input_size
         if isinstance(given, tuple) and len(given) == 3:
             shape = given
@@ -138,7 +257,7 @@ def _of_file(
             input_size = shape
     module = on_meta(lambda: spec.builder(classes, shape, chosen))
     known = 0 if CLASSES_FROM_OUTPUT in spec.tags else classes
-    analysis = foreign.analyze_foreign(module, input_size, spec.name, spec.title, known, chosen.model_dump())
+    analysis = analyze_foreign(module, input_size, spec.name, spec.title, known, chosen.model_dump())
     return replace(analysis, notes=(*spec.notes, *analysis.notes)) if spec.notes else analysis
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 from cnnviz.analysis.types import MIB, Analysis, ReceptiveField, Row
 from cnnviz.formats.csv_text import csv_text
+
+if TYPE_CHECKING:
+    from cnnviz.analysis.types import Analysis
 
 COLUMNS = ("layer", "type", "input", "output", "parameters", "trainable", "multiply-adds", "element-wise",
            "MiB", "receptive field", "formula")  # fmt: skip
@@ -120,3 +124,34 @@ def markdown_text(head: Sequence[str], lines: Iterable[Sequence[Any]], numeric: 
 
 def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int | float) else str(value).replace("|", "\\|")
+
+
+# The layer table as HTML, which a notebook shows for an analysis.
+
+MOST_ROWS = 200
+"""Rows that a notebook shows; of a larger network the first ones."""
+
+
+def to_html(analysis: Analysis, batch: int = 1) -> str:
+    """The table with totals and notes; everything that names bring is escaped."""
+    *lines, total = to_table(analysis, batch)
+    head = "".join(f'<th style="text-align:{_side(name)}">{escape(name)}</th>' for name in COLUMNS)
+    body = "".join(f"<tr>{_cells(line)}</tr>" for line in (*lines[:MOST_ROWS], total))
+    left_out = f"{len(lines) - MOST_ROWS:,} more rows are not shown here." if len(lines) > MOST_ROWS else ""
+    notes = "".join(f"<p>{escape(note)}</p>" for note in (*analysis.notes, left_out) if note)
+    counts = f"{analysis.total_params:,} parameters ({analysis.trainable_params:,} trainable)"
+    title = f"<b>{escape(analysis.title)}</b> · {by_size(analysis.input_shape)} · {counts}"
+    return (
+        f'<div><p>{title} · {analysis.macs:,} multiply-adds</p><div style="overflow-x:auto"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{notes}</div>"
+    )
+
+
+def _side(column: str) -> str:
+    return "right" if column in NUMERIC else "left"
+
+
+def _cells(line: Sequence[Any]) -> str:
+    texts = (f"{value:,}" if isinstance(value, int | float) else str(value) for value in line)
+    cells = zip(COLUMNS, texts, strict=True)
+    return "".join(f'<td style="text-align:{_side(name)}">{escape(text)}</td>' for name, text in cells)

@@ -41,7 +41,7 @@ def analyze_fitting(document: LayerList) -> Analysis:
     from torch import nn
 
     from cnnviz.analysis.compute import compute
-    from cnnviz.models.meta import on_meta
+    from cnnviz.models.builder import on_meta
 
     def build() -> nn.Sequential:
         parts: OrderedDict[str, nn.Module] = OrderedDict()

@@ -19,12 +19,11 @@ from typing import Any
 import orjson
 
 from cnnviz.access.files import forget_file, note_file, require_file
-from cnnviz.datasets import cache
+from cnnviz.datasets import cache, user_data
 from cnnviz.datasets.cache import Maker, Wanted
 from cnnviz.datasets.dataset import Dataset
 from cnnviz.datasets.encoded_store import disk_errors, require_space
 from cnnviz.datasets.image_files import READING
-from cnnviz.datasets.layouts import detect
 from cnnviz.datasets.spec import Arrays, DataError, DatasetSpec, Progress, silent
 from cnnviz.datasets.user_data import OwnOptions
 from cnnviz.models.library import home, slug
@@ -95,7 +94,7 @@ def save_user_dataset(
     if wished not in user_datasets():  # what is there may be read anew for anybody, from the same path
         require_file(_file(wished), f"The data set '{wished}'")
     chosen = _changed(options or {})
-    wanted, make = detect.wanted(wished, place, chosen)
+    wanted, make = user_data.wanted(wished, place, chosen)
     ready = cache.opened(wanted) or cache.made(wanted, make, progress)
     _write(wished, place, chosen, wanted, ready)
     return ready
@@ -217,7 +216,7 @@ def source(own: Kept, options: Mapping[str, Any]) -> tuple[Wanted, Maker]:
             f"'{own.name}' was made from '{own.path}', which is gone, and so is the cached copy; put it "
             f"back, or take the name out: `python -m cnnviz data remove {own.name}`."
         )
-    return detect.wanted(own.name, Path(own.path), options or own.options)
+    return user_data.wanted(own.name, Path(own.path), options or own.options)
 
 
 def _changed(options: Mapping[str, Any]) -> dict[str, Any]:

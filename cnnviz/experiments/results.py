@@ -9,11 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from cnnviz import tracking
 from cnnviz.experiments import running, verdict
-from cnnviz.experiments.experiment import METRIC, Cell, Experiment
-from cnnviz.experiments.recipe_changes import changes_text
+from cnnviz.experiments.experiment import METRIC, Cell, Experiment, changes_text
 from cnnviz.experiments.running import Stored
-from cnnviz.experiments.statistics import Interval, paired
-from cnnviz.experiments.verdict import Outcome, decimals, points
+from cnnviz.experiments.verdict import Interval, Outcome, decimals, paired, points
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.tracking import Database, RunSummary, Status
 

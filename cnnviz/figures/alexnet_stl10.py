@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnviz.diagnosis import Bars, Evidence, Lines, Points, Series
 from cnnviz.diagnosis.recorded.card import RecordedCondition
-from cnnviz.figures.palette import COMPARED, TEXT, Colour
-from cnnviz.figures.plotly_theme import build_figure
+from cnnviz.figures.plotly_theme import COMPARED, TEXT, Colour, build_figure
 from cnnviz.sentences import percent
 
 if TYPE_CHECKING:

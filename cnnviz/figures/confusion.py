@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnviz.figures import numbers
-from cnnviz.figures.palette import BORDER, COMPARED, TEXT, Colour, diverging, ramp
-from cnnviz.figures.plotly_theme import build_figure
+from cnnviz.figures.plotly_theme import BORDER, COMPARED, TEXT, Colour, build_figure, diverging, ramp
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

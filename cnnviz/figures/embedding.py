@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.figures.palette import PAPER, TEXT, Colour, oklch, translucent
-from cnnviz.figures.plotly_theme import build_figure
+from cnnviz.figures.plotly_theme import PAPER, TEXT, Colour, build_figure, oklch, translucent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

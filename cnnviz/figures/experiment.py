@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from cnnviz.experiments import ConditionResult, Result
 from cnnviz.experiments.results import difference_text
 from cnnviz.figures.numbers import percent
-from cnnviz.figures.palette import COMPARED, PAPER, TEXT, Colour, translucent
-from cnnviz.figures.params_macs import INK
-from cnnviz.figures.plotly_theme import build_figure
+from cnnviz.figures.pareto import INK
+from cnnviz.figures.plotly_theme import COMPARED, PAPER, TEXT, Colour, build_figure, translucent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

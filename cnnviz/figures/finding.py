@@ -13,8 +13,7 @@ from cnnviz.diagnosis import Bars, Images, Lines, Series
 from cnnviz.diagnosis.finding import Picture
 from cnnviz.figures.curves import Floats, Line, Panel, Reference, curves, level, level_name
 from cnnviz.figures.layer_bars import shortened
-from cnnviz.figures.palette import COMPARED, PAPER, Colour, mix_srgb, translucent
-from cnnviz.figures.plotly_theme import build_figure
+from cnnviz.figures.plotly_theme import COMPARED, PAPER, Colour, build_figure, mix_srgb, translucent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cnnviz.figures.palette import COMPARED, Colour
-from cnnviz.figures.plotly_theme import build_figure
+from cnnviz.figures.plotly_theme import COMPARED, Colour, build_figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from cnnviz.analysis.bottleneck import Stage
 from cnnviz.figures import numbers
-from cnnviz.figures.palette import COMPARED, Colour
-from cnnviz.figures.plotly_theme import build_figure
+from cnnviz.figures.plotly_theme import COMPARED, Colour, build_figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

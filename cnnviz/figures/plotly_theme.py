@@ -9,13 +9,175 @@ changes the theme, since a figure carries the colours of the other theme in `lay
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from cnnviz.figures.palette import BORDER, COMPARED, PAPER, TEXT, Colour, Theme, translucent
+import numpy as np
+from numpy.typing import NDArray
+
+from cnnviz.analysis.types import Kind
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+# The one place of colour. One meaning, one colour, on every page and in both themes.
+#
+# The hues of the kinds are the family of Okabe and Ito, "Color universal design", 2008, moved in lightness
+# until every two stay apart under protanopia, deuteranopia and tritanopia as well.
+
+Theme = Literal["light", "dark"]
+
+
+@dataclass(frozen=True)
+class Colour:
+    """A colour as `#rrggbb` (or `rgba(…)`), for a light and for a dark page."""
+
+    light: str
+    dark: str
+
+    @property
+    def css(self) -> str:
+        """The colour as CSS that follows the page's theme by itself."""
+        return f"light-dark({self.light}, {self.dark})"
+
+    def of(self, theme: Theme) -> str:
+        """The colour under one theme, for what cannot follow it: a downloaded picture, a Plotly figure."""
+        return self.light if theme == "light" else self.dark
+
+
+OUTCOME_COLORS: dict[str, Colour] = {
+    "healthy": Colour("#0b6472", "#6cc7d3"),
+    "cause-found": Colour("#a3450b", "#f0a06a"),
+    "unexplained": Colour("#7a5200", "#e8b64c"),
+    "not-judged": Colour("#5a6064", "#a9b4b9"),
+}
+"""Of each outcome of a diagnosis, for a word and a mark beside it: never the only difference."""
+
+KIND_COLOURS: dict[Kind, Colour] = {
+    "conv": Colour("#0072b2", "#2f8fd6"),
+    "fc": Colour("#e69f00", "#f0a81e"),
+    "norm": Colour("#00a873", "#1fcb99"),
+    "pool": Colour("#bd75a2", "#c36ba2"),
+    "activation": Colour("#5a6064", "#656c71"),
+    "attention": Colour("#55c8fa", "#a8ecff"),
+    "recurrent": Colour("#a9301c", "#d2553c"),
+    "other": Colour("#ead1a2", "#efd9a0"),
+}
+"""The colour of each kind of layer."""
+
+COMPARED: tuple[Colour, ...] = (
+    Colour("#4b3fae", "#8f86f5"),
+    Colour("#a3195b", "#ec4f86"),
+    Colour("#8a8a00", "#bdbd3a"),
+    Colour("#0f9fae", "#3cc6d4"),
+)
+"""Models side by side, in this order: none of these stands for a kind."""
+
+TRAIN_DASH, VALIDATION_DASH, TEST_DASH = "solid", "dot", "dash"
+"""Lines of the training, validation and test set, as Plotly names them."""
+
+PAPER = Colour("#ffffff", "#12171a")
+"""The page behind a figure, which stands for zero in every scale."""
+TEXT = Colour("#1c2529", "#e4e9eb")
+"""What is written on it."""
+BORDER = Colour("#d9dfe2", "#333d42")
+"""Lines that part, as those of axes. The three are the colours of the themes in `.streamlit/config.toml`."""
+
+RAMP = ((0.0, 0), (0.01, 6), (0.05, 14), (0.2, 28), (0.5, 44), (1.0, 60))
+"""Where a colour scale has how many percent of its colour; never so many that text cannot be read on it."""
+
+ColorScale = list[tuple[float, Colour]]
+"""Plotly's: positions in [0, 1] with their colours."""
+
+
+def ramp(colour: Colour) -> ColorScale:
+    """Return a colour scale from the page to `colour`, fast at first: small shares are to be seen."""
+    return [(at, mix_oklab(colour, PAPER, percent / 100)) for at, percent in RAMP]
+
+
+def diverging(low: Colour, high: Colour) -> ColorScale:
+    """Return a colour scale from `low` over the page, at the middle, to `high`."""
+    return [
+        *((0.5 - 0.5 * at, shade) for at, shade in reversed(ramp(low))),
+        *((0.5 + 0.5 * at, shade) for at, shade in ramp(high) if at > 0),
+    ]
+
+
+def translucent(colour: Colour, opacity: float) -> Colour:
+    """Return the colour with an opacity in [0, 1]."""
+    return Colour(*(f"rgba({_channels(shade)},{opacity:g})" for shade in (colour.light, colour.dark)))
+
+
+def mix_srgb(first: Colour, second: Colour, share: float) -> Colour:
+    """Mix `share` of the first with the second, channel by channel, as `color-mix(in srgb, …)` does."""
+
+    def mixed(one: str, other: str) -> str:
+        return _hex(share * _rgb(one) + (1 - share) * _rgb(other))
+
+    return Colour(mixed(first.light, second.light), mixed(first.dark, second.dark))
+
+
+def mix_oklab(first: Colour, second: Colour, share: float) -> Colour:
+    """Mix `share` of the first with the second in OKLab, as `color-mix(in oklab, …)` does."""
+
+    def mixed(one: str, other: str) -> str:
+        return _hex(_from_oklab(share * _to_oklab(_rgb(one)) + (1 - share) * _to_oklab(_rgb(other))))
+
+    return Colour(mixed(first.light, second.light), mixed(first.dark, second.dark))
+
+
+def oklch(lightness: float, chroma: float, hue: float) -> str:
+    """Convert a colour of OKLCh (hue in degrees) to `#rrggbb`; what sRGB lacks is clipped."""
+    angle = np.deg2rad(hue)
+    return _hex(_from_oklab(np.array([lightness, chroma * np.cos(angle), chroma * np.sin(angle)])))
+
+
+# OKLab and back: B. Ottosson, "A perceptual color space for image processing", 2020.
+
+_Vector = NDArray[np.float64]
+_TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
+
+def _to_oklab(rgb: _Vector) -> _Vector:
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return np.asarray(_TO_LAB @ np.cbrt(_TO_CONES @ linear), np.float64)
+
+
+def _from_oklab(lab: _Vector) -> _Vector:
+    linear = np.linalg.solve(_TO_CONES, np.linalg.solve(_TO_LAB, lab) ** 3).clip(0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def _rgb(shade: str) -> _Vector:
+    return np.array([int(shade[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+
+
+def _hex(rgb: _Vector) -> str:
+    return "#" + "".join(f"{round(255 * float(channel)):02x}" for channel in rgb.clip(0, 1))
+
+
+def _channels(shade: str) -> str:
+    return ",".join(str(int(shade[at : at + 2], 16)) for at in (1, 3, 5))
+
+
+def kind_variables() -> str:
+    """The colours of the kinds as CSS declarations, `--kind-conv: …;` and so on."""
+    return " ".join(f"--kind-{kind}: {colour.css};" for kind, colour in KIND_COLOURS.items())
+
 
 __all__ = ["build_figure", "in_theme", "recolor", "register_templates", "template"]
 

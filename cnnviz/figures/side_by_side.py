@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnviz.analysis.types import KIND_TITLES, KINDS, Analysis, Group, Kind, Row, grouped
 from cnnviz.figures import numbers
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 
 MOST_COLUMNS = 150
 """More layers than this are drawn as groups of neighbours."""

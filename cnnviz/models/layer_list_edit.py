@@ -1,19 +1,22 @@
 """Changes to a layer list. Each returns a new list, or raises `ValueError` with one sentence.
 
 A change may leave a list whose shapes do not fit: `LayerList.steps` shows where, and
-`cnnviz.models.shape_fixes` what would. Only what no list may hold is refused here.
+`cnnviz.models.layer_list_edit` what would. Only what no list may hold is refused here.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from rapidfuzz import fuzz
 
-from cnnviz.models.layers import KINDS, Layer, LayerList
+from cnnviz.models.layers import KINDS, Conv, Init, Layer, LayerList, Linear, Step
+from cnnviz.models.layers.base import AnyShape, pair
 from cnnviz.models.registry import specs
 from cnnviz.models.spec import ModelSpec
 
@@ -166,3 +169,181 @@ def nearest_sequential(spec: ModelSpec) -> ModelSpec:
     if family:
         return max(family, key=lambda other: fuzz.ratio(other.name, spec.name))
     return max(lists, key=lambda other: other.year)
+
+
+# What would fit: small changes after which the first misfit of a layer list is gone.
+
+MOST_PADDING = 8
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A change that fixes the first misfit: what it does, in a few words, and the list after it."""
+
+    label: str
+    document: LayerList
+
+
+def misfit(document: LayerList) -> int | None:
+    """The place of the first layer that does not fit; the list's length where only its end is wrong.
+
+    None where the list can be built.
+    """
+    for place, step in enumerate(document.steps()):
+        if step.problem:
+            return place
+    return len(document.layers) if document.problem() else None
+
+
+def fixes(document: LayerList) -> tuple[Fix, ...]:
+    """Changes that fix the first misfit, the most likely first; none where nothing simple would."""
+    place = misfit(document)
+    if place is None or not document.layers:
+        return ()
+    steps = list(document.steps())
+    candidates = _end(document, steps) if place == len(steps) else _layer(document, steps, place)
+    return tuple(fix for fix in candidates if _further(fix.document, document))
+
+
+def _further(after: LayerList, before: LayerList) -> bool:
+    """Whether the first misfit is gone or nearer to the end: adding layers alone is no progress."""
+    now, then = misfit(after), misfit(before)
+    return now is None or (then is not None and len(after.layers) - now < len(before.layers) - then)
+
+
+def _layer(document: LayerList, steps: list[Step], place: int) -> Iterator[Fix]:
+    shape, layer = steps[place].input_shape, steps[place].layer
+    assert shape is not None
+    if len(shape) == 1:
+        yield from _needs_maps(document, steps, place)
+    elif isinstance(layer, Linear):
+        yield from _needs_vector(document, place)
+    else:
+        yield from _smaller(document, place, "kernel")
+        yield from _padded(document, place)
+        yield from _smaller(document, place, "groups")
+
+
+def _needs_maps(document: LayerList, steps: list[Step], place: int) -> Iterator[Fix]:
+    if getattr(steps[place].layer, "maps", False):
+        yield Fix("Drop single values", set_field(document, place, "maps", False))
+    vector = next(i for i, step in enumerate(steps) if step.output_shape and len(step.output_shape) == 1)
+    yield Fix(f"Move it before {steps[vector].name}", move(document, place, vector))
+
+
+def _needs_vector(document: LayerList, place: int) -> Iterator[Fix]:
+    flatten, pool = new_layer("flatten"), new_layer("global_pool")
+    yield Fix("Flatten before it", add(document, place, flatten))
+    yield Fix("Average each map before it", add(document, place, pool, flatten))
+
+
+def _smaller(document: LayerList, place: int, field: str) -> Iterator[Fix]:
+    """The largest smaller value of a field that fits."""
+    value = getattr(document.layers[place], field, None)
+    for smaller in range(max(pair(value)) - 1 if value is not None else 0, 0, -1):
+        fixed = set_field(document, place, field, smaller)
+        if _further(fixed, document):
+            yield Fix(f"{field.capitalize()} {smaller}", fixed)
+            return
+
+
+def _padded(document: LayerList, place: int) -> Iterator[Fix]:
+    padding = getattr(document.layers[place], "padding", None)
+    if padding is None:
+        return
+    # From 0: a pooling layer may be padded too much for its kernel.
+    for other in range(MOST_PADDING + 1):
+        fixed = set_field(document, place, "padding", other)
+        if _further(fixed, document):
+            yield Fix(f"Padding {other}", fixed)
+            return
+
+
+def _end(document: LayerList, steps: list[Step]) -> Iterator[Fix]:
+    last = steps[-1]
+    head = new_layer("linear", out="classes")
+    if isinstance(last.layer, Linear):
+        yield Fix(f"{last.name}: one unit a class", set_field(document, len(steps) - 1, "out", "classes"))
+    if last.output_shape and len(last.output_shape) == 1:
+        yield Fix("Add a last layer of one unit a class", add(document, len(steps), head))
+    else:
+        layers = (new_layer("flatten"), head)
+        yield Fix("Flatten, then one unit a class", add(document, len(steps), *layers))
+        yield Fix(
+            "Average each map, then one unit a class",
+            add(document, len(steps), new_layer("global_pool"), *layers),
+        )
+
+
+# A network a part as wide, small enough for a laptop, that hands a signal on as the wide one does.
+
+
+def fan_in(layer: Conv | Linear, entering: AnyShape) -> int:
+    """How many values one output of `layer` sums where `entering`, `(C, H, W)` or `(F,)`, comes in."""
+    if isinstance(layer, Linear):
+        return entering[0]
+    height, width = pair(layer.kernel)
+    return entering[0] // layer.groups * height * width
+
+
+def narrower(layers: LayerList, *, by: int, hidden: int, side: int) -> LayerList:
+    """`layers` with a `by`-th of the maps, `hidden` units and inputs of `side`×`side` pixels.
+
+    A layer with weights N(0, σ²) over n inputs of mean square q gives outputs of spread σ·√(n·q). So that the
+    narrow network begins as the wide one does, σ grows by √(n wide / n narrow); the other rules (He, Glorot,
+    PyTorch's) depend on n by themselves.
+
+    Args:
+        layers: A chain whose layers fit.
+        by: What widths of convolutions are divided by, rounded up.
+        hidden: Width of every fully connected layer but the last.
+        side: Height and width of the new input.
+
+    Raises `ValueError` where the layers do not fit such an input.
+    """
+    slim = [_slimmer(layer, by, hidden) for layer in layers.layers]
+    before = _fans(layers)
+    made = _with_layers(layers, slim, side)
+    after = _fans(made)
+    again = [
+        _stronger(layer, math.sqrt(before[name] / after[name])) if name in after else layer
+        for name, layer in zip(made.names(), slim, strict=True)
+    ]
+    return _with_layers(layers, again, side)
+
+
+def _with_layers(old: LayerList, layers: list[Layer], side: int) -> LayerList:
+    made = LayerList.model_validate(
+        {
+            "name": f"{old.name}-narrow",
+            "input": (old.input[0], side, side),
+            "classes": old.classes,
+            "layers": layers,
+        }
+    )
+    if made.problem():
+        raise ValueError(made.problem())
+    return made
+
+
+def _fans(layers: LayerList) -> dict[str, int]:
+    return {
+        step.name: fan_in(step.layer, step.input_shape)
+        for step in layers.steps()
+        if isinstance(step.layer, Conv | Linear) and step.input_shape is not None
+    }
+
+
+def _slimmer(layer: Layer, by: int, hidden: int) -> Layer:
+    if isinstance(layer, Conv):
+        return layer.model_copy(update={"out": -(-layer.out // by)})
+    if isinstance(layer, Linear) and layer.out != "classes":
+        return layer.model_copy(update={"out": hidden})
+    return layer
+
+
+def _stronger(layer: Layer, by: float) -> Layer:
+    start: Init = layer.init  # type: ignore[attr-defined]
+    if start.weights != "normal":
+        return layer
+    return layer.model_copy(update={"init": start.model_copy(update={"std": start.std * by})})

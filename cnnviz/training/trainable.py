@@ -112,7 +112,7 @@ def _failure(
     """What one pass over so many images without values raises, if anything."""
     import torch
 
-    from cnnviz.models.meta import on_meta
+    from cnnviz.models.builder import on_meta
 
     shape: Shape = (spec.input_shape[0], *side)
     try:

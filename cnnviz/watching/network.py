@@ -9,7 +9,7 @@ from torch import nn
 from cnnviz.analysis import Analysis
 from cnnviz.analysis import analyze as analyze_module
 from cnnviz.analysis.precomputed import encode
-from cnnviz.models.meta import meta_copy
+from cnnviz.models.builder import meta_copy
 
 
 def analyze(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis | None, str]:

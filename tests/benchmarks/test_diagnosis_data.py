@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.diagnosis_runs import data, sources
 from cnnviz.datasets import how
-from cnnviz.datasets.convert import LUMA
+from cnnviz.datasets.dataset import LUMA
 from cnnviz.datasets.spec import Arrays, Pixels
 
 

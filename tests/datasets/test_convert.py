@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cnnviz.datasets import DataError, adapt, convert, how
+from cnnviz.datasets import DataError, adapt, dataset, how
 
 
 def _random(*shape: int) -> torch.Tensor:
@@ -87,5 +87,5 @@ def test_a_flat_image_stays_flat(have: tuple[int, int, int], want: tuple[int, in
 def test_images_are_handled_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     images = _random(10, 3, 9, 9)
     whole = adapt(images, (1, 5, 5))
-    monkeypatch.setattr(convert, "AT_ONCE", 3 * 9 * 9 * 3)
+    monkeypatch.setattr(dataset, "AT_ONCE", 3 * 9 * 9 * 3)
     assert (adapt(images, (1, 5, 5)) == whole).all()

@@ -13,7 +13,7 @@ from cnnviz.diagnosis.recorded.card import COLLAPSED, Row, Table, arms, card, ta
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh, measure
 from cnnviz.diagnosis.recorded.record import MOST_BYTES, package_run
 from cnnviz.diagnosis.recorded.stand_in import first_of_each
-from cnnviz.experiments.alexnet_stl10 import AS_WRITTEN, CONDITIONS, FULL, base, recipe
+from cnnviz.experiments.presets.alexnet_stl10 import AS_WRITTEN, CONDITIONS, FULL, base, recipe
 from cnnviz.models import get as model
 from cnnviz.tracking import Database
 from cnnviz.training import get

@@ -8,8 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as some
 from scipy.special import stdtrit
 
-from cnnviz.experiments.statistics import Interval, paired, pairs_needed, sampling_error
-from cnnviz.experiments.verdict import inconclusive_text
+from cnnviz.experiments.verdict import Interval, inconclusive_text, paired, pairs_needed, sampling_error
 
 DIFFERENCES = some.lists(some.floats(-1, 1), min_size=2, max_size=20)
 

@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from cnnviz.experiments.statistics import Interval, paired
-from cnnviz.experiments.verdict import brief, describe_condition, epochs_text, points
+from cnnviz.experiments.verdict import Interval, brief, describe_condition, epochs_text, paired, points
 
 AT = "at 5 epochs"
 

@@ -10,12 +10,11 @@ from cnnviz.analysis.bottleneck import Cost, Stage
 from cnnviz.diagnosis import Bars, Lines, Series
 from cnnviz.figures import confusion, embedding, histograms, inception, pareto
 from cnnviz.figures.alexnet_stl10 import SignalLine, by_layer, paired_runs
-from cnnviz.figures.curves import Line, Panel, Reference, curves
+from cnnviz.figures.curves import Line, Panel, Reference, curves, range_test
 from cnnviz.figures.experiment import experiment
 from cnnviz.figures.finding import bars, lines
 from cnnviz.figures.layer_stats import STATISTICS, layer_heat
-from cnnviz.figures.learning_rate import range_test
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.interpret.filters import Weights, histogram
 from tests.figures.test_alexnet_stl10 import ARMS
 from tests.figures.test_experiment import RESULT

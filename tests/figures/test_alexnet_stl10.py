@@ -6,7 +6,7 @@ import pytest
 
 from cnnviz.diagnosis.evidence.evidence import Histogram, Points
 from cnnviz.diagnosis.recorded.card import RecordedCondition
-from cnnviz.experiments.statistics import Interval
+from cnnviz.experiments.verdict import Interval
 from cnnviz.figures.alexnet_stl10 import (
     SignalLine,
     accuracies,
@@ -18,7 +18,7 @@ from cnnviz.figures.alexnet_stl10 import (
     prediction_counts,
 )
 from cnnviz.figures.finding import bars, lines
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 from tests.diagnosis.evidence import healthy
 
 RUN = healthy(

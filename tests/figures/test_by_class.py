@@ -3,7 +3,7 @@
 import numpy as np
 
 from cnnviz.figures.confusion import MOST, by_class, by_class_alt, most_confused_classes
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 
 FIRST, SECOND = np.array([[8, 2], [5, 5]]), np.array([[9, 1], [1, 9]])
 RUNS = [("one", FIRST, COMPARED[0]), ("two", SECOND, COMPARED[1])]

@@ -11,7 +11,7 @@ import pytest
 from cnnviz.diagnosis import Bars, Images, Lines, Series, diagnose
 from cnnviz.diagnosis.evidence.evidence import Histogram
 from cnnviz.figures.finding import MOST_LABELS, alt, bars, lines, strip
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.figures.report.curve_svg import WIDTH
 from cnnviz.figures.report.diagnosis import bars_svg, html_report, lines_svg
 from tests.diagnosis.evidence import healthy

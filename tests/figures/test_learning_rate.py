@@ -2,7 +2,7 @@
 
 import math
 
-from cnnviz.figures.learning_rate import ABOVE, range_test, range_test_alt
+from cnnviz.figures.curves import ABOVE, range_test, range_test_alt
 
 RATES, LOSSES, SMOOTHED = (1e-4, 1e-2, 1.0), (2.3, 0.7, 90.0), (2.3, 1.5, 40.0)
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cnnviz.analysis.types import KINDS
-from cnnviz.figures.palette import COMPARED, KIND_COLOURS, Theme, kind_variables
+from cnnviz.figures.plotly_theme import COMPARED, KIND_COLOURS, Theme, kind_variables
 
 VISION = {
     "normal": np.eye(3),

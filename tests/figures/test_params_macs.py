@@ -4,7 +4,7 @@ import pytest
 
 from cnnviz import models
 from cnnviz.analysis import overview
-from cnnviz.figures.params_macs import GROUPS, LANDMARKS, group_of, landscape, landscape_words
+from cnnviz.figures.pareto import GROUPS, LANDMARKS, group_of, landscape, landscape_words
 from cnnviz.models.registry import specs
 
 

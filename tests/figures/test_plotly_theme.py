@@ -9,8 +9,19 @@ import plotly.graph_objects as go
 import plotly.io
 import pytest
 
-from cnnviz.figures.palette import BORDER, COMPARED, PAPER, TEXT, Colour, mix_oklab, oklch, ramp
-from cnnviz.figures.plotly_theme import build_figure, in_theme, register_templates
+from cnnviz.figures.plotly_theme import (
+    BORDER,
+    COMPARED,
+    PAPER,
+    TEXT,
+    Colour,
+    build_figure,
+    in_theme,
+    mix_oklab,
+    oklch,
+    ramp,
+    register_templates,
+)
 from tests.figures.every_figure import FIGURES
 
 COLOR = ("#", "rgb")

@@ -8,8 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from cnnviz.analysis import analyze, overview
-from cnnviz.figures.thumbnail import HEIGHT, MOST_UNITS, box_svg, strip_svg, tall, volumes
-from cnnviz.figures.timeline import LINEAGE
+from cnnviz.figures.timeline import HEIGHT, LINEAGE, MOST_UNITS, box_svg, strip_svg, tall, volumes
 
 DEPTH = {entry.name: entry.depth for entry in overview()}
 

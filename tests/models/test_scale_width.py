@@ -5,8 +5,8 @@ import math
 import pytest
 
 from cnnviz import models
+from cnnviz.models.layer_list_edit import fan_in, narrower
 from cnnviz.models.layers import Conv, LayerList, Linear
-from cnnviz.models.scale_width import fan_in, narrower
 
 
 def alexnet(**options: str) -> LayerList:

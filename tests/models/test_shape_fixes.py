@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 
+from cnnviz.models.layer_list_edit import fixes, misfit
 from cnnviz.models.layers import (
     BatchNorm,
     Conv,
@@ -13,7 +14,6 @@ from cnnviz.models.layers import (
     Linear,
     Pool,
 )
-from cnnviz.models.shape_fixes import fixes, misfit
 from tests.models.layer_lists import documents
 
 

@@ -468,7 +468,7 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> NoReturn:
         raise DataError("The disk is full; make room.")
 
-    monkeypatch.setattr("cnnviz.datasets.loading.require_space", full)
+    monkeypatch.setattr("cnnviz.datasets.registry.require_space", full)
     app = open_page("data")
     assert "The disk is full; make room." in app.error[0].value.replace("\\", "")
 

@@ -124,7 +124,7 @@ def test_a_link_that_names_what_is_not_registered_is_refused_and_reads_nothing(
         looked.append(name)
         return False
 
-    monkeypatch.setattr("cnnviz.datasets.loading.is_path", is_path)
+    monkeypatch.setattr("cnnviz.datasets.registry.is_path", is_path)
     wrong = Experiment.of(
         question="Is it read?", base=BASE.changed(base), arms=(Condition(name="elsewhere", changes=changes),)
     )

@@ -39,7 +39,7 @@ def test_an_address_names_registered_data_only_and_reads_nothing(
         looked.append(name)
         return False
 
-    monkeypatch.setattr("cnnviz.datasets.loading.is_path", is_path)
+    monkeypatch.setattr("cnnviz.datasets.registry.is_path", is_path)
     app = open_page("train", dataset=named)
     assert f"names '{named}' as data, which is no registered data set" in said(app)
     assert app.selectbox(key="train-data").value in datasets.names()

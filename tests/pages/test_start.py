@@ -101,7 +101,7 @@ def test_it_is_drawn_without_torch_and_pandas() -> None:
         "import sys\n"
         "from cnnviz.ui.pages.start import hero, networks, paths\n"
         "from cnnviz.ui.components.digit_network import digit_packet\n"
-        "from cnnviz.figures.params_macs import landscape\n"
+        "from cnnviz.figures.pareto import landscape\n"
         "from cnnviz.analysis import overview\n"
         "digit_packet(hero.shipped()), networks.ancestors(), landscape(overview())\n"
         "print(sorted({'torch', 'torchvision', 'pandas'} & set(sys.modules)))"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from cnnviz.analysis.checks.layers import SUMS, _listed
+from cnnviz.analysis.checks.layers import NEURALINT, SUMS, _listed
 from cnnviz.analysis.checks.network import INPUT, Network
-from cnnviz.analysis.checks.output import NEURALINT
 from cnnviz.analysis.checks.registry import Found, check
 from cnnviz.analysis.types import Node, Row
 from cnnviz.analysis.worked_numbers import pair

@@ -189,7 +189,7 @@ def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
 
 
 def _change(place: str, change: Change, old: Recipe) -> str:
-    from cnnviz.experiments.recipe_changes import changed
+    from cnnviz.experiments.experiment import list_changes as changed
 
     settings = "; ".join(
         f"{field.replace('_', ' ')} {words}" for field, words in changed(old, change.recipe(old))

@@ -192,8 +192,8 @@ def _chosen(what: str, large: bool, seeds: int | None) -> Experiment:
 
 
 def _asked(name: str, experiment: Experiment) -> str:
+    from cnnviz.experiments.experiment import changes_text
     from cnnviz.experiments.presets import current_name, list_presets
-    from cnnviz.experiments.recipe_changes import changes_text
 
     ready = list_presets().get(current_name(name))
     lines = [(condition, changes_text(experiment, condition)) for condition in experiment.names[1:]]

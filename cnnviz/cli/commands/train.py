@@ -116,7 +116,7 @@ def _with_start(recipe: Recipe, start: str) -> Recipe:
     from cnnviz.inference.weights import weights_facts
     from cnnviz.inference.weights.state_dict import without_prefix
     from cnnviz.inference.weights.weights_file import read_weights
-    from cnnviz.models.meta import on_meta
+    from cnnviz.models.builder import on_meta
     from cnnviz.training import start_weights
     from cnnviz.training.recipe import side_for, spec_for
 

@@ -9,10 +9,10 @@ from statistics import median
 
 from cnnviz import models
 from cnnviz.diagnosis.evidence.evidence import Evidence, LayerAt, LayerFact, Look
+from cnnviz.models.layer_list_edit import fan_in
 from cnnviz.models.layers import Conv, Linear
 from cnnviz.models.layers.base import pair
 from cnnviz.models.layers.layer_list import Step
-from cnnviz.models.scale_width import fan_in
 from cnnviz.training.recipe import side_for, spec_for
 
 USUAL_UPDATE = 1e-3

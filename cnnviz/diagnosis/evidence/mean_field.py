@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from cnnviz.models.layer_list_edit import fan_in
 from cnnviz.models.layers import (
     Activation,
     Conv,
@@ -28,7 +29,6 @@ from cnnviz.models.layers import (
     Pool,
 )
 from cnnviz.models.layers.base import AnyShape, pair
-from cnnviz.models.scale_width import fan_in
 
 _U: NDArray[np.float64] = np.linspace(-8, 8, 4001)
 _CHANCE: NDArray[np.float64] = np.exp(-(_U**2) / 2) / np.exp(-(_U**2) / 2).sum()

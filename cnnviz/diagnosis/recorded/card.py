@@ -8,7 +8,7 @@ from statistics import fmean
 from pydantic import BaseModel, ConfigDict
 
 from cnnviz.diagnosis.recorded import FOLDER, UnknownRecordingError, names
-from cnnviz.experiments.statistics import Interval, paired
+from cnnviz.experiments.verdict import Interval, paired
 
 SUFFIX = ".card.json"
 

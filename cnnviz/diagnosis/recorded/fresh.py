@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from cnnviz import models
 from cnnviz.diagnosis.evidence.mean_field import Signal
 from cnnviz.diagnosis.recorded import FOLDER
-from cnnviz.experiments.alexnet_stl10 import FULL
+from cnnviz.experiments.presets.alexnet_stl10 import FULL
 from cnnviz.training.recipe import Scale
 
 if TYPE_CHECKING:

@@ -152,7 +152,7 @@ TELLS = 0.15
 """By how much oftener, on the way from chance to always, neighbours share a label in colour than in grey. On
 CIFAR-10, of which LeNet-5 learns most in grey too, it is 0.04."""
 TURNED_GREY = "turned to grey"
-"""In the note of `cnnviz.datasets.convert.how`."""
+"""In the note of `cnnviz.datasets.dataset.how`."""
 
 
 @rule(

@@ -23,7 +23,7 @@ from cnnviz.diagnosis.report.report_text import (
 )
 from cnnviz.figures.finding import alt, hues, strip
 from cnnviz.figures.layer_bars import shortened
-from cnnviz.figures.palette import OUTCOME_COLORS, Colour
+from cnnviz.figures.plotly_theme import OUTCOME_COLORS, Colour
 from cnnviz.figures.report.curve_svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, ticks
 from cnnviz.figures.report.run import CSS, POLICY
 from cnnviz.training.recipe import value_text

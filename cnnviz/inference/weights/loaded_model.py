@@ -13,7 +13,7 @@ from cnnviz import models
 from cnnviz.inference.images.preprocessing import Preprocessing, Size
 from cnnviz.inference.weights.state_dict import load_state_dict, matched
 from cnnviz.models import ModelSpec, Options
-from cnnviz.models.meta import on_meta
+from cnnviz.models.builder import on_meta
 from cnnviz.training.checkpoint import Interface
 from cnnviz.training.recipe import Recipe, spec_for
 

@@ -19,7 +19,7 @@ from cnnviz.inference.weights.state_dict import without_prefix
 from cnnviz.inference.weights.weights_facts import WeightsFacts
 from cnnviz.inference.weights.weights_file import Weights, read_weights
 from cnnviz.models import ModelSpec
-from cnnviz.models.meta import on_meta
+from cnnviz.models.builder import on_meta
 from cnnviz.models.outside.onnx_network import DATA_ONLY, facts_of
 from cnnviz.tracking import Database, Run
 from cnnviz.tracking.stored_checkpoints import checkpoint_file

@@ -107,7 +107,7 @@ class Residual(Layer):
         return self.out * (9 * (shape[0] + self.out) + 4) + shortcut
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`cnnviz.models.modules.residual.Residual`, initialised."""
-        from cnnviz.models.modules.residual import Residual as Block
+        """`cnnviz.models.modules.inception.Residual`, initialised."""
+        from cnnviz.models.modules.inception import Residual as Block
 
         return self.init.apply(Block(shape[0], self.out, self.stride))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from cnnviz.models.meta import meta_copy
+from cnnviz.models.builder import meta_copy
 from cnnviz.models.spec import Shape
 from cnnviz.models.user_code import origin
 from cnnviz.models.user_code.importer import first_line

@@ -6,20 +6,32 @@ network is imported or built its own modules stand in `sys.modules`, and what th
 
 from __future__ import annotations
 
+import ast
+import enum
 import importlib
 import importlib.util
+import inspect
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field, create_model
+
+from cnnviz.models.limits import MAX_CLASSES
+from cnnviz.models.spec import NoOptions, Options, Shape
 from cnnviz.models.user_code import origin
 from cnnviz.models.user_code.source import Source
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _lock = threading.RLock()
 
@@ -141,3 +153,191 @@ def _top(path: str) -> str:
 def first_line(error: BaseException) -> str:
     """What an exception says, in a line."""
     return next(iter(str(error).splitlines()), "no message")
+
+
+# Constructor of a user's network: its arguments as typed options, and the call that makes the network.
+#
+# What a page may choose from is booleans, bounded numbers and enumerations; any other argument can be given
+# only by whoever starts the program, as `net.py:Net(width=8, act="gelu")` or `--option width=8`.
+
+CLASSES = ("num_classes", "n_classes", "nclasses", "num_class", "nb_classes", "n_class", "classes",
+           "num_labels", "n_labels")  # fmt: skip
+"""Parameters that mean the number of classes."""
+MAYBE_CLASSES = ("n_out", "num_outputs", "n_outputs", "num_out", "out_dim", "output_dim", "output_size",
+                 "out_features", "out_channels", "output_channels")  # fmt: skip
+"""Parameters that mean it where their default is what the network gives."""
+USUAL_CLASSES = 1000
+MOST_INT, MOST_TIMES = 64, 8
+"""A whole number offered to pages goes to 8 times its default, and at least to 64."""
+_EMPTY = inspect.Parameter.empty
+
+
+@dataclass
+class Constructor:
+    """A class or function that makes a network, and what is known of its arguments."""
+
+    name: str
+    """What messages call it."""
+    imported: Imported
+    target: Callable[..., Any]
+    bound: dict[str, Any] = field(default_factory=dict)
+    """Arguments that whoever started the program gave: they take the place of defaults."""
+    classes_parameter: str = ""
+    """Which argument is the number of classes; empty where there is none."""
+    options: type[Options] = NoOptions
+    missing: tuple[str, ...] = ()
+    """Arguments without default that nobody gave."""
+
+    @property
+    def default_classes(self) -> int:
+        """What the argument for classes is where nobody chooses; 1000 where it has no default."""
+        given = self.bound.get(self.classes_parameter)
+        if given is None:
+            given = _parameters(self.target).get(self.classes_parameter, _NONE).default
+        known = isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= MAX_CLASSES
+        return given if known else USUAL_CLASSES
+
+    def build(self, classes: int, input_shape: Shape, options: Mapping[str, Any]) -> nn.Module:
+        """Call it; raises `ValueError` in one sentence, with the user's own line, where that fails."""
+        from torch import nn
+
+        if self.missing:
+            raise ValueError(self.missing_text())
+        given = {**self.bound, **{name: self._native(name, value) for name, value in options.items()}}
+        if self.classes_parameter:
+            given[self.classes_parameter] = classes
+        with self.imported.active():
+            try:
+                module = self.target(**given)
+            except Exception as error:
+                line = origin.of_error(error)
+                raise ValueError(
+                    f"{self.name} cannot be built: {type(error).__name__}: {first_line(error)}"
+                    f"{f' ({line})' if line else ''}"
+                ) from error
+        if not isinstance(module, nn.Module):
+            raise ValueError(f"{self.name} gives a {type(module).__name__}, not a torch.nn.Module.")
+        return module
+
+    def missing_text(self) -> str:
+        """Say which arguments it needs, and how they are given."""
+        example = ", ".join(f"{name}=…" for name in self.missing)
+        needs = " and ".join(filter(None, (", ".join(self.missing[:-1]), self.missing[-1])))
+        return (
+            f"{self.name} needs {needs}: name it as '{self.name}({example})', or give "
+            f"--option {self.missing[0]}=… on the command line."
+        )
+
+    def _native(self, name: str, value: Any) -> Any:
+        """An option's value as the constructor takes it: the member of an enumeration, a literal's value."""
+        return _argument(value, _parameters(self.target)[name], _annotations(self.target).get(name))
+
+
+_NONE = inspect.Parameter("none", inspect.Parameter.KEYWORD_ONLY)
+
+
+def read(name: str, imported: Imported, target: Callable[..., Any], bound: Mapping[str, Any]) -> Constructor:
+    """Read a constructor's signature, with `bound` arguments in place of defaults.
+
+    Raises `ValueError` for a bound argument that it has not.
+    """
+    parameters = _parameters(target)
+    unknown = next((argument for argument in bound if argument not in parameters), None)
+    if unknown is not None:
+        known = ", ".join(parameters) or "none"
+        raise ValueError(f"{name} has no argument '{unknown}'; its arguments are: {known}.")
+    annotations = _annotations(target)
+    given = {
+        argument: _argument(value, parameters[argument], annotations.get(argument))
+        for argument, value in bound.items()
+    }
+    classes = next((n for n in CLASSES if n in parameters), "")
+    fields: dict[str, Any] = {}
+    missing = []
+    for argument, parameter in parameters.items():
+        if argument == classes:
+            continue
+        default = given.get(argument, parameter.default)
+        if default is _EMPTY:
+            missing.append(argument)
+            continue
+        offered = _field(annotations.get(argument), default, bound.get(argument))
+        if (
+            offered is not None
+            and not argument.startswith(("_", "model_"))
+            and not hasattr(Options, argument)
+        ):
+            fields[argument] = offered
+    options = create_model(f"{target.__name__}Options", __base__=Options, **fields) if fields else NoOptions
+    return Constructor(name, imported, target, given, classes, options, tuple(missing))
+
+
+def maybe_classes(constructor: Constructor, given: int) -> str:
+    """The argument that is the number of classes by its value, where no argument is so by its name."""
+    parameters = _parameters(constructor.target)
+    for name in MAYBE_CLASSES:
+        default = constructor.bound.get(name, parameters[name].default if name in parameters else None)
+        if default == given and isinstance(default, int) and not isinstance(default, bool):
+            return name
+    return ""
+
+
+def _parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    try:
+        parameters = inspect.signature(target).parameters
+    except (TypeError, ValueError):
+        return {}
+    usable = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name: parameter for name, parameter in parameters.items() if parameter.kind in usable}
+
+
+def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations as types; none where they name something that is only there for a type checker."""
+    function = target.__init__ if inspect.isclass(target) else target
+    try:
+        return typing.get_type_hints(function)
+    except Exception:
+        return dict(getattr(function, "__annotations__", {}))
+
+
+def _field(annotation: Any, default: Any, typed: Any) -> tuple[Any, Any] | None:
+    """Type and default of an option; None for what a page cannot choose.
+
+    `typed` is the argument as whoever started the program gave it, which is then the only text it can be.
+    """
+    if isinstance(default, enum.Enum):
+        return Literal[tuple(member.name for member in type(default))], default.name
+    if typing.get_origin(annotation) is Literal:
+        accepted = typing.get_args(annotation)
+        plain = all(isinstance(choice, str | int | bool) for choice in accepted)
+        return (Literal[accepted], default) if plain and default in accepted else None
+    if isinstance(default, bool):
+        return bool, default
+    if isinstance(default, int):
+        least, most = min(1, MOST_TIMES * default), max(MOST_INT, MOST_TIMES * default)
+        return int, Field(default, ge=least, le=most)
+    if isinstance(default, float):
+        low, high = min(0.0, 10 * default), 1.0 if 0 <= default <= 1 else max(0.0, 10 * default)
+        return float, Field(default, ge=low, le=high)
+    if isinstance(default, str):
+        return Literal[(default,)], default
+    return (Literal[(typed,)], typed) if isinstance(typed, str) else None
+
+
+def _argument(value: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
+    """An argument that was typed, as Python would read it where the default is no text."""
+    kind = annotation if inspect.isclass(annotation) else type(parameter.default)
+    if isinstance(value, str) and issubclass(kind, enum.Enum):
+        if value not in kind.__members__:
+            raise ValueError(
+                f"'{parameter.name}' cannot be '{value}'; it can be {' or '.join(kind.__members__)}."
+            )
+        return kind[value]
+    if not isinstance(value, str) or isinstance(parameter.default, str) or kind is str:
+        return value
+    if value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value

@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING, Any
 from cnnviz.models.outside import registration as data_files
 from cnnviz.models.outside.registration import NamedData
 from cnnviz.models.spec import Builder, ModelSpec, Options, Shape
-from cnnviz.models.user_code import constructor, source
-from cnnviz.models.user_code.constructor import Constructor
-from cnnviz.models.user_code.importer import Imported
+from cnnviz.models.user_code import importer, source
+from cnnviz.models.user_code.importer import Constructor, Imported
 from cnnviz.models.user_code.source import Source
 
 if TYPE_CHECKING:
@@ -280,12 +279,12 @@ def _target(loaded: Imported, one: Named) -> Constructor:
         raise ValueError(
             f"'{one.attribute}' in {name} is a {type(target).__name__}, not a class or a function."
         )
-    return constructor.read(one.attribute, loaded, target, dict(one.arguments))
+    return importer.read(one.attribute, loaded, target, dict(one.arguments))
 
 
 def _described(made: Constructor, one: Named, loaded: Imported) -> ModelSpec:
     """The spec of a constructor, with the input, classes and output that a dry run finds."""
-    from cnnviz.models.meta import on_meta
+    from cnnviz.models.builder import on_meta
     from cnnviz.models.user_code.dry_run import inspect_network
 
     if made.missing:
@@ -295,7 +294,7 @@ def _described(made: Constructor, one: Named, loaded: Imported) -> ModelSpec:
     module = on_meta(lambda: made.build(made.default_classes, (shape[0], shape[1], shape[2]), defaults))
     facts = inspect_network(module, made.name, one.size)
     if not made.classes_parameter and facts.classes:
-        made.classes_parameter = constructor.maybe_classes(made, facts.classes)
+        made.classes_parameter = importer.maybe_classes(made, facts.classes)
         if made.classes_parameter:
             fields = set(made.options.model_fields) - {made.classes_parameter}
             made = replace_options(made, fields)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnviz.datasets import adapt, how
-from cnnviz.datasets.convert import LUMA
+from cnnviz.datasets.dataset import LUMA
 from cnnviz.datasets.spec import Pixels
 from cnnviz.models import Shape
 from cnnviz.training.data.transforms import Statistics, Transform, unscale

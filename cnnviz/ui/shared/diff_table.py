@@ -12,7 +12,7 @@ import streamlit as st
 from cnnviz.analysis.diff import STATUSES, Diff
 from cnnviz.analysis.types import Row
 from cnnviz.figures import numbers
-from cnnviz.figures.palette import COMPARED, KIND_COLOURS, Colour, Theme
+from cnnviz.figures.plotly_theme import COMPARED, KIND_COLOURS, Colour, Theme
 from cnnviz.formats.csv_text import escape_formula
 from cnnviz.ui.shared import notice, url_state
 

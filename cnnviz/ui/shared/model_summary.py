@@ -9,7 +9,7 @@ import streamlit as st
 
 from cnnviz.analysis.types import KIND_TITLES, Analysis, Kind, depth
 from cnnviz.figures import numbers
-from cnnviz.figures.palette import kind_variables
+from cnnviz.figures.plotly_theme import kind_variables
 from cnnviz.ui.shared.model_data import ShownModel
 
 CSS = Path(__file__).with_name("model_summary.css")

@@ -6,8 +6,7 @@ import numpy as np
 import streamlit as st
 from plotly.graph_objects import Figure
 
-from cnnviz.figures.palette import KIND_COLOURS, PAPER
-from cnnviz.figures.plotly_theme import build_figure
+from cnnviz.figures.plotly_theme import KIND_COLOURS, PAPER, build_figure
 from cnnviz.ui.components.plot import plot
 
 POINTS = 20

@@ -14,7 +14,7 @@ import streamlit as st
 
 from cnnviz.analysis.types import KIND_TITLES, KINDS, Graph
 from cnnviz.figures.numbers import shape
-from cnnviz.figures.palette import kind_variables
+from cnnviz.figures.plotly_theme import kind_variables
 from cnnviz.ui.components.shared import read
 
 __all__ = ["module_graph"]

@@ -22,8 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cnnviz.figures.palette import Theme
-from cnnviz.figures.plotly_theme import template
+from cnnviz.figures.plotly_theme import Theme, template
 from cnnviz.figures.sprite_sheet import Sprite
 from cnnviz.ui.components.shared import read, sheet
 

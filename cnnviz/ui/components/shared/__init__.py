@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from cnnviz.figures.palette import kind_variables
+from cnnviz.figures.plotly_theme import kind_variables
 from cnnviz.figures.sprite_sheet import GAP, Sprite
 
 HERE = Path(__file__).parent

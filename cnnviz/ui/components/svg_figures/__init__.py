@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnviz.figures.layer_bars import Bars
+from cnnviz.figures.layer_bars import Area, Bars
 from cnnviz.figures.side_by_side import SideBySide
-from cnnviz.figures.treemap import Area
 from cnnviz.ui.components.shared import component, says
 
 # All models as points that can be pointed at, walked with the arrow keys, and opened.
@@ -19,7 +18,7 @@ LANDSCAPE_HEIGHT = 560
 
 
 def landscape_chart(data: dict[str, Any], *, alt: str, key: str) -> str | None:
-    """Draw what `cnnviz.figures.params_macs` made; the name of the model just clicked, else None."""
+    """Draw what `cnnviz.figures.pareto` made; the name of the model just clicked, else None."""
     shown = data | {"alt": alt, "height": LANDSCAPE_HEIGHT}
     result = component(
         "landscape",

@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz.analysis import worked_numbers
 from cnnviz.analysis.types import BYTES, KIND_TITLES, KINDS, MIB, Analysis, Row
 from cnnviz.figures import numbers
-from cnnviz.figures.palette import KIND_COLOURS, Theme
+from cnnviz.figures.plotly_theme import KIND_COLOURS, Theme
 from cnnviz.figures.receptive_field import receptive_svg, receptive_words
 from cnnviz.ui.components.svg_figures import picture
 from cnnviz.ui.shared import layout, url_state

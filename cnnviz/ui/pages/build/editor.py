@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
-from cnnviz.models.layers import Layer
-from cnnviz.models.layers.base import times
-from cnnviz.sentences import percent
-from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from cnnviz.analysis.checks import Problem, check_layers
 from cnnviz.analysis.diff import Status
 from cnnviz.analysis.partial import Cost, kind_of
-from cnnviz.analysis.types import KIND_TITLES
+from cnnviz.analysis.types import KIND_TITLES, Row
 from cnnviz.figures import numbers
-from cnnviz.models.layers import LayerList, Step
-import streamlit as st
-from cnnviz.models import layer_list_edit
-from cnnviz.models.layers import KINDS
-from cnnviz.models.shape_fixes import fixes
-from cnnviz.ui.shared import notice
-from cnnviz.ui.pages.build import state, state
-from cnnviz.ui.pages.build.state import Costed
-from cnnviz.ui.pages.build.state import Design
-from cnnviz.ui.components.layer_list import Deed, layer_list
-from cnnviz.analysis.types import Row
-from cnnviz.ui.shared.diff_table import Side, Sides, diff_sentence, diff_table
-from collections.abc import Sequence
-from dataclasses import replace
-from cnnviz.analysis.checks import Problem, check_layers
 from cnnviz.figures.layer_bars import layer_bars
-from cnnviz.ui.shared.model_summary import headline
-from cnnviz.ui.pages.build import state
+from cnnviz.models import layer_list_edit
+from cnnviz.models.layer_list_edit import fixes
+from cnnviz.models.layers import KINDS, Layer, LayerList, Step
+from cnnviz.models.layers.base import times
+from cnnviz.sentences import percent
+from cnnviz.ui.components.layer_list import Deed, layer_list
 from cnnviz.ui.components.svg_figures import layer_bars_chart
+from cnnviz.ui.pages.build import state
+from cnnviz.ui.pages.build.state import Costed, Design
+from cnnviz.ui.shared import notice
+from cnnviz.ui.shared.diff_table import Side, Sides, diff_sentence, diff_table
 from cnnviz.ui.shared.model_data import ShownModel
+from cnnviz.ui.shared.model_summary import headline
 
 # A layer of a list in a few words, as it stands in the line of an editor.
 
@@ -102,6 +97,7 @@ TELLERS: dict[str, Callable[[Any, int], list[str]]] = {
 
 
 # A layer list as the compact data that its editor in the browser draws.
+
 
 def payload(
     document: LayerList,
@@ -242,6 +238,7 @@ def _add() -> None:
 
 # The design against the list that it started from: totals before and after, and layer by layer.
 
+
 def totals(costed: Costed) -> list[str]:
     """What changed in the totals, in words; empty where nothing did."""
     before, after, batch = costed.original, costed.analysis, costed.design.batch
@@ -285,6 +282,7 @@ def comparison(costed: Costed) -> None:
 
 
 # What the design costs in all, in the same figures as on the Architecture page.
+
 
 def summary(costed: Costed, problems: Sequence[Problem]) -> None:
     """Draw the headline numbers of the layers that fit, and how many problems are described further down."""

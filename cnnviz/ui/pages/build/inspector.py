@@ -12,14 +12,12 @@ from cnnviz.analysis.partial import kind_of
 from cnnviz.analysis.types import Row
 from cnnviz.figures import numbers
 from cnnviz.models import layer_list_edit
+from cnnviz.models.layer_list_edit import fixes
 from cnnviz.models.layers import KINDS, Layer, LayerList, Step
-from cnnviz.models.shape_fixes import fixes
-from cnnviz.ui.shared import notice
 from cnnviz.ui.pages.build import state
-from cnnviz.ui.pages.build.state import Costed
-from cnnviz.ui.pages.build.fields import draw_apart, draw_field
-from cnnviz.ui.pages.build.fields import fields_of
-from cnnviz.ui.pages.build.state import Design
+from cnnviz.ui.pages.build.fields import draw_apart, draw_field, fields_of
+from cnnviz.ui.pages.build.state import Costed, Design
+from cnnviz.ui.shared import notice
 
 
 def inspector(costed: Costed) -> None:

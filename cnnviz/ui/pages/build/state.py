@@ -1,27 +1,25 @@
 """What is being built: the design in the URL (`list`), beside the model that it started from (`model`).
 
 So a link shares a design, and going back in the browser goes back in it. Only what the undo buttons know is
-kept in the session."""
+kept in the session.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-import streamlit as st
-from cnnviz.ui.shared import url_state
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+import streamlit as st
+
 from cnnviz import models
-from cnnviz.models import url_codec
-from cnnviz.models.layers import LayerList, Step
-from cnnviz.models.layer_list_edit import nearest_sequential
-from cnnviz.ui.shared import notice, url_state
-from cnnviz.ui.shared.url_state import Selection, quoted
 from cnnviz.analysis.diff import Diff, Status, diff_rows
 from cnnviz.analysis.partial import Cost, analyze_fitting, costs, outline
 from cnnviz.analysis.types import Analysis
-from cnnviz.models.layer_list_edit import compact
-from cnnviz.models.layers import LayerList
-from cnnviz.models.shape_fixes import misfit
+from cnnviz.models import url_codec
+from cnnviz.models.layer_list_edit import compact, misfit, nearest_sequential
+from cnnviz.models.layers import LayerList, Step
+from cnnviz.ui.shared import notice, url_state
+from cnnviz.ui.shared.url_state import Selection, quoted
 
 # The steps of a design: every step is a URL, so undoing one goes back to where one was.
 
@@ -154,7 +152,9 @@ def _own(spec: models.ModelSpec) -> LayerList:
     return layer_list
 
 
-def _document(text: str | None, original: LayerList, base: models.ModelSpec, problems: list[str]) -> LayerList:
+def _document(
+    text: str | None, original: LayerList, base: models.ModelSpec, problems: list[str]
+) -> LayerList:
     if text is None:
         return original
     try:

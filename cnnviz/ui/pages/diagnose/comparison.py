@@ -13,7 +13,7 @@ import streamlit as st
 from cnnviz.diagnosis import Evidence, recorded
 from cnnviz.figures import numbers
 from cnnviz.figures.curves import Floats, Line, Panel, Part, curves, curves_alt
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.diagnose import state

@@ -16,7 +16,7 @@ from cnnviz.diagnosis import recorded
 from cnnviz.diagnosis.outcome import recorded_anything
 from cnnviz.diagnosis.report.report_text import MARKS, OUTCOMES, status_text, sureness
 from cnnviz.figures import numbers
-from cnnviz.figures.palette import OUTCOME_COLORS
+from cnnviz.figures.plotly_theme import OUTCOME_COLORS
 from cnnviz.ui.pages.diagnose import probes, state
 from cnnviz.ui.pages.diagnose import state as cases
 from cnnviz.ui.pages.diagnose.comparison import beside, better, itself, made_from, others

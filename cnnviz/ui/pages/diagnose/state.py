@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from cnnviz.diagnosis import Diagnosis, Evidence, diagnose, gather, recorded
-from cnnviz.experiments.recipe_changes import changed
+from cnnviz.experiments.experiment import list_changes as changed
 from cnnviz.training.recipe import Recipe
 from cnnviz.ui.pages.diagnose import probes
 from cnnviz.ui.shared import run_data, url_state

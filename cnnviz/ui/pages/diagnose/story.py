@@ -14,7 +14,7 @@ from cnnviz.diagnosis.evidence.mean_field import Passed, Signal, propagated, rec
 from cnnviz.diagnosis.recorded import names, recorded
 from cnnviz.diagnosis.recorded.card import RecordedCondition, arms, card, table
 from cnnviz.diagnosis.recorded.fresh import CLASSES, STARTS, fresh
-from cnnviz.experiments.alexnet_stl10 import FULL
+from cnnviz.experiments.presets.alexnet_stl10 import FULL
 from cnnviz.figures.alexnet_stl10 import (
     SignalLine,
     accuracies,
@@ -27,7 +27,7 @@ from cnnviz.figures.alexnet_stl10 import (
 )
 from cnnviz.figures.finding import alt, bars, lines
 from cnnviz.figures.numbers import significant
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.models.layers import LayerList, LocalResponseNorm
 from cnnviz.training import get
 from cnnviz.training.recipe import Recipe, Scale

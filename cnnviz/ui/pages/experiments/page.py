@@ -14,8 +14,7 @@ from cnnviz.experiments.demos import Demo, list_demos
 from cnnviz.experiments.presets import FORMS, Preset, list_presets
 from cnnviz.experiments.recorded import names, recording
 from cnnviz.experiments.results import to_csv
-from cnnviz.experiments.statistics import Interval
-from cnnviz.experiments.verdict import brief, decided, inconclusive_text
+from cnnviz.experiments.verdict import Interval, brief, decided, inconclusive_text
 from cnnviz.tracking import Database, Status
 from cnnviz.ui.pages.experiments import state, views
 from cnnviz.ui.pages.experiments.state import LoadedExperiment, chosen, of_stored

@@ -13,9 +13,8 @@ from streamlit.delta_generator import DeltaGenerator
 from cnnviz import experiments, tracking
 from cnnviz.experiments import Experiment, Result, Stored, start
 from cnnviz.experiments.demos import Demo, DemoResult, list_demos
-from cnnviz.experiments.experiment import MOST_SEEDS
+from cnnviz.experiments.experiment import MOST_SEEDS, changes_text
 from cnnviz.experiments.presets import Preset
-from cnnviz.experiments.recipe_changes import changes_text
 from cnnviz.experiments.recorded import names, recording
 from cnnviz.experiments.results import HEAD, cells, verdict_lines
 from cnnviz.experiments.running import Progress, expected, needs_confirmation, progress

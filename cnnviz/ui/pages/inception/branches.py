@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz.figures import numbers
-from cnnviz.figures.palette import COMPARED, Colour
+from cnnviz.figures.plotly_theme import COMPARED, Colour
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.interpret.mosaic import Floats, marks
 from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet

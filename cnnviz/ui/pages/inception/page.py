@@ -13,7 +13,7 @@ from cnnviz.datasets import Progress
 from cnnviz.figures import numbers
 from cnnviz.figures.curves import Line, Panel, curves, curves_alt, head_lines
 from cnnviz.figures.inception import Table, branch_classes, favourites
-from cnnviz.figures.palette import COMPARED, Colour
+from cnnviz.figures.plotly_theme import COMPARED, Colour
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.inception import state
 from cnnviz.ui.pages.inception.branches import Bar, bars, branches

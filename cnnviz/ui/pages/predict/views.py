@@ -15,7 +15,7 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.figures.confusion import confusion, confusion_alt
 from cnnviz.figures.numbers import MISSING
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.inference.images.read_image import Picture, Refusal
 from cnnviz.sentences import percent
 from cnnviz.ui.components.plot import plot

@@ -11,7 +11,7 @@ import streamlit as st
 
 from cnnviz.figures import numbers
 from cnnviz.figures.numbers import MISSING
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.training.recipe import differing, value_text
 from cnnviz.ui.shared import run_data
 

@@ -13,7 +13,7 @@ import streamlit as st
 from cnnviz import datasets, models
 from cnnviz.figures import numbers
 from cnnviz.figures.curves import HEADS, Line, Panel, Part, Reference, curves, curves_alt, head_lines
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.runs import state
 from cnnviz.ui.pages.runs.comparison import short_name

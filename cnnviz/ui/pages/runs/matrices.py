@@ -11,7 +11,7 @@ import streamlit as st
 
 from cnnviz.figures import numbers
 from cnnviz.figures.confusion import by_class, by_class_alt, confusion, confusion_alt, difference
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.figures.sprite_sheet import sprite
 from cnnviz.ui.components.pictures import Cell as Picture
 from cnnviz.ui.components.pictures import Line, pictures

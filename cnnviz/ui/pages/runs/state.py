@@ -15,7 +15,7 @@ import streamlit as st
 
 from cnnviz.figures import numbers
 from cnnviz.figures.numbers import MISSING
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.tracking import Status
 from cnnviz.training.recipe import differing, value_text
 from cnnviz.ui.shared import url_state

@@ -11,10 +11,9 @@ import streamlit as st
 from cnnviz.analysis import analyze
 from cnnviz.analysis.types import Kind
 from cnnviz.figures import numbers
-from cnnviz.figures.palette import kind_variables
-from cnnviz.figures.params_macs import landscape, landscape_words
-from cnnviz.figures.thumbnail import strip_svg
-from cnnviz.figures.timeline import LINEAGE, Ancestor, ancestor, columns, lineage_sheet, square_svg
+from cnnviz.figures.pareto import landscape, landscape_words
+from cnnviz.figures.plotly_theme import kind_variables
+from cnnviz.figures.timeline import LINEAGE, Ancestor, ancestor, columns, lineage_sheet, square_svg, strip_svg
 from cnnviz.ui.components.svg_figures import landscape_chart, miniature
 from cnnviz.ui.shared.layout import link
 from cnnviz.ui.shared.model_data import overview

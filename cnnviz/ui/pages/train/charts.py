@@ -12,7 +12,7 @@ from cnnviz import models, training
 from cnnviz.figures.curves import Floats, Line, Panel, Reference, curves, curves_alt, head_lines
 from cnnviz.figures.curves import Part as Drawn
 from cnnviz.figures.layer_stats import LOOKS, STATISTICS, Statistic, layer_heat, layer_heat_alt
-from cnnviz.figures.palette import COMPARED
+from cnnviz.figures.plotly_theme import COMPARED
 from cnnviz.models import Published
 from cnnviz.training import Recipe
 from cnnviz.ui.components.plot import plot

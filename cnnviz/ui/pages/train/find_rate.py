@@ -9,7 +9,7 @@ import streamlit as st
 
 from cnnviz import datasets
 from cnnviz.datasets.spec import Progress, Step
-from cnnviz.figures.learning_rate import range_test, range_test_alt
+from cnnviz.figures.curves import range_test, range_test_alt
 from cnnviz.training import Recipe
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.shared import notice, url_state

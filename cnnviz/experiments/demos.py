@@ -1,14 +1,55 @@
-"""Demos that need no training: dropout in place after ReLU, and layers without weights."""
+"""Demos: questions answered at once, without training, by running real code.
+
+Every `Demo` of this module is listed by itself.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from cnnviz.experiments.demos import Demo, DemoResult
 
 if TYPE_CHECKING:
     from torch import nn
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What came of running a demonstration."""
+
+    head: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    """What was tried, and what it did, as a table."""
+    conclusion: str
+    """One sentence, worked out from the lines."""
+    message: str = ""
+    """What torch said, word for word; empty where nothing was raised."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A question with code that answers it. `run` imports torch; nothing else here does."""
+
+    name: str
+    title: str
+    question: str
+    asked_by: str
+    explanation: str
+    """For a student; paragraphs are parted by empty lines."""
+    code: str
+    """The heart of what is run, as one would write it."""
+    mended: str
+    """The same without the error; empty where there is none to fix."""
+    run: Callable[[], DemoResult]
+
+
+@functools.cache
+def list_demos() -> dict[str, Demo]:
+    """All demonstrations by name."""
+    return {value.name: value for value in globals().values() if isinstance(value, Demo)}
+
+
+# Demos that need no training: dropout in place after ReLU, and layers without weights.
 
 # Why `Dropout(inplace=True)` after ReLU raises, and where it does not.
 
