@@ -39,6 +39,8 @@ def build() -> typer.Typer:
 
     for module in pkgutil.iter_modules(commands.__path__):
         importlib.import_module(f"{commands.__name__}.{module.name}").register(app)
+    app.registered_commands.sort(key=lambda command: command.name or "")
+    app.registered_groups.sort(key=lambda group: str(group.name))
     return app
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from cnnviz.cli.progress import Bar
+from cnnviz.cli.output import Bar
 
 if TYPE_CHECKING:
     from cnnviz.datasets import Progress, Step

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
+
 @dataclass(frozen=True)
 class DemoResult:
     """What came of running a demonstration."""

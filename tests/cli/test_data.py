@@ -9,7 +9,7 @@ import pytest
 
 from cnnviz import datasets
 from cnnviz.cli.app import main
-from cnnviz.cli.progress import Bar, line
+from cnnviz.cli.output import Bar, line
 from cnnviz.datasets import Step, library
 from tests.datasets.making import classes, write
 

@@ -15,7 +15,7 @@ import pytest
 from cnnviz import tracking
 from cnnviz.cli.app import main
 from cnnviz.cli.foreground import place_text, work_on
-from cnnviz.cli.progress import Bar
+from cnnviz.cli.output import Bar
 from cnnviz.datasets.spec import silent
 from cnnviz.tracking import Command, Database, Status
 from cnnviz.training import Recipe

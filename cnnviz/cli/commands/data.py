@@ -12,8 +12,7 @@ import typer
 
 from cnnviz import datasets
 from cnnviz.cli.options import pairs
-from cnnviz.cli.output import table
-from cnnviz.cli.progress import Bar
+from cnnviz.cli.output import Bar, table
 from cnnviz.datasets import Dataset, DatasetSpec
 from cnnviz.datasets.library import PREFIX
 from cnnviz.datasets.summary import summary

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from cnnviz.cli.output import notes, width
-from cnnviz.cli.progress import Bar
+from cnnviz.cli.output import Bar, notes, width
 
 if TYPE_CHECKING:
     from cnnviz.diagnosis import Change, Diagnosis, Evidence, Finding, Outcome

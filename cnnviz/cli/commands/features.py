@@ -25,7 +25,7 @@ from cnnviz.cli.options import (
     load_model,
     named_model,
 )
-from cnnviz.cli.progress import Bar
+from cnnviz.cli.output import Bar
 from cnnviz.datasets import Step
 from cnnviz.sentences import percent
 

@@ -23,8 +23,7 @@ from cnnviz.cli.options import (
     changed,
     load_model,
 )
-from cnnviz.cli.output import table
-from cnnviz.cli.progress import Bar
+from cnnviz.cli.output import Bar, table
 from cnnviz.sentences import percent
 
 if TYPE_CHECKING:

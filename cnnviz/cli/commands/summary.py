@@ -1,4 +1,4 @@
-"""`cnnviz summary`: the layer table of a model, or the difference of two."""
+"""`cnnviz summary` and `cnnviz models`: the layer table of a model, two models' difference, every architecture."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from cnnviz.analysis import Analysis, analyze, diff, export
+from cnnviz import models
+from cnnviz.analysis import Analysis, analyze, diff, export, overview
 from cnnviz.analysis.checks import check_analysis
 from cnnviz.analysis.types import MIB
 from cnnviz.cli.options import MODEL_HELP, pairs, parse_size, problem_lines, resolve_model
 from cnnviz.cli.output import short, table
 from cnnviz.formats.csv_text import csv_text
 from cnnviz.models import ModelSpec
+from cnnviz.models.spec import choices
 from cnnviz.sentences import percent
 
 _RIGHT = frozenset(("parameters", "trainable", "multiply-adds", "element-wise", "MiB"))
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
+    app.command("models", help="List every architecture, with its parameters and multiply-adds.")(list_models)
     app.command("summary", help="The layer table of a model; with two models, their difference.")(summary)
 
 
@@ -146,3 +149,55 @@ def _two(first: Analysis, second: Analysis, form: str) -> str:
 
 def _change(before: int, after: int) -> str:
     return f"{after - before:+,}" if after != before else "0"
+
+
+# `cnnviz models`: every architecture the product knows.
+
+
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Print the list."""
+    entries = [_entry(spec) for spec in models.specs().values()]
+    if as_json:
+        typer.echo(orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode())
+        return
+    lines = [
+        (
+            e["name"],
+            e["title"],
+            str(e["year"] or ""),
+            "×".join(map(str, e["input_shape"])),
+            e["classes"],
+            *_costs(e),
+        )
+        for e in entries
+    ]
+    head = ("name", "title", "year", "input", "classes", "parameters", "multiply-adds")
+    typer.echo(table(head, lines, right=frozenset(("classes", "parameters", "multiply-adds"))))
+
+
+def _costs(entry: dict[str, Any]) -> tuple[str, str]:
+    params, macs = entry["params"], entry["macs"]
+    return "" if params is None else short(params), "" if macs is None else short(macs)
+
+
+def _entry(spec: models.ModelSpec) -> dict[str, Any]:
+    known = {line.name: line for line in overview()}.get(spec.name)
+    return {
+        "name": spec.name,
+        "title": spec.title,
+        "family": spec.family,
+        "year": spec.year,
+        "source": spec.source,
+        "summary": spec.summary,
+        "paper": spec.paper,
+        "input_shape": list(spec.input_shape),
+        "classes": spec.classes,
+        "options": {
+            name: {"default": info.default, "accepts": list(choices(info)), "what": info.description}
+            for name, info in spec.options.model_fields.items()
+        },
+        "params": known.params if known else None,
+        "macs": known.macs if known else None,
+    }

@@ -1,7 +1,8 @@
-"""`cnnviz train`: follow a recipe in the foreground, as a worker does."""
+"""`cnnviz train`, `find-rate` and `recipes`: follow a recipe in the foreground, as a worker does."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +12,10 @@ import typer
 from cnnviz import models
 from cnnviz.cli.foreground import interruptible, work_on
 from cnnviz.cli.options import ModelOptions, named_model, pairs
-from cnnviz.cli.progress import Bar
+from cnnviz.cli.output import Bar, table
 from cnnviz.device_class import ANY, CPU, class_of
 from cnnviz.sentences import full_stop
-from cnnviz.training import Recipe, get
+from cnnviz.training import Recipe, all_recipes, get
 from cnnviz.training.recipe import MAX_BYTES
 from cnnviz.training.recipes.defaults import default_recipe
 
@@ -32,33 +33,45 @@ _HELP = (
 )
 
 
+RecipeName = Annotated[
+    str | None, typer.Argument(help="A named recipe, or a file; none for the model's default.")
+]
+TrainedModel = Annotated[str | None, typer.Option(help="The model: a name, or FILE.py:CLASS.")]
+DatasetName = Annotated[str | None, typer.Option(help="A data set's name, or a path.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="Any field.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command("train", help=_HELP)(train)
+    app.command("find-rate", help=_FIND_RATE_HELP)(find_rate)
+    recipes = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List and show recipes.")
+    recipes.command("list", help="Every named recipe.")(list_recipes)
+    recipes.command("show", help="One recipe as a file that can be changed and run.")(show)
+    app.add_typer(recipes, name="recipes")
 
 
 def train(
-    recipe: Annotated[
-        str | None, typer.Argument(help="A named recipe, or a file; none for the model's default.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="The model: a name, or FILE.py:CLASS.")] = None,
+    recipe: RecipeName = None,
+    model: TrainedModel = None,
     option: ModelOptions = None,
     start_from: Annotated[
         str | None,
         typer.Option(metavar="W", help="Weights to begin with: torchvision, run:12, or a file of weights."),
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="A data set's name, or a path.")] = None,
+    dataset: DatasetName = None,
     epochs: Annotated[str | None, typer.Option(help="Number of epochs.")] = None,
     batch_size: Annotated[str | None, typer.Option(help="Images a step.")] = None,
     lr: Annotated[str | None, typer.Option(help="Learning rate.")] = None,
     seed: Annotated[str | None, typer.Option(help="Random seed.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, …")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="K=V", help="Any field.")] = None,
+    settings: Settings = None,
     resume: Annotated[int | None, typer.Option(metavar="RUN", help="Go on with a run instead.")] = None,
     now: Annotated[
         bool, typer.Option("--now", help="Do not wait: train on the CPU beside the run that is on it.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train, and print what came of it."""
     from cnnviz import threads, tracking
@@ -211,3 +224,75 @@ def _result(found: dict[str, Any]) -> str:
     shown = ", ".join(f"{name} {figures[name]['last']:.4g}" for name in named if name in figures)
     line = f"Run {found['id']} {found['status']} after {found['seconds']:.1f} s"
     return full_stop(f"{line}: {shown or found['error'] or 'nothing was measured yet'}")
+
+
+# `cnnviz find-rate`: try learning rates in one short training, and suggest one.
+
+_FIND_RATE_HELP = (
+    "Learning-rate range test (Smith, 2017): one short training at growing rates, and a suggestion. No run "
+    "is recorded. Takes the options of `train`."
+)
+_SHOWN = 24
+"""Lines of the table."""
+
+
+def find_rate(
+    recipe: RecipeName = None,
+    model: TrainedModel = None,
+    option: ModelOptions = None,
+    dataset: DatasetName = None,
+    settings: Settings = None,
+    seconds: Annotated[float, typer.Option(min=1, max=3_600, help="What it takes at most.")] = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Try rates, and print losses and the suggestion."""
+    from cnnviz import datasets, threads
+
+    threads.share()
+    from cnnviz.training import rate_finder
+
+    given = {k: v for k, v in (("model", model), ("dataset", dataset)) if v is not None}
+    given |= pairs(settings or [], "batch_size=32") | model_fields(model, option)
+    chosen = named_recipe(recipe, given.get("model"), dataset).changed(given)
+    with Bar() as bar:
+        data = datasets.load(chosen.dataset, progress=bar)
+        found = rate_finder.find_rate(chosen, data, bar, seconds)
+    if as_json:
+        typer.echo(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2).decode())
+        return
+    every = max(1, -(-len(found.rates) // _SHOWN))
+    lines = [
+        (f"{rate:.2e}", f"{loss:.3f}", f"{mean:.3f}")
+        for rate, loss, mean in zip(found.rates, found.losses, found.smoothed, strict=True)
+    ][::every]
+    typer.echo(table(("rate", "loss", "smoothed"), lines, frozenset(("rate", "loss", "smoothed"))))
+    typer.echo(f"{found.sentence} ({len(found.rates)} steps, {found.seconds:.1f} s.)")
+    if found.suggestion is not None:
+        typer.echo(rate_finder.RULE)
+
+
+# `cnnviz recipes`: the named recipes.
+
+
+def list_recipes(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Print the list."""
+    recipes = all_recipes().values()
+    if as_json:
+        typer.echo(
+            orjson.dumps([r.model_dump(mode="json") for r in recipes], option=orjson.OPT_INDENT_2).decode()
+        )
+        return
+    lines = [(r.name, r.model, r.dataset, r.epochs, r.description) for r in recipes]
+    typer.echo(table(("name", "model", "dataset", "epochs", "what it is"), lines, frozenset(("epochs",))))
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A name (see `cnnviz recipes list`).")],
+    as_json: Annotated[bool, typer.Option("--json", help="With every default written out.")] = False,
+) -> None:
+    """Print one recipe."""
+    recipe: Recipe = get(name)
+    if as_json:
+        typer.echo(orjson.dumps(recipe.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())
+    else:
+        typer.echo(recipe.write(), nl=False)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import fixes
-from cnnviz.diagnosis.evidence.dead_relu_cause import dead, died_of_size, layer_before, relus, would_live
 from cnnviz.diagnosis.evidence.evidence import Evidence, LayerAt, Look
-from cnnviz.diagnosis.evidence.layer_signals import starts
+from cnnviz.diagnosis.evidence.layer_signals import (
+    dead,
+    died_of_size,
+    layer_before,
+    relus,
+    starts,
+    would_live,
+)
 from cnnviz.diagnosis.evidence.loss_curve import POOR, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import sensible
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding

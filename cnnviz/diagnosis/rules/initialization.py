@@ -7,9 +7,16 @@ from statistics import median
 
 from cnnviz.diagnosis import fixes
 from cnnviz.diagnosis.evidence import signal_flow
-from cnnviz.diagnosis.evidence.dead_relu_cause import born_dead, tiny, would_live
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, fresh, stages, starts
+from cnnviz.diagnosis.evidence.layer_signals import (
+    LayerSignal,
+    born_dead,
+    fresh,
+    stages,
+    starts,
+    tiny,
+    would_live,
+)
 from cnnviz.diagnosis.evidence.signal_flow import ALIKE, FAINT, SHRUNK, WIDE, Passage
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short

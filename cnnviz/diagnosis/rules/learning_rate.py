@@ -5,9 +5,15 @@ from __future__ import annotations
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.comparisons import behind_patches
 from cnnviz.diagnosis.evidence.accuracy import BACK, EPOCHS, Fall, fall, losses, pooled
-from cnnviz.diagnosis.evidence.dead_relu_cause import born_dead, dead, died_of_size, relus
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, typical_update
+from cnnviz.diagnosis.evidence.layer_signals import (
+    USUAL_UPDATE,
+    born_dead,
+    dead,
+    died_of_size,
+    relus,
+    typical_update,
+)
 from cnnviz.diagnosis.evidence.loss_curve import NEARLY_THERE, POOR, LossCurve, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import NEAR, early_update, normalized, sensible
 from cnnviz.diagnosis.exclusions import OVER_FITTING
