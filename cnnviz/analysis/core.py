@@ -1,4 +1,4 @@
-"""`analyze`: an architecture's facts without running it."""
+"""Analyze an architecture without running it: `analyze`, and networks that a user brings."""
 
 from __future__ import annotations
 

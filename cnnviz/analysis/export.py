@@ -1,4 +1,4 @@
-"""The layer table as JSON, CSV and Markdown: the same for a page's download and the command line."""
+"""The layer table as JSON, CSV and Markdown for pages and the command line, and as HTML for notebooks."""
 
 from __future__ import annotations
 

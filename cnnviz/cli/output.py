@@ -1,4 +1,4 @@
-"""Output of the commands: aligned columns, and text in an encoding that cannot take all of it."""
+"""Output of the commands: aligned columns, text in an encoding that cannot take all of it, progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A prepared data set as everything else sees it: NumPy over memory maps, until torch is asked for."""
+"""A prepared data set: NumPy over memory maps until torch is asked for; splits and image conversion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry: every data set the product knows, by name.
+"""The registry of data sets, and `load`: a registered name or a path to a prepared data set.
 
 A file in `sources/` registers its data sets with `@register(…)` when it is imported; which files there are is
 found by looking, so that adding a data set is one function in one file.

@@ -1,4 +1,4 @@
-"""The user's own pictures: from a packed source to an entry of the cache."""
+"""User data: detect the layout of a path, and prepare its images as an entry of the cache."""
 
 from __future__ import annotations
 

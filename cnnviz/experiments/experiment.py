@@ -1,4 +1,4 @@
-"""An experiment: a question, a recipe, changes of it to compare, and the seeds that each is run with.
+"""An experiment: question, base recipe, conditions, seeds; its link, and the diff of two recipes in words.
 
 Every arm runs with the same seeds. One seed means the same initial weights where the networks are the same,
 the same order of images and the same validation images, so that each seed gives one *pair* of runs.

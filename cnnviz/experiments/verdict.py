@@ -1,4 +1,4 @@
-"""An experiment's answer in plain sentences, never surer than the data."""
+"""The verdict of an experiment: paired statistics, and sentences that are never surer than the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three rows of bars on one axis of layers: parameters, arithmetic, memory. Plain data; the page draws it."""
+"""Costs by layer: rows of bars and a treemap. Plain data; the page draws it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy against cost: every run a point, the Pareto front a line, published results beside them."""
+"""Scatter plots of cost: accuracy against cost with the Pareto front, parameters against multiply-adds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Build Plotly figures in two themes: the templates `cnnviz-light` and `cnnviz-dark`, and the way between.
+"""Plotly figures in two themes: palette, the templates `cnnviz-light` and `cnnviz-dark`, the way between.
 
 Every measured figure is a `plotly.graph_objects.Figure` made by `build_figure`, valid by Plotly's schema:
 the app, a notebook, `fig.show()`, `write_html` and `st.plotly_chart` take the same object. It is drawn for a

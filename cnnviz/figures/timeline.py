@@ -1,4 +1,4 @@
-"""The lineage that the articles tell: five architectures, their size and cost to one scale."""
+"""Timeline of five architectures with their thumbnails, to one scale."""
 
 from __future__ import annotations
 

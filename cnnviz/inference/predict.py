@@ -1,4 +1,4 @@
-"""Many pictures through one model: batches that fit in memory, answers in the order of the files."""
+"""Predict many images: batches that fit in memory, predictions in upload order; latency and peak memory."""
 
 from __future__ import annotations
 

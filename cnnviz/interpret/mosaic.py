@@ -1,4 +1,4 @@
-"""Every channel of a layer as one crisp picture, and where in it each channel and cell lies."""
+"""Feature maps of a layer, their order and flags, and the mosaic of all channels as one crisp image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A layer list made into a module."""
+"""Build a module from a layer list; on torch's meta device, without memory, too."""
 
 from __future__ import annotations
 

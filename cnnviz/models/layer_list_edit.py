@@ -1,4 +1,4 @@
-"""Changes to a layer list. Each returns a new list, or raises `ValueError` with one sentence.
+"""Edit a layer list: each change returns a new list, or raises `ValueError` with one sentence.
 
 A change may leave a list whose shapes do not fit: `LayerList.steps` shows where, and
 `cnnviz.models.layer_list_edit` what would. Only what no list may hold is refused here.

@@ -1,4 +1,4 @@
-"""What travels with a run to another machine: data, saved definitions, users' code, first weights.
+"""What goes to another machine with a run (data, definitions, code, first weights), and copies kept for it.
 
 A registered data set is had anywhere by its name. One's own is packed into the store by its fingerprint when
 the run is queued; without a store the run waits for a machine that has the data. Importing this imports no

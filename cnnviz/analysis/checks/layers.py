@@ -1,4 +1,4 @@
-"""Checks of what follows what: missing and doubled activations, normalization, dropout, unused layers."""
+"""Checks of what follows what (activations, normalization, dropout, unused layers) and of the output."""
 
 from __future__ import annotations
 

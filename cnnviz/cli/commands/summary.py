@@ -1,4 +1,4 @@
-"""`cnnviz summary` and `cnnviz models`: the layer table of a model, two models' difference, every architecture."""
+"""`cnnviz summary` and `models`: the layer table of a model, two models' difference, every architecture."""
 
 from __future__ import annotations
 

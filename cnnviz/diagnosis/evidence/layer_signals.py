@@ -1,4 +1,4 @@
-"""The layers with weights, one after the other, as one step saw them; and how their weights began."""
+"""Layer signals: the layers with weights as a step saw them, their initial weights, and dead ReLUs."""
 
 from __future__ import annotations
 

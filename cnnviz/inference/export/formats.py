@@ -1,4 +1,4 @@
-"""A loaded network as files: `.pth`, `.pt2`, `.onnx`, or `model.py` with its weights beside it."""
+"""Export a loaded network: `.pth`, `.pt2`, `.onnx`, `model.py` with weights, or weights with a card."""
 
 from __future__ import annotations
 

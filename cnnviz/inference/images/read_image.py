@@ -1,4 +1,4 @@
-"""Files that were handed in: each a picture, or refused in a sentence while the others go on."""
+"""Read image files: detect the type, decode in a child process, or refuse in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inception blocks (Szegedy et al., 2014): four branches from one input, joined by channel."""
+"""Inception blocks (Szegedy et al., 2014), auxiliary classifiers, and the basic residual block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images of a run on its device: training, validation and test parts, and the order of every epoch."""
+"""DataModule: a run's training, validation and test tensors on the device, lazily decoded where many."""
 
 from __future__ import annotations
 
