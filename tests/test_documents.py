@@ -9,7 +9,7 @@ import pytest
 
 from cnnviz import models
 from cnnviz.analysis import analyze
-from cnnviz.analysis.partial import analyze_fitting
+from cnnviz.analysis.core import analyze_fitting
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures import numbers
 from cnnviz.ui.pages.compare import state

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cnnviz.diagnosis.evidence.accuracy import ERRORS, WELL, error, pooled
 from cnnviz.diagnosis.evidence.evidence import BaselineScore, Evidence
-from cnnviz.diagnosis.evidence.loss_curve import summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import ERRORS, WELL, error, pooled, summarize_loss
 from cnnviz.diagnosis.numbers import percent
 
 HARD, EASY = 0.5, 0.8

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cnnviz.diagnosis.evidence import signal_flow
-from cnnviz.diagnosis.evidence.accuracy import ERRORS, AccuracySummary, share_labels
 from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
 from cnnviz.diagnosis.evidence.layer_signals import born_dead, dead, relus, typical_update
+from cnnviz.diagnosis.evidence.learning_curves import ERRORS, AccuracySummary, share_labels
 from cnnviz.diagnosis.evidence.step_size import early_update, sensible
 from cnnviz.diagnosis.finding import Fact
 from cnnviz.diagnosis.numbers import percent, short

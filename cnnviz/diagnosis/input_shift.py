@@ -12,8 +12,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cnnviz.diagnosis.evidence.accuracy import error, typical
 from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.learning_curves import error, typical
 from cnnviz.diagnosis.finding import Fact
 from cnnviz.diagnosis.numbers import percent
 

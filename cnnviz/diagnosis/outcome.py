@@ -33,8 +33,8 @@ from cnnviz.diagnosis.comparisons import (
     unfinished,
     vouches,
 )
-from cnnviz.diagnosis.evidence.accuracy import WELL, error
 from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.learning_curves import WELL, error
 from cnnviz.diagnosis.finding import Finding
 from cnnviz.diagnosis.numbers import percent
 

@@ -19,7 +19,7 @@ from cnnviz.interpret.cache import Batches, Stop, never, stepped
 from cnnviz.interpret.hooks import record_layers, twin
 from cnnviz.interpret.layer_names import unknown
 from cnnviz.interpret.mosaic import Floats
-from cnnviz.models.modules.inception import Inception, NaiveInception
+from cnnviz.models.modules import Inception, NaiveInception
 
 BRANCHES: dict[str, tuple[str, ...]] = {
     "cnnviz": ("branch1", "branch3", "branch5", "branch_pool"),

@@ -14,7 +14,7 @@ from cnnviz.interpret import InterpretError
 from cnnviz.interpret.colormaps import GAP, Bytes, Theme
 from cnnviz.interpret.layer_names import unknown
 from cnnviz.interpret.mosaic import Floats, Mosaic, mosaic
-from cnnviz.models.modules.lenet import PartialConv2d
+from cnnviz.models.modules import PartialConv2d
 
 SHOWN = 2**26
 """Weights of a layer that are spread out at most, missing connections among them."""

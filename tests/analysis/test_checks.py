@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from cnnviz import analysis, models
 from cnnviz.analysis.checks import Network, OutputActivation, check_analysis, check_layers, checks
-from cnnviz.analysis.partial import analyze_fitting
+from cnnviz.analysis.core import analyze_fitting
 from cnnviz.models.layers import LayerList
 from tests.models.layer_lists import documents
 

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 
 from cnnviz import models
 from cnnviz.analysis import analyze
+from cnnviz.analysis.core import Cost, analyze_fitting, costs, outline
 from cnnviz.analysis.diff import diff_rows
-from cnnviz.analysis.partial import Cost, analyze_fitting, costs, outline
 from cnnviz.models import layer_list_edit
 from cnnviz.models.layers import Conv, LayerList
 from tests.models.layer_lists import documents

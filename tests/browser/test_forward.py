@@ -21,6 +21,7 @@ from cnnviz.inference.samples import STROKES, draw_strokes
 from cnnviz.inference.weights import bundled
 from cnnviz.inference.weights.layer_program import LayerProgram, layer_program
 from cnnviz.inference.weights.module_program import module_program
+from cnnviz.models import modules
 from cnnviz.models.builder import module_from
 from cnnviz.models.layers import (
     Activation,
@@ -36,7 +37,6 @@ from cnnviz.models.layers import (
     Pool,
     Softmax,
 )
-from cnnviz.models.modules import lenet
 from cnnviz.ui.components.shared import HERE, read
 
 WEIGHTS = "lenet5-mnist"
@@ -167,7 +167,7 @@ def test_the_layers_of_1998_equal_pytorch(scripts: Page) -> None:
     network = models.build("lenet5-1998")
     assert isinstance(network, nn.Sequential)
     for part in network.modules():
-        if isinstance(part, lenet.Subsampling):
+        if isinstance(part, modules.Subsampling):
             nn.init.uniform_(part.gain, 0.5, 2)
             nn.init.uniform_(part.bias)
     program = module_program(network.eval(), (1, 32, 32)).program

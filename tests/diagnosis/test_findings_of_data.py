@@ -7,7 +7,7 @@ import pytest
 from cnnviz.diagnosis import Finding, Inconclusive, Negative, Points, diagnose, rules
 from cnnviz.diagnosis.alternative_networks import small_network
 from cnnviz.diagnosis.evidence.evidence import Census, Histogram
-from cnnviz.diagnosis.evidence.loss_curve import summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import summarize_loss
 from cnnviz.training import Recipe
 from cnnviz.training.recipe import analysis_for
 from tests.diagnosis.test_rules_of_data import PLANTED, RANDOM, chain, confusion, data, run

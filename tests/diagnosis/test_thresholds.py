@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Points, rules
-from cnnviz.diagnosis.evidence.accuracy import WELL
 from cnnviz.diagnosis.evidence.evidence import Census, Neighbours, NeighboursOfTest, Repeats
-from cnnviz.diagnosis.evidence.loss_curve import NEARLY_THERE
+from cnnviz.diagnosis.evidence.learning_curves import NEARLY_THERE, WELL
 from cnnviz.models.layers import Init
 from cnnviz.training import Recipe
 from tests.diagnosis import test_rules_of_data as of_data

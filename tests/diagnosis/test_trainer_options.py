@@ -9,7 +9,7 @@ from cnnviz import tracking
 from cnnviz.diagnosis import Evidence, Finding, Negative, rules
 from cnnviz.diagnosis.evidence.evidence import Data
 from cnnviz.diagnosis.evidence.from_database import gather
-from cnnviz.diagnosis.evidence.loss_curve import chance_loss, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import chance_loss, summarize_loss
 from cnnviz.diagnosis.rules.regularization import OPTIMISERS, USUAL
 from cnnviz.training.recipe import Optimiser
 from tests.diagnosis.networks import CLASSES, FLAT, run

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, diagnose, rules
-from cnnviz.diagnosis.evidence.accuracy import accuracy_summary, fall, risen
 from cnnviz.diagnosis.evidence.evidence import Census
+from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary, fall, risen
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.networks import FALLING, run

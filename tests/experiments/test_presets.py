@@ -7,9 +7,17 @@ import pytest
 
 from cnnviz import datasets
 from cnnviz.analysis import analyze
-from cnnviz.experiments.base_recipes import alexnet_resizing, inception_trio, thin_alexnet, thin_small_alexnet
 from cnnviz.experiments.experiment import changes_text
-from cnnviz.experiments.presets import FORMS, Form, get_preset, list_presets
+from cnnviz.experiments.presets import (
+    FORMS,
+    Form,
+    alexnet_resizing,
+    get_preset,
+    inception_trio,
+    list_presets,
+    thin_alexnet,
+    thin_small_alexnet,
+)
 from cnnviz.models.layers import LayerList
 from cnnviz.training.recipe import analysis_for
 

@@ -44,7 +44,7 @@ def test_blocks_of_ours_and_of_torchvisions() -> None:
 
 
 def test_naive_blocks_keep_what_the_pooling_gives() -> None:
-    from cnnviz.models.modules.inception import NaiveInception
+    from cnnviz.models.modules import NaiveInception
 
     model = nn.Sequential(NaiveInception(3, 4, 5, 6)).eval()
     (block,) = branches.blocks(model, analyze(model, (3, 8, 8)))

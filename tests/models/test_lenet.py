@@ -9,7 +9,7 @@ from torch import nn
 
 from cnnviz.models import build
 from cnnviz.models.families.lenet import C3_CONNECTIONS, DIGIT_COLUMNS, DIGIT_ROWS, digit_bitmap
-from cnnviz.models.modules.lenet import PartialConv2d, RadialBasis, ScaledTanh, Subsampling
+from cnnviz.models.modules import PartialConv2d, RadialBasis, ScaledTanh, Subsampling
 
 
 def contiguous(seen: tuple[int, ...]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnviz.analysis.checks.activations import FUNCTIONS
 from cnnviz.analysis.checks.registry import Problem, check_analysis
-from cnnviz.analysis.partial import kind_of
+from cnnviz.analysis.core import kind_of
 from cnnviz.analysis.receptive_field import slide
 from cnnviz.analysis.types import WHOLE, Analysis, Graph, Kind, Node, ReceptiveField, Row
 from cnnviz.models.layers import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cnnviz.diagnosis.evidence.accuracy import ENOUGH, ERRORS, error, share_labels
 from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours, NeighboursOfTest
+from cnnviz.diagnosis.evidence.learning_curves import ENOUGH, ERRORS, error, share_labels
 from cnnviz.diagnosis.finding import Bars, Fact
 from cnnviz.diagnosis.numbers import percent
 

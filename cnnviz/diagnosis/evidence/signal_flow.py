@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, Weights, fresh, stages, starts, undisturbed
-from cnnviz.diagnosis.evidence.loss_curve import LossCurve, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import LossCurve, summarize_loss
 from cnnviz.diagnosis.numbers import fixed, short
 
 ALIKE = 0.01

@@ -8,7 +8,7 @@ from statistics import median
 
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import USUAL_UPDATE, LayerSignal, stages
-from cnnviz.diagnosis.evidence.loss_curve import LossCurve
+from cnnviz.diagnosis.evidence.learning_curves import LossCurve
 from cnnviz.diagnosis.finding import Bars, Lines, Series
 from cnnviz.diagnosis.numbers import fixed, short
 

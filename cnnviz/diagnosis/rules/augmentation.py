@@ -9,8 +9,8 @@ from typing import Any
 
 from cnnviz.diagnosis import fixes
 from cnnviz.diagnosis.alternative_networks import augments
-from cnnviz.diagnosis.evidence.accuracy import ERRORS, AccuracySummary, accuracies, accuracy_summary
 from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.learning_curves import ERRORS, AccuracySummary, accuracies, accuracy_summary
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule

@@ -6,9 +6,17 @@ import math
 from dataclasses import dataclass
 
 from cnnviz.diagnosis import exclusions, fixes
-from cnnviz.diagnosis.evidence.accuracy import ERRORS, AccuracySummary, accuracy_summary, error
 from cnnviz.diagnosis.evidence.evidence import BatchNorm, BatchNormLayer, Evidence
-from cnnviz.diagnosis.evidence.loss_curve import NEARLY_THERE, POOR, LossCurve, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import (
+    ERRORS,
+    NEARLY_THERE,
+    POOR,
+    AccuracySummary,
+    LossCurve,
+    accuracy_summary,
+    error,
+    summarize_loss,
+)
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.fixes import affordable_epochs, batch_for, faster_batch_norm, longer
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short

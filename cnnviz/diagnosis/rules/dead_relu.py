@@ -12,7 +12,7 @@ from cnnviz.diagnosis.evidence.layer_signals import (
     starts,
     would_live,
 )
-from cnnviz.diagnosis.evidence.loss_curve import POOR, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import sensible
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short

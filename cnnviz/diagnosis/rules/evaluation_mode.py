@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from cnnviz.diagnosis.alternative_networks import augments, dropout_rates
-from cnnviz.diagnosis.evidence.accuracy import ERRORS, AccuracySummary, accuracies, accuracy_summary, error
 from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.learning_curves import (
+    ERRORS,
+    AccuracySummary,
+    accuracies,
+    accuracy_summary,
+    error,
+)
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Note, Picture
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, note, rule

@@ -8,7 +8,7 @@ from cnnviz.diagnosis import fixes
 from cnnviz.diagnosis.evidence import signal_flow
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, fresh, stages
-from cnnviz.diagnosis.evidence.loss_curve import LossCurve, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import LossCurve, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import sensible
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Fact, Finding, Lines, Series

@@ -6,8 +6,8 @@ from typing import Literal
 
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.alternative_networks import SMALL_SIDES, registered
-from cnnviz.diagnosis.evidence.accuracy import AccuracySummary, accuracies, accuracy_summary
 from cnnviz.diagnosis.evidence.evidence import Detail, Evidence, Variation
+from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracies, accuracy_summary
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule, rules

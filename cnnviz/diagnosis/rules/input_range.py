@@ -7,10 +7,16 @@ from typing import Any
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.alternative_networks import IN_COLOUR, reading, registered
 from cnnviz.diagnosis.evidence import signal_flow
-from cnnviz.diagnosis.evidence.accuracy import WELL, AccuracySummary, accuracies, accuracy_summary
 from cnnviz.diagnosis.evidence.evidence import Evidence, Input, Neighbours
 from cnnviz.diagnosis.evidence.layer_signals import LayerSignal, fresh, stages
-from cnnviz.diagnosis.evidence.loss_curve import LossCurve, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import (
+    WELL,
+    AccuracySummary,
+    LossCurve,
+    accuracies,
+    accuracy_summary,
+    summarize_loss,
+)
 from cnnviz.diagnosis.evidence.signal_flow import WIDE
 from cnnviz.diagnosis.evidence.step_size import early_update
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding

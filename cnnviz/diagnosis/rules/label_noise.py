@@ -7,7 +7,9 @@ from typing import Any
 
 from cnnviz.diagnosis.alternative_networks import augments, dropout_rates
 from cnnviz.diagnosis.evidence import label_noise
-from cnnviz.diagnosis.evidence.accuracy import (
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.label_noise import Agreement, agreement
+from cnnviz.diagnosis.evidence.learning_curves import (
     ENOUGH,
     ERRORS,
     AccuracySummary,
@@ -16,10 +18,8 @@ from cnnviz.diagnosis.evidence.accuracy import (
     knows_test,
     losses,
     share_labels,
+    summarize_loss,
 )
-from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.label_noise import Agreement, agreement
-from cnnviz.diagnosis.evidence.loss_curve import summarize_loss
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.numbers import percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cnnviz.diagnosis.evidence.accuracy import (
+from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
+from cnnviz.diagnosis.evidence.label_noise import agreement
+from cnnviz.diagnosis.evidence.learning_curves import (
     ERRORS,
     AccuracySummary,
     accuracies,
@@ -10,10 +12,8 @@ from cnnviz.diagnosis.evidence.accuracy import (
     error,
     knows_test,
     share_labels,
+    summarize_loss,
 )
-from cnnviz.diagnosis.evidence.evidence import Evidence, Neighbours
-from cnnviz.diagnosis.evidence.label_noise import agreement
-from cnnviz.diagnosis.evidence.loss_curve import summarize_loss
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Picture
 from cnnviz.diagnosis.numbers import fixed, percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule

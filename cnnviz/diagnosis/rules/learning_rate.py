@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cnnviz.diagnosis import exclusions, fixes
 from cnnviz.diagnosis.comparisons import behind_patches
-from cnnviz.diagnosis.evidence.accuracy import BACK, EPOCHS, Fall, fall, losses, pooled
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import (
     USUAL_UPDATE,
@@ -14,7 +13,18 @@ from cnnviz.diagnosis.evidence.layer_signals import (
     relus,
     typical_update,
 )
-from cnnviz.diagnosis.evidence.loss_curve import NEARLY_THERE, POOR, LossCurve, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import (
+    BACK,
+    EPOCHS,
+    NEARLY_THERE,
+    POOR,
+    Fall,
+    LossCurve,
+    fall,
+    losses,
+    pooled,
+    summarize_loss,
+)
 from cnnviz.diagnosis.evidence.step_size import NEAR, early_update, normalized, sensible
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series

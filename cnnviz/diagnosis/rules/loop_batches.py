@@ -6,8 +6,8 @@ import random
 from functools import lru_cache
 
 from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
 from cnnviz.diagnosis.evidence.loop import Loop
-from cnnviz.diagnosis.evidence.loss_curve import POOR, summarize_loss
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import counted, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from statistics import median
 
 from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.evidence.learning_curves import POOR, summarize_loss
 from cnnviz.diagnosis.evidence.loop import Loop, LoopLook
-from cnnviz.diagnosis.evidence.loss_curve import POOR, summarize_loss
 from cnnviz.diagnosis.finding import CodeFix, Fact, Finding, Note
 from cnnviz.diagnosis.numbers import counted, percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, note, rule

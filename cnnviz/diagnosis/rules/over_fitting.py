@@ -6,7 +6,8 @@ import math
 
 from cnnviz.diagnosis import exclusions
 from cnnviz.diagnosis.alternative_networks import augments
-from cnnviz.diagnosis.evidence.accuracy import (
+from cnnviz.diagnosis.evidence.evidence import Evidence, Points
+from cnnviz.diagnosis.evidence.learning_curves import (
     AccuracySummary,
     accuracies,
     accuracy_summary,
@@ -16,7 +17,6 @@ from cnnviz.diagnosis.evidence.accuracy import (
     risen,
     share_labels,
 )
-from cnnviz.diagnosis.evidence.evidence import Evidence, Points
 from cnnviz.diagnosis.finding import Bars, Fact, Finding
 from cnnviz.diagnosis.fixes import all_images, augmentation, available, forms, smaller
 from cnnviz.diagnosis.numbers import counted, fixed, percent, short

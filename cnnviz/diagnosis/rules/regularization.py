@@ -6,9 +6,15 @@ import math
 
 from cnnviz.diagnosis import exclusions
 from cnnviz.diagnosis.alternative_networks import dropout_rates, with_dropout
-from cnnviz.diagnosis.evidence.accuracy import WELL, AccuracySummary, accuracies, accuracy_summary, losses
 from cnnviz.diagnosis.evidence.evidence import Evidence
-from cnnviz.diagnosis.evidence.loss_curve import NEARLY_THERE
+from cnnviz.diagnosis.evidence.learning_curves import (
+    NEARLY_THERE,
+    WELL,
+    AccuracySummary,
+    accuracies,
+    accuracy_summary,
+    losses,
+)
 from cnnviz.diagnosis.exclusions import learnt_without
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.numbers import percent

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from cnnviz.datasets.layouts.class_folders import same_name
-from cnnviz.diagnosis.evidence.accuracy import ERRORS, error
 from cnnviz.diagnosis.evidence.evidence import Evidence, NearDuplicates, Repeats, Resembled
+from cnnviz.diagnosis.evidence.learning_curves import ERRORS, error
 from cnnviz.diagnosis.exclusions import OVER_FITTING
 from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.input_shift import InputShift, input_shift

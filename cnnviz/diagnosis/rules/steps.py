@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import exclusions, fixes
-from cnnviz.diagnosis.evidence.accuracy import WELL
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import typical_update
-from cnnviz.diagnosis.evidence.loss_curve import NEARLY_THERE, POOR, LossCurve, summarize_loss
+from cnnviz.diagnosis.evidence.learning_curves import NEARLY_THERE, POOR, WELL, LossCurve, summarize_loss
 from cnnviz.diagnosis.evidence.step_size import NEAR
 from cnnviz.diagnosis.finding import Change, Fact, Finding, Lines, Series
 from cnnviz.diagnosis.fixes import affordable_epochs, available, batch_for

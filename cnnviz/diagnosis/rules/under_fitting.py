@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from cnnviz.diagnosis.alternative_networks import LARGER, registered, small_network, wider, without_bottleneck
-from cnnviz.diagnosis.evidence.accuracy import AccuracySummary, accuracies, accuracy_summary
 from cnnviz.diagnosis.evidence.evidence import Evidence
 from cnnviz.diagnosis.evidence.layer_signals import died_of_size, tiny
+from cnnviz.diagnosis.evidence.learning_curves import AccuracySummary, accuracies, accuracy_summary
 from cnnviz.diagnosis.finding import Bars, Change, Fact, Finding
 from cnnviz.diagnosis.numbers import counted, percent
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule

@@ -7,13 +7,35 @@ from __future__ import annotations
 
 import functools
 import importlib
+import json
 import pkgutil
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from rapidfuzz import process
 
 from cnnviz.experiments.experiment import Experiment
+from cnnviz.models import layer_list
+from cnnviz.models.families.alexnet import CIFAR, FULL, SMALL, AlexNetOptions, PaperOptions, Plan, lay_out
+from cnnviz.models.layers import (
+    Activation,
+    Conv,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Inception,
+    Init,
+    Layer,
+    LayerList,
+    Linear,
+    NaiveInception,
+    Pool,
+    Resize,
+)
+from cnnviz.models.spec import Shape
+from cnnviz.training import get
+from cnnviz.training.recipe import Recipe
 
 # The ready-made experiments: files in `cnnviz.experiments.presets`, each found by itself.
 
@@ -78,3 +100,143 @@ def get_preset(name: str) -> Preset:
     near = [match for match, _, _ in process.extract(name, known.keys(), limit=2, score_cutoff=60)]
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
     raise ValueError(f"There is no preset '{name}'; {hint}")
+
+
+# The recipes that ready-made experiments start from, small and large.
+
+# Narrow networks for the small forms of experiments: the articles' layouts at a fraction of their width.
+#
+# They are handed over as layer lists, as JSON, which is how an arm's changes hold them.
+
+THINNER = 16
+"""Every width of AlexNet for CIFAR-10 is divided by this."""
+IMAGE: Shape = (3, 32, 32)
+CLASSES = 10
+Document = dict[str, Any]
+
+
+def thin_alexnet(resized: Sequence[int] = (), **options: Any) -> Document:
+    """AlexNet for CIFAR-10 at a sixteenth of its width, 0.23 M parameters, on 32×32 images in ten classes.
+
+    Args:
+        resized: Sides to which the image is resized, one after the other, before the first convolution.
+        options: `AlexNetOptions`; He's initialisation and no dropout by default.
+    """
+    return _alexnet("thin-alexnet", CIFAR, resized, options)
+
+
+def thin_small_alexnet(**options: Any) -> Document:
+    """SmallAlexNet at a sixteenth of its width; as `thin_alexnet`."""
+    return _alexnet("thin-small-alexnet", SMALL, (), options)
+
+
+def lenet_dropping(chance: float) -> Document:
+    """LeNet-5 for 28×28 grey images with dropout before each hidden fully connected layer."""
+    layers = layer_list("lenet5", options={"init": "he"})
+    assert layers is not None
+    places = {"fc1": "dropout1", "fc2": "dropout2"}
+    found: list[Layer] = []
+    for layer in layers.layers:
+        if layer.name in places:
+            found.append(Dropout(name=places[layer.name], p=chance))
+        found.append(layer)
+    return _document(layers.model_copy(update={"name": "lenet5-with-dropout"}), found)
+
+
+def alexnet_resizing(resized: Sequence[int], **options: Any) -> Document:
+    """AlexNet as in the paper for 227×227 images in ten classes, which resizes them first."""
+    chosen = PaperOptions.model_validate(options)
+    layers = lay_out("alexnet", FULL, CLASSES, (3, 227, 227), chosen)
+    return _document(layers, [*_resizing(resized), *layers.layers])
+
+
+def inception_trio(naive: bool) -> Document:
+    """A stem, inception blocks 3a, 3b and 4a at an eighth of their width, and global pooling, on 32×32.
+
+    The naive form leaves out every 1×1 reduction; its pooling branch keeps all the maps it is given.
+    """
+    he = Init(weights="he", bias=0.0)
+    widths = {"3a": (8, 12, 16, 2, 4, 4), "3b": (16, 16, 24, 4, 12, 8), "4a": (24, 12, 26, 2, 6, 8)}
+    layers: list[Layer] = [
+        Conv(name="conv1", out=16, kernel=3, padding=1, init=he),
+        Activation(name="relu1"),
+        Pool(name="pool1", kernel=3, stride=2, padding=1),
+    ]
+    for name, (one, three_reduce, three, five_reduce, five, pool) in widths.items():
+        if name == "4a":
+            layers.append(Pool(name="pool3", kernel=3, stride=2, padding=1))
+        layers.append(
+            NaiveInception(name=f"inception_{name}", one=one, three=three, five=five, init=he)
+            if naive
+            else Inception(
+                name=f"inception_{name}", one=one, three_reduce=three_reduce, three=three,
+                five_reduce=five_reduce, five=five, pool=pool, init=he,
+            )
+        )  # fmt: skip
+    layers += [GlobalPool(name="pool5"), Dropout(name="dropout", p=0.0, maps=True), Flatten(name="flatten")]
+    layers.append(Linear(name="fc", out="classes", init=he))
+    name = "three-naive-inceptions" if naive else "three-inceptions"
+    return _json(LayerList(name=name, input=IMAGE, classes=CLASSES, layers=tuple(layers)))
+
+
+def _alexnet(name: str, plan: Plan, resized: Sequence[int], options: dict[str, Any]) -> Document:
+    narrow = replace(
+        plan,
+        convs=tuple((out // THINNER, k, stride, padding) for out, k, stride, padding in plan.convs),
+        hidden=plan.hidden // THINNER,
+    )
+    chosen = AlexNetOptions.model_validate({"init": "he", "dropout": 0.0, **options})
+    layers = lay_out(name, narrow, CLASSES, IMAGE, chosen)
+    return _document(layers, [*_resizing(resized), *layers.layers])
+
+
+def _resizing(sides: Sequence[int]) -> list[Layer]:
+    return [Resize(name=f"resize{number}", size=side) for number, side in enumerate(sides, 1)]
+
+
+def _document(layers: LayerList, replaced: Sequence[Layer]) -> Document:
+    return _json(layers.model_copy(update={"layers": tuple(replaced)}))
+
+
+def _json(layers: LayerList) -> Document:
+    document: Document = json.loads(layers.write())
+    return document
+
+
+THIN = "AlexNet for CIFAR-10 at a sixteenth of its width on some of the digits"
+
+
+def lenet_on_digits(**changes: Any) -> Recipe:
+    """LeNet-5 on the digits that ship with scikit-learn: seconds a run."""
+    plain = Recipe(
+        dataset="digits", validation=0, epochs=10, batch_size=64, optimiser="sgd", lr=0.05, momentum=0.9
+    )
+    return plain.changed(changes)
+
+
+def thin_on_digits(**changes: Any) -> Recipe:
+    """A narrow AlexNet on some of the digits, so few that it can over-fit: about ten seconds a run."""
+    plain = Recipe(
+        layers=LayerList.model_validate(thin_alexnet()), dataset="digits", limit=500, validation=0,
+        epochs=12, batch_size=20, optimiser="sgd", lr=0.01, momentum=0.9,
+    )  # fmt: skip
+    return plain.changed(changes)
+
+
+def alexnet_on_cifar(**changes: Any) -> Recipe:
+    """The article's AlexNet for CIFAR-10 with its recipe, as long as the article trains it."""
+    return get("article-alexnet-cifar10").changed(changes)
+
+
+def small_alexnet_on_cifar(**changes: Any) -> Recipe:
+    """The article's SmallAlexNet with its recipe, for 20 epochs."""
+    return get("article-small-alexnet-cifar10").changed({"epochs": 20, **changes})
+
+
+def alexnet_on_stl(**changes: Any) -> Recipe:
+    """The paper's AlexNet on STL-10 with settings under which it learns, for 30 epochs."""
+    plain = get("paper-alexnet-stl10").changed(
+        {"options": {"init": "he", "normalisation": "none"}, "epochs": 30, "validation": 0,
+         "schedule": "cosine", "scale": "standardised", "pca_jitter": 0, "ten_crop": False}
+    )  # fmt: skip
+    return plain.changed(changes)

@@ -1,7 +1,9 @@
 """Preset experiments on the architecture: activation, auxiliary losses, bottlenecks, pooling, size."""
 
-from cnnviz.experiments.base_recipes import (
+from cnnviz.experiments.experiment import Condition, Experiment
+from cnnviz.experiments.presets import (
     THIN,
+    Preset,
     alexnet_on_cifar,
     inception_trio,
     small_alexnet_on_cifar,
@@ -9,8 +11,6 @@ from cnnviz.experiments.base_recipes import (
     thin_on_digits,
     thin_small_alexnet,
 )
-from cnnviz.experiments.experiment import Condition, Experiment
-from cnnviz.experiments.presets import Preset
 from cnnviz.training import Recipe, get
 
 # ReLU or tanh?

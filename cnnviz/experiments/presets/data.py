@@ -1,14 +1,14 @@
 """Preset experiments on the data: augmentation, and images that were enlarged."""
 
-from cnnviz.experiments.base_recipes import (
+from cnnviz.experiments.experiment import Condition, Experiment
+from cnnviz.experiments.presets import (
+    Preset,
     alexnet_on_stl,
     alexnet_resizing,
     small_alexnet_on_cifar,
     thin_alexnet,
     thin_on_digits,
 )
-from cnnviz.experiments.experiment import Condition, Experiment
-from cnnviz.experiments.presets import Preset
 
 # Does augmentation help against over-fitting?
 

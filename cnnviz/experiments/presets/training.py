@@ -1,15 +1,15 @@
 """Preset experiments on training: dropout, normalization, local response normalization, optimizer."""
 
-from cnnviz.experiments.base_recipes import (
+from cnnviz.experiments.experiment import Condition, Experiment
+from cnnviz.experiments.presets import (
     THIN,
+    Preset,
     lenet_dropping,
     lenet_on_digits,
     small_alexnet_on_cifar,
     thin_alexnet,
     thin_on_digits,
 )
-from cnnviz.experiments.experiment import Condition, Experiment
-from cnnviz.experiments.presets import Preset
 
 # Does dropout help?
 

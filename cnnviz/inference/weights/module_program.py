@@ -18,11 +18,11 @@ from torch.nn import functional
 
 from cnnviz.inference import InferenceError
 from cnnviz.inference.weights.layer_program import LayerProgram, WeightBuffer
+from cnnviz.models import modules
 from cnnviz.models.layers.base import pair
-from cnnviz.models.modules import lenet
 
 Operation = dict[str, Any]
-WHOLE_MODULES = (lenet.PartialConv2d, lenet.Subsampling, lenet.ScaledTanh, lenet.RadialBasis)
+WHOLE_MODULES = (modules.PartialConv2d, modules.Subsampling, modules.ScaledTanh, modules.RadialBasis)
 """Modules of ours that are one operation, or two, and are not looked into."""
 SUPPORTED = (
     "convolution, pooling, normalization, activation, addition, concatenation, fully connected layers and "
@@ -130,7 +130,9 @@ class _Recorder(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
-        if n.op == "call_module" and isinstance(self.module.get_submodule(str(n.target)), lenet.Subsampling):
+        if n.op == "call_module" and isinstance(
+            self.module.get_submodule(str(n.target)), modules.Subsampling
+        ):
             self.found[n.name + MEANS] = super().fetch_args_kwargs_from_env(n)[0][0].clone()
         if isinstance(result, Tensor):
             self.found[n.name] = result.clone()  # a layer behind it may work in place
@@ -238,9 +240,9 @@ class _Writer:
                 return [{"op": "flatten"}]
             case nn.Dropout() | nn.Dropout2d() | nn.Identity():
                 return []
-            case lenet.PartialConv2d():
+            case modules.PartialConv2d():
                 return [self._partial(module, shape)]
-            case lenet.Subsampling():
+            case modules.Subsampling():
                 gain = {"op": "batch_norm", "scale": self._add(module.gain), "shift": self._add(module.bias)}
                 pool = {
                     "op": "pool2d",
@@ -250,7 +252,7 @@ class _Writer:
                     "padding": [0, 0],
                 }
                 return [pool | {"ceil": False}, gain]
-            case lenet.RadialBasis():
+            case modules.RadialBasis():
                 return [{"op": "radial_basis", "out": len(module.codes), "codes": self._add(module.codes)}]
         return _activation(module)
 
@@ -263,7 +265,7 @@ class _Writer:
             "bias": self._add(module.bias),
         }  # fmt: skip
 
-    def _partial(self, module: lenet.PartialConv2d, shape: tuple[int, ...]) -> Operation:
+    def _partial(self, module: modules.PartialConv2d, shape: tuple[int, ...]) -> Operation:
         parts = [part for part in module.convs.values() if isinstance(part, nn.Conv2d)]
         weight = torch.cat([part.weight.detach().ravel() for part in parts])
         bias = torch.cat([part.bias.detach() for part in parts if part.bias is not None])
@@ -320,7 +322,7 @@ def _adaptive(before: tuple[int, ...], shape: tuple[int, ...]) -> list[Operation
 def _activation(module: nn.Module) -> list[Operation] | None:
     names: dict[type[nn.Module], str] = {
         nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid", nn.SiLU: "silu", nn.ReLU6: "relu6",
-        nn.Hardswish: "hardswish", lenet.ScaledTanh: "scaled_tanh",
+        nn.Hardswish: "hardswish", modules.ScaledTanh: "scaled_tanh",
     }  # fmt: skip
     name = names.get(type(module))
     if isinstance(module, nn.GELU) and module.approximate == "none":

@@ -9,8 +9,8 @@ they share with ours. Attention, layer normalisation and what works on tokens is
 import importlib
 import pkgutil
 
+from cnnviz.interpret.arithmetic.base import Cell, Contribution, Step, Window, Working
 from cnnviz.interpret.arithmetic.inspection import SOFTMAX, Inspection, Payload, inspect
-from cnnviz.interpret.arithmetic.working import Cell, Contribution, Step, Window, Working
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

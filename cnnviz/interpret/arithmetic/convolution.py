@@ -8,12 +8,20 @@ import numpy as np
 from torch import nn
 
 from cnnviz.interpret import NotCoveredError
-from cnnviz.interpret.arithmetic.base import Arithmetic, array_of, pair, windows, works_out
-from cnnviz.interpret.arithmetic.working import Cell, Step, Working
+from cnnviz.interpret.arithmetic.base import (
+    Arithmetic,
+    Cell,
+    Step,
+    Working,
+    array_of,
+    pair,
+    windows,
+    works_out,
+)
 from cnnviz.interpret.filters import partial_weights
 from cnnviz.interpret.hooks import Seen
 from cnnviz.interpret.mosaic import Floats
-from cnnviz.models.modules.lenet import PartialConv2d
+from cnnviz.models.modules import PartialConv2d
 
 
 @works_out(nn.Conv2d)

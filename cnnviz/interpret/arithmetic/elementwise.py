@@ -12,12 +12,21 @@ from torch.nn import functional
 from torchvision.ops import StochasticDepth
 
 from cnnviz.interpret import NotCoveredError
-from cnnviz.interpret.arithmetic.base import Arithmetic, array_of, as_grid, one_value, works_out
+from cnnviz.interpret.arithmetic.base import (
+    Arithmetic,
+    Cell,
+    Step,
+    Window,
+    Working,
+    array_of,
+    as_grid,
+    one_value,
+    works_out,
+)
 from cnnviz.interpret.arithmetic.pooling import OneMap
-from cnnviz.interpret.arithmetic.working import Cell, Step, Window, Working
 from cnnviz.interpret.hooks import Seen
 from cnnviz.interpret.mosaic import Floats
-from cnnviz.models.modules.lenet import ScaledTanh
+from cnnviz.models.modules import ScaledTanh
 
 FORMULAS: dict[type[nn.Module], str] = {
     nn.ReLU: "max(0, input)",

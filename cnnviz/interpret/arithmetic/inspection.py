@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.interpret import InterpretError, NotCoveredError
-from cnnviz.interpret.arithmetic.base import Arithmetic, arithmetic_of, as_grid, covered
+from cnnviz.interpret.arithmetic.base import Arithmetic, Cell, Working, arithmetic_of, as_grid, covered
 from cnnviz.interpret.arithmetic.linear import Unit
-from cnnviz.interpret.arithmetic.working import Cell, Working
 from cnnviz.interpret.hooks import Seen, last_operations, record_layers
 from cnnviz.interpret.mosaic import Floats
 

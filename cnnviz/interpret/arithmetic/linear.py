@@ -8,11 +8,19 @@ import numpy as np
 from torch import nn
 
 from cnnviz.interpret import NotCoveredError
-from cnnviz.interpret.arithmetic.base import Arithmetic, Doubles, array_of, works_out
-from cnnviz.interpret.arithmetic.working import Cell, Contribution, Step, Working
+from cnnviz.interpret.arithmetic.base import (
+    Arithmetic,
+    Cell,
+    Contribution,
+    Doubles,
+    Step,
+    Working,
+    array_of,
+    works_out,
+)
 from cnnviz.interpret.hooks import Seen
 from cnnviz.interpret.mosaic import Floats
-from cnnviz.models.modules.lenet import RadialBasis
+from cnnviz.models.modules import RadialBasis
 
 LARGEST = 24
 """How many contributions are told one by one."""

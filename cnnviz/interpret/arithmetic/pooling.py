@@ -10,11 +10,21 @@ import numpy as np
 from torch import nn
 
 from cnnviz.interpret import NotCoveredError
-from cnnviz.interpret.arithmetic.base import Arithmetic, Doubles, array_of, pair, window, works_out
-from cnnviz.interpret.arithmetic.working import Cell, Step, Window, Working
+from cnnviz.interpret.arithmetic.base import (
+    Arithmetic,
+    Cell,
+    Doubles,
+    Step,
+    Window,
+    Working,
+    array_of,
+    pair,
+    window,
+    works_out,
+)
 from cnnviz.interpret.hooks import Seen
 from cnnviz.interpret.mosaic import Floats
-from cnnviz.models.modules.lenet import Subsampling
+from cnnviz.models.modules import Subsampling
 
 
 class OneMap(Arithmetic):

@@ -143,7 +143,7 @@ def with_heads(layers: LayerList, classes: int) -> nn.Module:
     Raises `ValueError` where the maps there are smaller than the 5×5 that they average over.
     """
     from cnnviz.models.builder import module_from
-    from cnnviz.models.modules.inception import Auxiliary, GoogLeNetAux
+    from cnnviz.models.modules import Auxiliary, GoogLeNetAux
 
     trunk = module_from(layers)
     shapes = _head_shapes(layers)

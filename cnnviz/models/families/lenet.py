@@ -163,18 +163,18 @@ def lenet5_1998(classes: int, input_shape: Shape, options: LeNet1998Options) -> 
         raise ValueError(f"lenet5-1998 takes 32×32 images, not {size}: C5 sees all of S4's 5×5.")
     from torch import nn
 
-    from cnnviz.models.modules import lenet
+    from cnnviz.models import modules
 
     parts: OrderedDict[str, nn.Module] = OrderedDict(
-        c1=nn.Conv2d(1, 6, 5), tanh1=lenet.ScaledTanh(),
-        s2=lenet.Subsampling(6), tanh2=lenet.ScaledTanh(),
-        c3=lenet.PartialConv2d(C3_CONNECTIONS, 5), tanh3=lenet.ScaledTanh(),
-        s4=lenet.Subsampling(16), tanh4=lenet.ScaledTanh(),
-        c5=nn.Conv2d(16, 120, 5), tanh5=lenet.ScaledTanh(), flatten=nn.Flatten(),
-        f6=nn.Linear(120, 84), tanh6=lenet.ScaledTanh(),
-        output=lenet.RadialBasis([sum(digit_bitmap(digit), ()) for digit in range(10)]),
+        c1=nn.Conv2d(1, 6, 5), tanh1=modules.ScaledTanh(),
+        s2=modules.Subsampling(6), tanh2=modules.ScaledTanh(),
+        c3=modules.PartialConv2d(C3_CONNECTIONS, 5), tanh3=modules.ScaledTanh(),
+        s4=modules.Subsampling(16), tanh4=modules.ScaledTanh(),
+        c5=nn.Conv2d(16, 120, 5), tanh5=modules.ScaledTanh(), flatten=nn.Flatten(),
+        f6=nn.Linear(120, 84), tanh6=modules.ScaledTanh(),
+        output=modules.RadialBasis([sum(digit_bitmap(digit), ()) for digit in range(10)]),
     )  # fmt: skip
     network = nn.Sequential(parts)
     if options.init == "paper":
-        lenet.start_as_in_1998(network)
+        modules.start_as_in_1998(network)
     return network

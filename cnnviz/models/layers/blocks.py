@@ -47,8 +47,8 @@ class Inception(Layer):
         return sum(out * (into * kernel**2 + each) for into, out, kernel in convs)
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`cnnviz.models.modules.inception.Inception`, initialised."""
-        from cnnviz.models.modules.inception import Inception as Block
+        """`cnnviz.models.modules.Inception`, initialised."""
+        from cnnviz.models.modules import Inception as Block
 
         widths = (self.one, self.three_reduce, self.three, self.five_reduce, self.five, self.pool)
         return self.init.apply(Block(shape[0], *widths, norm=self.norm))
@@ -78,8 +78,8 @@ class NaiveInception(Layer):
         return sum(out * (shape[0] * k**2 + 1) for out, k in ((self.one, 1), (self.three, 3), (self.five, 5)))
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`cnnviz.models.modules.inception.NaiveInception`, initialised."""
-        from cnnviz.models.modules.inception import NaiveInception as Block
+        """`cnnviz.models.modules.NaiveInception`, initialised."""
+        from cnnviz.models.modules import NaiveInception as Block
 
         return self.init.apply(Block(shape[0], self.one, self.three, self.five))
 
@@ -107,7 +107,7 @@ class Residual(Layer):
         return self.out * (9 * (shape[0] + self.out) + 4) + shortcut
 
     def module(self, shape: AnyShape, classes: int) -> nn.Module:
-        """`cnnviz.models.modules.inception.Residual`, initialised."""
-        from cnnviz.models.modules.inception import Residual as Block
+        """`cnnviz.models.modules.Residual`, initialised."""
+        from cnnviz.models.modules import Residual as Block
 
         return self.init.apply(Block(shape[0], self.out, self.stride))

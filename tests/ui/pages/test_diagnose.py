@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnviz.diagnosis.fixes import normalised
-from cnnviz.experiments.base_recipes import thin_alexnet
+from cnnviz.experiments.presets import thin_alexnet
 from cnnviz.training import Recipe
 from cnnviz.ui.pages.diagnose import comparison as page
 from cnnviz.ui.pages.diagnose.comparison import Side, beside, better

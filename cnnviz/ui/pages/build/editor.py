@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from cnnviz.analysis.checks import Problem, check_layers
+from cnnviz.analysis.core import Cost, kind_of
 from cnnviz.analysis.diff import Status
-from cnnviz.analysis.partial import Cost, kind_of
 from cnnviz.analysis.types import KIND_TITLES, Row
 from cnnviz.figures import numbers
 from cnnviz.figures.layer_bars import layer_bars

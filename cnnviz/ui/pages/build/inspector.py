@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from cnnviz.analysis import worked_numbers
-from cnnviz.analysis.partial import kind_of
+from cnnviz.analysis.core import kind_of
 from cnnviz.analysis.types import Row
 from cnnviz.figures import numbers
 from cnnviz.models import layer_list_edit

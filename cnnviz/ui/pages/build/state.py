@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from cnnviz import models
+from cnnviz.analysis.core import Cost, analyze_fitting, costs, outline
 from cnnviz.analysis.diff import Diff, Status, diff_rows
-from cnnviz.analysis.partial import Cost, analyze_fitting, costs, outline
 from cnnviz.analysis.types import Analysis
 from cnnviz.models import url_codec
 from cnnviz.models.layer_list_edit import compact, misfit, nearest_sequential
