@@ -14,7 +14,7 @@ from cnnviz.analysis.types import Analysis
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """From what keeps a network from learning, over what probably harms it, to what one may want to know."""
-MODULES = ("output", "layers", "shapes")
+MODULES = ("layers", "shapes")
 """The modules of this package that register checks."""
 
 
