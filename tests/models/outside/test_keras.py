@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.models.outside import keras_config
-from cnnviz.models.outside.keras_config import KerasError
+from cnnviz.models.outside.keras_layers import KerasError
 from tests.models.outside.keras_files import archive, called, functional, layer, sequential, tensor
 
 MNIST = sequential(

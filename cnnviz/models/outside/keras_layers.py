@@ -1,0 +1,333 @@
+"""Keras layers as torch modules: what each configured layer becomes, its output shape and its parameters.
+
+A function for each class of layer takes its configuration and returns parts: suffix of the name, a function
+that makes the module, output shape (channels first, without the batch), parameters. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cnnviz.models.limits import MAX_SIDE
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Sides = tuple[int, ...]
+"""Shape of a value without its batch, channels first."""
+ACTIVATIONS = {
+    "relu": "ReLU", "relu6": "ReLU6", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU",
+    "swish": "SiLU", "sigmoid": "Sigmoid", "tanh": "Tanh", "softplus": "Softplus", "softsign": "Softsign",
+    "hard_sigmoid": "Hardsigmoid", "hard_silu": "Hardswish", "hard_swish": "Hardswish", "mish": "Mish",
+    "leaky_relu": "LeakyReLU",
+}  # fmt: skip
+"""Keras's names of activations, and the module that computes each."""
+
+
+class KerasError(ValueError):
+    """A `.keras` file that is not read, in one sentence."""
+
+
+@dataclass
+class LayerConfig:
+    """A layer's name and settings, and the shapes that it takes."""
+
+    name: str
+    config: Mapping[str, Any]
+    shapes: list[Sides]
+
+    @property
+    def shape(self) -> Sides:
+        """The shape of the first input."""
+        return self.shapes[0]
+
+    def number(self, key: str, default: Any = None) -> int:
+        """Return a setting from 1 to a million; raises `KerasError`."""
+        value = self.config.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 10**6:
+            raise KerasError(f"the layer '{self.name}' has {key} {str(value)[:40]}")
+        return value
+
+    def pair(self, key: str, default: Any = 1) -> tuple[int, int]:
+        """Return a setting for height and width, each from 1 to the largest side; raises `KerasError`."""
+        value = self.config.get(key, default)
+        value = [value, value] if isinstance(value, int) else value
+        if len(value) != 2 or not all(isinstance(side, int) and 1 <= side <= MAX_SIDE for side in value):
+            raise KerasError(f"the layer '{self.name}' has {key} {str(value)[:40]}")
+        return value[0], value[1]
+
+    def maps(self) -> tuple[int, int, int]:
+        """Return channels, height and width of the first input; raises `KerasError` for other axes."""
+        if len(self.shape) != 3:
+            raise KerasError(f"the layer '{self.name}' takes maps, not {len(self.shape)} axes")
+        return self.shape[0], self.shape[1], self.shape[2]
+
+
+Part = tuple[str, Callable[[], "nn.Module"], Sides, int]
+
+
+def _window(
+    facts: LayerConfig, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> tuple[list[int], tuple[int, int]]:
+    """Padding before and after (left, right, top, bottom), and height and width that result."""
+    _, *sides = facts.maps()
+    same = facts.config.get("padding", "valid") == "same"
+    pads: list[int] = []
+    out = []
+    for side, k, s, d in zip(sides, kernel, stride, dilation, strict=True):
+        wide = d * (k - 1) + 1
+        out.append(-(-side // s) if same else (side - wide) // s + 1)
+        total = max(0, (out[-1] - 1) * s + wide - side) if same else 0
+        pads = [total // 2, total - total // 2, *pads]
+    return pads, (out[0], out[1])
+
+
+def _convolution(facts: LayerConfig, *, depthwise: bool = False) -> list[Part]:
+    from functools import partial
+
+    from cnnviz.models.outside import keras_network
+
+    channels, _, _ = facts.maps()
+    kernel, stride = facts.pair("kernel_size"), facts.pair("strides", 1)
+    dilation = facts.pair("dilation_rate", 1)
+    groups = channels if depthwise else facts.number("groups", 1)
+    filters = channels * facts.number("depth_multiplier", 1) if depthwise else facts.number("filters")
+    if channels % groups or filters % groups:
+        raise KerasError(f"the layer '{facts.name}' has {groups} groups of {channels} maps")
+    pads, sides = _window(facts, kernel, stride, dilation)
+    bias = bool(facts.config.get("use_bias", True))
+    make = partial(keras_network.convolution, channels, filters, kernel, stride, pads, dilation, groups, bias)
+    count = filters * (channels // groups * kernel[0] * kernel[1] + bias)
+    shape = (filters, *sides)
+    return [("", make, shape, count), *_activation(facts, shape)]
+
+
+def _separable(facts: LayerConfig) -> list[Part]:
+    plain = {**facts.config, "use_bias": False, "activation": "linear"}
+    first = _convolution(LayerConfig(facts.name, plain, facts.shapes), depthwise=True)
+    shape = first[-1][2]
+    rest = {**facts.config, "kernel_size": 1, "strides": 1, "dilation_rate": 1, "groups": 1}
+    second = _convolution(LayerConfig(facts.name, rest, [shape]))
+    named = [(suffix or "_pointwise", *part) for suffix, *part in second]
+    return [("_depthwise", *first[0][1:]), *named]  # type: ignore[list-item]
+
+
+def _dense(facts: LayerConfig) -> list[Part]:
+    from functools import partial
+
+    from torch import nn
+
+    if len(facts.shape) != 1:
+        raise KerasError(f"the layer '{facts.name}' is Dense over maps; put Flatten or pooling before it")
+    units, bias = facts.number("units"), bool(facts.config.get("use_bias", True))
+    make = partial(nn.Linear, facts.shape[0], units, bias=bias)
+    return [("", make, (units,), units * (facts.shape[0] + bias)), *_activation(facts, (units,))]
+
+
+def _activation(facts: LayerConfig, shape: Sides) -> list[Part]:
+    """The activation that a layer holds."""
+    name = facts.config.get("activation")
+    if name in (None, "linear"):
+        return []
+    return [("_activation", _activation_module(facts, name, shape), shape, 0)]
+
+
+def _activation_module(facts: LayerConfig, name: Any, shape: Sides) -> Callable[[], nn.Module]:
+    from functools import partial
+
+    from torch import nn
+
+    if name == "softmax":
+        return partial(nn.Softmax, dim=1)
+    if name not in ACTIVATIONS:
+        raise KerasError(f"the layer '{facts.name}' has the unknown activation {str(name)[:60]}")
+    return getattr(nn, ACTIVATIONS[name])  # type: ignore[no-any-return]
+
+
+def _activations(facts: LayerConfig) -> list[Part]:
+    name = facts.config.get("activation", "linear")
+    make = _activation_module(facts, name, facts.shape) if name != "linear" else _identity()
+    return [("", make, facts.shape, 0)]
+
+
+def _identity() -> Callable[[], nn.Module]:
+    from torch import nn
+
+    return nn.Identity
+
+
+def _named(kind: str, **settings: str) -> Callable[[LayerConfig], list[Part]]:
+    """An activation that is a layer; `settings` are torch's names of arguments and Keras's."""
+
+    def make(facts: LayerConfig) -> list[Part]:
+        from functools import partial
+
+        from torch import nn
+
+        known = {ours: facts.config.get(theirs) for ours, theirs in settings.items()}
+        values = {ours: float(value) for ours, value in known.items() if value is not None}
+        return [("", partial(getattr(nn, kind), **values), facts.shape, 0)]
+
+    return make
+
+
+def _pooling(facts: LayerConfig, kind: str) -> list[Part]:
+    from functools import partial
+
+    from cnnviz.models.outside import keras_network
+
+    channels, _, _ = facts.maps()
+    kernel = facts.pair("pool_size", 2)
+    stride = facts.pair("strides") if facts.config.get("strides") else kernel
+    pads, sides = _window(facts, kernel, stride, (1, 1))
+    make = partial(keras_network.pooling, kind, kernel, stride, pads)
+    return [("", make, (channels, *sides), 0)]
+
+
+def _global(facts: LayerConfig, kind: str) -> list[Part]:
+    from functools import partial
+
+    from cnnviz.models.outside import keras_network
+
+    channels, _, _ = facts.maps()
+    keep = bool(facts.config.get("keepdims", False))
+    make = partial(keras_network.GlobalPool, kind, keep)
+    return [("", make, (channels, 1, 1) if keep else (channels,), 0)]
+
+
+def _norm(facts: LayerConfig) -> list[Part]:
+    from functools import partial
+
+    from torch import nn
+
+    axis = facts.config.get("axis", -1)
+    axis = axis[0] if isinstance(axis, list) else axis
+    if axis not in (-1, len(facts.shape)):
+        raise KerasError(f"the layer '{facts.name}' normalizes over axis {axis}, not over channels")
+    kind = nn.BatchNorm2d if len(facts.shape) == 3 else nn.BatchNorm1d
+    affine = bool(facts.config.get("scale", True) or facts.config.get("center", True))
+    make = partial(
+        kind, facts.shape[0], eps=float(facts.config.get("epsilon", 1e-3)),
+        momentum=1 - float(facts.config.get("momentum", 0.99)), affine=affine,
+    )  # fmt: skip
+    return [("", make, facts.shape, 2 * facts.shape[0] * affine)]
+
+
+def _dropout(facts: LayerConfig) -> list[Part]:
+    from functools import partial
+
+    from torch import nn
+
+    return [("", partial(nn.Dropout, float(facts.config.get("rate", 0.5))), facts.shape, 0)]
+
+
+def _flatten(facts: LayerConfig) -> list[Part]:
+    from torch import nn
+
+    return [("", nn.Flatten, (math.prod(facts.shape),), 0)]
+
+
+def _padding(facts: LayerConfig) -> list[Part]:
+    from functools import partial
+
+    from torch import nn
+
+    given = facts.config.get("padding", 1)
+    given = [given, given] if isinstance(given, int) else given
+    (top, bottom), (left, right) = ([one, one] if isinstance(one, int) else one for one in given)
+    if not all(isinstance(one, int) and 0 <= one <= MAX_SIDE for one in (top, bottom, left, right)):
+        raise KerasError(f"the layer '{facts.name}' has padding {str(given)[:40]}")
+    channels, height, width = facts.maps()
+    shape = (channels, height + top + bottom, width + left + right)
+    return [("", partial(nn.ZeroPad2d, (left, right, top, bottom)), shape, 0)]
+
+
+def _upsampling(facts: LayerConfig) -> list[Part]:
+    from functools import partial
+
+    from torch import nn
+
+    channels, height, width = facts.maps()
+    down, along = facts.pair("size", 2)
+    mode = "bilinear" if facts.config.get("interpolation") == "bilinear" else "nearest"
+    make = partial(nn.Upsample, scale_factor=(float(down), float(along)), mode=mode)
+    return [("", make, (channels, height * down, width * along), 0)]
+
+
+def _rescaling(facts: LayerConfig) -> list[Part]:
+    from functools import partial
+
+    from cnnviz.models.outside import keras_network
+
+    scale, offset = (float(facts.config.get(key, default)) for key, default in (("scale", 1), ("offset", 0)))
+    return [("", partial(keras_network.Rescaling, scale, offset), facts.shape, 0)]
+
+
+def _join(facts: LayerConfig, how: str) -> list[Part]:
+    from functools import partial
+
+    from cnnviz.models.outside import keras_network
+
+    first = facts.shapes[0]
+    if how == "concatenate":
+        if facts.config.get("axis", -1) not in (-1, len(first)):
+            raise KerasError(f"the layer '{facts.name}' joins along another axis than channels")
+        if any(shape[1:] != first[1:] for shape in facts.shapes):
+            raise KerasError(f"the layer '{facts.name}' joins maps of unequal sizes")
+        shape: Sides = (sum(shape[0] for shape in facts.shapes), *first[1:])
+    else:
+        if any(len(shape) != len(first) for shape in facts.shapes):
+            raise KerasError(f"the layer '{facts.name}' joins unequal shapes")
+        shape = tuple(max(sides) for sides in zip(*facts.shapes, strict=True))
+        if any(a not in (1, b) for one in facts.shapes for a, b in zip(one, shape, strict=True)):
+            raise KerasError(f"the layer '{facts.name}' joins unequal shapes")
+    return [("", partial(keras_network.Join, how), shape, 0)]
+
+
+def _depthwise(facts: LayerConfig) -> list[Part]:
+    return _convolution(facts, depthwise=True)
+
+
+def _pool_of(kind: str) -> Callable[[LayerConfig], list[Part]]:
+    return lambda facts: _pooling(facts, kind)
+
+
+def _global_of(kind: str) -> Callable[[LayerConfig], list[Part]]:
+    return lambda facts: _global(facts, kind)
+
+
+def _join_of(how: str) -> Callable[[LayerConfig], list[Part]]:
+    return lambda facts: _join(facts, how)
+
+
+LAYERS: dict[str, Callable[[LayerConfig], list[Part]]] = {
+    "Conv2D": _convolution,
+    "DepthwiseConv2D": _depthwise,
+    "SeparableConv2D": _separable,
+    "Dense": _dense,
+    "MaxPooling2D": _pool_of("max"),
+    "AveragePooling2D": _pool_of("average"),
+    "GlobalAveragePooling2D": _global_of("average"),
+    "GlobalMaxPooling2D": _global_of("max"),
+    "BatchNormalization": _norm,
+    "Dropout": _dropout,
+    "SpatialDropout2D": _dropout,
+    "Flatten": _flatten,
+    "Activation": _activations,
+    "ReLU": _named("ReLU"),
+    "LeakyReLU": _named("LeakyReLU", negative_slope="negative_slope"),
+    "ELU": _named("ELU", alpha="alpha"),
+    "Softmax": lambda facts: [("", _activation_module(facts, "softmax", facts.shape), facts.shape, 0)],
+    "ZeroPadding2D": _padding,
+    "UpSampling2D": _upsampling,
+    "Rescaling": _rescaling,
+    "Add": _join_of("add"),
+    "Subtract": _join_of("subtract"),
+    "Multiply": _join_of("multiply"),
+    "Average": _join_of("average"),
+    "Maximum": _join_of("maximum"),
+    "Concatenate": _join_of("concatenate"),
+}
