@@ -184,7 +184,7 @@ def _is_weight(op: str, place: int) -> bool:
 def _kind(node: Mapping[str, Any]) -> Kind:
     if node["op"] in (*PRODUCTS, "Einsum"):
         factors = [one for one in node["inputs"] if one["shape"] and len(one["shape"]) > 1]
-        return "attention" if sum(one["live"] for one in factors) > 1 else "fc"
+        return "attention" if sum(factor["live"] for factor in factors) > 1 else "fc"
     return KINDS.get(node["op"], "other")
 
 

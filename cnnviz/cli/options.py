@@ -177,5 +177,9 @@ def parse_size(text: str | None) -> int | tuple[int, ...] | list[tuple[int, ...]
 
 def problem_lines(problems: Sequence[Problem], name: str) -> list[str]:
     """Write errors and warnings as a line each, for commands that do something else; notes stay out."""
-    lines = [f"{one.severity}: {one.message} ({one.check})" for one in problems if one.severity != "note"]
+    lines = [
+        f"{problem.severity}: {problem.message} ({problem.check})"
+        for problem in problems
+        if problem.severity != "note"
+    ]
     return [*lines, f"More about it: cnnviz check {name}"] if lines else []

@@ -184,7 +184,7 @@ def forget(name: str) -> None:
     require_file(_file(name), f"The data set '{name}'")
     _file(name).unlink(missing_ok=True)
     forget_file(_file(name))
-    if all(other.key != own.key for other in user_datasets().values()):
+    if all(user_dataset.key != own.key for user_dataset in user_datasets().values()):
         shutil.rmtree(cache.folder() / own.key, ignore_errors=True)
     if own.uploaded:
         Path(own.path).unlink(missing_ok=True)

@@ -96,7 +96,9 @@ def computed(dataset: Dataset, progress: Progress = silent) -> DataReport:
     judged = diagnose(evidence)
     return DataReport(
         problems=tuple(
-            Problem(one.cause, one.verdict, one.explanation) for one in judged.findings if one.cause in RULES
+            Problem(finding.cause, finding.verdict, finding.explanation)
+            for finding in judged.findings
+            if finding.cause in RULES
         ),
         clear=tuple(one.because for one in judged.checked if one.cause in RULES and one.outcome == "clear"),
         unknown=tuple(

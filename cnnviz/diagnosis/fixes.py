@@ -234,7 +234,11 @@ def _problem(recipe: Recipe, evidence: Evidence) -> str:
 
 
 def _errors(layers: LayerList) -> dict[str, str]:
-    return {one.check: one.message for one in check_layers(layers) if one.severity == "error"}
+    return {
+        check_layer.check: check_layer.message
+        for check_layer in check_layers(layers)
+        if check_layer.severity == "error"
+    }
 
 
 def _layers(recipe: Recipe, evidence: Evidence) -> LayerList | None:

@@ -239,7 +239,7 @@ def _next_steps(evidence: Evidence, failed: Sequence[Comparison]) -> tuple[str, 
     held, steps = held_out(evidence), []
     if "ended" in names:
         steps.append("Read how it failed (the last lines of its error output, on Train), and start it again.")
-    batch = next((one for one in comparisons(evidence) if one.name == "one-batch"), None)
+    batch = next((comparison for comparison in comparisons(evidence) if comparison.name == "one-batch"), None)
     if batch is None:
         steps.append(
             f"Check whether a fresh network learns one batch by heart ({_probe(evidence)}, or "

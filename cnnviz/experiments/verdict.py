@@ -161,7 +161,7 @@ def brief(name: str, difference: Interval | None) -> str:
 
 def decided(differences: Sequence[Interval | None]) -> bool:
     """Check whether at least one condition can be told from the baseline."""
-    return any(one is not None and one.apart for one in differences)
+    return any(difference is not None and difference.apart for difference in differences)
 
 
 def inconclusive_text(differences: Sequence[Interval | None]) -> str:

@@ -131,6 +131,6 @@ def _glance(look: tuple[tuple[int, int], int, int, Theme], layer: str, values: T
 
 def network_range(glances: Collection[Summary]) -> tuple[float, float]:
     """Smallest and largest value of all layers: what the colour range `network` spans."""
-    lows = [float(one.low.min()) for one in glances]
+    lows = [float(glance.low.min()) for glance in glances]
     highs = [float(one.high.max()) for one in glances]
     return min(lows), max(highs)

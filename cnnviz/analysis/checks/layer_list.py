@@ -47,7 +47,7 @@ def check_layers(document: LayerList) -> tuple[Problem, ...]:
     """
     problems = check_analysis(_chain(document))
     broken = document.problem()
-    if not broken or any(one.check == "class-count" for one in problems):
+    if not broken or any(problem.check == "class-count" for problem in problems):
         return problems
     where = tuple(step.name for step in document.steps() if step.problem)
     misfit = Problem(

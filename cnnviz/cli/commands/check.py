@@ -47,7 +47,8 @@ def check(
         raise ValueError("Give a model; `cnnviz models` lists them, and `cnnviz check --list` the checks.")
     title, problems = _checked(model, classes, parse_size(size), pairs(option or [], "activation=tanh"))
     counts = {
-        severity: sum(one.severity == severity for one in problems) for severity in ("error", "warning")
+        severity: sum(problem.severity == severity for problem in problems)
+        for severity in ("error", "warning")
     }
     if as_json:
         whole = {"model": title, "checks": len(checks()), "problems": [one.as_json() for one in problems]}
@@ -78,10 +79,10 @@ def _text(title: str, problems: tuple[Problem, ...]) -> str:
     if not problems:
         return f"{title}: nothing found by {len(checks())} checks.\n"
     parts = [f"{title}: {_counts(problems)} by {len(checks())} checks."]
-    for one in problems:
-        head = f"{one.severity}: {one.title} ({one.check})"
-        lines = [(head, ""), ("", one.message), ("fix", one.fix)]
-        lines += [("source", one.reference)] if one.reference else []
+    for problem in problems:
+        head = f"{problem.severity}: {problem.title} ({problem.check})"
+        lines = [(head, ""), ("", problem.message), ("fix", problem.fix)]
+        lines += [("source", problem.reference)] if problem.reference else []
         body = output.notes([(f"  {name}", words) for name, words in lines[1:]], output.width())
         parts += [f"{head}\n{body}"]
     return "\n\n".join(parts) + "\n"
@@ -90,7 +91,7 @@ def _text(title: str, problems: tuple[Problem, ...]) -> str:
 def _counts(problems: tuple[Problem, ...]) -> str:
     counted = []
     for severity in ("error", "warning", "note"):
-        number = sum(one.severity == severity for one in problems)
+        number = sum(problem.severity == severity for problem in problems)
         counted += [f"{number} {severity}{'' if number == 1 else 's'}"] if number else []
     return ", ".join(counted)
 

@@ -137,7 +137,7 @@ def _text(run: str, evidence: Evidence, diagnosis: Diagnosis) -> str:
     parts += [_finding(number, one, evidence) for number, one in enumerate(diagnosis.findings, 1)]
     parts += _listed("What is missing", diagnosis.missing)
     parts += _listed("What to try next, in this order", diagnosis.next_steps, numbered=True)
-    parts += _listed("Notes", [one.text for one in diagnosis.notes])
+    parts += _listed("Notes", [note.text for note in diagnosis.notes])
     if offered := _offered(diagnosis):
         parts.append(TO_RUN.format(run=run, place=next(iter(offered))))
     if evidence.probes:

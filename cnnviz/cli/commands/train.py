@@ -175,9 +175,9 @@ def _warn(recipe: Recipe) -> None:
         problems = structural_problems(recipe)
     except ValueError:
         return  # The run itself says what cannot be.
-    for one in problems:
-        if one.severity != "note":
-            typer.echo(f"cnnviz: {one.severity}: {one.message} {one.fix}", err=True)
+    for problem in problems:
+        if problem.severity != "note":
+            typer.echo(f"cnnviz: {problem.severity}: {problem.message} {problem.fix}", err=True)
 
 
 def _again(database: Database, run_id: int) -> Run:

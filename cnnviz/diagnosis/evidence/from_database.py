@@ -224,7 +224,7 @@ def _looks(records: Sequence[Any]) -> tuple[Look, ...]:
 
 
 def _histograms(records: Sequence[Any]) -> tuple[Histogram, ...]:
-    return tuple(Histogram(step=one.step, counts=tuple(one.body)) for one in records)
+    return tuple(Histogram(step=record.step, counts=tuple(record.body)) for record in records)
 
 
 def _spread_out(records: Sequence[Any]) -> list[Any]:

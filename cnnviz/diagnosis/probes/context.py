@@ -113,7 +113,9 @@ def written(value: float | None) -> str:
 
 
 def _on(statistics: Statistics, device: torch.device) -> Statistics:
-    return Statistics(**{one.name: getattr(statistics, one.name).to(device) for one in fields(Statistics)})
+    return Statistics(
+        **{field.name: getattr(statistics, field.name).to(device) for field in fields(Statistics)}
+    )
 
 
 def _trained(

@@ -67,7 +67,7 @@ def _describe_gradients(figures: Mapping[str, Any]) -> str:
         return "No layer has weights."
     ends = layers[0], layers[-1]
     fresh, now = (
-        [written(one[when]["gradient"]) for one in ends if one[when] is not None]
+        [written(end[when]["gradient"]) for end in ends if end[when] is not None]
         for when in ("fresh", "trained")
     )
     since = f"; now {' and '.join(now)}" if now else ""

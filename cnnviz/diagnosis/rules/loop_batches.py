@@ -72,8 +72,8 @@ def _usual_commonest(labels: tuple[int, ...], batch: int) -> float:
     share = 0.0
     for _ in range(DRAWS):
         counted_: dict[int, int] = {}
-        for one in draw.choices(classes, weights=labels, k=batch):
-            counted_[one] = counted_.get(one, 0) + 1
+        for choice in draw.choices(classes, weights=labels, k=batch):
+            counted_[choice] = counted_.get(choice, 0) + 1
         share += max(counted_.values()) / batch
     return share / DRAWS
 

@@ -226,7 +226,7 @@ def html_report(evidence: Evidence, diagnosis: Diagnosis) -> str:
             *(_finding(number, one, evidence) for number, one in enumerate(diagnosis.findings, 1)),
             _listed("What is missing", diagnosis.missing, "ul"),
             _listed("What to try next, in this order", diagnosis.next_steps, "ol"),
-            _listed("Notes", [one.text for one in diagnosis.notes], "ul"),
+            _listed("Notes", [note.text for note in diagnosis.notes], "ul"),
             _compared(diagnosis),
             _checked(diagnosis),
             f"<details><summary>Recipe</summary><pre>{escape(evidence.recipe.write())}</pre></details>"
@@ -262,7 +262,7 @@ def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
             text,
             f"<p>What else it could have been, and why not:</p><ul>{out}</ul>" if out else "",
             _fix(finding),
-            *(_change(one, evidence) for one in finding.changes),
+            *(_change(change, evidence) for change in finding.changes),
         )
     )
 
@@ -298,14 +298,14 @@ def _outcome(diagnosis: Diagnosis) -> str:
 
 
 def _listed(title: str, sentences: Sequence[str], tag: str) -> str:
-    lines = "".join(f"<li>{escape(one)}</li>" for one in sentences)
+    lines = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     return f"<h2>{title}</h2><{tag}>{lines}</{tag}>" if lines else ""
 
 
 def _compared(diagnosis: Diagnosis) -> str:
     rows = "".join(
-        f"<tr><td>{SIGNS[one.passed]} {COMPARISONS[one.name]}</td><td>{escape(one.text)}</td></tr>"
-        for one in diagnosis.comparisons
+        f"<tr><td>{SIGNS[comparison.passed]} {COMPARISONS[comparison.name]}</td><td>{escape(comparison.text)}</td></tr>"
+        for comparison in diagnosis.comparisons
     )
     table = f'<div class="wide"><table><tbody>{rows}</tbody></table></div>'
     return f"<h2>What it was compared with</h2>{table}" if rows else ""

@@ -123,7 +123,7 @@ def _strip(part: Any) -> None:
     props = getattr(part, "metadata_props", None)
     if props is None:
         return
-    kept = [(one.key, one.value) for one in props if one.key != STACK_TRACE]
+    kept = [(prop.key, prop.value) for prop in props if prop.key != STACK_TRACE]
     del props[:]
     for key, value in kept:
         entry = props.add()

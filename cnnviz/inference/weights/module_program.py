@@ -169,7 +169,11 @@ class _Writer:
             self._operations(node)
 
     def _operations(self, node: fx.Node) -> None:
-        inputs = [self._at[each.name] for each in node.all_input_nodes if each.name in self._at]
+        inputs = [
+            self._at[all_input_node.name]
+            for all_input_node in node.all_input_nodes
+            if all_input_node.name in self._at
+        ]
         known = self._module(node) if node.op == "call_module" else _function(node)
         if known is None:
             raise InferenceError(f"Layer '{_name(node)}' ({self._what(node)}) cannot be drawn; {SUPPORTED}.")

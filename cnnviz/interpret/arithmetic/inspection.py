@@ -134,8 +134,8 @@ def _flattened(model: nn.Module, batch: Tensor, vector: Floats) -> tuple[int, in
     if not names:
         return None
     flat = torch.from_numpy(vector)
-    for one in record_layers(model, batch, names).values():
-        if one.inputs[0].dim() == 4 and torch.equal(one.output[0].cpu().float(), flat):
-            channels, height, width = one.inputs[0].shape[1:]
+    for record_layer in record_layers(model, batch, names).values():
+        if record_layer.inputs[0].dim() == 4 and torch.equal(record_layer.output[0].cpu().float(), flat):
+            channels, height, width = record_layer.inputs[0].shape[1:]
             return channels, height, width
     return None

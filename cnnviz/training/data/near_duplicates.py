@@ -68,12 +68,12 @@ def near_duplicates(test: Labelled, train: Labelled) -> dict[str, Any] | None:
         pairs += zip(
             rows[part][copies].tolist(), twins[copies].tolist(), apart[copies, 0].tolist(), strict=True
         )
-    shown_pairs = [one for one in pairs if not torch.equal(test.images[one[0]], train.images[one[1]])]
+    shown_pairs = [pair for pair in pairs if not torch.equal(test.images[pair[0]], train.images[pair[1]])]
     return {
         "copies": len(pairs),
         "images": len(rows),
         "known": len(among),
-        "pairs": [_pair(test, train, *one) for one in shown_pairs[:PAIRS]],
+        "pairs": [_pair(test, train, *shown_pair) for shown_pair in shown_pairs[:PAIRS]],
     }
 
 
