@@ -48,7 +48,7 @@ def run(name: str, recipe: Recipe, data: Dataset) -> dict[str, Any]:
     """One run to its end, as a row."""
     start = time.perf_counter()
     ready, log = build_training(recipe, data), InMemoryLogger()
-    Trainer(recipe, ready.model, ready.material, ready.side, log, macs=ready.macs).run()
+    Trainer(recipe, ready.model, ready.data_module, ready.side, log, macs=ready.macs).run()
     predicted = [value for _, kind, value in log.records if kind == "test/predicted"][-1]
     looks = [(step, value) for step, kind, value in log.records if kind == "layers"]
     return {

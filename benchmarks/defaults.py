@@ -31,7 +31,7 @@ def train(recipe: Recipe, metric: str) -> tuple[float, float]:
     """Train by the recipe; return the metric after the last epoch, and seconds."""
     start = time.perf_counter()
     setup, log = build_training(recipe, datasets.load(recipe.dataset)), InMemoryLogger()
-    Trainer(setup.recipe, setup.model, setup.material, setup.side, log, macs=setup.macs).run()
+    Trainer(setup.recipe, setup.model, setup.data_module, setup.side, log, macs=setup.macs).run()
     return log.last(metric), time.perf_counter() - start
 
 

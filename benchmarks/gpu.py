@@ -122,10 +122,10 @@ def run(recipe: Any, images: Any) -> tuple[float, dict[str, Any]]:
     from cnnviz.training.trainer import Trainer
 
     ready, log = build_training(recipe, images), InMemoryLogger()
-    device = ready.material.train.images.device
+    device = ready.data_module.train.images.device
     wait(device)
     start = time.perf_counter()
-    parts = (ready.recipe, ready.model, ready.material, ready.side, log)
+    parts = (ready.recipe, ready.model, ready.data_module, ready.side, log)
     Trainer(*parts, macs=ready.macs, data_report=False).run()
     wait(device)
     seconds = time.perf_counter() - start
@@ -147,7 +147,9 @@ def waits(folder: Path) -> dict[str, str]:
     for model, name, shape, _ in TASKS:
         recipe = get(f"fast-{model}-{name}")
         ready = build_training(recipe, data(folder, name, shape))
-        trainer = Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger(), macs=ready.macs)
+        trainer = Trainer(
+            recipe, ready.model, ready.data_module, ready.side, InMemoryLogger(), macs=ready.macs
+        )
         trainer.run(lambda trainer=trainer: trainer.step < 121)  # type: ignore[misc]
         torch.cuda.set_sync_debug_mode("error")
         try:

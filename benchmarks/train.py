@@ -67,7 +67,7 @@ def ours(recipe: Recipe, images: Dataset) -> Timing:
     ready = build_training(recipe, images)
 
     def timed(steps: int) -> float:
-        run = Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger(), macs=ready.macs)
+        run = Trainer(recipe, ready.model, ready.data_module, ready.side, InMemoryLogger(), macs=ready.macs)
         run.run(lambda: run.step < WARM_UP)
         wait(run.device)
         start = time.perf_counter()
@@ -131,9 +131,9 @@ def accuracy(folder: Path | None, seeds: int, changes: dict[str, str]) -> None:
 def _trained(recipe: Recipe, images: Dataset) -> tuple[float, float]:
     """Seconds and accuracy on the test images after the last epoch."""
     ready, log = build_training(recipe, images), InMemoryLogger()
-    wait(ready.material.train.labels.device)
+    wait(ready.data_module.train.labels.device)
     start = time.perf_counter()
-    run = Trainer(recipe, ready.model, ready.material, ready.side, log, macs=ready.macs)
+    run = Trainer(recipe, ready.model, ready.data_module, ready.side, log, macs=ready.macs)
     run.run()
     return time.perf_counter() - start, log.last("test/accuracy")
 

@@ -36,7 +36,7 @@ MODELS = (
 def make_trainer(model: str, name: str, shape: tuple[int, int, int], batch: int) -> Trainer:
     recipe = Recipe(model=model, batch_size=batch, epochs=100_000, validation=0)
     ready = build_training(recipe, data(None, name, shape))
-    return Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger(), macs=ready.macs)
+    return Trainer(recipe, ready.model, ready.data_module, ready.side, InMemoryLogger(), macs=ready.macs)
 
 
 def step(run: Trainer, looked_at: bool) -> float:

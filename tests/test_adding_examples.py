@@ -126,7 +126,7 @@ def test_the_probe_measures(tmp_path: Path) -> None:
     probe = registry._PROBES.pop("guide-range")
     assert known == registry._PROBES
     context = subject()
-    images = context.material.train.images
+    images = context.data_module.train.images
     assert isinstance(images, torch.Tensor)
     answer = probe.ask(context)
     assert answer == {"share": (int(images.max()) - int(images.min())) / 255}

@@ -83,16 +83,16 @@ def computed(dataset: Dataset, progress: Progress = silent) -> DataReport:
 
     progress(Step("looking for images that are all alike or in both parts", 0, None))
     recipe = Recipe(validation=0)
-    material = DataModule.of(dataset, recipe, dataset.shape[0], torch.device("cpu"))
+    data_module = DataModule.of(dataset, recipe, dataset.shape[0], torch.device("cpu"))
     classes = len(dataset.classes)
     data = Data(
         classes=dataset.classes,
-        counts=tuple(material.train.labels.bincount(minlength=classes).tolist()),
-        train=len(material.train),
-        test=len(material.test),
+        counts=tuple(data_module.train.labels.bincount(minlength=classes).tolist()),
+        train=len(data_module.train),
+        test=len(data_module.test),
         shape=dataset.shape,
     )
-    evidence = Evidence(recipe=recipe, data=data, census=Census.model_validate(census(material)))
+    evidence = Evidence(recipe=recipe, data=data, census=Census.model_validate(census(data_module)))
     judged = diagnose(evidence)
     return DataReport(
         problems=tuple(

@@ -1,7 +1,7 @@
 """A checkpoint: one safetensors file with all that a run needs to go on, complete or absent.
 
 Nothing random is stored: what is random in a step follows from the recipe's seed and the step (see
-`material.mixed`), so the step is enough.
+`derive_seed`), so the step is enough.
 """
 
 from __future__ import annotations

@@ -220,7 +220,7 @@ class Score:
 def evaluate(
     model: nn.Module,
     images: Labelled,
-    preparation: Transform,
+    transform: Transform,
     batch: int | None = None,
     *,
     by_batch: bool = False,
@@ -234,13 +234,13 @@ def evaluate(
     each batch's own statistics in place of the running ones, which stay as they are. Several `ranks` judge a
     part each, and all of them get the whole score.
     """
-    batch = batch or evaluation_batch(preparation)
+    batch = batch or evaluation_batch(transform)
     if ranks.several:
         own = (_rows(images.images, rows) for rows in _in_batches(ranks.rows(len(images)), batch))
-        part, wrong = _all_logits(model, own, preparation, by_batch)
+        part, wrong = _all_logits(model, own, transform, by_batch)
         logits = ranks.gather_rows(part, len(images))
     else:
-        logits, wrong = _all_logits(model, split(images.images, batch), preparation, by_batch)
+        logits, wrong = _all_logits(model, split(images.images, batch), transform, by_batch)
     labels = images.labels
     count = logits.shape[1]
     best = logits.topk(min(5, count)).indices
@@ -255,10 +255,10 @@ def evaluate(
     )
 
 
-def probabilities(model: nn.Module, images: Tensor, preparation: Transform) -> Tensor:
+def probabilities(model: nn.Module, images: Tensor, transform: Transform) -> Tensor:
     """The probability of each class for uint8 images `(N, C, H, W)`: float32 `(N, classes)`."""
-    parts = split(images, evaluation_batch(preparation))
-    return _all_logits(model, parts, preparation)[0].softmax(1)
+    parts = split(images, evaluation_batch(transform))
+    return _all_logits(model, parts, transform)[0].softmax(1)
 
 
 def _in_batches(rows: Tensor, batch: int) -> Iterator[Tensor]:
@@ -273,7 +273,7 @@ def _rows(images: Tensor | StreamedImages, rows: Tensor) -> Tensor:
 def _all_logits(
     model: nn.Module,
     parts: Iterable[Tensor],
-    preparation: Transform,
+    transform: Transform,
     by_batch: bool = False,
 ) -> tuple[Tensor, tuple[str, ...]]:
     """The logits, and which layers were in training mode all the same."""
@@ -282,21 +282,21 @@ def _all_logits(
     wrong = tuple(name for name, part in model.named_modules() if part.training and not any(part.children()))
     try:
         with torch.no_grad(), batch_statistics(model) if by_batch else nullcontext():
-            return torch.cat([_logits(model, part, preparation) for part in parts]), wrong
+            return torch.cat([_logits(model, part, transform) for part in parts]), wrong
     finally:
         model.train(training)
 
 
-def evaluation_batch(preparation: Transform) -> int:
+def evaluation_batch(transform: Transform) -> int:
     """How many images go through at once where nobody says: as many as their size suggests."""
-    height, width = preparation.side
-    crops = 10 if preparation.recipe.ten_crop else 1
+    height, width = transform.side
+    crops = 10 if transform.recipe.ten_crop else 1
     return max(1, min(_MOST_IMAGES, _MOST_PIXELS // (height * width * crops)))
 
 
-def _logits(model: nn.Module, images: Tensor, preparation: Transform) -> Tensor:
-    x = preparation.test(images)
-    half = preparation.recipe.precision == "bf16"
+def _logits(model: nn.Module, images: Tensor, transform: Transform) -> Tensor:
+    x = transform.test(images)
+    half = transform.recipe.precision == "bf16"
     with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
         logits: Tensor = model(x)
     logits = logits.float()
@@ -314,7 +314,7 @@ _LARGEST_SIDE = 128
 
 
 @dataclass(frozen=True)
-class FixedImages:
+class TrackedImages:
     """Up to ten test images: the first of each class, then the first of all where classes are fewer."""
 
     numbers: tuple[int, ...]
@@ -322,7 +322,7 @@ class FixedImages:
     chosen: Labelled
 
     @classmethod
-    def of(cls, test: Labelled) -> FixedImages:
+    def of(cls, test: Labelled) -> TrackedImages:
         """Choose from the test images; none where there are none."""
         labels = test.labels.tolist()
         firsts = {label: number for number, label in reversed(list(enumerate(labels)))}
@@ -340,11 +340,11 @@ class FixedImages:
             for number, label, image in zip(self.numbers, labels, images, strict=True)
         ]
 
-    def predictions(self, model: nn.Module, preparation: Transform) -> list[dict[str, Any]]:
+    def predictions(self, model: nn.Module, transform: Transform) -> list[dict[str, Any]]:
         """The record `fixed_predictions`: of each image the three likeliest classes, with probabilities."""
         if not self.numbers:
             return []
-        likely = probabilities(model, self.chosen.images[:], preparation)
+        likely = probabilities(model, self.chosen.images[:], transform)
         values, classes = likely.topk(min(_TOP, likely.shape[1]))
         pairs = torch.stack([classes.cpu().double(), values.cpu().double()], dim=2).tolist()
         return [

@@ -95,7 +95,7 @@ def find_rate(
     fixed = recipe.changed({"schedule": "constant", "warmup_epochs": 0, "early_stopping": 0})
     setup = build_training(fixed.changed({"restore_best": False}), dataset)
     trainer = Trainer(
-        setup.recipe, setup.model, setup.material, setup.side, InMemoryLogger(), macs=setup.macs,
+        setup.recipe, setup.model, setup.data_module, setup.side, InMemoryLogger(), macs=setup.macs,
         data_report=False,
     )  # fmt: skip
     return _test(trainer, progress, seconds)

@@ -232,14 +232,14 @@ class RunLogger:
         """Speed is measured from here: what came before was no training."""
         self._clock = time.perf_counter()
 
-    def begin(self, material: DataModule, pictures: Sequence[dict[str, Any]]) -> None:
+    def begin(self, data_module: DataModule, pictures: Sequence[dict[str, Any]]) -> None:
         """Tell what the run reads, before its first step."""
-        self._log.record(0, 0, "data", _facts(material))
+        self._log.record(0, 0, "data", _facts(data_module))
         self._log.record(0, 0, "fixed_images", list(pictures))
 
-    def census(self, step: int, material: DataModule, preparation: Transform) -> None:
+    def census(self, step: int, data_module: DataModule, transform: Transform) -> None:
         """Record what the images say of themselves; of 60,000 that takes longer than the first steps."""
-        self._record(step, "census", census(material, preparation))
+        self._record(step, "census", census(data_module, transform))
 
     def read(self, images: Tensor) -> None:
         """Tell of the first batch as the model reads it, `(N, C, H, W)`: figures over all of its values."""
@@ -307,12 +307,12 @@ class RunLogger:
             body |= {"images": images, "running": _brief(running), "batch": _brief(by_batch)}
         self._record(step, "batch_norm", body)
 
-    def baseline(self, step: int, material: DataModule) -> None:
+    def baseline(self, step: int, data_module: DataModule) -> None:
         """Tell what a classifier without training reaches on the same images.
 
         Not before the first step, for which people wait; nothing is compared before the first epoch's end.
         """
-        self._record(step, "baseline", baseline(material))
+        self._record(step, "baseline", baseline(data_module))
 
     def broken(self, step: int, place: Broken) -> None:
         """Tell where numbers stopped being numbers, in the step whose loss was none."""
@@ -337,17 +337,17 @@ def _brief(score: Score) -> dict[str, float]:
     return {"loss": score.loss, "accuracy": score.accuracy}
 
 
-def _facts(material: DataModule) -> dict[str, Any]:
-    counts = material.train.labels.bincount(minlength=len(material.classes))
+def _facts(data_module: DataModule) -> dict[str, Any]:
+    counts = data_module.train.labels.bincount(minlength=len(data_module.classes))
     return {
-        "classes": list(material.classes),
-        "train": len(material.train),
-        "available": material.available,
-        "validation": len(material.validation),
-        "test": len(material.test),
-        "shape": list(_shape(material.train)),
+        "classes": list(data_module.classes),
+        "train": len(data_module.train),
+        "available": data_module.available,
+        "validation": len(data_module.validation),
+        "test": len(data_module.test),
+        "shape": list(_shape(data_module.train)),
         "counts": counts.tolist(),
-        "notes": list(material.notes),
+        "notes": list(data_module.notes),
     }
 
 

@@ -129,7 +129,7 @@ class TrainingSetup:
 
     recipe: Recipe
     model: nn.Module
-    material: DataModule
+    data_module: DataModule
     side: tuple[int, int]
     macs: int
     """Multiply-adds of one image."""

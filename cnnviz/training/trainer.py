@@ -1,7 +1,7 @@
 """The training loop, from top to bottom.
 
 Images lie on the device as uint8; a batch is cut, augmented and scaled there. Nothing in a step waits for
-the device: losses and answers stay on it and are read every `LOG_EVERY` steps. What is random in a step
+the device: losses and predicted classes stay on it and are read every `LOG_EVERY` steps. What is random in a step
 follows from the seed and the step alone, so a run that is stopped anywhere and goes on from its checkpoint is
 the same run.
 """
@@ -30,9 +30,9 @@ from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.layer_stats import LayerStatsHook, locate_nonfinite
 from cnnviz.training.metrics import (
     EpochMetrics,
-    FixedImages,
     NonFiniteLossError,
     Score,
+    TrackedImages,
     describe_batch_norm,
     evaluate,
     evaluation_batch,
@@ -55,11 +55,9 @@ from cnnviz.training.start_weights import head_parameters
 
 __all__ = ["BEST", "LAST", "NonFiniteLossError", "Trainer"]
 
-# One step of training: forward, backward, clipping, optimiser.
-
 
 class TrainStep:
-    """A step as it is written.
+    """Make one training step: forward, loss, backward, clipping, optimizer.
 
     Args:
         recipe: Precision, label smoothing, clipping, weight of auxiliary losses.
@@ -84,7 +82,7 @@ class TrainStep:
         """What this rank's part of the batch counts in the mean over all of it."""
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Make the step; give its losses and what was answered before it.
+        """Make the step; return its losses and the classes that were predicted before it.
 
         bf16 needs no scaled loss, so the gradients that are clipped are the loss's own. Nothing waits.
         """
@@ -102,7 +100,7 @@ class TrainStep:
         return torch.stack([loss.detach(), *extra]), logits.detach().argmax(1)
 
     def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Main logits `(N, classes)`, the loss that is trained, and those of auxiliary classifiers alone.
+        """Return main logits `(N, classes)`, the training loss, and the losses of auxiliary classifiers.
 
         The latter are weighed into the former, and detached. `labels` are int64 `(N,)`, or of mixed images
         float `(N, classes)`.
@@ -112,10 +110,10 @@ class TrainStep:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
             out = self._forward(images)
         main, *extra = out if isinstance(out, tuple) else (out,)
-        loss, alone = self._entropy(main, labels), [self._entropy(logits, labels) for logits in extra]
-        for one in alone:
-            loss = loss + self._recipe.aux_weight * one
-        return main, loss, [one.detach() for one in alone]
+        loss, aux_losses = self._entropy(main, labels), [self._entropy(logits, labels) for logits in extra]
+        for aux_loss in aux_losses:
+            loss = loss + self._recipe.aux_weight * aux_loss
+        return main, loss, [aux_loss.detach() for aux_loss in aux_losses]
 
     def _entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         return cross_entropy(logits.float(), labels, self._recipe.label_smoothing, self._class_weights)
@@ -130,15 +128,15 @@ LAST, BEST = "last.safetensors", "best.safetensors"
 
 
 class Trainer:
-    """One run: a model, its images, and where it stands.
+    """Train one run: a model, its data module, and the position in training.
 
     Args:
         recipe: What to do.
         model: On the device, with fresh weights; `(N, C, *side)` to logits `(N, classes)`, or in training
             to a tuple of the main logits and those of auxiliary classifiers.
-        material: The images, on the same device.
+        data_module: The images, on the same device.
         side: Height and width of the model's input.
-        log: Who is told.
+        log: The logger that records the run.
         folder: Where checkpoints go; without one none are written.
         macs: Multiply-adds of one image, 0 where unknown.
         data_report: Whether the images' quality is recorded, which takes seconds that a race does not count.
@@ -149,7 +147,7 @@ class Trainer:
         self,
         recipe: Recipe,
         model: nn.Module,
-        material: DataModule,
+        data_module: DataModule,
         side: tuple[int, int],
         log: Logger,
         folder: Path | None = None,
@@ -160,32 +158,38 @@ class Trainer:
     ) -> None:
         self.ranks, model = ranks, ranks.prepare(model)
         self._data_report = data_report and ranks.first
-        self.recipe, self.model, self.material, self.log, self.folder = recipe, model, material, log, folder
-        self.device = material.train.images.device
-        self.steps_per_epoch = steps_per_epoch(len(material.train), recipe.batch_size)
+        self.recipe, self.model, self.data_module, self.log, self.folder = (
+            recipe,
+            model,
+            data_module,
+            log,
+            folder,
+        )
+        self.device = data_module.train.images.device
+        self.steps_per_epoch = steps_per_epoch(len(data_module.train), recipe.batch_size)
         self.total_steps = self.steps_per_epoch * recipe.epochs
         self.step = 0
-        self.preparation = Transform(recipe, Statistics.of(material.train.images), side)
+        self.transform = Transform(recipe, Statistics.of(data_module.train.images), side)
         self.optimiser = optimiser(recipe, model.parameters(), head_parameters(model))
         self.plateau = optimizer.Plateau(recipe.patience, recipe.step_factor)
         self.pace = Pace(
             self.device, macs, peak_flops(self.device, recipe.precision, torch.get_num_threads()), ranks.world
         )
         self.stopping = EarlyStopping.of(recipe)
-        self._class_weights = class_weights(recipe, material.train.labels, len(material.classes))
+        self._class_weights = class_weights(recipe, data_module.train.labels, len(data_module.classes))
         self._plain = TrainStep(recipe, model, self.optimiser, self._class_weights, ranks)
         self._fast = self._fast_step()
-        self._observer = LayerStatsHook(model)
-        self._interface = Interface(material.classes, side, self.preparation.statistics)
-        self._fixed = FixedImages.of(material.test)
-        self._telling = RunLogger(log, self.steps_per_epoch, self.pace)
-        self._tally = EpochMetrics(len(material.classes), ranks)
+        self._layer_stats = LayerStatsHook(model)
+        self._signature = Interface(data_module.classes, side, self.transform.statistics)
+        self._tracked_images = TrackedImages.of(data_module.test)
+        self._run_logger = RunLogger(log, self.steps_per_epoch, self.pace)
+        self._metrics = EpochMetrics(len(data_module.classes), ranks)
         self._generator = torch.Generator(self.device)
         self._order = self._rows = torch.empty(0, dtype=torch.int64)
         self._best: float | None = None
         self._best_weights: dict[str, Tensor] | None = None
         self._saved = time.monotonic()
-        self._census_due = False
+        self._data_report_due = False
 
     def run(self, keep_on: Callable[[], bool] = lambda: True) -> bool:
         """Train to the end, or until `keep_on` says no, which is asked between steps.
@@ -196,37 +200,37 @@ class Trainer:
         try:
             return self._run(keep_on)
         except NonFiniteLossError as error:
-            self._record_census()
-            raise self._located(error) from None
+            self._record_data_report()
+            raise self._locate_nonfinite(error) from None
         except torch.OutOfMemoryError:
             # What the step held is freed with its frames, which is after this block.
             pass
         with suppress(torch.OutOfMemoryError):
-            self._record_census()
-        raise TooLittleMemoryError(self._what_fits())
+            self._record_data_report()
+        raise TooLittleMemoryError(self._describe_out_of_memory())
 
     def _run(self, keep_on: Callable[[], bool]) -> bool:
         self.model.train()
         if self.step == 0:
-            self._telling.begin(self.material, self._fixed.pictures())
-            self._telling.batch_norm(0, describe_batch_norm(self.model))
-            self._census_due = self._data_report
-        self._telling.start_clock()
+            self._run_logger.begin(self.data_module, self._tracked_images.pictures())
+            self._run_logger.batch_norm(0, describe_batch_norm(self.model))
+            self._data_report_due = self._data_report
+        self._run_logger.start_clock()
         while not self._ended:
             if not self.ranks.decide(keep_on()):
                 self.save()
                 return False
-            rate, looking = self.rate(), self._is_looking()
-            self._train_step(rate, looking)
-            if looking or self._is_reporting():
-                self._tally.drain()
+            rate, watch_layers = self.rate(), self._is_watching_layers()
+            self._train_step(rate, watch_layers)
+            if watch_layers or self._is_reporting():
+                self._metrics.drain()
             if self._is_reporting():
-                self._telling.report(self.step, rate, self._tally)
-            if looking:
-                self._tell_look()
-            if self._census_due:
-                self._record_census()
-                self._telling.start_clock()
+                self._run_logger.report(self.step, rate, self._metrics)
+            if watch_layers:
+                self._log_layer_stats()
+            if self._data_report_due:
+                self._record_data_report()
+                self._run_logger.start_clock()
             if self.step % self.steps_per_epoch == 0:
                 self._end_epoch()
             elif self.ranks.decide(time.monotonic() - self._saved > SAVE_SECONDS):
@@ -242,7 +246,7 @@ class Trainer:
 
         Raises `NonFiniteLossError` for weights that are no longer numbers: the last good checkpoint stays.
         """
-        self._tally.drain()
+        self._metrics.drain()
         self._check_weights()
         if self.folder is None or not self.ranks.first:
             return
@@ -251,27 +255,27 @@ class Trainer:
             step=self.step,
             recipe=self.recipe.write(),
             plateau=self.plateau,
-            tally=(*self._tally.epoch.values, *self._tally.recent.values),
-            predicted=tuple(self._tally.predicted),
-            auxiliary=tuple(self._tally.auxiliary),
+            tally=(*self._metrics.epoch.values, *self._metrics.recent.values),
+            predicted=tuple(self._metrics.predicted),
+            auxiliary=tuple(self._metrics.auxiliary),
             threads=torch.get_num_threads(),
-            fingerprint=self.material.fingerprint,
+            fingerprint=self.data_module.fingerprint,
             score=score if score is not None else self._best,
             stopping=self.stopping if self.stopping.patience else None,
             world=self.ranks.world,
         )
-        checkpoint.write(self.folder / name, self.model, self.optimiser, position, self._interface)
+        checkpoint.write(self.folder / name, self.model, self.optimiser, position, self._signature)
         self.log.saved(self.step, self.step / self.steps_per_epoch, self.folder / name)
         self._saved = time.monotonic()
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint; raises `ValueError` where it belongs to other images or another model."""
         position = checkpoint.restore(path, self.model, self.optimiser)
-        if position.fingerprint != self.material.fingerprint:
+        if position.fingerprint != self.data_module.fingerprint:
             raise ValueError(f"{path.name} was trained on other images than these; go on with the same data.")
         self.step, self.plateau, self._best = position.step, position.plateau, position.score
         self.stopping = position.stopping or self.stopping
-        self._tally.restore(position.tally, position.predicted, position.auxiliary)
+        self._metrics.restore(position.tally, position.predicted, position.auxiliary)
 
     def rate(self) -> float:
         """The learning rate of the next step."""
@@ -284,41 +288,41 @@ class Trainer:
         Raises `NonFiniteLossError`.
         """
         self.model.train()
-        self._train_step(rate, looking=False)
-        self._tally.drain()
-        loss = self._tally.recent.loss / self._tally.recent.images
-        self._tally.begin_report()
+        self._train_step(rate, watch_layers=False)
+        self._metrics.drain()
+        loss = self._metrics.recent.loss / self._metrics.recent.images
+        self._metrics.begin_report()
         return loss
 
-    def _train_step(self, rate: float, looking: bool) -> None:
+    def _train_step(self, rate: float, watch_layers: bool) -> None:
         images, labels = self._batch()
         if self.step == 0:
-            self._telling.read(images)
+            self._run_logger.read(images)
         set_lr(self.optimiser, rate)
         seed_layers(self.device, derive_seed(self.recipe.seed, self.step, self.ranks.seed_purpose))
         mixed, target = self._mixed(images, labels)
         if self.ranks.several:  # Drawn for the whole batch: what a run sees does not depend on its ranks.
-            (mixed, target, labels), self._plain.part = self._shared(mixed, target, labels)
-        if looking and self.ranks.first:
-            with self._observer.watching():
-                losses, answers = self._plain(mixed, target)
+            (mixed, target, labels), self._plain.part = self._rank_part(mixed, target, labels)
+        if watch_layers and self.ranks.first:
+            with self._layer_stats.watching():
+                losses, predicted = self._plain(mixed, target)
         else:
-            losses, answers = self._fast(mixed, target)
+            losses, predicted = self._fast(mixed, target)
         self.step += 1
-        self._tally.add(self.step, losses, answers, labels, self._plain.part)
+        self._metrics.add(self.step, losses, predicted, labels, self._plain.part)
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         epoch, place = divmod(self.step, self.steps_per_epoch)
         if place == 0 or not len(self._order):
-            self._order = permutation(len(self.material.train), self.recipe.seed, epoch)
+            self._order = permutation(len(self.data_module.train), self.recipe.seed, epoch)
             self._rows = self._order.to(self.device)
         batch = slice(place * self.recipe.batch_size, (place + 1) * self.recipe.batch_size)
-        rows, images = self._rows[batch], self.material.train.images
+        rows, images = self._rows[batch], self.data_module.train.images
         # What is decoded is looked up on the CPU, which must not wait for the device to say which rows.
         pixels = images[self._order[batch]] if isinstance(images, StreamedImages) else images[rows]
         self._generator.manual_seed(derive_seed(self.recipe.seed, self.step, 2))
-        prepared = self.preparation.train(pixels, rows, epoch, self._generator)
-        return prepared, self.material.train.labels[rows]
+        prepared = self.transform.train(pixels, rows, epoch, self._generator)
+        return prepared, self.data_module.train.labels[rows]
 
     def _mixed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The batch as it is learned from: with mixup images between images, and labels between labels.
@@ -328,10 +332,10 @@ class Trainer:
         if not self.recipe.mixup:
             return images, labels
         seed = derive_seed(self.recipe.seed, self.step, 4)
-        classes = len(self.material.classes)
+        classes = len(self.data_module.classes)
         return mixup(images, labels, classes, self.recipe.mixup, seed, self._generator)
 
-    def _shared(self, images: Tensor, target: Tensor, labels: Tensor) -> tuple[tuple[Tensor, ...], float]:
+    def _rank_part(self, images: Tensor, target: Tensor, labels: Tensor) -> tuple[tuple[Tensor, ...], float]:
         """This rank's rows of a batch, and what they count in the loss's mean over all of it.
 
         No rank is without a row: where a batch has fewer rows than there are ranks, one more is taken, which
@@ -360,9 +364,9 @@ class Trainer:
         return self._plain
 
     def _note(self, sentence: str) -> None:
-        self._telling.note(self.step, sentence)
+        self._run_logger.note(self.step, sentence)
 
-    def _is_looking(self) -> bool:
+    def _is_watching_layers(self) -> bool:
         """Whether the next step is looked at: often at first, when most happens, and at each epoch's end."""
         step = self.step + 1
         return step in LOOK_EARLY or step % LOOK_EVERY == 0 or step % self.steps_per_epoch == 0
@@ -372,39 +376,39 @@ class Trainer:
         step = self.step
         return step in LOG_EARLY or step % LOG_EVERY == 0 or step % self.steps_per_epoch == 0
 
-    def _tell_look(self) -> None:
+    def _log_layer_stats(self) -> None:
         if not self.ranks.first:
             return
-        predictions = self._fixed.predictions(self.model, self.preparation)
-        self._telling.look(self.step, self._observer.looks(), predictions)
+        predictions = self._tracked_images.predictions(self.model, self.transform)
+        self._run_logger.look(self.step, self._layer_stats.looks(), predictions)
 
-    def _record_census(self) -> None:
+    def _record_data_report(self) -> None:
         """Record once what the images say of themselves: after the first point, for which people wait."""
-        if self._census_due:
-            self._census_due = False
-            self._telling.census(1, self.material, self.preparation)
+        if self._data_report_due:
+            self._data_report_due = False
+            self._run_logger.census(1, self.data_module, self.transform)
 
     def _end_epoch(self) -> None:
-        self._telling.epoch(self.step, self._tally)
-        self._tally.begin_epoch()
+        self._run_logger.epoch(self.step, self._metrics)
+        self._metrics.begin_epoch()
         self.ranks.share_buffers(self.model)
-        seen = self._judge("validation", self.material.validation)
+        seen = self._evaluate("validation", self.data_module.validation)
         best = seen is not None and self._is_best(seen)
         if seen is not None:
             self.plateau.see(seen.loss)
         if self._ended and self.stopping.patience:
             self._end_early_stopping(restore=self.recipe.restore_best and not best)
-        self._judge("test", self.material.test)
+        self._evaluate("test", self.data_module.test)
         if self._ended:
             self._evaluate_train()
             self._compare_statistics()
         if self.step == self.steps_per_epoch and self.ranks.first:
-            self._telling.baseline(self.step, self.material)
+            self._run_logger.baseline(self.step, self.data_module)
         if seen is not None and best:
             self._best = seen.accuracy
             self.save(BEST, seen.accuracy)
         self.save()
-        self._telling.start_clock()
+        self._run_logger.start_clock()
 
     def _is_best(self, seen: Score) -> bool:
         """Whether the weights are the best so far: by accuracy, or by what early stopping watches."""
@@ -423,47 +427,46 @@ class Trainer:
             self.model.load_state_dict(self._best_weights)
         if restore or self.stopping.stopped:
             epoch = self.step // self.steps_per_epoch
-            self._telling.early_stopping(self.step, self.stopping.record(epoch, restored=restore))
+            self._run_logger.early_stopping(self.step, self.stopping.record(epoch, restored=restore))
 
-    def _judge(self, part: str, images: Labelled) -> Score | None:
+    def _evaluate(self, part: str, images: Labelled) -> Score | None:
         if not len(images):
             return None
-        score = evaluate(self.model, images, self.preparation, ranks=self.ranks)
-        self._telling.score(self.step, part, score)
+        score = evaluate(self.model, images, self.transform, ranks=self.ranks)
+        self._run_logger.score(self.step, part, score)
         return score
 
     def _evaluate_train(self) -> None:
         """Record how well some training images are known without dropout and augmentation."""
-        train = self.material.train
+        train = self.data_module.train
         rows = permutation(len(train), self.recipe.seed, 0)[:SAMPLE].to(self.device)
-        score = evaluate(self.model, Labelled(train.images[rows], train.labels[rows]), self.preparation)
-        self._telling.train_score(self.step, len(rows), score)
+        score = evaluate(self.model, Labelled(train.images[rows], train.labels[rows]), self.transform)
+        self._run_logger.train_score(self.step, len(rows), score)
 
     def _compare_statistics(self) -> None:
         """Record, once at the end, what batch normalization's running statistics cost on some test images."""
-        layers, test = describe_batch_norm(self.model), self.material.test
+        layers, test = describe_batch_norm(self.model), self.data_module.test
         if not layers or len(test) < 2:
             return
         # Test images often lie sorted by class; a batch has to be mixed as in training.
         rows = permutation(len(test), self.recipe.seed, 0)[:SAMPLE].to(self.device)
-        batch = max(2, evaluation_batch(self.preparation))
+        batch = max(2, evaluation_batch(self.transform))
         if len(rows) % batch == 1:  # One image alone has no variance where maps are 1×1.
             rows = rows[:-1]
         some = Labelled(test.images[rows], test.labels[rows])
         running, by_batch = (
-            evaluate(self.model, some, self.preparation, batch, by_batch=by_batch)
-            for by_batch in (False, True)
+            evaluate(self.model, some, self.transform, batch, by_batch=by_batch) for by_batch in (False, True)
         )
-        self._telling.batch_norm(self.step, layers, len(rows), running, by_batch)
+        self._run_logger.batch_norm(self.step, layers, len(rows), running, by_batch)
 
-    def _what_fits(self) -> str:
+    def _describe_out_of_memory(self) -> str:
         self.optimiser.zero_grad()
         self._fast = self._plain  # A CUDA graph holds memory of its own, which is to count as free.
-        train = self.material.train
+        train = self.data_module.train
 
         def probe(count: int) -> None:
             rows = torch.arange(count, device=self.device) % len(train)
-            images = self.preparation.train(train.images[rows], rows, 0, self._generator)
+            images = self.transform.train(train.images[rows], rows, 0, self._generator)
             _, loss, _ = self._plain.loss(images, train.labels[rows])
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.zero_grad()
@@ -471,14 +474,14 @@ class Trainer:
         to_come = 0 if self.optimiser.state else state_bytes(self.recipe, self.model.parameters())
         return out_of_memory_message(CudaGauge(self.device), probe, self.recipe.batch_size, to_come)
 
-    def _located(self, error: NonFiniteLossError) -> NonFiniteLossError:
+    def _locate_nonfinite(self, error: NonFiniteLossError) -> NonFiniteLossError:
         """The error with the layer where it began, which is told too; the weights are still the step's."""
         self.step = error.step - 1
         images, labels = self._batch()
         seed_layers(self.device, derive_seed(self.recipe.seed, self.step, 1))
         mixed, target = self._mixed(images, labels)
         place = locate_nonfinite(self.model, lambda: self._plain.loss(mixed, target))
-        self._telling.broken(error.step, place)
+        self._run_logger.broken(error.step, place)
         self.log.flush()
         return NonFiniteLossError(error.step, error.what, place.sentence)
 

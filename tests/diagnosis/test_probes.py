@@ -59,13 +59,13 @@ def subject(
 
     torch.manual_seed(0)
     dataset = data or striped()
-    material = DataModule.of(dataset, recipe, 1, torch.device("cpu"))
+    data_module = DataModule.of(dataset, recipe, 1, torch.device("cpu"))
     evidence = Evidence(recipe=recipe, curves={"test/accuracy": Points(steps=(8,), values=(1.0,))})
     return ProbeContext(
         evidence=evidence,
         recipe=recipe,
-        material=material,
-        preparation=Transform(recipe, Statistics.of(material.train.images), (28, 28)),
+        data_module=data_module,
+        transform=Transform(recipe, Statistics.of(data_module.train.images), (28, 28)),
         device=torch.device("cpu"),
         trained=trained,
         why_untrained="",
@@ -179,7 +179,7 @@ def test_a_linear_classifier_of_patches_needs_eight_pixels_and_twenty_images() -
 def test_the_loss_of_fresh_weights_is_that_of_their_logits() -> None:
     about = subject()
     result = ask("initial-loss", about)
-    images, labels = about.some(about.material.train, 256)
+    images, labels = about.some(about.data_module.train, 256)
     with torch.no_grad():
-        logits = about.fresh()(about.preparation.test(images))
+        logits = about.fresh()(about.transform.test(images))
     assert result["loss"] == pytest.approx(float(functional.cross_entropy(logits, labels)), rel=1e-4)

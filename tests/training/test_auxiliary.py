@@ -39,7 +39,7 @@ def dataset() -> Dataset:
 def trainer(dataset: Dataset, folder: Path | None = None) -> tuple[Trainer, InMemoryLogger]:
     ready, log = build_training(RECIPE, dataset), InMemoryLogger()
     torch.manual_seed(0)
-    return Trainer(RECIPE, Heads(), ready.material, ready.side, log, folder), log
+    return Trainer(RECIPE, Heads(), ready.data_module, ready.side, log, folder), log
 
 
 def test_auxiliary_losses_count_in_training_only(dataset: Dataset) -> None:
@@ -52,7 +52,7 @@ def test_auxiliary_losses_count_in_training_only(dataset: Dataset) -> None:
     assert torch.allclose(loss, entropies[0] + 0.3 * (entropies[1] + entropies[2]))
     assert torch.equal(torch.stack(alone), torch.stack(entropies[1:]))
     assert torch.equal(main, outputs[0])
-    score = evaluate(run.model, run.material.test, run.preparation)
+    score = evaluate(run.model, run.data_module.test, run.transform)
     assert score.confusion.sum() == 60
     assert run.model.training
 
@@ -72,7 +72,7 @@ def test_each_is_told_where_the_loss_is(dataset: Dataset) -> None:
 
 def test_a_network_without_any_tells_none(dataset: Dataset) -> None:
     ready, log = build_training(RECIPE, dataset), InMemoryLogger()
-    run = Trainer(RECIPE, ready.model, ready.material, ready.side, log)
+    run = Trainer(RECIPE, ready.model, ready.data_module, ready.side, log)
     run.run(lambda: run.step < 1)
     assert not [name for _, _, name, _ in log.rows if "aux" in name]
 

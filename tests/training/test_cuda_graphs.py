@@ -48,7 +48,7 @@ class Recorder:
 
 def run(dataset: Dataset, capture: Callable[..., Callable[[], tuple[Tensor, Tensor]]] | None) -> Trainer:
     ready = build_training(RECIPE, dataset)
-    trainer = Trainer(RECIPE, ready.model, ready.material, ready.side, InMemoryLogger(), macs=ready.macs)
+    trainer = Trainer(RECIPE, ready.model, ready.data_module, ready.side, InMemoryLogger(), macs=ready.macs)
     if capture is not None:
         trainer._fast = GraphedStep(trainer._plain, RECIPE.batch_size, trainer._note, capture=capture)
     trainer.run()
@@ -144,8 +144,8 @@ def test_a_compiled_model_meets_full_batches_only(dataset: Dataset, monkeypatch:
     monkeypatch.setattr(torch, "compile", compile_model)
     recipe = RECIPE.changed({"compile": True})
     ready = build_training(recipe, dataset)
-    assert len(ready.material.train) % recipe.batch_size
-    Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger()).run()
+    assert len(ready.data_module.train) % recipe.batch_size
+    Trainer(recipe, ready.model, ready.data_module, ready.side, InMemoryLogger()).run()
     assert set(sizes) == {recipe.batch_size}
 
 
@@ -179,7 +179,7 @@ def test_a_step_that_neither_reports_nor_looks_waits_for_nothing(
 ) -> None:
     recipe = RECIPE.changed(changes)
     ready = build_training(recipe, dataset)
-    trainer = Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger())
+    trainer = Trainer(recipe, ready.model, ready.data_module, ready.side, InMemoryLogger())
     trainer.run(lambda: trainer.step < 2)
     with _NoWaiting():
         trainer._train_step(trainer.rate(), looking=False)

@@ -47,7 +47,7 @@ def recipe(momentum: float, **changes: Any) -> Recipe:
 
 def trained(recipe: Recipe, dataset: Dataset) -> tuple[Trainer, InMemoryLogger]:
     ready, log = build_training(recipe, dataset), InMemoryLogger()
-    run = Trainer(recipe, ready.model, ready.material, ready.side, log, macs=ready.macs)
+    run = Trainer(recipe, ready.model, ready.data_module, ready.side, log, macs=ready.macs)
     run.run()
     return run, log
 
@@ -72,7 +72,7 @@ def test_a_run_records_momentum_and_the_accuracy_with_batch_statistics(dataset: 
     assert before == {"layers": [{"name": f"norm{n}", "momentum": 0.005, "updates": 0} for n in (1, 2)]}
     assert [layer["updates"] for layer in after["layers"]] == [run.total_steps] * 2
     assert after["images"] == 60
-    test = run.material.test
+    test = run.data_module.test
     assert after["running"]["accuracy"] == pytest.approx(log.last("test/accuracy"))
     # Another way to the same figure: the means and variances of the whole part, loaded as running ones.
     twin = copy.deepcopy(run.model)
@@ -80,9 +80,9 @@ def test_a_run_records_momentum_and_the_accuracy_with_batch_statistics(dataset: 
         if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
             part.reset_running_stats()
             part.momentum = 1.0
-    preparation = Transform(run.recipe, Statistics.of(run.material.train.images), (28, 28))
+    transform = Transform(run.recipe, Statistics.of(run.data_module.train.images), (28, 28))
     rows = permutation(60, 3, 0)
-    images = preparation.test(test.images[rows])
+    images = transform.test(test.images[rows])
     twin.train()
     for part in twin.modules():
         if isinstance(part, nn.Dropout):
@@ -128,9 +128,9 @@ def test_training_images_are_evaluated_without_dropout_and_augmentation_at_the_e
     run, log = trained(recipe(0.1, pad_crop=14), dataset)
     ((step, body),) = records(log, "train/evaluated")
     assert step == run.total_steps
-    train = run.material.train
-    preparation = Transform(run.recipe, Statistics.of(train.images), (28, 28))
-    score = evaluate(run.model, Labelled(train.images[:], train.labels), preparation)
+    train = run.data_module.train
+    transform = Transform(run.recipe, Statistics.of(train.images), (28, 28))
+    score = evaluate(run.model, Labelled(train.images[:], train.labels), transform)
     assert body == {"images": 144, "loss": pytest.approx(score.loss), "accuracy": score.accuracy}
 
 
@@ -138,7 +138,7 @@ def test_images_left_alone_in_the_last_batch_are_left_out(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One value a channel has no variance: PyTorch refuses it in training mode."""
-    monkeypatch.setattr("cnnviz.training.trainer.evaluation_batch", lambda preparation: 59)
+    monkeypatch.setattr("cnnviz.training.trainer.evaluation_batch", lambda transform: 59)
     _, log = trained(recipe(0.1, epochs=1), dataset)
     assert records(log, "batch_norm")[-1][1]["images"] == 59
 
@@ -149,10 +149,10 @@ def test_a_run_with_batch_norm_that_was_stopped_and_gone_on_is_the_same_run(
 ) -> None:
     whole, log = trained(recipe(0.01, pad_crop=2), dataset)
     ready, first = build_training(whole.recipe, dataset), InMemoryLogger()
-    part = Trainer(whole.recipe, ready.model, ready.material, ready.side, first, tmp_path, ready.macs)
+    part = Trainer(whole.recipe, ready.model, ready.data_module, ready.side, first, tmp_path, ready.macs)
     part.run(lambda: part.step < stop)
     ready, then = build_training(whole.recipe, dataset), InMemoryLogger()
-    rest = Trainer(whole.recipe, ready.model, ready.material, ready.side, then, tmp_path, ready.macs)
+    rest = Trainer(whole.recipe, ready.model, ready.data_module, ready.side, then, tmp_path, ready.macs)
     rest.restore(tmp_path / LAST)
     rest.run()
     for kind in ("batch_norm", "train/evaluated"):

@@ -27,7 +27,7 @@ def dataset() -> Dataset:
 
 def trainer(recipe: Recipe, dataset: Dataset) -> tuple[Trainer, InMemoryLogger]:
     ready, log = build_training(recipe, dataset), InMemoryLogger()
-    return Trainer(recipe, ready.model, ready.material, ready.side, log), log
+    return Trainer(recipe, ready.model, ready.data_module, ready.side, log), log
 
 
 def records(log: InMemoryLogger, kind: str) -> list[Any]:

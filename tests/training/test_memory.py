@@ -69,7 +69,7 @@ def test_where_hardly_anything_fits(total: int, fixed: int, said: str) -> None:
 def test_a_step_without_memory_ends_the_run_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = Recipe(batch_size=64, epochs=1, momentum=0.9)
     ready = build_training(recipe, striped())
-    run = Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger())
+    run = Trainer(recipe, ready.model, ready.data_module, ready.side, InMemoryLogger())
     gpu, probed = SmallGpu(GIB, 0, GIB // 40), []
     monkeypatch.setattr("cnnviz.training.trainer.CudaGauge", lambda device: gpu)
 

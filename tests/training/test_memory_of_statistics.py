@@ -95,10 +95,10 @@ def test_statistics_are_the_same_bits_in_portions_of_any_size(monkeypatch: pytes
 
 
 def test_the_census_is_the_same_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    material = DataModule.of(striped(), Recipe(validation=0), 1, torch.device("cpu"))
-    whole = census(material)
+    data_module = DataModule.of(striped(), Recipe(validation=0), 1, torch.device("cpu"))
+    whole = census(data_module)
     monkeypatch.setattr("cnnviz.training.data.tensors.AT_ONCE", 20_000)
-    apart = census(material)
+    apart = census(data_module)
     assert apart.pop("detail") == pytest.approx(whole.pop("detail"), rel=1e-5)
     assert apart.pop("variation")["stored"] == pytest.approx(whole.pop("variation")["stored"])
     assert apart == whole

@@ -13,7 +13,7 @@ from PIL import Image
 from cnnviz.datasets import Dataset
 from cnnviz.training import Recipe
 from cnnviz.training.data.tensors import Labelled
-from cnnviz.training.metrics import FixedImages
+from cnnviz.training.metrics import TrackedImages
 from cnnviz.training.run_logger import MEASURED, InMemoryLogger, PeakFlops, from_data_sheet, peak_flops
 from cnnviz.training.setup import build_training
 from cnnviz.training.trainer import LAST, LOG_EARLY, LOOK_EARLY, Trainer
@@ -30,7 +30,7 @@ def dataset() -> Dataset:
 @pytest.fixture(scope="module")
 def told(dataset: Dataset) -> tuple[Trainer, InMemoryLogger]:
     ready, log = build_training(RECIPE, dataset), InMemoryLogger()
-    run = Trainer(RECIPE, ready.model, ready.material, ready.side, log, macs=ready.macs)
+    run = Trainer(RECIPE, ready.model, ready.data_module, ready.side, log, macs=ready.macs)
     run.run()
     return run, log
 
@@ -45,7 +45,7 @@ def test_the_data_are_described_once(told: tuple[Trainer, InMemoryLogger]) -> No
     assert (record["train"], record["validation"], record["test"]) == (144, 16, 60)
     assert record["classes"] == ["top", "middle", "bottom"]
     assert record["shape"] == [1, 28, 28]
-    assert record["counts"] == np.bincount(run.material.train.labels.numpy()).tolist()
+    assert record["counts"] == np.bincount(run.data_module.train.labels.numpy()).tolist()
 
 
 def test_fixed_images_are_the_test_images_they_name(told: tuple[Trainer, InMemoryLogger]) -> None:
@@ -55,9 +55,9 @@ def test_fixed_images_are_the_test_images_they_name(told: tuple[Trainer, InMemor
     assert {image["label"] for image in images[:3]} == {0, 1, 2}
     for image in images:
         pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(image["png"]))))
-        (truth,) = run.material.test.images[torch.tensor([image["index"]])]
+        (truth,) = run.data_module.test.images[torch.tensor([image["index"]])]
         assert np.array_equal(pixels, truth[0].numpy())
-        assert image["label"] == int(run.material.test.labels[image["index"]])
+        assert image["label"] == int(run.data_module.test.labels[image["index"]])
 
 
 class _Ordered(InMemoryLogger):
@@ -75,7 +75,7 @@ class _Ordered(InMemoryLogger):
 
 def test_the_first_point_waits_neither_for_the_census_nor_for_the_baseline(dataset: Dataset) -> None:
     ready, log = build_training(RECIPE, dataset), _Ordered()
-    run = Trainer(RECIPE, ready.model, ready.material, ready.side, log)
+    run = Trainer(RECIPE, ready.model, ready.data_module, ready.side, log)
     run.run()
     assert log.reported["data"] == log.reported["fixed_images"] == 0
     assert log.reported["census"] == 1
@@ -85,7 +85,7 @@ def test_the_first_point_waits_neither_for_the_census_nor_for_the_baseline(datas
 
 def test_a_race_can_do_without_the_report_on_its_data(dataset: Dataset) -> None:
     ready, log = build_training(RECIPE, dataset), InMemoryLogger()
-    Trainer(RECIPE, ready.model, ready.material, ready.side, log, data_report=False).run()
+    Trainer(RECIPE, ready.model, ready.data_module, ready.side, log, data_report=False).run()
     assert not bodies(log, "census")
     assert log.last("test/accuracy") > 0
 
@@ -95,7 +95,7 @@ def test_a_run_that_is_stopped_after_its_first_step_has_its_census_and_does_not_
 ) -> None:
     def run() -> tuple[Trainer, InMemoryLogger]:
         ready, log = build_training(RECIPE, dataset), InMemoryLogger()
-        return Trainer(RECIPE, ready.model, ready.material, ready.side, log, tmp_path), log
+        return Trainer(RECIPE, ready.model, ready.data_module, ready.side, log, tmp_path), log
 
     first, log = run()
     first.run(lambda: first.step < 1)
@@ -120,7 +120,7 @@ def test_the_last_predictions_are_the_models(told: tuple[Trainer, InMemoryLogger
     run.model.eval()
     with torch.no_grad():
         numbers = torch.tensor([image["index"] for image in newest])
-        inputs = run.preparation.test(run.material.test.images[numbers])
+        inputs = run.transform.test(run.data_module.test.images[numbers])
         likely = run.model(inputs).softmax(1)
     run.model.train()
     for image, row in zip(newest, likely, strict=True):
@@ -160,6 +160,6 @@ def test_peaks_of_gpus_are_their_data_sheets() -> None:
 
 def test_fewer_images_than_ten_are_all_taken() -> None:
     few = Labelled(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.tensor([2, 0, 2, 2]))
-    assert FixedImages.of(few).numbers == (1, 0, 2, 3)
+    assert TrackedImages.of(few).numbers == (1, 0, 2, 3)
     none = Labelled(torch.zeros(0, 1, 2, 2, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64))
-    assert FixedImages.of(none).pictures() == []
+    assert TrackedImages.of(none).pictures() == []

@@ -36,7 +36,7 @@ def dataset() -> Dataset:
 
 def trainer(recipe: Recipe, dataset: Dataset, folder: Path | None = None) -> tuple[Trainer, InMemoryLogger]:
     ready, log = build_training(recipe, dataset), InMemoryLogger()
-    return Trainer(recipe, ready.model, ready.material, ready.side, log, folder, ready.macs), log
+    return Trainer(recipe, ready.model, ready.data_module, ready.side, log, folder, ready.macs), log
 
 
 def told(log: InMemoryLogger) -> list[tuple[int, float, str, float]]:
@@ -209,7 +209,7 @@ def test_a_checkpoint_says_what_goes_in_and_what_comes_out(dataset: Dataset, tmp
     stored = checkpoint.read(tmp_path / LAST)
     assert stored.interface is not None
     assert (stored.interface.classes, stored.interface.side) == (dataset.classes, (28, 28))
-    ours, theirs = vars(run.preparation.statistics), vars(stored.interface.statistics)
+    ours, theirs = vars(run.transform.statistics), vars(stored.interface.statistics)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     weights = run.model.state_dict()
     assert weights.keys() == stored.weights.keys()
@@ -264,14 +264,14 @@ def test_what_is_no_number_is_not_saved(dataset: Dataset, tmp_path: Path) -> Non
 
 def test_evaluation_against_one_image_at_a_time(dataset: Dataset) -> None:
     ready = build_training(SMALL, dataset)
-    preparation = Transform(SMALL, Statistics.of(ready.material.train.images), ready.side)
-    score = evaluate(ready.model, ready.material.test, preparation, batch=7)
+    transform = Transform(SMALL, Statistics.of(ready.data_module.train.images), ready.side)
+    score = evaluate(ready.model, ready.data_module.test, transform, batch=7)
     ready.model.eval()
     with torch.no_grad():
         logits = torch.cat(
-            [ready.model(preparation.test(image[None])) for image in ready.material.test.images[:]]
+            [ready.model(transform.test(image[None])) for image in ready.data_module.test.images[:]]
         )
-    labels = ready.material.test.labels
+    labels = ready.data_module.test.labels
     assert score.loss == pytest.approx(float(functional.cross_entropy(logits, labels)), rel=1e-5)
     assert score.accuracy == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
     assert score.top5 == 1

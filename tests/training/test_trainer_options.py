@@ -33,7 +33,7 @@ SMALL = Recipe(model="lenet5", epochs=6, batch_size=32, lr=0.05, seed=7)
 def trainer(recipe: Recipe, folder: Path | None = None) -> tuple[Trainer, InMemoryLogger]:
     ready, log = build_training(recipe, striped()), InMemoryLogger()
     return Trainer(
-        recipe, ready.model, ready.material, ready.side, log, folder, data_report=False
+        recipe, ready.model, ready.data_module, ready.side, log, folder, data_report=False
     ), log  # fmt: skip
 
 

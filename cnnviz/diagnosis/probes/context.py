@@ -36,8 +36,8 @@ class ProbeContext:
 
     evidence: Evidence
     recipe: Recipe
-    material: DataModule
-    preparation: Transform
+    data_module: DataModule
+    transform: Transform
     device: torch.device
     trained: nn.Module | None
     """As the newest checkpoint left it; None where there is none, and `why_untrained` says why."""
@@ -54,15 +54,15 @@ class ProbeContext:
         plain = {"precision": "fp32", "compile": False, "device": "auto", "ten_crop": False}
         recipe = evidence.recipe.model_copy(update=plain)
         ready = build_training(recipe, dataset)
-        device = ready.material.train.labels.device
+        device = ready.data_module.train.labels.device
         trained, why, stored = _trained(database, evidence.run, ready.model)
         known = stored and stored.interface
-        statistics = known.statistics if known else Statistics.of(ready.material.train.images)
+        statistics = known.statistics if known else Statistics.of(ready.data_module.train.images)
         return cls(
             evidence=evidence,
             recipe=recipe,
-            material=ready.material,
-            preparation=Transform(recipe, _on(statistics, device), ready.side),
+            data_module=ready.data_module,
+            transform=Transform(recipe, _on(statistics, device), ready.side),
             device=device,
             trained=trained,
             why_untrained=why,

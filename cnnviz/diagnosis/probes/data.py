@@ -57,15 +57,15 @@ def label_agreement(subject: ProbeContext) -> Found:
     which are `images`. `doubted`: training images (rows, PNG, `label`, `answer`) of whose other class the
     network is `sure`.
     """
-    train = subject.material.train
+    train = subject.data_module.train
     sample = Labelled(*subject.some(train, IMAGES))
     result: Found = {
-        "neighbours": neighbours(sample, len(subject.material.classes)),
-        "patches": learnt_share(sample.images[:], sample.labels, len(subject.material.classes)),
+        "neighbours": neighbours(sample, len(subject.data_module.classes)),
+        "patches": learnt_share(sample.images[:], sample.labels, len(subject.data_module.classes)),
     }
     if subject.trained is None:
         return result
-    parts = {"validation": subject.material.validation, "test": subject.material.test}
+    parts = {"validation": subject.data_module.validation, "test": subject.data_module.test}
     confident = {name: _confident(subject, part) for name, part in parts.items() if len(part) >= 10 * SUREST}
     return result | {"confident": confident, "doubted": _doubted(subject)}
 
@@ -83,7 +83,7 @@ def _confident(subject: ProbeContext, part: Labelled) -> dict[str, Any]:
 
 
 def _doubted(subject: ProbeContext) -> list[dict[str, Any]]:
-    train = subject.material.train
+    train = subject.data_module.train
     rows = subject.rows(train, subject.affordable(4))
     sure, answers = _predict(subject, train.images[rows])
     labels = train.labels[rows]
@@ -103,7 +103,7 @@ def _doubted(subject: ProbeContext) -> list[dict[str, Any]]:
 
 def _predict(subject: ProbeContext, images: Tensor) -> tuple[Tensor, Tensor]:
     """How sure the checkpoint is of its answer to each image, and the answers."""
-    best = probabilities(subject.copy(), images, subject.preparation).max(1)
+    best = probabilities(subject.copy(), images, subject.transform).max(1)
     return best.values, best.indices
 
 
@@ -145,17 +145,17 @@ def duplicates(subject: ProbeContext) -> Found:
     `near` is of test images reduced to 16×16: the `share` that differ from a training image, or its mirror
     image, by less than `threshold` shades root mean square; `images` were compared with `known`.
     """
-    material = subject.material
-    if not len(material.test):
-        return {"exact": repeats(material), "near": None}
+    data_module = subject.data_module
+    if not len(data_module.test):
+        return {"exact": repeats(data_module), "near": None}
     tested, known = (
         _reduced(part.images, subject.rows(part, most))
-        for part, most in ((material.test, TESTED), (material.train, KNOWN))
+        for part, most in ((data_module.test, TESTED), (data_module.train, KNOWN))
     )
     tested = tested[tested.std(1) > CONTRAST]
     near = torch.stack([_nearest(tested, known), _nearest(_mirrored(tested), known)]).amin(0)
     return {
-        "exact": repeats(material),
+        "exact": repeats(data_module),
         "near": {
             "share": float((near < NEAR).double().mean()) if len(near) else 0.0,
             "threshold": NEAR,
@@ -211,9 +211,9 @@ def shuffled_inputs(subject: ProbeContext) -> Found:
     answer does not depend on the input.
     """
     model = subject.copy().eval()
-    part = subject.material.test if len(subject.material.test) else subject.material.train
+    part = subject.data_module.test if len(subject.data_module.test) else subject.data_module.train
     images, labels = subject.some(part, subject.affordable(2))
-    x = subject.preparation.test(images)
+    x = subject.transform.test(images)
     seed = torch.Generator().manual_seed(0)
     order = torch.randperm(x[0, 0].numel(), generator=seed).to(x.device)
     plain, mixed = _predict_shuffled(model, x), _predict_shuffled(model, x.flatten(2)[..., order].view_as(x))

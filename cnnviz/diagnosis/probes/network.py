@@ -43,13 +43,13 @@ def initial_loss(subject: ProbeContext) -> Found:
     `logit_spread` is their standard deviation over images, mean over classes; `logit_offset` that of their
     means over classes: how much is said before an image is seen.
     """
-    images, labels = subject.some(subject.material.train, subject.affordable(most=INITIAL_LOSS_IMAGES))
+    images, labels = subject.some(subject.data_module.train, subject.affordable(most=INITIAL_LOSS_IMAGES))
     model = subject.fresh().train()
     with torch.no_grad():
-        logits = main_logits(model(subject.preparation.test(images))).float()
+        logits = main_logits(model(subject.transform.test(images))).float()
     return {
         "loss": finite(float(functional.cross_entropy(logits, labels))),
-        "chance_loss": math.log(len(subject.material.classes)),
+        "chance_loss": math.log(len(subject.data_module.classes)),
         "logit_spread": finite(float(logits.std(0, correction=0).mean())),
         "logit_offset": finite(float(logits.mean(0).std(correction=0))),
         "images": len(labels),
@@ -96,13 +96,13 @@ def gradient_flow(subject: ProbeContext) -> Found:
 
 
 def _count(subject: ProbeContext) -> int:
-    return min(subject.affordable(6, GRADIENT_IMAGES), len(subject.material.train))
+    return min(subject.affordable(6, GRADIENT_IMAGES), len(subject.data_module.train))
 
 
 def _figures(subject: ProbeContext, model: nn.Module) -> dict[str, dict[str, Any]]:
-    images, labels = subject.some(subject.material.train, _count(subject))
+    images, labels = subject.some(subject.data_module.train, _count(subject))
     model.train()
-    loss = functional.cross_entropy(main_logits(model(subject.preparation.test(images))), labels)
+    loss = functional.cross_entropy(main_logits(model(subject.transform.test(images))), labels)
     loss.backward()  # type: ignore[no-untyped-call]
     figures = {}
     for name, part in model.named_modules():
@@ -178,7 +178,7 @@ def overfit_batch(subject: ProbeContext) -> Found:
     count = int(WEIGHTS / sum(p.numel() for p in subject.fresh().parameters()))
     count = min(STEPS, max(FEW_STEPS, count))
     images, labels = _batch(subject, max(FEW_IMAGES, subject.affordable(3 * 4 * count, OVERFIT_IMAGES)))
-    x = subject.preparation.test(images)
+    x = subject.transform.test(images)
     conditions = _arms(subject).items()
     return {
         "arms": {name: _learn(subject, condition, count, (x, labels)) for name, condition in conditions},
@@ -200,14 +200,14 @@ def _arms(subject: ProbeContext) -> dict[str, _Arm]:
 
 def _batch(subject: ProbeContext, count: int) -> tuple[Tensor, Tensor]:
     """Images of as many classes as there are, one of each in turn."""
-    rows = subject.rows(subject.material.train, len(subject.material.train))
-    labels = subject.material.train.labels[rows]
+    rows = subject.rows(subject.data_module.train, len(subject.data_module.train))
+    labels = subject.data_module.train.labels[rows]
     turn = torch.zeros_like(labels)
     for label in torch.unique(labels):
         mine = labels == label
         turn[mine] = torch.arange(int(mine.sum()), device=labels.device)
     chosen = rows[turn.argsort(stable=True)[:count]]
-    return subject.material.train.images[chosen], subject.material.train.labels[chosen]
+    return subject.data_module.train.images[chosen], subject.data_module.train.labels[chosen]
 
 
 def _learn(
@@ -271,9 +271,9 @@ def evaluation_mode(subject: ProbeContext) -> Found:
 
     In training mode batches are of the recipe's size.
     """
-    test = subject.material.test
+    test = subject.data_module.test
     chosen = Labelled(*subject.some(test, subject.affordable(2)))
-    right = evaluate(subject.copy(), chosen, subject.preparation).accuracy
+    right = evaluate(subject.copy(), chosen, subject.transform).accuracy
     seed_layers(subject.device, derive_seed(subject.recipe.seed, 0, 6))
     wrong = _in_training_mode(subject, chosen)
     return {
@@ -289,7 +289,7 @@ def _in_training_mode(subject: ProbeContext, images: Labelled) -> float:
     with torch.no_grad():
         for start in range(0, len(images), subject.recipe.batch_size):
             here = slice(start, start + subject.recipe.batch_size)
-            logits = main_logits(model(subject.preparation.test(images.images[here])))
+            logits = main_logits(model(subject.transform.test(images.images[here])))
             right += int((logits.argmax(1) == images.labels[here]).sum())
     return right / len(images)
 

@@ -304,7 +304,8 @@ def _listed(title: str, sentences: Sequence[str], tag: str) -> str:
 
 def _compared(diagnosis: Diagnosis) -> str:
     rows = "".join(
-        f"<tr><td>{SIGNS[comparison.passed]} {COMPARISONS[comparison.name]}</td><td>{escape(comparison.text)}</td></tr>"
+        f"<tr><td>{SIGNS[comparison.passed]} {COMPARISONS[comparison.name]}</td>"
+        f"<td>{escape(comparison.text)}</td></tr>"
         for comparison in diagnosis.comparisons
     )
     table = f'<div class="wide"><table><tbody>{rows}</tbody></table></div>'

@@ -143,5 +143,5 @@ def of_data(recipe: Recipe) -> Interface:
 
     channels, height, width = spec_for(recipe).input_shape
     side = (recipe.size, recipe.size) if recipe.size else (height, width)
-    material = DataModule.of(datasets.load(recipe.dataset), recipe, channels, torch.device("cpu"))
-    return Interface(material.classes, side, Statistics.of(material.train.images))
+    data_module = DataModule.of(datasets.load(recipe.dataset), recipe, channels, torch.device("cpu"))
+    return Interface(data_module.classes, side, Statistics.of(data_module.train.images))

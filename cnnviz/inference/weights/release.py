@@ -80,8 +80,8 @@ def _card(
 ) -> Card:
     assert loaded.recipe is not None
     channels = loaded.preprocessing.channels
-    material = DataModule.of(datasets.load(loaded.dataset), loaded.recipe, channels, torch.device("cpu"))
-    if material.fingerprint != run.fingerprint:
+    data_module = DataModule.of(datasets.load(loaded.dataset), loaded.recipe, channels, torch.device("cpu"))
+    if data_module.fingerprint != run.fingerprint:
         raise InferenceError(f"'{loaded.dataset}' holds other images now than run {run.id} was trained on.")
     small = copy.deepcopy(loaded.model)
     load_state_dict(small, weights, loaded.spec.title)
@@ -90,14 +90,14 @@ def _card(
         recipe=loaded.recipe.changed({"dataset": data_name or Path(loaded.dataset).name}),
         classes=loaded.classes,
         preprocessing=loaded.preprocessing,
-        accuracy=accuracy(small, loaded.preprocessing, material.test),
-        before_rounding=accuracy(loaded.model, loaded.preprocessing, material.test),
-        test_images=len(material.test),
+        accuracy=accuracy(small, loaded.preprocessing, data_module.test),
+        before_rounding=accuracy(loaded.model, loaded.preprocessing, data_module.test),
+        test_images=len(data_module.test),
         half=half,
         params=sum(parameter.numel() for parameter in small.parameters()),
         steps=run.step,
         seconds=run.seconds,
-        fingerprint=material.fingerprint,
+        fingerprint=data_module.fingerprint,
         hardware=run.hardware or "",
         versions={key: str(value) for key, value in (run.versions or {}).items()},
     )

@@ -38,7 +38,7 @@ SECONDS = 20.0
 """Of work, after which a baseline is given up: one or two are usual. Time that others take does not count."""
 
 
-def baseline(material: DataModule, seconds: float = SECONDS) -> dict[str, Any]:
+def baseline(data_module: DataModule, seconds: float = SECONDS) -> dict[str, Any]:
     """Measure how well the patch classifier does on a run's own images: the record `baseline`.
 
     Returns:
@@ -47,17 +47,17 @@ def baseline(material: DataModule, seconds: float = SECONDS) -> dict[str, Any]:
         class), or None for a part with fewer than `FEWEST` images. Or `skipped`, a sentence that says why
         nothing was measured.
     """
-    parts = {"test": material.test, "validation": material.validation}
-    streams = isinstance(material.train.images, StreamedImages)
+    parts = {"test": data_module.test, "validation": data_module.validation}
+    streams = isinstance(data_module.train.images, StreamedImages)
     learned, scored = (LEARNED_STREAMED, SCORED_STREAMED) if streams else (LEARNED, SCORED)
-    if min(material.train.images.shape[-2:]) < SMALLEST:
+    if min(data_module.train.images.shape[-2:]) < SMALLEST:
         return {"skipped": f"Images below {SMALLEST} pixels a side have too few patches to compare."}
-    if len(material.train) < FEWEST or all(len(part) < FEWEST for part in parts.values()):
+    if len(data_module.train) < FEWEST or all(len(part) < FEWEST for part in parts.values()):
         return {"skipped": f"There are fewer than {FEWEST} images to learn from, or to be scored on."}
     deadline = time.thread_time() + seconds
     try:
-        train = _sample(material.train, learned)
-        model = PatchClassifier(train.images, train.labels, len(material.classes), deadline)
+        train = _sample(data_module.train, learned)
+        model = PatchClassifier(train.images, train.labels, len(data_module.classes), deadline)
         result: dict[str, Any] = {"learned_from": len(train.labels)}
         for name, part in parts.items():
             sample = _sample(part, scored)

@@ -40,7 +40,7 @@ def preview(
     seed: int,
     number: int = 0,
 ) -> Preview:
-    """Run one picture through the preparation of `recipe`, for a model whose input has the shape `(C, H, W)`.
+    """Run one picture through the transform of `recipe`, for a model whose input has the shape `(C, H, W)`.
 
     Args:
         image: uint8 `(C, H, W)`, as it is stored.
@@ -54,11 +54,11 @@ def preview(
     Raises `ValueError` for a recipe that cannot be followed with this input, `DataError` for channels that
     cannot be made.
     """
-    preparation = Transform(recipe, statistics, (shape[1], shape[2]))
+    transform = Transform(recipe, statistics, (shape[1], shape[2]))
     stored = adapt(torch.from_numpy(np.array(image[None])), (shape[0], *image.shape[1:]))
     generator, which = torch.Generator().manual_seed(seed), torch.tensor([number])
-    drawn = [preparation.train(stored, which, epoch, generator) for epoch in range(draws)]
-    pixels = (_pixels(values, recipe, statistics) for values in (preparation.test(stored), torch.cat(drawn)))
+    drawn = [transform.train(stored, which, epoch, generator) for epoch in range(draws)]
+    pixels = (_pixels(values, recipe, statistics) for values in (transform.test(stored), torch.cat(drawn)))
     return Preview(*pixels)
 
 

@@ -42,11 +42,11 @@ BLANKED = 0.1
 """Of an image's own deviation: what augmentation left less of shows nothing any more."""
 
 
-def variation(train: Labelled, preparation: Transform | None = None) -> dict[str, Any] | None:
+def variation(train: Labelled, transform: Transform | None = None) -> dict[str, Any] | None:
     """Measure how training images vary: `stored`, `plain`, `augmented`, `blanked` and `kept`.
 
     `stored` is in shades of 255, `plain` in the network's units without augmentation and `augmented` with it;
-    the last two need `preparation`. Each has the number of `images` looked at and how many are `distinct`,
+    the last two need `transform`. Each has the number of `images` looked at and how many are `distinct`,
     the median standard deviation within an image (`within`), the deviation of a pixel from image to image,
     root mean square over the pixels (`between`), and the share of images that are `flat`. `blanked` is the
     share of images that augmentation leaves less than a tenth of their deviation, of those that had any, and
@@ -57,16 +57,16 @@ def variation(train: Labelled, preparation: Transform | None = None) -> dict[str
     rows = _variation_sample(train)
     stored, plain, augmented = _View(FLAT_SHADES), _View(FLAT_INPUT), _View(FLAT_INPUT)
     generator = torch.Generator(train.labels.device).manual_seed(0)
-    judged = _one_view(preparation) if preparation else None
-    for numbers in torch.split(rows, portion((_values(train, preparation),))):
+    judged = _one_view(transform) if transform else None
+    for numbers in torch.split(rows, portion((_values(train, transform),))):
         images = train.images[numbers]
         stored.add(images.float())
-        if preparation and judged:
+        if transform and judged:
             plain.add(judged.test(images))
-            augmented.add(preparation.train(images, numbers, 0, generator))
+            augmented.add(transform.train(images, numbers, 0, generator))
     facts: dict[str, Any] = {"stored": stored.summary()}
     facts |= dict.fromkeys(("plain", "augmented", "blanked", "kept"))
-    if preparation:
+    if transform:
         before, after = torch.cat(plain.deviations), torch.cat(augmented.deviations)
         shown = before > FLAT_INPUT
         left = after[shown] / before[shown]
@@ -79,17 +79,17 @@ def variation(train: Labelled, preparation: Transform | None = None) -> dict[str
     return facts
 
 
-def _one_view(preparation: Transform) -> Transform:
+def _one_view(transform: Transform) -> Transform:
     """The same without ten crops: an image as it is judged, once."""
-    return replace(preparation, recipe=preparation.recipe.model_copy(update={"ten_crop": False}))
+    return replace(transform, recipe=transform.recipe.model_copy(update={"ten_crop": False}))
 
 
-def _values(train: Labelled, preparation: Transform | None) -> int:
+def _values(train: Labelled, transform: Transform | None) -> int:
     """Values of one image where it is largest: as stored, enlarged, or with a margin."""
     channels, height, width = train.images.shape[1:]
-    if preparation is None:
+    if transform is None:
         return channels * height * width
-    recipe, (tall, wide) = preparation.recipe, preparation.side
+    recipe, (tall, wide) = transform.recipe, transform.side
     largest = max((recipe.crop_from or 0) ** 2, (tall + 2 * recipe.pad_crop) * (wide + 2 * recipe.pad_crop))
     return channels * max(height * width, largest)
 
@@ -153,57 +153,57 @@ SIDE = 16
 """Pixels that images are reduced to before they are compared: place and shade count, detail does not."""
 
 
-def census(material: DataModule, preparation: Transform | None = None) -> dict[str, Any]:
+def census(data_module: DataModule, transform: Transform | None = None) -> dict[str, Any]:
     """`test_counts` and `validation_counts` of each class, and what the functions below tell by their names.
 
-    `variation` and `near_duplicates` are those of the modules so called; without `preparation` images are
+    `variation` and `near_duplicates` are those of the modules so called; without `transform` images are
     looked at only as they are stored.
 
     `neighbours_in_colour` is of images that the model reads in grey. None stands for what was not looked at:
     most of it where images are decoded as they are needed.
     """
-    classes, train, test = len(material.classes), material.train, material.test
+    classes, train, test = len(data_module.classes), data_module.train, data_module.test
     streams = isinstance(train.images, StreamedImages)
     outlined = None if streams else Outlined.of(train)
     return {
         "test_counts": test.labels.bincount(minlength=classes).tolist(),
-        "validation_counts": material.validation.labels.bincount(minlength=classes).tolist(),
-        "repeats": repeats(material),
+        "validation_counts": data_module.validation.labels.bincount(minlength=classes).tolist(),
+        "repeats": repeats(data_module),
         "neighbours": outlined.neighbours(classes) if outlined else None,
         "neighbours_of_test": neighbours_of_test(test, outlined, classes) if outlined else None,
-        "neighbours_in_colour": material.coloured and neighbours(material.coloured, classes),
+        "neighbours_in_colour": data_module.coloured and neighbours(data_module.coloured, classes),
         "detail": None if streams else detail(train.images[:DETAILED]),
-        "variation": variation(train, preparation),
+        "variation": variation(train, transform),
         "near_duplicates": near_duplicates(test, train),
         "resembled": resembled(test, outlined, classes) if outlined else None,
     }
 
 
-def repeats(material: DataModule) -> dict[str, Any] | None:
+def repeats(data_module: DataModule) -> dict[str, Any] | None:
     """How many images occur twice, pixel by pixel; None for images that are decoded as they are needed.
 
     `test` and `validation` count their images that are among the training images too, `train` those that
     repeat an earlier one, `conflicting` the test images whose label there is another. `pairs` shows some.
     """
-    parts = (material.train, material.validation, material.test)
+    parts = (data_module.train, data_module.validation, data_module.test)
     if any(isinstance(part.images, StreamedImages) for part in parts):
         return None
     known: dict[int, int] = {}
-    for row, mark in enumerate(marks(material.train)):
+    for row, mark in enumerate(marks(data_module.train)):
         known.setdefault(mark, row)
-    pairs = [(row, known[mark]) for row, mark in enumerate(marks(material.test)) if mark in known]
-    truth, learnt = material.test.labels.tolist(), material.train.labels.tolist()
+    pairs = [(row, known[mark]) for row, mark in enumerate(marks(data_module.test)) if mark in known]
+    truth, learnt = data_module.test.labels.tolist(), data_module.train.labels.tolist()
     return {
         "test": len(pairs),
-        "validation": sum(mark in known for mark in marks(material.validation)),
-        "train": len(material.train) - len(known),
+        "validation": sum(mark in known for mark in marks(data_module.validation)),
+        "train": len(data_module.train) - len(known),
         "conflicting": sum(truth[row] != learnt[twin] for row, twin in pairs),
         "pairs": [
             {
                 "test": row,
                 "train": twin,
                 "labels": [truth[row], learnt[twin]],
-                "png": png(material.test.images[row : row + 1][0].cpu()),
+                "png": png(data_module.test.images[row : row + 1][0].cpu()),
             }
             for row, twin in pairs[:PAIRS]
         ],

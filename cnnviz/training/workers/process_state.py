@@ -190,7 +190,7 @@ def up() -> None:
     importlib.import_module("torchvision")
     recipe = Recipe(epochs=1, batch_size=10, validation=0.5)
     ready = build_training(recipe, _noise())
-    Trainer(recipe, ready.model, ready.material, ready.side, InMemoryLogger()).run()
+    Trainer(recipe, ready.model, ready.data_module, ready.side, InMemoryLogger()).run()
 
 
 def _noise() -> Dataset:

@@ -125,7 +125,7 @@ def train(
     ready = build_training(recipe, dataset, torch_device(device or split(run.device)[0]))
     log = _DatabaseLog(database, lease, run, store)
     trainer = Trainer(
-        ready.recipe, ready.model, ready.material, ready.side, log if ranks.first else SilentLogger(),
+        ready.recipe, ready.model, ready.data_module, ready.side, log if ranks.first else SilentLogger(),
         folder, ready.macs, ranks=ranks,
     )  # fmt: skip
     notes = [note for note in (ready.note, ranks.note(trainer.model)) if note]
@@ -224,7 +224,7 @@ def _facts(trainer: Trainer) -> RunFacts:
         params=sum(parameter.numel() for parameter in trainer.model.parameters()),
         versions={"python": platform.python_version()} | {package: version(package) for package in _VERSIONS},
         hardware=f"{device_name(trainer.device)}, {threads} thread{'s' if threads > 1 else ''}",
-        fingerprint=trainer.material.fingerprint,
+        fingerprint=trainer.data_module.fingerprint,
         total_steps=trainer.total_steps,
         total_epochs=float(trainer.recipe.epochs),
     )

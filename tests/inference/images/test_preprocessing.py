@@ -32,7 +32,7 @@ def data(channels: int, size: tuple[int, int]) -> Dataset:
 
 def both(recipe: Recipe, dataset: Dataset) -> tuple[TrainingSetup, Transform, Preprocessing]:
     ready = build_training(recipe.changed({"device": "cpu", "validation": 0}), dataset)
-    statistics = Statistics.of(ready.material.train.images)
+    statistics = Statistics.of(ready.data_module.train.images)
     how = Preprocessing.of_training(recipe, Interface(dataset.classes, ready.side, statistics))
     return ready, Transform(recipe, statistics, ready.side), how
 
@@ -49,15 +49,15 @@ def test_an_image_of_the_data_goes_in_as_in_training(
 ) -> None:
     recipe = Recipe(model="lenet5").changed({"scale": scale, **changes})
     dataset = data(channels, size)
-    ready, preparation, how = both(recipe, dataset)
-    known = ready.material.test.images
+    ready, transform, how = both(recipe, dataset)
+    known = ready.data_module.test.images
     assert isinstance(known, torch.Tensor)
     how = Preprocessing.model_validate_json(how.model_dump_json())
     pictures = [Picture.of_data(str(number), image) for number, image in enumerate(dataset.test.images)]
     images = torch.from_numpy(np.stack([stored(picture, how) for picture in pictures]))
     assert torch.equal(images, known)
-    assert torch.equal(how.inputs(images), preparation.test(known))
-    single = Transform(recipe.changed({"ten_crop": False}), preparation.statistics, ready.side)
+    assert torch.equal(how.inputs(images), transform.test(known))
+    single = Transform(recipe.changed({"ten_crop": False}), transform.statistics, ready.side)
     for picture, image in zip(pictures[:3], images, strict=False):
         tensor = steps(picture, how)[-1].tensor
         assert tensor is not None

@@ -52,8 +52,8 @@ def test_statistics_and_judgement_are_the_same(both: tuple[Dataset, Dataset]) ->
     ours, theirs = (Statistics.of(each.train.images) for each in (streams, decoded))
     assert torch.equal(ours.mean_image, theirs.mean_image)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 2))
-    preparation = Transform(RECIPE, theirs, (28, 28))
-    judged = [evaluate(model, each.test, preparation, batch=3).loss for each in (streams, decoded)]
+    transform = Transform(RECIPE, theirs, (28, 28))
+    judged = [evaluate(model, each.test, transform, batch=3).loss for each in (streams, decoded)]
     assert judged[0] == judged[1]
 
 

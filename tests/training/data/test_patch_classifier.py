@@ -23,8 +23,8 @@ CPU = torch.device("cpu")
 
 
 def measured(dataset: Dataset, validation: float = 0.0, seconds: float = 1e6) -> Baseline:
-    material = DataModule.of(dataset, Recipe(validation=validation), dataset.shape[0], CPU)
-    return Baseline.model_validate(baseline(material, seconds))
+    data_module = DataModule.of(dataset, Recipe(validation=validation), dataset.shape[0], CPU)
+    return Baseline.model_validate(baseline(data_module, seconds))
 
 
 def test_images_that_are_easy_are_told_apart_without_training() -> None:

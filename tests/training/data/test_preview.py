@@ -50,10 +50,10 @@ def test_draws_are_what_training_draws() -> None:
     recipe = Recipe(pad_crop=2, flip="random", cutout=4, colour_jitter=0.3, pca_jitter=0.1, scale="unit")
     statistics = statistics_of(*moments(IMAGES), 3)
     result = preview(IMAGES[5], recipe, statistics, SHAPE, draws=4, seed=9, number=5)
-    preparation, generator = Transform(recipe, statistics, (12, 12)), torch.Generator().manual_seed(9)
+    transform, generator = Transform(recipe, statistics, (12, 12)), torch.Generator().manual_seed(9)
     stored = torch.from_numpy(IMAGES[5:6])
     for epoch, drawn in enumerate(result.drawn):
-        values = preparation.train(stored, torch.tensor([5]), epoch, generator)
+        values = transform.train(stored, torch.tensor([5]), epoch, generator)
         assert (drawn == (values * 255).round().clamp(0, 255).to(torch.uint8).numpy()).all()
     assert len({drawn.tobytes() for drawn in result.drawn}) == 4
     again = preview(IMAGES[5], recipe, statistics, SHAPE, draws=4, seed=9, number=5)

@@ -19,9 +19,9 @@ from tests.training.stripes import striped
 
 def measured(dataset: Dataset, **fields: Any) -> dict[str, Any]:
     recipe = Recipe(validation=0, **fields)
-    material = DataModule.of(dataset, recipe, 1, torch.device("cpu"))
-    preparation = Transform(recipe, Statistics.of(material.train.images), (28, 28))
-    result = census(material, preparation)["variation"]
+    data_module = DataModule.of(dataset, recipe, 1, torch.device("cpu"))
+    transform = Transform(recipe, Statistics.of(data_module.train.images), (28, 28))
+    result = census(data_module, transform)["variation"]
     assert result is not None
     return dict(result)
 
