@@ -76,7 +76,7 @@ def waiting(model: str, name: str, shape: tuple[int, int, int], batch: int) -> N
     torch.cuda.set_sync_debug_mode("error")
     try:
         for _ in range(10):
-            run._train_step(run.rate(), looking=False)
+            run._train_step(run.rate(), watch_layers=False)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     print(f"{model}: no step between reports waits for the device")

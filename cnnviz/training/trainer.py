@@ -1,9 +1,9 @@
 """The training loop, from top to bottom.
 
 Images lie on the device as uint8; a batch is cut, augmented and scaled there. Nothing in a step waits for
-the device: losses and predicted classes stay on it and are read every `LOG_EVERY` steps. What is random in a step
-follows from the seed and the step alone, so a run that is stopped anywhere and goes on from its checkpoint is
-the same run.
+the device: losses and predicted classes stay on it and are read every `LOG_EVERY` steps. What is random in
+a step follows from the seed and the step alone, so a run that is stopped anywhere and goes on from its
+checkpoint is the same run.
 """
 
 from __future__ import annotations
