@@ -28,11 +28,12 @@ def test_images_of_mnist_ship_with_licence_and_source() -> None:
     assert sum(path.stat().st_size for path in shipped.FOLDER.glob("*.[jp]*")) < 1_000_000
 
 
-def test_the_shipped_network_reads_them_as_its_card_says() -> None:
+@pytest.mark.parametrize("name", ["lenet5-mnist", "lenet5-1998-mnist"])
+def test_the_shipped_networks_read_them_as_their_cards_say(name: str) -> None:
     """Labels stand beside their images: anything shuffled would be read at chance level."""
     import torch
 
-    data, loaded = shipped.test_images("mnist"), bundled.load("lenet5-mnist")
+    data, loaded = shipped.test_images("mnist"), bundled.load(name)
     assert data is not None
     with torch.no_grad():
         predicted = loaded.model(loaded.preprocessing.inputs(torch.from_numpy(data.test.images))).argmax(1)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FOLDER = resources.CHECKPOINTS
 WEIGHTS, CARD = "weights.safetensors", "card.md"
+DEFAULT = "lenet5-mnist"
+"""What pages open on where nothing is asked for."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
 
@@ -25,8 +27,9 @@ def is_name(name: str) -> bool:
 
 
 def names() -> list[str]:
-    """Every shipped checkpoint."""
-    return sorted(path.parent.name for path in FOLDER.glob(f"*/{WEIGHTS}"))
+    """Every shipped checkpoint, the default first, then by name."""
+    found = (path.parent.name for path in FOLDER.glob(f"*/{WEIGHTS}"))
+    return sorted(found, key=lambda name: (name != DEFAULT, name))
 
 
 def weights_path(name: str) -> Path:

@@ -16,6 +16,12 @@ from cnnviz.inference.weights.loaders import from_file
 from cnnviz.tracking import Database
 
 
+def test_pages_open_on_the_default_among_what_ships() -> None:
+    assert bundled.names()[0] == bundled.DEFAULT
+    assert "lenet5-1998-mnist" in bundled.names()
+    assert references.choices()[0].reference == f"checkpoint:{bundled.DEFAULT}"
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(bundled, "FOLDER", tmp_path)
