@@ -30,18 +30,22 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
             handed._kept.pop(name, None)
 
 
-class _FilesOfTheBrowserWhole(LoadScopeScheduling):
-    """Tests in a browser go to a worker a file at a time, all others one by one.
+WHOLE = ("tests/browser/", "tests/pages/")
+"""Folders whose tests share what takes long to make, by file: an app and its runs, a trained network."""
 
-    They wait more than they work, so that two workers with an app and a Chromium each are done in little
-    more than half the time; a file kept whole keeps what its tests share. (xdist's own groups, `loadgroup`,
-    are lost on pytest 9.2, which no longer reads the `_nodeid` that xdist 3.8 writes them into.)
+
+class _SomeFilesWhole(LoadScopeScheduling):
+    """Tests in a browser and of pages go to a worker a file at a time, all others one by one.
+
+    Those in a browser wait more than they work, so that two workers with an app and a Chromium each are done
+    in little more than half the time; a file kept whole keeps what its tests share. (xdist's own groups,
+    `loadgroup`, are lost on pytest 9.2, which no longer reads the `_nodeid` that xdist 3.8 writes them into.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.partition("::")[0] if nodeid.startswith("tests/browser/") else nodeid
+        return nodeid.partition("::")[0] if nodeid.startswith(WHOLE) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Take the place of `--dist`: what stays together is decided here."""
-    return _FilesOfTheBrowserWhole(config, log)
+    return _SomeFilesWhole(config, log)

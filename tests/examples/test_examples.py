@@ -73,6 +73,7 @@ def test_the_notebook_prints_the_finding(address: str) -> None:
     assert run_of(address).status is tracking.Status.FINISHED
 
 
+@pytest.mark.slow
 def test_an_exception_in_a_notebook_s_cell_ends_the_run_as_failed(address: str) -> None:
     notebook = read()
     failing = read().cells[1]
