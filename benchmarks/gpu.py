@@ -7,6 +7,7 @@ What no longer fits into the time is listed as left out, not guessed. On a machi
 and ends with 1.
 
     python -m benchmarks.gpu --data FOLDER [--out gpu.json] [--minutes 8.5] [--only TEXT]
+    python -m benchmarks.gpu --selftest [--device cpu]   # the path point by point, in about a minute; no data
     python -m benchmarks.gpu --table gpu.json        # the tables of docs/benchmarks.md
 
 FOLDER holds `mnist` and `cifar10-jpeg` (or `cifar10`). A bare machine needs, beside torch, torchvision,
@@ -210,6 +211,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--only", default="", help="races whose recipe's name holds this")
     parser.add_argument("--table", type=Path, help="print the tables of a file that was measured")
+    parser.add_argument("--selftest", action="store_true", help="check the GPU path point by point")
+    parser.add_argument("--device", default="cuda", help="what the self-test runs on: cuda, or cpu")
     parser.add_argument("--needs", action="store_true", help="list the distributions that are imported")
     asked = parser.parse_args(arguments)
     if asked.table is not None:
@@ -217,11 +220,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     import torch
 
+    from benchmarks.gpu_selftest import render as render_selftest
+    from benchmarks.gpu_selftest import selftest
+
     importlib.import_module("benchmarks.train")  # what `needs` is about
 
     if asked.needs:
         print(*needs(), sep="\n")
         return
+    if asked.selftest and (asked.device == "cpu" or torch.cuda.is_available()):
+        outcomes = []
+        for outcome in selftest(torch.device("cpu") if asked.device == "cpu" else torch.device("cuda", 0)):
+            outcomes.append(outcome)
+            print(outcome.outcome, outcome.name, flush=True)
+        print(render_selftest(outcomes))
+        raise SystemExit(any(outcome.outcome == "fail" for outcome in outcomes))
     if not torch.cuda.is_available():
         raise SystemExit("There is no GPU here: nothing was measured.")
     found = measure(asked.data, asked.minutes, asked.only)

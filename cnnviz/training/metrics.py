@@ -20,6 +20,8 @@ from cnnviz.training.data.tensors import Labelled, StreamedImages, split
 from cnnviz.training.data.transforms import Transform
 from cnnviz.training.ranks import SINGLE, Ranks
 
+LOSS = "The loss was"
+
 
 class NonFiniteLossError(ArithmeticError):
     """The loss (or a weight) became infinite or not a number; `step` says when (counted from 1).
@@ -27,7 +29,7 @@ class NonFiniteLossError(ArithmeticError):
     `where` is a sentence that follows, with the layer in which it began.
     """
 
-    def __init__(self, step: int, what: str = "The loss was", where: str = "") -> None:
+    def __init__(self, step: int, what: str = LOSS, where: str = "") -> None:
         super().__init__(f"{what} no longer a finite number at step {step:,}.{where}")
         self.step, self.what = step, what
 

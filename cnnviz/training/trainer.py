@@ -29,6 +29,7 @@ from cnnviz.training.data.tensors import (
 from cnnviz.training.data.transforms import Statistics, Transform
 from cnnviz.training.layer_stats import LayerStatsHook, locate_nonfinite
 from cnnviz.training.metrics import (
+    LOSS,
     EpochMetrics,
     NonFiniteLossError,
     Score,
@@ -476,6 +477,8 @@ class Trainer:
 
     def _locate_nonfinite(self, error: NonFiniteLossError) -> NonFiniteLossError:
         """The error with the layer where it began, which is told too; the weights are still the step's."""
+        if error.what == LOSS:  # Gradients of a loss that is no number tell of it, and not of what broke it.
+            self.optimiser.zero_grad()
         self.step = error.step - 1
         images, labels = self._batch()
         seed_layers(self.device, derive_seed(self.recipe.seed, self.step, 1))

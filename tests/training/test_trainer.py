@@ -352,6 +352,17 @@ def test_a_device_that_is_not_there_is_said() -> None:
     assert len(Labelled(torch.zeros(3, 1, 2, 2), torch.zeros(3))) == 3
 
 
+@pytest.mark.parametrize("layer", ["conv1", "conv2", "fc2"])
+def test_broken_weights_are_named_and_not_what_they_broke(dataset: Dataset, layer: str) -> None:
+    """The gradients of a loss that is no number are none either, the last layer's first of all."""
+    run, _ = trainer(SMALL.changed({"epochs": 1}), dataset)
+    run.run(lambda: run.step < 2)
+    with torch.no_grad():
+        next(getattr(run.model, layer).parameters()).view(-1)[0] = torch.nan
+    with pytest.raises(NonFiniteLossError, match=f"The first to break: the weights of '{layer}'"):
+        run.run()
+
+
 def test_a_processor_without_bf16_trains_in_fp32_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     half, cpu = Recipe(precision="bf16"), torch.device("cpu")
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx2": True, "avx512_bf16": False})
