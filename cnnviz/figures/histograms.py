@@ -54,7 +54,7 @@ def channel_histogram(histogram: NDArray[np.int64]) -> Figure:
         )
     layout = {
         "xaxis": {"title": {"text": "value of a pixel, 0 black to 255"}, "range": [-3, 258]},
-        "yaxis": {"title": {"text": "% of pixels"}, "type": "log", "dtick": "D2"},
+        "yaxis": {"title": {"text": "% of pixels"}, "type": "log", "dtick": 1},
         "showlegend": len(names) > 1,
         "legend": {"orientation": "h", "y": 1.08, "x": 0},
         "hovermode": "x unified",

@@ -306,4 +306,8 @@ def _span(points: Sequence[Point], cost: Cost) -> dict[str, Any]:
     if cost == "time":
         marks = [second for second in CLOCK if low <= second <= high]
         return span | {"tickvals": marks, "ticktext": [numbers.duration(second) for second in marks]}
-    return span | {"tickformat": "~s", "dtick": 1 if high / low > 30 else None}
+    # Marks of our own: on a short axis Plotly would name every step, the tens out of line.
+    steps = (1,) if high / low > 300 else (1, 2, 5)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    return span | {"tickformat": "~s", "tickvals": [tick for tick in ticks if low <= tick <= high]}

@@ -45,6 +45,17 @@ def probabilities(model: nn.Module, how: Preprocessing, images: Tensor) -> Tenso
     return shares.reshape(-1, len(images), shares.shape[1]).mean(0)
 
 
+def logit_lead(logits: Tensor, target: int) -> Tensor:
+    """The logit of `target` minus the largest other one, of logits `(N, classes)`: `(N,)`.
+
+    Below 0 another class is the answer. Unlike a probability it does not saturate: each 1 less divides the
+    odds against the next class by e.
+    """
+    others = logits.clone()
+    others[:, target] = -torch.inf
+    return logits[:, target] - others.amax(1)
+
+
 def accuracy(model: nn.Module, how: Preprocessing, part: Labelled) -> float:
     """The share of `part`, whose images are as `steps.stored` gives them, that is answered rightly."""
     answers = [probabilities(model, how, images).argmax(1) for images in split(part.images, BATCH)]

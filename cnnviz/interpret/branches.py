@@ -143,7 +143,7 @@ def inspect_block(model: nn.Module, image: Tensor, block: Block) -> BlockLook:
 
 
 def without(model: nn.Module, images: Tensor, branches: Collection[str]) -> Tensor:
-    """Probabilities `(N, classes)` where the outputs of these modules are zeroed; none for the plain answer.
+    """Logits `(N, classes)` where the outputs of these modules are zeroed; none for the plain answer.
 
     Raises `UnknownLayerError` for a module that is not there.
     """
@@ -154,7 +154,8 @@ def without(model: nn.Module, images: Tensor, branches: Collection[str]) -> Tens
             raise unknown(name, modules)
         modules[name].register_forward_hook(_zeroed)
     with torch.no_grad():
-        return torch.softmax(silenced(images), dim=1)
+        logits: Tensor = silenced(images)
+    return logits
 
 
 def _zeroed(module: nn.Module, args: Any, out: Tensor) -> Tensor:

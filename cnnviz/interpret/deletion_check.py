@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cnnviz.inference.predict import logit_lead
 from cnnviz.interpret import InterpretError
 from cnnviz.interpret.attribution import Attribution, enlarged
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Bytes, paint
@@ -29,6 +30,8 @@ class Removed:
     """The part of the attribution that lies in it, at most 1; below 0 where it speaks against the class."""
     probabilities: Floats
     """`(classes,)`."""
+    lead: float
+    """The class's logit minus the largest other one."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,13 @@ class Check:
     """`(classes,)`."""
     most: Removed
     least: Removed
+    lead: float
+    """Of the plain answer, as `Removed.lead`."""
 
     @property
     def confirms(self) -> bool:
         """Whether the class loses more by the region that is said to help most."""
-        return bool(self.most.probabilities[self.target] < self.least.probabilities[self.target])
+        return self.most.lead < self.least.lead
 
 
 def check(
@@ -67,12 +72,14 @@ def check(
     for covered, (top, left, bottom, right) in zip(batch[1:], boxes, strict=True):
         covered[:, top:bottom, left:right] = fill
     with torch.no_grad():
-        answers: Floats = torch.softmax(twin(model)(batch), dim=1).cpu().numpy()
+        logits = twin(model)(batch).float()
+    answers: Floats = torch.softmax(logits, dim=1).cpu().numpy()
+    lead, *leads = logit_lead(logits, attribution.target).tolist()
     most, least = (
-        Removed(where, float(sums[where[0], where[1]]) / whole, answer)
-        for where, answer in zip(boxes, answers[1:], strict=True)
+        Removed(where, float(sums[where[0], where[1]]) / whole, answer, left)
+        for where, answer, left in zip(boxes, answers[1:], leads, strict=True)
     )
-    return Check(attribution.target, answers[0], most, least)
+    return Check(attribution.target, answers[0], most, least, lead)
 
 
 def _box_sums(values: NDArray[np.float64], box: tuple[int, int]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,11 +50,24 @@ def features(
     Maps that hold more than `WIDEST` values are averaged over as many equal parts of their cells as fit,
     over all of them at worst. Raises as `exciting.exciting` does.
     """
-    rows = []
+    return features_by_layer(model, batches, [layer], total, progress, stop)[layer]
+
+
+def features_by_layer(
+    model: nn.Module,
+    batches: Batches,
+    layers: Collection[str],
+    total: int | None = None,
+    progress: Progress = silent,
+    stop: Stop = never,
+) -> dict[str, Floats]:
+    """As `features`, of several layers: going through the images once costs hardly more than the last."""
+    rows: dict[str, list[Floats]] = {layer: [] for layer in layers}
     for images, _ in stepped(batches, total, "features", progress, stop):
         keep = functools.partial(_pooled, (images.shape[-2], images.shape[-1]))
-        rows.append(reduced(model, images, [layer], keep)[layer])
-    return np.concatenate(rows)
+        for layer, values in reduced(model, images, layers, keep).items():
+            rows[layer].append(values)
+    return {layer: np.concatenate(parts) for layer, parts in rows.items()}
 
 
 def _pooled(size: tuple[int, int], layer: str, out: Tensor) -> Floats:

@@ -1,6 +1,6 @@
-"""Goes from page to page by the bar, as a person does: a menu of a group, or the drawer on a phone."""
+"""Goes from page to page by the bar, as a person does, and through the menu of a figure."""
 
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from cnnviz.ui.shared.page_registry import find_pages
 from tests.browser.waiting import rerun
@@ -19,3 +19,9 @@ def go(page: Page, name: str) -> None:
         elif wanted.group:
             nav.get_by_role("button", name=wanted.group).click()
         nav.get_by_role("link", name=wanted.title, exact=True).last.click()
+
+
+def choose_in_menu(figure: Locator, what: str) -> None:
+    """Open the menu of a figure, as it is pointed at, and choose what says `what`."""
+    figure.get_by_role("button", name="Menu of the figure").click()
+    figure.get_by_role("button", name=what).click()

@@ -36,6 +36,7 @@ def shoot(folder: Path, paths: list[str], looks: list[str], url: str | None, *, 
                 viewport={"width": look.width, "height": look.height}, color_scheme=look.scheme
             )
             for path in paths:
+                page.set_viewport_size({"width": look.width, "height": look.height})
                 page.goto(f"{url}/{path}")
                 settle(page)
                 if full:  # Streamlit scrolls inside the window, so the window has to be as tall as the page

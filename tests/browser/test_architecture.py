@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from cnnviz.analysis import analyze
 from tests.browser.chromium import Look
 from tests.browser.conftest import Visit
+from tests.browser.navigating import choose_in_menu
 from tests.browser.waiting import rerun
 
 PATH = "architecture"
@@ -221,7 +222,7 @@ def test_the_table_and_the_pictures_can_be_downloaded(visit: Visit, tmp_path: Pa
     page.keyboard.press("Escape")
     for picture in (".st-key-layer-bars", ".st-key-treemap", ".st-key-receptive"):
         with page.expect_download() as started:
-            page.locator(picture).get_by_role("button").click()
+            choose_in_menu(page.locator(picture), "SVG")
         started.value.save_as(tmp_path / "picture.svg")
         assert (tmp_path / "picture.svg").read_text().startswith("<svg")
 

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 from cnnviz import models
 from tests.browser.chromium import Look
 from tests.browser.conftest import Visit
+from tests.browser.navigating import choose_in_menu
 from tests.browser.waiting import rerun
 
 
@@ -65,7 +66,7 @@ def test_everything_can_be_shown_and_taken_away(visit: Visit) -> None:
         page.locator(".st-key-models-diff-md button").first.click()
     assert "kernel 4 → 7" in difference.value.path().read_text(encoding="utf-8")
     with page.expect_download() as picture:
-        page.get_by_role("button", name="Download the figure as a picture (SVG)").click()
+        choose_in_menu(page.locator(".st-key-side-by-side"), "SVG")
     assert "GMAC" in picture.value.path().read_text(encoding="utf-8")
 
 

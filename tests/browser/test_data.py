@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chromium import DESKTOP, PHONE, Look
 from tests.browser.conftest import Visit
+from tests.browser.navigating import choose_in_menu
 from tests.browser.waiting import rerun
 from tests.datasets.making import Files, classes
 
@@ -149,5 +150,5 @@ def test_statistics_and_pictures_can_be_taken_away(visit: Visit) -> None:
     assert table.value.path().read_text(encoding="utf-8").startswith("class,train,test\n0,142,36\n")
     page.keyboard.press("Escape")
     with page.expect_download() as picture:
-        page.get_by_role("button", name="Download these pictures (PNG)").first.click()
+        choose_in_menu(page.locator(".st-key-gallery"), "PNG")
     assert picture.value.path().read_bytes().startswith(b"\x89PNG")

@@ -188,3 +188,15 @@ def test_a_phone_shows_it_as_one_column_that_can_be_read(visit: Visit) -> None:
     for name in ("relu1", "pool1", "conv2", "relu2", "pool2", "flatten", "fc1"):
         page.keyboard.press("ArrowDown")
         expect(box(page, name)).to_be_in_viewport(ratio=0.9)
+
+
+def test_a_layer_is_found_by_its_name(visit: Visit) -> None:
+    page = visit("architecture?model=googlenet&view=graph")
+    field = page.get_by_role("searchbox", name="Find a layer")
+    field.fill("no such layer")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill("5b.branch3")
+    with rerun(page):
+        field.press("Enter")
+    expect(page).to_have_url(re.compile(r"layer=inception_5b\.branch3"))
+    expect(page.locator(".item.selected")).to_be_in_viewport()

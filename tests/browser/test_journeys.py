@@ -1,4 +1,4 @@
-"""Ways that people go: a newcomer's first minute, the lesson, a phone, the keyboard alone."""
+"""Ways that people go: a newcomer's first minute, the lesson, a phone, the keyboard alone, a projector."""
 
 import re
 
@@ -148,6 +148,26 @@ def test_the_keyboard_alone_draws_reads_and_opens_a_page(visit: Visit) -> None:
     with rerun(page):
         page.keyboard.press("Enter")
     heading(page, "inception")
+
+
+def test_a_projector_shows_the_network_and_not_the_tools(visit: Visit) -> None:
+    page = visit("features?weights=checkpoint:lenet5-mnist")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    pickers, mosaic = page.locator(".st-key-what"), page.locator(".st-key-features-mosaic canvas.mosaic")
+    size = "getComputedStyle(document.querySelector('[data-testid=stMarkdownContainer] p')).fontSize"
+    expect(mosaic).to_be_visible()
+    before = float(page.evaluate(size).removesuffix("px"))
+    with rerun(page):
+        page.get_by_role("button", name="Present").click()
+    expect(page).to_have_url(re.compile("present=1"))
+    expect(pickers).to_be_hidden()
+    expect(mosaic).to_be_visible()
+    assert float(page.evaluate(size).removesuffix("px")) == pytest.approx(1.25 * before)
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 1280
+    with rerun(page):
+        page.keyboard.press("Escape")
+    expect(page).not_to_have_url(re.compile("present="))
+    expect(pickers).to_be_visible()
 
 
 def tab_to(page: Page, wanted: Locator) -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import DESKTOP, PHONE, Look, Witness
 from tests.browser.conftest import Visit
+from tests.browser.navigating import choose_in_menu
 from tests.browser.server import Server, serve
 from tests.browser.waiting import TIMEOUT_MS
 
@@ -164,7 +165,7 @@ def test_downloads_hold_data_and_picture(figures: Callable[..., Page], tmp_path:
 
     def download(figure: str, kind: str) -> bytes:
         with page.expect_download() as waiting:
-            page.locator(f".st-key-{figure}").get_by_role("button", name=kind).click()
+            choose_in_menu(page.locator(f".st-key-{figure}"), kind)
         assert waiting.value.suggested_filename.endswith(f"{figure}.{kind.lower()}")
         return Path(waiting.value.path()).read_bytes()
 

@@ -185,6 +185,7 @@ def test_removing_regions_checks_the_map() -> None:
     assert result.before[1] == pytest.approx(0.5)
     assert result.most.probabilities[1] == pytest.approx(float(torch.sigmoid(torch.tensor(-9.0))), abs=1e-6)
     assert result.confirms
+    assert (result.lead, result.most.lead) == pytest.approx((0.0, -9.0), abs=1e-5)
     with pytest.raises(InterpretError, match="between 0 and 1"):
         check(model, image, attribute(model, image, "saliency", 1), share=1.5)
 

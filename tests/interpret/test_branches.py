@@ -67,9 +67,8 @@ def test_a_dropped_branch_is_zeros_in_the_concatenation() -> None:
     model, analysis, images = ours()
     block = branches.blocks(model, analysis)[0]
     plain = branches.without(model, images, [])
-    assert torch.equal(plain, torch.softmax(model(images), 1).detach())
+    assert torch.equal(plain, model(images).detach())
     changed = branches.without(model, images, [block.branches[1].name])
-    assert changed.sum(1) == pytest.approx(1)
 
     first, width = block.branches[1].first, block.branches[1].channels
     parts = dict(model.named_children())
@@ -79,7 +78,7 @@ def test_a_dropped_branch_is_zeros_in_the_concatenation() -> None:
             x = part(x)
             if name == block.name:
                 x[:, first : first + width] = 0
-    assert torch.equal(changed, torch.softmax(x, 1))
+    assert torch.equal(changed, x)
     with pytest.raises(UnknownLayerError):
         branches.without(model, images, ["inception_3a.branch9"])
 

@@ -16,14 +16,14 @@ SECTIONS = [
 
 
 def test_the_failed_recording_tells_its_story() -> None:
-    app = open_page("diagnose", recorded="alexnet-stl10-failed")
+    app = open_page("diagnose", recorded="alexnet-stl10-failed", view="story")
     heads = [one.value for one in app.header]
     assert [head for head in heads if head in SECTIONS] == SECTIONS
     assert "The AlexNet/STL-10 paper review, solved" in [one.value for one in app.header]
 
 
 def test_links_from_before_it_had_this_name_lead_to_it() -> None:
-    app = open_page("diagnose", recorded="article-d-failed")
+    app = open_page("diagnose", recorded="article-d-failed", view="story")
     assert "The AlexNet/STL-10 paper review, solved" in [one.value for one in app.header]
     app = open_page("experiments", experiment="article-d")
     assert_sound(app)
@@ -32,7 +32,7 @@ def test_links_from_before_it_had_this_name_lead_to_it() -> None:
 
 
 def test_another_start_is_reckoned_at_once() -> None:
-    app = open_page("diagnose", recorded="alexnet-stl10-failed")
+    app = open_page("diagnose", recorded="alexnet-stl10-failed", view="story")
     before = _said(app)
     assert "Pixels in [0, 1] differ" in before
     app.segmented_control(key="story-start").set_value("he").run()

@@ -270,8 +270,8 @@ def legend(signed: bool) -> str:
 
 # One network's reasons: the map over the picture, and the same question without a region of it.
 
-TELLING = 0.005
-"""Differences of probability below this say nothing."""
+TELLING = 0.1
+"""Differences of logits below this say nothing."""
 
 
 def panel(result: AttributionResult, attribution_state: AttributionState, named: bool) -> None:
@@ -336,17 +336,17 @@ def _answered(result: AttributionResult, word: str, now: Floats) -> str:
 
 
 def _verdict(result: AttributionResult) -> str:
-    check = result.check
-    lost = [
-        float(check.before[check.target] - one.probabilities[check.target])
-        for one in (check.most, check.least)
-    ]
+    check, name = result.check, notice.plain(result.target)
+    lost = [check.lead - one.lead for one in (check.most, check.least)]
     most, least = (_moved(one) for one in lost)
-    text = (
-        f"Covering the region that the map calls most helpful, {notice.plain(result.target)} {most}; "
-        f"covering the least helpful, it {least}."
+    if check.lead < 0:  # the map is of a class that is not the answer
+        lead = f"The logit of {name} is {-check.lead:.1f} below the answer's"
+    else:
+        lead = f"The logit of {name} leads the next class by {check.lead:.1f}"
+    return (
+        f"{lead}. Covering the region that the map calls most helpful, it {most}; covering the least "
+        f"helpful, it {least}. {_held(*lost)}"
     )
-    return f"{text} {_held(*lost)}"
 
 
 def _held(most: float, least: float) -> str:
@@ -356,7 +356,7 @@ def _held(most: float, least: float) -> str:
 
 
 def _moved(lost: float) -> str:
-    points = f"{100 * abs(lost):.1f}"
+    points = f"{abs(lost):.1f}"
     if points == "0.0":
         return "stays as it is"
-    return f"{'loses' if lost > 0 else 'gains'} {points} points"
+    return f"{'loses' if lost > 0 else 'gains'} {points}"

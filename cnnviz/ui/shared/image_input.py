@@ -160,7 +160,8 @@ def names(loaded: Loaded) -> list[str]:
 def fitting(loaded: Loaded) -> str:
     """The bundled picture that is shown where none is chosen."""
     known = names(loaded)
-    return "digit-3" if loaded.preprocessing.channels == 1 and "digit-3" in known else known[0]
+    wanted = "digit-3" if loaded.preprocessing.channels == 1 else "airplane"
+    return wanted if wanted in known else known[0]
 
 
 def title(name: str) -> str:

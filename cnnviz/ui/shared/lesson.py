@@ -84,12 +84,12 @@ STEPS = (
         "Inside an inception block",
         "inception",
         "Four branches see the same input. What does each contribute, and what are the 1×1 convolutions for?",
-        "Compare the maps of the branches; then open With or without 1×1 bottleneck.",
+        "Compare the maps of the branches; then open the view 1×1 bottleneck.",
         "Branches of 1×1, 3×3, 5×5 and pooling look at structures of different size, and their maps are "
         "concatenated. The 1×1 convolutions before the larger kernels reduce the number of maps first: the "
         "large kernels then have fewer maps to sum over, which saves most of the arithmetic.",
         {
-            "weights": "checkpoint:small-googlenet-cifar10", "picture": "sample:ship",
+            "weights": "checkpoint:small-googlenet-cifar10", "picture": "sample:airplane",
             "layer": "inception_3a",
         },
     ),

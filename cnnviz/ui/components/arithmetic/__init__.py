@@ -51,9 +51,9 @@ def layer_arithmetic(view: bytes, *, key: str, on_ask: Callable[[int, int, int],
         if all(isinstance(place, int) for place in where):
             on_ask(*where)
 
-    component("arithmetic", HERE, css="arithmetic.css", js=("packet.js", "canvas.js", *SCRIPTS))(
-        key=key, data=view, on_asked_change=asked
-    )
+    component(
+        "arithmetic", HERE, css="arithmetic.css", js=("packet.js", "canvas.js", "figure_menu.js", *SCRIPTS)
+    )(key=key, data=view, on_asked_change=asked)
 
 
 # What the arithmetic of a layer is drawn of, as one piece of bytes.

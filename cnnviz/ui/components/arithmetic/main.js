@@ -34,11 +34,10 @@ function begin(host) {
   const paper = element("canvas", "paper", null, { role: "img" });
   const bar = element("div", "bar");
   const more = element("button", "more", "more", { type: "button" });
-  const save = element("button", "png", "PNG ↓", { type: "button", "aria-label": "Download the working as a picture (PNG)", title: "Download the working as a picture (PNG)" });
-  bar.append(more, save);
+  bar.append(more);
   work.append(bar, paper);
   host.append(side, work);
-  const state = { host, side, work, map, mark, caption, before, after, readout, note, paper, more, save, place: null };
+  const state = { host, side, work, map, mark, caption, before, after, readout, note, paper, bar, more, place: null };
   state.watcher = new ResizeObserver(() => {
     const room = `${work.clientWidth} ${side.clientWidth}`;
     if (state.view && room !== state.room) { state.room = room; draw(state); }
@@ -64,7 +63,7 @@ function listen(state) {
   state.before.onclick = () => turn(state, -1);
   state.after.onclick = () => turn(state, 1);
   state.more.onclick = () => { state.view.more = !state.view.more; point(state, state.place); };
-  state.save.onclick = () => savePng(state.paper, state.view.name);
+  figureMenu(state.bar, [["Download as PNG", () => savePng(state.paper, state.view.name)]]);
 }
 
 function walk(state, event) {

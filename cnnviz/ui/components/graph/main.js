@@ -23,6 +23,9 @@ class GraphView extends Scene {
       if (!this.svg.contains(event.relatedTarget)) this.svg.classList.remove("entered");
     });
     root.querySelector(".tools").addEventListener("click", (event) => this.onTool(event.target.closest("button")));
+    this.find = root.querySelector(".find");
+    this.find.addEventListener("input", () => this.onFind(false));
+    this.find.addEventListener("keydown", (event) => { if (event.key === "Enter") this.onFind(true, event.shiftKey); });
     new ResizeObserver(() => this.onResize()).observe(this.svg);
   }
 
@@ -107,9 +110,29 @@ class GraphView extends Scene {
       out: () => this.zoom(1 / ZOOM.step),
       fit: () => this.fit(),
       reset: () => this.reset(),
+      full: () => this.toggleFullScreen(),
       save: () => this.save(),
     };
     tools[button?.dataset.tool]?.();
+  }
+
+  // Typing counts the layers of that name; Enter chooses the next of them, as a click would, and opens what is around it.
+  onFind(choose, back = false) {
+    const text = this.find.value.trim().toLowerCase();
+    const rows = text ? [...new Set(this.graph.nodes.map(({ row }) => row))].filter((row) => row?.toLowerCase().includes(text)) : [];
+    this.find.setAttribute("aria-invalid", String(Boolean(text) && !rows.length));
+    if (!rows.length) return this.say(text ? "no layer is called so" : "");
+    if (!choose) return this.say(`${rows.length} layers; Enter goes to the next`);
+    const at = rows.indexOf(this.data.selected);
+    const row = rows.at(back ? (at < 0 ? -1 : at - 1) : (at + 1) % rows.length);
+    this.say(`${row}, ${rows.indexOf(row) + 1} of ${rows.length}`);
+    this.send("picked", row);
+  }
+
+  toggleFullScreen() {
+    const all = this.root.querySelector(".all");
+    if (document.fullscreenElement) document.exitFullscreen();
+    else all.requestFullscreen?.();
   }
 
   zoom(factor) {

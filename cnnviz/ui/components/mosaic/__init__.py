@@ -46,6 +46,7 @@ def feature_mosaic(view: bytes, *, key: str, on_select: Callable[[int], None] | 
         js=(
             "packet.js",
             "canvas.js",
+            "figure_menu.js",
             "layout.js",
             "beside.js",
             "legend.js",

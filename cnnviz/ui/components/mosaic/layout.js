@@ -4,8 +4,8 @@ const GAP = 2, TALLEST = 430, LARGEST = 200, COARSEST = 32;
 function layoutOf(count, height, width, room) {
   const at = (zoom) => {
     const tile = { width: width * zoom, height: height * zoom };
-    const columns = Math.max(1, Math.min(count, Math.floor((room + GAP) / (tile.width + GAP))));
-    const rows = Math.ceil(count / columns);
+    const most = Math.max(1, Math.min(count, Math.floor((room + GAP) / (tile.width + GAP))));
+    const rows = Math.ceil(count / most), columns = Math.ceil(count / rows); // as even as can be
     return { zoom, tile, columns, rows, width: columns * (tile.width + GAP) - GAP, height: rows * (tile.height + GAP) - GAP };
   };
   const most = Math.max(1, Math.min(COARSEST, Math.floor(LARGEST / Math.max(height, width))));

@@ -14,12 +14,10 @@ function legendOf(host) {
   const tick = element("i", "tick");
   bar.append(tick);
   scale.append(low, bar, high);
-  const save = element("button", "png", "PNG ↓", { type: "button", title: "Download the mosaic as a picture (PNG)",
-    "aria-label": "Download the mosaic as a picture (PNG)" });
-  line.append(readout, scale, save);
+  line.append(readout, scale);
   const marks = element("div", "marks");
   host.append(line);
-  return { line, readout, scale, low, bar, high, tick, save, marks };
+  return { line, readout, scale, low, bar, high, tick, marks };
 }
 
 function showScale(legend, low, high, table) {

@@ -54,7 +54,8 @@ function draw(state) {
   state.side = Math.min(230, state.one.part.clientWidth);
   if (state.picture) drawn(state.input, state.picture, state.side);
   state.input.caption.textContent = view.facts.field.whole ? "Input: every value sees all of it" : "Input";
-  state.legend.save.onclick = () => savePng(state.canvas, view.facts.name);
+  state.legend.line.style.maxWidth = `${Math.max(state.layout.width, 460)}px`;
+  figureMenu(state.legend.line, [["Download as PNG", () => savePng(state.canvas, view.facts.name)]]);
   showMarks(state.legend, view.facts.marks, count);
   choose(state, state.channel);
   state.host.dataset.drawn = Number(state.host.dataset.drawn ?? 0) + 1;

@@ -56,7 +56,7 @@ def pictures(
         captions: Whether titles stand below the cells; otherwise the pointer tells them.
         on_choose: Called, before the page runs again, with the value of a cell that was clicked.
     """
-    component("pictures", HERE, css="pictures.css", js=("tip.js", "pictures.js"))(
+    component("pictures", HERE, css="pictures.css", js=("tip.js", "figure_menu.js", "pictures.js"))(
         key=key,
         data=sheet(sprite)
         | {

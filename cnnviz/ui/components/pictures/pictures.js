@@ -115,20 +115,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (focused) sheet.focus({ preventScroll: true });
 
   if (!data.name) return;
-  let save = host.querySelector(":scope > .save");
-  if (!save) {
-    save = document.createElement("button");
-    save.className = "save";
-    save.type = "button";
-    save.textContent = "PNG ↓";
-    host.append(save);
-  }
-  save.title = "Download these pictures (PNG)";
-  save.setAttribute("aria-label", save.title);
-  save.onclick = () => {
+  figureMenu(host, [["Download as PNG", () => {
     const link = document.createElement("a");
     link.href = `data:image/png;base64,${data.png}`;
     link.download = `${data.name}.png`;
     link.click();
-  };
+  }]]);
 }

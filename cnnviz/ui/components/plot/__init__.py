@@ -156,9 +156,19 @@ def _component() -> Any:
     return st.components.v2.component(
         "cnnviz.plot",
         html='<div class="cnnviz-plot"></div>',
-        css=read(HERE, "plot.css", "touch.css"),
+        css=read(HERE, "plot.css", "figure_menu.css", "touch.css"),
         js=f"const TEMPLATES = {templates};\n"
-        + read(HERE, "load.js", "arrays.js", "theme.js", "table.js", "controls.js", "hover.js", "plot.js"),
+        + read(
+            HERE,
+            "load.js",
+            "arrays.js",
+            "theme.js",
+            "table.js",
+            "controls.js",
+            "figure_menu.js",
+            "hover.js",
+            "plot.js",
+        ),
         # Plotly puts its styles into the page's head, where a shadow root would not see them.
         isolate_styles=False,
     )

@@ -1,25 +1,14 @@
-// The line above a figure: show all again (where zoomed), and downloads.
+// The line above a figure: show all again, where it is zoomed, and the figure's menu.
 function controlsOf(host) {
-  const bar = document.createElement("div");
+  const bar = document.createElement("div"), whole = document.createElement("button");
   bar.className = "controls";
-  host.append(bar);
-  const button = (text, label) => {
-    const made = document.createElement("button");
-    made.type = "button";
-    made.textContent = text;
-    made.title = label;
-    made.setAttribute("aria-label", label);
-    bar.append(made);
-    return made;
-  };
-  const whole = button("show all", "Show all of the figure again; a double click does that too");
+  whole.type = "button";
+  whole.textContent = "show all";
+  whole.title = "A double click on the figure does that too";
   whole.hidden = true;
-  return {
-    whole,
-    svg: button("SVG ↓", "Download the figure as a picture (SVG)"),
-    png: button("PNG ↓", "Download the figure as a picture (PNG)"),
-    csv: button("CSV ↓", "Download the figure's data (CSV)"),
-  };
+  bar.append(whole);
+  host.append(bar);
+  return { whole };
 }
 
 function hand(content, name) {

@@ -29,9 +29,11 @@ function begin(host) {
   // The transition of a colour that hangs on the theme ends whenever the theme has changed.
   host.addEventListener("transitionend", (event) => { if (event.target === host) draw(state); });
   controls.whole.onclick = () => showAll(state);
-  controls.svg.onclick = () => save(state, "svg");
-  controls.png.onclick = () => save(state, "png");
-  controls.csv.onclick = () => hand(new Blob([toCsv(decoded(JSON.parse(state.data.figure).data))], { type: "text/csv" }), `${state.data.name}.csv`);
+  figureMenu(host, [
+    ["Download as SVG", () => save(state, "svg")],
+    ["Download as PNG", () => save(state, "png")],
+    ["Download data as CSV", () => saveData(state)],
+  ]);
   return state;
 }
 
@@ -103,4 +105,9 @@ function showAll(state) {
 function save(state, format) {
   const paper = getComputedStyle(state.host).getPropertyValue("--st-background-color");
   return saveFigure(state.plotly, state.room, format, state.data.name, paper);
+}
+
+function saveData({ data }) {
+  const text = toCsv(decoded(JSON.parse(data.figure).data));
+  hand(new Blob([text], { type: "text/csv" }), `${data.name}.csv`);
 }

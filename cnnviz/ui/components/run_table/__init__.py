@@ -25,6 +25,6 @@ def run_table(data: dict[str, Any], *, key: str, on_act: Callable[[dict[str, Any
         if isinstance(act, dict):
             on_act(act)
 
-    component("run_table", HERE, css="table.css", js=("row.js", "table.js"))(
+    component("run_table", HERE, css="table.css", js=("row.js", "groups.js", "table.js"))(
         key=key, data=data, on_act_change=acted
     )

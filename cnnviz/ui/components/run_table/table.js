@@ -12,7 +12,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   table.setAttribute("aria-label", `Runs: ${data.said}`);
   const body = el("tbody");
   const lines = data.rows.map((row) => lineOf(row, data.columns, data.chosen.indexOf(row.id), data.hues));
-  body.append(...lines);
+  let shown = [];
+  const lay = () => { shown = layOut(host, body, lines, data, () => { lay(); stop(0); }); };
+  lay();
   table.append(headOf(data, act), body);
   scroll.append(table);
   host.replaceChildren(scroll, footOf(data, act));
@@ -29,17 +31,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 
   const stop = (place) => {
-    lines.forEach((line, i) => line.querySelectorAll("input, button").forEach((part) => { part.tabIndex = i === place ? 0 : -1; }));
+    shown.forEach((line, i) => line.querySelectorAll("input, button").forEach((part) => { part.tabIndex = i === place ? 0 : -1; }));
   };
   const go = (place, what) => {
-    const to = lines[Math.max(0, Math.min(lines.length - 1, place))];
-    if (!to) return;
-    stop(lines.indexOf(to));
-    to.querySelector(what).focus();
+    const to = Math.max(0, Math.min(shown.length - 1, place));
+    if (!shown.length) return;
+    stop(to);
+    shown[to].querySelector(what).focus();
   };
 
   body.onclick = (event) => {
-    const line = event.target.closest("tr");
+    const line = event.target.closest("tr[data-run]");
     if (!line) return;
     const run = Number(line.dataset.run);
     if (event.target.closest(".open")) act("open", { run });
@@ -47,17 +49,18 @@ export default function ({ data, parentElement, setTriggerValue }) {
     else if (!String(getSelection())) choose(run, !chosen.includes(run), event.shiftKey);
   };
   body.onkeydown = (event) => {
-    const place = lines.indexOf(event.target.closest("tr"));
+    const place = shown.indexOf(event.target.closest("tr"));
+    if (place < 0) return;
     const what = event.target.matches("input") ? "input" : ".open";
-    const steps = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: lines.length - 1 };
+    const steps = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: shown.length - 1 };
     if (event.key in steps) go(steps[event.key], what);
     else if (event.key === "ArrowRight") go(place, ".open");
     else if (event.key === "ArrowLeft") go(place, "input");
-    else if (event.key === "Enter" && what === "input") act("open", { run: data.rows[place].id });
+    else if (event.key === "Enter" && what === "input") act("open", { run: Number(shown[place].dataset.run) });
     else return;
     event.preventDefault();
   };
-  body.onfocusin = (event) => stop(lines.indexOf(event.target.closest("tr")));
+  body.onfocusin = (event) => { if (event.target.closest("tr[data-run]")) stop(shown.indexOf(event.target.closest("tr"))); };
   stop(0);
   if (focused) lines.find((line) => line.dataset.run === focused.run)?.querySelector(focused.what)?.focus({ preventScroll: true });
 }

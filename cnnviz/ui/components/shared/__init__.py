@@ -48,7 +48,9 @@ def read(folder: Path, *names: str) -> str:
 
 def styles(folder: Path, *names: str) -> str:
     """A component's CSS behind the shared one and the colours of the kinds, and before that of fingers."""
-    return f":host {{ {kind_variables()} }}\n{read(folder, 'parts.css', *names, 'touch.css')}"
+    return (
+        f":host {{ {kind_variables()} }}\n{read(folder, 'parts.css', 'figure_menu.css', *names, 'touch.css')}"
+    )
 
 
 def sheet(sprite: Sprite) -> dict[str, Any]:

@@ -18,17 +18,3 @@ function savePicture(svg, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
-
-function saveButton(host, label, save) {
-  let button = host.querySelector(":scope > .save");
-  if (!button) {
-    button = document.createElement("button");
-    button.className = "save";
-    button.type = "button";
-    button.textContent = "SVG ↓";
-    host.append(button);
-  }
-  button.title = label;
-  button.setAttribute("aria-label", label);
-  button.onclick = save;
-}

@@ -24,7 +24,7 @@ def landscape_chart(data: dict[str, Any], *, alt: str, key: str) -> str | None:
         "landscape",
         HERE,
         css="landscape.css",
-        js=("draw.js", "tip.js", "save.js", "scale.js", "labels.js", "landscape.js"),
+        js=("draw.js", "tip.js", "save.js", "figure_menu.js", "scale.js", "labels.js", "landscape.js"),
         html="landscape.html",
     )(key=key, data=shown, height=LANDSCAPE_HEIGHT, on_picked_change=lambda: None)
     picked: str | None = result.get("picked")
@@ -46,7 +46,7 @@ def miniature(markup: str, *, key: str) -> None:
 
 def picture(svg: str, *, name: str, key: str, height: int) -> None:
     """Show `svg`, drawn by cnnviz.figures, `height` pixels high; a download of it is called `name`."""
-    component("picture", HERE, css="picture.css", js=("save.js", "picture.js"))(
+    component("picture", HERE, css="picture.css", js=("save.js", "figure_menu.js", "picture.js"))(
         key=key, data={"svg": svg, "name": name}, height=height
     )
 
@@ -56,9 +56,12 @@ def picture(svg: str, *, name: str, key: str, height: int) -> None:
 
 def side_by_side_chart(figure: SideBySide, *, name: str, key: str) -> None:
     """Draw the figure; `name` is what a download of the picture is called."""
-    component("side_by_side", HERE, css="panels.css", js=("draw.js", "tip.js", "save.js", "panels.js"))(
-        key=key, data=figure.data() | {"name": name}
-    )
+    component(
+        "side_by_side",
+        HERE,
+        css="panels.css",
+        js=("draw.js", "tip.js", "save.js", "figure_menu.js", "panels.js"),
+    )(key=key, data=figure.data() | {"name": name})
 
 
 # Bars by layer that can be clicked, pointed at and walked with the arrow keys.
@@ -72,7 +75,9 @@ def layer_bars_chart(bars: Bars, *, name: str, key: str, on_select: Callable[[st
 
     `name` is what a download of the picture is called.
     """
-    component("layer_bars", HERE, css="bars.css", js=("draw.js", "tip.js", "save.js", "bars.js"))(
+    component(
+        "layer_bars", HERE, css="bars.css", js=("draw.js", "tip.js", "save.js", "figure_menu.js", "bars.js")
+    )(
         key=key,
         data=bars.data() | {"name": name},
         height=LAYER_BARS_HEIGHT,
@@ -94,7 +99,10 @@ def treemap_chart(
     `alt` is the picture in words, `name` what a download of it is called.
     """
     component(
-        "treemap", HERE, css="treemap.css", js=("draw.js", "tip.js", "save.js", "squarify.js", "treemap.js")
+        "treemap",
+        HERE,
+        css="treemap.css",
+        js=("draw.js", "tip.js", "save.js", "figure_menu.js", "squarify.js", "treemap.js"),
     )(
         key=key,
         data={

@@ -57,7 +57,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const focused = host.querySelector("svg:focus") !== null;
     host.querySelector(".scroll")?.remove();
     host.prepend(scroll);
-    saveButton(host, "Download the bars as a picture (SVG)", () => savePicture(svg, `${data.name}-layers`));
+    figureMenu(host, [["Download as SVG", () => savePicture(svg, `${data.name}-layers`)]]);
     label = () => labelColumns(svg, step, drawnWidth, height);
     choose(chosen, false);
     label();

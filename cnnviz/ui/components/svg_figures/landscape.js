@@ -13,7 +13,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     listen(host, drawn, open);
     const again = drawn.points.find((point) => point.name === focused);
     if (again) focusOn(drawn.points, again);
-    saveButton(host, "Download this picture (SVG)", () => savePicture(drawn.svg, "parameters-against-multiply-adds"));
+    figureMenu(host, [["Download as SVG", () => savePicture(drawn.svg, "parameters-against-multiply-adds")]]);
   });
 }
 

@@ -62,7 +62,7 @@ export default function ({ data, parentElement }) {
     svg.addEventListener("pointerleave", tip.hide);
     host.querySelector(":scope > svg")?.remove();
     host.prepend(svg);
-    saveButton(host, "Download the figure as a picture (SVG)", () => savePicture(svg, data.name));
+    figureMenu(host, [["Download as SVG", () => savePicture(svg, data.name)]]);
   };
 
   return drawAtWidth(host, draw);

@@ -3,5 +3,5 @@ export default function ({ data, parentElement }) {
   const drawn = new DOMParser().parseFromString(data.svg, "image/svg+xml").documentElement;
   host.querySelector(":scope > svg")?.remove();
   host.prepend(drawn);
-  saveButton(host, "Download this picture (SVG)", () => savePicture(drawn, data.name));
+  figureMenu(host, [["Download as SVG", () => savePicture(drawn, data.name)]]);
 }

@@ -38,7 +38,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const focused = host.querySelector("svg:focus") !== null;
     host.querySelector("svg")?.remove();
     host.prepend(svg);
-    saveButton(host, "Download the areas as a picture (SVG)", () => savePicture(svg, `${data.name}-parameters`));
+    figureMenu(host, [["Download as SVG", () => savePicture(svg, `${data.name}-parameters`)]]);
     choose(chosen);
     if (focused) svg.focus();
   };

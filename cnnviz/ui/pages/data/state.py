@@ -169,7 +169,7 @@ def provenance(spec: DatasetSpec, ready: Dataset) -> list[tuple[str, str]]:
         ("From", spec.origin),
         ("Licence", spec.licence),
         ("Described in", spec.citation),
-        ("Fingerprint", ready.fingerprint),
+        ("Fingerprint", f"{ready.fingerprint[:12]} … (all of it under Download)"),
     ]
 
 

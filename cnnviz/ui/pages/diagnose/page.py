@@ -228,6 +228,9 @@ def diagnose_page() -> None:
     notice.say([*page_state.problems, *problems, *notice.pending_notices()])
     if case is None:
         _nothing()
+    elif page_state.story and case.recorded in (FAILED, MENDED):
+        _link_story("Back to its diagnosis", ":material/arrow_back:", case, None)
+        story()
     elif case.run is None:
         _draw(case, runs)
     else:
@@ -287,9 +290,8 @@ def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
     fixed = better(mine, sides)
     if fixed:
         st.markdown(f":material/trending_up: {notice.plain(fixed)}")
-    has_story = case.recorded in (FAILED, MENDED)
-    if has_story:
-        st.markdown(":material/menu_book: [The whole story, from the article to the proof](#story)")
+    if case.recorded in (FAILED, MENDED):
+        _link_story("The whole story, from the article to the proof", ":material/menu_book:", case, "story")
     left, right = st.columns([0.62, 0.38], gap="large")
     with left:
         advice(case)
@@ -300,8 +302,11 @@ def _draw(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> None:
         checked(case.diagnosis, case.key)
     with right, st.container(key="diagnose-beside"):
         beside(mine, sides)
-    if has_story:
-        story()
+
+
+def _link_story(label: str, icon: str, case: LoadedDiagnosis, view: str | None) -> None:
+    with st.container(key="diagnose-story"):
+        layout.link("diagnose", label, icon=icon, recorded=case.recorded, run=None, view=view)
 
 
 def _nothing() -> None:

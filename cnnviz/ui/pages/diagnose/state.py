@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cnnviz.tracking import Database, Run
 
 RUN, RECORDED = "run", "recorded"
+VIEWS = ("diagnosis", "story")
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,16 @@ class PageState:
 
     run: int | None = None
     recorded: str | None = None
+    story: bool = False
+    """Whether the recording's story is asked for in place of its diagnosis."""
     problems: tuple[str, ...] = ()
 
 
 def current() -> PageState:
     """What the page's URL asks for."""
-    return read(st.query_params.to_dict(), list(url_state.current().problems))
+    view, problem = url_state.choice("view", VIEWS, VIEWS[0])
+    problems = [*url_state.current().problems, *([problem] if problem else [])]
+    return replace(read(st.query_params.to_dict(), problems), story=view == "story")
 
 
 def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
@@ -55,7 +60,7 @@ def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
 
 def choose(run: int | None = None, name: str | None = None) -> None:
     """Go to another run, for use in callbacks."""
-    url_state.change(run=None if run is None else str(run), recorded=name)
+    url_state.change(run=None if run is None else str(run), recorded=name, **{} if name else {"view": None})
 
 
 # A run with what was found in it; judged once for each state it is in.

@@ -273,7 +273,7 @@ def story() -> None:
     failed, mended = recorded(FAILED), recorded(MENDED)
     st.html(CSS)
     with st.container(key="story"):
-        st.header("The AlexNet/STL-10 paper review, solved", anchor="story")
+        st.header("The AlexNet/STL-10 paper review, solved", anchor=False)
         st.markdown(
             "An article trained AlexNet as its paper describes it, on the 5,000 pictures of STL-10, and got "
             "10 %: the same answer for nearly every picture. It never found out why. Here the run is made "

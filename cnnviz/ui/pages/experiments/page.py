@@ -127,18 +127,21 @@ def listing(own: Sequence[Stored]) -> None:
 def _presets() -> None:
     """Draw those whose answer is decided first, each with its intervals on one scale; then the others."""
     measured = {ready.name: _differences(ready) for ready in list_presets().values()}
-    ends = [abs(end) for each in measured.values() for one in each for end in (one.low, one.high) if end]
     for title, wanted in (("Presets", True), ("Presets without a clear answer yet", False)):
         shown = [ready for ready in list_presets().values() if decided(measured[ready.name]) is wanted]
         if not shown:
             continue
         st.header(title, anchor=False)
+        if wanted:
+            st.caption(
+                "Each line is a difference to the base in accuracy, with its 95 % interval, from "
+                f"−{100 * SPAN:.0f} to +{100 * SPAN:.0f} points; a full dot is decided."
+            )
         with st.container(key=f"experiments-list-{'decided' if wanted else 'open'}"):
             for ready in shown:
                 with st.container(horizontal=True, gap="small"):
                     layout.link("experiments", ready.title, experiment=ready.name)
-                    if measured[ready.name]:
-                        st.html(_intervals(measured[ready.name], max(ends, default=1.0)), width="content")
+                    st.html(_intervals(measured[ready.name]), width=180)
                     st.caption(notice.plain(f"{_answer(ready)} {inconclusive_text(measured[ready.name])}"))
 
 
@@ -150,28 +153,25 @@ def _differences(ready: Preset) -> list[Interval]:
     return [arm.difference for arm in arms if arm.difference is not None]
 
 
-WIDTH, LINE = 120, 10
-"""Pixels of a small picture of intervals, and of one interval in it."""
+SPAN = 0.3
+"""Of accuracy to either side of 0 in a small picture of intervals; what goes beyond is cut off there."""
 
 
-def _intervals(differences: Sequence[Interval], most: float) -> str:
+def _intervals(differences: Sequence[Interval]) -> str:
     """A small drawing: a line a condition from the interval's low to its high end, 0 in the middle."""
-    rows, height = [], LINE * len(differences)
 
     def at(value: float) -> float:
-        return WIDTH / 2 * (1 + max(-1.0, min(1.0, value / most)))
+        return 50 * (1 + max(-1.0, min(1.0, value / SPAN)))
 
-    for place, one in enumerate(differences):
-        y, low, high = LINE * (place + 0.5), one.low, one.high
-        if low is not None and high is not None:
-            rows.append(f'<line x1="{at(low):.1f}" x2="{at(high):.1f}" y1="{y}" y2="{y}" stroke-width="2"/>')
-        filled = "currentColor" if one.apart else "none"
-        rows.append(f'<circle cx="{at(one.mean):.1f}" cy="{y}" r="3" fill="{filled}"/>')
-    return (
-        f'<svg class="intervals" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-        f'aria-hidden="true" stroke="currentColor"><line x1="{WIDTH / 2}" x2="{WIDTH / 2}" y1="0" '
-        f'y2="{height}" stroke-dasharray="2 2" opacity=".6"/>{"".join(rows)}</svg>'
-    )
+    rows = []
+    for one in differences:
+        line = ""
+        if one.low is not None and one.high is not None:
+            low, high = at(one.low), at(one.high)
+            line = f'<i style="left:{low:.1f}%;width:{high - low:.1f}%"></i>'
+        dot = f'<b class="{"apart" if one.apart else ""}" style="left:{at(one.mean):.1f}%"></b>'
+        rows.append(f"<div>{line}{dot}</div>")
+    return f'<div class="experiment-intervals" aria-hidden="true">{"".join(rows)}</div>'
 
 
 def _group(title: str, entries: Iterable[tuple[str, str, str]]) -> None:

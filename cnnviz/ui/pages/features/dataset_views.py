@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from html import escape
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -24,6 +25,7 @@ from cnnviz.ui.shared.url_state import change_without_model
 
 if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
+    from cnnviz.interpret.dataset_figures import DatasetFigures
     from cnnviz.interpret.embedding import Embedding
     from cnnviz.interpret.max_activations import Exciting
 
@@ -38,6 +40,10 @@ def top_activating_images(network: Network, asked: PageState) -> None:
         st.info("Probabilities are excited by what the last layer is; choose that.", icon=":material/info:")
         return
     layer = asked.layer.name
+    finished = _finished(network)
+    if finished is not None and layer in finished.layers:
+        _show_classes(network, asked, finished)
+        return
     found = dataset_pass.offered(
         network,
         "What excites a channel",
@@ -54,7 +60,10 @@ def top_activating_images(network: Network, asked: PageState) -> None:
     _show(network, asked, data, most, channel)
 
 
-def _choose_channel(channel: int, count: int) -> None:
+FRAMED = "is excited most by these test images, and in them by the framed patch."
+
+
+def _choose_channel(channel: int, count: int, words: str = FRAMED) -> None:
     st.session_state[CHANNEL] = channel
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.caption("Map", width="content")
@@ -62,7 +71,7 @@ def _choose_channel(channel: int, count: int) -> None:
             "Map", 0, count - 1, key=CHANNEL, width=130, label_visibility="collapsed",
             on_change=lambda: change_without_model(channel=str(st.session_state[CHANNEL])),
         )  # fmt: skip
-        st.caption("is excited most by these test images, and in them by the framed patch.")
+        st.caption(words)
 
 
 def _show(network: Network, asked: PageState, data: Dataset, most: Exciting, channel: int) -> None:
@@ -84,6 +93,47 @@ def _show(network: Network, asked: PageState, data: Dataset, most: Exciting, cha
         sprite(patches), [Line("", [Cell(cell.title) for cell in cells])], key="features-patches", cell=CELL,
         alt="The patches alone", name="",
     )  # fmt: skip
+
+
+# What is worked out of test images that do not ship, for the networks that do: classes, points, no images.
+
+
+def _finished(network: Network) -> DatasetFigures | None:
+    """The figures that ship with the network, where its data are not on this machine."""
+    shipped = network.reference.removeprefix("checkpoint:")
+    if shipped == network.reference or image_input.data_of(network) is not None:
+        return None
+    from cnnviz.interpret import dataset_figures
+
+    return dataset_figures.read(shipped)
+
+
+def _without_images(figures: DatasetFigures) -> str:
+    return (
+        f"Worked out on {len(figures.labels):,} test images of {figures.data}, which do not ship, since "
+        "their licence is not stated; prepare them under “Test images” above to see them."
+    )
+
+
+def _show_classes(network: Network, asked: PageState, figures: DatasetFigures) -> None:
+    """Draw the classes of the images that excite the chosen channel most, with the cell's value."""
+    layer, classes = figures.layers[asked.layer.name], network.loaded.classes
+    channel = min(asked.channel or 0, len(layer.labels) - 1)
+    _choose_channel(channel, len(layer.labels), "is excited most by images of these classes.")
+    strongest = max(float(layer.values[channel].max()), 1e-6)
+    rows = [
+        (classes[label], float(value))
+        for label, value in zip(layer.labels[channel], layer.values[channel], strict=True)
+    ]
+    words = ", ".join(f"{name} {value:.3g}" for name, value in rows)
+    items = "".join(
+        f'<li><b>{escape(name)}</b><i><span style="width:{100 * max(0.0, value) / strongest:.1f}%"></span>'
+        f"</i><em>{value:.3g}</em></li>"
+        for name, value in rows
+    )
+    label = escape(f"Map {channel} of {asked.layer.name} is excited most by images of {words}")
+    st.html(f'<ol class="excited" role="img" aria-label="{label}">{items}</ol>')
+    st.caption(f"A bar is the map's strongest cell in one image. {_without_images(figures)}")
 
 
 def _pictures(
@@ -155,6 +205,10 @@ def space(network: Network, asked: PageState) -> None:
         return
     from cnnviz.interpret.embedding import NO_UMAP, has_umap
 
+    finished = _finished(network)
+    if finished is not None and asked.layer.name in finished.layers:
+        _draw_finished(network, asked, finished)
+        return
     methods = [name for name in METHODS if name != "umap" or has_umap()]
     method = st.segmented_control(
         "Method", methods, format_func=METHODS.__getitem__, key=METHOD, default="pca", required=True,
@@ -199,6 +253,23 @@ def _draw(network: Network, asked: PageState, data: Dataset, found: Embedding) -
         st.session_state[OPENED] = picked["customdata"]
         image_input.choose(image_input.address_of(data, int(picked["customdata"][0])))
         st.rerun()
+
+
+def _draw_finished(network: Network, asked: PageState, figures: DatasetFigures) -> None:
+    embedding = figures.layers[asked.layer.name].embedding
+    count, name = len(figures.labels), asked.layer.name
+    rows = np.arange(count)
+    figure = scatter(embedding.points, figures.labels.astype(np.int64), network.loaded.classes, rows, None)
+    explained = [percent(part) for part in embedding.explained or (0.0, 0.0)]
+    st.caption(
+        f"{count:,} test images by PCA, near each other where {name} makes the same of them. Where classes "
+        f"lie apart, this layer tells them apart. The axes hold {explained[0]} and {explained[1]} of the "
+        f"variance. {_without_images(figures)}"
+    )
+    plot(
+        figure, key="features-space-finished", height=520, name=f"{name}-pca", picks=False,
+        alt=f"{count} test images by what {name} makes of them, coloured by class",
+    )  # fmt: skip
 
 
 @RESULTS.cached()

@@ -93,7 +93,7 @@ def views(network: Network, ready: PreprocessedImage, asked: PageState, own: Pre
         "space": partial(space, network, asked),
         "input": partial(preprocessing_steps, ready, own),
     }
-    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="features-look"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="features-look"):
         _choose_view(asked)
         if asked.view == "maps":
             _choice("order", "Order", ORDER_WORDS, asked.order)
@@ -139,7 +139,7 @@ def _choice(name: str, label: str, words: dict[str, str], chosen: str) -> None:
         key=key,
         on_change=lambda: change_without_model(**{name: unless(st.session_state[key], DEFAULTS[name])}),
         label_visibility="collapsed",
-        width=230,
+        width=195,
     )
 
 

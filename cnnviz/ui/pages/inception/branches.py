@@ -44,7 +44,7 @@ def _look(
 
 
 def without(network: Network, ready: PreprocessedImage, branches: tuple[str, ...]) -> Floats:
-    """Probabilities `(classes,)` where these modules give zeros."""
+    """Logits `(classes,)` where these modules give zeros."""
     return _without(network.stamp, ready.digest, branches, network, ready)
 
 
@@ -54,8 +54,21 @@ def _without(
 ) -> Floats:
     from cnnviz.interpret.branches import without
 
-    probabilities: Floats = without(_network.loaded.model, _ready.tensor, branches)[0].numpy()
-    return probabilities
+    logits: Floats = without(_network.loaded.model, _ready.tensor, branches)[0].float().numpy()
+    return logits
+
+
+def probabilities_without(network: Network, ready: PreprocessedImage, branches: tuple[str, ...]) -> Floats:
+    """Probabilities `(classes,)` where these modules give zeros."""
+    logits = without(network, ready, branches).astype(np.float64)
+    exponentials = np.exp(logits - logits.max())
+    shares: Floats = (exponentials / exponentials.sum()).astype(np.float32)
+    return shares
+
+
+def lead(logits: Floats, target: int) -> float:
+    """The logit of `target` minus the largest other one."""
+    return float(logits[target] - np.delete(logits, target).max())
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -129,20 +142,25 @@ WHOLE = Colour("#0b6472", "#5fb8c6")
 
 
 def each_alone(network: Network, ready: PreprocessedImage, block: Block, left: Mapping[str, Floats]) -> None:
-    """Draw the likeliest class's probability without each branch alone; `left` is the answers, by branch."""
-    whole = shares(network, ready)
+    """Draw the likeliest class's lead without each branch alone; `left` is the logits, by branch."""
+    whole = without(network, ready, ())
     classes, best = network.loaded.classes, int(whole.argmax())
-    rows = [Bar("nothing", float(whole[best]), numbers.percent(float(whole[best]), 1), WHOLE)]
-    for branch, hue in zip(block.branches, COMPARED, strict=True):
-        probabilities = left[branch.name]
-        other = int(probabilities.argmax())
+    logits = {"nothing": whole} | {branch.title: left[branch.name] for branch in block.branches}
+    leads = {title: lead(values, best) for title, values in logits.items()}
+    longest = max(*leads.values(), 1e-6)
+    rows = []
+    for (title, values), hue in zip(logits.items(), (WHOLE, *COMPARED), strict=True):
+        other = int(values.argmax())
         now = "" if other == best else f", now “{classes[other]}”"
-        share = float(probabilities[best])
-        rows.append(Bar(branch.title, share, f"{numbers.percent(share, 1)}{now}", hue))
-    st.markdown(f"**Probability of “{notice.plain(classes[best])}”, leaving out …**")
+        text = f"{leads[title]:.1f}".replace("-", "−") + now
+        rows.append(Bar(title, max(0.0, leads[title]) / longest, text, hue))
+    st.markdown(f"**Lead of “{notice.plain(classes[best])}”, leaving out …**")
     words = ", ".join(f"without {row.title} {row.text}" for row in rows)
-    st.html(bars(rows, f"Probability of {classes[best]}: {words}"))
-    st.caption("A bar that falls is a branch that the answer depends on. Leave out one below, or several.")
+    st.html(bars(rows, f"Lead of {classes[best]} in logits: {words}"))
+    st.caption(
+        "Its logit minus the largest other one. A bar that falls is a branch that the answer depends on; "
+        "below 0 the answer is another class. Leave out one below, or several."
+    )
 
 
 def compared(network: Network, ready: PreprocessedImage, block: Block, page_state: PageState) -> None:
@@ -150,7 +168,7 @@ def compared(network: Network, ready: PreprocessedImage, block: Block, page_stat
     names = tuple(block.branches[place].name for place in page_state.dropped)
     titles = " and ".join(block.branches[place].title for place in page_state.dropped)
     with st.spinner("The picture goes through what is left …"):
-        left = without(network, ready, names)
+        left = probabilities_without(network, ready, names)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.markdown(f"**The answer with block {short(block.name)} without {titles}**", width="content")
         st.button("Put all back", on_click=drop, args=((),), type="tertiary", key="inception-restore")

@@ -29,7 +29,7 @@ BRANCHES = ("1x1", "3x3", "5x5", "pool")
 VIEWS = {
     "branches": ":material/call_split: Branches",
     "classes": ":material/category: Which class",
-    "reduction": ":material/compress: Naive or reduced",
+    "reduction": ":material/compress: 1×1 bottleneck",
     "auxiliary": ":material/alt_route: Auxiliary classifiers",
 }
 MOST = Reduction(channels=2048, reduction=512, maps=1024, kernel=5, side=224)

@@ -188,19 +188,26 @@ def bundled() -> bool:
 def upload() -> None:
     """Draw the field for files."""
     count = st.session_state.setdefault(COUNT, 0)
-    st.segmented_control(
-        "Hand in", list(WAYS), format_func=WAYS.__getitem__, key=HOW, default="files", required=True,
-        label_visibility="collapsed",
-    )  # fmt: skip
-    folder = st.session_state[HOW] == "folder"
-    many: Literal["directory"] | bool = "directory" if folder else True
-    given = st.file_uploader(
-        "Class folders give the true classes: one folder a class, in a zip or as they are.",
-        accept_multiple_files=many,
-        key=f"predict-upload-{count}-{'folder' if folder else 'files'}",
-        max_upload_size=500,
-        help="PNG, JPEG, WebP, BMP, GIF, TIFF, or zips of them. They stay yours alone.",
-    )
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="predict-upload-bar"):
+        st.segmented_control(
+            "Hand in", list(WAYS), format_func=WAYS.__getitem__, key=HOW, default="files", required=True,
+            label_visibility="collapsed",
+        )  # fmt: skip
+        folder = st.session_state[HOW] == "folder"
+        many: Literal["directory"] | bool = "directory" if folder else True
+        given = st.file_uploader(
+            "Pictures",
+            accept_multiple_files=many,
+            key=f"predict-upload-{count}-{'folder' if folder else 'files'}",
+            max_upload_size=500,
+            label_visibility="collapsed",
+            width=420,
+        )
+        st.caption(
+            "PNG, JPEG, WebP, BMP, GIF, TIFF, or zips of them; they stay yours alone. One folder a class "
+            "gives the true classes.",
+            width="stretch",
+        )
     if isinstance(given, list) and given:
         _take([(file.name, file.getvalue()) for file in given], folder=folder)
         st.rerun()

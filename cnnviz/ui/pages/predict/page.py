@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,10 +130,9 @@ def _found(job: Job, page_state: PageState) -> None:
     if not judged.count:
         return
     summary(judged)
-    _downloads(judged)
     if judged.told:
         mistakes(judged)
-    rows(judged, page_state)
+    rows(judged, page_state, partial(_downloads, judged))
 
 
 def _state(judged: JobResults) -> None:
@@ -150,28 +149,37 @@ def _state(judged: JobResults) -> None:
     if untrained:
         names = notice.plain(", ".join(untrained))
         st.caption(f":material/warning: Fresh weights: nothing was learned, answers mean nothing ({names}).")
-    for one, place in zip(job.networks, range(len(job.networks)), strict=True):
-        _hints(judged, place, one.loaded.name if len(job.networks) > 1 else "")
+    hints = [
+        words
+        for place, one in enumerate(job.networks)
+        for words in _hints(judged, place, one.loaded.name if len(job.networks) > 1 else "")
+    ]
+    if hints:
+        with st.expander(f"Unlike the training images: {len(hints)} to look at", key="predict-hints"):
+            for words in hints:
+                st.caption(f":material/help: {notice.plain(words)}")
     if judged.refused:
         words = "one file was" if judged.refused == 1 else f"{judged.refused:,} files were"
         st.warning(f"{words.capitalize()} refused; why is said in the list.", icon=":material/broken_image:")
 
 
-def _hints(judged: JobResults, place: int, network: str) -> None:
-    """Draw what is unlike the network's training images about these pictures, a line a kind."""
+def _hints(judged: JobResults, place: int, network: str) -> Iterator[str]:
+    """What is unlike the network's training images about these pictures, a sentence a kind."""
     results = [result for result in judged.results(place) if not isinstance(result, Refusal)]
     for hint, count, first in grouped((result.name, result.hints) for result in results):
         whose = f"{network}: " if network else ""
         words = f"{whose}{count:,} of {len(results):,} pictures, {first} first. {hint.text}"
         if hint.change in OPTIONS:
             words += f" For all of them: cnnviz predict {OPTIONS[hint.change]}, on the command line."
-        st.caption(f":material/help: {notice.plain(words)}")
+        yield words
 
 
 def _downloads(judged: JobResults) -> None:
     results = {one.reference: judged.results(i) for i, one in enumerate(judged.job.networks)}
     alone = next(iter(results.values())) if len(results) == 1 else None
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", width="content"):
+        took = numbers.duration(sum(judged.job.seconds.values()))
+        st.caption(f"answered in {took}", width="content")
         st.download_button(
             "CSV", partial(evaluate.as_csv, results), "predictions.csv", "text/csv", key="predict-csv",
             on_click="ignore", type="tertiary", icon=":material/download:",
@@ -183,5 +191,3 @@ def _downloads(judged: JobResults) -> None:
             "predictions.json", "application/json", key="predict-json", on_click="ignore", type="tertiary",
             icon=":material/download:", help="As `cnnviz predict --json` writes it.",
         )  # fmt: skip
-        took = numbers.duration(sum(judged.job.seconds.values()))
-        st.caption(f"{judged.count:,} pictures, {took} of answering", width="content")

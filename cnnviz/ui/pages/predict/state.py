@@ -14,11 +14,12 @@ from cnnviz.ui.shared.url_state import quoted
 MOST = 4
 """Networks side by side."""
 ORDERS = {
-    "file": "upload order",
+    "unsure": "least sure first",
     "mistakes": "worst mistakes first",
     "disagreement": "disagreements first",
-    "unsure": "least sure first",
+    "file": "upload order",
 }
+DEFAULT_ORDER = "unsure"
 SEPARATOR = ","
 
 
@@ -37,7 +38,7 @@ def current(first: Network) -> PageState:
     """What the page's URL asks for; what is wrong in it is said."""
     problems: list[str] = []
     others = _others(st.query_params.get("against", ""), first, problems)
-    order, wrong = url_state.choice("order", tuple(ORDERS), "file")
+    order, wrong = url_state.choice("order", tuple(ORDERS), DEFAULT_ORDER)
     problems += [wrong] if wrong else []
     if page() is None:
         problems.append(f"“page” cannot be {quoted(st.query_params['page'])}, only a whole number from 1 on.")

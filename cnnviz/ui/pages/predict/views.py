@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -20,7 +20,7 @@ from cnnviz.inference.images.read_image import Picture, Refusal
 from cnnviz.sentences import percent
 from cnnviz.ui.components.plot import plot
 from cnnviz.ui.pages.predict.job import Job
-from cnnviz.ui.pages.predict.state import ORDERS, PageState
+from cnnviz.ui.pages.predict.state import DEFAULT_ORDER, ORDERS, PageState
 from cnnviz.ui.shared import image_input, notice, url_state
 from cnnviz.ui.shared.attribution import (
     CSS,
@@ -91,7 +91,7 @@ class JobResults:
             return sorted(rows, key=lambda row: -self._wrongness(row))
         if order == "disagreement":
             return sorted(rows, key=lambda row: self.agree[row] is not False)
-        return sorted(rows, key=self._sureness) if order == "unsure" else list(rows)
+        return sorted(rows, key=self._confidence) if order == "unsure" else list(rows)
 
     def _agree(self, row: int) -> bool | None:
         from cnnviz.inference.evaluate import plain
@@ -109,12 +109,13 @@ class JobResults:
             for i in range(len(self.job.networks))
         )
 
-    def _sureness(self, row: int) -> float:
+    def _confidence(self, row: int) -> float:
+        """The least of all networks; what is no picture comes first."""
         return min(self._share(i, row) for i in range(len(self.job.networks)))
 
     def _share(self, network: int, row: int) -> float:
         result = self.results(network)[row]
-        return 2.0 if isinstance(result, Refusal) else result.top[0].probability
+        return -1.0 if isinstance(result, Refusal) else result.top[0].probability
 
 
 # Which class is taken for which, where the true classes are known.
@@ -170,8 +171,11 @@ def reasons(job: Job, row: int) -> None:
         return
     st.html(CSS)
     st.caption(f"{notice.plain(file.name)}: bright is what speaks for the answer, by Grad-CAM.")
-    for network in job.networks:
+    judged = JobResults(job)
+    for place, network in enumerate(job.networks):
         _one(network, picture)
+        if len(job.networks) == 1:  # of several all classes stand in the row
+            st.html(f'<div class="said">{_bars(judged, place, row)}</div>')
     if st.button("Ask further why", icon=":material/arrow_forward:", type="primary"):
         kept = image_input.add(file)
         if not isinstance(kept, Refusal):
@@ -205,18 +209,19 @@ AT_ONCE = 24
 AGREE = {True: "all agree", False: "≠ they differ", None: ""}
 
 
-def rows(judged: JobResults, page_state: PageState) -> None:
-    """Draw one page of them, in the order that is asked for."""
+def rows(judged: JobResults, page_state: PageState, beside: Callable[[], None]) -> None:
+    """Draw one page of them, in the order that is asked for; `beside` draws at the right of its choice."""
     known = [
         name
         for name in ORDERS
         if (name != "mistakes" or judged.told) and (name != "disagreement" or len(page_state.networks) > 1)
     ]
-    order = page_state.order if page_state.order in known else "file"
+    order = page_state.order if page_state.order in known else DEFAULT_ORDER
     ordered = judged.ordered(order)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="predict-order-bar"):
         _choose_order(known, order)
         shown = _paging(page_state.page, ordered)
+        beside()
     _draw_all(judged, shown, over=True)
 
 
@@ -231,21 +236,26 @@ def _choose_order(known: list[str], order: str) -> None:
     st.session_state[ORDER] = order
     st.selectbox(
         "Order", known, format_func=ORDERS.__getitem__, key=ORDER, width=230, label_visibility="collapsed",
-        on_change=lambda: change_without_model(order=unless(st.session_state[ORDER], "file"), page=None),
+        on_change=_ordered,
     )  # fmt: skip
+
+
+def _ordered() -> None:
+    change_without_model(order=unless(st.session_state[ORDER], DEFAULT_ORDER), page=None)
 
 
 def _paging(wanted_page: int, ordered: list[int]) -> list[int]:
     """Draw the steps to other pages; the rows of this one."""
     pages = max(1, -(-len(ordered) // AT_ONCE))
     page = min(wanted_page, pages)
-    for label, icon, to in (("before", "left", page - 1), ("after", "right", page + 1)):
+    for label, icon, to in (("before", "left", page - 1), ("after", "right", page + 1)) if pages > 1 else ():
         st.button(
             f":material/chevron_{icon}:", key=f"predict-{label}", type="tertiary", help=f"Pictures {label}",
             disabled=not 1 <= to <= pages, on_click=change_without_model,
             kwargs={"page": unless(str(to), "1")},
         )  # fmt: skip
-    st.caption(f"{len(ordered):,} pictures, page {page:,} of {pages:,}", width="content")
+    of = f", page {page:,} of {pages:,}" if pages > 1 else ""
+    st.caption(f"{len(ordered):,} pictures{of}", width="content")
     return ordered[(page - 1) * AT_ONCE : page * AT_ONCE]
 
 
@@ -257,9 +267,8 @@ def _draw_all(judged: JobResults, shown: Sequence[int], *, over: bool) -> None:
         return
     with st.container(key="predict-grid"):
         for row in shown:
-            with st.container(key=f"predict-tile-{row}", gap="xsmall"):
-                st.html(_picture(judged, row))
-                st.html(f'<div class="said">{_answers(judged, 0, row)}</div>')
+            with st.container(key=f"predict-tile-{row}"):
+                st.html(_picture(judged, row, _answer(judged, row)))
                 _look(judged, row, over=over)
 
 
@@ -270,7 +279,7 @@ def _draw_row(judged: JobResults, row: int, *, over: bool) -> None:
             st.html(_picture(judged, row))
             _look(judged, row, over=over)
         with right:
-            cells = "".join(_answers(judged, place, row) for place in range(len(judged.job.networks)))
+            cells = "".join(_bars(judged, place, row) for place in range(len(judged.job.networks)))
             st.html(f'<div class="said">{cells}</div>')
 
 
@@ -278,14 +287,15 @@ def _look(judged: JobResults, row: int, *, over: bool) -> None:
     """Draw the button to the detail; before the job is `over` no dialogue would stay open."""
     if not over or isinstance(judged.results(0)[row], Refusal):
         return
-    label = "Where they look" if len(judged.job.networks) > 1 else "Where it looks"
-    if st.button(
-        label, key=f"predict-why-{row}", type="tertiary", icon=":material/center_focus_strong:"
-    ):  # fmt: skip
+    alone = len(judged.job.networks) == 1
+    # Alone it lies over its whole tile, out of sight: the tile is what is clicked.
+    label = f"Details of {notice.plain(judged.job.seen[row].file.name)}" if alone else "Where they look"
+    icon = None if alone else ":material/center_focus_strong:"
+    if st.button(label, key=f"predict-why-{row}", type="tertiary", icon=icon):
         reasons(judged.job, row)
 
 
-def _picture(judged: JobResults, row: int) -> str:
+def _picture(judged: JobResults, row: int, answer: str = "") -> str:
     seen = judged.job.seen[row]
     name = escape(seen.file.name)
     image = ""
@@ -295,30 +305,43 @@ def _picture(judged: JobResults, row: int) -> str:
     truth = f"<p>true class: <b>{escape(seen.file.truth)}</b></p>" if seen.file.truth is not None else ""
     agree = judged.agree[row]
     mark = f'<p class="{"" if agree else "differ"}">{AGREE[agree]}</p>' if agree is not None else ""
-    return f'<div class="shown">{image}<div><b title="{name}">{name}</b>{truth}{mark}</div></div>'
+    return f'<div class="shown">{image}<div>{answer}<b title="{name}">{name}</b>{truth}{mark}</div></div>'
 
 
-def _answers(judged: JobResults, place: int, row: int) -> str:
+MARKS = {True: " ✓", False: " ✗", None: ""}
+
+
+def _answer(judged: JobResults, row: int) -> str:
+    """The likeliest class of the one network, with its confidence."""
+    result = judged.results(0)[row]
+    if isinstance(result, Refusal):
+        return f'<p class="refused">{escape(result.reason)}</p>'
+    best = result.top[0]
+    name, mark = escape(best.name), MARKS[judged.right[0][row]]
+    return (
+        f'<p class="best"><strong title="{name}">{name}{mark}</strong>'
+        f"<em>{numbers.percent(best.probability, 1)}</em></p>"
+        f'<i><b style="width:{100 * best.probability:.1f}%;background:{COMPARED[0].css}"></b></i>'
+    )
+
+
+def _bars(judged: JobResults, place: int, row: int) -> str:
+    """The likeliest classes of a network as bars, its name above them where there are several."""
     result, network = judged.results(place)[row], judged.job.networks[place]
     named = f"<h3>{escape(network.loaded.name)}</h3>" if len(judged.job.networks) > 1 else ""
     if isinstance(result, Refusal):
-        return f"<div>{named}<p>{escape(result.reason)}</p></div>" if place == 0 or named else ""
-    mark = {True: " ✓", False: " ✗", None: ""}[judged.right[place][row]]
+        return f"<div>{named}<p>{escape(result.reason)}</p></div>"
+    mark = MARKS[judged.right[place][row]]
     hue = COMPARED[place].css
-    bars = [
+    bars = "".join(
         f'<span title="{escape(answer.name)}">{escape(answer.name)}{mark if first == 0 else ""}</span>'
         f'<i><b style="width:{100 * answer.probability:.1f}%;background:{hue}"></b></i>'
         f"<em>{numbers.percent(answer.probability, 1)}</em>"
         for first, answer in enumerate(result.top)
-    ]
+    )
     words = ", ".join(f"{answer.name} {numbers.percent(answer.probability, 1)}" for answer in result.top)
     label = escape(f"{network.loaded.name} says {words}")
-    if len(judged.job.networks) > 1:
-        return f'<div>{named}<div class="bars" role="img" aria-label="{label}">{"".join(bars)}</div></div>'
-    return (
-        f'<details><summary><div class="bars" role="img" aria-label="{label}">{bars[0]}</div></summary>'
-        f'<div class="bars" aria-hidden="true">{"".join(bars[1:])}</div></details>'
-    )
+    return f'<div>{named}<div class="bars" role="img" aria-label="{label}">{bars}</div></div>'
 
 
 # The networks compared: how much is right, how fast they answer, what memory they take.
@@ -365,7 +388,9 @@ def _facts(judged: JobResults, place: int) -> dict[str, str]:
         "right": MISSING
         if accuracy is None
         else f"{numbers.percent(accuracy, 1)} <small>{evaluation.right:,} of {evaluation.counted:,}</small>",
-        "throughput": numbers.significant(judged.count / spent) if spent and judged.count else MISSING,
+        "throughput": f"{numbers.significant(judged.count / spent)} images/s"
+        if spent and judged.count
+        else MISSING,
         "latency (batch 1)": MISSING if cost is None else f"{numbers.significant(1e3 * cost.seconds)} ms",
         "parameters": numbers.short(sum(p.numel() for p in network.loaded.model.parameters())),
         "weights": MISSING if cost is None else numbers.mib(cost.weight_bytes),

@@ -22,7 +22,7 @@ from cnnviz.ui.pages.runs.state import Cell, PageState
 from cnnviz.ui.shared import notice, run_data
 from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.progress import Progress, error_text
-from cnnviz.ui.shared.run_data import Matrix, once
+from cnnviz.ui.shared.run_data import SPEED, Matrix, once
 from cnnviz.ui.shared.url_state import show_value
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ MOST = 60
 """Images shown of a cell."""
 SIZE = 56
 """Pixels of the page that an image takes."""
+PATIENCE_SECONDS = 5.0
+"""At the speed of training; a prediction takes about a third of that."""
 
 
 def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
@@ -45,13 +47,16 @@ def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
         notice.say([f"There is no cell {cell.true}, {cell.answer} in a matrix of run {cell.run} here."])
         return
     true, said = matrix.classes[cell.true], matrix.classes[cell.answer]
+    count, of = int(matrix.counts[cell.true, cell.answer]), int(matrix.counts[cell.true].sum())
     with st.container(key="cell-images"):
-        words = f"true {true}, predicted {said}"
-        st.header(f"Run {run.id}: {words}", anchor=False)
+        how_many = f"{count:,} image{'' if count == 1 else 's'} ({numbers.percent(count / max(1, of))})"
+        st.header(f"Run {run.id}: true {true}, predicted {said}: {how_many}", anchor=False)
         _choose(cell, matrix)
         answers = _known(run)
-        if answers is None:
+        if answers is None and _takes_long(run, int(matrix.counts.sum())):
             _offer(run)
+        elif answers is None:
+            _work_out(run)
         else:
             _show(run, cell, matrix, answers)
 
@@ -70,6 +75,20 @@ def _choose(cell: Cell, matrix: Matrix) -> None:
 
 def _chosen(run_id: int) -> None:
     state.change(cell=f"{run_id},{st.session_state['cell-0']},{st.session_state['cell-1']}")
+
+
+def _takes_long(run: RunSummary, images: int) -> bool:
+    """Whether the checkpoint has to be asked for so long, or is not there, that a person should decide."""
+    from cnnviz import datasets, tracking
+
+    speed = run.metrics.get(SPEED)
+    if speed is None or not speed.last or images / speed.last > PATIENCE_SECONDS:
+        return True
+    try:
+        prepared = datasets.prepared(run.dataset) is not None
+    except (OSError, ValueError):
+        prepared = False
+    return not prepared or "last" not in tracking.checkpoints(run_data.database(), run.id)
 
 
 def _known(run: RunSummary) -> Answers | None:
@@ -174,12 +193,14 @@ def matrices(runs: Sequence[RunSummary], asked: PageState) -> None:
         "Click a cell to see its images."
     )
     cell = asked.cell
-    columns = st.columns(len(found))
-    for column, (run, place, matrix) in zip(columns, found, strict=True):
+    alone = len(found) == 1  # then the images have room beside it
+    columns = st.columns([0.5, 0.5] if alone else len(found), gap="medium")
+    for column, (run, place, matrix) in zip(columns, found, strict=False):
         with column:
             cell = _matrix(run, place, matrix, len(found)) or cell
     if cell is not None:
-        cell_images(runs, cell)
+        with columns[1] if alone else st.container():
+            cell_images(runs, cell)
     alike = [one for one in found if one[2].classes == found[0][2].classes]
     if len(alike) < len(found):
         st.caption("Classes differ between these runs: only those like the first's are compared further.")
@@ -195,9 +216,12 @@ def one_matrix(run: RunSummary, asked: PageState) -> None:
         return
     term_heading("Confusion matrix")
     st.caption("A row is a true class, a column what the network said. Click a cell to see its images.")
-    cell = _matrix(run, 0, matrix, 1) or asked.cell
-    if cell is not None and cell.run == run.id:
-        cell_images([run], cell)
+    left, right = st.columns([0.58, 0.42], gap="medium")
+    with left:
+        cell = _matrix(run, 0, matrix, 1) or asked.cell
+    with right:
+        if cell is not None and cell.run == run.id:
+            cell_images([run], cell)
     _class_by_class([(run, 0, matrix)])
 
 

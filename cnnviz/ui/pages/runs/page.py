@@ -21,7 +21,14 @@ from cnnviz.ui.pages.runs.curves import overlay
 from cnnviz.ui.pages.runs.details import details
 from cnnviz.ui.pages.runs.matrices import matrices
 from cnnviz.ui.pages.runs.pareto import published_trade, trade
-from cnnviz.ui.pages.runs.state import COLUMNS, DEFAULT_METRIC, FILTERS, MOST_CHOSEN, PageState
+from cnnviz.ui.pages.runs.state import (
+    COLUMNS,
+    DEFAULT_METRIC,
+    FILTERS,
+    FIXED_COLUMNS,
+    MOST_CHOSEN,
+    PageState,
+)
 from cnnviz.ui.shared import layout, notice, run_data, url_state, visitors
 from cnnviz.ui.shared.model_picker import share_button
 from cnnviz.ui.shared.run_data import SPEED, Listing
@@ -54,6 +61,8 @@ def bar(page_state: PageState, listing: Listing) -> None:
         with st.container(
             horizontal=True, gap="small", width="content", vertical_alignment="center", key="runs-actions"
         ):
+            if listing.runs:
+                _columns(page_state)
             show_value("runs-deleted", page_state.deleted)
             st.toggle(
                 "Deleted", key="runs-deleted", on_change=_deleted, help="Show the deleted runs instead."
@@ -121,6 +130,25 @@ def _metric(metric: str, known: tuple[str, ...]) -> None:
 def _measured() -> None:
     chosen = str(st.session_state["runs-metric"])
     state.change(metric=None if chosen == DEFAULT_METRIC else chosen)
+
+
+def _columns(page_state: PageState) -> None:
+    """Draw the choice of the table's columns."""
+    titles = {column.key: column.title for column in state.columns(page_state.metric)}
+    free = [name for name in COLUMNS if name not in FIXED_COLUMNS]
+    show_value("runs-columns", [name for name in page_state.columns if name in free])
+    with st.popover("Columns", type="tertiary", icon=":material/view_column:", key="runs-columns-menu"):
+        st.pills(
+            "Columns of the table", free, selection_mode="multi", key="runs-columns",
+            format_func=titles.__getitem__, on_change=_column_chosen,
+        )  # fmt: skip
+
+
+def _column_chosen() -> None:
+    chosen = set(st.session_state["runs-columns"])
+    names = [name for name in COLUMNS if name in chosen]
+    whole = len(names) == len(COLUMNS) - len(FIXED_COLUMNS)
+    state.change(columns=None if whole else ",".join(names) or FIXED_COLUMNS[0])
 
 
 def _deleted() -> None:

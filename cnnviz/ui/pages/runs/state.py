@@ -30,6 +30,8 @@ COLUMNS = (
     "begun",
 )
 """What the table can be sorted by, in its order."""
+FIXED_COLUMNS = ("id", "name")
+"""Always shown: what a run is opened by."""
 DEFAULT_SORT = "-id"
 DEFAULT_METRIC = "test/accuracy"
 COMPARED_AT_ONCE = 4
@@ -88,6 +90,8 @@ class PageState:
     pair: tuple[int, int]
     """The two whose matrices are subtracted, as places among the compared, from 0."""
     cell: Cell | None
+    columns: tuple[str, ...] = COLUMNS
+    """Those of the table that are shown, in the table's order."""
     problems: tuple[str, ...] = ()
 
 
@@ -118,6 +122,7 @@ def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
         against=cast("Against", _choice(parameters, "against", AGAINST, problems)),
         pair=_pair(parameters.get("pair"), min(len(chosen), COMPARED_AT_ONCE), problems),
         cell=_cell(parameters.get("cell"), problems),
+        columns=_columns(parameters.get("columns"), problems),
         problems=tuple(problems),
     )
 
@@ -132,6 +137,16 @@ def change(**changes: str | None) -> None:
 def listed(values: Sequence[str] | Sequence[int]) -> str | None:
     """Values as they stand in the URL; None for none."""
     return ",".join(map(str, values)) or None
+
+
+def _columns(text: str | None, problems: list[str]) -> tuple[str, ...]:
+    if text is None:
+        return COLUMNS
+    wanted = [part for part in text.split(",") if part]
+    for name in wanted:
+        if name not in COLUMNS:
+            problems.append(f"“columns” cannot hold {quoted(name)}; it can hold {', '.join(COLUMNS)}.")
+    return tuple(name for name in COLUMNS if name in (*FIXED_COLUMNS, *wanted))
 
 
 def _filters(parameters: Mapping[str, str], problems: list[str]) -> Filters:
@@ -203,6 +218,8 @@ def _cell(text: str | None, problems: list[str]) -> Cell | None:
 
 PAGE = 100
 """Runs shown at once."""
+GROUP = r"experiment \d+"
+"""Tags of runs that belong together: rows with the same one that follow each other fold into one."""
 
 
 class Column(NamedTuple):
@@ -301,7 +318,9 @@ def payload(
     shown = on_page(runs, page_state)
     differs = distinctions(shown, recipes or {})
     return {
-        "columns": [column._asdict() for column in columns(page_state.metric)],
+        "columns": [
+            column._asdict() for column in columns(page_state.metric) if column.key in page_state.columns
+        ],
         "sort": page_state.sort,
         "descending": page_state.descending,
         "rows": [_row(run, page_state.metric, disk) | {"differs": differs.get(run.id, "")} for run in shown],
@@ -328,6 +347,7 @@ def _row(run: RunSummary, metric: str, disk: dict[int, int]) -> dict[str, Any]:
         "state": state_words(run),
         "error": run.error or "",
         "tags": run.tags,
+        "group": next((tag for tag in run.tags if re.fullmatch(GROUP, tag)), ""),
         "notes": run.notes,
         "model": run.model,
         "data": run.data,

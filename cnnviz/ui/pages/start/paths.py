@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pathlib
 from dataclasses import dataclass, field
 
 import streamlit as st
 
 from cnnviz.ui.shared import lesson
 from cnnviz.ui.shared.layout import link
+
+CSS = pathlib.Path(__file__).with_name("paths.css")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Path:
     links: tuple[Destination, ...]
 
 
-GOOGLENET = {"weights": "checkpoint:small-googlenet-cifar10", "picture": "sample:ship", "model": None}
+GOOGLENET = {"weights": "checkpoint:small-googlenet-cifar10", "picture": "sample:airplane", "model": None}
 PATHS = (
     Path(
         "Understand",
@@ -95,6 +98,7 @@ def paths() -> None:
 
 def lesson_steps() -> None:
     """Draw the six steps of the lesson as links, in their order."""
+    st.html(CSS)
     st.header("A lesson in six steps", anchor=False)
     st.markdown(
         "One page, one question and its answer at a time. Teachers find a plan for 90 minutes in "

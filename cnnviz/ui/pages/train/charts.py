@@ -108,7 +108,7 @@ def charts(story: RunData, claim: PublishedAccuracy | None, name: str) -> None:
 def _axes() -> tuple[XAxis, Scale, str]:
     """The choices above the curves, which are in the URL."""
     said: list[str] = []
-    with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="train-axes"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="train-axes"):
         x = _choice("x", "over", get_args(XAxis), said)
         scale = _choice("scale", "scale", get_args(Scale), said)
         smoothing = _choice("smooth", "smoothing", tuple(SMOOTHING), said, "smooth")

@@ -389,7 +389,7 @@ def _below(database: Database) -> None:
         st.button(
             "Open it", key="train-last", on_click=plans.put, kwargs={"run": str(run.id)}, type="tertiary"
         )
-    left, right = st.columns([0.64, 0.36], gap="large")
+    left, right = st.columns([0.7, 0.3], gap="medium")
     with left:
         charts(story, _published(run), f"run-{run.id}")
     with right:

@@ -92,6 +92,17 @@ def test_a_row_says_what_a_run_is() -> None:
     assert set(by_id[1]) >= {column["key"] for column in data["columns"]}
 
 
+def test_columns_are_chosen_and_runs_of_an_experiment_name_their_group() -> None:
+    runs = [summary(1, tags=["paper", "experiment 7"]), summary(2, tags=["experiments"])]
+    data = state.payload(runs, asked(columns="last,begun"), {}, 2)
+    assert [column["key"] for column in data["columns"]] == ["id", "name", "last", "begun"]
+    assert [row["group"] for row in data["rows"]] == ["experiment 7", ""]
+    problems: list[str] = []
+    assert state.read({"columns": "last,weight"}, problems).columns == ("id", "name", "last")
+    assert "“columns” cannot hold “weight”" in problems[0]
+    assert asked().columns == COLUMNS
+
+
 def test_nan_is_said() -> None:
     run = summary(1)
     run.metrics["test/accuracy"] = MetricSummary("test/accuracy", 1, None, 9, None, None, None, None)

@@ -1,0 +1,135 @@
+"""Finished figures of a shipped network over test images that do not ship: `finished/NAME.npz`.
+
+Where a data set's licence is not stated, what a network makes of its images may ship, the images may not:
+
+    python -m cnnviz.interpret.dataset_figures small-googlenet-cifar10 CIFAR10 "CIFAR-10 (JPEG)"
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cnnviz.inference.weights import bundled
+from cnnviz.interpret.embedding import Embedding, features_by_layer, pca
+from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.max_activations import exciting
+
+if TYPE_CHECKING:
+    from cnnviz.datasets import Dataset
+    from cnnviz.inference.weights.loaded_model import Loaded
+
+FOLDER = Path(__file__).with_name("finished")
+IMAGES, BATCH = 1_000, 50
+"""Test images that are gone through, evenly spaced, and how many at a time."""
+
+
+@dataclass(frozen=True)
+class LayerFigures:
+    """What one layer makes of the images."""
+
+    embedding: Embedding
+    """Its principal components, a point an image."""
+    labels: NDArray[np.uint8]
+    """`(C, k)`: the classes of the images that excite each channel most, the strongest first."""
+    values: Floats
+    """`(C, k)`: the strongest cell's value in them."""
+
+
+@dataclass(frozen=True)
+class DatasetFigures:
+    """Of all layers that are kept."""
+
+    data: str
+    """What the images are called."""
+    labels: NDArray[np.uint8]
+    """The class of each image."""
+    layers: Mapping[str, LayerFigures]
+
+
+def path_of(name: str) -> Path:
+    """The file of a shipped checkpoint's figures; it need not exist."""
+    return FOLDER / f"{name}.npz"
+
+
+def read(name: str) -> DatasetFigures | None:
+    """The figures that ship with a checkpoint; None where there are none."""
+    path = path_of(name)
+    if not bundled.is_name(name) or not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    layers = {
+        layer: LayerFigures(
+            Embedding(
+                "pca",
+                arrays[f"{layer}/points"].astype(np.float32),
+                (float(arrays[f"{layer}/explained"][0]), float(arrays[f"{layer}/explained"][1])),
+            ),
+            arrays[f"{layer}/labels"],
+            arrays[f"{layer}/values"].astype(np.float32),
+        )
+        for layer in arrays["layers"].tolist()
+    }
+    return DatasetFigures(str(arrays["data"]), arrays["labels"], layers)
+
+
+def compute(
+    loaded: Loaded, data: Dataset, layers: list[str], count: int = IMAGES
+) -> dict[str, NDArray[np.generic]]:
+    """The arrays of such a file but for the data's name, over `count` test images evenly spaced."""
+    rows = np.unique(np.linspace(0, len(data.test) - 1, min(count, len(data.test))).astype(np.int64))
+    labels = np.asarray(data.test.labels)[rows].astype(np.uint8)
+    most = exciting(loaded.model, _batches(loaded, data, rows), layers)
+    found = features_by_layer(loaded.model, _batches(loaded, data, rows), layers)
+    arrays: dict[str, NDArray[np.generic]] = {"labels": labels, "layers": np.array(layers)}
+    for layer in layers:
+        points = pca(found[layer])
+        arrays |= {
+            f"{layer}/points": points.points.astype(np.float16),
+            f"{layer}/explained": np.array(points.explained, np.float32),
+            f"{layer}/labels": labels[most[layer].images],
+            f"{layer}/values": most[layer].values.astype(np.float16),
+        }
+    return arrays
+
+
+def _batches(loaded: Loaded, data: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
+    from cnnviz.datasets import adapt
+
+    how = loaded.preprocessing
+    for images, labels in data.test.iter_batches(BATCH, rows):
+        pixels = adapt(torch.from_numpy(np.array(images)), (how.channels, *how.stored))
+        yield how.inputs(pixels), torch.from_numpy(np.array(labels))
+
+
+def main() -> None:
+    """Compute and write the figures of a shipped checkpoint."""
+    from cnnviz import datasets
+    from cnnviz.analysis import analyze
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint")
+    parser.add_argument("dataset")
+    parser.add_argument("title")
+    given = parser.parse_args()
+    loaded = bundled.load(given.checkpoint)
+    options = None if loaded.options is None else loaded.options.changed()
+    rows = analyze(loaded.spec, loaded.side, len(loaded.classes), options).predicting
+    layers = [row.name for row in rows if row.outputs and row.name.isidentifier()]
+    arrays = compute(loaded, datasets.load(given.dataset), layers)
+    whole: dict[str, Any] = {"data": np.array(given.title)} | arrays
+    path_of(given.checkpoint).parent.mkdir(exist_ok=True)
+    np.savez_compressed(path_of(given.checkpoint), **whole)
+
+
+if __name__ == "__main__":
+    main()
