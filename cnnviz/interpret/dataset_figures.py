@@ -20,8 +20,8 @@ from torch import Tensor
 
 from cnnviz.inference.weights import bundled
 from cnnviz.interpret.embedding import Embedding, features_by_layer, pca
-from cnnviz.interpret.maps import Floats
 from cnnviz.interpret.max_activations import exciting
+from cnnviz.interpret.mosaic import Floats
 
 if TYPE_CHECKING:
     from cnnviz.datasets import Dataset

@@ -1,7 +1,7 @@
 """Inception opens on a picture for which a branch decides the answer."""
 
 from cnnviz.interpret import branches
-from cnnviz.interpret.maps import Floats
+from cnnviz.interpret.mosaic import Floats
 from cnnviz.ui.pages.inception.branches import lead
 from cnnviz.ui.shared import image_input, model_input
 from cnnviz.ui.shared.preprocessing import prepared
