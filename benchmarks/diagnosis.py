@@ -10,7 +10,7 @@ is planted, and runs of the blind ones were trained, with `--train-only`, before
 
     python -m benchmarks.diagnosis [--data FOLDER] [--part NAME] [--keep FOLDER] [--only TEXT] [--quick]
                                    [--no-probes] [--no-mending | --mend N] [--repeat N]
-                                   [--train-only | --timing-only | --hints-only]
+                                   [--trained-only] [--train-only | --timing-only | --hints-only]
     python -m benchmarks.diagnosis --cases FOLDER [--keep FOLDER] [--only TEXT]
 
 FOLDER holds `mnist`, `cifar10-jpeg` (or `cifar10`) and `fashion` (Fashion-MNIST as four IDX files, as in
@@ -46,16 +46,17 @@ def trained(asked: argparse.Namespace, trainer: Trainer) -> Kept:
     def say(line: str) -> None:
         print(line, flush=True)
 
-    def wanted(name: str, setup: Setup) -> bool:
-        return asked.only in name and sources.there(setup.source, asked.data)
+    def wanted(setup: Setup, *names: str) -> bool:
+        known = not asked.trained_only or all(trainer.has(name) for name in names)
+        return asked.only in names[0] and known and sources.there(setup.source, asked.data)
 
-    chosen = [one for one in parts.failing(asked.part) if wanted(one.name, one.spoiled)]
+    chosen = [one for one in parts.failing(asked.part) if wanted(one.spoiled, one.name, one.twin_name)]
     if asked.quick:
         first = parts.PARTS[asked.part].seed
         chosen = [one for one in chosen if one.seed == first]
     print(f"\nAccuracy on the test images, part '{asked.part}':")
     runs = list(judging.failing(trainer, chosen, asked.data, say))
-    planned = [one for one in parts.healthy(asked.part) if wanted(one[0], one[1])]
+    planned = [one for one in parts.healthy(asked.part) if wanted(one[1], one[0])]
     healthy, fallen = judging.healthy(trainer, planned, asked.data, say)
     return Kept(trainer, runs, healthy, fallen)
 
@@ -102,6 +103,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-probes", action="store_true")
     parser.add_argument("--no-mending", action="store_true")
     parser.add_argument("--mend", type=int, help="mend only so many runs, evenly chosen")
+    parser.add_argument("--trained-only", action="store_true", help="only runs that are trained already")
     alone = parser.add_mutually_exclusive_group()
     alone.add_argument("--train-only", action="store_true", help="train and diagnose nothing")
     alone.add_argument("--timing-only", action="store_true", help="only how long a diagnosis takes")

@@ -53,12 +53,16 @@ class Trainer:
     def train(self, name: str, recipe: Recipe, training_mode: bool = False) -> Trained:
         """Train `recipe`; with `training_mode` it is judged so, which is the fault that is planted."""
         about = self.folder / f"{name}.run.json"
-        if not about.exists():
+        if not self.has(name):
             with _judged_in_training(training_mode):
                 run = self._trained(recipe)
             self.evidence(name, run.run)
             about.write_text(json.dumps(asdict(run)))
         return Trained(**json.loads(about.read_text()))
+
+    def has(self, name: str) -> bool:
+        """Whether a run of that name is known."""
+        return (self.folder / f"{name}.run.json").exists()
 
     def evidence(self, name: str, run: int, probed: bool = False) -> Evidence:
         """What the run recorded, and with `probed` what probes find."""
