@@ -4,9 +4,10 @@ Small runs are trained in which one known cause is planted, or two, each beside 
 only that; a plant that does no harm (the run reaches 90 % of its twin) does not count. Then healthy runs.
 All are diagnosed from what they recorded, and again with probes of their checkpoints. Rules were tuned on the
 parts `tune` and `test`, and on `blind` to `blind-7` once each had been scored; `blind-8`, small, is the
-newest. Parts share neither networks of their own nor data nor the strengths of what
-is planted, and runs of the blind ones were trained, with `--train-only`, before any was diagnosed. Into
-`every` nothing is planted: healthy runs of every small registered model on every data set, for false alarms.
+newest that has been scored, and `blind-9` has not been. Parts share neither networks of their own nor data
+nor the strengths of what is planted, and runs of the blind ones were trained, with `--train-only`, before any
+was diagnosed. Into `every` nothing is planted: healthy runs of every small registered model on every data
+set, for false alarms. `--trained-only` judges what is trained of a part, and trains nothing.
 
     python -m benchmarks.diagnosis [--data FOLDER] [--part NAME] [--keep FOLDER] [--only TEXT] [--quick]
                                    [--no-probes] [--no-mending | --mend N] [--repeat N]

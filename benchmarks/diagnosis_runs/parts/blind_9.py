@@ -34,6 +34,7 @@ _DIALS = Setup(
     "telescope-dials", "dials", replace(TELESCOPE, name="dial-telescope"),
     ADAM | {"lr": 8e-3, "batch_size": 25, "epochs": 10}, side=12,
 )  # fmt: skip
+_HARD: tuple[dict[str, Any], ...] = ({}, {"optimiser": "nesterov", "lr": 0.03})
 
 
 def _honest() -> Iterator[Setup]:
@@ -56,12 +57,13 @@ def _honest() -> Iterator[Setup]:
 
 def _bold() -> Iterator[Setup]:
     """Recipes at the edge: whether a run ends well is a matter of luck."""
-    for setup, values in (
+    edges: tuple[tuple[Setup, dict[str, Any]], ...] = (
         (_TOKENS, {"lr": 0.12, "batch_size": 16, "epochs": 5}),
         (_LINENS, {"lr": 0.03, "batch_size": 16, "epochs": 5}),
         (_KNITS, {"lr": 0.03, "batch_size": 16, "epochs": 3, "schedule": "constant"}),
         (_WEAVES, {"epochs": 3, "schedule": "constant", "batch_size": 24}),
-    ):
+    )
+    for setup, values in edges:
         for _ in range(2):
             yield replace(setup.but(**values), name=f"bold-{setup.name}")
 
@@ -89,7 +91,7 @@ PART = Part(
         ),
         *(
             replace(_DIALS.but(**values), name=f"hard-{_DIALS.name}")
-            for values in ({}, {"optimiser": "nesterov", "lr": 0.03})
+            for values in _HARD
         ),
         *_bold(),
     ),
