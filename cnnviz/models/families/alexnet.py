@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cnnviz.models.common_layers import activation, initial, normalised, pooling
+from cnnviz.models.families import activation, initial, normalised, pooling
 from cnnviz.models.layers import BatchNorm, Conv, Dropout, Flatten, Layer, LayerList, Linear, Pool, Resize
 from cnnviz.models.registry import sequential
 from cnnviz.models.spec import Options, Published, Shape

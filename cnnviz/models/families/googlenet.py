@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from cnnviz.models.common_layers import initial
+from cnnviz.models.families import initial
 from cnnviz.models.layers import (
     Activation,
     BatchNorm,

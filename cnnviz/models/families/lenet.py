@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from cnnviz.models.common_layers import activation, initial
+from cnnviz.models.families import activation, initial
 from cnnviz.models.layers import Conv, Flatten, LayerList, Linear, Pool
 from cnnviz.models.registry import register, sequential
 from cnnviz.models.spec import Options, Published, Shape

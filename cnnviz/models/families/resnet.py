@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cnnviz.models.common_layers import initial
+from cnnviz.models.families import initial
 from cnnviz.models.layers import (
     Activation,
     BatchNorm,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cnnviz.models.common_layers import initial, normalised
+from cnnviz.models.families import initial, normalised
 from cnnviz.models.layers import Conv, Dropout, Flatten, GlobalPool, Layer, LayerList, Linear, Pool
 from cnnviz.models.registry import sequential
 from cnnviz.models.spec import Options, Shape
