@@ -28,7 +28,7 @@ from sqlalchemy import insert
 from benchmarks.machine import describe
 from cnnviz import tracking
 from cnnviz.tracking import Curves, Database, Lease, MetricWriter
-from cnnviz.tracking.downsampling import POINTS
+from cnnviz.tracking.curves import POINTS
 from cnnviz.tracking.metrics import Value, append
 from cnnviz.tracking.tables import RunRow, SeriesRow
 

@@ -31,9 +31,8 @@ are `TrackingError`s: `ValueError`s with a sentence for people.
 """
 
 from cnnviz.tracking.commands import first_in_queue, pending, request, require_room, room_in_queue
-from cnnviz.tracking.curves import Curves
+from cnnviz.tracking.curves import Curve, Curves, sample_metric
 from cnnviz.tracking.database import Database
-from cnnviz.tracking.downsampling import Curve, sample_metric
 from cnnviz.tracking.errors import (
     DatabaseBusyError,
     DatabaseDamagedError,
@@ -77,6 +76,9 @@ from cnnviz.tracking.limits import (
     Usage,
     count_upload,
     freeze_queue,
+    names_by_key,
+    own_number,
+    owner_names,
     queue_frozen,
     read_limits,
     read_usage,
@@ -87,7 +89,6 @@ from cnnviz.tracking.limits import (
 from cnnviz.tracking.machines import Machine, machine_devices, machines, why_it_waits
 from cnnviz.tracking.metrics import MetricWriter, read_metrics, void_after
 from cnnviz.tracking.migrate import connect
-from cnnviz.tracking.owners import names_by_key, own_number, owner_names
 from cnnviz.tracking.records import (
     Checkpoint,
     Lease,
@@ -105,16 +106,6 @@ from cnnviz.tracking.records import (
     lower_is_better,
     read_records,
 )
-from cnnviz.tracking.run_files import (
-    add_checkpoint,
-    checkpoints,
-    delete_run,
-    disk_bytes,
-    purge_runs,
-    remove_checkpoint,
-    restore_run,
-    run_folder,
-)
 from cnnviz.tracking.runs import (
     checkpoint_bytes,
     create_foreign_run,
@@ -131,6 +122,16 @@ from cnnviz.tracking.runs import (
     update_run,
 )
 from cnnviz.tracking.states import ACTIVE, ALLOWED, RESUMABLE, Command, Kind, Status
+from cnnviz.tracking.store import (
+    add_checkpoint,
+    checkpoints,
+    delete_run,
+    disk_bytes,
+    purge_runs,
+    remove_checkpoint,
+    restore_run,
+    run_folder,
+)
 from cnnviz.tracking.transitions import MOST_QUEUED
 
 __all__ = [

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import WrongStateError
-from cnnviz.tracking.limits import check_limits
-from cnnviz.tracking.owners import require_owner
+from cnnviz.tracking.limits import check_limits, require_owner
 from cnnviz.tracking.states import ACTIVE, RESUMABLE, Command, Kind, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CommandRow, RunRow
 from cnnviz.tracking.transitions import become, check_room, free_places, locked

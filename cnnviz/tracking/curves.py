@@ -1,17 +1,157 @@
-"""A run's curves as a reader keeps them: a refresh costs what is new."""
+"""Curves of metrics: read them, down-sampled to as many points as a screen has columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from sqlalchemy import func, select
+from numpy.typing import NDArray
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session
 
 from cnnviz.tracking.database import Database
-from cnnviz.tracking.downsampling import POINTS, Curve, curve_of, decimate, sample_metric
 from cnnviz.tracking.metrics import MOST_ROWS, read_metrics, read_restarts, summaries
 from cnnviz.tracking.records import Restart
-from cnnviz.tracking.tables import MetricRow
+from cnnviz.tracking.tables import MetricRow, SeriesRow
+
+# Curves of any length in as many points as a screen has columns, spikes included.
+#
+# The steps are cut into equal buckets. Of each the smallest and the largest value are kept, the first row
+# that has it, and one NaN if there is any; of the whole the first and the last row. `sample_metric` does
+# that inside the database, `decimate` in memory; they choose the same rows.
+
+POINTS = 2_000
+Floats = NDArray[np.float64]
+Steps = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points of one metric, steps rising; four arrays of one length. NaN where it was not a number."""
+
+    name: str
+    steps: Steps
+    epochs: Floats
+    values: Floats
+    times: Floats
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+def curve_of(name: str, rows: list[Any]) -> Curve:
+    """A curve of `(step, epoch, value, time)` rows; a value of None is NaN."""
+    steps, epochs, values, times = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return Curve(
+        name,
+        np.array(steps, np.int64),
+        np.array(epochs, np.float64),
+        np.array(values, np.float64),
+        np.array(times, np.float64),
+    )
+
+
+def buckets_for(points: int) -> int:
+    """How many buckets give at most `points` points, gaps not counted."""
+    return max(1, (points - 2) // 2)
+
+
+def sample_metric(
+    database: Database,
+    run_id: int,
+    name: str,
+    points: int = POINTS,
+    first: int | None = None,
+    last: int | None = None,
+) -> Curve:
+    """One metric of a run in at most `points` points and one more for each bucket with a NaN.
+
+    Args:
+        database: The run database.
+        run_id: The run.
+        name: The metric; one that was never logged is an empty curve.
+        points: At least 4.
+        first: First step wanted (a zoomed axis); the first there is by default.
+        last: Last step wanted, likewise.
+    """
+    with database.read() as session:
+        series = session.scalar(
+            select(SeriesRow.id).where(SeriesRow.run_id == run_id, SeriesRow.name == name)
+        )
+        edges = None if series is None else _edges(session, series, first, last)
+        if series is None or edges is None:
+            return curve_of(name, [])
+        wanted = select(MetricRow.step, MetricRow.epoch, MetricRow.value, MetricRow.time).where(
+            MetricRow.series_id == series, MetricRow.step.in_(_chosen(series, edges, buckets_for(points)))
+        )
+        return curve_of(name, list(session.execute(wanted.order_by(MetricRow.step)).all()))
+
+
+def _edges(session: Session, series: int, first: int | None, last: int | None) -> tuple[int, int] | None:
+    """The first and last step within the bounds; each is one look into the index."""
+    found = []
+    for edge in (func.min, func.max):
+        query = select(edge(MetricRow.step)).where(MetricRow.series_id == series)
+        if first is not None:
+            query = query.where(MetricRow.step >= first)
+        if last is not None:
+            query = query.where(MetricRow.step <= last)
+        found.append(session.scalar(query))
+    low, high = found
+    return None if low is None or high is None else (low, high)
+
+
+def _chosen(series: int, edges: tuple[int, int], buckets: int) -> Any:
+    """A query of the steps that are kept."""
+    first, last = edges
+    inside = and_(MetricRow.series_id == series, MetricRow.step.between(first, last))
+    number = ((MetricRow.step - first) * buckets // (last - first + 1)).label("number")
+    bucket = (
+        select(
+            number,
+            func.min(MetricRow.value).label("low"),
+            func.max(MetricRow.value).label("high"),
+            func.min(MetricRow.step).label("start"),
+            func.max(MetricRow.step).label("stop"),
+        )
+        .where(inside)
+        .group_by(number)
+        .subquery()
+    )
+    member = and_(
+        MetricRow.series_id == series,
+        MetricRow.step.between(bucket.c.start, bucket.c.stop),
+        or_(MetricRow.value == bucket.c.low, MetricRow.value == bucket.c.high, MetricRow.value.is_(None)),
+    )
+    extremes = select(func.min(MetricRow.step)).join_from(bucket, MetricRow, member)
+    ends = select(MetricRow.step).where(MetricRow.series_id == series, MetricRow.step.in_(edges))
+    return extremes.group_by(bucket.c.number, MetricRow.value).union(ends)
+
+
+def decimate(steps: Steps, values: Floats, points: int = POINTS) -> NDArray[np.intp]:
+    """Indices of the points to keep, rising; `steps` rise strictly."""
+    if len(steps) == 0:
+        return np.array([], np.intp)
+    span = int(steps[-1] - steps[0]) + 1
+    number = (steps - steps[0]) * buckets_for(points) // span
+    index = np.arange(len(steps))
+    real = index[~np.isnan(values)]
+    gaps = index[np.isnan(values)]
+    kept = [
+        index[[0, -1]],
+        _first_of_each(number[real], real[np.lexsort((values[real], number[real]))], number),
+        _first_of_each(number[real], real[np.lexsort((-values[real], number[real]))], number),
+        gaps[np.unique(number[gaps], return_index=True)[1]],
+    ]
+    return np.unique(np.concatenate(kept))
+
+
+def _first_of_each(present: Steps, ordered: NDArray[np.intp], number: Steps) -> NDArray[np.intp]:
+    """The first index of each bucket in `ordered`, which is sorted by bucket."""
+    return ordered[np.searchsorted(number[ordered], np.unique(present))]
+
 
 _Row = tuple[int, float, float, float]
 

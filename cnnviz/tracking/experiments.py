@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import NoSuchExperimentError
-from cnnviz.tracking.owners import own, require_owner
+from cnnviz.tracking.limits import own, require_owner
 from cnnviz.tracking.tables import ExperimentRow, ExperimentRunRow
 
 

@@ -25,8 +25,8 @@ from cnnviz.tracking.fair_queue import next_run
 from cnnviz.tracking.limits import is_frozen
 from cnnviz.tracking.metrics import Value, append
 from cnnviz.tracking.records import Checkpoint, Lease, RunFacts, process_handle
-from cnnviz.tracking.run_files import add_checkpoint
 from cnnviz.tracking.states import ACTIVE, Command, Kind, Status
+from cnnviz.tracking.store import add_checkpoint
 from cnnviz.tracking.tables import (
     AttemptRow,
     CheckpointRow,

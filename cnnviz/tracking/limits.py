@@ -1,4 +1,4 @@
-"""Limits: how much each owner may have waiting, training, kept and handed in; and the settings they lie in.
+"""Owners and limits: whose a run is, and how much one owner may have.
 
 They hold for members. Who works alone has none, and a teacher neither.
 """
@@ -9,15 +9,90 @@ import time
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from cnnviz.access import principal
+from cnnviz.access import Principal, principal
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import LimitError, NotOwnerError
-from cnnviz.tracking.owners import own, owner_number
 from cnnviz.tracking.states import ACTIVE, Kind, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CheckpointRow, OwnerRow, RunRow, SettingRow
+
+# Owners: whose a run or an experiment is, checked inside the transaction that would change it.
+
+
+def owner_number(session: Session, who: Principal) -> int | None:
+    """The number of a principal's row; None for one who has nothing yet, or may have nothing."""
+    if not who.may_write:
+        return None
+    issuer, subject = who.identity
+    query = select(OwnerRow.id).where(OwnerRow.issuer == issuer, OwnerRow.subject == subject)
+    return session.scalar(query)
+
+
+def own(session: Session, what: str) -> int:
+    """The number under which something new is kept for whoever acts, with a row made where there is none.
+
+    Args:
+        session: Of the transaction that makes it.
+        what: What is made, as in `queue a run`.
+
+    Raises `NotOwnerError` for those who may only look.
+    """
+    who = principal()
+    if not who.may_write:
+        raise NotOwnerError(f"Only who has joined or signed in can {what}; you can look at everything.")
+    number = owner_number(session, who)
+    if number is None:
+        issuer, subject = who.identity
+        row = OwnerRow(
+            issuer=issuer, subject=subject, name=who.name[:100], role=who.role.value, created=time.time()
+        )
+        session.add(row)
+        session.flush()
+        number = row.id
+    return number
+
+
+def require_owner(session: Session, owner_id: int | None, what: str) -> None:
+    """Raise `NotOwnerError` unless whoever acts may change what this owner has.
+
+    Args:
+        session: Of the transaction that changes it.
+        owner_id: As the row has it.
+        what: What it is, as the beginning of a sentence: `Run 7`.
+    """
+    who = principal()
+    if who.manages:
+        return
+    if not who.may_write or owner_number(session, who) != (owner_id or LOCAL_OWNER):
+        raise NotOwnerError(f"{what} is somebody else's; you can look at it, and copy it.")
+
+
+def mine(session: Session, column: InstrumentedAttribute[int | None]) -> ColumnElement[bool]:
+    """The condition that whoever acts may change a row; for a query over many."""
+    who = principal()
+    return true() if who.manages else column == (owner_number(session, who) or -1)
+
+
+def owner_names(database: Database) -> dict[int, str]:
+    """What every owner is called; the local one's name is empty."""
+    with database.read() as session:
+        return {row.id: row.name for row in session.execute(select(OwnerRow.id, OwnerRow.name))}
+
+
+def names_by_key(database: Database) -> dict[str, str]:
+    """What every owner but the local one is called, by the key of their principal."""
+    query = select(OwnerRow.issuer, OwnerRow.subject, OwnerRow.name).where(OwnerRow.id != LOCAL_OWNER)
+    with database.read() as session:
+        return {f"{row.issuer} {row.subject}": row.name for row in session.execute(query)}
+
+
+def own_number(database: Database) -> int | None:
+    """The number of whoever acts, None where nothing is theirs yet."""
+    with database.read() as session:
+        return owner_number(session, principal())
+
 
 GLOBAL = "global"
 LIMITS, FROZEN, UPLOADS = "limits", "queue_frozen", "uploads"

@@ -15,13 +15,12 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from cnnviz.device_class import class_of
-from cnnviz.tracking import commands
+from cnnviz.tracking import transitions
+from cnnviz.tracking.curves import Floats
 from cnnviz.tracking.database import Database
-from cnnviz.tracking.downsampling import Floats
 from cnnviz.tracking.errors import NoSuchRunError
-from cnnviz.tracking.limits import check_limits
+from cnnviz.tracking.limits import check_limits, own, require_owner
 from cnnviz.tracking.metrics import summaries
-from cnnviz.tracking.owners import own, require_owner
 from cnnviz.tracking.records import (
     Lease,
     Run,
@@ -85,7 +84,7 @@ def create_run(
         session.flush()
         session.add(StatusRow(run_id=row.id, attempt=0, old=None, new=row.status, time=now))
         made = _run(session, row.id)
-    commands.ring()
+    transitions.ring()
     return made
 
 

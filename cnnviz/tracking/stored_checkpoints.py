@@ -8,8 +8,7 @@ from pathlib import Path
 
 from cnnviz.models.library import home
 from cnnviz.tracking.records import Checkpoint, RunSummary
-from cnnviz.tracking.run_files import run_folder
-from cnnviz.tracking.store import Store, StoreError, folder_of, open_store, sha256_of
+from cnnviz.tracking.store import Store, StoreError, folder_of, open_store, run_folder, sha256_of
 
 CACHE_VARIABLE = "CNNVIZ_STORE_CACHE_BYTES"
 CACHE_BYTES = 2 << 30

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cnnviz import tracking
 from cnnviz.tracking import Curves, Database, NoSuchRunError, curves, sample_metric
-from cnnviz.tracking.downsampling import buckets_for, decimate
+from cnnviz.tracking.curves import buckets_for, decimate
 from tests.tracking.making import begin, create, log, resume
 
 VALUES = st.floats(width=16, allow_infinity=True, allow_nan=True)

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from cnnviz import tracking
 from cnnviz.formats import event_file_worker
 from cnnviz.tracking import Database
-from cnnviz.tracking.import_events import column_of
-from cnnviz.tracking.import_history import import_history
+from cnnviz.tracking.import_history import column_of, import_history
 from tests.tracking import event_files
 from tests.tracking.event_files import event
 

@@ -17,8 +17,8 @@ import orjson
 from sqlalchemy import insert, select
 
 from cnnviz.tracking.database import Database
+from cnnviz.tracking.limits import own
 from cnnviz.tracking.metrics import Value, append_values
-from cnnviz.tracking.owners import own
 from cnnviz.tracking.records import Lease
 from cnnviz.tracking.states import Kind, Status
 from cnnviz.tracking.tables import AttemptRow, RecordRow, RunRow, StatusRow

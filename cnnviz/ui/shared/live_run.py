@@ -22,7 +22,7 @@ from cnnviz.tracking import (
     StatusChange,
     elapsed,
 )
-from cnnviz.tracking.downsampling import Floats
+from cnnviz.tracking.curves import Floats
 
 XAxis = Literal["step", "epoch", "time"]
 X_TITLES: dict[XAxis, str] = {"step": "step", "epoch": "epoch", "time": "minutes in training"}
