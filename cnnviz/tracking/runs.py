@@ -15,7 +15,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from cnnviz.device_class import class_of
-from cnnviz.tracking import transitions
+from cnnviz.tracking import commands
 from cnnviz.tracking.curves import Floats
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.errors import NoSuchRunError
@@ -84,7 +84,7 @@ def create_run(
         session.flush()
         session.add(StatusRow(run_id=row.id, attempt=0, old=None, new=row.status, time=now))
         made = _run(session, row.id)
-    transitions.ring()
+    commands.ring()
     return made
 
 
