@@ -10,6 +10,7 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 EXTRAS = {
     "auth": "requirements-auth.txt",
+    "cluster": "requirements-cluster.txt",
     "postgres": "requirements-postgres.txt",
     "onnx": "requirements-onnx.txt",
     "umap": "requirements-umap.txt",

@@ -2,7 +2,8 @@
 
 A class is `any`, `cpu`, `gpu`, so many of one kind (`cpu:2`, `gpu:4`), or one device by its name (`cuda:1`,
 `mps`). A device is what torch calls it; several devices that one run holds are joined by commas. The machine
-that claims a run decides, by `choose`.
+that claims a run decides, by `choose`. A cluster numbers what it has: its GPUs are `cuda:0`, `cuda:1`, …, and
+its places for runs on the CPU `cpu`, `cpu:1`, `cpu:2`, ….
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ ANY, CPU, GPU = "any", "cpu", "gpu"
 MOST_RANKS = 64
 """Processes of one run."""
 _COUNTED = re.compile(r"(cpu|gpu):(\d{1,2})")
+_CPU_SLOT = re.compile(r"cpu(:\d{1,4})?")
 _SAME = {"auto": ANY, "cuda": GPU, "cuda:0": GPU, "cpu:1": CPU, "gpu:1": GPU}
 
 
@@ -43,6 +45,12 @@ def gpus(devices: Iterable[str]) -> list[str]:
     return sorted((device for device in devices if is_gpu(device)), key=lambda name: (len(name), name))
 
 
+def cpu_slots(devices: Iterable[str]) -> list[str]:
+    """The places for runs on the CPU among devices, in the order of their numbers; one on a machine."""
+    found = (device for device in devices if _CPU_SLOT.fullmatch(device))
+    return sorted(found, key=lambda name: (len(name), name))
+
+
 def choose(
     device_class: str, free: Collection[str], every: Collection[str] | None = None
 ) -> tuple[str, ...] | None:
@@ -60,7 +68,7 @@ def choose(
         device_class = GPU if known else CPU
     counted = _COUNTED.fullmatch(device_class)
     if device_class == CPU or (counted and counted[1] == CPU):
-        return (CPU,) if CPU in free else None
+        return tuple(cpu_slots(free)[:1]) or None
     if device_class == GPU or counted:
         wanted = ranks(device_class)
         found = gpus(free)[:wanted]
@@ -77,7 +85,8 @@ def classes_of(device: str) -> tuple[str, ...]:
 
 
 def describe(devices: Collection[str]) -> str:
-    """Devices in words: `CPU`, `CPU and 2 GPUs`."""
-    count = len(gpus(devices))
-    named = "CPU" if CPU in devices else "", f"{count} GPU{'s' if count > 1 else ''}" if count else ""
-    return " and ".join(filter(None, named)) or "no device"
+    """Devices in words: `CPU`, `CPU and 2 GPUs`, `3 runs on the CPU`."""
+    count, slots = len(gpus(devices)), len(cpu_slots(devices))
+    cpu = f"{slots} runs on the CPU" if slots > 1 else "CPU" if slots else ""
+    gpu = f"{count} GPU{'s' if count > 1 else ''}" if count else ""
+    return " and ".join(filter(None, (cpu, gpu))) or "no device"

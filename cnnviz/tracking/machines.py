@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from cnnviz.device_class import choose, describe
+from cnnviz.device_class import MOST_RANKS, choose, describe, is_gpu, ranks
 from cnnviz.tracking.database import Database
 from cnnviz.tracking.tables import MachineRow
 
@@ -22,6 +22,8 @@ FORGOTTEN_SECONDS = 86_400.0
 ALLOWS_CODE = "allow_code"
 CODE = "code"
 STORE = "store"
+TOGETHER = "together"
+"""How many GPUs one run can have at most: a cluster's run has those of one node."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Machine:
     launcher: str
     devices: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Digests of the users' code that it was started with, whether it takes any, whether it has a store."""
+    """Digests of the users' code that it was started with, whether it takes any, whether it has a store, how
+    many GPUs one run can have."""
     began: float = 0.0
     seen: float = 0.0
 
@@ -44,13 +47,19 @@ class Machine:
 
     def serves(self, device_class: str) -> bool:
         """Whether it has the devices that a class asks for, free or not."""
-        return choose(device_class, self.devices) is not None
+        together = self.facts.get(TOGETHER) or MOST_RANKS
+        return choose(device_class, self.devices) is not None and fits(device_class, together)
 
     def runs_code(self, digest: str | None) -> bool:
         """Whether it runs users' code of this digest: it was started with the same, or takes any."""
         if not digest:
             return True
         return bool(self.facts.get(ALLOWS_CODE)) or digest in (self.facts.get(CODE) or ())
+
+
+def fits(device_class: str, together: int) -> bool:
+    """Whether a class asks for no more GPUs than one run can have."""
+    return not is_gpu(device_class) or ranks(device_class) <= together
 
 
 def new_key() -> str:

@@ -18,6 +18,11 @@ from cnnviz.tracking.states import ACTIVE, RESUMABLE, Kind, Status
 from cnnviz.tracking.tables import RecordRow
 
 
+def ray_handle(actor: str, state: str, node: str = "", node_id: str = "") -> dict[str, Any]:
+    """The handle of a worker in a Ray cluster: the actor's name, its state and, once it has one, its node."""
+    return {"kind": RAY, "actor": actor, "state": state, "node": node, "node_id": node_id}
+
+
 def data_name(dataset: str) -> str:
     """Name the data that a run was trained on: a path by its last part, without the ending of a file."""
     if not _PATH.match(dataset):
@@ -30,10 +35,16 @@ _PATH = re.compile(r"[/~.\\]|[A-Za-z]:[/\\]")
 """How paths begin; names of data sets begin with a letter or a digit."""
 
 
+PROCESS, RAY = "process", "ray"
+"""Kinds of workers."""
+SUBMITTED, STARTING = "submitted", "starting"
+"""States of a cluster's worker: it waits for room there; it has room, and makes itself ready."""
+
+
 def process_handle(pid: int, process_started: float | None, host: str | None = None) -> dict[str, Any]:
     """The handle of a process: its machine, its number and, since numbers are reused, its time of start."""
     return {
-        "kind": "process", "host": host or socket.gethostname(), "pid": pid, "started": process_started,
+        "kind": PROCESS, "host": host or socket.gethostname(), "pid": pid, "started": process_started,
     }  # fmt: skip
 
 
@@ -182,6 +193,16 @@ class RunSummary:
     def worker_started(self) -> float | None:
         """When that process was started."""
         return None if self.worker is None else self.worker.get("started")
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether its worker is a cluster's, which finds the run's files in the store alone."""
+        return self.worker is not None and self.worker.get("kind") != PROCESS
+
+    @property
+    def submitted(self) -> bool:
+        """Whether it was handed to a cluster that has had no room for it yet."""
+        return self.worker is not None and self.worker.get("state") == SUBMITTED
 
     @property
     def lease(self) -> Lease:

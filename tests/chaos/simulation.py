@@ -88,6 +88,7 @@ class Node:
     endings: set[Lease] = field(default_factory=set)
 
     # What `Watch` asks of a launcher.
+    elsewhere = False
 
     def lives(self, run: RunSummary) -> bool:
         """Whether its worker is there."""

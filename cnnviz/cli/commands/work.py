@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from cnnviz.training.workers import Launcher
 
 
 def register(app: typer.Typer) -> None:
@@ -27,18 +30,30 @@ def work(
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Train networks of others' own code, whatever it does.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Train on a Ray cluster: auto on one of its nodes, or HOST:6379."
+        ),
+    ] = None,
+    ray_cores: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Cores of the cluster that a run on the CPU gets."),
+    ] = None,
 ) -> None:
     """Supervise until Ctrl-C; a run that trains then goes on."""
     from cnnviz import tracking
     from cnnviz.training.workers import Supervisor
 
     _check_devices(device)
+    launcher = _cluster(ray, ray_cores)
     for name in model or []:
         _keep_code(name)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("cnnviz").setLevel(logging.INFO)
     with tracking.connect() as database:
-        typer.echo(f"Training what is queued in {database.where}; Ctrl-C ends this, not the runs.")
+        where = f" on the Ray cluster {ray}" if ray else ""
+        typer.echo(f"Training what is queued in {database.where}{where}; Ctrl-C ends this, not the runs.")
     ended = threading.Event()
 
     def end(number: int, frame: Any) -> None:
@@ -46,10 +61,21 @@ def work(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    supervisor = Supervisor(devices=device or None, allow_code=allow_code)
+    supervisor = Supervisor(launcher=launcher, devices=device or None, allow_code=allow_code)
     supervisor.start()
     ended.wait()
     supervisor.stop()
+
+
+def _cluster(address: str | None, cores: int | None) -> Launcher | None:
+    """The launcher of a Ray cluster, where one was named; raises `ValueError`."""
+    if address is None:
+        if cores is not None:
+            raise ValueError("--ray-cores says what a run gets of a Ray cluster; add --ray ADDRESS.")
+        return None
+    from cnnviz.training.workers.ray_cluster import RayLauncher
+
+    return RayLauncher(address, cores)
 
 
 def _check_devices(names: list[str] | None) -> None:

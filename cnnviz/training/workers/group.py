@@ -23,7 +23,6 @@ import torch
 
 from cnnviz import tracking
 from cnnviz.datasets import Progress
-from cnnviz.device_class import split
 from cnnviz.sentences import full_stop
 from cnnviz.tracking import Database, Lease, Status
 from cnnviz.tracking.store import StoreError
@@ -63,7 +62,9 @@ Train = Callable[[Database, Lease, Progress, Callable[[], bool], Ranks, str], St
 """What a rank does once it has joined the others: `worker.train`."""
 
 
-def train_together(database: Database, lease: Lease, world: int, train: Train) -> GroupEnding:
+def train_together(
+    database: Database, lease: Lease, world: int, train: Train, devices: tuple[str, ...]
+) -> GroupEnding:
     """Train a leased run by `world` ranks on this machine and return how that ended.
 
     Ranks are forked where torch runs on one CPU thread each, which costs nothing; where it does not, or
@@ -74,7 +75,6 @@ def train_together(database: Database, lease: Lease, world: int, train: Train) -
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     run = tracking.get_run(database, lease.run_id)
-    devices = split(run.device)
     threads = max(1, torch.get_num_threads() // world)
     with tempfile.TemporaryDirectory(prefix="cnnviz-ranks-") as folder:
         order = RankOrder(

@@ -1,11 +1,11 @@
-"""What a supervisor needs of wherever workers run: this machine, or later a cluster."""
+"""What a supervisor needs of wherever workers run: this machine, or a cluster."""
 
 from __future__ import annotations
 
 import json
 import signal
 from dataclasses import asdict, dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from cnnviz.tracking import Lease, RunSummary, Status
 
@@ -24,9 +24,13 @@ class Order:
 
     run_id: int
     attempt: int
-    address: str
-    """The database's, with its password: it goes through a pipe, never into a command line."""
-    folder: str
+    address: str = ""
+    """The database's, with its password: it goes through a pipe, never into a command line or to another
+    machine. Empty where the worker's own environment names the database."""
+    folder: str = ""
+    """The run's, for the worker's parent."""
+    devices: str = ""
+    """What the worker calls the run's devices, where that is not what the database calls them."""
 
     @property
     def lease(self) -> Lease:
@@ -71,15 +75,10 @@ class Ending:
 
 
 class Worker(Protocol):
-    """A process that waits for runs to train, one after another."""
+    """Who waits for runs to train, one after another."""
 
-    @property
-    def pid(self) -> int:
-        """The process's number."""
-
-    @property
-    def started(self) -> float:
-        """Its time of start, in seconds since 1970."""
+    def handle(self, run: RunSummary) -> dict[str, Any]:
+        """What the run's row says of who works on it, before it does."""
 
     def hand_over(self, order: Order, device: str) -> None:
         """Give it the run. Raises `OSError` where it is gone."""
@@ -87,6 +86,16 @@ class Worker(Protocol):
 
 class Launcher(Protocol):
     """Makes workers and knows what becomes of them."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether workers live on machines that may go while others stay, so that a run goes on there."""
+
+    def host(self) -> str:
+        """The name of the machine, or of the cluster, that has the runs' devices."""
+
+    def together(self) -> int:
+        """How many GPUs one run can have at most."""
 
     def devices(self) -> frozenset[str]:
         """Devices on which a worker could begin now, as runs name them."""
@@ -104,7 +113,7 @@ class Launcher(Protocol):
         """How that process ended, once it is known."""
 
     def forget(self, run: RunSummary) -> None:
-        """Its ending has been recorded."""
+        """Its ending has been recorded: clear away what is left of it."""
 
     def kill(self, run: RunSummary) -> None:
         """End that process, if it is there."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -17,11 +18,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import cnnviz
 from cnnviz import tracking
-from cnnviz.device_class import split
+from cnnviz.device_class import MOST_RANKS, split
 from cnnviz.tracking import RunSummary, commands
+from cnnviz.tracking.records import process_handle
 from cnnviz.training.workers import parent_process, process_id
 from cnnviz.training.workers.launcher import Ending, Order
 
@@ -58,7 +61,7 @@ class LocalWorker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env=_environment(),
+            env=environment(),
         )
         threading.Thread(target=self._listen, name="worker", daemon=True).start()
         self._known.wait(START_SECONDS)
@@ -75,6 +78,10 @@ class LocalWorker:
     def ended(self) -> bool:
         """Whether it is gone, and its keeper too."""
         return self._keeper.poll() is not None
+
+    def handle(self, run: RunSummary) -> dict[str, Any]:
+        """The process's number and time of start."""
+        return process_handle(self.pid, self.started)
 
     def hand_over(self, order: Order, device: str) -> None:
         """Give it the run: should we end, it goes on without us to the end of this run."""
@@ -138,6 +145,16 @@ class LocalLauncher:
         self._surveyed = False  # Until a worker has looked, a GPU may be here.
         self._not_before = 0.0
         self._pause = 1.0
+
+    elsewhere = False
+
+    def host(self) -> str:
+        """This machine's name."""
+        return socket.gethostname()
+
+    def together(self) -> int:
+        """All GPUs of the machine."""
+        return MOST_RANKS
 
     def devices(self) -> frozenset[str]:
         """Devices that a worker has found here, without those that one of ours has not left yet."""
@@ -232,7 +249,7 @@ def _exit_file(run: RunSummary) -> Path:
     return tracking.run_folder(run.id, run.key) / parent_process.EXIT_FILE
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Ours, and this copy of cnnviz wherever the worker looks for it."""
     root = str(Path(cnnviz.__file__).parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))

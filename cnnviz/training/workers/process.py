@@ -1,20 +1,23 @@
 """A worker process: makes itself ready, and trains one run after another as they are ordered.
 
-    python -m cnnviz.training.workers.process
+    python -m cnnviz.training.workers.process [--once]
 
 Each line of its input is an `Order`; the end of its input means that nobody needs it. Once it is ready it
 tells `{"devices": […]}` on its output, and after each run, with all that the run left behind undone,
 `{"idle": true}`. After a run that failed, after `MOST_RUNS`, or where something cannot be undone, it ends
-instead and another takes its place. Its exit code is 0 where the run database knows how the run ended.
+instead and another takes its place. With `--once` it does not make itself ready first, ends after one run,
+and with its parent. Its exit code is 0 where the run database knows how the run ended.
 """
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import gc
 import itertools
 import json
 import os
+import signal
 import sys
 import traceback
 from contextlib import suppress
@@ -27,14 +30,18 @@ NICENESS = 5
 """Pages go first: between two processes that both want a core, this one gets a quarter of it."""
 MOST_RUNS = 100
 """After so many a process is replaced, whatever it may have gathered that nobody looks for."""
+ONCE = "--once"
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 _WELL = frozenset(("finished", "stopped", "paused"))
 _GROUP = Path("/proc/self/autogroup")
 """Where Linux weighs sessions against each other: within one alone does niceness count."""
 
 
-def main() -> int:
+def main(once: bool = False) -> int:
     """Do all of it; returns the exit code."""
     faulthandler.enable()
+    if once:
+        _end_with_parent()
     threads.share()  # has to come before torch is imported
     output = os.dup(1)
     os.dup2(2, 1)  # What libraries print belongs to the run, or to nobody.
@@ -42,7 +49,8 @@ def main() -> int:
     from cnnviz.training.workers.process_state import ProcessState
 
     try:
-        process_state.up()
+        if not once:
+            process_state.up()
     except Exception:  # a GPU that is full now may be free later; the run will tell
         traceback.print_exc()
     gc.collect()
@@ -54,10 +62,16 @@ def main() -> int:
             return 0
         _step_back()
         code, went_well = _follow(line)
-        if code != 0 or not went_well or done == MOST_RUNS or not fresh.restore():
+        if once or code != 0 or not went_well or done == MOST_RUNS or not fresh.restore():
             return code
         _tell(output, {"idle": True})
     return 0
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when its parent ends, however it does: nobody else would."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _tell(output: int, message: dict[str, Any]) -> None:
@@ -82,8 +96,8 @@ def _follow(line: bytes) -> tuple[int, bool]:
 
     order = Order.read(line)
     try:
-        with tracking.connect(order.address) as database:
-            status = work(database, order.lease, silent, lambda: False)
+        with tracking.connect(order.address or None) as database:
+            status = work(database, order.lease, silent, lambda: False, order.devices)
             return 0, status in _WELL and tracking.get_run(database, order.run_id).error is None
     except tracking.StaleAttemptError as error:  # The run went on, or was ended, without this worker.
         print(error, file=sys.stderr)
@@ -94,4 +108,4 @@ def _follow(line: bytes) -> tuple[int, bool]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(once=ONCE in sys.argv[1:]))

@@ -20,8 +20,10 @@ from cnnviz.tracking.machines import (
     CODE,
     GONE_SECONDS,
     STORE,
+    TOGETHER,
     Machine,
     announce,
+    fits,
     leave,
     new_key,
 )
@@ -74,13 +76,10 @@ class Watch:
 
     def _look_at(self, run: RunSummary, silent: float) -> None:
         if run.host != self.host:
-            if silent > GONE_SECONDS and run.trained and self.store and self._has_gone(run):
-                self._move_on(run)
-            elif silent > ELSEWHERE_SECONDS:
-                self._end(run, Status.INTERRUPTED, f"Nothing was heard of {run.host}, where it trained.")
+            self._look_elsewhere(run, silent)
         elif not run.trained:
             self._look_at_foreign(run, silent)
-        elif run.worker_pid is None:
+        elif run.worker is None:
             if silent > NO_WORKER_SECONDS:
                 self._end(run, Status.INTERRUPTED, "No worker came for it.")
         elif not self.launcher.lives(run):
@@ -88,20 +87,26 @@ class Watch:
         elif not self.one_look:
             self._insist(run, silent)
 
-    def _has_gone(self, run: RunSummary) -> bool:
-        """Whether the machine of a run that began to train is silent too: nobody there looks after it."""
-        if run.status is Status.STARTING and time.time() - (run.heartbeat or run.queued) < ELSEWHERE_SECONDS:
-            return False  # It may be fetching its data, of which it gives no sign.
-        return all(machine.host != run.host for machine in tracking.machines(self.database))
+    def _look_elsewhere(self, run: RunSummary, silent: float) -> None:
+        """Look after a run of another machine, unless a supervisor there does: that one knows better."""
+        if silent <= GONE_SECONDS:
+            return
+        if any(machine.host == run.host for machine in tracking.machines(self.database)):
+            return
+        reason = f"Nothing was heard of {run.host}, where it trained."
+        # One that is starting may be fetching its data, of which it gives no sign.
+        long = silent > ELSEWHERE_SECONDS
+        if run.trained and self.store and (long or run.status is not Status.STARTING):
+            self._move_on(run, reason)
+        elif long:
+            self._end(run, Status.INTERRUPTED, reason)
 
-    def _move_on(self, run: RunSummary) -> None:
+    def _move_on(self, run: RunSummary, reason: str) -> None:
         try:
-            status = tracking.move_on(
-                self.database, run.lease, f"Nothing was heard of {run.host}, where it trained."
-            )
+            status = tracking.move_on(self.database, run.lease, reason)
         except tracking.StaleAttemptError:
             return
-        log.warning("Nothing was heard of %s; run %d is %s.", run.host, run.id, status)
+        log.warning("Run %d is %s. %s", run.id, status, reason)
 
     def _look_at_foreign(self, run: RunSummary, silent: float) -> None:
         """Note that a watched run's process is gone; it is never killed, whatever was asked."""
@@ -122,8 +127,21 @@ class Watch:
         if ending is not None:
             self._end(run, wish or ending.status, ending.sentence, ending.last_lines)
             self.launcher.forget(run)
+        elif self.launcher.elsewhere:
+            # In the moments before its worker is known there, another supervisor may look.
+            if time.monotonic() - since > KEEPER_SECONDS and (wish or silent > LONG_DEAD_SECONDS):
+                self._clear_away(run, wish)
         elif time.monotonic() - since > KEEPER_SECONDS or (self.one_look and silent > LONG_DEAD_SECONDS):
             self._end(run, wish or Status.INTERRUPTED, "Its worker ended, and nobody saw how.")
+
+    def _clear_away(self, run: RunSummary, wish: Status | None) -> None:
+        """Record that a cluster has a run's worker no longer; on another node the run goes on."""
+        if wish is not None:
+            self._end(run, wish, "Its worker was ended.")
+        else:
+            node = (run.worker or {}).get("node") or "A node"
+            self._move_on(run, f"{node} of {run.host}, where it trained, is gone.")
+        self.launcher.forget(run)
 
     def _insist(self, run: RunSummary, silent: float) -> None:
         """End a worker that cannot hear what was asked: one that prepares its data, or hangs."""
@@ -181,11 +199,11 @@ class Supervisor:
         allow_code: bool = False,
     ) -> None:
         self._address, self._launcher, self._tick = address, launcher or LocalLauncher(), tick
-        self._host = socket.gethostname()
+        self._host = ""
         self._devices = None if devices is None else frozenset(devices)
         self._store: Store | None = None
         facts = {ALLOWS_CODE: allow_code, CODE: [], STORE: False}
-        self._machine = Machine(new_key(), self._host, type(self._launcher).__name__, (), facts, time.time())
+        self._machine = Machine(new_key(), "", type(self._launcher).__name__, (), facts, time.time())
         self._announced = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
@@ -225,14 +243,17 @@ class Supervisor:
 
     def _look(self, database: Database) -> None:
         with_store = self._store is not None
+        self._host = self._launcher.host()
+        together = self._launcher.together()
         self._watch = self._watch or Watch(database, self._launcher, self._host, store=with_store)
         runs = tracking.list_runs(database, statuses=ACTIVE, metrics=[])
         self._watch.look(runs)
         mine = [run for run in runs if run.host == self._host and run.trained]
         taken = {name for run in mine for name in split(run.device)}
         every = self._allowed(self._launcher.every_device())
-        self._announce(database, every)
+        self._announce(database, every, together)
         waiting = tracking.waiting_classes(database, self._host, anywhere=with_store)
+        waiting = {name: since for name, since in waiting.items() if fits(name, together)}
         self._launcher.tend(self._wanted(waiting, every) - taken)
         free = self._allowed(self._launcher.devices()) - taken
         free = free - self._reserved(waiting, free, every)
@@ -245,6 +266,8 @@ class Supervisor:
             devices = chosen[first] or ()
             if self._begin(database, devices, [name for name in waiting if chosen[name] == devices]):
                 free = free - set(devices)
+                if self._launcher.elsewhere:
+                    continue  # Another of the same class may have the next of these; a worker costs nothing.
             waiting = {name: since for name, since in waiting.items() if chosen[name] != devices}
 
     def _reserved(
@@ -270,7 +293,7 @@ class Supervisor:
             found.update(choose(name, every) or (name,))
         return frozenset(found)
 
-    def _announce(self, database: Database, every: frozenset[str]) -> None:
+    def _announce(self, database: Database, every: frozenset[str], together: int) -> None:
         """Say now and then that this machine is there, and at once where it has found more devices."""
         devices, code = tuple(sorted(every)), known_digests()
         if code != self._machine.facts[CODE]:
@@ -278,7 +301,9 @@ class Supervisor:
         recent = self._announced and time.monotonic() - self._announced < BEAT_SECONDS
         if devices == self._machine.devices and recent:
             return
-        self._machine = replace(self._machine, devices=devices, facts={**self._machine.facts, CODE: code})
+        known = {CODE: code, TOGETHER: together, STORE: self._store is not None}
+        facts = {**self._machine.facts, **known}
+        self._machine = replace(self._machine, host=self._host, devices=devices, facts=facts)
         announce(database, self._machine)
         self._announced = time.monotonic()
 
@@ -300,7 +325,7 @@ class Supervisor:
         if lease is None:
             return False
         run = tracking.get_run(database, lease.run_id)
-        tracking.attach(database, lease, worker.pid, worker.started)
+        tracking.attach(database, lease, worker=worker.handle(run))
         folder = tracking.run_folder(run.id, run.key)
         address = database.url.render_as_string(hide_password=False)
         worker.hand_over(Order(lease.run_id, lease.attempt, address, str(folder)), device)

@@ -34,18 +34,33 @@ SUMMARY_SECONDS = 10.0
 _VERSIONS = ("torch", "torchvision", "numpy")
 
 
-def work(database: Database, lease: Lease, progress: Progress, interrupted: Callable[[], bool]) -> Status:
+def work(
+    database: Database,
+    lease: Lease,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+    devices: str = "",
+) -> Status:
     """Train the leased run until it ends or somebody stops it, and record how it ended.
 
-    `interrupted` is asked between steps; what a page asks for comes through the database. A run goes on from
-    its last checkpoint. Errors of the run end as its state, not as exceptions; what keeps the database from
-    being written is raised.
+    A run goes on from its last checkpoint. Errors of the run end as its state, not as exceptions; what keeps
+    the database from being written is raised.
+
+    Args:
+        database: The run database.
+        lease: From `claim`.
+        progress: Told what happens.
+        interrupted: Asked between steps; what a page asks for comes through the database.
+        devices: What the run's devices are called in this process; by default as its row calls them.
     """
-    together = ranks_of(tracking.get_run(database, lease.run_id).device_class)
+    run = tracking.get_run(database, lease.run_id)
+    here = split(devices or run.device)
+    together = ranks_of(run.device_class)
     if together > 1:
-        return _work_together(database, lease, together)
+        return _work_together(database, lease, together, here)
     try:
-        status, error, last_lines = train(database, lease, progress, interrupted), None, None
+        status = train(database, lease, progress, interrupted, device=here[0])
+        error, last_lines = None, None
     except NonFiniteLossError as failure:
         status, error, last_lines = Status.FAILED, str(failure), None
     except OSError as failure:
@@ -67,12 +82,12 @@ def work(database: Database, lease: Lease, progress: Progress, interrupted: Call
     return status
 
 
-def _work_together(database: Database, lease: Lease, together: int) -> Status:
+def _work_together(database: Database, lease: Lease, together: int, devices: tuple[str, ...]) -> Status:
     """Have several ranks train the run, and record how that ended; where one was killed it goes on."""
     from cnnviz.training.workers.group import train_together
 
     try:
-        ending = train_together(database, lease, together, train)
+        ending = train_together(database, lease, together, train, devices)
     except tracking.TrackingError:
         raise
     except Exception as failure:
@@ -94,7 +109,7 @@ def train(
     progress: Progress,
     interrupted: Callable[[], bool],
     ranks: Ranks = SINGLE,
-    device: str | None = None,
+    device: str = "",
 ) -> Status:
     """Train the leased run from its last checkpoint, and return the state in which that ends.
 
@@ -195,6 +210,8 @@ class _DatabaseLog:
             digest = sha256_of(path)
         else:
             stored, digest = self._publish(self._store, path, step, epoch)
+            if stored is None and self._run.on_cluster:
+                return  # On another node nobody would find it: the run goes on from the one before.
         tracking.add_checkpoint(
             self._database, self._lease, kind, path.name, step, epoch, size, digest, stored
         )
@@ -211,7 +228,10 @@ class _DatabaseLog:
         except StoreError as error:
             if str(error) != self._failure:
                 self._failure = str(error)
-                note = f"{error} Until it can be, the run can go on on this machine alone."
+                alone = "the run would go on from its last stored checkpoint"
+                if not self._run.on_cluster:
+                    alone = "the run can go on on this machine alone"
+                note = f"{error} Until it can be, {alone}."
                 self.record(step, epoch, "engine", {"note": note})
             return None, sha256_of(path)
         self._failure = ""

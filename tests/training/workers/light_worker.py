@@ -77,7 +77,7 @@ def main() -> None:
     os.write(1, json.dumps({"devices": DEVICES}).encode() + b"\n")
     while line := sys.stdin.buffer.readline():
         order = json.loads(line)  # `Order` would be a second of imports.
-        with tracking.connect(order["address"]) as database:
+        with tracking.connect(order["address"] or None) as database:
             task = TASKS[tracking.get_run(database, order["run_id"]).recipe["task"]]
             task(database, Lease(order["run_id"], order["attempt"]))
         os.write(1, b'{"idle": true}\n')

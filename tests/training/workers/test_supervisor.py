@@ -171,6 +171,14 @@ class Machine:
     def __init__(self, alive: bool = True, ending: Ending | None = None) -> None:
         self.alive, self.told, self.killed = alive, ending, 0
 
+    elsewhere = False
+
+    def host(self) -> str:
+        return HERE
+
+    def together(self) -> int:
+        return 1
+
     def devices(self) -> frozenset[str]:
         return frozenset()
 

@@ -1,0 +1,240 @@
+"""Workers in a Ray cluster: each run is a placement group with an actor in it, and nothing else is Ray's.
+
+Queue, leases, commands, logs and checkpoints stay in the run database and the store, which every node reaches
+by its own environment. An actor outlives the process that submitted it: a supervisor that is started later
+finds it by its name, which the run's row has. Importing this imports no ray.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from cnnviz.device_class import CPU, gpus, split
+from cnnviz.tracking import RunSummary
+from cnnviz.tracking.records import SUBMITTED, ray_handle
+from cnnviz.tracking.store import VARIABLE as STORE_VARIABLE
+from cnnviz.training.workers.launcher import Ending, Order
+
+if TYPE_CHECKING:
+    from ray.util.placement_group import PlacementGroup
+
+NAMESPACE = "cnnviz"
+AUTH_MODE = "RAY_AUTH_MODE"
+MOST_CORES = 8
+"""Cores that a run on the CPU gets by default, where every node has as many."""
+TIDY_SECONDS = 10.0
+"""Between two looks for placement groups that no actor is in."""
+SURVEY_SECONDS = 2.0
+"""How long what the nodes have counts as known."""
+
+
+class RayWorker:
+    """A place in the cluster that is asked for once a run is handed over."""
+
+    def __init__(self, launcher: RayLauncher) -> None:
+        self._launcher = launcher
+        self._name = ""
+
+    def handle(self, run: RunSummary) -> dict[str, Any]:
+        """The actor's name, under which any supervisor finds it."""
+        self._name = f"{NAMESPACE}-{run.key}-{run.attempt}"
+        return ray_handle(self._name, SUBMITTED)
+
+    def hand_over(self, order: Order, device: str) -> None:
+        """Submit it; it begins where and when the cluster has room."""
+        self._launcher.submit(self._name, order, split(device))
+
+
+class RayLauncher:
+    """Workers in a Ray cluster.
+
+    Args:
+        address: Of the cluster: `auto` on one of its nodes, `HOST:6379`, or `ray://HOST:10001`.
+        cores: CPU cores of a run that trains on the CPU; by default what the smallest node has, at most
+            `MOST_CORES`.
+
+    Raises `ValueError` where ray is missing, its token is off, or there is no store.
+    """
+
+    elsewhere = True
+
+    def __init__(self, address: str, cores: int | None = None) -> None:
+        check_environment()
+        self._address, self._cores = address, cores
+        self._tidied = self._surveyed = 0.0
+        self._empty: set[str] = set()
+        self._nodes: list[tuple[int, int]] = []
+
+    def host(self) -> str:
+        """The cluster's name: the address of its control store, however it was called."""
+        import ray
+
+        self._connect()
+        return f"ray {ray.get_runtime_context().gcs_address}"
+
+    def together(self) -> int:
+        """The GPUs of the node that has most of them."""
+        return max((count for _, count in self._survey()), default=0) or 1
+
+    def devices(self) -> frozenset[str]:
+        """As `every_device`: what is free is known to the database."""
+        return self.every_device()
+
+    def every_device(self) -> frozenset[str]:
+        """A place on the CPU for every so many cores that GPUs leave, and every GPU."""
+        nodes = self._survey()
+        cores = self._cores_of_a_run(nodes)
+        slots = sum(max(0, available - count) // cores for available, count in nodes)
+        names = [CPU, *(f"{CPU}:{number}" for number in range(1, slots))] if slots else []
+        return frozenset(names) | {f"cuda:{number}" for number in range(sum(count for _, count in nodes))}
+
+    def worker(self) -> RayWorker:
+        """A worker that costs nothing yet."""
+        return RayWorker(self)
+
+    def submit(self, name: str, order: Order, devices: tuple[str, ...]) -> None:
+        """Ask for a placement group and an actor in it. Both outlive this process."""
+        import ray
+        from ray.util.placement_group import placement_group
+        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+        from cnnviz.training.workers.ray_node import RunActor
+
+        self._connect()
+        wanted = len(gpus(devices))
+        cores = wanted or self._cores_of_a_run(self._survey())
+        # One bundle: an actor lies in one, and a run on several GPUs has them on one node.
+        bundle = {"CPU": cores} | ({"GPU": wanted} if wanted else {})
+        group = placement_group([bundle], strategy="PACK", name=name, lifetime="detached")
+        local = ",".join(f"cuda:{number}" for number in range(wanted)) or CPU  # Ray shows it no others.
+        told = Order(order.run_id, order.attempt, devices=local).write().decode()
+        actor = ray.remote(RunActor).options(
+            name=name,
+            namespace=NAMESPACE,
+            lifetime="detached",
+            max_restarts=0,
+            num_cpus=cores,
+            num_gpus=wanted,
+            scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=0),
+        )
+        actor.remote(told, name, cores)
+
+    def lives(self, run: RunSummary) -> bool:
+        """Whether the cluster knows the actor: it waits for room, makes itself ready, or trains."""
+        return self._actor(_name(run)) is not None
+
+    def ending(self, run: RunSummary) -> Ending | None:
+        """Nothing: the actor itself records how its process ended."""
+        return None
+
+    def forget(self, run: RunSummary) -> None:
+        """Give the run's place back."""
+        group = self._group(_name(run))
+        if group is not None:
+            self._remove(group)
+
+    def kill(self, run: RunSummary) -> None:
+        """End the actor, and its process with it."""
+        import ray
+
+        actor = self._actor(_name(run))
+        if actor is not None:
+            ray.kill(actor, no_restart=True)
+
+    def tend(self, wanted: frozenset[str]) -> None:
+        """Give back places that no actor is in: of runs whose node is gone, or that ended."""
+        if time.monotonic() - self._tidied < TIDY_SECONDS:
+            return
+        from ray.util.placement_group import placement_group_table
+
+        self._connect()
+        names = {
+            group["name"]
+            for group in placement_group_table().values()
+            if group["state"] != "REMOVED" and group["name"].startswith(f"{NAMESPACE}-")
+        }
+        empty = {name for name in names if self._actor(name) is None}
+        for name in empty & self._empty:  # At the second look: a group is there before its actor is.
+            group = self._group(name)
+            if group is not None:
+                self._remove(group)
+        self._empty, self._tidied = empty, time.monotonic()
+
+    def close(self) -> None:
+        """Leave the cluster; runs go on."""
+        import ray
+
+        if ray.is_initialized():
+            ray.shutdown()
+
+    def _connect(self) -> None:
+        import ray
+
+        if not ray.is_initialized():
+            ray.init(address=self._address, namespace=NAMESPACE, configure_logging=False, log_to_driver=False)
+
+    def _survey(self) -> list[tuple[int, int]]:
+        """Cores and GPUs of every node that is there."""
+        import ray
+
+        if time.monotonic() - self._surveyed > SURVEY_SECONDS or not self._nodes:
+            self._connect()
+            found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            self._nodes = [(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in found]
+            self._surveyed = time.monotonic()
+        return self._nodes
+
+    def _cores_of_a_run(self, nodes: list[tuple[int, int]]) -> int:
+        if self._cores is None:  # As many for every run, also when smaller nodes come.
+            available = [cores for cores, _ in nodes if cores]
+            if not available:
+                return 1
+            self._cores = min(MOST_CORES, *available)
+        return self._cores
+
+    def _actor(self, name: str) -> Any:
+        import ray
+
+        self._connect()
+        try:
+            return ray.get_actor(name, namespace=NAMESPACE)
+        except ValueError:
+            return None
+
+    def _group(self, name: str) -> PlacementGroup | None:
+        from ray.util.placement_group import get_placement_group
+
+        self._connect()
+        try:
+            return get_placement_group(name)
+        except ValueError:
+            return None
+
+    def _remove(self, group: PlacementGroup) -> None:
+        from ray.util.placement_group import remove_placement_group
+
+        remove_placement_group(group)
+
+
+def _name(run: RunSummary) -> str:
+    return str((run.worker or {}).get("actor") or f"{NAMESPACE}-{run.key}-{run.attempt}")
+
+
+def check_environment() -> None:
+    """Have Ray ask for its token; raises `ValueError` where it is off, or what a cluster needs is missing."""
+    from importlib.util import find_spec
+
+    if find_spec("ray") is None:
+        raise ValueError("--ray needs Ray: pip install 'cnnviz[cluster]'.")
+    if os.environ.setdefault(AUTH_MODE, "token").lower() != "token":
+        raise ValueError(
+            f"Ray's token is off ({AUTH_MODE}={os.environ[AUTH_MODE]}), so that whoever reaches the cluster "
+            "could run code on it; set it to token, and make one with: ray get-auth-token --generate"
+        )
+    if not os.environ.get(STORE_VARIABLE):
+        raise ValueError(
+            f"A cluster keeps checkpoints in a store that every node reaches; set {STORE_VARIABLE} to a "
+            "shared folder or an s3:// address, here and on the nodes."
+        )

@@ -1,0 +1,107 @@
+"""One run on a node of a Ray cluster: the actor that has the worker process, and records how it ended.
+
+Training is a process of its own, the same as on any machine, so that a crash ends neither the actor nor the
+word of it. Database and store are those that the node's environment names. Importing this imports no torch.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+
+from cnnviz import tracking
+from cnnviz.tracking import Status
+from cnnviz.tracking.records import STARTING, ray_handle
+from cnnviz.training.workers.launcher import Ending, Order
+from cnnviz.training.workers.local import PROCESS, environment
+from cnnviz.training.workers.parent_process import Tail
+from cnnviz.training.workers.process import ONCE
+
+DATABASE_SECONDS = 60.0
+"""How long to try to record an ending; then the supervisor finds the actor gone, and the run goes on."""
+
+
+class RunActor:
+    """Trains one run in a process, from the actor's start on, and leaves.
+
+    The work is begun here and not by a call: a call would be lost with the process that makes it.
+
+    Args:
+        order: An `Order` as JSON.
+        name: The actor's own.
+        cores: How many cores the run has.
+    """
+
+    def __init__(self, order: str, name: str, cores: int) -> None:
+        self._order, self._name, self._cores = Order.read(order.encode()), name, cores
+        self.thread = threading.Thread(target=self._run, name="run", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            with tracking.connect() as database:
+                handle = ray_handle(self._name, STARTING, socket.gethostname(), node_id())
+                tracking.attach(database, self._order.lease, worker=handle)
+                self._record(database, self._train())
+        except tracking.TrackingError as error:  # It went on without this worker, or cannot be written.
+            print(error, file=sys.stderr)
+        finally:
+            leave()
+
+    def _train(self) -> Ending:
+        """Have a process train the run, and return how it ended."""
+        with subprocess.Popen(
+            [*PROCESS, ONCE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment() | {"OMP_NUM_THREADS": str(self._cores)},
+        ) as process:
+            assert process.stdin is not None
+            assert process.stderr is not None
+            tail = Tail(process.stderr)
+            with suppress(OSError):  # It is dead already, which its exit code tells.
+                process.stdin.write(self._order.write())
+                process.stdin.close()
+            return Ending(process.wait(), tail.text())
+
+    def _record(self, database: tracking.Database, ending: Ending) -> None:
+        """Record an ending that the process itself could not."""
+        given_up = time.monotonic() + DATABASE_SECONDS
+        while ending.code != 0:
+            try:
+                run = tracking.get_run(database, self._order.run_id)
+                status = Status.STOPPED if run.status is Status.STOPPING else ending.status
+                tracking.end(database, self._order.lease, status, ending.sentence, ending.last_lines)
+            except tracking.StaleAttemptError:
+                return
+            except tracking.TrackingError:
+                if time.monotonic() > given_up:
+                    raise
+                time.sleep(1.0)
+            else:
+                return
+
+
+def node_id() -> str:
+    """What Ray calls this node."""
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def leave() -> None:
+    """Give the run's place back, and end with it."""
+    from ray.util.placement_group import get_current_placement_group, remove_placement_group
+
+    try:
+        group = get_current_placement_group()
+        if group is not None:
+            remove_placement_group(group)
+    finally:
+        os._exit(0)

@@ -1,0 +1,111 @@
+"""Sign-in at a real provider of OpenID Connect: guests look, members train, a claim makes somebody manage."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from cnnviz import tracking
+from tests.browser.people import command_line_app, free_port, person
+from tests.browser.server import Server
+from tests.browser.waiting import settle
+from tests.training.workers.making import until
+
+PEOPLE = ({"sub": "ada", "groups": ["student"]}, {"sub": "tess", "groups": ["teacher"]})
+LONG = "train?set.epochs=400&set.device=cpu"
+
+
+@pytest.fixture
+def issuer(chromium: Browser) -> Iterator[str]:
+    """The address of a provider that knows two people."""
+    port = free_port()
+    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
+    for each in PEOPLE:
+        command += ["--user-claims", json.dumps(each)]
+    provider = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://localhost:{port}"
+    try:
+        until(lambda: _answers(f"{address}/.well-known/openid-configuration"), "the provider is there")
+        yield address
+    finally:
+        provider.terminate()
+        provider.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def app(issuer: str, tmp_path: Path) -> Iterator[Server]:
+    """The app, whose secrets name the provider."""
+    port, secrets = free_port(), tmp_path / "secrets.toml"
+    secrets.write_text(
+        f'[auth]\nredirect_uri = "http://localhost:{port}/oauth2callback"\n'
+        'cookie_secret = "only for this test"\nclient_id = "cnnviz"\nclient_secret = "as secret"\n'
+        f'server_metadata_url = "{issuer}/.well-known/openid-configuration"\n'
+    )
+    with command_line_app(
+        tmp_path, port, "app", "--port", str(port), "--home", str(tmp_path / "home"), "--lean", "--sign-in",
+        "--manager-claim", "groups=teacher", "--", "--server.headless=true", f"--secrets.files={secrets}",
+    ) as server:  # fmt: skip
+        yield server
+
+
+def sign_in(page: Page, server: Server, subject: str) -> None:
+    # The provider's page would like a style sheet from elsewhere.
+    page.route(lambda url: "localhost" not in url, lambda route: route.abort())
+    page.goto(f"{server.url}/runs")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=subject, exact=True).click()
+    page.wait_for_url(f"{server.url}/**")
+    settle(page)
+
+
+def test_guests_look_members_train_and_a_claim_makes_somebody_manage(
+    app: Server, issuer: str, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNVIZ_HOME", str(app.home))
+    with person(chromium) as guest, person(chromium) as ada, person(chromium) as tess:
+        guest.goto(f"{app.url}/{LONG}")
+        guest.get_by_role("button", name="Start", exact=True).click()
+        expect(guest.get_by_text("Only who has joined or signed in can")).to_be_visible()
+
+        sign_in(ada, app, "ada")
+        expect(ada.get_by_role("button", name="ada")).to_be_visible()
+        ada.goto(f"{app.url}/{LONG}")
+        ada.get_by_role("button", name="Start", exact=True).click()
+        ada.wait_for_url("**/train?run=*")
+        with tracking.connect() as database:
+            (run,) = tracking.list_runs(database, metrics=[])
+            names = tracking.names_by_key(database)
+        assert names == {f"{issuer} ada": "ada"}
+
+        # A guest sees the run, and has nothing to stop it with; who manages has.
+        guest.goto(f"{app.url}/train?run={run.id}")
+        expect(guest.get_by_text("This run is ada’s")).to_be_visible()
+        expect(guest.get_by_role("button", name="Stop")).to_have_count(0)
+        sign_in(tess, app, "tess")
+        tess.goto(f"{app.url}/class")
+        expect(tess.get_by_role("row", name="ada")).to_be_visible()
+        tess.get_by_role("button", name="Stop", exact=True).click()
+        with tracking.connect() as database:
+            until(lambda: not tracking.get_run(database, run.id).active, "it is stopped")
+        ada.goto(f"{app.url}/class")
+        expect(ada.get_by_text("This page is the teacher’s")).to_be_visible()
+
+        ada.get_by_role("button", name="ada").click()
+        ada.get_by_role("button", name="Sign out").click()
+        expect(ada.get_by_role("button", name="Sign in")).to_be_visible()
+    assert not app.traced(since=0)

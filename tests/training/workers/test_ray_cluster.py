@@ -1,0 +1,141 @@
+"""Runs on a real Ray cluster of a head and two nodes: one is killed, and the run on it ends bit-identical."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnnviz import tracking
+from cnnviz.datasets.spec import silent
+from cnnviz.tracking import Command, Database, Run, Status
+from cnnviz.tracking.machines import machines
+from cnnviz.training import Recipe
+from cnnviz.training.queue import enqueue
+from cnnviz.training.workers.worker import work
+from tests.training.workers.making import become, until
+from tests.training.workers.test_processes import ROOT, process
+from tests.training.workers.test_soak import rows
+
+pytest.importorskip("ray", reason="Ray is an extra: pip install -r requirements-cluster.txt")
+pytestmark = pytest.mark.slow
+
+RECIPE = Recipe(dataset="digits", limit=200, epochs=500, batch_size=50, device="cpu", pad_crop=2)
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A run database and a store, as the environment of every node names them, and Ray's token."""
+    for name, value in {
+        "CNNVIZ_DATABASE_URL": f"sqlite:///{tmp_path}/runs.sqlite",
+        "CNNVIZ_STORE": str(tmp_path / "store"),
+        "PYTHONPATH": str(ROOT),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with tracking.connect() as opened:
+        yield opened
+
+
+class Cluster:
+    """A cluster in a process of its own."""
+
+    def __init__(self, nodes: subprocess.Popen[bytes]) -> None:
+        self._nodes = nodes
+        self.address = self._answer()
+
+    def kill(self, node: str) -> None:
+        """End a node as a power cut does."""
+        assert self._nodes.stdin is not None
+        self._nodes.stdin.write(node.encode() + b"\n")
+        self._nodes.stdin.flush()
+        assert self._answer() == "killed"
+
+    def _answer(self) -> str:
+        assert self._nodes.stdout is not None
+        return self._nodes.stdout.readline().decode().strip()
+
+
+@pytest.fixture
+def cluster(database: Database, tmp_path: Path) -> Iterator[Cluster]:
+    """A head that trains nothing, and two nodes of one core, each with a home of its own."""
+    command = [sys.executable, "-m", "tests.training.workers.ray_nodes", str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe) as nodes:
+        found = Cluster(nodes)
+        assert found.address, "the cluster did not start"
+        yield found
+        assert nodes.stdin is not None
+        nodes.stdin.close()
+
+
+def at_one_go(database: Database, recipe: Recipe) -> int:
+    """Train a run in this process, with the one thread that the nodes have."""
+    run = enqueue(database, recipe).id
+    lease = tracking.claim(database, "cpu", only=run)
+    assert lease is not None
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert work(database, lease, silent, lambda: False) is Status.FINISHED
+    finally:
+        torch.set_num_threads(threads)
+    return run
+
+
+def node_of(run: Run) -> str:
+    assert run.worker is not None
+    return str(run.worker["node_id"])
+
+
+@contextlib.contextmanager
+def at_work(cluster: Cluster) -> Iterator[None]:
+    """`cnnviz work --ray`, which is killed at the end: runs go on."""
+    with process("cnnviz", "work", "--ray", cluster.address):
+        yield
+
+
+def trains_on(database: Database, run: int) -> None:
+    step = tracking.get_run(database, run).step
+    until(lambda: tracking.get_run(database, run).step > step, "it trains on")
+
+
+def test_runs_spread_over_nodes_and_outlive_supervisor_pause_and_a_node(
+    database: Database, cluster: Cluster
+) -> None:
+    whole = at_one_go(database, RECIPE)
+    first = enqueue(database, RECIPE).id
+    second = enqueue(database, RECIPE.changed({"seed": 2, "epochs": 100_000})).id
+    with at_work(cluster):
+        running = [become(database, run, Status.RUNNING) for run in (first, second)]
+        assert len({node_of(run) for run in running}) == 2
+        assert {run.host for run in running} == {f"ray {cluster.address}"}
+        (machine,) = machines(database)
+        assert machine.text == f"ray {cluster.address}: 2 runs on the CPU"
+        tracking.request(database, first, Command.PAUSE)
+        become(database, first, Status.PAUSED)
+    trains_on(database, second)  # Nobody supervises now.
+    assert tracking.checkpoints(database, first)["last"].stored is not None
+    with at_work(cluster):
+        tracking.request(database, first, Command.RESUME)
+        again = become(database, first, Status.RUNNING)
+        assert again.attempt == 2
+        assert tracking.get_run(database, second).attempt == 1
+        tracking.request(database, second, Command.STOP)
+        become(database, second, Status.STOPPED)
+        trains_on(database, first)
+        cluster.kill(node_of(again))
+        until(lambda: tracking.get_run(database, first).attempt == 3, "another node has it")
+        ended = become(database, first, Status.FINISHED, Status.FAILED, Status.INTERRUPTED)
+    assert (ended.status, ended.attempt, ended.tries) == (Status.FINISHED, 3, 1), ended.error
+    assert rows(database, first) == rows(database, whole)
+    digests = [tracking.checkpoints(database, run)["last"].digest for run in (first, whole)]
+    assert digests[0] == digests[1]
