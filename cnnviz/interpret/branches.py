@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -67,10 +68,12 @@ def blocks(model: nn.Module, analysis: Analysis) -> tuple[Block, ...]:
 
 
 def _found(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    from torchvision.models.googlenet import Inception as Theirs
-
+    kinds: tuple[type[nn.Module], ...] = (Inception, NaiveInception)
+    theirs = sys.modules.get("torchvision.models.googlenet")  # Else no module here is of its kinds.
+    if theirs is not None:
+        kinds += (theirs.Inception,)
     for name, module in model.named_modules():
-        if isinstance(module, Inception | NaiveInception | Theirs):
+        if isinstance(module, kinds):
             yield name, module
 
 

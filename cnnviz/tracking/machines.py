@@ -22,6 +22,8 @@ FORGOTTEN_SECONDS = 86_400.0
 ALLOWS_CODE = "allow_code"
 CODE = "code"
 STORE = "store"
+DATA = "data"
+"""Of what a run needs: where its data can be had; `host` is the one machine where they lie unless stored."""
 TOGETHER = "together"
 """How many GPUs one run can have at most: a cluster's run has those of one node."""
 
@@ -100,8 +102,22 @@ def machine_devices(found: Iterable[Machine]) -> frozenset[str]:
     return frozenset(device for machine in found for device in machine.devices)
 
 
-def why_it_waits(found: Collection[Machine], device_class: str, code: str | None = None) -> str | None:
-    """A sentence on why no machine that is there can take a run; None where one can, or none is there."""
+def why_it_waits(
+    found: Collection[Machine],
+    device_class: str,
+    code: str | None = None,
+    needs: Mapping[str, Any] | None = None,
+    host: str | None = None,
+) -> str | None:
+    """A sentence on why no machine that is there can take a run; None where one can, or none is there.
+
+    Args:
+        found: The machines that are there.
+        device_class: What the run asks for.
+        code: The digest of its code, where it has some.
+        needs: Of its row: where its data can be had.
+        host: The machine that has its checkpoints, where it has trained before.
+    """
     if not found:
         return None
     able = [machine for machine in found if machine.serves(device_class)]
@@ -116,4 +132,11 @@ def why_it_waits(found: Collection[Machine], device_class: str, code: str | None
             "It has code of its own, and no machine that is there was started with the same file or with "
             "--allow-code, so it waits."
         )
+    hosts = {machine.host for machine in found}
+    data = (needs or {}).get(DATA) or {}
+    origin = None if data.get("stored") else data.get("host")
+    if origin is not None and origin not in hosts:
+        return f"Its data lie on {origin} alone, and no machine of that name is at work, so it waits."
+    if host is not None and host not in hosts and not any(machine.facts.get(STORE) for machine in able):
+        return f"Its checkpoint lies on {host} alone, and no machine of that name is at work, so it waits."
     return None

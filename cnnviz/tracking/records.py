@@ -210,6 +210,11 @@ class RunSummary:
         return Lease(self.id, self.attempt)
 
 
+def actor_name(run: RunSummary) -> str:
+    """What the actor of a run's present attempt is called in a Ray cluster."""
+    return f"cnnviz-{run.key}-{run.attempt}"
+
+
 @dataclass(frozen=True)
 class Run(RunSummary):
     """A run with all that is known of it."""

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import tarfile
 import tempfile
 import time
@@ -31,12 +32,13 @@ from cnnviz.models.library import home
 from cnnviz.models.user_code import source
 from cnnviz.sentences import full_stop
 from cnnviz.tracking import Database
+from cnnviz.tracking.machines import DATA
 from cnnviz.tracking.store import Store, StoreError, sha256_of
 from cnnviz.tracking.tables import ExperimentRow, RunRow
 from cnnviz.training import start_weights
 from cnnviz.training.recipe import Recipe
 
-DATA, LAYERS, CODE, START = "data", "layers", "code", "start"
+LAYERS, CODE, START = "layers", "code", "start"
 MOST_CODE_BYTES = 1_000_000
 """Of users' files that travel with a run."""
 _FILES = re.compile(r"about\.json|names\.txt|pictures\.bin|(train|test)-(images|labels|rows)\.npy")
@@ -123,7 +125,7 @@ def _is_here(dataset: str) -> bool:
 def _data(dataset: str, store: Store | None) -> dict[str, Any]:
     ready = None if store is None else datasets.prepared(dataset)
     if ready is None or store is None:
-        return {}
+        return {"host": socket.gethostname()}
     found: dict[str, Any] = {"fingerprint": ready.fingerprint}
     with tempfile.TemporaryDirectory(prefix="cnnviz-pack-") as folder:
         path = Path(folder) / "data.tar"

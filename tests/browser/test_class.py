@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from cnnviz import tracking
 from cnnviz.access.classroom import Classroom, grouped
-from tests.browser.conftest import ARTIFACTS
-from tests.browser.server import ROOT, Server, _await_health, _free_port, _stop
+from tests.browser.people import command_line_app, free_port, person
+from tests.browser.server import Server
 from tests.browser.waiting import TIMEOUT_MS
 
 
@@ -39,38 +35,14 @@ class Class:
 @pytest.fixture
 def school(chromium: Browser, tmp_path: Path) -> Iterator[Class]:
     """The app as `cnnviz class` starts it."""
-    port = _free_port()
-    server = Server(f"http://localhost:{port}", tmp_path / "home", tmp_path / "server.log")
-    command = [sys.executable, "-m", "cnnviz", "class", "--port", str(port), "--home", str(server.home)]
-    with server.log.open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--address", "127.0.0.1", "--host", "localhost", "--lean"], cwd=ROOT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"}, stdin=subprocess.DEVNULL, stdout=log,
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    try:
-        _await_health(server, process)
+    port = free_port()
+    with command_line_app(
+        tmp_path, port, "class", "--port", str(port), "--home", str(tmp_path / "home"), "--address",
+        "127.0.0.1", "--host", "localhost", "--lean",
+    ) as server:  # fmt: skip
         link = re.search(r"http://localhost:\d+/teach#\S+", server.printed())
         assert link is not None, server.printed()
         yield Class(server, Classroom(server.home / "class.json"), link[0])
-    finally:
-        _stop(process)
-
-
-@contextlib.contextmanager
-def person(chromium: Browser) -> Iterator[Page]:
-    """A browser of somebody's own."""
-    context = chromium.new_context()
-    context.set_default_timeout(TIMEOUT_MS)
-    page = context.new_page()
-    try:
-        yield page
-    except AssertionError:
-        ARTIFACTS.mkdir(exist_ok=True)
-        page.screenshot(path=ARTIFACTS / f"class-{id(page)}.png")
-        raise
-    finally:
-        context.close()
 
 
 def join(page: Page, school: Class, name: str, path: str) -> None:
@@ -83,7 +55,7 @@ def join(page: Page, school: Class, name: str, path: str) -> None:
 
 
 def begin(page: Page) -> int:
-    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name="Start", exact=True).click(timeout=3 * TIMEOUT_MS)
     page.wait_for_url(re.compile(r"run=\d+"))
     found = re.search(r"run=(\d+)", page.url)
     assert found is not None

@@ -153,3 +153,19 @@ def test_machines_are_there_until_they_leave_or_fall_silent(database: Database) 
         session.execute(text("UPDATE machines SET seen = seen - 100 WHERE host = 'lab'"))
     leave(database, web.key)
     assert tracking.machines(database) == []
+
+
+def test_a_sentence_says_where_data_or_a_checkpoint_lie_alone() -> None:
+    here = Machine("a" * 12, "web", "LocalLauncher", ("cpu",))
+    stored = Machine("b" * 12, "web", "LocalLauncher", ("cpu",), {"store": True})
+    lost = {"data": {"host": "desk"}}
+    assert why_it_waits([here], "cpu", None, lost) == (
+        "Its data lie on desk alone, and no machine of that name is at work, so it waits."
+    )
+    assert why_it_waits([here], "cpu", None, {"data": {"host": "web"}}) is None
+    assert why_it_waits([here], "cpu", None, {"data": {"host": "desk", "stored": "data/x.tar"}}) is None
+    assert why_it_waits([here], "cpu", host="gpu") == (
+        "Its checkpoint lies on gpu alone, and no machine of that name is at work, so it waits."
+    )
+    assert why_it_waits([stored], "cpu", host="gpu") is None
+    assert why_it_waits([here], "cpu", host="web") is None

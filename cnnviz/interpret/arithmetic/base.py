@@ -138,15 +138,19 @@ class Arithmetic(ABC):
 A = TypeVar("A", bound=type[Arithmetic])
 MODULES: dict[type[nn.Module], type[Arithmetic]] = {}
 OPERATIONS: dict[str, type[Arithmetic]] = {}
+NAMED_MODULES: dict[str, type[Arithmetic]] = {}
 
 
 def works_out(*what: type[nn.Module] | str) -> Callable[[A], A]:
-    """Register a class for modules of these types (not their subclasses), or for functions by name."""
+    """Register a class for modules of these types (not their subclasses), or for functions by name.
+
+    A name with dots is a type's, so that its package need not be imported.
+    """
 
     def wrap(arithmetic: A) -> A:
         for one in what:
             if isinstance(one, str):
-                OPERATIONS[one] = arithmetic
+                (NAMED_MODULES if "." in one else OPERATIONS)[one] = arithmetic
             else:
                 MODULES[one] = arithmetic
         return arithmetic
@@ -157,8 +161,9 @@ def works_out(*what: type[nn.Module] | str) -> Callable[[A], A]:
 def arithmetic_of(seen: Seen) -> Arithmetic:
     """The arithmetic of a call; raises `NotCoveredError` for a kind that is not worked out here."""
     if seen.module is not None:
-        arithmetic = MODULES.get(type(seen.module))
-        name = type(seen.module).__name__
+        kind = type(seen.module)
+        arithmetic = MODULES.get(kind) or NAMED_MODULES.get(f"{kind.__module__}.{kind.__qualname__}")
+        name = kind.__name__
     else:
         name = seen.operation.strip("_")
         name = name[1:] if name in ("iadd", "imul", "isub") else name

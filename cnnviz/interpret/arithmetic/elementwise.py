@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torchvision.ops import StochasticDepth
 
 from cnnviz.interpret import NotCoveredError
 from cnnviz.interpret.arithmetic.base import (
@@ -76,7 +75,10 @@ class Activation(OneMap):
         return FUNCTIONS[self.seen.operation.strip("_")]
 
 
-@works_out(nn.Dropout, nn.Dropout2d, nn.Identity, StochasticDepth, "dropout", "dropout2d")
+STOCHASTIC_DEPTH = "torchvision.ops.stochastic_depth.StochasticDepth"
+
+
+@works_out(nn.Dropout, nn.Dropout2d, nn.Identity, STOCHASTIC_DEPTH, "dropout", "dropout2d")
 class Unchanged(OneMap):
     """What does something in training only."""
 

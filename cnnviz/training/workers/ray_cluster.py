@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnviz.device_class import CPU, gpus, split
 from cnnviz.tracking import RunSummary
-from cnnviz.tracking.records import SUBMITTED, ray_handle
+from cnnviz.tracking.records import SUBMITTED, actor_name, ray_handle
 from cnnviz.tracking.store import VARIABLE as STORE_VARIABLE
 from cnnviz.training.workers.launcher import Ending, Order
 
@@ -39,7 +39,7 @@ class RayWorker:
 
     def handle(self, run: RunSummary) -> dict[str, Any]:
         """The actor's name, under which any supervisor finds it."""
-        self._name = f"{NAMESPACE}-{run.key}-{run.attempt}"
+        self._name = actor_name(run)
         return ray_handle(self._name, SUBMITTED)
 
     def hand_over(self, order: Order, device: str) -> None:
@@ -123,7 +123,7 @@ class RayLauncher:
 
     def lives(self, run: RunSummary) -> bool:
         """Whether the cluster knows the actor: it waits for room, makes itself ready, or trains."""
-        return self._actor(_name(run)) is not None
+        return self._actor(actor_name(run)) is not None
 
     def ending(self, run: RunSummary) -> Ending | None:
         """Nothing: the actor itself records how its process ended."""
@@ -131,7 +131,7 @@ class RayLauncher:
 
     def forget(self, run: RunSummary) -> None:
         """Give the run's place back."""
-        group = self._group(_name(run))
+        group = self._group(actor_name(run))
         if group is not None:
             self._remove(group)
 
@@ -139,7 +139,7 @@ class RayLauncher:
         """End the actor, and its process with it."""
         import ray
 
-        actor = self._actor(_name(run))
+        actor = self._actor(actor_name(run))
         if actor is not None:
             ray.kill(actor, no_restart=True)
 
@@ -216,10 +216,6 @@ class RayLauncher:
         from ray.util.placement_group import remove_placement_group
 
         remove_placement_group(group)
-
-
-def _name(run: RunSummary) -> str:
-    return str((run.worker or {}).get("actor") or f"{NAMESPACE}-{run.key}-{run.attempt}")
 
 
 def check_environment() -> None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from cnnviz import tracking
 from cnnviz.tracking import Status
-from cnnviz.tracking.records import STARTING, ray_handle
+from cnnviz.tracking.records import STARTING, actor_name, ray_handle
 from cnnviz.training.workers.launcher import Ending, Order
 from cnnviz.training.workers.local import PROCESS, environment
 from cnnviz.training.workers.parent_process import Tail
@@ -45,13 +45,15 @@ class RunActor:
     def _run(self) -> None:
         try:
             with tracking.connect() as database:
+                if actor_name(tracking.get_run(database, self._order.run_id)) != self._name:
+                    raise tracking.TrackingError("This node's environment names another run database.")
                 handle = ray_handle(self._name, STARTING, socket.gethostname(), node_id())
                 tracking.attach(database, self._order.lease, worker=handle)
                 self._record(database, self._train())
         except tracking.TrackingError as error:  # It went on without this worker, or cannot be written.
             print(error, file=sys.stderr)
         finally:
-            leave()
+            leave(self._name)
 
     def _train(self) -> Ending:
         """Have a process train the run, and return how it ended."""
@@ -95,13 +97,11 @@ def node_id() -> str:
     return str(ray.get_runtime_context().get_node_id())
 
 
-def leave() -> None:
+def leave(name: str) -> None:
     """Give the run's place back, and end with it."""
-    from ray.util.placement_group import get_current_placement_group, remove_placement_group
+    from ray.util.placement_group import get_placement_group, remove_placement_group
 
     try:
-        group = get_current_placement_group()
-        if group is not None:
-            remove_placement_group(group)
+        remove_placement_group(get_placement_group(name))
     finally:
         os._exit(0)

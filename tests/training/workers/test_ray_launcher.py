@@ -78,9 +78,6 @@ class FakeRay:
     def remove_placement_group(self, group: str) -> None:
         del self.groups[group]
 
-    def get_current_placement_group(self) -> str | None:
-        return next(iter(self.groups), None)
-
     def PlacementGroupSchedulingStrategy(self, group: str, placement_group_bundle_index: int) -> str:  # noqa: N802
         return group
 

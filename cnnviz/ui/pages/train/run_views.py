@@ -217,6 +217,9 @@ def _named(recipe: Recipe) -> str:
 def _since(run: Run) -> str:
     if run.status is Status.QUEUED:
         return _queue_place(run)
+    if run.status is Status.STARTING and run.submitted:
+        waited = time.time() - (run.heartbeat or run.queued)
+        return f"submitted to the cluster, waits for room there ({numbers.duration(max(0.0, waited))})"
     if run.status is Status.STARTING:
         waited = time.time() - (run.heartbeat or run.queued)
         return f"imports torch, opens the images ({numbers.duration(max(0.0, waited))})"
@@ -228,7 +231,8 @@ def _since(run: Run) -> str:
 def _queue_place(run: Run) -> str:
     """Say behind which runs it waits, and for about how long; or for what machine."""
     database = run_data.database()
-    if waits := tracking.why_it_waits(tracking.machines(database), run.device_class, run.recipe.get("code")):
+    there, code = tracking.machines(database), run.recipe.get("code")
+    if waits := tracking.why_it_waits(there, run.device_class, code, run.needs, run.host):
         return escape(waits)
     place = place_in_queue(database, run, timed=True)
     ahead = [other.id for other in (*place.training, *place.waiting)]
