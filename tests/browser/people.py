@@ -42,7 +42,7 @@ def free_port() -> int:
 def person(chromium: Browser) -> Iterator[Page]:
     """A browser of somebody's own; what it shows is kept where the test fails."""
     context = chromium.new_context()
-    context.set_default_timeout(TIMEOUT_MS)
+    context.set_default_timeout(3 * TIMEOUT_MS)  # several people at once, on an app that has loaded nothing
     page = context.new_page()
     try:
         yield page

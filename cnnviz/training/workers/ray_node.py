@@ -63,6 +63,7 @@ class RunActor:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=environment() | {"OMP_NUM_THREADS": str(self._cores)},
+            start_new_session=True,  # It steps back for others by its session, which must not be Ray's.
         ) as process:
             assert process.stdin is not None
             assert process.stderr is not None

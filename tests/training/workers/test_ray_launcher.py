@@ -87,7 +87,7 @@ def ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeRay:
     """Two nodes of four cores; one of them has two GPUs."""
     found = FakeRay([{"CPU": 4.0, "GPU": 2.0}, {"CPU": 4.0}])
     for name in ("ray", "ray.util", "ray.util.placement_group", "ray.util.scheduling_strategies"):
-        monkeypatch.setitem(sys.modules, name, found)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, name, found)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: found)
     monkeypatch.setenv("CNNVIZ_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
