@@ -73,6 +73,7 @@ def sign_in(page: Page, server: Server, subject: str) -> None:
     settle(page)
 
 
+@pytest.mark.slow
 def test_guests_look_members_train_and_a_claim_makes_somebody_manage(
     app: Server, issuer: str, chromium: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
