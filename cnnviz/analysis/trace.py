@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -261,13 +261,13 @@ class Opaque(nn.Module):
             return tree_map(lambda value: value.to("meta") if torch.is_tensor(value) else value, out)
 
 
-def without_scripts(module: nn.Module) -> nn.Module:
-    """The module with `Opaque` in place of TorchScript ones, which are changed no further."""
+def without_scripts(module: nn.Module, stand_in: Callable[[nn.Module], nn.Module] = Opaque) -> nn.Module:
+    """The module with a `stand_in` in place of TorchScript ones, which are changed no further."""
     if isinstance(module, torch.jit.ScriptModule):
-        return Opaque(module)
+        return stand_in(module)
     for name, child in module._modules.items():
         if child is not None:
-            module._modules[name] = without_scripts(child)
+            module._modules[name] = without_scripts(child, stand_in)
     return module
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -137,8 +138,10 @@ def named_model(name: str, options: Sequence[str] | None) -> tuple[str, dict[str
     chosen = pairs(options or [], "activation=tanh")
     if not registration.is_named(name):
         return name, chosen
+    before = os.environ.get(registration.VARIABLE)
     spec = registration.add(name, chosen)
-    for note in spec.notes:
+    known = os.environ[registration.VARIABLE] == before
+    for note in () if known else spec.notes:
         typer.echo(f"cnnviz: {note}", err=True)
     return spec.name, {}
 
@@ -168,7 +171,7 @@ def parse_size(text: str | None) -> int | tuple[int, ...] | list[tuple[int, ...]
         sizes = [parse_size(part) for part in text.split(",")]
         return [(size,) if isinstance(size, int) else tuple(size or ()) for size in sizes]  # type: ignore[arg-type]
     sides = text.lower().replace("×", "x").split("x")
-    if len(sides) > 3 or not all(side.isascii() and side.isdigit() for side in sides):
+    if len(sides) > 3 or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
         raise ValueError(
             f"An input size is a side, HxW or CxHxW in pixels, as 32, 224x320 or 1x28x28, not {text!r}."
         )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from cnnviz.analysis.module_settings import is_unit
 from cnnviz.analysis.ops import RULES, Call
-from cnnviz.analysis.trace import ASKS, name_of, tensors
+from cnnviz.analysis.trace import ASKS, name_of, tensors, without_scripts
 from cnnviz.interpret.layer_names import numbered, slug, unknown
 from cnnviz.models.outside.network import OutsideNetwork
 
@@ -38,7 +38,20 @@ def twin(model: M) -> M:
     memo: dict[int, object] = {id(buffer): buffer for buffer in model.buffers()}
     for parameter in model.parameters():
         memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
-    return copy.deepcopy(model, memo)
+    copied: Any = without_scripts(copy.deepcopy(model, memo), _Script)
+    return cast(M, copied)
+
+
+class _Script(nn.Module):
+    """Stands for a TorchScript module, which takes no hooks itself: one layer whose inside is not reached."""
+
+    def __init__(self, script: nn.Module) -> None:
+        super().__init__()
+        self.hidden = [script]
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute what the module computes."""
+        return self.hidden[0](*args, **kwargs)
 
 
 # One pass over a twin, and what chosen layers took and gave in it.

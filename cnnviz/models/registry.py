@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _SPECS: dict[str, ModelSpec] = {}
 ENTRY_POINT_GROUP = "cnnviz.models"
+WEIGHTS_FILES = ("pth", "pt", "ckpt", "safetensors", "bin")
+"""Endings of files that hold weights."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/\-]{0,79}")
 
 
@@ -158,6 +160,18 @@ def get(name: str) -> ModelSpec:
             why
             or f"There is no model '{name}' here: it is known to a program that is started with "
             f"--model net.py:{own}, or with {registration.VARIABLE}."
+        )
+    kind = name.rpartition(".")[2].lower()
+    if kind == "py":
+        raise UnknownModelError(f"'{name}' is a file: name what makes the network in it too, as {name}:Net.")
+    if kind == "pt2":
+        raise UnknownModelError(
+            f"'{name}' is an exported program: it holds code and is not read. Give net.py:Net or FILE.onnx."
+        )
+    if kind in WEIGHTS_FILES:
+        raise UnknownModelError(
+            f"'{name}' holds weights, not a network: name a model with it, as net.py:Net, and the file with "
+            "--weights."
         )
     near = [match for match, _, _ in process.extract(name, known.keys(), limit=3, score_cutoff=60)]
     hint = f"did you mean {' or '.join(near)}?" if near else "`python -m cnnviz models` lists them all."

@@ -43,11 +43,7 @@ class LayerStatsHook:
     """Watches one step: `with observer.watching(): forward, backward, optimiser step`."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._layers = {
-            name: part
-            for name, part in model.named_modules()
-            if name and not any(True for _ in part.children())
-        }
+        self._layers = _layers(model)
         self._outputs: dict[str, Tensor] = {}
         self._weights: dict[str, list[Tensor]] = {}
 
@@ -149,8 +145,13 @@ def locate_nonfinite(model: nn.Module, forward: Callable[[], object]) -> Broken:
 
 
 def _layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules without children, by name; TorchScript ones, which take no hooks, are left out."""
     named = model.named_modules()
-    return {name: part for name, part in named if name and not any(True for _ in part.children())}
+    return {
+        name: part
+        for name, part in named
+        if name and not any(True for _ in part.children()) and not isinstance(part, torch.jit.ScriptModule)
+    }
 
 
 def _nearest_the_output(

@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Iterable
 
-import torch
 from torch import Tensor
 
+from cnnviz.models.user_code.dry_run import LOGITS
 from cnnviz.training.metrics import Score
 
 TOP = 5
@@ -86,15 +86,17 @@ class EvaluationPass:
 
 
 def as_logits(out: object) -> Tensor | None:
-    """The main output of a network: a tensor, the first of a sequence, `logits` or `out` of a mapping."""
+    """The main output of a network: of a mapping what is called as logits are, else the first (N, C).
+
+    Where nothing is (N, C), it is the first tensor.
+    """
     if isinstance(out, Tensor):
         return out
-    if isinstance(out, tuple | list):
-        return next((found for one in out if (found := as_logits(one)) is not None), None)
     if isinstance(out, dict):
-        for name in ("logits", "out", *out):
-            if name in out and isinstance(out[name], Tensor):
-                return torch.as_tensor(out[name])
-        return None
-    found = getattr(out, "logits", None)
-    return found if isinstance(found, Tensor) else None
+        named = next((out[name] for name in LOGITS if isinstance(out.get(name), Tensor)), None)
+        return named if named is not None else as_logits([v for v in out.values() if isinstance(v, Tensor)])
+    if isinstance(out, tuple | list):
+        found = [one for one in map(as_logits, out) if one is not None]
+        return next((one for one in found if one.dim() == 2), found[0] if found else None)
+    logits = getattr(out, "logits", None)
+    return logits if isinstance(logits, Tensor) else None

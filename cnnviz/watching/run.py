@@ -22,6 +22,7 @@ from typing import Any, Self
 import psutil
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from cnnviz import tracking
 from cnnviz.diagnosis import diagnose, gather
@@ -144,6 +145,7 @@ class WatchedRun:
 
     def _open(self, database: Database | str | None, model: nn.Module, name: str, dataset: str) -> None:
         try:
+            _check_hooks(model)
             opened = database if isinstance(database, Database) else tracking.connect(database)
             self._own_database = opened is not database
             self._database = opened
@@ -465,6 +467,14 @@ class WatchedRun:
             tracking.end(self._database, self._lease, status, error, last_lines)
         except tracking.TrackingError as failure:
             warnings.warn(f"The end of run {self.id} was not recorded. {failure}", WatchWarning, stacklevel=5)
+
+
+def _check_hooks(model: nn.Module) -> None:
+    """Raise `ValueError` for a network that cannot be watched."""
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError("A TorchScript module takes no hooks: give the module from before torch.jit.script.")
+    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
+        raise ValueError("It has lazily shaped layers: pass a batch through the network before cnnviz.watch.")
 
 
 def _class_name(model: nn.Module) -> str:

@@ -17,6 +17,7 @@ from cnnviz.interpret import UnknownLayerError
 from cnnviz.interpret.activations import activations, maps_of, reduced, summaries
 from cnnviz.interpret.hooks import record_layers
 from cnnviz.interpret.layer_names import inner_layers, layers
+from tests.analysis.strange_nets import Scripted
 
 OURS = {"lenet5": None, "lenet5-1998": None, "googlenet-32": None, "resnet18-32": None, "googlenet-aux": 193}
 THEIRS = {"torchvision/alexnet": 64, "torchvision/googlenet": 64, "torchvision/densenet121": 32,
@@ -100,6 +101,14 @@ def test_inputs_are_as_the_layer_met_them() -> None:
     assert torch.equal(result["features.0"].inputs[0], images)
     assert torch.equal(result["features.1"].inputs[0], result["features.0"].output)
     assert result["features.1"].inputs[0].min() < 0
+
+
+def test_a_torchscript_child_is_one_layer() -> None:
+    model, images = Scripted().eval(), torch.randn(2, 3, 12, 12)
+    seen = activations(model, images, ["conv", "inner"])
+    assert torch.equal(seen["inner"], model.inner(model.conv(images)))
+    with pytest.raises(UnknownLayerError, match="it has 'inner'"):  # looked for among operations too
+        activations(model, images, ["inner", ":relu"])
 
 
 def test_the_model_is_left_as_it_was() -> None:

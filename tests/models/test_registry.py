@@ -129,6 +129,19 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         cnnviz.models.get("qqqqqq")
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("net.py", "'net.py' is a file: name what makes the network in it too, as net.py:Net."),
+        ("best.pth", "'best.pth' holds weights, not a network: name a model with it, as net.py:Net, and"),
+        ("net.pt2", "'net.pt2' is an exported program: it holds code and is not read"),
+    ],
+)
+def test_a_file_that_is_no_model_s_name_says_what_is(name: str, sentence: str) -> None:
+    with pytest.raises(UnknownModelError, match=re.escape(sentence)):
+        cnnviz.models.get(name)
+
+
 def test_unknown_options_are_answered_with_those_there_are() -> None:
     with pytest.raises(
         ValueError, match="There is no option 'depth' here; the options are: activation, norm"

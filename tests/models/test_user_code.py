@@ -174,7 +174,7 @@ class Needs(Net):
 
 class Lazy(nn.Sequential):
     def __init__(self, num_classes=3):
-        super().__init__(nn.LazyConv2d(4, 3), nn.Flatten(), nn.LazyLinear(num_classes))
+        super().__init__(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(num_classes))
 
 
 class Named(nn.Module):
@@ -185,6 +185,11 @@ class Named(nn.Module):
     def forward(self, x):
         features = x.flatten(1)
         return {"features": features, "logits": self.fc(features)}
+
+
+class Second(Named):
+    def forward(self, x):
+        return x, super().forward(x)["logits"]
 
 
 class Maps(nn.Conv2d):
@@ -271,7 +276,7 @@ def test_lazily_shaped_layers_get_their_shapes(own: Path) -> None:
     spec = registration.add(f"{own}/net.py:Lazy@1x10x10")
     assert spec.classes == 3
     model = models.build(spec)
-    assert sum(p.numel() for p in model.parameters()) == 4 * 9 + 4 + 256 * 3 + 3
+    assert sum(p.numel() for p in model.parameters()) == 4 * 9 + 4 + 8 + 256 * 3 + 3
 
 
 def test_a_named_output_is_chosen_and_said(own: Path) -> None:
@@ -282,6 +287,17 @@ def test_a_named_output_is_chosen_and_said(own: Path) -> None:
     model = models.build(spec)
     assert type(model).__name__ == "Named"
     assert model(torch.zeros(2, 1, 4, 4)).shape == (2, 3)
+
+
+def test_of_a_tuple_the_list_of_numbers_is_taken_before_an_image(own: Path) -> None:
+    spec = registration.add(f"{own}/net.py:Second@1x4x4")
+    assert spec.notes == ("Second gives 2 values: the second is taken for its logits.",)
+    assert spec.classes == 3
+
+
+def test_a_word_for_a_number_is_refused_before_the_constructor_meets_it(own: Path) -> None:
+    with pytest.raises(ValueError, match=r"^'width' is a whole number, as 4, not 'wide'\.$"):
+        registration.add(f"{own}/net.py:Net(width=wide)")
 
 
 def test_what_gives_maps_is_no_classifier(own: Path) -> None:

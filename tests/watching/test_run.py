@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from cnnviz import tracking
 from cnnviz.tracking import Command, Database, Kind, Status
 from cnnviz.training.workers import reconcile
 from cnnviz.watching import WatchWarning, loss_functions
+from cnnviz.watching.evaluation import as_logits
 from tests.watching.loops import CLASSES, Net, evaluate, images, loop, seeded
 
 ROOT = Path(__file__).parents[2]
@@ -273,6 +276,65 @@ def test_a_database_that_cannot_be_opened_does_not_end_the_loop(tmp_path: Path) 
 def test_what_cannot_be_watched_is_one_sentence(model: object, optimizer: object, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         cnnviz.watch(model, optimizer)
+
+
+class Scripted(nn.Module):
+    """A child that is TorchScript, which takes no hooks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with warnings.catch_warnings(action="ignore"):  # It is deprecated, and people bring it.
+            self.inner = torch.jit.script(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()))
+        self.head = nn.Linear(4 * 16, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(N, classes)`."""
+        out: Tensor = self.head(self.inner(x).flatten(1))
+        return out
+
+
+def test_a_torchscript_child_is_left_out_of_the_looks(database: Database) -> None:
+    run = loop(database, model=Scripted())
+    run.finish()
+    assert tracking.get_run(database, run.id or 0).status is Status.FINISHED
+    looks = tracking.read_records(database, run.id or 0, "layers")
+    assert {layer["name"] for layer in looks[0].body} == {"head"}
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (lambda: Scripted().inner, "give the module from before torch.jit.script"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), "pass a batch through the network before"),
+    ],
+)
+def test_what_takes_no_hooks_is_said_and_the_loop_goes_on(
+    database: Database, model: Callable[[], nn.Module], sentence: str
+) -> None:
+    module = model()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    with pytest.warns(WatchWarning, match=f"does not record this run.*{sentence}"):
+        run = cnnviz.watch(module, optimizer, database=database)
+    module(torch.zeros(2, 1, 6, 6)).sum().backward()
+    optimizer.step()
+    run.finish()
+    assert not tracking.list_runs(database)
+
+
+@pytest.mark.parametrize(
+    ("out", "chosen"),
+    [
+        ((torch.zeros(2, 1, 4, 4), torch.ones(2, 3)), 1.0),
+        ((torch.ones(2, 3), torch.zeros(2, 3)), 1.0),
+        ({"maps": torch.zeros(2, 1, 4, 4), "scores": torch.ones(2, 3)}, 1.0),
+        ({"features": torch.zeros(2, 8), "logits": torch.ones(2, 3)}, 1.0),
+        ([torch.ones(2, 1, 4, 4)], 1.0),
+        ({"loss": 3}, None),
+    ],
+)
+def test_which_output_is_the_logits(out: object, chosen: float | None) -> None:
+    found = as_logits(out)
+    assert (None if found is None else float(found.mean())) == chosen
 
 
 def test_wrong_shapes_to_evaluate_are_one_sentence(database: Database) -> None:

@@ -91,7 +91,7 @@ def class_count(network: Network) -> Iterator[Found]:
     ending = tuple(node.row for node in network.output_path()[:1] if network.is_layer(node))
     if len(shape) != 1:
         sides = "×".join(map(str, shape)) or "no numbers"
-        message = f"The output is {sides} an image, but a classifier gives a vector of one number a class."
+        message = f"An image gives {sides}, but a classifier gives a vector: one number a class."
         fix = (
             "End with global average pooling or a flatten, and a linear layer with as many units as classes."
         )

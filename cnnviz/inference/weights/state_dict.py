@@ -158,6 +158,13 @@ def remedy(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
         return "No name is the model's own: is it another network, or another version of it?"
     if len(other) == 1 and len(wanted[other[0]]) == 4 and wanted[other[0]][2:] == there[other[0]][2:]:
         return f"They read {there[other[0]][1]} channels, and this model {wanted[other[0]][1]}."
+    outputs = {(there[name][0], wanted[name][0]) for name in other if there[name][1:] == wanted[name][1:]}
+    if other and len(outputs) == 1 and other == list(wanted)[-len(other) :]:
+        has, asked = outputs.pop()
+        return (
+            f"They give {has:,} classes, and {asked:,} are asked for: name {has:,} classes, or fine-tune "
+            "from them (start_from), which makes a new last layer."
+        )
     if other and len(shared) == len(wanted) == len(there):
         return "It is the same network of other sizes: give its options as --option K=V."
     missing = [name for name in wanted if name not in there]

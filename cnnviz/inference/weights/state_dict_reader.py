@@ -108,7 +108,9 @@ def read_or_error(source: str, target: str) -> dict[str, Any]:
     """Read, write, and say how it went."""
     torch.serialization.add_safe_globals([*STAND_INS])
     try:
-        tensors, key = tensors_in(torch.load(source, map_location="cpu", weights_only=True))
+        found = torch.load(source, map_location="cpu", weights_only=True)
+        tensors, key = tensors_in(found)
+        others = [".".join(place) for place, _ in _mappings(found, ()) if key in WRAPPERS and place[0] != key]
         if len(tensors) > MAX_TENSORS:
             raise TypeError(f"It holds {len(tensors):,} tensors, and at most {MAX_TENSORS:,} are read")
         plain = {name: value.detach().to_dense().clone().contiguous() for name, value in tensors.items()}
@@ -117,7 +119,7 @@ def read_or_error(source: str, target: str) -> dict[str, Any]:
         return {"refused": str(error)}
     except Exception as error:
         return {"refused": reason(error)}
-    return {"key": key, "count": len(plain)}
+    return {"key": key, "count": len(plain), "others": others}
 
 
 def reason(error: Exception) -> str:

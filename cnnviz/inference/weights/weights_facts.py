@@ -41,9 +41,10 @@ class WeightsFacts(BaseModel):
         mean, std = self.mean or (0.0,) * channels, self.std or (1.0,) * channels
         mean, std = (values * channels if len(values) == 1 else values for values in (mean, std))
         if len(mean) != channels or len(std) != channels:
+            values = "one value" if channels == 1 else f"one value or {channels}"
             raise InferenceError(
                 f"The network reads {channels} channel{'' if channels == 1 else 's'}: give --mean and --std "
-                f"one value or {channels}, not {len(mean)} and {len(std)}."
+                f"{values}, not {len(mean)} and {len(std)}."
             )
         if not all(value > 0 for value in std):
             raise InferenceError("A standard deviation is above 0.")

@@ -84,6 +84,8 @@ def _zip_reason(path: Path) -> str:
 
 MOST_BYTES = 4 << 30
 MOST_SECONDS = 120.0
+MOST_OTHERS, MOST_NAME = 4, 40
+"""Of mappings of tensors that are left out: how many are named, and with how many characters."""
 SPARE = 1 << 30
 """Bytes that the child may take beyond four times the file: read, copied, written."""
 _CHILD = Path(__file__).with_name("state_dict_reader.py")
@@ -144,5 +146,7 @@ def _state_dict(path: Path, name: str, target: Path, seconds: float) -> Weights:
         document = {"refused": "It made the reader fail"}
     if "refused" in document:
         raise InferenceError(f"'{name}' cannot be read: {document['refused']}; what is read is {ACCEPTED}.")
-    notes = (f"The weights lay under '{document['key']}' in the file.",) if document["key"] else ()
+    others = ", ".join(f"'{name[:MOST_NAME]}'" for name in document["others"][:MOST_OTHERS])
+    beside = f"; those under {others} are left out" if others else ""
+    notes = (f"The weights lay under '{document['key']}' in the file{beside}.",) if document["key"] else ()
     return Weights(_safetensors(target, name).tensors, {}, notes)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedBuffer, is_lazy
 
 from cnnviz.models.builder import meta_copy
 from cnnviz.models.spec import Shape
@@ -98,13 +98,17 @@ def needed_inputs(module: nn.Module) -> list[str]:
 
 
 def choose_output(out: Any, title: str) -> tuple[str | int | None, Tensor, tuple[str, ...]]:
-    """Which of several outputs are the logits: by name, else the first tensor; and a sentence on that."""
+    """Which of several outputs are the logits: by name, else the first `(N, C)`, else the first tensor.
+
+    The last of the three is a sentence on that.
+    """
     if isinstance(out, Tensor):
         return None, out, ()
     if isinstance(out, dict):
         names = [name for name, value in out.items() if isinstance(value, Tensor)]
         if names:
-            chosen = next((name for name in LOGITS if name in names), names[0])
+            flat = [name for name in names if out[name].dim() == 2]
+            chosen = next((name for name in LOGITS if name in names), (flat or names)[0])
             listed = ", ".join(map(str, out))
             return chosen, out[chosen], (f"{title} gives {listed}: '{chosen}' is taken for its logits.",)
     if isinstance(out, list | tuple):
@@ -112,7 +116,7 @@ def choose_output(out: Any, title: str) -> tuple[str | int | None, Tensor, tuple
         if places:
             if len({tuple(out[place].shape) for place in places}) == 1 and out[places[0]].dim() == 2:
                 return None, out[places[0]], ()  # Auxiliary classifiers beside the main one.
-            first = places[0]
+            first = next((place for place in places if out[place].dim() == 2), places[0])
             note = f"{title} gives {len(out)} values: the {_ordinal(first)} is taken for its logits."
             return first, out[first], (note,)
     raise OutputError(
@@ -156,15 +160,22 @@ def _pass(module: nn.Module, shape: Shape) -> Any:
     kind = floating[0].dtype if floating else torch.float32
     with torch.no_grad():
         try:
-            lazy = next((p for p in module.parameters() if _has_no_shape(p)), None)
+            lazy = next((t for t in (*module.parameters(), *module.buffers()) if _has_no_shape(t)), None)
             if lazy is not None:
-                return copy.deepcopy(module)(torch.empty((1, *shape), device=lazy.device, dtype=kind))
+                return _lazy_copy(module)(torch.empty((1, *shape), device=lazy.device, dtype=kind))
             return meta_copy(module)(torch.empty((1, *shape), device="meta", dtype=kind))
         except Exception as error:
             if "meta" not in str(error) and not isinstance(error, NotImplementedError):
                 raise
         real = module if not any(p.is_meta for p in module.parameters()) else _with_memory(module)
         return real(torch.zeros((1, *shape), dtype=kind))
+
+
+def _lazy_copy(module: nn.Module) -> nn.Module:
+    """A copy whose lazily shaped layers are its own; torch copies such parameters, but not such buffers."""
+    lazy = (b for b in module.buffers() if _has_no_shape(b))
+    memo: dict[int, Any] = {id(b): UninitializedBuffer(device=b.device, dtype=b.dtype) for b in lazy}
+    return copy.deepcopy(module, memo)
 
 
 def _with_memory(module: nn.Module) -> nn.Module:

@@ -170,6 +170,7 @@ USUAL_CLASSES = 1000
 MOST_INT, MOST_TIMES = 64, 8
 """A whole number offered to pages goes to 8 times its default, and at least to 64."""
 _EMPTY = inspect.Parameter.empty
+_NUMBERS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
 @dataclass
@@ -340,4 +341,7 @@ def _argument(value: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
     try:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError):
+        if type(parameter.default) in _NUMBERS:
+            what = _NUMBERS[type(parameter.default)]
+            raise ValueError(f"'{parameter.name}' is {what}, as {parameter.default}, not '{value}'.") from None
         return value

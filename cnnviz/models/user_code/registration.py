@@ -277,7 +277,9 @@ def _target(loaded: Imported, one: Named) -> Constructor:
         )
     if not callable(target) or not (inspect.isclass(target) or inspect.isroutine(target)):
         raise ValueError(
-            f"'{one.attribute}' in {name} is a {type(target).__name__}, not a class or a function."
+            f"'{one.attribute}' in {name} is of type {type(target).__name__}, not a class or a function that "
+            "makes a torch.nn.Module; name one, as "
+            f"'def make_{one.attribute}(): return {one.attribute}'."
         )
     return importer.read(one.attribute, loaded, target, dict(one.arguments))
 

@@ -69,6 +69,12 @@ def test_they_are_found_and_it_is_said_where(way: str, tmp_path: Path) -> None:
     assert all(torch.equal(state[name], value) for name, value in lenet().items())
 
 
+def test_weights_that_are_left_out_are_named(tmp_path: Path) -> None:
+    torch.save({"model": lenet(), "ema": lenet(), "optimizer": {"state": lenet()}}, tmp_path / "own.pth")
+    found = from_file(tmp_path / "own.pth", "lenet5")
+    assert "The weights lay under 'model' in the file; those under 'ema' are left out." in found.notes
+
+
 def test_lightnings_own_dictionary_is_read_without_lightning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,10 +166,10 @@ def test_what_is_said_once_is_kept_beside_the_file(
         (["--mean", "a"], "--mean is one number or one a channel"),
         (
             ["--mean", "0.1,0.2"],
-            "The network reads 1 channel: give --mean and --std one value or 1, not 2 and 1.",
+            "The network reads 1 channel: give --mean and --std one value, not 2 and 1.",
         ),
         (["--std", "0"], "A standard deviation is above 0."),
-        (["--classes", "short"], "These weights do not fit LeNet-5"),
+        (["--classes", "short"], "They give 10 classes, and 2 are asked for: name 10 classes, or fine-tune"),
     ],
 )
 def test_what_cannot_be_is_a_sentence(
