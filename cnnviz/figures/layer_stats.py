@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -49,7 +49,10 @@ LOOKS: dict[Statistic, Look] = {
 
 
 def layer_heat(
-    looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic, x_title: str
+    looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]],
+    statistic: Statistic,
+    x_title: str,
+    frozen: Collection[str] = (),
 ) -> Figure:
     """The heatmap of one statistic.
 
@@ -57,8 +60,10 @@ def layer_heat(
         looks: (where on the axis, the layers as `asdict(LayerLook)`), in order of time.
         statistic: Which; layers that never have it are left out.
         x_title: What runs to the right.
+        frozen: Layers that keep their weights, which their names then say.
     """
     names, values = _table(looks, statistic)
+    names = [f"{name} (frozen)" if name in frozen else name for name in names]
     log = LOOKS[statistic].log
     with np.errstate(divide="ignore"):
         shown = np.log10(values) if log else values

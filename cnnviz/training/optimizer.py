@@ -57,6 +57,36 @@ def _groups(recipe: Recipe, trained: list[nn.Parameter], head: Collection[int]) 
     return [{"params": p, "scale": s, "lr": lr} for (p, s), lr in zip(parts, rates, strict=True)]
 
 
+def layer_rates(model: nn.Module, optimizers: Iterable[torch.optim.Optimizer]) -> list[dict[str, Any]]:
+    """List layers with weights: how many parameters they have, how many learn, and at which part of the rate.
+
+    Returns:
+        For each layer its `name`, `type`, `params`, `trainable` (parameters that an optimizer has and that
+        ask for a gradient) and `rate`, the learning rate by the largest of all groups; None for a frozen one.
+    """
+    rates = {
+        id(parameter): float(group["lr"])
+        for one in optimizers
+        for group in one.param_groups
+        for parameter in group["params"]
+        if parameter.requires_grad
+    }
+    largest = max(rates.values(), default=0.0)
+    found = []
+    for name, part in model.named_modules():
+        own = list(part.parameters(recurse=False))
+        if not own:
+            continue
+        learning = [parameter for parameter in own if id(parameter) in rates]
+        fastest = max((rates[id(parameter)] for parameter in learning), default=0.0)
+        found.append({
+            "name": name, "type": type(part).__name__, "params": sum(p.numel() for p in own),
+            "trainable": sum(p.numel() for p in learning),
+            "rate": (fastest / largest if largest else 1.0) if learning else None,
+        })  # fmt: skip
+    return found
+
+
 class RMSprop(torch.optim.RMSprop):
     """RMSprop (Tieleman and Hinton, 2012), which has no fused form: `found_inf` is heeded here instead.
 

@@ -214,14 +214,15 @@ class RunLogger:
     Figures: `train/loss`, `train/accuracy` and, of auxiliary classifiers, `train/aux1_loss` and so on since
     the last report, `lr`, and those of `log.MEASURED`; at an epoch's end `train/epoch_loss`,
     `train/epoch_accuracy`, and `loss`, `accuracy`, `top5` and `logit_spread` of `val/` and `test/`.
-    Records: `data`, `fixed_images`, `input`, after the first step `census` and after the first epoch
-    `baseline` once; `layers` and `fixed_predictions` at a look; `train/predicted`, `test/predicted`,
-    `validation/confusion` and `test/confusion` at an epoch's end, with `in_training_mode`, the layers that
-    were while the test images were judged (there should be none); `train/evaluated`, how well some training
-    images are known in evaluation mode, after the last step; `batch_norm` of a model that has it, before the
-    first step and after the last, then with what some test images come to with running and with batch
-    statistics; `nonfinite` where a run fails of it; `early_stopping` at the end of a run that it ended, or
-    whose best weights were restored; `engine` where the engine has something to say.
+    Records: `data`, `fixed_images`, `trained_layers` where some are frozen or learn slower, `input`, after
+    the first step `census` and after the first epoch `baseline` once; `layers` and `fixed_predictions` at a
+    look; `train/predicted`, `test/predicted`, `validation/confusion` and `test/confusion` at an epoch's end,
+    with `in_training_mode`, the layers that were while the test images were judged (there should be none);
+    `train/evaluated`, how well some training images are known in evaluation mode, after the last step;
+    `batch_norm` of a model that has it, before the first step and after the last, then with what some test
+    images come to with running and with batch statistics; `nonfinite` where a run fails of it;
+    `early_stopping` at the end of a run that it ended, or whose best weights were restored; `engine` where
+    the engine has something to say.
     """
 
     def __init__(self, log: Logger, steps_per_epoch: int, pace: Pace) -> None:
@@ -290,6 +291,11 @@ class RunLogger:
     def train_score(self, step: int, images: int, score: Score) -> None:
         """Record how well `images` training images are known, without dropout and augmentation."""
         self._record(step, "train/evaluated", {"images": images} | _brief(score))
+
+    def trained_layers(self, layers: Sequence[dict[str, Any]]) -> None:
+        """Record which layers learn, and at which part of the rate, unless all do alike (`layer_rates`)."""
+        if any(one["trainable"] < one["params"] or one["rate"] != 1.0 for one in layers):
+            self._record(0, "trained_layers", list(layers))
 
     def batch_norm(
         self,

@@ -29,6 +29,7 @@ from cnnviz.diagnosis import diagnose, gather
 from cnnviz.tracking import Command, Database, Kind, MetricWriter, RunFacts, Status
 from cnnviz.training.layer_stats import LayerStats, locate_nonfinite
 from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError, describe_batch_norm
+from cnnviz.training.optimizer import layer_rates
 from cnnviz.training.run_logger import Pace, PeakFlops, RunLogger, device_name
 from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
 from cnnviz.watching import loss_functions, network
@@ -277,6 +278,7 @@ class WatchedRun:
             self._report.body(0, "network", network.body(analysis, self._model))
         else:
             self._report.body(0, "network", network.plain_body(self._model, why))
+        self._report.trained_layers(layer_rates(self._model, self._optimizers))
         self._write_data()
         self._report.start_clock()
 

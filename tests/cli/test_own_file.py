@@ -34,6 +34,11 @@ class Net(nn.Module):
 class Fails(nn.Module):
     def forward(self, x):
         return {}["missing"]  # fails
+
+
+class Leaves(Net):
+    def forward(self, x):
+        return super().forward(torch.from_numpy(x.numpy().copy()))
 """
 Capture = pytest.CaptureFixture[str]
 SMALL = ("--dataset", "digits", "--set", "limit=200", "--epochs", "2", "--device", "cpu")
@@ -125,13 +130,22 @@ def test_a_file_handed_in_does_not_choose_code(
     ("name", "sentence"),
     [
         ("Fails", "Fails cannot be run: KeyError: 'missing' (net.py, line 22)."),
-        ("Gone", "There is no 'Gone' in net.py; it defines Net, Fails."),
+        ("Gone", "There is no 'Gone' in net.py; it defines Net, Fails, Leaves."),
         ("Net(depth=3)", "Net has no argument 'depth'; its arguments are: width, act, n_out."),
     ],
 )
 def test_what_cannot_be_trained_is_a_sentence(net: Path, capsys: Capture, name: str, sentence: str) -> None:
     assert main(["train", "--model", f"{net}:{name}", *SMALL]) == 2
     assert capsys.readouterr().err.strip() == f"cnnviz: {sentence}"
+
+
+def test_a_network_that_leaves_torch_is_queued(net: Path) -> None:
+    from cnnviz.training import Recipe
+    from cnnviz.training.queue import enqueue
+
+    registration.add(f"{net}:Leaves")
+    with tracking.connect() as database:
+        assert enqueue(database, Recipe(model="file/Leaves", dataset="digits", limit=200)).status == "queued"
 
 
 def test_a_recipe_from_outside_names_no_other_code(net: Path) -> None:

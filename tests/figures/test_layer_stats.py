@@ -22,6 +22,10 @@ def test_layers_go_down_and_time_goes_right() -> None:
     assert (trace["zmin"], trace["zmax"]) == (0, 1)
 
 
+def test_frozen_layers_are_named_so() -> None:
+    assert layer_heat(LOOKS, "zeros", "epoch", {"conv1"})["data"][0]["y"] == ("conv1 (frozen)", "pool1")
+
+
 def test_magnitudes_are_logarithms_with_true_values_to_point_at() -> None:
     trace = layer_heat(LOOKS, "gradient", "epoch")["data"][0]
     assert trace["y"] == ("conv1",), "a layer without weights has no gradient"

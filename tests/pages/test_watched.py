@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from cnnviz import tracking
 from cnnviz.tracking import Command, Status
 from cnnviz.watching import WatchedRun
 from tests.pages.runner import html, open_page
-from tests.watching.loops import loop
+from tests.watching.loops import Net, loop
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,30 @@ def test_diagnose_shows_the_fix_as_code_and_offers_no_recipe(run: WatchedRun) ->
     assert "optimizer.zero_grad() is missing" in html(app)
     assert any("optimizer.zero_grad()" in code.value for code in app.code)
     assert not {"Apply and run", "Stop it, apply and run", "Probe"} & set(labels(app))
+
+
+@pytest.fixture(scope="module")
+def tuned(run: WatchedRun) -> WatchedRun:
+    """A run with a frozen layer, and a slower one below the last."""
+    model = Net()
+    model.conv.requires_grad_(False)
+    groups = [{"params": model.norm.parameters(), "lr": 0.005}, {"params": model.head.parameters()}]
+    watched = loop(run._database, model=model, make=lambda m: torch.optim.SGD(groups, 0.05), epochs=1)
+    watched.finish()
+    return watched
+
+
+def test_frozen_layers_and_slower_ones_are_marked(tuned: WatchedRun) -> None:
+    app = open_page("train", run=str(tuned.id))
+    table = html(app)
+    for line in (
+        '<th scope="row">conv</th><td>Conv2d</td><td>6×6×6</td><td class="number">60</td>'
+        '<td class="number">frozen</td>',
+        '<td class="number">× 0.1</td>',
+        "1 of 3 layers with weights are frozen: 60 of 723 parameters keep their first values. "
+        "Parts of the learning rate: × 0.1, × 1.",
+    ):
+        assert line in table
 
 
 def test_its_recipe_cannot_be_cloned_by_an_address(run: WatchedRun) -> None:

@@ -14,8 +14,10 @@ from cnnviz import models, tracking
 from cnnviz.cli.app import main
 from cnnviz.datasets.spec import silent
 from cnnviz.training import Recipe
-from cnnviz.training.optimizer import optimiser, set_lr
+from cnnviz.training.run_logger import PeakFlops
+from cnnviz.training.optimizer import layer_rates, optimiser, set_lr
 from cnnviz.training.queue import enqueue
+from cnnviz.training.run_logger import InMemoryLogger, Pace, RunLogger
 from cnnviz.training.start_weights import freeze, head_parameters, keep, load_start
 from cnnviz.training.workers.worker import work
 
@@ -94,6 +96,27 @@ def test_the_trunk_learns_at_a_part_of_the_rate(kind: str) -> None:
     *trunk, weight, bias = model.parameters()
     assert {rates[id(p)] for p in trunk} == {0.01}
     assert rates[id(weight)] == rates[id(bias)] == 0.04
+
+
+def test_it_is_recorded_which_layers_learn_and_at_which_part_of_the_rate() -> None:
+    model = lenet()
+    freeze(model, "features.0")
+    plain = optimiser(Recipe(lr=0.1), model.parameters())
+    layers = {one["name"]: one for one in layer_rates(model, [plain])}
+    assert layers["features.0"] == {
+        "name": "features.0", "type": "Conv2d", "params": 156, "trainable": 0, "rate": None
+    }  # fmt: skip
+    assert {one["rate"] for name, one in layers.items() if name != "features.0"} == {1.0}
+    slower = optimiser(Recipe(lr=0.1, trunk_lr=0.25), model.parameters(), head_parameters(model))
+    rates = [one["rate"] for one in layer_rates(model, [slower])]
+    assert rates == [None, *[0.25] * (len(rates) - 2), 1.0]
+    log = InMemoryLogger()
+    reporter = RunLogger(log, 1, Pace(torch.device("cpu"), 0, PeakFlops(1.0, "unknown")))
+    everything = lenet()
+    reporter.trained_layers(layer_rates(everything, [optimiser(Recipe(), everything.parameters())]))
+    assert not log.records
+    reporter.trained_layers(layer_rates(model, [plain]))
+    assert [kind for _, kind, _ in log.records] == ["trained_layers"]
 
 
 def weights_of(run_id: int) -> dict[str, Tensor]:

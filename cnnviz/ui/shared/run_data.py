@@ -187,20 +187,82 @@ def _recipe(_opened: Database, where: str, run_id: int) -> dict[str, Any]:
 
 
 class OwnLayer(NamedTuple):
-    """A layer of a network that was not built from a recipe, in words for a table."""
+    """A layer of a run's network, in words for a table."""
 
     name: str
     type: str
     output: str
     params: str
+    trainable: str = ""
+    rate: str = ""
+    """The part of the learning rate that it learns at; empty where all learn at the same."""
+
+
+class TrainedLayers(NamedTuple):
+    """Which layers of a run learn, where not all do alike."""
+
+    by_name: dict[str, dict[str, Any]]
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """Layers none of whose parameters learn."""
+        return frozenset(name for name, one in self.by_name.items() if not one["trainable"])
+
+    @property
+    def rates(self) -> dict[str, str]:
+        """The part of the rate of each layer that learns; empty where all learn at the same."""
+        parts = {name: one["rate"] for name, one in self.by_name.items() if one["rate"] is not None}
+        return {name: f"× {part:.3g}" for name, part in parts.items()} if len(set(parts.values())) > 1 else {}
+
+    def sentence(self) -> str:
+        """What is frozen, and what learns slower."""
+        weighted = len(self.by_name)
+        held = sum(one["params"] - one["trainable"] for one in self.by_name.values())
+        whole = sum(one["params"] for one in self.by_name.values())
+        sentences = []
+        if held:
+            sentences.append(
+                f"{len(self.frozen)} of {weighted} layers with weights are frozen: {held:,} of {whole:,} "
+                "parameters keep their first values."
+            )
+        if rates := self.rates:
+            sentences.append(f"Parts of the learning rate: {', '.join(dict.fromkeys(rates.values()))}.")
+        return " ".join(sentences)
+
+
+def trained_layers(run: RunSummary) -> TrainedLayers:
+    """Which layers learn; nothing where all do alike, and in runs of before that was recorded."""
+    opened = database()
+    return _trained_layers(opened, opened.where, run.id, run.attempt, run.step > 0)
+
+
+@st.cache_resource(max_entries=CACHED_RUNS, show_spinner=False)
+def _trained_layers(_opened: Database, where: str, run_id: int, attempt: int, begun: bool) -> TrainedLayers:
+    from cnnviz import tracking
+
+    record = tracking.latest_record(_opened, run_id, "trained_layers")
+    return TrainedLayers({one["name"]: one for one in record.body} if record is not None else {})
 
 
 def own_layers(run: RunSummary) -> tuple[OwnLayer, ...]:
-    """The layers of a watched network as its run recorded them; empty where there are none yet."""
-    if run.has_recipe:
-        return ()
+    """The layers of a network that was not built from a recipe, or of which not all layers learn alike."""
+    learning = trained_layers(run)
     opened = database()
-    return _own_layers(opened, opened.where, run.id, run.step > 0)
+    rows = () if run.has_recipe else _own_layers(opened, opened.where, run.id, run.step > 0)
+    if not learning.by_name:
+        return rows
+    plain = [
+        OwnLayer(one["name"], one["type"], "", f"{one['params']:,}") for one in learning.by_name.values()
+    ]
+    return tuple(_with_learning(row, learning) for row in rows or plain)
+
+
+def _with_learning(row: OwnLayer, learning: TrainedLayers) -> OwnLayer:
+    known = learning.by_name.get(row.name)
+    if known is None:
+        return row
+    trainable = f"{known['trainable']:,}" if known["trainable"] else "frozen"
+    return row._replace(trainable=trainable, rate=learning.rates.get(row.name, ""))
 
 
 @st.cache_resource(max_entries=CACHED_RUNS, show_spinner=False)
@@ -225,18 +287,32 @@ def _own_layers(_opened: Database, where: str, run_id: int, begun: bool) -> tupl
     return tuple(OwnLayer(one["name"], one["type"], "", f"{one['params']:,}") for one in plain)
 
 
+COLUMNS = ("layer", "type", "output", "parameters", "trainable", "rate")
+
+
 def own_layers_table(run: RunSummary) -> str:
-    """The same as an HTML table; empty where there is nothing to show."""
+    """The same as an HTML table of the columns that say something; empty where there is nothing to show."""
     layers = own_layers(run)
     if not layers:
         return ""
+    shown = [place for place in range(len(COLUMNS)) if place < 2 or any(row[place] for row in layers)]
+    head = "".join(f"<th{_of_numbers(place)}>{COLUMNS[place]}</th>" for place in shown)
     lines = "".join(
-        f'<tr><th scope="row">{escape(one.name)}</th><td>{escape(one.type)}</td><td>{escape(one.output)}</td>'
-        f"<td>{one.params}</td></tr>"
-        for one in layers
+        "<tr>"
+        + f'<th scope="row">{escape(row.name)}</th>'
+        + "".join(f"<td{_of_numbers(place)}>{escape(row[place])}</td>" for place in shown[1:])
+        + "</tr>"
+        for row in layers
     )
-    head = "<tr><th>layer</th><th>type</th><th>output</th><th>parameters</th></tr>"
-    return f'<div class="own-layers"><table><thead>{head}</thead><tbody>{lines}</tbody></table></div>'
+    said = escape(trained_layers(run).sentence())
+    return (
+        f'<div class="own-layers"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
+        f"{f'<p>{said}</p>' if said else ''}</div>"
+    )
+
+
+def _of_numbers(place: int) -> str:
+    return ' class="number"' if place > 2 else ""
 
 
 # A click on a figure, told once: its component keeps saying it until the next one.

@@ -89,6 +89,7 @@ def recipe(run: Run) -> None:
     st.caption(f"What differs from {against}: field, there → here." if lines else f"Exactly {against}.")
     if lines:
         _table(lines)
+    _layers(run)
     st.download_button(
         "Recipe (JSON)", recipe_document(run), f"run-{run.id}-recipe.json", "application/json",
         key="run-recipe", on_click="ignore", type="tertiary", icon=":material/download:",
@@ -101,6 +102,11 @@ def _settings(run: Run) -> None:
     source = "A training loop of its own, watched" if run.kind.value == "watched" else "Imported from a file"
     st.caption(f"{source}: this is what is known of its settings; the rest stands in the code that ran.")
     _table([(field.replace("_", " "), value_text(value), "") for field, value in run.recipe.items()])
+    _layers(run)
+
+
+def _layers(run: Run) -> None:
+    """Draw the layers of a network of one's own, and of any in which some are frozen or learn slower."""
     if table := run_data.own_layers_table(run):
         with st.expander("Layers of its network", key="run-layers"):
             st.html(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Literal, NamedTuple, cast, get_args
 
 import numpy as np
@@ -87,7 +88,7 @@ MOST_HEIGHT = 900
 Scale = Literal["linear", "log"]
 
 
-def charts(story: RunData, claim: PublishedAccuracy | None, name: str) -> None:
+def charts(story: RunData, claim: PublishedAccuracy | None, name: str, frozen: Collection[str] = ()) -> None:
     """Draw everything that runs over time; `name` is what downloads are called."""
     x, scale, smoothing = _axes()
     panels = [
@@ -102,7 +103,7 @@ def charts(story: RunData, claim: PublishedAccuracy | None, name: str) -> None:
         st.caption(notice.plain(f"{claim.label[0].upper()}{claim.label[1:]}{source}. {claim.differs}"))
     with st.expander("Learning rate and speed", key="train-cost"):
         _cost(story, x, name)
-    _layers(story, x, name)
+    _layers(story, x, name, frozen)
 
 
 def _axes() -> tuple[XAxis, Scale, str]:
@@ -187,7 +188,7 @@ TERMS: dict[Statistic, str] = {
 """What the glossary calls each statistic."""
 
 
-def _layers(story: RunData, x: XAxis, name: str) -> None:
+def _layers(story: RunData, x: XAxis, name: str, frozen: Collection[str]) -> None:
     st.header("Layer statistics", anchor=False)
     said: list[str] = []
     key = "train-layers"
@@ -211,5 +212,5 @@ def _layers(story: RunData, x: XAxis, name: str) -> None:
         st.caption("The first look at the layers comes with the first step.")
         return
     height = min(MOST_HEIGHT, max(HEAT, LAYER_HEIGHT * len(looks[-1][1]) + 90))
-    plot(layer_heat(looks, statistic, X_TITLES[x]), key="train-heat", height=height,
+    plot(layer_heat(looks, statistic, X_TITLES[x], frozen), key="train-heat", height=height,
          alt=layer_heat_alt(looks, statistic), name=f"{name}-{statistic}", picks=False)  # fmt: skip

@@ -221,7 +221,7 @@ def draw(run: Run, story: RunData) -> None:
     name = f"run-{run.id}"
     left, right = st.columns([0.64, 0.36], gap="large")
     with left:
-        charts(story, _published(run), name)
+        charts(story, _published(run), name, run_data.trained_layers(run).frozen)
     with right:
         sample_predictions(story, name)
     history(run, story)
@@ -391,6 +391,6 @@ def _below(database: Database) -> None:
         )
     left, right = st.columns([0.7, 0.3], gap="medium")
     with left:
-        charts(story, _published(run), f"run-{run.id}")
+        charts(story, _published(run), f"run-{run.id}", run_data.trained_layers(run).frozen)
     with right:
         sample_predictions(story, f"run-{run.id}")
