@@ -8,8 +8,8 @@ gradient, or in evaluation mode without a backward pass, is evaluation. A step i
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -43,6 +43,8 @@ class Forward:
     backward: bool = False
     judged: bool = False
     labels: Tensor | None = None
+    inputs: Tensor | None = None
+    """Of a looked-at step, where the network was given one tensor alone."""
 
 
 @dataclass
@@ -67,6 +69,9 @@ class Recorder(Protocol):
 
     def evaluated(self, step: int, seen: EvaluationPass) -> None:
         """A pass without training has ended."""
+
+    def batch_seen(self, images: Tensor, labels: Tensor) -> None:
+        """A looked-at batch `(N, …)` and its class numbers `(N,)`, where it is the network's only input."""
 
     def failed(self, error: Exception) -> None:
         """Something of ours raised: it is said once, and watching ends."""
@@ -137,6 +142,15 @@ class LoopMonitor:
         self._end_evaluation(mark=True)
         self.drain()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """See nothing of what happens inside: it is not the loop's."""
+        before, self._busy = self._busy, True
+        try:
+            yield
+        finally:
+            self._busy = before
+
     def drain(self) -> None:
         """Fetch what waits on the device."""
         if self._checksums:
@@ -198,6 +212,8 @@ class LoopMonitor:
             logits.detach(), len(images), bool(evaluating) and all(evaluating), any(evaluating)
         )
         self._forward.logits = logits
+        if self._look and len(args) + len(kwargs) == 1:
+            self._forward.inputs = images
         logits.register_hook(self._guard_gradient(self._forward))  # type: ignore[no-untyped-call]
         self._checksum(images)
         if self._in_step:
@@ -206,11 +222,8 @@ class LoopMonitor:
             self.facts.amp = True
         if not self._began:
             self._began = True
-            self._busy = True
-            try:
+            with self.paused():
                 self._recorder.first_pass(images, logits)
-            finally:
-                self._busy = False
 
     def _guard_gradient(self, forward: Forward) -> Callable[[Tensor], None]:
         self_ = weakref.ref(self)
@@ -349,6 +362,8 @@ class LoopMonitor:
             keep = labels != call.ignore_index
             labels = labels if bool(keep.all()) else labels[keep]
             forward.labels = call.target if call.target.dim() == 1 else None
+            if forward.inputs is not None and labels is call.target and labels.dim() == 1:
+                self._recorder.batch_seen(forward.inputs, labels)
         if call.result is not None:
             self._add(call.result, call.reduction, call.input, labels)
         if self._look and "function" not in self._look:
@@ -369,7 +384,10 @@ class LoopMonitor:
             forward.judged = True
         if logits is not None and labels is not None:
             self._metrics.losses = self._metrics.losses[:-1] if forward and forward.labels is not None else []
-            self._add(loss, "mean", logits, _labels(labels, logits))
+            numbers = _labels(labels, logits)
+            self._add(loss, "mean", logits, numbers)
+            if forward is not None and forward.inputs is not None and numbers is not None:
+                self._recorder.batch_seen(forward.inputs, numbers)
         self.functions["given"] = None
         self.facts.counts["losses"] += 1
 

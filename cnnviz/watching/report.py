@@ -15,6 +15,8 @@ class Report:
     """A diagnosis: `outcome`, `verdict` and `findings`, each with `cause`, `confidence` and `fix`."""
 
     diagnosis: Diagnosis
+    probes: tuple[tuple[str, str], ...] = ()
+    """Title and result of each check that was asked for."""
 
     @property
     def outcome(self) -> Outcome:
@@ -55,6 +57,7 @@ class Report:
             if finding.fix is not None:
                 lines.append(f"   Fix: {finding.fix.text}")
                 lines += [f"       {line}" for line in finding.fix.code.splitlines()]
+        lines += [f"Check: {title}. {result}" for title, result in self.probes]
         lines += [f"Missing: {one}" for one in self.missing]
         lines += [f"Note: {one.text}" for one in self.diagnosis.notes]
         return "\n".join(lines)
@@ -73,5 +76,6 @@ class Report:
                 text += f"<p><b>Fix:</b> {escape(finding.fix.text)}</p>"
                 text += f"<pre>{escape(finding.fix.code)}</pre>" if finding.fix.code else ""
             parts.append(text)
+        parts += [f"<p>{escape(title)}: {escape(result)}</p>" for title, result in self.probes]
         parts += [f"<p>Missing: {escape(one)}</p>" for one in self.missing]
         return "".join(parts)

@@ -26,13 +26,14 @@ from torch.nn.parameter import is_lazy
 
 from cnnviz import tracking
 from cnnviz.diagnosis import diagnose, gather
+from cnnviz.diagnosis.report.report_text import describe_probes
 from cnnviz.tracking import Command, Database, Kind, MetricWriter, RunFacts, Status
 from cnnviz.training.layer_stats import LayerStats, locate_nonfinite
 from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError, describe_batch_norm
 from cnnviz.training.optimizer import layer_rates
 from cnnviz.training.run_logger import Pace, PeakFlops, RunLogger, device_name
 from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
-from cnnviz.watching import loss_functions, network
+from cnnviz.watching import loss_functions, network, probing
 from cnnviz.watching.evaluation import EvaluationPass
 from cnnviz.watching.loop_facts import unregistered
 from cnnviz.watching.monitor import LoopMonitor, StepMetrics
@@ -135,6 +136,7 @@ class WatchedRun:
         self._written = 0.0
         self._nonfinite = False
         self._notes: list[str] = []
+        self._macs = 0
         compiled = hasattr(model, "_orig_mod") or isinstance(model, nn.DataParallel)
         self.monitor = LoopMonitor(model, optimizers, self, layers=not compiled)
         if compiled:
@@ -166,6 +168,7 @@ class WatchedRun:
         log = _Log(self._writer)
         self._report = _Reporter(log, Pace(device, 0, PeakFlops(1.0, "unknown")), self._epoch)
         self._report.batch_norm(0, describe_batch_norm(model))
+        self._probe_material = probing.ProbeMaterial(model)
         self.monitor.attach()
         loss_functions.listen(self.monitor)
         name_in_caller = loss_functions.imported_by_name(self._caller)
@@ -224,8 +227,13 @@ class WatchedRun:
             with self._guarded():
                 self.monitor.evaluate(logits, labels, part)
 
-    def diagnose(self) -> Report:
-        """Say what is wrong with the loop, from what was seen up to now."""
+    def diagnose(self, probes: bool = False) -> Report:
+        """Say what is wrong with the loop, from what was seen up to now.
+
+        Args:
+            probes: Also make some seconds of checks on copies of the network: the loss of its first weights,
+                the gradient of each layer, and whether it learns one batch. The loop goes on as without.
+        """
         if self.id is None:
             raise RuntimeError("This run was not recorded, so there is nothing to judge; a warning said why.")
         if self.ended is None:
@@ -233,7 +241,11 @@ class WatchedRun:
             self._report_step(self.monitor.step, force=True)
             self._write_facts()
             self._writer.flush()
-        return Report(diagnose(gather(self._database, self.id)))
+        evidence = gather(self._database, self.id)
+        if probes:
+            with self.monitor.paused():
+                evidence = probing.probed(self._model, self._probe_material, evidence, self._macs)
+        return Report(diagnose(evidence), tuple(describe_probes(evidence.probes)))
 
     def finish(self) -> None:
         """End the run: stopped where that was asked for, else finished. Calling it twice does nothing."""
@@ -275,12 +287,17 @@ class WatchedRun:
                 self._classes = tuple(map(str, range(logits.shape[1])))
         analysis, why = network.analyze(self._model, self._shape)
         if analysis is not None:
+            self._macs = analysis.macs
             self._report.body(0, "network", network.body(analysis, self._model))
         else:
             self._report.body(0, "network", network.plain_body(self._model, why))
         self._report.trained_layers(layer_rates(self._model, self._optimizers))
         self._write_data()
         self._report.start_clock()
+
+    def batch_seen(self, images: Tensor, labels: Tensor) -> None:
+        """Keep some of a looked-at batch, in case that probes are asked for."""
+        self._probe_material.keep(images, labels)
 
     def step_done(self, step: int, metrics: StepMetrics) -> None:
         """Take a step's losses, and report at the trainer's rhythm."""

@@ -1,0 +1,124 @@
+"""Probes of a watched network in the user's own process: on copies, of its first weights and those of now.
+
+Nothing of the loop moves: weights, gradients, modes and random numbers are as they were, and hooks on the
+copies are silent (`LoopMonitor.paused`). A watched run keeps no images but some of one batch, so that only
+the probes of the network can be made.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from cnnviz.diagnosis.evidence.evidence import Evidence
+from cnnviz.diagnosis.probes.context import ProbeContext
+from cnnviz.diagnosis.probes.registry import MISSING, probes
+from cnnviz.training.data.tensors import DataModule, Labelled
+from cnnviz.training.data.transforms import Transform
+
+PROBES = ("initial-loss", "gradient-flow", "overfit-batch")
+"""Those that need no more than a network and a batch."""
+MOST_IMAGES = 64
+MOST_BATCH_BYTES, MOST_WEIGHT_BYTES = 16 << 20, 64 << 20
+"""Of the images, and of the first weights, that are kept for probes."""
+_FIRST = "The network takes more than 64 MiB, so its first weights were not kept for a copy to begin with."
+_BATCH = (
+    "No batch was seen that can be given to a copy: one tensor of images, and class numbers in "
+    "torch.nn.functional.cross_entropy or run.step(loss, logits, labels)."
+)
+_OPTIMIZER = "The optimizer is of a kind that cannot be made anew here: SGD, Adam, AdamW and RMSprop can."
+
+
+class ProbeMaterial:
+    """What probes need and a loop does not keep: the network's first weights, and some of one batch."""
+
+    def __init__(self, model: nn.Module) -> None:
+        state = model.state_dict()
+        size = sum(tensor.nbytes for tensor in state.values())
+        self.first = (
+            {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
+            if size <= MOST_WEIGHT_BYTES
+            else None
+        )
+        self.batch: tuple[Tensor, Tensor] | None = None
+
+    def keep(self, images: Tensor, labels: Tensor) -> None:
+        """Keep the first of a batch's images and labels, no more than there may be."""
+        most = MOST_BATCH_BYTES // max(1, images[:1].nbytes)
+        count = min(MOST_IMAGES, len(images), len(labels), most)
+        if count >= 2:
+            self.batch = images[:count].detach().clone(), labels[:count].detach().long().clone()
+
+
+def probed(model: nn.Module, kept: ProbeMaterial, evidence: Evidence, macs: int) -> Evidence:
+    """The evidence with what the probes found; of one that could not be made, why not.
+
+    Args:
+        model: The user's network, which is copied and left as it is.
+        kept: Its first weights and a batch.
+        evidence: Of the run.
+        macs: Multiply-adds of one image, 0 where they are not known.
+    """
+    if kept.first is None or kept.batch is None:
+        why = _FIRST if kept.first is None else _BATCH
+        return evidence.model_copy(update={"probes": {name: {MISSING: why} for name in PROBES}})
+    images, labels = kept.batch
+    devices = [images.device] if images.is_cuda else []
+    with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
+        try:
+            now, fresh = copy.deepcopy(model), copy.deepcopy(model)
+            fresh.load_state_dict(kept.first)
+        except Exception as error:
+            why = _reason("It cannot be copied", error)
+            found: dict[str, Any] = {name: {MISSING: why} for name in PROBES}
+        else:
+            subject = _subject(evidence, (images, labels), (now, fresh), macs)
+            found = {name: _ask(name, subject) for name in PROBES}
+    return evidence.model_copy(update={"probes": found})
+
+
+def _subject(
+    evidence: Evidence, batch: tuple[Tensor, Tensor], networks: tuple[nn.Module, nn.Module], macs: int
+) -> ProbeContext:
+    images, labels = batch
+    now, fresh = networks
+    for one in networks:
+        one.zero_grad(set_to_none=True)
+    nothing = Labelled(images[:0], labels[:0])
+    return ProbeContext(
+        evidence=evidence,
+        recipe=evidence.recipe,
+        material=DataModule(Labelled(images, labels), nothing, nothing, evidence.data.classes, ""),
+        preparation=cast(Transform, _AsGiven()),
+        device=images.device,
+        trained=now.eval(),
+        why_untrained="",
+        step=evidence.step,
+        macs=max(macs, sum(p.numel() for p in fresh.parameters())),
+        _fresh=fresh,
+    )
+
+
+class _AsGiven:
+    """The input pipeline of images that a loop has prepared already."""
+
+    def test(self, images: Tensor) -> Tensor:
+        """The images as they are."""
+        return images
+
+
+def _ask(name: str, subject: ProbeContext) -> dict[str, Any]:
+    if name == "overfit-batch" and {"optimiser", "lr"} & set(subject.evidence.unknown):
+        return {MISSING: _OPTIMIZER}
+    try:
+        return probes()[name].ask(subject)
+    except Exception as error:  # the network is somebody's own
+        return {MISSING: _reason("A copy of the network failed in it", error)}
+
+
+def _reason(what: str, error: Exception) -> str:
+    line = next(iter(str(error).strip().splitlines()), "").rstrip(".")
+    return f"{what}: {type(error).__name__}{f': {line}' if line else ''}."
