@@ -1,6 +1,6 @@
 """Faulty and correct training loops under `cnnviz.watch`: detected, cause first, wrong statements.
 
-    python -m benchmarks.watched_loops [--part seen|blind|programs] [--only TEXT] [--verbose]
+    python -m benchmarks.watched_loops [--part seen|blind|programs|second] [--only TEXT] [--verbose]
 
 Each loop trains a small network of the benchmark's own on data that it makes, on one thread. `seen` are the
 loops that the rules were made with; those of `blind`, with other networks, data and ways to write a loop,
@@ -17,28 +17,31 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 
 import benchmarks.watched.blind
 import benchmarks.watched.seen  # noqa: F401 loops register themselves
 from benchmarks.machine import describe
-from benchmarks.watched import programs
+from benchmarks.watched import programs, second_programs
 from benchmarks.watched.tasks import CASES, Bench, Case
 from cnnviz.tracking import connect
 from cnnviz.watching import WatchedRun
+
+PROGRAMS = {"programs": programs, "second": second_programs}
 
 
 def main() -> None:
     """Run them and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", choices=("seen", "blind", "programs"), help="only these loops")
+    parser.add_argument("--part", choices=("seen", "blind", *PROGRAMS), help="only these loops")
     parser.add_argument("--only", default="", help="only loops whose name has this in it")
     parser.add_argument("--verbose", action="store_true", help="print every report")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    if asked.part == "programs":
-        run_programs(asked.only, asked.verbose)
+    if asked.part in PROGRAMS:
+        run_programs(PROGRAMS[asked.part], asked.only, asked.verbose)
         return
     chosen = [c for c in CASES if (not asked.part or c.part == asked.part) and asked.only in c.name]
     results = []
@@ -93,8 +96,8 @@ CLOSE = 0.05
 """How far a mended program's accuracy may lie below its healthy twin's."""
 
 
-def run_programs(only: str, verbose: bool) -> None:
-    """Run every re-expressed program: faulty and diagnosed, then with the change, then its healthy twin."""
+def run_programs(programs: Any, only: str, verbose: bool) -> None:
+    """Run a module's re-expressed programs: faulty and diagnosed, with the change, and healthy."""
     began, lines = time.perf_counter(), []
     for program in programs.PROGRAMS:
         if only not in program.name:
@@ -102,7 +105,7 @@ def run_programs(only: str, verbose: bool) -> None:
         with tempfile.TemporaryDirectory() as folder:
             found: dict[str, float] = {}
 
-            def loop(bench: Bench, setup: programs.Setup, kind: str, found: dict[str, float]) -> WatchedRun:
+            def loop(bench: Bench, setup: Any, kind: str, found: dict[str, float]) -> WatchedRun:
                 run, found[kind] = programs.run(bench, setup)
                 return run
 

@@ -20,6 +20,8 @@ SAMPLE = 256
 ALIKE = 0.5
 """Cosine of a layer's weights before and after a change outside of a step; fresh weights have about 0."""
 LEAST_VALUES = 32
+UNIFORM_VALUES, MOST_VALUES = 64, 1_000_000
+"""Of a weight: with fewer nobody can tell how it was drawn, and more are not looked at."""
 MOST_LABELS = 4_096
 """Classes beyond which labels are not counted."""
 MODES = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
@@ -51,6 +53,22 @@ def unregistered(model: nn.Module) -> list[str]:
             ):
                 found.append(f"{name}.{attribute}" if name else attribute)
     return found
+
+
+def is_untrained(weight: Tensor) -> bool:
+    """Whether a weight `(out, in, …)` looks as torch draws it: uniform in ±1/√fan_in, which training ends.
+
+    Of n values that are uniform in ±b the largest is beyond b·(1 − 20/n) but for one case in 10⁸, none is
+    beyond b, and their standard deviation is b/√3, give or take 0.45/√n of it.
+    """
+    if weight.dim() < 2 or weight.numel() < UNIFORM_VALUES:
+        return False
+    bound = weight[0].numel() ** -0.5
+    values = weight.detach().reshape(-1)[:MOST_VALUES].float()
+    largest, spread = float(values.abs().max()), float(values.std())
+    count = values.numel()
+    within = bound * (1 - 20 / count) <= largest <= bound * (1 + 1e-4)
+    return within and abs(spread * 3**0.5 / bound - 1) < 4 * 0.45 / count**0.5
 
 
 def _sample(parameter: nn.Parameter) -> Tensor:
@@ -85,6 +103,8 @@ class LoopFacts:
         self._checksums: Counter[float] = Counter()
         self._order: deque[float] = deque(maxlen=20_000)
         self._rates: list[float] = []
+        self._inputs: dict[str, Tensor] = {}
+        self._drawn: dict[int, tuple[int, bool]] = {}
         self._marks: list[int] = []
         self._versions: tuple[int, ...] = ()
         self._initial: dict[str, Tensor] = {}
@@ -166,6 +186,13 @@ class LoopFacts:
                 self._checksums[one] += 1
                 self._order.append(one)
 
+    def add_input(self, part: str, images: Tensor) -> None:
+        """Note what a batch's values are like: the first in training, the newest of each pass that judges."""
+        if images.is_floating_point() and images.numel() and not (part == "train" and part in self._inputs):
+            values = images.detach().float()
+            figures = (values.mean(), values.std(correction=0), values.amin(), values.amax())
+            self._inputs[part] = torch.stack(figures)
+
     def add_rate(self, rate: float) -> None:
         """Note the learning rate of a step."""
         self._rates.append(rate)
@@ -202,6 +229,7 @@ class LoopFacts:
         own = {id(p) for _, p in self.parameters}
         trainable = [(name, p) for name, p in self.parameters if p.requires_grad]
         missing = [name for name, p in trainable if id(p) not in held]
+        untrained = [(name, p) for name, p in self.parameters if not p.requires_grad and self._untrained(p)]
         return {
             "all": sum(p.numel() for _, p in self.parameters),
             "trainable": sum(p.numel() for _, p in trainable),
@@ -211,9 +239,18 @@ class LoopFacts:
             "own_in_optimizer": len(own & held),
             "foreign_in_optimizer": len(held - own),
             "frozen": _layers_of([name for name, p in self.parameters if not p.requires_grad]),
+            "untrained": _layers_of([name for name, _ in untrained]),
+            "untrained_numbers": sum(p.numel() for _, p in untrained),
             "unregistered": unregistered(self._model),
             "last": _last_layer(trainable),
         }
+
+    def _untrained(self, weight: nn.Parameter) -> bool:
+        """Whether a frozen weight is as torch draws it; looked at again only where it was changed."""
+        known = self._drawn.get(id(weight))
+        if known is None or known[0] != weight._version:
+            known = self._drawn[id(weight)] = (weight._version, is_untrained(weight))
+        return known[1]
 
     def body(self) -> dict[str, Any]:
         """All of it, as JSON holds it."""
@@ -242,6 +279,11 @@ class LoopFacts:
             "most_repeated": repeats[0][1] if repeats else 0,
             "marks": self._marks[:200],
             "rates": self._rate_facts(),
+            "inputs": {
+                part: dict(zip(("mean", "spread", "low", "high"), figures.tolist(), strict=True))
+                for part, figures in self._inputs.items()
+                if bool(figures.isfinite().all())
+            },
             "parameters": self._parameter_facts(),
             "reset": dict(self.reset),
             "without_gradient": dict(self.unused_gradient),

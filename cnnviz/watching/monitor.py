@@ -200,6 +200,8 @@ class LoopMonitor:
             return
         modes = self._modes.values()
         if not torch.is_grad_enabled():
+            if self._evaluation is None:
+                self.facts.add_input("judged", images)
             self._evaluate(logits)
             return
         if not logits.requires_grad:
@@ -222,6 +224,7 @@ class LoopMonitor:
             self.facts.amp = True
         if not self._began:
             self._began = True
+            self.facts.add_input("train", images)
             with self.paused():
                 self._recorder.first_pass(images, logits)
 

@@ -100,13 +100,13 @@ def test_the_trunk_learns_at_a_part_of_the_rate(kind: str) -> None:
 
 def test_it_is_recorded_which_layers_learn_and_at_which_part_of_the_rate() -> None:
     model = lenet()
-    freeze(model, "features.0")
+    freeze(model, "conv1")
     plain = optimiser(Recipe(lr=0.1), model.parameters())
     layers = {one["name"]: one for one in layer_rates(model, [plain])}
-    assert layers["features.0"] == {
-        "name": "features.0", "type": "Conv2d", "params": 156, "trainable": 0, "rate": None
+    assert layers["conv1"] == {
+        "name": "conv1", "type": "Conv2d", "params": 156, "trainable": 0, "rate": None
     }  # fmt: skip
-    assert {one["rate"] for name, one in layers.items() if name != "features.0"} == {1.0}
+    assert {one["rate"] for name, one in layers.items() if name != "conv1"} == {1.0}
     slower = optimiser(Recipe(lr=0.1, trunk_lr=0.25), model.parameters(), head_parameters(model))
     rates = [one["rate"] for one in layer_rates(model, [slower])]
     assert rates == [None, *[0.25] * (len(rates) - 2), 1.0]

@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from cnnviz.tracking import Database
 from cnnviz.watching import WatchedRun
-from tests.watching.loops import Net, evaluate, images, loop
+from cnnviz.watching.loop_facts import is_untrained
+from tests.watching.loops import CLASSES, Net, evaluate, images, loop, seeded
 
 Make = Callable[[Database], WatchedRun]
 
@@ -199,3 +200,80 @@ def test_a_correct_loop_gets_no_wrong_statement(name: str, database: Database) -
     report = CORRECT[name](database).diagnose()
     assert report.causes == ()
     assert report.healthy is not False
+
+
+def test_a_weight_is_known_to_be_as_torch_draws_it() -> None:
+    with seeded():
+        for layer in (nn.Linear(20, 7), nn.Conv2d(3, 8, 3), nn.Linear(300, 200)):
+            assert is_untrained(layer.weight)
+            assert not is_untrained(layer.weight * 0.97)
+            assert not is_untrained(layer.weight + 0.02 * torch.randn_like(layer.weight))
+        assert not is_untrained(nn.init.kaiming_normal_(torch.empty(50, 20)))
+        assert not is_untrained(torch.zeros(50, 20))
+        assert not is_untrained(nn.Linear(3, 3).weight), "too few values"
+        assert not is_untrained(nn.Linear(20, 7).bias)
+
+
+def _random_trunk(model: nn.Module) -> torch.optim.Optimizer:
+    model.conv.requires_grad_(False)
+    return torch.optim.SGD(model.head.parameters(), 0.002)
+
+
+class Trunk(nn.Module):
+    """A wide layer, and a narrow one that all goes through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 12, 6), nn.Linear(12, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(N, classes)`."""
+        out: Tensor = self.head(functional.relu(self.conv(x)).flatten(1))
+        return out
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_a_frozen_trunk_that_was_never_trained_is_found(database: Database, pretrained: bool) -> None:
+    model = Trunk()
+    if pretrained:  # weights that torch does not draw so
+        nn.init.normal_(model.conv.weight, 0, 0.1)
+    run = loop(database, model=model, make=_random_trunk, epochs=4)
+    report = run.diagnose()
+    assert ("frozen-parameters" in report.causes) is not pretrained
+    if not pretrained:
+        assert "'conv' are frozen at weights as torch draws them" in report.findings[0].verdict
+
+
+@pytest.mark.parametrize("factor", [255.0, 1.0])
+def test_images_that_are_judged_with_other_values(database: Database, factor: float) -> None:
+    def judge(run: WatchedRun, model: nn.Module) -> None:
+        model.eval()
+        values, labels = images(60, seed=1)
+        with torch.no_grad():
+            run.evaluate(model(factor * values.flip(2) if factor > 1 else values), labels)
+
+    report = loop(database, judge=judge, epochs=8).diagnose()
+    assert report.causes == (("split-mismatch",) if factor > 1 else ())
+    if factor > 1:
+        assert "prepared otherwise where they are judged: they have mean" in report.findings[0].verdict
+
+
+@pytest.mark.parametrize(("scale", "found"), [(1 / 255, True), (1.0, False), (1 / 20, False)])
+def test_standardized_inputs_that_are_divided_by_255(database: Database, scale: float, found: bool) -> None:
+    values, labels = images()
+    standardized = (values - values.mean()) / values.std() * scale
+    run = loop(database, data=(standardized, labels), judge=lambda run, model: None)
+    assert ("scaled-twice" in run.diagnose().causes) is found
+
+
+def test_dropout_that_drops_nothing_hides_no_initialization(database: Database) -> None:
+    class Large(nn.Sequential):
+        def __init__(self) -> None:
+            layers = (nn.Flatten(), nn.Linear(36, 32), nn.Tanh(), nn.Dropout(0.0), nn.Linear(32, CLASSES))
+            super().__init__(*layers)
+            for part in self:
+                if isinstance(part, nn.Linear):
+                    nn.init.normal_(part.weight, 0, 4)
+
+    report = loop(database, model=Large(), epochs=3, make=lambda m: torch.optim.SGD(m.parameters(), 0.05))
+    assert "initialisation" in report.diagnose().causes

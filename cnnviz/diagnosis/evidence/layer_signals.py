@@ -65,11 +65,21 @@ def stages(evidence: Evidence, look: Look | None) -> tuple[LayerSignal, ...]:
 def undisturbed(evidence: Evidence, seen: Sequence[LayerSignal]) -> tuple[LayerSignal, ...]:
     """Those before the first dropout, whose noise differs from image to image as a signal does."""
     names = [fact.name for fact in evidence.layers]
-    noisy = (fact.name for fact in evidence.layers if fact.type.startswith(("Dropout", "StochasticDepth")))
+    noisy = (
+        fact.name
+        for fact in evidence.layers
+        if fact.type.startswith(("Dropout", "StochasticDepth")) and _acts(evidence, fact)
+    )
     first = next(noisy, None)
     if first is None:
         return tuple(seen)
     return tuple(stage for stage in seen if names.index(stage.name) < names.index(first))
+
+
+def _acts(evidence: Evidence, fact: LayerFact) -> bool:
+    """Whether a dropout layer drops anything: of a watched network it is known which do."""
+    known = evidence.dropout is not None and fact.type.startswith("Dropout")
+    return not known or (evidence.dropout or {}).get(fact.name, 0.0) > 0
 
 
 def fresh(evidence: Evidence) -> Look | None:

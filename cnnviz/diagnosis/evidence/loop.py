@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+OTHER_SCALE, OTHER_MEAN = 4.0, 1.5
+"""Between two batches: times the spread, and of the larger spread the distance of the means, beyond which
+they were prepared otherwise. Batches of one data set differ by percents, augmented ones less than twofold."""
+
 
 class _Loose(BaseModel):
     # A newer watcher may record more than this version reads.
@@ -73,10 +77,22 @@ class LoopParameters(_Loose):
     foreign_in_optimizer: int = 0
     """Parameters that an optimizer has and the network has not."""
     frozen: tuple[str, ...] = ()
+    untrained: tuple[str, ...] = ()
+    """Frozen layers whose weights are those that torch draws for a new layer."""
+    untrained_numbers: int = 0
     unregistered: tuple[str, ...] = ()
     """Layers that stand in a plain list or dictionary."""
     last: str = ""
     """The last layer with trainable parameters."""
+
+
+class LoopInput(_Loose):
+    """Figures over all values of a batch that the network read."""
+
+    mean: float
+    spread: float
+    low: float
+    high: float
 
 
 class Loop(_Loose):
@@ -113,6 +129,9 @@ class Loop(_Loose):
     optimizers: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     imported_by_name: str | None = None
+    inputs: dict[str, LoopInput] = {}
+    """Of the first training batch (`train`), and of the first batch of the newest pass without gradients
+    (`judged`)."""
 
     def count(self, name: str) -> int:
         """How often something happened."""
@@ -122,6 +141,16 @@ class Loop(_Loose):
     def steps(self) -> int:
         """Steps of the optimizers."""
         return self.count("steps")
+
+    @property
+    def judged_otherwise(self) -> tuple[LoopInput, LoopInput] | None:
+        """The inputs that are learned from and judged, where one preparation cannot have made both."""
+        train, judged = self.inputs.get("train"), self.inputs.get("judged")
+        if train is None or judged is None or min(train.spread, judged.spread) <= 0:
+            return None
+        wider = max(train.spread, judged.spread) / min(train.spread, judged.spread)
+        moved = abs(train.mean - judged.mean) / max(train.spread, judged.spread)
+        return (train, judged) if wider > OTHER_SCALE or moved > OTHER_MEAN else None
 
     @property
     def losses(self) -> tuple[LoopLook, ...]:

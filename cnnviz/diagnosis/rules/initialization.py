@@ -17,6 +17,7 @@ from cnnviz.diagnosis.evidence.layer_signals import (
     tiny,
     would_live,
 )
+from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary
 from cnnviz.diagnosis.evidence.signal_flow import ALIKE, FAINT, SHRUNK, WIDE, Passage
 from cnnviz.diagnosis.finding import Change, Fact, Finding
 from cnnviz.diagnosis.numbers import fixed, percent, short
@@ -71,7 +72,8 @@ def steepest(seen: tuple[LayerSignal, ...]) -> float:
 
 
 def _growing(evidence: Evidence, seen: Passage) -> Outcome:
-    if seen.curve.learned > 0.9:
+    now = accuracy_summary(evidence)
+    if seen.curve.learned > 0.9 and (now is None or now.well):
         return Negative(f"Signal grows {short(seen.share)}-fold, but the run got over it.")
     flat = _flat_ended(evidence) and seen.share <= GROWN
     widest = max(seen.stages, key=lambda stage: stage.at.spread or 0.0)

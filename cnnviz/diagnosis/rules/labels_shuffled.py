@@ -51,6 +51,8 @@ def shuffled(evidence: Evidence) -> Outcome:
         )
     if tells:
         return Negative(tells)
+    if evidence.loop is not None and evidence.loop.judged_otherwise is not None:
+        return Inconclusive("Images that are judged were prepared otherwise, so their answers say nothing.")
     if knows_test(evidence):
         test = evidence.curve("test/accuracy").last
         return Negative(

@@ -122,6 +122,8 @@ def same_batch(evidence: Evidence) -> Outcome:
     )
 
 
+CENTERED, STANDARD = 0.6, (0.5, 1.7)
+"""Mean and standard deviation of one batch of standardized images, which scatter around 0 and 1."""
 TINY_INPUT = 1.2 / 255
 """What pixels in [0, 1] come to when they are divided by 255 once more, and a little."""
 
@@ -134,24 +136,31 @@ TINY_INPUT = 1.2 / 255
     loop=True,
 )
 def scaled_twice(evidence: Evidence) -> Outcome:
-    """Found where the largest input is about 1/255."""
+    """Found where the largest input is about 1/255, or inputs are standardized but for a factor of 1/255."""
     read = evidence.input
     if read is None:
         return Inconclusive("What the network reads was not recorded.")
-    if not (read.low >= 0 and 0 < read.high <= TINY_INPUT):
+    centred = read.low < 0 and _is_standard(255 * read.mean, 255 * read.spread)
+    if not centred and not (read.low >= 0 and 0 < read.high <= TINY_INPUT):
         return Negative(f"The network reads values from {short(read.low)} to {short(read.high)}.")
     curve = summarize_loss(evidence)
+    about = (
+        f"a standard deviation of {short(read.spread)}, 1/{1 / read.spread:.0f}: standardized pixels seem to "
+        "be divided by 255."
+        if centred
+        else f"{short(read.high)} at most, about 1/255 of what is usual: pixels seem to be divided by 255 "
+        "twice."
+    )
     return Finding(
         cause="scaled-twice",
-        confidence=0.93,
+        confidence=0.85 if centred else 0.93,
         effect=0.3 if curve is not None and curve.learned > POOR else 0.7,
-        verdict=f"The network reads values up to {short(read.high)}, about 1/255 of what is usual: "
-        "pixels seem "
-        "to be divided by 255 twice.",
+        verdict=f"The network reads values of {about}",
         explanation=(
             "transforms.ToTensor() and ToDtype(scale=True) divide bytes by 255 already. Divided once more, "
-            f"images have a spread of {short(read.spread)} in place of some 0.25: the first layer's sums are "
-            "almost only its biases, all images look alike, and learning begins with a long plateau."
+            f"images have a spread of {short(read.spread)} in place of {'1' if centred else 'some 0.25'}: "
+            "the first layer's sums are almost only its biases, all images look alike, and learning begins "
+            "with a long plateau."
         ),
         facts=(
             Fact("largest input", read.high, short(read.high)),
@@ -162,6 +171,11 @@ def scaled_twice(evidence: Evidence) -> Outcome:
         ),
         hides=EFFECTS,
     )
+
+
+def _is_standard(mean: float, spread: float) -> bool:
+    """Whether values are of mean 0 and standard deviation 1, as pixels are that were standardized."""
+    return abs(mean) <= CENTERED and STANDARD[0] <= spread <= STANDARD[1]
 
 
 @rule(

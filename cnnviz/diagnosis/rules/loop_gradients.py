@@ -22,6 +22,10 @@ EFFECTS = (
 """What a fault of the loop looks like from outside: beside one nobody can tell whether these are there."""
 FEW = 5
 """Passes: with fewer a loop has hardly begun."""
+UNTRAINED = 0.2
+"""Of the parameters, frozen at fresh weights: fewer, as of a first layer, hardly matter."""
+FAIRLY = 0.7
+"""Of the way from chance level to a loss of 0: who gets there above random features needs no others."""
 KEPT = 1e-3
 """Of the fresh gradient's norm: what a buffer may hold without saying anything."""
 MOST = 0.6
@@ -281,7 +285,7 @@ def _parameters(
     loop=True,
 )
 def frozen_parameters(evidence: Evidence) -> Outcome:
-    """Found where nothing is trainable, or layers are frozen and the network does not learn."""
+    """Found where nothing is trainable, frozen layers were never trained, or it does not learn."""
     known, curve = _loop(evidence).parameters, summarize_loss(evidence)
     if not known.frozen:
         return Negative("Every parameter is trainable.")
@@ -292,6 +296,14 @@ def frozen_parameters(evidence: Evidence) -> Outcome:
             f"{_named(known.frozen)} are frozen; whether it learns all the same is to be seen."
         )
     last = bool(evidence.layers) and _last_weighted(evidence) in known.frozen
+    untrained = known.untrained_numbers / max(known.all, 1)
+    if curve.learned < FAIRLY and untrained >= UNTRAINED and not last:
+        return _frozen(
+            evidence, 0.8 if curve.learned < POOR else 0.65, 1 - curve.learned,
+            f"{_named(known.untrained)} are frozen at weights as torch draws them for a new layer "
+            f"({percent(untrained)} of all parameters), and the loss fell by "
+            f"{percent(max(curve.learned, 0))} of the way only.",
+        )  # fmt: skip
     if curve.learned >= POOR or not (last or curve.stuck):
         return Negative(f"{_named(known.frozen)} are frozen, and the network learns all the same.")
     share = 1 - known.trainable / max(known.all, 1)

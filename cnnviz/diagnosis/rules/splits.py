@@ -6,11 +6,12 @@ import math
 
 from cnnviz.datasets.layouts.class_folders import same_name
 from cnnviz.diagnosis.evidence.evidence import Evidence, NearDuplicates, Repeats, Resembled
-from cnnviz.diagnosis.evidence.learning_curves import ERRORS, error
+from cnnviz.diagnosis.evidence.learning_curves import ERRORS, accuracy_summary, error
+from cnnviz.diagnosis.evidence.loop import LoopInput
 from cnnviz.diagnosis.exclusions import OVER_FITTING
-from cnnviz.diagnosis.finding import Bars, Fact, Finding, Images, Picture
+from cnnviz.diagnosis.finding import Bars, CodeFix, Fact, Finding, Images, Picture
 from cnnviz.diagnosis.input_shift import InputShift, input_shift
-from cnnviz.diagnosis.numbers import percent
+from cnnviz.diagnosis.numbers import percent, short
 from cnnviz.diagnosis.registry import Inconclusive, Negative, Outcome, rule
 from cnnviz.diagnosis.rules.images import constant, is_blurred
 
@@ -237,6 +238,8 @@ MOST_SHOWN = 20
 """Classes in a picture."""
 EACH = 10
 """Test images of a class, below which what it looks like is not judged."""
+LOST_BY_PREPARATION = 0.15
+"""Of the accuracy: less may be over-fitting."""
 MIXED_UP = 0.6
 """Of the images of a class, that have to look like another one."""
 
@@ -250,6 +253,8 @@ MIXED_UP = 0.6
 )
 def split_mismatch(evidence: Evidence) -> Outcome:
     """Found where classes of both parts differ, labels are permuted, or test images are of another kind."""
+    if evidence.loop is not None and evidence.loop.judged_otherwise is not None:
+        return _prepared_otherwise(evidence, *evidence.loop.judged_otherwise)
     train, test = evidence.data.counts, evidence.census.test_counts
     if not sum(train) or not sum(test) or len(train) != len(test):
         return Inconclusive("How many images there are of each class in both parts was not recorded.")
@@ -270,6 +275,43 @@ def split_mismatch(evidence: Evidence) -> Outcome:
         return Negative("Classes without training images apart, which are a cause of their own, parts agree.")
     return Negative(
         f"All {sum(1 for n in train if n)} classes that have training images have test images too."
+    )
+
+
+def _prepared_otherwise(evidence: Evidence, train: LoopInput, judged: LoopInput) -> Outcome:
+    """Images that are judged with other values than those that are learned from."""
+    figures = (
+        f"mean {short(judged.mean)} and spread {short(judged.spread)}, and those that are learned from mean "
+        f"{short(train.mean)} and spread {short(train.spread)}"
+    )
+    now = accuracy_summary(evidence)
+    if now is None:
+        return Inconclusive(f"Judged images have {figures}; how many of them are known is not recorded.")
+    if now.learnt - now.held < LOST_BY_PREPARATION:
+        return Negative(f"Judged images have {figures}, and are known as well.")
+    return Finding(
+        cause="split-mismatch",
+        confidence=0.92,
+        effect=min(1.0, max(0.5, now.learnt - now.held)),
+        verdict=f"Images are prepared otherwise where they are judged: they have {figures}.",
+        explanation=(
+            f"The network knows {percent(now.learnt)} of the images that it learns from and "
+            f"{percent(now.held)} of those that are judged. It reads values of another size there than it "
+            "ever learned from, so its answers say nothing of how well it has learned. Usually one of both "
+            "is divided by 255 or standardized, and the other is not."
+        ),
+        facts=(
+            Fact("mean and spread, learned", train.spread, f"{short(train.mean)}, {short(train.spread)}"),
+            Fact("mean and spread, judged", judged.spread, f"{short(judged.mean)}, {short(judged.spread)}"),
+            *now.facts,
+        ),
+        explains=("labels-shuffled", "labels-noisy", "labels-permuted", "one-class", *OVER_FITTING),
+        hides=("labels-shuffled", "labels-permuted"),
+        fix=CodeFix(
+            "Prepare both by the same code.",
+            "transform = ...  # scale, mean and standard deviation\n"
+            "train = Dataset(..., transform=transform)\ntest = Dataset(..., transform=transform)",
+        ),
     )
 
 

@@ -174,7 +174,8 @@ def _pass(module: nn.Module, shape: Shape) -> Any:
 def _lazy_copy(module: nn.Module) -> nn.Module:
     """A copy whose lazily shaped layers are its own; torch copies such parameters, but not such buffers."""
     lazy = (b for b in module.buffers() if _has_no_shape(b))
-    memo: dict[int, Any] = {id(b): UninitializedBuffer(device=b.device, dtype=b.dtype) for b in lazy}
+    new: Any = UninitializedBuffer
+    memo: dict[int, Any] = {id(b): new(device=b.device, dtype=b.dtype) for b in lazy}
     return copy.deepcopy(module, memo)
 
 
