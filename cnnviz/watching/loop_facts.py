@@ -68,7 +68,7 @@ def is_untrained(weight: Tensor) -> bool:
     largest, spread = float(values.abs().max()), float(values.std())
     count = values.numel()
     within = bound * (1 - 20 / count) <= largest <= bound * (1 + 1e-4)
-    return within and abs(spread * 3**0.5 / bound - 1) < 4 * 0.45 / count**0.5
+    return bool(within and abs(spread * 3**0.5 / bound - 1) < 4 * 0.45 / count**0.5)
 
 
 def _sample(parameter: nn.Parameter) -> Tensor:

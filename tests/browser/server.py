@@ -8,7 +8,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, script: str = "app.py") -> Iterator[Server]:
+def serve(folder: Path, script: str = "app.py", models: Sequence[str] = ()) -> Iterator[Server]:
     """Run the app, or another script, with all it writes under `folder`, from its first healthy answer on.
+
+    With `models`, networks as `net.py:Net`, it is started as `cnnviz app --model net.py:Net`.
 
     Raises:
         RuntimeError: it ended, or did not answer within START_SECONDS; with what it printed.
@@ -60,6 +62,10 @@ def serve(folder: Path, script: str = "app.py") -> Iterator[Server]:
     server = Server(f"http://localhost:{port}", home, folder / "server.log")
     command = [sys.executable, "-m", "streamlit", "run", script]
     command += ["--server.headless=true", f"--server.port={port}"]
+    if models:
+        named = (part for name in models for part in ("--model", name))
+        command = [sys.executable, "-m", "cnnviz", "app", f"--port={port}", *named, "--"]
+        command += ["--server.headless=true"]
     with server.log.open("wb") as log:
         process = subprocess.Popen(
             command,
