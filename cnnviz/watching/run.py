@@ -5,24 +5,17 @@ Nothing here may break the loop: an error of ours is said once, as a warning, an
 
 from __future__ import annotations
 
-import atexit
 import os
-import platform
-import sys
 import time
 import traceback
 import warnings
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, Self
 
 import psutil
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from cnnviz import tracking
 from cnnviz.diagnosis import diagnose, gather
@@ -31,9 +24,9 @@ from cnnviz.tracking import Command, Database, Kind, MetricWriter, RunFacts, Sta
 from cnnviz.training.layer_stats import LayerStats, locate_nonfinite
 from cnnviz.training.metrics import EpochMetrics, NonFiniteLossError, describe_batch_norm
 from cnnviz.training.optimizer import layer_rates
-from cnnviz.training.run_logger import Pace, PeakFlops, RunLogger, device_name
+from cnnviz.training.run_logger import Pace, PeakFlops
 from cnnviz.training.trainer import LOG_EARLY, LOG_EVERY
-from cnnviz.watching import loss_functions, network, probing
+from cnnviz.watching import loss_functions, network, open_runs, probing, recording
 from cnnviz.watching.evaluation import EvaluationPass
 from cnnviz.watching.loop_facts import unregistered
 from cnnviz.watching.monitor import LoopMonitor, StepMetrics
@@ -45,63 +38,10 @@ FACTS_EVERY = 5.0
 """Seconds between two writings of the loop's facts; they are also written at the end and for a diagnosis."""
 MOST_CLASSES = 1_000
 """Classes beyond which a confusion matrix is not recorded."""
-_VERSIONS = ("torch", "torchvision", "numpy")
 
 
 class WatchWarning(UserWarning):
     """Something about the watching, not about the loop."""
-
-
-class _Log:
-    """A run's logger: names and steps as the trainer's, where what was reported already is left out."""
-
-    def __init__(self, writer: MetricWriter) -> None:
-        self._writer = writer
-        self._steps: dict[str, int] = {}
-
-    def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
-        """Log figures."""
-        for name, value in values.items():
-            if step > self._steps.get(name, -1):
-                self._steps[name] = step
-                self._writer.log(name, float(value), step, epoch)
-
-    def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
-        """Log something larger."""
-        self._writer.record(kind, value, step, epoch)
-
-    def flush(self) -> None:
-        """Wait until all of it is written."""
-        self._writer.flush()
-
-    def saved(self, step: int, epoch: float, path: Path) -> None:
-        """Watched loops write their own checkpoints."""
-
-
-class _Reporter(RunLogger):
-    """Reports as of any run, at epochs that are found out while it goes on."""
-
-    def __init__(self, log: _Log, pace: Pace, epoch: Any) -> None:
-        super().__init__(log, 1, pace)
-        self._epoch = epoch
-
-    def figures(self, step: int, values: dict[str, float]) -> None:
-        """Report figures that have no report of their own."""
-        self._scalars(step, values)
-
-    def body(self, step: int, kind: str, value: Any) -> None:
-        """Report a record that has no report of its own."""
-        self._record(step, kind, value)
-
-    def skip(self, seconds: float) -> None:
-        """Leave out of the speed what was no training."""
-        self._clock = min(time.perf_counter(), self._clock + seconds)
-
-    def _scalars(self, step: int, values: dict[str, float]) -> None:
-        self._log.scalars(step, self._epoch(step), values)
-
-    def _record(self, step: int, kind: str, value: Any) -> None:
-        self._log.record(step, self._epoch(step), kind, value)
 
 
 class WatchedRun:
@@ -148,25 +88,25 @@ class WatchedRun:
 
     def _open(self, database: Database | str | None, model: nn.Module, name: str, dataset: str) -> None:
         try:
-            _check_hooks(model)
+            recording.check_hooks(model)
             opened = database if isinstance(database, Database) else tracking.connect(database)
             self._own_database = opened is not database
             self._database = opened
             device = next((p.device for p in model.parameters()), torch.device("cpu"))
             self._lease = tracking.create_foreign_run(
-                opened, Kind.WATCHED, model=_class_name(model), dataset=dataset or "my own data",
-                name=name, device=str(device), recipe=_settings(self._optimizers),
+                opened, Kind.WATCHED, model=recording.class_name(model), dataset=dataset or "my own data",
+                name=name, device=str(device), recipe=recording.settings(self._optimizers),
                 process=(self._pid, psutil.Process().create_time()),
             )  # fmt: skip
             self.id = self._lease.run_id
-            tracking.describe_run(opened, self._lease, _facts(model, device))
+            tracking.describe_run(opened, self._lease, recording.facts(model, device))
             self._writer = MetricWriter(opened, self._lease)
         except (ValueError, OSError) as error:
             self.ended = Status.FAILED
             warnings.warn(f"cnnviz.watch does not record this run. {error}", WatchWarning, stacklevel=4)
             return
-        log = _Log(self._writer)
-        self._report = _Reporter(log, Pace(device, 0, PeakFlops(1.0, "unknown")), self._epoch)
+        log = recording.Log(self._writer)
+        self._report = recording.Reporter(log, Pace(device, 0, PeakFlops(1.0, "unknown")), self._epoch)
         self._report.batch_norm(0, describe_batch_norm(model))
         self._probe_material = probing.ProbeMaterial(model)
         self.monitor.attach()
@@ -177,7 +117,7 @@ class WatchedRun:
                 f"'{name_in_caller}' was imported by name before cnnviz.watch and is not seen: call "
                 "run.step(loss, logits, labels) after it, or use torch.nn.functional.cross_entropy."
             )
-        _register(self)
+        open_runs.register(self)
 
     # For the loop.
 
@@ -450,7 +390,7 @@ class WatchedRun:
         if self.ended is not None or os.getpid() != self._pid:
             return
         self.ended = status
-        _unregister(self)
+        open_runs.unregister(self)
         loss_functions.unlisten(self.monitor)
         try:
             if status is not Status.INTERRUPTED:
@@ -486,110 +426,6 @@ class WatchedRun:
             tracking.end(self._database, self._lease, status, error, last_lines)
         except tracking.TrackingError as failure:
             warnings.warn(f"The end of run {self.id} was not recorded. {failure}", WatchWarning, stacklevel=5)
-
-
-def _check_hooks(model: nn.Module) -> None:
-    """Raise `ValueError` for a network that cannot be watched."""
-    if isinstance(model, torch.jit.ScriptModule):
-        raise ValueError("A TorchScript module takes no hooks: give the module from before torch.jit.script.")
-    if any(is_lazy(tensor) for tensor in (*model.parameters(), *model.buffers())):
-        raise ValueError("It has lazily shaped layers: pass a batch through the network before cnnviz.watch.")
-
-
-def _class_name(model: nn.Module) -> str:
-    return type(getattr(model, "_orig_mod", model)).__name__
-
-
-def _facts(model: nn.Module, device: torch.device) -> RunFacts:
-    versions = {"python": platform.python_version()}
-    for package in _VERSIONS:
-        with suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    threads = torch.get_num_threads()
-    count = sum(p.numel() for p in model.parameters())
-    return RunFacts(
-        params=count,
-        versions=versions,
-        hardware=f"{device_name(device)}, {threads} thread{'s' if threads > 1 else ''}",
-    )
-
-
-_OPTIMIZERS = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw", "RMSprop": "rmsprop"}
-
-
-def _settings(optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Any]:
-    """What an optimizer says of a recipe's fields; those it does not say are left out."""
-    first = optimizers[0].param_groups[0] if optimizers and optimizers[0].param_groups else {}
-    kind = _OPTIMIZERS.get(type(optimizers[0]).__name__) if optimizers else None
-    if kind == "sgd" and first.get("nesterov"):
-        kind = "nesterov"
-    found: dict[str, Any] = {"optimiser": kind} if kind else {}
-    rates = [float(g["lr"]) for o in optimizers for g in o.param_groups]
-    if rates and 0 < max(rates) <= 1_000:
-        found["lr"] = max(rates)
-    if "momentum" in first:
-        found["momentum"] = min(0.999_999, max(0.0, float(first["momentum"])))
-    if "betas" in first:
-        found |= {"momentum": float(first["betas"][0]), "beta2": float(first["betas"][1])}
-    if "alpha" in first and 0 <= float(first["alpha"]) < 1:
-        found["alpha"] = float(first["alpha"])
-    if "weight_decay" in first and 0 <= float(first["weight_decay"]) <= 10:
-        found["weight_decay"] = float(first["weight_decay"])
-    return found
-
-
-# Runs that have not ended: ended with the process, or with the exception that ends it.
-
-_open_runs: weakref.WeakSet[WatchedRun] = weakref.WeakSet()
-_kept: set[WatchedRun] = set()
-_installed = False
-
-
-def _register(run: WatchedRun) -> None:
-    global _installed
-    _open_runs.add(run)
-    _kept.add(run)  # a run whose variable is gone still records its loop
-    if _installed:
-        return
-    _installed = True
-    atexit.register(_finish_all)
-    before = sys.excepthook
-
-    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        for run in list(_open_runs):
-            with suppress(Exception):
-                run.fail(error)
-        before(kind, error, trace)
-
-    sys.excepthook = hook
-    _in_notebook()
-
-
-def _in_notebook() -> None:
-    """In a notebook an exception ends a cell and not the process."""
-    shell = sys.modules.get("IPython")
-    active = shell.get_ipython() if shell is not None else None
-    if active is None:
-        return
-
-    def ended(result: Any) -> None:
-        error = getattr(result, "error_in_exec", None)
-        if error is not None:
-            for run in list(_open_runs):
-                run.fail(error)
-
-    active.events.register("post_run_cell", ended)
-
-
-def _unregister(run: WatchedRun) -> None:
-    _open_runs.discard(run)
-    _kept.discard(run)
-
-
-def _finish_all() -> None:
-    for run in list(_open_runs):
-        with suppress(Exception):
-            run.finish()
 
 
 __all__ = ["WatchWarning", "WatchedRun", "unregistered"]

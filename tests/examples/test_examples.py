@@ -56,6 +56,19 @@ def test_the_script_prints_the_finding(address: str) -> None:
     assert (run.kind, run.status) == (tracking.Kind.WATCHED, tracking.Status.FINISHED)
 
 
+@pytest.mark.slow
+def test_the_lightning_module_is_said_to_end_in_one_softmax_too_many(address: str) -> None:
+    pytest.importorskip("lightning.pytorch", reason="Lightning is not installed here")
+    command = [sys.executable, str(EXAMPLES / "watch_lightning.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ.copy())
+    assert done.returncode == 0, done.stderr
+    assert "1. " in done.stdout, done.stdout
+    assert "(output-activation, " in done.stdout.partition("2. ")[0]
+    run = run_of(address)
+    assert (run.kind, run.status) == (tracking.Kind.WATCHED, tracking.Status.FINISHED)
+    assert run.model == "Sequential"
+
+
 # Jupyter's own libraries warn of their event loop, and leave connections to the garbage collector.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client", "ignore::RuntimeWarning:zmq")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

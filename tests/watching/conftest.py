@@ -9,8 +9,7 @@ import pytest
 from torch.nn import functional
 
 from cnnviz import tracking
-from cnnviz.watching import loss_functions
-from cnnviz.watching import run as runs
+from cnnviz.watching import loss_functions, open_runs
 
 
 @pytest.fixture
@@ -24,6 +23,6 @@ def database(tmp_path: Path) -> Iterator[tracking.Database]:
 def _torch_is_left_alone() -> Iterator[None]:
     before = {name: getattr(functional, name) for name in loss_functions.WRAPPED}
     yield
-    for run in list(runs._open_runs):
+    for run in list(open_runs.open_runs):
         run.finish()
     assert {name: getattr(functional, name) for name in loss_functions.WRAPPED} == before

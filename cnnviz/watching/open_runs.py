@@ -1,0 +1,68 @@
+"""Runs of this process that have not ended: they end with it, or with the exception that ends it.
+
+In a notebook an exception ends a cell, and the runs that were open with it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cnnviz.watching.run import WatchedRun
+
+open_runs: weakref.WeakSet[WatchedRun] = weakref.WeakSet()
+_kept: set[WatchedRun] = set()
+_installed = False
+
+
+def register(run: WatchedRun) -> None:
+    """End the run with the process, unless it ends before."""
+    global _installed
+    open_runs.add(run)
+    _kept.add(run)  # a run whose variable is gone still records its loop
+    if _installed:
+        return
+    _installed = True
+    atexit.register(_finish_all)
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        for run in list(open_runs):
+            with suppress(Exception):
+                run.fail(error)
+        before(kind, error, trace)
+
+    sys.excepthook = hook
+    _in_notebook()
+
+
+def _in_notebook() -> None:
+    """In a notebook an exception ends a cell and not the process."""
+    shell = sys.modules.get("IPython")
+    active = shell.get_ipython() if shell is not None else None
+    if active is None:
+        return
+
+    def ended(result: Any) -> None:
+        error = getattr(result, "error_in_exec", None)
+        if error is not None:
+            for run in list(open_runs):
+                run.fail(error)
+
+    active.events.register("post_run_cell", ended)
+
+
+def unregister(run: WatchedRun) -> None:
+    """Forget a run that has ended."""
+    open_runs.discard(run)
+    _kept.discard(run)
+
+
+def _finish_all() -> None:
+    for run in list(open_runs):
+        with suppress(Exception):
+            run.finish()
