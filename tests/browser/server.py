@@ -76,7 +76,7 @@ def serve(folder: Path, script: str = "app.py", models: Sequence[str] = ()) -> I
             stderr=subprocess.STDOUT,
         )
     try:
-        _await_health(server, process)
+        _await_health(server, process, START_SECONDS * (3 if models else 1))
         yield server
     finally:
         _stop(process)
@@ -88,15 +88,15 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_health(server: Server, process: subprocess.Popen[bytes]) -> None:
+def _await_health(server: Server, process: subprocess.Popen[bytes], seconds: float) -> None:
     pause = threading.Event()
-    for _ in range(int(START_SECONDS / POLL_SECONDS)):
+    for _ in range(int(seconds / POLL_SECONDS)):
         if process.poll() is not None:
             raise RuntimeError(f"the app ended with {process.returncode}:\n{server.printed()}")
         if _healthy(server):
             return
         pause.wait(POLL_SECONDS)
-    raise RuntimeError(f"the app did not answer within {START_SECONDS:.0f} s:\n{server.printed()}")
+    raise RuntimeError(f"the app did not answer within {seconds:.0f} s:\n{server.printed()}")
 
 
 def _healthy(server: Server) -> bool:

@@ -206,8 +206,9 @@ def test_a_weight_is_known_to_be_as_torch_draws_it() -> None:
     with seeded():
         for layer in (nn.Linear(20, 7), nn.Conv2d(3, 8, 3), nn.Linear(300, 200)):
             assert is_untrained(layer.weight)
-            assert not is_untrained(layer.weight * 0.97)
+            assert not is_untrained(layer.weight * 0.7)
             assert not is_untrained(layer.weight + 0.02 * torch.randn_like(layer.weight))
+        assert not is_untrained(0.99 * nn.Linear(300, 200).weight)
         assert not is_untrained(nn.init.kaiming_normal_(torch.empty(50, 20)))
         assert not is_untrained(torch.zeros(50, 20))
         assert not is_untrained(nn.Linear(3, 3).weight), "too few values"
@@ -239,9 +240,8 @@ def test_a_frozen_trunk_that_was_never_trained_is_found(database: Database, pret
         nn.init.normal_(model.conv.weight, 0, 0.1)
     run = loop(database, model=model, make=_random_trunk, epochs=4)
     report = run.diagnose()
-    assert ("frozen-parameters" in report.causes) is not pretrained
-    if not pretrained:
-        assert "'conv' are frozen at weights as torch draws them" in report.findings[0].verdict
+    assert report.causes[0] == "frozen-parameters"  # it hardly learns either way
+    assert ("at weights as torch draws them" in report.findings[0].verdict) is not pretrained
 
 
 @pytest.mark.parametrize("factor", [255.0, 1.0])
@@ -253,7 +253,8 @@ def test_images_that_are_judged_with_other_values(database: Database, factor: fl
             run.evaluate(model(factor * values.flip(2) if factor > 1 else values), labels)
 
     report = loop(database, judge=judge, epochs=8).diagnose()
-    assert report.causes == (("split-mismatch",) if factor > 1 else ())
+    assert report.causes[:1] == (("split-mismatch",) if factor > 1 else ())
+    assert "labels-shuffled" not in report.causes
     if factor > 1:
         assert "prepared otherwise where they are judged: they have mean" in report.findings[0].verdict
 
