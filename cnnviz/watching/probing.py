@@ -91,8 +91,8 @@ def _subject(
     return ProbeContext(
         evidence=evidence,
         recipe=evidence.recipe,
-        material=DataModule(Labelled(images, labels), nothing, nothing, evidence.data.classes, ""),
-        preparation=cast(Transform, _AsGiven()),
+        data_module=DataModule(Labelled(images, labels), nothing, nothing, evidence.data.classes, ""),
+        transform=cast(Transform, _AsGiven()),
         device=images.device,
         trained=now.eval(),
         why_untrained="",

@@ -88,7 +88,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_health(server: Server, process: subprocess.Popen[bytes], seconds: float) -> None:
+def _await_health(server: Server, process: subprocess.Popen[bytes], seconds: float = START_SECONDS) -> None:
     pause = threading.Event()
     for _ in range(int(seconds / POLL_SECONDS)):
         if process.poll() is not None:

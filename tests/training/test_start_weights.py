@@ -14,10 +14,9 @@ from cnnviz import models, tracking
 from cnnviz.cli.app import main
 from cnnviz.datasets.spec import silent
 from cnnviz.training import Recipe
-from cnnviz.training.run_logger import PeakFlops
 from cnnviz.training.optimizer import layer_rates, optimiser, set_lr
 from cnnviz.training.queue import enqueue
-from cnnviz.training.run_logger import InMemoryLogger, Pace, RunLogger
+from cnnviz.training.run_logger import InMemoryLogger, Pace, PeakFlops, RunLogger
 from cnnviz.training.start_weights import freeze, head_parameters, keep, load_start
 from cnnviz.training.workers.worker import work
 

@@ -343,5 +343,7 @@ def _argument(value: Any, parameter: inspect.Parameter, annotation: Any) -> Any:
     except (ValueError, SyntaxError):
         if type(parameter.default) in _NUMBERS:
             what = _NUMBERS[type(parameter.default)]
-            raise ValueError(f"'{parameter.name}' is {what}, as {parameter.default}, not '{value}'.") from None
+            raise ValueError(
+                f"'{parameter.name}' is {what}, as {parameter.default}, not '{value}'."
+            ) from None
         return value
