@@ -179,7 +179,6 @@ def tab_to(page: Page, wanted: Locator) -> None:
     raise AssertionError("No Tab leads there.")
 
 
-@pytest.mark.slow
 def test_the_keyboard_alone_goes_from_start_to_a_trained_run(visit: Visit, runs: Database) -> None:
     page = visit("?recipe=plain&model=lenet5&dataset=digits&set.epochs=1&set.limit=200&set.device=cpu")
     group = page.get_by_role("navigation", name="Pages").get_by_role("button", name="Train")
