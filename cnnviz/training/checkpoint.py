@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -96,6 +97,36 @@ class Stored:
     """None in checkpoints that were written before it was stored."""
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """What a checkpoint will hold, copied into the processor's memory: training may go on."""
+
+    details: dict[str, str]
+    tensors: dict[str, Tensor]
+
+
+def snapshot(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    position: Position,
+    interface: Interface | None = None,
+) -> Snapshot:
+    """Copy weights, buffers and the optimizer's state once."""
+    details = {"format": FORMAT, "position": json.dumps(asdict(position))}
+    tensors = {name: _copied(tensor) for name, tensor in _tensors(model, optimiser)}
+    if interface is not None:
+        details["interface"] = interface.details()
+        tensors |= {name: tensor.cpu().contiguous() for name, tensor in interface.tensors().items()}
+    return Snapshot(details, tensors)
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach()
+    if tensor.device.type == "cpu":
+        return tensor.clone(memory_format=torch.contiguous_format)
+    return tensor.cpu().contiguous()
+
+
 def write(
     path: Path,
     model: nn.Module,
@@ -103,27 +134,60 @@ def write(
     position: Position,
     interface: Interface | None = None,
 ) -> None:
+    """Write a checkpoint and return when it is on the disk; raises `OSError` as `write_snapshot` does."""
+    write_snapshot(path, snapshot(model, optimiser, position, interface))
+
+
+def write_snapshot(path: Path, taken: Snapshot) -> None:
     """Write everything to a temporary name, flush it to the disk, and rename it into place.
 
     Raises `OSError` where that fails; a checkpoint that was there before is then still whole.
     """
-    details = {"format": FORMAT, "position": json.dumps(asdict(position))}
-    named = dict(_tensors(model, optimiser))
-    if interface is not None:
-        details["interface"] = interface.details()
-        named |= interface.tensors()
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(save(tensors, metadata=details))
+            file.write(save(taken.tensors, metadata=taken.details))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+class BackgroundWriter:
+    """Writes checkpoints in a thread of its own, one at a time; what fails there is raised in the caller's.
+
+    A checkpoint is begun when the one before is on the disk, so that at most one snapshot is held.
+    """
+
+    def __init__(self) -> None:
+        self._thread: ThreadPoolExecutor | None = None
+        self._pending: Future[None] | None = None
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Begin `work`, after what was begun before; raises what that raised."""
+        self.wait()
+        self._thread = self._thread or ThreadPoolExecutor(1, "checkpoint")
+        self._pending = self._thread.submit(work)
+
+    def poll(self) -> None:
+        """Raise what was raised, if it is over; wait for nothing."""
+        if self._pending is not None and self._pending.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Return when everything is on the disk; raises what was raised."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self) -> None:
+        """Let what was begun come to its end, whatever that is, and end the thread."""
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
 
 
 def clear(folder: Path) -> None:

@@ -9,8 +9,9 @@ checkpoint is the same run.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -189,6 +190,7 @@ class Trainer:
         self._order = self._rows = torch.empty(0, dtype=torch.int64)
         self._best: float | None = None
         self._best_weights: dict[str, Tensor] | None = None
+        self._checkpoints = checkpoint.BackgroundWriter()
         self._saved = time.monotonic()
         self._data_report_due = False
 
@@ -199,13 +201,17 @@ class Trainer:
         `OSError` where a checkpoint cannot be written; the last good one is then still there.
         """
         try:
-            return self._run(keep_on)
+            ended = self._run(keep_on)
+            self._checkpoints.wait()
+            return ended
         except NonFiniteLossError as error:
             self._record_data_report()
             raise self._locate_nonfinite(error) from None
         except torch.OutOfMemoryError:
             # What the step held is freed with its frames, which is after this block.
             pass
+        finally:
+            self._checkpoints.close()
         with suppress(torch.OutOfMemoryError):
             self._record_data_report()
         raise TooLittleMemoryError(self._describe_out_of_memory())
@@ -226,6 +232,7 @@ class Trainer:
             if watch_layers or self._is_reporting():
                 self._metrics.drain()
             if self._is_reporting():
+                self._checkpoints.poll()
                 self._run_logger.report(self.step, rate, self._metrics)
             if watch_layers:
                 self._log_layer_stats()
@@ -242,16 +249,18 @@ class Trainer:
     def _ended(self) -> bool:
         return self.step >= self.total_steps or self.stopping.stopped
 
-    def save(self, name: str = LAST, score: float | None = None) -> None:
-        """Write a checkpoint, after everything that was told is safe.
+    def save(self, *names: str) -> None:
+        """Write checkpoints of these names, `LAST` by default, from one snapshot, while training goes on.
 
-        Raises `NonFiniteLossError` for weights that are no longer numbers: the last good checkpoint stays.
+        Each gets its name after everything that was logged before is safe. Raises `NonFiniteLossError` for
+        weights that are no longer numbers, when the last good checkpoint stays; and what the writing of the
+        checkpoint before has raised.
         """
         self._metrics.drain()
         self._check_weights()
         if self.folder is None or not self.ranks.first:
             return
-        self.log.flush()
+        self._checkpoints.wait()
         position = checkpoint.Position(
             step=self.step,
             recipe=self.recipe.write(),
@@ -261,13 +270,21 @@ class Trainer:
             auxiliary=tuple(self._metrics.auxiliary),
             threads=torch.get_num_threads(),
             fingerprint=self.data_module.fingerprint,
-            score=score if score is not None else self._best,
+            score=self._best,
             stopping=self.stopping if self.stopping.patience else None,
             world=self.ranks.world,
         )
-        checkpoint.write(self.folder / name, self.model, self.optimiser, position, self._signature)
-        self.log.saved(self.step, self.step / self.steps_per_epoch, self.folder / name)
+        taken = checkpoint.snapshot(self.model, self.optimiser, position, self._signature)
+        paths = [self.folder / name for name in names or (LAST,)]
+        self._checkpoints.start(partial(self._write, taken, paths, self.step))
         self._saved = time.monotonic()
+
+    def _write(self, taken: checkpoint.Snapshot, paths: Sequence[Path], step: int) -> None:
+        """Write a snapshot under each path; runs beside the training, whose model it does not touch."""
+        self.log.flush()
+        for path in paths:
+            checkpoint.write_snapshot(path, taken)
+            self.log.saved(step, step / self.steps_per_epoch, path)
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint; raises `ValueError` where it belongs to other images or another model."""
@@ -407,8 +424,7 @@ class Trainer:
             self._run_logger.baseline(self.step, self.data_module)
         if seen is not None and best:
             self._best = seen.accuracy
-            self.save(BEST, seen.accuracy)
-        self.save()
+        self.save(*((BEST,) if best else ()), LAST)
         self._run_logger.start_clock()
 
     def _is_best(self, seen: Score) -> bool:
@@ -423,6 +439,7 @@ class Trainer:
     def _end_early_stopping(self, *, restore: bool) -> None:
         """Restore the best epoch's weights where that is asked for, and record how the run ended."""
         if restore and self.folder is not None:
+            self._checkpoints.wait()
             checkpoint.restore(self.folder / BEST, self.model)
         elif restore and self._best_weights is not None:
             self.model.load_state_dict(self._best_weights)

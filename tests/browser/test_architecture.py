@@ -59,6 +59,7 @@ def test_it_opens_with_a_picture_and_a_selected_layer(visit: Visit, look: Look) 
     assert notice(page).count() == 0
 
 
+@pytest.mark.slow
 def test_parameters_sit_at_the_end_and_arithmetic_at_the_start(visit: Visit) -> None:
     page = visit(PATH)
     tall = {
@@ -73,6 +74,7 @@ def bars(page: Page, layer: str) -> list[Locator]:
     return column(page, layer).locator("rect:not(.catch)").all()
 
 
+@pytest.mark.slow
 def test_typing_finds_a_model(visit: Visit) -> None:
     page = visit(PATH)
     pick(page, "smallalex")
@@ -102,6 +104,7 @@ def test_a_click_on_a_bar_selects_everywhere_and_the_way_back_works(visit: Visit
     expect(inspected(page)).to_have_text("conv4")
 
 
+@pytest.mark.slow
 def test_the_same_layer_can_be_selected_again_after_another(visit: Visit) -> None:
     page = visit(f"{PATH}?view=treemap")
     for picture in (column(page, "fc1"), page.locator('.leaf[data-layer="fc2"]'), column(page, "fc1")):
@@ -110,6 +113,7 @@ def test_the_same_layer_can_be_selected_again_after_another(visit: Visit) -> Non
         expect(inspected(page)).to_have_text(picture.get_attribute("data-layer") or "")
 
 
+@pytest.mark.slow
 def test_a_row_of_the_table_selects(visit: Visit) -> None:
     page = visit(f"{PATH}?view=table")
     table = page.get_by_test_id("stDataFrame")
@@ -125,6 +129,7 @@ def test_a_row_of_the_table_selects(visit: Visit) -> None:
     expect(inspected(page)).to_have_text("relu3")
 
 
+@pytest.mark.slow
 def test_a_node_of_the_graph_selects(visit: Visit) -> None:
     page = visit(f"{PATH}?view=graph")
     with rerun(page):
@@ -158,6 +163,7 @@ def test_arrow_keys_walk_through_the_layers(visit: Visit, picture: str) -> None:
     assert after in (chosen.get_attribute("aria-label") or "")
 
 
+@pytest.mark.slow
 def test_what_is_wrong_in_the_url_is_said(visit: Visit) -> None:
     page = visit(
         f"{PATH}?model=alexnett&classes=many&size=![x](https://example.org/x.png)&layer=nowhere"
@@ -177,6 +183,7 @@ def test_what_is_wrong_in_the_url_is_said(visit: Visit) -> None:
     expect(notice(page)).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_size_that_cannot_work_is_said_and_the_page_stays_usable(visit: Visit) -> None:
     page = visit(PATH)
     type_into(page, "input", "5")
@@ -191,6 +198,7 @@ def test_a_size_that_cannot_work_is_said_and_the_page_stays_usable(visit: Visit)
     expect(page.locator(f'.figure[title^="{total:,} parameters"]')).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_options_change_the_network(visit: Visit) -> None:
     page = visit(f"{PATH}?model=alexnet&classes=10")
     page.get_by_role("button", name="Options").click()
@@ -227,6 +235,7 @@ def test_the_table_and_the_pictures_can_be_downloaded(visit: Visit, tmp_path: Pa
         assert (tmp_path / "picture.svg").read_text().startswith("<svg")
 
 
+@pytest.mark.slow
 def test_a_huge_model_is_grouped_until_all_is_asked_for(visit: Visit) -> None:
     page = visit(f"{PATH}?model=torchvision/efficientnet_v2_l&view=treemap")
     grouped = page.locator(".column").count()
@@ -239,6 +248,7 @@ def test_a_huge_model_is_grouped_until_all_is_asked_for(visit: Visit) -> None:
     assert grouped < 200
 
 
+@pytest.mark.slow
 def test_lenets_connection_table_is_a_picture(visit: Visit) -> None:
     page = visit(f"{PATH}?model=lenet5-1998&view=connections")
     picture = page.locator(".st-key-connections").get_by_role("img")
@@ -246,6 +256,7 @@ def test_lenets_connection_table_is_a_picture(visit: Visit) -> None:
     expect(page.locator(".connections .seen")).to_have_count(60)
 
 
+@pytest.mark.slow
 def test_ways_on_take_the_selection_along(visit: Visit) -> None:
     page = visit(f"{PATH}?layer=conv3")
     with rerun(page):

@@ -102,6 +102,7 @@ def test_a_zip_of_class_folders_is_judged(opened: Callable[..., Page]) -> None:
 
 
 @pytest.mark.parametrize("path", ["attribution?weights=run:1", "predict?weights=run:1"])
+@pytest.mark.slow
 def test_a_phone_reads_it_without_scrolling_sideways(opened: Callable[..., Page], path: str) -> None:
     page = opened(path, PHONE)
     expect(page.locator(".why img, .shown img").first).to_be_visible(timeout=TIMEOUT_MS)

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from cnnviz import models
@@ -51,6 +52,7 @@ def unfold(page: Page, label: str) -> None:
     page.get_by_test_id("stPopoverButton").filter(has_text=label).click()
 
 
+@pytest.mark.slow
 def test_page_shows_every_layer_with_its_output_and_parameters(visit: Visit, look: Look) -> None:
     page = visit("build?model=alexnet-cifar10", look)
     expect(lines(page)).to_have_count(20)
@@ -75,6 +77,7 @@ def test_a_changed_setting_shows_in_list_cost_comparison_and_link(visit: Visit) 
     expect(line(again, "conv1")).to_contain_text("96 maps · 7×7")
 
 
+@pytest.mark.slow
 def test_a_misfit_is_shown_at_its_layer_and_what_would_fit_mends_it(visit: Visit) -> None:
     page = visit("build?model=alexnet-cifar10&layer=conv5")
     set_number(page, "Padding", "0")
@@ -172,6 +175,7 @@ def test_a_saved_design_stands_where_models_are_chosen(visit: Visit) -> None:
     expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("Wide LeNet"))
 
 
+@pytest.mark.slow
 def test_a_name_that_is_taken_is_said_and_replaced_on_request(visit: Visit) -> None:
     page = visit("build?model=lenet5&layer=conv1")
     save_as(page, "Taken")
@@ -184,6 +188,7 @@ def test_a_name_that_is_taken_is_said_and_replaced_on_request(visit: Visit) -> N
     expect(line(again, "conv1")).to_contain_text("12 maps")
 
 
+@pytest.mark.slow
 def test_a_deleted_design_can_be_brought_back(visit: Visit) -> None:
     page = visit("build?model=lenet5")
     save_as(page, "Short lived")
@@ -199,6 +204,7 @@ def test_a_deleted_design_can_be_brought_back(visit: Visit) -> None:
     expect(visit("build?model=mine%2Fshort-lived").get_by_text("There is no model")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_design_is_downloaded_and_opened_again(visit: Visit, tmp_path: Path) -> None:
     page = visit("build?model=alexnet-cifar10&layer=conv1")
     set_number(page, "Maps", "48")
@@ -232,6 +238,7 @@ def test_a_bad_file_is_refused_in_a_sentence_and_nothing_is_lost(visit: Visit, t
     expect(line(page, "conv1")).to_contain_text("12 maps")
 
 
+@pytest.mark.slow
 def test_an_empty_list_says_how_to_begin_and_how_to_end(visit: Visit) -> None:
     page = visit("build?model=lenet5")
     unfold(page, "Open")
@@ -247,12 +254,14 @@ def test_an_empty_list_says_how_to_begin_and_how_to_end(visit: Visit) -> None:
     expect(line(page, "linear1").locator(".output")).to_have_text("10")
 
 
+@pytest.mark.slow
 def test_a_model_that_is_no_list_is_said_and_the_nearest_offered(visit: Visit) -> None:
     page = visit("build?model=googlenet-aux")
     expect(page.get_by_text("not a plain sequence").first).to_contain_text("the nearest that can")
     expect(lines(page).first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_what_is_wrong_in_a_link_is_said(visit: Visit) -> None:
     page = visit("build?model=lenet5&list=abc&layer=nowhere&stranger=1")
     notice = page.get_by_test_id("stAlert").first
@@ -271,6 +280,7 @@ def test_leaving_the_page_does_not_lose_the_design(visit: Visit) -> None:
     expect(line(page, "conv1")).to_contain_text("12 maps")
 
 
+@pytest.mark.slow
 def test_a_long_shared_list_opens_on_a_phone(visit: Visit) -> None:
     changed = layer_list_edit.describe(document(), name="Shared")
     for _ in range(20):

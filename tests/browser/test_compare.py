@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from cnnviz import models
@@ -20,6 +21,7 @@ def choose(page: Page, label: str, option: str) -> None:
         page.get_by_role("option").filter(has_text=option).first.click()
 
 
+@pytest.mark.slow
 def test_page_opens_on_four_models_and_fits_the_window(visit: Visit, look: Look) -> None:
     page = visit("compare", look)
     figure = page.get_by_role("img", name=re.compile("Parameters: AlexNet for CIFAR-10 58.3 M"))
@@ -46,6 +48,7 @@ def test_a_model_is_chosen_added_and_taken_away(visit: Visit) -> None:
     expect(page.locator(".totals thead th").first).to_contain_text("AlexNet for CIFAR-10")
 
 
+@pytest.mark.slow
 def test_the_scale_of_the_layers_is_chosen_and_kept_in_the_link(visit: Visit) -> None:
     page = visit("compare?models=lenet5,alexnet-cifar10")
     with rerun(page):
@@ -54,6 +57,7 @@ def test_the_scale_of_the_layers_is_chosen_and_kept_in_the_link(visit: Visit) ->
     expect(page.get_by_role("img", name=re.compile("^Parameters:"))).to_be_visible()
 
 
+@pytest.mark.slow
 def test_everything_can_be_shown_and_taken_away(visit: Visit) -> None:
     page = visit("compare?models=alexnet-cifar10,small-alexnet")
     with rerun(page):
@@ -70,6 +74,7 @@ def test_everything_can_be_shown_and_taken_away(visit: Visit) -> None:
     assert "GMAC" in picture.value.path().read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_card_leads_to_the_architecture_with_its_settings(visit: Visit) -> None:
     page = visit("compare?models=lenet5,alexnet~activation=tanh")
     with rerun(page):
@@ -78,6 +83,7 @@ def test_a_card_leads_to_the_architecture_with_its_settings(visit: Visit) -> Non
     expect(page).to_have_url(re.compile(r"model=alexnet&option\.activation=tanh"))
 
 
+@pytest.mark.slow
 def test_what_is_wrong_in_a_link_is_said(visit: Visit) -> None:
     page = visit("compare?models=lenet5,lenet5,nonsense&pair=4,5&stranger=1")
     notice = page.get_by_test_id("stAlert").first

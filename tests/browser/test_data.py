@@ -4,6 +4,7 @@ import io
 import re
 import zipfile
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.chromium import DESKTOP, PHONE, Look
@@ -40,6 +41,7 @@ def changed(page: Page, before: str) -> None:
     expect(drawn(page)).not_to_have_css("background-image", before)
 
 
+@pytest.mark.slow
 def test_page_opens_on_pictures_and_fits_the_window(visit: Visit, look: Look) -> None:
     page = visit("data", look)
     pictures = page.get_by_role("listbox", name="Training pictures of each class")
@@ -90,6 +92,7 @@ def test_a_picture_is_chosen_by_keys_and_goes_on_to_training(visit: Visit) -> No
     expect(page).to_have_url(re.compile("dataset=digits"))
 
 
+@pytest.mark.slow
 def test_settings_change_the_draws_and_the_address(visit: Visit) -> None:
     page = visit("data")
     before = strip(page)
@@ -127,6 +130,7 @@ def test_a_zip_is_handed_in_shown_and_removed(visit: Visit) -> None:
     expect(page.get_by_text("is taken out of the list")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_broken_zip_is_refused_by_the_name_of_its_file(visit: Visit) -> None:
     page = visit("data", PHONE)
     hand_in(page, "pets.zip", packed({**classes(5), "dog/x.png": b"hello"}))
@@ -136,12 +140,14 @@ def test_a_broken_zip_is_refused_by_the_name_of_its_file(visit: Visit) -> None:
     assert "mine" not in page.url
 
 
+@pytest.mark.slow
 def test_what_is_not_here_is_offered(visit: Visit) -> None:
     page = visit("data?dataset=cifar10", DESKTOP)
     expect(page.get_by_role("button", name="Download 170 MB")).to_be_visible()
     expect(page.get_by_text("CIFAR-10 is not on this machine yet.")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_statistics_and_pictures_can_be_taken_away(visit: Visit) -> None:
     page = visit("data")
     page.get_by_role("button", name="Download", exact=True).click()

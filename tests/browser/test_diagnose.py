@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
@@ -68,6 +69,7 @@ def test_a_failing_run_is_hinted_at_explained_mended_and_set_beside_its_copy(
     expect(page.locator(".beside")).to_contain_text(f"Run {copy.id}", timeout=PATIENCE_MS)
 
 
+@pytest.mark.slow
 def test_it_fits_every_window(visit: Visit, runs: Database, look: Look) -> None:
     failed = told(runs, collapsed=True, device=NOBODYS)
     told(runs, collapsed=False, parent_id=failed, lr=0.01, device=NOBODYS)

@@ -141,7 +141,8 @@ def test_a_page_on_a_desktop_a_projector_and_a_phone(
     phone(page)
     settle(page)
     found["phone"] = violations(page)
+    narrow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     low = page.evaluate(SMALL_TARGETS, SMALLEST_TARGET)
     assert (found, small, low) == ({"desktop": [], "phone": []}, [], [])
-    assert wide <= PROJECTOR["width"]
+    assert (wide <= PROJECTOR["width"], narrow <= PHONE_DARK.width) == (True, True), (wide, narrow)
     assert shift <= MOST_SHIFT

@@ -34,6 +34,7 @@ def test_a_change_is_tested_from_its_link_to_its_answer(visit: Visit) -> None:
     expect(page.get_by_role("heading", name="Configuration diff")).to_be_visible(timeout=PATIENCE_MS)
 
 
+@pytest.mark.slow
 def test_it_fits_every_window(visit: Visit, look: Look) -> None:
     page = visit("experiments?experiment=alexnet-stl10", look)  # of all that ship, the one with most arms
     page.wait_for_function(f"{DRAWN} > 3")

@@ -182,6 +182,7 @@ def test_good_and_broken_files_together(look_inside: Callable[..., Page]) -> Non
     expect(page.locator(".st-key-picture-own").get_by_role("option")).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_many_at_once_in_a_zip_and_one_too_large(look_inside: Callable[..., Page]) -> None:
     page = look_inside()
     buffer = io.BytesIO()
@@ -202,6 +203,7 @@ def test_an_uploaded_picture_is_what_pillow_reads(look_inside: Callable[..., Pag
     assert middle(page) == [255, 255, 255, 255]
 
 
+@pytest.mark.slow
 def test_a_phone_reads_it_without_scrolling_sideways(look_inside: Callable[..., Page]) -> None:
     page = look_inside("features?layer=relu2", PHONE)
     wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")

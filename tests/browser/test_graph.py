@@ -48,6 +48,7 @@ def focus(locator: Locator) -> None:
     locator.evaluate("item => item.focus()")
 
 
+@pytest.mark.slow
 def test_it_is_there_in_every_look(visit: Visit, look: Look) -> None:
     page = visit(PATH + "googlenet", look)
     expect(box(page, "input")).to_be_visible()
@@ -87,6 +88,7 @@ def test_a_layer_in_the_url_is_shown_however_deep_it_lies(visit: Visit) -> None:
     expect(box(page, "layer3.3")).to_be_attached()
 
 
+@pytest.mark.slow
 def test_equal_blocks_unfold(visit: Visit) -> None:
     page = visit(PATH + "torchvision/resnet50&layer=conv1")
     folded = box(page, "layer3.1")
@@ -152,6 +154,7 @@ def test_dragging_moves_and_selects_nothing(visit: Visit) -> None:
     assert page.url == address
 
 
+@pytest.mark.slow
 def test_the_wheel_scrolls_the_page_until_the_graph_is_entered(visit: Visit) -> None:
     page = scrolled(visit(PATH + "lenet5&layer=conv1"))
     before = enlarged(page)
@@ -167,6 +170,7 @@ def test_the_wheel_scrolls_the_page_until_the_graph_is_entered(visit: Visit) -> 
     assert enlarged(page) > entered > before
 
 
+@pytest.mark.slow
 def test_the_picture_can_be_saved_whole(visit: Visit, tmp_path: Path) -> None:
     page = visit(PATH + "googlenet-aux")
     with page.expect_download() as download:

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import PHONE
@@ -50,6 +51,7 @@ def test_sliders_change_the_sums(visit: Visit) -> None:
     expect(page.locator(".inception-sum").first).to_contain_text("= 5,268,480")
 
 
+@pytest.mark.slow
 def test_a_phone_reads_it_without_scrolling_sideways(visit: Visit) -> None:
     page = visit(f"{FRESH}&drop=pool", PHONE)
     expect(mosaic(page, 3)).to_be_visible(timeout=TIMEOUT_MS)

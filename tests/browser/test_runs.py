@@ -46,6 +46,7 @@ def server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
             yield running
 
 
+@pytest.mark.slow
 def test_the_page_fits_the_window(visit: Visit, look: Look) -> None:
     page = visit("runs?runs=3,2", look)
     expect(page.get_by_role("table", name=re.compile("Runs: 6 runs"))).to_be_visible()

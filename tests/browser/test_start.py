@@ -44,6 +44,7 @@ def networks(page: Page) -> Page:
     return page
 
 
+@pytest.mark.slow
 def test_start_is_there_and_fits_the_window(visit: Visit, look: Look) -> None:
     page = visit("", look)
     expect(page).to_have_title(f"{FOUND['start'].title} · cnnviz")
@@ -93,6 +94,7 @@ def test_a_map_is_enlarged_and_named_by_pointer_and_keys(visit: Visit) -> None:
     expect(lens).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_the_networks_are_drawn_in_every_look(visit: Visit, look: Look) -> None:
     page = networks(visit("", look))
     drawings = page.locator(".strip")
@@ -105,6 +107,7 @@ def test_the_networks_are_drawn_in_every_look(visit: Visit, look: Look) -> None:
     expect(face).to_have_css("fill", blue)
 
 
+@pytest.mark.slow
 def test_deeper_networks_are_drawn_longer_to_one_scale(visit: Visit) -> None:
     page = networks(visit(""))
     expect(page.locator(".strip")).to_have_count(len(LINEAGE))
@@ -128,6 +131,7 @@ def test_a_row_of_the_lineage_opens_the_architecture(visit: Visit) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Architecture")
 
 
+@pytest.mark.slow
 def test_the_lineage_opens_by_keyboard(visit: Visit) -> None:
     page = networks(visit(""))
     page.get_by_role("link", name="ResNet-50", exact=True).focus()
@@ -136,6 +140,7 @@ def test_the_lineage_opens_by_keyboard(visit: Visit) -> None:
     expect(page).to_have_url(re.compile("model=torchvision%2Fresnet50"))
 
 
+@pytest.mark.slow
 def test_the_lineage_can_be_saved(visit: Visit) -> None:
     page = networks(visit("", DESKTOP_DARK))
     with page.expect_download() as download:
@@ -145,6 +150,7 @@ def test_the_lineage_can_be_saved(visit: Visit) -> None:
     assert "#2f8fd6" in text
 
 
+@pytest.mark.slow
 def test_every_model_is_a_point_that_opens(visit: Visit) -> None:
     page = networks(visit(""))
     points = page.locator(".point")
@@ -192,6 +198,7 @@ def test_another_width_leaves_the_keyboard_where_it_was(visit: Visit) -> None:
     expect(page.locator(".tip")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_kind_of_models_can_be_singled_out(visit: Visit) -> None:
     page = networks(visit("", PHONE))
     button = page.get_by_role("button", name="attention")

@@ -126,6 +126,7 @@ def test_zoom_and_what_is_unfolded_stay_while_points_arrive(
     expect(page).to_have_url(re.compile("x=epoch"))
 
 
+@pytest.mark.slow
 def test_it_fits_every_window(visit: Visit, runs: Database, lease: Lease, look: Look) -> None:
     log(runs, lease, 0, 30)
     page = visit(f"train?run={lease.run_id}", look)

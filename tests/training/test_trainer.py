@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import threading
 from pathlib import Path
 from typing import get_args
 
@@ -175,6 +176,35 @@ def test_weights_that_are_laid_out_otherwise_go_on_alike(
     part.run()
     weights = part.model.state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in whole.model.state_dict().items())
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file holds the weights of its own step, whatever was learned meanwhile."""
+    run, _ = trainer(SMALL.changed({"epochs": 2, "validation": 0}), dataset, tmp_path)
+    weights: dict[str, torch.Tensor] = {}
+    further, taken = threading.Event(), list[checkpoint.Snapshot]()
+    write_snapshot = checkpoint.write_snapshot
+
+    def slow(path: Path, snapshot: checkpoint.Snapshot) -> None:
+        taken.append(snapshot)
+        assert further.wait(60), "training waits for the disk"
+        write_snapshot(path, snapshot)
+
+    def keep_on() -> bool:
+        if run.step == run.steps_per_epoch:
+            weights.update({name: value.clone() for name, value in run.model.state_dict().items()})
+        if run.step == run.steps_per_epoch + 2:
+            assert not (tmp_path / LAST).exists()
+            further.set()
+        return True
+
+    monkeypatch.setattr(checkpoint, "write_snapshot", slow)
+    assert run.run(keep_on)
+    first = taken[0].tensors
+    assert all(torch.equal(first[f"model.{name}"], value) for name, value in weights.items())
+    assert checkpoint.position_of(tmp_path / LAST).step == run.total_steps, "an ended run is on the disk"
 
 
 def test_a_failed_write_leaves_the_checkpoint_before_it(

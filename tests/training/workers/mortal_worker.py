@@ -24,7 +24,7 @@ ROWS, HALF, WHOLE, RENAMED, FULL = "rows", "half", "whole", "renamed", "full"
 """Rows are committed, nothing is written; half of the temporary file; all of it; it has its name; no room."""
 SAVE_SECONDS = 0.2
 
-_write, _fsync = checkpoint.write, os.fsync
+_write, _fsync = checkpoint.write_snapshot, os.fsync
 
 
 def met(place: str) -> bool:
@@ -70,6 +70,6 @@ def fsync(file: Any) -> None:
 
 if __name__ == "__main__":
     trainer.SAVE_SECONDS = SAVE_SECONDS
-    mock.patch.object(checkpoint, "write", write).start()
+    mock.patch.object(checkpoint, "write_snapshot", write).start()
     mock.patch.object(checkpoint, "save", save).start()
     sys.exit(process.main())
