@@ -1,4 +1,4 @@
-"""From stored images to what the model reads: sizes, augmentation, and the scale of the pixels."""
+"""Transform: preprocessing and data augmentation of a batch of uint8 images on its device."""
 
 from __future__ import annotations
 
