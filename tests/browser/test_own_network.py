@@ -50,6 +50,9 @@ print(tuple({module}.load()(torch.zeros(3, *{module}.INPUT_SHAPE)).shape))
 """
 
 
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
 @pytest.fixture(scope="module")
 def server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """An app that was started with the stranger's network."""
