@@ -43,6 +43,7 @@ from cnnviz.training.optimizer import (
     EarlyStopping,
     class_weights,
     cross_entropy,
+    layer_rates,
     mixup,
     optimiser,
     set_lr,
@@ -221,6 +222,7 @@ class Trainer:
         if self.step == 0:
             self._run_logger.begin(self.data_module, self._tracked_images.pictures())
             self._run_logger.batch_norm(0, describe_batch_norm(self.model))
+            self._run_logger.trained_layers(layer_rates(self.model, [self.optimiser]))
             self._data_report_due = self._data_report
         self._run_logger.start_clock()
         while not self._ended:
