@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from cnnviz.training.data.tensors import Labelled, StreamedImages, split
 from cnnviz.training.data.transforms import Transform
@@ -243,6 +242,9 @@ def evaluate(
         logits = ranks.gather_rows(part, len(images))
     else:
         logits, wrong = _all_logits(model, split(images.images, batch), transform, by_batch)
+    # Late: it imports torchvision, 90 MB that pages which only read a checkpoint need not hold.
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
+
     labels = images.labels
     count = logits.shape[1]
     best = logits.topk(min(5, count)).indices
