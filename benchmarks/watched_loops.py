@@ -106,6 +106,7 @@ def run_programs(programs: Any, only: str, verbose: bool) -> None:
             found: dict[str, float] = {}
 
             def loop(bench: Bench, setup: Any, kind: str, found: dict[str, float]) -> WatchedRun:
+                run: WatchedRun
                 run, found[kind] = programs.run(bench, setup)
                 return run
 

@@ -135,7 +135,10 @@ DATA = {"plane": (plane, 4), "sequences": (sequences, 3), "pictures": (pictures,
 
 
 def _activation(name: str) -> Callable[[Tensor], Tensor]:
-    return {"relu": functional.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}[name]
+    functions: dict[str, Callable[[Tensor], Tensor]] = {
+        "relu": functional.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh
+    }  # fmt: skip
+    return functions[name]
 
 
 class Plane(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -76,7 +77,10 @@ def tuned(run: WatchedRun) -> WatchedRun:
     """A run with a frozen layer, and a slower one below the last."""
     model = Net()
     model.conv.requires_grad_(False)
-    groups = [{"params": model.norm.parameters(), "lr": 0.005}, {"params": model.head.parameters()}]
+    groups: list[dict[str, Any]] = [
+        {"params": model.norm.parameters(), "lr": 0.005},
+        {"params": model.head.parameters()},
+    ]
     watched = loop(run._database, model=model, make=lambda m: torch.optim.SGD(groups, 0.05), epochs=1)
     watched.finish()
     return watched
