@@ -11,6 +11,7 @@ from cnnviz.interpret.arithmetic import Inspection, inspect
 from tests.browser.chromium import PHONE
 from tests.browser.inside.networks import network
 from tests.browser.inside.opening import window
+from tests.browser.navigating import choose_in_menu
 from tests.browser.server import Server, serve
 from tests.browser.waiting import TIMEOUT_MS
 from tests.browser.windows import Windows
@@ -133,5 +134,5 @@ def test_a_phone_shows_it_within_its_width(windows: Windows, app: Server) -> Non
         assert box is not None
         assert box["x"] + box["width"] <= 390
         with page.expect_download() as waiting:
-            page.get_by_role("button", name="Download the working").click()
+            choose_in_menu(page.locator("body"), "Download as PNG")
         assert waiting.value.suggested_filename == "working.png"

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from cnnviz.interpret.colormaps import SEQUENTIAL
 from tests.browser.chromium import PHONE
 from tests.browser.inside.opening import window
+from tests.browser.navigating import choose_in_menu
 from tests.browser.server import Server, serve
 from tests.browser.waiting import TIMEOUT_MS
 from tests.browser.windows import Windows
@@ -113,7 +114,7 @@ def test_dead_and_broken_maps_are_marked(page: Page) -> None:
 
 def test_the_download_holds_the_colours_of_the_values(page: Page) -> None:
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Download the mosaic").click()
+        choose_in_menu(page.locator("body"), "Download as PNG")
     assert waiting.value.suggested_filename == "net-conv1.png"
     pixels = np.asarray(Image.open(Path(waiting.value.path())).convert("RGB"))
     zoom = layout(page)["zoom"]

@@ -111,7 +111,8 @@ def test_without_runs_the_shipped_failed_run_stands_there_with_its_mended_one() 
     names = {trace["name"] for trace in figures(app)[f"diagnose-curves-{FAILED}"]["data"]}
     assert names == {failed.title, mended.title}
     assert f"“{mended.title}” reaches " in said(app)
-    assert "The whole story" in said(app)
+    links = [link.proto.label for link in app.get("page_link")]
+    assert "The whole story, from the article to the proof" in links
     assert not [button for button in app.button if button.key == "diagnose-probe"]
 
 
