@@ -62,7 +62,7 @@ def test_runs_are_found_ticked_and_laid_over_one_another(visit: Visit) -> None:
     with rerun(page):
         field.press("Enter")
     expect(page).to_have_url(re.compile("find=er"))
-    expect(page.get_by_text("2 runs of 6")).to_be_visible()
+    expect(page.get_by_text("4 runs of 6")).to_be_visible()
     with rerun(page):
         page.get_by_role("checkbox", name="Choose run 3, wider").check()
     with rerun(page):
