@@ -9,17 +9,25 @@ import atexit
 import sys
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from cnnviz.watching.run import WatchedRun
 
-open_runs: weakref.WeakSet[WatchedRun] = weakref.WeakSet()
-_kept: set[WatchedRun] = set()
+class OpenRun(Protocol):
+    """A run that can be ended: `cnnviz.watching.run.WatchedRun`."""
+
+    def fail(self, error: BaseException) -> None:
+        """End it as failed, with the exception's text."""
+
+    def finish(self) -> object:
+        """End it as finished."""
+
+
+open_runs: weakref.WeakSet[OpenRun] = weakref.WeakSet()
+_kept: set[OpenRun] = set()
 _installed = False
 
 
-def register(run: WatchedRun) -> None:
+def register(run: OpenRun) -> None:
     """End the run with the process, unless it ends before."""
     global _installed
     open_runs.add(run)
@@ -56,7 +64,7 @@ def _in_notebook() -> None:
     active.events.register("post_run_cell", ended)
 
 
-def unregister(run: WatchedRun) -> None:
+def unregister(run: OpenRun) -> None:
     """Forget a run that has ended."""
     open_runs.discard(run)
     _kept.discard(run)

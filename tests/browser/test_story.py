@@ -26,6 +26,7 @@ def test_the_picture_follows_the_choice_and_the_other_run_tells_the_same_story(v
     page = visit("diagnose?recorded=alexnet-stl10-failed")
     with rerun(page):
         page.get_by_role("link", name="The whole story, from the article to the proof").click()
+    expect(page).to_have_url(re.compile("view=story"))
     story = page.locator(".st-key-story")
     expect(story.get_by_role("heading", name="The AlexNet/STL-10 paper review, solved")).to_be_in_viewport()
     before = reached(page)

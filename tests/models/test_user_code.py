@@ -91,7 +91,7 @@ def test_a_function_that_takes_no_number_of_classes_is_called_without(file: str)
     ("attribute", "sentence"),
     [
         ("Missing", r"There is no 'Missing' in .*nets\.py; it defines Settings, Net, make, fixed, picky"),
-        ("ready", "'ready' in .* is a Net, not a class or a function"),
+        ("ready", "'ready' in nets.py is of type Net, not a class or a function"),
     ],
 )
 def test_what_is_not_there_is_said_at_once(file: str, attribute: str, sentence: str) -> None:

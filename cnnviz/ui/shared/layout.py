@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz.ui.components.guard import guard
 from cnnviz.ui.components.navigation import Item, navigation
 from cnnviz.ui.shared.page_registry import Page
-from cnnviz.ui.shared.url_state import carried, change_without_model, restore
+from cnnviz.ui.shared.url_state import carried, change_without_model, follow_link, restore
 
 HERE = Path(__file__).parent
 
@@ -25,6 +25,7 @@ def page_header(pages: Mapping[str, Page], current: str, page: Page | None = Non
         page: What it is called, where it is not in the bar.
     """
     restore()
+    follow_link()
     page = page or pages[current]
     st.set_page_config(page_title=f"{page.title} · cnnviz", page_icon=_favicon(), layout="wide")
     st.html(HERE / "layout.css")

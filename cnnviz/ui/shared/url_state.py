@@ -50,6 +50,8 @@ MAX_SIDE = 4096
 MAX_BATCH = 65_536
 WRITTEN = "url-written"
 """Where a session keeps its last write to the URL."""
+KNOWN = "url-known"
+"""The page and the parameters that the browser's URL is known to have."""
 STALE_SECONDS = 5.0
 """For so long after a write a rerun may still bring the URL from before it, on a slow machine or line."""
 
@@ -194,6 +196,19 @@ def _write(wanted: Mapping[str, str]) -> None:
         last = st.session_state.get(WRITTEN)
         stale = (*last.before, before) if isinstance(last, _Write) and last.page == _page() else (before,)
         st.session_state[WRITTEN] = _Write(_page(), stale, wanted, time.monotonic())
+        st.session_state[KNOWN] = (_page(), dict(wanted))
+
+
+def follow_link() -> None:
+    """Write the URL behind a link to the page that is shown already, as Streamlit 1.67 does not.
+
+    Its page link runs the page with new parameters and leaves the browser's URL as it was, which the next
+    widget brings back. A page calls this once a run, before it draws.
+    """
+    now, known = st.query_params.to_dict(), st.session_state.get(KNOWN)
+    if known is not None and known[0] == _page() and known[1] != now and not _by_history():
+        st.query_params.from_dict(now)
+    st.session_state[KNOWN] = (_page(), now)
 
 
 def restore() -> None:

@@ -91,7 +91,11 @@ def test_every_form_of_a_state_dict_is_read(tmp_path: Path, old: bool, wrapper: 
     state: Any = model.state_dict()
     torch.save({wrapper: state} if wrapper else state, path, _use_new_zipfile_serialization=not old)
     assert weights_kind(path, "x") == "state dict"
-    assert state_dict_reader.read_or_error(str(path), str(plain)) == {"key": wrapper, "count": 10}
+    assert state_dict_reader.read_or_error(str(path), str(plain)) == {
+        "key": wrapper,
+        "count": 10,
+        "others": [],
+    }
     tensors = read_weights(plain).tensors
     assert all(torch.equal(tensors[name], value) for name, value in state.items())
 
