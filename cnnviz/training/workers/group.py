@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -67,8 +68,8 @@ def train_together(
 ) -> GroupEnding:
     """Train a leased run by `world` ranks on this machine and return how that ended.
 
-    Ranks are forked where torch runs on one CPU thread each, which costs nothing; where it does not, or
-    where this process uses a GPU, they are new processes.
+    Ranks are forked where torch runs on one CPU thread each and this process has no other thread, which costs
+    nothing; where that is not so, or where this process uses a GPU, they are new processes.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -82,7 +83,9 @@ def train_together(
             threads, folder, os.getpid(),
         )  # fmt: skip
         uses_gpu = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
-        forks = threads == 1 and not uses_gpu and devices[0].startswith("cpu")
+        # A fork finds every lock held that another thread held at that moment, and waits for it forever.
+        alone = threading.active_count() == 1
+        forks = alone and threads == 1 and not uses_gpu and devices[0].startswith("cpu")
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
