@@ -21,10 +21,15 @@ settings.load_profile("default")
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give each test an empty CNNVIZ_HOME of its own, and no networks that an earlier one named or showed."""
+    """Give each test an empty CNNVIZ_HOME of its own, and no networks that an earlier one named or showed.
+
+    AppTest leaves the page's script as the main module, which new processes would run first.
+    """
+    main = sys.modules["__main__"]
     monkeypatch.setenv("CNNVIZ_HOME", str(tmp_path / "cnnviz-home"))
     monkeypatch.delenv("CNNVIZ_MODELS", raising=False)
     yield
+    sys.modules["__main__"] = main
     if (handed := sys.modules.get("cnnviz.models.outside.handed")) is not None:
         for name in handed.listed():
             handed._kept.pop(name, None)
