@@ -53,10 +53,30 @@ def weights(run: Run) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in checkpoint.read(path).weights.items()}
 
 
+pytestmark = pytest.mark.slow
+"""Three to eleven processes start torch; beside an app and a Chromium that takes a minute a test."""
+
+EARLIER: set[int] = set()
+"""Processes that other tests of this process have started: an app, a Chromium."""
+
+
+@pytest.fixture(autouse=True)
+def _earlier() -> None:
+    EARLIER.clear()
+    EARLIER.update(child.pid for child in psutil.Process().children(recursive=True))
+
+
 def rank_processes() -> list[psutil.Process]:
-    """The ranks that this process has started; new processes bring a tracker of theirs, which stays."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if child.is_running() and not _tracks_resources(child)]
+    """The ranks that this test has started; new processes bring a tracker of theirs, which stays."""
+    children = [child for child in psutil.Process().children(recursive=True) if child.pid not in EARLIER]
+    return [child for child in children if "python" in _name(child) and not _tracks_resources(child)]
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.Error:
+        return ""
 
 
 def _tracks_resources(process: psutil.Process) -> bool:
