@@ -280,7 +280,7 @@ def _student_key(state: State, student: str) -> str:
     return "".join(ALPHABET[byte % 32] for byte in mac[:KEY_LENGTH])
 
 
-def _unused_nickname(name: str, taken: set[str]) -> str:
-    folded = {other.casefold() for other in taken}
-    names = (name, *(f"{name} ({number})" for number in range(2, len(taken) + 3)))
+def _unused_nickname(name: str, nicknames: set[str]) -> str:
+    folded = {other.casefold() for other in nicknames}
+    names = (name, *(f"{name} ({number})" for number in range(2, len(nicknames) + 3)))
     return next(other for other in names if other.casefold() not in folded)

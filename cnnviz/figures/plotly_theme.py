@@ -252,9 +252,9 @@ def _distinct(colour: Colour, others: Iterable[Colour]) -> Colour:
     return Colour(_unused_color(colour.light, lights), _unused_color(colour.dark, darks))
 
 
-def _unused_color(shade: str, taken: set[str]) -> str:
-    candidates = (f"#{int(shade[1:], 16) ^ step:06x}" for step in range(1, len(taken) + 1))
-    return shade if shade not in taken else next(c for c in candidates if c not in taken)
+def _unused_color(shade: str, used: set[str]) -> str:
+    candidates = (f"#{int(shade[1:], 16) ^ step:06x}" for step in range(1, len(used) + 1))
+    return shade if shade not in used else next(c for c in candidates if c not in used)
 
 
 # The templates.

@@ -138,7 +138,7 @@ def write(
     write_snapshot(path, snapshot(model, optimiser, position, interface))
 
 
-def write_snapshot(path: Path, taken: Snapshot) -> None:
+def write_snapshot(path: Path, contents: Snapshot) -> None:
     """Write everything to a temporary name, flush it to the disk, and rename it into place.
 
     Raises `OSError` where that fails; a checkpoint that was there before is then still whole.
@@ -147,7 +147,7 @@ def write_snapshot(path: Path, taken: Snapshot) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(save(taken.tensors, metadata=taken.details))
+            file.write(save(contents.tensors, metadata=contents.details))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

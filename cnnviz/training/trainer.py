@@ -276,16 +276,16 @@ class Trainer:
             stopping=self.stopping if self.stopping.patience else None,
             world=self.ranks.world,
         )
-        taken = checkpoint.snapshot(self.model, self.optimiser, position, self._signature)
+        snapshot = checkpoint.snapshot(self.model, self.optimiser, position, self._signature)
         paths = [self.folder / name for name in names or (LAST,)]
-        self._checkpoints.start(partial(self._write, taken, paths, self.step))
+        self._checkpoints.start(partial(self._write, snapshot, paths, self.step))
         self._saved = time.monotonic()
 
-    def _write(self, taken: checkpoint.Snapshot, paths: Sequence[Path], step: int) -> None:
+    def _write(self, snapshot: checkpoint.Snapshot, paths: Sequence[Path], step: int) -> None:
         """Write a snapshot under each path; runs beside the training, whose model it does not touch."""
         self.log.flush()
         for path in paths:
-            checkpoint.write_snapshot(path, taken)
+            checkpoint.write_snapshot(path, snapshot)
             self.log.saved(step, step / self.steps_per_epoch, path)
 
     def restore(self, path: Path) -> None:
