@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,8 @@ class Setup:
 class Program:
     """A faulty program: its kind in the literature's words, the right cause, and the change that mends it."""
 
+    setup: ClassVar[type[Any]] = Setup
+    """The fields of a program; another set of programs has its own."""
     name: str
     kind: str
     cause: str
@@ -69,19 +71,19 @@ class Program:
     change: dict[str, Any] = field(default_factory=dict)
     """Settings instead of the faulty ones; the healthy ones where nothing else is said."""
 
-    def faulty(self) -> Setup:
+    def faulty(self) -> Any:
         """As it was asked about."""
-        return Setup(**{**self.base, **self.fault})
+        return self.setup(**{**self.base, **self.fault})
 
-    def healthy(self) -> Setup:
+    def healthy(self) -> Any:
         """The twin without the fault."""
-        return Setup(**self.base)
+        return self.setup(**self.base)
 
-    def changed(self) -> Setup:
+    def changed(self) -> Any:
         """With the change that the cause's fix proposes."""
         healthy = self.healthy()
         change = self.change or {name: getattr(healthy, name) for name in self.fault}
-        return Setup(**{**self.base, **self.fault, **change})
+        return self.setup(**{**self.base, **self.fault, **change})
 
 
 # Data, made on the spot.

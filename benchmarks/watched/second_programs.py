@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.watched import programs
 from benchmarks.watched.tasks import Bench
 from cnnviz.watching import WatchedRun
 
@@ -59,31 +59,10 @@ class Setup:
     one_batch: bool = False
 
 
-@dataclass(frozen=True)
-class Program:
-    """A faulty program, its cause, and the change that mends it."""
+class Program(programs.Program):
+    """A faulty program of this set, its cause, and the change that mends it."""
 
-    name: str
-    kind: str
-    cause: str
-    fault: dict[str, Any]
-    base: dict[str, Any] = field(default_factory=dict)
-    allowed: tuple[str, ...] = ()
-    change: dict[str, Any] = field(default_factory=dict)
-
-    def faulty(self) -> Setup:
-        """As somebody wrote it."""
-        return Setup(**{**self.base, **self.fault})
-
-    def healthy(self) -> Setup:
-        """Without the fault."""
-        return Setup(**self.base)
-
-    def changed(self) -> Setup:
-        """With the change that the cause's fix proposes."""
-        healthy = self.healthy()
-        change = self.change or {name: getattr(healthy, name) for name in self.fault}
-        return Setup(**{**self.base, **self.fault, **change})
+    setup = Setup
 
 
 # Data.
