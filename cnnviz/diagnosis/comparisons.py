@@ -95,7 +95,7 @@ def held_out(evidence: Evidence) -> HeldOut | None:
 
     Where test images stand among the training images, of validation images alone.
     """
-    repeated = evidence.census.repeats
+    repeated = evidence.quality.repeats
     parts = [("val", evidence.data.validation), ("test", evidence.data.test)]
     if repeated and repeated.test and evidence.curve("val/accuracy").steps:
         parts = parts[:1]
@@ -452,7 +452,7 @@ def unfinished(evidence: Evidence) -> bool:
 
 def _constant(evidence: Evidence) -> float:
     """Of the test images, the part that the commonest training class has; else as among training images."""
-    counts, tested = evidence.data.counts, evidence.census.test_counts
+    counts, tested = evidence.data.counts, evidence.quality.test_counts
     if not sum(counts) or len(counts) != len(tested) or not sum(tested):
         return evidence.chance
     shares = [n for n, count in zip(tested, counts, strict=True) if count == max(counts)]

@@ -1,7 +1,7 @@
 """Data quality: what is wrong with a data set before anything is trained on it, by the rules that judge runs.
 
-The rules that need images alone are asked with the census of the whole data set. The report is computed once
-and kept beside the cached images. Importing this imports no torch.
+The rules that need images alone judge the data-quality report of the whole data set. It is computed once and
+kept beside the cached images. Importing this imports no torch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import orjson
 
 from cnnviz.datasets.spec import Progress, Step, silent
 from cnnviz.diagnosis.engine import diagnose
-from cnnviz.diagnosis.evidence.evidence import Census, Data, Evidence
+from cnnviz.diagnosis.evidence.evidence import Data, DataQuality, Evidence
 from cnnviz.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def computed(dataset: Dataset, progress: Progress = silent) -> DataReport:
     """The report, computed."""
     import torch
 
-    from cnnviz.training.data.quality import census
+    from cnnviz.training.data.quality import dataset_report
     from cnnviz.training.data.tensors import DataModule
 
     progress(Step("looking for images that are all alike or in both parts", 0, None))
@@ -92,7 +92,9 @@ def computed(dataset: Dataset, progress: Progress = silent) -> DataReport:
         test=len(data_module.test),
         shape=dataset.shape,
     )
-    evidence = Evidence(recipe=recipe, data=data, census=Census.model_validate(census(data_module)))
+    evidence = Evidence(
+        recipe=recipe, data=data, quality=DataQuality.model_validate(dataset_report(data_module))
+    )
     judged = diagnose(evidence)
     return DataReport(
         problems=tuple(

@@ -52,7 +52,7 @@ class InputShift:
 
 def input_shift(evidence: Evidence) -> InputShift | None:
     """Compare both held-out parts; None where fewer than two signs tell that they differ."""
-    repeats, data = evidence.census.repeats, evidence.data
+    repeats, data = evidence.quality.repeats, evidence.data
     copied = repeats.validation / data.validation if repeats and data.validation else 0.0
     if _other_shares(evidence) > OTHER_SHARES or copied > COPIES:
         return None
@@ -127,7 +127,7 @@ def _over_fitted(evidence: Evidence, run: Pair) -> float:
 
 
 def _of_neighbors(evidence: Evidence) -> list[tuple[str, Fact]]:
-    train, test = evidence.census.neighbours, evidence.census.neighbours_of_test
+    train, test = evidence.quality.neighbours, evidence.quality.neighbours_of_test
     if train is None or test is None or min(train.images, test.images) < FEWEST:
         return []
     result = []
@@ -155,7 +155,7 @@ def _of_neighbors(evidence: Evidence) -> list[tuple[str, Fact]]:
 
 def _other_shares(evidence: Evidence) -> float:
     """Total variation between the shares of classes in both parts; 1 where they were not counted."""
-    train, test = evidence.data.counts, evidence.census.test_counts
+    train, test = evidence.data.counts, evidence.quality.test_counts
     if not sum(train) or not sum(test) or len(train) != len(test):
         return 1.0
     pairs = zip(train, test, strict=True)

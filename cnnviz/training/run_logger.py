@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from cnnviz.training.data.patch_classifier import baseline
-from cnnviz.training.data.quality import census
+from cnnviz.training.data.quality import dataset_report
 from cnnviz.training.data.tensors import DataModule, Labelled
 from cnnviz.training.data.transforms import Transform
 from cnnviz.training.layer_stats import Broken, LayerStats
@@ -215,9 +215,10 @@ class RunLogger:
     the last report, `lr`, and those of `log.MEASURED`; at an epoch's end `train/epoch_loss`,
     `train/epoch_accuracy`, and `loss`, `accuracy`, `top5` and `logit_spread` of `val/` and `test/`.
     Records: `data`, `fixed_images`, `trained_layers` where some are frozen or learn slower, `input`, after
-    the first step `census` and after the first epoch `baseline` once; `layers` and `fixed_predictions` at a
-    look; `train/predicted`, `test/predicted`, `validation/confusion` and `test/confusion` at an epoch's end,
-    with `in_training_mode`, the layers that were while the test images were judged (there should be none);
+    the first step the data-quality report (`census`) and after the first epoch `baseline` once; `layers` and
+    `fixed_predictions` at a look; `train/predicted`, `test/predicted`, `validation/confusion` and
+    `test/confusion` at an epoch's end, with `in_training_mode`, the layers that were in training mode while
+    the test images were evaluated (there should be none);
     `train/evaluated`, how well some training images are known in evaluation mode, after the last step;
     `batch_norm` of a model that has it, before the first step and after the last, then with what some test
     images come to with running and with batch statistics; `nonfinite` where a run fails of it;
@@ -238,9 +239,9 @@ class RunLogger:
         self._log.record(0, 0, "data", _facts(data_module))
         self._log.record(0, 0, "fixed_images", list(pictures))
 
-    def census(self, step: int, data_module: DataModule, transform: Transform) -> None:
-        """Record what the images say of themselves; of 60,000 that takes longer than the first steps."""
-        self._record(step, "census", census(data_module, transform))
+    def dataset_report(self, step: int, data_module: DataModule, transform: Transform) -> None:
+        """Record the data-quality report; of 60,000 images it takes longer than the first steps."""
+        self._record(step, "census", dataset_report(data_module, transform))
 
     def read(self, images: Tensor) -> None:
         """Tell of the first batch as the model reads it, `(N, C, H, W)`: figures over all of its values."""

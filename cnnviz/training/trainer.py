@@ -406,7 +406,7 @@ class Trainer:
         """Record once what the images say of themselves: after the first point, for which people wait."""
         if self._data_report_due:
             self._data_report_due = False
-            self._run_logger.census(1, self.data_module, self.transform)
+            self._run_logger.dataset_report(1, self.data_module, self.transform)
 
     def _end_epoch(self) -> None:
         self._run_logger.epoch(self.step, self._metrics)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Census, Input, Repeats, Variation, View
+from cnnviz.diagnosis.evidence.evidence import DataQuality, Input, Repeats, Variation, View
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
 from tests.diagnosis.test_rules_of_data import run
@@ -23,8 +23,8 @@ def guessed(stored: View, plain: View | None, augmented: View | None, **more: An
     """A run that only guesses, of images that vary so."""
     shares = {"blanked": more.pop("blanked", None), "kept": more.pop("kept", None)}
     seen = Variation(stored=stored, plain=plain, augmented=augmented, **shares)
-    census = Census(variation=seen, test_counts=(100,) * 10, repeats=more.pop("repeats", None))
-    return run(0.1, 0.1, census=census, **more)
+    quality = DataQuality(variation=seen, test_counts=(100,) * 10, repeats=more.pop("repeats", None))
+    return run(0.1, 0.1, quality=quality, **more)
 
 
 def judged(evidence: Evidence) -> object:
@@ -81,8 +81,8 @@ def test_black_images_are_no_matter_of_the_recipe() -> None:
 def test_faint_images_that_were_learned_all_the_same_are_no_fault() -> None:
     """Standardised, shades of 0 and 1 are as good as any."""
     seen = Variation(stored=FAINT, plain=READ, augmented=READ, blanked=0.0, kept=1.0)
-    census = Census(variation=seen, test_counts=(100,) * 10)
-    assert isinstance(judged(run(0.97, 0.96, census=census)), Negative)
+    quality = DataQuality(variation=seen, test_counts=(100,) * 10)
+    assert isinstance(judged(run(0.97, 0.96, quality=quality)), Negative)
 
 
 def test_half_of_the_images_blanked_leaves_the_other_half_to_learn_from() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, rules
-from cnnviz.diagnosis.evidence.evidence import Census, Detail, LayerFact, Neighbours, Repeats
+from cnnviz.diagnosis.evidence.evidence import DataQuality, Detail, LayerFact, Neighbours, Repeats
 from cnnviz.training import Recipe
 from tests.diagnosis.test_rules_of_data import data, run
 
@@ -33,11 +33,11 @@ def test_both_held_out_parts_make_one() -> None:
 
 
 def test_known_test_images_that_were_learnt_from_close_no_gap() -> None:
-    leaked = Census(
+    leaked = DataQuality(
         neighbours=Neighbours(share=0.9, chance=0.1, images=2000, each=5),
         repeats=Repeats(test=800, validation=0, train=0, conflicting=0),
     )
-    result = judged("over-fitting-augmentation", run(0.99, 0.80, test=0.98, census=leaked))
+    result = judged("over-fitting-augmentation", run(0.99, 0.80, test=0.98, quality=leaked))
     assert isinstance(result, Finding)
 
 
@@ -52,7 +52,7 @@ def test_fresh_statistics_of_a_normalisation_are_no_gap(step: int, kind: type) -
     [(Detail(halved=0.003, quartered=0.03), Inconclusive), (Detail(halved=0.08, quartered=0.2), Finding)],
 )
 def test_blurred_images_are_alike_without_being_leaked(detail: Detail, kind: type) -> None:
-    evidence = run(0.5, 0.45, probes=NEAR, census=Census(repeats=UNREPEATED, detail=detail))
+    evidence = run(0.5, 0.45, probes=NEAR, quality=DataQuality(repeats=UNREPEATED, detail=detail))
     assert isinstance(judged("leakage", evidence), kind)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from cnnviz.diagnosis import Finding, Inconclusive, Negative, Points, diagnose, rules
 from cnnviz.diagnosis.alternative_networks import small_network
-from cnnviz.diagnosis.evidence.evidence import Census, Histogram
+from cnnviz.diagnosis.evidence.evidence import DataQuality, Histogram
 from cnnviz.diagnosis.evidence.learning_curves import summarize_loss
 from cnnviz.training import Recipe
 from cnnviz.training.recipe import analysis_for
@@ -101,7 +101,7 @@ def test_labels_are_not_blamed_for_a_loss_that_blew_up() -> None:
 def test_forty_images_learnt_by_heart_are_too_few_and_not_wrongly_labelled() -> None:
     few = data(train=40, counts=(4,) * 10)
     near = RANDOM.model_copy(update={"images": 40})
-    findings = diagnose(run(1.0, 0.12, data=few, census=Census(neighbours=near), step=300)).findings
+    findings = diagnose(run(1.0, 0.12, data=few, quality=DataQuality(neighbours=near), step=300)).findings
     assert findings[0].cause == "over-fitting-data"
 
 
@@ -109,7 +109,11 @@ def test_few_images_compared_say_less_of_labels() -> None:
     """Three errors of 300 · 5 / 2 pairs are 3 points; drawn shapes share labels 2 points oftener."""
     few, many = (
         rules()["labels-shuffled"].judge(
-            run(0.12, 0.1, census=Census(neighbours=RANDOM.model_copy(update={"images": images})))
+            run(
+                0.12,
+                0.1,
+                quality=DataQuality(neighbours=RANDOM.model_copy(update={"images": images})),
+            )
         )
         for images in (300, 2_000)
     )
@@ -121,7 +125,7 @@ def test_few_images_compared_say_less_of_labels() -> None:
 @pytest.mark.parametrize("cause", ["rate-too-low", "too-few-steps", "batch-too-large", "batch-too-small"])
 def test_labels_that_neighbours_do_not_share_come_after_what_is_seen_in_the_steps(cause: str) -> None:
     """Of textures no pixel tells the class; a run on them that fails of something else has sound labels."""
-    stuck = SPOILT[cause].model_copy(update={"census": Census(neighbours=RANDOM)})
+    stuck = SPOILT[cause].model_copy(update={"quality": DataQuality(neighbours=RANDOM)})
     guessed = {
         f"{part}/{measure}": Points(steps=(stuck.step,), values=(0.1,))
         for part, measure in (("test", "accuracy"), ("train", "epoch_accuracy"))
@@ -214,6 +218,6 @@ def _flat_loss(held: float) -> dict[str, Points]:
 @pytest.mark.parametrize(("learnt", "confidence"), [(0.26, 0.75), (0.3, 0.97)])
 def test_labels_that_are_learnt_by_heart_are_the_surer_shuffled(learnt: float, confidence: float) -> None:
     """A fifth of the way from 10 % to all right is 28 %."""
-    judged = rules()["labels-shuffled"].judge(run(learnt, 0.1, census=Census(neighbours=RANDOM)))
+    judged = rules()["labels-shuffled"].judge(run(learnt, 0.1, quality=DataQuality(neighbours=RANDOM)))
     assert isinstance(judged, Finding)
     assert judged.confidence == pytest.approx(confidence)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Census, Detail
+from cnnviz.diagnosis.evidence.evidence import DataQuality, Detail
 from cnnviz.models.layers import Init
 from cnnviz.training import Recipe
 from tests.diagnosis import test_rules_of_data as of_data
@@ -83,7 +83,7 @@ def test_a_network_that_learns_around_dead_relus_is_clear_and_one_without_a_loss
 @pytest.mark.parametrize(("learnt", "cause"), [(0.12, "data-enlarged"), (0.95, "labels-shuffled")])
 def test_images_that_lost_their_detail_say_little_of_labels(learnt: float, cause: str) -> None:
     """They may have lost what tells classes apart; what is learnt by heart all the same speaks of labels."""
-    evidence = of_data.run(learnt, 0.1, census=Census(neighbours=of_data.RANDOM, detail=BLURRED))
+    evidence = of_data.run(learnt, 0.1, quality=DataQuality(neighbours=of_data.RANDOM, detail=BLURRED))
     assert first(evidence) == cause
     judged = rules()["labels-shuffled"].judge(evidence)
     assert isinstance(judged, Finding)
@@ -92,8 +92,8 @@ def test_images_that_lost_their_detail_say_little_of_labels(learnt: float, cause
 
 @pytest.mark.parametrize(("detail", "confidence"), [(None, 0.9), (BLURRED, 0.5)])
 def test_a_probe_of_blurred_images_says_as_little(detail: Detail | None, confidence: float) -> None:
-    census = Census(neighbours=of_data.RANDOM, detail=detail)
-    evidence = of_data.run(0.12, 0.1, census=census, probes={"label-agreement": {"patches": None}})
+    quality = DataQuality(neighbours=of_data.RANDOM, detail=detail)
+    evidence = of_data.run(0.12, 0.1, quality=quality, probes={"label-agreement": {"patches": None}})
     judged = rules()["labels-shuffled"].judge(evidence)
     assert isinstance(judged, Finding)
     assert judged.confidence == confidence
@@ -102,7 +102,7 @@ def test_a_probe_of_blurred_images_says_as_little(detail: Detail | None, confide
 def test_few_images_say_nothing_of_labels_that_others_do_not_confirm() -> None:
     few = of_data.data(train=60, counts=(6,) * 10)
     near = of_data.RANDOM.model_copy(update={"images": 60})
-    by_heart = of_data.run(1.0, 0.12, data=few, census=Census(neighbours=near))
+    by_heart = of_data.run(1.0, 0.12, data=few, quality=DataQuality(neighbours=near))
     assert isinstance(rules()["labels-shuffled"].judge(by_heart), Inconclusive)
     probed = by_heart.model_copy(update={"probes": {"label-agreement": {"patches": None}}})
     assert isinstance(rules()["labels-shuffled"].judge(probed), Finding)

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from cnnviz.datasets import Dataset, Part, load
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Census, Data, Neighbours, NeighboursOfTest, Repeats
+from cnnviz.diagnosis.evidence.evidence import Data, DataQuality, Neighbours, NeighboursOfTest, Repeats
 from cnnviz.diagnosis.evidence.label_noise import Agreement, agreement
 from cnnviz.training import Recipe
-from cnnviz.training.data.quality import census
+from cnnviz.training.data.quality import dataset_report
 from cnnviz.training.data.tensors import DataModule
 from tests.diagnosis.evidence import CLASSES
 from tests.diagnosis.test_rules_of_data import DOUBTED, data, run
@@ -85,17 +85,17 @@ def test_of_wrong_test_labels_so_many_fewer_training_labels_seem_wrong(
     assert near.wrong < train + 1e-6
 
 
-def census_of(within: float, across: float, images: int = 2_000, **changes: Any) -> Census:
+def report_of(within: float, across: float, images: int = 2_000, **changes: Any) -> DataQuality:
     """So often two training images agree that are neighbours, so often a test image and training images."""
     base: dict[str, Any] = {
         "neighbours": Neighbours(share=within, chance=0.1, images=images, each=5),
         "neighbours_of_test": NeighboursOfTest(share=across, chance=0.1, images=images, each=5, nearer=0.5),
         "test_counts": (100,) * 10,
     }
-    return Census(**(base | changes))
+    return DataQuality(**(base | changes))
 
 
-NOISY = census_of(0.2, 0.35)
+NOISY = report_of(0.2, 0.35)
 
 
 def judged(evidence: Evidence, cause: str = "labels-noisy") -> object:
@@ -108,7 +108,7 @@ def test_neighbours_tell_of_wrong_labels_that_answers_do_not_show() -> None:
     The errors are √(0.20 · 0.80 / 5000) = 0.0057 and √(0.35 · 0.65 / 5000) = 0.0067, so that q is known to
     0.9 · √(0.0057² + (0.4 · 0.0067)²) / 0.25 = 0.023.
     """
-    evidence = run(0.2, 0.15, test=0.17, census=NOISY)
+    evidence = run(0.2, 0.15, test=0.17, quality=NOISY)
     result = judged(evidence)
     assert isinstance(result, Finding)
     well_told(result, evidence)
@@ -122,11 +122,11 @@ def test_neighbours_tell_of_wrong_labels_that_answers_do_not_show() -> None:
 
 
 def test_neighbours_tell_of_it_where_the_network_only_guesses() -> None:
-    assert isinstance(judged(run(0.1, 0.1, census=NOISY)), Finding)
+    assert isinstance(judged(run(0.1, 0.1, quality=NOISY)), Finding)
 
 
 def test_what_answers_show_is_told_with_what_neighbours_say_beside_it() -> None:
-    evidence = run(0.6, 0.5, 0.9, census=NOISY)
+    evidence = run(0.6, 0.5, 0.9, quality=NOISY)
     result = judged(evidence)
     assert isinstance(result, Finding)
     well_told(result, evidence)
@@ -135,16 +135,16 @@ def test_what_answers_show_is_told_with_what_neighbours_say_beside_it() -> None:
 
 
 def test_a_record_without_them_is_judged_as_before() -> None:
-    old = Census.model_validate(NOISY.model_dump(exclude={"neighbours_of_test"}))
-    assert agreement(run(0.2, 0.15, census=old)) is None
-    assert '"neighbours_of_test"' not in run(0.2, 0.15, census=old).model_dump_json(exclude_defaults=True)
-    assert isinstance(judged(run(0.1, 0.1, census=old)), Inconclusive)
+    old = DataQuality.model_validate(NOISY.model_dump(exclude={"neighbours_of_test"}))
+    assert agreement(run(0.2, 0.15, quality=old)) is None
+    assert '"neighbours_of_test"' not in run(0.2, 0.15, quality=old).model_dump_json(exclude_defaults=True)
+    assert isinstance(judged(run(0.1, 0.1, quality=old)), Inconclusive)
 
 
 def compared(**changes: Any) -> Evidence:
     """A run that only guesses, with labels half of which are wrong."""
     tested = NeighboursOfTest(share=0.35, chance=0.1, images=2_000, each=5, nearer=changes.pop("nearer", 0.5))
-    return run(0.1, 0.1, census=census_of(0.2, 0.35, **({"neighbours_of_test": tested} | changes)))
+    return run(0.1, 0.1, quality=report_of(0.2, 0.35, **({"neighbours_of_test": tested} | changes)))
 
 
 UNTRUSTED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -178,11 +178,11 @@ def test_of_few_test_images_half_are_only_nearly_half() -> None:
 
 def test_nothing_is_said_of_labels_of_one_class() -> None:
     one = Data(classes=("only",), counts=(4000,), train=4000, test=1000, shape=(1, 8, 8))
-    assert agreement(run(0.2, 0.15, data=one, census=census_of(0.9, 1.0, test_counts=(1000,)))) is None
+    assert agreement(run(0.2, 0.15, data=one, quality=report_of(0.9, 1.0, test_counts=(1000,)))) is None
 
 
 def test_a_little_more_agreement_with_test_images_clears_the_labels() -> None:
-    text = judged(run(0.1, 0.1, census=census_of(0.5, 0.52)))
+    text = judged(run(0.1, 0.1, quality=report_of(0.5, 0.52)))
     assert isinstance(text, Negative)
     assert "fewer than 20 % of the training labels are wrong" in text.by
 
@@ -190,38 +190,38 @@ def test_a_little_more_agreement_with_test_images_clears_the_labels() -> None:
 @pytest.mark.parametrize(("within", "cleared"), [(0.41, True), (0.39, False)])
 def test_labels_are_cleared_where_accident_cannot_hide_a_fifth(within: float, cleared: bool) -> None:
     """Of 0.29 / 0.35 q is 0.154, known to 0.024; of 0.31 / 0.35 it is 0.103."""
-    assert isinstance(judged(run(0.1, 0.1, census=census_of(within, 0.45))), Negative) is cleared
+    assert isinstance(judged(run(0.1, 0.1, quality=report_of(within, 0.45))), Negative) is cleared
 
 
 def test_labels_that_agree_with_no_test_image_are_not_cleared() -> None:
-    none = census_of(0.5, 0.0)
+    none = report_of(0.5, 0.0)
     assert none.neighbours is not None
     assert none.neighbours_of_test is not None
     assert not Agreement(none.neighbours, none.neighbours_of_test, 10).sound
 
 
 def test_sure_answers_of_a_network_that_guesses_say_nothing_beside_neighbours() -> None:
-    evidence = run(0.1, 0.1, probes={"label-agreement": DOUBTED}, census=census_of(0.39, 0.45))
+    evidence = run(0.1, 0.1, probes={"label-agreement": DOUBTED}, quality=report_of(0.39, 0.45))
     assert isinstance(judged(evidence), Inconclusive)
 
 
 def test_where_test_labels_are_worse_figures_on_test_images_clear_nothing() -> None:
-    text = judged(run(0.6, 0.55, census=census_of(0.5, 0.3)))
+    text = judged(run(0.6, 0.55, quality=report_of(0.5, 0.3)))
     assert isinstance(text, Inconclusive)
     assert "more of the test labels are wrong" in text.why
 
 
 def test_labels_that_agree_with_no_image_are_shuffled_and_not_noisy() -> None:
-    shuffled = run(0.95, 0.1, census=census_of(0.1, 0.1))
+    shuffled = run(0.95, 0.1, quality=report_of(0.1, 0.1))
     assert [finding.cause for finding in diagnose(shuffled).findings] == ["labels-shuffled"]
 
 
 def test_labels_that_agree_with_test_images_are_not_shuffled() -> None:
     """Two training labels of which 65 % are wrong agree an eighth as often as right ones would."""
-    census = census_of(0.107, 0.15)
-    assert isinstance(judged(run(0.3, 0.1, census=census), "labels-shuffled"), Negative)
-    alone = census.model_copy(update={"neighbours_of_test": None})
-    assert isinstance(judged(run(0.3, 0.1, census=alone), "labels-shuffled"), Finding)
+    quality = report_of(0.107, 0.15)
+    assert isinstance(judged(run(0.3, 0.1, quality=quality), "labels-shuffled"), Negative)
+    alone = quality.model_copy(update={"neighbours_of_test": None})
+    assert isinstance(judged(run(0.3, 0.1, quality=alone), "labels-shuffled"), Finding)
 
 
 @given(
@@ -240,7 +240,7 @@ def test_whatever_neighbours_say_is_told_in_whole_sentences(
         0.3,
         0.25,
         data=data(classes=CLASSES[:classes], counts=(400,) * classes),
-        census=Census(
+        quality=DataQuality(
             neighbours=Neighbours(share=within, **size),
             neighbours_of_test=NeighboursOfTest(share=across, nearer=nearer, **size),
             test_counts=(100,) * classes,
@@ -270,12 +270,12 @@ def mislabelled(part: Part, wrong: float) -> Part:
 
 
 def seen(train: Part, test: Part) -> Agreement | None:
-    """What the census makes of these parts of the digits."""
+    """What the data-quality report makes of these parts of the digits."""
     changed = replace(digits(), train=train, test=test)
-    result = census(DataModule.of(changed, Recipe(validation=0), 1, torch.device("cpu")))
+    result = dataset_report(DataModule.of(changed, Recipe(validation=0), 1, torch.device("cpu")))
     counts = tuple(np.bincount(train.labels, minlength=10).tolist())
     text = Data(classes=CLASSES, counts=counts, train=len(train), test=len(test), shape=(1, 28, 28))
-    return agreement(run(0.1, 0.1, data=text, census=Census.model_validate(result)))
+    return agreement(run(0.1, 0.1, data=text, quality=DataQuality.model_validate(result)))
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.3, 0.5, 0.65])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnnviz.diagnosis import Evidence, Finding, Points, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Census, Neighbours, NeighboursOfTest
+from cnnviz.diagnosis.evidence.evidence import DataQuality, Neighbours, NeighboursOfTest
 from cnnviz.diagnosis.evidence.label_noise import agreement
 from tests.diagnosis.test_rules_of_data import data, run
 
@@ -69,5 +69,5 @@ def test_neighbours_of_fewer_than_a_hundred_images_are_not_compared() -> None:
     within = Neighbours(share=0.5, chance=0.5, images=60, each=5)
     across = NeighboursOfTest(share=0.95, chance=0.5, images=30, each=5, nearer=0.5)
     two = data(classes=("a", "b"), counts=(30, 30), train=60, test=30, validation=0)
-    census = Census(neighbours=within, neighbours_of_test=across, test_counts=(15, 15))
-    assert agreement(run(0.5, 0.5, data=two, census=census)) is None
+    quality = DataQuality(neighbours=within, neighbours_of_test=across, test_counts=(15, 15))
+    assert agreement(run(0.5, 0.5, data=two, quality=quality)) is None

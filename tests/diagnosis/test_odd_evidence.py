@@ -86,7 +86,7 @@ _NAMES = (
 @given(
     base=st.sampled_from([run(), healthy(), *SPOILT.values()]),
     curves=st.dictionaries(st.sampled_from(_NAMES), _CURVE),
-    dropped=st.sets(st.sampled_from(["looks", "layers", "predicted", "input", "census"])),
+    dropped=st.sets(st.sampled_from(["looks", "layers", "predicted", "input", "quality"])),
     step=st.integers(0, 500),
 )
 def test_no_rule_stumbles_over_any_curve(

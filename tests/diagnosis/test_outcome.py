@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Diagnosis, Evidence, Points, diagnose
 from cnnviz.diagnosis.comparisons import asked_for, held_out
-from cnnviz.diagnosis.evidence.evidence import Baseline, BaselineScore, Census, Data, Histogram
+from cnnviz.diagnosis.evidence.evidence import Baseline, BaselineScore, Data, DataQuality, Histogram
 from cnnviz.diagnosis.outcome import judge_outcome
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import CLASSES, healthy
@@ -43,7 +43,7 @@ def run(
         "step": 600,
         "total_steps": 600,
         "data": Data(classes=CLASSES, counts=(200,) * 10, train=2000, test=1000, shape=(1, 28, 28)),
-        "census": Census(test_counts=(100,) * 10),
+        "quality": DataQuality(test_counts=(100,) * 10),
         "curves": curves,
         "predicted": {"test": (Histogram(step=600, counts=(100,) * 10),)},
     }
@@ -194,7 +194,7 @@ def test_what_the_probe_of_labels_measured_stands_in_for_what_was_not_recorded()
 def test_few_held_out_images_judge_nothing() -> None:
     data = Data(classes=("a", "b"), counts=(20, 20), train=40, test=8, shape=(1, 28, 28))
     loss = tuple(0.6 - 0.04 * n for n in range(10))
-    result = judge_outcome(run(0.75, 0.9, loss, data=data, census=Census(test_counts=(4, 4))), ())
+    result = judge_outcome(run(0.75, 0.9, loss, data=data, quality=DataQuality(test_counts=(4, 4))), ())
     assert result.outcome == "not-judged"
     assert "35 %" in result.missing[0]
 

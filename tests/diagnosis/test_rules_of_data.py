@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Inconclusive, Negative, Points, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Census, Data, Detail, LayerFact, Neighbours, Repeats
+from cnnviz.diagnosis.evidence.evidence import Data, DataQuality, Detail, LayerFact, Neighbours, Repeats
 from cnnviz.models.layers import Dropout, Flatten, LayerList, Linear
 from cnnviz.training import Recipe
 from cnnviz.training.recipe import analysis_for
@@ -47,7 +47,7 @@ def run(learnt: float, val: float, test: float | None = None, **changes: Any) ->
     base: dict[str, Any] = {
         "curves": curves,
         "data": data(),
-        "census": Census(neighbours=SOUND, test_counts=(100,) * 10),
+        "quality": DataQuality(neighbours=SOUND, test_counts=(100,) * 10),
         "params": 61_706,
         "side": (28, 28),
         "predicted": {},
@@ -134,8 +134,14 @@ PLANTED: dict[str, Callable[[], tuple[str, Evidence]]] = {
         "under-fitting",
         run(0.5, 0.5, recipe=Recipe(layers=chain(0)), params=200, layers=TINY),
     ),
-    "shuffled, by heart": lambda: ("labels-shuffled", run(0.95, 0.1, census=Census(neighbours=RANDOM))),
-    "shuffled, not learnt": lambda: ("labels-shuffled", run(0.12, 0.1, census=Census(neighbours=RANDOM))),
+    "shuffled, by heart": lambda: (
+        "labels-shuffled",
+        run(0.95, 0.1, quality=DataQuality(neighbours=RANDOM)),
+    ),
+    "shuffled, not learnt": lambda: (
+        "labels-shuffled",
+        run(0.12, 0.1, quality=DataQuality(neighbours=RANDOM)),
+    ),
     "wrong in training": lambda: ("labels-noisy", run(0.6, 0.5, 0.9)),
     "wrong in training, without validation": lambda: (
         "labels-noisy",
@@ -175,15 +181,23 @@ PLANTED: dict[str, Callable[[], tuple[str, Evidence]]] = {
     ),
     "colour lost": lambda: (
         "data-channels",
-        run(0.12, 0.1, data=GREY, census=Census(neighbours=RANDOM, neighbours_in_colour=SOUND)),
+        run(0.12, 0.1, data=GREY, quality=DataQuality(neighbours=RANDOM, neighbours_in_colour=SOUND)),
     ),
     "enlarged before": lambda: (
         "data-enlarged",
-        run(0.6, 0.55, census=Census(neighbours=SOUND, detail=Detail(halved=0.004, quartered=0.035))),
+        run(
+            0.6,
+            0.55,
+            quality=DataQuality(neighbours=SOUND, detail=Detail(halved=0.004, quartered=0.035)),
+        ),
     ),
     "enlarged before, all fine detail": lambda: (
         "data-enlarged",
-        run(0.3, 0.2, census=Census(neighbours=SOUND, detail=Detail(halved=0.05, quartered=0.4))),
+        run(
+            0.3,
+            0.2,
+            quality=DataQuality(neighbours=SOUND, detail=Detail(halved=0.05, quartered=0.4)),
+        ),
     ),
     "enlarged by the recipe": lambda: (
         "data-enlarged",
@@ -210,7 +224,7 @@ PLANTED: dict[str, Callable[[], tuple[str, Evidence]]] = {
             0.99,
             0.85,
             0.99,
-            census=Census(
+            quality=DataQuality(
                 neighbours=SOUND,
                 repeats=Repeats(test=900, validation=0, train=0, conflicting=0, pairs=(PAIR,)),
             ),
@@ -292,24 +306,32 @@ BESIDE: dict[str, Callable[[], tuple[str, Evidence]]] = {
     "few weights, shared, and still learning": lambda: ("under-fitting", run(0.5, 0.5, params=3_000)),
     "tiny, but it does": lambda: ("under-fitting", run(0.95, 0.95, params=200, layers=TINY)),
     "guessing with sound labels": lambda: ("labels-shuffled", run(0.1, 0.1)),
-    "better than guessing": lambda: ("labels-shuffled", run(0.5, 0.3, census=Census(neighbours=RANDOM))),
+    "better than guessing": lambda: (
+        "labels-shuffled",
+        run(0.5, 0.3, quality=DataQuality(neighbours=RANDOM)),
+    ),
     "better than guessing on test images": lambda: (
         "labels-shuffled",
-        run(0.6, 0.1, 0.4, census=Census(neighbours=RANDOM)),
+        run(0.6, 0.1, 0.4, quality=DataQuality(neighbours=RANDOM)),
     ),
     "labels that colour explains": lambda: (
         "labels-shuffled",
-        run(0.1, 0.1, census=Census(neighbours=RANDOM, neighbours_in_colour=SOUND)),
+        run(0.1, 0.1, quality=DataQuality(neighbours=RANDOM, neighbours_in_colour=SOUND)),
     ),
     "labels that patches explain": lambda: (
         "labels-shuffled",
-        run(0.1, 0.1, census=Census(neighbours=RANDOM), probes={"label-agreement": AGREED}),
+        run(0.1, 0.1, quality=DataQuality(neighbours=RANDOM), probes={"label-agreement": AGREED}),
     ),
     "known alike, and better than in a training that lags": lambda: ("labels-noisy", run(0.6, 0.78, 0.8)),
     "known alike": lambda: ("labels-noisy", run(0.6, 0.55, 0.57)),
     "better on what leaked": lambda: (
         "labels-noisy",
-        run(0.6, 0.5, 0.9, census=Census(repeats=Repeats(test=900, validation=0, train=0, conflicting=0))),
+        run(
+            0.6,
+            0.5,
+            0.9,
+            quality=DataQuality(repeats=Repeats(test=900, validation=0, train=0, conflicting=0)),
+        ),
     ),
     "sure and right": lambda: ("labels-noisy", run(0.6, 0.58, probes={"label-agreement": AGREED})),
     "unequal, but all are known": lambda: (
@@ -327,7 +349,7 @@ BESIDE: dict[str, Callable[[], tuple[str, Evidence]]] = {
     "all there": lambda: ("classes-missing", run(0.9, 0.9)),
     "grey is enough": lambda: (
         "data-channels",
-        run(0.95, 0.94, data=GREY, census=Census(neighbours=RANDOM, neighbours_in_colour=SOUND)),
+        run(0.95, 0.94, data=GREY, quality=DataQuality(neighbours=RANDOM, neighbours_in_colour=SOUND)),
     ),
     "colour tells little": lambda: (
         "data-channels",
@@ -335,7 +357,7 @@ BESIDE: dict[str, Callable[[], tuple[str, Evidence]]] = {
             0.5,
             0.5,
             data=GREY,
-            census=Census(
+            quality=DataQuality(
                 neighbours=Neighbours(share=0.22, chance=0.1, images=2000, each=5),
                 neighbours_in_colour=Neighbours(share=0.26, chance=0.1, images=2000, each=5),
             ),
@@ -343,25 +365,29 @@ BESIDE: dict[str, Callable[[], tuple[str, Evidence]]] = {
     ),
     "sharp": lambda: (
         "data-enlarged",
-        run(0.5, 0.5, census=Census(detail=Detail(halved=0.08, quartered=0.22))),
+        run(0.5, 0.5, quality=DataQuality(detail=Detail(halved=0.08, quartered=0.22))),
     ),
     "a large photograph": lambda: (
         "data-enlarged",
-        run(0.5, 0.5, census=Census(detail=Detail(halved=0.015, quartered=0.04))),
+        run(0.5, 0.5, quality=DataQuality(detail=Detail(halved=0.015, quartered=0.04))),
     ),
     "enlarged a little and known in part": lambda: (
         "data-enlarged",
-        run(0.8, 0.7, census=Census(detail=Detail(halved=0.05, quartered=0.4))),
+        run(0.8, 0.7, quality=DataQuality(detail=Detail(halved=0.05, quartered=0.4))),
     ),
     "enlarged, but known": lambda: (
         "data-enlarged",
-        run(0.99, 0.98, census=Census(detail=Detail(halved=0.004, quartered=0.035))),
+        run(0.99, 0.98, quality=DataQuality(detail=Detail(halved=0.004, quartered=0.035))),
     ),
     "evaluation mode": lambda: ("evaluation-mode", run(0.9, 0.7, layers=DROPS, in_training_mode=())),
     "no layer that acts differently": lambda: ("evaluation-mode", run(0.9, 0.7, layers=TINY)),
     "nothing twice": lambda: (
         "leakage",
-        run(0.99, 0.9, census=Census(repeats=Repeats(test=3, validation=0, train=2, conflicting=0))),
+        run(
+            0.99,
+            0.9,
+            quality=DataQuality(repeats=Repeats(test=3, validation=0, train=2, conflicting=0)),
+        ),
     ),
 }
 
@@ -376,6 +402,6 @@ def test_what_only_looks_like_it_is_clear(name: str) -> None:
     ("cause", "named"), [("evaluation-mode", "probe evaluation-mode"), ("leakage", "probe duplicates")]
 )
 def test_what_only_a_probe_can_tell_says_which(cause: str, named: str) -> None:
-    outcome = rules()[cause].judge(run(0.9, 0.7, layers=DROPS, census=Census()))
+    outcome = rules()[cause].judge(run(0.9, 0.7, layers=DROPS, quality=DataQuality()))
     assert isinstance(outcome, Inconclusive)
     assert named.split()[1] in outcome.why

@@ -10,7 +10,7 @@ from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, diagnose
 from cnnviz.diagnosis.evidence.evidence import (
     Baseline,
     BaselineScore,
-    Census,
+    DataQuality,
     Detail,
     NearDuplicates,
     NeighboursOfTest,
@@ -26,8 +26,8 @@ NONE_TWICE = Repeats(test=0, validation=0, train=0, conflicting=0)
 def split(train: tuple[int, ...], test: tuple[int, ...], **changes: Any) -> Evidence:
     names = ("Cat", "cat", "dog", *(f"kind {number}" for number in range(len(train) - 3)))
     base = {"train": sum(train), "test": sum(test), "counts": train, "classes": names[: len(train)]}
-    census = Census(neighbours=SOUND, test_counts=test, **changes)
-    return run(0.9, 0.8, 0.5, data=data(**base), census=census)
+    quality = DataQuality(neighbours=SOUND, test_counts=test, **changes)
+    return run(0.9, 0.8, 0.5, data=data(**base), quality=quality)
 
 
 def judged(evidence: Evidence, cause: str = "split-mismatch") -> object:
@@ -63,7 +63,7 @@ def test_the_same_classes_in_both_parts_are_clear() -> None:
 
 
 def test_without_counts_nothing_is_said() -> None:
-    assert isinstance(judged(run(0.9, 0.8, census=Census())), Inconclusive)
+    assert isinstance(judged(run(0.9, 0.8, quality=DataQuality())), Inconclusive)
 
 
 def turned(*rows: tuple[int, int, float]) -> tuple[Resembled, ...]:
@@ -100,8 +100,8 @@ PAIR = {"test": 3, "train": 7, "labels": [1, 1], "distance": 0.03, "png": ["iVBO
 
 def copied(copies: int, known: int = 3_600, images: int = 1_000) -> Evidence:
     near = NearDuplicates(copies=copies, images=images, known=known, pairs=(PAIR,))
-    census = Census(neighbours=SOUND, test_counts=(100,) * 10, repeats=NONE_TWICE, near_duplicates=near)
-    return run(0.99, 0.9, 0.97, census=census, data=data(train=3_600))
+    quality = DataQuality(neighbours=SOUND, test_counts=(100,) * 10, repeats=NONE_TWICE, near_duplicates=near)
+    return run(0.99, 0.9, 0.97, quality=quality, data=data(train=3_600))
 
 
 def test_training_images_saved_again_in_the_test_are_leakage_without_a_probe() -> None:
@@ -133,12 +133,12 @@ def unlike(
     val: float, test: float, patches: tuple[float, float] | None = (0.85, 0.2), **changes: Any
 ) -> Evidence:
     """A run, and a classifier without training, on validation and test images."""
-    census = Census(
+    quality = DataQuality(
         test_counts=(100,) * 10, neighbours=SOUND, neighbours_of_test=FAR_AWAY, repeats=NONE_TWICE, **changes
     )
     scores = [BaselineScore(images=400, accuracy=one, constant=0.1) for one in patches or ()]
     baseline = Baseline(learned_from=2000, validation=scores[0], test=scores[1]) if scores else None
-    return run(val + 0.03, val, test, census=census, baseline=baseline)
+    return run(val + 0.03, val, test, quality=quality, baseline=baseline)
 
 
 @pytest.mark.parametrize("test", [0.14, 0.55])
@@ -154,7 +154,9 @@ def test_test_images_of_another_kind_are_a_split_that_does_not_match_and_no_over
 
 def test_one_sign_alone_is_not_enough_to_say_that_test_images_are_of_another_kind() -> None:
     near = unlike(0.9, 0.6, None)
-    near = near.model_copy(update={"census": near.census.model_copy(update={"neighbours_of_test": AS_NEAR})})
+    near = near.model_copy(
+        update={"quality": near.quality.model_copy(update={"neighbours_of_test": AS_NEAR})}
+    )
     assert isinstance(judged(near), Negative)
     assert isinstance(judged(unlike(0.9, 0.88, (0.85, 0.84))), Negative)
 
@@ -164,7 +166,7 @@ def test_over_fitting_fails_on_validation_images_too_and_is_still_found() -> Non
     same = same.model_copy(
         update={
             "curves": {**same.curves, "train/epoch_accuracy": run(1.0, 0.6).curves["train/epoch_accuracy"]},
-            "census": same.census.model_copy(update={"neighbours_of_test": AS_NEAR}),
+            "quality": same.quality.model_copy(update={"neighbours_of_test": AS_NEAR}),
         }
     )
     assert isinstance(judged(same), Negative)
@@ -173,8 +175,8 @@ def test_over_fitting_fails_on_validation_images_too_and_is_still_found() -> Non
 
 def test_validation_images_that_are_copies_are_no_measure_of_the_test() -> None:
     evidence = unlike(0.9, 0.3)
-    copied = evidence.census.model_copy(update={"repeats": COPIED})
-    assert isinstance(judged(evidence.model_copy(update={"census": copied})), Negative)
+    copied = evidence.quality.model_copy(update={"repeats": COPIED})
+    assert isinstance(judged(evidence.model_copy(update={"quality": copied})), Negative)
 
 
 def test_other_shares_of_classes_explain_a_test_that_is_known_less() -> None:
@@ -188,9 +190,9 @@ def test_classes_that_only_one_part_has_come_before_the_over_fitting_that_they_l
     """A sorted list that was split in two was called over-fitting first."""
     names = tuple(f"kind {number}" for number in range(10))
     train, test = (200,) * 4 + (7,) * 6, (0,) * 4 + (40,) * 6
-    census = Census(neighbours=SOUND, test_counts=test)
+    quality = DataQuality(neighbours=SOUND, test_counts=test)
     apart = data(train=sum(train), test=sum(test), validation=40, counts=train, classes=names)
-    findings = diagnose(run(0.99, 1.0, 0.37, data=apart, census=census)).findings
+    findings = diagnose(run(0.99, 1.0, 0.37, data=apart, quality=quality)).findings
     assert findings[0].cause == "split-mismatch"
 
 
@@ -198,10 +200,10 @@ def test_enlarged_images_that_look_like_each_other_are_no_copies() -> None:
     """Letters of 3×3 pixels, enlarged: 75 of 400 test images looked like training images saved again."""
     near = NearDuplicates(copies=75, images=400, known=720)
     for halved, expected in ((0.004, Inconclusive), (0.12, Finding)):
-        census = Census(
+        quality = DataQuality(
             repeats=NONE_TWICE,
             near_duplicates=near,
             neighbours=SOUND,
             detail=Detail(halved=halved, quartered=0.3),
         )
-        assert isinstance(judged(run(0.83, 0.8, census=census), "leakage"), expected)
+        assert isinstance(judged(run(0.83, 0.8, quality=quality), "leakage"), expected)

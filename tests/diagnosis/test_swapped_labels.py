@@ -9,7 +9,7 @@ import torch
 
 from cnnviz.datasets import Part
 from cnnviz.diagnosis import Evidence, Finding, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Census, Data, NeighboursOfTest
+from cnnviz.diagnosis.evidence.evidence import Data, DataQuality, NeighboursOfTest
 from cnnviz.diagnosis.rules.label_noise import swapped_classes
 from cnnviz.training.data.quality import Outlined, neighbours_of_test
 from cnnviz.training.data.tensors import Labelled
@@ -27,7 +27,7 @@ def confused(share: float, back: float, counts: tuple[int, ...] = (100,) * 10, *
         rows.append(tuple(row))
     near = NeighboursOfTest(share=0.5, chance=0.1, images=2000, each=5, nearer=0.5, confusion=tuple(rows))
     data = Data(classes=CLASSES, counts=counts, train=1000, validation=100, test=200, shape=(1, 28, 28))
-    return healthy(census=Census(neighbours_of_test=near), data=data, **changes)
+    return healthy(quality=DataQuality(neighbours_of_test=near), data=data, **changes)
 
 
 def test_a_part_of_each_class_under_another_name_is_found_though_labels_agree() -> None:
@@ -58,7 +58,7 @@ def test_wrong_labels_and_strong_weight_decay_are_both_found() -> None:
     assert {"labels-noisy", "weight-decay"} <= {one.cause for one in result.findings}
 
 
-def test_the_census_counts_which_labels_lie_near_the_test_images_of_each_class() -> None:
+def test_the_dataset_report_counts_which_labels_lie_near_the_test_images_of_each_class() -> None:
     def part(count: int, seed: int) -> Labelled:
         made: Part = stripes(count, seed)
         return Labelled(*made.tensors())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cnnviz.diagnosis import Evidence, Finding, Points, rules
-from cnnviz.diagnosis.evidence.evidence import Census, Neighbours, NeighboursOfTest, Repeats
+from cnnviz.diagnosis.evidence.evidence import DataQuality, Neighbours, NeighboursOfTest, Repeats
 from cnnviz.diagnosis.evidence.learning_curves import NEARLY_THERE, WELL
 from cnnviz.models.layers import Init
 from cnnviz.training import Recipe
@@ -41,12 +41,12 @@ def thrown(moved: float, learned: float, **recipe: Any) -> Evidence:
 
 def leaked(share: float) -> Evidence:
     pairs = Repeats(test=round(1_000 * share), validation=0, train=0, conflicting=0)
-    return of_data.run(0.9, 0.85, census=Census(neighbours=of_data.SOUND, repeats=pairs))
+    return of_data.run(0.9, 0.85, quality=DataQuality(neighbours=of_data.SOUND, repeats=pairs))
 
 
 def alike(share: float) -> Evidence:
     near = {"share": share, "threshold": 4.0, "images": 500}
-    return of_data.run(0.9, 0.85, probes={"duplicates": {"exact": leaked(0).census.repeats, "near": near}})
+    return of_data.run(0.9, 0.85, probes={"duplicates": {"exact": leaked(0).quality.repeats, "near": near}})
 
 
 def surest(share: float) -> Evidence:
@@ -62,7 +62,9 @@ def mislabelled(wrong: float) -> Evidence:
     tested = NeighboursOfTest(share=0.5, nearer=0.5, **size)
     counts = (100,) * 10
     return of_data.run(
-        0.1, 0.1, census=Census(neighbours=within, neighbours_of_test=tested, test_counts=counts)
+        0.1,
+        0.1,
+        quality=DataQuality(neighbours=within, neighbours_of_test=tested, test_counts=counts),
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.diagnosis import Evidence, Finding, Inconclusive, Negative, Points, diagnose, rules
-from cnnviz.diagnosis.evidence.evidence import Census
+from cnnviz.diagnosis.evidence.evidence import DataQuality
 from cnnviz.diagnosis.evidence.learning_curves import accuracy_summary, fall, risen
 from cnnviz.training import Recipe
 from tests.diagnosis.evidence import healthy
@@ -36,7 +36,7 @@ def course(
     base: dict[str, Any] = {
         "curves": {name: Points(steps=steps, values=values) for name, values in curves.items()},
         "data": data(),
-        "census": Census(neighbours=SOUND),
+        "quality": DataQuality(neighbours=SOUND),
         "step": steps[-1],
         "total_steps": steps[-1],
         "params": 61_706,

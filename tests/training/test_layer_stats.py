@@ -52,7 +52,7 @@ def test_the_place_is_told_and_the_weights_are_those_before_the_step(
     assert all(torch.equal(weights[name], held) for name, held in failed.model.state_dict().items())
 
 
-def test_a_run_whose_first_loss_is_no_number_has_its_census_all_the_same(dataset: Dataset) -> None:
+def test_a_run_whose_first_loss_is_no_number_has_its_dataset_report_all_the_same(dataset: Dataset) -> None:
     """It is taken after the first point, which never comes."""
     failed, log = trainer(HOPELESS, dataset)
     with torch.no_grad():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnnviz.training.data.quality import census
+from cnnviz.training.data.quality import dataset_report
 from cnnviz.training.data.tensors import AT_ONCE, DataModule, portion
 from cnnviz.training.data.transforms import Statistics
 from cnnviz.training.recipe import Recipe
@@ -66,7 +66,7 @@ print(peak() - before)
 """
 
 
-@pytest.mark.parametrize("what", ["statistics", "census"])
+@pytest.mark.parametrize("what", ["statistics", "quality"])
 @pytest.mark.parametrize(("count", "channels", "side"), [(600, 3, 224), (6, 3, 1_024)])
 def test_what_is_looked_at_before_the_first_step_takes_at_most_256_mib(
     what: str, count: int, channels: int, side: int
@@ -94,11 +94,11 @@ def test_statistics_are_the_same_bits_in_portions_of_any_size(monkeypatch: pytes
             assert torch.equal(getattr(apart, name), getattr(whole, name))
 
 
-def test_the_census_is_the_same_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dataset_report_is_the_same_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     data_module = DataModule.of(striped(), Recipe(validation=0), 1, torch.device("cpu"))
-    whole = census(data_module)
+    whole = dataset_report(data_module)
     monkeypatch.setattr("cnnviz.training.data.tensors.AT_ONCE", 20_000)
-    apart = census(data_module)
+    apart = dataset_report(data_module)
     assert apart.pop("detail") == pytest.approx(whole.pop("detail"), rel=1e-5)
     assert apart.pop("variation")["stored"] == pytest.approx(whole.pop("variation")["stored"])
     assert apart == whole

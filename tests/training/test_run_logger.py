@@ -73,7 +73,7 @@ class _Ordered(InMemoryLogger):
         super().record(step, epoch, kind, value)
 
 
-def test_the_first_point_waits_neither_for_the_census_nor_for_the_baseline(dataset: Dataset) -> None:
+def test_the_first_point_waits_neither_for_the_dataset_report_nor_for_the_baseline(dataset: Dataset) -> None:
     ready, log = build_training(RECIPE, dataset), _Ordered()
     run = Trainer(RECIPE, ready.model, ready.data_module, ready.side, log)
     run.run()
@@ -90,7 +90,7 @@ def test_a_race_can_do_without_the_report_on_its_data(dataset: Dataset) -> None:
     assert log.last("test/accuracy") > 0
 
 
-def test_a_run_that_is_stopped_after_its_first_step_has_its_census_and_does_not_take_it_again(
+def test_a_run_that_is_stopped_after_its_first_step_has_its_dataset_report_and_does_not_take_it_again(
     dataset: Dataset, tmp_path: Path
 ) -> None:
     def run() -> tuple[Trainer, InMemoryLogger]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from cnnviz.diagnosis.evidence.loop import Loop
 from cnnviz.training.recipe import Recipe
@@ -220,8 +220,8 @@ class Resembled(_Plain):
     share: float
 
 
-class Census(_Plain):
-    """What the images say of themselves: the record `census`. None for what was not looked at."""
+class DataQuality(_Plain):
+    """Data-quality report of the images, stored as the record `census`; None for what was not looked at."""
 
     test_counts: tuple[int, ...] = ()
     repeats: Repeats | None = None
@@ -332,7 +332,7 @@ class Evidence(_Plain):
     output_activations: tuple[OutputActivationFact, ...] | None = None
     """Between the last layer with weights and the output, in order; None where it was not recorded."""
     data: Data = Data()
-    census: Census = Census()
+    quality: DataQuality = DataQuality()
     baseline: Baseline | None = None
     """None where it was not recorded: by earlier versions, and before the first epoch's end."""
     input: Input | None = None
@@ -350,6 +350,14 @@ class Evidence(_Plain):
     """The newest of the test images: row the truth, column the answer."""
     nonfinite: NonFinite | None = None
     probes: dict[str, dict[str, Any]] = Field({}, description="What each probe found, by its name.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_names(cls, values: Any) -> Any:
+        # Evidence written before the report had its standard name still opens.
+        if isinstance(values, dict) and "census" in values:
+            return {"quality" if name == "census" else name: value for name, value in values.items()}
+        return values
 
     @property
     def classes(self) -> int:

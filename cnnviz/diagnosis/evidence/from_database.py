@@ -10,8 +10,8 @@ from cnnviz.analysis.checks import Network
 from cnnviz.diagnosis.evidence.evidence import (
     Baseline,
     BatchNorm,
-    Census,
     Data,
+    DataQuality,
     Evidence,
     Histogram,
     Input,
@@ -95,7 +95,7 @@ def gather(database: Database, run_id: int) -> Evidence:
         layers=_layers(analysis) if analysis else _plain_layers(network),
         output_activations=_output_activations(analysis) if analysis else None,
         data=data,
-        census=Census.model_validate(newest("census") or {}),
+        quality=DataQuality.model_validate(newest("census") or {}),
         baseline=_or_none(Baseline, newest("baseline")),
         input=read,
         in_training_mode=newest("in_training_mode"),

@@ -116,15 +116,15 @@ class Agreement:
 
 
 def agreement(evidence: Evidence) -> Agreement | None:
-    """What the census tells of neighbours' labels; None where it does not, or where parts do not compare.
+    """Return the label agreement of neighbours; None where it is unknown, or where the parts do not compare.
 
     They do not where test images were learnt from, where a part is of other classes or another source, and
     where there are too few images of a class.
     """
     within, across, repeats = (
-        evidence.census.neighbours,
-        evidence.census.neighbours_of_test,
-        evidence.census.repeats,
+        evidence.quality.neighbours,
+        evidence.quality.neighbours_of_test,
+        evidence.quality.repeats,
     )
     if within is None or across is None or evidence.classes < 2 or (repeats and repeats.test):
         return None
@@ -137,7 +137,7 @@ def agreement(evidence: Evidence) -> Agreement | None:
 
 def _unlike(evidence: Evidence) -> float:
     """Half of Σ |p − p′| over the classes: 0 where parts are alike, 1 with no class in common."""
-    parts = evidence.data.counts, evidence.census.test_counts
+    parts = evidence.data.counts, evidence.quality.test_counts
     if not (sum(parts[0]) and sum(parts[1])) or len(parts[0]) != len(parts[1]):
         return 1.0
     train, test = ([count / sum(part) for count in part] for part in parts)

@@ -65,7 +65,7 @@ def pooled(evidence: Evidence) -> tuple[Points, int]:
 
     Test images that are training images too do not count: what they tell is memory.
     """
-    data, repeated = evidence.data, evidence.census.repeats
+    data, repeated = evidence.data, evidence.quality.repeats
     parts = [
         (evidence.curve("val/accuracy"), data.validation),
         (evidence.curve("test/accuracy"), data.test if not (repeated and repeated.test) else 0),
@@ -208,7 +208,7 @@ def held_out(evidence: Evidence, now: AccuracySummary) -> float:
         (typical(evidence, evidence.curve("test/accuracy")), evidence.data.test),
     )
     known = [(share, images) for share, images in parts if share is not None and images]
-    repeated = evidence.census.repeats
+    repeated = evidence.quality.repeats
     if len(known) < 2 or (repeated and repeated.test):
         return now.held
     return sum(share * images for share, images in known) / sum(images for _, images in known)

@@ -49,8 +49,9 @@ def _describe_agreement(agreement: Mapping[str, Any]) -> str:
     describe=_describe_agreement,
 )
 def label_agreement(subject: ProbeContext) -> Found:
-    """`neighbours` as the census counts, `patches`, and with a checkpoint `confident` and `doubted`.
+    """Measure label agreement: `neighbours`, `patches`, and with a checkpoint `confident` and `doubted`.
 
+    `neighbours` is the entry of the data-quality report.
     `patches`: the `share` of labels that a linear classifier of random patches gives to training images that
     it has not seen, `chance` that of the commonest class, of `images` images. `confident`, for the parts
     `validation` and `test`: `accuracy` of all answers and the `share` that is right of the surest fifth,

@@ -187,7 +187,7 @@ def _others(evidence: Evidence, absent: tuple[int, ...]) -> tuple[str, ...]:
 
 def _tested(evidence: Evidence) -> list[int]:
     """Test images of each class."""
-    counted = list(evidence.census.test_counts) or [sum(row) for row in evidence.confusion]
+    counted = list(evidence.quality.test_counts) or [sum(row) for row in evidence.confusion]
     return counted or [0] * evidence.classes
 
 

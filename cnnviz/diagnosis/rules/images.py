@@ -38,7 +38,7 @@ Place = Literal["augmentation", "data", "scale"]
 )
 def constant_input(evidence: Evidence) -> Outcome:
     """Found where images hardly differ as stored or as read, or augmentation blanks nearly all of them."""
-    seen = evidence.census.variation
+    seen = evidence.quality.variation
     if seen is None:
         return Inconclusive("How much images differ from each other was not recorded.")
     place = constant(evidence)
@@ -49,7 +49,7 @@ def constant_input(evidence: Evidence) -> Outcome:
 
 def constant(evidence: Evidence) -> Place | None:
     """What makes the input constant, or nearly; None where images differ or were learned all the same."""
-    seen = evidence.census.variation
+    seen = evidence.quality.variation
     if seen is None or seen.stored.images < 2:
         return None
     if seen.stored.between == 0:
@@ -252,7 +252,7 @@ TIMES = 3.0
 )
 def data_enlarged(evidence: Evidence) -> Outcome:
     """Found where halving loses nothing, or the recipe enlarges threefold, and images are not known."""
-    now, detail, shape = accuracy_summary(evidence), evidence.census.detail, evidence.data.shape
+    now, detail, shape = accuracy_summary(evidence), evidence.quality.detail, evidence.data.shape
     times = min(evidence.side) / min(shape[1:]) if len(shape) == 3 and min(shape) else 0.0
     if now is None or not times:
         return Inconclusive("No epoch has ended yet, so nobody knows whether there is content enough.")
@@ -323,7 +323,7 @@ def _without_detail(evidence: Evidence, now: AccuracySummary, detail: Detail, *,
             ),
             accuracies(evidence, "Accuracy"),
         ),
-        ruled_out=exclusions.shuffled(evidence.census.neighbours),
+        ruled_out=exclusions.shuffled(evidence.quality.neighbours),
         explains=_FOLLOWS if plain else (),
     )
 
@@ -357,7 +357,7 @@ def _by_recipe(evidence: Evidence, now: AccuracySummary, times: float) -> Findin
                 alt=f"{height * width:,} pixels become {to_height * to_width:,}.",
             ),
         ),
-        ruled_out=exclusions.shuffled(evidence.census.neighbours),
+        ruled_out=exclusions.shuffled(evidence.quality.neighbours),
         changes=_smaller(evidence),
     )
 

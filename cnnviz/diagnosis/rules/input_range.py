@@ -186,7 +186,7 @@ def data_channels(evidence: Evidence) -> Outcome:
             f"Colour is turned to grey, but {percent(now.held)} of the {now.part} images are known all the "
             "same."
         )
-    colour, grey = evidence.census.neighbours_in_colour, evidence.census.neighbours
+    colour, grey = evidence.quality.neighbours_in_colour, evidence.quality.neighbours
     if colour is None or grey is None:
         return Inconclusive("Colour is turned to grey, and this run did not record what colour tells.")
     if colour.excess - grey.excess < TELLS:

@@ -157,7 +157,7 @@ def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
     Where the confusion of neighbors is one-sided by more than `ONE_SIDED`, beyond accident: digits and
     CIFAR-10 have up to 6 and 10 points. A class that is much commoner is met oftener by itself, and left out.
     """
-    near = evidence.census.neighbours_of_test
+    near = evidence.quality.neighbours_of_test
     rows = near.confusion if near is not None else ()
     if near is None or not len(rows) == evidence.classes == len(evidence.data.counts):
         return []
@@ -181,7 +181,7 @@ def swapped_classes(evidence: Evidence) -> list[tuple[int, int, float]]:
 
 def _better_on_test(evidence: Evidence) -> Finding | None:
     """Noise in the part that training and validation images are taken from, and not in the test part."""
-    repeated, data = evidence.census.repeats, evidence.data
+    repeated, data = evidence.quality.repeats, evidence.data
     if min(data.validation, data.test) < ENOUGH or (repeated and repeated.test):
         return None
     held = _lately(evidence, "val/accuracy", "test/accuracy")
@@ -249,7 +249,7 @@ def _arithmetic(right: float, counted: float, classes: int) -> str:
 def _better_than_learnt(evidence: Evidence) -> Finding | None:
     """What was learnt is known worse than test images, and validation images, where there are any, too."""
     learnt, test = evidence.curve("train/epoch_accuracy"), evidence.curve("test/accuracy").last
-    repeated, data = evidence.census.repeats, evidence.data
+    repeated, data = evidence.quality.repeats, evidence.data
     hindered = augments(evidence.recipe) or any(rate > LITTLE for rate in dropout_rates(evidence).values())
     if test is None or len(learnt) < LATELY or hindered or (repeated and repeated.test):
         return None
@@ -356,7 +356,7 @@ def _noisy(
 
 
 def _labels_belong(evidence: Evidence) -> tuple[str, ...]:
-    near = evidence.census.neighbours
+    near = evidence.quality.neighbours
     if near is None or not share_labels(near):
         return ()
     return (f"Labels shuffled altogether: neighbours share one {percent(near.share)} of the time.",)

@@ -36,7 +36,7 @@ MEMORISED = 0.2
 )
 def shuffled(evidence: Evidence) -> Outcome:
     """Found where held-out images are guessed though nothing else hinders, and neighbours share no labels."""
-    now, near = accuracy_summary(evidence), evidence.census.neighbours
+    now, near = accuracy_summary(evidence), evidence.quality.neighbours
     tells = _telling(evidence)
     if sum(count > 0 for count in evidence.data.counts) < 2:
         return Inconclusive(
@@ -78,7 +78,7 @@ def shuffled(evidence: Evidence) -> Outcome:
 
 def _telling(evidence: Evidence) -> str:
     """A sentence that clears the labels, from what images say by themselves; empty where they do not."""
-    coloured, near = evidence.census.neighbours_in_colour, evidence.census.neighbours
+    coloured, near = evidence.quality.neighbours_in_colour, evidence.quality.neighbours
     for one, words in ((coloured, " in colour"), (near, "")):
         if one is not None and share_labels(one):
             return (
@@ -158,7 +158,7 @@ def _few(evidence: Evidence) -> bool:
 
 def _blurred(evidence: Evidence) -> bool:
     """Whether images have lost what may have told their classes apart: then they say little of labels."""
-    return evidence.census.detail is not None and is_blurred(evidence.census.detail)
+    return evidence.quality.detail is not None and is_blurred(evidence.quality.detail)
 
 
 def _conclusive(near: Neighbours) -> bool:
@@ -174,7 +174,7 @@ def _blown(evidence: Evidence) -> bool:
 
 
 def _not_the_network(evidence: Evidence, by_heart: bool, now: AccuracySummary) -> tuple[str, ...]:
-    near, parts = evidence.census.neighbours, []
+    near, parts = evidence.quality.neighbours, []
     start, last = evidence.curve("train/epoch_loss").first, evidence.curve("train/epoch_loss").last
     if by_heart and start is not None and last is not None:
         parts.append(

@@ -215,7 +215,7 @@ def _normalized(evidence: Evidence) -> bool:
 
 def _labels_belong(evidence: Evidence) -> bool:
     """Whether labels are no reason for guessing: images tell them, or are too few to tell others' by."""
-    near = evidence.census.neighbours
+    near = evidence.quality.neighbours
     known = knows_test(evidence) or (near is not None and share_labels(near))
     return known or evidence.data.train <= FEW * evidence.classes
 
@@ -250,7 +250,7 @@ def _ruled_out(evidence: Evidence, now: AccuracySummary) -> tuple[str, ...]:
     text = (
         [f"Under-fitting: the training images are known to {percent(now.learnt)}."] if now.learnt_well else []
     )
-    return (*text, *exclusions.shuffled(evidence.census.neighbours))
+    return (*text, *exclusions.shuffled(evidence.quality.neighbours))
 
 
 def _heavy(evidence: Evidence) -> bool:

@@ -37,7 +37,7 @@ FEW_COPIES = 5
 )
 def leakage(evidence: Evidence) -> Outcome:
     """Found where a hundredth of the test images lie in the training part, or a twentieth saved again."""
-    repeats = evidence.census.repeats or _probed(evidence)
+    repeats = evidence.quality.repeats or _probed(evidence)
     if repeats is None or not evidence.data.test:
         return Inconclusive(
             "Nobody compared the test images with the training images; the probe duplicates does."
@@ -47,7 +47,10 @@ def leakage(evidence: Evidence) -> Outcome:
             "All images are nearly the same, so each part holds those of the other in any case."
         )
     share = repeats.test / evidence.data.test
-    near, copied = evidence.probes.get("duplicates", {}).get("near", {}), evidence.census.near_duplicates
+    near, copied = (
+        evidence.probes.get("duplicates", {}).get("near", {}),
+        evidence.quality.near_duplicates,
+    )
     if share >= SOME:
         return _finding(evidence, repeats, share)
     if copied and copied.copies >= max(FEW_COPIES, COPIED * copied.images):
@@ -74,7 +77,7 @@ def leakage(evidence: Evidence) -> Outcome:
 
 
 def _blurred(evidence: Evidence) -> bool:
-    return evidence.census.detail is not None and is_blurred(evidence.census.detail)
+    return evidence.quality.detail is not None and is_blurred(evidence.quality.detail)
 
 
 def _probed(evidence: Evidence) -> Repeats | None:
@@ -255,17 +258,17 @@ def split_mismatch(evidence: Evidence) -> Outcome:
     """Found where classes of both parts differ, labels are permuted, or test images are of another kind."""
     if evidence.loop is not None and evidence.loop.judged_otherwise is not None:
         return _prepared_otherwise(evidence, *evidence.loop.judged_otherwise)
-    train, test = evidence.data.counts, evidence.census.test_counts
+    train, test = evidence.data.counts, evidence.quality.test_counts
     if not sum(train) or not sum(test) or len(train) != len(test):
         return Inconclusive("How many images there are of each class in both parts was not recorded.")
-    held = evidence.census.validation_counts or (0,) * len(train)
+    held = evidence.quality.validation_counts or (0,) * len(train)
     untrained = tuple(i for i, n in enumerate(test) if n and not train[i] and not held[i])
     share = sum(test) / sum(train)
     untested = tuple(i for i, n in enumerate(test) if not n and train[i] * share >= EXPECTED)
     paired = _paired(evidence, untrained, tuple(i for i, n in enumerate(test) if not n and train[i]))
     if paired or (untested and not untrained) or (untested and untrained):
         return _differ(evidence, untrained, untested, paired)
-    moved = _moved(evidence.census.resembled or ())
+    moved = _moved(evidence.quality.resembled or ())
     if len(moved) >= 2:
         return _permuted(evidence, moved)
     shift = input_shift(evidence)
@@ -334,7 +337,7 @@ def _differ(
     untested: tuple[int, ...],
     paired: tuple[tuple[str, str], ...],
 ) -> Finding:
-    names, test = evidence.data.classes, evidence.census.test_counts
+    names, test = evidence.data.classes, evidence.quality.test_counts
     lost = sum(test[i] for i in untrained) / sum(test)
     sentences = []
     if untested:
@@ -372,7 +375,7 @@ def _differ(
 
 
 def _expected(evidence: Evidence, untested: tuple[int, ...]) -> str:
-    train, test = evidence.data.counts, evidence.census.test_counts
+    train, test = evidence.data.counts, evidence.quality.test_counts
     most = max(untested, key=train.__getitem__)
     count = train[most] * sum(test) / sum(train)
     return (
@@ -396,7 +399,7 @@ def _moved(seen: tuple[Resembled, ...]) -> tuple[Resembled, ...]:
 
 
 def _permuted(evidence: Evidence, moved: tuple[Resembled, ...]) -> Finding:
-    names, test = evidence.data.classes, evidence.census.test_counts
+    names, test = evidence.data.classes, evidence.quality.test_counts
     lost = sum(test[one.label] for one in moved) / max(sum(test), 1)
     pairs = "; ".join(
         f"'{names[one.label]}' looks like '{names[one.like]}' ({percent(one.share)})"
@@ -470,7 +473,7 @@ def _unlike(evidence: Evidence, shift: InputShift) -> Finding:
 
 
 def _counts(evidence: Evidence, marked: set[int]) -> Bars:
-    names, train, test = evidence.data.classes, evidence.data.counts, evidence.census.test_counts
+    names, train, test = evidence.data.classes, evidence.data.counts, evidence.quality.test_counts
     others = [i for i in range(len(names)) if i not in marked]
     shown = sorted([*sorted(marked)[:MOST_SHOWN], *others[: max(0, MOST_SHOWN - len(marked))]])
     return Bars(

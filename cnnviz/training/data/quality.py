@@ -1,6 +1,6 @@
-"""What the images of a run say of themselves before the first step: the record `census`.
+"""Data-quality report of a run's images, made before the first step and stored as the record `census`.
 
-All of it is cheap enough to be told of every run, and answers what no curve can: whether test images are
+All of it is cheap enough to be made for every run, and answers what no curve can: whether test images are
 learnt from, whether labels have to do with images, and whether the images are as sharp as they are large.
 """
 
@@ -153,11 +153,11 @@ SIDE = 16
 """Pixels that images are reduced to before they are compared: place and shade count, detail does not."""
 
 
-def census(data_module: DataModule, transform: Transform | None = None) -> dict[str, Any]:
-    """`test_counts` and `validation_counts` of each class, and what the functions below tell by their names.
+def dataset_report(data_module: DataModule, transform: Transform | None = None) -> dict[str, Any]:
+    """Report the quality of a data set: class counts, duplicates, label agreement of neighbours, variation.
 
-    `variation` and `near_duplicates` are those of the modules so called; without `transform` images are
-    looked at only as they are stored.
+    `test_counts` and `validation_counts` count each class; every other entry is what the function of that
+    name below returns. Without `transform`, `variation` looks at images only as they are stored.
 
     `neighbours_in_colour` is of images that the model reads in grey. None stands for what was not looked at:
     most of it where images are decoded as they are needed.

@@ -11,7 +11,7 @@ import torch
 
 from cnnviz.datasets import Dataset, Part
 from cnnviz.training import Recipe
-from cnnviz.training.data.quality import census, variation
+from cnnviz.training.data.quality import dataset_report, variation
 from cnnviz.training.data.tensors import DataModule, Labelled
 from cnnviz.training.data.transforms import Statistics, Transform
 from tests.training.stripes import striped
@@ -21,7 +21,7 @@ def measured(dataset: Dataset, **fields: Any) -> dict[str, Any]:
     recipe = Recipe(validation=0, **fields)
     data_module = DataModule.of(dataset, recipe, 1, torch.device("cpu"))
     transform = Transform(recipe, Statistics.of(data_module.train.images), (28, 28))
-    result = census(data_module, transform)["variation"]
+    result = dataset_report(data_module, transform)["variation"]
     assert result is not None
     return dict(result)
 
