@@ -1,4 +1,4 @@
-"""The AlexNet/STL-10 paper review's failure in figures made from recorded, fresh and paired runs."""
+"""Figures of the AlexNet/STL-10 paper review's failed training: recorded, fresh and paired runs."""
 
 from __future__ import annotations
 
@@ -24,22 +24,25 @@ __all__ = [
     "prediction_counts",
 ]
 
-# One figure of every layer of a network, on a logarithmic axis: what shrinks, shrinks by factors.
+# Layer by layer, on a logarithmic axis, since signals shrink by factors.
 
 
 class SignalLine(NamedTuple):
-    """One line: a value above 0 for each layer, in the network's order."""
+    """One curve of `by_layer`: a value above 0 for each layer, in the network's order."""
 
     label: str
     names: Sequence[str]
     values: Sequence[float]
     colour: Colour
     dashed: bool = False
-    """What was reckoned and not measured."""
+    """True for computed values, as opposed to measured ones."""
 
 
 def by_layer(trails: Sequence[SignalLine], y_title: str, revision: str = "") -> Figure:
-    """The trails over the layers of the first one; another `revision` forgets the user's zoom."""
+    """Plot curves over the layers of the first one, on a logarithmic axis.
+
+    A new `revision` resets the zoom.
+    """
     data: list[dict[str, Any]] = [
         {
             "type": "scatter",
@@ -64,7 +67,7 @@ def by_layer(trails: Sequence[SignalLine], y_title: str, revision: str = "") -> 
 
 
 def by_layer_alt(trails: Sequence[SignalLine], y_title: str) -> str:
-    """The figure in words: where each trail begins and ends."""
+    """Describe `by_layer` in words: the first and last value of each curve."""
     parts = [
         f"{t.label} from {t.values[0]:.2g} at {t.names[0]} to {t.values[-1]:.2g} at {t.names[-1]}"
         for t in trails
@@ -72,17 +75,22 @@ def by_layer_alt(trails: Sequence[SignalLine], y_title: str) -> str:
     return f"{y_title}, layer by layer: {'; '.join(parts)}."
 
 
-# Paired runs: a row for each arm, a point for each seed, and how far the arm is from the base.
+# Paired runs: one row per condition, one point per seed, and the difference to the baseline.
 
 ROOM = 1.25
-"""To the right of the best run; an interval that goes beyond is cut off, and told in the table."""
+"""Upper end of the axis, as a multiple of the best accuracy; intervals beyond it are clipped."""
 
 
 def paired_runs(conditions: Sequence[RecordedCondition], chance: float) -> Figure:
-    """Accuracies in [0, 1] with the 95 % interval of each arm around its mean; the base first, on top.
+    """Plot accuracies in [0, 1] by condition, with 95 % intervals; the baseline first, on top.
 
-    The interval is that of the difference to the base, so it is drawn around what the base reached and the
-    difference together.
+    The interval is that of the paired difference to the baseline, so it is centered on the baseline's
+    accuracy
+    plus the mean difference.
+
+    Args:
+        conditions: The recorded conditions, baseline first.
+        chance: Accuracy at chance level, drawn as a vertical line.
     """
     base = conditions[0]
     names = [condition.name for condition in conditions]
@@ -129,16 +137,19 @@ def paired_runs(conditions: Sequence[RecordedCondition], chance: float) -> Figur
 
 
 def paired_runs_alt(conditions: Sequence[RecordedCondition]) -> str:
-    """The figure in words: the mean of each arm."""
+    """Describe `paired_runs` in words: the mean of each condition."""
     parts = [f"{condition.name} {percent(condition.accuracy, 1)}" for condition in conditions]
     return f"Mean accuracy of each arm: {', '.join(parts)}."
 
 
-# Recorded runs beside each other: losses, accuracies, answers.
+# Recorded runs compared: losses, accuracies, predicted classes.
 
 
 def losses(runs: Mapping[str, Evidence]) -> Lines:
-    """Loss over steps, training solid and test dashed, and what chance level is; at least one run."""
+    """Build loss curves over steps, training solid and test dashed, with the chance level as reference.
+
+    `runs` holds at least one run.
+    """
     first = next(iter(runs.values()))
     return Lines(
         title="Loss",
@@ -149,7 +160,7 @@ def losses(runs: Mapping[str, Evidence]) -> Lines:
 
 
 def accuracies(runs: Mapping[str, Evidence]) -> Lines:
-    """Accuracy by epochs, training solid and test dashed, and what one answer for all reaches."""
+    """Build accuracy curves by epoch, training solid and test dashed, with that of a constant prediction."""
     first = next(iter(runs.values()))
     return Lines(
         title="Accuracy",
@@ -161,7 +172,7 @@ def accuracies(runs: Mapping[str, Evidence]) -> Lines:
 
 
 def prediction_counts(runs: Mapping[str, Evidence]) -> Bars:
-    """Which answers the test images get after the last epoch, beside how many of each class there are."""
+    """Build bars of the test images' predicted classes after the last epoch, beside the class frequencies."""
     first = next(iter(runs.values()))
     values = {name: _shares(run.predicted["test"][-1].counts) for name, run in runs.items()}
     return Bars(

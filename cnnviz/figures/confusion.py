@@ -16,22 +16,23 @@ if TYPE_CHECKING:
 
 Counts = NDArray[np.int64]
 WRITTEN = 12
-"""Up to so many classes, each cell has its number in it."""
+"""Maximum number of classes for which each cell shows its count."""
 LEAST = 0.0005
-"""A difference of shares smaller than this is written as nothing."""
+"""Differences of row shares smaller than this are left blank."""
 
 
 def confusion(
     matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str], colour: Colour = COMPARED[0]
 ) -> Figure:
-    """Each row's shares as colours, counts in the cells and on hover.
+    """Draw a confusion matrix: row-normalized shares as colors, counts in the cells and on hover.
 
     Args:
         matrix: `(K, K)` counts; `matrix[true][predicted]`.
         classes: K names.
-        colour: Of the largest share.
+        colour: Color of a share of 1.
 
-    Raises `ValueError` where the sizes differ.
+    Raises:
+        ValueError: `matrix` is not K×K.
     """
     counts = _checked(matrix, classes)
     trace = {
@@ -53,9 +54,12 @@ def difference(
     classes: Sequence[str],
     colours: tuple[Colour, Colour] = (COMPARED[0], COMPARED[1]),
 ) -> Figure:
-    """Where two matrices over the same classes differ: shares of the second less shares of the first.
+    """Draw the difference of two confusion matrices: row shares of `second` minus those of `first`.
 
-    A cell has the colour of the one with more in it. Raises `ValueError` where the sizes differ.
+    A cell has the color of the matrix with the larger share.
+
+    Raises:
+        ValueError: A matrix is not K×K.
     """
     one, other = _checked(first, classes), _checked(second, classes)
     more = _shares(other) - _shares(one)
@@ -74,7 +78,7 @@ def difference(
 
 
 def per_class(matrix: Sequence[Sequence[int]] | Counts) -> list[float | None]:
-    """The accuracy within each true class, in [0, 1]; None for a class without images."""
+    """Compute the recall of each class, in [0, 1]; None for a class without images."""
     counts = np.asarray(matrix, np.int64)
     totals = counts.sum(1)
     return [
@@ -84,7 +88,7 @@ def per_class(matrix: Sequence[Sequence[int]] | Counts) -> list[float | None]:
 
 
 def confusion_alt(matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str]) -> str:
-    """The matrix in words: how much is right, and the mistake made most often."""
+    """Describe a confusion matrix in words: the accuracy and the most frequent confusion."""
     counts = _checked(matrix, classes)
     wrong = counts - np.diag(counts.diagonal())
     true, predicted = divmod(int(wrong.argmax()), len(classes))
@@ -107,7 +111,7 @@ def _checked(matrix: Sequence[Sequence[int]] | Counts, classes: Sequence[str]) -
 
 
 def _shares(counts: Counts) -> NDArray[np.float64]:
-    """Counts by the sum of their row; rows without images are gaps."""
+    """Normalize each row by its sum; rows without images become NaN."""
     totals = counts.sum(1, keepdims=True).astype(np.float64)
     return np.asarray(counts / np.where(totals == 0, np.nan, totals), np.float64)
 
@@ -130,18 +134,19 @@ def _layout() -> dict[str, Any]:
     }
 
 
-# Accuracy class by class of several runs: a class a column, a run a mark.
+# Per-class accuracy of several runs: one column per class, one marker per run.
 
 MOST = 25
-"""Classes shown; of more, those in which the runs differ most, or that are worst where there is one run."""
+"""Maximum number of classes shown: of more, those in which the runs differ most, or the worst of a single
+run."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up")
-"""The runs are told apart without colour too."""
+"""Marker symbols, so that runs are distinguishable without color."""
 Runs = Sequence[tuple[str, Counts, Colour]]
-"""A name, a confusion matrix `(K, K)` and a hue, run by run."""
+"""`(name, confusion matrix (K, K), color)` of each run."""
 
 
 def by_class(runs: Runs, classes: Sequence[str]) -> Figure:
-    """The picture; a line joins the marks of a class, long where the runs disagree."""
+    """Plot per-class accuracies; a vertical line spans the runs' markers of each class."""
     found = {name: per_class(matrix) for name, matrix, _ in runs}
     shown = most_confused_classes(list(found.values()))
     names = [classes[place] for place in shown]
@@ -182,7 +187,13 @@ def by_class(runs: Runs, classes: Sequence[str]) -> Figure:
 
 
 def most_confused_classes(accuracies: Sequence[Sequence[float | None]]) -> list[int]:
-    """The classes that are shown, in their own order: all, or the `MOST` that say most."""
+    """Return the indices of the classes shown, ascending: all, or the `MOST` in which runs differ most.
+
+    With a single run those with the lowest accuracy are returned instead.
+
+    Args:
+        accuracies: Per-class accuracies of each run; None for a class without images.
+    """
     count = len(accuracies[0])
     if count <= MOST:
         return list(range(count))
@@ -197,7 +208,7 @@ def most_confused_classes(accuracies: Sequence[Sequence[float | None]]) -> list[
 
 
 def by_class_alt(runs: Runs, classes: Sequence[str]) -> str:
-    """The picture in words: each run's worst class."""
+    """Describe `by_class` in words: each run's worst class."""
     parts = []
     for name, matrix, _ in runs:
         known = [(value, i) for i, value in enumerate(per_class(matrix)) if value is not None]

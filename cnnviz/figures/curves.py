@@ -1,4 +1,4 @@
-"""Curves of runs as Plotly figures: panels above one another over one axis, raw lines under smoothed ones."""
+"""Training curves as Plotly figures: stacked panels over one axis, raw curves below smoothed ones."""
 
 from __future__ import annotations
 
@@ -24,29 +24,31 @@ from cnnviz.figures.plotly_theme import (
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-# The line through a noisy one.
+# Smoothing.
 
 Floats = NDArray[np.float64]
 
 
 def smooth(x: Floats, y: Floats, share: float) -> Floats:
-    """The mean of each point's neighbourhood, taken twice, so that near points weigh more than far ones.
+    """Smooth a curve with a centered moving average, applied twice so that near points weigh more.
 
-    The neighbourhood reaches `share` of the whole width to either side, and no farther to one side than there
-    are points on the other. So the line neither lags behind, as a running mean does, nor leans at the ends;
-    it ends on the last point itself.
+    The window extends `share` of the x range to either side, and is truncated symmetrically at the ends. So
+    the curve neither lags, as a trailing mean does, nor is biased at the ends; it ends on the last point.
 
     Args:
-        x: Rising, `(N,)`.
-        y: `(N,)`; what is no finite number stays out of every mean, and stays what it is.
-        share: In [0, 0.5]; 0 gives `y` back.
+        x: Ascending, `(N,)`.
+        y: `(N,)`; values that are not finite are excluded from the means and left unchanged.
+        share: In [0, 0.5]; 0 returns a copy of `y`.
+
+    Returns:
+        The smoothed values `(N,)`.
     """
     real = np.isfinite(y)
     if share <= 0 or real.sum() < 3:
         return y.copy()
     at, values = x[real], y[real]
     reach = np.minimum(share * (at[-1] - at[0]), np.minimum(at - at[0], at[-1] - at))
-    # A hair wider, so that rounding leaves no neighbour out on one side only.
+    # Slightly wider, so that rounding does not drop a neighbor on one side only.
     first = np.searchsorted(at, at - reach * (1 + 1e-9), side="left")
     last = np.searchsorted(at, at + reach * (1 + 1e-9), side="right")
     for _ in range(2):
@@ -57,7 +59,7 @@ def smooth(x: Floats, y: Floats, share: float) -> Floats:
 
 
 def _means(values: Floats, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:
-    """The means of `values[first:last]`, within the bounds that rounding of the sums could leave."""
+    """Compute the means of `values[first:last]`, clipped to the values' range against rounding errors."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     means = (sums[last] - sums[first]) / (last - first)
     return np.asarray(np.clip(means, values.min(), values.max()), np.float64)
@@ -66,15 +68,15 @@ def _means(values: Floats, first: NDArray[np.intp], last: NDArray[np.intp]) -> F
 Part = Literal["train", "validation", "test"]
 DASHES: dict[Part, str] = {"train": TRAIN_DASH, "validation": VALIDATION_DASH, "test": TEST_DASH}
 FEW = 60
-"""Up to so many points, each is marked."""
+"""Maximum number of points that get markers."""
 FAINT = 0.3
 GAP = 0.12
-"""Between panels, as a share of the height."""
+"""Gap between panels, as a fraction of the height."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: its points, `x` rising, NaN a gap, and whose it is."""
+    """One curve: points with `x` ascending and NaN as a gap, the split it belongs to, and its color."""
 
     label: str
     x: Floats
@@ -85,7 +87,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Reference:
-    """A level to compare with, such as a published accuracy; `note` says what it is and what differs."""
+    """Reference level, such as a published accuracy; `note` says what it is and what differs."""
 
     label: str
     value: float
@@ -113,17 +115,17 @@ def curves(
     few: int = FEW,
     level_background: Colour | None = None,
 ) -> Figure:
-    """The panels, the first on top, with one horizontal axis: a zoom into one is a zoom into all.
+    """Build stacked panels, the first on top, that share the horizontal axis and its zoom.
 
     Args:
         panels: At least one.
-        x_title: What runs to the right.
-        smoothing: Share of the width that is averaged to either side (see `smooth`). With it, a curve of
-            training is drawn twice: as it is, faintly, and smoothed.
-        revision: Another value forgets the user's zoom; the axes' meaning is in it already.
+        x_title: Title of the horizontal axis.
+        smoothing: Half width of the smoothing window as a fraction of the x range (see `smooth`). If it is
+            positive, a training curve is drawn twice: raw and faint, and smoothed.
+        revision: A new value resets the user's zoom; titles and scales of the axes are part of it already.
         log_x: Whether the horizontal axis is logarithmic.
-        few: Up to so many points, each is marked.
-        level_background: Behind the names of references, where curves may run.
+        few: Maximum number of points that get markers.
+        level_background: Background of reference labels, where curves may cross them.
     """
     data: list[dict[str, Any]] = []
     axis = {"title": {"text": x_title}, "anchor": _axis("y", len(panels) - 1)}
@@ -149,7 +151,7 @@ def curves(
 
 
 def curves_alt(panels: Sequence[Panel], x_title: str) -> str:
-    """The figure in words: what each curve is at now."""
+    """Describe the panels in words: the last value of each curve."""
     parts = []
     for panel in panels:
         once = len({line.label for line in panel.lines}) == len(panel.lines)
@@ -200,7 +202,7 @@ def _logarithmic(panel: Panel) -> dict[str, Any]:
 def _traces(
     line: Line, place: int, panel: Panel, smoothing: float, few: int, first: bool
 ) -> list[dict[str, Any]]:
-    """A curve, and where it is smoothed the smooth one above it. Hovering tells the values as they were."""
+    """Return a curve's traces: the raw one, and the smoothed one above it. Hovering shows raw values."""
     doubled = smoothing > 0 and line.part == "train" and len(line.y) > FEW
     stroke = {"color": line.colour, "dash": DASHES[line.part], "width": 1.2 if doubled else 1.8}
     raw = {
@@ -230,7 +232,7 @@ def _traces(
 
 
 def level(reference: Reference, axis: str = "y") -> dict[str, Any]:
-    """The reference's line, as one of Plotly's shapes."""
+    """Return the line of a reference as a Plotly shape."""
     return {
         "type": "line", "xref": "x domain", "yref": axis, "x0": 0, "x1": 1, "y0": reference.value,
         "y1": reference.value, "line": {"color": TEXT, "width": 1, "dash": "dot"},
@@ -239,7 +241,7 @@ def level(reference: Reference, axis: str = "y") -> dict[str, Any]:
 
 
 def level_name(reference: Reference, axis: str = "y", *, log: bool) -> dict[str, Any]:
-    """The reference's name at its line, as one of Plotly's annotations."""
+    """Return the label of a reference as a Plotly annotation."""
     # An annotation on a logarithmic axis is placed by the logarithm, a shape by the value.
     height = float(np.log10(reference.value)) if log else reference.value
     return {
@@ -249,37 +251,42 @@ def level_name(reference: Reference, axis: str = "y", *, log: bool) -> dict[str,
     }  # fmt: skip
 
 
-# The losses of auxiliary classifiers among the curves of a run.
+# Losses of auxiliary classifiers.
 
 HEADS: dict[str, tuple[str, Colour]] = {
     "train/aux1_loss": ("auxiliary 1", COMPARED[1]),
     "train/aux2_loss": ("auxiliary 2", COMPARED[2]),
 }
-"""By their metric: what a curve is called, and its colour."""
+"""Title and color of each auxiliary classifier's curve, by metric."""
 
 
 def head_lines(find: Callable[[str], tuple[Floats, Floats] | None]) -> list[Line]:
-    """A line for each head whose metric has points; `find` gives their x and y."""
+    """Return a curve for each auxiliary classifier whose metric has points.
+
+    Args:
+        find: Returns x and y of a metric, or None.
+    """
     candidates = ((title, hue, find(metric)) for metric, (title, hue) in HEADS.items())
     return [Line(title, *points, "train", hue) for title, hue, points in candidates if points is not None]
 
 
-# Loss against learning rate: the figure of a range test.
+# Learning-rate range test.
 
 ABOVE = 1.6
-"""Times the first loss up to which the axis of losses reaches: what diverges would leave nothing else."""
+"""Upper end of the loss axis as a multiple of the first loss, since a diverging loss would flatten the rest.
+"""
 
 
 def range_test(
     rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], suggestion: float | None
 ) -> Figure:
-    """Draw each step's loss as a point and the smoothed loss as a line, over the rate on a logarithmic axis.
+    """Plot each step's loss as a point and the smoothed loss as a line, over the learning rate (logarithmic).
 
     Args:
-        rates: Learning rates, rising.
-        losses: Of each step's batch, in nats.
-        smoothed: Their exponential mean.
-        suggestion: A rate that is marked; None where there is none.
+        rates: Learning rates, ascending.
+        losses: Loss of each step's batch, in nats.
+        smoothed: Exponential moving average of `losses`.
+        suggestion: The suggested rate, which is marked, or None.
     """
     hue = COMPARED[0]
     mark = [] if suggestion is None else [{
@@ -314,7 +321,7 @@ def range_test(
 
 
 def range_test_alt(rates: Sequence[float], smoothed: Sequence[float], suggestion: float | None) -> str:
-    """The figure in words."""
+    """Describe the range test in words."""
     lowest = min(range(len(smoothed)), key=smoothed.__getitem__)
     marked = f"; suggested is {suggestion:g}" if suggestion is not None else "; no rate is suggested"
     return (

@@ -1,4 +1,4 @@
-"""Images as points in two dimensions, coloured by class, each class named where it lies."""
+"""Embedding plot: images as points in two dimensions, colored and labeled by class."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 GOLDEN = 137.508
-"""Degrees between the hues of neighbouring classes, so that any few of them lie apart."""
+"""Degrees between the hues of successive classes (golden angle), so that any few of them differ clearly."""
 
 
 def class_colour(number: int) -> Colour:
-    """A colour for a class: hues a golden angle apart, in three lightnesses, for both themes."""
+    """Return the color of a class: hues a golden angle apart, in three lightnesses, for both themes."""
     light, dark = (0.48, 0.62, 0.55)[number % 3], (0.72, 0.84, 0.78)[number % 3]
     hue = (25 + GOLDEN * number) % 360
     return Colour(oklch(light, 0.14, hue), oklch(dark, 0.13, hue))
@@ -31,9 +31,14 @@ def scatter(
     rows: NDArray[np.int64],
     chosen: int | None = None,
 ) -> Figure:
-    """Draw points `(N, 2)`; a point's `customdata` is its row and its place among the points.
+    """Plot an embedding, one trace per class with its name at the class median.
 
-    The one whose row is `chosen` has a ring around it.
+    Args:
+        points: Coordinates `(N, 2)`.
+        labels: Class of each point `(N,)`.
+        classes: Names of the classes.
+        rows: Index of each point's image in the data set `(N,)`; `customdata` is `(row, index)`.
+        chosen: Row of the point that is ringed.
     """
     places = np.arange(len(rows))
     traces, notes = [], []

@@ -1,4 +1,4 @@
-"""An experiment as a picture: each seed's accuracy in each arm, and how far each arm is from the base."""
+"""Experiment figure: each seed's accuracy by condition, and the paired differences to the baseline."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 LONGEST = 46
-"""Characters of an arm's name above its row, as many as a phone has room for."""
+"""Maximum characters of a condition's name, which is what a phone has room for."""
 ROW, REST = 64, 70
-"""Pixels of an arm's row, and of all else in the picture."""
+"""Pixels of a condition's row, and of the rest of the figure."""
 SPREAD = 0.16
-"""Dots of one arm are spread over twice this part of its row, by seed."""
+"""Jitter by seed: dots of a condition are spread over twice this fraction of its row."""
 NAME_AT, MIDDLE = 0.38, 0.12
-"""How far above a row's middle its arm is named, and below it its dots lie, as parts of the row."""
+"""Offsets from a row's middle, as fractions of the row: of the name upwards, of the dots downwards."""
 ROOM, LEAST = 0.12, 0.02
-"""Beside the runs: a part of what they span, and at least so much of accuracy."""
+"""Axis margin as a fraction of the accuracies' range, and its minimum."""
 RUNS, DIFFERENCES = (0.0, 0.53), (0.65, 1.0)
-"""Parts of the width."""
+"""Horizontal domains of the two panels, as fractions of the width."""
 PAPER_BEHIND = translucent(PAPER, 0.75)
-"""Behind a name: the lines of the pairs run below it."""
+"""Background of a name, since the lines of the pairs run below it."""
 
 
 def experiment(result: Result) -> Figure:
-    """The picture, an arm a row with its name above it, so that names stand level however many there are.
+    """Build the figure: one row per condition, its name above it so that names align whatever their number.
 
-    At the left a dot for each seed, joined from arm to arm, and a bar at the mean. At the right the mean
-    paired difference to the base in percentage points, with its interval where there is one.
+    Left panel: a dot per seed, joined across conditions, and a bar at the mean. Right panel: the mean paired
+    difference to the baseline in percentage points, with its confidence interval where there is one.
     """
     count = len(result.arms)
     layout = {
@@ -72,12 +72,12 @@ def experiment(result: Result) -> Figure:
 
 
 def height(result: Result) -> int:
-    """Pixels that the picture needs."""
+    """Return the height of the figure in pixels."""
     return REST + ROW * len(result.arms)
 
 
 def experiment_alt(result: Result) -> str:
-    """The picture in words."""
+    """Describe the figure in words."""
     conditions = [
         f"{condition.name}: mean {percent(condition.mean, 1)} of {condition.n} runs"
         + ("" if place == 0 else f", {difference_text(condition)} points to {result.arms[0].name}")
@@ -88,7 +88,7 @@ def experiment_alt(result: Result) -> str:
 
 
 def condition_colour(place: int) -> Colour:
-    """The colour of an arm; the base is in ink."""
+    """Return the color of a condition by its index; the baseline is gray."""
     return INK if place == 0 else COMPARED[(place - 1) % len(COMPARED)]
 
 
@@ -97,7 +97,7 @@ def _offset(place: int, count: int) -> float:
 
 
 def _pairs(result: Result) -> dict[str, Any]:
-    """A faint line for each seed, from arm to arm; a gap where a run is missing."""
+    """Return one faint line per seed, from condition to condition, with a gap where a run is missing."""
     x: list[float | None] = []
     y: list[float | None] = []
     count = len(result.arms[0].outcomes)
@@ -175,7 +175,7 @@ def _differences(result: Result) -> list[dict[str, Any]]:
 
 
 def _zero() -> dict[str, Any]:
-    """The base, from which differences are counted."""
+    """Return the zero line of the differences, which is the baseline."""
     return {
         "type": "line", "xref": "x2", "yref": "y domain", "x0": 0, "x1": 0, "y0": 0, "y1": 1,
         "line": {"color": TEXT, "width": 1, "dash": "dot"}, "opacity": 0.7,
@@ -199,7 +199,7 @@ def _awaited() -> dict[str, Any]:
 
 
 def _span(result: Result) -> dict[str, Any]:
-    """The range of differences: zero, and every interval whole."""
+    """Return the range of the differences: zero and all intervals, with margins."""
     ends = [0.0, *(end for condition in result.arms for end in _ends(condition))]
     room = ROOM * (max(ends) - min(ends)) or 1.0
     return {"range": [min(ends) - room, max(ends) + room]}
@@ -214,7 +214,7 @@ def _ends(condition: ConditionResult) -> Sequence[float]:
 
 
 def _reach(result: Result) -> dict[str, Any]:
-    """The range of accuracies: every run with room around, and hardly beyond 0 and 1."""
+    """Return the range of the accuracies: all runs with margins, but hardly beyond [0, 1]."""
     values = [value for condition in result.arms for value in condition.values]
     if not values:
         return {"range": [0, 1]}

@@ -1,4 +1,4 @@
-"""Figures of a finding: bars and curves by Plotly, images as HTML, and all of them in words."""
+"""Figures of a diagnosis finding: bars and curves by Plotly, images as HTML, and their alternative texts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = ["alt", "bars", "lines", "strip"]
 
-# Which series has which colour.
+# Colors of the series.
 
 
 def hues(dashed: Sequence[bool]) -> list[Colour]:
-    """A colour a series: the next of those for what is compared, a dashed one that of the one before it.
+    """Assign a color to each series: a solid one gets the palette's next, a dashed one its predecessor's.
 
-    So training and test of one thing have one hue. More than four solid ones go from the first hue to the
-    last in even steps, since their order, as that of layers, is what is to be seen.
+    So training and test curves of one run share a color. More than `len(COMPARED)` solid series get evenly
+    spaced mixtures of two colors, since they are ordered, as layers are.
+
+    Args:
+        dashed: Whether each series is dashed.
     """
     solid = sum(not one for one in dashed)
     shades = (
@@ -46,17 +49,20 @@ def hues(dashed: Sequence[bool]) -> list[Colour]:
 # Curves of a finding.
 
 FEW = 12
-"""Up to so many points, each is marked; of more, marks would hide how a line is dashed."""
+"""Maximum number of points that get markers; of more, markers would hide the dashes."""
 STILL = 0.25
-"""Part of its largest value: what spans less is drawn from zero on."""
+"""Axes start at zero if the values span less than this fraction of their maximum."""
 MOST_DECADES = 6
-"""Marks on a logarithmic axis."""
+"""Maximum number of ticks on a logarithmic axis."""
 NAME_PAPER = translucent(PAPER, 0.8)
-"""Behind a level's name: a run that does not learn lies on its level."""
+"""Background of a reference label, since the curve of a run that does not learn lies on it."""
 
 
 def lines(picture: Lines) -> Figure:
-    """Draw series by hue, dashed as they are; what cannot stand on its axis is a gap."""
+    """Plot the curves of a finding.
+
+    Values that are not finite, or not positive on a logarithmic axis, are gaps.
+    """
     colours = hues([series.dashed for series in picture.series])
     panel = Panel(
         picture.y_label,
@@ -78,7 +84,7 @@ def lines(picture: Lines) -> Figure:
 
 
 def _still(values: Floats) -> bool:
-    """Whether a run moves so little that an axis of its own would make a storm of it."""
+    """Return whether the values vary so little that an axis fitted to them would exaggerate noise."""
     known = values[np.isfinite(values)]
     return len(known) > 0 and bool(np.ptp(known) < STILL * known.max())
 
@@ -92,7 +98,7 @@ def _line(series: Series, colour: Colour, logarithmic: bool) -> Line:
 
 
 def decades(values: Floats) -> dict[str, Any]:
-    """Marks of a logarithmic axis: powers of ten alone, where there are two or more of them."""
+    """Return a logarithmic axis with ticks at powers of ten only, if the values span two or more of them."""
     known = values[np.isfinite(values)]
     span = float(np.log10(known.max() / known.min())) if len(known) else 0.0
     marks = {"dtick": math.ceil(span / MOST_DECADES)} if span >= 2 else {}
@@ -100,20 +106,20 @@ def decades(values: Floats) -> dict[str, Any]:
 
 
 def finite_values(values: Floats, logarithmic: bool) -> Floats:
-    """What can be drawn; NaN for the rest."""
+    """Replace values that cannot be drawn on the axis by NaN."""
     drawn = np.isfinite(values) & (values > 0 if logarithmic else True)
     return np.where(drawn, values, np.nan)
 
 
-# Bars of a finding, one a layer or class; on a logarithmic axis points, since a bar needs a zero.
+# Bars of a finding, one per layer or class; points on a logarithmic axis, since a bar needs a zero.
 
 FAINT = 0.35
 MOST_LABELS = 30
-"""Of more names only some are written along the axis."""
+"""Maximum number of tick labels; of more names, every n-th is labeled."""
 
 
 def bars(picture: Bars) -> Figure:
-    """Draw the bars; what the finding is about stands out where it names something."""
+    """Plot the bars of a finding; where it marks some, the others are faint."""
     colours = hues([False] * len(picture.values))
     data = [
         _trace(picture, name, np.array([np.nan if v is None else v for v in values], np.float64), colour)
@@ -176,11 +182,11 @@ def _label(picture: Bars, place: int) -> str:
     return f"<b>{name}</b>" if picture.names[place] in picture.marked else name
 
 
-# Images of a finding, as HTML of our own.
+# Images of a finding as HTML.
 
 
 def strip(picture: Images) -> str:
-    """The images beside one another, what is said of each below it."""
+    """Return the images side by side as HTML, each with its caption."""
     return f'<div class="evidence-images">{"".join(_one(*image) for image in picture.images)}</div>'
 
 
@@ -192,11 +198,11 @@ def _one(png: str, line: str) -> str:
     )
 
 
-# Pictures of a finding in words, for who cannot see them.
+# Alternative texts.
 
 
 def alt(picture: Picture) -> str:
-    """Its title, and what the rule says is to be seen, else where curves end and which bar is highest."""
+    """Return the alternative text: the title, and the rule's own text or the last or highest values."""
     if picture.alt:
         return f"{picture.title}. {picture.alt}"
     if isinstance(picture, Images):

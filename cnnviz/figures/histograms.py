@@ -1,4 +1,4 @@
-"""Histograms as Plotly figures: pixel values by channel, and a layer's weights."""
+"""Histograms as Plotly figures: pixel values by channel, and the weights of a layer."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ if TYPE_CHECKING:
 
     from cnnviz.interpret.filters import Histogram
 
-# How often each value of a pixel is taken, channel by channel, as a Plotly figure.
+# Pixel values by channel.
 
 CHANNELS: dict[str, tuple[Colour, str]] = {
     "red": (Colour("#c8502a", "#f0865a"), "solid"),
     "green": (Colour("#1b7f3b", "#5cc27e"), "dash"),
     "blue": (Colour("#2b57c4", "#86a8ff"), "dot"),
 }
-"""A colour and a dash for each channel of colour."""
+"""Color and dash style of each color channel."""
 GREY = (Colour("#40484c", "#c3cbcf"), "solid")
 
 
 def channel_names(count: int) -> Sequence[str]:
-    """What the channels are called: grey, or red, green and blue."""
+    """Return the names of the channels: gray, or red, green and blue."""
     return ("grey",) if count == 1 else tuple(CHANNELS)
 
 
 def channel_histogram(histogram: NDArray[np.int64]) -> Figure:
-    """Counts `(C, 256)` of the values of each channel as shares in per cent, on a logarithmic axis.
+    """Plot a pixel histogram by channel, in percent of the pixels on a logarithmic axis.
 
-    Values that no pixel takes are gaps.
+    Args:
+        histogram: Counts `(C, 256)`; values with a count of 0 become gaps.
     """
     shares = 100 * histogram / histogram.sum(axis=1, keepdims=True)
     names = channel_names(len(histogram))
@@ -64,7 +65,7 @@ def channel_histogram(histogram: NDArray[np.int64]) -> Figure:
 
 
 def histogram_words(histogram: NDArray[np.int64]) -> str:
-    """What the figure shows, in a sentence."""
+    """Describe the pixel histogram in words."""
     shares = histogram.sum(axis=0) / histogram.sum()
     common = int(shares.argmax())
     return (
@@ -73,11 +74,14 @@ def histogram_words(histogram: NDArray[np.int64]) -> str:
     )
 
 
-# How a layer's weights are spread, for one network or two.
+# Weights of a layer, of one network or two.
 
 
 def weight_histogram(drawn: Sequence[tuple[str, Histogram]]) -> Figure:
-    """Draw a stepped line a network, by name; shares, so that networks of other sizes compare."""
+    """Plot a stepped line per network.
+
+    Shares instead of counts, so that layers of different size are comparable.
+    """
     traces = [
         {
             "type": "scatter",

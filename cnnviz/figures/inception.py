@@ -15,18 +15,22 @@ from cnnviz.figures.plotly_theme import COMPARED, Colour, build_figure
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-# Which class each branch of a block answers to, as a Plotly figure.
+# Class selectivity of a block's branches.
 
 Table = NDArray[np.float64]
 """Mean magnitude `(branches, classes)`; NaN for a class without images."""
 MOST = 25
-"""Classes shown; of more, those in which a branch strays farthest from its average."""
+"""Maximum number of classes shown; of more, those in which a branch deviates most from its average."""
 
 
 def relative(table: Table) -> Table:
-    """How far each class lies above a branch's average over its classes, 0.1 for a tenth more.
+    """Compute each class's deviation from its branch's mean over classes, as a fraction: 0.1 is 10 % above.
 
-    All 0 for a branch that is silent.
+    Args:
+        table: Mean magnitudes `(branches, classes)`, NaN for a class without images.
+
+    Returns:
+        Deviations of the same shape; all 0 for a branch whose output is zero, NaN where `table` is.
     """
     known = ~np.isnan(table)
     sums = np.where(known, table, 0).sum(1, keepdims=True)
@@ -35,7 +39,13 @@ def relative(table: Table) -> Table:
 
 
 def branch_classes(table: Table, titles: Sequence[str], classes: Sequence[str]) -> Figure:
-    """A group of bars a class, a bar a branch, up where it is louder than on average."""
+    """Build grouped bars of deviations from the branch's mean: a group per class, a bar per branch.
+
+    Args:
+        table: Mean magnitudes `(branches, classes)`.
+        titles: Names of the branches.
+        classes: Names of the classes.
+    """
     strays = relative(table)
     shown = _telling(strays)
     names = [classes[place] for place in shown]
@@ -63,7 +73,7 @@ def branch_classes(table: Table, titles: Sequence[str], classes: Sequence[str]) 
 
 
 def favourites(table: Table) -> list[tuple[int, float]]:
-    """For each branch the class that it answers to most, and how far that lies above its average."""
+    """Return, for each branch, the class with the largest mean magnitude and its relative deviation."""
     strays = np.nan_to_num(relative(table), nan=-np.inf)
     return [(int(row.argmax()), float(row.max())) for row in strays]
 
@@ -76,14 +86,17 @@ def _telling(strays: Table) -> list[int]:
     return sorted(np.argsort(-most, kind="stable")[:MOST].tolist())
 
 
-# How a network grows from block to block, with and without 1×1 reductions, as a Plotly figure.
+# Channels and multiply-adds by block, with and without 1×1 bottlenecks.
 
 NAIVE, REDUCED = COMPARED[1], COMPARED[0]
-"""The two forms, wherever they stand side by side."""
+"""Colors of the two variants on every page that compares them."""
 
 
 def growth(naive: Sequence[Stage], reduced: Sequence[Stage]) -> Figure:
-    """Maps that leave each block, above; multiply-adds of each block, below. Both have the same blocks."""
+    """Plot output channels (top panel) and multiply-adds (bottom panel) of each block, naive against reduced.
+
+    Both sequences describe the same blocks in the same order.
+    """
     names = [stage.name.rpartition("_")[2] for stage in naive]
     data = []
     for title, stages, hue, symbol in (
@@ -127,7 +140,7 @@ def _line(
 
 
 def growth_alt(naive: Sequence[Stage], reduced: Sequence[Stage]) -> str:
-    """The figure in words."""
+    """Describe `growth` in words, as its alternative text."""
     first, last = naive[0], naive[-1]
     return (
         f"Naive blocks give {numbers.exact(first.channels)} maps after the first and "

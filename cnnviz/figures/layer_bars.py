@@ -1,4 +1,4 @@
-"""Costs by layer: rows of bars and a treemap. Plain data; the page draws it."""
+"""Costs by layer as plain data that a page draws: three rows of bars, and a treemap."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cnnviz.analysis.types import KIND_TITLES, Analysis, Group, Kind, Row, group
 from cnnviz.figures import numbers
 
 MOST_COLUMNS = 150
-"""More layers than this are drawn as groups of neighbours, unless all are asked for."""
+"""Maximum number of columns by default; more layers are drawn as groups of neighbors."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One row of bars: how it is called, its total as text, and how one value is told."""
+    """One row of bars: its title, unit, and total as text."""
 
     title: str
     unit: str
@@ -25,24 +25,27 @@ class Measure:
 
 @dataclass(frozen=True)
 class Column:
-    """One layer, or neighbours: what a click selects, how it is labelled, and its share of each maximum."""
+    """One layer, or a group of neighbors.
+
+    `select` is the layer that a click selects; `heights` are fractions of each measure's maximum.
+    """
 
     select: str
     label: str
     short: str
-    """The label where there is little room: its last parts."""
+    """The label for narrow space: its last components."""
     kind: Kind
     note: str
-    """What it is, in a few words: its type and shapes, or how many layers it stands for."""
+    """Layer type and shapes, or the number of layers in the group."""
     heights: tuple[float, float, float]
     texts: tuple[str, str, str]
-    """The exact figures with their shares of the totals."""
+    """Exact values with their shares of the totals."""
     chosen: bool
 
 
 @dataclass(frozen=True)
 class Bars:
-    """The whole figure."""
+    """The bar chart: measures, columns, number of layers and alternative text."""
 
     measures: tuple[Measure, ...]
     columns: tuple[Column, ...]
@@ -51,16 +54,23 @@ class Bars:
 
     @property
     def grouped(self) -> bool:
-        """Whether some columns stand for several layers."""
+        """Whether some columns represent several layers."""
         return len(self.columns) < self.layers
 
     def data(self) -> dict[str, Any]:
-        """The figure as JSON-like data."""
+        """Return the chart as JSON-serializable data."""
         return asdict(self)
 
 
 def layer_bars(analysis: Analysis, batch: int, selected: str | None, everything: bool = False) -> Bars:
-    """The bars of an architecture; `everything` draws one column a layer however many there are."""
+    """Build the bar chart of an architecture.
+
+    Args:
+        analysis: The analyzed model.
+        batch: Batch size for the activation memory.
+        selected: Name of the selected layer.
+        everything: Draw one column per layer, whatever their number.
+    """
     rows = [row for row in analysis.rows if row.params or row.macs or row.outputs]
     columns = grouped(rows, len(rows) if everything else MOST_COLUMNS)
     values = [_values(group, batch) for group in columns]
@@ -73,7 +83,7 @@ def layer_bars(analysis: Analysis, batch: int, selected: str | None, everything:
 
 
 def _values(group: Group, batch: int) -> tuple[int, int, int]:
-    """Parameters, multiply-adds and bytes of activations."""
+    """Return parameters, multiply-adds and activation bytes of a group."""
     return group.params, group.macs, sum(row.activation_bytes(batch) for row in group.rows)
 
 
@@ -114,9 +124,10 @@ def _column(
 
 
 def shortened(name: str, most: int = 16) -> str:
-    """The last parts of a qualified name, as many as fit and at least one: `…self_attention`.
+    """Abbreviate a qualified name to the last components that fit in `most` characters: `…self_attention`.
 
-    Where the first part is numbered its number stays, since blocks repeat the rest: `3a…branch3.conv`.
+    At least one component is kept. If the first one ends in a number, the number is kept, since blocks repeat
+    the rest: `3a…branch3.conv`.
     """
     parts = name.split(".")
     kept = parts[-1]
@@ -142,7 +153,7 @@ def _note(row: Row) -> str:
 
 
 def _in_words(analysis: Analysis, columns: tuple[Column, ...]) -> str:
-    """What the eye sees, for who cannot: where each of the three is largest."""
+    """Describe the bars in words: the layers with the most parameters, multiply-adds and memory."""
     named: list[Callable[[Column], float]] = [
         lambda column: column.heights[0],
         lambda column: column.heights[1],
@@ -155,15 +166,15 @@ def _in_words(analysis: Analysis, columns: tuple[Column, ...]) -> str:
     )
 
 
-# Parameters by block and layer as a tree of areas. Plain data; the page draws it.
+# Treemap of parameters by block and layer.
 
 
 @dataclass(frozen=True)
 class Area:
-    """A layer, or a block around `parts`; the area is `value` parameters."""
+    """Treemap node: a layer, or a block that contains `parts`; its area is `value` parameters."""
 
     name: str
-    """Qualified name; what a click selects where it is a layer."""
+    """Qualified name; selected on click if it is a layer."""
     label: str
     value: int
     kind: Kind
@@ -171,7 +182,7 @@ class Area:
     parts: tuple[Area, ...] = ()
 
     def data(self) -> dict[str, Any]:
-        """The tree as JSON-like data."""
+        """Return the tree as JSON-serializable data."""
         return {
             "name": self.name,
             "label": self.label,
@@ -183,13 +194,13 @@ class Area:
 
 
 def parameter_tree(analysis: Analysis) -> Area:
-    """Where the parameters of an architecture are, block within block; layers without any are left out."""
+    """Build the treemap of an architecture's parameters by block; layers without parameters are left out."""
     rows = [row for row in analysis.rows if row.params]
     return _area("", analysis.title, rows, 0, analysis.total_params)
 
 
 def treemap_alt(analysis: Analysis) -> str:
-    """The picture in a sentence: the three largest layers and their shares."""
+    """Describe the treemap in words: the three largest layers and their shares."""
     largest = sorted(analysis.rows, key=lambda row: -row.params)[:3]
     shares = ", ".join(
         f"{row.name or '(model)'} {numbers.percent(row.params / analysis.total_params)}"
@@ -200,7 +211,10 @@ def treemap_alt(analysis: Analysis) -> str:
 
 
 def _area(name: str, label: str, rows: list[Row], depth: int, total: int) -> Area:
-    """The block called `name` around the rows below it; a block around a single part is that part."""
+    """Build the block called `name` from the rows below it.
+
+    A block with a single part is replaced by that part.
+    """
     parts = tuple(_part(name, prefix, members, depth, total) for prefix, members in _below(rows, name, depth))
     if len(parts) == 1 and depth:
         return replace(parts[0], label=f"{label}.{parts[0].label}")
@@ -222,7 +236,7 @@ def _text(value: int, total: int) -> str:
 
 
 def _below(rows: Iterable[Row], name: str, depth: int) -> list[tuple[str, list[Row]]]:
-    """The rows in the block `name`, by the part that holds them: the first `depth + 1` parts of names."""
+    """Group the rows of the block `name` by the first `depth + 1` components of their names."""
     blocks: dict[str, list[Row]] = {}
     for row in rows:
         prefix = name if row.name == name else ".".join(row.name.split(".")[: depth + 1])

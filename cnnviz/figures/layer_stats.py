@@ -1,4 +1,4 @@
-"""Layer statistics over time as a Plotly heatmap: layers downwards as in the network, time to the right."""
+"""Heatmap of layer statistics over time: layers from top to bottom in network order, time to the right."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 
 @dataclass(frozen=True)
 class Look:
-    """How a statistic is called, what to look for, and whether its magnitude is what matters."""
+    """Display of a layer statistic: its title, how to read it, and whether its color scale is logarithmic."""
 
     title: str
     meaning: str
@@ -54,13 +54,13 @@ def layer_heat(
     x_title: str,
     frozen: Collection[str] = (),
 ) -> Figure:
-    """The heatmap of one statistic.
+    """Build the heatmap of one statistic.
 
     Args:
-        looks: (where on the axis, the layers as `asdict(LayerLook)`), in order of time.
-        statistic: Which; layers that never have it are left out.
-        x_title: What runs to the right.
-        frozen: Layers that keep their weights, which their names then say.
+        looks: `(x position, layers as asdict(LayerStats))`, in order of time.
+        statistic: Key of the statistic; layers that never have it are left out.
+        x_title: Title of the horizontal axis.
+        frozen: Names of layers whose weights are frozen; their labels say so.
     """
     names, values = _table(looks, statistic)
     names = [f"{name} (frozen)" if name in frozen else name for name in names]
@@ -88,7 +88,7 @@ def layer_heat(
 
 
 def layer_heat_alt(looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic) -> str:
-    """The newest column in words: the layer with the most and the one with the least."""
+    """Describe the newest column in words: the layers with the highest and the lowest value."""
     names, values = _table(looks, statistic)
     last = values[:, -1] if values.size else np.array([])
     if not np.isfinite(last).any():
@@ -103,7 +103,7 @@ def layer_heat_alt(looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], s
 def _table(
     looks: Sequence[tuple[float, Sequence[Mapping[str, Any]]]], statistic: Statistic
 ) -> tuple[list[str], NDArray[np.float64]]:
-    """Names and `(layers, looks)` values, NaN where there is none."""
+    """Return layer names and their values `(layers, times)`, NaN where there is none."""
     by_name = [{layer["name"]: layer.get(statistic) for layer in layers} for _, layers in looks]
     names = (
         [name for name in by_name[-1] if any(one.get(name) is not None for one in by_name)] if by_name else []

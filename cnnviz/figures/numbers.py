@@ -1,4 +1,4 @@
-"""Number formats: parameters and sizes with three significant digits, metrics, durations, moments, bytes."""
+"""Number formats: counts and sizes with three significant digits, metrics, durations, timestamps, bytes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import time
 from collections.abc import Sequence
 
 from cnnviz.analysis.types import MIB
-from cnnviz.sentences import percent as percent  # one form of a share everywhere
+from cnnviz.sentences import percent as percent  # re-exported: one format of percentages everywhere
 
-# Numbers as they are shown: three significant digits with a unit in headlines, exact digits in tables.
+# Counts: three significant digits with a unit in headlines, exact digits in tables.
 
 THOUSANDS = ("", " k", " M", " G", " T", " P")
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """`value` rounded to so many significant digits, without an exponent: `58.3`, `0.0421`, `1,040`."""
+    """Format `value` with so many significant digits, without an exponent: `58.3`, `0.0421`, `1,040`."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     rounded = float(f"{value:.{digits - 1}e}")
@@ -24,7 +24,7 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def short(count: float) -> str:
-    """A count for a headline: `58.3 M`, `1.52 k`, and small whole numbers as they are."""
+    """Format a count for a headline: `58.3 M`, `1.52 k`; whole numbers below 1000 as they are."""
     if abs(count) < 1000 and count == int(count):
         return f"{int(count)}"
     steps = 0
@@ -34,29 +34,29 @@ def short(count: float) -> str:
 
 
 def exact(count: float) -> str:
-    """Every digit, thousands separated: `58,292,074`."""
+    """Format a count with every digit, thousands separated: `58,292,074`."""
     return f"{count:,}"
 
 
 def macs(count: float) -> str:
-    """Multiply-adds for a headline: `1.18 GMAC`, `417 kMAC`."""
+    """Format multiply-adds for a headline: `1.18 GMAC`, `417 kMAC`."""
     text = short(count)
     return f"{text}MAC" if text[-1].isalpha() else f"{text} MAC"
 
 
 def mib(size: float) -> str:
-    """Bytes in MiB for a headline: `222 MiB`; below a hundredth of one, in KiB."""
+    """Format bytes as MiB for a headline: `222 MiB`; as KiB below 0.01 MiB."""
     if 0 < abs(size) < 0.01 * MIB:
         return f"{significant(size / 1024)} KiB"
     return f"{significant(size / MIB)} MiB"
 
 
 def shape(sides: Sequence[int]) -> str:
-    """A shape: `256×29×29`; `1` for that of a single number."""
+    """Format a shape: `256×29×29`; `1` for that of a scalar."""
     return "×".join(f"{side}" for side in sides) or "1"
 
 
-# What a run measures, in words and figures as people read them: metrics, durations, moments, bytes.
+# Metrics, durations, timestamps and bytes of a run.
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 PARTS = {"train": "training", "val": "validation", "test": "test"}
@@ -77,20 +77,23 @@ BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def metric_title(name: str) -> str:
-    """A metric's name in words: `test/accuracy` as `test accuracy`; a name of one's own as it is."""
+    """Return a metric's title: `test accuracy` for `test/accuracy`.
+
+    An unknown name without its underscores.
+    """
     part, slash, what = name.rpartition("/")
     words = WORDS.get(what, what.replace("_", " "))
     return f"{PARTS.get(part, part)} {words}" if slash else words
 
 
 def is_fraction(name: str) -> bool:
-    """Whether a metric lies in [0, 1] and is read as a percentage."""
+    """Return whether a metric is in [0, 1] and shown as a percentage."""
     last = name.rpartition("/")[2]
     return last.endswith(("accuracy", "top5", "mfu"))
 
 
 def metric_text(name: str, value: float | None, digits: int = 4) -> str:
-    """A value as it stands in a table: `97.31 %`, `0.1042`, `3,120`; NaN is said, None is a dash."""
+    """Format a metric for a table: `97.31 %`, `0.1042`, `3,120`; NaN as `NaN`, None as a dash."""
     if value is None:
         return MISSING
     if math.isnan(value):
@@ -107,7 +110,7 @@ def metric_text(name: str, value: float | None, digits: int = 4) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Time spent, in its two largest units: `8.2 s`, `3 min 20 s`, `1 h 16 min`, `2 d 3 h`."""
+    """Format a duration in its two largest units: `8.2 s`, `3 min 20 s`, `1 h 16 min`, `2 d 3 h`."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -120,12 +123,12 @@ def duration(seconds: float) -> str:
 
 
 def moment(when: float | None) -> str:
-    """A time since 1970 on this machine's clock: `2026-03-01 14:05`."""
+    """Format a Unix timestamp in local time: `2026-03-01 14:05`; None as a dash."""
     return MISSING if when is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
 
 
 def size(count: float) -> str:
-    """Bytes in the unit that gives the shortest number: `482 KiB`, `1.24 GiB`."""
+    """Format bytes with a binary unit: `482 KiB`, `1.24 GiB`."""
     value, unit = float(count), BYTE_UNITS[0]
     for unit in BYTE_UNITS:
         if abs(value) < 1000 or unit == BYTE_UNITS[-1]:

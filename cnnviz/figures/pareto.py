@@ -1,4 +1,4 @@
-"""Scatter plots of cost: accuracy against cost with the Pareto front, parameters against multiply-adds."""
+"""Cost scatter plots: accuracy against cost with the Pareto front, parameters against multiply-adds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from cnnviz.analysis import Overview
 
-# All models in one picture: parameters against multiply-adds, both as logarithms.
+# Parameters against multiply-adds of all models, both axes logarithmic.
 
 INK = Colour("#4d575c", "#a9b4b9")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Families that share an idea, and a hue."""
+    """Model families that share a design principle, and a color."""
 
     title: str
     families: tuple[str, ...]
@@ -36,7 +36,7 @@ GROUPS = (
     Group("mobile", ("MobileNet", "ShuffleNet", "MNASNet", "EfficientNet"), COMPARED[2]),
     Group("attention", ("ViT", "Swin", "MaxViT"), COMPARED[3]),
 )
-"""Every family belongs to one of these."""
+"""Every family belongs to exactly one of these."""
 LANDMARKS = (
     "torchvision/vgg16",
     "torchvision/resnet50",
@@ -52,11 +52,11 @@ LANDMARKS = (
     "torchvision/convnext_large",
     "torchvision/inception_v3",
 )
-"""Models named in the picture where there is room, besides our own."""
+"""Models labeled in the plot where there is room, besides cnnviz's own."""
 
 
 def landscape(models: Iterable[Overview]) -> dict[str, Any]:
-    """The picture as data: `groups` and `points`, the largest points first, so that none hides another."""
+    """Return the scatter plot's data: `groups`, and `points` sorted so that no point hides another."""
     points = [_point(model) for model in models]
     return {
         "groups": [
@@ -68,7 +68,7 @@ def landscape(models: Iterable[Overview]) -> dict[str, Any]:
 
 
 def landscape_words(models: Iterable[Overview]) -> str:
-    """The picture in a sentence or two."""
+    """Describe the scatter plot in words: the extremes of both axes."""
     known = list(models)
     fewest, most = (pick(known, key=lambda model: model.params) for pick in (min, max))
     cheapest, dearest = (pick(known, key=lambda model: model.macs) for pick in (min, max))
@@ -81,7 +81,11 @@ def landscape_words(models: Iterable[Overview]) -> str:
 
 
 def group_of(family: str) -> int:
-    """The number of the group that `family` belongs to; raises `KeyError` for one that is in none."""
+    """Return the index in `GROUPS` of the group that `family` belongs to.
+
+    Raises:
+        KeyError: No group has the family.
+    """
     for number, group in enumerate(GROUPS):
         if family in group.families:
             return number
@@ -116,37 +120,37 @@ TITLES: dict[Cost, str] = {
     "macs": "multiply-adds for one image",
 }
 MOST_POINTS = 1_500
-"""More than these are drawn one for each of many small cells of the picture."""
+"""Above this number of points, one is drawn per cell of a `CELLS` grid."""
 CELLS = (80, 45)
 NAMED = 9
-"""Up to so many published results are named in the picture; the others on pointing."""
+"""Maximum number of published results that are labeled; of more, labels show on hover."""
 NEAR = 0.15
-"""Points closer than this share of the picture would have their names on one another."""
+"""Fraction of an axis' range within which two labels would overlap."""
 CLOCK = (1, 10, 60, 600, 3_600, 36_000, 86_400, 864_000)
-"""Seconds at which an axis of time has marks."""
+"""Tick values of a time axis, in seconds."""
 SPREAD = 1.6
-"""An axis reaches so many times beyond its outermost points."""
+"""Factor by which an axis extends beyond its outermost points."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One result: `cost` above 0, `value` to be as large as possible, and what pointing at it tells."""
+    """One result: its cost (above 0), its value (the higher the better), and the hover text."""
 
     key: str
-    """What a click on it gives back: the run's number; empty for what cannot be clicked."""
+    """Returned on click: the run's number; empty for points that cannot be clicked."""
     label: str
     cost: float
     value: float
     note: str = ""
     place: int | None = None
-    """Among the compared, from 0: it has their hue."""
+    """Index among the compared runs, which decides the color; None for the others."""
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """The Pareto front of (cost, value) pairs: places of those that no other betters, by rising cost.
+    """Compute the Pareto front of (cost, value) pairs: indices of non-dominated points, by ascending cost.
 
-    One point betters another where it costs no more, is worth no less, and is better in one of the two.
-    (V. Pareto, Manuale di economia politica, 1906.)
+    A point dominates another if it costs no more, is worth no less, and is strictly better in one of the two
+    (V. Pareto, Manuale di economia politica, 1906). Equal points are all kept.
     """
     order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
     kept: list[int] = []
@@ -161,13 +165,13 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def pareto(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, value: str) -> Figure:
-    """The picture: cost to the right on a logarithmic axis, value upwards.
+    """Plot value (upwards) against cost (to the right, logarithmic) with the Pareto front.
 
     Args:
-        runs: Measured here; their front is drawn, and the published one's where there are none.
-        published: Results of others, drawn hollow and said to be published.
-        cost: What is to the right.
-        value: The title of the upward axis, such as `test accuracy`.
+        runs: Measured here; the front is theirs, or that of `published` if there are none.
+        published: Results from the literature, drawn as hollow markers.
+        cost: The kind of cost on the horizontal axis.
+        value: Title of the vertical axis, such as `test accuracy`.
     """
     traces = [_front(runs or published), _published(published), *_runs(runs, cost)]
     shown = [*runs, *published]
@@ -181,7 +185,7 @@ def pareto(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, val
 
 
 def pareto_alt(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *, value: str) -> str:
-    """The picture in words: what lies on the front."""
+    """Describe `pareto` in words: the points on the front."""
     shown = runs or published
     best = [shown[i] for i in front([(point.cost, point.value) for point in shown])]
     text = "; ".join(f"{p.label}: {cost_text(cost, p.cost)}, {numbers.percent(p.value, 1)}" for p in best[:8])
@@ -192,7 +196,7 @@ def pareto_alt(runs: Sequence[Point], published: Sequence[Point], cost: Cost, *,
 
 
 def cost_text(cost: Cost, amount: float) -> str:
-    """A cost as it is read: `61.7 k parameters`, `1 h 16 min`, `417 kMAC`."""
+    """Format a cost with its unit: `61.7 k parameters`, `1 h 16 min`, `417 kMAC`."""
     texts: dict[Cost, Callable[[float], str]] = {
         "parameters": lambda count: f"{numbers.short(count)} parameters",
         "time": numbers.duration,
@@ -202,7 +206,7 @@ def cost_text(cost: Cost, amount: float) -> str:
 
 
 def _runs(points: Sequence[Point], cost: Cost) -> list[dict[str, Any]]:
-    """The runs that are not compared in ink, then each of the compared in its own hue, on top."""
+    """Return traces: all uncompared runs in gray, then each compared run in its own color, on top."""
     compared = sorted((p for p in points if p.place is not None), key=lambda p: p.place or 0)
     on_front = {points[i].key for i in front([(point.cost, point.value) for point in points])}
     others = thinned([p for p in points if p.place is None], {key for key in on_front if key})
@@ -214,9 +218,11 @@ def _runs(points: Sequence[Point], cost: Cost) -> list[dict[str, Any]]:
 
 
 def thinned(points: Sequence[Point], keep: set[str]) -> list[Point]:
-    """At most about `MOST_POINTS` of the points: of those that would lie on one another, the first.
+    """Downsample to about `MOST_POINTS` points: the first in each grid cell is kept.
 
-    `keep` are the keys of those that stay whatever lies near.
+    Args:
+        points: The points.
+        keep: Keys of points that are always kept.
     """
     if len(points) <= MOST_POINTS:
         return list(points)
@@ -270,7 +276,7 @@ def _published(points: Sequence[Point]) -> dict[str, Any]:
 
 
 def _beside(point: Point, points: Sequence[Point]) -> str:
-    """Where a point's name stands: below it where the name above would lie on another point."""
+    """Return a label's position: below the point if a label above it would overlap another point."""
     logs, values = [math.log(p.cost) for p in points], [p.value for p in points]
     near_x = NEAR * (max(logs) - min(logs)) or 1.0
     near_y = NEAR * (max(values) - min(values)) or 1.0
@@ -283,7 +289,7 @@ def _beside(point: Point, points: Sequence[Point]) -> str:
 
 
 def _front(points: Sequence[Point]) -> dict[str, Any]:
-    """A staircase: up to the next cost nothing better is to be had."""
+    """Return the front as a staircase: up to the next cost no better value is available."""
     best = [points[i] for i in front([(point.cost, point.value) for point in points])]
     return {
         "type": "scatter",
@@ -298,7 +304,7 @@ def _front(points: Sequence[Point]) -> dict[str, Any]:
 
 
 def _span(points: Sequence[Point], cost: Cost) -> dict[str, Any]:
-    """The axis with room at its ends; one of time has marks at seconds, minutes, hours and days."""
+    """Return the axis range with margins; a time axis has ticks at seconds, minutes, hours and days."""
     if not points:
         return {}
     low, high = min(p.cost for p in points) / SPREAD, max(p.cost for p in points) * SPREAD
@@ -306,7 +312,7 @@ def _span(points: Sequence[Point], cost: Cost) -> dict[str, Any]:
     if cost == "time":
         marks = [second for second in CLOCK if low <= second <= high]
         return span | {"tickvals": marks, "ticktext": [numbers.duration(second) for second in marks]}
-    # Marks of our own: on a short axis Plotly would name every step, the tens out of line.
+    # Explicit ticks: on a short logarithmic axis Plotly labels every step, with misaligned powers of ten.
     steps = (1,) if high / low > 300 else (1, 2, 5)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [step * 10.0**power for power in powers for step in steps]

@@ -1,9 +1,9 @@
-"""Plotly figures in two themes: palette, the templates `cnnviz-light` and `cnnviz-dark`, the way between.
+"""Plotly theme: palette, templates `cnnviz-light` and `cnnviz-dark`, and conversion between them.
 
 Every measured figure is a `plotly.graph_objects.Figure` made by `build_figure`, valid by Plotly's schema:
 the app, a notebook, `fig.show()`, `write_html` and `st.plotly_chart` take the same object. It is drawn for a
 light page; `in_theme(fig, "dark")` returns it for a dark one. The app's browser does the same when the reader
-changes the theme, since a figure carries the colours of the other theme in `layout.meta`.
+changes the theme, since a figure carries the colors of the other theme in `layout.meta`.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from cnnviz.analysis.types import Kind
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-# The one place of colour. One meaning, one colour, on every page and in both themes.
+# The palette, defined only here: one meaning, one color, on every page and in both themes.
 #
-# The hues of the kinds are the family of Okabe and Ito, "Color universal design", 2008, moved in lightness
-# until every two stay apart under protanopia, deuteranopia and tritanopia as well.
+# The hues of the layer kinds are those of Okabe and Ito, "Color universal design", 2008, shifted in lightness
+# until every two are distinguishable under protanopia, deuteranopia and tritanopia as well.
 
 Theme = Literal["light", "dark"]
 
 
 @dataclass(frozen=True)
 class Colour:
-    """A colour as `#rrggbb` (or `rgba(…)`), for a light and for a dark page."""
+    """Color as `#rrggbb` (or `rgba(…)`), for a light and for a dark page."""
 
     light: str
     dark: str
 
     @property
     def css(self) -> str:
-        """The colour as CSS that follows the page's theme by itself."""
+        """CSS `light-dark(…)` expression, which follows the page's theme by itself."""
         return f"light-dark({self.light}, {self.dark})"
 
     def of(self, theme: Theme) -> str:
-        """The colour under one theme, for what cannot follow it: a downloaded picture, a Plotly figure."""
+        """Return the color of one theme, for what cannot follow it, such as a downloaded image."""
         return self.light if theme == "light" else self.dark
 
 
@@ -52,7 +52,7 @@ OUTCOME_COLORS: dict[str, Colour] = {
     "unexplained": Colour("#7a5200", "#e8b64c"),
     "not-judged": Colour("#5a6064", "#a9b4b9"),
 }
-"""Of each outcome of a diagnosis, for a word and a mark beside it: never the only difference."""
+"""Color of each diagnosis outcome, for a word and a symbol beside it: color is never the only difference."""
 
 KIND_COLOURS: dict[Kind, Colour] = {
     "conv": Colour("#0072b2", "#2f8fd6"),
@@ -64,7 +64,7 @@ KIND_COLOURS: dict[Kind, Colour] = {
     "recurrent": Colour("#a9301c", "#d2553c"),
     "other": Colour("#ead1a2", "#efd9a0"),
 }
-"""The colour of each kind of layer."""
+"""Color of each kind of layer."""
 
 COMPARED: tuple[Colour, ...] = (
     Colour("#4b3fae", "#8f86f5"),
@@ -72,32 +72,32 @@ COMPARED: tuple[Colour, ...] = (
     Colour("#8a8a00", "#bdbd3a"),
     Colour("#0f9fae", "#3cc6d4"),
 )
-"""Models side by side, in this order: none of these stands for a kind."""
+"""Colors of compared models and runs, in this order; none of them is the color of a layer kind."""
 
 TRAIN_DASH, VALIDATION_DASH, TEST_DASH = "solid", "dot", "dash"
-"""Lines of the training, validation and test set, as Plotly names them."""
+"""Plotly dash styles of training, validation and test curves."""
 
 PAPER = Colour("#ffffff", "#12171a")
-"""The page behind a figure, which stands for zero in every scale."""
+"""Page background, which is zero in every color scale."""
 TEXT = Colour("#1c2529", "#e4e9eb")
-"""What is written on it."""
+"""Text color."""
 BORDER = Colour("#d9dfe2", "#333d42")
-"""Lines that part, as those of axes. The three are the colours of the themes in `.streamlit/config.toml`."""
+"""Color of axes and dividers. The three are the theme colors in `.streamlit/config.toml`."""
 
 RAMP = ((0.0, 0), (0.01, 6), (0.05, 14), (0.2, 28), (0.5, 44), (1.0, 60))
-"""Where a colour scale has how many percent of its colour; never so many that text cannot be read on it."""
+"""Positions of a color scale with their percentage of the color, low enough that text on it stays legible."""
 
 ColorScale = list[tuple[float, Colour]]
-"""Plotly's: positions in [0, 1] with their colours."""
+"""Plotly color scale: positions in [0, 1] with their colors."""
 
 
 def ramp(colour: Colour) -> ColorScale:
-    """Return a colour scale from the page to `colour`, fast at first: small shares are to be seen."""
+    """Return a color scale from the page background to `colour`, steep at first so that small shares show."""
     return [(at, mix_oklab(colour, PAPER, percent / 100)) for at, percent in RAMP]
 
 
 def diverging(low: Colour, high: Colour) -> ColorScale:
-    """Return a colour scale from `low` over the page, at the middle, to `high`."""
+    """Return a color scale from `low` through the page background, at the middle, to `high`."""
     return [
         *((0.5 - 0.5 * at, shade) for at, shade in reversed(ramp(low))),
         *((0.5 + 0.5 * at, shade) for at, shade in ramp(high) if at > 0),
@@ -105,7 +105,7 @@ def diverging(low: Colour, high: Colour) -> ColorScale:
 
 
 def translucent(colour: Colour, opacity: float) -> Colour:
-    """Return the colour with an opacity in [0, 1]."""
+    """Return the color with an opacity in [0, 1]."""
     return Colour(*(f"rgba({_channels(shade)},{opacity:g})" for shade in (colour.light, colour.dark)))
 
 
@@ -128,12 +128,12 @@ def mix_oklab(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def oklch(lightness: float, chroma: float, hue: float) -> str:
-    """Convert a colour of OKLCh (hue in degrees) to `#rrggbb`; what sRGB lacks is clipped."""
+    """Convert an OKLCh color (hue in degrees) to `#rrggbb`; out-of-gamut channels are clipped."""
     angle = np.deg2rad(hue)
     return _hex(_from_oklab(np.array([lightness, chroma * np.cos(angle), chroma * np.sin(angle)])))
 
 
-# OKLab and back: B. Ottosson, "A perceptual color space for image processing", 2020.
+# OKLab conversion: B. Ottosson, "A perceptual color space for image processing", 2020.
 
 _Vector = NDArray[np.float64]
 _TO_CONES = np.array(
@@ -175,29 +175,29 @@ def _channels(shade: str) -> str:
 
 
 def kind_variables() -> str:
-    """The colours of the kinds as CSS declarations, `--kind-conv: …;` and so on."""
+    """Return the colors of layer kinds as CSS declarations, `--kind-conv: …;` and so on."""
     return " ".join(f"--kind-{kind}: {colour.css};" for kind, colour in KIND_COLOURS.items())
 
 
 __all__ = ["build_figure", "in_theme", "recolor", "register_templates", "template"]
 
 FONT = '"Source Sans", "Source Sans 3", sans-serif'
-"""Streamlit's; the app puts the page's own in its place."""
+"""Streamlit's default font; the app replaces it by the page's own."""
 
 
 def build_figure(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -> Figure:
     """Build a figure with the light template from traces and a layout as Plotly names them.
 
     Args:
-        data: The traces; arrays may be lists or numpy's, NaN is a gap. Wherever Plotly takes a colour, a
+        data: The traces; arrays may be lists or NumPy arrays, NaN is a gap. Wherever Plotly takes a color, a
             `Colour` of the palette stands for it in both themes.
         layout: The layout.
 
     Returns:
-        The figure; `layout.meta` names its theme and, for each of its colours, the one in the other theme.
+        The figure; `layout.meta` names its theme and maps each of its colors to that of the other theme.
 
     Raises:
-        ValueError: something in it is not in Plotly's schema.
+        ValueError: A property is not in Plotly's schema.
     """
     import plotly.graph_objects as go
 
@@ -209,7 +209,7 @@ def build_figure(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any]) -
 
 
 def in_theme(figure: Figure, theme: Theme) -> Figure:
-    """Return a copy of a figure of cnnviz in a theme: its template, and the colours of traces and layout."""
+    """Return a copy of a figure of cnnviz in a theme: its template, and the colors of traces and layout."""
     import plotly.graph_objects as go
 
     meta = figure.layout.meta
@@ -223,7 +223,7 @@ def in_theme(figure: Figure, theme: Theme) -> Figure:
 
 
 def recolor(value: Any, colors: Mapping[str, str]) -> Any:
-    """Replace every text that is a key of `colors`, in whatever depth of dicts and lists."""
+    """Replace every string that is a key of `colors`, at any depth of dicts and lists."""
     if isinstance(value, str):
         return colors.get(value, value)
     if isinstance(value, Mapping):
@@ -234,7 +234,7 @@ def recolor(value: Any, colors: Mapping[str, str]) -> Any:
 
 
 def _plain(value: Any, shades: dict[Colour, Colour]) -> Any:
-    """Replace each `Colour` by its light shade, and note in `shades` what stands for it."""
+    """Replace each `Colour` by its light shade, and record in `shades` the pair that represents it."""
     if isinstance(value, Colour):
         if value not in shades:
             shades[value] = _distinct(value, shades.values())
@@ -247,7 +247,7 @@ def _plain(value: Any, shades: dict[Colour, Colour]) -> Any:
 
 
 def _distinct(colour: Colour, others: Iterable[Colour]) -> Colour:
-    """The colour, a shade nobody sees away where its light or dark one is taken: each has one pair."""
+    """Return the color, changed imperceptibly if one of its shades is in use: pairs must be unique."""
     lights, darks = {other.light for other in others}, {other.dark for other in others}
     return Colour(_unused_color(colour.light, lights), _unused_color(colour.dark, darks))
 
@@ -257,7 +257,7 @@ def _unused_color(shade: str, used: set[str]) -> str:
     return shade if shade not in used else next(c for c in candidates if c not in used)
 
 
-# The templates.
+# Templates.
 
 
 @cache

@@ -1,4 +1,4 @@
-"""How far a layer sees: its receptive field drawn on the input, as SVG."""
+"""Receptive field of a layer drawn on the input, as SVG."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from xml.sax.saxutils import quoteattr
 from cnnviz.analysis.types import ReceptiveField, Row
 
 SIDE = 220
-"""Longer side of the drawn input, in pixels of the picture."""
+"""Longer side of the drawn input, in SVG units."""
 MARGIN = 30
 FINEST_GRID = 64
-"""Inputs up to so many pixels a side show every pixel."""
+"""Inputs up to this many pixels a side show a grid line at every pixel."""
 
 
 def centre_cell(field: ReceptiveField, input_size: tuple[int, int]) -> tuple[int, int]:
-    """The cell (row, column) whose field lies nearest to the middle of the input.
+    """Return the cell (row, column) whose receptive field is nearest to the center of the input.
 
-    It follows from the field alone: where the axes of maps lie differs between layers.
+    It is computed from the field alone, because the axes of the feature maps differ between layers.
     """
     vertical, horizontal = (
         max(0, round((side / 2 - size / 2 - start) / jump)) if jump else 0
@@ -26,7 +26,10 @@ def centre_cell(field: ReceptiveField, input_size: tuple[int, int]) -> tuple[int
 
 
 def visible_field(row: Row, input_size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """What the centre cell sees, `(top, left, bottom, right)` in input pixels; it may reach into padding."""
+    """Return the center cell's receptive field as `(top, left, bottom, right)` in input pixels.
+
+    It may extend into the padding.
+    """
     field = row.receptive_field
     if field.whole:
         return 0.0, 0.0, float(input_size[0]), float(input_size[1])
@@ -38,7 +41,7 @@ def visible_field(row: Row, input_size: tuple[int, int]) -> tuple[float, float, 
 
 
 def receptive_words(row: Row, input_size: tuple[int, int]) -> str:
-    """The receptive field in one or two sentences."""
+    """Describe a layer's receptive field in one or two sentences."""
     field = row.receptive_field
     if field.whole:
         return "Every output sees the whole input."
@@ -53,9 +56,9 @@ def receptive_words(row: Row, input_size: tuple[int, int]) -> str:
 
 
 def receptive_svg(row: Row, input_size: tuple[int, int], alt: str) -> str:
-    """The input with the pixels that the layer's centre cell sees; what lies in the padding is dashed.
+    """Draw the input with the center cell's receptive field; the part in the padding is dashed.
 
-    The field has the colour of the layer's kind, a CSS variable of the page, so that it follows the theme.
+    The field is colored by the CSS variable of the layer's kind, so that it follows the page's theme.
     """
     height, width = input_size
     scale = SIDE / max(height, width)
@@ -92,12 +95,12 @@ def _rect(name: str, box: tuple[float, float, float, float], style: str = "") ->
 
 
 def _kept(edge: float, side: float) -> float:
-    """An edge inside the picture: a field much wider than the input is cut off at the margin."""
+    """Clamp an edge to the drawing: a field much larger than the input is cut off at the margin."""
     return min(max(edge, 4.0 - MARGIN), side + MARGIN - 4.0)
 
 
 def _grid(height: int, width: int, scale: float) -> str:
-    """A line a pixel for small inputs; every 16th or 32nd for large ones."""
+    """Draw grid lines: at every pixel of small inputs, every 32 pixels of large ones."""
     step = 1 if max(height, width) <= FINEST_GRID else 32
     lines = [f"M{x * scale:.1f} 0V{height * scale:.1f}" for x in range(step, width, step)] + [
         f"M0 {y * scale:.1f}H{width * scale:.1f}" for y in range(step, height, step)

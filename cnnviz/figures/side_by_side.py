@@ -1,4 +1,4 @@
-"""Architectures side by side: totals by kind on one scale a measure, and where in the depth they sit."""
+"""Architectures side by side: totals by layer kind on a common scale, and their distribution over depth."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import COMPARED
 
 MOST_COLUMNS = 150
-"""More layers than this are drawn as groups of neighbours."""
+"""Maximum number of columns; more layers are drawn as groups of neighbors."""
 FEW = 3
-"""Kinds that the description in words names."""
+"""Layer kinds named in the alternative text."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One kind's part of a total: its share of the largest total, and the exact figure in words."""
+    """One layer kind's part of a total: its fraction of the largest total, and the exact figure as text."""
 
     kind: Kind
     share: float
@@ -27,7 +27,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Column:
-    """One layer, or neighbours. Height, place and width are parts of 1: of the tallest, of the depth."""
+    """One layer, or a group of neighbors.
+
+    `at` and `width` are fractions of the depth, `height` of the tallest.
+    """
 
     kind: Kind
     at: float
@@ -39,7 +42,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Band:
-    """One model in one measure."""
+    """One model in one measure: its total, split by layer kind and by depth."""
 
     name: str
     total: str
@@ -49,7 +52,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Panel:
-    """One measure."""
+    """One measure of all models."""
 
     title: str
     unit: str
@@ -58,20 +61,20 @@ class Panel:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """The whole figure."""
+    """The whole figure: panels, the models' colors and the alternative text."""
 
     panels: tuple[Panel, ...]
     hues: tuple[str, ...]
     alt: str
 
     def data(self) -> dict[str, Any]:
-        """The figure as JSON-like data."""
+        """Return the figure as JSON-serializable data."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What is counted of a row, and how a total is told."""
+    """A cost measured per layer, with the formats of its totals and exact values."""
 
     title: str
     unit: str
@@ -81,7 +84,7 @@ class Measure:
 
 
 def measures(batch: int) -> tuple[Measure, ...]:
-    """Parameters, multiply-adds, and bytes of activations at a batch."""
+    """Return the measures: parameters, multiply-adds, and activation bytes at a batch size."""
     images = "1 image" if batch == 1 else f"{batch:,} images"
     return (
         Measure("Parameters", "what is learnt", lambda row: row.params, numbers.short, numbers.exact),
@@ -99,10 +102,15 @@ def measures(batch: int) -> tuple[Measure, ...]:
 def side_by_side(
     named: Sequence[tuple[str, Analysis]], batch: int = 1, own_scale: bool = False
 ) -> SideBySide:
-    """The figure of models in the order of `COMPARED`.
+    """Build the comparison of models, colored in the order of `COMPARED`.
 
-    Totals always share a scale. So do the columns of a measure, unless `own_scale` asks to stretch each
-    model's to its own tallest. What takes part in training only is left out.
+    Layers that take part in training only are left out.
+
+    Args:
+        named: `(name, analysis)` of each model.
+        batch: Batch size for the activation memory.
+        own_scale: Scale each model's columns to its own maximum; by default all models share a scale. Totals
+            always do.
     """
     panels = tuple(_panel(measure, named, own_scale) for measure in measures(batch))
     hues = tuple(hue.css for hue in COMPARED[: len(named)])
@@ -163,7 +171,7 @@ def _columns(measure: Measure, groups: Sequence[Group], top: int) -> tuple[Colum
 
 
 def _in_words(panels: Sequence[Panel]) -> str:
-    """What the eye sees, for who cannot: each model's totals, and what they mostly are."""
+    """Describe the figure in words: each model's totals, and the layer kinds that dominate them."""
     parts = []
     for panel in panels:
         bands = []

@@ -1,4 +1,4 @@
-"""Many small pictures as one: a PNG from which a page shows each in a cell, wrapped as it has room."""
+"""Sprite sheets: many small images packed into one PNG, from which a page shows each in a cell."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 LARGEST = 112
-"""Pixels of a cell's longer side; larger pictures are reduced unless asked otherwise."""
+"""Default limit of a cell's longer side in pixels; larger images are downscaled to it."""
 GAP = 1
-"""Clear pixels between cells, so that a browser that resizes mixes none."""
+"""Transparent pixels between cells, so that a browser that rescales the sheet does not blend neighbors."""
 
 
 @dataclass(frozen=True)
 class Sprite:
-    """`count` cells of `height`×`width` pixels, `columns` a line, `GAP` pixels apart."""
+    """Sprite sheet: `count` cells of `height`×`width` pixels, `columns` per row, `GAP` pixels apart."""
 
     png: bytes
     count: int
@@ -28,14 +28,17 @@ class Sprite:
 
     @property
     def lines(self) -> int:
-        """Lines of cells."""
+        """Number of rows of cells."""
         return math.ceil(self.count / self.columns)
 
 
 def sprite(images: Pixels, columns: int | None = None, largest: int = LARGEST) -> Sprite:
-    """Images uint8 `(N, C, H, W)`, N ≥ 1, C 1 or 3, as one picture; about square without `columns`.
+    """Pack images into one PNG.
 
-    Those with a side of more than `largest` pixels are reduced.
+    Args:
+        images: uint8 `(N, C, H, W)` with N ≥ 1 and C 1 or 3.
+        columns: Cells per row; by default as many as make the sheet about square.
+        largest: Limit of a cell's longer side in pixels; larger images are downscaled.
     """
     cells = _reduced(images, largest).transpose(0, 2, 3, 1)
     count, height, width, channels = cells.shape
@@ -51,7 +54,7 @@ def sprite(images: Pixels, columns: int | None = None, largest: int = LARGEST) -
 
 
 def _reduced(images: Pixels, largest: int) -> Pixels:
-    """Each image with a longer side of at most `largest`, bilinear with antialiasing."""
+    """Downscale the images to a longer side of at most `largest`, bilinear with antialiasing."""
     longer = max(images.shape[2:])
     if longer <= largest:
         return images

@@ -1,4 +1,4 @@
-"""Timeline of five architectures with their thumbnails, to one scale."""
+"""Timeline of five architectures with thumbnails, all drawn to one scale."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from cnnviz.analysis.types import KIND_TITLES, Analysis, Graph, Kind
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import KIND_COLOURS, Theme
 
-# A network in miniature: every weight layer's feature maps as a box, at the depth where it stands.
+# Thumbnails: the feature maps of every weight layer as a box at its depth.
 #
-# All miniatures share one scale, so that a network twice as deep is drawn twice as long. Heights follow the
-# square root of a map's side, depths of the boxes that of the channels, as 7 pixels stand beside 224.
+# All thumbnails share one scale, so that a network twice as deep is drawn twice as long. Box heights are
+# proportional to the square root of the map's side, box depths to that of the channels, because sides range
+# from 7 to 224 pixels.
 
 PITCH, WIDTH, HEIGHT = 12.0, 7.5, 78.0
-"""One layer's room, a box's width and the tallest box, in units of the drawing."""
+"""Distance between layers, box width and maximum box height, in SVG units."""
 MARGIN = 10.0
 GAP = 1.6
 LARGEST_SIDE, MOST_UNITS, MOST_CHANNELS = 227, 4096, 2048
@@ -26,10 +27,10 @@ LARGEST_SIDE, MOST_UNITS, MOST_CHANNELS = 227, 4096, 2048
 
 @dataclass(frozen=True)
 class Volume:
-    """The output of one layer.
+    """Output of one layer.
 
-    `column` counts weight layers from the input; `share` is the part of the column, from 0 at the top to 1,
-    that its channels take among branches side by side.
+    `column` counts weight layers from the input; `share` is the interval of the column's height, 0 at the top
+    to 1, that its channels take among parallel branches.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Volume:
 
 
 def volumes(analysis: Analysis) -> tuple[Volume, ...]:
-    """Weight layers and the poolings that shrink the maps, in the order of their depth."""
+    """Return the outputs of weight layers and of the poolings that shrink the maps, by depth."""
     depth = _depths(
         analysis.graph, {row.name for row in analysis.rows if row.kind in ("conv", "fc") and row.params}
     )
@@ -62,7 +63,10 @@ def volumes(analysis: Analysis) -> tuple[Volume, ...]:
 
 
 def strip_svg(drawn: tuple[Volume, ...], columns: int, alt: str) -> str:
-    """The miniature as SVG, with room for `columns` layers. Kinds are classes `k-conv`, `k-fc`, `k-pool`."""
+    """Draw a thumbnail as SVG, wide enough for `columns` layers.
+
+    Kinds have CSS classes `k-conv`, `k-fc`, `k-pool`.
+    """
     width = MARGIN + columns * PITCH + MARGIN
     boxes = "".join(box_svg(volume) for volume in drawn)
     return (
@@ -72,7 +76,7 @@ def strip_svg(drawn: tuple[Volume, ...], columns: int, alt: str) -> str:
 
 
 def box_svg(volume: Volume) -> str:
-    """One box: its face, its top and its right side."""
+    """Draw one box: its front, top and right side."""
     low, high = volume.share
     column = tall(volume)
     whole = high - low == 1
@@ -87,7 +91,7 @@ def box_svg(volume: Volume) -> str:
 
 
 def _depth_svg(x: float, y: float, w: float, h: float, channels: int) -> str:
-    """The top and the right side of a box whose face is given, deeper for more channels."""
+    """Draw the top and right side of a box with the given front; deeper for more channels."""
     e = 1.2 + 4.2 * sqrt(min(1.0, channels / MOST_CHANNELS))
     back, forth = f"l{e:.1f} {-0.7 * e:.1f}", f"l{-e:.1f} {0.7 * e:.1f}"
     return (
@@ -97,19 +101,19 @@ def _depth_svg(x: float, y: float, w: float, h: float, channels: int) -> str:
 
 
 def tall(volume: Volume) -> float:
-    """Height of the column that a volume stands in."""
+    """Return the height of a volume's column."""
     if volume.kind == "fc" or volume.side == 0:
         return HEIGHT * max(0.06, sqrt(min(1.0, volume.channels / MOST_UNITS)))
     return HEIGHT * sqrt(min(1.0, volume.side / LARGEST_SIDE))
 
 
 def _depths(graph: Graph, weighted: set[str]) -> dict[int, int]:
-    """Weight layers on the longest path that ends at each node, the node itself included."""
+    """Count the weight layers on the longest path that ends at each node, itself included."""
     into: dict[int, list[int]] = {node.id: [] for node in graph.nodes}
     for start, end in graph.edges:
         into[end].append(start)
     depth = {0: 0}
-    # Nodes are numbered in the order of their making, so what leads to one has been met before.
+    # Nodes are numbered in topological order, so the predecessors of a node have been visited.
     for node in graph.nodes[2:]:
         reached = max((depth.get(start, 0) for start in into[node.id]), default=0)
         depth[node.id] = reached + (node.row in weighted and node.kind in ("conv", "fc"))
@@ -121,7 +125,7 @@ def _side(shape: tuple[int, ...]) -> int:
 
 
 def _stack(column: list[Volume]) -> Iterator[Volume]:
-    """Branches one above the other, each with the part of the column that its channels make up."""
+    """Stack branches vertically, each with the fraction of the column that its channels make up."""
     total, low = sum(volume.channels for volume in column), 0
     for volume in column:
         high = low + volume.channels
@@ -133,7 +137,7 @@ def _stack(column: list[Volume]) -> Iterator[Volume]:
 LINEAGE = ("lenet5-1998", "alexnet", "torchvision/vgg16", "torchvision/googlenet", "torchvision/resnet50")
 SHOWN: tuple[Kind, ...] = ("conv", "fc", "norm", "other")
 SQUARE = 64.0
-"""Side of the largest area, in pixels."""
+"""Side of the largest square, in pixels."""
 NEWS = {
     "lenet5-1998": "Convolution and pooling, learned end to end, read handwritten digits.",
     "alexnet": "The same idea a thousand times larger, on GPUs, with ReLU and dropout, wins ImageNet.",
@@ -141,12 +145,12 @@ NEWS = {
     "torchvision/googlenet": "Four branches side by side, 1×1 reductions, one small dense layer: light.",
     "torchvision/resnet50": "Each block adds to its input, so that fifty layers can still be trained.",
 }
-"""What each brought, in a sentence."""
+"""Each architecture's contribution, in one sentence."""
 
 
 @dataclass(frozen=True)
 class Ancestor:
-    """One of the lineage, with all that its row shows."""
+    """One architecture of the timeline, with everything that its row shows."""
 
     name: str
     title: str
@@ -161,7 +165,7 @@ class Ancestor:
 
     @property
     def facts(self) -> str:
-        """The row in words, for who cannot see it."""
+        """The row in words, as alternative text."""
         total, arithmetic = sum(self.params.values()), sum(self.macs.values())
         share = numbers.percent(self.params["conv"] / total)
         published = "" if self.accuracy is None else f", {self.accuracy_words}"
@@ -172,7 +176,7 @@ class Ancestor:
 
     @property
     def accuracy_words(self) -> str:
-        """The published accuracy and what it was measured on; empty where none is known."""
+        """Published accuracy and the data set it was measured on; empty where none is known."""
         if self.accuracy is None:
             return ""
         return f"{numbers.percent(self.accuracy, 1)} on {self.accuracy_on}"
@@ -181,7 +185,7 @@ class Ancestor:
 def ancestor(
     analysis: Analysis, *, year: int, depth: int, accuracy: float | None, accuracy_on: str
 ) -> Ancestor:
-    """The row of one architecture from its analysis and published facts."""
+    """Build a timeline entry from an architecture's analysis and published facts."""
     return Ancestor(
         name=analysis.model,
         title=analysis.title.removesuffix(" (torchvision)"),
@@ -214,7 +218,7 @@ def _by_kind(counts: Mapping[Kind, int]) -> Mapping[Kind, int]:
 
 
 def square_svg(parts: Mapping[Kind, int], largest: int, noun: str) -> str:
-    """A square whose area stands for the sum of `parts`, `SQUARE` pixels wide for `largest`, cut by kind."""
+    """Draw a square whose area is the sum of `parts`, `SQUARE` pixels wide for `largest`, split by kind."""
     total = sum(parts.values())
     side = square_side(total, largest)
     shares = ", ".join(
@@ -235,23 +239,23 @@ def square_svg(parts: Mapping[Kind, int], largest: int, noun: str) -> str:
 
 
 def square_side(value: int, largest: int) -> float:
-    """Side of the area for `value`; what would vanish stays a dot of one pixel and a half."""
+    """Return the side of the square for `value`, at least 1.5 pixels so that small ones stay visible."""
     return max(1.5, SQUARE * sqrt(value / largest))
 
 
 def columns(drawn: Sequence[Ancestor]) -> int:
-    """Layers that the deepest of them needs room for."""
+    """Return the depth of the deepest network, in weight layers."""
     return max(volume.column for one in drawn for volume in one.volumes)
 
 
-# The whole lineage as one SVG, for a download: what the page shows, with its colours written in.
+# The whole timeline as one SVG for download, with its colors inlined.
 
 LEFT, ROW, HEAD, PAD, ACCURACY = 150.0, 104.0, 34.0, 16.0, 230.0
 PAPER = {"light": ("#ffffff", "#1c2529"), "dark": ("#12171a", "#e4e9eb")}
 
 
 def lineage_sheet(drawn: Sequence[Ancestor], theme: Theme) -> str:
-    """All rows under one heading, `theme` being "light" or "dark"."""
+    """Draw all rows below one heading as a standalone SVG."""
     strip = 2 * MARGIN + columns(drawn) * PITCH
     width = LEFT + strip + 2 * (SQUARE + 66) + ACCURACY
     height = HEAD + ROW * len(drawn) + PAD

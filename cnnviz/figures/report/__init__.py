@@ -1,6 +1,7 @@
-"""One run as a single HTML file: it needs no network, follows the reader's light or dark, and prints.
+"""HTML reports: one run as a single self-contained file, in light or dark by the reader's theme, printable.
 
-Path("run-7.html").write_text(html_report(database, 7), encoding="utf-8")
+Example:
+    Path("run-7.html").write_text(html_report(database, 7), encoding="utf-8")
 """
 
 from cnnviz.figures.report.run import html_report

@@ -1,4 +1,4 @@
-"""Curves as SVG of our own, small enough to stand in a file: axes with round numbers, a line a part."""
+"""Training curves as inline SVG, small enough to embed in a report: round ticks, one line per split."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TICKS = 5
 
 @dataclass(frozen=True)
 class Series:
-    """One curve: `x` rising, NaN a gap; the part decides how it is dashed."""
+    """One curve: `x` ascending, NaN a gap; `part` decides the dash style."""
 
     label: str
     part: Part
@@ -30,9 +30,10 @@ class Series:
 
 
 def chart(title: str, metric: str, series: Sequence[Series], x_title: str = "epoch") -> str:
-    """The figure with its heading and its key; values are written as `metric` is.
+    """Draw curves as an HTML figure with heading and legend; values are formatted as `metric` is.
 
-    Empty where there is no finite point.
+    Returns:
+        The HTML; empty if no point is finite.
     """
     seen = [one for one in series if np.isfinite(one.y).any()]
     if not seen:
@@ -51,7 +52,7 @@ def chart(title: str, metric: str, series: Sequence[Series], x_title: str = "epo
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """About `TICKS` round numbers that span both ends."""
+    """Return about `TICKS` round numbers that span both ends."""
     largest = max(abs(low), abs(high))
     if high - low <= 1e-9 * largest:
         pad = 0.1 * largest or 1.0

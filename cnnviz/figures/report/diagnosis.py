@@ -1,4 +1,4 @@
-"""A diagnosis as one HTML file that opens without a network. Everything that anybody named is escaped."""
+"""HTML report of a diagnosis: one self-contained file. Every string that a user supplied is escaped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cnnviz.figures.report.curve_svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WI
 from cnnviz.figures.report.run import CSS, POLICY
 from cnnviz.training.recipe import value_text
 
-# A finding's curves and bars as SVG of our own, small enough to stand in a file.
+# Curves and bars of a finding as inline SVG.
 
 MOST_LABELS = 12
 FAINT = 0.35
@@ -37,31 +37,31 @@ Value = float | None
 
 @dataclass(frozen=True)
 class Upwards:
-    """The vertical axis: round values from bottom to top, of logarithms where it is logarithmic."""
+    """Vertical axis: ticks from bottom to top, as base-10 logarithms on a logarithmic axis."""
 
     marks: Sequence[float]
     logarithmic: bool
     percent: bool
 
     def place(self, value: Value) -> float | None:
-        """Where a value stands, in pixels from the top; None where it has no place."""
+        """Return a value's y in pixels from the top; None if it cannot be drawn on this axis."""
         if value is None or not math.isfinite(value) or (self.logarithmic and value <= 0):
             return None
         return self.at(math.log10(value) if self.logarithmic else value)
 
     def at(self, height: float) -> float:
-        """Where a height of the axis, such as a mark, stands."""
+        """Return the y of an axis coordinate, such as a tick."""
         share = (height - self.marks[0]) / (self.marks[-1] - self.marks[0])
         return HEIGHT - BOTTOM - min(1.0, max(0.0, share)) * (HEIGHT - TOP - BOTTOM)
 
     def text(self, mark: float) -> str:
-        """A mark as it is written."""
+        """Format a tick label."""
         value = 10.0**mark if self.logarithmic else mark
         return f"{round(100 * value, 6):g} %" if self.percent else f"{value:.3g}"
 
 
 def lines_svg(picture: Lines) -> str:
-    """The curves with heading and key; empty where there is no point."""
+    """Draw curves as an HTML figure with heading and legend; empty if there is no point."""
     values = [value for one in picture.series for value in one.y]
     up = _upwards(picture, values)
     xs = [x for one in picture.series for x in one.x]
@@ -81,7 +81,7 @@ def lines_svg(picture: Lines) -> str:
 
 
 def bars_svg(picture: Bars) -> str:
-    """The bars with heading and key, points on a logarithmic axis; empty where nothing was measured."""
+    """Draw bars (points on a logarithmic axis) as an HTML figure with legend; empty if there is no value."""
     up = _upwards(picture, [value for values in picture.values.values() for value in values])
     if up is None:
         return ""
@@ -121,7 +121,7 @@ def _columns(
 
 
 def _upwards(picture: Lines | Bars, values: Sequence[Value]) -> Upwards | None:
-    """The axis of all values and the reference; from zero for bars."""
+    """Build the axis that spans all values and the reference; for bars it includes zero."""
     known = _usable(picture, values)
     if not known:
         return None
@@ -136,7 +136,7 @@ def _upwards(picture: Lines | Bars, values: Sequence[Value]) -> Upwards | None:
 
 
 def _usable(picture: Lines | Bars, values: Sequence[Value]) -> list[float]:
-    """Those with a place on the axis."""
+    """Return the values that can be drawn on the axis."""
     return [
         value
         for value in values
@@ -215,7 +215,7 @@ CHECKED = {"clear": "Ruled out", "not checked": "Could not be checked"}
 
 
 def html_report(evidence: Evidence, diagnosis: Diagnosis) -> str:
-    """A whole HTML document: verdict, findings with pictures and changes, and all that was ruled out."""
+    """Build an HTML document: verdict, findings with figures and suggested fixes, causes ruled out."""
     name = evidence.title if evidence.run is None else f"Run {evidence.run}, {evidence.title}"
     body = "".join(
         (
@@ -268,7 +268,7 @@ def _finding(number: int, finding: Finding, evidence: Evidence) -> str:
 
 
 def _fix(finding: Finding) -> str:
-    """What to change in a loop of one's own."""
+    """Return the suggested change to a user's own training loop, as HTML."""
     if finding.fix is None:
         return ""
     code = f"<pre>{escape(finding.fix.code)}</pre>" if finding.fix.code else ""

@@ -1,4 +1,4 @@
-"""The report's sections, put together. Everything that anybody typed is escaped."""
+"""HTML report of a run. Every string that a user supplied is escaped."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from cnnviz.training.recipe import WORDS, Recipe, value_text
 if TYPE_CHECKING:
     from cnnviz.tracking import Checkpoint, Curve, Database, Restart, Run, StatusChange
 
-# All that a report tells, read from the run database at once.
+# The report's data, read from the run database at once.
 
 POINTS = 400
-"""Of a curve: a report is a few hundred kilobytes, however long the run."""
+"""Maximum points per curve, which bounds a report to a few hundred kilobytes however long the run."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run and what belongs to it."""
+    """A run with its curves, status history, checkpoints and records."""
 
     run: Run
     curves: Mapping[str, Curve]
@@ -41,18 +41,22 @@ class RunRecord:
     disk: int
     """Bytes of its files on this machine."""
     matrix: Counts | None
-    """The newest of the test images, `(K, K)`."""
+    """The newest confusion matrix of the test images, `(K, K)`."""
     classes: Sequence[str]
     data: Mapping[str, Any]
-    """The record `data`; empty where there is none."""
+    """The record `data`; empty if there is none."""
     pictures: Sequence[Mapping[str, Any]]
     """The record `fixed_images`."""
     answers: Mapping[int, Sequence[Sequence[float]]]
-    """By a picture's index: the newest likeliest classes, each with its probability."""
+    """Newest top predictions by image index: `(class, probability)` pairs."""
 
 
 def read_run(database: Database, run_id: int) -> RunRecord:
-    """Read a run with what belongs to it; raises `NoSuchRunError`."""
+    """Read a run and its records.
+
+    Raises:
+        NoSuchRunError: The database has no such run.
+    """
     import numpy as np
 
     from cnnviz import tracking
@@ -82,7 +86,7 @@ def read_run(database: Database, run_id: int) -> RunRecord:
 
 
 def class_names(recorded: Any, dataset: str, count: int) -> tuple[str, ...]:
-    """Names of `count` classes: as the run recorded them, as the data set is registered, or just numbers."""
+    """Return `count` class names, as the run recorded or the data set registered them, else numbers."""
     from cnnviz import datasets
 
     if isinstance(recorded, list) and len(recorded) == count:
@@ -93,15 +97,15 @@ def class_names(recorded: Any, dataset: str, count: int) -> tuple[str, ...]:
     return tuple(map(str, range(count)))
 
 
-# A confusion matrix and the accuracies of its classes as HTML tables.
+# Confusion matrix and per-class accuracies as HTML tables.
 
 WHOLE = 30
-"""Up to so many classes the whole matrix is written; of more, the mistakes made most often."""
+"""Maximum number of classes for which the whole matrix is shown; of more, the most frequent confusions."""
 MISTAKES = 25
 
 
 def matrix_html(counts: Counts, classes: Sequence[str]) -> str:
-    """The matrix with each cell as dark as its share of the row, or its largest mistakes."""
+    """Render the matrix with cells shaded by row share, or its most frequent confusions."""
     words = f"<p>{escape(confusion_alt(counts, classes))}</p>"
     if len(classes) > WHOLE:
         return words + _mistakes(counts, classes)
@@ -121,7 +125,7 @@ def _row(row: Sequence[int], place: int, classes: Sequence[str]) -> str:
 
 
 def _cell(count: int, share: float) -> str:
-    # Small shares are to be seen: the root lifts them.
+    # The square root makes small shares visible.
     shade = round(90 * math.sqrt(share))
     kind = ' class="full"' if shade > 55 else ""
     return f'<td{kind} style="--share:{shade}%">{count or ""}</td>'
@@ -154,7 +158,7 @@ def _listed(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 CSS = Path(__file__).with_name("report.css")
-# Nothing is fetched, whatever a name or a note may hold.
+# Nothing is fetched, whatever a name or a note may contain.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 PANELS: tuple[tuple[str, tuple[tuple[str, Part], ...]], ...] = (
     ("accuracy", (("train/accuracy", "train"), ("val/accuracy", "validation"), ("test/accuracy", "test"))),
@@ -167,9 +171,10 @@ PART_WORDS: dict[Part, str] = {"train": "training", "validation": "validation", 
 
 
 def html_report(database: Database, run_id: int) -> str:
-    """A whole HTML document on a run: curves, metrics, confusion, recipe, and what it ran on.
+    """Build an HTML document on a run: curves, metrics, confusion matrix, recipe and environment.
 
-    Raises `NoSuchRunError`.
+    Raises:
+        NoSuchRunError: The database has no such run.
     """
     record = read_run(database, run_id)
     title = f"Run {record.run.id}: {record.run.name}"
@@ -237,7 +242,7 @@ def _matrix(record: RunRecord) -> str:
 
 
 def _pictures(record: RunRecord) -> str:
-    """The few test images that every epoch looks at, with what is said of them now."""
+    """Render the test images tracked during training with their newest predictions."""
     shown = "".join(_picture(record, picture) for picture in record.pictures)
     return f'<h2>A few test images</h2><div class="pictures">{shown}</div>' if shown else ""
 
@@ -283,7 +288,7 @@ def _value(name: str, value: float | None) -> str:
 
 
 def _recipe(record: RunRecord) -> str:
-    """Every field; what is not a recipe's default is marked."""
+    """Render every field of the recipe; those that differ from the default are marked."""
     defaults = Recipe().model_dump(mode="json")
     rows = []
     for name, value in record.run.recipe.items():
