@@ -1,26 +1,24 @@
-"""The inside of a network: activations, filters, arithmetic, branches, attribution.
+"""Model interpretation: activations, filters, layer arithmetic, inception branches, attribution.
 
-Functions take a model in evaluation mode and images `(N, C, H, W)`; they look at a twin that shares its
-weights, so that the model itself is never hooked or changed and may be in use elsewhere. Importing this
-imports no torch.
+Functions take a model in evaluation mode and images `(N, C, H, W)`. They work on a copy that shares the
+model's weights, so that the model itself is never hooked or changed and may be in use in another thread.
+Importing this package imports no torch.
 """
 
 from __future__ import annotations
 
-# What can go wrong when one looks inside, each in one sentence.
-
 
 class InterpretError(ValueError):
-    """Something that cannot be shown; the message says why, and what can."""
+    """Base class of the errors of this package; the message says what is not supported, and what is."""
 
 
 class UnknownLayerError(InterpretError):
-    """A layer that the model does not have, or that an input does not reach."""
+    """A layer that the model does not have, or that the forward pass does not reach."""
 
 
 class NotCoveredError(InterpretError):
-    """A kind of layer whose arithmetic is not worked out here."""
+    """A layer type whose arithmetic is not implemented in `cnnviz.interpret.arithmetic`."""
 
 
 class StoppedError(Exception):
-    """Long work was cancelled by whoever asked for it."""
+    """Long work was cancelled by its caller."""

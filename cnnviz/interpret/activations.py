@@ -1,4 +1,4 @@
-"""What chosen layers give for images: exactly what a plain forward hook on a fresh model would see."""
+"""Activations of chosen layers, as a plain forward hook would record them, and their statistics."""
 
 from __future__ import annotations
 
@@ -18,16 +18,20 @@ T = TypeVar("T")
 
 
 def activations(model: nn.Module, images: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-    """The outputs of `layers`, as copies that nothing later changes; batch first, shapes as the layers give.
+    """Record the outputs of `layers`, as copies that nothing later changes.
 
     Args:
-        model: In evaluation mode; it is left as it is.
-        images: `(N, C, H, W)`, as the model takes them.
-        layers: Names as in `cnnviz.interpret.layer_names`: the architecture table's rows, and more.
+        model: In evaluation mode; it is not changed.
+        images: Model input, `(N, C, H, W)`.
+        layers: Names as in `cnnviz.interpret.layer_names`: rows of the layer table, and the operations within
+            them.
+
+    Returns:
+        Layer outputs by name, batch first, in the layers' own shapes.
 
     Raises:
-        UnknownLayerError: for a layer that is not there or not reached.
-        ValueError: for a model in training mode.
+        UnknownLayerError: For a layer that does not exist or that the forward pass does not reach.
+        ValueError: For a model in training mode.
     """
     return reduced(model, images, layers, lambda name, values: values)
 
@@ -35,44 +39,50 @@ def activations(model: nn.Module, images: Tensor, layers: Collection[str]) -> di
 def reduced(
     model: nn.Module, images: Tensor, layers: Collection[str], keep: Callable[[str, Tensor], T]
 ) -> dict[str, T]:
-    """The same, but of each output only what `keep(layer, values)` returns is held: memory stays bounded."""
+    """Record `keep(layer, output)` of each layer in place of the output itself, which bounds memory.
+
+    Otherwise as `activations`.
+    """
     return _Reducing(twin(model), layers, keep).run(images)
 
 
 def maps_of(model: nn.Module, image: Tensor, layer: str) -> Floats:
-    """What `layer` gives for one image `(C, H, W)` or `(1, C, H, W)`, as float32 maps `(C′, H′, W′)`."""
+    """Return the feature maps `(C′, H′, W′)` of `layer`, for one image `(C, H, W)` or `(1, C, H, W)`."""
     batch = image[None] if image.dim() == 3 else image
     return as_maps(activations(model, batch, [layer])[layer][0], (batch.shape[-2], batch.shape[-1]))
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A layer's output for one image in figures, one value a channel, float32 `(C,)`."""
+    """Statistics of a layer's output for one image, one value per channel, float32 `(C,)`."""
 
     layer: str
     shape: tuple[int, int, int]
     mean: Floats
     spread: Floats
-    """Standard deviation over the cells."""
+    """Standard deviation over the cells of a map."""
     low: Floats
     high: Floats
     zeros: Floats
-    """Part of the cells that are exactly 0, from 0 to 1."""
+    """Sparsity: fraction of a map's cells that are exactly 0, from 0 to 1."""
 
     @property
     def dead(self) -> tuple[int, ...]:
-        """Channels that are exactly 0 everywhere."""
+        """Indices of the channels that are exactly 0 in every cell."""
         return tuple(np.flatnonzero((self.low == 0) & (self.high == 0)).tolist())
 
 
 def summaries(model: nn.Module, image: Tensor, layers: Collection[str]) -> dict[str, Summary]:
-    """A `Summary` of each layer for one image `(1, C, H, W)`, in one pass that holds no layer's output."""
+    """Compute the `Summary` of each layer for one image `(1, C, H, W)`, in one pass.
+
+    No layer's output is kept.
+    """
     side = (image.shape[-2], image.shape[-1])
     return reduced(model, image, layers, lambda layer, values: summary(layer, as_maps(values[0], side)))
 
 
 def summary(layer: str, maps: Floats) -> Summary:
-    """The figures of maps `(C, H, W)`."""
+    """Compute the statistics of feature maps `(C, H, W)`."""
     flat = maps.reshape(len(maps), -1)
     shape = (maps.shape[0], maps.shape[1], maps.shape[2])
     figures = flat.mean(1), flat.std(1), flat.min(1), flat.max(1), (flat == 0).mean(1).astype(np.float32)
@@ -91,7 +101,7 @@ class _Reducing(Watch):
         return False
 
 
-# All layers at a glance: of each, the maps that are most active, small.
+# Overview of all layers: the most active maps of each, downsampled.
 
 CHANNELS = 6
 SIDE = 48
@@ -99,7 +109,7 @@ SIDE = 48
 
 @dataclass(frozen=True)
 class Glance:
-    """One layer of the strip."""
+    """A layer's place in the overview: its statistics and a mosaic of its most active maps."""
 
     summary: Summary
     mosaic: Mosaic
@@ -113,10 +123,10 @@ def strip(
     side: int = SIDE,
     theme: Theme = "light",
 ) -> dict[str, Glance]:
-    """A `Glance` of each layer for one image `(1, C, H, W)`, from one pass; no layer's output is held.
+    """Compute an overview of each layer for one image `(1, C, H, W)`, in one pass.
 
-    Each shows its `channels` most active maps one above the other, of `side` cells at most, the colours
-    spanning the layer.
+    No layer's output is kept. Each layer shows its `channels` most active maps in one column, each
+    downsampled to at most `side` cells a side; the color range spans the layer.
     """
     size = (image.shape[-2], image.shape[-1])
     return reduced(model, image, layers, functools.partial(_glance, (size, channels, side, theme)))
@@ -130,7 +140,7 @@ def _glance(look: tuple[tuple[int, int], int, int, Theme], layer: str, values: T
 
 
 def network_range(glances: Collection[Summary]) -> tuple[float, float]:
-    """Smallest and largest value of all layers: what the colour range `network` spans."""
+    """Return the smallest and largest value of all layers, for the color range `network`."""
     lows = [float(glance.low.min()) for glance in glances]
     highs = [float(one.high.max()) for one in glances]
     return min(lows), max(highs)

@@ -1,6 +1,7 @@
-"""Which part of a picture speaks for a class, through captum.
+"""Attribution of a class's logit to image regions: Grad-CAM and captum's gradient and occlusion methods.
 
-Everything happens on a twin whose weights ask for no gradient: only the picture, or a layer's output, does.
+Everything runs on a copy with shared weights that have `requires_grad=False`; gradients are computed for the
+image, or for a layer's output, only.
 """
 
 from __future__ import annotations
@@ -22,16 +23,20 @@ from cnnviz.interpret.hooks import twin
 from cnnviz.interpret.layer_names import unknown
 from cnnviz.interpret.mosaic import Floats
 
-# Grad-CAM (Selvaraju et al., 2017): a layer's maps, each weighted by a class's mean gradient.
+# Grad-CAM (Selvaraju et al., 2017): ReLU(Σ_k α_k·A_k), α_k the mean gradient of the class's logit by map A_k.
 
 _BELONGS = ("norm", "activation", "other")
-"""Kinds that end a convolution's block."""
+"""Row kinds that may follow a convolution within its block."""
 
 
 def default_layer(analysis: Analysis | None) -> str:
-    """The last convolutional block's output: its last convolution and what follows on the same cells.
+    """Return Grad-CAM's default layer: the output of the last convolutional block.
 
-    Raises `InterpretError` for a model without convolutions that leave a grid of cells.
+    That is the last convolution with a grid of cells, or what follows it (normalization, activation) with the
+    same grid.
+
+    Raises:
+        InterpretError: For a model in which no convolution leaves a grid of more than one cell.
     """
     rows = [] if analysis is None else [row for row in analysis.predicting if row.name]
     last = max(
@@ -50,7 +55,7 @@ def default_layer(analysis: Analysis | None) -> str:
 
 
 def layers_with_cells(analysis: Analysis) -> tuple[str, ...]:
-    """The layers that Grad-CAM can look at, in order: modules whose output is maps of more than one cell."""
+    """Return the layers that Grad-CAM applies to, in order: modules whose maps have more than one cell."""
     return tuple(row.name for row in analysis.predicting if row.name and row.calls and _grid(row) is not None)
 
 
@@ -60,10 +65,13 @@ def _grid(row: Row) -> tuple[int, int] | None:
 
 
 def grad_cam(model: nn.Module, image: Tensor, target: int, layer: str) -> Floats:
-    """The class activation map at `layer` for one image `(1, C, H, W)`, float32 `(h, w)`, never below 0.
+    """Compute the Grad-CAM map at `layer` for one image `(1, C, H, W)`, float32 `(h, w)`, never below 0.
 
-    Of a module that is called several times, the last call counts. Raises `UnknownLayerError` for a layer
-    that is not a module, and `InterpretError` for one that gives no maps.
+    Of a module that is called several times, the last call counts.
+
+    Raises:
+        UnknownLayerError: For a layer that is not a module.
+        InterpretError: For a layer whose output is not maps.
     """
     from captum.attr import LayerGradCam
 
@@ -79,16 +87,16 @@ def grad_cam(model: nn.Module, image: Tensor, target: int, layer: str) -> Floats
 
 
 def grad_cams(model: nn.Module, image: Tensor, target: int, layers: Sequence[str]) -> dict[str, Floats]:
-    """The class activation maps of many layers from one pass forward and one back; as `grad_cam` each."""
+    """Compute the Grad-CAM maps of many layers in one forward and backward pass; otherwise as `grad_cam`."""
     other = twin(model)
     modules = dict(other.named_modules())
     outputs: dict[str, Tensor] = {}
 
     def hook(name: str) -> Any:
         def keep(module: nn.Module, args: Any, out: Any) -> Tensor:
-            # The first layer's output is where gradients begin to be followed.
+            # Nothing before the first of these layers requires a gradient, so tracking begins at its output.
             outputs[name] = out if out.requires_grad else out.detach().requires_grad_()
-            # What comes next may work in place; it must not on what is kept.
+            # The next layer may work in place: give it a copy.
             return outputs[name].clone()
 
         return keep
@@ -109,7 +117,7 @@ def grad_cams(model: nn.Module, image: Tensor, target: int, layers: Sequence[str
 
 
 def enlarged(cells: Floats, size: tuple[int, int]) -> Floats:
-    """A map `(h, w)` at another size `(H, W)`, bilinearly."""
+    """Upsample a map `(h, w)` bilinearly to `(H, W)`."""
     wide = torch.from_numpy(cells)[None, None]
     array: Floats = functional.interpolate(wide, size, mode="bilinear", align_corners=False)[0, 0].numpy()
     return array
@@ -137,39 +145,41 @@ MEANINGS: dict[Method, str] = {
     "occlusion": "How much the score falls when a patch is covered in grey.",
 }
 STEPS = 32
-"""Points on the way of integrated gradients."""
+"""Integration steps of integrated gradients."""
 AT_ONCE = 8
-"""Of these, in one pass: progress is told between passes."""
+"""Batch size of integrated gradients and SmoothGrad: progress is reported between batches."""
 NOISY = 32
-"""Noisy copies of the picture for SmoothGrad."""
+"""Noisy copies of the image for SmoothGrad."""
 NOISE = 0.15
-"""Standard deviation of the noise, by the picture's range (Smilkov et al., 2017: 0.1 to 0.2)."""
+"""Standard deviation of SmoothGrad's noise, as a fraction of the image's range (Smilkov et al., 2017: 0.1 to
+0.2).
+"""
 UNSIGNED = ("saliency", "guided-backprop", "smoothgrad")
-"""Methods whose values tell how much, and not for or against."""
+"""Methods whose values are magnitudes: they do not tell for from against the class."""
 PATCHES = 6
-"""Patches of occlusion along a side; each moves by half of itself."""
+"""Occlusion patches along a side; the stride is half a patch."""
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """How much each pixel speaks for a class."""
+    """Attribution map: how much each pixel contributes to a class's logit."""
 
     method: Method
     target: int
-    """The class."""
+    """Class index."""
     values: Floats
-    """`(H, W)`, the size of the model's input."""
+    """`(H, W)`, at the model's input size."""
     signed: bool
     """Whether values below 0 speak against the class."""
     score: float
-    """The class's logit."""
+    """Logit of the class."""
     probability: float
     layer: str = ""
-    """Grad-CAM's layer."""
+    """Layer of Grad-CAM; empty for other methods."""
     cells: Floats | None = None
-    """Grad-CAM before it was enlarged, `(h, w)`."""
+    """Grad-CAM's map before upsampling, `(h, w)`."""
     blank: str = ""
-    """Why the map shows nothing, in a sentence or two; empty where it shows something."""
+    """Reason why the map shows nothing, in a sentence or two; empty where it shows something."""
 
 
 def attribute(
@@ -181,19 +191,19 @@ def attribute(
     analysis: Analysis | None = None,
     progress: Progress = silent,
 ) -> Attribution:
-    """Attribute a class's score to the pixels of one image `(1, C, H, W)`.
+    """Attribute a class's logit to the pixels of one image `(1, C, H, W)`.
 
     Args:
-        model: In evaluation mode; it is left as it is.
-        image: As the model takes it; 0 is the grey that covers and that paths begin at.
+        model: In evaluation mode; it is not changed.
+        image: Model input, preprocessed; 0 is the gray of occlusion patches and of the baseline.
         method: One of `METHODS`.
-        target: The class; the most probable one where None.
-        layer: Grad-CAM's, by name; the last convolutional block's output where None.
-        analysis: The model's, which finds that block; needed for Grad-CAM without a `layer` only.
-        progress: Told before each batch of pictures, for occlusion and integrated gradients; it may raise.
+        target: Class index; the predicted class where None.
+        layer: Grad-CAM's layer; the last convolutional block's output where None.
+        analysis: The model's, to find that block; needed only for Grad-CAM without a `layer`.
+        progress: Called before each batch of occlusion, SmoothGrad and integrated gradients; it may raise.
 
     Raises:
-        InterpretError: for a method, class or layer that is not there, or more than one image.
+        InterpretError: For an unknown method, class or layer, or more than one image.
     """
     if method not in METHODS:
         raise InterpretError(f"Methods are {', '.join(METHODS)}, not {method!r}.")
@@ -221,7 +231,7 @@ def attribute(
 
 
 def _out_of_place(model: nn.Module) -> nn.Module:
-    """Let no layer of a twin work in place: a first one would change the image, and stop its gradient."""
+    """Set `inplace=False` in all layers: in place, the first would change the image and stop its gradient."""
     for part in model.modules():
         if getattr(part, "inplace", False) is True:
             part.inplace = False  # type: ignore[assignment]
@@ -229,16 +239,17 @@ def _out_of_place(model: nn.Module) -> nn.Module:
 
 
 def check_gradients(model: nn.Module, method: Method) -> None:
-    """Raise `InterpretError` where a method needs gradients and the model, computed elsewhere, has none."""
+    """Raise `InterpretError` where a method needs gradients and the model, run outside torch, has none."""
     why = getattr(model, "without_gradients", "")
     if why and method != "occlusion":
         raise InterpretError(f"{why}, which {TITLES[method]} needs; Occlusion works without.")
 
 
 def aimed(model: nn.Module, image: Tensor, target: int | None) -> tuple[int, float, float]:
-    """The class that is meant, its logit and its probability.
+    """Return the target class (the predicted one where None), its logit and its probability.
 
-    Raises `InterpretError` for a class that there is not.
+    Raises:
+        InterpretError: For a class index out of range.
     """
     with torch.no_grad():
         logits = _out_of_place(twin(model))(image)[0]
@@ -249,7 +260,7 @@ def aimed(model: nn.Module, image: Tensor, target: int | None) -> tuple[int, flo
 
 
 def _saliency(model: nn.Module, image: Tensor, target: int) -> Floats:
-    """The largest |∂score/∂pixel| of a pixel's channels (Simonyan et al., 2013)."""
+    """Compute the largest |∂logit/∂pixel| over a pixel's channels (Simonyan et al., 2013)."""
     from captum.attr import Saliency
 
     attribution = Saliency(model).attribute(image.clone().requires_grad_(), target)
@@ -257,9 +268,9 @@ def _saliency(model: nn.Module, image: Tensor, target: int) -> Floats:
 
 
 def _guided_backprop(model: nn.Module, image: Tensor, target: int) -> Floats:
-    """Saliency with negative gradients set to 0 at each ReLU on the way back (Springenberg et al., 2014).
+    """Compute saliency with negative gradients set to 0 at each ReLU (Springenberg et al., 2014).
 
-    Raises `InterpretError` for a model without ReLU as a layer, where it would be plain saliency.
+    Raises `InterpretError` for a model without an `nn.ReLU` module, where it would be plain saliency.
     """
     from captum.attr import GuidedBackprop
 
@@ -270,14 +281,14 @@ def _guided_backprop(model: nn.Module, image: Tensor, target: int) -> Floats:
             "function such as torch.relu is not seen); Saliency works without."
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # captum says that it sets hooks, on a twin of ours
+        warnings.simplefilter("ignore")  # captum warns that it sets hooks; they are on our copy
         found = GuidedBackprop(model).attribute(image.clone().requires_grad_(), target)
     assert isinstance(found, Tensor)
     return _array(found[0].abs().amax(0))
 
 
 def _smoothgrad(model: nn.Module, image: Tensor, target: int) -> Floats:
-    """The mean of |∂score/∂pixel| over noisy copies (Smilkov et al., 2017); always the same noise."""
+    """Average |∂logit/∂pixel| over noisy copies (Smilkov et al., 2017); the noise has a fixed seed."""
     from captum.attr import NoiseTunnel, Saliency
 
     spread = max(NOISE * float(image.max() - image.min()), 1e-8)
@@ -292,7 +303,7 @@ def _smoothgrad(model: nn.Module, image: Tensor, target: int) -> Floats:
 
 
 def _integrated(model: nn.Module, image: Tensor, target: int) -> Floats:
-    """The path integral of gradients from 0, summed over channels (Sundararajan et al., 2017)."""
+    """Integrate the gradient along the path from 0, summed over channels (Sundararajan et al., 2017)."""
     from captum.attr import IntegratedGradients
 
     attribution = IntegratedGradients(model).attribute(
@@ -307,7 +318,7 @@ def _integrated(model: nn.Module, image: Tensor, target: int) -> Floats:
 
 
 def _occlusion(model: nn.Module, image: Tensor, target: int) -> Floats:
-    """The fall of the score when a patch is 0, averaged where patches overlap (Zeiler and Fergus, 2013)."""
+    """Compute the logit's fall with a patch at 0, averaged over overlaps (Zeiler and Fergus, 2013)."""
     from captum.attr import Occlusion
 
     channels = image.shape[1]
@@ -320,13 +331,13 @@ def _occlusion(model: nn.Module, image: Tensor, target: int) -> Floats:
 
 
 def _patches(image: Tensor) -> tuple[list[int], list[int]]:
-    """Height and width of a patch, and how far it moves down and along."""
+    """Return height and width of an occlusion patch, and its vertical and horizontal stride."""
     patch = [max(1, -(-side // PATCHES)) for side in image.shape[2:]]
     return patch, [max(1, side // 2) for side in patch]
 
 
 def _places(image: Tensor) -> int:
-    """Where patches lie: each step until the far edge is covered."""
+    """Count the occlusion positions: strides until the far edge is covered."""
     patch, steps = _patches(image)
     down, along = (
         1 - (side - size) // step for side, size, step in zip(image.shape[2:], patch, steps, strict=True)
@@ -335,7 +346,7 @@ def _places(image: Tensor) -> int:
 
 
 def _watch(model: nn.Module, step: Step, progress: Progress) -> None:
-    """Tell how many pictures have gone into `model`, a twin that nobody else uses."""
+    """Report to `progress` how many images have gone through `model`, a copy that nothing else uses."""
     done = 0
 
     def count(module: nn.Module, args: tuple[Tensor, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Explain blank maps: why an attribution shows nothing, and which feature maps hold nothing to see."""
+"""Reasons for blank maps: why an attribution shows nothing, and how many feature maps are constant."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ IS_BASELINE = (
 )
 COVERED_ALIKE = "The score stays the same whichever patch is covered, so no place matters to it."
 ROUNDING = 1e-6
-"""Part of a map's largest value by which sums in another order may differ."""
+"""Relative tolerance, by a map's largest value, for sums in another order."""
 CONSTANT = "The map has the same value everywhere, so it says nothing of where."
 
 
 def blank_reason(
     method: str, values: Floats, model: nn.Module, image: Tensor, target: int, layer: str = ""
 ) -> str:
-    """Explain why an attribution's map shows nothing, in a sentence or two; empty where it shows something.
+    """Explain why an attribution map shows nothing, in a sentence or two; empty where it shows something.
 
     Args:
-        method: How it was made, one of `attribution.METHODS`.
-        values: The map; Grad-CAM's before it was enlarged.
-        model: The model in evaluation mode; it is left as it is.
-        image: The picture as the model took it, `(1, C, H, W)`.
-        target: The class.
-        layer: Grad-CAM's.
+        method: One of `attribution.METHODS`.
+        values: The map; Grad-CAM's before upsampling.
+        model: The model in evaluation mode; it is not changed.
+        image: Model input, `(1, C, H, W)`.
+        target: Class index.
+        layer: Grad-CAM's layer.
     """
     if not np.isfinite(values).all():
         return NOT_FINITE
@@ -63,7 +63,7 @@ def blank_reason(
 
 
 def constant_maps(maps: Floats) -> int:
-    """Count the maps of `(C, H, W)` that have one value, other than 0, in all of several cells."""
+    """Count the maps of `(C, H, W)` with more than one cell that have the same nonzero value everywhere."""
     flat = maps.reshape(len(maps), -1)
     if flat.shape[1] < 2:
         return 0
@@ -89,7 +89,7 @@ def _gradcam(model: nn.Module, image: Tensor, target: int, layer: str) -> str:
 
 
 def _with_picture(reason: str, image: Tensor) -> str:
-    """The reason, after the commonest cause of all."""
+    """Put the most common cause, an image of one value, before the reason where it applies."""
     flat = image.flatten(2)
     blank = bool((flat == flat[..., :1]).all())
     return f"{BLANK_PICTURE} {reason}" if blank else reason

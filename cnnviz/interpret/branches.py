@@ -1,4 +1,4 @@
-"""The branches of inception blocks: what each gives, what it costs, and what the answer is without it."""
+"""Branches of inception blocks: their maps, cost, ablation and activity by class; auxiliary classifiers."""
 
 from __future__ import annotations
 
@@ -31,16 +31,18 @@ TITLES = ("1×1", "3×3", "5×5", "pool")
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One way through a block."""
+    """One branch of an inception block."""
 
     name: str
-    """Its module: a layer's name."""
+    """Path of its module, which is a layer name."""
     title: str
-    """`1×1`, `3×3`, `5×5` or `pool`, by its place in the paper's figure."""
+    """`1×1`, `3×3`, `5×5` or `pool`, by position in the paper's figure."""
     kernel: int
-    """Of its last convolution: torchvision has 3 where the paper has 5; 0 where it only pools."""
+    """Kernel size of its last convolution: torchvision has 3 where the paper has 5; 0 for a branch that only
+    pools.
+    """
     first: int
-    """The first channel of the block's output that is this branch's."""
+    """Index of the branch's first channel in the block's output."""
     channels: int
     params: int
     macs: int
@@ -55,21 +57,23 @@ class Block:
     branches: tuple[Branch, ...]
 
     def branch_of(self, channel: int) -> Branch:
-        """The branch that a channel of the block's output comes from."""
+        """Return the branch that a channel of the block's output comes from."""
         return next(b for b in self.branches if b.first <= channel < b.first + b.channels)
 
 
 def blocks(model: nn.Module, analysis: Analysis) -> tuple[Block, ...]:
-    """The inception blocks of a model of ours or of torchvision's GoogLeNet, in order; none for others.
+    """Find the inception blocks of our models and of torchvision's GoogLeNet, in order; else none.
 
-    `analysis` is the model's own, for the input it is used with.
+    `analysis` is the model's own, at the input size that it is used with.
     """
     return tuple(_block(name, module, analysis) for name, module in _found(model))
 
 
 def _found(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     kinds: tuple[type[nn.Module], ...] = (Inception, NaiveInception)
-    theirs = sys.modules.get("torchvision.models.googlenet")  # Else no module here is of its kinds.
+    theirs = sys.modules.get(
+        "torchvision.models.googlenet"
+    )  # Not imported: no module can be one of its types.
     if theirs is not None:
         kinds += (theirs.Inception,)
     for name, module in model.named_modules():
@@ -87,7 +91,7 @@ def _block(name: str, module: nn.Module, analysis: Analysis) -> Block:
     for part, title in zip(_parts(module), TITLES, strict=True):
         path = f"{name}.{part}"
         rows = [row for row in analysis.rows if row.name == path or row.name.startswith(f"{path}.")]
-        # A branch that computes something itself has a row of its own, the last one, as its output is.
+        # The last row gives the branch's output, also where the branch itself computes something.
         channels = rows[-1].output_shape[0]
         params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
         kernel = _last_kernel(module.get_submodule(part))
@@ -103,33 +107,33 @@ def _last_kernel(branch: nn.Module) -> int:
 
 @dataclass(frozen=True)
 class BranchLook:
-    """What a branch gave for a picture."""
+    """Activations of one branch for an image."""
 
     branch: Branch
     maps: Floats
-    """`(C, H, W)`: just what the concatenation keeps of it."""
+    """`(C, H, W)`: the branch's channels of the concatenation."""
     activity: float
-    """Mean magnitude of its values."""
+    """Mean absolute activation."""
     share: float
-    """Its part of the magnitude of the whole block's output, from 0 to 1."""
+    """Fraction of the block's summed absolute activation, from 0 to 1."""
     zeros: float
-    """Part of its values that are exactly 0."""
+    """Sparsity: fraction of its values that are exactly 0."""
 
 
 @dataclass(frozen=True)
 class BlockLook:
-    """A block at work on a picture."""
+    """Activations of an inception block for an image."""
 
     block: Block
     input: Floats
-    """`(C, H, W)`: what all branches see."""
+    """`(C, H, W)`: the input of all branches."""
     output: Floats
-    """`(C, H, W)`: the branches' maps, one after another."""
+    """`(C, H, W)`: the branches' maps, concatenated."""
     branches: tuple[BranchLook, ...]
 
 
 def inspect_block(model: nn.Module, image: Tensor, block: Block) -> BlockLook:
-    """What goes into a block, through each branch, and out of it, for one image `(1, C, H, W)`."""
+    """Record the input, the branches' maps and the output of a block for one image `(1, C, H, W)`."""
     recorded = record_layers(model, image, [block.name, *(branch.name for branch in block.branches)])
     whole: Floats = recorded[block.name].output[0].cpu().numpy()
     magnitude = float(np.abs(whole).sum()) or 1.0
@@ -146,9 +150,12 @@ def inspect_block(model: nn.Module, image: Tensor, block: Block) -> BlockLook:
 
 
 def without(model: nn.Module, images: Tensor, branches: Collection[str]) -> Tensor:
-    """Logits `(N, classes)` where the outputs of these modules are zeroed; none for the plain answer.
+    """Compute the logits `(N, classes)` with the outputs of these modules set to zero (ablation).
 
-    Raises `UnknownLayerError` for a module that is not there.
+    With no `branches` these are the model's plain logits.
+
+    Raises:
+        UnknownLayerError: For a module that does not exist.
     """
     silenced = twin(model)
     modules = dict(silenced.named_modules())
@@ -174,10 +181,16 @@ def activity_by_class(
     progress: Progress = silent,
     stop: Stop = never,
 ) -> NDArray[np.float64]:
-    """Mean magnitude of each branch's output by class, `(blocks, 4, classes)`; NaN where it has no images.
+    """Compute each branch's mean absolute activation by class.
 
-    Goes through `batches` once. Raises `StoppedError` when stopped, and `InterpretError` for no blocks, no
-    images or labels beyond `classes`.
+    Goes through `batches` once.
+
+    Returns:
+        `(blocks, 4, classes)`; NaN for a class without images.
+
+    Raises:
+        StoppedError: When stopped.
+        InterpretError: For no blocks, no images, or labels beyond `classes`.
     """
     names = [branch.name for block in blocks for branch in block.branches]
     if not names:
@@ -199,7 +212,7 @@ def activity_by_class(
 
 
 def block_named(blocks: tuple[Block, ...], name: str) -> Block:
-    """The block called `name`; raises `UnknownLayerError`."""
+    """Return the block called `name`; raises `UnknownLayerError`."""
     for block in blocks:
         if block.name == name:
             return block
@@ -208,23 +221,23 @@ def block_named(blocks: tuple[Block, ...], name: str) -> Block:
     raise unknown(name, [block.name for block in blocks])
 
 
-# Auxiliary classifiers: what each says of a picture, though a prediction leaves them out.
+# Auxiliary classifiers, which inference leaves out.
 
 
 @dataclass(frozen=True)
 class ClassifierOutput:
-    """What one classifier of the network says of each image."""
+    """Class probabilities of one classifier of the network."""
 
     name: str
-    """The classifier's module; empty for the network's own answer."""
+    """Module path of the auxiliary classifier; empty for the main classifier."""
     after: str
-    """The block whose maps it reads; empty for the network's own answer."""
+    """Block whose output the classifier reads; empty for the main classifier."""
     probabilities: Floats
     """`(N, classes)`."""
 
 
 def auxiliary_heads(model: nn.Module) -> dict[str, str]:
-    """The auxiliary classifiers by name, with the block that each follows; none where there are none."""
+    """Return the auxiliary classifiers: module path → the block whose output it reads."""
     given = getattr(model, "head_names", None)
     if isinstance(given, dict):
         return {head: block for block, head in given.items()}
@@ -234,9 +247,9 @@ def auxiliary_heads(model: nn.Module) -> dict[str, str]:
 
 
 def classifier_outputs(model: nn.Module, images: Tensor) -> tuple[ClassifierOutput, ...]:
-    """What the auxiliary classifiers say, in order of depth, and the network's own answer last.
+    """Compute the probabilities of the auxiliary classifiers, in order of depth, then of the main one.
 
-    A prediction does not run them; here they are given what the blocks before them gave.
+    Inference does not run the auxiliary classifiers; here each is called on the recorded output of its block.
     """
     heads = auxiliary_heads(model)
     recorded = activations(model, images, ["", *heads.values()])

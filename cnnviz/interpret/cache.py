@@ -1,4 +1,4 @@
-"""Results that took long, kept under `CNNVIZ_HOME/cache/interpret` as arrays: whole or absent."""
+"""Disk cache of slow results: complete `.npz` files under `CNNVIZ_HOME/cache/interpret`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from cnnviz.interpret import InterpretError, StoppedError
 from cnnviz.models.library import home
 
 VERSION = 1
-"""Of what is stored; results of another version are not looked at."""
+"""Version of the stored format, part of the path: results of another version are ignored."""
 
 
 def fingerprint(model: nn.Module) -> str:
-    """SHA-256 of a model's structure and of every weight and running statistic, hexadecimal."""
+    """Return the SHA-256 of a model's structure, weights and buffers, hexadecimal."""
     digest = hashlib.sha256(repr(model).encode())
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -36,7 +36,7 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def key_of(*parts: Any) -> str:
-    """A name for a result of a model's fingerprint, a layer, the data's fingerprint, the preprocessing.
+    """Hash what a result depends on (model and data fingerprints, layer, preprocessing) into a cache key.
 
     Parts are whatever JSON can hold.
     """
@@ -44,12 +44,12 @@ def key_of(*parts: Any) -> str:
 
 
 def path_of(kind: str, key: str) -> Path:
-    """The file of a result; it need not exist."""
+    """Return the file of a result; it need not exist."""
     return home() / "cache" / "interpret" / f"v{VERSION}" / kind / f"{key}.npz"
 
 
 def load(kind: str, key: str) -> dict[str, NDArray[Any]] | None:
-    """The arrays of a result, or None where there is none, or only a damaged one."""
+    """Return the arrays of a cached result; None where it is missing or damaged."""
     try:
         with np.load(path_of(kind, key), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
@@ -58,7 +58,11 @@ def load(kind: str, key: str) -> dict[str, NDArray[Any]] | None:
 
 
 def save(kind: str, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Keep arrays, written whole and then renamed; raises `DataError` where the disk does not take them."""
+    """Store arrays, written to a temporary file that is then renamed.
+
+    Raises:
+        DataError: Where the disk is full or not writable.
+    """
     path = path_of(kind, key)
     packed, named = io.BytesIO(), dict[str, Any](arrays)
     np.savez(packed, allow_pickle=False, **named)
@@ -74,25 +78,27 @@ def save(kind: str, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
             raise
 
 
-# Going through a data set in batches, with progress and a way to stop.
+# Iteration over a data set in batches, with progress and cancellation.
 
 Batches = Iterable[tuple[Tensor, Tensor]]
-"""Images as the model takes them, float `(N, C, H, W)`, and labels, int64 `(N,)`."""
+"""Pairs of model input, float `(N, C, H, W)`, and labels, int64 `(N,)`."""
 Stop = Callable[[], bool]
-"""Asked between batches; True ends the work."""
+"""Polled between batches; True cancels the work."""
 
 
 def never() -> bool:
-    """Nobody wants to stop."""
+    """Return False: the work is not cancelled."""
     return False
 
 
 def stepped(
     batches: Batches, total: int | None, stage: str, progress: Progress = silent, stop: Stop = never
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches, telling `progress` how many of `total` images are done after each.
+    """Yield the batches, reporting to `progress` after each how many of `total` images are done.
 
-    Raises `StoppedError` as soon as `stop()` is true, and `InterpretError` where there was no image.
+    Raises:
+        StoppedError: As soon as `stop()` is true.
+        InterpretError: Where there are no images.
     """
     done = 0
     progress(Step(stage, 0, total))
@@ -107,5 +113,5 @@ def stepped(
 
 
 def in_batches(images: Tensor, labels: Tensor, size: int = 256) -> Batches:
-    """Tensors that are there already, as batches."""
+    """Split tensors that are in memory into batches."""
     return list(zip(torch.split(images, size), torch.split(labels, size), strict=True))

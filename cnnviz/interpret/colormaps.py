@@ -1,7 +1,7 @@
-"""Colour tables for values: one perceptual scale from dark to light, and scales that diverge from zero.
+"""Color maps: one perceptually uniform sequential map from dark to light, and maps that diverge from zero.
 
-Interpolated in Oklab (Ottosson, "A perceptual color space for image processing", 2020), in which equal
-steps of L look equally far apart. Blue and orange stay apart for colour-blind eyes.
+Interpolated in Oklab (Ottosson, "A perceptual color space for image processing", 2020), in which equal steps
+of L look equally far apart. Blue and orange are told apart with all common color vision deficiencies.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Theme = Literal["light", "dark"]
 STEPS = 255
-"""Entries of a table: an odd number, so that a diverging one has zero exactly in its middle."""
+"""Entries of a color map: an odd number, so that a diverging one has zero exactly in its middle."""
 BROKEN = (214, 39, 130)
-"""What is not a number."""
+"""Color of NaN and Inf."""
 
 _TO_LMS = np.array([[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
                     [0.0883024619, 0.2817188376, 0.6299787005]])  # fmt: skip
@@ -27,7 +27,7 @@ _TO_LAB = np.array([[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, 
 
 
 def oklab(rgb: Bytes) -> NDArray[np.float64]:
-    """SRGB `(…, 3)`, 0 to 255, in Oklab `(…, 3)`."""
+    """Convert sRGB `(…, 3)`, 0 to 255, to Oklab `(…, 3)`."""
     share = rgb / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     lab: NDArray[np.float64] = np.cbrt(linear @ _TO_LMS.T) @ _TO_LAB.T
@@ -41,7 +41,7 @@ def _srgb(lab: NDArray[np.float64]) -> Bytes:
 
 
 def _through(*colours: str) -> Bytes:
-    """A table through hex colours whose lightness rises or falls evenly from the first to the last."""
+    """Build a color map through hex colors whose lightness rises or falls monotonically."""
     anchors = oklab(np.array([tuple(bytes.fromhex(colour)) for colour in colours], dtype=np.uint8))
     place = (anchors[:, 0] - anchors[0, 0]) / (anchors[-1, 0] - anchors[0, 0])
     even = np.linspace(0, 1, STEPS)
@@ -49,7 +49,7 @@ def _through(*colours: str) -> Bytes:
 
 
 def _from_zero(negative: Bytes, positive: Bytes) -> Bytes:
-    """Two tables that begin at the same colour as one, the first reversed, each at half its steps."""
+    """Join two color maps that begin with the same color, the first reversed, each at half its steps."""
     return np.concatenate([negative[::-2], positive[2::2]])
 
 
@@ -59,14 +59,14 @@ DIVERGING: dict[Theme, Bytes] = {
     "dark": _from_zero(_through("000000", "17518f", "8ccbff"), _through("000000", "93480c", "ffc27d")),
 }
 GAP: dict[Theme, tuple[int, int, int]] = {"light": (255, 255, 255), "dark": (24, 27, 32)}
-"""Between the maps of a mosaic."""
+"""Color between the maps of a mosaic."""
 
 
 def paint(values: Floats, low: Floats | float, high: Floats | float, table: Bytes) -> Bytes:
-    """Colours `(…, 3)` of values `(…)`; `low` and `high`, which broadcast, get the table's ends.
+    """Map values `(…)` to colors `(…, 3)`; `low` and `high`, which broadcast, get the color map's ends.
 
-    What lies outside gets the nearer end. Where the two are equal everything gets the low end. Values that
-    are not numbers get `BROKEN`.
+    Values outside are clipped; where `low` equals `high` everything gets the low end. NaN and Inf get
+    `BROKEN`.
     """
     span = np.subtract(high, low, dtype=np.float32)
     scale = np.divide(STEPS - 1, span, out=np.zeros_like(span), where=span > 0)
@@ -87,6 +87,6 @@ def _looked_up(table: Bytes, place: Floats) -> Bytes:
 
 
 def stops(table: Bytes, count: int = 9) -> Sequence[str]:
-    """Evenly spaced colours of a table as `#rrggbb`, for a legend's gradient."""
+    """Return evenly spaced colors of a color map as `#rrggbb`, for a legend's gradient."""
     rows = table[np.linspace(0, STEPS - 1, count).round().astype(int)]
     return [f"#{bytes(row).hex()}" for row in rows]

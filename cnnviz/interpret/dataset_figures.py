@@ -1,6 +1,6 @@
-"""Finished figures of a shipped network over test images that do not ship: `finished/NAME.npz`.
+"""Precomputed figures of bundled checkpoints over test images that cannot ship: `finished/NAME.npz`.
 
-Where a data set's licence is not stated, what a network makes of its images may ship, the images may not:
+Where a data set's license is not stated, a network's outputs for its images may ship, the images may not:
 
     python -m cnnviz.interpret.dataset_figures small-googlenet-cifar10 CIFAR10 "CIFAR-10 (JPEG)"
 """
@@ -29,39 +29,39 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).with_name("finished")
 IMAGES, BATCH = 1_000, 50
-"""Test images that are gone through, evenly spaced, and how many at a time."""
+"""Number of test images, evenly spaced, and the batch size."""
 
 
 @dataclass(frozen=True)
 class LayerFigures:
-    """What one layer makes of the images."""
+    """Precomputed figures of one layer."""
 
     embedding: Embedding
-    """Its principal components, a point an image."""
+    """First two principal components, one point per image."""
     labels: NDArray[np.uint8]
-    """`(C, k)`: the classes of the images that excite each channel most, the strongest first."""
+    """`(C, k)`: the classes of the top-activating images of each channel, the strongest first."""
     values: Floats
-    """`(C, k)`: the strongest cell's value in them."""
+    """`(C, k)`: their largest activation."""
 
 
 @dataclass(frozen=True)
 class DatasetFigures:
-    """Of all layers that are kept."""
+    """Precomputed figures of a checkpoint, by layer."""
 
     data: str
-    """What the images are called."""
+    """Title of the data set."""
     labels: NDArray[np.uint8]
-    """The class of each image."""
+    """Class of each image."""
     layers: Mapping[str, LayerFigures]
 
 
 def path_of(name: str) -> Path:
-    """The file of a shipped checkpoint's figures; it need not exist."""
+    """Return the file of a bundled checkpoint's figures; it need not exist."""
     return FOLDER / f"{name}.npz"
 
 
 def read(name: str) -> DatasetFigures | None:
-    """The figures that ship with a checkpoint; None where there are none."""
+    """Load the figures that ship with a checkpoint; None where there are none."""
     path = path_of(name)
     if not bundled.is_name(name) or not path.is_file():
         return None
@@ -85,7 +85,7 @@ def read(name: str) -> DatasetFigures | None:
 def compute(
     loaded: Loaded, data: Dataset, layers: list[str], count: int = IMAGES
 ) -> dict[str, NDArray[np.generic]]:
-    """The arrays of such a file but for the data's name, over `count` test images evenly spaced."""
+    """Compute the file's arrays, except the data set's title, over `count` evenly spaced test images."""
     rows = np.unique(np.linspace(0, len(data.test) - 1, min(count, len(data.test))).astype(np.int64))
     labels = np.asarray(data.test.labels)[rows].astype(np.uint8)
     most = exciting(loaded.model, _batches(loaded, data, rows), layers)
@@ -112,7 +112,7 @@ def _batches(loaded: Loaded, data: Dataset, rows: NDArray[np.int64]) -> Iterator
 
 
 def main() -> None:
-    """Compute and write the figures of a shipped checkpoint."""
+    """Compute and write the figures of a bundled checkpoint."""
     from cnnviz import datasets
     from cnnviz.analysis import analyze
 

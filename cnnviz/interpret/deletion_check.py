@@ -1,4 +1,4 @@
-"""A check on an attribution: take away what helped most, and what helped least, and ask again."""
+"""Deletion check of an attribution: cover the regions of most and of least attribution, and predict again."""
 
 from __future__ import annotations
 
@@ -17,38 +17,40 @@ from cnnviz.interpret.hooks import twin
 from cnnviz.interpret.mosaic import Floats
 
 SHARE = 1 / 3
-"""Side of a removed region, by the picture's."""
+"""Side of a covered region, as a fraction of the image's."""
 
 
 @dataclass(frozen=True)
 class Removed:
-    """The answer without one region."""
+    """Prediction with one region covered."""
 
     box: tuple[int, int, int, int]
     """`(top, left, bottom, right)` in pixels of the input, ends excluded."""
     mass: float
-    """The part of the attribution that lies in it, at most 1; below 0 where it speaks against the class."""
+    """Fraction of the total absolute attribution in the box, at most 1; below 0 where it speaks against the
+    class.
+    """
     probabilities: Floats
     """`(classes,)`."""
     lead: float
-    """The class's logit minus the largest other one."""
+    """Logit of the class minus the largest other logit."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """Without the most and without the least helpful region, beside the plain answer."""
+    """Predictions with the regions of most and of least attribution covered, and the original one."""
 
     target: int
     before: Floats
-    """`(classes,)`."""
+    """Probabilities for the original image, `(classes,)`."""
     most: Removed
     least: Removed
     lead: float
-    """Of the plain answer, as `Removed.lead`."""
+    """As `Removed.lead`, for the original image."""
 
     @property
     def confirms(self) -> bool:
-        """Whether the class loses more by the region that is said to help most."""
+        """Whether the class loses more with the region of most attribution covered."""
         return self.most.lead < self.least.lead
 
 
@@ -57,8 +59,10 @@ def check(
 ) -> Check:
     """Cover the regions of most and of least attribution with `fill`, one at a time, and predict again.
 
-    A region is a box of `share` of the picture's height and width. Raises `InterpretError` for a share that
-    is not between 0 and 1.
+    A region is a box of `share` of the image's height and width.
+
+    Raises:
+        InterpretError: For a share that is not between 0 and 1.
     """
     if not 0 < share < 1:
         raise InterpretError(f"A region's side is a share of the picture's between 0 and 1, not {share}.")
@@ -83,7 +87,7 @@ def check(
 
 
 def _box_sums(values: NDArray[np.float64], box: tuple[int, int]) -> NDArray[np.float64]:
-    """The sum over a box at each place where it fits."""
+    """Sum over a box at each position where it fits, by a summed-area table."""
     corner = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     high, wide = box
     rows = corner[high:] - corner[:-high]
@@ -92,10 +96,13 @@ def _box_sums(values: NDArray[np.float64], box: tuple[int, int]) -> NDArray[np.f
 
 
 def overlay(picture: Bytes, values: Floats, opacity: float = 0.5, signed: bool = False) -> Bytes:
-    """A picture `(H, W, 3)` with an attribution `(h, w)` over it, uint8 `(H, W, 3)`.
+    """Blend an attribution `(h, w)` over an image `(H, W, 3)`, uint8 `(H, W, 3)`.
 
-    The largest magnitude gets the end of the scale; signed values diverge from zero (blue against, orange
-    for). Raises `InterpretError` for an opacity outside [0, 1].
+    The largest magnitude gets the end of the color map; signed values diverge from zero (blue against, orange
+    for).
+
+    Raises:
+        InterpretError: For an opacity outside [0, 1].
     """
     if not 0 <= opacity <= 1:
         raise InterpretError(f"Opacity lies between 0 and 1, not at {opacity}.")

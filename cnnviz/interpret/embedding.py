@@ -1,4 +1,4 @@
-"""A data set as a map in two dimensions, by what a layer makes of each image."""
+"""Two-dimensional embedding of a data set by a layer's features: PCA, t-SNE, UMAP."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from cnnviz.interpret.cache import Batches, Stop, never, stepped
 from cnnviz.interpret.mosaic import Floats, as_map_batch
 
 WIDEST = 2048
-"""Features of an image that maps are pooled down to, where they hold more."""
+"""Most features per image: maps with more values are average-pooled down to this."""
 COMPONENTS = 50
-"""Principal components that t-SNE and UMAP are given, as their authors advise for many features."""
+"""Principal components that t-SNE and UMAP work on, as their authors advise for many features."""
 NO_UMAP = "UMAP is not installed; pip install 'cnnviz[umap]' brings it (about 210 MB, with numba)."
 
 
@@ -34,7 +34,7 @@ class Embedding:
     points: Floats
     """`(N, 2)`."""
     explained: tuple[float, float] | None = None
-    """PCA: each axis's part of the variance, from 0 to 1."""
+    """PCA: explained variance ratio of each axis, from 0 to 1."""
 
 
 def features(
@@ -45,10 +45,10 @@ def features(
     progress: Progress = silent,
     stop: Stop = never,
 ) -> Floats:
-    """What `layer` makes of each image, float32 `(N, D)`.
+    """Compute the features of each image at `layer`, float32 `(N, D)`.
 
-    Maps that hold more than `WIDEST` values are averaged over as many equal parts of their cells as fit,
-    over all of them at worst. Raises as `exciting.exciting` does.
+    Maps with more than `WIDEST` values are average-pooled to the largest grid that fits, at worst to one
+    cell. Raises as `max_activations.exciting` does.
     """
     return features_by_layer(model, batches, [layer], total, progress, stop)[layer]
 
@@ -61,7 +61,7 @@ def features_by_layer(
     progress: Progress = silent,
     stop: Stop = never,
 ) -> dict[str, Floats]:
-    """As `features`, of several layers: going through the images once costs hardly more than the last."""
+    """Compute the features of several layers in one pass over the images; otherwise as `features`."""
     rows: dict[str, list[Floats]] = {layer: [] for layer in layers}
     for images, _ in stepped(batches, total, "features", progress, stop):
         keep = functools.partial(_pooled, (images.shape[-2], images.shape[-1]))
@@ -81,25 +81,26 @@ def _pooled(size: tuple[int, int], layer: str, out: Tensor) -> Floats:
 
 
 def pca(values: Floats, seed: int = 0) -> Embedding:
-    """The two directions of most variance, of features `(N, D)`; the same seed gives the same points.
+    """Project features `(N, D)` onto the two directions of most variance, the same for the same seed.
 
-    Raises `InterpretError` for fewer than three images, or features that are not numbers.
+    Raises:
+        InterpretError: For fewer than three images, or features that are not finite.
     """
     scores, explained = _components(values, 2, seed)
     return Embedding("pca", scores, (float(explained[0]), float(explained[1])))
 
 
 def tsne(values: Floats, seed: int = 0, perplexity: float = 30.0, progress: Progress = silent) -> Embedding:
-    """t-SNE (van der Maaten and Hinton, 2008) by scikit-learn, begun at the principal components.
+    """Embed features by t-SNE (van der Maaten and Hinton, 2008; scikit-learn), initialized with PCA.
 
     Args:
-        values: Features `(N, D)`, of which `COMPONENTS` principal components are used.
+        values: Features `(N, D)`, reduced to `COMPONENTS` principal components.
         seed: The same seed gives the same points.
         perplexity: About how many neighbors count; lowered to a third of the images.
-        progress: Called before it begins; scikit-learn reports nothing on its way.
+        progress: Called once before it begins: scikit-learn reports no progress.
 
     Raises:
-        InterpretError: As `pca` does.
+        InterpretError: As `pca`.
     """
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
@@ -107,32 +108,32 @@ def tsne(values: Floats, seed: int = 0, perplexity: float = 30.0, progress: Prog
     components, _ = _components(values, COMPONENTS, seed)
     progress(Step("t-SNE", 0, None, ""))
     fitting = min(perplexity, (len(components) - 1) / 3)
-    # The first two components, scaled as scikit-learn scales its own start.
+    # The first two components, scaled as scikit-learn scales its own initialization.
     start = components[:, :2] / (components[:, 0].std() or 1.0) * 1e-4
-    # Its loop is short: on a machine that is busy, threads that wait for each other take ten times as long.
+    # Its parallel loop is short: on a busy machine threads that wait for each other take ten times as long.
     with threadpool_limits(1, user_api="openmp"):
         points = TSNE(perplexity=fitting, init=start, random_state=seed).fit_transform(components)
     return Embedding("tsne", points.astype(np.float32))
 
 
 def has_umap() -> bool:
-    """Whether the extra `umap` is installed; imports nothing of it."""
+    """Return whether the extra `umap` is installed, without importing it."""
     return importlib.util.find_spec("umap") is not None
 
 
 def umap(values: Floats, seed: int = 0, neighbors: int = 15, progress: Progress = silent) -> Embedding:
-    """UMAP (McInnes, Healy and Melville, 2018) by umap-learn, of the same components as t-SNE.
+    """Embed features by UMAP (McInnes, Healy and Melville, 2018; umap-learn), on t-SNE's components.
 
     The first call in a process takes up to a minute more: numba compiles it.
 
     Args:
         values: Features `(N, D)`.
-        seed: The same seed gives the same points, which costs UMAP its threads.
-        neighbors: How many neighbors count; lowered to those there are.
-        progress: Called before it begins; umap-learn reports nothing on its way.
+        seed: The same seed gives the same points, which makes UMAP single-threaded.
+        neighbors: Neighbors per point; lowered to the number of other images.
+        progress: Called once before it begins: umap-learn reports no progress.
 
     Raises:
-        InterpretError: As `pca` does, and where the extra is not installed.
+        InterpretError: As `pca`, and where the extra is not installed.
     """
     if not has_umap():
         raise InterpretError(NO_UMAP)
@@ -141,9 +142,9 @@ def umap(values: Floats, seed: int = 0, neighbors: int = 15, progress: Progress 
     from umap import UMAP
 
     if not np.ptp(components):
-        return Embedding("umap", components[:, :2])  # It would look for neighbors among equals.
+        return Embedding("umap", components[:, :2])  # All points are equal: UMAP has no neighbors to find.
     fitting = max(2, min(neighbors, len(components) - 1))
-    start = "spectral" if len(components) > 10 else "random"  # It takes eigenvectors of a graph that large.
+    start = "spectral" if len(components) > 10 else "random"  # The spectral layout needs a larger graph.
     reducer = UMAP(n_neighbors=fitting, init=start, random_state=seed, n_jobs=1)
     return Embedding("umap", np.asarray(reducer.fit_transform(components), np.float32))
 
@@ -167,7 +168,7 @@ def _components(values: Floats, count: int, seed: int) -> tuple[Floats, Floats]:
 
 
 def centres(points: Floats, labels: Tensor, classes: int) -> Floats:
-    """The mean point of each class, `(classes, 2)`, where its name may stand; NaN for one without images."""
+    """Compute the mean point of each class, `(classes, 2)`, for its label; NaN for a class without images."""
     sums = torch.zeros(classes, 2).index_add_(0, labels, torch.from_numpy(points))
     counts = torch.bincount(labels, minlength=classes)
     array: Floats = (sums / counts[:, None]).numpy()

@@ -1,4 +1,4 @@
-"""What layers have learned: their weights as pictures and as a histogram."""
+"""Weights of convolutions and fully connected layers, as mosaics and histograms."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from cnnviz.interpret.mosaic import Floats, Mosaic, mosaic
 from cnnviz.models.modules import PartialConv2d
 
 SHOWN = 2**26
-"""Weights of a layer that are spread out at most, missing connections among them."""
+"""Most weights of a dense layer after expansion of groups, missing connections included."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A layer's weights by output and input channel; what is not connected is 0 and not `present`."""
+    """A layer's weights, expanded to all pairs of channels; a missing connection is 0 and not `present`."""
 
     layer: str
     values: Floats
     """`(out, in, kernel height, kernel width)`."""
     present: NDArray[np.bool_]
-    """`(out, in)`: which output map sees which input map."""
+    """`(out, in)`: whether the output channel reads the input channel."""
     bias: Floats | None
 
     @property
     def magnitude(self) -> float:
-        """The largest absolute value: the end of a colour scale that is symmetric around zero."""
+        """Largest absolute finite value: the end of a color map that is symmetric around zero."""
         finite = self.values[np.isfinite(self.values)]
         return float(np.abs(finite).max(initial=0))
 
 
 def layers_with_filters(model: nn.Module) -> tuple[str, ...]:
-    """The layers whose weights can be shown, in order: convolutions and fully connected layers."""
+    """Return the names of the layers whose weights can be shown: convolutions and fully connected layers."""
     names: list[str] = []
     for name, module in model.named_modules():
         inside = any(name.startswith(f"{other}.") for other in names)
@@ -49,13 +49,15 @@ def layers_with_filters(model: nn.Module) -> tuple[str, ...]:
 
 
 def weights_of(model: nn.Module, layer: str, maps: tuple[int, int, int] | None = None) -> Weights:
-    """The weights of a convolution or a fully connected layer.
+    """Return the weights of a convolution or a fully connected layer.
 
-    Groups and the partial C3 of LeNet-5 (1998) are spread out: what is left out shows as not present. A fully
-    connected layer has kernels of one cell, or, where it reads flattened `maps` `(C, H, W)`, of `(H, W)`.
+    Groups and the partially connected C3 of LeNet-5 (1998) are expanded to all channels. A fully connected
+    layer has 1×1 kernels, or `(H, W)` kernels where it reads flattened `maps` `(C, H, W)`.
 
-    Raises `UnknownLayerError` for a layer that is not there and `InterpretError` for one without such
-    weights, for maps that do not fit, or for more weights than a picture can hold.
+    Raises:
+        UnknownLayerError: For a layer that does not exist.
+        InterpretError: For a layer without such weights, for `maps` of another size than its input, or for
+            more weights than `SHOWN`.
     """
     modules = dict(model.named_modules())
     if layer not in modules:
@@ -100,7 +102,7 @@ def _convolution(layer: str, module: nn.Conv2d) -> Weights:
 
 
 def partial_weights(layer: str, module: PartialConv2d) -> Weights:
-    """LeNet-5's C3: each map's kernels lie one after another in the grouped convolution that holds them."""
+    """Return the weights of LeNet-5's C3, whose kernels are spread over several grouped convolutions."""
     convs = [cast(nn.Conv2d, conv) for conv in module.convs.values()]
     kernels = [kernel for conv in convs for kernel in _array(conv.weight)]
     inputs = 1 + max(max(seen) for seen in module.connections)
@@ -128,10 +130,12 @@ def _check_size(layer: str, count: int) -> None:
 
 
 def as_colours(weights: Weights, zoom: int = 1, theme: Theme = "light") -> Mosaic:
-    """A first layer's kernels as small pictures: in colour for three input channels, else diverging.
+    """Draw a first layer's kernels: in color for three input channels, else with the diverging color map.
 
-    In colour grey is zero, and the layer's largest magnitude reaches full colour, so that kernels compare.
-    Raises `InterpretError` for a layer that reads neither one nor three channels.
+    In color, gray is zero and the layer's largest magnitude reaches full color, so that kernels compare.
+
+    Raises:
+        InterpretError: For a layer with neither one nor three input channels.
     """
     inputs = weights.values.shape[1]
     if inputs == 1:
@@ -155,10 +159,12 @@ def by_input(
     theme: Theme = "light",
     magnitude: float | None = None,
 ) -> Mosaic:
-    """For one input channel, how each output channel weighs it. Connections left out are drawn as gaps.
+    """Draw, for one input channel, the kernel of each output channel; missing connections are gaps.
 
-    `magnitude` is the end of the colours, for comparing two runs; the layer's own where None. Raises
-    `InterpretError` for a channel that is not there.
+    `magnitude` is the end of the color map, for comparing two runs; the layer's own where None.
+
+    Raises:
+        InterpretError: For a channel out of range.
     """
     _check_channel(channel, weights.values.shape[1], "input")
     return _diverging(
@@ -173,7 +179,7 @@ def by_output(
     theme: Theme = "light",
     magnitude: float | None = None,
 ) -> Mosaic:
-    """For one output channel, its kernel over each input channel; otherwise as `by_input`."""
+    """Draw, for one output channel, its kernel over each input channel; otherwise as `by_input`."""
     _check_channel(channel, weights.values.shape[0], "output")
     return _diverging(weights, weights.values[channel], weights.present[channel], (zoom, theme, magnitude))
 
@@ -208,21 +214,21 @@ def _with(shown: Mosaic, pixels: Bytes, end: float) -> Mosaic:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many weights lie in each bin; `edges` has one value more than `counts`."""
+    """Histogram of a layer's weights; `edges` has one value more than `counts`."""
 
     counts: NDArray[np.int64]
     edges: NDArray[np.float64]
     mean: float
     spread: float
     zeros: int
-    """Weights that are exactly 0 though their connection is there."""
+    """Weights that are exactly 0, missing connections not counted."""
 
 
 def histogram(weights: Weights, bins: int = 51, magnitude: float | None = None) -> Histogram:
-    """The distribution of a layer's weights, in `bins` from −magnitude to +magnitude.
+    """Compute the histogram of a layer's weights, in `bins` from −magnitude to +magnitude.
 
-    Missing connections do not count; what lies outside, where a smaller `magnitude` is given, falls into the
-    outermost bins. An odd number of bins has one in the middle for zero.
+    Missing connections do not count; values outside, with a smaller `magnitude`, go into the outermost bins.
+    An odd number of bins has one centered on zero.
     """
     values = weights.values[weights.present].ravel()
     finite = values[np.isfinite(values)].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Hooks that record inputs and outputs of layers, on a copy that shares the model's weights."""
+"""Forward hooks that record the inputs and outputs of layers, on a copy that shares the model's weights."""
 
 from __future__ import annotations
 
@@ -20,18 +20,16 @@ from cnnviz.analysis.trace import ASKS, name_of, tensors, without_scripts
 from cnnviz.interpret.layer_names import numbered, slug, unknown
 from cnnviz.models.outside.network import OutsideNetwork
 
-# A model's twin: the same weights in the same memory, but modules of its own.
-#
-# Hooks and switched-off gradients stay with the twin. The model may be cached and at work in another thread
-# meanwhile.
+# Hooks and `requires_grad=False` stay with the copy: the model may be cached, and running in another thread.
 
 M = TypeVar("M", bound=nn.Module)
 
 
 def twin(model: M) -> M:
-    """A copy of the modules over the same weights, in evaluation mode, whose weights ask for no gradient.
+    """Copy the modules over the same weights, in evaluation mode and with `requires_grad=False`.
 
-    Raises `ValueError` for a model in training mode: what it would show changes from call to call.
+    Raises:
+        ValueError: For a model in training mode, whose outputs change from call to call.
     """
     if model.training:
         raise ValueError("The model is in training mode; call its eval() first.")
@@ -43,59 +41,57 @@ def twin(model: M) -> M:
 
 
 class _Script(nn.Module):
-    """Stands for a TorchScript module, which takes no hooks itself: one layer whose inside is not reached."""
+    """Stand-in for a TorchScript module, which takes no hooks: one layer whose children are not recorded."""
 
     def __init__(self, script: nn.Module) -> None:
         super().__init__()
         self.hidden = [script]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute what the module computes."""
+        """Call the TorchScript module."""
         return self.hidden[0](*args, **kwargs)
-
-
-# One pass over a twin, and what chosen layers took and gave in it.
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One call of a layer: copies of what it took, made before it could change them, and of what it gave."""
+    """One call of a layer: its output, and copies of its inputs from before the call."""
 
     layer: str
     module: nn.Module | None
     """None for an operation between a container's children."""
     operation: str
-    """The function's name; empty for a module."""
+    """Name of the function; empty for a module."""
     inputs: tuple[Tensor, ...]
     output: Tensor
     arguments: tuple[Any, ...] = ()
-    """An operation's arguments as they were given, tensors among them."""
+    """Positional arguments of an operation, tensors included."""
     keywords: dict[str, Any] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
-    """Of an operation's inputs: the outermost module that gave each; empty where none did."""
+    """For each input of an operation: the outermost module that returned it; empty where none did."""
 
 
 def record_layers(model: nn.Module, images: Tensor, layers: Collection[str]) -> dict[str, Seen]:
-    """Inputs and outputs of `layers` (see `cnnviz.interpret.layer_names`) for images `(N, C, H, W)`.
+    """Record inputs and outputs of `layers` (see `cnnviz.interpret.layer_names`) for images `(N, C, H, W)`.
 
-    Raises `UnknownLayerError` for a layer that is not there or that a prediction does not reach, and
-    `ValueError` for a model in training mode.
+    Raises:
+        UnknownLayerError: For a layer that does not exist or that the forward pass does not reach.
+        ValueError: For a model in training mode.
     """
     watch = Watch(twin(model), layers)
     return watch.run(images)
 
 
 def last_operations(model: nn.Module, images: Tensor, containers: Collection[str]) -> dict[str, Seen]:
-    """The last operation that each container makes between its children; none for one that makes none."""
+    """Record the last operation that each container makes between its children, where it makes any."""
     return _LastOperation(twin(model), containers).run(images)
 
 
 class _AllSeenError(Exception):
-    """Nothing that comes later in the pass is wanted."""
+    """All layers are recorded: stop the forward pass."""
 
 
 class Watch:
-    """A twin being watched. Subclasses may keep something other than copies, to bound memory."""
+    """Recorder of one forward pass of a hooked copy; subclasses record reductions to bound memory."""
 
     def __init__(self, model: nn.Module, layers: Collection[str]) -> None:
         self.model = model
@@ -110,15 +106,15 @@ class Watch:
                 raise unknown(name, self.modules)
 
     def keep(self, seen: Seen) -> Any:
-        """What is kept of a call; tensors in it are overwritten by what comes later unless copied."""
+        """Return what to record of a call; its inputs may be overwritten later in the pass."""
         return seen
 
     def takes_inputs(self) -> bool:
-        """Whether inputs are copied."""
+        """Return whether inputs are copied."""
         return True
 
     def run(self, images: Tensor) -> dict[str, Any]:
-        """Let images pass, and return what was kept of each layer, in the order of the pass."""
+        """Run the forward pass, and return what was recorded of each layer, in the order of the pass."""
         if isinstance(self.model, OutsideNetwork) and "" not in self._wanted:
             self._record(self.model, images)
             return self._result()
@@ -138,7 +134,7 @@ class Watch:
         return self._result()
 
     def _record(self, model: OutsideNetwork, images: Tensor) -> None:
-        """Ask for the layers of a network that is computed elsewhere."""
+        """Record the layers of a network that runs outside torch."""
         with suppress(_AllSeenError):
             for name, (given, output) in model.record(images, self._wanted).items():
                 module = self.modules.get(name.partition(":")[0].partition("@")[0])
@@ -181,7 +177,7 @@ class Watch:
             self.model(images)
 
     def meet(self, seen: Seen) -> None:
-        """An operation has run (its output not copied yet); keep it if it was asked for."""
+        """Record an operation that has just run, if it is wanted; its output is not copied yet."""
         if seen.layer in self._wanted and seen.layer not in self._found:
             self._keep(seen)
 
@@ -191,12 +187,12 @@ class Watch:
             raise _AllSeenError
 
     def interested(self, module: str) -> bool:
-        """Whether an operation of this module, or a layer that only lends its weights, is wanted."""
+        """Return whether an operation of this module, or of a module whose weights it uses, is wanted."""
         return any(layer.partition(":")[0].partition("@")[0] == module for layer in self._wanted)
 
 
 class _Operations(TorchFunctionMode):
-    """Sees functions called between modules, named as `cnnviz.analysis.trace` names them."""
+    """Torch-function mode that records calls between modules, named as in `cnnviz.analysis.trace`."""
 
     def __init__(self, watch: Watch) -> None:
         super().__init__()
@@ -275,7 +271,7 @@ class _Operations(TorchFunctionMode):
 
 
 class _LastOperation(Watch):
-    """Keeps, under the name of a container, the last operation that it made itself."""
+    """Records, under the name of a container, the last operation of its own forward."""
 
     def run(self, images: Tensor) -> dict[str, Any]:
         with torch.no_grad():

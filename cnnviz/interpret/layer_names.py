@@ -1,8 +1,8 @@
-"""How a layer is named: by its row in the architecture's table, and further where a row does several things.
+"""Layer names: rows of the layer table, later calls of shared modules, operations within containers.
 
-`conv1` is what module `conv1` gives, `relu@2` what `relu` gives when it is called the second time,
-`layer1.0:add` the sum that `layer1.0` makes between its children. `features:concat@2` is the second of its
-kind.
+`conv1` is the output of module `conv1`, `relu@2` that of the second call of `relu`, `layer1.0:add` that of
+the addition in `layer1.0`'s own forward, and `features:concat@2` that of the second concatenation in
+`features`.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from cnnviz.interpret import UnknownLayerError
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Something whose output can be looked at."""
+    """A layer whose output can be recorded."""
 
     name: str
     row: str
-    """The row of the architecture's table that it belongs to."""
+    """Row of the layer table that it belongs to."""
     kind: Kind
     output_shape: Shape
     """Without the batch."""
 
 
 def slug(label: str) -> str:
-    """An operation's label as it stands in a layer's name."""
+    """Return an operation's label in the spelling of layer names."""
     return label.replace(" ", "-")
 
 
 def numbered(name: str, number: int) -> str:
-    """The name of the `number`th time, counted from 1."""
+    """Return the name of call `number`, counted from 1."""
     return name if number == 1 else f"{name}@{number}"
 
 
 def layers(analysis: Analysis) -> tuple[Layer, ...]:
-    """The rows that take part in a prediction and give something, in order."""
+    """Return the rows that take part in inference and have an output, in order."""
     return tuple(
         Layer(row.name, row.name, row.kind, row.output_shape)
         for row in analysis.predicting
@@ -49,7 +49,7 @@ def layers(analysis: Analysis) -> tuple[Layer, ...]:
 
 
 def inner_layers(analysis: Analysis) -> tuple[Layer, ...]:
-    """What rows give besides: later calls of shared modules, operations between a container's children."""
+    """Return the layers within rows: later calls of shared modules, operations within containers."""
     counts: Counter[str] = Counter()
     names = []
     for node in analysis.graph.nodes[2:]:
@@ -64,7 +64,7 @@ def inner_layers(analysis: Analysis) -> tuple[Layer, ...]:
 
 
 def unknown(name: str, known: Collection[str]) -> UnknownLayerError:
-    """The error for a layer that there is not, with the nearest names."""
+    """Build the error for an unknown layer, with the closest names."""
     near = [match for match, _, _ in process.extract(name, list(known), limit=3, score_cutoff=50)]
     if not near:
         near = list(known)[:3]

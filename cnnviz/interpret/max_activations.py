@@ -1,4 +1,4 @@
-"""Which images of a data set excite each channel of a layer most, and where in the image."""
+"""Top-activating images: the images of a data set with the largest activation of each channel, and where."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from cnnviz.interpret.cache import Batches, Stop, never, stepped
 from cnnviz.interpret.mosaic import Floats, as_map_batch
 
 TOP = 9
-"""Images kept for each channel."""
+"""Images per channel."""
 
 
 _Best = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Values, numbers of images, rows and columns, `(k, C)` each."""
+"""Values, image indices, rows and columns, `(k, C)` each."""
 
 
 @dataclass(frozen=True)
 class Exciting:
-    """For each of C channels the k images whose strongest cell is strongest, falling."""
+    """Top-activating images: for each of C channels the k images with the largest activation, descending."""
 
     images: NDArray[np.int64]
-    """`(C, k)`: numbers in the order in which images came."""
+    """`(C, k)`: image indices, in the order of the data set."""
     values: Floats
-    """`(C, k)`: the strongest cell's value."""
+    """`(C, k)`: the largest activation in the image."""
     cells: NDArray[np.int64]
-    """`(C, k, 2)`: that cell's `(y, x)` on the map."""
+    """`(C, k, 2)`: its position `(y, x)` on the map."""
 
     def patch(
         self, channel: int, place: int, field: ReceptiveField, input_size: tuple[int, int]
     ) -> tuple[int, int, int, int]:
-        """The pixels `(top, left, bottom, right)` of the input that the cell sees, ends excluded."""
+        """Return the receptive field `(top, left, bottom, right)` of the cell in pixels, ends excluded."""
         y, x = self.cells[channel, place].tolist()
         return field.box((y, x), input_size)
 
@@ -54,11 +54,15 @@ def exciting(
     progress: Progress = silent,
     stop: Stop = never,
 ) -> dict[str, Exciting]:
-    """Go through a data set once and keep the `top` images of every channel of each layer.
+    """Find the `top` images with the largest activation of every channel of each layer, in one pass.
 
-    Several layers cost hardly more than the last of them. Of equal values the image that came first wins; of
-    fewer than `top` images all are kept. Raises `UnknownLayerError`, `StoppedError` when stopped, and
-    `InterpretError` where there are no images.
+    Several layers cost hardly more than the last of them. Of equal values the first image wins; of fewer than
+    `top` images all are returned.
+
+    Raises:
+        UnknownLayerError: For a layer that does not exist.
+        StoppedError: When stopped.
+        InterpretError: Where there are no images.
     """
     best: dict[str, _Best] = {}
     done = 0
@@ -81,14 +85,14 @@ def _kept(size: tuple[int, int], layer: str, out: Tensor) -> tuple[Tensor, Tenso
 
 
 def _strongest(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of maps `(N, C, H, W)` the largest value and its row and column, `(N, C)` each."""
+    """Return the maximum of maps `(N, C, H, W)`, its row and its column, `(N, C)` each."""
     values, cells = maps.flatten(2).float().max(dim=2)
     width = maps.shape[3]
     return values.cpu(), cells.cpu() // width, cells.cpu() % width
 
 
 def _merged(best: _Best | None, fresh: _Best, top: int) -> _Best:
-    """The `top` of what was kept and what came, by value."""
+    """Merge two sets of candidates and return the `top` by value."""
     parts = fresh if best is None else tuple(torch.cat(two) for two in zip(best, fresh, strict=True))
     order = torch.sort(parts[0], dim=0, descending=True, stable=True).indices[:top]
     values, numbers, rows, columns = (part.gather(0, order) for part in parts)
@@ -96,7 +100,7 @@ def _merged(best: _Best | None, fresh: _Best, top: int) -> _Best:
 
 
 def remembered(key: str) -> Exciting | None:
-    """What `remember` kept under this key (see `storage.key_of`), or None."""
+    """Load the result cached under this key (see `cache.key_of`); None where there is none."""
     stored = cache.load("exciting", key)
     if stored is None or stored.keys() != {"images", "values", "cells"}:
         return None
@@ -104,7 +108,7 @@ def remembered(key: str) -> Exciting | None:
 
 
 def remember(key: str, strongest: Exciting) -> None:
-    """Keep a result on disk; raises `DataError` where the disk is full or forbids writing."""
+    """Cache a result on disk; raises `DataError` where the disk is full or not writable."""
     cache.save(
         "exciting", key, {"images": strongest.images, "values": strongest.values, "cells": strongest.cells}
     )

@@ -1,4 +1,4 @@
-"""Feature maps of a layer, their order and flags, and the mosaic of all channels as one crisp image."""
+"""Feature maps of a layer: conversion from any output, channel order, flags, and a mosaic of all channels."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from cnnviz.interpret.colormaps import DIVERGING, GAP, SEQUENTIAL, Bytes, Theme,
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Whatever a layer gives, as maps `(C, H, W)`: one picture a channel.
-
 Floats = NDArray[np.float32]
 
 
 def as_maps(values: Tensor, input_size: tuple[int, int]) -> Floats:
-    """One image's output, without the batch, as float32 `(C, H, W)`.
+    """Convert one image's output, without the batch, to float32 maps `(C, H, W)`.
 
-    A vector `(F,)` becomes F maps of one cell. Maps whose channels come last, as Swin's `(H, W, C)`, are told
-    by their sides being in the input's proportion. Tokens `(L, E)` become E maps: L laid out in that
-    proportion where it is a whole grid, with or without a class token before it, else in one row.
+    A vector `(F,)` becomes F maps of one cell. Channels-last maps, as Swin's `(H, W, C)`, are recognized by
+    the aspect ratio of the input. Tokens `(L, E)` become E maps: L as a grid of that aspect ratio where it
+    fits, with or without a class token in front, else as one row.
 
-    Raises `InterpretError` for what has more than three axes.
+    Raises:
+        InterpretError: For more than three axes.
     """
     array = values.detach().cpu().float().numpy()
     if array.ndim <= 1:
@@ -41,9 +40,10 @@ def as_maps(values: Tensor, input_size: tuple[int, int]) -> Floats:
 
 
 def as_map_batch(values: Tensor, input_size: tuple[int, int]) -> Tensor:
-    """A batch's output as maps `(N, C, H, W)`; tokens `(N, L, E)` as E maps of one row.
+    """Convert a batch's output to maps `(N, C, H, W)`; tokens `(N, L, E)` become E maps of one row.
 
-    Raises `InterpretError` for other shapes.
+    Raises:
+        InterpretError: For other shapes.
     """
     if values.dim() == 2:
         return values[:, :, None, None]
@@ -77,21 +77,23 @@ def _tokens(array: Floats, input_size: tuple[int, int]) -> Floats:
     return np.ascontiguousarray(array.T[:, None, :])
 
 
-# In which order channels are shown.
+# Channel order.
 
 Order = Literal["index", "activity", "spread", "similarity"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 CELLS = 1024
-"""How many cells of a map similarity is judged by, at most."""
+"""Most cells of a map that similarity is computed on."""
 
 
 def ordered(maps: Floats, order: Order = "index") -> NDArray[np.int64]:
-    """The channels of maps `(C, H, W)` as a permutation of 0 … C − 1, int64 `(C,)`.
+    """Return the order of the channels of maps `(C, H, W)`, a permutation of 0 … C − 1, int64 `(C,)`.
 
-    `activity`: by falling mean magnitude. `spread`: by falling standard deviation. `similarity`: by
-    average-linkage clustering of 1 − correlation, so that alike maps stand side by side; constant maps
-    last. Ties keep their order.
-    Raises `InterpretError` for another order.
+    `activity`: by descending mean absolute activation. `spread`: by descending standard deviation.
+    `similarity`: by average-linkage clustering of 1 − correlation, so that similar maps are neighbors;
+    constant maps last. The sort is stable.
+
+    Raises:
+        InterpretError: For another order.
     """
     flat = np.nan_to_num(maps.reshape(len(maps), -1), posinf=0.0, neginf=0.0)
     if order == "index":
@@ -129,20 +131,20 @@ Range = Literal["map", "layer", "network"]
 RANGES: tuple[Range, ...] = get_args(Range)
 Scale = Literal["auto", "sequential", "diverging"]
 SHAPE = 1.6
-"""Width by height that a mosaic comes near to."""
+"""Target aspect ratio of a mosaic, width by height."""
 
 
 @dataclass(frozen=True)
 class Mosaic:
-    """A picture of maps, `columns` a line, `gap` pixels apart, each cell `zoom`×`zoom` pixels.
+    """Mosaic of feature maps: `columns` per row, `gap` pixels apart, `zoom`×`zoom` pixels per cell.
 
-    `step` > 1 says that only every `step`th cell of large maps is shown.
+    `step` > 1 means that only every `step`th cell of large maps is drawn.
     """
 
     pixels: Bytes
     """uint8 `(H, W, 3)`."""
     channels: tuple[int, ...]
-    """Which channel stands at each place, line by line."""
+    """Channel at each position, row by row."""
     columns: int
     shape: tuple[int, int, int]
     """Of the maps: `(C, H, W)`."""
@@ -152,18 +154,18 @@ class Mosaic:
     zoom: int
     step: int
     low: Floats
-    """The value at the low end of the colours, of each channel by its own number, `(C,)`."""
+    """Value at the low end of the color map, by channel index, `(C,)`."""
     high: Floats
     diverging: bool
-    """Whether colours diverge from zero."""
+    """Whether the color map diverges from zero."""
 
     @property
     def rows(self) -> int:
-        """Lines of maps."""
+        """Number of rows of maps."""
         return -(-len(self.channels) // self.columns)
 
     def locate(self, row: int, column: int) -> tuple[int, int, int] | None:
-        """The `(channel, y, x)` under pixel `(row, column)`; None on a gap or outside."""
+        """Return the `(channel, y, x)` at pixel `(row, column)`; None on a gap or outside."""
         place = []
         for pixel, side, count in ((row, self.tile[0], self.rows), (column, self.tile[1], self.columns)):
             index, rest = divmod(pixel, side + self.gap)
@@ -175,13 +177,13 @@ class Mosaic:
         return (self.channels[number], y, x) if number < len(self.channels) else None
 
     def box(self, channel: int) -> tuple[int, int, int, int]:
-        """The pixels of a channel's map as `(top, left, bottom, right)`, ends excluded."""
+        """Return the pixels of a channel's map as `(top, left, bottom, right)`, ends excluded."""
         line, position = divmod(self.channels.index(channel), self.columns)
         top, left = line * (self.tile[0] + self.gap), position * (self.tile[1] + self.gap)
         return top, left, top + self.tile[0], left + self.tile[1]
 
     def png(self) -> bytes:
-        """The picture as a PNG file."""
+        """Encode the mosaic as PNG."""
         from PIL import Image
 
         file = io.BytesIO()
@@ -201,23 +203,23 @@ def mosaic(
     zoom: int = 1,
     side: int = 256,
 ) -> Mosaic:
-    """Draw maps `(C, H, W)`.
+    """Draw maps `(C, H, W)` as a mosaic.
 
     Args:
-        maps: float32; values that are not numbers are drawn in a colour of their own.
-        order: A name (see `ordering.ordered`), or the channels to show, in that order.
-        colour_range: What the colours span: each map's values, all of the layer's, or those in `network`.
+        maps: float32; NaN and Inf are drawn in a color of their own.
+        order: A name (see `ordered`), or the channels to show, in that order.
+        colour_range: Range of the color map: each map's values, the layer's, or `network`.
         network: Smallest and largest value of the whole network, for the range `network`.
         scale: `diverging` from zero, the range made symmetric, or `sequential`; `auto` diverges where there
             are negative values.
-        theme: Decides the middle of the diverging scale (white or black) and the gaps.
-        columns: Maps a line; chosen for a picture 1.6 times as wide as high where None.
+        theme: Sets the center of the diverging color map (white or black) and the gaps.
+        columns: Maps per row; by default such that the mosaic is about 1.6 times as wide as high.
         gap: Pixels between maps.
-        zoom: Pixels a cell's side.
-        side: Cells of a map's longer side that are drawn at most; of larger maps every second, third … is.
+        zoom: Pixels per cell side.
+        side: Most cells drawn per side; larger maps are subsampled.
 
     Raises:
-        InterpretError: for no maps, an unknown order, or the range `network` without one.
+        InterpretError: For no maps, an unknown order, or the range `network` without one.
     """
     if maps.ndim != 3 or not maps.size:
         raise InterpretError(f"A mosaic takes maps (C, H, W), not {'×'.join(map(str, maps.shape))}.")
@@ -243,7 +245,7 @@ def mosaic(
 def limits(
     maps: Floats, colour_range: Range, network: tuple[float, float] | None = None
 ) -> tuple[Floats, Floats]:
-    """Smallest and largest value for each channel's colours, float32 `(C,)` each."""
+    """Compute the ends of the color map of each channel, float32 `(C,)` each."""
     if colour_range == "network":
         if network is None:
             raise InterpretError("The range 'network' needs the network's smallest and largest value.")
@@ -278,31 +280,32 @@ def _laid_out(painted: Bytes, columns: int, gap: int, zoom: int, between: tuple[
     return np.ascontiguousarray(picture[: picture.shape[0] - gap, : picture.shape[1] - gap])
 
 
-# Channels worth a mark, and a layer's values as a compact buffer.
+# Channel flags, and a layer's values as a compact buffer.
 
 SATURATED, OF_CELLS = 0.95, 0.95
-"""A channel is saturated where this part of its cells is beyond this part of the function's bound."""
+"""A channel is saturated where this fraction of its cells is beyond this fraction of the activation's bound.
+"""
 BOUNDS = {"Tanh": (-1.0, 1.0), "ScaledTanh": (-1.7159, 1.7159), "Sigmoid": (0.0, 1.0), "ReLU6": (0.0, 6.0),
           "Hardsigmoid": (0.0, 1.0), "Hardtanh": (-1.0, 1.0)}  # fmt: skip
-"""What the values of an activation, by its type, cannot pass."""
+"""Bounds of an activation's values, by module type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Channels by number, ascending."""
+    """Channel flags: indices, ascending."""
 
     dead: tuple[int, ...]
     """Exactly 0 in every cell."""
     never_positive: tuple[int, ...]
-    """At most 0 in every cell and not dead: a ReLU behind it leaves nothing."""
+    """At most 0 in every cell and not dead: a ReLU after it outputs only zeros."""
     saturated: tuple[int, ...]
-    """At the bound of their activation nearly everywhere, where hardly any gradient passes."""
+    """At the bound of their activation nearly everywhere, where the gradient is close to 0."""
     broken: tuple[int, ...]
-    """With values that are not finite numbers."""
+    """With NaN or Inf."""
 
 
 def marks(maps: Floats, layer_type: str = "") -> Marks:
-    """The channels of `(C, H, W)` to mark; `layer_type`, the row's type, says what bounds the values."""
+    """Flag the channels of maps `(C, H, W)`; `layer_type`, the row's type, gives the bounds of the values."""
     flat = maps.reshape(len(maps), -1)
     dead, broken = _every(flat == 0), ~_every(np.isfinite(flat))
     never = _every(flat <= 0) & ~dead
@@ -312,7 +315,7 @@ def marks(maps: Floats, layer_type: str = "") -> Marks:
     if np.isfinite(reach):
         middle = (low + high) / 2
         beyond = np.abs(flat - middle) > SATURATED * reach / 2
-        # The lower bound of what cannot be negative is silence, not saturation.
+        # At a lower bound of 0 a unit is inactive, not saturated.
         if low == 0:
             beyond &= flat > middle
         saturated = beyond.mean(1) >= OF_CELLS
@@ -330,20 +333,20 @@ def _numbers(chosen: NDArray[np.bool_]) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """Values in C order, little-endian, for a reader that is not Python."""
+    """Values in C order, little-endian, for the browser."""
 
     kind: Literal["float16", "float32"]
     shape: tuple[int, ...]
     data: bytes
     step: int = 1
-    """More than 1 where only every `step`th cell of each axis of the maps is in it."""
+    """Stride of the subsampling of maps; 1 for all cells."""
 
 
 def buffer(maps: Floats, limit: int = 4_000_000) -> Buffer:
-    """Maps `(C, H, W)` in at most `limit` bytes where C values take no more: for reading values off.
+    """Pack maps `(C, H, W)` into at most `limit` bytes, for reading values off.
 
-    float32 where that fits; else float16, where no value passes its range (it keeps three digits); else every
-    second cell, and so on.
+    float32 where that fits; else float16 (three digits) where no value is out of its range; else every second
+    cell, and so on. Maps of one cell are packed even beyond `limit`.
     """
     step = 1
     while True:

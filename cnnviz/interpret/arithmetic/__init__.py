@@ -1,8 +1,8 @@
-"""How any cell of any layer came about, on real weights: patches, kernel, products, sum, bias, result.
+"""Worked numbers: the computation of any cell of any layer, from patch and kernel to the result.
 
-One file a kind of layer; a class registers itself with `base.works_out`. Covered is every layer of our own
-models, and of torchvision's the convolutions, poolings, normalisations, activations, sums and joins that
-they share with ours. Attention, layer normalisation and what works on tokens is not: it raises
+One module per kind of layer; a class registers itself with `base.works_out`. Covered are all layers of our
+own models, and of torchvision's the convolutions, pooling, normalization, activations, additions and
+concatenations that they share with ours. Attention, layer normalization and token layers raise
 `NotCoveredError`.
 """
 

@@ -1,4 +1,4 @@
-"""What every kind of layer offers here, and the register by which a layer finds its kind."""
+"""Base class of layer arithmetic, its data types, and the registry from layer types to classes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from cnnviz.interpret import NotCoveredError
 from cnnviz.interpret.hooks import Seen
 from cnnviz.interpret.mosaic import Floats
 
-# How one number came about, as plain data that JSON can hold.
+# The worked computation of one value, as plain data that JSON can hold.
 
 Grid = Sequence[Sequence[float]]
 
 
 class Cell(NamedTuple):
-    """A place in a layer's output; a vector's values are channels of one cell."""
+    """Position in a layer's output; the values of a vector are channels of one cell."""
 
     channel: int
     y: int
@@ -30,42 +30,42 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one input map gives to a cell: values, and what each is multiplied by."""
+    """One input map's contribution to a cell: values and their weights."""
 
     channel: int
-    """The input map, by its number; in a join, within its own source."""
+    """Index of the input map; in a concatenation or sum, within its own source."""
     top: int
-    """Of the first value on the map; negative where the window begins in the padding."""
+    """Row of the first value on the map; negative where the window begins in the padding."""
     left: int
     step: tuple[int, int]
-    """Rows and columns from one value to the next: 1 but for dilated windows."""
+    """Vertical and horizontal dilation; 1 for most layers."""
     values: Grid
     inside: Sequence[Sequence[bool]]
-    """False for a value that lies in the padding; it is then given as 0."""
+    """False for a value in the padding, which is given as 0."""
     total: float
-    """What this map adds: the sum of the products, or of the values where there are no weights."""
+    """Sum of the products, or of the values where there are no weights."""
     weights: Grid | None = None
     products: Grid | None = None
     source: str = ""
-    """In a join, the layer that the map comes from."""
+    """In a concatenation or sum, the layer that the map comes from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """One of many inputs of a unit."""
+    """One of the many inputs of a fully connected unit."""
 
     index: int
     value: float
     weight: float
     product: float
-    """What it adds."""
+    """Its term of the sum."""
     cell: Cell | None = None
-    """Where it lay before maps were flattened."""
+    """Its position before maps were flattened."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the working."""
+    """One line of the computation."""
 
     label: str
     value: float
@@ -73,36 +73,36 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """How the value of one cell is computed."""
+    """Worked computation of the value of one cell."""
 
     kind: str
-    """Which view shows it: `convolution`, `max pooling`, `linear` and so on."""
+    """Which view shows it: `convolution`, `max pooling`, `linear` …"""
     cell: Cell
     formula: str
     """The rule in symbols."""
     steps: tuple[Step, ...]
-    """From the inputs to the result, the last one being the result."""
+    """From the inputs to the result, which is last."""
     windows: tuple[Window, ...] = ()
     contributions: tuple[Contribution, ...] = ()
     """The largest by magnitude, where there are too many inputs for windows."""
     inputs: int = 0
-    """How many inputs there are, contributions shown or not."""
+    """Number of inputs, including those not shown."""
     winner: Cell | None = None
-    """Max pooling: the place on the input whose value was passed on."""
+    """Max pooling: position on the input whose value was passed on."""
     left_out: tuple[int, ...] = ()
-    """Input maps that this map does not see."""
+    """Input maps that this output map does not read."""
     note: str = ""
     layer: str = ""
     actual: float = 0.0
-    """What the network itself gave, in its own precision."""
+    """The network's own value, in its own precision."""
 
     @property
     def result(self) -> float:
-        """The value as worked out here, in double precision."""
+        """The value as computed here, in double precision."""
         return self.steps[-1].value
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as dictionaries, lists and numbers."""
+        """Return all fields as dictionaries, lists and numbers."""
         return asdict(self) | {"result": self.result}
 
 
@@ -110,7 +110,7 @@ Doubles = NDArray[np.float64]
 
 
 class Arithmetic(ABC):
-    """One call of a layer, ready to tell how any cell of its output came about."""
+    """Arithmetic of one call of a layer: computes the working of any cell of its output."""
 
     kind: ClassVar[str]
 
@@ -119,14 +119,14 @@ class Arithmetic(ABC):
 
     @abstractmethod
     def working(self, cell: Cell) -> Working:
-        """How the cell's value is computed."""
+        """Return the worked computation of a cell's value."""
 
     def settings(self) -> dict[str, Any]:
-        """What a reader needs besides the arrays to work cells out by itself; JSON can hold it."""
+        """Return the layer's hyperparameters that a reader needs besides the arrays; JSON can hold them."""
         return {}
 
     def arrays(self, channel: int | None) -> dict[str, Floats]:
-        """Inputs and weights by name: for all cells, or for those of one channel where that takes less."""
+        """Return inputs and weights by name, for all cells, or for one channel's where that is less."""
         return {"input": self.maps}
 
     @property
@@ -142,9 +142,9 @@ NAMED_MODULES: dict[str, type[Arithmetic]] = {}
 
 
 def works_out(*what: type[nn.Module] | str) -> Callable[[A], A]:
-    """Register a class for modules of these types (not their subclasses), or for functions by name.
+    """Register a class for module types (not their subclasses), or for functions by name.
 
-    A name with dots is a type's, so that its package need not be imported.
+    A name with dots is a module type's, so that its package need not be imported.
     """
 
     def wrap(arithmetic: A) -> A:
@@ -159,7 +159,7 @@ def works_out(*what: type[nn.Module] | str) -> Callable[[A], A]:
 
 
 def arithmetic_of(seen: Seen) -> Arithmetic:
-    """The arithmetic of a call; raises `NotCoveredError` for a kind that is not worked out here."""
+    """Return the arithmetic of a call; raises `NotCoveredError` for a layer type that is not covered."""
     if seen.module is not None:
         kind = type(seen.module)
         arithmetic = MODULES.get(kind) or NAMED_MODULES.get(f"{kind.__module__}.{kind.__qualname__}")
@@ -176,12 +176,16 @@ def arithmetic_of(seen: Seen) -> Arithmetic:
 
 
 def covered(module: nn.Module) -> bool:
-    """Whether modules of this type are worked out here."""
+    """Return whether modules of this type are covered."""
     return type(module) in MODULES
 
 
 def as_grid(tensor: Tensor, layer: str) -> Floats:
-    """A batch of one as `(C, H, W)`; a vector as `(F, 1, 1)`. Raises `NotCoveredError` for other shapes."""
+    """Convert a batch of one to `(C, H, W)`; a vector to `(F, 1, 1)`.
+
+    Raises:
+        NotCoveredError: For other shapes.
+    """
     array: Floats = tensor[0].detach().cpu().float().numpy()
     if array.ndim == 1:
         return array.reshape(-1, 1, 1)
@@ -192,13 +196,13 @@ def as_grid(tensor: Tensor, layer: str) -> Floats:
 
 
 def array_of(tensor: Any) -> Floats:
-    """A parameter or buffer as float32."""
+    """Convert a parameter or buffer to float32."""
     array: Floats = tensor.detach().cpu().float().numpy()
     return array
 
 
 def one_value(maps: Floats, cell: Cell, weight: float | None = None, source: str = "") -> Window:
-    """A window of the single value at `cell`."""
+    """Build a window of the single value at `cell`."""
     value = float(maps[cell])
     weights = None if weight is None else ((weight,),)
     product = value if weight is None else value * weight
@@ -217,7 +221,7 @@ def window(
     step: tuple[int, int] = (1, 1),
     weighted: bool = True,
 ) -> Window:
-    """The part of a map under `kernel` whose first value lies at `corner`, `step` apart; 0 outside."""
+    """Build the window of a map under `kernel`, its first value at `corner`, dilated by `step`; 0 outside."""
     (result,) = windows(maps, [channel], corner, kernel[None], step)
     return result if weighted else replace(result, weights=None, products=None)
 
@@ -229,7 +233,10 @@ def windows(
     kernels: Doubles,
     step: tuple[int, int] = (1, 1),
 ) -> tuple[Window, ...]:
-    """The same place on several maps, each under a kernel of its own, `(maps, height, width)`."""
+    """Build the windows at one position of several maps, each under its own kernel.
+
+    `kernels` is `(maps, height, width)`.
+    """
     ys = corner[0] + step[0] * np.arange(kernels.shape[1])
     xs = corner[1] + step[1] * np.arange(kernels.shape[2])
     height, width = maps.shape[1:]
@@ -248,5 +255,5 @@ def windows(
 
 
 def pair(value: Any) -> tuple[int, int]:
-    """A setting given as one number or as (vertical, horizontal)."""
+    """Expand a setting given as one number or as (vertical, horizontal)."""
     return (value, value) if isinstance(value, int) else (value[0], value[1])

@@ -1,4 +1,4 @@
-"""Convolutions, grouped, dilated and partial ones among them."""
+"""Arithmetic of convolutions: plain, grouped, dilated, and the partially connected C3 of LeNet-5."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cnnviz.models.modules import PartialConv2d
 
 @works_out(nn.Conv2d)
 class Convolution(Arithmetic):
-    """Every output sums a window of each input map of its group, weighted, and adds a bias."""
+    """Weighted sum of a window of each input map of the group, plus a bias."""
 
     kind = "convolution"
 
@@ -41,7 +41,7 @@ class Convolution(Arithmetic):
         self.padding = (top, left)
 
     def inputs_of(self, channel: int) -> range:
-        """The input maps that an output map sees."""
+        """Return the input maps that an output map reads."""
         seen, made = (n // self.layer.groups for n in (self.layer.in_channels, self.layer.out_channels))
         first = channel // made * seen
         return range(first, first + seen)
@@ -83,7 +83,7 @@ class Convolution(Arithmetic):
 
 @works_out(PartialConv2d)
 class PartialConvolution(Arithmetic):
-    """LeNet-5's C3: every output map sees its own choice of input maps."""
+    """LeNet-5's C3: every output map reads its own subset of input maps."""
 
     kind = "convolution"
 
@@ -128,5 +128,5 @@ class PartialConvolution(Arithmetic):
 
 
 def sum_and_bias(total: float, bias: float) -> tuple[Step, ...]:
-    """The last lines of a weighted sum."""
+    """Return the last lines of a weighted sum."""
     return Step("sum of the products", total), Step("bias", bias), Step("result", total + bias)

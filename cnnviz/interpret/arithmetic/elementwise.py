@@ -1,4 +1,4 @@
-"""Functions of one value: activations, and what passes values on as they are."""
+"""Arithmetic of activations, normalization, identity, concatenation, addition and flattening."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ FUNCTIONS: dict[str, tuple[Any, str]] = {
 
 @works_out(*FORMULAS, *FUNCTIONS)
 class Activation(OneMap):
-    """A function applied to every value by itself."""
+    """Element-wise activation function."""
 
     kind = "activation"
 
     def working(self, cell: Cell) -> Working:
         function, formula = self._function()
         value = float(self.maps[cell])
-        # In double precision, and never in place on what is shown.
+        # A tensor of its own: in double precision, and an in-place activation cannot change the maps.
         result = float(function(torch.tensor([value], dtype=torch.float64)))
         steps = (Step("input", value), Step("result", result))
         return Working(self.kind, cell, formula, steps, (one_value(self.maps, cell),), inputs=1)
@@ -80,7 +80,7 @@ STOCHASTIC_DEPTH = "torchvision.ops.stochastic_depth.StochasticDepth"
 
 @works_out(nn.Dropout, nn.Dropout2d, nn.Identity, STOCHASTIC_DEPTH, "dropout", "dropout2d")
 class Unchanged(OneMap):
-    """What does something in training only."""
+    """Layers that are the identity in evaluation mode: dropout, stochastic depth."""
 
     kind = "unchanged"
 
@@ -91,12 +91,12 @@ class Unchanged(OneMap):
         return Working(self.kind, cell, "input", steps, (one_value(self.maps, cell),), inputs=1, note=note)
 
 
-# Batch normalisation at prediction time, and local response normalisation.
+# Normalization layers.
 
 
 @works_out(nn.BatchNorm2d, nn.BatchNorm1d)
 class BatchNormalisation(OneMap):
-    """(x − running mean) / √(running variance + ε) · gain + shift (Ioffe and Szegedy, 2015)."""
+    """Batch normalization in evaluation mode: (x − μ) / √(σ² + ε) · γ + β (Ioffe and Szegedy, 2015)."""
 
     kind = "batch norm"
 
@@ -144,7 +144,10 @@ class BatchNormalisation(OneMap):
 
 @works_out(nn.LocalResponseNorm)
 class ResponseNormalisation(Arithmetic):
-    """x / (k + α/n · Σ x²)^β over n neighbouring maps (Krizhevsky et al., 2012), in torch's convention."""
+    """Local response normalization: x / (k + α/n · Σ x²)^β (Krizhevsky et al., 2012), as in torch.
+
+    The sum runs over n neighboring maps.
+    """
 
     kind = "local response norm"
 
@@ -171,12 +174,12 @@ class ResponseNormalisation(Arithmetic):
         return {"size": layer.size, "alpha": layer.alpha, "beta": layer.beta, "k": layer.k}
 
 
-# What brings tensors together or lays them out anew: concatenation, sums, flattening.
+# Concatenation, addition, flattening.
 
 
 @works_out("cat", "concat", "concatenate")
 class Concatenation(Arithmetic):
-    """Maps of several sources, one after another."""
+    """Concatenation of the maps of several sources along the channel axis."""
 
     kind = "concatenation"
 
@@ -207,7 +210,7 @@ class Concatenation(Arithmetic):
 
 @works_out("add", "mul", "multiply", "sub")
 class Joined(Arithmetic):
-    """Two tensors joined value by value; one of the two may be spread over cells, or be a number."""
+    """Element-wise sum, difference or product of two tensors; one may be broadcast."""
 
     kind = "sum"
     _SIGNS: ClassVar = {"add": "+", "sub": "−", "mul": "·", "multiply": "·"}
@@ -248,7 +251,7 @@ def _spread(part: Floats, cell: Cell) -> Cell:
 
 @works_out(nn.Flatten)
 class Flattening(Arithmetic):
-    """Maps laid out as one vector, row by row, map by map."""
+    """Flattening of maps into a vector, in C order."""
 
     kind = "flatten"
 

@@ -1,4 +1,4 @@
-"""One layer at work on one picture: ask it about any cell, or take all that answers every cell at once."""
+"""Inspection of one layer on one image: worked computation of any cell, or the data for all of them."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from cnnviz.interpret.hooks import Seen, last_operations, record_layers
 from cnnviz.interpret.mosaic import Floats
 
 SOFTMAX = "softmax"
-"""The layer that every network has behind its last one, though it is no module: probabilities."""
+"""Name of the layer for the probabilities after the last layer, which is no module."""
 LIMIT = 16_000_000
-"""Bytes that a payload takes at most, unless told otherwise."""
+"""Default limit of a payload in bytes."""
 
 
 @dataclass(frozen=True)
 class Payload:
-    """What a reader needs to work out cells by itself, with arrays in float32, C order, little-endian.
+    """Data from which the browser computes cells itself: float32 arrays, C order, little-endian.
 
-    `scope` says of which: every cell of the `layer`; those of one `channel`, where the whole is too large; or
-    none (`cell`), where that too is: then each is to be asked for. `output` is always there, of the layer
-    or of the channel.
+    `scope` says which cells: all of the `layer`; those of one `channel`, where the layer is too large; or
+    none (`cell`), where the channel is too: then each is computed here on request. `output` is always
+    present, of the layer or of the channel.
     """
 
     layer: str
     kind: str
     scope: Literal["layer", "channel", "cell"]
     channel: int | None
-    """The channel whose arrays these are; None for all."""
+    """Channel of the arrays; None for all."""
     output_shape: tuple[int, int, int]
     settings: dict[str, Any]
     arrays: dict[str, tuple[tuple[int, ...], bytes]]
     """Shape and bytes by name."""
     note: str
-    """What the scope means, in a sentence; empty for the whole layer."""
+    """The scope explained in a sentence; empty for the whole layer."""
 
 
 class Inspection:
-    """A layer's call; `at` may be asked any number of times without running the model again."""
+    """One recorded call of a layer; `at` computes any number of cells without running the model again."""
 
     def __init__(self, arithmetic: Arithmetic) -> None:
         self._arithmetic = arithmetic
@@ -53,7 +53,7 @@ class Inspection:
         """`(C, H, W)`; a vector as `(F, 1, 1)`."""
 
     def at(self, channel: int, y: int = 0, x: int = 0) -> Working:
-        """How the cell's value came about; raises `InterpretError` for a cell that is not there."""
+        """Return the worked computation of a cell; raises `InterpretError` for a cell out of range."""
         shape = self.output.shape
         if not all(0 <= place < side for place, side in zip((channel, y, x), shape, strict=True)):
             sides = "×".join(map(str, shape))
@@ -63,10 +63,10 @@ class Inspection:
         return replace(working, layer=self.layer, actual=float(self.output[cell]))
 
     def payload(self, channel: int = 0, limit: int = LIMIT) -> Payload:
-        """All that is needed to follow a pointer without asking again, in at most `limit` bytes.
+        """Return the data to compute cells without further requests, in at most `limit` bytes.
 
-        Where the whole layer is larger, what the cells of `channel` need; where that is larger too, the
-        channel's output only.
+        That is the whole layer's; where it is larger, that of the cells of `channel`; where that is larger
+        too, the channel's output only.
         """
         own = self.output[channel : channel + 1]
         whole = self._arithmetic.arrays(None) | {"output": self.output}
@@ -98,11 +98,14 @@ def _bytes(arrays: dict[str, Floats]) -> int:
 
 
 def inspect(model: nn.Module, image: Tensor, layer: str) -> Inspection:
-    """Run the model on one image `(C, H, W)` or `(1, C, H, W)` and look at a layer's arithmetic.
+    """Run the model on one image `(C, H, W)` or `(1, C, H, W)` and record a layer's call.
 
-    A container's is that of the last operation it makes between its children, as an inception block's
-    concatenation; `SOFTMAX` is what follows the model. Raises `UnknownLayerError` for a layer that is not
-    there and `NotCoveredError` for a kind that is not worked out.
+    For a container it is the last operation between its children, such as an inception block's concatenation;
+    `SOFTMAX` is the softmax of the model's output.
+
+    Raises:
+        UnknownLayerError: For a layer that does not exist.
+        NotCoveredError: For a layer type that is not covered.
     """
     batch = image[None] if image.dim() == 3 else image
     if len(batch) != 1:
@@ -129,7 +132,7 @@ def _probabilities(model: nn.Module, batch: Tensor) -> Seen:
 
 
 def _flattened(model: nn.Module, batch: Tensor, vector: Floats) -> tuple[int, int, int] | None:
-    """The shape of the maps whose flattening gave just this vector."""
+    """Return the shape `(C, H, W)` of the maps whose flattening is this vector; None where there are none."""
     names = [name for name, part in model.named_modules() if type(part) is nn.Flatten]
     if not names:
         return None

@@ -1,4 +1,4 @@
-"""Fully connected layers, and the radial-basis units of LeNet-5 (1998): a unit reads every input."""
+"""Arithmetic of fully connected layers, the radial-basis units of LeNet-5 (1998), and softmax."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules import RadialBasis
 
 LARGEST = 24
-"""How many contributions are told one by one."""
+"""Most contributions that are listed."""
 
 
 class Unit(Arithmetic):
-    """Sums something over all inputs of a vector."""
+    """Base class of layers whose outputs sum over all inputs of a vector."""
 
     maps_shape: tuple[int, int, int] | None = None
-    """The maps that were flattened into the input, where there were any."""
+    """Shape of the maps that were flattened into the input, if any."""
 
     def __init__(self, seen: Seen) -> None:
         super().__init__(seen)
@@ -39,7 +39,7 @@ class Unit(Arithmetic):
         self.vector: Floats = array_of(seen.inputs[0][0])
 
     def largest(self, weights: Doubles, products: Doubles) -> tuple[Contribution, ...]:
-        """The contributions of most weight, falling by magnitude."""
+        """Return the contributions with the largest products, descending by magnitude."""
         order = np.argsort(-np.abs(products), kind="stable")[:LARGEST]
         return tuple(
             Contribution(i, float(self.vector[i]), float(weights[i]), float(products[i]), self.place(i))
@@ -47,7 +47,7 @@ class Unit(Arithmetic):
         )
 
     def place(self, index: int) -> Cell | None:
-        """Where an input lay in the maps."""
+        """Return an input's position in the maps before flattening."""
         if self.maps_shape is None:
             return None
         _, height, width = self.maps_shape
@@ -59,7 +59,7 @@ class Unit(Arithmetic):
 
 @works_out(nn.Linear)
 class Linear(Unit):
-    """Every output sums all inputs, weighted, and adds a bias."""
+    """Weighted sum of all inputs, plus a bias."""
 
     kind = "linear"
 
@@ -88,7 +88,7 @@ class Linear(Unit):
 
 @works_out(RadialBasis)
 class Radial(Unit):
-    """Minus the squared distance to a class's fixed picture."""
+    """Negative squared distance to a class's fixed prototype image."""
 
     kind = "radial basis"
 
@@ -112,12 +112,9 @@ class Radial(Unit):
         return {"input": self.vector, "weight": codes[chosen]}
 
 
-# Probabilities from logits.
-
-
 @works_out(nn.Softmax)
 class Softmax(Unit):
-    """exp(logit) by the sum of all of them; the largest logit is taken off first, which changes nothing."""
+    """exp(logit) / Σ exp(logit); the largest logit is subtracted first, which does not change the result."""
 
     kind = "softmax"
 

@@ -1,4 +1,4 @@
-"""Pooling: the largest value, or the mean, of each window of a map."""
+"""Arithmetic of pooling: the maximum or the mean of each window of a map; bilinear resizing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cnnviz.models.modules import Subsampling
 
 
 class OneMap(Arithmetic):
-    """What looks at the input map of the same number only."""
+    """Base class of layers whose output map reads only the input map of the same index."""
 
     def arrays(self, channel: int | None) -> dict[str, Floats]:
         return {"input": self.maps if channel is None else self.maps[channel : channel + 1]}
@@ -43,7 +43,7 @@ class _Sizes:
 
     @classmethod
     def of(cls, settings: dict[str, Any]) -> _Sizes:
-        """From a module's attributes, or a function's arguments."""
+        """Read the sizes from a module's attributes or a function's arguments."""
         kernel = pair(settings["kernel_size"])
         stride = pair(settings.get("stride") or kernel)
         return cls(kernel, stride, pair(settings.get("padding", 0)), pair(settings.get("dilation", 1)))
@@ -57,7 +57,7 @@ class _Sizes:
 
 
 def _arguments(seen: Seen, names: tuple[str, ...]) -> dict[str, Any]:
-    """Settings of a call: the module's attributes, or the function's arguments by name."""
+    """Return the settings of a call: the module's attributes, or the function's arguments by name."""
     if seen.module is not None:
         return vars(seen.module)
     return dict(zip(names, seen.arguments, strict=False)) | seen.keywords
@@ -65,7 +65,7 @@ def _arguments(seen: Seen, names: tuple[str, ...]) -> dict[str, Any]:
 
 @works_out(nn.MaxPool2d, "max_pool2d", "max_pool2d_with_indices")
 class MaxPooling(OneMap):
-    """Passes on the largest value of a window."""
+    """Maximum of a window."""
 
     kind = "max pooling"
     _NAMES = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
@@ -87,7 +87,7 @@ class MaxPooling(OneMap):
 
 @works_out(nn.AvgPool2d, "avg_pool2d")
 class AveragePooling(OneMap):
-    """The mean of a window; what lies in the padding counts as 0 unless the layer leaves it out."""
+    """Mean of a window; padding counts as 0 unless `count_include_pad=False`."""
 
     kind = "average pooling"
     _NAMES = (
@@ -114,7 +114,7 @@ class AveragePooling(OneMap):
         return mean(self.kind, cell, seen, count)
 
     def _cells(self, seen: Window) -> int:
-        """Cells of the window, padding included, but not what a ceiling adds behind it."""
+        """Count the cells of the window, padding included, but without what `ceil_mode` adds behind it."""
         (top, left), (height, width) = (seen.top, seen.left), self.maps.shape[1:]
         high = min(top + self.sizes.kernel[0], height + self.sizes.padding[0]) - top
         wide = min(left + self.sizes.kernel[1], width + self.sizes.padding[1]) - left
@@ -125,10 +125,10 @@ class AveragePooling(OneMap):
 
 
 class Adaptive(OneMap):
-    """Pooling to a given number of cells: a window reaches from ⌊i·n/m⌋ to ⌈(i + 1)·n/m⌉."""
+    """Pooling to a given output size: output i of m reads ⌊i·n/m⌋ to ⌈(i + 1)·n/m⌉ of n."""
 
     def reach(self, cell: Cell) -> Window:
-        """The window of a cell."""
+        """Return the window of a cell."""
         axes = []
         for i, n, m in zip((cell.y, cell.x), self.maps.shape[1:], self._cells(), strict=True):
             low, high = i * n // m, -(-(i + 1) * n // m)
@@ -146,7 +146,7 @@ class Adaptive(OneMap):
 
 @works_out(nn.AdaptiveAvgPool2d, "adaptive_avg_pool2d")
 class AdaptiveAverage(Adaptive):
-    """The mean of a window; of the whole map where one cell is asked for."""
+    """Mean of a window; of the whole map (global average pooling) for output size 1."""
 
     kind = "adaptive average pooling"
 
@@ -157,7 +157,7 @@ class AdaptiveAverage(Adaptive):
 
 @works_out(nn.AdaptiveMaxPool2d, "adaptive_max_pool2d")
 class AdaptiveMaximum(Adaptive):
-    """The largest value of a window."""
+    """Maximum of a window."""
 
     kind = "adaptive max pooling"
 
@@ -167,7 +167,7 @@ class AdaptiveMaximum(Adaptive):
 
 @works_out(Subsampling)
 class TrainedSubsampling(OneMap):
-    """LeNet-5 (1998): the mean of 2×2, times a trained gain, plus a trained bias."""
+    """LeNet-5 (1998) subsampling: the mean of 2×2, times a trained gain, plus a trained bias."""
 
     kind = "subsampling"
 
@@ -195,7 +195,7 @@ class TrainedSubsampling(OneMap):
 
 
 def largest(kind: str, cell: Cell, seen: Window) -> Working:
-    """The working of a maximum; of equal values the first wins."""
+    """Return the working of a maximum; of equal values the first wins."""
     inside = np.array(seen.inside)
     values = np.where(inside, np.array(seen.values), -np.inf)
     y, x = np.unravel_index(int(values.argmax()), values.shape)
@@ -205,17 +205,14 @@ def largest(kind: str, cell: Cell, seen: Window) -> Working:
 
 
 def mean(kind: str, cell: Cell, seen: Window, count: int) -> Working:
-    """The working of a mean over `count` cells."""
+    """Return the working of a mean over `count` cells."""
     steps = (Step("sum of the window", seen.total), Step("cells", count), Step("result", seen.total / count))
     return Working(kind, cell, "sum of the window / cells", steps, (seen,), inputs=count)
 
 
-# Resizing inside a model.
-
-
 @works_out(nn.Upsample)
 class Bilinear(OneMap):
-    """Each new cell is a weighted mean of the (up to) four around its place on the old grid."""
+    """Bilinear interpolation: a weighted mean of the (up to) four nearest cells of the input."""
 
     kind = "resize"
 
@@ -239,7 +236,7 @@ class Bilinear(OneMap):
 
 
 def _neighbours(place: int, old: int, new: int) -> tuple[int, Doubles]:
-    """The first of the neighbours along one axis, and how near each is; corners are not aligned."""
+    """Return the first of the two neighbors along one axis and their weights (`align_corners=False`)."""
     at = max(0.0, (place + 0.5) * old / new - 0.5)
     first = min(math.floor(at), old - 1)
     share = at - first
