@@ -1,4 +1,4 @@
-"""The application: gathers the commands and turns every error into one line on stderr and exit code 2."""
+"""Command-line application: registers the commands; errors become one line on stderr and exit code 2."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from cnnviz.cli.output import accept_any_character
 from cnnviz.sentences import full_stop
 
 WRONG_USE = 2
-# Typer keeps its copy of click to itself; this is the common base of every wrong use of a command line.
+# Typer does not export its vendored click; this is click's UsageError, the base of all usage errors.
 _UsageError: Any = typer.BadParameter.__base__
 
 
 def build() -> typer.Typer:
-    """The application with every command in `cnnviz.cli.commands`."""
+    """Build the application with every command in `cnnviz.cli.commands`."""
     app = typer.Typer(
         name="cnnviz",
         help="See a convolutional network: its layers, its parameters, what they cost.",
@@ -45,7 +45,7 @@ def build() -> typer.Typer:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line (the process's own where none is given) and return its exit code."""
+    """Run a command line (by default the process's own) and return its exit code."""
     accept_any_character(sys.stdout)
     accept_any_character(sys.stderr)
     command = typer.main.get_command(build())
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return _fail("Stopped.")
     except BrokenPipeError:
-        # The reader, as `head`, has seen enough; the interpreter must not complain while it closes stdout.
+        # The reader (such as `head`) closed the pipe; redirect so that closing stdout at exit does not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ValueError as error:

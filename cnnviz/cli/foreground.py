@@ -1,4 +1,4 @@
-"""Run in the foreground of a command: train here, wait for a turn, or watch what a supervisor began first."""
+"""Runs in the foreground of a command: train here, wait in the queue, or follow another process's run."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from cnnviz.training.queue import QueuePlace
 
 WATCH_SECONDS = 0.25
-"""How often a run is looked at that another process trains."""
+"""Polling interval of a run that another process trains."""
 TURN_SECONDS = 1.0
-"""How often a run that waits looks whether it is its turn."""
+"""Polling interval of a queued run."""
 
 
 def look_after(database: Database) -> None:
-    """Mark runs whose process is gone, before runs are shown; a database that only reads is left as it is."""
+    """Mark runs whose process is gone, before runs are shown; a read-only database is left unchanged."""
     from cnnviz import tracking
     from cnnviz.training.workers import reconcile
 
@@ -39,18 +39,22 @@ def look_after(database: Database) -> None:
 def work_on(
     database: Database, run: Run, progress: Progress, interrupted: Callable[[], bool], now: bool = False
 ) -> Status:
-    """Train a run when it is its turn, or watch it where a supervisor was quicker; return how it ended.
+    """Train a run once it is its turn, or follow it if a supervisor claimed it first.
 
-    Returns `queued` where Ctrl-C ended the waiting: the run then keeps its place.
+    Return its final status.
 
     Args:
         database: The run database.
-        run: A run that waits.
-        progress: Told what happens.
-        interrupted: Whether Ctrl-C was pressed.
+        run: A queued run.
+        progress: Progress callback.
+        interrupted: Returns whether Ctrl-C was pressed.
         now: Train on the CPU at once, beside whatever trains there.
 
-    Raises `ValueError` where a run cannot train beside another.
+    Returns:
+        The final status, or `queued` if Ctrl-C ended the waiting: the run then keeps its place.
+
+    Raises:
+        ValueError: The run cannot train beside another.
     """
     from cnnviz import tracking
     from cnnviz.training.workers import process_id
@@ -73,7 +77,7 @@ def work_on(
             _pause(interrupted)
         return tracking.get_run(database, run.id).status
     finally:
-        with suppress(tracking.TrackingError):  # which is on its way already, where it is of the database
+        with suppress(tracking.TrackingError):  # a database error is being raised already
             tracking.attend(database, run.id, None)
 
 
@@ -85,13 +89,13 @@ def try_on(
     *,
     beside: bool = False,
 ) -> Status:
-    """As `work_on`, but leaves the run in the queue, and says so, where its device is busy."""
+    """Train a run as `work_on` does, but return `queued` at once if its device is busy."""
     from cnnviz import tracking
     from cnnviz.device_class import is_gpu
     from cnnviz.training.workers import process_id
 
     look_after(database)
-    elsewhere = beside and is_gpu(run.device_class)  # which `claim` refuses
+    elsewhere = beside and is_gpu(run.device_class)  # `claim` refuses it
     device = run.device_class if elsewhere else _device_here(run)
     lease = tracking.claim(database, device, only=run.id, beside=beside, classes=[run.device_class])
     if lease is None:
@@ -103,9 +107,10 @@ def try_on(
 
 
 def _device_here(run: Run) -> str:
-    """The devices that this machine gives a run, which its command trains here.
+    """Return the devices of this machine that the run gets, comma-separated.
 
-    Raises `ValueError` where the machine has none of what the run asks for.
+    Raises:
+        ValueError: The machine has no device of the class that the run asks for.
     """
     from cnnviz.device_class import ANY, CPU, choose
     from cnnviz.training.estimate import may_have_gpu
@@ -124,7 +129,7 @@ def _device_here(run: Run) -> str:
 
 
 def _train(database: Database, lease: Lease, progress: Progress, interrupted: Callable[[], bool]) -> Status:
-    """Train here; where the database fails meanwhile, try once more to record that."""
+    """Train here; if the database fails meanwhile, try once more to record that."""
     from cnnviz import tracking
     from cnnviz.training.workers.worker import work
 
@@ -137,7 +142,7 @@ def _train(database: Database, lease: Lease, progress: Progress, interrupted: Ca
 
 
 def _is_next(database: Database, run: Run) -> bool:
-    """Whether nobody who is at work, a supervisor or a waiting command, would take another run first."""
+    """Return whether no active supervisor or waiting command would claim another run first."""
     from cnnviz.training.queue import place_in_queue
     from cnnviz.training.workers import attended, supervised
 
@@ -161,7 +166,7 @@ def _tell_place(database: Database, run: Run, progress: Progress) -> None:
 
 
 def place_text(run: Run, place: QueuePlace) -> str:
-    """A place in the queue: `behind run 3 on cpu, about 2 min left; Ctrl-C leaves it queued`."""
+    """Describe a place in the queue: `behind run 3 on cpu, about 2 min left; Ctrl-C leaves it queued`."""
     from cnnviz.figures.numbers import duration
 
     ahead = [other.id for other in (*place.training, *place.waiting)]
@@ -172,20 +177,20 @@ def place_text(run: Run, place: QueuePlace) -> str:
 
 
 def _rounded(seconds: float) -> float:
-    """To 10 s below a minute and to a minute from there on, so that the text changes now and then only."""
+    """Round to 10 s below a minute and to minutes above, so that the text changes only now and then."""
     unit = 10 if seconds < 60 else 60
     return max(unit, round(seconds / unit) * unit)
 
 
 def _pause(interrupted: Callable[[], bool]) -> None:
-    """Wait a moment, less where Ctrl-C is pressed: a signal ends the sleep's slice, not the sleep."""
+    """Sleep for `TURN_SECONDS` in slices, less if Ctrl-C is pressed: a signal does not end a sleep."""
     given_up = time.monotonic() + TURN_SECONDS
     while time.monotonic() < given_up and not interrupted():
         time.sleep(min(0.1, TURN_SECONDS))
 
 
 def _watch(database: Database, run_id: int, progress: Progress, interrupted: Callable[[], bool]) -> Status:
-    """Show what another process trains, until it ends; Ctrl-C stops it."""
+    """Follow a run that another process trains until it ends; Ctrl-C stops it."""
     from cnnviz import tracking
     from cnnviz.datasets import Step
 
@@ -204,7 +209,11 @@ def _watch(database: Database, run_id: int, progress: Progress, interrupted: Cal
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a wish that is heard between steps; a second one is a Ctrl-C as usual."""
+    """Turn the first Ctrl-C into a flag that is polled between steps; a second one interrupts as usual.
+
+    Yields:
+        A function that returns whether Ctrl-C was pressed.
+    """
     heard: list[int] = []
 
     def hear(number: int, frame: Any) -> None:
@@ -218,7 +227,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-# `cnnviz runs stop|pause|resume`: the wish goes into the run database, as a page's does.
+# `cnnviz runs stop|pause|resume`: the command is written to the run database, as pages do.
 
 _HELP = {
     "stop": "Stop a run; what it has learnt is kept, and it can be resumed.",
@@ -230,12 +239,12 @@ _DONE = {
     "pause": ("stopped", "interrupted", "failed", "paused"),
     "resume": (),
 }
-"""What a run whose process turns out to have ended may be without anything left to ask of it."""
+"""Statuses of a run whose process turns out to be gone in which the command has nothing left to do."""
 NO_SUPERVISOR = "No supervisor is at work here: start the app (`make app`) or `python -m cnnviz work`."
 
 
 def register(runs: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     for name, help_text in _HELP.items():
         runs.command(name, help=help_text)(_command(name))
 
@@ -268,13 +277,13 @@ def _command(name: str) -> Callable[[int, bool], None]:
     return ask
 
 
-# The runs of an experiment one after another in the foreground.
+# Runs of an experiment, one after another in the foreground.
 
 
 def go_through(database: Database, experiment_id: int) -> bool:
-    """Train what has yet to be trained, a run after the other; return whether Ctrl-C ended it.
+    """Train the remaining runs of an experiment one by one; return whether Ctrl-C ended it.
 
-    A run is queued when its turn comes, so that what a Ctrl-C leaves is not trained by somebody else later.
+    A run is queued only when its turn comes, so that nothing else trains what a Ctrl-C leaves undone.
     """
     from cnnviz import experiments
 
@@ -290,7 +299,7 @@ def go_through(database: Database, experiment_id: int) -> bool:
 def _train_condition(
     database: Database, stored: Stored, cell: Cell, bar: Bar, interrupted: Callable[[], bool]
 ) -> None:
-    """Train one arm with a seed; wait where another run has its device."""
+    """Train one condition with one seed; wait while another run uses its device."""
     from cnnviz import tracking
     from cnnviz.datasets import Step
     from cnnviz.experiments.running import cell_run
@@ -308,7 +317,7 @@ def _train_condition(
 
 
 def _stage(database: Database, stored: Stored, cell: Cell) -> str:
-    """`Run 3 of 10, about 4 min for all that is left: unit, seed 1`."""
+    """Describe an experiment's progress: `Run 3 of 10, about 4 min for all that is left: unit, seed 1`."""
     from cnnviz.experiments.running import seconds_of
     from cnnviz.figures.numbers import duration
 
@@ -320,7 +329,7 @@ def _stage(database: Database, stored: Stored, cell: Cell) -> str:
 
 
 def _telling(stage: str, bar: Bar) -> Progress:
-    """A progress callback that names the run in place of `Training`."""
+    """Return a progress callback that shows `stage` instead of `Training`."""
 
     def tell(step: Step) -> None:
         bar(step._replace(stage=stage) if step.stage == "Training" else step)

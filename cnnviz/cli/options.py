@@ -1,4 +1,4 @@
-"""Options that several commands share: `K=V` choices, a trained model, a model argument."""
+"""Options shared by several commands: `K=V` pairs, a trained model, a model argument."""
 
 from __future__ import annotations
 
@@ -19,18 +19,26 @@ from cnnviz.models.user_code import registration
 if TYPE_CHECKING:
     from cnnviz.inference.weights.loaded_model import Loaded
 
-# Choices given as K=V.
+# K=V pairs.
 
 
 def pairs(given: Sequence[str], example: str) -> dict[str, str]:
-    """K=V texts as a dictionary; raises `ValueError` for one without an equals sign."""
+    """Parse `K=V` arguments into a dictionary.
+
+    Args:
+        given: The arguments.
+        example: An example for the error message.
+
+    Raises:
+        ValueError: An argument has no equals sign.
+    """
     wrong = next((pair for pair in given if "=" not in pair), None)
     if wrong is not None:
         raise ValueError(f"An option is given as K=V, as {example}, not {wrong!r}.")
     return dict(pair.split("=", 1) for pair in given)
 
 
-# The options that name a trained model, and the model that they name.
+# Options that select a trained model.
 
 RunNumber = Annotated[int | None, typer.Option("--run", metavar="ID", help="A run's last checkpoint.")]
 CheckpointName = Annotated[
@@ -52,7 +60,10 @@ Std = Annotated[str | None, typer.Option(metavar="S", help="Standard deviation t
 
 
 class AboutWeights(NamedTuple):
-    """What a command line says of weights: kept beside their file, so that it is said once."""
+    """Facts about weights from the command line.
+
+    They are stored beside the file, so they are given only once.
+    """
 
     classes: Path | None
     mean: str | None
@@ -73,11 +84,11 @@ Center = Annotated[
     typer.Option("--center", "--centre", help="Cut out what is light and center it, as MNIST's digits were."),
 ]
 CHANGES = {"invert": "--invert", "centre": "--center"}
-"""Fields of the preprocessing that a command line can change, and how."""
+"""Preprocessing fields that a command line can change, with their options."""
 
 
 def changed(loaded: Loaded, *, invert: bool, center: bool) -> Loaded:
-    """The model with its preprocessing changed as the options say."""
+    """Return the model with its preprocessing changed as the options say."""
     changes = {name: True for name, on in (("invert", invert), ("centre", center)) if on}
     return replace(loaded, preprocessing=loaded.preprocessing.changed(**changes)) if changes else loaded
 
@@ -90,7 +101,11 @@ def load_model(
     options: Sequence[str] | None = None,
     about: AboutWeights | None = None,
 ) -> Loaded:
-    """The one model that a command line names; raises `ValueError` where it names none or several."""
+    """Load the one model that a command line names.
+
+    Raises:
+        ValueError: The options name no model, or several.
+    """
     chosen, given_name = None, model or ""
     if model is not None:
         model, chosen = named_model(model, options)
@@ -120,7 +135,7 @@ def load_model(
 
 
 def _of_data_file(given_name: str, model: str, about: AboutWeights | None) -> Loaded:
-    """An ONNX file with what is said of its classes and normalization, which is kept beside it."""
+    """Load an ONNX file with its class names and normalization, which are stored beside it."""
     from cnnviz.inference.weights import loaders, weights_facts
     from cnnviz.models.outside import registration as data_files
 
@@ -134,7 +149,10 @@ def _of_data_file(given_name: str, model: str, about: AboutWeights | None) -> Lo
 
 
 def named_model(name: str, options: Sequence[str] | None) -> tuple[str, dict[str, str]]:
-    """The registry name of a model, a user's own file registered, and what options are left to choose."""
+    """Resolve a model argument to its registry name and remaining options.
+
+    A user's own file is registered.
+    """
     chosen = pairs(options or [], "activation=tanh")
     if not registration.is_named(name):
         return name, chosen
@@ -146,15 +164,17 @@ def named_model(name: str, options: Sequence[str] | None) -> tuple[str, dict[str
     return spec.name, {}
 
 
-# A model named on a command line: what the argument may be, how it is read, and its structural faults.
+# Model argument: its syntax, its resolution, and the model's structural problems.
 
 MODEL_HELP = "A name (see `cnnviz models`), a layer list (FILE.json), FILE.py:CLASS, FILE.onnx or FILE.keras."
 
 
 def resolve_model(name: str, options: Mapping[str, str] | None = None) -> str | models.ModelSpec | LayerList:
-    """Read what a command line names as a model: a file, or a name that the registry knows.
+    """Resolve a model argument: a file, or a name in the registry.
 
-    `options` are arguments of a user's own network, which take the place of its constructor's defaults.
+    Args:
+        name: The argument.
+        options: Constructor arguments of a user's own network, in place of its defaults.
     """
     if name.endswith(".json"):
         return LayerList.read(Path(name).read_bytes())
@@ -164,7 +184,11 @@ def resolve_model(name: str, options: Mapping[str, str] | None = None) -> str | 
 
 
 def parse_size(text: str | None) -> int | tuple[int, ...] | list[tuple[int, ...]] | None:
-    """Read `32`, `224x320` or `1x28x28` (channels first), or several with commas; raises `ValueError`."""
+    """Parse `32`, `224x320` or `1x28x28` (channels first), or several separated by commas.
+
+    Raises:
+        ValueError: The text is not an input size.
+    """
     if text is None:
         return None
     if "," in text:
@@ -179,7 +203,7 @@ def parse_size(text: str | None) -> int | tuple[int, ...] | list[tuple[int, ...]
 
 
 def problem_lines(problems: Sequence[Problem], name: str) -> list[str]:
-    """Write errors and warnings as a line each, for commands that do something else; notes stay out."""
+    """Format errors and warnings as one line each, for commands that do something else; notes are omitted."""
     lines = [
         f"{problem.severity}: {problem.message} ({problem.check})"
         for problem in problems

@@ -1,4 +1,4 @@
-"""Output of the commands: aligned columns, text in an encoding that cannot take all of it, progress."""
+"""Output of the commands: aligned tables, transliteration for limited encodings, progress."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from functools import partial
 from types import TracebackType
 from typing import Protocol, TextIO
 
-# Transliterate what the encoding of an output cannot take (`latin-1`, a Windows code page, ASCII).
+# Transliteration of characters that an output's encoding lacks (`latin-1`, a Windows code page, ASCII).
 #
-# A stream's encoding is replaced by a codec of our own over it, because only a codec sees whole texts: an
-# error handler, which sees single characters, could neither escape a JSON document nor keep a column's
-# width.
+# The stream's encoding is replaced by a codec that wraps it, because only a codec sees whole texts: an error
+# handler, which sees single characters, could neither escape a JSON document nor keep the width of a column.
 
 PREFIX = "cnnviz_over_"
-"""What the name of our codec over another begins with. It is also why Typer does not take an output in plain
-ASCII for one that nobody configured, and write UTF-8 to it."""
+"""Prefix of the name of a wrapping codec. It also keeps Typer from treating an ASCII output as unconfigured
+and
+writing UTF-8 to it."""
 ONE_WIDE = str.maketrans(
     {"×": "x", "·": ".", "−": "-", "–": "-", "—": "-", "─": "-", "…": "~", "→": ">", "←": "<", "↑": "^"}
     | {"↓": "v", "≥": ">", "≤": "<", "≈": "~", "±": "~", "√": "V", "∞": "~", "“": '"', "”": '"', "‘": "'"}
@@ -43,31 +43,31 @@ ONE_WIDE = str.maketrans(
         "ß": "s",
     }
 )
-"""A character of the same width, for lines with columns."""
+"""Replacements of the same width, for lines with columns."""
 IN_WORDS = str.maketrans(
     {"…": "...", "→": "->", "←": "<-", "≥": ">=", "≤": "<=", "±": "+/-", "√": "sqrt ", "∞": "inf"}
     | {"Σ": "sum ", "σ": "sigma", "α": "alpha", "β": "beta", "ε": "epsilon", "η": "eta", "λ": "lambda"}
     | {"Φ": "Phi", "π": "pi", "Δ": "Delta", "⁻": "^-", "²": "^2", "³": "^3"}
 )
-"""What reads better where nothing has to stand below anything."""
+"""More readable replacements, for lines without columns."""
 COLUMNS = re.compile(r"\S {2,}\S")
-"""A gap of two spaces sets columns apart in every table of ours."""
+"""Matches lines with columns: two spaces separate columns in every table of ours."""
 
 
 def accept_any_character(stream: TextIO) -> None:
-    """Reconfigure an output so that no text is refused, whatever its encoding."""
+    """Reconfigure an output stream so that no character is refused, whatever its encoding."""
     if not isinstance(stream, io.TextIOWrapper) or stream.encoding.startswith(PREFIX):
         return
     name = codecs.lookup(stream.encoding).name
     if name.startswith("utf"):
-        stream.reconfigure(errors="replace")  # Of a file's name, bytes may be left that are no UTF-8.
+        stream.reconfigure(errors="replace")  # File names may contain bytes that are not UTF-8.
     else:
         codecs.register(_find)
         stream.reconfigure(encoding=PREFIX + name.replace("-", "_"))
 
 
 def fit(text: str, encoding: str) -> str:
-    """Return `text` in characters that `encoding` has; a JSON document stays valid, and says the same."""
+    """Return `text` in characters that `encoding` has; a JSON document stays valid and equivalent."""
     if text.isascii():
         return text
     if text.startswith(("{", "[")) and _is_json(text):
@@ -139,21 +139,21 @@ def _find(name: str) -> codecs.CodecInfo | None:
     )
 
 
-# Plain text for terminals: aligned columns and numbers people can read.
+# Aligned columns and readable numbers.
 
 WIDEST = 100
-"""Characters of a line, in a terminal that has as many."""
+"""Maximum line width in characters, in a terminal that is wide enough."""
 LEAST = 24
-"""Characters of a wrapped column; narrower it would be a ladder."""
+"""Minimum width of a wrapped column in characters."""
 
 
 def width() -> int:
-    """Characters that a line of prose may have."""
+    """Return the line width of prose in characters."""
     return min(WIDEST, shutil.get_terminal_size().columns)
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozenset[str] = frozenset()) -> str:
-    """Columns under `head`, aligned by width; those named in `right` stand to the right."""
+    """Format rows as aligned columns below `head`; the columns named in `right` are right-aligned."""
     cells = [list(head), *([_cell(value) for value in line] for line in lines)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     text = [
@@ -168,7 +168,7 @@ def table(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozens
 
 
 def fitted(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozenset[str], widest: int) -> str:
-    """Columns as in `table`, the last one wrapped so that lines have at most `widest` characters."""
+    """Format rows as `table` does, wrapping the last column to fit lines into `widest` characters."""
     before = sum(max(len(_cell(line[at])) for line in [head, *lines]) + 2 for at in range(len(head) - 1))
     room = max(widest - before, LEAST)
     rows: list[Sequence[object]] = []
@@ -179,7 +179,7 @@ def fitted(head: Sequence[str], lines: Sequence[Sequence[object]], right: frozen
 
 
 def notes(rows: Sequence[tuple[str, str]], widest: int) -> str:
-    """A name a line, with its sentence beside it, wrapped to `widest` characters in all."""
+    """Format `(name, sentence)` rows, the sentences wrapped to `widest` characters in all."""
     indent = max(len(name) for name, _ in rows) + 2
     return "\n".join(
         textwrap.fill(words, widest, initial_indent=name.ljust(indent), subsequent_indent=" " * indent)
@@ -194,18 +194,18 @@ def _cell(value: object) -> str:
 
 
 def short(count: float, unit: str = "") -> str:
-    """Three significant digits with a prefix: `58.3 M`, `1.18 G`."""
+    """Format a number with three significant digits and an SI prefix: `58.3 M`, `1.18 G`."""
     for size, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(count) >= size * 0.9995:
             return f"{count / size:#.3g} {prefix}{unit}".replace(". ", " ")
     return f"{count:g} {unit}".rstrip()
 
 
-# Progress on stderr: one line that is written over in a terminal, one line a stage elsewhere.
+# Progress on stderr: one line that is overwritten in a terminal, one line per stage elsewhere.
 
 WIDTH = 24
 PAUSE = 0.1
-"""Seconds between two drawings of the line."""
+"""Minimum seconds between two redraws."""
 
 
 class _Step(Protocol):
@@ -220,7 +220,7 @@ class _Step(Protocol):
 
 
 class Bar:
-    """A context manager that is itself the progress callback."""
+    """Progress bar: a context manager that is itself the progress callback."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -238,7 +238,7 @@ class Bar:
             self._stream.write("\n")
 
     def __call__(self, step: _Step) -> None:
-        """Show a step, at most ten times a second."""
+        """Draw a step, at most ten times a second."""
         now = time.monotonic()
         fresh = step.stage != self._stage
         if not self._live:
@@ -256,7 +256,7 @@ class Bar:
 
 
 def line(step: _Step, seconds: float) -> str:
-    """One step as text: stage, bar, amount and the time left, after `seconds` in this stage."""
+    """Format a step: stage, bar, amount, and the remaining time, estimated from `seconds` in this stage."""
     if not step.total:
         return f"{step.stage} … {_amount(step.done, step.unit)}" if step.done else f"{step.stage} …"
     share = min(step.done / step.total, 1.0)

@@ -21,7 +21,7 @@ from cnnviz.sentences import full_stop
 
 LOCALHOST, LEAN_VARIABLE = "localhost", "CNNVIZ_LEAN"
 FIRST_PORT, PORTS = 8501, 100
-"""Streamlit's usual port, and how many to try from there."""
+"""Streamlit's default port, and the number of ports tried from there."""
 SETTINGS = {
     "server.baseUrlPath": "",
     "server.enableAgentApi": "false",
@@ -31,12 +31,13 @@ SETTINGS = {
     "server.runOnSave": "false",
     "client.showErrorDetails": "full",
 }
-"""Streamlit's own defaults of what the app's .streamlit/config.toml leaves open: without them, settings for
-another app, in the folder where the command was given, would hold for this one."""
+"""Streamlit's defaults of options that the app's .streamlit/config.toml does not set: otherwise the settings
+of
+another app, in the current folder, would apply to this one."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command(
         "app",
         help="Start the app. What follows -- goes to Streamlit, as in: cnnviz app -- --server.headless true",
@@ -105,7 +106,11 @@ def run_app(
 
 
 def _policy(guests: bool, claims: Sequence[str], managers: Sequence[str]) -> SignIn:
-    """The policy of signing in; raises `ValueError`."""
+    """Build the sign-in policy.
+
+    Raises:
+        ValueError: Authlib is missing, or an argument is malformed.
+    """
     if importlib.util.find_spec("authlib") is None:
         raise ValueError("Signing in needs Authlib: pip install 'cnnviz[auth]'.")
     wrong = next((name for name in managers if len(name.split()) != 2), None)
@@ -115,14 +120,19 @@ def _policy(guests: bool, claims: Sequence[str], managers: Sequence[str]) -> Sig
 
 
 class Start(NamedTuple):
-    """What the app is started with: Streamlit's options and the process's environment."""
+    """Streamlit's options and the process environment to start the app with."""
 
     settings: dict[str, str]
     environment: dict[str, str]
 
 
 def prepare(port: int | None, address: str | None, home: Path | None, model: Sequence[str] | None) -> Start:
-    """Check what was given and register networks; raises `ValueError` or `OSError`."""
+    """Validate the arguments and register the user's networks.
+
+    Raises:
+        ValueError: An argument is invalid.
+        OSError: The home folder cannot be created.
+    """
     if not resources.APP.is_file():
         raise ValueError("The app's files are missing from this installation; install cnnviz anew.")
     for name in model or []:  # Its code runs here and in the app, because it was named here.
@@ -135,7 +145,7 @@ def prepare(port: int | None, address: str | None, home: Path | None, model: Seq
 
 
 def launch(start: Start, streamlit_options: Sequence[str] | None) -> None:
-    """Become Streamlit's process."""
+    """Replace this process by Streamlit's."""
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(resources.APP)]
     command += [f"--{name}={value}" for name, value in start.settings.items()]
     sys.stdout.flush()
@@ -143,7 +153,7 @@ def launch(start: Start, streamlit_options: Sequence[str] | None) -> None:
 
 
 def _settings(port: int | None, address: str | None, environment: Mapping[str, str]) -> dict[str, str]:
-    """Options of `streamlit run`; what an environment variable of Streamlit's sets is left to it."""
+    """Return options of `streamlit run`, without those that an environment variable of Streamlit sets."""
     host = address or environment.get(_variable("server.address")) or LOCALHOST
     given = port or environment.get(_variable("server.port"))
     settings = {name: value for name, value in SETTINGS.items() if _variable(name) not in environment}
@@ -151,13 +161,17 @@ def _settings(port: int | None, address: str | None, environment: Mapping[str, s
 
 
 def _variable(name: str) -> str:
-    """`STREAMLIT_SERVER_BASE_URL_PATH` for `server.baseUrlPath`, as Streamlit spells it."""
+    """Return Streamlit's environment variable of an option: `STREAMLIT_SERVER_BASE_URL_PATH`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace(".", "_"))
     return f"STREAMLIT_{words.upper()}"
 
 
 def _free_port(host: str, given: int | str | None) -> int:
-    """The port asked for, or the first free one; raises `ValueError` where none can be listened at."""
+    """Return the given port, or the first free one.
+
+    Raises:
+        ValueError: The given port, or every port tried, cannot be bound.
+    """
     if given is not None:
         if not (str(given).isascii() and str(given).isdigit() and 0 < int(given) < 65536):
             raise ValueError(f"STREAMLIT_SERVER_PORT is a number from 1 to 65535, not {given!r}.")
@@ -174,7 +188,7 @@ def _free_port(host: str, given: int | str | None) -> int:
 
 
 def _problem(host: str, port: int) -> str:
-    """Why a port cannot be listened at; empty where it can."""
+    """Return why a port cannot be bound; empty if it can."""
     try:
         family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
@@ -186,7 +200,12 @@ def _problem(host: str, port: int) -> str:
 
 
 def _make_home(folder: Path) -> Path:
-    """The folder as an absolute path, made where it is not there; raises `ValueError` or `OSError`."""
+    """Return the folder as an absolute path, creating it if needed.
+
+    Raises:
+        ValueError: The path is a file.
+        OSError: The folder cannot be created.
+    """
     path = folder.expanduser().resolve()
     if path.exists() and not path.is_dir():
         raise ValueError(f"--home takes a folder, and {folder} is a file.")

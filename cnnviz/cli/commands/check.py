@@ -1,4 +1,4 @@
-"""`cnnviz check`: look for faults in a model's structure, before any training."""
+"""`cnnviz check`: static checks of a model's structure, before any training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cnnviz.models import ModelSpec
 from cnnviz.models.layers import LayerList
 
 ERRORS, WARNINGS = 1, 3
-"""Exit codes: 0 without errors and warnings, notes or not; 2 is a wrong use."""
+"""Exit codes; 0 means no errors and no warnings, 2 is a usage error."""
 _HELP = (
     "Look for faults in a model's structure, before any training: an activation on the outputs, none between "
     "two layers, windows that do not fit, and others. Exit code 0: no error and no warning (there may be "
@@ -25,7 +25,7 @@ _HELP = (
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command("check", help=_HELP)(check)
 
 
@@ -39,7 +39,7 @@ def check(
     listed: Annotated[bool, typer.Option("--list", help="List the checks, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print what was found; the worst of it decides the exit code."""
+    """Print the problems; the most severe one decides the exit code."""
     if listed:
         typer.echo(_all_checks(as_json), nl=False)
         return
@@ -69,7 +69,7 @@ def _checked(
         if classes is not None:
             model = model.model_copy(update={"classes": classes})
         if model.problem():
-            # What does not fit cannot be analysed, but it can be said.
+            # A layer list that does not fit cannot be analyzed, but its problems can be reported.
             return model.name, check_layers(model)
     analysis: Analysis = analyze(model, size, classes, None if isinstance(model, ModelSpec) else options)
     return analysis.title, check_analysis(analysis)

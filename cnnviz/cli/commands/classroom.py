@@ -1,4 +1,4 @@
-"""`cnnviz class`: start the app for a class: bound to the network, behind a join code."""
+"""`cnnviz class`: start the app for a class, reachable from the network with a join code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_UPLOAD_MB = 100
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command(
         "class",
         help="Start the app for a class: others on the network join with a code. It prints address, QR code, "
@@ -57,7 +57,7 @@ def run_class(
     lean: Lean = False,
     streamlit_options: StreamlitOptions = None,
 ) -> None:
-    """Open the class, print how to come in, and become Streamlit's process."""
+    """Open the class, print its links and join code, and replace this process by Streamlit's."""
     start = prepare(port, address, home, model)
     start.settings.setdefault("server.headless", "true")
     start.settings.setdefault("server.maxUploadSize", str(MOST_UPLOAD_MB))
@@ -93,7 +93,7 @@ def _print_links(url: str, room: Classroom, key: str) -> None:
 
 
 def _url(settings: dict[str, str], hosts: list[str], address: str, options: list[str]) -> str:
-    """The address that students type: a name that was given, else this machine's own on the network."""
+    """Return the URL that students type: the first given host name, else this machine's network address."""
     secure = any(option.startswith("--server.sslCertFile") for option in options) or bool(
         os.environ.get("STREAMLIT_SERVER_SSL_CERT_FILE")
     )
@@ -106,7 +106,7 @@ def _url(settings: dict[str, str], hosts: list[str], address: str, options: list
 
 
 def network_address() -> str:
-    """An IPv4 address of this machine that others can reach; `127.0.0.1` where there is none."""
+    """Return an IPv4 address of this machine that others can reach; `127.0.0.1` if there is none."""
     active = psutil.net_if_stats()
     found = [
         each.address

@@ -1,4 +1,4 @@
-"""`cnnviz data`: which data sets there are, preparing them, and what is in them."""
+"""`cnnviz data`: list, prepare, describe and remove data sets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     data = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     data.command("list", help="List every data set that has a name.")(list_datasets)
     data.command("prepare", help="Download, decode and cache a data set.")(prepare)
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_datasets(as_json: _AsJson = False) -> None:
-    """Print the list."""
+    """Print the data sets."""
     entries = [_entry(spec) for spec in datasets.specs().values()]
     if as_json:
         _print_json(entries)
@@ -57,7 +57,10 @@ def prepare(
     ] = None,
     as_json: _AsJson = False,
 ) -> None:
-    """Prepare, and say what came of it; a path gets a name, by which pages know it too."""
+    """Prepare a data set and print what it holds.
+
+    One given as a path is registered by a name, for pages too.
+    """
     began = time.perf_counter()
     if datasets.is_path(name):
         with Bar() as bar:
@@ -76,13 +79,16 @@ def prepare(
 
 
 def remove(name: Annotated[str, typer.Argument(metavar="mine/NAME", help="One of your own.")]) -> None:
-    """Forget a data set of the user's own; the files it was made from stay."""
+    """Remove a user's data set and its cached copy; the files it was made from stay."""
     datasets.forget(name)
     typer.echo(f"{name} is taken out; the files it was made from are as they were.")
 
 
 def info(name: _Name, option: _Choices = None, as_json: _AsJson = False) -> None:
-    """Print what is known; only what has to be downloaded is not prepared for it."""
+    """Print facts, problems and class counts.
+
+    A data set that must be downloaded first is not prepared for it.
+    """
     spec = datasets.specs().get(name)
     choices = pairs(option or [], "size=64")
     waiting = spec is not None and not spec.offline and datasets.prepared(name, choices) is None

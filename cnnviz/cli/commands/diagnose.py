@@ -1,4 +1,4 @@
-"""`cnnviz diagnose`: why a run does not learn, with evidence, and what would fix it."""
+"""`cnnviz diagnose`: diagnose why a run does not learn, with evidence and suggested fixes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from cnnviz.training.recipe import Recipe
 
 EXIT_CODES: dict[Outcome, int] = {"healthy": 0, "cause-found": 1, "unexplained": 3, "not-judged": 4}
-"""By outcome; 2 is that of wrong use."""
+"""Exit code by outcome; 2 is a usage error."""
 TO_RUN = """To run a change, as {place}:
    cnnviz diagnose {run} --change {place} > fixed.json
    cnnviz train fixed.json"""
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     about = (
         "Why a run does not learn, and what would fix it. Exit code 0: healthy; 1: a cause was found; "
         "3: not healthy, cause unknown; 4: not judged, too little was recorded; 2: wrong use."
@@ -50,7 +50,7 @@ def diagnose(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print the diagnosis of one run, or what can be diagnosed."""
+    """Print the diagnosis of a run, or the list of causes that are checked."""
     if causes == (run is not None):
         raise ValueError("Name one run, as `cnnviz diagnose 3`, or ask for the list with --causes.")
     if run is None:
@@ -107,7 +107,11 @@ def _json(value: Any) -> str:
 
 
 def _changed(evidence: Evidence, diagnosis: Diagnosis, place: str) -> Recipe:
-    """The recipe with the change at `place`, as `1.2`; raises `ValueError` where there is none."""
+    """Return the recipe with the suggested change `place`, such as `1.2`.
+
+    Raises:
+        ValueError: No such change is suggested.
+    """
     offered = _offered(diagnosis)
     if place not in offered:
         known = f"it can be {', '.join(offered)}" if offered else "nothing is proposed for this run"
@@ -118,7 +122,7 @@ def _changed(evidence: Evidence, diagnosis: Diagnosis, place: str) -> Recipe:
 
 
 def _offered(diagnosis: Diagnosis) -> dict[str, Change]:
-    """Every change by the finding's number and its own, as `1.2`."""
+    """Return every suggested change by the number of its finding and its own, such as `1.2`."""
     return {
         f"{number}.{at}": one
         for number, finding in enumerate(diagnosis.findings, 1)
@@ -156,7 +160,7 @@ def _text(run: str, evidence: Evidence, diagnosis: Diagnosis) -> str:
 
 
 def _listed(title: str, sentences: Sequence[str], *, numbered: bool = False) -> list[str]:
-    """A block of sentences below a title; nothing where there are none."""
+    """Format sentences as a list below a title; empty if there are none."""
     if not sentences:
         return []
     marks = [f"{at}." if numbered else "-" for at in range(1, len(sentences) + 1)]

@@ -1,4 +1,4 @@
-"""`cnnviz experiment`: questions put to several runs, and their answers."""
+"""`cnnviz experiment`: run experiments of paired runs, and print their results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cnnviz.tracking import Database
 
 STOPPED, INCOMPLETE = 130, 1
-"""Exit codes: 0 where every run finished, these where it was stopped and where a run failed."""
+"""Exit codes of a stopped experiment and of one with a failed run; 0 if every run finished."""
 _Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 _Large = Annotated[bool, typer.Option("--large", help="The form for a GPU, with the articles' data.")]
 _RIGHT = frozenset(
@@ -32,7 +32,7 @@ _RIGHT = frozenset(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Questions put to several runs.")
     group.command("list", help="The ready-made experiments, and those that were started.")(list_them)
     group.command("run", help="Run one in the foreground. Ctrl-C stops it; its number goes on with it.")(run)
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_them(as_json: _Json = False) -> None:
-    """Print the list."""
+    """Print presets, demonstrations and started experiments."""
     from cnnviz import tracking
     from cnnviz.experiments import every
     from cnnviz.experiments.demos import list_demos
@@ -86,7 +86,7 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", help="Queue many or long runs without asking again.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Run an experiment, and print what came of it."""
+    """Run an experiment and print its result."""
     from cnnviz import experiments, threads, tracking
     from cnnviz.experiments.demos import list_demos
     from cnnviz.experiments.running import save
@@ -123,7 +123,10 @@ def run(
 
 
 def _check_amount(database: Database, experiment: Experiment, runs: int, yes: bool) -> None:
-    """Refuse to queue many or long runs without --yes, and more than may wait, before anything is written."""
+    """Raise `ValueError` if many or long runs would be queued without --yes, or more than may wait.
+
+    Nothing is written before.
+    """
     from cnnviz import tracking
     from cnnviz.experiments.running import expected, needs_confirmation
     from cnnviz.figures.numbers import duration
@@ -142,7 +145,7 @@ def show(
     large: _Large = False,
     as_json: _Json = False,
 ) -> None:
-    """Print what an experiment asks, and its answer where it was started."""
+    """Print an experiment's question and conditions, or its result if it was started."""
     from cnnviz import experiments, tracking
     from cnnviz.experiments.demos import list_demos
 
@@ -160,7 +163,7 @@ def show(
 
 
 def as_text(result: Result) -> str:
-    """A result as lines: the question, a table of the arms, the verdict, and what else there is to know."""
+    """Format a result: the question, a table of the conditions, the verdict, and notes."""
     return f"{result.question}\n\n{_answer(result)}"
 
 
@@ -184,7 +187,7 @@ def _chosen(what: str, large: bool, seeds: int | None) -> Experiment:
 
     form: Form = "large" if large else "small"
     if what.endswith(".json"):
-        with Path(what).open("rb") as file:  # no more of it than says that it is too long
+        with Path(what).open("rb") as file:  # one byte more than the limit, which shows that it is too long
             result = Experiment.read(file.read(MAX_BYTES + 1))
     else:
         result = get_preset(what).form(form)
@@ -206,7 +209,7 @@ def _asked(name: str, experiment: Experiment) -> str:
 
 
 def _recorded(name: str, large: bool) -> str:
-    """What the runs that ship say of the small form; empty where none do."""
+    """Format the recorded result of the small form; empty if none ships."""
     from cnnviz.experiments.presets import current_name
     from cnnviz.experiments.recorded import names, recording
 
@@ -220,7 +223,7 @@ def _recorded(name: str, large: bool) -> str:
 
 
 def _demonstrate(demonstration: Demo, as_json: bool) -> None:
-    """Run a demonstration and print what it did."""
+    """Run a demonstration and print its result."""
     shown = demonstration.run()
     if as_json:
         document = {"name": demonstration.name, "question": demonstration.question, **asdict(shown)}

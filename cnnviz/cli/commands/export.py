@@ -1,4 +1,4 @@
-"""`cnnviz export`: a run's network for use elsewhere."""
+"""`cnnviz export`: export a run's network to ONNX, .pt2, .pth, or plain PyTorch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 
 class Format(StrEnum):
-    """Formats, as `cnnviz.inference.export.FORMATS`."""
+    """Export formats, as in `cnnviz.inference.export.FORMATS`."""
 
     ONNX = "onnx"
     PT2 = "pt2"
@@ -25,11 +25,11 @@ ENDINGS = {
     ".pt": Format.PTH,
     ".py": Format.PYTHON,
 }
-"""What the ending of an output says of its format."""
+"""Format by file extension of the output."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command("export", help="Write a run's network for use without cnnviz: ONNX, .pt2, .pth, or PyTorch.")(
         export
     )
@@ -43,7 +43,7 @@ def export(
     ] = None,
     which: Annotated[str, typer.Option("--checkpoint", help="last or best.")] = "last",
 ) -> None:
-    """Write the file; of plain PyTorch the weights beside it."""
+    """Write the exported network; plain PyTorch code comes with its weights in a second file."""
     from cnnviz import tracking
     from cnnviz.inference import export as exporting
     from cnnviz.inference.weights.loaders import from_run

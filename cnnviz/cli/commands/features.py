@@ -1,4 +1,4 @@
-"""`cnnviz features`: what a layer makes of a picture, or which part of it speaks for a class, as files."""
+"""`cnnviz features`: write a layer's feature maps of an image, or an attribution of a class to pixels."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from cnnviz.interpret.mosaic import Floats
 
 REFUSED = 1
-"""Exit code where the picture could not be read."""
+"""Exit code if the image could not be read."""
 WIDE = 800
-"""Pixels that a written picture comes near to, by whole-numbered enlargement."""
+"""Approximate width of a written image in pixels, reached by an integer zoom factor."""
 
 
 class Attributing(StrEnum):
-    """The ways to attribute a class to pixels, as `cnnviz.interpret.attribution.METHODS`."""
+    """Attribution methods, as in `cnnviz.interpret.attribution.METHODS`."""
 
     GRADCAM = "gradcam"
     SALIENCY = "saliency"
@@ -54,7 +54,7 @@ class Attributing(StrEnum):
 
 
 class Ordering(StrEnum):
-    """Orders of channels, as `cnnviz.interpret.mosaic.ORDERS`."""
+    """Orders of channels, as in `cnnviz.interpret.mosaic.ORDERS`."""
 
     INDEX = "index"
     ACTIVITY = "activity"
@@ -63,7 +63,7 @@ class Ordering(StrEnum):
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command("features", help="Look inside: a layer's maps of a picture, or what speaks for a class.")(
         features
     )
@@ -102,7 +102,10 @@ def features(
     invert: Invert = False,
     center: Center = False,
 ) -> None:
-    """Write what a layer gives for one picture, or an attribution of it; of a folder, attributions of all."""
+    """Write a layer's feature maps or an attribution of an image.
+
+    With --into, attributions of a whole folder.
+    """
     if into is not None and (attribution is None or png is not None or npz is not None):
         raise ValueError("--into goes with --attribution, and takes the place of --png and --npz.")
     if attribution is None and layer is None:
@@ -144,7 +147,7 @@ def _loaded(
 
 
 def _read(path: Path, loaded: Loaded) -> Traced:
-    """The picture as the model reads it."""
+    """Read and preprocess an image; return the last preprocessing step, which has the input tensor."""
     from cnnviz.inference.images.image_files import from_paths
     from cnnviz.inference.images.preprocessing_trace import steps
     from cnnviz.inference.images.read_image import Picture, Refusal, Upload, read
@@ -222,7 +225,7 @@ def _attribute(
 def _attribute_all(
     loaded: Loaded, path: Path, wanted: tuple[Attributing, int | None, str | None], into: Path
 ) -> None:
-    """Write an attribution of every image below a path, and `attributions.csv` with what each speaks for."""
+    """Write an attribution of every image below a path, and `attributions.csv` with their classes."""
     import re
 
     from cnnviz.analysis import analyze
@@ -265,7 +268,7 @@ def _attribute_all(
 
 
 def _drawn(picture: Bytes, attribution: Attribution) -> bytes:
-    """The attribution over the picture, enlarged, as a PNG file."""
+    """Overlay the attribution on the enlarged image, as PNG."""
     import io
 
     from PIL import Image

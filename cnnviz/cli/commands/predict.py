@@ -1,4 +1,4 @@
-"""`cnnviz predict`: what a model says to pictures."""
+"""`cnnviz predict`: classify images with a trained model."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from cnnviz.inference.weights.loaded_model import Loaded
 
 REFUSED = 1
-"""Exit code where some files could not be read; 0 where all could."""
+"""Exit code if some files could not be read; 0 if all could."""
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command("predict", help="Ask a model what pictures show: files, folders, zips.")(predict)
 
 
@@ -54,7 +54,7 @@ def predict(
     center: Center = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print the likeliest classes of every picture."""
+    """Print the top classes of every image."""
     loaded = changed(
         load_model(run, checkpoint, model, weights, option, AboutWeights(classes, mean, std)),
         invert=invert,
@@ -91,7 +91,7 @@ def _text(loaded: Loaded, results: list[Result]) -> str:
 
 
 def _hints(results: list[Result]) -> list[str]:
-    """What is unlike the training images about the pictures, a line a kind."""
+    """Describe how the images differ from the training images, one line per kind of difference."""
     from cnnviz.inference.images.checks import grouped
     from cnnviz.inference.images.read_image import Refusal
 

@@ -1,4 +1,4 @@
-"""`cnnviz runs`: what was trained, from the run database."""
+"""`cnnviz runs`: list, show, control, export, import and delete runs of the run database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HELP = (
 
 
 class Format(StrEnum):
-    """What a run can be written as."""
+    """Export formats of a run."""
 
     JSON = "json"
     CSV = "csv"
@@ -37,14 +37,14 @@ class Format(StrEnum):
 
 
 class Kind(StrEnum):
-    """Which checkpoint the weights are of."""
+    """Checkpoint whose weights are exported."""
 
     LAST = "last"
     BEST = "best"
 
 
 def register_export(runs: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     runs.command("export", help=_HELP)(export)
 
 
@@ -60,7 +60,7 @@ def export(
         typer.Option(help="A file instead of the terminal; weights go to a file named by the run."),
     ] = None,
 ) -> None:
-    """Write a run out."""
+    """Export a run."""
     from cnnviz import tracking
 
     if as_json and wanted is not Format.JSON:
@@ -76,7 +76,7 @@ def export(
             return
         pieces = _pieces(database, run, wanted)
         if output is None:
-            # A file's content, to the letter, whatever the terminal's encoding.
+            # The exact content of the file, whatever the terminal's encoding.
             sys.stdout.flush()
             sys.stdout.buffer.writelines(piece.encode() for piece in pieces)
             return
@@ -96,7 +96,7 @@ def _pieces(database: Database, run: int, wanted: Format) -> Iterator[str]:
 
 SPEED = "images_per_second"
 SHOWN = (*(f"{part}/{what}" for part in ("test", "val", "train") for what in ("loss", "accuracy")), SPEED)
-"""Metrics that the list shows."""
+"""Metrics of the list."""
 _HEAD = (
     *("id", "name", "status", "model", "dataset", "epoch", "loss", "accuracy", "best", "time"),
     *("images/s", "parameters", "disk", "begun"),
@@ -130,7 +130,7 @@ def import_run(
     ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Import a history and say which curves it has."""
+    """Import a training history and print its curves."""
     from cnnviz import tracking
     from cnnviz.tracking.import_history import import_history
 
@@ -155,7 +155,7 @@ def recorded(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="None: list them.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """List the recorded runs, or put some into the run database."""
+    """List the recorded runs, or add some to the run database."""
     from dataclasses import asdict
 
     from cnnviz import tracking
@@ -179,7 +179,7 @@ def recorded(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     runs = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What was trained, and what trains.")
     runs.command("list", help="Every run, newest first, with its last and best values.")(list_runs)
     runs.command("show", help="One run: its state, metrics, recipe and checkpoint.")(show)
@@ -200,7 +200,7 @@ def list_runs(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10_000,
     as_json: _Json = False,
 ) -> None:
-    """Print the list."""
+    """Print the runs."""
     from cnnviz import tracking
 
     statuses = [_status(name) for name in status] if status else None
@@ -247,7 +247,7 @@ def delete(
     for_good: Annotated[bool, typer.Option("--for-good", help="Remove rows and files; no undo.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Delete runs, or undo it. All numbers are looked up before anything is done."""
+    """Delete runs, or restore them. All numbers are validated before anything is changed."""
     from cnnviz import tracking
 
     if undo and for_good:
@@ -277,7 +277,7 @@ def delete(
 
 
 def recover(as_json: _Json = False) -> None:
-    """Recover, and print what came of it."""
+    """Rebuild the run database from the runs' folders, and print the result."""
     from cnnviz.training.recover import recover as from_folders
 
     folders = from_folders()
@@ -307,7 +307,7 @@ def _print_json(value: Any) -> None:
 
 
 def _entry(run: RunSummary) -> dict[str, Any]:
-    """One run of the list; `metrics` as `runs show` has them."""
+    """Return a run of the list as JSON; `metrics` as in `runs show`."""
     plain = (
         "id",
         "name",
@@ -349,7 +349,7 @@ def _line(run: RunSummary, disk: int | None) -> tuple[str, ...]:
 
 
 def _measured(run: RunSummary, what: str) -> MetricSummary | None:
-    """A metric on the data that says most: the test set's, else validation's, else training's."""
+    """Return a metric of the test set, else of the validation set, else of the training set."""
     return next((m for part in ("test", "val", "train") if (m := run.metrics.get(f"{part}/{what}"))), None)
 
 

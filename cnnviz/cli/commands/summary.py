@@ -1,4 +1,4 @@
-"""`cnnviz summary` and `models`: the layer table of a model, two models' difference, every architecture."""
+"""`cnnviz summary` and `models`: a model's layer table, the difference of two models, all architectures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RIGHT = frozenset(("parameters", "trainable", "multiply-adds", "element-wise", 
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     app.command("models", help="List every architecture, with its parameters and multiply-adds.")(list_models)
     app.command("summary", help="The layer table of a model; with two models, their difference.")(summary)
 
@@ -41,7 +41,7 @@ def summary(
         bool, typer.Option("--torchinfo", help="As torchinfo prints it, and where that differs.")
     ] = False,
 ) -> None:
-    """Print the table or the difference."""
+    """Print the layer table of a model, or the difference of two."""
     chosen = [*(model or []), *(named or [])]
     if not 1 <= len(chosen) <= 2:
         raise ValueError("Give one model, or two for their difference; `cnnviz models` lists them.")
@@ -66,13 +66,13 @@ def summary(
 
 
 def _analyzed(name: str, size: Any, classes: int | None, options: dict[str, str]) -> Analysis:
-    """The analysis of what a command line names; options of a user's own network are in it already."""
+    """Analyze a model argument; the options of a user's own network are applied when it is resolved."""
     model = resolve_model(name, options)
     return analyze(model, size, classes, None if isinstance(model, ModelSpec) else options)
 
 
 def _torchinfo(name: str, size: Any, classes: int | None, options: dict[str, str], batch: int) -> str:
-    """The table that torchinfo prints, and below it why it differs from ours."""
+    """Return torchinfo's table, followed by the reasons why it differs from ours."""
     from cnnviz.analysis.torchinfo_table import torchinfo_table
 
     model = resolve_model(name, options)
@@ -151,13 +151,13 @@ def _change(before: int, after: int) -> str:
     return f"{after - before:+,}" if after != before else "0"
 
 
-# `cnnviz models`: every architecture the product knows.
+# `cnnviz models`: every registered architecture.
 
 
 def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print the list."""
+    """Print the models."""
     entries = [_entry(spec) for spec in models.specs().values()]
     if as_json:
         typer.echo(orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode())

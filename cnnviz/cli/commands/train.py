@@ -1,4 +1,4 @@
-"""`cnnviz train`, `find-rate` and `recipes`: follow a recipe in the foreground, as a worker does."""
+"""`cnnviz train`, `find-rate` and `recipes`: train a recipe in the foreground, as a worker does."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from cnnviz.tracking import Database, Run
 
 PLAIN = "plain"
-"""What the recipe is called in which every field has its own default."""
+"""Name of the recipe in which every field has its default."""
 FAILED, STOPPED = 1, 130
-"""Exit codes: 0 for a finished run, these for one that failed and one that was stopped or paused."""
+"""Exit codes of a failed run, and of one that was stopped or paused; 0 for a finished one."""
 
 _HELP = (
     "Follow a recipe in the foreground. Ctrl-C stops it cleanly. Where another run has its device it "
@@ -43,7 +43,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Register the commands."""
     app.command("train", help=_HELP)(train)
     app.command("find-rate", help=_FIND_RATE_HELP)(find_rate)
     recipes = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List and show recipes.")
@@ -73,7 +73,7 @@ def train(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train, and print what came of it."""
+    """Train, and print the result."""
     from cnnviz import threads, tracking
     from cnnviz.training.queue import enqueue
 
@@ -114,7 +114,7 @@ def train(
 
 
 def _check_device(recipe: Recipe) -> None:
-    """Raise `ValueError` for a device that this machine, where the command trains, does not have."""
+    """Raise `ValueError` for a device that this machine, on which the command trains, does not have."""
     if class_of(recipe.device).partition(":")[0] not in (ANY, CPU):
         from cnnviz.training.setup import device_of
 
@@ -122,7 +122,7 @@ def _check_device(recipe: Recipe) -> None:
 
 
 def _with_start(recipe: Recipe, start: str) -> Recipe:
-    """The recipe with the weights to begin with; only a command line may name a file of them."""
+    """Return the recipe with its initial weights; only a command line may name a file of weights."""
     path = start.removeprefix("file:")
     if not start or "@" in start or start == "torchvision" or start.startswith("run:"):
         return recipe.changed({"start_from": start})
@@ -147,7 +147,7 @@ def _with_start(recipe: Recipe, start: str) -> Recipe:
 
 
 def model_fields(model: str | None, option: list[str] | None) -> dict[str, str]:
-    """The recipe's fields that `--model` and `--option` mean."""
+    """Return the recipe fields that `--model` and `--option` set."""
     if model is None and not option:
         return {}
     name, options = named_model(model, option) if model else ("", pairs(option or [], "activation=tanh"))
@@ -156,32 +156,32 @@ def model_fields(model: str | None, option: list[str] | None) -> dict[str, str]:
 
 
 def named_recipe(name: str | None, model: str | None, dataset: str | None) -> Recipe:
-    """Find a recipe by its name or file; where there is none, the default of the model and the data."""
+    """Return a recipe by its name or file; without a name, the default recipe of the model and data."""
     if name == PLAIN:
         return Recipe()
     if name is None:
         return default_recipe(models.get(model or Recipe().model), dataset)
     if not name.endswith(".json"):
         return get(name)
-    with Path(name).open("rb") as file:  # no more of it than says that it is too long
+    with Path(name).open("rb") as file:  # one byte more than the limit, which shows that it is too long
         return Recipe.read(file.read(MAX_BYTES + 1))
 
 
 def _warn(recipe: Recipe) -> None:
-    """Print what is structurally wrong with the network, once and beside the result: training goes on."""
+    """Print structural problems of the network once, on stderr; training continues."""
     from cnnviz.training.estimate import structural_problems
 
     try:
         problems = structural_problems(recipe)
     except ValueError:
-        return  # The run itself says what cannot be.
+        return  # the run itself reports the error
     for problem in problems:
         if problem.severity != "note":
             typer.echo(f"cnnviz: {problem.severity}: {problem.message} {problem.fix}", err=True)
 
 
 def _again(database: Database, run_id: int) -> Run:
-    """A run that waits, ended early, or trains elsewhere; a dead one is marked first."""
+    """Request to resume a run unless it is queued; a run whose process is gone is marked as such first."""
     from cnnviz import tracking
     from cnnviz.training.workers import reconcile
 
@@ -193,7 +193,7 @@ def _again(database: Database, run_id: int) -> Run:
 
 
 def _checkpoint_text(run: Run) -> str:
-    """What is whole of a run whose database is not: its checkpoint, read to be sure."""
+    """Describe the run's checkpoint, which is read to be sure, for when the database is unavailable."""
     from cnnviz import tracking
     from cnnviz.training import checkpoint
     from cnnviz.training.trainer import LAST
@@ -207,7 +207,7 @@ def _checkpoint_text(run: Run) -> str:
 
 
 def _left_queued(database: Database, run_id: int) -> str:
-    """Where Ctrl-C ended the waiting: what becomes of the run."""
+    """Describe what happens to a run that Ctrl-C left in the queue."""
     from cnnviz.training.workers import supervised
 
     begins = (
@@ -226,14 +226,14 @@ def _result(found: dict[str, Any]) -> str:
     return full_stop(f"{line}: {shown or found['error'] or 'nothing was measured yet'}")
 
 
-# `cnnviz find-rate`: try learning rates in one short training, and suggest one.
+# `cnnviz find-rate`: learning-rate range test.
 
 _FIND_RATE_HELP = (
     "Learning-rate range test (Smith, 2017): one short training at growing rates, and a suggestion. No run "
     "is recorded. Takes the options of `train`."
 )
 _SHOWN = 24
-"""Lines of the table."""
+"""Maximum lines of the table."""
 
 
 def find_rate(
@@ -245,7 +245,7 @@ def find_rate(
     seconds: Annotated[float, typer.Option(min=1, max=3_600, help="What it takes at most.")] = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Try rates, and print losses and the suggestion."""
+    """Run the range test, and print losses and the suggested rate."""
     from cnnviz import datasets, threads
 
     threads.share()
@@ -271,11 +271,11 @@ def find_rate(
         typer.echo(rate_finder.RULE)
 
 
-# `cnnviz recipes`: the named recipes.
+# `cnnviz recipes`: named recipes.
 
 
 def list_recipes(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """Print the list."""
+    """Print the recipes."""
     recipes = all_recipes().values()
     if as_json:
         typer.echo(

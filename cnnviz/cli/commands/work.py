@@ -1,4 +1,4 @@
-"""`cnnviz work`: supervise runs without the app."""
+"""`cnnviz work`: supervise queued runs without the app."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Register the command."""
     app.command("work", help="Train what is queued, without the app, until Ctrl-C.")(work)
 
 
@@ -41,7 +41,7 @@ def work(
         typer.Option(min=1, max=256, help="Cores of the cluster that a run on the CPU gets."),
     ] = None,
 ) -> None:
-    """Supervise until Ctrl-C; a run that trains then goes on."""
+    """Supervise until Ctrl-C; runs in progress continue."""
     from cnnviz import tracking
     from cnnviz.training.workers import Supervisor
 
@@ -68,7 +68,11 @@ def work(
 
 
 def _cluster(address: str | None, cores: int | None) -> Launcher | None:
-    """The launcher of a Ray cluster, where one was named; raises `ValueError`."""
+    """Return the launcher of a Ray cluster, or None if no address is given.
+
+    Raises:
+        ValueError: `cores` is given without `address`.
+    """
     if address is None:
         if cores is not None:
             raise ValueError("--ray-cores says what a run gets of a Ray cluster; add --ray ADDRESS.")
@@ -79,7 +83,7 @@ def _cluster(address: str | None, cores: int | None) -> Launcher | None:
 
 
 def _check_devices(names: list[str] | None) -> None:
-    """Raise `ValueError` for a name that no device has."""
+    """Raise `ValueError` for a string that is not a device name."""
     import re
 
     for name in names or []:
@@ -88,7 +92,7 @@ def _check_devices(names: list[str] | None) -> None:
 
 
 def _keep_code(name: str) -> None:
-    """Take a file of the user's, as `cnnviz app --model` does, and keep a copy for the workers."""
+    """Register a user's model file, as `cnnviz app --model` does, and keep a copy of it for the workers."""
     from cnnviz.models.user_code import registration
 
     registration.keep_copy(registration.add(name).name)
