@@ -1,1 +1,1 @@
-"""What several pages share: the frame, the URL, the chosen model, weights and image, a run's data."""
+"""Parts shared by pages: page header, URL state, model picker, model and image input, run data."""

@@ -1,4 +1,4 @@
-"""Attribution as pages show it: what is asked for, the result, its figures and its panel."""
+"""Attribution shared by pages: URL state, result, images and panel."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ if TYPE_CHECKING:
     from cnnviz.interpret.attribution import Attribution, Method
     from cnnviz.interpret.deletion_check import Check
 
-# What the page is asked to show, from its URL: method, class, layer, opacity, the network beside.
+# URL state: method, class, layer, opacity, the compared network.
 
 PREFERRED = "small-googlenet-32"
-"""Of the models that ship trained, the one that reads photographs: answers hang on a part of a picture."""
+"""The default model: the shipped one for photographs, whose predictions depend on a part of the image."""
 DEFAULT_OPACITY = 55
-"""Per cent of the map over the picture."""
+"""Opacity of the map over the image, in percent."""
 
 
 @dataclass(frozen=True)
 class AttributionState:
-    """What to show."""
+    """URL state of an attribution."""
 
     method: Method
     target: int | None
-    """The class by its number in the first network; None for what each network says itself."""
+    """Class index in the first network; None for each network's own prediction."""
     target_name: str | None
     layer: str | None
-    """Grad-CAM's in the first network; None for the last convolutional block's output."""
+    """Layer of Grad-CAM in the first network; None for the output of the last convolutional block."""
     opacity: int
     other: Network | None
-    """The network beside."""
+    """The compared network."""
     problems: tuple[str, ...]
 
 
 def current(network: Network) -> AttributionState:
-    """What the page's URL asks for; what is wrong in it is said."""
+    """Read the state from the page's URL; invalid parameters become problems."""
     from cnnviz.interpret.attribution import METHODS
 
     problems: list[str] = []
@@ -74,7 +74,7 @@ def current(network: Network) -> AttributionState:
 
 
 def choose_layer(name: str) -> None:
-    """Look at a layer with Grad-CAM, for use in callbacks."""
+    """Select a layer for Grad-CAM, for use in callbacks."""
     change_without_model(layer=name, method=None)
 
 
@@ -110,19 +110,19 @@ def _other(reference: str | None, problems: list[str]) -> Network | None:
     return network
 
 
-# Attributions and their checks, worked out once for each network, picture, method, class and layer.
+# Results: attribution and deletion check, computed once per network, image, method, class and layer.
 
 PLACES = (
     ("at the upper left", "at the top", "at the upper right"),
     ("at the left", "in the middle", "at the right"),
     ("at the lower left", "at the bottom", "at the lower right"),
 )
-"""Thirds of a picture, down and along."""
+"""Names of the thirds of an image, by row and column."""
 
 
 @dataclass(frozen=True, eq=False)
 class AttributionResult:
-    """One network's attribution of the picture, and the check on it."""
+    """One network's attribution of the image, with its deletion check."""
 
     network: Network
     ready: PreprocessedImage
@@ -131,18 +131,26 @@ class AttributionResult:
 
     @property
     def target(self) -> str:
-        """The class's name."""
+        """Name of the attributed class."""
         return self.network.loaded.classes[self.attribution.target]
 
 
 def attribution_result(
     network: Network, ready: PreprocessedImage, attribution_state: AttributionState, first: bool = True
 ) -> AttributionResult:
-    """The attribution that is asked for; `first` says whether class and layer are of this very network.
+    """Compute an attribution.
 
-    In the network beside, the class is the one of the same name and the layer the one of the same name; where
-    there is none, its own answer and its own last block. Raises `ValueError` with one sentence for what
-    cannot be attributed.
+    In the compared network, class and layer are those of the same name; where it has none, its own prediction
+    and its own last block.
+
+    Args:
+        network: The network.
+        ready: The image, preprocessed for it.
+        attribution_state: The URL state.
+        first: Whether class and layer of the state are those of this network.
+
+    Raises:
+        ValueError: The network or layer cannot be attributed; the message is one sentence.
     """
     target = attribution_state.target if first else alike(network, attribution_state.target_name)
     layer = attribution_state.layer if first or attribution_state.layer in cells(network) else None
@@ -155,13 +163,13 @@ def attribution_result(
 
 
 def alike(network: Network, name: str | None) -> int | None:
-    """The network's class of that name, capitals aside; None where it has none."""
+    """Return the index of the network's class with that name, ignoring case; None if it has none."""
     folded = [one.casefold() for one in network.loaded.classes]
     return folded.index(name.casefold()) if name is not None and name.casefold() in folded else None
 
 
 def cells(network: Network) -> tuple[str, ...]:
-    """The layers that Grad-CAM can look at."""
+    """Return the layers that Grad-CAM supports."""
     from cnnviz.interpret.attribution import layers_with_cells
 
     return layers_with_cells(network.analysis)
@@ -176,21 +184,21 @@ def strip_cells(
     _network: Network,
     _ready: PreprocessedImage,
 ) -> dict[str, Floats]:
-    """Grad-CAM at many layers, each `(h, w)`."""
+    """Compute Grad-CAM at many layers, each `(h, w)`."""
     from cnnviz.interpret.attribution import grad_cams
 
     return grad_cams(_network.loaded.model, _ready.tensor, target, layers)
 
 
 def where(values: Floats) -> str:
-    """Where a map is strongest, in words: `at the upper left`, `in the middle`."""
+    """Describe where a map is strongest: `at the upper left`, `in the middle`."""
     if not np.any(values > 0):
         return "nowhere"
     row, column = np.unravel_index(int(values.argmax()), values.shape)
     return PLACES[3 * int(row) // values.shape[0]][3 * int(column) // values.shape[1]]
 
 
-# Without the network and the picture, which are kept once for all that is found with them.
+# The network and the image are not part of the key or the result: they are cached once elsewhere.
 @RESULTS.cached()
 def _worked_out(
     stamp: str,
@@ -210,23 +218,23 @@ def _worked_out(
     return attribution, check(model, _ready.tensor, attribution)
 
 
-# An attribution as pictures: over the picture, alone, and the picture with a region covered.
+# Images: the map over the image, the map alone, and the image with a region covered.
 
 CSS = Path(__file__).with_name("attribution.css")
 WIDE = 320
-"""Pixels that a picture comes near to, by whole-numbered enlargement."""
+"""Approximate width of an image in pixels, reached by an integer zoom factor."""
 COVER, FRAME = 128, (217, 72, 15)
 
 
 def enlarged(seen: Pixels) -> Pixels:
-    """A picture `(H, W, 1 or 3)` in colour, each pixel a block: uint8 `(H', W', 3)`."""
+    """Enlarge an image `(H, W, 1 or 3)` by an integer factor, as RGB uint8 `(H', W', 3)`."""
     zoom = max(1, WIDE // seen.shape[1])
     colour = np.broadcast_to(seen, (*seen.shape[:2], 3))
     return np.ascontiguousarray(colour.repeat(zoom, axis=0).repeat(zoom, axis=1))
 
 
 def painted(result: AttributionResult, opacity: int) -> Pixels:
-    """The map over the picture, `opacity` in per cent."""
+    """Overlay the map on the image, with `opacity` in percent."""
     from cnnviz.interpret.deletion_check import overlay
 
     attribution = result.attribution
@@ -234,7 +242,7 @@ def painted(result: AttributionResult, opacity: int) -> Pixels:
 
 
 def covered(seen: Pixels, box: tuple[int, int, int, int]) -> Pixels:
-    """The picture with a box of grey, framed; `box` is `(top, left, bottom, right)` in its pixels."""
+    """Cover a box of the image with framed gray; `box` is `(top, left, bottom, right)` in its pixels."""
     large = enlarged(seen)
     zoom = large.shape[0] // seen.shape[0]
     top, left, bottom, right = (zoom * edge for edge in box)
@@ -245,7 +253,7 @@ def covered(seen: Pixels, box: tuple[int, int, int, int]) -> Pixels:
 
 
 def png(pixels: Pixels) -> bytes:
-    """A PNG file."""
+    """Encode an image as PNG."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -254,13 +262,13 @@ def png(pixels: Pixels) -> bytes:
 
 
 def figure(pixels: Pixels, alt: str, caption: str) -> str:
-    """A picture with its caption, which is HTML, as HTML."""
+    """Return an image with its caption (which is HTML) as HTML."""
     source = f"data:image/png;base64,{base64.b64encode(png(pixels)).decode()}"
     return f'<figure><img src="{source}" alt="{escape(alt)}"><figcaption>{caption}</figcaption></figure>'
 
 
 def legend(signed: bool) -> str:
-    """The colours' scale as HTML."""
+    """Return the color scale as HTML."""
     colours = ", ".join(stops(DIVERGING["light"] if signed else SEQUENTIAL))
     low, high = ("against", "for") if signed else ("none", "most")
     return (
@@ -268,14 +276,14 @@ def legend(signed: bool) -> str:
     )
 
 
-# One network's reasons: the map over the picture, and the same question without a region of it.
+# Panel of one network: its attribution map and the deletion check.
 
 TELLING = 0.1
-"""Differences of logits below this say nothing."""
+"""Differences of logits below this are not meaningful."""
 
 
 def panel(result: AttributionResult, attribution_state: AttributionState, named: bool) -> None:
-    """Draw it; `named` where there is another beside it."""
+    """Draw the panel; `named` if it stands beside another network's."""
     attribution = result.attribution
     at = f" at {notice.plain(attribution.layer)}" if attribution.layer else ""
     whose = f"**{notice.plain(result.network.loaded.name)}** · " if named else ""
@@ -299,7 +307,7 @@ def panel(result: AttributionResult, attribution_state: AttributionState, named:
 
 
 def pictures_of(result: AttributionResult, method: Method, opacity: int) -> str:
-    """What the network sees, the map over it and the map alone, as HTML."""
+    """Return the network's input, the map over it and the map alone, as HTML."""
     from cnnviz.interpret.attribution import TITLES
 
     title = TITLES[method]

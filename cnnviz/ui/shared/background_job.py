@@ -1,4 +1,4 @@
-"""Background job: work in a thread of its own that draws nothing, watched and cancelled from a page."""
+"""Background job: work in a thread that draws nothing, watched and cancelled from a page."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from cnnviz.datasets.spec import Progress, Step
 Result = TypeVar("Result")
 
 POLL = 0.25
-"""Seconds between two looks of a waiting job at whether it was cancelled."""
+"""Seconds between two checks of a waiting job for cancellation."""
 AT_EXIT = 10.0
-"""Seconds that the process waits at its end for jobs to stop: one inside torch would crash it."""
+"""Seconds to wait at process exit for each job to stop: one inside torch would crash the interpreter."""
 
 _AT_WORK: weakref.WeakSet[BackgroundJob[Any]] = weakref.WeakSet()
 
 
 class CancelledError(Exception):
-    """Somebody cancelled the job."""
+    """Raised in the job's thread when it was cancelled."""
 
 
 class BackgroundJob(Generic[Result]):
-    """Begins when it is made; how far it is can be read at any time, from any thread.
+    """Background job, which starts when it is created; its state can be read at any time from any thread.
 
     Args:
-        work: Does it, calling back with its progress; that call ends it once the job is cancelled.
-        first: What it is at before it reports for the first time.
-        name: The thread's name.
-        turns: How many of a kind work at a time; the others wait. None for any number.
+        work: The work; calling its progress callback raises `CancelledError` once the job is cancelled.
+        first: The step shown before the first report.
+        name: Name of the thread.
+        turns: Semaphore that limits concurrent jobs of a kind; None for no limit.
     """
 
     def __init__(
@@ -46,40 +46,40 @@ class BackgroundJob(Generic[Result]):
         self.step = first
         self.stage_began = time.monotonic()
         self.waiting = turns is not None
-        """Whether it has not had its turn yet."""
+        """Whether it waits for the semaphore."""
         self.result: Result | None = None
-        """What it made, once it is done."""
+        """The result, once it is done."""
         self.error: Exception | None = None
-        """Why it ended without a result, unless it was cancelled."""
+        """The exception that ended it, except cancellation."""
         self._turns = turns
         self._cancelled = threading.Event()
-        # It works for whoever began it: what it stores is theirs.
+        # The job acts as the user who started it, who then owns what it stores.
         self._thread = threading.Thread(target=self._run, args=(work, principal()), name=name, daemon=True)
         _AT_WORK.add(self)
         self._thread.start()
 
     @property
     def running(self) -> bool:
-        """Whether it waits or works still."""
+        """Whether it is waiting or working."""
         return self._thread.is_alive()
 
     @property
     def cancelled(self) -> bool:
-        """Whether it ended because it was cancelled; one that was done before is done."""
+        """Whether it ended by cancellation; False if it had finished before."""
         ended = not self.running and self.result is None and self.error is None
         return ended and self._cancelled.is_set()
 
     @property
     def stopping(self) -> bool:
-        """Whether it was cancelled and has not ended yet."""
+        """Whether it was cancelled but has not ended yet."""
         return self._cancelled.is_set() and self.running
 
     def cancel(self) -> None:
-        """End it at its next step; it has no result then."""
+        """Cancel it: it ends at its next step, without a result."""
         self._cancelled.set()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until it is over, or not longer than this."""
+        """Wait until it ends, at most `seconds`."""
         self._thread.join(seconds)
 
     def _run(self, work: Callable[[Progress], Result], beginner: Principal) -> None:
@@ -93,7 +93,7 @@ class BackgroundJob(Generic[Result]):
                     self._turns.release()
         except CancelledError:
             pass
-        except Exception as error:  # the thread's end is all that anybody would see of it
+        except Exception as error:  # stored, since nothing else handles exceptions of the thread
             self.error = error
 
     def _await_turn(self) -> None:

@@ -1,4 +1,4 @@
-"""What every page wears while a class is open: who one is, one's limits, what the teacher hands out."""
+"""Class header: the line below the heading of every page while a class is open (user, limits, handout)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,17 @@ PAGE = Page(
     order=99,
     blurb="Who is here, what trains, and how much each may have.",
 )
-"""The heading of the teacher's page."""
+"""Page header of the teacher's page."""
 
 
 def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> None:
-    """Draw the line under the heading; a session whose class was closed sees only that."""
+    """Draw the class line; if the class is closed or the visitor is not signed in, stop the page after it.
+
+    Args:
+        class_page: The route of the teacher's page.
+        pages: All pages by name.
+        at_class: Whether the teacher's page is shown.
+    """
     room, who = visitors.classroom(), access.principal()
     if room is not None and not who.may_write:
         st.warning("The class is closed. Your runs stay; reload this page once it is open again.")
@@ -50,7 +56,7 @@ def draw(class_page: Any, pages: Mapping[str, Page], at_class: bool) -> None:
 
 
 def _sign_in() -> None:
-    """Draw a button for each provider that Streamlit's secrets name."""
+    """Draw a button for each provider in Streamlit's secrets."""
     names = providers(st.secrets.get("auth", {}))
     for name in names:
         label = f"Sign in with {name}" if name else "Sign in"
@@ -63,7 +69,7 @@ def _sign_in() -> None:
 
 
 def providers(auth: Mapping[str, Any]) -> list[str]:
-    """The providers of Streamlit's `[auth]` by name; an empty one is its only provider."""
+    """Return the names of the providers in Streamlit's `[auth]` section; `[""]` for a single unnamed one."""
     named = [
         name for name, section in auth.items() if isinstance(section, Mapping) and "client_id" in section
     ]
@@ -93,7 +99,7 @@ def _person(room: Classroom | None, who: access.Principal) -> None:
 
 
 def _handout(room: Classroom, pages: Mapping[str, Page]) -> None:
-    """Draw the link that the teacher hands out."""
+    """Draw the link to the teacher's handout."""
     state = room.state
     place = parts(state.handout, pages)
     if place is not None:
@@ -106,7 +112,7 @@ def _handout(room: Classroom, pages: Mapping[str, Page]) -> None:
 
 
 def parts(address: str, pages: Mapping[str, Page]) -> tuple[str, dict[str, str]] | None:
-    """The page and parameters of an address of this app; None for any other."""
+    """Return the page and query parameters of an address of this app; None for any other."""
     if not address or len(address) > 4_000:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Going through the test images with one network: in sight, in batches, some of them or all."""
+"""Passes over the test images with one network: batched, with progress, over a subset or all."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SOME, ALL = 2_000, 10**9
-"""Images that are gone through unless all are asked for, evenly spaced."""
+"""Images of a pass by default (evenly spaced), and of one over all."""
 AT_ONCE = 2e10
-"""Multiply-adds that are spent without being asked: some seconds."""
+"""Multiply-adds of a pass that starts without asking the user: some seconds."""
 BATCH = 64
 
 
 def images_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches as the network takes them, `(B, C, H, W)`, and labels `(B,)`."""
+    """Yield batches as the network takes them, `(B, C, H, W)`, with their labels `(B,)`."""
     import torch
 
     from cnnviz.datasets import adapt
@@ -40,7 +40,7 @@ def images_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> Itera
 
 
 def seen_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """The images of rows as the network sees them before they become numbers, uint8 `(N, C, H, W)`."""
+    """Return images after the geometric preprocessing, before normalization, uint8 `(N, C, H, W)`."""
     import torch
 
     from cnnviz.datasets import adapt
@@ -51,7 +51,7 @@ def seen_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> NDArray
 
 
 def some_rows(data: Dataset, count: int) -> NDArray[np.int64]:
-    """At most `count` rows of the test images, evenly spaced."""
+    """Return at most `count` row indices of the test images, evenly spaced."""
     every = len(data.test)
     return np.unique(np.linspace(0, every - 1, min(count, every)).astype(np.int64))
 
@@ -64,10 +64,18 @@ def offered(
     known: Callable[[Dataset, int], T | None],
     work: Callable[..., T],
 ) -> tuple[Dataset, T] | None:
-    """What is known of the test images already, or what was worked out just now; else what it takes.
+    """Return a result over the test images, cached or computed now; otherwise draw buttons that compute it.
 
-    `counts` are how many images there may be gone through. `known(data, count)` looks for a result;
-    `work(data, count, progress)` makes it.
+    Args:
+        network: The network.
+        what: The result's name, for the text beside the buttons.
+        key: Prefix of the buttons' keys.
+        counts: Numbers of images to choose from.
+        known: `known(data, count)` returns a cached result or None.
+        work: `work(data, count, progress)` computes the result.
+
+    Returns:
+        The data set and the result; None if there is none yet.
     """
     data = its_data.data_of(network)
     if data is None:
@@ -122,7 +130,7 @@ def _fingerprint(stamp: str, _network: Network) -> str:
 
 
 def key_of(network: Network, data: Dataset, layer: str, count: int, *more: str) -> str:
-    """Under which a result over `count` test images is kept."""
+    """Return the cache key of a result over `count` test images."""
     from cnnviz.interpret import cache
 
     settings = network.loaded.preprocessing.model_dump_json()

@@ -1,4 +1,4 @@
-"""A difference of two architectures as a sentence and as a table."""
+"""Difference of two architectures as a sentence and as a table."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 ROW_HEIGHT, TALLEST = 35, 560
 CHANGED_WIDTH, SETTINGS_WIDTH = 310, 175
-"""Pixels: what changed is what the table is read for, so it gives way last."""
+"""Column widths in pixels: the changes are what the table is read for, so they shrink last."""
 Side = Literal["a", "b"]
 VIEWS = ("differences", "all")
 CHANGED = Colour("#0b6472", "#1a7886")
-"""The app's accent: it stands for no kind and for no model."""
+"""The app's accent color, which is not that of a layer kind or a model."""
 CSV_MIME, MARKDOWN_MIME = "text/csv", "text/markdown"
 
 
 @dataclass(frozen=True)
 class Sides:
-    """What the two sides are called, and how one of their rows is told in a few words."""
+    """Names of the two sides, and a function that describes one of their rows in a few words."""
 
     a: str
     b: str
@@ -41,7 +41,7 @@ class Sides:
 
 
 def diff_sentence(diff: Diff, sides: Sides) -> str:
-    """How many layers are the same, changed, added and removed."""
+    """Describe how many layers are the same, changed, added and removed."""
     counts = diff.counts
     if not diff.differences:
         return f"All {len(diff.changes)} layers are the same."
@@ -50,7 +50,7 @@ def diff_sentence(diff: Diff, sides: Sides) -> str:
 
 
 def diff_frame(diff: Diff, sides: Sides, only_differences: bool) -> pd.DataFrame:
-    """The difference as data, a line a row; names of columns are unique whatever the sides are called."""
+    """Return the difference as a data frame, one row per change; column names are unique for any sides."""
     import pandas as pd
 
     lines = diff.differences if only_differences else diff.changes
@@ -66,7 +66,7 @@ def diff_frame(diff: Diff, sides: Sides, only_differences: bool) -> pd.DataFrame
         ],
         columns=["status", "changed", *(f"{what} {side}" for side in "ab" for what in WHATS)],
     )
-    # Whole numbers with gaps become floats otherwise.
+    # Nullable integers, since missing values would turn the columns into floats.
     return frame.astype({"parameters a": "Int64", "parameters b": "Int64"})
 
 
@@ -86,7 +86,7 @@ def _side(side: Side, row: Row | None, sides: Sides) -> dict[str, Any]:
 
 
 def diff_table(diff: Diff, sides: Sides, *, key: str, file: str) -> None:
-    """Draw the choice between differences and everything, the table, and its downloads."""
+    """Draw the table of differences or of all layers, and its downloads."""
     chosen, wrong = url_state.choice("view", VIEWS, VIEWS[0])
     notice.say([wrong] if wrong else [])
     st.session_state[f"{key}-only"] = chosen == "differences"
@@ -122,7 +122,7 @@ def _toggled(key: str) -> None:
 def _columns(sides: Sides) -> dict[str, Any]:
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     theme: Theme = "dark" if st.context.theme.type == "dark" else "light"
-    # In the order of STATUSES: what is the same recedes, what is on one side alone has that side's colour.
+    # In the order of STATUSES: unchanged is gray, a layer of one side only has that side's color.
     colours = [KIND_COLOURS["activation"], CHANGED, COMPARED[1], COMPARED[0]]
     columns: dict[str, Any] = {
         "status": st.column_config.MultiselectColumn(
@@ -141,7 +141,7 @@ def _columns(sides: Sides) -> dict[str, Any]:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """The table as CSV."""
+    """Return the table as CSV."""
     table = frame.assign(status=frame["status"].str[0])
     safe = table.rename(columns=escape_formula).map(escape_formula)
     text: str = safe.to_csv(index=False)
@@ -149,7 +149,7 @@ def to_csv(frame: pd.DataFrame) -> str:
 
 
 def to_markdown(frame: pd.DataFrame, sides: Sides) -> str:
-    """The table as Markdown; bars in cells are escaped."""
+    """Return the table as Markdown, with escaped bars in cells."""
     heads = ["", "What changed"] + [f"{what} ({title})" for title in (sides.a, sides.b) for what in WHATS]
     table = frame.assign(status=frame["status"].str[0]).astype(object)
     cells = table.where(table.notna(), "").astype(str).to_numpy().tolist()

@@ -1,9 +1,9 @@
-"""A link that is followed as soon as it is drawn: how a page that ticks leads on by itself.
+"""Redirect of a page with a ticking fragment: a link that the browser follows as soon as it is drawn.
 
-`st.switch_page` changes the page without the browser, which goes on ticking until it hears of it. A late tick
-is run under the old page's name, at which Streamlit 1.67's client throws away what it has drawn of the new
-page and leaves a white one. So the page is drawn once more, without what ticks, and with a link that the
-browser follows itself.
+`st.switch_page` changes the page without the browser, which keeps ticking until it is informed. A late tick
+runs under the old page's name, at which Streamlit 1.67's client discards what it has drawn of the new page
+and leaves it blank. So the page is drawn once more, without the fragment, and with a link that the browser
+follows itself.
 """
 
 from pathlib import Path
@@ -19,13 +19,13 @@ KEY = "follow"
 
 
 def follow(page: str, label: str, **changes: str | None) -> NoReturn:
-    """Leave for another page by the link that `chrome.link` would draw for the same arguments."""
+    """Go to another page by the link that `layout.link` would draw for the same arguments."""
     st.session_state[KEY] = (page, label, changes)
     st.rerun()
 
 
 def following() -> None:
-    """Draw the link if the page is to be left, and end the run; for the start of what a page draws."""
+    """Draw the link if the page is to be left, and stop the run; called before a page draws anything else."""
     if KEY not in st.session_state:
         return
     page, label, changes = st.session_state.pop(KEY)

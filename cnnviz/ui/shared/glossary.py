@@ -1,4 +1,4 @@
-"""The glossary: the terms of `docs/glossary.md`, and headings that explain theirs."""
+"""Glossary: the terms of `docs/glossary.md`, and headings that explain themselves."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from cnnviz import resources
 
 @dataclass(frozen=True)
 class Term:
-    """One term as the document has it."""
+    """Entry of the glossary."""
 
     name: str
     section: str
     definition: str
     formula: str
-    """Empty where a term is only a name."""
+    """Empty if the term has no formula."""
     seen: str
-    """Where it is seen, in words, with addresses such as `/runs` between backquotes."""
+    """Where the app shows it, with addresses such as `/runs` between backquotes."""
     word: str
-    """What finds it in the code."""
+    """Word that finds it in the code."""
 
     @property
     def anchor(self) -> str:
-        """The term as the document's links and the page's address have it: `receptive-field`."""
+        """Anchor in the document's links and the page's URL: `receptive-field`."""
         return anchor_of(self.name)
 
 
 def anchor_of(name: str) -> str:
-    """Write a heading as GitHub's links do: lower case, hyphens for spaces, no other signs."""
+    """Convert a heading to its anchor as GitHub does: lower case, hyphens for spaces, no punctuation."""
     return re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-")
 
 
 @functools.cache
 def terms() -> dict[str, Term]:
-    """Read the document; every term by its anchor, in the document's order."""
+    """Read the document; return every term by its anchor, in the document's order."""
     by_name: dict[str, Term] = {}
     section = ""
     for block in re.split(r"^(?=##+ )", resources.GLOSSARY.read_text(encoding="utf-8"), flags=re.MULTILINE):
@@ -53,7 +53,7 @@ def terms() -> dict[str, Term]:
 
 
 def _term(name: str, section: str, body: str) -> Term:
-    """Read one entry: a paragraph, then the lines Formula, Seen and Grep."""
+    """Parse one entry: a paragraph, then the lines Formula, Seen and Grep."""
     definition, _, details = body.strip().partition("\n\n")
     lines = dict(re.findall(r"^(Formula|Seen|Grep): (.+?)\s*$", details, re.MULTILINE))
     formula = lines["Formula"]
@@ -68,12 +68,16 @@ def _term(name: str, section: str, body: str) -> Term:
 
 
 def explanation(name: str) -> str:
-    """Explain a term in Markdown, for the help of a heading or a field; raises `KeyError` if unknown."""
+    """Return a term's explanation in Markdown, for the help of a heading or a field.
+
+    Raises:
+        KeyError: The glossary has no such term.
+    """
     term = terms()[anchor_of(name)]
     formula = f"\n\n`{term.formula}`" if term.formula else ""
     return f"{term.definition}{formula}\n\n[Glossary](glossary?term={term.anchor})"
 
 
 def term_heading(title: str, name: str | None = None) -> None:
-    """Draw a heading that explains itself: `title` is a term, or `name` says which one it is about."""
+    """Draw a heading with its explanation: `title` is a term, or `name` is the term it is about."""
     st.header(title, anchor=False, help=explanation(name or title))

@@ -22,7 +22,7 @@ from cnnviz.ui.shared.result_cache import RESULTS
 if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
 
-# Test images of the data that a network was trained on: by class, or the ones that it gets wrong.
+# Test images of the data set that a network was trained on: by class, or the misclassified ones.
 
 ALL, WRONG = "all classes", "the ones it gets wrong"
 CLASS, PAGE = "picture-class", "picture-page"
@@ -30,7 +30,7 @@ AT_ONCE = 22
 
 
 def images_of_data(network: Network, image_state: ImageState) -> None:
-    """Draw them, or what it takes to have them."""
+    """Draw the test images, or the way to get them."""
     name = network.loaded.dataset
     if not name:
         st.caption(
@@ -112,7 +112,7 @@ def _offer(name: str) -> None:
 
 
 def _offer_all(name: str, dataset: Dataset) -> None:
-    """Say that these are only the images that ship, and offer the whole data set."""
+    """Offer the whole data set where only the shipped images are available."""
     from cnnviz import datasets
     from cnnviz.datasets import shipped
 
@@ -138,15 +138,15 @@ def _ask(network: Network, dataset: Dataset) -> None:
         st.rerun()
 
 
-# One's own files: read one after another in sight; what is refused is said while the rest goes on.
+# Uploads: read one after another with progress; refused files are listed, the others are kept.
 
 COUNT, REFUSED = "pictures-uploads", "pictures-refused"
 TOLD = 6
-"""Refusals said one by one; the rest is counted."""
+"""Maximum number of refusals listed; the rest is counted."""
 
 
 def uploads() -> None:
-    """Draw the field for files, and what was wrong with those handed in last."""
+    """Draw the upload field, and the refusals of the last upload."""
     count = st.session_state.setdefault(COUNT, 0)
     given = st.file_uploader(
         "Pictures: PNG, JPEG, WebP, BMP, GIF, TIFF, or a zip of them",
@@ -193,7 +193,7 @@ def _say(refused: list[str]) -> None:
     st.warning(text, icon=":material/broken_image:")
 
 
-# Choosing a picture: bundled ones, test images, one's own files, the camera, a drawing.
+# The chooser: bundled images, test images, uploads, the camera, a drawing.
 
 KEY = "picture-from"
 SOURCES: dict[ImageSource, str] = {
@@ -208,12 +208,12 @@ THUMB = 64
 
 
 def pad_is_empty(image_state: ImageState) -> bool:
-    """Whether the visitor has the pad in front of them and nothing is drawn on it."""
+    """Return whether the visitor has the drawing pad open with nothing on it."""
     return _source(image_state) == "drawn" and image_input.drawn() is None
 
 
 def _source(image_state: ImageState) -> ImageSource:
-    """Where pictures come from: as the visitor chose since the URL was last another, else as the URL says."""
+    """Return the image source: the visitor's choice since the URL last changed, else the URL's."""
     if KEY not in st.session_state or st.session_state.get(f"{KEY}-for") != image_state.text:
         st.session_state[KEY] = "test" if image_state.kind == "shipped" else image_state.kind
         st.session_state[f"{KEY}-for"] = image_state.text
@@ -222,7 +222,7 @@ def _source(image_state: ImageState) -> ImageSource:
 
 
 def picture_chooser(network: Network, image_state: ImageState) -> None:
-    """Draw the choice of where pictures come from, and what there is."""
+    """Draw the choice of the image source, and its images."""
     _source(image_state)
     st.segmented_control(
         "Picture from",
@@ -290,5 +290,5 @@ def _pad(image_state: ImageState) -> None:
         image_input.choose("drawn")
         st.rerun()
     if drawn is None and other and image_state.kind == "drawn":
-        # It was cleared after the answer above had been drawn.
+        # It was cleared after the prediction above had been drawn.
         st.rerun()

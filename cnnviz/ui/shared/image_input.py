@@ -1,7 +1,7 @@
-"""Image input: which image the URL means, samples, uploads, drawings and test images.
+"""Image input: the image that the URL names, samples, uploads, drawings and test images.
 
-`sample:NAME`, `test:ROW`, `shipped:ROW`, `handed:NUMBER`, `drawn` or `camera`. What was uploaded or drawn is
-this visitor's: its address opens for others what they would see without it.
+`picture=` is `sample:NAME`, `test:ROW`, `shipped:ROW`, `handed:NUMBER`, `drawn` or `camera`. Uploads and
+drawings belong to this visitor: for others their address shows what is shown without one.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from cnnviz.inference.samples import Kind
     from cnnviz.inference.weights.loaded_model import Loaded
 
-# Which picture the URL means: `sample:NAME`, `test:ROW`, `shipped:ROW`, `handed:NUMBER`, `drawn` or `camera`.
-#
-# What was handed in or drawn is this visitor's: its address opens for others what they would see without it.
+# URL state.
 
 ImageSource = Literal["sample", "test", "shipped", "handed", "drawn", "camera"]
 WITH_DETAIL = {
@@ -42,25 +40,25 @@ WITH_DETAIL = {
     "shipped": r"[0-9]{1,9}",
     "handed": r"[0-9]{1,6}",
 }
-"""Kinds that say more, and what it may be."""
+"""Kinds with a detail, and its pattern."""
 PLAIN = ("drawn", "camera")
 
 
 @dataclass(frozen=True)
 class ImageState:
-    """Which picture, as the URL says it."""
+    """The image that the URL names."""
 
     kind: ImageSource
     detail: str = ""
 
     @property
     def text(self) -> str:
-        """As it stands in the URL."""
+        """The URL parameter's value."""
         return f"{self.kind}:{self.detail}" if self.detail else self.kind
 
 
 def read(text: str | None) -> tuple[ImageState | None, str | None]:
-    """What `picture=` says, and a sentence where it says nothing sensible."""
+    """Parse `picture=`; return the state, or None with an error sentence if it is invalid."""
     if text is None:
         return None, None
     kind, _, detail = text.partition(":")
@@ -73,22 +71,22 @@ def read(text: str | None) -> tuple[ImageState | None, str | None]:
 
 
 def choose(text: str) -> None:
-    """Make a picture the chosen one, for use in callbacks."""
+    """Select an image, for use in callbacks."""
     change_without_model(picture=text)
 
 
-# Pictures that a visitor handed in, drew or took: kept as the files they came as, for this visitor only.
+# Uploads, kept as the original files for this visitor only.
 
 KEY = "pictures-handed"
 MOST = 60
-"""Pictures kept of one visitor."""
+"""Maximum number of images kept per visitor."""
 MOST_BYTES = 200 << 20
 THUMB = 96
 
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A picture that could be read: its file, and a small copy, uint8 `(3, THUMB, THUMB)`."""
+    """An uploaded image: its file, and a thumbnail uint8 `(3, THUMB, THUMB)`."""
 
     number: int
     name: str
@@ -97,13 +95,16 @@ class Kept:
 
 
 def uploaded_images() -> list[Kept]:
-    """What this visitor has handed in, the oldest first."""
+    """Return this visitor's uploads, oldest first."""
     images: list[Kept] = st.session_state.setdefault(KEY, [])
     return images
 
 
 def add(upload: Upload) -> Kept | Refusal:
-    """Read one file and keep it; the oldest go where there are too many."""
+    """Read a file and keep its image.
+
+    The oldest are dropped beyond the limits. Return why if it is refused.
+    """
     data = upload.data if isinstance(upload.data, bytes) else upload.data()
     image = decoded(upload.name, data)
     if isinstance(image, Refusal):
@@ -117,23 +118,23 @@ def add(upload: Upload) -> Kept | Refusal:
 
 
 def uploaded_image(number: int) -> Picture | None:
-    """A picture by its number; None where this visitor has none of it."""
+    """Return an upload by its number; None if this visitor has none."""
     one = next((one for one in uploaded_images() if one.number == number), None)
     image = None if one is None else decoded(one.name, one.data)
     return image if isinstance(image, Picture) else None
 
 
 def decoded(name: str, data: bytes) -> Picture | Refusal:
-    """A file's picture, or why it is none."""
+    """Decode a file, or return why it is refused."""
     return _decoded(hashlib.blake2b(data, digest_size=16).hexdigest(), name, data)
 
 
 def sheet(all_kept: Sequence[Kept]) -> Pixels:
-    """Their small copies, uint8 `(N, 3, THUMB, THUMB)`."""
+    """Return the thumbnails, uint8 `(N, 3, THUMB, THUMB)`."""
     return np.stack([one.thumb for one in all_kept])
 
 
-# Up to 160 MB.
+# A decoded image takes up to 160 MB.
 @RESULTS.cached()
 def _decoded(digest: str, name: str, _data: bytes) -> Picture | Refusal:
     from cnnviz.inference.images.read_image import Upload, read
@@ -148,86 +149,90 @@ def _thumb(pixels: Pixels) -> Pixels:
     return np.asarray(ImageOps.pad(image, (THUMB, THUMB))).transpose(2, 0, 1)
 
 
-# Bundled pictures as the chooser needs them.
+# Bundled images.
 
 
 def names(loaded: Loaded) -> list[str]:
-    """Every bundled picture, those first that the network has most to say to."""
+    """Return the names of all bundled images, those that suit the network first."""
     first: tuple[Kind, ...] = ("digit",) if loaded.preprocessing.channels == 1 else ("photograph", "drawing")
     return sorted(all_samples(), key=lambda name: get(name).kind not in first)
 
 
 def fitting(loaded: Loaded) -> str:
-    """The bundled picture that is shown where none is chosen."""
+    """Return the bundled image that is shown by default."""
     known = names(loaded)
     wanted = "digit-3" if loaded.preprocessing.channels == 1 else "airplane"
     return wanted if wanted in known else known[0]
 
 
 def title(name: str) -> str:
-    """What a bundled picture is called."""
+    """Return the title of a bundled image."""
     return get(name).title
 
 
 def credit(name: str) -> str:
-    """Who made it, and under which licence it may be used."""
+    """Return its author and license."""
     return f"{get(name).credit}, {get(name).licence}"
 
 
 @cache
 def sample_image(name: str) -> Picture:
-    """A bundled picture by its name, read as an upload is; raises `InferenceError` for one there is not."""
+    """Return a bundled image by its name, decoded as an upload is.
+
+    Raises:
+        InferenceError: There is no such image.
+    """
     image = decoded(name, get(name).data())
     if not isinstance(image, Picture):
         raise RuntimeError(f"A bundled picture cannot be read: {image.reason}")
     return image
 
 
-# What this visitor drew or took with the camera last, kept as a file.
+# This visitor's last drawing and camera image, kept as files.
 
 DRAWN, TAKEN = "pictures-drawn", "pictures-camera"
 
 
 def drawn() -> bytes | None:
-    """The drawing as a PNG file; None where nothing is drawn."""
+    """Return the drawing as a PNG file; None if nothing is drawn."""
     drawing: bytes | None = st.session_state.get(DRAWN)
     return drawing
 
 
 def emptied() -> bool:
-    """Whether this visitor has had the pad, and nothing is on it."""
+    """Return whether this visitor has used the drawing pad, and nothing is on it."""
     return DRAWN in st.session_state and st.session_state[DRAWN] is None
 
 
 def store_drawing(data: bytes | None) -> bool:
-    """Keep a drawing, or that there is none; whether it is another than before."""
+    """Store a drawing, or None; return whether it differs from the previous one."""
     other: bool = data != st.session_state.get(DRAWN)
     st.session_state[DRAWN] = data
     return other
 
 
 def taken() -> bytes | None:
-    """The camera's picture as a file."""
+    """Return the camera's image as a file."""
     photo: bytes | None = st.session_state.get(TAKEN)
     return photo
 
 
 def keep_taken(data: bytes) -> bool:
-    """Keep the camera's picture; whether it is another than before."""
+    """Store the camera's image; return whether it differs from the previous one."""
     other: bool = data != st.session_state.get(TAKEN)
     st.session_state[TAKEN] = data
     return other
 
 
-# Test images of what a network was trained on, and which of them it gets wrong.
+# Test images of the data set that a network was trained on, and the network's predictions for them.
 
 Rows = NDArray[np.int64]
 
 
 def data_of(network: Network) -> Dataset | None:
-    """The data that the network was trained on, where they are ready to be opened; nothing is prepared.
+    """Return the data set that the network was trained on if it is prepared; nothing is prepared here.
 
-    Where they are not, the test images of them that ship; None where none do.
+    If it is not, return the test images that ship with cnnviz; None if none do.
     """
     from cnnviz import datasets
     from cnnviz.datasets import shipped
@@ -242,14 +247,14 @@ def data_of(network: Network) -> Dataset | None:
 
 
 def address_of(data: Dataset, row: int) -> str:
-    """How the URL names a test image: rows of the shipped ones are not those of the whole data set."""
+    """Return the URL value of a test image; rows of the shipped images differ from those of the whole set."""
     from cnnviz.datasets import shipped
 
     return f"{'shipped' if shipped.is_shipped(data) else 'test'}:{row}"
 
 
 def chosen_row(data: Dataset) -> int | None:
-    """Which of the test images the URL means; None where it means another image."""
+    """Return the row of the test image that the URL names; None if it names another image."""
     which, _ = read(st.query_params.get("picture"))
     if which is None or which.text != address_of(data, int(which.detail) if which.detail.isdigit() else 0):
         return None
@@ -257,19 +262,19 @@ def chosen_row(data: Dataset) -> int | None:
 
 
 def of_class(data: Dataset, label: int | None) -> Rows:
-    """Rows of one class, or of all where None, in their order."""
+    """Return the rows of one class, or of all classes for None, ascending."""
     labels = data.test.labels
     return np.arange(len(labels)) if label is None else np.flatnonzero(labels == label)
 
 
 def known_answers(network: Network, data: Dataset) -> Rows | None:
-    """The class that the network says for every test image; None before it was asked."""
+    """Return the network's prediction for every test image; None if not computed yet."""
     answers: dict[str, Rows] = _all_answers()
     return answers.get(f"{network.stamp} {data.fingerprint}")
 
 
 def ask_all(network: Network, data: Dataset) -> None:
-    """Ask it about every test image, in sight, and keep the answers for all visitors."""
+    """Predict every test image, with progress, and keep the predictions for all visitors."""
     import torch
 
     from cnnviz import datasets
@@ -292,14 +297,14 @@ def _all_answers() -> dict[str, Rows]:
     return {}
 
 
-# The chosen picture itself: what the URL asks for, or the nearest that there is, and why.
+# The selected image, or a fallback with the reason.
 
 PAD = (280, 280)
-"""Height and width of what is drawn."""
+"""Height and width of the drawing pad."""
 
 
 def chosen(network: Network) -> tuple[ImageState, Picture, list[str]]:
-    """The picture of the page's URL, and sentences where it is not what was asked for."""
+    """Return the image that the URL names, and error sentences where another one is shown instead."""
     image_state, wrong = read(st.query_params.get("picture"))
     problems = [wrong] if wrong else []
     if image_state is not None:
@@ -312,7 +317,7 @@ def chosen(network: Network) -> tuple[ImageState, Picture, list[str]]:
 
 
 def _picture(image_state: ImageState, network: Network) -> Picture | str:
-    """The picture, or a sentence that says why there is none."""
+    """Return the image, or a sentence on why there is none."""
     if image_state.kind == "sample":
         known = image_state.detail in names(network.loaded)
         return (

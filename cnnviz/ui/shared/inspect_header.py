@@ -1,4 +1,4 @@
-"""Header of the pages that look inside a model: model and image, where to go next."""
+"""Header of the pages that look inside a model: model and image, and links to the next pages."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from cnnviz.ui.shared.preprocessing import PreprocessedImage, prepared
 if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block
 
-# The bar on top of the pages that look inside: which network, then what a page adds; share.
+# The bar on top: network, controls of the page, share.
 
 
 @contextlib.contextmanager
 def inside_bar(network: Network) -> Iterator[None]:
-    """Draw it around what is drawn inside of the `with`."""
+    """Draw the bar; what is drawn inside the `with` block is part of it."""
     st.html(model_picker.CSS)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
         weights_chooser(network)
@@ -40,9 +40,15 @@ def inside_bar(network: Network) -> Iterator[None]:
 def stepper(
     label: str, named: Mapping[str, str], chosen: str, *, key: str, width: int, choose: Callable[[str], None]
 ) -> None:
-    """Draw a list with a step to either side; `named` is what each value is called, in order.
+    """Draw a list with buttons to the previous and next value.
 
-    `choose` is called, before the page runs again, with the value that was chosen.
+    Args:
+        label: Label of the list.
+        named: Title by value, in order.
+        chosen: The selected value.
+        key: Key of the widget.
+        width: Width in pixels.
+        choose: Called with the new value before the page runs again.
     """
     names = list(named)
     place = names.index(chosen)
@@ -74,27 +80,27 @@ def _step(label: str, key: str, side: str, to: str | None, choose: Callable[[str
     )
 
 
-# What the pages that look inside begin with: a picture is chosen, and the network says what it is.
+# Choice of the image, with the network's prediction.
 
 
 @dataclass(frozen=True, eq=False)
 class ImageAndModel:
-    """A picture that a network was asked about."""
+    """An image, preprocessed for a network."""
 
     which: ImageState
     picture: Picture
     ready: PreprocessedImage
-    """The picture as the network reads it."""
+    """The image as the network reads it."""
     own: Preprocessing
-    """How the network's pictures go in where the URL changes nothing."""
+    """The network's preprocessing without changes by the URL."""
 
     def to(self, network: Network) -> PreprocessedImage:
-        """The picture as another network reads it."""
+        """Return the image preprocessed for another network."""
         return prepared(self.picture, fitting(network.loaded.preprocessing, self.which))
 
 
 def question(network: Network, problems: Sequence[str]) -> ImageAndModel:
-    """Draw what is wrong in the URL (`problems` are the page's own), the pictures, and the answer."""
+    """Draw URL errors (`problems` are the page's own), the image chooser, and the prediction."""
     about, sentences = _about(network, problems)
     which, picture, ready = about.which, about.picture, about.ready
     notice.say(sentences)
@@ -113,7 +119,7 @@ def question(network: Network, problems: Sequence[str]) -> ImageAndModel:
 
 
 def _about(network: Network, problems: Sequence[str]) -> tuple[ImageAndModel, list[str]]:
-    """The image that the URL means, as the network reads it, and what is wrong in the URL."""
+    """Return the image that the URL names, preprocessed, and the errors in the URL."""
     which, picture, wrong = chosen(network)
     own = fitting(network.loaded.preprocessing, which)
     how, mismatch = preprocessing.read_overrides(st.query_params.get("prep"), own)
@@ -132,7 +138,7 @@ IMAGE, IMAGE_SHOWN = "folded-image", "folded-image-shown"
 
 
 def folded_question(network: Network, problems: Sequence[str]) -> ImageAndModel:
-    """As `question`, but without the answer, and the images behind a button."""
+    """Draw as `question` does, but with the chooser in a popover and without the prediction."""
     about, sentences = _about(network, problems)
     if st.session_state.get(IMAGE_SHOWN) != about.which.text and about.which.kind != "drawn":
         st.session_state[IMAGE] = False
@@ -145,15 +151,15 @@ def folded_question(network: Network, problems: Sequence[str]) -> ImageAndModel:
 
 
 def fitting(own: Preprocessing, which: ImageState) -> Preprocessing:
-    """The network's own preprocessing; a digit that was drawn is centred as the digits it learned from."""
+    """Return the network's own preprocessing; a drawn digit is centered like those of the training data."""
     return own.changed(centre=True) if which.kind == "drawn" and own.channels == 1 else own
 
 
-# The inception blocks of a network, found once.
+# Inception blocks, found once per network.
 
 
 def blocks_of(network: Network) -> tuple[Block, ...]:
-    """Those of the network, in order; none where it has none."""
+    """Return the inception blocks of the network, in order; empty if it has none."""
     return _blocks(network.stamp, network)
 
 
@@ -164,13 +170,16 @@ def _blocks(stamp: str, _network: Network) -> tuple[Block, ...]:
     return blocks(_network.loaded.model, _network.analysis)
 
 
-# Where to go next from a page that looks inside: the same network, picture and layer, seen otherwise.
+# Links to other pages for the same network, image and layer.
 
 
 def onwards(network: Network, here: str, layer: str | None = None) -> None:
-    """Draw links to every other page that has something to show of the network.
+    """Draw links to every other page that supports the network.
 
-    `here` is the page's own name; `layer` what is chosen, by its name in the architecture's table.
+    Args:
+        network: The network.
+        here: Name of the current page.
+        layer: The selected layer, by its name in the architecture's table.
     """
     whose = {"weights": network.reference}
     named = url_state.layer_text(layer)
@@ -207,14 +216,14 @@ def _elsewhere(network: Network, layer: str | None) -> None:
         model=loaded.spec.name, layer=layer, **form(network),
     )  # fmt: skip
     if loaded.spec.description is not None:
-        return  # Read as data, it is not trained here.
+        return  # a model read from a data file cannot be trained here
     layout.link(
         "train", "Train this network", icon=":material/play_arrow:", model=loaded.spec.name, layer=layer
     )
 
 
 def form(network: Network) -> dict[str, str | None]:
-    """Classes, size and options of the network where they are not its model's own, as parameters."""
+    """Return classes, size and options that differ from the model's defaults, as URL parameters."""
     loaded = network.loaded
     spec, options = loaded.spec, {} if loaded.options is None else loaded.options.changed()
     own = spec.input_shape[1:]
@@ -233,16 +242,16 @@ def _cells(network: Network) -> tuple[str, ...]:
     return layers_with_cells(network.analysis)
 
 
-# Room for a page while the first network is loaded.
+# Placeholder while the first network is loaded.
 
 
 def kept_free(key: str, height: int) -> contextlib.AbstractContextManager[object]:
-    """`height` pixels on a first visit, which may have to wait for torch; nothing that jumps later.
+    """Reserve `height` pixels on the first visit, which may wait for torch; later nothing shifts.
 
     `key` is the page's own.
     """
     if key in st.session_state:
-        st.empty()  # holds the skeleton's place, without which all that follows would be drawn anew
+        st.empty()  # takes the skeleton's position, without which everything below would be redrawn
         return contextlib.nullcontext()
     st.session_state[key] = True
     return st.skeleton(height=height)

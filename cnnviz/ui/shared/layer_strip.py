@@ -1,4 +1,4 @@
-"""A strip of small pictures, one a layer: which layers, their names, and a map as a picture."""
+"""Layer strip: one small image per layer; which layers, their labels, and the image of a map."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ SIDE, CELL, LETTERS = 48, 58, 9
 
 
 def short(name: str, letters: int = LETTERS) -> str:
-    """A layer's name as it fits under a cell: of a long one the end, which tells it from the others."""
+    """Shorten a layer's name to its last letters, which distinguish it from the others."""
     return name if len(name) <= letters else f"…{name[1 - letters :]}"
 
 
 def strip_layers(analysis: Analysis, known: Collection[str], chosen: str) -> list[str]:
-    """The rows to show: all known ones where they are few, else the outermost blocks; and the chosen one."""
+    """Return the layers to show: all known ones if they are few, else the outermost blocks.
+
+    And the chosen one.
+    """
     rows = [row.name for row in analysis.predicting if row.name in known and row.outputs]
     for depth in range(8, 0, -1):
         some = [name for name in rows if name.count(".") < depth]
@@ -34,7 +37,7 @@ def strip_layers(analysis: Analysis, known: Collection[str], chosen: str) -> lis
 
 
 def strip_image(maps: Floats, theme: Theme) -> Pixels:
-    """The map that varies most, or a vector as a block, in colour: uint8 `(3, SIDE, SIDE)`."""
+    """Color the map with the largest variance, or a vector as a square: uint8 `(3, SIDE, SIDE)`."""
     count, height, width = maps.shape
     if height * width == 1:
         across = int(np.ceil(np.sqrt(count)))

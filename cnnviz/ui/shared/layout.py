@@ -1,4 +1,4 @@
-"""What every page wears: the bar of links, the title with its one line, and a little CSS."""
+"""Page layout: navigation bar, heading with its sentence, links, and base CSS."""
 
 from collections.abc import Mapping
 from functools import cache, partial
@@ -17,12 +17,12 @@ HERE = Path(__file__).parent
 
 
 def page_header(pages: Mapping[str, Page], current: str, page: Page | None = None) -> None:
-    """Draw the bar and the heading of the page named `current`, and set the browser tab's title.
+    """Draw the navigation bar and the heading of a page, and set the browser tab's title.
 
     Args:
-        pages: What is in the bar.
-        current: The page that is shown.
-        page: What it is called, where it is not in the bar.
+        pages: Pages of the navigation bar.
+        current: Name of the page that is shown.
+        page: Its header, if it is not in the navigation bar.
     """
     restore()
     follow_link()
@@ -43,26 +43,26 @@ def page_header(pages: Mapping[str, Page], current: str, page: Page | None = Non
 
 
 PRESENT = "present"
-"""The parameter that hides navigation and settings and enlarges text, for a projector: `present=1`."""
+"""Parameter that hides navigation and settings and enlarges text, for a projector: `present=1`."""
 
 
 def presenting() -> bool:
-    """Whether the page is shown to a class."""
+    """Return whether the page is being presented."""
     return st.query_params.get(PRESENT) == "1"
 
 
 def _present() -> None:
-    """Begin to present, or leave; for use in callbacks."""
+    """Begin or end presenting, for use in callbacks."""
     change_without_model(present=None if presenting() else "1")
 
 
 def _left_behind(page: str) -> dict[str, None]:
-    """What the bar's link to a page does not take along: Runs opens on its list, not on one run."""
+    """Return parameters that the bar's link to a page drops: Runs opens on its list, not on one run."""
     return {"run": None} if page == "runs" else {}
 
 
 def _navigation(pages: Mapping[str, Page], current: str) -> None:
-    """Draw the bar; pages of a group stand together in the order of all."""
+    """Draw the navigation bar, with pages grouped into menus."""
     groups: dict[str, list[Item]] = {}
     home: list[Item] = []
     for position, (name, page) in enumerate(pages.items()):
@@ -81,13 +81,13 @@ def _navigation(pages: Mapping[str, Page], current: str) -> None:
 
 
 def link(page: str, label: str, *, icon: str | None = None, **changes: str | None) -> None:
-    """Draw a link to the page of that name which takes the selection along.
+    """Draw a link to the page of that name that carries the selection along.
 
     Args:
         page: The page's name: the stem of its file.
-        label: What the link says.
+        label: Text of the link.
         icon: A Material symbol, `":material/name:"`.
-        changes: Parameters that differ behind the link; None leaves one out.
+        changes: Parameters that differ behind the link; None removes one.
     """
     parameters = {name: value for name, value in (carried() | changes).items() if value is not None}
     st.page_link(f"{page}.py", label=label, icon=icon, query_params=parameters)
@@ -95,18 +95,18 @@ def link(page: str, label: str, *, icon: str | None = None, **changes: str | Non
 
 @cache
 def _favicon() -> str:
-    # Inline: Streamlit fetches the picture of an emoji or a Material symbol in a tab from another site.
+    # Inline: Streamlit fetches the image of an emoji or Material symbol for the tab from another site.
     return (HERE / "favicon.svg").read_text(encoding="utf-8")
 
 
-# Addresses that pages once had: each leads on to the page's name of today, with its parameters.
+# Former paths of pages, which redirect to the current ones with their parameters.
 
 MOVED = {"why": "attribution", "side-by-side": "compare"}
-"""The path of old, and the page that it leads to."""
+"""Current page name by former path."""
 
 
 def old_pages(routes: Mapping[str, Any]) -> list[Any]:
-    """Return a page for each old path that switches to the one in `routes`."""
+    """Return a page for each former path that switches to the current one in `routes`."""
     return [
         st.Page(partial(_lead_on, routes[name]), title=routes[name].title, url_path=path, visibility="hidden")
         for path, name in MOVED.items()

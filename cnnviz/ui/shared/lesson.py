@@ -1,7 +1,7 @@
-"""The lesson: six pages in a prepared state, each with one question and its answer.
+"""Lesson: six pages in a prepared state, each with one question and its answer.
 
-Which step it is stands in the URL (`lesson=3`), so that progress can be bookmarked, and goes along to other
-pages, so that one can look around and come back. `docs/lesson.md` plans 90 minutes by these steps.
+The step is in the URL (`lesson=3`), so that progress can be bookmarked, and is carried to other pages, so
+that a student can look around and return. `docs/lesson.md` plans 90 minutes by these steps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PARAMETER = "lesson"
 
 @dataclass(frozen=True)
 class Step:
-    """One step: the page and its state, what to find out there, and what is to be found.
+    """One step: the page and its state, the question, and the answer.
 
     Every number in `answer` is recomputed by a test (`tests/ui/shared/test_lesson.py`).
     """
@@ -29,7 +29,7 @@ class Step:
     page: str
     question: str
     look: str
-    """Where on the page to look."""
+    """The part of the page to look at."""
     answer: str
     state: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,15 +107,15 @@ STEPS = (
 
 
 def parameters(number: int) -> dict[str, str | None]:
-    """What a link to step `number` (from 1) changes: all that crosses pages gives way to the step's state."""
+    """Return the URL changes of a link to step `number` (from 1): its state replaces what pages carry."""
     dropped = dict.fromkeys((*url_state.CARRIED, *url_state.PASSED))
     dropped |= {name: None for name in st.query_params if url_state.is_carried(name)}
-    dropped.pop("present")  # a lesson is what one presents
+    dropped.pop("present")  # a lesson may be presented to a class
     return {**dropped, **STEPS[number - 1].state, PARAMETER: str(number)}
 
 
 def read(text: str | None) -> tuple[int | None, str | None]:
-    """The step that the URL names, from 1; and a sentence where it names one that there is not."""
+    """Return the step that the URL names, from 1, or None with an error sentence if there is no such step."""
     if text is None:
         return None, None
     if re.fullmatch(r"[0-9]{1,3}", text) and 1 <= int(text) <= len(STEPS):
@@ -124,7 +124,7 @@ def read(text: str | None) -> tuple[int | None, str | None]:
 
 
 def lesson_bar(page: str) -> None:
-    """Draw on `page` the step that the URL names, if any: question, answer, and the ways back and on."""
+    """Draw the step that the URL names, if any, on `page`: question, answer, and links back and forward."""
     number, problem = read(st.query_params.get(PARAMETER))
     if problem:
         notice.say([problem])

@@ -1,4 +1,4 @@
-"""What a run has told so far, in the form in which the page draws it; from the database, or recorded."""
+"""Live run: curves and records of a run as the page draws them, read incrementally from the database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ X_TITLES: dict[XAxis, str] = {"step": "step", "epoch": "epoch", "time": "minutes
 
 
 class LayerStatsAt(NamedTuple):
-    """The layers at one step, as `asdict(LayerLook)`."""
+    """Layer statistics at one step, as `asdict(LayerStats)`."""
 
     step: int
     epoch: float
@@ -38,7 +38,7 @@ class LayerStatsAt(NamedTuple):
 
 
 class ConfusionAt(NamedTuple):
-    """The newest confusion matrix and the part of the data it is of."""
+    """The newest confusion matrix, and the split that it was computed on."""
 
     part: str
     epoch: float
@@ -53,7 +53,7 @@ class RunData:
     looks: Sequence[LayerStatsAt] = ()
     confused: ConfusionAt | None = None
     data: Mapping[str, Any] | None = None
-    """What the run reads: classes, sizes of the parts, notes."""
+    """Record of the data: classes, sizes of the splits, notes."""
     images: Sequence[Mapping[str, Any]] = ()
     predictions: Sequence[Mapping[str, Any]] = ()
     predicted_at: float = 0.0
@@ -62,25 +62,25 @@ class RunData:
 
     @property
     def classes(self) -> list[str]:
-        """The names of the classes; their numbers where nobody told."""
+        """Names of the classes; numbers if none were recorded."""
         if self.data:
             return [str(name) for name in self.data["classes"]]
         return [str(i) for i in range(len(self.confused.matrix))] if self.confused else []
 
     def last(self, name: str) -> float | None:
-        """The newest value of a metric that is a number."""
+        """Return the newest finite value of a metric."""
         curve = self.curves.get(name)
         values = curve.values[np.isfinite(curve.values)] if curve is not None else np.array([])
         return float(values[-1]) if len(values) else None
 
     def at(self, curve: Curve, x: XAxis) -> Floats:
-        """Where the points of a curve lie."""
+        """Return the x coordinates of a curve's points."""
         if x == "step":
             return curve.steps.astype(np.float64)
         return curve.epochs if x == "epoch" else elapsed(self.history, curve.times) / 60
 
     def look_at(self, x: XAxis) -> list[tuple[float, list[dict[str, Any]]]]:
-        """Where each look at the layers lies, and the layers."""
+        """Return the layer statistics over time, as `(x, layers)`."""
         if x != "time":
             return [(float(look.step) if x == "step" else look.epoch, look.layers) for look in self.looks]
         times = elapsed(self.history, np.array([look.time for look in self.looks], np.float64)) / 60
@@ -88,9 +88,9 @@ class RunData:
 
 
 def seconds_left(story: RunData, step: int, total: int | None, recent: int = 40) -> float | None:
-    """How long the rest takes at the pace of the newest points, judging and checkpoints included.
+    """Estimate the remaining seconds from the pace of the newest points, evaluation and checkpoints included.
 
-    None before there is a pace. Pauses do not slow it.
+    Pauses do not count. None if there is no pace yet.
     """
     curve = story.curves.get("train/loss")
     if total is None or curve is None or len(curve) < 2:
@@ -102,16 +102,16 @@ def seconds_left(story: RunData, step: int, total: int | None, recent: int = 40)
     return max(0.0, (total - step) * float(spent[-1] - spent[0]) / float(steps[-1] - steps[0]))
 
 
-# Following a run: what is known stays in the session, and a look at the database costs what is new.
+# Incremental reading: known points stay in the session, so a refresh reads only new rows.
 
 POINTS = 800
-"""About how many points a curve has here: as many as the figure is wide."""
+"""Approximate number of points per curve: as many as the figure is wide."""
 MOST_LOOKS = 240
 KEY = "train-followed"
 
 
 class LiveRun:
-    """One run as this session has seen it. It can be thrown away: the truth is in the database."""
+    """A run as this session has read it; a cache of the database that can be discarded."""
 
     def __init__(self, database: Database, run_id: int) -> None:
         self.run_id, self.where = run_id, database.where
@@ -124,7 +124,11 @@ class LiveRun:
         self._state: tuple[Any, ...] = ()
 
     def look(self) -> tuple[Run, RunData]:
-        """The run and its story as they are now; raises `TrackingError`."""
+        """Return the run and its data as they are now.
+
+        Raises:
+            TrackingError: The run or the database cannot be read.
+        """
         run = tracking.get_run(self._database, self.run_id)
         state = (run.status, run.attempt, run.step)
         changed = self._curves.refresh()
@@ -157,7 +161,7 @@ class LiveRun:
         return None
 
     def _read_looks(self) -> None:
-        """Read the new looks at the layers; after a resumption all of them, since some were made void."""
+        """Read new layer statistics; after a resumption all of them, since some were rolled back."""
         if self._curves.attempt != self._attempt:
             self._looks, self._cursor, self._attempt = [], 0, self._curves.attempt
         new = tracking.read_records(self._database, self.run_id, "layers", self._cursor)
@@ -171,12 +175,12 @@ class LiveRun:
 
 
 def is_in_progress(run: RunSummary) -> bool:
-    """Whether anything is to be expected without anybody doing something."""
+    """Return whether the run will progress without action by a user."""
     return run.deleted_at is None and (run.status in ACTIVE or run.status is Status.QUEUED)
 
 
 def live_run(database: Database, run_id: int) -> LiveRun:
-    """What this session knows of the run; of one at a time."""
+    """Return this session's cached view of the run; only one run is cached at a time."""
     known = st.session_state.get(KEY)
     if not isinstance(known, LiveRun) or (known.run_id, known.where) != (run_id, database.where):
         known = st.session_state[KEY] = LiveRun(database, run_id)

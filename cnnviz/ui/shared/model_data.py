@@ -1,6 +1,6 @@
-"""What pages show, computed once: analyses and the overview of all models.
+"""Model data of the pages, computed once: analyses, and the overview of all models.
 
-Both are frozen, so they are shared by all visitors and not copied at every click (`st.cache_resource`).
+Both are immutable, so they are shared by all visitors without copying (`st.cache_resource`).
 """
 
 from __future__ import annotations
@@ -27,34 +27,38 @@ KEPT = 48
 
 @dataclass(frozen=True)
 class ShownModel:
-    """What a page shows: the selection as far as it can be had, and its analysis."""
+    """The model that a page shows: the selection, after fallbacks for what is invalid, and its analysis."""
 
     selection: Selection
     analysis: Analysis
 
     @property
     def batch(self) -> int:
-        """Images at a time, for memory."""
+        """Batch size for the memory figures."""
         return self.selection.batch
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def overview() -> dict[str, Overview]:
-    """The facts of every registered default, by name."""
+    """Return the facts of every registered model in its default form, by name."""
     from cnnviz.analysis import overview as facts
 
     return {entry.name: entry for entry in facts()}
 
 
 def analysis_of(selection: Selection) -> Analysis:
-    """The analysis of what is selected; raises `ValueError` with one sentence for what cannot be."""
+    """Return the analysis of the selected model.
+
+    Raises:
+        ValueError: The model cannot be analyzed as selected; the message is one sentence.
+    """
     options = json.dumps(dict(selection.options), sort_keys=True)
     spec = selection.spec
     return _analysis(spec.name, _edition(spec), selection.classes, selection.size, options)
 
 
 def shown_model(selection: Selection) -> ShownModel:
-    """What to show for a selection: the nearest that works, and why it is not what was asked for."""
+    """Return the selected model, or the nearest fallback that can be analyzed, with the reason."""
     error = ""
     for candidate in _ever_plainer(selection):
         try:
@@ -68,7 +72,7 @@ def shown_model(selection: Selection) -> ShownModel:
 
 
 def _default_instead(selection: Selection, error: str) -> ShownModel:
-    """The default model, for one that cannot be analysed even as it is registered."""
+    """Return the default model in place of one that cannot be analyzed even in its default form."""
     default = read({})
     if selection.spec == default.spec:
         raise RuntimeError(f"The default model cannot be analysed: {error}")
@@ -77,7 +81,7 @@ def _default_instead(selection: Selection, error: str) -> ShownModel:
 
 
 def _ever_plainer(selection: Selection) -> Iterator[Selection]:
-    """The selection, then with its own size, then with its own classes and options, then with both."""
+    """Yield the selection, then it with default size, with default classes and options, with all defaults."""
     own_size = replace(selection, size=None)
     own_rest = replace(selection, classes=None, options={})
     for candidate in (selection, own_size, own_rest, replace(own_rest, size=None)):
@@ -86,7 +90,7 @@ def _ever_plainer(selection: Selection) -> Iterator[Selection]:
 
 
 def _instead(shown: Selection, analysis: Analysis) -> str:
-    """What a fallback shows, in a sentence."""
+    """Describe a fallback in a sentence."""
     _, height, width = analysis.input_shape
     classes = f"{analysis.classes:,} class{'' if analysis.classes == 1 else 'es'}"
     options = ", with the options chosen" if shown.options else ""
@@ -94,7 +98,7 @@ def _instead(shown: Selection, analysis: Analysis) -> str:
 
 
 def _with_known_layer(selection: Selection, analysis: Analysis, sentences: list[str]) -> Selection:
-    """The selection with everything that was wrong said, and a layer that there is."""
+    """Return the selection with all problems, and the costliest layer if the selected one does not exist."""
     problems = [*selection.problems, *sentences]
     layer = selection.layer
     if layer is not None and all(row.name != layer for row in analysis.rows):
@@ -104,12 +108,12 @@ def _with_known_layer(selection: Selection, analysis: Analysis, sentences: list[
 
 
 def costliest(analysis: Analysis) -> str:
-    """The layer with most multiply-adds, or with most parameters where none has any."""
+    """Return the layer with the most multiply-adds, or parameters where no layer has multiply-adds."""
     return max(analysis.rows, key=lambda row: (row.macs, row.params)).name
 
 
 def _edition(spec: models.ModelSpec) -> str:
-    """What tells two models of one name apart: the user may have saved another under it."""
+    """Return a string that distinguishes models saved by the user under the same name."""
     if spec.source != "yours":
         return ""
     if spec.edition:
@@ -129,7 +133,11 @@ def _analysis(
 
 
 def torchinfo_of(selection: Selection, batch: int) -> tuple[str, tuple[str, ...]]:
-    """What torchinfo prints of what is selected, and where it differs; raises `ValueError` as it does."""
+    """Return torchinfo's table of the selected model, and how it differs from ours.
+
+    Raises:
+        ValueError: torchinfo cannot process the model.
+    """
     options = json.dumps(dict(selection.options), sort_keys=True)
     spec = selection.spec
     return _torchinfo(spec.name, _edition(spec), selection.classes, selection.size, options, batch)
@@ -146,10 +154,10 @@ def _torchinfo(
     return table.text, table.differences
 
 
-# What the static checks found in a network, as boxes: errors and warnings in full, notes in a line each.
+# Problems from the static checks: errors and warnings as boxes, notes as captions.
 
 MOST = 4
-"""Boxes; of more the rest is counted, so that a page stays readable."""
+"""Maximum number of boxes; the remaining problems are counted, so that a page stays readable."""
 
 
 def problem_boxes(problems: Sequence[Problem], *, notes: bool = True) -> None:

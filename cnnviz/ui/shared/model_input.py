@@ -1,4 +1,4 @@
-"""Model input: which weights the URL means, uploaded weights, and the loaded model."""
+"""Model input: the weights that the URL names, uploaded weights, and the loaded model."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from cnnviz.inference.weights.references import Choice
     from cnnviz.tracking import Database
 
-# Which weights the URL means: text that `cnnviz.inference.weights.references` reads. Imports no torch.
+# Weights references in the URL (see `cnnviz.inference.weights.references`). Imports no torch.
 
 FALLBACK = "fresh:lenet5"
-"""Where nothing ships and nothing was asked for."""
+"""Reference used where nothing ships and none is requested."""
 HANDED = "file:"
-"""What the reference of a weights file that this visitor handed in begins with."""
+"""Prefix of references to this visitor's uploaded weights files."""
 
 
 def reference(
@@ -38,13 +38,17 @@ def reference(
     *,
     own_form: bool = True,
 ) -> str:
-    """The weights that query parameters ask for.
+    """Resolve query parameters to a weights reference.
 
-    A run that was chosen on another page comes first, then `weights`, unless another model was chosen on
-    another page meanwhile; then what there is of that model; then what ships, or the newest run.
-    Where the model is asked for with other classes, options or size than its own (`own_form` false), there
-    are fresh weights only. Of nothing asked for, what there is of the `preferred` models comes first, be it
-    fresh weights.
+    A run selected on another page takes precedence, then `weights`, unless another model was selected on
+    another page meanwhile; then the first weights of that model; then the shipped weights, or the newest run.
+
+    Args:
+        parameters: Query parameters.
+        known: Available weights.
+        preferred: Models that come first if nothing is requested, with fresh weights if need be.
+        own_form: False if the model is requested with other classes, options or size than its defaults, for
+            which only fresh weights exist.
     """
     run, given, model = (parameters.get(name) for name in ("run", "weights", "model"))
     model = model if model in models.specs() else None
@@ -62,7 +66,7 @@ def reference(
 
 
 def model_of(given: str, known: Sequence[Choice]) -> str | None:
-    """The registered name of the model that a reference is of; None where one has to look."""
+    """Return the registered name of a reference's model; None if only loading can tell."""
     kind, _, rest = given.partition(":")
     if kind == "fresh":
         return rest
@@ -73,7 +77,7 @@ def model_of(given: str, known: Sequence[Choice]) -> str | None:
 
 
 def parameters(chosen: str, known: Sequence[Choice]) -> dict[str, str | None]:
-    """What to write to the URL for a reference: its run and its model, so that other pages follow."""
+    """Return the URL changes for a reference: its run and its model too, so that other pages follow."""
     kind, _, rest = chosen.partition(":")
     model = model_of(chosen, known)
     run = rest.partition("/")[0] if kind == "run" else None
@@ -82,7 +86,7 @@ def parameters(chosen: str, known: Sequence[Choice]) -> dict[str, str | None]:
 
 
 def labels(known: Sequence[Choice]) -> dict[str, str]:
-    """Every reference that is offered, and what it is called: what ships, runs, then models by name."""
+    """Return the label of every offered reference: shipped weights, runs, then models by name."""
     by_reference = {choice.reference: _label(choice) for choice in known}
     specs = models.specs().values()
     by_reference |= {f"fresh:{spec.name}": f"{spec.title} · {_state_of(spec)}" for spec in specs}
@@ -95,7 +99,7 @@ def labels(known: Sequence[Choice]) -> dict[str, str]:
 
 
 def _state_of(spec: models.ModelSpec) -> str:
-    """What weights a model has without a run: its own where they came with it as data, else fresh ones."""
+    """Describe a model's weights without a run: its own if it was read from a data file, else fresh ones."""
     return "its own weights" if spec.description is not None else "fresh weights"
 
 
@@ -107,22 +111,26 @@ def _label(choice: Choice) -> str:
     return f"Run {choice.reference.removeprefix('run:')} · {choice.title}{accuracy}{state}"
 
 
-# Weights files that a visitor handed in: read once, kept for this visitor only.
+# Uploaded weights files: read once, kept for this visitor only.
 
 KEY = "inside-files"
 MOST = 3
-"""Networks kept of one visitor."""
+"""Maximum number of networks kept per visitor."""
 
 
 def add_weights(name: str, data: bytes, model: str | None) -> str:
-    """Read a weights file and keep its network; its reference. Raises `ValueError` that says why not."""
+    """Read an uploaded weights file, keep its network, and return its reference.
+
+    Raises:
+        ValueError: The file cannot be used; the message says why.
+    """
     from cnnviz.inference.weights.loaders import from_file, of_description
     from cnnviz.models.outside import handed
     from cnnviz.models.outside.registration import is_data_file
 
     if is_data_file(name):
         spec = handed.hand_in(data, name)
-        if spec.description is None:  # Keras configurations have no weights: a model like any other.
+        if spec.description is None:  # a Keras configuration has no weights: a model like any other
             return f"fresh:{spec.name}"
         reference = f"{HANDED}{spec.name.removeprefix(handed.PREFIX)}"
         _keep(reference, of_description(spec, reference))
@@ -144,14 +152,18 @@ def _keep(reference: str, found: Loaded) -> None:
 
 
 def _registered(loaded: Loaded) -> Loaded:
-    """The network without the data that its file names, unless they are registered: no path is looked at."""
+    """Return the network without its data set unless that is registered, so that no path is opened."""
     from cnnviz import datasets
 
     return loaded if loaded.dataset in datasets.names() else replace(loaded, dataset="")
 
 
 def loaded(reference: str) -> Loaded:
-    """A network that was handed in; raises `ValueError` for one that this visitor has not."""
+    """Return an uploaded network.
+
+    Raises:
+        ValueError: This visitor has no such upload.
+    """
     entry = _kept().get(reference)
     if entry is None:
         raise ValueError(
@@ -161,7 +173,7 @@ def loaded(reference: str) -> Loaded:
 
 
 def names() -> dict[str, str]:
-    """References of this visitor's files, and what they are called."""
+    """Return the titles of this visitor's uploads by reference."""
     return {reference: f"{entry.name} · handed in" for reference, entry in _kept().items()}
 
 
@@ -170,40 +182,41 @@ def _kept() -> dict[str, Loaded]:
     return kept
 
 
-# The chosen network, loaded once for all visitors: immutable, without hooks, its facts beside it.
+# The selected network, loaded once for all visitors: immutable, without hooks, with its analysis.
 
 KEPT = 4
-"""Networks held in memory."""
+"""Networks kept in memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A network that can be asked, and what is known of it."""
+    """A loaded network with its analysis."""
 
     reference: str
     stamp: str
-    """Differs whenever the weights do: the key under which what was computed with them may be kept."""
+    """Changes whenever the weights do; part of the cache keys of results computed with them."""
     loaded: Loaded
     analysis: Analysis
     problems: tuple[str, ...] = ()
-    """What was wrong with what was asked for, and what is shown instead, in sentences."""
+    """Errors of the request with what is shown instead, as sentences."""
 
 
 def choices() -> list[Choice]:
-    """What ships and the runs that have a checkpoint here; runs are left out where there is no database."""
+    """Return the shipped weights and the runs with a checkpoint here; no runs without a database."""
     database = _database()
     return list(_choices(database, _state(database)))
 
 
 def shipped(model: str) -> bool:
-    """Whether weights of the model ship with the product."""
+    """Return whether weights of the model ship with cnnviz."""
     return any(choice.model == model and choice.status == "shipped" for choice in choices())
 
 
 def network(preferred: Sequence[str] = ()) -> Network:
-    """The network that the URL asks for, or what ships instead, and why.
+    """Return the network that the URL names, or a shipped one with the reason why.
 
-    Where it asks for none, one of the `preferred` models.
+    Args:
+        preferred: Models to choose from if the URL names none.
     """
     known = choices()
     wanted = reference(st.query_params.to_dict(), known, preferred, own_form=url_state.current().own_form)
@@ -219,7 +232,7 @@ def network(preferred: Sequence[str] = ()) -> Network:
 
 
 def model_to_compare(reference: str) -> Network | None:
-    """Another network, for comparing; None where it cannot be had."""
+    """Return another network for comparison; None if it cannot be loaded."""
     with _said([]):
         stamp, loaded = _answering(reference)
         return Network(reference, stamp, loaded, _analysis(stamp, loaded))
@@ -227,7 +240,7 @@ def model_to_compare(reference: str) -> Network | None:
 
 
 def _answering(reference: str) -> tuple[str, Loaded]:
-    """What `_load` gives, if it can still be asked: another process may have shown it, and gone."""
+    """Load a network and check that it still answers: one shown by another process may be gone."""
     from cnnviz.models.outside.network import require_answer
 
     stamp, loaded = _load(reference)
@@ -251,7 +264,7 @@ def _load(reference: str) -> tuple[str, Loaded]:
 
 @contextlib.contextmanager
 def _said(problems: list[str]) -> Iterator[None]:
-    """What goes wrong becomes a sentence."""
+    """Append errors to `problems` as sentences."""
     try:
         yield
     except OSError as error:
@@ -264,7 +277,7 @@ def _database() -> Database | None:
     try:
         return run_data.database()
     except (ValueError, OSError):
-        return None  # the page of runs says what is wrong with it
+        return None  # the Runs page reports the error
 
 
 def _state(database: Database | None) -> str:
@@ -304,7 +317,7 @@ def _analysis(stamp: str, _loaded: Loaded) -> Analysis:
     return analyze(_loaded.spec, _loaded.side, len(_loaded.classes), options)
 
 
-# The bar's list of weights: what ships, runs, a file of one's own, any model with fresh weights.
+# Weights chooser: shipped weights, runs, uploads, and any model with fresh weights.
 
 CHOICE_KEY = "weights-name"
 TAKEN = "weights-taken"
@@ -312,7 +325,7 @@ SAYS_ITSELF = "the file says it"
 
 
 def weights_chooser(network: Network) -> None:
-    """Draw the list with the network chosen, and a way to hand in a weights file."""
+    """Draw the list with the network selected, and the upload of a weights file."""
     known = choices()
     named = names() | labels(known)
     named.setdefault(network.reference, network.loaded.name)
@@ -332,9 +345,9 @@ def weights_chooser(network: Network) -> None:
 
 
 def choose(reference: str) -> None:
-    """Make these weights the chosen ones, for use in callbacks."""
+    """Select weights, for use in callbacks."""
     changes = parameters(reference, choices())
-    # Another form of the model was asked for before; weights that were trained have one of their own.
+    # Drop the requested form of the model, since trained weights have their own.
     options = (name for name in st.query_params if name.startswith(url_state.OPTION))
     changes |= dict.fromkeys(("classes", "size", *options))
     if changes["model"] != url_state.current().spec.name:

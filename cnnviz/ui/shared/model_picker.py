@@ -1,4 +1,4 @@
-"""Model picker: the list by family, a model's options, and the bar with classes, input and batch."""
+"""Model picker: the list by family, a model's options, and the bar with classes, input and batch size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cnnviz.ui.shared import notice, url_state, visitors
 from cnnviz.ui.shared.model_data import ShownModel, overview, shown_model
 from cnnviz.ui.shared.url_state import OPTION, Selection, option_text
 
-# Choosing a model: a list by family that narrows down while one types.
+# The list of models, by family and searchable.
 
 YOURS = "Yours"
 
@@ -35,9 +35,9 @@ def model_picker(
     width: int | Literal["stretch"] = "stretch",
     label_visibility: Literal["visible", "collapsed"] = "collapsed",
 ) -> None:
-    """Draw the list with `chosen` chosen; `on_change` finds the new name in `st.session_state[key]`."""
+    """Draw the list with `chosen` selected; `on_change` reads the new name from `st.session_state[key]`."""
     specs = by_family()
-    specs.setdefault(chosen, models.get(chosen))  # what was handed in stands in no list
+    specs.setdefault(chosen, models.get(chosen))  # uploaded models are not listed
     st.session_state[key] = chosen
     st.selectbox(
         label,
@@ -53,7 +53,7 @@ def model_picker(
 
 
 def by_family() -> dict[str, models.ModelSpec]:
-    """Every model by name: the user's own first, then families by the year of their first member."""
+    """Return every model by name: the user's own first, then families by the year of their first member."""
     specs = models.specs()
     first: dict[str, int] = {}
     for spec in specs.values():
@@ -66,18 +66,18 @@ def by_family() -> dict[str, models.ModelSpec]:
 
 
 def model_label(spec: models.ModelSpec) -> str:
-    """A model in the list: family, title and how large it is."""
+    """Format a model for the list: family, title and number of parameters."""
     facts = overview().get(spec.name)
     size = f" · {numbers.short(facts.params)}" if facts else ""
     family = "" if spec.title.lower().startswith(spec.family.lower()) else f"{spec.family} › "
     return f"{family}{spec.title}{size}"
 
 
-# The options of a model as widgets, made from the fields that its spec declares.
+# Options of a model as widgets, from the fields that its spec declares.
 
 
 def options_popover(selection: Selection) -> None:
-    """Draw a button that opens the model's options; it says how many differ from the defaults."""
+    """Draw a popover with the model's options; its label counts those that differ from the defaults."""
     fields = selection.spec.options.model_fields
     if not fields:
         return
@@ -119,11 +119,11 @@ def _reset(names: tuple[str, ...]) -> None:
     url_state.change(**{f"{OPTION}{name}": None for name in names})
 
 
-# The slim bar on top: which model, how many classes, what input, what batch; share and download.
+# The bar on top: model, classes, input size, batch size; share and download.
 
 CSS = Path(__file__).with_name("model_picker.css")
 PAGE_HEIGHT = 1000
-"""Pixels, kept free while the first model is analysed; later ones replace what is there."""
+"""Pixels reserved while the first model is analyzed; later ones replace what is there."""
 
 
 def _json(analysis: Analysis, batch: int) -> str:
@@ -138,7 +138,7 @@ EXPORTS = (
 
 
 def model_bar() -> ShownModel:
-    """Draw the bar for the page's URL, and a notice of what is wrong in it; return what is to be shown."""
+    """Draw the bar and a notice of URL errors; return the model to show."""
     st.html(CSS)
     with _kept_free():
         current = shown_model(url_state.current())
@@ -149,9 +149,9 @@ def model_bar() -> ShownModel:
 
 
 def _kept_free() -> contextlib.AbstractContextManager[object]:
-    """Room for the page on a first visit, which may have to wait for torch; nothing that jumps later."""
+    """Reserve space for the page on the first visit, which may wait for torch; later nothing shifts."""
     if "what-drawn" in st.session_state:
-        st.empty()  # holds the skeleton's place, without which all that follows would be drawn anew
+        st.empty()  # takes the skeleton's position, without which everything below would be redrawn
         return contextlib.nullcontext()
     st.session_state["what-drawn"] = True
     return st.skeleton(height=PAGE_HEIGHT)
@@ -178,7 +178,7 @@ def _what(current: ShownModel) -> None:
 
 
 def _own_file() -> None:
-    """Draw the way to hand in a network as data, which is shown to who has its address."""
+    """Draw the upload of a network as a data file, which is visible to whoever has its address."""
     with st.popover("File", icon=":material/upload:", type="tertiary", help="A network from a file of yours"):
         given = st.file_uploader(
             "An ONNX file, or a Keras 3 .keras file", key="model-upload", max_upload_size=500
@@ -207,7 +207,7 @@ def _handed(name: str, data: bytes) -> str:
 
 
 def _field(name: str, value: str, explanation: str, width: int, label: str | None = None) -> None:
-    """One number of the bar, as text: whatever is typed goes to the URL, where it is validated."""
+    """Draw one value of the bar as a text field: any input goes to the URL, where it is validated."""
     key = f"what-{name}"
     st.session_state[key] = value
     st.text_input(
@@ -220,11 +220,11 @@ def _write_selection(name: str, key: str) -> None:
 
 
 def share_button(elsewhere: str | None = None, **resolved: str | None) -> None:
-    """Draw the button that shows the page's address.
+    """Draw a popover with the page's address.
 
     Args:
-        elsewhere: An address for people with another app, where this one's numbers mean nothing.
-        resolved: What the page shows where its URL is silent, see `url_state.address`.
+        elsewhere: An address for people with another app, where this one's run numbers mean nothing.
+        resolved: Parameters that the page resolved from defaults, see `url_state.address`.
     """
     with st.popover("Share", icon=":material/link:", type="tertiary"):
         st.caption("This address opens what you see now.")

@@ -1,4 +1,4 @@
-"""The headline: how large, how costly, and how much of either is convolution."""
+"""Model summary: headline figures, and the split of parameters and multiply-adds by layer kind."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from cnnviz.ui.shared.model_data import ShownModel
 CSS = Path(__file__).with_name("model_summary.css")
 SPLIT: tuple[Kind, ...] = ("conv", "fc", "attention", "recurrent", "norm", "other")
 LEAST = 0.05
-"""A share smaller than this has no label in the split; the pointer tells it."""
+"""Minimum share that gets a label in the split; smaller ones have a tooltip."""
 
 
 def headline(current: ShownModel) -> None:
-    """Draw the headline numbers, and the split of parameters and arithmetic by kind."""
+    """Draw the headline figures, and the split of parameters and multiply-adds by layer kind."""
     st.html(f"<style>:root {{ {kind_variables()} }}</style>")
     st.html(CSS)
     spec = current.selection.spec
@@ -30,7 +30,7 @@ def headline(current: ShownModel) -> None:
 
 
 def headline_figures(analysis: Analysis, batch: int) -> list[tuple[str, str, str]]:
-    """Each headline as (value, what it is, the exact figure in words)."""
+    """Return the headline figures as (value, label, exact value in words)."""
     images = "1 image" if batch == 1 else f"{batch:,} images"
     weights = sum(1 for row in analysis.rows if row.params)
     return [
@@ -68,7 +68,7 @@ def _figure(value: str, label: str, exact: str) -> str:
 
 
 def shares(analysis: Analysis, of: str) -> list[tuple[Kind, float]]:
-    """The split of `parameters` or `arithmetic` by kind, as fractions that add up to 1; none is left out."""
+    """Return the split of `parameters` or `arithmetic` by layer kind, as fractions that sum to 1."""
     amounts: dict[Kind, int] = dict.fromkeys(SPLIT, 0)
     for row in analysis.rows if of == "parameters" else analysis.predicting:
         kind: Kind = row.kind if row.kind in amounts else "other"

@@ -1,4 +1,4 @@
-"""Quiet sentences of a page: what was wrong in the URL, and what is shown instead."""
+"""Notices of a page: errors in the URL with what is shown instead, and messages of callbacks."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ LATER = "notice-later"
 
 
 def say(problems: Sequence[str]) -> None:
-    """Draw one notice with all `problems`, or nothing where there are none."""
+    """Draw one notice with all `problems`, if there are any."""
     if problems:
         st.warning("  \n".join(plain(problem) for problem in problems), icon=":material/info:")
 
 
 def later(sentence: str) -> None:
-    """Keep a sentence from a callback until the page is drawn."""
+    """Store a sentence of a callback until the page is drawn."""
     st.session_state[LATER] = [*st.session_state.get(LATER, []), sentence]
 
 
 def pending_notices() -> list[str]:
-    """The sentences that callbacks left for this run; they are said once."""
+    """Return the sentences that callbacks stored, once."""
     notices: list[str] = st.session_state.pop(LATER, [])
     return notices
 
 
 def plain(text: str) -> str:
-    r"""Text as Markdown that shows it as it is: what comes from a URL must not become a link or a picture."""
+    """Escape text for Markdown: text from a URL must not become a link or an image."""
     return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~$:&])", r"\\\1", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""The registry of pages: every file in pages/ that opens with a `PAGE = Page(...)` header is a page."""
+"""Page registry: every file in pages/ with a `PAGE = Page(...)` header is a page."""
 
 import ast
 from dataclasses import dataclass, fields
@@ -6,20 +6,20 @@ from functools import lru_cache
 from pathlib import Path
 
 NOT_PAGES = frozenset({"__init__", "navigation"})
-"""Stems of the files in pages/ that are not pages."""
+"""Stems of files in pages/ that are not pages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A page's header. Its arguments are literals, so that it can be read without running the page.
+    """Header of a page. Its arguments are literals, so that it can be read without running the page.
 
     Attributes:
-        title: What the page is called in the bar, in the browser's tab and as its heading.
+        title: Title in the navigation bar, in the browser tab and as the heading.
         icon: A Material symbol, `":material/name:"` (their font ships with Streamlit).
-        order: Its place in the bar, from left to right; the lowest is the page that opens first.
+        order: Position in the navigation bar; the page with the lowest is the home page.
         blurb: One sentence on what the page shows.
-        group: Which menu of the bar it is in; empty where it stands on its own.
-        heading: What stands on the page in place of the title; the title where empty.
+        group: Menu of the navigation bar; empty for a page outside of menus.
+        heading: Heading of the page in place of the title; the title if empty.
     """
 
     title: str
@@ -30,7 +30,7 @@ class Page:
     heading: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what the bar could not show."""
+        """Raise `ValueError` for values that the navigation bar cannot show."""
         if not self.title.strip() or not self.blurb.strip():
             raise ValueError("a page needs a title and a blurb")
         if not (self.icon.startswith(":material/") and self.icon.endswith(":")):
@@ -38,10 +38,10 @@ class Page:
 
 
 def find_pages(folder: Path) -> dict[str, Page]:
-    """Return the pages in `folder`, in the bar's order, by name: the file's stem and the URL's path.
+    """Return the pages in `folder` by name (the file's stem and URL path), in the order of the bar.
 
     Raises:
-        ValueError: a file has no header or one that cannot be read, or two pages claim the same place.
+        ValueError: A file has no valid header, or two pages have the same order.
     """
     pages = {
         path.stem: _header(path, path.stat().st_mtime_ns)
@@ -56,7 +56,7 @@ def find_pages(folder: Path) -> dict[str, Page]:
 
 @lru_cache(maxsize=256)
 def _header(path: Path, _modified_ns: int) -> Page:
-    """Read the header of one page; the time of its last change is part of the cache's key."""
+    """Read the header of a page; the modification time is part of the cache key."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["PAGE"]:
             return _evaluate(node.value, path.name)
@@ -64,7 +64,7 @@ def _header(path: Path, _modified_ns: int) -> Page:
 
 
 def _evaluate(call: ast.expr, name: str) -> Page:
-    """Build the `Page` that a header's call describes, from literals alone."""
+    """Build the `Page` of a header call from its literals."""
     try:
         if not isinstance(call, ast.Call) or call.args:
             raise ValueError("it is not a call with named arguments")

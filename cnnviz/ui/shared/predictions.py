@@ -1,4 +1,4 @@
-"""What the network says to the picture: its likeliest classes, always in sight."""
+"""Predictions of a network for the image: its top classes as bars, and hints on unsuitable input."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 CSS = Path(__file__).with_name("predictions.css")
 TOP = 5
 CHANGES = {"invert": "Invert it", "centre": "Center it"}
-"""Preprocessing that a hint may propose, and the button that does it."""
+"""Preprocessing fields that a hint may propose to change, with the button's label."""
 
 
 def shares(network: Network, ready: PreprocessedImage) -> Floats:
-    """The probability of every class, float32 `(classes,)`."""
+    """Return the probabilities of all classes, float32 `(classes,)`."""
     return _shares(network.stamp, ready.digest, network, ready)
 
 
 def top(network: Network, probabilities: Floats) -> list[ClassProbability]:
-    """The likeliest classes, the likeliest first."""
+    """Return the `TOP` most probable classes, in descending order."""
     order = np.argsort(-probabilities, kind="stable")[:TOP]
     return [ClassProbability(network.loaded.classes[place], float(probabilities[place])) for place in order]
 
 
 def draw_predictions(network: Network, ready: PreprocessedImage) -> None:
-    """Draw the likeliest classes as bars, and what there is to say of the network."""
+    """Draw the top classes as bars, and a note on the network's accuracy."""
     st.html(CSS)
     best = top(network, shares(network, ready))
     rows = "".join(_row(answer, ready.truth) for answer in best)
@@ -60,7 +60,7 @@ def draw_predictions(network: Network, ready: PreprocessedImage) -> None:
 
 
 def _form(loaded: Loaded) -> str:
-    """Where the network has another form than its model's own, what differs."""
+    """Describe how the network's form differs from its model's default."""
     spec, options = loaded.spec, {} if loaded.options is None else loaded.options.changed()
     differs = [f"{len(loaded.classes):,} classes"] if len(loaded.classes) != spec.classes else []
     differs += [f"input {numbers.shape(loaded.side)}"] if loaded.side != spec.input_shape[1:] else []
@@ -69,9 +69,13 @@ def _form(loaded: Loaded) -> str:
 
 
 def doubts(network: Network, picture: Picture, ready: PreprocessedImage, own: Preprocessing) -> None:
-    """Draw what looks wrong about the picture for this network, with a button that changes it.
+    """Draw hints on what is unsuitable about the image for this network, with buttons that change it.
 
-    `own` is how the network's pictures go in where nothing is changed; the way back to it is a button too.
+    Args:
+        network: The network.
+        picture: The image.
+        ready: The preprocessed image.
+        own: The network's own preprocessing; a button restores it.
     """
     hints = (
         _hints(network.stamp, ready.digest, picture, ready, network.loaded.centered)

@@ -1,4 +1,4 @@
-"""A picture on its way into a network, every step kept small for looking at; worked out once."""
+"""Preprocessing of an image for a network, with thumbnails of every step; cached."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 THUMB = 168
-"""Pixels of a step's longer side as it is shown."""
+"""Longer side of a step's thumbnail as shown, in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """One step for looking at."""
+    """One preprocessing step with its thumbnail."""
 
     name: str
     text: str
     png: bytes
     size: tuple[int, int]
-    """Height and width of the step's picture itself."""
+    """Height and width of the step's image itself."""
 
 
 @dataclass(frozen=True, eq=False)
 class PreprocessedImage:
-    """A picture as a network reads it."""
+    """An image, preprocessed for a network."""
 
     name: str
     truth: str | None
     digest: str
-    """Differs whenever the tensor may."""
+    """Changes whenever the tensor may."""
     shots: tuple[Shot, ...]
     stored: Pixels
-    """uint8 `(C, H, W)`, as an image of the training data is stored."""
+    """uint8 `(C, H, W)`, as images of the training data are stored."""
     tensor: Tensor
-    """float32 `(1, C, H, W)`, what the network reads."""
+    """float32 `(1, C, H, W)`, the network's input."""
     seen: Pixels
-    """uint8 `(H, W, C)`, the same before it became numbers."""
+    """uint8 `(H, W, C)`, the input before it is scaled and normalized."""
     how: Preprocessing
 
 
 def prepared(picture: Picture, how: Preprocessing) -> PreprocessedImage:
-    """The picture prepared as `how` says."""
+    """Preprocess the image as `how` says."""
     return _prepared(_digest(picture), how.model_dump_json(), picture, how)
 
 
@@ -79,7 +79,7 @@ def _prepared(digest: str, settings: str, _picture: Picture, _how: Preprocessing
 
 
 def _png(pixels: Pixels) -> bytes:
-    """Reduced where it is large; small pictures are left to the browser to enlarge."""
+    """Encode as PNG, downscaled if large; the browser enlarges small images."""
     from PIL import Image
 
     image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
@@ -90,7 +90,7 @@ def _png(pixels: Pixels) -> bytes:
     return file.getvalue()
 
 
-# Changes to a network's own preprocessing, as the URL holds them: `invert:true,fit:pad`.
+# Changes of a network's own preprocessing in the URL: `invert:true,fit:pad`.
 
 CHOICES = ("fit", "resample", "background", "scale")
 SWITCHES = ("oriented", "invert", "centre")
@@ -98,7 +98,10 @@ CHANGEABLE = (*SWITCHES, *CHOICES)
 
 
 def read_overrides(text: str | None, own: Preprocessing) -> tuple[Preprocessing, str | None]:
-    """The preprocessing with the changes that fit, and a sentence on those that do not."""
+    """Apply the URL's changes to the network's own preprocessing.
+
+    Return it with an error sentence or None.
+    """
     if not text:
         return own, None
     changes: dict[str, Any] = {}
@@ -114,18 +117,18 @@ def read_overrides(text: str | None, own: Preprocessing) -> tuple[Preprocessing,
 
 
 def write_overrides(changes: Mapping[str, Any]) -> str | None:
-    """Changes as the URL holds them; None for none."""
+    """Return changes as written in the URL; None if there are none."""
     texts = (f"{name}:{str(value).lower()}" for name, value in changes.items())
     return ",".join(texts) or None
 
 
 def changed(how: Preprocessing, own: Preprocessing) -> dict[str, Any]:
-    """The fields in which `how` differs from the network's own."""
+    """Return the fields in which `how` differs from the network's own."""
     return {name: getattr(how, name) for name in CHANGEABLE if getattr(how, name) != getattr(own, name)}
 
 
 def change(name: str, value: object, how: Preprocessing, own: Preprocessing) -> None:
-    """Change one field of `how` in the URL; `own` is the network's, which needs no mention there."""
+    """Change one field of `how` in the URL; fields that equal the network's `own` are omitted."""
     changes = changed(how, own) | {name: value}
     change_without_model(
         prep=write_overrides({field: kept for field, kept in changes.items() if kept != getattr(own, field)})
@@ -133,7 +136,7 @@ def change(name: str, value: object, how: Preprocessing, own: Preprocessing) -> 
 
 
 def values(name: str, own: Preprocessing) -> list[str]:
-    """What a field can be for this network."""
+    """Return the possible values of a field for this network."""
     possible: list[str] = []
     for value in get_args(type(own).model_fields[name].annotation):
         for one in get_args(value) or (value,):

@@ -1,4 +1,4 @@
-"""Long work in sight: its progress in words and as a line, and errors as sentences."""
+"""Progress of long work as a line of text with a bar, and errors as sentences."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cnnviz.sentences import full_stop
 from cnnviz.ui.shared import notice
 
 PAUSE = 0.15
-"""Seconds between two drawings of the progress."""
+"""Minimum seconds between two redraws."""
 
 
 class Progress:
-    """A progress callback that draws one line: what is being done, how far it is, how long it takes still."""
+    """Progress callback that draws one line: stage, amount and remaining time."""
 
     def __init__(self) -> None:
         self._place = st.empty()
@@ -34,12 +34,12 @@ class Progress:
             self._drawn = now
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         self._place.empty()
 
 
 def progress_text(step: Step, seconds: float) -> str:
-    """A step in words, `seconds` after its stage began: `Decoding: 3,000 of 6,000 images, 12 s left`."""
+    """Format a step, `seconds` after its stage began: `Decoding: 3,000 of 6,000 images, 12 s left`."""
     stage = f"{step.stage[:1].upper()}{step.stage[1:]}"
     if not step.total:
         return f"{stage} …"
@@ -54,7 +54,7 @@ def progress_text(step: Step, seconds: float) -> str:
 
 
 def prepare(spec: DatasetSpec) -> Dataset | None:
-    """Download, decode and open it in sight; what goes wrong is said in one sentence."""
+    """Download, decode and open a data set with progress; an error is drawn as one sentence."""
     progress = Progress()
     try:
         return datasets.load(spec.name, progress=progress)
@@ -66,12 +66,12 @@ def prepare(spec: DatasetSpec) -> Dataset | None:
 
 
 def download_text(spec: DatasetSpec) -> str:
-    """How much has to be downloaded, `11.6 MB`."""
+    """Format the size of the download: `11.6 MB`."""
     return f"{numbers.significant(spec.download_bytes / 1e6)} MB"
 
 
 def error_text(error: Exception) -> str:
-    """An error as text that is shown as it is."""
+    """Return an error as escaped text."""
     if isinstance(error, OSError) and not isinstance(error, ValueError):
         return notice.plain(full_stop(f"{error.filename or 'The system'}: {error.strerror or error}"))
     return notice.plain(str(error))

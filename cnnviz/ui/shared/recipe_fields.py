@@ -1,4 +1,4 @@
-"""The settings of a recipe as fields: the common ones in sight, the others by what they concern."""
+"""Recipe fields: the settings of a recipe as widgets, the common ones visible, the others by topic."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from cnnviz.ui.shared import notice
 from cnnviz.ui.shared import recipe_plan as plans
 from cnnviz.ui.shared.recipe_plan import NOT_CHOSEN, Plan
 
-# The options of the model that is trained, as fields; they go into the recipe as one setting.
+# Options of the model; the recipe holds them as one setting.
 
 
 def model_options(plan: Plan) -> None:
-    """Draw the model's options; nothing where it has none."""
+    """Draw the model's options, if it has any."""
     recipe = plan.shown
     if recipe.layers is not None or recipe.model not in models.names():
         return
@@ -56,7 +56,7 @@ def _option(name: str, info: FieldInfo, value: Any, own: Any) -> None:
 
 
 def _write_option(name: str, key: str) -> None:
-    """Write all options anew, in the form in which the model reads them; what it refuses is said."""
+    """Write all options as the model parses them; an invalid value is reported."""
     if "run" in st.query_params:  # the field is gone: Streamlit calls once more, though nobody changed it
         return
     plan = plans.read()
@@ -67,7 +67,7 @@ def _write_option(name: str, key: str) -> None:
     except ValueError as error:
         notice.later(str(error))
         return
-    # A recipe may spell out what is the default anyway.
+    # A recipe may contain options that equal the defaults.
     same = base.model == recipe.model and options == kind.parse(base.options)
     plans.set_field("options", json.dumps(base.options if same else options.changed()))
 
@@ -112,16 +112,16 @@ NEEDS = {
     "step_factor": ("schedule", ("step", "plateau")),
     "patience": ("schedule", ("plateau",)),
 }
-"""Settings that count only beside certain others."""
+"""Settings that have an effect only with certain values of another."""
 
 
 def common_fields(plan: Plan) -> None:
-    """Draw the settings that are in sight."""
+    """Draw the common settings."""
     _grid(plan, COMMON, "common")
 
 
 def all_fields(plan: Plan) -> None:
-    """Draw a drawer with all other settings, what differs from the recipe marked, and the way back."""
+    """Draw all other settings in an expander, with changed ones marked, and a button that resets them."""
     changed = sum(name in plan.changes or name in plan.typed for name in Recipe.model_fields)
     with st.expander(
         f"All settings ({changed} changed)" if changed else "All settings",
@@ -139,14 +139,14 @@ def all_fields(plan: Plan) -> None:
 
 
 def groups() -> dict[str, tuple[str, ...]]:
-    """The groups with the settings in them; one that nobody sorted in is in the last."""
+    """Return the settings by group; those in no group are in the last one."""
     placed = {*COMMON, *NOT_CHOSEN, "options", *(name for names in GROUPS.values() for name in names)}
     left = tuple(name for name in Recipe.model_fields if name not in placed)
     return GROUPS | ({MORE: left} if left else {})
 
 
 def title_of(field: str) -> str:
-    """What a setting is called."""
+    """Return the title of a setting."""
     return TITLES.get(field) or field.replace("_", " ").capitalize()
 
 
@@ -207,7 +207,7 @@ def _explained(info: FieldInfo, plan: Plan, name: str) -> str:
 
 
 def _accepted(name: str, info: FieldInfo) -> tuple[Any, ...]:
-    """What can be chosen from; nothing where it is typed."""
+    """Return the values to choose from; empty for a text field."""
     if name == "device":
         return ("auto", "cpu", "gpu", *_gpus())
     accepted = choices(info) if info.annotation is bool or "Literal" in str(info.annotation) else ()
@@ -215,9 +215,9 @@ def _accepted(name: str, info: FieldInfo) -> tuple[Any, ...]:
 
 
 def _gpus() -> tuple[str, ...]:
-    """The GPUs, once something has imported torch: only for this list it would take seconds."""
+    """Return the GPUs if torch was imported already: importing it for this list alone would take seconds."""
     torch = sys.modules.get("torch")
-    if torch is None or getattr(torch.__spec__, "_initializing", False):  # another thread is at it
+    if torch is None or getattr(torch.__spec__, "_initializing", False):  # another thread is importing it
         return ()
     return tuple(f"cuda:{i}" for i in range(torch.cuda.device_count()))
 

@@ -1,12 +1,12 @@
-"""What is about to be trained, as the URL has it: a recipe to start from and what was changed in it.
+"""Recipe plan: the recipe about to be trained, read from the URL as a base recipe and changes to it.
 
-`recipe` names the recipe, `parent` a run whose recipe it is; `model`, `dataset`, `option.*` and `set.FIELD`
-say what differs. Values stand there as they were typed: what cannot be is said and kept until it is fixed.
+`recipe` names the base recipe, `parent` a run whose recipe is the base; `model`, `dataset`, `option.*` and
+`set.FIELD` are the changes. Values are kept as typed: an invalid one is reported and kept until it is fixed.
 
-Where no recipe is named it is the default of the model and the data (`training.recipes.defaults`). What is
-changed (`set.FIELD`) is written together with the recipe that it changes, so that a link goes on meaning what
-it meant when another default is chosen; addresses with changes alone are from before there were such
-defaults, and mean changes of the recipe that was offered then.
+Without a name the base is the default of the model and data (`training.recipes.defaults`). Changes
+(`set.FIELD`) are written together with the name of the recipe that they change, so that a link keeps its
+meaning when defaults change; URLs with changes alone predate these defaults, and change the recipe that was
+offered then.
 """
 
 from __future__ import annotations
@@ -35,41 +35,41 @@ from cnnviz.ui.shared.model_data import problem_boxes
 from cnnviz.ui.shared.url_state import OPTION, SET, Selection, quoted
 
 PLAIN = "plain"
-"""How the URL and the list call the recipe in which every field has its default."""
+"""Name, in the URL and the list, of the recipe in which every field has its default."""
 DEFAULT = "default"
-"""How they call the default of a model and data for which none was measured."""
+"""Name of the default recipe of a model and data set without measured defaults."""
 NOT_CHOSEN = frozenset(("format", "name", "description", "model", "layers", "dataset", "assumed", "code"))
-"""Fields of a recipe that are no setting of their own: they have another place on the page, or in the URL."""
+"""Recipe fields that are not settings: they are elsewhere on the page or in the URL."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe to start from, and what was made of it."""
+    """A base recipe, and the recipe that results from the changes."""
 
     base: Recipe
     origin: str
-    """What the base is called: a recipe's name, `plain`, `run 7`."""
+    """Name of the base: a recipe's name, `plain`, `run 7`."""
     parent: int | None
     typed: Mapping[str, str]
-    """Fields that were changed, as text."""
+    """Changed fields as typed."""
     recipe: Recipe | None
-    """None where the changes do not fit together; `fault` says why."""
+    """None if the changes are invalid; `fault` then says why."""
     fault: str
     problems: tuple[str, ...]
 
     @property
     def shown(self) -> Recipe:
-        """The recipe as far as it can be had."""
+        """The resulting recipe, or the base if the changes are invalid."""
         return self.recipe or self.base
 
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
-        """Fields that differ, as (the base's, ours)."""
+        """Fields that differ, as (value in the base, new value)."""
         return self.base.difference(self.recipe) if self.recipe else {}
 
 
 def read() -> Plan:
-    """The plan of the page's URL; what is wrong in it is said and replaced."""
+    """Read the plan from the page's URL; invalid parameters become problems."""
     selection = url_state.current()
     said = list(selection.problems)
     base, origin, parent = _base(selection, said)
@@ -83,14 +83,14 @@ def read() -> Plan:
 
 
 def plain(spec: models.ModelSpec | None = None) -> Recipe:
-    """The recipe of defaults for a model, on data that needs no network."""
+    """Return the recipe of field defaults for a model, on data that ship with cnnviz."""
     if spec is None or spec.name == Recipe().model:
         return Recipe()
     return Recipe(model=spec.name, dataset="digits" if spec.input_shape[0] == 1 else "shapes")
 
 
 def _offered_before(spec: models.ModelSpec) -> tuple[Recipe, str]:
-    """The recipe that addresses without one meant before there were defaults, and what it is called."""
+    """Return the recipe, with its name, that URLs without a name meant before there were defaults."""
     known = [recipe for recipe in training.all_recipes().values() if recipe.model == spec.name]
     known = [recipe for recipe in known if not is_default(recipe.name)]
     known.sort(key=lambda recipe: not recipe.name.startswith("fast-"))
@@ -98,7 +98,7 @@ def _offered_before(spec: models.ModelSpec) -> tuple[Recipe, str]:
 
 
 def choose_recipe(name: str) -> None:
-    """Begin from another recipe, for use in a callback; what was changed belongs to the one before."""
+    """Select another base recipe, for use in callbacks; changes are dropped."""
     recipe = plain() if name == PLAIN else training.get(name)
     put(
         **_nothing_changed(), model=recipe.model, recipe=name, dataset=None, size=None, parent=None, list=None
@@ -106,30 +106,30 @@ def choose_recipe(name: str) -> None:
 
 
 def choose_model(name: str) -> None:
-    """Train another model: by the same recipe where one was chosen, else by the model's default."""
+    """Select another model; a named recipe is kept, a default one becomes the new model's default."""
     put(model=name, size=None, list=None, **{f"{SET}options": None, f"{SET}size": None}, **_default_again())
 
 
 def choose_dataset(name: str) -> None:
-    """Train on other data: by the same recipe where one was chosen, else by the default on these data."""
+    """Select another data set; a named recipe is kept, a default one becomes the default for the new data."""
     put(dataset=name, **_default_again())
 
 
 def _default_again() -> dict[str, str | None]:
-    """The parameter that names the recipe, where a default gives way to the default of what is chosen."""
+    """Return the change of `recipe` where a default recipe gives way to that of the new selection."""
     if not is_default(st.query_params.get("recipe", DEFAULT)):
         return {}
     return {"recipe": DEFAULT if any(name.startswith(SET) for name in st.query_params) else None}
 
 
 def fork(run: int) -> None:
-    """Begin from a run's recipe, with nothing changed yet."""
+    """Take a run's recipe as the base, without changes."""
     elsewhere = dict.fromkeys(("run", "model", "recipe", "dataset", "size", "list"))
     put(**_nothing_changed(), **elsewhere, parent=str(run))
 
 
 def set_field(field: str, text: str) -> None:
-    """Change one setting, for use in a callback. What is as in the base goes out of the URL."""
+    """Change one setting, for use in callbacks. A value equal to the base's is removed from the URL."""
     plan = read()
     base = plan.base
     try:
@@ -138,20 +138,24 @@ def set_field(field: str, text: str) -> None:
         same = False
     if plan.parent is None and not same:
         put(recipe=plan.origin)
-    # What another page said of the options must not come back once they were chosen here.
+    # Options that another page wrote to the URL must not override those chosen here.
     said = {name: None for name in st.query_params if name.startswith(OPTION) and field == "options"}
     put(**said, **{f"{SET}{field}": None if same else text})
 
 
 def reset() -> None:
-    """Go back to the recipe as it is."""
+    """Drop all changes."""
     base = read().base
     model = {} if base.layers or "model" not in st.query_params else {"model": base.model}
     put(**_nothing_changed(), **model, dataset=None, size=None, list=None)
 
 
 def open_recipe(content: bytes) -> None:
-    """Take up a recipe file, as changes of the plain recipe; raises `ValueError` with one sentence."""
+    """Load a recipe file as changes of the plain recipe.
+
+    Raises:
+        ValueError: The file is not a valid recipe of registered names; the message is one sentence.
+    """
     recipe = Recipe.read(content)
     require_registered(recipe, "The recipe file")
     url: dict[str, str | None] = _nothing_changed()
@@ -166,14 +170,14 @@ def open_recipe(content: bytes) -> None:
 
 
 def put(**changes: str | None) -> None:
-    """Write to the URL, for use in callbacks. A model that is not in it stays out: it is the recipe's."""
+    """Write to the URL, for use in callbacks. A model that is not in it is not added: it is the recipe's."""
     if "model" not in st.query_params:
         changes.setdefault("model", None)
     url_state.change(**changes)
 
 
 def text_of(value: Any) -> str:
-    """A setting as it is typed: `none` for nothing, numbers without superfluous digits."""
+    """Format a setting as it is typed: `none` for None, numbers without superfluous digits."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -190,7 +194,7 @@ def _base(selection: Selection, said: list[str]) -> tuple[Recipe, str, int | Non
             run = tracking.get_run(run_data.database(), int(parent))
             if not run.has_recipe:
                 raise ValueError("Only a run that was trained here has a whole recipe.")
-            # A clone is made with a user's network as it is now.
+            # A clone uses the current code of a user's network, not that of the run.
             return Recipe.model_validate({**run.recipe, "code": ""}), f"run {run.id}", run.id
         except (ValueError, OverflowError, OSError):
             said.append(f"The recipe of run {quoted(parent)} cannot be had; here is another.")
@@ -212,7 +216,7 @@ def _base(selection: Selection, said: list[str]) -> tuple[Recipe, str, int | Non
 
 
 def _elsewhere(base: Recipe, selection: Selection, said: list[str]) -> dict[str, Any]:
-    """What the URL changes by parameters that other pages share: model, options, size, data."""
+    """Return the changes by parameters that other pages share: model, options, size, data."""
     changed: dict[str, Any] = {}
     if (data := st.query_params.get("dataset")) and data != base.dataset:
         if data in datasets.names():
@@ -229,7 +233,7 @@ def _elsewhere(base: Recipe, selection: Selection, said: list[str]) -> dict[str,
     if "model" not in st.query_params:
         return changed
     spec = selection.spec
-    if spec.source == "yours" and spec.layers:  # by its layers, so that the recipe can be run elsewhere too
+    if spec.source == "yours" and spec.layers:  # as a layer list, so that the recipe runs on other machines
         return changed | {"layers": models.layer_list(spec), "options": {}}
     if base.layers or spec.name != base.model:
         return changed | {"model": spec.name, "layers": None, "options": dict(selection.options)}
@@ -245,7 +249,7 @@ def _typed(said: list[str]) -> dict[str, str]:
 
 
 def _name(base: Recipe, recipe: Recipe) -> str:
-    """A changed recipe is another one: it does not carry the name of the one it was made from."""
+    """Return the recipe's name, which is the default one if anything was changed."""
     return recipe.name if not base.difference(recipe) else Recipe().name
 
 
@@ -253,11 +257,14 @@ def _nothing_changed() -> dict[str, str | None]:
     return {name: None for name in st.query_params if name.startswith((SET, OPTION))}
 
 
-# What a run will take, in one line before it starts.
+# Estimate of a run's cost, shown before it starts.
 
 
 def expected(plan: Plan, database: Database) -> None:
-    """Draw time, memory, disk and structural faults; where the network cannot be trained, why."""
+    """Draw the estimated time, memory and disk with structural problems.
+
+    Or why the network cannot be trained.
+    """
     if plan.recipe is None:
         return
     try:
@@ -284,7 +291,7 @@ def expected(plan: Plan, database: Database) -> None:
 
 
 def fetched_first(recipe: Recipe) -> str:
-    """What has to come over the network before the first step, where that is known."""
+    """Describe what has to be downloaded before the first step; empty if nothing or unknown."""
     spec = datasets.specs().get(recipe.dataset)
     if spec is None or is_on_disk(spec.name):
         return ""
@@ -293,7 +300,7 @@ def fetched_first(recipe: Recipe) -> str:
 
 
 _MOMENT = 3.0
-"""Seconds of a rough guess below which a run takes less than a minute, even on a slow machine."""
+"""Seconds of an untimed estimate below which a run takes less than a minute, even on a slow machine."""
 
 
 def _text(found: Estimate, *, stops_early: bool) -> list[tuple[str, str]]:
@@ -310,14 +317,18 @@ def _text(found: Estimate, *, stops_early: bool) -> list[tuple[str, str]]:
     ]
 
 
-# How other pages link to the Experiments page.
+# Links to the Experiments page.
 
 
 def test_parameters(experiment: Experiment, parent: int | None = None) -> dict[str, str]:  # noqa: PT028 it is no test
-    """Query parameters that open the page on an experiment which is yet to be started.
+    """Return query parameters that open the Experiments page on a new experiment.
 
-    A run's number as `parent` lets the experiment name that run's data, which may be no registered ones.
-    Raises `ValueError` for one that is too long for a link.
+    Args:
+        experiment: The experiment.
+        parent: A run whose data the experiment uses, if they are not registered.
+
+    Raises:
+        ValueError: The experiment is too long for a link.
     """
     registered = experiment.base.dataset in datasets.names()
     return {"test": pack(experiment)} | ({} if registered or parent is None else {"parent": str(parent)})

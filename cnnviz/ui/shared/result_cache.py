@@ -1,9 +1,10 @@
-"""Cache big results of the pages' functions within one budget of bytes for the whole process.
+"""Result cache: an LRU cache of large function results within one byte budget for the whole process.
 
-Streamlit bounds each cached function by a count of its own, so that nobody bounds them together. What takes
-memory (pictures, feature maps, sprites, packets for the browser, networks) is kept here instead: when all of
-it passes the budget, what was used longest ago goes, whichever function it came from. Small things stay with
-`st.cache_data`. As with `st.cache_resource` all visitors get the very same object, so nobody may change it.
+Streamlit limits each cached function by a count of its own, so that nothing limits them together. Large
+results (images, feature maps, sprites, packets for the browser, networks) are kept here instead: when their
+total exceeds the budget, the least recently used are evicted, whichever function they came from. Small ones
+stay with `st.cache_data`. As with `st.cache_resource` all visitors get the very same object, so nobody may
+modify it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ VARIABLE = "CNNVIZ_CACHE_MIB"
 """Environment variable that sets the budget in MiB, read when the app starts."""
 DEFAULT_MIB = 512
 _SMALLEST = 64
-"""Bytes that an entry counts for beyond its value and its key."""
+"""Bytes that an entry counts for in addition to its value and its key."""
 
 Key = tuple[str, Hashable]
 
@@ -37,11 +38,12 @@ class _Entry:
 
 
 class ResultCache:
-    """Keep results of several functions within one number of bytes; safe to share among threads.
+    """Thread-safe LRU cache of the results of several functions within one byte budget.
 
     Args:
-        most_bytes: The budget. A single result that is larger is still kept until the next one comes, since
-            the page that needs it would work it out anew at every click.
+        most_bytes: The budget. A single larger result is still kept until the next one is added, since the
+            page
+            that needs it would recompute it at every click.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -54,27 +56,29 @@ class ResultCache:
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of all that is kept."""
+        """Bytes of all entries."""
         return self._total
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries."""
         with self._lock:
             self._entries.clear()
             self._total = 0
 
     def cached(self, keep: int = 0) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Decorate a function whose results are to be kept here, under its arguments.
+        """Return a decorator that caches the results of a function by its arguments.
 
-        Arguments whose names begin with an underscore are no part of the key, as with Streamlit; all others
-        can be hashed. What raises is not kept. One thread works a result out while others that want it wait.
+        As with Streamlit, arguments whose names begin with an underscore are not part of the key; all others
+        must be hashable. Exceptions are not cached. One thread computes a result while others that need it
+        wait.
 
         Args:
-            keep: So many of the function's last used results stay, however large: for what a page shows
-                several of and takes long to have again.
+            keep: Number of the function's most recently used results that are never evicted, for what a page
+                shows
+                several of and takes long to recompute.
         """
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -129,7 +133,10 @@ class ResultCache:
                     break
 
     def _may_go(self) -> list[Key]:
-        """Keys, the one used longest ago first, without the last used of all and what functions may keep."""
+        """Return evictable keys, least recently used first.
+
+        The newest entry and the functions' reserved results are not evictable.
+        """
         used: dict[str, int] = {}
         free = []
         for place, key in enumerate(reversed(self._entries)):
@@ -140,10 +147,10 @@ class ResultCache:
 
 
 def weigh(value: Any) -> int:
-    """Estimate the bytes that a value takes, what it holds several times counted once.
+    """Estimate the memory of a value in bytes, counting shared objects once.
 
-    Arrays and tensors are counted by their numbers, modules by their parameters and buffers, text and bytes
-    by their length, dataclasses and containers by what is in them. No torch is imported.
+    Arrays and tensors count by their buffers, modules by their parameters and buffers, text and bytes by
+    their length, dataclasses and containers by their contents. torch is not imported.
     """
     seen: set[int] = set()
     waiting = [value]
@@ -160,7 +167,7 @@ def weigh(value: Any) -> int:
 
 
 def _own_bytes(value: Any) -> tuple[int, Iterable[Any]]:
-    """Bytes of a value without what it holds, and that."""
+    """Return the bytes of a value without its contents, and its contents."""
     if isinstance(value, str | bytes | bytearray | int | float | complex | bool | type(None)):
         return sys.getsizeof(value), ()
     if isinstance(value, type) or inspect.isroutine(value):
@@ -169,7 +176,7 @@ def _own_bytes(value: Any) -> tuple[int, Iterable[Any]]:
         return 0, [*value.parameters(), *value.buffers()]
     base = getattr(value, "base", None)
     if base is not None and hasattr(value, "nbytes"):
-        # A view keeps all that it is a view of.
+        # A view keeps its base alive.
         return sys.getsizeof(value, 0), (base,)
     if isinstance(nbytes := getattr(value, "nbytes", None), int):
         return nbytes, ()
@@ -183,11 +190,11 @@ def _own_bytes(value: Any) -> tuple[int, Iterable[Any]]:
 
 
 def budget_bytes(environment: Mapping[str, str] = os.environ) -> int:
-    """Read the budget from `CNNVIZ_CACHE_MIB`; what is no whole number from 1 on leaves the default."""
+    """Read the budget from `CNNVIZ_CACHE_MIB`; the default unless it is a positive integer."""
     text = environment.get(VARIABLE, "")
     mib = int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 1 << 20 else DEFAULT_MIB
     return mib << 20
 
 
 RESULTS = ResultCache(budget_bytes())
-"""The process's own, for all visitors."""
+"""The process-wide cache, shared by all visitors."""

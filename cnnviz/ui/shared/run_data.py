@@ -1,4 +1,4 @@
-"""The run database as the page reads it: opened once, its list of runs read again only when it is another."""
+"""Cached reads of the run database: connection, list of runs, curves and records of single runs."""
 
 from __future__ import annotations
 
@@ -22,26 +22,28 @@ if TYPE_CHECKING:
 
 KEPT = 6
 LOOK_SECONDS = 2.0
-"""How often a page looks whether the processes that train still live, where nobody supervises."""
+"""Seconds between two checks, without a supervisor, whether the processes of runs still live."""
 SPEED, ACCURACY = "images_per_second", "test/accuracy"
-"""Shown whatever metric is chosen."""
+"""Metrics that are always read, besides the selected one."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Every run that is not deleted, or every deleted one, newest first. Shared by all visitors."""
+    """All runs that are not deleted, or all deleted ones, newest first. Shared by all visitors."""
 
     runs: tuple[RunSummary, ...]
     disk: dict[int, int]
-    """Bytes of the checkpoints, by run."""
+    """Bytes of the checkpoints by run."""
     metrics: tuple[str, ...]
     """Names of all metrics that any run has logged."""
 
 
 def database() -> Database:
-    """The run database; raises `TrackingError` or `OSError` where it cannot be opened or read.
+    """Return the run database; without a supervisor, runs whose process is gone are marked now and then.
 
-    Where no supervisor does it, runs whose process is gone are marked now and then.
+    Raises:
+        TrackingError: The database cannot be used.
+        OSError: The database cannot be opened or read.
     """
     from cnnviz.tracking.database import address
 
@@ -57,13 +59,17 @@ def database() -> Database:
 def _look_after(database: Database) -> None:
     from cnnviz.training.workers import reconcile, supervised
 
-    with suppress(ValueError, OSError):  # what cannot be read or written is said by the page that needs it
+    with suppress(ValueError, OSError):  # reported by the page that needs the database
         if not supervised(database):
             reconcile(database, wait=False)
 
 
 def listing(metric: str, deleted: bool = False) -> Listing:
-    """The runs with the values of `metric`; raises `TrackingError` where the database cannot be read."""
+    """Return the runs with the values of `metric`.
+
+    Raises:
+        TrackingError: The database cannot be read.
+    """
     from cnnviz import tracking
 
     opened = database()
@@ -75,7 +81,7 @@ def listing(metric: str, deleted: bool = False) -> Listing:
 
 
 def edited() -> None:
-    """Note that names, notes, tags or checkpoints were changed, which the database's stamp does not tell."""
+    """Invalidate cached lists after names, notes, tags or checkpoints changed, which no stamp reflects."""
     where = database().where
     _edits()[where] = _edits().get(where, 0) + 1
 
@@ -108,16 +114,16 @@ def _edits() -> dict[str, int]:
     return {}
 
 
-# What the page reads of single runs, kept until a run has gone on.
+# Data of single runs, cached until the run progresses.
 
 CACHED_RUNS = 200
 POINTS = 1_000
-"""Of a curve; a figure is about as many pixels wide."""
+"""Maximum points per curve; a figure is about as many pixels wide."""
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A confusion matrix: `counts[true, answer]`, int64 `(K, K)`, after how many epochs."""
+    """Confusion matrix `counts[true, predicted]`, int64 `(K, K)`, at a step and epoch."""
 
     counts: NDArray[np.int64]
     classes: tuple[str, ...]
@@ -127,32 +133,32 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Timed:
-    """A metric's curve, and the seconds in training at each of its points."""
+    """Curve of a metric, with the training time in seconds at each of its points."""
 
     curve: Curve
     seconds: NDArray[np.float64]
 
 
 def curve(run: RunSummary, metric: str) -> Timed:
-    """One metric of a run."""
+    """Return the curve of a metric of a run."""
     opened = database()
     return _curve(opened, opened.where, run.id, metric, _state(run))
 
 
 def matrix(run: RunSummary, kind: str = "test/confusion") -> Matrix | None:
-    """The newest confusion matrix of a run, None where it has none that can be read."""
+    """Return the newest confusion matrix of a run; None if it has none or an invalid one."""
     opened = database()
     return _matrix(opened, opened.where, run.id, kind, run.dataset, _state(run))
 
 
 def recipe(run_id: int) -> dict[str, Any]:
-    """The recipe of a run, which never changes."""
+    """Return the recipe of a run, which never changes."""
     opened = database()
     return _recipe(opened, opened.where, run_id)
 
 
 def _state(run: RunSummary) -> tuple[Any, ...]:
-    """What changes when a run has written something."""
+    """Return values that change whenever a run writes something, for the cache key."""
     return run.key, run.attempt, run.step, run.heartbeat, run.status.value
 
 
@@ -187,7 +193,7 @@ def _recipe(_opened: Database, where: str, run_id: int) -> dict[str, Any]:
 
 
 class OwnLayer(NamedTuple):
-    """A layer of a run's network, in words for a table."""
+    """A layer of a run's network, formatted for a table."""
 
     name: str
     type: str
@@ -195,27 +201,27 @@ class OwnLayer(NamedTuple):
     params: str
     trainable: str = ""
     rate: str = ""
-    """The part of the learning rate that it learns at; empty where all learn at the same."""
+    """Multiplier of the learning rate; empty if all layers have the same."""
 
 
 class TrainedLayers(NamedTuple):
-    """Which layers of a run learn, where not all do alike."""
+    """Trainable parameters and learning-rate multipliers by layer, for runs in which layers differ."""
 
     by_name: dict[str, dict[str, Any]]
 
     @property
     def frozen(self) -> frozenset[str]:
-        """Layers none of whose parameters learn."""
+        """Layers without trainable parameters."""
         return frozenset(name for name, one in self.by_name.items() if not one["trainable"])
 
     @property
     def rates(self) -> dict[str, str]:
-        """The part of the rate of each layer that learns; empty where all learn at the same."""
+        """Learning-rate multiplier of each layer that trains; empty if all are the same."""
         parts = {name: one["rate"] for name, one in self.by_name.items() if one["rate"] is not None}
         return {name: f"× {part:.3g}" for name, part in parts.items()} if len(set(parts.values())) > 1 else {}
 
     def sentence(self) -> str:
-        """What is frozen, and what learns slower."""
+        """Describe which layers are frozen, and which have a lower rate."""
         weighted = len(self.by_name)
         held = sum(one["params"] - one["trainable"] for one in self.by_name.values())
         whole = sum(one["params"] for one in self.by_name.values())
@@ -231,7 +237,7 @@ class TrainedLayers(NamedTuple):
 
 
 def trained_layers(run: RunSummary) -> TrainedLayers:
-    """Which layers learn; nothing where all do alike, and in runs of before that was recorded."""
+    """Return which layers train; empty if all train alike, and for runs before this was recorded."""
     opened = database()
     return _trained_layers(opened, opened.where, run.id, run.attempt, run.step > 0)
 
@@ -245,7 +251,7 @@ def _trained_layers(_opened: Database, where: str, run_id: int, attempt: int, be
 
 
 def own_layers(run: RunSummary) -> tuple[OwnLayer, ...]:
-    """The layers of a network that was not built from a recipe, or of which not all layers learn alike."""
+    """Return the layers of a network without a recipe, or of which not all layers train alike."""
     learning = trained_layers(run)
     opened = database()
     rows = () if run.has_recipe else _own_layers(opened, opened.where, run.id, run.step > 0)
@@ -291,7 +297,7 @@ COLUMNS = ("layer", "type", "output", "parameters", "trainable", "rate")
 
 
 def own_layers_table(run: RunSummary) -> str:
-    """The same as an HTML table of the columns that say something; empty where there is nothing to show."""
+    """Return the layers as an HTML table, without empty columns; empty if there are none."""
     layers = own_layers(run)
     if not layers:
         return ""
@@ -315,13 +321,13 @@ def _of_numbers(place: int) -> str:
     return ' class="number"' if place > 2 else ""
 
 
-# A click on a figure, told once: its component keeps saying it until the next one.
+# Clicks on figures: a component returns the last click on every rerun until the next one.
 
 SEEN = "runs-picks"
 
 
 def once(key: str, pick: Pick | None) -> Pick | None:
-    """The click on the figure of that key if it was not told yet."""
+    """Return a click on the figure with that key the first time it is seen, else None."""
     seen = st.session_state.setdefault(SEEN, {})
     if pick is None:
         seen.pop(key, None)

@@ -1,4 +1,4 @@
-"""Where `cnnviz.show` reaches the app: the app's address in its home, and the route that takes a ticket."""
+"""`cnnviz.show` endpoint: announces the app's address in its home, and a route that accepts tickets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 
 def _accept(request: Request) -> Response:
-    """List the network behind a ticket that somebody who can write to this home has written."""
+    """Register the network of a ticket, which only someone with write access to this home can create."""
     from cnnviz.models.outside import loopback
 
     try:
@@ -22,18 +22,18 @@ def _accept(request: Request) -> Response:
 
 
 ROUTE = Route("/{base:path}cnnviz-show/{ticket}", _accept, methods=["POST"])
-"""What app.py adds to the app; `base` is whatever path the app is served under."""
+"""Route that app.py adds; `base` is the path that the app is served under."""
 
 
 @contextmanager
 def announced() -> Iterator[None]:
-    """Note the app's address in its home until the block ends."""
+    """Announce the app's address in its home until the block ends."""
     from cnnviz.models.outside import loopback
 
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     url = f"http://localhost:{st.get_option('server.port')}"
     note = None
-    with suppress(OSError):  # A home that cannot be written is said by the pages.
+    with suppress(OSError):  # pages report a home that cannot be written
         note = loopback.announce(f"{url}/{base}" if base else url)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What the app starts with: slow imports ahead of time, and the supervisor of runs."""
+"""Startup of the app: preloading of slow imports, and the supervisor of runs."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from cnnviz import threads
 if TYPE_CHECKING:
     from cnnviz.training.workers import Supervisor
 
-# Imports what is slow to import before a page asks for it, and without being in the first page's way.
+# Preloading: slow modules are imported before a page needs them, without delaying the first page.
 
 FIRST = ("cnnviz.ui.shared.layout", "cnnviz.ui.pages.start.hero", "cnnviz.ui.pages.start.paths")
-"""What the first page needs: imported while the visitor's browser still reads Streamlit's own scripts."""
+"""Modules of the first page, imported while the browser still loads Streamlit's own scripts."""
 LATER = ("pandas", "torch", "torchvision", "scipy.stats", "plotly.graph_objects")
-"""Seconds of work, most of it holding the interpreter's lock: begun once a first page is drawn."""
+"""Modules that take seconds, mostly holding the GIL: imported once the first page is drawn."""
 PATIENCE_SECONDS = 10.0
-"""How long to wait for a first visitor before going on without one."""
+"""Maximum seconds to wait for the first page before importing `LATER`."""
 
 _drawn = threading.Event()
 
 
 def start() -> threading.Thread:
-    """Begin to import in a thread of its own, which calls nothing of Streamlit, and return that thread."""
+    """Start preloading in a thread, which calls nothing of Streamlit, and return the thread."""
     thread = threading.Thread(target=_preload, name="preload", daemon=True)
     thread.start()
     return thread
 
 
 def page_drawn() -> None:
-    """Say that a page has been drawn, so that what it did not need can be imported now."""
+    """Signal that a page was drawn, so that preloading can continue."""
     _drawn.set()
 
 
 def await_page(seconds: float) -> None:
-    """Wait for the first page to be drawn, and not longer than this."""
+    """Wait at most `seconds` for the first page to be drawn."""
     _drawn.wait(seconds)
 
 
 LEAN_VARIABLE = "CNNVIZ_LEAN"
-"""Set where memory is short: nothing is imported ahead of time, and no worker made ready."""
+"""Environment variable that saves memory: nothing is preloaded, and no worker is kept warm."""
 
 
 def lean() -> bool:
-    """Whether memory comes before speed."""
+    """Return whether memory takes precedence over speed."""
     return bool(os.environ.get(LEAN_VARIABLE))
 
 
@@ -71,22 +71,23 @@ def _preload() -> None:
 def _import(module: str) -> None:
     try:
         importlib.import_module(module)
-    except Exception:  # what is broken is said by the page that needs it; the others work
+    except Exception:  # reported by the page that needs the module; the others work
         logging.getLogger(__name__).warning("Could not preload %s", module, exc_info=True)
 
 
-# Supervises runs as long as the app lives, without being in the first page's way.
+# The supervisor of runs, which lives as long as the app and does not delay the first page.
 
 SUPERVISOR_PATIENCE_SECONDS = 3.0
-"""How long a first visitor may keep it waiting: runs of an earlier app may have ended meanwhile."""
+"""Maximum seconds to wait for the first page: runs of an earlier app may have ended meanwhile."""
 
 
 @contextmanager
 def supervised(preloading: threading.Thread) -> Iterator[None]:
-    """Supervise until the block ends; runs that train then go on.
+    """Supervise runs until the block ends; runs in progress continue.
 
     Args:
-        preloading: Once this thread has ended a worker may make itself ready too, which takes processor time.
+        preloading: The preloading thread; a worker is warmed up, which takes processor time, once it has
+            ended.
     """
     begun: list[Supervisor] = []
     ended = threading.Event()

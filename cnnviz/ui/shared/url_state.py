@@ -1,7 +1,7 @@
-"""The selection that crosses pages lives in the URL, and only here is it read, validated and written.
+"""URL state: reads, validates and writes the selection that crosses pages, which lives in the URL only.
 
-Widgets show what the URL says and write to it in their callbacks, with `change`. What is wrong in the URL is
-never swallowed: `Selection.problems` says it, and the page shows what stands in its place.
+Widgets show what the URL says and write to it in their callbacks, with `change`. Errors in the URL are never
+swallowed: `Selection.problems` lists them with the value that is used instead.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from cnnviz import models
 
 CARRIED = ("model", "classes", "size", "batch", "layer")
-"""Parameters that a link to another page takes along, besides every `option.*`."""
+"""Parameters that a link to another page carries along, besides every `option.*`."""
 PASSED = ("run", "dataset", "recipe", "weights", "picture", "prep", "lesson", "present")
-"""Parameters that a link takes along too; the page that uses one looks it up, and says where it is wrong."""
+"""More parameters that a link carries along; the page that uses one validates it."""
 OWN = (
     *("view", "columns", "models", "pair", "from", "list", "scale"),
     *("runs", "find", "status", "of", "on", "tag", "metric", "sort", "page", "deleted"),
@@ -35,30 +35,31 @@ OWN = (
     *("experiment", "test", "form", "seeds"),
     "term",
 )
-"""Parameters that belong to one page and are left behind when going to another."""
+"""Parameters that belong to one page and are dropped when going to another."""
 OPTION = "option."
-"""What the name of a parameter for a model's option begins with."""
+"""Prefix of parameters for model options."""
 SET = "set."
-"""What the name of a parameter for a field that differs from the named recipe begins with."""
+"""Prefix of parameters for fields that differ from the named recipe."""
 
 ROOT = "(model)"
-"""How the URL names the row of the model itself, whose qualified name is empty."""
+"""Name in the URL of the row of the model itself, whose qualified name is empty."""
 DEFAULT_MODEL = "alexnet-cifar10"
 DEFAULT_BATCH = 1
 MAX_CLASSES = 100_000
 MAX_SIDE = 4096
 MAX_BATCH = 65_536
 WRITTEN = "url-written"
-"""Where a session keeps its last write to the URL."""
+"""Session-state key of the last write to the URL."""
 KNOWN = "url-known"
-"""The page and the parameters that the browser's URL is known to have."""
+"""Session-state key of the page and parameters that the browser's URL is known to have."""
 STALE_SECONDS = 5.0
-"""For so long after a write a rerun may still bring the URL from before it, on a slow machine or line."""
+"""Seconds after a write during which a rerun may still send the previous URL, on a slow machine or
+connection."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is chosen. Classes and size are None where the model's own are meant."""
+    """The selected model with its form. Classes and size are None for the model's defaults."""
 
     spec: models.ModelSpec
     classes: int | None = None
@@ -66,17 +67,17 @@ class Selection:
     batch: int = DEFAULT_BATCH
     layer: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Only those that differ from the model's defaults."""
+    """Only the options that differ from the model's defaults."""
     problems: tuple[str, ...] = ()
-    """What was wrong in the URL and what is shown instead, in sentences."""
+    """Errors in the URL with what is shown instead, as sentences."""
 
     @property
     def own_form(self) -> bool:
-        """Whether classes, size and options are the model's own."""
+        """Whether classes, size and options are the model's defaults."""
         return self.classes is None and self.size is None and not self.options
 
     def parameters(self) -> dict[str, str]:
-        """The selection as query parameters, without what is a default and without what was wrong."""
+        """Return the selection as query parameters, without defaults and invalid values."""
         named = {
             "model": self.spec.name,
             "classes": None if self.classes is None else str(self.classes),
@@ -89,28 +90,28 @@ class Selection:
 
 
 def size_text(size: tuple[int, int]) -> str:
-    """An input size as it is written and read: `32`, or `224x192` (height, width)."""
+    """Format an input size: `32`, or `224x192` (height, width)."""
     height, width = size
     return f"{height}" if height == width else f"{height}x{width}"
 
 
 def layer_text(name: str | None) -> str | None:
-    """A row's qualified name as it stands in the URL."""
+    """Return a row's qualified name as written in the URL."""
     return ROOT if name == "" else name
 
 
 def option_text(value: Any) -> str:
-    """An option's value as it stands in the URL."""
+    """Return an option's value as written in the URL."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def current() -> Selection:
-    """The selection of the page's URL."""
+    """Return the selection in the page's URL."""
     return read(st.query_params.to_dict(), repeated=_repeated())
 
 
 def read(parameters: Mapping[str, str], repeated: Sequence[str] = ()) -> Selection:
-    """Validate query parameters; nothing is raised, every fault becomes one of `problems`."""
+    """Validate query parameters; errors become `problems` and are not raised."""
     problems = [f"{quoted(name)} is given more than once; the last is used." for name in repeated]
     problems += [
         f"There is no parameter {quoted(name)}; it is ignored."
@@ -132,7 +133,7 @@ def read(parameters: Mapping[str, str], repeated: Sequence[str] = ()) -> Selecti
 
 
 def choice(name: str, values: Sequence[str], default: str) -> tuple[str, str | None]:
-    """One of a page's own parameters, and a sentence where the URL asks for what there is not."""
+    """Return the value of a page's own parameter, or its default with an error sentence if it is invalid."""
     given = st.query_params.get(name)
     if given is None or given in values:
         return given or default, None
@@ -140,35 +141,35 @@ def choice(name: str, values: Sequence[str], default: str) -> tuple[str, str | N
 
 
 def carried() -> dict[str, str]:
-    """Return the parameters of the current URL that a link to another page takes along."""
+    """Return the parameters of the current URL that a link to another page carries along."""
     return {name: value for name, value in st.query_params.items() if is_carried(name)}
 
 
 def is_carried(name: str) -> bool:
-    """Whether a parameter crosses pages."""
+    """Return whether a parameter crosses pages."""
     return name in CARRIED + PASSED or name.startswith((OPTION, SET))
 
 
 def show_value(key: str, value: Any) -> None:
-    """Set the widget of that key to `value`, which is kept elsewhere: in the URL, in the run database.
+    """Set the widget with that key to `value`, whose source is elsewhere: the URL, the run database.
 
-    An assignment, even of what is there already, makes the browser take it: it would replace what somebody is
-    just typing, or has chosen while a fragment's tick was being drawn.
+    It assigns only if the value differs: any assignment makes the browser take the value, which would replace
+    what the user is typing or has chosen while a fragment was being redrawn.
     """
     if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
 
 
 def unless(value: str, default: str) -> str | None:
-    """What `change` takes so that a URL says only what is not so by itself."""
+    """Return None for the default, so that `change` writes only what differs from it."""
     return None if value == default else value
 
 
 def change(**changes: str | None) -> None:
-    """Write to the URL, for use in a widget's callback; None leaves a parameter out.
+    """Write to the URL, for use in a widget's callback; None removes a parameter.
 
-    What was wrong in the URL goes out by the same stroke. A new model takes the batch along and nothing
-    else: another's classes, size, options and layer would mostly not fit.
+    Invalid parameters are removed at the same time. A new model keeps only the batch size: another model's
+    classes, size, options and layer would mostly not fit.
     """
     restore()
     selection = current()
@@ -183,13 +184,13 @@ def change(**changes: str | None) -> None:
 
 
 def go_to(parameters: Mapping[str, str]) -> None:
-    """Write a whole URL, one from which the session has gone on: a step that is undone."""
+    """Replace all parameters of the URL by earlier ones: an undone step."""
     restore()
     _write(parameters)
 
 
 def _write(wanted: Mapping[str, str]) -> None:
-    """Write the URL, and remember from what: see `restore`."""
+    """Write the URL and remember the previous one, see `restore`."""
     before = st.query_params.to_dict()
     if wanted != before:
         st.query_params.from_dict(wanted)
@@ -200,10 +201,10 @@ def _write(wanted: Mapping[str, str]) -> None:
 
 
 def follow_link() -> None:
-    """Write the URL behind a link to the page that is shown already, as Streamlit 1.67 does not.
+    """Write the URL of a link to the page that is already shown, which Streamlit 1.67 does not.
 
-    Its page link runs the page with new parameters and leaves the browser's URL as it was, which the next
-    widget brings back. A page calls this once a run, before it draws.
+    Its page link reruns the page with new parameters but leaves the browser's URL unchanged, which the next
+    widget then sends back. A page calls this once per run, before it draws.
     """
     now, known = st.query_params.to_dict(), st.session_state.get(KNOWN)
     if known is not None and known[0] == _page() and known[1] != now and not _by_history():
@@ -212,11 +213,11 @@ def follow_link() -> None:
 
 
 def restore() -> None:
-    """Write the last change to the URL again where a rerun brought the URL from before it.
+    """Rewrite the last change of the URL if a rerun brought the previous URL back.
 
-    The browser sends its URL with every rerun. One that it asked for before it had heard of the change (a
-    fragment's tick, a second click) still carries the old URL, and would undo the click. Every run of the
-    script and every fragment with `run_every` calls this first.
+    The browser sends its URL with every rerun. A rerun that it requested before it received the change (a
+    fragment's tick, a second click) still carries the old URL, and would undo the click. Every script run and
+    every fragment with `run_every` calls this first.
     """
     written = st.session_state.get(WRITTEN)
     if not isinstance(written, _Write):
@@ -237,7 +238,7 @@ class _Write:
 
     page: str
     before: tuple[Mapping[str, str], ...]
-    """The URLs that a rerun can still bring: from before this change and those just before it."""
+    """URLs that a rerun can still send: those before this change and before recent ones."""
     after: Mapping[str, str]
     moment: float
 
@@ -248,17 +249,18 @@ def _page() -> str:
 
 
 def _by_history() -> bool:
-    """Whether the browser's back or forward button asked for this run."""
+    """Return whether the browser's back or forward button requested this run."""
     context = get_script_run_ctx()
     return context is not None and context.is_history_navigation
 
 
 def address(**resolved: str | None) -> str:
-    """The whole URL of what is shown, for sharing.
+    """Return the full URL of what is shown, for sharing.
 
     Args:
-        resolved: What the page shows where the URL is silent. It is written down, so that the link goes on
-            meaning what it meant when another default is chosen; None where there is nothing to say.
+        resolved: Parameters that the page resolved from defaults. They are written out, so that the link
+            keeps
+            its meaning when defaults change; None omits one.
     """
     parameters = {name: value for name, value in resolved.items() if value is not None} | (
         st.query_params.to_dict()
@@ -268,12 +270,16 @@ def address(**resolved: str | None) -> str:
 
 
 def quoted(text: str, limit: int = 40) -> str:
-    """A piece of the URL inside a sentence, shortened."""
+    """Quote a piece of the URL for a sentence, shortened to `limit` characters."""
     return f"“{text[: limit - 1]}…”" if len(text) > limit else f"“{text}”"
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Read `32`, `224x192` or `224×192` as (height, width); raises `ValueError` for anything else."""
+    """Parse `32`, `224x192` or `224×192` as (height, width).
+
+    Raises:
+        ValueError: The text is not a size, or out of range.
+    """
     match = re.fullmatch(r"\s*([0-9]{1,6})(?:\s*[x×X*]\s*([0-9]{1,6}))?\s*", text)
     if match is None:
         raise ValueError(f"not a size: {text}")
@@ -338,7 +344,7 @@ def _size(text: str | None, spec: models.ModelSpec, problems: list[str]) -> tupl
 
 
 def _options(parameters: Mapping[str, str], spec: models.ModelSpec, problems: list[str]) -> dict[str, Any]:
-    """The options one by one, so that a wrong one does not take the right ones along."""
+    """Parse options one by one, so that an invalid one does not discard the valid ones."""
     good: dict[str, Any] = {}
     for name, value in parameters.items():
         if not name.startswith(OPTION):
@@ -351,11 +357,11 @@ def _options(parameters: Mapping[str, str], spec: models.ModelSpec, problems: li
     return good
 
 
-# Writing to the URL from the pages that look inside.
+# URL changes of the pages that look inside a model.
 
 
 def change_without_model(**changes: str | None) -> None:
-    """Write to the URL, for use in callbacks. A model that is not in it stays out: the weights say which."""
+    """Write to the URL, for use in callbacks. A model that is not in it is not added: weights imply it."""
     if "model" not in st.query_params:
         changes.setdefault("model", None)
     change(**changes)

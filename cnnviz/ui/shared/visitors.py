@@ -1,6 +1,6 @@
-"""Visitors: who the person behind a session is, and what stands before the app where others can reach it.
+"""Visitors: the principal of a session, and the gate before an app that others can reach.
 
-Alone on one's own machine none of it is imported or asked for.
+In an app for a single local user none of it is imported.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLASS_VARIABLE, SIGN_IN_VARIABLE = "CNNVIZ_CLASS", "CNNVIZ_SIGN_IN"
 
 @cache
 def classroom() -> Classroom | None:
-    """The class that this app was started for; None where it serves whoever started it."""
+    """Return the class that this app was started for; None for a single-user app."""
     path = os.environ.get(CLASS_VARIABLE)
     if not path:
         return None
@@ -42,7 +42,7 @@ def classroom() -> Classroom | None:
 
 
 def middleware() -> list[Any]:
-    """What st.App puts before everything; nothing where the app serves one person."""
+    """Return the middleware of st.App; empty for a single-user app."""
     room = classroom()
     if sign_in() is not None:
         access.resolve_with(signed_in)
@@ -68,7 +68,7 @@ def middleware() -> list[Any]:
 
 @cache
 def sign_in() -> SignIn | None:
-    """The policy of signing in; None where nobody has to."""
+    """Return the sign-in policy; None if nobody has to sign in."""
     text = os.environ.get(SIGN_IN_VARIABLE)
     if not text:
         return None
@@ -78,36 +78,36 @@ def sign_in() -> SignIn | None:
 
 
 def signed_in() -> Principal:
-    """Who this session belongs to, by the identity that its provider vouches for."""
+    """Return the principal of this session, by the identity that its provider vouches for."""
     policy = sign_in()
     if policy is None:
         return access.ALONE
     try:
         user = st.user.to_dict()
-    except Exception:  # a thread without a session works for nobody
+    except Exception:  # a thread without a session has no user
         return NOBODY
     headers = st.get_option("server.trustedUserHeaders")
     return policy.principal(user, list(headers.values()) if isinstance(headers, dict) else [])
 
 
 def shared_routes() -> list[Any]:
-    """The page of the class, where others can reach the app."""
+    """Return the route of the class page, if others can reach the app."""
     if not shared():
         return []
     return [st.Page(_class_page, title="Class", url_path="class", visibility="hidden")]
 
 
 def _class_page() -> None:
-    # Late, and by its name: what pages share imports no page.
+    # Imported late and by name, since `shared` must not import pages.
     importlib.import_module("cnnviz.ui.pages.classroom.page").class_page()
 
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-"""Headers of a proxy: whoever comes through one need not be at this machine."""
+"""Headers set by proxies: a request that came through one may be from another machine."""
 
 
 def at_this_machine() -> bool:
-    """Whether the session is that of a browser at this machine, in an app that serves whoever started it."""
+    """Return whether the session is that of a browser on this machine, in a single-user app."""
     if shared():
         return False
     try:
@@ -117,11 +117,11 @@ def at_this_machine() -> bool:
 
 
 def is_local(address: str | None, headers: Mapping[str, str]) -> bool:
-    """Whether a connection comes from a browser at this machine.
+    """Return whether a connection comes from a browser on this machine.
 
     Args:
-        address: As Streamlit gives it: None for loopback.
-        headers: Of the socket's request, names in lower case.
+        address: Client address as Streamlit returns it: None for loopback.
+        headers: Headers of the WebSocket request, names in lower case.
     """
     host = headers.get("host", "").lower()
     name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
@@ -130,20 +130,20 @@ def is_local(address: str | None, headers: Mapping[str, str]) -> bool:
 
 
 def class_command() -> str:
-    """The command that opens this app's runs to a class."""
+    """Return the command that opens this app's runs to a class."""
     home = os.environ.get("CNNVIZ_HOME")
     return "cnnviz class" + (f" --home {shlex.quote(home)}" if home else "")
 
 
 def base_path() -> str:
-    """The path under which the app is served, without slashes at its ends."""
+    """Return the path that the app is served under, without leading and trailing slashes."""
     return str(st.get_option("server.baseUrlPath") or "").strip("/")
 
 
 def class_member() -> Principal:
-    """Who this session belongs to, by the cookie that came with its socket.
+    """Return the principal of this session, by the cookie of its WebSocket request.
 
-    The cookie is judged anew each time: a class that was closed meanwhile lets nobody change anything.
+    The cookie is checked each time: after a class was closed nobody can change anything.
     """
     room = classroom()
     if room is None:
@@ -152,12 +152,12 @@ def class_member() -> Principal:
 
     try:
         cookie = st.context.cookies.get(COOKIE)
-    except Exception:  # a thread without a session works for nobody
+    except Exception:  # a thread without a session has no user
         return NOBODY
     return room.principal(cookie) or NOBODY
 
 
-# What is handed in, counted by the gate for whoever hands it in; it runs outside any session.
+# Upload quota, which the gate checks and counts per member, outside of any session.
 
 
 @cache
@@ -168,7 +168,7 @@ def _gate_database() -> Database:
 
 
 def _allowance(member: Principal) -> int:
-    """Bytes that a member may still hand in today; 0 where that cannot be found out."""
+    """Return the bytes that a member may still upload today; 0 if unknown."""
     from cnnviz import tracking
 
     if member.manages:
@@ -188,19 +188,19 @@ def _count_upload(member: Principal, size: int) -> None:
 
 
 MOST_UPLOAD = 500_000_000
-"""Bytes of one request by who manages; no field takes more."""
+"""Bytes that a manager may upload in one request; no field accepts more."""
 
 
-# Whose a run is, as pages show it.
+# Ownership of runs.
 
 
 def shared() -> bool:
-    """Whether others can reach this app."""
+    """Return whether others can reach this app."""
     return classroom() is not None or sign_in() is not None
 
 
 def may_change(database: Database, owner_id: int | None) -> bool:
-    """Whether what this owner has may be changed, so that a page offers it; storing checks it again."""
+    """Return whether the session may change what this owner has, for offering it; storing checks it again."""
     if access.principal().manages:
         return True
     from cnnviz import tracking
@@ -210,7 +210,7 @@ def may_change(database: Database, owner_id: int | None) -> bool:
 
 
 def whose(database: Database, owner_id: int | None) -> str:
-    """What the owner is called, where the app is shared; empty for what is one's own."""
+    """Return the owner's name in a shared app; empty for the session's own."""
     from cnnviz import tracking
 
     if not shared() or owner_id is None or tracking.own_number(database) == owner_id:
@@ -219,7 +219,7 @@ def whose(database: Database, owner_id: int | None) -> str:
 
 
 def mine_first(database: Database, runs: Sequence[RunSummary]) -> list[RunSummary]:
-    """The same runs with those before all others that are one's own, each in their order."""
+    """Sort the session's own runs before all others, each in their order."""
     if not shared():
         return list(runs)
     from cnnviz import tracking
@@ -229,7 +229,7 @@ def mine_first(database: Database, runs: Sequence[RunSummary]) -> list[RunSummar
 
 
 def with_owners(database: Database, runs: Sequence[RunSummary]) -> tuple[RunSummary, ...]:
-    """The same runs; others' have their owner behind their name, where the app is shared."""
+    """Append the owner's name to the names of others' runs in a shared app."""
     if not shared():
         return tuple(runs)
     from cnnviz import tracking
