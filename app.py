@@ -1,4 +1,4 @@
-"""The app: `streamlit run app.py`, or `make app`."""
+"""Entry point of the app: `streamlit run app.py`, or `make app`."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from cnnviz.ui.shared import shown_networks, startup, visitors
 
 @contextlib.asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[None]:
-    """Run what belongs to the app and not to a visitor."""
+    """Announce the app and supervise runs while the app is up, independent of visitors."""
     with shown_networks.announced(), startup.supervised(startup.start()):
         yield
 

@@ -1,1 +1,1 @@
-"""The pages: one thin file each. They read choices, call cnnviz and lay out."""
+"""Pages of the app: one thin file each, which reads the state, calls cnnviz and lays out."""

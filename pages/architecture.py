@@ -1,4 +1,4 @@
-"""Architecture: the anatomy of one model, read without running it."""
+"""Architecture page: layers, parameters, multiply-adds and receptive fields of one model."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Attribution: which part of a picture speaks for a class, and whether taking it away proves it."""
+"""Attribution page: which pixels speak for a class, and a deletion check."""
 
 from cnnviz.ui.pages.attribution.page import why
 from cnnviz.ui.shared.page_registry import Page

@@ -1,4 +1,4 @@
-"""Build: a network changed layer by layer, with its cost beside it."""
+"""Build page: edit a network layer by layer, with its cost."""
 
 import streamlit as st
 
@@ -28,7 +28,7 @@ with layers:
     editor(cost)
 with detail:
     inspector(cost)
-    # Below what is worked with: a box that comes and goes above the list would move it and take its focus.
+    # Drawn last: boxes that appear above the list would shift it and take its focus.
     problem_boxes(problems)
 bars(cost)
 comparison(cost)

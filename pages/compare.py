@@ -1,4 +1,4 @@
-"""Compare: two to four models, their totals on one scale, and any two of them layer by layer."""
+"""Compare page: two to four models, their totals on one scale, and any two of them layer by layer."""
 
 from cnnviz.ui.pages.compare import state
 from cnnviz.ui.pages.compare.views import compare_bar, difference, figure, totals_table

@@ -1,4 +1,4 @@
-"""Data: what is in a data set, and what training makes of its pictures."""
+"""Data page: contents and statistics of a data set, and its augmentation in training."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Diagnose: why a run does not learn, with evidence, and a recipe that fixes it."""
+"""Diagnose page: why a run does not learn, with evidence and suggested fixes."""
 
 from cnnviz.ui.pages.diagnose.page import diagnose_page
 from cnnviz.ui.shared.page_registry import Page

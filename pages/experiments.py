@@ -1,4 +1,4 @@
-"""Experiments: questions put to several runs, answered with intervals."""
+"""Experiments page: paired runs that answer a question with confidence intervals."""
 
 from cnnviz.ui.pages.experiments.page import experiments_page
 from cnnviz.ui.shared.page_registry import Page

@@ -1,4 +1,4 @@
-"""Feature maps: a picture goes in, and every layer shows what it makes of it."""
+"""Feature maps page: the feature maps of every layer for an image."""
 
 from cnnviz.ui.pages.features.page import features
 from cnnviz.ui.shared.page_registry import Page

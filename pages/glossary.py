@@ -1,4 +1,4 @@
-"""Glossary: every term of the pages, with its definition, its formula and where it is seen."""
+"""Glossary page: every term with definition, formula and where the app shows it."""
 
 from cnnviz.ui.pages.glossary.page import glossary
 from cnnviz.ui.shared.page_registry import Page

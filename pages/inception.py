@@ -1,4 +1,4 @@
-"""Inception: four branches from one input, what each gives, costs and carries."""
+"""Inception page: the branches of a block, their output, cost and contribution."""
 
 from cnnviz.ui.pages.inception.page import inception
 from cnnviz.ui.shared.page_registry import Page

@@ -1,8 +1,8 @@
-"""The script that runs at every click: finds the pages, draws what they share, runs the one asked for.
+"""Navigation script, run at every interaction: finds the pages, draws shared parts, runs the current one.
 
-It lies beside the pages and not beside app.py, because Streamlit takes every file of a folder `pages` next
-to the script it runs for a page, until the script has said otherwise: a newcomer's first moment would
-show a sidebar of file names. Here there is no such folder, and a page's path is just its file's name.
+It is beside the pages and not beside app.py, because Streamlit treats every file of a folder `pages` next to
+the script as a page until `st.navigation` is called: on the first load the sidebar would show file names.
+Here there is no such folder, and a page's path is just its file name.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ routes = {
     )
     for position, (name, page) in enumerate(pages.items())
 }
-shared = visitors.shared_routes()  # none where the app serves whoever started it
+shared = visitors.shared_routes()  # empty in a single-user app
 chosen = st.navigation([*routes.values(), *old_pages(routes), *shared], position="hidden")
 current = next((name for name, route in routes.items() if route is chosen), None)
 if chosen in shared or (current is not None and shared):
@@ -36,12 +36,12 @@ if chosen in shared or (current is not None and shared):
         chosen.run()
     finally:
         page_drawn()
-elif current is None:  # an old address, which leads on
+elif current is None:  # a former path, which redirects
     chosen.run()
 else:
     page_header(pages, current)
     lesson_bar(current)
     try:
         chosen.run()
-    finally:  # a page that stops or reruns has drawn too
+    finally:  # also after st.stop and st.rerun
         page_drawn()

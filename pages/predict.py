@@ -1,4 +1,4 @@
-"""Predict: many pictures, up to four networks, their answers side by side."""
+"""Predict page: many images, up to four networks, their predictions side by side."""
 
 from cnnviz.ui.pages.predict.page import predict
 from cnnviz.ui.shared.page_registry import Page

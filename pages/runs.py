@@ -1,4 +1,4 @@
-"""Runs: every run in a table, some of them side by side, and one in detail."""
+"""Runs page: all runs in a table, comparison of selected ones, details of one."""
 
 from cnnviz.ui.pages.runs.page import runs_page
 from cnnviz.ui.shared.page_registry import Page

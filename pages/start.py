@@ -1,4 +1,4 @@
-"""Start: a network reads what is drawn; then three ways on, and a lesson."""
+"""Start page: a network classifies a drawn digit; links to the other pages, and the lesson."""
 
 from cnnviz.ui.pages.start.hero import hero
 from cnnviz.ui.pages.start.networks import networks

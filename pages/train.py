@@ -1,4 +1,4 @@
-"""Train: from a click to live curves."""
+"""Train page: setup of a run, and its live curves."""
 
 from cnnviz.ui.pages.train.page import train_page
 from cnnviz.ui.shared.page_registry import Page

@@ -1,1 +1,1 @@
-"""The command line: `python -m cnnviz COMMAND`. One file a command, found by itself."""
+"""Command line: `python -m cnnviz COMMAND`. One file per command or group, discovered automatically."""

@@ -1,1 +1,1 @@
-"""Figures from plain data: no Streamlit here, so that the command line and reports can draw them too."""
+"""Figures from plain data, without Streamlit, so that notebooks, command line and reports use them too."""

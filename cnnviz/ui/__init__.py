@@ -1,1 +1,1 @@
-"""The Streamlit parts of cnnviz: what pages share."""
+"""User interface in Streamlit: pages, the parts they share, and custom components."""

@@ -1,1 +1,4 @@
-"""One file a command; each defines `register(app)`, and each file here is found by itself."""
+"""Commands, one file each or per group.
+
+Every file defines `register(app)` and is discovered automatically.
+"""

@@ -1,1 +1,1 @@
-"""Streamlit components of our own: Python beside the JavaScript and CSS that it mounts."""
+"""Custom Streamlit components: Python wrappers beside their JavaScript and CSS."""

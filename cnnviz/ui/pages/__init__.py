@@ -1,1 +1,1 @@
-"""The pages of the app, a folder each; none imports another."""
+"""Pages of the app, one folder each; none imports another."""

@@ -40,7 +40,7 @@ def images_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> Itera
 
 
 def seen_of(network: Network, data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return images after the geometric preprocessing, before normalization, uint8 `(N, C, H, W)`."""
+    """Return the images of `rows` as cropped for the network, before normalization, uint8 `(N, C, H, W)`."""
     import torch
 
     from cnnviz.datasets import adapt

@@ -1,7 +1,7 @@
-"""How any cell of a layer came about: patches, kernel, products, sum, bias, result, following the pointer.
+"""Arithmetic of a layer: how any cell is computed, from patches, kernel, products, sum and bias, on hover.
 
 After the interactive formula view of CNN Explainer (Wang et al., 2020), for every kind of layer that
-`cnnviz.interpret.arithmetic` works out; the browser does the same sums with the same names.
+`cnnviz.interpret.arithmetic` supports; the browser computes the same sums under the same names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArithmeticView", "arithmetic_packet", "layer_arithmetic"]
 
-# Mounting the component, and what it asks for.
+# Mounting the component, and its requests.
 
 HERE = Path(__file__).parent
 SCRIPTS = (
@@ -38,10 +38,14 @@ SCRIPTS = (
 
 
 def layer_arithmetic(view: bytes, *, key: str, on_ask: Callable[[int, int, int], None] | None = None) -> None:
-    """Draw a view that `arithmetic_packet` made; the pointer is followed in the browser.
+    """Draw a view that `arithmetic_packet` made; hovering is handled in the browser.
 
-    `on_ask(channel, y, x)` is called, before the page runs again, when another channel is chosen, or a cell
-    of a layer too large to be worked out in the browser. What a browser sends may be any whole numbers.
+    Args:
+        view: The packet.
+        key: Key of the component.
+        on_ask: `on_ask(channel, y, x)` is called before the page runs again, when another channel is chosen,
+            or
+            a cell of a layer that is too large to compute in the browser. The values may be any integers.
     """
 
     def asked() -> None:
@@ -56,28 +60,28 @@ def layer_arithmetic(view: bytes, *, key: str, on_ask: Callable[[int, int, int],
     )(key=key, data=view, on_asked_change=asked)
 
 
-# What the arithmetic of a layer is drawn of, as one piece of bytes.
+# The data of the view.
 
 
 @dataclass(frozen=True, eq=False)
 class ArithmeticView:
-    """A layer's arithmetic for one picture, and the cell to begin with."""
+    """A layer's arithmetic for one image, and the initial cell."""
 
     payload: Payload
     channel: int
-    """Output map, or unit, that is shown; the payload's own where that is of one channel."""
+    """Output map, or unit, that is shown; the payload's own if it holds one channel."""
     name: str
-    """What a download is called."""
+    """File name of a download."""
     cell: tuple[int, int] | None = None
-    """`(y, x)` on that map; the one with the largest magnitude where None."""
+    """`(y, x)` in that map; None for the one with the largest magnitude."""
     working: Working | None = None
-    """How a cell came about, where the payload leaves each to be asked for."""
+    """How a cell is computed, if the payload is of single cells."""
     units: Sequence[str] = ()
-    """What the values of a vector stand for: classes, behind the last layer."""
+    """Labels of a vector's values: classes, after the last layer."""
 
 
 def arithmetic_packet(view: ArithmeticView) -> bytes:
-    """The view as `main.js` reads it."""
+    """Serialize the view for `main.js`."""
     payload = view.payload
     facts = {
         "layer": payload.layer or "the model",

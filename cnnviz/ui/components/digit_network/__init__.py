@@ -1,6 +1,6 @@
-"""A digit is drawn, and every layer's maps and the answer of a network move with each stroke, in the browser.
+"""Digit network: a drawing pad whose digit is classified with every stroke, all layers shown, in the browser.
 
-The weights go there once; after that nothing is asked of the server.
+The weights are sent once; after that the server is not involved.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ SCRIPTS = (
     "packet.js", "canvas.js", "strokes.js", "center_digit.js", "forward.js", "stages.js", "lens.js", "main.js"
 )  # fmt: skip
 CANVAS_SIDE = 280
-"""Pixels of the pad, as in strokes.js."""
+"""Side of the pad in pixels, as in strokes.js."""
 FIRST = 3
-"""The example that is there before anything is drawn."""
+"""Index of the example shown before anything is drawn."""
 
 
 @dataclass(frozen=True, eq=False)
 class DigitNetwork:
-    """A network of ten digits, and how a drawing goes into it.
+    """A network of ten digit classes, and the preprocessing of a drawing.
 
     `preprocessing` has one channel, scale `standardised` and a square side.
     """
@@ -38,18 +38,18 @@ class DigitNetwork:
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     name: str
-    """What it is called in words for those who do not see it."""
+    """Name for screen readers."""
 
 
 def digit_network(network: DigitNetwork, *, key: str) -> None:
-    """Draw the pad, the maps and the answer."""
+    """Draw the pad, the feature maps and the prediction."""
     component("digit_network", HERE, css=("strokes.css", "digit_network.css"), js=SCRIPTS)(
         key=key, data=digit_packet(network), height="content"
     )
 
 
 def digit_packet(network: DigitNetwork) -> bytes:
-    """The network as `main.js` reads it."""
+    """Serialize the network for `main.js`."""
     how = network.preprocessing
     facts: dict[str, Any] = {
         "program": network.program.facts(),

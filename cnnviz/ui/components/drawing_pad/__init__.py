@@ -1,4 +1,4 @@
-"""A pad to draw a digit on, with mouse, finger, pen or the arrow keys: light ink on dark, as MNIST has it."""
+"""Drawing pad for a digit, with mouse, touch, pen or arrow keys: light ink on dark, as in MNIST."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cnnviz.ui.components.shared import component
 HERE = Path(__file__).parent
 HEIGHT = 330
 MOST_BYTES = 400_000
-"""Of what a browser may send as a drawing."""
+"""Maximum size of a drawing that a browser may send."""
 
 
 def drawing_pad(*, key: str) -> bytes | None:
-    """Draw the pad, and return what was drawn on it as the bytes of a PNG file, 280×280; None for nothing.
+    """Draw the pad; return the drawing as a PNG file of 280×280 pixels, None if it is empty.
 
-    It is the drawing as the last stroke left it, and stays while the visitor goes to other pages. What comes
-    from a browser is anybody's: the bytes have to be read as an upload is.
+    It returns the drawing after the last stroke, also after the visitor was on other pages. The bytes come
+    from a browser and are untrusted: they must be decoded as an upload is.
     """
     kept = f"{key}-kept"
 

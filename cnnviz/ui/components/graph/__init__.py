@@ -1,4 +1,4 @@
-"""The interactive module graph: blocks that open and close, laid out and drawn by our own JavaScript."""
+"""Interactive module graph with collapsible blocks; layout and drawing are done in the browser."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ from cnnviz.ui.components.shared import read
 
 __all__ = ["module_graph"]
 
-# A graph as the compact data that the browser gets: names once, everything else by number.
+# The graph's data for the browser: names once, everything else by number.
 
 MODEL = -1
-"""The number of the model itself, in which the outermost containers lie."""
+"""Number of the model itself, which contains the outermost containers."""
 
 
 def payload(graph: Graph) -> dict[str, Any]:
-    """Everything of `graph` that is drawn, and an `id` which is the same for equal graphs only.
+    """Convert a graph to the browser's data, with an `id` that is equal for equal graphs only.
 
     `containers` are `[name, type, parent, repeats]` with parents first, the last two as numbers (-1: none);
-    `nodes` are `[row, label, kind, container, shape, training only]`; `edges` are pairs of nodes, one after
-    the other. Raises `ValueError` where an edge leads to a node that is not there.
+    `nodes` are `[row, label, kind, container, shape, training only]`; `edges` are pairs of nodes, flattened.
+
+    Raises:
+        ValueError: An edge leads to a node that does not exist, or nodes are not numbered in order.
     """
     _check(graph)
     numbers = {name: number for number, name in enumerate(container_names(graph))}
@@ -65,7 +67,7 @@ def payload(graph: Graph) -> dict[str, Any]:
 
 
 def container_names(graph: Graph) -> list[str]:
-    """Qualified names of all containers that hold nodes, in order, each after the one around it."""
+    """Return the qualified names of all containers that hold nodes, in order, each after its parent."""
     names: dict[str, None] = {}
     for node in graph.nodes:
         parts = node.container.split(".") if node.container else []
@@ -82,7 +84,7 @@ def _check(graph: Graph) -> None:
         raise ValueError(f"an edge of the graph leads to a node that is not among its {count}")
 
 
-# Mounts the module graph in a page.
+# Mounting the component.
 
 HERE = Path(__file__).parent
 SCRIPTS = (
@@ -102,7 +104,7 @@ SCRIPTS = (
 )
 """The parts of the JavaScript, in the order in which they need each other."""
 BUDGET = 48
-"""Boxes that the first view may show: what is legible on a laptop's screen at once."""
+"""Maximum number of boxes in the initial view: as many as are legible on a laptop's screen."""
 
 
 def module_graph(
@@ -114,18 +116,21 @@ def module_graph(
     title: str = "",
     on_pick: Callable[[str], None] | None = None,
 ) -> str | None:
-    """Draw `graph` and return the name of the row whose node was just clicked, None in every other run.
+    """Draw a module graph and return the row whose node was just clicked, None in every other run.
 
-    Blocks open and close in the browser alone. What is open and where one looks is kept across reruns, and
-    for each model until the browser's tab is closed.
+    Blocks are opened and closed in the browser alone. Open blocks and the viewport are kept across reruns,
+    and for each model until the browser's tab is closed.
 
     Args:
-        graph: What to draw; raises `ValueError` if its edges do not fit its nodes.
-        selected: Name of the row to highlight. When it changes, the blocks around it are opened.
-        key: Streamlit's key; graphs with different keys are opened and moved independently.
-        height: Pixels reserved for it.
+        graph: The graph.
+        selected: Name of the highlighted row. When it changes, the blocks around it are opened.
+        key: Key of the component; graphs with different keys have independent views.
+        height: Height in pixels.
         title: The model's title, for screen readers and the name of the downloaded file.
         on_pick: Called with the row's name before the page runs again, to write the selection to the URL.
+
+    Raises:
+        ValueError: The graph's edges do not fit its nodes.
     """
     data = _drawn(graph) | {
         "place": key,
@@ -158,10 +163,10 @@ def _component() -> Any:
 
 
 def script() -> str:
-    """The JavaScript of the component, as one module."""
+    """Return the component's JavaScript as one module."""
     return read(HERE, *(f"{part}.js" for part in SCRIPTS))
 
 
 def styles() -> str:
-    """The style sheet, with the colours of the kinds."""
+    """Return the style sheet, with the colors of layer kinds."""
     return f"svg {{ {kind_variables()} }}\n{read(HERE, 'graph.css', 'touch.css')}"

@@ -1,7 +1,7 @@
-"""A page that Streamlit's client has thrown away is loaded again, with the selection that its address holds.
+"""Guard: reloads a page that Streamlit's client has left blank, with the selection in its URL.
 
-Where a fragment ticks and a newer run of the script has not drawn as far as it, the client of Streamlit 1.67
-may end with "Bad delta path index 7 (should be between [0, 3])" and leave a white page: seen once in some ten
+If a fragment ticks before a newer run of the script has drawn as far as it, the client of Streamlit 1.67 may
+fail with "Bad delta path index 7 (should be between [0, 3])" and leave a blank page: seen once in some ten
 minutes of ticks, on a machine so busy that they came late.
 """
 

@@ -1,4 +1,4 @@
-"""A layer list that can be walked, reordered by hand or by keyboard, and fixed where it does not fit."""
+"""Layer list editor: rows that are selected and reordered by mouse or keyboard, with fixes for misfits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Deed = Literal["select", "move", "remove", "duplicate", "fix", "undo", "redo"]
 def layer_list(data: dict[str, Any], *, key: str, on_deed: Callable[[Deed, int, int], None]) -> None:
     """Draw the list; `on_deed(what, place, to)` is called before the page runs again.
 
-    `to` is the new place of a moved layer and the number of a chosen fix; otherwise it is 0.
+    `to` is the new index of a moved layer, or the number of a chosen fix; otherwise it is 0.
     """
 
     def acted() -> None:

@@ -1,7 +1,7 @@
-"""Every channel of a layer in one crisp mosaic, one map enlarged, and what a pointed-at cell sees.
+"""Mosaic of a layer's feature maps, one of them enlarged, with the receptive field of the hovered cell.
 
-The values themselves are sent, so that the pointer reads them off, the colours follow the theme and the tiles
-fill whatever width there is, all without asking the server again.
+The values themselves are sent, so that hovering reads them, colors follow the theme and tiles fill the
+available width without requests to the server.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cnnviz.ui.components.shared import component, packet
 
 __all__ = ["MosaicView", "feature_mosaic", "mosaic_packet"]
 
-# Mounting the component, and what a click in it says.
+# Mounting the component, and its clicks.
 
 HERE = Path(__file__).parent
 SCRIPTS = ("layout.js", "beside.js", "legend.js", "tiles.js", "listen.js", "main.js")
@@ -30,8 +30,12 @@ SCRIPTS = ("layout.js", "beside.js", "legend.js", "tiles.js", "listen.js", "main
 def feature_mosaic(view: bytes, *, key: str, on_select: Callable[[int], None] | None = None) -> None:
     """Draw a view that `mosaic_packet` made.
 
-    `on_select` is called, before the page runs again, with the channel that was clicked or walked to; as all
-    that a browser sends it may be any whole number. Without it a choice stays in the browser.
+    Args:
+        view: The packet.
+        key: Key of the component.
+        on_select: Called with the selected channel before the page runs again; it comes from a browser and
+            may
+            be any integer. Without it a selection stays in the browser.
     """
 
     def selected() -> None:
@@ -57,49 +61,49 @@ def feature_mosaic(view: bytes, *, key: str, on_select: Callable[[int], None] | 
     )(key=key, data=view, on_selected_change=selected)
 
 
-# What the mosaic is drawn of, as one piece of bytes.
+# The data of the view.
 
 MOST_BYTES = 3_000_000
-"""Of values; larger layers are sent in 16 bits, and beyond that every second cell."""
+"""Maximum bytes of values; larger layers are sent in 16 bits, and beyond that subsampled."""
 
 
 @dataclass(frozen=True, eq=False)
 class MosaicView:
-    """A layer's output for one picture, and how to show it."""
+    """A layer's output for one image, and its display."""
 
     layer: str
     maps: Floats
     """`(C, H, W)`."""
     channels: NDArray[np.int64]
-    """Which maps to show, in that order."""
+    """Channels to show, in that order."""
     low: Floats
-    """Value at the low end of each channel's colours, `(C,)`, by the channel's own number."""
+    """Value at the low end of each channel's color scale, `(C,)`, indexed by channel."""
     high: Floats
     diverging: bool
     marks: Marks
     name: str
-    """What a download is called."""
+    """File name of a download."""
     picture: NDArray[np.uint8] | None = None
-    """The model's input before normalisation, `(H, W, C)`, C 1 or 3; None where maps are of no picture."""
+    """The input before normalization, `(H, W, C)` with C 1 or 3; None for maps of no image."""
     field: ReceptiveField = WHOLE
-    """What a cell sees of the picture."""
+    """Receptive field of a cell."""
     noun: str = "map"
-    """What one of them is called."""
+    """Word for one of the maps."""
     chosen: int | None = None
-    """Which is enlarged at first; the first one where None."""
+    """Channel that is enlarged initially; None for the first one."""
     alone: bool = False
-    """Whether the maps stand alone, without the picture and one of them enlarged beside them."""
+    """Whether to draw the mosaic only, without the image and the enlarged map."""
 
     @property
     def alt(self) -> str:
-        """What is to be seen, in words."""
+        """Alternative text."""
         _, height, width = self.maps.shape
         dead = f", {len(self.marks.dead)} of them dead" if self.marks.dead else ""
         return f"{self.layer or 'The model'}: {len(self.channels):,} times {height}×{width}{dead}."
 
 
 def mosaic_packet(view: MosaicView) -> bytes:
-    """The view as `main.js` reads it."""
+    """Serialize the view for `main.js`."""
     shown = buffer(view.maps, MOST_BYTES)
     values = np.frombuffer(shown.data, "<f2" if shown.kind == "float16" else "<f4").reshape(shown.shape)
     field = view.field

@@ -1,8 +1,8 @@
-"""The bar of pages: a menu a group on wide screens, a drawer on phones, and where one is.
+"""Navigation bar: one menu per group on wide screens, a drawer on phones, with the current page marked.
 
-Streamlit's own navigation drops the parameters of the address, and its links do not say which of them is the
-current page. So the links are `st.page_link`s out of sight, which keep the session, and this draws what is
-seen: real links, which hand a plain click on to those.
+Streamlit's own navigation drops the URL's parameters, and its links do not say which one is the current page.
+So the actual links are hidden `st.page_link`s, which keep the session, and this component draws visible
+links, which forward a plain click to them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 class Item(TypedDict):
-    """A page in the bar."""
+    """A page of the navigation bar."""
 
     title: str
     blurb: str
@@ -34,16 +34,17 @@ def navigation(
     presenting: bool = False,
     on_present: Callable[[], None] = lambda: None,
 ) -> None:
-    """Draw the bar; while a page is presented nothing of it but the way out.
+    """Draw the navigation bar; in presentation mode only the button that leaves it.
 
     Args:
-        home: The page that stands on its own, at the left.
-        groups: The items of each menu, by its title.
-        links: A CSS selector of the elements that hold the hidden links, one an item; in the order of `home`
-            and then the groups.
-        key: Of the component.
-        presenting: Whether a page is shown to a class.
-        on_present: Called when that begins or ends.
+        home: The page outside of menus, at the left.
+        groups: Items of each menu, by its title.
+        links: CSS selector of the elements that hold the hidden links, one per item, in the order of `home`
+            and
+            then the groups.
+        key: Key of the component.
+        presenting: Whether the page is in presentation mode.
+        on_present: Called when presentation mode begins or ends.
     """
     data = {"home": home, "groups": [{"title": title, "items": items} for title, items in groups.items()]}
     component("navigation", HERE, css="navigation.css", js=("canvas.js", "navigation.js"))(

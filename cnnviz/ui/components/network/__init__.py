@@ -1,8 +1,8 @@
-"""A whole network on one screen, every map in sight; a click opens a layer, where the kernel slides.
+"""Network view: a whole network with all its feature maps on one screen; a click opens a layer.
 
-Two components: `network_view` draws, and `network_arrays` brings what is large and stays the same (weights,
-once for a network) apart from what changes (the picture). What a pointer does is not sent here; only a kernel
-that is not in the browser yet is asked for.
+Two components: `network_view` draws, and `network_arrays` sends large arrays that stay the same (weights,
+once per network) apart from what changes (the image). Pointer events are not sent to the server; only a
+kernel that the browser does not have yet is requested.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class NetworkView:
-    """A network and an image, as the component draws them.
+    """A network and an image, for drawing.
 
     Attributes:
-        name: What people call the network.
-        stamp: Differs whenever the network does.
+        name: Display name of the network.
+        stamp: Changes whenever the network does.
         program: Layers with `from` and `shape`, the last of them softmax.
-        macs: Multiply-adds for an image.
+        macs: Multiply-adds for one image.
         classes: Names, in the order of the logits.
-        image: float32 `(C, H, W)`, what the network reads.
-        picture: uint8 `(H, W, C)`, the same as people see it.
-        digest: Differs whenever the image does.
-        outputs: Every layer's output where the server works it out; None where the browser does.
-        opened: The layer that is open at first, and its map; None for the whole network.
+        image: float32 `(C, H, W)`, the network's input.
+        picture: uint8 `(H, W, C)`, the image before normalization.
+        digest: Changes whenever the image does.
+        outputs: Every layer's output if the server computes them; None if the browser does.
+        opened: The layer that is open initially, and its map; None for the whole network.
     """
 
     name: str
@@ -64,7 +64,10 @@ class NetworkView:
 
 
 def network_view(view: bytes, *, key: str, on_kernel: Callable[[int, int], None]) -> None:
-    """Draw what `network_packet` made; `on_kernel` gets the layer and the map whose weights are wanted."""
+    """Draw a view that `network_packet` made.
+
+    `on_kernel` is called with the layer and map of a missing kernel.
+    """
 
     def wanted() -> None:
         layer, _, channel = str(st.session_state[key].get("kernel")).partition(":")
@@ -77,14 +80,14 @@ def network_view(view: bytes, *, key: str, on_kernel: Callable[[int, int], None]
 
 
 def network_arrays(slot: str, arrays: Mapping[str, NDArray[Any]], *, key: str) -> None:
-    """Bring arrays to the browser under a name, where every component of the window finds them."""
+    """Send arrays to the browser under a name, by which every component of the window finds them."""
     component("network_arrays", HERE, js=("packet.js", "arrays.js"))(
         key=key, data=packet({"slot": slot}, arrays), height="content"
     )
 
 
 def network_packet(view: NetworkView) -> bytes:
-    """The view as `main.js` reads it."""
+    """Serialize the view for `main.js`."""
     facts: dict[str, Any] = {
         "name": view.name,
         "stamp": _short(view.stamp),
@@ -107,7 +110,7 @@ def network_packet(view: NetworkView) -> bytes:
 
 
 def quantized(outputs: Sequence[Floats]) -> dict[str, NDArray[Any]]:
-    """Outputs in 8 bits: `bytes`, and for each channel `low` and `step` (value = low + step · byte)."""
+    """Quantize outputs to 8 bits: `bytes`, and `low` and `step` per channel (value = low + step · byte)."""
     parts, lows, steps = [], [], []
     for values in outputs:
         flat = np.nan_to_num(values.reshape(len(values), -1))
@@ -125,12 +128,12 @@ def quantized(outputs: Sequence[Floats]) -> dict[str, NDArray[Any]]:
 
 
 def weights_slot(stamp: str) -> str:
-    """Under which name a network's weights come to the browser."""
+    """Return the name under which a network's weights are sent to the browser."""
     return f"weights:{_short(stamp)}"
 
 
 def kernel_slot(stamp: str, layer: int, channel: int) -> str:
-    """Under which name one map's kernel comes."""
+    """Return the name under which one map's kernel is sent."""
     return f"{_short(stamp)}:{layer}:{channel}"
 
 
@@ -140,5 +143,5 @@ def _short(stamp: str) -> str:
 
 @cache
 def worker_source() -> str:
-    """The script of the worker that works a network out beside the page."""
+    """Return the script of the web worker that runs the network."""
     return read(HERE, "forward.js", "worker.js")

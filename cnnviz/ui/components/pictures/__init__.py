@@ -1,4 +1,4 @@
-"""Small pictures in lines that wrap: one image for all, a cell for each to be pointed at and chosen."""
+"""Grid of small images in rows that wrap: one sprite sheet, each cell with tooltip and click."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ CAPTION = 20
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture: what it is called, and what choosing it says."""
+    """One image: its title, and the value of a click."""
 
     title: str
     value: str = ""
-    """Empty for what cannot be chosen."""
+    """Empty if it cannot be chosen."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """Pictures that belong together; `label` stands before them."""
+    """A labeled row of images."""
 
     label: str
     cells: Sequence[Cell]
@@ -43,18 +43,18 @@ def pictures(
     captions: bool = False,
     on_choose: Callable[[str], None] | None = None,
 ) -> None:
-    """Show the cells of `sprite` in the order of `lines`.
+    """Show the cells of a sprite sheet in rows.
 
     Args:
-        sprite: The pictures.
-        lines: As many cells together as the sprite has.
-        key: Unique on the page.
-        alt: What is to be seen, in words.
-        name: What the downloaded PNG is called; empty for none.
-        cell: Width of a cell in pixels of the page.
-        chosen: The value of the cell that is chosen.
-        captions: Whether titles stand below the cells; otherwise the pointer tells them.
-        on_choose: Called, before the page runs again, with the value of a cell that was clicked.
+        sprite: The images.
+        lines: The rows, with as many cells in all as the sprite sheet has.
+        key: Key of the component.
+        alt: Alternative text.
+        name: File name of the PNG download; empty for none.
+        cell: Width of a cell in pixels.
+        chosen: Value of the selected cell.
+        captions: Whether titles are shown below the cells; otherwise as tooltips.
+        on_choose: Called with the value of a clicked cell before the page runs again.
     """
     component("pictures", HERE, css="pictures.css", js=("tip.js", "figure_menu.js", "pictures.js"))(
         key=key,

@@ -1,11 +1,10 @@
-"""The one way a Plotly figure is shown: it follows the theme and keeps the user's zoom while points arrive.
+"""Plotly component: draws figures in the page's theme and keeps the user's zoom while points arrive.
 
     picked = plot(figure, key="curves", height=360, alt="Loss of run 7 over 12 epochs", name="run-7-loss")
 
-A figure is a `plotly.graph_objects.Figure` of `cnnviz.figures`, which goes to the browser as
-`figure.to_plotly_json()`; there the template and the colours of the page's theme are set. Where new data
-belongs to other axes (loss instead of accuracy, log instead of linear), `layout.uirevision` says so by
-another value, and the zoom starts afresh.
+A figure is a `plotly.graph_objects.Figure` of `cnnviz.figures`, which is sent to the browser as
+`figure.to_plotly_json()`; there the template and the colors of the page's theme are applied. If new data has
+other axes (loss instead of accuracy, log instead of linear), a new `layout.uirevision` resets the zoom.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Pick", "plot"]
 
-# Plotly's script, 4.8 MB, from an address of its own: a browser asks for it once and keeps it.
+# Plotly's script, 4.8 MB, is served under its own URL: a browser requests it once and caches it.
 #
-# Inside a component's JavaScript it would be sent with the component, to every visit, over the socket.
+# As part of the component's JavaScript it would be sent over the WebSocket at every visit.
 
 FOREVER = "public, max-age=31536000, immutable"
-"""The version is in the address, so what is there never changes."""
+"""Cache header: the version is in the URL, so the content never changes."""
 
 
 def script_url() -> str:
-    """The script's address on this server, which names its version."""
+    """Return the script's URL on this server, which contains its version."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"{f'/{base}' if base else ''}/plotly-{_version()}.js"
 
 
 def _serve(request: Request) -> Response:
-    """Answer with the script, compressed if the browser takes that; 404 for another version."""
+    """Serve the script, compressed if the browser accepts that; 404 for another version."""
     if request.path_params["version"] != _version():
         return Response(status_code=404)
     headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
@@ -57,7 +56,7 @@ def _serve(request: Request) -> Response:
 
 
 ROUTE = Route("/{base:path}plotly-{version}.js", _serve)
-"""What app.py adds to the app; `base` is whatever path the app is served under."""
+"""Route that app.py adds; `base` is the path that the app is served under."""
 
 
 @cache
@@ -78,7 +77,7 @@ def _packed() -> bytes:
     return gzip.compress(_script())
 
 
-# Mounting the component, and what a click on it says.
+# Mounting the component, and its clicks.
 
 HERE = Path(__file__).parent
 CONTROLS = 24
@@ -86,7 +85,7 @@ CONTROLS = 24
 
 
 class Pick(TypedDict):
-    """A point that was clicked: its trace, its place in it ([row, column] in a heatmap), and what it is."""
+    """A clicked point: trace number, index in the trace ([row, column] in a heatmap), and its data."""
 
     curve: int
     point: int | list[int]
@@ -106,22 +105,22 @@ def plot(
     picks: bool = True,
     images: Sprite | None = None,
 ) -> Pick | None:
-    """Draw a figure, or bring the one drawn under this key up to date without losing the zoom.
+    """Draw a figure, or update the one with the same key without losing the zoom.
 
-    The browser draws only when the figure differs from the one before. A double click shows all again; the
-    data can be had as CSV, the picture as SVG or PNG.
+    The browser redraws only if the figure changed. A double click resets the zoom; the data can be downloaded
+    as CSV, the figure as SVG or PNG.
 
     Args:
-        figure: Of `cnnviz.figures`; NaN is a gap.
-        key: Unique on the page; the same one keeps the zoom.
-        height: Pixels, controls included; kept free while the figure is drawn.
-        alt: What is to be seen, in words.
-        name: What downloads are called.
-        picks: Whether a click on a point runs the script again.
-        images: Pictures of points, shown at the pointer: a point's is the cell numbered `customdata[1]`.
+        figure: A figure of `cnnviz.figures`; NaN is a gap.
+        key: Key of the component; the same key keeps the zoom.
+        height: Height in pixels, controls included; reserved while the figure is drawn.
+        alt: Alternative text.
+        name: File name of downloads.
+        picks: Whether a click on a point reruns the script.
+        images: Images shown on hover: a point's is the cell with the number `customdata[1]`.
 
     Returns:
-        The point clicked last, None before the first click and where `picks` is false. It stays until another
+        The point clicked last, None before the first click and if `picks` is false. It remains until another
         is clicked, also when the figure has changed meanwhile.
     """
     result = _component()(
@@ -144,7 +143,7 @@ def plot(
 
 
 def figure_json(figure: Figure) -> str:
-    """Return a figure as JSON, without its template: the browser has those of both themes."""
+    """Return a figure as JSON without its template, since the browser has those of both themes."""
     content = figure.to_plotly_json()
     content["layout"].pop("template", None)
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY).decode()
@@ -169,6 +168,6 @@ def _component() -> Any:
             "hover.js",
             "plot.js",
         ),
-        # Plotly puts its styles into the page's head, where a shadow root would not see them.
+        # Plotly adds its styles to the page's head, which do not apply inside a shadow root.
         isolate_styles=False,
     )

@@ -1,4 +1,4 @@
-"""Runs as a table that sorts, pages and ticks; each row opens. What is shown is decided in Python."""
+"""Table of runs with sorting, paging, checkboxes and links; its content is computed in Python."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ HERE = Path(__file__).parent
 def run_table(data: dict[str, Any], *, key: str, on_act: Callable[[dict[str, Any]], None]) -> None:
     """Draw what `cnnviz.ui.pages.runs.state.payload` made; `on_act` is called before the page runs again.
 
-    It is given `{"do": "choose", "runs": [3, 7]}`, `{"do": "open", "run": 3}`, `{"do": "sort", "column":
-    "best"}` or `{"do": "page", "page": 2}`; like all that a browser sends it has to be checked.
+    Its argument is `{"do": "choose", "runs": [3, 7]}`, `{"do": "open", "run": 3}`, `{"do": "sort", "column":
+    "best"}` or `{"do": "page", "page": 2}`. It comes from a browser and must be validated.
     """
 
     def acted() -> None:

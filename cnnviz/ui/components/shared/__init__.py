@@ -1,4 +1,4 @@
-"""What drawn components have in common: reading their files, and the little JavaScript they all need."""
+"""Shared parts of the components: mounting, reading their files, binary packets, common JavaScript."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def component(
     """Register the component `cnnviz.NAME` with Streamlit, once, and return the function that mounts it.
 
     Args:
-        name: Its name, behind `cnnviz.`.
-        folder: Where its files lie; what is not there is taken from the shared ones.
-        js: Files of JavaScript, joined in this order.
-        css: A file, or several, that stand behind the shared style; none where empty.
-        html: Markup, or the name of a file of it; none where empty.
+        name: Its name, after `cnnviz.`.
+        folder: Folder of its files; a file that is not there is read from the shared ones.
+        js: JavaScript files, concatenated in this order.
+        css: A CSS file, or several, after the shared style; none if empty.
+        html: Markup, or the name of an HTML file; none if empty.
     """
     return st.components.v2.component(
         f"cnnviz.{name}",
@@ -41,20 +41,20 @@ def component(
 
 
 def read(folder: Path, *names: str) -> str:
-    """The files called `names` in `folder`, joined; those that are not there are the shared ones."""
+    """Concatenate the files `names` in `folder`; those that are not there are read from the shared ones."""
     paths = [folder / name if (folder / name).exists() else HERE / name for name in names]
     return "\n".join(path.read_text(encoding="utf-8") for path in paths)
 
 
 def styles(folder: Path, *names: str) -> str:
-    """A component's CSS behind the shared one and the colours of the kinds, and before that of fingers."""
+    """Return a component's CSS, after the shared one and the colors of layer kinds, before that for touch."""
     return (
         f":host {{ {kind_variables()} }}\n{read(folder, 'parts.css', 'figure_menu.css', *names, 'touch.css')}"
     )
 
 
 def sheet(sprite: Sprite) -> dict[str, Any]:
-    """Many small pictures as a component's script takes them."""
+    """Convert a sprite sheet to the data of a component's script."""
     return {
         "png": base64.b64encode(sprite.png).decode(),
         "columns": sprite.columns,
@@ -65,7 +65,7 @@ def sheet(sprite: Sprite) -> dict[str, Any]:
 
 
 def says(key: str, what: str, tell: Callable[[str], None] | None) -> Callable[[], None]:
-    """A callback for the component under `key`: `tell` is called with the text that it has set `what` to."""
+    """Return a callback for the component under `key` that calls `tell` with the text of its state `what`."""
 
     def changed() -> None:
         text = st.session_state[key].get(what)
@@ -75,16 +75,18 @@ def says(key: str, what: str, tell: Callable[[str], None] | None) -> Callable[[]
     return changed
 
 
-# Facts and arrays in one piece of bytes: Streamlit hands raw bytes to a component only on their own.
+# Packets: facts and arrays in one bytes object, since Streamlit passes raw bytes to a component only alone.
 
 ALIGNED = 8
-"""Arrays begin at multiples of so many bytes, so that a browser reads them where they lie."""
+"""Alignment of arrays in bytes, so that a browser reads them in place."""
 
 
 def packet(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
-    """What `unpack` of packet.js reads: the facts, the arrays little-endian in C order, and a digest of all.
+    """Serialize for `unpack` of packet.js: facts, arrays (little-endian, C order), a digest of the arrays.
 
-    Raises `ValueError` for facts that JSON cannot hold (it has no NaN), `TypeError` for other numbers.
+    Raises:
+        ValueError: JSON cannot represent the facts (it has no NaN).
+        TypeError: An array has another dtype than uint8, int32, float16 or float32.
     """
     parts, table, at = [], {}, 0
     for name, array in arrays.items():

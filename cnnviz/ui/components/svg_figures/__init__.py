@@ -1,4 +1,4 @@
-"""SVG figures as components: models as points, miniatures, drawings, panels, bars, treemap, class bars."""
+"""SVG figures as components: models scatter plot, miniatures, drawings, panels, bars, treemap, class bars."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from cnnviz.figures.layer_bars import Area, Bars
 from cnnviz.figures.side_by_side import SideBySide
 from cnnviz.ui.components.shared import component, says
 
-# All models as points that can be pointed at, walked with the arrow keys, and opened.
+# Scatter plot of all models, with hover, arrow keys and click.
 
 HERE = Path(__file__).parent
 LANDSCAPE_HEIGHT = 560
-"""Pixels, kept free while the points are drawn."""
+"""Height in pixels, reserved while the points are drawn."""
 
 
 def landscape_chart(data: dict[str, Any], *, alt: str, key: str) -> str | None:
-    """Draw what `cnnviz.figures.pareto` made; the name of the model just clicked, else None."""
+    """Draw the scatter plot of `cnnviz.figures.pareto.landscape`.
+
+    Return the model just clicked, else None.
+    """
     shown = data | {"alt": alt, "height": LANDSCAPE_HEIGHT}
     result = component(
         "landscape",
@@ -31,31 +34,38 @@ def landscape_chart(data: dict[str, Any], *, alt: str, key: str) -> str | None:
     return picked
 
 
-# Drawings inside a line of text or a card: shown as they are, without controls of their own.
+# Inline drawings, without controls.
 
 
 def miniature(markup: str, *, key: str) -> None:
-    """Show `markup`: HTML with SVG, made by cnnviz alone and not checked. `st.html` drops all SVG."""
+    """Show trusted HTML with SVG, made by cnnviz alone: `st.html` drops all SVG."""
     component("miniature", HERE, css="miniature.css", js=("miniature.js",))(
         key=key, data=markup, height="content"
     )
 
 
-# A drawn picture: SVG that follows the page's theme and can be saved, where `st.html` takes SVG out.
+# SVG that follows the page's theme and can be saved; `st.html` drops SVG.
 
 
 def picture(svg: str, *, name: str, key: str, height: int) -> None:
-    """Show `svg`, drawn by cnnviz.figures, `height` pixels high; a download of it is called `name`."""
+    """Show an SVG of cnnviz.figures.
+
+    Args:
+        svg: The SVG, which is not checked.
+        name: File name of a download.
+        key: Key of the component.
+        height: Height in pixels.
+    """
     component("picture", HERE, css="picture.css", js=("save.js", "figure_menu.js", "picture.js"))(
         key=key, data={"svg": svg, "name": name}, height=height
     )
 
 
-# Models side by side: totals stacked by kind, and profiles over the depth, on shared scales.
+# Models side by side: totals stacked by kind, and profiles over depth, on shared scales.
 
 
 def side_by_side_chart(figure: SideBySide, *, name: str, key: str) -> None:
-    """Draw the figure; `name` is what a download of the picture is called."""
+    """Draw the figure; `name` is the file name of a download."""
     component(
         "side_by_side",
         HERE,
@@ -64,16 +74,20 @@ def side_by_side_chart(figure: SideBySide, *, name: str, key: str) -> None:
     )(key=key, data=figure.data() | {"name": name})
 
 
-# Bars by layer that can be clicked, pointed at and walked with the arrow keys.
+# Bars by layer, with click, hover and arrow keys.
 
 LAYER_BARS_HEIGHT = 352
-"""Pixels, kept free while the bars are drawn."""
+"""Height in pixels, reserved while the bars are drawn."""
 
 
 def layer_bars_chart(bars: Bars, *, name: str, key: str, on_select: Callable[[str], None]) -> None:
-    """Draw the bars; `on_select` is called, before the page runs again, with the name of a clicked layer.
+    """Draw bars by layer.
 
-    `name` is what a download of the picture is called.
+    Args:
+        bars: The bars.
+        name: File name of a download.
+        key: Key of the component.
+        on_select: Called with the name of a clicked layer before the page runs again.
     """
     component(
         "layer_bars", HERE, css="bars.css", js=("draw.js", "tip.js", "save.js", "figure_menu.js", "bars.js")
@@ -85,18 +99,24 @@ def layer_bars_chart(bars: Bars, *, name: str, key: str, on_select: Callable[[st
     )
 
 
-# Areas that can be clicked, pointed at and walked with the arrow keys.
+# Treemap, with click, hover and arrow keys.
 
 TREEMAP_HEIGHT = 460
-"""Pixels, kept free while the areas are drawn."""
+"""Height in pixels, reserved while the areas are drawn."""
 
 
 def treemap_chart(
     tree: Area, *, selected: str | None, alt: str, name: str, key: str, on_select: Callable[[str], None]
 ) -> None:
-    """Draw the tree; `on_select` is called, before the page runs again, with the name of a clicked layer.
+    """Draw a treemap.
 
-    `alt` is the picture in words, `name` what a download of it is called.
+    Args:
+        tree: The root.
+        selected: Name of the selected layer.
+        alt: Alternative text.
+        name: File name of a download.
+        key: Key of the component.
+        on_select: Called with the name of a clicked layer before the page runs again.
     """
     component(
         "treemap",
@@ -118,12 +138,12 @@ def treemap_chart(
     )
 
 
-# How many images each class has, as bars that can be clicked, pointed at and walked with the arrow keys.
+# Class frequencies as bars, with click, hover and arrow keys.
 
 MAX_CLASSES = 400
-"""Classes drawn; more are left to the table that is downloaded."""
+"""Maximum number of classes drawn; the table to download has all."""
 CLASS_ROW, MAX_HEIGHT = 24, 420
-"""Pixels: of a class, and of all before they scroll."""
+"""Height in pixels of a class, and of the figure before it scrolls."""
 
 
 def class_bars(
@@ -134,10 +154,16 @@ def class_bars(
     chosen: str | None,
     on_choose: Callable[[str], None],
 ) -> None:
-    """Draw a bar a class, one length of it for each of `parts`: training, validation, test.
+    """Draw one stacked bar per class, with a segment for each of `parts`: training, validation, test.
 
-    `on_choose` is called, before the page runs again, with the name of a class that was clicked; empty where
-    that was the one chosen already.
+    Args:
+        classes: Names of the classes.
+        parts: Counts by class of each part.
+        key: Key of the component.
+        chosen: The selected class.
+        on_choose: Called with the name of a clicked class before the page runs again; with an empty one if
+            the
+            selected class was clicked.
     """
     shown = min(len(classes), MAX_CLASSES)
     rows = [

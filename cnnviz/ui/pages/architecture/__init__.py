@@ -1,1 +1,1 @@
-"""The parts of the page Architecture."""
+"""Parts of the Architecture page."""

@@ -1,4 +1,4 @@
-"""The inspector: all that is known of the one selected layer, its formulas worked out in its numbers."""
+"""Inspector of the selected layer, with formulas worked out in its numbers; and the layer table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def inspector(current: ShownModel) -> None:
-    """Draw the inspector of the selected layer, with a way to the layers before and after it."""
+    """Draw the inspector of the selected layer, with buttons to the previous and next one."""
     analysis = current.analysis
     row = analysis.row(current.selection.layer or "")
     with st.container(border=True, key="inspector"):
@@ -33,7 +33,7 @@ def inspector(current: ShownModel) -> None:
 
 
 def _next_steps(current: ShownModel) -> None:
-    """Links to where the selection can be taken."""
+    """Draw links to other pages for the selection."""
     spec = current.selection.spec
     with st.container(horizontal=True, gap="xsmall", key="next-steps"):
         layout.link("features", "See its feature maps", icon=":material/visibility:", model=spec.name)
@@ -43,14 +43,14 @@ def _next_steps(current: ShownModel) -> None:
             layout.link(
                 "build", "Change it in Build", icon=":material/construction:", model=spec.name, layer=layer
             )
-        # Its own recipe, and not the one of whatever was trained before.
+        # The model's default recipe, not the one selected for another model.
         layout.link(
             "train", "Train it", icon=":material/model_training:", model=spec.name, recipe=None, run=None
         )
 
 
 def _steps(analysis: Analysis, row: Row) -> None:
-    """Back and on through the layers, in the order of the pass."""
+    """Draw the buttons to the previous and next layer."""
     place = analysis.rows.index(row)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
         _step("Layer before", ":material/chevron_left:", analysis, place - 1)
@@ -73,12 +73,12 @@ def _step(label: str, icon: str, analysis: Analysis, place: int) -> None:
 
 
 def select_layer(name: str) -> None:
-    """Make a layer the selected one, everywhere: it goes to the URL."""
+    """Select a layer by writing it to the URL."""
     url_state.change(layer=url_state.layer_text(name))
 
 
 def inspector_html(analysis: Analysis, row: Row, batch: int) -> str:
-    """What the inspector says of a layer."""
+    """Return the description of a layer as HTML."""
     return (
         f'<div class="layer" style="--kind: var(--kind-{row.kind})">'
         f"<h2>{breakable(row.name or '(model)')}</h2>"
@@ -92,7 +92,7 @@ def inspector_html(analysis: Analysis, row: Row, batch: int) -> str:
 
 
 def breakable(name: str) -> str:
-    """A qualified name as HTML that may break after its dots and underscores."""
+    """Return a qualified name as HTML that may wrap after dots and underscores."""
     return re.sub(r"([._])", r"\1<wbr>", escape(name))
 
 
@@ -120,7 +120,7 @@ def _memory(row: Row, batch: int) -> str:
 
 
 def _receptive_field(analysis: Analysis, row: Row) -> None:
-    """The receptive field, drawn on the input and in words."""
+    """Draw the receptive field on the input, and describe it."""
     size = (analysis.input_shape[1], analysis.input_shape[2])
     words = receptive_words(row, size)
     section = _section("Receptive field", escape(words), escape(str(row.receptive_field)))
@@ -135,7 +135,7 @@ def _section(title: str, body: str, share: str) -> str:
 
 
 def _sum(text: str) -> str:
-    """A formula with its result set off."""
+    """Return a formula as HTML with its result emphasized."""
     if not text:
         return ""
     terms, equals, result = text.rpartition(" = ")
@@ -161,7 +161,7 @@ def _remarks(row: Row) -> str:
     return escape("".join(f" · {remark}" for remark in sentences))
 
 
-# The table of layers: exact figures, kinds in their colours, one row selected.
+# The table of layers.
 
 KEY = "layer-table"
 ROW_HEIGHT = 35
@@ -187,7 +187,7 @@ def layer_table(current: ShownModel) -> None:
 
 
 def table_frame(analysis: Analysis, batch: int) -> pd.DataFrame:
-    """The table as data, a row a layer in the order of the pass."""
+    """Return the table as a data frame, one row per layer in the order of the forward pass."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -231,7 +231,7 @@ def _columns() -> dict[str, Any]:
 
 
 def _selected(analysis: Analysis) -> None:
-    """Select the row that was clicked; a second click, which takes the mark away, changes nothing."""
+    """Select the clicked row; a second click, which clears the selection, changes nothing."""
     marks = st.session_state[KEY]["selection"]
     places = [row for row, _ in marks["cells"]] or marks["rows"]
     if places:

@@ -1,4 +1,4 @@
-"""The pictures of an architecture: bars by layer, and below them one view at a time."""
+"""Views of an architecture: bars by layer, module graph, treemap, tables, and published figures."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ from cnnviz.ui.pages.architecture.inspector import layer_table, select_layer
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.model_data import ShownModel, torchinfo_of
 
-# Which maps see which: a connection table as SVG.
+# Connection table of LeNet-5's C3 as SVG.
 
 CELL = 24
 LEFT, TOP = 58, 44
 
 
 def connections_svg(table: Sequence[Sequence[int]], inputs: int, alt: str) -> str:
-    """A grid with a column a map and a row an input map; a filled cell means that the map sees the input.
+    """Draw a grid with a column per map and a row per input map; a filled cell is a connection.
 
-    `table[map]` lists the input maps that it sees. Colours are CSS variables of the page.
+    Args:
+        table: `table[map]` lists the connected input maps.
+        inputs: Number of input maps.
+        alt: Alternative text.
     """
     width, height = LEFT + CELL * len(table) + 4, TOP + CELL * inputs + 4
     return (
@@ -40,7 +43,7 @@ def connections_svg(table: Sequence[Sequence[int]], inputs: int, alt: str) -> st
 
 
 def connections_words(table: Sequence[Sequence[int]], inputs: int) -> str:
-    """The table in a sentence, counted: how many maps see how many inputs."""
+    """Describe the table in a sentence: how many maps are connected to how many inputs."""
     sizes = sorted({len(sources) for sources in table})
     counts = [f"{sum(len(sources) == size for sources in table)} see {size}" for size in sizes]
     return f"Of {len(table)} maps over {inputs} inputs, {', '.join(counts)}."
@@ -66,7 +69,7 @@ GRAPH_HEIGHT = 560
 
 
 def bars(current: ShownModel) -> None:
-    """Draw the bars by layer; of very many layers, neighbours share a column unless all are asked for."""
+    """Draw the bars by layer; neighbors share a column if there are many layers, unless all are requested."""
     columns, wrong = url_state.choice("columns", ("groups", "all"), "groups")
     notice.say([wrong] if wrong else [])
     figure = layer_bars(current.analysis, current.batch, current.selection.layer, columns == "all")
@@ -88,7 +91,7 @@ def _offer(words: str, label: str, columns: str | None) -> None:
 
 
 def views(current: ShownModel) -> None:
-    """Draw the choice of views and the one that is chosen."""
+    """Draw the choice of views and the selected one."""
     known = _views(current)
     chosen, wrong = url_state.choice("view", tuple(known), next(iter(known)))
     notice.say([wrong] if wrong else [])
@@ -138,7 +141,7 @@ def _treemap(current: ShownModel) -> None:
 
 
 def _torchinfo(current: ShownModel) -> None:
-    """Draw torchinfo's table, and why its figures are not ours."""
+    """Draw torchinfo's table, and why its figures differ from ours."""
     chosen = current.selection
     try:
         text, differences = torchinfo_of(chosen, current.batch)
@@ -165,7 +168,7 @@ def _file_name(current: ShownModel) -> str:
     return current.selection.spec.name.replace("/", "-")
 
 
-# What was published, beside what we count; and what there is to know about the model.
+# Published figures against measured ones, and notes on the model.
 
 COUNTED: dict[str, tuple[str, Callable[[Analysis], float]]] = {
     "params": ("parameters", lambda a: a.total_params),
@@ -174,7 +177,7 @@ COUNTED: dict[str, tuple[str, Callable[[Analysis], float]]] = {
     "fc_share": ("fully connected share of the parameters", lambda a: a.fc_params / a.total_params),
     "fc_macs_share": ("fully connected share of the computation", lambda a: a.macs_of("fc") / a.macs),
 }
-"""Published figures that we can count: in words, and how."""
+"""Published figures that the analysis can verify: title, and the function that computes it."""
 MEASURED = {
     "accuracy": "test accuracy",
     "accuracy_top5": "top-5 test accuracy",
@@ -183,11 +186,11 @@ MEASURED = {
     "loss": "test loss",
     "seconds": "training time",
 }
-"""Published figures that only training gives."""
+"""Published figures that only training can verify."""
 
 
 def claims(current: ShownModel) -> None:
-    """Draw the comparison and the notes, or nothing where there is neither."""
+    """Draw the comparison and the notes, if there are any."""
     spec, analysis = current.selection.spec, current.analysis
     lines = [compare(published, analysis) for published in spec.published]
     notes = [*spec.notes, *analysis.notes]
@@ -209,9 +212,9 @@ def claims(current: ShownModel) -> None:
 
 
 def compare(published: models.Published, analysis: Analysis) -> tuple[str, str, str, str]:
-    """A published figure beside ours as (what, published, counted, source).
+    """Compare a published figure with ours, as (title, published, measured, source).
 
-    Where it cannot be counted without training, that is what stands beside it.
+    A figure that only training can verify is marked as not measured.
     """
     if published.what in COUNTED:
         what, count = COUNTED[published.what]
@@ -232,4 +235,4 @@ def _as_count(value: float) -> str:
 
 
 MEASURES: dict[str, Callable[[float], str]] = {"loss": "{:g}".format, "seconds": numbers.duration}
-"""How a measured figure is written that is no share."""
+"""Formats of published figures that are not percentages."""

@@ -1,1 +1,1 @@
-"""The parts of the page Why."""
+"""Parts of the Attribution page."""

@@ -1,4 +1,4 @@
-"""The page in its parts, top to bottom."""
+"""Attribution page: method, class and layer, the attribution of one or two networks, Grad-CAM by layer."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from cnnviz.ui.shared.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import change_without_model, unless
 
-# The bar on top: which network, which one beside it; share and download.
+# The bar on top: network, compared network; share and download.
 
 BESIDE = "why-beside"
 NONE = ""
 
 
 def why_bar(network: Network, attribution_state: AttributionState) -> None:
-    """Draw it."""
+    """Draw the bar."""
     with inside_bar(network):
         _beside(network, attribution_state)
 
@@ -66,7 +66,7 @@ def _beside(network: Network, attribution_state: AttributionState) -> None:
 
 
 def downloads(shown: Sequence[AttributionResult], attribution_state: AttributionState) -> None:
-    """Draw the menu of what can be taken along: pictures and values."""
+    """Draw the menu of downloads: images and values."""
     with st.popover("Download", icon=":material/download:", type="tertiary", key="why-download"):
         st.caption("The map over the picture, and its values as `cnnviz features` writes them.")
         for place, attribution in enumerate(shown):
@@ -93,17 +93,17 @@ def _picture(result: AttributionResult, opacity: int) -> bytes:
 
 
 def values(result: AttributionResult) -> bytes:
-    """A file of `attribution` `(H, W)` and `input` `(C, H, W)`, float32."""
+    """Return an NPZ file of `attribution` `(H, W)` and `input` `(C, H, W)`, float32."""
     file = io.BytesIO()
     np.savez(file, attribution=result.attribution.values, input=result.ready.tensor[0].numpy())
     return file.getvalue()
 
 
-# What to ask: by which method, for which class, at which layer, how strong the colours.
+# Settings: method, class, layer, opacity.
 
 METHOD, CLASS, LAYER, OPACITY = "why-method", "why-class", "why-layer", "why-opacity"
 OWN = -1
-"""In the list of classes: what the network itself says."""
+"""Value of the class list for the network's own prediction."""
 LOOK = {
     "gradcam": "Look whether the bright part is the thing itself, and not what it stands on.",
     "saliency": "Look for edges of the thing; speckle all over says that no part matters much.",
@@ -115,7 +115,7 @@ LOOK = {
 
 
 def method_choice(attribution_state: AttributionState) -> None:
-    """Draw the choice of methods, and what the chosen one is in a sentence or two."""
+    """Draw the choice of methods, and a description of the selected one."""
     from cnnviz.interpret.attribution import MEANINGS, METHODS, TITLES
 
     st.session_state[METHOD] = attribution_state.method
@@ -132,7 +132,7 @@ def method_choice(attribution_state: AttributionState) -> None:
 
 
 def settings(network: Network, attribution_state: AttributionState, predicted: str) -> None:
-    """Draw class, layer and opacity; `said` is what the network answers."""
+    """Draw class, layer and opacity; `predicted` is the network's own prediction."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="why-settings"):
         _class(network, attribution_state, predicted)
         if attribution_state.method == "gradcam":
@@ -183,13 +183,13 @@ def _layer(network: Network, attribution_state: AttributionState) -> None:
     )
 
 
-# Grad-CAM at layer after layer, as a strip of small pictures; a click looks at that layer.
+# Grad-CAM layer by layer, as a strip of small images; a click selects the layer.
 
 SIDE, CELL, LETTERS = 96, 76, 13
 
 
 def strip(result: AttributionResult, key: str, choosable: bool) -> None:
-    """Draw it for the class that `found` is about."""
+    """Draw the strip for the class of `result`."""
     network = result.network
     known = _layers(network.analysis, cells(network), result.attribution.layer)
     if not known:
@@ -205,7 +205,7 @@ def strip(result: AttributionResult, key: str, choosable: bool) -> None:
 
 
 def _layers(analysis: Analysis, known: Sequence[str], chosen: str) -> list[str]:
-    """Every convolution; where these are many, every block."""
+    """Return every convolution, or every block if there are many."""
     kinds = {row.name: row.kind for row in analysis.predicting}
     layers = [name for name in known if kinds[name] == "conv" or name == chosen]
     return layers if len(layers) <= MOST else strip_layers(analysis, known, chosen)
@@ -230,7 +230,7 @@ def _sheet(
 
 
 def why() -> None:
-    """Draw it for the page's URL."""
+    """Draw the page for its URL."""
     st.html(CSS)
     current = network([attribution.PREFERRED] if shipped(attribution.PREFERRED) else ())
     attribution_state = attribution.current(current)

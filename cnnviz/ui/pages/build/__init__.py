@@ -1,1 +1,1 @@
-"""The parts of the Build page: a layer list edited, checked, costed, compared and kept."""
+"""Parts of the Build page: editing, checking, costing, comparing and saving a layer list."""

@@ -1,4 +1,4 @@
-"""The list itself with its tools: add, duplicate, move, remove, undo, redo."""
+"""Layer list editor with its tools, and the cost of the design compared with the original."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cnnviz.ui.shared.diff_table import Side, Sides, diff_sentence, diff_table
 from cnnviz.ui.shared.model_data import ShownModel
 from cnnviz.ui.shared.model_summary import headline
 
-# A layer of a list in a few words, as it stands in the line of an editor.
+# Settings of a layer in a few words, for a row of the editor.
 
 FUNCTIONS = {
     "relu": "ReLU",
@@ -41,7 +41,7 @@ FUNCTIONS = {
 
 
 def layer_text(layer: Layer, classes: int) -> str:
-    """What the layer is set to: `96 maps · 4×4 · stride 2`. What is usual is left out."""
+    """Format the layer's settings without defaults: `96 maps · 4×4 · stride 2`."""
     teller = TELLERS.get(layer.kind)
     parts = teller(layer, classes) if teller else []
     return " · ".join(part for part in parts if part)
@@ -96,7 +96,7 @@ TELLERS: dict[str, Callable[[Any, int], list[str]]] = {
 }
 
 
-# A layer list as the compact data that its editor in the browser draws.
+# Data of the editor component.
 
 
 def payload(
@@ -106,7 +106,10 @@ def payload(
     fixes: Sequence[str],
     place: int,
 ) -> dict[str, Any]:
-    """One entry a layer, shares relative to the largest; the first misfit carries `fixes`."""
+    """Return one entry per layer, with cost shares relative to the largest.
+
+    `fixes` are of the first misfit.
+    """
     most = max((cost.params for cost in costs.values()), default=0) or 1
     hardest = max((cost.macs for cost in costs.values()), default=0) or 1
     return {
@@ -144,7 +147,7 @@ def _row(
 
 
 def _label(step: Step, kind: str, text: str, output: str, params: str, status: Status) -> str:
-    """The line in words, for who cannot see it."""
+    """Return the accessible label of a row."""
     parts = [step.name, kind, text, f"output {output}" if step.output_shape else "output unknown"]
     parts += [f"{params} parameters"] if params else []
     parts += [status] if status != "same" else []
@@ -176,7 +179,7 @@ def editor(costed: Costed) -> None:
 
 
 def do(deed: Deed, place: int, to: int) -> None:
-    """Do what was done in the list."""
+    """Perform an action of the list."""
     document = state.read().document
     if deed == "select":
         state.select(place)
@@ -227,7 +230,7 @@ def _tool(label: str, icon: str, usable: bool, act: Callable[[], None]) -> None:
 
 
 def _add() -> None:
-    """Add a layer behind the selected one, set so that it fits if it can, and select it."""
+    """Add a layer after the selected one, with settings that fit if possible, and select it."""
     design = state.read()
     kind = st.session_state[ADD]
     place = design.place + 1 if design.document.layers else 0
@@ -236,11 +239,11 @@ def _add() -> None:
         state.attempt(lambda: layer_list_edit.add(design.document, place, new), place)
 
 
-# The design against the list that it started from: totals before and after, and layer by layer.
+# Comparison of the design with the original list: totals, and layer by layer.
 
 
 def totals(costed: Costed) -> list[str]:
-    """What changed in the totals, in words; empty where nothing did."""
+    """Describe the changes of the totals; empty if there are none."""
     before, after, batch = costed.original, costed.analysis, costed.design.batch
     pairs = (
         ("Parameters", before.total_params, after.total_params, numbers.short),
@@ -281,13 +284,13 @@ def comparison(costed: Costed) -> None:
     diff_table(costed.difference, sides, key="design-diff", file=f"{design.document.name} differences")
 
 
-# What the design costs in all, in the same figures as on the Architecture page.
+# Total cost of the design, as on the Architecture page.
 
 
 def summary(costed: Costed, problems: Sequence[Problem]) -> None:
-    """Draw the headline numbers of the layers that fit, and how many problems are described further down."""
+    """Draw the headline figures of the layers that fit, and the number of problems described further down."""
     design = costed.design
-    # What is said of the model is not true of the design.
+    # The model's summary does not apply to an edited design.
     text = f"A change of {design.base.title}." if design.edited else design.base.summary
     about = design.document.description or text
     spec = replace(design.base, summary=f"{about} {_counts(problems)}".rstrip())
@@ -298,16 +301,19 @@ def summary(costed: Costed, problems: Sequence[Problem]) -> None:
 
 
 def structure(costed: Costed) -> tuple[Problem, ...]:
-    """Return what the static checks find in the design, as far as it fits."""
+    """Return the structural problems of the design, as far as it fits."""
     problems = check_layers(costed.design.document)
     if costed.misfit is None:
         return problems
-    # The list says itself what does not fit, or how it has to end.
+    # The list itself shows misfits and a wrong number of outputs.
     return tuple(one for one in problems if one.check not in ("misfit", "class-count"))
 
 
 def _counts(problems: Sequence[Problem]) -> str:
-    """`2 errors and 1 warning are described below the layer's settings.`; empty for none."""
+    """Describe the number of problems.
+
+    For example `2 errors and 1 warning are described below the layer's settings.`; empty if there are none.
+    """
     counts = [(kind, sum(one.severity == kind for one in problems)) for kind in ("error", "warning")]
     named = [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts if count]
     if not named:
@@ -317,7 +323,7 @@ def _counts(problems: Sequence[Problem]) -> str:
 
 
 def bars(costed: Costed) -> None:
-    """Draw the bars by layer, if any fits; a click selects the layer of the list."""
+    """Draw the bars by layer, if any layer fits; a click selects the layer in the list."""
     design = costed.design
     if not costed.analysis.rows:
         return

@@ -1,4 +1,4 @@
-"""One field of a layer as a widget that shows what the design says and writes to it."""
+"""Fields of a layer as widgets that show the design's values and write to it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from cnnviz.ui.pages.build import state
 from cnnviz.ui.pages.build.state import Design
 from cnnviz.ui.pages.build.editor import FUNCTIONS
 
-# The fields of each kind of layer as a form: what to ask, how, within which bounds, and what it means.
+# Form of each kind of layer: label, widget, bounds and help of each field.
 #
-# Fields and bounds are read off the kinds themselves, so a new kind needs no form of its own.
+# Fields and bounds are derived from the kind's model, so a new kind needs no form of its own.
 
 Widget = Literal["whole", "window", "units", "number", "flag", "choice", "init"]
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a layer. `optional` windows may be left empty."""
+    """One field of a layer. `optional` windows may be empty."""
 
     name: str
     label: str
@@ -39,7 +39,7 @@ class Field:
 
     @property
     def secondary(self) -> bool:
-        """Whether it folds away: few people need it."""
+        """Whether it is in the expander of advanced fields."""
         return self.name in SECONDARY
 
 
@@ -92,7 +92,7 @@ HELP_OF: dict[tuple[str, str], str] = {
 
 @cache
 def fields_of(kind: str) -> tuple[Field, ...]:
-    """The fields of a kind of layer, its name left out."""
+    """Return the fields of a kind of layer, except its name."""
     model: type[Layer] = KINDS[kind]
     properties = model.model_json_schema()["properties"]
     return tuple(
@@ -140,7 +140,7 @@ STEPS = {"p": 0.05, "momentum": 0.05, "beta": 0.05, "k": 0.5}
 
 
 def draw_field(design: Design, layer: Layer, field: Field) -> None:
-    """Draw the widget of one field; a change becomes a step of the design."""
+    """Draw the widget of a field; a change becomes a step of the design."""
     value = getattr(layer, field.name)
 
     def write(value: Any) -> None:
@@ -150,7 +150,7 @@ def draw_field(design: Design, layer: Layer, field: Field) -> None:
 
 
 def draw_apart(fields: Sequence[Field]) -> None:
-    """Draw the choice to set height and width of windows apart, where there are any."""
+    """Draw the toggle for non-square windows, if the layer has any."""
     if any(field.widget == "window" for field in fields):
         st.toggle("Non-square kernel", key=APART, help="For windows that are not square, as 1×7.")
 
@@ -160,7 +160,7 @@ def _key(field: Field, part: str = "") -> str:
 
 
 def _keyed(key: str, value: Any, write: Callable[[Any], None]) -> dict[str, Any]:
-    """The arguments by which a widget shows `value` and hands on what it becomes."""
+    """Return the widget arguments that show `value` and pass changes to `write`."""
     st.session_state[key] = value
     return {"key": key, "on_change": lambda: write(st.session_state[key])}
 
@@ -187,7 +187,7 @@ def _window(field: Field, value: Any, write: Callable[[Any], None]) -> None:
 
 
 def _oblong(field: Field, value: tuple[int, int], write: Callable[[Any], None]) -> None:
-    """Height and width apart; equal ones become one number again."""
+    """Draw height and width of a window; equal ones are stored as one number."""
 
     def side(place: int, new: int | None) -> None:
         sides = list(value)
@@ -220,7 +220,7 @@ def _number(field: Field, value: float, write: Callable[[Any], None]) -> None:
 
 
 def _power(value: float) -> int:
-    """The power of ten just below a number: steps of its own size."""
+    """Return the exponent of ten of a value, for steps of its magnitude."""
     return int(f"{value or 1e-5:e}".split("e")[1])
 
 

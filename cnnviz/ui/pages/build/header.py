@@ -1,4 +1,4 @@
-"""The bar of the Build page: what the design starts from, its input and classes, and what to do with it."""
+"""Header of the Build page: base model, input, classes and batch size; open, save, share."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.model_picker import CSS, share_button
 from cnnviz.ui.shared.model_picker import model_picker
 
-# Opening and keeping designs: files, the user's own models, an empty list.
+# Opening and saving designs: files, the user's own models, an empty list.
 
 UPLOAD, ROUND = "builder-upload", "builder-upload-round"
 NAME, TAKEN, SAVED, DELETED = "builder-name", "builder-taken", "builder-saved", "builder-deleted"
 
 
 def open_popover() -> None:
-    """Draw the button behind which a design is opened: a file, one of the user's own, or nothing at all."""
+    """Draw the popover that opens a file, one of the user's own models, or an empty list."""
     with st.popover("Open", icon=":material/folder_open:", type="tertiary"):
         key = f"{UPLOAD}-{st.session_state.get(ROUND, 0)}"
         st.file_uploader(
@@ -42,7 +42,7 @@ def open_popover() -> None:
 
 
 def _uploaded(key: str) -> None:
-    """Open an uploaded file, or say what is wrong with it. The uploader is emptied for the next one."""
+    """Open an uploaded file, or report what is wrong with it. The uploader is reset for the next file."""
     file = st.session_state.get(key)
     if file is not None:
         state.attempt(lambda: url_codec.read_upload(file.getvalue()), place=0)
@@ -73,7 +73,7 @@ def _own_models() -> None:
 
 
 def _delete(name: str) -> None:
-    """Delete a saved model. A design that started from it becomes one in its own right."""
+    """Delete a saved model. A design that started from it is kept as a list of its own."""
     try:
         spec = library.saved_specs()[name]
         design = state.read()
@@ -90,13 +90,13 @@ def _delete(name: str) -> None:
 
 
 def save_popover(design: Design) -> None:
-    """Draw the button behind which a design is saved or downloaded."""
+    """Draw the popover that saves or downloads the design."""
     document = design.document
     with st.popover("Save", icon=":material/save:", type="tertiary"):
         problem = document.problem()
         if problem:
             st.caption(f"{notice.plain(problem)} It can be downloaded, but saved only when it can be built.")
-        # A key for each name: what was typed for another design is not this one's.
+        # One key per name, so that text typed for another design is not reused.
         key = f"{NAME}-{document.name}"
         st.session_state.setdefault(key, document.name)
         st.text_input("Name", key=key, max_chars=60, help="Letters, digits, spaces and . - _")
@@ -126,7 +126,7 @@ def _save(key: str, replace: bool = False) -> None:
 
 
 def aftermath(design: Design) -> None:
-    """Say what came of saving or deleting, with the next step; drawn below the bar."""
+    """Draw the result of saving or deleting below the bar, with the next steps."""
     if taken := st.session_state.get(TAKEN):
         sentence, key = taken
         with _describe_saved(sentence, "warning"):
@@ -150,7 +150,7 @@ def aftermath(design: Design) -> None:
 
 
 NOTHING_ELSE = {"classes": None, "size": None, "layer": None}
-"""What a link to another model leaves behind."""
+"""Parameters that a link to another model drops."""
 
 
 def _describe_saved(sentence: str, icon: str) -> st.delta_generator.DeltaGenerator:
@@ -180,7 +180,7 @@ KEY = "what-name"
 
 
 def builder_bar(design: Design) -> None:
-    """Draw the bar, and a notice of what is wrong in the URL or could not be done."""
+    """Draw the bar, and a notice of URL errors and failed actions."""
     st.html(CSS)
     st.html(OWN_CSS)
     document = design.document
@@ -241,7 +241,7 @@ def _set_input(document: LayerList, text: str) -> None:
             f"An input cannot be {url_state.quoted(text)}; write 3x32x32 (channels, height, width) or 32."
         )
         return
-    # One number is a square, two are height and width; the channels stay.
+    # One number is a square, two are height and width; the channels are unchanged.
     shape = (document.input[0], sides[0], sides[-1]) if len(sides) < 3 else tuple(sides)
     state.attempt(lambda: layer_list_edit.describe(document, input=shape))
 

@@ -1,4 +1,4 @@
-"""The selected layer: what it is and costs, and its fields, each with its meaning a pointer away."""
+"""Inspector of the selected layer: meaning, shapes, cost, and its fields."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def inspector(costed: Costed) -> None:
 
 
 def _about(step: Step, costed: Costed) -> str:
-    """Name, meaning, shapes and sums of the layer."""
+    """Return name, meaning, shapes and costs of the layer as HTML."""
     layer = step.layer
     kind = kind_of(layer)
     before, after = (numbers.shape(s) if s else "?" for s in (step.input_shape, step.output_shape))
@@ -68,7 +68,7 @@ def _sum(title: str, amount: int, formula: str, total: int) -> str:
 
 
 def _trouble(costed: Costed) -> None:
-    """What is wrong with the selected layer, and what would fit."""
+    """Draw the problem of the selected layer, with its fixes."""
     design = costed.design
     if costed.misfit != design.place or not design.steps[design.place].problem:
         return

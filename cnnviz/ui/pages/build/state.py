@@ -1,7 +1,7 @@
-"""What is being built: the design in the URL (`list`), beside the model that it started from (`model`).
+"""State of the Build page: the design in the URL (`list`), and the model that it started from (`model`).
 
-So a link shares a design, and going back in the browser goes back in it. Only what the undo buttons know is
-kept in the session.
+So a link shares a design, and the browser's back button undoes a change. Only the undo history is kept in the
+session.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from cnnviz.models.layers import LayerList, Step
 from cnnviz.ui.shared import notice, url_state
 from cnnviz.ui.shared.url_state import Selection, quoted
 
-# The steps of a design: every step is a URL, so undoing one goes back to where one was.
+# Undo history: every step is a URL.
 
 NOT_DESIGN = frozenset({"layer", "batch", "view"})
-"""Parameters that change what is looked at, not what is built."""
+"""Parameters that change the view and not the design."""
 DEPTH = 200
-"""Steps that can be undone."""
+"""Maximum number of steps that can be undone."""
 PAST, FUTURE, TIP = "builder-past", "builder-future", "builder-tip"
 
 
 def can_undo() -> bool:
-    """Whether there is a step to go back."""
+    """Return whether there is a step to undo."""
     return bool(st.session_state.get(PAST))
 
 
 def can_redo() -> bool:
-    """Whether a step back can be taken forward again."""
+    """Return whether there is an undone step to redo."""
     return bool(st.session_state.get(FUTURE))
 
 
 def undo() -> None:
-    """Go one step back."""
+    """Undo one step."""
     _travel(PAST, FUTURE)
 
 
 def redo() -> None:
-    """Take back a step back."""
+    """Redo the step undone last."""
     _travel(FUTURE, PAST)
 
 
 def _travel(source: str, target: str) -> None:
-    url_state.restore()  # what is left behind is the URL as it is, not one that the browser still brings
+    url_state.restore()  # so that the current URL is recorded, not an outdated one from the browser
     if st.session_state.get(source):
         st.session_state[target] = [*st.session_state.get(target, []), st.query_params.to_dict()]
         url_state.go_to(st.session_state[source].pop())
@@ -59,7 +59,7 @@ def _travel(source: str, target: str) -> None:
 
 
 def change(**changes: str | None) -> None:
-    """Write to the URL; what changes the design becomes a step that can be undone."""
+    """Write to the URL; a change of the design becomes a step that can be undone."""
     before = st.query_params.to_dict()
     url_state.change(**changes)
     after = st.query_params.to_dict()
@@ -70,7 +70,7 @@ def change(**changes: str | None) -> None:
 
 
 def forget_another_past() -> None:
-    """Drop the steps of another design, after a link or the browser's own buttons led away from it."""
+    """Drop the undo history of another design, after a link or the browser's buttons led away from it."""
     here = _identity(st.query_params.to_dict())
     if st.session_state.get(TIP) not in (None, here):
         st.session_state[PAST], st.session_state[FUTURE] = [], []
@@ -87,14 +87,14 @@ DRAFTS = "builder-drafts"
 
 @dataclass(frozen=True)
 class Design:
-    """A layer list being edited, the one that it started from, and the layer that is looked at."""
+    """A layer list being edited, the original list, and the selected layer."""
 
     selection: Selection
     base: models.ModelSpec
     original: LayerList
     document: LayerList
     place: int
-    """Place of the selected layer; 0 in an empty list."""
+    """Index of the selected layer; 0 in an empty list."""
     problems: tuple[str, ...]
 
     @property
@@ -109,17 +109,17 @@ class Design:
 
     @property
     def batch(self) -> int:
-        """Images at a time, for memory."""
+        """Batch size for the memory figures."""
         return self.selection.batch
 
     @property
     def edited(self) -> bool:
-        """Whether anything differs from the list that it started from."""
+        """Whether it differs from the original list."""
         return self.document != self.original
 
 
 def read() -> Design:
-    """The design of the page's URL; what is wrong in it is said and replaced."""
+    """Read the design from the page's URL; invalid parameters become problems."""
     selection = url_state.current()
     problems = list(selection.problems)
     base, original = _start(selection, problems)
@@ -165,7 +165,7 @@ def _document(
 
 
 def _place(document: LayerList, selection: Selection, base: models.ModelSpec, problems: list[str]) -> int:
-    """The place of the layer that the URL names, also where it names a part of it, as another page may."""
+    """Return the index of the layer that the URL names, or that contains the one it names."""
     if selection.layer is None:
         return 0
     names = document.names()
@@ -192,31 +192,31 @@ def put(document: LayerList, place: int | None = None) -> None:
 
 
 def draft() -> str | None:
-    """The design last made of the model that is shown as it is: leaving the page must not lose it."""
+    """Return the last design of the model that is shown unedited: leaving the page must not lose it."""
     design = read()
     text: str | None = st.session_state.get(DRAFTS, {}).get(design.base.name)
     return None if "list" in st.query_params else text
 
 
 def go_on(text: str) -> None:
-    """Take up a draft again."""
+    """Reopen a draft."""
     change(list=text, layer=None)
 
 
 def start_from(name: str) -> None:
-    """Begin again with another model's list; a step that can be undone."""
+    """Start from another model's list; a step that can be undone."""
     change(model=name, list=None, layer=None)
 
 
 def select(place: int) -> None:
-    """Look at another layer."""
+    """Select another layer."""
     names = read().document.names()
     if 0 <= place < len(names):
         url_state.change(layer=names[place])
 
 
 def attempt(change: Callable[[], LayerList], place: int | None = None) -> None:
-    """Make the result of an edit the design, or say why it cannot be."""
+    """Make the result of an edit the design, or report why it fails."""
     try:
         document = change()
     except ValueError as error:
@@ -225,37 +225,37 @@ def attempt(change: Callable[[], LayerList], place: int | None = None) -> None:
         put(document, place)
 
 
-# What a design costs, computed once for each design, and how it differs from the list it started from.
+# Cost of a design, computed once, and its difference from the original list.
 
 KEPT = 64
-"""Designs kept in memory, of all visitors together."""
+"""Maximum number of designs kept in memory, of all visitors together."""
 
 
 @dataclass(frozen=True)
 class Costed:
-    """A design with its analysis as far as it fits, and that of the list it started from."""
+    """A design with the analysis of its part that fits, and that of the original list."""
 
     design: Design
     analysis: Analysis
     original: Analysis
     misfit: int | None
-    """Place of the first layer that does not fit; None where all do."""
+    """Index of the first layer that does not fit; None if all do."""
     difference: Diff
-    """Layer by layer, a block as one layer."""
+    """Difference by layer, with a block as one layer."""
 
     @property
     def by_layer(self) -> dict[str, Cost]:
-        """What each layer costs, by its name."""
+        """Cost of each layer, by its name."""
         return costs(self.design.document, self.analysis)
 
     @property
     def statuses(self) -> dict[str, Status]:
-        """What happened to each layer of the design, by its name."""
+        """Status of each layer of the design in the difference, by its name."""
         return {change.b.name: change.status for change in self.difference.changes if change.b is not None}
 
 
 def costed(design: Design) -> Costed:
-    """Analyse a design and the list that it started from."""
+    """Analyze a design and its original list."""
     return Costed(
         design,
         _analysis(compact(design.document)),
@@ -271,9 +271,9 @@ def _analysis(document: str) -> Analysis:
 
 
 def _difference(before: LayerList, after: LayerList) -> Diff:
-    """The difference of two lists, by settings alone while some layer does not fit.
+    """Return the difference of two lists, by settings alone if some layer does not fit.
 
-    Behind a misfit nobody knows what enters a layer, so nothing can be said of it.
+    After a misfit the input shapes of layers are unknown, and so are their costs.
     """
     known = all(step.output_shape is not None for step in after.steps())
     return diff_rows(outline(before, costed=known), outline(after, costed=known))

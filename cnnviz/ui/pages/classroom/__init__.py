@@ -1,1 +1,1 @@
-"""The teacher's page: how to join, who is here, the queue, limits."""
+"""Parts of the teacher's Class page."""

@@ -1,4 +1,4 @@
-"""The page as a whole: the card with the code, the queue and its members, limits, what is handed out."""
+"""Class page of the teacher: join card, queue and members, limits, handout."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOTHING, ADDRESS = "Nothing", "An address of this app"
 
 
 def class_page() -> None:
-    """Draw the page for the teacher; others are told whose it is."""
+    """Draw the page for the teacher; others see whose page it is."""
     room = visitors.classroom()
     if not access.principal().manages:
         st.info("This page is the teacher’s. Your own limits stand behind your name above.")
@@ -54,7 +54,7 @@ def class_page() -> None:
             _hand_out(room)
 
 
-# How others come in.
+# Join card.
 
 
 def _join_card(room: Classroom) -> None:
@@ -107,7 +107,7 @@ def _closed_reason(room: Classroom) -> str:
     return ""
 
 
-# Who is here and what trains.
+# Members and queue.
 
 
 def _students_and_queue(room: Classroom | None, database: Database) -> None:
@@ -190,11 +190,11 @@ def _members(room: Classroom | None, database: Database) -> None:
 
 
 def members_table(students: Mapping[str, str], used: Mapping[str, Usage]) -> str:
-    """Every student with what they have, as an HTML table.
+    """Return a table of all students with their usage, as HTML.
 
     Args:
         students: Name by key.
-        used: What each has, by key; nothing for who has made nothing yet.
+        used: Usage by key; missing for students who have made nothing yet.
     """
     nothing = Usage(0, 0.0, 0, 0)
     rows = "".join(
@@ -207,7 +207,7 @@ def members_table(students: Mapping[str, str], used: Mapping[str, Usage]) -> str
     return f'<div class="class-members"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
 
 
-# How much each may have.
+# Limits per student.
 
 
 def _limits(database: Database) -> None:
@@ -228,7 +228,7 @@ def _limits(database: Database) -> None:
             st.rerun()
 
 
-# What the teacher hands out.
+# Handout.
 
 
 def _hand_out(room: Classroom) -> None:

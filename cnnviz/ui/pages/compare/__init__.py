@@ -1,1 +1,1 @@
-"""The parts of the Compare page."""
+"""Parts of the Compare page."""

@@ -1,6 +1,6 @@
-"""Which models stand side by side: `models=a,b~activation=tanh,c~classes=100~size=64`, and `pair=1,3`.
+"""URL state of the Compare page: `models=a,b~activation=tanh,c~classes=100~size=64`, and `pair=1,3`.
 
-Each model has its own classes, size and options behind its name. Nothing wrong is swallowed.
+Each model has its own classes, size and options after its name. Errors become problems.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from cnnviz.ui.shared.url_state import OPTION, Selection, quoted
 DEFAULT = ("alexnet-cifar10", "small-alexnet", "googlenet-32", "resnet18-32")
 FEWEST, MOST = 2, 4
 LONGEST = 2_000
-"""Characters of `models` that are read."""
+"""Maximum characters of `models` that are read."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Two to four models, and the places of the two whose layers are compared."""
+    """Two to four models, and the indices of the two whose layers are compared."""
 
     entries: tuple[Selection, ...]
     pair: tuple[int, int]
@@ -33,9 +33,9 @@ class Compared:
 
 
 def current() -> Compared:
-    """What the page's URL asks for."""
+    """Read the state from the page's URL."""
     parameters = st.query_params.to_dict()
-    # What another page had selected matters only as long as no models are named.
+    # The selection of other pages is used only if no models are named.
     own = {
         name: value for name, value in parameters.items() if name == "batch" or not url_state.is_carried(name)
     }
@@ -44,7 +44,7 @@ def current() -> Compared:
 
 
 def read(parameters: Mapping[str, str], carried: Selection, problems: list[str]) -> Compared:
-    """Validate the parameters; every fault becomes a sentence in `problems`."""
+    """Validate the parameters; every error becomes a sentence in `problems`."""
     text = parameters.get("models")
     if text is None:
         entries = _beside(carried) if "model" in parameters else _registered(DEFAULT)
@@ -59,7 +59,7 @@ def _registered(names: tuple[str, ...]) -> list[Selection]:
 
 
 def _beside(carried: Selection) -> list[Selection]:
-    """A model that another page had selected, with others worth a look."""
+    """Return the model selected on another page, with default ones to compare it with."""
     first = replace(carried, layer=None, batch=url_state.DEFAULT_BATCH, problems=())
     others = tuple(name for name in DEFAULT if name != carried.spec.name)
     return [first, *_registered(others[: MOST - 1])]
@@ -104,7 +104,7 @@ def _shortened(sentence: str, name: str) -> str:
 
 
 def _enough(entries: list[Selection], problems: list[str]) -> list[Selection]:
-    """At least two: with less, others come to stand beside, and it is said."""
+    """Return at least two models: default ones are added, with a problem."""
     known = {entry.spec.name for entry in entries}
     missing = max(0, FEWEST - len(entries))
     others = _registered(tuple(name for name in DEFAULT if name not in known)[:missing])
@@ -128,7 +128,7 @@ def _pair(text: str | None, count: int, problems: list[str]) -> tuple[int, int]:
 
 
 def entry_text(entry: Selection) -> str:
-    """One model as it stands in `models`."""
+    """Format one model for `models`."""
     parameters = entry.parameters()
     parts = [entry.spec.name]
     for key, value in parameters.items():
@@ -138,19 +138,19 @@ def entry_text(entry: Selection) -> str:
 
 
 def label(entry: Selection) -> str:
-    """What a model is called here: its title, and what is not as it is registered."""
+    """Return a model's title with its non-default settings."""
     _, *settings = entry_text(entry).split("~")
     text = ", ".join(setting.replace("=", " ") for setting in settings)
     return f"{entry.spec.title} ({text})" if text else entry.spec.title
 
 
 def analysis_problems(shown: Sequence[ShownModel]) -> list[str]:
-    """What could not be had as it was asked for, model by model."""
+    """Return the problems of all models, prefixed by their titles."""
     return [f"{one.selection.spec.title}: {problem}" for one in shown for problem in one.selection.problems]
 
 
 def put(entries: list[Selection], pair: tuple[int, int] | None = None) -> None:
-    """Show these models, for use in callbacks. The pair stays as long as there are models for it."""
+    """Compare these models, for use in callbacks. The pair is kept if its models still exist."""
     kept = pair or current().pair
     if max(kept) >= len(entries):
         kept = 0, 1
@@ -160,5 +160,5 @@ def put(entries: list[Selection], pair: tuple[int, int] | None = None) -> None:
 
 
 def pair_text(pair: tuple[int, int]) -> str:
-    """A pair as it stands in the URL, counted from one."""
+    """Format a pair for the URL, counted from one."""
     return f"{pair[0] + 1},{pair[1] + 1}"

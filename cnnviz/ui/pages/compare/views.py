@@ -1,4 +1,4 @@
-"""The bar of Compare: two to four models, each with its own settings."""
+"""Views of the Compare page: model cards, figure of totals and profiles, totals table, layer difference."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _add(entries: list[Selection]) -> None:
 
 
 def _settings(entries: list[Selection], place: int, one: ShownModel) -> None:
-    """Classes, input and options of one model, behind a button that says how many are changed."""
+    """Draw classes, input and options of one model in a popover whose label counts the changed ones."""
     entry = entries[place]
     changed = len(entry.options) + (entry.classes is not None) + (entry.size is not None)
     _, height, width = one.analysis.input_shape
@@ -127,7 +127,7 @@ def _option(entries: list[Selection], place: int, name: str, info: FieldInfo) ->
 
 
 def _set(entries: list[Selection], place: int, name: str, value: str) -> None:
-    """Give one model another setting; what it cannot be is said at the next run, and nothing changes."""
+    """Change a setting of one model; an invalid value is reported at the next run, and nothing changes."""
     entry = url_state.read({**entries[place].parameters(), name: value})
     if entry.problems:
         notice.later(f"{entry.spec.title}: {entry.problems[0]}")
@@ -135,13 +135,13 @@ def _set(entries: list[Selection], place: int, name: str, value: str) -> None:
         _replace(entries, place, replace(entry, problems=()))
 
 
-# A row of an analysis in a few words, for a cell of a table.
+# Settings of a row in a few words, for a table cell.
 
 USUAL = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 
 
 def settings(row: Row) -> str:
-    """What a row is set to: `96 maps · 4×4 · stride 2`; its type where it has no settings of note."""
+    """Format a row's settings: `96 maps · 4×4 · stride 2`; its type if it has none of note."""
     made = {"conv": "maps", "fc": "units"}.get(row.kind)
     parts = [f"{row.settings['out']:,} {made}"] if made and "out" in row.settings else [row.type]
     if "kernel" in row.settings:
@@ -165,7 +165,7 @@ def _times(value: Any) -> str:
     return "×".join(map(str, sides))
 
 
-# The aligned difference of two of the models.
+# Aligned difference of two models.
 
 KEPT = 48
 
@@ -194,7 +194,7 @@ def difference(shown: Sequence[ShownModel], names: Sequence[str], pair: tuple[in
 
 
 def _choose(entries: list[Selection], pair: tuple[int, int], side: int, key: str) -> None:
-    """Change one of the two; choosing the other one swaps them."""
+    """Change one model of the pair; choosing the other one swaps them."""
     chosen: int = st.session_state[key]
     other = pair[1 - side] if pair[1 - side] != chosen else pair[side]
     state.put(entries, (chosen, other) if side == 0 else (other, chosen))
@@ -206,11 +206,11 @@ def _describe(_side: Side, row: Row) -> str:
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False, hash_funcs={Analysis: id})
 def _diff(a: Analysis, b: Analysis) -> tuple[Diff, Analysis, Analysis]:
-    # The analyses are kept with their difference: else another could come to have the same id.
+    # The analyses are cached with their difference: otherwise another could get the same id.
     return diff(a, b), a, b
 
 
-# The figure of the page: totals and profiles on shared scales, and the choice of scale.
+# Figure of totals and profiles, and the choice of its scale.
 
 SCALES = {"shared": "One scale for all", "own": "Each its own"}
 KEY = "scale"
@@ -245,13 +245,13 @@ def _rescaled() -> None:
     url_state.change(scale=chosen if chosen == "own" else None)
 
 
-# The totals of models side by side, as a table and as text.
+# Table of totals.
 
 Line = tuple[str, tuple[str, ...]]
 
 
 def lines(shown: Sequence[ShownModel], batch: int) -> list[Line]:
-    """Each measure with the exact figure of every model; measures that no model has are left out."""
+    """Return each measure with the exact value of every model, without those that no model has."""
     images = "1 image" if batch == 1 else f"{batch:,} images"
     counted: tuple[tuple[str, Callable[[Analysis], str]], ...] = (
         ("Input", lambda a: numbers.shape(a.input_shape)),
@@ -277,7 +277,7 @@ def _with_share(part: int, whole: int) -> str:
 
 
 def _accuracy(one: ShownModel) -> str:
-    """The published accuracy, with what it was measured on; it is the registered model's."""
+    """Return the published accuracy of the registered model, with the data set it was measured on."""
     claim = next((p for p in one.selection.spec.published if p.what == "accuracy"), None)
     if claim is None:
         return "—"
@@ -285,7 +285,7 @@ def _accuracy(one: ShownModel) -> str:
 
 
 def totals_table(shown: Sequence[ShownModel], names: Sequence[str], batch: int) -> None:
-    """Draw the table, and its downloads."""
+    """Draw the table and its downloads."""
     rows = lines(shown, batch)
     st.html(_html(rows, names))
     with st.container(horizontal=True, gap="small"):
@@ -315,11 +315,11 @@ def _html(found: Sequence[Line], names: Sequence[str]) -> str:
 
 
 def to_csv(rows: Sequence[Line], names: Sequence[str]) -> str:
-    """The table as CSV."""
+    """Return the table as CSV."""
     return csv_text(["", *names], ([title, *values] for title, values in rows))
 
 
 def to_markdown(found: Sequence[Line], names: Sequence[str]) -> str:
-    """The table as Markdown; numbers to the right."""
+    """Return the table as Markdown, with right-aligned numbers."""
     rows = [["", *names], ["---", *["---:"] * len(names)], *([title, *values] for title, values in found)]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)

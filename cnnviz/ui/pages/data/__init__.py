@@ -1,1 +1,1 @@
-"""The parts of the page on which data is looked at."""
+"""Parts of the Data page."""

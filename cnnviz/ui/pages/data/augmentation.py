@@ -1,4 +1,4 @@
-"""What training does to the chosen picture: random draws by the code that trains, with settings to try."""
+"""Augmentation preview: random draws of the selected image by the training code, with settings to try."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FLIPS = {"none": "none", "random": "random", "alternating": "alternating"}
 
 
 def example(stored: Shape) -> Recipe:
-    """Settings worth a look where none are chosen: digits are not mirrored, photographs are."""
+    """Return example settings where none are selected: digits are not flipped, photographs are."""
     side = min(stored[1:])
     settings: dict[str, Any] = {"pad_crop": max(1, side // 8), "cutout": side // 4}
     if stored[0] == 3:
@@ -49,7 +49,7 @@ def example(stored: Shape) -> Recipe:
 
 
 def augmentation(page_state: PageState, ready: Dataset, summary: Summary) -> None:
-    """Draw the choice of model and recipe, the settings, the draws, and what is done in words."""
+    """Draw the choice of model and recipe, the settings, the draws, and the steps in words."""
     term_heading("Preprocessing and augmentation", "Data augmentation")
     untouched = page_state.recipe_name is None and not page_state.changed
     recipe = example(ready.shape) if untouched else page_state.recipe
@@ -170,7 +170,7 @@ def _chosen_recipe(dataset: str) -> None:
 
 
 def _settings(recipe: Recipe, shape: Shape, write: Callable[[str, Any], None]) -> None:
-    """One control a setting, each to the size that makes sense for this input."""
+    """Draw one widget per setting, with bounds that suit the input size."""
     side = max(shape[1:])
     _slider("pad_crop", "Pad and crop", recipe.pad_crop, max(16, side // 4), 1, write)
     sizes = sorted({0, recipe.crop_from or 0, *(math.ceil(side * by) for by in (1.07, 1.143, 1.25, 1.5, 2))})
@@ -228,7 +228,10 @@ def _changed(field: str, key: str, write: Callable[[str, Any], None]) -> None:
 
 
 def _set(shown: Recipe | None, field: str, value: Any) -> None:
-    """Write one setting to the URL; an example that was `shown` goes there too, as a changed plain recipe."""
+    """Write one setting to the URL.
+
+    If an example was `shown`, its settings are written too, as changes of the plain recipe.
+    """
     settings: dict[str, str | None] = {}
     if shown is not None:
         settings |= {"recipe": PLAIN}

@@ -1,4 +1,4 @@
-"""Pictures by class: a line a class, or many of one; in a seeded order, paged through, one of them chosen."""
+"""Gallery: images by class, a row per class or many of one, in a seeded random order, with paging."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from cnnviz.ui.shared.result_cache import RESULTS
 from cnnviz.ui.shared.url_state import unless
 
 CLASSES = 10
-"""Lines at a time, where all classes are shown."""
+"""Rows per page, if all classes are shown."""
 SMALL, LARGE = 50, 96
-"""Widths of a cell in pixels of the page."""
+"""Cell widths in pixels."""
 PART = "data-part"
 
 
 @dataclass(frozen=True)
 class GalleryPage:
-    """What a page of the gallery shows."""
+    """One page of the gallery."""
 
     lines: tuple[tuple[str, Labels], ...]
-    """A class's name (empty where it is one) and rows of the part."""
+    """Class name (empty if there is only one) and row indices of each line."""
     page: int
     pages: int
 
     @property
     def rows(self) -> Labels:
-        """All rows, in order."""
+        """All row indices, in order."""
         return np.concatenate([rows for _, rows in self.lines])
 
 
 def part_of(page_state: PageState, ready: Dataset) -> Part:
-    """The part that is looked at."""
+    """Return the selected part of the data set."""
     return ready.train if page_state.part == "train" else ready.test
 
 
 def chosen_row(page_state: PageState, ready: Dataset) -> int:
-    """The picture that is chosen; the first of its class where none is, or one that there is not."""
+    """Return the row of the selected image; by default, or if it does not exist, the first of its class."""
     part = part_of(page_state, ready)
     if page_state.image is not None and page_state.image < len(part):
         return page_state.image
@@ -57,12 +57,12 @@ def chosen_row(page_state: PageState, ready: Dataset) -> int:
 
 
 def shuffled(labels: Labels, label: int, seed: int) -> Labels:
-    """The rows of one class in an order that the seed decides."""
+    """Return the rows of one class in a random order given by the seed."""
     return np.random.default_rng((seed, label)).permutation(np.flatnonzero(labels == label))
 
 
 def gallery_page(page_state: PageState, ready: Dataset) -> GalleryPage:
-    """The page that is asked for; the last one where there are fewer."""
+    """Return the selected page, or the last one if there are fewer."""
     labels = part_of(page_state, ready).labels
     if page_state.label is not None:
         rows = shuffled(labels, ready.classes.index(page_state.label), page_state.seed)
@@ -79,17 +79,17 @@ def gallery_page(page_state: PageState, ready: Dataset) -> GalleryPage:
 
 
 def per_line(ready: Dataset) -> int:
-    """Pictures of a class in its line."""
+    """Return the number of images in the row of a class."""
     return 16 if small(ready) else 8
 
 
 def small(ready: Dataset) -> bool:
-    """Whether pictures are so small that many fit."""
+    """Return whether images are small enough for small cells."""
     return max(ready.shape[1:]) <= 40
 
 
 def gallery(page_state: PageState, ready: Dataset) -> None:
-    """Draw the choice of part, the pictures, and the way through them."""
+    """Draw the choice of part, the images, and the paging."""
     page = gallery_page(page_state, ready)
     _controls(page_state, page)
     part = part_of(page_state, ready)

@@ -1,4 +1,4 @@
-"""The bar on top: which data set; one's own handed in; share and download."""
+"""The bar of the Data page: data set, upload, removal, share; and background jobs that prepare data."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from cnnviz.ui.shared import model_picker, notice, progress, url_state
 from cnnviz.ui.shared.background_job import BackgroundJob
 from cnnviz.ui.shared.progress import download_text, error_text, prepare, progress_text
 
-# This visitor's jobs that prepare data: begun, watched while the page stays usable, and how they ended.
+# This visitor's preparation jobs, which run while the page stays usable.
 
 KEY = "data-jobs"
 TICK, PATIENCE = 0.5, 1.0
-"""Seconds between two looks, and how long a short job is waited for without drawing any progress."""
+"""Rerun interval in seconds, and how long a short job is awaited without drawing progress."""
 AT_ONCE = 2
-"""Jobs of all visitors that work at a time; others wait for their turn."""
+"""Maximum number of concurrent jobs of all visitors; others wait for their turn."""
 _TURNS = threading.BoundedSemaphore(AT_ONCE)
 
 
 class Job(BackgroundJob["Dataset"]):
-    """The preparation of a data set.
+    """Background job that prepares a data set.
 
     Args:
-        title: What is prepared, in sentences: a file's name or a data set's.
-        work: Prepares it, calling back with its progress.
+        title: Name for messages: a file's or a data set's.
+        work: Prepares the data set, calling its progress callback.
     """
 
     def __init__(self, title: str, work: Callable[[Progress], Dataset]) -> None:
@@ -47,24 +47,24 @@ class Job(BackgroundJob["Dataset"]):
 
 
 def job_of(subject: str) -> Job | None:
-    """Return this visitor's job on a subject (an upload, or a data set by name), whatever its state."""
+    """Return this visitor's job on a subject (`UPLOAD`, or a data set's name), in whatever state."""
     return _jobs().get(subject)
 
 
 def begin(subject: str, title: str, work: Callable[[Progress], Dataset]) -> Job:
-    """Begin a job on a subject; what came of the one before is forgotten."""
+    """Start a job on a subject; the previous one's result is dropped."""
     job = _jobs()[subject] = Job(title, work)
     job.wait(PATIENCE)
     return job
 
 
 def dismiss(subject: str) -> None:
-    """Forget what came of a job, for use in callbacks."""
+    """Drop a job's result, for use in callbacks."""
     _jobs().pop(subject, None)
 
 
 def draw(subject: str, job: Job) -> None:
-    """Draw a job that is no data set yet: its progress, or why it ended, with what can be done about it."""
+    """Draw an unfinished or failed job: its progress, or why it ended."""
     if job.running:
         _watch(subject, job)
     elif job.cancelled:
@@ -80,14 +80,14 @@ def draw(subject: str, job: Job) -> None:
 
 
 def failure(error: Exception) -> str:
-    """Say why a job failed, in one sentence, as Markdown that shows it as it is."""
+    """Return why a job failed, in one sentence, as escaped Markdown."""
     if isinstance(error, (ValueError, OSError)):
         return error_text(error)
     return notice.plain(full_stop(f"It could not be prepared: {type(error).__name__}: {error}"))
 
 
 def _watch(subject: str, job: Job) -> None:
-    """Draw the progress until the job is over; then the page is drawn anew."""
+    """Draw the progress until the job ends; then the page is redrawn."""
 
     @st.fragment(run_every=TICK)
     def look() -> None:
@@ -133,16 +133,16 @@ CSS = Path(__file__).with_name("data.css")
 NAME = "data-name"
 MOST_MEGABYTES = 200
 HANDED = "data-handed"
-"""Counts what was handed in: a new key empties the field for the next file."""
+"""Session-state key of the upload counter: a new widget key clears the field for the next file."""
 UPLOAD = "upload"
-"""The subject of this visitor's job on what was handed in."""
+"""Subject of this visitor's upload job."""
 POPOVER = "data-own"
 SHOWN = "data-shown"
-"""Which data set was shown when that job began."""
+"""Session-state key of the data set that was shown when the upload job started."""
 
 
 def data_bar(page_state: PageState) -> DeltaGenerator:
-    """Draw it, and a notice of what is wrong in the URL; return the place for downloads."""
+    """Draw the bar and a notice of URL errors; return the container for downloads."""
     st.html(model_picker.CSS)
     st.html(CSS)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what"):
@@ -171,7 +171,7 @@ def data_bar(page_state: PageState) -> DeltaGenerator:
 
 
 def label(spec: DatasetSpec) -> str:
-    """A data set in the list: its title, how many images, and whether it is here."""
+    """Format a data set for the list: title, number of images, and the download size if it is not here."""
     if spec.source == "yours":
         return f"{spec.name.removeprefix(library.PREFIX)} · yours · {spec.train + spec.test:,}"
     here = spec.offline or datasets.prepared(spec.name) is not None
@@ -180,10 +180,10 @@ def label(spec: DatasetSpec) -> str:
 
 
 def _own(page_state: PageState) -> None:
-    """Where one's own pictures are handed in."""
+    """Draw the upload of a user's own images."""
     with st.popover(
         "Your own", icon=":material/upload:", type="tertiary", key=POPOVER, on_change="rerun"
-    ):  # its state is followed so that it can be closed: it would cover the progress
+    ):  # its state is tracked so that it can be closed, since it would cover the progress
         count = st.session_state.setdefault(HANDED, 0)
         given = st.file_uploader(
             "A zip with one folder of pictures a class, or a Parquet file in the Hugging Face layout",
@@ -216,7 +216,7 @@ def _keep(name: str, content: bytes, progress: Progress) -> Dataset:
 
 
 def _upload(page_state: PageState) -> None:
-    """What became of the file that was handed in: its data open, unless others were chosen meanwhile."""
+    """Draw the upload job; when it is done, show its data set unless another was selected meanwhile."""
     job = job_of(UPLOAD)
     if job is None:
         return
@@ -259,11 +259,14 @@ def _remove(name: str) -> None:
     state.choose_data(state.DEFAULT)
 
 
-# From a spec to the data itself: what is here opens at once, the rest is prepared in a job, or offered.
+# Loading the data set: a prepared one opens at once, others are prepared in a job, or offered.
 
 
 def opened(spec: DatasetSpec) -> Dataset | None:
-    """The data set; None where it is being prepared, has to be downloaded first, or cannot be had: drawn."""
+    """Return the data set.
+
+    None if it is being prepared, must be downloaded first, or failed, which is drawn.
+    """
     try:
         ready = datasets.prepared(spec.name)
     except (DataError, OSError) as error:
@@ -273,17 +276,17 @@ def opened(spec: DatasetSpec) -> Dataset | None:
         dismiss(spec.name)
         return ready
     if spec.source == "yours":
-        # Its decoded copy is gone, or of an earlier version; what failed once is not tried at every turn.
+        # Its decoded copy is gone or outdated; a failed job is kept, so that no rerun retries it.
         job = job_of(spec.name) or _begin_upload(spec)
         if job.result is None:
             draw(spec.name, job)
         return job.result
-    # What is drawn or computed here takes a second or two.
+    # Generated data sets take a second or two.
     return prepare(spec) if spec.offline else _offered(spec)
 
 
 def _offered(spec: DatasetSpec) -> Dataset | None:
-    """What is known before a download, and the button for it."""
+    """Draw facts and the download button; return the data set once its job is done."""
     job = job_of(spec.name)
     if job is not None and job.result is not None:
         return job.result

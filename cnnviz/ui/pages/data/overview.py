@@ -1,4 +1,4 @@
-"""What is in the data: headline, balance of classes, mean pictures, statistics of channels; downloads."""
+"""Overview of a data set: headline, problems, class balance, class means, channel statistics, downloads."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from cnnviz.ui.shared.glossary import term_heading
 from cnnviz.ui.shared.result_cache import RESULTS
 
 MEANS = 100
-"""Classes whose mean picture is drawn."""
+"""Maximum number of classes whose mean image is drawn."""
 ALL = "all"
 
 
 def headline(asked: PageState, ready: Dataset) -> None:
-    """Draw what it is, and its size in a few figures."""
+    """Draw the summary and the headline figures."""
     st.html(f'<p class="about">{escape(asked.spec.summary)}</p>')
     figures = "".join(
         f'<div class="figure" title="{escape(exact)}"><b>{escape(value)}</b><span>{escape(what)}</span></div>'
@@ -41,7 +41,7 @@ def headline(asked: PageState, ready: Dataset) -> None:
 
 
 def summarised(ready: Dataset) -> Summary | None:
-    """The summary, computed in sight the first time; what goes wrong is said."""
+    """Return the summary, computed with progress the first time; None if that failed, with an error drawn."""
     bar = progress.Progress()
     try:
         return summary(ready, bar)
@@ -53,7 +53,7 @@ def summarised(ready: Dataset) -> Summary | None:
 
 
 def problems(ready: Dataset) -> None:
-    """Say what is wrong with the images before anything is trained on them, and what was looked at."""
+    """Draw problems of the data set that matter before training, and the checks that passed."""
     from cnnviz.diagnosis.data_quality import data_report
 
     bar = progress.Progress()
@@ -72,7 +72,7 @@ def problems(ready: Dataset) -> None:
 
 
 def _checked(clear: Sequence[str], unknown: Sequence[str], others: bool) -> None:
-    """Draw what else was looked at before training, folded: what is in order, and what could not be seen."""
+    """Draw the passed and the impossible checks in an expander."""
     if not clear and not unknown:
         return
     count = f"{len(clear)} {'other ' * others}check{'' if len(clear) == 1 else 's'}"
@@ -82,7 +82,7 @@ def _checked(clear: Sequence[str], unknown: Sequence[str], others: bool) -> None
 
 
 def balance(asked: PageState, ready: Dataset, found: Summary) -> None:
-    """Draw the bars of the classes, and say how even they are and how the data is split."""
+    """Draw the class frequencies, and describe their balance and the validation split."""
     term_heading("Classes", "Class imbalance")
     counts, held_out = _counts(asked, ready, found)
     class_bars(ready.classes, counts, key="class-bars", chosen=asked.label, on_choose=state.choose_class)
@@ -92,7 +92,7 @@ def balance(asked: PageState, ready: Dataset, found: Summary) -> None:
 
 
 def _counts(asked: PageState, ready: Dataset, found: Summary) -> tuple[dict[str, list[int]], str]:
-    """Images by class in each part, and how the validation part is taken."""
+    """Return the images by class of each part, and a sentence on the validation split."""
     recipe, classes = asked.recipe, len(ready.classes)
     test = found.test_counts.tolist()
     try:
@@ -116,12 +116,12 @@ def _held_out(fingerprint: str, fraction: float, seed: int, classes: int, _ready
 
 
 def provenance(asked: PageState, ready: Dataset) -> None:
-    """Say where it comes from and what was done to it."""
+    """Draw the provenance."""
     st.html(state.facts_html(state.provenance(asked.spec, ready)))
 
 
 def averages(asked: PageState, ready: Dataset, found: Summary) -> None:
-    """Draw the mean picture of all and of each class."""
+    """Draw the mean image of all classes and of each class."""
     st.header("Class means", anchor=False)
     shown = min(len(found.class_means), MEANS)
     cells = [Cell("all classes", ALL), *(Cell(name, name) for name in ready.classes[:shown])]
@@ -152,7 +152,7 @@ def _mean_sheet(fingerprint: str, seen: int, classes: int, _found: Summary) -> S
 
 
 def channels(asked: PageState, found: Summary) -> None:
-    """Draw how often each value is taken, and mean and spread in numbers."""
+    """Draw the pixel histogram by channel, with mean and standard deviation."""
     term_heading("Channels", "Standardization")
     plot(
         channel_histogram(found.histogram),
@@ -179,7 +179,7 @@ def channels(asked: PageState, found: Summary) -> None:
 
 
 def downloads(place: DeltaGenerator, asked: PageState, ready: Dataset, found: Summary) -> None:
-    """Put the downloads where the bar keeps a place for them."""
+    """Draw the downloads in the container that the bar reserves for them."""
     stem = asked.spec.name.replace("/", "-")
     with place, st.popover("Download", icon=":material/download:", type="tertiary"):
         st.caption("Counts of classes, and all statistics.")
@@ -194,13 +194,13 @@ def downloads(place: DeltaGenerator, asked: PageState, ready: Dataset, found: Su
 
 
 def to_csv(ready: Dataset, found: Summary) -> str:
-    """Images of each class, as CSV."""
+    """Return the images per class as CSV."""
     counts = zip(ready.classes, found.train_counts.tolist(), found.test_counts.tolist(), strict=True)
     return csv_text(("class", "train", "test"), counts)
 
 
 def to_json(ready: Dataset, found: Summary) -> str:
-    """All that is known of the data set but its pictures, as JSON."""
+    """Return all facts and statistics of the data set as JSON."""
     mean, std = found.channels
     document = {
         "name": ready.name,

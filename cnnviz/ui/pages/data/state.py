@@ -1,6 +1,6 @@
-"""What the page is asked to show, from its URL: data set, class, part, page, picture, model and recipe.
+"""URL state of the Data page: data set, class, part, page, image, model and recipe.
 
-A data set is named, never given by a path: an address that somebody sends must make no machine read files.
+A data set is given by name, never by path: a URL from someone else must not make this machine read files.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from cnnviz.ui.shared.url_state import SET, Selection, quoted
 
 DEFAULT = "digits"
 PLAIN = "plain"
-"""How the URL calls the recipe that has every default."""
+"""Name in the URL of the recipe of all defaults."""
 PARTS = {"train": "Training", "test": "Test"}
 
 
 @dataclass(frozen=True)
 class PageState:
-    """What to show. Numbers count from 0; class, picture, model and recipe may not have been chosen."""
+    """URL state of the page. Numbers count from 0; class, image, model and recipe are optional."""
 
     spec: DatasetSpec
     label: str | None
-    """A class by name."""
+    """Name of the selected class."""
     part: str
     page: int
     seed: int
-    """Of the order of the pictures."""
+    """Seed of the order of images."""
     draw: int
-    """Seed of the random draws of the chosen picture."""
+    """Seed of the random augmentations of the selected image."""
     image: int | None
-    """Row of the part."""
+    """Row of the selected image in the part."""
     model: Selection | None
     recipe: Recipe
-    """With what was changed in it."""
+    """The recipe with its changes."""
     recipe_name: str | None
-    """None where the URL names none."""
+    """None if the URL names none."""
     changed: Mapping[str, str]
-    """Fields of the recipe that the URL changes, as text."""
+    """Changed fields of the recipe, as text."""
     problems: tuple[str, ...]
 
     def input_shape(self, stored: Shape) -> Shape:
-        """What the model takes, `(C, H, W)`: the chosen one's, else the recipe's, else images as they are."""
+        """Return the model's input `(C, H, W)`: the selected model's, else the recipe's, else `stored`."""
         if self.model is not None:
             height, width = self.model.size or self.model.spec.input_shape[1:]
             return self.model.spec.input_shape[0], height, width
@@ -63,7 +63,7 @@ class PageState:
 
 
 def current() -> PageState:
-    """What the page's URL asks for."""
+    """Read the state from the page's URL; invalid parameters become problems."""
     given = st.query_params.to_dict()
     selection = url_state.current()
     problems = list(selection.problems)
@@ -87,7 +87,7 @@ def current() -> PageState:
 
 
 def _recipe(given: Mapping[str, str], problems: list[str]) -> tuple[str | None, Recipe, dict[str, str]]:
-    """The named recipe and what is changed in it; changes that do not fit are said and left out."""
+    """Return the named recipe with its changes; invalid changes become problems and are dropped."""
     name, recipe = given.get("recipe"), Recipe()
     if name not in (None, PLAIN):
         try:
@@ -137,33 +137,33 @@ def _number(given: Mapping[str, str], name: str, problems: list[str]) -> int | N
 
 
 def choose_data(name: str) -> None:
-    """Show another data set, for use in callbacks; class, page and picture belong to the one before."""
+    """Select another data set, for use in callbacks; class, page and image are reset."""
     put(dataset=name, **{"class": None}, part=None, page=None, image=None)
 
 
 def choose_class(name: str) -> None:
-    """Show the pictures of one class, or of all where `name` is empty, for use in callbacks."""
+    """Select a class, or all of them for an empty `name`, for use in callbacks."""
     put(**{"class": name or None}, page=None, image=None)
 
 
 def put(**changes: str | None) -> None:
-    """Write to the URL, for use in callbacks. A model that is not in it stays out."""
+    """Write to the URL, for use in callbacks. A model that is not in it is not added."""
     if "model" not in st.query_params:
         changes.setdefault("model", None)
     url_state.change(**changes)
 
 
-# Facts of a data set as lines of text.
+# Facts of a data set.
 
 
 def facts_html(facts: Sequence[tuple[str, str]]) -> str:
-    """Names and values, a line each; empty values are left out."""
+    """Return names and values as an HTML list; empty values are omitted."""
     lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts if value)
     return f'<dl class="facts">{lines}</dl>'
 
 
 def provenance(spec: DatasetSpec, ready: Dataset) -> list[tuple[str, str]]:
-    """Where a data set comes from, and what was done to it."""
+    """Return where a data set comes from and how it was processed, as (name, value)."""
     return [
         *((("How it is split" if number == 0 else ""), note) for number, note in enumerate(ready.notes)),
         ("From", spec.origin),
@@ -174,7 +174,7 @@ def provenance(spec: DatasetSpec, ready: Dataset) -> list[tuple[str, str]]:
 
 
 def balance(summary: Summary, classes: Sequence[str]) -> str:
-    """How even the classes of the training part are, in a sentence."""
+    """Describe the class balance of the training part in a sentence."""
     counts = summary.train_counts
     least, most = int(counts.argmin()), int(counts.argmax())
     if counts[least] == counts[most]:
@@ -192,7 +192,7 @@ def balance(summary: Summary, classes: Sequence[str]) -> str:
 
 
 def headline_figures(spec: DatasetSpec, ready: Dataset) -> list[tuple[str, str, str]]:
-    """Each headline as (value, what it is, the exact figure in words)."""
+    """Return the headline figures as (value, label, exact value in words)."""
     total = len(ready.train) + len(ready.test)
     channels, height, width = ready.shape
     decoded = total * channels * height * width

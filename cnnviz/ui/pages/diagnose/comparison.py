@@ -1,4 +1,4 @@
-"""The run's curves, and on the same axes those of runs made from it: the fixed one beside the failed one."""
+"""Curves of the diagnosed run beside those of related runs: its parent, clones, or fixed counterpart."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ if TYPE_CHECKING:
 
 HEIGHT, SMOOTHING = 430, 0.02
 MOST = len(COMPARED) - 1
-"""Runs beside it: as many as there are hues left."""
+"""Maximum number of other runs: as many as there are colors left."""
 SPIKE = 30.0
-"""Times the median, from where on a value takes the axis for itself."""
+"""Multiple of the median beyond which a value makes the axis logarithmic."""
 PANELS = (("accuracy", True), ("loss", False))
 PARTS: tuple[tuple[str, Part], ...] = (("train", "train"), ("val", "validation"), ("test", "test"))
 
 
 @dataclass(frozen=True)
 class Side:
-    """One run as it is drawn here: its curves over epochs, and what differs in its recipe."""
+    """One run of the comparison: its curves over epochs, and its recipe."""
 
     name: str
     state: str
     curves: Mapping[str, tuple[Floats, Floats]]
     recipe: Recipe | None
-    """None where this version cannot read it."""
+    """None if this version cannot parse it."""
     run: int | None = None
     recorded: str | None = None
 
     @property
     def called(self) -> str:
-        """Its name within a sentence; that of what ships has commas of its own."""
+        """Its name within a sentence; that of a recorded run is quoted, since it contains commas."""
         return self.name if self.recorded is None else f"“{self.name}”"
 
     @property
     def accuracy(self) -> float | None:
-        """The last one of the test images, else of the validation images."""
+        """Last test accuracy, else validation accuracy."""
         for part in ("test", "val"):
             values = self.curves.get(f"{part}/accuracy", (np.array([]), np.array([])))[1]
             if len(values) and np.isfinite(values[-1]):
@@ -61,7 +61,7 @@ class Side:
 
 
 def others(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> list[Side]:
-    """The run that this one was made from and the newest made from it; of what ships, its counterpart."""
+    """Return the parent and the newest clones of a run; the counterpart of a recorded one."""
     if case.recorded is not None:
         name = recorded.fixed(case.recorded)
         return [] if name is None else [_shipped(recorded.recorded(name), name)]
@@ -72,12 +72,12 @@ def others(case: LoadedDiagnosis, runs: Sequence[RunSummary]) -> list[Side]:
 
 
 def made_from(run: RunSummary, runs: Sequence[RunSummary]) -> list[RunSummary]:
-    """The copies of a run, newest first."""
+    """Return the clones of a run, newest first."""
     return [other for other in runs if other.parent_id == run.id]
 
 
 def itself(case: LoadedDiagnosis) -> Side:
-    """The run that is diagnosed."""
+    """Return the diagnosed run."""
     side = _shipped(case.evidence, case.recorded or "")
     if case.run is None:
         return side
@@ -85,7 +85,7 @@ def itself(case: LoadedDiagnosis) -> Side:
 
 
 def better(mine: Side, beside: Sequence[Side]) -> str:
-    """What the best of the others reaches with what it changed; empty where none is better."""
+    """Describe the best of the other runs with its changes; empty if none is better."""
     known = [(one.accuracy, one) for one in beside if one.accuracy is not None]
     if not known:
         return ""
@@ -97,14 +97,14 @@ def better(mine: Side, beside: Sequence[Side]) -> str:
 
 
 def difference(mine: Side, other: Side) -> str:
-    """The settings in which two recipes differ, as `learning rate 0.5 → 0.05`."""
+    """Describe how two recipes differ: `learning rate 0.5 → 0.05`."""
     if mine.recipe is None or other.recipe is None:
         return "its recipe is of another version"
     return in_words(mine.recipe, other.recipe) or "nothing in the recipe"
 
 
 def beside(mine: Side, sides: Sequence[Side]) -> None:
-    """Draw the curves of all, and a line for each of the others."""
+    """Draw the curves of all runs, and a line for each of the others."""
     drawn = [mine, *sides]
     panels = [
         Panel(what, lines, percent=percent, log=not percent and _flattened(lines))
@@ -147,7 +147,7 @@ def _links(mine: Side, sides: Sequence[Side]) -> None:
 
 
 def _other(run: int) -> None:
-    """The way to another run; no link, which on its own page would look chosen."""
+    """Draw the button to another run; not a link, which would be marked as the current page."""
     icon, key = ":material/stethoscope:", f"diagnose-other-{run}"
     if st.button(f"Diagnose run {run}", icon=icon, key=key, type="tertiary"):
         state.choose(run=run)
@@ -155,7 +155,7 @@ def _other(run: int) -> None:
 
 
 def _lines(sides: Sequence[Side], what: str) -> list[Line]:
-    """A line a run and part; one name a run, so that the legend has each once."""
+    """Return a line per run and split; one label per run, so that the legend has each once."""
     return [
         Line(one.name, *one.curves[f"{part}/{what}"], dashed, hue)
         for one, hue in zip(sides, COMPARED, strict=False)
@@ -165,7 +165,7 @@ def _lines(sides: Sequence[Side], what: str) -> list[Line]:
 
 
 def _flattened(lines: Sequence[Line]) -> bool:
-    """Whether one spike would leave nothing to be seen of the rest."""
+    """Return whether one spike would flatten the rest of the curves."""
     values = np.concatenate([line.y for line in lines])
     seen = values[np.isfinite(values) & (values > 0)]
     return len(seen) > 0 and bool(seen.max() > SPIKE * np.median(seen))

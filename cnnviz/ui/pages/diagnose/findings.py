@@ -1,4 +1,4 @@
-"""Findings in order: what speaks for each, where, why, what it is not, and what would fix it."""
+"""Findings with evidence, explanation and suggested fixes; probe results, comparisons and checks."""
 
 from __future__ import annotations
 
@@ -29,21 +29,24 @@ if TYPE_CHECKING:
     from cnnviz.tracking import RunSummary
     from cnnviz.ui.pages.diagnose.state import LoadedDiagnosis
 
-# What would fix a run: the settings that change, and the button that runs it so.
+# Suggested fixes: changed settings, and the button that runs them.
 
 LONGEST = 300
-"""Characters of an experiment's question."""
+"""Maximum characters of an experiment's question."""
 
 
 def suggested_fix(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
-    """Draw what would fix the first finding: the third line of the page, with its one coloured button."""
+    """Draw the fix of the first finding, with the page's primary button."""
     found = case.diagnosis.findings
     if found:
         changes(case, found[0], children, first=True)
 
 
 def changes(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSummary], *, first: bool) -> None:
-    """Draw each with its reason; of the `first` finding the first alone, with the page's coloured button."""
+    """Draw each change with its reason.
+
+    For the `first` finding the first change has the page's primary button, and the others are in an expander.
+    """
     if finding.fix is not None:
         with st.container(border=True, gap="small", key=f"diagnose-fix-{case.key}-{finding.cause}"):
             st.markdown(f"**Fix, in your own loop.** {notice.plain(finding.fix.text)}")
@@ -102,7 +105,7 @@ def _one(
 
 
 def _apply(case: LoadedDiagnosis, new: Recipe) -> None:
-    """Queue it and go to where it is watched; what stands in the way is said."""
+    """Enqueue the changed recipe and show its run; errors are reported."""
     recipe = new.model_copy(update={"name": UNNAMED, "description": ""})
     database = run_data.database()
     try:
@@ -116,7 +119,7 @@ def _apply(case: LoadedDiagnosis, new: Recipe) -> None:
 
 
 def _test(case: LoadedDiagnosis, change: Change, new: Recipe) -> None:
-    """The way to a paired experiment: the same seeds with and without the change."""
+    """Draw the link to a paired experiment: the same seeds with and without the change."""
     settings = in_words(case.evidence.recipe, new)
     question = f"Is {case.name} fixed by: {settings}?"
     try:
@@ -129,7 +132,7 @@ def _test(case: LoadedDiagnosis, change: Change, new: Recipe) -> None:
 
 
 def _done(new: Recipe, children: Sequence[RunSummary]) -> None:
-    """The newest run that was made so already."""
+    """Draw a link to the newest run that has this change already."""
     for child in children:
         try:
             same = not new.difference(Recipe().changed(run_data.recipe(child.id)))
@@ -142,13 +145,14 @@ def _done(new: Recipe, children: Sequence[RunSummary]) -> None:
 
 HEIGHT = 270
 ALMOST_CERTAIN = 0.9
-"""Confidence in the first cause from which on other findings step back into folds."""
+"""Confidence in the first finding from which the others are collapsed."""
 
 
 def findings(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
-    """Draw them with their evidence folded.
+    """Draw the findings with collapsed evidence.
 
-    What another accounts for is folded as a whole, and so are all others where the first is almost certain.
+    A finding that another one explains is collapsed as a whole, and so are all others if the first one is
+    almost certain.
     """
     reported = case.diagnosis.findings
     sure = bool(reported) and reported[0].confidence >= ALMOST_CERTAIN
@@ -169,7 +173,7 @@ def findings(case: LoadedDiagnosis, children: Sequence[RunSummary]) -> None:
 
 
 def title(finding: Finding) -> str:
-    """What the cause is called."""
+    """Return the title of the finding's cause."""
     return rules()[finding.cause].title
 
 
@@ -187,7 +191,7 @@ def _finding(case: LoadedDiagnosis, finding: Finding, children: Sequence[RunSumm
 
 
 def _evidence(case: LoadedDiagnosis, finding: Finding) -> None:
-    """Draw what was measured, what follows from it, and what it is not."""
+    """Draw figures, explanation, and the alternatives that were ruled out."""
     _pictures(case, finding)
     for paragraph in finding.explanation.split("\n\n"):
         st.markdown(notice.plain(paragraph))
@@ -198,7 +202,7 @@ def _evidence(case: LoadedDiagnosis, finding: Finding) -> None:
 
 
 def _about(finding: Finding) -> None:
-    """How sure it is, and which layers and steps it is about."""
+    """Draw the confidence, and the layers and steps concerned."""
     place = where(finding)
     text = " · ".join([sureness(finding.confidence), *([place] if place else [])])
     st.caption(notice.plain(text), width="content")
@@ -212,7 +216,7 @@ def _facts(facts: Sequence[Fact]) -> str:
 
 
 def _pictures(case: LoadedDiagnosis, finding: Finding) -> None:
-    """Two beside one another where there are several."""
+    """Draw figures, two side by side."""
     for at in range(0, len(finding.pictures), 2):
         row = finding.pictures[at : at + 2]
         columns = st.columns(len(row), gap="medium", vertical_alignment="bottom")
@@ -230,13 +234,13 @@ def _picture(picture: Picture, key: str) -> None:
     plot(figure, key=f"evidence-{key}", height=HEIGHT, alt=alt(picture), name=key, picks=False)
 
 
-# What probes found, and what was looked for with what ruled it out: the clean bill of a healthy run.
+# Probe results, comparisons, and the causes that were ruled out.
 
 OUTCOMES = (("clear", "Ruled out"), ("not checked", "Could not be checked"))
 
 
 def what_probes_found(results: Mapping[str, Any], key: str) -> None:
-    """Draw a line a probe; nothing where the run was not probed."""
+    """Draw one line per probe, if the run was probed."""
     if not results:
         return
     from cnnviz.diagnosis.report.report_text import describe_probes
@@ -248,7 +252,7 @@ def what_probes_found(results: Mapping[str, Any], key: str) -> None:
 
 
 def compared(diagnosis: Diagnosis, key: str) -> None:
-    """Draw what the run was compared with; folded where a finding explains it."""
+    """Draw the comparisons of the run; collapsed if a finding explains it."""
     rows = [(f"{SIGNS[one.passed]} {NAMES[one.name]}", one.text) for one in diagnosis.comparisons]
     if rows:
         head = f"What it was compared with: {len(rows)} checks"
@@ -257,7 +261,7 @@ def compared(diagnosis: Diagnosis, key: str) -> None:
 
 
 def checked(diagnosis: Diagnosis, key: str) -> None:
-    """Draw it, folded: some thirty rows, of which the verdict gives the sum."""
+    """Draw the checked causes, collapsed: some thirty rows, which the verdict summarizes."""
     counts = {what: sum(one.outcome == what for one in diagnosis.checked) for what, _ in OUTCOMES}
     parts = [
         f"{counts['clear']} ruled out",

@@ -1,4 +1,4 @@
-"""The page as a whole: a run, what is wrong with it, and what would fix it."""
+"""Diagnose page: verdict, suggested fix, findings, checks, and the curves of related runs."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from cnnviz.ui.shared.url_state import show_value
 if TYPE_CHECKING:
     from cnnviz.tracking import RunSummary
 
-# The diagnosis taken along: as JSON, or as one HTML file with its pictures.
+# Export: JSON, or one HTML file with figures.
 
 
 def exports(case: LoadedDiagnosis) -> None:
-    """Draw the menu. A file is written when it is asked for, not before."""
+    """Draw the menu. Files are written on demand."""
     with st.popover("Export", icon=":material/download:", key="diagnose-export", type="tertiary"):
         st.download_button(
             "Report (HTML)", partial(_html, case), f"diagnosis-{case.key}.html", "text/html",
@@ -67,18 +67,18 @@ def _html(case: LoadedDiagnosis) -> str:
     return html_report(case.evidence, case.diagnosis)
 
 
-# The bar on top: which run, its probes, and what can be taken along.
+# The bar on top: run, probes, export; share.
 
 KEY = "diagnose-run"
 MOST = 300
-"""Runs in the list; any other is reached by its address, or from Runs."""
+"""Maximum number of runs in the list; others are reached by their URL, or from Runs."""
 ACCURACY = "test/accuracy"
 HARDLY_LEARNED = 2.0
-"""Times chance level: a run that ended below it is marked as strange."""
+"""Multiple of chance level: a run with a lower final accuracy is marked in the list."""
 
 
 def bar(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
-    """Draw it; without a case there is only the list."""
+    """Draw the bar; without a diagnosis, only the list."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="diagnose-bar"):
         _choose(case, runs)
         if case is not None and case.run is not None and case.run.trained:
@@ -90,7 +90,7 @@ def bar(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
 
 
 def _whose(case: LoadedDiagnosis | None) -> dict[str, str | None]:
-    """The parameter that names the run or the recording which is shown."""
+    """Return the URL parameter of the shown run or recording."""
     if case is None:
         return {}
     return {"recorded": case.recorded} if case.run is None else {"run": str(case.run.id)}
@@ -111,7 +111,7 @@ def _choose(case: LoadedDiagnosis | None, runs: Sequence[RunSummary]) -> None:
 
 
 def label(run: RunSummary) -> str:
-    """A run in the list, marked where it failed or hardly learned. What still changes is left out."""
+    """Format a run for the list, marked if it failed or hardly learned. Changing values are omitted."""
     measured = run.metrics.get(ACCURACY)
     value = None if measured is None or run.active else measured.last
     parts = [f"Run {run.id}", run.name, *([] if value is None else [numbers.percent(value, 1)])]
@@ -121,7 +121,7 @@ def label(run: RunSummary) -> str:
 
 
 def strange(run: RunSummary) -> bool:
-    """Whether a run failed, or ended with little more than a guess."""
+    """Return whether a run failed, or ended close to chance level."""
     if run.status.value == "failed":
         return True
     measured, spec = run.metrics.get(ACCURACY), datasets.specs().get(run.dataset)
@@ -138,7 +138,7 @@ def _chosen() -> None:
         state.choose(run=int(chosen))
 
 
-# What is wrong, in one sentence, and what run it is said of.
+# Verdict and notes.
 
 NEXT = (
     "It ended before its first step was recorded. Probe tries its data and its first weights out; on Train "
@@ -147,7 +147,7 @@ NEXT = (
 
 
 def verdict(case: LoadedDiagnosis, going: bool) -> None:
-    """Draw the outcome, what it is said of, what is missing and what to try; `going`: it can still change."""
+    """Draw outcome and verdict; `going` means that the run, and so the diagnosis, can still change."""
     evidence, diagnosis = case.evidence, case.diagnosis
     blank = not recorded_anything(evidence) and not diagnosis.findings
     text = escape(_waiting(case) or diagnosis.verdict)
@@ -169,14 +169,14 @@ def verdict(case: LoadedDiagnosis, going: bool) -> None:
 
 
 def advice(case: LoadedDiagnosis) -> None:
-    """Draw what is missing and what to try next."""
+    """Draw what is missing, and what to try next."""
     diagnosis = case.diagnosis
     _listed("What is missing", diagnosis.missing)
     _listed("What to try next, in this order", diagnosis.next_steps, ordered=True)
 
 
 def notes(case: LoadedDiagnosis) -> None:
-    """Draw what is no finding and may be taken for one."""
+    """Draw observations that are not findings but may be mistaken for them."""
     for note in case.diagnosis.notes:
         st.markdown(f":material/info: {notice.plain(note.text)}")
 
@@ -190,7 +190,7 @@ def _listed(heading: str, sentences: Sequence[str], *, ordered: bool = False) ->
 
 
 def _about(case: LoadedDiagnosis) -> list[str]:
-    """The run, how far it is, and how sure the verdict is."""
+    """Return the run, its progress, and the confidence of the first finding."""
     evidence, findings = case.evidence, case.diagnosis.findings
     parts = [
         evidence.title if case.run is None else f"Run {case.run.id}, {evidence.title}",
@@ -203,18 +203,18 @@ def _about(case: LoadedDiagnosis) -> list[str]:
 
 
 def _waiting(case: LoadedDiagnosis) -> str | None:
-    """Said of a run that has not begun, in place of what it lacks."""
+    """Return the verdict of a run that has not begun."""
     going = case.evidence.status in ("queued", "starting", "running")
     return "There is nothing to judge it by yet." if going and not recorded_anything(case.evidence) else None
 
 
 CSS = Path(__file__).with_name("diagnose.css")
 TICK_SECONDS = 3.0
-"""Between two looks at a run that goes on; judging one anew takes a fraction of a second."""
+"""Rerun interval while a run is in progress; a diagnosis takes a fraction of a second."""
 
 
 def diagnose_page() -> None:
-    """Draw the page; a database that cannot be used is said, and what ships is shown all the same."""
+    """Draw the page; if the database cannot be used, an error and the shipped recordings."""
     following()
     st.html(CSS)
     page_state, problems = state.current(), []
@@ -239,7 +239,10 @@ def diagnose_page() -> None:
 
 
 def _case(page_state: PageState, runs: Sequence[RunSummary], problems: list[str]) -> LoadedDiagnosis | None:
-    """What is asked for; where it cannot be had what ships, else the newest run that can be read."""
+    """Return the requested diagnosis.
+
+    If there is none a shipped one, else that of the newest readable run.
+    """
     if page_state.recorded is not None:
         return cases.of_recorded(page_state.recorded)
     if page_state.run is not None:
@@ -258,12 +261,12 @@ def _case(page_state: PageState, runs: Sequence[RunSummary], problems: list[str]
 
 
 def _anything_going(run: RunSummary, runs: Sequence[RunSummary]) -> bool:
-    """Whether the run, or one that was made from it and is drawn beside it, can still change."""
+    """Return whether the run, or a clone of it drawn beside it, can still change."""
     return is_in_progress(run) or any(is_in_progress(other) for other in made_from(run, runs))
 
 
 def _follow(run_id: int, alive: bool) -> None:
-    """Draw the run, again and again as long as there is something to wait for."""
+    """Draw the run's diagnosis, repeatedly while it can change."""
 
     @st.fragment(run_every=TICK_SECONDS if alive else None)
     def live() -> None:

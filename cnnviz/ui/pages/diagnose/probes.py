@@ -1,4 +1,4 @@
-"""What probes found, kept for all visitors as long as the app runs and the run has not gone on."""
+"""Probes of runs as background jobs; results are shared by all visitors until the run progresses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HELP = (
 
 
 class Job(BackgroundJob[Mapping[str, Any]]):
-    """The probes of one run, as it was at `stamp`."""
+    """Background job with the probes of a run in its state `stamp`."""
 
     def __init__(self, database: Database, run_id: int, stamp: tuple[int, ...]) -> None:
         self.stamp = stamp
@@ -40,20 +40,20 @@ def _probe(database: Database, run_id: int, progress: Progress) -> Mapping[str, 
 
 
 def of(where: str, run_id: int) -> Mapping[str, Any]:
-    """By the probe's name; empty where nobody has probed the run."""
+    """Return the results by probe; empty if the run was not probed."""
     job = _jobs().get((where, run_id))
     return {} if job is None or job.running else job.result or {}
 
 
 def stamp(run: Run) -> tuple[int, ...]:
-    """Which probes count for the run as it is now; empty for none. They are of a step, and grow old."""
+    """Return the state for which probe results are valid, if it is the run's current one; else empty."""
     job = _jobs().get((run_data.database().where, run.id))
     fits = job is not None and not job.running and job.result and job.stamp == _state(run)
     return _state(run) if fits else ()
 
 
 def button(run: Run) -> None:
-    """Draw what begins the probes."""
+    """Draw the button that starts the probes."""
     job = _job(run)
     busy = job is not None and job.running
     st.button(
@@ -63,7 +63,7 @@ def button(run: Run) -> None:
 
 
 def progress(run: Run) -> None:
-    """Draw how far they are; when they end, the page is drawn anew. What went wrong is said."""
+    """Draw the progress of the probes, or their error; the page is redrawn when they end."""
     job = _job(run)
     if job is None:
         return

@@ -1,4 +1,4 @@
-"""What the page's URL asks for: a run of the database (`run`), or one that ships (`recorded`)."""
+"""URL state of the Diagnose page: a run of the database (`run`), or a recorded one (`recorded`)."""
 
 from __future__ import annotations
 
@@ -27,24 +27,27 @@ VIEWS = ("diagnosis", "story")
 
 @dataclass(frozen=True)
 class PageState:
-    """At most one of the two is given; neither means what ships, or the newest run where nothing does."""
+    """URL state of the page.
+
+    At most one of the two is set; neither means a recorded run, or the newest run if none ships.
+    """
 
     run: int | None = None
     recorded: str | None = None
     story: bool = False
-    """Whether the recording's story is asked for in place of its diagnosis."""
+    """Whether the recording's story is shown in place of its diagnosis."""
     problems: tuple[str, ...] = ()
 
 
 def current() -> PageState:
-    """What the page's URL asks for."""
+    """Read the state from the page's URL."""
     view, problem = url_state.choice("view", VIEWS, VIEWS[0])
     problems = [*url_state.current().problems, *([problem] if problem else [])]
     return replace(read(st.query_params.to_dict(), problems), story=view == "story")
 
 
 def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
-    """Validate the parameters; every fault becomes a sentence in `problems`."""
+    """Validate the parameters; every error becomes a sentence in `problems`."""
     name, number = parameters.get(RECORDED), parameters.get(RUN)
     if name is not None:
         name = recorded.current_name(name)
@@ -59,38 +62,43 @@ def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
 
 
 def choose(run: int | None = None, name: str | None = None) -> None:
-    """Go to another run, for use in callbacks."""
+    """Select another run, for use in callbacks."""
     url_state.change(run=None if run is None else str(run), recorded=name, **{} if name else {"view": None})
 
 
-# A run with what was found in it; judged once for each state it is in.
+# Diagnoses, computed once for each state of a run.
 
 KEPT = 24
 
 
 @dataclass(frozen=True)
 class LoadedDiagnosis:
-    """What the page is about."""
+    """A diagnosis with its evidence and run."""
 
     evidence: Evidence
     diagnosis: Diagnosis
     run: Run | None = None
-    """As it is in the database; None for what ships."""
+    """The run in the database; None for a recorded one."""
     recorded: str | None = None
 
     @property
     def key(self) -> str:
-        """Names it in keys of widgets and names of files."""
+        """Key for widgets and file names."""
         return self.recorded or f"run-{self.evidence.run}"
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name in sentences."""
         return self.evidence.title if self.run is None else f"Run {self.run.id}"
 
 
 def of_run(run_id: int) -> LoadedDiagnosis:
-    """A run of the database as it is now; raises `TrackingError`, and `ValueError` as `gather` does."""
+    """Return the diagnosis of a run of the database as it is now.
+
+    Raises:
+        TrackingError: The run cannot be read.
+        ValueError: There is no evidence to gather, as `gather` raises.
+    """
     from cnnviz import tracking
 
     opened = run_data.database()
@@ -101,7 +109,11 @@ def of_run(run_id: int) -> LoadedDiagnosis:
 
 
 def of_recorded(name: str) -> LoadedDiagnosis:
-    """One that ships; raises `UnknownRecordingError`."""
+    """Return the diagnosis of a recorded run.
+
+    Raises:
+        UnknownRecordingError: No such recording ships.
+    """
     evidence, diagnosis = _recorded(name)
     return LoadedDiagnosis(evidence, diagnosis, recorded=name)
 
@@ -122,16 +134,19 @@ def _recorded(name: str) -> tuple[Evidence, Diagnosis]:
     return evidence, diagnose(evidence)
 
 
-# In what two recipes differ, as words and as a small table.
+# Difference of two recipes, as words and as a small table.
 
 
 def in_words(old: Recipe, new: Recipe) -> str:
-    """As `learning rate 0.5 → 0.05, scale unit → standardised`; empty where nothing differs."""
+    """Describe the difference: `learning rate 0.5 → 0.05, scale unit → standardised`.
+
+    Empty if there is none.
+    """
     return ", ".join(f"{title_of(field).lower()} {words}" for field, words in changed(old, new))
 
 
 def in_rows(old: Recipe, new: Recipe) -> str:
-    """HTML: each setting that changes, what it is and what it becomes."""
+    """Return the difference as an HTML table: setting, old value, new value."""
     rows = "".join(
         f'<tr><th scope="row">{escape(title_of(field))}</th>{_becoming(words)}</tr>'
         for field, words in changed(old, new)
@@ -140,7 +155,7 @@ def in_rows(old: Recipe, new: Recipe) -> str:
 
 
 def _becoming(words: str) -> str:
-    """The cells of a value's change, the new one in bold; what becomes of a layer list is one cell."""
+    """Return the cells of a changed value, the new one in bold; a changed layer list is one cell."""
     was, arrow, will = words.partition(" → ")
     if not arrow or "→" in will:
         return f'<td colspan="3">{escape(words)}</td>'

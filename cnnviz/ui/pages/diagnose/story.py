@@ -1,4 +1,4 @@
-"""The AlexNet/STL-10 paper review's story: a run that did not learn, why, and the proof."""
+"""Story of the AlexNet/STL-10 paper review: a run that did not learn, why, and the proof."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from cnnviz.ui.shared.url_state import SET
 
 __all__ = ["FAILED", "MENDED", "story"]
 
-# From reading to doing: the failing recipe, the fixed one, the experiment, each a click away.
+# Links to the failing recipe, the fixed one, and the experiment.
 
 RECIPE, EXPERIMENT = "article-alexnet-stl10", "alexnet-stl10"
 
@@ -64,7 +64,7 @@ def again(failed: Evidence, mended: Evidence) -> None:
 
 
 def parameters(recipe: Recipe) -> dict[str, str | None]:
-    """The URL under which Train opens a recipe, as changes of the article's."""
+    """Return the URL parameters that open a recipe on Train, as changes of the article's."""
     base = get(RECIPE)
     changed = {
         f"{SET}{field}": text_of(ours)
@@ -75,11 +75,11 @@ def parameters(recipe: Recipe) -> dict[str, str | None]:
     return elsewhere | changed | {"recipe": RECIPE, "dataset": recipe.dataset}
 
 
-# The paired runs as a table.
+# Table of the paired runs.
 
 
 def results_table(arms: Sequence[RecordedCondition]) -> None:
-    """Draw a row for each arm, the failing recipe first."""
+    """Draw a row for each condition, the failing recipe first."""
     share = st.column_config.NumberColumn(format="%.1f %%")
     st.dataframe(
         {
@@ -105,7 +105,7 @@ def results_table(arms: Sequence[RecordedCondition]) -> None:
     )
 
 
-# The signal layer by layer: measured in fresh networks, and by arithmetic for what the reader chooses.
+# Signal propagation by layer: measured in fresh networks, and computed for the reader's settings.
 
 Value = TypeVar("Value", bound=str)
 SIGNAL_HEIGHT = 400
@@ -129,20 +129,20 @@ MEASURED = {"article": "as the article", "paper": "as the paper", "mended": "men
 
 
 def network(start: Start, normalisation: str) -> LayerList:
-    """AlexNet of full size with ten classes, before its first step."""
+    """Return AlexNet of full size with ten classes, as a layer list."""
     spec = models.get("alexnet")
     assert spec.layers is not None
     return spec.layers(CLASSES, FULL, spec.options.parse({"init": start, "normalisation": normalisation}))
 
 
 def reckoned(start: Start, scale: Scale) -> tuple[Passed, ...]:
-    """What arithmetic says of that start on pixels of that scale."""
+    """Compute the signal propagation for that initialization and pixel scale."""
     normalisation = "lrn-paper" if start == "paper" else "lrn-article"
     return propagated(network(start, normalisation), fresh().entering(scale))
 
 
 def lost(failed: Evidence) -> None:
-    """Draw the section: the choice, the picture, and the arithmetic in words and layer by layer."""
+    """Draw the section on signal propagation: settings, figure, and the arithmetic in words and by layer."""
     st.header("Where the pictures get lost", anchor=False)
     st.markdown(
         "Show a network that has learned nothing yet many pictures, and ask of each of its values how far "
@@ -184,7 +184,7 @@ def response() -> None:
 
 
 def _choices() -> tuple[Start, Scale]:
-    """What the URL says of both, the AlexNet/STL-10 paper review's where it says nothing."""
+    """Draw both choices; the defaults are those of the AlexNet/STL-10 paper review."""
     with st.container(horizontal=True, gap="medium", key="story-choice"):
         start = _choice("start", "Weight initialization as in", STARTING)
         scale = _choice("pixels", "The network reads", SCALES)
@@ -257,17 +257,17 @@ def _layer_by_layer(layers: tuple[Passed, ...]) -> None:
         )
 
 
-# The story from top to bottom; nothing of it needs a network, a run database or torch.
+# The whole story, which needs neither internet access, nor a run database, nor torch.
 
 FAILED, MENDED = "alexnet-stl10-failed", "alexnet-stl10-fixed"
 CSS = Path(__file__).with_name("story.css")
 HEIGHT = 300
 ROOM, HEAD = 30, 130
-"""Pixels of an arm in the picture of paired runs, and of all else in it."""
+"""Pixels of a condition in the figure of paired runs, and of the rest of it."""
 
 
 def story() -> None:
-    """Draw the story; nothing where the recorded runs do not ship."""
+    """Draw the story; nothing if the recorded runs do not ship."""
     if not {FAILED, MENDED} <= set(names()):
         return
     failed, mended = recorded(FAILED), recorded(MENDED)
@@ -352,7 +352,7 @@ def _cards() -> None:
 def _picture(picture: Lines | Bars, key: str) -> None:
     st.html(f'<p class="story-title">{picture.title}</p>')
     figure = bars(picture) if isinstance(picture, Bars) else lines(picture)
-    figure.update_layout(yaxis_rangemode="tozero")  # what stands still must not look like a storm
+    figure.update_layout(yaxis_rangemode="tozero")  # so that noise of a constant value does not fill the axis
     plot(
         figure, key=f"story-{key}", height=HEIGHT, alt=alt(picture), name=f"alexnet-stl10-{key}", picks=False
     )

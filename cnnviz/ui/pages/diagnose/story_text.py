@@ -1,4 +1,4 @@
-"""The story's sentences, each from what was recorded: no figure stands in the text itself."""
+"""Sentences of the story, each computed from recorded values: the text itself contains no figures."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cnnviz.figures.numbers import duration, percent, significant
 from cnnviz.models.layers import LocalResponseNorm
 
 SMALL = 0.1
-"""A difference below this part of the bias is called drowned."""
+"""A difference below this fraction of the bias counts as drowned."""
 
 
 def saw(run: Evidence) -> str:
-    """What the article saw, and saw again."""
+    """Describe what the article observed, which the recorded run reproduces."""
     loss, test = run.curve("train/epoch_loss").last, run.curve("test/accuracy").last
     seen = run.predicted["test"][-1]
     name = run.data.classes[seen.counts.index(max(seen.counts))]
@@ -31,7 +31,7 @@ def saw(run: Evidence) -> str:
 
 
 def first_layer(layer: Passed, reads: str) -> str:
-    """The arithmetic of the first layer, in numbers."""
+    """Explain the signal propagation of the first layer in numbers."""
     return (
         f"Each output of {layer.name} adds up {layer.inputs:.0f} pixels, each times a random weight of about "
         f"±{layer.std:.3g}. Random terms partly cancel, so a sum of n of them grows only with "
@@ -44,7 +44,7 @@ def first_layer(layer: Passed, reads: str) -> str:
 
 
 def further(layers: Sequence[Passed]) -> str:
-    """What is left of the signal at the end, and how much of the output that is."""
+    """Describe the signal at the last layer, and its share of the output."""
     first, last = layers[0], layers[-1]
     left = last.signal / first.entering.signal
     return (
@@ -56,7 +56,7 @@ def further(layers: Sequence[Passed]) -> str:
 
 
 def biases(layers: Sequence[Passed]) -> str:
-    """How far constant biases drown a signal; empty where there are none."""
+    """Describe how constant biases drown the signal; empty if there are none."""
     drowned = [layer for layer in layers if layer.bias]
     if not drowned:
         return ""
@@ -76,7 +76,7 @@ def biases(layers: Sequence[Passed]) -> str:
 
 
 def noise(run: Evidence) -> str:
-    """What dropout makes of so small a signal in the first step."""
+    """Describe the effect of dropout on so small a signal in the first step."""
     look = run.looks[0]
     names = [layer.name for layer in look.layers]
     drop = next(names.index(layer.name) for layer in run.layers if layer.type == "Dropout")
@@ -90,7 +90,7 @@ def noise(run: Evidence) -> str:
 
 
 def backwards(failed: Sequence[Layer], fixed: Sequence[Layer]) -> str:
-    """The first step's gradients."""
+    """Describe the first step's gradients."""
     weak = min(zip(failed, fixed, strict=True), key=lambda pair: pair[0].gradient / pair[1].gradient)
     return (
         "The way back has the same factors. A layer's gradient is what comes back from the loss times what "
@@ -101,7 +101,7 @@ def backwards(failed: Sequence[Layer], fixed: Sequence[Layer]) -> str:
 
 
 def response(weak: LocalResponseNorm, strong: LocalResponseNorm, square: float) -> str:
-    """Whether LRN's α can be the reason."""
+    """Explain whether LRN's α can be the cause."""
     return (
         f"LRN divides by (k + α·x²) to the power β. torch's α = {weak.alpha:g}, as the article has it, is a "
         f"fifth of the paper's. After conv1 of the article's network x² is {significant(square, 2)}, so LRN "
@@ -120,7 +120,7 @@ ANSWER = (
 
 
 def proof(conditions: Sequence[RecordedCondition]) -> list[str]:
-    """What paired runs say, in paragraphs: what frees the network from its one answer, and what does not."""
+    """Describe the paired runs, in paragraphs: which conditions end the collapse to one class."""
     base, others = conditions[0], conditions[1:]
     freed = [condition for condition in others if condition.collapsed == 0]
     stuck = [condition for condition in others if condition.collapsed == condition.n]
@@ -151,7 +151,7 @@ def proof(conditions: Sequence[RecordedCondition]) -> list[str]:
 
 
 def compared(failed: Evidence, fixed: Evidence) -> str:
-    """Where both recorded runs end."""
+    """Describe the final figures of both recorded runs."""
     return (
         f"In the same {fixed.step} steps on the same pictures the loss falls to "
         f"{fixed.curve('train/epoch_loss').last:.2f} and "
@@ -162,7 +162,7 @@ def compared(failed: Evidence, fixed: Evidence) -> str:
 
 
 def made(card: Card) -> str:
-    """How a recorded run came about."""
+    """Describe how a recorded run was made."""
     return (
         f"{card.steps:,} steps in {duration(card.seconds)} on {card.hardware}, torch "
         f"{card.versions['torch']}; learned from {card.data}."
@@ -170,7 +170,7 @@ def made(card: Card) -> str:
 
 
 def paired(runs: Table) -> str:
-    """How the paired runs came about."""
+    """Describe how the paired runs were made."""
     rows = runs.rows
     return (
         f"The paired runs: {len(rows)} on the article's AlexNet, a quarter as wide and for images of 67×67, "
@@ -181,7 +181,7 @@ def paired(runs: Table) -> str:
 
 
 def measured(fresh: Fresh) -> str:
-    """How the fresh networks were measured."""
+    """Describe how the fresh networks were measured."""
     return (
         f"The fresh networks: AlexNet of full size, {fresh.seeds} seeds of each start, {fresh.data}, on "
         f"{fresh.hardware}, torch {fresh.versions['torch']}; dropout off."
@@ -189,7 +189,7 @@ def measured(fresh: Fresh) -> str:
 
 
 def _named(condition: RecordedCondition, most: int) -> str:
-    """Its name, and how many runs it rests on where they are fewer than others have."""
+    """Return the condition's name, with its number of runs if it has fewer than others."""
     return (
         condition.name
         if condition.n == most
@@ -202,7 +202,7 @@ def _gain(condition: RecordedCondition) -> str:
 
 
 def gained(condition: RecordedCondition) -> str:
-    """`+11.2 ± 1.9`, without an interval where there is nothing to judge it by; empty for the base."""
+    """Format the gain: `+11.2 ± 1.9`; without an interval if there is none, empty for the baseline."""
     if condition.gain is None:
         return ""
     half = "" if condition.gain.half is None else f" ± {100 * condition.gain.half:.1f}"
@@ -219,7 +219,7 @@ def _times(ratio: float) -> str:
 
 
 def _power(value: float) -> str:
-    """A small value as people write it: `0.0045`, `9.5·10⁻⁵`."""
+    """Format a small value: `0.0045`, `9.5·10⁻⁵`."""
     if value >= 1e-3 or value <= 0:
         return significant(value, 2)
     exponent = math.floor(math.log10(value))

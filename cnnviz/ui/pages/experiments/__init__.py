@@ -1,1 +1,1 @@
-"""The Experiments page."""
+"""Parts of the Experiments page."""

@@ -1,4 +1,4 @@
-"""The page as a whole: one experiment with its answer, how to run it, and all the others below."""
+"""Experiments page: one experiment with its result or plan, and the list of all others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cnnviz.ui.shared.model_picker import share_button
 from cnnviz.ui.shared.recipe_plan import test_parameters as parameters
 from cnnviz.ui.shared.url_state import show_value
 
-# The experiment taken along: its runs as CSV, its answer as JSON, and itself, to be run elsewhere.
+# Export: runs as CSV, result as JSON, and the experiment itself, to be run elsewhere.
 
 
 def exports(chosen: LoadedExperiment) -> None:
@@ -48,14 +48,14 @@ def _button(label: str, about: str, data: str, name: str, mime: str) -> None:
     )  # fmt: skip
 
 
-# The bar on top: which experiment, in which size, and what can be taken along.
+# The bar on top: experiment, form, export; share.
 
 WHICH, FORM = "experiments-which", "experiments-form"
 FORM_NAMES = {"small": "For a laptop", "large": "For a GPU"}
 
 
 def bar(now: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
-    """Draw it."""
+    """Draw the bar."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="experiments-bar"):
         _which(now, own)
         if isinstance(now, LoadedExperiment) and now.ready is not None:
@@ -68,9 +68,9 @@ def bar(now: LoadedExperiment | Demo, own: Sequence[Stored]) -> None:
 
 
 def _elsewhere(now: LoadedExperiment | Demo) -> str | None:
-    """An address that holds a started experiment itself, for other apps.
+    """Return a URL that contains a started experiment, for other apps.
 
-    None for others, where it is too long for one, and where it names data that other apps have not.
+    None if the experiment was not started here, is too long for a URL, or uses data that other apps lack.
     """
     if (
         not isinstance(now, LoadedExperiment)
@@ -111,11 +111,11 @@ def _formed() -> None:
     url_state.change(form=None if form == FORMS[0] else form)
 
 
-# All experiments with what each asks: those that were started here, the ready-made ones, demonstrations.
+# The list of experiments: started ones, presets, demonstrations.
 
 
 def listing(own: Sequence[Stored]) -> None:
-    """Draw them, a link and a line each."""
+    """Draw all experiments, a link and a line each."""
     if own:
         _group("Your experiments", ((str(s.id), f"{s.id} · {s.experiment.name}", _state(s)) for s in own))
     _presets()
@@ -125,7 +125,10 @@ def listing(own: Sequence[Stored]) -> None:
 
 
 def _presets() -> None:
-    """Draw those whose answer is decided first, each with its intervals on one scale; then the others."""
+    """Draw the presets with a conclusive result first, each with its intervals on one scale.
+
+    Then the others.
+    """
     measured = {ready.name: _differences(ready) for ready in list_presets().values()}
     for title, wanted in (("Presets", True), ("Presets without a clear answer yet", False)):
         shown = [ready for ready in list_presets().values() if decided(measured[ready.name]) is wanted]
@@ -146,7 +149,7 @@ def _presets() -> None:
 
 
 def _differences(ready: Preset) -> list[Interval]:
-    """The measured differences of a preset whose answer ships, condition by condition."""
+    """Return the recorded differences of a preset by condition; empty if none ship."""
     if ready.name not in names():
         return []
     arms = recording(ready.name).result.arms[1:]
@@ -154,11 +157,11 @@ def _differences(ready: Preset) -> list[Interval]:
 
 
 SPAN = 0.3
-"""Of accuracy to either side of 0 in a small picture of intervals; what goes beyond is cut off there."""
+"""Half range of the small interval plots, as accuracy; intervals beyond it are clipped."""
 
 
 def _intervals(differences: Sequence[Interval]) -> str:
-    """A small drawing: a line a condition from the interval's low to its high end, 0 in the middle."""
+    """Return a small interval plot as HTML: one line per condition, 0 in the middle."""
 
     def at(value: float) -> float:
         return 50 * (1 + max(-1.0, min(1.0, value / SPAN)))
@@ -184,7 +187,7 @@ def _group(title: str, entries: Iterable[tuple[str, str, str]]) -> None:
 
 
 def _answer(ready: Preset) -> str:
-    """The answer that ships, else where the question comes from."""
+    """Return the recorded result of a preset in words, or who asked the question."""
     if ready.name not in names():
         return f"Asked by {ready.asked_by}."
     result = recording(ready.name).result
@@ -206,11 +209,11 @@ PAIRED = (
     "says what the change does, with an interval, or that no difference can be seen."
 )
 TICK_SECONDS = 2.0
-"""Between two looks at an experiment that goes on."""
+"""Rerun interval while an experiment is running."""
 
 
 def experiments_page() -> None:
-    """Draw the page; a database that cannot be used is said, and what ships is shown all the same."""
+    """Draw the page; if the database cannot be used, an error and the shipped results."""
     following()
     st.html(CSS)
     page_state, problems = state.current(), []
@@ -236,7 +239,7 @@ def experiments_page() -> None:
 
 
 def _follow(stored: Stored, database: Database) -> None:
-    """Draw a started experiment, again and again as long as it goes on."""
+    """Draw a started experiment, repeatedly while it is running."""
     alive = bool(stored.waiting())
 
     @st.fragment(run_every=TICK_SECONDS if alive else None)
@@ -264,7 +267,7 @@ def _draw(now: LoadedExperiment, database: Database) -> None:
 
 
 def _not_started(now: LoadedExperiment, database: Database | None) -> None:
-    """Draw what ships of a ready-made experiment, or what a link asks, and how to run it."""
+    """Draw a preset with its recorded result, or an experiment from a link, and how to run it."""
     if now.result is not None:
         views.verdict(now.result)
         st.caption(
@@ -293,7 +296,7 @@ def _not_started(now: LoadedExperiment, database: Database | None) -> None:
 
 
 def _from_link(now: LoadedExperiment, database: Database | None) -> None:
-    """Draw what a link asks: nothing of it has run, so that the plan is the picture."""
+    """Draw an experiment from a link: nothing of it has run, so its plan is shown."""
     left, right = st.columns([0.5, 0.5], gap="large")
     with left:
         st.markdown(PAIRED)

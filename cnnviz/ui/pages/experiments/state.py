@@ -1,4 +1,4 @@
-"""What the page's URL asks for: a ready-made experiment, a demonstration, a started one, one in the link."""
+"""URL state of the Experiments page: a preset, a demonstration, a started experiment, or one in the link."""
 
 from __future__ import annotations
 
@@ -23,27 +23,30 @@ from cnnviz.ui.shared.url_state import quoted
 
 @dataclass(frozen=True)
 class PageState:
-    """At most one of the first three is given; none means the newest started one, or what ships."""
+    """URL state of the page.
+
+    At most one of the first three is set; none means the newest started experiment, or the first preset.
+    """
 
     name: str | None = None
-    """A ready-made experiment, or a demonstration."""
+    """Name of a preset or a demonstration."""
     number: int | None = None
-    """Of the run database."""
+    """Number in the run database."""
     test: Experiment | None = None
-    """One that the link holds, not yet started."""
+    """An experiment contained in the link, not started yet."""
     form: Form = "small"
     seeds: int | None = None
-    """Seeds for each arm; None for as many as the experiment comes with."""
+    """Seeds per condition; None for the experiment's own number."""
     problems: tuple[str, ...] = ()
 
 
 def current() -> PageState:
-    """What the page's URL asks for."""
+    """Read the state from the page's URL."""
     return read(st.query_params.to_dict(), list(url_state.current().problems))
 
 
 def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
-    """Validate the parameters; every fault becomes a sentence in `problems`."""
+    """Validate the parameters; every error becomes a sentence in `problems`."""
     form, seeds = _form(parameters.get("form"), problems), _seeds(parameters.get("seeds"), problems)
     test = _test(parameters.get("test"), parameters.get("parent"), problems)
     if test is not None:
@@ -61,12 +64,12 @@ def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
 
 
 def choose(which: str) -> None:
-    """Go to another experiment, for use in callbacks."""
+    """Select another experiment, for use in callbacks."""
     url_state.change(experiment=which, test=None, form=None, seeds=None)
 
 
 def _test(text: str | None, parent: str | None, problems: list[str]) -> Experiment | None:
-    """The experiment that a link holds, if all it names is registered, or the data of run `parent`."""
+    """Return the experiment in a link, if everything it names is registered, or the data of run `parent`."""
     if text is None:
         return None
     try:
@@ -81,7 +84,7 @@ def _test(text: str | None, parent: str | None, problems: list[str]) -> Experime
 
 
 def _data_of(parent: str | None) -> str | None:
-    """The data of the run that a link says its experiment was made from, as the run database has it."""
+    """Return the data of the run that a link's experiment was made from, according to the run database."""
     if parent is None or re.fullmatch(r"[0-9]{1,15}", parent) is None:
         return None
     try:
@@ -106,27 +109,27 @@ def _seeds(text: str | None, problems: list[str]) -> int | None:
     return None
 
 
-# The experiment that the page shows, from wherever it is: the run database, what ships, or the link.
+# The selected experiment, from the run database, the presets, or the link.
 
 
 @dataclass(frozen=True)
 class LoadedExperiment:
-    """One experiment with all that is known of it."""
+    """An experiment with its result."""
 
     key: str
-    """A ready-made one's name, a number, or `test`."""
+    """A preset's name, a number, or `test`."""
     experiment: Experiment
     ready: Preset | None = None
     form: Form = "small"
     stored: Stored | None = None
     result: Result | None = None
-    """Of its runs, or as it ships; None where there is neither."""
+    """Result of its runs, or the recorded one; None if there is neither."""
     torch: str = ""
-    """The version that a shipped result was measured with; empty for others."""
+    """torch version of a recorded result; empty for others."""
 
     @property
     def title(self) -> str:
-        """What it is called in the list."""
+        """Title in the list."""
         if self.ready is not None:
             return self.ready.title
         return f"{self.stored.id} · {self.experiment.name}" if self.stored else "From a link"
@@ -135,7 +138,7 @@ class LoadedExperiment:
 def chosen(
     page_state: PageState, own: Sequence[Stored], database: Database | None, problems: list[str]
 ) -> LoadedExperiment:
-    """What is asked for; where it cannot be had, why (into `said`), and another."""
+    """Return the selected experiment; if it does not exist another one, with the reason in `problems`."""
     if page_state.test is not None:
         return LoadedExperiment("test", _seeded(page_state.test, page_state.seeds))
     if page_state.number is not None:
@@ -152,12 +155,12 @@ def chosen(
 
 
 def of_stored(database: Database, stored: Stored) -> LoadedExperiment:
-    """A started experiment with what its runs tell."""
+    """Return a started experiment with the result of its runs."""
     return LoadedExperiment(str(stored.id), stored.experiment, stored=stored, result=of(database, stored))
 
 
 def of_ready(ready: Preset, page_state: PageState) -> LoadedExperiment:
-    """A ready-made experiment, with its recorded result where the small form is asked for and one ships."""
+    """Return a preset, with its recorded result if the small form is selected and one ships."""
     experiment = _seeded(ready.form(page_state.form), page_state.seeds)
     if page_state.form != FORMS[0] or ready.name not in names():
         return LoadedExperiment(ready.name, experiment, ready, page_state.form)

@@ -1,4 +1,4 @@
-"""An experiment's answer: the verdict, the picture, the table, and what else there is to know."""
+"""Views of an experiment: verdict, figure, table, demonstration, progress, and the plan before it starts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from cnnviz.ui.shared.recipe_plan import fetched_first
 from cnnviz.ui.shared.run_data import once
 
 COMPARED = 4
-"""Runs that the Runs page lays over one another."""
+"""Maximum number of runs that the Runs page overlays."""
 HELP = dict(
     zip(
         HEAD,
@@ -50,7 +50,7 @@ HELP = dict(
 
 
 def verdict(result: Result) -> None:
-    """Draw the question and its answer."""
+    """Draw the question and the verdict."""
     lines = verdict_lines(result)
     paragraphs = "".join(f"<p>{escape(line)}</p>" for line in lines)
     question = f"{result.question} Against “{result.arms[0].name}”:"
@@ -58,7 +58,7 @@ def verdict(result: Result) -> None:
 
 
 def evidence(chosen: LoadedExperiment, result: Result) -> None:
-    """Draw picture, table and notes."""
+    """Draw figure, table and notes."""
     picked = plot(
         picture(result), key=f"experiment-{chosen.key}", height=height(result), alt=experiment_alt(result),
         name=f"experiment-{chosen.key}", picks=chosen.stored is not None,
@@ -73,7 +73,7 @@ def evidence(chosen: LoadedExperiment, result: Result) -> None:
 
 
 def table(result: Result) -> None:
-    """Draw the arms, a line each, and what each changes."""
+    """Draw a table of the conditions and their changes."""
     head, lines = cells(result)
     heads = "".join(f'<th scope="col" title="{escape(HELP[name])}">{escape(name)}</th>' for name in head)
     rows = "".join(
@@ -90,7 +90,7 @@ def table(result: Result) -> None:
 
 
 def runs_link(result: Result) -> None:
-    """Draw the link to the runs, those of one seed side by side."""
+    """Draw the link to the runs, with those of the first seed compared."""
     first = [condition.outcomes[0].run for condition in result.arms if condition.outcomes[0].run is not None]
     if first:
         layout.link(
@@ -102,11 +102,11 @@ def runs_link(result: Result) -> None:
         )
 
 
-# A demonstration: code that is run before one's eyes, what it did, and why.
+# A demonstration: code that is run live, its result, and an explanation.
 
 
 def demonstration(demo: Demo) -> None:
-    """Run it and draw what came of it."""
+    """Run a demonstration and draw its result."""
     shown = _run(demo.name)
     st.html(
         f'<div class="experiment-verdict"><span>{escape(demo.question)}</span>'
@@ -145,11 +145,11 @@ def _table(shown: DemoResult) -> None:
     )
 
 
-# What the small form of an experiment says, for those who look at the large one, which ships no answer.
+# The recorded result of the small form, shown with the large form, which has none.
 
 
 def meanwhile(ready: Preset) -> None:
-    """Draw it; nothing where none ships."""
+    """Draw the small form's result, if one ships."""
     if ready.name not in names():
         return
     result = recording(ready.name).result
@@ -163,7 +163,7 @@ def meanwhile(ready: Preset) -> None:
     st.caption(f"What it cannot tell: {ready.limits}")
 
 
-# A button that queues runs, and asks again where it would queue many or long ones.
+# A button that queues runs, with a confirmation for many or long ones.
 
 
 def queue_button(
@@ -177,17 +177,17 @@ def queue_button(
     below: DeltaGenerator,
     kind: Literal["primary", "secondary"] = "secondary",
 ) -> bool:
-    """Draw it; whether it was pressed and, where that queues much, confirmed below it.
+    """Draw the button; return whether it was pressed and, for many or long runs, confirmed.
 
     Args:
         label: The button's text.
-        key: Its key, as of any widget.
-        icon: Its icon.
-        about: Its help.
-        runs: How many runs it queues.
-        seconds: About how long they take; None where nobody knows.
-        below: Where it asks again.
-        kind: Its look.
+        key: Key of the widget.
+        icon: The button's icon.
+        about: The button's help.
+        runs: Number of runs that it queues.
+        seconds: Their estimated duration; None if unknown.
+        below: Container of the confirmation.
+        kind: The button's type.
     """
     pressed = st.button(label, type=kind, icon=icon, key=key, help=about)
     if not needs_confirmation(runs, seconds):
@@ -209,13 +209,13 @@ def queue_button(
 
 
 def queues_text(runs: int, seconds: float | None) -> str:
-    """Say what a click queues: `This queues 600 runs, about 2 d 3 h on this machine.` and no more."""
+    """Describe what a click queues, such as `This queues 600 runs, about 2 d 3 h on this machine.`."""
     long = "nobody knows how long" if seconds is None else f"about {numbers.duration(seconds)}"
     return f"This queues {runs:,} run{'' if runs == 1 else 's'}, {long} on this machine."
 
 
 def say_room(database: Database, runs: int) -> bool:
-    """Whether so many more runs may wait; where they may not, say so before anybody presses a button."""
+    """Return whether so many more runs may wait; if not, draw a warning."""
     try:
         tracking.require_room(database, runs)
     except tracking.TrackingError as error:
@@ -224,14 +224,14 @@ def say_room(database: Database, runs: int) -> bool:
     return True
 
 
-# A started experiment: how far it is, and what can be done about it.
+# A started experiment: progress and actions.
 
 MORE = 2
-"""Seeds that a press of the button adds."""
+"""Number of seeds that the button adds."""
 
 
 def going(stored: Stored, database: Database) -> None:
-    """Draw progress while it goes on, and the buttons."""
+    """Draw the progress of a running experiment, and the buttons."""
     state = progress(database, stored)
     each = None if state.waiting else _seconds_of_a_run(stored)
     more = MORE * len(stored.experiment.names)
@@ -265,7 +265,7 @@ def _describe(stored: Stored, state: Progress) -> str:
 
 
 def _seconds_of_a_run(stored: Stored) -> float | None:
-    """The mean over those that finished; None where none has."""
+    """Return the mean duration of the finished runs; None if there are none."""
     ended = [run.seconds for run in stored.runs.values() if run is not None and run.status is Status.FINISHED]
     return sum(ended) / len(ended) if ended else None
 
@@ -291,7 +291,7 @@ def _button(
     st.rerun()
 
 
-# What would be run: arms, seeds, time; and the button that starts it.
+# Plan: conditions, seeds, duration, and the start button.
 
 SEEDS = "experiments-seeds"
 WANTING = (
@@ -301,7 +301,7 @@ WANTING = (
 
 
 def plan(chosen: LoadedExperiment, database: Database) -> None:
-    """Draw it."""
+    """Draw the plan."""
     experiment = chosen.experiment
     wanting = chosen.form == "large" and device_name(experiment.base) == "cpu"
     with st.container(border=True, key="experiments-plan"):
@@ -338,7 +338,7 @@ def _arms(experiment: Experiment) -> None:
 
 
 def _expected(experiment: Experiment, database: Database) -> float | None:
-    """Draw how many runs, and how many seconds they will take, which is returned; None where nobody knows."""
+    """Draw the number of runs, and return their estimated duration in seconds; None if unknown."""
     conditions, seeds = len(experiment.names), len(experiment.seeds)
     text = (
         f"{conditions * seeds} runs: {conditions} arms with the same {seeds} seed{'s' if seeds > 1 else ''}"
@@ -369,7 +369,7 @@ def _seeded() -> None:
 
 
 def _start(experiment: Experiment, database: Database) -> None:
-    """Start it and go to where it is watched; what stands in the way is said."""
+    """Start the experiment and show it; errors are reported."""
     try:
         number = start(database, experiment)
     except (ValueError, OSError) as error:

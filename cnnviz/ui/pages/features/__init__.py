@@ -1,1 +1,1 @@
-"""The parts of the page Feature maps."""
+"""Parts of the Feature maps page."""

@@ -1,4 +1,4 @@
-"""Which test images excite a channel most, and the patch that did it."""
+"""Views over the test images: top-activating images of a channel, and an embedding."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FRAME = (217, 72, 15)
 
 
 def top_activating_images(network: Network, asked: PageState) -> None:
-    """Draw them for the chosen channel; a click makes one the chosen picture."""
+    """Draw the top-activating images of the selected channel; a click selects one as the image."""
     if asked.layer.name == SOFTMAX:
         st.info("Probabilities are excited by what the last layer is; choose that.", icon=":material/info:")
         return
@@ -95,11 +95,11 @@ def _show(network: Network, asked: PageState, data: Dataset, most: Exciting, cha
     )  # fmt: skip
 
 
-# What is worked out of test images that do not ship, for the networks that do: classes, points, no images.
+# Precomputed figures of shipped networks whose test images do not ship: classes and points, no images.
 
 
 def _finished(network: Network) -> DatasetFigures | None:
-    """The figures that ship with the network, where its data are not on this machine."""
+    """Return the figures that ship with the network, if its data set is not on this machine."""
     shipped = network.reference.removeprefix("checkpoint:")
     if shipped == network.reference or image_input.data_of(network) is not None:
         return None
@@ -116,7 +116,7 @@ def _without_images(figures: DatasetFigures) -> str:
 
 
 def _show_classes(network: Network, asked: PageState, figures: DatasetFigures) -> None:
-    """Draw the classes of the images that excite the chosen channel most, with the cell's value."""
+    """Draw the classes of the top-activating images of the selected channel, with their activations."""
     layer, classes = figures.layers[asked.layer.name], network.loaded.classes
     channel = min(asked.channel or 0, len(layer.labels) - 1)
     _choose_channel(channel, len(layer.labels), "is excited most by images of these classes.")
@@ -139,7 +139,7 @@ def _show_classes(network: Network, asked: PageState, figures: DatasetFigures) -
 def _pictures(
     network: Network, asked: PageState, data: Dataset, most: Exciting, channel: int
 ) -> tuple[Pixels, Pixels]:
-    """The images with the patch framed, and the patches, uint8 `(N, 3, SIDE, SIDE)` each."""
+    """Return the images with the patch framed, and the patches, uint8 `(N, 3, SIDE, SIDE)` each."""
     field = field_of(network.analysis, asked.layer)
     seen = dataset_pass.seen_of(network, data, most.images[channel])
     whole, patches = [], []
@@ -188,18 +188,18 @@ def _compute_activations(
     return found
 
 
-# The test images as a map in two dimensions, by what the layer makes of each; a click opens one.
+# Embedding of the test images by the layer's features; a click selects one.
 
 METHOD, OPENED = "features-method", "features-space-opened"
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 THUMB = 32
-"""Pixels of an image at the pointer."""
+"""Side of the image shown on hover, in pixels."""
 POINTS = 1_000
-"""Points that are drawn; t-SNE and UMAP take some seconds for them."""
+"""Number of points; t-SNE and UMAP take some seconds for them."""
 
 
 def space(network: Network, asked: PageState) -> None:
-    """Draw it."""
+    """Draw the embedding."""
     if asked.layer.name == SOFTMAX:
         st.info("Choose a layer; probabilities are the answer itself.", icon=":material/info:")
         return

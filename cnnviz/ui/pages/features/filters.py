@@ -1,4 +1,4 @@
-"""What the layer has learned: its weights as small pictures, and their histogram."""
+"""Filters view: a layer's weights as small images, and their histogram."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENLARGED, CELL = 12, 64
 
 
 def filters(network: Network, asked: PageState) -> None:
-    """Draw them; a layer without weights is told, with the one before it that has some."""
+    """Draw the filters; for a layer without weights, link to the nearest one before it."""
     from cnnviz.interpret.filters import layers_with_filters
 
     having = layers_with_filters(network.loaded.model)
@@ -50,7 +50,7 @@ def filters(network: Network, asked: PageState) -> None:
 
 
 def _beside(network: Network) -> Network | None:
-    """Draw the choice of another network of the same model, and give it."""
+    """Draw the choice of another network of the same model, and return it."""
     model, known = network.loaded.spec.name, choices()
     called = model_input.labels(known)
     named = {"": "nothing beside it"}
@@ -104,7 +104,7 @@ def _colour_sheet(stamp: str, layer: str, _weights: Weights) -> Sprite:
 
 
 def _kernels(network: Network, weights: Weights, channel: int, place: int) -> None:
-    """One filter over each map that it reads; where there is one only, every filter."""
+    """Draw one filter's kernels over its input maps; with a single input map, every filter."""
     if weights.values.shape[1] == 1:
         st.caption("Every filter: orange adds, blue takes away, on one scale for the layer.")
         packet = _packet(network.stamp, weights.layer, None, weights)
@@ -153,7 +153,7 @@ def _weights(stamp: str, layer: str, _network: Network) -> Weights:
 
 
 def _histogram(drawn: Sequence[tuple[str, Weights]]) -> None:
-    """How the weights are spread, each network's by its name."""
+    """Draw the histogram of the weights, one line per network."""
     from cnnviz.interpret.filters import histogram
 
     layer, end = drawn[0][1].layer, max(one.magnitude for _, one in drawn)

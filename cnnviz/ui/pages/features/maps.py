@@ -1,4 +1,4 @@
-"""Values of layers for the chosen picture: one forward pass, kept small and bounded."""
+"""Maps, arithmetic and preprocessing views: values of layers for the selected image."""
 
 from __future__ import annotations
 
@@ -37,7 +37,11 @@ if TYPE_CHECKING:
 
 
 def maps(network: Network, ready: PreprocessedImage, layer: str) -> Floats:
-    """What the layer gives, float32 `(C, H, W)`; raises `ValueError` for what cannot be shown as maps."""
+    """Return the layer's output, float32 `(C, H, W)`.
+
+    Raises:
+        ValueError: The output cannot be shown as maps.
+    """
     if layer == SOFTMAX:
         return shares(network, ready)[:, None, None]
     return _maps(network.stamp, ready.digest, layer, network, ready)
@@ -53,7 +57,11 @@ def _maps(stamp: str, digest: str, layer: str, _network: Network, _ready: Prepro
 def view_packet(
     network: Network, ready: PreprocessedImage, layer: Layer, order: Order, reach: Range, chosen: int | None
 ) -> bytes:
-    """The mosaic of a layer, `chosen` enlarged; raises `ValueError` for what cannot be shown as maps."""
+    """Return the mosaic packet of a layer, with `chosen` enlarged.
+
+    Raises:
+        ValueError: The output cannot be shown as maps.
+    """
     return _packet(network.stamp, ready.digest, layer.name, order, reach, chosen, network, ready, layer)
 
 
@@ -95,7 +103,7 @@ def _packet(
 
 
 def network_range(network: Network, ready: PreprocessedImage) -> tuple[float, float]:
-    """Smallest and largest value that any layer gives for the picture."""
+    """Return the smallest and largest output value of all layers for the image."""
     return _network_range(network.stamp, ready.digest, network, ready)
 
 
@@ -112,15 +120,15 @@ def _network_range(
 
 
 def row_names(analysis: Analysis) -> list[str]:
-    """The rows that give maps or a vector in a prediction."""
+    """Return the rows whose output in a prediction is maps or a vector."""
     return [row.name for row in analysis.predicting if row.outputs and 1 <= len(row.output_shape) <= 3]
 
 
-# All layers as a strip of small pictures: detail turns into meaning. A click chooses one.
+# Strip of all layers as small images; a click selects one.
 
 
 def strip(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
-    """Draw one map a layer: the one that varies most."""
+    """Draw one map per layer: the one with the largest variance."""
     known = every_layer(network.analysis)
     shown = strip_layers(network.analysis, known, asked.layer.row)
     theme: Theme = "dark" if st.context.theme.type == "dark" else "light"
@@ -157,15 +165,19 @@ def _sheet(
     return sprite(np.stack([found[name] for name in layers]))
 
 
-# The arithmetic of the layer: any cell of it, following the pointer.
+# Arithmetic of the layer's cells.
 
 LIMIT = 6_000_000
-"""Bytes that are sent to the browser; of larger layers a channel is, or a cell."""
+"""Maximum bytes sent to the browser; of larger layers only a channel, or a cell, is sent."""
 ARITHMETIC_CELL = "features-cell"
 
 
 def arithmetic(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
-    """Draw it; raises `ValueError` for a kind of layer whose arithmetic is not worked out."""
+    """Draw the arithmetic of the layer.
+
+    Raises:
+        ValueError: This kind of layer is not supported.
+    """
     inspection = _inspection(network.stamp, ready.digest, asked.layer.name, network, ready)
     count = len(inspection.output)
     channel = min(asked.channel, count - 1) if asked.channel is not None else _loudest(inspection)
@@ -190,7 +202,7 @@ def _cell(asked: PageState) -> tuple[int, int] | None:
 
 
 def _loudest(inspection: Inspection) -> int:
-    """The channel with the largest magnitude."""
+    """Return the channel with the largest magnitude."""
     return int(abs(inspection.output).reshape(len(inspection.output), -1).max(1).argmax())
 
 
@@ -226,7 +238,7 @@ def _arithmetic_packet(
     return arithmetic_packet(ArithmeticView(payload, channel, name, (y, x) if cell else None, working, units))
 
 
-# From the file to the numbers that the network reads: every step shown, and what can be changed.
+# Preprocessing steps and their settings.
 
 CSS = Path(__file__).with_name("steps.css")
 LABELS = {
@@ -241,7 +253,10 @@ LABELS = {
 
 
 def preprocessing_steps(ready: PreprocessedImage, own: Preprocessing) -> None:
-    """Draw the steps of the picture, and the settings; `own` is how the network's pictures go in."""
+    """Draw the preprocessing steps of the image, and their settings.
+
+    `own` is the network's own preprocessing.
+    """
     how = ready.how
     st.html(CSS)
     st.html(f'<div class="steps">{"".join(map(_step, ready.shots))}</div>')

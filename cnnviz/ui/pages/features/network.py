@@ -1,4 +1,4 @@
-"""The whole network on one screen: worked out in the browser where that is a matter of a blink, else here."""
+"""Network view of the Feature maps page: computed in the browser if the network is small, else here."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from cnnviz.ui.shared.result_cache import RESULTS
 
 CSS = Path(__file__).with_name("network.css")
 MOST_MACS = 110_000_000
-"""Multiply-adds for an image that a browser works out itself; above, the server sends what layers give."""
+"""Maximum multiply-adds per image for which the browser computes; above, the server sends layer outputs."""
 MOST_VALUES = 16_000_000
-"""Values of all layers together that are sent, a byte each."""
+"""Maximum number of values of all layers that are sent, one byte each."""
 WANTED = "network-kernel-wanted"
 
 
 def whole_network(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
-    """Draw it, or a sentence on why it cannot be drawn and what can."""
+    """Draw the network, or a sentence on why it cannot be drawn."""
     st.html(CSS)
     try:
         program = drawable_program(network)
@@ -51,7 +51,7 @@ def whole_network(network: Network, ready: PreprocessedImage, asked: PageState) 
 
 @st.fragment
 def _parts(network: Network, ready: PreprocessedImage, asked: PageState, program: NetworkProgram) -> None:
-    """Draw it anew alone where only a kernel is wanted."""
+    """Draw as a fragment, which is rerun alone when a kernel is requested."""
     with st.container(key="network-arrays"):
         network_arrays(
             weights_slot(network.stamp), {"weights": program.program.weights}, key="network-weights"
@@ -66,13 +66,13 @@ def _want(layer: int, channel: int) -> None:
 
 
 def _wanted_kernel(network: Network, program: NetworkProgram) -> None:
-    """Send the kernel that was asked for last, where a network's weights are not in the browser."""
+    """Send the requested kernel, if the network's weights are not in the browser."""
     wanted = st.session_state.get(WANTED)
     if program.has_kernels or wanted is None:
         return
     try:
         values = kernel(program, *wanted).numpy().ravel()
-    except ValueError:  # of another network, or by hand
+    except ValueError:  # a request for another network, or a forged one
         return
     network_arrays(kernel_slot(network.stamp, *wanted), {"kernel": values}, key="network-kernel")
 
@@ -96,7 +96,7 @@ def _packet(
 
 
 def with_softmax(program: LayerProgram) -> LayerProgram:
-    """The program with softmax behind it, where it does not end in one."""
+    """Append softmax to the program, unless it ends in one."""
     last = program.layers[-1]
     if last["op"] == "softmax":
         return program
@@ -105,7 +105,7 @@ def with_softmax(program: LayerProgram) -> LayerProgram:
 
 
 def _outputs(program: NetworkProgram, ready: PreprocessedImage) -> list[Floats]:
-    """Every layer's output, the probabilities last."""
+    """Return every layer's output, the probabilities last."""
     outputs = [values.float().numpy() for values in program.outputs(ready.tensor)]
     if program.program.layers[-1]["op"] != "softmax":
         outputs.append(np.exp(outputs[-1] - np.logaddexp.reduce(outputs[-1])))
@@ -113,7 +113,11 @@ def _outputs(program: NetworkProgram, ready: PreprocessedImage) -> list[Floats]:
 
 
 def drawable_program(network: Network) -> NetworkProgram:
-    """The network's program; raises `InferenceError` with a sentence where it has none or is too large."""
+    """Return the network's program.
+
+    Raises:
+        InferenceError: The network has no program, or is too large; the message is one sentence.
+    """
     found = _program_or_reason(network.stamp, network)
     if isinstance(found, str):
         raise InferenceError(found)

@@ -1,4 +1,4 @@
-"""The page in its parts, top to bottom."""
+"""Feature maps page: views of one layer (maps, arithmetic, filters, …), or of the whole network."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ from cnnviz.ui.shared.predictions import doubts
 from cnnviz.ui.shared.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.url_state import change_without_model, unless
 
-# The bar on top: which network, which layer; share.
+# The bar on top: network, layer; share.
 
 
 def features_bar(network: Network, asked: PageState) -> None:
-    """Draw it."""
+    """Draw the bar."""
     named = {layer.name: label(layer) for layer in every_layer(network.analysis).values()}
     with inside_bar(network):
         stepper("Layer", named, asked.layer.name, key="features-layer", width=330, choose=choose_layer)
 
 
 def label(layer: Layer) -> str:
-    """A layer in the list: name, kind, shape of what it gives."""
+    """Format a layer for the list: name, kind, output shape."""
     return f"{layer.name or '(model)'} · {KIND_TITLES[layer.kind]} · {numbers.shape(layer.output_shape)}"
 
 
-# What the chosen layer is, in words, and where to take it.
+# Description of the selected layer, and links.
 
 
 def inspector(network: Network, asked: PageState) -> None:
-    """Draw a line on the layer, and links that take it along."""
+    """Draw a line on the layer, and links that carry it along."""
     analysis = network.analysis
     row = next((row for row in analysis.rows if row.name == asked.layer.row), None)
     if row is not None:
@@ -66,7 +66,7 @@ def inspector(network: Network, asked: PageState) -> None:
     onwards(network, "features", row.name if row is not None else None)
 
 
-# The views of one layer, one at a time: its maps, its arithmetic, its filters, what excites it.
+# The views of one layer: maps, arithmetic, filters, top-activating images, embedding, preprocessing.
 
 ORDER_WORDS = {
     "index": "Order: by number",
@@ -84,7 +84,7 @@ RANGE_WORDS = {
 
 
 def views(network: Network, ready: PreprocessedImage, asked: PageState, own: Preprocessing) -> None:
-    """Draw the choice of views and the one that is chosen; `own` is how the network's pictures go in."""
+    """Draw the choice of views and the selected one; `own` is the network's own preprocessing."""
     known: dict[str, Callable[[], None]] = {
         "maps": partial(_maps, network, ready, asked),
         "arithmetic": partial(arithmetic, network, ready, asked),
@@ -118,7 +118,7 @@ def _choose_view(asked: PageState) -> None:
 
 
 def _maps(network: Network, ready: PreprocessedImage, asked: PageState) -> None:
-    # What was picked in the mosaic is enlarged there already: it need not be sent anew to say so.
+    # A channel picked in the mosaic is enlarged there already, so the packet need not change.
     chosen = None if asked.channel == st.session_state.get(PICKED) else asked.channel
     packet = maps.view_packet(network, ready, asked.layer, asked.order, asked.range, chosen)
     feature_mosaic(packet, key="features-mosaic", on_select=_picked)
@@ -143,7 +143,7 @@ def _choice(name: str, label: str, words: dict[str, str], chosen: str) -> None:
     )
 
 
-# The whole network instead: what a layer's views have on top folds away, so that one screen holds it.
+# The whole network on one screen, with the controls above it collapsed.
 
 
 def network_on_one_screen(network: Network, asked: PageState) -> None:
@@ -160,12 +160,12 @@ def network_on_one_screen(network: Network, asked: PageState) -> None:
 
 CSS = Path(__file__).with_name("features.css")
 PAGE_HEIGHT = 900
-"""Pixels, kept free while the first network is loaded."""
+"""Pixels reserved while the first network is loaded."""
 DRAWN = "features-drawn"
 
 
 def features() -> None:
-    """Draw it for the page's URL."""
+    """Draw the page for its URL."""
     st.html(CSS)
     with kept_free(DRAWN, PAGE_HEIGHT):
         current = network()

@@ -1,4 +1,4 @@
-"""What the page is asked to show, from its URL: layer, view, order of the channels, reach of the colours."""
+"""URL state of the Feature maps page: layer, view, order of channels, range of colors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cnnviz.ui.shared.model_input import Network
 from cnnviz.ui.shared.url_state import change_without_model, quoted
 
 SOFTMAX = "softmax"
-"""The probabilities, which no row of the architecture's table gives."""
+"""Name of the probabilities, which are not a row of the architecture's table."""
 NETWORK = "network"
 VIEWS = {
     NETWORK: ":material/hub: Network",
@@ -31,7 +31,7 @@ VIEWS = {
 
 @dataclass(frozen=True)
 class PageState:
-    """What to show of the network's layers."""
+    """URL state of the page."""
 
     layer: Layer
     view: str
@@ -40,11 +40,11 @@ class PageState:
     channel: int | None
     problems: tuple[str, ...]
     opened: tuple[str, int | None] | None = None
-    """The layer that is open in the view of the whole network, and its map."""
+    """The layer that is open in the network view, and its map."""
 
 
 def every_layer(analysis: Analysis) -> dict[str, Layer]:
-    """Every layer that can be looked at by name, in the order of the pass, the probabilities last."""
+    """Return all selectable layers by name, in the order of the forward pass, the probabilities last."""
     found = {layer.name: layer for layer in layers(analysis)}
     found |= {layer.name: layer for layer in inner_layers(analysis)}
     order = {row.name: place for place, row in enumerate(analysis.rows)}
@@ -54,7 +54,7 @@ def every_layer(analysis: Analysis) -> dict[str, Layer]:
 
 
 def current(network: Network) -> PageState:
-    """What the page's URL asks for; what is wrong in it is said."""
+    """Read the state from the page's URL; invalid parameters become problems."""
     known, said = every_layer(network.analysis), []
     name = st.query_params.get("layer")
     name = "" if name == url_state.ROOT else name
@@ -75,7 +75,7 @@ def current(network: Network) -> PageState:
 
 
 def first_choice(known: dict[str, Layer]) -> Layer:
-    """The layer that is shown where none is asked for: what the first convolution gives."""
+    """Return the default layer: the output of the first convolution."""
     convolutions = [
         layer for layer in known.values() if layer.kind == "conv" and len(layer.output_shape) == 3
     ]
@@ -83,13 +83,13 @@ def first_choice(known: dict[str, Layer]) -> Layer:
 
 
 def field_of(analysis: Analysis, layer: Layer) -> ReceptiveField:
-    """What a cell of the layer sees; all of the input where that is not known."""
+    """Return the receptive field of the layer's cells; the whole input if unknown."""
     row = next((row for row in analysis.rows if row.name == layer.row), None)
     return row.receptive_field if row is not None else ReceptiveField(whole=True)
 
 
 def type_of(analysis: Analysis, layer: Layer) -> str:
-    """The row's type, as `Tanh`."""
+    """Return the type of the layer's row, such as `Tanh`."""
     return next((row.type for row in analysis.rows if row.name == layer.row), "")
 
 
@@ -101,5 +101,5 @@ def _channel(text: str | None, layer: Layer, said: list[str]) -> int | None:
 
 
 def choose_layer(name: str) -> None:
-    """Make a layer the selected one, for use in callbacks."""
+    """Select a layer, for use in callbacks."""
     change_without_model(layer=url_state.layer_text(name), channel=None)

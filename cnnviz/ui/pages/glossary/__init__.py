@@ -1,1 +1,1 @@
-"""The parts of the page Glossary."""
+"""Parts of the Glossary page."""

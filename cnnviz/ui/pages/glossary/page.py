@@ -1,4 +1,4 @@
-"""The page as a whole: a field to search, and the terms by what they concern."""
+"""Glossary page: a search field, and the terms by section."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIND, TERM = "glossary-find", "term"
 
 
 def glossary() -> None:
-    """Draw the term that the address names, and all others, or those that a search finds."""
+    """Draw the term that the URL names, and all terms or those that match the search."""
     wanted, find = st.query_params.get(TERM), st.query_params.get("find", "")
     known = terms()
     if wanted is not None and wanted not in known:
@@ -39,7 +39,7 @@ def _write() -> None:
 
 
 def _matches(term: Term, find: str) -> bool:
-    """Check whether every word looked for stands in the term's name, definition or word in the code."""
+    """Return whether every word occurs in the term's name, definition or code word."""
     text = f"{term.name} {term.definition} {term.word}".lower()
     return all(word in text for word in find.lower().split())
 

@@ -1,1 +1,1 @@
-"""The parts of the page Inception."""
+"""Parts of the Inception page."""

@@ -1,4 +1,4 @@
-"""The four branches of a block side by side, from the same input."""
+"""Branches of an inception block: their share of it, ablation, and feature maps side by side."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from cnnviz.ui.shared.result_cache import RESULTS
 if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block, BlockLook, BranchLook
 
-# What a block does with the picture, and what the answer is without branches: worked out once.
+# Activations of a block, and logits with ablated branches; cached.
 
 
 def block_activations(network: Network, ready: PreprocessedImage, block: Block) -> BlockLook:
-    """The block at work on the picture."""
+    """Return the activations of the block's branches for the image."""
     return _look(network.stamp, ready.digest, block.name, network, ready, block)
 
 
@@ -44,7 +44,7 @@ def _look(
 
 
 def without(network: Network, ready: PreprocessedImage, branches: tuple[str, ...]) -> Floats:
-    """Logits `(classes,)` where these modules give zeros."""
+    """Return logits `(classes,)` with the outputs of these modules set to zero."""
     return _without(network.stamp, ready.digest, branches, network, ready)
 
 
@@ -59,7 +59,7 @@ def _without(
 
 
 def probabilities_without(network: Network, ready: PreprocessedImage, branches: tuple[str, ...]) -> Floats:
-    """Probabilities `(classes,)` where these modules give zeros."""
+    """Return probabilities `(classes,)` with the outputs of these modules set to zero."""
     logits = without(network, ready, branches).astype(np.float64)
     exponentials = np.exp(logits - logits.max())
     shares: Floats = (exponentials / exponentials.sum()).astype(np.float32)
@@ -67,13 +67,13 @@ def probabilities_without(network: Network, ready: PreprocessedImage, branches: 
 
 
 def lead(logits: Floats, target: int) -> float:
-    """The logit of `target` minus the largest other one."""
+    """Return the margin: the logit of `target` minus the largest other one."""
     return float(logits[target] - np.delete(logits, target).max())
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def branch_texts(stamp: str, name: str, _network: Network, _block: Block) -> tuple[str, ...]:
-    """What each branch does, in words: `1×1 to 96 maps, 3×3 to 128`."""
+    """Describe the operations of each branch: `1×1 to 96 maps, 3×3 to 128`."""
     from torch import nn
 
     texts = []
@@ -88,12 +88,12 @@ def branch_texts(stamp: str, name: str, _network: Network, _block: Block) -> tup
     return tuple(texts)
 
 
-# Bars in the branches' colours, as HTML.
+# Bars in the branches' colors, as HTML.
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One value among others of its kind: its part of the longest bar, and how it is told."""
+    """One bar: its title, its fraction of the longest one, and its value as text."""
 
     title: str
     part: float
@@ -102,7 +102,7 @@ class Bar:
 
 
 def bars(rows: Sequence[Bar], alt: str) -> str:
-    """Bars below one another, title before and value behind."""
+    """Return bars below one another as HTML, with titles before and values behind."""
     markup = "".join(
         f"<div><span>{escape(row.title)}</span><i>{_filled(row)}</i><em>{escape(row.text)}</em></div>"
         for row in rows
@@ -117,7 +117,7 @@ def _filled(row: Bar) -> str:
 
 
 def split(title: str, total: str, parts: Sequence[Bar]) -> str:
-    """One bar of all, cut into parts that sum to 1."""
+    """Return one bar divided into parts that sum to 1."""
     words = ", ".join(f"{part.title} {numbers.percent(part.part)}" for part in parts)
     cut = "".join(
         f'<b style="flex-grow:{part.part:.4f};background:{part.hue.css}" '
@@ -131,18 +131,25 @@ def split(title: str, total: str, parts: Sequence[Bar]) -> str:
 
 
 def splits(rows: Sequence[str]) -> str:
-    """Several of them, one scale."""
+    """Return several divided bars of equal length."""
     return f'<div class="inception-bars wide">{"".join(rows)}</div>'
 
 
-# The answer with branches left out, beside the whole network's.
+# The prediction with ablated branches, beside the whole network's.
 
 WHOLE = Colour("#0b6472", "#5fb8c6")
-"""The whole network, as its answers are drawn elsewhere on the page."""
+"""Color of the whole network, as in its predictions on the page."""
 
 
 def each_alone(network: Network, ready: PreprocessedImage, block: Block, left: Mapping[str, Floats]) -> None:
-    """Draw the likeliest class's lead without each branch alone; `left` is the logits, by branch."""
+    """Draw the margin of the predicted class with each branch ablated alone.
+
+    Args:
+        network: The network.
+        ready: The image.
+        block: The block.
+        left: Logits by name of the ablated branch.
+    """
     whole = without(network, ready, ())
     classes, best = network.loaded.classes, int(whole.argmax())
     logits = {"nothing": whole} | {branch.title: left[branch.name] for branch in block.branches}
@@ -164,7 +171,7 @@ def each_alone(network: Network, ready: PreprocessedImage, block: Block, left: M
 
 
 def compared(network: Network, ready: PreprocessedImage, block: Block, page_state: PageState) -> None:
-    """Draw the whole network's answer and the one without the branches that are left out."""
+    """Draw the whole network's prediction and that with the selected branches ablated."""
     names = tuple(block.branches[place].name for place in page_state.dropped)
     titles = " and ".join(block.branches[place].title for place in page_state.dropped)
     with st.spinner("The picture goes through what is left …"):
@@ -178,7 +185,7 @@ def compared(network: Network, ready: PreprocessedImage, block: Block, page_stat
 
 
 def comparison(classes: tuple[str, ...], whole: Floats, left: Floats) -> str:
-    """The likeliest classes of either answer, in pairs of bars: the whole network, what is left."""
+    """Return pairs of bars of the top classes of both predictions: the whole network, the ablated one."""
     order = np.argsort(-np.maximum(whole, left), kind="stable")[: TOP + 1]
     rows = "".join(
         f"<div><span>{escape(classes[place])}</span><i>"
@@ -213,7 +220,7 @@ COLUMNS = (
 
 
 def download(network: Network, block: Block, activations: BlockLook) -> None:
-    """Draw the button."""
+    """Draw the download button."""
     name = f"{network.loaded.spec.name.replace('/', '-')}-{short(block.name)}-branches.csv"
     st.download_button(
         "Branches as CSV", partial(as_csv, activations), name, "text/csv", key="inception-csv",
@@ -222,7 +229,7 @@ def download(network: Network, block: Block, activations: BlockLook) -> None:
 
 
 def as_csv(activations: BlockLook) -> str:
-    """A line a branch, exact figures."""
+    """Return one CSV line per branch, with exact values."""
     rows = (
         (one.branch.name, one.branch.title, one.branch.kernel, one.branch.first, one.branch.channels,
          one.branch.params, one.branch.macs, one.activity, one.share, one.zeros)
@@ -235,7 +242,7 @@ Tell = Callable[[float], str]
 
 
 def branches(network: Network, ready: PreprocessedImage, block: Block, page_state: PageState) -> None:
-    """Draw how they share the block, the answer without those that are left out, and each in a column."""
+    """Draw the branches' shares of the block, predictions with ablated branches, and a column per branch."""
     with st.spinner(f"The picture goes through {network.loaded.name} …"):
         activations = block_activations(network, ready, block)
         left = {branch.name: without(network, ready, (branch.name,)) for branch in block.branches}
@@ -374,7 +381,7 @@ def _packet(
     _ready: PreprocessedImage,
     _found: BlockLook,
 ) -> bytes:
-    """One scale of colours for the block, so that its branches can be compared."""
+    """Serialize a branch's mosaic; the whole block has one color scale, so that branches are comparable."""
     one = _found.branches[place]
     low, high = float(np.nanmin(_found.output)), float(np.nanmax(_found.output))
     diverging = low < 0

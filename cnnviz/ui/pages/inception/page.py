@@ -1,4 +1,4 @@
-"""The page in its parts, top to bottom."""
+"""Inception page: branches of a block, class selectivity, 1×1 bottleneck, auxiliary classifiers."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block, ClassifierOutput
     from cnnviz.tracking import Run
 
-# The bar on top: which network, which block; share.
+# The bar on top: network, block; share.
 
 
 def inception_bar(network: Network, blocks: tuple[Block, ...], page_state: PageState) -> None:
-    """Draw it."""
+    """Draw the bar."""
     named = {block.name: f"Block {short(block.name)} · {_shape(network, block)}" for block in blocks}
     with inside_bar(network):
         if page_state.block is not None:
@@ -52,14 +52,14 @@ def _shape(network: Network, block: Block) -> str:
     return numbers.shape(network.analysis.row(block.name).output_shape)
 
 
-# How the auxiliary classifiers learned: the loss of each beside the one that the run made small.
+# Losses of the auxiliary classifiers during training, beside the total loss.
 
 RUN = "run:"
 SMOOTHING, HEIGHT = 0.02, 320
 
 
 def learning(network: Network) -> None:
-    """Draw the curves of the network's run; without any, say why and lead to training."""
+    """Draw the curves of the network's run; without any, say why and link to training."""
     run = _run(network.reference)
     heads = [] if run is None else head_lines(lambda metric: _points(run, metric))
     if run is None or not heads:
@@ -103,14 +103,14 @@ def _points(run: Run, metric: str) -> tuple[Floats, Floats] | None:
     return (curve.epochs, curve.values) if len(curve) else None
 
 
-# The auxiliary classifiers: what each says to the picture.
+# Predictions of the auxiliary classifiers.
 
 WITH_HEADS = "small-googlenet-32-aux"
 FINAL, *HUES = COMPARED
 
 
 def auxiliary(network: Network, ready: PreprocessedImage) -> None:
-    """Draw them beside the network's own answer; a network without any is told, with one that has some."""
+    """Draw their predictions beside the network's own; if there are none, link to a network that has some."""
     with st.spinner(f"The picture goes through {network.loaded.name} …"):
         answers = _answers(network.stamp, ready.digest, network, ready)
     if len(answers) == 1:
@@ -151,15 +151,15 @@ def _answers(
     return classifier_outputs(_network.loaded.model, _ready.tensor)
 
 
-# Which branch carries which class: mean activity by class over the test images.
+# Class selectivity of branches: mean activation by class over the test images.
 
 KIND = "branches"
 Result = tuple[Table, int, bool]
-"""Activity `(blocks, 4, classes)`, over how many images, and whether it was worked out in this very run."""
+"""Activity `(blocks, 4, classes)`, number of images, and whether it was computed in this script run."""
 
 
 def classes(network: Network, blocks: tuple[Block, ...], block: Block) -> None:
-    """Draw it for one block; what is worked out holds for all of them."""
+    """Draw class selectivity for one block; it is computed for all blocks at once."""
     result = dataset_pass.offered(
         network,
         "Which branch carries which class",
@@ -171,7 +171,7 @@ def classes(network: Network, blocks: tuple[Block, ...], block: Block) -> None:
     if result is not None:
         data, (table, count, just_now) = result
         if just_now:
-            st.rerun()  # without the question that was answered
+            st.rerun()  # removes the buttons that started it
         _draw(network, data, table[[one.name for one in blocks].index(block.name)], count, block)
 
 
@@ -220,12 +220,12 @@ def _work_out(
 
 CSS = Path(__file__).with_name("inception.css")
 PAGE_HEIGHT = 900
-"""Pixels, kept free while the first network is loaded."""
+"""Pixels reserved while the first network is loaded."""
 DRAWN, VIEW = "inception-drawn", "inception-view"
 
 
 def inception() -> None:
-    """Draw it for the page's URL."""
+    """Draw the page for its URL."""
     st.html(CSS)
     with kept_free(DRAWN, PAGE_HEIGHT):
         current = network(state.PREFERRED)

@@ -1,4 +1,4 @@
-"""Naive against reduced: one convolution on sliders, the whole network, and its last layers."""
+"""1×1 bottleneck: one convolution with and without it, whole networks, and global average pooling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cnnviz.ui.shared.model_input import Network
 if TYPE_CHECKING:
     from cnnviz.interpret.branches import Block
 
-# Naive blocks in a row against reduced ones, and global average pooling against a dense layer.
+# Nine naive blocks against nine with bottlenecks, and global average pooling against a dense layer.
 
 NAIVE_MODEL, REDUCED_MODEL = "inception-naive", "googlenet"
 
@@ -34,7 +34,7 @@ def _analysis(model: str) -> Analysis:
 
 
 def growing() -> None:
-    """Draw what becomes of nine blocks in a row."""
+    """Draw how channels and cost grow over nine blocks."""
     naive, reduced = _analysis(NAIVE_MODEL), _analysis(REDUCED_MODEL)
     without, having = stages(naive), stages(reduced)
     st.header("Nine blocks in a row", anchor=False)
@@ -56,7 +56,7 @@ def growing() -> None:
 
 
 def pooling(network: Network) -> None:
-    """Draw what a dense layer in place of global average pooling would weigh."""
+    """Draw the number of weights of a dense layer in place of global average pooling."""
     st.header("Global average pooling or a dense layer", anchor=False)
     st.caption(
         "Before the last layer every map becomes one number, its mean, which has no weights. A dense layer "
@@ -89,7 +89,7 @@ SLIDERS = {
 
 
 def reduction(network: Network, reduction: Reduction, block: Block | None) -> None:
-    """Draw it."""
+    """Draw the view."""
     term_heading("One convolution, with a 1×1 before it and without", "1×1 bottleneck")
     st.caption(
         "A 1×1 convolution mixes channels and looks at no neighbours, so it is cheap; the larger one after "
@@ -119,7 +119,7 @@ def _presets(network: Network, reduction: Reduction, block: Block | None) -> Non
 
 
 def of_block(network: Network, block: Block) -> dict[str, Reduction]:
-    """The reductions that a block makes, by what they are called; none of a naive block."""
+    """Return the block's bottlenecks by title; empty for a naive block."""
     reductions = {}
     for branch in block.branches[1:3]:
         rows = [

@@ -1,4 +1,4 @@
-"""What the page's URL asks for: a block, a view, branches left out, the sliders."""
+"""URL state of the Inception page: block, view, ablated branches, slider values."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ PREFERRED = (
     "googlenet",
     "googlenet-aux",
 )
-"""Models with blocks, for who asks for none; the one whose fresh weights stand in comes first."""
+"""Models with inception blocks, for a URL without one; the first is used with fresh weights if need be."""
 BRANCHES = ("1x1", "3x3", "5x5", "pool")
-"""How the URL names a block's branches."""
+"""Names of a block's branches in the URL."""
 VIEWS = {
     "branches": ":material/call_split: Branches",
     "classes": ":material/category: Which class",
@@ -33,25 +33,25 @@ VIEWS = {
     "auxiliary": ":material/alt_route: Auxiliary classifiers",
 }
 MOST = Reduction(channels=2048, reduction=512, maps=1024, kernel=5, side=224)
-"""How far the sliders go."""
+"""Maximum values of the sliders."""
 KERNELS = (3, 5)
 
 
 @dataclass(frozen=True)
 class PageState:
-    """What to show."""
+    """URL state of the page."""
 
     block: Block | None
-    """None where the network has no blocks."""
+    """None if the network has no inception blocks."""
     view: str
     dropped: tuple[int, ...]
-    """Branches that are left out, by their place in a block, ascending."""
+    """Indices of the ablated branches within a block, ascending."""
     reduction: Reduction
     problems: tuple[str, ...]
 
 
 def current(network: Network, blocks: tuple[Block, ...]) -> PageState:
-    """What the page's URL asks for; what is wrong in it is said."""
+    """Read the state from the page's URL; invalid parameters become problems."""
     problems: list[str] = []
     view, wrong = url_state.choice("view", tuple(VIEWS), "branches")
     problems += [wrong] if wrong else []
@@ -65,7 +65,7 @@ def current(network: Network, blocks: tuple[Block, ...]) -> PageState:
 
 
 def _block(network: Network, blocks: tuple[Block, ...], problems: list[str]) -> Block | None:
-    """The block that the layer is, or lies in; the first one for a layer outside them."""
+    """Return the block that the selected layer is or belongs to; the first one for any other layer."""
     if not blocks:
         return None
     layer = st.query_params.get("layer")
@@ -88,7 +88,7 @@ def _dropped(text: str | None, problems: list[str]) -> tuple[int, ...]:
 
 
 def read_reduction(text: str | None, problems: list[str]) -> Reduction:
-    """The sliders of `channels-reduction-maps-kernel-side`; else the article's, which is said."""
+    """Parse `channels-reduction-maps-kernel-side`; the article's values, with a problem, if it is invalid."""
     if text is None:
         return ARTICLE
     match = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})-([0-9]{1,5})-([35])-([0-9]{1,5})", text)
@@ -104,17 +104,17 @@ def read_reduction(text: str | None, problems: list[str]) -> Reduction:
 
 
 def reduction_text(reduction: Reduction) -> str:
-    """The sliders as they stand in the URL."""
+    """Format the slider values for the URL."""
     return "-".join(str(value) for value in astuple(reduction))
 
 
 def choose_block(name: str) -> None:
-    """Show this block, for use in callbacks."""
+    """Select a block, for use in callbacks."""
     change_without_model(layer=name, channel=None)
 
 
 def drop(dropped: tuple[int, ...]) -> None:
-    """Leave out these branches, for use in callbacks."""
+    """Ablate these branches, for use in callbacks."""
     change_without_model(drop=",".join(BRANCHES[place] for place in sorted(dropped)) or None)
 
 
@@ -124,5 +124,5 @@ def reduce(reduction: Reduction) -> None:
 
 
 def short(name: str) -> str:
-    """A block as people call it: `4a`."""
+    """Return a block's common short name: `4a`."""
     return name.removeprefix("inception").lstrip("_") or name

@@ -1,1 +1,1 @@
-"""The parts of the page Predict."""
+"""Parts of the Predict page."""

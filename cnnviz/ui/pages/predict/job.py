@@ -1,4 +1,4 @@
-"""One visitor's pictures going through one to four networks, in a thread of its own that draws nothing."""
+"""Prediction job: a background thread that predicts a visitor's images with one to four networks."""
 
 from __future__ import annotations
 
@@ -24,29 +24,32 @@ if TYPE_CHECKING:
     from cnnviz.inference.predict import Cost, Predictor, Result
 
 CHUNK_BYTES = 96 << 20
-"""Of decoded pictures held at a time."""
+"""Maximum bytes of decoded images held at a time."""
 THUMB = 64
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture as it was handed in, and a small copy, uint8 `(THUMB, THUMB, 3)`; None if it was refused."""
+    """An uploaded image with a thumbnail uint8 `(THUMB, THUMB, 3)`; None if it was refused."""
 
     file: Upload | Refusal
     thumb: Pixels | None
 
 
 class Job(BackgroundJob[None]):
-    """Begins when it is made. What is done so far can be read at any time, from any thread, and is kept."""
+    """Background prediction job. Its results so far can be read at any time from any thread.
+
+    They are kept.
+    """
 
     def __init__(self, files: Sequence[Upload | Refusal], networks: Sequence[Network]) -> None:
         self.files = files
         self.networks = tuple(networks)
         self.results: dict[str, list[Result]] = {one.reference: [] for one in networks}
-        """By the network's reference, in the order of the files."""
+        """Results by network reference, in the order of the files."""
         self._answered = dict.fromkeys(self.results, 0)
         self.seconds = dict.fromkeys(self.results, 0.0)
-        """Spent on each network so far."""
+        """Seconds spent on each network so far."""
         self.costs: dict[str, Cost] = {}
         self.seen: list[Seen] = []
         self.began = time.monotonic()
@@ -54,31 +57,31 @@ class Job(BackgroundJob[None]):
 
     @property
     def total(self) -> int:
-        """Files there are."""
+        """Number of files."""
         return len(self.files)
 
     @property
     def done(self) -> int:
-        """Files that every network has answered."""
+        """Number of files that every network has predicted."""
         return min(len(answers) for answers in self.results.values())
 
     @property
     def progress(self) -> float:
-        """Files that are answered, also those whose part is not done yet; of several networks, the mean."""
+        """Number of predicted files, including the chunk in progress; the mean over networks."""
         return sum(self._answered.values()) / len(self._answered)
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody stopped it, even if it has not ended yet."""
+        """Whether it was cancelled, even if it has not ended yet."""
         return self._cancelled.is_set()
 
     @property
     def failed(self) -> str:
-        """Why it ended early, in a sentence, where nobody cancelled it."""
+        """Why it ended early, in a sentence; empty if it was cancelled or did not fail."""
         return "" if self.error is None else str(self.error) or type(self.error).__name__
 
     def is_for(self, files: object, networks: Sequence[Network]) -> bool:
-        """Whether it asks these networks about these very files."""
+        """Return whether it is on these very files and networks."""
         mine = [one.stamp for one in self.networks]
         return self.files is files and mine == [one.stamp for one in networks]
 
@@ -93,7 +96,7 @@ class Job(BackgroundJob[None]):
         with closing(self._read()) as read:
             for part in _chunks(read):
                 answers = {name: self._answers(name, one, part) for name, one in predictors.items()}
-                if self.cancelled:  # some of the part may have no answer
+                if self.cancelled:  # the part may be incomplete
                     return
                 self.seen += [seen for seen, _ in part]
                 for name, results in answers.items():
@@ -138,7 +141,7 @@ def _read_one(file: Upload | Refusal) -> _Read:
 
 
 def _chunks(read: Iterable[_Read]) -> Iterator[list[_Read]]:
-    """Parts as long as the predictor's stretches, and of about `CHUNK_BYTES` of pixels."""
+    """Split into chunks as long as the predictor's stretches, with about `CHUNK_BYTES` of pixels at most."""
     from cnnviz.inference.predict import stretches
 
     waiting, lengths = iter(read), stretches()
@@ -161,7 +164,7 @@ def _thumb(pixels: Pixels) -> Pixels:
     return np.asarray(ImageOps.pad(image, (THUMB, THUMB)))
 
 
-# The pictures to ask about: what this visitor handed in, or the bundled ones.
+# The images: this visitor's uploads, or the bundled ones.
 
 if TYPE_CHECKING:
     from cnnviz.inference.images.read_image import Refusal, Upload
@@ -170,23 +173,23 @@ if TYPE_CHECKING:
 
 KEY, COUNT, HOW = "predict-files", "predict-uploads", "predict-how"
 MOST = 5_000
-"""Pictures at a time."""
+"""Maximum number of images at a time."""
 WAYS = {"files": "Pictures or zips", "folder": "A folder"}
 
 
 def chosen() -> Files:
-    """The very same list until others are handed in."""
+    """Return the files; the same object until others are uploaded."""
     files: Files = st.session_state.get(KEY) or _bundled()
     return files
 
 
 def bundled() -> bool:
-    """Whether nothing was handed in."""
+    """Return whether nothing was uploaded."""
     return not st.session_state.get(KEY)
 
 
 def upload() -> None:
-    """Draw the field for files."""
+    """Draw the upload field."""
     count = st.session_state.setdefault(COUNT, 0)
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="predict-upload-bar"):
         st.segmented_control(
@@ -216,7 +219,7 @@ def upload() -> None:
 
 
 def gathered(files: Sequence[tuple[str, bytes]], *, folder: bool) -> tuple[list[Upload | Refusal], int]:
-    """Single files, at most `MOST`, and how many there were."""
+    """Return single files, at most `MOST`, and how many there were."""
     from cnnviz.inference.images.image_files import from_named, handed_in
 
     if folder:

@@ -1,4 +1,4 @@
-"""The page in its parts, top to bottom."""
+"""Predict page: uploads, one to four networks, progress, comparison and predictions."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from cnnviz.ui.shared.url_state import change_without_model
 if TYPE_CHECKING:
     from cnnviz.ui.pages.predict.job import Files
 
-# The bar on top: which networks answer; share.
+# The bar on top: networks; share.
 
 BESIDE = "predict-beside"
 
 
 def predict_bar(page_state: PageState) -> None:
-    """Draw it."""
+    """Draw the bar."""
     with inside_bar(page_state.networks[0]):
         _beside(page_state)
 
@@ -59,15 +59,15 @@ def _beside(page_state: PageState) -> None:
     )
 
 
-# Beginning a job, and watching it: how far it is, how long it takes still, and stopping it.
+# The prediction job and its progress.
 
 KEY = "predict-job"
 TICK, PATIENCE = 0.5, 1.0
-"""Seconds between two looks, and how long a short job is waited for without drawing any progress."""
+"""Rerun interval in seconds, and how long a short job is awaited without drawing progress."""
 
 
 def job_of(files: Files, networks: Sequence[Network]) -> Job:
-    """This visitor's job on these files and networks; another one that is under way is stopped."""
+    """Return this visitor's job on these files and networks; any other running one is cancelled."""
     known: Job | None = st.session_state.get(KEY)
     if known is not None and known.is_for(files, networks):
         return known
@@ -79,7 +79,7 @@ def job_of(files: Files, networks: Sequence[Network]) -> Job:
 
 
 def watch(job: Job) -> None:
-    """Draw it, and the answers as they come, until it is over; then the page is drawn anew."""
+    """Draw progress and the predictions so far until the job ends; then the page is redrawn."""
 
     @st.fragment(run_every=TICK)
     def look() -> None:
@@ -102,12 +102,12 @@ def watch(job: Job) -> None:
 
 
 OPTIONS = {"invert": "--invert", "centre": "--center"}
-"""Of `cnnviz predict`, for changes that this page cannot make."""
+"""Options of `cnnviz predict` for changes that this page cannot make."""
 CSS = Path(__file__).with_name("predict.css")
 
 
 def predict() -> None:
-    """Draw it for the page's URL."""
+    """Draw the page for its URL."""
     st.html(CSS)
     current = network()
     page_state = state.current(current)
@@ -164,7 +164,7 @@ def _state(judged: JobResults) -> None:
 
 
 def _hints(judged: JobResults, place: int, network: str) -> Iterator[str]:
-    """What is unlike the network's training images about these pictures, a sentence a kind."""
+    """Yield a sentence per kind of hint on how the images differ from the network's training images."""
     results = [result for result in judged.results(place) if not isinstance(result, Refusal)]
     for hint, count, first in grouped((result.name, result.hints) for result in results):
         whose = f"{network}: " if network else ""

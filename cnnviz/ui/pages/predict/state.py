@@ -1,4 +1,4 @@
-"""What the page is asked to show, from its URL: the networks beside the first, the order, the page."""
+"""URL state of the Predict page: compared networks, order, page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cnnviz.ui.shared.model_input import Network
 from cnnviz.ui.shared.url_state import quoted
 
 MOST = 4
-"""Networks side by side."""
+"""Maximum number of networks side by side."""
 ORDERS = {
     "unsure": "least sure first",
     "mistakes": "worst mistakes first",
@@ -25,17 +25,17 @@ SEPARATOR = ","
 
 @dataclass(frozen=True)
 class PageState:
-    """What to show."""
+    """URL state of the page."""
 
     networks: tuple[Network, ...]
-    """One to four, the page's own first."""
+    """One to four networks, the page's own first."""
     order: str
     page: int
     problems: tuple[str, ...]
 
 
 def current(first: Network) -> PageState:
-    """What the page's URL asks for; what is wrong in it is said."""
+    """Read the state from the page's URL; invalid parameters become problems."""
     problems: list[str] = []
     others = _others(st.query_params.get("against", ""), first, problems)
     order, wrong = url_state.choice("order", tuple(ORDERS), DEFAULT_ORDER)
@@ -46,13 +46,13 @@ def current(first: Network) -> PageState:
 
 
 def page() -> int | None:
-    """The page of the list; None where the URL asks for what is none."""
+    """Return the page of the list; None if the URL's is invalid."""
     text = st.query_params.get("page", "1")
     return int(text) if re.fullmatch(r"[1-9][0-9]{0,4}", text) else None
 
 
 def written(references: list[str]) -> str | None:
-    """Networks beside the first as the URL holds them; None for none."""
+    """Format the compared networks for the URL; None if there are none."""
     return SEPARATOR.join(references) or None
 
 

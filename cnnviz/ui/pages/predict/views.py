@@ -1,4 +1,4 @@
-"""A job's answers held against each other and against the true classes."""
+"""Views of a prediction job: comparison of networks, confusion matrices, predictions by image, details."""
 
 from __future__ import annotations
 
@@ -42,50 +42,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobResults:
-    """What a job has found, as far as it came when this was asked first."""
+    """Results of a job, frozen at the first access."""
 
     job: Job
 
     @cached_property
     def count(self) -> int:
-        """Pictures answered or refused."""
+        """Number of images predicted or refused."""
         return self.job.done
 
     @cached_property
     def evaluations(self) -> list[Evaluation]:
-        """For each network, in order."""
+        """Evaluation of each network, in order."""
         from cnnviz.inference.evaluate import evaluate
 
         return [evaluate(self.results(i), one.loaded.classes) for i, one in enumerate(self.job.networks)]
 
     @cached_property
     def right(self) -> list[list[bool | None]]:
-        """For each network: whether each answer is right, None where nobody knows."""
+        """For each network, whether each prediction is correct; None if the true class is unknown."""
         from cnnviz.inference.evaluate import marks
 
         return [marks(self.results(i), one.loaded.classes) for i, one in enumerate(self.job.networks)]
 
     @cached_property
     def agree(self) -> list[bool | None]:
-        """Whether all networks say the same class by name; None for refusals and for a single network."""
+        """Whether all networks predict the same class by name; None for refusals and for a single network."""
         return [self._agree(row) for row in range(self.count)]
 
     @property
     def refused(self) -> int:
-        """Files that were no pictures."""
+        """Number of refused files."""
         return sum(isinstance(result, Refusal) for result in self.results(0))
 
     @property
     def told(self) -> bool:
-        """Whether any picture came with its true class."""
+        """Whether any image has a known true class."""
         return any(result.truth is not None for result in self.results(0))
 
     def results(self, network: int) -> list[Result]:
-        """One network's answers."""
+        """Return one network's results."""
         return self.job.results[self.job.networks[network].reference]
 
     def ordered(self, order: str) -> list[int]:
-        """The rows in one of `state.ORDERS`."""
+        """Return the rows in one of `state.ORDERS`."""
         rows = range(self.count)
         if order == "mistakes":
             return sorted(rows, key=lambda row: -self._wrongness(row))
@@ -103,14 +103,14 @@ class JobResults:
         return None if None in names else len(names) == 1
 
     def _wrongness(self, row: int) -> float:
-        """The largest share given to a wrong answer; -1 where none is wrong."""
+        """Return the largest probability of a wrong prediction; -1 if none is wrong."""
         return max(
             self._share(i, row) if self.right[i][row] is False else -1.0
             for i in range(len(self.job.networks))
         )
 
     def _confidence(self, row: int) -> float:
-        """The least of all networks; what is no picture comes first."""
+        """Return the smallest confidence of all networks; refused files come first."""
         return min(self._share(i, row) for i in range(len(self.job.networks)))
 
     def _share(self, network: int, row: int) -> float:
@@ -118,15 +118,15 @@ class JobResults:
         return -1.0 if isinstance(result, Refusal) else result.top[0].probability
 
 
-# Which class is taken for which, where the true classes are known.
+# Confusion matrices, if true classes are known.
 
 HEIGHTS = {1: 480, 2: 460, 3: 380, 4: 330}
 MOST = 60
-"""Classes that a matrix can show."""
+"""Maximum number of classes of a matrix."""
 
 
 def mistakes(judged: JobResults) -> None:
-    """Draw a confusion matrix for each network that pictures could be counted for."""
+    """Draw a confusion matrix for each network with counted images."""
     known = [place for place, one in enumerate(judged.evaluations) if one.counted]
     if not known:
         return
@@ -155,12 +155,12 @@ def _matrix(judged: JobResults, place: int, count: int) -> None:
     )  # fmt: skip
 
 
-# Where the networks look in one of the pictures: Grad-CAM for what each says.
+# Details of one image: Grad-CAM for each network's prediction.
 
 
 @st.dialog("Where the answer comes from", width="large")
 def reasons(job: Job, row: int) -> None:
-    """Draw them over the page."""
+    """Draw the dialog."""
     file = job.seen[row].file
     if isinstance(file, Refusal):
         return
@@ -174,7 +174,7 @@ def reasons(job: Job, row: int) -> None:
     judged = JobResults(job)
     for place, network in enumerate(job.networks):
         _one(network, picture)
-        if len(job.networks) == 1:  # of several all classes stand in the row
+        if len(job.networks) == 1:  # with several networks the row shows all classes
             st.html(f'<div class="said">{_bars(judged, place, row)}</div>')
     if st.button("Ask further why", icon=":material/arrow_forward:", type="primary"):
         kept = image_input.add(file)
@@ -201,16 +201,19 @@ def _onwards(job: Job, number: int) -> dict[str, str]:
     return chosen | ({"against": others[0].reference} if others else {})
 
 
-# Picture by picture: what each network says, with bars, and whether they agree.
+# Predictions by image.
 
 ORDER = "predict-order"
 AT_ONCE = 24
-"""Pictures on a page: four to six rows of a grid, and rows where several networks answer."""
+"""Images per page: four to six rows of a grid, or rows with several networks."""
 AGREE = {True: "all agree", False: "≠ they differ", None: ""}
 
 
 def rows(judged: JobResults, page_state: PageState, beside: Callable[[], None]) -> None:
-    """Draw one page of them, in the order that is asked for; `beside` draws at the right of its choice."""
+    """Draw one page of predictions in the selected order.
+
+    `beside` draws to the right of the order's choice.
+    """
     known = [
         name
         for name in ORDERS
@@ -226,7 +229,7 @@ def rows(judged: JobResults, page_state: PageState, beside: Callable[[], None]) 
 
 
 def rows_so_far(judged: JobResults, page: int) -> None:
-    """Draw one page of what a job at work has answered, as it came."""
+    """Draw one page of a running job's predictions, in upload order."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         shown = _paging(page, judged.ordered("file"))
     _draw_all(judged, shown, over=False)
@@ -245,7 +248,7 @@ def _ordered() -> None:
 
 
 def _paging(wanted_page: int, ordered: list[int]) -> list[int]:
-    """Draw the steps to other pages; the rows of this one."""
+    """Draw the paging; return the rows of this page."""
     pages = max(1, -(-len(ordered) // AT_ONCE))
     page = min(wanted_page, pages)
     for label, icon, to in (("before", "left", page - 1), ("after", "right", page + 1)) if pages > 1 else ():
@@ -260,7 +263,7 @@ def _paging(wanted_page: int, ordered: list[int]) -> list[int]:
 
 
 def _draw_all(judged: JobResults, shown: Sequence[int], *, over: bool) -> None:
-    """Draw pictures as a grid, a tile each; where several networks answer, as rows with all of them."""
+    """Draw images as a grid of tiles; with several networks, as rows with all predictions."""
     if len(judged.job.networks) > 1:
         for row in shown:
             _draw_row(judged, row, over=over)
@@ -284,11 +287,11 @@ def _draw_row(judged: JobResults, row: int, *, over: bool) -> None:
 
 
 def _look(judged: JobResults, row: int, *, over: bool) -> None:
-    """Draw the button to the detail; before the job is `over` no dialogue would stay open."""
+    """Draw the button for details; before the job is `over` the dialog would not stay open."""
     if not over or isinstance(judged.results(0)[row], Refusal):
         return
     alone = len(judged.job.networks) == 1
-    # Alone it lies over its whole tile, out of sight: the tile is what is clicked.
+    # With one network the button covers its tile invisibly, so that the tile is clickable.
     label = f"Details of {notice.plain(judged.job.seen[row].file.name)}" if alone else "Where they look"
     icon = None if alone else ":material/center_focus_strong:"
     if st.button(label, key=f"predict-why-{row}", type="tertiary", icon=icon):
@@ -312,7 +315,7 @@ MARKS = {True: " ✓", False: " ✗", None: ""}
 
 
 def _answer(judged: JobResults, row: int) -> str:
-    """The likeliest class of the one network, with its confidence."""
+    """Return the top class of the single network, with its probability."""
     result = judged.results(0)[row]
     if isinstance(result, Refusal):
         return f'<p class="refused">{escape(result.reason)}</p>'
@@ -326,7 +329,7 @@ def _answer(judged: JobResults, row: int) -> str:
 
 
 def _bars(judged: JobResults, place: int, row: int) -> str:
-    """The likeliest classes of a network as bars, its name above them where there are several."""
+    """Return a network's top classes as bars, with its name if there are several networks."""
     result, network = judged.results(place)[row], judged.job.networks[place]
     named = f"<h3>{escape(network.loaded.name)}</h3>" if len(judged.job.networks) > 1 else ""
     if isinstance(result, Refusal):
@@ -344,7 +347,7 @@ def _bars(judged: JobResults, place: int, row: int) -> str:
     return f'<div>{named}<div class="bars" role="img" aria-label="{label}">{bars}</div></div>'
 
 
-# The networks compared: how much is right, how fast they answer, what memory they take.
+# Comparison of networks: accuracy, speed, memory.
 
 HEADINGS = {
     "right": "Of the pictures whose true class is known, how many were answered with it.",
@@ -357,7 +360,7 @@ HEADINGS = {
 
 
 def summary(judged: JobResults) -> None:
-    """Draw a line a network, and how often they agree."""
+    """Draw one line per network, and how often they agree."""
     known = [name for name in HEADINGS if judged.told or name != "right"]
     head = "".join(f'<th title="{escape(HEADINGS[name])}">{name}</th>' for name in known)
     rows = "".join(_row(judged, place, known) for place in range(len(judged.job.networks)))

@@ -1,4 +1,4 @@
-"""The compared runs in figures: what their recipes differ in, and what came of them."""
+"""Comparison of runs as tables: configuration diff and results."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from cnnviz.ui.shared import run_data
 if TYPE_CHECKING:
     from cnnviz.tracking import Run, RunSummary
 
-# Multiply-adds of what a recipe trains, for one image.
+# Multiply-adds of a recipe's model for one image.
 
 KEPT = 500
 
 
 def macs_of(recipe: Mapping[str, Any], dataset: str) -> int | None:
-    """The multiply-adds of a recipe's model on its input; None where the model is not there any more.
+    """Return the multiply-adds of a recipe's model; None if the model no longer exists.
 
-    The number of classes, which hardly matters to it, is the registered data's, else the model's own.
+    The number of classes, which hardly matters to it, is that of the registered data, else the model's
+    default.
     """
     if "model" not in recipe and not recipe.get("layers"):
-        return None  # a loop of somebody's own
+        return None  # a user's own training loop
     layers = recipe.get("layers")
     size, options = recipe.get("size"), recipe.get("options") or {}
     chosen = orjson.dumps([layers, size, options], option=orjson.OPT_SORT_KEYS).decode()
@@ -54,7 +55,7 @@ def _macs(model: str, chosen: str, dataset: str) -> int | None:
 
 
 def macs_of_runs(runs: Sequence[RunSummary]) -> list[float | None]:
-    """The multiply-adds of each run's model; what many runs share is counted once."""
+    """Return the multiply-adds of each run's model; models that runs share are analyzed once."""
     from cnnviz import tracking
 
     recipes = tracking.recipes(run_data.database(), [run.id for run in runs])
@@ -69,11 +70,11 @@ def macs_of_runs(runs: Sequence[RunSummary]) -> list[float | None]:
     return found
 
 
-# Small tables with a column a run, each headed by its hue.
+# Small tables with one column per run, marked by its color.
 
 
 class TableRow(NamedTuple):
-    """A row: its title, what pointing at the title tells, a value a run, and which values are the best."""
+    """A row: title, tooltip of the title, a value per run, and the indices of the best values."""
 
     title: str
     help: str
@@ -94,13 +95,13 @@ def run_columns(lines: Sequence[TableRow], runs: Sequence[RunSummary], label: st
 
 
 def short_name(run: RunSummary) -> str:
-    """A run where room is scarce: its number, and its name cut."""
+    """Return a short label of a run: its number and its name, truncated."""
     name = run.name if len(run.name) <= 28 else f"{run.name[:27]}…"
     return f"{run.id} · {name}"
 
 
 def best_of(values: Sequence[float | None], lower: bool) -> tuple[int, ...]:
-    """The places of the best of at least two values that are not all the same."""
+    """Return the indices of the best of at least two values that are not all equal."""
     known = [value for value in values if value is not None]
     if len(known) < 2 or min(known) == max(known):
         return ()
@@ -118,9 +119,9 @@ def _row(line: TableRow) -> str:
 
 
 AFTER = ("test/", "val/", "train/")
-"""Final metrics in this order of their parts; the others come after."""
+"""Order of metrics in the table, by prefix; the others follow."""
 JUDGED = ("loss", "accuracy", "top5")
-"""What one value of can be better than another."""
+"""Suffixes of metrics in which one value can be better than another."""
 FACTS: tuple[tuple[str, str, Callable[[Run], Any]], ...] = (
     ("data fingerprint", "A hash of the images and labels: where it differs, the data did.",
      lambda run: (run.fingerprint or "")[:12]),
@@ -128,11 +129,11 @@ FACTS: tuple[tuple[str, str, Callable[[Run], Any]], ...] = (
     ("versions", "Of what it was trained with.",
      lambda run: ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())),
 )  # fmt: skip
-"""What a run knows beside its recipe: a title, what it is, and how it is told."""
+"""Facts of a run besides its recipe: title, help, and the function that returns it."""
 
 
 def recipes_beside(runs: Sequence[RunSummary]) -> None:
-    """Draw the fields in which the recipes differ, and what else does."""
+    """Draw the differing recipe fields and facts."""
     st.header("Configuration diff", anchor=False)
     lines = difference_lines(full(runs))
     if not lines:
@@ -144,7 +145,7 @@ def recipes_beside(runs: Sequence[RunSummary]) -> None:
 
 
 def finals_beside(runs: Sequence[RunSummary]) -> None:
-    """Draw the last value of everything that was measured."""
+    """Draw the last value of every metric."""
     st.header("Results", anchor=False)
     found = full(runs)
     run_columns([*metric_lines(found), *cost_lines(found)], runs, "Last values of every measure")
@@ -152,7 +153,7 @@ def finals_beside(runs: Sequence[RunSummary]) -> None:
 
 
 def full(runs: Sequence[RunSummary]) -> list[Run]:
-    """The runs with all that is known of them."""
+    """Return the complete records of the runs."""
     from cnnviz import tracking
 
     opened = run_data.database()
@@ -160,7 +161,7 @@ def full(runs: Sequence[RunSummary]) -> list[Run]:
 
 
 def difference_lines(runs: Sequence[Run]) -> list[TableRow]:
-    """A line for each field of the recipes, and each fact of the runs, that differs."""
+    """Return a row for each recipe field and each fact that differs between the runs."""
     lines = [
         TableRow(field.replace("_", " "), description, [value_text(value) for value in values])
         for field, description, values in differing([run.recipe for run in runs])
@@ -173,7 +174,7 @@ def difference_lines(runs: Sequence[Run]) -> list[TableRow]:
 
 
 def metric_lines(runs: Sequence[Run]) -> list[TableRow]:
-    """A line for each metric that any of the runs has."""
+    """Return a row for each metric that any of the runs has."""
     from cnnviz.tracking import lower_is_better
 
     names = sorted({name for run in runs for name in run.metrics}, key=_place)
@@ -196,7 +197,7 @@ def _metric_line(name: str, runs: Sequence[Run], lower: bool) -> TableRow:
 
 
 def cost_lines(runs: Sequence[Run]) -> list[TableRow]:
-    """What the runs took, and the size of their models."""
+    """Return rows of training time and model size."""
     macs = [macs_of(run.recipe, run.dataset) for run in runs]
     return [
         TableRow("time in training", "By all attempts.", [numbers.duration(run.seconds) for run in runs],

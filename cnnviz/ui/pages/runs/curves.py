@@ -1,4 +1,4 @@
-"""The curves of the compared runs over one another."""
+"""Curves of the compared runs in one figure, those of a single run, and published results."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ if TYPE_CHECKING:
 
     from cnnviz.tracking import Run, RunSummary
 
-# Results that others published, to stand beside one's own; said to be published wherever they are shown.
+# Published results, which are labeled as published wherever they are shown.
 
 
 @dataclass(frozen=True)
 class Result:
-    """A published accuracy in [0, 1] of a model's default, and what it took. None where that is not known."""
+    """A published accuracy in [0, 1] of a model in its default form, with its costs; None if unknown."""
 
     model: str
     title: str
     value: float
     on: str
-    """The data set, as it was published."""
+    """The data set as named in the publication."""
     source: str
     parameters: int | None
     macs: int | None
     seconds: float | None
 
     def cost(self, against: Against) -> float | None:
-        """What it cost on that axis."""
+        """Return the cost on that axis."""
         return {"parameters": self.parameters, "macs": self.macs, "time": self.seconds}[against]
 
 
 def results() -> list[Result]:
-    """Every published accuracy of a registered model."""
+    """Return every published accuracy of a registered model."""
     known = overview()
     found = []
     for spec in models.specs().values():
@@ -70,18 +70,21 @@ def results() -> list[Result]:
 
 
 def published_of(model: str, dataset: str) -> list[Result]:
-    """What was published for a model on data like these."""
+    """Return the published results of a model on this kind of data."""
     return [result for result in published_on(dataset) if result.model == model]
 
 
 def published_on(dataset: str) -> list[Result]:
-    """What was published on data like these: `cifar10`, and a folder `cifar10-jpeg`, are like CIFAR-10."""
+    """Return the published results on this kind of data.
+
+    `cifar10`, and a folder `cifar10-jpeg`, match CIFAR-10.
+    """
     asked = _plain(_title(dataset))
     return [result for result in results() if re.match(rf"{_plain(result.on)}(?![0-9])", asked)]
 
 
 def published_data() -> list[str]:
-    """The data sets that anything was published on, those with most results last."""
+    """Return the data sets with published results, those with more than 20 results last."""
     on = [result.on for result in results()]
     return sorted(set(on), key=lambda name: (on.count(name) > 20, -on.count(name), name))
 
@@ -106,7 +109,7 @@ PARTS: dict[str, Part] = {"val": "validation", "test": "test"}
 
 
 def overlay(runs: Sequence[RunSummary], asked: PageState) -> None:
-    """Draw the figure and the choices of its axes."""
+    """Draw the figure of the selected metric and the choices of its axes."""
     scale, wrong = url_state.choice("scale", SCALES, SCALES[0])
     notice.say([wrong] if wrong else [])
     title = numbers.metric_title(asked.metric)
@@ -140,7 +143,7 @@ def overlay(runs: Sequence[RunSummary], asked: PageState) -> None:
 
 
 def choose_x(x: XAxis) -> None:
-    """Draw the choice of what runs to the right."""
+    """Draw the choice of the horizontal axis."""
     show_value("runs-x", x)
     st.segmented_control(
         "To the right", X_AXES, key="runs-x", format_func=lambda axis: X_WORDS[axis], required=True,
@@ -167,7 +170,7 @@ def _chosen_scale() -> None:
 
 
 def x_values(found: run_data.Timed, axis: XAxis) -> NDArray[np.float64]:
-    """A curve's places on that axis; time in seconds."""
+    """Return a curve's x values on that axis; time in seconds."""
     if axis == "time":
         return found.seconds
     values = found.curve.epochs if axis == "epoch" else found.curve.steps
@@ -175,7 +178,7 @@ def x_values(found: run_data.Timed, axis: XAxis) -> NDArray[np.float64]:
 
 
 def x_axis(axis: XAxis, timed: Sequence[run_data.Timed]) -> tuple[str, float]:
-    """The axis' title and what its values are divided by."""
+    """Return the axis title, and the divisor of its values."""
     if axis != "time":
         return axis, 1.0
     longest = max(float(found.seconds[-1]) for found in timed if len(found.curve))
@@ -188,7 +191,7 @@ def x_axis(axis: XAxis, timed: Sequence[run_data.Timed]) -> tuple[str, float]:
 
 
 def _references(runs: Sequence[RunSummary], metric: str) -> list[Reference]:
-    """The published accuracies of the models that are compared, on the data they were trained on."""
+    """Return the published accuracies of the compared models on their data."""
     if metric != "test/accuracy":
         return []
     found = {}
@@ -199,7 +202,7 @@ def _references(runs: Sequence[RunSummary], metric: str) -> list[Reference]:
     return list(found.values())
 
 
-# The curves of one run: accuracy and loss of training, validation and test on one axis each.
+# Curves of one run: accuracy and loss of training, validation and test.
 
 OWN_HEIGHT = 470
 PANELS = (("accuracy", True), ("loss", False))
@@ -211,7 +214,7 @@ OWN_PARTS: tuple[tuple[str, Part, str], ...] = (
 
 
 def own_curves(run: Run, asked: PageState) -> None:
-    """Draw them, or say that there are none yet."""
+    """Draw the run's curves, or that there are none yet."""
     timed = {name: run_data.curve(run, name) for name in (*_names(), *HEADS)}
     found = {name: one for name, one in timed.items() if len(one.curve)}
     if not found:

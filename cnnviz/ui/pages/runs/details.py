@@ -1,4 +1,4 @@
-"""One run: how it stands, its curves and matrix, where it comes from, and what can be done with it."""
+"""Details of a run: headline, curves, confusion matrix, recipe, provenance, files and event log."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from cnnviz.ui.shared.url_state import show_value
 if TYPE_CHECKING:
     from cnnviz.tracking import Restart, Run, StatusChange
 
-# What people write on a run: its name, tags and notes.
+# Name, tags and notes.
 
 MOST_NOTES, MOST_NAME = 20_000, 200
 
 
 def edit_fields(run: Run, known_tags: Sequence[str]) -> None:
-    """Draw the fields; what is typed is kept at once. Somebody else's can be read."""
+    """Draw the fields; edits are saved at once. Another user's run is read-only."""
     ours = _ours(run)
     if not ours:
         owner = notice.plain(visitors.whose(run_data.database(), run.owner_id) or "somebody else")
@@ -72,11 +72,11 @@ def _write(run: Run, field: str) -> None:
         run_data.edited()
 
 
-# Where a run comes from and what happened to it: recipe, data, machine, versions, states.
+# Provenance and event log: recipe, data, machine, versions, states.
 
 
 def recipe(run: Run) -> None:
-    """Draw what of the recipe is not its default, and its download; of a watched run what is known."""
+    """Draw the recipe's differences from its base and the download; for a watched run its known settings."""
     if not run.has_recipe:
         _settings(run)
         return
@@ -106,14 +106,14 @@ def _settings(run: Run) -> None:
 
 
 def _layers(run: Run) -> None:
-    """Draw the layers of a network of one's own, and of any in which some are frozen or learn slower."""
+    """Draw the layers of a user's own network, or of any in which layers do not all train alike."""
     if table := run_data.own_layers_table(run):
         with st.expander("Layers of its network", key="run-layers"):
             st.html(table)
 
 
 def recipe_document(run: Run) -> str:
-    """The recipe as a document to be run again; one that this version cannot read goes out as it is."""
+    """Return the recipe as a JSON document; one that this version cannot parse is returned unchanged."""
     try:
         return Recipe.model_validate(run.recipe).write()
     except ValueError:
@@ -121,7 +121,7 @@ def recipe_document(run: Run) -> str:
 
 
 def _base(run: Run) -> tuple[dict[str, Any], str]:
-    """The named recipe that the run followed, or the plain one of its model and data."""
+    """Return the named recipe of the run, or the plain one for its model and data, with its name."""
     from cnnviz.training.recipes import all_recipes
 
     named = all_recipes().get(str(run.recipe.get("name")))
@@ -132,7 +132,7 @@ def _base(run: Run) -> tuple[dict[str, Any], str]:
 
 
 def origin(run: Run) -> None:
-    """Draw what it ran on."""
+    """Draw data, device and versions of the run."""
     st.header("What it ran on", anchor=False)
     versions = ", ".join(f"{name} {version}" for name, version in (run.versions or {}).items())
     steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
@@ -150,7 +150,7 @@ def origin(run: Run) -> None:
 
 
 def happened(run: Run) -> None:
-    """Draw every change of state, with the restarts."""
+    """Draw every state transition, with the restarts."""
     from cnnviz import tracking
 
     st.header("Event log", anchor=False)
@@ -164,7 +164,7 @@ def happened(run: Run) -> None:
 
 
 def history_lines(changes: Sequence[StatusChange], restarts: Sequence[Restart]) -> list[tuple[str, str, str]]:
-    """Each change as (when, what, why); one that begins a later attempt says from where."""
+    """Return each transition as (time, description, tooltip); a later attempt names its first step."""
     begun = {restart.attempt: restart.from_step for restart in restarts}
     lines = []
     for change in changes:
@@ -189,7 +189,7 @@ ENDED = frozenset(("finished", "failed", "stopped", "interrupted"))
 
 
 def details(run: Run, page_state: PageState, known_tags: Sequence[str]) -> None:
-    """Draw all of it."""
+    """Draw the details of a run."""
     from cnnviz import tracking
 
     kept = tracking.checkpoints(run_data.database(), run.id)
@@ -262,7 +262,7 @@ def _deleted(run: Run) -> None:
 
 
 def _headline(run: Run) -> str:
-    """The figures that say most, as the other pages' headlines are drawn."""
+    """Return the headline figures as HTML."""
     of = f" of {run.total_epochs:g}" if run.total_epochs else ""
     facts = [
         (_measured(run, "test/accuracy", best=False), "test accuracy, last"),

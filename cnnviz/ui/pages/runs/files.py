@@ -1,4 +1,4 @@
-"""A run taken along: report, rows, everything, weights. Written when asked for, not before."""
+"""Files of runs: exports, checkpoints on disk, deletion and restoring. Exports are written on demand."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ELSEWHERE = (
     ("Exported program (.pt2)", "What torch.export.load reads; holds the network too.", "pt2", ".pt2"),
     ("ONNX", "For onnxruntime and others; input 'image', output 'logits'.", "onnx", ".onnx"),
 )  # fmt: skip
-"""Forms of the network for use elsewhere: label, what it is, format, ending."""
+"""Export formats of the network: label, description, format, file extension."""
 
 
 def exports(run: Run, kinds: Collection[str]) -> None:
-    """Draw the menu; `kinds` are the checkpoints there are."""
+    """Draw the menu; `kinds` are the available checkpoints."""
     stem = f"run-{run.id}"
     with st.popover("Export", icon=":material/download:", key="run-export", type="tertiary"):
         _button("Report (HTML)", "One file: curves, matrix, recipe, hardware. Opens without a network.",
@@ -93,7 +93,7 @@ def _take(run_id: int, kind: str) -> bytes:
 
 
 def _exported(run_id: int, form: str, stem: str) -> bytes:
-    """The file of a format; several of them as a zip."""
+    """Return the exported file; several files as a zip."""
     import io
     import zipfile
 
@@ -111,7 +111,7 @@ def _exported(run_id: int, form: str, stem: str) -> bytes:
     return file.getvalue()
 
 
-# The disk that a run holds, and how to have it back.
+# Disk usage of a run.
 
 LOST = {
     "last": "Without it the run cannot go on from where it is: resumed, it begins anew. Its curves stay.",
@@ -120,7 +120,7 @@ LOST = {
 
 
 def keeping(run: Run, kept: Mapping[str, Checkpoint]) -> None:
-    """Draw each checkpoint with its size and the way to delete it."""
+    """Draw each checkpoint with its size and a delete button."""
     from cnnviz import tracking
 
     st.header("On disk", anchor=False)
@@ -159,13 +159,13 @@ def _deleted(run_id: int, kind: str) -> None:
     notice.later(f"The {kind} checkpoint of run {run_id} is deleted; {numbers.size(freed)} freed.")
 
 
-# What can be done with the runs that are ticked: delete, bring back, remove for good.
+# Actions on selected runs: delete, restore, remove permanently.
 
 JUST_DELETED = "runs-just-deleted"
 
 
 def undo_line() -> None:
-    """Draw what was just deleted, and the button that brings it back, until something else is deleted."""
+    """Draw which runs were just deleted, with an undo button."""
     gone: tuple[int, ...] = st.session_state.get(JUST_DELETED, ())
     if not gone:
         return
@@ -182,7 +182,7 @@ def undo_line() -> None:
 
 
 def chosen_line(page_state: PageState, known: Sequence[RunSummary], disk: dict[int, int]) -> None:
-    """Draw what is ticked and what can be done with it."""
+    """Draw which runs are selected, with their actions."""
     ids = tuple(run.id for run in known)
     if not ids:
         return
@@ -206,7 +206,7 @@ def chosen_line(page_state: PageState, known: Sequence[RunSummary], disk: dict[i
 
 
 def named(ids: Sequence[int]) -> str:
-    """Runs in words: `run 7`, `runs 3, 7 and 9`, `12 runs`."""
+    """Name runs in words: `run 7`, `runs 3, 7 and 9`, `12 runs`."""
     if len(ids) == 1:
         return f"run {ids[0]}"
     if len(ids) > 6:
@@ -215,7 +215,7 @@ def named(ids: Sequence[int]) -> str:
 
 
 def delete(ids: Sequence[int]) -> None:
-    """Hide runs, for callbacks; one that cannot be is said, the others go."""
+    """Delete runs (restorable), for use in callbacks; errors are reported, the others are deleted."""
     from cnnviz import tracking
 
     gone = _each(ids, tracking.delete_run)
@@ -225,7 +225,7 @@ def delete(ids: Sequence[int]) -> None:
 
 
 def restore(ids: Sequence[int]) -> None:
-    """Bring deleted runs back, for callbacks."""
+    """Restore deleted runs, for use in callbacks."""
     from cnnviz import tracking
 
     back = _each(ids, tracking.restore_run)

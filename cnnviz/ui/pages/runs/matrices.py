@@ -1,4 +1,4 @@
-"""Confusion matrices of the compared runs, their accuracies class by class, and two matrices' difference."""
+"""Confusion matrices of the compared runs, per-class accuracies, and the difference of two matrices."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from cnnviz.inference.prediction_cache import Answers
     from cnnviz.tracking import RunSummary
 
-# The images behind one cell of a confusion matrix.
+# The images of one cell of a confusion matrix.
 
 MOST = 60
-"""Images shown of a cell."""
+"""Maximum number of images shown of a cell."""
 SIZE = 56
-"""Pixels of the page that an image takes."""
+"""Size of an image in pixels."""
 PATIENCE_SECONDS = 5.0
-"""At the speed of training; a prediction takes about a third of that."""
+"""Estimated seconds, at training speed, up to which predictions are computed without asking."""
 
 
 def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
-    """Draw the images of the cell, or what it takes to know which they are."""
+    """Draw the images of the cell, or the way to compute which they are."""
     run = next((run for run in runs if run.id == cell.run), None)
     matrix = run_data.matrix(run) if run is not None else None
     if run is None or matrix is None or max(cell.true, cell.answer) >= len(matrix.classes):
@@ -62,7 +62,7 @@ def cell_images(runs: Sequence[RunSummary], cell: Cell) -> None:
 
 
 def _choose(cell: Cell, matrix: Matrix) -> None:
-    """The cell by its classes, for who has no pointer."""
+    """Draw a choice of the cell by its classes, as an alternative to clicking."""
     with st.container(horizontal=True, gap="small"):
         for side, label in enumerate(("True class", "What was said")):
             key = f"cell-{side}"
@@ -78,7 +78,7 @@ def _chosen(run_id: int) -> None:
 
 
 def _takes_long(run: RunSummary, images: int) -> bool:
-    """Whether the checkpoint has to be asked for so long, or is not there, that a person should decide."""
+    """Return whether predicting takes so long, or is impossible, that the user should decide."""
     from cnnviz import datasets, tracking
 
     speed = run.metrics.get(SPEED)
@@ -98,7 +98,7 @@ def _known(run: RunSummary) -> Answers | None:
 
 
 def _offer(run: RunSummary) -> None:
-    """A run records counts, not each answer: those are worked out from its checkpoint, when asked for."""
+    """Offer to predict with the checkpoint, since a run records counts and not single predictions."""
     from cnnviz import tracking
 
     if "last" not in tracking.checkpoints(run_data.database(), run.id):
@@ -173,14 +173,14 @@ def _pixels(dataset: str, answers: Answers, rows: Any) -> Any:
 
 
 HEIGHTS = {1: 520, 2: 480, 3: 400, 4: 340}
-"""Pixels of a matrix, by how many stand side by side."""
+"""Height of a matrix in pixels, by the number side by side."""
 
 Found = list[tuple["RunSummary", int, Matrix]]
-"""Each compared run that has a matrix, with its place among the compared."""
+"""The compared runs that have a matrix: run, index among the compared, matrix."""
 
 
 def matrices(runs: Sequence[RunSummary], asked: PageState) -> None:
-    """Draw all of it, and the images of the cell that is asked for."""
+    """Draw the matrices, the images of the selected cell, and the comparisons."""
     found = [
         (run, place, matrix) for place, run in enumerate(runs) if (matrix := run_data.matrix(run)) is not None
     ]
@@ -193,7 +193,7 @@ def matrices(runs: Sequence[RunSummary], asked: PageState) -> None:
         "Click a cell to see its images."
     )
     cell = asked.cell
-    alone = len(found) == 1  # then the images have room beside it
+    alone = len(found) == 1  # then the images are drawn beside it
     columns = st.columns([0.5, 0.5] if alone else len(found), gap="medium")
     for column, (run, place, matrix) in zip(columns, found, strict=False):
         with column:
@@ -210,7 +210,7 @@ def matrices(runs: Sequence[RunSummary], asked: PageState) -> None:
 
 
 def one_matrix(run: RunSummary, asked: PageState) -> None:
-    """Draw the matrix of one run, its classes, and the images of the cell that is asked for."""
+    """Draw the matrix of one run, its per-class accuracies, and the images of the selected cell."""
     matrix = run_data.matrix(run)
     if matrix is None:
         return
@@ -226,7 +226,7 @@ def one_matrix(run: RunSummary, asked: PageState) -> None:
 
 
 def _matrix(run: RunSummary, place: int, matrix: Matrix, count: int) -> Cell | None:
-    """One run's matrix in its hue; the cell that was just clicked."""
+    """Draw one run's matrix in its color; return the cell that was just clicked."""
     hue = COMPARED[place]
     right = matrix.counts.trace() / max(1, matrix.counts.sum())
     st.html(
@@ -242,7 +242,7 @@ def _matrix(run: RunSummary, place: int, matrix: Matrix, count: int) -> Cell | N
 
 
 def _clicked(run: RunSummary, pick: Pick | None) -> Cell | None:
-    """The cell that was just clicked, which goes into the URL."""
+    """Return the cell that was just clicked, and write it to the URL."""
     fresh = once(f"matrix-{run.id}", pick)
     where = fresh["point"] if fresh is not None else None
     if not isinstance(where, list) or len(where) != 2:
@@ -295,7 +295,7 @@ def _choose_pair(found: Found, pair: tuple[int, int]) -> None:
 
 
 def _paired(pair: tuple[int, int], side: int, key: str) -> None:
-    """Change one of the two; choosing the other one swaps them."""
+    """Change one run of the pair; choosing the other one swaps them."""
     chosen: int = st.session_state[key]
     other = pair[1 - side] if pair[1 - side] != chosen else pair[side]
     places = (chosen, other) if side == 0 else (other, chosen)

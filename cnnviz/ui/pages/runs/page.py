@@ -1,4 +1,4 @@
-"""The page as a whole: the list with what is compared below it, or one run in detail."""
+"""Runs page: the list of runs with the comparison of the selected ones, or one run in detail."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from cnnviz.ui.shared.url_state import show_value
 if TYPE_CHECKING:
     from cnnviz.tracking import Run, RunSummary
 
-# The bar on top: which runs are listed, what is measured, and the page's address.
+# The bar on top: filters, metric, columns; share.
 
 CSS = Path(__file__).with_name("runs.css")
 
@@ -82,7 +82,7 @@ def _find(text: str) -> None:
 def _parts(
     runs: Iterable[RunSummary],
 ) -> list[tuple[str, str, list[str], Callable[[str], str]]]:
-    """Each filter with what there is to choose, the most frequent first."""
+    """Return each filter with its values, most frequent first."""
     found: dict[str, Counter[str]] = {name: Counter() for name in ("status", "of", "on", "tag")}
     for run in runs:
         found["status"][run.status.value] += 1
@@ -155,11 +155,11 @@ def _deleted() -> None:
     state.change(deleted="yes" if st.session_state["runs-deleted"] else None, runs=None, cell=None)
 
 
-# What stands where there is nothing to list: how to get there, and something worth seeing.
+# Empty states.
 
 
 def no_runs(page_state: PageState) -> None:
-    """Draw the page of who has trained nothing yet."""
+    """Draw the page of a user who has not trained anything yet."""
     with st.container(border=True, key="runs-empty"):
         st.markdown(
             "**Nothing was trained here yet.** Every run will be listed on this page, with its curves, its "
@@ -174,14 +174,14 @@ def no_runs(page_state: PageState) -> None:
 
 
 def no_match(count: int) -> None:
-    """Draw that the filters leave none of `count` runs."""
+    """Draw that the filters match none of `count` runs."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="runs-no-match"):
         st.markdown(f"None of the {count:,} run{'' if count == 1 else 's'} is like that.", width="content")
         st.button("Show all", key="runs-show-all", on_click=_show_all)
 
 
 def none_deleted() -> None:
-    """Draw that nothing is deleted."""
+    """Draw that no runs are deleted."""
     st.caption("No run is deleted. What is deleted is kept here until it is removed for good.")
 
 
@@ -189,14 +189,14 @@ def _show_all() -> None:
     state.change(**dict.fromkeys(FILTERS))
 
 
-# The page follows runs that train or wait; where none does, nothing ticks.
+# Refresh while runs train or wait.
 
 SECONDS = 2.0
-"""Between two looks; one is a query of a millisecond or two, and draws nothing where nothing is new."""
+"""Polling interval: a query of a millisecond or two, which draws nothing unless something changed."""
 
 
 def follow(runs: Iterable[RunSummary]) -> None:
-    """Have the page drawn anew whenever a run has gone on, as long as any of these trains or waits."""
+    """Rerun the page whenever a run has progressed, while any of these trains or waits."""
     from cnnviz import tracking
 
     if not any(run.active or run.status is tracking.Status.QUEUED for run in runs):
@@ -212,12 +212,12 @@ def _look(seen: Any) -> None:
     try:
         changed = tracking.stamp(run_data.database()) != seen
     except ValueError:
-        return  # The next look may find the database again; what is drawn is still true of its moment.
+        return  # retried at the next tick; the drawn state remains valid for its time
     if changed:
         st.rerun()
 
 
-# The list as a file: every run that is listed, with exact figures.
+# The list as CSV, with exact values.
 
 HEAD = (
     *("run", "name", "status", "model", "data", "seed", "epochs", "metric", "last", "best", "best at step"),
@@ -226,7 +226,7 @@ HEAD = (
 
 
 def to_csv(runs: Sequence[RunSummary], metric: str, disk: Mapping[int, int]) -> str:
-    """CSV with a line a run in the order given; empty where a run has no such value, or it was NaN."""
+    """Return one CSV line per run; a value is empty if a run has none or it was NaN."""
     return csv_text(HEAD, (_row(run, metric, disk) for run in runs))
 
 
@@ -241,14 +241,14 @@ def _row(run: RunSummary, metric: str, disk: Mapping[int, int]) -> tuple[object,
     )  # fmt: skip
 
 
-# The table of runs, and what a click in it does to the URL.
+# The table of runs, and its actions.
 
-# Numbers are wanted from the largest on, words from A on.
+# Columns that sort ascending at first; numbers sort descending.
 FIRST_UP = frozenset(("name", "status", "model", "data"))
 
 
 def table(runs: Sequence[RunSummary], page_state: PageState, disk: dict[int, int], total: int) -> None:
-    """Draw one page of `runs`, which are in their order already."""
+    """Draw one page of `runs`, which are sorted already."""
 
     def acted(act: dict[str, Any]) -> None:
         apply_table_action(act, page_state)
@@ -260,7 +260,7 @@ def table(runs: Sequence[RunSummary], page_state: PageState, disk: dict[int, int
 
 
 def apply_table_action(act: dict[str, Any], page_state: PageState) -> None:
-    """Write to the URL what was done in the table; what is no deed of the table is passed over."""
+    """Write an action of the table to the URL; an invalid one is ignored."""
     match act:
         case {"do": "choose", "runs": list(ids)} if all(isinstance(i, int) and i > 0 for i in ids):
             state.change(runs=state.listed(ids[:MOST_CHOSEN]), pair=None, cell=None)
@@ -275,7 +275,7 @@ def apply_table_action(act: dict[str, Any], page_state: PageState) -> None:
 
 
 def runs_page() -> None:
-    """Draw the page; a database that cannot be used is said in a sentence."""
+    """Draw the page; if the database cannot be used, an error."""
     st.html(CSS)
     page_state = state.current()
     try:
@@ -291,7 +291,7 @@ def runs_page() -> None:
 
 
 def _one(page_state: PageState) -> tuple[Run | None, tuple[str, ...]]:
-    """The run whose details are asked for, or why there are none."""
+    """Return the run whose details are requested, or why it cannot be shown."""
     from cnnviz import tracking
 
     if page_state.run is None:
@@ -338,7 +338,7 @@ def _list(page_state: PageState, listing: Listing) -> None:
 
 
 def _chosen(page_state: PageState, listing: Listing) -> list[RunSummary]:
-    """The runs that are ticked; one that is not there is said."""
+    """Return the selected runs; missing ones are reported."""
     by_id = {run.id: run for run in listing.runs}
     missing = [run_id for run_id in page_state.chosen if run_id not in by_id]
     if missing:

@@ -1,4 +1,4 @@
-"""Accuracy of the listed runs against parameters, time or multiply-adds, beside published results."""
+"""Pareto view: accuracy of the listed runs against parameters, time or MACs, beside published results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORDS: dict[Against, str] = {"parameters": "Parameters", "time": "Training time"
 
 
 def trade(runs: Sequence[RunSummary], asked: PageState) -> None:
-    """Draw the figure for the runs on the data that most of them were trained on; a click ticks a run."""
+    """Draw the figure for the runs on the most frequent data set; a click selects a run."""
     metric = asked.metric if asked.metric.endswith(("accuracy", "top5")) else DEFAULT_METRIC
     measured = [run for run in runs if _value(run, metric) is not None]
     data = _data(measured, asked)
@@ -45,7 +45,7 @@ def trade(runs: Sequence[RunSummary], asked: PageState) -> None:
 
 
 def published_trade(asked: PageState) -> None:
-    """Draw the figure of published results alone, for who has no runs yet."""
+    """Draw the figure of published results alone, for a user without runs."""
     known = published_data()
     asked_for = asked.filters.data[0] if asked.filters.data else known[0]
     data = asked_for if asked_for in known else known[0]
@@ -79,7 +79,10 @@ def _chosen() -> None:
 
 
 def _data(runs: Sequence[RunSummary], asked: PageState) -> str | None:
-    """Accuracies on different data are not to be compared: those of the first compared run, or of most."""
+    """Return the data set of the compared runs, or the most frequent one.
+
+    Accuracies on different data sets are not comparable.
+    """
     of_chosen = [run.data for run in runs if run.id in asked.chosen[:COMPARED_AT_ONCE]]
     most = Counter(of_chosen or [run.data for run in runs]).most_common(1)
     return most[0][0] if most else None

@@ -1,4 +1,4 @@
-"""Recorded runs: trainings that ship with cnnviz, offered for the list."""
+"""Recorded runs that ship with cnnviz, offered for the list."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cnnviz.ui.shared import notice, run_data
 
 
 def offer(*, first: bool = False) -> None:
-    """Draw what ships and is not in the list, each with its button; nothing where all of it is there.
+    """Draw the recorded runs that are not in the list, each with a button that adds it.
 
     Args:
-        first: Whether nothing was trained here yet, so that they are the first thing to look at.
+        first: Whether nothing was trained here yet, so that they are shown prominently.
     """
     absent = recorded_runs.missing(run_data.database())
     if not absent:

@@ -1,6 +1,6 @@
-"""What the page's URL asks for: which runs are listed, in what order, which are compared, and how.
+"""URL state of the Runs page: filters, order, selected runs, comparison.
 
-Lists stand with commas: `runs=3,7,9`, `status=finished,failed`. Nothing wrong is swallowed.
+Lists are comma-separated: `runs=3,7,9`, `status=finished,failed`. Errors become problems.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ COLUMNS = (
     *("id", "name", "status", "model", "data", "last", "best", "time", "speed", "params", "disk"),
     "begun",
 )
-"""What the table can be sorted by, in its order."""
+"""Columns of the table, in order; it can be sorted by each."""
 FIXED_COLUMNS = ("id", "name")
-"""Always shown: what a run is opened by."""
+"""Columns that are always shown, since they open a run."""
 DEFAULT_SORT = "-id"
 DEFAULT_METRIC = "test/accuracy"
 COMPARED_AT_ONCE = 4
-"""As many as there are hues for what is compared."""
+"""Maximum number of compared runs, which is the number of colors in `COMPARED`."""
 MOST_CHOSEN = 200
 FILTERS = ("find", "status", "of", "on", "tag")
 
@@ -47,10 +47,10 @@ AGAINST: tuple[Against, ...] = ("parameters", "time", "macs")
 
 @dataclass(frozen=True)
 class Filters:
-    """Which runs are listed; an empty part leaves all in."""
+    """Filters of the list; an empty one matches all runs."""
 
     find: str = ""
-    """Words that name, notes, tags, model, data or error must hold, each of them."""
+    """Words that must all occur in number, name, notes, tags, model, data or error."""
     statuses: tuple[Status, ...] = ()
     models: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
@@ -58,13 +58,13 @@ class Filters:
 
     @property
     def any(self) -> bool:
-        """Whether anything is left out."""
+        """Whether any filter is set."""
         return self != Filters()
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a confusion matrix: images of class `true` that the run answered with `answer`."""
+    """A cell of a confusion matrix: images of class `true` that the run predicted as `answer`."""
 
     run: int
     true: int
@@ -73,7 +73,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class PageState:
-    """All of it."""
+    """URL state of the page."""
 
     filters: Filters
     metric: str
@@ -82,26 +82,26 @@ class PageState:
     page: int
     deleted: bool
     chosen: tuple[int, ...]
-    """Runs that are ticked, in the order they were; the first four are compared."""
+    """Selected runs in the order of selection; the first four are compared."""
     run: int | None
-    """The one whose details are shown in place of the list."""
+    """The run whose details are shown in place of the list."""
     x: XAxis
     against: Against
     pair: tuple[int, int]
-    """The two whose matrices are subtracted, as places among the compared, from 0."""
+    """Indices among the compared runs, from 0, of the two whose matrices are subtracted."""
     cell: Cell | None
     columns: tuple[str, ...] = COLUMNS
-    """Those of the table that are shown, in the table's order."""
+    """Shown columns of the table, in its order."""
     problems: tuple[str, ...] = ()
 
 
 def current() -> PageState:
-    """What the page's URL asks for."""
+    """Read the state from the page's URL."""
     return read(st.query_params.to_dict(), list(url_state.current().problems))
 
 
 def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
-    """Validate the parameters; every fault becomes a sentence in `problems`."""
+    """Validate the parameters; every error becomes a sentence in `problems`."""
     sort = parameters.get("sort", DEFAULT_SORT)
     if sort.removeprefix("-") not in COLUMNS:
         problems.append(
@@ -128,14 +128,14 @@ def read(parameters: Mapping[str, str], problems: list[str]) -> PageState:
 
 
 def change(**changes: str | None) -> None:
-    """Write to the URL, for callbacks; a change of what is listed goes back to the first page."""
+    """Write to the URL, for use in callbacks; a change of the list resets the page."""
     if set(changes) & {*FILTERS, "sort", "deleted"}:
         changes = {"page": None, **changes}
     url_state.change(**changes)
 
 
 def listed(values: Sequence[str] | Sequence[int]) -> str | None:
-    """Values as they stand in the URL; None for none."""
+    """Format values for the URL; None if there are none."""
     return ",".join(map(str, values)) or None
 
 
@@ -168,7 +168,7 @@ def _several(parameters: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def _choice(parameters: Mapping[str, str], name: str, values: tuple[str, ...], problems: list[str]) -> str:
-    """One of `values`, the first by default."""
+    """Return one of `values`, the first by default."""
     given = parameters.get(name, values[0])
     if given in values:
         return given
@@ -214,16 +214,16 @@ def _cell(text: str | None, problems: list[str]) -> Cell | None:
     return None
 
 
-# Which runs are listed, in what order, and what the table says of each. Pure functions.
+# Filtering, sorting and formatting of the table. Pure functions.
 
 PAGE = 100
-"""Runs shown at once."""
+"""Runs per page."""
 GROUP = r"experiment \d+"
-"""Tags of runs that belong together: rows with the same one that follow each other fold into one."""
+"""Pattern of tags that group consecutive rows into one that can be expanded."""
 
 
 class Column(NamedTuple):
-    """A column of the table: its key, its heading, what the heading explains, and how it stands."""
+    """A column of the table: key, heading, help, and whether it is numeric."""
 
     key: str
     title: str
@@ -232,7 +232,7 @@ class Column(NamedTuple):
 
 
 def columns(metric: str) -> list[Column]:
-    """The columns in their order, for the metric that is shown."""
+    """Return the table's columns for the selected metric."""
     title = numbers.metric_title(metric)
     best = "lowest" if _lower(metric) else "highest"
     return [
@@ -254,13 +254,13 @@ def columns(metric: str) -> list[Column]:
 
 
 def chosen_runs(listing: Listing, filters: Filters) -> list[RunSummary]:
-    """The runs that the filters leave, in the order of the listing."""
+    """Return the runs that match the filters, in the order of the listing."""
     words = filters.find.lower().split()
     return [run for run in listing.runs if _passes(run, filters) and _holds(run, words)]
 
 
 def ordered(runs: Sequence[RunSummary], page_state: PageState, disk: dict[int, int]) -> list[RunSummary]:
-    """The runs in the order asked for; those without a value come last either way."""
+    """Return the sorted runs; those without a value come last in either direction."""
     value = _value(page_state, disk)
     known = [(measured, run) for run in runs if (measured := value(run)) is not None]
     known.sort(key=lambda pair: pair[0], reverse=page_state.descending)
@@ -269,23 +269,24 @@ def ordered(runs: Sequence[RunSummary], page_state: PageState, disk: dict[int, i
 
 
 def pages(count: int) -> int:
-    """How many pages so many runs take."""
+    """Return the number of pages for so many runs."""
     return max(1, math.ceil(count / PAGE))
 
 
 def on_page(runs: Sequence[RunSummary], page_state: PageState) -> Sequence[RunSummary]:
-    """Take the runs of the page of the table that is shown."""
+    """Return the runs of the current page of the table."""
     page = min(page_state.page, pages(len(runs)))
     return runs[(page - 1) * PAGE : page * PAGE]
 
 
 MOST_NAMED = 3
-"""Fields that tell runs of one name apart in the table; a run's details have all of them."""
+"""Maximum number of fields in the table that distinguish runs of one name; a run's details have all."""
 OWN_COLUMNS = frozenset(("model", "dataset", "device", "code"))
+"""Fields that are not used to distinguish runs, since they have columns of their own."""
 
 
 def distinctions(runs: Sequence[RunSummary], recipes: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
-    """Tell runs of the same name apart: `lr 0.02, seed 1`, by the fields in which their recipes differ."""
+    """Describe how the recipes of runs with the same name differ, by run: `lr 0.02, seed 1`."""
     names: dict[int, str] = {}
     for name in {run.name for run in runs}:
         same = [run.id for run in runs if run.name == name and run.id in recipes]
@@ -304,14 +305,14 @@ def payload(
     total: int,
     recipes: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """The table as its component draws it: one page of rows, and what surrounds them.
+    """Return the data of the table component: one page of rows, and what surrounds them.
 
     Args:
-        runs: In their order.
-        page_state: What the address says.
+        runs: Sorted runs.
+        page_state: URL state.
         disk: Bytes of each run's files.
-        total: How many runs there are without filters.
-        recipes: Of the runs that are shown, so that those of one name can be told apart.
+        total: Number of runs without filters.
+        recipes: Recipes of the shown runs, to distinguish those of one name.
     """
     last = pages(len(runs))
     page = min(page_state.page, last)
@@ -362,7 +363,7 @@ def _row(run: RunSummary, metric: str, disk: dict[int, int]) -> dict[str, Any]:
 
 
 def state_words(run: RunSummary) -> str:
-    """A run's state, with how far it is while that can change; and its kind where it is not ours."""
+    """Describe a run's state, with its progress while it can change, or its kind if not trained here."""
     if run.kind.value == "recorded":
         return "recorded"
     if not run.trained:
@@ -400,7 +401,7 @@ def _lower(metric: str) -> bool:
 
 
 def _value(page_state: PageState, disk: dict[int, int]) -> Callable[[RunSummary], Any]:
-    """What a run is sorted by; None where it has no such value."""
+    """Return the sort key function; it returns None for a run without a value."""
 
     def measured(tell: Callable[[MetricSummary], float | None], name: str) -> Callable[[RunSummary], Any]:
         return lambda run: tell(run.metrics[name]) if name in run.metrics else None

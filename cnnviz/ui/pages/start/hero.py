@@ -1,4 +1,4 @@
-"""The hero of the Start page: a shipped network reads what is drawn, in the browser."""
+"""Hero of the Start page: a shipped network classifies a drawn digit in the browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WEIGHTS = "lenet5-mnist"
 
 
 def hero() -> None:
-    """Draw it, and the way to every layer of the network; a sentence where its weights did not come along."""
+    """Draw the pad and a link to the network view; a sentence if the network's weights do not ship."""
     try:
         network = shipped()
     except InferenceError as error:
@@ -38,7 +38,11 @@ def hero() -> None:
 
 
 def shipped() -> DigitNetwork:
-    """The shipped network; raises `InferenceError` where there is none."""
+    """Return the shipped network.
+
+    Raises:
+        InferenceError: Its weights are missing.
+    """
     return _shipped(bundled.weights_path(WEIGHTS))
 
 
@@ -51,7 +55,7 @@ def _shipped(_path: Path) -> DigitNetwork:
 
 
 def caption(network: DigitNetwork) -> str:
-    """What it is that reads, with its measured accuracy."""
+    """Describe the network with its measured accuracy."""
     card = bundled.card(WEIGHTS)
     return (
         f"{network.name} with {card.params:,} parameters runs here in your browser; it reads "

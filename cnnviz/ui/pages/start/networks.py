@@ -1,4 +1,4 @@
-"""The networks of the Start page: five drawn to one scale, and all of them by parameters and arithmetic."""
+"""Networks of the Start page: a timeline of five architectures, and all models by parameters and MACs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOLD = "start-networks"
 
 
 def networks() -> None:
-    """Draw all of it in a fold, which is filled when it is opened."""
+    """Draw both in an expander, which is filled when it is opened."""
     fold = st.expander("All networks: five drawn to one scale, and every model", key=FOLD, on_change="rerun")
     if not fold.open:
         return
@@ -40,22 +40,22 @@ def networks() -> None:
         all_models()
 
 
-# Every model in one picture, each point a link to its anatomy.
+# Scatter plot of all models.
 
 
 def all_models() -> None:
-    """Draw the models; a click opens the Architecture page with the one that was clicked."""
+    """Draw the models; a click opens the Architecture page with the clicked one."""
     known = overview().values()
     picked = landscape_chart(landscape(known), alt=landscape_words(known), key="landscape")
     if picked is not None:
         st.switch_page("architecture.py", query_params={"model": picked})
 
 
-# The lineage: one row an architecture, all of it a link to its anatomy.
+# Timeline: one row per architecture, with a link to the Architecture page.
 
 HERE = Path(__file__).parent
 ACCURACY_OF = {"alexnet": "torchvision/alexnet"}
-"""Where an architecture has no published figure of its own: a close relative that has one."""
+"""Close relatives whose published accuracy stands in for a model without one."""
 LEGEND: tuple[tuple[Kind, str], ...] = (
     ("conv", "convolution"),
     ("pool", "pooling"),
@@ -64,7 +64,7 @@ LEGEND: tuple[tuple[Kind, str], ...] = (
 
 
 def lineage() -> None:
-    """Draw the rows, what the drawings mean, and the download."""
+    """Draw the rows, the legend and the download."""
     st.html(f"<style>:root {{ {kind_variables()} }}\n{_css()}</style>")
     drawn = ancestors()
     largest = max(sum(one.params.values()) for one in drawn), max(sum(one.macs.values()) for one in drawn)
@@ -88,7 +88,7 @@ def lineage() -> None:
 
 @cache
 def ancestors() -> tuple[Ancestor, ...]:
-    """The lineage from the shipped facts."""
+    """Return the timeline's architectures from the shipped facts."""
     return tuple(_ancestor(name) for name in LINEAGE)
 
 

@@ -1,4 +1,4 @@
-"""Three ways on from the Start page, and the lesson: each link is a page in a state worth seeing."""
+"""Paths of the Start page: three groups of links to prepared pages, and the lesson."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CSS = pathlib.Path(__file__).with_name("paths.css")
 
 @dataclass(frozen=True)
 class Destination:
-    """A link: what it says, the page's name, and the parameters behind it."""
+    """A link: its label, the page's name, and the parameters."""
 
     label: str
     page: str
@@ -24,7 +24,7 @@ class Destination:
 
 @dataclass(frozen=True)
 class Path:
-    """One way on, with the links that begin it."""
+    """A group of links with its introduction."""
 
     title: str
     icon: str
@@ -86,7 +86,7 @@ PATHS = (
 
 
 def paths() -> None:
-    """Draw the three paths side by side, below each other on a phone."""
+    """Draw the three paths side by side, stacked on a phone."""
     with st.container(key="paths"):
         for column, path in zip(st.columns(len(PATHS), gap="large"), PATHS, strict=True):
             with column:
@@ -97,7 +97,7 @@ def paths() -> None:
 
 
 def lesson_steps() -> None:
-    """Draw the six steps of the lesson as links, in their order."""
+    """Draw the six steps of the lesson as links, in order."""
     st.html(CSS)
     st.header("A lesson in six steps", anchor=False)
     st.markdown(

@@ -1,1 +1,1 @@
-"""The Train page: a plan (model, data, recipe) before the start, a run as it goes on after it."""
+"""Parts of the Train page: the setup before a run starts, and the live run."""

@@ -1,4 +1,4 @@
-"""The curves of a run: accuracy and loss on one axis, what they cost, the layers over time."""
+"""Charts of a run: accuracy and loss, learning rate and speed, layer statistics over time."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from cnnviz.ui.shared.glossary import explanation
 from cnnviz.ui.shared.live_run import X_TITLES, RunData, XAxis
 from cnnviz.ui.shared.recipe_plan import text_of
 
-# What somebody published for the model that is trained, and in what this run is not the same.
+# Published accuracy of the model, and how this run differs.
 
 MOST_NAMED = 6
 
 
 class PublishedAccuracy(NamedTuple):
-    """A published accuracy and, in a sentence, what differs here; empty where nothing does."""
+    """A published accuracy, and a sentence on how this run differs; empty if it does not."""
 
     figure: Published
     differs: str
 
     @property
     def label(self) -> str:
-        """The figure as it stands at its line."""
+        """Label of the reference line."""
         on = f" on {self.figure.on}" if self.figure.on else ""
         return f"published: {100 * self.figure.value:.2f} %{on}"
 
 
 def published_accuracy(recipe: Recipe) -> PublishedAccuracy | None:
-    """The published accuracy to hold a run of this recipe against, on the same data where there is one."""
+    """Return the published accuracy to compare a run of this recipe with, preferably on the same data."""
     if recipe.layers is not None or recipe.model not in models.names():
         return None
     found = [figure for figure in models.get(recipe.model).published if figure.what == "accuracy"]
@@ -75,7 +75,7 @@ def _articles(model: str) -> list[Recipe]:
 
 
 def _same(published: str, dataset: str) -> bool:
-    """Whether a data set is the one that a publication names: `CIFAR-10` and `cifar10`."""
+    """Return whether a data set is the one that a publication names: `CIFAR-10` and `cifar10`."""
     first, second = (re.sub(r"[^a-z0-9]", "", name.lower()) for name in (published, dataset))
     return first == second
 
@@ -89,7 +89,7 @@ Scale = Literal["linear", "log"]
 
 
 def charts(story: RunData, claim: PublishedAccuracy | None, name: str, frozen: Collection[str] = ()) -> None:
-    """Draw everything that runs over time; `name` is what downloads are called."""
+    """Draw all charts; `name` is the file name of downloads."""
     x, scale, smoothing = _axes()
     panels = [
         _accuracy(story, x, scale, claim),
@@ -107,7 +107,7 @@ def charts(story: RunData, claim: PublishedAccuracy | None, name: str, frozen: C
 
 
 def _axes() -> tuple[XAxis, Scale, str]:
-    """The choices above the curves, which are in the URL."""
+    """Draw the choices of axes and smoothing, which are in the URL, and return them."""
     said: list[str] = []
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="train-axes"):
         x = _choice("x", "over", get_args(XAxis), said)
@@ -133,7 +133,7 @@ def _choice(name: str, label: str, values: tuple[str, ...], said: list[str], def
 
 
 def _lines(story: RunData, x: XAxis, what: str, *, error: bool = False) -> list[Line]:
-    """Training, validation and test; `error` turns accuracies over."""
+    """Return the curves of training, validation and test; with `error` as 1 − accuracy."""
     found = []
     for prefix, part in PARTS:
         curve = story.curves.get(f"{prefix}/{what}")
@@ -145,7 +145,7 @@ def _lines(story: RunData, x: XAxis, what: str, *, error: bool = False) -> list[
 
 
 def _heads(story: RunData, x: XAxis) -> list[Line]:
-    """Auxiliary classifiers, where the run has some."""
+    """Return the losses of auxiliary classifiers, if the run has any."""
 
     def points(metric: str) -> tuple[Floats, Floats] | None:
         curve = story.curves.get(metric)
@@ -155,7 +155,7 @@ def _heads(story: RunData, x: XAxis) -> list[Line]:
 
 
 def _accuracy(story: RunData, x: XAxis, scale: Scale, claim: PublishedAccuracy | None) -> Panel:
-    """Accuracy; on a logarithmic scale what is missing to 1, since that is what still moves."""
+    """Return the accuracy panel; on a logarithmic scale the error, since that is what still changes."""
     error = scale == "log"
     references = []
     if claim is not None:
@@ -185,7 +185,7 @@ TERMS: dict[Statistic, str] = {
     "update": "Update-to-weight ratio",
     "spread": "Activation standard deviation",
 }
-"""What the glossary calls each statistic."""
+"""Glossary term of each statistic."""
 
 
 def _layers(story: RunData, x: XAxis, name: str, frozen: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""Find a rate: the learning-rate range test of the plan, begun, watched, cancelled, and taken up."""
+"""Learning-rate range test of the plan: start, progress, cancellation and result."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 KEY = "train-rate-job"
 TICK = 0.5
 _TURNS = threading.Semaphore(1)
-"""One range test at a time trains in this process, whoever asks."""
+"""Only one range test at a time trains in this process, for all visitors."""
 _UNTOUCHED = frozenset(
     (
         *("lr", "schedule", "epochs", "warmup_epochs", "step_epochs", "step_factor", "patience"),
         *("early_stopping", "stop_metric", "restore_best", "name", "description", "assumed"),
     )
 )
-"""Fields that a range test does not depend on: choosing its rate must not make it another plan's."""
+"""Fields that a range test does not depend on: choosing its rate must not discard it."""
 
 
 class RateJob(BackgroundJob["RateTest"]):
-    """A range test of one recipe, in a thread of its own."""
+    """Background range test of one recipe."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.identity = _identity(recipe)
@@ -53,7 +53,7 @@ def _identity(recipe: Recipe) -> str:
 
 
 def rate_finder(plan: Plan) -> None:
-    """Draw the button, and below it the test of this very plan, where there is one."""
+    """Draw the button, or the range test of this plan if there is one."""
     job: RateJob | None = st.session_state.get(KEY)
     mine = job is not None and plan.recipe is not None and job.identity == _identity(plan.recipe)
     if job is None or not mine or job.cancelled:

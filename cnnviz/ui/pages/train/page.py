@@ -1,4 +1,4 @@
-"""The page as a whole: a run that is watched, or settings at the left, queue and last run at the right."""
+"""Train page: a live run, or the setup at the left with queue and last run at the right."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from cnnviz.ui.shared.recipe_fields import all_fields, common_fields
 from cnnviz.ui.shared.recipe_plan import PLAIN, Plan, expected
 from cnnviz.ui.shared.url_state import quoted
 
-# The left column: which model, on what data, by which recipe; Start; and all settings.
+# The left column: model, data, recipe, Start, and all settings.
 
 OWN_CSS = Path(__file__).with_name("train.css")
 MODEL, DATA, RECIPE = "train-model", "train-data", "train-recipe"
 
 
 def styles() -> None:
-    """What the page's parts look like."""
+    """Add the page's CSS."""
     st.html(CSS)
     st.html(OWN_CSS)
 
 
 def setup(plan: Plan, database: Database | None) -> None:
-    """Draw what is to be trained, from top to bottom: model, data, recipe, Start, and every setting."""
+    """Draw the setup of a run: model, data, recipe, Start, and every setting."""
     shown = plan.shown
     notice.say([*plan.problems, *([plan.fault] if plan.fault else []), *notice.pending_notices()])
     with st.container(key="train-setup", gap="small"):
@@ -68,12 +68,12 @@ def setup(plan: Plan, database: Database | None) -> None:
             _file(plan)
             share_button(recipe=None if plan.parent else plan.origin)
     if database is not None:
-        with room:  # last, since a network whose facts are not shipped has to wait for torch
+        with room:  # last, since a network without precomputed facts has to wait for torch
             expected(plan, database)
 
 
 def start() -> None:
-    """Put the plan into the queue and go to its run; what stands in the way is said."""
+    """Enqueue the plan and show its run; errors are reported."""
     plan = plans.read()
     if plan.recipe is None:
         return
@@ -99,7 +99,7 @@ def _model(name: str) -> None:
 
 
 def _data(name: str, parent: int | None) -> None:
-    """Draw the list of registered data, and a path that run `parent` was given on the command line."""
+    """Draw the list of data sets, with a path that run `parent` was given on the command line."""
     known = {spec.name: spec for spec in datasets.specs().values()}
     st.session_state[DATA] = name
     st.selectbox(
@@ -140,7 +140,10 @@ def _recipe(plan: Plan) -> None:
 
 
 def _recipe_label(name: str) -> str:
-    """A recipe in the list. Not of the plan: a browser sends labels back, and would send one of before."""
+    """Format a recipe for the list.
+
+    The label must not depend on the plan: a browser sends labels back, and would send an outdated one.
+    """
     return "plain: every field's own default" if name == PLAIN else name
 
 
@@ -163,7 +166,7 @@ def _file(plan: Plan) -> None:
 
 
 def _opened(turn: int) -> None:
-    """Take up an uploaded recipe, or say what is wrong with it. The uploader is emptied for the next one."""
+    """Load an uploaded recipe, or report what is wrong with it. The uploader is reset for the next file."""
     file = st.session_state.get(f"train-file-{turn}")
     if file is None:
         return
@@ -175,7 +178,7 @@ def _opened(turn: int) -> None:
 
 
 def _on(key: str, now: str, write: Callable[[str], None]) -> Callable[[], None]:
-    """What a list calls. Streamlit also calls it, with what was chosen already, once the list is gone."""
+    """Return the callback of a list. Streamlit also calls it, with the old value, once the list is gone."""
 
     def changed() -> None:
         value = str(st.session_state.get(key) or "").strip()
@@ -185,14 +188,18 @@ def _on(key: str, now: str, write: Callable[[str], None]) -> Callable[[], None]:
     return changed
 
 
-# A run as it goes on: the one part of the page that ticks, and only while there is something to wait for.
+# A live run: a fragment that reruns periodically while the run is in progress.
 
 TICK_SECONDS = 0.4
-"""A worker writes what it measured every 0.15 s; with what drawing takes, that stays below a second."""
+"""Rerun interval: a worker writes metrics every 0.15 s, so with drawing the delay stays below a second."""
 
 
 def watch(run_id: int) -> None:
-    """Draw the run, again and again as long as it trains or waits; raises `TrackingError`."""
+    """Draw the run, repeatedly while it is in progress.
+
+    Raises:
+        TrackingError: The run cannot be read.
+    """
     run = tracking.get_run(run_data.database(), run_id)
     alive = is_in_progress(run)
 
@@ -215,7 +222,7 @@ def watch(run_id: int) -> None:
 
 
 def draw(run: Run, story: RunData) -> None:
-    """Draw the run's line, its curves, and what its model answers."""
+    """Draw the run's headline, curves, predictions and event log."""
     recipe = Recipe.model_validate(run.recipe)
     headline(run, story, recipe)
     name = f"run-{run.id}"
@@ -228,17 +235,17 @@ def draw(run: Run, story: RunData) -> None:
 
 
 def _published(run: Run) -> PublishedAccuracy | None:
-    """What is published of the recipe's network; nothing is of somebody's own loop."""
+    """Return the published accuracy of the recipe's model; None for a user's own training loop."""
     return published_accuracy(Recipe.model_validate(run.recipe)) if run.has_recipe else None
 
 
-# The queue: what trains, what waits behind it, and in which order.
+# The queue: running and waiting runs in order.
 
 MOST = 50
 
 
 def queue(database: Database, runs: list[RunSummary]) -> None:
-    """Draw the runs that train and those that wait, each with what can be done about it."""
+    """Draw the running and waiting runs, each with its actions."""
     waiting = [run for run in runs if run.status is Status.QUEUED]
     st.header("Queue", anchor=False)
     shared = " People take turns." if visitors.shared() else ""
@@ -269,7 +276,7 @@ def queue(database: Database, runs: list[RunSummary]) -> None:
 
 
 def in_queue(database: tracking.Database) -> list[RunSummary]:
-    """What trains and what waits, in the order in which it is done."""
+    """Return the running and waiting runs in queue order."""
     found = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[], limit=MOST)
     order = {number: position for position, number in enumerate(tracking.queue_order(database))}
     return sorted(found, key=lambda run: (order.get(run.id, -1), run.queued, run.id))
@@ -282,7 +289,7 @@ def _button(label: str, icon: str, key: str, run: int, do: Callable[[int], None]
 
 
 def _machines(there: list[Machine], waiting: list[RunSummary]) -> None:
-    """Name the machines that are at work where there are several, or where a run finds none of them able."""
+    """Name the active machines if there are several, or if none can take a waiting run."""
     unable = any(tracking.why_it_waits(there, run.device_class) for run in waiting)
     if len(there) > 1 or unable:
         st.caption(notice.plain("At work: " + "; ".join(machine.text for machine in there) + "."))
@@ -316,7 +323,7 @@ QUEUE_SECONDS = 1.0
 
 
 def train_page() -> None:
-    """Draw the page; a database that cannot be used is said in a sentence, and the plan stays."""
+    """Draw the page; if the database cannot be used, an error and the setup."""
     styles()
     asked = st.query_params.get("run")
     try:
@@ -336,7 +343,7 @@ def train_page() -> None:
 
 
 def _run(database: Database, asked: str) -> int | None:
-    """The run that the URL asks for; a sentence where there is none."""
+    """Return the run that the URL names; None with a notice if it does not exist."""
     if re.fullmatch(r"[0-9]{1,9}", asked) is None:
         notice.later(f"“run” is the number of a run, not {quoted(asked)}.")
         return None
@@ -376,7 +383,7 @@ def _queue(database: Database) -> None:
 
 
 def _below(database: Database) -> None:
-    """The newest run that has something to show, or the recorded example."""
+    """Draw the newest run that has curves, or the recorded example."""
     shown = (Status.FINISHED, Status.STOPPED, Status.PAUSED)
     finished = tracking.list_runs(database, statuses=shown, metrics=["train/loss"], limit=MOST)
     newest = [run for run in finished if run.kind is not tracking.Kind.RECORDED]

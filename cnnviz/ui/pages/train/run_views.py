@@ -1,4 +1,4 @@
-"""The run's line: what it is, how far it has come, and what can be done with it."""
+"""Views of a run: headline with actions, hint, event log, confusion matrix and sample predictions."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from cnnviz.diagnosis import Finding
     from cnnviz.tracking import Database
 
-# Hints beside runs that go on, worked out in a thread of the app's: no page waits, and no training.
+# Hints (early diagnoses) on live runs, computed in a thread of the app, so that no page has to wait.
 
 PATIENCE = 0.03
-"""Seconds that a page waits for a look that has just begun; most take less."""
+"""Seconds that a page waits for a diagnosis that has just begun; most take less."""
 LEAST_SECONDS, MOST_SECONDS = 3.0, 15.0
 SHARE = 0.02
-"""Of one core: after a look that cost much the next one waits the longer, up to `MOST_SECONDS`."""
+"""Fraction of one core for a run's hints: after a slow diagnosis the next waits up to `MOST_SECONDS`."""
 KEPT = 64
-"""Runs."""
+"""Maximum number of runs."""
 
 
 class EarlyDiagnosis(NamedTuple):
-    """What a look found, and the seconds of processor time it took."""
+    """The finding of an early diagnosis, and its processor time in seconds."""
 
     finding: Finding | None
     seconds: float
@@ -52,14 +52,14 @@ class EarlyDiagnosis(NamedTuple):
 @dataclass
 class _Known:
     state: Any = None
-    """The run's when it was looked at last."""
+    """The run's state at the last diagnosis."""
     finding: Finding | None = None
     next_look: float = 0.0
     looking: Future[EarlyDiagnosis] | None = None
 
 
 class Hints:
-    """What is to be said of each run; shared by all visitors, so that a run is looked at once for all."""
+    """Hints by run, shared by all visitors, so that a run is diagnosed once for all."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="hints")
@@ -67,7 +67,7 @@ class Hints:
         self._known: OrderedDict[tuple[str, int], _Known] = OrderedDict()
 
     def of(self, database: Database, run: Run) -> Finding | None:
-        """The newest hint for a run, None where there is none (yet); takes at most `PATIENCE`."""
+        """Return the newest hint for a run, None if there is none (yet); waits at most `PATIENCE` seconds."""
         with self._lock:
             known = self._known.setdefault((database.where, run.id), _Known())
             self._known.move_to_end((database.where, run.id))
@@ -80,7 +80,10 @@ class Hints:
         return known.finding
 
     def _look(self, known: _Known, database: Database, run: Run) -> Future[EarlyDiagnosis] | None:
-        """What is under way for the run; a new look where it has gone on and enough time has passed."""
+        """Return the pending diagnosis of a run.
+
+        Start one if the run has progressed and enough time has passed.
+        """
         state = (run.attempt, run.step, run.status)
         now = time.monotonic()
         if known.looking is None and known.state != state and now >= known.next_look:
@@ -96,7 +99,7 @@ class Hints:
         known.looking = None
         try:
             found = looking.result()
-        except Exception:  # a hint that cannot be had is none; Diagnose says why
+        except Exception:  # no hint then; the Diagnose page reports the error
             logging.getLogger(__name__).debug("No hint", exc_info=True)
             found = EarlyDiagnosis(None, MOST_SECONDS)
         known.finding = found.finding
@@ -114,17 +117,17 @@ def _found(database: Database, run_id: int) -> EarlyDiagnosis:
 
 @st.cache_resource(show_spinner=False)
 def hints() -> Hints:
-    """The one of this app."""
+    """Return the app's hints."""
     return Hints()
 
 
-# A quiet line beside a run: what is likely wrong with it, with the way to the reasons.
+# The hint of a run as a line with a link to its diagnosis.
 
 HUSHED = "train-hushed"
 
 
 def hint_line(run: Run) -> None:
-    """Draw at most one hint, which can be put away; none of a failed run, whose link asks why already."""
+    """Draw at most one hint, which can be dismissed; none for a failed run, which has a link of its own."""
     if run.status is Status.FAILED:
         return
     found = hints().of(run_data.database(), run)
@@ -159,7 +162,7 @@ WATCHED_MEANINGS = {
 
 
 def headline(run: Run, story: RunData, recipe: Recipe) -> None:
-    """Draw the line, the bar of progress and the buttons."""
+    """Draw the run's description, figures, progress bar and buttons."""
     with st.container(key="run-line", gap="small"):
         about = f"{run.model} on {run.data}, {_origin(run, recipe)}, {run.device_text}"
         more = f", from run {run.parent_id}" if run.parent_id else ""
@@ -174,7 +177,7 @@ def headline(run: Run, story: RunData, recipe: Recipe) -> None:
 
 
 def _figures(run: Run, story: RunData) -> list[str]:
-    """Each figure with what it is, in the order of what one looks for."""
+    """Return the headline figures with their labels, most important first."""
     alive = " lives" if run.active else ""
     found = [
         f'<div><b class="run-state{alive}" role="status">{run.status}</b><span>{_since(run)}</span></div>'
@@ -201,7 +204,7 @@ def _figures(run: Run, story: RunData) -> list[str]:
 
 
 def _origin(run: Run, recipe: Recipe) -> str:
-    """What the run follows: a recipe and a seed, or a loop of somebody's own."""
+    """Describe what the run follows: a recipe and a seed, or a user's own training loop."""
     if run.kind is Kind.WATCHED:
         return "a training loop of its own"
     if run.kind is Kind.IMPORTED:
@@ -229,7 +232,7 @@ def _since(run: Run) -> str:
 
 
 def _queue_place(run: Run) -> str:
-    """Say behind which runs it waits, and for about how long; or for what machine."""
+    """Describe what a queued run waits for: other runs, with an estimate of the time, or a machine."""
     database = run_data.database()
     there, code = tracking.machines(database), run.recipe.get("code")
     if waits := tracking.why_it_waits(there, run.device_class, code, run.needs, run.host):
@@ -254,7 +257,7 @@ def _progress(run: Run) -> None:
 
 
 def _reason(run: Run, story: RunData) -> None:
-    """Why it is as it is, where that is not plain; the last lines of a worker that died."""
+    """Draw why the run is in its state, and the last output lines of a worker that died."""
     if run.deleted_at is not None:
         st.warning("This run is deleted; the Runs page brings it back.", icon=":material/delete:")
     if run.error and run.status is Status.FAILED:
@@ -319,11 +322,11 @@ def _button(
         st.rerun()
 
 
-# What happened to a run, and what it was made from.
+# Event log, recipe and environment.
 
 
 def history(run: Run, story: RunData) -> None:
-    """Draw the folds with the states of the run, its data, its recipe and its machine."""
+    """Draw expanders with the event log, layers, data, recipe and machine."""
     with st.expander("Event log", key="run-history"):
         rows = "".join(
             f"<tr><td>{_moment(change.time)}</td><td>{change.new}</td>"
@@ -360,13 +363,13 @@ def _moment(when: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
 
 
-# What the model answers: the confusion matrix, and a few test images with what it says of them now.
+# Confusion matrix and sample predictions.
 
 MATRIX = 430
 
 
 def sample_predictions(story: RunData, name: str) -> None:
-    """Draw both, each as soon as there is something; `name` is what downloads are called."""
+    """Draw both, as soon as they are available; `name` is the file name of downloads."""
     term_heading("Confusion matrix")
     if story.confused is None:
         st.caption("The confusion matrix comes with the end of the first epoch.")
@@ -408,7 +411,7 @@ def _predictions_figure(png: str, alt: str, text: str, state: str) -> str:
 
 
 def _sure(probability: float | None) -> str:
-    """A probability; None where the model's outputs were no numbers."""
+    """Format a probability; None, where the model's outputs were not finite, as `NaN`."""
     return "NaN" if probability is None else numbers.percent(probability)
 
 

@@ -1,4 +1,4 @@
-"""A run that was recorded: something to see before the first run of one's own."""
+"""Recorded example run, shown before a user's first run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RECORDED = Path(__file__).with_name("digits.json")
 
 
 def draw() -> None:
-    """Draw the recorded run, and say that it is one."""
+    """Draw the recorded run, labeled as recorded."""
     told = _read()
     st.header("How it will look: a recorded run", anchor=False)
     st.caption(
@@ -34,7 +34,7 @@ def draw() -> None:
 
 
 def story(told: dict[str, Any]) -> RunData:
-    """The recording in the form in which a run is drawn."""
+    """Convert the recording to run data."""
     return RunData(
         curves={name: _curve(name, rows) for name, rows in told["curves"].items()},
         looks=tuple(LayerStatsAt(*look) for look in told["looks"]),

@@ -1,4 +1,4 @@
-"""Records the example from a finished run: `python -m cnnviz.ui.pages.train.example.record RUN`."""
+"""Record the example from a finished run: `python -m cnnviz.ui.pages.train.example.record RUN`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ POINTS = 300
 
 
 def recording(database: Database, run_id: int) -> dict[str, Any]:
-    """What is shipped of a run; raises `ValueError` where it has not finished."""
+    """Return the recording of a run.
+
+    Raises:
+        ValueError: The run has not finished, or lacks a record.
+    """
     run = tracking.get_run(database, run_id)
     if run.status is not Status.FINISHED:
         raise ValueError(f"Run {run_id} is {run.status}; a recording is of a finished run.")
