@@ -6,7 +6,7 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "analyze", "show", "watch"]
 
 _LAZY = {"analyze": "cnnviz.analysis", "show": "cnnviz.watching.show", "watch": "cnnviz.watching"}
-"""What `cnnviz.NAME` is, by the module that holds it: imported when it is used: this imports nothing."""
+"""Module of each lazily imported attribute; importing `cnnviz` itself imports nothing else."""
 
 
 def __dir__() -> list[str]:

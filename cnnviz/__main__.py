@@ -1,4 +1,4 @@
-"""`cnnviz`, or `python -m cnnviz`: what the app does, without a browser, and the app itself."""
+"""Entry point of `cnnviz` and `python -m cnnviz`: the command line, which also starts the app."""
 
 import sys
 import warnings
@@ -7,9 +7,9 @@ from cnnviz.cli.app import main
 
 
 def run() -> int:
-    """Run the process's own command line and return its exit code."""
+    """Run the command line of this process and return its exit code."""
     if not sys.warnoptions:
-        # What libraries warn their callers of is not for the user of a command; tests see it, and so does -W.
+        # Warnings of libraries are for developers, not for users of a command; tests and -W still show them.
         warnings.simplefilter("ignore")
     return main()
 

@@ -1,4 +1,4 @@
-"""Locate what ships beside the package: the app's script, its pages, the bundled checkpoints, the glossary.
+"""Paths of the files that ship beside the package: app script, pages, bundled checkpoints, glossary.
 
 In the repository they lie at the root; in a wheel, pyproject.toml maps the same tree to `cnnviz/packaged`.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 _PACKAGED = Path(__file__).with_name("packaged")
 
 ROOT = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1]
-"""The folder with app.py, pages/, checkpoints/ and .streamlit/config.toml."""
+"""Folder with app.py, pages/, checkpoints/ and .streamlit/config.toml."""
 APP = ROOT / "app.py"
 CHECKPOINTS = ROOT / "checkpoints"
 GLOSSARY = ROOT / "docs" / "glossary.md"

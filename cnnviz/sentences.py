@@ -1,14 +1,21 @@
-"""Sentences that are composed of others, and shares in them."""
+"""Text helpers for messages: full stops and percentages."""
 
 
 def full_stop(text: str) -> str:
-    """End a sentence with one full stop, whether or not what it was made of ended with one."""
+    """Collapse whitespace and end the sentence with exactly one full stop; `!`, `?` and `…` stay."""
     sentence = " ".join(text.split())
     return sentence if sentence.endswith(("!", "?", "…")) else f"{sentence.rstrip('.')}."
 
 
 def percent(fraction: float, digits: int = 0) -> str:
-    """Format a share: `44 %`. What is not nothing is never shown as 0 %, nor what is not all as 100 %."""
+    """Format a fraction as a percentage: `44 %`.
+
+    A nonzero fraction is never shown as 0 %, nor a fraction below 1 as 100 %: `< 1 %`, `> 99 %`.
+
+    Args:
+        fraction: In [0, 1].
+        digits: Decimal places.
+    """
     text = f"{100 * fraction:.{digits}f}"
     least = 10.0**-digits
     if fraction > 0 and float(text) == 0:

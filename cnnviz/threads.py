@@ -1,11 +1,11 @@
-"""How threads of torch share the cores with others. Importing this imports no torch."""
+"""OpenMP thread settings of torch; importing this module does not import torch."""
 
 import os
 
 
 def share() -> None:
-    """Have threads that wait for each other sleep; to be called before torch is imported.
+    """Make OpenMP threads sleep while they wait for each other; call before torch is imported.
 
-    By default a thread of OpenMP spins while it waits, on a core that the thread it waits for may need.
+    By default a waiting thread spins, and occupies a core that the thread it waits for may need.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,15 +1,15 @@
-"""Runs in a SQL database: all that training and viewing share.
+"""Experiment tracking: runs, metrics, records, checkpoints and commands in a SQL database.
 
     database = tracking.connect()
     run = tracking.create_run(database, recipe, model="lenet5", dataset="mnist", seed=0)
 
-A supervisor takes what waits and starts a worker for it:
+A supervisor claims queued runs and starts a worker for each:
 
-    lease = tracking.claim(database, "cpu")                 # None: nothing waits, or the device is taken
+    lease = tracking.claim(database, "cpu")                 # None: empty queue, or device in use
     tracking.attach(database, lease, pid, process_started)
     tracking.end(database, lease, Status.INTERRUPTED, "Killed by SIGKILL.", last_lines)
 
-A worker loads its checkpoint, trains from there, and leaves:
+A worker loads its checkpoint, trains from there, and exits:
 
     tracking.begin(database, lease, from_step=checkpoint_step, facts=RunFacts(params=61_706))
     with MetricWriter(database, lease) as writer:
@@ -20,14 +20,14 @@ A worker loads its checkpoint, trains from there, and leaves:
         if writer.command is Command.STOP: ...
     tracking.end(database, lease, Status.FINISHED)
 
-A page watches, and asks:
+A page reads metrics and sends commands:
 
     curves = Curves(database, run.id)
-    curves.refresh()                                        # costs what is new
+    curves.refresh()                                        # reads new rows only
     tracking.request(database, run.id, Command.PAUSE)
 
-Every function is a transaction of its own, returns plain values, and may be called from any thread. Errors
-are `TrackingError`s: `ValueError`s with a sentence for people.
+Every function is one transaction, returns plain values, and may be called from any thread. Errors are
+`TrackingError`s: `ValueError`s with a one-sentence message for users.
 """
 
 from cnnviz.tracking.commands import first_in_queue, pending, request, require_room, room_in_queue

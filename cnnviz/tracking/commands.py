@@ -1,4 +1,4 @@
-"""What a page asks of a run: written by the page, taken by the run's worker."""
+"""Commands to a run (pause, stop, resume): written by a page, read by the run's worker."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from cnnviz.tracking.states import ACTIVE, RESUMABLE, Command, Kind, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CommandRow, RunRow
 from cnnviz.tracking.transitions import become, check_room, free_places, locked
 
-# Rings where something was asked of runs in this process, so that its supervisor looks at once.
+# In-process notification of new commands and queued runs, so that the supervisor polls the database at once.
 #
-# What other processes ask for is found by looking now and then. Nothing depends on a ring being heard.
+# Commands of other processes are found by periodic polling. Correctness does not depend on notifications.
 
 _rung = threading.Condition()
 _rings = 0
 
 
 def ring() -> None:
-    """Wake whoever waits."""
+    """Notify all waiting threads of a new command or a queued run."""
     global _rings
     with _rung:
         _rings += 1
@@ -32,25 +32,32 @@ def ring() -> None:
 
 
 def rings() -> int:
-    """How often it has rung: ask before looking at the database, and give it to `wait` afterwards."""
+    """Return the number of notifications; read it before the database, and pass it to `wait` afterwards."""
     return _rings
 
 
 def wait(heard: int, seconds: float) -> None:
-    """Return after so many seconds, or as soon as it has rung more than `heard` times."""
+    """Block for up to `seconds`, or until there are more than `heard` notifications."""
     with _rung:
         _rung.wait_for(lambda: _rings > heard, seconds)
 
 
 def request(database: Database, run_id: int, command: Command) -> Status:
-    """Ask a run to pause, stop or go on, and return the state it is in after that.
+    """Send a command to a run and return its status afterwards.
 
-    Where no worker has the run the state changes at once. A worker finds the command in
-    `MetricWriter.command`; asked to stop, its run is `stopping` at once. Asking twice is asking once;
-    resuming a run that has not heard yet of its pause withdraws the pause.
+    Without a worker the status changes at once. A worker reads the command from `MetricWriter.command`; a run
+    that is asked to stop becomes `stopping` at once. Repeating a command has no effect; resuming a run whose
+    worker has not seen the pause yet withdraws the pause.
 
-    Raises `NoSuchRunError`, `WrongStateError` where the run cannot do that, `QueueFullError` where it should
-    wait and no more runs may.
+    Args:
+        database: The run database.
+        run_id: The run.
+        command: The command.
+
+    Raises:
+        NoSuchRunError: There is no such run.
+        WrongStateError: The command is not valid in the run's status.
+        QueueFullError: The run would be queued and the queue is full.
     """
     with database.write() as session:
         run = locked(session, run_id)
@@ -75,7 +82,7 @@ def request(database: Database, run_id: int, command: Command) -> Status:
 
 
 def _check_kind(run: RunRow, command: Command) -> None:
-    """Refuse what only a run of ours can do: of a watched one, all but the request to stop."""
+    """Raise `WrongStateError` unless the kind of run supports the command; a watched run can only stop."""
     if run.kind == Kind.TRAINED or (run.kind == Kind.WATCHED and command is Command.STOP):
         return
     why = {
@@ -87,21 +94,24 @@ def _check_kind(run: RunRow, command: Command) -> None:
 
 
 def require_room(database: Database, wanted: int) -> None:
-    """Raise `QueueFullError` unless so many more runs may wait now."""
+    """Raise `QueueFullError` unless `wanted` more runs can be queued now."""
     with database.read() as session:
         check_room(session, wanted)
 
 
 def room_in_queue(database: Database) -> int:
-    """How many more runs may wait now."""
+    """Return the number of further runs that can be queued now."""
     with database.read() as session:
         return free_places(session)
 
 
 def first_in_queue(database: Database, run_id: int) -> None:
-    """Let a run that waits be the next of its owner's.
+    """Move a queued run in front of its owner's other runs.
 
-    Raises `NoSuchRunError`, `WrongStateError` and `NotOwnerError`.
+    Raises:
+        NoSuchRunError: There is no such run.
+        WrongStateError: The run is not queued.
+        NotOwnerError: The run belongs to another owner.
     """
     with database.write() as session:
         run = locked(session, run_id)
@@ -117,14 +127,14 @@ def first_in_queue(database: Database, run_id: int) -> None:
 
 
 def pending(database: Database, run_id: int) -> Command | None:
-    """The command that a worker has not taken yet, if there is one."""
+    """Return the command that the worker has not read yet, or None."""
     with database.read() as session:
         found = session.scalars(_pending(run_id)).all()
     return _strongest([Command(row.kind) for row in found])
 
 
 def take_command(session: Session, run_id: int) -> Command | None:
-    """Take what a page has asked for, inside a worker's transaction. Stopping overrides pausing."""
+    """Mark pending commands as read, in the worker's transaction; return the strongest (stop over pause)."""
     rows = session.scalars(_pending(run_id)).all()
     for row in rows:
         row.taken = time.time()
@@ -132,7 +142,7 @@ def take_command(session: Session, run_id: int) -> Command | None:
 
 
 def withdraw(session: Session, run_id: int) -> None:
-    """Void what was asked for and not taken."""
+    """Withdraw all pending commands."""
     waiting = update(CommandRow).where(CommandRow.run_id == run_id, CommandRow.taken.is_(None))
     session.execute(waiting.values(taken=time.time()))
 

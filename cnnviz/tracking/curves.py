@@ -1,4 +1,4 @@
-"""Curves of metrics: read them, down-sampled to as many points as a screen has columns."""
+"""Metric curves, downsampled to about as many points as a screen has columns."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cnnviz.tracking.metrics import MOST_ROWS, read_metrics, read_restarts, summ
 from cnnviz.tracking.records import Restart
 from cnnviz.tracking.tables import MetricRow, SeriesRow
 
-# Curves of any length in as many points as a screen has columns, spikes included.
+# Min-max downsampling, which keeps spikes.
 #
-# The steps are cut into equal buckets. Of each the smallest and the largest value are kept, the first row
-# that has it, and one NaN if there is any; of the whole the first and the last row. `sample_metric` does
-# that inside the database, `decimate` in memory; they choose the same rows.
+# The steps are divided into equal buckets. Each bucket keeps the first row with its smallest value, the first
+# row with its largest value, and one NaN if there is any; the whole curve keeps its first and last row.
+# `sample_metric` does this in the database, `decimate` in memory; both select the same rows.
 
 POINTS = 2_000
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ Steps = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of one metric, steps rising; four arrays of one length. NaN where it was not a number."""
+    """Points of one metric by increasing step: four arrays `(N,)`. NaN if a value was not a number."""
 
     name: str
     steps: Steps
@@ -42,7 +42,7 @@ class Curve:
 
 
 def curve_of(name: str, rows: list[Any]) -> Curve:
-    """A curve of `(step, epoch, value, time)` rows; a value of None is NaN."""
+    """Build a curve from `(step, epoch, value, time)` rows; a value of None is NaN."""
     steps, epochs, values, times = zip(*rows, strict=True) if rows else ((), (), (), ())
     return Curve(
         name,
@@ -54,7 +54,7 @@ def curve_of(name: str, rows: list[Any]) -> Curve:
 
 
 def buckets_for(points: int) -> int:
-    """How many buckets give at most `points` points, gaps not counted."""
+    """Return the number of buckets that give at most `points` points, not counting NaNs."""
     return max(1, (points - 2) // 2)
 
 
@@ -66,15 +66,15 @@ def sample_metric(
     first: int | None = None,
     last: int | None = None,
 ) -> Curve:
-    """One metric of a run in at most `points` points and one more for each bucket with a NaN.
+    """Read one metric downsampled to at most `points` points, plus one per bucket with a NaN.
 
     Args:
         database: The run database.
         run_id: The run.
-        name: The metric; one that was never logged is an empty curve.
+        name: The metric; one that was never logged gives an empty curve.
         points: At least 4.
-        first: First step wanted (a zoomed axis); the first there is by default.
-        last: Last step wanted, likewise.
+        first: First step (of a zoomed axis); the first logged step by default.
+        last: Last step, likewise.
     """
     with database.read() as session:
         series = session.scalar(
@@ -90,7 +90,7 @@ def sample_metric(
 
 
 def _edges(session: Session, series: int, first: int | None, last: int | None) -> tuple[int, int] | None:
-    """The first and last step within the bounds; each is one look into the index."""
+    """Return the first and last step within the bounds, each by one index look-up; None without rows."""
     found = []
     for edge in (func.min, func.max):
         query = select(edge(MetricRow.step)).where(MetricRow.series_id == series)
@@ -104,7 +104,7 @@ def _edges(session: Session, series: int, first: int | None, last: int | None) -
 
 
 def _chosen(series: int, edges: tuple[int, int], buckets: int) -> Any:
-    """A query of the steps that are kept."""
+    """Return a query of the steps to keep."""
     first, last = edges
     inside = and_(MetricRow.series_id == series, MetricRow.step.between(first, last))
     number = ((MetricRow.step - first) * buckets // (last - first + 1)).label("number")
@@ -131,7 +131,7 @@ def _chosen(series: int, edges: tuple[int, int], buckets: int) -> Any:
 
 
 def decimate(steps: Steps, values: Floats, points: int = POINTS) -> NDArray[np.intp]:
-    """Indices of the points to keep, rising; `steps` rise strictly."""
+    """Return the indices of the points to keep, in increasing order; `steps` increase strictly."""
     if len(steps) == 0:
         return np.array([], np.intp)
     span = int(steps[-1] - steps[0]) + 1
@@ -149,7 +149,7 @@ def decimate(steps: Steps, values: Floats, points: int = POINTS) -> NDArray[np.i
 
 
 def _first_of_each(present: Steps, ordered: NDArray[np.intp], number: Steps) -> NDArray[np.intp]:
-    """The first index of each bucket in `ordered`, which is sorted by bucket."""
+    """Return the first index of each bucket in `ordered`, which is sorted by bucket."""
     return ordered[np.searchsorted(number[ordered], np.unique(present))]
 
 
@@ -157,16 +157,16 @@ _Row = tuple[int, float, float, float]
 
 
 class Curves:
-    """All metrics of a run, followed while it trains and over its resumptions.
+    """All metrics of a run, updated incrementally while it trains and across resumptions.
 
-    The first `refresh` takes a long run down-sampled from the database; later ones read what is new. A curve
-    that grows beyond twice `points` is down-sampled in memory, so that the size stays bounded. It can be
-    thrown away and made again at any time. Not for two threads at once.
+    The first `refresh` of a long run reads it downsampled from the database; later ones read only new rows. A
+    curve longer than twice `points` is downsampled in memory, which bounds its size. It can be discarded and
+    rebuilt at any time. Not thread-safe.
 
     Args:
         database: The run database.
         run_id: The run.
-        points: About how many points a curve has at most: between this and twice as many.
+        points: Approximate length of a curve: it varies between this and twice as many points.
     """
 
     def __init__(self, database: Database, run_id: int, points: int = POINTS) -> None:
@@ -179,9 +179,10 @@ class Curves:
         self._loaded = False
 
     def refresh(self) -> bool:
-        """Read what is new and drop what a resumption made void; tell whether anything changed.
+        """Read new rows and drop rows that a resumption made void; return whether anything changed.
 
-        Raises `NoSuchRunError`.
+        Raises:
+            NoSuchRunError: There is no such run.
         """
         changed = not self._loaded and self._load()
         self._loaded = True
@@ -196,18 +197,18 @@ class Curves:
                 return changed
 
     def names(self) -> list[str]:
-        """The metrics that have points, in the order of their first."""
+        """Return the metrics that have points, in the order of their first point."""
         return [name for name, rows in self._rows.items() if rows]
 
     def __getitem__(self, name: str) -> Curve:
-        """The points of a metric; an empty curve where there are none."""
+        """Return the curve of a metric; empty if it has no points."""
         return curve_of(name, self._rows.get(name, []))
 
     def __iter__(self) -> Iterator[Curve]:
         return (self[name] for name in self.names())
 
     def _load(self) -> bool:
-        """Take a long run's past down-sampled; a short one's is read row by row like what is new."""
+        """Load a long run's past downsampled; return False for a short one, which is read like new rows."""
         while True:
             with self._database.read() as session:
                 restarts = read_restarts(session, self.run_id)
@@ -215,8 +216,8 @@ class Curves:
                 newest = session.scalar(select(func.max(MetricRow.id)).where(MetricRow.run_id == self.run_id))
             if sum(summary.rows for summary in known.values()) <= MOST_ROWS:
                 return False
-            # The steps of a metric rise with the ids, so that its last step stands for the cursor. One
-            # transaction for each: a long one would hold up the writer.
+            # The steps of a metric increase with the ids, so its last step is equivalent to the cursor. One
+            # transaction per metric: a single long one would delay the writer.
             curves = [
                 sample_metric(self._database, self.run_id, name, self._points, last=summary.last_step)
                 for name, summary in known.items()
@@ -238,7 +239,7 @@ class Curves:
         return True
 
     def _drop_void(self, restarts: tuple[Restart, ...]) -> bool:
-        """What is held belongs to attempts up to `self.attempt`: a later one voids all after its step."""
+        """Drop rows that a later attempt made void: all held rows beyond the step from which it began."""
         later = [restart for restart in restarts if restart.attempt > self.attempt]
         if not later:
             return False

@@ -1,4 +1,4 @@
-"""The database: opened once by a process, used in short transactions from any thread."""
+"""Database connection: one engine per process, short transactions from any thread."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ BUSY_SECONDS = 15
 # Before this release two connections that write or checkpoint at once can corrupt a database in WAL mode.
 WAL_IS_SAFE_FROM = (3, 51, 3)
 _WRITES = {"begin": "BEGIN IMMEDIATE"}
-_LOCK = 0x636E6E76  # "cnnv": the key of PostgreSQL's advisory lock, the same for all that we serialise.
+_LOCK = 0x636E6E76  # "cnnv": key of the PostgreSQL advisory lock that serializes claims and migrations.
 
 _open: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
-    """SQLite's journal for a library of this version: `wal` where it is safe, else `delete`."""
+    """Return the journal mode for a version of SQLite: `wal` if it is safe, else `delete`."""
     return "wal" if version >= WAL_IS_SAFE_FROM else "delete"
 
 
 def address(given: str | None = None) -> URL:
-    """Where the runs are kept: `given`, or CNNVIZ_DATABASE_URL, or a SQLite file under CNNVIZ_HOME.
+    """Return the database's address: `given`, CNNVIZ_DATABASE_URL, or a SQLite file under CNNVIZ_HOME.
 
-    Raises `DatabaseUnavailableError` for what is neither a SQLite nor a PostgreSQL address.
+    Raises:
+        DatabaseUnavailableError: The address is neither SQLite's nor PostgreSQL's.
     """
     found = given or os.environ.get(URL_VARIABLE)
     if not found:
@@ -52,17 +53,17 @@ def address(given: str | None = None) -> URL:
         return url
     if url is not None and kind in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
-    # What was given is not repeated: it may hold a password.
+    # The message omits the address, which may hold a password.
     raise DatabaseUnavailableError(
         f"{URL_VARIABLE} is an address like postgresql://user:password@host/database or sqlite:///file."
     )
 
 
 class Database:
-    """The run database. Safe to share between threads; every call is a transaction of its own.
+    """Connection to the run database. Thread-safe; every call is one transaction.
 
     Args:
-        url: An address that `address` returned. `connect` also brings the tables up to date: use that.
+        url: From `address`. Use `connect`, which also migrates the tables.
     """
 
     def __init__(self, url: URL) -> None:
@@ -75,37 +76,38 @@ class Database:
         if self.is_sqlite:
             self._reads, self._writes = self._engine, self._engine.execution_options(**_WRITES)
         else:
-            # All that one call reads is one moment's picture, as in SQLite.
+            # One snapshot per transaction, as in SQLite.
             self._reads = self._engine.execution_options(isolation_level="REPEATABLE READ")
             self._writes = self._engine
         _open.add(self._engine)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A transaction that reads one consistent state. Fetch what is needed, bounded, and leave."""
+        """Yield a session that reads a consistent snapshot. Keep it short, with bounded queries."""
         with self._explaining(), Session(self._reads) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that writes: committed at the end of the block, undone where it raises.
+        """Yield a session that is committed at the end of the block, or rolled back if it raises.
 
-        Raises `DatabaseBusyError` where another process writes for longer than `BUSY_SECONDS`.
+        Raises:
+            DatabaseBusyError: Another process has held the write lock for longer than `BUSY_SECONDS`.
         """
         with self._explaining(), Session(self._writes, expire_on_commit=False) as session, session.begin():
             yield session
 
     def serialise(self, session: Session) -> None:
-        """Hold back every other process that calls this until the transaction ends.
+        """Block other processes that call this until the transaction ends.
 
-        SQLite has one writer at a time anyway.
+        A no-op for SQLite, which has a single writer.
         """
         if not self.is_sqlite:
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
     @contextmanager
     def migrating(self) -> Iterator[Any]:
-        """A connection in a transaction that no other process's overlaps, to change the tables in."""
+        """Yield a connection in an exclusive transaction, for changes of the schema."""
         engine = _engine(self.url, poolclass=NullPool, foreign_keys=False).execution_options(**_WRITES)
         with self._explaining(), engine.begin() as connection:
             if not self.is_sqlite:
@@ -113,22 +115,22 @@ class Database:
             yield connection
 
     def choose_journal(self) -> None:
-        """Set SQLite's journal mode, which the file remembers; nothing for PostgreSQL."""
+        """Set SQLite's journal mode, which is stored in the file; a no-op for PostgreSQL."""
         if self.is_sqlite:
             outside = self._engine.execution_options(begin=None)
             with self._explaining(), outside.connect() as connection:
                 connection.exec_driver_sql(f"PRAGMA journal_mode = {journal_mode()}")
 
     def verify(self) -> None:
-        """Read the schema and the newest run, a fraction of a millisecond; raises where that cannot be done.
+        """Read the schema and the newest run (under 1 ms); raise `DatabaseUnavailableError` on failure.
 
-        A file that was written over since it was opened is noticed so, before half a page is drawn.
+        This detects a file that was overwritten since it was opened, before a page is half rendered.
         """
         with self.read() as session:
             session.execute(text("SELECT id FROM runs ORDER BY id DESC LIMIT 1")).first()
 
     def close(self) -> None:
-        """Close every connection; the next call opens one again. The end of a `with` block does it too."""
+        """Close all connections; the next call reconnects. Also called at the end of a `with` block."""
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -144,14 +146,14 @@ class Database:
         except (DatabaseError, PoolTimeout) as error:
             found = explained(error, self.where)
             if isinstance(found, DatabaseDamagedError):
-                self._engine.dispose()  # The next call opens the file that lies there by then.
+                self._engine.dispose()  # The next call opens the file that is there by then.
             raise found from error
 
 
 def _engine(url: URL, foreign_keys: bool = True, **options: Any) -> Engine:
     settings: dict[str, Any] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
-        # A column that SQLite takes for numeric gives a bare number back as one.
+        # SQLite's type affinity can return a bare JSON number as a number.
         "json_deserializer": lambda value: value if isinstance(value, int | float) else orjson.loads(value),
         **options,
     }
@@ -167,10 +169,10 @@ def _engine(url: URL, foreign_keys: bool = True, **options: Any) -> Engine:
 
 
 def _sqlite_transactions(engine: Engine, foreign_keys: bool) -> None:
-    """Begin transactions ourselves: the driver would begin one only at the first write.
+    """Start SQLite's transactions explicitly: the driver would start one only at the first write.
 
-    Two transactions that read and then write fail at once, whatever the busy timeout, because neither can
-    let the other finish. A writer therefore takes its lock at the beginning.
+    Two transactions that read and then write fail at once, regardless of the busy timeout, since neither can
+    let the other finish. A writer therefore takes its lock at the start.
     """
 
     @event.listens_for(engine, "connect")
@@ -186,10 +188,10 @@ def _sqlite_transactions(engine: Engine, foreign_keys: bool) -> None:
 
 
 def _forget_connections() -> None:
-    """A child made by fork must neither use nor close its parent's connections."""
+    """Discard inherited connections in a forked child, which must neither use nor close them."""
     for engine in _open:
         engine.dispose(close=False)
 
 
-if hasattr(os, "register_at_fork"):  # Not on Windows, where nothing forks.
+if hasattr(os, "register_at_fork"):  # Windows has no fork.
     os.register_at_fork(after_in_child=_forget_connections)

@@ -1,6 +1,6 @@
-"""What can go wrong with the run database, each in one sentence for people.
+"""Errors of the run database, each with a one-sentence message for users.
 
-All are `ValueError`s, so that a page and the command line show the sentence and nothing else.
+All are `ValueError`s: pages and the command line show the message without a traceback.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ _FULL = frozenset(("SQLITE_FULL", "53100"))
 
 
 class TrackingError(ValueError):
-    """The run database cannot do what was asked."""
+    """Base class of all errors of the run database."""
 
 
 class NoSuchRunError(TrackingError):
-    """There is no run of this number."""
+    """No run has this id."""
 
 
 class NoSuchExperimentError(TrackingError):
-    """There is no experiment of this number."""
+    """No experiment has this id."""
 
 
 class WrongStateError(TrackingError):
-    """A run in its present state cannot do this."""
+    """The operation is not allowed in the run's present status."""
 
 
 class QueueFullError(TrackingError):
-    """As many runs wait as may wait."""
+    """The queue already holds the maximum number of waiting runs."""
 
 
 class NotOwnerError(TrackingError, NotAllowedError):
-    """This is somebody else's, or nothing may be changed at all."""
+    """The object belongs to another owner, or the principal is read-only."""
 
 
 class LimitError(TrackingError):
-    """An owner has as much as each may have."""
+    """The owner has reached a limit."""
 
 
 class StaleAttemptError(TrackingError):
-    """The run has gone on, or was ended, without this worker: its writes are refused."""
+    """The lease is no longer valid (the run was claimed again, or has ended): the write is refused."""
 
 
 class DatabaseUnavailableError(TrackingError):
@@ -53,22 +53,22 @@ class DatabaseUnavailableError(TrackingError):
 
 
 class DatabaseDamagedError(DatabaseUnavailableError):
-    """The file is no whole SQLite database any more."""
+    """The file is corrupt, or not a SQLite database."""
 
 
 class DatabaseBusyError(DatabaseUnavailableError):
-    """Another process held the database for longer than we wait; trying again can help."""
+    """The database was locked by another process for longer than the timeout; a retry can help."""
 
 
 class DatabaseFullError(DatabaseUnavailableError):
-    """There is no space left where the database lies."""
+    """No space is left on the database's disk."""
 
 
 def explained(error: DatabaseError | PoolTimeout, where: str) -> Exception:
-    """Turn a driver's error into ours; what is a mistake in our own code comes back as it is.
+    """Translate a driver's error into a `TrackingError`; programming errors are returned unchanged.
 
     Args:
-        error: What SQLAlchemy raised.
+        error: The error raised by SQLAlchemy.
         where: The database's address, without its password.
     """
     if isinstance(error, PoolTimeout):

@@ -1,6 +1,6 @@
-"""Experiments as rows: which there are, and which run stands for which arm and seed.
+"""Experiments in the database: their JSON bodies, and the run of each condition and seed.
 
-What an experiment is, and how it is judged, is in `cnnviz.experiments`; here its body is text.
+The format and evaluation of an experiment are in `cnnviz.experiments`; here its body is opaque text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cnnviz.tracking.tables import ExperimentRow, ExperimentRunRow
 
 
 class Slot(NamedTuple):
-    """The place of one run in an experiment; no run where it was never queued, or is deleted for good."""
+    """One condition and seed of an experiment; `run_id` is None if its run was never queued, or was purged."""
 
     arm: str
     seed: int
@@ -26,7 +26,7 @@ class Slot(NamedTuple):
 
 
 class StoredExperiment(NamedTuple):
-    """An experiment as it is kept; `created` is seconds since 1970."""
+    """An experiment as stored; `created` is a Unix timestamp."""
 
     id: int
     name: str
@@ -35,7 +35,7 @@ class StoredExperiment(NamedTuple):
 
 
 def create_experiment(database: Database, name: str, body: str, cells: Iterable[tuple[str, int]]) -> int:
-    """Keep an experiment with its empty places for `(arm, seed)`, and return its number."""
+    """Insert an experiment with empty slots for `(arm, seed)`; return its id."""
     with database.write() as session:
         number = own(session, "make an experiment")
         row = ExperimentRow(owner_id=number, name=name, body=body, created=time.time())
@@ -48,7 +48,7 @@ def create_experiment(database: Database, name: str, body: str, cells: Iterable[
 def extend_experiment(
     database: Database, experiment_id: int, body: str, cells: Iterable[tuple[str, int]]
 ) -> None:
-    """Change the body of an experiment and add empty places; raises `NoSuchExperimentError`."""
+    """Replace the body of an experiment and add empty slots; raise `NoSuchExperimentError`."""
     with database.write() as session:
         row = session.get(ExperimentRow, experiment_id, with_for_update=True)
         if row is None:
@@ -59,7 +59,7 @@ def extend_experiment(
 
 
 def place_run(database: Database, experiment_id: int, arm: str, seed: int, run_id: int) -> None:
-    """Let a run stand for an arm with a seed; raises `NoSuchExperimentError` where there is no such place."""
+    """Assign a run to the slot of a condition and seed; raise `NoSuchExperimentError` if there is none."""
     with database.write() as session:
         row = session.get(ExperimentRunRow, (experiment_id, arm, seed), with_for_update=True)
         if row is None:
@@ -70,7 +70,7 @@ def place_run(database: Database, experiment_id: int, arm: str, seed: int, run_i
 
 
 def get_experiment(database: Database, experiment_id: int) -> StoredExperiment:
-    """One experiment; raises `NoSuchExperimentError`."""
+    """Return an experiment; raise `NoSuchExperimentError`."""
     with database.read() as session:
         row = session.get(ExperimentRow, experiment_id)
         if row is None:
@@ -79,14 +79,14 @@ def get_experiment(database: Database, experiment_id: int) -> StoredExperiment:
 
 
 def list_experiments(database: Database) -> list[StoredExperiment]:
-    """Every experiment, newest first."""
+    """Return all experiments, newest first."""
     with database.read() as session:
         rows = session.scalars(select(ExperimentRow).order_by(ExperimentRow.id.desc())).all()
         return [StoredExperiment(row.id, row.name, row.body, row.created) for row in rows]
 
 
 def slots(database: Database, experiment_id: int) -> list[Slot]:
-    """Every place of an experiment, in no order; empty where there is no such experiment."""
+    """Return all slots of an experiment, in no particular order; empty if it does not exist."""
     columns = (ExperimentRunRow.arm, ExperimentRunRow.seed, ExperimentRunRow.run_id)
     query = select(*columns).where(ExperimentRunRow.experiment_id == experiment_id)
     with database.read() as session:
@@ -94,7 +94,7 @@ def slots(database: Database, experiment_id: int) -> list[Slot]:
 
 
 def delete_experiment(database: Database, experiment_id: int) -> None:
-    """Forget an experiment; its runs stay. Raises `NoSuchExperimentError`."""
+    """Delete an experiment, but not its runs; raise `NoSuchExperimentError`."""
     with database.write() as session:
         row = session.get(ExperimentRow, experiment_id, with_for_update=True)
         if row is None:

@@ -1,4 +1,4 @@
-"""A run on its way out: in short, as one JSON document, as CSV. Written piece by piece, however long."""
+"""Export of a run: summary, JSON document and CSV, streamed in pieces of bounded size."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _RECORDS = 20
 
 
 def report(database: Database, run_id: int) -> dict[str, Any]:
-    """What `train --json` and `runs show --json` print; raises `NoSuchRunError`.
+    """Return the summary that `train --json` and `runs show --json` print; raise `NoSuchRunError`.
 
-    `metrics` is `{name: {last, best, step, best_step}}`, `step` that of the last value; `checkpoint` is the
-    path of the last one, if there is any.
+    `metrics` is `{name: {last, best, step, best_step}}` with the `step` of the last value; `checkpoint` is
+    the path of the last checkpoint, or None.
     """
     run = get_run(database, run_id)
     kept = checkpoints(database, run_id)
@@ -66,9 +66,12 @@ def report(database: Database, run_id: int) -> dict[str, Any]:
 
 
 def to_json(database: Database, run_id: int) -> Iterator[str]:
-    """Pieces of one JSON document: the report, the history, every metric row and every record.
+    """Yield pieces of one JSON document: summary, status history, all metric rows and all records.
 
-    Raises `NoSuchRunError`. NaN and infinities are null: JSON has no word for them; CSV has.
+    NaN and infinities become null, since JSON cannot represent them; CSV can.
+
+    Raises:
+        NoSuchRunError: There is no such run.
     """
     head = {
         **report(database, run_id),
@@ -86,7 +89,7 @@ def to_json(database: Database, run_id: int) -> Iterator[str]:
 
 
 def to_csv(database: Database, run_id: int) -> Iterator[str]:
-    """Pieces of a CSV file with one line a metric row under `COLUMNS`; raises `NoSuchRunError`."""
+    """Yield pieces of a CSV file, one line per metric row, under `COLUMNS`; raise `NoSuchRunError`."""
     yield csv_rows([COLUMNS])
     for _, rows in _pages(database, run_id):
         yield csv_rows(_cells(row) for row in rows)

@@ -1,7 +1,7 @@
-"""Fair queue: owners take turns, and of one owner's runs the oldest comes first.
+"""Fair queue: round-robin over owners, first in, first out within one owner.
 
-Whose turn it is follows from when each owner's last run was claimed, a setting of the owner: who was served
-longest ago, or never, comes next. With one owner that is first come, first served.
+The next owner is the one whose last run was claimed longest ago (a setting of the owner), or never. With one
+owner this is first come, first served.
 """
 
 from __future__ import annotations
@@ -20,28 +20,31 @@ from cnnviz.tracking.states import Status
 from cnnviz.tracking.tables import LOCAL_OWNER, OwnerRow, RunRow, SettingRow
 
 SERVED = "served"
-"""Setting of an owner: when a run of theirs was claimed last, seconds since 1970."""
+"""Key of an owner's setting: Unix time at which one of its runs was last claimed."""
 Waiting = tuple[int, float, int]
-"""A run that waits: owner, when it was queued, its number."""
+"""A queued run: owner id, time of queuing, run id."""
 
 
 MOST_TRIED = 50
-"""Runs of one owner that a machine looks at, at most, for one that it can take."""
+"""Maximum number of runs of one owner that a machine checks for one that it can run."""
 
 
 def next_run(
     session: Session, waiting: Select[Any], accepts: Callable[[RunRow], bool] | None = None
 ) -> RunRow | None:
-    """The run whose turn it is, kept from other writers, and its owner noted as served.
+    """Select and lock the next run to claim, and mark its owner as served.
 
-    Owners who have trained as long today as they may are passed over, and runs that the machine cannot take.
+    Owners who have used up today's minutes are skipped, as are runs that the machine cannot run.
 
     Args:
-        session: Of the transaction that claims it.
-        waiting: Selects the runs that may be claimed.
-        accepts: Whether the machine can take a run; all that wait by default.
+        session: The transaction that claims the run.
+        waiting: Query of the runs that may be claimed.
+        accepts: Returns whether the machine can run a run; all are accepted by default.
+
+    Returns:
+        The run's row, or None.
     """
-    # The oldest of each owner by a look-up in the index of turns: to group what waits would read all of it.
+    # One index look-up per owner for its oldest run: GROUP BY would read the whole queue.
     of_owner = waiting.where(RunRow.owner_id == OwnerRow.id).order_by(RunRow.queued).limit(1)
     oldest_queued = of_owner.with_only_columns(RunRow.queued).correlate(OwnerRow).scalar_subquery()
     oldest = [row for row in session.execute(select(OwnerRow.id, oldest_queued)) if row[1] is not None]
@@ -67,18 +70,21 @@ def _served(session: Session) -> dict[int, float]:
 
 
 def in_turn(waiting: Iterable[Waiting], served: Mapping[int, float]) -> list[int]:
-    """The numbers of runs in the order in which one device takes them, if nothing else is queued.
+    """Return the order in which a single device would run the queued runs.
 
     Args:
-        waiting: The runs that wait.
-        served: When each owner's last run was claimed; nothing for who was never served.
+        waiting: The queued runs.
+        served: Time of the last claim by owner; owners who were never served are missing.
+
+    Returns:
+        Run ids, first one first.
     """
     runs: dict[int, list[tuple[float, int]]] = {}
     for owner, queued, number in waiting:
         runs.setdefault(owner, []).append((queued, number))
     for each in runs.values():
         each.sort(reverse=True)
-    # A turn puts an owner behind all others: later than whatever was served so far.
+    # Serving an owner moves it behind all others: its time is later than all times so far.
     turn = max(served.values(), default=0.0)
     heap = [(served.get(owner, 0.0), each[-1][0], owner) for owner, each in runs.items()]
     heapq.heapify(heap)
@@ -93,7 +99,7 @@ def in_turn(waiting: Iterable[Waiting], served: Mapping[int, float]) -> list[int
 
 
 def queue_order(database: Database) -> list[int]:
-    """The numbers of all runs that wait, in the order in which one device would take them."""
+    """Return the ids of all queued runs in the order in which a single device would run them."""
     query = select(func.coalesce(RunRow.owner_id, LOCAL_OWNER), RunRow.queued, RunRow.id).where(
         RunRow.status == Status.QUEUED, RunRow.deleted_at.is_(None)
     )

@@ -1,7 +1,7 @@
-"""Import the history of a run that was not watched: CSV of Lightning or Keras, TensorBoard event files.
+"""Import of training histories: CSV of Lightning or Keras, and TensorBoard event files.
 
-A row is a step or an epoch; a column with a name that is known here becomes a curve. Nothing is guessed of
-columns that are not known: they are named, and left out.
+A row is a step or an epoch; a column with a known name becomes a curve. Other columns are not guessed at:
+they are reported and skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from cnnviz.tracking.records import Lease, RunFacts
 from cnnviz.tracking.runs import create_foreign_run, describe_run
 from cnnviz.tracking.states import Kind, Status
 
-# TensorBoard event files as rows of a history: scalars, read by a child (`event_file_worker`).
+# TensorBoard event files as rows of a history: scalars, read in a child process (`event_file_worker`).
 
 PATTERN = "*tfevents*"
 MOST_EVENT_BYTES = 500 * 2**20
@@ -37,18 +37,22 @@ PARTS = ("train", "training", "val", "valid", "validation", "test", "eval")
 
 
 def is_events(path: Path) -> bool:
-    """Whether a path is TensorBoard's: an event file, or a folder with some."""
+    """Return whether a path is a TensorBoard event file or a folder (which may hold some)."""
     return path.is_dir() or "tfevents" in path.name
 
 
 def read_events(path: Path) -> tuple[list[str], list[list[float | None]], str]:
-    """The heading and rows of a table of all scalars, a column a tag, and a sentence on what was not read.
+    """Read all scalars of TensorBoard event files as a table with one column per tag.
 
     Args:
-        path: An event file, or a folder below which such files lie; the folder that a file lies in
-            names the part of the data where it is called train or validation, as Keras does.
+        path: An event file, or a folder searched recursively. As in Keras, a file in a folder called train or
+            validation belongs to that split.
 
-    Raises `ValueError` in one sentence for what holds no scalars, is too large or is no event file.
+    Returns:
+        Column names, rows, and a message on damaged data that was skipped (empty if none).
+
+    Raises:
+        ValueError: The files hold no scalars, are too large, or are no event files.
     """
     files = sorted(path.rglob(PATTERN)) if path.is_dir() else [path]
     files = [file for file in files if file.is_file()]
@@ -80,7 +84,7 @@ def read_events(path: Path) -> tuple[list[str], list[list[float | None]], str]:
 
 
 def column_of(tag: str, part: str = "") -> str:
-    """A tag as the heading of a CSV column would be: `Loss/train` as `train/loss`."""
+    """Convert a tag to a CSV column name: `Loss/train` to `train/loss`."""
     first, _, second = tag.strip().lower().partition("/")
     if second in PARTS:
         first, second = second, first
@@ -113,7 +117,7 @@ MOST_ROWS = 1_000_000
 MOST_COLUMNS = 200
 MOST_CLASSES = 100_000
 BLOCK = 10_000
-"""Rows after which is waited for the database, so that what waits stays bounded."""
+"""Rows between flushes of the writer, which bound the number of unwritten values."""
 
 _STEPS = frozenset(("step", "global_step", "iteration", "iter", "batch", "steps"))
 _EPOCHS = frozenset(("epoch", "epochs"))
@@ -146,30 +150,32 @@ ACCEPTED = (
 
 @dataclass(frozen=True)
 class ImportedHistory:
-    """A history that was imported."""
+    """Result of an import."""
 
     run_id: int
     curves: tuple[str, ...]
     rows: int
     ignored: tuple[str, ...]
-    """Columns that are not known."""
+    """Columns with unknown names."""
     note: str = ""
-    """What was not read, in a sentence."""
+    """Message on data that was skipped."""
 
 
 def import_history(
     database: Database, path: Path, *, name: str = "", model: str = "", classes: int | None = None
 ) -> ImportedHistory:
-    """Import a CSV file, or TensorBoard's event files, as a run of the kind `imported`.
+    """Import a CSV file or TensorBoard event files as a run of the kind `imported`.
 
     Args:
         database: The run database.
-        path: The file, CSV of at most 50 MiB, a million rows and 200 columns; or a folder of event files.
-        name: What the run is called; the file's name by default.
-        model: What the network is called.
-        classes: How many classes there were, which the diagnosis of a loss needs.
+        path: A CSV file of at most 50 MiB, a million rows and 200 columns; or event files, see `read_events`.
+        name: Name of the run; the file's name by default.
+        model: Name of the network.
+        classes: Number of classes, which the diagnosis of a loss needs.
 
-    Raises `ValueError` in one sentence for what is no such file, and `OSError` where it cannot be read.
+    Raises:
+        ValueError: The file has another format, or exceeds a limit.
+        OSError: The file cannot be read.
     """
     if classes is not None and not 2 <= classes <= MOST_CLASSES:
         raise ValueError(f"A run has 2 to {MOST_CLASSES:,} classes, not {classes:,}.")
@@ -195,7 +201,7 @@ def import_history(
 def _read_csv(
     path: Path,
 ) -> tuple[dict[int, str], int | None, int | None, tuple[str, ...], list[list[float | None]]]:
-    """The columns of a CSV file, as `_columns` gives them, and its rows."""
+    """Read a CSV file: its columns as `_columns` returns them, and its rows."""
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"{path.name} is larger than {MOST_BYTES // 2**20} MiB.")
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -213,7 +219,11 @@ def _read_csv(
 def _columns(
     heading: Sequence[str], file: str
 ) -> tuple[dict[int, str], int | None, int | None, tuple[str, ...]]:
-    """Which column is which curve; raises `ValueError` where there is none."""
+    """Map column indices to curve names; raise `ValueError` if no column is known.
+
+    Returns:
+        `{column: curve}`, the columns of the step and of the epoch, and the names of ignored columns.
+    """
     if len(heading) > MOST_COLUMNS:
         raise ValueError(f"{file} has {len(heading):,} columns; at most {MOST_COLUMNS} are read.")
     curves: dict[int, str] = {}
@@ -236,7 +246,7 @@ def _columns(
 
 
 def curve_of(column: str, per_epoch: bool = False) -> str | None:
-    """The curve that a column of this name holds, as our trainer calls it; None where it is not known."""
+    """Return the name that our trainer uses for a column's metric, or None for an unknown column."""
     if _RATES.fullmatch(column):
         return "lr"
     found = _NAME.fullmatch(column)
@@ -273,8 +283,8 @@ def _write(
     epoch: int | None,
     classes: int | None,
 ) -> tuple[int, float]:
-    """Write all values, each curve's in the order of its steps; the last step and epoch."""
-    # Without a column of steps a row is a step; Lightning's and Keras's epochs begin at 0.
+    """Write all values, each curve in the order of its steps; return the last step and epoch."""
+    # Without a step column, each row is a step; Lightning's and Keras's epochs begin at 0.
     at = [(_whole(row, step, number), _cell(row, epoch) or 0.0) for number, row in enumerate(rows, 1)]
     order = sorted(range(len(rows)), key=lambda number: at[number][0])
     written: dict[str, int] = {}

@@ -1,7 +1,7 @@
-"""How a run is worked on: a supervisor calls `claim` and `attach`, a worker `begin` and `end`.
+"""Lifecycle of a run: a supervisor calls `claim` and `attach`, a worker `begin` and `end`.
 
-Whoever works on a run holds a `Lease`: what is done with one is refused once the run was claimed again or has
-ended. What a page does is in `commands`.
+The worker of a run holds a `Lease`; writes with a lease are refused once the run was claimed again or has
+ended. The requests of pages are in `commands`.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from cnnviz.tracking.tables import (
 )
 from cnnviz.tracking.transitions import become, held, locked
 
-# Void what was logged after a step: part of the transaction in which a run begins again.
+# Rollback of rows logged after a step, part of the transaction in which a run resumes.
 
 
 def truncate(session: Session, run_id: int, step: int) -> None:
-    """Delete the metric rows, records and checkpoints of a run after `step`, and mend the summaries."""
+    """Delete the metric rows, records and checkpoints of a run after `step`, and update the summaries."""
     late = select(SeriesRow).where(SeriesRow.run_id == run_id, SeriesRow.last_step > step)
     for series in session.scalars(late).all():
         session.execute(delete(MetricRow).where(MetricRow.series_id == series.id, MetricRow.step > step))
@@ -89,26 +89,28 @@ def claim(
     accepts: Callable[[Candidate], bool] | None = None,
     anywhere: bool = False,
 ) -> Lease | None:
-    """Take the run whose turn it is on `device`; None where there is none, or the device is taken.
+    """Claim the next run of the queue for `device`; None if there is none, or the device is in use.
 
-    In a frozen queue it is nobody's turn. Owners take turns (`fair_queue`); with one of them the run comes
-    that has waited longest.
+    Nothing is claimed from a frozen queue, except with `only`. Owners take turns (`fair_queue`); with a
+    single owner the run that has waited longest comes first.
 
-    However many processes ask at once, one of them gets the run, and a device of a machine gets one run. The
-    attempt rises with the claim, so that a worker of an earlier one is refused from then on.
+    Claims are atomic: of concurrent processes one gets the run, and a device of a machine has one run. A
+    claim increments the attempt, which invalidates the leases of earlier workers.
 
     Args:
         database: The run database.
         device: As torch names it: `cpu`, `cuda:0`; several are joined by commas.
-        host: This machine. A run that has files on another one waits for that one.
-        only: Take this run and no other, though others may have waited longer.
-        beside: Train on the CPU beside the run that has it: the run's device is `cpu:1`, `cpu:2`, … until it
-            ends.
-        classes: What the runs may have asked for; what the device serves by itself by default.
-        accepts: Whether this machine can have what the run needs; the next one is tried where it cannot.
-        anywhere: This machine reads checkpoints from the store: it may take runs of others that lie there.
+        host: This machine. A run that has files on another machine waits for that machine.
+        only: Id of the run to claim, regardless of its position in the queue.
+        beside: Train on the CPU next to the run that holds it: the run's device is `cpu:1`, `cpu:2`, … until
+            it ends.
+        classes: Device classes that are accepted; those that `device` serves by default.
+        accepts: Returns whether this machine meets the run's requirements; otherwise the next run is tried.
+        anywhere: This machine reads checkpoints from the store, so runs with files elsewhere can be claimed
+            if their checkpoints are in the store.
 
-    Raises `WrongStateError` where it should be beside a run on a device other than the CPU.
+    Raises:
+        WrongStateError: `beside` with a device other than the CPU.
     """
     if beside and device != CPU:
         raise WrongStateError(f"Only on the CPU does a run train beside another, not on {device}.")
@@ -136,7 +138,7 @@ def claim(
         if run is None:
             return None
         run.device = device
-        if device in taken:  # A name of its own each, since a device has one run.
+        if device in taken:  # A unique name, since the database allows one run per device.
             run.device = next(name for i in count(1) if (name := f"{CPU}:{i}") not in taken)
         run.attempt += 1
         run.host, run.began, run.ended = here, None, None
@@ -148,7 +150,7 @@ def claim(
 
 @dataclass(frozen=True)
 class Candidate:
-    """A run that waits, as the machine sees it that thinks of taking it."""
+    """A queued run, as passed to a machine's `accepts`."""
 
     id: int
     key: str
@@ -156,11 +158,11 @@ class Candidate:
     recipe: Mapping[str, Any]
     needs: Mapping[str, Any]
     here: bool
-    """Whether its files lie on this machine."""
+    """Whether its files are on this machine."""
 
 
 def _waiting(here: str, anywhere: bool = False) -> Select[Any]:
-    """Runs that wait and that this machine may have."""
+    """Return a query of the queued runs that this machine may claim."""
     mine = or_(RunRow.host.is_(None), RunRow.host == here)
     if anywhere:
         only_there = select(CheckpointRow.run_id).where(
@@ -171,9 +173,9 @@ def _waiting(here: str, anywhere: bool = False) -> Select[Any]:
 
 
 def attend(database: Database, run_id: int, pid: int | None, process_started: float | None = None) -> None:
-    """Note which process waits for a queued run's turn, to train it itself; None for none any longer.
+    """Store the process that waits for a queued run's turn to train it itself, or clear it with None.
 
-    Nothing is changed where the run is no longer queued.
+    Does nothing if the run is no longer queued.
     """
     with database.write() as session:
         run = locked(session, run_id)
@@ -182,9 +184,9 @@ def attend(database: Database, run_id: int, pid: int | None, process_started: fl
 
 
 def waiting_classes(database: Database, host: str | None = None, anywhere: bool = False) -> dict[str, float]:
-    """The classes of devices that runs wait for which this machine may claim, with the earliest's time.
+    """Return `{device class: time of its oldest queued run}` of the runs that this machine may claim.
 
-    There are none where the queue is frozen.
+    Empty if the queue is frozen.
 
     Args:
         database: The run database.
@@ -206,16 +208,17 @@ def attach(
     *,
     worker: Mapping[str, Any] | None = None,
 ) -> None:
-    """Note who works on the run: a process, or the handle that another kind of worker has.
+    """Store the handle of the run's worker: a process, or another kind of worker.
 
     Args:
         database: The run database.
         lease: From `claim`.
-        pid: The process's number.
-        process_started: Its time of start.
-        worker: The handle, in place of both.
+        pid: PID of the worker process.
+        process_started: Its start time.
+        worker: The handle of another kind of worker, in place of both.
 
-    Raises `StaleAttemptError`.
+    Raises:
+        StaleAttemptError: The lease is no longer valid.
     """
     if worker is None:
         if pid is None:
@@ -233,20 +236,21 @@ def begin(
     epoch: float = 0.0,
     facts: RunFacts | None = None,
 ) -> None:
-    """The worker has loaded its checkpoint and trains from here: the run is running.
+    """Mark a run as running, after its worker has loaded the checkpoint from which it trains.
 
-    In the same transaction all that was logged after the checkpoint's step goes; a reader learns of it from
-    the `Restart`. The step is that of the file which was really loaded: whatever a worker was killed between,
-    nothing else knows it.
+    The same transaction deletes all rows logged after the checkpoint's step; readers detect it by the
+    `Restart`. The step must be that of the loaded file: after a crash at any point, no other source is
+    reliable.
 
     Args:
         database: The run database.
         lease: From `claim`.
         from_step: Step of the checkpoint, `FROM_SCRATCH` without one.
         epoch: Its epoch.
-        facts: What the worker found out about the run.
+        facts: Properties of the run that the worker has determined.
 
-    Raises `StaleAttemptError`.
+    Raises:
+        StaleAttemptError: The lease is no longer valid.
     """
     now = time.time()
     known = {name: value for name, value in asdict(facts or RunFacts()).items() if value is not None}
@@ -268,20 +272,22 @@ def end(
     last_lines: str | None = None,
     note: str | None = None,
 ) -> None:
-    """The worker has left: the run is paused, stopped, finished, failed or interrupted.
+    """End an attempt: the run is paused, stopped, finished, failed or interrupted.
 
-    A worker says so itself; a supervisor says so of a worker that can no longer.
+    Called by the worker, or by its supervisor for a worker that has died. A run that was asked to stop while
+    its worker paused is stopped.
 
     Args:
         database: The run database.
         lease: From `claim`, or `Run.lease`.
-        status: The new state.
-        error: A sentence on what happened.
-        last_lines: The end of the worker's error output; its last 20,000 characters are kept.
-        note: Why it ended where nothing went wrong, for the event log.
+        status: The new status.
+        error: One sentence on the error.
+        last_lines: Tail of the worker's stderr; the last 20,000 characters are stored.
+        note: Reason of an end without an error, for the event log.
 
-    Raises `StaleAttemptError`, and `WrongStateError` for a state that is no end. A run that was asked
-    to stop while its worker paused is stopped.
+    Raises:
+        StaleAttemptError: The lease is no longer valid.
+        WrongStateError: `status` does not end a run.
     """
     if status in ACTIVE or status is Status.QUEUED:
         raise WrongStateError(f"A run does not end as {status}.")
@@ -298,7 +304,7 @@ def _end(
     note: str | None = None,
 ) -> None:
     now = time.time()
-    # Nobody knows when a worker that was killed died; it lived at its last heartbeat.
+    # The time of death of a killed worker is unknown; the last heartbeat is the best estimate.
     lived = run.heartbeat if status is Status.INTERRUPTED and run.heartbeat else now
     if run.began is not None:
         run.earlier_seconds += max(0.0, lived - run.began)
@@ -309,30 +315,31 @@ def _end(
     asked = run.status == Status.STOPPING and status is Status.PAUSED
     become(session, run, Status.STOPPED if asked else status, error or note)
     if run.device.startswith(f"{CPU}:"):
-        run.device = CPU  # where it was beside another; resumed, it waits its turn
+        run.device = CPU  # It ran beside another run; when resumed, it is queued as usual.
 
 
 MOST_TRIES = 3
-"""How often a run goes on by itself after its machine was gone."""
+"""Maximum number of automatic restarts of a run whose machine was lost."""
 
 
 def move_on(database: Database, lease: Lease, reason: str, *, here: bool = False) -> Status:
-    """Record that a run's machine is gone, and queue the run again where another one can go on with it.
+    """End an attempt whose machine was lost, and requeue the run if another machine can resume it.
 
-    That is so where every checkpoint of the run lies in the store (or there is none yet) and it has not moved
-    `MOST_TRIES` times. It keeps its place in the queue, which is far in front. What its old worker writes
-    from now on is refused. What a page had asked for is done: it is paused or stopped then.
+    It can if all checkpoints of the run are in the store (or there is none yet) and it was requeued fewer
+    than `MOST_TRIES` times. It keeps its original position in the queue. Writes of the old worker are refused
+    from then on. A pending command is carried out: the run is then paused or stopped.
 
     Args:
         database: The run database.
         lease: From `Run.lease`.
-        reason: A sentence on what happened.
-        here: The machine is there, and only what trained on it is gone: the run can go on there.
+        reason: One sentence on the cause.
+        here: The machine is available, only the worker was lost: the run can resume on the same machine.
 
     Returns:
-        The state it is in after that.
+        The new status.
 
-    Raises `StaleAttemptError`.
+    Raises:
+        StaleAttemptError: The lease is no longer valid.
     """
     with database.write() as session:
         run = held(session, lease)
@@ -353,20 +360,20 @@ def move_on(database: Database, lease: Lease, reason: str, *, here: bool = False
 
 
 def _is_movable(session: Session, run_id: int) -> bool:
-    """Whether no checkpoint of the run lies on its machine alone."""
+    """Return whether all checkpoints of the run are in the store."""
     there = select(func.count()).select_from(CheckpointRow)
     return not session.scalar(there.where(CheckpointRow.run_id == run_id, CheckpointRow.stored.is_(None)))
 
 
-# Begin a run database anew: set a damaged file aside, and insert runs that were read from their folders.
+# Recovery of a run database: move a damaged file aside, and insert runs that were read from their folders.
 
 BESIDE = ("", "-journal", "-wal", "-shm")
-"""What the names of SQLite's files end with."""
+"""Suffixes of SQLite's files."""
 
 
 @dataclass(frozen=True)
 class RecoveredRun:
-    """A run as its folder tells of it."""
+    """A run as reconstructed from its folder."""
 
     id: int
     key: str
@@ -383,16 +390,17 @@ class RecoveredRun:
     created: float
     seconds: float
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Further columns of the run: parameters, versions, hardware, fingerprint, totals, notes, tags."""
+    """Further columns: parameters, versions, hardware, fingerprint, totals, notes, tags."""
     values: tuple[Value, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
 
 
 def set_aside() -> Path | None:
-    """Rename a SQLite database that is damaged, and return its new name; None where it is whole or absent.
+    """Rename a damaged SQLite database and return its new path; None if it is intact or missing.
 
-    Raises `DatabaseUnavailableError` for another kind of database, which its own server looks after, and
-    where the file cannot be opened for another reason than damage.
+    Raises:
+        DatabaseUnavailableError: The database is not SQLite (restore a server from its backup), or cannot be
+            opened for a reason other than damage.
     """
     url = address()
     if url.get_backend_name() != "sqlite":
@@ -411,7 +419,7 @@ def set_aside() -> Path | None:
 
 
 def _is_whole(database: Database) -> bool:
-    """Whether every page can be read, as SQLite's own check finds."""
+    """Return whether SQLite's quick_check finds no damage."""
     try:
         with database, database.read() as session:
             return str(session.execute(text("PRAGMA quick_check(1)")).scalar()) == "ok"
@@ -420,13 +428,13 @@ def _is_whole(database: Database) -> bool:
 
 
 def known_keys(database: Database) -> dict[int, str]:
-    """The key of every run that the database has, deleted ones too, by number."""
+    """Return `{id: key}` of all runs in the database, including deleted ones."""
     with database.read() as session:
         return {row.id: row.key for row in session.execute(select(RunRow.id, RunRow.key))}
 
 
 def insert_run(database: Database, run: RecoveredRun) -> None:
-    """Insert a run under its old number and key, with the metric values and checkpoints that are known."""
+    """Insert a recovered run under its old id and key, with its metric values and checkpoints."""
     now, lease = time.time(), Lease(run.id, run.attempt)
     row = RunRow(
         id=run.id, key=run.key, name=run.name, status=Status.RUNNING.value, recipe=dict(run.recipe),

@@ -1,6 +1,6 @@
-"""Owners and limits: whose a run is, and how much one owner may have.
+"""Owners and quotas: ownership checks, per-member limits, and usage.
 
-They hold for members. Who works alone has none, and a teacher neither.
+Limits apply to members. A local user and a teacher have none.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from cnnviz.tracking.errors import LimitError, NotOwnerError
 from cnnviz.tracking.states import ACTIVE, Kind, Status
 from cnnviz.tracking.tables import LOCAL_OWNER, CheckpointRow, OwnerRow, RunRow, SettingRow
 
-# Owners: whose a run or an experiment is, checked inside the transaction that would change it.
+# Owners of runs and experiments, checked inside the transaction that changes them.
 
 
 def owner_number(session: Session, who: Principal) -> int | None:
-    """The number of a principal's row; None for one who has nothing yet, or may have nothing."""
+    """Return the id of a principal's owner row; None if it has none yet, or may not write."""
     if not who.may_write:
         return None
     issuer, subject = who.identity
@@ -31,13 +31,14 @@ def owner_number(session: Session, who: Principal) -> int | None:
 
 
 def own(session: Session, what: str) -> int:
-    """The number under which something new is kept for whoever acts, with a row made where there is none.
+    """Return the owner id of the current principal, creating its row if needed.
 
     Args:
-        session: Of the transaction that makes it.
-        what: What is made, as in `queue a run`.
+        session: The transaction that creates the object.
+        what: The action, for the error message: `queue a run`.
 
-    Raises `NotOwnerError` for those who may only look.
+    Raises:
+        NotOwnerError: The principal is read-only.
     """
     who = principal()
     if not who.may_write:
@@ -55,12 +56,12 @@ def own(session: Session, what: str) -> int:
 
 
 def require_owner(session: Session, owner_id: int | None, what: str) -> None:
-    """Raise `NotOwnerError` unless whoever acts may change what this owner has.
+    """Raise `NotOwnerError` unless the current principal may change objects of this owner.
 
     Args:
-        session: Of the transaction that changes it.
-        owner_id: As the row has it.
-        what: What it is, as the beginning of a sentence: `Run 7`.
+        session: The transaction that changes the object.
+        owner_id: Owner id of the object's row.
+        what: The object, as the beginning of a sentence: `Run 7`.
     """
     who = principal()
     if who.manages:
@@ -70,26 +71,26 @@ def require_owner(session: Session, owner_id: int | None, what: str) -> None:
 
 
 def mine(session: Session, column: InstrumentedAttribute[int | None]) -> ColumnElement[bool]:
-    """The condition that whoever acts may change a row; for a query over many."""
+    """Return the SQL condition that selects the rows which the current principal may change."""
     who = principal()
     return true() if who.manages else column == (owner_number(session, who) or -1)
 
 
 def owner_names(database: Database) -> dict[int, str]:
-    """What every owner is called; the local one's name is empty."""
+    """Return the name of every owner by id; the local owner's is empty."""
     with database.read() as session:
         return {row.id: row.name for row in session.execute(select(OwnerRow.id, OwnerRow.name))}
 
 
 def names_by_key(database: Database) -> dict[str, str]:
-    """What every owner but the local one is called, by the key of their principal."""
+    """Return the name of every owner except the local one, by its principal's key."""
     query = select(OwnerRow.issuer, OwnerRow.subject, OwnerRow.name).where(OwnerRow.id != LOCAL_OWNER)
     with database.read() as session:
         return {f"{row.issuer} {row.subject}": row.name for row in session.execute(query)}
 
 
 def own_number(database: Database) -> int | None:
-    """The number of whoever acts, None where nothing is theirs yet."""
+    """Return the owner id of the current principal, or None if it owns nothing yet."""
     with database.read() as session:
         return owner_number(session, principal())
 
@@ -102,19 +103,19 @@ MOST = 1_000_000
 
 @dataclass(frozen=True)
 class Limits:
-    """What one member may have; whole numbers."""
+    """Quotas of one member; whole numbers."""
 
     waiting: int = 5
-    """Runs that wait."""
+    """Queued runs."""
     minutes: int = 60
-    """Training a day, on whatever device."""
+    """Minutes of training per day, on any device."""
     disk: int = 1_000
     """Megabytes of checkpoints and models."""
     upload: int = 500
-    """Megabytes handed in a day."""
+    """Megabytes uploaded per day."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no limit."""
+        """Raise `ValueError` for a value that is not a whole number in range."""
         for field in fields(self):
             value = getattr(self, field.name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
@@ -125,7 +126,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one owner has now."""
+    """Current usage of one owner."""
 
     waiting: int
     minutes: float
@@ -135,7 +136,7 @@ class Usage:
     """Bytes."""
 
     def summary(self, limits: Limits) -> str:
-        """Say in one line what is used and how much may be."""
+        """Format usage and limits in one line."""
         return (
             f"{self.waiting} of {limits.waiting} waiting runs · "
             f"{self.minutes:.0f} of {limits.minutes} minutes of training today · "
@@ -144,7 +145,7 @@ class Usage:
         )
 
     def reached(self, limits: Limits) -> str:
-        """Say why no run may be queued; empty where one may."""
+        """Return a message on the limit that keeps a run from being queued; empty if none does."""
         if self.waiting >= limits.waiting:
             return (
                 f"{self.waiting} of your runs wait, and {limits.waiting} is the limit for each: wait until "
@@ -164,48 +165,48 @@ class Usage:
 
 
 def get_setting(session: Session, scope: str, key: str) -> Any:
-    """A setting's value; None where it was never set."""
+    """Return a setting's value, or None if it was never set."""
     return session.scalar(select(SettingRow.value).where(SettingRow.scope == scope, SettingRow.key == key))
 
 
 def put_setting(session: Session, scope: str, key: str, value: Any) -> None:
-    """Set a setting."""
+    """Insert or update a setting."""
     session.merge(SettingRow(scope=scope, key=key, value=value))
 
 
 def limits_of(session: Session) -> Limits:
-    """The limits that hold; what a newer version has stored besides is left out."""
+    """Return the stored limits, ignoring fields of newer versions."""
     stored = get_setting(session, GLOBAL, LIMITS)
     known = {field.name for field in fields(Limits)}
     return Limits(**{name: value for name, value in (stored or {}).items() if name in known})
 
 
 def read_limits(database: Database) -> Limits:
-    """The limits that hold for every member."""
+    """Return the limits that apply to every member."""
     with database.read() as session:
         return limits_of(session)
 
 
 def write_limits(database: Database, limits: Limits) -> None:
-    """Change the limits; raises `NotOwnerError` for all but who manages."""
+    """Change the limits; raise `NotOwnerError` unless the principal is a manager."""
     _require_manager("change limits")
     with database.write() as session:
         put_setting(session, GLOBAL, LIMITS, asdict(limits))
 
 
 def is_frozen(session: Session) -> bool:
-    """Whether no run begins."""
+    """Return whether the queue is frozen."""
     return bool(get_setting(session, GLOBAL, FROZEN))
 
 
 def queue_frozen(database: Database) -> bool:
-    """Whether the queue is frozen: what trains goes on, and nothing begins."""
+    """Return whether the queue is frozen: active runs continue, queued ones do not start."""
     with database.read() as session:
         return is_frozen(session)
 
 
 def freeze_queue(database: Database, frozen: bool) -> None:
-    """Freeze the queue or let it go on; raises `NotOwnerError` for all but who manages."""
+    """Freeze or unfreeze the queue; raise `NotOwnerError` unless the principal is a manager."""
     _require_manager("freeze the queue")
     with database.write() as session:
         put_setting(session, GLOBAL, FROZEN, frozen)
@@ -216,17 +217,20 @@ def _require_manager(what: str) -> None:
         raise NotOwnerError(f"Only the teacher can {what}.")
 
 
-# What is used.
+# Usage.
 
 
 def day_start(now: float) -> float:
-    """The last midnight, local time."""
+    """Return the timestamp of the last midnight, local time."""
     day = time.localtime(now)
     return time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, 0, 0, -1))
 
 
 def minutes_today(session: Session, owner_id: int, now: float) -> float:
-    """Minutes that an owner's runs have trained since midnight; what began earlier counts from then."""
+    """Return the minutes that an owner's runs have trained since midnight.
+
+    Of a run that began earlier, the time since midnight counts.
+    """
     midnight = day_start(now)
     active = RunRow.status.in_(sorted(ACTIVE))
     query = select(RunRow.earlier_seconds, RunRow.began, RunRow.ended, active).where(
@@ -242,7 +246,7 @@ def minutes_today(session: Session, owner_id: int, now: float) -> float:
 
 
 def usage_of(session: Session, owner_id: int) -> Usage:
-    """What an owner has, deleted runs included as long as their files lie there."""
+    """Return the usage of an owner, including deleted runs whose files are not purged yet."""
     now = time.time()
     waiting = select(func.count()).where(
         RunRow.owner_id == owner_id, RunRow.status == Status.QUEUED, RunRow.deleted_at.is_(None)
@@ -259,14 +263,14 @@ def usage_of(session: Session, owner_id: int) -> Usage:
 
 
 def read_usage(database: Database, owner_id: int | None = None) -> Usage:
-    """What an owner has; whoever acts where none is named."""
+    """Return the usage of an owner, the current principal by default."""
     with database.read() as session:
         number = owner_id if owner_id is not None else owner_number(session, principal())
         return usage_of(session, number) if number is not None else Usage(0, 0.0, 0, 0)
 
 
 def usage_by_key(database: Database) -> dict[str, Usage]:
-    """What every owner but the local one has, by the key of their principal."""
+    """Return the usage of every owner except the local one, by its principal's key."""
     with database.read() as session:
         owners = session.execute(
             select(OwnerRow.id, OwnerRow.issuer, OwnerRow.subject).where(OwnerRow.id != LOCAL_OWNER)
@@ -275,7 +279,7 @@ def usage_by_key(database: Database) -> dict[str, Usage]:
 
 
 def check_limits(session: Session, owner_id: int) -> None:
-    """Raise `LimitError` where one more run of this owner may not wait; nothing holds who manages."""
+    """Raise `LimitError` if this owner may not queue another run; managers have no limits."""
     if principal().manages:
         return
     reached = usage_of(session, owner_id).reached(limits_of(session))
@@ -284,7 +288,7 @@ def check_limits(session: Session, owner_id: int) -> None:
 
 
 def upload_allowance(database: Database) -> int:
-    """How many bytes whoever acts may still hand in today."""
+    """Return the number of bytes that the current principal may still upload today."""
     with database.read() as session:
         number = owner_number(session, principal())
         used = 0 if number is None else _uploaded(session, number, time.time())
@@ -292,7 +296,7 @@ def upload_allowance(database: Database) -> int:
 
 
 def count_upload(database: Database, size: int) -> None:
-    """Note bytes that whoever acts has handed in."""
+    """Add an upload of the current principal to its usage."""
     with database.write() as session:
         number, now = own(session, "hand in a file"), time.time()
         used = _uploaded(session, number, now) + size

@@ -1,4 +1,4 @@
-"""Which machines are there to train runs, and what devices they have: each supervisor says so."""
+"""Registry of machines that train runs: each supervisor reports its devices and a heartbeat."""
 
 from __future__ import annotations
 
@@ -15,62 +15,61 @@ from cnnviz.tracking.database import Database
 from cnnviz.tracking.tables import MachineRow
 
 BEAT_SECONDS = 10.0
-"""Between two signs of life of a machine."""
+"""Interval between heartbeats of a machine."""
 GONE_SECONDS = 60.0
-"""A machine, or a run's worker elsewhere, that was not heard of for this long is taken to be gone."""
+"""Timeout after which a machine, or a worker on another machine, without a heartbeat counts as lost."""
 FORGOTTEN_SECONDS = 86_400.0
 ALLOWS_CODE = "allow_code"
 CODE = "code"
 STORE = "store"
 DATA = "data"
-"""Of what a run needs: where its data can be had; `host` is the one machine where they lie unless stored."""
+"""Key of a run's `needs`: where its data can be loaded from (only from `host`, unless stored)."""
 TOGETHER = "together"
-"""How many GPUs one run can have at most: a cluster's run has those of one node."""
+"""Key of the maximum number of GPUs of one run: in a cluster, the GPUs of one node."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine, or a cluster, with a supervisor at work."""
+    """A machine, or a cluster, with a running supervisor."""
 
     key: str
     host: str
     launcher: str
     devices: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Digests of the users' code that it was started with, whether it takes any, whether it has a store, how
-    many GPUs one run can have."""
+    """Digests of its users' code, whether it accepts any code or has a store, maximum GPUs of one run."""
     began: float = 0.0
     seen: float = 0.0
 
     @property
     def text(self) -> str:
-        """Its name and devices."""
+        """Host name and devices."""
         return f"{self.host}: {describe(self.devices)}"
 
     def serves(self, device_class: str) -> bool:
-        """Whether it has the devices that a class asks for, free or not."""
+        """Return whether it has the devices that a class requests, free or not."""
         together = self.facts.get(TOGETHER) or MOST_RANKS
         return choose(device_class, self.devices) is not None and fits(device_class, together)
 
     def runs_code(self, digest: str | None) -> bool:
-        """Whether it runs users' code of this digest: it was started with the same, or takes any."""
+        """Return whether it runs users' code of this digest: started with the same code, or accepts any."""
         if not digest:
             return True
         return bool(self.facts.get(ALLOWS_CODE)) or digest in (self.facts.get(CODE) or ())
 
 
 def fits(device_class: str, together: int) -> bool:
-    """Whether a class asks for no more GPUs than one run can have."""
+    """Return whether a class requests no more GPUs than one run can have."""
     return not is_gpu(device_class) or ranks(device_class) <= together
 
 
 def new_key() -> str:
-    """A key for a machine's row."""
+    """Return a random key for a machine's row."""
     return secrets.token_hex(6)
 
 
 def announce(database: Database, machine: Machine) -> None:
-    """Say that a machine is there, with what it has; forget machines that have long been gone."""
+    """Write or refresh a machine's row, and delete rows of machines that were lost long ago."""
     now = time.time()
     row = MachineRow(
         key=machine.key, host=machine.host, launcher=machine.launcher, devices=list(machine.devices),
@@ -82,13 +81,13 @@ def announce(database: Database, machine: Machine) -> None:
 
 
 def leave(database: Database, key: str) -> None:
-    """Say that a machine is there no longer."""
+    """Delete a machine's row."""
     with database.write() as session:
         session.execute(delete(MachineRow).where(MachineRow.key == key))
 
 
 def machines(database: Database, within: float = GONE_SECONDS) -> list[Machine]:
-    """The machines that were heard of within so many seconds, by name."""
+    """Return the machines with a heartbeat within the last `within` seconds, by host name."""
     query = select(MachineRow).where(MachineRow.seen > time.time() - within).order_by(MachineRow.host)
     with database.read() as session:
         return [
@@ -98,7 +97,7 @@ def machines(database: Database, within: float = GONE_SECONDS) -> list[Machine]:
 
 
 def machine_devices(found: Iterable[Machine]) -> frozenset[str]:
-    """Every device that some machine has."""
+    """Return the devices of all machines."""
     return frozenset(device for machine in found for device in machine.devices)
 
 
@@ -109,14 +108,17 @@ def why_it_waits(
     needs: Mapping[str, Any] | None = None,
     host: str | None = None,
 ) -> str | None:
-    """A sentence on why no machine that is there can take a run; None where one can, or none is there.
+    """Return a message on why no available machine can run a queued run.
 
     Args:
-        found: The machines that are there.
-        device_class: What the run asks for.
-        code: The digest of its code, where it has some.
-        needs: Of its row: where its data can be had.
-        host: The machine that has its checkpoints, where it has trained before.
+        found: The available machines.
+        device_class: The class of device that the run requests.
+        code: The digest of the users' code that it runs, if any.
+        needs: `needs` of its row: where its data can be loaded from.
+        host: The machine that holds its checkpoints, if it has trained before.
+
+    Returns:
+        One sentence; None if some machine can run it, or if no machine is available.
     """
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""Metric rows: appended by one worker in batches, read with a cursor by anybody."""
+"""Metric rows: appended in batches by one worker, read incrementally with a cursor."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MOST_ROWS = 50_000
 
 
 class Value(NamedTuple):
-    """One value on its way to the database; `time` is when it was logged."""
+    """A metric value that waits to be written; `time` is the time of logging."""
 
     name: str
     step: int
@@ -49,16 +49,18 @@ def append(
     structures: Sequence[Structure] = (),
     position: tuple[int, float] | None = None,
 ) -> Command | None:
-    """Write a batch, a sign of life and the progress in one transaction; return what a page asks for.
+    """Write a batch, the heartbeat and the progress in one transaction; return a pending command.
 
     Args:
         database: The run database.
-        lease: Of the worker.
-        values: Metric values; the steps of a name rise strictly, over all batches.
+        lease: The worker's lease.
+        values: Metric values; the steps of each name increase strictly, across batches too.
         structures: Records.
-        position: Step and epoch that the run has reached; None leaves them.
+        position: Step and epoch reached by the run; None leaves them.
 
-    Raises `StaleAttemptError`, and `ValueError` where a step does not rise.
+    Raises:
+        StaleAttemptError: The lease is no longer valid.
+        ValueError: A step does not increase.
     """
     with database.write() as session:
         run = held(session, lease)
@@ -75,7 +77,7 @@ def append(
 
 
 def append_values(session: Session, lease: Lease, values: Sequence[Value]) -> None:
-    """Write values and bring the summary of each name up to date; raises `ValueError` as `append` does."""
+    """Write values and update the summary of each name; raise `ValueError` if a step does not increase."""
     if values:
         ids = _summarise(session, lease.run_id, values)
         rows = [_row(lease, ids[value.name], value) for value in values]
@@ -83,18 +85,20 @@ def append_values(session: Session, lease: Lease, values: Sequence[Value]) -> No
 
 
 def read_metrics(database: Database, run_id: int, after_id: int = 0, limit: int = MOST_ROWS) -> MetricPage:
-    """The rows of a run that a reader has not seen, oldest first.
+    """Return the metric rows of a run after a cursor, oldest first.
 
-    What comes back costs what is new. A reader that goes on with `cursor` sees every row once, and drops the
-    rows it holds whose step is later than `void_after` says for their attempt. `Curves` does all that.
+    The cost is proportional to the new rows. A reader that continues with the returned cursor sees every row
+    once, and must drop the rows it holds whose step is beyond `void_after` of their attempt. `Curves` does
+    this.
 
     Args:
         database: The run database.
         run_id: The run.
         after_id: `cursor` of the last page, 0 at first.
-        limit: Rows at once, at most 50,000: a reader holds up the writer.
+        limit: Rows per page, at most 50,000: a long read delays the writer.
 
-    Raises `NoSuchRunError`.
+    Raises:
+        NoSuchRunError: There is no such run.
     """
     wanted = min(limit, MOST_ROWS)
     columns = (
@@ -104,7 +108,7 @@ def read_metrics(database: Database, run_id: int, after_id: int = 0, limit: int 
     fresh = select(*columns).where(MetricRow.run_id == run_id, MetricRow.id > after_id)
     with database.read() as session:
         restarts = read_restarts(session, run_id)
-        # Past the Session, which would look at every row once more.
+        # On the connection: the Session would process every row a second time.
         found = session.connection().execute(fresh.order_by(MetricRow.id).limit(wanted)).all()
         names = _names(session, run_id) if found else {}
     rows = [
@@ -115,12 +119,12 @@ def read_metrics(database: Database, run_id: int, after_id: int = 0, limit: int 
 
 
 def void_after(restarts: Sequence[Restart], attempt: int) -> float:
-    """The step after which rows of `attempt` are void; infinite where no later attempt has begun."""
+    """Return the step beyond which rows of `attempt` are void; infinity without a later attempt."""
     return min((restart.from_step for restart in restarts if restart.attempt > attempt), default=math.inf)
 
 
 def read_restarts(session: Session, run_id: int) -> tuple[Restart, ...]:
-    """Every beginning of a run, oldest first; raises `NoSuchRunError`."""
+    """Return all attempts of a run with their first step, oldest first; raise `NoSuchRunError`."""
     query = select(AttemptRow.number, AttemptRow.from_step).where(AttemptRow.run_id == run_id)
     found = tuple(Restart(*row) for row in session.execute(query.order_by(AttemptRow.number)))
     if not found and session.get(RunRow, run_id) is None:
@@ -131,7 +135,7 @@ def read_restarts(session: Session, run_id: int) -> tuple[Restart, ...]:
 def summaries(
     session: Session, run_ids: Any, names: Sequence[str] | None = None
 ) -> dict[int, dict[str, MetricSummary]]:
-    """`{run: {name: MetricSummary}}` of all runs asked for (ids or a query of them), in one query."""
+    """Return `{run: {name: MetricSummary}}` of runs, given by ids or a subquery, in one query."""
     query = select(
         SeriesRow.run_id, SeriesRow.name, SeriesRow.count, SeriesRow.last, SeriesRow.last_step,
         SeriesRow.low, SeriesRow.low_step, SeriesRow.high, SeriesRow.high_step,
@@ -163,7 +167,7 @@ def _row(lease: Lease, series_id: int, value: Value) -> dict[str, Any]:
 
 
 def _summarise(session: Session, run_id: int, values: Sequence[Value]) -> dict[str, int]:
-    """Bring the summary of each name up to date and return `{name: series id}`."""
+    """Update the summary of each name and return `{name: series id}`."""
     batches: dict[str, list[Value]] = {}
     for value in values:
         batches.setdefault(value.name, []).append(value)
@@ -195,7 +199,7 @@ def _extend(series: SeriesRow, batch: list[Value]) -> None:
     series.last = None if math.isnan(batch[-1].value) else batch[-1].value
 
 
-# What a worker logs with: appended to a list in the training thread, written by another thread.
+# The worker's logger: the training thread appends to a deque, another thread writes it to the database.
 
 MOST_WAITING = 1_000_000
 _BATCH = 5_000
@@ -203,21 +207,21 @@ _RETRY = 0.05
 
 
 class MetricWriter:
-    """Logs a run's metrics and records, tells that its worker is alive, and hears what a page asks for.
+    """Buffered metric logger of a worker: writes metrics, records and heartbeats, and receives commands.
 
-    A thread writes what has gathered every `every` seconds, one transaction a batch, and a sign of life
-    every `beat` seconds where nothing was logged. An error of that thread is raised by the next call of any
-    method: `StaleAttemptError` where the run went on without this worker, `DatabaseFullError`,
-    `DatabaseUnavailableError`. A locked database is tried again for `patience` seconds.
+    A thread writes the buffer every `every` seconds, one transaction per batch, and a heartbeat every `beat`
+    seconds if nothing was logged. An error of that thread is raised by the next call of any method:
+    `StaleAttemptError` if the lease is no longer valid, `DatabaseFullError`, `DatabaseUnavailableError`.
+    Writes to a locked database are retried for `patience` seconds.
 
-    Use it as a context manager: leaving the block writes all there is, whether or not it raised.
+    Use it as a context manager: leaving the block writes the rest of the buffer, whether or not it raised.
 
     Args:
         database: The run database.
-        lease: Of the worker, after `begin`.
+        lease: The worker's lease, after `begin`.
         every: Seconds between batches.
-        beat: Seconds between signs of life.
-        patience: Seconds after which a database that stays locked is an error.
+        beat: Seconds between heartbeats.
+        patience: Seconds after which a locked database is an error.
     """
 
     def __init__(
@@ -238,15 +242,17 @@ class MetricWriter:
         self._thread.start()
 
     def log(self, name: str, value: float, step: int, epoch: float = 0.0) -> None:
-        """Log one value; returns within microseconds.
+        """Log one value; takes microseconds.
 
         Args:
-            name: As `train/loss`; at most 200 characters.
-            value: A number; NaN and infinities are kept.
-            step: Optimiser steps done. The steps of a name rise strictly: a step has one value.
-            epoch: Epochs done, as a fraction.
+            name: Such as `train/loss`; at most 200 characters.
+            value: A number; NaN and infinities are stored.
+            step: Number of optimizer steps. The steps of a name increase strictly: one value per step.
+            epoch: Number of epochs, as a fraction.
 
-        Raises `ValueError` where the step does not rise, and what stopped the writing thread.
+        Raises:
+            ValueError: The step does not increase.
+            TrackingError: The writing thread has failed.
         """
         if self._error is not None:
             raise self._error
@@ -270,10 +276,11 @@ class MetricWriter:
             self.log(name, value, step, epoch)
 
     def record(self, kind: str, body: Any, step: int, epoch: float = 0.0) -> None:
-        """Log something larger than a number: dicts, lists, strings, numbers, numpy arrays.
+        """Log a structured record: dicts, lists, strings, numbers, numpy arrays.
 
-        Raises `ValueError` for what JSON cannot hold or is larger than 16 MiB, and what stopped the writing
-        thread.
+        Raises:
+            ValueError: The record cannot be encoded as JSON, or is larger than 16 MiB.
+            TrackingError: The writing thread has failed.
         """
         if self._error is not None:
             raise self._error
@@ -281,23 +288,29 @@ class MetricWriter:
         self._position = (step, epoch)
 
     def progress(self, step: int, epoch: float = 0.0) -> None:
-        """Tell how far the run is without logging anything; written with the next batch."""
+        """Set the run's progress without logging a value; written with the next batch."""
         self._position = (step, epoch)
 
     @property
     def command(self) -> Command | None:
-        """What a page has asked for (`stop` or `pause`), or None. Read in every step: it costs nothing.
+        """Pending command of a page (`stop` or `pause`), or None; cheap enough to read in every step.
 
-        Raises what stopped the writing thread.
+        Raises:
+            TrackingError: The writing thread has failed.
         """
         if self._error is not None:
             raise self._error
         return self._command
 
     def flush(self, timeout: float = math.inf) -> None:
-        """Return once everything logged before this call is committed: the barrier before a checkpoint.
+        """Block until everything logged before this call is committed; call before saving a checkpoint.
 
-        Raises what stopped the writing thread, and `DatabaseBusyError` after `timeout` seconds.
+        Args:
+            timeout: In seconds.
+
+        Raises:
+            DatabaseBusyError: The timeout has passed.
+            TrackingError: The writing thread has failed.
         """
         with self._wake:
             self._asked += 1
@@ -313,7 +326,7 @@ class MetricWriter:
                 raise DatabaseBusyError(f"What was logged could not be written within {timeout:g} s.")
 
     def close(self) -> None:
-        """Write what is left and end the thread; raises what stopped it. Closing twice does nothing."""
+        """Write the rest of the buffer and stop the thread; raise its error. Closing twice is allowed."""
         with self._wake:
             self._closing = True
             self._wake.notify_all()
@@ -352,7 +365,7 @@ class MetricWriter:
                 self._wake.notify_all()
 
     def _write_waiting(self) -> None:
-        """Write what waits now, in batches; a beat where nothing does."""
+        """Write the buffer in batches; only a heartbeat if it is empty."""
         left = len(self._waiting)
         while True:
             position, batch = self._position, [self._waiting.popleft() for _ in range(min(left, _BATCH))]

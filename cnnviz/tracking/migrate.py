@@ -1,4 +1,4 @@
-"""Bring the tables up to date when a database is opened, whoever else opens it at the same moment.
+"""Database migrations with Alembic, applied when a database is opened; safe with concurrent processes.
 
 A migration is a file in `migrations/versions` whose name begins with its revision (`0002_what_it_does.py`).
 After a change of `tables`, `python -m cnnviz.tracking.migrate "what it does"` writes a draft of the next one.
@@ -22,14 +22,15 @@ SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def revisions() -> list[str]:
-    """Every revision, oldest first. Read from the file names: importing Alembic costs a tenth of a second."""
+    """Return all revisions, oldest first, from the file names: importing Alembic takes 0.1 s."""
     return sorted(path.name.partition("_")[0] for path in (SCRIPTS / "versions").glob("[0-9]*.py"))
 
 
 def upgrade(database: Database, to: str | None = None) -> None:
-    """Apply what is missing up to the newest revision (or `to`), all or nothing, by one process at a time.
+    """Migrate to the newest revision (or `to`) in one transaction, by one process at a time.
 
-    Raises `DatabaseUnavailableError` where a newer version of cnnviz has already changed the tables.
+    Raises:
+        DatabaseUnavailableError: A newer version of cnnviz has already changed the tables.
     """
     wanted = to or revisions()[-1]
     with database.read() as session:
@@ -43,12 +44,16 @@ def upgrade(database: Database, to: str | None = None) -> None:
 
 
 def connect(url: str | None = None) -> Database:
-    """Open the run database at `url`, CNNVIZ_DATABASE_URL, or a SQLite file under CNNVIZ_HOME.
+    """Open the run database, create it if it is missing, and migrate its tables.
 
-    It is made if there is none, and its tables are brought up to date. Keep what is returned: it is safe to
-    share between threads and opens a connection only when one is needed.
+    Keep the returned object: it is safe to share between threads and connects only when needed.
 
-    Raises `DatabaseUnavailableError` where that cannot be done, `OSError` where the folder cannot be made.
+    Args:
+        url: Address of the database; CNNVIZ_DATABASE_URL, or a SQLite file under CNNVIZ_HOME, by default.
+
+    Raises:
+        DatabaseUnavailableError: The database cannot be opened or migrated.
+        OSError: The folder cannot be created.
     """
     found = address(url)
     database = Database(found)
@@ -64,7 +69,7 @@ def connect(url: str | None = None) -> Database:
 
 
 def config(connection: Any) -> Config:
-    """Alembic's settings, with the connection that its script `env.py` takes."""
+    """Return Alembic's configuration, with the connection that `env.py` uses."""
     from alembic.config import Config
 
     settings = Config(attributes={"connection": connection})
@@ -74,7 +79,7 @@ def config(connection: Any) -> Config:
 
 
 def current(connection: Any) -> str | None:
-    """The revision that a database has; None for one without tables."""
+    """Return the revision of a database, or None if it has no tables."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -90,7 +95,7 @@ def _check_known(revision: str | None, where: str) -> None:
 
 
 def draft(message: str) -> None:
-    """Write a draft of the next migration: what `tables` has and a freshly made database has not."""
+    """Write a draft of the next migration: the difference between `tables` and a newly created database."""
     import tempfile
 
     from alembic import command

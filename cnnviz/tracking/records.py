@@ -1,4 +1,4 @@
-"""What the package hands out: plain immutable values, never a row that is tied to a connection."""
+"""Value types that the package returns: immutable, never tied to a database session."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from cnnviz.tracking.tables import RecordRow
 
 
 def ray_handle(actor: str, state: str, node: str = "", node_id: str = "") -> dict[str, Any]:
-    """The handle of a worker in a Ray cluster: the actor's name, its state and, once it has one, its node."""
+    """Return the handle of a Ray worker: actor name, state, and node once it is scheduled."""
     return {"kind": RAY, "actor": actor, "state": state, "node": node, "node_id": node_id}
 
 
 def data_name(dataset: str) -> str:
-    """Name the data that a run was trained on: a path by its last part, without the ending of a file."""
+    """Return the display name of a run's data: the last part of a path, without .zip or .parquet."""
     if not _PATH.match(dataset):
         return dataset
     last = dataset.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
@@ -32,17 +32,17 @@ def data_name(dataset: str) -> str:
 
 
 _PATH = re.compile(r"[/~.\\]|[A-Za-z]:[/\\]")
-"""How paths begin; names of data sets begin with a letter or a digit."""
+"""Prefix of a path; names of data sets begin with a letter or a digit."""
 
 
 PROCESS, RAY = "process", "ray"
-"""Kinds of workers."""
+"""Kinds of worker handles."""
 SUBMITTED, STARTING = "submitted", "starting"
-"""States of a cluster's worker: it waits for room there; it has room, and makes itself ready."""
+"""States of a cluster's worker: pending until the cluster has resources; then preparing to train."""
 
 
 def process_handle(pid: int, process_started: float | None, host: str | None = None) -> dict[str, Any]:
-    """The handle of a process: its machine, its number and, since numbers are reused, its time of start."""
+    """Return the handle of a process: host, PID and, since PIDs are reused, start time."""
     return {
         "kind": PROCESS, "host": host or socket.gethostname(), "pid": pid, "started": process_started,
     }  # fmt: skip
@@ -50,14 +50,14 @@ def process_handle(pid: int, process_started: float | None, host: str | None = N
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to work on a run, given to one worker. The next claim of the run makes it worthless."""
+    """Right of one worker to write to a run; the next claim of the run invalidates it."""
 
     run_id: int
     attempt: int
 
 
 class MetricSummary(NamedTuple):
-    """One metric of a run in a line. `low` and `high` are None where every value was NaN."""
+    """Summary of one metric of a run. `low` and `high` are None if every value was NaN."""
 
     name: str
     rows: int
@@ -70,24 +70,24 @@ class MetricSummary(NamedTuple):
 
     @property
     def best(self) -> float | None:
-        """The smallest value of what should be small (`lower_is_better`), else the largest."""
+        """Smallest value of a metric that `lower_is_better`, else the largest."""
         return self.low if lower_is_better(self.name) else self.high
 
     @property
     def best_step(self) -> int | None:
-        """The first step that reached `best`."""
+        """First step that reached `best`."""
         return self.low_step if lower_is_better(self.name) else self.high_step
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether a metric is one that training makes small: a loss, an error, seconds or bytes."""
+    """Return whether a lower value of the metric is better: losses, errors, seconds and bytes."""
     last = metric.rpartition("/")[2]
     return last.endswith(("loss", "error", "seconds", "bytes"))
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What only the worker finds out. None leaves what is known."""
+    """Properties of a run that only its worker can determine. None leaves the stored value."""
 
     params: int | None = None
     versions: dict[str, Any] | None = None
@@ -99,12 +99,12 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run as a list shows it. Times are seconds since 1970.
+    """Summary of a run, as listed. Times are Unix timestamps in seconds.
 
-    `key` names the run's folder and is unique in every database; `device_class` is what it asked for,
-    `device` where it trains or trained last, `host` the machine that holds its files; `attempt` counts
-    claims, `tries` how often it went on by itself after its machine was gone; `began` and `ended` belong to
-    the last attempt. `worker` is the handle of whoever works on it, as JSON.
+    `key` names the run's folder and is unique across databases; `device_class` is the requested class of
+    device, `device` the device of the present or last attempt, `host` the machine that holds its files;
+    `attempt` counts claims, `tries` automatic restarts after its machine was lost; `began` and `ended` are of
+    the last attempt. `worker` is the handle of its worker as JSON.
     """
 
     id: int
@@ -141,83 +141,83 @@ class RunSummary:
     metrics: dict[str, MetricSummary] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Call by the data's name what was called by their path: runs of earlier versions were."""
+        """Replace the path in default names of runs made by earlier versions by the data's name."""
         if self.name == f"{self.model} on {self.dataset}":
             object.__setattr__(self, "name", f"{self.model} on {self.data}")
 
     @property
     def data(self) -> str:
-        """What its data are called where it is shown; `dataset` may be a path, which stays in the recipe."""
+        """Display name of the data; `dataset` may be a path, which stays in the recipe."""
         return data_name(self.dataset)
 
     @property
     def active(self) -> bool:
-        """Whether a worker belongs to it."""
+        """Return whether the run has a worker."""
         return self.status in ACTIVE
 
     @property
     def trained(self) -> bool:
-        """Whether it is ours: only such a run follows its recipe, and can be paused and resumed."""
+        """Return whether the run is trained here: only such a run can be paused and resumed."""
         return self.kind is Kind.TRAINED
 
     @property
     def has_recipe(self) -> bool:
-        """Whether its recipe is whole and can be followed again: ours, trained here or recorded."""
+        """Return whether the recipe is complete and can be cloned: trained here, or recorded."""
         return self.kind in (Kind.TRAINED, Kind.RECORDED)
 
     @property
     def resumable(self) -> bool:
-        """Whether it can go on: a watched run has its loop in a process of its own, which is gone."""
+        """Return whether the run can be resumed; a watched run cannot, since its process has ended."""
         return self.trained and self.status in RESUMABLE
 
     @property
     def seconds(self) -> float:
-        """Time spent in training by all attempts, up to the last sign of life."""
+        """Training time of all attempts in seconds, up to the last heartbeat."""
         if self.active and self.began is not None:
             return self.earlier_seconds + max(0.0, (self.heartbeat or self.began) - self.began)
         return self.earlier_seconds
 
     @property
     def device_text(self) -> str:
-        """Where it trains or trained last; while it waits, what it waits for."""
+        """Device of the present or last attempt; the requested class while the run is queued."""
         if self.status is not Status.QUEUED and self.device:
             return self.device
         return "any device" if self.device_class == ANY else self.device_class
 
     @property
     def worker_pid(self) -> int | None:
-        """The number of the process that works on it; None where none does, or where it is no process."""
+        """PID of the worker process; None without a worker, or if it is not a process."""
         return None if self.worker is None else self.worker.get("pid")
 
     @property
     def worker_started(self) -> float | None:
-        """When that process was started."""
+        """Start time of the worker process."""
         return None if self.worker is None else self.worker.get("started")
 
     @property
     def on_cluster(self) -> bool:
-        """Whether its worker is a cluster's, which finds the run's files in the store alone."""
+        """Return whether the worker runs in a cluster, where only the store has the run's files."""
         return self.worker is not None and self.worker.get("kind") != PROCESS
 
     @property
     def submitted(self) -> bool:
-        """Whether it was handed to a cluster that has had no room for it yet."""
+        """Return whether the run was submitted to a cluster that has no resources for it yet."""
         return self.worker is not None and self.worker.get("state") == SUBMITTED
 
     @property
     def lease(self) -> Lease:
-        """The right of the present attempt's worker, for whoever watches over it."""
+        """Lease of the present attempt, for its supervisor."""
         return Lease(self.id, self.attempt)
 
 
 def actor_name(run: RunSummary) -> str:
-    """What the actor of a run's present attempt is called in a Ray cluster."""
+    """Return the name of the Ray actor of a run's present attempt."""
     return f"cnnviz-{run.key}-{run.attempt}"
 
 
 @dataclass(frozen=True)
 class Run(RunSummary):
-    """A run with all that is known of it."""
+    """All stored properties of a run."""
 
     recipe: dict[str, Any]
     versions: dict[str, Any] | None
@@ -225,11 +225,11 @@ class Run(RunSummary):
     fingerprint: str | None
     last_lines: str | None
     needs: dict[str, Any] | None
-    """What its worker has to have: where its data can be had, and the digest of users' code."""
+    """Requirements of the worker: where the data can be loaded from, and the digest of users' code."""
 
 
 class StatusChange(NamedTuple):
-    """One change of state; `old` is None for the first."""
+    """One status transition; `old` is None for the first."""
 
     attempt: int
     old: Status | None
@@ -239,14 +239,14 @@ class StatusChange(NamedTuple):
 
 
 class Restart(NamedTuple):
-    """The beginning of an attempt: what was logged after `from_step` by earlier ones is void."""
+    """Start of an attempt: rows that earlier attempts logged after `from_step` are void."""
 
     attempt: int
     from_step: int
 
 
 class Metric(NamedTuple):
-    """One value of one metric; NaN where it was not a number."""
+    """One value of one metric; NaN if it was not a number."""
 
     id: int
     attempt: int
@@ -258,7 +258,7 @@ class Metric(NamedTuple):
 
 
 class MetricPage(NamedTuple):
-    """Rows after a cursor, the cursor after them, every restart so far, and whether there is more."""
+    """Page of metric rows after a cursor, the next cursor, all restarts, and whether more rows follow."""
 
     rows: list[Metric]
     cursor: int
@@ -267,7 +267,7 @@ class MetricPage(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One structured record; `body` is what was logged, read back from JSON."""
+    """One structured record; `body` is the logged value, decoded from JSON."""
 
     id: int
     kind: str
@@ -279,7 +279,7 @@ class Record(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """A complete checkpoint; `path` is relative to the run's folder, `stored` its name in the store."""
+    """A complete checkpoint: `path` is relative to the run's folder, `stored` its name in the store."""
 
     kind: str
     path: str
@@ -289,22 +289,22 @@ class Checkpoint(NamedTuple):
     bytes: int
     time: float
     digest: str | None = None
-    """SHA-256 of the file in hexadecimal; older checkpoints have none."""
+    """SHA-256 of the file in hexadecimal; None for checkpoints of earlier versions."""
     stored: str | None = None
 
 
 def number(value: float | None) -> float:
-    """A stored value: NULL stands for NaN."""
+    """Return a stored value as a float: NULL is NaN."""
     return math.nan if value is None else value
 
 
-# What is larger than a number, kept as JSON: layer statistics, confusion matrices, predictions.
+# Structured records as JSON: layer statistics, confusion matrices, predictions.
 
 LARGEST_RECORD = 16 * 2**20
 
 
 class Structure(NamedTuple):
-    """One structured record on its way to the database, encoded already."""
+    """An encoded record that waits to be written to the database."""
 
     kind: str
     step: int
@@ -314,9 +314,10 @@ class Structure(NamedTuple):
 
 
 def encode(body: Any) -> str:
-    """JSON of dicts, lists, numbers, strings and numpy arrays; what is not a number becomes null.
+    """Encode dicts, lists, numbers, strings and numpy arrays as JSON; NaN and infinities become null.
 
-    Raises `ValueError` for anything else and for more than 16 MiB.
+    Raises:
+        ValueError: The value cannot be encoded, or the result is larger than 16 MiB.
     """
     try:
         found = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
@@ -332,9 +333,9 @@ def encode(body: Any) -> str:
 def read_records(
     database: Database, run_id: int, kind: str, after_id: int = 0, limit: int = 1000
 ) -> list[Record]:
-    """The records of a kind after a cursor (the `id` of the last one seen), oldest first.
+    """Return the records of a kind after a cursor (the `id` of the last one read), oldest first.
 
-    A resumed run deletes records as it deletes metric rows; see `read_metrics`.
+    A resumed run deletes records together with metric rows; see `read_metrics`.
     """
     query = (
         select(RecordRow)
@@ -347,7 +348,7 @@ def read_records(
 
 
 def latest_record(database: Database, run_id: int, kind: str) -> Record | None:
-    """The newest record of a kind, if there is one."""
+    """Return the newest record of a kind, or None."""
     newest = select(RecordRow).where(RecordRow.run_id == run_id, RecordRow.kind == kind)
     with database.read() as session:
         row = session.scalar(newest.order_by(RecordRow.id.desc()).limit(1))

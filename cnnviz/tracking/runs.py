@@ -1,4 +1,4 @@
-"""Runs as rows: made, listed, described. How they change state is in `lifecycle` and `commands`."""
+"""Runs: create, list, read and edit. Status transitions are in `lifecycle` and `commands`."""
 
 from __future__ import annotations
 
@@ -50,23 +50,25 @@ def create_run(
     total_epochs: float | None = None,
     needs: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Put a run into the queue.
+    """Queue a run; it belongs to the current principal.
 
     Args:
         database: The run database.
-        recipe: What to train, as JSON; kept as it is.
+        recipe: The recipe as JSON, stored unchanged.
         model: For the list of runs, like the next three.
         dataset: The data.
         seed: The random seed.
-        name: What people call it; `MODEL on DATASET` by default, a path by its last part.
-        device: What it asks for, as a recipe says it: `auto`, `cpu`, `gpu`, `gpu:4`. The machine that claims
-            it decides on the device; runs of one device run one after another.
-        parent_id: The run that this one is a changed copy of.
-        total_epochs: How long it will be, if known.
-        needs: What its worker has to have (`Run.needs`).
+        name: Display name; `MODEL on DATASET` by default, with the last part of a path.
+        device: Requested class of device, as in a recipe: `auto`, `cpu`, `gpu`, `gpu:4`. The machine that
+            claims the run picks the device; runs on one device run one after another.
+        parent_id: The run of which this one is a changed copy.
+        total_epochs: Length of the run, if known.
+        needs: Requirements of its worker (`Run.needs`).
 
-    It belongs to whoever acts. Raises `QueueFullError` where `MOST_QUEUED` runs wait already, `LimitError`
-    where its owner has as much as they may, `NotOwnerError` for those who may only look.
+    Raises:
+        QueueFullError: `MOST_QUEUED` runs are already queued.
+        LimitError: The owner has reached a limit.
+        NotOwnerError: The principal is read-only.
     """
     now = time.time()
     row = RunRow(
@@ -102,21 +104,22 @@ def create_foreign_run(
     recipe: Mapping[str, Any] | None = None,
     process: tuple[int, float] | None = None,
 ) -> Lease:
-    """Put down a run that we do not train, as running, and return the right to write to it.
+    """Insert a run that is not trained here, as running, and return its lease.
 
-    It is never in the queue. `tracking.end` ends it.
+    It is never queued. `tracking.end` ends it.
 
     Args:
         database: The run database.
         kind: `WATCHED` or `IMPORTED`.
         model: For the list of runs, like the next one.
         dataset: The data.
-        name: What people call it; `MODEL on DATASET` by default.
-        device: Where it trains, as it says; it holds no device.
-        recipe: The fields of a recipe that are known of it, and no others.
-        process: Of a watched run, its process's number and start in seconds since 1970.
+        name: Display name; `MODEL on DATASET` by default.
+        device: Device on which it reports to train; the run does not reserve it.
+        recipe: The known fields of its recipe.
+        process: Of a watched run, the PID and the start time (Unix timestamp) of its process.
 
-    Raises `ValueError` for a run that we would train.
+    Raises:
+        ValueError: `kind` is `TRAINED`.
     """
     if kind is Kind.TRAINED:
         raise ValueError("A run that is trained here waits in the queue: see `create_run`.")
@@ -142,7 +145,7 @@ def create_foreign_run(
 def describe_run(
     database: Database, lease: Lease, facts: RunFacts, recipe: Mapping[str, Any] | None = None
 ) -> None:
-    """Note what has become known of a run that is written to: facts, and fields of its recipe.
+    """Update facts and recipe fields of an active run; raise `StaleAttemptError`.
 
     Raises `StaleAttemptError`.
     """
@@ -156,7 +159,7 @@ def describe_run(
 
 
 def _unlike_others(session: Session, dataset: str) -> str:
-    """The data's name, with the folder above it where runs on other data of this name are known."""
+    """Return the data's name, with its parent folder if runs on other data have the same name."""
     called = data_name(dataset)
     if called == dataset:
         return called
@@ -168,7 +171,7 @@ def _unlike_others(session: Session, dataset: str) -> str:
 
 
 def get_run(database: Database, run_id: int) -> Run:
-    """A run with all that is known of it, deleted or not; raises `NoSuchRunError`."""
+    """Return a run, deleted or not; raise `NoSuchRunError`."""
     with database.read() as session:
         return _run(session, run_id)
 
@@ -183,23 +186,23 @@ def list_runs(
     limit: int = MOST_RUNS,
     offset: int = 0,
 ) -> list[RunSummary]:
-    """Runs, newest first, each with the last and best value of its metrics: two queries however many.
+    """List runs, newest first, with metric summaries; always two queries.
 
     Args:
         database: The run database.
-        ids: Only these.
-        statuses: Only those in one of these states.
-        deleted: The deleted ones instead of the others.
-        metrics: Names wanted; all by default.
-        limit: At most so many.
-        offset: Leave out the newest.
+        ids: Only these runs.
+        statuses: Only runs with one of these statuses.
+        deleted: Deleted runs instead of the others.
+        metrics: Names of metrics; all by default.
+        limit: Maximum number of runs.
+        offset: Number of newest runs to skip.
     """
     asked = _asked(ids, statuses, deleted).order_by(RunRow.id.desc()).limit(limit).offset(offset)
     with database.read() as session:
         rows = session.connection().execute(asked.with_only_columns(*_columns(RunSummary))).all()
         if not rows:
             return []
-        # The numbers of 10,000 runs are more parameters than a query may have; the query itself is none.
+        # A subquery: 10,000 ids would exceed the maximum number of query parameters.
         chosen = asked.with_only_columns(RunRow.id).subquery()
         known = summaries(session, select(chosen.c.id), metrics)
     return [RunSummary(row[0], *_typed(row[1:]), metrics=known.get(row[0], {})) for row in rows]
@@ -213,7 +216,7 @@ def update_run(
     notes: str | None = None,
     tags: Sequence[str] | None = None,
 ) -> Run:
-    """Rename a run or change its notes and tags; None leaves what is there. Raises `NoSuchRunError`."""
+    """Change the name, notes or tags of a run; None leaves the value. Raise `NoSuchRunError`."""
     if name is not None and not name.strip():
         raise ValueError("A run has a name.")
     with database.write() as session:
@@ -227,7 +230,7 @@ def update_run(
 
 
 def history(database: Database, run_id: int) -> list[StatusChange]:
-    """Every change of state of a run, oldest first."""
+    """Return all status transitions of a run, oldest first."""
     query = select(StatusRow.attempt, StatusRow.old, StatusRow.new, StatusRow.time, StatusRow.reason)
     with database.read() as session:
         found = session.execute(query.where(StatusRow.run_id == run_id).order_by(StatusRow.id)).all()
@@ -267,14 +270,14 @@ def _run(session: Session, run_id: int) -> Run:
     return Run(row[0], *_typed(row[1:]), metrics=summaries(session, [run_id]).get(run_id, {}))
 
 
-# What a table of many runs shows besides the runs themselves; each a query, however many they are.
+# Further columns of a table of runs; one query each for any number of runs.
 
 
 def stamp(database: Database) -> tuple[Any, ...]:
-    """What changes when a run is made, goes on, changes its state, is deleted or brought back.
+    """Return a value that changes when a run is created, progresses, changes status, is deleted or restored.
 
-    It costs milliseconds, so that a list is read again only when it would be another. New notes, tags and
-    names do not change it.
+    It takes milliseconds to compute, so a list is read again only after a change. Notes, tags and names are
+    not part of it.
     """
     runs = select(func.count(RunRow.id), func.count(RunRow.deleted_at), func.max(RunRow.deleted_at))
     with database.read() as session:
@@ -283,15 +286,15 @@ def stamp(database: Database) -> tuple[Any, ...]:
 
 
 def metric_names(database: Database) -> list[str]:
-    """Every metric that any run has logged, in alphabetical order."""
+    """Return the names of all logged metrics, sorted."""
     with database.read() as session:
         return sorted(session.scalars(select(SeriesRow.name).distinct()).all())
 
 
 def checkpoint_bytes(database: Database) -> dict[int, int]:
-    """`{run: bytes of its checkpoints}` as they were noted, of the runs that have any.
+    """Return `{run: bytes of its checkpoints}` as stored in the database.
 
-    No folder is looked into: that is what `disk_bytes` does, for one run.
+    `disk_bytes` measures the folder of one run instead.
     """
     query = select(CheckpointRow.run_id, func.sum(CheckpointRow.bytes)).group_by(CheckpointRow.run_id)
     with database.read() as session:
@@ -299,7 +302,7 @@ def checkpoint_bytes(database: Database) -> dict[int, int]:
 
 
 def stored_runs(database: Database) -> frozenset[int]:
-    """The numbers of runs whose last checkpoint lies in the store, where this process has one."""
+    """Return the ids of runs whose last checkpoint is in the store, if this process has a store."""
     if not os.environ.get("CNNVIZ_STORE"):
         return frozenset()
     query = select(CheckpointRow.run_id).where(
@@ -310,9 +313,9 @@ def stored_runs(database: Database) -> frozenset[int]:
 
 
 def recipes(database: Database, ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    """`{run: recipe}` of the runs of these numbers that there are."""
+    """Return `{run: recipe}` of the existing runs among `ids`."""
     query = select(RunRow.id, RunRow.recipe)
-    # More numbers than a query may have parameters: all are read then.
+    # More ids than a query may have parameters: read all recipes.
     if len(ids) <= 1_000:
         query = query.where(RunRow.id.in_(ids))
     with database.read() as session:
@@ -321,19 +324,19 @@ def recipes(database: Database, ids: Collection[int]) -> dict[int, dict[str, Any
     return {run_id: recipe for run_id, recipe in found if run_id in wanted}
 
 
-# Time spent in training: what lies between pauses, crashes and resumptions, without what lies in them.
+# Training time: wall-clock time without the gaps of pauses and crashes.
 
 _TRAINING = frozenset((Status.RUNNING, Status.STOPPING))
 
 
 def elapsed(changes: Sequence[StatusChange], times: Floats) -> Floats:
-    """Seconds in training up to each of `times` (since 1970), `(N,)`; the waiting in between counts nothing.
+    """Return the training time in seconds up to each of `times`, shape `(N,)`, without waiting times.
 
-    What was made void by a resumption counts: the time was spent.
+    Time whose rows were made void by a resumption counts: it was spent.
 
     Args:
         changes: The run's `history`.
-        times: Moments, rising.
+        times: Unix timestamps, in increasing order.
     """
     moments, spent, begun = [0.0], [0.0], None
     for change in changes:

@@ -1,4 +1,4 @@
-"""What a run can be, what it can become, and what a page can ask of it."""
+"""State machine of a run: statuses, kinds, commands, and the allowed transitions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cnnviz.tracking.errors import WrongStateError
 
 
 class Status(StrEnum):
-    """The state of a run."""
+    """Status of a run."""
 
     QUEUED = "queued"
     STARTING = "starting"
@@ -22,28 +22,28 @@ class Status(StrEnum):
 
 
 class Kind(StrEnum):
-    """Where a run comes from, which decides what can be done with it."""
+    """Origin of a run, which decides the operations that it supports."""
 
     TRAINED = "trained"
-    """By a worker of ours, from its recipe: it can be claimed, paused, resumed, killed and probed."""
+    """Trained by our worker from its recipe: can be claimed, paused, resumed, killed and probed."""
     WATCHED = "watched"
-    """Somebody's own training loop (`cnnviz.watch`): it can be asked to stop, and no more."""
+    """A user's own training loop (`cnnviz.watch`): it can only be asked to stop."""
     IMPORTED = "imported"
     """A history read from a file; there is no process."""
     RECORDED = "recorded"
-    """Ships with the product."""
+    """A run that ships with cnnviz."""
 
 
 class Command(StrEnum):
-    """What a page asks of a run."""
+    """Request of a page to a run's worker."""
 
     PAUSE = "pause"
     STOP = "stop"
     RESUME = "resume"
 
 
-# A worker belongs to these, and they hold their device. A paused run holds nothing: its worker has written a
-# checkpoint and left, so that a pause outlives the app and the device is free for the next run.
+# Runs with one of these statuses have a worker and hold their device. A paused run holds none: its worker has
+# saved a checkpoint and exited, so a pause survives a restart of the app and frees the device.
 ACTIVE = frozenset((Status.STARTING, Status.RUNNING, Status.STOPPING))
 RESUMABLE = frozenset((Status.PAUSED, Status.STOPPED, Status.FAILED, Status.INTERRUPTED))
 
@@ -62,6 +62,6 @@ ALLOWED: dict[Status, frozenset[Status]] = {
 
 
 def check(run_id: int, old: Status, new: Status) -> None:
-    """Raise `WrongStateError` where a run cannot go from `old` to `new`."""
+    """Raise `WrongStateError` unless the transition from `old` to `new` is allowed."""
     if new not in ALLOWED[old]:
         raise WrongStateError(f"Run {run_id} is {old} and cannot become {new}.")

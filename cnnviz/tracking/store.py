@@ -1,11 +1,11 @@
-"""The store of checkpoints (a folder or an fsspec URL), and the folder and the deletion of a run.
+"""Checkpoint store (a folder or an fsspec URL), and the folder and deletion of a run.
 
-`CNNVIZ_STORE` is a folder (shared by NFS, say) or an address: `file:///folder`, `s3://bucket/folder`. S3 is
-read by pyarrow, with credentials from the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and the like). The
-address is configuration: it stands in no page, link, recipe or sentence.
+`CNNVIZ_STORE` is a folder (for example on NFS) or a URL: `file:///folder`, `s3://bucket/folder`. S3 is
+accessed with pyarrow, with credentials from the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and the
+like). The URL is configuration: it is never part of a page, link, recipe or message.
 
-An object of a run bears the attempt that wrote it. Its row in the database is written with the lease, so that
-a worker which has lost it publishes nothing, and holds the SHA-256 that is checked before anything is read.
+The name of a run's object includes the attempt that wrote it. Its database row is written with the lease, so
+a worker that has lost its lease cannot publish, and holds the SHA-256 that is verified before any read.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
 class StoreError(TrackingError):
-    """The store cannot be used, or does not hold what the database says."""
+    """The store cannot be accessed, or an object does not match the database."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """Objects by name, on an fsspec file system. Safe to share between threads."""
+    """Object store on an fsspec file system. Thread-safe."""
 
     filesystem: Any = field(repr=False)
     root: str = field(repr=False)
     protocol: str
 
     def put(self, path: Path, name: str) -> str:
-        """Copy a file into the store, complete or absent, and return its SHA-256. Raises `StoreError`."""
+        """Upload a file atomically and return its SHA-256; raise `StoreError`."""
         target = self._place(name)
-        # An object of S3 is there once its last byte is; elsewhere a file is renamed into place.
+        # S3 creates objects atomically; elsewhere a temporary file is renamed.
         written = target if self.protocol == "s3" else f"{target}.{secrets.token_hex(4)}.tmp"
         try:
             if self.protocol != "s3":
@@ -73,9 +73,10 @@ class Store:
         return digest
 
     def get(self, name: str, digest: str | None, target: Path) -> None:
-        """Copy an object to a file, complete or absent, once its SHA-256 was compared.
+        """Download an object atomically, after verification of its SHA-256.
 
-        Raises `StoreError` where it is not there, cannot be read, or is not what the database says.
+        Raises:
+            StoreError: The object is missing, cannot be read, or does not match the digest.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(3)}.tmp")
@@ -98,14 +99,14 @@ class Store:
             temporary.unlink(missing_ok=True)
 
     def holds(self, name: str) -> bool:
-        """Whether there is an object of this name. Raises `StoreError`."""
+        """Return whether an object exists; raise `StoreError`."""
         try:
             return bool(self.filesystem.exists(self._place(name)))
         except OSError as error:
             raise StoreError(f"The store ({VARIABLE}) cannot be read: {_reason(error)}") from error
 
     def names(self, folder: str) -> list[str]:
-        """The names of the objects below a folder. Raises `StoreError`."""
+        """Return the names of all objects in a folder, recursively; raise `StoreError`."""
         place = self._place(folder)
         try:
             found = self.filesystem.find(place) if self.filesystem.exists(place) else []
@@ -117,7 +118,7 @@ class Store:
         return sorted(str(name).strip("/").removeprefix(below).strip("/") for name in found)
 
     def delete(self, name: str) -> None:
-        """Remove an object, if it is there. Raises `StoreError`."""
+        """Delete an object if it exists; raise `StoreError`."""
         try:
             self.filesystem.rm_file(self._place(name))
         except FileNotFoundError:
@@ -138,9 +139,10 @@ class Store:
 
 
 def open_store(address: str | None = None) -> Store | None:
-    """Open the store at `address` or CNNVIZ_STORE; None where neither is given.
+    """Open the store at `address` or CNNVIZ_STORE; return None if neither is set.
 
-    Raises `StoreError` in one sentence, without the address, for one that cannot be used.
+    Raises:
+        StoreError: The store cannot be used; the message omits the address.
     """
     given = address or os.environ.get(VARIABLE) or ""
     if not given:
@@ -183,7 +185,7 @@ def _open_s3(bucket: str, path: str) -> Store:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -197,48 +199,48 @@ def _copy(source: BinaryIO, write: Callable[[bytes], object]) -> str:
 
 
 def _reason(error: OSError) -> str:
-    """What the system says, without the address, which may be a secret of the site."""
+    """Return the system's error message without the address, which may be confidential."""
     return f"{error.strerror or type(error).__name__}."
 
 
 def folder_of(run_id: int, key: str) -> str:
-    """The folder of a run in the store."""
+    """Return the folder of a run in the store."""
     return f"runs/{run_id:06}-{key}"
 
 
 def remove_all(store: Store, run_id: int, key: str) -> None:
-    """Remove what the store holds of a run. Raises `StoreError`."""
+    """Delete all objects of a run; raise `StoreError`."""
     for name in store.names(folder_of(run_id, key)):
         store.delete(name)
 
 
-# What a run keeps on disk: a folder of its own under CNNVIZ_HOME, and the checkpoints in it.
+# Files of a run: a folder under CNNVIZ_HOME with its checkpoints.
 
 
 def run_folder(run_id: int, key: str) -> Path:
-    """The folder of a run on the machine that trains it; it need not exist.
+    """Return the folder of a run on the machine that trains it; it need not exist.
 
     Args:
         run_id: `Run.id`.
-        key: `Run.key`: two databases have a run 1 each, and one home may serve both.
+        key: `Run.key`: two databases that share one home both have a run 1.
     """
     return home() / "runs" / f"{run_id:06}-{key}"
 
 
 def disk_bytes(run_id: int, key: str) -> int:
-    """How many bytes the files of a run take on this machine, whatever they are."""
+    """Return the total size in bytes of a run's files on this machine."""
     total = 0
     for folder, _, names in os.walk(run_folder(run_id, key)):
         for name in names:
             try:
                 total += os.lstat(os.path.join(folder, name)).st_size
-            except FileNotFoundError:  # A checkpoint was replaced in this moment.
+            except FileNotFoundError:  # A checkpoint was replaced concurrently.
                 continue
     return total
 
 
 def remove(run_id: int, key: str) -> int:
-    """Remove the files of a run and return how many bytes they took; raises `OSError` where one stays."""
+    """Delete the files of a run and return their size in bytes; raise `OSError` if one cannot be deleted."""
     freed, folder = disk_bytes(run_id, key), run_folder(run_id, key)
     if folder.exists():
         shutil.rmtree(folder)
@@ -256,20 +258,21 @@ def add_checkpoint(
     digest: str | None = None,
     stored: str | None = None,
 ) -> None:
-    """Note a checkpoint that lies complete on disk, in place of the one of its kind.
+    """Insert the row of a checkpoint that is complete on disk, replacing the one of its kind.
 
     Args:
         database: The run database.
-        lease: Of the worker.
-        kind: `last`, `best`, or a name for one that was asked for; at most 40 characters.
+        lease: The worker's lease.
+        kind: `last`, `best`, or a user's name for it; at most 40 characters.
         path: Relative to the run's folder.
-        step: Optimiser steps done.
-        epoch: Epochs done.
-        size: Bytes of the file.
+        step: Number of optimizer steps.
+        epoch: Number of epochs.
+        size: Size of the file in bytes.
         digest: SHA-256 of the file in hexadecimal.
-        stored: Its name in the store, where it lies there too.
+        stored: Its name in the store, if it is there too.
 
-    Raises `StaleAttemptError`.
+    Raises:
+        StaleAttemptError: The lease is no longer valid.
     """
     row = CheckpointRow(
         run_id=lease.run_id, kind=kind, path=path, attempt=lease.attempt, step=step, epoch=epoch,
@@ -281,7 +284,7 @@ def add_checkpoint(
 
 
 def checkpoints(database: Database, run_id: int) -> dict[str, Checkpoint]:
-    """The checkpoints of a run by kind."""
+    """Return the checkpoints of a run by kind."""
     query = select(
         CheckpointRow.kind, CheckpointRow.path, CheckpointRow.attempt, CheckpointRow.step,
         CheckpointRow.epoch, CheckpointRow.bytes, CheckpointRow.time, CheckpointRow.digest,
@@ -292,15 +295,17 @@ def checkpoints(database: Database, run_id: int) -> dict[str, Checkpoint]:
     return {checkpoint.kind: checkpoint for checkpoint in found}
 
 
-# Runs that go: hidden first, which can be undone, then for good.
+# Deletion: first hidden, which can be undone; then purged.
 
 _ROWS_AT_ONCE = 20_000
 
 
 def delete_run(database: Database, run_id: int) -> None:
-    """Hide a run; `restore_run` undoes it, `purge_runs` makes it final.
+    """Hide a run; `restore_run` undoes it, `purge_runs` deletes it permanently.
 
-    Raises `NoSuchRunError`, and `WrongStateError` while a worker has it.
+    Raises:
+        NoSuchRunError: There is no such run.
+        WrongStateError: The run has a worker.
     """
     with database.write() as session:
         row = locked(session, run_id)
@@ -311,7 +316,7 @@ def delete_run(database: Database, run_id: int) -> None:
 
 
 def restore_run(database: Database, run_id: int) -> None:
-    """Undo `delete_run`; raises `NoSuchRunError`."""
+    """Undo `delete_run`; raise `NoSuchRunError`."""
     with database.write() as session:
         row = locked(session, run_id)
         require_owner(session, row.owner_id, f"Run {run_id}")
@@ -319,11 +324,13 @@ def restore_run(database: Database, run_id: int) -> None:
 
 
 def remove_checkpoint(database: Database, run_id: int, kind: str) -> int:
-    """Delete one checkpoint of a run, file and row, for good; return how many bytes that freed.
+    """Delete one checkpoint of a run permanently, file and row; return the number of freed bytes.
 
-    Without its `last` one a run begins anew when it is resumed. Raises `NoSuchRunError`, and
-    `WrongStateError` while a worker has the run, where it has no such checkpoint, or where its files lie on
-    another machine.
+    Without its `last` checkpoint a run restarts from scratch when it is resumed.
+
+    Raises:
+        NoSuchRunError: There is no such run.
+        WrongStateError: The run has a worker, has no such checkpoint, or has its files on another machine.
     """
     with database.write() as session:
         run = locked(session, run_id)
@@ -337,7 +344,7 @@ def remove_checkpoint(database: Database, run_id: int, kind: str) -> int:
             raise WrongStateError(f"Run {run_id} has no checkpoint '{kind}'.")
         path, stored = run_folder(run_id, run.key) / row.path, row.stored
         session.delete(row)
-    # The row first: a row without its file would be offered, a file without its row only takes room.
+    # The row first: a row without a file would be offered to users, a file without a row only takes space.
     freed = path.stat().st_size if path.exists() else 0
     path.unlink(missing_ok=True)
     if stored is not None:
@@ -350,15 +357,14 @@ def remove_checkpoint(database: Database, run_id: int, kind: str) -> int:
 def purge_runs(
     database: Database, older_than: float = 0.0, ids: Collection[int] | None = None
 ) -> tuple[int, int]:
-    """Remove deleted runs with their files, for good; return how many, and how many bytes of files.
+    """Delete hidden runs and their files permanently; return the number of runs and of freed bytes.
 
-    Runs whose files lie on another machine stay, for that machine to purge. Interrupted, it goes on when
-    called again.
+    Runs with files on another machine are left for that machine. If interrupted, the next call continues.
 
     Args:
         database: The run database.
-        older_than: Only those deleted at least so many seconds ago.
-        ids: Only these; all deleted ones that whoever acts may change by default.
+        older_than: Minimum time since deletion in seconds.
+        ids: Only these runs; by default all hidden runs that the current principal may change.
     """
     here = or_(RunRow.host.is_(None), RunRow.host == socket.gethostname())
     query = select(RunRow.id, RunRow.key).where(RunRow.deleted_at <= time.time() - older_than, here)
@@ -377,7 +383,7 @@ def purge_runs(
 
 
 def _purge_rows(database: Database, run_id: int) -> None:
-    """A million rows in one transaction would hold up a run that trains; a chunk at a time does not."""
+    """Delete a run's rows in chunks: a transaction over a million rows would block a run in training."""
     chunk = select(MetricRow.id).where(MetricRow.run_id == run_id).order_by(MetricRow.id).limit(_ROWS_AT_ONCE)
     while True:
         with database.write() as session:

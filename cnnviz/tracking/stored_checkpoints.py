@@ -1,4 +1,4 @@
-"""Checkpoints of runs in the store: published by the worker that holds the lease, read by any machine."""
+"""Checkpoints of runs in the store: written by the holder of the lease, readable from any machine."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from cnnviz.tracking.store import Store, StoreError, folder_of, open_store, run_
 
 CACHE_VARIABLE = "CNNVIZ_STORE_CACHE_BYTES"
 CACHE_BYTES = 2 << 30
-"""What copies of checkpoints of other machines take at most on this one."""
+"""Maximum size of the local cache of other machines' checkpoints."""
 
 
 def publish(store: Store, run: RunSummary, path: Path, step: int) -> tuple[str, str]:
-    """Put a checkpoint of the run's present attempt into the store; return its name there and its SHA-256.
+    """Upload a checkpoint of the run's present attempt; return its name in the store and its SHA-256.
 
-    Nobody reads it before its row is written, which only the holder of the lease can.
+    It becomes visible with its database row, which only the holder of the lease can write.
     """
-    digest = sha256_of(path)  # In the name too: another content never takes the place of what a row names.
+    digest = sha256_of(path)  # Part of the name, so that an object with a row is never overwritten.
     name = f"{folder_of(run.id, run.key)}/{path.stem}-{run.attempt}-{step}-{digest[:16]}.safetensors"
     if store.put(path, name) != digest:
         raise StoreError(f"'{path.name}' was changed while it was put into the store.")
@@ -28,7 +28,7 @@ def publish(store: Store, run: RunSummary, path: Path, step: int) -> tuple[str, 
 
 
 def sweep(store: Store, run: RunSummary, kind: str, keep: str) -> None:
-    """Remove every object of a kind but the one that the database names; what cannot be removed stays."""
+    """Delete all objects of a kind except the one in the database; objects that cannot be deleted stay."""
     try:
         for name in store.names(folder_of(run.id, run.key)):
             if name != keep and Path(name).name.startswith(f"{kind}-"):
@@ -38,7 +38,7 @@ def sweep(store: Store, run: RunSummary, kind: str, keep: str) -> None:
 
 
 def bring(store: Store, run: RunSummary, known: Checkpoint) -> Path:
-    """Have a checkpoint in the run's folder as the database knows it, from the store unless it is there."""
+    """Return the path of a checkpoint in the run's folder, downloading it unless the digest matches."""
     path = run_folder(run.id, run.key) / known.path
     if known.stored is not None and not (path.exists() and sha256_of(path) == known.digest):
         store.get(known.stored, known.digest, path)
@@ -46,15 +46,17 @@ def bring(store: Store, run: RunSummary, known: Checkpoint) -> Path:
 
 
 def checkpoint_file(run: RunSummary, known: Checkpoint, host: str | None = None) -> Path:
-    """Where a page reads a checkpoint: in the run's folder, or a copy from the store in a bounded cache.
+    """Return the path of a checkpoint: in the run's folder, or downloaded to a bounded cache.
 
-    The path need not exist: it does not where the run trained on another machine and no store is shared.
-    Raises `StoreError` where the store cannot be read.
+    The path need not exist: if the run trained on another machine and there is no shared store, it does not.
 
     Args:
         run: The run.
         known: Its checkpoint.
-        host: This machine, by its own name by default.
+        host: Name of this machine, if not its host name.
+
+    Raises:
+        StoreError: The store cannot be read.
     """
     path = run_folder(run.id, run.key) / known.path
     here = host or socket.gethostname()
@@ -73,7 +75,7 @@ def checkpoint_file(run: RunSummary, known: Checkpoint, host: str | None = None)
 
 
 def bound_cache(folder: Path, keep: Path, most: int | None = None) -> None:
-    """Remove the copies that were not read for longest until they take at most so many bytes."""
+    """Delete the least recently used copies until the cache holds at most `most` bytes."""
     given = os.environ.get(CACHE_VARIABLE, "")
     bound = most if most is not None else int(given) if given.isdigit() else CACHE_BYTES
     copies = []

@@ -1,7 +1,7 @@
-"""The tables, as typed classes. What leaves the package is `records`, never one of these.
+"""Database tables as SQLAlchemy models, internal to the package: its functions return `records`.
 
-Times are seconds since 1970 (UTC). A value that is not a number is stored as NULL: SQLite has no NaN, and
-PostgreSQL sorts it above everything.
+Times are Unix timestamps in seconds. NaN is stored as NULL: SQLite has no NaN, and PostgreSQL sorts it above
+everything.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-# SQLite counts rows by itself only in a column declared INTEGER.
+# SQLite autoincrements only a column declared INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
 Json = JSON(none_as_null=True)
 _RUNS = "runs.id"
 _OWNERS = "owners.id"
 LOCAL_OWNER = 1
-"""Who owns what somebody makes alone on their own machine, and all that was there before owners."""
-# A watched run holds no device: it is somebody else's process, which runs whatever we queue.
+"""Owner of everything made by a local user without sign-in, and before there were owners."""
+# A watched run holds no device: it runs in a user's process, independent of our queue.
 _HOLDS_DEVICE = text("status IN ('starting', 'running', 'stopping') AND kind = 'trained'")
 
 
 class Base(DeclarativeBase):
-    """The tables' common ground."""
+    """Declarative base of the tables."""
 
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map = {  # noqa: RUF012 SQLAlchemy's form
@@ -41,7 +41,7 @@ class Base(DeclarativeBase):
 
 
 class OwnerRow(Base):
-    """Somebody whose runs, experiments, models, data sets and uploads these are: issuer and subject."""
+    """Owner of runs, experiments, models, data sets and uploads, identified by issuer and subject."""
 
     __tablename__ = "owners"
 
@@ -59,7 +59,7 @@ class OwnerRow(Base):
 
 
 class SettingRow(Base):
-    """A setting or a limit as JSON; its scope is `global`, or `owner:` and an owner's number."""
+    """Setting or limit as JSON; its scope is `global`, or `owner:` and an owner's id."""
 
     __tablename__ = "settings"
 
@@ -69,7 +69,7 @@ class SettingRow(Base):
 
 
 class MachineRow(Base):
-    """Where runs can train: a supervisor, the devices of its machine or cluster, when it was last there."""
+    """Machine or cluster with a supervisor: its devices and the time of its last heartbeat."""
 
     __tablename__ = "machines"
 
@@ -83,7 +83,7 @@ class MachineRow(Base):
 
 
 class RunRow(Base):
-    """One run: what was asked, where it stands, who works on it."""
+    """Run: recipe, status, progress, and the handle of its worker."""
 
     __tablename__ = "runs"
 
@@ -141,7 +141,7 @@ class RunRow(Base):
 
 
 class StatusRow(Base):
-    """One change of a run's state."""
+    """One status transition of a run."""
 
     __tablename__ = "status_changes"
 
@@ -157,7 +157,7 @@ class StatusRow(Base):
 
 
 class AttemptRow(Base):
-    """One beginning of a run's training: rows up to `from_step` are the earlier attempts'."""
+    """Start of an attempt of a run; rows up to `from_step` belong to earlier attempts."""
 
     __tablename__ = "attempts"
 
@@ -168,7 +168,7 @@ class AttemptRow(Base):
 
 
 class SeriesRow(Base):
-    """One metric of one run, with what a list of runs shows of it, kept up to date with every batch."""
+    """One metric of one run, with the summary that a list of runs shows, updated with every batch."""
 
     __tablename__ = "series"
 
@@ -190,7 +190,7 @@ class SeriesRow(Base):
 
 
 class MetricRow(Base):
-    """One value of one metric. A run's rows are written by one worker at a time, in the order of their id."""
+    """One value of one metric. A run's rows are written by one worker at a time, in order of their ids."""
 
     __tablename__ = "metrics"
 
@@ -205,14 +205,14 @@ class MetricRow(Base):
 
     __table_args__ = (
         Index("ix_metrics_cursor", "run_id", "id"),
-        # With the value in it, a curve of a million points is drawn from the index alone, five times sooner.
+        # A covering index: with the value in it, a curve of a million points is read five times faster.
         Index("ix_metrics_curve", "series_id", "step", "value"),
         {"sqlite_autoincrement": True},
     )
 
 
 class RecordRow(Base):
-    """Something larger than a number, as JSON: layer statistics, a confusion matrix, predictions."""
+    """Structured record as JSON: layer statistics, a confusion matrix, predictions."""
 
     __tablename__ = "records"
 
@@ -232,7 +232,7 @@ class RecordRow(Base):
 
 
 class CommandRow(Base):
-    """What a page asked of a running worker; taken once."""
+    """Command of a page to a worker; `taken` is the time at which the worker read it."""
 
     __tablename__ = "commands"
 
@@ -248,8 +248,8 @@ class CommandRow(Base):
 class CheckpointRow(Base):
     """A complete checkpoint.
 
-    `path` is relative to the run's folder; `stored` is its name in the store, none where it lies in the
-    folder alone.
+    `path` is relative to the run's folder; `stored` is its name in the store, None if it is only in the
+    folder.
     """
 
     __tablename__ = "checkpoints"
@@ -267,7 +267,7 @@ class CheckpointRow(Base):
 
 
 class ExperimentRow(Base):
-    """A question put to several runs; `body` is the whole experiment as JSON."""
+    """Experiment over several runs; `body` is the whole experiment as JSON."""
 
     __tablename__ = "experiments"
 
@@ -281,7 +281,7 @@ class ExperimentRow(Base):
 
 
 class ExperimentRunRow(Base):
-    """Which run stands for an arm with a seed; none where it was not queued, or is deleted for good."""
+    """Run of one condition and seed; None if it was never queued, or was purged."""
 
     __tablename__ = "experiment_runs"
 

@@ -1,6 +1,6 @@
-"""The one place where a run changes state, and where the right to write to it is checked.
+"""Status transitions and lease checks: the only place where a run's status changes.
 
-All of it happens inside the caller's transaction, with the run's row kept from other writers.
+All functions run inside the caller's transaction and lock the run's row against other writers.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from cnnviz.tracking.states import ACTIVE, Status, check
 from cnnviz.tracking.tables import RunRow, StatusRow
 
 MOST_QUEUED = 200
-"""Runs that may wait: a click or a link must not fill the queue for weeks."""
+"""Maximum number of queued runs, so that one click or link cannot fill the queue for weeks."""
 
 
 def locked(session: Session, run_id: int) -> RunRow:
-    """The row of a run, kept from other writers until the transaction ends; raises `NoSuchRunError`."""
+    """Return the row of a run, locked until the transaction ends; raise `NoSuchRunError` if there is none."""
     row = session.get(RunRow, run_id, with_for_update=True)
     if row is None:
         raise NoSuchRunError(f"There is no run {run_id}.")
@@ -28,7 +28,7 @@ def locked(session: Session, run_id: int) -> RunRow:
 
 
 def held(session: Session, lease: Lease) -> RunRow:
-    """The row of a run that the lease still gives a right to; raises `StaleAttemptError`."""
+    """Return the locked row of the lease's run; raise `StaleAttemptError` if the lease is no longer valid."""
     row = locked(session, lease.run_id)
     if row.attempt != lease.attempt:
         raise StaleAttemptError(
@@ -40,7 +40,7 @@ def held(session: Session, lease: Lease) -> RunRow:
 
 
 def check_room(session: Session, wanted: int = 1) -> None:
-    """Raise `QueueFullError` unless so many more runs may wait; inside the transaction that queues them."""
+    """Raise `QueueFullError` unless `wanted` more runs fit; call in the transaction that queues them."""
     left = free_places(session)
     if wanted > left:
         raise QueueFullError(
@@ -51,14 +51,14 @@ def check_room(session: Session, wanted: int = 1) -> None:
 
 
 def free_places(session: Session) -> int:
-    """How many more runs may wait."""
+    """Return the number of further runs that the queue can hold."""
     waiting = select(func.count()).select_from(RunRow)
     found = session.scalar(waiting.where(RunRow.status == Status.QUEUED, RunRow.deleted_at.is_(None)))
     return max(0, MOST_QUEUED - (found or 0))
 
 
 def become(session: Session, run: RunRow, new: Status, reason: str | None = None) -> None:
-    """Change the state of a run and stamp the change; raises `WrongStateError` where it is not allowed."""
+    """Change the status of a run and log the transition; raise `WrongStateError` if it is not allowed."""
     old = Status(run.status)
     check(run.id, old, new)
     run.status = new.value

@@ -1,4 +1,4 @@
-"""What Alembic runs to reach the database: `cnnviz.tracking.migrate` hands it the connection."""
+"""Alembic environment: configures the migrations with the connection from `cnnviz.tracking.migrate`."""
 
 from alembic import context
 
@@ -7,7 +7,7 @@ from cnnviz.tracking.tables import Base
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
-    # SQLite undoes changes of tables as well, once the transaction is begun by hand, as it is here.
+    # SQLite rolls back schema changes too, given that the transaction is started explicitly, as it is here.
     transactional_ddl=True,
     render_as_batch=True,
     compare_server_default=True,

@@ -1,7 +1,7 @@
-"""Recorded runs: trainings that ship with cnnviz, `NAME.json.gz`, to be put into a run database.
+"""Recorded runs: training runs that ship with cnnviz as `NAME.json.gz`, to be added to a run database.
 
-There a recorded run is one of the kind `recorded`: finished, with curves, records and recipe, without weights
-in its folder. It is compared, diagnosed, cloned, exported and deleted like any other, and never resumed.
+In the database it is a finished run of the kind `recorded`, with curves, records and recipe, without weights.
+It can be compared, diagnosed, cloned, exported and deleted like any other, but not resumed.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _ATTEMPT = 1
 
 
 class UnknownRecordedRunError(ValueError):
-    """No recorded run of that name ships."""
+    """No recorded run has this name."""
 
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """What is said of a recorded run before it is put anywhere.
+    """Summary of a recorded run.
 
     Args:
-        name: Of its file.
-        title: What the run is called.
-        model: The registered model.
-        dataset: The registered data set that its recipe names.
-        data: What was truly learned from, in words.
-        accuracy: On the test images after the last epoch, in [0, 1].
-        epochs: How many it took.
-        seconds: How long that took.
-        hardware: On what.
+        name: Name of its file.
+        title: Display name of the run.
+        model: Registered model.
+        dataset: Registered data set that its recipe names.
+        data: Description of the data that it was trained on.
+        accuracy: Test accuracy after the last epoch, in [0, 1].
+        epochs: Number of epochs.
+        seconds: Training time.
+        hardware: Description of the hardware.
     """
 
     name: str
@@ -60,13 +60,13 @@ class RecordedRun:
 
 
 def names() -> tuple[str, ...]:
-    """What ships, by name."""
+    """Return the names of all recorded runs."""
     return tuple(sorted(path.name.removesuffix(SUFFIX) for path in FOLDER.glob(f"*{SUFFIX}")))
 
 
 @cache
 def describe(name: str) -> RecordedRun:
-    """Return what is known of a recorded run; raises `UnknownRecordedRunError` with one sentence."""
+    """Return the summary of a recorded run; raise `UnknownRecordedRunError`."""
     head = _read(name)
     return RecordedRun(
         name,
@@ -82,7 +82,7 @@ def describe(name: str) -> RecordedRun:
 
 
 def missing(database: Database) -> tuple[str, ...]:
-    """Names of the recorded runs that are not in the list of runs: never put there, or deleted."""
+    """Return the names of the recorded runs that are not in the database, or are deleted there."""
     keys = {_key(name): name for name in names()}
     with database.read() as session:
         there = session.scalars(
@@ -92,9 +92,11 @@ def missing(database: Database) -> tuple[str, ...]:
 
 
 def add(database: Database, name: str) -> int:
-    """Put a recorded run into the database and return its number; one that is there already stays as it is.
+    """Insert a recorded run into the database and return its id; an existing one is only restored.
 
-    Raises `UnknownRecordedRunError`, and `NotOwnerError` for those who may only look.
+    Raises:
+        UnknownRecordedRunError: There is no such recorded run.
+        NotOwnerError: The principal is read-only.
     """
     body = _read(name)
     with database.write() as session:
@@ -139,7 +141,7 @@ def add(database: Database, name: str) -> int:
 
 
 def _key(name: str) -> str:
-    """The run's key, the same in every database, so that it is there once."""
+    """Return the run's key, which is the same in every database, so that it is inserted once."""
     return hashlib.sha256(f"recorded/{name}".encode()).hexdigest()[:12]
 
 

@@ -1,6 +1,6 @@
-"""Makes a finished run one that ships: `python -m cnnviz.tracking.recorded_runs.record RUN NAME …`.
+"""Record a finished run for shipping: `python -m cnnviz.tracking.recorded_runs.record RUN NAME …`.
 
-The recipe that ships names `--dataset` in place of the folder that was read, so that everybody can follow it.
+In the shipped recipe `--dataset` replaces the folder that was read, so that everyone can follow the recipe.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from cnnviz.tracking.tables import RecordRow
 
 MOST_BYTES = 300_000
 POINTS = 300
-"""Of a curve."""
+"""Maximum number of points of a curve."""
 LOOKS = 40
-"""Of layer statistics and histograms over a run."""
+"""Maximum number of records of one kind over a run, such as layer statistics and histograms."""
 _SERIES = ("layers", "train/predicted", "test/predicted")
 _DIGITS = 5
 
@@ -32,15 +32,19 @@ _DIGITS = 5
 def package_run(
     database: Database, run_id: int, *, title: str, dataset: str, data: str, command: str
 ) -> dict[str, Any]:
-    """Return what ships of a run, as JSON takes it.
+    """Return the JSON document that ships of a run.
 
     Args:
-        database: Where the run is.
-        run_id: A finished run; raises `ValueError` for another, `NoSuchRunError` where there is none.
-        title: What the recorded run is called.
+        database: The run database.
+        run_id: A finished run.
+        title: Display name of the recorded run.
         dataset: The registered data set that its recipe names.
-        data: What was truly learned from, in words.
-        command: What made it, in words that can be typed.
+        data: Description of the data that it was trained on.
+        command: The command that created it.
+
+    Raises:
+        ValueError: The run is not finished.
+        NoSuchRunError: There is no such run.
     """
     run = tracking.get_run(database, run_id)
     if run.status is not Status.FINISHED:
@@ -77,7 +81,7 @@ def package_run(
 
 
 def _points(database: Database, run_id: int, name: str) -> list[tuple[int, float, float, float]]:
-    """Step, epoch, value and time of at most `POINTS` values, the first and the last among them."""
+    """Return step, epoch, value and time of at most `POINTS` values, including the first and the last."""
     rows = [row for row in _metrics(database, run_id) if row.name == name and math.isfinite(row.value)]
     if len(rows) > POINTS:
         rows = [rows[round(place * (len(rows) - 1) / (POINTS - 1))] for place in range(POINTS)]
@@ -94,7 +98,7 @@ def _metrics(database: Database, run_id: int) -> list[tracking.Metric]:
 
 
 def _records(database: Database, run_id: int) -> list[tracking.Record]:
-    """The newest record of each kind, and of those that follow a run's course at most `LOOKS`."""
+    """Return the newest record of each kind; of kinds recorded over the run, at most `LOOKS`."""
     chosen: list[tracking.Record] = []
     for kind in _kinds(database, run_id):
         found = tracking.read_records(database, run_id, kind)
@@ -115,7 +119,7 @@ def _kinds(database: Database, run_id: int) -> list[str]:
 
 
 def rounded(body: Any) -> Any:
-    """Round every float of a JSON value to five digits, which is more than is ever shown."""
+    """Round every float of a JSON value to five significant digits, more than is ever shown."""
     if isinstance(body, float):
         return _short(body)
     if isinstance(body, dict):
@@ -128,9 +132,10 @@ def _short(value: float) -> float:
 
 
 def write(packed: dict[str, Any], path: Path, private: Sequence[str] = ()) -> int:
-    """Write a packed run and return its size in bytes.
+    """Write a packaged run and return its size in bytes.
 
-    Raises `ValueError` where it is larger than `MOST_BYTES`, or says anything of `private` (paths, names).
+    Raises:
+        ValueError: The file is larger than `MOST_BYTES`, or contains one of `private` (paths, names).
     """
     text = orjson.dumps(packed)
     for word in private:
@@ -146,7 +151,7 @@ def write(packed: dict[str, Any], path: Path, private: Sequence[str] = ()) -> in
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the recorded run."""
+    """Write a recorded run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m cnnviz.tracking.recorded_runs.record")
     parser.add_argument("run", type=int)
     parser.add_argument("name")

@@ -1,4 +1,4 @@
-"""The tables of runs."""
+"""Tables of runs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,7 +14,7 @@ HOLDS_DEVICE = sa.text("status IN ('starting', 'running', 'stopping')")
 
 
 def upgrade() -> None:
-    """Change the tables."""
+    """Apply the migration."""
     op.create_table(
         "runs",
         sa.Column("id", ID, nullable=False),

@@ -1,4 +1,4 @@
-"""Experiments, and which run stands for which arm and seed."""
+"""Tables of experiments, and of the run of each condition (arm) and seed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Change the tables."""
+    """Apply the migration."""
     op.create_table(
         "experiments",
         sa.Column("id", ID, nullable=False),

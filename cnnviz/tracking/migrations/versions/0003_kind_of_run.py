@@ -1,4 +1,4 @@
-"""The kind of a run: trained, watched, imported, recorded. Only trained ones hold their device."""
+"""Kind of a run: trained, watched, imported, recorded. Only trained runs hold a device."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,8 +12,8 @@ HOLDS_DEVICE = sa.text("status IN ('starting', 'running', 'stopping') AND kind =
 
 
 def upgrade() -> None:
-    """Change the tables."""
-    # In place: every older run was trained here, and a table of runs is not copied for that.
+    """Apply the migration."""
+    # In place, without copying the table; every older run was trained here.
     op.add_column("runs", sa.Column("kind", sa.String(length=16), nullable=False, server_default="trained"))
     op.drop_index("uq_runs_one_a_device", table_name="runs")
     op.create_index(

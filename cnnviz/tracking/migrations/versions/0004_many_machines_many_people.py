@@ -1,4 +1,4 @@
-"""Owners and settings; classes of devices, handles of workers, tries, machines, checkpoints in a store."""
+"""Owners, settings, device classes, worker handles, tries, machines, and checkpoints in a store."""
 
 import json
 import re
@@ -16,14 +16,14 @@ depends_on = None
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 JSON = sa.JSON(none_as_null=True)
 LOCAL = 1
-"""Number of the first owner, who has all that there was before owners."""
+"""Id of the first owner, who owns everything from before there were owners."""
 
 
 def upgrade() -> None:
-    """Change the tables; in place, since a table of runs is not copied for that."""
+    """Apply the migration in place, without copying the table of runs."""
     _make_tables()
     connection = op.get_bind()
-    # Without a number: the first one is 1, and PostgreSQL's sequence knows that it is given.
+    # Without an explicit id: the first one is 1, and PostgreSQL's sequence advances.
     connection.execute(
         sa.text(
             "INSERT INTO owners (issuer, subject, name, role, created)"
@@ -32,7 +32,7 @@ def upgrade() -> None:
         {"now": time.time()},
     )
     for table in ("runs", "experiments"):
-        # By hand: Alembic makes a foreign key in SQLite by a copy of the table alone.
+        # Plain SQL: Alembic can add a foreign key in SQLite only by copying the table.
         number = "INTEGER" if connection.dialect.name == "sqlite" else "BIGINT"
         op.execute(
             f"ALTER TABLE {table} ADD COLUMN owner_id {number}"
@@ -89,7 +89,7 @@ def _make_tables() -> None:
 
 
 def _fill(connection: Any) -> None:
-    """Give every run its class of device, and those that have a worker its handle."""
+    """Set the device class of every run, and the worker handle of runs that have a worker."""
     runs = sa.table(
         "runs", sa.column("id"), sa.column("recipe", JSON), sa.column("device"), sa.column("host"),
         sa.column("device_class"), sa.column("worker", JSON), sa.column("worker_pid"),
@@ -110,6 +110,6 @@ def _fill(connection: Any) -> None:
 
 
 def _device_class(asked: str, device: str) -> str:
-    """The class that stands for a recipe's device, else for the device that the run had."""
+    """Return the device class for a recipe's device, else for the device that the run had."""
     wanted = asked or re.sub(r"^cpu:\d+$", "cpu", device)
     return {"auto": "any", "cuda": "gpu", "cuda:0": "gpu"}.get(wanted, wanted)

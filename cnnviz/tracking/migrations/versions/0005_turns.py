@@ -1,4 +1,4 @@
-"""An index of what each owner has waiting, so that whose turn it is costs a look-up an owner."""
+"""Index of each owner's queued runs, so that the fair queue needs one look-up per owner."""
 
 from alembic import op
 
@@ -9,5 +9,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Change the tables."""
+    """Apply the migration."""
     op.create_index("ix_runs_turns", "runs", ["owner_id", "status", "queued"])
