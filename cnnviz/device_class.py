@@ -47,8 +47,8 @@ def gpus(devices: Iterable[str]) -> list[str]:
 
 def cpu_slots(devices: Iterable[str]) -> list[str]:
     """Return the CPU slots among devices, in numerical order; a single machine has one."""
-    found = (device for device in devices if _CPU_SLOT.fullmatch(device))
-    return sorted(found, key=lambda name: (len(name), name))
+    names = (device for device in devices if _CPU_SLOT.fullmatch(device))
+    return sorted(names, key=lambda name: (len(name), name))
 
 
 def choose(
@@ -66,13 +66,13 @@ def choose(
     known = gpus(free if every is None else every)
     if device_class == ANY:
         device_class = GPU if known else CPU
-    counted = _COUNTED.fullmatch(device_class)
-    if device_class == CPU or (counted and counted[1] == CPU):
+    match = _COUNTED.fullmatch(device_class)
+    if device_class == CPU or (match and match[1] == CPU):
         return tuple(cpu_slots(free)[:1]) or None
-    if device_class == GPU or counted:
-        wanted = ranks(device_class)
-        found = gpus(free)[:wanted]
-        return tuple(found) if len(found) == wanted else None
+    if device_class == GPU or match:
+        count = ranks(device_class)
+        selected = gpus(free)[:count]
+        return tuple(selected) if len(selected) == count else None
     return (device_class,) if device_class in free else None
 
 

@@ -129,8 +129,8 @@ def first_in_queue(database: Database, run_id: int) -> None:
 def pending(database: Database, run_id: int) -> Command | None:
     """Return the command that the worker has not read yet, or None."""
     with database.read() as session:
-        found = session.scalars(_pending(run_id)).all()
-    return _strongest([Command(row.kind) for row in found])
+        rows = session.scalars(_pending(run_id)).all()
+    return _strongest([Command(row.kind) for row in rows])
 
 
 def take_command(session: Session, run_id: int) -> Command | None:

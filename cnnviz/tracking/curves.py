@@ -91,33 +91,33 @@ def sample_metric(
 
 def _edges(session: Session, series: int, first: int | None, last: int | None) -> tuple[int, int] | None:
     """Return the first and last step within the bounds, each by one index look-up; None without rows."""
-    found = []
+    bounds = []
     for edge in (func.min, func.max):
         query = select(edge(MetricRow.step)).where(MetricRow.series_id == series)
         if first is not None:
             query = query.where(MetricRow.step >= first)
         if last is not None:
             query = query.where(MetricRow.step <= last)
-        found.append(session.scalar(query))
-    low, high = found
+        bounds.append(session.scalar(query))
+    low, high = bounds
     return None if low is None or high is None else (low, high)
 
 
 def _chosen(series: int, edges: tuple[int, int], buckets: int) -> Any:
     """Return a query of the steps to keep."""
     first, last = edges
-    inside = and_(MetricRow.series_id == series, MetricRow.step.between(first, last))
-    number = ((MetricRow.step - first) * buckets // (last - first + 1)).label("number")
+    in_range = and_(MetricRow.series_id == series, MetricRow.step.between(first, last))
+    bucket_number = ((MetricRow.step - first) * buckets // (last - first + 1)).label("number")
     bucket = (
         select(
-            number,
+            bucket_number,
             func.min(MetricRow.value).label("low"),
             func.max(MetricRow.value).label("high"),
             func.min(MetricRow.step).label("start"),
             func.max(MetricRow.step).label("stop"),
         )
-        .where(inside)
-        .group_by(number)
+        .where(in_range)
+        .group_by(bucket_number)
         .subquery()
     )
     member = and_(
@@ -135,17 +135,17 @@ def decimate(steps: Steps, values: Floats, points: int = POINTS) -> NDArray[np.i
     if len(steps) == 0:
         return np.array([], np.intp)
     span = int(steps[-1] - steps[0]) + 1
-    number = (steps - steps[0]) * buckets_for(points) // span
-    index = np.arange(len(steps))
-    real = index[~np.isnan(values)]
-    gaps = index[np.isnan(values)]
-    kept = [
-        index[[0, -1]],
-        _first_of_each(number[real], real[np.lexsort((values[real], number[real]))], number),
-        _first_of_each(number[real], real[np.lexsort((-values[real], number[real]))], number),
-        gaps[np.unique(number[gaps], return_index=True)[1]],
+    bucket = (steps - steps[0]) * buckets_for(points) // span
+    indices = np.arange(len(steps))
+    finite = indices[~np.isnan(values)]
+    gaps = indices[np.isnan(values)]
+    selected = [
+        indices[[0, -1]],
+        _first_of_each(bucket[finite], finite[np.lexsort((values[finite], bucket[finite]))], bucket),
+        _first_of_each(bucket[finite], finite[np.lexsort((-values[finite], bucket[finite]))], bucket),
+        gaps[np.unique(bucket[gaps], return_index=True)[1]],
     ]
-    return np.unique(np.concatenate(kept))
+    return np.unique(np.concatenate(selected))
 
 
 def _first_of_each(present: Steps, ordered: NDArray[np.intp], number: Steps) -> NDArray[np.intp]:
@@ -243,16 +243,16 @@ class Curves:
         later = [restart for restart in restarts if restart.attempt > self.attempt]
         if not later:
             return False
-        keep = min(restart.from_step for restart in later)
+        last_valid = min(restart.from_step for restart in later)
         self.attempt = max(restart.attempt for restart in later)
         before = sum(map(len, self._rows.values()))
         for name, rows in self._rows.items():
-            self._rows[name] = [row for row in rows if row[0] <= keep]
+            self._rows[name] = [row for row in rows if row[0] <= last_valid]
         return sum(map(len, self._rows.values())) < before
 
     def _shorten(self) -> None:
         for name, rows in self._rows.items():
             if len(rows) > 2 * self._points:
                 curve = curve_of(name, rows)
-                kept = decimate(curve.steps, np.asarray(curve.values), self._points)
-                self._rows[name] = [rows[index] for index in kept]
+                selected = decimate(curve.steps, np.asarray(curve.values), self._points)
+                self._rows[name] = [rows[index] for index in selected]

@@ -41,11 +41,11 @@ def address(given: str | None = None) -> URL:
     Raises:
         DatabaseUnavailableError: The address is neither SQLite's nor PostgreSQL's.
     """
-    found = given or os.environ.get(URL_VARIABLE)
-    if not found:
+    location = given or os.environ.get(URL_VARIABLE)
+    if not location:
         return URL.create("sqlite", database=str(home() / "runs.sqlite"))
     try:
-        url = make_url(found)
+        url = make_url(location)
     except ArgumentError:
         url = None
     kind = url.drivername.partition("+")[0] if url else ""
@@ -144,10 +144,10 @@ class Database:
         try:
             yield
         except (DatabaseError, PoolTimeout) as error:
-            found = explained(error, self.where)
-            if isinstance(found, DatabaseDamagedError):
+            translated = explained(error, self.where)
+            if isinstance(translated, DatabaseDamagedError):
                 self._engine.dispose()  # The next call opens the file that is there by then.
-            raise found from error
+            raise translated from error
 
 
 def _engine(url: URL, foreign_keys: bool = True, **options: Any) -> Engine:
@@ -182,9 +182,9 @@ def _sqlite_transactions(engine: Engine, foreign_keys: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Any) -> None:
-        words = connection.get_execution_options().get("begin", "BEGIN")
-        if words:
-            connection.exec_driver_sql(words)
+        statement = connection.get_execution_options().get("begin", "BEGIN")
+        if statement:
+            connection.exec_driver_sql(statement)
 
 
 def _forget_connections() -> None:

@@ -76,16 +76,16 @@ def explained(error: DatabaseError | PoolTimeout, where: str) -> Exception:
     if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
         return error
     code = str(getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or "")
-    said = " ".join(str(error.orig).split())
-    if any(code.startswith(known) for known in _BUSY):
-        return DatabaseBusyError(full_stop(f"The run database is busy ({where}): {said}"))
+    message = " ".join(str(error.orig).split())
+    if any(code.startswith(prefix) for prefix in _BUSY):
+        return DatabaseBusyError(full_stop(f"The run database is busy ({where}): {message}"))
     if code.startswith(_DAMAGED):
         return DatabaseDamagedError(
-            f"The run database is damaged ({where}): {said.rstrip('.')}. Checkpoints do not lie in it but in "
-            "the runs' folders; `python -m cnnviz runs recover` begins a new database from these."
+            f"The run database is damaged ({where}): {message.rstrip('.')}. Checkpoints do not lie in it but "
+            "in the runs' folders; `python -m cnnviz runs recover` begins a new database from these."
         )
     if code in _FULL:
         return DatabaseFullError(
             f"There is no space left for the run database ({where}); free some and resume."
         )
-    return DatabaseUnavailableError(full_stop(f"The run database cannot be used ({where}): {said}"))
+    return DatabaseUnavailableError(full_stop(f"The run database cannot be used ({where}): {message}"))

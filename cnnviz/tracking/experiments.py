@@ -18,7 +18,7 @@ from cnnviz.tracking.tables import ExperimentRow, ExperimentRunRow
 
 
 class Slot(NamedTuple):
-    """One condition and seed of an experiment; `run_id` is None if its run was never queued, or was purged."""
+    """Condition and seed of an experiment; `run_id` is None if its run was never queued, or was purged."""
 
     arm: str
     seed: int

@@ -28,9 +28,9 @@ def report(database: Database, run_id: int) -> dict[str, Any]:
     the path of the last checkpoint, or None.
     """
     run = get_run(database, run_id)
-    kept = checkpoints(database, run_id)
+    saved = checkpoints(database, run_id)
     folder = run_folder(run.id, run.key)
-    paths = {kind: str(folder / checkpoint.path) for kind, checkpoint in kept.items()}
+    paths = {kind: str(folder / checkpoint.path) for kind, checkpoint in saved.items()}
     return {
         "id": run.id,
         "name": run.name,
@@ -47,7 +47,7 @@ def report(database: Database, run_id: int) -> dict[str, Any]:
             for name, m in run.metrics.items()
         },
         "checkpoint": paths.get("last"),
-        "checkpoints": {kind: {**kept[kind]._asdict(), "path": paths[kind]} for kind in kept},
+        "checkpoints": {kind: {**saved[kind]._asdict(), "path": paths[kind]} for kind in saved},
         "disk_bytes": disk_bytes(run.id, run.key),
         "seconds": run.seconds,
         "params": run.params,

@@ -82,19 +82,19 @@ def in_turn(waiting: Iterable[Waiting], served: Mapping[int, float]) -> list[int
     runs: dict[int, list[tuple[float, int]]] = {}
     for owner, queued, number in waiting:
         runs.setdefault(owner, []).append((queued, number))
-    for each in runs.values():
-        each.sort(reverse=True)
+    for queue in runs.values():
+        queue.sort(reverse=True)
     # Serving an owner moves it behind all others: its time is later than all times so far.
-    turn = max(served.values(), default=0.0)
-    heap = [(served.get(owner, 0.0), each[-1][0], owner) for owner, each in runs.items()]
+    served_at = max(served.values(), default=0.0)
+    heap = [(served.get(owner, 0.0), queue[-1][0], owner) for owner, queue in runs.items()]
     heapq.heapify(heap)
     order = []
     while heap:
         _, _, owner = heapq.heappop(heap)
         order.append(runs[owner].pop()[1])
-        turn += 1.0
+        served_at += 1.0
         if runs[owner]:
-            heapq.heappush(heap, (turn, runs[owner][-1][0], owner))
+            heapq.heappush(heap, (served_at, runs[owner][-1][0], owner))
     return order
 
 

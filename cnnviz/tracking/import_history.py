@@ -66,8 +66,8 @@ def read_events(path: Path) -> tuple[list[str], list[list[float | None]], str]:
     columns: dict[str, None] = {}
     damaged = 0
     for file in files:
-        scalars, rest = _scalars(file)
-        damaged += rest
+        scalars, skipped = _scalars(file)
+        damaged += skipped
         part = file.parent.name.lower() if path.is_dir() and file.parent.name.lower() in PARTS else ""
         for tag, step, value in scalars:
             column = column_of(tag, part)
@@ -79,8 +79,8 @@ def read_events(path: Path) -> tuple[list[str], list[list[float | None]], str]:
     # Keras counts its epoch_loss and epoch_accuracy in epochs, as its CSV log does.
     heading = ["epoch" if any(name != plain for name, plain in named.items()) else "step", *named.values()]
     rows = [_row(step, steps[step], columns) for step in sorted(steps)]
-    said = f"The last {damaged:,} bytes were damaged or not yet written, and left out." if damaged else ""
-    return heading, rows, said
+    message = f"The last {damaged:,} bytes were damaged or not yet written, and left out." if damaged else ""
+    return heading, rows, message
 
 
 def column_of(tag: str, part: str = "") -> str:
@@ -99,17 +99,17 @@ def _row(step: int, values: Mapping[str, float], columns: Mapping[str, None]) ->
 def _scalars(file: Path) -> tuple[list[tuple[str, int, float]], int]:
     command = [sys.executable, "-I", str(_CHILD), str(MOST_MEMORY), str(file.resolve())]
     try:
-        ended = subprocess.run(command, capture_output=True, timeout=MOST_SECONDS, check=False)
-        found = json.loads(ended.stdout)
+        process = subprocess.run(command, capture_output=True, timeout=MOST_SECONDS, check=False)
+        answer = json.loads(process.stdout)
     except subprocess.TimeoutExpired:
         raise ValueError(f"{file.name} took more than {MOST_SECONDS:.0f} s to read.") from None
     except ValueError:
         raise ValueError(f"{file.name} made the process that reads it fail.") from None
-    if "refused" in found:
-        raise ValueError(f"{file.name} is not read: it holds {found['refused']}.")
-    if not found["whole"]:
+    if "refused" in answer:
+        raise ValueError(f"{file.name} is not read: it holds {answer['refused']}.")
+    if not answer["whole"]:
         raise ValueError(f"{file.name} is no TensorBoard event file: its first record is damaged.")
-    return [(tag, step, value) for tag, step, value in found["scalars"]], found["damaged"]
+    return [(tag, step, value) for tag, step, value in answer["scalars"]], answer["damaged"]
 
 
 MOST_BYTES = 50 * 2**20
@@ -249,13 +249,13 @@ def curve_of(column: str, per_epoch: bool = False) -> str | None:
     """Return the name that our trainer uses for a column's metric, or None for an unknown column."""
     if _RATES.fullmatch(column):
         return "lr"
-    found = _NAME.fullmatch(column)
-    if found is None:
+    match = _NAME.fullmatch(column)
+    if match is None:
         return None
-    part, measure, rhythm = _PARTS[found[1] or ""], _MEASURES.get(found[2]), found[3]
+    part, measure, interval = _PARTS[match[1] or ""], _MEASURES.get(match[2]), match[3]
     if measure is None:
         return None
-    whole = part == "train" and (rhythm == "epoch" or (per_epoch and rhythm is None))
+    whole = part == "train" and (interval == "epoch" or (per_epoch and interval is None))
     return f"{part}/epoch_{measure}" if whole else f"{part}/{measure}"
 
 
@@ -285,22 +285,22 @@ def _write(
 ) -> tuple[int, float]:
     """Write all values, each curve in the order of its steps; return the last step and epoch."""
     # Without a step column, each row is a step; Lightning's and Keras's epochs begin at 0.
-    at = [(_whole(row, step, number), _cell(row, epoch) or 0.0) for number, row in enumerate(rows, 1)]
-    order = sorted(range(len(rows)), key=lambda number: at[number][0])
+    positions = [(_whole(row, step, number), _cell(row, epoch) or 0.0) for number, row in enumerate(rows, 1)]
+    order = sorted(range(len(rows)), key=lambda number: positions[number][0])
     written: dict[str, int] = {}
     with MetricWriter(database, lease) as writer:
         if classes is not None:
             writer.record("data", {"classes": [str(n) for n in range(classes)]}, 0)
         for count, number in enumerate(order, 1):
-            now, done = at[number]
+            current, epochs = positions[number]
             for column, curve in curves.items():
                 value = _cell(rows[number], column)
-                if value is not None and now > written.get(curve, -1):
-                    written[curve] = now
-                    writer.log(curve, value, now, done)
+                if value is not None and current > written.get(curve, -1):
+                    written[curve] = current
+                    writer.log(curve, value, current, epochs)
             if count % BLOCK == 0:
                 writer.flush()
-        last = at[order[-1]]
+        last = positions[order[-1]]
         writer.progress(last[0], last[1] + 1 if epoch is not None else 0.0)
     return last[0], last[1] + 1 if epoch is not None else 0.0
 

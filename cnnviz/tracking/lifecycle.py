@@ -43,8 +43,8 @@ from cnnviz.tracking.transitions import become, held, locked
 
 def truncate(session: Session, run_id: int, step: int) -> None:
     """Delete the metric rows, records and checkpoints of a run after `step`, and update the summaries."""
-    late = select(SeriesRow).where(SeriesRow.run_id == run_id, SeriesRow.last_step > step)
-    for series in session.scalars(late).all():
+    affected = select(SeriesRow).where(SeriesRow.run_id == run_id, SeriesRow.last_step > step)
+    for series in session.scalars(affected).all():
         session.execute(delete(MetricRow).where(MetricRow.series_id == series.id, MetricRow.step > step))
         _summarise(session, series)
     for table in (RecordRow, CheckpointRow):
@@ -114,23 +114,23 @@ def claim(
     """
     if beside and device != CPU:
         raise WrongStateError(f"Only on the CPU does a run train beside another, not on {device}.")
-    here = host or socket.gethostname()
+    this_host = host or socket.gethostname()
     with database.write() as session:
         database.serialise(session)
         held_here = select(RunRow.device).where(
-            RunRow.host == here, RunRow.status.in_(sorted(ACTIVE)), TRAINED
+            RunRow.host == this_host, RunRow.status.in_(sorted(ACTIVE)), TRAINED
         )
-        taken = {name for held in session.scalars(held_here) for name in split(held)}
-        if taken.intersection(split(device)) and not beside:
+        in_use = {name for held in session.scalars(held_here) for name in split(held)}
+        if in_use.intersection(split(device)) and not beside:
             return None
-        waiting = _waiting(here, anywhere).where(RunRow.device_class.in_(classes or classes_of(device)))
+        waiting = _waiting(this_host, anywhere).where(RunRow.device_class.in_(classes or classes_of(device)))
         if only is not None:
             waiting = waiting.where(RunRow.id == only)
         elif is_frozen(session):
             return None
 
         def acceptable(row: RunRow) -> bool:
-            needs, at_home = row.needs or {}, row.host == here
+            needs, at_home = row.needs or {}, row.host == this_host
             found = Candidate(row.id, row.key, row.dataset, row.recipe, needs, at_home)
             return accepts is None or accepts(found)
 
@@ -138,10 +138,10 @@ def claim(
         if run is None:
             return None
         run.device = device
-        if device in taken:  # A unique name, since the database allows one run per device.
-            run.device = next(name for i in count(1) if (name := f"{CPU}:{i}") not in taken)
+        if device in in_use:  # A unique name, since the database allows one run per device.
+            run.device = next(name for i in count(1) if (name := f"{CPU}:{i}") not in in_use)
         run.attempt += 1
-        run.host, run.began, run.ended = here, None, None
+        run.host, run.began, run.ended = this_host, None, None
         run.error = run.last_lines = run.worker = None
         run.heartbeat = time.time()
         become(session, run, Status.STARTING)
@@ -161,9 +161,9 @@ class Candidate:
     """Whether its files are on this machine."""
 
 
-def _waiting(here: str, anywhere: bool = False) -> Select[Any]:
+def _waiting(host: str, anywhere: bool = False) -> Select[Any]:
     """Return a query of the queued runs that this machine may claim."""
-    mine = or_(RunRow.host.is_(None), RunRow.host == here)
+    mine = or_(RunRow.host.is_(None), RunRow.host == host)
     if anywhere:
         only_there = select(CheckpointRow.run_id).where(
             CheckpointRow.run_id == RunRow.id, CheckpointRow.stored.is_(None)
@@ -305,15 +305,15 @@ def _end(
 ) -> None:
     now = time.time()
     # The time of death of a killed worker is unknown; the last heartbeat is the best estimate.
-    lived = run.heartbeat if status is Status.INTERRUPTED and run.heartbeat else now
+    last_alive = run.heartbeat if status is Status.INTERRUPTED and run.heartbeat else now
     if run.began is not None:
-        run.earlier_seconds += max(0.0, lived - run.began)
-    run.ended, run.error = lived, error
+        run.earlier_seconds += max(0.0, last_alive - run.began)
+    run.ended, run.error = last_alive, error
     run.last_lines = last_lines[-LAST_LINES:] if last_lines else None
     run.worker = None
     withdraw(session, run.id)
-    asked = run.status == Status.STOPPING and status is Status.PAUSED
-    become(session, run, Status.STOPPED if asked else status, error or note)
+    stop_requested = run.status == Status.STOPPING and status is Status.PAUSED
+    become(session, run, Status.STOPPED if stop_requested else status, error or note)
     if run.device.startswith(f"{CPU}:"):
         run.device = CPU  # It ran beside another run; when resumed, it is queued as usual.
 
@@ -343,10 +343,10 @@ def move_on(database: Database, lease: Lease, reason: str, *, here: bool = False
     """
     with database.write() as session:
         run = held(session, lease)
-        asked = take_command(session, run.id)
-        if run.status == Status.STOPPING or asked is Command.STOP:
+        command = take_command(session, run.id)
+        if run.status == Status.STOPPING or command is Command.STOP:
             _end(session, run, Status.STOPPED, reason)
-        elif asked is Command.PAUSE and run.status == Status.RUNNING:
+        elif command is Command.PAUSE and run.status == Status.RUNNING:
             _end(session, run, Status.PAUSED, reason)
         else:
             _end(session, run, Status.INTERRUPTED, reason)
@@ -361,8 +361,8 @@ def move_on(database: Database, lease: Lease, reason: str, *, here: bool = False
 
 def _is_movable(session: Session, run_id: int) -> bool:
     """Return whether all checkpoints of the run are in the store."""
-    there = select(func.count()).select_from(CheckpointRow)
-    return not session.scalar(there.where(CheckpointRow.run_id == run_id, CheckpointRow.stored.is_(None)))
+    unstored = select(func.count()).select_from(CheckpointRow)
+    return not session.scalar(unstored.where(CheckpointRow.run_id == run_id, CheckpointRow.stored.is_(None)))
 
 
 # Recovery of a run database: move a damaged file aside, and insert runs that were read from their folders.
@@ -449,9 +449,17 @@ def insert_run(database: Database, run: RecoveredRun) -> None:
         session.add(StatusRow(run_id=run.id, attempt=run.attempt, new=Status.RUNNING.value, time=now))
         session.add(AttemptRow(run_id=run.id, number=run.attempt, from_step=FROM_SCRATCH, began=now))
     append(database, lease, sorted(run.values, key=lambda value: value.step), position=(run.step, run.epoch))
-    for each in run.checkpoints:
+    for checkpoint in run.checkpoints:
         add_checkpoint(
-            database, lease, each.kind, each.path, each.step, each.epoch, each.bytes, each.digest, each.stored
+            database,
+            lease,
+            checkpoint.kind,
+            checkpoint.path,
+            checkpoint.step,
+            checkpoint.epoch,
+            checkpoint.bytes,
+            checkpoint.digest,
+            checkpoint.stored,
         )
     end(database, lease, run.status)
     with database.write() as session:

@@ -251,13 +251,13 @@ def usage_of(session: Session, owner_id: int) -> Usage:
     waiting = select(func.count()).where(
         RunRow.owner_id == owner_id, RunRow.status == Status.QUEUED, RunRow.deleted_at.is_(None)
     )
-    kept = select(func.coalesce(func.sum(CheckpointRow.bytes), 0)).where(
+    stored_bytes = select(func.coalesce(func.sum(CheckpointRow.bytes), 0)).where(
         CheckpointRow.run_id.in_(select(RunRow.id).where(RunRow.owner_id == owner_id))
     )
     return Usage(
         session.scalar(waiting) or 0,
         minutes_today(session, owner_id, now),
-        int(session.scalar(kept) or 0),
+        int(session.scalar(stored_bytes) or 0),
         _uploaded(session, owner_id, now),
     )
 

@@ -96,13 +96,13 @@ def machines(database: Database, within: float = GONE_SECONDS) -> list[Machine]:
         ]
 
 
-def machine_devices(found: Iterable[Machine]) -> frozenset[str]:
+def machine_devices(available: Iterable[Machine]) -> frozenset[str]:
     """Return the devices of all machines."""
-    return frozenset(device for machine in found for device in machine.devices)
+    return frozenset(device for machine in available for device in machine.devices)
 
 
 def why_it_waits(
-    found: Collection[Machine],
+    available: Collection[Machine],
     device_class: str,
     code: str | None = None,
     needs: Mapping[str, Any] | None = None,
@@ -111,7 +111,7 @@ def why_it_waits(
     """Return a message on why no available machine can run a queued run.
 
     Args:
-        found: The available machines.
+        available: The available machines.
         device_class: The class of device that the run requests.
         code: The digest of the users' code that it runs, if any.
         needs: `needs` of its row: where its data can be loaded from.
@@ -120,21 +120,21 @@ def why_it_waits(
     Returns:
         One sentence; None if some machine can run it, or if no machine is available.
     """
-    if not found:
+    if not available:
         return None
-    able = [machine for machine in found if machine.serves(device_class)]
-    there = "; ".join(machine.text for machine in found)
+    able = [machine for machine in available if machine.serves(device_class)]
+    descriptions = "; ".join(machine.text for machine in available)
     if not able:
         return (
             f"No machine that is there has what it asks for ({device_class}), so it waits. "
-            f"There are: {there}."
+            f"There are: {descriptions}."
         )
     if not any(machine.runs_code(code) for machine in able):
         return (
             "It has code of its own, and no machine that is there was started with the same file or with "
             "--allow-code, so it waits."
         )
-    hosts = {machine.host for machine in found}
+    hosts = {machine.host for machine in available}
     data = (needs or {}).get(DATA) or {}
     origin = None if data.get("stored") else data.get("host")
     if origin is not None and origin not in hosts:

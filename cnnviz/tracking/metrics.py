@@ -100,7 +100,7 @@ def read_metrics(database: Database, run_id: int, after_id: int = 0, limit: int 
     Raises:
         NoSuchRunError: There is no such run.
     """
-    wanted = min(limit, MOST_ROWS)
+    size = min(limit, MOST_ROWS)
     columns = (
         MetricRow.id, MetricRow.attempt, MetricRow.step, MetricRow.epoch, MetricRow.series_id,
         MetricRow.value, MetricRow.time,
@@ -109,13 +109,13 @@ def read_metrics(database: Database, run_id: int, after_id: int = 0, limit: int 
     with database.read() as session:
         restarts = read_restarts(session, run_id)
         # On the connection: the Session would process every row a second time.
-        found = session.connection().execute(fresh.order_by(MetricRow.id).limit(wanted)).all()
-        names = _names(session, run_id) if found else {}
+        fetched = session.connection().execute(fresh.order_by(MetricRow.id).limit(size)).all()
+        names = _names(session, run_id) if fetched else {}
     rows = [
         Metric(id_, attempt, step, epoch, names[series], number(value), when)
-        for id_, attempt, step, epoch, series, value, when in found
+        for id_, attempt, step, epoch, series, value, when in fetched
     ]
-    return MetricPage(rows, rows[-1].id if rows else after_id, restarts, len(rows) == wanted)
+    return MetricPage(rows, rows[-1].id if rows else after_id, restarts, len(rows) == size)
 
 
 def void_after(restarts: Sequence[Restart], attempt: int) -> float:
@@ -126,10 +126,10 @@ def void_after(restarts: Sequence[Restart], attempt: int) -> float:
 def read_restarts(session: Session, run_id: int) -> tuple[Restart, ...]:
     """Return all attempts of a run with their first step, oldest first; raise `NoSuchRunError`."""
     query = select(AttemptRow.number, AttemptRow.from_step).where(AttemptRow.run_id == run_id)
-    found = tuple(Restart(*row) for row in session.execute(query.order_by(AttemptRow.number)))
-    if not found and session.get(RunRow, run_id) is None:
+    restarts = tuple(Restart(*row) for row in session.execute(query.order_by(AttemptRow.number)))
+    if not restarts and session.get(RunRow, run_id) is None:
         raise NoSuchRunError(f"There is no run {run_id}.")
-    return found
+    return restarts
 
 
 def summaries(
@@ -142,16 +142,16 @@ def summaries(
     ).where(SeriesRow.run_id.in_(run_ids)).order_by(SeriesRow.id)  # fmt: skip
     if names is not None:
         query = query.where(SeriesRow.name.in_(names))
-    found: dict[int, dict[str, MetricSummary]] = {}
+    by_run: dict[int, dict[str, MetricSummary]] = {}
     for row in session.connection().execute(query):
         summary = MetricSummary._make(row[1:])
-        found.setdefault(row[0], {})[summary.name] = summary
-    return found
+        by_run.setdefault(row[0], {})[summary.name] = summary
+    return by_run
 
 
 def _names(session: Session, run_id: int) -> dict[int, str]:
-    found = session.execute(select(SeriesRow.id, SeriesRow.name).where(SeriesRow.run_id == run_id))
-    return {row.id: row.name for row in found}
+    rows = session.execute(select(SeriesRow.id, SeriesRow.name).where(SeriesRow.run_id == run_id))
+    return {row.id: row.name for row in rows}
 
 
 def _row(lease: Lease, series_id: int, value: Value) -> dict[str, Any]:
@@ -314,15 +314,15 @@ class MetricWriter:
         """
         with self._wake:
             self._asked += 1
-            mine = self._asked
+            number = self._asked
             self._wake.notify_all()
             self._wake.wait_for(
-                lambda: self._done >= mine or not self._thread.is_alive() or self._error is not None,
+                lambda: self._done >= number or not self._thread.is_alive() or self._error is not None,
                 None if math.isinf(timeout) else timeout,
             )
             if self._error is not None:
                 raise self._error
-            if self._done < mine:
+            if self._done < number:
                 raise DatabaseBusyError(f"What was logged could not be written within {timeout:g} s.")
 
     def close(self) -> None:
@@ -366,23 +366,23 @@ class MetricWriter:
 
     def _write_waiting(self) -> None:
         """Write the buffer in batches; only a heartbeat if it is empty."""
-        left = len(self._waiting)
+        remaining = len(self._waiting)
         while True:
-            position, batch = self._position, [self._waiting.popleft() for _ in range(min(left, _BATCH))]
-            left -= len(batch)
+            position, batch = self._position, [self._waiting.popleft() for _ in range(min(remaining, _BATCH))]
+            remaining -= len(batch)
             self._write(batch, position)
-            if not left:
+            if not remaining:
                 return
 
     def _write(self, batch: list[Value | Structure], position: tuple[int, float] | None) -> None:
         values = [entry for entry in batch if isinstance(entry, Value)]
         structures = [entry for entry in batch if isinstance(entry, Structure)]
-        given_up = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._patience
         while True:
             try:
                 command = append(self._database, self.lease, values, structures, position)
             except DatabaseBusyError:
-                if time.monotonic() >= given_up:
+                if time.monotonic() >= deadline:
                     raise
                 time.sleep(_RETRY)
                 continue

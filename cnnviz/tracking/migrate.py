@@ -32,15 +32,15 @@ def upgrade(database: Database, to: str | None = None) -> None:
     Raises:
         DatabaseUnavailableError: A newer version of cnnviz has already changed the tables.
     """
-    wanted = to or revisions()[-1]
+    target = to or revisions()[-1]
     with database.read() as session:
-        if current(session.connection()) == wanted:
+        if current(session.connection()) == target:
             return
     with database.migrating() as connection:
         _check_known(current(connection), database.where)
         from alembic import command
 
-        command.upgrade(config(connection), wanted)
+        command.upgrade(config(connection), target)
 
 
 def connect(url: str | None = None) -> Database:
@@ -55,10 +55,10 @@ def connect(url: str | None = None) -> Database:
         DatabaseUnavailableError: The database cannot be opened or migrated.
         OSError: The folder cannot be created.
     """
-    found = address(url)
-    database = Database(found)
+    location = address(url)
+    database = Database(location)
     if database.is_sqlite:
-        Path(str(found.database)).parent.mkdir(parents=True, exist_ok=True)
+        Path(str(location.database)).parent.mkdir(parents=True, exist_ok=True)
     try:
         database.choose_journal()
         upgrade(database)
@@ -82,8 +82,8 @@ def current(connection: Any) -> str | None:
     """Return the revision of a database, or None if it has no tables."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return found
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
 
 
 def _check_known(revision: str | None, where: str) -> None:

@@ -320,14 +320,14 @@ def encode(body: Any) -> str:
         ValueError: The value cannot be encoded, or the result is larger than 16 MiB.
     """
     try:
-        found = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+        encoded = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
     except TypeError as error:
         raise ValueError(
             full_stop(f"A record holds what JSON can hold, and numpy arrays: {error}")
         ) from error
-    if len(found) > LARGEST_RECORD:
-        raise ValueError(f"A record has at most {LARGEST_RECORD:,} bytes, not {len(found):,}.")
-    return found.decode()
+    if len(encoded) > LARGEST_RECORD:
+        raise ValueError(f"A record has at most {LARGEST_RECORD:,} bytes, not {len(encoded):,}.")
+    return encoded.decode()
 
 
 def read_records(

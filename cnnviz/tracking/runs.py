@@ -85,9 +85,9 @@ def create_run(
         session.add(row)
         session.flush()
         session.add(StatusRow(run_id=row.id, attempt=0, old=None, new=row.status, time=now))
-        made = _run(session, row.id)
+        run = _run(session, row.id)
     commands.ring()
-    return made
+    return run
 
 
 FIRST_ATTEMPT = 1
@@ -160,14 +160,14 @@ def describe_run(
 
 def _unlike_others(session: Session, dataset: str) -> str:
     """Return the data's name, with its parent folder if runs on other data have the same name."""
-    called = data_name(dataset)
-    if called == dataset:
-        return called
+    name = data_name(dataset)
+    if name == dataset:
+        return name
     known = session.scalars(select(RunRow.dataset).distinct())
-    if all(other == dataset or data_name(other) != called for other in known):
-        return called
+    if all(other == dataset or data_name(other) != name for other in known):
+        return name
     parent = dataset.rstrip("/\\").replace("\\", "/").split("/")[-2:-1]
-    return f"{called} ({parent[0]})" if parent and parent[0] else called
+    return f"{name} ({parent[0]})" if parent and parent[0] else name
 
 
 def get_run(database: Database, run_id: int) -> Run:
@@ -197,15 +197,15 @@ def list_runs(
         limit: Maximum number of runs.
         offset: Number of newest runs to skip.
     """
-    asked = _asked(ids, statuses, deleted).order_by(RunRow.id.desc()).limit(limit).offset(offset)
+    query = _asked(ids, statuses, deleted).order_by(RunRow.id.desc()).limit(limit).offset(offset)
     with database.read() as session:
-        rows = session.connection().execute(asked.with_only_columns(*_columns(RunSummary))).all()
+        rows = session.connection().execute(query.with_only_columns(*_columns(RunSummary))).all()
         if not rows:
             return []
         # A subquery: 10,000 ids would exceed the maximum number of query parameters.
-        chosen = asked.with_only_columns(RunRow.id).subquery()
-        known = summaries(session, select(chosen.c.id), metrics)
-    return [RunSummary(row[0], *_typed(row[1:]), metrics=known.get(row[0], {})) for row in rows]
+        chosen = query.with_only_columns(RunRow.id).subquery()
+        metrics_by_run = summaries(session, select(chosen.c.id), metrics)
+    return [RunSummary(row[0], *_typed(row[1:]), metrics=metrics_by_run.get(row[0], {})) for row in rows]
 
 
 def update_run(
@@ -233,10 +233,10 @@ def history(database: Database, run_id: int) -> list[StatusChange]:
     """Return all status transitions of a run, oldest first."""
     query = select(StatusRow.attempt, StatusRow.old, StatusRow.new, StatusRow.time, StatusRow.reason)
     with database.read() as session:
-        found = session.execute(query.where(StatusRow.run_id == run_id).order_by(StatusRow.id)).all()
+        rows = session.execute(query.where(StatusRow.run_id == run_id).order_by(StatusRow.id)).all()
     return [
         StatusChange(attempt, None if old is None else Status(old), Status(new), when, reason)
-        for attempt, old, new, when, reason in found
+        for attempt, old, new, when, reason in rows
     ]
 
 
@@ -258,9 +258,9 @@ _STATUS, _KIND = _KEYS.index("status") - 1, _KEYS.index("kind") - 1
 
 
 def _typed(values: Any) -> list[Any]:
-    found = list(values)
-    found[_STATUS], found[_KIND] = Status(found[_STATUS]), Kind(found[_KIND])
-    return found
+    row = list(values)
+    row[_STATUS], row[_KIND] = Status(row[_STATUS]), Kind(row[_KIND])
+    return row
 
 
 def _run(session: Session, run_id: int) -> Run:
@@ -319,9 +319,9 @@ def recipes(database: Database, ids: Collection[int]) -> dict[int, dict[str, Any
     if len(ids) <= 1_000:
         query = query.where(RunRow.id.in_(ids))
     with database.read() as session:
-        found = session.connection().execute(query).all()
+        rows = session.connection().execute(query).all()
     wanted = set(ids)
-    return {run_id: recipe for run_id, recipe in found if run_id in wanted}
+    return {run_id: recipe for run_id, recipe in rows if run_id in wanted}
 
 
 # Training time: wall-clock time without the gaps of pauses and crashes.

@@ -56,19 +56,19 @@ class Store:
         """Upload a file atomically and return its SHA-256; raise `StoreError`."""
         target = self._place(name)
         # S3 creates objects atomically; elsewhere a temporary file is renamed.
-        written = target if self.protocol == "s3" else f"{target}.{secrets.token_hex(4)}.tmp"
+        destination = target if self.protocol == "s3" else f"{target}.{secrets.token_hex(4)}.tmp"
         try:
             if self.protocol != "s3":
                 self.filesystem.makedirs(target.rpartition("/")[0], exist_ok=True)
-            with path.open("rb") as source, self.filesystem.open(written, "wb") as copy:
+            with path.open("rb") as source, self.filesystem.open(destination, "wb") as copy:
                 digest = _copy(source, copy.write)
                 if self.protocol == "file":
                     copy.flush()
                     os.fsync(copy.fileno())
-            if written != target:
-                self.filesystem.mv(written, target)
+            if destination != target:
+                self.filesystem.mv(destination, target)
         except OSError as error:
-            self._remove_quietly(written)
+            self._remove_quietly(destination)
             raise StoreError(f"The store ({VARIABLE}) cannot be written: {_reason(error)}") from error
         return digest
 
@@ -82,10 +82,10 @@ class Store:
         temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(3)}.tmp")
         try:
             with self.filesystem.open(self._place(name), "rb") as source, temporary.open("wb") as copy:
-                found = _copy(source, copy.write)
+                actual = _copy(source, copy.write)
                 copy.flush()
                 os.fsync(copy.fileno())
-            if digest is not None and found != digest:
+            if digest is not None and actual != digest:
                 raise StoreError(
                     f"'{Path(name).name}' in the store is not what was put there (its SHA-256 differs); "
                     "it is not read."
@@ -107,15 +107,15 @@ class Store:
 
     def names(self, folder: str) -> list[str]:
         """Return the names of all objects in a folder, recursively; raise `StoreError`."""
-        place = self._place(folder)
+        root_path = self._place(folder)
         try:
-            found = self.filesystem.find(place) if self.filesystem.exists(place) else []
+            paths = self.filesystem.find(root_path) if self.filesystem.exists(root_path) else []
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StoreError(f"The store ({VARIABLE}) cannot be read: {_reason(error)}") from error
-        below = self.root.strip("/")
-        return sorted(str(name).strip("/").removeprefix(below).strip("/") for name in found)
+        prefix = self.root.strip("/")
+        return sorted(str(name).strip("/").removeprefix(prefix).strip("/") for name in paths)
 
     def delete(self, name: str) -> None:
         """Delete an object if it exists; raise `StoreError`."""
@@ -144,11 +144,11 @@ def open_store(address: str | None = None) -> Store | None:
     Raises:
         StoreError: The store cannot be used; the message omits the address.
     """
-    given = address or os.environ.get(VARIABLE) or ""
-    if not given:
+    location = address or os.environ.get(VARIABLE) or ""
+    if not location:
         return None
-    parts = urlsplit(given)
-    protocol = parts.scheme if "://" in given else "file"
+    parts = urlsplit(location)
+    protocol = parts.scheme if "://" in location else "file"
     if protocol not in PROTOCOLS:
         raise StoreError(
             f"{VARIABLE} is a folder, or an address that begins with file:// or s3:// (such as "
@@ -164,7 +164,7 @@ def open_store(address: str | None = None) -> Store | None:
         return Store(MemoryFileSystem(), f"/{parts.netloc}{parts.path}".rstrip("/"), protocol)
     from fsspec.implementations.local import LocalFileSystem
 
-    folder = Path(parts.path if "://" in given else given).expanduser().absolute()
+    folder = Path(parts.path if "://" in location else location).expanduser().absolute()
     return Store(LocalFileSystem(), str(folder), protocol)
 
 
@@ -177,8 +177,8 @@ def _open_s3(bucket: str, path: str) -> Store:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     options: dict[str, Any] = {"connect_timeout": 10, "request_timeout": 60}
     if endpoint:
-        known = urlsplit(endpoint)
-        options |= {"endpoint_override": known.netloc, "scheme": known.scheme or "https"}
+        parts = urlsplit(endpoint)
+        options |= {"endpoint_override": parts.netloc, "scheme": parts.scheme or "https"}
     if region := os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"):
         options["region"] = region
     return Store(ArrowFSWrapper(fs.S3FileSystem(**options)), f"{bucket}{path}".rstrip("/"), "s3")
@@ -191,11 +191,11 @@ def sha256_of(path: Path) -> str:
 
 
 def _copy(source: BinaryIO, write: Callable[[bytes], object]) -> str:
-    whole = hashlib.sha256()
+    digest = hashlib.sha256()
     while chunk := source.read(_CHUNK):
-        whole.update(chunk)
+        digest.update(chunk)
         write(chunk)
-    return whole.hexdigest()
+    return digest.hexdigest()
 
 
 def _reason(error: OSError) -> str:
@@ -291,8 +291,8 @@ def checkpoints(database: Database, run_id: int) -> dict[str, Checkpoint]:
         CheckpointRow.stored,
     ).where(CheckpointRow.run_id == run_id)  # fmt: skip
     with database.read() as session:
-        found = [Checkpoint(*row) for row in session.execute(query.order_by(CheckpointRow.step))]
-    return {checkpoint.kind: checkpoint for checkpoint in found}
+        rows = [Checkpoint(*row) for row in session.execute(query.order_by(CheckpointRow.step))]
+    return {checkpoint.kind: checkpoint for checkpoint in rows}
 
 
 # Deletion: first hidden, which can be undone; then purged.
@@ -372,14 +372,14 @@ def purge_runs(
         query = query.where(RunRow.id.in_(ids))
     with database.read() as session:
         query = query.where(mine(session, RunRow.owner_id))
-        gone = session.execute(query.order_by(RunRow.id)).all()
+        runs = session.execute(query.order_by(RunRow.id)).all()
     freed, store = 0, open_store()
-    for run_id, key in gone:
+    for run_id, key in runs:
         freed += remove(run_id, key)
         if store is not None:
             remove_all(store, run_id, key)
         _purge_rows(database, run_id)
-    return len(gone), freed
+    return len(runs), freed
 
 
 def _purge_rows(database: Database, run_id: int) -> None:

@@ -37,47 +37,47 @@ def sweep(store: Store, run: RunSummary, kind: str, keep: str) -> None:
         return
 
 
-def bring(store: Store, run: RunSummary, known: Checkpoint) -> Path:
+def bring(store: Store, run: RunSummary, checkpoint: Checkpoint) -> Path:
     """Return the path of a checkpoint in the run's folder, downloading it unless the digest matches."""
-    path = run_folder(run.id, run.key) / known.path
-    if known.stored is not None and not (path.exists() and sha256_of(path) == known.digest):
-        store.get(known.stored, known.digest, path)
+    path = run_folder(run.id, run.key) / checkpoint.path
+    if checkpoint.stored is not None and not (path.exists() and sha256_of(path) == checkpoint.digest):
+        store.get(checkpoint.stored, checkpoint.digest, path)
     return path
 
 
-def checkpoint_file(run: RunSummary, known: Checkpoint, host: str | None = None) -> Path:
+def checkpoint_file(run: RunSummary, checkpoint: Checkpoint, host: str | None = None) -> Path:
     """Return the path of a checkpoint: in the run's folder, or downloaded to a bounded cache.
 
     The path need not exist: if the run trained on another machine and there is no shared store, it does not.
 
     Args:
         run: The run.
-        known: Its checkpoint.
+        checkpoint: Its checkpoint.
         host: Name of this machine, if not its host name.
 
     Raises:
         StoreError: The store cannot be read.
     """
-    path = run_folder(run.id, run.key) / known.path
-    here = host or socket.gethostname()
-    if known.stored is None or known.digest is None or (run.host == here and path.exists()):
+    path = run_folder(run.id, run.key) / checkpoint.path
+    this_host = host or socket.gethostname()
+    if checkpoint.stored is None or checkpoint.digest is None or (run.host == this_host and path.exists()):
         return path
     store = open_store()
     if store is None:
         return path
-    copy = home() / "cache" / "checkpoints" / f"{known.digest}.safetensors"
+    copy = home() / "cache" / "checkpoints" / f"{checkpoint.digest}.safetensors"
     if copy.exists():
         os.utime(copy)
     else:
-        store.get(known.stored, known.digest, copy)
+        store.get(checkpoint.stored, checkpoint.digest, copy)
         bound_cache(copy.parent, keep=copy)
     return copy
 
 
 def bound_cache(folder: Path, keep: Path, most: int | None = None) -> None:
     """Delete the least recently used copies until the cache holds at most `most` bytes."""
-    given = os.environ.get(CACHE_VARIABLE, "")
-    bound = most if most is not None else int(given) if given.isdigit() else CACHE_BYTES
+    setting = os.environ.get(CACHE_VARIABLE, "")
+    limit = most if most is not None else int(setting) if setting.isdigit() else CACHE_BYTES
     copies = []
     for path in folder.glob("*.safetensors"):
         try:
@@ -88,5 +88,5 @@ def bound_cache(folder: Path, keep: Path, most: int | None = None) -> None:
     total = 0
     for _, _, size, path in sorted(copies):
         total += size
-        if total > bound and path != keep:
+        if total > limit and path != keep:
             path.unlink(missing_ok=True)

@@ -53,8 +53,8 @@ def check_room(session: Session, wanted: int = 1) -> None:
 def free_places(session: Session) -> int:
     """Return the number of further runs that the queue can hold."""
     waiting = select(func.count()).select_from(RunRow)
-    found = session.scalar(waiting.where(RunRow.status == Status.QUEUED, RunRow.deleted_at.is_(None)))
-    return max(0, MOST_QUEUED - (found or 0))
+    count = session.scalar(waiting.where(RunRow.status == Status.QUEUED, RunRow.deleted_at.is_(None)))
+    return max(0, MOST_QUEUED - (count or 0))
 
 
 def become(session: Session, run: RunRow, new: Status, reason: str | None = None) -> None:

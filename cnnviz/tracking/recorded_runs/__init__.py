@@ -85,10 +85,10 @@ def missing(database: Database) -> tuple[str, ...]:
     """Return the names of the recorded runs that are not in the database, or are deleted there."""
     keys = {_key(name): name for name in names()}
     with database.read() as session:
-        there = session.scalars(
+        present = session.scalars(
             select(RunRow.key).where(RunRow.key.in_(keys), RunRow.deleted_at.is_(None))
         ).all()
-    return tuple(name for key, name in keys.items() if key not in there)
+    return tuple(name for key, name in keys.items() if key not in present)
 
 
 def add(database: Database, name: str) -> int:
@@ -147,7 +147,7 @@ def _key(name: str) -> str:
 
 def _read(name: str) -> dict[str, Any]:
     if name not in names():
-        there = ", ".join(names()) or "none"
-        raise UnknownRecordedRunError(f"There is no recorded run '{name[:60]}'; there is: {there}.")
+        available = ", ".join(names()) or "none"
+        raise UnknownRecordedRunError(f"There is no recorded run '{name[:60]}'; there is: {available}.")
     body: dict[str, Any] = orjson.loads(gzip.decompress((FOLDER / f"{name}{SUFFIX}").read_bytes()))
     return body

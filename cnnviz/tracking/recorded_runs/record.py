@@ -84,7 +84,7 @@ def _points(database: Database, run_id: int, name: str) -> list[tuple[int, float
     """Return step, epoch, value and time of at most `POINTS` values, including the first and the last."""
     rows = [row for row in _metrics(database, run_id) if row.name == name and math.isfinite(row.value)]
     if len(rows) > POINTS:
-        rows = [rows[round(place * (len(rows) - 1) / (POINTS - 1))] for place in range(POINTS)]
+        rows = [rows[round(index * (len(rows) - 1) / (POINTS - 1))] for index in range(POINTS)]
     return [(row.step, round(row.epoch, 3), _short(row.value), round(row.time, 1)) for row in rows]
 
 
@@ -101,14 +101,14 @@ def _records(database: Database, run_id: int) -> list[tracking.Record]:
     """Return the newest record of each kind; of kinds recorded over the run, at most `LOOKS`."""
     chosen: list[tracking.Record] = []
     for kind in _kinds(database, run_id):
-        found = tracking.read_records(database, run_id, kind)
+        records = tracking.read_records(database, run_id, kind)
         if kind not in _SERIES:
-            chosen += found[-1:]
-        elif len(found) <= LOOKS:
-            chosen += found
+            chosen += records[-1:]
+        elif len(records) <= LOOKS:
+            chosen += records
         else:
-            places = {round(place * (len(found) - 1) / (LOOKS - 1)) for place in range(LOOKS)}
-            chosen += [record for place, record in enumerate(found) if place in places]
+            indices = {round(index * (len(records) - 1) / (LOOKS - 1)) for index in range(LOOKS)}
+            chosen += [record for index, record in enumerate(records) if index in indices]
     return sorted(chosen, key=lambda record: record.step)
 
 

@@ -96,20 +96,20 @@ def _fill(connection: Any) -> None:
         sa.column("worker_started"),
     )  # fmt: skip
     columns = runs.c
-    known = connection.execute(
+    rows = connection.execute(
         sa.select(columns.id, columns.recipe, columns.device, columns.host, columns.worker_pid,
                   columns.worker_started)
     ).all()  # fmt: skip
-    for run_id, recipe, device, host, pid, started in known:
+    for run_id, recipe, device, host, pid, started in rows:
         recipe = json.loads(recipe) if isinstance(recipe, str) else recipe
-        asked = str((recipe or {}).get("device") or "")
-        values: dict[str, Any] = {"device_class": _device_class(asked, device)}
+        requested = str((recipe or {}).get("device") or "")
+        values: dict[str, Any] = {"device_class": _device_class(requested, device)}
         if pid is not None:
             values["worker"] = {"kind": "process", "host": host, "pid": pid, "started": started}
         connection.execute(sa.update(runs).where(columns.id == run_id).values(values))
 
 
-def _device_class(asked: str, device: str) -> str:
+def _device_class(requested: str, device: str) -> str:
     """Return the device class for a recipe's device, else for the device that the run had."""
-    wanted = asked or re.sub(r"^cpu:\d+$", "cpu", device)
-    return {"auto": "any", "cuda": "gpu", "cuda:0": "gpu"}.get(wanted, wanted)
+    name = requested or re.sub(r"^cpu:\d+$", "cpu", device)
+    return {"auto": "any", "cuda": "gpu", "cuda:0": "gpu"}.get(name, name)
