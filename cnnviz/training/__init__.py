@@ -1,4 +1,4 @@
-"""Recipes and the loop that follows them. Importing this imports no torch."""
+"""Recipes and the training loop. Importing this package does not import torch."""
 
 from cnnviz.training.recipe import Recipe
 from cnnviz.training.recipes import all_recipes, get

@@ -1,7 +1,7 @@
-"""A checkpoint: one safetensors file with all that a run needs to go on, complete or absent.
+"""Checkpoint: one safetensors file with everything needed to resume a run, written atomically.
 
-Nothing random is stored: what is random in a step follows from the recipe's seed and the step (see
-`derive_seed`), so the step is enough.
+No random state is stored: random numbers of a step are derived from the recipe's seed and the step (see
+`derive_seed`), so the step suffices.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from cnnviz.sentences import full_stop
 from cnnviz.training.data.transforms import Statistics
 from cnnviz.training.optimizer import EarlyStopping, Plateau
 
-# What a model takes and what its answers mean: stored in every checkpoint, so that one can use it alone.
+# Model signature: stored in every checkpoint, so that it can be used on its own.
 
 _PREFIX = "statistics."
 
 
 @dataclass(frozen=True)
 class Interface:
-    """Classes in the order of the logits, `(H, W)` of the input, and the training images' statistics.
+    """Model signature: classes in logit order, input size `(H, W)`, statistics of the training images.
 
-    The statistics' mean image has the shape `(C, H, W)` that the data's images are stored in.
+    The mean image has the shape `(C, H, W)` of the stored images.
     """
 
     classes: tuple[str, ...]
@@ -42,16 +42,16 @@ class Interface:
     statistics: Statistics
 
     def details(self) -> str:
-        """All but the tensors, as JSON."""
+        """Return everything but the tensors as JSON."""
         return json.dumps({"classes": self.classes, "side": self.side}, ensure_ascii=False)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The statistics under names that no weight has."""
+        """Return the statistics under names that no weight has."""
         return {_PREFIX + field.name: getattr(self.statistics, field.name) for field in fields(Statistics)}
 
     @classmethod
     def read(cls, details: str, stored: Mapping[str, Tensor]) -> Interface:
-        """The inverse of `details` and `tensors`."""
+        """Reconstruct it from the results of `details` and `tensors`."""
         values: dict[str, Any] = json.loads(details)
         statistics = Statistics(**{field.name: stored[_PREFIX + field.name] for field in fields(Statistics)})
         return cls(tuple(values["classes"]), (values["side"][0], values["side"][1]), statistics)
@@ -63,43 +63,43 @@ _MODEL, _OPTIMISER = "model.", "optimiser."
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run stands, beside its weights."""
+    """Training state except weights and optimizer state."""
 
     step: int
-    """Steps done."""
+    """Number of completed steps."""
     recipe: str
-    """The recipe's JSON."""
+    """The recipe as JSON."""
     plateau: Plateau
     tally: tuple[float, ...]
-    """Loss, correct answers and images, summed over this epoch so far, then over the steps not yet told."""
+    """Sums of loss, correct predictions and images, over this epoch and over the steps not yet reported."""
     threads: int
     fingerprint: str
     score: float | None = None
-    """Validation accuracy, where one was measured."""
+    """Validation accuracy, if measured."""
     predicted: tuple[int, ...] = ()
-    """How many training images were given each class in this epoch so far; older files have none."""
+    """Number of training images predicted as each class in this epoch; empty in older files."""
     auxiliary: tuple[float, ...] = ()
-    """Loss of each auxiliary classifier, summed over the steps not yet told; older files have none."""
+    """Summed loss of each auxiliary classifier over steps not yet reported; empty in older files."""
     stopping: EarlyStopping | None = None
-    """What early stopping has seen; None in runs without it."""
+    """State of early stopping; None without it."""
     world: int = 1
-    """How many ranks trained: bits are the same at the same number."""
+    """Number of ranks: results are bit-identical for the same number."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What a checkpoint holds, the optimiser's state left out."""
+    """Contents of a checkpoint without the optimizer's state."""
 
     position: Position
     weights: dict[str, Tensor]
     """The model's state dict."""
     interface: Interface | None
-    """None in checkpoints that were written before it was stored."""
+    """None in checkpoints of versions that did not store it."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a checkpoint will hold, copied into the processor's memory: training may go on."""
+    """Contents of a checkpoint to be written, copied to host memory, so that training can continue."""
 
     details: dict[str, str]
     tensors: dict[str, Tensor]
@@ -111,7 +111,7 @@ def snapshot(
     position: Position,
     interface: Interface | None = None,
 ) -> Snapshot:
-    """Copy weights, buffers and the optimizer's state once."""
+    """Copy weights, buffers and optimizer state to host memory."""
     details = {"format": FORMAT, "position": json.dumps(asdict(position))}
     tensors = {name: _copied(tensor) for name, tensor in _tensors(model, optimiser)}
     if interface is not None:
@@ -134,14 +134,15 @@ def write(
     position: Position,
     interface: Interface | None = None,
 ) -> None:
-    """Write a checkpoint and return when it is on the disk; raises `OSError` as `write_snapshot` does."""
+    """Write a checkpoint and return after it is synced to disk; raise `OSError` as `write_snapshot` does."""
     write_snapshot(path, snapshot(model, optimiser, position, interface))
 
 
 def write_snapshot(path: Path, contents: Snapshot) -> None:
-    """Write everything to a temporary name, flush it to the disk, and rename it into place.
+    """Write a snapshot to a temporary file, sync it to disk, and rename it.
 
-    Raises `OSError` where that fails; a checkpoint that was there before is then still whole.
+    Raises:
+        OSError: Writing failed; an existing checkpoint is intact.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -157,9 +158,9 @@ def write_snapshot(path: Path, contents: Snapshot) -> None:
 
 
 class BackgroundWriter:
-    """Writes checkpoints in a thread of its own, one at a time; what fails there is raised in the caller's.
+    """Thread that writes checkpoints one at a time; its errors are raised in the calling thread.
 
-    A checkpoint is begun when the one before is on the disk, so that at most one snapshot is held.
+    A checkpoint is started after the previous one is on disk, so at most one snapshot is held.
     """
 
     def __init__(self) -> None:
@@ -167,45 +168,46 @@ class BackgroundWriter:
         self._pending: Future[None] | None = None
 
     def start(self, work: Callable[[], None]) -> None:
-        """Begin `work`, after what was begun before; raises what that raised."""
+        """Start `work` after the previous one has ended; raise the previous one's error."""
         self.wait()
         self._thread = self._thread or ThreadPoolExecutor(1, "checkpoint")
         self._pending = self._thread.submit(work)
 
     def poll(self) -> None:
-        """Raise what was raised, if it is over; wait for nothing."""
+        """Raise the error of finished work, without waiting."""
         if self._pending is not None and self._pending.done():
             self.wait()
 
     def wait(self) -> None:
-        """Return when everything is on the disk; raises what was raised."""
+        """Wait until everything is on disk; raise its error."""
         pending, self._pending = self._pending, None
         if pending is not None:
             pending.result()
 
     def close(self) -> None:
-        """Let what was begun come to its end, whatever that is, and end the thread."""
+        """Wait for pending work, ignoring its errors, and stop the thread."""
         if self._thread is not None:
             self._thread.shutdown()
             self._thread = None
 
 
 def clear(folder: Path) -> None:
-    """Remove what a worker left that was killed while it wrote a checkpoint into the folder."""
+    """Delete temporary files of a worker that was killed while it wrote a checkpoint."""
     for leftover in folder.glob(".*.safetensors.*.tmp"):
         leftover.unlink(missing_ok=True)
 
 
 def position_of(path: Path) -> Position:
-    """Where a checkpoint stands; raises `ValueError` for a file that is none."""
+    """Read the training state of a checkpoint; raise `ValueError` for another file."""
     with _opened(path) as file:
         return _position(file.metadata())
 
 
 def read(path: Path) -> Stored:
-    """Everything but the optimiser, from one look at the file, which a run may replace meanwhile.
+    """Read everything but the optimizer state in one pass; a running worker may replace the file meanwhile.
 
-    Raises `ValueError` for a file that is no checkpoint.
+    Raises:
+        ValueError: The file is no checkpoint.
     """
     with _opened(path) as file:
         details = file.metadata()
@@ -217,7 +219,7 @@ def read(path: Path) -> Stored:
 
 
 def restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> Position:
-    """Load weights (and the optimiser's state) in place; raises `ValueError` where they do not fit."""
+    """Load weights (and optimizer state) in place; raise `ValueError` if they do not match."""
     with _opened(path) as file:
         position = _position(file.metadata())
         stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
@@ -276,5 +278,5 @@ def _restore_optimiser(optimiser: torch.optim.Optimizer, stored: dict[str, Tenso
     for parameter, values in optimiser.state.items():
         for key, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
-                # Fused kernels walk through memory, and take it for granted that all of it is laid out alike.
+                # Fused kernels require the same memory layout for parameters and state.
                 values[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

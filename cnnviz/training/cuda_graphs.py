@@ -1,4 +1,4 @@
-"""A training step recorded once as a CUDA graph and replayed: one launch in place of hundreds."""
+"""CUDA-graph capture of the training step: one graph launch replaces hundreds of kernel launches."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ import torch
 from torch import Tensor, nn
 
 WARM_UP = 5
-"""Steps before the recording: libraries choose algorithms, and the optimiser makes its state."""
+"""Eager steps before the capture, in which libraries pick algorithms and the optimizer creates its state."""
 SMALL = 2e12
-"""Operations a step up to which launching is worth saving. A graph keeps activations of its own for good."""
+"""Maximum FLOPs per step for which capture pays off; a graph permanently holds its own activations."""
 
 Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Images `(N, C, H, W)` and labels `(N,)` to mean losses `(1 + A,)` and answers `(N,)`, nobody waiting.
+"""Training step: images `(N, C, H, W)` and labels `(N,)` to mean losses `(1 + A,)` and predictions `(N,)`.
 
-The first loss is the one that is trained, the others are those of A auxiliary classifiers.
+It does not synchronize with the device. The first loss is the training loss, the others are those of A
+auxiliary classifiers.
 """
 Capture = Callable[[Step, Tensor, Tensor], Callable[[], tuple[Tensor, Tensor]]]
-"""Records a step on these very tensors, without doing it; what it gives does the step on what they hold."""
+"""Captures a step on static input tensors without running it; the result replays it on their contents."""
 
 
 class GraphedStep:
-    """Makes steps as `eager` does; from the sixth full batch on by replaying a recording of it.
+    """Training step that is captured as a CUDA graph on the sixth full batch and replayed from then on.
 
-    A batch of another size goes through `eager`. Where recording fails, everything does.
+    Batches of other sizes run eagerly; if the capture fails, all do.
 
     Args:
-        eager: The step as it is written.
-        batch: Images of a full batch.
-        note: Is told, in a sentence, whether it was recorded.
-        parameters: Of the model. A recording writes gradients to memory of its own: after a replay they are
-            the parameters' `.grad` again, whatever an eager step in between left there.
-        capture: How to record; on CUDA but in tests.
+        eager: The eager step.
+        batch: Full batch size.
+        note: Called with a message on whether the step was captured.
+        parameters: The model's parameters. A graph writes gradients to its own memory: after a replay these
+            tensors are set as the parameters' `.grad` again, which an eager step in between may have
+            replaced.
+        capture: Captures a step; `capture_cuda_graph` by default.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class GraphedStep:
         self._replay: Callable[[], tuple[Tensor, Tensor]] | None = None
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Make the step; see `TrainStep`."""
+        """Run one step; see `TrainStep`."""
         if self._failed or len(labels) != self._batch:
             return self._eager(images, labels)
         if self._waiting:
@@ -68,7 +70,7 @@ class GraphedStep:
         losses, answers = self._replay()
         for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
             parameter.grad = gradient
-        # The next replay writes to the same memory.
+        # Cloned, since the next replay overwrites the graph's memory.
         return losses.clone(), answers.clone()
 
     def _record(self, images: Tensor, labels: Tensor) -> None:
@@ -83,7 +85,7 @@ class GraphedStep:
             self._note(f"Steps are launched one kernel at a time: a CUDA graph cannot be made ({reason}).")
 
     def _aside(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """A step on a stream of its own: what is recorded next must not lean on the default stream."""
+        """Run a warm-up step on a side stream, as capture requires."""
         if images.device.type != "cuda":
             return self._eager(images, labels)
         self._side = self._side or torch.cuda.Stream(images.device)  # type: ignore[no-untyped-call]
@@ -100,28 +102,28 @@ class GraphedStep:
 
 
 class FullBatchStep:
-    """Makes steps of full batches as `fast` does and others as `eager` does.
+    """Training step that runs `fast` for full batches and `eager` for others.
 
-    `torch.compile` compiles anew for every other size, and an epoch's last batch is usually smaller.
+    `torch.compile` recompiles for every batch size, and the last batch of an epoch is usually smaller.
     """
 
     def __init__(self, fast: Step, eager: Step, batch: int) -> None:
         self._fast, self._eager, self._batch = fast, eager, batch
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Make the step; see `TrainStep`."""
+        """Run one step; see `TrainStep`."""
         return (self._fast if len(labels) == self._batch else self._eager)(images, labels)
 
 
 def should_capture(device: torch.device, macs: int, batch: int) -> bool:
-    """Whether steps are so small that launching them is a good part of their time."""
+    """Return whether steps are so small that launch overhead is a considerable part of their time."""
     return device.type == "cuda" and 0 < 6 * macs * batch <= SMALL
 
 
 def capture_cuda_graph(step: Step, images: Tensor, labels: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:
-    """Record `step` on the images' device; raises `RuntimeError` for what a graph cannot hold."""
+    """Capture `step` on the images' device; raise `RuntimeError` if it cannot be captured."""
     graph = torch.cuda.CUDAGraph()
-    # Another thread may use the GPU meanwhile (a logger that asks for its memory): only this one is recorded.
+    # Other threads may use the GPU meanwhile (a logger that queries its memory): capture only this thread.
     recording = torch.cuda.graph(graph, capture_error_mode="thread_local")
     with torch.cuda.device(images.device), recording:
         losses, answers = step(images, labels)

@@ -1,6 +1,7 @@
-"""What a run will take, before it starts: arithmetic on its network, and the speed of earlier runs.
+"""Estimates of a run's time, memory and disk space, from its network and the speed of earlier runs.
 
-Importing this imports no torch, and asking needs it only for a network whose facts are not shipped.
+Importing this module does not import torch; an estimate needs it only if the network's analysis is not
+precomputed.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from cnnviz.training.recipe import Recipe, analysis_for, edition_of, side_for, s
 
 SPEED = "images_per_second"
 CPU_MACS, GPU_MACS = 15e9, 5e12
-"""Multiply-adds a second and CPU core, or GPU, that training gets done: a rough prior until a run was here.
+"""MACs per second of training, per CPU core and per GPU: a rough prior until a run was timed here.
 
-Two cores of a 2023 server processor did 15 to 40 thousand million each over our networks; a GPU's number is
-about a tenth of what the data sheets of its last generations promise for bf16."""
+Two cores of a 2023 server processor reached 15 to 40 GMAC/s each on our networks; the value for GPUs is about
+a tenth of the peak bf16 throughput in recent data sheets.
+"""
 LEAST_STEP = {"cpu": 1e-3, "cuda": 3e-4}
-"""Seconds that a step takes however small the network, where another network's speed is carried over."""
+"""Minimum seconds of a step, however small the network, if another network's speed is extrapolated."""
 _BASE = 600 * 2**20
 _PASSES = 3
 _NEWEST = 40
@@ -42,23 +44,23 @@ _GPU_FILE = re.compile(r"nvidia\d+|dxg|nvhost-gpu|nvgpu|kfd")
 
 @dataclass(frozen=True)
 class Estimate:
-    """What to expect of a run."""
+    """Estimated cost of a run."""
 
     seconds: float | None
-    """Of training and judging; None where nobody knows how many images there are."""
+    """Time of training and evaluation; None if the number of images is unknown."""
     memory_bytes: int
-    """On the device; on the CPU with the process itself."""
+    """Memory on the device; on the CPU including the process itself."""
     disk_bytes: int
-    """Checkpoints, and the decoded data where they are not there yet."""
+    """Size of checkpoints, and of the decoded data unless they are cached."""
     basis: str
-    """One sentence: from what the time was worked out."""
+    """One sentence on what the time is based on."""
     timed: bool = True
-    """False where no run on the device was timed yet: the time is then good to a factor of thirty."""
+    """False if no run on the device was timed yet: the time is then accurate to a factor of thirty."""
 
 
 @dataclass(frozen=True)
 class _Work:
-    """Sizes that decide everything: multiply-adds and values of one image, parameters, images."""
+    """Sizes that determine the cost: MACs and activation values per image, parameters, images."""
 
     macs: int
     values: int
@@ -66,17 +68,20 @@ class _Work:
     train: int
     judged: int
     pixels: int
-    """Values of the decoded images."""
+    """Number of values of the decoded images."""
     cached: bool
 
 
 def estimate(database: Database, recipe: Recipe) -> Estimate:
-    """Expect time, memory and disk of `recipe` on its device.
+    """Estimate time, memory and disk space of a recipe on its device.
 
-    Time is multiply-adds (three passes an image trained, one an image judged) at the speed that the
-    nearest network by multiply-adds had on the same device, newest runs first; without any, a rough prior.
+    Time is the number of MACs (three passes per training image, one per evaluated image) at the speed of the
+    run on the same device whose network is nearest in MACs, newest runs first; without such a run, at a rough
+    prior.
 
-    Raises `UnknownModelError`, and `ValueError` for a network that cannot be.
+    Raises:
+        UnknownModelError: There is no such model.
+        ValueError: The network cannot be built.
     """
     device, work = device_name(recipe), _work(recipe)
     if work.train == 0:
@@ -86,9 +91,11 @@ def estimate(database: Database, recipe: Recipe) -> Estimate:
 
 
 def structural_problems(recipe: Recipe) -> tuple[Problem, ...]:
-    """Check the network's structure for the classes of the recipe's data; needs torch as `estimate` does.
+    """Check the network's structure for the classes of the recipe's data; may need torch.
 
-    Raises `UnknownModelError`, and `ValueError` for a network that cannot be.
+    Raises:
+        UnknownModelError: There is no such model.
+        ValueError: The network cannot be built.
     """
     return _problems(_identity(recipe), edition_of(recipe), _data(recipe.dataset)[0])
 
@@ -102,9 +109,9 @@ def _problems(identity: str, edition: str, classes: int) -> tuple[Problem, ...]:
 
 
 def device_name(recipe: Recipe) -> str:
-    """The device as runs name it, `cpu` or `cuda:0`; torch is asked only where there is a GPU's driver.
+    """Return the device as stored in runs, `cpu` or `cuda:0`; imports torch only if a GPU driver is present.
 
-    A GPU that this machine does not have is another machine's first.
+    For a GPU on a machine without one it is the first GPU of another machine.
     """
     wanted = class_of(recipe.device)
     if wanted.partition(":")[0] == CPU or (wanted == ANY and not may_have_gpu()):
@@ -121,13 +128,13 @@ def device_name(recipe: Recipe) -> str:
 def may_have_gpu(
     devices: Path = Path("/dev"), environment: Mapping[str, str] = os.environ, platform: str = sys.platform
 ) -> bool:
-    """Look for a GPU's driver without torch: True where torch has to be asked, as it may find one.
+    """Return whether a GPU driver is present, without torch; True means that torch has to be asked.
 
     Args:
-        devices: Where drivers leave their files: `nvidia0` and up (any number in a container),
-            `dxg` under WSL2, `nvhost-gpu` or `nvgpu` on a Jetson, `kfd` of AMD (torch calls it cuda).
+        devices: Folder of device files: `nvidia0` and up (any number in a container), `dxg` under WSL2,
+            `nvhost-gpu` or `nvgpu` on a Jetson, `kfd` of AMD (torch calls it cuda).
         environment: `CUDA_VISIBLE_DEVICES` may hide every GPU from this process.
-        platform: As `sys.platform`; only Linux's drivers leave files.
+        platform: As `sys.platform`; only Linux drivers create files.
     """
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.split(",")[0].strip() in ("", "-1", "NoDevFiles", "void", "none"):
@@ -160,7 +167,7 @@ def _work(recipe: Recipe) -> _Work:
 
 
 def _data(name: str) -> tuple[int, int, int, Shape, bool]:
-    """Classes, training and test images, the shape of one, and whether it lies decoded."""
+    """Return numbers of classes, training and test images, image shape, and whether the data are cached."""
     known = datasets.specs().get(name)
     ready = datasets.prepared(name) if known or datasets.is_path(name) else None
     if ready is not None:
@@ -171,7 +178,7 @@ def _data(name: str) -> tuple[int, int, int, Shape, bool]:
 
 
 def _identity(recipe: Recipe) -> str:
-    """What decides a network, as text."""
+    """Return the fields that determine a network, as JSON."""
     fields = {"model", "options", "layers", "size", "code"}
     return recipe.model_dump_json(include=fields)
 
@@ -204,7 +211,7 @@ def _seconds(database: Database, recipe: Recipe, work: _Work, device: str) -> tu
 
 
 def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int, float, str]]:
-    """Runs of the device with multiply-adds of their network, images a second, and precision."""
+    """Yield timed runs of the device, with MACs of their network, images per second, and precision."""
     newest = tracking.list_runs(database, metrics=[SPEED], limit=4 * _NEWEST)
     timed = [run for run in newest if run.trained and run.device == device and SPEED in run.metrics][:_NEWEST]
     recipes = tracking.recipes(database, [run.id for run in timed])
@@ -214,7 +221,7 @@ def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int
             recipe = Recipe.model_validate(recipes[run.id])
             macs, _, _ = _network(_identity(recipe), edition_of(recipe), _data(recipe.dataset)[0])
         except (ValidationError, ValueError, KeyError):
-            # A run of another version, or of a network or data that have gone.
+            # A run of another version, or of a network or data that no longer exist.
             continue
         if speed and macs:
             yield run, macs, speed, recipe.precision
@@ -223,7 +230,7 @@ def _measured(database: Database, device: str) -> Iterator[tuple[RunSummary, int
 def _sizes(recipe: Recipe, work: _Work, device: str) -> tuple[int, int]:
     kept = state_tensors(recipe)
     weights = work.params * _VALUE
-    half = recipe.precision == "bf16" and device.startswith("cuda")  # a processor may have to use fp32
+    half = recipe.precision == "bf16" and device.startswith("cuda")  # A CPU may fall back to fp32.
     width = 2 if half else _VALUE
     memory = weights * (2 + kept) + 2 * work.values * width * recipe.batch_size + work.pixels
     if not device.startswith("cuda"):

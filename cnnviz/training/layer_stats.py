@@ -1,4 +1,4 @@
-"""Layer statistics by hooks, step by step, and where the first NaN or Inf arose."""
+"""Layer statistics by hooks, and localization of the first NaN or Inf."""
 
 from __future__ import annotations
 
@@ -10,37 +10,41 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# A look at every layer during one training step: activations, gradients, and how far weights move.
+# Layer statistics of one training step: activations, gradients and weight updates.
 
 _SLOTS = ("mean", "spread", "zeros", "dead", "signal")
 
 _MAPS_OF = 32
-"""Images of a batch whose maps are looked at: thousands of values each say what all would, and a look at
-every map of a GoogLeNet takes as long as several steps."""
+"""Images per batch whose feature maps are measured: a sample suffices, and all maps of a GoogLeNet
+
+take as long as several training steps.
+"""
 
 
 @dataclass(frozen=True)
 class LayerStats:
-    """What one layer did in a step. Fractions are in [0, 1]; None where a layer has no such thing."""
+    """Statistics of one layer in one step. Fractions are in [0, 1]; None if not applicable to the layer."""
 
     name: str
     mean: float | None
     spread: float | None
     zeros: float | None
-    """Part of its outputs that are exactly 0."""
+    """Sparsity: fraction of outputs that are exactly 0."""
     dead: float | None
-    """Part of its channels that are 0 for every image looked at, or of its units for the whole batch."""
+    """Dead units: fraction of channels that are 0 for every image measured, or of units, for the batch."""
     signal: float | None
-    """The part of `spread` that tells images apart: of each of its outputs the standard deviation over the
-    batch, root mean square over outputs. Biases alone make a spread, but no signal."""
+    """The part of `spread` that differs between images: RMS over outputs of the standard deviation
+
+    over the batch. Biases alone cause a spread, but no signal.
+    """
     gradient: float | None
-    """L2 norm of its weights' gradient."""
+    """L2 norm of the gradients of its weights."""
     update: float | None
-    """L2 norm of the step, by that of the weights; about 1e-3 is usual."""
+    """Update-to-weight ratio: L2 norm of the update over that of the weights; about 1e-3 is usual."""
 
 
 class LayerStatsHook:
-    """Watches one step: `with observer.watching(): forward, backward, optimiser step`."""
+    """Forward hooks that measure one step: `with hook.watching(): forward, backward, optimizer step`."""
 
     def __init__(self, model: nn.Module) -> None:
         self._layers = _layers(model)
@@ -49,7 +53,7 @@ class LayerStatsHook:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch the step that is made inside; hooks are there no longer than that."""
+        """Register the hooks for the step inside the block."""
         self._outputs.clear()
         handles = [part.register_forward_hook(self._saw(name)) for name, part in self._layers.items()]
         self._weights = {
@@ -63,7 +67,7 @@ class LayerStatsHook:
                 handle.remove()
 
     def looks(self) -> list[LayerStats]:
-        """What was seen, layer by layer: one transfer from the device for all of it."""
+        """Return the statistics of each layer, in a single transfer from the device."""
         names = list(self._layers)
         rows = [self._row(name) for name in names]
         values = torch.stack(rows).cpu().tolist() if rows else []
@@ -74,7 +78,7 @@ class LayerStatsHook:
 
     def _saw(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any, out: Any) -> None:
-            # An activation in place that comes next would change what is seen, so it is reduced at once.
+            # Reduced at once, since a following in-place activation would modify the output.
             if isinstance(out, Tensor) and out.is_floating_point():
                 self._outputs[name] = _reduced(out.detach())
 
@@ -90,7 +94,7 @@ class LayerStatsHook:
 
 
 def _reduced(out: Tensor) -> Tensor:
-    """Mean, spread, fraction of zeros and of dead channels, and signal of `(N, C, …)` or `(N, F)`."""
+    """Compute mean, spread, sparsity, fraction of dead channels, and signal of `(N, C, …)` or `(N, F)`."""
     values = (out if out.dim() == 2 else out[:_MAPS_OF]).float()
     nothing = values == 0
     around = [axis for axis in range(values.dim()) if axis != 1]
@@ -100,7 +104,7 @@ def _reduced(out: Tensor) -> Tensor:
 
 
 def _moved(parameters: list[nn.Parameter], before: list[Tensor], device: torch.device) -> Tensor:
-    """Gradient norm and update-to-weight ratio of a layer's own parameters, NaN where it has none."""
+    """Compute gradient norm and update-to-weight ratio of a layer's own parameters; NaN if it has none."""
     gradients = [p.grad for p in parameters if p.grad is not None]
     if not gradients:
         return torch.full((2,), torch.nan, device=device)
@@ -111,29 +115,36 @@ def _moved(parameters: list[nn.Parameter], before: list[Tensor], device: torch.d
         return torch.stack([gradient, moved / weights.clamp(min=1e-12)])
 
 
-# Where numbers first stopped being numbers, once a run has failed of it; a healthy run never comes here.
+# Origin of the first NaN or Inf, searched for only after a run has failed.
 
 
 @dataclass(frozen=True)
 class Broken:
-    """The record `nonfinite` but its step; `what` is `output`, `gradient`, `weights` or `loss`."""
+    """Origin of a non-finite value: the record `nonfinite` without its step.
+
+    `what` is `output`, `gradient`, `weights` or `loss`.
+    """
 
     layer: str | None
-    """None where no layer of its own can be named."""
+    """None if no layer can be named."""
     what: str
 
     @property
     def sentence(self) -> str:
-        """Ends an error's sentence; empty where there is no layer to name."""
+        """Sentence for the error message; empty without a layer."""
         return f" The first to break: the {self.what} of '{self.layer}'." if self.layer else ""
 
 
 def locate_nonfinite(model: nn.Module, forward: Callable[[], object]) -> Broken:
-    """Find the place: `forward` repeats the failed step's forward pass with the weights it had.
+    """Locate the first layer with a NaN or Inf in its weights, gradients or outputs.
 
-    Weights go before outputs, since the step before may have broken them. Gradients flow from the output
-    backwards, so of several layers with broken ones the one nearest the output is where it began; of
-    outputs it is the first that was made. Where all of them are finite it is the loss itself.
+    Weights are checked before outputs, since the preceding step may have broken them. Gradients flow backward
+    from the output, so of several layers with non-finite gradients the one nearest the output is the origin;
+    of outputs it is the first one computed. If all of them are finite, the loss itself is.
+
+    Args:
+        model: The model, with the weights of the failed step.
+        forward: Repeats the forward pass of the failed step.
     """
     layers = _layers(model)
     weights = _nearest_the_output(layers, lambda part: part)
@@ -145,7 +156,7 @@ def locate_nonfinite(model: nn.Module, forward: Callable[[], object]) -> Broken:
 
 
 def _layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The modules without children, by name; TorchScript ones, which take no hooks, are left out."""
+    """Return the leaf modules by name, except TorchScript modules, which do not support hooks."""
     named = model.named_modules()
     return {
         name: part

@@ -1,4 +1,4 @@
-"""Metrics: an epoch's sums without waiting for the device, evaluation, predictions for tracked images."""
+"""Metrics: running sums of an epoch without device synchronization, evaluation, tracked images."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ LOSS = "The loss was"
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss (or a weight) became infinite or not a number; `step` says when (counted from 1).
+    """The loss (or a weight) is NaN or infinite, first at `step` (counted from 1).
 
-    `where` is a sentence that follows, with the layer in which it began.
+    `where` is a sentence appended to the message, with the layer in which it began.
     """
 
     def __init__(self, step: int, what: str = LOSS, where: str = "") -> None:
@@ -35,9 +35,9 @@ class NonFiniteLossError(ArithmeticError):
 
 @dataclass
 class RunningSum:
-    """Over some images: the sum of their losses, how many were answered rightly, how many there were.
+    """Running sums over images: loss, number of correct predictions, number of images.
 
-    Losses are added one step after another, so that a resumed run rounds as one that was not.
+    Losses are added step by step, so that a resumed run rounds like an uninterrupted one.
     """
 
     loss: float = 0.0
@@ -46,45 +46,50 @@ class RunningSum:
 
     @property
     def values(self) -> tuple[float, float, float]:
-        """As a checkpoint keeps them."""
+        """The sums as a tuple, as stored in checkpoints."""
         return self.loss, self.right, self.images
 
 
 class EpochMetrics:
-    """What the steps of an epoch came to.
+    """Metric accumulator of an epoch.
 
-    `add` keeps a step's tensors where they are; `drain` fetches all of them at once. Between the two the
-    host never waits for a device.
+    `add` keeps a step's tensors on the device; `drain` fetches all of them in one transfer. In between the
+    host never waits for the device.
     """
 
     def __init__(self, classes: int, ranks: Ranks = SINGLE) -> None:
         self._ranks = ranks
         self.epoch, self.recent = RunningSum(), RunningSum()
         self.predicted = [0] * classes
-        """How many training images were given each class in this epoch."""
+        """Number of training images predicted as each class in this epoch."""
         self.auxiliary: list[float] = []
-        """Of each auxiliary classifier the sum of its losses since the last report.
+        """Summed loss of each auxiliary classifier since the last report.
 
-        Empty where there is none, and until the next report where a checkpoint did not keep them.
+        Empty without auxiliary classifiers, and until the next report if a checkpoint did not store them.
         """
         self._waiting: list[tuple[int, Tensor, Tensor, Tensor, float]] = []
 
     def add(self, step: int, losses: Tensor, predicted: Tensor, labels: Tensor, part: float = 1.0) -> None:
-        """Note step `step` (from 1): mean losses of `update.Step`, predicted classes and labels `(N,)`.
+        """Add the results of a step without waiting for the device.
 
-        Where several ranks train these are this rank's, and `part` is what its losses count in the mean over
-        the whole batch; with 0 its row is another one's.
+        Args:
+            step: From 1.
+            losses: Mean losses, as returned by `TrainStep`.
+            predicted: Predicted classes `(N,)`.
+            labels: True classes `(N,)`.
+            part: With several ranks, whose rows these are: weight of this rank's losses in the mean over the
+                whole batch; 0 if its row belongs to another rank.
         """
         count = len(labels) if part else 0
         self._waiting.append((step, losses, predicted[:count], labels[:count], part))
 
     @property
     def waiting_labels(self) -> list[Tensor]:
-        """The labels `(N,)` of every batch that `drain` has not fetched yet."""
+        """Labels `(N,)` of every batch that is not drained yet."""
         return [labels for _, _, _, labels, _ in self._waiting]
 
     def drain(self) -> None:
-        """Fetch what waits; raises `NonFiniteLossError` for the first step whose loss was not finite."""
+        """Fetch all pending results; raise `NonFiniteLossError` for the first step with a non-finite loss."""
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
@@ -113,7 +118,7 @@ class EpochMetrics:
     def _over_ranks(
         self, losses: Tensor, parts: Tensor, sizes: list[int], right: int, counts: list[int]
     ) -> tuple[Tensor, list[int], int, list[int]]:
-        """The same figures of the whole batches: one exchange for all steps that wait."""
+        """Combine the results of all ranks, for all pending steps in one all-reduce."""
         weighted = losses.detach().cpu().double() * parts[:, None]
         counted = torch.tensor([right, *sizes, *counts], dtype=torch.float64)
         flat = self._ranks.sum(torch.cat([weighted.flatten(), counted]))
@@ -122,29 +127,29 @@ class EpochMetrics:
         return means, rest[: len(sizes)], right, rest[len(sizes) :]
 
     def begin_epoch(self) -> None:
-        """Forget the epoch."""
+        """Reset the sums of the epoch."""
         self.epoch, self.predicted = RunningSum(), [0] * len(self.predicted)
 
     def begin_report(self) -> None:
-        """Forget what was reported."""
+        """Reset the sums since the last report."""
         self.recent, self.auxiliary = RunningSum(), []
 
     def restore(
         self, sums: tuple[float, ...], predicted: tuple[int, ...], auxiliary: tuple[float, ...]
     ) -> None:
-        """Go on from what a checkpoint kept: the epoch's three sums, the report's, and the rest."""
+        """Restore the sums of a checkpoint: three of the epoch, three of the report, and the rest."""
         self.epoch, self.recent = RunningSum(*sums[:3]), RunningSum(*sums[3:])
         self.predicted = list(predicted) or [0] * len(self.predicted)
         self.auxiliary = list(auxiliary)
 
 
-# How good a model is on images that it does not learn from.
+# Evaluation.
 
-# Batch normalization: which layers have it, with what momentum, and batch in place of running statistics.
+# Batch normalization: its layers, their momentum, and batch statistics in place of running statistics.
 
 
 def batch_norm_layers(model: nn.Module) -> dict[str, _BatchNorm]:
-    """Return the layers that keep running statistics, by name and in the model's order."""
+    """Return the layers with running statistics by name, in the model's order."""
     return {
         name: part
         for name, part in model.named_modules()
@@ -153,7 +158,7 @@ def batch_norm_layers(model: nn.Module) -> dict[str, _BatchNorm]:
 
 
 def describe_batch_norm(model: nn.Module) -> list[dict[str, Any]]:
-    """Describe each such layer: `name`, `momentum` (None: a mean over all batches) and `updates` so far."""
+    """Return `name`, `momentum` (None: cumulative mean) and `updates` of each batch-norm layer."""
     return [
         {"name": name, "momentum": _number(part.momentum), "updates": _updates(part)}
         for name, part in batch_norm_layers(model).items()
@@ -162,13 +167,13 @@ def describe_batch_norm(model: nn.Module) -> list[dict[str, Any]]:
 
 @contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[None]:
-    """Let batch normalization use each batch's own statistics, in a model that is in evaluation mode.
+    """Make batch normalization use batch statistics within the block, in a model in evaluation mode.
 
-    Running statistics and their count of batches are neither read nor changed.
+    Running statistics and their batch counters are neither read nor changed.
     """
     layers = [part for part in batch_norm_layers(model).values() if not part.training]
     for part in layers:
-        # Training mode without tracking: PyTorch then hands no running statistics to the kernel at all.
+        # In training mode without tracking PyTorch passes no running statistics to the kernel.
         part.training, part.track_running_stats = True, False
     try:
         yield
@@ -187,14 +192,14 @@ def _updates(part: _BatchNorm) -> int:
 
 _MOST_IMAGES = 1000
 _MOST_PIXELS = 6_000_000
-"""At once: some 120 images of 224×224, which need no more memory than a training step of a small batch."""
+"""Pixels per batch: some 120 images of 224×224, which need no more memory than a small training step."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """Figures over one set of images; accuracies are fractions in [0, 1].
+    """Evaluation result of a set of images; accuracies are fractions in [0, 1].
 
-    `confusion` is int64 `(classes, classes)`: row the truth, column the answer.
+    `confusion` is int64 `(classes, classes)`: rows are true classes, columns predicted ones.
     """
 
     loss: float
@@ -202,9 +207,9 @@ class Score:
     top5: float
     confusion: Tensor
     logit_spread: float
-    """The logits' standard deviation over images, mean over classes; near 0 where all are answered alike."""
+    """Standard deviation of logits over images, averaged over classes; near 0 for a constant output."""
     in_training_mode: tuple[str, ...] = ()
-    """Layers that were in training mode while they were judged: none, unless a model hinders `eval()`."""
+    """Layers in training mode during evaluation: none, unless a model overrides `eval()`."""
 
     @property
     def by_class(self) -> list[float]:
@@ -214,7 +219,7 @@ class Score:
 
     @property
     def predicted(self) -> list[int]:
-        """How many images were given each class."""
+        """Number of images predicted as each class."""
         return [int(value) for value in self.confusion.sum(0).tolist()]
 
 
@@ -227,13 +232,19 @@ def evaluate(
     by_batch: bool = False,
     ranks: Ranks = SINGLE,
 ) -> Score:
-    """Judge `model` in evaluation mode on all of `images`, and leave it in the mode it was in.
+    """Evaluate a model on images in evaluation mode, and restore its mode.
 
-    Arithmetic is in the recipe's precision. The loss is plain cross-entropy, whatever the training smooths
-    or adds. With ten crops, class probabilities are averaged, as in Krizhevsky et al., 2012. `batch` images
-    go through at once; by default as many as their size suggests. With `by_batch` batch normalization uses
-    each batch's own statistics in place of the running ones, which stay as they are. Several `ranks` judge a
-    part each, and all of them get the whole score.
+    The loss is plain cross-entropy, without label smoothing or auxiliary losses. With ten crops, class
+    probabilities are averaged, as in Krizhevsky et al., 2012.
+
+    Args:
+        model: The model.
+        images: Images and labels.
+        transform: Preprocessing; its recipe sets the precision.
+        batch: Batch size; chosen by the size of the images by default.
+        by_batch: Let batch normalization use batch statistics in place of running ones, which are not
+            changed.
+        ranks: With several ranks each evaluates a part, and all return the complete result.
     """
     batch = batch or evaluation_batch(transform)
     if ranks.several:
@@ -242,7 +253,7 @@ def evaluate(
         logits = ranks.gather_rows(part, len(images))
     else:
         logits, wrong = _all_logits(model, split(images.images, batch), transform, by_batch)
-    # Late: it imports torchvision, 90 MB that pages which only read a checkpoint need not hold.
+    # Late import: it loads torchvision (90 MB), which pages that only read a checkpoint do not need.
     from torchmetrics.functional.classification import multiclass_confusion_matrix
 
     labels = images.labels
@@ -260,7 +271,7 @@ def evaluate(
 
 
 def probabilities(model: nn.Module, images: Tensor, transform: Transform) -> Tensor:
-    """The probability of each class for uint8 images `(N, C, H, W)`: float32 `(N, classes)`."""
+    """Return class probabilities, float32 `(N, classes)`, of uint8 images `(N, C, H, W)`."""
     parts = split(images, evaluation_batch(transform))
     return _all_logits(model, parts, transform)[0].softmax(1)
 
@@ -270,7 +281,7 @@ def _in_batches(rows: Tensor, batch: int) -> Iterator[Tensor]:
 
 
 def _rows(images: Tensor | StreamedImages, rows: Tensor) -> Tensor:
-    """Some images; what is decoded is looked up on the CPU."""
+    """Return the images at `rows`; lazily decoded images are indexed on the CPU."""
     return images[rows] if isinstance(images, StreamedImages) else images[rows.to(images.device)]
 
 
@@ -280,7 +291,7 @@ def _all_logits(
     transform: Transform,
     by_batch: bool = False,
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """The logits, and which layers were in training mode all the same."""
+    """Return the logits, and the names of layers that are in training mode despite `eval()`."""
     training = model.training
     model.eval()
     wrong = tuple(name for name, part in model.named_modules() if part.training and not any(part.children()))
@@ -292,7 +303,7 @@ def _all_logits(
 
 
 def evaluation_batch(transform: Transform) -> int:
-    """How many images go through at once where nobody says: as many as their size suggests."""
+    """Return the default batch size of an evaluation, by the size of the images."""
     height, width = transform.side
     crops = 10 if transform.recipe.ten_crop else 1
     return max(1, min(_MOST_IMAGES, _MOST_PIXELS // (height * width * crops)))
@@ -310,7 +321,7 @@ def _logits(model: nn.Module, images: Tensor, transform: Transform) -> Tensor:
     return crops.mean(0).log()
 
 
-# A few test images, the same for the whole of a run, and what the model says of them as it learns.
+# Tracked images: a few test images whose predictions are recorded throughout a run.
 
 MOST = 10
 _TOP = 3
@@ -319,15 +330,15 @@ _LARGEST_SIDE = 128
 
 @dataclass(frozen=True)
 class TrackedImages:
-    """Up to ten test images: the first of each class, then the first of all where classes are fewer."""
+    """Up to ten test images: the first of each class, filled up with the first images."""
 
     numbers: tuple[int, ...]
-    """Their places in the test part."""
+    """Indices in the test split."""
     chosen: Labelled
 
     @classmethod
     def of(cls, test: Labelled) -> TrackedImages:
-        """Choose from the test images; none where there are none."""
+        """Select the images; none if there are no test images."""
         labels = test.labels.tolist()
         firsts = {label: number for number, label in reversed(list(enumerate(labels)))}
         numbers = [firsts[label] for label in sorted(firsts)[:MOST]]
@@ -337,7 +348,7 @@ class TrackedImages:
         return cls(tuple(numbers), Labelled(test.images[rows], test.labels[rows]))
 
     def pictures(self) -> list[dict[str, Any]]:
-        """The record `fixed_images`: place, label, and a PNG in base64 of at most 128 pixels a side."""
+        """Return the record `fixed_images`: index, label, and a base64 PNG of at most 128×128 pixels."""
         images, labels = self.chosen.images[:].cpu(), self.chosen.labels.tolist()
         return [
             {"index": number, "label": label, "png": png(image)}
@@ -345,7 +356,7 @@ class TrackedImages:
         ]
 
     def predictions(self, model: nn.Module, transform: Transform) -> list[dict[str, Any]]:
-        """The record `fixed_predictions`: of each image the three likeliest classes, with probabilities."""
+        """Return the record `fixed_predictions`: top-3 classes and probabilities of each image."""
         if not self.numbers:
             return []
         likely = probabilities(model, self.chosen.images[:], transform)
@@ -358,7 +369,7 @@ class TrackedImages:
 
 
 def png(image: Tensor) -> str:
-    """An image uint8 `(C, H, W)` as a PNG in base64, of at most 128 pixels a side."""
+    """Encode an image, uint8 `(C, H, W)`, as a base64 PNG of at most 128×128 pixels."""
     from PIL import Image
 
     pixels = image.permute(1, 2, 0).contiguous().numpy()

@@ -15,42 +15,47 @@ from torch.nn import functional
 from cnnviz.training.metrics import Score
 from cnnviz.training.recipe import Recipe, state_tensors
 
-# Recipe to optimiser.
+# Optimizer.
 
 
 def optimiser(
     recipe: Recipe, parameters: Iterable[nn.Parameter], head: Collection[int] = ()
 ) -> torch.optim.Optimizer:
-    """The recipe's optimiser, in its fused form: one kernel for all parameters where the device has it.
+    """Create the recipe's optimizer in its fused form (one kernel for all parameters) where available.
 
-    On a GPU the learning rate is a tensor there, so that a recorded step reads the rate of the moment.
-    `hold` can stop it. Where the recipe has another rate for the trunk, `head` are the parameters, by `id`,
-    that learn at the full one.
+    On a GPU the learning rate is a tensor, so that a captured step reads its current value.
+    `skip_after_nonfinite` can make steps no-ops.
+
+    Args:
+        recipe: The recipe.
+        parameters: The model's parameters; those without `requires_grad` are left out.
+        head: `id`s of the parameters with the full learning rate, if the recipe has another one for the
+            trunk.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     chosen = _chosen(recipe, trained, head)
-    # What gradient scalers use: a fused step does nothing where this is 1.
+    # As for gradient scalers: a fused step is a no-op if this is 1.
     chosen.found_inf = torch.zeros((), device=trained[0].device)  # type: ignore[attr-defined]
     return chosen
 
 
 def skip_after_nonfinite(chosen: torch.optim.Optimizer, loss: Tensor) -> None:
-    """From the first loss that is not finite on, let weights stay as they are; nobody waits.
+    """Make all optimizer steps no-ops from the first non-finite loss on, without synchronizing.
 
-    So that, when the loss is read some steps later, the place where it broke can still be found.
+    The loss is read some steps later; the unchanged weights then still allow its origin to be located.
     """
     held: Tensor = chosen.found_inf  # type: ignore[attr-defined]
     torch.maximum(held, (~loss.isfinite()).to(held.dtype), out=held)
 
 
 def _groups(recipe: Recipe, trained: list[nn.Parameter], head: Collection[int]) -> Any:
-    """The parameters, in one group or, with another rate for the trunk, in two; `scale` is a group's part."""
+    """Return the parameters in one group, or in two if the trunk has another rate (`scale` multiplies it)."""
     trunk = [parameter for parameter in trained if id(parameter) not in head]
     if recipe.trunk_lr == 1 or not trunk:
         return trained
     rest = [parameter for parameter in trained if id(parameter) in head]
     parts = [(trunk, recipe.trunk_lr), *([(rest, 1.0)] if rest else [])]
-    # A tensor that is the rate of one group must not be that of the other.
+    # One tensor per group: each is filled in place with the group's own rate.
     rates = [
         torch.tensor(recipe.lr * s, device=p[0].device) if p[0].is_cuda else recipe.lr * s for p, s in parts
     ]
@@ -58,11 +63,12 @@ def _groups(recipe: Recipe, trained: list[nn.Parameter], head: Collection[int]) 
 
 
 def layer_rates(model: nn.Module, optimizers: Iterable[torch.optim.Optimizer]) -> list[dict[str, Any]]:
-    """List layers with weights: how many parameters they have, how many learn, and at which part of the rate.
+    """List the layers with weights: number of parameters, trainable ones, and relative learning rate.
 
     Returns:
-        For each layer its `name`, `type`, `params`, `trainable` (parameters that an optimizer has and that
-        ask for a gradient) and `rate`, the learning rate by the largest of all groups; None for a frozen one.
+        For each layer its `name`, `type`, `params`, `trainable` (parameters in an optimizer that require a
+        gradient) and `rate`, the learning rate relative to the largest of all groups; None for a frozen
+        layer.
     """
     rates = {
         id(parameter): float(group["lr"])
@@ -88,16 +94,16 @@ def layer_rates(model: nn.Module, optimizers: Iterable[torch.optim.Optimizer]) -
 
 
 class RMSprop(torch.optim.RMSprop):
-    """RMSprop (Tieleman and Hinton, 2012), which has no fused form: `found_inf` is heeded here instead.
+    """RMSprop (Tieleman and Hinton, 2012), which has no fused form: `found_inf` is evaluated here instead.
 
-    On a GPU without waiting: where it is 1 the step is made with gradients and a rate of 0, which leaves
-    weights as they are to the bit.
+    On a GPU without synchronization: if it is 1 the step uses zero gradients and a rate of 0, which leaves
+    the weights bit-identical.
     """
 
     found_inf: Tensor
 
     def step(self, closure: Any = None) -> Any:
-        """Make a step, or none from the first loss on that was not finite."""
+        """Perform a step, or none after the first non-finite loss."""
         if not self.found_inf.is_cuda:
             return None if bool(self.found_inf) else super().step(closure)
         held = self.found_inf.bool()
@@ -130,7 +136,7 @@ def _chosen(recipe: Recipe, parameters: list[nn.Parameter], head: Collection[int
 
 
 def set_lr(chosen: torch.optim.Optimizer, rate: float) -> None:
-    """Use a learning rate from the next step on."""
+    """Set the learning rate of the following steps."""
     for group in chosen.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate * group.get("scale", 1.0))
@@ -139,11 +145,11 @@ def set_lr(chosen: torch.optim.Optimizer, rate: float) -> None:
 
 
 def state_bytes(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> int:
-    """Memory of what the optimiser keeps beside the weights, once it has made a step."""
+    """Return the size of the optimizer's state in bytes, once it has made a step."""
     return state_tensors(recipe) * sum(p.numel() * p.element_size() for p in parameters if p.requires_grad)
 
 
-# The learning rate as a function of the step, and the plateau, which has to look.
+# Learning-rate schedules.
 
 _ONE_CYCLE_UP = 0.25
 _ONE_CYCLE_START = 0.04
@@ -151,7 +157,7 @@ _ONE_CYCLE_START = 0.04
 
 @dataclass
 class Plateau:
-    """Lowers the rate when the validation loss has not fallen for `patience` epochs."""
+    """Schedule that lowers the rate after `patience` epochs without a lower validation loss."""
 
     patience: int
     factor: float
@@ -160,7 +166,7 @@ class Plateau:
     drops: int = 0
 
     def see(self, loss: float) -> None:
-        """Take note of an epoch's validation loss."""
+        """Update with an epoch's validation loss."""
         if loss < self.best:
             self.best, self.waited = loss, 0
             return
@@ -170,15 +176,15 @@ class Plateau:
 
     @property
     def scale(self) -> float:
-        """What it multiplies the rate by now."""
+        """Factor of the learning rate now."""
         return float(self.factor**self.drops)
 
 
 def rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of a step counted from 0, a plateau's drops left out.
+    """Return the learning rate of a step (from 0), without the drops of a plateau.
 
-    `cosine` falls to 0 along half a cosine (Loshchilov and Hutter, 2017, without restarts); `one-cycle`
-    rises from 4 % to the top over the first quarter and falls linearly to 0 (after Smith, 2018).
+    `cosine` decays to 0 along half a cosine (Loshchilov and Hutter, 2017, without restarts); `one-cycle`
+    rises from 4 % of the peak over the first quarter and decays linearly to 0 (after Smith, 2018).
     """
     warm = recipe.warmup_epochs * steps_per_epoch
     if step < warm:
@@ -199,15 +205,16 @@ def _factor(recipe: Recipe, step: float, total: float, steps_per_epoch: int) -> 
     return 1.0
 
 
-# The training loss: cross-entropy of labels or of mixed labels, weighted by class; and mixup.
+# Training loss: cross-entropy of hard or mixed labels with class weights; and mixup.
 
 
 def balanced_weights(labels: Tensor, classes: int) -> Tensor:
-    """Weight each class by how rare it is: n / (k · n_c), scikit-learn's `class_weight="balanced"`.
+    """Compute class weights n / (k · n_c), as scikit-learn's `class_weight="balanced"`.
 
     Args:
         labels: int64 `(N,)` of the training images.
-        classes: How many classes the network has. One without an image takes no part in k, and weighs 1.
+        classes: Number of outputs of the network. A class without images does not count in k, and has weight
+            1.
 
     Returns:
         float32 `(classes,)` on the labels' device.
@@ -219,20 +226,20 @@ def balanced_weights(labels: Tensor, classes: int) -> Tensor:
 
 
 def class_weights(recipe: Recipe, labels: Tensor, classes: int) -> Tensor | None:
-    """The weight of each class by the recipe; None where all count alike."""
+    """Return the recipe's class weights; None for equal weights."""
     return balanced_weights(labels, classes) if recipe.class_weights == "balanced" else None
 
 
 def cross_entropy(logits: Tensor, target: Tensor, smoothing: float, weight: Tensor | None) -> Tensor:
-    """Mean cross-entropy as `torch.nn.CrossEntropyLoss(weight, label_smoothing=…)` has it.
+    """Compute mean cross-entropy as `torch.nn.CrossEntropyLoss(weight, label_smoothing=…)`.
 
     Args:
         logits: float `(N, classes)`.
-        target: Labels int64 `(N,)`, or how much of each image is of which class, float `(N, classes)`.
-        smoothing: Part of the truth that is shared among all classes.
-        weight: Of each class, float `(classes,)`. The sum is divided by the weights of what was to be said,
-            also for mixed labels, where PyTorch divides by the number of images: the scale of the loss does
-            then not depend on whether images are mixed.
+        target: Labels int64 `(N,)`, or class probabilities of mixed labels, float `(N, classes)`.
+        smoothing: Label smoothing.
+        weight: Class weights, float `(classes,)`. The sum is divided by the weights of the targets, also for
+            mixed labels, where PyTorch divides by the number of images: so the scale of the loss does not
+            depend on mixup.
     """
     if target.dim() == 1:
         return functional.cross_entropy(logits, target, weight, label_smoothing=smoothing)
@@ -247,20 +254,20 @@ def mixup(
 ) -> tuple[Tensor, Tensor]:
     """Mix each image and its label with another of the batch (Zhang et al., "mixup", ICLR 2018).
 
-    One λ ~ Beta(α, α) a batch, as in the authors' code, and the larger of λ and 1 − λ for the image itself,
-    so that its own label stays the likeliest. Pairs (λ, order) and (1 − λ, the inverse order) are the same
-    set of mixed images, so the distribution is theirs.
+    One λ ~ Beta(α, α) per batch, as in the authors' code. The image itself gets the larger of λ and 1 − λ, so
+    its own label stays the most probable. The pairs (λ, permutation) and (1 − λ, inverse permutation) give
+    the same set of mixed images, so the distribution is unchanged.
 
     Args:
-        images: float `(N, C, H, W)` as the network reads them.
+        images: float `(N, C, H, W)`, preprocessed.
         labels: int64 `(N,)`.
-        classes: How many there are.
-        alpha: α above 0.
-        seed: Of λ; the same seed, the same λ.
-        generator: Of the order, on the images' device.
+        classes: Number of classes.
+        alpha: α > 0.
+        seed: Seed of λ.
+        generator: Generator of the permutation, on the images' device.
 
     Returns:
-        Mixed images and float32 labels `(N, classes)`, each row of sum 1.
+        Mixed images, and float32 labels `(N, classes)` whose rows sum to 1.
     """
     drawn = float(np.random.default_rng(seed).beta(alpha, alpha))
     part = max(drawn, 1 - drawn)
@@ -269,19 +276,19 @@ def mixup(
     return torch.lerp(images[order], images, part), torch.lerp(own[order], own, part)
 
 
-# Early stopping: end a run once the validation part has not been better for some epochs.
+# Early stopping.
 
 
 @dataclass
 class EarlyStopping:
-    """Count epochs without a better validation loss or accuracy (Prechelt, 1998).
+    """Early stopping after epochs without a better validation loss or accuracy (Prechelt, 1998).
 
     Args:
         patience: Epochs without a better result after which the run ends; 0: never.
-        metric: `loss` (smaller is better) or `accuracy`, of the validation part.
+        metric: `loss` (smaller is better) or `accuracy`, on validation images.
         best: The best result so far; None before the first.
-        best_epoch: The epoch that had it, from 1.
-        waited: Epochs since then.
+        best_epoch: Its epoch, from 1.
+        waited: Number of epochs since then.
     """
 
     patience: int
@@ -292,11 +299,11 @@ class EarlyStopping:
 
     @classmethod
     def of(cls, recipe: Recipe) -> EarlyStopping:
-        """As the recipe asks for it."""
+        """Create it from a recipe."""
         return cls(recipe.early_stopping, recipe.stop_metric)
 
     def see(self, epoch: int, score: Score) -> bool:
-        """Note the validation score of epoch `epoch` (from 1); returns whether it is the best so far."""
+        """Update with the validation score of an epoch (from 1); return whether it is the best so far."""
         value = score.loss if self.metric == "loss" else score.accuracy
         better = self.best is None or (value < self.best if self.metric == "loss" else value > self.best)
         if better:
@@ -307,11 +314,11 @@ class EarlyStopping:
 
     @property
     def stopped(self) -> bool:
-        """Whether the run is over."""
+        """Return whether training should end."""
         return 0 < self.patience <= self.waited
 
     def record(self, epoch: int, *, restored: bool) -> dict[str, Any]:
-        """What is recorded of it at the run's end, with the sentence that says at which epoch and why."""
+        """Return the record `early_stopping` of the run's end, with a message on epoch and reason."""
         return {
             "epoch": epoch,
             "stopped": self.stopped,

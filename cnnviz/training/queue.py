@@ -1,4 +1,4 @@
-"""The queue: putting a recipe into it, and a run's place in it. Importing this imports no torch."""
+"""Queue of runs: enqueue a recipe, and compute a run's position. Importing this does not import torch."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from cnnviz.training.trainable import check_trainable, known_data
 from cnnviz.training.travel import needs_of
 
 UNNAMED = "untitled"
-"""A recipe of this name is called by its model and data in the list of runs."""
+"""Name of a recipe without a name of its own: its runs are named by model and data."""
 
 ENOUGH = 0.05
-"""Share of a run after which its own pace says how long the rest of it takes."""
+"""Fraction of a run after which its remaining time is extrapolated from its own speed."""
 
 
 def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) -> Run:
-    """Put a run of this recipe into the queue of its device, for whoever supervises there.
+    """Queue a run of a recipe, after all checks.
+
+    The machine that claims it decides on the device: this machine may not have one of the requested class.
 
     Args:
         database: The run database.
-        recipe: What to do.
-        parent_id: The run that this one is a changed copy of.
+        recipe: The recipe.
+        parent_id: The run of which this one is a changed copy.
 
-    Which device it gets is decided by the machine that claims it: this one may have none of its kind.
-
-    Raises `ValueError` for a model or a data set that there is not, and for images or batches that the
-    network cannot be trained on, before anything is written.
+    Raises:
+        ValueError: The model or data do not exist, or the network cannot be trained with these images and
+            batches. Nothing is written then.
     """
     recipe = start_weights.resolve(with_code(recipe), database)
     spec = spec_for(recipe)
@@ -57,18 +58,18 @@ def enqueue(database: Database, recipe: Recipe, parent_id: int | None = None) ->
 
 @dataclass(frozen=True)
 class QueuePlace:
-    """What comes before a run that waits for its device."""
+    """Runs ahead of a queued run on its device."""
 
     training: tuple[RunSummary, ...]
-    """The run that has the device; empty where it is free."""
+    """The run that holds the device; empty if it is free."""
     waiting: tuple[RunSummary, ...]
-    """Runs that wait for the same device and come first, in their order."""
+    """Queued runs of the same device that come first, in order."""
     seconds: float | None = None
-    """About how long all of these take still; None where that is not known or was not asked for."""
+    """Estimated remaining time of all of these; None if unknown or not requested."""
 
 
 def place_in_queue(database: Database, run: RunSummary, timed: bool = False) -> QueuePlace:
-    """The place of a queued run on its device; with `timed`, also about how long it will wait."""
+    """Return the position of a queued run on its device; with `timed` also its estimated waiting time."""
     runs = tracking.list_runs(database, statuses=[*ACTIVE, Status.QUEUED], metrics=[])
     devices = tracking.machine_devices(tracking.machines(database)) or _devices_here()
     mine = _contended(run, devices)
@@ -83,12 +84,12 @@ def place_in_queue(database: Database, run: RunSummary, timed: bool = False) -> 
 
 
 def _devices_here() -> frozenset[str]:
-    """What this machine has, as far as that is known without torch."""
+    """Return this machine's devices as far as they are known without torch."""
     return frozenset((CPU, FIRST_GPU) if may_have_gpu() else (CPU,))
 
 
 def _contended(run: RunSummary, devices: frozenset[str]) -> frozenset[str]:
-    """The devices that a run has, or that could be its own: runs that share one wait for each other."""
+    """Return the devices that a run holds or could get: runs that share one wait for each other."""
     if run.status is not Status.QUEUED:
         return frozenset(CPU if name.startswith(CPU) else name for name in split(run.device))
     wanted = run.device_class
@@ -114,12 +115,12 @@ def _seconds(database: Database, place: QueuePlace) -> float | None:
 
 
 def _seconds_left(database: Database, run: RunSummary, recipe: object) -> float | None:
-    """Of a run: by its own pace once a twentieth is done, else as runs of its kind took here."""
+    """Estimate the remaining time: by the run's own speed after 5 %, else as for a new run."""
     share = run.step / run.total_steps if run.total_steps else 0.0
     if share >= ENOUGH and run.seconds > 0:
         return run.seconds * (1 - share) / share
     try:
         expected = estimate(database, Recipe.model_validate(recipe)).seconds
     except (ValidationError, ValueError):
-        return None  # of another version, or of a network that has gone
+        return None  # A recipe of another version, or of a network that no longer exists.
     return None if expected is None else expected * (1 - share)

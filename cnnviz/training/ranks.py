@@ -1,8 +1,8 @@
-"""Ranks: the processes that train one run together, and what they exchange (data parallel).
+"""Ranks: data-parallel training of one run by several processes.
 
-Rank r of W takes the rows r, r + W, r + 2W, … of every global batch, so that recipe, steps and rates stay
-what they are. A loss counts with its rank's share of the batch, and gradients are summed: their sum is the
-gradient of the whole batch's mean. With one rank nothing here does anything.
+Rank r of W takes the rows r, r + W, r + 2W, … of every global batch, so recipe, steps and learning rates are
+unchanged. A loss is weighted by its rank's share of the batch, and gradients are summed: the sum is the
+gradient of the mean over the whole batch. With one rank all functions are no-ops.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import torch
 from torch import Tensor, distributed, nn
 
 SEED_PURPOSE = 100
-"""Of the first rank above 0 in `derive_seed`: dropout is drawn by each rank for itself."""
+"""Purpose in `derive_seed` of the first rank above 0: each rank draws its own dropout masks."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train the run.
+    """This process among the ranks of a run.
 
     Args:
-        rank: Its number, from 0; rank 0 records and writes.
-        world: How many there are.
+        rank: Index from 0; rank 0 records and writes.
+        world: Number of ranks.
     """
 
     rank: int = 0
@@ -32,26 +32,26 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the rank that records, writes and decides."""
+        """Return whether this is rank 0, which records, writes and decides."""
         return self.rank == 0
 
     @property
     def several(self) -> bool:
-        """Whether there is anybody to exchange with."""
+        """Return whether there is more than one rank."""
         return self.world > 1
 
     @property
     def seed_purpose(self) -> int:
-        """What dropout's seed of a step is derived for: each rank draws for itself."""
+        """Purpose in `derive_seed` of dropout's seed, different for each rank."""
         return 1 if self.first else SEED_PURPOSE + self.rank
 
     def wait(self) -> None:
-        """Return once every rank has come here."""
+        """Wait for all ranks (barrier)."""
         if self.several:
             distributed.barrier()
 
     def decide(self, wish: bool) -> bool:
-        """What rank 0 wishes, on every rank. It goes from CPU to CPU, so that no GPU is waited for."""
+        """Broadcast rank 0's decision, between CPUs, so that no GPU is waited for."""
         if not self.several:
             return wish
         flag = torch.tensor([wish], dtype=torch.uint8)
@@ -59,10 +59,10 @@ class Ranks:
         return bool(flag)
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter], held: Tensor) -> None:
-        """Sum the gradients over ranks, in one exchange; `held` is 1 where it is so on any rank.
+        """All-reduce the gradients in one exchange; `held` becomes 1 if it is on any rank.
 
         Args:
-            parameters: The trained ones, in the same order on every rank.
+            parameters: The trained parameters, in the same order on every rank.
             held: Whether a loss was not finite: a float scalar, changed in place.
         """
         if not self.several:
@@ -82,7 +82,7 @@ class Ranks:
         held.copy_((flat[-1] > 0).to(held.dtype))
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over ranks of a tensor that has the same shape on all, in double precision."""
+        """Sum a tensor of the same shape over ranks, in double precision."""
         if not self.several:
             return values
         total = values.detach().to("cpu", torch.float64, copy=True)
@@ -90,16 +90,16 @@ class Ranks:
         return total
 
     def rows(self, count: int) -> Tensor:
-        """This rank's rows of `count`, int64; the first one where none is its own."""
+        """Return this rank's rows among `count`, int64; the first row if it has none."""
         own = torch.arange(self.rank, count, self.world)
         return own if len(own) else torch.zeros(1, dtype=torch.int64)
 
     def gather_rows(self, own: Tensor, count: int) -> Tensor:
-        """All rows `(count, …)` in their order, where rank r has the rows r, r + W, … .
+        """Gather all rows `(count, …)` in their order, given that rank r has the rows r, r + W, … .
 
         Args:
-            own: This rank's rows; one more than its share does not matter.
-            count: How many there are in all.
+            own: This rank's rows; a surplus row is ignored.
+            count: Total number of rows.
         """
         if not self.several:
             return own
@@ -116,16 +116,16 @@ class Ranks:
         return whole
 
     def share_buffers(self, model: nn.Module) -> None:
-        """Give every rank the buffers of rank 0: running statistics, which are each rank's own until then.
+        """Broadcast rank 0's buffers: running statistics, which differ between ranks until then.
 
-        Training does not read them, so when this happens does not change a run.
+        Training does not read them, so the time of the broadcast has no influence on a run.
         """
         if self.several:
             for buffer in _buffers(model):
                 distributed.broadcast(buffer, 0)
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """Let batch normalization take its statistics over all ranks, where the devices are GPUs."""
+        """Synchronize batch normalization over ranks (`SyncBatchNorm`) on GPUs."""
         if self.several and next(model.parameters()).is_cuda:
             convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm
             synchronized: nn.Module = convert(model)
@@ -133,7 +133,7 @@ class Ranks:
         return model
 
     def note(self, model: nn.Module) -> str:
-        """What differs from a run of one rank, in a sentence; empty where nothing does."""
+        """Return a message on differences from a run of one rank; empty if there are none."""
         if not self.several:
             return ""
         normalized = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules())

@@ -1,7 +1,7 @@
-"""Learning-rate range test: a short training over exponentially growing rates, on a network of its own.
+"""Learning-rate range test: a short training of a separate network at exponentially growing rates.
 
 After Smith, "Cyclical learning rates for training neural networks", 2017, section 3.3, which grows the rate
-linearly; growing it by a factor covers six powers of ten in as few steps.
+linearly; exponential growth covers six orders of magnitude in as few steps.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from cnnviz.training.trainer import Trainer
 
 LOWEST, HIGHEST = 1e-5, 10.0
 STEPS, FEWEST = 200, 40
-"""Steps of a test, and those of one that has to end in time."""
+"""Number of steps of a test, and the minimum if time is short."""
 SECONDS = 60.0
-"""What a test takes at most."""
+"""Maximum duration of a test."""
 SMOOTHING = 0.9
-"""Of the exponential mean that is taken of the losses, its beginning corrected as Adam's is."""
+"""Decay of the exponential moving average of losses, with bias correction as in Adam."""
 DIVERGED = 3.0
-"""Times the lowest smoothed loss at which larger rates have nothing more to tell."""
+"""The test ends once the smoothed loss exceeds its minimum by this factor."""
 FALLEN = 0.02
-"""Of the first loss: one that never fell by so much says nothing of which rate is good."""
+"""Minimum relative decrease of the loss; otherwise there is no suggestion."""
 NEARLY = 0.9
-"""Of its whole fall: where the loss has come so far, larger rates bring little more."""
+"""Fraction of the total decrease at which the rate is read off: larger rates gain little more."""
 SAFETY = 5.0
 """The suggestion is that rate divided by this."""
 
@@ -44,14 +44,14 @@ RULE = (
 
 @dataclass(frozen=True)
 class RateTest:
-    """What a range test measured.
+    """Result of a range test.
 
     Args:
-        rates: Learning rate of each step, rising.
-        losses: Training loss of each step's batch, before it, in nats.
-        smoothed: Their exponential mean.
-        suggestion: A rate by `RULE`, with one digit; None where the loss fell at no rate.
-        seconds: What it took.
+        rates: Learning rate of each step, increasing.
+        losses: Training loss of each step's batch before the update, in nats.
+        smoothed: Exponential moving average of the losses.
+        suggestion: A rate by `RULE`, with one significant digit; None if the loss never fell.
+        seconds: Duration of the test.
     """
 
     rates: tuple[float, ...]
@@ -62,7 +62,7 @@ class RateTest:
 
     @property
     def sentence(self) -> str:
-        """The suggestion, or why there is none."""
+        """The suggestion, or the reason why there is none."""
         if self.suggestion is None:
             return (
                 f"At no rate from {LOWEST:g} to {self.rates[-1]:.2g} did the loss fall: look at the network, "
@@ -78,19 +78,19 @@ class RateTest:
 def find_rate(
     recipe: Recipe, dataset: Dataset, progress: Progress = silent, seconds: float = SECONDS
 ) -> RateTest:
-    """Train a fresh copy of the recipe's network at rates from 1e-5 to 10, and suggest one.
+    """Train a new copy of the recipe's network at rates from 1e-5 to 10, and suggest a rate.
 
-    Nothing is kept of the copy: no run, no checkpoint. The same recipe gives the same losses, unless the
-    machine is so slow that steps are left out. Only training images are read.
+    The copy is discarded: no run, no checkpoint. The same recipe gives the same losses, unless the machine is
+    so slow that steps are left out. Only training images are read.
 
     Args:
-        recipe: Everything but its learning rate, schedule and number of epochs counts.
+        recipe: Learning rate, schedule and number of epochs are ignored.
         dataset: Its data.
-        progress: Is called between steps, and may raise to cancel.
-        seconds: What the steps may take.
+        progress: Called between steps; may raise to cancel.
+        seconds: Maximum duration of the steps.
 
     Raises:
-        ValueError: For a recipe that cannot be trained, or steps too slow for a test of so many seconds.
+        ValueError: The recipe cannot be trained, or its steps are too slow for a test of this duration.
     """
     fixed = recipe.changed({"schedule": "constant", "warmup_epochs": 0, "early_stopping": 0})
     setup = build_training(fixed.changed({"restore_best": False}), dataset)
@@ -117,14 +117,14 @@ def _test(trainer: Trainer, progress: Progress, seconds: float) -> RateTest:
         smoothed = smooth(losses)
         if smoothed[-1] > DIVERGED * min(smoothed):
             break
-        if len(rates) == 2:  # The first step chose algorithms; from the second one knows how long they take.
+        if len(rates) == 2:  # The first step includes autotuning, so the time per step is known after two.
             steps = _steps_in(seconds, (time.monotonic() - began) / 2)
         rate *= (HIGHEST / rate) ** (1 / max(1, steps - len(rates)))
     return _judged(rates, losses, time.monotonic() - began)
 
 
 def _steps_in(seconds: float, each: float) -> int:
-    """How many steps there is time for; raises `ValueError` where these are too few."""
+    """Return the number of steps that fit into `seconds`; raise `ValueError` if they are too few."""
     steps = min(STEPS, int(seconds / max(each, 1e-9)))
     if steps < FEWEST:
         raise ValueError(
@@ -135,7 +135,7 @@ def _steps_in(seconds: float, each: float) -> int:
 
 
 def smooth(losses: Sequence[float]) -> tuple[float, ...]:
-    """The exponential mean of losses, its beginning corrected (Kingma and Ba, 2015)."""
+    """Compute the exponential moving average of losses with bias correction (Kingma and Ba, 2015)."""
     found, mean = [], 0.0
     for number, loss in enumerate(losses, 1):
         mean = SMOOTHING * mean + (1 - SMOOTHING) * loss
@@ -144,7 +144,7 @@ def smooth(losses: Sequence[float]) -> tuple[float, ...]:
 
 
 def suggest(rates: Sequence[float], smoothed: Sequence[float]) -> float | None:
-    """The learning rate by `RULE`, with one digit; None where the loss did not fall."""
+    """Return the learning rate by `RULE`, with one significant digit; None if the loss did not fall."""
     if len(smoothed) < 2 or min(smoothed) > (1 - FALLEN) * smoothed[0]:
         return None
     return float(f"{rates[_nearly_fallen(smoothed)] / SAFETY:.0e}")

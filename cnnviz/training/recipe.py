@@ -1,6 +1,6 @@
-"""A recipe: all that decides how a run goes, validated, as a file one can share, edit, compare and run again.
+"""Recipe: the complete, validated configuration of a run, as a file to share, edit, compare and rerun.
 
-Importing this imports no torch.
+Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from cnnviz.sentences import full_stop
 Scale = Literal["unit", "standardised", "raw", "raw-minus-mean"]
 Optimiser = Literal["sgd", "nesterov", "adam", "adamw", "rmsprop"]
 ADAPTIVE = frozenset(("adam", "adamw", "rmsprop"))
-"""Optimizers that divide each weight's step by the size of its own gradients."""
+"""Optimizers that scale each weight's step by the magnitude of its own gradients."""
 ClassWeights = Literal["none", "balanced"]
 StopMetric = Literal["loss", "accuracy"]
 Schedule = Literal["constant", "step", "plateau", "cosine", "one-cycle"]
 MAX_BYTES = 1_000_000
-"""Of a document; one with the longest layer list needs a fifth of it."""
+"""Maximum size of a recipe's JSON; one with the longest layer list needs a fifth of it."""
 
 
 class Recipe(BaseModel):
-    """One run's settings. Every field's description is what a page shows beside it."""
+    """Configuration of one run. Each field's description is the help text that pages show."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -172,7 +172,7 @@ class Recipe(BaseModel):
 
     @classmethod
     def read(cls, text: str | bytes) -> Recipe:
-        """Read a JSON document; raises `ValueError` with one sentence that says where and what is wrong."""
+        """Parse a JSON document; raise `ValueError` with a message that names the location of the error."""
         if len(text) > MAX_BYTES:
             raise ValueError(f"A recipe is at most {MAX_BYTES // 1000:,} kB long, and this is longer.")
         try:
@@ -181,16 +181,16 @@ class Recipe(BaseModel):
             raise ValueError(_message(error)) from None
 
     def write(self) -> str:
-        """The recipe as indented JSON, defaults left out."""
+        """Serialize the recipe as indented JSON without default values."""
         kept = self.model_dump(mode="json", exclude_defaults=True)
         if self.layers is not None:
             kept["layers"] = json.loads(self.layers.write())
         return json.dumps({"format": self.format, **kept}, indent=2, ensure_ascii=False) + "\n"
 
     def changed(self, values: Mapping[str, Any]) -> Recipe:
-        """The recipe with other values, which may be text; raises `ValueError` with one sentence.
+        """Return a copy with other values, possibly as text; raise `ValueError` with a one-sentence message.
 
-        What is no longer as the source left it is no longer assumed.
+        A changed field is removed from `assumed`, which lists the choices that the source leaves open.
         """
         assumed = {field: why for field, why in self.assumed.items() if field not in values}
         merged = self.model_dump() | {"assumed": assumed} | {k: _native(k, v) for k, v in values.items()}
@@ -200,14 +200,14 @@ class Recipe(BaseModel):
             raise ValueError(_message(error)) from None
 
     def difference(self, other: Recipe) -> dict[str, tuple[Any, Any]]:
-        """Fields that differ, as (ours, theirs); names, descriptions and assumptions aside."""
+        """Return differing fields as `{field: (self, other)}`, except names and descriptions."""
         ours, theirs = self.model_dump(mode="json"), other.model_dump(mode="json")
         words = {"name", "description", "assumed", "format"}
         return {k: (v, theirs[k]) for k, v in ours.items() if k not in words and v != theirs[k]}
 
 
 def _native(field: str, value: Any) -> Any:
-    """A value given as text on a command line: `none` empties a field, `{…}` is JSON."""
+    """Convert a command-line value: `none` clears a field, `{…}` is JSON."""
     if not isinstance(value, str):
         return value
     info = Recipe.model_fields.get(field)
@@ -233,20 +233,20 @@ def _message(error: ValidationError) -> str:
 
 
 def state_tensors(recipe: Recipe) -> int:
-    """Count the tensors that the optimizer keeps of each weight."""
+    """Return the number of tensors that the optimizer stores per weight."""
     if recipe.optimiser in ("adam", "adamw"):
         return 2
     return int(recipe.momentum > 0) + int(recipe.optimiser == "rmsprop")
 
 
-# Where the recipes of several runs differ. Importing this imports no torch.
+# Comparison of recipes.
 
 WORDS = frozenset(("format", "name", "description", "assumed"))
-"""Fields that say nothing of how a run goes."""
+"""Fields without influence on training."""
 
 
 class Differing(NamedTuple):
-    """A field, what it means, and its value in each recipe."""
+    """A field in which recipes differ: its description, and its value in each recipe."""
 
     field: str
     description: str
@@ -254,10 +254,10 @@ class Differing(NamedTuple):
 
 
 def differing(recipes: Sequence[Mapping[str, Any]]) -> list[Differing]:
-    """The fields in which at least two recipes differ, in the order of a recipe's fields.
+    """List the fields in which at least two recipes differ, in the order of a recipe's fields.
 
-    A field that a recipe lacks, because it was written before there was one, has its default there. What a
-    recipe has and this version does not know comes last.
+    A field missing from a recipe (of an earlier version) has its default value. Fields unknown to this
+    version come last.
     """
     known = Recipe.model_fields
     defaults = Recipe().model_dump(mode="json")
@@ -272,7 +272,7 @@ def differing(recipes: Sequence[Mapping[str, Any]]) -> list[Differing]:
 
 
 def value_text(value: Any) -> str:
-    """A recipe's value in a cell: `yes`, `0.05`, `activation tanh`; a dash for none."""
+    """Format a recipe's value for a table cell: `yes`, `0.05`, `activation tanh`; a dash for none."""
     if value is None or value == "" or value == {}:
         return "—"
     match value:
@@ -290,16 +290,18 @@ def value_text(value: Any) -> str:
             return str(value)
 
 
-# Which network a recipe means, before any of it is built. Importing this imports no torch.
+# Model and data that a recipe refers to, resolved without building anything.
 
 LONGEST_NAME = 60
-"""Characters of a wrong name that a sentence repeats."""
+"""Maximum number of characters of an unknown name that an error message repeats."""
 
 
 def spec_for(recipe: Recipe) -> models.ModelSpec:
-    """The registered model, the recipe's own layer list, or a user's network as its run began with it.
+    """Return the registered model, the recipe's layer list, or the user's network as stored with the run.
 
-    Raises `UnknownModelError`, and `ValueError` for code that is not here.
+    Raises:
+        UnknownModelError: There is no such model.
+        ValueError: The user's code is not on this machine.
     """
     if recipe.layers:
         return spec_of(recipe.layers, recipe.layers.name)
@@ -309,48 +311,55 @@ def spec_for(recipe: Recipe) -> models.ModelSpec:
 
 
 def edition_of(recipe: Recipe) -> str:
-    """What tells the recipe's network from another of the same name: the digest of a user's file."""
+    """Return the digest of the user's code, which distinguishes networks of the same name; else empty."""
     return recipe.code or ("" if recipe.layers else models.get(recipe.model).edition)
 
 
 def with_code(recipe: Recipe) -> Recipe:
-    """The recipe with a copy of a user's network kept, and the arguments that it was named with.
+    """Return the recipe with the digest of a stored copy of the user's network, and its arguments.
 
-    Raises `ValueError` for options that only whoever starts the program may give.
+    Raises:
+        ValueError: An option may only be set by whoever started the program.
     """
     if recipe.layers or recipe.code or not recipe.model.startswith(registration.PREFIX):
         return recipe
     models.get(recipe.model).options.parse(
         recipe.options
-    )  # by what its name allows, before its copy is asked
+    )  # Checked against the registered options, before the copy is loaded.
     code, arguments = registration.keep_copy(recipe.model), registration.arguments_of(recipe.model)
     return recipe.model_copy(update={"code": code, "options": {**arguments, **recipe.options}})
 
 
 def side_for(recipe: Recipe) -> tuple[int, int]:
-    """Height and width of the model's input."""
+    """Return height and width of the model's input."""
     _, height, width = spec_for(recipe).input_shape
     return (recipe.size, recipe.size) if recipe.size else (height, width)
 
 
 def analysis_for(recipe: Recipe, classes: int) -> Analysis:
-    """The network's facts with so many classes; torch is imported unless they are shipped.
+    """Return the analysis of the network for `classes` classes; imports torch unless it is precomputed.
 
-    Raises `UnknownModelError`, and `ValueError` for options or a size with which it cannot work.
+    Raises:
+        UnknownModelError: There is no such model.
+        ValueError: The network cannot be built with these options or this size.
     """
     options = None if recipe.layers else recipe.options
     return analyze(spec_for(recipe), side_for(recipe), classes, options)
 
 
 def require_registered(recipe: Recipe, what: str, allowed: str | None = None) -> None:
-    """Refuse a recipe that names data or a model which are not registered: what pages and links may name.
+    """Reject a recipe whose data or model is not registered; pages and links may use only these.
+
+    Nothing is looked up on disk or elsewhere.
 
     Args:
-        recipe: The recipe, from outside.
-        what: What names it, as the sentence begins: `The recipe file`.
-        allowed: The data of a run in the run database, which its clone may name.
+        recipe: The recipe, from an untrusted source.
+        what: Where it comes from, as the beginning of a sentence: `The recipe file`.
+        allowed: Data of a run in the run database, which its clone may name.
 
-    Raises `ValueError` in one sentence, and `UnknownModelError`. Nothing is looked up on disk or elsewhere.
+    Raises:
+        ValueError: The data are not registered, or the code is of another version.
+        UnknownModelError: There is no such model.
     """
     if recipe.layers is None:
         spec = models.get(recipe.model)
@@ -367,7 +376,7 @@ def require_registered(recipe: Recipe, what: str, allowed: str | None = None) ->
 
 
 def unregistered_text(what: str, name: str) -> str:
-    """Say that a page or a link names data that are not registered, and how data get a name."""
+    """Return the message for data that are not registered, with the command that registers data."""
     short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
     return (
         f"{what} names '{short}' as data, which is no registered data set; pages take the name of one "

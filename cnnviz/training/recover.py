@@ -1,8 +1,8 @@
-"""Recover runs from their folders: from checkpoints, and from the summary that a worker leaves beside them.
+"""Recovery of runs from their folders: from checkpoints, and from the summary saved beside them.
 
-The summary, `run.json`, is what `runs show --json` prints, written with a checkpoint now and then and when a
-run ends: with it a recovered run has its name, figures and state. Without it, from a worker of an earlier
-version, there is what the checkpoint itself says. Importing this imports torch.
+The summary, `run.json`, has the content of `runs show --json` and is written periodically with a checkpoint
+and at the end of a run: from it a recovered run has its name, metrics and status. Without it (workers of
+earlier versions) only the contents of the checkpoint are known. Importing this module imports torch.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ _ENDS = frozenset((Status.FINISHED, Status.STOPPED, Status.PAUSED, Status.FAILED
 
 @dataclass(frozen=True)
 class Recovery:
-    """What became of the runs' folders."""
+    """Result of `recover`."""
 
     set_aside: Path | None
-    """The damaged database under its new name; None where there was none."""
+    """New path of the damaged database; None if none was damaged."""
     runs: tuple[int, ...]
-    """Numbers of the runs that were inserted."""
+    """Ids of the inserted runs."""
     skipped: tuple[str, ...]
-    """A sentence for each folder that tells nothing, or whose number another run has."""
+    """A message for each folder that holds no usable data, or whose id another run has."""
 
 
 def write_summary(database: Database, run_id: int) -> None:
-    """Leave a run's summary in its folder; where that cannot be done the run goes on all the same."""
+    """Write a run's summary to its folder; errors are ignored, since they must not stop the run."""
     with suppress(OSError, tracking.TrackingError):
         run = tracking.get_run(database, run_id)
         folder = tracking.run_folder(run.id, run.key)
@@ -63,9 +63,10 @@ def write_summary(database: Database, run_id: int) -> None:
 
 
 def recover() -> Recovery:
-    """Set a damaged SQLite database aside and insert every run that has a folder and no row.
+    """Move a damaged SQLite database aside and insert every run that has a folder but no row.
 
-    Raises `DatabaseUnavailableError` where the database is no SQLite file or cannot be made.
+    Raises:
+        DatabaseUnavailableError: The database is not SQLite, or cannot be created.
     """
     damaged = set_aside()
     inserted, skipped = [], []
@@ -88,7 +89,7 @@ def recover() -> Recovery:
 
 
 def read_folder(folder: Path, run_id: int, key: str) -> RecoveredRun:
-    """What a run's folder tells of it; raises `ValueError` where that is nothing."""
+    """Reconstruct a run from its folder; raise `ValueError` if that is impossible."""
     positions, reasons = {}, []
     for path in (folder / LAST, folder / BEST):
         try:
@@ -142,7 +143,7 @@ def _summary(path: Path) -> Mapping[str, Any]:
 
 
 def _status(summary: Mapping[str, Any], step: int) -> Status:
-    """The end that the summary tells of, if the checkpoint is of that end; else it was interrupted."""
+    """Return the final status in the summary if the checkpoint has the same step, else `INTERRUPTED`."""
     known = str(summary.get("status"))
     if known in _ENDS and summary.get("step") == step:
         return Status(known)
@@ -155,7 +156,7 @@ def _steps_per_epoch(summary: Mapping[str, Any], recipe: Recipe) -> float | None
 
 
 def _of_summary(summary: Mapping[str, Any]) -> list[Value]:
-    """The last and the best value of every metric."""
+    """Return the last and the best value of every metric."""
     result, now = [], time.time()
     scale = summary.get("epoch", 0) / summary["step"] if summary.get("step") else 0.0
     for name, figures in (summary.get("metrics") or {}).items():
@@ -167,7 +168,7 @@ def _of_summary(summary: Mapping[str, Any]) -> list[Value]:
 
 
 def _of_checkpoints(positions: Any, each: float | None) -> list[Value]:
-    """What a checkpoint itself knows: the validation accuracy that it was kept for."""
+    """Return the validation accuracy stored in each checkpoint."""
     scores = {position.step: position.score for position in positions if position.score is not None}
     now = time.time()
     return [Value("val/accuracy", s, s / each if each else 0.0, score, now) for s, score in scores.items()]
@@ -177,7 +178,7 @@ def _device(recipe: Recipe) -> str:
     try:
         return str(device_of(recipe))
     except ValueError:
-        return "cpu"  # The GPU that it was trained on is not here.
+        return "cpu"  # The GPU of the run is not in this machine.
 
 
 def _name(recipe: Recipe) -> str:
@@ -188,4 +189,4 @@ def _model(recipe: Recipe) -> str:
     try:
         return spec_for(recipe).name
     except ValueError:
-        return recipe.model  # It has gone; the row says what it was.
+        return recipe.model  # The model no longer exists; keep its name.

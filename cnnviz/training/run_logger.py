@@ -1,4 +1,4 @@
-"""Run logger: what a run reports, when, and to whom; throughput against peak FLOP/s (MFU)."""
+"""Run logger: names and reports all metrics and records of a run; throughput and peak FLOP/s (MFU)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from cnnviz.training.data.transforms import Transform
 from cnnviz.training.layer_stats import Broken, LayerStats
 from cnnviz.training.metrics import EpochMetrics, Score
 
-# What a device can do at most, and how much memory is in use: what a run's speed is compared with.
+# Peak FLOP/s and memory of a device.
 
 PASSES = 3
-"""A training step is about three forward passes: the gradients of inputs and of weights cost one each."""
+"""Forward passes per training step: computing the gradients of inputs and of weights costs one each."""
 
 _DATA_SHEETS: dict[tuple[str, ...], tuple[float, float]] = {
     ("H100", "PCIe"): (756e12, 378e12),
@@ -37,28 +37,30 @@ _DATA_SHEETS: dict[tuple[str, ...], tuple[float, float]] = {
     ("L4",): (121e12, 60e12),
     ("A10",): (125e12, 62.5e12),
 }
-"""Tensor-core operations a second in bf16 and in TF32, without sparsity: NVIDIA's product data sheets of
-H100 (2024), H200 (2024), A100 (2021), L40S (2023), L4 (2023), A10 (2021). All name the figures for sparse
-matrices where there are two; these are the halves. A name's words must all occur in the device's name."""
+"""Dense tensor-core FLOP/s in bf16 and in TF32 by words of the device name, from NVIDIA's data sheets.
+
+H100 (2024), H200 (2024), A100 (2021), L40S (2023), L4 (2023), A10 (2021). Where a data sheet gives the value
+for sparse matrices, this is half of it. All words must occur in the device's name.
+"""
 
 
 @dataclass(frozen=True)
 class PeakFlops:
-    """Floating-point operations a second, at most; `basis` says for which numbers and from what."""
+    """Peak FLOP/s; `basis` names its precision and source."""
 
     flops: float
     basis: str
 
     def used(self, macs: int, images_per_second: float) -> float:
-        """Model FLOPs utilisation (Chowdhery et al., 2022): two operations a MAC, three passes a step."""
+        """Return model FLOPs utilization (MFU, Chowdhery et al., 2022): 2 FLOPs a MAC, 3 passes a step."""
         return 2 * PASSES * macs * images_per_second / self.flops
 
 
 @functools.cache
 def peak_flops(device: torch.device, precision: str, threads: int) -> PeakFlops:
-    """The device's peak: of a known GPU from its data sheet, else the best of a few matrix products.
+    """Return the device's peak FLOP/s: of a known GPU from its data sheet, else of the best matrix product.
 
-    `threads` counts for the CPU only: the same question is measured once in a process.
+    `threads` matters only on the CPU, as part of the cache key.
     """
     if device.type == "cuda":
         listed = from_data_sheet(torch.cuda.get_device_name(device), precision)
@@ -69,7 +71,7 @@ def peak_flops(device: torch.device, precision: str, threads: int) -> PeakFlops:
 
 
 def from_data_sheet(name: str, precision: str) -> PeakFlops | None:
-    """The peak of a GPU by the name that its driver gives, or None. In fp32 it is TF32's: cuDNN uses that."""
+    """Return the peak of a GPU by its driver's name, or None. For fp32 it is TF32's, used by cuDNN."""
     words = set(re.split(r"[^A-Za-z0-9]+", name))
     for wanted, (half, single) in _DATA_SHEETS.items():
         if words.issuperset(wanted):
@@ -82,21 +84,21 @@ def from_data_sheet(name: str, precision: str) -> PeakFlops | None:
 
 
 def memory_in_use(device: torch.device) -> int:
-    """Bytes: the most that tensors took on a GPU so far, the process's resident set elsewhere."""
+    """Return the peak bytes of tensors on a GPU, or the process's resident set size elsewhere."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return psutil.Process().memory_info().rss
 
 
 def device_name(device: torch.device) -> str:
-    """What people call the device."""
+    """Return the device's display name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return processor()
 
 
 def processor() -> str:
-    """The CPU's name as its maker gives it, where the system tells, else its architecture."""
+    """Return the CPU's model name if the system provides it, else its architecture."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text().splitlines():
@@ -106,7 +108,7 @@ def processor() -> str:
 
 
 MOST_SECONDS = 0.25
-"""Spent on a device's peak after the first product, which loads the library."""
+"""Maximum duration of the measurement after the first product, which loads the library."""
 
 
 def _measured(device: torch.device, dtype: torch.dtype, tries: int = 6) -> float:
@@ -130,100 +132,100 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-# What a run tells while it goes on, and to whom.
+# Loggers.
 
 MEASURED = ("images_per_second", "mfu", "memory_bytes")
-"""Figures of the machine and not of the run: the only ones that a resumed run gives anew."""
+"""Metrics of the machine rather than of the run: the only ones that differ in a resumed run."""
 
 
 class Logger(Protocol):
-    """Receives what a run measures, under fixed names: losses in nats, accuracies in [0, 1]."""
+    """Interface of loggers: receives metrics under fixed names, losses in nats, accuracies in [0, 1]."""
 
     def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
-        """Figures of a step; `epoch` is how many epochs are done, in parts."""
+        """Log the metrics of a step; `epoch` is the number of completed epochs, as a fraction."""
 
     def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
-        """Something larger, as JSON values; `engine` lists the kinds."""
+        """Log a structured record of JSON values; `RunLogger` lists the kinds."""
 
     def flush(self) -> None:
-        """Return when all of it is where nothing can lose it."""
+        """Block until everything logged is stored durably."""
 
     def saved(self, step: int, epoch: float, path: Path) -> None:
-        """A checkpoint lies complete at `path`."""
+        """Handle a checkpoint that was completed at `path`."""
 
 
 class InMemoryLogger:
-    """Keeps everything in lists, for tests and for those who call the engine themselves."""
+    """Logger that stores everything in lists, for tests and direct use of `Trainer`."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, float, str, float]] = []
         self.records: list[tuple[int, str, Any]] = []
 
     def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
-        """Keep the figures."""
+        """Store the metrics."""
         self.rows.extend((step, epoch, name, value) for name, value in values.items())
 
     def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
-        """Keep the record."""
+        """Store the record."""
         self.records.append((step, kind, value))
 
     def flush(self) -> None:
-        """Nothing to wait for."""
+        """Do nothing."""
 
     def saved(self, step: int, epoch: float, path: Path) -> None:
-        """Nothing to keep: the file tells."""
+        """Do nothing."""
 
     def series(self, name: str) -> list[tuple[int, float]]:
-        """One figure's (step, value) pairs."""
+        """Return the (step, value) pairs of a metric."""
         return [(step, value) for step, _, metric, value in self.rows if metric == name]
 
     def last(self, name: str) -> float:
-        """One figure's newest value; raises `IndexError` where there is none."""
+        """Return the latest value of a metric; raise `IndexError` if there is none."""
         return self.series(name)[-1][1]
 
 
 class SilentLogger(InMemoryLogger):
-    """Keeps nothing: of a rank that is not the first."""
+    """Logger that discards everything, for ranks other than 0."""
 
     def scalars(self, step: int, epoch: float, values: Mapping[str, float]) -> None:
-        """Drop the figures."""
+        """Discard the metrics."""
 
     def record(self, step: int, epoch: float, kind: str, value: Any) -> None:
-        """Drop the record."""
+        """Discard the record."""
 
 
-# What a run tells, in which words: every figure and record is named here and nowhere else.
+# The run logger: the only place where metrics and records get their names.
 
 _INPUT = ("mean", "spread", "low", "high")
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What speed is judged by; without the multiply-adds of one image (0) there is no `mfu`."""
+    """Parameters of throughput; without MACs (0) there is no `mfu`."""
 
     device: torch.device
     macs: int
     peak: PeakFlops
     ranks: int = 1
-    """Devices like this one that train together."""
+    """Number of devices of this kind that train together."""
 
 
 class RunLogger:
-    """Tells a log about a run of `steps_per_epoch` steps an epoch.
+    """Logs a run's metrics and records, with `steps_per_epoch` steps per epoch.
 
-    Figures: `train/loss`, `train/accuracy` and, of auxiliary classifiers, `train/aux1_loss` and so on since
-    the last report, `lr`, and those of `log.MEASURED`; at an epoch's end `train/epoch_loss`,
-    `train/epoch_accuracy`, and `loss`, `accuracy`, `top5` and `logit_spread` of `val/` and `test/`.
-    Records: `data`, `fixed_images`, `trained_layers` where some are frozen or learn slower, `input`, after
-    the first step the data-quality report (`census`) and after the first epoch `baseline` once; `layers` and
-    `fixed_predictions` at a look; `train/predicted`, `test/predicted`, `validation/confusion` and
-    `test/confusion` at an epoch's end, with `in_training_mode`, the layers that were in training mode while
-    the test images were evaluated (there should be none);
-    `train/evaluated`, how well some training images are known in evaluation mode, after the last step;
-    `batch_norm` of a model that has it, before the first step and after the last, then with what some test
-    images come to with running and with batch statistics; `nonfinite` where a run fails of it;
-    `early_stopping` at the end of a run that it ended, or whose best weights were restored; `engine` where
-    the engine has something to say.
+    Metrics: `train/loss`, `train/accuracy` and `train/aux1_loss`, … of auxiliary classifiers, all since the
+    last report, `lr`, and `MEASURED`; at the end of an epoch `train/epoch_loss`, `train/epoch_accuracy`, and
+    `loss`, `accuracy`, `top5` and `logit_spread` of `val/` and `test/`.
+
+    Records before the first step: `data`, `fixed_images`, `batch_norm` of a model with batch normalization,
+    `trained_layers` if some layers are frozen or have a lower rate, and `input`. After the first step: the
+    data-quality report (`census`). After the first epoch: `baseline`. With layer statistics: `layers` and
+    `fixed_predictions`. At the end of an epoch: `train/predicted`, `test/predicted`, `validation/confusion`,
+    `test/confusion`, and `in_training_mode`, the layers in training mode during evaluation (there should be
+    none). After the last step: `train/evaluated`, the score of training images in evaluation mode, and
+    `batch_norm` with the scores of test images with running and with batch statistics. `nonfinite` if a run
+    fails with NaN or Inf; `early_stopping` if it ended the run or restored the best weights; `engine` for
+    notes.
     """
 
     def __init__(self, log: Logger, steps_per_epoch: int, pace: Pace) -> None:
@@ -231,26 +233,26 @@ class RunLogger:
         self._clock = time.perf_counter()
 
     def start_clock(self) -> None:
-        """Speed is measured from here: what came before was no training."""
+        """Restart the clock of throughput, after work that is not training."""
         self._clock = time.perf_counter()
 
     def begin(self, data_module: DataModule, pictures: Sequence[dict[str, Any]]) -> None:
-        """Tell what the run reads, before its first step."""
+        """Record the data of the run, before its first step."""
         self._log.record(0, 0, "data", _facts(data_module))
         self._log.record(0, 0, "fixed_images", list(pictures))
 
     def dataset_report(self, step: int, data_module: DataModule, transform: Transform) -> None:
-        """Record the data-quality report; of 60,000 images it takes longer than the first steps."""
+        """Record the data-quality report; for 60,000 images it takes longer than the first steps."""
         self._record(step, "census", dataset_report(data_module, transform))
 
     def read(self, images: Tensor) -> None:
-        """Tell of the first batch as the model reads it, `(N, C, H, W)`: figures over all of its values."""
+        """Record statistics of the first preprocessed batch, `(N, C, H, W)`, over all of its values."""
         values = images.float()
         figures = torch.stack([values.mean(), values.std(correction=0), values.amin(), values.amax()])
         self._record(0, "input", dict(zip(_INPUT, figures.tolist(), strict=True)))
 
     def report(self, step: int, rate: float, tally: EpochMetrics) -> None:
-        """Tell of the steps since the last report, which `tally` has fetched."""
+        """Log the steps since the last report, from `tally`, which must be drained."""
         loss, right, count = tally.recent.values
         now = time.perf_counter()
         speed = count / max(now - self._clock, 1e-9)
@@ -269,18 +271,18 @@ class RunLogger:
         self._clock = now
 
     def look(self, step: int, layers: Sequence[LayerStats], predictions: Sequence[dict[str, Any]]) -> None:
-        """Tell what was seen in a step that was looked at."""
+        """Record layer statistics and the predictions for tracked images."""
         self._record(step, "layers", [asdict(layer) for layer in layers])
         self._record(step, "fixed_predictions", list(predictions))
 
     def epoch(self, step: int, tally: EpochMetrics) -> None:
-        """Tell of the epoch that ends with `step`."""
+        """Log the epoch that ends with `step`."""
         loss, right, count = tally.epoch.values
         self._scalars(step, {"train/epoch_loss": loss / count, "train/epoch_accuracy": right / count})
         self._record(step, "train/predicted", tally.predicted)
 
     def score(self, step: int, part: str, score: Score) -> None:
-        """Tell how good the model is on `validation` or `test` images."""
+        """Log the score on `validation` or `test` images."""
         prefix = "val" if part == "validation" else part
         names = ("loss", "accuracy", "top5", "logit_spread")
         self._scalars(step, {f"{prefix}/{name}": getattr(score, name) for name in names})
@@ -290,11 +292,11 @@ class RunLogger:
             self._record(step, "in_training_mode", list(score.in_training_mode))
 
     def train_score(self, step: int, images: int, score: Score) -> None:
-        """Record how well `images` training images are known, without dropout and augmentation."""
+        """Record the score of `images` training images without dropout and augmentation."""
         self._record(step, "train/evaluated", {"images": images} | _brief(score))
 
     def trained_layers(self, layers: Sequence[dict[str, Any]]) -> None:
-        """Record which layers learn, and at which part of the rate, unless all do alike (`layer_rates`)."""
+        """Record `layer_rates`, unless all layers are trained at the same rate."""
         if any(one["trainable"] < one["params"] or one["rate"] != 1.0 for one in layers):
             self._record(0, "trained_layers", list(layers))
 
@@ -306,7 +308,7 @@ class RunLogger:
         running: Score | None = None,
         by_batch: Score | None = None,
     ) -> None:
-        """Record the batch-norm layers, and once at the end `images` test images with both statistics."""
+        """Record the batch-norm layers, and after training the scores with both statistics."""
         if not layers:
             return
         body: dict[str, Any] = {"layers": list(layers)}
@@ -315,22 +317,22 @@ class RunLogger:
         self._record(step, "batch_norm", body)
 
     def baseline(self, step: int, data_module: DataModule) -> None:
-        """Tell what a classifier without training reaches on the same images.
+        """Record the accuracy of the patch classifier on the same images.
 
-        Not before the first step, for which people wait; nothing is compared before the first epoch's end.
+        After the first epoch, before which nothing is compared: users wait for the first step.
         """
         self._record(step, "baseline", baseline(data_module))
 
     def broken(self, step: int, place: Broken) -> None:
-        """Tell where numbers stopped being numbers, in the step whose loss was none."""
+        """Record where the first NaN or Inf arose."""
         self._record(step, "nonfinite", {"step": step, "layer": place.layer, "what": place.what})
 
     def early_stopping(self, step: int, body: Mapping[str, Any]) -> None:
-        """Record at which epoch and why the run ended early, and which weights it was left with."""
+        """Record the epoch and reason of early stopping, and the final weights."""
         self._record(step, "early_stopping", dict(body))
 
     def note(self, step: int, sentence: str) -> None:
-        """Tell what the engine found out about itself."""
+        """Record a note of the trainer."""
         self._record(step, "engine", {"note": sentence})
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""Build a run from its recipe: the device and its memory, the model with fresh weights, the images."""
+"""Setup of a run from its recipe: device, memory, model with initial weights, and data."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from cnnviz.datasets import Dataset
 
-# A GPU's memory that did not suffice: how much was needed, and which batch would fit.
+# Out-of-memory errors: measurement of the required memory, and of the largest batch size that fits.
 
 _SPARE = 0.97
-"""Part of the memory that may be planned with: the rest goes to gaps between tensors."""
+"""Usable fraction of the memory; the rest is lost to fragmentation."""
 _GIB = 2**30
 
 
@@ -32,32 +32,32 @@ class TooLittleMemoryError(ValueError):
 
 
 class Gauge(Protocol):
-    """Measures a device's memory."""
+    """Memory measurement of a device."""
 
     name: str
-    """What people call the device."""
+    """Display name of the device."""
 
     def available(self) -> int:
-        """Bytes that this process holds or could have."""
+        """Return the number of bytes that this process holds or could allocate."""
 
     def peak(self, work: Callable[[], None]) -> int:
-        """Bytes in tensors at the most while `work` runs; raises `torch.OutOfMemoryError`."""
+        """Return the peak bytes in tensors while `work` runs; raise `torch.OutOfMemoryError`."""
 
 
 class CudaGauge:
-    """Of one GPU."""
+    """Memory measurement of one GPU."""
 
     def __init__(self, device: torch.device) -> None:
         self.name, self._device = torch.cuda.get_device_name(device), device
 
     def available(self) -> int:
-        """What is free, and what torch holds for tensors; a CUDA graph's pool is gone by then."""
+        """Return free memory plus torch's cache; the pool of a CUDA graph is released by then."""
         torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info(self._device)
         return free + torch.cuda.memory_reserved(self._device)
 
     def peak(self, work: Callable[[], None]) -> int:
-        """From the allocator's own count."""
+        """Return the allocator's peak of allocated bytes."""
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(self._device)
         work()
@@ -66,25 +66,25 @@ class CudaGauge:
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes of a step: what weights, data and optimiser take, and what each image of the batch adds."""
+    """Memory of a step in bytes: fixed part (weights, data, optimizer), and part per image of the batch."""
 
     fixed: float
     image: float
 
     def of(self, batch: int) -> float:
-        """A step of so many images."""
+        """Return the memory of a step with this batch size."""
         return self.fixed + self.image * batch
 
     def largest(self, available: float) -> int:
-        """The most images that fit, a multiple of 8 where there are so many; 0 where not even one does."""
+        """Return the largest batch size that fits, a multiple of 8 if at least 8; 0 if none does."""
         most = max(0, int((available * _SPARE - self.fixed) / max(self.image, 1)))
         return most - most % 8 if most >= 8 else most
 
 
 def measured(peak: Callable[[int], int], batch: int) -> Need | None:
-    """The need, from steps of two smaller batches that do fit; None where none of two images does.
+    """Measure the memory need from steps of two smaller batch sizes; None if not even two images fit.
 
-    `peak(n)` makes the forward and backward pass of n images and tells the most memory in use.
+    `peak(n)` runs the forward and backward pass of n images and returns the peak memory.
     """
     count = max(2, batch // 4)
     while True:
@@ -100,13 +100,13 @@ def measured(peak: Callable[[int], int], batch: int) -> Need | None:
 
 
 def out_of_memory_message(gauge: Gauge, probe: Callable[[int], None], batch: int, to_come: int = 0) -> str:
-    """What is to be said after a step of `batch` images ran out of memory.
+    """Return the error message for a step of `batch` images that ran out of memory.
 
     Args:
         gauge: Of the device.
-        probe: Makes the forward and backward pass of so many images, and leaves nothing behind.
-        batch: The batch that did not fit.
-        to_come: Bytes that the optimiser would still take with its first step.
+        probe: Runs the forward and backward pass of a number of images, without side effects.
+        batch: The batch size that did not fit.
+        to_come: Bytes that the optimizer would still allocate in its first step.
     """
     available = gauge.available()
     need = measured(lambda count: gauge.peak(lambda: probe(count)), batch)
@@ -125,25 +125,25 @@ def out_of_memory_message(gauge: Gauge, probe: Callable[[int], None], batch: int
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """A run before its first step."""
+    """Everything that a run needs before its first step."""
 
     recipe: Recipe
     model: nn.Module
     data_module: DataModule
     side: tuple[int, int]
     macs: int
-    """Multiply-adds of one image."""
+    """Multiply-accumulate operations (MACs) per image."""
     note: str = ""
-    """What differs from the recipe as it was given, in a sentence; empty where nothing does."""
+    """Message on deviations from the given recipe; empty if there are none."""
 
 
 def device_of(recipe: Recipe) -> torch.device:
-    """The device that the recipe gets on this machine; `auto` is the first GPU, else the CPU.
+    """Return the device of the recipe on this machine; `auto` is the first GPU, else the CPU.
 
-    A GPU comes with its number, so that two names of one device do not make two queues. Of several that it
-    asks for it is the first.
+    A GPU is returned with its index, since each device name has its own queue; of several GPUs the first.
 
-    Raises `ValueError` for a device that this machine does not have.
+    Raises:
+        ValueError: This machine has no such device.
     """
     wanted, every = device_class.class_of(recipe.device), devices()
     chosen = device_class.choose(wanted, every)
@@ -153,18 +153,18 @@ def device_of(recipe: Recipe) -> torch.device:
 
 
 def devices() -> list[str]:
-    """Every device of this machine, as runs name them."""
+    """Return all devices of this machine, as named in runs."""
     found = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
     return [*found, "mps"] if torch.backends.mps.is_available() else found
 
 
 def torch_device(name: str) -> torch.device:
-    """The device of a run's row: `cpu:1`, which is the CPU beside another run, is the CPU."""
+    """Return the torch device of a run's device: `cpu:1` (a run next to another one) is the CPU."""
     return torch.device("cpu" if name.startswith("cpu") else name)
 
 
 def check_precision(recipe: Recipe, device: torch.device) -> None:
-    """Raise `ValueError` for a GPU that would have to imitate the recipe's numbers."""
+    """Raise `ValueError` if the GPU does not support the recipe's precision in hardware."""
     if recipe.precision != "bf16" or device.type != "cuda":
         return
     with torch.cuda.device(device):
@@ -173,9 +173,9 @@ def check_precision(recipe: Recipe, device: torch.device) -> None:
 
 
 def has_bf16_arithmetic() -> bool:
-    """Check whether the processor multiplies bf16 numbers in hardware (AVX512-BF16, AMX, or Arm's BF16).
+    """Return whether the CPU has bf16 arithmetic (AVX512-BF16, AMX, or Arm's BF16).
 
-    Without it PyTorch imitates them: SmallAlexNet trains 17 times as slowly as in fp32 (AMD EPYC, AVX2).
+    Without it PyTorch emulates bf16: SmallAlexNet trains 17 times slower than in fp32 (AMD EPYC, AVX2).
     """
     query = getattr(torch.cpu, "get_capabilities", None)
     if query is None:  # torch before 2.12
@@ -185,10 +185,10 @@ def has_bf16_arithmetic() -> bool:
 
 
 def supported_precision(recipe: Recipe, device: torch.device) -> tuple[Recipe, str]:
-    """Resolve the recipe's precision on a device: bf16 becomes fp32 on a processor without it.
+    """Resolve the recipe's precision on a device: bf16 becomes fp32 on a CPU without bf16.
 
     Returns:
-        The recipe to train by, and a sentence where it differs from the one given, else an empty string.
+        The recipe to train with, and a message if it differs from the given one, else an empty string.
     """
     if recipe.precision != "bf16" or device.type != "cpu" or has_bf16_arithmetic():
         return recipe, ""
@@ -199,15 +199,17 @@ def supported_precision(recipe: Recipe, device: torch.device) -> tuple[Recipe, s
 
 
 def build_training(recipe: Recipe, dataset: Dataset, device: torch.device | None = None) -> TrainingSetup:
-    """Build the model for the data's classes and put everything on the recipe's device.
+    """Build the model for the data's classes and move model and data to the device.
 
     Args:
-        recipe: What to train.
-        dataset: The images.
-        device: The device that the machine has decided on; what `device_of` says by default.
+        recipe: The recipe.
+        dataset: The data.
+        device: The device; `device_of(recipe)` by default.
 
-    Raises `ValueError` for a model, options, size or device that cannot be, `DataError` for the data,
-    `TooLittleMemoryError` where they do not fit into the device's memory.
+    Raises:
+        ValueError: The model, its options, the size or the device are invalid.
+        DataError: The data cannot be split, or have the wrong number of channels.
+        TooLittleMemoryError: The model and the data do not fit into the device's memory.
     """
     try:
         return _make_ready(recipe, dataset, device or device_of(recipe))
@@ -220,7 +222,7 @@ def build_training(recipe: Recipe, dataset: Dataset, device: torch.device | None
 
 
 def _macs(recipe: Recipe, spec: models.ModelSpec, classes: int) -> int:
-    """Multiply-adds of one image; 0 for a user's network that cannot be analysed without its values."""
+    """Return the MACs per image; 0 for a user's network that cannot be analyzed without its values."""
     try:
         return analysis_for(recipe, classes).macs
     except ValueError:
@@ -236,8 +238,8 @@ def _make_ready(recipe: Recipe, dataset: Dataset, device: torch.device) -> Train
     train_images = len(dataset.split(recipe.validation, recipe.seed, recipe.limit).train)
     together = device_class.ranks(device_class.class_of(recipe.device))
     check_trainable(recipe, len(dataset.classes), train_images, together)
-    torch.backends.cudnn.benchmark = device.type == "cuda"  # Sizes repeat: trying algorithms pays.
-    if device.type == "cuda":  # TF32 in matrix products too, as cuDNN has it in convolutions anyway
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # Sizes repeat, so autotuning pays off.
+    if device.type == "cuda":  # TF32 in matrix products too; cuDNN uses it in convolutions anyway.
         torch.set_float32_matmul_precision("high")
     side = side_for(recipe)
     torch.manual_seed(derive_seed(recipe.seed, 0, 3))
@@ -246,7 +248,7 @@ def _make_ready(recipe: Recipe, dataset: Dataset, device: torch.device) -> Train
     macs = _macs(recipe, spec, len(dataset.classes))
     load_start(recipe, model)
     model = model.to(device)
-    if device.type == "cuda" or recipe.precision == "bf16":  # What multiplies matrices wants channels last.
+    if device.type == "cuda" or recipe.precision == "bf16":  # Matrix units are faster with channels last.
         model = model.to(memory_format=torch.channels_last)
     return TrainingSetup(
         recipe, model, DataModule.of(dataset, recipe, spec.input_shape[0], device), side, macs, note

@@ -1,10 +1,10 @@
-"""Weights that a run begins with (fine-tuning): kept by digest, loaded, and in part frozen.
+"""Initial weights of a run (fine-tuning): stored by digest, loaded, and partly frozen.
 
-`start_from` of a recipe is `torchvision` (its own weights), `run:12` or `run:12/best`, or a file that was
-named on the command line. When a run is queued, all but the first become a copy under `CNNVIZ_HOME/weights`,
-and the recipe holds its SHA-256: `run:12@…`, `file:net.pth@…`. A layer of another shape, as the head for
-other classes, is made anew. What is frozen, and at which rate the rest learns, follows from the recipe alone,
-so that a resumed run does the same.
+`start_from` of a recipe is `torchvision` (pretrained weights), `run:12` or `run:12/best`, or a file named on
+the command line. When a run is queued, all but the first are copied to `CNNVIZ_HOME/weights`, and the recipe
+holds the SHA-256: `run:12@…`, `file:net.pth@…`. A layer of another shape, such as the head for other classes,
+is initialized anew. Frozen layers and learning rates follow from the recipe alone, so a resumed run behaves
+identically.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ COUNTER = "num_batches_tracked"
 
 
 def resolve(recipe: Recipe, database: Database) -> Recipe:
-    """The recipe with a copy of the weights that it begins with kept, and their digest.
+    """Store a copy of the recipe's initial weights and return the recipe with their digest.
 
-    Raises `ValueError` in one sentence for weights that are not there, or may not be named so.
+    Raises:
+        ValueError: The weights do not exist, or may not be specified this way.
     """
     given = recipe.start_from
     if not given or given == TORCHVISION or "@" in given:
@@ -60,7 +61,7 @@ def resolve(recipe: Recipe, database: Database) -> Recipe:
 
 
 def _require(recipe: Recipe) -> None:
-    """Raise `ValueError` where the weights that a recipe names cannot be had on this machine."""
+    """Raise `ValueError` if the recipe's initial weights are not available on this machine."""
     _, _, digest = recipe.start_from.partition("@")
     if digest and not path_of(digest).is_file():
         raise ValueError(
@@ -76,12 +77,12 @@ def _name(recipe: Recipe) -> str:
 
 
 def path_of(digest: str) -> Path:
-    """Where weights of this SHA-256 are kept; the file need not exist."""
+    """Return the path of stored weights by SHA-256; the file need not exist."""
     return home() / "weights" / f"{digest}.safetensors"
 
 
 def keep(weights: Mapping[str, Tensor]) -> str:
-    """Keep a copy of weights, complete or absent, and return its SHA-256."""
+    """Store a copy of weights atomically and return its SHA-256."""
     from safetensors.torch import save
 
     content = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
@@ -120,9 +121,10 @@ def _weights(recipe: Recipe) -> dict[str, Tensor]:
 
 
 def load_start(recipe: Recipe, model: nn.Module) -> None:
-    """Load what fits into a fresh model, and freeze what the recipe freezes; nothing where it says neither.
+    """Load matching initial weights into a new model, and freeze layers, as the recipe specifies.
 
-    Raises `ValueError` where hardly anything fits, or there is no such layer.
+    Raises:
+        ValueError: Fewer than half of the tensors match, or there is no layer `freeze_until`.
     """
     if recipe.start_from:
         expected = model.state_dict()
@@ -141,10 +143,12 @@ def load_start(recipe: Recipe, model: nn.Module) -> None:
 
 
 def freeze(model: nn.Module, until: str) -> None:
-    """Keep every layer up to and with `until` as it is, its running statistics too; none where it is empty.
+    """Freeze all layers up to and including `until`, with their running statistics; none if it is empty.
 
-    The order is that in which layers are defined. Raises `ValueError` for a layer that there is not, and
-    where nothing would be left to train.
+    Layers are in the order of their definition.
+
+    Raises:
+        ValueError: There is no such layer, or nothing would be left to train.
     """
     if not until:
         return
@@ -170,7 +174,7 @@ def freeze(model: nn.Module, until: str) -> None:
 
 
 def _stay_in_evaluation(module: nn.Module) -> None:
-    """Keep normalization in evaluation mode: in training its running statistics would go on changing."""
+    """Keep a normalization layer in evaluation mode: its running statistics must not change."""
     from torch import nn
 
     if isinstance(module, nn.modules.batchnorm._NormBase):
@@ -179,6 +183,6 @@ def _stay_in_evaluation(module: nn.Module) -> None:
 
 
 def head_parameters(model: nn.Module) -> set[int]:
-    """The parameters of the last layer that has any, by `id`: what is new for other classes."""
+    """Return the `id`s of the parameters of the last layer that has any: the head."""
     layers = [list(part.parameters(recurse=False)) for part in model.modules()]
     return {id(parameter) for parameter in next((own for own in reversed(layers) if own), [])}

@@ -1,7 +1,8 @@
-"""Check that a network takes a training step on its images, before a run starts.
+"""Check that a network can run a training step on its images, before a run starts.
 
-Training asks more of an input than prediction: auxiliary classifiers take part, and batch normalization needs
-two values a channel. Importing this imports no torch; networks and sizes that ship are not tried again.
+Training requires more of an input than prediction: auxiliary classifiers are active, and batch normalization
+needs two values per channel. Importing this module does not import torch; bundled networks at their own size
+are not checked again.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ if TYPE_CHECKING:
     from cnnviz.models import Shape
 
 FAILS = (RuntimeError, AssertionError, ValueError)
-"""What torch raises for an input that a network cannot take."""
+"""Exceptions raised by torch for an input of an unsuitable size."""
 SINGLE_VALUE = "more than 1 value per channel"
-"""In torch's sentence for batch normalization of a single value."""
+"""Part of torch's message on batch normalization of a single value."""
 
 
 def check_trainable(recipe: Recipe, classes: int, train_images: int | None = None, ranks: int = 1) -> None:
-    """Raise `ValueError` in one sentence where the network cannot take a step of the recipe.
+    """Raise `ValueError` if the network cannot run a training step of the recipe.
 
     Args:
-        recipe: What to train.
-        classes: How many classes its data have.
-        train_images: How many images are learned from; None where that is not known yet.
-        ranks: How many processes share each batch: the smallest part counts.
+        recipe: The recipe.
+        classes: Number of classes of its data.
+        train_images: Number of training images, if known.
+        ranks: Number of processes that share each batch: the smallest part has to be large enough.
     """
     spec, side = spec_for(recipe), side_for(recipe)
     least = max(1, smallest_batch(recipe.batch_size, train_images) // ranks)
@@ -41,7 +42,7 @@ def check_trainable(recipe: Recipe, classes: int, train_images: int | None = Non
         raise ValueError(next(iter(spec.notes), f"{spec.title} is no classifier."))
     own = side == tuple(spec.input_shape[1:]) and not recipe.options and OWN_FILE not in spec.tags
     if least > 1 and (recipe.layers is not None or own):
-        return  # A layer list does the same in training, and tests show that every model trains at its size.
+        return  # Layer lists behave alike in training, and every model is tested at its own size.
     identity = recipe.model_dump_json(include={"model", "layers", "options", "size", "code"})
     problem = _problem(identity, spec.edition, classes, least)
     if problem is None:
@@ -58,20 +59,20 @@ def check_trainable(recipe: Recipe, classes: int, train_images: int | None = Non
 
 
 def known_data(recipe: Recipe) -> tuple[int, int | None]:
-    """Return the classes of a recipe's data, and how many images are learned from where they are here."""
+    """Return the number of classes, and the number of training images if the data are on this machine."""
     known = datasets.specs().get(recipe.dataset)
     ready = datasets.prepared(recipe.dataset) if known or datasets.is_path(recipe.dataset) else None
     if ready is None:
         return (len(known.classes) if known else 10), None
     try:
         split = ready.split(recipe.validation, recipe.seed, recipe.limit)
-    except ValueError:  # The run itself says why nothing is left.
+    except ValueError:  # The run itself will raise the error.
         return len(ready.classes), None
     return len(ready.classes), len(split.train)
 
 
 def smallest_batch(batch_size: int, train_images: int | None) -> int:
-    """Count the images of the smallest batch of an epoch: the last one, where images are left over."""
+    """Return the size of the smallest batch of an epoch: the last one, if there is a remainder."""
     if not train_images:
         return batch_size
     return min(train_images, train_images % batch_size or batch_size)
@@ -79,14 +80,14 @@ def smallest_batch(batch_size: int, train_images: int | None) -> int:
 
 @dataclass(frozen=True)
 class _Problem:
-    """Why a training step fails: torch's reason, and what would fit."""
+    """Reason for the failure of a training step, and the size that would work."""
 
     reason: str
     single_value: bool
     auxiliary: bool
-    """Whether the same input is enough for a prediction."""
+    """Whether the input suffices for prediction, but not for training."""
     least_side: int | None
-    """The smallest square that trains; None where the network's own does not."""
+    """Smallest square input that can be trained on; None if the network's own cannot."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -109,7 +110,7 @@ def _failure(
     spec: models.ModelSpec, classes: int, options: models.Options, side: tuple[int, int], images: int,
     *, training: bool,
 ) -> Exception | None:  # fmt: skip
-    """What one pass over so many images without values raises, if anything."""
+    """Return the exception raised by a pass over images on the meta device, or None."""
     import torch
 
     from cnnviz.models.builder import on_meta
@@ -120,7 +121,7 @@ def _failure(
         with torch.no_grad():
             module.train(training)(torch.empty((images, *shape), device="meta"))
     except Exception as error:
-        if OWN_FILE in spec.tags:  # whose forward may raise anything; values only the run itself has
+        if OWN_FILE in spec.tags:  # User code may raise anything, also because of missing values.
             return None if "meta" in str(error) else error
         if not isinstance(error, FAILS):
             raise
@@ -131,7 +132,7 @@ def _failure(
 def _least_side(
     spec: models.ModelSpec, classes: int, options: models.Options, side: tuple[int, int], images: int
 ) -> int | None:
-    """The smallest square between `side`, which fails, and the network's own, by halving."""
+    """Find the smallest square that works, between `side` and the network's own, by bisection."""
     low, high = min(side), max(spec.input_shape[1:])
     if low >= high or _failure(spec, classes, options, (high, high), images, training=True) is not None:
         return None

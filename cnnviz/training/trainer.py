@@ -1,9 +1,9 @@
-"""The training loop, from top to bottom.
+"""Trainer: the training loop.
 
-Images lie on the device as uint8; a batch is cut, augmented and scaled there. Nothing in a step waits for
-the device: losses and predicted classes stay on it and are read every `LOG_EVERY` steps. What is random in
-a step follows from the seed and the step alone, so a run that is stopped anywhere and goes on from its
-checkpoint is the same run.
+Images are on the device as uint8; batches are cropped, augmented and scaled there. A step never waits for the
+device: losses and predicted classes stay on it and are read every `LOG_EVERY` steps. Random numbers of a step
+are derived from the seed and the step alone, so a run that is stopped anywhere and resumed from its
+checkpoint gives the same results.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ __all__ = ["BEST", "LAST", "NonFiniteLossError", "Trainer"]
 
 
 class TrainStep:
-    """Make one training step: forward, loss, backward, clipping, optimizer.
+    """One training step: forward, loss, backward, gradient clipping, optimizer.
 
     Args:
         recipe: Precision, label smoothing, clipping, weight of auxiliary losses.
         forward: A model in training mode, compiled or not.
-        optimiser: Of the model's parameters.
-        class_weights: What a class counts in the loss, float `(classes,)`; None where all count alike.
-        ranks: Who else makes the step, each with its part of the batch.
+        optimiser: Optimizer of the model's parameters.
+        class_weights: Class weights of the loss, float `(classes,)`; None for equal weights.
+        ranks: The ranks that share the step, each with a part of the batch.
     """
 
     def __init__(
@@ -82,12 +82,13 @@ class TrainStep:
         self._class_weights, self._ranks = class_weights, ranks
         self._trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         self.part = 1.0
-        """What this rank's part of the batch counts in the mean over all of it."""
+        """Weight of this rank's part of the batch in the mean over the whole batch."""
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Make the step; return its losses and the classes that were predicted before it.
+        """Run the step; return its losses, and the predictions before the update.
 
-        bf16 needs no scaled loss, so the gradients that are clipped are the loss's own. Nothing waits.
+        bf16 needs no loss scaling, so clipping applies to the true gradients. Does not synchronize with the
+        device.
         """
         logits, loss, extra = self.loss(images, labels)
         skip_after_nonfinite(self._optimiser, loss.detach())
@@ -103,13 +104,13 @@ class TrainStep:
         return torch.stack([loss.detach(), *extra]), logits.detach().argmax(1)
 
     def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return main logits `(N, classes)`, the training loss, and the losses of auxiliary classifiers.
+        """Return logits `(N, classes)`, the training loss, and the detached losses of auxiliary classifiers.
 
-        The latter are weighed into the former, and detached. `labels` are int64 `(N,)`, or of mixed images
-        float `(N, classes)`.
+        The training loss includes the weighted auxiliary losses. `labels` are int64 `(N,)`, or float `(N,
+        classes)` with mixup.
         """
         half = self._recipe.precision == "bf16"
-        # A graph cannot use what autocast kept from outside of it, and nothing here is cast twice.
+        # A CUDA graph cannot use autocast's cache from outside of it, and no weight is cast twice here.
         with torch.autocast(images.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
             out = self._forward(images)
         main, *extra = out if isinstance(out, tuple) else (out,)
@@ -126,24 +127,24 @@ LOG_EARLY, LOG_EVERY = (1, 5, 10), 20
 LOOK_EARLY, LOOK_EVERY = (1, 2, 5, 10, 20, 50, 100), 200
 SAVE_SECONDS = 180.0
 SAMPLE = 500
-"""Images that are evaluated another way too after the last step: accuracies are known to ± 4.4 points."""
+"""Images of additional evaluations after the last step: accuracies are then known to ±4.4 points."""
 LAST, BEST = "last.safetensors", "best.safetensors"
 
 
 class Trainer:
-    """Train one run: a model, its data module, and the position in training.
+    """Trains one run: model, data module and training state.
 
     Args:
-        recipe: What to do.
-        model: On the device, with fresh weights; `(N, C, *side)` to logits `(N, classes)`, or in training
-            to a tuple of the main logits and those of auxiliary classifiers.
-        data_module: The images, on the same device.
+        recipe: The recipe.
+        model: On the device, with initial weights; maps `(N, C, *side)` to logits `(N, classes)`, or in
+            training mode to a tuple of the main logits and those of auxiliary classifiers.
+        data_module: The data, on the same device.
         side: Height and width of the model's input.
-        log: The logger that records the run.
-        folder: Where checkpoints go; without one none are written.
-        macs: Multiply-adds of one image, 0 where unknown.
-        data_report: Whether the images' quality is recorded, which takes seconds that a race does not count.
-        ranks: Who else trains the run, each with its part of every batch; rank 0 records and writes.
+        log: Logger of the run.
+        folder: Folder of checkpoints; without one none are written.
+        macs: MACs per image, 0 if unknown.
+        data_report: Whether to record the data-quality report, which takes seconds that a benchmark excludes.
+        ranks: The ranks that train the run, each with a part of every batch; rank 0 records and writes.
     """
 
     def __init__(
@@ -196,10 +197,15 @@ class Trainer:
         self._data_report_due = False
 
     def run(self, keep_on: Callable[[], bool] = lambda: True) -> bool:
-        """Train to the end, or until `keep_on` says no, which is asked between steps.
+        """Train to the end, or until `keep_on`, called between steps, returns False.
 
-        Returns whether the end was reached. Raises `NonFiniteLossError`, `TooLittleMemoryError`, and
-        `OSError` where a checkpoint cannot be written; the last good one is then still there.
+        Returns:
+            Whether the end was reached.
+
+        Raises:
+            NonFiniteLossError: The loss or a weight became NaN or infinite.
+            TooLittleMemoryError: A step does not fit into the device's memory.
+            OSError: A checkpoint cannot be written; the previous one is intact.
         """
         try:
             ended = self._run(keep_on)
@@ -209,7 +215,7 @@ class Trainer:
             self._record_data_report()
             raise self._locate_nonfinite(error) from None
         except torch.OutOfMemoryError:
-            # What the step held is freed with its frames, which is after this block.
+            # The step's tensors are freed with its frames, after this block.
             pass
         finally:
             self._checkpoints.close()
@@ -252,11 +258,13 @@ class Trainer:
         return self.step >= self.total_steps or self.stopping.stopped
 
     def save(self, *names: str) -> None:
-        """Write checkpoints of these names, `LAST` by default, from one snapshot, while training goes on.
+        """Write checkpoints with these names, by default `LAST`, from one snapshot, while training continues.
 
-        Each gets its name after everything that was logged before is safe. Raises `NonFiniteLossError` for
-        weights that are no longer numbers, when the last good checkpoint stays; and what the writing of the
-        checkpoint before has raised.
+        Each is renamed into place after everything logged before it is committed.
+
+        Raises:
+            NonFiniteLossError: A weight is NaN or infinite; the previous checkpoint is kept.
+            OSError: The previous checkpoint could not be written.
         """
         self._metrics.drain()
         self._check_weights()
@@ -282,14 +290,14 @@ class Trainer:
         self._saved = time.monotonic()
 
     def _write(self, snapshot: checkpoint.Snapshot, paths: Sequence[Path], step: int) -> None:
-        """Write a snapshot under each path; runs beside the training, whose model it does not touch."""
+        """Write a snapshot to each path, in the background; it does not access the model."""
         self.log.flush()
         for path in paths:
             checkpoint.write_snapshot(path, snapshot)
             self.log.saved(step, step / self.steps_per_epoch, path)
 
     def restore(self, path: Path) -> None:
-        """Go on from a checkpoint; raises `ValueError` where it belongs to other images or another model."""
+        """Resume from a checkpoint; raise `ValueError` if its data or model differ."""
         position = checkpoint.restore(path, self.model, self.optimiser)
         if position.fingerprint != self.data_module.fingerprint:
             raise ValueError(f"{path.name} was trained on other images than these; go on with the same data.")
@@ -298,14 +306,15 @@ class Trainer:
         self._metrics.restore(position.tally, position.predicted, position.auxiliary)
 
     def rate(self) -> float:
-        """The learning rate of the next step."""
+        """Return the learning rate of the next step."""
         drops = self.plateau.scale if self.recipe.schedule == "plateau" else 1.0
         return optimizer.rate(self.recipe, self.step, self.steps_per_epoch) * drops
 
     def step_at(self, rate: float) -> float:
-        """Make one step at a rate that is not the schedule's, and wait for its loss (see `rate_finder`).
+        """Run one step at a given learning rate and return its loss (for `rate_finder`).
 
-        Raises `NonFiniteLossError`.
+        Raises:
+            NonFiniteLossError: The loss is NaN or infinite.
         """
         self.model.train()
         self._train_step(rate, watch_layers=False)
@@ -321,7 +330,7 @@ class Trainer:
         set_lr(self.optimiser, rate)
         seed_layers(self.device, derive_seed(self.recipe.seed, self.step, self.ranks.seed_purpose))
         mixed, target = self._mixed(images, labels)
-        if self.ranks.several:  # Drawn for the whole batch: what a run sees does not depend on its ranks.
+        if self.ranks.several:  # Random numbers are drawn for the whole batch, whatever the number of ranks.
             (mixed, target, labels), self._plain.part = self._rank_part(mixed, target, labels)
         if watch_layers and self.ranks.first:
             with self._layer_stats.watching():
@@ -338,16 +347,17 @@ class Trainer:
             self._rows = self._order.to(self.device)
         batch = slice(place * self.recipe.batch_size, (place + 1) * self.recipe.batch_size)
         rows, images = self._rows[batch], self.data_module.train.images
-        # What is decoded is looked up on the CPU, which must not wait for the device to say which rows.
+        # Lazily decoded images are indexed on the CPU, without waiting for the device.
         pixels = images[self._order[batch]] if isinstance(images, StreamedImages) else images[rows]
         self._generator.manual_seed(derive_seed(self.recipe.seed, self.step, 2))
         prepared = self.transform.train(pixels, rows, epoch, self._generator)
         return prepared, self.data_module.train.labels[rows]
 
     def _mixed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The batch as it is learned from: with mixup images between images, and labels between labels.
+        """Apply mixup to the batch, if the recipe has it.
 
-        Training accuracy counts a mixed image as right where its likeliest label was answered, its own.
+        In training accuracy a mixed image counts as correct if its own label, the most probable one, is
+        predicted.
         """
         if not self.recipe.mixup:
             return images, labels
@@ -356,10 +366,9 @@ class Trainer:
         return mixup(images, labels, classes, self.recipe.mixup, seed, self._generator)
 
     def _rank_part(self, images: Tensor, target: Tensor, labels: Tensor) -> tuple[tuple[Tensor, ...], float]:
-        """This rank's rows of a batch, and what they count in the loss's mean over all of it.
+        """Return this rank's rows of a batch, and their weight in the loss's mean over all of it.
 
-        No rank is without a row: where a batch has fewer rows than there are ranks, one more is taken, which
-        counts nothing.
+        If a batch has fewer rows than there are ranks, the remaining ranks get a row with weight 0.
         """
         rows = self.ranks.rows(len(labels)).to(labels.device)
         own = tuple(values[rows] for values in (images, target, labels))
@@ -372,8 +381,8 @@ class Trainer:
         return own, float(counted[rows].sum() / counted.sum())
 
     def _fast_step(self) -> cuda_graphs.Step:
-        """The step as it is made where nobody looks: layers can be watched in the plain one only."""
-        if self.ranks.several:  # A compiled or captured step is one device's.
+        """Return the step without layer statistics: compiled, captured as a CUDA graph, or plain."""
+        if self.ranks.several:  # A compiled or captured step is limited to one device.
             return self._plain
         if self.recipe.compile:
             compiled = TrainStep(self.recipe, torch.compile(self.model), self.optimiser, self._class_weights)
@@ -387,12 +396,12 @@ class Trainer:
         self._run_logger.note(self.step, sentence)
 
     def _is_watching_layers(self) -> bool:
-        """Whether the next step is looked at: often at first, when most happens, and at each epoch's end."""
+        """Return whether layer statistics of the next step are recorded: often at first."""
         step = self.step + 1
         return step in LOOK_EARLY or step % LOOK_EVERY == 0 or step % self.steps_per_epoch == 0
 
     def _is_reporting(self) -> bool:
-        """Whether the step that was just made ends a report."""
+        """Return whether the last step ends a reporting interval."""
         step = self.step
         return step in LOG_EARLY or step % LOG_EVERY == 0 or step % self.steps_per_epoch == 0
 
@@ -403,7 +412,7 @@ class Trainer:
         self._run_logger.look(self.step, self._layer_stats.looks(), predictions)
 
     def _record_data_report(self) -> None:
-        """Record once what the images say of themselves: after the first point, for which people wait."""
+        """Record the data-quality report once, after the first point, for which users wait."""
         if self._data_report_due:
             self._data_report_due = False
             self._run_logger.dataset_report(1, self.data_module, self.transform)
@@ -430,7 +439,7 @@ class Trainer:
         self._run_logger.start_clock()
 
     def _is_best(self, seen: Score) -> bool:
-        """Whether the weights are the best so far: by accuracy, or by what early stopping watches."""
+        """Return whether the weights are the best so far: by accuracy, or by early stopping's metric."""
         if not self.stopping.patience:
             return self._best is None or seen.accuracy > self._best
         best = self.stopping.see(self.step // self.steps_per_epoch, seen)
@@ -439,7 +448,7 @@ class Trainer:
         return best
 
     def _end_early_stopping(self, *, restore: bool) -> None:
-        """Restore the best epoch's weights where that is asked for, and record how the run ended."""
+        """Restore the best epoch's weights if requested, and record how the run ended."""
         if restore and self.folder is not None:
             self._checkpoints.wait()
             checkpoint.restore(self.folder / BEST, self.model)
@@ -457,21 +466,21 @@ class Trainer:
         return score
 
     def _evaluate_train(self) -> None:
-        """Record how well some training images are known without dropout and augmentation."""
+        """Record the accuracy on a sample of training images without dropout and augmentation."""
         train = self.data_module.train
         rows = permutation(len(train), self.recipe.seed, 0)[:SAMPLE].to(self.device)
         score = evaluate(self.model, Labelled(train.images[rows], train.labels[rows]), self.transform)
         self._run_logger.train_score(self.step, len(rows), score)
 
     def _compare_statistics(self) -> None:
-        """Record, once at the end, what batch normalization's running statistics cost on some test images."""
+        """Record the scores with running and with batch statistics on some test images."""
         layers, test = describe_batch_norm(self.model), self.data_module.test
         if not layers or len(test) < 2:
             return
-        # Test images often lie sorted by class; a batch has to be mixed as in training.
+        # Test images are often sorted by class; batches must be shuffled as in training.
         rows = permutation(len(test), self.recipe.seed, 0)[:SAMPLE].to(self.device)
         batch = max(2, evaluation_batch(self.transform))
-        if len(rows) % batch == 1:  # One image alone has no variance where maps are 1×1.
+        if len(rows) % batch == 1:  # A single image has no variance if maps are 1×1.
             rows = rows[:-1]
         some = Labelled(test.images[rows], test.labels[rows])
         running, by_batch = (
@@ -481,7 +490,7 @@ class Trainer:
 
     def _describe_out_of_memory(self) -> str:
         self.optimiser.zero_grad()
-        self._fast = self._plain  # A CUDA graph holds memory of its own, which is to count as free.
+        self._fast = self._plain  # Release the CUDA graph, whose memory has to count as free.
         train = self.data_module.train
 
         def probe(count: int) -> None:
@@ -495,8 +504,11 @@ class Trainer:
         return out_of_memory_message(CudaGauge(self.device), probe, self.recipe.batch_size, to_come)
 
     def _locate_nonfinite(self, error: NonFiniteLossError) -> NonFiniteLossError:
-        """The error with the layer where it began, which is told too; the weights are still the step's."""
-        if error.what == LOSS:  # Gradients of a loss that is no number tell of it, and not of what broke it.
+        """Record the layer in which it began, and return the error with that layer.
+
+        The weights are still those of the failed step.
+        """
+        if error.what == LOSS:  # Gradients of a non-finite loss are a consequence, not the cause.
             self.optimiser.zero_grad()
         self.step = error.step - 1
         images, labels = self._batch()
@@ -514,7 +526,7 @@ class Trainer:
 
 
 def seed_layers(device: torch.device, seed: int) -> None:
-    """Seed what dropout draws from on `device`; a good deal cheaper than `torch.manual_seed` for all."""
+    """Seed dropout's generator on `device`; much cheaper than `torch.manual_seed`, which seeds all."""
     if device.type == "cuda":
         torch.cuda.default_generators[device.index or 0].manual_seed(seed)
     elif device.type == "cpu":

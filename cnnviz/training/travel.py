@@ -1,8 +1,8 @@
-"""What goes to another machine with a run (data, definitions, code, first weights), and copies kept for it.
+"""Transfer of a run's data, model definition, code and initial weights to other machines.
 
-A registered data set is had anywhere by its name. One's own is packed into the store by its fingerprint when
-the run is queued; without a store the run waits for a machine that has the data. Importing this imports no
-torch.
+Registered data sets are available anywhere by name. A user's own data are packed into the store under their
+fingerprint when the run is queued; without a store the run waits for a machine that has them. Importing this
+module does not import torch.
 """
 
 from __future__ import annotations
@@ -40,15 +40,16 @@ from cnnviz.training.recipe import Recipe
 
 LAYERS, CODE, START = "layers", "code", "start"
 MOST_CODE_BYTES = 1_000_000
-"""Of users' files that travel with a run."""
+"""Maximum size of users' code that is stored with a run."""
 _FILES = re.compile(r"about\.json|names\.txt|pictures\.bin|(train|test)-(images|labels|rows)\.npy")
-"""What a packed data set consists of."""
+"""File names of a packed data set."""
 
 
 def needs_of(recipe: Recipe, store: Store | None) -> dict[str, Any]:
-    """What a run's row says of what its worker has to have; what lies here alone is put into the store.
+    """Return the requirements stored in a run's row, uploading what only this machine has.
 
-    Raises `StoreError` where the store cannot be written.
+    Raises:
+        StoreError: The store cannot be written.
     """
     found: dict[str, Any] = {}
     if recipe.layers is None and recipe.model.startswith(library.PREFIX):
@@ -70,7 +71,7 @@ def needs_of(recipe: Recipe, store: Store | None) -> dict[str, Any]:
 
 
 def can_be_had(candidate: tracking.Candidate, with_store: bool) -> bool:
-    """Whether a machine can have a run's data: they are registered or here, or lie in the store."""
+    """Return whether a machine can load a run's data: registered, on this machine, or in the store."""
     if _is_had_anywhere(candidate.dataset):
         return True
     packed = candidate.needs.get(DATA) or {}
@@ -78,9 +79,10 @@ def can_be_had(candidate: tracking.Candidate, with_store: bool) -> bool:
 
 
 def prepare(recipe: Recipe, needs: Mapping[str, Any], store: Store | None) -> Recipe:
-    """Have what a run needs besides its data on this machine, and return the recipe to train by.
+    """Provide a run's requirements other than data on this machine; return the recipe to train with.
 
-    Raises `ValueError` in one sentence for what was changed on its way.
+    Raises:
+        ValueError: The code does not match its digest.
     """
     if recipe.layers is None and needs.get(LAYERS) and recipe.model not in library.saved_specs():
         layers = LayerList.model_validate(needs[LAYERS])
@@ -94,9 +96,11 @@ def prepare(recipe: Recipe, needs: Mapping[str, Any], store: Store | None) -> Re
 
 
 def load_data(recipe: Recipe, needs: Mapping[str, Any], store: Store | None, progress: Progress) -> Dataset:
-    """The data of a run: as they are registered or lie here, or from the store.
+    """Load the data of a run: registered, from this machine, or from the store.
 
-    Raises `DataError`, and `StoreError` where what is stored is not what was packed.
+    Raises:
+        DataError: The data cannot be loaded.
+        StoreError: The stored data do not match what was packed.
     """
     packed = needs.get(DATA) or {}
     if not packed.get("stored") or store is None:
@@ -109,7 +113,7 @@ def load_data(recipe: Recipe, needs: Mapping[str, Any], store: Store | None, pro
 
 
 def _is_had_anywhere(dataset: str) -> bool:
-    """Whether the name is had by its name on every machine: it ships, or is downloaded from its origin."""
+    """Return whether the data set is available on every machine: bundled, or downloaded by name."""
     if dataset.startswith(library.PREFIX) or datasets.is_path(dataset) or os.path.isabs(dataset):
         return False
     return dataset in datasets.specs() or "/" in dataset
@@ -119,7 +123,7 @@ def _is_here(dataset: str) -> bool:
     return dataset in datasets.specs() or datasets.is_path(dataset)
 
 
-# Data: the files of a prepared entry as one object, under their fingerprint.
+# Data: the files of a cache entry as one object, named by its fingerprint.
 
 
 def _data(dataset: str, store: Store | None) -> dict[str, Any]:
@@ -141,7 +145,7 @@ def _data(dataset: str, store: Store | None) -> dict[str, Any]:
 
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """The same files make the same bytes, whoever packs them and when."""
+    """Normalize a tar member, so that the same files always give the same bytes."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mtime, member.mode = 0, 0o644
@@ -160,7 +164,7 @@ def _unpack(packed: Mapping[str, Any], dataset: str, store: Store) -> Dataset:
             _extract(archive, fresh)
             try:
                 fresh.replace(entry)
-            except OSError:  # Another worker was quicker.
+            except OSError:  # Another worker was faster.
                 if not entry.exists():
                     raise
     about = json.loads((entry / cache.ABOUT).read_bytes())
@@ -172,7 +176,7 @@ def _unpack(packed: Mapping[str, Any], dataset: str, store: Store) -> Dataset:
 
 
 def _extract(archive: Path, folder: Path) -> None:
-    """Write out the plain files of known names, and nothing else."""
+    """Extract regular files with known names; raise `StoreError` for anything else."""
     try:
         with tarfile.open(archive, "r:") as packed:
             for member in packed:
@@ -185,7 +189,7 @@ def _extract(archive: Path, folder: Path) -> None:
         raise StoreError(full_stop(f"The data in the store cannot be read: {error}")) from None
 
 
-# Users' code: its files by the digest that the recipe names, run only where it is allowed.
+# Users' code: stored under the digest in the recipe, and run only where that is allowed.
 
 
 def _code(recipe: Recipe) -> dict[str, Any]:
@@ -200,7 +204,7 @@ def _code(recipe: Recipe) -> dict[str, Any]:
 
 
 def _keep_code(recipe: Recipe, stored: Mapping[str, Any]) -> None:
-    """Keep the files that came with a run, once their digest was compared with the recipe's."""
+    """Store the files that came with a run, after verification of the recipe's digest."""
     try:
         source.kept(recipe.code, recipe.model)
         return
@@ -221,26 +225,26 @@ def _is_inside(path: str) -> bool:
     return not os.path.isabs(path) and ".." not in Path(path).parts
 
 
-# Copies of code and weights that runs began with, and their removal when no run names them any more.
+# Garbage collection of stored code and initial weights.
 #
-# A run keeps its network's files under `CNNVIZ_HOME/code` and the weights that it begins with under
-# `CNNVIZ_HOME/weights`, both by digest, so that several runs share one. What a run, a deleted one that can be
-# brought back among them, or an experiment names stays.
+# The code of a run's network is stored under `CNNVIZ_HOME/code` and its initial weights under
+# `CNNVIZ_HOME/weights`, both by digest, so that runs share them. Copies referenced by a run (including a
+# hidden one, which can be restored) or by an experiment are kept.
 
 YOUNG_SECONDS = 3600.0
-"""A copy is made before the run that names it stands in the database: younger ones are left alone."""
+"""Minimum age of a copy to be deleted: it is made before its run is in the database."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def prune_copies(database: Database, older_than: float = YOUNG_SECONDS) -> tuple[int, int]:
-    """Remove copies that no run and no experiment names; return how many, and how many bytes.
+    """Delete copies that no run and no experiment references; return their number and size in bytes.
 
     Args:
-        database: The run database, the one that this home's runs are in.
-        older_than: Only those made at least so many seconds ago.
+        database: The run database of this home.
+        older_than: Minimum age in seconds.
 
     Raises:
-        OSError: for a folder that cannot be listed.
+        OSError: A folder cannot be listed.
     """
     copies = [path for folder in (source.folder(), home() / "weights") for path in _entries(folder)]
     old = [path for path in copies if path.stat().st_mtime <= time.time() - older_than]
@@ -252,7 +256,7 @@ def prune_copies(database: Database, older_than: float = YOUNG_SECONDS) -> tuple
         if path.name[:64] in named:
             continue
         size = _size(path)
-        with suppress(OSError):  # another program may have removed it already
+        with suppress(OSError):  # Another process may have deleted it already.
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -262,14 +266,14 @@ def prune_copies(database: Database, older_than: float = YOUNG_SECONDS) -> tuple
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What lies in a folder by digest, and nothing else."""
+    """Return the entries of a folder whose names begin with a digest."""
     if not folder.is_dir():
         return []
     return [path for path in folder.iterdir() if _DIGEST.match(path.name) and not path.is_symlink()]
 
 
 def _named(database: Database) -> set[str]:
-    """Every digest that a recipe or an experiment holds."""
+    """Return all digests in recipes and experiments."""
     found: set[str] = set()
     with database.read() as session:
         for text in session.scalars(select(cast(RunRow.recipe, String))):

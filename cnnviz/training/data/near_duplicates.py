@@ -1,9 +1,9 @@
-"""Near-duplicates: test images that are training images saved again, as a JPEG or at another brightness.
+"""Near-duplicates: test images that are recompressed or brightened copies of training images.
 
-Pixel by pixel such copies differ, so that a digest does not find them. A perceptual hash does: the image in
-grey at 8×8 pixels, without its mean and contrast. The training images nearest by it are compared at 16×16,
-where noise of compression is averaged away. An image is a copy where it is very near to one training image
-and far nearer to it than to the others: the second keeps images that all look alike apart from copies.
+Such copies differ pixel by pixel, so a digest does not find them. A perceptual hash does: the grayscale image
+at 8×8 pixels, normalized to zero mean and unit norm. The nearest training images by hash are compared at
+16×16, where compression noise is averaged out. An image counts as a copy if it is very near to one training
+image and far nearer to it than to the other candidates, which excludes images that all look alike.
 """
 
 from __future__ import annotations
@@ -21,30 +21,34 @@ if TYPE_CHECKING:
     from cnnviz.training.data.tensors import Labelled
 
 TESTED, KNOWN = 1_000, 20_000
-"""Images of the test part that are looked for, and of the training part among which, at most."""
+"""Maximum numbers of test images that are checked, and of training images they are compared with."""
 SIDE = 16
-"""Pixels a side at which images are compared; their candidates are found at half of it."""
+"""Side in pixels at which images are compared; candidates are found at half of it."""
 CANDIDATES = 5
-"""Training images nearest by hash that are compared."""
+"""Number of nearest training images by hash that are compared."""
 NEAR = 0.1
-"""Distance of two images as unit vectors (0 the same, √2 unrelated) up to which one may be a copy. JPEG of
-quality 40 is 0.02 to 0.1 away from its original (digits, MNIST; most of CIFAR-10). What was nearest to a test
-image by nature: 0.105 at least in the digits, 0.110 in MNIST, 0.132 in CIFAR-10 (1,000 of each in 20,000)."""
+"""Maximum distance of a copy, as unit vectors (0 identical, √2 unrelated). A JPEG of quality 40 is at 0.02 to
+
+0.1 from its original (digits, MNIST; most of CIFAR-10). The nearest image to a test image that is no copy is
+at least at 0.105 in the digits, 0.110 in MNIST, 0.132 in CIFAR-10 (1,000 of each in 20,000).
+"""
 NEARER = 0.5
-"""Of the distance to the last candidate: copies are nearer than that."""
+"""Maximum distance of a copy relative to the last candidate's distance."""
 CONTRAST = 4.0
-"""Standard deviation, of 255 shades, below which images are all alike."""
+"""Minimum standard deviation, of 255 gray levels; images below it are all alike."""
 PAIRS = 4
-"""Copies that are kept to be looked at."""
+"""Number of copies stored for display."""
 LIKENESSES = 1 << 22
-"""Pairs of images that are compared by hash at once: 16 MiB."""
+"""Pairs of images compared by hash at once: 16 MiB."""
 
 
 def near_duplicates(test: Labelled, train: Labelled) -> dict[str, Any] | None:
-    """Count the `copies` among `images` test images, as compared with `known` training images.
+    """Count near-duplicates of training images among test images.
 
-    Images that are the same pixel by pixel count too. `pairs` shows some that are not: their places, labels,
-    distance and pictures. None where images are decoded as they are needed, and where there are too few.
+    Returns:
+        `copies` among `images` test images, compared with `known` training images; exact duplicates count
+        too. `pairs` shows some that are not exact: indices, labels, distance and PNGs. None for lazily
+        decoded images, and for too few images.
     """
     if isinstance(test.images, StreamedImages) or isinstance(train.images, StreamedImages):
         return None
@@ -61,7 +65,7 @@ def near_duplicates(test: Labelled, train: Labelled) -> dict[str, Any] | None:
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
         near = (coarse[part] @ known.T).topk(CANDIDATES, dim=1).indices
-        # From the difference: 2 - 2·cos of nearly equal vectors loses its digits.
+        # By the difference: 2 - 2·cos of nearly equal vectors cancels.
         apart, order = (_unit(small[part])[:, None] - fine[near]).norm(dim=2).sort(dim=1)
         copies = (apart[:, 0] < NEAR) & (apart[:, 0] < NEARER * apart[:, -1])
         twins = among[near.gather(1, order[:, :1])[:, 0]]
@@ -78,7 +82,7 @@ def near_duplicates(test: Labelled, train: Labelled) -> dict[str, Any] | None:
 
 
 def reduced(images: Tensor, rows: Tensor) -> Tensor:
-    """The images of `rows` in grey at `SIDE`×`SIDE`, in shades: `(N, SIDE²)`."""
+    """Return the images at `rows` in grayscale at `SIDE`×`SIDE`, in gray levels: `(N, SIDE²)`."""
     small = [
         functional.adaptive_avg_pool2d(images[part].float().mean(1, keepdim=True), SIDE).flatten(1)
         for part in torch.split(rows, portion(images.shape))
@@ -87,7 +91,7 @@ def reduced(images: Tensor, rows: Tensor) -> Tensor:
 
 
 def _coarse(small: Tensor) -> Tensor:
-    """Reduced images as unit vectors of half their side."""
+    """Return reduced images as unit vectors at half of their side."""
     return _unit(functional.avg_pool2d(small.view(-1, 1, SIDE, SIDE), 2).flatten(1))
 
 
@@ -96,7 +100,7 @@ def _unit(vectors: Tensor) -> Tensor:
 
 
 def _sample(part: Labelled, most: int) -> Tensor:
-    """At most `most` rows, drawn at random, ascending."""
+    """Return at most `most` random rows, in ascending order."""
     drawn = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:most].sort().values
     return drawn.to(part.labels.device)
 

@@ -1,9 +1,8 @@
-"""Patch classifier: random patches as filters and a linear layer in closed form, which needs no training.
+"""Patch classifier: random patches as filters and a linear layer in closed form, without training.
 
 After Coates and Ng, "Learning feature representations with k-means" (2012), without the k-means: patches are
-whitened, compared at every place, rectified both ways, averaged over quarters of the image. It shares neither
-optimizer nor architecture with the network that it is compared with, so that both fail together only where
-the images are to blame.
+whitened, correlated with the image, rectified both ways, and averaged over quadrants. It shares neither
+optimizer nor architecture with the network under test, so both fail together only because of the data.
 """
 
 from __future__ import annotations
@@ -19,32 +18,32 @@ from cnnviz.training.data.tensors import DataModule, Labelled, StreamedImages
 
 PATCH, STRIDE, FILTERS = 5, 2, 128
 WHITENING, THRESHOLD, RIDGE = 0.1, 0.25, 0.3
-"""As there; the ridge is per image, for features of unit variance."""
+"""As in the paper; the ridge penalty is per image, for features of unit variance."""
 LARGEST = 32
-"""Pixels a side that images are reduced to."""
+"""Side in pixels that images are reduced to."""
 SMALLEST = 8
-"""Pixels a side below which there are too few patches."""
+"""Minimum side in pixels; smaller images have too few patches."""
 SOURCES = 500
-"""Images that patches are taken from."""
+"""Number of images that patches are taken from."""
 CHUNK = 50
-"""Images whose responses are held at once: 128 maps of 14 by 14 in single precision are 100 KB an image."""
+"""Images processed at once: 128 maps of 14×14 in single precision are 100 KB per image."""
 LEARNED, SCORED = 2000, 1000
-"""Images that the baseline learns from, and those that it is scored on: test images first."""
+"""Maximum numbers of images for training and for scoring the baseline, test images first."""
 LEARNED_STREAMED, SCORED_STREAMED = 400, 200
-"""The same where each image has to be decoded first."""
+"""The same for lazily decoded images."""
 FEWEST = 10
-"""Images of a part, below which its accuracy says nothing."""
+"""Minimum number of images of a split whose accuracy is reported."""
 SECONDS = 20.0
-"""Of work, after which a baseline is given up: one or two are usual. Time that others take does not count."""
+"""Maximum CPU time of a baseline, usually one or two seconds; time of other threads does not count."""
 
 
 def baseline(data_module: DataModule, seconds: float = SECONDS) -> dict[str, Any]:
-    """Measure how well the patch classifier does on a run's own images: the record `baseline`.
+    """Measure the accuracy of the patch classifier on a run's images: the record `baseline`.
 
     Returns:
-        `learned_from` (training images, a sample), and for `test` and `validation` a dict of `images` (a
-        sample, `SCORED` in both together), `accuracy` and `constant` (accuracy of the commonest training
-        class), or None for a part with fewer than `FEWEST` images. Or `skipped`, a sentence that says why
+        `learned_from` (number of training images, a sample), and for `test` and `validation` a dict of
+        `images` (a sample, `SCORED` in both together), `accuracy` and `constant` (accuracy of the most common
+        training class), or None for a split with fewer than `FEWEST` images. Or `skipped`, a message on why
         nothing was measured.
     """
     parts = {"test": data_module.test, "validation": data_module.validation}
@@ -66,15 +65,16 @@ def baseline(data_module: DataModule, seconds: float = SECONDS) -> dict[str, Any
         return result
     except TimeoutError:
         return {"skipped": f"It was given up after {seconds:g} seconds of work."}
-    except RuntimeError as error:  # Too little memory, or no solution: no run should fail of either.
+    except RuntimeError as error:  # Out of memory, or a singular system: neither should fail the run.
         return {"skipped": f"It could not be computed: {str(error).splitlines()[0]}"}
 
 
 def learnt_share(images: Tensor, labels: Tensor, classes: int) -> dict[str, Any] | None:
-    """Learn half of `images`, uint8 `(N, C, H, W)`, and say how many labels of the others are found.
+    """Train on one half of `images`, uint8 `(N, C, H, W)`, and measure accuracy on the other.
 
-    Gives `share`, `chance` (of the commonest class) and `images` (of the other half); None for images below
-    eight pixels or fewer than 20.
+    Returns:
+        `share` (accuracy), `chance` (of the most common class) and `images` (of the other half); None for
+        images below eight pixels or fewer than 20.
     """
     if len(images) < 20 or min(images.shape[-2:]) < SMALLEST:
         return None
@@ -94,8 +94,8 @@ class PatchClassifier:
     Args:
         images: uint8 `(N, C, H, W)`, at least `SMALLEST` pixels a side.
         labels: int64 `(N,)`.
-        classes: How many there are.
-        deadline: On the clock of `time.thread_time`; past it `TimeoutError` is raised.
+        classes: Number of classes.
+        deadline: On the clock of `time.thread_time`; after it `TimeoutError` is raised.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, classes: int, deadline: float = float("inf")) -> None:
@@ -108,12 +108,12 @@ class PatchClassifier:
         target = functional.one_hot(labels, classes).float() - 1 / classes
         kernel = self._known @ self._known.T
         kernel.diagonal().add_(RIDGE * len(known))
-        # In its dual form, on the CPU: not every accelerator solves linear systems.
+        # The dual form, on the CPU: not all accelerators support linear solvers.
         solved: Tensor = torch.linalg.solve(kernel.cpu(), target.cpu())
         self._weights = self._known.T @ solved.to(images.device)
 
     def predict(self, images: Tensor) -> Tensor:
-        """The class of each image, int64 `(N,)`."""
+        """Predict the class of each image, int64 `(N,)`."""
         features = (self._features(images) - self._mean) / self._std
         return (features @ self._weights).argmax(1)
 
@@ -130,13 +130,14 @@ class PatchClassifier:
         self._offset = (center @ filters)[:, None, None]
 
     def _features(self, images: Tensor) -> Tensor:
-        """Features `(N, 8·FILTERS)` of images uint8 `(N, C, H, W)`."""
+        """Compute features `(N, 8·FILTERS)` of images uint8 `(N, C, H, W)`."""
         return torch.cat([self._responses(_small(part)) for part in torch.split(images, CHUNK)])
 
     def _responses(self, x: Tensor) -> Tensor:
-        """Responses to each filter, positive and negative parts apart, averaged over quarters.
+        """Compute filter responses, positive and negative parts, averaged over quadrants.
 
-        Of a patch p with mean m and standard deviation s, ((p - m)/s - center)·f = (p·f - m·Σf)/s - center·f.
+        For a patch p with mean m and standard deviation s, ((p - m)/s - center)·f = (p·f - m·Σf)/s -
+        center·f.
         """
         if time.thread_time() > self._deadline:
             raise TimeoutError
@@ -167,14 +168,14 @@ class _Sample(NamedTuple):
 
 
 def _sample(part: Labelled, most: int) -> _Sample:
-    """At most so many images of a part, drawn at random; always the same ones."""
+    """Return at most `most` random images of a split, always the same ones."""
     rows = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:most]
     rows = rows.to(part.labels.device)
     return _Sample(part.images[rows], part.labels[rows])
 
 
 def _small(images: Tensor) -> Tensor:
-    """Images uint8 `(N, C, H, W)` as square ones in [0, 1], of at most `LARGEST` pixels a side."""
+    """Return images uint8 `(N, C, H, W)` as square images in [0, 1], at most `LARGEST` pixels a side."""
     side = min(LARGEST, *images.shape[-2:])
     x = images.float() / 255
     if tuple(x.shape[-2:]) != (side, side):

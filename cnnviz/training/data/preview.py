@@ -1,4 +1,4 @@
-"""What training does to a picture, to be looked at: by the code that training runs, with the scale undone."""
+"""Preview of augmentation: images transformed by the training code, converted back to pixels for display."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from cnnviz.training.data.transforms import Statistics, Transform, unscale
 from cnnviz.training.recipe import Recipe
 
 FIELDS = ("pad_crop", "crop_from", "flip", "colour_jitter", "pca_jitter", "cutout", "scale")
-"""The fields of a recipe that change what a picture looks like."""
+"""Recipe fields that change the appearance of an image."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A picture as it is judged, and as training sees it; uint8, in pixels."""
+    """An image as evaluated and as seen in training; uint8 pixels."""
 
     tested: Pixels
     """`(1, C, H, W)`, or the ten crops, `(10, C, H, W)`."""
     drawn: Pixels
-    """Random draws, one an epoch, `(N, C, H, W)`."""
+    """Random augmentations, one per epoch, `(N, C, H, W)`."""
 
 
 def preview(
@@ -40,19 +40,20 @@ def preview(
     seed: int,
     number: int = 0,
 ) -> Preview:
-    """Run one picture through the transform of `recipe`, for a model whose input has the shape `(C, H, W)`.
+    """Apply the recipe's transform to one image, for a model with input shape `(C, H, W)`.
 
     Args:
-        image: uint8 `(C, H, W)`, as it is stored.
-        recipe: Says what is done.
-        statistics: Of the training images in the model's channels.
-        shape: The model's input.
-        draws: How often it is drawn; each draw is another epoch's.
-        seed: Of the draws.
-        number: Which training image it is: alternating flips depend on it.
+        image: uint8 `(C, H, W)`, as stored.
+        recipe: The recipe.
+        statistics: Statistics of the training images in the model's channels.
+        shape: Shape of the model's input.
+        draws: Number of random augmentations; each is of another epoch.
+        seed: Seed of the augmentations.
+        number: Index of the training image: alternating flips depend on it.
 
-    Raises `ValueError` for a recipe that cannot be followed with this input, `DataError` for channels that
-    cannot be made.
+    Raises:
+        ValueError: The recipe's crops do not fit this input.
+        DataError: The channels cannot be converted.
     """
     transform = Transform(recipe, statistics, (shape[1], shape[2]))
     stored = adapt(torch.from_numpy(np.array(image[None])), (shape[0], *image.shape[1:]))
@@ -70,10 +71,9 @@ def _pixels(values: Tensor, recipe: Recipe, statistics: Statistics) -> Pixels:
 def statistics_of(
     mean_image: NDArray[np.float64], covariance: NDArray[np.float64], channels: int
 ) -> Statistics:
-    """Training statistics from those of the stored images, in [0, 1], for a model of so many channels.
+    """Derive the statistics for a model's channels from those of the stored images in [0, 1].
 
-    A change of channels is linear, so its statistics follow without a look at the images (but for the
-    rounding of each pixel).
+    Channel conversion is linear, so the images are not needed (except for the rounding of each pixel).
     """
     have = len(mean_image)
     change = np.eye(have)
@@ -88,9 +88,10 @@ def statistics_of(
 
 
 def steps(recipe: Recipe, have: Shape, shape: Shape) -> list[str]:
-    """What happens to a picture of the shape `have` on its way into a model, a sentence a step, in order.
+    """Describe the preprocessing of an image of shape `have` for a model's input, one sentence per step.
 
-    Raises `DataError` for channels that cannot be made.
+    Raises:
+        DataError: The channels cannot be converted.
     """
     side = (shape[1], shape[2])
     target = (recipe.crop_from,) * 2 if recipe.crop_from else side
@@ -113,7 +114,7 @@ def _values(recipe: Recipe, side: tuple[int, int]) -> dict[str, Any]:
 
 
 def _describe_steps(recipe: Recipe, channels: int) -> list[tuple[bool, str]]:
-    """Whether a step is taken, and the sentence for it."""
+    """Return pairs of whether a step applies, and its description."""
     scales = {
         "unit": "Divided by 255, to lie in [0, 1].",
         "standardised": "Mean subtracted and divided by the spread, channel by channel.",

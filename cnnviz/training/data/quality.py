@@ -1,7 +1,7 @@
 """Data-quality report of a run's images, made before the first step and stored as the record `census`.
 
-All of it is cheap enough to be made for every run, and answers what no curve can: whether test images are
-learnt from, whether labels have to do with images, and whether the images are as sharp as they are large.
+It is cheap enough for every run, and answers what no loss curve can: whether training images leak into the
+test set, whether labels are related to images, and whether images are as sharp as their size suggests.
 """
 
 from __future__ import annotations
@@ -21,36 +21,39 @@ from cnnviz.training.metrics import png
 if TYPE_CHECKING:
     from cnnviz.training.data.transforms import Transform
 
-# Image variation: whether images differ from each other, as they are stored and as the network reads them.
+# Image variation: whether images differ from each other, as stored and as preprocessed.
 #
-# A constant input (black images, shades divided by 255 twice, a cutout as large as the image) carries
-# nothing to learn from, and no curve says so. The record is taken before the first step, on a sample
-# bounded by bytes.
+# A constant input (black images, pixels divided by 255 twice, a cutout as large as the image) holds no
+# information, and no loss curve shows why. Measured before the first step, on a sample bounded by bytes.
 
 VARIATION_SAMPLE = 256
-"""Images that are looked at, at most: a share of them is known to three points."""
+"""Maximum sample size: a fraction is then known to three percentage points."""
 SAMPLE_STREAMED = 64
-"""Of images that are decoded as they are needed."""
+"""Maximum sample size for lazily decoded images."""
 MOST_PIXELS = 1 << 16
-"""Values of an image that are compared from image to image, evenly spaced where it has more."""
+"""Maximum number of values per image that are compared between images, evenly spaced."""
 FLAT_SHADES = 1.0
-"""Standard deviation, of 255 shades, below which an image shows nothing."""
+"""Standard deviation, of 255 gray levels, below which an image is flat."""
 FLAT_INPUT = 0.01
-"""The same of a network's input, where standardised pixels have a deviation of 1 and unit pixels of about
-0.3."""
+"""The same for a network's input: standardized pixels have a deviation of 1, unit pixels of about 0.3."""
 BLANKED = 0.1
-"""Of an image's own deviation: what augmentation left less of shows nothing any more."""
+"""Fraction of an image's own deviation below which augmentation has blanked it."""
 
 
 def variation(train: Labelled, transform: Transform | None = None) -> dict[str, Any] | None:
-    """Measure how training images vary: `stored`, `plain`, `augmented`, `blanked` and `kept`.
+    """Measure how training images vary.
 
-    `stored` is in shades of 255, `plain` in the network's units without augmentation and `augmented` with it;
-    the last two need `transform`. Each has the number of `images` looked at and how many are `distinct`,
-    the median standard deviation within an image (`within`), the deviation of a pixel from image to image,
-    root mean square over the pixels (`between`), and the share of images that are `flat`. `blanked` is the
-    share of images that augmentation leaves less than a tenth of their deviation, of those that had any, and
-    `kept` the median share of an image's variance that it leaves. None where there are no images.
+    Args:
+        train: The training images.
+        transform: Preprocessing and augmentation.
+
+    Returns:
+        `stored` (in gray levels), `plain` (network input without augmentation) and `augmented`, the latter
+        two only with `transform`. Each has the number of `images` and of `distinct` ones, the median standard
+        deviation within an image (`within`), the standard deviation of a pixel between images, RMS over
+        pixels (`between`), and the fraction of `flat` images. `blanked` is the fraction of non-flat images
+        that augmentation reduces to less than a tenth of their deviation, `kept` the median fraction of an
+        image's variance that remains. None without images.
     """
     if not len(train):
         return None
@@ -80,12 +83,12 @@ def variation(train: Labelled, transform: Transform | None = None) -> dict[str, 
 
 
 def _one_view(transform: Transform) -> Transform:
-    """The same without ten crops: an image as it is judged, once."""
+    """Return the transform without ten crops: one view per image."""
     return replace(transform, recipe=transform.recipe.model_copy(update={"ten_crop": False}))
 
 
 def _values(train: Labelled, transform: Transform | None) -> int:
-    """Values of one image where it is largest: as stored, enlarged, or with a margin."""
+    """Return the number of values of an image at its largest: as stored, resized, or padded."""
     channels, height, width = train.images.shape[1:]
     if transform is None:
         return channels * height * width
@@ -95,14 +98,14 @@ def _values(train: Labelled, transform: Transform | None) -> int:
 
 
 def _variation_sample(train: Labelled) -> Tensor:
-    """Evenly spaced rows: classes that lie in a row all have their share."""
+    """Return evenly spaced rows, which cover all classes of sorted data."""
     most = SAMPLE_STREAMED if isinstance(train.images, StreamedImages) else VARIATION_SAMPLE
     count = min(most, len(train))
     return torch.linspace(0, len(train) - 1, count).round().long().to(train.labels.device)
 
 
 class _View:
-    """Sums over images `(B, C, H, W)` as they come; what is below `flat` counts as flat."""
+    """Running statistics over images `(B, C, H, W)`; deviations below `flat` count as flat."""
 
     def __init__(self, flat: float) -> None:
         self._flat = flat
@@ -119,7 +122,7 @@ class _View:
         self._marks.update(hash(image.tobytes()) for image in images.cpu().contiguous().numpy())
         flat = images.flatten(1)
         values = flat[:, :: -(-flat.shape[1] // MOST_PIXELS)].cpu().double()
-        # Differences from one image, not values: those of nearly equal images would cancel.
+        # Differences from the first image, since the sums of nearly equal images would cancel.
         self._first = values[:1].clone() if self._first is None else self._first
         apart = values - self._first
         sums, squares = apart.sum(0), apart.square().sum(0)
@@ -141,26 +144,25 @@ class _View:
 
 
 PAIRS = 4
-"""Repeated images that are kept to be looked at."""
+"""Number of repeated images stored for display."""
 NEIGHBOURS = 5
 SAMPLE = 2000
-"""Images among which neighbours are looked for: a share of their 10,000 pairs is known to a point or so."""
+"""Sample size for nearest neighbors: a fraction of 10,000 pairs is known to about a percentage point."""
 DETAILED = 200
-"""Images whose detail is looked at."""
+"""Number of images whose detail is measured."""
 MOST_CLASSES = 200
-"""Up to which it is looked at which class resembles which."""
+"""Maximum number of classes for the comparison of classes."""
 SIDE = 16
-"""Pixels that images are reduced to before they are compared: place and shade count, detail does not."""
+"""Side in pixels for comparison of images: position and brightness count, detail does not."""
 
 
 def dataset_report(data_module: DataModule, transform: Transform | None = None) -> dict[str, Any]:
-    """Report the quality of a data set: class counts, duplicates, label agreement of neighbours, variation.
+    """Report the quality of a data set: class counts, duplicates, label agreement, variation.
 
-    `test_counts` and `validation_counts` count each class; every other entry is what the function of that
-    name below returns. Without `transform`, `variation` looks at images only as they are stored.
-
-    `neighbours_in_colour` is of images that the model reads in grey. None stands for what was not looked at:
-    most of it where images are decoded as they are needed.
+    `test_counts` and `validation_counts` count each class; every other entry is the result of the function of
+    that name. Without `transform`, `variation` covers stored images only. `neighbours_in_colour` is of color
+    images whose grayscale version the model reads. None stands for entries that were not computed: most of
+    them for lazily decoded images.
     """
     classes, train, test = len(data_module.classes), data_module.train, data_module.test
     streams = isinstance(train.images, StreamedImages)
@@ -180,10 +182,12 @@ def dataset_report(data_module: DataModule, transform: Transform | None = None) 
 
 
 def repeats(data_module: DataModule) -> dict[str, Any] | None:
-    """How many images occur twice, pixel by pixel; None for images that are decoded as they are needed.
+    """Count exact duplicates, pixel by pixel; None for lazily decoded images.
 
-    `test` and `validation` count their images that are among the training images too, `train` those that
-    repeat an earlier one, `conflicting` the test images whose label there is another. `pairs` shows some.
+    Returns:
+        `test` and `validation` are their numbers of images that are training images too, `train` the number
+        that repeat an earlier one, `conflicting` the number of test images with another label there. `pairs`
+        shows some.
     """
     parts = (data_module.train, data_module.validation, data_module.test)
     if any(isinstance(part.images, StreamedImages) for part in parts):
@@ -211,27 +215,27 @@ def repeats(data_module: DataModule) -> dict[str, Any] | None:
 
 
 def marks(part: Labelled) -> list[int]:
-    """A number of each image, the same where all pixels are and else with a chance of about 2⁻⁶⁴.
+    """Return a hash of each image: equal for equal pixels, else different but for a probability of 2⁻⁶⁴.
 
-    Python's hash of its bytes (SipHash), on the CPU: for 60,000 images that takes a twentieth of a second.
+    Python's hash of its bytes (SipHash), on the CPU, takes 0.05 s for 60,000 images.
     """
     return [hash(image.tobytes()) for image in part.images[:].cpu().flatten(1).numpy()]
 
 
 @dataclass(frozen=True)
 class Outlined:
-    """A sample of labelled images, as `outline` has them, and which of them are most like each."""
+    """A sample of labeled images as unit vectors (`outline`), with the nearest neighbors of each."""
 
     vectors: Tensor
     labels: Tensor
     near: Tensor
-    """The `NEIGHBOURS` others most like each, nearest first: rows, int64 `(N, NEIGHBOURS)`."""
+    """Rows of the `NEIGHBOURS` nearest others, nearest first, int64 `(N, NEIGHBOURS)`."""
     likeness: Tensor
-    """Of the nearest, cosine in [-1, 1], `(N,)`."""
+    """Cosine similarity of the nearest, in [-1, 1], `(N,)`."""
 
     @classmethod
     def of(cls, part: Labelled) -> Outlined | None:
-        """At most `SAMPLE` images of `part`; None where it has fewer than 20."""
+        """Sample at most `SAMPLE` images of `part`; None if it has fewer than 20."""
         if len(part) < 4 * NEIGHBOURS:
             return None
         vectors, labels = _sample(part)
@@ -241,29 +245,31 @@ class Outlined:
         return cls(vectors, labels, top.indices, top.values[:, 0])
 
     def neighbours(self, classes: int) -> dict[str, Any]:
-        """As the function `neighbours` tells."""
+        """Return label agreement; see the function `neighbours`."""
         return _agreement(self.labels, self, self.near, classes)
 
 
 def neighbours(train: Labelled, classes: int) -> dict[str, Any] | None:
-    """How often an image's nearest neighbours have its label, and how often any other image has.
+    """Measure how often an image's nearest neighbors have its label, compared with chance.
 
-    `share` is over the `NEIGHBOURS` nearest of each of `images` images (cosine between what is left of the
-    pixels at `SIDE`×`SIDE` without their mean), `chance` is over all pairs: Σ p² of the classes' shares.
-    None for fewer than 20 images.
+    Returns:
+        `share`, over the `NEIGHBOURS` nearest of each of `images` images (by cosine similarity of zero-mean
+        pixels at `SIDE`×`SIDE`), and `chance`, over all pairs: Σ p² of the class fractions. None for fewer
+        than 20 images.
     """
     outlined = Outlined.of(train)
     return outlined.neighbours(classes) if outlined else None
 
 
 def neighbours_of_test(test: Labelled, train: Outlined, classes: int) -> dict[str, Any] | None:
-    """How often the training images nearest to a test image have its label.
+    """Measure how often the training images nearest to a test image have its label.
 
-    `share`, `images` and `each` as `neighbours` has them, `chance` is Σ p·p′ of the classes' shares in both
-    parts. `nearer` is the part of the test images whose nearest training image is nearer than half of the
-    training images have theirs: 1/2 where both parts are of one source. `confusion`, for at most
-    `MOST_CLASSES` classes, counts the neighbors: row the test image's label, column the neighbor's. None for
-    fewer than 20 test images.
+    Returns:
+        `share`, `images` and `each` as in `neighbours`; `chance` is Σ p·p′ of the class fractions of both
+        splits. `nearer` is the fraction of test images whose nearest training image is nearer than the median
+        nearest neighbor within the training images: 1/2 if both splits come from one source. `confusion`, for
+        at most `MOST_CLASSES` classes, counts the neighbors: row the test image's label, column the
+        neighbor's. None for fewer than 20 test images.
     """
     if len(test) < 4 * NEIGHBOURS:
         return None
@@ -281,11 +287,12 @@ def neighbours_of_test(test: Labelled, train: Outlined, classes: int) -> dict[st
 
 
 def resembled(test: Labelled, train: Outlined, classes: int) -> list[dict[str, Any]] | None:
-    """Which training class the test images of each class look like: elsewhere, labels were mixed up.
+    """Find the training class that the test images of each class resemble most: reveals swapped labels.
 
-    For each class that has test images: `label`, how many `images` were compared, the class `like` that most
-    of their `NEIGHBOURS` nearest training images have, and its `share` of these. None for fewer than 20 test
-    images, and for more than `MOST_CLASSES` classes.
+    Returns:
+        For each class with test images: `label`, the number of `images` compared, the class `like` that most
+        of their `NEIGHBOURS` nearest training images have, and its `share`. None for fewer than 20 test
+        images, and for more than `MOST_CLASSES` classes.
     """
     if len(test) < 4 * NEIGHBOURS or classes > MOST_CLASSES:
         return None
@@ -304,7 +311,7 @@ def resembled(test: Labelled, train: Outlined, classes: int) -> list[dict[str, A
 
 
 def _sample(part: Labelled) -> tuple[Tensor, Tensor]:
-    """At most `SAMPLE` images of `part`, drawn at random, as `outline` has them; and their labels."""
+    """Return at most `SAMPLE` random images of `part` as unit vectors (`outline`), and their labels."""
     rows = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:SAMPLE]
     rows = rows.to(part.labels.device)
     outlined = [outline(part.images[some]) for some in torch.split(rows, portion(part.images.shape))]
@@ -312,7 +319,7 @@ def _sample(part: Labelled) -> tuple[Tensor, Tensor]:
 
 
 def _agreement(labels: Tensor, known: Outlined, near: Tensor, classes: int) -> dict[str, Any]:
-    """How often `labels`, int64 `(N,)`, are those of their neighbours `near`, rows of `known` `(N, k)`."""
+    """Return how often `labels`, int64 `(N,)`, equal those of their neighbors, rows `near` of `known`."""
     shares, others = (
         which.bincount(minlength=classes).cpu().double() / len(which) for which in (labels, known.labels)
     )
@@ -325,11 +332,14 @@ def _agreement(labels: Tensor, known: Outlined, near: Tensor, classes: int) -> d
 
 
 def detail(images: Tensor) -> dict[str, float] | None:
-    """The part of the pixels' variance that is gone when images are reduced and enlarged again.
+    """Measure the fraction of the pixel variance lost when images are downsampled and upsampled again.
 
-    `halved` to half their side, `quartered` to a quarter. Natural images lose alike from octave to octave
-    (Field, 1987), whatever their size; what was enlarged has nothing to lose in the first. None for images
-    below eight pixels, and for such as are all one colour.
+    Natural images lose equal amounts per octave (Field, 1987), whatever their size; upsampled images lose
+    nothing in the first.
+
+    Returns:
+        `halved` for half of the side, `quartered` for a quarter. None for images below eight pixels, and for
+        images of a single color.
     """
     height, width = images.shape[-2:]
     if min(height, width) < 8:
@@ -342,7 +352,7 @@ def detail(images: Tensor) -> dict[str, float] | None:
 
 
 def _lost(pixels: Tensor) -> Tensor:
-    """Sums over images: their variance, and what of it is gone after halving and quartering, `(3,)`."""
+    """Return sums over images of their variance and of the loss at half and a quarter of the side, `(3,)`."""
     height, width = pixels.shape[-2:]
 
     def lost(factor: int) -> Tensor:
@@ -356,7 +366,7 @@ def _lost(pixels: Tensor) -> Tensor:
 
 
 def outline(images: Tensor) -> Tensor:
-    """Images uint8 `(N, C, H, W)` as unit vectors `(N, C·SIDE²)`, for which a product is a likeness."""
+    """Return images uint8 `(N, C, H, W)` as unit vectors `(N, C·SIDE²)`; dot products are similarities."""
     small = functional.interpolate(images.float(), (SIDE, SIDE), mode="bilinear", antialias=True)
     flat = small.flatten(1)
     return functional.normalize(flat - flat.mean(1, keepdim=True))

@@ -1,4 +1,4 @@
-"""DataModule: a run's training, validation and test tensors on the device, lazily decoded where many."""
+"""DataModule: a run's training, validation and test tensors on the device, lazily decoded if too many."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from cnnviz.datasets import Dataset, Part, adapt, how
 from cnnviz.models import Shape
 from cnnviz.training.recipe import Recipe
 
-# Images that are too many to have decoded: indexed like a tensor of them all, decoded batch by batch.
+# Lazily decoded images: indexed like a tensor, decoded batch by batch.
 
 SAMPLE = 4096
-"""Images that statistics are taken from."""
+"""Number of images from which statistics are computed."""
 AT_ONCE = 1 << 22
-"""Values that are converted to floating point at once: 16 MiB, or 32 in double precision."""
+"""Number of values converted to floating point at once: 16 MiB, or 32 in double precision."""
 
 
 class StreamedImages:
-    """Stands for uint8 `(N, C, H, W)` on a device: what is asked for is decoded by threads and sent there."""
+    """Lazy uint8 tensor `(N, C, H, W)`: indexed images are decoded by threads and sent to the device."""
 
     def __init__(self, part: Part, shape: Shape, device: torch.device) -> None:
         self._part, self._one = part, shape
@@ -31,19 +31,20 @@ class StreamedImages:
 
     @property
     def shape(self) -> torch.Size:
-        """Of all images together."""
+        """Shape of all images together."""
         return torch.Size((len(self._part), *self._one))
 
     def __len__(self) -> int:
         return len(self._part)
 
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
-        """The images of `rows`, int64 `(B,)` or a slice, as uint8 `(B, C, H, W)`.
+        """Return the images at `rows`, int64 `(B,)` or a slice, as uint8 `(B, C, H, W)`.
 
-        Rows on a GPU have to be waited for: give them on the CPU where that matters. The images are sent to a
-        GPU from pinned memory, so that the copy holds up nothing.
+        Row indices on a GPU cause a synchronization: pass them on the CPU where that matters. Images are sent
+        to a GPU from pinned memory, so the copy is asynchronous.
 
-        Raises `DataError`, with the picture's name, where one is damaged.
+        Raises:
+            DataError: An image is damaged; the message has its name.
         """
         chosen = np.arange(len(self))[rows if isinstance(rows, slice) else rows.cpu().numpy()]
         pixels = torch.from_numpy(self._part.pixels(chosen))
@@ -52,12 +53,12 @@ class StreamedImages:
         return adapt(pixels.to(self.device, non_blocking=True), self._one)
 
     def sample(self) -> Tensor:
-        """Rows of evenly spaced images, at most `SAMPLE`, int64 and in their order."""
+        """Return at most `SAMPLE` evenly spaced rows, int64, in ascending order."""
         return torch.linspace(0, len(self) - 1, min(SAMPLE, len(self))).round().long()
 
 
 def portion(shape: Sequence[int], values: int | None = None) -> int:
-    """How many images of `shape`, `(…, C, H, W)`, are handled at once: as many as have `values`, at least 1.
+    """Return the number of images of `shape`, `(…, C, H, W)`, with about `values` values, at least 1.
 
     By default `AT_ONCE`: memory is bounded by bytes, whatever the size of an image.
     """
@@ -65,14 +66,14 @@ def portion(shape: Sequence[int], values: int | None = None) -> int:
 
 
 def split(images: Tensor | StreamedImages, size: int) -> Iterator[Tensor]:
-    """All images, `size` at a time."""
+    """Iterate over images in batches of `size`."""
     return (images[start : start + size] for start in range(0, len(images), size))
 
 
 COLOURED = 2000
-"""Images that are kept in colour too, enough to see whether colour tells."""
+"""Number of images that are also kept in color, enough to see whether color is informative."""
 MOST_COLOURED = 64 << 20
-"""Bytes of them."""
+"""Their maximum size in bytes."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class DataModule:
-    """All that a run reads."""
+    """Data of a run: training, validation and test split, class names, fingerprint."""
 
     train: Labelled
     validation: Labelled
@@ -96,18 +97,20 @@ class DataModule:
     classes: tuple[str, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
-    """Sentences on what was done to the images before they came here."""
+    """Messages on conversions of the images."""
     coloured: Labelled | None = None
-    """Where colour was turned to grey, some training images as they were."""
+    """Some training images in color, if color was converted to grayscale."""
     available: int | None = None
-    """Training images that there are without `limit`, the validation part left out."""
+    """Number of training images without `limit`, not counting the validation split."""
 
     @classmethod
     def of(cls, dataset: Dataset, recipe: Recipe, channels: int, device: torch.device) -> DataModule:
-        """Split `dataset` as the recipe says, in the model's number of channels, on `device`.
+        """Split `dataset` as the recipe specifies, in the model's number of channels, on `device`.
 
-        Images are copied there, unless they are so many that they are decoded as they are needed.
-        Raises `DataError` for a split that leaves nothing, or channels that cannot be made.
+        Images are copied there, unless they are so many that they are decoded lazily.
+
+        Raises:
+            DataError: A split is empty, or the channels cannot be converted.
         """
         split = dataset.split(recipe.validation, recipe.seed, recipe.limit)
         _, height, width = dataset.shape
@@ -142,12 +145,12 @@ def _coloured(train: Part, device: torch.device) -> Labelled | None:
 
 
 def permutation(count: int, seed: int, epoch: int) -> Tensor:
-    """The order of `count` images in an epoch, int64 `(count,)`; it follows from seed and epoch alone."""
+    """Return the order of `count` images in an epoch, int64 `(count,)`, derived from seed and epoch."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(derive_seed(seed, epoch, 0)))
 
 
 def derive_seed(seed: int, number: int, purpose: int) -> int:
-    """A seed for one purpose of one step or epoch: SplitMix64 (Steele et al., 2014) over all three."""
+    """Derive a seed for a purpose in a step or epoch: SplitMix64 (Steele et al., 2014) over all three."""
     state = seed
     for part in (number, purpose):
         state = (state + 0x9E3779B97F4A7C15 * (part + 1)) % 2**64
@@ -158,9 +161,9 @@ def derive_seed(seed: int, number: int, purpose: int) -> int:
 
 
 def steps_per_epoch(count: int, batch: int) -> int:
-    """Steps of an epoch: the last, smaller batch counts, unless it is a single image.
+    """Return the steps per epoch, including a smaller last batch unless it is a single image.
 
-    Batch normalisation cannot learn from one value a channel.
+    Batch normalization cannot be trained on one value per channel.
     """
     full, rest = divmod(count, batch)
     return max(1, full + (rest > 1))

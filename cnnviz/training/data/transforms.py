@@ -11,15 +11,15 @@ from torch.nn import functional
 from cnnviz.training.data.tensors import StreamedImages, portion
 from cnnviz.training.recipe import Recipe, Scale
 
-# Augmentation of a whole batch on its device: every function takes and gives `(N, C, H, W)`.
+# Augmentation of a whole batch on its device: every function maps `(N, C, H, W)` to `(N, C, H, W)`.
 #
-# Randomness comes from the generator that is handed in, so that a run can be repeated.
+# Random numbers come from the given generator, for reproducibility.
 
 Generator = torch.Generator
 
 
 def crop(images: Tensor, side: tuple[int, int], generator: Generator) -> Tensor:
-    """A window of `side` at a random place, another for each image."""
+    """Crop each image at a random position to `side`."""
     count, _, height, width = images.shape
     top = _integers(height - side[0] + 1, count, images, generator)
     left = _integers(width - side[1] + 1, count, images, generator)
@@ -27,7 +27,7 @@ def crop(images: Tensor, side: tuple[int, int], generator: Generator) -> Tensor:
 
 
 def windows(images: Tensor, top: Tensor, left: Tensor, side: tuple[int, int]) -> Tensor:
-    """The window of `side` whose corner is `(top[n], left[n])`, for each image n."""
+    """Crop each image n to `side` with the top left corner `(top[n], left[n])`."""
     rows = top[:, None] + torch.arange(side[0], device=images.device)
     columns = left[:, None] + torch.arange(side[1], device=images.device)
     number = torch.arange(len(images), device=images.device)
@@ -36,23 +36,23 @@ def windows(images: Tensor, top: Tensor, left: Tensor, side: tuple[int, int]) ->
 
 
 def pad_crop(images: Tensor, margin: int, generator: Generator) -> Tensor:
-    """Zeros around the image, then a random window of its own size."""
+    """Pad each image with zeros and crop it to its own size at a random position."""
     height, width = images.shape[-2:]
     return crop(functional.pad(images, (margin,) * 4), (height, width), generator)
 
 
 def mirror(images: Tensor, chosen: Tensor) -> Tensor:
-    """Left to right where `chosen`, a boolean `(N,)`, says so."""
+    """Flip images horizontally where `chosen`, boolean `(N,)`, is True."""
     return torch.where(chosen[:, None, None, None], images.flip(-1), images)
 
 
 def coin(count: int, like: Tensor, generator: Generator) -> Tensor:
-    """A fair coin for each image: booleans `(N,)`."""
+    """Draw a fair random boolean per image: `(N,)`."""
     return torch.rand(count, device=like.device, generator=generator) < 0.5
 
 
 def cutout(images: Tensor, side: int, generator: Generator) -> Tensor:
-    """A square of `side` set to zero, its centre anywhere in the image (DeVries and Taylor, 2017)."""
+    """Set a square of side `side` to zero, centered anywhere in the image (DeVries and Taylor, 2017)."""
     count, _, height, width = images.shape
     centre_y = _integers(height, count, images, generator)[:, None]
     centre_x = _integers(width, count, images, generator)[:, None]
@@ -63,7 +63,7 @@ def cutout(images: Tensor, side: int, generator: Generator) -> Tensor:
 
 
 def colour_jitter(images: Tensor, spread: float, generator: Generator) -> Tensor:
-    """Brightness and contrast times a number from 1 − spread to 1 + spread; pixels from 0 to 255."""
+    """Multiply brightness and contrast by random factors in [1 − spread, 1 + spread]; pixels in [0, 255]."""
     shape = (2, len(images), 1, 1, 1)
     brightness, contrast = 1 + spread * (2 * torch.rand(shape, device=images.device, generator=generator) - 1)
     images = images * brightness
@@ -73,18 +73,18 @@ def colour_jitter(images: Tensor, spread: float, generator: Generator) -> Tensor
 
 
 def pca_jitter(images: Tensor, components: Tensor, spread: float, generator: Generator) -> Tensor:
-    """The AlexNet paper's colour shift (Krizhevsky et al., 2012, section 4.1); pixels from 0 to 255.
+    """Apply the AlexNet paper's color shift (Krizhevsky et al., 2012, section 4.1); pixels in [0, 255].
 
-    `components` is `(3, 3)`: a column an eigenvector of the RGB covariance times its eigenvalue. The paper
-    does not say on which scale; eigenvalues are squares of colours, and only with pixels in [0, 1] does a
-    spread of 0.1 make small shifts, so that is the scale of `Statistics`.
+    `components` is `(3, 3)`: columns are eigenvectors of the RGB covariance times their eigenvalues. The
+    paper does not give the scale; eigenvalues are squares of colors, and only with pixels in [0, 1] does a
+    spread of 0.1 give small shifts, so that is the scale of `Statistics`.
     """
     alpha = spread * torch.randn((len(images), 3), device=images.device, generator=generator)
     return images + (alpha @ components.T)[:, :, None, None]
 
 
 def ten_crops(images: Tensor, side: tuple[int, int]) -> Tensor:
-    """The four corners and the centre, and their mirror images: `(10·N, C, *side)`, crop by crop."""
+    """Return the four corner crops, the center crop, and their flips: `(10·N, C, *side)`, crop by crop."""
     height, width = images.shape[-2] - side[0], images.shape[-1] - side[1]
     corners = ((0, 0), (0, width), (height, 0), (height, width), (height // 2, width // 2))
     five = [images[..., y : y + side[0], x : x + side[1]] for y, x in corners]
@@ -100,16 +100,18 @@ def _within(distance: Tensor, side: int) -> Tensor:
 
 
 IN_CACHE = 1 << 18
-"""Values that statistics are computed of at once: 2 MiB in double precision, which stay in a core's cache.
-With sixteen times as many, 60,000 images of 28×28 took 3.6 times as long, 50,000 of 3×32×32 took 2.8."""
+"""Values per chunk of the statistics: 2 MiB in double precision, which fit into a core's cache.
+
+With 16 times as many, 60,000 images of 28×28 took 3.6 times as long, 50,000 of 3×32×32 took 2.8.
+"""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a scale needs to know of the training images, in pixels from 0 to 255.
+    """Statistics of the training images for scaling and color shifts, for pixels in [0, 255].
 
     `mean` and `spread` are `(C,)`, `mean_image` is `(C, H, W)`, `colours` the `(C, C)` matrix of principal
-    components times their eigenvalues, these of pixels in [0, 1].
+    components times their eigenvalues, the latter for pixels in [0, 1].
     """
 
     mean: Tensor
@@ -119,10 +121,10 @@ class Statistics:
 
     @classmethod
     def of(cls, images: Tensor | StreamedImages) -> Statistics:
-        """Compute the statistics of uint8 images `(N, C, H, W)`, summed in double precision.
+        """Compute the statistics of uint8 images `(N, C, H, W)` in double precision.
 
-        Of images that stream, a sample stands for all. Whatever the number and size of the images, at most
-        some 64 MiB are taken beside them: sums of whole numbers are exact, so portions do not change them.
+        For lazily decoded images from a sample. At most some 64 MiB are needed whatever the number and size
+        of the images: sums of integers are exact, so chunks do not change the result.
         """
         count, channels, height, width = images.shape
         rows = images.sample() if isinstance(images, StreamedImages) else None
@@ -130,7 +132,7 @@ class Statistics:
         device = torch.device("cpu") if images.device.type == "mps" else images.device  # MPS has no float64
         total = torch.zeros(channels, height, width, dtype=torch.float64, device=device)
         products = torch.zeros(channels, channels, dtype=torch.float64, device=device)
-        values_at_once = IN_CACHE if rows is None else None  # Decoding wants many for its threads.
+        values_at_once = IN_CACHE if rows is None else None  # Decoding threads need larger chunks.
         lines = min(height, portion((1, channels, width), values_at_once))
         step = portion((channels, lines, width), values_at_once)
         for start in range(0, count, step):
@@ -146,8 +148,8 @@ class Statistics:
 
     @classmethod
     def from_moments(cls, mean_image: Tensor, covariance: Tensor) -> Statistics:
-        """The statistics from a mean image `(C, H, W)` and the `(C, C)` covariance of all pixels, float64."""
-        # On the CPU: a GPU's solver takes longer to be loaded than this takes.
+        """Build statistics from a mean image `(C, H, W)` and the `(C, C)` pixel covariance, float64."""
+        # On the CPU: loading a GPU's solver library takes longer than the computation.
         eigenvalues, vectors = torch.linalg.eigh(covariance.cpu() / 255**2)
         colours = (255 * vectors * eigenvalues.clamp(min=0)).to(covariance.device)
         spread = covariance.diagonal().clamp(min=0).sqrt()
@@ -156,9 +158,9 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Transform:
-    """Turns uint8 images `(N, C, H, W)` into the model's float input `(N, C, *side)`.
+    """Preprocessing and augmentation: uint8 images `(N, C, H, W)` to float input `(N, C, *side)`.
 
-    Raises `ValueError` for crops that are larger than what the recipe enlarges to.
+    Raises `ValueError` if a crop is larger than the image that it is taken from.
     """
 
     recipe: Recipe
@@ -166,7 +168,7 @@ class Transform:
     side: tuple[int, int]
 
     def __post_init__(self) -> None:
-        """Refuse crops that cannot be taken."""
+        """Raise `ValueError` if crops are larger than `crop_from`."""
         size, (height, width) = self.recipe.crop_from, self.side
         if size is not None and size < max(self.side):
             raise ValueError(
@@ -175,7 +177,7 @@ class Transform:
             )
 
     def train(self, images: Tensor, number: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
-        """A training batch, augmented; `number` `(N,)` says which images they are."""
+        """Augment a training batch; `number` `(N,)` holds the indices of the images."""
         recipe = self.recipe
         x = self._crop(self._enlarged(images), generator)
         x = self._mirrored(x, number, epoch, generator)
@@ -187,7 +189,7 @@ class Transform:
         return cutout(x, recipe.cutout, generator) if recipe.cutout else x
 
     def test(self, images: Tensor) -> Tensor:
-        """A batch as it is judged: the centre, or all ten crops one after the other."""
+        """Preprocess a batch for evaluation: center crop, or all ten crops one after the other."""
         x = self._enlarged(images)
         if self.recipe.ten_crop:
             return self.scaled(ten_crops(self._with_margin(x), self.side))
@@ -196,7 +198,7 @@ class Transform:
         return self.scaled(x[..., top : top + self.side[0], left : left + self.side[1]])
 
     def scaled(self, pixels: Tensor) -> Tensor:
-        """Pixels from 0 to 255 on the recipe's scale."""
+        """Scale pixels in [0, 255] as the recipe specifies."""
         return scale(pixels, self.recipe.scale, self.statistics)
 
     def _enlarged(self, images: Tensor) -> Tensor:
@@ -211,7 +213,7 @@ class Transform:
         return crop(x, self.side, generator) if self.recipe.crop_from else x
 
     def _with_margin(self, x: Tensor) -> Tensor:
-        """Ten crops of an image of the model's own size are taken from a margin of an eighth around it."""
+        """Pad images of the model's own size by an eighth, from which ten crops are taken."""
         if tuple(x.shape[-2:]) != self.side:
             return x
         margin = max(1, self.side[0] // 8)
@@ -226,10 +228,9 @@ class Transform:
 
 
 def scale(pixels: Tensor, how: Scale, statistics: Statistics) -> Tensor:
-    """Pixels `(N, C, H, W)` from 0 to 255 as `unit` [0, 1], `standardised`, `raw`, or `raw-minus-mean`.
+    """Scale pixels `(N, C, H, W)` in [0, 255] to `unit` [0, 1], `standardised`, `raw`, or `raw-minus-mean`.
 
-    The mean that is taken off raw pixels is the mean image where sizes agree, as in the AlexNet paper, else
-    the mean colour.
+    The latter subtracts the mean image if sizes match, as in the AlexNet paper, else the mean color.
     """
     if how == "unit":
         return pixels / 255
@@ -241,7 +242,7 @@ def scale(pixels: Tensor, how: Scale, statistics: Statistics) -> Tensor:
 
 
 def unscale(values: Tensor, how: Scale, statistics: Statistics) -> Tensor:
-    """What `scale` did, undone: pixels from 0 to 255 again, to be looked at."""
+    """Invert `scale`: return pixels in [0, 255] for display."""
     if how == "unit":
         return values * 255
     if how == "raw":
@@ -261,5 +262,5 @@ def _taken_off(pixels: Tensor, statistics: Statistics) -> Tensor:
 
 
 def _hashed(number: Tensor, seed: int) -> Tensor:
-    """A fixed pseudo-random bit of each image, after Knuth's multiplicative hashing."""
+    """Return a fixed pseudo-random bit per image, by Knuth's multiplicative hashing."""
     return ((number + seed % 1_000_003) * 2_654_435_761 >> 16) & 1

@@ -1,4 +1,4 @@
-"""Named recipes: each file here defines `RECIPES`, and each file is found by itself."""
+"""Registry of named recipes: every module in this package defines `RECIPES` and is found automatically."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from rapidfuzz import process
 
 from cnnviz.training.recipe import Recipe
 
-# The registry of named recipes: files in `cnnviz.training.recipes`, each found by itself.
-
 
 @functools.cache
 def all_recipes() -> dict[str, Recipe]:
-    """Every named recipe by its name."""
+    """Return all named recipes by name."""
     found: dict[str, Recipe] = {}
     for module in pkgutil.iter_modules(__path__):
         for recipe in importlib.import_module(f"{__name__}.{module.name}").RECIPES:
@@ -26,7 +24,7 @@ def all_recipes() -> dict[str, Recipe]:
 
 
 def get(name: str) -> Recipe:
-    """The recipe called `name`; raises `ValueError` that suggests the nearest."""
+    """Return a recipe by name; raise `ValueError` with suggestions if there is none."""
     known = all_recipes()
     if name in known:
         return known[name]

@@ -1,4 +1,4 @@
-"""The articles' runs exactly as written; where one is silent, `assumed` says what was put in and why."""
+"""Recipes of the articles exactly as published; `assumed` lists and explains settings that they omit."""
 
 from cnnviz.training.recipe import Recipe
 

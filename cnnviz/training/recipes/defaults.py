@@ -1,7 +1,7 @@
-"""The default recipe of a model and a data set: what Start offers, and `cnnviz train` where none is named.
+"""Default recipes by model and data set, for the Start page and for `cnnviz train` without a recipe.
 
-Each was chosen by the accuracy on a fifth of the training images (`benchmarks.defaults --tune` prints it);
-`benchmarks.defaults` prints what all of them reach on the test images with other seeds.
+Each was tuned on a held-out fifth of the training images (`benchmarks.defaults --tune` prints the results);
+`benchmarks.defaults` prints test accuracies with other seeds.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from cnnviz import datasets, models
 from cnnviz.training.recipe import Recipe
 
 GENERIC = "default"
-"""What the default is called for a pair that none was measured for."""
+"""Name of the default recipe of a pair without measurements."""
 _PREFIX = "default-"
 _SMALL = 5_000
-"""Training images up to which a data set is small: more epochs then, of smaller batches."""
+"""Maximum number of training images of a small data set, which gets more epochs and smaller batches."""
 
 _ONE_CYCLE = Recipe(
     name=GENERIC,
@@ -27,11 +27,11 @@ _ONE_CYCLE = Recipe(
     scale="standardised",
     pad_crop=2,
 )
-"""Small batches and a rate that rises and falls (Smith and Topin, 2017): safe for small networks."""
+"""Small batches with a one-cycle schedule (Smith and Topin, 2017): robust for small networks."""
 
 
 def _pair(model: str, dataset: str, **settings: object) -> Recipe:
-    """Make the default recipe of a model and a data set; `settings` differ from `_ONE_CYCLE`."""
+    """Create the default recipe of a model and a data set; `settings` override `_ONE_CYCLE`."""
     title = f"Default for {models.get(model).title} on {datasets.get(dataset).title}."
     named = {"name": f"{_PREFIX}{model}-{dataset}", "description": title, "model": model, "dataset": dataset}
     return _ONE_CYCLE.model_copy(update={**named, **settings})
@@ -46,22 +46,22 @@ RECIPES = (
 
 
 def is_default(name: str) -> bool:
-    """Check whether a recipe's name is that of a default."""
+    """Return whether a recipe's name is that of a default recipe."""
     return name == GENERIC or name.startswith(_PREFIX)
 
 
 def default_recipe(spec: models.ModelSpec, dataset: str | None = None) -> Recipe:
-    """Look up the default recipe of a model on a data set.
+    """Return the default recipe of a model on a data set.
 
     Args:
         spec: The model.
-        dataset: A data set's name; where it is None, one that is on this machine comes before one that would
-            have to be downloaded.
+        dataset: Name of a data set; by default one that is on this machine is preferred over one that must be
+            downloaded.
 
     Returns:
-        A measured or published recipe of the pair, where there is one, else one of common settings.
+        A measured or published recipe of the pair if there is one, else one with common settings.
     """
-    from cnnviz.training.recipes import all_recipes  # this file is one of those that it collects
+    from cnnviz.training.recipes import all_recipes  # Late: the registry imports this module.
 
     known = [recipe for recipe in all_recipes().values() if recipe.model == spec.name]
     known.sort(key=lambda recipe: (not recipe.name.startswith("fast-"), not is_default(recipe.name)))
@@ -72,13 +72,13 @@ def default_recipe(spec: models.ModelSpec, dataset: str | None = None) -> Recipe
 
 
 def is_on_disk(dataset: str) -> bool:
-    """Check whether a registered data set can be had without a network."""
+    """Return whether a registered data set is available offline."""
     spec = datasets.specs().get(dataset)
     return spec is not None and (spec.offline or datasets.prepared(dataset) is not None)
 
 
 def _generic(spec: models.ModelSpec, dataset: str) -> Recipe:
-    """Make a recipe of common settings, by how many images there are."""
+    """Create a recipe with common settings, depending on the number of images."""
     known = datasets.specs().get(dataset)
     few = known is not None and known.train <= _SMALL
     size = {} if few else {"epochs": 10, "batch_size": 128, "lr": 0.05}

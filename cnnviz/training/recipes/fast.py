@@ -1,4 +1,7 @@
-"""To each article's accuracy in little time, on its network unchanged; tuned on training images only."""
+"""Recipes that reach each article's accuracy in little time with its network unchanged.
+
+Tuned on training images only.
+"""
 
 from cnnviz.training.recipe import Recipe
 

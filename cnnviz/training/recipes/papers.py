@@ -1,4 +1,4 @@
-"""Runs with the settings of the papers, on data that can be had."""
+"""Recipes with the papers' settings, on data sets that are available."""
 
 from cnnviz.training.recipe import Recipe
 
@@ -34,7 +34,7 @@ RECIPES = (
 )
 
 
-# What the weights in `checkpoints/` were trained by: small enough for a machine without a GPU.
+# Recipes of the weights in `checkpoints/`: small enough for a machine without a GPU.
 
 SHIPPED_RECIPES = (
     Recipe(

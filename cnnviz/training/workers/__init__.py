@@ -1,12 +1,12 @@
-"""Supervises runs: a thread of the app, or `cnnviz work`, starts workers and looks after them.
+"""Supervision of runs: a thread of the app, or `cnnviz work`, starts and monitors worker processes.
 
     supervisor = Supervisor()
     supervisor.start()
     ...
-    supervisor.stop()       # runs that train go on; the next supervisor finds them
+    supervisor.stop()       # active runs continue; the next supervisor finds them
 
-Everything is asked for through the run database (`enqueue`, `tracking.request`). Importing this imports no
-torch.
+All requests go through the run database (`enqueue`, `tracking.request`). Importing this package does not
+import torch.
 """
 
 from cnnviz.training.workers.launcher import Ending, Launcher, Order, Worker

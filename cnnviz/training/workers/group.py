@@ -1,7 +1,7 @@
-"""Start the ranks of one run from a worker, wait for them, and say how it ended.
+"""Process group: start the ranks of one run from a worker, wait for them, and report how it ended.
 
-The launcher is torch's own (torchrun's): a rank that dies takes the others with it. The run then goes on by
-itself from its last checkpoint, as a new attempt with as many ranks.
+The launcher is torch's own (torchrun's): if a rank dies it ends the others. The run is then requeued and
+resumes from its last checkpoint, as a new attempt with as many ranks.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 
 @dataclass(frozen=True)
 class RankOrder:
-    """What a rank has to know."""
+    """Arguments of a rank process."""
 
     run_id: int
     attempt: int
     address: str
-    """The database's, with its password: handed on in memory, never in a command line."""
+    """Address of the database with its password: passed in memory, never on a command line."""
     devices: tuple[str, ...]
     threads: int
     results: str
-    """The folder in which a rank that fails leaves its sentence."""
+    """Folder in which a failing rank writes its error."""
     parent: int
 
 
 @dataclass(frozen=True)
 class GroupEnding:
-    """How the ranks ended: the run's state, a sentence, the last lines; no state where one was killed."""
+    """Result of the ranks: status, error message, last lines; no status if a rank was killed."""
 
     status: Status | None
     error: str | None = None
@@ -60,16 +60,16 @@ class GroupEnding:
 
 
 Train = Callable[[Database, Lease, Progress, Callable[[], bool], Ranks, str], Status]
-"""What a rank does once it has joined the others: `worker.train`."""
+"""Training function of a rank that has joined the process group: `worker.train`."""
 
 
 def train_together(
     database: Database, lease: Lease, world: int, train: Train, devices: tuple[str, ...]
 ) -> GroupEnding:
-    """Train a leased run by `world` ranks on this machine and return how that ended.
+    """Train a leased run with `world` ranks on this machine and return how it ended.
 
-    Ranks are forked where torch runs on one CPU thread each and this process has no other thread, which costs
-    nothing; where that is not so, or where this process uses a GPU, they are new processes.
+    Ranks are forked if torch uses one CPU thread per rank and this process has no other thread, which is
+    cheapest; otherwise, or if this process uses a GPU, they are spawned.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -83,7 +83,7 @@ def train_together(
             threads, folder, os.getpid(),
         )  # fmt: skip
         uses_gpu = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
-        # A fork finds every lock held that another thread held at that moment, and waits for it forever.
+        # A forked child would deadlock on locks held by other threads at the time of the fork.
         alone = threading.active_count() == 1
         forks = alone and threads == 1 and not uses_gpu and devices[0].startswith("cpu")
         config = LaunchConfig(
@@ -98,7 +98,7 @@ def train_together(
             monitor_interval=0.1,
             start_method="fork" if forks else "spawn",
         )
-        database.close()  # A fork must find no connection that is in use.
+        database.close()  # A forked child must not inherit open connections.
         handlers = {number: signal.getsignal(number) for number in _HANDLED}
         try:
             results = elastic_launch(config, rank_main)(asdict(order), train)
@@ -107,13 +107,13 @@ def train_together(
         except SignalException as ended:
             return GroupEnding(Status.INTERRUPTED, f"It was ended by {ended.sigval.name}.")
         finally:
-            for number, handler in handlers.items():  # torch's stay where they were set
+            for number, handler in handlers.items():  # The launcher does not restore them.
                 signal.signal(number, handler)
     return GroupEnding(Status(results[0]["status"]))
 
 
 def _failure(folder: Path) -> GroupEnding:
-    """What the ranks that failed have left; where none has, one was killed."""
+    """Read the errors written by failed ranks; without any, a rank was killed."""
     left = [json.loads(path.read_bytes()) for path in sorted(folder.glob("rank-*.json"))]
     if not left:
         return GroupEnding(None)
@@ -122,7 +122,7 @@ def _failure(folder: Path) -> GroupEnding:
 
 
 def rank_main(values: dict[str, Any], train: Train) -> dict[str, str]:
-    """Be one rank: join the others, train, and return the run's state."""
+    """Entry point of a rank: join the process group, train, and return the status."""
     order = RankOrder(**values | {"devices": tuple(values["devices"])})
     _end_with(order.parent)
     ranks = Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
@@ -139,18 +139,18 @@ def rank_main(values: dict[str, Any], train: Train) -> dict[str, str]:
     except ValueError as failure:
         _leave(order, ranks, Status.FAILED, str(failure), None)
     except Exception as failure:
-        # A rank that lost another one in an exchange has not failed itself: what the other left counts, and
-        # where it left nothing it was killed.
+        # A rank whose exchange with another one broke has not failed itself: the other's error counts, and if
+        # there is none it was killed.
         if _lost_another(failure):
             os._exit(1)
         sentence = full_stop(f"{type(failure).__name__}: {failure}".splitlines()[0])
         _leave(order, ranks, Status.FAILED, sentence, traceback.format_exc())
     sys.stderr.flush()
-    os._exit(1)  # At once: others wait in an exchange for this rank, and are ended by the launcher.
+    os._exit(1)  # Immediately: other ranks wait for this one in a collective until the launcher ends them.
 
 
 def _lost_another(failure: Exception) -> bool:
-    """Whether an exchange with the other ranks broke: gloo says so by name alone, NCCL by a class."""
+    """Return whether a collective failed: gloo's errors are known by message only, NCCL's by class."""
     from torch import distributed
 
     return isinstance(failure, distributed.DistError) or (
@@ -186,7 +186,7 @@ def _leave(order: RankOrder, ranks: Ranks, status: Status, error: str, last_line
 
 
 def _end_with(parent: int) -> None:
-    """End when the worker does, however it ends: a rank alone would hold its device for ever."""
+    """Exit when the worker process does, however it ends: an orphaned rank would hold its device forever."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() == 1 or not _exists(parent):

@@ -1,4 +1,4 @@
-"""What a supervisor needs of wherever workers run: this machine, or a cluster."""
+"""Interfaces between the supervisor and the places where workers run: this machine, or a cluster."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Protocol, Self
 from cnnviz.tracking import Lease, RunSummary, Status
 
 NO_ROOM, NO_DATABASE = 74, 75
-"""A worker's exit codes where the run database was full, or could not be used: the run is not at fault."""
-# By name: native Windows, where no worker lives, has two of them only.
+"""Exit codes of a worker whose run database was full or unavailable: not the run's fault."""
+# By name: native Windows, where workers are not supported, lacks some of them.
 _SENT = frozenset(
     getattr(signal, name) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
 )
@@ -20,43 +20,45 @@ _MEMORY = " The system does that when memory runs out."
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker has to know: which run, in which database, and where its files go."""
+    """Job of a worker: run, attempt, database, and folder."""
 
     run_id: int
     attempt: int
     address: str = ""
-    """The database's, with its password: it goes through a pipe, never into a command line or to another
-    machine. Empty where the worker's own environment names the database."""
+    """Address of the database with its password: sent through a pipe, never on a command line or to another
+
+    machine. Empty if the worker's environment names the database.
+    """
     folder: str = ""
-    """The run's, for the worker's parent."""
+    """The run's folder, for the worker's parent process."""
     devices: str = ""
-    """What the worker calls the run's devices, where that is not what the database calls them."""
+    """Names of the run's devices in the worker, if they differ from the database's."""
 
     @property
     def lease(self) -> Lease:
-        """The right to work on the run."""
+        """Lease of the run."""
         return Lease(self.run_id, self.attempt)
 
     def write(self) -> bytes:
-        """The order as a line."""
+        """Serialize the order as one line of JSON."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
     @classmethod
     def read(cls, line: bytes) -> Self:
-        """The order that a line holds."""
+        """Parse a line written by `write`."""
         return cls(**json.loads(line))
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a worker's process ended: its exit code, or minus the number of the signal; its last lines."""
+    """Exit of a worker process: exit code, or minus the signal's number; and the last lines of its output."""
 
     code: int
     last_lines: str
 
     @property
     def status(self) -> Status:
-        """What became of the run: somebody ended it, or it failed by itself."""
+        """Resulting status of the run: interrupted by a signal, or failed by itself."""
         if self.code == NO_ROOM:
             return Status.PAUSED
         sent = self.code < 0 and -self.code in _SENT
@@ -64,7 +66,7 @@ class Ending:
 
     @property
     def sentence(self) -> str:
-        """What happened, for people."""
+        """Message for users."""
         if self.code < 0:
             hint = _MEMORY if _name(-self.code) == "SIGKILL" else ""
             return f"Its worker was ended by {_name(-self.code)}.{hint}"
@@ -75,57 +77,58 @@ class Ending:
 
 
 class Worker(Protocol):
-    """Who waits for runs to train, one after another."""
+    """A process that waits for runs to train."""
 
     def handle(self, run: RunSummary) -> dict[str, Any]:
-        """What the run's row says of who works on it, before it does."""
+        """Return the worker's handle for the run's row, before it gets the run."""
 
     def hand_over(self, order: Order, device: str) -> None:
-        """Give it the run. Raises `OSError` where it is gone."""
+        """Send it the run; raise `OSError` if the process has ended."""
 
 
 class Launcher(Protocol):
-    """Makes workers and knows what becomes of them."""
+    """Starts workers and monitors them."""
 
     @property
     def elsewhere(self) -> bool:
-        """Whether workers live on machines that may go while others stay, so that a run goes on there."""
+        """Whether workers run on machines that can be lost one by one, so that runs resume on others."""
 
     def host(self) -> str:
-        """The name of the machine, or of the cluster, that has the runs' devices."""
+        """Return the name of the machine, or of the cluster."""
 
     def together(self) -> int:
-        """How many GPUs one run can have at most."""
+        """Return the maximum number of GPUs of one run."""
 
     def devices(self) -> frozenset[str]:
-        """Devices on which a worker could begin now, as runs name them."""
+        """Return the devices on which a worker could start now."""
 
     def every_device(self) -> frozenset[str]:
-        """All devices there are, those of runs too, as far as they are known."""
+        """Return all known devices, including those in use."""
 
     def worker(self) -> Worker:
-        """A worker that waits for work, the same one until it has got some. Raises `OSError`."""
+        """Return an idle worker, the same one until it gets a run; raise `OSError`."""
 
     def lives(self, run: RunSummary) -> bool:
-        """Whether the process that has this run, whoever started it, is still there."""
+        """Return whether the process of this run, whoever started it, is alive."""
 
     def ending(self, run: RunSummary) -> Ending | None:
-        """How that process ended, once it is known."""
+        """Return how that process ended, once it is known."""
 
     def forget(self, run: RunSummary) -> None:
-        """Its ending has been recorded: clear away what is left of it."""
+        """Clean up after the run's end was recorded."""
 
     def kill(self, run: RunSummary) -> None:
-        """End that process, if it is there."""
+        """Kill that process, if it is alive."""
 
     def tend(self, wanted: frozenset[str]) -> None:
-        """Called now and then: clear away what has ended and have a worker ready; soon, if runs wait.
+        """Clean up ended workers and prepare an idle one, at once if runs wait; called periodically.
 
-        `wanted` are the devices that runs wait for and no run holds, and classes that no known device serves.
+        `wanted` are the devices that queued runs wait for and no run holds, and classes that no known device
+        serves.
         """
 
     def close(self) -> None:
-        """End workers without work; those with a run go on."""
+        """Stop idle workers; those with a run continue."""
 
 
 def _name(number: int) -> str:

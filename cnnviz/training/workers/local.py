@@ -1,8 +1,8 @@
-"""Workers on this machine: a process each, with a keeper for its parent, in a session of their own.
+"""Local workers: processes on this machine, each with a parent process, in their own session.
 
-Ctrl-C in the app's terminal goes to the app's session and does not reach them. One waits for work with its
-imports done, as long as the app lives: its keeper's input ends when the app does, however the app ends. The
-worker that has ended a run waits for the next; a second one is started only for a run on another device.
+Ctrl-C in the app's terminal goes to the app's session and does not reach them. One worker waits idle with its
+imports done, for the lifetime of the app: its parent's stdin is closed when the app ends, however it ends. A
+worker that has finished a run waits for the next; a second one is started only for a run on another device.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from cnnviz.training.workers.launcher import Ending, Order
 PROCESS = (sys.executable, "-m", "cnnviz.training.workers.process")
 POSIX = os.name == "posix"
 START_SECONDS = 30.0
-"""How long a keeper may take to tell its worker's number."""
+"""Maximum time in which the parent process reports the worker's PID."""
 LONGEST_PAUSE = 300.0
-"""Seconds between attempts to have a spare worker where workers do not live."""
+"""Maximum seconds between attempts to start an idle worker after failures."""
 STOP_SECONDS = 5.0
 
-_released: list[LocalWorker] = []  # Kept, since to drop a process that still runs is an error in Python.
+_released: list[LocalWorker] = []  # Kept, since Python warns when a running Popen is garbage-collected.
 
 log = logging.getLogger(__name__)
 
 
 class LocalWorker:
-    """A process on this machine that waits for work. Raises `OSError` where none can be started."""
+    """An idle or busy worker process on this machine. Raises `OSError` if it cannot be started."""
 
     def __init__(self, command: Sequence[str] = PROCESS) -> None:
         if not POSIX:
@@ -52,7 +52,7 @@ class LocalWorker:
         self.devices: frozenset[str] = frozenset()
         self.failure: str | None = None
         self.device: str | None = None
-        """Where its run trains; None while it waits for one."""
+        """Device of its run; None while it is idle."""
         self.pid = 0
         self._known = threading.Event()
         self._keeper = subprocess.Popen(
@@ -72,32 +72,32 @@ class LocalWorker:
         try:
             self.started = process_id.started(self.pid)
         except ProcessLookupError:
-            self.started = 0.0  # It is dead already, which `ended` will tell.
+            self.started = 0.0  # It has already ended, as `ended` will report.
 
     @property
     def ended(self) -> bool:
-        """Whether it is gone, and its keeper too."""
+        """Return whether the worker and its parent process have ended."""
         return self._keeper.poll() is not None
 
     def handle(self, run: RunSummary) -> dict[str, Any]:
-        """The process's number and time of start."""
+        """Return PID and start time of the process."""
         return process_handle(self.pid, self.started)
 
     def hand_over(self, order: Order, device: str) -> None:
-        """Give it the run: should we end, it goes on without us to the end of this run."""
+        """Send it the run, which it finishes even if this process ends."""
         self.device = device
         assert self._keeper.stdin is not None
         self._keeper.stdin.write(order.write())
         self._keeper.stdin.flush()
 
     def dismiss(self) -> None:
-        """End it: at once where it waits, else when its run has ended."""
+        """Stop it: at once if idle, else after its run."""
         if self._keeper.stdin is not None and not self._keeper.stdin.closed:
-            with suppress(OSError):  # It is dead, with an order that it never read.
+            with suppress(OSError):  # It ended without reading its order.
                 self._keeper.stdin.close()
 
     def wait(self, seconds: float) -> None:
-        """Wait for its end."""
+        """Wait for its end; kill the parent process after the timeout."""
         try:
             self._keeper.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -110,13 +110,13 @@ class LocalWorker:
             for line in lines:
                 self._hear(line)
         self._known.set()
-        commands.ring()  # It has ended: a supervisor need not wait for its next look.
+        commands.ring()  # It has ended: wake the supervisor before its next poll.
 
     def _hear(self, line: bytes) -> None:
         try:
             told = json.loads(line)
         except ValueError:
-            return  # Something that a library printed.
+            return  # Output of a library.
         if "pid" in told:
             self.pid = told["pid"]
             self._known.set()
@@ -130,11 +130,12 @@ class LocalWorker:
 
 
 class LocalLauncher:
-    """Workers on this machine.
+    """Launcher of workers on this machine.
 
     Args:
-        command: What a worker process runs.
-        may_warm: Whether a worker may make itself ready now though no run waits, which takes processor time.
+        command: Command of a worker process.
+        may_warm: Returns whether an idle worker may be started now, which takes CPU time, though no run
+            waits.
     """
 
     def __init__(self, command: Sequence[str] = PROCESS, may_warm: Callable[[], bool] = lambda: True) -> None:
@@ -142,44 +143,44 @@ class LocalLauncher:
         self._spare: LocalWorker | None = None
         self._busy: list[LocalWorker] = []
         self._devices = frozenset(("cpu",))
-        self._surveyed = False  # Until a worker has looked, a GPU may be here.
+        self._surveyed = False  # Until a worker has reported its devices, there may be a GPU.
         self._not_before = 0.0
         self._pause = 1.0
 
     elsewhere = False
 
     def host(self) -> str:
-        """This machine's name."""
+        """Return this machine's host name."""
         return socket.gethostname()
 
     def together(self) -> int:
-        """All GPUs of the machine."""
+        """Return the limit: all GPUs of the machine."""
         return MOST_RANKS
 
     def devices(self) -> frozenset[str]:
-        """Devices that a worker has found here, without those that one of ours has not left yet."""
+        """Return the reported devices, except those that one of our workers still holds."""
         self._settle()
         return self._devices - self._held()
 
     def every_device(self) -> frozenset[str]:
-        """What a worker has found here; the CPU until one has looked."""
+        """Return the devices reported by a worker; the CPU until then."""
         return self._devices
 
     def worker(self) -> LocalWorker:
-        """The spare worker, or a new one. Raises `OSError` where none can be started."""
+        """Return the idle worker, or start one; raise `OSError` if that fails."""
         self._settle()
         if self._spare is None:
             self._spare = LocalWorker(self._command)
         return self._spare
 
     def lives(self, run: RunSummary) -> bool:
-        """Whether there is a process of that number and that time of start."""
+        """Return whether there is a process with this PID and start time."""
         if run.worker_pid is None or run.worker_started is None:
             return False
         return process_id.lives(run.worker_pid, run.worker_started)
 
     def ending(self, run: RunSummary) -> Ending | None:
-        """What the keeper wrote of this attempt."""
+        """Return the exit of this attempt, as written by the parent process."""
         try:
             told = json.loads(_exit_file(run).read_bytes())
         except (OSError, ValueError):
@@ -187,16 +188,16 @@ class LocalLauncher:
         return Ending(told["code"], told["last_lines"]) if told["attempt"] == run.attempt else None
 
     def forget(self, run: RunSummary) -> None:
-        """Remove what the keeper wrote."""
+        """Delete the file written by the parent process."""
         _exit_file(run).unlink(missing_ok=True)
 
     def kill(self, run: RunSummary) -> None:
-        """Kill the process of that number and that time of start."""
+        """Kill the process with this PID and start time."""
         if run.worker_pid is not None and run.worker_started is not None:
             process_id.kill(run.worker_pid, run.worker_started)
 
     def tend(self, wanted: frozenset[str]) -> None:
-        """Reap what has ended, learn which devices there are, and have a worker wait, unless one trains."""
+        """Reap ended workers, update the known devices, and keep an idle worker unless one trains."""
         self._settle()
         wanted = wanted - self._held()
         soon = bool(wanted & self._devices if self._surveyed else wanted)
@@ -207,7 +208,7 @@ class LocalLauncher:
             self._spare = LocalWorker(self._command)
 
     def close(self) -> None:
-        """End the spare worker; those with a run go on, and their keepers with them."""
+        """Stop the idle worker; busy ones continue with their parent processes."""
         self._settle()
         if self._spare is not None:
             self._spare.dismiss()
@@ -218,11 +219,11 @@ class LocalLauncher:
         self._spare, self._busy = None, []
 
     def _held(self) -> frozenset[str]:
-        """Devices of workers of ours that have a run, or are about to say that it has ended."""
+        """Return devices of our workers that have a run, or have not reported its end yet."""
         return frozenset(name for worker in self._busy for name in split(worker.device or ""))
 
     def _settle(self) -> None:
-        """Note what became of the spare worker and of those with a run."""
+        """Update the idle and busy workers from their processes."""
         if self._spare is not None and self._spare.device is not None:
             self._busy.append(self._spare)
             self._spare, self._pause = None, 1.0
@@ -234,7 +235,7 @@ class LocalLauncher:
                 self._busy.append(worker)
             elif self._spare is None:
                 self._spare = worker
-            else:  # one in memory is enough
+            else:  # One idle worker is enough.
                 worker.dismiss()
                 _released.append(worker)
         spare = self._spare
@@ -250,7 +251,7 @@ def _exit_file(run: RunSummary) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Ours, and this copy of cnnviz wherever the worker looks for it."""
+    """Return this process's environment, with this copy of cnnviz on PYTHONPATH."""
     root = str(Path(cnnviz.__file__).parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path}

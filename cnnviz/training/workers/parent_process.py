@@ -1,13 +1,13 @@
-"""The small parent beside each worker: waits for it, and writes down how it ended.
+"""Parent process of each worker: waits for it, and writes its exit code and last output to a file.
 
-It outlives the app with a worker that trains, so that an app which starts later can read the signal and the
-last lines; a worker that waits for work ends with the app. Run as a script, with nothing but the standard
-library, it takes a few megabytes.
+It outlives the app together with a busy worker, so that an app started later can read the signal and the last
+lines; an idle worker ends with the app. Run as a script with the standard library only, it takes a few
+megabytes.
 
-Each line on its input is an order, a JSON object with the run's `folder` and `attempt`; it is handed on to
-the worker, which gets the next one only after it has said `{"idle": true}`. On its output it tells
-`{"pid": …}` of the worker, hands on what the worker says, and tells `{"died": code, "last_lines": …}` of one
-that ended while it had no run.
+Each line on stdin is an order, a JSON object with the run's `folder` and `attempt`; it is forwarded to the
+worker, which gets the next one only after it has sent `{"idle": true}`. On stdout it sends `{"pid": …}` of
+the worker, forwards the worker's messages, and sends `{"died": code, "last_lines": …}` of a worker that ended
+while idle.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from typing import IO, Any
 EXIT_FILE = "exit.json"
 KEPT_BYTES = 20_000
 DRAIN_SECONDS = 2.0
-"""How long to wait for the rest of the output: a child of the worker may hold it open for ever."""
+"""Maximum wait for the remaining output, which a child of the worker may hold open forever."""
 
 
 class Tail:
-    """The end of a stream, read in a thread of its own."""
+    """The last bytes of a stream, read in a thread."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -39,13 +39,13 @@ class Tail:
         self._thread.start()
 
     def text(self) -> str:
-        """Return what came last, once the stream has ended or `DRAIN_SECONDS` are over."""
+        """Return the last bytes as text, after the stream has ended or `DRAIN_SECONDS` have passed."""
         self._thread.join(DRAIN_SECONDS)
         with self._lock:
             return b"".join(self._chunks)[-KEPT_BYTES:].decode("utf-8", "replace")
 
     def clear(self) -> None:
-        """Forget what came so far: it belongs to an earlier run."""
+        """Discard the output so far, which belongs to an earlier run."""
         with self._lock:
             self._chunks.clear()
             self._size = 0
@@ -60,22 +60,22 @@ class Tail:
 
 
 class Desk:
-    """Hands orders to the worker and its words to the supervisor, and knows which run the worker has."""
+    """Forwards orders to the worker and its messages to the supervisor, and tracks the worker's run."""
 
     def __init__(self, worker: subprocess.Popen[bytes], tail: Tail) -> None:
         self.order: dict[str, Any] | None = None
-        """Of the run that the worker has; None while it waits."""
+        """Order of the worker's run; None while it is idle."""
         self._worker, self._tail = worker, tail
         self._words = threading.Thread(target=self._hand_back, daemon=True)
         self._words.start()
         threading.Thread(target=self._hand_over, daemon=True).start()
 
     def drain(self) -> None:
-        """Return once all that the worker said was heard, or `DRAIN_SECONDS` are over."""
+        """Wait until all messages of the worker are forwarded, or `DRAIN_SECONDS` have passed."""
         self._words.join(DRAIN_SECONDS)
 
     def _hand_over(self) -> None:
-        """Hand on orders; when whoever gives them has gone, a worker that waits goes too, at once."""
+        """Forward orders; when stdin is closed, kill an idle worker at once."""
         entrance = self._worker.stdin
         assert entrance is not None
         try:
@@ -86,20 +86,20 @@ class Desk:
                 entrance.flush()
             if self.order is None:
                 self._worker.kill()
-            entrance.close()  # One that has a run ends after it.
+            entrance.close()  # A busy worker ends after its run.
         except OSError:
-            return  # It is dead already, which its end tells.
+            return  # It has already ended; its exit code is reported.
 
     def _hand_back(self) -> None:
         assert self._worker.stdout is not None
         for line in self._worker.stdout:
             if is_idle(line):
-                self.order = None  # before the supervisor hears of it and gives the next one
+                self.order = None  # Before the supervisor is told and sends the next one.
             _tell(line)
 
 
 def is_idle(line: bytes) -> bool:
-    """Whether a worker says that it has ended its run and waits for the next."""
+    """Return whether a worker's message says that it has finished its run and is idle."""
     try:
         said = json.loads(line)
     except ValueError:
@@ -108,7 +108,7 @@ def is_idle(line: bytes) -> bool:
 
 
 def write_ending(order: dict[str, Any], code: int, last_lines: str) -> None:
-    """Leave the exit code (minus the signal's number) and the last lines in the run's folder."""
+    """Write the exit code (minus the signal's number) and the last lines to the run's folder."""
     folder = Path(order["folder"])
     folder.mkdir(parents=True, exist_ok=True)
     ending = {"attempt": order["attempt"], "code": code, "last_lines": last_lines}
@@ -118,7 +118,7 @@ def write_ending(order: dict[str, Any], code: int, last_lines: str) -> None:
 
 
 def main(command: list[str]) -> None:
-    """Start the worker and wait for its end."""
+    """Start the worker, wait for it, and report its end."""
     pipe = subprocess.PIPE
     worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
     assert worker.stderr is not None
@@ -131,7 +131,7 @@ def main(command: list[str]) -> None:
         _tell(_line({"died": code, "last_lines": tail.text()}))
     elif code != 0:
         write_ending(desk.order, code, tail.text())
-    os._exit(0)  # A thread may still wait for input.
+    os._exit(0)  # A thread may still be blocked on stdin.
 
 
 def _line(message: dict[str, Any]) -> bytes:
@@ -139,7 +139,7 @@ def _line(message: dict[str, Any]) -> bytes:
 
 
 def _tell(line: bytes) -> None:
-    """Tell the supervisor, if there still is one."""
+    """Write a line to stdout; ignore a supervisor that has ended."""
     try:
         os.write(1, line)
     except OSError:

@@ -1,12 +1,12 @@
-"""A worker process: makes itself ready, and trains one run after another as they are ordered.
+"""Worker process: warms up, and trains one run after another as ordered.
 
     python -m cnnviz.training.workers.process [--once]
 
-Each line of its input is an `Order`; the end of its input means that nobody needs it. Once it is ready it
-tells `{"devices": […]}` on its output, and after each run, with all that the run left behind undone,
-`{"idle": true}`. After a run that failed, after `MOST_RUNS`, or where something cannot be undone, it ends
-instead and another takes its place. With `--once` it does not make itself ready first, ends after one run,
-and with its parent. Its exit code is 0 where the run database knows how the run ended.
+Each line of stdin is an `Order`; at the end of stdin an idle worker ends. After the warm-up it writes
+`{"devices": […]}` to stdout, and after each run, with the process state restored, `{"idle": true}`. After a
+failed run, after `MOST_RUNS`, or if the state cannot be restored, it ends instead and is replaced. With
+`--once` it skips the warm-up, ends after one run, and ends with its parent. Its exit code is 0 if the run
+database has the run's final status.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from typing import Any
 from cnnviz import threads
 
 NICENESS = 5
-"""Pages go first: between two processes that both want a core, this one gets a quarter of it."""
+"""Pages have priority: of two processes competing for a core, this one gets a quarter."""
 MOST_RUNS = 100
-"""After so many a process is replaced, whatever it may have gathered that nobody looks for."""
+"""Runs after which a process is replaced, in case it has accumulated unknown state."""
 ONCE = "--once"
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 _WELL = frozenset(("finished", "stopped", "paused"))
 _GROUP = Path("/proc/self/autogroup")
-"""Where Linux weighs sessions against each other: within one alone does niceness count."""
+"""Linux's scheduling weight of sessions; niceness applies only within one."""
 
 
 def main(once: bool = False) -> int:
-    """Do all of it; returns the exit code."""
+    """Run the worker; return the exit code."""
     faulthandler.enable()
     if once:
         _end_with_parent()
-    threads.share()  # has to come before torch is imported
+    threads.share()  # Before torch is imported.
     output = os.dup(1)
-    os.dup2(2, 1)  # What libraries print belongs to the run, or to nobody.
+    os.dup2(2, 1)  # Output of libraries goes to the run's log, not into the protocol.
     from cnnviz.training.workers import process_state
     from cnnviz.training.workers.process_state import ProcessState
 
     try:
         if not once:
             process_state.up()
-    except Exception:  # a GPU that is full now may be free later; the run will tell
+    except Exception:  # A GPU that is full now may be free later; the run will report it.
         traceback.print_exc()
     gc.collect()
     fresh = ProcessState.capture()
@@ -69,26 +69,26 @@ def main(once: bool = False) -> int:
 
 
 def _end_with_parent() -> None:
-    """Have the kernel end this process when its parent ends, however it does: nobody else would."""
+    """Have the kernel kill this process when its parent ends, however that happens."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _tell(output: int, message: dict[str, Any]) -> None:
-    with suppress(OSError):  # Its keeper may have been killed.
+    with suppress(OSError):  # The parent process may have been killed.
         os.write(output, json.dumps(message).encode() + b"\n")
 
 
 def _step_back() -> None:
-    """Leave the cores to pages where they want them; not while somebody may wait for it to be ready."""
-    if hasattr(os, "setpriority"):  # of the group: `nice` would leave out the threads that torch has begun
+    """Lower the CPU priority below the pages'; not before the warm-up, for which somebody may wait."""
+    if hasattr(os, "setpriority"):  # For the group: `nice` would not affect torch's existing threads.
         os.setpriority(os.PRIO_PGRP, 0, NICENESS)
-    with suppress(OSError):  # other systems, and kernels without it
+    with suppress(OSError):  # Other systems, and kernels without autogroups.
         _GROUP.write_text(str(NICENESS))
 
 
 def _follow(line: bytes) -> tuple[int, bool]:
-    """Train the run; returns the exit code, and whether it left the process in a known state."""
+    """Train the run; return the exit code, and whether the process is in a known state afterwards."""
     from cnnviz import tracking
     from cnnviz.datasets.spec import silent
     from cnnviz.training.workers.launcher import NO_DATABASE, NO_ROOM, Order
@@ -99,7 +99,7 @@ def _follow(line: bytes) -> tuple[int, bool]:
         with tracking.connect(order.address or None) as database:
             status = work(database, order.lease, silent, lambda: False, order.devices)
             return 0, status in _WELL and tracking.get_run(database, order.run_id).error is None
-    except tracking.StaleAttemptError as error:  # The run went on, or was ended, without this worker.
+    except tracking.StaleAttemptError as error:  # The run was claimed again, or has ended.
         print(error, file=sys.stderr)
     except tracking.TrackingError as error:
         print(error, file=sys.stderr)

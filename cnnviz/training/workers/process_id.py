@@ -1,4 +1,4 @@
-"""A process is known by its number and its time of start: numbers are given out again."""
+"""Process identity: PID and start time, since PIDs are reused."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cnnviz.models.library import home
 from cnnviz.tracking import Database
 
 TOLERANCE_SECONDS = 2.0
-"""By how much two readings of one time of start may differ, where the clock was set in between."""
+"""Maximum difference of two readings of the same start time, if the clock was adjusted."""
 
 
 def started(pid: int) -> float:
-    """When a process was started, in seconds since 1970; raises `ProcessLookupError` where there is none."""
+    """Return the start time of a process (Unix timestamp); raise `ProcessLookupError` if there is none."""
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
@@ -26,12 +26,12 @@ def started(pid: int) -> float:
 
 
 def lives(pid: int, since: float) -> bool:
-    """Whether the process that was started at that time is still there."""
+    """Return whether the process that was started at that time is alive."""
     return _find(pid, since) is not None
 
 
 def kill(pid: int, since: float) -> None:
-    """Kill the process that was started at that time, and never one that has got its number since."""
+    """Kill the process that was started at that time, and never another one with the same PID."""
     process = _find(pid, since)
     if process is not None:
         process.kill()
@@ -46,12 +46,12 @@ def _find(pid: int, since: float) -> psutil.Process | None:
         return None
 
 
-# Who supervises on this machine: a file for each, valid as long as its process lives.
+# Supervisors of this machine: one file each, valid while its process is alive.
 
 
 @contextmanager
 def announced(database: Database) -> Iterator[None]:
-    """Say that this process supervises the runs of this database, as long as the block lasts."""
+    """Register this process as a supervisor of this database within the block."""
     pid = os.getpid()
     path = home() / "supervisors" / f"{pid}-{secrets.token_hex(3)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,13 +64,13 @@ def announced(database: Database) -> Iterator[None]:
 
 
 def supervised(database: Database) -> bool:
-    """Whether a process on this machine supervises this database's runs; clears away dead ones' files."""
+    """Return whether a process on this machine supervises this database; delete files of dead ones."""
     found = False
     for path in (home() / "supervisors").glob("*.json"):
         try:
             told = json.loads(path.read_bytes())
         except (OSError, ValueError):
-            continue  # It is being written, or was removed in this moment.
+            continue  # Written or deleted concurrently.
         if not lives(told["pid"], told["started"]):
             path.unlink(missing_ok=True)
         elif told["database"] == database.where:

@@ -1,7 +1,7 @@
-"""What a run may leave behind in its process, and how the process is made as it was before.
+"""Process state: capture before, and restoration after a run, so that a worker can be reused.
 
-A worker that has ended a run takes the next one, which must then be the same run as in a fresh process, to
-the last bit. What cannot be undone is answered by `restore`, and that worker is replaced.
+The next run must be bit-identical to one in a new process. If the state cannot be restored, `restore` returns
+False and the worker is replaced.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from cnnviz.training.setup import build_training, devices
 from cnnviz.training.trainer import Trainer
 
 MOST_GROWTH = 512 * 2**20
-"""Bytes of its own that a process may hold more than before its first run."""
+"""Maximum growth of the process's own memory in bytes since before its first run."""
 THREADS_SECONDS = 1.0
-"""How long threads that a run began may take to end."""
+"""Maximum time in which threads started by a run must end."""
 _AUTOCAST = ("cpu", "cuda")
 
 
@@ -44,21 +44,21 @@ __all__ = ["ProcessState", "devices", "up"]
 
 @dataclass(frozen=True)
 class ProcessState:
-    """Snapshot of a process before its first run: random states, settings of torch, environment, memory."""
+    """Process state before the first run: random states, torch settings, environment, memory."""
 
     setters: tuple[Callable[[], object], ...]
     environment: dict[str, str]
     folder: str
     search_path: tuple[str, ...]
     hooks: dict[str, dict[Any, Any]]
-    """torch's hooks that hold for every module."""
+    """torch's global module hooks."""
     filters: tuple[Any, ...]
     threads: frozenset[int | None]
     bytes: int
 
     @classmethod
     def capture(cls) -> ProcessState:
-        """Take the snapshot."""
+        """Capture the state."""
         return cls(
             setters=tuple(_setters()),
             environment=dict(os.environ),
@@ -71,7 +71,7 @@ class ProcessState:
         )
 
     def restore(self) -> bool:
-        """Undo what can be undone, free memory, and return whether the process is as good as fresh."""
+        """Restore the state, free memory, and return whether the process is as good as new."""
         for setter in self.setters:
             setter()
         os.environ.clear()
@@ -96,7 +96,7 @@ class ProcessState:
 
 
 def _setters() -> list[Callable[[], object]]:
-    """For every setting a function that makes it what it is now."""
+    """Return functions that set each setting to its present value."""
     python, numpy, own = random.getstate(), np.random.get_state(), torch.get_rng_state()
     threads, dtype, errors = torch.get_num_threads(), torch.get_default_dtype(), np.geterr()
     deterministic = torch.are_deterministic_algorithms_enabled()
@@ -144,13 +144,13 @@ def _backend_settings() -> list[tuple[Any, str]]:
 
 
 def _global_hooks() -> dict[str, dict[Any, Any]]:
-    """Hooks that torch calls for every module, by the names under which it keeps them."""
+    """Return torch's global module hooks by variable name."""
     found = vars(torch_module).items()
     return {name: hooks for name, hooks in found if name.startswith("_global_") and isinstance(hooks, dict)}
 
 
 def _free_memory() -> None:
-    """Drop what nobody needs, in Python, in torch, and in the C library, which keeps it otherwise."""
+    """Free unused memory of Python, torch, and the C library."""
     if "torch._dynamo" in sys.modules:
         sys.modules["torch._dynamo"].reset()
     gc.collect()
@@ -158,35 +158,35 @@ def _free_memory() -> None:
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    with suppress(OSError, AttributeError):  # of glibc only
+    with suppress(OSError, AttributeError):  # glibc only.
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def _has_gpu_context() -> bool:
-    """Whether this process uses a GPU; asking for anything more would begin to."""
+    """Return whether this process has a CUDA context, without creating one."""
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 def _gpu_bytes() -> int:
-    """Bytes of tensors on GPUs, which a run that has ended should not hold."""
+    """Return the bytes of tensors on GPUs, which a finished run should not hold."""
     if not _has_gpu_context():
         return 0
     return sum(torch.cuda.memory_allocated(device) for device in range(torch.cuda.device_count()))
 
 
 def _own_bytes() -> int:
-    """Bytes of this process that are no file's: images that are mapped may go whenever memory is wanted."""
+    """Return the process's memory without mapped files, which the system can reclaim."""
     memory = psutil.Process().memory_info()
     return int(memory.rss - getattr(memory, "shared", 0))
 
 
-# What a worker does before it has work: imports and first calls, which cost seconds, are behind it then.
+# Warm-up of an idle worker: imports and first calls, which take seconds.
 
 _IMAGES = 20
 
 
 def up() -> None:
-    """Train LeNet for a moment, where runs train by default, so that every part has been called once."""
+    """Warm up: train LeNet briefly on the default device, so that every part has been called once."""
     importlib.import_module("torchvision")
     recipe = Recipe(epochs=1, batch_size=10, validation=0.5)
     ready = build_training(recipe, _noise())

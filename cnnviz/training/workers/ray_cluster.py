@@ -1,8 +1,8 @@
-"""Workers in a Ray cluster: each run is a placement group with an actor in it, and nothing else is Ray's.
+"""Ray launcher: workers in a Ray cluster, each a placement group with one actor.
 
-Queue, leases, commands, logs and checkpoints stay in the run database and the store, which every node reaches
-by its own environment. An actor outlives the process that submitted it: a supervisor that is started later
-finds it by its name, which the run's row has. Importing this imports no ray.
+Queue, leases, commands, logs and checkpoints stay in the run database and the store, which every node
+accesses through its own environment. An actor outlives the process that submitted it: a later supervisor
+finds it by its name in the run's row. Importing this module does not import ray.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ if TYPE_CHECKING:
 NAMESPACE = "cnnviz"
 AUTH_MODE = "RAY_AUTH_MODE"
 MOST_CORES = 8
-"""Cores that a run on the CPU gets by default, where every node has as many."""
+"""Default number of cores of a run on the CPU, if every node has as many."""
 TIDY_SECONDS = 10.0
-"""Between two looks for placement groups that no actor is in."""
+"""Interval between searches for placement groups without an actor."""
 SURVEY_SECONDS = 2.0
-"""How long what the nodes have counts as known."""
+"""Time for which the cluster's resources are cached."""
 
 
 class RayWorker:
-    """A place in the cluster that is asked for once a run is handed over."""
+    """Worker in the cluster, submitted when it gets a run."""
 
     def __init__(self, launcher: RayLauncher) -> None:
         self._launcher = launcher
         self._name = ""
 
     def handle(self, run: RunSummary) -> dict[str, Any]:
-        """The actor's name, under which any supervisor finds it."""
+        """Return a handle with the actor's name, by which any supervisor finds it."""
         self._name = actor_name(run)
         return ray_handle(self._name, SUBMITTED)
 
     def hand_over(self, order: Order, device: str) -> None:
-        """Submit it; it begins where and when the cluster has room."""
+        """Submit the run; it starts when the cluster has the resources."""
         self._launcher.submit(self._name, order, split(device))
 
 
 class RayLauncher:
-    """Workers in a Ray cluster.
+    """Launcher of workers in a Ray cluster.
 
     Args:
         address: Of the cluster: `auto` on one of its nodes, `HOST:6379`, or `ray://HOST:10001`.
-        cores: CPU cores of a run that trains on the CPU; by default what the smallest node has, at most
-            `MOST_CORES`.
+        cores: CPU cores of a run on the CPU; by default those of the smallest node, at most `MOST_CORES`.
 
-    Raises `ValueError` where ray is missing, its token is off, or there is no store.
+    Raises:
+        ValueError: ray is not installed, its token is disabled, or there is no store.
     """
 
     elsewhere = True
@@ -68,22 +68,22 @@ class RayLauncher:
         self._nodes: list[tuple[int, int]] = []
 
     def host(self) -> str:
-        """The cluster's name: the address of its control store, however it was called."""
+        """Return the cluster's name: the address of its control store, which is unique."""
         import ray
 
         self._connect()
         return f"ray {ray.get_runtime_context().gcs_address}"
 
     def together(self) -> int:
-        """The GPUs of the node that has most of them."""
+        """Return the number of GPUs of the node that has most of them."""
         return max((count for _, count in self._survey()), default=0) or 1
 
     def devices(self) -> frozenset[str]:
-        """As `every_device`: what is free is known to the database."""
+        """Return `every_device`; the database knows which of them are free."""
         return self.every_device()
 
     def every_device(self) -> frozenset[str]:
-        """A place on the CPU for every so many cores that GPUs leave, and every GPU."""
+        """Return a CPU slot per `cores` cores that are not reserved for GPUs, and every GPU."""
         nodes = self._survey()
         cores = self._cores_of_a_run(nodes)
         slots = sum(max(0, available - count) // cores for available, count in nodes)
@@ -91,11 +91,11 @@ class RayLauncher:
         return frozenset(names) | {f"cuda:{number}" for number in range(sum(count for _, count in nodes))}
 
     def worker(self) -> RayWorker:
-        """A worker that costs nothing yet."""
+        """Return a worker that holds no resources yet."""
         return RayWorker(self)
 
     def submit(self, name: str, order: Order, devices: tuple[str, ...]) -> None:
-        """Ask for a placement group and an actor in it. Both outlive this process."""
+        """Create a placement group and an actor in it, both detached from this process."""
         import ray
         from ray.util.placement_group import placement_group
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -105,7 +105,7 @@ class RayLauncher:
         self._connect()
         wanted = len(gpus(devices))
         cores = wanted or self._cores_of_a_run(self._survey())
-        # One bundle: an actor lies in one, and a run on several GPUs has them on one node.
+        # One bundle: an actor uses one bundle, so all GPUs of a run are on one node.
         bundle = {"CPU": cores} | ({"GPU": wanted} if wanted else {})
         group = placement_group([bundle], strategy="PACK", name=name, lifetime="detached")
         local = ",".join(f"cuda:{number}" for number in range(wanted)) or CPU  # Ray shows it no others.
@@ -122,21 +122,21 @@ class RayLauncher:
         actor.remote(told, name, cores)
 
     def lives(self, run: RunSummary) -> bool:
-        """Whether the cluster knows the actor: it waits for room, makes itself ready, or trains."""
+        """Return whether the actor exists in the cluster: pending, starting, or training."""
         return self._actor(actor_name(run)) is not None
 
     def ending(self, run: RunSummary) -> Ending | None:
-        """Nothing: the actor itself records how its process ended."""
+        """Return None: the actor itself records how its process ended."""
         return None
 
     def forget(self, run: RunSummary) -> None:
-        """Give the run's place back."""
+        """Release the run's placement group."""
         group = self._group(actor_name(run))
         if group is not None:
             self._remove(group)
 
     def kill(self, run: RunSummary) -> None:
-        """End the actor, and its process with it."""
+        """Kill the actor, and with it its process."""
         import ray
 
         actor = self._actor(actor_name(run))
@@ -144,7 +144,7 @@ class RayLauncher:
             ray.kill(actor, no_restart=True)
 
     def tend(self, wanted: frozenset[str]) -> None:
-        """Give back places that no actor is in: of runs whose node is gone, or that ended."""
+        """Release placement groups without an actor: of runs that ended, or whose node was lost."""
         if time.monotonic() - self._tidied < TIDY_SECONDS:
             return
         from ray.util.placement_group import placement_group_table
@@ -156,14 +156,14 @@ class RayLauncher:
             if group["state"] != "REMOVED" and group["name"].startswith(f"{NAMESPACE}-")
         }
         empty = {name for name in names if self._actor(name) is None}
-        for name in empty & self._empty:  # At the second look: a group is there before its actor is.
+        for name in empty & self._empty:  # In two searches, since a group is created before its actor.
             group = self._group(name)
             if group is not None:
                 self._remove(group)
         self._empty, self._tidied = empty, time.monotonic()
 
     def close(self) -> None:
-        """Leave the cluster; runs go on."""
+        """Disconnect from the cluster; runs continue."""
         import ray
 
         if ray.is_initialized():
@@ -176,7 +176,7 @@ class RayLauncher:
             ray.init(address=self._address, namespace=NAMESPACE, configure_logging=False, log_to_driver=False)
 
     def _survey(self) -> list[tuple[int, int]]:
-        """Cores and GPUs of every node that is there."""
+        """Return cores and GPUs of every live node."""
         import ray
 
         if time.monotonic() - self._surveyed > SURVEY_SECONDS or not self._nodes:
@@ -187,7 +187,7 @@ class RayLauncher:
         return self._nodes
 
     def _cores_of_a_run(self, nodes: list[tuple[int, int]]) -> int:
-        if self._cores is None:  # As many for every run, also when smaller nodes come.
+        if self._cores is None:  # The same for every run, even if smaller nodes join later.
             available = [cores for cores, _ in nodes if cores]
             if not available:
                 return 1
@@ -219,7 +219,7 @@ class RayLauncher:
 
 
 def check_environment() -> None:
-    """Have Ray ask for its token; raises `ValueError` where it is off, or what a cluster needs is missing."""
+    """Require Ray's token authentication; raise `ValueError` if it is disabled or a part is missing."""
     from importlib.util import find_spec
 
     if find_spec("ray") is None:

@@ -1,7 +1,7 @@
-"""One run on a node of a Ray cluster: the actor that has the worker process, and records how it ended.
+"""Ray actor: runs the worker process of one run on a node of the cluster, and records how it ended.
 
-Training is a process of its own, the same as on any machine, so that a crash ends neither the actor nor the
-word of it. Database and store are those that the node's environment names. Importing this imports no torch.
+Training is a separate process, as on any machine, so that a crash does not end the actor, which reports it.
+Database and store are those of the node's environment. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from cnnviz.training.workers.parent_process import Tail
 from cnnviz.training.workers.process import ONCE
 
 DATABASE_SECONDS = 60.0
-"""How long to try to record an ending; then the supervisor finds the actor gone, and the run goes on."""
+"""Maximum time to record an end; after it the supervisor detects the lost actor and requeues the run."""
 
 
 class RunActor:
-    """Trains one run in a process, from the actor's start on, and leaves.
+    """Actor that trains one run in a child process, started by its constructor, and exits.
 
-    The work is begun here and not by a call: a call would be lost with the process that makes it.
+    The constructor starts it since a method call would be lost with the calling process.
 
     Args:
         order: An `Order` as JSON.
-        name: The actor's own.
-        cores: How many cores the run has.
+        name: Name of the actor.
+        cores: Number of CPU cores of the run.
     """
 
     def __init__(self, order: str, name: str, cores: int) -> None:
@@ -50,31 +50,31 @@ class RunActor:
                 handle = ray_handle(self._name, STARTING, socket.gethostname(), node_id())
                 tracking.attach(database, self._order.lease, worker=handle)
                 self._record(database, self._train())
-        except tracking.TrackingError as error:  # It went on without this worker, or cannot be written.
+        except tracking.TrackingError as error:  # The lease is no longer valid, or the database unavailable.
             print(error, file=sys.stderr)
         finally:
             leave(self._name)
 
     def _train(self) -> Ending:
-        """Have a process train the run, and return how it ended."""
+        """Train the run in a child process, and return how it ended."""
         with subprocess.Popen(
             [*PROCESS, ONCE],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=environment() | {"OMP_NUM_THREADS": str(self._cores)},
-            start_new_session=True,  # It steps back for others by its session, which must not be Ray's.
+            start_new_session=True,  # It lowers the priority of its session, which must not be Ray's.
         ) as process:
             assert process.stdin is not None
             assert process.stderr is not None
             tail = Tail(process.stderr)
-            with suppress(OSError):  # It is dead already, which its exit code tells.
+            with suppress(OSError):  # It has already ended; its exit code is reported.
                 process.stdin.write(self._order.write())
                 process.stdin.close()
             return Ending(process.wait(), tail.text())
 
     def _record(self, database: tracking.Database, ending: Ending) -> None:
-        """Record an ending that the process itself could not."""
+        """Record an end that the process itself could not record."""
         given_up = time.monotonic() + DATABASE_SECONDS
         while ending.code != 0:
             try:
@@ -92,14 +92,14 @@ class RunActor:
 
 
 def node_id() -> str:
-    """What Ray calls this node."""
+    """Return Ray's id of this node."""
     import ray
 
     return str(ray.get_runtime_context().get_node_id())
 
 
 def leave(name: str) -> None:
-    """Give the run's place back, and end with it."""
+    """Release the run's placement group, and exit."""
     from ray.util.placement_group import get_placement_group, remove_placement_group
 
     try:

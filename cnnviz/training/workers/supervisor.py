@@ -1,4 +1,4 @@
-"""The supervisor: a thread that gives runs that wait to workers, and looks after those that have one."""
+"""Supervisor: a thread that assigns queued runs to workers and monitors active runs."""
 
 from __future__ import annotations
 
@@ -33,41 +33,41 @@ from cnnviz.training.workers import process_id
 from cnnviz.training.workers.launcher import Launcher, Order
 from cnnviz.training.workers.local import LocalLauncher
 
-# Looking after runs that have a worker: is it there, does it live, and if not, how did it end?
+# Monitoring of active runs: is the worker alive, and if not, how did it end?
 #
-# Any number of supervisors may look after one run: they find the same, and only the first record of an end is
-# taken.
+# Several supervisors may monitor the same run: they come to the same result, and only the first record of an
+# end is accepted.
 
 NO_WORKER_SECONDS = 60.0
-"""After this long without a process a claimed run has none coming: its supervisor died in between."""
+"""Timeout of a claimed run without a worker process: its supervisor died in between."""
 KEEPER_SECONDS = 2.0
-"""How long the keeper of a dead worker may take to write down how it ended."""
+"""Maximum time in which the parent process of a dead worker writes how it ended."""
 LONG_DEAD_SECONDS = 10.0
-"""A dead worker that was silent for this long died so long ago that its keeper would have written."""
+"""Silence after which the parent process of a dead worker would have written already."""
 SILENT_SECONDS = 30.0
-"""A worker that was asked to stop and has given no sign of life for this long is killed."""
+"""Silence after which a worker that was asked to stop is killed."""
 ELSEWHERE_SECONDS = 600.0
-"""A run on another machine is that machine's affair, until it was not heard of for this long."""
+"""Silence of a run on another machine after which it is no longer left to that machine."""
 
 _WISHES = {Command.STOP: Status.STOPPED, Command.PAUSE: Status.PAUSED}
 
 
 @dataclass
 class Watch:
-    """What is remembered of runs between two looks; another supervisor would come to know the same."""
+    """Monitor of active runs: state between two checks, which another supervisor could rebuild."""
 
     database: Database
     launcher: Launcher
     host: str = field(default_factory=socket.gethostname)
     one_look: bool = False
-    """For whoever looks once and goes: nobody is killed, and no second look is needed for the long dead."""
+    """Single check: nothing is killed, and long-dead workers need no second check."""
     store: bool = False
-    """Whether checkpoints come from a store, so that a run goes on without the machine that it was on."""
+    """Whether checkpoints are in a store, so that a run can resume without its machine."""
     _missed: dict[Lease, float] = field(default_factory=dict)
     _killed: dict[Lease, Status] = field(default_factory=dict)
 
     def look(self, runs: list[RunSummary]) -> None:
-        """Look after all runs that have a worker; raises `TrackingError`."""
+        """Check all active runs; raise `TrackingError`."""
         leases = {run.lease for run in runs}
         self._missed = {lease: since for lease, since in self._missed.items() if lease in leases}
         self._killed = {lease: wish for lease, wish in self._killed.items() if lease in leases}
@@ -88,13 +88,13 @@ class Watch:
             self._insist(run, silent)
 
     def _look_elsewhere(self, run: RunSummary, silent: float) -> None:
-        """Look after a run of another machine, unless a supervisor there does: that one knows better."""
+        """Check a run of another machine, unless a supervisor is active there."""
         if silent <= GONE_SECONDS:
             return
         if any(machine.host == run.host for machine in tracking.machines(self.database)):
             return
         reason = f"Nothing was heard of {run.host}, where it trained."
-        # One that is starting may be fetching its data, of which it gives no sign.
+        # A starting run may be downloading its data, without heartbeats.
         long = silent > ELSEWHERE_SECONDS
         if run.trained and self.store and (long or run.status is not Status.STARTING):
             self._move_on(run, reason)
@@ -109,7 +109,7 @@ class Watch:
         log.warning("Run %d is %s. %s", run.id, status, reason)
 
     def _look_at_foreign(self, run: RunSummary, silent: float) -> None:
-        """Note that a watched run's process is gone; it is never killed, whatever was asked."""
+        """Record that a watched run's process has ended; it is never killed."""
         if run.worker_pid is None or run.worker_started is None:
             gone = silent > NO_WORKER_SECONDS
         else:
@@ -118,7 +118,7 @@ class Watch:
             self._end(run, Status.INTERRUPTED, "Its process ended without finishing the run.")
 
     def _bury(self, run: RunSummary, silent: float) -> None:
-        """Record how a worker ended that said nothing of it."""
+        """Record how a worker ended that did not report it."""
         ending = self.launcher.ending(run)
         since = self._missed.setdefault(run.lease, time.monotonic())
         wish = self._killed.get(run.lease)
@@ -128,14 +128,14 @@ class Watch:
             self._end(run, wish or ending.status, ending.sentence, ending.last_lines)
             self.launcher.forget(run)
         elif self.launcher.elsewhere:
-            # In the moments before its worker is known there, another supervisor may look.
+            # Another supervisor may check before the cluster knows the worker.
             if time.monotonic() - since > KEEPER_SECONDS and (wish or silent > LONG_DEAD_SECONDS):
                 self._clear_away(run, wish)
         elif time.monotonic() - since > KEEPER_SECONDS or (self.one_look and silent > LONG_DEAD_SECONDS):
             self._end(run, wish or Status.INTERRUPTED, "Its worker ended, and nobody saw how.")
 
     def _clear_away(self, run: RunSummary, wish: Status | None) -> None:
-        """Record that a cluster has a run's worker no longer; on another node the run goes on."""
+        """Record that the cluster has lost a run's worker; the run is requeued."""
         if wish is not None:
             self._end(run, wish, "Its worker was ended.")
         else:
@@ -144,7 +144,7 @@ class Watch:
         self.launcher.forget(run)
 
     def _insist(self, run: RunSummary, silent: float) -> None:
-        """End a worker that cannot hear what was asked: one that prepares its data, or hangs."""
+        """Kill a worker that does not react to a command because it prepares data, or hangs."""
         if run.status is Status.STARTING:
             asked = tracking.pending(self.database, run.id)
         elif run.status is Status.STOPPING and silent > SILENT_SECONDS:
@@ -154,7 +154,7 @@ class Watch:
         if asked is None:
             return
         now = tracking.get_run(self.database, run.id)
-        if (now.lease, now.status) == (run.lease, run.status):  # or its process may have another run already
+        if (now.lease, now.status) == (run.lease, run.status):  # Else its process may have another run.
             self._killed[run.lease] = _WISHES[asked]
             self.launcher.kill(run)
 
@@ -163,30 +163,30 @@ class Watch:
         try:
             tracking.end(self.database, run.lease, status, None if wished else sentence, last_lines)
         except tracking.StaleAttemptError:
-            return  # Its worker, or another supervisor, was quicker.
+            return  # Its worker, or another supervisor, was faster.
 
 
 TICK_SECONDS = 1.0
-"""How often it looks; what is asked for in its own process it hears at once."""
+"""Polling interval; commands of its own process wake it at once."""
 LONGEST_PAUSE = 5.0
-"""Seconds between attempts while the database cannot be used."""
+"""Maximum seconds between attempts while the database is unavailable."""
 STOP_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Supervises the runs of a database on this machine, until it is stopped.
+    """Supervises the runs of a database on this machine until it is stopped.
 
-    All it knows lies in the database and in the runs' folders: several may supervise one database, and one
-    that is started later finds what an earlier one has started.
+    All state is in the database and in the runs' folders: several may supervise one database, and a later one
+    takes over the runs of an earlier one.
 
     Args:
-        address: The database's; by default as `tracking.connect` chooses.
-        launcher: Where workers come from; this machine by default.
-        tick: Seconds between two looks.
+        address: Address of the database; by default as in `tracking.connect`.
+        launcher: Launcher of workers; this machine by default.
+        tick: Polling interval in seconds.
         devices: Only these devices of the machine; all by default.
-        allow_code: Train users' code of any content, not only what this process was started with.
+        allow_code: Train users' code of any content, not only the code that this process was started with.
     """
 
     def __init__(
@@ -213,11 +213,11 @@ class Supervisor:
         self._pause = tick
 
     def start(self) -> None:
-        """Begin, in a thread."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and the worker without work. Runs that train go on."""
+        """Stop the thread and the idle worker. Active runs continue."""
         self._stopping.set()
         commands.ring()
         if self._thread.is_alive():
@@ -235,7 +235,7 @@ class Supervisor:
                         stack.enter_context(process_id.announced(self._database))
                         stack.callback(self._leave, self._database)
                     self._look(self._database)
-                except Exception as error:  # whatever it is, runs must be looked after
+                except Exception as error:  # Supervision must continue after any error.
                     self._stopping.wait(self._complain(error))
                 else:
                     self._be_content()
@@ -257,7 +257,7 @@ class Supervisor:
         self._launcher.tend(self._wanted(waiting, every) - taken)
         free = self._allowed(self._launcher.devices()) - taken
         free = free - self._reserved(waiting, free, every)
-        # The class of the run that has waited longest comes first; those that the same devices serve are one.
+        # The class of the oldest queued run comes first; classes served by the same devices count as one.
         while waiting and free:
             chosen = {name: choose(name, free, every) for name in waiting}
             first = min((name for name in waiting if chosen[name]), key=waiting.__getitem__, default=None)
@@ -267,13 +267,13 @@ class Supervisor:
             if self._begin(database, devices, [name for name in waiting if chosen[name] == devices]):
                 free = free - set(devices)
                 if self._launcher.elsewhere:
-                    continue  # Another of the same class may have the next of these; a worker costs nothing.
+                    continue  # Another run of the same class may get the next device; a worker is free.
             waiting = {name: since for name, since in waiting.items() if chosen[name] != devices}
 
     def _reserved(
         self, waiting: dict[str, float], free: frozenset[str], every: frozenset[str]
     ) -> frozenset[str]:
-        """GPUs that are kept free for a run that wants several of them and has waited longest."""
+        """Return the GPUs kept free because the oldest queued run needs several of them."""
         able = [name for name in waiting if choose(name, every)]
         oldest = min(able, key=waiting.__getitem__, default="")
         waits = ranks(oldest) > 1 and choose(oldest, free, every) is None
@@ -287,14 +287,14 @@ class Supervisor:
         return devices if self._devices is None else devices & self._devices
 
     def _wanted(self, waiting: dict[str, float], every: frozenset[str]) -> frozenset[str]:
-        """The devices that runs wait for; a class that nothing known here serves is called by its name."""
+        """Return the devices that runs wait for; for a class without a known device, the class itself."""
         found: set[str] = set()
         for name in waiting:
             found.update(choose(name, every) or (name,))
         return frozenset(found)
 
     def _announce(self, database: Database, every: frozenset[str], together: int) -> None:
-        """Say now and then that this machine is there, and at once where it has found more devices."""
+        """Refresh this machine's row periodically, and at once if its devices or code have changed."""
         devices, code = tuple(sorted(every)), known_digests()
         if code != self._machine.facts[CODE]:
             self._announced = 0.0
@@ -308,9 +308,9 @@ class Supervisor:
         self._announced = time.monotonic()
 
     def _begin(self, database: Database, devices: tuple[str, ...], classes: Sequence[str]) -> bool:
-        """Begin a run of these classes, if one can be had; returns whether it was.
+        """Start a run of these classes, if there is one; return whether there was.
 
-        There is a worker first: a claimed run without one would have to be given up.
+        The worker is obtained first: a claimed run without a worker would have to be given up.
         """
         worker = self._launcher.worker()
         device = ",".join(devices)
@@ -333,13 +333,13 @@ class Supervisor:
         return True
 
     def _accepts(self, candidate: tracking.Candidate) -> bool:
-        """Whether this machine can have what a run needs; users' code it has to have been started with."""
+        """Return whether this machine meets a run's requirements: data, and users' code."""
         return self._machine.runs_code(candidate.recipe.get("code")) and travel.can_be_had(
             candidate, self._store is not None
         )
 
     def _complain(self, error: Exception) -> float:
-        """Say what is wrong, once, and return how long to leave it."""
+        """Log a new problem once, and return the seconds until the next attempt."""
         said = f"{type(error).__name__}: {error}"
         if said != self._trouble:
             expected = isinstance(error, tracking.TrackingError | OSError)
@@ -355,23 +355,24 @@ class Supervisor:
         self._trouble, self._pause = None, self._tick
 
 
-# Reconcile the run database with the processes of this machine, for whoever asks after a run.
+# Reconciliation of the run database with the processes of this machine.
 #
-# A supervisor does so all the time; a command or a page does it once, before it reads or asks for anything,
-# so that a run whose process was killed is `interrupted` also where nobody supervises.
+# A supervisor does so continuously; a command or a page does it once before it reads a run or sends a
+# command, so that a run whose process was killed becomes `interrupted` even without a supervisor.
 
 LOOK_SECONDS = 0.1
 
 
 def reconcile(database: Database, wait: bool = True) -> list[int]:
-    """Record the end of every run of this machine whose worker is dead, and return the runs' numbers.
+    """Record the end of every run of this machine whose worker is dead; return the runs' ids.
 
     Args:
         database: The run database.
-        wait: Give the keeper of a worker that died in this moment its time to write down how, up to
-            `KEEPER_SECONDS`; otherwise such a run is left to the next look.
+        wait: Wait up to `KEEPER_SECONDS` for the parent process of a worker that has just died to write how
+            it ended; otherwise such a run is left to the next check.
 
-    Raises `TrackingError` where the database cannot be read or written.
+    Raises:
+        TrackingError: The database cannot be read or written.
     """
     watch = Watch(database, LocalLauncher(), one_look=True)
     found = before = _active(database)
@@ -387,7 +388,7 @@ def reconcile(database: Database, wait: bool = True) -> list[int]:
 
 
 def attended(run: RunSummary, host: str) -> bool:
-    """Whether a process of this machine waits for the queued run's turn, to train it itself."""
+    """Return whether a process of this machine waits for the queued run's turn, to train it itself."""
     here = run.host in (None, host)
     return (
         here

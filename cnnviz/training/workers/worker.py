@@ -1,4 +1,4 @@
-"""One run, from its row in the database to its end: what a worker process does, and `cnnviz train`."""
+"""Worker: trains one run from its database row to its end, for worker processes and `cnnviz train`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from cnnviz.training.setup import build_training, torch_device
 from cnnviz.training.trainer import LAST, NonFiniteLossError, Trainer
 
 SUMMARY_SECONDS = 10.0
-"""Between two summaries of a run that goes on, for a database that may be lost."""
+"""Interval between summaries of an active run, for recovery of a lost database."""
 _VERSIONS = ("torch", "torchvision", "numpy")
 
 
@@ -41,17 +41,18 @@ def work(
     interrupted: Callable[[], bool],
     devices: str = "",
 ) -> Status:
-    """Train the leased run until it ends or somebody stops it, and record how it ended.
+    """Train the leased run until it ends or is stopped, and record how it ended.
 
-    A run goes on from its last checkpoint. Errors of the run end as its state, not as exceptions; what keeps
-    the database from being written is raised.
+    A run resumes from its last checkpoint. Errors of the run become its status, not exceptions; errors of the
+    database are raised.
 
     Args:
         database: The run database.
         lease: From `claim`.
-        progress: Told what happens.
-        interrupted: Asked between steps; what a page asks for comes through the database.
-        devices: What the run's devices are called in this process; by default as its row calls them.
+        progress: Progress callback.
+        interrupted: Called between steps; returns whether to stop. Commands of pages come through the
+            database.
+        devices: Names of the run's devices in this process; by default those of its row.
     """
     run = tracking.get_run(database, lease.run_id)
     here = split(devices or run.device)
@@ -83,7 +84,7 @@ def work(
 
 
 def _work_together(database: Database, lease: Lease, together: int, devices: tuple[str, ...]) -> Status:
-    """Have several ranks train the run, and record how that ended; where one was killed it goes on."""
+    """Train the run with several ranks, and record how it ended; requeue it if a rank was killed."""
     from cnnviz.training.workers.group import train_together
 
     try:
@@ -111,22 +112,22 @@ def train(
     ranks: Ranks = SINGLE,
     device: str = "",
 ) -> Status:
-    """Train the leased run from its last checkpoint, and return the state in which that ends.
+    """Train the leased run from its last checkpoint, and return its final status.
 
     Args:
         database: The run database.
         lease: From `claim`.
-        progress: Told what happens.
-        interrupted: Asked between steps.
-        ranks: Who else trains it; all but rank 0 only compute.
-        device: This rank's; the run's by default.
+        progress: Progress callback.
+        interrupted: Called between steps; returns whether to stop.
+        ranks: The ranks that train it; all but rank 0 only compute.
+        device: This rank's device; the run's by default.
     """
     run = tracking.get_run(database, lease.run_id)
     recipe = Recipe.model_validate(run.recipe)
     folder = tracking.run_folder(run.id, run.key)
     store = open_store()
     if not ranks.first:
-        ranks.wait()  # for what rank 0 brings here
+        ranks.wait()  # Rank 0 downloads the files.
     else:
         checkpoint.clear(folder)
         if store is not None:
@@ -135,7 +136,7 @@ def train(
     dataset = travel.load_data(recipe, run.needs or {}, store, progress)
     if ranks.first:
         ranks.wait()
-    if (folder / LAST).exists():  # The last bits of a sum depend on how many threads share it.
+    if (folder / LAST).exists():  # The rounding of sums depends on the number of threads.
         torch.set_num_threads(checkpoint.position_of(folder / LAST).threads)
     ready = build_training(recipe, dataset, torch_device(device or split(run.device)[0]))
     log = _DatabaseLog(database, lease, run, store)
@@ -152,7 +153,7 @@ def train(
             notes.append(f"Resumed by {ranks.world} ranks; the steps before were made by {position.world}.")
         if before != ready.recipe.precision:
             notes.append(f"Resumed in {ready.recipe.precision}; the steps before were made in {before}.")
-    ranks.wait()  # Nobody writes a checkpoint while another still reads one.
+    ranks.wait()  # No rank may write a checkpoint while another one still reads it.
     if not ranks.first:
         return Status.FINISHED if trainer.run() else Status.STOPPED
     from_step = trainer.step or tracking.FROM_SCRATCH
@@ -175,9 +176,9 @@ def train(
 
 
 def _bring(store: Store, run: Run, known: Mapping[str, tracking.Checkpoint], folder: Path) -> None:
-    """Have the run's checkpoints here as the database knows them; a file that it does not know is no longer.
+    """Synchronize the run's checkpoints in its folder with the database; delete one that it does not know.
 
-    An attempt on this machine may have left one that an attempt elsewhere went past.
+    An attempt on this machine may have left a checkpoint that is older than those of an attempt elsewhere.
     """
     if LAST.partition(".")[0] not in known:
         (folder / LAST).unlink(missing_ok=True)
@@ -186,7 +187,7 @@ def _bring(store: Store, run: Run, known: Mapping[str, tracking.Checkpoint], fol
 
 
 class _DatabaseLog:
-    """Tells the run database, and puts checkpoints into the store where there is one."""
+    """Logger that writes to the run database, and uploads checkpoints to the store if there is one."""
 
     writer: MetricWriter
 
@@ -211,7 +212,7 @@ class _DatabaseLog:
         else:
             stored, digest = self._publish(self._store, path, step, epoch)
             if stored is None and self._run.on_cluster:
-                return  # On another node nobody would find it: the run goes on from the one before.
+                return  # Other nodes could not read it: the run resumes from the previous one.
         tracking.add_checkpoint(
             self._database, self._lease, kind, path.name, step, epoch, size, digest, stored
         )
@@ -222,7 +223,7 @@ class _DatabaseLog:
             self._summarized = time.monotonic()
 
     def _publish(self, store: Store, path: Path, step: int, epoch: float) -> tuple[str | None, str]:
-        """Put a checkpoint into the store; while that cannot be done the run goes on with its own disk."""
+        """Upload a checkpoint; while the store is unavailable the run continues with its own disk."""
         try:
             found = publish(store, self._run, path, step)
         except StoreError as error:
