@@ -1,8 +1,8 @@
-"""Who acts, and what they may do: the principal, the class that a teacher opens, and the gate before the app.
+"""Access control: the current principal, the class opened by a teacher, the gate before the app, sign-in.
 
-Alone on one's own machine there is one owner who may do everything, and nothing here costs anything:
-`principal()` is `ALONE`. A process that serves others installs a resolver (`resolve_with`), which says who a
-call is made for; packages that store things ask `principal()` and refuse what is not theirs.
+A local user may do everything: `principal()` is `ALONE`. A process that serves several users installs a
+resolver (`resolve_with`), which returns the principal of the current call; packages that store objects check
+`principal()` against the owner.
 """
 
 from cnnviz.access.principal import (

@@ -1,7 +1,7 @@
-"""The class: join code, students and the teacher's key, in one file that only its owner can read.
+"""Classroom: join code, students and the teacher's key, in one file readable only by its owner.
 
-The file stands beside the runs, so that an app that is started again knows its students. A cookie holds a
-student's key, signed; the secret that signs it never leaves the file. Of the teacher's key there is a digest.
+The file is next to the runs, so that a restarted app knows its students. A cookie holds a student's key,
+signed with a secret that never leaves the file. Of the teacher's key only a digest is stored.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from cnnviz.access.principal import LOCAL, Principal, Role
 
 PATH_VARIABLE = "CNNVIZ_CLASS"
-"""Names the class's file for the app that `cnnviz class` starts; without it there is no class."""
+"""Path of the class file for the app that `cnnviz class` starts; without it there is no class."""
 URL_VARIABLE = "CNNVIZ_CLASS_URL"
-"""The address that students type, for the teacher's page."""
+"""URL for students, shown on the teacher's page."""
 HOSTS_VARIABLE = "CNNVIZ_CLASS_HOSTS"
-"""Further names by which the app may be asked for, separated by commas."""
+"""Additional host names of the app, separated by commas."""
 FILE = "class.json"
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32, 5 bits a character: no I, L, O, U to be misread."""
+"""Crockford's base 32, 5 bits per character: without I, L, O, U, which are easily misread."""
 CODE_LENGTH = 8
 KEY_LENGTH = 12
 CODE_HOURS = 4.0
 MOST_WRONG = 100
-"""Wrong tries of a join code by everybody together; one in 10¹⁰ guesses right until then."""
+"""Maximum number of wrong join codes in total; until then a guess succeeds with probability 1e-10."""
 WRONG_A_MINUTE = 10
-"""Wrong tries from one address."""
+"""Maximum number of wrong tries per minute from one address."""
 MOST_STUDENTS = 300
 COOKIE_DAYS = 30
 LONGEST_NAME = 30
 _SALT = "cnnviz.class"
 _STUDENT = "class "
-"""Begins a student's key: the issuer of a principal, before what it knows them by."""
+"""Prefix of a student's key: the issuer of a principal, before its subject."""
 
 
 class JoinError(ValueError):
-    """Somebody cannot come in, in a sentence for them."""
+    """Joining is refused, with a message for the user."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What the file holds."""
+    """Contents of the class file."""
 
     secret: str
     code: str
@@ -62,30 +62,30 @@ class State:
     wrong: int = 0
     closed: bool = False
     handout: str = ""
-    """Path and query within the app that the teacher hands out."""
+    """Path and query within the app of the teacher's handout."""
     handout_title: str = ""
     students: dict[str, str] = field(default_factory=dict)
     """Nickname by key."""
 
 
 def random_code(length: int) -> str:
-    """Return so many random characters of the alphabet, 5 bits each."""
+    """Return `length` random characters of the alphabet, 5 bits each."""
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
 def grouped(code: str) -> str:
-    """Format a code to be read aloud: `7KQ4-M2XD`."""
+    """Format a code in groups of four: `7KQ4-M2XD`."""
     return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
 def normalized(code: str) -> str:
-    """Read a code as people type it: any case, O for 0, I and L for 1, spaces and hyphens anywhere."""
+    """Normalize a typed code: case, O for 0, I and L for 1, spaces and hyphens."""
     plain = "".join(character for character in code.upper() if character.isalnum())
     return plain.translate(str.maketrans("OIL", "011"))
 
 
 def clean_name(given: str) -> str:
-    """A nickname as it is shown; raises `JoinError` for one that is empty or too long."""
+    """Normalize a nickname; raise `JoinError` if it is empty or too long."""
     name = " ".join("".join(c if c.isprintable() else " " for c in given).split())
     if not 1 <= len(name) <= LONGEST_NAME:
         raise JoinError(f"A nickname has 1 to {LONGEST_NAME} characters.")
@@ -93,7 +93,7 @@ def clean_name(given: str) -> str:
 
 
 class Classroom:
-    """A class, as its file has it. Safe to share between threads; read again when the file has changed."""
+    """A class, stored in a file. Thread-safe; reloaded when the file has changed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -102,7 +102,7 @@ class Classroom:
         self._tries: OrderedDict[str, deque[float]] = OrderedDict()
 
     def open(self, hours: float = CODE_HOURS) -> str:
-        """Open the class, or open it again with the students it has, and return the teacher's new key."""
+        """Open the class, with its existing students if there are any; return the teacher's new key."""
         key = secrets.token_urlsafe(24)
         known = self._read() if self.path.exists() else None
         state = State(
@@ -118,21 +118,22 @@ class Classroom:
 
     @property
     def state(self) -> State:
-        """What the class is now; raises `OSError` or `ValueError` where its file cannot be read."""
+        """Current contents; raises `OSError` or `ValueError` if the file cannot be read."""
         return self._read()
 
-    # Coming in.
+    # Joining.
 
     def join(self, code: str, nickname: str, address: str = "", key: str = "") -> str:
-        """Let a student in and return the cookie's value.
+        """Admit a student and return the cookie's value.
 
         Args:
             code: The join code, as typed.
-            nickname: What the others read; no two students have the same.
-            address: Where the request comes from, for the limit of tries.
-            key: The student's own key of an earlier time, to be the same student again.
+            nickname: Display name; unique within the class.
+            address: Client address, for rate limiting.
+            key: The student's own key from an earlier session, to be the same student again.
 
-        Raises `JoinError`.
+        Raises:
+            JoinError: The code or key is wrong, the class is closed or full, or there were too many tries.
         """
         with self._lock:
             state = self._read()
@@ -154,7 +155,7 @@ class Classroom:
         return self._sign(state, {"k": student})
 
     def teach(self, key: str, address: str = "") -> str:
-        """Let the teacher in and return the cookie's value; raises `JoinError`."""
+        """Admit the teacher and return the cookie's value; raise `JoinError`."""
         with self._lock:
             state = self._read()
             self._check_tries(address)
@@ -164,7 +165,7 @@ class Classroom:
         return self._sign(state, {"k": LOCAL, "t": state.teacher[:16]})
 
     def principal(self, cookie: str | None) -> Principal | None:
-        """Who a cookie stands for; None for a wrong or old one, and for students of a closed class."""
+        """Return a cookie's principal; None if invalid or expired, and for students of a closed class."""
         if not cookie or len(cookie) > 1_000:
             return None
         try:
@@ -180,17 +181,17 @@ class Classroom:
         return None if name is None or state.closed else Principal(key, name, Role.MEMBER)
 
     def student_key(self, student: str) -> str:
-        """The key by which a student comes back on another browser; it follows from the class's secret."""
+        """Return the key with which a student joins again in another browser, derived from the secret."""
         return _student_key(self._read(), student)
 
-    # What the teacher changes.
+    # Changes by the teacher.
 
     def renew_code(self, hours: float = CODE_HOURS) -> None:
-        """Replace the join code; whoever is in stays in."""
+        """Replace the join code; students who have joined stay."""
         self._change(code=random_code(CODE_LENGTH), expires=time.time() + hours * 3600, wrong=0)
 
     def close(self) -> None:
-        """Let no student in, and let those who are in go; their things stay for the next time."""
+        """Close the class: nobody can join, and students are logged out; their runs are kept."""
         self._change(closed=True)
 
     def reopen(self) -> None:
@@ -198,10 +199,10 @@ class Classroom:
         self._change(closed=False)
 
     def hand_out(self, address: str, title: str) -> None:
-        """Show every student a link into the app; an empty one takes it back."""
+        """Show a link into the app to every student; an empty one removes it."""
         self._change(handout=address, handout_title=title)
 
-    # Within.
+    # Internals.
 
     def _change(self, **changes: Any) -> None:
         with self._lock:

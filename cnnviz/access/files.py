@@ -1,6 +1,6 @@
-"""Owners of files: what a member has saved or handed in says whose it is, in a small file beside it.
+"""Owners of files: a member's saved or uploaded file has its owner's key in a small file next to it.
 
-A file without one belongs to whoever works alone on this machine.
+A file without one belongs to the local user.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ SUFFIX = ".owner"
 
 
 def file_owner(path: Path) -> str:
-    """The key of the principal whose file this is."""
+    """Return the key of the principal that owns the file."""
     try:
         return path.with_suffix(SUFFIX).read_text(encoding="utf-8")[:300] or LOCAL
     except FileNotFoundError:
@@ -21,11 +21,11 @@ def file_owner(path: Path) -> str:
 
 
 def require_file(path: Path, what: str) -> None:
-    """Raise `NotAllowedError` unless whoever acts may change the file, or make it where there is none.
+    """Raise `NotAllowedError` unless the current principal may change or create the file.
 
     Args:
         path: The file.
-        what: What it is, as the beginning of a sentence: `The model 'net'`.
+        what: Description, as the beginning of a sentence: `The model 'net'`.
     """
     who = principal()
     who.require_write("save anything")
@@ -34,7 +34,7 @@ def require_file(path: Path, what: str) -> None:
 
 
 def note_file(path: Path) -> None:
-    """Note that a file which is about to be made is whoever acts'."""
+    """Set the current principal as the owner of a file that is about to be created."""
     key, beside = principal().key, path.with_suffix(SUFFIX)
     if key != LOCAL:
         beside.write_text(key, encoding="utf-8")
@@ -43,5 +43,5 @@ def note_file(path: Path) -> None:
 
 
 def forget_file(path: Path) -> None:
-    """Forget whose file it was, once it is gone."""
+    """Delete the owner file of a deleted file."""
     path.with_suffix(SUFFIX).unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""The gate: what stands before the app's pages, socket, uploads and media while others can reach it.
+"""Gate: ASGI middleware that protects the app's pages, socket, uploads and media while it is shared.
 
-An ASGI middleware. It answers only to the names it is known by, lets in who carries a cookie that the class
-signed, and shows everybody else a form. Forms change nothing on GET; a POST must come from the form's own
-origin, sets the cookie and ends in a redirect.
+It accepts only known host names, admits requests with a cookie signed by the class, and shows a form to
+others. GET requests change nothing; a POST must come from the form's own origin, sets the cookie and
+redirects.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MOST_FORM_BYTES = 4_096
 MEGABYTE = 1_048_576
 UPLOADED = "_stcore/upload_file/"
 OPEN = frozenset({"_stcore/health"})
-"""What anybody may ask: whether the app lives."""
+"""Paths without authentication: the health check."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 NETWORK_NOTE = (
     "This page comes by plain http: whoever is on the same network can read what you send. "
@@ -43,15 +43,15 @@ NETWORK_NOTE = (
 
 
 class Gate:
-    """Lets in members of the class, and nobody else.
+    """Middleware that admits members of the class only.
 
     Args:
-        app: What is behind the gate.
-        classroom: Knows who is let in.
-        base_path: Returns the path under which the app is served, without slashes at its ends.
-        hosts: Names by which the app may be asked for besides addresses in numbers and this machine's names.
-        allowance: Returns how many more bytes a member may hand in now.
-        count_upload: Notes bytes that a member has handed in.
+        app: The protected app.
+        classroom: Verifies cookies.
+        base_path: Returns the path under which the app is served, without leading and trailing slashes.
+        hosts: Accepted host names, besides numeric addresses and this machine's names.
+        allowance: Returns how many more bytes a member may upload now.
+        count_upload: Records the bytes uploaded by a member.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Gate:
         self._count = count_upload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or hand on what may pass."""
+        """Handle a request, or forward it to the app."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -106,17 +106,17 @@ class Gate:
             await _refuse(scope, receive, send, 401, "Join the class first.")
 
     def _knows(self, hosts: list[str]) -> bool:
-        """Whether the request is for us: a name that somebody else's DNS points here is not."""
+        """Return whether the Host header is accepted, against DNS rebinding."""
         if len(hosts) != 1:
             return False
         name = _bare(hosts[0])
         return name in self._hosts or _is_address(name)
 
     def _same_origin(self, connection: HTTPConnection) -> bool:
-        """Whether a request that may change something, or opens the socket, comes from our own pages.
+        """Return whether an unsafe request, or one that opens the socket, comes from our own pages.
 
-        A browser always says where such a request comes from; what says nothing is no browser, and no other
-        site can make it.
+        Browsers always send the origin of such requests; a request without one does not come from a browser,
+        and cannot be made by another site.
         """
         if connection.scope["type"] == "http" and connection.scope["method"] in SAFE:
             return True
@@ -129,7 +129,7 @@ class Gate:
         return netloc == connection.headers["host"].lower() or _bare(netloc) in self._named
 
     async def _upload(self, member: Principal, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on what is handed in, and count its bytes; cut off what is more than a member may."""
+        """Forward an upload and count its bytes; abort it beyond the member's allowance."""
         left = None if self._allowance is None else await run_sync(self._allowance, member)
         stated = HTTPConnection(scope).headers.get("content-length", "0")
         if left is not None and stated.isdigit() and int(stated) > left:
@@ -154,10 +154,10 @@ class Gate:
             if self._count is not None and counted:
                 await run_sync(self._count, member, counted)
 
-    # The forms.
+    # Forms.
 
     async def join(self, request: Request, base: str) -> Response:
-        """Show the form for students; on POST let one in."""
+        """Show the form for students; on POST admit one."""
         wanted = _local(request.query_params.get("next"), base)
         if request.method in SAFE and self._member(request) is not None:
             return RedirectResponse(wanted, 303)
@@ -189,7 +189,7 @@ class Gate:
         return _form(request, "Join the class", lead, fields, "Join", error)
 
     async def teach(self, request: Request, base: str) -> Response:
-        """Show the form for the teacher; on POST let them in."""
+        """Show the form for the teacher; on POST admit them."""
         given, error = await _posted(request), ""
         if given is not None:
             try:
@@ -205,7 +205,7 @@ class Gate:
         return _form(request, "Open as the teacher", lead, fields, "Open", error)
 
     async def leave(self, request: Request, base: str) -> Response:
-        """Show a form that takes the cookie away."""
+        """Show the form that deletes the cookie."""
         if await _posted(request) is None:
             lead = "Your runs stay. To come back you need your own key, or the same browser if you stay."
             return _form(request, "Leave the class", lead, "", "Leave", "")
@@ -226,18 +226,18 @@ class Gate:
 
 
 FORMS = {"join": Gate.join, "teach": Gate.teach, "leave": Gate.leave}
-"""What the gate itself answers, by path."""
+"""Paths that the gate itself handles."""
 
 
 def own_names() -> set[str]:
-    """The names by which this machine is known on its own network."""
+    """Return the names of this machine on its own network."""
     name = socket.gethostname().lower().rstrip(".")
     short = name.partition(".")[0]
     return {"localhost", name, short, f"{short}.local"} - {""}
 
 
 def _bare(host: str) -> str:
-    """A Host header's name: no port, lower case; empty for what is none."""
+    """Return the name in a Host header: without port, in lower case; empty if invalid."""
     try:
         parts = urlsplit(f"//{host}")
         _ = parts.port
@@ -248,7 +248,7 @@ def _bare(host: str) -> str:
 
 
 def _is_address(name: str) -> bool:
-    """Whether it is an address in numbers, which no other site's DNS can point here."""
+    """Return whether the name is a numeric address, which DNS rebinding cannot use."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -257,14 +257,14 @@ def _is_address(name: str) -> bool:
 
 
 def _local(wanted: str | None, base: str) -> str:
-    """Where to go on to: a path of this app, or its first page."""
+    """Return the target of a redirect: a path within this app, else its first page."""
     if not wanted or not wanted.startswith(base) or wanted.startswith("//") or len(wanted) > 2_000:
         return base
     return base if any(c == "\\" or ord(c) < 33 or ord(c) > 126 for c in wanted) else wanted
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str) -> None:
-    if scope["type"] == "websocket":  # Before it is accepted: the browser sees 403.
+    if scope["type"] == "websocket":  # Closed before it is accepted: the browser sees 403.
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": sentence})
     else:
@@ -272,7 +272,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sente
 
 
 async def _posted(request: Request) -> dict[str, str] | None:
-    """The fields of a form that was sent; None where it was only asked for. What is too long is empty."""
+    """Return the fields of a submitted form; None for GET. A form that is too long is empty."""
     if request.method != "POST":
         return None
     body = b""
@@ -290,7 +290,7 @@ async def _posted(request: Request) -> dict[str, str] | None:
 
 
 def _client(request: Request) -> str:
-    """The address that connects; headers that claim another are not believed."""
+    """Return the address of the connection; forwarding headers are not trusted."""
     return request.client.host if request.client else ""
 
 

@@ -1,4 +1,4 @@
-"""The principal: who a call is made for, and whether they may change what an owner has."""
+"""Principal: the user on whose behalf a call is made, and their permissions."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LOCAL = "local"
-"""The owner of all that was made alone on one's own machine, and of every database from before owners."""
+"""Key of the local user, who owns everything made without sign-in, and in databases from before owners."""
 
 
 class NotAllowedError(ValueError):
-    """The principal may not do this, in a sentence for people."""
+    """The principal lacks the permission; the message is for users."""
 
 
 class Role(StrEnum):
-    """What a principal may do."""
+    """Role of a principal."""
 
     MANAGER = "manager"
-    """Everything: whoever works alone, and a teacher."""
+    """May do everything: a local user, or a teacher."""
     MEMBER = "member"
-    """See everything, change what is their own."""
+    """May see everything, and change their own objects."""
     READER = "reader"
-    """See everything, change nothing."""
+    """May see everything, and change nothing."""
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who acts.
+    """A user.
 
     Attributes:
-        key: Who vouches for them and what they are known by there, `ISSUER SUBJECT`; `local` alone. A
-            member's is unguessable or verified, never a name that was typed.
-        name: What people read.
-        role: What they may do.
+        key: Issuer and subject, `ISSUER SUBJECT`; `local` for the local user. A member's key is unguessable
+            or verified, never a name that was typed.
+        name: Display name.
+        role: Role.
     """
 
     key: str
@@ -44,39 +44,39 @@ class Principal:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Issuer and subject, as the run database keeps them."""
+        """Issuer and subject, as stored in the run database."""
         issuer, _, subject = self.key.partition(" ")
         return issuer, subject or issuer
 
     @property
     def manages(self) -> bool:
-        """Whether what others own may be changed too, and limits do not hold."""
+        """Return whether they may change others' objects, without limits."""
         return self.role is Role.MANAGER
 
     @property
     def may_write(self) -> bool:
-        """Whether anything may be made or changed."""
+        """Return whether they may create or change anything."""
         return self.role is not Role.READER
 
     def owns(self, owner: str | None) -> bool:
-        """Whether this owner is them; what has none is from before there were owners."""
+        """Return whether they are this owner; objects without one are from before there were owners."""
         return self.role is not Role.READER and (owner or LOCAL) == self.key
 
     def may_change(self, owner: str | None) -> bool:
-        """Whether what this owner has may be changed."""
+        """Return whether they may change objects of this owner."""
         return self.manages or self.owns(owner)
 
     def require_write(self, what: str) -> None:
-        """Raise `NotAllowedError` where nothing may be made, as in `require_write("queue a run")`."""
+        """Raise `NotAllowedError` for a reader; `what` is the action: `queue a run`."""
         if not self.may_write:
             raise NotAllowedError(f"Only who has joined or signed in can {what}; you can look at everything.")
 
     def require(self, owner: str | None, what: str) -> None:
-        """Raise `NotAllowedError` unless what this owner has may be changed.
+        """Raise `NotAllowedError` unless they may change objects of this owner.
 
         Args:
-            owner: Whose it is.
-            what: What it is, as the beginning of a sentence: `Run 7`.
+            owner: Key of the object's owner.
+            what: The object, as the beginning of a sentence: `Run 7`.
         """
         if not self.may_change(owner):
             raise NotAllowedError(f"{what} is somebody else's; you can look at it, and copy it.")
@@ -84,14 +84,14 @@ class Principal:
 
 ALONE = Principal(LOCAL, "", Role.MANAGER)
 NOBODY = Principal("", "", Role.READER)
-"""Whoever has not said who they are, and every thread of a shared app that works for nobody in particular."""
+"""An unidentified visitor, and threads of a shared app that work for no particular user."""
 
 _acting: ContextVar[Principal | None] = ContextVar("cnnviz_principal", default=None)
 _resolver: Callable[[], Principal] | None = None
 
 
 def principal() -> Principal:
-    """Return who this call is made for: set by `acting`, else what the resolver says, else `ALONE`."""
+    """Return the current principal: set by `acting`, else by the resolver, else `ALONE`."""
     explicit = _acting.get()
     if explicit is not None:
         return explicit
@@ -100,7 +100,7 @@ def principal() -> Principal:
 
 @contextmanager
 def acting(who: Principal) -> Iterator[Principal]:
-    """Make every call in the block for this principal, as a thread does that works for a visitor."""
+    """Set the principal of all calls in the block, for threads that work on behalf of a visitor."""
     token = _acting.set(who)
     try:
         yield who
@@ -109,6 +109,6 @@ def acting(who: Principal) -> Iterator[Principal]:
 
 
 def resolve_with(resolver: Callable[[], Principal] | None) -> None:
-    """Install what says who a call is made for, in a process that serves more than one; None removes it."""
+    """Install the function that returns the current principal in a shared process; None removes it."""
     global _resolver
     _resolver = resolver

@@ -1,7 +1,7 @@
-"""Sign-in: who a verified identity of OpenID Connect is here, and what they may do.
+"""Sign-in with OpenID Connect: maps a verified identity to a principal.
 
-Streamlit's `st.login` does the protocol and signs the cookie. An identity is issuer and subject: a name or an
-e-mail address can be changed, reused, or not verified.
+Streamlit's `st.login` implements the protocol and signs the cookie. An identity is issuer and subject: names
+and e-mail addresses can be changed, reused, or unverified.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any
 from cnnviz.access.principal import NOBODY, Principal, Role
 
 VARIABLE = "CNNVIZ_SIGN_IN"
-"""Holds the policy as JSON for the app that `cnnviz app --sign-in` starts."""
+"""Policy as JSON, for the app that `cnnviz app --sign-in` starts."""
 IDENTITY = frozenset({"iss", "sub", "is_logged_in"})
 
 
 @dataclass(frozen=True)
 class SignIn:
-    """The policy.
+    """Sign-in policy.
 
     Attributes:
-        guests: Whether those who are not signed in may look.
-        claims: `("groups", "teacher")`: who has this value in this claim manages.
-        managers: `ISSUER SUBJECT` of single people who manage.
+        guests: Whether visitors without sign-in may look.
+        claims: Pairs such as `("groups", "teacher")`: users with this value in this claim are managers.
+        managers: `ISSUER SUBJECT` of individual managers.
     """
 
     guests: bool = True
@@ -33,12 +33,12 @@ class SignIn:
     managers: tuple[str, ...] = ()
 
     def write(self) -> str:
-        """The policy as JSON."""
+        """Serialize the policy as JSON."""
         return json.dumps({"guests": self.guests, "claims": self.claims, "managers": self.managers})
 
     @classmethod
     def read(cls, text: str) -> SignIn:
-        """The policy that `write` wrote; raises `ValueError`."""
+        """Parse the result of `write`; raise `ValueError`."""
         found = json.loads(text)
         try:
             claims = tuple((str(name), str(value)) for name, value in found["claims"])
@@ -47,12 +47,12 @@ class SignIn:
             raise ValueError(f"{VARIABLE} is what `cnnviz app --sign-in` sets.") from error
 
     def principal(self, user: Mapping[str, Any], claimed_by_headers: Collection[str] = ()) -> Principal:
-        """Who a user of Streamlit's is; `NOBODY` for who is not signed in.
+        """Return the principal of a Streamlit user; `NOBODY` without sign-in.
 
         Args:
             user: `st.user`.
-            claimed_by_headers: Fields that `server.trustedUserHeaders` lets headers of requests fill in.
-                Where one of these decides who somebody is, nobody is anybody: whoever reaches the port could
+            claimed_by_headers: Fields that `server.trustedUserHeaders` fills in from request headers. If one
+                of them decides on identity or role, the result is `NOBODY`: anyone who reaches the port could
                 send them.
         """
         if {*IDENTITY, *(name for name, _ in self.claims)} & set(claimed_by_headers):
@@ -60,7 +60,7 @@ class SignIn:
         issuer, subject = user.get("iss"), user.get("sub")
         if user.get("is_logged_in") is not True or not _is_name(issuer) or not _is_name(subject):
             return NOBODY
-        if "://" not in str(issuer):  # as an issuer is an address, none is `local` or `class`
+        if "://" not in str(issuer):  # Issuers are URLs, so none can be `local` or `class`.
             return NOBODY
         key = f"{issuer} {subject}"
         names = (user.get(name) for name in ("name", "preferred_username", "email"))
@@ -76,5 +76,5 @@ def _is_name(text: object) -> bool:
 
 
 def _values(claim: object) -> list[object]:
-    """A claim is one value or a list of them."""
+    """Return the values of a claim, which is one value or a list."""
     return list(claim) if isinstance(claim, list | tuple) else [claim]

@@ -1,6 +1,6 @@
-"""Demos: questions answered at once, without training, by running real code.
+"""Demos: questions answered without training, by running real code.
 
-Every `Demo` of this module is listed by itself.
+Every `Demo` of this module is listed automatically.
 """
 
 from __future__ import annotations
@@ -16,43 +16,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What came of running a demonstration."""
+    """Result of a demo."""
 
     head: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
-    """What was tried, and what it did, as a table."""
+    """Table of what was tried, and the result."""
     conclusion: str
-    """One sentence, worked out from the lines."""
+    """One sentence, derived from the table."""
     message: str = ""
-    """What torch said, word for word; empty where nothing was raised."""
+    """Error message of torch, verbatim; empty without an error."""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """A question with code that answers it. `run` imports torch; nothing else here does."""
+    """A question with code that answers it. Only `run` imports torch."""
 
     name: str
     title: str
     question: str
     asked_by: str
     explanation: str
-    """For a student; paragraphs are parted by empty lines."""
+    """For students; paragraphs are separated by empty lines."""
     code: str
-    """The heart of what is run, as one would write it."""
+    """The essential code."""
     mended: str
-    """The same without the error; empty where there is none to fix."""
+    """The code without the error; empty if there is none to fix."""
     run: Callable[[], DemoResult]
 
 
 @functools.cache
 def list_demos() -> dict[str, Demo]:
-    """All demonstrations by name."""
+    """Return all demos by name."""
     return {value.name: value for value in globals().values() if isinstance(value, Demo)}
 
 
-# Demos that need no training: dropout in place after ReLU, and layers without weights.
-
-# Why `Dropout(inplace=True)` after ReLU raises, and where it does not.
+# In-place dropout after ReLU.
 
 WIDTH = 8
 
@@ -80,7 +78,7 @@ def _run_inplace_dropout() -> DemoResult:
 
 
 def _backward(network: nn.Module) -> str:
-    """What torch says when the gradient of a sum is asked for; empty where it goes well."""
+    """Return torch's error message of a backward pass; empty if it succeeds."""
     import torch
 
     try:
@@ -91,7 +89,7 @@ def _backward(network: nn.Module) -> str:
 
 
 def _arrangements() -> list[tuple[str, Callable[[], nn.Module], bool]]:
-    """Name, network, and whether it is in training mode."""
+    """Return name, network factory, and whether it is in training mode."""
     from torch import nn
 
     def full() -> nn.Module:
@@ -150,7 +148,7 @@ INPLACE_DROPOUT = Demo(
 )
 
 
-# Which layers have weights to initialise, counted from the modules themselves.
+# Layers without weights, counted from the modules themselves.
 
 
 def _run_weightless() -> DemoResult:

@@ -1,7 +1,7 @@
-"""An experiment: question, base recipe, conditions, seeds; its link, and the diff of two recipes in words.
+"""Experiment: question, base recipe, conditions and seeds; its URL encoding, and diffs of recipes as text.
 
-Every arm runs with the same seeds. One seed means the same initial weights where the networks are the same,
-the same order of images and the same validation images, so that each seed gives one *pair* of runs.
+Every condition runs with the same seeds. Runs with the same seed share the initial weights (if the networks
+are the same), the order of images and the validation images, so each seed gives one *pair* of runs.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from cnnviz.models.layers import LayerList
 from cnnviz.training.recipe import MAX_BYTES, Recipe, differing, value_text
 
 METRIC = "test/accuracy"
-"""What is compared: the test accuracy after the last epoch, never the best of all epochs."""
+"""Compared metric: test accuracy after the last epoch, never the best of all epochs."""
 MOST_ARMS, MOST_SEEDS = 12, 50
 BASE = "as it is"
 NOT_CHANGED = frozenset(("seed", "name", "description", "assumed", "format", "code"))
-"""Fields that no arm may change: the seeds are the experiment's, the others are words."""
+"""Fields that no condition may change: seeds belong to the experiment, the others have no effect."""
 
 
 class Condition(BaseModel):
-    """One thing to try: its name, as the verdict says it, and what it changes of the base recipe."""
+    """Condition of an experiment: its name in the verdict, and its changes of the base recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,14 +35,14 @@ class Condition(BaseModel):
 
 
 class Cell(NamedTuple):
-    """One run of an experiment: an arm with a seed."""
+    """One run of an experiment: condition and seed."""
 
     arm: str
     seed: int
 
 
 class Experiment(BaseModel):
-    """All that decides what is run. A JSON document, like a recipe."""
+    """Definition of an experiment, as a JSON document."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,7 +74,7 @@ class Experiment(BaseModel):
 
     @classmethod
     def of(cls, **fields: Any) -> Experiment:
-        """An experiment of these fields; raises `ValueError` with one sentence where it cannot be."""
+        """Create an experiment; raise `ValueError` with a one-sentence message if it is invalid."""
         try:
             return cls(**fields)
         except ValidationError as error:
@@ -82,7 +82,7 @@ class Experiment(BaseModel):
 
     @classmethod
     def read(cls, text: str | bytes) -> Experiment:
-        """Read a JSON document; raises `ValueError` with one sentence that says what is wrong."""
+        """Parse a JSON document; raise `ValueError` with a one-sentence message if it is invalid."""
         if len(text) > MAX_BYTES:
             raise ValueError(f"An experiment is at most {MAX_BYTES // 1000:,} kB long, and this is longer.")
         try:
@@ -91,7 +91,7 @@ class Experiment(BaseModel):
             raise ValueError(_message(error)) from None
 
     def write(self) -> str:
-        """The experiment as compact JSON, what is a default left out; what `read` takes."""
+        """Serialize as compact JSON without default values; the inverse of `read`."""
         kept = self.model_dump(mode="json", exclude_defaults=True, exclude={"base"})
         return json.dumps(
             {"format": self.format, **kept, "base": json.loads(self.base.write())},
@@ -101,17 +101,17 @@ class Experiment(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all arms, the base first."""
+        """Names of all conditions, the baseline first."""
         return (self.base_name, *(condition.name for condition in self.arms))
 
     def cells(self) -> Iterator[Cell]:
-        """Every run, seed by seed, so that whole pairs are there early."""
+        """Yield all runs, seed by seed, so that pairs are complete early."""
         for seed in self.seeds:
             for name in self.names:
                 yield Cell(name, seed)
 
     def recipe(self, name: str, seed: int | None = None) -> Recipe:
-        """The recipe of an arm, or of the base by its name, with that seed (the base's own for None)."""
+        """Return the recipe of a condition, or of the baseline, with a seed (the base recipe's if None)."""
         base = self.base
         if name != self.base_name:
             base = changed(
@@ -121,14 +121,14 @@ class Experiment(BaseModel):
         return base.changed(words if seed is None else words | {"seed": seed})
 
     def with_seeds(self, count: int) -> Experiment:
-        """The experiment with the seeds 0 … count - 1 instead; raises `ValueError` for fewer than one."""
+        """Return the experiment with seeds 0 … count - 1; raise `ValueError` for count < 1."""
         return self.of(**{**dict(self), "seeds": tuple(range(count))})
 
 
 def changed(base: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """`base` with other values, `options` merged into its own unless the model is another.
+    """Return `base` with changed values; `options` are merged unless the model changes.
 
-    Raises `ValueError` with one sentence.
+    Raises `ValueError` with a one-sentence message.
     """
     values = dict(changes)
     if isinstance(values.get("options"), Mapping) and "model" not in values:
@@ -144,16 +144,17 @@ def from_change(
     condition: str = "with the change",
     seeds: int = 3,
 ) -> Experiment:
-    """The recipe as it is against the recipe with a change, each with the same seeds.
+    """Create an experiment that compares a recipe with a changed copy of it.
 
     Args:
-        recipe: The base.
-        change_values: Recipe fields and their new values; `options` is merged into what is there.
-        question: What is asked, in at most 300 characters.
-        condition: What the changed recipe is called.
-        seeds: How many runs each gets.
+        recipe: The baseline.
+        change_values: Recipe fields and their new values; `options` is merged.
+        question: At most 300 characters.
+        condition: Name of the changed recipe.
+        seeds: Number of runs of each.
 
-    Raises `ValueError` with one sentence where the change cannot be, or changes nothing.
+    Raises:
+        ValueError: The change is invalid, or changes nothing.
     """
     return Experiment.of(
         name="test",
@@ -173,11 +174,11 @@ def _message(error: ValidationError) -> str:
     return f"The experiment cannot be read{f' at {place}' if place else ''}: {detail.rstrip('.')}."
 
 
-# An experiment as a short text that fits into a link, and back.
+# Experiments in URLs.
 
 
 def pack(experiment: Experiment) -> str:
-    """The experiment as text for a link; raises `ValueError` where it is too long for one."""
+    """Encode the experiment for a URL; raise `ValueError` if it is too long."""
     text = url_codec.packed(experiment.write())
     if text is None:
         raise ValueError("This experiment is too long for a link; take it along as a file.")
@@ -185,32 +186,32 @@ def pack(experiment: Experiment) -> str:
 
 
 def unpack(text: str) -> Experiment:
-    """The experiment that a link holds; raises `ValueError` with one sentence where it holds none."""
+    """Decode an experiment from a URL; raise `ValueError` with a one-sentence message if it is invalid."""
     return Experiment.read(url_codec.unpacked(text, "An", "experiment"))
 
 
-# In what two recipes differ, in words: of options and layers only what differs in them.
+# Differences of two recipes as text; of options and layers only the differing parts.
 
 NAMED = 4
-"""Layers that are named; of more, the first and how many follow."""
+"""Maximum number of layers that are named; of more, the first ones and the number of the rest."""
 
 
 def changes_text(experiment: Experiment, name: str) -> str:
-    """What an arm changes of the base: `scale unit → standardised; layers norm1, norm2 added`."""
+    """Describe the changes of a condition: `scale unit → standardised; layers norm1, norm2 added`."""
     pairs = list_changes(experiment.recipe(experiment.base_name), experiment.recipe(name))
     return "; ".join(f"{field.replace('_', ' ')} {words}" for field, words in pairs)
 
 
 class Changed(NamedTuple):
-    """A field of a recipe, or an option of its model, and what becomes of it."""
+    """A changed recipe field or model option."""
 
     field: str
     words: str
-    """`0.5 → 0.05`; of a layer list which layers differ, and in what."""
+    """`0.5 → 0.05`; for layer lists the layers that differ, and how."""
 
 
 def list_changes(old: Recipe, new: Recipe) -> list[Changed]:
-    """What differs between two recipes, in the order of their fields; each option by itself."""
+    """List the differences of two recipes in the order of their fields; each option separately."""
     pair = [recipe.model_dump(mode="json") for recipe in (old, new)]
     return [each for field, _, values in differing(pair) for each in _field(field, *values)]
 
@@ -229,7 +230,7 @@ def _change(field: str, old: Any, new: Any) -> Changed:
 
 
 def _layers(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Which layers differ, by their names, and in what."""
+    """Describe the layers that differ, by name."""
     before, after = (_by_name(document) for document in (old, new))
     parts = []
     for there, other, verb in ((before, after, "removed"), (after, before, "added")):
@@ -254,9 +255,9 @@ def _fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _differing(key: str, old: Any, new: Any) -> str:
-    """A field's change; of one that has fields itself, those that changed: `init weights normal → he`."""
+    """Describe the change of a layer's field; if nested, its changed parts: `init weights normal → he`."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        # The standard deviation is the normal rule's alone; elsewhere it stands there and does nothing.
+        # The standard deviation has an effect with normal initialization only.
         idle = {"std"} if new.get("weights", "normal") != "normal" else set()
         inner = [name for name in new if old.get(name) != new[name] and name not in idle]
         return f"{key} {', '.join(f'{name} {_value(old.get(name))} → {_value(new[name])}' for name in inner)}"

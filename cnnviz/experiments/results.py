@@ -1,4 +1,4 @@
-"""What an experiment's runs came to: the accuracies, the differences to the base, the verdict."""
+"""Results of an experiment: accuracies, differences to the baseline, and the verdict."""
 
 from __future__ import annotations
 
@@ -16,52 +16,55 @@ from cnnviz.formats.csv_text import csv_text
 from cnnviz.tracking import Database, RunSummary, Status
 
 TRAINING = "train/epoch_accuracy"
-"""Accuracy over the last epoch while it trained, with dropout and augmentation at work."""
+"""Training accuracy over the last epoch, with dropout and augmentation."""
 
 
 class ConditionResult(BaseModel):
-    """One arm; the first of a result is the base, whose `difference` is None."""
+    """Result of one condition; the first one is the baseline, whose `difference` is None."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     changes: str
-    """What it changes of the base, as text."""
+    """Its changes of the base recipe, as text."""
     params: int | None
     outcomes: tuple[Outcome, ...]
-    """One a seed, in the experiment's order."""
+    """One per seed, in the experiment's order."""
     difference: Interval | None
-    """To the base, of accuracies in [0, 1], over the seeds that finished in both, if any."""
+    """Paired difference to the baseline of accuracies in [0, 1], over seeds that finished in
+
+    both, if any.
+    """
     sentence: str
 
     @property
     def values(self) -> list[float]:
-        """The accuracies there are."""
+        """Accuracies of the finished runs."""
         return [outcome.accuracy for outcome in self.outcomes if outcome.accuracy is not None]
 
     @property
     def n(self) -> int:
-        """How many runs finished with an accuracy."""
+        """Number of runs that finished with an accuracy."""
         return len(self.values)
 
     @property
     def mean(self) -> float | None:
-        """Their mean accuracy, in [0, 1]."""
+        """Mean accuracy, in [0, 1]."""
         return _mean(self.values)
 
     @property
     def training(self) -> float | None:
-        """Their mean training accuracy over the last epoch, in [0, 1]."""
+        """Mean training accuracy over the last epoch, in [0, 1]."""
         return _mean([o.training for o in self.outcomes if o.accuracy is not None and o.training is not None])
 
     @property
     def seconds(self) -> float | None:
-        """Their mean time in training."""
+        """Mean training time in seconds."""
         return _mean([o.seconds for o in self.outcomes if o.accuracy is not None and o.seconds is not None])
 
 
 class Result(BaseModel):
-    """The answer as far as there is one. Plain values, which `write` makes a JSON document."""
+    """Results so far, as plain values; `write` serializes them as JSON."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -71,31 +74,31 @@ class Result(BaseModel):
     question: str
     metric: str = METRIC
     epochs: str
-    """`at 5 epochs`."""
+    """Such as `at 5 epochs`."""
     test_images: int | None
     hardware: str
     arms: tuple[ConditionResult, ...]
     verdict: str
     notes: tuple[str, ...]
-    """What failed or is missing, how intervals were made, and what they do not cover."""
+    """Failed or missing runs, the method of the intervals, and what they do not cover."""
 
     @property
     def complete(self) -> bool:
-        """Whether every run finished with an accuracy."""
+        """Return whether every run finished with an accuracy."""
         return all(outcome.accuracy is not None for condition in self.arms for outcome in condition.outcomes)
 
     def write(self) -> str:
-        """The result as indented JSON."""
+        """Serialize the result as indented JSON."""
         return self.model_dump_json(indent=1)
 
 
 def result(database: Database, experiment_id: int) -> Result:
-    """What the runs of an experiment tell so far; raises `NoSuchExperimentError`."""
+    """Compute the results of an experiment so far; raise `NoSuchExperimentError`."""
     return of(database, running.get(database, experiment_id))
 
 
 def of(database: Database, stored: Stored) -> Result:
-    """`result` of an experiment that has been read already."""
+    """Compute the results of an experiment that is already loaded; see `result`."""
     experiment = stored.experiment
     outcomes = {
         name: tuple(outcome(stored.runs[Cell(name, seed)], seed) for seed in experiment.seeds)
@@ -129,7 +132,7 @@ def judged(
     params: dict[str, int | None],
     epochs: str,
 ) -> tuple[ConditionResult, ...]:
-    """The arms with their differences to the base, the base first."""
+    """Compute the results of all conditions, the baseline first."""
     arms = []
     for name in experiment.names:
         base = name == experiment.base_name
@@ -150,7 +153,7 @@ def judged(
 
 
 def difference(base: Sequence[Outcome], condition: Sequence[Outcome], comparisons: int) -> Interval | None:
-    """The paired difference over the seeds that both finished; None where there is none."""
+    """Compute the paired difference over seeds that finished in both; None without any."""
     differences = [
         b.accuracy - a.accuracy
         for a, b in zip(base, condition, strict=True)
@@ -160,7 +163,7 @@ def difference(base: Sequence[Outcome], condition: Sequence[Outcome], comparison
 
 
 def outcome(run: RunSummary | None, seed: int) -> Outcome:
-    """What a run counts for: only one that finished has an accuracy."""
+    """Return the outcome of a run; only a finished run has an accuracy."""
     if run is None:
         return Outcome(seed=seed, run=None, status="missing", accuracy=None)
     last = (
@@ -183,7 +186,7 @@ def _params(stored: Stored, name: str) -> int | None:
 
 
 def _test_images(database: Database, runs: Sequence[RunSummary]) -> int | None:
-    """How many images every run was judged on; None where that differs or is not known."""
+    """Return the number of test images, or None if it differs between runs or is unknown."""
     result = {
         record.body["test"] for run in runs if (record := tracking.latest_record(database, run.id, "data"))
     }
@@ -191,7 +194,7 @@ def _test_images(database: Database, runs: Sequence[RunSummary]) -> int | None:
 
 
 def _other_data(stored: Stored, prints: dict[int, str | None]) -> tuple[str, ...]:
-    """A warning where arms are of different data, and for each arm whose runs did not all read the same."""
+    """Return warnings on conditions with different data, and on runs of a condition whose data changed."""
     sentences = []
     if len({stored.experiment.recipe(name).dataset for name in stored.experiment.names}) > 1:
         sentences.append("Arms are judged on different test images: the difference is one of the data too.")
@@ -206,7 +209,7 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-# A result as a table, for terminals, pages and files.
+# Results as tables.
 
 PARAMETERS = "parameters"
 HEAD = ("arm", "n", "test accuracy", "difference", "in training", PARAMETERS, "seconds a run")
@@ -215,10 +218,10 @@ MISSING = "—"
 
 
 def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The head and a line for each arm, as text; what is known of no arm has no column.
+    """Format the result as a table: heading, and one row per condition, as text.
 
-    Nor have parameters, where all arms have as many: it tells nothing and costs a narrow window a column.
-    `in training` is the training accuracy over the last epoch.
+    Columns without any value are left out, as is the number of parameters if it is the same for all
+    conditions. `in training` is the training accuracy over the last epoch.
     """
     lines = [_line(condition) for condition in result.arms]
     known = [
@@ -231,7 +234,7 @@ def cells(result: Result) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 
 def difference_text(condition: ConditionResult) -> str:
-    """The paired difference to the base in percentage points: `+11.0 ± 2.5`, `+3.1, no interval`."""
+    """Format the paired difference in percentage points: `+11.0 ± 2.5`, `+3.1, no interval`."""
     difference = condition.difference
     if difference is None:
         return MISSING
@@ -242,16 +245,16 @@ def difference_text(condition: ConditionResult) -> str:
 
 
 def verdict_lines(result: Result) -> list[str]:
-    """The verdict, an arm a line, after how much of the experiment it rests on."""
+    """Split the verdict into lines: how complete the experiment is, then one line per condition."""
     sentences = [condition.sentence for condition in result.arms[1:]]
     so_far = result.verdict.removesuffix(" ".join(sentences)).strip()
-    if so_far == result.verdict:  # nothing can be compared yet, which need not be said of every arm
+    if so_far == result.verdict:  # Nothing can be compared yet: one line for all conditions.
         return [so_far]
     return [*([so_far] if so_far else []), *sentences]
 
 
 def to_csv(result: Result) -> str:
-    """A line for each run: arm, seed, run, status, accuracies in [0, 1], seconds."""
+    """Format all runs as CSV: condition, seed, run, status, accuracies in [0, 1], seconds."""
     rows = (
         (condition.name, o.seed, o.run, o.status, o.accuracy, o.training, o.seconds)
         for condition in result.arms

@@ -1,4 +1,4 @@
-"""Experiments in the run database: queued like any other runs, extended, and stopped."""
+"""Experiments in the run database: queue their runs, extend and stop them, and estimate the time left."""
 
 from __future__ import annotations
 
@@ -15,34 +15,37 @@ from cnnviz.training.queue import enqueue
 from cnnviz.training.recipe import spec_for
 
 MOST_AT_ONCE = 30
-"""Runs that are queued at once without asking again."""
+"""Maximum number of runs queued without confirmation."""
 LONGEST_SECONDS = 24 * 3600.0
-"""Of all runs that are queued at once without asking again."""
+"""Maximum total duration of runs queued without confirmation."""
 
 
 class Stored(NamedTuple):
-    """An experiment of the run database."""
+    """An experiment in the run database."""
 
     id: int
     experiment: Experiment
     created: float
     runs: dict[Cell, RunSummary | None]
-    """The run of every arm and seed; None where there is none, or it is deleted."""
+    """Run of every condition and seed; None if there is none, or it is deleted."""
 
     def waiting(self) -> list[Cell]:
-        """Arms and seeds whose run has yet to end, seed by seed."""
+        """Return the cells whose run is queued or active, seed by seed."""
         return [cell for cell in self.experiment.cells() if _goes_on(self.runs[cell])]
 
     def broken(self) -> list[Cell]:
-        """Arms and seeds without a run, or with one that ended early, seed by seed."""
+        """Return the cells without a run, or whose run ended early, seed by seed."""
         return [cell for cell in self.experiment.cells() if _broken(self.runs[cell])]
 
 
 def start(database: Database, experiment: Experiment) -> int:
-    """Keep the experiment and queue its runs, seed by seed; return its number.
+    """Save the experiment and queue its runs, seed by seed; return its id.
 
-    Raises `ValueError` for a model or data set that there is not, and `QueueFullError` where so many runs may
-    not wait, before anything is written.
+    Nothing is written if an error is raised.
+
+    Raises:
+        ValueError: A model or data set does not exist.
+        QueueFullError: The queue cannot hold all runs.
     """
     tracking.require_room(database, len(list(experiment.cells())))
     number = save(database, experiment)
@@ -51,15 +54,17 @@ def start(database: Database, experiment: Experiment) -> int:
 
 
 def save(database: Database, experiment: Experiment) -> int:
-    """Keep the experiment and queue nothing; return its number. Raises as `start` does."""
+    """Save the experiment without queuing runs; return its id. Raises as `start` does."""
     _check(experiment)
     return tracking.create_experiment(database, experiment.name, experiment.write(), experiment.cells())
 
 
 def queue(database: Database, experiment_id: int) -> list[int]:
-    """Queue what has no run and resume what ended early; return the numbers of those runs.
+    """Queue missing runs and resume runs that ended early; return the ids of those runs.
 
-    Raises `NoSuchExperimentError`, and `QueueFullError` before anything is queued.
+    Raises:
+        NoSuchExperimentError: There is no such experiment.
+        QueueFullError: The queue cannot hold all of them; nothing is queued.
     """
     stored = get(database, experiment_id)
     missing = stored.broken()
@@ -68,12 +73,12 @@ def queue(database: Database, experiment_id: int) -> list[int]:
 
 
 def needs_confirmation(runs: int, seconds: float | None) -> bool:
-    """Whether whoever queues so many runs, which take about so long together, is asked again."""
+    """Return whether queuing so many runs, of this total duration, requires confirmation."""
     return runs > MOST_AT_ONCE or (seconds is not None and seconds > LONGEST_SECONDS)
 
 
 def cell_run(database: Database, stored: Stored, cell: Cell) -> int:
-    """Put one arm with a seed into the queue, again or for the first time; return the run's number."""
+    """Queue or resume the run of a condition and seed; return the run's id."""
     run = stored.runs[cell]
     if run is not None:
         tracking.request(database, run.id, Command.RESUME)
@@ -85,9 +90,11 @@ def cell_run(database: Database, stored: Stored, cell: Cell) -> int:
 
 
 def extend(database: Database, experiment_id: int, seeds: int) -> list[int]:
-    """Run every arm with so many more seeds; return the numbers of the new runs.
+    """Run every condition with `seeds` more seeds; return the ids of the new runs.
 
-    Raises `NoSuchExperimentError`, and `ValueError` where there would be too many seeds or waiting runs.
+    Raises:
+        NoSuchExperimentError: There is no such experiment.
+        ValueError: Too many seeds, or the queue cannot hold all runs.
     """
     stored = get(database, experiment_id)
     old = stored.experiment
@@ -101,29 +108,29 @@ def extend(database: Database, experiment_id: int, seeds: int) -> list[int]:
 
 
 def stop(database: Database, experiment_id: int) -> None:
-    """Stop the runs of an experiment that train or wait; what they have learnt is kept, `queue` goes on."""
+    """Stop the active and queued runs of an experiment; checkpoints are kept, and `queue` resumes them."""
     stored = get(database, experiment_id)
-    # Those that wait first, so that none of them begins when the one that trains has stopped.
+    # Queued runs first, so that none of them starts when an active one has stopped.
     going = sorted(
         (run for cell in stored.waiting() if (run := stored.runs[cell])), key=lambda run: run.active
     )
     for run in going:
-        with suppress(tracking.WrongStateError):  # It has ended meanwhile.
+        with suppress(tracking.WrongStateError):  # Ended concurrently.
             tracking.request(database, run.id, Command.STOP)
 
 
 def get(database: Database, experiment_id: int) -> Stored:
-    """An experiment with its runs; raises `NoSuchExperimentError`."""
+    """Return an experiment with its runs; raise `NoSuchExperimentError`."""
     return _with_runs(database, [tracking.get_experiment(database, experiment_id)])[0]
 
 
 def every(database: Database) -> list[Stored]:
-    """All experiments with their runs, newest first."""
+    """Return all experiments with their runs, newest first."""
     return _with_runs(database, tracking.list_experiments(database))
 
 
 def tag(experiment_id: int) -> str:
-    """The tag that an experiment's runs bear in the list of runs."""
+    """Return the tag of an experiment's runs in the list of runs."""
     return f"experiment {experiment_id}"
 
 
@@ -154,32 +161,32 @@ def _broken(run: RunSummary | None) -> bool:
     return run is None or not (run.active or run.status in (Status.QUEUED, Status.FINISHED))
 
 
-# How far an experiment has come, and how long the rest will take.
+# Progress and remaining time.
 
 ENOUGH = 0.05
-"""Share of a run after which its own speed says how long the rest of it takes."""
+"""Fraction of a run after which its remaining time is extrapolated from its own speed."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Runs that ended well, of how many, and what is left."""
+    """Progress of an experiment in runs, and the estimated time left."""
 
     done: int
     total: int
     going: Cell | None
-    """The run that trains now."""
+    """Cell of the active run."""
     waiting: int
-    """Runs that train or wait."""
+    """Number of queued or active runs."""
     broken: int
-    """Runs that are missing or ended early."""
+    """Number of runs that are missing or ended early."""
     share: float
-    """Of the whole experiment, in [0, 1]."""
+    """Completed fraction of the whole experiment, in [0, 1]."""
     seconds_left: float | None
-    """Of training, one run after another; None where nobody can know."""
+    """Remaining training time, one run after another; None if unknown."""
 
 
 def progress(database: Database, stored: Stored) -> Progress:
-    """How far the experiment is; time left from its own finished runs, else from earlier runs here."""
+    """Return the progress of an experiment; time left from its own finished runs, else from earlier runs."""
     runs = stored.runs
     done = [run for run in runs.values() if run is not None and run.status is Status.FINISHED]
     waiting = stored.waiting()
@@ -198,9 +205,12 @@ def progress(database: Database, stored: Stored) -> Progress:
 
 
 def expected(database: Database, experiment: Experiment) -> tuple[float | None, str]:
-    """About how many seconds the whole experiment takes on its device, and a sentence on how that is known.
+    """Estimate the seconds of the whole experiment on its device, with a sentence on the basis.
 
-    None where nobody can know. Raises `ValueError` for a network that cannot be.
+    None if unknown.
+
+    Raises:
+        ValueError: A network cannot be built.
     """
     each = [estimate(database, experiment.recipe(name)) for name in experiment.names]
     known = [found.seconds for found in each if found.seconds is not None]
@@ -209,7 +219,7 @@ def expected(database: Database, experiment: Experiment) -> tuple[float | None, 
 
 
 def seconds_of(database: Database, stored: Stored, cell: Cell) -> float | None:
-    """About how long the rest of one run takes; None where nobody can know."""
+    """Estimate the remaining seconds of one run; None if unknown."""
     run = stored.runs[cell]
     share = _fraction(run)
     if run is not None and share >= ENOUGH:

@@ -1,4 +1,4 @@
-"""The verdict of an experiment: paired statistics, and sentences that are never surer than the data."""
+"""Verdict of an experiment: paired statistics, and sentences that claim no more than the data support."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-# What paired runs can tell: a mean difference and how far chance alone could move it.
+# Paired t intervals.
 
 CONFIDENCE = 0.95
-"""Chance that an interval made this way holds the true difference; for several arms, that all of them do."""
+"""Confidence level; for several conditions, of all their intervals together."""
 
 
 class Interval(NamedTuple):
-    """A mean difference with the half width of its interval; None where there is nothing to judge it by."""
+    """Mean difference with the half width of its confidence interval; None if there is no interval."""
 
     mean: float
     half: float | None
@@ -23,30 +23,30 @@ class Interval(NamedTuple):
 
     @property
     def low(self) -> float | None:
-        """Its lower end."""
+        """Lower bound."""
         return None if self.half is None else self.mean - self.half
 
     @property
     def high(self) -> float | None:
-        """Its upper end."""
+        """Upper bound."""
         return None if self.half is None else self.mean + self.half
 
     @property
     def apart(self) -> bool:
-        """Whether zero lies outside: chance alone would rarely make such a difference."""
+        """Return whether the interval excludes zero: the difference is statistically distinguishable."""
         return self.half is not None and abs(self.mean) > self.half
 
 
 MOST_PAIRS = 1_000
-"""Pairs beyond which nobody would go on."""
+"""Maximum number of pairs that is worth suggesting."""
 
 
 def pairs_needed(difference: Interval) -> int | None:
-    """Estimate how many pairs would show a difference of the measured size, were it the true one.
+    """Estimate how many pairs would show a difference of the measured size, if it were the true one.
 
-    The half width falls with the square root of the number of pairs; that t quantiles fall too is left out,
-    so that the estimate is rather too large. None where there is no interval, where 0 lies outside already,
-    and where more than `MOST_PAIRS` would be needed.
+    The half width decreases with the square root of the number of pairs; the decrease of t quantiles is
+    ignored, so the estimate is rather too large. None without an interval, if it already excludes 0, and if
+    more than `MOST_PAIRS` would be needed.
     """
     if difference.half is None or difference.apart or difference.mean == 0:
         return None
@@ -55,23 +55,24 @@ def pairs_needed(difference: Interval) -> int | None:
 
 
 def paired(differences: Sequence[float], comparisons: int = 1) -> Interval:
-    """The mean of paired differences with its t interval.
+    """Compute the mean of paired differences with its t interval.
 
-    Of n differences with mean m and standard deviation s (n - 1 in the denominator), the interval is
-    m ± t·s/√n, t being the 1 - α/2 quantile of Student's distribution with n - 1 degrees of freedom
-    (Student, "The probable error of a mean", Biometrika 6, 1908). Of k comparisons with one base each has
-    α = 0.05/k, so that all of them hold with at least 95 % chance (Dunn, "Multiple comparisons among
-    means", JASA 56, 1961, after Bonferroni). It takes differences to be spread normally, which few seeds
-    can neither show nor deny.
+    Of n differences with mean m and standard deviation s (n - 1 in the denominator), the interval is m ±
+    t·s/√n, t being the 1 - α/2 quantile of Student's distribution with n - 1 degrees of freedom (Student,
+    "The probable error of a mean", Biometrika 6, 1908). Of k comparisons with one baseline each has α =
+    0.05/k, so that all of them hold with a confidence of at least 95 % (Dunn, "Multiple comparisons among
+    means", JASA 56, 1961, after Bonferroni). The differences are assumed to be normally distributed, which
+    few seeds can neither confirm nor refute.
 
-    One difference gives no interval, nor do differences without any spread: accuracy comes in whole
-    images, so that equal differences say that the data are coarse and not that chance has no part.
+    A single difference has no interval, nor have differences without any spread: accuracy is a multiple of
+    1/images, so equal differences indicate coarse data rather than the absence of chance.
 
     Args:
-        differences: One for each pair of runs; finite numbers, at least one.
-        comparisons: How many arms are compared with the base.
+        differences: One per pair of runs; finite, at least one.
+        comparisons: Number of conditions compared with the baseline.
 
-    Raises `ValueError` for no differences and for fewer than one comparison.
+    Raises:
+        ValueError: No differences, or fewer than one comparison.
     """
     n = len(differences)
     if n == 0 or comparisons < 1:
@@ -81,7 +82,7 @@ def paired(differences: Sequence[float], comparisons: int = 1) -> Interval:
         return Interval(mean, None, n)
     if max(differences) - min(differences) <= 1e-12 * max(abs(d) for d in differences):
         return Interval(mean, None, n)
-    from scipy.stats import ttest_1samp  # a second, which only needs whoever has runs to compare
+    from scipy.stats import ttest_1samp  # Late: the import takes a second.
 
     level = 1 - (1 - CONFIDENCE) / comparisons
     interval = ttest_1samp(differences, 0.0).confidence_interval(level)
@@ -89,36 +90,36 @@ def paired(differences: Sequence[float], comparisons: int = 1) -> Interval:
 
 
 def sampling_error(accuracy: float, images: int) -> float:
-    """Standard error of an accuracy on so many independent test images: √(p(1 - p)/n), of the binomial."""
+    """Return the standard error of an accuracy on independent test images: √(p(1 - p)/n) (binomial)."""
     return math.sqrt(accuracy * (1 - accuracy) / images)
 
 
-# What one run of an experiment reached: below both the answer and the sentences that tell it.
+# Outcomes and sentences.
 
 
 class Outcome(BaseModel):
-    """One run: what it reached, or why it counts for nothing."""
+    """Outcome of one run: its accuracy, or the reason why it does not count."""
 
     model_config = ConfigDict(frozen=True)
 
     seed: int
     run: int | None
-    """Its number; None where there is no run, and in a recorded result."""
+    """Id of the run; None if there is none, and in a recorded result."""
     status: str
-    """The run's state, or `missing`."""
+    """Status of the run, or `missing`."""
     accuracy: float | None
-    """On the test images after the last epoch, in [0, 1]; None unless the run finished with one."""
+    """Test accuracy after the last epoch, in [0, 1]; None unless the run finished with one."""
     training: float | None = None
     seconds: float | None = None
     why: str = ""
-    """What it failed with."""
+    """Error message."""
 
 
 GOES_ON = frozenset(("queued", "starting", "running", "stopping"))
 
 
 def describe_condition(name: str, difference: Interval | None, epochs: str) -> str:
-    """What one arm shows, such as `normalising: +11.2 ± 1.9 points at 5 epochs, n = 5`."""
+    """Describe the result of a condition: `normalising: +11.2 ± 1.9 points at 5 epochs, n = 5`."""
     if difference is None:
         return f"{name}: nothing to compare yet."
     n, half = difference.n, difference.half
@@ -142,9 +143,9 @@ def describe_condition(name: str, difference: Interval | None, epochs: str) -> s
 
 
 def brief(name: str, difference: Interval | None) -> str:
-    """One condition in a list: `normalising: +11.2 ± 1.9 points`.
+    """Describe a condition briefly: `normalising: +11.2 ± 1.9 points`.
 
-    Where the interval holds 0: `dropout: not statistically distinguishable (−1.7 ± 2.6)`.
+    If the interval contains 0: `dropout: not statistically distinguishable (−1.7 ± 2.6)`.
     """
     if difference is None:
         return f"{name}: nothing yet"
@@ -160,12 +161,12 @@ def brief(name: str, difference: Interval | None) -> str:
 
 
 def decided(differences: Sequence[Interval | None]) -> bool:
-    """Check whether at least one condition can be told from the baseline."""
+    """Return whether at least one condition is statistically distinguishable from the baseline."""
     return any(difference is not None and difference.apart for difference in differences)
 
 
 def inconclusive_text(differences: Sequence[Interval | None]) -> str:
-    """Say that nothing can be told apart, and how many seeds would show the largest measured difference."""
+    """Return a message with the number of seeds needed, if no condition is distinguishable."""
     known = [one for one in differences if one is not None and one.half is not None]
     if not known or decided(known):
         return ""
@@ -175,7 +176,7 @@ def inconclusive_text(differences: Sequence[Interval | None]) -> str:
 
 
 def verdict(sentences: Sequence[str], outcomes: Mapping[str, Sequence[Outcome]]) -> str:
-    """All arms in one text, which says how much of the experiment it rests on."""
+    """Join the sentences of all conditions, after a note on how complete the experiment is."""
     every = [outcome for condition in outcomes.values() for outcome in condition]
     there = sum(outcome.accuracy is not None for outcome in every)
     if there == len(every):
@@ -192,7 +193,7 @@ def notes(
     base: float | None,
     images: int | None,
 ) -> tuple[str, ...]:
-    """What else a reader has to know: what is left out, how intervals were made, what they do not cover."""
+    """Return notes on excluded runs, the method of the intervals, and what they do not cover."""
     sentences = [_left_out(name, condition) for name, condition in outcomes.items()]
     if len(differences) > 1:
         sentences.append(
@@ -211,25 +212,25 @@ def notes(
 
 
 def epochs_text(epochs: Sequence[int]) -> str:
-    """`at 5 epochs` where all arms have as many."""
+    """Return `at 5 epochs` if all conditions have as many, else `at the end`."""
     if len(set(epochs)) > 1:
         return "at the end"
     return f"at {epochs[0]:,} epoch{'s' if epochs[0] > 1 else ''}"
 
 
 def points(fraction: float, digits: int = 1) -> str:
-    """A difference of accuracies in percentage points, with its sign: `+11.2`, `−0.3`, `0.0`."""
+    """Format a difference of accuracies in percentage points with its sign: `+11.2`, `−0.3`, `0.0`."""
     text = f"{100 * fraction:+.{digits}f}"
     return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
 
 
 def decimals(half: float) -> int:
-    """Digits after the point that let a half width not look like nothing."""
+    """Return the number of decimals that shows a half width as nonzero."""
     return 1 if half >= 0.001 else 2
 
 
 def _comparable(outcomes: Mapping[str, Sequence[Outcome]]) -> bool:
-    """Whether any seed has finished both in the base, which comes first, and in another arm."""
+    """Return whether any seed has finished both in the baseline, which comes first, and in a condition."""
     base, *conditions = outcomes.values()
     return any(
         a.accuracy is not None and b.accuracy is not None
@@ -239,7 +240,7 @@ def _comparable(outcomes: Mapping[str, Sequence[Outcome]]) -> bool:
 
 
 def _left_out(name: str, outcomes: Sequence[Outcome]) -> str:
-    """What of an arm will not count, and why; seeds with the same reason together."""
+    """Describe the excluded runs of a condition by reason; seeds with the same reason together."""
     reasons: dict[str, list[str]] = {}
     for outcome in outcomes:
         if outcome.accuracy is None and outcome.status not in GOES_ON:

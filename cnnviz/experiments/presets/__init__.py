@@ -1,6 +1,6 @@
 """Preset experiments: the articles' questions, each in a small and a large form.
 
-Every `Preset` in a module of this package is found by itself.
+Every `Preset` in a module of this package is found automatically.
 """
 
 from __future__ import annotations
@@ -37,42 +37,40 @@ from cnnviz.models.spec import Shape
 from cnnviz.training import get
 from cnnviz.training.recipe import Recipe
 
-# The ready-made experiments: files in `cnnviz.experiments.presets`, each found by itself.
-
 Form = Literal["small", "large"]
 FORMS: tuple[Form, ...] = ("small", "large")
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A question that the articles raise, as an experiment in two sizes."""
+    """A question raised by the articles, as an experiment in two sizes."""
 
     title: str
     about: str
-    """What is compared, and what to look for: two or three sentences."""
+    """What is compared and what to look for, in two or three sentences."""
     asked_by: str
-    """Where the question comes from."""
+    """Source of the question."""
     limits: str
-    """What the small form cannot tell."""
+    """Limitations of the small form."""
     order: int
     small: Experiment
-    """For a laptop: minutes on two cores, without a network."""
+    """For a laptop: minutes on two cores, offline."""
     large: Experiment
     """For a GPU, with the articles' data."""
 
     @property
     def name(self) -> str:
-        """Its identifier, the same in both forms."""
+        """Identifier, the same in both forms."""
         return self.small.name
 
     def form(self, which: Form) -> Experiment:
-        """The experiment in one of its sizes."""
+        """Return the experiment in one of its sizes."""
         return self.small if which == "small" else self.large
 
 
 @functools.cache
 def list_presets() -> dict[str, Preset]:
-    """Every ready-made experiment by its name, in the order they are listed."""
+    """Return all presets by name, in display order."""
     result = [
         value
         for module in pkgutil.iter_modules(__path__)
@@ -83,16 +81,16 @@ def list_presets() -> dict[str, Preset]:
 
 
 ALIASES = {"article-d": "alexnet-stl10"}
-"""What presets were called before: links, commands and stored experiments that say so go on working."""
+"""Former names of presets, still accepted in links, commands and stored experiments."""
 
 
 def current_name(name: str) -> str:
-    """Resolve a name from before to today's; any other is left as it is."""
+    """Resolve a former name of a preset; other names are returned unchanged."""
     return ALIASES.get(name, name)
 
 
 def get_preset(name: str) -> Preset:
-    """Look up the preset of that name; raises `ValueError` that suggests the nearest."""
+    """Return a preset by name; raise `ValueError` with suggestions if there is none."""
     known = list_presets()
     name = current_name(name)
     if name in known:
@@ -102,36 +100,35 @@ def get_preset(name: str) -> Preset:
     raise ValueError(f"There is no preset '{name}'; {hint}")
 
 
-# The recipes that ready-made experiments start from, small and large.
+# Base recipes of the presets, small and large.
 
-# Narrow networks for the small forms of experiments: the articles' layouts at a fraction of their width.
-#
-# They are handed over as layer lists, as JSON, which is how an arm's changes hold them.
+# Narrow networks for the small forms: the articles' architectures at a fraction of their width, as JSON layer
+# lists, the form in which a condition's changes hold them.
 
 THINNER = 16
-"""Every width of AlexNet for CIFAR-10 is divided by this."""
+"""Divisor of every width of AlexNet for CIFAR-10."""
 IMAGE: Shape = (3, 32, 32)
 CLASSES = 10
 Document = dict[str, Any]
 
 
 def thin_alexnet(resized: Sequence[int] = (), **options: Any) -> Document:
-    """AlexNet for CIFAR-10 at a sixteenth of its width, 0.23 M parameters, on 32×32 images in ten classes.
+    """Return AlexNet for CIFAR-10 at 1/16 of its width: 0.23 M parameters, 32×32 images, ten classes.
 
     Args:
         resized: Sides to which the image is resized, one after the other, before the first convolution.
-        options: `AlexNetOptions`; He's initialisation and no dropout by default.
+        options: `AlexNetOptions`; He initialization and no dropout by default.
     """
     return _alexnet("thin-alexnet", CIFAR, resized, options)
 
 
 def thin_small_alexnet(**options: Any) -> Document:
-    """SmallAlexNet at a sixteenth of its width; as `thin_alexnet`."""
+    """Return SmallAlexNet at 1/16 of its width; see `thin_alexnet`."""
     return _alexnet("thin-small-alexnet", SMALL, (), options)
 
 
 def lenet_dropping(chance: float) -> Document:
-    """LeNet-5 for 28×28 grey images with dropout before each hidden fully connected layer."""
+    """Return LeNet-5 for 28×28 grayscale images with dropout before each hidden fully connected layer."""
     layers = layer_list("lenet5", options={"init": "he"})
     assert layers is not None
     places = {"fc1": "dropout1", "fc2": "dropout2"}
@@ -144,16 +141,16 @@ def lenet_dropping(chance: float) -> Document:
 
 
 def alexnet_resizing(resized: Sequence[int], **options: Any) -> Document:
-    """AlexNet as in the paper for 227×227 images in ten classes, which resizes them first."""
+    """Return the paper's AlexNet for 227×227 images in ten classes, with resizing layers in front."""
     chosen = PaperOptions.model_validate(options)
     layers = lay_out("alexnet", FULL, CLASSES, (3, 227, 227), chosen)
     return _document(layers, [*_resizing(resized), *layers.layers])
 
 
 def inception_trio(naive: bool) -> Document:
-    """A stem, inception blocks 3a, 3b and 4a at an eighth of their width, and global pooling, on 32×32.
+    """Return a stem, inception blocks 3a, 3b and 4a at 1/8 of their width, and global pooling, on 32×32.
 
-    The naive form leaves out every 1×1 reduction; its pooling branch keeps all the maps it is given.
+    The naive form leaves out all 1×1 reductions; its pooling branch keeps all input channels.
     """
     he = Init(weights="he", bias=0.0)
     widths = {"3a": (8, 12, 16, 2, 4, 4), "3b": (16, 16, 24, 4, 12, 8), "4a": (24, 12, 26, 2, 6, 8)}
@@ -207,7 +204,7 @@ THIN = "AlexNet for CIFAR-10 at a sixteenth of its width on some of the digits"
 
 
 def lenet_on_digits(**changes: Any) -> Recipe:
-    """LeNet-5 on the digits that ship with scikit-learn: seconds a run."""
+    """Return LeNet-5 on the digits that ship with scikit-learn: seconds per run."""
     plain = Recipe(
         dataset="digits", validation=0, epochs=10, batch_size=64, optimiser="sgd", lr=0.05, momentum=0.9
     )
@@ -215,7 +212,7 @@ def lenet_on_digits(**changes: Any) -> Recipe:
 
 
 def thin_on_digits(**changes: Any) -> Recipe:
-    """A narrow AlexNet on some of the digits, so few that it can over-fit: about ten seconds a run."""
+    """Return a narrow AlexNet on few digits, so that it overfits: about ten seconds per run."""
     plain = Recipe(
         layers=LayerList.model_validate(thin_alexnet()), dataset="digits", limit=500, validation=0,
         epochs=12, batch_size=20, optimiser="sgd", lr=0.01, momentum=0.9,
@@ -224,17 +221,17 @@ def thin_on_digits(**changes: Any) -> Recipe:
 
 
 def alexnet_on_cifar(**changes: Any) -> Recipe:
-    """The article's AlexNet for CIFAR-10 with its recipe, as long as the article trains it."""
+    """Return the article's AlexNet for CIFAR-10 with its recipe, at full length."""
     return get("article-alexnet-cifar10").changed(changes)
 
 
 def small_alexnet_on_cifar(**changes: Any) -> Recipe:
-    """The article's SmallAlexNet with its recipe, for 20 epochs."""
+    """Return the article's SmallAlexNet with its recipe, for 20 epochs."""
     return get("article-small-alexnet-cifar10").changed({"epochs": 20, **changes})
 
 
 def alexnet_on_stl(**changes: Any) -> Recipe:
-    """The paper's AlexNet on STL-10 with settings under which it learns, for 30 epochs."""
+    """Return the paper's AlexNet on STL-10 with settings under which it learns, for 30 epochs."""
     plain = get("paper-alexnet-stl10").changed(
         {"options": {"init": "he", "normalisation": "none"}, "epochs": 30, "validation": 0,
          "schedule": "cosine", "scale": "standardised", "pca_jitter": 0, "ten_crop": False}

@@ -1,4 +1,4 @@
-"""Why the AlexNet of the AlexNet/STL-10 paper review did not learn: its recipe, and one change at a time."""
+"""Preset: why the AlexNet of the AlexNet/STL-10 paper review did not learn; one change at a time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from cnnviz.models.layer_list_edit import narrower
 from cnnviz.models.layers import LayerList
 from cnnviz.training import Recipe, get
 
-# The recipe that fails is the article's AlexNet, a quarter as wide, for images of 67×67 in place of
-# 227×227. Its weights start by the article's rule, widened so that each layer hands on the same share of
-# the signal as in the full one.
+# The failing recipe is the article's AlexNet at a quarter of its width, for images of 67×67 in place of
+# 227×227. Its weights are initialized by the article's rule, with a standard deviation widened so that each
+# layer propagates the same fraction of the signal as in the full network.
 
 SIDE, ENLARGED = 67, 76
 """Of the input, and of what it is cropped from: 227 and 256 in the article, in about the same ratio."""
@@ -27,7 +27,7 @@ FULL = (3, 227, 227)
 
 @cache
 def network(init: str, normalisation: str, biases: bool = True) -> LayerList:
-    """The narrow AlexNet with these options of `alexnet`; without `biases` all of them start at 0."""
+    """Return the narrow AlexNet with these options of `alexnet`; without `biases` all of them start at 0."""
     spec = models.get("alexnet")
     assert spec.layers is not None
     wide = spec.layers(10, FULL, spec.options.parse({"init": init, "normalisation": normalisation}))
@@ -60,7 +60,7 @@ CONDITIONS: dict[str, dict[str, Any]] = {
 
 
 def base() -> Recipe:
-    """The article's recipe on the narrow network, seed 0."""
+    """Return the article's recipe on the narrow network, seed 0."""
     return get("article-alexnet-stl10").changed(
         {
             "name": "alexnet-stl10-narrow",
@@ -76,14 +76,14 @@ def base() -> Recipe:
 
 
 def recipe(condition: str, seed: int) -> Recipe:
-    """The recipe of one arm; raises `KeyError` for one that there is not."""
+    """Return the recipe of a condition; raise `KeyError` for an unknown one."""
     return base().changed({**changes(**CONDITIONS[condition]), "seed": seed})
 
 
 def changes(
     init: str = "article", normalisation: str = "lrn-article", biases: bool = True, **fields: Any
 ) -> dict[str, Any]:
-    """Recipe fields of an arm; another start or normalisation makes another network."""
+    """Return a condition's recipe fields; another initialization or normalization changes the network."""
     if (init, normalisation, biases) == ("article", "lrn-article", True):
         return fields
     return {"layers": json.loads(network(init, normalisation, biases).write()), **fields}
@@ -107,7 +107,7 @@ _ASKED = {
 def _options(
     init: str | None = None, normalisation: str | None = None, **fields: object
 ) -> dict[str, object]:
-    """An arm's changes where the network is the registered one."""
+    """Return a condition's changes for the registered network."""
     chosen = {"init": init, "normalisation": normalisation}
     options = {name: value for name, value in chosen.items() if value is not None}
     return {**({"options": options} if options else {}), **fields}

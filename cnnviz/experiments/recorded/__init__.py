@@ -1,6 +1,6 @@
-"""Results that ship: ready-made experiments in their small form, as they were measured.
+"""Recorded results that ship: preset experiments in their small form, as measured.
 
-`python -m cnnviz.experiments.recorded.record ID` makes one from a finished experiment of the run database.
+`python -m cnnviz.experiments.recorded.record ID` creates one from a finished experiment of the run database.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 
 class Recording(NamedTuple):
-    """A result, the experiment that it is of, and the version of torch that it was measured with."""
+    """A recorded result, its experiment, and the version of torch."""
 
     experiment: Experiment
     result: Result
@@ -27,13 +27,13 @@ class Recording(NamedTuple):
 
 @functools.cache
 def names() -> tuple[str, ...]:
-    """Names of the ready-made experiments with a recorded result."""
+    """Return the names of the presets with a recorded result."""
     return tuple(sorted(path.stem for path in HERE.glob("*.json")))
 
 
 @functools.lru_cache(maxsize=32)
 def recording(name: str) -> Recording:
-    """The recorded result of that name; raises `KeyError` where none ships."""
+    """Return a recorded result by name; raise `KeyError` if there is none."""
     if name not in names():
         raise KeyError(name)
     document = orjson.loads((HERE / f"{name}.json").read_bytes())

@@ -1,4 +1,4 @@
-"""Writes recorded results from finished experiments: `python -m cnnviz.experiments.recorded.record ID…`."""
+"""Record results of finished experiments: `python -m cnnviz.experiments.recorded.record ID…`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cnnviz.tracking import Database, Status
 
 
 def document(database: Database, experiment_id: int) -> dict[str, Any]:
-    """What ships of an experiment; raises `ValueError` where not every run has finished or failed."""
+    """Return the JSON document that ships of an experiment; raise `ValueError` unless all runs have ended."""
     stored = get(database, experiment_id)
     for run in stored.runs.values():
         if run is None or run.status not in (Status.FINISHED, Status.FAILED):
@@ -26,7 +26,7 @@ def document(database: Database, experiment_id: int) -> dict[str, Any]:
     for condition in content["arms"]:
         for outcome in condition["outcomes"]:
             outcome["run"] = None
-            # It would tell how busy the machine was.
+            # Depends on the load of the machine.
             outcome["seconds"] = None
     bare = Result.model_validate(content)
     outcomes = {condition.name: condition.outcomes for condition in bare.arms}
