@@ -11,8 +11,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from cnnviz.interpret.colormaps import Theme
-from cnnviz.interpret.hooks import Seen, Watch, twin
-from cnnviz.interpret.mosaic import Floats, Mosaic, as_maps, mosaic, ordered
+from cnnviz.interpret.hooks import ActivationRecorder, LayerCall, shared_copy
+from cnnviz.interpret.mosaic import Floats, Mosaic, as_maps, mosaic, order_channels
 
 T = TypeVar("T")
 
@@ -33,27 +33,27 @@ def activations(model: nn.Module, images: Tensor, layers: Collection[str]) -> di
         UnknownLayerError: For a layer that does not exist or that the forward pass does not reach.
         ValueError: For a model in training mode.
     """
-    return reduced(model, images, layers, lambda name, values: values)
+    return reduce_activations(model, images, layers, lambda name, values: values)
 
 
-def reduced(
-    model: nn.Module, images: Tensor, layers: Collection[str], keep: Callable[[str, Tensor], T]
+def reduce_activations(
+    model: nn.Module, images: Tensor, layers: Collection[str], reduce: Callable[[str, Tensor], T]
 ) -> dict[str, T]:
     """Record `keep(layer, output)` of each layer in place of the output itself, which bounds memory.
 
     Otherwise as `activations`.
     """
-    return _Reducing(twin(model), layers, keep).run(images)
+    return _ReducingRecorder(shared_copy(model), layers, reduce).run(images)
 
 
-def maps_of(model: nn.Module, image: Tensor, layer: str) -> Floats:
+def feature_maps(model: nn.Module, image: Tensor, layer: str) -> Floats:
     """Return the feature maps `(C′, H′, W′)` of `layer`, for one image `(C, H, W)` or `(1, C, H, W)`."""
     batch = image[None] if image.dim() == 3 else image
     return as_maps(activations(model, batch, [layer])[layer][0], (batch.shape[-2], batch.shape[-1]))
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class ActivationSummary:
     """Statistics of a layer's output for one image, one value per channel, float32 `(C,)`."""
 
     layer: str
@@ -72,32 +72,38 @@ class Summary:
         return tuple(np.flatnonzero((self.low == 0) & (self.high == 0)).tolist())
 
 
-def summaries(model: nn.Module, image: Tensor, layers: Collection[str]) -> dict[str, Summary]:
-    """Compute the `Summary` of each layer for one image `(1, C, H, W)`, in one pass.
+def summarize_activations(
+    model: nn.Module, image: Tensor, layers: Collection[str]
+) -> dict[str, ActivationSummary]:
+    """Compute the `ActivationSummary` of each layer for one image `(1, C, H, W)`, in one pass.
 
     No layer's output is kept.
     """
     side = (image.shape[-2], image.shape[-1])
-    return reduced(model, image, layers, lambda layer, values: summary(layer, as_maps(values[0], side)))
+    return reduce_activations(
+        model, image, layers, lambda layer, values: summarize_maps(layer, as_maps(values[0], side))
+    )
 
 
-def summary(layer: str, maps: Floats) -> Summary:
+def summarize_maps(layer: str, maps: Floats) -> ActivationSummary:
     """Compute the statistics of feature maps `(C, H, W)`."""
     flat = maps.reshape(len(maps), -1)
     shape = (maps.shape[0], maps.shape[1], maps.shape[2])
     figures = flat.mean(1), flat.std(1), flat.min(1), flat.max(1), (flat == 0).mean(1).astype(np.float32)
-    return Summary(layer, shape, *figures)
+    return ActivationSummary(layer, shape, *figures)
 
 
-class _Reducing(Watch):
-    def __init__(self, model: nn.Module, layers: Collection[str], keep: Callable[[str, Tensor], Any]) -> None:
+class _ReducingRecorder(ActivationRecorder):
+    def __init__(
+        self, model: nn.Module, layers: Collection[str], reduce: Callable[[str, Tensor], Any]
+    ) -> None:
         super().__init__(model, layers)
-        self._reduce = keep
+        self._reduce = reduce
 
-    def keep(self, seen: Seen) -> Any:
-        return self._reduce(seen.layer, seen.output)
+    def reduce(self, call: LayerCall) -> Any:
+        return self._reduce(call.layer, call.output)
 
-    def takes_inputs(self) -> bool:
+    def copies_inputs(self) -> bool:
         return False
 
 
@@ -108,39 +114,43 @@ SIDE = 48
 
 
 @dataclass(frozen=True)
-class Glance:
+class LayerOverview:
     """A layer's place in the overview: its statistics and a mosaic of its most active maps."""
 
-    summary: Summary
+    summary: ActivationSummary
     mosaic: Mosaic
 
 
-def strip(
+def layer_overview(
     model: nn.Module,
     image: Tensor,
     layers: Collection[str],
     channels: int = CHANNELS,
     side: int = SIDE,
     theme: Theme = "light",
-) -> dict[str, Glance]:
+) -> dict[str, LayerOverview]:
     """Compute an overview of each layer for one image `(1, C, H, W)`, in one pass.
 
     No layer's output is kept. Each layer shows its `channels` most active maps in one column, each
     downsampled to at most `side` cells a side; the color range spans the layer.
     """
     size = (image.shape[-2], image.shape[-1])
-    return reduced(model, image, layers, functools.partial(_glance, (size, channels, side, theme)))
+    return reduce_activations(
+        model, image, layers, functools.partial(_overview, (size, channels, side, theme))
+    )
 
 
-def _glance(look: tuple[tuple[int, int], int, int, Theme], layer: str, values: Tensor) -> Glance:
-    size, channels, side, theme = look
+def _overview(options: tuple[tuple[int, int], int, int, Theme], layer: str, values: Tensor) -> LayerOverview:
+    size, channels, side, theme = options
     maps = as_maps(values[0], size)
-    shown = ordered(maps, "activity")[:channels]
-    return Glance(summary(layer, maps), mosaic(maps, shown, "layer", theme=theme, columns=1, side=side))
+    shown = order_channels(maps, "activity")[:channels]
+    return LayerOverview(
+        summarize_maps(layer, maps), mosaic(maps, shown, "layer", theme=theme, columns=1, side=side)
+    )
 
 
-def network_range(glances: Collection[Summary]) -> tuple[float, float]:
+def network_range(summaries: Collection[ActivationSummary]) -> tuple[float, float]:
     """Return the smallest and largest value of all layers, for the color range `network`."""
-    lows = [float(glance.low.min()) for glance in glances]
-    highs = [float(one.high.max()) for one in glances]
+    lows = [float(summary.low.min()) for summary in summaries]
+    highs = [float(summary.high.max()) for summary in summaries]
     return min(lows), max(highs)

@@ -19,7 +19,7 @@ from cnnviz.analysis.types import Analysis, Row
 from cnnviz.datasets.spec import Progress, Step, silent
 from cnnviz.interpret import InterpretError
 from cnnviz.interpret.blank_maps import blank_reason
-from cnnviz.interpret.hooks import twin
+from cnnviz.interpret.hooks import shared_copy
 from cnnviz.interpret.layer_names import unknown
 from cnnviz.interpret.mosaic import Floats
 
@@ -45,12 +45,12 @@ def default_layer(analysis: Analysis | None) -> str:
     if last is None:
         raise InterpretError("No convolution of this model leaves a grid of cells; choose a layer.")
     end = last
-    for number in range(last + 1, len(rows)):
-        row = rows[number]
-        same = _grid(row) == _grid(rows[last]) and not row.type.startswith("Dropout")
-        if row.kind not in _BELONGS or not same:
+    for index in range(last + 1, len(rows)):
+        row = rows[index]
+        same_grid = _grid(row) == _grid(rows[last]) and not row.type.startswith("Dropout")
+        if row.kind not in _BELONGS or not same_grid:
             break
-        end = number
+        end = index
     return rows[end].name
 
 
@@ -75,11 +75,11 @@ def grad_cam(model: nn.Module, image: Tensor, target: int, layer: str) -> Floats
     """
     from captum.attr import LayerGradCam
 
-    other = twin(model)
-    modules = dict(other.named_modules())
+    copied = shared_copy(model)
+    modules = dict(copied.named_modules())
     if layer not in modules:
         raise unknown(layer, modules)
-    attribution = LayerGradCam(other, modules[layer]).attribute(image, target, relu_attributions=True)
+    attribution = LayerGradCam(copied, modules[layer]).attribute(image, target, relu_attributions=True)
     if not isinstance(attribution, Tensor) or attribution.dim() != 4:
         raise InterpretError(f"'{layer}' gives no maps, so Grad-CAM has nothing to weigh there.")
     array: Floats = attribution[0, 0].detach().cpu().float().numpy()
@@ -88,24 +88,24 @@ def grad_cam(model: nn.Module, image: Tensor, target: int, layer: str) -> Floats
 
 def grad_cams(model: nn.Module, image: Tensor, target: int, layers: Sequence[str]) -> dict[str, Floats]:
     """Compute the Grad-CAM maps of many layers in one forward and backward pass; otherwise as `grad_cam`."""
-    other = twin(model)
-    modules = dict(other.named_modules())
+    copied = shared_copy(model)
+    modules = dict(copied.named_modules())
     outputs: dict[str, Tensor] = {}
 
     def hook(name: str) -> Any:
-        def keep(module: nn.Module, args: Any, out: Any) -> Tensor:
+        def record(module: nn.Module, args: Any, out: Any) -> Tensor:
             # Nothing before the first of these layers requires a gradient, so tracking begins at its output.
             outputs[name] = out if out.requires_grad else out.detach().requires_grad_()
             # The next layer may work in place: give it a copy.
             return outputs[name].clone()
 
-        return keep
+        return record
 
     for name in layers:
         if name not in modules:
             raise unknown(name, modules)
         modules[name].register_forward_hook(hook(name))
-    score = other(image)[0, target]
+    score = copied(image)[0, target]
     gradients = torch.autograd.grad(score, [outputs[name] for name in layers])
     heat_maps = {}
     for name, gradient in zip(layers, gradients, strict=True):
@@ -116,10 +116,10 @@ def grad_cams(model: nn.Module, image: Tensor, target: int, layers: Sequence[str
     return heat_maps
 
 
-def enlarged(cells: Floats, size: tuple[int, int]) -> Floats:
+def upsample(cells: Floats, size: tuple[int, int]) -> Floats:
     """Upsample a map `(h, w)` bilinearly to `(H, W)`."""
-    wide = torch.from_numpy(cells)[None, None]
-    array: Floats = functional.interpolate(wide, size, mode="bilinear", align_corners=False)[0, 0].numpy()
+    batch = torch.from_numpy(cells)[None, None]
+    array: Floats = functional.interpolate(batch, size, mode="bilinear", align_corners=False)[0, 0].numpy()
     return array
 
 
@@ -146,9 +146,9 @@ MEANINGS: dict[Method, str] = {
 }
 STEPS = 32
 """Integration steps of integrated gradients."""
-AT_ONCE = 8
+BATCH = 8
 """Batch size of integrated gradients and SmoothGrad: progress is reported between batches."""
-NOISY = 32
+NOISE_COPIES = 32
 """Noisy copies of the image for SmoothGrad."""
 NOISE = 0.15
 """Standard deviation of SmoothGrad's noise, as a fraction of the image's range (Smilkov et al., 2017: 0.1 to
@@ -210,22 +210,22 @@ def attribute(
     if image.dim() != 4 or len(image) != 1:
         raise InterpretError(f"An attribution is that of one image (1, C, H, W), not {tuple(image.shape)}.")
     check_gradients(model, method)
-    chosen, score, probability = aimed(model, image, target)
+    chosen, score, probability = resolve_target(model, image, target)
     if method == "gradcam":
         if layer is None:
             layer = default_layer(analysis)
         cells = grad_cam(model, image, chosen, layer)
-        values = enlarged(cells, (image.shape[2], image.shape[3]))
+        values = upsample(cells, (image.shape[2], image.shape[3]))
         blank = blank_reason(method, cells, model, image, chosen, layer)
         return Attribution(method, chosen, values, False, score, probability, layer, cells, blank)
-    other = _out_of_place(twin(model))
+    copied = _out_of_place(shared_copy(model))
     if method == "occlusion":
-        _watch(other, Step("covering", 0, _places(image), "patches"), progress)
+        _report_progress(copied, Step("covering", 0, _position_count(image), "patches"), progress)
     if method == "integrated-gradients":
-        _watch(other, Step("following the way", 0, STEPS, "points"), progress)
+        _report_progress(copied, Step("following the way", 0, STEPS, "points"), progress)
     if method == "smoothgrad":
-        _watch(other, Step("adding noise", 0, NOISY, "copies"), progress)
-    values = _METHODS[method](other, image, chosen)
+        _report_progress(copied, Step("adding noise", 0, NOISE_COPIES, "copies"), progress)
+    values = _METHODS[method](copied, image, chosen)
     blank = blank_reason(method, values, model, image, chosen)
     return Attribution(method, chosen, values, method not in UNSIGNED, score, probability, blank=blank)
 
@@ -240,19 +240,19 @@ def _out_of_place(model: nn.Module) -> nn.Module:
 
 def check_gradients(model: nn.Module, method: Method) -> None:
     """Raise `InterpretError` where a method needs gradients and the model, run outside torch, has none."""
-    why = getattr(model, "without_gradients", "")
-    if why and method != "occlusion":
-        raise InterpretError(f"{why}, which {TITLES[method]} needs; Occlusion works without.")
+    reason = getattr(model, "without_gradients", "")
+    if reason and method != "occlusion":
+        raise InterpretError(f"{reason}, which {TITLES[method]} needs; Occlusion works without.")
 
 
-def aimed(model: nn.Module, image: Tensor, target: int | None) -> tuple[int, float, float]:
+def resolve_target(model: nn.Module, image: Tensor, target: int | None) -> tuple[int, float, float]:
     """Return the target class (the predicted one where None), its logit and its probability.
 
     Raises:
         InterpretError: For a class index out of range.
     """
     with torch.no_grad():
-        logits = _out_of_place(twin(model))(image)[0]
+        logits = _out_of_place(shared_copy(model))(image)[0]
     chosen = int(logits.argmax()) if target is None else target
     if not 0 <= chosen < len(logits):
         raise InterpretError(f"The model has classes 0 to {len(logits) - 1}, not {chosen}.")
@@ -282,24 +282,24 @@ def _guided_backprop(model: nn.Module, image: Tensor, target: int) -> Floats:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # captum warns that it sets hooks; they are on our copy
-        found = GuidedBackprop(model).attribute(image.clone().requires_grad_(), target)
-    assert isinstance(found, Tensor)
-    return _array(found[0].abs().amax(0))
+        attribution = GuidedBackprop(model).attribute(image.clone().requires_grad_(), target)
+    assert isinstance(attribution, Tensor)
+    return _array(attribution[0].abs().amax(0))
 
 
 def _smoothgrad(model: nn.Module, image: Tensor, target: int) -> Floats:
     """Average |∂logit/∂pixel| over noisy copies (Smilkov et al., 2017); the noise has a fixed seed."""
     from captum.attr import NoiseTunnel, Saliency
 
-    spread = max(NOISE * float(image.max() - image.min()), 1e-8)
+    std = max(NOISE * float(image.max() - image.min()), 1e-8)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        found = NoiseTunnel(Saliency(model)).attribute(
-            image.clone().requires_grad_(), nt_type="smoothgrad", nt_samples=NOISY,
-            nt_samples_batch_size=AT_ONCE, stdevs=spread, target=target,
+        attribution = NoiseTunnel(Saliency(model)).attribute(
+            image.clone().requires_grad_(), nt_type="smoothgrad", nt_samples=NOISE_COPIES,
+            nt_samples_batch_size=BATCH, stdevs=std, target=target,
         )  # fmt: skip
-    assert isinstance(found, Tensor)
-    return _array(found[0].amax(0))
+    assert isinstance(attribution, Tensor)
+    return _array(attribution[0].amax(0))
 
 
 def _integrated(model: nn.Module, image: Tensor, target: int) -> Floats:
@@ -311,7 +311,7 @@ def _integrated(model: nn.Module, image: Tensor, target: int) -> Floats:
         torch.zeros_like(image),
         target,
         n_steps=STEPS,
-        internal_batch_size=AT_ONCE,
+        internal_batch_size=BATCH,
     )
     assert isinstance(attribution, Tensor)
     return _array(attribution[0].sum(0))
@@ -336,7 +336,7 @@ def _patches(image: Tensor) -> tuple[list[int], list[int]]:
     return patch, [max(1, side // 2) for side in patch]
 
 
-def _places(image: Tensor) -> int:
+def _position_count(image: Tensor) -> int:
     """Count the occlusion positions: strides until the far edge is covered."""
     patch, steps = _patches(image)
     down, along = (
@@ -345,7 +345,7 @@ def _places(image: Tensor) -> int:
     return down * along
 
 
-def _watch(model: nn.Module, step: Step, progress: Progress) -> None:
+def _report_progress(model: nn.Module, step: Step, progress: Progress) -> None:
     """Report to `progress` how many images have gone through `model`, a copy that nothing else uses."""
     done = 0
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cnnviz.interpret.hooks import twin
+from cnnviz.interpret.hooks import shared_copy
 from cnnviz.interpret.mosaic import Floats
 
 NOT_FINITE = (
@@ -71,17 +71,17 @@ def constant_maps(maps: Floats) -> int:
 
 
 def _gradcam(model: nn.Module, image: Tensor, target: int, layer: str) -> str:
-    other, seen = twin(model), []
+    copied, outputs = shared_copy(model), []
 
-    def keep(module: nn.Module, args: object, out: Tensor) -> Tensor:
-        seen.append(out if out.requires_grad else out.detach().requires_grad_())
-        return seen[-1].clone()
+    def record(module: nn.Module, args: object, out: Tensor) -> Tensor:
+        outputs.append(out if out.requires_grad else out.detach().requires_grad_())
+        return outputs[-1].clone()
 
-    dict(other.named_modules())[layer].register_forward_hook(keep)
-    score = other(image)[0, target]
-    gradients: tuple[Tensor | None, ...] = torch.autograd.grad(score, seen[-1], allow_unused=True)
+    dict(copied.named_modules())[layer].register_forward_hook(record)
+    score = copied(image)[0, target]
+    gradients: tuple[Tensor | None, ...] = torch.autograd.grad(score, outputs[-1], allow_unused=True)
     gradient = gradients[0]
-    if not seen[-1].any():
+    if not outputs[-1].any():
         return DEAD_LAYER.format(layer=layer)
     if gradient is None or not gradient.any():
         return NO_GRADIENT.format(what=f"what the layer '{layer}' gives")

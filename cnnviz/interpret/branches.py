@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from cnnviz.analysis.types import Analysis
 from cnnviz.datasets.spec import Progress, silent
 from cnnviz.interpret import InterpretError, UnknownLayerError
-from cnnviz.interpret.activations import activations, reduced
-from cnnviz.interpret.cache import Batches, Stop, never, stepped
-from cnnviz.interpret.hooks import record_layers, twin
+from cnnviz.interpret.activations import activations, reduce_activations
+from cnnviz.interpret.cache import Batches, Stop, iterate_batches, never_stop
+from cnnviz.interpret.hooks import record_layers, shared_copy
 from cnnviz.interpret.layer_names import unknown
 from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules import Inception, NaiveInception
@@ -66,29 +66,29 @@ def blocks(model: nn.Module, analysis: Analysis) -> tuple[Block, ...]:
 
     `analysis` is the model's own, at the input size that it is used with.
     """
-    return tuple(_block(name, module, analysis) for name, module in _found(model))
+    return tuple(_block(name, module, analysis) for name, module in _inception_modules(model))
 
 
-def _found(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def _inception_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     kinds: tuple[type[nn.Module], ...] = (Inception, NaiveInception)
-    theirs = sys.modules.get(
+    googlenet = sys.modules.get(
         "torchvision.models.googlenet"
     )  # Not imported: no module can be one of its types.
-    if theirs is not None:
-        kinds += (theirs.Inception,)
+    if googlenet is not None:
+        kinds += (googlenet.Inception,)
     for name, module in model.named_modules():
         if isinstance(module, kinds):
             yield name, module
 
 
-def _parts(module: nn.Module) -> tuple[str, ...]:
+def _branch_names(module: nn.Module) -> tuple[str, ...]:
     ours = isinstance(module, Inception | NaiveInception)
     return BRANCHES["cnnviz" if ours else "torchvision"]
 
 
 def _block(name: str, module: nn.Module, analysis: Analysis) -> Block:
     first, branches = 0, []
-    for part, title in zip(_parts(module), TITLES, strict=True):
+    for part, title in zip(_branch_names(module), TITLES, strict=True):
         path = f"{name}.{part}"
         rows = [row for row in analysis.rows if row.name == path or row.name.startswith(f"{path}.")]
         # The last row gives the branch's output, also where the branch itself computes something.
@@ -106,7 +106,7 @@ def _last_kernel(branch: nn.Module) -> int:
 
 
 @dataclass(frozen=True)
-class BranchLook:
+class BranchActivations:
     """Activations of one branch for an image."""
 
     branch: Branch
@@ -121,7 +121,7 @@ class BranchLook:
 
 
 @dataclass(frozen=True)
-class BlockLook:
+class BlockActivations:
     """Activations of an inception block for an image."""
 
     block: Block
@@ -129,27 +129,33 @@ class BlockLook:
     """`(C, H, W)`: the input of all branches."""
     output: Floats
     """`(C, H, W)`: the branches' maps, concatenated."""
-    branches: tuple[BranchLook, ...]
+    branches: tuple[BranchActivations, ...]
 
 
-def inspect_block(model: nn.Module, image: Tensor, block: Block) -> BlockLook:
+def record_block(model: nn.Module, image: Tensor, block: Block) -> BlockActivations:
     """Record the input, the branches' maps and the output of a block for one image `(1, C, H, W)`."""
     recorded = record_layers(model, image, [block.name, *(branch.name for branch in block.branches)])
-    whole: Floats = recorded[block.name].output[0].cpu().numpy()
-    magnitude = float(np.abs(whole).sum()) or 1.0
-    looks = []
+    output: Floats = recorded[block.name].output[0].cpu().numpy()
+    magnitude = float(np.abs(output).sum()) or 1.0
+    branch_activations = []
     for branch in block.branches:
         maps: Floats = recorded[branch.name].output[0].cpu().numpy()
-        sizes = np.abs(maps)
-        looks.append(
-            BranchLook(
-                branch, maps, float(sizes.mean()), float(sizes.sum()) / magnitude, float((maps == 0).mean())
+        magnitudes = np.abs(maps)
+        branch_activations.append(
+            BranchActivations(
+                branch,
+                maps,
+                float(magnitudes.mean()),
+                float(magnitudes.sum()) / magnitude,
+                float((maps == 0).mean()),
             )
         )
-    return BlockLook(block, recorded[block.name].inputs[0][0].cpu().numpy(), whole, tuple(looks))
+    return BlockActivations(
+        block, recorded[block.name].inputs[0][0].cpu().numpy(), output, tuple(branch_activations)
+    )
 
 
-def without(model: nn.Module, images: Tensor, branches: Collection[str]) -> Tensor:
+def ablate_branches(model: nn.Module, images: Tensor, branches: Collection[str]) -> Tensor:
     """Compute the logits `(N, classes)` with the outputs of these modules set to zero (ablation).
 
     With no `branches` these are the model's plain logits.
@@ -157,14 +163,14 @@ def without(model: nn.Module, images: Tensor, branches: Collection[str]) -> Tens
     Raises:
         UnknownLayerError: For a module that does not exist.
     """
-    silenced = twin(model)
-    modules = dict(silenced.named_modules())
+    copied = shared_copy(model)
+    modules = dict(copied.named_modules())
     for name in branches:
         if name not in modules:
             raise unknown(name, modules)
         modules[name].register_forward_hook(_zeroed)
     with torch.no_grad():
-        logits: Tensor = silenced(images)
+        logits: Tensor = copied(images)
     return logits
 
 
@@ -179,7 +185,7 @@ def activity_by_class(
     classes: int,
     total: int | None = None,
     progress: Progress = silent,
-    stop: Stop = never,
+    stop: Stop = never_stop,
 ) -> NDArray[np.float64]:
     """Compute each branch's mean absolute activation by class.
 
@@ -197,10 +203,10 @@ def activity_by_class(
         raise InterpretError("The model has no inception blocks.")
     sums = torch.zeros(len(names), classes, dtype=torch.float64)
     counts = torch.zeros(classes, dtype=torch.float64)
-    for images, labels in stepped(batches, total, "activity", progress, stop):
+    for images, labels in iterate_batches(batches, total, "activity", progress, stop):
         if len(labels) and int(labels.max()) >= classes:
             raise InterpretError(f"A label is {int(labels.max())}, but there are {classes} classes.")
-        means = reduced(
+        means = reduce_activations(
             model, images, names, lambda _, values: values.abs().flatten(1).mean(1).double().cpu()
         )
         for row, name in enumerate(names):
@@ -211,7 +217,7 @@ def activity_by_class(
     return mean.reshape(len(blocks), -1, classes)
 
 
-def block_named(blocks: tuple[Block, ...], name: str) -> Block:
+def find_block(blocks: tuple[Block, ...], name: str) -> Block:
     """Return the block called `name`; raises `UnknownLayerError`."""
     for block in blocks:
         if block.name == name:
@@ -238,12 +244,12 @@ class ClassifierOutput:
 
 def auxiliary_heads(model: nn.Module) -> dict[str, str]:
     """Return the auxiliary classifiers: module path → the block whose output it reads."""
-    given = getattr(model, "head_names", None)
-    if isinstance(given, dict):
-        return {head: block for block, head in given.items()}
-    theirs = {"aux1": "inception4a", "aux2": "inception4d"}
+    own = getattr(model, "head_names", None)
+    if isinstance(own, dict):
+        return {head: block for block, head in own.items()}
+    torchvision_heads = {"aux1": "inception4a", "aux2": "inception4d"}
     modules = dict(model.named_modules())
-    return {head: block for head, block in theirs.items() if head in modules and block in modules}
+    return {head: block for head, block in torchvision_heads.items() if head in modules and block in modules}
 
 
 def classifier_outputs(model: nn.Module, images: Tensor) -> tuple[ClassifierOutput, ...]:
@@ -253,10 +259,10 @@ def classifier_outputs(model: nn.Module, images: Tensor) -> tuple[ClassifierOutp
     """
     heads = auxiliary_heads(model)
     recorded = activations(model, images, ["", *heads.values()])
-    other = twin(model)
+    copied = shared_copy(model)
     outputs = []
     with torch.no_grad():
         for head, block in heads.items():
-            logits = other.get_submodule(head)(recorded[block])
+            logits = copied.get_submodule(head)(recorded[block])
             outputs.append(ClassifierOutput(head, block, torch.softmax(logits, dim=1).cpu().numpy()))
     return (*outputs, ClassifierOutput("", "", torch.softmax(recorded[""], dim=1).cpu().numpy()))

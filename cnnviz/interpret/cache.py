@@ -35,7 +35,7 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def key_of(*parts: Any) -> str:
+def cache_key(*parts: Any) -> str:
     """Hash what a result depends on (model and data fingerprints, layer, preprocessing) into a cache key.
 
     Parts are whatever JSON can hold.
@@ -43,7 +43,7 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
-def path_of(kind: str, key: str) -> Path:
+def cache_path(kind: str, key: str) -> Path:
     """Return the file of a result; it need not exist."""
     return home() / "cache" / "interpret" / f"v{VERSION}" / kind / f"{key}.npz"
 
@@ -51,7 +51,7 @@ def path_of(kind: str, key: str) -> Path:
 def load(kind: str, key: str) -> dict[str, NDArray[Any]] | None:
     """Return the arrays of a cached result; None where it is missing or damaged."""
     try:
-        with np.load(path_of(kind, key), allow_pickle=False) as file:
+        with np.load(cache_path(kind, key), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None
@@ -63,7 +63,7 @@ def save(kind: str, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     Raises:
         DataError: Where the disk is full or not writable.
     """
-    path = path_of(kind, key)
+    path = cache_path(kind, key)
     packed, named = io.BytesIO(), dict[str, Any](arrays)
     np.savez(packed, allow_pickle=False, **named)
     with disk_errors():
@@ -86,13 +86,13 @@ Stop = Callable[[], bool]
 """Polled between batches; True cancels the work."""
 
 
-def never() -> bool:
+def never_stop() -> bool:
     """Return False: the work is not cancelled."""
     return False
 
 
-def stepped(
-    batches: Batches, total: int | None, stage: str, progress: Progress = silent, stop: Stop = never
+def iterate_batches(
+    batches: Batches, total: int | None, stage: str, progress: Progress = silent, stop: Stop = never_stop
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the batches, reporting to `progress` after each how many of `total` images are done.
 
@@ -112,6 +112,6 @@ def stepped(
         raise InterpretError("There are no images to go through.")
 
 
-def in_batches(images: Tensor, labels: Tensor, size: int = 256) -> Batches:
+def split_batches(images: Tensor, labels: Tensor, size: int = 256) -> Batches:
     """Split tensors that are in memory into batches."""
     return list(zip(torch.split(images, size), torch.split(labels, size), strict=True))

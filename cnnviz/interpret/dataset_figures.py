@@ -20,7 +20,7 @@ from torch import Tensor
 
 from cnnviz.inference.weights import bundled
 from cnnviz.interpret.embedding import Embedding, features_by_layer, pca
-from cnnviz.interpret.max_activations import exciting
+from cnnviz.interpret.max_activations import find_max_activations
 from cnnviz.interpret.mosaic import Floats
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ class DatasetFigures:
     layers: Mapping[str, LayerFigures]
 
 
-def path_of(name: str) -> Path:
+def figures_path(name: str) -> Path:
     """Return the file of a bundled checkpoint's figures; it need not exist."""
     return FOLDER / f"{name}.npz"
 
 
 def read(name: str) -> DatasetFigures | None:
     """Load the figures that ship with a checkpoint; None where there are none."""
-    path = path_of(name)
+    path = figures_path(name)
     if not bundled.is_name(name) or not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as file:
@@ -88,16 +88,16 @@ def compute(
     """Compute the file's arrays, except the data set's title, over `count` evenly spaced test images."""
     rows = np.unique(np.linspace(0, len(data.test) - 1, min(count, len(data.test))).astype(np.int64))
     labels = np.asarray(data.test.labels)[rows].astype(np.uint8)
-    most = exciting(loaded.model, _batches(loaded, data, rows), layers)
-    found = features_by_layer(loaded.model, _batches(loaded, data, rows), layers)
+    top = find_max_activations(loaded.model, _batches(loaded, data, rows), layers)
+    features = features_by_layer(loaded.model, _batches(loaded, data, rows), layers)
     arrays: dict[str, NDArray[np.generic]] = {"labels": labels, "layers": np.array(layers)}
     for layer in layers:
-        points = pca(found[layer])
+        points = pca(features[layer])
         arrays |= {
             f"{layer}/points": points.points.astype(np.float16),
             f"{layer}/explained": np.array(points.explained, np.float32),
-            f"{layer}/labels": labels[most[layer].images],
-            f"{layer}/values": most[layer].values.astype(np.float16),
+            f"{layer}/labels": labels[top[layer].images],
+            f"{layer}/values": top[layer].values.astype(np.float16),
         }
     return arrays
 
@@ -105,10 +105,10 @@ def compute(
 def _batches(loaded: Loaded, data: Dataset, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
     from cnnviz.datasets import adapt
 
-    how = loaded.preprocessing
+    preprocessing = loaded.preprocessing
     for images, labels in data.test.iter_batches(BATCH, rows):
-        pixels = adapt(torch.from_numpy(np.array(images)), (how.channels, *how.stored))
-        yield how.inputs(pixels), torch.from_numpy(np.array(labels))
+        pixels = adapt(torch.from_numpy(np.array(images)), (preprocessing.channels, *preprocessing.stored))
+        yield preprocessing.inputs(pixels), torch.from_numpy(np.array(labels))
 
 
 def main() -> None:
@@ -120,15 +120,15 @@ def main() -> None:
     parser.add_argument("checkpoint")
     parser.add_argument("dataset")
     parser.add_argument("title")
-    given = parser.parse_args()
-    loaded = bundled.load(given.checkpoint)
+    arguments = parser.parse_args()
+    loaded = bundled.load(arguments.checkpoint)
     options = None if loaded.options is None else loaded.options.changed()
     rows = analyze(loaded.spec, loaded.side, len(loaded.classes), options).predicting
     layers = [row.name for row in rows if row.outputs and row.name.isidentifier()]
-    arrays = compute(loaded, datasets.load(given.dataset), layers)
-    whole: dict[str, Any] = {"data": np.array(given.title)} | arrays
-    path_of(given.checkpoint).parent.mkdir(exist_ok=True)
-    np.savez_compressed(path_of(given.checkpoint), **whole)
+    arrays = compute(loaded, datasets.load(arguments.dataset), layers)
+    contents: dict[str, Any] = {"data": np.array(arguments.title)} | arrays
+    figures_path(arguments.checkpoint).parent.mkdir(exist_ok=True)
+    np.savez_compressed(figures_path(arguments.checkpoint), **contents)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from cnnviz.inference.predict import logit_lead
 from cnnviz.interpret import InterpretError
-from cnnviz.interpret.attribution import Attribution, enlarged
-from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Bytes, paint
-from cnnviz.interpret.hooks import twin
+from cnnviz.interpret.attribution import Attribution, upsample
+from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Bytes, apply_colormap
+from cnnviz.interpret.hooks import shared_copy
 from cnnviz.interpret.mosaic import Floats
 
 SHARE = 1 / 3
@@ -21,7 +21,7 @@ SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
-class Removed:
+class Deletion:
     """Prediction with one region covered."""
 
     box: tuple[int, int, int, int]
@@ -37,16 +37,16 @@ class Removed:
 
 
 @dataclass(frozen=True)
-class Check:
+class DeletionCheck:
     """Predictions with the regions of most and of least attribution covered, and the original one."""
 
     target: int
     before: Floats
     """Probabilities for the original image, `(classes,)`."""
-    most: Removed
-    least: Removed
+    most: Deletion
+    least: Deletion
     lead: float
-    """As `Removed.lead`, for the original image."""
+    """As `Deletion.lead`, for the original image."""
 
     @property
     def confirms(self) -> bool:
@@ -54,9 +54,9 @@ class Check:
         return self.most.lead < self.least.lead
 
 
-def check(
+def check_deletion(
     model: nn.Module, image: Tensor, attribution: Attribution, share: float = SHARE, fill: float = 0.0
-) -> Check:
+) -> DeletionCheck:
     """Cover the regions of most and of least attribution with `fill`, one at a time, and predict again.
 
     A region is a box of `share` of the image's height and width.
@@ -69,29 +69,29 @@ def check(
     height, width = attribution.values.shape
     box = max(1, round(height * share)), max(1, round(width * share))
     sums = _box_sums(attribution.values.astype(np.float64), box)
-    whole = float(np.abs(attribution.values).sum()) or 1.0
-    places = [np.unravel_index(int(index), sums.shape) for index in (sums.argmax(), sums.argmin())]
-    boxes = [(int(y), int(x), int(y) + box[0], int(x) + box[1]) for y, x in places]
+    total = float(np.abs(attribution.values).sum()) or 1.0
+    corners = [np.unravel_index(int(index), sums.shape) for index in (sums.argmax(), sums.argmin())]
+    boxes = [(int(y), int(x), int(y) + box[0], int(x) + box[1]) for y, x in corners]
     batch = image.repeat(3, 1, 1, 1)
-    for covered, (top, left, bottom, right) in zip(batch[1:], boxes, strict=True):
-        covered[:, top:bottom, left:right] = fill
+    for covered, (top, remaining, bottom, right) in zip(batch[1:], boxes, strict=True):
+        covered[:, top:bottom, remaining:right] = fill
     with torch.no_grad():
-        logits = twin(model)(batch).float()
-    answers: Floats = torch.softmax(logits, dim=1).cpu().numpy()
+        logits = shared_copy(model)(batch).float()
+    probabilities: Floats = torch.softmax(logits, dim=1).cpu().numpy()
     lead, *leads = logit_lead(logits, attribution.target).tolist()
     most, least = (
-        Removed(where, float(sums[where[0], where[1]]) / whole, answer, left)
-        for where, answer, left in zip(boxes, answers[1:], leads, strict=True)
+        Deletion(region, float(sums[region[0], region[1]]) / total, after, remaining)
+        for region, after, remaining in zip(boxes, probabilities[1:], leads, strict=True)
     )
-    return Check(attribution.target, answers[0], most, least, lead)
+    return DeletionCheck(attribution.target, probabilities[0], most, least, lead)
 
 
 def _box_sums(values: NDArray[np.float64], box: tuple[int, int]) -> NDArray[np.float64]:
     """Sum over a box at each position where it fits, by a summed-area table."""
     corner = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    high, wide = box
-    rows = corner[high:] - corner[:-high]
-    sums: NDArray[np.float64] = rows[:, wide:] - rows[:, :-wide]
+    height, width = box
+    rows = corner[height:] - corner[:-height]
+    sums: NDArray[np.float64] = rows[:, width:] - rows[:, :-width]
     return sums
 
 
@@ -107,7 +107,11 @@ def overlay(picture: Bytes, values: Floats, opacity: float = 0.5, signed: bool =
     if not 0 <= opacity <= 1:
         raise InterpretError(f"Opacity lies between 0 and 1, not at {opacity}.")
     height, width = picture.shape[:2]
-    spread = values if values.shape == (height, width) else enlarged(values, (height, width))
-    end = float(np.abs(spread).max()) or 1.0
-    painted = paint(spread, -end, end, DIVERGING["light"]) if signed else paint(spread, 0.0, end, SEQUENTIAL)
-    return np.round(picture * (1 - opacity) + painted * opacity).astype(np.uint8)
+    resized = values if values.shape == (height, width) else upsample(values, (height, width))
+    limit = float(np.abs(resized).max()) or 1.0
+    colors = (
+        apply_colormap(resized, -limit, limit, DIVERGING["light"])
+        if signed
+        else apply_colormap(resized, 0.0, limit, SEQUENTIAL)
+    )
+    return np.round(picture * (1 - opacity) + colors * opacity).astype(np.uint8)

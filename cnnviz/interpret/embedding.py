@@ -15,11 +15,11 @@ from torch.nn import functional
 
 from cnnviz.datasets.spec import Progress, Step, silent
 from cnnviz.interpret import InterpretError
-from cnnviz.interpret.activations import reduced
-from cnnviz.interpret.cache import Batches, Stop, never, stepped
+from cnnviz.interpret.activations import reduce_activations
+from cnnviz.interpret.cache import Batches, Stop, iterate_batches, never_stop
 from cnnviz.interpret.mosaic import Floats, as_map_batch
 
-WIDEST = 2048
+MAX_FEATURES = 2048
 """Most features per image: maps with more values are average-pooled down to this."""
 COMPONENTS = 50
 """Principal components that t-SNE and UMAP work on, as their authors advise for many features."""
@@ -43,12 +43,12 @@ def features(
     layer: str,
     total: int | None = None,
     progress: Progress = silent,
-    stop: Stop = never,
+    stop: Stop = never_stop,
 ) -> Floats:
     """Compute the features of each image at `layer`, float32 `(N, D)`.
 
-    Maps with more than `WIDEST` values are average-pooled to the largest grid that fits, at worst to one
-    cell. Raises as `max_activations.exciting` does.
+    Maps with more than `MAX_FEATURES` values are average-pooled to the largest grid that fits, at worst to
+    one cell. Raises as `max_activations.find_max_activations` does.
     """
     return features_by_layer(model, batches, [layer], total, progress, stop)[layer]
 
@@ -59,13 +59,13 @@ def features_by_layer(
     layers: Collection[str],
     total: int | None = None,
     progress: Progress = silent,
-    stop: Stop = never,
+    stop: Stop = never_stop,
 ) -> dict[str, Floats]:
     """Compute the features of several layers in one pass over the images; otherwise as `features`."""
     rows: dict[str, list[Floats]] = {layer: [] for layer in layers}
-    for images, _ in stepped(batches, total, "features", progress, stop):
-        keep = functools.partial(_pooled, (images.shape[-2], images.shape[-1]))
-        for layer, values in reduced(model, images, layers, keep).items():
+    for images, _ in iterate_batches(batches, total, "features", progress, stop):
+        pool = functools.partial(_pooled, (images.shape[-2], images.shape[-1]))
+        for layer, values in reduce_activations(model, images, layers, pool).items():
             rows[layer].append(values)
     return {layer: np.concatenate(parts) for layer, parts in rows.items()}
 
@@ -73,8 +73,8 @@ def features_by_layer(
 def _pooled(size: tuple[int, int], layer: str, out: Tensor) -> Floats:
     maps = as_map_batch(out, size)
     channels, height, width = maps.shape[1:]
-    side = max(1, int((WIDEST / channels) ** 0.5))
-    if channels * height * width > WIDEST and height * width > 1:
+    side = max(1, int((MAX_FEATURES / channels) ** 0.5))
+    if channels * height * width > MAX_FEATURES and height * width > 1:
         maps = functional.adaptive_avg_pool2d(maps, (min(side, height), min(side, width)))
     array: Floats = maps.flatten(1).float().cpu().numpy()
     return array
@@ -107,12 +107,12 @@ def tsne(values: Floats, seed: int = 0, perplexity: float = 30.0, progress: Prog
 
     components, _ = _components(values, COMPONENTS, seed)
     progress(Step("t-SNE", 0, None, ""))
-    fitting = min(perplexity, (len(components) - 1) / 3)
+    fitted = min(perplexity, (len(components) - 1) / 3)
     # The first two components, scaled as scikit-learn scales its own initialization.
-    start = components[:, :2] / (components[:, 0].std() or 1.0) * 1e-4
+    initial = components[:, :2] / (components[:, 0].std() or 1.0) * 1e-4
     # Its parallel loop is short: on a busy machine threads that wait for each other take ten times as long.
     with threadpool_limits(1, user_api="openmp"):
-        points = TSNE(perplexity=fitting, init=start, random_state=seed).fit_transform(components)
+        points = TSNE(perplexity=fitted, init=initial, random_state=seed).fit_transform(components)
     return Embedding("tsne", points.astype(np.float32))
 
 
@@ -143,9 +143,9 @@ def umap(values: Floats, seed: int = 0, neighbors: int = 15, progress: Progress 
 
     if not np.ptp(components):
         return Embedding("umap", components[:, :2])  # All points are equal: UMAP has no neighbors to find.
-    fitting = max(2, min(neighbors, len(components) - 1))
-    start = "spectral" if len(components) > 10 else "random"  # The spectral layout needs a larger graph.
-    reducer = UMAP(n_neighbors=fitting, init=start, random_state=seed, n_jobs=1)
+    fitted = max(2, min(neighbors, len(components) - 1))
+    initial = "spectral" if len(components) > 10 else "random"  # The spectral layout needs a larger graph.
+    reducer = UMAP(n_neighbors=fitted, init=initial, random_state=seed, n_jobs=1)
     return Embedding("umap", np.asarray(reducer.fit_transform(components), np.float32))
 
 
@@ -156,18 +156,18 @@ def _components(values: Floats, count: int, seed: int) -> tuple[Floats, Floats]:
         raise InterpretError(f"A map needs at least three images, not {len(values)}.")
     if not np.isfinite(values).all():
         raise InterpretError("The layer gives values that are not numbers; a diverged network has no map.")
-    fits = min(count, *values.shape)
+    available = min(count, *values.shape)
     solver = "randomized" if min(values.shape) > 500 else "full"
-    pca = PCA(fits, svd_solver=solver, random_state=seed)
+    pca = PCA(available, svd_solver=solver, random_state=seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         scores = pca.fit_transform(values.astype(np.float64))
-    missing = max(2 - fits, 0)
+    missing = max(2 - available, 0)
     scores = np.pad(scores, ((0, 0), (0, missing))).astype(np.float32)
     explained = np.pad(np.nan_to_num(pca.explained_variance_ratio_), (0, missing)).astype(np.float32)
     return scores, explained
 
 
-def centres(points: Floats, labels: Tensor, classes: int) -> Floats:
+def class_centers(points: Floats, labels: Tensor, classes: int) -> Floats:
     """Compute the mean point of each class, `(classes, 2)`, for its label; NaN for a class without images."""
     sums = torch.zeros(classes, 2).index_add_(0, labels, torch.from_numpy(points))
     counts = torch.bincount(labels, minlength=classes)

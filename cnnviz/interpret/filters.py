@@ -42,8 +42,8 @@ def layers_with_filters(model: nn.Module) -> tuple[str, ...]:
     """Return the names of the layers whose weights can be shown: convolutions and fully connected layers."""
     names: list[str] = []
     for name, module in model.named_modules():
-        inside = any(name.startswith(f"{other}.") for other in names)
-        if isinstance(module, nn.Conv2d | nn.Linear | PartialConv2d) and not inside:
+        nested = any(name.startswith(f"{parent}.") for parent in names)
+        if isinstance(module, nn.Conv2d | nn.Linear | PartialConv2d) and not nested:
             names.append(name)
     return tuple(names)
 
@@ -94,9 +94,12 @@ def _convolution(layer: str, module: nn.Conv2d) -> Weights:
     _check_size(layer, out * inputs * height * width)
     values = np.zeros((out, inputs, height, width), np.float32)
     present = np.zeros((out, inputs), bool)
-    seen, made = inputs // module.groups, out // module.groups
+    group_in, group_out = inputs // module.groups, out // module.groups
     for group in range(module.groups):
-        rows, columns = slice(group * made, (group + 1) * made), slice(group * seen, (group + 1) * seen)
+        rows, columns = (
+            slice(group * group_out, (group + 1) * group_out),
+            slice(group * group_in, (group + 1) * group_in),
+        )
         values[rows, columns], present[rows, columns] = kernel[rows], True
     return Weights(layer, values, present, bias)
 
@@ -105,11 +108,11 @@ def partial_weights(layer: str, module: PartialConv2d) -> Weights:
     """Return the weights of LeNet-5's C3, whose kernels are spread over several grouped convolutions."""
     convs = [cast(nn.Conv2d, conv) for conv in module.convs.values()]
     kernels = [kernel for conv in convs for kernel in _array(conv.weight)]
-    inputs = 1 + max(max(seen) for seen in module.connections)
+    inputs = 1 + max(max(connected) for connected in module.connections)
     values = np.zeros((len(kernels), inputs, *kernels[0].shape[1:]), np.float32)
     present = np.zeros(values.shape[:2], bool)
-    for out, (seen, kernel) in enumerate(zip(module.connections, kernels, strict=True)):
-        values[out, list(seen)], present[out, list(seen)] = kernel, True
+    for out, (connected, kernel) in enumerate(zip(module.connections, kernels, strict=True)):
+        values[out, list(connected)], present[out, list(connected)] = kernel, True
     bias = np.concatenate([_array(cast(torch.Tensor, conv.bias)) for conv in convs])
     return Weights(layer, values, present, bias)
 
@@ -129,7 +132,7 @@ def _check_size(layer: str, count: int) -> None:
         raise InterpretError(f"The weights of '{layer}', spread out, are too many to show ({count:,}).")
 
 
-def as_colours(weights: Weights, zoom: int = 1, theme: Theme = "light") -> Mosaic:
+def draw_first_layer(weights: Weights, zoom: int = 1, theme: Theme = "light") -> Mosaic:
     """Draw a first layer's kernels: in color for three input channels, else with the diverging color map.
 
     In color, gray is zero and the layer's largest magnitude reaches full color, so that kernels compare.
@@ -145,11 +148,11 @@ def as_colours(weights: Weights, zoom: int = 1, theme: Theme = "light") -> Mosai
     plain = mosaic(weights.values[:, 0], scale="diverging", theme=theme, zoom=zoom)
     pixels = plain.pixels.copy()
     scaled = weights.values / (2 * (weights.magnitude or 1)) + 0.5
-    coloured = np.clip(np.nan_to_num(scaled) * 255, 0, 255).round().astype(np.uint8).transpose(0, 2, 3, 1)
+    colors = np.clip(np.nan_to_num(scaled) * 255, 0, 255).round().astype(np.uint8).transpose(0, 2, 3, 1)
     for channel in plain.channels:
         top, left, bottom, right = plain.box(channel)
-        pixels[top:bottom, left:right] = coloured[channel].repeat(zoom, 0).repeat(zoom, 1)
-    return _with(plain, pixels, weights.magnitude)
+        pixels[top:bottom, left:right] = colors[channel].repeat(zoom, 0).repeat(zoom, 1)
+    return _with_limits(plain, pixels, weights.magnitude)
 
 
 def by_input(
@@ -184,32 +187,32 @@ def by_output(
     return _diverging(weights, weights.values[channel], weights.present[channel], (zoom, theme, magnitude))
 
 
-def _check_channel(channel: int, count: int, what: str) -> None:
+def _check_channel(channel: int, count: int, side: str) -> None:
     if not 0 <= channel < count:
-        raise InterpretError(f"The layer has {what} channels 0 to {count - 1}, not {channel}.")
+        raise InterpretError(f"The layer has {side} channels 0 to {count - 1}, not {channel}.")
 
 
 def _diverging(
     weights: Weights,
     kernels: Floats,
     present: NDArray[np.bool_],
-    look: tuple[int, Theme, float | None],
+    options: tuple[int, Theme, float | None],
 ) -> Mosaic:
-    zoom, theme, magnitude = look
-    end = weights.magnitude if magnitude is None else magnitude
-    shown = mosaic(
-        kernels, colour_range="network", network=(-end, end), scale="diverging", theme=theme, zoom=zoom
+    zoom, theme, magnitude = options
+    limit = weights.magnitude if magnitude is None else magnitude
+    drawn = mosaic(
+        kernels, colour_range="network", network=(-limit, limit), scale="diverging", theme=theme, zoom=zoom
     )
-    pixels = shown.pixels.copy()
+    pixels = drawn.pixels.copy()
     for channel in np.flatnonzero(~present).tolist():
-        top, left, bottom, right = shown.box(channel)
+        top, left, bottom, right = drawn.box(channel)
         pixels[top:bottom, left:right] = GAP[theme]
-    return _with(shown, pixels, end)
+    return _with_limits(drawn, pixels, limit)
 
 
-def _with(shown: Mosaic, pixels: Bytes, end: float) -> Mosaic:
-    ends = np.full(len(shown.low), end, np.float32)
-    return replace(shown, pixels=pixels, low=-ends, high=ends)
+def _with_limits(drawn: Mosaic, pixels: Bytes, limit: float) -> Mosaic:
+    ends = np.full(len(drawn.low), limit, np.float32)
+    return replace(drawn, pixels=pixels, low=-ends, high=ends)
 
 
 @dataclass(frozen=True)
@@ -232,7 +235,7 @@ def histogram(weights: Weights, bins: int = 51, magnitude: float | None = None) 
     """
     values = weights.values[weights.present].ravel()
     finite = values[np.isfinite(values)].astype(np.float64)
-    end = (weights.magnitude if magnitude is None else magnitude) or 1.0
-    counts, edges = np.histogram(np.clip(finite, -end, end), bins, (-end, end))
+    limit = (weights.magnitude if magnitude is None else magnitude) or 1.0
+    counts, edges = np.histogram(np.clip(finite, -limit, limit), bins, (-limit, limit))
     mean, spread = (float(finite.mean()), float(finite.std())) if finite.size else (0.0, 0.0)
     return Histogram(counts.astype(np.int64), edges, mean, spread, int((finite == 0).sum()))

@@ -25,7 +25,7 @@ from cnnviz.models.outside.network import OutsideNetwork
 M = TypeVar("M", bound=nn.Module)
 
 
-def twin(model: M) -> M:
+def shared_copy(model: M) -> M:
     """Copy the modules over the same weights, in evaluation mode and with `requires_grad=False`.
 
     Raises:
@@ -53,7 +53,7 @@ class _Script(nn.Module):
 
 
 @dataclass(frozen=True)
-class Seen:
+class LayerCall:
     """One call of a layer: its output, and copies of its inputs from before the call."""
 
     layer: str
@@ -70,34 +70,34 @@ class Seen:
     """For each input of an operation: the outermost module that returned it; empty where none did."""
 
 
-def record_layers(model: nn.Module, images: Tensor, layers: Collection[str]) -> dict[str, Seen]:
+def record_layers(model: nn.Module, images: Tensor, layers: Collection[str]) -> dict[str, LayerCall]:
     """Record inputs and outputs of `layers` (see `cnnviz.interpret.layer_names`) for images `(N, C, H, W)`.
 
     Raises:
         UnknownLayerError: For a layer that does not exist or that the forward pass does not reach.
         ValueError: For a model in training mode.
     """
-    watch = Watch(twin(model), layers)
-    return watch.run(images)
+    recorder = ActivationRecorder(shared_copy(model), layers)
+    return recorder.run(images)
 
 
-def last_operations(model: nn.Module, images: Tensor, containers: Collection[str]) -> dict[str, Seen]:
+def last_operations(model: nn.Module, images: Tensor, containers: Collection[str]) -> dict[str, LayerCall]:
     """Record the last operation that each container makes between its children, where it makes any."""
-    return _LastOperation(twin(model), containers).run(images)
+    return _LastOperation(shared_copy(model), containers).run(images)
 
 
-class _AllSeenError(Exception):
+class _AllRecordedError(Exception):
     """All layers are recorded: stop the forward pass."""
 
 
-class Watch:
+class ActivationRecorder:
     """Recorder of one forward pass of a hooked copy; subclasses record reductions to bound memory."""
 
     def __init__(self, model: nn.Module, layers: Collection[str]) -> None:
         self.model = model
         self.modules = dict(model.named_modules())
         self._wanted = set(layers)
-        self._found: dict[str, Any] = {}
+        self._recorded: dict[str, Any] = {}
         self._calls: Counter[str] = Counter()
         self._inputs: dict[str, tuple[Tensor, ...]] = {}
         for name in {layer.partition("@")[0] for layer in layers}:
@@ -105,11 +105,11 @@ class Watch:
             if base not in self.modules:
                 raise unknown(name, self.modules)
 
-    def keep(self, seen: Seen) -> Any:
+    def reduce(self, call: LayerCall) -> Any:
         """Return what to record of a call; its inputs may be overwritten later in the pass."""
-        return seen
+        return call
 
-    def takes_inputs(self) -> bool:
+    def copies_inputs(self) -> bool:
         """Return whether inputs are copied."""
         return True
 
@@ -124,69 +124,69 @@ class Watch:
                 if any(":" in layer for layer in self._wanted):
                     self._run_with_operations(images)
                 else:
-                    with suppress(_AllSeenError):
+                    with suppress(_AllRecordedError):
                         self.model(images)
             finally:
                 for handle in handles:
                     handle.remove()
-            if self._wanted - self._found.keys():
+            if self._wanted - self._recorded.keys():
                 self._run_with_operations(images)
         return self._result()
 
     def _record(self, model: OutsideNetwork, images: Tensor) -> None:
         """Record the layers of a network that runs outside torch."""
-        with suppress(_AllSeenError):
-            for name, (given, output) in model.record(images, self._wanted).items():
+        with suppress(_AllRecordedError):
+            for name, (inputs, output) in model.record(images, self._wanted).items():
                 module = self.modules.get(name.partition(":")[0].partition("@")[0])
-                self._keep(Seen(name, module, "", (given,), output))
+                self._store(LayerCall(name, module, "", (inputs,), output))
 
     def _result(self) -> dict[str, Any]:
-        for layer in self._wanted - self._found.keys():
-            raise unknown(layer, self._found or self.modules)
-        return self._found
+        for layer in self._wanted - self._recorded.keys():
+            raise unknown(layer, self._recorded or self.modules)
+        return self._recorded
 
     def _hooks(self) -> list[Any]:
         handles = []
         for name in {layer.partition("@")[0] for layer in self._wanted if ":" not in layer}:
             module = self.modules[name]
-            if self.takes_inputs():
-                handles.append(module.register_forward_pre_hook(self._entering(name)))
-            handles.append(module.register_forward_hook(self._leaving(name)))
+            if self.copies_inputs():
+                handles.append(module.register_forward_pre_hook(self._pre_hook(name)))
+            handles.append(module.register_forward_hook(self._post_hook(name)))
         return handles
 
-    def _entering(self, name: str) -> Any:
+    def _pre_hook(self, name: str) -> Any:
         def enter(module: nn.Module, args: Any) -> None:
             self._inputs[name] = tuple(t.clone() for t in tensors(args))
 
         return enter
 
-    def _leaving(self, name: str) -> Any:
+    def _post_hook(self, name: str) -> Any:
         def leave(module: nn.Module, args: Any, out: Any) -> None:
             self._calls[name] += 1
             layer = numbered(name, self._calls[name])
             results = tensors(out)
             if layer in self._wanted and results:
-                given = self._inputs.pop(name, ())
-                self._keep(Seen(layer, module, "", given, results[0]))
+                inputs = self._inputs.pop(name, ())
+                self._store(LayerCall(layer, module, "", inputs, results[0]))
 
         return leave
 
     def _run_with_operations(self, images: Tensor) -> None:
-        with suppress(_AllSeenError), _Operations(self) as mode:
-            mode.follow(images)
+        with suppress(_AllRecordedError), _Operations(self) as mode:
+            mode.track(images)
             self.model(images)
 
-    def meet(self, seen: Seen) -> None:
+    def on_operation(self, call: LayerCall) -> None:
         """Record an operation that has just run, if it is wanted; its output is not copied yet."""
-        if seen.layer in self._wanted and seen.layer not in self._found:
-            self._keep(seen)
+        if call.layer in self._wanted and call.layer not in self._recorded:
+            self._store(call)
 
-    def _keep(self, seen: Seen) -> None:
-        self._found[seen.layer] = self.keep(replace(seen, output=seen.output.clone()))
-        if not self._wanted - self._found.keys():
-            raise _AllSeenError
+    def _store(self, call: LayerCall) -> None:
+        self._recorded[call.layer] = self.reduce(replace(call, output=call.output.clone()))
+        if not self._wanted - self._recorded.keys():
+            raise _AllRecordedError
 
-    def interested(self, module: str) -> bool:
+    def wants_module(self, module: str) -> bool:
         """Return whether an operation of this module, or of a module whose weights it uses, is wanted."""
         return any(layer.partition(":")[0].partition("@")[0] == module for layer in self._wanted)
 
@@ -194,21 +194,21 @@ class Watch:
 class _Operations(TorchFunctionMode):
     """Torch-function mode that records calls between modules, named as in `cnnviz.analysis.trace`."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, recorder: ActivationRecorder) -> None:
         super().__init__()
-        self._watch = watch
-        self._owners = {id(p): name for name, m in watch.modules.items() for p in m._parameters.values()}
+        self._recorder = recorder
+        self._owners = {id(p): name for name, m in recorder.modules.items() for p in m._parameters.values()}
         self._tracked: MutableMapping[Tensor, bool] = WeakIdKeyDictionary()
-        self._givers: MutableMapping[Tensor, str] = WeakIdKeyDictionary()
+        self._producers: MutableMapping[Tensor, str] = WeakIdKeyDictionary()
         self._stack: list[tuple[str, bool]] = []
         self._counts: Counter[str] = Counter()
         self._handles: list[Any] = []
 
     def __enter__(self) -> _Operations:
-        for name, module in self._watch.modules.items():
+        for name, module in self._recorder.modules.items():
             leaf = is_unit(module)
-            self._handles.append(module.register_forward_pre_hook(self._entering(name, leaf)))
-            self._handles.append(module.register_forward_hook(self._leaving(name)))
+            self._handles.append(module.register_forward_pre_hook(self._pre_hook(name, leaf)))
+            self._handles.append(module.register_forward_hook(self._post_hook(name)))
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
@@ -217,20 +217,20 @@ class _Operations(TorchFunctionMode):
         for handle in self._handles:
             handle.remove()
 
-    def follow(self, tensor: Tensor) -> None:
+    def track(self, tensor: Tensor) -> None:
         self._tracked[tensor] = True
 
-    def _entering(self, name: str, leaf: bool) -> Any:
+    def _pre_hook(self, name: str, leaf: bool) -> Any:
         def enter(module: nn.Module, args: Any) -> None:
             self._stack.append((name, leaf))
 
         return enter
 
-    def _leaving(self, name: str) -> Any:
+    def _post_hook(self, name: str) -> Any:
         def leave(module: nn.Module, args: Any, out: Any) -> None:
             self._stack.pop()
             if isinstance(out, Tensor):
-                self._givers[out] = name
+                self._producers[out] = name
 
         return leave
 
@@ -239,45 +239,47 @@ class _Operations(TorchFunctionMode):
         name = name_of(func)
         if name in ASKS or not self._stack:
             return func(*args, **kwargs)
-        given = tensors(args) + tensors(kwargs)
-        depends = any(t in self._tracked for t in given)
+        inputs = tensors(args) + tensors(kwargs)
+        tracked = any(t in self._tracked for t in inputs)
         module, leaf = self._stack[-1]
-        owner = next((self._owners[id(t)] for t in given if id(t) in self._owners), module)
+        owner = next((self._owners[id(t)] for t in inputs if id(t) in self._owners), module)
         if leaf or not owner.startswith(module):
             owner = module
-        kept = not leaf and self._watch.interested(owner)
-        inputs = tuple(t.clone() for t in given) if kept else ()
-        sources = tuple(self._givers.get(t, "") for t in given) if kept else ()
+        recorded = not leaf and self._recorder.wants_module(owner)
+        copies = tuple(t.clone() for t in inputs) if recorded else ()
+        sources = tuple(self._producers.get(t, "") for t in inputs) if recorded else ()
         out = func(*args, **kwargs)
-        results = tensors(out) if depends else []
+        results = tensors(out) if tracked else []
         for tensor in results:
             self._tracked[tensor] = True
         if results and not leaf:
-            self._met(owner, module, Seen("", None, name, inputs, results[0], args, kwargs, sources))
+            self._on_operation(
+                owner, module, LayerCall("", None, name, copies, results[0], args, kwargs, sources)
+            )
         return out
 
-    def _met(self, owner: str, module: str, seen: Seen) -> None:
-        name = seen.operation
+    def _on_operation(self, owner: str, module: str, call: LayerCall) -> None:
+        name = call.operation
         rule = RULES.get(name) or RULES.get(name.rstrip("_"))
         label = name.strip("_")
         if rule is not None:
-            effect = rule(Call(name, seen.arguments, seen.keywords, seen.output, ()))
+            effect = rule(Call(name, call.arguments, call.keywords, call.output, ()))
             if effect.view:
                 return
             label = effect.label
         base = owner if owner != module else f"{owner}:{slug(label)}"
         self._counts[base] += 1
-        self._watch.meet(replace(seen, layer=numbered(base, self._counts[base])))
+        self._recorder.on_operation(replace(call, layer=numbered(base, self._counts[base])))
 
 
-class _LastOperation(Watch):
+class _LastOperation(ActivationRecorder):
     """Records, under the name of a container, the last operation of its own forward."""
 
     def run(self, images: Tensor) -> dict[str, Any]:
         with torch.no_grad():
             self._run_with_operations(images)
-        return self._found
+        return self._recorded
 
-    def meet(self, seen: Seen) -> None:
-        if seen.layer.partition(":")[0] in self._wanted and ":" in seen.layer:
-            self._found[seen.layer.partition(":")[0]] = replace(seen, output=seen.output.clone())
+    def on_operation(self, call: LayerCall) -> None:
+        if call.layer.partition(":")[0] in self._wanted and ":" in call.layer:
+            self._recorded[call.layer.partition(":")[0]] = replace(call, output=call.output.clone())

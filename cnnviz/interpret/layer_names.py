@@ -55,17 +55,17 @@ def inner_layers(analysis: Analysis) -> tuple[Layer, ...]:
     for node in analysis.graph.nodes[2:]:
         if node.training_only:
             continue
-        between = node.container == node.row and bool(node.label)
-        base = f"{node.row}:{slug(node.label)}" if between else node.row
+        operation = node.container == node.row and bool(node.label)
+        base = f"{node.row}:{slug(node.label)}" if operation else node.row
         counts[base] += 1
-        if between or counts[base] > 1:
+        if operation or counts[base] > 1:
             names.append(Layer(numbered(base, counts[base]), node.row, node.kind, node.output_shape))
     return tuple(names)
 
 
 def unknown(name: str, known: Collection[str]) -> UnknownLayerError:
     """Build the error for an unknown layer, with the closest names."""
-    near = [match for match, _, _ in process.extract(name, list(known), limit=3, score_cutoff=50)]
-    if not near:
-        near = list(known)[:3]
-    return UnknownLayerError(f"The model has no layer '{name}'; it has {', '.join(map(repr, near))}.")
+    closest = [match for match, _, _ in process.extract(name, list(known), limit=3, score_cutoff=50)]
+    if not closest:
+        closest = list(known)[:3]
+    return UnknownLayerError(f"The model has no layer '{name}'; it has {', '.join(map(repr, closest))}.")

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from cnnviz.analysis.types import ReceptiveField
 from cnnviz.datasets.spec import Progress, silent
 from cnnviz.interpret import cache
-from cnnviz.interpret.activations import reduced
-from cnnviz.interpret.cache import Batches, Stop, never, stepped
+from cnnviz.interpret.activations import reduce_activations
+from cnnviz.interpret.cache import Batches, Stop, iterate_batches, never_stop
 from cnnviz.interpret.mosaic import Floats, as_map_batch
 
 TOP = 9
@@ -27,7 +27,7 @@ _Best = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Exciting:
+class MaxActivations:
     """Top-activating images: for each of C channels the k images with the largest activation, descending."""
 
     images: NDArray[np.int64]
@@ -38,22 +38,22 @@ class Exciting:
     """`(C, k, 2)`: its position `(y, x)` on the map."""
 
     def patch(
-        self, channel: int, place: int, field: ReceptiveField, input_size: tuple[int, int]
+        self, channel: int, rank: int, field: ReceptiveField, input_size: tuple[int, int]
     ) -> tuple[int, int, int, int]:
         """Return the receptive field `(top, left, bottom, right)` of the cell in pixels, ends excluded."""
-        y, x = self.cells[channel, place].tolist()
+        y, x = self.cells[channel, rank].tolist()
         return field.box((y, x), input_size)
 
 
-def exciting(
+def find_max_activations(
     model: nn.Module,
     batches: Batches,
     layers: Collection[str],
     top: int = TOP,
     total: int | None = None,
     progress: Progress = silent,
-    stop: Stop = never,
-) -> dict[str, Exciting]:
+    stop: Stop = never_stop,
+) -> dict[str, MaxActivations]:
     """Find the `top` images with the largest activation of every channel of each layer, in one pass.
 
     Several layers cost hardly more than the last of them. Of equal values the first image wins; of fewer than
@@ -65,49 +65,49 @@ def exciting(
         InterpretError: Where there are no images.
     """
     best: dict[str, _Best] = {}
-    done = 0
-    for images, _ in stepped(batches, total, "exciting images", progress, stop):
-        keep = functools.partial(_kept, (images.shape[-2], images.shape[-1]))
-        for layer, (values, rows, columns) in reduced(model, images, layers, keep).items():
-            numbers = torch.arange(done, done + len(images))[:, None].expand(values.shape)
-            best[layer] = _merged(best.get(layer), (values, numbers, rows, columns), top)
-        done += len(images)
-    return {layer: _describe(strongest) for layer, strongest in best.items()}
+    images_done = 0
+    for images, _ in iterate_batches(batches, total, "exciting images", progress, stop):
+        maxima = functools.partial(_maxima_of, (images.shape[-2], images.shape[-1]))
+        for layer, (values, rows, columns) in reduce_activations(model, images, layers, maxima).items():
+            indices = torch.arange(images_done, images_done + len(images))[:, None].expand(values.shape)
+            best[layer] = _merge(best.get(layer), (values, indices, rows, columns), top)
+        images_done += len(images)
+    return {layer: _to_arrays(strongest) for layer, strongest in best.items()}
 
 
-def _describe(best: _Best) -> Exciting:
-    values, numbers, rows, columns = (part.T.contiguous() for part in best)
-    return Exciting(numbers.numpy(), values.numpy(), torch.stack([rows, columns], dim=2).numpy())
+def _to_arrays(best: _Best) -> MaxActivations:
+    values, indices, rows, columns = (part.T.contiguous() for part in best)
+    return MaxActivations(indices.numpy(), values.numpy(), torch.stack([rows, columns], dim=2).numpy())
 
 
-def _kept(size: tuple[int, int], layer: str, out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return _strongest(as_map_batch(out, size))
+def _maxima_of(size: tuple[int, int], layer: str, out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return _maxima(as_map_batch(out, size))
 
 
-def _strongest(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _maxima(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the maximum of maps `(N, C, H, W)`, its row and its column, `(N, C)` each."""
     values, cells = maps.flatten(2).float().max(dim=2)
     width = maps.shape[3]
     return values.cpu(), cells.cpu() // width, cells.cpu() % width
 
 
-def _merged(best: _Best | None, fresh: _Best, top: int) -> _Best:
+def _merge(best: _Best | None, new: _Best, top: int) -> _Best:
     """Merge two sets of candidates and return the `top` by value."""
-    parts = fresh if best is None else tuple(torch.cat(two) for two in zip(best, fresh, strict=True))
+    parts = new if best is None else tuple(torch.cat(pair) for pair in zip(best, new, strict=True))
     order = torch.sort(parts[0], dim=0, descending=True, stable=True).indices[:top]
-    values, numbers, rows, columns = (part.gather(0, order) for part in parts)
-    return values, numbers, rows, columns
+    values, indices, rows, columns = (part.gather(0, order) for part in parts)
+    return values, indices, rows, columns
 
 
-def remembered(key: str) -> Exciting | None:
-    """Load the result cached under this key (see `cache.key_of`); None where there is none."""
+def load_cached(key: str) -> MaxActivations | None:
+    """Load the result cached under this key (see `cache.cache_key`); None where there is none."""
     stored = cache.load("exciting", key)
     if stored is None or stored.keys() != {"images", "values", "cells"}:
         return None
-    return Exciting(stored["images"], stored["values"], stored["cells"])
+    return MaxActivations(stored["images"], stored["values"], stored["cells"])
 
 
-def remember(key: str, strongest: Exciting) -> None:
+def save_cached(key: str, strongest: MaxActivations) -> None:
     """Cache a result on disk; raises `DataError` where the disk is full or not writable."""
     cache.save(
         "exciting", key, {"images": strongest.images, "values": strongest.values, "cells": strongest.cells}

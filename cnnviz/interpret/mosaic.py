@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cnnviz.interpret import InterpretError
-from cnnviz.interpret.colormaps import DIVERGING, GAP, SEQUENTIAL, Bytes, Theme, paint
+from cnnviz.interpret.colormaps import DIVERGING, GAP, SEQUENTIAL, Bytes, Theme, apply_colormap
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,11 @@ def as_maps(values: Tensor, input_size: tuple[int, int]) -> Floats:
     if array.ndim == 2:
         return _tokens(array, input_size)
     if array.ndim == 3:
-        return np.ascontiguousarray(array.transpose(2, 0, 1)) if _last(array.shape, input_size) else array
+        return (
+            np.ascontiguousarray(array.transpose(2, 0, 1))
+            if _is_channels_last(array.shape, input_size)
+            else array
+        )
     raise InterpretError(f"What has the shape {'×'.join(map(str, array.shape))} cannot be shown as maps.")
 
 
@@ -53,25 +57,25 @@ def as_map_batch(values: Tensor, input_size: tuple[int, int]) -> Tensor:
         raise InterpretError(
             f"What has the shape {'×'.join(map(str, values.shape))} cannot be shown as maps."
         )
-    return values.permute(0, 3, 1, 2) if _last(values.shape[1:], input_size) else values
+    return values.permute(0, 3, 1, 2) if _is_channels_last(values.shape[1:], input_size) else values
 
 
-def _last(shape: tuple[int, ...], input_size: tuple[int, int]) -> bool:
+def _is_channels_last(shape: tuple[int, ...], input_size: tuple[int, int]) -> bool:
     first, second, third = shape
     height, width = input_size
 
-    def strays(rows: int, columns: int) -> float:
+    def distortion(rows: int, columns: int) -> float:
         return abs(math.log(rows * width / (columns * height)))
 
-    return strays(first, second) < 0.1 <= strays(second, third)
+    return distortion(first, second) < 0.1 <= distortion(second, third)
 
 
 def _tokens(array: Floats, input_size: tuple[int, int]) -> Floats:
     length, width = array.shape
-    for extra in (0, 1):
-        rows = round(math.sqrt((length - extra) * input_size[0] / input_size[1]))
-        if rows and (length - extra) % rows == 0 and length - extra > 1:
-            grid = array[extra:].reshape(rows, -1, width)
+    for class_tokens in (0, 1):
+        rows = round(math.sqrt((length - class_tokens) * input_size[0] / input_size[1]))
+        if rows and (length - class_tokens) % rows == 0 and length - class_tokens > 1:
+            grid = array[class_tokens:].reshape(rows, -1, width)
             if abs(math.log(rows * input_size[1] / (grid.shape[1] * input_size[0]))) < 0.1:
                 return np.ascontiguousarray(grid.transpose(2, 0, 1))
     return np.ascontiguousarray(array.T[:, None, :])
@@ -85,7 +89,7 @@ CELLS = 1024
 """Most cells of a map that similarity is computed on."""
 
 
-def ordered(maps: Floats, order: Order = "index") -> NDArray[np.int64]:
+def order_channels(maps: Floats, order: Order = "index") -> NDArray[np.int64]:
     """Return the order of the channels of maps `(C, H, W)`, a permutation of 0 … C − 1, int64 `(C,)`.
 
     `activity`: by descending mean absolute activation. `spread`: by descending standard deviation.
@@ -113,14 +117,14 @@ def _by_similarity(flat: Floats) -> NDArray[np.int64]:
 
     if flat.shape[1] == 1:
         return np.argsort(-flat[:, 0], kind="stable")
-    some = flat[:, :: -(-flat.shape[1] // CELLS)]
-    centred = some - some.mean(1, keepdims=True)
-    length = np.linalg.norm(centred, axis=1)
-    varies = np.flatnonzero(length > 1e-6 * np.abs(some).max(initial=1e-30))
+    sampled = flat[:, :: -(-flat.shape[1] // CELLS)]
+    centered = sampled - sampled.mean(1, keepdims=True)
+    norms = np.linalg.norm(centered, axis=1)
+    varies = np.flatnonzero(norms > 1e-6 * np.abs(sampled).max(initial=1e-30))
     constant = np.setdiff1d(np.arange(len(flat)), varies)
     if len(varies) < 3:
         return np.concatenate([varies, constant])
-    unit = centred[varies] / length[varies, None]
+    unit = centered[varies] / norms[varies, None]
     distance = np.clip(1 - unit @ unit.T, 0, 2)
     np.fill_diagonal(distance, 0)
     leaves = leaves_list(linkage(squareform(distance, checks=False), "average"))
@@ -166,15 +170,15 @@ class Mosaic:
 
     def locate(self, row: int, column: int) -> tuple[int, int, int] | None:
         """Return the `(channel, y, x)` at pixel `(row, column)`; None on a gap or outside."""
-        place = []
+        positions = []
         for pixel, side, count in ((row, self.tile[0], self.rows), (column, self.tile[1], self.columns)):
-            index, rest = divmod(pixel, side + self.gap)
-            if rest >= side or not 0 <= index < count:
+            slot, offset = divmod(pixel, side + self.gap)
+            if offset >= side or not 0 <= slot < count:
                 return None
-            place.append((index, rest // self.zoom * self.step))
-        (line, y), (position, x) = place
-        number = line * self.columns + position
-        return (self.channels[number], y, x) if number < len(self.channels) else None
+            positions.append((slot, offset // self.zoom * self.step))
+        (line, y), (position, x) = positions
+        index = line * self.columns + position
+        return (self.channels[index], y, x) if index < len(self.channels) else None
 
     def box(self, channel: int) -> tuple[int, int, int, int]:
         """Return the pixels of a channel's map as `(top, left, bottom, right)`, ends excluded."""
@@ -207,7 +211,7 @@ def mosaic(
 
     Args:
         maps: float32; NaN and Inf are drawn in a color of their own.
-        order: A name (see `ordered`), or the channels to show, in that order.
+        order: A name (see `order_channels`), or the channels to show, in that order.
         colour_range: Range of the color map: each map's values, the layer's, or `network`.
         network: Smallest and largest value of the whole network, for the range `network`.
         scale: `diverging` from zero, the range made symmetric, or `sequential`; `auto` diverges where there
@@ -223,20 +227,22 @@ def mosaic(
     """
     if maps.ndim != 3 or not maps.size:
         raise InterpretError(f"A mosaic takes maps (C, H, W), not {'×'.join(map(str, maps.shape))}.")
-    channels = ordered(maps, order) if isinstance(order, str) else order
+    channels = order_channels(maps, order) if isinstance(order, str) else order
     step = max(1, math.ceil(max(maps.shape[1:]) / side))
-    shown = maps[channels, ::step, ::step]
+    selected = maps[channels, ::step, ::step]
     low, high = limits(maps, colour_range, network)
     diverging = scale == "diverging" or (scale == "auto" and bool(low.min() < 0))
     if diverging:
         high = np.maximum(np.abs(low), np.abs(high))
         low = -high
     table = DIVERGING[theme] if diverging else SEQUENTIAL
-    painted = paint(shown, low[channels, None, None], high[channels, None, None], table)
-    columns = columns or _columns(len(channels), shown.shape[1] * zoom + gap, shown.shape[2] * zoom + gap)
-    pixels = _laid_out(painted, columns, gap, zoom, GAP[theme])
+    colors = apply_colormap(selected, low[channels, None, None], high[channels, None, None], table)
+    columns = columns or _columns(
+        len(channels), selected.shape[1] * zoom + gap, selected.shape[2] * zoom + gap
+    )
+    pixels = _tile(colors, columns, gap, zoom, GAP[theme])
     shape = (maps.shape[0], maps.shape[1], maps.shape[2])
-    tile = (shown.shape[1] * zoom, shown.shape[2] * zoom)
+    tile = (selected.shape[1] * zoom, selected.shape[2] * zoom)
     return Mosaic(
         pixels, tuple(channels.tolist()), columns, shape, tile, gap, zoom, step, low, high, diverging
     )
@@ -256,10 +262,10 @@ def limits(
     finite = np.isfinite(maps)
     low = np.where(finite, maps, np.inf).min(axis=(1, 2))
     high = np.where(finite, maps, -np.inf).max(axis=(1, 2))
-    known = low <= high
-    low, high = np.where(known, low, 0), np.where(known, high, 0)
-    if colour_range == "layer" and known.any():
-        low, high = np.full_like(low, low[known].min()), np.full_like(high, high[known].max())
+    has_finite = low <= high
+    low, high = np.where(has_finite, low, 0), np.where(has_finite, high, 0)
+    if colour_range == "layer" and has_finite.any():
+        low, high = np.full_like(low, low[has_finite].min()), np.full_like(high, high[has_finite].max())
     return low.astype(np.float32), high.astype(np.float32)
 
 
@@ -267,22 +273,22 @@ def _columns(count: int, height: int, width: int) -> int:
     return min(count, max(1, round(math.sqrt(count * height / width * SHAPE))))
 
 
-def _laid_out(painted: Bytes, columns: int, gap: int, zoom: int, between: tuple[int, int, int]) -> Bytes:
+def _tile(colors: Bytes, columns: int, gap: int, zoom: int, background: tuple[int, int, int]) -> Bytes:
     if zoom > 1:
-        painted = painted.repeat(zoom, axis=1).repeat(zoom, axis=2)
-    count, height, width, _ = painted.shape
+        colors = colors.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    count, height, width, _ = colors.shape
     rows = -(-count // columns)
     grid = np.empty((rows * columns, height + gap, width + gap, 3), np.uint8)
-    grid[:] = between
-    grid[:count, :height, :width] = painted
+    grid[:] = background
+    grid[:count, :height, :width] = colors
     grid = grid.reshape(rows, columns, height + gap, width + gap, 3).swapaxes(1, 2)
-    picture = grid.reshape(rows * (height + gap), columns * (width + gap), 3)
-    return np.ascontiguousarray(picture[: picture.shape[0] - gap, : picture.shape[1] - gap])
+    tiled = grid.reshape(rows * (height + gap), columns * (width + gap), 3)
+    return np.ascontiguousarray(tiled[: tiled.shape[0] - gap, : tiled.shape[1] - gap])
 
 
 # Channel flags, and a layer's values as a compact buffer.
 
-SATURATED, OF_CELLS = 0.95, 0.95
+SATURATED, SATURATED_CELLS = 0.95, 0.95
 """A channel is saturated where this fraction of its cells is beyond this fraction of the activation's bound.
 """
 BOUNDS = {"Tanh": (-1.0, 1.0), "ScaledTanh": (-1.7159, 1.7159), "Sigmoid": (0.0, 1.0), "ReLU6": (0.0, 6.0),
@@ -291,7 +297,7 @@ BOUNDS = {"Tanh": (-1.0, 1.0), "ScaledTanh": (-1.7159, 1.7159), "Sigmoid": (0.0,
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class ChannelFlags:
     """Channel flags: indices, ascending."""
 
     dead: tuple[int, ...]
@@ -304,35 +310,35 @@ class Marks:
     """With NaN or Inf."""
 
 
-def marks(maps: Floats, layer_type: str = "") -> Marks:
+def flag_channels(maps: Floats, layer_type: str = "") -> ChannelFlags:
     """Flag the channels of maps `(C, H, W)`; `layer_type`, the row's type, gives the bounds of the values."""
     flat = maps.reshape(len(maps), -1)
-    dead, broken = _every(flat == 0), ~_every(np.isfinite(flat))
-    never = _every(flat <= 0) & ~dead
+    dead, broken = _all_cells(flat == 0), ~_all_cells(np.isfinite(flat))
+    never_positive = _all_cells(flat <= 0) & ~dead
     low, high = BOUNDS.get(layer_type, (-np.inf, np.inf))
-    reach = high - low
+    span = high - low
     saturated = np.zeros(len(maps), dtype=bool)
-    if np.isfinite(reach):
-        middle = (low + high) / 2
-        beyond = np.abs(flat - middle) > SATURATED * reach / 2
+    if np.isfinite(span):
+        center = (low + high) / 2
+        saturated_cells = np.abs(flat - center) > SATURATED * span / 2
         # At a lower bound of 0 a unit is inactive, not saturated.
         if low == 0:
-            beyond &= flat > middle
-        saturated = beyond.mean(1) >= OF_CELLS
-    return Marks(_numbers(dead), _numbers(never), _numbers(saturated), _numbers(broken))
+            saturated_cells &= flat > center
+        saturated = saturated_cells.mean(1) >= SATURATED_CELLS
+    return ChannelFlags(_indices(dead), _indices(never_positive), _indices(saturated), _indices(broken))
 
 
-def _every(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _all_cells(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
     flags: NDArray[np.bool_] = np.logical_and.reduce(cells, axis=1)
     return flags
 
 
-def _numbers(chosen: NDArray[np.bool_]) -> tuple[int, ...]:
+def _indices(chosen: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(np.flatnonzero(chosen).tolist())
 
 
 @dataclass(frozen=True, slots=True)
-class Buffer:
+class PackedMaps:
     """Values in C order, little-endian, for the browser."""
 
     kind: Literal["float16", "float32"]
@@ -342,7 +348,7 @@ class Buffer:
     """Stride of the subsampling of maps; 1 for all cells."""
 
 
-def buffer(maps: Floats, limit: int = 4_000_000) -> Buffer:
+def pack_maps(maps: Floats, limit: int = 4_000_000) -> PackedMaps:
     """Pack maps `(C, H, W)` into at most `limit` bytes, for reading values off.
 
     float32 where that fits; else float16 (three digits) where no value is out of its range; else every second
@@ -350,10 +356,10 @@ def buffer(maps: Floats, limit: int = 4_000_000) -> Buffer:
     """
     step = 1
     while True:
-        shown = maps[:, ::step, ::step]
-        half = shown.size * 2 <= limit and bool((np.abs(shown) < 65_504).all())
-        if shown.size * 4 <= limit or half or shown.shape[1:] == (1, 1):
-            small = shown.size * 4 > limit and half
-            data = shown.astype("<f2" if small else "<f4").tobytes()
-            return Buffer("float16" if small else "float32", shown.shape, data, step)
+        sampled = maps[:, ::step, ::step]
+        fits_half = sampled.size * 2 <= limit and bool((np.abs(sampled) < 65_504).all())
+        if sampled.size * 4 <= limit or fits_half or sampled.shape[1:] == (1, 1):
+            use_half = sampled.size * 4 > limit and fits_half
+            data = sampled.astype("<f2" if use_half else "<f4").tobytes()
+            return PackedMaps("float16" if use_half else "float32", sampled.shape, data, step)
         step += 1

@@ -14,7 +14,7 @@ from torch.nn import functional
 from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.interpret import UnknownLayerError
-from cnnviz.interpret.activations import activations, maps_of, reduced, summaries
+from cnnviz.interpret.activations import activations, feature_maps, reduce_activations, summarize_activations
 from cnnviz.interpret.hooks import record_layers
 from cnnviz.interpret.layer_names import inner_layers, layers
 from tests.analysis.strange_nets import Scripted
@@ -64,7 +64,9 @@ def test_shapes_are_those_of_the_architectures_table(name: str, side: int | None
     analysis = analyze(name, input_size=side)
     model, images = model_and_image(name, side)
     known = (*layers(analysis), *inner_layers(analysis))
-    shapes = reduced(model, images[:1], [layer.name for layer in known], lambda _, out: tuple(out.shape)[1:])
+    shapes = reduce_activations(
+        model, images[:1], [layer.name for layer in known], lambda _, out: tuple(out.shape)[1:]
+    )
     if name != "torchvision/swin_t":
         assert shapes == {layer.name: layer.output_shape for layer in known}
     assert shapes.keys() == {layer.name for layer in known}
@@ -164,8 +166,8 @@ def test_a_model_in_training_mode_is_refused() -> None:
 
 def test_summaries_are_the_figures_of_the_maps() -> None:
     model, images = model_and_image("lenet5", None)
-    result = summaries(model, images[:1], ["conv1", "relu1"])["relu1"]
-    maps = maps_of(model, images[0], "relu1")
+    result = summarize_activations(model, images[:1], ["conv1", "relu1"])["relu1"]
+    maps = feature_maps(model, images[0], "relu1")
     assert result.shape == (6, 28, 28)
     np.testing.assert_array_equal(result.mean, maps.mean((1, 2)))
     np.testing.assert_array_equal(result.high, maps.max((1, 2)))

@@ -15,8 +15,8 @@ from cnnviz import models
 from cnnviz.analysis import analyze
 from cnnviz.interpret import InterpretError, NotCoveredError
 from cnnviz.interpret.arithmetic import SOFTMAX, Inspection, inspect
-from cnnviz.interpret.arithmetic.base import MODULES, arithmetic_of, covered
-from cnnviz.interpret.hooks import Watch, last_operations, record_layers, twin
+from cnnviz.interpret.arithmetic.base import MODULES, arithmetic_of, is_covered
+from cnnviz.interpret.hooks import ActivationRecorder, last_operations, record_layers, shared_copy
 from cnnviz.interpret.layer_names import layers
 
 OURS = [spec.name for spec in models.specs().values() if spec.source == "cnnviz"]
@@ -64,12 +64,12 @@ def test_every_layer_of_every_model_of_ours_adds_up(name: str) -> None:
     model, image = model_and_image(name)
     rows = [layer.name for layer in layers(analyze(name))]
     modules = dict(model.named_modules())
-    leaves = [row for row in rows if covered(modules[row])]
+    leaves = [row for row in rows if is_covered(modules[row])]
     for result in record_layers(model, image, leaves).values():
         check(Inspection(arithmetic_of(result)), 1)
     for result in last_operations(model, image, set(rows) - set(leaves)).values():
         check(Inspection(arithmetic_of(result)))
-    assert all(covered(modules[row]) or modules[row]._modules for row in rows)
+    assert all(is_covered(modules[row]) or modules[row]._modules for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -291,10 +291,10 @@ def test_every_kind_hands_over_what_it_needs() -> None:
         assert payload.scope == "layer", name
         assert "input" in payload.arrays
         json.dumps(payload.settings)
-        assert covered(layer)
+        assert is_covered(layer)
 
 
 def test_watching_needs_no_wanted_operation() -> None:
     model, image = model_and_image("lenet5")
     assert not last_operations(model, image, [""])
-    assert Watch(twin(model), ["conv1"]).run(image).keys() == {"conv1"}
+    assert ActivationRecorder(shared_copy(model), ["conv1"]).run(image).keys() == {"conv1"}

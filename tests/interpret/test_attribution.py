@@ -13,17 +13,17 @@ from cnnviz.analysis import analyze
 from cnnviz.datasets import Step
 from cnnviz.interpret import InterpretError, UnknownLayerError
 from cnnviz.interpret.attribution import (
-    AT_ONCE,
+    BATCH,
     METHODS,
     Method,
     attribute,
     default_layer,
-    enlarged,
     grad_cam,
     grad_cams,
     layers_with_cells,
+    upsample,
 )
-from cnnviz.interpret.deletion_check import check, overlay
+from cnnviz.interpret.deletion_check import check_deletion, overlay
 
 
 @functools.cache
@@ -178,7 +178,7 @@ def test_what_is_not_there_is_refused() -> None:
 
 def test_removing_regions_checks_the_map() -> None:
     model, image = linear_picture()
-    result = check(model, image, attribute(model, image, "occlusion", 1), share=0.5)
+    result = check_deletion(model, image, attribute(model, image, "occlusion", 1), share=0.5)
     assert result.most.box == (0, 0, 3, 3)
     assert result.least.box == (3, 3, 6, 6)
     assert (result.most.mass, result.least.mass) == pytest.approx((0.5, -0.5))
@@ -187,7 +187,7 @@ def test_removing_regions_checks_the_map() -> None:
     assert result.confirms
     assert (result.lead, result.most.lead) == pytest.approx((0.0, -9.0), abs=1e-5)
     with pytest.raises(InterpretError, match="between 0 and 1"):
-        check(model, image, attribute(model, image, "saliency", 1), share=1.5)
+        check_deletion(model, image, attribute(model, image, "saliency", 1), share=1.5)
 
 
 def test_overlays_mix_picture_and_map() -> None:
@@ -197,12 +197,12 @@ def test_overlays_mix_picture_and_map() -> None:
     assert (overlay(picture, values, 0) == picture).all()
     assert overlay(picture, values, 1)[0, 0].sum() > overlay(picture, values, 1)[3, 3].sum()
     assert overlay(picture, -values, 1, signed=True)[3, 3].tolist() == [255, 255, 255]
-    assert enlarged(values, (4, 4)).shape == (4, 4)
+    assert upsample(values, (4, 4)).shape == (4, 4)
     with pytest.raises(InterpretError, match="Opacity"):
         overlay(picture, values, 2)
 
 
-@pytest.mark.parametrize(("method", "at_once"), [("occlusion", 16), ("integrated-gradients", AT_ONCE)])
+@pytest.mark.parametrize(("method", "at_once"), [("occlusion", 16), ("integrated-gradients", BATCH)])
 def test_slow_methods_tell_how_far_they_are(method: Method, at_once: int) -> None:
     model, image = model_and_image("lenet5")
     steps: list[Step] = []

@@ -12,7 +12,7 @@ from cnnviz import models
 from cnnviz.analysis import Analysis, analyze
 from cnnviz.datasets import Step
 from cnnviz.interpret import InterpretError, StoppedError, UnknownLayerError, branches
-from cnnviz.interpret.cache import in_batches
+from cnnviz.interpret.cache import split_batches
 
 
 @functools.cache
@@ -54,7 +54,7 @@ def test_naive_blocks_keep_what_the_pooling_gives() -> None:
 def test_the_concatenation_is_the_branches() -> None:
     model, analysis, images = ours()
     for block in branches.blocks(model, analysis)[::4]:
-        activations = branches.inspect_block(model, images[:1], block)
+        activations = branches.record_block(model, images[:1], block)
         assert (np.concatenate([one.maps for one in activations.branches]) == activations.output).all()
         assert sum(one.share for one in activations.branches) == pytest.approx(1)
         assert activations.input.shape[0] == analysis.row(f"{block.name}.branch1.conv").input_shape[0]
@@ -66,9 +66,9 @@ def test_the_concatenation_is_the_branches() -> None:
 def test_a_dropped_branch_is_zeros_in_the_concatenation() -> None:
     model, analysis, images = ours()
     block = branches.blocks(model, analysis)[0]
-    plain = branches.without(model, images, [])
+    plain = branches.ablate_branches(model, images, [])
     assert torch.equal(plain, model(images).detach())
-    changed = branches.without(model, images, [block.branches[1].name])
+    changed = branches.ablate_branches(model, images, [block.branches[1].name])
 
     first, width = block.branches[1].first, block.branches[1].channels
     parts = dict(model.named_children())
@@ -80,7 +80,7 @@ def test_a_dropped_branch_is_zeros_in_the_concatenation() -> None:
                 x[:, first : first + width] = 0
     assert torch.equal(changed, x)
     with pytest.raises(UnknownLayerError):
-        branches.without(model, images, ["inception_3a.branch9"])
+        branches.ablate_branches(model, images, ["inception_3a.branch9"])
 
 
 def test_activity_by_class_is_the_mean_over_its_images() -> None:
@@ -88,11 +88,11 @@ def test_activity_by_class_is_the_mean_over_its_images() -> None:
     result = branches.blocks(model, analysis)[:2]
     labels = torch.tensor([0, 0, 2, 2, 2, 0])
     steps: list[Step] = []
-    table = branches.activity_by_class(model, result, in_batches(images, labels, 4), 3, 6, steps.append)
+    table = branches.activity_by_class(model, result, split_batches(images, labels, 4), 3, 6, steps.append)
     assert table.shape == (2, 4, 3)
     assert np.isnan(table[:, :, 1]).all()
     for row, block in enumerate(result):
-        looks = [branches.inspect_block(model, images[i : i + 1], block).branches for i in (2, 3, 4)]
+        looks = [branches.record_block(model, images[i : i + 1], block).branches for i in (2, 3, 4)]
         expected = np.mean([[one.activity for one in look] for look in looks], axis=0)
         assert table[row, :, 2] == pytest.approx(expected, rel=1e-5)
     assert [(step.done, step.total) for step in steps] == [(0, 6), (4, 6), (6, 6)]
@@ -101,7 +101,7 @@ def test_activity_by_class_is_the_mean_over_its_images() -> None:
 def test_going_through_a_data_set_can_be_stopped() -> None:
     model, analysis, images = ours()
     result = branches.blocks(model, analysis)[:1]
-    batches = in_batches(images, torch.zeros(6, dtype=torch.int64), 2)
+    batches = split_batches(images, torch.zeros(6, dtype=torch.int64), 2)
     with pytest.raises(StoppedError, match="after 0 images"):
         branches.activity_by_class(model, result, batches, 3, stop=lambda: True)
     with pytest.raises(InterpretError, match="no images"):
@@ -109,7 +109,7 @@ def test_going_through_a_data_set_can_be_stopped() -> None:
     with pytest.raises(InterpretError, match="no inception blocks"):
         branches.activity_by_class(model, (), batches, 3)
     with pytest.raises(InterpretError, match="label is 7"):
-        branches.activity_by_class(model, result, in_batches(images, torch.full((6,), 7)), 3)
+        branches.activity_by_class(model, result, split_batches(images, torch.full((6,), 7)), 3)
 
 
 def test_auxiliary_classifiers_of_ours_say_in_evaluation_what_they_would_in_training() -> None:
@@ -140,8 +140,8 @@ def test_auxiliary_classifiers_of_torchvisions() -> None:
 
 def test_blocks_by_name() -> None:
     blocks = branches.blocks(*ours()[:2])
-    assert branches.block_named(blocks, "inception_4b") is blocks[3]
+    assert branches.find_block(blocks, "inception_4b") is blocks[3]
     with pytest.raises(UnknownLayerError, match="inception_4b"):
-        branches.block_named(blocks, "inception_4bb")
+        branches.find_block(blocks, "inception_4bb")
     with pytest.raises(UnknownLayerError, match="no inception blocks"):
-        branches.block_named((), "x")
+        branches.find_block((), "x")

@@ -7,8 +7,8 @@ from torch import nn
 
 from cnnviz import models
 from cnnviz.interpret import InterpretError, embedding
-from cnnviz.interpret.activations import activations, network_range, strip, summaries
-from cnnviz.interpret.cache import in_batches
+from cnnviz.interpret.activations import activations, layer_overview, network_range, summarize_activations
+from cnnviz.interpret.cache import split_batches
 from cnnviz.interpret.mosaic import Floats
 
 
@@ -27,7 +27,7 @@ def test_clusters_stay_apart_and_the_same(method: object) -> None:
     result = method(values, seed=1)  # type: ignore[operator]
     assert result.points.shape == (120, 2)
     assert (method(values, seed=1).points == result.points).all()  # type: ignore[operator]
-    middle = embedding.centres(result.points, torch.from_numpy(labels), 4)
+    middle = embedding.class_centers(result.points, torch.from_numpy(labels), 4)
     assert np.isnan(middle[3]).all()
     nearest = np.linalg.norm(result.points[:, None] - middle[None, :3], axis=2).argmin(1)
     assert (nearest == labels).all()
@@ -44,13 +44,13 @@ def test_principal_components_are_those_of_the_covariance() -> None:
 def test_features_are_the_layers_values_pooled_where_there_are_too_many() -> None:
     torch.manual_seed(0)
     model, images = models.build("lenet5").eval(), torch.randn(7, 1, 28, 28)
-    batches = in_batches(images, torch.zeros(7, dtype=torch.int64), 3)
+    batches = split_batches(images, torch.zeros(7, dtype=torch.int64), 3)
     plain = activations(model, images, ["fc2", "conv1"])
     assert embedding.features(model, batches, "fc2") == pytest.approx(plain["fc2"].numpy(), abs=1e-6)
     pooled = embedding.features(model, batches, "conv1")
     expected = nn.functional.adaptive_avg_pool2d(plain["conv1"], 18).flatten(1).numpy()
     assert pooled == pytest.approx(expected, abs=1e-6)
-    assert pooled.shape[1] <= embedding.WIDEST
+    assert pooled.shape[1] <= embedding.MAX_FEATURES
 
 
 def test_what_has_no_map_is_refused() -> None:
@@ -69,7 +69,10 @@ def test_the_strip_shows_the_most_active_maps_of_each_layer() -> None:
     torch.manual_seed(0)
     model, image = models.build("lenet5").eval(), torch.randn(1, 1, 28, 28)
     layers = ["conv1", "relu1", "conv2", "fc1"]
-    result, figures = strip(model, image, layers, channels=4, side=14), summaries(model, image, layers)
+    result, figures = (
+        layer_overview(model, image, layers, channels=4, side=14),
+        summarize_activations(model, image, layers),
+    )
     assert list(result) == layers
     assert result["conv1"].mosaic.step == 2
     assert result["conv2"].mosaic.columns == 1

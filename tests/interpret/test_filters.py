@@ -8,9 +8,9 @@ from torch import nn
 from cnnviz import models
 from cnnviz.interpret import InterpretError, UnknownLayerError
 from cnnviz.interpret.filters import (
-    as_colours,
     by_input,
     by_output,
+    draw_first_layer,
     histogram,
     layers_with_filters,
     weights_of,
@@ -54,14 +54,14 @@ def test_first_layers_are_colour_pictures_with_grey_for_zero(alexnet: nn.Sequent
         weight = alexnet.get_parameter("0.weight")
         weight[0] = 0
         weight[1, :, 0, 0] = torch.tensor([1.0, -1.0, 0.0]) * 9
-    shown = as_colours(weights_of(alexnet, "0"), zoom=3)
+    shown = draw_first_layer(weights_of(alexnet, "0"), zoom=3)
     top, left, _, _ = shown.box(0)
     assert shown.pixels[top, left].tolist() == [128, 128, 128]
     top, left, bottom, right = shown.box(1)
     assert shown.pixels[top + 2, left + 2].tolist() == [255, 0, 128]
     assert (bottom - top, right - left) == (15, 15)
     with pytest.raises(InterpretError, match="reads 8 channels"):
-        as_colours(weights_of(alexnet, "2"))
+        draw_first_layer(weights_of(alexnet, "2"))
 
 
 def test_one_input_channel_of_every_kernel(alexnet: nn.Sequential) -> None:

@@ -10,8 +10,8 @@ from cnnviz.analysis import analyze
 from cnnviz.datasets import DataError, Step
 from cnnviz.interpret import InterpretError, StoppedError, UnknownLayerError, cache
 from cnnviz.interpret.activations import activations
-from cnnviz.interpret.cache import in_batches
-from cnnviz.interpret.max_activations import exciting, remember, remembered
+from cnnviz.interpret.cache import split_batches
+from cnnviz.interpret.max_activations import find_max_activations, load_cached, save_cached
 
 
 def lenet() -> nn.Module:
@@ -26,7 +26,7 @@ LABELS = torch.zeros(20, dtype=torch.int64)
 @pytest.mark.parametrize(("size", "top"), [(3, 1), (7, 9), (20, 5), (8, 25)])
 def test_streaming_finds_what_a_full_table_shows(size: int, top: int, layer: str) -> None:
     model, images = lenet(), torch.randn(20, 1, 28, 28, generator=torch.Generator().manual_seed(1))
-    result = exciting(model, in_batches(images, LABELS, size), [layer], top)[layer]
+    result = find_max_activations(model, split_batches(images, LABELS, size), [layer], top)[layer]
     side = 10 if layer == "conv2" else 1
     whole = activations(model, images, [layer])[layer].reshape(20, -1, side, side)
     peaks = whole.flatten(2).amax(2).numpy()
@@ -41,10 +41,10 @@ def test_streaming_finds_what_a_full_table_shows(size: int, top: int, layer: str
 
 def test_several_layers_at_once_are_the_layers_one_by_one() -> None:
     model, images = lenet(), torch.randn(20, 1, 28, 28)
-    batches = in_batches(images, LABELS, 8)
-    together = exciting(model, batches, ["conv1", "fc2"], 3)
+    batches = split_batches(images, LABELS, 8)
+    together = find_max_activations(model, batches, ["conv1", "fc2"], 3)
     for layer, result in together.items():
-        alone = exciting(model, batches, [layer], 3)[layer]
+        alone = find_max_activations(model, batches, [layer], 3)[layer]
         assert (result.images == alone.images).all()
         assert (result.values == alone.values).all()
     assert together.keys() == {"conv1", "fc2"}
@@ -52,7 +52,7 @@ def test_several_layers_at_once_are_the_layers_one_by_one() -> None:
 
 def test_the_patch_is_what_the_cell_sees() -> None:
     model, images = lenet(), torch.randn(20, 1, 28, 28)
-    result = exciting(model, in_batches(images, LABELS), ["conv1"], 1)["conv1"]
+    result = find_max_activations(model, split_batches(images, LABELS), ["conv1"], 1)["conv1"]
     field = analyze("lenet5").row("conv1").receptive_field
     top, left, bottom, right = result.patch(2, 0, field, (28, 28))
     y, x = result.cells[2, 0].tolist()
@@ -66,35 +66,37 @@ def test_the_patch_is_what_the_cell_sees() -> None:
 def test_progress_stop_and_refusals() -> None:
     model, images = lenet(), torch.randn(20, 1, 28, 28)
     steps: list[Step] = []
-    exciting(model, in_batches(images, LABELS, 8), ["conv1"], total=20, progress=steps.append)
+    find_max_activations(model, split_batches(images, LABELS, 8), ["conv1"], total=20, progress=steps.append)
     assert [step.done for step in steps] == [0, 8, 16, 20]
     answers = iter([False, True])
     with pytest.raises(StoppedError, match="after 8 images"):
-        exciting(model, in_batches(images, LABELS, 8), ["conv1"], stop=lambda: next(answers))
+        find_max_activations(model, split_batches(images, LABELS, 8), ["conv1"], stop=lambda: next(answers))
     with pytest.raises(InterpretError, match="no images"):
-        exciting(model, [], ["conv1"])
+        find_max_activations(model, [], ["conv1"])
     with pytest.raises(UnknownLayerError):
-        exciting(model, in_batches(images, LABELS), ["conv9"])
+        find_max_activations(model, split_batches(images, LABELS), ["conv9"])
 
 
 def test_results_are_kept_on_disk() -> None:
     model = lenet()
-    result = exciting(model, in_batches(torch.randn(20, 1, 28, 28), LABELS), ["conv1"])["conv1"]
-    key = cache.key_of(cache.fingerprint(model), "conv1", "data", {"mean": [0.5]})
-    assert remembered(key) is None
-    remember(key, result)
-    again = remembered(key)
+    result = find_max_activations(model, split_batches(torch.randn(20, 1, 28, 28), LABELS), ["conv1"])[
+        "conv1"
+    ]
+    key = cache.cache_key(cache.fingerprint(model), "conv1", "data", {"mean": [0.5]})
+    assert load_cached(key) is None
+    save_cached(key, result)
+    again = load_cached(key)
     assert again is not None
     assert (again.images == result.images).all()
     assert (again.cells == result.cells).all()
     assert again.values.dtype == np.float32
-    assert [path.name for path in cache.path_of("exciting", key).parent.iterdir()] == [f"{key}.npz"]
-    cache.path_of("exciting", key).write_bytes(b"damaged")
-    assert remembered(key) is None
+    assert [path.name for path in cache.cache_path("exciting", key).parent.iterdir()] == [f"{key}.npz"]
+    cache.cache_path("exciting", key).write_bytes(b"damaged")
+    assert load_cached(key) is None
 
 
 def test_a_home_that_cannot_be_written_is_named() -> None:
-    path = cache.path_of("exciting", "key")
+    path = cache.cache_path("exciting", "key")
     path.parent.parent.mkdir(parents=True)
     path.parent.write_text("a file where a folder should be")
     with pytest.raises(DataError, match="CNNVIZ_HOME"):

@@ -166,11 +166,11 @@ def _read(path: Path, loaded: Loaded) -> Traced:
 def _activate(
     loaded: Loaded, shown: Traced, layer: str, order: Ordering, png: Path | None, npz: Path | None
 ) -> None:
-    from cnnviz.interpret.activations import maps_of
+    from cnnviz.interpret.activations import feature_maps
     from cnnviz.interpret.mosaic import mosaic
 
     assert shown.tensor is not None
-    maps = maps_of(loaded.model, shown.tensor, layer)
+    maps = feature_maps(loaded.model, shown.tensor, layer)
     typer.echo(_about_maps(layer, maps))
     if png is not None:
         plain = mosaic(maps, order.value)

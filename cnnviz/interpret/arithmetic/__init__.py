@@ -1,7 +1,7 @@
 """Worked numbers: the computation of any cell of any layer, from patch and kernel to the result.
 
-One module per kind of layer; a class registers itself with `base.works_out`. Covered are all layers of our
-own models, and of torchvision's the convolutions, pooling, normalization, activations, additions and
+One module per kind of layer; a class registers itself with `base.register_arithmetic`. Covered are all layers
+of our own models, and of torchvision's the convolutions, pooling, normalization, activations, additions and
 concatenations that they share with ours. Attention, layer normalization and token layers raise
 `NotCoveredError`.
 """

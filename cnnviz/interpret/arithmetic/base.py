@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cnnviz.interpret import NotCoveredError
-from cnnviz.interpret.hooks import Seen
+from cnnviz.interpret.hooks import LayerCall
 from cnnviz.interpret.mosaic import Floats
 
 # The worked computation of one value, as plain data that JSON can hold.
@@ -114,8 +114,8 @@ class Arithmetic(ABC):
 
     kind: ClassVar[str]
 
-    def __init__(self, seen: Seen) -> None:
-        self.seen = seen
+    def __init__(self, call: LayerCall) -> None:
+        self.call = call
 
     @abstractmethod
     def working(self, cell: Cell) -> Working:
@@ -132,7 +132,7 @@ class Arithmetic(ABC):
     @property
     def maps(self) -> Floats:
         """The first input as `(C, H, W)`."""
-        return as_grid(self.seen.inputs[0], self.seen.layer)
+        return as_grid(self.call.inputs[0], self.call.layer)
 
 
 A = TypeVar("A", bound=type[Arithmetic])
@@ -141,41 +141,41 @@ OPERATIONS: dict[str, type[Arithmetic]] = {}
 NAMED_MODULES: dict[str, type[Arithmetic]] = {}
 
 
-def works_out(*what: type[nn.Module] | str) -> Callable[[A], A]:
+def register_arithmetic(*targets: type[nn.Module] | str) -> Callable[[A], A]:
     """Register a class for module types (not their subclasses), or for functions by name.
 
     A name with dots is a module type's, so that its package need not be imported.
     """
 
     def wrap(arithmetic: A) -> A:
-        for one in what:
-            if isinstance(one, str):
-                (NAMED_MODULES if "." in one else OPERATIONS)[one] = arithmetic
+        for target in targets:
+            if isinstance(target, str):
+                (NAMED_MODULES if "." in target else OPERATIONS)[target] = arithmetic
             else:
-                MODULES[one] = arithmetic
+                MODULES[target] = arithmetic
         return arithmetic
 
     return wrap
 
 
-def arithmetic_of(seen: Seen) -> Arithmetic:
+def arithmetic_of(call: LayerCall) -> Arithmetic:
     """Return the arithmetic of a call; raises `NotCoveredError` for a layer type that is not covered."""
-    if seen.module is not None:
-        kind = type(seen.module)
+    if call.module is not None:
+        kind = type(call.module)
         arithmetic = MODULES.get(kind) or NAMED_MODULES.get(f"{kind.__module__}.{kind.__qualname__}")
         name = kind.__name__
     else:
-        name = seen.operation.strip("_")
+        name = call.operation.strip("_")
         name = name[1:] if name in ("iadd", "imul", "isub") else name
         arithmetic = OPERATIONS.get(name)
     if arithmetic is None:
         raise NotCoveredError(
-            f"The arithmetic of '{seen.layer}' ({name}) is not worked out here; its maps can be looked at."
+            f"The arithmetic of '{call.layer}' ({name}) is not worked out here; its maps can be looked at."
         )
-    return arithmetic(seen)
+    return arithmetic(call)
 
 
-def covered(module: nn.Module) -> bool:
+def is_covered(module: nn.Module) -> bool:
     """Return whether modules of this type are covered."""
     return type(module) in MODULES
 
@@ -201,7 +201,7 @@ def array_of(tensor: Any) -> Floats:
     return array
 
 
-def one_value(maps: Floats, cell: Cell, weight: float | None = None, source: str = "") -> Window:
+def single_value_window(maps: Floats, cell: Cell, weight: float | None = None, source: str = "") -> Window:
     """Build a window of the single value at `cell`."""
     value = float(maps[cell])
     weights = None if weight is None else ((weight,),)
@@ -247,9 +247,9 @@ def windows(
     patches = np.where(inside, patches, 0.0)
     products = patches * kernels
     columns = (patches.tolist(), products.sum((1, 2)).tolist(), kernels.tolist(), products.tolist())
-    where = inside.tolist()
+    inside_list = inside.tolist()
     return tuple(
-        Window(channel, *corner, step, values, where, total, weights, product)
+        Window(channel, *corner, step, values, inside_list, total, weights, product)
         for channel, values, total, weights, product in zip(channels, *columns, strict=True)
     )
 

@@ -15,44 +15,46 @@ from cnnviz.interpret.arithmetic.base import (
     Working,
     array_of,
     pair,
+    register_arithmetic,
     windows,
-    works_out,
 )
 from cnnviz.interpret.filters import partial_weights
-from cnnviz.interpret.hooks import Seen
+from cnnviz.interpret.hooks import LayerCall
 from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules import PartialConv2d
 
 
-@works_out(nn.Conv2d)
+@register_arithmetic(nn.Conv2d)
 class Convolution(Arithmetic):
     """Weighted sum of a window of each input map of the group, plus a bias."""
 
     kind = "convolution"
 
-    def __init__(self, seen: Seen) -> None:
-        super().__init__(seen)
-        self.layer = cast(nn.Conv2d, seen.module)
+    def __init__(self, call: LayerCall) -> None:
+        super().__init__(call)
+        self.layer = cast(nn.Conv2d, call.module)
         if self.layer.padding_mode != "zeros":
             raise NotCoveredError(
-                f"'{seen.layer}' pads otherwise than with zeros, which is not worked out here."
+                f"'{call.layer}' pads otherwise than with zeros, which is not worked out here."
             )
         left, _, top, _ = self.layer._reversed_padding_repeated_twice
         self.padding = (top, left)
 
     def inputs_of(self, channel: int) -> range:
         """Return the input maps that an output map reads."""
-        seen, made = (n // self.layer.groups for n in (self.layer.in_channels, self.layer.out_channels))
-        first = channel // made * seen
-        return range(first, first + seen)
+        group_in, group_out = (
+            count // self.layer.groups for count in (self.layer.in_channels, self.layer.out_channels)
+        )
+        first = channel // group_out * group_in
+        return range(first, first + group_in)
 
     def working(self, cell: Cell) -> Working:
         kernels = array_of(self.layer.weight)[cell.channel].astype(np.float64)
         bias = 0.0 if self.layer.bias is None else float(self.layer.bias[cell.channel])
         stride, dilation = pair(self.layer.stride), pair(self.layer.dilation)
         corner = (cell.y * stride[0] - self.padding[0], cell.x * stride[1] - self.padding[1])
-        seen = self.inputs_of(cell.channel)
-        result = windows(self.maps, seen, corner, kernels, dilation)
+        inputs = self.inputs_of(cell.channel)
+        result = windows(self.maps, inputs, corner, kernels, dilation)
         return Working(
             self.kind,
             cell,
@@ -60,7 +62,7 @@ class Convolution(Arithmetic):
             sum_and_bias(sum(w.total for w in result), bias),
             result,
             inputs=kernels.size,
-            left_out=tuple(c for c in range(self.layer.in_channels) if c not in seen),
+            left_out=tuple(c for c in range(self.layer.in_channels) if c not in inputs),
         )
 
     def settings(self) -> dict[str, Any]:
@@ -77,25 +79,25 @@ class Convolution(Arithmetic):
         biases = np.zeros(len(weight), np.float32) if bias is None else array_of(bias)
         if channel is None:
             return {"input": self.maps, "weight": weight, "bias": biases}
-        one, seen = slice(channel, channel + 1), self.inputs_of(channel)
-        return {"input": self.maps[seen.start : seen.stop], "weight": weight[one], "bias": biases[one]}
+        row, inputs = slice(channel, channel + 1), self.inputs_of(channel)
+        return {"input": self.maps[inputs.start : inputs.stop], "weight": weight[row], "bias": biases[row]}
 
 
-@works_out(PartialConv2d)
+@register_arithmetic(PartialConv2d)
 class PartialConvolution(Arithmetic):
     """LeNet-5's C3: every output map reads its own subset of input maps."""
 
     kind = "convolution"
 
-    def __init__(self, seen: Seen) -> None:
-        super().__init__(seen)
-        self.layer = cast(PartialConv2d, seen.module)
-        self.weights = partial_weights(seen.layer, self.layer)
+    def __init__(self, call: LayerCall) -> None:
+        super().__init__(call)
+        self.layer = cast(PartialConv2d, call.module)
+        self.weights = partial_weights(call.layer, self.layer)
 
     def working(self, cell: Cell) -> Working:
-        sees = sorted(self.layer.connections[cell.channel])
+        connected = sorted(self.layer.connections[cell.channel])
         kernels = self.weights.values[cell.channel].astype(np.float64)
-        result = windows(self.maps, sees, (cell.y, cell.x), kernels[sees])
+        result = windows(self.maps, connected, (cell.y, cell.x), kernels[connected])
         assert self.weights.bias is not None
         return Working(
             self.kind,
@@ -103,8 +105,8 @@ class PartialConvolution(Arithmetic):
             "Σ input · weight + bias",
             sum_and_bias(sum(w.total for w in result), float(self.weights.bias[cell.channel])),
             result,
-            inputs=len(sees) * kernels[0].size,
-            left_out=tuple(c for c in range(len(self.maps)) if c not in sees),
+            inputs=len(connected) * kernels[0].size,
+            left_out=tuple(c for c in range(len(self.maps)) if c not in connected),
         )
 
     def settings(self) -> dict[str, Any]:
@@ -114,7 +116,7 @@ class PartialConvolution(Arithmetic):
             "dilation": [1, 1],
             "groups": 1,
             "kernel": list(self.weights.values.shape[2:]),
-            "connections": [sorted(seen) for seen in self.layer.connections],
+            "connections": [sorted(connected) for connected in self.layer.connections],
         }
 
     def arrays(self, channel: int | None) -> dict[str, Floats]:

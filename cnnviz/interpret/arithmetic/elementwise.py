@@ -19,11 +19,11 @@ from cnnviz.interpret.arithmetic.base import (
     Working,
     array_of,
     as_grid,
-    one_value,
-    works_out,
+    register_arithmetic,
+    single_value_window,
 )
-from cnnviz.interpret.arithmetic.pooling import OneMap
-from cnnviz.interpret.hooks import Seen
+from cnnviz.interpret.arithmetic.pooling import ChannelwiseArithmetic
+from cnnviz.interpret.hooks import LayerCall
 from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules import ScaledTanh
 
@@ -48,8 +48,8 @@ FUNCTIONS: dict[str, tuple[Any, str]] = {
 }
 
 
-@works_out(*FORMULAS, *FUNCTIONS)
-class Activation(OneMap):
+@register_arithmetic(*FORMULAS, *FUNCTIONS)
+class Activation(ChannelwiseArithmetic):
     """Element-wise activation function."""
 
     kind = "activation"
@@ -60,26 +60,26 @@ class Activation(OneMap):
         # A tensor of its own: in double precision, and an in-place activation cannot change the maps.
         result = float(function(torch.tensor([value], dtype=torch.float64)))
         steps = (Step("input", value), Step("result", result))
-        return Working(self.kind, cell, formula, steps, (one_value(self.maps, cell),), inputs=1)
+        return Working(self.kind, cell, formula, steps, (single_value_window(self.maps, cell),), inputs=1)
 
     def settings(self) -> dict[str, Any]:
-        module = self.seen.module
-        name = type(module).__name__ if module is not None else self.seen.operation.strip("_")
+        module = self.call.module
+        name = type(module).__name__ if module is not None else self.call.operation.strip("_")
         slope = getattr(module, "negative_slope", None)
         return {"function": name} | ({} if slope is None else {"slope": slope})
 
     def _function(self) -> tuple[Any, str]:
-        module = self.seen.module
+        module = self.call.module
         if module is not None:
             return module, FORMULAS[type(module)]
-        return FUNCTIONS[self.seen.operation.strip("_")]
+        return FUNCTIONS[self.call.operation.strip("_")]
 
 
 STOCHASTIC_DEPTH = "torchvision.ops.stochastic_depth.StochasticDepth"
 
 
-@works_out(nn.Dropout, nn.Dropout2d, nn.Identity, STOCHASTIC_DEPTH, "dropout", "dropout2d")
-class Unchanged(OneMap):
+@register_arithmetic(nn.Dropout, nn.Dropout2d, nn.Identity, STOCHASTIC_DEPTH, "dropout", "dropout2d")
+class EvaluationIdentity(ChannelwiseArithmetic):
     """Layers that are the identity in evaluation mode: dropout, stochastic depth."""
 
     kind = "unchanged"
@@ -88,24 +88,26 @@ class Unchanged(OneMap):
         value = float(self.maps[cell])
         note = "Only while training are values zeroed at random; a prediction passes them on."
         steps = (Step("input", value), Step("result", value))
-        return Working(self.kind, cell, "input", steps, (one_value(self.maps, cell),), inputs=1, note=note)
+        return Working(
+            self.kind, cell, "input", steps, (single_value_window(self.maps, cell),), inputs=1, note=note
+        )
 
 
 # Normalization layers.
 
 
-@works_out(nn.BatchNorm2d, nn.BatchNorm1d)
-class BatchNormalisation(OneMap):
+@register_arithmetic(nn.BatchNorm2d, nn.BatchNorm1d)
+class BatchNormalisation(ChannelwiseArithmetic):
     """Batch normalization in evaluation mode: (x − μ) / √(σ² + ε) · γ + β (Ioffe and Szegedy, 2015)."""
 
     kind = "batch norm"
 
-    def __init__(self, seen: Seen) -> None:
-        super().__init__(seen)
-        self.layer = cast(nn.BatchNorm2d, seen.module)
+    def __init__(self, call: LayerCall) -> None:
+        super().__init__(call)
+        self.layer = cast(nn.BatchNorm2d, call.module)
         if self.layer.running_mean is None or self.layer.running_var is None:
             raise NotCoveredError(
-                f"'{seen.layer}' keeps no running statistics, so its result depends on the batch."
+                f"'{call.layer}' keeps no running statistics, so its result depends on the batch."
             )
 
     def _statistics(self) -> dict[str, Floats]:
@@ -132,7 +134,7 @@ class BatchNormalisation(OneMap):
             Step("result", scaled * gain + shift),
         )
         formula = "(input − mean) / √(variance + ε) · gain + shift"
-        return Working(self.kind, cell, formula, steps, (one_value(self.maps, cell),), inputs=1)
+        return Working(self.kind, cell, formula, steps, (single_value_window(self.maps, cell),), inputs=1)
 
     def settings(self) -> dict[str, Any]:
         return {"eps": self.layer.eps}
@@ -142,7 +144,7 @@ class BatchNormalisation(OneMap):
         return super().arrays(channel) | {name: v[chosen] for name, v in self._statistics().items()}
 
 
-@works_out(nn.LocalResponseNorm)
+@register_arithmetic(nn.LocalResponseNorm)
 class ResponseNormalisation(Arithmetic):
     """Local response normalization: x / (k + α/n · Σ x²)^β (Krizhevsky et al., 2012), as in torch.
 
@@ -152,11 +154,13 @@ class ResponseNormalisation(Arithmetic):
     kind = "local response norm"
 
     def working(self, cell: Cell) -> Working:
-        layer, value = cast(nn.LocalResponseNorm, self.seen.module), float(self.maps[cell])
+        layer, value = cast(nn.LocalResponseNorm, self.call.module), float(self.maps[cell])
         first = max(0, cell.channel - layer.size // 2)
         last = min(len(self.maps), cell.channel + (layer.size - 1) // 2 + 1)
-        places = [Cell(channel, cell.y, cell.x) for channel in range(first, last)]
-        windows = tuple(one_value(self.maps, place, float(self.maps[place])) for place in places)
+        cells = [Cell(channel, cell.y, cell.x) for channel in range(first, last)]
+        windows = tuple(
+            single_value_window(self.maps, position, float(self.maps[position])) for position in cells
+        )
         squares = sum(w.total for w in windows)
         base = layer.k + layer.alpha / layer.size * squares
         steps = (
@@ -170,65 +174,67 @@ class ResponseNormalisation(Arithmetic):
         return Working(self.kind, cell, formula, steps, windows, inputs=len(windows))
 
     def settings(self) -> dict[str, Any]:
-        layer = cast(nn.LocalResponseNorm, self.seen.module)
+        layer = cast(nn.LocalResponseNorm, self.call.module)
         return {"size": layer.size, "alpha": layer.alpha, "beta": layer.beta, "k": layer.k}
 
 
 # Concatenation, addition, flattening.
 
 
-@works_out("cat", "concat", "concatenate")
+@register_arithmetic("cat", "concat", "concatenate")
 class Concatenation(Arithmetic):
     """Concatenation of the maps of several sources along the channel axis."""
 
     kind = "concatenation"
 
-    def __init__(self, seen: Seen) -> None:
-        super().__init__(seen)
-        axis = seen.keywords.get("dim", seen.arguments[1] if len(seen.arguments) > 1 else 0)
-        if axis % seen.output.dim() != 1:
-            raise NotCoveredError(f"'{seen.layer}' joins along another axis than channels.")
-        self.parts = [as_grid(part, seen.layer) for part in seen.inputs]
+    def __init__(self, call: LayerCall) -> None:
+        super().__init__(call)
+        axis = call.keywords.get("dim", call.arguments[1] if len(call.arguments) > 1 else 0)
+        if axis % call.output.dim() != 1:
+            raise NotCoveredError(f"'{call.layer}' joins along another axis than channels.")
+        self.parts = [as_grid(part, call.layer) for part in call.inputs]
         self.ends = np.cumsum([len(part) for part in self.parts]).tolist()
 
     def working(self, cell: Cell) -> Working:
-        number = next(i for i, end in enumerate(self.ends) if cell.channel < end)
-        within = cell.channel - (self.ends[number] - len(self.parts[number]))
-        part, source = self.parts[number], self.seen.sources[number]
-        seen = one_value(part, Cell(within, cell.y, cell.x), source=source)
-        name = f"'{source}'" if source else f"input {number + 1}"
-        note = f"Channel {cell.channel} is channel {within} of {name}."
-        return Working(self.kind, cell, "input", (Step("result", seen.total),), (seen,), inputs=1, note=note)
+        index = next(i for i, end in enumerate(self.ends) if cell.channel < end)
+        channel = cell.channel - (self.ends[index] - len(self.parts[index]))
+        part, source = self.parts[index], self.call.sources[index]
+        window = single_value_window(part, Cell(channel, cell.y, cell.x), source=source)
+        name = f"'{source}'" if source else f"input {index + 1}"
+        note = f"Channel {cell.channel} is channel {channel} of {name}."
+        return Working(
+            self.kind, cell, "input", (Step("result", window.total),), (window,), inputs=1, note=note
+        )
 
     def settings(self) -> dict[str, Any]:
-        return {"channels": [len(part) for part in self.parts], "sources": list(self.seen.sources)}
+        return {"channels": [len(part) for part in self.parts], "sources": list(self.call.sources)}
 
     def arrays(self, channel: int | None) -> dict[str, Floats]:
         # The output holds every value of the inputs.
         return {}
 
 
-@works_out("add", "mul", "multiply", "sub")
-class Joined(Arithmetic):
+@register_arithmetic("add", "mul", "multiply", "sub")
+class BinaryOperation(Arithmetic):
     """Element-wise sum, difference or product of two tensors; one may be broadcast."""
 
     kind = "sum"
     _SIGNS: ClassVar = {"add": "+", "sub": "−", "mul": "·", "multiply": "·"}
 
-    def __init__(self, seen: Seen) -> None:
-        super().__init__(seen)
-        name = seen.operation.strip("_")
+    def __init__(self, call: LayerCall) -> None:
+        super().__init__(call)
+        name = call.operation.strip("_")
         self.sign = self._SIGNS[name if name in self._SIGNS else name[1:]]
-        if seen.operation.startswith("__r") or len(seen.inputs) != 2 or seen.keywords.get("alpha", 1) != 1:
+        if call.operation.startswith("__r") or len(call.inputs) != 2 or call.keywords.get("alpha", 1) != 1:
             raise NotCoveredError(
-                f"'{seen.layer}' joins otherwise than two tensors; that is not worked out here."
+                f"'{call.layer}' joins otherwise than two tensors; that is not worked out here."
             )
-        self.parts = [as_grid(part, seen.layer) for part in seen.inputs]
+        self.parts = [as_grid(part, call.layer) for part in call.inputs]
 
     def working(self, cell: Cell) -> Working:
-        sources = self.seen.sources
+        sources = self.call.sources
         windows = tuple(
-            one_value(part, _spread(part, cell), source=source)
+            single_value_window(part, _broadcast(part, cell), source=source)
             for part, source in zip(self.parts, sources, strict=True)
         )
         left, right = (w.total for w in windows)
@@ -238,18 +244,18 @@ class Joined(Arithmetic):
         return Working(self.kind, cell, f" {self.sign} ".join(names), steps, windows, inputs=2)
 
     def settings(self) -> dict[str, Any]:
-        return {"sign": self.sign, "sources": list(self.seen.sources)}
+        return {"sign": self.sign, "sources": list(self.call.sources)}
 
     def arrays(self, channel: int | None) -> dict[str, Floats]:
         chosen = slice(None) if channel is None else slice(channel, channel + 1)
         return {f"input{i}": part[chosen] if len(part) > 1 else part for i, part in enumerate(self.parts, 1)}
 
 
-def _spread(part: Floats, cell: Cell) -> Cell:
-    return Cell(*(place if side > 1 else 0 for place, side in zip(cell, part.shape, strict=True)))
+def _broadcast(part: Floats, cell: Cell) -> Cell:
+    return Cell(*(index if size > 1 else 0 for index, size in zip(cell, part.shape, strict=True)))
 
 
-@works_out(nn.Flatten)
+@register_arithmetic(nn.Flatten)
 class Flattening(Arithmetic):
     """Flattening of maps into a vector, in C order."""
 
@@ -257,10 +263,12 @@ class Flattening(Arithmetic):
 
     def working(self, cell: Cell) -> Working:
         maps = self.maps
-        place = Cell(*(int(i) for i in np.unravel_index(cell.channel, maps.shape)))
-        seen: Window = one_value(maps, place)
-        note = f"Value {cell.channel} is channel {place.channel}, row {place.y}, column {place.x}."
-        return Working(self.kind, cell, "input", (Step("result", seen.total),), (seen,), inputs=1, note=note)
+        position = Cell(*(int(i) for i in np.unravel_index(cell.channel, maps.shape)))
+        window: Window = single_value_window(maps, position)
+        note = f"Value {cell.channel} is channel {position.channel}, row {position.y}, column {position.x}."
+        return Working(
+            self.kind, cell, "input", (Step("result", window.total),), (window,), inputs=1, note=note
+        )
 
     def settings(self) -> dict[str, Any]:
         return {"maps": list(self.maps.shape)}

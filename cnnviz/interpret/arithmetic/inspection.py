@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cnnviz.interpret import InterpretError, NotCoveredError
-from cnnviz.interpret.arithmetic.base import Arithmetic, Cell, Working, arithmetic_of, as_grid, covered
-from cnnviz.interpret.arithmetic.linear import Unit
-from cnnviz.interpret.hooks import Seen, last_operations, record_layers
+from cnnviz.interpret.arithmetic.base import Arithmetic, Cell, Working, arithmetic_of, as_grid, is_covered
+from cnnviz.interpret.arithmetic.linear import VectorArithmetic
+from cnnviz.interpret.hooks import LayerCall, last_operations, record_layers
 from cnnviz.interpret.mosaic import Floats
 
 SOFTMAX = "softmax"
@@ -47,17 +47,17 @@ class Inspection:
 
     def __init__(self, arithmetic: Arithmetic) -> None:
         self._arithmetic = arithmetic
-        self.layer = arithmetic.seen.layer
+        self.layer = arithmetic.call.layer
         self.kind = arithmetic.kind
-        self.output: Floats = as_grid(arithmetic.seen.output, self.layer)
+        self.output: Floats = as_grid(arithmetic.call.output, self.layer)
         """`(C, H, W)`; a vector as `(F, 1, 1)`."""
 
     def at(self, channel: int, y: int = 0, x: int = 0) -> Working:
         """Return the worked computation of a cell; raises `InterpretError` for a cell out of range."""
         shape = self.output.shape
-        if not all(0 <= place < side for place, side in zip((channel, y, x), shape, strict=True)):
-            sides = "×".join(map(str, shape))
-            raise InterpretError(f"'{self.layer}' gives {sides}; there is no cell ({channel}, {y}, {x}).")
+        if not all(0 <= index < size for index, size in zip((channel, y, x), shape, strict=True)):
+            sizes = "×".join(map(str, shape))
+            raise InterpretError(f"'{self.layer}' gives {sizes}; there is no cell ({channel}, {y}, {x}).")
         cell = Cell(channel, y, x)
         working = self._arithmetic.working(cell)
         return replace(working, layer=self.layer, actual=float(self.output[cell]))
@@ -68,16 +68,16 @@ class Inspection:
         That is the whole layer's; where it is larger, that of the cells of `channel`; where that is larger
         too, the channel's output only.
         """
-        own = self.output[channel : channel + 1]
-        whole = self._arithmetic.arrays(None) | {"output": self.output}
-        if _bytes(whole) <= limit:
-            return self._payload("layer", None, whole, "")
-        some = self._arithmetic.arrays(channel) | {"output": own}
-        if _bytes(some) <= limit:
+        channel_output = self.output[channel : channel + 1]
+        all_arrays = self._arithmetic.arrays(None) | {"output": self.output}
+        if _bytes(all_arrays) <= limit:
+            return self._payload("layer", None, all_arrays, "")
+        channel_arrays = self._arithmetic.arrays(channel) | {"output": channel_output}
+        if _bytes(channel_arrays) <= limit:
             note = f"The layer is too large to hand over; these are the cells of channel {channel}."
-            return self._payload("channel", channel, some, note)
+            return self._payload("channel", channel, channel_arrays, note)
         note = "The layer is too large to hand over; every cell has to be asked for."
-        return self._payload("cell", channel, {"output": own}, note)
+        return self._payload("cell", channel, {"output": channel_output}, note)
 
     def _payload(
         self,
@@ -114,21 +114,21 @@ def inspect(model: nn.Module, image: Tensor, layer: str) -> Inspection:
     if layer == SOFTMAX and SOFTMAX not in modules:
         return Inspection(arithmetic_of(_probabilities(model, batch)))
     module = modules.get(layer)
-    if module is not None and module._modules and not covered(module):
+    if module is not None and module._modules and not is_covered(module):
         operation = last_operations(model, batch, [layer]).get(layer)
         if operation is None:
             raise NotCoveredError(f"'{layer}' computes nothing itself; look at the layers in it.")
         return Inspection(arithmetic_of(operation))
     arithmetic = arithmetic_of(record_layers(model, batch, [layer])[layer])
-    if isinstance(arithmetic, Unit):
+    if isinstance(arithmetic, VectorArithmetic):
         arithmetic.maps_shape = _flattened(model, batch, arithmetic.vector)
     return Inspection(arithmetic)
 
 
-def _probabilities(model: nn.Module, batch: Tensor) -> Seen:
+def _probabilities(model: nn.Module, batch: Tensor) -> LayerCall:
     logits = record_layers(model, batch, [""])[""].output
     softmax = nn.Softmax(dim=1).eval()
-    return Seen(SOFTMAX, softmax, "", (logits,), softmax(logits))
+    return LayerCall(SOFTMAX, softmax, "", (logits,), softmax(logits))
 
 
 def _flattened(model: nn.Module, batch: Tensor, vector: Floats) -> tuple[int, int, int] | None:
@@ -137,8 +137,8 @@ def _flattened(model: nn.Module, batch: Tensor, vector: Floats) -> tuple[int, in
     if not names:
         return None
     flat = torch.from_numpy(vector)
-    for record_layer in record_layers(model, batch, names).values():
-        if record_layer.inputs[0].dim() == 4 and torch.equal(record_layer.output[0].cpu().float(), flat):
-            channels, height, width = record_layer.inputs[0].shape[1:]
+    for flattening in record_layers(model, batch, names).values():
+        if flattening.inputs[0].dim() == 4 and torch.equal(flattening.output[0].cpu().float(), flat):
+            channels, height, width = flattening.inputs[0].shape[1:]
             return channels, height, width
     return None

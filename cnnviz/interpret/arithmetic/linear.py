@@ -16,9 +16,9 @@ from cnnviz.interpret.arithmetic.base import (
     Step,
     Working,
     array_of,
-    works_out,
+    register_arithmetic,
 )
-from cnnviz.interpret.hooks import Seen
+from cnnviz.interpret.hooks import LayerCall
 from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules import RadialBasis
 
@@ -26,17 +26,17 @@ LARGEST = 24
 """Most contributions that are listed."""
 
 
-class Unit(Arithmetic):
+class VectorArithmetic(Arithmetic):
     """Base class of layers whose outputs sum over all inputs of a vector."""
 
     maps_shape: tuple[int, int, int] | None = None
     """Shape of the maps that were flattened into the input, if any."""
 
-    def __init__(self, seen: Seen) -> None:
-        super().__init__(seen)
-        if seen.inputs[0].dim() != 2:
-            raise NotCoveredError(f"'{seen.layer}' reads more than one vector, which is not worked out here.")
-        self.vector: Floats = array_of(seen.inputs[0][0])
+    def __init__(self, call: LayerCall) -> None:
+        super().__init__(call)
+        if call.inputs[0].dim() != 2:
+            raise NotCoveredError(f"'{call.layer}' reads more than one vector, which is not worked out here.")
+        self.vector: Floats = array_of(call.inputs[0][0])
 
     def largest(self, weights: Doubles, products: Doubles) -> tuple[Contribution, ...]:
         """Return the contributions with the largest products, descending by magnitude."""
@@ -57,43 +57,43 @@ class Unit(Arithmetic):
         return {"maps": list(self.maps_shape) if self.maps_shape else None}
 
 
-@works_out(nn.Linear)
-class Linear(Unit):
+@register_arithmetic(nn.Linear)
+class Linear(VectorArithmetic):
     """Weighted sum of all inputs, plus a bias."""
 
     kind = "linear"
 
     def working(self, cell: Cell) -> Working:
-        layer = cast(nn.Linear, self.seen.module)
+        layer = cast(nn.Linear, self.call.module)
         weights = array_of(layer.weight[cell.channel]).astype(np.float64)
         bias = layer._parameters.get("bias")
         shift = 0.0 if bias is None else float(bias[cell.channel])
         products = weights * self.vector
-        shown = self.largest(weights, products)
-        total, partial = float(products.sum()), sum(one.product for one in shown)
+        listed = self.largest(weights, products)
+        total, partial = float(products.sum()), sum(contribution.product for contribution in listed)
         steps = [Step("sum of the products", total), Step("bias", shift), Step("result", total + shift)]
-        if len(products) > len(shown):
-            rest = f"the other {len(products) - len(shown):,} products"
-            steps[:0] = [Step(f"the {len(shown)} largest products", partial), Step(rest, total - partial)]
+        if len(products) > len(listed):
+            others = f"the other {len(products) - len(listed):,} products"
+            steps[:0] = [Step(f"the {len(listed)} largest products", partial), Step(others, total - partial)]
         formula = "Σ input · weight + bias"
-        return Working(self.kind, cell, formula, tuple(steps), contributions=shown, inputs=len(products))
+        return Working(self.kind, cell, formula, tuple(steps), contributions=listed, inputs=len(products))
 
     def arrays(self, channel: int | None) -> dict[str, Floats]:
-        layer = cast(nn.Linear, self.seen.module)
+        layer = cast(nn.Linear, self.call.module)
         bias = layer._parameters.get("bias")
         biases = np.zeros(layer.out_features, np.float32) if bias is None else array_of(bias)
         chosen = slice(None) if channel is None else slice(channel, channel + 1)
         return {"input": self.vector, "weight": array_of(layer.weight)[chosen], "bias": biases[chosen]}
 
 
-@works_out(RadialBasis)
-class Radial(Unit):
+@register_arithmetic(RadialBasis)
+class Radial(VectorArithmetic):
     """Negative squared distance to a class's fixed prototype image."""
 
     kind = "radial basis"
 
     def working(self, cell: Cell) -> Working:
-        code = array_of(cast(RadialBasis, self.seen.module).codes[cell.channel]).astype(np.float64)
+        code = array_of(cast(RadialBasis, self.call.module).codes[cell.channel]).astype(np.float64)
         squares = np.square(self.vector - code)
         total = float(squares.sum())
         return Working(
@@ -107,32 +107,32 @@ class Radial(Unit):
         )
 
     def arrays(self, channel: int | None) -> dict[str, Floats]:
-        codes = array_of(cast(RadialBasis, self.seen.module).codes)
+        codes = array_of(cast(RadialBasis, self.call.module).codes)
         chosen = slice(None) if channel is None else slice(channel, channel + 1)
         return {"input": self.vector, "weight": codes[chosen]}
 
 
-@works_out(nn.Softmax)
-class Softmax(Unit):
+@register_arithmetic(nn.Softmax)
+class Softmax(VectorArithmetic):
     """exp(logit) / Σ exp(logit); the largest logit is subtracted first, which does not change the result."""
 
     kind = "softmax"
 
     def working(self, cell: Cell) -> Working:
         logits = self.vector.astype(np.float64)
-        top = float(logits.max())
-        powers = np.exp(logits - top)
-        own, total = float(powers[cell.channel]), float(powers.sum())
+        maximum = float(logits.max())
+        exponentials = np.exp(logits - maximum)
+        own, total = float(exponentials[cell.channel]), float(exponentials.sum())
         steps = (
             Step("logit", float(logits[cell.channel])),
-            Step("less the largest logit", float(logits[cell.channel]) - top),
+            Step("less the largest logit", float(logits[cell.channel]) - maximum),
             Step("exp of that", own),
             Step("sum over all classes", total),
             Step("result", own / total),
         )
-        shown = self.largest(np.ones(len(logits)), powers)
+        listed = self.largest(np.ones(len(logits)), exponentials)
         return Working(
-            self.kind, cell, "exp(logit) / Σ exp(logit)", steps, contributions=shown, inputs=len(logits)
+            self.kind, cell, "exp(logit) / Σ exp(logit)", steps, contributions=listed, inputs=len(logits)
         )
 
     def arrays(self, channel: int | None) -> dict[str, Floats]:

@@ -19,15 +19,15 @@ from cnnviz.interpret.arithmetic.base import (
     Working,
     array_of,
     pair,
+    register_arithmetic,
     window,
-    works_out,
 )
-from cnnviz.interpret.hooks import Seen
+from cnnviz.interpret.hooks import LayerCall
 from cnnviz.interpret.mosaic import Floats
 from cnnviz.models.modules import Subsampling
 
 
-class OneMap(Arithmetic):
+class ChannelwiseArithmetic(Arithmetic):
     """Base class of layers whose output map reads only the input map of the same index."""
 
     def arrays(self, channel: int | None) -> dict[str, Floats]:
@@ -56,37 +56,37 @@ class _Sizes:
         return {name: list(getattr(self, name)) for name in names}
 
 
-def _arguments(seen: Seen, names: tuple[str, ...]) -> dict[str, Any]:
+def _arguments(call: LayerCall, names: tuple[str, ...]) -> dict[str, Any]:
     """Return the settings of a call: the module's attributes, or the function's arguments by name."""
-    if seen.module is not None:
-        return vars(seen.module)
-    return dict(zip(names, seen.arguments, strict=False)) | seen.keywords
+    if call.module is not None:
+        return vars(call.module)
+    return dict(zip(names, call.arguments, strict=False)) | call.keywords
 
 
-@works_out(nn.MaxPool2d, "max_pool2d", "max_pool2d_with_indices")
-class MaxPooling(OneMap):
+@register_arithmetic(nn.MaxPool2d, "max_pool2d", "max_pool2d_with_indices")
+class MaxPooling(ChannelwiseArithmetic):
     """Maximum of a window."""
 
     kind = "max pooling"
     _NAMES = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
-    def __init__(self, seen: Seen) -> None:
-        super().__init__(seen)
-        self.sizes = _Sizes.of(_arguments(seen, self._NAMES))
+    def __init__(self, call: LayerCall) -> None:
+        super().__init__(call)
+        self.sizes = _Sizes.of(_arguments(call, self._NAMES))
 
     def working(self, cell: Cell) -> Working:
         sizes = self.sizes
-        seen = window(
+        covered = window(
             self.maps, cell.channel, sizes.corner(cell), np.ones(sizes.kernel), sizes.dilation, False
         )
-        return largest(self.kind, cell, seen)
+        return working_of_maximum(self.kind, cell, covered)
 
     def settings(self) -> dict[str, Any]:
         return self.sizes.plain()
 
 
-@works_out(nn.AvgPool2d, "avg_pool2d")
-class AveragePooling(OneMap):
+@register_arithmetic(nn.AvgPool2d, "avg_pool2d")
+class AveragePooling(ChannelwiseArithmetic):
     """Mean of a window; padding counts as 0 unless `count_include_pad=False`."""
 
     kind = "average pooling"
@@ -100,31 +100,31 @@ class AveragePooling(OneMap):
         "divisor_override",
     )
 
-    def __init__(self, seen: Seen) -> None:
-        super().__init__(seen)
-        given = _arguments(seen, self._NAMES)
-        self.sizes = _Sizes.of(given)
-        self.with_padding: bool = given.get("count_include_pad", True)
-        self.divisor: int | None = given.get("divisor_override")
+    def __init__(self, call: LayerCall) -> None:
+        super().__init__(call)
+        arguments = _arguments(call, self._NAMES)
+        self.sizes = _Sizes.of(arguments)
+        self.with_padding: bool = arguments.get("count_include_pad", True)
+        self.divisor: int | None = arguments.get("divisor_override")
 
     def working(self, cell: Cell) -> Working:
         sizes = self.sizes
-        seen = window(self.maps, cell.channel, sizes.corner(cell), np.ones(sizes.kernel), weighted=False)
-        count = self.divisor or (self._cells(seen) if self.with_padding else int(np.sum(seen.inside)))
-        return mean(self.kind, cell, seen, count)
+        covered = window(self.maps, cell.channel, sizes.corner(cell), np.ones(sizes.kernel), weighted=False)
+        count = self.divisor or (self._cells(covered) if self.with_padding else int(np.sum(covered.inside)))
+        return working_of_mean(self.kind, cell, covered, count)
 
-    def _cells(self, seen: Window) -> int:
+    def _cells(self, covered: Window) -> int:
         """Count the cells of the window, padding included, but without what `ceil_mode` adds behind it."""
-        (top, left), (height, width) = (seen.top, seen.left), self.maps.shape[1:]
-        high = min(top + self.sizes.kernel[0], height + self.sizes.padding[0]) - top
-        wide = min(left + self.sizes.kernel[1], width + self.sizes.padding[1]) - left
-        return int(high * wide)
+        (top, left), (height, width) = (covered.top, covered.left), self.maps.shape[1:]
+        rows = min(top + self.sizes.kernel[0], height + self.sizes.padding[0]) - top
+        columns = min(left + self.sizes.kernel[1], width + self.sizes.padding[1]) - left
+        return int(rows * columns)
 
     def settings(self) -> dict[str, Any]:
         return self.sizes.plain() | {"with_padding": self.with_padding, "divisor": self.divisor}
 
 
-class Adaptive(OneMap):
+class AdaptivePooling(ChannelwiseArithmetic):
     """Pooling to a given output size: output i of m reads ⌊i·n/m⌋ to ⌈(i + 1)·n/m⌉ of n."""
 
     def reach(self, cell: Cell) -> Window:
@@ -137,44 +137,44 @@ class Adaptive(OneMap):
         return window(self.maps, cell.channel, (top, left), np.ones((height, width)), weighted=False)
 
     def _cells(self) -> tuple[int, int]:
-        height, width = self.seen.output.shape[-2:]
+        height, width = self.call.output.shape[-2:]
         return height, width
 
     def settings(self) -> dict[str, Any]:
         return {"cells": list(self._cells())}
 
 
-@works_out(nn.AdaptiveAvgPool2d, "adaptive_avg_pool2d")
-class AdaptiveAverage(Adaptive):
+@register_arithmetic(nn.AdaptiveAvgPool2d, "adaptive_avg_pool2d")
+class AdaptiveAverage(AdaptivePooling):
     """Mean of a window; of the whole map (global average pooling) for output size 1."""
 
     kind = "adaptive average pooling"
 
     def working(self, cell: Cell) -> Working:
-        seen = self.reach(cell)
-        return mean(self.kind, cell, seen, len(seen.values) * len(seen.values[0]))
+        covered = self.reach(cell)
+        return working_of_mean(self.kind, cell, covered, len(covered.values) * len(covered.values[0]))
 
 
-@works_out(nn.AdaptiveMaxPool2d, "adaptive_max_pool2d")
-class AdaptiveMaximum(Adaptive):
+@register_arithmetic(nn.AdaptiveMaxPool2d, "adaptive_max_pool2d")
+class AdaptiveMaximum(AdaptivePooling):
     """Maximum of a window."""
 
     kind = "adaptive max pooling"
 
     def working(self, cell: Cell) -> Working:
-        return largest(self.kind, cell, self.reach(cell))
+        return working_of_maximum(self.kind, cell, self.reach(cell))
 
 
-@works_out(Subsampling)
-class TrainedSubsampling(OneMap):
+@register_arithmetic(Subsampling)
+class TrainedSubsampling(ChannelwiseArithmetic):
     """LeNet-5 (1998) subsampling: the mean of 2×2, times a trained gain, plus a trained bias."""
 
     kind = "subsampling"
 
     def working(self, cell: Cell) -> Working:
-        layer = cast(Subsampling, self.seen.module)
-        seen = window(self.maps, cell.channel, (2 * cell.y, 2 * cell.x), np.ones((2, 2)), weighted=False)
-        average = seen.total / 4
+        layer = cast(Subsampling, self.call.module)
+        covered = window(self.maps, cell.channel, (2 * cell.y, 2 * cell.x), np.ones((2, 2)), weighted=False)
+        average = covered.total / 4
         gain, bias = float(layer.gain[cell.channel]), float(layer.bias[cell.channel])
         steps = (
             Step("mean of the window", average),
@@ -182,62 +182,70 @@ class TrainedSubsampling(OneMap):
             Step("trained bias", bias),
             Step("result", average * gain + bias),
         )
-        return Working(self.kind, cell, "mean · gain + bias", steps, (seen,), inputs=4)
+        return Working(self.kind, cell, "mean · gain + bias", steps, (covered,), inputs=4)
 
     def settings(self) -> dict[str, Any]:
         return {"kernel": [2, 2], "stride": [2, 2], "padding": [0, 0], "dilation": [1, 1]}
 
     def arrays(self, channel: int | None) -> dict[str, Floats]:
-        layer = cast(Subsampling, self.seen.module)
+        layer = cast(Subsampling, self.call.module)
         chosen = slice(None) if channel is None else slice(channel, channel + 1)
         trained = {"gain": array_of(layer.gain)[chosen], "bias": array_of(layer.bias)[chosen]}
         return super().arrays(channel) | trained
 
 
-def largest(kind: str, cell: Cell, seen: Window) -> Working:
+def working_of_maximum(kind: str, cell: Cell, covered: Window) -> Working:
     """Return the working of a maximum; of equal values the first wins."""
-    inside = np.array(seen.inside)
-    values = np.where(inside, np.array(seen.values), -np.inf)
+    inside = np.array(covered.inside)
+    values = np.where(inside, np.array(covered.values), -np.inf)
     y, x = np.unravel_index(int(values.argmax()), values.shape)
-    place = Cell(cell.channel, seen.top + int(y) * seen.step[0], seen.left + int(x) * seen.step[1])
+    position = Cell(
+        cell.channel, covered.top + int(y) * covered.step[0], covered.left + int(x) * covered.step[1]
+    )
     steps = (Step("result", float(values[y, x])),)
-    return Working(kind, cell, "max of the window", steps, (seen,), inputs=int(inside.sum()), winner=place)
+    return Working(
+        kind, cell, "max of the window", steps, (covered,), inputs=int(inside.sum()), winner=position
+    )
 
 
-def mean(kind: str, cell: Cell, seen: Window, count: int) -> Working:
+def working_of_mean(kind: str, cell: Cell, covered: Window, count: int) -> Working:
     """Return the working of a mean over `count` cells."""
-    steps = (Step("sum of the window", seen.total), Step("cells", count), Step("result", seen.total / count))
-    return Working(kind, cell, "sum of the window / cells", steps, (seen,), inputs=count)
+    steps = (
+        Step("sum of the window", covered.total),
+        Step("cells", count),
+        Step("result", covered.total / count),
+    )
+    return Working(kind, cell, "sum of the window / cells", steps, (covered,), inputs=count)
 
 
-@works_out(nn.Upsample)
-class Bilinear(OneMap):
+@register_arithmetic(nn.Upsample)
+class Bilinear(ChannelwiseArithmetic):
     """Bilinear interpolation: a weighted mean of the (up to) four nearest cells of the input."""
 
     kind = "resize"
 
-    def __init__(self, seen: Seen) -> None:
-        super().__init__(seen)
-        layer = cast(nn.Upsample, seen.module)
+    def __init__(self, call: LayerCall) -> None:
+        super().__init__(call)
+        layer = cast(nn.Upsample, call.module)
         if layer.mode != "bilinear" or layer.align_corners:
             raise NotCoveredError(
-                f"'{seen.layer}' resizes by {layer.mode}; only bilinear is worked out here."
+                f"'{call.layer}' resizes by {layer.mode}; only bilinear is worked out here."
             )
 
     def working(self, cell: Cell) -> Working:
-        sides = zip((cell.y, cell.x), self.maps.shape[1:], self.seen.output.shape[-2:], strict=True)
-        (top, rows), (left, columns) = (_neighbours(*side) for side in sides)
-        seen = window(self.maps, cell.channel, (top, left), np.outer(rows, columns))
-        steps = (Step("result", seen.total),)
-        return Working(self.kind, cell, "Σ input · nearness", steps, (seen,), inputs=4)
+        sides = zip((cell.y, cell.x), self.maps.shape[1:], self.call.output.shape[-2:], strict=True)
+        (top, rows), (left, columns) = (_neighbors(*side) for side in sides)
+        covered = window(self.maps, cell.channel, (top, left), np.outer(rows, columns))
+        steps = (Step("result", covered.total),)
+        return Working(self.kind, cell, "Σ input · nearness", steps, (covered,), inputs=4)
 
     def settings(self) -> dict[str, Any]:
-        return {"mode": "bilinear", "cells": list(self.seen.output.shape[-2:])}
+        return {"mode": "bilinear", "cells": list(self.call.output.shape[-2:])}
 
 
-def _neighbours(place: int, old: int, new: int) -> tuple[int, Doubles]:
+def _neighbors(index: int, old: int, new: int) -> tuple[int, Doubles]:
     """Return the first of the two neighbors along one axis and their weights (`align_corners=False`)."""
-    at = max(0.0, (place + 0.5) * old / new - 0.5)
-    first = min(math.floor(at), old - 1)
-    share = at - first
-    return first, np.array([1 - share, share]) if first < old - 1 else np.array([1.0])
+    position = max(0.0, (index + 0.5) * old / new - 0.5)
+    first = min(math.floor(position), old - 1)
+    fraction = position - first
+    return first, np.array([1 - fraction, fraction]) if first < old - 1 else np.array([1.0])

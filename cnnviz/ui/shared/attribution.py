@@ -15,7 +15,7 @@ import streamlit as st
 
 from cnnviz.figures import numbers
 from cnnviz.inference.images.read_image import Pixels
-from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, stops
+from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, gradient_stops
 from cnnviz.interpret.mosaic import Floats
 from cnnviz.sentences import percent
 from cnnviz.ui.shared import model_input, notice, url_state
@@ -27,7 +27,7 @@ from cnnviz.ui.shared.url_state import change_without_model, quoted
 
 if TYPE_CHECKING:
     from cnnviz.interpret.attribution import Attribution, Method
-    from cnnviz.interpret.deletion_check import Check
+    from cnnviz.interpret.deletion_check import DeletionCheck
 
 # URL state: method, class, layer, opacity, the compared network.
 
@@ -127,7 +127,7 @@ class AttributionResult:
     network: Network
     ready: PreprocessedImage
     attribution: Attribution
-    check: Check
+    check: DeletionCheck
 
     @property
     def target(self) -> str:
@@ -208,14 +208,14 @@ def _worked_out(
     layer: str | None,
     _network: Network,
     _ready: PreprocessedImage,
-) -> tuple[Attribution, Check]:
+) -> tuple[Attribution, DeletionCheck]:
     from cnnviz.interpret.attribution import attribute
-    from cnnviz.interpret.deletion_check import check
+    from cnnviz.interpret.deletion_check import check_deletion
 
     model, progress = _network.loaded.model, Progress()
     attribution = attribute(model, _ready.tensor, method, target, layer, _network.analysis, progress)
     progress.clear()
-    return attribution, check(model, _ready.tensor, attribution)
+    return attribution, check_deletion(model, _ready.tensor, attribution)
 
 
 # Images: the map over the image, the map alone, and the image with a region covered.
@@ -269,7 +269,7 @@ def figure(pixels: Pixels, alt: str, caption: str) -> str:
 
 def legend(signed: bool) -> str:
     """Return the color scale as HTML."""
-    colours = ", ".join(stops(DIVERGING["light"] if signed else SEQUENTIAL))
+    colours = ", ".join(gradient_stops(DIVERGING["light"] if signed else SEQUENTIAL))
     low, high = ("against", "for") if signed else ("none", "most")
     return (
         f'<span class="scale">{low}<i style="background:linear-gradient(90deg, {colours})"></i>{high}</span>'

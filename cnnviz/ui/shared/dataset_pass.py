@@ -134,4 +134,6 @@ def key_of(network: Network, data: Dataset, layer: str, count: int, *more: str) 
     from cnnviz.interpret import cache
 
     settings = network.loaded.preprocessing.model_dump_json()
-    return cache.key_of(_fingerprint(network.stamp, network), layer, data.fingerprint, settings, count, *more)
+    return cache.cache_key(
+        _fingerprint(network.stamp, network), layer, data.fingerprint, settings, count, *more
+    )

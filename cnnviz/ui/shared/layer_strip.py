@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnviz.analysis.types import Analysis
 from cnnviz.figures.sprite_sheet import Pixels
-from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Theme, paint
+from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL, Theme, apply_colormap
 from cnnviz.interpret.mosaic import Floats
 
 MOST = 26
@@ -47,6 +47,10 @@ def strip_image(maps: Floats, theme: Theme) -> Pixels:
         one = maps[int(np.nan_to_num(maps).reshape(count, -1).std(1).argmax())]
     low, high = float(np.nanmin(one)), float(np.nanmax(one))
     end = max(abs(low), abs(high))
-    colours = paint(one, -end, end, DIVERGING[theme]) if low < 0 else paint(one, low, high, SEQUENTIAL)
+    colours = (
+        apply_colormap(one, -end, end, DIVERGING[theme])
+        if low < 0
+        else apply_colormap(one, low, high, SEQUENTIAL)
+    )
     rows, columns = (np.arange(SIDE) * length // SIDE for length in one.shape)
     return np.ascontiguousarray(colours[rows][:, columns].transpose(2, 0, 1))

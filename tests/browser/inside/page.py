@@ -7,7 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from cnnviz.analysis.types import ReceptiveField
-from cnnviz.interpret.mosaic import limits, marks
+from cnnviz.interpret.mosaic import flag_channels, limits
 from cnnviz.ui.components.drawing_pad import drawing_pad
 from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
 
@@ -24,7 +24,9 @@ def view() -> MosaicView:
     picture = np.random.default_rng(0).integers(0, 255, (12, 16, 1)).astype(np.uint8)
     low, high = limits(maps, "layer")
     order = np.array([7, 0, 1, 2, 3, 4, 5, 6, 8, 9])
-    return MosaicView("conv1", maps, order, low, high, False, marks(maps), "net-conv1", picture, FIELD)
+    return MosaicView(
+        "conv1", maps, order, low, high, False, flag_channels(maps), "net-conv1", picture, FIELD
+    )
 
 
 st.set_page_config(layout="wide")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnviz.analysis.types import ReceptiveField
-from cnnviz.interpret.mosaic import marks
+from cnnviz.interpret.mosaic import flag_channels
 from cnnviz.ui.components.mosaic import MosaicView, mosaic_packet
 from cnnviz.ui.components.shared import ALIGNED, packet
 
@@ -62,7 +62,7 @@ def test_a_large_layer_is_sent_thinned_out_and_says_so() -> None:
     ends = np.ones(64, np.float32)
     picture = np.zeros((200, 200, 1), np.uint8)
     view = MosaicView(
-        "conv1", maps, np.arange(64), -ends, ends, True, marks(maps), "x", picture, ReceptiveField()
+        "conv1", maps, np.arange(64), -ends, ends, True, flag_channels(maps), "x", picture, ReceptiveField()
     )
     data = mosaic_packet(view)
     assert len(data) < 3_200_000

@@ -15,7 +15,7 @@ def test_without_a_branch_the_bundled_picture_gets_another_answer() -> None:
     block = branches.blocks(network.loaded.model, network.analysis)[0]
 
     def logits(*names: str) -> Floats:
-        values: Floats = branches.without(network.loaded.model, image, names)[0].numpy()
+        values: Floats = branches.ablate_branches(network.loaded.model, image, names)[0].numpy()
         return values
 
     best = int(logits().argmax())

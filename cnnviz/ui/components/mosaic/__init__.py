@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cnnviz.analysis.types import WHOLE, ReceptiveField
 from cnnviz.interpret.colormaps import DIVERGING, SEQUENTIAL
-from cnnviz.interpret.mosaic import Floats, Marks, buffer
+from cnnviz.interpret.mosaic import ChannelFlags, Floats, pack_maps
 from cnnviz.ui.components.shared import component, packet
 
 __all__ = ["MosaicView", "feature_mosaic", "mosaic_packet"]
@@ -80,7 +80,7 @@ class MosaicView:
     """Value at the low end of each channel's color scale, `(C,)`, indexed by channel."""
     high: Floats
     diverging: bool
-    marks: Marks
+    marks: ChannelFlags
     name: str
     """File name of a download."""
     picture: NDArray[np.uint8] | None = None
@@ -104,7 +104,7 @@ class MosaicView:
 
 def mosaic_packet(view: MosaicView) -> bytes:
     """Serialize the view for `main.js`."""
-    shown = buffer(view.maps, MOST_BYTES)
+    shown = pack_maps(view.maps, MOST_BYTES)
     values = np.frombuffer(shown.data, "<f2" if shown.kind == "float16" else "<f4").reshape(shown.shape)
     field = view.field
     facts = {

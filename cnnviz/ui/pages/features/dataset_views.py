@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cnnviz.datasets import Dataset
     from cnnviz.interpret.dataset_figures import DatasetFigures
     from cnnviz.interpret.embedding import Embedding
-    from cnnviz.interpret.max_activations import Exciting
+    from cnnviz.interpret.max_activations import MaxActivations
 
 CHANNEL = "features-excites-channel"
 SIDE, CELL = 96, 96
@@ -74,7 +74,7 @@ def _choose_channel(channel: int, count: int, words: str = FRAMED) -> None:
         st.caption(words)
 
 
-def _show(network: Network, asked: PageState, data: Dataset, most: Exciting, channel: int) -> None:
+def _show(network: Network, asked: PageState, data: Dataset, most: MaxActivations, channel: int) -> None:
     rows = most.images[channel]
     values = most.values[channel]
     names = [data.classes[data.test.labels[row]] for row in rows]
@@ -137,7 +137,7 @@ def _show_classes(network: Network, asked: PageState, figures: DatasetFigures) -
 
 
 def _pictures(
-    network: Network, asked: PageState, data: Dataset, most: Exciting, channel: int
+    network: Network, asked: PageState, data: Dataset, most: MaxActivations, channel: int
 ) -> tuple[Pixels, Pixels]:
     """Return the images with the patch framed, and the patches, uint8 `(N, 3, SIDE, SIDE)` each."""
     field = field_of(network.analysis, asked.layer)
@@ -169,22 +169,24 @@ def _framed(image: Pixels, size: tuple[int, ...], box: tuple[int, int, int, int]
     return framed
 
 
-def _known_activations(network: Network, data: Dataset, layer: str, count: int) -> Exciting | None:
-    from cnnviz.interpret.max_activations import remembered
+def _known_activations(network: Network, data: Dataset, layer: str, count: int) -> MaxActivations | None:
+    from cnnviz.interpret.max_activations import load_cached
 
-    return remembered(dataset_pass.key_of(network, data, layer, count))
+    return load_cached(dataset_pass.key_of(network, data, layer, count))
 
 
 def _compute_activations(
     network: Network, data: Dataset, layer: str, count: int, progress: Progress
-) -> Exciting:
-    from cnnviz.interpret.max_activations import exciting, remember
+) -> MaxActivations:
+    from cnnviz.interpret.max_activations import find_max_activations, save_cached
 
     rows = dataset_pass.some_rows(data, count)
     batches = dataset_pass.images_of(network, data, rows)
-    found = exciting(network.loaded.model, batches, [layer], total=len(rows), progress=progress)[layer]
+    found = find_max_activations(network.loaded.model, batches, [layer], total=len(rows), progress=progress)[
+        layer
+    ]
     found = replace(found, images=rows[found.images])
-    remember(dataset_pass.key_of(network, data, layer, count), found)
+    save_cached(dataset_pass.key_of(network, data, layer, count), found)
     return found
 
 

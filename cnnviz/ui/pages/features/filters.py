@@ -11,7 +11,7 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.figures.histograms import weight_histogram
 from cnnviz.figures.sprite_sheet import Sprite, sprite
-from cnnviz.interpret.mosaic import Marks
+from cnnviz.interpret.mosaic import ChannelFlags
 from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
 from cnnviz.ui.components.pictures import Cell, Line, pictures
 from cnnviz.ui.components.plot import plot
@@ -24,7 +24,7 @@ from cnnviz.ui.shared.url_state import change_without_model
 if TYPE_CHECKING:
     from cnnviz.interpret.filters import Weights
 
-NOTHING = Marks((), (), (), ())
+NOTHING = ChannelFlags((), (), (), ())
 AGAINST, FILTER = "features-against", "features-filter"
 ENLARGED, CELL = 12, 64
 

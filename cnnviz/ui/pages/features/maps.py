@@ -17,7 +17,7 @@ from cnnviz.figures.sprite_sheet import Pixels, Sprite, sprite
 from cnnviz.inference.images.preprocessing import Preprocessing
 from cnnviz.interpret.colormaps import Theme
 from cnnviz.interpret.layer_names import Layer
-from cnnviz.interpret.mosaic import Floats, Order, Range, limits, marks, ordered
+from cnnviz.interpret.mosaic import Floats, Order, Range, flag_channels, limits, order_channels
 from cnnviz.ui.components.arithmetic import ArithmeticView, arithmetic_packet, layer_arithmetic
 from cnnviz.ui.components.mosaic import MosaicView, mosaic_packet
 from cnnviz.ui.components.pictures import Cell, Line, pictures
@@ -49,9 +49,9 @@ def maps(network: Network, ready: PreprocessedImage, layer: str) -> Floats:
 
 @RESULTS.cached()
 def _maps(stamp: str, digest: str, layer: str, _network: Network, _ready: PreprocessedImage) -> Floats:
-    from cnnviz.interpret.activations import maps_of
+    from cnnviz.interpret.activations import feature_maps
 
-    return maps_of(_network.loaded.model, _ready.tensor, layer)
+    return feature_maps(_network.loaded.model, _ready.tensor, layer)
 
 
 def view_packet(
@@ -89,11 +89,11 @@ def _packet(
         MosaicView(
             name,
             values,
-            ordered(values, order),
+            order_channels(values, order),
             low,
             high,
             diverging,
-            marks(values, type_of(analysis, _layer)),
+            flag_channels(values, type_of(analysis, _layer)),
             "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in stem),
             _ready.seen,
             field_of(analysis, _layer),
@@ -112,9 +112,9 @@ def _network_range(
     stamp: str, digest: str, _network: Network, _ready: PreprocessedImage
 ) -> tuple[float, float]:
     from cnnviz.interpret import activations
-    from cnnviz.interpret.activations import summaries
+    from cnnviz.interpret.activations import summarize_activations
 
-    found = summaries(_network.loaded.model, _ready.tensor, row_names(_network.analysis))
+    found = summarize_activations(_network.loaded.model, _ready.tensor, row_names(_network.analysis))
     low, high = activations.network_range(found.values())
     return (low, high) if np.isfinite([low, high]).all() else (-1.0, 1.0)
 
@@ -153,7 +153,7 @@ def _sheet(
     _network: Network,
     _ready: PreprocessedImage,
 ) -> Sprite:
-    from cnnviz.interpret.activations import reduced
+    from cnnviz.interpret.activations import reduce_activations
     from cnnviz.interpret.mosaic import as_maps
 
     side = (_ready.tensor.shape[-2], _ready.tensor.shape[-1])
@@ -161,7 +161,7 @@ def _sheet(
     def small(_: str, values: Tensor) -> Pixels:
         return strip_image(as_maps(values[0], side), theme)
 
-    found = reduced(_network.loaded.model, _ready.tensor, layers, small)
+    found = reduce_activations(_network.loaded.model, _ready.tensor, layers, small)
     return sprite(np.stack([found[name] for name in layers]))
 
 

@@ -14,7 +14,7 @@ import streamlit as st
 from cnnviz.figures import numbers
 from cnnviz.figures.plotly_theme import COMPARED, Colour
 from cnnviz.formats.csv_text import csv_text
-from cnnviz.interpret.mosaic import Floats, marks
+from cnnviz.interpret.mosaic import Floats, flag_channels
 from cnnviz.ui.components.mosaic import MosaicView, feature_mosaic, mosaic_packet
 from cnnviz.ui.pages.inception.state import PageState, drop, short
 from cnnviz.ui.shared import notice
@@ -24,12 +24,12 @@ from cnnviz.ui.shared.preprocessing import PreprocessedImage
 from cnnviz.ui.shared.result_cache import RESULTS
 
 if TYPE_CHECKING:
-    from cnnviz.interpret.branches import Block, BlockLook, BranchLook
+    from cnnviz.interpret.branches import Block, BlockActivations, BranchActivations
 
 # Activations of a block, and logits with ablated branches; cached.
 
 
-def block_activations(network: Network, ready: PreprocessedImage, block: Block) -> BlockLook:
+def block_activations(network: Network, ready: PreprocessedImage, block: Block) -> BlockActivations:
     """Return the activations of the block's branches for the image."""
     return _look(network.stamp, ready.digest, block.name, network, ready, block)
 
@@ -37,13 +37,13 @@ def block_activations(network: Network, ready: PreprocessedImage, block: Block) 
 @RESULTS.cached()
 def _look(
     stamp: str, digest: str, name: str, _network: Network, _ready: PreprocessedImage, _block: Block
-) -> BlockLook:
-    from cnnviz.interpret.branches import inspect_block
+) -> BlockActivations:
+    from cnnviz.interpret.branches import record_block
 
-    return inspect_block(_network.loaded.model, _ready.tensor, _block)
+    return record_block(_network.loaded.model, _ready.tensor, _block)
 
 
-def without(network: Network, ready: PreprocessedImage, branches: tuple[str, ...]) -> Floats:
+def ablate_branches(network: Network, ready: PreprocessedImage, branches: tuple[str, ...]) -> Floats:
     """Return logits `(classes,)` with the outputs of these modules set to zero."""
     return _without(network.stamp, ready.digest, branches, network, ready)
 
@@ -52,15 +52,15 @@ def without(network: Network, ready: PreprocessedImage, branches: tuple[str, ...
 def _without(
     stamp: str, digest: str, branches: tuple[str, ...], _network: Network, _ready: PreprocessedImage
 ) -> Floats:
-    from cnnviz.interpret.branches import without
+    from cnnviz.interpret.branches import ablate_branches
 
-    logits: Floats = without(_network.loaded.model, _ready.tensor, branches)[0].float().numpy()
+    logits: Floats = ablate_branches(_network.loaded.model, _ready.tensor, branches)[0].float().numpy()
     return logits
 
 
 def probabilities_without(network: Network, ready: PreprocessedImage, branches: tuple[str, ...]) -> Floats:
     """Return probabilities `(classes,)` with the outputs of these modules set to zero."""
-    logits = without(network, ready, branches).astype(np.float64)
+    logits = ablate_branches(network, ready, branches).astype(np.float64)
     exponentials = np.exp(logits - logits.max())
     shares: Floats = (exponentials / exponentials.sum()).astype(np.float32)
     return shares
@@ -150,7 +150,7 @@ def each_alone(network: Network, ready: PreprocessedImage, block: Block, left: M
         block: The block.
         left: Logits by name of the ablated branch.
     """
-    whole = without(network, ready, ())
+    whole = ablate_branches(network, ready, ())
     classes, best = network.loaded.classes, int(whole.argmax())
     logits = {"nothing": whole} | {branch.title: left[branch.name] for branch in block.branches}
     leads = {title: lead(values, best) for title, values in logits.items()}
@@ -219,7 +219,7 @@ COLUMNS = (
 )
 
 
-def download(network: Network, block: Block, activations: BlockLook) -> None:
+def download(network: Network, block: Block, activations: BlockActivations) -> None:
     """Draw the download button."""
     name = f"{network.loaded.spec.name.replace('/', '-')}-{short(block.name)}-branches.csv"
     st.download_button(
@@ -228,7 +228,7 @@ def download(network: Network, block: Block, activations: BlockLook) -> None:
     )  # fmt: skip
 
 
-def as_csv(activations: BlockLook) -> str:
+def as_csv(activations: BlockActivations) -> str:
     """Return one CSV line per branch, with exact values."""
     rows = (
         (one.branch.name, one.branch.title, one.branch.kernel, one.branch.first, one.branch.channels,
@@ -245,7 +245,7 @@ def branches(network: Network, ready: PreprocessedImage, block: Block, page_stat
     """Draw the branches' shares of the block, predictions with ablated branches, and a column per branch."""
     with st.spinner(f"The picture goes through {network.loaded.name} …"):
         activations = block_activations(network, ready, block)
-        left = {branch.name: without(network, ready, (branch.name,)) for branch in block.branches}
+        left = {branch.name: ablate_branches(network, ready, (branch.name,)) for branch in block.branches}
     _input_words(block, activations)
     shares, answer = st.columns(2, gap="large")
     with shares:
@@ -262,7 +262,7 @@ def branches(network: Network, ready: PreprocessedImage, block: Block, page_stat
             _branch(network, ready, activations, place, kinds[place], page_state)
 
 
-def _input_words(block: Block, activations: BlockLook) -> None:
+def _input_words(block: Block, activations: BlockActivations) -> None:
     maps, height, width = activations.input.shape
     st.caption(
         f"All four branches read the same {numbers.exact(maps)} maps of {height}×{width}; their outputs are "
@@ -276,7 +276,7 @@ def _stands_in(block: Block) -> str:
     return " torchvision's 5×5 branch has a 3×3 where the paper has a 5×5." if three else ""
 
 
-def _overview(block: Block, activations: BlockLook) -> None:
+def _overview(block: Block, activations: BlockActivations) -> None:
     st.markdown("**How the branches share the block**")
     params, macs = (sum(one.params for one in block.branches), sum(one.macs for one in block.branches))
     rows: list[tuple[str, str, Sequence[float], Tell]] = [
@@ -293,7 +293,7 @@ def _overview(block: Block, activations: BlockLook) -> None:
     st.html(splits([_split(title, total, values, tell, activations) for title, total, values, tell in rows]))
 
 
-def _split(title: str, total: str, values: Sequence[float], tell: Tell, activations: BlockLook) -> str:
+def _split(title: str, total: str, values: Sequence[float], tell: Tell, activations: BlockActivations) -> str:
     whole = sum(values) or 1
     parts = [
         Bar(one.branch.title, value / whole, tell(value), hue)
@@ -305,7 +305,7 @@ def _split(title: str, total: str, values: Sequence[float], tell: Tell, activati
 def _branch(
     network: Network,
     ready: PreprocessedImage,
-    activations: BlockLook,
+    activations: BlockActivations,
     place: int,
     way: str,
     page_state: PageState,
@@ -334,7 +334,7 @@ def _dropped(place: int, before: tuple[int, ...]) -> None:
     drop(tuple({*before} ^ {place}))
 
 
-def _head(one: BranchLook, way: str, place: int) -> str:
+def _head(one: BranchActivations, way: str, place: int) -> str:
     title = f"{one.branch.title} branch"
     return (
         f'<div class="inception-head"><b><i style="background:{COMPARED[place].css}"></i>{title}</b>'
@@ -342,7 +342,7 @@ def _head(one: BranchLook, way: str, place: int) -> str:
     )
 
 
-def _facts(activations: BlockLook, one: BranchLook) -> str:
+def _facts(activations: BlockActivations, one: BranchActivations) -> str:
     branch, block = one.branch, activations.block
     last = branch.first + branch.channels - 1
     rows = [
@@ -363,7 +363,7 @@ def _facts(activations: BlockLook, one: BranchLook) -> str:
     return f'<table class="inception-facts">{markup}</table>'
 
 
-def _mean(activations: BlockLook) -> str:
+def _mean(activations: BlockActivations) -> str:
     return f"{float(np.abs(activations.output).mean()):.3g}"
 
 
@@ -379,7 +379,7 @@ def _packet(
     place: int,
     _network: Network,
     _ready: PreprocessedImage,
-    _found: BlockLook,
+    _found: BlockActivations,
 ) -> bytes:
     """Serialize a branch's mosaic; the whole block has one color scale, so that branches are comparable."""
     one = _found.branches[place]
@@ -398,7 +398,7 @@ def _packet(
             np.full(count, min(low, 0), np.float32),
             np.full(count, high, np.float32),
             diverging,
-            marks(one.maps),
+            flag_channels(one.maps),
             "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in name),
             alone=True,
         )
